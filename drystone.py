@@ -1,0 +1,149 @@
+"""The `drystone` command: one Typer application made of each folder's sub-commands.
+
+It owns the start-up check (is `datasets` ours?), the `test` command and the edge where an exception
+becomes one line and an exit code. It never does the work of a sub-command, and it imports a folder
+only to ask for its commands.
+
+Exit codes: 0 done, 1 failed, 2 wrong usage or set-up, 3 degraded or incomplete, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from importlib.machinery import PathFinder
+from typing import Annotated
+
+import typer
+
+ROOT = os.path.dirname(os.path.abspath(__file__))
+
+# The folders of the application, as they may appear; each offers its commands as `cli_app` in its
+# face.
+FOLDERS = ("fsd", "sql", "adapters", "datasets", "jobs", "gui")
+
+TEST_WORKERS = 4
+
+app = typer.Typer(
+    name="drystone",
+    help="Drystone: a self-hosted data-asset platform over unequal disks.",
+    no_args_is_help=True,
+    add_completion=False,
+    # Plain text: rich would be half of the start-up time, and logs do not want its frames.
+    rich_markup_mode=None,
+    # A traceback is for our own mistakes, and then the plain one: people paste it in reports.
+    pretty_exceptions_enable=False,
+)
+
+
+def main() -> None:
+    """Run the command line and exit; a person's mistake becomes one line without a traceback."""
+    foreign = foreign_folders()
+    if foreign:
+        sys.exit(_complain(foreign))
+    try:
+        _add_folder_commands()
+        app(prog_name="drystone")
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception as error:
+        exit_code = _exit_code(error)
+        if exit_code is None:
+            raise
+        print(f"drystone: {error}", file=sys.stderr)
+        sys.exit(exit_code)
+
+
+def foreign_folders() -> dict[str, str]:
+    """Map our folder names that Python would find elsewhere to the place of that package.
+
+    Nothing is imported for this. A folder that does not exist anywhere is not foreign.
+    """
+    foreign: dict[str, str] = {}
+    for name in FOLDERS:
+        spec = PathFinder.find_spec(name)
+        if spec is None or spec.origin is None:
+            continue  # Absent, or a plain folder without an __init__: it hides nothing.
+        place = os.path.dirname(os.path.realpath(spec.origin))
+        if place != os.path.realpath(os.path.join(ROOT, name)):
+            foreign[name] = place
+    return foreign
+
+
+def _complain(foreign: dict[str, str]) -> int:
+    found = ", ".join(f"'{name}' ({place})" for name, place in foreign.items())
+    launcher = os.path.join(ROOT, "drystone")
+    print(
+        f"drystone: Python finds somebody else's package in place of ours: {found}; "
+        "Drystone needs an environment of its own, so uninstall that package "
+        f"or call {launcher} with PYTHONPATH unset.",
+        file=sys.stderr,
+    )
+    return 2
+
+
+def _add_folder_commands() -> None:
+    for name in FOLDERS:
+        if os.path.exists(os.path.join(ROOT, name, "__init__.py")):
+            commands = getattr(importlib.import_module(name), "cli_app", None)
+            if commands is not None:
+                app.add_typer(commands)
+
+
+def _exit_code(error: Exception) -> int | None:
+    """Return the exit code that one of our own errors carries; None for every other exception.
+
+    Recognised by where its class was defined: no folder is imported only to name its error root.
+    """
+    if type(error).__module__.partition(".")[0] not in FOLDERS:
+        return None
+    exit_code = getattr(error, "exit_code", None)
+    return exit_code if isinstance(exit_code, int) else None
+
+
+@app.callback()
+def options() -> None:
+    """Keep `drystone test` a sub-command also while it is the only one."""
+
+
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def test(
+    context: typer.Context,
+    fast: Annotated[bool, typer.Option("--fast", help="Run pytest only.")] = False,
+) -> None:
+    """Run every check: format, lint, types, imports, tests. Other arguments go to pytest."""
+    python = sys.executable
+    static_steps = {
+        "ruff format": [python, "-m", "ruff", "format", "--check", "."],
+        "ruff check": [python, "-m", "ruff", "check", "."],
+        "basedpyright": [python, "-m", "basedpyright", "--pythonpath", python],
+        "import-linter": [python, os.path.join("tests", "import_contracts.py")],
+    }
+    failed = (
+        []
+        if fast
+        else [name for name, command in static_steps.items() if not _passes(name, command)]
+    )
+    if not _passes("pytest", [python, "-m", "pytest", *_parallel(context.args), *context.args]):
+        failed.append("pytest")
+    if failed:
+        print(f"drystone: failed: {', '.join(failed)}", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _parallel(arguments: list[str]) -> list[str]:
+    """Spread the whole suite over processes; whoever passes arguments decides for themselves."""
+    return [] if arguments else ["-n", str(TEST_WORKERS)]
+
+
+def _passes(heading: str, command: list[str]) -> bool:
+    """Run one step from the repository root under its heading; its output goes straight through."""
+    import subprocess  # Here, because every other command starts without it.
+
+    print(f"== {heading}", flush=True)
+    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+
+if __name__ == "__main__":
+    main()

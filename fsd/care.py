@@ -1,0 +1,199 @@
+"""Care of the store: it owns `verify` and `fsck`, which look and mark, and never delete."""
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from fsd.batch_part import parse_files
+from fsd.catalog import CatalogShard, unpack_frames
+from fsd.disks import Disk
+from fsd.errors import FsdError, NotFoundError
+from fsd.job import Job
+from fsd.models import VerifyRequest
+from fsd.read import note_read_error, read_small
+from fsd.record import iterate_entries
+from fsd.store import Store
+
+FINDINGS_MAX = 1000
+
+
+def verify(store: Store, request: VerifyRequest, job: Job) -> dict[str, Any]:
+    """Read replicas back and check every checksum and sha256; bad ones are marked for healing.
+
+    Reports one line per problem: disk, shard, offset, key, reason. Open shards are verified when
+    they are sealed (every group was read back when it was written).
+    """
+    job.phase = "verifying"
+    shards = _chosen(store, request)
+    pairs = [(shard, disk) for shard in shards for disk in store.replicas(shard.shard_id)]
+    unreadable = [shard for shard in shards if not store.replicas(shard.shard_id)]
+    job.total_files = len(pairs)
+    job.total_bytes = sum(shard.length_bytes for shard, _ in pairs)
+    for shard in unreadable:
+        job.report({"shard": shard.shard_id, "reason": "no replica is online"})
+    by_disk: dict[str, list[CatalogShard]] = {}
+    for shard, disk in pairs:
+        by_disk.setdefault(disk.disk_id, []).append(shard)
+    with ThreadPoolExecutor(max(1, len(by_disk)), "verify") as workers:
+        counts = list(
+            workers.map(
+                lambda item: _verify_disk(store, store.disks.disks[item[0]], item[1], job),
+                by_disk.items(),
+            )
+        )
+    problems = sum(count[1] for count in counts)
+    return {
+        "replicas": len(pairs),
+        "objects": sum(count[0] for count in counts),
+        "read_bytes": job.done_bytes,
+        "problems": problems,
+        "unreadable_shards": len(unreadable),
+        "incomplete": bool(problems or unreadable),
+    }
+
+
+def _chosen(store: Store, request: VerifyRequest) -> list[CatalogShard]:
+    with store.lock:
+        shards = [shard for shard in store.shards.state.shards.values() if shard.sealed]
+    if request.batch is not None:
+        wanted = _shards_of_batch(store, request.batch)
+        shards = [shard for shard in shards if shard.shard_id in wanted]
+    if request.sample is not None and shards:
+        count = max(1, round(len(shards) * request.sample))
+        shards = store.random.sample(shards, count)
+    return shards
+
+
+def _shards_of_batch(store: Store, name: str) -> set[str]:
+    with store.index.read() as reader:
+        if reader.batch(name) is None:
+            raise NotFoundError(f"there is no batch {name}; `drystone ls` lists them")
+        parts = reader.batch_parts(name)
+    numbers: set[int] = set()
+    for key in parts:
+        files = parse_files(read_small(store, key))
+        with store.index.read() as reader:
+            located = (reader.locate(bytes.fromhex(file.key)) for file in files)
+            numbers |= {location.shard_number for location in located if location is not None}
+    return {store.shards.ids[number] for number in numbers if number in store.shards.ids}
+
+
+def _verify_disk(
+    store: Store, disk: Disk, shards: list[CatalogShard], job: Job
+) -> tuple[int, int]:
+    objects = problems = 0
+    for shard in shards:
+        job.check()
+        try:
+            result = disk.call("verify", shard.shard_id)
+        except FsdError as error:
+            note_read_error(store, disk, shard.shard_id, error)
+            job.report({"disk": disk.name, "shard": shard.shard_id, "reason": str(error)})
+            problems += 1
+            continue
+        objects += result.objects
+        problems += len(result.problems)
+        store.disks.note_success(disk, read_bytes=result.read_bytes)
+        job.advance(1, result.read_bytes)
+        if result.problems:
+            store.mark_suspect(shard.shard_id, disk)
+        for problem in result.problems:
+            line = {"disk": disk.name, "shard": shard.shard_id, "offset": problem.offset}
+            job.report({**line, "key": problem.key, "reason": problem.reason})
+    return objects, problems
+
+
+def fsck(store: Store, job: Job) -> dict[str, Any]:
+    """Compare catalog, disks, index and references with each other; one line per finding."""
+    findings = 0
+
+    def find(what: str, **where: object) -> None:
+        nonlocal findings
+        findings += 1
+        if findings <= FINDINGS_MAX:
+            job.report({"reason": what, **where})
+
+    for name, check in (
+        ("catalogs", _check_catalogs),
+        ("replicas", _check_replicas),
+        ("index", _check_index),
+        ("batches and views", _check_references),
+    ):
+        job.check()
+        job.phase = f"checking {name}"
+        check(store, find, job)
+    return {"findings": findings, "incomplete": findings > 0}
+
+
+def _check_catalogs(store: Store, find: Any, _job: Job) -> None:
+    with store.lock:
+        newest = store.shards.state.sequence
+    for disk in store.disks.online():
+        entries = {entry.sequence for entry in unpack_frames(disk.call("read_catalog"))}
+        missing = [number for number in range(1, newest + 1) if number not in entries]
+        if missing:
+            find(f"{len(missing)} entries are missing from its catalog", disk=disk.name)
+
+
+def _check_replicas(store: Store, find: Any, _job: Job) -> None:
+    with store.lock:
+        shards = list(store.shards.state.shards.values())
+    for disk in store.disks.disks.values():
+        if not disk.readable:
+            find(f"the disk is {disk.state}: {disk.reason}", disk=disk.name)
+            continue
+        sizes, _ = disk.call("list_shards")
+        for shard in shards:
+            if disk.disk_id not in shard.disks:
+                continue
+            size = sizes.get(shard.shard_id)
+            if size is None:
+                find("the replica's file is missing", disk=disk.name, shard=shard.shard_id)
+                store.mark_lost(shard.shard_id, disk)
+            elif shard.sealed and size != shard.length_bytes:
+                find("the replica has a wrong length", disk=disk.name, shard=shard.shard_id)
+                store.mark_suspect(shard.shard_id, disk)
+    for shard in shards:
+        copies = store.sound_copies(shard.shard_id)
+        wanted = store.config.copies(shard.class_name)
+        if shard.sealed and copies < wanted:
+            find(f"{copies} of {wanted} copies", shard=shard.shard_id)
+
+
+def _check_index(store: Store, find: Any, job: Job) -> None:
+    """Every entry of every footer must be in the index, pointing at a record of this content."""
+    with store.lock:
+        shards = [shard for shard in store.shards.state.shards.values() if shard.sealed]
+    job.total_files = len(shards)
+    for shard in shards:
+        job.check()
+        disks = store.replicas(shard.shard_id)
+        if not disks:
+            find("no replica is online", shard=shard.shard_id)
+            continue
+        scan = disks[0].call("scan", shard.shard_id)
+        if scan.footer is None:
+            find("the footer is damaged", disk=disks[0].name, shard=shard.shard_id)
+            store.mark_suspect(shard.shard_id, disks[0])
+            continue
+        with store.index.read() as reader:
+            for entry in iterate_entries(scan.entries):
+                location = reader.locate(entry.key)
+                if location is None or location.length_bytes != entry.length_bytes:
+                    find("the index lacks an object; run `drystone reindex`", key=entry.key.hex())
+        job.advance(1, 0)
+
+
+def _check_references(store: Store, find: Any, _job: Job) -> None:
+    with store.index.read() as reader:
+        batches, views = list(reader.batches()), list(reader.views())
+        for row in batches:
+            for key in reader.batch_parts(row.name):
+                if reader.locate(key) is None:
+                    find("a part of the batch is missing", batch=row.name, key=key.hex())
+        for view in views:
+            if reader.locate(bytes.fromhex(view.manifest_key)) is None:
+                find("the view's manifest is missing", view=view.name, key=view.manifest_key)
+    for name in [row.tree_file for row in batches] + [view.tree_file for view in views]:
+        if name and not os.path.exists(store.index.tree_path(name)):
+            find("a listing is missing from the index; run `drystone reindex`", tree=name)

@@ -1,0 +1,171 @@
+"""The catalog: it owns the log format and what its entries mean, never a file.
+
+Every disk carries the whole log. An entry is appended to all online disks before anything that
+depends on it is acknowledged; reading takes the union over the disks by sequence number, so a
+disk that missed some is brought up to date. A frame is padded to 4 KiB: a sector that holds an
+acknowledged entry is never written again.
+
+    frame = magic "DRYCAT01", sequence u64, epoch u64, payload length u32, zero u32,
+            xxh3-64 of the 32 bytes before and the payload, payload (JSON), zero padding to 4 KiB
+"""
+
+import json
+import struct
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import xxhash
+
+from fsd.index import BatchRow, ViewRow, view_name
+from fsd.record import SECTOR_BYTES, align
+
+MAGIC = b"DRYCAT01"
+_HEADER = struct.Struct("<8sQQII")
+_CHECKSUM = struct.Struct("<Q")
+_PREFIX_BYTES = _HEADER.size + _CHECKSUM.size
+
+assert _PREFIX_BYTES == 40
+
+
+@dataclass(frozen=True, slots=True)
+class CatalogEntry:
+    """One entry: `kind` says which fields `data` has (see `CatalogState.apply`)."""
+
+    sequence: int
+    epoch: int
+    kind: str
+    data: dict[str, Any]
+
+
+def pack_frame(entry: CatalogEntry) -> bytes:
+    """Return the frame of an entry, a multiple of 4 KiB."""
+    payload = json.dumps({"kind": entry.kind, **entry.data}, separators=(",", ":")).encode()
+    header = _HEADER.pack(MAGIC, entry.sequence, entry.epoch, len(payload), 0)
+    checksum = _CHECKSUM.pack(xxhash.xxh3_64_intdigest(header + payload))
+    frame = header + checksum + payload
+    return frame.ljust(align(len(frame)), b"\0")
+
+
+def unpack_frames(log: bytes) -> Iterator[CatalogEntry]:
+    """Yield the sound entries of a log; damaged or torn sectors are stepped over."""
+    view = memoryview(log)
+    offset = 0
+    while offset + _PREFIX_BYTES <= len(view):
+        entry = _unpack_frame(view, offset)
+        if entry is None:
+            offset += SECTOR_BYTES
+            continue
+        yield entry[0]
+        offset += entry[1]
+
+
+def _unpack_frame(view: memoryview, offset: int) -> tuple[CatalogEntry, int] | None:
+    magic, sequence, epoch, length, _ = _HEADER.unpack_from(view, offset)
+    if magic != MAGIC:
+        return None
+    begin = offset + _PREFIX_BYTES
+    payload = view[begin : begin + length]
+    header = view[offset : offset + _HEADER.size]
+    (checksum,) = _CHECKSUM.unpack_from(view, offset + _HEADER.size)
+    if len(payload) != length or xxhash.xxh3_64_intdigest(bytes(header) + bytes(payload)) != checksum:
+        return None
+    data: dict[str, Any] = json.loads(bytes(payload))
+    entry = CatalogEntry(sequence, epoch, data.pop("kind"), data)
+    return entry, align(_PREFIX_BYTES + length)
+
+
+def merge(logs: Iterable[Iterable[CatalogEntry]]) -> list[CatalogEntry]:
+    """Return the union of the disks' entries by sequence; a later epoch wins over an earlier one.
+
+    Two engines never write in one epoch, so entries of equal sequence and epoch are equal.
+    """
+    found: dict[int, CatalogEntry] = {}
+    for log in logs:
+        for entry in log:
+            known = found.get(entry.sequence)
+            if known is None or entry.epoch > known.epoch:
+                found[entry.sequence] = entry
+    return [found[sequence] for sequence in sorted(found)]
+
+
+@dataclass(slots=True)
+class CatalogShard:
+    """A shard as the catalog knows it; `disks` hold (or began) a replica."""
+
+    shard_id: str
+    class_name: str
+    disks: list[str]
+    large: bool = False
+    sealed: bool = False
+    length_bytes: int = 0
+    sealed_ns: int = 0
+
+
+@dataclass(slots=True)
+class CatalogState:
+    """What all entries together say; the durable half of the store's knowledge."""
+
+    sequence: int = 0
+    disks: dict[str, str] = field(default_factory=dict[str, str])
+    gone: set[str] = field(default_factory=set[str])
+    shards: dict[str, CatalogShard] = field(default_factory=dict[str, CatalogShard])
+    batches: dict[str, BatchRow] = field(default_factory=dict[str, BatchRow])
+    views: dict[str, ViewRow] = field(default_factory=dict[str, ViewRow])
+
+    def apply(self, entry: CatalogEntry) -> None:
+        """Take one entry in; entries of kinds this version does not know are refused loudly."""
+        getattr(self, f"_apply_{entry.kind}")(**entry.data)
+        self.sequence = max(self.sequence, entry.sequence)
+
+    def _apply_disk_add(self, disk: str, name: str) -> None:
+        self.disks[disk] = name
+
+    def _apply_disk_gone(self, disk: str) -> None:
+        self.disks.pop(disk, None)
+        self.gone.add(disk)
+        for shard in self.shards.values():
+            if disk in shard.disks:
+                shard.disks.remove(disk)
+
+    def _apply_shard_open(
+        self, shard: str, class_name: str, disks: list[str], large: bool = False
+    ) -> None:
+        self.shards[shard] = CatalogShard(shard, class_name, list(disks), large)
+
+    def _apply_shard_seal(self, shard: str, length: int, disks: list[str], time_ns: int) -> None:
+        known = self.shards[shard]
+        known.sealed, known.length_bytes, known.sealed_ns = True, length, time_ns
+        known.disks = list(disks)
+
+    def _apply_shard_abandon(self, shard: str) -> None:
+        self.shards.pop(shard, None)
+
+    def _apply_replica_add(self, shard: str, disk: str) -> None:
+        if disk not in self.shards[shard].disks:
+            self.shards[shard].disks.append(disk)
+
+    def _apply_replica_drop(self, shard: str, disk: str) -> None:
+        if disk in self.shards[shard].disks:
+            self.shards[shard].disks.remove(disk)
+
+    def _apply_batch_open(self, batch: str, class_name: str, time_ns: int) -> None:
+        self.batches.setdefault(batch, BatchRow(batch, class_name, time_ns))
+
+    def _apply_batch_seal(self, batch: str) -> None:
+        self.batches[batch].sealed = True
+
+    def _apply_view_publish(
+        self,
+        view_kind: str,
+        view: str,
+        layout: str,
+        manifest: str,
+        time_ns: int,
+        document: dict[str, Any],
+    ) -> None:
+        row = ViewRow(view_kind, view, layout, manifest, time_ns, document=document)
+        self.views[row.name] = row
+
+    def _apply_view_unpublish(self, view_kind: str, view: str, layout: str) -> None:
+        self.views.pop(view_name(view_kind, view, layout), None)

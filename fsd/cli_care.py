@@ -1,0 +1,232 @@
+"""The commands that look after the store: it owns `health`, `verify`, `rebuild` and their like.
+
+They ask and show; what is well and what is not is the engine's judgement.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from fsd.cli_disk import disk_rows
+from fsd.cli_jobs import finish_job
+from fsd.cli_output import say, size_text, write_json, write_line, write_table
+from fsd.cli_session import (
+    EXIT_CODES,
+    EXIT_FAILED,
+    EXIT_INCOMPLETE,
+    ConfigOption,
+    JsonOption,
+    connect,
+)
+from fsd.errors import UsageError
+
+if TYPE_CHECKING:
+    from fsd.client import Client
+    from fsd.models import Capacity, DiskStatus, Health, Warning_
+
+
+app = typer.Typer()
+
+
+@app.command(epilog=EXIT_CODES)
+def health(json_output: JsonOption = False, config: ConfigOption = None) -> None:
+    """Tell whether all is well.
+
+    Exit code 0 ok, 3 readable but not whole, 1 something is lost.
+    """
+    client = connect(config)
+    answer = client.health()
+    if json_output:
+        write_json(answer)
+    else:
+        _write_health(answer)
+    if answer.state != "ok":
+        raise typer.Exit(EXIT_INCOMPLETE if answer.state == "degraded" else EXIT_FAILED)
+
+
+def _write_health(answer: Health) -> None:
+    write_line(f"{answer.state}: {answer.objects:,} objects in {answer.shards:,} shards")
+    rows = [
+        ("batches, views", f"{answer.batches:,}, {answer.views:,}"),
+        ("waiting for copies", size_text(answer.replication_lag_bytes)),
+        ("with one copy only", size_text(answer.single_copy_bytes)),
+        ("unreadable shards", f"{answer.unreadable_shards:,}"),
+        ("rebuild queue", f"{answer.rebuild_queue:,} shards"),
+        ("running jobs", f"{answer.running_jobs}"),
+        ("index", size_text(answer.index_bytes)),
+        ("engine memory", size_text(answer.memory_anonymous_bytes)),
+    ]
+    for name, value in rows:
+        write_line(f"  {name:<19} {value}")
+    write_table(*disk_rows(answer.disks))
+    for error in answer.last_errors:
+        write_line(f"  last error: {error}")
+    _write_warnings(answer.warnings)
+
+
+def _write_warnings(found: list[Warning_] | tuple[Warning_, ...]) -> None:
+    for warning in found:
+        write_line(f"{warning.severity}: {warning.message}")
+        if warning.advice:
+            write_line(f"    {warning.advice}")
+
+
+@app.command(epilog=EXIT_CODES)
+def warnings(json_output: JsonOption = False, config: ConfigOption = None) -> None:
+    """List what you should know, and what to do about it."""
+    client = connect(config)
+    answer = client.warnings()
+    if json_output:
+        write_json(answer)
+    elif answer:
+        _write_warnings(answer)
+    else:
+        say("no warnings")
+
+
+@app.command(epilog=EXIT_CODES)
+def capacity(json_output: JsonOption = False, config: ConfigOption = None) -> None:
+    """Tell what fits, also after losing a disk.
+
+    And which disk to buy next.
+    """
+    client = connect(config)
+    answer = client.capacity()
+    if json_output:
+        write_json(answer)
+        return
+    _write_capacity(answer)
+
+
+def _write_capacity(answer: Capacity) -> None:
+    loss = f" (worst case: {answer.worst_loss})" if answer.worst_loss else ""
+    rows = [
+        ("stored", f"{size_text(answer.payload_bytes)} in {answer.objects:,} objects"),
+        (f"room, {answer.copies} copies", size_text(answer.usable_bytes)),
+        ("room after a loss", size_text(answer.usable_after_loss_bytes) + loss),
+        ("SSD", f"{answer.partition_fill:.0%} full, {answer.partition_state}"),
+    ]
+    for name, value in rows:
+        write_line(f"{name:<18} {value}")
+    write_table(*disk_rows(answer.disks))
+    areas = [
+        (
+            area.area,
+            area.state,
+            size_text(area.used_bytes),
+            size_text(area.reserved_bytes),
+            size_text(area.quota_bytes) if area.quota_bytes else "none",
+            f"{area.files:,}",
+        )
+        for area in answer.areas
+    ]
+    write_table(("area", "state", ">used", ">reserved", ">quota", ">files"), areas)
+    for advice in answer.advice:
+        write_line(advice)
+
+
+@app.command(epilog=EXIT_CODES)
+def verify(
+    batch: Annotated[
+        str | None, typer.Option("--batch", metavar="NAME", help="The files of one batch.")
+    ] = None,
+    sample: Annotated[
+        float | None,
+        typer.Option("--sample", metavar="P", help="A random share of all shards, such as 0.05."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="Every byte of every copy.")] = False,
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Replace bad copies from good ones.")
+    ] = False,
+    json_output: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Compare copies on the disks with their checksums."""
+    if (batch is not None) + (sample is not None) + everything != 1:
+        raise UsageError("say what to verify: --batch NAME, --sample 0.05 or --all")
+    if sample is not None and not 0 < sample <= 1:
+        raise UsageError("--sample is a share: above 0, at most 1")
+    client = connect(config)
+    finish_job(client, client.verify(batch, sample, repair), json_output)
+
+
+@app.command(epilog=EXIT_CODES)
+def rebuild(
+    disk: Annotated[
+        str | None,
+        typer.Option("--disk", metavar="DISK", help="Declare this disk gone for good first."),
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before that.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Only tell what would be copied.")
+    ] = False,
+    json_output: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Make the copies whole again.
+
+    \b
+    Example, when the disk d2 has died:
+      drystone rebuild --disk d2
+    """
+    client = connect(config)
+    chosen = _find_disk(client, disk) if disk is not None else None
+    if dry_run:
+        _tell_rebuild(client, chosen, json_output)
+        return
+    if chosen is not None and not yes:
+        say(f"{chosen.name} ({chosen.path}, {chosen.state}) will be declared gone for good:")
+        say(f"  its {size_text(chosen.stored_bytes)} are copied again from the other disks.")
+        if not typer.confirm("Go on?", err=True):
+            raise typer.Exit(EXIT_FAILED)
+    finish_job(client, client.rebuild(chosen.disk_id if chosen else None), json_output)
+
+
+def _find_disk(client: Client, given: str) -> DiskStatus:
+    disks = client.disks()
+    for disk in disks:
+        if given in (disk.name, disk.disk_id, disk.path):
+            return disk
+    names = ", ".join(disk.name for disk in disks)
+    raise UsageError(f"there is no disk {given!a}; the disks are {names}")
+
+
+def _tell_rebuild(client: Client, chosen: DiskStatus | None, json_output: bool) -> None:
+    state = client.health()
+    plan: dict[str, Any] = {
+        "disk": chosen.name if chosen else None,
+        "disk_shards": chosen.shards if chosen else 0,
+        "disk_stored_bytes": chosen.stored_bytes if chosen else 0,
+        "rebuild_queue_shards": state.rebuild_queue,
+        "usable_bytes": client.capacity().usable_bytes,
+    }
+    if json_output:
+        write_json(plan)
+        return
+    if chosen:
+        size = size_text(chosen.stored_bytes)
+        write_line(f"{chosen.name} would be declared gone: {chosen.shards:,} shards, {size}")
+    write_line(f"{state.rebuild_queue:,} shards are waiting for a copy now")
+    write_line(f"room for {size_text(plan['usable_bytes'])} more at the full number of copies")
+
+
+@app.command(epilog=EXIT_CODES)
+def reindex(json_output: JsonOption = False, config: ConfigOption = None) -> None:
+    """Build a new index from the disks alone.
+
+    As after the loss of the SSD. Nothing on the disks is changed.
+    """
+    client = connect(config)
+    finish_job(client, client.reindex(), json_output)
+
+
+@app.command(epilog=EXIT_CODES)
+def fsck(json_output: JsonOption = False, config: ConfigOption = None) -> None:
+    """Compare index, catalogs and shards.
+
+    Changes nothing; `verify` also reads the contents.
+    """
+    client = connect(config)
+    finish_job(client, client.fsck(), json_output)

@@ -1,0 +1,73 @@
+"""The `disk` commands: it owns how disks are listed and named to a person."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from fsd.cli_output import say, size_text, write_json, write_table
+from fsd.cli_session import EXIT_CODES, ConfigOption, JsonOption, connect
+
+if TYPE_CHECKING:
+    from fsd.models import DiskStatus
+
+app = typer.Typer(no_args_is_help=True, help="List the disks, or add one.")
+
+
+def disk_rows(disks: Iterable[DiskStatus]) -> tuple[Sequence[str], list[Sequence[str]]]:
+    """Return headings and rows of a table of disks."""
+    headings = ("disk", "state", ">free", ">size", ">stored", ">shards", ">errors", "path", "")
+    rows: list[Sequence[str]] = [
+        (
+            disk.name,
+            disk.state,
+            size_text(disk.free_bytes),
+            size_text(disk.size_bytes),
+            size_text(disk.stored_bytes),
+            f"{disk.shards:,}",
+            f"{disk.errors:,}",
+            disk.path,
+            disk.reason or disk.last_error,
+        )
+        for disk in disks
+    ]
+    return headings, rows
+
+
+@app.command("list", epilog=EXIT_CODES)
+def list_disks(json_output: JsonOption = False, config: ConfigOption = None) -> None:
+    """List the disks, their state and what they hold."""
+    client = connect(config)
+    disks = client.disks()
+    if json_output:
+        write_json(disks)
+    else:
+        write_table(*disk_rows(disks))
+
+
+@app.command(epilog=EXIT_CODES)
+def add(
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="An empty folder: the root of a mounted disk.")
+    ],
+    name: Annotated[
+        str | None, typer.Option("--name", metavar="NAME", help="Such as d5; made up when missing.")
+    ] = None,
+    json_output: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Take one more disk into the store.
+
+    \b
+    Example:
+      drystone disk add /mnt/hdd5
+    """
+    client = connect(config)
+    disk = client.disk_add(os.path.abspath(path), name)
+    if json_output:
+        write_json(disk)
+    else:
+        say(f"{disk.name}: {size_text(disk.free_bytes)} free at {disk.path}, {disk.state}")

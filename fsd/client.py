@@ -1,0 +1,250 @@
+"""The typed face of the control API: it owns what can be asked and what is answered.
+
+Control only: bytes of objects never pass here, they go by path. Every method raises the FsdError
+that the engine named, with its message, and EngineUnavailableError when nobody answers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+from fsd.client_transport import REQUEST_TIMEOUT_S, Transport
+from fsd.errors import UsageError
+from fsd.models import (
+    BatchFile,
+    BatchStatus,
+    BatchWriteRequest,
+    Capacity,
+    ClassName,
+    DedupMode,
+    DiskAddRequest,
+    DiskStatus,
+    Document,
+    ExportMode,
+    GetRequest,
+    Health,
+    JobStatus,
+    MaterialiseAnswer,
+    MaterialiseRequest,
+    ObjectHead,
+    RebuildRequest,
+    VerifyRequest,
+    ViewKind,
+    ViewStatus,
+    Warning_,
+)
+from fsd.paths import check_identifier
+
+MATERIALISE_TIMEOUT_S = 900.0
+"""The engine reads and checks the whole manifest before it answers: millions of lines."""
+READ_OBJECT_TIMEOUT_S = 3600.0
+"""The engine answers when the object is written: a large video from a slow disk."""
+WAIT_STEP_S = 20.0
+PROGRESS_STEP_S = 0.25
+
+Model = TypeVar("Model", bound=Document)
+
+
+class Client:
+    """A connection to one engine, by the path of its unix socket or by an `http://` address.
+
+    Safe to use from several threads; there is nothing to close.
+    """
+
+    def __init__(self, address: str) -> None:
+        self._transport = Transport(address)
+
+    # ---- Batches ------------------------------------------------------------------------------
+
+    def batch_write(
+        self,
+        folder: str,
+        batch: str,
+        class_name: ClassName = "raw",
+        files: Sequence[str] | None = None,
+    ) -> JobStatus:
+        """Start to store a folder, or the listed relative paths of it, as an ingest batch."""
+        listed = None if files is None else tuple(files)
+        request = BatchWriteRequest(folder=folder, batch=batch, class_name=class_name, files=listed)
+        return self._ask(JobStatus, "POST", "/v1/batches", request, MATERIALISE_TIMEOUT_S)
+
+    def batches(self) -> list[BatchStatus]:
+        """List the ingest batches."""
+        return self._list(BatchStatus, "/v1/batches")
+
+    def batch(self, name: str) -> BatchStatus:
+        """Describe one batch."""
+        return self._ask(BatchStatus, "GET", f"/v1/batches/{_identifier(name)}")
+
+    def batch_files(self, name: str) -> Iterator[BatchFile]:
+        """Stream the files of a batch, in the order of their paths."""
+        for line in self._transport.lines(f"/v1/batches/{_identifier(name)}/files"):
+            yield BatchFile.model_validate(line)
+
+    # ---- Stages, exports, views ---------------------------------------------------------------
+
+    def stage_to_3c(
+        self,
+        manifest_path: str,
+        action_batch_id: str,
+        layout_id: str,
+        mode: ExportMode = "copy",
+        dedup_mode: DedupMode = "by_node",
+    ) -> MaterialiseAnswer:
+        """Start to make a manifest into `3c/<action_batch_id>/<layout_id>/`, or a view of it."""
+        request = MaterialiseRequest(
+            manifest_path=manifest_path,
+            target_id=action_batch_id,
+            layout_id=layout_id,
+            mode=mode,
+            dedup_mode=dedup_mode,
+        )
+        return self._ask(MaterialiseAnswer, "POST", "/v1/stage", request, MATERIALISE_TIMEOUT_S)
+
+    def export_to_3d(
+        self,
+        manifest_path: str,
+        dataset_export_id: str,
+        dataset_layout_id: str,
+        mode: ExportMode = "copy",
+        dedup_mode: DedupMode = "by_node",
+    ) -> MaterialiseAnswer:
+        """Start to make a manifest into `3d/<dataset_export_id>/<layout>/`, or a view of it."""
+        request = MaterialiseRequest(
+            manifest_path=manifest_path,
+            target_id=dataset_export_id,
+            layout_id=dataset_layout_id,
+            mode=mode,
+            dedup_mode=dedup_mode,
+        )
+        return self._ask(MaterialiseAnswer, "POST", "/v1/exports", request, MATERIALISE_TIMEOUT_S)
+
+    def views(self) -> list[ViewStatus]:
+        """List the published views."""
+        return self._list(ViewStatus, "/v1/views")
+
+    def unpublish(self, kind: ViewKind, view_id: str, layout_id: str) -> None:
+        """Take a view out of the mount; the objects stay."""
+        path = f"/v1/views/{kind}/{_identifier(view_id)}/{_identifier(layout_id)}"
+        self._transport.call("DELETE", path)
+
+    # ---- Objects ------------------------------------------------------------------------------
+
+    def head(self, key: str) -> ObjectHead:
+        """Tell where an object lies and how many copies it has, without reading it."""
+        return self._ask(ObjectHead, "GET", f"/v1/objects/{check_key(key)}")
+
+    def read(self, key: str, output_path: str) -> ObjectHead:
+        """Write an object, verified, to a file that must not exist yet."""
+        request = GetRequest(key=check_key(key), output_path=output_path)
+        return self._ask(ObjectHead, "POST", "/v1/objects/read", request, READ_OBJECT_TIMEOUT_S)
+
+    # ---- Care ---------------------------------------------------------------------------------
+
+    def verify(
+        self, batch: str | None = None, sample: float | None = None, repair: bool = False
+    ) -> JobStatus:
+        """Start to verify a batch, a share (0-1) of the shards, or everything."""
+        request = VerifyRequest(batch=batch, sample=sample, repair=repair)
+        return self._ask(JobStatus, "POST", "/v1/verify", request)
+
+    def rebuild(self, disk: str | None = None) -> JobStatus:
+        """Start to make the copies whole again; a named disk is declared gone first."""
+        return self._ask(JobStatus, "POST", "/v1/rebuild", RebuildRequest(disk=disk))
+
+    def reindex(self) -> JobStatus:
+        """Start to build a new index from the shards and catalogs alone."""
+        return self._ask(JobStatus, "POST", "/v1/reindex")
+
+    def fsck(self) -> JobStatus:
+        """Start to compare index, catalogs and shards with each other."""
+        return self._ask(JobStatus, "POST", "/v1/fsck")
+
+    def disks(self) -> list[DiskStatus]:
+        """List the disks."""
+        return self._list(DiskStatus, "/v1/disks")
+
+    def disk_add(self, path: str, name: str | None = None) -> DiskStatus:
+        """Take a folder, the root of a mounted filesystem, as a new disk."""
+        return self._ask(DiskStatus, "POST", "/v1/disks", DiskAddRequest(path=path, name=name))
+
+    def capacity(self) -> Capacity:
+        """Tell what fits, now and after the loss of any one disk."""
+        return self._ask(Capacity, "GET", "/v1/capacity")
+
+    def health(self, timeout_s: float = REQUEST_TIMEOUT_S) -> Health:
+        """Tell whether all is well."""
+        return self._ask(Health, "GET", "/v1/health", timeout_s=timeout_s)
+
+    def warnings(self) -> list[Warning_]:
+        """List what a person should know."""
+        return self._list(Warning_, "/v1/warnings")
+
+    # ---- Jobs ---------------------------------------------------------------------------------
+
+    def jobs(self) -> list[JobStatus]:
+        """List the jobs that run and the last ones that ended."""
+        return self._list(JobStatus, "/v1/jobs")
+
+    def job(self, job_id: str, wait_s: float = 0.0) -> JobStatus:
+        """Describe a job as soon as it has ended, at the latest after `wait_s`."""
+        path = f"/v1/jobs/{_identifier(job_id)}?wait_s={wait_s:g}"
+        return self._ask(JobStatus, "GET", path, timeout_s=wait_s + REQUEST_TIMEOUT_S)
+
+    def wait(
+        self, job_id: str, on_progress: Callable[[JobStatus], None] | None = None
+    ) -> JobStatus:
+        """Return the job when it has ended, in whatever state; `on_progress` sees it meanwhile."""
+        step_s = PROGRESS_STEP_S if on_progress else WAIT_STEP_S
+        while True:
+            job = self.job(job_id, step_s)
+            if on_progress:
+                on_progress(job)
+            if job.state != "running":
+                return job
+
+    def cancel(self, job_id: str) -> JobStatus:
+        """Ask a job to stop; what it had acknowledged stays."""
+        return self._ask(JobStatus, "POST", f"/v1/jobs/{_identifier(job_id)}/cancel")
+
+    def report(self, job_id: str) -> Iterator[dict[str, Any]]:
+        """Stream a job's report line by line, and follow it until the job ends."""
+        return self._transport.lines(f"/v1/jobs/{_identifier(job_id)}/report")
+
+    def shutdown(self) -> None:
+        """Ask the engine to stop; it answers before it does."""
+        self._transport.call("POST", "/v1/shutdown")
+
+    def _ask(
+        self,
+        model: type[Model],
+        method: str,
+        path: str,
+        request: Document | None = None,
+        timeout_s: float = REQUEST_TIMEOUT_S,
+    ) -> Model:
+        return model.model_validate(self._transport.call(method, path, request, timeout_s))
+
+    def _list(self, model: type[Model], path: str) -> list[Model]:
+        return [model.model_validate(item) for item in self._transport.call("GET", path)]
+
+
+def check_key(key: str) -> str:
+    """Return the key in lower case; UsageError when it is not a sha256 in hexadecimal."""
+    lowered = key.lower()
+    if len(lowered) != 64 or set(lowered) - set("0123456789abcdef"):
+        raise UsageError(
+            f"{key!a} is not a key: a key is a sha256, 64 hexadecimal digits "
+            "(`drystone ls BATCH` shows them)"
+        )
+    return lowered
+
+
+def _identifier(name: str) -> str:
+    """Return a name as one quoted segment of a path; UsageError when it cannot be one."""
+    reason = check_identifier(name)
+    if reason:
+        raise UsageError(f"{name!a}: {reason}")
+    return quote(name, safe="")

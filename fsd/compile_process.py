@@ -1,0 +1,258 @@
+"""The compiler process: it owns a job's manifest in memory, so that the engine stays small.
+
+One is started per job and ends with it. It reads manifests and batch parts from files, looks keys
+up in the index (read-only), writes tree files, folders and inline texts, and holds the read plan
+of a copy, of which the engine takes one segment at a time.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, TypeVar
+
+import numpy as np
+
+from fsd.batch_part import parse_files
+from fsd.child import ChildServer, start_child
+from fsd.errors import ManifestError
+from fsd.extract import FILE_MODE
+from fsd.index import Index, Location
+from fsd.manifest import (
+    DedupMode,
+    ManifestEntry,
+    deduplicate,
+    format_manifest,
+    parse_manifest,
+)
+from fsd.paths import encode_path
+from fsd.plan import DiskModel, ReadPlan, plan_reads
+from fsd.record import record_bytes
+from fsd.tree import TreeEntry
+from fsd.tree_write import write_tree
+
+LANES = {
+    "compile_batch": 0,
+    "load_manifest": 0,
+    "write_tree": 0,
+    "plan": 0,
+    "segment": 0,
+    "prepare_folder": 0,
+}
+PROBLEMS_MAX = 20
+STEP_EVERY = 4096
+_Item = TypeVar("_Item")
+
+
+class ManifestSummary(NamedTuple):
+    """What a manifest adds up to; `sha256` is of its canonical bytes."""
+
+    sha256: str
+    files: int
+    size_bytes: int
+    texts: int
+    dropped: int
+
+
+class SegmentHead(NamedTuple):
+    """What the engine needs to place a segment: index shard number, planned disk, cost, size."""
+
+    shard_number: int
+    disk: int
+    cost_s: float
+    files: int
+    size_bytes: int
+
+
+class Record(NamedTuple):
+    """A wanted record and all the paths its content becomes."""
+
+    key: bytes
+    location: Location
+    paths: list[str]
+
+
+class Compiler:
+    """The operations; they follow each other as load, then tree or plan, then segments."""
+
+    def __init__(self, server: ChildServer) -> None:
+        self._step = server.lanes[0].step
+        self._entries: list[ManifestEntry] = []
+        self._records: list[Record] = []
+        self._plan: ReadPlan | None = None
+
+    def compile_batch(
+        self, part_paths: list[str], tree_path: str, created_ns: int
+    ) -> tuple[int, int]:
+        """Write the tree of a batch from its parts, later ones first; returns (files, bytes)."""
+        files: dict[str, tuple[str, int]] = {}
+        for path in part_paths:
+            with open(path, "rb") as file:
+                files.update((f.path, (f.key, f.size_bytes)) for f in parse_files(file.read()))
+            self._step()
+        entries = (
+            TreeEntry(path, bytes.fromhex(key), size) for path, (key, size) in files.items()
+        )
+        write_tree(tree_path, entries, created_ns=created_ns)
+        return len(files), sum(size for _, size in files.values())
+
+    def load_manifest(
+        self, manifest_path: str, index_root: str, generation: int, dedup: DedupMode, output: str
+    ) -> ManifestSummary:
+        """Parse, check and resolve a manifest; writes its canonical bytes to `output`.
+
+        Raises ManifestError with every kind of problem, unknown keys included: refused whole.
+        """
+        with open(manifest_path, "rb") as file:
+            entries = parse_manifest(self._stepping(file)).entries
+        kept, dropped = deduplicate(entries, dedup)
+        self._resolve(kept, index_root, generation)
+        data = format_manifest(self._entries)
+        with open(output, "wb") as file:
+            file.write(data)
+        return ManifestSummary(
+            hashlib.sha256(data).hexdigest(),
+            len(self._entries),
+            sum(entry.size_bytes or 0 for entry in self._entries),
+            sum(entry.text is not None for entry in self._entries),
+            dropped,
+        )
+
+    def write_tree(self, tree_path: str, created_ns: int) -> None:
+        """Write the loaded manifest's tree file."""
+        entries = (
+            TreeEntry(
+                entry.path,
+                entry.key,
+                entry.size_bytes or 0,
+                None if entry.text is None else entry.text_bytes(),
+            )
+            for entry in self._entries
+        )
+        write_tree(tree_path, self._stepping(entries), created_ns=created_ns)
+
+    def plan(
+        self, replicas: dict[int, list[int]], disks: list[DiskModel]
+    ) -> tuple[list[SegmentHead], list[str], float, list[float]]:
+        """Plan the reading of the loaded manifest's records.
+
+        `replicas` maps shard numbers to positions in `disks`. Returns (segments, keys without a
+        replica, ETA in seconds, seconds per disk).
+        """
+        numbers = sorted({record.location.shard_number for record in self._records})
+        position = {number: place for place, number in enumerate(numbers)}
+        count = len(self._records)
+        places = (position[record.location.shard_number] for record in self._records)
+        shard = np.fromiter(places, np.int32, count)
+        offset = np.fromiter((r.location.offset for r in self._records), np.int64, count)
+        sizes = (record_bytes(record.location.length_bytes) for record in self._records)
+        length = np.fromiter(sizes, np.int64, count)
+        table = [replicas.get(number, []) for number in numbers]
+        plan = self._plan = plan_reads(shard, offset, length, table, disks)
+        heads: list[SegmentHead] = []
+        for segment in plan.segments:
+            items = plan.order[segment.first : segment.last].tolist()
+            files = sum(len(self._records[item].paths) for item in items)
+            size = sum(self._records[item].location.length_bytes for item in items)
+            heads.append(
+                SegmentHead(numbers[segment.shard], segment.disk, segment.cost_s, files, size)
+            )
+        unreadable = [self._records[item].key.hex() for item in plan.unreadable.tolist()]
+        return heads, unreadable, plan.seconds, plan.disk_seconds
+
+    def segment(self, number: int) -> list[tuple[int, int, bytes, tuple[bytes, ...]]]:
+        """Return the items of a planned segment, by offset: (offset, length, key, paths)."""
+        assert self._plan is not None
+        segment = self._plan.segments[number]
+        items: list[tuple[int, int, bytes, tuple[bytes, ...]]] = []
+        for item in self._plan.order[segment.first : segment.last].tolist():
+            key, location, paths = self._records[item]
+            encoded = tuple(map(encode_path, paths))
+            items.append((location.offset, location.length_bytes, key, encoded))
+        return items
+
+    def prepare_folder(self, target: str) -> tuple[int, int]:
+        """Make all folders of the manifest below `target` and write its inline texts.
+
+        Returns (texts, bytes). Repeating it is harmless.
+        """
+        root = os.fsencode(target)
+        made: set[bytes] = {b""}
+        texts = size = 0
+        for entry in self._stepping(self._entries):
+            path = encode_path(entry.path)
+            _make_folders(root, os.path.dirname(path), made)
+            if entry.text is not None:
+                data = entry.text_bytes()
+                _write_file(os.path.join(root, path), data)
+                texts += 1
+                size += len(data)
+        return texts, size
+
+    def _resolve(self, entries: Sequence[ManifestEntry], index_root: str, generation: int) -> None:
+        index = Index(index_root, generation, readonly=True)
+        problems: list[str] = []
+        count = 0
+        resolved: list[ManifestEntry] = []
+        records: dict[bytes, Record] = {}
+        with index.read() as reader:
+            for entry in self._stepping(entries):
+                if entry.key is None:
+                    resolved.append(entry)
+                    continue
+                location = reader.locate(entry.key)
+                reason = _mismatch(entry, location)
+                if reason or location is None:
+                    count += 1
+                    if len(problems) < PROBLEMS_MAX:
+                        problems.append(f"{entry.path!r}: {reason}")
+                    continue
+                resolved.append(entry._replace(size_bytes=location.length_bytes))
+                record = records.setdefault(entry.key, Record(entry.key, location, []))
+                record.paths.append(entry.path)
+        index.close()
+        if count:
+            raise ManifestError(problems, count)
+        self._entries, self._records = resolved, list(records.values())
+
+    def _stepping(self, items: Iterable[_Item]) -> Iterable[_Item]:
+        for number, item in enumerate(items):
+            if number % STEP_EVERY == 0:
+                self._step()
+            yield item
+
+
+def _mismatch(entry: ManifestEntry, location: Location | None) -> str:
+    if location is None:
+        return f"the store has no object {entry.key.hex() if entry.key else ''}"
+    if entry.size_bytes is not None and entry.size_bytes != location.length_bytes:
+        return f"size_bytes says {entry.size_bytes}, the object has {location.length_bytes}"
+    return ""
+
+
+def _make_folders(root: bytes, folder: bytes, made: set[bytes]) -> None:
+    if folder in made:
+        return
+    _make_folders(root, os.path.dirname(folder), made)
+    try:
+        os.mkdir(os.path.join(root, folder), 0o755)
+    except FileExistsError:
+        pass
+    made.add(folder)
+
+
+def _write_file(path: bytes, data: bytes) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = os.open(path, flags, FILE_MODE)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(fd, view) :]
+    finally:
+        os.close(fd)
+
+
+def main() -> None:
+    """Serve until the engine goes away."""
+    server, _, _ = start_child(1)
+    compiler = Compiler(server)
+    server.serve({name: (lane, getattr(compiler, name)) for name, lane in LANES.items()})

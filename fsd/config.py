@@ -1,0 +1,154 @@
+"""The configuration: it owns `drystone.toml`, read once at the edge and frozen afterwards."""
+
+import os
+import tomllib
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fsd.errors import ConfigError
+
+CONFIG_NAME = "drystone.toml"
+MIB = 1 << 20
+GIB = 1 << 30
+AREAS = ("3a", "3b", "3c", "3d")
+
+SizeBytes = Annotated[int, Field(ge=0)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class DiskConfig(_Section):
+    """One disk: `path` is only a hint, the id in its identity file decides."""
+
+    disk_id: str
+    name: str
+    path: str
+
+
+class StoreConfig(_Section):
+    """How many copies, how big the shards, how long to wait."""
+
+    store_id: str
+    copies_raw: int = Field(default=2, ge=1)
+    copies_generated: int = Field(default=2, ge=1)
+    shard_size_bytes: int = Field(default=256 * MIB, ge=MIB, le=GIB)
+    group_size_bytes: int = Field(default=64 * MIB, ge=MIB, le=128 * MIB)
+    min_free_bytes: SizeBytes = GIB
+    stall_timeout_s: float = Field(default=5.0, gt=0)
+    allow_same_device: bool = False
+    packer_processes: int = Field(default=2, ge=1, le=16)
+    batch_size_bytes: int = Field(default=50 * GIB, ge=MIB)
+
+
+class QuotaConfig(_Section):
+    """Soft quotas of the SSD areas in bytes; 0 means only the partition limits."""
+
+    inbox_bytes: SizeBytes = 0
+    outbox_bytes: SizeBytes = 0
+    stage_bytes: SizeBytes = 0
+    exports_bytes: SizeBytes = 0
+    warn_fill: float = Field(default=0.80, gt=0, le=1)
+    refuse_fill: float = Field(default=0.90, gt=0, le=1)
+    emergency_fill: float = Field(default=0.95, gt=0, le=1)
+
+    def by_area(self) -> dict[str, int]:
+        """Return the quota in bytes of each area `3a` to `3d`."""
+        sizes = (self.inbox_bytes, self.outbox_bytes, self.stage_bytes, self.exports_bytes)
+        return dict(zip(AREAS, sizes, strict=True))
+
+
+class Config(_Section):
+    """The whole of drystone.toml, with `root` (its folder) added when it is read."""
+
+    root: str = ""
+    ssd: str
+    mount: str
+    store: StoreConfig
+    quota: QuotaConfig = QuotaConfig()
+    disk: tuple[DiskConfig, ...] = ()
+
+    @property
+    def run_dir(self) -> str:
+        """Folder of sockets, process ids, logs and status files."""
+        return os.path.join(self.root, "run")
+
+    @property
+    def socket_path(self) -> str:
+        """Unix socket of the control API."""
+        return os.path.join(self.run_dir, "engine.sock")
+
+    @property
+    def index_root(self) -> str:
+        """Folder of the index generations, on the SSD."""
+        return os.path.join(self.ssd, "index")
+
+    @property
+    def status_dir(self) -> str:
+        """Folder of the status files that the mount shows."""
+        return os.path.join(self.run_dir, "status")
+
+    def area_path(self, area: str) -> str:
+        """Return the folder of an SSD area, `3a` to `3d`."""
+        return os.path.join(self.ssd, area)
+
+    def copies(self, class_name: str) -> int:
+        """Return the copies target of a class, `raw` or `generated`."""
+        return self.store.copies_raw if class_name == "raw" else self.store.copies_generated
+
+
+def find_config(given: str | None) -> str:
+    """Return the path of the configuration: the given file, else one here or above.
+
+    Raises ConfigError that says how to make one.
+    """
+    if given:
+        if os.path.isdir(given):
+            given = os.path.join(given, CONFIG_NAME)
+        if not os.path.isfile(given):
+            raise ConfigError(f"{given} does not exist; make a store with `drystone init ROOT`")
+        return os.path.abspath(given)
+    folder = os.getcwd()
+    while True:
+        candidate = os.path.join(folder, CONFIG_NAME)
+        if os.path.isfile(candidate):
+            return candidate
+        parent = os.path.dirname(folder)
+        if parent == folder:
+            raise ConfigError(
+                f"no {CONFIG_NAME} here or above; make a store with `drystone init ROOT`, or name "
+                "one with --config FILE or DRYSTONE_CONFIG"
+            )
+        folder = parent
+
+
+def load_config(path: str) -> Config:
+    """Read and check a configuration file; ConfigError names the field that is wrong."""
+    try:
+        with open(path, "rb") as file:
+            document = tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+    root = os.path.dirname(os.path.abspath(path))
+    try:
+        config = Config.model_validate({**document, "root": root})
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+            for item in error.errors()
+        ]
+        raise ConfigError(f"{path} is refused:\n  " + "\n  ".join(lines)) from error
+    return _with_absolute_paths(config)
+
+
+def _with_absolute_paths(config: Config) -> Config:
+    def absolute(path: str) -> str:
+        return os.path.normpath(os.path.join(config.root, os.path.expanduser(path)))
+
+    disks = tuple(disk.model_copy(update={"path": absolute(disk.path)}) for disk in config.disk)
+    paths = {"ssd": absolute(config.ssd), "mount": absolute(config.mount), "disk": disks}
+    return config.model_copy(update=paths)

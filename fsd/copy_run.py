@@ -1,0 +1,201 @@
+"""Running a read plan: it owns the dispatch of segments to disks, and their way around trouble.
+
+Every disk has a queue and at most two segments out. A disk that runs dry takes the segment that
+would end last from a busier one that shares its replica. When a disk dies or stalls, its process
+is dead before its segments go to other replicas, so two processes never write one file. Records
+that a replica cannot give are asked of the next one; what no replica gives is listed by name.
+"""
+
+import threading
+from collections import deque
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from fsd.compile_process import SegmentHead
+from fsd.disks import Disk
+from fsd.errors import DiskError, FsdError
+from fsd.extract import Failure
+from fsd.job import Job
+from fsd.process import Child
+from fsd.read import note_failures, note_read_error
+from fsd.store import Store
+
+IN_FLIGHT_MAX = 2
+WAIT_S = 0.5
+
+Items = list[tuple[int, int, bytes, tuple[bytes, ...]]]
+
+
+@dataclass(slots=True, eq=False)
+class _Task:
+    """A segment, or the rest of one: its items are fetched from the compiler when it starts."""
+
+    shard_id: str
+    cost_s: float
+    segment: int = -1
+    items: Items | None = None
+    tried: set[str] = field(default_factory=set[str])
+    reasons: list[str] = field(default_factory=list[str])
+
+
+@dataclass(slots=True, eq=False)
+class _Lane:
+    disk: Disk
+    queue: deque[_Task] = field(default_factory=deque[_Task])
+    out: int = 0
+    queued_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """One record that no replica could give."""
+
+    key: str
+    paths: tuple[str, ...]
+    reason: str
+
+
+class CopyRun:
+    """Extracts planned segments below a target folder; one use."""
+
+    def __init__(self, store: Store, compiler: Child, target: str, job: Job) -> None:
+        self._store = store
+        self._compiler = compiler
+        self._target = target
+        self._job = job
+        self._lanes: dict[str, _Lane] = {}
+        self._changed = threading.Condition()
+        self._open = 0
+        self._fault: BaseException | None = None
+        self.files = 0
+        self.size_bytes = 0
+        self.unreadable: list[Unreadable] = []
+
+    def run(self, heads: list[SegmentHead], numbers: list[int], disks: list[Disk]) -> None:
+        """Extract the segments `numbers` of `heads`; `disks` are in the plan's order.
+
+        Raises QuotaError when the SSD fills up, FsdError when it cannot be written, and
+        CancelledError; whatever is in flight is waited for first.
+        """
+        self._lanes = {disk.disk_id: _Lane(disk) for disk in disks}
+        for number in numbers:
+            head = heads[number]
+            shard_id = self._store.shards.ids[head.shard_number]
+            self._enqueue(_Task(shard_id, head.cost_s, number), disks[head.disk])
+        while True:
+            with self._changed:
+                self._dispatch()
+                if self._open == 0 or (self._fault and not any(self._outs())):
+                    break
+                self._changed.wait(WAIT_S)
+            try:
+                self._job.check()
+            except FsdError as error:
+                self._fault = self._fault or error
+        if self._fault is not None:
+            raise self._fault
+
+    def _outs(self) -> list[int]:
+        return [lane.out for lane in self._lanes.values()]
+
+    def _enqueue(self, task: _Task, disk: Disk) -> None:
+        lane = self._lanes.setdefault(disk.disk_id, _Lane(disk))
+        lane.queue.append(task)
+        lane.queued_s += task.cost_s
+        self._open += 1
+
+    def _dispatch(self) -> None:
+        if self._fault is not None:
+            return
+        for lane in list(self._lanes.values()):
+            if not lane.disk.readable:
+                self._move_away(lane)
+            while lane.disk.readable and lane.out < IN_FLIGHT_MAX:
+                task = self._next(lane)
+                if task is None:
+                    break
+                self._send(lane, task)
+
+    def _next(self, lane: _Lane) -> _Task | None:
+        if lane.queue:
+            task = lane.queue.popleft()
+            lane.queued_s -= task.cost_s
+            return task
+        for busier in sorted(self._lanes.values(), key=lambda other: -other.queued_s):
+            for task in reversed(busier.queue):
+                if self._may_read(task, lane.disk):
+                    busier.queue.remove(task)
+                    busier.queued_s -= task.cost_s
+                    return task
+        return None
+
+    def _may_read(self, task: _Task, disk: Disk) -> bool:
+        return disk.disk_id not in task.tried and disk in self._store.replicas(task.shard_id)
+
+    def _move_away(self, lane: _Lane) -> None:
+        tasks, lane.queue, lane.queued_s = list(lane.queue), deque(), 0.0
+        for task in tasks:
+            self._open -= 1
+            task.tried.add(lane.disk.disk_id)
+            task.reasons.append(f"{lane.disk.name}: {lane.disk.reason}")
+            self._retry(task)
+
+    def _send(self, lane: _Lane, task: _Task) -> None:
+        if task.items is None:
+            task.items = self._compiler.call("segment", task.segment)
+        lane.out += 1
+        future = lane.disk.request("extract", task.shard_id, task.items, self._target)
+        future.add_done_callback(lambda done: self._done(lane, task, done))
+
+    def _done(self, lane: _Lane, task: _Task, future: "Future[Any]") -> None:
+        with self._changed:
+            lane.out -= 1
+            self._open -= 1
+            error = future.exception()
+            if error is None:
+                self._take(lane, task, *future.result())
+            elif isinstance(error, DiskError):
+                note_read_error(self._store, lane.disk, task.shard_id, error)
+                # The process that had the segment is dead, or stuck in the kernel and never runs
+                # another instruction of ours, before anybody else writes the same files.
+                self._store.disks.wait_buried(lane.disk)
+                task.tried.add(lane.disk.disk_id)
+                task.reasons.append(f"{lane.disk.name}: {error}")
+                self._retry(task)
+            else:
+                self._fault = self._fault or error
+            self._changed.notify_all()
+
+    def _take(
+        self, lane: _Lane, task: _Task, files: int, size: int, failures: list[Failure]
+    ) -> None:
+        self.files += files
+        self.size_bytes += size
+        self._job.advance(files, size)
+        self._store.disks.note_success(lane.disk, read_bytes=size)
+        if not failures:
+            return
+        note_failures(self._store, lane.disk, task.shard_id, failures)
+        assert task.items is not None
+        rest = [task.items[failure.position] for failure in failures]
+        reasons = [*task.reasons, f"{lane.disk.name}: {failures[0].reason}"]
+        tried = task.tried | {lane.disk.disk_id}
+        self._retry(_Task(task.shard_id, task.cost_s, task.segment, rest, tried, reasons))
+
+    def _retry(self, task: _Task) -> None:
+        candidates = [
+            disk
+            for disk in self._store.replicas(task.shard_id)
+            if disk.disk_id not in task.tried
+        ]
+        if candidates:
+            loads = {lane.disk.disk_id: lane.queued_s for lane in self._lanes.values()}
+            self._enqueue(task, min(candidates, key=lambda disk: loads.get(disk.disk_id, 0.0)))
+            return
+        if task.items is None:
+            task.items = self._compiler.call("segment", task.segment)
+        reason = "; ".join(task.reasons) or "no replica is online"
+        for _, _, key, paths in task.items or ():
+            names = tuple(path.decode("utf-8", "surrogateescape") for path in paths)
+            self.unreadable.append(Unreadable(key.hex(), names, reason))

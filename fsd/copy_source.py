@@ -1,0 +1,101 @@
+"""Reading a sealed shard to copy it: it owns the proof that only sound bytes leave this replica.
+
+Runs in a disk process. Every group is compared with the digest in its trailer, and all of them
+with the footer, while the bytes pass; a damaged replica fails before its copy can be adopted.
+"""
+
+import os
+from typing import Any
+
+import xxhash
+
+from fsd.errors import CorruptError
+from fsd.record import (
+    FOOTER_TRAILER_BYTES,
+    GROUP_HEADER_BYTES,
+    SECTOR_BYTES,
+    SHARD_HEADER_BYTES,
+    TRAILER_BYTES,
+    Footer,
+    unpack_entries,
+    unpack_footer_trailer,
+    unpack_group_header,
+    unpack_shard_header,
+    unpack_trailer,
+)
+from fsd.shard_file import Step, WindowReader, read_full
+
+
+class CopySource:
+    """One pass over a sealed shard, in pieces of at most a slot."""
+
+    def __init__(self, fd: int, shard_id: bytes, step: Step) -> None:
+        self._fd = fd
+        self._shard_id = shard_id
+        self._step = step
+        self.length_bytes = os.fstat(fd).st_size
+        self._footer = self._read_footer()
+        self._position = 0
+        self._group_end = 0
+        self._digest: Any = None
+        self._digests: list[bytes] = []
+
+    def next(self, view: memoryview) -> tuple[int, int]:
+        """Fill `view` with the next piece; returns (file offset, length), length 0 at the end."""
+        start = self._position
+        if start == 0:
+            size = self._read(view[:SHARD_HEADER_BYTES])
+            if unpack_shard_header(view).shard_id != self._shard_id:
+                raise CorruptError("the shard header is of another shard")
+        elif start < self._footer.data_end:
+            size = self._next_of_group(view)
+        elif start < self.length_bytes:
+            size = self._read(view[: self.length_bytes - start])
+            self._check_footer(view[:size], start)
+        else:
+            return start, 0
+        self._position += size
+        return start, size
+
+    def _read_footer(self) -> Footer:
+        reader = WindowReader(self._fd, self._step, SECTOR_BYTES * 2)
+        tail = reader.read(self.length_bytes - FOOTER_TRAILER_BYTES, FOOTER_TRAILER_BYTES)
+        footer = unpack_footer_trailer(tail)
+        if footer.shard_id != self._shard_id:
+            raise CorruptError("the footer is of another shard")
+        return footer
+
+    def _read(self, view: memoryview) -> int:
+        size = read_full(self._fd, view, self._position, self._step)
+        if size != len(view):
+            raise CorruptError("the shard ends early", f"offset {self._position}")
+        return size
+
+    def _next_of_group(self, view: memoryview) -> int:
+        if self._position >= self._group_end:
+            self._read(view[:SECTOR_BYTES])
+            header = unpack_group_header(view[:GROUP_HEADER_BYTES])
+            end = self._position + header.length_bytes
+            if header.shard_id != self._shard_id or end > self._footer.data_end:
+                raise CorruptError("a group header is damaged", f"offset {self._position}")
+            self._group_end = end
+            self._digest = xxhash.xxh3_128()
+        size = self._read(view[: self._group_end - self._position])
+        if self._position + size < self._group_end:
+            self._digest.update(view[:size])
+            return size
+        self._digest.update(view[: size - TRAILER_BYTES])
+        trailer = unpack_trailer(view, size - TRAILER_BYTES)
+        if trailer.digest != self._digest.digest():
+            raise CorruptError("a group fails its digest", f"group {trailer.group_number}")
+        self._digests.append(trailer.digest)
+        return size
+
+    def _check_footer(self, view: memoryview, start: int) -> None:
+        whole = start == self._footer.data_end and start + len(view) == self.length_bytes
+        if whole:
+            for _ in unpack_entries(view, self._footer):
+                break
+        joined = xxhash.xxh3_128_digest(b"".join(self._digests))
+        if joined != self._footer.groups_digest:
+            raise CorruptError("the groups do not add up to the footer's digest")

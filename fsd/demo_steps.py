@@ -1,0 +1,222 @@
+"""What the demo does, step by step: it owns the steps and their figures, not their set-up.
+
+Every step measures its wall time. A step that finds something not as promised says so and marks the
+demo as failed, and the demo goes on: the rest is worth seeing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from fsd import demo_disks
+from fsd.cli_output import Progress, duration_text, say, size_text
+from fsd.demo_files import Comparison, compare, list_tree
+from fsd.errors import FsdError
+
+if TYPE_CHECKING:
+    from fsd.client import Client
+    from fsd.config import Config
+    from fsd.models import BatchFile, DiskStatus, JobStatus
+
+BATCH = "demo"
+EXPORT_ID = "demo"
+SEED = 1
+HEADS_MAX = 500
+"""So many files are asked for their number of copies, one request each."""
+
+
+@dataclass(slots=True)
+class Step:
+    """One line of the table at the end."""
+
+    title: str
+    files: int = 0
+    size_bytes: int = 0
+    duration_s: float = 0.0
+    note: str = ""
+    ok: bool = True
+
+
+@dataclass(slots=True)
+class Demo:
+    """A demo that is running: where it is, what it stores, and what has happened so far."""
+
+    work: str
+    source: str
+    files: list[str] | None
+    loop: bool
+    config: Config
+    client: Client
+    mounted: bool
+    steps: list[Step] = field(default_factory=list[Step])
+    stored: list[BatchFile] = field(default_factory=list["BatchFile"])
+    half: list[BatchFile] = field(default_factory=list["BatchFile"])
+    skipped: Counter[str] = field(default_factory=Counter[str])
+
+    def half_paths(self) -> list[str]:
+        """Return the paths of the half that is exported."""
+        return [file.path for file in self.half]
+
+
+@contextmanager
+def _step(demo: Demo, title: str) -> Generator[Step]:
+    say(f"\n{title}")
+    step = Step(title)
+    begun = time.monotonic()
+    yield step
+    step.duration_s = time.monotonic() - begun
+    demo.steps.append(step)
+    say(f"  {_told(step)}")
+
+
+def _told(step: Step) -> str:
+    parts = [f"{step.files:,} files"] if step.files else []
+    parts += [size_text(step.size_bytes)] if step.size_bytes else []
+    parts.append(f"in {duration_text(step.duration_s)}")
+    if step.note:
+        parts.append(f"- {step.note}")
+    return " ".join(parts)
+
+
+def _wait(demo: Demo, job_id: str) -> JobStatus:
+    progress = Progress()
+    try:
+        job = demo.client.wait(job_id, progress)
+    finally:
+        progress.close()
+    if job.state in ("failed", "cancelled"):
+        raise FsdError(f"the {job.kind} {job.state}: {job.error or 'no reason given'}")
+    return job
+
+
+def store(demo: Demo) -> None:
+    """Store the source as a batch."""
+    copies = demo.config.store.copies_raw
+    with _step(demo, f"Store {demo.source}: {copies} verified copies of every file") as step:
+        job = demo.client.batch_write(demo.source, BATCH, "raw", demo.files)
+        _wait(demo, job.job_id)
+        for line in demo.client.report(job.job_id):
+            if line["status"] in ("skipped", "failed"):
+                demo.skipped[str(line["reason"])] += 1
+        demo.stored = list(demo.client.batch_files(BATCH))
+        step.files = len(demo.stored)
+        step.size_bytes = sum(file.size_bytes for file in demo.stored)
+    for reason, count in demo.skipped.most_common(5):
+        say(f"  skipped {count:,}: {reason}")
+    if not demo.stored:
+        raise FsdError(f"nothing of {demo.source} could be stored")
+    chosen = random.Random(SEED).sample(demo.stored, max(1, len(demo.stored) // 2))
+    demo.half = sorted(chosen, key=lambda file: os.fsencode(file.path))
+
+
+def browse(demo: Demo) -> None:
+    """List the batch in the mount."""
+    folder = os.path.join(demo.config.mount, "batches", BATCH)
+    with _step(demo, f"Browse it in the mount: {os.path.relpath(folder)}") as step:
+        step.files, first = list_tree(folder)
+        step.ok = step.files == len(demo.stored)
+        if not step.ok:
+            step.note = f"expected {len(demo.stored):,} files"
+    for path in first:
+        say(f"    {path}")
+
+
+def export_copy(demo: Demo, layout_id: str) -> None:
+    """Export the half as files on the SSD."""
+    with _step(demo, "Export a random half as a copy on the SSD") as step:
+        answer = demo.client.export_to_3d(_write_manifest(demo), EXPORT_ID, layout_id, "copy")
+        _wait(demo, answer.job_id)
+        step.files, step.size_bytes = answer.expected_files, answer.expected_bytes
+    with _step(demo, "Compare the copy with the source, byte for byte") as step:
+        _judge(step, compare(demo.source, answer.target_root, demo.half_paths()))
+
+
+def export_view(demo: Demo) -> None:
+    """Export the same manifest as a view, and compare it when it can be mounted here."""
+    with _step(demo, "Export the same half as a view: no bytes are moved") as step:
+        answer = demo.client.export_to_3d(_write_manifest(demo), EXPORT_ID, "view", "view")
+        _wait(demo, answer.job_id)
+        step.files = answer.expected_files
+    if demo.mounted:
+        with _step(demo, "Compare the view with the source, byte for byte") as step:
+            _judge(step, compare(demo.source, _view(demo), demo.half_paths()))
+
+
+def _view(demo: Demo) -> str:
+    return os.path.join(demo.config.mount, "exports", EXPORT_ID, "view")
+
+
+def _write_manifest(demo: Demo) -> str:
+    path = os.path.join(demo.work, "half.jsonl")
+    with open(path, "w", encoding="ascii") as file:
+        for entry in demo.half:
+            file.write(json.dumps({"path": entry.path, "key": entry.key}) + "\n")
+    return path
+
+
+def _judge(step: Step, found: Comparison) -> None:
+    step.files, step.size_bytes = found.files, found.size_bytes
+    step.ok = found.different_count == 0
+    step.note = "all equal" if step.ok else f"{found.different_count:,} NOT EQUAL"
+    for line in found.different:
+        say(f"  {line}")
+
+
+def kill_a_disk(demo: Demo) -> DiskStatus:
+    """Kill the disk that holds the most; returns what it was."""
+    victim = max(demo.client.disks(), key=lambda disk: disk.stored_bytes)
+    with _step(demo, f"Kill disk {victim.name}") as step:
+        demo_disks.kill(victim.path, demo.loop)
+        step.size_bytes = victim.stored_bytes
+        step.note = f"{victim.shards:,} shards gone" + ("" if demo.loop else ", its files emptied")
+    return victim
+
+
+def read_degraded(demo: Demo) -> None:
+    """Show that the half is still there: through the mount, and as a second export."""
+    if demo.mounted:
+        with _step(demo, "Read the half through the mount, without that disk") as step:
+            _judge(step, compare(demo.source, _view(demo), demo.half_paths(), uncached=True))
+    export_copy(demo, "copy-without-a-disk")
+    _count_copies(demo, "Count the copies")
+
+
+def rebuild(demo: Demo, victim: DiskStatus) -> None:
+    """Bring the copies back on the disks that are left."""
+    with _step(demo, f"Rebuild what was on {victim.name} onto the other disks") as step:
+        job = _wait(demo, demo.client.rebuild(victim.disk_id).job_id)
+        step.files, step.size_bytes = job.done_files, job.done_bytes
+        step.ok = job.state == "done"
+        step.note = job.error or ""
+    if not _count_copies(demo, "Count the copies again"):
+        demo.steps[-1].ok = False
+
+
+def _count_copies(demo: Demo, title: str) -> bool:
+    """Ask for the copies of some files; tells whether all of them have their full number."""
+    keys = sorted({file.key for file in demo.half})
+    asked = random.Random(SEED).sample(keys, min(HEADS_MAX, len(keys)))
+    with _step(demo, title) as step:
+        heads = [demo.client.head(key) for key in asked]
+        whole = sum(head.copies >= head.copies_target for head in heads)
+        step.files = len(heads)
+        step.note = f"{whole:,} of {len(heads):,} have {demo.config.store.copies_raw}"
+    return whole == len(heads)
+
+
+def verify(demo: Demo) -> None:
+    """Read every copy back from the disks and check it."""
+    with _step(demo, "Verify every copy on every disk") as step:
+        job = _wait(demo, demo.client.verify().job_id)
+        problems = sum(1 for _ in demo.client.report(job.job_id))
+        step.files, step.size_bytes = job.done_files, job.done_bytes
+        step.ok = job.state == "done" and problems == 0
+        step.note = "no problems" if step.ok else f"{problems:,} problems"

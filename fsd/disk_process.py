@@ -1,0 +1,335 @@
+"""One disk's process: it owns every system call on that disk, never a decision.
+
+Operations run in three lanes: `write` (appends, catalog, seal), `extract` (segments of exports)
+and `read` (windows, scans, verification). Paths are built here from ids, never taken from outside.
+"""
+
+import contextlib
+import ctypes
+import errno
+import fcntl
+import json
+import mmap
+import os
+from collections import OrderedDict
+from typing import Any
+
+from fsd import layout
+from fsd.child import ChildServer, Lane, start_child
+from fsd.copy_source import CopySource
+from fsd.errors import DiskRefusedError
+from fsd.extract import Extractor, Failure, Item
+from fsd.identity import check_identity, read_identity
+from fsd.scan import ScanResult, VerifyResult, scan_shard, verify_shard
+from fsd.shard_file import (
+    FALLOCATE_KEEP_SIZE,
+    WINDOW_BYTES,
+    open_direct,
+    read_full,
+    sync_folder,
+    write_full,
+    write_verified,
+)
+
+LANE_WRITE, LANE_EXTRACT, LANE_READ = range(3)
+OPEN_FILES_MAX = 128
+_libc = ctypes.CDLL(None, use_errno=True)
+
+LANES = {
+    "find": LANE_WRITE,
+    "epoch": LANE_WRITE,
+    "attach": LANE_WRITE,
+    "create_shard": LANE_WRITE,
+    "append": LANE_WRITE,
+    "finish_shard": LANE_WRITE,
+    "adopt_part": LANE_WRITE,
+    "remove_shard": LANE_WRITE,
+    "quarantine_shard": LANE_WRITE,
+    "append_catalog": LANE_WRITE,
+    "extract": LANE_EXTRACT,
+    "read_catalog": LANE_READ,
+    "list_shards": LANE_READ,
+    "check": LANE_READ,
+    "read_window": LANE_READ,
+    "scan": LANE_READ,
+    "verify": LANE_READ,
+    "copy_begin": LANE_READ,
+    "copy_next": LANE_READ,
+}
+
+
+class DiskProcess:
+    """The operations; every argument and answer is small, bulk bytes lie in slots or files."""
+
+    def __init__(self, server: ChildServer, slots: list[memoryview]) -> None:
+        self._slots = slots
+        self._write: Lane = server.lanes[LANE_WRITE]
+        self._read: Lane = server.lanes[LANE_READ]
+        self._extractor = Extractor(server.lanes[LANE_EXTRACT].step)
+        self._scratch = memoryview(mmap.mmap(-1, WINDOW_BYTES))
+        self._files: dict[int, OrderedDict[str, int]] = {LANE_EXTRACT: OrderedDict()}
+        self._files[LANE_READ] = OrderedDict()
+        self._open_writes: dict[str, int] = {}
+        self._copies: dict[str, CopySource] = {}
+        self._path = ""
+        self._lock_fd = -1
+
+    def operations(self) -> dict[str, tuple[int, Any]]:
+        """Return each operation with its lane, for the child's loop."""
+        return {name: (lane, getattr(self, name)) for name, lane in LANES.items()}
+
+    def find(self, disk_id: str, candidates: list[str]) -> str | None:
+        """Return the first of the candidate paths that holds this disk now."""
+        for path in candidates:
+            self._write.step()
+            with contextlib.suppress(DiskRefusedError, OSError):
+                if read_identity(path)["disk_id"] == disk_id:
+                    return path
+        return None
+
+    def attach(self, path: str, disk_id: str, store_id: str, epoch: int) -> str:
+        """Lock the disk and enter the engine's epoch; returns its failure domain.
+
+        A disk in a later epoch was taken over by a second engine. DiskRefusedError then, and when
+        it is not this very disk.
+        """
+        medium = check_identity(path, disk_id, store_id)
+        self._lock_fd = _open_lock(os.path.join(path, layout.LOCK_NAME))
+        try:
+            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DiskRefusedError(f"another engine holds the lock of {path}") from None
+        written = read_epoch(path)
+        if written > epoch:
+            raise DiskRefusedError(f"another engine took {path} over (epoch {written} > {epoch})")
+        if written < epoch:
+            with contextlib.suppress(OSError):  # A read-only disk is still read from.
+                _write_epoch(path, epoch)
+        self._path = path
+        with contextlib.suppress(OSError):  # A read-only disk is still read from.
+            os.makedirs(os.path.join(path, layout.SHARDS_NAME), mode=0o700, exist_ok=True)
+        return medium.failure_domain
+
+    def epoch(self, path: str) -> int:
+        """Return the epoch the disk was last entered in."""
+        return read_epoch(path)
+
+    def check(self, disk_id: str, epoch: int) -> tuple[int, int, bool]:
+        """Check that the disk is still there and ours; returns (size, free, read-only).
+
+        Raises DiskRefusedError or OSError when it vanished, died or was taken over.
+        """
+        if read_identity(self._path)["disk_id"] != disk_id:
+            raise DiskRefusedError(f"{self._path} holds another disk now")
+        info = os.statvfs(self._path)
+        readonly = bool(info.f_flag & os.ST_RDONLY)
+        if read_epoch(self._path) != epoch and not readonly:
+            raise DiskRefusedError(f"another engine took {self._path} over, or it was emptied")
+        return info.f_blocks * info.f_frsize, info.f_bavail * info.f_frsize, readonly
+
+    def create_shard(self, shard_id: str, head: bytes, size: int, part: bool) -> None:
+        """Create a shard file with its first sector, durable with its folder entry.
+
+        An empty `head` makes an empty file (a part, which a copy fills from its start on).
+        """
+        path = self._shard_path(shard_id, part)
+        folder = os.path.dirname(path)
+        created = not os.path.isdir(folder)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        if part:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        fd = open_direct(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+        self._open_writes[path] = fd
+        # Preallocation keeps the file contiguous; the visible size stays the truth. Filesystems
+        # without it (or without the room) still take the appends.
+        _libc.fallocate(fd, FALLOCATE_KEEP_SIZE, ctypes.c_long(0), ctypes.c_long(size))
+        if head:
+            view = memoryview(mmap.mmap(-1, len(head)))
+            view[:] = head
+            write_verified(fd, view, 0, self._scratch, self._write.step)
+        # Barrier: without the folder's sync a power cut may lose the whole file with its groups.
+        sync_folder(folder)
+        if created:
+            sync_folder(os.path.dirname(folder))
+
+    def append(
+        self, shard_id: str, offset: int, slot: int, start: int, length: int, part: bool
+    ) -> None:
+        """Write slot bytes at `offset`, sync, read back, compare: durable when it returns."""
+        view = self._slots[slot][start : start + length]
+        fd = self._writable(self._shard_path(shard_id, part))
+        write_verified(fd, view, offset, self._scratch, self._write.step)
+
+    def finish_shard(self, shard_id: str, length: int, part: bool) -> None:
+        """Cut the file to its sealed length, which also frees the preallocation."""
+        path = self._shard_path(shard_id, part)
+        fd = self._writable(path)
+        os.ftruncate(fd, length)
+        os.fsync(fd)
+        self._write.step()
+        os.close(self._open_writes.pop(path))
+
+    def adopt_part(self, shard_id: str) -> None:
+        """Turn a finished copy into a replica: one rename, durable when it returns."""
+        source, target = self._shard_path(shard_id, True), self._shard_path(shard_id, False)
+        self._forget(source)
+        self._forget(target)
+        # Barrier: before the rename only a part file exists, which recovery deletes.
+        os.rename(source, target)
+        sync_folder(os.path.dirname(target))
+
+    def remove_shard(self, shard_id: str, part: bool) -> None:
+        """Delete a replica or a part; no error when it is not there."""
+        path = self._shard_path(shard_id, part)
+        self._forget(path)
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(path)
+
+    def quarantine_shard(self, shard_id: str) -> None:
+        """Move a file that is not a catalogued replica aside; nothing is deleted."""
+        path = self._shard_path(shard_id, False)
+        self._forget(path)
+        folder = os.path.join(self._path, layout.QUARANTINE_NAME)
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+        with contextlib.suppress(FileNotFoundError):
+            os.rename(path, os.path.join(folder, os.path.basename(path)))
+
+    def append_catalog(self, frames: bytes) -> None:
+        """Append frames (a multiple of 4 KiB) to the catalog, durable when it returns."""
+        path = os.path.join(self._path, layout.CATALOG_NAME)
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            end = os.fstat(fd).st_size
+            # A torn tail of an earlier crash stays where it is; frames start on a sector.
+            end = -(-end // 4096) * 4096
+            write_full(fd, memoryview(frames), end, self._write.step)
+            os.fsync(fd)
+        finally:
+            os.close(fd)
+        if end == 0:
+            sync_folder(self._path)
+
+    def read_catalog(self) -> bytes:
+        """Return the whole catalog log of this disk (a few MB at 10 M objects)."""
+        try:
+            with open(os.path.join(self._path, layout.CATALOG_NAME), "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            return b""
+
+    def list_shards(self) -> tuple[dict[str, int], list[str]]:
+        """Return {shard id: file size} of the replicas, and the ids of leftover part files."""
+        sizes: dict[str, int] = {}
+        parts: list[str] = []
+        root = os.path.join(self._path, layout.SHARDS_NAME)
+        for folder in os.scandir(root):
+            self._read.step()
+            for entry in os.scandir(folder.path) if folder.is_dir() else ():
+                name = entry.name
+                if name.endswith(layout.SHARD_SUFFIX):
+                    size = entry.stat(follow_symlinks=False).st_size
+                    sizes[name.removesuffix(layout.SHARD_SUFFIX)] = size
+                elif name.endswith(layout.PART_SUFFIX):
+                    parts.append(name.removesuffix(layout.SHARD_SUFFIX + layout.PART_SUFFIX))
+        return sizes, parts
+
+    def read_window(self, shard_id: str, offset: int, slot: int, start: int, length: int) -> int:
+        """Read file bytes into a slot at `start`; returns how many there were."""
+        fd = self._readable(shard_id, LANE_READ)
+        view = self._slots[slot][start : start + length]
+        return read_full(fd, view, offset, self._read.step)
+
+    def scan(self, shard_id: str) -> ScanResult:
+        """Return the structure of a shard: its footer when sealed, else its valid groups."""
+        fd = self._readable(shard_id, LANE_READ)
+        return scan_shard(fd, bytes.fromhex(shard_id), self._read.step)
+
+    def verify(self, shard_id: str) -> VerifyResult:
+        """Read every byte of a sealed shard and check every group, record and sha256."""
+        fd = self._readable(shard_id, LANE_READ)
+        return verify_shard(fd, bytes.fromhex(shard_id), self._read.step)
+
+    def copy_begin(self, shard_id: str) -> int:
+        """Begin to read a whole sealed shard for a copy (one at a time); returns its length."""
+        fd = self._readable(shard_id, LANE_READ)
+        self._copies[shard_id] = CopySource(fd, bytes.fromhex(shard_id), self._read.step)
+        return self._copies[shard_id].length_bytes
+
+    def copy_next(self, shard_id: str, slot: int) -> tuple[int, int]:
+        """Put the next verified bytes into a slot; returns (file offset, length), (n, 0) at the end.
+
+        Raises CorruptError when this replica is not what was written.
+        """
+        source = self._copies[shard_id]
+        place = source.next(self._slots[slot])
+        if place[1] == 0:
+            del self._copies[shard_id]
+        return place
+
+    def extract(
+        self, shard_id: str, items: list[tuple[int, int, bytes, tuple[bytes, ...]]], target: str
+    ) -> tuple[int, int, list[Failure]]:
+        """Write the items' verified payloads as files; see `Extractor.run`."""
+        fd = self._readable(shard_id, LANE_EXTRACT)
+        records = [Item(*item) for item in items]
+        return self._extractor.run(fd, bytes.fromhex(shard_id), records, target)
+
+    def _shard_path(self, shard_id: str, part: bool) -> str:
+        return (layout.part_path if part else layout.shard_path)(self._path, shard_id)
+
+    def _writable(self, path: str) -> int:
+        if path not in self._open_writes:
+            self._open_writes[path] = open_direct(path, os.O_RDWR)
+        return self._open_writes[path]
+
+    def _readable(self, shard_id: str, lane: int) -> int:
+        files = self._files[lane]
+        if shard_id in files:
+            files.move_to_end(shard_id)
+            return files[shard_id]
+        if len(files) >= OPEN_FILES_MAX:
+            os.close(files.popitem(last=False)[1])
+        files[shard_id] = open_direct(self._shard_path(shard_id, False), os.O_RDONLY)
+        return files[shard_id]
+
+    def _forget(self, path: str) -> None:
+        # Readers of the other lanes keep their descriptor of a removed file: an unlinked replica
+        # still has right bytes, and the engine asks for it no more.
+        fd = self._open_writes.pop(path, -1)
+        if fd >= 0:
+            os.close(fd)
+
+
+def _open_lock(path: str) -> int:
+    try:
+        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+
+def read_epoch(path: str) -> int:
+    """Return the epoch the disk was last entered in; 0 when it never was."""
+    try:
+        with open(os.path.join(path, layout.EPOCH_NAME), encoding="ascii") as file:
+            return int(json.load(file)["epoch"])
+    except (FileNotFoundError, ValueError, KeyError):
+        return 0
+
+
+def _write_epoch(path: str, epoch: int) -> None:
+    target = os.path.join(path, layout.EPOCH_NAME)
+    with open(target + ".tmp", "w", encoding="ascii") as file:
+        json.dump({"epoch": epoch}, file)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(target + ".tmp", target)
+    sync_folder(path)
+
+
+def main() -> None:
+    """Serve until the engine goes away."""
+    server, slots, _ = start_child(3)
+    server.serve(DiskProcess(server, slots).operations())

@@ -1,0 +1,335 @@
+"""The engine: it owns the open store's life (start, verbs as jobs, stop), not how verbs work."""
+
+import fcntl
+import os
+import shutil
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from fsd.areas import Areas, Thresholds
+from fsd.care import fsck, verify
+from fsd.claims import Claims
+from fsd.config import CONFIG_NAME, Config, DiskConfig
+from fsd.disks import Disk, DiskSet
+from fsd.errors import DiskError, FsdError, UsageError
+from fsd.identity import make_identity
+from fsd.job import Job, JobRegistry
+from fsd.materialise import Materialise
+from fsd.models import (
+    BatchWriteRequest,
+    MaterialiseAnswer,
+    MaterialiseRequest,
+    RebuildRequest,
+    VerifyRequest,
+)
+from fsd.projection import (
+    MANIFESTS_BATCH,
+    begin_generation,
+    make_trees,
+    open_index,
+    project,
+    publish_generation,
+    write_disk_rows,
+)
+from fsd.reconcile import Reconciler
+from fsd.recover import recover_open_shards
+from fsd.setup import add_disk_to_config, new_disk_name
+from fsd.shard_writer import ShardWriter
+from fsd.slots import SlotPool
+from fsd.store import PART_BYTES_MAX, Store
+from fsd.write import BatchWrite, check_folder
+
+ACCEPT_TIMEOUT_S = 3600.0
+SLOTS_SPARE = 4
+HOUSEKEEPING_S = 5.0
+MEASURE_EVERY = 12
+
+
+class Engine:
+    """One running store. `start` returns when it is whole and may be asked."""
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.started_s = time.time()
+        self.notes: list[str] = []
+        for folder in (config.run_dir, config.status_dir):
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+        self._lock_fd = _lock(os.path.join(config.run_dir, "engine.lock"))
+        _remove_scratch(config.run_dir)
+        slots = 2 * config.store.packer_processes + 2 * 2 + SLOTS_SPARE
+        pool = SlotPool(slots, config.store.group_size_bytes + PART_BYTES_MAX)
+        self.store = Store(config, pool, DiskSet(config, pool))
+        self.areas = Areas(
+            Path(config.ssd),
+            config.quota.by_area(),
+            Thresholds(
+                config.quota.warn_fill, config.quota.refuse_fill, config.quota.emergency_fill
+            ),
+        )
+        self.shard_writer = ShardWriter(self.store)
+        self.claims = Claims(self.store)
+        self.reconciler = Reconciler(self.store)
+        self.jobs = JobRegistry(os.path.join(config.run_dir, "jobs"))
+        self._manifests = threading.Lock()
+        self._stopping = threading.Event()
+        self._changed = threading.Event()
+        self.on_housekeeping = lambda: None
+
+    def start(self) -> None:
+        """Attach the disks, read the catalog, recover open shards, bring the index up to date."""
+        store = self.store
+        store.disks.start()
+        if len([d for d in store.disks.disks.values() if d.readable]) == 0:
+            reasons = "; ".join(f"{d.name}: {d.reason}" for d in store.disks.disks.values())
+            self.stop()
+            raise DiskError(f"no disk of this store can be used ({reasons})")
+        for entry in store.catalog.load():
+            store.shards.state.apply(entry)
+        self._add_new_disks()
+        new = open_index(store)
+        for disk in store.disks.disks.values():
+            if disk.readable:
+                self._take_inventory(disk)
+        recover_open_shards(store)
+        project(store)
+        write_disk_rows(store)
+        self.notes += make_trees(store)
+        if new:
+            publish_generation(store, None)
+        store.disks.on_return = self._welcome_back
+        store.disks.on_change = lambda _disk: self._changed.set()
+        store.disks.start_watching()
+        self.reconciler.start()
+        threading.Thread(target=self._keep_house, name="housekeeping", daemon=True).start()
+
+    def stop(self) -> None:
+        """Finish or stop what runs, seal open shards, end all processes. Safe to skip (kill -9)."""
+        self._stopping.set()
+        self._changed.set()
+        self.reconciler.stop()
+        for job in self.jobs.running():
+            job.cancel()
+        for job in self.jobs.running():
+            job.finished.wait(timeout=30)
+        try:
+            self.shard_writer.seal_idle()
+        except FsdError as error:
+            self.notes.append(f"sealing at the stop: {error}")
+        self.store.disks.stop()
+        index = self.store.set_index(None)
+        if index is not None:
+            index.close()
+        os.close(self._lock_fd)
+
+    # Verbs
+
+    def batch_write(self, request: BatchWriteRequest) -> Job:
+        """Start storing a folder as a batch."""
+        check_folder(request.folder)
+        job_name = f"{request.batch} from {request.folder}"
+        return self.jobs.start("put", job_name, lambda job: self._write(request, job))
+
+    def materialise(self, kind: str, request: MaterialiseRequest) -> MaterialiseAnswer:
+        """Start a stage or an export; returns when it is accepted, raises when it is refused."""
+        made: list[Materialise] = []
+
+        def work(job: Job) -> dict[str, Any]:
+            arguments = (self.store, self.areas, self._store_manifest, kind, request, job)
+            made.append(Materialise(*arguments))
+            return made[0].run()
+
+        job = self.jobs.start(kind, f"{request.target_id}/{request.layout_id}", work)
+        job.ready.wait(ACCEPT_TIMEOUT_S)
+        if not made or made[0].answer is None:
+            raise _error_of(job)
+        return made[0].answer
+
+    def verify(self, request: VerifyRequest) -> Job:
+        """Start verifying; bad replicas are healed by the reconciler afterwards."""
+
+        def work(job: Job) -> dict[str, Any]:
+            self.shard_writer.seal_idle()
+            result = verify(self.store, request, job)
+            self.reconciler.poke()
+            return result
+
+        return self.jobs.start("verify", request.batch or "", work)
+
+    def rebuild(self, request: RebuildRequest) -> Job:
+        """Start making the copies whole; a named disk is declared gone first."""
+        disk = self.store.disks.by_name(request.disk) if request.disk else None
+
+        def work(job: Job) -> dict[str, Any]:
+            if disk is not None:
+                self.store.catalog.append(("disk_gone", {"disk": disk.disk_id}))
+                self.store.disks.declare_gone(disk)
+            self.shard_writer.seal_idle()
+            recover_open_shards(self.store)
+            project(self.store)
+            return self.reconciler.rebuild(job)
+
+        return self.jobs.start("rebuild", request.disk or "", work)
+
+    def fsck(self) -> Job:
+        """Start comparing catalog, disks and index."""
+
+        def work(job: Job) -> dict[str, Any]:
+            self.shard_writer.seal_idle()
+            return fsck(self.store, job)
+
+        return self.jobs.start("fsck", "", work)
+
+    def reindex(self) -> Job:
+        """Start making a new index from the shards; no other job may run meanwhile."""
+        busy = self.jobs.running()
+        if busy:
+            raise UsageError(f"{len(busy)} jobs are running; reindex when they are done")
+
+        def work(job: Job) -> dict[str, Any]:
+            self.shard_writer.seal_idle()
+            former = begin_generation(self.store)
+            job.phase = "reading footers"
+            shards = project(self.store)
+            write_disk_rows(self.store)
+            job.phase = "making listings"
+            problems = make_trees(self.store)
+            publish_generation(self.store, former)
+            with self.store.index.read() as reader:
+                objects = reader.object_count()
+            result = {"shards": shards, "objects": objects, "problems": problems}
+            return {**result, "incomplete": bool(problems)}
+
+        return self.jobs.start("reindex", "", work)
+
+    def add_disk(self, path: str, name: str | None) -> Disk:
+        """Take a folder as a new disk, in drystone.toml and in the running store."""
+        path = os.path.abspath(path)
+        if not os.path.isdir(path):
+            raise UsageError(f"{path} is not a folder")
+        name = name or new_disk_name(self.config)
+        identity = make_identity(path, self.config.store.store_id, name)
+        disk = self.store.disks.add(DiskConfig(disk_id=identity["disk_id"], name=name, path=path))
+        self.store.catalog.catch_up(disk)
+        self.store.catalog.append(("disk_add", {"disk": disk.disk_id, "name": name}))
+        config_path = os.path.join(self.config.root, CONFIG_NAME)
+        add_disk_to_config(config_path, disk.disk_id, name, path)
+        write_disk_rows(self.store)
+        self.reconciler.poke()
+        return disk
+
+    # Inner life
+
+    def _write(self, request: BatchWriteRequest, job: Job) -> dict[str, Any]:
+        batch = BatchWrite(self.store, self.shard_writer, self.claims, request, job)
+        result = batch.run()
+        self._changed.set()
+        return result
+
+    def _store_manifest(self, path: str, sha256: str) -> None:
+        """Make a manifest an object of the store, referred to by a hidden batch."""
+        with self._manifests:
+            if self.store.index.locate(bytes.fromhex(sha256)) is not None:
+                return
+            request = BatchWriteRequest(
+                folder=os.path.dirname(path),
+                batch=MANIFESTS_BATCH,
+                class_name="generated",
+                files=(os.path.basename(path),),
+            )
+            job = Job("manifest", sha256, os.path.join(self.config.run_dir, "jobs"))
+            batch = BatchWrite(self.store, self.shard_writer, self.claims, request, job, alias=sha256)
+            result = batch.run()
+            job.discard()
+            if result["failed"]:
+                raise DiskError("the manifest could not be stored; see `drystone health`")
+
+    def _add_new_disks(self) -> None:
+        known = self.store.shards.state.disks
+        new = [disk for disk in self.store.disks.disks.values() if disk.disk_id not in known]
+        gone = set(self.store.shards.state.gone)
+        entries = [
+            ("disk_add", {"disk": disk.disk_id, "name": disk.name})
+            for disk in new
+            if disk.disk_id not in gone
+        ]
+        for disk in new:
+            if disk.disk_id in gone:
+                self.store.disks.declare_gone(disk)
+        if entries:
+            self.store.catalog.append(*entries)
+
+    def _take_inventory(self, disk: Disk) -> None:
+        """Compare a disk's files with the catalog: what is missing is lost, what is odd set aside.
+
+        Nothing that holds data is deleted: files the catalog does not know go to `quarantine`.
+        """
+        store = self.store
+        sizes, parts = disk.call("list_shards")
+        writable = disk.state != "readonly"
+        for shard_id in parts if writable else ():
+            disk.call("remove_shard", shard_id, True)
+        with store.lock:
+            shards = dict(store.shards.state.shards)
+        for shard_id, shard in shards.items():
+            if disk.disk_id not in shard.disks:
+                continue
+            size = sizes.pop(shard_id, None)
+            with store.lock:
+                store.shards.lost.discard((shard_id, disk.disk_id))
+            if size is None:
+                store.mark_lost(shard_id, disk)
+            elif shard.sealed and size != shard.length_bytes:
+                store.mark_suspect(shard_id, disk)
+        for shard_id in sizes if writable else ():
+            disk.call("quarantine_shard", shard_id)
+
+    def _welcome_back(self, disk: Disk) -> None:
+        self.store.catalog.catch_up(disk)
+        self._take_inventory(disk)
+        self._changed.set()
+
+    def _keep_house(self) -> None:
+        turn = 0
+        while not self._stopping.is_set():
+            self._changed.wait(HOUSEKEEPING_S)
+            self._changed.clear()
+            if self._stopping.is_set():
+                return
+            try:
+                self._tidy(turn)
+            except Exception as error:
+                # Housekeeping must outlive one bad round; health shows what happened.
+                self.notes = [*self.notes[-19:], f"housekeeping: {error}"]
+            turn += 1
+
+    def _tidy(self, turn: int) -> None:
+        write_disk_rows(self.store)
+        if not self.jobs.running() and recover_open_shards(self.store):
+            project(self.store)
+        self.reconciler.poke()
+        if turn % MEASURE_EVERY == 0:
+            for area in self.areas.paths:
+                self.areas.measure(area)
+        self.on_housekeeping()
+
+
+def _lock(path: str) -> int:
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        raise UsageError("an engine of this store runs already; see `drystone status`") from None
+    return fd
+
+
+def _remove_scratch(run_dir: str) -> None:
+    for name in os.listdir(run_dir):
+        if name.startswith("job-"):
+            shutil.rmtree(os.path.join(run_dir, name), ignore_errors=True)
+
+
+def _error_of(job: Job) -> BaseException:
+    return job.failure or FsdError("the job ended without an answer; see the engine's log")

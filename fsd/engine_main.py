@@ -1,0 +1,73 @@
+"""The engine's process: it owns the start, the socket and the signals."""
+
+import argparse
+import contextlib
+import os
+import signal
+import socket
+import sys
+
+import uvicorn
+
+from fsd.api import make_app
+from fsd.config import load_config
+from fsd.engine import Engine
+from fsd.errors import FsdError
+from fsd.report import write_status_files
+
+SHUTDOWN_GRACE_S = 5
+
+
+def main() -> int:
+    """Run one engine in the foreground until SIGTERM or a shutdown request."""
+    parser = argparse.ArgumentParser(description="Run the engine of one store in the foreground.")
+    parser.add_argument("--config", required=True)
+    arguments = parser.parse_args()
+    try:
+        config = load_config(arguments.config)
+        engine = Engine(config)
+        engine.start()
+    except FsdError as error:
+        print(f"drystone: {error}", file=sys.stderr)
+        return error.exit_code
+    engine.on_housekeeping = lambda: write_status_files(engine)
+    server: uvicorn.Server | None = None
+
+    def shut_down() -> None:
+        if server is not None:
+            server.should_exit = True
+
+    listener = _listen(config.socket_path)
+    options = uvicorn.Config(
+        make_app(engine, shut_down),
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
+    )
+    server = uvicorn.Server(options)
+    signal.signal(signal.SIGTERM, lambda *_: shut_down())
+    server.run(sockets=[listener])
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(config.socket_path)
+    engine.stop()
+    return 0
+
+
+def _listen(path: str) -> socket.socket:
+    """Open the control socket for its owner only; a stale one is replaced (the lock is ours)."""
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o177)
+    try:
+        listener.bind(path)
+    except OSError as error:
+        raise FsdError(f"the control socket {path} cannot be opened: {error}") from error
+    finally:
+        os.umask(mask)
+    listener.listen(128)
+    return listener
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,111 @@
+"""Every error of the store; it owns the tree and the exit codes, never the wording of a caller.
+
+FsdError
+├── UsageError                 a person's mistake: says what to do (exit 2)
+│   ├── ConfigError            drystone.toml is missing, broken or contradictory
+│   └── ManifestError          a manifest is refused whole; lists its problems
+├── NotFoundError              no such object, batch, view or job
+├── QuotaError                 an SSD area, the partition or the disks cannot hold it
+├── NotEnoughDisksError        fewer disks can take a replica than copies are wanted
+├── NoReplicaError             no readable replica is left; lists what is unreadable
+├── SealedMismatchError        the target is sealed with other content
+├── CorruptError               bytes that fail their checksum; carries where they lie
+├── DiskError                  a disk refused, died or stalled; carries disk, path and errno
+│   ├── DiskStalledError       no progress within the stall limit
+│   └── DiskRefusedError       an identity, clone, lock or epoch check failed
+├── CancelledError             the job was cancelled by its owner
+└── EngineUnavailableError     nobody answers on the control socket
+"""
+
+from collections.abc import Sequence
+
+
+class FsdError(Exception):
+    """Root of the store's errors; `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class UsageError(FsdError):
+    """A mistake in what was asked; the message says what to do instead."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """The configuration cannot be used as it is written."""
+
+
+class ManifestError(UsageError):
+    """A manifest is refused as a whole; nothing of it was begun.
+
+    `problems` holds at most the first 20 lines of reasons, `problem_count` all of them.
+    """
+
+    def __init__(self, problems: Sequence[str], problem_count: int | None = None) -> None:
+        self.problems = list(problems[:20])
+        self.problem_count = len(problems) if problem_count is None else problem_count
+        hidden = self.problem_count - len(self.problems)
+        more = f"\n  ... and {hidden} more" if hidden > 0 else ""
+        listed = "\n  ".join(self.problems)
+        super().__init__(
+            f"the manifest is refused ({self.problem_count} problems), nothing was started:"
+            f"\n  {listed}{more}"
+        )
+
+
+class NotFoundError(FsdError):
+    """The named object, batch, view, job or disk does not exist here."""
+
+
+class QuotaError(FsdError):
+    """There is no room: the message names the area, what was asked and what is free."""
+
+
+class NotEnoughDisksError(FsdError):
+    """Fewer disks than copies can take a replica of this size; add or free a disk."""
+
+
+class NoReplicaError(FsdError):
+    """Nothing readable is left of some shards; `unreadable` names them."""
+
+    def __init__(self, message: str, unreadable: Sequence[str] = ()) -> None:
+        self.unreadable = list(unreadable)
+        super().__init__(message)
+
+
+class SealedMismatchError(FsdError):
+    """The target directory is sealed with different content; choose another id."""
+
+
+class CorruptError(FsdError):
+    """Stored bytes fail a checksum; `where` says disk, path and byte offset when known."""
+
+    def __init__(self, message: str, where: str = "") -> None:
+        self.where = where
+        super().__init__(f"{message} ({where})" if where else message)
+
+
+class DiskError(FsdError):
+    """A disk could not do what it was asked; the request may be tried on another replica."""
+
+    def __init__(self, message: str, disk: str = "", errno: int | None = None) -> None:
+        self.disk = disk
+        self.errno = errno
+        super().__init__(message)
+
+
+class DiskStalledError(DiskError):
+    """The disk made no progress within its limit; its process was killed, not joined."""
+
+
+class DiskRefusedError(DiskError):
+    """The disk's identity, lock or epoch does not allow this engine to use it."""
+
+
+class CancelledError(FsdError):
+    """The job was cancelled; what it had acknowledged stays."""
+
+
+class EngineUnavailableError(FsdError):
+    """The engine does not answer; start it with `drystone up`."""

@@ -1,0 +1,205 @@
+"""Who a disk is: it owns the identity file and the binding to filesystem and device.
+
+A disk is known by the id in its identity file, never by its path. The file is bound to the
+filesystem's UUID, the device's serial number and the folder's inode, so that a copied folder or a
+cloned disk is not taken for the original, and an empty mount point is never written to.
+"""
+
+import hashlib
+import json
+import os
+import subprocess
+import uuid
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from fsd import layout
+from fsd.errors import DiskRefusedError, UsageError
+
+IDENTITY_FORMAT = 1
+BLKID_TIMEOUT_S = 10
+# Their statvfs id is derived from the filesystem's UUID; others derive it from the device number.
+_STABLE_FSID_TYPES = ("ext2", "ext3", "ext4", "btrfs", "zfs", "f2fs")
+
+
+@dataclass(frozen=True, slots=True)
+class Binding:
+    """What ties an identity to its medium; empty strings are unknown here."""
+
+    filesystem_uuid: str
+    filesystem_id: str
+    device_serial: str
+    root_inode: int
+
+
+@dataclass(frozen=True, slots=True)
+class Medium:
+    """What the system says of the medium below a path."""
+
+    binding: Binding
+    failure_domain: str
+    filesystem_type: str
+    is_mount_point: bool
+
+
+def examine(path: str) -> Medium:
+    """Look at the filesystem and device below `path`; OSError when the path cannot be read."""
+    info = os.stat(path)
+    number = f"{os.major(info.st_dev)}:{os.minor(info.st_dev)}"
+    kind, source = _mount_of(number)
+    device = _whole_device(number)
+    serial = _serial(device)
+    stable = kind in _STABLE_FSID_TYPES
+    binding = Binding(
+        filesystem_uuid=_filesystem_uuid(source) if source.startswith("/dev/") else "",
+        filesystem_id=f"{os.statvfs(path).f_fsid:x}" if stable else "",
+        device_serial=serial,
+        root_inode=info.st_ino,
+    )
+    domain = os.path.basename(device) if device else number
+    return Medium(binding, domain, kind, os.path.ismount(path))
+
+
+def make_identity(path: str, store_id: str, name: str) -> dict[str, Any]:
+    """Write a new identity file into a folder; durable when it returns.
+
+    Raises UsageError when the folder already belongs to a store.
+    """
+    target = os.path.join(path, layout.IDENTITY_NAME)
+    if os.path.exists(target):
+        raise UsageError(f"{path} already is a disk of a store ({layout.IDENTITY_NAME} is there)")
+    document: dict[str, Any] = {
+        "format": IDENTITY_FORMAT,
+        "disk_id": uuid.uuid4().hex,
+        "store_id": store_id,
+        "name": name,
+        "binding": asdict(examine(path).binding),
+    }
+    write_identity(path, document)
+    return document
+
+
+def write_identity(path: str, document: dict[str, Any]) -> None:
+    """Write an identity file with its checksum, atomically and durably."""
+    target = os.path.join(path, layout.IDENTITY_NAME)
+    body = {key: value for key, value in document.items() if key != "checksum"}
+    body["checksum"] = _checksum(body)
+    with open(target + ".tmp", "w", encoding="utf-8") as file:
+        json.dump(body, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(target + ".tmp", target)
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def read_identity(path: str) -> dict[str, Any]:
+    """Read a disk's identity; DiskRefusedError when there is none or it is damaged."""
+    target = os.path.join(path, layout.IDENTITY_NAME)
+    try:
+        with open(target, encoding="utf-8") as file:
+            document = json.load(file)
+    except FileNotFoundError:
+        raise DiskRefusedError(f"no {layout.IDENTITY_NAME} in {path}: is it mounted?") from None
+    except ValueError as error:
+        raise DiskRefusedError(f"{target} is damaged: {error}") from None
+    body = {key: value for key, value in document.items() if key != "checksum"}
+    if document.get("checksum") != _checksum(body) or document.get("format") != IDENTITY_FORMAT:
+        raise DiskRefusedError(f"{target} is damaged (its checksum is wrong)")
+    return document
+
+
+def check_identity(path: str, disk_id: str, store_id: str) -> Medium:
+    """Check that `path` holds this very disk; DiskRefusedError says what is wrong otherwise."""
+    document = read_identity(path)
+    if document["store_id"] != store_id:
+        raise DiskRefusedError(f"{path} belongs to another store ({document['store_id']})")
+    if document["disk_id"] != disk_id:
+        raise DiskRefusedError(f"{path} holds another disk ({document['name']})")
+    medium = examine(path)
+    reason = _difference(Binding(**document["binding"]), medium.binding)
+    if reason:
+        raise DiskRefusedError(
+            f"{path} looks like a copy of disk {document['name']}: {reason}. If it replaces the "
+            f"original for good, run `drystone disk rebind {document['name']} {path}`"
+        )
+    return medium
+
+
+def mount_points() -> list[str]:
+    """Return all mount points, as candidates for a disk that is mounted elsewhere now."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        return [line.split(" ")[4].encode().decode("unicode_escape") for line in file]
+
+
+def _checksum(body: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def _difference(recorded: Binding, found: Binding) -> str:
+    names = {
+        "filesystem_uuid": "the filesystem's UUID differs",
+        "filesystem_id": "the filesystem's id differs",
+        "device_serial": "the device's serial number differs",
+        "root_inode": "the folder was copied",
+    }
+    for name, reason in names.items():
+        before, now = getattr(recorded, name), getattr(found, name)
+        if before and now and before != now:
+            return reason
+    return ""
+
+
+def _mount_of(number: str) -> tuple[str, str]:
+    """Return (filesystem type, source) of the mount with this device number."""
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        for line in file:
+            fields = line.split(" ")
+            if fields[2] == number:
+                rest = fields[fields.index("-") + 1 :]
+                return rest[0], rest[1]
+    return "", ""
+
+
+def _whole_device(number: str) -> str:
+    """Return the sysfs folder of the whole device: a partition's parent, else itself."""
+    link = f"/sys/dev/block/{number}"
+    if not os.path.exists(link):
+        return ""
+    path = os.path.realpath(link)
+    is_partition = os.path.exists(os.path.join(path, "partition"))
+    return os.path.dirname(path) if is_partition else path
+
+
+def _serial(device: str) -> str:
+    for name in ("device/serial", "serial", "device/wwid", "wwid"):
+        try:
+            with open(os.path.join(device, name), encoding="ascii", errors="replace") as file:
+                if text := file.read().strip():
+                    return text
+        except OSError:
+            continue
+    return ""
+
+
+def _filesystem_uuid(source: str) -> str:
+    by_uuid = "/dev/disk/by-uuid"
+    real = os.path.realpath(source)
+    if os.path.isdir(by_uuid):
+        for name in os.listdir(by_uuid):
+            if os.path.realpath(os.path.join(by_uuid, name)) == real:
+                return name
+    try:
+        found = subprocess.run(
+            ["blkid", "-s", "UUID", "-o", "value", source],
+            capture_output=True,
+            timeout=BLKID_TIMEOUT_S,
+            text=True,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return found.stdout.strip()

@@ -1,0 +1,371 @@
+"""The LMDB index: it owns one disposable generation of it, never any truth.
+
+Everything in here is a projection of the shards and the catalog; `drystone reindex` makes a new
+generation under `index/<n>` and then moves the `CURRENT` file, so a reader (the mount) follows by
+looking at CURRENT. One process opens it for writing (the engine, one writer at a time by a lock);
+the mount opens it read-only and works on when the engine is gone.
+
+    objects      key (32 B)                -> shard number u32, offset u48, payload length u48
+    shards       number u32 big-endian     -> JSON ShardRow
+    shard_ids    shard id (16 B)           -> number u32
+    batches      name, UTF-8               -> JSON BatchRow
+    batch_parts  name NUL part u32         -> key of the part object (32 B)
+    views        kind/id/layout, UTF-8     -> JSON ViewRow
+    disks        disk id, ASCII            -> JSON DiskRow
+    meta         name                      -> JSON value
+"""
+
+import dataclasses
+import json
+import os
+import struct
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import lmdb
+
+from fsd.errors import CorruptError, NotFoundError
+
+MAP_SIZE_BYTES = 1 << 38
+READERS_MAX = 64
+_TABLES = (
+    "objects",
+    "shards",
+    "shard_ids",
+    "batches",
+    "batch_parts",
+    "views",
+    "disks",
+    "meta",
+)
+_LOCATION = struct.Struct("<IIHIH")
+_NUMBER = struct.Struct(">I")
+_LOW_BITS = (1 << 32) - 1
+
+
+class Location(NamedTuple):
+    """Where an object's record lies: header offset in the shard, payload length."""
+
+    shard_number: int
+    offset: int
+    length_bytes: int
+
+
+@dataclass(slots=True)
+class ShardRow:
+    """One shard as the index knows it; `disks` are the ids that hold a verified replica."""
+
+    number: int
+    shard_id: str
+    class_name: str
+    disks: list[str]
+    sealed: bool = False
+    large: bool = False
+    length_bytes: int = 0
+    object_count: int = 0
+    payload_bytes: int = 0
+    sealed_ns: int = 0
+
+
+@dataclass(slots=True)
+class BatchRow:
+    """One ingest batch; its paths are in the part objects, its tree in `tree_file`."""
+
+    name: str
+    class_name: str
+    created_ns: int
+    sealed: bool = False
+    files: int = 0
+    size_bytes: int = 0
+    part_count: int = 0
+    tree_file: str = ""
+
+
+@dataclass(slots=True)
+class ViewRow:
+    """One published view of a manifest; `kind` is `stage`, `exports` or `browse`."""
+
+    kind: str
+    view_id: str
+    layout_id: str
+    manifest_key: str
+    created_ns: int
+    tree_file: str = ""
+    document: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def name(self) -> str:
+        """Return the row's key: the view's path in the mount."""
+        return view_name(self.kind, self.view_id, self.layout_id)
+
+
+@dataclass(slots=True)
+class DiskRow:
+    """One disk as the engine last saw it; the mount reads shards below `path`."""
+
+    disk_id: str
+    name: str
+    path: str
+    state: str
+    reason: str = ""
+
+
+def view_name(kind: str, view_id: str, layout_id: str) -> str:
+    """Return the key of a view: its path below the mount."""
+    return f"{kind}/{view_id}/{layout_id}" if layout_id else f"{kind}/{view_id}"
+
+
+def pack_location(location: Location) -> bytes:
+    """Return the 16 bytes an object takes in the index besides its key."""
+    number, offset, length = location
+    return _LOCATION.pack(
+        number, offset & _LOW_BITS, offset >> 32, length & _LOW_BITS, length >> 32
+    )
+
+
+def unpack_location(data: bytes) -> Location:
+    """Read what `pack_location` wrote."""
+    number, offset_low, offset_high, length_low, length_high = _LOCATION.unpack(data)
+    return Location(number, offset_low | offset_high << 32, length_low | length_high << 32)
+
+
+def current_generation(index_root: str) -> int | None:
+    """Return the generation CURRENT names, or None when there is no index."""
+    try:
+        with open(os.path.join(index_root, "CURRENT"), encoding="ascii") as file:
+            return int(file.read().strip())
+    except (FileNotFoundError, ValueError):
+        return None
+
+
+def set_current_generation(index_root: str, generation: int) -> None:
+    """Point CURRENT at a generation; durable when it returns, a crash leaves the old one."""
+    target = os.path.join(index_root, "CURRENT")
+    with open(target + ".tmp", "w", encoding="ascii") as file:
+        file.write(f"{generation}\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(target + ".tmp", target)
+    folder = os.open(index_root, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def generation_path(index_root: str, generation: int) -> str:
+    """Return the folder of one generation."""
+    return os.path.join(index_root, str(generation))
+
+
+class Index:
+    """One opened generation. Reads may come from any thread; writes take the writer's lock."""
+
+    def __init__(self, index_root: str, generation: int, *, readonly: bool = False) -> None:
+        self.index_root = index_root
+        self.generation = generation
+        self.path = generation_path(index_root, generation)
+        if not readonly:
+            os.makedirs(os.path.join(self.path, "trees"), mode=0o700, exist_ok=True)
+        try:
+            # Read-ahead is off: lookups by hash are random, read-ahead only evicts useful pages.
+            self._environment = lmdb.open(
+                self.path,
+                map_size=MAP_SIZE_BYTES,
+                max_dbs=len(_TABLES),
+                max_readers=READERS_MAX,
+                readonly=readonly,
+                create=not readonly,
+                readahead=False,
+            )
+            self._tables = {
+                name: self._environment.open_db(name.encode(), create=not readonly)
+                for name in _TABLES
+            }
+        except lmdb.Error as error:
+            raise CorruptError(f"the index cannot be opened: {error}", self.path) from error
+        self._writer = threading.Lock()
+
+    def close(self) -> None:
+        """Close the environment; no transaction may be open."""
+        self._environment.close()
+
+    @contextmanager
+    def write(self) -> Iterator["IndexWriter"]:
+        """Open the one write transaction; durable (synced) when the block ends without error."""
+        with self._writer, self._environment.begin(write=True) as transaction:
+            yield IndexWriter(transaction, self._tables)
+
+    @contextmanager
+    def read(self) -> Iterator["IndexReader"]:
+        """Open a read transaction: a consistent snapshot. Keep it short."""
+        with self._environment.begin() as transaction:
+            yield IndexReader(transaction, self._tables)
+
+    def locate(self, key: bytes) -> Location | None:
+        """Return where the object lies, or None when the store has no such object."""
+        with self.read() as reader:
+            return reader.locate(key)
+
+    def tree_path(self, tree_file: str) -> str:
+        """Return the path of a tree file of this generation."""
+        return os.path.join(self.path, "trees", tree_file)
+
+    def size_bytes(self) -> int:
+        """Return the bytes the index takes on disk, tree files not counted."""
+        return os.stat(os.path.join(self.path, "data.mdb")).st_blocks * 512
+
+
+class IndexReader:
+    """A snapshot of the index; valid inside its `with` block only."""
+
+    def __init__(self, transaction: "lmdb.Transaction", tables: dict[str, Any]) -> None:
+        self.transaction = transaction
+        self.tables = tables
+
+    def locate(self, key: bytes) -> Location | None:
+        """Return where the object lies, or None."""
+        data = self.transaction.get(key, db=self.tables["objects"])
+        return None if data is None else unpack_location(data)
+
+    def object_count(self) -> int:
+        """Return the number of distinct keys."""
+        return int(self.transaction.stat(self.tables["objects"])["entries"])
+
+    def keys(self, prefix: bytes = b"", after: bytes = b"") -> Iterator[tuple[bytes, Location]]:
+        """Yield (key, location) in key order, below `prefix`, strictly after `after`."""
+        cursor = self.transaction.cursor(db=self.tables["objects"])
+        found = cursor.set_range(max(prefix, after))
+        while found:
+            key = cursor.key()
+            if not key.startswith(prefix):
+                return
+            if key != after:
+                yield key, unpack_location(cursor.value())
+            found = cursor.next()
+
+    def shard(self, number: int) -> ShardRow:
+        """Return the row of a shard; NotFoundError when there is none."""
+        data = self.transaction.get(_NUMBER.pack(number), db=self.tables["shards"])
+        if data is None:
+            raise NotFoundError(f"the index knows no shard number {number}")
+        return ShardRow(number=number, **json.loads(data))
+
+    def shard_number(self, shard_id: str) -> int | None:
+        """Return the local number of a shard id (32 hex digits), or None."""
+        data = self.transaction.get(bytes.fromhex(shard_id), db=self.tables["shard_ids"])
+        return None if data is None else int(_NUMBER.unpack(data)[0])
+
+    def shards(self) -> Iterator[ShardRow]:
+        """Yield every shard by number."""
+        for key, value in self.transaction.cursor(db=self.tables["shards"]):
+            yield ShardRow(number=_NUMBER.unpack(key)[0], **json.loads(value))
+
+    def batch(self, name: str) -> BatchRow | None:
+        """Return the row of a batch, or None."""
+        data = self.transaction.get(name.encode(), db=self.tables["batches"])
+        return None if data is None else BatchRow(**json.loads(data))
+
+    def batches(self) -> Iterator[BatchRow]:
+        """Yield every batch by name."""
+        for _, value in self.transaction.cursor(db=self.tables["batches"]):
+            yield BatchRow(**json.loads(value))
+
+    def batch_parts(self, name: str) -> list[bytes]:
+        """Return the keys of the batch's part objects, in the order they were committed."""
+        prefix = name.encode() + b"\0"
+        cursor = self.transaction.cursor(db=self.tables["batch_parts"])
+        keys: list[bytes] = []
+        found = cursor.set_range(prefix)
+        while found and cursor.key().startswith(prefix):
+            keys.append(cursor.value())
+            found = cursor.next()
+        return keys
+
+    def view(self, name: str) -> ViewRow | None:
+        """Return the row of a view by `kind/id/layout`, or None."""
+        data = self.transaction.get(name.encode(), db=self.tables["views"])
+        return None if data is None else ViewRow(**json.loads(data))
+
+    def views(self, kind: str = "") -> Iterator[ViewRow]:
+        """Yield every view, or those of one kind, by name."""
+        prefix = f"{kind}/".encode() if kind else b""
+        cursor = self.transaction.cursor(db=self.tables["views"])
+        found = cursor.set_range(prefix) if prefix else cursor.first()
+        while found and cursor.key().startswith(prefix):
+            yield ViewRow(**json.loads(cursor.value()))
+            found = cursor.next()
+
+    def disks(self) -> list[DiskRow]:
+        """Return every disk by id."""
+        cursor = self.transaction.cursor(db=self.tables["disks"])
+        return [DiskRow(**json.loads(value)) for _, value in cursor]
+
+    def meta(self, name: str) -> Any:
+        """Return a value of the meta table, or None."""
+        data = self.transaction.get(name.encode(), db=self.tables["meta"])
+        return None if data is None else json.loads(data)
+
+
+class IndexWriter(IndexReader):
+    """The write transaction; everything in it becomes durable together or not at all."""
+
+    def put_object(self, key: bytes, location: Location) -> None:
+        """Point a key at a record; a later call for the same key wins."""
+        self.transaction.put(key, pack_location(location), db=self.tables["objects"])
+
+    def put_shard(self, row: ShardRow) -> None:
+        """Write a shard's row and its id."""
+        data = dataclasses.asdict(row)
+        number = _NUMBER.pack(data.pop("number"))
+        self.transaction.put(number, json.dumps(data).encode(), db=self.tables["shards"])
+        self.transaction.put(bytes.fromhex(row.shard_id), number, db=self.tables["shard_ids"])
+
+    def delete_shard(self, row: ShardRow) -> None:
+        """Remove a shard's row and its id; objects that point at it must be gone before."""
+        self.transaction.delete(_NUMBER.pack(row.number), db=self.tables["shards"])
+        self.transaction.delete(bytes.fromhex(row.shard_id), db=self.tables["shard_ids"])
+
+    def next_shard_number(self) -> int:
+        """Return a shard number that was never used in this generation and take it."""
+        number = int(self.meta("next_shard_number") or 1)
+        self.put_meta("next_shard_number", number + 1)
+        return number
+
+    def put_batch(self, row: BatchRow) -> None:
+        """Write a batch's row."""
+        self._put_json("batches", row.name, dataclasses.asdict(row))
+
+    def add_batch_part(self, row: BatchRow, number: int, key: bytes) -> bool:
+        """Add part `number` to a batch; returns False when it was there already.
+
+        The row's counters are the caller's; its `part_count` follows the highest number.
+        """
+        position = row.name.encode() + b"\0" + _NUMBER.pack(number)
+        added = self.transaction.put(
+            position, key, db=self.tables["batch_parts"], overwrite=False
+        )
+        row.part_count = max(row.part_count, number + 1)
+        return bool(added)
+
+    def put_view(self, row: ViewRow) -> None:
+        """Write a view's row: from the commit on the mount shows it."""
+        self._put_json("views", row.name, dataclasses.asdict(row))
+
+    def delete_view(self, name: str) -> None:
+        """Remove a view's row."""
+        self.transaction.delete(name.encode(), db=self.tables["views"])
+
+    def put_disk(self, row: DiskRow) -> None:
+        """Write a disk's row."""
+        self._put_json("disks", row.disk_id, dataclasses.asdict(row))
+
+    def put_meta(self, name: str, value: Any) -> None:
+        """Write a value of the meta table."""
+        self._put_json("meta", name, value)
+
+    def _put_json(self, table: str, name: str, value: Any) -> None:
+        self.transaction.put(name.encode(), json.dumps(value).encode(), db=self.tables[table])

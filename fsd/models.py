@@ -1,0 +1,243 @@
+"""The documents of the control API: it owns their fields, shared by the engine and its client."""
+
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+ClassName = Literal["raw", "generated"]
+ExportMode = Literal["copy", "view"]
+DedupMode = Literal["by_sha256", "by_node"]
+ViewKind = Literal["stage", "exports", "browse"]
+JobState = Literal["running", "done", "incomplete", "failed", "cancelled"]
+
+
+class Document(BaseModel):
+    """Root of all documents: unknown fields are refused, values are frozen."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BatchWriteRequest(Document):
+    """Store every file of a folder, or the listed files of it, as one ingest batch."""
+
+    folder: str
+    batch: str
+    class_name: ClassName = "raw"
+    files: tuple[str, ...] | None = None
+    """Paths relative to `folder`; None takes all of it."""
+
+
+class MaterialiseRequest(Document):
+    """Make a manifest into a directory: a copy on the SSD or a view in the mount."""
+
+    manifest_path: str
+    """A JSON Lines file the engine can read."""
+    target_id: str
+    layout_id: str
+    mode: ExportMode = "copy"
+    dedup_mode: DedupMode = "by_node"
+
+
+class MaterialiseAnswer(Document):
+    """What a stage or export will be, before its bytes are there."""
+
+    job_id: str
+    target_root: str
+    expected_bytes: int
+    expected_files: int
+    quota_reservation_id: str | None
+    manifest_key: str
+
+
+class JobStatus(Document):
+    """One long operation. `done_*` over `total_*` is its progress, in its own units."""
+
+    job_id: str
+    kind: str
+    state: JobState
+    description: str = ""
+    started: str
+    finished: str | None = None
+    done_files: int = 0
+    total_files: int = 0
+    done_bytes: int = 0
+    total_bytes: int = 0
+    rate_bytes_per_s: float = 0.0
+    eta_s: float | None = None
+    phase: str = ""
+    error: str | None = None
+    result: dict[str, Any] = Field(default_factory=dict[str, Any])
+
+
+class PutLine(Document):
+    """One line of a put's report: what became of one file."""
+
+    path: str
+    key: str | None = None
+    size_bytes: int | None = None
+    status: Literal["existing", "written", "skipped", "failed"]
+    copies: int = 0
+    copies_target: int = 0
+    reason: str | None = None
+
+
+class ObjectHead(Document):
+    """What the store knows of one object, without reading it."""
+
+    key: str
+    size_bytes: int
+    class_name: ClassName
+    shard_id: str
+    offset: int
+    copies: int
+    copies_target: int
+    disks: tuple[str, ...]
+
+
+class GetRequest(Document):
+    """Write one object, verified, to a file that must not exist yet."""
+
+    key: str
+    output_path: str
+
+
+class VerifyRequest(Document):
+    """What to verify: one batch, a random share of the shards, or everything."""
+
+    batch: str | None = None
+    sample: float | None = Field(default=None, gt=0, le=1)
+    repair: bool = False
+
+
+class RebuildRequest(Document):
+    """Make the copies whole again; `disk` is declared gone first when it is named."""
+
+    disk: str | None = None
+
+
+class DiskAddRequest(Document):
+    """Take a folder (a mounted filesystem's root) as a new disk."""
+
+    path: str
+    name: str | None = None
+
+
+class DiskStatus(Document):
+    """One disk as the engine sees it."""
+
+    disk_id: str
+    name: str
+    path: str
+    state: Literal["online", "readonly", "missing", "gone"]
+    reason: str = ""
+    failure_domain: str = ""
+    size_bytes: int = 0
+    free_bytes: int = 0
+    shards: int = 0
+    stored_bytes: int = 0
+    read_bytes: int = 0
+    written_bytes: int = 0
+    errors: int = 0
+    last_error: str = ""
+
+
+class AreaStatus(Document):
+    """One SSD area: a soft quota of one partition."""
+
+    area: str
+    path: str
+    quota_bytes: int
+    used_bytes: int
+    reserved_bytes: int
+    files: int
+    state: Literal["ok", "warn", "refuse", "emergency"]
+
+
+class Capacity(Document):
+    """What fits: usable bytes at the copies target, now and after losing any one disk."""
+
+    copies: int
+    objects: int
+    payload_bytes: int
+    usable_bytes: int
+    usable_after_loss_bytes: int
+    worst_loss: str | None
+    partition_fill: float
+    partition_state: str
+    advice: tuple[str, ...]
+    disks: tuple[DiskStatus, ...]
+    areas: tuple[AreaStatus, ...]
+
+
+class Warning_(Document):
+    """One thing a person should know, and what to do about it."""
+
+    code: str
+    severity: Literal["info", "warning", "critical"]
+    message: str
+    advice: str
+
+
+class Health(Document):
+    """Whether all is well: `ok`, `degraded` (readable, not whole) or `failed` (losses)."""
+
+    state: Literal["ok", "degraded", "failed"]
+    store_id: str
+    version: str
+    epoch: int
+    started: str
+    objects: int
+    shards: int
+    batches: int
+    views: int
+    replication_lag_bytes: int
+    replication_lag_oldest_s: float
+    single_copy_bytes: int
+    unreadable_shards: int
+    rebuild_queue: int
+    running_jobs: int
+    index_bytes: int
+    memory_anonymous_bytes: int
+    last_errors: tuple[str, ...]
+    disks: tuple[DiskStatus, ...]
+    warnings: tuple[Warning_, ...]
+
+
+class BatchStatus(Document):
+    """One ingest batch."""
+
+    batch: str
+    class_name: ClassName
+    created: str
+    sealed: bool
+    files: int
+    size_bytes: int
+
+
+class BatchFile(Document):
+    """One path of a batch."""
+
+    path: str
+    key: str
+    size_bytes: int
+
+
+class ViewStatus(Document):
+    """One published view: `name` is its path below the mount."""
+
+    name: str
+    kind: ViewKind
+    view_id: str
+    layout_id: str
+    manifest_key: str
+    created: str
+    files: int
+    size_bytes: int
+
+
+class ErrorAnswer(Document):
+    """How the API says no: the error's class name, its message and the exit code it means."""
+
+    error: str
+    message: str
+    exit_code: int = 1

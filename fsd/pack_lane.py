@@ -1,0 +1,285 @@
+"""A packing lane: it owns one packer process and turns chunks of files into committed groups.
+
+While one group is written and verified by the disks, the lane packs the next one into another
+slot. Files are acknowledged group by group, after the index commit.
+"""
+
+import os
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from fsd import packer
+from fsd.batch_part import PartFile, estimate_bytes, format_part
+from fsd.claims import Claims
+from fsd.errors import FsdError
+from fsd.index import IndexWriter
+from fsd.listing import Found
+from fsd.packer import FileRead
+from fsd.process import Child
+from fsd.record import RECORD_BATCH_PART, iterate_entries
+from fsd.shard_writer import BuiltGroup, OpenShard, ShardWriter, append_everywhere
+from fsd.slots import Slot
+from fsd.store import PART_BYTES_MAX, Store
+
+PART_BYTES_SOFT = PART_BYTES_MAX // 2
+GROUP_OVERHEAD_BYTES = 8192
+
+
+class BatchFace(Protocol):
+    """What a lane needs of the batch it works for."""
+
+    name: str
+    class_name: str
+
+    def next_part(self) -> int:
+        """Return a part number that was never used."""
+        ...
+
+    def known(self, found: Found, read: FileRead) -> bool:
+        """Return whether the file needs no new reference (and was reported)."""
+        ...
+
+    def wait_for(self, found: Found, read: FileRead, future: "Future[bool]") -> None:
+        """Keep a file whose bytes another group is writing."""
+        ...
+
+    def fail(self, found: Found, reason: str) -> None:
+        """Report a file that could not be stored."""
+        ...
+
+    def acknowledge(self, references: "list[Reference]", copies: int) -> None:
+        """Report files whose part is durable."""
+        ...
+
+    def index_part(
+        self, writer: IndexWriter, number: int, key: bytes, references: "list[Reference]"
+    ) -> None:
+        """Add a part to the batch's row in the group's own index transaction."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One path of the batch and how its content got here."""
+
+    file: PartFile
+    status: str
+
+
+@dataclass(slots=True)
+class _Filling:
+    """The group under construction."""
+
+    shard: OpenShard
+    slot: Slot
+    keys: list[bytes] = field(default_factory=list[bytes])
+    references: list[Reference] = field(default_factory=list[Reference])
+    part_bytes: int = 0
+    part_number: int = 0
+
+
+class PackLane:
+    """One packer and its commits; used by one thread."""
+
+    def __init__(
+        self, store: Store, shard_writer: ShardWriter, claims: Claims, batch: BatchFace, label: str
+    ) -> None:
+        self._store = store
+        self._writer = shard_writer
+        self._claims = claims
+        self._batch = batch
+        self._child = Child("fsd.packer", label, packer.LANES, store.pool)
+        store.disks.watch(self._child)
+        self._commits = ThreadPoolExecutor(1, f"commit-{label}")
+        self._commit: Future[None] | None = None
+        self._filling: _Filling | None = None
+        sizes = store.config.store
+        self._group_bytes = min(sizes.group_size_bytes, sizes.shard_size_bytes)
+        self._large_bytes = self._group_bytes // 2
+
+    def take(self, chunk: list[Found]) -> None:
+        """Read, decide and pack one chunk."""
+        paths = [os.fsencode(found.real_path) for found in chunk]
+        reads: list[FileRead] = self._child.call("read_chunk", paths, self._large_bytes)
+        wanted: list[tuple[int, Found, FileRead]] = []
+        fresh: list[tuple[int, Found, FileRead]] = []
+        for position, (found, read) in enumerate(zip(chunk, reads, strict=True)):
+            if read.reason:
+                self._batch.fail(found, read.reason)
+            elif not self._batch.known(found, read):
+                fresh.append((position, found, read))
+        keys = [read.key for _, _, read in fresh]
+        decisions = self._claims.decide(keys, self._batch.class_name)
+        for (position, found, read), decision in zip(fresh, decisions, strict=True):
+            if decision == "existing":
+                self.refer(found.path, read.key, read.size_bytes, "existing")
+            elif decision == "claimed":
+                wanted.append((position, found, read))
+            elif isinstance(decision, Future):
+                self._batch.wait_for(found, read, decision)
+        self._pack(wanted)
+
+    def refer(self, path: str, key: bytes, size_bytes: int, status: str) -> None:
+        """Put a path whose content is durable (or in this group) into the group's part."""
+        filling = self._open(0)
+        reference = Reference(PartFile(path, key.hex(), size_bytes), status)
+        filling.references.append(reference)
+        filling.part_bytes += estimate_bytes(path)
+        if filling.part_bytes > PART_BYTES_SOFT:
+            self.flush()
+
+    def flush(self) -> None:
+        """Close the group under construction and hand it to the committing thread."""
+        filling, self._filling = self._filling, None
+        if filling is None:
+            return
+        self._wait_commit()
+        filling.part_number = self._batch.next_part()
+        part = format_part(
+            self._batch.name,
+            self._batch.class_name,
+            filling.part_number,
+            (reference.file for reference in filling.references),
+        )
+        try:
+            length, digest, entries = self._child.call("finish_group", part)
+        except FsdError as error:
+            self._give_up(filling, error)
+            raise
+        group = BuiltGroup(filling.slot, length, digest, entries)
+        self._commit = self._commits.submit(self._commit_group, filling, group)
+
+    def finish(self) -> None:
+        """Commit what is left and wait for it; raises what a commit raised."""
+        self.flush()
+        self._wait_commit()
+
+    def close(self) -> None:
+        """End the packer; whatever was not committed was not acknowledged either."""
+        if self._filling is not None:
+            self._give_up(self._filling, FsdError("the batch was stopped"))
+            self._filling = None
+        self._child.kill()
+        self._commits.shutdown(wait=True)
+
+    def _pack(self, wanted: list[tuple[int, Found, FileRead]]) -> None:
+        remaining = wanted
+        try:
+            while remaining:
+                _, found, read = remaining[0]
+                if read.large:
+                    remaining = remaining[1:]
+                    self._write_large(found, read)
+                    continue
+                small = _leading_small(remaining)
+                filling = self._open(read.size_bytes)
+                items = [(position, read.key) for position, _, read in small]
+                packed = len(self._child.call("pack", items))
+                for _, found, read in small[:packed]:
+                    filling.keys.append(read.key)
+                    self.refer(found.path, read.key, read.size_bytes, "written")
+                if packed < len(small):
+                    self.flush()
+                remaining = remaining[packed:]
+        except BaseException:
+            self._claims.settle([read.key for _, _, read in remaining], written=False)
+            raise
+
+    def _open(self, need_bytes: int) -> _Filling:
+        if self._filling is not None:
+            return self._filling
+        shard = self._writer.lease(self._batch.class_name, need_bytes + GROUP_OVERHEAD_BYTES)
+        slot = self._store.pool.acquire()
+        capacity = min(self._group_bytes, shard.room_bytes)
+        self._child.call(
+            "begin_group",
+            slot.number,
+            capacity,
+            bytes.fromhex(shard.shard_id),
+            len(shard.digests),
+            shard.next_sequence,
+        )
+        self._filling = _Filling(shard, slot)
+        return self._filling
+
+    def _commit_group(self, filling: _Filling, group: BuiltGroup) -> None:
+        part_key = _part_key(group.entries)
+
+        def extra(writer: IndexWriter, _shard: OpenShard, _base: int) -> None:
+            self._batch.index_part(writer, filling.part_number, part_key, filling.references)
+
+        try:
+            shard = self._writer.commit(filling.shard, group, extra)
+        except BaseException as error:
+            self._give_up(filling, error)
+            raise
+        self._claims.settle(filling.keys, written=True)
+        # Acknowledged here and not before: bytes verified, catalog and index durable.
+        self._batch.acknowledge(filling.references, len(shard.disks))
+        self._store.pool.release(filling.slot)
+        self._writer.release(shard)
+
+    def _give_up(self, filling: _Filling, error: BaseException) -> None:
+        self._claims.settle(filling.keys, written=False)
+        self._store.pool.release(filling.slot)
+        for reference in filling.references:
+            found = Found(reference.file.path, "", reference.file.size_bytes)
+            self._batch.fail(found, f"not stored: {error}")
+
+    def _wait_commit(self) -> None:
+        commit, self._commit = self._commit, None
+        if commit is not None:
+            commit.result()
+
+    def _write_large(self, found: Found, read: FileRead) -> None:
+        try:
+            self._stream(found, read)
+        except FsdError as error:
+            self._claims.settle([read.key], written=False)
+            self._batch.fail(found, str(error))
+            return
+        self._claims.settle([read.key], written=True)
+        self.refer(found.path, read.key, read.size_bytes, "written")
+
+    def _stream(self, found: Found, read: FileRead) -> None:
+        """Stream one large file into a shard of its own; its part follows in a later group."""
+        size = read.size_bytes + read.size_bytes // 4096 + (1 << 20)
+        shard = self._writer.create(self._batch.class_name, size, large=True)
+        slot = self._store.pool.acquire()
+        try:
+            digest, entry = self._fill_large(shard, slot, found, read)
+        except FsdError:
+            self._writer.abandon(shard)
+            raise
+        finally:
+            self._store.pool.release(slot)
+        self._writer.commit_large(shard, digest, entry)
+
+    def _fill_large(
+        self, shard: OpenShard, slot: Slot, found: Found, read: FileRead
+    ) -> tuple[bytes, bytes]:
+        path = os.fsencode(found.real_path)
+        shard_id = bytes.fromhex(shard.shard_id)
+        call = self._child.call
+        total = int(call("begin_large", path, read.key, read.size_bytes, shard_id))
+        offset = shard.length_bytes
+        while (count := int(call("fill_large", slot.number, self._group_bytes))) > 0:
+            if not append_everywhere(self._store, shard, offset, slot, count):
+                raise FsdError("a disk failed while this large file was written; put it again")
+            offset += count
+        if offset - shard.length_bytes != total:
+            raise FsdError("the file changed while it was read; put it again when it is quiet")
+        digest, entry = call("finish_large")
+        return digest, entry
+
+
+def _leading_small(items: list[Any]) -> list[Any]:
+    end = next((n for n, (_, _, read) in enumerate(items) if read.large), len(items))
+    return items[:end]
+
+
+def _part_key(entries: bytes) -> bytes:
+    parts = [entry.key for entry in iterate_entries(entries) if entry.flags == RECORD_BATCH_PART]
+    return parts[-1]
+

@@ -1,0 +1,234 @@
+"""The engine's half of a process pair: it owns starting, watching and killing one child.
+
+A request returns a future. A lane that makes no step for the stall limit while a request of its
+is out means that the child hangs in the kernel or was stopped: it is killed (SIGKILL also ends a
+stopped process, and a process stuck in the kernel runs no further instruction of ours when it
+comes back, so its work may safely be given to others) and its futures fail. Nothing here ever
+waits for a child without a limit.
+"""
+
+import contextlib
+import itertools
+import mmap
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from typing import Any
+
+from fsd.child import LANES_MAX, read_steps
+from fsd.errors import DiskError, DiskStalledError
+from fsd.slots import Slot, SlotPool
+
+DEATH_WAIT_S = 1.0
+
+
+@dataclass(slots=True)
+class _Pending:
+    lane: int
+    future: "Future[Any]"
+    slots: tuple[Slot, ...] = ()
+
+
+@dataclass(slots=True)
+class _LaneWatch:
+    steps: int = -1
+    since: float = 0.0
+    out: int = field(default=0)
+
+
+class Child:
+    """One running child process. Made by `spawn`; it never restarts itself."""
+
+    def __init__(
+        self,
+        module: str,
+        label: str,
+        lanes: dict[str, int],
+        pool: SlotPool,
+        on_exit: Callable[["Child"], None] | None = None,
+    ) -> None:
+        self.label = label
+        self._lanes = lanes
+        self._pool = pool
+        self._on_exit = on_exit
+        self._lock = threading.Lock()
+        self._pending: dict[int, _Pending] = {}
+        self._numbers = itertools.count(1)
+        self._watch = [_LaneWatch() for _ in range(LANES_MAX)]
+        self._failure: DiskError | None = None
+        page_fd = os.memfd_create(f"drystone-steps-{label}", os.MFD_CLOEXEC)
+        os.ftruncate(page_fd, 8 * LANES_MAX)
+        self._page = mmap.mmap(page_fd, 8 * LANES_MAX)
+        ours, theirs = socket.socketpair()
+        self._process = _spawn(module, label, theirs, page_fd, pool)
+        theirs.close()
+        os.close(page_fd)
+        self._connection = Connection(ours.detach())
+        threading.Thread(target=self._receive, name=f"receive-{label}", daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """Return the child's process id."""
+        return self._process.pid
+
+    @property
+    def alive(self) -> bool:
+        """Return whether requests are still accepted."""
+        return self._failure is None
+
+    def request(
+        self, operation: str, *arguments: Any, slots: tuple[Slot, ...] = (), priority: int = 1
+    ) -> "Future[Any]":
+        """Send a request; lower `priority` goes first within its lane.
+
+        `slots` are lent to the child until it answers, or until its death when it is killed;
+        the caller releases them as always, the pool waits for the borrower.
+        """
+        future: Future[Any] = Future()
+        number = next(self._numbers)
+        lane = self._lanes[operation]
+        with self._lock:
+            if self._failure is not None:
+                future.set_exception(self._failure)
+                return future
+            self._pool.lend(slots)
+            self._pending[number] = _Pending(lane, future, slots)
+            watch = self._watch[lane]
+            if watch.out == 0:
+                watch.steps, watch.since = -1, time.monotonic()
+            watch.out += 1
+            try:
+                self._connection.send((number, operation, arguments, priority))
+            except OSError:
+                pass  # The receiver sees the closed socket and fails every pending request.
+        return future
+
+    def call(self, operation: str, *arguments: Any, priority: int = 1) -> Any:
+        """Send a request and wait for its answer; a stall ends the wait with an error."""
+        return self.request(operation, *arguments, priority=priority).result()
+
+    def stalled_s(self, now: float) -> float:
+        """Return for how long the slowest busy lane has made no step."""
+        worst = 0.0
+        with self._lock:
+            for lane, watch in enumerate(self._watch):
+                if watch.out == 0:
+                    continue
+                steps = read_steps(self._page, lane)
+                if steps != watch.steps:
+                    watch.steps, watch.since = steps, now
+                worst = max(worst, now - watch.since)
+        return worst
+
+    def kill(self, error: DiskError | None = None) -> None:
+        """Kill the child at once; all its requests fail with `error`."""
+        self._fail(error or DiskError(f"{self.label} was ended", self.label))
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGKILL)
+
+    def wait_dead(self, timeout_s: float = DEATH_WAIT_S) -> bool:
+        """Return whether the process has ended, waiting at most `timeout_s`."""
+        try:
+            self._process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def _receive(self) -> None:
+        while True:
+            try:
+                number, succeeded, value = self._connection.recv()
+            except (EOFError, OSError):
+                break
+            with self._lock:
+                pending = self._pending.pop(number, None)
+                if pending is not None:
+                    self._watch[pending.lane].out -= 1
+            if pending is None:
+                continue
+            self._pool.give_back(pending.slots)
+            if succeeded:
+                pending.future.set_result(value)
+            else:
+                if isinstance(value, DiskError):
+                    value.disk = self.label
+                pending.future.set_exception(value)
+        self._fail(DiskError(f"the process of {self.label} ended", self.label))
+        with contextlib.suppress(OSError):
+            self._connection.close()
+        if self._on_exit is not None:
+            self._on_exit(self)
+
+    def _fail(self, error: DiskError) -> None:
+        with self._lock:
+            if self._failure is not None:
+                return
+            self._failure = error
+            orphans, self._pending = list(self._pending.values()), {}
+        leased = tuple(slot for pending in orphans for slot in pending.slots)
+        threading.Thread(target=self._bury, args=(leased,), daemon=True).start()
+        for pending in orphans:
+            pending.future.set_exception(error)
+
+    def _bury(self, slots: tuple[Slot, ...]) -> None:
+        # A process stuck in the kernel may still write into its buffer: wait for its death.
+        self._process.wait()
+        self._pool.give_back(slots)
+
+
+def _spawn(
+    module: str, label: str, theirs: socket.socket, page_fd: int, pool: SlotPool
+) -> "subprocess.Popen[bytes]":
+    arguments = [
+        sys.executable,
+        "-m",
+        "fsd.child_main",
+        module,
+        f"--socket-fd={theirs.fileno()}",
+        f"--page-fd={page_fd}",
+        f"--slot-fds={','.join(map(str, pool.fds))}",
+        f"--label={label}",
+    ]
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return subprocess.Popen(
+        arguments,
+        pass_fds=(theirs.fileno(), page_fd, *pool.fds),
+        stdin=subprocess.DEVNULL,
+        cwd="/",
+        env={**os.environ, "PYTHONPATH": root},
+    )
+
+
+class Watchdog:
+    """One thread that looks at every child four times a second and kills the stalled ones."""
+
+    PERIOD_S = 0.25
+
+    def __init__(self, children: Callable[[], list[Child]], stall_timeout_s: float) -> None:
+        self._children = children
+        self._limit_s = stall_timeout_s
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watchdog", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stop.set()
+        self._thread.join(timeout=5 * self.PERIOD_S)
+
+    def _run(self) -> None:
+        while not self._stop.wait(self.PERIOD_S):
+            now = time.monotonic()
+            for child in self._children():
+                stalled_s = child.stalled_s(now) if child.alive else 0.0
+                if stalled_s > self._limit_s:
+                    message = f"{child.label} made no progress for {stalled_s:.1f} s"
+                    child.kill(DiskStalledError(message, child.label))

@@ -1,0 +1,154 @@
+"""Index generations: it owns opening, filling and replacing them, from catalog and shards alone."""
+
+import contextlib
+import os
+import shutil
+import time
+
+from fsd.batch_tree import compile_batch, compiler, remove_tree, scratch_folder
+from fsd.errors import CorruptError, FsdError
+from fsd.index import (
+    BatchRow,
+    DiskRow,
+    Index,
+    ViewRow,
+    current_generation,
+    generation_path,
+    set_current_generation,
+)
+from fsd.read import read_to_file
+from fsd.recover import roll_forward
+from fsd.store import Store
+
+HIDDEN_PREFIX = "."
+MANIFESTS_BATCH = ".manifests"
+
+
+def open_index(store: Store) -> bool:
+    """Open the current generation, or begin a new one when it is missing or damaged.
+
+    Returns whether it is new, so that CURRENT must be moved once it is filled.
+    """
+    root = store.config.index_root
+    os.makedirs(root, mode=0o700, exist_ok=True)
+    generation = current_generation(root)
+    if generation is not None and os.path.exists(
+        os.path.join(generation_path(root, generation), "data.mdb")
+    ):
+        with contextlib.suppress(CorruptError):
+            index = Index(root, generation)
+            if _fits(store, index):
+                store.set_index(index)
+                return False
+            index.close()
+    begin_generation(store)
+    return True
+
+
+def _fits(store: Store, index: Index) -> bool:
+    """An index of another store, or from the future of this catalog, is not rolled forward."""
+    with index.read() as reader:
+        same = reader.meta("store_id") in (None, store.config.store.store_id)
+        sequence = reader.meta("catalog_sequence") or 0
+    return same and sequence <= store.shards.state.sequence
+
+
+def begin_generation(store: Store) -> Index | None:
+    """Put a new, empty generation in place; returns the former one, still open."""
+    root = store.config.index_root
+    numbers = [int(name) for name in os.listdir(root) if name.isdigit()]
+    index = Index(root, max(numbers, default=0) + 1)
+    with store.lock:
+        store.shards.numbers.clear()
+        store.shards.ids.clear()
+    return store.set_index(index)
+
+
+def publish_generation(store: Store, former: Index | None) -> None:
+    """Move CURRENT to the open generation and delete all others."""
+    index = store.index
+    # Barrier: the new generation is committed and synced; CURRENT moves by one rename.
+    set_current_generation(index.index_root, index.generation)
+    if former is not None:
+        former.close()
+    for name in os.listdir(index.index_root):
+        if name.isdigit() and int(name) != index.generation:
+            shutil.rmtree(generation_path(index.index_root, int(name)), ignore_errors=True)
+
+
+def project(store: Store) -> int:
+    """Bring the open generation up to the catalog and the shards; returns the shards taken in."""
+    count = roll_forward(store)
+    state = store.shards.state
+    with store.index.write() as writer:
+        for name, known in state.batches.items():
+            row = writer.batch(name) or BatchRow(name, known.class_name, known.created_ns)
+            row.sealed, row.created_ns = known.sealed, known.created_ns
+            writer.put_batch(row)
+        for name, view in state.views.items():
+            if writer.view(name) is None:
+                writer.put_view(view)
+        stale = [view for view in writer.views() if view.name not in state.views]
+        for view in stale:
+            writer.delete_view(view.name)
+        writer.put_meta("store_id", store.config.store.store_id)
+        writer.put_meta("catalog_sequence", state.sequence)
+    for view in stale:
+        remove_tree(store, view.tree_file)
+    return count
+
+
+def make_trees(store: Store) -> list[str]:
+    """Write the tree files that are missing; returns what could not be made, by name."""
+    with store.index.read() as reader:
+        batches, views = list(reader.batches()), list(reader.views())
+    problems: list[str] = []
+    for row in batches:
+        if not row.name.startswith(HIDDEN_PREFIX) and not _has_tree(store, row.tree_file):
+            with _noting(problems, f"batch {row.name}"):
+                compile_batch(store, row)
+    for view in views:
+        if not _has_tree(store, view.tree_file):
+            with _noting(problems, f"view {view.name}"):
+                make_view_tree(store, view)
+    return problems
+
+
+def make_view_tree(store: Store, view: ViewRow) -> None:
+    """Write a view's tree file from its manifest object and name it in the index."""
+    index = store.index
+    with scratch_folder(store) as folder, compiler(store, f"view {view.name}") as child:
+        path = os.path.join(folder, "manifest.jsonl")
+        read_to_file(store, bytes.fromhex(view.manifest_key), path)
+        output = os.path.join(folder, "canonical.jsonl")
+        arguments = (path, index.index_root, index.generation, "by_node", output)
+        child.call("load_manifest", *arguments)
+        view.tree_file = f"view-{time.time_ns():x}.tree"
+        child.call("write_tree", index.tree_path(view.tree_file), view.created_ns)
+    with index.write() as writer:
+        writer.put_view(view)
+
+
+def write_disk_rows(store: Store) -> None:
+    """Tell the mount where the disks are and how they do."""
+    rows = [
+        DiskRow(disk.disk_id, disk.name, disk.path, disk.state, disk.reason)
+        for disk in store.disks.disks.values()
+    ]
+    with store.index.write() as writer:
+        if writer.disks() == rows:
+            return
+        for row in rows:
+            writer.put_disk(row)
+
+
+def _has_tree(store: Store, tree_file: str) -> bool:
+    return bool(tree_file) and os.path.exists(store.index.tree_path(tree_file))
+
+
+@contextlib.contextmanager
+def _noting(problems: list[str], what: str):  # type: ignore[no-untyped-def]
+    try:
+        yield
+    except FsdError as error:
+        problems.append(f"{what}: {error}")

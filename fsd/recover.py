@@ -1,0 +1,313 @@
+"""Recovery: it owns bringing shards to a sealed, indexed state after a stop or a crash.
+
+A shard that the catalog knows as open gets the union of the committed groups over its replicas:
+each replica is healed with the groups it lacks, then all are sealed; it is never appended to
+again. Nothing that was acknowledged can be missing, since its group was durable and read back on
+every acknowledging disk before. One roll-forward then serves a crash, a lost SSD, an index from
+yesterday and `drystone reindex`: every sealed shard that the index has not seen is put into it.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from fsd.batch_part import PartHead, parse_head
+from fsd.catalog import CatalogShard
+from fsd.disks import Disk
+from fsd.errors import FsdError
+from fsd.index import BatchRow, IndexWriter, Location, ShardRow
+from fsd.read import read_record
+from fsd.record import (
+    RECORD_BATCH_PART,
+    SHARD_HEADER_BYTES,
+    Entry,
+    ShardHeader,
+    iterate_entries,
+    pack_footer,
+    pack_shard_header,
+)
+from fsd.scan import Group, ScanResult
+from fsd.shard_writer import OpenShard, append_everywhere, seal_in_catalog, write_footer
+from fsd.slots import Slot
+from fsd.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class _Replica:
+    disk: Disk
+    scan: ScanResult
+
+
+def recover_open_shards(store: Store) -> int:
+    """Heal and seal every shard that is open in the catalog and that nobody writes now.
+
+    Shards none of whose disks is here stay open until one returns. Returns how many were sealed.
+    """
+    with store.lock:
+        known = list(store.shards.state.shards.values())
+        waiting = [s for s in known if not s.sealed and s.shard_id not in store.shards.writing]
+    return sum(_recover(store, shard) for shard in waiting)
+
+
+def _recover(store: Store, shard: CatalogShard) -> bool:
+    replicas = _scan_replicas(store, shard)
+    if not replicas:
+        return False
+    sealed = [replica for replica in replicas if replica.scan.footer is not None]
+    if sealed:
+        _adopt_footer(store, shard, sealed, replicas)
+        return True
+    groups = union(replica.scan.groups for replica in replicas)
+    target = _open_shard(store, shard, replicas, groups)
+    for replica in replicas:
+        _heal(store, target, replica, groups)
+    footer = pack_footer(
+        bytes.fromhex(shard.shard_id), target.entries, target.length_bytes, target.digests
+    )
+    if target.digests:
+        write_footer(store, target, footer)
+    if target.digests and not target.disks:
+        return False
+    seal_in_catalog(store, target, target.length_bytes + len(footer))
+    return True
+
+
+def _scan_replicas(store: Store, shard: CatalogShard) -> list[_Replica]:
+    found: list[_Replica] = []
+    for disk in store.disks.readable(shard.disks):
+        try:
+            scan = disk.call("scan", shard.shard_id)
+        except FsdError as error:
+            store.disks.note_error(disk, error)
+            continue
+        found.append(_Replica(disk, scan))
+    return found
+
+
+def union(scans: Iterable[list[Group]]) -> list[Group]:
+    """Return the committed groups of all replicas by offset; intact ones win over damaged ones."""
+    best: dict[int, Group] = {}
+    for groups in scans:
+        for group in groups:
+            known = best.get(group.offset)
+            better = known is None or (group.intact, len(group.entries)) > (
+                known.intact,
+                len(known.entries),
+            )
+            if better:
+                best[group.offset] = group
+    return [best[offset] for offset in sorted(best)]
+
+
+def _open_shard(
+    store: Store, shard: CatalogShard, replicas: list[_Replica], groups: list[Group]
+) -> OpenShard:
+    entries: list[Entry] = []
+    for group in groups:
+        entries += iterate_entries(group.entries)
+    end = max((group.offset + group.length_bytes for group in groups), default=SHARD_HEADER_BYTES)
+    return OpenShard(
+        shard.shard_id,
+        _number(store, shard),
+        shard.class_name,
+        [replica.disk for replica in replicas if replica.disk.state == "online"],
+        end,
+        shard.large,
+        end,
+        len(entries),
+        entries,
+        [group.digest for group in groups],
+    )
+
+
+def _number(store: Store, shard: CatalogShard) -> int:
+    number = store.shards.numbers.get(shard.shard_id)
+    if number is None:
+        with store.index.write() as writer:
+            number = writer.next_shard_number()
+            writer.put_shard(ShardRow(number, shard.shard_id, shard.class_name, shard.disks))
+        store.shards.name(shard.shard_id, number)
+    return number
+
+
+def _heal(store: Store, target: OpenShard, replica: _Replica, groups: list[Group]) -> None:
+    """Write the groups a replica lacks, from a replica that has them; a failing disk drops out."""
+    if replica.disk not in target.disks:
+        return
+    own = {group.offset: group for group in replica.scan.groups}
+    if replica.scan.header is None:
+        _heal_header(store, target, replica)
+    for group in groups:
+        mine = own.get(group.offset)
+        if mine is not None and (mine.intact or not group.intact):
+            continue
+        if not _copy_group(store, target, replica.disk, group):
+            store.mark_lost(target.shard_id, replica.disk)
+            target.disks = [disk for disk in target.disks if disk is not replica.disk]
+            return
+
+
+def _heal_header(store: Store, target: OpenShard, replica: _Replica) -> None:
+    header = ShardHeader(
+        bytes.fromhex(target.shard_id),
+        bytes.fromhex(store.config.store.store_id),
+        0,
+        target.class_name,
+        target.large,
+    )
+    slot = store.pool.acquire()
+    try:
+        slot.view[:SHARD_HEADER_BYTES] = pack_shard_header(header)
+        one = OpenShard(target.shard_id, target.number, target.class_name, [replica.disk], 0)
+        append_everywhere(store, one, 0, slot, SHARD_HEADER_BYTES)
+    finally:
+        store.pool.release(slot)
+
+
+def _copy_group(store: Store, target: OpenShard, disk: Disk, group: Group) -> bool:
+    sources = [other for other in target.disks if other is not disk]
+    slot = store.pool.acquire()
+    try:
+        for source in sources:
+            if _copy_range(store, target, source, disk, group, slot):
+                return True
+    finally:
+        store.pool.release(slot)
+    return False
+
+
+def _copy_range(
+    store: Store, target: OpenShard, source: Disk, disk: Disk, group: Group, slot: Slot
+) -> bool:
+    one = OpenShard(target.shard_id, target.number, target.class_name, [disk], 0)
+    for start in range(0, group.length_bytes, slot.size_bytes):
+        size = min(slot.size_bytes, group.length_bytes - start)
+        offset = group.offset + start
+        try:
+            future = source.request(
+                "read_window", target.shard_id, offset, slot.number, 0, size, slots=(slot,)
+            )
+            if future.result() != size:
+                return False
+        except FsdError as error:
+            store.disks.note_error(source, error)
+            return False
+        if not append_everywhere(store, one, offset, slot, size):
+            return False
+    return True
+
+
+def _adopt_footer(
+    store: Store, shard: CatalogShard, sealed: list[_Replica], replicas: list[_Replica]
+) -> None:
+    """Finish a seal that a crash interrupted: replicas without the footer are copied again."""
+    footer = sealed[0].scan.footer
+    assert footer is not None
+    entries = list(iterate_entries(sealed[0].scan.entries))
+    target = OpenShard(
+        shard.shard_id,
+        _number(store, shard),
+        shard.class_name,
+        [replica.disk for replica in sealed],
+        footer.data_end,
+        shard.large,
+        footer.data_end,
+        len(entries),
+        entries,
+        [b"sealed"],
+    )
+    for replica in replicas:
+        if replica.scan.footer is None:
+            store.mark_lost(shard.shard_id, replica.disk)
+    seal_in_catalog(store, target, sealed[0].scan.file_bytes)
+
+
+def roll_forward(store: Store) -> int:
+    """Put every sealed shard that the index has not seen into it; returns how many there were."""
+    with store.lock:
+        shards = list(store.shards.state.shards.values())
+    with store.index.read() as reader:
+        rows = {row.shard_id: row for row in reader.shards()}
+    live = {shard.shard_id for shard in shards}
+    for shard_id in live & rows.keys():
+        store.shards.name(shard_id, rows[shard_id].number)
+    projected = 0
+    for shard in shards:
+        row = rows.get(shard.shard_id)
+        if shard.sealed and (row is None or not row.sealed):
+            projected += project_shard(store, shard)
+        elif row is not None and row.disks != shard.disks:
+            row.disks = list(shard.disks)
+            with store.index.write() as writer:
+                writer.put_shard(row)
+    with store.index.write() as writer:
+        for shard_id, row in rows.items():
+            if shard_id not in live:
+                writer.delete_shard(row)
+    return projected
+
+
+def project_shard(store: Store, shard: CatalogShard) -> bool:
+    """Put one sealed shard into the index from any replica's footer; False when none is here."""
+    scan = _footer_of(store, shard)
+    if scan is None:
+        return False
+    number = _number(store, shard)
+    entries = list(iterate_entries(scan.entries))
+    parts = [entry for entry in entries if entry.flags == RECORD_BATCH_PART]
+    heads = [(entry.key, _part_head(store, number, entry)) for entry in parts]
+    with store.index.write() as writer:
+        for entry in entries:
+            _put_if_better(store, writer, shard, number, entry)
+        for key, head in heads:
+            row = writer.batch(head.batch) or BatchRow(head.batch, head.class_name, 0)
+            if writer.add_batch_part(row, head.number, key):
+                row.files += head.files
+                row.size_bytes += head.size_bytes
+                row.tree_file = ""
+            writer.put_batch(row)
+        payload = sum(entry.length_bytes for entry in entries)
+        writer.put_shard(
+            ShardRow(
+                number,
+                shard.shard_id,
+                shard.class_name,
+                list(shard.disks),
+                sealed=True,
+                large=shard.large,
+                length_bytes=shard.length_bytes,
+                object_count=len(entries),
+                payload_bytes=payload,
+                sealed_ns=shard.sealed_ns,
+            )
+        )
+    return True
+
+
+def _footer_of(store: Store, shard: CatalogShard) -> ScanResult | None:
+    for disk in store.replicas(shard.shard_id):
+        try:
+            scan = disk.call("scan", shard.shard_id)
+        except FsdError as error:
+            store.disks.note_error(disk, error)
+            continue
+        if scan.footer is not None:
+            return scan
+        store.mark_suspect(shard.shard_id, disk)
+    return None
+
+
+def _part_head(store: Store, number: int, entry: Entry) -> PartHead:
+    location = Location(number, entry.offset, entry.length_bytes)
+    return parse_head(read_record(store, location, entry.key))
+
+
+def _put_if_better(
+    store: Store, writer: IndexWriter, shard: CatalogShard, number: int, entry: Entry
+) -> None:
+    known = writer.locate(entry.key)
+    if known is not None and known.shard_number != number:
+        other = store.shards.state.shards.get(store.shards.ids.get(known.shard_number, ""))
+        # The same content twice (a moved group, a promotion): raw wins, else the first stays.
+        if other is not None and (other.class_name == "raw" or shard.class_name != "raw"):
+            return
+    writer.put_object(entry.key, Location(number, entry.offset, entry.length_bytes))

@@ -1,0 +1,268 @@
+"""What the store says of itself: it owns capacity, health and warnings, changes nothing."""
+
+import json
+import os
+import re
+import time
+
+from fsd.disks import Disk
+from fsd.engine import Engine
+from fsd.job import timestamp
+from fsd.models import AreaStatus, Capacity, DiskStatus, Health, Warning_
+from fsd.placement import DiskSpace, next_disk_advice, usable_after_loss, usable_space
+
+VERSION = "0.1"
+TERABYTE = 10**12
+
+
+def disk_statuses(engine: Engine) -> tuple[DiskStatus, ...]:
+    """Return every disk with its state and counters."""
+    store = engine.store
+    with store.lock:
+        shards = list(store.shards.state.shards.values())
+    return tuple(
+        _disk_status(disk, [s.length_bytes for s in shards if disk.disk_id in s.disks])
+        for disk in store.disks.disks.values()
+    )
+
+
+def _disk_status(disk: Disk, lengths: list[int]) -> DiskStatus:
+    return DiskStatus(
+        disk_id=disk.disk_id,
+        name=disk.name,
+        path=disk.path,
+        state=disk.state,  # type: ignore[arg-type]
+        reason=disk.reason,
+        failure_domain=disk.failure_domain,
+        size_bytes=disk.size_bytes,
+        free_bytes=disk.free_bytes,
+        shards=len(lengths),
+        stored_bytes=sum(lengths),
+        read_bytes=disk.counters.read_bytes,
+        written_bytes=disk.counters.written_bytes,
+        errors=disk.counters.errors,
+        last_error=disk.last_error,
+    )
+
+
+def area_statuses(engine: Engine) -> tuple[AreaStatus, ...]:
+    """Return the four SSD areas as last measured."""
+    return tuple(
+        AreaStatus(
+            area=usage.area,
+            path=str(usage.path),
+            quota_bytes=usage.quota_bytes,
+            used_bytes=usage.used_bytes,
+            reserved_bytes=usage.reserved_bytes,
+            files=usage.files,
+            state=usage.state,
+        )
+        for usage in engine.areas.usage()
+    )
+
+
+def capacity(engine: Engine) -> Capacity:
+    """Return what fits at the copies target, now and after the worst loss, and what to buy."""
+    store = engine.store
+    copies = engine.config.store.copies_raw
+    same = engine.config.store.allow_same_device
+    spaces = [space for space in store.disks.spaces() if space.eligible]
+    after = usable_after_loss(spaces, copies, allow_same_domain=same)
+    names = {disk.disk_id: disk.name for disk in store.disks.disks.values()}
+    with store.index.read() as reader:
+        objects = reader.object_count()
+        payload = sum(row.payload_bytes for row in reader.shards())
+    partition = engine.areas.partition_state()
+    return Capacity(
+        copies=copies,
+        objects=objects,
+        payload_bytes=payload,
+        usable_bytes=usable_space(spaces, copies, allow_same_domain=same),
+        usable_after_loss_bytes=after.usable_bytes,
+        worst_loss=", ".join(names.get(disk, disk) for disk in after.disk_ids) or None,
+        partition_fill=partition.fill,
+        partition_state=partition.state,
+        advice=_advice(spaces, copies, same),
+        disks=disk_statuses(engine),
+        areas=area_statuses(engine),
+    )
+
+
+def _advice(spaces: list[DiskSpace], copies: int, same: bool) -> tuple[str, ...]:
+    gains = next_disk_advice(spaces, copies, allow_same_domain=same)
+    return tuple(
+        f"a disk of {size / TERABYTE:g} TB more would add {gain / TERABYTE:.2f} TB usable"
+        for size, gain in gains
+        if gain > 0
+    )
+
+
+def health(engine: Engine) -> Health:
+    """Return whether all is well; see `Health`."""
+    store = engine.store
+    with store.lock:
+        shards = list(store.shards.state.shards.values())
+    lag_bytes = single_bytes = unreadable = 0
+    oldest_ns = 0
+    for shard in shards:
+        copies = store.sound_copies(shard.shard_id)
+        missing = max(0, store.config.copies(shard.class_name) - copies)
+        if shard.sealed and missing:
+            lag_bytes += missing * shard.length_bytes
+            oldest_ns = min(oldest_ns or shard.sealed_ns, shard.sealed_ns)
+        if copies == 1 and store.config.copies(shard.class_name) > 1:
+            single_bytes += shard.length_bytes
+        unreadable += not store.replicas(shard.shard_id)
+    with store.index.read() as reader:
+        objects = reader.object_count()
+        batches = sum(not row.name.startswith(".") for row in reader.batches())
+        views = sum(1 for _ in reader.views())
+    found = warnings(engine)
+    degraded = lag_bytes or any(d.state in ("missing", "readonly") for d in store.disks.disks.values())
+    return Health(
+        state="failed" if unreadable else "degraded" if degraded else "ok",
+        store_id=engine.config.store.store_id,
+        version=VERSION,
+        epoch=store.disks.epoch,
+        started=timestamp(engine.started_s),
+        objects=objects,
+        shards=len(shards),
+        batches=batches,
+        views=views,
+        replication_lag_bytes=lag_bytes,
+        replication_lag_oldest_s=max(0.0, time.time() - oldest_ns / 1e9) if oldest_ns else 0.0,
+        single_copy_bytes=single_bytes,
+        unreadable_shards=unreadable,
+        rebuild_queue=len(engine.reconciler.wanted(at_once=True)),
+        running_jobs=len(engine.jobs.running()),
+        index_bytes=store.index.size_bytes(),
+        memory_anonymous_bytes=anonymous_bytes(),
+        last_errors=(*store.disks.last_errors, *engine.notes),
+        disks=disk_statuses(engine),
+        warnings=found,
+    )
+
+
+def anonymous_bytes() -> int:
+    """Return this process's anonymous memory (RssAnon), which mapped files are not part of."""
+    with open("/proc/self/status", encoding="ascii") as file:
+        found = re.search(r"^RssAnon:\s+(\d+) kB", file.read(), re.MULTILINE)
+    return int(found.group(1)) * 1024 if found else 0
+
+
+def warnings(engine: Engine) -> tuple[Warning_, ...]:
+    """Return everything a person should know, the worst first, each with what to do."""
+    found = [*_disk_warnings(engine), *_shard_warnings(engine), *_space_warnings(engine)]
+    if engine.config.store.allow_same_device:
+        found.append(
+            Warning_(
+                code="same-device",
+                severity="warning",
+                message="some disks of this store lie on one device: one failure takes them all",
+                advice="this is a try-out; for real data use folders on different disks",
+            )
+        )
+    for note in engine.notes:
+        found.append(Warning_(code="note", severity="warning", message=note, advice="see the log"))
+    order = ("critical", "warning", "info")
+    return tuple(sorted(found, key=lambda warning: order.index(warning.severity)))
+
+
+def _disk_warnings(engine: Engine) -> list[Warning_]:
+    found: list[Warning_] = []
+    reserve = engine.config.store.min_free_bytes
+    for disk in engine.store.disks.disks.values():
+        if disk.state == "missing":
+            found.append(
+                Warning_(
+                    code="disk-missing",
+                    severity="critical",
+                    message=f"disk {disk.name} is missing: {disk.reason}",
+                    advice="mount or reconnect it; if it is dead: "
+                    f"drystone rebuild --disk {disk.name}",
+                )
+            )
+        elif disk.state == "readonly":
+            found.append(
+                Warning_(
+                    code="disk-readonly",
+                    severity="warning",
+                    message=f"disk {disk.name} takes no new data: {disk.reason}",
+                    advice="free or add space, or look at the disk's health (smartctl, dmesg)",
+                )
+            )
+        elif disk.state == "online" and disk.free_bytes < reserve:
+            found.append(
+                Warning_(
+                    code="disk-full",
+                    severity="warning",
+                    message=f"disk {disk.name} has reached its reserve of free space",
+                    advice="new data goes to other disks; add a disk (drystone capacity)",
+                )
+            )
+    return found
+
+
+def _shard_warnings(engine: Engine) -> list[Warning_]:
+    store = engine.store
+    with store.lock:
+        shards = [s.shard_id for s in store.shards.state.shards.values()]
+    unreadable = [shard_id for shard_id in shards if not store.replicas(shard_id)]
+    found: list[Warning_] = []
+    if unreadable:
+        found.append(
+            Warning_(
+                code="unreadable",
+                severity="critical",
+                message=f"{len(unreadable)} shards have no readable replica now",
+                advice="bring the missing disks back before anything else",
+            )
+        )
+    wants = engine.reconciler.wanted(at_once=True)
+    if wants:
+        size = sum(want.shard.length_bytes for want in wants)
+        found.append(
+            Warning_(
+                code="copies",
+                severity="warning",
+                message=f"{len(wants)} shards ({size:,} bytes) have fewer copies than wanted",
+                advice="drystone rebuild makes them whole now; "
+                + (engine.reconciler.last_error or "the engine does so by itself in a while"),
+            )
+        )
+    return found
+
+
+def _space_warnings(engine: Engine) -> list[Warning_]:
+    found: list[Warning_] = []
+    partition = engine.areas.partition_state()
+    if partition.state != "ok":
+        found.append(
+            Warning_(
+                code="ssd-partition",
+                severity="critical" if partition.state == "emergency" else "warning",
+                message=f"the SSD partition is {partition.fill:.0%} full ({partition.state})",
+                advice="remove sealed exports that are no longer needed",
+            )
+        )
+    for usage in engine.areas.usage():
+        if usage.state != "ok":
+            found.append(
+                Warning_(
+                    code="ssd-area",
+                    severity="warning",
+                    message=f"area {usage.area} is at its quota ({usage.state})",
+                    advice=f"free space in {usage.path} or raise its quota in drystone.toml",
+                )
+            )
+    return found
+
+
+def write_status_files(engine: Engine) -> None:
+    """Write what the mount shows below `status/`, atomically."""
+    documents = {"health.json": health(engine), "capacity.json": capacity(engine)}
+    for name, document in documents.items():
+        target = os.path.join(engine.config.status_dir, name)
+        with open(target + ".tmp", "w", encoding="utf-8") as file:
+            json.dump(document.model_dump(), file, indent=1)
+        os.rename(target + ".tmp", target)

@@ -1,0 +1,166 @@
+"""Making a store: it owns `init` and the writing of drystone.toml, never a running store."""
+
+import json
+import os
+import uuid
+from collections.abc import Sequence
+
+from fsd import layout
+from fsd.config import AREAS, CONFIG_NAME, GIB, MIB, Config, load_config
+from fsd.errors import ConfigError, UsageError
+from fsd.identity import examine, make_identity, read_identity, write_identity
+
+SHARD_SHARE_MAX = 256
+
+
+def init_store(
+    root: str,
+    disk_paths: Sequence[str],
+    ssd_path: str | None,
+    *,
+    copies_raw: int = 2,
+    copies_generated: int = 2,
+    min_free_bytes: int = GIB,
+    mount: str | None = None,
+    shard_size_bytes: int | None = None,
+) -> Config:
+    """Make a store of these disks: folders, identities, areas, and drystone.toml in `root`.
+
+    Folders of one device are taken as a try-out only: `allow_same_device` is set and `warnings`
+    keeps saying so. Raises UsageError with what to do instead; nothing is left half-made that a
+    second try would stumble over.
+    """
+    root = os.path.abspath(root)
+    target = os.path.join(root, CONFIG_NAME)
+    if os.path.exists(target):
+        raise UsageError(f"{target} exists: this already is a store; see `drystone status`")
+    disks = [os.path.abspath(path) for path in disk_paths]
+    _check_disks(disks, max(copies_raw, copies_generated))
+    ssd = os.path.abspath(ssd_path or os.path.join(root, "ssd"))
+    for path in (root, ssd, *disks, *(os.path.join(ssd, area) for area in AREAS)):
+        os.makedirs(path, mode=0o700, exist_ok=True)
+    domains = [examine(path).failure_domain for path in disks]
+    same_device = len(set(domains)) < len(domains)
+    store_id = uuid.uuid4().hex
+    names = _names(disks)
+    identities = [
+        make_identity(path, store_id, name) for path, name in zip(disks, names, strict=True)
+    ]
+    sizes = [os.statvfs(path).f_blocks * os.statvfs(path).f_frsize for path in disks]
+    shard_size = shard_size_bytes or _shard_size(min(sizes))
+    lines = [
+        "# Drystone store. Paths may be relative to this file. See README.md for every setting.",
+        f"ssd = {_text(_relative(ssd, root))}",
+        f"mount = {_text(_relative(mount or os.path.join(root, 'mount'), root))}",
+        "",
+        "[store]",
+        f"store_id = {_text(store_id)}",
+        f"copies_raw = {copies_raw}",
+        f"copies_generated = {copies_generated}",
+        f"shard_size_bytes = {shard_size}",
+        f"group_size_bytes = {min(64 * MIB, shard_size)}",
+        f"min_free_bytes = {min_free_bytes}",
+        f"allow_same_device = {'true' if same_device else 'false'}",
+        "",
+    ]
+    for path, document in zip(disks, identities, strict=True):
+        lines += _disk_lines(document["disk_id"], document["name"], _relative(path, root))
+    _write(target, "\n".join(lines))
+    return load_config(target)
+
+
+def add_disk_to_config(config_path: str, disk_id: str, name: str, path: str) -> None:
+    """Append a disk to drystone.toml, atomically."""
+    root = os.path.dirname(os.path.abspath(config_path))
+    with open(config_path, encoding="utf-8") as file:
+        text = file.read()
+    lines = _disk_lines(disk_id, name, _relative(path, root))
+    _write(config_path, text.rstrip("\n") + "\n\n" + "\n".join(lines))
+
+
+def rebind_disk(config: Config, name: str, path: str) -> None:
+    """Declare that `path` is the disk `name` from now on (a clone that replaces the original).
+
+    Raises UsageError when the identity there is not that disk's, or the original is still there.
+    """
+    path = os.path.abspath(path)
+    known = {disk.name: disk for disk in config.disk}
+    if name not in known:
+        raise UsageError(f"there is no disk {name}; disks: {', '.join(sorted(known))}")
+    document = read_identity(path)
+    if document["disk_id"] != known[name].disk_id:
+        raise UsageError(f"{path} holds disk {document['name']}, not {name}")
+    original = known[name].path
+    if original != path and os.path.exists(os.path.join(original, layout.IDENTITY_NAME)):
+        raise UsageError(f"the original is still there ({original}); unmount it first")
+    binding = examine(path).binding
+    fields = ("filesystem_uuid", "filesystem_id", "device_serial", "root_inode")
+    document["binding"] = {field: getattr(binding, field) for field in fields}
+    write_identity(path, document)
+
+
+def new_disk_name(config: Config) -> str:
+    """Return the first free name d1, d2 ..."""
+    taken = {disk.name for disk in config.disk}
+    return next(f"d{n}" for n in range(1, len(taken) + 2) if f"d{n}" not in taken)
+
+
+def _check_disks(disks: list[str], copies: int) -> None:
+    if not disks:
+        raise UsageError(
+            "name at least two disks, for example: drystone init ~/store "
+            "--disk /mnt/hdd1 --disk /mnt/hdd2 --ssd /mnt/ssd/drystone"
+        )
+    if len(set(disks)) != len(disks):
+        raise UsageError("one disk is named twice")
+    if copies > len(disks):
+        raise UsageError(f"{copies} copies need at least {copies} disks; {len(disks)} were named")
+    for path in disks:
+        if os.path.exists(os.path.join(path, layout.IDENTITY_NAME)):
+            raise UsageError(f"{path} already is a disk of a store ({layout.IDENTITY_NAME} is there)")
+        if os.path.exists(path) and not os.path.isdir(path):
+            raise UsageError(f"{path} is not a folder")
+
+
+def _names(disks: list[str]) -> list[str]:
+    names = [os.path.basename(path.rstrip("/")) or "disk" for path in disks]
+    unique = len(set(names)) == len(names) and all(name.isprintable() for name in names)
+    return names if unique else [f"d{number}" for number in range(1, len(disks) + 1)]
+
+
+def _shard_size(smallest_bytes: int) -> int:
+    # 256 MiB, and at most 1/256 of the smallest disk, so that unequal disks fill evenly.
+    share = smallest_bytes // SHARD_SHARE_MAX // MIB * MIB
+    return max(MIB, min(256 * MIB, share))
+
+
+def _disk_lines(disk_id: str, name: str, path: str) -> list[str]:
+    return [
+        "[[disk]]",
+        f"disk_id = {_text(disk_id)}",
+        f"name = {_text(name)}",
+        f"path = {_text(path)}",
+        "",
+    ]
+
+
+def _text(value: str) -> str:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{value!r} cannot be written to a TOML file; use a UTF-8 name") from None
+    # A JSON string without surrogate pairs is a valid TOML basic string.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _relative(path: str, root: str) -> str:
+    path = os.path.abspath(path)
+    return os.path.relpath(path, root) if path.startswith(root + os.sep) else path
+
+
+def _write(target: str, text: str) -> None:
+    with open(target + ".tmp", "w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    os.rename(target + ".tmp", target)

@@ -1,0 +1,361 @@
+"""Open shards: it owns creating, extending and sealing them, and the order of durability.
+
+    group bytes -> fdatasync -> read back      on every acknowledging disk (in their processes)
+    shard_open in the catalog                  before the first group of a shard
+    index commit                               one transaction per group
+    acknowledge                                by the caller, after all of these
+
+A shard has one writer at a time. When a disk fails under a group, the shard is sealed at the last
+group that is durable on all its disks, and the group moves to a fresh shard: never fewer copies.
+"""
+
+import os
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+from fsd.disks import Disk
+from fsd.errors import DiskError, FsdError
+from fsd.group import large_group_bytes, readdress
+from fsd.index import IndexWriter, Location, ShardRow
+from fsd.placement import choose_disks
+from fsd.record import (
+    SHARD_HEADER_BYTES,
+    Entry,
+    ShardHeader,
+    iterate_entries,
+    pack_footer,
+    pack_shard_header,
+)
+from fsd.slots import Slot
+from fsd.store import PART_BYTES_MAX, Store
+
+COMMIT_TRIES_MAX = 4
+SEAL_BELOW_BYTES = 1 << 16
+IDLE_SHARDS_MAX = 8
+
+
+@dataclass(slots=True, eq=False)
+class OpenShard:
+    """A shard that still grows; offsets and lengths are in bytes of the file."""
+
+    shard_id: str
+    number: int
+    class_name: str
+    disks: list[Disk]
+    capacity_bytes: int
+    large: bool = False
+    length_bytes: int = SHARD_HEADER_BYTES
+    next_sequence: int = 0
+    entries: list[Entry] = field(default_factory=list[Entry])
+    digests: list[bytes] = field(default_factory=list[bytes])
+
+    @property
+    def room_bytes(self) -> int:
+        """Return how much may still be appended, the part's reserve not counted."""
+        return self.capacity_bytes - self.length_bytes
+
+    def row(self, *, sealed: bool = False, length_bytes: int | None = None) -> ShardRow:
+        """Return the index row that describes the shard as it is now."""
+        return ShardRow(
+            number=self.number,
+            shard_id=self.shard_id,
+            class_name=self.class_name,
+            disks=[disk.disk_id for disk in self.disks],
+            sealed=sealed,
+            large=self.large,
+            length_bytes=length_bytes or self.length_bytes,
+            object_count=len(self.entries),
+            payload_bytes=sum(entry.length_bytes for entry in self.entries),
+            sealed_ns=time.time_ns() if sealed else 0,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltGroup:
+    """A group in a slot, ready to be committed; entry offsets count from the group's start."""
+
+    slot: Slot
+    length_bytes: int
+    digest: bytes
+    entries: bytes
+
+
+IndexExtra = Callable[[IndexWriter, OpenShard, int], None]
+
+
+class ShardWriter:
+    """Lends open shards to packing lanes and commits their groups."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._idle: list[OpenShard] = []
+
+    def lease(self, class_name: str, need_bytes: int) -> OpenShard:
+        """Return an open shard of the class with room, which nobody else writes until released."""
+        store = self._store
+        with store.lock:
+            for shard in self._idle:
+                usable = all(disk.state == "online" for disk in shard.disks)
+                if shard.class_name == class_name and shard.room_bytes >= need_bytes and usable:
+                    self._idle.remove(shard)
+                    return shard
+        return self.create(class_name, store.config.store.shard_size_bytes, large=False)
+
+    def release(self, shard: OpenShard) -> None:
+        """Give a leased shard back; a full one, or one too many, is sealed."""
+        broken = any(disk.state != "online" for disk in shard.disks)
+        if broken or shard.room_bytes < SEAL_BELOW_BYTES:
+            self.seal(shard)
+            return
+        with self._store.lock:
+            self._idle.append(shard)
+            extra = self._idle[:-IDLE_SHARDS_MAX]
+            self._idle = self._idle[-IDLE_SHARDS_MAX:]
+        for other in extra:
+            self.seal(other)
+
+    def seal_idle(self, predicate: Callable[[OpenShard], bool] = lambda _shard: True) -> None:
+        """Seal the open shards that nobody writes and the predicate takes."""
+        with self._store.lock:
+            taken = [shard for shard in self._idle if predicate(shard)]
+            self._idle = [shard for shard in self._idle if shard not in taken]
+        for shard in taken:
+            self.seal(shard)
+
+    def create(self, class_name: str, size_bytes: int, *, large: bool) -> OpenShard:
+        """Create a shard on as many disks as an acknowledgement needs, known to the catalog.
+
+        Raises NotEnoughDisksError when fewer can take it.
+        """
+        store = self._store
+        for _ in range(COMMIT_TRIES_MAX):
+            shard_id = os.urandom(16).hex()
+            chosen = choose_disks(
+                store.disks.spaces(),
+                store.ack_copies(class_name),
+                size_bytes + PART_BYTES_MAX,
+                store.random,
+                allow_same_domain=store.config.store.allow_same_device,
+            )
+            disks = [store.disks.disks[disk_id] for disk_id in chosen]
+            if self._create_files(shard_id, class_name, disks, size_bytes, large=large):
+                return self._register(shard_id, class_name, disks, size_bytes, large=large)
+        raise DiskError("no shard could be created; see `drystone health`")
+
+    def _create_files(
+        self, shard_id: str, class_name: str, disks: list[Disk], size_bytes: int, *, large: bool
+    ) -> bool:
+        store = self._store
+        header = ShardHeader(
+            bytes.fromhex(shard_id),
+            bytes.fromhex(store.config.store.store_id),
+            time.time_ns(),
+            class_name,
+            large,
+        )
+        head = pack_shard_header(header)
+        futures = [
+            (disk, disk.request("create_shard", shard_id, head, size_bytes, False))
+            for disk in disks
+        ]
+        failed = False
+        for disk, future in futures:
+            try:
+                future.result()
+                disk.free_bytes = max(0, disk.free_bytes - size_bytes)
+            except (FsdError, OSError) as error:
+                store.disks.note_error(disk, error, writing=True)
+                failed = True
+        if failed:
+            # Files without a catalog entry hold nothing acknowledged: the survivors' are removed.
+            for disk in disks:
+                if disk.state == "online":
+                    disk.request("remove_shard", shard_id, False)
+        return not failed
+
+    def _register(
+        self, shard_id: str, class_name: str, disks: list[Disk], size_bytes: int, *, large: bool
+    ) -> OpenShard:
+        store = self._store
+        ids = [disk.disk_id for disk in disks]
+        # Barrier: from here on a restart knows the shard and looks for its groups.
+        store.catalog.append(
+            ("shard_open", {"shard": shard_id, "class_name": class_name, "disks": ids})
+            if not large
+            else (
+                "shard_open",
+                {"shard": shard_id, "class_name": class_name, "disks": ids, "large": True},
+            )
+        )
+        with store.index.write() as writer:
+            number = writer.next_shard_number()
+            shard = OpenShard(shard_id, number, class_name, disks, size_bytes, large)
+            writer.put_shard(shard.row())
+        with store.lock:
+            store.shards.name(shard_id, number)
+            store.shards.writing.add(shard_id)
+        return shard
+
+    def commit(self, shard: OpenShard, group: BuiltGroup, extra: IndexExtra) -> OpenShard:
+        """Make a group durable, verified and indexed; returns the shard it ended up in.
+
+        `extra` adds to the same index transaction. The returned shard differs from `shard` when a
+        disk failed and the group had to move. Raises when it could be put nowhere.
+        """
+        for attempt in range(COMMIT_TRIES_MAX):
+            if append_everywhere(
+                self._store, shard, shard.length_bytes, group.slot, group.length_bytes
+            ):
+                self._index(shard, group, extra)
+                return shard
+            self.seal(shard)
+            shard = self.lease(shard.class_name, group.length_bytes)
+            group = self._moved(shard, group)
+        raise DiskError(f"a group could not be written after {attempt + 1} tries; see health")
+
+    def _moved(self, shard: OpenShard, group: BuiltGroup) -> BuiltGroup:
+        digest = readdress(
+            group.slot.view,
+            group.entries,
+            bytes.fromhex(shard.shard_id),
+            len(shard.digests),
+            shard.next_sequence,
+        )
+        return BuiltGroup(group.slot, group.length_bytes, digest, group.entries)
+
+    def _index(self, shard: OpenShard, group: BuiltGroup, extra: IndexExtra) -> None:
+        base = shard.length_bytes
+        placed = [
+            Entry(entry.key, base + entry.offset, entry.length_bytes, entry.flags)
+            for entry in iterate_entries(group.entries)
+        ]
+        self.grow(shard, group.length_bytes, group.digest, placed)
+        # Barrier: the group is durable and verified; a crash before this commit leaves it to the
+        # roll-forward at the next start, which finds the same entries in the shard.
+        with self._store.index.write() as writer:
+            put_objects(writer, shard.number, placed)
+            writer.put_shard(shard.row())
+            extra(writer, shard, base)
+
+    def commit_large(self, shard: OpenShard, digest: bytes, entry: bytes) -> None:
+        """Index and seal a shard whose single large group is durable on all its disks."""
+        placed = [
+            Entry(item.key, shard.length_bytes + item.offset, item.length_bytes, item.flags)
+            for item in iterate_entries(entry)
+        ]
+        length = large_group_bytes(placed[0].length_bytes)
+        self.grow(shard, length, digest, placed)
+        with self._store.index.write() as writer:
+            put_objects(writer, shard.number, placed)
+            writer.put_shard(shard.row())
+        self.seal(shard)
+
+    @staticmethod
+    def grow(shard: OpenShard, length: int, digest: bytes, placed: Iterable[Entry]) -> None:
+        """Note a group that is durable on all the shard's disks."""
+        placed = list(placed)
+        shard.length_bytes += length
+        shard.next_sequence += len(placed)
+        shard.entries += placed
+        shard.digests.append(digest)
+
+    def seal(self, shard: OpenShard) -> None:
+        """Write the footer everywhere, cut the files, tell the catalog; never reopened after.
+
+        Disks that fail here simply keep no replica of it; the reconciler copies it again.
+        """
+        store = self._store
+        footer = pack_footer(
+            bytes.fromhex(shard.shard_id), shard.entries, shard.length_bytes, shard.digests
+        )
+        length = shard.length_bytes + len(footer)
+        if shard.digests:
+            write_footer(store, shard, footer)
+        if shard.digests and not shard.disks:
+            # All its disks are lost at once. The catalog keeps it open: whichever of them comes
+            # back is recovered from, since its groups were acknowledged.
+            with store.lock:
+                store.shards.writing.discard(shard.shard_id)
+            return
+        # Barrier: footers first, then the catalog. A crash between them finds a shard that is
+        # open for the catalog and sealed on disk, and recovery seals it to the same bytes.
+        seal_in_catalog(store, shard, length)
+
+    def abandon(self, shard: OpenShard) -> None:
+        """Drop a shard that holds nothing acknowledged (a large file that changed)."""
+        store = self._store
+        store.catalog.append(("shard_abandon", {"shard": shard.shard_id}))
+        with store.index.write() as writer:
+            writer.delete_shard(shard.row())
+        with store.lock:
+            store.shards.writing.discard(shard.shard_id)
+        for disk in shard.disks:
+            disk.request("remove_shard", shard.shard_id, False)
+
+
+def append_everywhere(
+    store: Store, shard: OpenShard, offset: int, slot: Slot, length: int
+) -> bool:
+    """Write slot bytes at a place of the shard on all its disks; False when one failed.
+
+    Disks that fail are taken off `shard.disks`: their file is not a replica any more.
+    """
+    arguments = (shard.shard_id, offset, slot.number, 0, length, False)
+    futures = [(disk, disk.request("append", *arguments, slots=(slot,))) for disk in shard.disks]
+    failed: list[Disk] = []
+    for disk, future in futures:
+        try:
+            future.result()
+            store.disks.note_success(disk, read_bytes=length, written_bytes=length)
+        except (FsdError, OSError) as error:
+            store.disks.note_error(disk, error, writing=True)
+            failed.append(disk)
+    for disk in failed:
+        store.mark_lost(shard.shard_id, disk)
+    shard.disks = [disk for disk in shard.disks if disk not in failed]
+    return not failed
+
+
+def put_objects(writer: IndexWriter, number: int, placed: Iterable[Entry]) -> None:
+    """Point the keys of a group at their records; batch parts are objects like others."""
+    for entry in placed:
+        writer.put_object(entry.key, Location(number, entry.offset, entry.length_bytes))
+
+
+def write_footer(store: Store, shard: OpenShard, footer: bytes) -> None:
+    """Write a footer at the shard's end on all its disks and cut the files behind it."""
+    slot = store.pool.acquire()
+    try:
+        for start in range(0, len(footer), slot.size_bytes):
+            piece = footer[start : start + slot.size_bytes]
+            slot.view[: len(piece)] = piece
+            append_everywhere(store, shard, shard.length_bytes + start, slot, len(piece))
+    finally:
+        store.pool.release(slot)
+    length = shard.length_bytes + len(footer)
+    futures = [
+        (disk, disk.request("finish_shard", shard.shard_id, length, False))
+        for disk in shard.disks
+    ]
+    for disk, future in futures:
+        try:
+            future.result()
+        except (FsdError, OSError) as error:
+            store.disks.note_error(disk, error, writing=True)
+            store.mark_lost(shard.shard_id, disk)
+            shard.disks = [other for other in shard.disks if other is not disk]
+
+
+def seal_in_catalog(store: Store, shard: OpenShard, length: int) -> None:
+    """Record a sealed shard (or drop an empty one) in the catalog and the index."""
+    if not shard.digests:
+        ShardWriter(store).abandon(shard)
+        return
+    row = shard.row(sealed=True, length_bytes=length)
+    data = {"shard": shard.shard_id, "length": length, "disks": row.disks}
+    store.catalog.append(("shard_seal", {**data, "time_ns": row.sealed_ns}))
+    with store.index.write() as writer:
+        writer.put_shard(row)
+    with store.lock:
+        store.shards.writing.discard(shard.shard_id)

@@ -1,0 +1,176 @@
+"""The open store: it owns what all verbs share (disks, catalog, shard table, index), no verb.
+
+Lock order: `Store.lock` guards the shard table and is never held across a disk request.
+"""
+
+import random
+import threading
+from dataclasses import dataclass, field
+
+from fsd.catalog import CatalogEntry, CatalogShard, CatalogState, merge, pack_frame, unpack_frames
+from fsd.config import Config
+from fsd.disks import Disk, DiskSet
+from fsd.errors import DiskError, FsdError, NoReplicaError
+from fsd.index import Index, Location
+from fsd.slots import SlotPool
+
+PART_BYTES_MAX = 16 << 20
+ACK_COPIES_MAX = 2
+
+
+@dataclass(slots=True)
+class ShardTable:
+    """Every live shard (from the catalog), its index number, and which replicas are not usable."""
+
+    state: CatalogState = field(default_factory=CatalogState)
+    numbers: dict[str, int] = field(default_factory=dict[str, int])
+    ids: dict[int, str] = field(default_factory=dict[int, str])
+    lost: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    suspect: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
+    writing: set[str] = field(default_factory=set[str])
+
+    def name(self, shard_id: str, number: int) -> None:
+        """Tie a shard id to its number in the index."""
+        self.numbers[shard_id] = number
+        self.ids[number] = shard_id
+
+
+class Store:
+    """The parts of an open store. Made by `engine.open_store`, closed by it."""
+
+    def __init__(self, config: Config, pool: SlotPool, disks: DiskSet) -> None:
+        self.config = config
+        self.pool = pool
+        self.disks = disks
+        self.lock = threading.RLock()
+        self.shards = ShardTable()
+        self.catalog = CatalogLog(self)
+        self.random = random.Random()
+        self._index: Index | None = None
+
+    @property
+    def index(self) -> Index:
+        """Return the open index generation."""
+        if self._index is None:
+            raise FsdError("the index is not open yet; the engine is starting or reindexing")
+        return self._index
+
+    def set_index(self, index: Index | None) -> Index | None:
+        """Put another generation in place; returns the former one, still open."""
+        former, self._index = self._index, index
+        return former
+
+    def ack_copies(self, class_name: str) -> int:
+        """Return how many verified copies an acknowledgement needs."""
+        return min(ACK_COPIES_MAX, self.config.copies(class_name))
+
+    def replicas(self, shard_id: str) -> list[Disk]:
+        """Return the disks that can be asked for a shard now; ones with bad blocks come last."""
+        with self.lock:
+            shard = self.shards.state.shards.get(shard_id)
+            if shard is None:
+                return []
+            usable = [d for d in shard.disks if (shard_id, d) not in self.shards.lost]
+            usable.sort(key=lambda disk_id: (shard_id, disk_id) in self.shards.suspect)
+        return self.disks.readable(usable)
+
+    def sound_copies(self, shard_id: str) -> int:
+        """Return how many replicas are online and not known to be damaged."""
+        with self.lock:
+            suspect = {disk for shard, disk in self.shards.suspect if shard == shard_id}
+        return sum(disk.disk_id not in suspect for disk in self.replicas(shard_id))
+
+    def shard_of(self, location: Location) -> CatalogShard:
+        """Return the shard an index entry points at; NoReplicaError when it is not catalogued."""
+        with self.lock:
+            shard_id = self.shards.ids.get(location.shard_number)
+            shard = self.shards.state.shards.get(shard_id or "")
+        if shard is None:
+            raise NoReplicaError(f"the index points at shard {location.shard_number}, which is gone")
+        return shard
+
+    def mark_lost(self, shard_id: str, disk: Disk) -> None:
+        """Note that a replica's file is missing or incomplete; it is never read again."""
+        with self.lock:
+            self.shards.lost.add((shard_id, disk.disk_id))
+
+    def mark_suspect(self, shard_id: str, disk: Disk) -> None:
+        """Note that a replica has bad blocks: it is read last, and replaced when that is possible.
+
+        It stays readable: another replica may be bad in other places.
+        """
+        with self.lock:
+            self.shards.suspect.add((shard_id, disk.disk_id))
+
+
+class CatalogLog:
+    """Appends entries to every online disk; the state changes only after that."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._lock = threading.Lock()
+
+    def append(self, *items: tuple[str, dict[str, object]]) -> None:
+        """Append entries, durable on all online disks (two at least) when it returns.
+
+        Raises DiskError when fewer disks took them; nothing that depends on the entries may be
+        acknowledged then. A crash in the middle leaves them on some disks: the next start brings
+        the others up to date, which is harmless since nothing was acknowledged.
+        """
+        store = self._store
+        with self._lock:
+            sequence = store.shards.state.sequence
+            entries = [
+                CatalogEntry(sequence + number, store.disks.epoch, kind, data)
+                for number, (kind, data) in enumerate(items, 1)
+            ]
+            frames = b"".join(map(pack_frame, entries))
+            disks = [disk for disk in store.disks.disks.values() if disk.readable]
+            futures = [(disk, disk.request("append_catalog", frames)) for disk in disks]
+            taken = 0
+            for disk, future in futures:
+                try:
+                    future.result()
+                    taken += 1
+                except (FsdError, OSError) as error:
+                    if disk.state == "online":
+                        store.disks.note_error(disk, error, writing=True)
+            known = sum(disk.state != "gone" for disk in store.disks.disks.values())
+            if taken < min(ACK_COPIES_MAX, known):
+                raise DiskError(f"only {taken} disks took a catalog entry; at least two must")
+            with store.lock:
+                for entry in entries:
+                    store.shards.state.apply(entry)
+
+    def load(self) -> list[CatalogEntry]:
+        """Read all readable disks' logs, bring each up to date, return the union."""
+        store = self._store
+        logs: list[tuple[Disk, list[CatalogEntry]]] = []
+        for disk in store.disks.disks.values():
+            if not disk.readable:
+                continue
+            try:
+                logs.append((disk, list(unpack_frames(disk.call("read_catalog")))))
+            except (FsdError, OSError) as error:
+                store.disks.note_error(disk, error)
+        union = merge(entries for _, entries in logs)
+        for disk, entries in logs:
+            self._bring_up_to_date(disk, entries, union)
+        return union
+
+    def catch_up(self, disk: Disk) -> None:
+        """Bring a returning disk's log up to date from another disk's."""
+        entries = list(unpack_frames(disk.call("read_catalog")))
+        for other in self._store.disks.online():
+            if other is not disk:
+                union = merge([entries, unpack_frames(other.call("read_catalog"))])
+                self._bring_up_to_date(disk, entries, union)
+                return
+
+    def _bring_up_to_date(
+        self, disk: Disk, entries: list[CatalogEntry], union: list[CatalogEntry]
+    ) -> None:
+        known = {(entry.sequence, entry.epoch) for entry in entries}
+        missing = [e for e in union if (e.sequence, e.epoch) not in known]
+        if missing and disk.state != "readonly":
+            disk.call("append_catalog", b"".join(map(pack_frame, missing)))

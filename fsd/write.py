@@ -1,0 +1,324 @@
+"""BatchWrite: it owns one batch from a folder to its seal, never the shards.
+
+The listing runs ahead in one thread, packing lanes take chunks from it. A batch is sealed when
+every listed file is stored (skipped kinds do not count); with failures it stays open, and the
+same put again resumes it.
+"""
+
+import queue
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from typing import Any
+
+from fsd import batch_tree
+from fsd.batch_part import parse_files
+from fsd.claims import Claims
+from fsd.errors import FsdError, UsageError
+from fsd.index import BatchRow, IndexWriter
+from fsd.job import Job
+from fsd.listing import Found, chunks, list_folder, list_given
+from fsd.models import BatchWriteRequest
+from fsd.pack_lane import PackLane, Reference
+from fsd.packer import FileRead
+from fsd.paths import check_identifier
+from fsd.read import read_small
+from fsd.shard_writer import ShardWriter
+from fsd.store import Store
+
+CHUNKS_AHEAD_MAX = 64
+ROUNDS_MAX = 3
+
+
+@dataclass(slots=True)
+class _Waiting:
+    found: Found
+    read: FileRead
+    future: "Future[bool]"
+
+
+@dataclass(slots=True)
+class _Counts:
+    written: int = 0
+    existing: int = 0
+    skipped: int = 0
+    failed: int = 0
+    written_bytes: int = 0
+    existing_bytes: int = 0
+    skipped_kinds: dict[str, int] = field(default_factory=dict[str, int])
+
+
+class BatchWrite:
+    """One run of one batch; see `BatchFace` for what the lanes call."""
+
+    def __init__(
+        self,
+        store: Store,
+        shard_writer: ShardWriter,
+        claims: Claims,
+        request: BatchWriteRequest,
+        job: Job,
+        *,
+        alias: str = "",
+    ) -> None:
+        """Open the batch; an `alias` makes it one of the store's own, never sealed or listed.
+
+        The one file of such a batch is then known by its alias.
+        """
+        self.name = request.batch
+        self._alias = alias
+        self.class_name: str = request.class_name
+        self._store = store
+        self._writer = shard_writer
+        self._claims = claims
+        self._request = request
+        self._job = job
+        self._lock = threading.Lock()
+        self._counts = _Counts()
+        self._waiting: list[_Waiting] = []
+        self._again: list[Found] = []
+        self._known: dict[str, str] = {}
+        self._next_part = 0
+        self._target = store.config.copies(request.class_name)
+        self.row = self._open_batch()
+
+    def run(self) -> dict[str, Any]:
+        """Store everything; returns the counts. Acknowledged files stay whatever happens."""
+        job, request = self._job, self._request
+        job.phase = "storing"
+        if request.files is None:
+            listed: Iterator[Found] = list_folder(request.folder)
+        else:
+            listed = list_given(request.folder, request.files)
+        self._round(self._storable(listed))
+        for _ in range(ROUNDS_MAX):
+            if not self._again:
+                break
+            again, self._again = self._again, []
+            self._round(iter(again))
+        for found in self._again:
+            self.fail(found, "its content could not be written; see `drystone health`")
+        return self._finish()
+
+    def _open_batch(self) -> BatchRow:
+        store, name = self._store, self.name
+        if not self._alias and (reason := check_identifier(name)):
+            raise UsageError(f"the batch name {name!r} is refused: {reason}")
+        with store.index.read() as reader:
+            row, parts = reader.batch(name), reader.batch_parts(name)
+        if row is None:
+            now = time.time_ns()
+            store.catalog.append(
+                ("batch_open", {"batch": name, "class_name": self.class_name, "time_ns": now})
+            )
+            row = BatchRow(name, self.class_name, now)
+            with store.index.write() as writer:
+                writer.put_batch(row)
+        if row.class_name != self.class_name:
+            raise UsageError(f"batch {name} is {row.class_name}; it cannot take {self.class_name}")
+        for key in parts if not self._alias else ():
+            self._known.update((file.path, file.key) for file in parse_files(read_small(store, key)))
+        self._next_part = row.part_count
+        return row
+
+    def _storable(self, listed: Iterator[Found]) -> Iterator[Found]:
+        for found in listed:
+            if found.skipped:
+                self._skip(found)
+            elif found.failed:
+                self.fail(found, found.failed)
+            else:
+                self._job.total_files += 1
+                self._job.total_bytes += found.size_bytes
+                yield found._replace(path=self._alias) if self._alias else found
+
+    def _round(self, files: Iterator[Found]) -> None:
+        """Run all lanes over the files, then settle those that waited for other groups."""
+        work: queue.Queue[list[Found] | None] = queue.Queue(CHUNKS_AHEAD_MAX)
+        errors: list[BaseException] = []
+        count = self._store.config.store.packer_processes
+        lanes = [
+            PackLane(self._store, self._writer, self._claims, self, f"packer-{number}")
+            for number in range(count)
+        ]
+        threads = [
+            threading.Thread(target=self._drive, args=(lane, work, errors), daemon=True)
+            for lane in lanes
+        ]
+        for thread in threads:
+            thread.start()
+        try:
+            for chunk in chunks(files):
+                self._job.check()
+                if errors:
+                    break
+                work.put(chunk)
+        except BaseException as error:
+            errors.append(error)
+        for _ in threads:
+            work.put(None)
+        for thread in threads:
+            thread.join()
+        try:
+            if not errors:
+                self._settle_waiting(lanes[0])
+        finally:
+            for lane in lanes:
+                lane.close()
+        if errors:
+            raise errors[0]
+
+    def _drive(
+        self, lane: PackLane, work: "queue.Queue[list[Found] | None]", errors: list[BaseException]
+    ) -> None:
+        while (chunk := work.get()) is not None:
+            if errors:
+                continue
+            try:
+                lane.take(chunk)
+                self._job.check()
+            except BaseException as error:
+                errors.append(error)
+        try:
+            if not errors:
+                lane.finish()
+        except BaseException as error:
+            errors.append(error)
+
+    def _settle_waiting(self, lane: PackLane) -> None:
+        waiting, self._waiting = self._waiting, []
+        for item in waiting:
+            if item.future.result():
+                lane.refer(item.found.path, item.read.key, item.read.size_bytes, "existing")
+            else:
+                self._again.append(item.found)
+        lane.finish()
+
+    def _finish(self) -> dict[str, Any]:
+        counts = self._counts
+        if self._alias:
+            return {"failed": counts.failed}
+        if not counts.failed and not self.row.sealed:
+            # Barrier: every part is durable; sealing only says that no more will come.
+            self._store.catalog.append(("batch_seal", {"batch": self.name}))
+            self.row.sealed = True
+        self._job.phase = "listing the batch"
+        batch_tree.compile_batch(self._store, self.row)
+        return {
+            "batch": self.name,
+            "sealed": self.row.sealed,
+            "written": counts.written,
+            "existing": counts.existing,
+            "skipped": counts.skipped,
+            "failed": counts.failed,
+            "written_bytes": counts.written_bytes,
+            "existing_bytes": counts.existing_bytes,
+            "skipped_kinds": counts.skipped_kinds,
+            "incomplete": counts.failed > 0,
+        }
+
+    def next_part(self) -> int:
+        """Return a part number that was never used in this batch."""
+        with self._lock:
+            self._next_part += 1
+            return self._next_part - 1
+
+    def known(self, found: Found, read: FileRead) -> bool:
+        """Return whether the batch has this path already, reporting it; see BatchFace."""
+        key = self._known.get(found.path)
+        if key is None and not self.row.sealed:
+            return False
+        if key == read.key.hex():
+            with self._store.index.read() as reader:
+                location = reader.locate(read.key)
+            if location is None:
+                return False
+            copies = self._store.sound_copies(self._store.shard_of(location).shard_id)
+            self._acknowledge_one(found.path, key, read.size_bytes, "existing", copies)
+            return True
+        if self.row.sealed:
+            what = "is not in it" if key is None else "has other content in it"
+            self.fail(found, f"batch {self.name} is sealed and this file {what}; use a new batch")
+            return True
+        return False
+
+    def wait_for(self, found: Found, read: FileRead, future: "Future[bool]") -> None:
+        """Keep a file whose bytes another group is writing; see BatchFace."""
+        with self._lock:
+            self._waiting.append(_Waiting(found, read, future))
+
+    def fail(self, found: Found, reason: str) -> None:
+        """Report a file that could not be stored; see BatchFace."""
+        with self._lock:
+            self._counts.failed += 1
+        self._job.report(_line(found.path, "failed", reason=reason))
+
+    def _skip(self, found: Found) -> None:
+        self._counts.skipped += 1
+        kinds = self._counts.skipped_kinds
+        kinds[found.skipped] = kinds.get(found.skipped, 0) + 1
+        self._job.report(_line(found.path, "skipped", reason=found.skipped))
+
+    def acknowledge(self, references: list[Reference], copies: int) -> None:
+        """Report files whose part is durable; see BatchFace."""
+        for reference in references:
+            file = reference.file
+            self._acknowledge_one(file.path, file.key, file.size_bytes, reference.status, copies)
+        self._job.flush_report()
+
+    def _acknowledge_one(
+        self, path: str, key: str, size_bytes: int, status: str, copies: int
+    ) -> None:
+        with self._lock:
+            if status == "written":
+                self._counts.written += 1
+                self._counts.written_bytes += size_bytes
+            else:
+                self._counts.existing += 1
+                self._counts.existing_bytes += size_bytes
+        self._job.advance(1, size_bytes)
+        self._job.report(
+            {
+                "path": path,
+                "key": key,
+                "size_bytes": size_bytes,
+                "status": status,
+                "copies": copies,
+                "copies_target": self._target,
+                "reason": None,
+            }
+        )
+
+    def index_part(
+        self, writer: IndexWriter, number: int, key: bytes, references: list[Reference]
+    ) -> None:
+        """Add a part to the batch's row in the group's own transaction; see BatchFace."""
+        with self._lock:
+            writer.add_batch_part(self.row, number, key)
+            self.row.files += len(references)
+            self.row.size_bytes += sum(reference.file.size_bytes for reference in references)
+            writer.put_batch(self.row)
+
+
+def _line(path: str, status: str, *, reason: str) -> dict[str, Any]:
+    return {
+        "path": path,
+        "key": None,
+        "size_bytes": None,
+        "status": status,
+        "copies": 0,
+        "copies_target": 0,
+        "reason": reason,
+    }
+
+
+def check_folder(folder: str) -> None:
+    """Raise UsageError unless `folder` is a readable folder."""
+    import os
+
+    if not os.path.isdir(folder):
+        raise UsageError(f"{folder} is not a folder")
+    if not os.access(folder, os.R_OK | os.X_OK):
+        raise FsdError(f"{folder} cannot be read; check its permissions")

@@ -1,0 +1,105 @@
+"""The demo as a newcomer runs it: the real program on a small folder, from nothing to nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from conftest import write_files
+
+from fsd import daemon_mount, demo_files
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PROGRAM = os.path.join(ROOT, "drystone.py")
+
+
+def demo(*arguments: str, cwd: str, expect: int = 0) -> subprocess.CompletedProcess:
+    result = subprocess.run(
+        [sys.executable, PROGRAM, "demo", *arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert result.returncode == expect, result
+    return result
+
+
+@pytest.fixture
+def place(short_tmp):
+    """A folder to run demos in; whatever is left running there is stopped."""
+    yield short_tmp
+    if os.path.exists(os.path.join(short_tmp, "drystone-demo", ".drystone-demo")):
+        demo("--clean", cwd=short_tmp)
+
+
+def make_source(folder: str) -> str:
+    files = {f"part{n % 7}/file-{n}.bin": os.urandom(n * 97 % 40_000) for n in range(300)}
+    write_files(folder, {**files, "same-a": b"twin", "same-b": b"twin", "odd\udcff\nname": b"odd"})
+    os.symlink("/etc/hostname", os.path.join(folder, "outside"))
+    return folder
+
+
+def test_the_whole_story_twice(place):
+    source = make_source(os.path.join(place, "source"))
+    for _ in range(2):
+        answer = json.loads(demo(source, "--json", cwd=place).stdout)
+        assert answer["ok"], answer
+        assert sum(answer["skipped"].values()) == 1
+        steps = {step["step"]: step for step in answer["steps"]}
+        compared = [step for name, step in steps.items() if name.startswith("Compare")]
+        assert compared and all(step["note"] == "all equal" for step in compared)
+        assert {step["files"] for step in compared} == {303 // 2}
+        if daemon_mount.mount_problem() is None:
+            assert answer["mounted"]
+            assert "Read the half through the mount, without that disk" in steps
+    demo("--stop", cwd=place)
+    assert os.path.exists(os.path.join(place, "drystone-demo", "drystone.toml"))
+    demo("--clean", cwd=place)
+    assert not os.path.exists(os.path.join(place, "drystone-demo"))
+    assert sorted(os.listdir(place)) == ["source"]
+
+
+def test_real_filesystems(place):
+    if os.geteuid() != 0 or not os.path.exists("/dev/loop-control"):
+        pytest.skip("loop filesystems need root and /dev/loop-control")
+    source = make_source(os.path.join(place, "source"))
+    result = demo(source, "--loop", cwd=place)
+    assert "Everything was as promised." in result.stdout
+    demo("--clean", cwd=place)
+    with open("/proc/self/mountinfo", encoding="utf-8") as file:
+        assert place not in file.read()
+
+
+def test_only_its_own_folder_is_touched(place):
+    write_files(os.path.join(place, "drystone-demo"), {"precious": b"mine"})
+    for arguments in ((), ("--clean",), ("--stop",)):
+        result = demo(*arguments, cwd=place, expect=2)
+        assert result.stderr.startswith("drystone: ")
+        assert result.stderr.count("\n") == 1
+    assert os.listdir(os.path.join(place, "drystone-demo")) == ["precious"]
+
+
+def test_a_source_that_is_not_there(place):
+    demo("nothing-here", cwd=place, expect=2)
+    assert os.listdir(place) == []
+
+
+def test_the_comparison_sees_what_differs(tmp_path):
+    source = write_files(str(tmp_path / "a"), {"x": b"1", "y": b"2", "z": b"3"})
+    copy = write_files(str(tmp_path / "b"), {"x": b"1", "y": b"!"})
+    found = demo_files.compare(source, copy, ["x", "y", "z"], uncached=True)
+    assert (found.files, found.different_count) == (3, 2)
+    assert found.different == ("y: differs from its source", "z: No such file or directory")
+
+
+def test_the_sample_is_bounded():
+    files = demo_files.sample_files()
+    if not files:
+        pytest.skip("this machine has none of the usual folders in /usr/share")
+    assert len(files) == len(set(files)) <= demo_files.SAMPLE_FILES_MAX
+    assert files == demo_files.sample_files()
+    assert not any(path.startswith(("/", "..")) for path in files)

@@ -1,0 +1,99 @@
+"""The direction of imports between our folders, as import-linter contracts.
+
+Owns the rule (`gui -> jobs -> datasets, adapters -> fsd, sql`, and who may use which library). The
+contracts are made for the folders that exist, so a folder comes under them the day it appears.
+Never imports our code. Run as a script it lints: `drystone test` does so.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+
+# Highest first. Folders on one layer do not know each other.
+LAYERS = (("gui",), ("jobs",), ("datasets", "adapters"), ("fsd", "sql"))
+
+# A library belongs to one folder, which hides it from the others.
+OWNERS = {
+    "pyfuse3": "fsd",
+    "trio": "fsd",
+    "lmdb": "fsd",
+    "xxhash": "fsd",
+    "psycopg": "sql",
+    "rq": "jobs",
+    "redis": "jobs",
+    "nicegui": "gui",
+}
+
+# Jobs reach storage through adapters and datasets; the layers alone would allow the short way.
+NEVER = {"jobs": ("fsd",)}
+
+
+def existing_folders(root: str = ROOT) -> list[str]:
+    """Return our package folders that are there, lowest layer last."""
+    names = [name for layer in LAYERS for name in layer]
+    return [name for name in names if os.path.exists(os.path.join(root, name, "__init__.py"))]
+
+
+def contracts(folders: list[str]) -> str:
+    """Return the import-linter configuration (TOML) that holds for these folders."""
+    layers = [" | ".join(name for name in layer if name in folders) for layer in LAYERS]
+    sections = [
+        "[tool.importlinter]\n"
+        f"root_packages = {_toml(folders)}\n"
+        "include_external_packages = true\n",
+        _contract("imports run one way", "layers", layers=[layer for layer in layers if layer]),
+    ]
+    for library, owner in OWNERS.items():
+        others = [name for name in folders if name != owner]
+        if others:
+            sections.append(_forbidden(f"{library} only in {owner}", others, [library]))
+    for folder, targets in NEVER.items():
+        present = [name for name in targets if name in folders]
+        if folder in folders and present:
+            sections.append(
+                _forbidden(f"{folder} never imports {', '.join(present)}", [folder], present)
+            )
+    return "\n".join(sections)
+
+
+def _forbidden(name: str, sources: list[str], targets: list[str]) -> str:
+    # The way over the owner's face is the allowed one, so only direct imports count.
+    return _contract(name, "forbidden", source_modules=sources, forbidden_modules=targets) + (
+        "allow_indirect_imports = true\n"
+    )
+
+
+def _contract(name: str, kind: str, **lists: list[str]) -> str:
+    lines = ["[[tool.importlinter.contracts]]", f'name = "{name}"', f'type = "{kind}"']
+    lines += [f"{key} = {_toml(values)}" for key, values in lists.items()]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(values: list[str]) -> str:
+    return "[" + ", ".join(f'"{value}"' for value in values) + "]"
+
+
+def lint(root: str = ROOT) -> int:
+    """Check the folders below root; return 0 when every contract is kept."""
+    from importlinter.cli import lint_imports
+
+    folders = existing_folders(root)
+    if not folders:
+        print("no package folder yet")
+        return 0
+    sys.path.insert(
+        0, root
+    )  # In front of this script's own folder: tests/fsd must not stand for fsd.
+    with tempfile.TemporaryDirectory() as folder:
+        config = os.path.join(folder, "contracts.toml")
+        with open(config, "w", encoding="utf-8") as file:
+            file.write(contracts(folders))
+        return lint_imports(config_filename=config, no_cache=True, no_logo=True)
+
+
+if __name__ == "__main__":
+    sys.exit(lint())

@@ -1,0 +1,244 @@
+"""The launcher and the command line around the sub-commands: what a person meets first.
+
+The launcher is run in a copied tree whose `.venv/bin/python` is this very interpreter and whose
+drystone.py only tells how it was called; nothing is installed here.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+LAUNCHER = os.path.join(ROOT, "drystone")
+
+TELL = """
+import json, os, sys
+file = os.path.abspath(__file__)
+print(json.dumps({"arguments": sys.argv[1:], "cwd": os.getcwd(), "file": file}))
+"""
+
+
+def write(path: str, text: str) -> None:
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+def stamp(tree: str, name: str) -> None:
+    """Declare tree installed, as the launcher does when it has finished."""
+    path = os.path.join(tree, ".venv", name)
+    write(path, tree + "\n")
+    shutil.copystat(os.path.join(tree, "pyproject.toml"), path)
+
+
+@pytest.fixture
+def tree(tmp_path) -> str:
+    """An installed copy, in a folder whose name has spaces and a quote."""
+    tree = str(tmp_path / "dry stone's copy")
+    os.makedirs(os.path.join(tree, ".venv", "bin"))
+    shutil.copy2(LAUNCHER, tree)
+    shutil.copy2(os.path.join(ROOT, "pyproject.toml"), tree)
+    write(os.path.join(tree, "drystone.py"), TELL)
+    os.symlink(sys.executable, os.path.join(tree, ".venv", "bin", "python"))
+    stamp(tree, ".drystone-stamp")
+    stamp(tree, ".drystone-stamp-dev")
+    return tree
+
+
+def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+
+
+def told(result: subprocess.CompletedProcess[str]) -> dict:
+    assert (result.returncode, result.stderr) == (0, "")
+    return json.loads(result.stdout)
+
+
+def bare_path(tmp_path, *programs: str) -> dict[str, str]:
+    """Return an environment whose PATH has only these programs."""
+    folder = str(tmp_path / "programs")
+    os.makedirs(folder)
+    for program in programs:
+        os.symlink(shutil.which(program), os.path.join(folder, program))
+    return {"PATH": folder, "HOME": str(tmp_path)}
+
+
+def test_the_syntax_is_plain_sh():
+    assert run(["sh", "-n", LAUNCHER]).returncode == 0
+    assert os.access(LAUNCHER, os.X_OK)
+
+
+def test_arguments_and_cwd_arrive_unchanged(tree, tmp_path):
+    arguments = ["put", "two words", "", "*", "--json", "$HOME", "a'b\"c\n"]
+    answer = told(run([os.path.join(tree, "drystone"), *arguments], cwd=tmp_path))
+    assert answer == {
+        "arguments": arguments,
+        "cwd": str(tmp_path),
+        "file": os.path.join(tree, "drystone.py"),
+    }
+
+
+def test_it_works_through_symlinks(tree, tmp_path):
+    os.symlink(os.path.join(os.path.basename(tree), "drystone"), tmp_path / "relative")
+    os.symlink("relative", tmp_path / "second")
+    os.symlink(tree, tmp_path / "folder")
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    for way in ("../second", str(tmp_path / "relative"), "../folder/drystone"):
+        answer = told(run([way, "x"], cwd=elsewhere))
+        assert answer["arguments"] == ["x"]
+        assert os.path.realpath(answer["file"]) == os.path.join(tree, "drystone.py")
+
+
+def test_it_works_from_path_and_as_an_argument_of_sh(tree, tmp_path):
+    path = {**os.environ, "PATH": tree + os.pathsep + os.environ["PATH"]}
+    assert told(run(["drystone", "x"], cwd=tmp_path, env=path))["arguments"] == ["x"]
+    assert told(run(["sh", "drystone", "x"], cwd=tree))["arguments"] == ["x"]
+
+
+@pytest.mark.parametrize("command", ["demo", "test"])
+def test_the_warm_path_starts_no_other_program(tree, tmp_path, command):
+    # With nothing on PATH only builtins can work, and python by its full path.
+    environment = bare_path(tmp_path)
+    shell = shutil.which("sh")
+    answer = told(run([shell, os.path.join(tree, "drystone"), command], env=environment))
+    assert answer["arguments"] == [command]
+    trace = run([shell, "-x", os.path.join(tree, "drystone"), command], env=environment).stderr
+    assert "exec" in trace.splitlines()[-1]
+    # A subshell would need no program. The one in the text follows a symlink, and only then.
+    with open(LAUNCHER, encoding="utf-8") as file:
+        code = [line for line in file.read().splitlines() if not line.lstrip().startswith("#")]
+    warm = "\n".join(code[: code.index("say() {")])
+    assert warm.count("$(") == warm.count("link=$(readlink") == 1
+    assert "`" not in warm
+
+
+@pytest.mark.parametrize(
+    "stale", ["no stamp", "other folder", "newer project", "older project", "no python"]
+)
+def test_what_is_not_fresh_is_installed_again(tree, tmp_path, stale):
+    project = os.path.join(tree, "pyproject.toml")
+    mark = os.path.join(tree, ".venv", ".drystone-stamp")
+    if stale == "no stamp":
+        os.unlink(mark)
+    elif stale == "other folder":
+        write(mark, str(tmp_path) + "\n")
+        shutil.copystat(project, mark)
+    elif stale == "no python":
+        os.unlink(os.path.join(tree, ".venv", "bin", "python"))
+    else:
+        when_s = os.stat(project).st_mtime + (60 if stale == "newer project" else -60)
+        os.utime(project, (when_s, when_s))
+    # Without python on PATH the cold path shows itself by its first complaint, and changes nothing.
+    result = run([os.path.join(tree, "drystone"), "demo"], env=bare_path(tmp_path, "mkdir", "rm"))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "needs Python 3.11 or newer" in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_test_needs_its_own_stamp(tree, tmp_path):
+    os.unlink(os.path.join(tree, ".venv", ".drystone-stamp-dev"))
+    environment = bare_path(tmp_path, "mkdir", "rm")
+    assert told(run([os.path.join(tree, "drystone"), "demo"], env=environment))
+    result = run([os.path.join(tree, "drystone"), "test"], env=environment)
+    assert (result.returncode, result.stdout) == (1, "")
+
+
+def test_missing_packages_without_apt_are_named(tree, tmp_path):
+    shutil.rmtree(os.path.join(tree, ".venv"))
+    # Everything but the compiler, pkg-config and fusermount3.
+    environment = bare_path(tmp_path, "mkdir", "rm")
+    os.symlink(os.path.realpath(sys.executable), tmp_path / "programs" / "python3")
+    result = run([os.path.join(tree, "drystone"), "demo"], env=environment)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "gcc libc6-dev pkg-config libfuse3-dev fuse3" in result.stderr
+    assert "no apt-get here" in result.stderr
+
+
+def test_a_second_call_waits_for_the_first(tree, tmp_path):
+    if shutil.which("flock") is None:
+        pytest.skip("flock is not installed here; the launcher does without it too")
+    os.unlink(os.path.join(tree, ".venv", ".drystone-stamp"))
+    first = subprocess.Popen(
+        [shutil.which("flock"), tree, "sh", "-c", "echo locked; read answer"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert first.stdout.readline() == "locked\n"
+    second = subprocess.Popen(
+        [os.path.join(tree, "drystone"), "x"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert "waiting for it" in second.stderr.readline()
+    stamp(tree, ".drystone-stamp")
+    first.communicate("done\n")
+    output, errors = second.communicate(timeout=30)
+    assert (second.returncode, errors) == (0, "")
+    assert json.loads(output)["arguments"] == ["x"]
+
+
+# ---- drystone.py itself --------------------------------------------------------------------------
+
+
+def command_line(
+    *arguments: str, code: str = "", **options: object
+) -> subprocess.CompletedProcess[str]:
+    start = f"import sys; sys.path.insert(0, {ROOT!r}); import drystone; {code}\ndrystone.main()"
+    return run([sys.executable, "-c", start, *arguments], **options)
+
+
+def test_help_is_lean():
+    after = "import atexit; atexit.register(lambda: print('LOADED', *sys.modules))"
+    result = command_line("--help", code=after)
+    assert result.returncode == 0
+    assert "test" in result.stdout
+    heavy = {"numpy", "fastapi", "uvicorn", "httpx", "pyfuse3", "trio", "lmdb", "pytest", "asyncio"}
+    assert heavy & set(result.stdout.rpartition("LOADED")[2].split()) == set()
+
+
+def test_somebody_elses_package_is_refused(tmp_path):
+    (tmp_path / "datasets").mkdir()
+    write(str(tmp_path / "datasets" / "__init__.py"), "raise SystemExit('was imported')")
+    result = command_line("--help", code=f"sys.path.insert(0, {str(tmp_path)!r})")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1
+    assert str(tmp_path / "datasets") in result.stderr
+
+
+def raising(statement: str) -> str:
+    """Return code that makes the sub-commands of the folders raise."""
+    return f"""
+class Told(Exception): exit_code = 3
+Told.__module__ = 'fsd.errors'
+def fail(): {statement}
+drystone._add_folder_commands = lambda: drystone.app.command()(fail)
+"""
+
+
+def test_a_persons_mistake_is_one_line():
+    result = command_line("fail", code=raising("raise Told('disk d1 is full')"))
+    assert (result.returncode, result.stdout) == (3, "")
+    assert result.stderr == "drystone: disk d1 is full\n"
+
+
+def test_our_own_mistake_shows_where():
+    result = command_line("fail", code=raising("raise ValueError('oops')"))
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
+
+
+def test_interrupt_is_silent():
+    result = command_line("fail", code=raising("raise KeyboardInterrupt"))
+    assert (result.returncode, result.stdout, result.stderr.strip()) == (130, "", "")
+
+
+def test_wrong_usage_is_2():
+    assert command_line("no-such-command").returncode == 2
