@@ -5,7 +5,14 @@ this package, and pydantic, httpx and Typer together would cost each of them 0.3
 """
 
 from importlib import import_module
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fsd.cli import app as cli_app
+    from fsd.client import Client
+    from fsd.config import load_config
+    from fsd.errors import FsdError
+    from fsd.setup import init_store
 
 _HOMES = {
     "Client": "fsd.client",
@@ -15,7 +22,7 @@ _HOMES = {
     "load_config": "fsd.config",
 }
 
-__all__ = ["Client", "FsdError", "cli_app", "init_store", "load_config"]  # noqa: F822
+__all__ = ["Client", "FsdError", "cli_app", "init_store", "load_config"]
 
 
 def __getattr__(name: str) -> Any:

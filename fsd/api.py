@@ -26,11 +26,11 @@ from fsd.models import (
     JobStatus,
     MaterialiseAnswer,
     MaterialiseRequest,
+    Notice,
     ObjectHead,
     RebuildRequest,
     VerifyRequest,
     ViewStatus,
-    Warning_,
 )
 from fsd.projection import HIDDEN_PREFIX
 from fsd.read import read_small
@@ -80,7 +80,7 @@ def _add_reports(app: FastAPI, engine: Engine) -> None:
         return report.capacity(engine)
 
     @app.get("/v1/warnings")
-    def warnings() -> list[Warning_]:
+    def warnings() -> list[Notice]:
         return list(report.warnings(engine))
 
     @app.get("/v1/disks")
@@ -117,7 +117,9 @@ def _add_batches(app: FastAPI, engine: Engine) -> None:
             seen: set[str] = set()
             # The newest part wins: a batch that was resumed may name a path twice.
             for key in reversed(parts):
-                fresh = [f for f in parse_files(read_small(engine.store, key)) if f.path not in seen]
+                fresh = [
+                    f for f in parse_files(read_small(engine.store, key)) if f.path not in seen
+                ]
                 seen |= {file.path for file in fresh}
                 yield "".join(json.dumps(file._asdict()) + "\n" for file in fresh)
 
@@ -138,7 +140,7 @@ def _add_batches(app: FastAPI, engine: Engine) -> None:
         return [
             ViewStatus(
                 name=row.name,
-                kind=row.kind,  # type: ignore[arg-type]
+                kind=row.kind,  # pyright: ignore[reportArgumentType]
                 view_id=row.view_id,
                 layout_id=row.layout_id,
                 manifest_key=row.manifest_key,
@@ -241,7 +243,7 @@ def _batch_row(engine: Engine, name: str) -> BatchRow:
 def _batch(row: BatchRow) -> BatchStatus:
     return BatchStatus(
         batch=row.name,
-        class_name=row.class_name,  # type: ignore[arg-type]
+        class_name=row.class_name,  # pyright: ignore[reportArgumentType]
         created=timestamp(row.created_ns / 1e9),
         sealed=row.sealed,
         files=row.files,
@@ -257,6 +259,3 @@ def _key(text: str) -> bytes:
     if len(key) != 32 or len(text) != 64:
         raise UsageError(f"{text!r} is not a key: 64 hex digits are")
     return key
-
-
-

@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 
 from fsd import compile_process
@@ -15,7 +15,7 @@ from fsd.store import Store
 
 
 @contextmanager
-def compiler(store: Store, label: str) -> Iterator[Child]:
+def compiler(store: Store, label: str) -> Generator[Child, None, None]:
     """Start a compiler process for one job and end it afterwards."""
     child = Child("fsd.compile_process", label, compile_process.LANES, store.pool)
     try:
@@ -25,7 +25,7 @@ def compiler(store: Store, label: str) -> Iterator[Child]:
 
 
 @contextmanager
-def scratch_folder(store: Store) -> Iterator[str]:
+def scratch_folder(store: Store) -> Generator[str, None, None]:
     """Make a folder for a job's small files below the run folder and remove it afterwards."""
     folder = tempfile.mkdtemp(prefix="job-", dir=store.config.run_dir)
     try:

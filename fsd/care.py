@@ -35,12 +35,11 @@ def verify(store: Store, request: VerifyRequest, job: Job) -> dict[str, Any]:
     for shard, disk in pairs:
         by_disk.setdefault(disk.disk_id, []).append(shard)
     with ThreadPoolExecutor(max(1, len(by_disk)), "verify") as workers:
-        counts = list(
-            workers.map(
-                lambda item: _verify_disk(store, store.disks.disks[item[0]], item[1], job),
-                by_disk.items(),
-            )
-        )
+        futures = [
+            workers.submit(_verify_disk, store, store.disks.disks[disk_id], listed, job)
+            for disk_id, listed in by_disk.items()
+        ]
+        counts = [future.result() for future in futures]
     problems = sum(count[1] for count in counts)
     return {
         "replicas": len(pairs),
@@ -78,9 +77,7 @@ def _shards_of_batch(store: Store, name: str) -> set[str]:
     return {store.shards.ids[number] for number in numbers if number in store.shards.ids}
 
 
-def _verify_disk(
-    store: Store, disk: Disk, shards: list[CatalogShard], job: Job
-) -> tuple[int, int]:
+def _verify_disk(store: Store, disk: Disk, shards: list[CatalogShard], job: Job) -> tuple[int, int]:
     objects = problems = 0
     for shard in shards:
         job.check()

@@ -68,7 +68,10 @@ def _unpack_frame(view: memoryview, offset: int) -> tuple[CatalogEntry, int] | N
     payload = view[begin : begin + length]
     header = view[offset : offset + _HEADER.size]
     (checksum,) = _CHECKSUM.unpack_from(view, offset + _HEADER.size)
-    if len(payload) != length or xxhash.xxh3_64_intdigest(bytes(header) + bytes(payload)) != checksum:
+    if (
+        len(payload) != length
+        or xxhash.xxh3_64_intdigest(bytes(header) + bytes(payload)) != checksum
+    ):
         return None
     data: dict[str, Any] = json.loads(bytes(payload))
     entry = CatalogEntry(sequence, epoch, data.pop("kind"), data)

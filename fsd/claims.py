@@ -8,11 +8,11 @@ file, lies in a raw shard; otherwise it is written again and the index is pointe
 import threading
 from collections.abc import Iterable
 from concurrent.futures import Future
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from fsd.store import Store
 
-Decision = Literal["existing", "claimed"] | "Future[bool]"
+Decision: TypeAlias = Literal["existing", "claimed"] | Future[bool]
 
 
 class Claims:

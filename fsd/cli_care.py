@@ -24,7 +24,7 @@ from fsd.errors import UsageError
 
 if TYPE_CHECKING:
     from fsd.client import Client
-    from fsd.models import Capacity, DiskStatus, Health, Warning_
+    from fsd.models import Capacity, DiskStatus, Health, Notice
 
 
 app = typer.Typer()
@@ -66,7 +66,7 @@ def _write_health(answer: Health) -> None:
     _write_warnings(answer.warnings)
 
 
-def _write_warnings(found: list[Warning_] | tuple[Warning_, ...]) -> None:
+def _write_warnings(found: list[Notice] | tuple[Notice, ...]) -> None:
     for warning in found:
         write_line(f"{warning.severity}: {warning.message}")
         if warning.advice:

@@ -6,13 +6,15 @@ import os
 import shutil
 import sys
 import tempfile
+from itertools import islice
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from fsd.cli_output import (
+    LISTED_MAX,
     list_some,
-    safe_text,
+    problem_text,
     say,
     size_text,
     write_json,
@@ -21,6 +23,7 @@ from fsd.cli_output import (
 )
 from fsd.cli_session import (
     EXIT_CODES,
+    EXIT_INCOMPLETE,
     ConfigOption,
     JsonOption,
     connect,
@@ -71,11 +74,13 @@ def put(
     if json_output:
         with detach_on_interrupt(job.job_id):
             _write_put_report(client, job.job_id)
-        job = client.wait(job.job_id)
+            job = client.wait(job.job_id)
     else:
         job = follow(client, job.job_id)
         _say_put_summary(client, job)
     end_with(job)
+    if _problem_count(job):
+        raise typer.Exit(EXIT_INCOMPLETE)
 
 
 def _write_put_report(client: Client, job_id: str) -> None:
@@ -84,15 +89,15 @@ def _write_put_report(client: Client, job_id: str) -> None:
 
 
 def _say_put_summary(client: Client, job: JobStatus) -> None:
-    counts = dict.fromkeys(("written", "existing", "skipped", "failed"), 0)
-    problems: list[str] = []
-    for line in client.report(job.job_id):
-        counts[line["status"]] += 1
-        if line["status"] in ("skipped", "failed") and len(problems) < 100:
-            problems.append(f"{line['status']}: {safe_text(line['path'])}: {line['reason']}")
     say(job_summary(job))
-    say("  " + ", ".join(f"{count:,} {status}" for status, count in counts.items()))
-    list_some(problems, counts["skipped"] + counts["failed"])
+    count = _problem_count(job)
+    if count:
+        lines = (line for line in client.report(job.job_id) if line["reason"])
+        list_some([problem_text(line) for line in islice(lines, LISTED_MAX)], count)
+
+
+def _problem_count(job: JobStatus) -> int:
+    return job.result.get("skipped", 0) + job.result.get("failed", 0)
 
 
 @app.command(epilog=EXIT_CODES)

@@ -120,9 +120,25 @@ def list_some(lines: Sequence[str], count: int) -> None:
 
 def problem_text(line: dict[str, Any]) -> str:
     """Return one line of a job's report as a message: what it is about, and what is wrong."""
-    subject = line.get("path") or line.get("key") or line.get("shard_id") or ""
-    reason = line.get("reason") or line.get("message") or json.dumps(line)
-    return f"{safe_text(str(subject))}: {reason}" if subject else str(reason)
+    if "path" in line:
+        subject = [str(line["path"])]
+    else:
+        subject = [f"{name} {line[name]}" for name in ("disk", "shard", "key") if line.get(name)]
+    parts = [line.get("status"), ", ".join(subject), line.get("reason")]
+    return safe_text(": ".join(str(part) for part in parts if part))
+
+
+def counts_text(result: dict[str, Any]) -> str:
+    """Return the numbers of a job's result that are not zero: `12 written, 3 skipped`."""
+    parts: list[str] = []
+    for name, value in result.items():
+        if isinstance(value, bool) or not isinstance(value, int) or not value:
+            continue
+        if name.endswith("_bytes"):
+            parts.append(f"{size_text(value)} {name.removesuffix('_bytes').replace('_', ' ')}")
+        else:
+            parts.append(f"{value:,} {name.replace('_', ' ')}")
+    return ", ".join(parts)
 
 
 class Progress:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fsd.cli_output import Progress, duration_text, say, size_text
+from fsd.cli_output import Progress, counts_text, duration_text, say, size_text
 
 if TYPE_CHECKING:
     from fsd.client import Client
@@ -94,17 +94,14 @@ def end_with(job: JobStatus) -> None:
 
 
 def job_summary(job: JobStatus) -> str:
-    """Return one line on a job that ended: what, how much, how long, how fast."""
+    """Return one line on a job that ended: how long, how fast, and what its result counts."""
     took_s = job_duration_s(job)
-    parts = [f"{job.kind} {job.state}"]
-    if job.done_files:
-        parts.append(f"{job.done_files:,} files")
-    if job.done_bytes:
-        parts.append(size_text(job.done_bytes))
-    parts.append(f"in {duration_text(took_s)}")
+    parts = [f"{job.kind} {job.state} in {duration_text(took_s)}"]
     if job.done_bytes and took_s > 0:
-        parts.append(f"({size_text(job.done_bytes / took_s)}/s)")
-    return " ".join(parts)
+        parts.append(f"{size_text(job.done_bytes / took_s)}/s")
+    if counts := counts_text(job.result):
+        parts.append(counts)
+    return ", ".join(parts)
 
 
 def job_duration_s(job: JobStatus) -> float:

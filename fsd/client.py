@@ -28,12 +28,12 @@ from fsd.models import (
     JobStatus,
     MaterialiseAnswer,
     MaterialiseRequest,
+    Notice,
     ObjectHead,
     RebuildRequest,
     VerifyRequest,
     ViewKind,
     ViewStatus,
-    Warning_,
 )
 from fsd.paths import check_identifier
 
@@ -178,9 +178,9 @@ class Client:
         """Tell whether all is well."""
         return self._ask(Health, "GET", "/v1/health", timeout_s=timeout_s)
 
-    def warnings(self) -> list[Warning_]:
+    def warnings(self) -> list[Notice]:
         """List what a person should know."""
-        return self._list(Warning_, "/v1/warnings")
+        return self._list(Notice, "/v1/warnings")
 
     # ---- Jobs ---------------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ up in the index (read-only), writes tree files, folders and inline texts, and ho
 of a copy, of which the engine takes one segment at a time.
 """
 
+import contextlib
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
@@ -89,9 +90,7 @@ class Compiler:
             with open(path, "rb") as file:
                 files.update((f.path, (f.key, f.size_bytes)) for f in parse_files(file.read()))
             self._step()
-        entries = (
-            TreeEntry(path, bytes.fromhex(key), size) for path, (key, size) in files.items()
-        )
+        entries = (TreeEntry(path, bytes.fromhex(key), size) for path, (key, size) in files.items())
         write_tree(tree_path, entries, created_ns=created_ns)
         return len(files), sum(size for _, size in files.values())
 
@@ -233,10 +232,8 @@ def _make_folders(root: bytes, folder: bytes, made: set[bytes]) -> None:
     if folder in made:
         return
     _make_folders(root, os.path.dirname(folder), made)
-    try:
+    with contextlib.suppress(FileExistsError):
         os.mkdir(os.path.join(root, folder), 0o755)
-    except FileExistsError:
-        pass
     made.add(folder)
 
 

@@ -185,9 +185,7 @@ class CopyRun:
 
     def _retry(self, task: _Task) -> None:
         candidates = [
-            disk
-            for disk in self._store.replicas(task.shard_id)
-            if disk.disk_id not in task.tried
+            disk for disk in self._store.replicas(task.shard_id) if disk.disk_id not in task.tried
         ]
         if candidates:
             loads = {lane.disk.disk_id: lane.queued_s for lane in self._lanes.values()}

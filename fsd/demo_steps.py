@@ -193,9 +193,9 @@ def rebuild(demo: Demo, victim: DiskStatus) -> None:
     """Bring the copies back on the disks that are left."""
     with _step(demo, f"Rebuild what was on {victim.name} onto the other disks") as step:
         job = _wait(demo, demo.client.rebuild(victim.disk_id).job_id)
-        step.files, step.size_bytes = job.done_files, job.done_bytes
+        step.size_bytes = job.done_bytes
         step.ok = job.state == "done"
-        step.note = job.error or ""
+        step.note = job.error or f"{job.done_files:,} shards copied"
     if not _count_copies(demo, "Count the copies again"):
         demo.steps[-1].ok = False
 
@@ -217,6 +217,6 @@ def verify(demo: Demo) -> None:
     with _step(demo, "Verify every copy on every disk") as step:
         job = _wait(demo, demo.client.verify().job_id)
         problems = sum(1 for _ in demo.client.report(job.job_id))
-        step.files, step.size_bytes = job.done_files, job.done_bytes
+        step.files, step.size_bytes = job.result.get("objects", 0), job.done_bytes
         step.ok = job.state == "done" and problems == 0
         step.note = "no problems" if step.ok else f"{problems:,} problems"

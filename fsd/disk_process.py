@@ -257,7 +257,7 @@ class DiskProcess:
         return self._copies[shard_id].length_bytes
 
     def copy_next(self, shard_id: str, slot: int) -> tuple[int, int]:
-        """Put the next verified bytes into a slot; returns (file offset, length), (n, 0) at the end.
+        """Put the next verified bytes into a slot; returns (file offset, length), 0 at the end.
 
         Raises CorruptError when this replica is not what was written.
         """

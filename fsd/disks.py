@@ -1,9 +1,9 @@
 """The disks as the engine sees them: it owns their states and processes, never their bytes.
 
-    online    reads and writes
-    readonly  reads only (reason: read-only filesystem, write error, full)
-    missing   not there, dead or hung (reason); looked for again every few seconds
-    gone      declared gone by the user; its replicas count no more (see the catalog)
+online    reads and writes
+readonly  reads only (reason: read-only filesystem, write error, full)
+missing   not there, dead or hung (reason); looked for again every few seconds
+gone      declared gone by the user; its replicas count no more (see the catalog)
 """
 
 import errno
@@ -78,7 +78,9 @@ class Disk:
         child = self.child
         if child is None:
             future: Future[Any] = Future()
-            future.set_exception(DiskError(f"disk {self.name} is missing: {self.reason}", self.name))
+            future.set_exception(
+                DiskError(f"disk {self.name} is missing: {self.reason}", self.name)
+            )
             return future
         return child.request(operation, *arguments, slots=slots, priority=priority)
 
@@ -256,10 +258,14 @@ class DiskSet:
         disk.size_bytes, disk.free_bytes, readonly = measure
         if readonly:
             self._set_state(disk, "readonly", "the filesystem is mounted read-only")
-        elif disk.state == "missing" or "read-only" in disk.reason:
+        elif disk.state == "missing" or self._recovered(disk):
             self._set_state(disk, "online", "")
-        elif disk.reason.startswith("full") and disk.free_bytes > self.config.store.min_free_bytes:
-            self._set_state(disk, "online", "")
+
+    def _recovered(self, disk: Disk) -> bool:
+        """Return whether the reason to be read-only has passed (a write error's never does)."""
+        store = self.config.store
+        roomy = disk.free_bytes > store.min_free_bytes + store.shard_size_bytes
+        return "mounted read-only" in disk.reason or (disk.reason.startswith("full") and roomy)
 
     def _lose(self, disk: Disk, reason: str) -> None:
         with self._lock:

@@ -239,7 +239,9 @@ class Engine:
                 files=(os.path.basename(path),),
             )
             job = Job("manifest", sha256, os.path.join(self.config.run_dir, "jobs"))
-            batch = BatchWrite(self.store, self.shard_writer, self.claims, request, job, alias=sha256)
+            batch = BatchWrite(
+                self.store, self.shard_writer, self.claims, request, job, alias=sha256
+            )
             result = batch.run()
             job.discard()
             if result["failed"]:

@@ -45,7 +45,7 @@ def main() -> int:
         timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
     )
     server = uvicorn.Server(options)
-    signal.signal(signal.SIGTERM, lambda *_: shut_down())
+    signal.signal(signal.SIGTERM, lambda _number, _frame: shut_down())
     server.run(sockets=[listener])
     with contextlib.suppress(FileNotFoundError):
         os.unlink(config.socket_path)

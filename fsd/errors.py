@@ -53,6 +53,10 @@ class ManifestError(UsageError):
             f"\n  {listed}{more}"
         )
 
+    def __reduce__(self) -> tuple[type["ManifestError"], tuple[list[str], int]]:
+        """Travel between processes by the arguments, not by the finished message."""
+        return type(self), (self.problems, self.problem_count)
+
 
 class NotFoundError(FsdError):
     """The named object, batch, view, job or disk does not exist here."""

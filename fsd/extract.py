@@ -5,11 +5,12 @@ reads the next window; every record is checked against its header and its block 
 a byte of it is written, and a file that cannot be verified is reported, never half-written.
 """
 
+import errno
 import mmap
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from fsd.errors import CorruptError, FsdError, QuotaError
 from fsd.record import (
@@ -27,6 +28,7 @@ from fsd.shard_file import WINDOW_BYTES, Step, WindowReader, read_full
 
 HOLE_BYTES_MAX = 1 << 20
 FILE_MODE = 0o644
+_Answer = TypeVar("_Answer")
 
 
 class Item(NamedTuple):
@@ -163,9 +165,7 @@ def _stream(fd: int, shard_id: bytes, item: Item, folder: int, step: Step) -> No
         _write_file(folder, path, read_payload(fd, shard_id, item, step))
 
 
-def read_payload(
-    fd: int, shard_id: bytes, item: Item, step: Step
-) -> Iterator[memoryview]:
+def read_payload(fd: int, shard_id: bytes, item: Item, step: Step) -> Iterator[memoryview]:
     """Yield a large record's payload in verified pieces of up to 8 MiB, each valid till the next.
 
     Raises CorruptError or OSError at the first piece that this replica cannot give.
@@ -174,7 +174,11 @@ def read_payload(
     head = payload_offset(item.length_bytes)
     start = bytes(reader.read(item.offset, head))
     header = unpack_record_header(start)
-    if (header.shard_id, header.key, header.length_bytes) != (shard_id, item.key, item.length_bytes):
+    if (header.shard_id, header.key, header.length_bytes) != (
+        shard_id,
+        item.key,
+        item.length_bytes,
+    ):
         raise CorruptError("another record lies where the index says", f"offset {item.offset}")
     table = start[RECORD_HEADER_BYTES:]
     assert len(table) == 8 * block_count(item.length_bytes)
@@ -186,7 +190,9 @@ def read_payload(
         yield piece
 
 
-def _write_file(folder: int, path: bytes, pieces: Sequence[memoryview] | Iterator[memoryview]) -> None:
+def _write_file(
+    folder: int, path: bytes, pieces: Sequence[memoryview] | Iterator[memoryview]
+) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
     target = _guarded(os.open, path, flags, FILE_MODE, dir_fd=folder)
     try:
@@ -201,11 +207,13 @@ def _write_file(folder: int, path: bytes, pieces: Sequence[memoryview] | Iterato
         os.close(target)
 
 
-def _guarded(call, *arguments, **keywords):  # type: ignore[no-untyped-def]
+def _guarded(call: Callable[..., _Answer], *arguments: Any, **keywords: Any) -> _Answer:
     """Run a system call on the SSD: its faults are the job's, not this disk's."""
     try:
         return call(*arguments, **keywords)
     except OSError as error:
-        if error.errno in (28, 122):
-            raise QuotaError(f"the SSD is full: {error.strerror}; free space in its areas") from error
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise QuotaError(
+                f"the SSD is full: {error.strerror}; free space in its areas"
+            ) from error
         raise FsdError(f"the SSD cannot be written: {error}") from error

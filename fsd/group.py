@@ -185,5 +185,3 @@ class LargeGroup:
         size = min(len(view), len(data))
         view[:size] = data[:size]
         return size
-
-

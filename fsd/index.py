@@ -20,7 +20,7 @@ import json
 import os
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -194,13 +194,13 @@ class Index:
         self._environment.close()
 
     @contextmanager
-    def write(self) -> Iterator["IndexWriter"]:
+    def write(self) -> Generator["IndexWriter", None, None]:
         """Open the one write transaction; durable (synced) when the block ends without error."""
         with self._writer, self._environment.begin(write=True) as transaction:
             yield IndexWriter(transaction, self._tables)
 
     @contextmanager
-    def read(self) -> Iterator["IndexReader"]:
+    def read(self) -> Generator["IndexReader", None, None]:
         """Open a read transaction: a consistent snapshot. Keep it short."""
         with self._environment.begin() as transaction:
             yield IndexReader(transaction, self._tables)
@@ -229,7 +229,7 @@ class IndexReader:
     def locate(self, key: bytes) -> Location | None:
         """Return where the object lies, or None."""
         data = self.transaction.get(key, db=self.tables["objects"])
-        return None if data is None else unpack_location(data)
+        return None if data is None else unpack_location(bytes(data))
 
     def object_count(self) -> int:
         """Return the number of distinct keys."""
@@ -240,11 +240,11 @@ class IndexReader:
         cursor = self.transaction.cursor(db=self.tables["objects"])
         found = cursor.set_range(max(prefix, after))
         while found:
-            key = cursor.key()
+            key = bytes(cursor.key())
             if not key.startswith(prefix):
                 return
             if key != after:
-                yield key, unpack_location(cursor.value())
+                yield key, unpack_location(bytes(cursor.value()))
             found = cursor.next()
 
     def shard(self, number: int) -> ShardRow:
@@ -252,7 +252,7 @@ class IndexReader:
         data = self.transaction.get(_NUMBER.pack(number), db=self.tables["shards"])
         if data is None:
             raise NotFoundError(f"the index knows no shard number {number}")
-        return ShardRow(number=number, **json.loads(data))
+        return ShardRow(number=number, **json.loads(bytes(data)))
 
     def shard_number(self, shard_id: str) -> int | None:
         """Return the local number of a shard id (32 hex digits), or None."""
@@ -262,17 +262,17 @@ class IndexReader:
     def shards(self) -> Iterator[ShardRow]:
         """Yield every shard by number."""
         for key, value in self.transaction.cursor(db=self.tables["shards"]):
-            yield ShardRow(number=_NUMBER.unpack(key)[0], **json.loads(value))
+            yield ShardRow(number=_NUMBER.unpack(bytes(key))[0], **json.loads(bytes(value)))
 
     def batch(self, name: str) -> BatchRow | None:
         """Return the row of a batch, or None."""
         data = self.transaction.get(name.encode(), db=self.tables["batches"])
-        return None if data is None else BatchRow(**json.loads(data))
+        return None if data is None else BatchRow(**json.loads(bytes(data)))
 
     def batches(self) -> Iterator[BatchRow]:
         """Yield every batch by name."""
         for _, value in self.transaction.cursor(db=self.tables["batches"]):
-            yield BatchRow(**json.loads(value))
+            yield BatchRow(**json.loads(bytes(value)))
 
     def batch_parts(self, name: str) -> list[bytes]:
         """Return the keys of the batch's part objects, in the order they were committed."""
@@ -280,34 +280,34 @@ class IndexReader:
         cursor = self.transaction.cursor(db=self.tables["batch_parts"])
         keys: list[bytes] = []
         found = cursor.set_range(prefix)
-        while found and cursor.key().startswith(prefix):
-            keys.append(cursor.value())
+        while found and bytes(cursor.key()).startswith(prefix):
+            keys.append(bytes(cursor.value()))
             found = cursor.next()
         return keys
 
     def view(self, name: str) -> ViewRow | None:
         """Return the row of a view by `kind/id/layout`, or None."""
         data = self.transaction.get(name.encode(), db=self.tables["views"])
-        return None if data is None else ViewRow(**json.loads(data))
+        return None if data is None else ViewRow(**json.loads(bytes(data)))
 
     def views(self, kind: str = "") -> Iterator[ViewRow]:
         """Yield every view, or those of one kind, by name."""
         prefix = f"{kind}/".encode() if kind else b""
         cursor = self.transaction.cursor(db=self.tables["views"])
         found = cursor.set_range(prefix) if prefix else cursor.first()
-        while found and cursor.key().startswith(prefix):
-            yield ViewRow(**json.loads(cursor.value()))
+        while found and bytes(cursor.key()).startswith(prefix):
+            yield ViewRow(**json.loads(bytes(cursor.value())))
             found = cursor.next()
 
     def disks(self) -> list[DiskRow]:
         """Return every disk by id."""
         cursor = self.transaction.cursor(db=self.tables["disks"])
-        return [DiskRow(**json.loads(value)) for _, value in cursor]
+        return [DiskRow(**json.loads(bytes(value))) for _, value in cursor]
 
     def meta(self, name: str) -> Any:
         """Return a value of the meta table, or None."""
         data = self.transaction.get(name.encode(), db=self.tables["meta"])
-        return None if data is None else json.loads(data)
+        return None if data is None else json.loads(bytes(data))
 
 
 class IndexWriter(IndexReader):
@@ -345,9 +345,7 @@ class IndexWriter(IndexReader):
         The row's counters are the caller's; its `part_count` follows the highest number.
         """
         position = row.name.encode() + b"\0" + _NUMBER.pack(number)
-        added = self.transaction.put(
-            position, key, db=self.tables["batch_parts"], overwrite=False
-        )
+        added = self.transaction.put(position, key, db=self.tables["batch_parts"], overwrite=False)
         row.part_count = max(row.part_count, number + 1)
         return bool(added)
 

@@ -44,7 +44,8 @@ class Job:
         self._cancelled = threading.Event()
         self._lock = threading.Lock()
         self._samples: list[tuple[float, int]] = []
-        self._report = open(self.report_path, "wb", buffering=1 << 16)
+        # Open for the life of the job, closed when it ends.
+        self._report = open(self.report_path, "wb", buffering=1 << 16)  # noqa: SIM115
 
     def check(self) -> None:
         """Raise CancelledError when somebody cancelled the job."""

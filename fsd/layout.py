@@ -14,9 +14,7 @@ PART_SUFFIX = ".part"
 
 def shard_path(disk_path: str, shard_id_hex: str) -> str:
     """Return the path of a shard's replica on a disk."""
-    return os.path.join(
-        disk_path, SHARDS_NAME, shard_id_hex[:2], shard_id_hex + SHARD_SUFFIX
-    )
+    return os.path.join(disk_path, SHARDS_NAME, shard_id_hex[:2], shard_id_hex + SHARD_SUFFIX)
 
 
 def part_path(disk_path: str, shard_id_hex: str) -> str:

@@ -169,7 +169,7 @@ class Capacity(Document):
     areas: tuple[AreaStatus, ...]
 
 
-class Warning_(Document):
+class Notice(Document):
     """One thing a person should know, and what to do about it."""
 
     code: str
@@ -200,7 +200,7 @@ class Health(Document):
     memory_anonymous_bytes: int
     last_errors: tuple[str, ...]
     disks: tuple[DiskStatus, ...]
-    warnings: tuple[Warning_, ...]
+    warnings: tuple[Notice, ...]
 
 
 class BatchStatus(Document):

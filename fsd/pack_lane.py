@@ -282,4 +282,3 @@ def _leading_small(items: list[Any]) -> list[Any]:
 def _part_key(entries: bytes) -> bytes:
     parts = [entry.key for entry in iterate_entries(entries) if entry.flags == RECORD_BATCH_PART]
     return parts[-1]
-

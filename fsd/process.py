@@ -105,10 +105,9 @@ class Child:
             if watch.out == 0:
                 watch.steps, watch.since = -1, time.monotonic()
             watch.out += 1
-            try:
+            # The receiver sees a closed socket too, and fails every pending request.
+            with contextlib.suppress(OSError):
                 self._connection.send((number, operation, arguments, priority))
-            except OSError:
-                pass  # The receiver sees the closed socket and fails every pending request.
         return future
 
     def call(self, operation: str, *arguments: Any, priority: int = 1) -> Any:

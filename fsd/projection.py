@@ -4,6 +4,7 @@ import contextlib
 import os
 import shutil
 import time
+from collections.abc import Generator
 
 from fsd.batch_tree import compile_batch, compiler, remove_tree, scratch_folder
 from fsd.errors import CorruptError, FsdError
@@ -147,7 +148,7 @@ def _has_tree(store: Store, tree_file: str) -> bool:
 
 
 @contextlib.contextmanager
-def _noting(problems: list[str], what: str):  # type: ignore[no-untyped-def]
+def _noting(problems: list[str], what: str) -> Generator[None, None, None]:
     try:
         yield
     except FsdError as error:

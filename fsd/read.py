@@ -58,9 +58,7 @@ def read_record(store: Store, location: Location, key: bytes) -> bytes:
     )
 
 
-def _read_from(
-    store: Store, disk: Disk, shard_id: str, location: Location, key: bytes
-) -> bytes:
+def _read_from(store: Store, disk: Disk, shard_id: str, location: Location, key: bytes) -> bytes:
     start = location.offset // SECTOR_BYTES * SECTOR_BYTES
     length = align(location.offset + record_bytes(location.length_bytes) - start)
     slot = store.pool.acquire()

@@ -15,7 +15,7 @@ from typing import Any
 
 from fsd.catalog import CatalogShard
 from fsd.disks import Disk
-from fsd.errors import CorruptError, DiskError, FsdError, NotEnoughDisksError, NoReplicaError
+from fsd.errors import CorruptError, DiskError, FsdError, NoReplicaError, NotEnoughDisksError
 from fsd.job import Job
 from fsd.placement import choose_disks
 from fsd.read import note_read_error

@@ -8,7 +8,7 @@ import time
 from fsd.disks import Disk
 from fsd.engine import Engine
 from fsd.job import timestamp
-from fsd.models import AreaStatus, Capacity, DiskStatus, Health, Warning_
+from fsd.models import AreaStatus, Capacity, DiskStatus, Health, Notice
 from fsd.placement import DiskSpace, next_disk_advice, usable_after_loss, usable_space
 
 VERSION = "0.1"
@@ -31,7 +31,7 @@ def _disk_status(disk: Disk, lengths: list[int]) -> DiskStatus:
         disk_id=disk.disk_id,
         name=disk.name,
         path=disk.path,
-        state=disk.state,  # type: ignore[arg-type]
+        state=disk.state,  # pyright: ignore[reportArgumentType]
         reason=disk.reason,
         failure_domain=disk.failure_domain,
         size_bytes=disk.size_bytes,
@@ -118,7 +118,9 @@ def health(engine: Engine) -> Health:
         batches = sum(not row.name.startswith(".") for row in reader.batches())
         views = sum(1 for _ in reader.views())
     found = warnings(engine)
-    degraded = lag_bytes or any(d.state in ("missing", "readonly") for d in store.disks.disks.values())
+    degraded = lag_bytes or any(
+        d.state in ("missing", "readonly") for d in store.disks.disks.values()
+    )
     return Health(
         state="failed" if unreadable else "degraded" if degraded else "ok",
         store_id=engine.config.store.store_id,
@@ -150,12 +152,12 @@ def anonymous_bytes() -> int:
     return int(found.group(1)) * 1024 if found else 0
 
 
-def warnings(engine: Engine) -> tuple[Warning_, ...]:
+def warnings(engine: Engine) -> tuple[Notice, ...]:
     """Return everything a person should know, the worst first, each with what to do."""
     found = [*_disk_warnings(engine), *_shard_warnings(engine), *_space_warnings(engine)]
     if engine.config.store.allow_same_device:
         found.append(
-            Warning_(
+            Notice(
                 code="same-device",
                 severity="warning",
                 message="some disks of this store lie on one device: one failure takes them all",
@@ -163,18 +165,18 @@ def warnings(engine: Engine) -> tuple[Warning_, ...]:
             )
         )
     for note in engine.notes:
-        found.append(Warning_(code="note", severity="warning", message=note, advice="see the log"))
+        found.append(Notice(code="note", severity="warning", message=note, advice="see the log"))
     order = ("critical", "warning", "info")
     return tuple(sorted(found, key=lambda warning: order.index(warning.severity)))
 
 
-def _disk_warnings(engine: Engine) -> list[Warning_]:
-    found: list[Warning_] = []
+def _disk_warnings(engine: Engine) -> list[Notice]:
+    found: list[Notice] = []
     reserve = engine.config.store.min_free_bytes
     for disk in engine.store.disks.disks.values():
         if disk.state == "missing":
             found.append(
-                Warning_(
+                Notice(
                     code="disk-missing",
                     severity="critical",
                     message=f"disk {disk.name} is missing: {disk.reason}",
@@ -184,7 +186,7 @@ def _disk_warnings(engine: Engine) -> list[Warning_]:
             )
         elif disk.state == "readonly":
             found.append(
-                Warning_(
+                Notice(
                     code="disk-readonly",
                     severity="warning",
                     message=f"disk {disk.name} takes no new data: {disk.reason}",
@@ -193,7 +195,7 @@ def _disk_warnings(engine: Engine) -> list[Warning_]:
             )
         elif disk.state == "online" and disk.free_bytes < reserve:
             found.append(
-                Warning_(
+                Notice(
                     code="disk-full",
                     severity="warning",
                     message=f"disk {disk.name} has reached its reserve of free space",
@@ -203,15 +205,15 @@ def _disk_warnings(engine: Engine) -> list[Warning_]:
     return found
 
 
-def _shard_warnings(engine: Engine) -> list[Warning_]:
+def _shard_warnings(engine: Engine) -> list[Notice]:
     store = engine.store
     with store.lock:
         shards = [s.shard_id for s in store.shards.state.shards.values()]
     unreadable = [shard_id for shard_id in shards if not store.replicas(shard_id)]
-    found: list[Warning_] = []
+    found: list[Notice] = []
     if unreadable:
         found.append(
-            Warning_(
+            Notice(
                 code="unreadable",
                 severity="critical",
                 message=f"{len(unreadable)} shards have no readable replica now",
@@ -222,7 +224,7 @@ def _shard_warnings(engine: Engine) -> list[Warning_]:
     if wants:
         size = sum(want.shard.length_bytes for want in wants)
         found.append(
-            Warning_(
+            Notice(
                 code="copies",
                 severity="warning",
                 message=f"{len(wants)} shards ({size:,} bytes) have fewer copies than wanted",
@@ -233,12 +235,12 @@ def _shard_warnings(engine: Engine) -> list[Warning_]:
     return found
 
 
-def _space_warnings(engine: Engine) -> list[Warning_]:
-    found: list[Warning_] = []
+def _space_warnings(engine: Engine) -> list[Notice]:
+    found: list[Notice] = []
     partition = engine.areas.partition_state()
     if partition.state != "ok":
         found.append(
-            Warning_(
+            Notice(
                 code="ssd-partition",
                 severity="critical" if partition.state == "emergency" else "warning",
                 message=f"the SSD partition is {partition.fill:.0%} full ({partition.state})",
@@ -248,7 +250,7 @@ def _space_warnings(engine: Engine) -> list[Warning_]:
     for usage in engine.areas.usage():
         if usage.state != "ok":
             found.append(
-                Warning_(
+                Notice(
                     code="ssd-area",
                     severity="warning",
                     message=f"area {usage.area} is at its quota ({usage.state})",

@@ -193,7 +193,7 @@ def _record_at(
     reader: WindowReader, shard_id: bytes, position: int, end: int
 ) -> RecordHeader | None:
     data = reader.read(position, RECORD_HEADER_BYTES, end)
-    if data[:4] != RECORD_MAGIC:
+    if bytes(data[:4]) != RECORD_MAGIC:
         return None
     try:
         header = unpack_record_header(data)
@@ -210,9 +210,7 @@ def _sound(reader: WindowReader, shard_id: bytes, entry: Entry) -> bool:
         return False
 
 
-def _payload_sha256(
-    reader: WindowReader, shard_id: bytes, entry: Entry, ahead_bytes: int
-) -> bytes:
+def _payload_sha256(reader: WindowReader, shard_id: bytes, entry: Entry, ahead_bytes: int) -> bytes:
     item = Item(entry.offset, entry.length_bytes, entry.key, ())
     if entry.length_bytes > WHOLE_RECORD_BYTES_MAX:
         state = hashlib.sha256()

@@ -117,7 +117,9 @@ def _check_disks(disks: list[str], copies: int) -> None:
         raise UsageError(f"{copies} copies need at least {copies} disks; {len(disks)} were named")
     for path in disks:
         if os.path.exists(os.path.join(path, layout.IDENTITY_NAME)):
-            raise UsageError(f"{path} already is a disk of a store ({layout.IDENTITY_NAME} is there)")
+            raise UsageError(
+                f"{path} already is a disk of a store ({layout.IDENTITY_NAME} is there)"
+            )
         if os.path.exists(path) and not os.path.isdir(path):
             raise UsageError(f"{path} is not a folder")
 

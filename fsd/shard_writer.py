@@ -203,7 +203,7 @@ class ShardWriter:
         `extra` adds to the same index transaction. The returned shard differs from `shard` when a
         disk failed and the group had to move. Raises when it could be put nowhere.
         """
-        for attempt in range(COMMIT_TRIES_MAX):
+        for _ in range(COMMIT_TRIES_MAX):
             if append_everywhere(
                 self._store, shard, shard.length_bytes, group.slot, group.length_bytes
             ):
@@ -212,7 +212,7 @@ class ShardWriter:
             self.seal(shard)
             shard = self.lease(shard.class_name, group.length_bytes)
             group = self._moved(shard, group)
-        raise DiskError(f"a group could not be written after {attempt + 1} tries; see health")
+        raise DiskError(f"a group could not be written after {COMMIT_TRIES_MAX} tries; see health")
 
     def _moved(self, shard: OpenShard, group: BuiltGroup) -> BuiltGroup:
         digest = readdress(
@@ -294,9 +294,7 @@ class ShardWriter:
             disk.request("remove_shard", shard.shard_id, False)
 
 
-def append_everywhere(
-    store: Store, shard: OpenShard, offset: int, slot: Slot, length: int
-) -> bool:
+def append_everywhere(store: Store, shard: OpenShard, offset: int, slot: Slot, length: int) -> bool:
     """Write slot bytes at a place of the shard on all its disks; False when one failed.
 
     Disks that fail are taken off `shard.disks`: their file is not a replica any more.
@@ -335,8 +333,7 @@ def write_footer(store: Store, shard: OpenShard, footer: bytes) -> None:
         store.pool.release(slot)
     length = shard.length_bytes + len(footer)
     futures = [
-        (disk, disk.request("finish_shard", shard.shard_id, length, False))
-        for disk in shard.disks
+        (disk, disk.request("finish_shard", shard.shard_id, length, False)) for disk in shard.disks
     ]
     for disk, future in futures:
         try:

@@ -5,6 +5,7 @@ Lock order: `Store.lock` guards the shard table and is never held across a disk 
 
 import random
 import threading
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from fsd.catalog import CatalogEntry, CatalogShard, CatalogState, merge, pack_frame, unpack_frames
@@ -86,7 +87,9 @@ class Store:
             shard_id = self.shards.ids.get(location.shard_number)
             shard = self.shards.state.shards.get(shard_id or "")
         if shard is None:
-            raise NoReplicaError(f"the index points at shard {location.shard_number}, which is gone")
+            raise NoReplicaError(
+                f"the index points at shard {location.shard_number}, which is gone"
+            )
         return shard
 
     def mark_lost(self, shard_id: str, disk: Disk) -> None:
@@ -110,7 +113,7 @@ class CatalogLog:
         self._store = store
         self._lock = threading.Lock()
 
-    def append(self, *items: tuple[str, dict[str, object]]) -> None:
+    def append(self, *items: tuple[str, Mapping[str, object]]) -> None:
         """Append entries, durable on all online disks (two at least) when it returns.
 
         Raises DiskError when fewer disks took them; nothing that depends on the entries may be
@@ -121,7 +124,7 @@ class CatalogLog:
         with self._lock:
             sequence = store.shards.state.sequence
             entries = [
-                CatalogEntry(sequence + number, store.disks.epoch, kind, data)
+                CatalogEntry(sequence + number, store.disks.epoch, kind, dict(data))
                 for number, (kind, data) in enumerate(items, 1)
             ]
             frames = b"".join(map(pack_frame, entries))

@@ -119,7 +119,9 @@ class BatchWrite:
         if row.class_name != self.class_name:
             raise UsageError(f"batch {name} is {row.class_name}; it cannot take {self.class_name}")
         for key in parts if not self._alias else ():
-            self._known.update((file.path, file.key) for file in parse_files(read_small(store, key)))
+            self._known.update(
+                (file.path, file.key) for file in parse_files(read_small(store, key))
+            )
         self._next_part = row.part_count
         return row
 
@@ -230,7 +232,7 @@ class BatchWrite:
         key = self._known.get(found.path)
         if key is None and not self.row.sealed:
             return False
-        if key == read.key.hex():
+        if key is not None and key == read.key.hex():
             with self._store.index.read() as reader:
                 location = reader.locate(read.key)
             if location is None:

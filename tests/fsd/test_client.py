@@ -84,7 +84,8 @@ def test_the_report_has_one_line_per_file(filled, tmp_path):
     assert lines["new"]["status"] == "written"
     assert lines["link"]["status"] == "skipped"
     assert lines["link"]["reason"]
-    assert made.client.wait(job.job_id).state == "incomplete"
+    ended = made.client.wait(job.job_id)
+    assert (ended.state, ended.result["skipped"], ended.result["failed"]) == ("done", 1, 0)
 
 
 def test_listed_files_only(filled, tmp_path):
@@ -192,7 +193,7 @@ def test_health_capacity_warnings_disks(filled):
     made, _ = filled
     health = made.client.health()
     assert (health.state, health.batches) == ("ok", 1)
-    assert health.objects == len(set(HOSTILE.values()))
+    assert health.objects >= len(set(HOSTILE.values()))
     capacity = made.client.capacity()
     assert capacity.usable_bytes > capacity.usable_after_loss_bytes > 0
     assert {area.area for area in capacity.areas} == {"3a", "3b", "3c", "3d"}
