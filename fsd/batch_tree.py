@@ -13,11 +13,21 @@ from fsd.process import Child
 from fsd.read import read_small
 from fsd.store import Store
 
+# Sorting and planning 10 M entries takes a minute without a step that the watchdog could see.
+COMPILE_TIMEOUT_S = 900.0
+
 
 @contextmanager
 def compiler(store: Store, label: str) -> Generator[Child, None, None]:
     """Start a compiler process for one job and end it afterwards."""
-    child = Child("fsd.compile_process", label, compile_process.LANES, store.pool)
+    child = Child(
+        "fsd.compile_process",
+        label,
+        compile_process.LANES,
+        store.pool,
+        stall_timeout_s=COMPILE_TIMEOUT_S,
+    )
+    store.disks.watch(child)
     try:
         yield child
     finally:

@@ -52,6 +52,12 @@ ModeOption = Annotated[
     Literal["copy", "view"],
     typer.Option("--mode", help="copy: files on the SSD. view: at once in the mount, no bytes."),
 ]
+CollisionsOption = Annotated[
+    bool,
+    typer.Option(
+        "--allow-case-collisions", help="Take paths that differ only in case or in accents' coding."
+    ),
+]
 DedupOption = Annotated[
     Literal["by_node", "by_sha256"],
     typer.Option("--dedup", help="by_sha256: each content once. by_node: once per node id."),
@@ -65,6 +71,7 @@ def stage(
     layout_id: Annotated[str, typer.Option("--layout", metavar="ID", help="Its layout.")],
     mode: ModeOption = "copy",
     dedup: DedupOption = "by_node",
+    allow_case_collisions: CollisionsOption = False,
     json_output: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -74,7 +81,7 @@ def stage(
     """
     client = connect(config)
     with _manifest_path(config, manifest) as path:
-        answer = client.stage_to_3c(path, batch_id, layout_id, mode, dedup)
+        answer = client.stage_to_3c(path, batch_id, layout_id, mode, dedup, allow_case_collisions)
         _finish_materialise(client, answer, json_output)
 
 
@@ -85,6 +92,7 @@ def export(
     layout_id: Annotated[str, typer.Option("--layout", metavar="ID", help="Its layout.")],
     mode: ModeOption,
     dedup: DedupOption = "by_node",
+    allow_case_collisions: CollisionsOption = False,
     json_output: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -95,7 +103,7 @@ def export(
     """
     client = connect(config)
     with _manifest_path(config, manifest) as path:
-        answer = client.export_to_3d(path, export_id, layout_id, mode, dedup)
+        answer = client.export_to_3d(path, export_id, layout_id, mode, dedup, allow_case_collisions)
         _finish_materialise(client, answer, json_output)
 
 

@@ -118,6 +118,8 @@ def get(
     """
     if output is None and json_output:
         raise UsageError("--json needs --output FILE: stdout can carry one of them")
+    if output is not None and os.path.lexists(output):
+        raise UsageError(f"{output!a} exists; nothing is overwritten")
     settings = open_config(config)
     client = connect(config)
     if output is None:

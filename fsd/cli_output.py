@@ -129,15 +129,18 @@ def problem_text(line: dict[str, Any]) -> str:
 
 
 def counts_text(result: dict[str, Any]) -> str:
-    """Return the numbers of a job's result that are not zero: `12 written, 3 skipped`."""
+    """Return the numbers of a job's result that are not zero: `12 written (3.4 MB), 1 skipped`."""
     parts: list[str] = []
     for name, value in result.items():
         if isinstance(value, bool) or not isinstance(value, int) or not value:
             continue
-        if name.endswith("_bytes"):
-            parts.append(f"{size_text(value)} {name.removesuffix('_bytes').replace('_', ' ')}")
-        else:
-            parts.append(f"{value:,} {name.replace('_', ' ')}")
+        what, _, unit = name.rpartition("_")
+        if unit != "bytes":
+            size = result.get(name + "_bytes")
+            more = f" ({size_text(size)})" if size else ""
+            parts.append(f"{value:,} {name.replace('_', ' ')}{more}")
+        elif what not in result:
+            parts.append(f"{size_text(value)} {what.replace('_', ' ')}")
     return ", ".join(parts)
 
 

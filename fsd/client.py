@@ -92,6 +92,7 @@ class Client:
         layout_id: str,
         mode: ExportMode = "copy",
         dedup_mode: DedupMode = "by_node",
+        allow_case_collisions: bool = False,
     ) -> MaterialiseAnswer:
         """Start to make a manifest into `3c/<action_batch_id>/<layout_id>/`, or a view of it."""
         request = MaterialiseRequest(
@@ -100,6 +101,7 @@ class Client:
             layout_id=layout_id,
             mode=mode,
             dedup_mode=dedup_mode,
+            allow_case_collisions=allow_case_collisions,
         )
         return self._ask(MaterialiseAnswer, "POST", "/v1/stage", request, MATERIALISE_TIMEOUT_S)
 
@@ -110,6 +112,7 @@ class Client:
         dataset_layout_id: str,
         mode: ExportMode = "copy",
         dedup_mode: DedupMode = "by_node",
+        allow_case_collisions: bool = False,
     ) -> MaterialiseAnswer:
         """Start to make a manifest into `3d/<dataset_export_id>/<layout>/`, or a view of it."""
         request = MaterialiseRequest(
@@ -118,6 +121,7 @@ class Client:
             layout_id=dataset_layout_id,
             mode=mode,
             dedup_mode=dedup_mode,
+            allow_case_collisions=allow_case_collisions,
         )
         return self._ask(MaterialiseAnswer, "POST", "/v1/exports", request, MATERIALISE_TIMEOUT_S)
 

@@ -95,15 +95,22 @@ class Compiler:
         return len(files), sum(size for _, size in files.values())
 
     def load_manifest(
-        self, manifest_path: str, index_root: str, generation: int, dedup: DedupMode, output: str
+        self,
+        manifest_path: str,
+        index_root: str,
+        generation: int,
+        dedup: DedupMode,
+        allow_case_collisions: bool,
+        output: str,
     ) -> ManifestSummary:
         """Parse, check and resolve a manifest; writes its canonical bytes to `output`.
 
         Raises ManifestError with every kind of problem, unknown keys included: refused whole.
         """
         with open(manifest_path, "rb") as file:
-            entries = parse_manifest(self._stepping(file)).entries
-        kept, dropped = deduplicate(entries, dedup)
+            lines = self._stepping(file)
+            parsed = parse_manifest(lines, allow_case_collisions=allow_case_collisions)
+        kept, dropped = deduplicate(parsed.entries, dedup)
         self._resolve(kept, index_root, generation)
         data = format_manifest(self._entries)
         with open(output, "wb") as file:

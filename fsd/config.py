@@ -37,7 +37,7 @@ class StoreConfig(_Section):
     shard_size_bytes: int = Field(default=256 * MIB, ge=MIB, le=GIB)
     group_size_bytes: int = Field(default=64 * MIB, ge=MIB, le=128 * MIB)
     min_free_bytes: SizeBytes = GIB
-    stall_timeout_s: float = Field(default=5.0, gt=0)
+    stall_timeout_s: float = Field(default=15.0, gt=0)
     allow_same_device: bool = False
     packer_processes: int = Field(default=2, ge=1, le=16)
     batch_size_bytes: int = Field(default=50 * GIB, ge=MIB)

@@ -143,7 +143,8 @@ def is_mounted(point: str) -> bool:
 def _is_stale(point: str) -> bool:
     """Tell whether the process behind a mount is gone."""
     try:
-        os.stat(point)
+        # Not stat, which the kernel may answer from its cache although nobody is there any more.
+        os.statvfs(point)
     except OSError as error:
         return error.errno in (errno.ENOTCONN, errno.ECONNABORTED)
     return False

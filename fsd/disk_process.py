@@ -87,8 +87,8 @@ class DiskProcess:
                     return path
         return None
 
-    def attach(self, path: str, disk_id: str, store_id: str, epoch: int) -> str:
-        """Lock the disk and enter the engine's epoch; returns its failure domain.
+    def attach(self, path: str, disk_id: str, store_id: str, epoch: int) -> tuple[str, str]:
+        """Lock the disk and enter the engine's epoch; returns (failure domain, filesystem).
 
         A disk in a later epoch was taken over by a second engine. DiskRefusedError then, and when
         it is not this very disk.
@@ -108,7 +108,7 @@ class DiskProcess:
         self._path = path
         with contextlib.suppress(OSError):  # A read-only disk is still read from.
             os.makedirs(os.path.join(path, layout.SHARDS_NAME), mode=0o700, exist_ok=True)
-        return medium.failure_domain
+        return medium.failure_domain, medium.filesystem
 
     def epoch(self, path: str) -> int:
         """Return the epoch the disk was last entered in."""

@@ -9,6 +9,7 @@ gone      declared gone by the user; its replicas count no more (see the catalog
 import errno
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -26,6 +27,7 @@ POLL_S = 1.0
 LOOK_AGAIN_S = 4.0
 READ_ERRORS_MAX = 8
 LAST_ERRORS_MAX = 20
+NOT_SEEN = "not looked at yet"
 
 
 @dataclass(slots=True)
@@ -45,8 +47,9 @@ class Disk:
     config: DiskConfig
     path: str
     state: str = "missing"
-    reason: str = "not looked at yet"
+    reason: str = NOT_SEEN
     failure_domain: str = ""
+    filesystem: str = ""
     size_bytes: int = 0
     free_bytes: int = 0
     since: float = 0.0
@@ -160,12 +163,16 @@ class DiskSet:
         raise DiskRefusedError(f"there is no disk {name}; disks: {names}")
 
     def spaces(self) -> list[DiskSpace]:
-        """Return the free space for placement, the reserve already taken off."""
+        """Return the free space for placement, the reserve already taken off.
+
+        Folders of one filesystem (a try-out) share its free space, so each counts with a part.
+        """
         reserve = self.config.store.min_free_bytes
+        sharing = Counter(disk.filesystem for disk in self.disks.values() if disk.readable)
         return [
             DiskSpace(
                 disk.disk_id,
-                max(0, disk.free_bytes - reserve),
+                max(0, disk.free_bytes - reserve) // max(1, sharing[disk.filesystem]),
                 disk.failure_domain,
                 disk.state == "online",
             )
@@ -242,7 +249,7 @@ class DiskSet:
 
     def _enter(self, disk: Disk, child: Child) -> bool:
         try:
-            disk.failure_domain = child.call(
+            disk.failure_domain, disk.filesystem = child.call(
                 "attach", disk.path, disk.disk_id, self.config.store.store_id, self.epoch
             )
             # Before it counts as online, its replicas are compared with the catalog.
@@ -279,11 +286,13 @@ class DiskSet:
 
     def _set_state(self, disk: Disk, state: str, reason: str) -> None:
         changed = (disk.state, disk.reason) != (state, reason)
+        first_seen = disk.reason == NOT_SEEN
         if disk.state != state:
             disk.since = time.time()
         disk.state, disk.reason = state, reason
         if changed:
-            self._remember(f"{disk.name} is {state}" + (f": {reason}" if reason else ""))
+            if not (first_seen and state == "online"):
+                self._remember(f"{disk.name} is {state}" + (f": {reason}" if reason else ""))
             self.on_change(disk)
 
     def _remember(self, message: str) -> None:

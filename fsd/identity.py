@@ -38,6 +38,7 @@ class Medium:
 
     binding: Binding
     failure_domain: str
+    filesystem: str
     filesystem_type: str
     is_mount_point: bool
 
@@ -57,7 +58,7 @@ def examine(path: str) -> Medium:
         root_inode=info.st_ino,
     )
     domain = os.path.basename(device) if device else number
-    return Medium(binding, domain, kind, os.path.ismount(path))
+    return Medium(binding, domain, number, kind, os.path.ismount(path))
 
 
 def make_identity(path: str, store_id: str, name: str) -> dict[str, Any]:

@@ -30,7 +30,7 @@ import lmdb
 from fsd.errors import CorruptError, NotFoundError
 
 MAP_SIZE_BYTES = 1 << 38
-READERS_MAX = 64
+READERS_MAX = 254
 _TABLES = (
     "objects",
     "shards",
@@ -185,6 +185,8 @@ class Index:
                 name: self._environment.open_db(name.encode(), create=not readonly)
                 for name in _TABLES
             }
+            # Readers that were killed would keep old pages from being reused for ever.
+            self._environment.reader_check()
         except lmdb.Error as error:
             raise CorruptError(f"the index cannot be opened: {error}", self.path) from error
         self._writer = threading.Lock()

@@ -88,7 +88,6 @@ class Materialise:
         store, job, request = self._store, self._job, self._request
         job.phase = "reading the manifest"
         with scratch_folder(store) as folder, compiler(store, "compiler") as child:
-            store.disks.watch(child)
             canonical = os.path.join(folder, "manifest.jsonl")
             index = store.index
             summary = ManifestSummary(
@@ -98,6 +97,7 @@ class Materialise:
                     index.index_root,
                     index.generation,
                     request.dedup_mode,
+                    request.allow_case_collisions,
                     canonical,
                 )
             )

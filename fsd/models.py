@@ -36,6 +36,8 @@ class MaterialiseRequest(Document):
     layout_id: str
     mode: ExportMode = "copy"
     dedup_mode: DedupMode = "by_node"
+    allow_case_collisions: bool = False
+    """Take paths that differ only in case: they collide on other systems, not on this one."""
 
 
 class MaterialiseAnswer(Document):

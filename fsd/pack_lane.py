@@ -24,6 +24,8 @@ from fsd.store import PART_BYTES_MAX, Store
 
 PART_BYTES_SOFT = PART_BYTES_MAX // 2
 GROUP_OVERHEAD_BYTES = 8192
+# The source may be a network folder: it gets more patience than a disk of the store.
+SOURCE_TIMEOUT_S = 120.0
 
 
 class BatchFace(Protocol):
@@ -89,7 +91,9 @@ class PackLane:
         self._writer = shard_writer
         self._claims = claims
         self._batch = batch
-        self._child = Child("fsd.packer", label, packer.LANES, store.pool)
+        self._child = Child(
+            "fsd.packer", label, packer.LANES, store.pool, stall_timeout_s=SOURCE_TIMEOUT_S
+        )
         store.disks.watch(self._child)
         self._commits = ThreadPoolExecutor(1, f"commit-{label}")
         self._commit: Future[None] | None = None
@@ -116,7 +120,7 @@ class PackLane:
                 self.refer(found.path, read.key, read.size_bytes, "existing")
             elif decision == "claimed":
                 wanted.append((position, found, read))
-            elif isinstance(decision, Future):
+            else:
                 self._batch.wait_for(found, read, decision)
         self._pack(wanted)
 
@@ -146,6 +150,7 @@ class PackLane:
             length, digest, entries = self._child.call("finish_group", part)
         except FsdError as error:
             self._give_up(filling, error)
+            self._writer.release(filling.shard)
             raise
         group = BuiltGroup(filling.slot, length, digest, entries)
         self._commit = self._commits.submit(self._commit_group, filling, group)
@@ -159,6 +164,7 @@ class PackLane:
         """End the packer; whatever was not committed was not acknowledged either."""
         if self._filling is not None:
             self._give_up(self._filling, FsdError("the batch was stopped"))
+            self._writer.release(self._filling.shard)
             self._filling = None
         self._child.kill()
         self._commits.shutdown(wait=True)

@@ -53,12 +53,13 @@ class Child:
         label: str,
         lanes: dict[str, int],
         pool: SlotPool,
-        on_exit: Callable[["Child"], None] | None = None,
+        stall_timeout_s: float | None = None,
     ) -> None:
+        """Start the child; `stall_timeout_s` replaces the watchdog's own limit for it."""
         self.label = label
+        self.stall_timeout_s = stall_timeout_s
         self._lanes = lanes
         self._pool = pool
-        self._on_exit = on_exit
         self._lock = threading.Lock()
         self._pending: dict[int, _Pending] = {}
         self._numbers = itertools.count(1)
@@ -145,7 +146,8 @@ class Child:
         while True:
             try:
                 number, succeeded, value = self._connection.recv()
-            except (EOFError, OSError):
+            except Exception:
+                # A closed socket, or an answer that cannot be read: either way it is over.
                 break
             with self._lock:
                 pending = self._pending.pop(number, None)
@@ -160,11 +162,9 @@ class Child:
                 if isinstance(value, DiskError):
                     value.disk = self.label
                 pending.future.set_exception(value)
-        self._fail(DiskError(f"the process of {self.label} ended", self.label))
+        self.kill(DiskError(f"the process of {self.label} ended", self.label))
         with contextlib.suppress(OSError):
             self._connection.close()
-        if self._on_exit is not None:
-            self._on_exit(self)
 
     def _fail(self, error: DiskError) -> None:
         with self._lock:
@@ -228,6 +228,6 @@ class Watchdog:
             now = time.monotonic()
             for child in self._children():
                 stalled_s = child.stalled_s(now) if child.alive else 0.0
-                if stalled_s > self._limit_s:
+                if stalled_s > (child.stall_timeout_s or self._limit_s):
                     message = f"{child.label} made no progress for {stalled_s:.1f} s"
                     child.kill(DiskStalledError(message, child.label))

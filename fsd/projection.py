@@ -39,6 +39,7 @@ def open_index(store: Store) -> bool:
         with contextlib.suppress(CorruptError):
             index = Index(root, generation)
             if _fits(store, index):
+                _name_shards(store, index)
                 store.set_index(index)
                 return False
             index.close()
@@ -52,6 +53,13 @@ def _fits(store: Store, index: Index) -> bool:
         same = reader.meta("store_id") in (None, store.config.store.store_id)
         sequence = reader.meta("catalog_sequence") or 0
     return same and sequence <= store.shards.state.sequence
+
+
+def _name_shards(store: Store, index: Index) -> None:
+    """Take over the numbers before recovery, which would give open shards new ones."""
+    with index.read() as reader:
+        for row in reader.shards():
+            store.shards.name(row.shard_id, row.number)
 
 
 def begin_generation(store: Store) -> Index | None:
@@ -122,7 +130,7 @@ def make_view_tree(store: Store, view: ViewRow) -> None:
         path = os.path.join(folder, "manifest.jsonl")
         read_to_file(store, bytes.fromhex(view.manifest_key), path)
         output = os.path.join(folder, "canonical.jsonl")
-        arguments = (path, index.index_root, index.generation, "by_node", output)
+        arguments = (path, index.index_root, index.generation, "by_node", True, output)
         child.call("load_manifest", *arguments)
         view.tree_file = f"view-{time.time_ns():x}.tree"
         child.call("write_tree", index.tree_path(view.tree_file), view.created_ns)

@@ -18,10 +18,10 @@ TERABYTE = 10**12
 def disk_statuses(engine: Engine) -> tuple[DiskStatus, ...]:
     """Return every disk with its state and counters."""
     store = engine.store
-    with store.lock:
-        shards = list(store.shards.state.shards.values())
+    with store.index.read() as reader:
+        rows = list(reader.shards())
     return tuple(
-        _disk_status(disk, [s.length_bytes for s in shards if disk.disk_id in s.disks])
+        _disk_status(disk, [row.length_bytes for row in rows if disk.disk_id in row.disks])
         for disk in store.disks.disks.values()
     )
 

@@ -138,9 +138,10 @@ class CatalogLog:
                 except (FsdError, OSError) as error:
                     if disk.state == "online":
                         store.disks.note_error(disk, error, writing=True)
-            known = sum(disk.state != "gone" for disk in store.disks.disks.values())
-            if taken < min(ACK_COPIES_MAX, known):
-                raise DiskError(f"only {taken} disks took a catalog entry; at least two must")
+            # One disk is enough only where one is all there is: what needs two copies is placed
+            # on two disks, or refused, before.
+            if taken < min(ACK_COPIES_MAX, len(disks)) or taken == 0:
+                raise DiskError(f"only {taken} disks took a catalog entry; see `drystone health`")
             with store.lock:
                 for entry in entries:
                     store.shards.state.apply(entry)
