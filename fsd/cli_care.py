@@ -60,7 +60,9 @@ def _write_health(answer: Health) -> None:
     ]
     for name, value in rows:
         write_line(f"  {name:<19} {value}")
+    write_line("")
     write_table(*disk_rows(answer.disks))
+    write_line("")
     for error in answer.last_errors:
         write_line(f"  last error: {error}")
     _write_warnings(answer.warnings)
@@ -110,7 +112,9 @@ def _write_capacity(answer: Capacity) -> None:
     ]
     for name, value in rows:
         write_line(f"{name:<18} {value}")
+    write_line("")
     write_table(*disk_rows(answer.disks))
+    write_line("")
     areas = [
         (
             area.area,
@@ -123,6 +127,7 @@ def _write_capacity(answer: Capacity) -> None:
         for area in answer.areas
     ]
     write_table(("area", "state", ">used", ">reserved", ">quota", ">files"), areas)
+    write_line("")
     for advice in answer.advice:
         write_line(advice)
 

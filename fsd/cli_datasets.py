@@ -17,6 +17,7 @@ from fsd.cli_output import (
     problem_text,
     say,
     size_text,
+    time_text,
     write_json,
     write_line,
     write_table,
@@ -150,7 +151,8 @@ def views(json_output: JsonOption = False, config: ConfigOption = None) -> None:
         write_json(answer)
         return
     rows = [
-        (view.name, f"{view.files:,}", size_text(view.size_bytes), view.created) for view in answer
+        (view.name, f"{view.files:,}", size_text(view.size_bytes), time_text(view.created))
+        for view in answer
     ]
     write_table(("view", ">files", ">size", "created"), rows)
 

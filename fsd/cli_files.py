@@ -17,6 +17,7 @@ from fsd.cli_output import (
     problem_text,
     say,
     size_text,
+    time_text,
     write_json,
     write_line,
     write_table,
@@ -203,7 +204,7 @@ def _write_batches(client: Client, json_output: bool) -> None:
             batch.class_name,
             f"{batch.files:,}",
             size_text(batch.size_bytes),
-            batch.created,
+            time_text(batch.created),
             "complete" if batch.sealed else "unfinished",
         )
         for batch in batches

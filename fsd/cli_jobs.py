@@ -14,6 +14,7 @@ from fsd.cli_output import (
     problem_text,
     progress_text,
     say,
+    time_text,
     write_json,
     write_line,
     write_table,
@@ -67,7 +68,7 @@ def jobs(json_output: JsonOption = False, config: ConfigOption = None) -> None:
         write_json(answer)
         return
     rows = [
-        (job.job_id, job.kind, job.state, job.started, job.description, _job_detail(job))
+        (job.job_id, job.kind, job.state, time_text(job.started), job.description, _job_detail(job))
         for job in answer
     ]
     write_table(("job", "kind", "state", "started", "description", "progress"), rows)

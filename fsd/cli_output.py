@@ -110,6 +110,13 @@ def duration_text(duration_s: float) -> str:
     return f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def time_text(timestamp: str) -> str:
+    """Return a time stamp of the engine in this machine's time zone: `2024-11-21 09:30:15`."""
+    from datetime import datetime
+
+    return datetime.fromisoformat(timestamp).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
 def list_some(lines: Sequence[str], count: int) -> None:
     """Say the first of `count` problems, and how many are not shown."""
     for line in lines[:LISTED_MAX]:

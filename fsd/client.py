@@ -79,7 +79,7 @@ class Client:
         return self._ask(BatchStatus, "GET", f"/v1/batches/{_identifier(name)}")
 
     def batch_files(self, name: str) -> Iterator[BatchFile]:
-        """Stream the files of a batch, in the order of their paths."""
+        """Stream the files of a batch, in no particular order."""
         for line in self._transport.lines(f"/v1/batches/{_identifier(name)}/files"):
             yield BatchFile.model_validate(line)
 

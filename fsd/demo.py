@@ -22,6 +22,8 @@ from fsd.setup import init_store
 
 MARKER_NAME = ".drystone-demo"
 MIN_FREE_BYTES = 8 << 20
+SHARD_SIZE_BYTES = 8 << 20
+"""Small, so that a hundred megabytes already are many shards, spread over all disks."""
 
 
 def run(work: str, folder: str | None, *, loop: bool, json_output: bool) -> bool:
@@ -52,10 +54,10 @@ def _play(demo: Demo) -> None:
     demo_steps.store(demo)
     if demo.mounted:
         demo_steps.browse(demo)
-    demo_steps.export_copy(demo, "copy")
+    demo_steps.export_copy(demo, "copy", "Export a random half as a copy on the SSD")
     demo_steps.export_view(demo)
     victim = demo_steps.kill_a_disk(demo)
-    demo_steps.read_degraded(demo)
+    demo_steps.read_degraded(demo, victim)
     demo_steps.rebuild(demo, victim)
     demo_steps.verify(demo)
 
@@ -73,6 +75,7 @@ def _make(work: str, loop: bool) -> Config:
         disks,
         os.path.join(work, "ssd"),
         min_free_bytes=MIN_FREE_BYTES,
+        shard_size_bytes=SHARD_SIZE_BYTES,
         mount=os.path.join(work, "mount"),
     )
 
@@ -202,9 +205,9 @@ def _next_steps(demo: Demo) -> list[str]:
 
 
 def launcher() -> str:
-    """Return how this person calls us: the path of the launcher from here, or the plain name."""
+    """Return how this person calls us: the path of the launcher, or the plain name."""
     path = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "drystone")
     if not os.access(path, os.X_OK):
         return "drystone"
     relative = os.path.relpath(path)
-    return relative if relative.startswith("..") else os.path.join(".", relative)
+    return path if relative.startswith("..") else os.path.join(".", relative)

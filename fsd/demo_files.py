@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 SAMPLE_ROOT = "/usr/share"
@@ -13,6 +14,7 @@ SAMPLE_FILES_MAX = 5_000
 SAMPLE_SIZE_BYTES_MAX = 150_000_000
 SAMPLE_FILE_SIZE_BYTES_MAX = 16_000_000
 DIFFERENCES_KEPT_MAX = 5
+COMPARE_THREADS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,22 +69,22 @@ def compare(source: str, copy: str, paths: Iterable[str], *, uncached: bool = Fa
     `uncached` drops what the kernel still remembers of each file of `copy` first, so that a dead
     disk cannot hide behind the page cache.
     """
-    files = size_bytes = different_count = 0
-    different: list[str] = []
-    for path in paths:
-        files += 1
+
+    def check(path: str) -> tuple[int, str]:
         try:
             expected = _read(os.path.join(source, path))
             same = expected == _read(os.path.join(copy, path), uncached)
-            size_bytes += len(expected)
-            reason = "differs from its source"
         except OSError as error:
-            same, reason = False, str(error.strerror)
-        if not same:
-            different_count += 1
-            if len(different) < DIFFERENCES_KEPT_MAX:
-                different.append(f"{path}: {reason}")
-    return Comparison(files, size_bytes, different_count, tuple(different))
+            return 0, f"{path}: {error.strerror}"
+        return len(expected), "" if same else f"{path}: differs from its source"
+
+    with ThreadPoolExecutor(COMPARE_THREADS) as threads:
+        found = list(threads.map(check, paths))
+    different = [reason for _, reason in found if reason]
+    size_bytes = sum(size for size, _ in found)
+    return Comparison(
+        len(found), size_bytes, len(different), tuple(different[:DIFFERENCES_KEPT_MAX])
+    )
 
 
 def _read(path: str, uncached: bool = False) -> bytes:

@@ -20,6 +20,7 @@ from fsd import demo_disks
 from fsd.cli_output import Progress, duration_text, say, size_text
 from fsd.demo_files import Comparison, compare, list_tree
 from fsd.errors import FsdError
+from fsd.paths import find_collisions
 
 if TYPE_CHECKING:
     from fsd.client import Client
@@ -113,8 +114,23 @@ def store(demo: Demo) -> None:
         say(f"  skipped {count:,}: {reason}")
     if not demo.stored:
         raise FsdError(f"nothing of {demo.source} could be stored")
+    demo.stored.sort(key=lambda file: os.fsencode(file.path))
     chosen = random.Random(SEED).sample(demo.stored, max(1, len(demo.stored) // 2))
-    demo.half = sorted(chosen, key=lambda file: os.fsencode(file.path))
+    demo.half = _without_collisions(sorted(chosen, key=lambda file: os.fsencode(file.path)))
+
+
+def _without_collisions(files: list[BatchFile]) -> list[BatchFile]:
+    """Leave out files whose names differ only in case: an export would refuse them, and say so."""
+    found = find_collisions(file.path for file in files)
+    refused = tuple(later for _, _, later in found)
+    if not refused:
+        return files
+    folders = tuple(path + "/" for path in refused)
+    kept = [
+        file for file in files if file.path not in refused and not file.path.startswith(folders)
+    ]
+    say(f"  {len(files) - len(kept)} files stay out of the half: names that differ only in case")
+    return kept
 
 
 def browse(demo: Demo) -> None:
@@ -129,19 +145,19 @@ def browse(demo: Demo) -> None:
         say(f"    {path}")
 
 
-def export_copy(demo: Demo, layout_id: str) -> None:
-    """Export the half as files on the SSD."""
-    with _step(demo, "Export a random half as a copy on the SSD") as step:
+def export_copy(demo: Demo, layout_id: str, title: str) -> None:
+    """Export the half as files on the SSD, and compare them."""
+    with _step(demo, title) as step:
         answer = demo.client.export_to_3d(_write_manifest(demo), EXPORT_ID, layout_id, "copy")
         _wait(demo, answer.job_id)
         step.files, step.size_bytes = answer.expected_files, answer.expected_bytes
-    with _step(demo, "Compare the copy with the source, byte for byte") as step:
+    with _step(demo, f"Compare {layout_id} with the source, byte for byte") as step:
         _judge(step, compare(demo.source, answer.target_root, demo.half_paths()))
 
 
 def export_view(demo: Demo) -> None:
     """Export the same manifest as a view, and compare it when it can be mounted here."""
-    with _step(demo, "Export the same half as a view: no bytes are moved") as step:
+    with _step(demo, "Publish the same half as a view: no bytes are moved") as step:
         answer = demo.client.export_to_3d(_write_manifest(demo), EXPORT_ID, "view", "view")
         _wait(demo, answer.job_id)
         step.files = answer.expected_files
@@ -172,32 +188,42 @@ def _judge(step: Step, found: Comparison) -> None:
 
 def kill_a_disk(demo: Demo) -> DiskStatus:
     """Kill the disk that holds the most; returns what it was."""
-    victim = max(demo.client.disks(), key=lambda disk: disk.stored_bytes)
+    victim = max(demo.client.disks(), key=lambda disk: (disk.stored_bytes, disk.shards))
     with _step(demo, f"Kill disk {victim.name}") as step:
         demo_disks.kill(victim.path, demo.loop)
-        step.size_bytes = victim.stored_bytes
-        step.note = f"{victim.shards:,} shards gone" + ("" if demo.loop else ", its files emptied")
+        how = "every access is an I/O error" if demo.loop else "its files are emptied and deleted"
+        step.note = f"{victim.shards:,} shards, {size_text(victim.stored_bytes)} gone: {how}"
     return victim
 
 
-def read_degraded(demo: Demo) -> None:
+def read_degraded(demo: Demo, victim: DiskStatus) -> None:
     """Show that the half is still there: through the mount, and as a second export."""
     if demo.mounted:
-        with _step(demo, "Read the half through the mount, without that disk") as step:
+        with _step(demo, f"Compare the view again, without {victim.name}") as step:
             _judge(step, compare(demo.source, _view(demo), demo.half_paths(), uncached=True))
-    export_copy(demo, "copy-without-a-disk")
+    export_copy(demo, "copy-2", f"Export the half once more, without {victim.name}")
     _count_copies(demo, "Count the copies")
 
 
 def rebuild(demo: Demo, victim: DiskStatus) -> None:
     """Bring the copies back on the disks that are left."""
+    shards, stored_bytes = _held(demo, victim)
     with _step(demo, f"Rebuild what was on {victim.name} onto the other disks") as step:
         job = _wait(demo, demo.client.rebuild(victim.disk_id).job_id)
-        step.size_bytes = job.done_bytes
         step.ok = job.state == "done"
-        step.note = job.error or f"{job.done_files:,} shards copied"
+    # Not the job's own figures: as soon as a disk is declared gone, copies are also made for it in
+    # the background, and the job finds them done.
+    shards_after, stored_bytes_after = _held(demo, victim)
+    step.size_bytes = stored_bytes_after - stored_bytes
+    step.note = job.error or f"{shards_after - shards:,} shards copied"
     if not _count_copies(demo, "Count the copies again"):
         demo.steps[-1].ok = False
+
+
+def _held(demo: Demo, victim: DiskStatus) -> tuple[int, int]:
+    """Return shards and bytes on all disks but one."""
+    others = [disk for disk in demo.client.disks() if disk.disk_id != victim.disk_id]
+    return sum(disk.shards for disk in others), sum(disk.stored_bytes for disk in others)
 
 
 def _count_copies(demo: Demo, title: str) -> bool:

@@ -1,5 +1,6 @@
 """Long operations: it owns their progress, report and cancellation, never their work."""
 
+import ctypes
 import datetime
 import json
 import os
@@ -21,6 +22,13 @@ def timestamp(seconds: float | None = None) -> str:
     """Return a UTC time stamp of seconds since the epoch (now when None)."""
     moment = time.time() if seconds is None else seconds
     return datetime.datetime.fromtimestamp(moment, datetime.UTC).isoformat(timespec="milliseconds")
+
+
+def _return_memory() -> None:
+    """Give freed memory back to the system: glibc keeps it per thread, and jobs have threads."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 class Job:
@@ -110,6 +118,7 @@ class Job:
         with self._lock:
             self._report.close()
         self.finished_s = time.time()
+        _return_memory()
         self.finished.set()
         self.ready.set()
 

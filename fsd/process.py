@@ -61,6 +61,7 @@ class Child:
         self._lanes = lanes
         self._pool = pool
         self._lock = threading.Lock()
+        self._sending = threading.Lock()
         self._pending: dict[int, _Pending] = {}
         self._numbers = itertools.count(1)
         self._watch = [_LaneWatch() for _ in range(LANES_MAX)]
@@ -106,9 +107,11 @@ class Child:
             if watch.out == 0:
                 watch.steps, watch.since = -1, time.monotonic()
             watch.out += 1
-            # The receiver sees a closed socket too, and fails every pending request.
-            with contextlib.suppress(OSError):
-                self._connection.send((number, operation, arguments, priority))
+        # Not under the lock above: a stopped child takes nothing from a full socket, and the
+        # watchdog needs that lock to find out. Its kill breaks the socket and ends this wait; the
+        # receiver sees a closed socket too, and fails every pending request.
+        with self._sending, contextlib.suppress(OSError):
+            self._connection.send((number, operation, arguments, priority))
         return future
 
     def call(self, operation: str, *arguments: Any, priority: int = 1) -> Any:
@@ -129,10 +132,8 @@ class Child:
         return worst
 
     def kill(self, error: DiskError | None = None) -> None:
-        """Kill the child at once; all its requests fail with `error`."""
+        """Kill the child at once; all its requests fail with `error`, in a thread of its own."""
         self._fail(error or DiskError(f"{self.label} was ended", self.label))
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGKILL)
 
     def wait_dead(self, timeout_s: float = DEATH_WAIT_S) -> bool:
         """Return whether the process has ended, waiting at most `timeout_s`."""
@@ -172,15 +173,18 @@ class Child:
                 return
             self._failure = error
             orphans, self._pending = list(self._pending.values()), {}
-        leased = tuple(slot for pending in orphans for slot in pending.slots)
-        threading.Thread(target=self._bury, args=(leased,), daemon=True).start()
+        with contextlib.suppress(ProcessLookupError):
+            self._process.send_signal(signal.SIGKILL)
+        threading.Thread(target=self._bury, args=(orphans, error), daemon=True).start()
+
+    def _bury(self, orphans: list[_Pending], error: DiskError) -> None:
+        # Here and not in the killer's thread: what waits for these futures may wait for locks, and
+        # the watchdog has other children to look after.
         for pending in orphans:
             pending.future.set_exception(error)
-
-    def _bury(self, slots: tuple[Slot, ...]) -> None:
         # A process stuck in the kernel may still write into its buffer: wait for its death.
         self._process.wait()
-        self._pool.give_back(slots)
+        self._pool.give_back(tuple(slot for pending in orphans for slot in pending.slots))
 
 
 def _spawn(

@@ -297,7 +297,7 @@ def pack_entry(entry: Entry) -> bytes:
     return _ENTRY.pack(entry.key, entry.offset, entry.length_bytes | entry.flags << 56)
 
 
-def iterate_entries(table: bytes | memoryview) -> Iterator[Entry]:
+def iterate_entries(table: bytes | bytearray | memoryview) -> Iterator[Entry]:
     """Yield entries packed by `pack_entry`, in the order they stand."""
     for key, offset, packed in _ENTRY.iter_unpack(table):
         yield Entry(key, offset, packed & (1 << 56) - 1, packed >> 56)

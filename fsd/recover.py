@@ -17,6 +17,7 @@ from fsd.errors import FsdError
 from fsd.index import BatchRow, IndexWriter, Location, ShardRow
 from fsd.read import read_record
 from fsd.record import (
+    ENTRY_BYTES,
     RECORD_BATCH_PART,
     SHARD_HEADER_BYTES,
     Entry,
@@ -61,7 +62,10 @@ def _recover(store: Store, shard: CatalogShard) -> bool:
     for replica in replicas:
         _heal(store, target, replica, groups)
     footer = pack_footer(
-        bytes.fromhex(shard.shard_id), target.entries, target.length_bytes, target.digests
+        bytes.fromhex(shard.shard_id),
+        iterate_entries(target.entries),
+        target.length_bytes,
+        target.digests,
     )
     if target.digests:
         write_footer(store, target, footer)
@@ -101,9 +105,7 @@ def union(scans: Iterable[list[Group]]) -> list[Group]:
 def _open_shard(
     store: Store, shard: CatalogShard, replicas: list[_Replica], groups: list[Group]
 ) -> OpenShard:
-    entries: list[Entry] = []
-    for group in groups:
-        entries += iterate_entries(group.entries)
+    entries = b"".join(group.entries for group in groups)
     end = max((group.offset + group.length_bytes for group in groups), default=SHARD_HEADER_BYTES)
     return OpenShard(
         shard.shard_id,
@@ -113,8 +115,9 @@ def _open_shard(
         end,
         shard.large,
         end,
-        len(entries),
-        entries,
+        len(entries) // ENTRY_BYTES,
+        bytearray(entries),
+        sum(entry.length_bytes for entry in iterate_entries(entries)),
         [group.digest for group in groups],
     )
 
@@ -202,7 +205,7 @@ def _adopt_footer(
     """Finish a seal that a crash interrupted: replicas without the footer are copied again."""
     footer = sealed[0].scan.footer
     assert footer is not None
-    entries = list(iterate_entries(sealed[0].scan.entries))
+    entries = sealed[0].scan.entries
     target = OpenShard(
         shard.shard_id,
         _number(store, shard),
@@ -211,8 +214,9 @@ def _adopt_footer(
         footer.data_end,
         shard.large,
         footer.data_end,
-        len(entries),
-        entries,
+        len(entries) // ENTRY_BYTES,
+        bytearray(entries),
+        sum(entry.length_bytes for entry in iterate_entries(entries)),
         [b"sealed"],
     )
     for replica in replicas:

@@ -20,10 +20,12 @@ from fsd.group import large_group_bytes, readdress
 from fsd.index import IndexWriter, Location, ShardRow
 from fsd.placement import choose_disks
 from fsd.record import (
+    ENTRY_BYTES,
     SHARD_HEADER_BYTES,
     Entry,
     ShardHeader,
     iterate_entries,
+    pack_entry,
     pack_footer,
     pack_shard_header,
 )
@@ -47,7 +49,8 @@ class OpenShard:
     large: bool = False
     length_bytes: int = SHARD_HEADER_BYTES
     next_sequence: int = 0
-    entries: list[Entry] = field(default_factory=list[Entry])
+    entries: bytearray = field(default_factory=bytearray)
+    payload_bytes: int = 0
     digests: list[bytes] = field(default_factory=list[bytes])
 
     @property
@@ -65,8 +68,8 @@ class OpenShard:
             sealed=sealed,
             large=self.large,
             length_bytes=length_bytes or self.length_bytes,
-            object_count=len(self.entries),
-            payload_bytes=sum(entry.length_bytes for entry in self.entries),
+            object_count=len(self.entries) // ENTRY_BYTES,
+            payload_bytes=self.payload_bytes,
             sealed_ns=time.time_ns() if sealed else 0,
         )
 
@@ -179,6 +182,9 @@ class ShardWriter:
     ) -> OpenShard:
         store = self._store
         ids = [disk.disk_id for disk in disks]
+        with store.lock:
+            # Before the catalog knows it, or a recovery that runs just now would take it for left.
+            store.shards.writing.add(shard_id)
         # Barrier: from here on a restart knows the shard and looks for its groups.
         store.catalog.append(
             ("shard_open", {"shard": shard_id, "class_name": class_name, "disks": ids})
@@ -194,7 +200,6 @@ class ShardWriter:
             writer.put_shard(shard.row())
         with store.lock:
             store.shards.name(shard_id, number)
-            store.shards.writing.add(shard_id)
         return shard
 
     def commit(self, shard: OpenShard, group: BuiltGroup, extra: IndexExtra) -> OpenShard:
@@ -257,7 +262,9 @@ class ShardWriter:
         placed = list(placed)
         shard.length_bytes += length
         shard.next_sequence += len(placed)
-        shard.entries += placed
+        # Packed: a shard of small files has hundreds of thousands, 48 bytes each instead of 400.
+        shard.entries += b"".join(map(pack_entry, placed))
+        shard.payload_bytes += sum(entry.length_bytes for entry in placed)
         shard.digests.append(digest)
 
     def seal(self, shard: OpenShard) -> None:
@@ -267,7 +274,10 @@ class ShardWriter:
         """
         store = self._store
         footer = pack_footer(
-            bytes.fromhex(shard.shard_id), shard.entries, shard.length_bytes, shard.digests
+            bytes.fromhex(shard.shard_id),
+            iterate_entries(shard.entries),
+            shard.length_bytes,
+            shard.digests,
         )
         length = shard.length_bytes + len(footer)
         if shard.digests:

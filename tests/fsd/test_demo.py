@@ -55,7 +55,7 @@ def test_the_whole_story_twice(place):
         assert {step["files"] for step in compared} == {303 // 2}
         if daemon_mount.mount_problem() is None:
             assert answer["mounted"]
-            assert "Read the half through the mount, without that disk" in steps
+            assert any(name.startswith("Compare the view again") for name in steps)
     demo("--stop", cwd=place)
     assert os.path.exists(os.path.join(place, "drystone-demo", "drystone.toml"))
     demo("--clean", cwd=place)
