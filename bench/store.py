@@ -7,6 +7,9 @@ the ratios. All folders lie on one local filesystem, four "disks" among them, so
 writes to the same device; each is timed until its files are durable (`sync -f`, or Drystone's own
 seal). In a round all take turns, and a ratio is the median of the rounds' own ratios. As root
 `--cold` drops the page cache before each turn; Drystone reads its shards past the cache always.
+
+Nothing is deleted before the end: for minutes ext4 steps over the inodes of deleted files one by
+one, which made whoever came after a deletion 7 times slower. So wait a while between two runs.
 """
 
 import argparse
@@ -61,27 +64,35 @@ class Samples:
 
 
 def make_corpus(folder: str, count: int) -> Corpus:
-    """Copy a seeded sample of small files of this machine below `folder`."""
-    paths = sorted(path for root in CORPUS_ROOTS for path in small_files(root))
-    # An export refuses paths that differ only in case, so the corpus is all lower case.
-    found = list({path.casefold(): path for path in paths}.values())
-    size = 0
-    chosen = sorted(random.Random(SEED).sample(found, min(count, len(found))))
-    for path in chosen:
-        target = folder + path.casefold()
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        shutil.copy2(path, target)
-        size += os.path.getsize(target)
-    return Corpus(folder, len(chosen), size)
+    """Copy whole folders of small files of this machine below `folder`, in seeded order."""
+    sources = list(source_folders())
+    random.Random(SEED).shuffle(sources)
+    files = size = 0
+    for source in sources:
+        # An export refuses paths that differ only in case, so the corpus is all lower case.
+        target = folder + source.casefold()
+        os.makedirs(target, exist_ok=True)
+        for path in small_files(source)[: count - files]:
+            shutil.copy2(path, os.path.join(target, os.path.basename(path).casefold()))
+            size += os.path.getsize(path)
+            files += 1
+        if files == count:
+            break
+    return Corpus(folder, sum(len(names) for _, _, names in os.walk(folder)), size)
 
 
-def small_files(root: str) -> Iterator[str]:
-    for folder, _, names in os.walk(root):
-        for name in names:
-            path = os.path.join(folder, name)
-            if not os.path.islink(path) and os.path.isfile(path) and os.access(path, os.R_OK):
-                if os.path.getsize(path) < FILE_SIZE_BYTES_MAX:
-                    yield path
+def source_folders() -> Iterator[str]:
+    """All folders below the roots, each once: the roots may contain each other."""
+    found = {folder for root in CORPUS_ROOTS for folder, _, _ in os.walk(root)}
+    yield from sorted(found)
+
+
+def small_files(folder: str) -> list[str]:
+    """The regular files of one folder below the size limit, by name."""
+    with os.scandir(folder) as entries:
+        found = [entry for entry in entries if entry.is_file(follow_symlinks=False)]
+    sizes = {entry.path: entry.stat(follow_symlinks=False).st_size for entry in found}
+    return sorted(path for path, size in sizes.items() if size < FILE_SIZE_BYTES_MAX)
 
 
 def settle(cold: bool) -> None:
@@ -105,16 +116,13 @@ def run_command(command: str, source: str, target: str) -> None:
 
 
 def copy_turn(command: str, corpus: Corpus, folder: str, cold: bool) -> float:
-    target = os.path.join(folder, "copy")
-    os.mkdir(target)
-    seconds = timed(lambda: run_command(command, corpus.folder, target), cold)
-    shutil.rmtree(target)
-    return seconds
+    target = tempfile.mkdtemp(dir=folder)
+    return timed(lambda: run_command(command, corpus.folder, target), cold)
 
 
 def drystone_turn(corpus: Corpus, folder: str, samples: Samples, cold: bool) -> None:
     """A new store each time, for a file that is stored already would cost nothing."""
-    root = os.path.join(folder, "store")
+    root = tempfile.mkdtemp(dir=folder)
     disks = [os.path.join(root, f"d{number}") for number in range(DISKS)]
     config = init_store(root, disks, None, min_free_bytes=MIB)
     daemon.start_engine(config, os.path.join(root, CONFIG_NAME))
@@ -127,7 +135,6 @@ def drystone_turn(corpus: Corpus, folder: str, samples: Samples, cold: bool) -> 
         samples.gets_ms += list(get_times_ms(client, keys, folder))
     finally:
         daemon.stop_engine(config)
-        shutil.rmtree(root)
 
 
 def put(client: Client, corpus: Corpus) -> None:

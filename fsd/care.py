@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fsd.batch_part import parse_files
-from fsd.catalog import CatalogShard, unpack_frames
+from fsd.catalog import CatalogShard, identify, unpack_frames
 from fsd.disks import Disk
 from fsd.errors import FsdError, NotFoundError
 from fsd.job import Job
@@ -123,13 +123,14 @@ def fsck(store: Store, job: Job) -> dict[str, Any]:
 
 
 def _check_catalogs(store: Store, find: Any, _job: Job) -> None:
-    with store.lock:
-        newest = store.shards.state.sequence
-    for disk in store.disks.online():
-        entries = {entry.sequence for entry in unpack_frames(disk.call("read_catalog"))}
-        missing = [number for number in range(1, newest + 1) if number not in entries]
-        if missing:
-            find(f"{len(missing)} entries are missing from its catalog", disk=disk.name)
+    logs = {
+        disk.name: {identify(entry) for entry in unpack_frames(disk.call("read_catalog"))}
+        for disk in store.disks.online()
+    }
+    known = set().union(*logs.values())
+    for name, entries in logs.items():
+        if missing := len(known - entries):
+            find(f"{missing} entries are missing from its catalog", disk=name)
 
 
 def _check_replicas(store: Store, find: Any, _job: Job) -> None:

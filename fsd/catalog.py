@@ -17,6 +17,7 @@ from typing import Any
 
 import xxhash
 
+from fsd.errors import FsdError
 from fsd.index import BatchRow, ViewRow, view_name
 from fsd.record import SECTOR_BYTES, align
 
@@ -79,17 +80,18 @@ def _unpack_frame(view: memoryview, offset: int) -> tuple[CatalogEntry, int] | N
 
 
 def merge(logs: Iterable[Iterable[CatalogEntry]]) -> list[CatalogEntry]:
-    """Return the union of the disks' entries by sequence; a later epoch wins over an earlier one.
+    """Return the union of the disks' entries, by epoch and sequence.
 
-    Two engines never write in one epoch, so entries of equal sequence and epoch are equal.
+    Nothing is ever superseded: an engine that started with few of the disks did not know the last
+    entries of the others, and numbered its own alike. Both were acknowledged, both are kept.
     """
-    found: dict[int, CatalogEntry] = {}
-    for log in logs:
-        for entry in log:
-            known = found.get(entry.sequence)
-            if known is None or entry.epoch > known.epoch:
-                found[entry.sequence] = entry
-    return [found[sequence] for sequence in sorted(found)]
+    found = {identify(entry): entry for log in logs for entry in log}
+    return [found[identity] for identity in sorted(found)]
+
+
+def identify(entry: CatalogEntry) -> tuple[int, int, bytes]:
+    """Return what tells an entry from every other one, and sorts it among them."""
+    return entry.epoch, entry.sequence, xxhash.xxh3_128_digest(pack_frame(entry))
 
 
 @dataclass(slots=True)
@@ -117,8 +119,19 @@ class CatalogState:
     views: dict[str, ViewRow] = field(default_factory=dict[str, ViewRow])
 
     def apply(self, entry: CatalogEntry) -> None:
-        """Take one entry in; entries of kinds this version does not know are refused loudly."""
-        getattr(self, f"_apply_{entry.kind}")(**entry.data)
+        """Take one entry in; entries of kinds this version does not know are refused loudly.
+
+        What an entry says of a shard or batch that is not known (abandoned in another branch of
+        the history) has no meaning any more.
+        """
+        take = getattr(self, f"_apply_{entry.kind}", None)
+        where = f"the catalog's entry {entry.sequence} of epoch {entry.epoch} ({entry.kind!r})"
+        if take is None:
+            raise FsdError(f"{where} is not known to this version; use a newer one")
+        try:
+            take(**entry.data)
+        except TypeError as error:
+            raise FsdError(f"{where} is not understood by this version: {error}") from error
         self.sequence = max(self.sequence, entry.sequence)
 
     def _apply_disk_add(self, disk: str, name: str) -> None:
@@ -137,26 +150,27 @@ class CatalogState:
         self.shards[shard] = CatalogShard(shard, class_name, list(disks), large)
 
     def _apply_shard_seal(self, shard: str, length: int, disks: list[str], time_ns: int) -> None:
-        known = self.shards[shard]
-        known.sealed, known.length_bytes, known.sealed_ns = True, length, time_ns
-        known.disks = list(disks)
+        if known := self.shards.get(shard):
+            known.sealed, known.length_bytes, known.sealed_ns = True, length, time_ns
+            known.disks = list(disks)
 
     def _apply_shard_abandon(self, shard: str) -> None:
         self.shards.pop(shard, None)
 
     def _apply_replica_add(self, shard: str, disk: str) -> None:
-        if disk not in self.shards[shard].disks:
+        if shard in self.shards and disk not in self.shards[shard].disks:
             self.shards[shard].disks.append(disk)
 
     def _apply_replica_drop(self, shard: str, disk: str) -> None:
-        if disk in self.shards[shard].disks:
+        if shard in self.shards and disk in self.shards[shard].disks:
             self.shards[shard].disks.remove(disk)
 
     def _apply_batch_open(self, batch: str, class_name: str, time_ns: int) -> None:
         self.batches.setdefault(batch, BatchRow(batch, class_name, time_ns))
 
     def _apply_batch_seal(self, batch: str) -> None:
-        self.batches[batch].sealed = True
+        if batch in self.batches:
+            self.batches[batch].sealed = True
 
     def _apply_view_publish(
         self,

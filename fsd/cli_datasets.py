@@ -132,7 +132,8 @@ def _finish_materialise(client: Client, answer: MaterialiseAnswer, json_output: 
     if json_output:
         write_json({**answer.model_dump(), "job": job.model_dump(), "failed": failed})
     else:
-        say(job_summary(job))
+        there = job.result.get("already_sealed")
+        say("it was there already, complete" if there else job_summary(job, counts=False))
         list_some([problem_text(line) for line in failed], len(failed))
         if not exit_code_of(job):
             write_line(answer.target_root)

@@ -99,7 +99,9 @@ def size_text(size_bytes: float) -> str:
 
 
 def duration_text(duration_s: float) -> str:
-    """Return a duration as people say it: `0.4 s`, `2 min 5 s`, `3 h 20 min`."""
+    """Return a duration as people say it: `0.42 s`, `2 min 5 s`, `3 h 20 min`."""
+    if duration_s < 1:
+        return f"{duration_s:.2f} s"
     if duration_s < 10:
         return f"{duration_s:.1f} s"
     whole = round(duration_s)

@@ -101,7 +101,7 @@ def stop(work: str) -> str:
         config = load_config(config_path)
         daemon_mount.stop_all_mounts(config)
         daemon.stop_engine(config)
-    return f"stopped the demo in {work}"
+    return f"stopped the demo; `{launcher()} up --config {config_path}` starts it again"
 
 
 def clean(work: str) -> str:

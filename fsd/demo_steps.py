@@ -20,12 +20,11 @@ from fsd import demo_disks
 from fsd.cli_output import Progress, duration_text, say, size_text
 from fsd.demo_files import Comparison, compare, list_tree
 from fsd.errors import FsdError
-from fsd.paths import find_collisions
 
 if TYPE_CHECKING:
     from fsd.client import Client
     from fsd.config import Config
-    from fsd.models import BatchFile, DiskStatus, JobStatus
+    from fsd.models import BatchFile, DiskStatus, ExportMode, JobStatus, MaterialiseAnswer
 
 BATCH = "demo"
 EXPORT_ID = "demo"
@@ -116,21 +115,7 @@ def store(demo: Demo) -> None:
         raise FsdError(f"nothing of {demo.source} could be stored")
     demo.stored.sort(key=lambda file: os.fsencode(file.path))
     chosen = random.Random(SEED).sample(demo.stored, max(1, len(demo.stored) // 2))
-    demo.half = _without_collisions(sorted(chosen, key=lambda file: os.fsencode(file.path)))
-
-
-def _without_collisions(files: list[BatchFile]) -> list[BatchFile]:
-    """Leave out files whose names differ only in case: an export would refuse them, and say so."""
-    found = find_collisions(file.path for file in files)
-    refused = tuple(later for _, _, later in found)
-    if not refused:
-        return files
-    folders = tuple(path + "/" for path in refused)
-    kept = [
-        file for file in files if file.path not in refused and not file.path.startswith(folders)
-    ]
-    say(f"  {len(files) - len(kept)} files stay out of the half: names that differ only in case")
-    return kept
+    demo.half = sorted(chosen, key=lambda file: os.fsencode(file.path))
 
 
 def browse(demo: Demo) -> None:
@@ -148,7 +133,7 @@ def browse(demo: Demo) -> None:
 def export_copy(demo: Demo, layout_id: str, title: str) -> None:
     """Export the half as files on the SSD, and compare them."""
     with _step(demo, title) as step:
-        answer = demo.client.export_to_3d(_write_manifest(demo), EXPORT_ID, layout_id, "copy")
+        answer = _export(demo, layout_id, "copy")
         _wait(demo, answer.job_id)
         step.files, step.size_bytes = answer.expected_files, answer.expected_bytes
     with _step(demo, f"Compare {layout_id} with the source, byte for byte") as step:
@@ -158,7 +143,7 @@ def export_copy(demo: Demo, layout_id: str, title: str) -> None:
 def export_view(demo: Demo) -> None:
     """Export the same manifest as a view, and compare it when it can be mounted here."""
     with _step(demo, "Publish the same half as a view: no bytes are moved") as step:
-        answer = demo.client.export_to_3d(_write_manifest(demo), EXPORT_ID, "view", "view")
+        answer = _export(demo, "view", "view")
         _wait(demo, answer.job_id)
         step.files = answer.expected_files
     if demo.mounted:
@@ -166,16 +151,17 @@ def export_view(demo: Demo) -> None:
             _judge(step, compare(demo.source, _view(demo), demo.half_paths()))
 
 
-def _view(demo: Demo) -> str:
-    return os.path.join(demo.config.mount, "exports", EXPORT_ID, "view")
-
-
-def _write_manifest(demo: Demo) -> str:
+def _export(demo: Demo, layout_id: str, mode: ExportMode) -> MaterialiseAnswer:
     path = os.path.join(demo.work, "half.jsonl")
     with open(path, "w", encoding="ascii") as file:
         for entry in demo.half:
             file.write(json.dumps({"path": entry.path, "key": entry.key}) + "\n")
-    return path
+    # Real folders hold names that differ only in case; this machine's filesystem takes them.
+    return demo.client.export_to_3d(path, EXPORT_ID, layout_id, mode, allow_case_collisions=True)
+
+
+def _view(demo: Demo) -> str:
+    return os.path.join(demo.config.mount, "exports", EXPORT_ID, "view")
 
 
 def _judge(step: Step, found: Comparison) -> None:
@@ -211,11 +197,11 @@ def rebuild(demo: Demo, victim: DiskStatus) -> None:
     with _step(demo, f"Rebuild what was on {victim.name} onto the other disks") as step:
         job = _wait(demo, demo.client.rebuild(victim.disk_id).job_id)
         step.ok = job.state == "done"
-    # Not the job's own figures: as soon as a disk is declared gone, copies are also made for it in
-    # the background, and the job finds them done.
-    shards_after, stored_bytes_after = _held(demo, victim)
-    step.size_bytes = stored_bytes_after - stored_bytes
-    step.note = job.error or f"{shards_after - shards:,} shards copied"
+        # Not the job's own figures: as soon as a disk is declared gone, copies are also made for
+        # it in the background, and the job finds them done.
+        shards_after, stored_bytes_after = _held(demo, victim)
+        step.size_bytes = stored_bytes_after - stored_bytes
+        step.note = job.error or f"{shards_after - shards:,} shards copied"
     if not _count_copies(demo, "Count the copies again"):
         demo.steps[-1].ok = False
 

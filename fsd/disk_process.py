@@ -49,6 +49,7 @@ LANES = {
     "extract": LANE_EXTRACT,
     "read_catalog": LANE_READ,
     "list_shards": LANE_READ,
+    "measure_quarantine": LANE_READ,
     "check": LANE_READ,
     "read_window": LANE_READ,
     "scan": LANE_READ,
@@ -233,6 +234,15 @@ class DiskProcess:
                 elif name.endswith(layout.PART_SUFFIX):
                     parts.append(name.removesuffix(layout.SHARD_SUFFIX + layout.PART_SUFFIX))
         return sizes, parts
+
+    def measure_quarantine(self) -> tuple[int, int]:
+        """Return (files, bytes) of what was set aside on this disk."""
+        folder = os.path.join(self._path, layout.QUARANTINE_NAME)
+        try:
+            sizes = [entry.stat(follow_symlinks=False).st_size for entry in os.scandir(folder)]
+        except FileNotFoundError:
+            return 0, 0
+        return len(sizes), sum(sizes)
 
     def read_window(self, shard_id: str, offset: int, slot: int, start: int, length: int) -> int:
         """Read file bytes into a slot at `start`; returns how many there were."""

@@ -52,6 +52,8 @@ class Disk:
     filesystem: str = ""
     size_bytes: int = 0
     free_bytes: int = 0
+    quarantined_files: int = 0
+    quarantined_bytes: int = 0
     since: float = 0.0
     counters: Counters = field(default_factory=Counters)
     last_error: str = ""

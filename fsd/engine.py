@@ -34,6 +34,7 @@ from fsd.projection import (
     write_disk_rows,
 )
 from fsd.reconcile import Reconciler
+from fsd.record import SHARD_HEADER_BYTES
 from fsd.recover import recover_open_shards
 from fsd.setup import add_disk_to_config, new_disk_name
 from fsd.shard_writer import ShardWriter
@@ -284,8 +285,13 @@ class Engine:
                 store.mark_lost(shard_id, disk)
             elif shard.sealed and size != shard.length_bytes:
                 store.mark_suspect(shard_id, disk)
-        for shard_id in sizes if writable else ():
-            disk.call("quarantine_shard", shard_id)
+        for shard_id, size in sizes.items() if writable else ():
+            # A header alone (a crash between creating the file and the catalog) holds nothing.
+            if size <= SHARD_HEADER_BYTES:
+                disk.call("remove_shard", shard_id, False)
+            else:
+                disk.call("quarantine_shard", shard_id)
+        disk.quarantined_files, disk.quarantined_bytes = disk.call("measure_quarantine")
 
     def _welcome_back(self, disk: Disk) -> None:
         self.store.catalog.catch_up(disk)

@@ -6,6 +6,7 @@ a byte of it is written, and a file that cannot be verified is reported, never h
 """
 
 import errno
+import contextlib
 import mmap
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -92,12 +93,10 @@ class Extractor:
         folder = os.open(target, os.O_RDONLY | os.O_DIRECTORY)
         files, size, failures = 0, 0, []
         try:
-            for window, view, problem in self._windows(fd, plan_windows(items)):
+            for window, view in self._windows(fd, plan_windows(items)):
                 for position in range(window.first, window.last):
                     item = items[position]
                     try:
-                        if problem is not None:
-                            raise problem
                         if view is None:
                             _stream(fd, shard_id, item, folder, self._step)
                         else:
@@ -114,7 +113,9 @@ class Extractor:
 
     def _windows(
         self, fd: int, windows: list[_Window]
-    ) -> Iterator[tuple[_Window, memoryview | None, OSError | None]]:
+    ) -> Iterator[tuple[_Window, memoryview | None]]:
+        """Yield the windows with their bytes; None where the records must be read one by one."""
+
         def read(number: int) -> memoryview:
             window = windows[number]
             view = self._buffers[number % 2][: window.end - window.start]
@@ -131,9 +132,11 @@ class Extractor:
                     futures[ahead] = self._thread.submit(read, ahead)
             future = futures.pop(number, None)
             try:
-                yield window, None if future is None else future.result(), None
-            except OSError as error:
-                yield window, None, error
+                view = None if future is None else future.result()
+            except OSError:
+                # A bad sector hides the records that lie in it, not their neighbours.
+                view = None
+            yield window, view
 
 
 def check_record(view: memoryview, begin: int, shard_id: bytes, item: Item) -> memoryview:
@@ -200,8 +203,10 @@ def _write_file(
             done = 0
             while done < len(piece):
                 done += _guarded(os.write, target, piece[done:] if done else piece)
-    except CorruptError:
-        _guarded(os.unlink, path, dir_fd=folder)
+    except BaseException:
+        # Whatever stopped it, a part of a file must not be taken for the file.
+        with contextlib.suppress(OSError):
+            os.unlink(path, dir_fd=folder)
         raise
     finally:
         os.close(target)

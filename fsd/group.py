@@ -11,6 +11,7 @@ from typing import Any
 import xxhash
 
 from fsd.record import (
+    BLOCK_BYTES,
     GROUP_HEADER_BYTES,
     RECORD_HEADER_BYTES,
     RECORD_OBJECT,
@@ -120,7 +121,8 @@ class LargeGroup:
     """The group of one large object as a stream of bytes, in order, from a reading function.
 
     `read_into` fills a view from the source and returns the count; `checksums` is the table of
-    a first pass. `fill` raises ValueError when the source is not what the first pass saw.
+    a first pass. `fill` raises ValueError when the source is not what the first pass saw: the
+    content must match the key, and the table the content, or the object could never be read.
     """
 
     def __init__(
@@ -142,6 +144,10 @@ class LargeGroup:
         self.entry = Entry(key, GROUP_HEADER_BYTES, length_bytes, RECORD_OBJECT)
         self.position = 0
         self.digest = b""
+        self._checksums = checksums
+        self._table = bytearray()
+        self._block: Any = xxhash.xxh3_64()
+        self._block_bytes = 0
         self._sha256: Any = hashlib.sha256()
         self._xxh3: Any = xxhash.xxh3_128()
 
@@ -161,7 +167,7 @@ class LargeGroup:
             size = self._read_into(view[: self._payload_end - self.position])
             if size == 0:
                 raise ValueError("the file became shorter")
-            self._sha256.update(view[:size])
+            self._check(view[:size])
         elif self.position < tail:
             size = self._copy(view, bytes(tail - self.position))
         else:
@@ -170,8 +176,24 @@ class LargeGroup:
         self.position += size
         return size
 
+    def _check(self, view: memoryview) -> None:
+        self._sha256.update(view)
+        while len(view):
+            piece = view[: BLOCK_BYTES - self._block_bytes]
+            self._block.update(piece)
+            self._block_bytes += len(piece)
+            if self._block_bytes == BLOCK_BYTES:
+                self._end_block()
+            view = view[len(piece) :]
+
+    def _end_block(self) -> None:
+        if self._block_bytes:
+            self._table += self._block.intdigest().to_bytes(8, "little")
+        self._block, self._block_bytes = xxhash.xxh3_64(), 0
+
     def _finish(self, view: memoryview) -> int:
-        if self._sha256.digest() != self._key:
+        self._end_block()
+        if self._sha256.digest() != self._key or self._table != self._checksums:
             raise ValueError("the file changed")
         self.digest = self._xxh3.digest()
         trailer = pack_trailer(Trailer(self._shard_id, 0, 1, self.length_bytes, self.digest))

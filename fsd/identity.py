@@ -8,6 +8,7 @@ cloned disk is not taken for the original, and an empty mount point is never wri
 import hashlib
 import json
 import os
+import re
 import subprocess
 import uuid
 from dataclasses import asdict, dataclass
@@ -107,6 +108,8 @@ def read_identity(path: str) -> dict[str, Any]:
         raise DiskRefusedError(f"no {layout.IDENTITY_NAME} in {path}: is it mounted?") from None
     except ValueError as error:
         raise DiskRefusedError(f"{target} is damaged: {error}") from None
+    if not isinstance(document, dict):
+        raise DiskRefusedError(f"{target} is damaged (it holds no identity)")
     body = {key: value for key, value in document.items() if key != "checksum"}
     if document.get("checksum") != _checksum(body) or document.get("format") != IDENTITY_FORMAT:
         raise DiskRefusedError(f"{target} is damaged (its checksum is wrong)")
@@ -132,8 +135,13 @@ def check_identity(path: str, disk_id: str, store_id: str) -> Medium:
 
 def mount_points() -> list[str]:
     """Return all mount points, as candidates for a disk that is mounted elsewhere now."""
-    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
-        return [line.split(" ")[4].encode().decode("unicode_escape") for line in file]
+    # The kernel writes space, tab, newline and backslash as octal escapes, other bytes as they are.
+    with open("/proc/self/mountinfo", "rb") as file:
+        escaped = [line.split(b" ")[4] for line in file]
+    return [
+        os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), name))
+        for name in escaped
+    ]
 
 
 def _checksum(body: dict[str, Any]) -> str:

@@ -344,12 +344,19 @@ class IndexWriter(IndexReader):
     def add_batch_part(self, row: BatchRow, number: int, key: bytes) -> bool:
         """Add part `number` to a batch; returns False when it was there already.
 
-        The row's counters are the caller's; its `part_count` follows the highest number.
+        A number that another part has (one was never acknowledged and came back with its disk)
+        becomes the next free one. The row's counters are the caller's; its `part_count` follows
+        the highest number.
         """
-        position = row.name.encode() + b"\0" + _NUMBER.pack(number)
-        added = self.transaction.put(position, key, db=self.tables["batch_parts"], overwrite=False)
+        prefix, table = row.name.encode() + b"\0", self.tables["batch_parts"]
         row.part_count = max(row.part_count, number + 1)
-        return bool(added)
+        if self.transaction.put(prefix + _NUMBER.pack(number), key, db=table, overwrite=False):
+            return True
+        if key in self.batch_parts(row.name):
+            return False
+        self.transaction.put(prefix + _NUMBER.pack(row.part_count), key, db=table)
+        row.part_count += 1
+        return True
 
     def put_view(self, row: ViewRow) -> None:
         """Write a view's row: from the commit on the mount shows it."""

@@ -53,8 +53,15 @@ def list_given(folder: str, paths: Iterable[str]) -> Iterator[Found]:
         parts = path.split("/")
         if path.startswith("/") or ".." in parts or "." in parts or "" in parts or "\0" in path:
             yield Found(path, "", 0, failed="the path leaves the folder or is not in normal form")
+        elif _enters_link(root, parts[:-1]):
+            yield Found(path, "", 0, skipped="reached through a symbolic link to a folder")
         else:
             yield _classify(root, path, os.path.join(root, path))
+
+
+def _enters_link(root: str, folders: list[str]) -> bool:
+    folder = os.path.join(root, *folders)
+    return os.path.realpath(folder) != folder
 
 
 def _classify(root: str, path: str, full_path: str) -> Found:

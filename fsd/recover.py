@@ -71,7 +71,8 @@ def _recover(store: Store, shard: CatalogShard) -> bool:
         write_footer(store, target, footer)
     if target.digests and not target.disks:
         return False
-    seal_in_catalog(store, target, target.length_bytes + len(footer))
+    # The index may lack what it holds (a crash before the commit, an index from yesterday).
+    seal_in_catalog(store, target, target.length_bytes + len(footer), indexed=False)
     return True
 
 
@@ -222,15 +223,16 @@ def _adopt_footer(
     for replica in replicas:
         if replica.scan.footer is None:
             store.mark_lost(shard.shard_id, replica.disk)
-    seal_in_catalog(store, target, sealed[0].scan.file_bytes)
+    seal_in_catalog(store, target, sealed[0].scan.file_bytes, indexed=False)
 
 
 def roll_forward(store: Store) -> int:
     """Put every sealed shard that the index has not seen into it; returns how many there were."""
-    with store.lock:
-        shards = list(store.shards.state.shards.values())
+    # Rows first: a shard is in the catalog before it has a row, so one of now is not taken for dead.
     with store.index.read() as reader:
         rows = {row.shard_id: row for row in reader.shards()}
+    with store.lock:
+        shards = list(store.shards.state.shards.values())
     live = {shard.shard_id for shard in shards}
     for shard_id in live & rows.keys():
         store.shards.name(shard_id, rows[shard_id].number)
@@ -258,7 +260,7 @@ def project_shard(store: Store, shard: CatalogShard) -> bool:
     number = _number(store, shard)
     entries = list(iterate_entries(scan.entries))
     parts = [entry for entry in entries if entry.flags == RECORD_BATCH_PART]
-    heads = [(entry.key, _part_head(store, number, entry)) for entry in parts]
+    heads = [(entry.key, head) for entry in parts if (head := _part_head(store, number, entry))]
     with store.index.write() as writer:
         for entry in entries:
             _put_if_better(store, writer, shard, number, entry)
@@ -300,9 +302,13 @@ def _footer_of(store: Store, shard: CatalogShard) -> ScanResult | None:
     return None
 
 
-def _part_head(store: Store, number: int, entry: Entry) -> PartHead:
+def _part_head(store: Store, number: int, entry: Entry) -> PartHead | None:
+    """Read a part's head; None when no replica gives it now: that must not stop a start."""
     location = Location(number, entry.offset, entry.length_bytes)
-    return parse_head(read_record(store, location, entry.key))
+    try:
+        return parse_head(read_record(store, location, entry.key))
+    except FsdError:
+        return None
 
 
 def _put_if_better(

@@ -202,6 +202,17 @@ def _disk_warnings(engine: Engine) -> list[Notice]:
                     advice="new data goes to other disks; add a disk (drystone capacity)",
                 )
             )
+        if disk.quarantined_files:
+            found.append(
+                Notice(
+                    code="quarantine",
+                    severity="info",
+                    message=f"disk {disk.name} holds {disk.quarantined_files} set-aside shard files"
+                    f" ({disk.quarantined_bytes:,} bytes) that the catalog does not count",
+                    advice="when `drystone health` and `drystone fsck` are clean, delete the files "
+                    f"in {disk.path}/quarantine",
+                )
+            )
     return found
 
 

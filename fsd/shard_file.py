@@ -4,6 +4,7 @@ Writes go through O_DIRECT from shared slots, are synced, and read back with O_D
 comparison is with what the disk holds and not with the page cache.
 """
 
+import errno
 import mmap
 import os
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from fsd.record import SECTOR_BYTES, align
 
 WINDOW_BYTES = 8 << 20
 FALLOCATE_KEEP_SIZE = 1
+BAD_READS_MAX = 256
 
 Step = Callable[[], None]
 
@@ -87,7 +89,11 @@ def write_verified(
 
 
 class WindowReader:
-    """Reads a shard file through one aligned window, so neighbouring records cost one read."""
+    """Reads a shard file through one aligned window, so neighbouring records cost one read.
+
+    A place that the disk cannot read (EIO) is a CorruptError like a damaged one, up to a limit per
+    reader: a disk that fails everywhere is not asked sector by sector.
+    """
 
     def __init__(self, fd: int, step: Step = no_step, window_bytes: int = WINDOW_BYTES) -> None:
         self.fd = fd
@@ -96,12 +102,13 @@ class WindowReader:
         self._view = memoryview(self._map)
         self._start = 0
         self._length = 0
+        self._bad_reads = 0
 
     def read(self, offset: int, length: int, ahead_end: int = 0) -> memoryview:
         """Return a view of [offset, offset+length), valid until the next call.
 
         `ahead_end` is how far the caller will read on: the window is filled up to there. Raises
-        CorruptError when the file ends before.
+        CorruptError when the file ends before, or when the disk cannot read it.
         """
         if not self._start <= offset <= offset + length <= self._start + self._length:
             self._fill(offset, length, ahead_end)
@@ -120,4 +127,16 @@ class WindowReader:
             self._view = memoryview(self._map)
         size = max(need, min(wanted, len(self._view)))
         self._start, self._length = start, 0
-        self._length = read_full(self.fd, self._view[:size], start, self._step)
+        try:
+            self._length = read_full(self.fd, self._view[:size], start, self._step)
+        except OSError as error:
+            self._note_bad_read(error, offset, final=size == need)
+            # A bad sector hides what lies in it, not the rest of the window.
+            self._fill(offset, length, 0)
+
+    def _note_bad_read(self, error: OSError, offset: int, *, final: bool) -> None:
+        self._bad_reads += 1
+        if error.errno != errno.EIO or self._bad_reads > BAD_READS_MAX:
+            raise error
+        if final:
+            raise CorruptError("the disk cannot read this place", f"offset {offset}") from error

@@ -185,19 +185,17 @@ class ShardWriter:
         with store.lock:
             # Before the catalog knows it, or a recovery that runs just now would take it for left.
             store.shards.writing.add(shard_id)
-        # Barrier: from here on a restart knows the shard and looks for its groups.
-        store.catalog.append(
-            ("shard_open", {"shard": shard_id, "class_name": class_name, "disks": ids})
-            if not large
-            else (
-                "shard_open",
-                {"shard": shard_id, "class_name": class_name, "disks": ids, "large": True},
-            )
-        )
-        with store.index.write() as writer:
-            number = writer.next_shard_number()
-            shard = OpenShard(shard_id, number, class_name, disks, size_bytes, large)
-            writer.put_shard(shard.row())
+        entry: dict[str, object] = {"shard": shard_id, "class_name": class_name, "disks": ids}
+        try:
+            # Barrier: from here on a restart knows the shard and looks for its groups.
+            store.catalog.append(("shard_open", {**entry, "large": True} if large else entry))
+            with store.index.write() as writer:
+                number = writer.next_shard_number()
+                shard = OpenShard(shard_id, number, class_name, disks, size_bytes, large)
+                writer.put_shard(shard.row())
+        except BaseException:
+            self._leave(shard_id)
+            raise
         with store.lock:
             store.shards.name(shard_id, number)
         return shard
@@ -209,15 +207,25 @@ class ShardWriter:
         disk failed and the group had to move. Raises when it could be put nowhere.
         """
         for _ in range(COMMIT_TRIES_MAX):
-            if append_everywhere(
-                self._store, shard, shard.length_bytes, group.slot, group.length_bytes
-            ):
-                self._index(shard, group, extra)
-                return shard
+            try:
+                if append_everywhere(
+                    self._store, shard, shard.length_bytes, group.slot, group.length_bytes
+                ):
+                    self._index(shard, group, extra)
+                    return shard
+            except BaseException:
+                self._leave(shard.shard_id)
+                raise
             self.seal(shard)
             shard = self.lease(shard.class_name, group.length_bytes)
             group = self._moved(shard, group)
+        self.release(shard)
         raise DiskError(f"a group could not be written after {COMMIT_TRIES_MAX} tries; see health")
+
+    def _leave(self, shard_id: str) -> None:
+        """Write a shard no more; the recovery seals it at the groups that its replicas hold."""
+        with self._store.lock:
+            self._store.shards.writing.discard(shard_id)
 
     def _moved(self, shard: OpenShard, group: BuiltGroup) -> BuiltGroup:
         digest = readdress(
@@ -282,15 +290,15 @@ class ShardWriter:
         length = shard.length_bytes + len(footer)
         if shard.digests:
             write_footer(store, shard, footer)
-        if shard.digests and not shard.disks:
-            # All its disks are lost at once. The catalog keeps it open: whichever of them comes
-            # back is recovered from, since its groups were acknowledged.
-            with store.lock:
-                store.shards.writing.discard(shard.shard_id)
-            return
-        # Barrier: footers first, then the catalog. A crash between them finds a shard that is
-        # open for the catalog and sealed on disk, and recovery seals it to the same bytes.
-        seal_in_catalog(store, shard, length)
+        try:
+            # Barrier: footers first, then the catalog. A crash between them finds a shard that is
+            # open for the catalog and sealed on disk, and recovery seals it to the same bytes.
+            if shard.disks or not shard.digests:
+                seal_in_catalog(store, shard, length)
+            # Otherwise all its disks are lost at once. The catalog keeps it open: whichever of
+            # them comes back is recovered from, since its groups were acknowledged.
+        finally:
+            self._leave(shard.shard_id)
 
     def abandon(self, shard: OpenShard) -> None:
         """Drop a shard that holds nothing acknowledged (a large file that changed)."""
@@ -354,15 +362,22 @@ def write_footer(store: Store, shard: OpenShard, footer: bytes) -> None:
             shard.disks = [other for other in shard.disks if other is not disk]
 
 
-def seal_in_catalog(store: Store, shard: OpenShard, length: int) -> None:
-    """Record a sealed shard (or drop an empty one) in the catalog and the index."""
+def seal_in_catalog(
+    store: Store, shard: OpenShard, length: int, *, indexed: bool = True
+) -> None:
+    """Record a sealed shard (or drop an empty one) in the catalog and the index.
+
+    A shard that is not `indexed` has records that the index may lack: its row stays open, and the
+    roll-forward takes it in.
+    """
     if not shard.digests:
         ShardWriter(store).abandon(shard)
         return
     row = shard.row(sealed=True, length_bytes=length)
     data = {"shard": shard.shard_id, "length": length, "disks": row.disks}
     store.catalog.append(("shard_seal", {**data, "time_ns": row.sealed_ns}))
-    with store.index.write() as writer:
-        writer.put_shard(row)
+    if indexed:
+        with store.index.write() as writer:
+            writer.put_shard(row)
     with store.lock:
         store.shards.writing.discard(shard.shard_id)

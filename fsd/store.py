@@ -3,12 +3,21 @@
 Lock order: `Store.lock` guards the shard table and is never held across a disk request.
 """
 
+import errno
 import random
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from fsd.catalog import CatalogEntry, CatalogShard, CatalogState, merge, pack_frame, unpack_frames
+from fsd.catalog import (
+    CatalogEntry,
+    CatalogShard,
+    CatalogState,
+    identify,
+    merge,
+    pack_frame,
+    unpack_frames,
+)
 from fsd.config import Config
 from fsd.disks import Disk, DiskSet
 from fsd.errors import DiskError, FsdError, NoReplicaError
@@ -128,6 +137,8 @@ class CatalogLog:
                 for number, (kind, data) in enumerate(items, 1)
             ]
             frames = b"".join(map(pack_frame, entries))
+            # Used up even when this fails: a disk that took the entries knows them by these numbers.
+            store.shards.state.sequence += len(entries)
             disks = [disk for disk in store.disks.disks.values() if disk.readable]
             futures = [(disk, disk.request("append_catalog", frames)) for disk in disks]
             taken = 0
@@ -148,6 +159,36 @@ class CatalogLog:
 
     def load(self) -> list[CatalogEntry]:
         """Read all readable disks' logs, bring each up to date, return the union."""
+        logs = self._read_logs()
+        union = merge(entries for _, entries in logs)
+        for disk, entries in logs:
+            self._bring_up_to_date(disk, entries, union)
+        return union
+
+    def catch_up(self, disk: Disk) -> bool:
+        """Bring a returning disk and all others to the union; returns whether the others learned.
+
+        A disk that was away when the engine started may carry acknowledged entries that no other
+        disk here has: the state is then made again from the union. DiskError when it cannot be read.
+        """
+        with self._lock:
+            own = list(unpack_frames(disk.call("read_catalog")))
+            logs = [(other, log) for other, log in self._read_logs() if other is not disk]
+            before = merge(entries for _, entries in logs)
+            union = merge([own, before])
+            for other, entries in [*logs, (disk, own)]:
+                self._bring_up_to_date(other, entries, union)
+            if len(union) == len(before):
+                return False
+            state = CatalogState()
+            for entry in union:
+                state.apply(entry)
+            with self._store.lock:
+                state.sequence = max(state.sequence, self._store.shards.state.sequence)
+                self._store.shards.state = state
+            return True
+
+    def _read_logs(self) -> list[tuple[Disk, list[CatalogEntry]]]:
         store = self._store
         logs: list[tuple[Disk, list[CatalogEntry]]] = []
         for disk in store.disks.disks.values():
@@ -157,24 +198,20 @@ class CatalogLog:
                 logs.append((disk, list(unpack_frames(disk.call("read_catalog")))))
             except (FsdError, OSError) as error:
                 store.disks.note_error(disk, error)
-        union = merge(entries for _, entries in logs)
-        for disk, entries in logs:
-            self._bring_up_to_date(disk, entries, union)
-        return union
-
-    def catch_up(self, disk: Disk) -> None:
-        """Bring a returning disk's log up to date from another disk's."""
-        entries = list(unpack_frames(disk.call("read_catalog")))
-        for other in self._store.disks.online():
-            if other is not disk:
-                union = merge([entries, unpack_frames(other.call("read_catalog"))])
-                self._bring_up_to_date(disk, entries, union)
-                return
+        return logs
 
     def _bring_up_to_date(
         self, disk: Disk, entries: list[CatalogEntry], union: list[CatalogEntry]
     ) -> None:
-        known = {(entry.sequence, entry.epoch) for entry in entries}
-        missing = [e for e in union if (e.sequence, e.epoch) not in known]
-        if missing and disk.state != "readonly":
+        known = {identify(entry) for entry in entries}
+        missing = [entry for entry in union if identify(entry) not in known]
+        if not missing or disk.state == "readonly":
+            return
+        try:
             disk.call("append_catalog", b"".join(map(pack_frame, missing)))
+        except DiskError as error:
+            # A full or read-only disk is still read from; what it lacks, the others have.
+            if disk.state == "online":
+                self._store.disks.note_error(disk, error, writing=True)
+            elif error.errno not in (errno.EROFS, errno.ENOSPC):
+                raise
