@@ -3,7 +3,8 @@
 Every commit group of a batch carries one part: the files that the group acknowledges. A part
 lists only keys that are durable at or before its own group, so the paths of whatever was
 acknowledged survive any crash, and the shards alone are enough to make the batch again.
-The head comes first, then each file on a line of its own; names that are not UTF-8 are JSON escapes.
+The head comes first, then each file on a line of its own; bytes of a name that are not UTF-8 are
+JSON escapes.
 """
 
 import json

@@ -43,6 +43,11 @@ class Claims:
                 decisions.append("claimed")
         return decisions
 
+    def stored(self, key: bytes, class_name: str) -> bool:
+        """Return whether a file of this class with this content needs no write (any more)."""
+        location = self._store.index.locate(key)
+        return location is not None and self._counts(location.shard_number, class_name)
+
     def settle(self, keys: Iterable[bytes], *, written: bool) -> None:
         """End claims: after the index commit, or when the write failed."""
         with self._lock:

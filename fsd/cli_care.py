@@ -183,7 +183,10 @@ def rebuild(
         return
     if chosen is not None and not yes:
         say(f"{chosen.name} ({chosen.path}, {chosen.state}) will be declared gone for good:")
-        say(f"  its {size_text(chosen.stored_bytes)} are copied again from the other disks.")
+        if chosen.stored_bytes:
+            say(f"  its {size_text(chosen.stored_bytes)} are copied again from the other disks.")
+        else:
+            say("  nothing is missing elsewhere that it should hold.")
         if not typer.confirm("Go on?", err=True):
             raise typer.Exit(EXIT_FAILED)
     finish_job(client, client.rebuild(chosen.disk_id if chosen else None), json_output)

@@ -34,10 +34,11 @@ from fsd.cli_session import (
     open_config,
 )
 from fsd.errors import UsageError
+from fsd.layout import STORED_MANIFEST
 
 if TYPE_CHECKING:
     from fsd.client import Client
-    from fsd.models import MaterialiseAnswer, ViewKind
+    from fsd.models import ExportMode, JobStatus, MaterialiseAnswer, ViewKind
 
 app = typer.Typer()
 
@@ -46,7 +47,8 @@ ManifestArgument = Annotated[
     typer.Argument(
         metavar="MANIFEST",
         help='JSON Lines: {"path": "a/b.jpg", "key": "<sha256>"} or {"path": "a/b.json", "text": '
-        '"..."}; `drystone ls BATCH --json` writes one. "-" reads stdin.',
+        '"..."}; `drystone ls BATCH --json` writes one. "-" reads stdin. Or the key of a manifest '
+        "that was used before.",
     ),
 ]
 ModeOption = Annotated[
@@ -83,7 +85,7 @@ def stage(
     client = connect(config)
     with _manifest_path(config, manifest) as path:
         answer = client.stage_to_3c(path, batch_id, layout_id, mode, dedup, allow_case_collisions)
-        _finish_materialise(client, answer, json_output)
+        _finish_materialise(client, answer, mode, json_output)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -105,13 +107,16 @@ def export(
     client = connect(config)
     with _manifest_path(config, manifest) as path:
         answer = client.export_to_3d(path, export_id, layout_id, mode, dedup, allow_case_collisions)
-        _finish_materialise(client, answer, json_output)
+        _finish_materialise(client, answer, mode, json_output)
 
 
 @contextmanager
 def _manifest_path(config: str | None, given: str) -> Generator[str]:
-    """Yield the absolute path of a manifest; stdin is kept in a file as long as it is needed."""
+    """Yield a manifest's absolute path, or its key; stdin is kept in a file meanwhile."""
     if given != "-":
+        if STORED_MANIFEST.fullmatch(given) and not os.path.exists(given):
+            yield given
+            return
         if not os.path.isfile(given):
             raise UsageError(f"there is no manifest {given!a}")
         yield os.path.abspath(given)
@@ -123,7 +128,9 @@ def _manifest_path(config: str | None, given: str) -> Generator[str]:
         yield file.name
 
 
-def _finish_materialise(client: Client, answer: MaterialiseAnswer, json_output: bool) -> None:
+def _finish_materialise(
+    client: Client, answer: MaterialiseAnswer, mode: ExportMode, json_output: bool
+) -> None:
     if not json_output:
         size = size_text(answer.expected_bytes)
         say(f"{answer.expected_files:,} files, {size} to {answer.target_root}")
@@ -132,12 +139,19 @@ def _finish_materialise(client: Client, answer: MaterialiseAnswer, json_output: 
     if json_output:
         write_json({**answer.model_dump(), "job": job.model_dump(), "failed": failed})
     else:
-        there = job.result.get("already_sealed")
-        say("it was there already, complete" if there else job_summary(job, counts=False))
+        _say_how_it_ended(job, mode)
         list_some([problem_text(line) for line in failed], len(failed))
         if not exit_code_of(job):
             write_line(answer.target_root)
     end_with(job)
+
+
+def _say_how_it_ended(job: JobStatus, mode: ExportMode) -> None:
+    if job.result.get("already_sealed"):
+        say("it was there already, complete")
+    else:
+        # A view moves no bytes, so it has no rate.
+        say(job_summary(job, rate=mode == "copy", counts=False))
 
 
 @app.command(epilog=EXIT_CODES)

@@ -93,11 +93,11 @@ def end_with(job: JobStatus) -> None:
         raise typer.Exit(exit_code_of(job))
 
 
-def job_summary(job: JobStatus, *, counts: bool = True) -> str:
+def job_summary(job: JobStatus, *, rate: bool = True, counts: bool = True) -> str:
     """Return one line on a job that ended: how long, how fast, and what its result counts."""
     took_s = job_duration_s(job)
     parts = [f"{job.kind} {job.state} in {duration_text(took_s)}"]
-    if job.done_bytes and took_s > 0:
+    if rate and job.done_bytes and took_s > 0:
         parts.append(f"{size_text(job.done_bytes / took_s)}/s")
     if counts and (numbers := counts_text(job.result)):
         parts.append(numbers)

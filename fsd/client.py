@@ -87,16 +87,16 @@ class Client:
 
     def stage_to_3c(
         self,
-        manifest_path: str,
+        manifest: str,
         action_batch_id: str,
         layout_id: str,
         mode: ExportMode = "copy",
         dedup_mode: DedupMode = "by_node",
         allow_case_collisions: bool = False,
     ) -> MaterialiseAnswer:
-        """Start to make a manifest into `3c/<action_batch_id>/<layout_id>/`, or a view of it."""
+        """Begin to make a manifest (a path or key) into `3c/<batch>/<layout>/`, or a view."""
         request = MaterialiseRequest(
-            manifest_path=manifest_path,
+            manifest=manifest,
             target_id=action_batch_id,
             layout_id=layout_id,
             mode=mode,
@@ -107,16 +107,16 @@ class Client:
 
     def export_to_3d(
         self,
-        manifest_path: str,
+        manifest: str,
         dataset_export_id: str,
         dataset_layout_id: str,
         mode: ExportMode = "copy",
         dedup_mode: DedupMode = "by_node",
         allow_case_collisions: bool = False,
     ) -> MaterialiseAnswer:
-        """Start to make a manifest into `3d/<dataset_export_id>/<layout>/`, or a view of it."""
+        """Begin to make a manifest (a path or key) into `3d/<export>/<layout>/`, or a view."""
         request = MaterialiseRequest(
-            manifest_path=manifest_path,
+            manifest=manifest,
             target_id=dataset_export_id,
             layout_id=dataset_layout_id,
             mode=mode,

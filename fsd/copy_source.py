@@ -11,13 +11,14 @@ import xxhash
 
 from fsd.errors import CorruptError
 from fsd.record import (
+    ENTRY_BYTES,
     FOOTER_TRAILER_BYTES,
     GROUP_HEADER_BYTES,
     SECTOR_BYTES,
     SHARD_HEADER_BYTES,
     TRAILER_BYTES,
     Footer,
-    unpack_entries,
+    footer_bytes,
     unpack_footer_trailer,
     unpack_group_header,
     unpack_shard_header,
@@ -27,7 +28,7 @@ from fsd.shard_file import Step, WindowReader, read_full
 
 
 class CopySource:
-    """One pass over a sealed shard, in pieces of at most a slot."""
+    """One pass over a sealed shard, in pieces of at most a slot; it owns the descriptor."""
 
     def __init__(self, fd: int, shard_id: bytes, step: Step) -> None:
         self._fd = fd
@@ -35,6 +36,7 @@ class CopySource:
         self._step = step
         self.length_bytes = os.fstat(fd).st_size
         self._footer = self._read_footer()
+        self._entries: Any = xxhash.xxh3_128()
         self._position = 0
         self._group_end = 0
         self._digest: Any = None
@@ -61,9 +63,14 @@ class CopySource:
         reader = WindowReader(self._fd, self._step, SECTOR_BYTES * 2)
         tail = reader.read(self.length_bytes - FOOTER_TRAILER_BYTES, FOOTER_TRAILER_BYTES)
         footer = unpack_footer_trailer(tail)
-        if footer.shard_id != self._shard_id:
-            raise CorruptError("the footer is of another shard")
+        end = footer.data_end + footer_bytes(footer.entry_count)
+        if footer.shard_id != self._shard_id or end != self.length_bytes:
+            raise CorruptError("the footer is of another shard or place")
         return footer
+
+    def close(self) -> None:
+        """Close the file; also a copy that is given up must be closed."""
+        os.close(self._fd)
 
     def _read(self, view: memoryview) -> int:
         size = read_full(self._fd, view, self._position, self._step)
@@ -76,7 +83,8 @@ class CopySource:
             self._read(view[:SECTOR_BYTES])
             header = unpack_group_header(view[:GROUP_HEADER_BYTES])
             end = self._position + header.length_bytes
-            if header.shard_id != self._shard_id or end > self._footer.data_end:
+            inside = self._position < end <= self._footer.data_end and end % SECTOR_BYTES == 0
+            if header.shard_id != self._shard_id or not inside:
                 raise CorruptError("a group header is damaged", f"offset {self._position}")
             self._group_end = end
             self._digest = xxhash.xxh3_128()
@@ -92,10 +100,15 @@ class CopySource:
         return size
 
     def _check_footer(self, view: memoryview, start: int) -> None:
-        whole = start == self._footer.data_end and start + len(view) == self.length_bytes
-        if whole:
-            for _ in unpack_entries(view, self._footer):
-                break
+        table_end = self._footer.data_end + self._footer.entry_count * ENTRY_BYTES
+        self._entries.update(view[: max(0, table_end - start)])
+        if start + len(view) < self.length_bytes:
+            return
+        # Only these bytes are copied: what was read at the beginning is compared with them.
+        if unpack_footer_trailer(view) != self._footer:
+            raise CorruptError("the footer is not the same when it is read again")
+        if self._entries.digest() != self._footer.entries_digest:
+            raise CorruptError("the footer's entries fail their checksum")
         joined = xxhash.xxh3_128_digest(b"".join(self._digests))
         if joined != self._footer.groups_digest:
             raise CorruptError("the groups do not add up to the footer's digest")

@@ -109,7 +109,7 @@ def is_alive(mark: ProcessMark) -> bool:
 
 def exit_status(mark: ProcessMark) -> str:
     """Say how our own child ended, as far as is known."""
-    code = _reap(mark)
+    code = _last_breath(mark)
     if code is None:
         return "ended"
     if code < 0:
@@ -199,6 +199,13 @@ def _reap(mark: ProcessMark) -> int | None:
     """Return the exit code of a child of ours that has ended; None for all others."""
     child = _children.get(mark)
     return child.poll() if child is not None else None
+
+
+def _last_breath(mark: ProcessMark) -> int | None:
+    """Return the exit code of a child that is ending: its threads may outlive it for a moment."""
+    with contextlib.suppress(KeyError, subprocess.TimeoutExpired):
+        return _children[mark].wait(KILL_TIMEOUT_S)
+    return None
 
 
 def _started_ticks(pid: int) -> int:

@@ -8,9 +8,11 @@ import contextlib
 import ctypes
 import errno
 import fcntl
+import itertools
 import json
 import mmap
 import os
+import time
 from collections import OrderedDict
 from typing import Any
 
@@ -20,7 +22,7 @@ from fsd.copy_source import CopySource
 from fsd.errors import DiskRefusedError
 from fsd.extract import Extractor, Failure, Item
 from fsd.identity import check_identity, read_identity
-from fsd.scan import ScanResult, VerifyResult, scan_shard, verify_shard
+from fsd.scan import ScanResult, scan_shard
 from fsd.shard_file import (
     FALLOCATE_KEEP_SIZE,
     WINDOW_BYTES,
@@ -30,9 +32,13 @@ from fsd.shard_file import (
     write_full,
     write_verified,
 )
+from fsd.verify import VerifyResult, verify_shard
 
 LANE_WRITE, LANE_EXTRACT, LANE_READ = range(3)
 OPEN_FILES_MAX = 128
+LOCK_WAIT_S = 3.0
+LOCK_POLL_S = 0.02
+COPIES_MAX = 8
 _libc = ctypes.CDLL(None, use_errno=True)
 
 LANES = {
@@ -71,9 +77,10 @@ class DiskProcess:
         self._files: dict[int, OrderedDict[str, int]] = {LANE_EXTRACT: OrderedDict()}
         self._files[LANE_READ] = OrderedDict()
         self._open_writes: dict[str, int] = {}
-        self._copies: dict[str, CopySource] = {}
-        self._path = ""
-        self._lock_fd = -1
+        self._replaced: dict[int, set[str]] = {LANE_EXTRACT: set(), LANE_READ: set()}
+        self._copies: OrderedDict[str, CopySource] = OrderedDict()
+        self._place = self._path = ""
+        self._root_fd = self._lock_fd = -1
 
     def operations(self) -> dict[str, tuple[int, Any]]:
         """Return each operation with its lane, for the child's loop."""
@@ -96,20 +103,33 @@ class DiskProcess:
         """
         medium = check_identity(path, disk_id, store_id)
         self._lock_fd = _open_lock(os.path.join(path, layout.LOCK_NAME))
-        try:
-            fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise DiskRefusedError(f"another engine holds the lock of {path}") from None
+        self._take_lock(path)
         written = read_epoch(path)
         if written > epoch:
             raise DiskRefusedError(f"another engine took {path} over (epoch {written} > {epoch})")
         if written < epoch:
             with contextlib.suppress(OSError):  # A read-only disk is still read from.
                 _write_epoch(path, epoch)
-        self._path = path
+        # Everything goes by this descriptor: after an unmount, the folder that lies below the
+        # mount point must not get a byte.
+        self._root_fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        self._place, self._path = path, f"/proc/self/fd/{self._root_fd}"
         with contextlib.suppress(OSError):  # A read-only disk is still read from.
             os.makedirs(os.path.join(path, layout.SHARDS_NAME), mode=0o700, exist_ok=True)
         return medium.failure_domain, medium.filesystem
+
+    def _take_lock(self, path: str) -> None:
+        deadline_s = time.monotonic() + LOCK_WAIT_S
+        while True:
+            try:
+                fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                # The process of an engine that was killed ends only after its last system call.
+                if time.monotonic() > deadline_s:
+                    raise DiskRefusedError(f"another engine holds the lock of {path}") from None
+            self._write.step()
+            time.sleep(LOCK_POLL_S)
 
     def epoch(self, path: str) -> int:
         """Return the epoch the disk was last entered in."""
@@ -120,12 +140,12 @@ class DiskProcess:
 
         Raises DiskRefusedError or OSError when it vanished, died or was taken over.
         """
-        if read_identity(self._path)["disk_id"] != disk_id:
-            raise DiskRefusedError(f"{self._path} holds another disk now")
-        info = os.statvfs(self._path)
+        if read_identity(self._place)["disk_id"] != disk_id:
+            raise DiskRefusedError(f"{self._place} holds another disk now")
+        info = os.statvfs(self._place)
         readonly = bool(info.f_flag & os.ST_RDONLY)
-        if read_epoch(self._path) != epoch and not readonly:
-            raise DiskRefusedError(f"another engine took {self._path} over, or it was emptied")
+        if read_epoch(self._place) != epoch and not readonly:
+            raise DiskRefusedError(f"another engine took {self._place} over, or it was emptied")
         return info.f_blocks * info.f_frsize, info.f_bavail * info.f_frsize, readonly
 
     def create_shard(self, shard_id: str, head: bytes, size: int, part: bool) -> None:
@@ -179,6 +199,9 @@ class DiskProcess:
         # Barrier: before the rename only a part file exists, which recovery deletes.
         os.rename(source, target)
         sync_folder(os.path.dirname(target))
+        # It may stand in for a damaged replica: the lanes must not go on reading that one.
+        for replaced in self._replaced.values():
+            replaced.add(shard_id)
 
     def remove_shard(self, shard_id: str, part: bool) -> None:
         """Delete a replica or a part; no error when it is not there."""
@@ -193,8 +216,12 @@ class DiskProcess:
         self._forget(path)
         folder = os.path.join(self._path, layout.QUARANTINE_NAME)
         os.makedirs(folder, mode=0o700, exist_ok=True)
+        target = os.path.join(folder, os.path.basename(path))
+        copies = itertools.count(2)
+        while os.path.lexists(target):
+            target = os.path.join(folder, f"{os.path.basename(path)}.{next(copies)}")
         with contextlib.suppress(FileNotFoundError):
-            os.rename(path, os.path.join(folder, os.path.basename(path)))
+            os.rename(path, target)
 
     def append_catalog(self, frames: bytes) -> None:
         """Append frames (a multiple of 4 KiB) to the catalog, durable when it returns."""
@@ -261,20 +288,35 @@ class DiskProcess:
         return verify_shard(fd, bytes.fromhex(shard_id), self._read.step)
 
     def copy_begin(self, shard_id: str) -> int:
-        """Begin to read a whole sealed shard for a copy (one at a time); returns its length."""
-        fd = self._readable(shard_id, LANE_READ)
-        self._copies[shard_id] = CopySource(fd, bytes.fromhex(shard_id), self._read.step)
-        return self._copies[shard_id].length_bytes
+        """Begin to read a whole sealed shard for a copy; returns its length.
+
+        A shard is read by one copy at a time; of many copies begun, the oldest is given up.
+        """
+        self._end_copy(shard_id)
+        if len(self._copies) >= COPIES_MAX:
+            self._end_copy(next(iter(self._copies)))
+        # A descriptor of its own: those of the lane are closed when others are opened.
+        fd = open_direct(self._shard_path(shard_id, False), os.O_RDONLY)
+        try:
+            source = CopySource(fd, bytes.fromhex(shard_id), self._read.step)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._copies[shard_id] = source
+        return source.length_bytes
 
     def copy_next(self, shard_id: str, slot: int) -> tuple[int, int]:
         """Put the next verified bytes into a slot; returns (file offset, length), 0 at the end.
 
         Raises CorruptError when this replica is not what was written.
         """
-        source = self._copies[shard_id]
-        place = source.next(self._slots[slot])
+        try:
+            place = self._copies[shard_id].next(self._slots[slot])
+        except BaseException:
+            self._end_copy(shard_id)
+            raise
         if place[1] == 0:
-            del self._copies[shard_id]
+            self._end_copy(shard_id)
         return place
 
     def extract(
@@ -295,6 +337,10 @@ class DiskProcess:
 
     def _readable(self, shard_id: str, lane: int) -> int:
         files = self._files[lane]
+        if shard_id in self._replaced[lane]:
+            self._replaced[lane].discard(shard_id)
+            if shard_id in files:
+                os.close(files.pop(shard_id))
         if shard_id in files:
             files.move_to_end(shard_id)
             return files[shard_id]
@@ -302,6 +348,11 @@ class DiskProcess:
             os.close(files.popitem(last=False)[1])
         files[shard_id] = open_direct(self._shard_path(shard_id, False), os.O_RDONLY)
         return files[shard_id]
+
+    def _end_copy(self, shard_id: str) -> None:
+        source = self._copies.pop(shard_id, None)
+        if source is not None:
+            source.close()
 
     def _forget(self, path: str) -> None:
         # Readers of the other lanes keep their descriptor of a removed file: an unlinked replica

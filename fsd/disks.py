@@ -17,7 +17,7 @@ from typing import Any
 
 from fsd import disk_process
 from fsd.config import Config, DiskConfig
-from fsd.errors import DiskError, DiskRefusedError, DiskStalledError, FsdError
+from fsd.errors import DiskError, DiskRefusedError, FsdError
 from fsd.identity import mount_points
 from fsd.placement import DiskSpace
 from fsd.process import Child, Watchdog
@@ -42,7 +42,10 @@ class Counters:
 
 @dataclass(slots=True, eq=False)
 class Disk:
-    """One disk; its `child` is None while it is missing."""
+    """One disk; its `child` is None while it is missing.
+
+    `session` counts how often it was entered: what was open on it before may not be there now.
+    """
 
     config: DiskConfig
     path: str
@@ -59,6 +62,7 @@ class Disk:
     last_error: str = ""
     child: Child | None = None
     burying: Child | None = None
+    session: int = 0
     look_again_at: float = 0.0
 
     @property
@@ -189,8 +193,13 @@ class DiskSet:
         disk.last_error = str(error)
         self._remember(f"{disk.name}: {error}")
         child = disk.child
-        if isinstance(error, DiskRefusedError) or child is None or not child.alive:
+        if child is None:
+            return
+        if isinstance(error, DiskRefusedError) or not child.alive:
             self._lose(disk, str(error))
+        elif isinstance(error, DiskError) and number is None:
+            # Of a process that is dead by now and was replaced: no system call said this.
+            return
         elif writing and number == errno.ENOSPC:
             disk.free_bytes = 0
             self._set_state(disk, "readonly", "full: the disk refused a write (no space left)")
@@ -201,8 +210,6 @@ class DiskSet:
             disk.counters.read_errors_in_a_row += 1
             if disk.counters.read_errors_in_a_row >= READ_ERRORS_MAX:
                 self._lose(disk, f"{READ_ERRORS_MAX} read errors in a row: {error}")
-        elif isinstance(error, DiskStalledError):
-            self._lose(disk, str(error))
 
     def note_success(self, disk: Disk, *, read_bytes: int = 0, written_bytes: int = 0) -> None:
         """Count what a disk did."""
@@ -254,6 +261,7 @@ class DiskSet:
             disk.failure_domain, disk.filesystem = child.call(
                 "attach", disk.path, disk.disk_id, self.config.store.store_id, self.epoch
             )
+            disk.session += 1
             # Before it counts as online, its replicas are compared with the catalog.
             self.on_return(disk)
             self._take_measure(disk, child.call("check", disk.disk_id, self.epoch))

@@ -5,6 +5,7 @@ import os
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from fsd.care import fsck, verify
 from fsd.claims import Claims
 from fsd.config import CONFIG_NAME, Config, DiskConfig
 from fsd.disks import Disk, DiskSet
-from fsd.errors import DiskError, FsdError, UsageError
+from fsd.errors import DiskError, FsdError, QuotaError, UsageError
 from fsd.identity import make_identity
 from fsd.job import Job, JobRegistry
 from fsd.materialise import Materialise
@@ -31,6 +32,7 @@ from fsd.projection import (
     open_index,
     project,
     publish_generation,
+    unfinished_start,
     write_disk_rows,
 )
 from fsd.reconcile import Reconciler
@@ -46,6 +48,7 @@ ACCEPT_TIMEOUT_S = 3600.0
 SLOTS_SPARE = 4
 HOUSEKEEPING_S = 5.0
 MEASURE_EVERY = 12
+REINDEX = "reindex"
 
 
 class Engine:
@@ -55,6 +58,12 @@ class Engine:
         self.config = config
         self.started_s = time.time()
         self.notes: list[str] = []
+        if not os.path.isdir(config.ssd):
+            # Not made here: an SSD that is not mounted would begin a new index on another disk.
+            raise UsageError(
+                f"the SSD folder {config.ssd} does not exist; mount it, or make an empty folder "
+                "there if it is lost: the index is then made anew from the disks"
+            )
         for folder in (config.run_dir, config.status_dir):
             os.makedirs(folder, mode=0o700, exist_ok=True)
         self._lock_fd = _lock(os.path.join(config.run_dir, "engine.lock"))
@@ -74,6 +83,9 @@ class Engine:
         self.reconciler = Reconciler(self.store)
         self.jobs = JobRegistry(os.path.join(config.run_dir, "jobs"))
         self._manifests = threading.Lock()
+        self._starting = threading.Lock()
+        self._subjects: dict[str, Job] = {}
+        self._behind = False
         self._stopping = threading.Event()
         self._changed = threading.Event()
         self.on_housekeeping = lambda: None
@@ -89,21 +101,37 @@ class Engine:
         for entry in store.catalog.load():
             store.shards.state.apply(entry)
         self._add_new_disks()
-        new = open_index(store)
         for disk in store.disks.disks.values():
             if disk.readable:
                 self._take_inventory(disk)
-        recover_open_shards(store)
-        project(store)
-        write_disk_rows(store)
-        self.notes += make_trees(store)
-        if new:
-            publish_generation(store, None)
+        with unfinished_start(store) as suspicious:
+            self._bring_index_up(suspicious=suspicious)
         store.disks.on_return = self._welcome_back
         store.disks.on_change = lambda _disk: self._changed.set()
         store.disks.start_watching()
         self.reconciler.start()
         threading.Thread(target=self._keep_house, name="housekeeping", daemon=True).start()
+
+    def _bring_index_up(self, *, suspicious: bool) -> None:
+        """Roll the index forward; one that cannot be read or used is made anew."""
+        new = open_index(self.store, suspicious=suspicious)
+        try:
+            self._fill_index()
+        except Exception as error:
+            if new or isinstance(error, (DiskError, QuotaError)):
+                raise
+            self.notes.append(f"the index was damaged ({error}) and has been made anew")
+            begin_generation(self.store)
+            new = True
+            self._fill_index()
+        if new:
+            publish_generation(self.store, None)
+
+    def _fill_index(self) -> None:
+        recover_open_shards(self.store)
+        project(self.store)
+        write_disk_rows(self.store)
+        self.notes += make_trees(self.store)
 
     def stop(self) -> None:
         """Finish or stop what runs, seal open shards, end all processes. Safe to skip (kill -9)."""
@@ -129,8 +157,12 @@ class Engine:
     def batch_write(self, request: BatchWriteRequest) -> Job:
         """Start storing a folder as a batch."""
         check_folder(request.folder)
-        job_name = f"{request.batch} from {request.folder}"
-        return self.jobs.start("put", job_name, lambda job: self._write(request, job))
+        return self._start(
+            "put",
+            f"{request.batch} from {request.folder}",
+            lambda job: self._write(request, job),
+            subject=f"batch {request.batch}",
+        )
 
     def materialise(self, kind: str, request: MaterialiseRequest) -> MaterialiseAnswer:
         """Start a stage or an export; returns when it is accepted, raises when it is refused."""
@@ -141,7 +173,8 @@ class Engine:
             made.append(Materialise(*arguments))
             return made[0].run()
 
-        job = self.jobs.start(kind, f"{request.target_id}/{request.layout_id}", work)
+        name = f"{request.target_id}/{request.layout_id}"
+        job = self._start(kind, name, work, subject=f"{kind}/{name}")
         job.ready.wait(ACCEPT_TIMEOUT_S)
         if not made or made[0].answer is None:
             raise _error_of(job)
@@ -156,7 +189,7 @@ class Engine:
             self.reconciler.poke()
             return result
 
-        return self.jobs.start("verify", request.batch or "", work)
+        return self._start("verify", request.batch or "", work)
 
     def rebuild(self, request: RebuildRequest) -> Job:
         """Start making the copies whole; a named disk is declared gone first."""
@@ -171,7 +204,7 @@ class Engine:
             project(self.store)
             return self.reconciler.rebuild(job)
 
-        return self.jobs.start("rebuild", request.disk or "", work)
+        return self._start("rebuild", request.disk or "", work)
 
     def fsck(self) -> Job:
         """Start comparing catalog, disks and index."""
@@ -180,13 +213,10 @@ class Engine:
             self.shard_writer.seal_idle()
             return fsck(self.store, job)
 
-        return self.jobs.start("fsck", "", work)
+        return self._start("fsck", "", work)
 
     def reindex(self) -> Job:
         """Start making a new index from the shards; no other job may run meanwhile."""
-        busy = self.jobs.running()
-        if busy:
-            raise UsageError(f"{len(busy)} jobs are running; reindex when they are done")
 
         def work(job: Job) -> dict[str, Any]:
             self.shard_writer.seal_idle()
@@ -202,7 +232,7 @@ class Engine:
             result = {"shards": shards, "objects": objects, "problems": problems}
             return {**result, "incomplete": bool(problems)}
 
-        return self.jobs.start("reindex", "", work)
+        return self._start(REINDEX, "", work)
 
     def add_disk(self, path: str, name: str | None) -> Disk:
         """Take a folder as a new disk, in drystone.toml and in the running store."""
@@ -221,6 +251,23 @@ class Engine:
         return disk
 
     # Inner life
+
+    def _start(
+        self, kind: str, description: str, work: Callable[[Job], dict[str, Any]], subject: str = ""
+    ) -> Job:
+        """Start a job; one batch or target has one writer, and a reindex is alone."""
+        with self._starting:
+            busy = self.jobs.running()
+            if kind == REINDEX and busy:
+                raise UsageError(f"{len(busy)} jobs are running; reindex when they are done")
+            if any(job.kind == REINDEX for job in busy):
+                raise UsageError("the store is being reindexed; try again when that is done")
+            writer = self._subjects.get(subject)
+            if subject and writer in busy and writer is not None:
+                raise UsageError(f"job {writer.job_id} is writing {subject}; wait for it")
+            self._subjects = {name: job for name, job in self._subjects.items() if job in busy}
+            self._subjects[subject] = job = self.jobs.start(kind, description, work)
+            return job
 
     def _write(self, request: BatchWriteRequest, job: Job) -> dict[str, Any]:
         batch = BatchWrite(self.store, self.shard_writer, self.claims, request, job)
@@ -296,6 +343,7 @@ class Engine:
     def _welcome_back(self, disk: Disk) -> None:
         self.store.catalog.catch_up(disk)
         self._take_inventory(disk)
+        self._behind = True
         self._changed.set()
 
     def _keep_house(self) -> None:
@@ -314,8 +362,12 @@ class Engine:
 
     def _tidy(self, turn: int) -> None:
         write_disk_rows(self.store)
-        if not self.jobs.running() and recover_open_shards(self.store):
-            project(self.store)
+        self.shard_writer.seal_idle(lambda shard: not shard.whole)
+        if not self.jobs.running():
+            behind, self._behind = self._behind, False
+            if recover_open_shards(self.store) or behind:
+                project(self.store)
+                self.notes += make_trees(self.store)
         self.reconciler.poke()
         if turn % MEASURE_EVERY == 0:
             for area in self.areas.paths:

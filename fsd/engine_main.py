@@ -14,6 +14,7 @@ from fsd.config import load_config
 from fsd.engine import Engine
 from fsd.errors import FsdError
 from fsd.report import write_status_files
+from fsd.unix_socket import reachable
 
 SHUTDOWN_GRACE_S = 5
 
@@ -60,7 +61,8 @@ def _listen(path: str) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     mask = os.umask(0o177)
     try:
-        listener.bind(path)
+        with reachable(path) as short_path:
+            listener.bind(short_path)
     except OSError as error:
         raise FsdError(f"the control socket {path} cannot be opened: {error}") from error
     finally:

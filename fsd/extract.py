@@ -5,8 +5,8 @@ reads the next window; every record is checked against its header and its block 
 a byte of it is written, and a file that cannot be verified is reported, never half-written.
 """
 
-import errno
 import contextlib
+import errno
 import mmap
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -29,6 +29,8 @@ from fsd.shard_file import WINDOW_BYTES, Step, WindowReader, read_full
 
 HOLE_BYTES_MAX = 1 << 20
 FILE_MODE = 0o644
+# Records that are read one by one, each perhaps after seconds of the disk's own retries.
+FAILURES_STREAMED_MAX = 64
 _Answer = TypeVar("_Answer")
 
 
@@ -90,13 +92,15 @@ class Extractor:
         Raises QuotaError when the SSD is full and FsdError for other faults of the target;
         faults of this disk are failures of the items they hit.
         """
-        folder = os.open(target, os.O_RDONLY | os.O_DIRECTORY)
+        folder = _guarded(os.open, target, os.O_RDONLY | os.O_DIRECTORY)
         files, size, failures = 0, 0, []
         try:
             for window, view in self._windows(fd, plan_windows(items)):
                 for position in range(window.first, window.last):
                     item = items[position]
                     try:
+                        if view is None and len(failures) >= FAILURES_STREAMED_MAX:
+                            raise CorruptError("the disk fails in too many places of this segment")
                         if view is None:
                             _stream(fd, shard_id, item, folder, self._step)
                         else:

@@ -144,6 +144,7 @@ class LargeGroup:
         self.entry = Entry(key, GROUP_HEADER_BYTES, length_bytes, RECORD_OBJECT)
         self.position = 0
         self.digest = b""
+        self._trailer = b""
         self._checksums = checksums
         self._table = bytearray()
         self._block: Any = xxhash.xxh3_64()
@@ -192,15 +193,18 @@ class LargeGroup:
         self._block, self._block_bytes = xxhash.xxh3_64(), 0
 
     def _finish(self, view: memoryview) -> int:
+        if not self._trailer:
+            self._trailer = self._seal()
+        size = self._copy(view, self._trailer[self.position - self.length_bytes :])
+        self.position += size
+        return size
+
+    def _seal(self) -> bytes:
         self._end_block()
         if self._sha256.digest() != self._key or self._table != self._checksums:
             raise ValueError("the file changed")
         self.digest = self._xxh3.digest()
-        trailer = pack_trailer(Trailer(self._shard_id, 0, 1, self.length_bytes, self.digest))
-        # Views are multiples of 4 KiB and so is the group: its trailer is never split.
-        view[:TRAILER_BYTES] = trailer
-        self.position += TRAILER_BYTES
-        return TRAILER_BYTES
+        return pack_trailer(Trailer(self._shard_id, 0, 1, self.length_bytes, self.digest))
 
     @staticmethod
     def _copy(view: memoryview, data: bytes) -> int:

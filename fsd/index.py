@@ -16,6 +16,7 @@ the mount opens it read-only and works on when the engine is gone.
 """
 
 import dataclasses
+import errno
 import json
 import os
 import struct
@@ -27,7 +28,7 @@ from typing import Any, NamedTuple
 
 import lmdb
 
-from fsd.errors import CorruptError, NotFoundError
+from fsd.errors import CorruptError, NotFoundError, QuotaError
 
 MAP_SIZE_BYTES = 1 << 38
 READERS_MAX = 254
@@ -187,9 +188,18 @@ class Index:
             }
             # Readers that were killed would keep old pages from being reused for ever.
             self._environment.reader_check()
+            self._check_length()
         except lmdb.Error as error:
             raise CorruptError(f"the index cannot be opened: {error}", self.path) from error
         self._writer = threading.Lock()
+
+    def _check_length(self) -> None:
+        """Refuse a file that was cut off: touching a page behind its end kills the process."""
+        pages = int(self._environment.info()["last_pgno"]) + 1
+        needed = pages * int(self._environment.stat()["psize"])
+        if os.stat(os.path.join(self.path, "data.mdb")).st_size < needed:
+            self._environment.close()
+            raise CorruptError("the index is cut off", self.path)
 
     def close(self) -> None:
         """Close the environment; no transaction may be open."""
@@ -198,14 +208,23 @@ class Index:
     @contextmanager
     def write(self) -> Generator["IndexWriter", None, None]:
         """Open the one write transaction; durable (synced) when the block ends without error."""
-        with self._writer, self._environment.begin(write=True) as transaction:
+        with self._writer, self._naming(), self._environment.begin(write=True) as transaction:
             yield IndexWriter(transaction, self._tables)
 
     @contextmanager
     def read(self) -> Generator["IndexReader", None, None]:
         """Open a read transaction: a consistent snapshot. Keep it short."""
-        with self._environment.begin() as transaction:
+        with self._naming(), self._environment.begin() as transaction:
             yield IndexReader(transaction, self._tables)
+
+    @contextmanager
+    def _naming(self) -> Generator[None, None, None]:
+        try:
+            yield
+        except lmdb.Error as error:
+            if os.strerror(errno.ENOSPC) in str(error):
+                raise QuotaError("the SSD is full: the index cannot be written") from error
+            raise CorruptError(f"the index is damaged: {error}; reindex it", self.path) from error
 
     def locate(self, key: bytes) -> Location | None:
         """Return where the object lies, or None when the store has no such object."""

@@ -1,6 +1,7 @@
 """Where things lie on a disk: it owns the names of files and folders, touches none of them."""
 
 import os
+import re
 
 IDENTITY_NAME = "drystone-disk.json"
 LOCK_NAME = "lock"
@@ -10,6 +11,8 @@ SHARDS_NAME = "shards"
 QUARANTINE_NAME = "quarantine"
 SHARD_SUFFIX = ".shard"
 PART_SUFFIX = ".part"
+# A manifest is named by the key of its object, anything else is a path.
+STORED_MANIFEST = re.compile(r"[0-9a-f]{64}")
 
 
 def shard_path(disk_path: str, shard_id_hex: str) -> str:

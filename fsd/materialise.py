@@ -27,12 +27,14 @@ from fsd.errors import (
 )
 from fsd.index import ViewRow, view_name
 from fsd.job import Job, timestamp
+from fsd.layout import STORED_MANIFEST
 from fsd.models import MaterialiseAnswer, MaterialiseRequest
 from fsd.parts import JOURNAL_NAME, Journal, cut_parts
 from fsd.paths import check_identifier
 from fsd.plan import DiskModel
 from fsd.process import Child
-from fsd.seal import begin, confirm_sealed, discard, open_filesystem, seal
+from fsd.read import read_to_file
+from fsd.seal import begin, clear, confirm_sealed, discard, open_filesystem, seal
 from fsd.store import Store
 
 BLOCK_BYTES = 4096
@@ -73,8 +75,8 @@ class Materialise:
         for part in (request.target_id, request.layout_id):
             if reason := check_identifier(part):
                 raise UsageError(f"the id {part!r} is refused: {reason}")
-        if not os.path.isfile(request.manifest_path):
-            raise UsageError(f"there is no manifest {request.manifest_path}")
+        if not STORED_MANIFEST.fullmatch(request.manifest) and not os.path.isfile(request.manifest):
+            raise UsageError(f"there is no manifest {request.manifest}")
         self._store = store
         self._areas = areas
         self._store_manifest = store_manifest
@@ -93,7 +95,7 @@ class Materialise:
             summary = ManifestSummary(
                 *child.call(
                     "load_manifest",
-                    request.manifest_path,
+                    self._manifest_file(folder),
                     index.index_root,
                     index.generation,
                     request.dedup_mode,
@@ -106,6 +108,13 @@ class Materialise:
             if request.mode == "view":
                 return self._publish(child, canonical, summary, document)
             return self._copy(child, canonical, summary, document)
+
+    def _manifest_file(self, folder: str) -> str:
+        if not STORED_MANIFEST.fullmatch(self._request.manifest):
+            return self._request.manifest
+        path = os.path.join(folder, "given.jsonl")
+        read_to_file(self._store, bytes.fromhex(self._request.manifest), path)
+        return path
 
     def _document(self, summary: ManifestSummary) -> dict[str, Any]:
         return {
@@ -233,17 +242,21 @@ class Materialise:
         job = self._job
         filesystem_fd = open_filesystem(temporary)
         try:
-            job.phase = "making folders"
-            texts, text_bytes = child.call("prepare_folder", str(temporary))
-            job.advance(texts, text_bytes)
             job.phase = "planning"
             heads, unreadable, eta_s, disks = self._plan(child)
             if unreadable:
                 raise NoReplicaError(_losses(unreadable), unreadable)
+            journal = Journal(temporary, _plan_digest(summary, heads))
+            if journal.empty:
+                # What lies here is of an attempt that vouches for nothing, perhaps with another
+                # manifest: none of it may be sealed in.
+                clear(temporary)
+            job.phase = "making folders"
+            texts, text_bytes = child.call("prepare_folder", str(temporary))
+            job.advance(texts, text_bytes)
             job.phase = "copying"
             started = time.monotonic()
             run = CopyRun(self._store, child, str(temporary), job)
-            journal = Journal(temporary, _plan_digest(summary, heads))
             limit = self._store.config.store.batch_size_bytes
             parts = cut_parts([head.size_bytes for head in heads], limit)
             for part in parts:

@@ -30,8 +30,8 @@ class BatchWriteRequest(Document):
 class MaterialiseRequest(Document):
     """Make a manifest into a directory: a copy on the SSD or a view in the mount."""
 
-    manifest_path: str
-    """A JSON Lines file the engine can read."""
+    manifest: str
+    """The path of a JSON Lines file the engine can read, or the key of a stored manifest."""
     target_id: str
     layout_id: str
     mode: ExportMode = "copy"

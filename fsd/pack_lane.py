@@ -24,6 +24,7 @@ from fsd.store import PART_BYTES_MAX, Store
 
 PART_BYTES_SOFT = PART_BYTES_MAX // 2
 GROUP_OVERHEAD_BYTES = 8192
+LARGE_TRIES_MAX = 3
 # The source may be a network folder: it gets more patience than a disk of the store.
 SOURCE_TIMEOUT_S = 120.0
 
@@ -59,6 +60,10 @@ class BatchFace(Protocol):
     ) -> None:
         """Add a part to the batch's row in the group's own index transaction."""
         ...
+
+
+class _LostDiskError(FsdError):
+    """A disk failed under a large file: it is written again, to other disks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,14 +120,18 @@ class PackLane:
                 fresh.append((position, found, read))
         keys = [read.key for _, _, read in fresh]
         decisions = self._claims.decide(keys, self._batch.class_name)
+        existing: list[tuple[Found, FileRead]] = []
         for (position, found, read), decision in zip(fresh, decisions, strict=True):
             if decision == "existing":
-                self.refer(found.path, read.key, read.size_bytes, "existing")
+                existing.append((found, read))
             elif decision == "claimed":
                 wanted.append((position, found, read))
             else:
                 self._batch.wait_for(found, read, decision)
+        # What was claimed comes first: `_pack` settles it, whatever happens.
         self._pack(wanted)
+        for found, read in existing:
+            self.refer(found.path, read.key, read.size_bytes, "existing")
 
     def refer(self, path: str, key: bytes, size_bytes: int, status: str) -> None:
         """Put a path whose content is durable (or in this group) into the group's part."""
@@ -138,17 +147,17 @@ class PackLane:
         filling, self._filling = self._filling, None
         if filling is None:
             return
-        self._wait_commit()
-        filling.part_number = self._batch.next_part()
-        part = format_part(
-            self._batch.name,
-            self._batch.class_name,
-            filling.part_number,
-            (reference.file for reference in filling.references),
-        )
         try:
+            self._wait_commit()
+            filling.part_number = self._batch.next_part()
+            part = format_part(
+                self._batch.name,
+                self._batch.class_name,
+                filling.part_number,
+                (reference.file for reference in filling.references),
+            )
             length, digest, entries = self._child.call("finish_group", part)
-        except FsdError as error:
+        except BaseException as error:
             self._give_up(filling, error)
             self._writer.release(filling.shard)
             raise
@@ -162,12 +171,12 @@ class PackLane:
 
     def close(self) -> None:
         """End the packer; whatever was not committed was not acknowledged either."""
-        if self._filling is not None:
-            self._give_up(self._filling, FsdError("the batch was stopped"))
-            self._writer.release(self._filling.shard)
-            self._filling = None
         self._child.kill()
         self._commits.shutdown(wait=True)
+        filling, self._filling = self._filling, None
+        if filling is not None:
+            self._give_up(filling, FsdError("the batch was stopped"))
+            self._writer.release(filling.shard)
 
     def _pack(self, wanted: list[tuple[int, Found, FileRead]]) -> None:
         remaining = wanted
@@ -182,12 +191,13 @@ class PackLane:
                 filling = self._open(read.size_bytes)
                 items = [(position, read.key) for position, _, read in small]
                 packed = len(self._child.call("pack", items))
+                # All keys first: `refer` may flush, and the group that has them then is this one.
+                filling.keys += [read.key for _, _, read in small[:packed]]
+                remaining = remaining[packed:]
                 for _, found, read in small[:packed]:
-                    filling.keys.append(read.key)
                     self.refer(found.path, read.key, read.size_bytes, "written")
                 if packed < len(small):
                     self.flush()
-                remaining = remaining[packed:]
         except BaseException:
             self._claims.settle([read.key for _, _, read in remaining], written=False)
             raise
@@ -198,6 +208,7 @@ class PackLane:
         shard = self._writer.lease(self._batch.class_name, need_bytes + GROUP_OVERHEAD_BYTES)
         slot = self._store.pool.acquire()
         capacity = min(self._group_bytes, shard.room_bytes)
+        self._filling = _Filling(shard, slot)
         self._child.call(
             "begin_group",
             slot.number,
@@ -206,7 +217,6 @@ class PackLane:
             len(shard.digests),
             shard.next_sequence,
         )
-        self._filling = _Filling(shard, slot)
         return self._filling
 
     def _commit_group(self, filling: _Filling, group: BuiltGroup) -> None:
@@ -239,13 +249,21 @@ class PackLane:
             commit.result()
 
     def _write_large(self, found: Found, read: FileRead) -> None:
+        written = False
         try:
-            self._stream(found, read)
+            for tries_left in reversed(range(LARGE_TRIES_MAX)):
+                try:
+                    self._stream(found, read)
+                    break
+                except _LostDiskError:
+                    if not tries_left:
+                        raise
+            written = True
         except FsdError as error:
-            self._claims.settle([read.key], written=False)
             self._batch.fail(found, str(error))
             return
-        self._claims.settle([read.key], written=True)
+        finally:
+            self._claims.settle([read.key], written=written)
         self.refer(found.path, read.key, read.size_bytes, "written")
 
     def _stream(self, found: Found, read: FileRead) -> None:
@@ -272,7 +290,7 @@ class PackLane:
         offset = shard.length_bytes
         while (count := int(call("fill_large", slot.number, self._group_bytes))) > 0:
             if not append_everywhere(self._store, shard, offset, slot, count):
-                raise FsdError("a disk failed while this large file was written; put it again")
+                raise _LostDiskError("disks failed while this large file was written; see health")
             offset += count
         if offset - shard.length_bytes != total:
             raise FsdError("the file changed while it was read; put it again when it is quiet")

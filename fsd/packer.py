@@ -104,6 +104,9 @@ class Packer:
 
     def begin_large(self, path: bytes, key: bytes, size_bytes: int, shard_id: bytes) -> int:
         """Open a large file for streaming; returns the length of the group it will fill."""
+        if self._large is not None:
+            os.close(self._large[1])  # The one before was given up.
+            self._large = None
         fd = os.open(path, _READ_FLAGS)
         before = _version(os.fstat(fd))
         checksums = b"".join(block_checksums(piece) for piece in self._pieces(fd))

@@ -17,8 +17,9 @@ COMPONENT_SIZE_BYTES_MAX = 255
 PATH_SIZE_BYTES_MAX = 4_000
 IDENTIFIER_SIZE_BYTES_MAX = 200
 
-# The seal's own files: they lie beside the manifest's files in every sealed folder.
-RESERVED_NAMES = ("_JOB.json", "_SEALED")
+# The seal's own files lie beside the manifest's files in every sealed folder; the journal of parts
+# lies beside them until then.
+RESERVED_NAMES = ("_JOB.json", "_SEALED", "_PARTS", "_PARTS.tmp")
 _RESERVED_FOLDED = frozenset(name.casefold() for name in RESERVED_NAMES)
 
 # Matches an empty, `.` or `..` component anywhere (so also a leading, doubled or trailing slash).

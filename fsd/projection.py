@@ -22,21 +22,38 @@ from fsd.recover import roll_forward
 from fsd.store import Store
 
 HIDDEN_PREFIX = "."
+STARTS_NAME = "UNFINISHED_STARTS"
+STARTS_MAX = 2
 MANIFESTS_BATCH = ".manifests"
 
 
-def open_index(store: Store) -> bool:
-    """Open the current generation, or begin a new one when it is missing or damaged.
+@contextlib.contextmanager
+def unfinished_start(store: Store) -> Generator[bool, None, None]:
+    """Tell whether the last two starts ended inside this block; this one counts until it is out.
+
+    A damaged index can kill the process that maps it (SIGBUS, SIGSEGV): no error tells of that.
+    """
+    root = store.config.index_root
+    os.makedirs(root, mode=0o700, exist_ok=True)
+    marker = os.path.join(root, STARTS_NAME)
+    starts = os.path.getsize(marker) if os.path.exists(marker) else 0
+    with open(marker, "ab") as file:
+        file.write(b"x")
+    yield starts >= STARTS_MAX
+    os.unlink(marker)
+
+
+def open_index(store: Store, *, suspicious: bool = False) -> bool:
+    """Open the current generation, or begin a new one when it is missing, damaged or suspicious.
 
     Returns whether it is new, so that CURRENT must be moved once it is filled.
     """
     root = store.config.index_root
-    os.makedirs(root, mode=0o700, exist_ok=True)
-    generation = current_generation(root)
+    generation = None if suspicious else current_generation(root)
     if generation is not None and os.path.exists(
         os.path.join(generation_path(root, generation), "data.mdb")
     ):
-        with contextlib.suppress(CorruptError):
+        with contextlib.suppress(CorruptError, ValueError, TypeError):
             index = Index(root, generation)
             if _fits(store, index):
                 _name_shards(store, index)
@@ -66,6 +83,9 @@ def begin_generation(store: Store) -> Index | None:
     """Put a new, empty generation in place; returns the former one, still open."""
     root = store.config.index_root
     numbers = [int(name) for name in os.listdir(root) if name.isdigit()]
+    with contextlib.suppress(FsdError):
+        # The open one counts although somebody may have deleted its folder.
+        numbers.append(store.index.generation)
     index = Index(root, max(numbers, default=0) + 1)
     with store.lock:
         store.shards.numbers.clear()
@@ -88,16 +108,19 @@ def publish_generation(store: Store, former: Index | None) -> None:
 def project(store: Store) -> int:
     """Bring the open generation up to the catalog and the shards; returns the shards taken in."""
     count = roll_forward(store)
-    state = store.shards.state
+    with store.lock:
+        state = store.shards.state
+        batches, published = dict(state.batches), dict(state.views)
     with store.index.write() as writer:
-        for name, known in state.batches.items():
+        for name, known in batches.items():
             row = writer.batch(name) or BatchRow(name, known.class_name, known.created_ns)
             row.sealed, row.created_ns = known.sealed, known.created_ns
             writer.put_batch(row)
-        for name, view in state.views.items():
-            if writer.view(name) is None:
+        for name, view in published.items():
+            former = writer.view(name)
+            if former is None or former.created_ns != view.created_ns:
                 writer.put_view(view)
-        stale = [view for view in writer.views() if view.name not in state.views]
+        stale = [view for view in writer.views() if view.name not in published]
         for view in stale:
             writer.delete_view(view.name)
         writer.put_meta("store_id", store.config.store.store_id)

@@ -1,5 +1,6 @@
 """Reading single objects: it owns the choice of a replica and the way around a bad one."""
 
+import contextlib
 import errno
 import os
 
@@ -92,9 +93,15 @@ def read_to_file(store: Store, key: bytes, output_path: str) -> None:
     for disk in store.replicas(shard.shard_id):
         try:
             _, _, failures = disk.call("extract", shard.shard_id, [item], folder, priority=0)
-        except DiskError as error:
+        except FsdError as error:
             reasons.append(f"{disk.name}: {error}")
-            note_read_error(store, disk, shard.shard_id, error)
+            if isinstance(error, DiskError):
+                note_read_error(store, disk, shard.shard_id, error)
+            # Whoever began to write the file is dead now, or has answered.
+            store.disks.wait_buried(disk)
+            _unlink_if_there(output_path)
+            if not isinstance(error, DiskError):
+                raise
             continue
         if not failures:
             store.disks.note_success(disk, read_bytes=location.length_bytes)
@@ -105,6 +112,11 @@ def read_to_file(store: Store, key: bytes, output_path: str) -> None:
         f"no replica of {key.hex()} can be read ({'; '.join(reasons) or 'all disks missing'})",
         [key.hex()],
     )
+
+
+def _unlink_if_there(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def note_failures(store: Store, disk: Disk, shard_id: str, failures: list[Failure]) -> None:

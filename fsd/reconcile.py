@@ -24,6 +24,7 @@ from fsd.store import Store
 
 PERIOD_S = 5.0
 REBUILD_AFTER_S = 900.0
+RETRY_S = 30.0
 WORKERS_MAX = 2
 BACKGROUND = 2
 
@@ -48,7 +49,7 @@ class Reconciler:
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._busy = threading.Lock()
-        self._stuck: dict[str, str] = {}
+        self._stuck: dict[str, float] = {}
         self.last_error = ""
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
 
@@ -112,8 +113,11 @@ class Reconciler:
                 return
             try:
                 with self._busy:
-                    wants = [w for w in self.wanted() if w.shard.shard_id not in self._stuck]
-                    self._copy_all(wants, None)
+                    now = time.monotonic()
+                    stuck = {shard for shard, since in self._stuck.items() if now - since < RETRY_S}
+                    self._copy_all(
+                        [w for w in self.wanted() if w.shard.shard_id not in stuck], None
+                    )
             except Exception as error:
                 # The reconciler must outlive one bad round; health shows what happened.
                 self.last_error = f"{type(error).__name__}: {error}"
@@ -149,7 +153,7 @@ class Reconciler:
             while store.sound_copies(shard.shard_id) < target:
                 self._copy_once(shard, job)
         except (NotEnoughDisksError, NoReplicaError, DiskError) as error:
-            self._stuck[shard.shard_id] = str(error)
+            self._stuck[shard.shard_id] = time.monotonic()
             self.last_error = str(error)
             if job is not None:
                 job.report({"shard": shard.shard_id, "reason": str(error)})

@@ -228,7 +228,7 @@ def _adopt_footer(
 
 def roll_forward(store: Store) -> int:
     """Put every sealed shard that the index has not seen into it; returns how many there were."""
-    # Rows first: a shard is in the catalog before it has a row, so one of now is not taken for dead.
+    # Rows first: a shard is in the catalog before it has a row, so a new one is not taken for dead.
     with store.index.read() as reader:
         rows = {row.shard_id: row for row in reader.shards()}
     with store.lock:

@@ -1,6 +1,7 @@
-"""Reading a shard without the index: it owns structure and verification, changes nothing.
+"""Reading a shard without the index: it owns finding what a replica holds, changes nothing.
 
-Runs in a disk process. `scan_shard` serves recovery and reindex, `verify_shard` serves scrub.
+Runs in a disk process; recovery, reindex and fsck build on it. A place that is damaged, torn or
+unreadable hides what lies in it and nothing else: behind it the search goes on.
 """
 
 import hashlib
@@ -25,8 +26,9 @@ from fsd.record import (
     GroupHeader,
     RecordHeader,
     ShardHeader,
+    Trailer,
+    align,
     footer_bytes,
-    iterate_entries,
     pack_entry,
     record_bytes,
     unpack_entries,
@@ -40,6 +42,9 @@ from fsd.shard_file import WINDOW_BYTES, Step, WindowReader, no_step
 
 GROUP_BYTES_MAX = 1 << 45
 WHOLE_RECORD_BYTES_MAX = 4 << 20
+RESYNC_BYTES = 1 << 20
+# Records start on 8 bytes.
+RECORD_STEP_BYTES = 8
 
 
 @dataclass(slots=True)
@@ -69,39 +74,24 @@ class ScanResult:
     groups: list[Group] = field(default_factory=list[Group])
 
 
-@dataclass(slots=True)
-class Problem:
-    """One thing wrong in a replica: byte offset, key of the record if known, and what."""
-
-    offset: int
-    key: str
-    reason: str
-
-
-@dataclass(slots=True)
-class VerifyResult:
-    """What a full verification of one replica read and found."""
-
-    objects: int = 0
-    read_bytes: int = 0
-    problems: list[Problem] = field(default_factory=list[Problem])
-
-
 def scan_shard(fd: int, shard_id: bytes, step: Step = no_step) -> ScanResult:
-    """Return the footer's entries of a sealed shard, or all committed groups of an open one."""
+    """Return the footer's entries of a sealed shard, or all committed groups of an open one.
+
+    A damaged shard header hides neither: whose shard it is, every other structure says as well.
+    OSError when the disk fails in too many places to go on.
+    """
     reader = WindowReader(fd, step)
     size = os.fstat(fd).st_size
-    result = ScanResult(_read_header(reader, shard_id), size)
-    if result.header is None:
-        return result
+    result = ScanResult(read_header(reader, shard_id), size)
     try:
-        result.footer, result.entries = _read_footer(reader, shard_id, size)
+        result.footer, result.entries = read_footer(reader, shard_id, size)
     except CorruptError:
         result.groups = list(_groups(reader, shard_id, size))
     return result
 
 
-def _read_header(reader: WindowReader, shard_id: bytes) -> ShardHeader | None:
+def read_header(reader: WindowReader, shard_id: bytes) -> ShardHeader | None:
+    """Return the shard's header, or None when it is damaged, unreadable or another shard's."""
     try:
         header = unpack_shard_header(reader.read(0, SHARD_HEADER_BYTES))
     except CorruptError:
@@ -109,8 +99,9 @@ def _read_header(reader: WindowReader, shard_id: bytes) -> ShardHeader | None:
     return header if header.shard_id == shard_id else None
 
 
-def _read_footer(reader: WindowReader, shard_id: bytes, size: int) -> tuple[Footer, bytes]:
-    if size % SECTOR_BYTES:
+def read_footer(reader: WindowReader, shard_id: bytes, size: int) -> tuple[Footer, bytes]:
+    """Return the footer and its packed entries; CorruptError when the file does not end in one."""
+    if size % SECTOR_BYTES or size < 2 * SECTOR_BYTES:
         raise CorruptError("a sealed shard ends on a sector")
     footer = unpack_footer_trailer(reader.read(size - FOOTER_TRAILER_BYTES, FOOTER_TRAILER_BYTES))
     length = footer_bytes(footer.entry_count)
@@ -121,19 +112,27 @@ def _read_footer(reader: WindowReader, shard_id: bytes, size: int) -> tuple[Foot
 
 
 def _groups(reader: WindowReader, shard_id: bytes, size: int) -> Iterator[Group]:
-    offset = SHARD_HEADER_BYTES
-    while offset + SECTOR_BYTES <= size:
-        group = _read_group(reader, shard_id, offset, size)
-        if group is not None:
-            yield group
-        # Past a bad or torn place, look for the next group at every sector.
-        offset += SECTOR_BYTES if group is None else group.length_bytes
+    position = expected = SHARD_HEADER_BYTES
+    ahead = 0
+    while position + SECTOR_BYTES <= size:
+        group = _read_group(reader, shard_id, position, size, ahead)
+        if group is None:
+            group = _read_ended_group(reader, shard_id, expected, position)
+        if group is None:
+            # Past a bad or torn place, look for the next group at every sector.
+            position, ahead = position + SECTOR_BYTES, RESYNC_BYTES
+            continue
+        yield group
+        position, ahead = group.offset + group.length_bytes, 0
+        expected = position
 
 
-def _read_group(reader: WindowReader, shard_id: bytes, offset: int, size: int) -> Group | None:
+def _read_group(
+    reader: WindowReader, shard_id: bytes, offset: int, size: int, ahead: int
+) -> Group | None:
     try:
-        header = unpack_group_header(reader.read(offset, GROUP_HEADER_BYTES))
-        if not _plausible(header, shard_id, offset, size):
+        header = unpack_group_header(reader.read(offset, GROUP_HEADER_BYTES, offset + ahead))
+        if not is_plausible(header, shard_id, offset, size):
             return None
         end = offset + header.length_bytes - TRAILER_BYTES
         trailer = unpack_trailer(reader.read(end, TRAILER_BYTES))
@@ -141,20 +140,45 @@ def _read_group(reader: WindowReader, shard_id: bytes, offset: int, size: int) -
         return None
     if trailer[:4] != (shard_id, header.group_number, header.record_count, header.length_bytes):
         return None
+    return _committed(reader, offset, trailer)
+
+
+def _read_ended_group(
+    reader: WindowReader, shard_id: bytes, expected: int, sector: int
+) -> Group | None:
+    """Return the group that ends in this sector, its header damaged.
+
+    It begins at `expected` or behind it, for what ended before was found.
+    """
+    end = sector + SECTOR_BYTES - TRAILER_BYTES
+    try:
+        trailer = unpack_trailer(reader.read(end, TRAILER_BYTES))
+    except CorruptError:
+        return None
+    start = sector + SECTOR_BYTES - trailer.length_bytes
+    if trailer.shard_id != shard_id or start < expected or start % SECTOR_BYTES:
+        return None
+    return _committed(reader, start, trailer)
+
+
+def _committed(reader: WindowReader, offset: int, trailer: Trailer) -> Group:
+    end = offset + trailer.length_bytes - TRAILER_BYTES
     intact = _digest(reader, offset, end) == trailer.digest
-    records = _records(reader, shard_id, offset, end, header.record_count, check=not intact)
+    found = _records(reader, trailer.shard_id, offset, end, trailer.record_count, check=not intact)
+    entries = b"".join(map(pack_entry, found))
     return Group(
-        header.group_number,
+        trailer.group_number,
         offset,
-        header.length_bytes,
+        trailer.length_bytes,
         trailer.digest,
         intact,
-        header.record_count,
-        b"".join(map(pack_entry, records)),
+        trailer.record_count,
+        entries,
     )
 
 
-def _plausible(header: GroupHeader, shard_id: bytes, offset: int, size: int) -> bool:
+def is_plausible(header: GroupHeader, shard_id: bytes, offset: int, size: int) -> bool:
+    """Return whether a group of this header can lie at `offset` of a file of `size` bytes."""
     length = header.length_bytes
     return (
         header.shard_id == shard_id
@@ -166,8 +190,11 @@ def _plausible(header: GroupHeader, shard_id: bytes, offset: int, size: int) -> 
 
 def _digest(reader: WindowReader, start: int, end: int) -> bytes:
     state = xxhash.xxh3_128()
-    for position in range(start, end, WINDOW_BYTES // 2):
-        state.update(reader.read(position, min(WINDOW_BYTES // 2, end - position), end))
+    try:
+        for position in range(start, end, WINDOW_BYTES // 2):
+            state.update(reader.read(position, min(WINDOW_BYTES // 2, end - position), end))
+    except CorruptError:
+        return b""
     return state.digest()
 
 
@@ -179,12 +206,12 @@ def _records(
     while seen < count and position + RECORD_HEADER_BYTES <= end:
         header = _record_at(reader, shard_id, position, end)
         if header is None:
-            # Records start on 8 bytes: a damaged header hides its own record, not the next ones.
-            position += 8
+            # A damaged header hides its own record, not the next ones.
+            position = _next_magic(reader, position + RECORD_STEP_BYTES, end)
             continue
         seen += 1
         entry = Entry(header.key, position, header.length_bytes, header.flags)
-        if not check or _sound(reader, shard_id, entry):
+        if not check or _is_sound(reader, shard_id, entry):
             yield entry
         position += record_bytes(header.length_bytes)
 
@@ -192,83 +219,41 @@ def _records(
 def _record_at(
     reader: WindowReader, shard_id: bytes, position: int, end: int
 ) -> RecordHeader | None:
-    data = reader.read(position, RECORD_HEADER_BYTES, end)
-    if bytes(data[:4]) != RECORD_MAGIC:
-        return None
     try:
-        header = unpack_record_header(data)
+        header = unpack_record_header(reader.read(position, RECORD_HEADER_BYTES, end))
     except CorruptError:
         return None
     fits = position + record_bytes(header.length_bytes) <= end
     return header if header.shard_id == shard_id and fits else None
 
 
-def _sound(reader: WindowReader, shard_id: bytes, entry: Entry) -> bool:
-    try:
-        return _payload_sha256(reader, shard_id, entry, WINDOW_BYTES) == entry.key
-    except (CorruptError, OSError):
-        return False
+def _next_magic(reader: WindowReader, position: int, end: int) -> int:
+    """Return the next place at or after `position` where a record may begin, else `end`."""
+    while position < end:
+        stop = min(align(position + 1), end)
+        try:
+            data = bytes(reader.read(position, stop - position, end))
+        except CorruptError:
+            data = b""
+        found = data.find(RECORD_MAGIC)
+        while found >= 0:
+            if found % RECORD_STEP_BYTES == 0:
+                return position + found
+            found = data.find(RECORD_MAGIC, found + 1)
+        position = stop
+    return end
 
 
-def _payload_sha256(reader: WindowReader, shard_id: bytes, entry: Entry, ahead_bytes: int) -> bytes:
+def _is_sound(reader: WindowReader, shard_id: bytes, entry: Entry) -> bool:
     item = Item(entry.offset, entry.length_bytes, entry.key, ())
-    if entry.length_bytes > WHOLE_RECORD_BYTES_MAX:
+    try:
+        if entry.length_bytes <= WHOLE_RECORD_BYTES_MAX:
+            length = record_bytes(entry.length_bytes)
+            view = reader.read(entry.offset, length, entry.offset + WINDOW_BYTES)
+            return hashlib.sha256(check_record(view, 0, shard_id, item)).digest() == entry.key
         state = hashlib.sha256()
         for piece in read_payload(reader.fd, shard_id, item, no_step):
             state.update(piece)
-        return state.digest()
-    length = record_bytes(entry.length_bytes)
-    view = reader.read(entry.offset, length, entry.offset + ahead_bytes)
-    return hashlib.sha256(check_record(view, 0, shard_id, item)).digest()
-
-
-def verify_shard(fd: int, shard_id: bytes, step: Step = no_step) -> VerifyResult:
-    """Check every byte that counts in a sealed replica: structure, checksums and sha256."""
-    reader = WindowReader(fd, step)
-    size = os.fstat(fd).st_size
-    result = VerifyResult(read_bytes=size)
-    if _read_header(reader, shard_id) is None:
-        result.problems.append(Problem(0, "", "the shard header is damaged"))
-    try:
-        footer, table = _read_footer(reader, shard_id, size)
-    except (CorruptError, OSError) as error:
-        result.problems.append(Problem(size, "", f"the footer is damaged: {error}"))
-        return result
-    for entry in sorted(iterate_entries(table), key=lambda entry: entry.offset):
-        _verify_record(reader, shard_id, entry, result)
-        step()
-    _verify_groups(reader, shard_id, footer, result)
-    return result
-
-
-def _verify_record(
-    reader: WindowReader, shard_id: bytes, entry: Entry, result: VerifyResult
-) -> None:
-    result.objects += 1
-    try:
-        if _payload_sha256(reader, shard_id, entry, WINDOW_BYTES) != entry.key:
-            raise CorruptError("the content does not match its sha256")
-    except (CorruptError, OSError) as error:
-        result.problems.append(Problem(entry.offset, entry.key.hex(), str(error)))
-
-
-def _verify_groups(
-    reader: WindowReader, shard_id: bytes, footer: Footer, result: VerifyResult
-) -> None:
-    offset = SHARD_HEADER_BYTES
-    digests: list[bytes] = []
-    while offset < footer.data_end:
-        try:
-            header = unpack_group_header(reader.read(offset, GROUP_HEADER_BYTES))
-            if not _plausible(header, shard_id, offset, footer.data_end):
-                raise CorruptError("the group header is damaged")
-            end = offset + header.length_bytes
-            digests.append(unpack_trailer(reader.read(end - TRAILER_BYTES, TRAILER_BYTES)).digest)
-            offset = end
-        except (CorruptError, OSError) as error:
-            result.problems.append(Problem(offset, "", str(error)))
-            offset += SECTOR_BYTES
-    if len(digests) == footer.group_count and not result.problems:
-        joined = xxhash.xxh3_128_digest(b"".join(digests))
-        if joined != footer.groups_digest:
-            result.problems.append(Problem(footer.data_end, "", "the groups' digests differ"))
+    except CorruptError:
+        return False
+    return state.digest() == entry.key

@@ -178,6 +178,15 @@ def discard(temporary: Path) -> None:
         shutil.rmtree(temporary)
 
 
+def clear(temporary: Path) -> None:
+    """Remove all that lies in a temporary folder, not the folder itself."""
+    for entry in os.scandir(temporary):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            os.unlink(entry.path)
+
+
 def list_unfinished(area_root: Path) -> list[Path]:
     """The temporary folders of an area, sorted by name."""
     try:

@@ -97,7 +97,7 @@ class WindowReader:
 
     def __init__(self, fd: int, step: Step = no_step, window_bytes: int = WINDOW_BYTES) -> None:
         self.fd = fd
-        self._step = step
+        self.step = step
         self._map = mmap.mmap(-1, window_bytes)
         self._view = memoryview(self._map)
         self._start = 0
@@ -128,7 +128,7 @@ class WindowReader:
         size = max(need, min(wanted, len(self._view)))
         self._start, self._length = start, 0
         try:
-            self._length = read_full(self.fd, self._view[:size], start, self._step)
+            self._length = read_full(self.fd, self._view[:size], start, self.step)
         except OSError as error:
             self._note_bad_read(error, offset, final=size == need)
             # A bad sector hides what lies in it, not the rest of the window.

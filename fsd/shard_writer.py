@@ -52,6 +52,19 @@ class OpenShard:
     entries: bytearray = field(default_factory=bytearray)
     payload_bytes: int = 0
     digests: list[bytes] = field(default_factory=list[bytes])
+    sessions: dict[str, int] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.sessions = {disk.disk_id: disk.session for disk in self.disks}
+
+    @property
+    def whole(self) -> bool:
+        """Return whether all its disks take writes and none was away since it was opened."""
+        return all(disk.state == "online" and self.stayed(disk) for disk in self.disks)
+
+    def stayed(self, disk: Disk) -> bool:
+        """Return whether a disk was there all the time; one that came back may hold less."""
+        return disk.session == self.sessions[disk.disk_id]
 
     @property
     def room_bytes(self) -> int:
@@ -99,16 +112,15 @@ class ShardWriter:
         store = self._store
         with store.lock:
             for shard in self._idle:
-                usable = all(disk.state == "online" for disk in shard.disks)
-                if shard.class_name == class_name and shard.room_bytes >= need_bytes and usable:
+                fits = shard.class_name == class_name and shard.room_bytes >= need_bytes
+                if fits and shard.whole:
                     self._idle.remove(shard)
                     return shard
         return self.create(class_name, store.config.store.shard_size_bytes, large=False)
 
     def release(self, shard: OpenShard) -> None:
         """Give a leased shard back; a full one, or one too many, is sealed."""
-        broken = any(disk.state != "online" for disk in shard.disks)
-        if broken or shard.room_bytes < SEAL_BELOW_BYTES:
+        if not shard.whole or shard.room_bytes < SEAL_BELOW_BYTES:
             self.seal(shard)
             return
         with self._store.lock:
@@ -318,8 +330,12 @@ def append_everywhere(store: Store, shard: OpenShard, offset: int, slot: Slot, l
     Disks that fail are taken off `shard.disks`: their file is not a replica any more.
     """
     arguments = (shard.shard_id, offset, slot.number, 0, length, False)
-    futures = [(disk, disk.request("append", *arguments, slots=(slot,))) for disk in shard.disks]
-    failed: list[Disk] = []
+    failed = [disk for disk in shard.disks if not shard.stayed(disk)]
+    futures = [
+        (disk, disk.request("append", *arguments, slots=(slot,)))
+        for disk in shard.disks
+        if disk not in failed
+    ]
     for disk, future in futures:
         try:
             future.result()
@@ -362,9 +378,7 @@ def write_footer(store: Store, shard: OpenShard, footer: bytes) -> None:
             shard.disks = [other for other in shard.disks if other is not disk]
 
 
-def seal_in_catalog(
-    store: Store, shard: OpenShard, length: int, *, indexed: bool = True
-) -> None:
+def seal_in_catalog(store: Store, shard: OpenShard, length: int, *, indexed: bool = True) -> None:
     """Record a sealed shard (or drop an empty one) in the catalog and the index.
 
     A shard that is not `indexed` has records that the index may lack: its row stays open, and the

@@ -137,7 +137,7 @@ class CatalogLog:
                 for number, (kind, data) in enumerate(items, 1)
             ]
             frames = b"".join(map(pack_frame, entries))
-            # Used up even when this fails: a disk that took the entries knows them by these numbers.
+            # Used up even when this fails: a disk that took the entries knows them by these.
             store.shards.state.sequence += len(entries)
             disks = [disk for disk in store.disks.disks.values() if disk.readable]
             futures = [(disk, disk.request("append_catalog", frames)) for disk in disks]
@@ -169,7 +169,7 @@ class CatalogLog:
         """Bring a returning disk and all others to the union; returns whether the others learned.
 
         A disk that was away when the engine started may carry acknowledged entries that no other
-        disk here has: the state is then made again from the union. DiskError when it cannot be read.
+        disk here has: the state is then made again from the union. Raises what reading it raises.
         """
         with self._lock:
             own = list(unpack_frames(disk.call("read_catalog")))

@@ -192,7 +192,9 @@ class BatchWrite:
     def _settle_waiting(self, lane: PackLane) -> None:
         waiting, self._waiting = self._waiting, []
         for item in waiting:
-            if item.future.result():
+            # Asked again: the other writer may have failed, or written it as generated.
+            item.future.result()
+            if self._claims.stored(item.read.key, self.class_name):
                 lane.refer(item.found.path, item.read.key, item.read.size_bytes, "existing")
             else:
                 self._again.append(item.found)

@@ -12,7 +12,7 @@ import pytest
 
 from fsd import daemon, daemon_mount
 from fsd.client import Client
-from fsd.config import CONFIG_NAME, Config
+from fsd.config import CONFIG_NAME, Config, load_config
 from fsd.setup import init_store
 
 MIB = 1 << 20
@@ -105,3 +105,22 @@ def write_files(folder: str, files: dict[str, bytes]) -> str:
         with open(full, "wb") as file:
             file.write(content)
     return folder
+
+
+def with_settings(root: str, **settings: object) -> Config:
+    """Add settings to the [store] section of a store's drystone.toml; returns the new config."""
+    path = os.path.join(root, CONFIG_NAME)
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text.replace("[store]\n", f"[store]\n{lines}"))
+    return load_config(path)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--crash-points", type=int, default=240, help="kills in the crash test")
+    parser.addoption("--crash-seed", default="", help="replay the crash test with this seed")
+    parser.addoption("--slow", action="store_true", help="also tests that measure by the clock")
+    parser.addoption("--power-cuts", type=int, default=8, help="moments in the power cut test")
+    parser.addoption("--power-seed", default="", help="replay the power cut test with this seed")

@@ -113,6 +113,15 @@ def test_up_after_kill_9(filled):
     assert answer.stdout == FILES["cat.txt"]
 
 
+def test_a_root_with_a_long_path(short_tmp):
+    root = os.path.join(short_tmp, *["long" * 20] * 3)
+    disks = [part for name in "ab" for part in ("--disk", os.path.join(short_tmp, name))]
+    drystone("init", root, *disks)
+    drystone("up", "--no-mount", cwd=root)
+    assert drystone("ls", "--json", cwd=root).stdout == b"[]\n"
+    drystone("down", cwd=root)
+
+
 def test_two_ups_at_once_start_one_engine(store):
     made = store(started=False)
     command = [sys.executable, PROGRAM, "up", "--no-mount", "--config", made.config_path]
@@ -139,11 +148,18 @@ def test_an_engine_that_cannot_start_shows_why(store):
     for disk in made.disks:
         os.rename(disk, disk + ".away")
         os.mkdir(disk)
+    result = drystone("up", env=environment(made), expect=1)
+    assert b"engine.log" in result.stderr
+    assert b"no disk of this store can be used" in result.stderr
+    assert b"Traceback" not in result.stderr
+
+
+def test_a_broken_configuration_is_one_line(store):
+    made = store(started=False)
     with open(made.config_path, "a", encoding="utf-8") as file:
         file.write("\n[[[broken")
     result = drystone("up", env=environment(made), expect=2)
-    assert b"not valid TOML" in result.stderr and b"Traceback" not in result.stderr
-    # The stores' end goes through the configuration that was read before.
+    assert b"not valid TOML" in result.stderr and result.stderr.count(b"\n") == 1
 
 
 # ---- Files -----------------------------------------------------------------------------------

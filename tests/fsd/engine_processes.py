@@ -1,0 +1,96 @@
+"""The engine's processes as a test sees them: it owns finding, killing and stopping them."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import time
+from dataclasses import dataclass
+
+from fsd.config import Config
+
+GONE_S_MAX = 20.0
+
+
+@dataclass(frozen=True)
+class ChildProcess:
+    """One child of an engine: `label` is the disk's name, or what the job calls it."""
+
+    pid: int
+    module: str
+    label: str
+
+
+def engine_pid(config: Config) -> int:
+    """Return the engine's process id, 0 when none was started."""
+    try:
+        with open(os.path.join(config.run_dir, "engine.pid"), encoding="utf-8") as file:
+            return int(json.load(file)["pid"])
+    except FileNotFoundError:
+        return 0
+
+
+def children(config: Config) -> list[ChildProcess]:
+    """Return the engine's child processes that are alive."""
+    parent = engine_pid(config)
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            with contextlib.suppress(OSError, IndexError):
+                if _parent_of(name) == parent:
+                    found.append(_describe(int(name)))
+    return found
+
+
+def child(config: Config, label: str) -> ChildProcess:
+    """Return the child with this label."""
+    return next(found for found in children(config) if found.label == label)
+
+
+def kill_engine(config: Config, *, group: bool) -> None:
+    """Kill the engine with all its children, or alone; returns when it is dead."""
+    pid = engine_pid(config)
+    if not pid or _state(pid) in ("", "Z"):
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL) if group else os.kill(pid, signal.SIGKILL)
+    _wait_dead(pid)
+
+
+def kill_process(pid: int) -> None:
+    """Kill one process; no error when it is gone."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def _wait_dead(pid: int) -> None:
+    deadline = time.monotonic() + GONE_S_MAX
+    while _state(pid) not in ("", "Z"):
+        assert time.monotonic() < deadline, f"process {pid} does not die"
+        time.sleep(0.005)
+
+
+def _fields(pid: int | str) -> list[str]:
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        return file.read().rpartition(")")[2].split()
+
+
+def _state(pid: int) -> str:
+    try:
+        return _fields(pid)[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def _parent_of(pid: str) -> int:
+    state, parent = _fields(pid)[:2]
+    return 0 if state == "Z" else int(parent)
+
+
+def _describe(pid: int) -> ChildProcess:
+    with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
+        words = file.read().split("\0")
+    labels = [word.removeprefix("--label=") for word in words if word.startswith("--label=")]
+    return ChildProcess(pid, words[words.index("fsd.child_main") + 1], labels[0])

@@ -1,0 +1,22 @@
+"""The lab: emulated HDDs whose every fault can be switched, for tests and benchmarks.
+
+    with EmulatedDisk("/mnt/slow", HddModel(size_bytes=4 << 30)) as disk:
+        ...                     # a real ext4 at disk.path
+        disk.control("hang")
+"""
+
+from .drive import LabError, why_not
+from .emulated_disk import EmulatedDisk
+from .model import HddModel
+from .write_log import MODES, copy_image, flush_times, replay
+
+__all__ = [
+    "MODES",
+    "EmulatedDisk",
+    "HddModel",
+    "LabError",
+    "copy_image",
+    "flush_times",
+    "replay",
+    "why_not",
+]
