@@ -191,7 +191,7 @@ def progress_text(job: JobStatus) -> str:
         parts.append(size_text(job.done_bytes) + _of(job.total_bytes, size_text(job.total_bytes)))
     if job.rate_bytes_per_s:
         parts.append(f"{size_text(job.rate_bytes_per_s)}/s")
-    if job.eta_s is not None:
+    if job.eta_s is not None and job.eta_s >= 0.5:
         parts.append(f"{duration_text(job.eta_s)} left")
     if job.phase:
         parts.append(job.phase)

@@ -67,7 +67,9 @@ class Client:
     ) -> JobStatus:
         """Start to store a folder, or the listed relative paths of it, as an ingest batch."""
         listed = None if files is None else tuple(files)
-        request = BatchWriteRequest(folder=folder, batch=batch, class_name=class_name, files=listed)
+        request = BatchWriteRequest(
+            folder=folder, batch=_checked(batch), class_name=class_name, files=listed
+        )
         return self._ask(JobStatus, "POST", "/v1/batches", request, MATERIALISE_TIMEOUT_S)
 
     def batches(self) -> list[BatchStatus]:
@@ -97,8 +99,8 @@ class Client:
         """Begin to make a manifest (a path or key) into `3c/<batch>/<layout>/`, or a view."""
         request = MaterialiseRequest(
             manifest=manifest,
-            target_id=action_batch_id,
-            layout_id=layout_id,
+            target_id=_checked(action_batch_id),
+            layout_id=_checked(layout_id),
             mode=mode,
             dedup_mode=dedup_mode,
             allow_case_collisions=allow_case_collisions,
@@ -117,8 +119,8 @@ class Client:
         """Begin to make a manifest (a path or key) into `3d/<export>/<layout>/`, or a view."""
         request = MaterialiseRequest(
             manifest=manifest,
-            target_id=dataset_export_id,
-            layout_id=dataset_layout_id,
+            target_id=_checked(dataset_export_id),
+            layout_id=_checked(dataset_layout_id),
             mode=mode,
             dedup_mode=dedup_mode,
             allow_case_collisions=allow_case_collisions,
@@ -246,9 +248,14 @@ def check_key(key: str) -> str:
     return lowered
 
 
-def _identifier(name: str) -> str:
-    """Return a name as one quoted segment of a path; UsageError when it cannot be one."""
+def _checked(name: str) -> str:
+    """Return a name that can be one folder; UsageError when it cannot."""
     reason = check_identifier(name)
     if reason:
-        raise UsageError(f"{name!a}: {reason}")
-    return quote(name, safe="")
+        raise UsageError(f"{name!a} cannot be used as a name: {reason}")
+    return name
+
+
+def _identifier(name: str) -> str:
+    """Return a name as one quoted segment of a path; UsageError when it cannot be one."""
+    return quote(_checked(name), safe="")

@@ -60,6 +60,8 @@ class CopySource:
         return start, size
 
     def _read_footer(self) -> Footer:
+        if self.length_bytes % SECTOR_BYTES or self.length_bytes < 2 * SECTOR_BYTES:
+            raise CorruptError("a sealed shard ends on a sector")
         reader = WindowReader(self._fd, self._step, SECTOR_BYTES * 2)
         tail = reader.read(self.length_bytes - FOOTER_TRAILER_BYTES, FOOTER_TRAILER_BYTES)
         footer = unpack_footer_trailer(tail)

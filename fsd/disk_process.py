@@ -376,7 +376,7 @@ def read_epoch(path: str) -> int:
     try:
         with open(os.path.join(path, layout.EPOCH_NAME), encoding="ascii") as file:
             return int(json.load(file)["epoch"])
-    except (FileNotFoundError, ValueError, KeyError):
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
         return 0
 
 

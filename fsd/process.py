@@ -73,7 +73,8 @@ class Child:
         self._process = _spawn(module, label, theirs, page_fd, pool)
         theirs.close()
         os.close(page_fd)
-        self._connection = Connection(ours.detach())
+        self._socket = ours
+        self._connection = Connection(os.dup(ours.fileno()))
         threading.Thread(target=self._receive, name=f"receive-{label}", daemon=True).start()
 
     @property
@@ -164,8 +165,10 @@ class Child:
                     value.disk = self.label
                 pending.future.set_exception(value)
         self.kill(DiskError(f"the process of {self.label} ended", self.label))
-        with contextlib.suppress(OSError):
+        # Not while somebody sends: the rest of the message would go to whatever is opened next.
+        with self._sending, contextlib.suppress(OSError):
             self._connection.close()
+            self._socket.close()
 
     def _fail(self, error: DiskError) -> None:
         with self._lock:
@@ -175,6 +178,9 @@ class Child:
             orphans, self._pending = list(self._pending.values()), {}
         with contextlib.suppress(ProcessLookupError):
             self._process.send_signal(signal.SIGKILL)
+        # A process stuck in the kernel keeps its end open: this frees whoever sends or receives.
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
         threading.Thread(target=self._bury, args=(orphans, error), daemon=True).start()
 
     def _bury(self, orphans: list[_Pending], error: DiskError) -> None:

@@ -10,6 +10,7 @@ group that is durable on all its disks, and the group moves to a fresh shard: ne
 """
 
 import os
+import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -106,6 +107,7 @@ class ShardWriter:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._idle: list[OpenShard] = []
+        self._sealing = threading.Lock()
 
     def lease(self, class_name: str, need_bytes: int) -> OpenShard:
         """Return an open shard of the class with room, which nobody else writes until released."""
@@ -132,11 +134,16 @@ class ShardWriter:
 
     def seal_idle(self, predicate: Callable[[OpenShard], bool] = lambda _shard: True) -> None:
         """Seal the open shards that nobody writes and the predicate takes."""
-        with self._store.lock:
-            taken = [shard for shard in self._idle if predicate(shard)]
-            self._idle = [shard for shard in self._idle if shard not in taken]
-        for shard in taken:
-            self.seal(shard)
+        with self._sealing:  # A rebuild must not miss those that housekeeping is sealing.
+            with self._store.lock:
+                taken = [shard for shard in self._idle if predicate(shard)]
+                self._idle = [shard for shard in self._idle if shard not in taken]
+            try:
+                while taken:
+                    self.seal(taken.pop())
+            finally:
+                for shard in taken:
+                    self._leave(shard.shard_id)
 
     def create(self, class_name: str, size_bytes: int, *, large: bool) -> OpenShard:
         """Create a shard on as many disks as an acknowledgement needs, known to the catalog.

@@ -8,6 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+import command
 import pytest
 
 from fsd import daemon, daemon_mount
@@ -97,6 +98,20 @@ def store(short_tmp: str) -> Iterator[Callable[..., Store]]:
         one.stop()
 
 
+@pytest.fixture
+def source(tmp_path) -> str:
+    """A folder with `command.FILES`, one of which has a hostile name."""
+    return write_files(str(tmp_path / "source"), command.FILES)
+
+
+@pytest.fixture
+def filled(store, source) -> Store:
+    """A running store whose batch `pets` holds `command.FILES`."""
+    made = store()
+    made.put(source, "pets")
+    return made
+
+
 def write_files(folder: str, files: dict[str, bytes]) -> str:
     """Write files below a folder; returns the folder."""
     for path, content in files.items():
@@ -122,5 +137,5 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--crash-points", type=int, default=240, help="kills in the crash test")
     parser.addoption("--crash-seed", default="", help="replay the crash test with this seed")
     parser.addoption("--slow", action="store_true", help="also tests that measure by the clock")
-    parser.addoption("--power-cuts", type=int, default=8, help="moments in the power cut test")
+    parser.addoption("--power-cuts", type=int, default=6, help="cuts in the power cut test")
     parser.addoption("--power-seed", default="", help="replay the power cut test with this seed")

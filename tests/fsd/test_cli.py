@@ -1,8 +1,7 @@
-"""The command line as a person uses it: the real program, a real engine, real files."""
+"""The commands for files, datasets and care as a person uses them: real program, engine, files."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import signal
@@ -11,156 +10,8 @@ import sys
 import time
 
 import pytest
+from command import FILES, PROGRAM, ROOT, drystone, environment, json_lines, key_of
 from conftest import write_files
-
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PROGRAM = os.path.join(ROOT, "drystone.py")
-HOSTILE_NAME = "evil\x1b[2J\nname\udcff.txt"
-FILES = {
-    "cat.txt": b"meow" * 1000,
-    "deep/er/dog.bin": os.urandom(100_000),
-    "twin.txt": b"meow" * 1000,
-    HOSTILE_NAME: b"hostile",
-}
-
-
-def drystone(*arguments: str, expect: int = 0, **options: object) -> subprocess.CompletedProcess:
-    """Run the program; text is decoded so that odd bytes stay visible."""
-    environment = {name: value for name, value in os.environ.items() if name != "DRYSTONE_CONFIG"}
-    result = subprocess.run(
-        [sys.executable, PROGRAM, *arguments],
-        capture_output=True,
-        timeout=120,
-        env={**environment, **options.pop("env", {})},
-        **options,
-    )
-    assert result.returncode == expect, (arguments, result)
-    return result
-
-
-def json_lines(result: subprocess.CompletedProcess) -> list:
-    return [json.loads(line) for line in result.stdout.splitlines()]
-
-
-@pytest.fixture
-def source(tmp_path) -> str:
-    return write_files(str(tmp_path / "source"), FILES)
-
-
-@pytest.fixture
-def filled(store, source):
-    """A store whose batch `pets` holds FILES, with DRYSTONE_CONFIG's value at hand."""
-    made = store()
-    drystone("put", source, "--batch", "pets", env=environment(made))
-    return made
-
-
-def environment(made) -> dict[str, str]:
-    return {"DRYSTONE_CONFIG": made.config_path}
-
-
-def key_of(path: str) -> str:
-    return hashlib.sha256(FILES[path]).hexdigest()
-
-
-# ---- Setting up and running ------------------------------------------------------------------
-
-
-def test_init_without_disks_shows_an_example(tmp_path):
-    result = drystone("init", str(tmp_path / "s"), expect=2)
-    assert b"drystone init" in result.stderr and b"--disk" in result.stderr
-    assert b"Traceback" not in result.stderr
-    assert not os.path.exists(tmp_path / "s")
-
-
-def test_from_nothing_to_a_file_and_back(short_tmp, source):
-    root = os.path.join(short_tmp, "store")
-    disks = [os.path.join(short_tmp, name) for name in ("a", "b", "c")]
-    options = [part for disk in disks for part in ("--disk", disk)]
-    result = drystone("init", root, *options, "--ssd", os.path.join(short_tmp, "ssd"))
-    assert b"one device" in result.stderr
-    drystone("init", root, *options, expect=2)
-    config = ["--config", os.path.join(root, "drystone.toml")]
-    try:
-        assert b"drystone up" in drystone("ls", *config, expect=1).stderr
-        drystone("status", *config, expect=1)
-        drystone("up", "--no-mount", *config)
-        assert b"already" in drystone("up", "--no-mount", *config).stderr
-        status = json.loads(drystone("status", "--json", *config).stdout)
-        assert status["engine_answers"] and status["engine_pid"]
-        # Without --config, the store is the one here or above.
-        drystone("put", source, "--batch", "pets", cwd=root)
-        assert drystone("get", key_of("cat.txt"), *config).stdout == FILES["cat.txt"]
-        codes = [
-            warning["code"] for warning in json_lines(drystone("warnings", "--json", *config))[0]
-        ]
-        assert codes
-    finally:
-        drystone("down", *config)
-    assert b"already" in drystone("down", *config).stderr
-    drystone("up", "--no-mount", *config)
-    assert drystone("get", key_of("cat.txt"), *config).stdout == FILES["cat.txt"]
-    drystone("down", *config)
-
-
-def test_up_after_kill_9(filled):
-    before = json.loads(drystone("status", "--json", env=environment(filled)).stdout)
-    os.kill(before["engine_pid"], signal.SIGKILL)
-    drystone("up", "--no-mount", env=environment(filled))
-    after = json.loads(drystone("status", "--json", env=environment(filled)).stdout)
-    assert after["engine_pid"] != before["engine_pid"]
-    answer = drystone("get", key_of("cat.txt"), env=environment(filled))
-    assert answer.stdout == FILES["cat.txt"]
-
-
-def test_a_root_with_a_long_path(short_tmp):
-    root = os.path.join(short_tmp, *["long" * 20] * 3)
-    disks = [part for name in "ab" for part in ("--disk", os.path.join(short_tmp, name))]
-    drystone("init", root, *disks)
-    drystone("up", "--no-mount", cwd=root)
-    assert drystone("ls", "--json", cwd=root).stdout == b"[]\n"
-    drystone("down", cwd=root)
-
-
-def test_two_ups_at_once_start_one_engine(store):
-    made = store(started=False)
-    command = [sys.executable, PROGRAM, "up", "--no-mount", "--config", made.config_path]
-    both = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(2)]
-    told = [process.communicate(timeout=60)[1] for process in both]
-    assert [process.returncode for process in both] == [0, 0]
-    assert sorted(b"already" in text for text in told) == [False, True]
-
-
-def test_a_recycled_pid_is_left_alone(store):
-    made = store(started=False)
-    os.makedirs(made.config.run_dir, exist_ok=True)
-    with subprocess.Popen(["sleep", "60"]) as stranger:
-        mark = {"pid": stranger.pid, "started_ticks": 1, "boot_id": "another", "note": ""}
-        with open(os.path.join(made.config.run_dir, "engine.pid"), "w", encoding="ascii") as file:
-            json.dump(mark, file)
-        drystone("down", env=environment(made))
-        assert stranger.poll() is None
-        stranger.kill()
-
-
-def test_an_engine_that_cannot_start_shows_why(store):
-    made = store(started=False)
-    for disk in made.disks:
-        os.rename(disk, disk + ".away")
-        os.mkdir(disk)
-    result = drystone("up", env=environment(made), expect=1)
-    assert b"engine.log" in result.stderr
-    assert b"no disk of this store can be used" in result.stderr
-    assert b"Traceback" not in result.stderr
-
-
-def test_a_broken_configuration_is_one_line(store):
-    made = store(started=False)
-    with open(made.config_path, "a", encoding="utf-8") as file:
-        file.write("\n[[[broken")
-    result = drystone("up", env=environment(made), expect=2)
-    assert b"not valid TOML" in result.stderr and result.stderr.count(b"\n") == 1
-
 
 # ---- Files -----------------------------------------------------------------------------------
 
@@ -272,36 +123,6 @@ def test_views_in_the_mount(filled, tmp_path):
     assert drystone("views", "--json", env=environment(filled)).stdout.strip() == b"[]"
     drystone("unpublish", "stage/b1", env=environment(filled), expect=2)
     drystone("unpublish", "stage/b1/l1", env=environment(filled), expect=1)
-
-
-# ---- Mount -----------------------------------------------------------------------------------
-
-
-def test_mount_umount_and_a_dead_mount(filled, short_tmp):
-    filled.mount()
-    second = os.path.join(short_tmp, "second")
-    drystone("mount", second, env=environment(filled))
-    with open(os.path.join(second, "batches", "pets", "cat.txt"), "rb") as file:
-        assert file.read() == FILES["cat.txt"]
-    drystone("umount", second, env=environment(filled))
-    assert os.listdir(second) == []
-    pid = json.loads(drystone("status", "--json", env=environment(filled)).stdout)["mount_pid"]
-    os.kill(pid, signal.SIGKILL)
-    drystone("up", env=environment(filled))
-    with open(os.path.join(filled.config.mount, "batches", "pets", "cat.txt"), "rb") as file:
-        assert file.read() == FILES["cat.txt"]
-    with open(os.path.join(filled.config.mount, "batches", "pets", "cat.txt"), "rb"):
-        # Busy, and yet it goes.
-        drystone("down", env=environment(filled))
-    assert not os.path.exists(os.path.join(filled.config.mount, "batches"))
-
-
-def test_a_mount_point_that_would_hide_files(filled, tmp_path):
-    filled.mount()
-    (tmp_path / "occupied").mkdir()
-    (tmp_path / "occupied" / "file").write_text("mine")
-    result = drystone("mount", str(tmp_path / "occupied"), env=environment(filled), expect=2)
-    assert b"not empty" in result.stderr
 
 
 # ---- Care ------------------------------------------------------------------------------------

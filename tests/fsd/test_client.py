@@ -127,6 +127,10 @@ def test_bad_names_never_reach_the_engine(name):
         client.batch(name)
     with pytest.raises(UsageError):
         client.unpublish("exports", "id", name)
+    with pytest.raises(UsageError):
+        client.batch_write("/usr", name)
+    with pytest.raises(UsageError):
+        client.export_to_3d("m.jsonl", name, "layout")
 
 
 @pytest.mark.parametrize("key", ["", "abc", "g" * 64, "0" * 63, "0" * 64 + "\n"])

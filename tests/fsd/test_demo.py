@@ -8,12 +8,10 @@ import subprocess
 import sys
 
 import pytest
+from command import PROGRAM
 from conftest import write_files
 
 from fsd import daemon_mount, demo_files
-
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PROGRAM = os.path.join(ROOT, "drystone.py")
 
 
 def demo(*arguments: str, cwd: str, expect: int = 0) -> subprocess.CompletedProcess:

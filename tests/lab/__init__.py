@@ -1,8 +1,8 @@
 """The lab: emulated HDDs whose every fault can be switched, for tests and benchmarks.
 
-    with EmulatedDisk("/mnt/slow", HddModel(size_bytes=4 << 30)) as disk:
-        ...                     # a real ext4 at disk.path
-        disk.control("hang")
+with EmulatedDisk("/mnt/slow", HddModel(size_bytes=4 << 30)) as disk:
+    ...                     # a real ext4 at disk.path
+    disk.control("hang")
 """
 
 from .drive import LabError, why_not

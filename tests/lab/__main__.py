@@ -42,7 +42,9 @@ def main() -> int:
 def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__.split("\n")[0])
     parser.add_argument("path", help="where the disk is (to be) mounted")
-    parser.add_argument("--control", nargs="+", metavar="WORD", help="tell the disk there something")
+    parser.add_argument(
+        "--control", nargs="+", metavar="WORD", help="tell the disk there something"
+    )
     parser.add_argument("--size", type=size_bytes, default=4 << 30, help="such as 500M or 4G")
     parser.add_argument("--outer", type=float, default=160, help="MB/s at the outer edge")
     parser.add_argument("--inner", type=float, help="MB/s at the inner edge; default half of outer")

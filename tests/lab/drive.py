@@ -1,7 +1,7 @@
 """The drive below a filesystem: it owns the device program, its FUSE mount and its loop device.
 
-Nothing here knows what is written on it. Whatever happened to the drive, `close` leaves no mount, no
-loop device and no process behind.
+Nothing here knows what is written on it. Whatever happened to the drive, `close` leaves no mount,
+no loop device and no process behind.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ FOLDER = os.path.dirname(os.path.abspath(__file__))
 COMMAND_TIMEOUT_S = 60.0
 START_TIMEOUT_S = 10.0
 END_TIMEOUT_S = 10.0
+DETACH_TIMEOUT_S = 0.5
 
 
 class LabError(Exception):
@@ -172,27 +173,28 @@ class Drive:
             self.control("resume")
 
     def close(self) -> None:
-        """Take the device away. A filesystem that is still mounted on it keeps a dead device."""
+        """Take the device away. Whoever still uses it keeps a dead one, until the last lets go."""
+        released = True
         if self.device:
             with contextlib.suppress(LabError):
                 run("losetup", "--detach", self.device)
-            self._wait_detached()
+            released = self._wait_detached()
             self.device = ""
         with contextlib.suppress(LabError):
             if os.path.ismount(self._mount):
-                # Lazy: the loop device of a filesystem that nobody could unmount still holds it.
                 run("umount", "--lazy", self._mount)
-        self._end_process()
+        self._end_process(END_TIMEOUT_S if released else 0.0)
 
-    def _wait_detached(self) -> None:
+    def _wait_detached(self) -> bool:
         backing = f"/sys/block/{os.path.basename(self.device)}/loop/backing_file"
-        deadline = time.monotonic() + 2.0
+        deadline = time.monotonic() + DETACH_TIMEOUT_S
         while os.path.exists(backing) and time.monotonic() < deadline:
             time.sleep(0.002)
+        return not os.path.exists(backing)
 
-    def _end_process(self) -> None:
+    def _end_process(self, timeout_s: float) -> None:
         try:
-            self._process.wait(END_TIMEOUT_S if not self.device else 0.5)
+            self._process.wait(timeout_s)
         except subprocess.TimeoutExpired:
             # Its death aborts the FUSE connection: what waits in the kernel gets an error.
             self._process.kill()

@@ -49,7 +49,7 @@ class EmulatedDisk:
         self._fast = fast
         self._keep_log = keep_log
         self._work = work
-        self._folder = ""
+        self.work_folder = ""
         self._images = 0
         self._given = image
         self.image = ""
@@ -64,9 +64,9 @@ class EmulatedDisk:
 
     def start(self) -> None:
         """Start the disk, with a new filesystem unless an image was given, and mount it."""
-        self._folder = tempfile.mkdtemp(prefix="hdd-", dir=self._work)
+        self.work_folder = tempfile.mkdtemp(prefix="hdd-", dir=self._work)
         self.image = self._given or self._new_image()
-        self.log = os.path.join(self._folder, "log") if self._keep_log else ""
+        self.log = os.path.join(self.work_folder, "log") if self._keep_log else ""
         try:
             self._start_drive(self.image, self.log)
             if self._given is None:
@@ -79,9 +79,8 @@ class EmulatedDisk:
     def close(self) -> None:
         """Unmount and remove everything, whatever state the disk is in."""
         self.vanish()
-        if self._folder:
-            shutil.rmtree(self._folder)
-            self._folder = ""
+        if os.path.isdir(self.work_folder):
+            shutil.rmtree(self.work_folder)
 
     def control(self, *words: object) -> dict[str, Any]:
         """Switch a fault or ask for something; the verbs are in hdd_control.c."""
@@ -131,9 +130,9 @@ class EmulatedDisk:
             raise
 
     def snapshot(self) -> str:
-        """Return a copy of the image as it is now, synced: for a disk that returns with old content.
+        """Return a copy of the image as it is now, synced, for a return with old content.
 
-        It is removed with the disk.
+        The copy is removed with the disk.
         """
         run("sync", "--file-system", self.path)
         self.control("settle")
@@ -145,7 +144,7 @@ class EmulatedDisk:
         `mode` and `seed` decide what becomes of un-flushed writes (see write_log). To go on, call
         `remount_from` with the image.
         """
-        image, pending = self._new_image(), os.path.join(self._folder, "pending")
+        image, pending = self._new_image(), os.path.join(self.work_folder, "pending")
         self.control("power-cut", pending)
         copy_image(self.image, image)
         add_survivors(pending, image, seed, mode)
@@ -159,10 +158,10 @@ class EmulatedDisk:
 
     def _new_image(self) -> str:
         self._images += 1
-        return os.path.join(self._folder, f"image{self._images}")
+        return os.path.join(self.work_folder, f"image{self._images}")
 
     def _start_drive(self, image: str, log: str) -> None:
-        self.drive = Drive(self._folder, image, self.model, fast=self._fast, log=log)
+        self.drive = Drive(self.work_folder, image, self.model, fast=self._fast, log=log)
 
     def _mount(self) -> None:
         os.makedirs(self.path, exist_ok=True)

@@ -2,9 +2,9 @@
 
 The head pays `seek_min + (seek_max - seek_min) * sqrt(distance / size)` and half a turn, or lets a
 small gap ahead pass below it where that is cheaper. Transfer is at the rate of the place, which
-falls linearly from the outer to the inner edge. The drive answers one request at a time; it chooses
-the nearest of the first `queue_depth` waiting ones. A write costs what it costs to write it through:
-the volatile cache decides what survives a power cut, never how long something takes.
+falls linearly from the outer to the inner edge. The drive serves one request at a time; it chooses
+the nearest of the first `queue_depth` waiting ones. A write costs what it costs to write it
+through: the volatile cache decides what survives a power cut, never how long something takes.
 """
 
 from __future__ import annotations

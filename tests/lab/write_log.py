@@ -75,9 +75,22 @@ def split_at(records: Sequence[Record], time_ns: int) -> tuple[list[Record], lis
     return durable, before[boundary:]
 
 
-def replay(log_path: str, image: str, size_bytes: int, time_ns: int, seed: int, mode: str) -> None:
-    """Make the image that a power cut at a moment leaves of a disk that was empty before its log."""
-    with open(image, "wb") as file:
+def replay(
+    log_path: str,
+    image: str,
+    size_bytes: int,
+    time_ns: int,
+    seed: int,
+    mode: str,
+    base: str | None = None,
+) -> None:
+    """Make the image that a power cut at a moment leaves of a disk.
+
+    `base` is what the disk held when its log began; it was empty by default.
+    """
+    if base is not None:
+        copy_image(base, image)
+    with open(image, "ab" if base is not None else "wb") as file:
         file.truncate(size_bytes)
     durable, pending = split_at(read_records(log_path), time_ns)
     _apply(log_path, image, [piece for record in durable for piece in _whole(record)])
@@ -105,8 +118,9 @@ def survivors(pending: Sequence[Record], seed: int, mode: str) -> list[Piece]:
         writes = []
     elif mode not in ("kept", "torn"):
         raise ValueError(f"{mode} is not one of {', '.join(MODES)}")
-    pieces = [piece for record in writes for piece in (_sectors if mode == "torn" else _whole)(record)]
-    return [piece for piece in pieces if mode != "torn" or chance.random() < 0.5]
+    if mode != "torn":
+        return [piece for record in writes for piece in _whole(record)]
+    return [piece for record in writes for piece in _sectors(record) if chance.random() < 0.5]
 
 
 def _whole(record: Record) -> Iterator[Piece]:
@@ -125,11 +139,15 @@ def _sectors(record: Record) -> Iterator[Piece]:
 def _apply(log_path: str, image: str, pieces: Sequence[Piece]) -> None:
     if not pieces:
         return
-    with open(log_path, "rb") as log, open(image, "r+b", buffering=0) as target:
-        with mmap.mmap(log.fileno(), 0, prot=mmap.PROT_READ) as data, memoryview(data) as view:
-            for place, offset, length in pieces:
-                with view[place : place + length] as part:
-                    os.pwrite(target.fileno(), part, offset)
+    with (
+        open(log_path, "rb") as log,
+        open(image, "r+b", buffering=0) as target,
+        mmap.mmap(log.fileno(), 0, prot=mmap.PROT_READ) as data,
+        memoryview(data) as view,
+    ):
+        for place, offset, length in pieces:
+            with view[place : place + length] as part:
+                os.pwrite(target.fileno(), part, offset)
 
 
 def copy_image(source: str, target: str) -> str:

@@ -1,0 +1,91 @@
+"""Real filesystems for fault tests: it owns small ext4 images, their mounts and their undoing."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import struct
+import subprocess
+
+import pytest
+
+IMAGE_BYTES = 112 << 20
+EXT4_IOC_SHUTDOWN = 0x8004587D
+SHUTDOWN_NO_LOG_FLUSH = 2
+
+needs_loop = [
+    pytest.mark.skipif(os.getuid() != 0, reason="needs root to mount filesystems"),
+    pytest.mark.skipif(not os.path.exists("/dev/loop-control"), reason="needs loop devices"),
+    pytest.mark.skipif(shutil.which("mkfs.ext4") is None, reason="needs mkfs.ext4"),
+]
+
+
+class LoopDisk:
+    """One ext4 filesystem in an image file, mounted at `path`."""
+
+    def __init__(self, image: str, path: str) -> None:
+        self.image = image
+        self.path = path
+        os.makedirs(path)
+        with open(image, "wb") as file:
+            file.truncate(IMAGE_BYTES)
+        _run("mkfs.ext4", "-q", "-F", "-m", "0", "-I", "256", image)
+        self.mount()
+
+    def mount(self) -> None:
+        _run("mount", "-o", "loop,errors=remount-ro", self.image, self.path)
+
+    def unmount(self, *, lazy: bool = False) -> None:
+        _run("umount", *(["-l"] if lazy else []), self.path)
+
+    def unmount_surely(self) -> None:
+        """Take everything off the mount point that may be there."""
+        while os.path.ismount(self.path):
+            _run("umount", "-l", self.path)
+
+    def die(self) -> None:
+        """End the filesystem as a vanished device does: every access fails with EIO from now on."""
+        fd = os.open(self.path, os.O_RDONLY)
+        try:
+            fcntl.ioctl(fd, EXT4_IOC_SHUTDOWN, struct.pack("=I", SHUTDOWN_NO_LOG_FLUSH))
+        finally:
+            os.close(fd)
+
+    def turn_readonly(self) -> None:
+        """Make ext4 find itself damaged; mounted with errors=remount-ro it takes no writes then."""
+        device = os.stat(self.path).st_dev
+        block = os.path.realpath(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}")
+        trigger = f"/sys/fs/ext4/{os.path.basename(block)}/trigger_fs_error"
+        with open(trigger, "w", encoding="ascii") as file:
+            file.write("a test")
+
+    def repair(self) -> None:
+        """Unmount, check and mount again."""
+        self.unmount_surely()
+        subprocess.run(["e2fsck", "-fy", self.image], capture_output=True, check=False)
+        self.mount()
+
+    def fill(self) -> str:
+        """Take all free space with one file; returns its path."""
+        path = os.path.join(self.path, "filler")
+        with open(path, "wb") as file:
+            block = bytes(1 << 20)
+            try:
+                while True:
+                    file.write(block)
+                    file.flush()
+            except OSError:
+                pass
+        return path
+
+    def copy_image(self, target: str) -> str:
+        """Copy the image as it is now, all written data in it."""
+        _run("sync", "-f", self.path)
+        shutil.copyfile(self.image, target)
+        return target
+
+
+def _run(*command: str) -> None:
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, (command, done.stderr)

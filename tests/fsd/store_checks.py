@@ -1,0 +1,127 @@
+"""What must hold of a store after a fault: it owns the checks and the waiting, no fault."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from conftest import Store
+
+SETTLE_S_MAX = 90.0
+
+
+def until(condition: Callable[[], Any], what: str) -> Any:
+    """Wait for a condition and return its value; a hang is a failure."""
+    deadline = time.monotonic() + SETTLE_S_MAX
+    while not (value := condition()):
+        assert time.monotonic() < deadline, f"timed out: {what}"
+        time.sleep(0.02)
+    return value
+
+
+def contents_of(folder: str) -> dict[str, bytes]:
+    """Return every regular file below a folder by its relative path."""
+    found = {}
+    for root, _, names in os.walk(folder):
+        for name in names:
+            path = os.path.join(root, name)
+            with open(path, "rb") as file:
+                found[os.path.relpath(path, folder)] = file.read()
+    return found
+
+
+def key_of(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def keys_of(files: Mapping[str, bytes]) -> dict[str, str]:
+    return {path: key_of(data) for path, data in files.items()}
+
+
+def read_object(store: Store, key: str) -> bytes:
+    """Read one object through the engine."""
+    output = os.path.join(store.root, f"read-{key[:12]}-{time.monotonic_ns()}")
+    store.client.read(key, output)
+    with open(output, "rb") as file:
+        data = file.read()
+    os.unlink(output)
+    return data
+
+
+def assert_readable(store: Store, files: Mapping[str, bytes]) -> None:
+    """Every file's content comes back from the store, byte for byte."""
+    for data in {key_of(data): data for data in files.values()}.values():
+        assert read_object(store, key_of(data)) == data
+
+
+def assert_batch(store: Store, batch: str, files: Mapping[str, bytes]) -> None:
+    """The batch lists exactly these files with the right keys, and all are readable."""
+    assert {f.path: f.key for f in store.client.batch_files(batch)} == keys_of(files)
+    assert_readable(store, files)
+
+
+def finish(store: Store, job_id: str, state: str = "done") -> dict[str, Any]:
+    """Wait for a job, which must end in this state; returns its result."""
+    job = store.client.wait(job_id)
+    assert job.state == state, (job, list(store.client.report(job_id))[:5], store.log()[-2000:])
+    return job.result
+
+
+def put(store: Store, folder: str, batch: str, state: str = "done") -> list[dict[str, Any]]:
+    """Store a folder and return the report's lines."""
+    job_id = store.client.batch_write(folder, batch).job_id
+    finish(store, job_id, state)
+    return list(store.client.report(job_id))
+
+
+def settle(store: Store) -> None:
+    """Wait until every shard is sealed (which verify does) and has all its copies."""
+    store.client.wait(store.client.verify().job_id)
+    until(lambda: store.client.health().rebuild_queue == 0, "all copies")
+
+
+def assert_clean(store: Store) -> None:
+    """Everything has its copies, and neither fsck nor verify finds anything."""
+    settle(store)
+    for job in (store.client.fsck(), store.client.verify()):
+        finish(store, job.job_id)
+
+
+def disk(store: Store, number: int) -> Any:
+    """Return the status of the disk that was made as the numbered one, from 0."""
+    return next(d for d in store.client.disks() if d.path == store.disks[number])
+
+
+def wait_for_state(store: Store, number: int, *states: str) -> None:
+    until(lambda: disk(store, number).state in states, f"disk {number} to be {states}")
+
+
+def shard_files(disk_path: str) -> list[str]:
+    """Return the shard files of a disk, sorted."""
+    found = []
+    for root, _, names in os.walk(os.path.join(disk_path, "shards")):
+        found += [os.path.join(root, name) for name in names if name.endswith(".shard")]
+    return sorted(found)
+
+
+def write_manifest(path: str, keys: Mapping[str, str], texts: Mapping[str, str] = {}) -> str:
+    """Write a manifest of keys and inline texts; returns its path."""
+    lines = [{"path": name, "key": key} for name, key in keys.items()]
+    lines += [{"path": name, "text": text} for name, text in texts.items()]
+    with open(path, "w", encoding="ascii") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
+    return path
+
+
+def assert_sealed(target: str, files: Mapping[str, bytes]) -> None:
+    """A directory is complete: the seal, the job document, exactly these files, byte for byte."""
+    found = contents_of(target)
+    assert found.pop("_SEALED", None) == b"", f"{target} has no seal"
+    document = json.loads(found.pop("_JOB.json"))
+    assert document["actual_files"] == document["expected_files"] == len(files)
+    assert sorted(found) == sorted(files), target
+    assert found == files, target

@@ -1,0 +1,237 @@
+"""The catalog: golden frames, what survives damage, the union over disks, and what entries mean."""
+
+import random
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from shard_fixture import dump, golden
+
+from fsd.catalog import (
+    CatalogEntry,
+    CatalogShard,
+    CatalogState,
+    merge,
+    pack_frame,
+    unpack_frames,
+)
+from fsd.errors import FsdError
+from fsd.index import BatchRow, ViewRow
+
+DOCUMENT = {"job_id": "j", "text": "ä\udcff" * 360, "expected_files": 3}
+VIEW = {
+    "view_kind": "exports",
+    "view": "e1",
+    "layout": "l1",
+    "manifest": "ab" * 32,
+    "time_ns": 9,
+    "document": DOCUMENT,
+}
+# One entry of every kind, with the fields as the store writes them.
+KINDS: list[tuple[str, dict[str, Any]]] = [
+    ("disk_add", {"disk": "d1", "name": "hdd ä"}),
+    ("disk_add", {"disk": "d2", "name": "two"}),
+    ("shard_open", {"shard": "s1", "class_name": "raw", "disks": ["d1", "d2"]}),
+    ("shard_open", {"shard": "s2", "class_name": "generated", "disks": ["d1"], "large": True}),
+    ("shard_open", {"shard": "s3", "class_name": "raw", "disks": ["d1", "d2"]}),
+    ("shard_seal", {"shard": "s1", "length": 8192, "disks": ["d1"], "time_ns": 5}),
+    ("shard_abandon", {"shard": "s3"}),
+    ("replica_add", {"shard": "s1", "disk": "d3"}),
+    ("replica_drop", {"shard": "s1", "disk": "d1"}),
+    ("batch_open", {"batch": "b1", "class_name": "raw", "time_ns": 7}),
+    ("batch_open", {"batch": "b2", "class_name": "raw", "time_ns": 8}),
+    ("batch_seal", {"batch": "b1"}),
+    ("view_publish", VIEW),
+    ("view_publish", {**VIEW, "view": "e2", "document": {}}),
+    ("view_unpublish", {"view_kind": "exports", "view": "e2", "layout": "l1"}),
+    ("disk_gone", {"disk": "d2"}),
+]
+
+
+def entry(sequence: int, kind: str = "batch_seal", epoch: int = 1, **data: Any) -> CatalogEntry:
+    return CatalogEntry(sequence, epoch, kind, data)
+
+
+def log_of(*entries: CatalogEntry) -> bytes:
+    return b"".join(map(pack_frame, entries))
+
+
+def all_kinds() -> list[CatalogEntry]:
+    return [CatalogEntry(n, 2, kind, data) for n, (kind, data) in enumerate(KINDS, 1)]
+
+
+# Frames
+
+
+def test_golden_log():
+    log = log_of(*all_kinds())
+    assert dump(log) == dump(golden("catalog.txt"))
+    assert list(unpack_frames(golden("catalog.txt"))) == all_kinds()
+
+
+def test_frames_fill_sectors():
+    full = 4096 - 40 - len('{"kind":"batch_seal","text":""}')
+    sizes = [len(pack_frame(entry(1, text="x" * n))) for n in (0, 4000, full, full + 1, 9000)]
+    assert sizes == [4096, 4096, 4096, 8192, 12288]
+
+
+@given(st.integers(0, 3 * 4096 * 8 - 1))
+def test_a_flipped_bit_costs_its_own_entry_at_most(bit: int):
+    entries = [entry(n, text="x" * 3900) for n in (1, 2, 3)]
+    log = bytearray(log_of(*entries))
+    log[bit // 8] ^= 1 << bit % 8
+    hit = bit // 8 // 4096
+    found = list(unpack_frames(bytes(log)))
+    used = bit // 8 % 4096 < 40 + len('{"kind":"batch_seal","text":""}') + 3900
+    assert found == [one for n, one in enumerate(entries) if n != hit or not used]
+
+
+@given(st.integers(0, 5 * 4096))
+def test_a_torn_tail_is_not_there(length: int):
+    entries = [entry(1), entry(2, text="x" * 9000), entry(3)]
+    log = log_of(*entries)
+    used = [len(log_of(*entries[:n])) + 40 + payload_bytes(entries[n]) for n in range(3)]
+    assert len(log) == 5 * 4096
+    assert list(unpack_frames(log[:length])) == [
+        one for one, end in zip(entries, used, strict=True) if end <= length
+    ]
+
+
+def payload_bytes(one: CatalogEntry) -> int:
+    return len(pack_frame(one).rstrip(b"\0")) - 40
+
+
+def test_garbage_in_the_middle_is_stepped_over():
+    rows = [entry(n) for n in (1, 2, 3)]
+    noise = random.Random(0).randbytes(3 * 4096)
+    # The beginning of a frame whose rest was never written, as a crash leaves it.
+    torn = pack_frame(entry(9, text="x" * 9000))[:4096] + bytes(4096)
+    log = log_of(rows[0]) + noise + log_of(rows[1]) + torn + log_of(rows[2]) + b"tail"
+    assert list(unpack_frames(log)) == rows
+
+
+def test_a_frame_longer_than_the_log_is_stepped_over():
+    long = bytearray(pack_frame(entry(9)))
+    long[24:28] = b"\xff" * 4
+    assert list(unpack_frames(bytes(long) + log_of(entry(1)))) == [entry(1)]
+
+
+def test_no_log_at_all():
+    for log in (b"", b"DRYCAT01", bytes(39), bytes(50_000)):
+        assert list(unpack_frames(log)) == []
+
+
+def test_text_that_looks_like_a_frame_is_text():
+    tricky = entry(1, text="x" * (4096 - 40 - 30) + "DRYCAT01" * 600)
+    damaged = bytearray(log_of(tricky, entry(2)))
+    damaged[50] ^= 1
+    assert list(unpack_frames(log_of(tricky, entry(2)))) == [tricky, entry(2)]
+    assert list(unpack_frames(bytes(damaged))) == [entry(2)]
+
+
+# Union
+
+
+def test_the_union_of_disks():
+    rows = [entry(n) for n in range(1, 7)]
+    assert merge([rows[:3], rows[2:5], [rows[5]], []]) == rows
+
+
+def test_epochs_go_before_sequences():
+    old, new = [entry(n, epoch=1) for n in (1, 2, 3)], [entry(n, epoch=2) for n in (3, 4)]
+    assert merge([new, old]) == [*old, *new]
+
+
+def test_no_branch_is_superseded():
+    # Two runs with different disks numbered alike: in one epoch even, or in two.
+    first = [entry(1), entry(2, batch="a"), entry(3, batch="b")]
+    for epoch in (1, 2):
+        other = entry(2, batch="c", epoch=epoch)
+        union = merge([first, [entry(1), other]])
+        assert sorted(map(repr, union)) == sorted(map(repr, [*first, other]))
+
+
+@settings(max_examples=50)
+@given(st.permutations(range(4)), st.lists(st.integers(0, 15), max_size=20))
+def test_the_union_does_not_depend_on_the_disks_order(order: list[int], holes: list[int]):
+    rows = [entry(n, epoch=e, batch=f"{n}{e}") for e in (1, 2) for n in range(1, 5)]
+    logs = [[row for n, row in enumerate(rows) if (n + disk) not in holes] for disk in range(4)]
+    assert merge([logs[n] for n in order]) == merge(logs)
+    assert merge([merge(logs), *logs]) == merge(logs)
+
+
+# Meaning
+
+
+def state_of(*items: tuple[str, dict[str, Any]]) -> CatalogState:
+    state = CatalogState()
+    for number, (kind, data) in enumerate(items, 1):
+        state.apply(CatalogEntry(number, 1, kind, data))
+    return state
+
+
+def test_every_kind():
+    view = ViewRow("exports", "e1", "l1", "ab" * 32, 9, document=DOCUMENT)
+    assert state_of(*KINDS) == CatalogState(
+        sequence=len(KINDS),
+        disks={"d1": "hdd ä"},
+        gone={"d2"},
+        shards={
+            "s1": CatalogShard("s1", "raw", ["d3"], sealed=True, length_bytes=8192, sealed_ns=5),
+            "s2": CatalogShard("s2", "generated", ["d1"], large=True),
+        },
+        batches={"b1": BatchRow("b1", "raw", 7, sealed=True), "b2": BatchRow("b2", "raw", 8)},
+        views={"exports/e1/l1": view},
+    )
+
+
+def test_every_kind_the_state_knows_is_tested():
+    known = {name.removeprefix("_apply_") for name in dir(CatalogState) if "_apply_" in name}
+    assert known == {kind for kind, _ in KINDS}
+
+
+@pytest.mark.parametrize("kind", ["shard_seal", "replica_add", "replica_drop", "batch_seal"])
+def test_what_is_said_of_the_unknown_means_nothing(kind: str):
+    data = next(data for name, data in KINDS if name == kind)
+    state = state_of((kind, data))
+    assert (state.shards, state.batches) == ({}, {})
+
+
+def test_repeating_an_entry_changes_nothing():
+    once, twice = state_of(*KINDS[:10]), state_of(*KINDS[:10], *KINDS[7:10])
+    twice.sequence = once.sequence
+    assert once == twice
+
+
+def test_a_batch_that_is_opened_again_keeps_its_time():
+    again = ("batch_open", {"batch": "b1", "class_name": "raw", "time_ns": 99})
+    assert state_of(*KINDS, again).batches["b1"] == BatchRow("b1", "raw", 7, sealed=True)
+
+
+def test_the_state_does_not_share_lists_with_entries():
+    data: dict[str, Any] = {"shard": "s", "class_name": "raw", "disks": ["d1"]}
+    state = state_of(("shard_open", data), ("replica_add", {"shard": "s", "disk": "d2"}))
+    assert state.shards["s"].disks == ["d1", "d2"]
+    assert data["disks"] == ["d1"]
+
+
+def test_an_unknown_kind_is_refused_loudly():
+    state = state_of(*KINDS[:3])
+    for kind in ("shard_moved", "", "_init__", "apply"):
+        with pytest.raises(FsdError, match=r"entry 7 of epoch 3 .* newer"):
+            state.apply(CatalogEntry(7, 3, kind, {}))
+    assert state.sequence == 3
+
+
+def test_an_unknown_or_missing_field_is_refused_loudly():
+    for data in ({"disk": "d", "name": "n", "more": 1}, {"disk": "d"}):
+        with pytest.raises(FsdError, match="not understood by this version"):
+            state_of(("disk_add", data))
+
+
+def test_the_highest_sequence_counts():
+    state = CatalogState()
+    for number in (5, 3):
+        state.apply(entry(number, "disk_add", disk="d", name="n"))
+    assert state.sequence == 5

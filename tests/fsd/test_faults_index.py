@@ -1,0 +1,163 @@
+"""The index is disposable: deleted, cut, flipped or old, it is brought back, with the same keys."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+
+import pytest
+from conftest import MIB, Store, write_files
+from engine_processes import kill_engine
+from store_checks import assert_batch, assert_clean, finish, keys_of, put, write_manifest
+
+from fsd.errors import FsdError
+
+pytestmark = pytest.mark.timeout(240)
+FLIPS = 12
+
+
+def make_source(folder: str, count: int, seed: int) -> dict[str, bytes]:
+    rng = random.Random(seed)
+    files = {f"{n % 7}/{n}": rng.randbytes(rng.randint(0, 9000)) for n in range(count)}
+    write_files(folder, files)
+    return files
+
+
+class Filled:
+    """A store with two batches and a view, and what they must look like."""
+
+    def __init__(self, store: Store, folder: str) -> None:
+        self.store = store
+        self.first = make_source(os.path.join(folder, "a"), 300, 1)
+        self.second = make_source(os.path.join(folder, "b"), 300, 2)
+        put(store, os.path.join(folder, "a"), "first")
+        manifest = write_manifest(os.path.join(folder, "m"), keys_of(self.first))
+        finish(store, store.client.export_to_3d(manifest, "set", "plain", mode="view").job_id)
+        self.folder = folder
+
+    @property
+    def data(self) -> str:
+        """The file of the current generation."""
+        root = self.store.config.index_root
+        with open(os.path.join(root, "CURRENT"), encoding="ascii") as file:
+            return os.path.join(root, file.read().strip(), "data.mdb")
+
+    def put_second(self) -> None:
+        put(self.store, os.path.join(self.folder, "b"), "second")
+
+    def check(self) -> None:
+        assert_batch(self.store, "first", self.first)
+        assert_batch(self.store, "second", self.second)
+        assert [view.name for view in self.store.client.views()] == ["exports/set/plain"]
+        assert all(batch.sealed for batch in self.store.client.batches())
+        assert_clean(self.store)
+
+
+@pytest.fixture
+def filled(store, tmp_path):
+    return Filled(store(3, shard_size_bytes=MIB), str(tmp_path))
+
+
+def test_deleted(filled):
+    filled.put_second()
+    filled.store.stop()
+    shutil.rmtree(filled.store.config.index_root)
+    filled.store.start()
+    filled.check()
+
+
+def test_deleted_after_a_kill_with_open_shards(filled):
+    """Recovery seals the open shards; what they hold must reach the new index all the same."""
+    filled.put_second()
+    kill_engine(filled.store.config, group=True)
+    shutil.rmtree(filled.store.config.index_root)
+    filled.store.start()
+    filled.check()
+
+
+@pytest.mark.parametrize("left_bytes", [0, 4096, 8192, 3 * 4096, "half"])
+def test_cut_off(filled, left_bytes):
+    filled.put_second()
+    kill_engine(filled.store.config, group=True)
+    size = os.path.getsize(filled.data)
+    os.truncate(filled.data, size // 2 if left_bytes == "half" else left_bytes)
+    filled.store.start()
+    filled.check()
+
+
+def test_rolled_back(filled):
+    """The SSD came back from a backup: all of the later batch is rolled forward."""
+    filled.store.stop()
+    backup = filled.store.config.index_root + ".backup"
+    shutil.copytree(filled.store.config.index_root, backup)
+    filled.store.start()
+    filled.put_second()
+    kill_engine(filled.store.config, group=True)
+    shutil.rmtree(filled.store.config.index_root)
+    os.rename(backup, filled.store.config.index_root)
+    filled.store.start()
+    filled.check()
+
+
+def test_rolled_back_behind_a_changed_view(filled):
+    """A view that was replaced since the backup must not come back with its old content."""
+    store = filled.store
+    store.stop()
+    backup = store.config.index_root + ".backup"
+    shutil.copytree(store.config.index_root, backup)
+    store.start()
+    filled.put_second()
+    store.client.unpublish("exports", "set", "plain")
+    manifest = write_manifest(os.path.join(filled.folder, "n"), keys_of(filled.second))
+    answer = store.client.export_to_3d(manifest, "set", "plain", mode="view")
+    finish(store, answer.job_id)
+    store.stop()
+    shutil.rmtree(store.config.index_root)
+    os.rename(backup, store.config.index_root)
+    store.start()
+    assert [view.manifest_key for view in store.client.views()] == [answer.manifest_key]
+    filled.check()
+
+
+@pytest.mark.parametrize("seed", range(FLIPS))
+def test_bits_flipped(filled, seed):
+    """A flipped bit may hide anything; the engine starts, and a reindex makes all of it right."""
+    filled.put_second()
+    store = filled.store
+    kill_engine(store.config, group=True)
+    flip(filled.data, random.Random(seed))
+    start_at_last(store)
+    for _ in range(2):
+        try:
+            finish(store, store.client.reindex().job_id)
+            break
+        except FsdError:
+            start_at_last(store)  # It died of a page it only touched now.
+    filled.check()
+
+
+def flip(path: str, rng: random.Random) -> None:
+    """Flip bits in used pages: a few single ones, or a whole sector."""
+    with open(path, "r+b") as file:
+        for _ in range(rng.choice((1, 5, 50))):
+            file.seek(rng.randrange(os.path.getsize(path) // 512) * 512)
+            if rng.random() < 0.5:
+                file.write(rng.randbytes(512))
+            else:
+                offset = file.tell() + rng.randrange(512)
+                file.seek(offset)
+                byte = file.read(1)
+                file.seek(offset)
+                file.write(bytes([byte[0] ^ (1 << rng.randrange(8))]))
+
+
+def start_at_last(store: Store) -> None:
+    """Start the engine, as a supervisor does: again when the damaged index killed it."""
+    for _ in range(3):
+        try:
+            store.start()
+            return
+        except FsdError:
+            continue
+    store.start()

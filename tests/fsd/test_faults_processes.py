@@ -1,0 +1,328 @@
+"""Processes that stop, hang or die while the engine works: nothing hangs, nothing is lost."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+
+import pytest
+from conftest import MIB, with_settings, write_files
+from engine_processes import child, children, kill_engine, kill_process
+from store_checks import (
+    assert_batch,
+    assert_clean,
+    assert_readable,
+    assert_sealed,
+    contents_of,
+    disk,
+    finish,
+    key_of,
+    keys_of,
+    put,
+    settle,
+    shard_files,
+    until,
+    wait_for_state,
+    write_manifest,
+)
+
+pytestmark = pytest.mark.timeout(240)
+
+MANY_FILES = 20_000
+STALL_TIMEOUT_S = 2.0
+
+
+@pytest.fixture
+def patient_store(store):
+    """A function that makes a started store whose watchdog waits for two seconds."""
+
+    def make(disks: int = 3, **options):
+        made = store(disks, started=False, **options)
+        made.config = with_settings(made.root, stall_timeout_s=STALL_TIMEOUT_S)
+        made.start()
+        return made
+
+    return make
+
+
+@pytest.fixture
+def stopped():
+    """A function that stops processes; whatever still is stopped at the end is killed."""
+    found: list[int] = []
+
+    def stop(pid: int) -> None:
+        os.kill(pid, signal.SIGSTOP)
+        found.append(pid)
+
+    yield stop
+    for pid in found:
+        kill_process(pid)
+
+
+def make_source(folder: str, count: int, seed: int = 1) -> dict[str, bytes]:
+    rng = random.Random(seed)
+    files = {
+        f"{n % 50}/a rather long name of file {n}": rng.randbytes(rng.randint(100, 14_000))
+        for n in range(count)
+    }
+    write_files(folder, files)
+    return files
+
+
+def in_the_middle(store, target_id: str):
+    """Wait until an export of this id writes files."""
+    root = os.path.join(store.config.area_path("3d"), ".tmp", f"{target_id},plain", "1")
+    until(lambda: os.path.isdir(root) and len(os.listdir(root)) > 3, "files of the export")
+
+
+@pytest.mark.parametrize("victims", [1, 2])
+def test_disk_processes_stopped_while_an_export_runs(patient_store, stopped, tmp_path, victims):
+    """The one that must work: stopped processes cost the stall limit, not the export."""
+    store = patient_store(4, copies_raw=victims + 1, shard_size_bytes=64 * MIB)
+    files = make_source(str(tmp_path / "source"), MANY_FILES)
+    put(store, str(tmp_path / "source"), "first")
+    settle(store)
+    manifest = write_manifest(str(tmp_path / "m"), keys_of(files))
+    answer = store.client.export_to_3d(manifest, "set", "plain")
+    in_the_middle(store, "set")
+    for number in range(victims):
+        stopped(child(store.config, f"d{number + 1}").pid)
+    assert not os.path.exists(answer.target_root), "the export is too small for this test"
+    finish(store, answer.job_id)
+    assert_sealed(answer.target_root, files)
+    errors = "\n".join(store.client.health().last_errors)
+    for number in range(victims):
+        assert f"d{number + 1} made no progress" in errors
+        wait_for_state(store, number, "online")
+    assert_clean(store)
+
+
+def test_a_disk_process_stopped_before_a_job_with_much_to_ask(patient_store, stopped, tmp_path):
+    """Requests that do not fit the socket of a process that reads nothing must not block all."""
+    store = patient_store(2, shard_size_bytes=64 * MIB)
+    files = make_source(str(tmp_path / "source"), MANY_FILES)
+    put(store, str(tmp_path / "source"), "first")
+    manifest = write_manifest(str(tmp_path / "m"), keys_of(files))
+    stopped(child(store.config, "d1").pid)
+    stopped(child(store.config, "d2").pid)
+    answer = store.client.export_to_3d(manifest, "set", "plain")
+    # Both disks hang, so it cannot succeed now; it must end, say so, and succeed later.
+    ended = store.client.wait(answer.job_id)
+    assert ended.state in ("failed", "done")
+    wait_for_state(store, 0, "online")
+    wait_for_state(store, 1, "online")
+    answer = store.client.export_to_3d(manifest, "set", "plain")
+    finish(store, answer.job_id)
+    assert_sealed(answer.target_root, files)
+
+
+def test_a_disk_process_stopped_while_a_put_runs(patient_store, stopped, tmp_path):
+    store = patient_store(3)
+    files = make_source(str(tmp_path / "source"), 6000)
+    job_id = store.client.batch_write(str(tmp_path / "source"), "first").job_id
+    next(iter(store.client.report(job_id)))
+    stopped(child(store.config, "d2").pid)
+    assert store.client.job(job_id).state == "running", "the put is too small for this test"
+    finish(store, job_id)
+    assert_batch(store, "first", files)
+    wait_for_state(store, 1, "online")
+    assert_clean(store)
+    for key in keys_of(files).values():
+        assert store.client.head(key).copies == 2
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_disk_fails_under_a_large_file(patient_store, stopped, tmp_path, how):
+    """A file that is larger than any shard is written again elsewhere, within the same put."""
+    store = patient_store(3)
+    files = {"large": random.Random(3).randbytes(150 * MIB), "small": b"small"}
+    folder = write_files(str(tmp_path / "source"), files)
+    job_id = store.client.batch_write(folder, "first").job_id
+
+    def growing() -> int | None:
+        sizes = [max([0, *map(os.path.getsize, shard_files(path))]) for path in store.disks]
+        return next((n for n, size in enumerate(sizes) if size > 6 * MIB), None)
+
+    number = until(lambda: growing() is not None and growing() + 1, "the large file") - 1
+    pid = child(store.config, f"d{number + 1}").pid
+    stopped(pid) if how == signal.SIGSTOP else kill_process(pid)
+    assert store.client.job(job_id).state == "running", "the file is too small for this test"
+    finish(store, job_id)
+    assert_batch(store, "first", files)
+    wait_for_state(store, number, "online")
+    assert_clean(store)
+
+
+def test_a_disk_process_that_dies_is_replaced(patient_store, tmp_path):
+    store = patient_store(3)
+    files = make_source(str(tmp_path / "source"), 4000)
+    job_id = store.client.batch_write(str(tmp_path / "source"), "first").job_id
+    for label in ("d1", "d2", "d3"):
+        next(iter(store.client.report(job_id)))
+        kill_process(child(store.config, label).pid)
+        until(lambda name=label: name in {c.label for c in children(store.config)}, "a new one")
+        wait_for_state(store, int(label[1]) - 1, "online")
+    store.client.wait(job_id)
+    assert "readonly" not in {d.state for d in store.client.disks()}
+    put(store, str(tmp_path / "source"), "first")
+    assert_batch(store, "first", files)
+    assert_clean(store)
+
+
+@pytest.mark.parametrize("victim", ["packer-0", "packer-1"])
+def test_a_packer_dies(store, tmp_path, victim):
+    """The put fails or not; the same put again finishes, and so does every other one meanwhile."""
+    made = store(3)
+    files = make_source(str(tmp_path / "source"), 6000)
+    job_id = made.client.batch_write(str(tmp_path / "source"), "first").job_id
+    next(iter(made.client.report(job_id)))
+    kill_process(child(made.config, victim).pid)
+    assert made.client.wait(job_id).state in ("failed", "incomplete", "done")
+    put(made, str(tmp_path / "source"), "second")
+    put(made, str(tmp_path / "source"), "first")
+    assert_batch(made, "first", files)
+    assert_batch(made, "second", files)
+    assert_clean(made)
+
+
+def test_cancelled_puts_leave_nothing_behind(store, tmp_path):
+    """A cancelled put frees what it claimed: the same content can be put at once."""
+    made = store(3)
+    files = make_source(str(tmp_path / "source"), 4000)
+    for _ in range(3):
+        job_id = made.client.batch_write(str(tmp_path / "source"), "first").job_id
+        next(iter(made.client.report(job_id)))
+        made.client.cancel(job_id)
+        assert made.client.wait(job_id).state in ("cancelled", "done")
+    put(made, str(tmp_path / "source"), "second")
+    put(made, str(tmp_path / "source"), "first")
+    assert_batch(made, "first", files)
+    assert_batch(made, "second", files)
+    assert_clean(made)
+
+
+def test_the_compiler_dies(store, tmp_path):
+    made = store(3)
+    files = make_source(str(tmp_path / "source"), 3000)
+    put(made, str(tmp_path / "source"), "first")
+    manifest = write_manifest(str(tmp_path / "m"), keys_of(files))
+    answer = made.client.export_to_3d(manifest, "set", "plain")
+    for found in children(made.config):
+        if found.module == "fsd.compile_process":
+            kill_process(found.pid)
+    made.client.wait(answer.job_id)
+    answer = made.client.export_to_3d(manifest, "set", "plain")
+    finish(made, answer.job_id)
+    assert_sealed(answer.target_root, files)
+
+
+def test_an_interrupted_export_leaves_nothing_to_another_manifest(store, tmp_path):
+    """The same id again with other files: what the first attempt wrote must not be sealed in."""
+    made = store(3, started=False)
+    made.config = with_settings(made.root, batch_size_bytes=MIB)
+    made.start()
+    files = make_source(str(tmp_path / "source"), 6000)
+    put(made, str(tmp_path / "source"), "first")
+    manifest = write_manifest(str(tmp_path / "m"), keys_of(files))
+    answer = made.client.export_to_3d(manifest, "set", "plain")
+    in_the_middle(made, "set")
+    kill_engine(made.config, group=True)
+    assert not os.path.exists(answer.target_root), "the export is too small for this test"
+    made.start()
+    other = {f"other/{n}": data for n, data in enumerate(list(files.values())[:50])}
+    answer = made.client.export_to_3d(
+        write_manifest(str(tmp_path / "o"), keys_of(other)), "set", "plain"
+    )
+    finish(made, answer.job_id)
+    assert_sealed(answer.target_root, other)
+
+
+def test_an_interrupted_export_in_parts_is_resumed(store, tmp_path):
+    made = store(3, started=False)
+    made.config = with_settings(made.root, batch_size_bytes=MIB)
+    made.start()
+    files = make_source(str(tmp_path / "source"), 6000)
+    put(made, str(tmp_path / "source"), "first")
+    manifest = write_manifest(str(tmp_path / "m"), keys_of(files))
+    made.client.export_to_3d(manifest, "set", "plain")
+    temporary = os.path.join(made.config.area_path("3d"), ".tmp", "set,plain")
+    until(lambda: os.path.exists(os.path.join(temporary, "_PARTS")), "the first part")
+    kill_engine(made.config, group=True)
+    made.start()
+    answer = made.client.export_to_3d(manifest, "set", "plain")
+    finish(made, answer.job_id)
+    assert_sealed(answer.target_root, files)
+
+
+def test_the_engine_restarts_at_once_after_a_kill(store, tmp_path):
+    """The disks' processes of the dead engine hold their locks for a moment longer."""
+    made = store(3)
+    files = make_source(str(tmp_path / "source"), 3000)
+    for number in range(4):
+        job_id = made.client.batch_write(str(tmp_path / "source"), f"batch{number}").job_id
+        next(iter(made.client.report(job_id)))
+        kill_engine(made.config, group=False)
+        made.start()
+        assert [d.state for d in made.client.disks()] == ["online"] * 3
+    put(made, str(tmp_path / "source"), "batch0")
+    assert_batch(made, "batch0", files)
+
+
+def test_one_batch_and_one_target_have_one_writer(store, tmp_path):
+    made = store(3)
+    files = make_source(str(tmp_path / "source"), 3000)
+    refused: list[BaseException] = []
+    jobs: list[str] = []
+
+    def start() -> None:
+        try:
+            jobs.append(made.client.batch_write(str(tmp_path / "source"), "first").job_id)
+        except Exception as error:
+            refused.append(error)
+
+    threads = [threading.Thread(target=start) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(jobs) == 1 and len(refused) == 3
+    assert all("first" in str(error) for error in refused)
+    finish(made, jobs[0])
+    assert_batch(made, "first", files)
+
+
+def test_two_puts_of_the_same_content_store_it_once(store, tmp_path):
+    """Two clients with overlapping folders, large files among them: each content is stored once."""
+    made = store(3)
+    common = {f"same/{n}": os.urandom(n % 9000) for n in range(1500)}
+    common["large"] = os.urandom(9 * MIB)
+    jobs = []
+    for number in range(3):
+        own = {**common, f"own/{number}": os.urandom(5000), "large again": common["large"]}
+        folder = write_files(str(tmp_path / str(number)), own)
+        jobs.append((f"batch{number}", own, made.client.batch_write(folder, f"batch{number}")))
+    lines = []
+    for batch, own, job in jobs:
+        finish(made, job.job_id)
+        lines += list(made.client.report(job.job_id))
+        assert {f.path: f.key for f in made.client.batch_files(batch)} == keys_of(own)
+    written = [line["key"] for line in lines if line["status"] == "written"]
+    assert (
+        len(written)
+        == len(set(written))
+        == len({key_of(d) for _, o, _ in jobs for d in o.values()})
+    )
+    assert_readable(made, common)
+    assert_clean(made)
+
+
+def test_reading_while_a_process_is_stopped(patient_store, stopped, tmp_path):
+    store = patient_store(2)
+    files = {"a": os.urandom(50_000), "large": os.urandom(6 * MIB)}
+    put(store, write_files(str(tmp_path / "source"), files), "first")
+    stopped(child(store.config, "d1").pid)
+    assert_readable(store, files)
+    assert set(contents_of(store.root)) & {"read"} == set()
+    assert disk(store, 1).state == "online"

@@ -1,0 +1,508 @@
+"""Child processes with real disks below them: answers, stalls, deaths, and the loan of slots."""
+
+import errno
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+import pytest
+from shard_fixture import SHARD_ID, Shard, build_shard
+
+from fsd import disk_process, layout
+from fsd.errors import CorruptError, DiskError, DiskRefusedError, DiskStalledError, FsdError
+from fsd.identity import make_identity
+from fsd.process import Child, Watchdog
+from fsd.slots import SlotPool
+
+STORE = "5" * 32
+SLOT_BYTES = 1 << 20
+STALL_S = 0.6
+HEX_ID = SHARD_ID.hex()
+
+
+@pytest.fixture
+def pool() -> Iterator[SlotPool]:
+    pool = SlotPool(3, SLOT_BYTES)
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def spawn(pool: SlotPool) -> Iterator[Callable[[], Child]]:
+    """Start disk processes; they are dead before the slots are closed."""
+    children: list[Child] = []
+
+    def start() -> Child:
+        children.append(Child("fsd.disk_process", "d1", disk_process.LANES, pool))
+        # Answering once, it has started: what is measured later is not Python's start.
+        children[-1].call("find", "none", [])
+        return children[-1]
+
+    yield start
+    for child in children:
+        child.kill()
+        assert child.wait_dead(10)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> tuple[str, str]:
+    """Return (path, disk id) of a new disk."""
+    path = str(tmp_path / "disk")
+    os.mkdir(path)
+    return path, make_identity(path, STORE, "d1")["disk_id"]
+
+
+@pytest.fixture
+def child(spawn: Callable[[], Child], disk: tuple[str, str]) -> Child:
+    child = spawn()
+    child.call("attach", disk[0], disk[1], STORE, 1)
+    return child
+
+
+@pytest.fixture
+def watchdog() -> Iterator[Callable[..., Watchdog]]:
+    started: list[Watchdog] = []
+
+    def watch(*children: Child) -> Watchdog:
+        started.append(Watchdog(lambda: list(children), STALL_S))
+        return started[-1]
+
+    yield watch
+    for one in started:
+        one.stop()
+
+
+def wait_until(condition: Callable[[], bool], limit_s: float = 5.0) -> bool:
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end:
+        if condition():
+            return True
+        time.sleep(0.01)
+    return condition()
+
+
+def free_slots(pool: SlotPool) -> int:
+    """Count the free slots by taking them all, and give them back."""
+    taken = []
+    try:
+        while True:
+            taken.append(pool.acquire(0.001))
+    except FsdError:
+        pass
+    for slot in taken:
+        pool.release(slot)
+    return len(taken)
+
+
+def store_shard(path: str, shard: Shard, data: bytes | None = None) -> None:
+    target = layout.shard_path(path, HEX_ID)
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    with open(target, "wb") as file:
+        file.write(shard.sealed() if data is None else data)
+
+
+# Requests
+
+
+def test_a_request_is_answered(child: Child, disk: tuple[str, str]):
+    assert child.call("find", disk[1], ["/nowhere", disk[0]]) == disk[0]
+    size, free, readonly = child.call("check", disk[1], 1)
+    assert size >= free > 0
+    assert readonly is False
+    assert child.alive and child.pid > 0
+
+
+def test_errors_keep_their_kind(child: Child, disk: tuple[str, str]):
+    with pytest.raises(DiskError) as missing:
+        child.call("scan", HEX_ID)
+    assert (missing.value.errno, missing.value.disk) == (errno.ENOENT, "d1")
+    store_shard(disk[0], build_shard([[b"x"]]), b"no shard")
+    with pytest.raises(CorruptError):
+        child.call("copy_begin", HEX_ID)
+    with pytest.raises(DiskRefusedError):
+        child.call("check", "another id", 1)
+    with pytest.raises(FsdError, match="create_shard: ValueError") as fault:
+        child.call("create_shard", "\0", b"", 0, False)
+    assert not isinstance(fault.value, DiskError)
+    assert child.alive
+
+
+def test_bytes_go_through_slots(child: Child, pool: SlotPool, disk: tuple[str, str]):
+    shard = build_shard([[b"hello"], [bytes(70_000)]])
+    slot = pool.acquire()
+    child.call("create_shard", HEX_ID, bytes(shard.data[:4096]), 1 << 20, False)
+    position = 4096
+    for offset, length in [*shard.groups, (len(shard.data), len(shard.footer))]:
+        slot.view[:length] = shard.sealed()[offset : offset + length]
+        request = child.request("append", HEX_ID, offset, 0, 0, length, False, slots=(slot,))
+        assert request.result(5) is None
+        position += length
+    child.call("finish_shard", HEX_ID, position, False)
+    with open(layout.shard_path(disk[0], HEX_ID), "rb") as file:
+        assert file.read() == shard.sealed()
+    assert child.call("list_shards") == ({HEX_ID: position}, [])
+    slot.view[:SLOT_BYTES] = bytes(SLOT_BYTES)
+    window = ("read_window", HEX_ID, 4096, slot.number, 8192, 4096)
+    assert child.request(*window, slots=(slot,)).result(5) == 4096
+    assert slot.view[8192:12288] == shard.data[4096:8192]
+    assert not any(slot.view[:8192])
+    assert child.call("verify", HEX_ID).problems == []
+    pool.release(slot)
+
+
+def test_lanes_run_beside_each_other(child: Child, tmp_path: Path):
+    blocker = tmp_path / "fifo"
+    os.mkfifo(blocker)
+    # Opening a FIFO as a folder's identity blocks the lane of writes until somebody writes to it.
+    os.mkdir(tmp_path / "odd")
+    os.rename(blocker, tmp_path / "odd" / layout.IDENTITY_NAME)
+    blocked = child.request("find", "none", [str(tmp_path / "odd")])
+    assert child.request("read_catalog").result(5) == b""
+    assert not blocked.done()
+    with open(tmp_path / "odd" / layout.IDENTITY_NAME, "w") as fifo:
+        fifo.write("{}")
+    assert blocked.result(5) is None
+
+
+def blocking_find(child: Child, folder: Path) -> tuple[Future[Any], str]:
+    """Block the lane of writes for good; returns the request and the FIFO that frees it."""
+    folder.mkdir()
+    os.mkfifo(folder / layout.IDENTITY_NAME)
+    request = child.request("find", "none", [str(folder)])
+    return request, str(folder / layout.IDENTITY_NAME)
+
+
+def test_a_lane_takes_the_urgent_first(child: Child, tmp_path: Path):
+    blocked, fifo = blocking_find(child, tmp_path / "odd")
+    done: list[str] = []
+    requests = []
+    for name, priority in (("late", 2), ("normal", 1), ("urgent", 0), ("second", 1)):
+        request = child.request("find", name, [], priority=priority)
+        request.add_done_callback(lambda _, name=name: done.append(name))
+        requests.append(request)
+    time.sleep(0.2)
+    with open(fifo, "w") as file:
+        file.write("{}")
+    for request in (blocked, *requests):
+        request.result(5)
+    assert done == ["urgent", "normal", "second", "late"]
+
+
+# Stalls and deaths
+
+
+def test_a_busy_child_is_not_stalled(child: Child, watchdog: Callable[..., Watchdog]):
+    watchdog(child)
+    end = time.monotonic() + 2 * STALL_S
+    while time.monotonic() < end:
+        child.call("read_catalog")
+    assert child.alive
+
+
+def test_an_idle_child_is_not_stalled(child: Child, watchdog: Callable[..., Watchdog]):
+    watchdog(child)
+    time.sleep(2 * STALL_S)
+    assert child.stalled_s(time.monotonic()) == 0.0
+    assert child.call("read_catalog") == b""
+
+
+def test_a_stopped_child_is_killed_within_its_limit(
+    child: Child, watchdog: Callable[..., Watchdog]
+):
+    watchdog(child)
+    os.kill(child.pid, signal.SIGSTOP)
+    began = time.monotonic()
+    with pytest.raises(DiskStalledError, match="d1 made no progress"):
+        child.call("read_catalog")
+    assert STALL_S < time.monotonic() - began < STALL_S + 4 * Watchdog.PERIOD_S
+    assert child.wait_dead(5)
+    assert not child.alive
+    with pytest.raises(DiskStalledError):
+        child.call("read_catalog")
+
+
+def test_a_hanging_lane_is_found_while_another_is_busy(
+    child: Child, watchdog: Callable[..., Watchdog], tmp_path: Path
+):
+    request, _ = blocking_find(child, tmp_path / "odd")
+    watchdog(child)
+    began = time.monotonic()
+    while not request.done() and time.monotonic() < began + 5:
+        try:
+            child.call("read_catalog")
+        except DiskError:
+            break
+    with pytest.raises(DiskStalledError):
+        request.result(5)
+    assert time.monotonic() - began < STALL_S + 4 * Watchdog.PERIOD_S
+
+
+def test_a_child_has_a_limit_of_its_own(pool: SlotPool, watchdog: Callable[..., Watchdog]):
+    patient = Child("fsd.disk_process", "d1", disk_process.LANES, pool, stall_timeout_s=60.0)
+    patient.call("find", "none", [])
+    os.kill(patient.pid, signal.SIGSTOP)
+    request = patient.request("read_catalog")
+    watchdog(patient)
+    time.sleep(2 * STALL_S)
+    assert patient.alive and not request.done()
+    patient.kill()
+    assert patient.wait_dead(5)
+
+
+@pytest.mark.parametrize("attempt", range(2))
+def test_a_request_too_long_for_the_socket_does_not_hold_the_watchdog(
+    child: Child, watchdog: Callable[..., Watchdog], attempt: int
+):
+    os.kill(child.pid, signal.SIGSTOP)
+    watchdog(child)
+    answers: list[BaseException] = []
+
+    def ask() -> None:
+        try:
+            child.call("find", "none", ["x" * 100] * 100_000)
+        except BaseException as error:
+            answers.append(error)
+
+    threads = [threading.Thread(target=ask, daemon=True) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(5)
+    assert [type(error) for error in answers] == [DiskStalledError] * 3
+
+
+def test_a_killed_child_fails_what_is_out(child: Child, tmp_path: Path):
+    request, _ = blocking_find(child, tmp_path / "odd")
+    waiting = child.request("find", "none", [])
+    os.kill(child.pid, signal.SIGKILL)
+    for future in (request, waiting):
+        with pytest.raises(DiskError, match="the process of d1 ended"):
+            future.result(5)
+    assert not child.alive
+    with pytest.raises(DiskError, match="ended"):
+        child.request("read_catalog").result(0)
+
+
+def test_the_first_reason_for_a_death_is_told(child: Child):
+    os.kill(child.pid, signal.SIGSTOP)
+    request = child.request("read_catalog")
+    child.kill(DiskError("pulled out"))
+    child.kill(DiskError("another reason"))
+    with pytest.raises(DiskError, match="pulled out"):
+        request.result(5)
+    with pytest.raises(DiskError, match="pulled out"):
+        child.call("read_catalog")
+
+
+def test_a_child_ends_with_the_engine(spawn: Callable[[], Child]):
+    child = spawn()
+    pid = os.fork()
+    if pid == 0:
+        os._exit(0)
+    os.waitpid(pid, 0)
+    child.kill()
+    assert child.wait_dead(5)
+    with pytest.raises(ProcessLookupError):
+        os.kill(child.pid, 0)
+
+
+# Slots
+
+
+def test_a_slot_comes_back_after_the_answer(child: Child, pool: SlotPool):
+    slot = pool.acquire()
+    request = child.request("find", "none", [], slots=(slot,))
+    request.result(5)
+    assert free_slots(pool) == 2
+    pool.release(slot)
+    assert free_slots(pool) == 3
+
+
+def test_a_lent_slot_comes_back_only_after_the_death(child: Child, pool: SlotPool):
+    os.kill(child.pid, signal.SIGSTOP)
+    slot = pool.acquire()
+    request = child.request("find", "none", [], slots=(slot,))
+    pool.release(slot)
+    time.sleep(0.1)
+    assert free_slots(pool) == 2
+    child.kill()
+    with pytest.raises(DiskError):
+        request.result(5)
+    assert child.wait_dead(5)
+    assert wait_until(lambda: free_slots(pool) == 3)
+
+
+def test_a_slot_lent_to_two_waits_for_both(spawn: Callable[[], Child], pool: SlotPool):
+    first, second = spawn(), spawn()
+    os.kill(second.pid, signal.SIGSTOP)
+    slot = pool.acquire()
+    answered = first.request("find", "none", [], slots=(slot,))
+    stopped = second.request("find", "none", [], slots=(slot,))
+    answered.result(5)
+    pool.release(slot)
+    assert free_slots(pool) == 2
+    os.kill(second.pid, signal.SIGCONT)
+    stopped.result(5)
+    assert wait_until(lambda: free_slots(pool) == 3)
+
+
+def test_a_request_that_fails_at_once_borrows_nothing(child: Child, pool: SlotPool):
+    child.kill()
+    slot = pool.acquire()
+    with pytest.raises(DiskError):
+        child.request("find", "none", [], slots=(slot,)).result(5)
+    pool.release(slot)
+    assert free_slots(pool) == 3
+
+
+def test_no_slot_free(pool: SlotPool):
+    slots = [pool.acquire() for _ in range(3)]
+    with pytest.raises(FsdError, match="no transfer buffer came free"):
+        pool.acquire(0.01)
+    waiter: list[Any] = []
+    thread = threading.Thread(target=lambda: waiter.append(pool.acquire(5)))
+    thread.start()
+    pool.release(slots[1])
+    thread.join(5)
+    assert waiter == [slots[1]]
+    for slot in slots:
+        pool.release(slot)
+    assert free_slots(pool) == 3
+
+
+def test_dropped_pages_are_zeros_again(pool: SlotPool):
+    slot = pool.acquire()
+    slot.view[:4] = b"data"
+    slot.drop_pages()
+    assert bytes(slot.view[:4]) == bytes(4)
+    pool.release(slot)
+
+
+# What the disk process does with files
+
+
+def test_a_disk_has_one_engine(child: Child, spawn: Callable[[], Child], disk: tuple[str, str]):
+    other = spawn()
+    with pytest.raises(DiskRefusedError, match="holds the lock"):
+        other.call("attach", disk[0], disk[1], STORE, 2)
+    child.kill()
+    assert child.wait_dead(5)
+    other.call("attach", disk[0], disk[1], STORE, 2)
+    assert other.call("epoch", disk[0]) == 2
+    other.kill()
+    assert other.wait_dead(5)
+    with pytest.raises(DiskRefusedError, match=r"took .* over"):
+        spawn().call("attach", disk[0], disk[1], STORE, 1)
+
+
+def test_a_disk_that_was_taken_over_is_noticed(child: Child, disk: tuple[str, str]):
+    with open(os.path.join(disk[0], layout.EPOCH_NAME), "w") as file:
+        file.write('{"epoch": 5}')
+    with pytest.raises(DiskRefusedError, match="another engine took"):
+        child.call("check", disk[1], 1)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"epoch": null}', '{"epoch": "x"}'])
+def test_a_damaged_epoch_counts_as_none(child: Child, disk: tuple[str, str], text: str):
+    with open(os.path.join(disk[0], layout.EPOCH_NAME), "w") as file:
+        file.write(text)
+    assert child.call("epoch", disk[0]) == 0
+
+
+def test_the_catalog_grows_by_sectors(child: Child, disk: tuple[str, str]):
+    first, second = b"1" * 4096, b"2" * 8192
+    child.call("append_catalog", first)
+    with open(os.path.join(disk[0], layout.CATALOG_NAME), "ab") as file:
+        file.write(b"torn")
+    child.call("append_catalog", second)
+    assert child.call("read_catalog") == first + b"torn" + bytes(4092) + second
+
+
+def test_a_healed_replica_is_read_from_then_on(child: Child, pool: SlotPool, disk: tuple[str, str]):
+    shard = build_shard([[b"hello"]])
+    damaged = shard.sealed()
+    damaged[4200] ^= 1
+    store_shard(disk[0], shard, bytes(damaged))
+    assert len(child.call("verify", HEX_ID).problems) == 1
+    slot = pool.acquire()
+    slot.view[: len(damaged)] = shard.sealed()
+    child.call("create_shard", HEX_ID, b"", len(damaged), True)
+    child.call("append", HEX_ID, 0, slot.number, 0, len(damaged), True)
+    child.call("finish_shard", HEX_ID, len(damaged), True)
+    assert len(child.call("verify", HEX_ID).problems) == 1
+    child.call("adopt_part", HEX_ID)
+    assert child.call("verify", HEX_ID).problems == []
+    pool.release(slot)
+
+
+def test_a_copy_is_not_disturbed_by_other_reads(
+    child: Child, pool: SlotPool, disk: tuple[str, str]
+):
+    shard = build_shard([[bytes(100)] for _ in range(3)])
+    store_shard(disk[0], shard)
+    slot = pool.acquire()
+    assert child.call("copy_begin", HEX_ID) == len(shard.sealed())
+    copied = bytearray()
+    others = [f"{number:032x}" for number in range(disk_process.OPEN_FILES_MAX + 5)]
+    for other in others:
+        path = layout.shard_path(disk[0], other)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb") as file:
+            file.write(bytes(4096))
+    while True:
+        offset, length = child.call("copy_next", HEX_ID, slot.number)
+        assert offset == len(copied)
+        if length == 0:
+            break
+        copied += slot.view[:length]
+        if offset == 0:
+            for other in others:
+                child.call("read_window", other, 0, slot.number, 0, 4096)
+    assert copied == shard.sealed()
+    assert open_files(child) < disk_process.OPEN_FILES_MAX + 40
+    pool.release(slot)
+
+
+def open_files(child: Child) -> int:
+    return len(os.listdir(f"/proc/{child.pid}/fd"))
+
+
+def test_copies_that_fail_or_are_given_up_leave_nothing_open(
+    child: Child, pool: SlotPool, disk: tuple[str, str]
+):
+    shard = build_shard([[b"hello"]])
+    damaged = shard.sealed()
+    damaged[4200] ^= 1
+    store_shard(disk[0], shard, bytes(damaged))
+    slot = pool.acquire()
+    before = open_files(child)
+    for _ in range(5):
+        child.call("copy_begin", HEX_ID)
+        child.call("copy_next", HEX_ID, slot.number)
+    with pytest.raises(CorruptError):
+        child.call("copy_next", HEX_ID, slot.number)
+    assert open_files(child) == before
+    pool.release(slot)
+
+
+def test_nothing_set_aside_is_ever_replaced(child: Child, disk: tuple[str, str]):
+    shard = build_shard([[b"hello"]])
+    for number in range(3):
+        store_shard(disk[0], shard, b"%d" % number)
+        child.call("quarantine_shard", HEX_ID)
+    folder = os.path.join(disk[0], layout.QUARANTINE_NAME)
+    assert {open_read(os.path.join(folder, name)) for name in os.listdir(folder)} == {
+        b"0",
+        b"1",
+        b"2",
+    }
+
+
+def open_read(path: str) -> bytes:
+    with open(path, "rb") as file:
+        return file.read()
