@@ -103,8 +103,13 @@ def _exit_code(error: Exception) -> int | None:
 
 
 @app.callback()
-def options() -> None:
-    """Keep `drystone test` a sub-command also while it is the only one."""
+def options(
+    config: Annotated[
+        str | None,
+        typer.Option("--config", metavar="FILE", help="The same as --config of a command."),
+    ] = None,
+) -> None:
+    """Take the option that every command of the store has also before the command."""
 
 
 @app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})

@@ -36,6 +36,7 @@ from fsd.projection import HIDDEN_PREFIX
 from fsd.read import read_small
 
 REPORT_POLL_S = 0.1
+WAIT_POLL_S = 0.02
 WAIT_S_MAX = 60.0
 NDJSON = "application/x-ndjson"
 
@@ -225,11 +226,10 @@ def _add_jobs(app: FastAPI, engine: Engine) -> None:
 
 
 async def _until(done: Callable[[], bool], limit_s: float) -> None:
-    step_s, waited_s = 0.01, 0.0
+    waited_s = 0.0
     while not done() and waited_s < limit_s:
-        await asyncio.sleep(step_s)
-        waited_s += step_s
-        step_s = min(0.1, step_s * 1.5)
+        await asyncio.sleep(WAIT_POLL_S)
+        waited_s += WAIT_POLL_S
 
 
 def _batch_row(engine: Engine, name: str) -> BatchRow:

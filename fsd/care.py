@@ -137,6 +137,8 @@ def _check_replicas(store: Store, find: Any, _job: Job) -> None:
     with store.lock:
         shards = list(store.shards.state.shards.values())
     for disk in store.disks.disks.values():
+        if disk.state == "gone":
+            continue
         if not disk.readable:
             find(f"the disk is {disk.state}: {disk.reason}", disk=disk.name)
             continue

@@ -28,12 +28,21 @@ EXIT_CODES = (
     "130 interrupted."
 )
 
+
+def _nearest(context: typer.Context, given: str | None) -> str | None:
+    """Prefer `--config` of the command, then that of `drystone` itself, then the environment."""
+    source = context.get_parameter_source("config")
+    outer = context.find_root().params.get("config")
+    return outer if outer and (source is None or source.name != "COMMANDLINE") else given
+
+
 # The one place where the environment is read.
 ConfigOption = Annotated[
     str | None,
     typer.Option(
         "--config",
         envvar="DRYSTONE_CONFIG",
+        callback=_nearest,
         metavar="FILE",
         help="The store's drystone.toml; without it, one here or in a folder above.",
         show_default=False,

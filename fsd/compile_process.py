@@ -9,12 +9,11 @@ import contextlib
 import hashlib
 import os
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeVar
-
-import numpy as np
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from fsd.batch_part import parse_files
 from fsd.child import ChildServer, start_child
+from fsd.disk_model import DiskModel
 from fsd.errors import ManifestError
 from fsd.extract import FILE_MODE
 from fsd.index import Index, Location
@@ -26,10 +25,12 @@ from fsd.manifest import (
     parse_manifest,
 )
 from fsd.paths import encode_path
-from fsd.plan import DiskModel, ReadPlan, plan_reads
 from fsd.record import record_bytes
 from fsd.tree import TreeEntry
 from fsd.tree_write import write_tree
+
+if TYPE_CHECKING:
+    from fsd.plan import ReadPlan
 
 LANES = {
     "compile_batch": 0,
@@ -144,6 +145,11 @@ class Compiler:
         `replicas` maps shard numbers to positions in `disks`. Returns (segments, keys without a
         replica, ETA in seconds, seconds per disk).
         """
+        # Importing numpy takes half of this process's start: only who plans waits for it.
+        import numpy as np
+
+        from fsd.plan import plan_reads
+
         numbers = sorted({record.location.shard_number for record in self._records})
         position = {number: place for place, number in enumerate(numbers)}
         count = len(self._records)

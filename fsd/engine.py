@@ -263,7 +263,7 @@ class Engine:
             if any(job.kind == REINDEX for job in busy):
                 raise UsageError("the store is being reindexed; try again when that is done")
             writer = self._subjects.get(subject)
-            if subject and writer in busy and writer is not None:
+            if subject and writer is not None and writer in busy:
                 raise UsageError(f"job {writer.job_id} is writing {subject}; wait for it")
             self._subjects = {name: job for name, job in self._subjects.items() if job in busy}
             self._subjects[subject] = job = self.jobs.start(kind, description, work)

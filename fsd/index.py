@@ -182,13 +182,13 @@ class Index:
                 create=not readonly,
                 readahead=False,
             )
+            self._check_length()
             self._tables = {
                 name: self._environment.open_db(name.encode(), create=not readonly)
                 for name in _TABLES
             }
             # Readers that were killed would keep old pages from being reused for ever.
             self._environment.reader_check()
-            self._check_length()
         except lmdb.Error as error:
             raise CorruptError(f"the index cannot be opened: {error}", self.path) from error
         self._writer = threading.Lock()

@@ -9,6 +9,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from fsd.areas import Areas
 from fsd.batch_tree import compiler, remove_tree, scratch_folder
 from fsd.compile_process import ManifestSummary, SegmentHead
 from fsd.copy_run import CopyRun, Unreadable
+from fsd.disk_model import DiskModel
 from fsd.disks import Disk
 from fsd.errors import (
     NoReplicaError,
@@ -31,7 +33,6 @@ from fsd.layout import STORED_MANIFEST
 from fsd.models import MaterialiseAnswer, MaterialiseRequest
 from fsd.parts import JOURNAL_NAME, Journal, cut_parts
 from fsd.paths import check_identifier
-from fsd.plan import DiskModel
 from fsd.process import Child
 from fsd.read import read_to_file
 from fsd.seal import begin, clear, confirm_sealed, discard, open_filesystem, seal
@@ -58,6 +59,14 @@ class Target:
     def name(self) -> str:
         """Return the path below an area or the mount."""
         return view_name(self.kind, self.view_id, self.layout_id)
+
+
+@dataclass(frozen=True, slots=True)
+class _Planning:
+    """A plan that the compiler is working on, and the disks in its order."""
+
+    answer: "Future[Any]"
+    disks: list[Disk]
 
 
 class Materialise:
@@ -217,10 +226,12 @@ class Materialise:
         reservation = self._areas.reserve(area, self._job.job_id, size, summary.files)
         try:
             self._accept(summary, str(final), reservation.id)
+            # The compiler plans while the manifest is stored.
+            planning = self._begin_plan(child)
             self._store_manifest(canonical, summary.sha256)
             temporary = begin(final, area_root)
             try:
-                more = self._extract(child, temporary, final, summary, document)
+                more = self._extract(child, planning, temporary, final, summary, document)
             except BaseException as error:
                 # Durable parts are kept for the next try, unless room is what was missing.
                 if isinstance(error, QuotaError) or not (temporary / JOURNAL_NAME).exists():
@@ -234,16 +245,18 @@ class Materialise:
     def _extract(
         self,
         child: Child,
+        planning: _Planning,
         temporary: Path,
         final: Path,
         summary: ManifestSummary,
         document: dict[str, Any],
     ) -> dict[str, Any]:
-        job = self._job
+        job, disks = self._job, planning.disks
         filesystem_fd = open_filesystem(temporary)
         try:
             job.phase = "planning"
-            heads, unreadable, eta_s, disks = self._plan(child)
+            planned, unreadable, eta_s, _ = planning.answer.result()
+            heads = [SegmentHead(*head) for head in planned]
             if unreadable:
                 raise NoReplicaError(_losses(unreadable), unreadable)
             journal = Journal(temporary, _plan_digest(summary, heads))
@@ -282,7 +295,7 @@ class Materialise:
             os.close(filesystem_fd)
         return {"planned_s": eta_s, "copying_s": spent_s}
 
-    def _plan(self, child: Child) -> tuple[list[SegmentHead], list[str], float, list[Disk]]:
+    def _begin_plan(self, child: Child) -> _Planning:
         store = self._store
         disks = [disk for disk in store.disks.disks.values() if disk.readable]
         place = {disk.disk_id: number for number, disk in enumerate(disks)}
@@ -293,8 +306,7 @@ class Materialise:
             for number, shard_id in numbers.items()
         }
         models = [DEFAULT_MODEL] * len(disks)
-        heads, unreadable, eta_s, _ = child.call("plan", replicas, models)
-        return [SegmentHead(*head) for head in heads], unreadable, eta_s, disks
+        return _Planning(child.request("plan", replicas, models), disks)
 
     def _report(self, unreadable: list[Unreadable]) -> tuple[str, list[str]]:
         for item in unreadable:

@@ -15,10 +15,11 @@ from fsd.claims import Claims
 from fsd.errors import FsdError
 from fsd.index import IndexWriter
 from fsd.listing import Found
+from fsd.open_shard import OpenShard, append_everywhere
 from fsd.packer import FileRead
 from fsd.process import Child
 from fsd.record import RECORD_BATCH_PART, iterate_entries
-from fsd.shard_writer import BuiltGroup, OpenShard, ShardWriter, append_everywhere
+from fsd.shard_writer import BuiltGroup, ShardWriter
 from fsd.slots import Slot
 from fsd.store import PART_BYTES_MAX, Store
 

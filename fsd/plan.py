@@ -1,6 +1,6 @@
 """The read planner: which disk reads which bytes, in which order, and how long it will take.
 
-Owns the cost model of a disk, the cutting of wanted records into segments and the choice of a
+Owns the cutting of wanted records into segments and the choice of a
 replica for each segment so that all disks finish together. Pure: arrays in, a plan out.
 
     wanted items --sort by (shard, offset)--> order --cut--> segments --assign--> disks --> ETA
@@ -19,6 +19,7 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from fsd.disk_model import DiskModel
 from fsd.errors import NoReplicaError
 
 SEGMENT_BYTES_MAX = 64 * 1024**2
@@ -28,40 +29,9 @@ MOVES_MAX = 4_000  # improving moves per plan
 PATH_CANDIDATES_MAX = 192  # segments tried per leg of a path: 192**2 pairs take about 1 ms
 GAIN_MIN = 1e-6  # a move must shorten the busiest disk by this fraction
 
-# E[sqrt(distance / span)] for two independent uniform positions.
-_AVERAGE_ROOT_DISTANCE = 8 / 15
-
 Int32s = npt.NDArray[np.int32]
 Int64s = npt.NDArray[np.int64]
 Float64s = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True, slots=True)
-class DiskModel:
-    """A disk as its calibration knows it: seek = min + (max - min) * sqrt(distance / span)."""
-
-    bandwidth_bytes_per_s: float
-    seek_min_s: float
-    seek_max_s: float
-    span_bytes: int
-
-    def average_seek_s(self) -> float:
-        """Seek between unrelated positions, such as two shards."""
-        return self.seek_min_s + (self.seek_max_s - self.seek_min_s) * _AVERAGE_ROOT_DISTANCE
-
-    def root_seek_s(self) -> float:
-        """Seconds per square root of a byte of distance."""
-        return (self.seek_max_s - self.seek_min_s) / self.span_bytes**0.5
-
-    def hole_bytes_max(self) -> int:
-        """Largest hole that is cheaper to read through than to jump over.
-
-        Reading is linear and seeking concave in the hole's size, so they cross once: this
-        solves size / bandwidth = seek_min + root_seek * sqrt(size).
-        """
-        bandwidth, slope = self.bandwidth_bytes_per_s, self.root_seek_s()
-        root = bandwidth / 2 * (slope + (slope**2 + 4 * self.seek_min_s / bandwidth) ** 0.5)
-        return int(root**2)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from fsd.catalog import CatalogShard
 from fsd.disks import Disk
 from fsd.errors import FsdError
 from fsd.index import BatchRow, IndexWriter, Location, ShardRow
+from fsd.open_shard import OpenShard, append_everywhere, write_footer
 from fsd.read import read_record
 from fsd.record import (
     ENTRY_BYTES,
@@ -27,7 +28,7 @@ from fsd.record import (
     pack_shard_header,
 )
 from fsd.scan import Group, ScanResult
-from fsd.shard_writer import OpenShard, append_everywhere, seal_in_catalog, write_footer
+from fsd.shard_writer import seal_in_catalog
 from fsd.slots import Slot
 from fsd.store import Store
 

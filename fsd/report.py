@@ -89,12 +89,16 @@ def capacity(engine: Engine) -> Capacity:
 
 
 def _advice(spaces: list[DiskSpace], copies: int, same: bool) -> tuple[str, ...]:
-    gains = next_disk_advice(spaces, copies, allow_same_domain=same)
-    return tuple(
-        f"a disk of {size / TERABYTE:g} TB more would add {gain / TERABYTE:.2f} TB usable"
-        for size, gain in gains
-        if gain > 0
-    )
+    lines: list[str] = []
+    best = 0
+    for size, gain in next_disk_advice(spaces, copies, allow_same_domain=same):
+        # A larger disk that adds no more than a smaller one is no advice.
+        if gain > best * 1.01:
+            lines.append(
+                f"a disk of {size / TERABYTE:g} TB more would add {gain / TERABYTE:.2f} TB usable"
+            )
+            best = gain
+    return tuple(lines)
 
 
 def health(engine: Engine) -> Health:

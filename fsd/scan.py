@@ -114,17 +114,23 @@ def read_footer(reader: WindowReader, shard_id: bytes, size: int) -> tuple[Foote
 def _groups(reader: WindowReader, shard_id: bytes, size: int) -> Iterator[Group]:
     position = expected = SHARD_HEADER_BYTES
     ahead = 0
+    headless: list[Group] = []
     while position + SECTOR_BYTES <= size:
         group = _read_group(reader, shard_id, position, size, ahead)
-        if group is None:
+        if group is not None:
+            # Groups are written one after the other: what lies before this one was committed too.
+            yield from headless
+            yield group
+            headless = []
+        else:
             group = _read_ended_group(reader, shard_id, expected, position)
-        if group is None:
+            headless += [group] if group is not None else []
+        if group is not None:
+            position = expected = group.offset + group.length_bytes
+            ahead = 0
+        else:
             # Past a bad or torn place, look for the next group at every sector.
             position, ahead = position + SECTOR_BYTES, RESYNC_BYTES
-            continue
-        yield group
-        position, ahead = group.offset + group.length_bytes, 0
-        expected = position
 
 
 def _read_group(
@@ -146,7 +152,7 @@ def _read_group(
 def _read_ended_group(
     reader: WindowReader, shard_id: bytes, expected: int, sector: int
 ) -> Group | None:
-    """Return the group that ends in this sector, its header damaged.
+    """Return the group that ends in this sector, its header damaged (or never written).
 
     It begins at `expected` or behind it, for what ended before was found.
     """

@@ -13,16 +13,15 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from fsd.disks import Disk
 from fsd.errors import DiskError, FsdError
 from fsd.group import large_group_bytes, readdress
-from fsd.index import IndexWriter, Location, ShardRow
+from fsd.index import IndexWriter
+from fsd.open_shard import OpenShard, append_everywhere, put_objects, write_footer
 from fsd.placement import choose_disks
 from fsd.record import (
-    ENTRY_BYTES,
-    SHARD_HEADER_BYTES,
     Entry,
     ShardHeader,
     iterate_entries,
@@ -36,56 +35,6 @@ from fsd.store import PART_BYTES_MAX, Store
 COMMIT_TRIES_MAX = 4
 SEAL_BELOW_BYTES = 1 << 16
 IDLE_SHARDS_MAX = 8
-
-
-@dataclass(slots=True, eq=False)
-class OpenShard:
-    """A shard that still grows; offsets and lengths are in bytes of the file."""
-
-    shard_id: str
-    number: int
-    class_name: str
-    disks: list[Disk]
-    capacity_bytes: int
-    large: bool = False
-    length_bytes: int = SHARD_HEADER_BYTES
-    next_sequence: int = 0
-    entries: bytearray = field(default_factory=bytearray)
-    payload_bytes: int = 0
-    digests: list[bytes] = field(default_factory=list[bytes])
-    sessions: dict[str, int] = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.sessions = {disk.disk_id: disk.session for disk in self.disks}
-
-    @property
-    def whole(self) -> bool:
-        """Return whether all its disks take writes and none was away since it was opened."""
-        return all(disk.state == "online" and self.stayed(disk) for disk in self.disks)
-
-    def stayed(self, disk: Disk) -> bool:
-        """Return whether a disk was there all the time; one that came back may hold less."""
-        return disk.session == self.sessions[disk.disk_id]
-
-    @property
-    def room_bytes(self) -> int:
-        """Return how much may still be appended, the part's reserve not counted."""
-        return self.capacity_bytes - self.length_bytes
-
-    def row(self, *, sealed: bool = False, length_bytes: int | None = None) -> ShardRow:
-        """Return the index row that describes the shard as it is now."""
-        return ShardRow(
-            number=self.number,
-            shard_id=self.shard_id,
-            class_name=self.class_name,
-            disks=[disk.disk_id for disk in self.disks],
-            sealed=sealed,
-            large=self.large,
-            length_bytes=length_bytes or self.length_bytes,
-            object_count=len(self.entries) // ENTRY_BYTES,
-            payload_bytes=self.payload_bytes,
-            sealed_ns=time.time_ns() if sealed else 0,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,60 +278,6 @@ class ShardWriter:
             store.shards.writing.discard(shard.shard_id)
         for disk in shard.disks:
             disk.request("remove_shard", shard.shard_id, False)
-
-
-def append_everywhere(store: Store, shard: OpenShard, offset: int, slot: Slot, length: int) -> bool:
-    """Write slot bytes at a place of the shard on all its disks; False when one failed.
-
-    Disks that fail are taken off `shard.disks`: their file is not a replica any more.
-    """
-    arguments = (shard.shard_id, offset, slot.number, 0, length, False)
-    failed = [disk for disk in shard.disks if not shard.stayed(disk)]
-    futures = [
-        (disk, disk.request("append", *arguments, slots=(slot,)))
-        for disk in shard.disks
-        if disk not in failed
-    ]
-    for disk, future in futures:
-        try:
-            future.result()
-            store.disks.note_success(disk, read_bytes=length, written_bytes=length)
-        except (FsdError, OSError) as error:
-            store.disks.note_error(disk, error, writing=True)
-            failed.append(disk)
-    for disk in failed:
-        store.mark_lost(shard.shard_id, disk)
-    shard.disks = [disk for disk in shard.disks if disk not in failed]
-    return not failed
-
-
-def put_objects(writer: IndexWriter, number: int, placed: Iterable[Entry]) -> None:
-    """Point the keys of a group at their records; batch parts are objects like others."""
-    for entry in placed:
-        writer.put_object(entry.key, Location(number, entry.offset, entry.length_bytes))
-
-
-def write_footer(store: Store, shard: OpenShard, footer: bytes) -> None:
-    """Write a footer at the shard's end on all its disks and cut the files behind it."""
-    slot = store.pool.acquire()
-    try:
-        for start in range(0, len(footer), slot.size_bytes):
-            piece = footer[start : start + slot.size_bytes]
-            slot.view[: len(piece)] = piece
-            append_everywhere(store, shard, shard.length_bytes + start, slot, len(piece))
-    finally:
-        store.pool.release(slot)
-    length = shard.length_bytes + len(footer)
-    futures = [
-        (disk, disk.request("finish_shard", shard.shard_id, length, False)) for disk in shard.disks
-    ]
-    for disk, future in futures:
-        try:
-            future.result()
-        except (FsdError, OSError) as error:
-            store.disks.note_error(disk, error, writing=True)
-            store.mark_lost(shard.shard_id, disk)
-            shard.disks = [other for other in shard.disks if other is not disk]
 
 
 def seal_in_catalog(store: Store, shard: OpenShard, length: int, *, indexed: bool = True) -> None:

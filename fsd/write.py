@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fsd import batch_tree
-from fsd.batch_part import parse_files
+from fsd.batch_part import PartFile, parse_files
 from fsd.claims import Claims
 from fsd.errors import FsdError, UsageError
 from fsd.index import BatchRow, IndexWriter
@@ -140,7 +140,7 @@ class BatchWrite:
         """Run all lanes over the files, then settle those that waited for other groups."""
         work: queue.Queue[list[Found] | None] = queue.Queue(CHUNKS_AHEAD_MAX)
         errors: list[BaseException] = []
-        count = self._store.config.store.packer_processes
+        count = 1 if self._alias else self._store.config.store.packer_processes
         lanes = [
             PackLane(self._store, self._writer, self._claims, self, f"packer-{number}")
             for number in range(count)
@@ -240,7 +240,8 @@ class BatchWrite:
             if location is None:
                 return False
             copies = self._store.sound_copies(self._store.shard_of(location).shard_id)
-            self._acknowledge_one(found.path, key, read.size_bytes, "existing", copies)
+            file = PartFile(found.path, key, read.size_bytes)
+            self.acknowledge([Reference(file, "existing")], copies)
             return True
         if self.row.sealed:
             what = "is not in it" if key is None else "has other content in it"
@@ -267,33 +268,27 @@ class BatchWrite:
 
     def acknowledge(self, references: list[Reference], copies: int) -> None:
         """Report files whose part is durable; see BatchFace."""
-        for reference in references:
-            file = reference.file
-            self._acknowledge_one(file.path, file.key, file.size_bytes, reference.status, copies)
+        written = [r.file.size_bytes for r in references if r.status == "written"]
+        existing = [r.file.size_bytes for r in references if r.status != "written"]
+        with self._lock:
+            self._counts.written += len(written)
+            self._counts.written_bytes += sum(written)
+            self._counts.existing += len(existing)
+            self._counts.existing_bytes += sum(existing)
+        self._job.advance(len(references), sum(written) + sum(existing))
+        self._job.report(*(self._acknowledgement(reference, copies) for reference in references))
         self._job.flush_report()
 
-    def _acknowledge_one(
-        self, path: str, key: str, size_bytes: int, status: str, copies: int
-    ) -> None:
-        with self._lock:
-            if status == "written":
-                self._counts.written += 1
-                self._counts.written_bytes += size_bytes
-            else:
-                self._counts.existing += 1
-                self._counts.existing_bytes += size_bytes
-        self._job.advance(1, size_bytes)
-        self._job.report(
-            {
-                "path": path,
-                "key": key,
-                "size_bytes": size_bytes,
-                "status": status,
-                "copies": copies,
-                "copies_target": self._target,
-                "reason": None,
-            }
-        )
+    def _acknowledgement(self, reference: Reference, copies: int) -> dict[str, Any]:
+        return {
+            "path": reference.file.path,
+            "key": reference.file.key,
+            "size_bytes": reference.file.size_bytes,
+            "status": reference.status,
+            "copies": copies,
+            "copies_target": self._target,
+            "reason": None,
+        }
 
     def index_part(
         self, writer: IndexWriter, number: int, key: bytes, references: list[Reference]

@@ -1,6 +1,8 @@
-"""A disk with bad sectors: a FUSE mount of one file, parts of which answer EIO.
+"""A disk with bad sectors: a FUSE mount of one file, parts of which answer EIO, at once or late.
 
-Run as `python bad_disk_fixture.py MOUNT_POINT FILE START-END ...`; the file appears as `shard`.
+Run as `python bad_disk_fixture.py MOUNT_POINT FILE HANG_SECONDS START-END ...`; the file appears
+under every name. Whoever reads a part that hangs cannot be killed until the answer comes, as it is
+with a disk that hangs in the kernel.
 The kernel's device mapper would do as well, but is missing in many containers.
 """
 
@@ -22,8 +24,9 @@ ROOT_INODE, FILE_INODE = pyfuse3.ROOT_INODE, 2
 
 
 class BadDisk(pyfuse3.Operations):
-    def __init__(self, path: str, bad: Sequence[tuple[int, int]]) -> None:
+    def __init__(self, path: str, bad: Sequence[tuple[int, int]], hang_s: float) -> None:
         super().__init__()
+        self.hang_s = hang_s
         self.fd = os.open(path, os.O_RDONLY)
         self.bad = bad
 
@@ -36,8 +39,6 @@ class BadDisk(pyfuse3.Operations):
         return entry
 
     async def lookup(self, parent_inode, name, ctx=None):
-        if name != b"shard":
-            raise pyfuse3.FUSEError(errno.ENOENT)
         return await self.getattr(FILE_INODE)
 
     async def open(self, inode, flags, ctx):
@@ -46,18 +47,21 @@ class BadDisk(pyfuse3.Operations):
 
     async def read(self, fh, off, size):
         if any(off < end and start < off + size for start, end in self.bad):
+            await trio.sleep(self.hang_s)
             raise pyfuse3.FUSEError(errno.EIO)
         return os.pread(self.fd, size, off)
 
 
 @contextmanager
-def bad_disk(folder: str, path: str, bad: Sequence[tuple[int, int]]) -> Iterator[str]:
+def bad_disk(
+    folder: str, path: str, bad: Sequence[tuple[int, int]], hang_s: float = 0.0
+) -> Iterator[str]:
     """Mount the file on `folder` with bad byte ranges; yields the path to read it at."""
     if not os.path.exists("/dev/fuse") or os.geteuid() != 0:
         pytest.skip("needs /dev/fuse and root")
     os.makedirs(folder, exist_ok=True)
     ranges = [f"{start}-{end}" for start, end in bad]
-    child = subprocess.Popen([sys.executable, __file__, folder, path, *ranges])
+    child = subprocess.Popen([sys.executable, __file__, folder, path, str(hang_s), *ranges])
     try:
         for _ in range(200):
             if os.path.exists(os.path.join(folder, "shard")):
@@ -73,10 +77,10 @@ def bad_disk(folder: str, path: str, bad: Sequence[tuple[int, int]]) -> Iterator
 
 
 def main() -> None:
-    folder, path = sys.argv[1:3]
-    bad = [(int(start), int(end)) for start, end in (pair.split("-") for pair in sys.argv[3:])]
+    folder, path, hang_s = sys.argv[1:4]
+    bad = [(int(start), int(end)) for start, end in (pair.split("-") for pair in sys.argv[4:])]
     options = {*pyfuse3.default_options, "fsname=bad_disk", "ro"}
-    pyfuse3.init(BadDisk(path, bad), folder, options)
+    pyfuse3.init(BadDisk(path, bad, float(hang_s)), folder, options)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     trio.run(pyfuse3.main)
 

@@ -38,7 +38,9 @@ def children(config: Config) -> list[ChildProcess]:
     found = []
     for name in os.listdir("/proc"):
         if name.isdigit():
-            with contextlib.suppress(OSError, IndexError):
+            with contextlib.suppress(
+                OSError, ValueError, IndexError
+            ):  # It ends or begins just now.
                 if _parent_of(name) == parent:
                     found.append(_describe(int(name)))
     return found

@@ -69,12 +69,11 @@ class LoopDisk:
     def fill(self) -> str:
         """Take all free space with one file; returns its path."""
         path = os.path.join(self.path, "filler")
-        with open(path, "wb") as file:
+        with open(path, "wb", buffering=0) as file:
             block = bytes(1 << 20)
             try:
                 while True:
                     file.write(block)
-                    file.flush()
             except OSError:
                 pass
         return path

@@ -63,24 +63,29 @@ def key_of(payload: bytes) -> bytes:
 
 
 def build_group(
-    payloads: Sequence[bytes], number: int = 0, sequence: int = 0, shard_id: bytes = SHARD_ID
+    payloads: Sequence[bytes],
+    number: int = 0,
+    sequence: int = 0,
+    shard_id: bytes = SHARD_ID,
+    key: bytes | None = None,
 ) -> tuple[bytes, bytes, bytes]:
     """Return (group, packed entries from the group's start, digest)."""
     room = GROUP_HEADER_BYTES + TRAILER_BYTES + sum(record_bytes(len(data)) for data in payloads)
     buffer = memoryview(bytearray(b"\xaa" * (room + 4096)))
     writer = GroupWriter(buffer, len(buffer), shard_id, number, sequence)
     for data in payloads:
-        assert writer.add(key_of(data), data) >= 0
+        assert writer.add(key or key_of(data), data) >= 0
     length, digest = writer.close()
     return bytes(buffer[:length]), writer.entries(), digest
 
 
-def build_shard(groups: Sequence[Sequence[bytes]], *, large: bool = False) -> Shard:
-    header = ShardHeader(SHARD_ID, STORE_ID, CREATED_NS, "raw", large)
+def build_shard(groups: Sequence[Sequence[bytes]], *, key: bytes | None = None) -> Shard:
+    """Return an open shard; a `key` given is that of all objects, right or wrong."""
+    header = ShardHeader(SHARD_ID, STORE_ID, CREATED_NS, "raw", False)
     shard = Shard(bytearray(pack_shard_header(header)))
     assert len(shard.data) == SHARD_HEADER_BYTES
     for number, payloads in enumerate(groups):
-        group, entries, digest = build_group(payloads, number, len(shard.entries))
+        group, entries, digest = build_group(payloads, number, len(shard.entries), key=key)
         base = len(shard.data)
         shard.data += group
         shard.groups.append((base, len(group)))

@@ -139,7 +139,7 @@ def test_the_union_of_disks():
 
 
 def test_epochs_go_before_sequences():
-    old, new = [entry(n, epoch=1) for n in (1, 2, 3)], [entry(n, epoch=2) for n in (3, 4)]
+    old, new = [entry(n, epoch=1) for n in (1, 2, 3)], [entry(n, epoch=2) for n in (2, 3)]
     assert merge([new, old]) == [*old, *new]
 
 

@@ -69,6 +69,19 @@ def test_a_root_with_a_long_path(short_tmp):
     drystone("down", cwd=root)
 
 
+def test_the_nearest_configuration_wins(store):
+    config = store(started=False).config_path
+    for arguments, variable in (
+        (("status", "--config", config), "/nowhere"),
+        (("--config", config, "status"), "/nowhere"),
+        (("--config", "/nowhere", "status", "--config", config), "/nowhere"),
+        (("status",), config),
+    ):
+        # 1 is a store whose engine is down, 2 would be no store.
+        drystone(*arguments, env={"DRYSTONE_CONFIG": variable}, expect=1)
+    drystone("--config", "/nowhere", "disk", "list", env={"DRYSTONE_CONFIG": config}, expect=2)
+
+
 def test_two_ups_at_once_start_one_engine(store):
     made = store(started=False)
     command = [sys.executable, PROGRAM, "up", "--no-mount", "--config", made.config_path]

@@ -5,6 +5,7 @@ import random
 from pathlib import Path
 
 import pytest
+import xxhash
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shard_fixture import SHARD_ID, Shard, build_shard
@@ -148,6 +149,23 @@ def test_a_file_that_changes_under_the_copy_is_refused(shard: Shard, tmp_path: P
         # A footer that is whole, of other groups.
         file.write(build_shard([[b"x"]]).footer)
     with pytest.raises(CorruptError):
+        while source.next(slot)[1]:
+            pass
+    source.close()
+
+
+def test_the_footer_that_is_copied_is_the_one_that_was_checked(shard: Shard, tmp_path: Path):
+    fd = write(tmp_path / "s", shard.sealed())
+    source = CopySource(fd, SHARD_ID, no_step)
+    # The same entries and groups, but another sum of payloads.
+    trailer = bytearray(shard.footer[-104:-8])
+    trailer[40] ^= 1
+    checksum = xxhash.xxh3_64_intdigest(bytes(trailer)).to_bytes(8, "little")
+    with open(tmp_path / "s", "r+b") as file:
+        file.seek(len(shard.sealed()) - 104)
+        file.write(bytes(trailer) + checksum)
+    slot = memoryview(bytearray(65536))
+    with pytest.raises(CorruptError, match="not the same"):
         while source.next(slot)[1]:
             pass
     source.close()

@@ -117,7 +117,7 @@ def large_group(data: bytes, key: bytes, checksums: bytes, length: int) -> Large
     def read_into(view: memoryview) -> int:
         nonlocal position
         # A short read now and then, as a pipe or a network filesystem gives.
-        size = min(len(view), len(data) - position, 100_003)
+        size = min(len(view), len(data) - position, 21_845)
         view[:size] = data[position : position + size]
         position += size
         return size

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bad_disk_fixture import bad_disk
 from shard_fixture import SHARD_ID, Shard, build_shard
 
 from fsd import disk_process, layout
@@ -335,6 +336,30 @@ def test_a_lent_slot_comes_back_only_after_the_death(child: Child, pool: SlotPoo
         request.result(5)
     assert child.wait_dead(5)
     assert wait_until(lambda: free_slots(pool) == 3)
+
+
+def test_a_disk_that_hangs_in_the_kernel_frees_the_caller_but_not_the_slot(
+    spawn: Callable[[], Child], pool: SlotPool, watchdog: Callable[..., Watchdog], tmp_path: Path
+):
+    child = spawn()
+    (tmp_path / "file").write_bytes(bytes(4096))
+    folder = str(tmp_path / "mnt")
+    with bad_disk(folder, str(tmp_path / "file"), [(0, 4096)], hang_s=3.0):
+        slot = pool.acquire()
+        began = time.monotonic()
+        request = child.request("find", "none", [folder], slots=(slot,))
+        pool.release(slot)
+        watchdog(child)
+        with pytest.raises(DiskStalledError):
+            request.result(5)
+        assert time.monotonic() - began < STALL_S + 1.0
+        # SIGKILL does not end it now, and it might still write into the slot.
+        assert not child.wait_dead(0.2)
+        assert free_slots(pool) == 2
+        with pytest.raises(DiskStalledError):
+            child.call("read_catalog")
+        assert child.wait_dead(10)
+        assert wait_until(lambda: free_slots(pool) == 3)
 
 
 def test_a_slot_lent_to_two_waits_for_both(spawn: Callable[[], Child], pool: SlotPool):

@@ -178,6 +178,25 @@ def test_two_groups_that_changed_places(check):
     ]
 
 
+def test_a_trailer_with_another_number_is_a_problem(check):
+    shard = build_shard([[b"a"]])
+    data = shard.sealed()
+    trailer = record.unpack_trailer(data, 8192 - 64)
+    data[8192 - 64 : 8192] = record.pack_trailer(trailer._replace(group_number=1))
+    assert "trailer is of another group" in check(data).problems[0].reason
+
+
+@pytest.mark.parametrize("length", [10, WHOLE_RECORD_BYTES_MAX + 1])
+def test_content_that_is_not_its_key_is_a_problem(check, length: int):
+    # All checksums hold, as they would had the content changed before it was packed.
+    shard = build_shard([[contents(length)]], key=bytes(32))
+    (problem,) = check(shard.sealed()).problems
+    assert (problem.key, problem.reason) == (
+        bytes(32).hex(),
+        "the content does not match its sha256",
+    )
+
+
 def test_a_group_that_leads_into_the_footer_is_refused(check):
     shard = build_shard([[b"a"]])
     group = record.pack_group_header(record.GroupHeader(SHARD_ID, 0, 1, 8192, 0))

@@ -1,0 +1,37 @@
+"""The cost model of a disk: it owns how long a seek takes, and knows no plan.
+
+Apart from `plan`, so that the engine can name disks without importing numpy.
+"""
+
+from dataclasses import dataclass
+
+# E[sqrt(distance / span)] for two independent uniform positions.
+_AVERAGE_ROOT_DISTANCE = 8 / 15
+
+
+@dataclass(frozen=True, slots=True)
+class DiskModel:
+    """A disk as its calibration knows it: seek = min + (max - min) * sqrt(distance / span)."""
+
+    bandwidth_bytes_per_s: float
+    seek_min_s: float
+    seek_max_s: float
+    span_bytes: int
+
+    def average_seek_s(self) -> float:
+        """Seek between unrelated positions, such as two shards."""
+        return self.seek_min_s + (self.seek_max_s - self.seek_min_s) * _AVERAGE_ROOT_DISTANCE
+
+    def root_seek_s(self) -> float:
+        """Seconds per square root of a byte of distance."""
+        return (self.seek_max_s - self.seek_min_s) / self.span_bytes**0.5
+
+    def hole_bytes_max(self) -> int:
+        """Largest hole that is cheaper to read through than to jump over.
+
+        Reading is linear and seeking concave in the hole's size, so they cross once: this
+        solves size / bandwidth = seek_min + root_seek * sqrt(size).
+        """
+        bandwidth, slope = self.bandwidth_bytes_per_s, self.root_seek_s()
+        root = bandwidth / 2 * (slope + (slope**2 + 4 * self.seek_min_s / bandwidth) ** 0.5)
+        return int(root**2)
