@@ -10,6 +10,8 @@ seal). In a round all take turns, and a ratio is the median of the rounds' own r
 
 Nothing is deleted before the end: for minutes ext4 steps over the inodes of deleted files one by
 one, which made whoever came after a deletion 7 times slower. So wait a while between two runs.
+Where others write or delete too, name a filesystem of its own (an image on the same SSD, mounted by
+loop): `sync -f` waits for everybody's dirty pages.
 """
 
 import argparse

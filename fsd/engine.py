@@ -195,16 +195,16 @@ class Engine:
         """Start making the copies whole; a named disk is declared gone first."""
         disk = self.store.disks.by_name(request.disk) if request.disk else None
 
-        def work(job: Job) -> dict[str, Any]:
+        def prepare() -> None:
             if disk is not None:
                 self.store.catalog.append(("disk_gone", {"disk": disk.disk_id}))
                 self.store.disks.declare_gone(disk)
             self.shard_writer.seal_idle()
             recover_open_shards(self.store)
             project(self.store)
-            return self.reconciler.rebuild(job)
 
-        return self._start("rebuild", request.disk or "", work)
+        name = disk.name if disk is not None else ""
+        return self._start("rebuild", name, lambda job: self.reconciler.rebuild(job, prepare))
 
     def fsck(self) -> Job:
         """Start comparing catalog, disks and index."""

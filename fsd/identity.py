@@ -5,6 +5,7 @@ filesystem's UUID, the device's serial number and the folder's inode, so that a 
 cloned disk is not taken for the original, and an empty mount point is never written to.
 """
 
+import fcntl
 import hashlib
 import json
 import os
@@ -19,6 +20,8 @@ from fsd.errors import DiskRefusedError, UsageError
 
 IDENTITY_FORMAT = 1
 BLKID_TIMEOUT_S = 10
+_FS_IOC_GETFSUUID = 0x80111500  # _IOR(0x15, 0, struct fsuuid2)
+_FSUUID2_BYTES = 17  # u8 length, u8 uuid[16]
 # Their statvfs id is derived from the filesystem's UUID; others derive it from the device number.
 _STABLE_FSID_TYPES = ("ext2", "ext3", "ext4", "btrfs", "zfs", "f2fs")
 
@@ -53,7 +56,7 @@ def examine(path: str) -> Medium:
     serial = _serial(device)
     stable = kind in _STABLE_FSID_TYPES
     binding = Binding(
-        filesystem_uuid=_filesystem_uuid(source) if source.startswith("/dev/") else "",
+        filesystem_uuid=_filesystem_uuid(path, source) if source.startswith("/dev/") else "",
         filesystem_id=f"{os.statvfs(path).f_fsid:x}" if stable else "",
         device_serial=serial,
         root_inode=info.st_ino,
@@ -194,7 +197,25 @@ def _serial(device: str) -> str:
     return ""
 
 
-def _filesystem_uuid(source: str) -> str:
+def _filesystem_uuid(path: str, source: str) -> str:
+    """Return the filesystem's UUID, from itself where the kernel can ask it (Linux 6.9).
+
+    The links of udev and the cache of blkid go by the device's name, and may still say what was
+    under that name before.
+    """
+    answer = bytearray(_FSUUID2_BYTES)
+    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        fcntl.ioctl(folder, _FS_IOC_GETFSUUID, answer)
+    except OSError:
+        return _uuid_of_device(source)
+    finally:
+        os.close(folder)
+    known = any(answer[1:]) and answer[0] == 16
+    return str(uuid.UUID(bytes=bytes(answer[1:]))) if known else _uuid_of_device(source)
+
+
+def _uuid_of_device(source: str) -> str:
     by_uuid = "/dev/disk/by-uuid"
     real = os.path.realpath(source)
     if os.path.isdir(by_uuid):
@@ -203,7 +224,7 @@ def _filesystem_uuid(source: str) -> str:
                 return name
     try:
         found = subprocess.run(
-            ["blkid", "-s", "UUID", "-o", "value", source],
+            ["blkid", "--probe", "-s", "UUID", "-o", "value", source],
             capture_output=True,
             timeout=BLKID_TIMEOUT_S,
             text=True,

@@ -8,7 +8,7 @@ then counted. Shards with the fewest copies come first.
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -83,9 +83,14 @@ class Reconciler:
                 wants.append(Want(shard, copies))
         return sorted(wants, key=lambda want: (want.copies, want.shard.length_bytes))
 
-    def rebuild(self, job: Job) -> dict[str, Any]:
-        """Copy until every shard has its copies or cannot get them; resumable, cancellable."""
+    def rebuild(self, job: Job, prepare: Callable[[], None]) -> dict[str, Any]:
+        """Copy until every shard has its copies or cannot get them; resumable, cancellable.
+
+        `prepare` runs while no background copy does, so that the job copies, and counts, what
+        follows from it.
+        """
         with self._busy:
+            prepare()
             self._stuck.clear()
             wants = self.wanted(at_once=True)
             job.total_files = len(wants)

@@ -16,9 +16,9 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from conftest import Store, write_files
 from engine_processes import children, kill_engine, kill_process
 from store_checks import assert_sealed, until
+from store_harness import Store, write_files
 
 from fsd import daemon_mount
 from fsd.errors import FsdError

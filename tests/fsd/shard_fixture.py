@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from fsd.group import GroupWriter
+from fsd.layout import shard_path
 from fsd.record import (
     GROUP_HEADER_BYTES,
     SHARD_HEADER_BYTES,
@@ -101,6 +102,14 @@ def write_file(path: str | os.PathLike[str], data: bytes | bytearray) -> int:
     with open(path, "wb") as file:
         file.write(data)
     return os.open(path, os.O_RDONLY)
+
+
+def store_shard(disk_path: str, shard: Shard, data: bytes | None = None) -> None:
+    """Put a sealed shard, or other bytes under its name, on a disk."""
+    path = shard_path(disk_path, SHARD_ID.hex())
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path, "wb") as file:
+        file.write(shard.sealed() if data is None else data)
 
 
 def dump(data: bytes | bytearray) -> str:

@@ -11,7 +11,7 @@ import time
 
 import pytest
 from command import FILES, PROGRAM, ROOT, drystone, environment, json_lines, key_of
-from conftest import write_files
+from store_harness import write_files
 
 # ---- Files -----------------------------------------------------------------------------------
 

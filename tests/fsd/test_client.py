@@ -7,7 +7,7 @@ import json
 import os
 
 import pytest
-from conftest import Store, write_files
+from store_harness import Store, write_files
 
 from fsd import client_transport
 from fsd.client import Client, check_key

@@ -15,9 +15,9 @@ import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from conftest import MIB, Store, with_settings
 from crash_run import CrashRun
 from engine_processes import kill_engine
+from store_harness import MIB, Store, with_settings
 
 from fsd.setup import init_store
 

@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from command import PROGRAM
-from conftest import write_files
+from store_harness import write_files
 
 from fsd import daemon_mount, demo_files
 

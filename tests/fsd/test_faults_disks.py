@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 import pytest
-from conftest import MIB, Store, write_files
 from loop_disks import LoopDisk, needs_loop
 from store_checks import (
     assert_batch,
@@ -21,6 +20,7 @@ from store_checks import (
     until,
     wait_for_state,
 )
+from store_harness import MIB, Store, write_files
 
 from fsd.setup import init_store
 

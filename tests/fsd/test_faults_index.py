@@ -7,9 +7,9 @@ import random
 import shutil
 
 import pytest
-from conftest import MIB, Store, write_files
 from engine_processes import kill_engine
 from store_checks import assert_batch, assert_clean, finish, keys_of, put, write_manifest
+from store_harness import MIB, Store, write_files
 
 from fsd.errors import FsdError
 

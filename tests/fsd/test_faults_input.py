@@ -11,7 +11,6 @@ import threading
 import time
 
 import pytest
-from conftest import MIB, with_settings, write_files
 from store_checks import (
     assert_batch,
     assert_clean,
@@ -26,6 +25,7 @@ from store_checks import (
     until,
     write_manifest,
 )
+from store_harness import MIB, with_settings, write_files
 
 from fsd.errors import FsdError, ManifestError, QuotaError, SealedMismatchError
 
@@ -281,7 +281,7 @@ def test_a_bad_manifest_is_refused_whole(shared_store, tmp_path, lines, mode):
 @pytest.fixture(scope="module")
 def shared_store(tmp_path_factory):
     """One store with one object, for tests that leave nothing behind; and the object's key."""
-    from conftest import Store
+    from store_harness import Store
 
     from fsd.setup import init_store
 
@@ -330,7 +330,7 @@ def small_ssd(short_tmp):
 @pytest.fixture
 def small_store(small_ssd, short_tmp):
     """A started store with its SSD areas (and its index) on the small tmpfs."""
-    from conftest import Store
+    from store_harness import Store
 
     from fsd.setup import init_store
 

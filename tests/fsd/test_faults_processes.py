@@ -8,7 +8,6 @@ import signal
 import threading
 
 import pytest
-from conftest import MIB, with_settings, write_files
 from engine_processes import child, children, kill_engine, kill_process
 from store_checks import (
     assert_batch,
@@ -26,6 +25,7 @@ from store_checks import (
     wait_for_state,
     write_manifest,
 )
+from store_harness import MIB, with_settings, write_files
 
 pytestmark = pytest.mark.timeout(240)
 

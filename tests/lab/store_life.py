@@ -14,7 +14,7 @@ import threading
 import time
 from dataclasses import dataclass, field, replace
 
-from conftest import MIB, Store, with_settings
+from store_harness import MIB, Store, with_settings
 
 from fsd import daemon_process
 from fsd.setup import init_store

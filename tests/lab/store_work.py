@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from conftest import Store, write_files
+from store_harness import Store, write_files
 
 from .store_life import Life
 

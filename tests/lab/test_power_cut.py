@@ -18,7 +18,7 @@ import time
 import traceback
 
 import pytest
-from conftest import Store
+from store_harness import Store
 
 from . import why_not
 from .store_life import Cut, Life, first_store, kill_engine
