@@ -275,7 +275,11 @@ class DiskSet:
         disk.size_bytes, disk.free_bytes, readonly = measure
         if readonly:
             self._set_state(disk, "readonly", "the filesystem is mounted read-only")
-        elif disk.state == "missing" or self._recovered(disk):
+        elif disk.state == "missing":
+            self._set_state(disk, "online", "")
+        elif self._recovered(disk):
+            # It may have refused catalog entries meanwhile, as a disk that was away did.
+            self.on_return(disk)
             self._set_state(disk, "online", "")
 
     def _recovered(self, disk: Disk) -> bool:

@@ -205,7 +205,7 @@ class CatalogLog:
     ) -> None:
         known = {identify(entry) for entry in entries}
         missing = [entry for entry in union if identify(entry) not in known]
-        if not missing or disk.state == "readonly":
+        if not missing:
             return
         try:
             disk.call("append_catalog", b"".join(map(pack_frame, missing)))
@@ -213,5 +213,5 @@ class CatalogLog:
             # A full or read-only disk is still read from; what it lacks, the others have.
             if disk.state == "online":
                 self._store.disks.note_error(disk, error, writing=True)
-            elif error.errno not in (errno.EROFS, errno.ENOSPC):
+            elif disk.state != "readonly" and error.errno not in (errno.EROFS, errno.ENOSPC):
                 raise

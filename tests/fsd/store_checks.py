@@ -7,7 +7,7 @@ import json
 import os
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from store_harness import Store
@@ -60,8 +60,20 @@ def assert_readable(store: Store, files: Mapping[str, bytes]) -> None:
     What the sample leaves out is for `assert_clean`, whose verify reads every byte.
     """
     by_key = {key_of(data): data for data in files.values()}
-    for key in random.sample(sorted(by_key), min(len(by_key), READS_MAX)):
+    for key in _some(by_key):
         assert read_object(store, key) == by_key[key], key
+
+
+def assert_copies(store: Store, files: Mapping[str, bytes], copies: int, *without: str) -> None:
+    """Objects (all, or a sample of many) have so many copies on other disks than the named."""
+    for key in _some(keys_of(files).values()):
+        disks = set(store.client.head(key).disks) - set(without)
+        assert len(disks) >= copies, (key, disks)
+
+
+def _some(keys: Iterable[str]) -> list[str]:
+    distinct = sorted(set(keys))
+    return random.sample(distinct, min(len(distinct), READS_MAX))
 
 
 def assert_batch(store: Store, batch: str, files: Mapping[str, bytes]) -> None:

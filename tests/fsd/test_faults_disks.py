@@ -9,11 +9,11 @@ from loop_disks import LoopDisk, needs_loop
 from store_checks import (
     assert_batch,
     assert_clean,
+    assert_copies,
     assert_readable,
     contents_of,
     disk,
     finish,
-    keys_of,
     put,
     settle,
     shard_files,
@@ -68,10 +68,7 @@ def begin_put(store: Store, folder: str, batch: str) -> str:
 
 def assert_two_copies_besides(store: Store, number: int, files: dict[str, bytes]) -> None:
     settle(store)
-    name = disk(store, number).name
-    for key in keys_of(files).values():
-        disks = set(store.client.head(key).disks) - {name}
-        assert len(disks) >= 2, (key, disks)
+    assert_copies(store, files, 2, disk(store, number).name)
 
 
 def test_a_disk_dies_in_the_middle_of_a_put(loop_store, short_tmp):

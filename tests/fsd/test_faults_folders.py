@@ -47,6 +47,11 @@ def filled(store, tmp_path):
     return made, files
 
 
+def fullest(store: Store) -> int:
+    """Return the number of the disk with the most shards: placement is random."""
+    return max(range(len(store.disks)), key=lambda n: len(shard_files(store.disks[n])))
+
+
 def take_away(store: Store, number: int) -> None:
     os.rename(store.disks[number], store.disks[number] + ".away")
 
@@ -182,10 +187,11 @@ def test_a_second_config_on_the_same_disks_is_refused(filled, tmp_path):
 def test_a_damaged_replica_is_read_around_and_healed(filled):
     store, files = filled
     by_key = {keys_of({"": data})[""]: data for data in files.values()}
-    victims = [key for key in by_key if "d1" in store.client.head(key).disks][:20]
+    name = f"d{fullest(store) + 1}"
+    victims = [key for key in by_key if name in store.client.head(key).disks][:20]
     assert len(victims) == 20
     for key in victims:
-        path, offset = replica(store, key, store.client.head(key).disks.index("d1"))
+        path, offset = replica(store, key, store.client.head(key).disks.index(name))
         damage(path, offset + 80)
         assert read_object(store, key) == by_key[key]
     store.client.wait(store.client.verify().job_id)
@@ -195,14 +201,13 @@ def test_a_damaged_replica_is_read_around_and_healed(filled):
 
 def test_damage_that_only_verify_finds_is_healed(filled):
     store, files = filled
-    victims = shard_files(store.disks[1])
-    assert victims
-    for path in victims:
+    number = fullest(store)
+    for path in shard_files(store.disks[number]):
         damage(path, os.path.getsize(path) // 2)
         damage(path, os.path.getsize(path) - 100)
     job = store.client.verify()
     assert store.client.wait(job.job_id).state == "incomplete"
-    assert {line["disk"] for line in store.client.report(job.job_id)} == {"d2"}
+    assert {line["disk"] for line in store.client.report(job.job_id)} == {f"d{number + 1}"}
     assert_clean(store)
     assert_readable(store, files)
 
