@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from mount_fixture import WAIT_S_MAX, Mounted, entry, needs_fuse, wait_for
 
-from fsd.mount_inodes import DynamicInodes
+from fsd.mount.inodes import DynamicInodes
 from fsd.tree import TreeEntry
 
 pytestmark = needs_fuse

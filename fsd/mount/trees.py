@@ -11,7 +11,7 @@ from typing import Any
 
 import pyfuse3
 
-from fsd.mount_inodes import (
+from fsd.mount.inodes import (
     IMMUTABLE_TIMEOUT_S,
     JOB_INDEX,
     LISTING_TIMEOUT_S,

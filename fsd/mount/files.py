@@ -13,13 +13,13 @@ from typing import Protocol
 import pyfuse3
 
 from fsd import record
-from fsd.mount_fetch import Fetch, Fetcher
-from fsd.mount_index import MountIndex
-from fsd.mount_protocol import SMALL_PAYLOAD_BYTES_MAX, WINDOW_BYTES_MAX
+from fsd.mount.fetch import Fetch, Fetcher
+from fsd.mount.index import MountIndex
+from fsd.mount.protocol import SMALL_PAYLOAD_BYTES_MAX, WINDOW_BYTES_MAX
 
 WINDOW_BYTES_MIN = 1 << 20
 WINDOWS_PER_FILE = 3
-# With more large files open their windows stay small: 8 MiB slots are few (see mount_child).
+# With more large files open their windows stay small: 8 MiB slots are few (see child).
 LARGE_FILES_AT_FULL_WINDOW = 3
 
 _TRIES_MAX = 4

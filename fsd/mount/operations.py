@@ -1,6 +1,6 @@
 """The kernel's requests: it owns the open files and folders of the mount, and what stat shows.
 
-It never makes a system call on a disk: names come from `mount_tree`, bytes from `mount_files`.
+It never makes a system call on a disk: names come from `tree`, bytes from `files`.
 """
 
 import errno
@@ -14,11 +14,11 @@ from typing import Any, TypeVar, cast
 
 import pyfuse3
 
-from fsd.mount_fetch import Fetcher
-from fsd.mount_files import BytesFile, OpenFile, Source, StatusFile, open_object
-from fsd.mount_index import MountIndex
-from fsd.mount_inodes import Attributes
-from fsd.mount_tree import Content, Listing, Namespace
+from fsd.mount.fetch import Fetcher
+from fsd.mount.files import BytesFile, OpenFile, Source, StatusFile, open_object
+from fsd.mount.index import MountIndex
+from fsd.mount.inodes import Attributes
+from fsd.mount.tree import Content, Listing, Namespace
 
 XATTR_PREFIX = b"user.drystone."
 XATTR_NAMES = ("sha256", "copies", "disks", "class", "media_type")

@@ -10,8 +10,8 @@ from collections.abc import Iterable
 
 from fsd.errors import NotFoundError
 from fsd.index import BatchRow, ViewRow, view_name
-from fsd.mount_index import MountIndex
-from fsd.mount_inodes import (
+from fsd.mount.index import MountIndex
+from fsd.mount.inodes import (
     BATCHES,
     BROWSE,
     EXPORTS,
@@ -23,7 +23,7 @@ from fsd.mount_inodes import (
     folder_attributes,
     missing,
 )
-from fsd.mount_trees import MountedTree, Trees
+from fsd.mount.trees import MountedTree, Trees
 from fsd.paths import IDENTIFIER_SIZE_BYTES_MAX
 from fsd.tree import Tree
 

@@ -22,7 +22,7 @@ from fsd.index import (
     current_generation,
 )
 from fsd.layout import shard_path
-from fsd.mount_fetch import Place, Replica
+from fsd.mount.fetch import Place, Replica
 
 REFRESH_INTERVAL_S = 1.0
 HEALTHY_STATES = ("online", "readonly")

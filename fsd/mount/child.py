@@ -1,6 +1,6 @@
 """The mount's end of one read child: it owns what is queued and sent, and when a child is killed.
 
-Which replica to ask, and what a failure means for a reader, is decided in `mount_fetch`. Nothing
+Which replica to ask, and what a failure means for a reader, is decided in `fetch`. Nothing
 here waits: sending never blocks (the slots bound what is in flight) and a killed child is reaped by
 polling.
 """
@@ -14,8 +14,8 @@ from collections import deque
 
 import trio
 
-from fsd.mount_life import Incarnation, Ticket, spawn
-from fsd.mount_protocol import (
+from fsd.mount.life import Incarnation, Ticket, spawn
+from fsd.mount.protocol import (
     ANSWER_BYTES,
     LARGE_SLOT_BYTES,
     SMALL_SLOT_BYTES,

@@ -4,7 +4,7 @@
 
 It needs the index on the SSD and the disks, nothing else: engine, database and Redis may be gone.
 It never writes, and never makes a system call on a disk: those are its read children's
-(`fsd.mount_reader`), so that a disk that hangs in the kernel freezes a child and not the mount.
+(`fsd.mount.reader`), so that a disk that hangs in the kernel freezes a child and not the mount.
 """
 
 import argparse
@@ -19,11 +19,11 @@ from contextlib import suppress
 import pyfuse3
 import trio
 
-from fsd import mount_loop
-from fsd.mount_fetch import Fetcher
-from fsd.mount_index import MountIndex
-from fsd.mount_operations import Mount
-from fsd.mount_tree import Namespace
+from fsd.mount.fetch import Fetcher
+from fsd.mount.index import MountIndex
+from fsd.mount.loop import main as main_loop
+from fsd.mount.operations import Mount
+from fsd.mount.tree import Namespace
 
 READ_AHEAD_KIB = 1024
 
@@ -59,7 +59,7 @@ async def serve(index: MountIndex, status_folder: str, point: str, options: set[
             nursery.start_soon(_end_on_signal, nursery.cancel_scope)
             nursery.start_soon(fetcher.watch)
             nursery.start_soon(raise_read_ahead, point)
-            await mount_loop.main()
+            await main_loop()
         finally:
             nursery.cancel_scope.cancel()
             pyfuse3.close(unmount=True)

@@ -12,8 +12,8 @@ from typing import Protocol
 
 import pyfuse3
 
-from fsd.mount_index import MountIndex
-from fsd.mount_inodes import (
+from fsd.mount.index import MountIndex
+from fsd.mount.inodes import (
     BATCHES,
     BROWSE,
     EXPORTS,
@@ -32,10 +32,10 @@ from fsd.mount_inodes import (
     missing,
     split_tree_inode,
 )
-from fsd.mount_objects import ObjectFolders
-from fsd.mount_status import StatusFolder
-from fsd.mount_trees import TreeListing
-from fsd.mount_views import PublishedFolders
+from fsd.mount.objects import ObjectFolders
+from fsd.mount.status import StatusFolder
+from fsd.mount.trees import TreeListing
+from fsd.mount.views import PublishedFolders
 
 _SECTIONS = {
     b"objects": OBJECTS,

@@ -4,7 +4,7 @@ import os
 import stat
 from collections.abc import Iterable
 
-from fsd.mount_inodes import STATUS, STATUS_FIRST, Attributes, missing
+from fsd.mount.inodes import STATUS, STATUS_FIRST, Attributes, missing
 
 NAMES = (b"health.json", b"capacity.json")
 

@@ -1,6 +1,6 @@
 """The read child of one disk: it owns every syscall the mount makes on that disk.
 
-Started by the mount as `python -m fsd.mount_reader SOCKET_FD ARENA_FD ARENA_BYTES`; ends when the
+Started by the mount as `python -m fsd.mount.reader SOCKET_FD ARENA_FD ARENA_BYTES`; ends when the
 socket does. It never writes to a disk and never answers 0 for bytes that fail their checksum.
 """
 
@@ -15,7 +15,7 @@ from collections import OrderedDict
 
 from fsd import record
 from fsd.errors import CorruptError
-from fsd.mount_protocol import (
+from fsd.mount.protocol import (
     REQUEST_BYTES_MAX,
     SMALL_PAYLOAD_BYTES_MAX,
     Answer,

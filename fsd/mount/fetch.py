@@ -1,6 +1,6 @@
 """How blocks of a record reach the mount: it owns the choice of replicas, hedges and retries.
 
-It never touches a disk (`mount_child` talks to the process that does) and never serves bytes that
+It never touches a disk (`child` talks to the process that does) and never serves bytes that
 a child did not verify. Callbacks run inside the trio loop and contain no await, so a fetch changes
 its state at one place at a time; a reader waits for `done` and must use `data` before its next
 await, because the slot below may be given to another read then.
@@ -16,8 +16,8 @@ from typing import NamedTuple
 
 import trio
 
-from fsd.mount_child import ReadChild
-from fsd.mount_life import Ticket
+from fsd.mount.child import ReadChild
+from fsd.mount.life import Ticket
 
 HEDGE_SILENT_S = 0.5
 HEDGE_AGE_S = 2.0

@@ -13,7 +13,7 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from fsd.mount_protocol import (
+from fsd.mount.protocol import (
     LARGE_SLOT_BYTES,
     SMALL_PAYLOAD_BYTES_MAX,
     SMALL_SLOT_BYTES,
@@ -26,7 +26,7 @@ ARENA_BYTES = SMALL_SLOTS * SMALL_SLOT_BYTES + LARGE_SLOTS * LARGE_SLOT_BYTES
 
 
 class Child(Protocol):
-    """The read child a ticket was given to, see `mount_child.ReadChild`."""
+    """The read child a ticket was given to, see `child.ReadChild`."""
 
     suspect: bool
 
@@ -130,7 +130,7 @@ def spawn() -> Incarnation:
         arena = mmap.mmap(arena_fd, ARENA_BYTES)
         numbers = [str(number) for number in (theirs.fileno(), arena_fd, ARENA_BYTES)]
         process = subprocess.Popen(
-            [sys.executable, "-m", "fsd.mount_reader", *numbers],
+            [sys.executable, "-m", "fsd.mount.reader", *numbers],
             pass_fds=(theirs.fileno(), arena_fd),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from fsd.mount_index import MountIndex
-from fsd.mount_inodes import (
+from fsd.mount.index import MountIndex
+from fsd.mount.inodes import (
     IMMUTABLE_TIMEOUT_S,
     OBJECT_FILE_FIRST,
     OBJECT_TIMEOUT_S,
