@@ -35,7 +35,7 @@ class StoreConfig(_Section):
     copies_raw: int = Field(default=2, ge=1)
     copies_generated: int = Field(default=2, ge=1)
     shard_size_bytes: int = Field(default=256 * MIB, ge=MIB, le=GIB)
-    group_size_bytes: int = Field(default=64 * MIB, ge=MIB, le=128 * MIB)
+    group_size_bytes: int = Field(default=64 * MIB, ge=MIB, le=128 * MIB, multiple_of=4096)
     min_free_bytes: SizeBytes = GIB
     stall_timeout_s: float = Field(default=15.0, gt=0)
     allow_same_device: bool = False

@@ -27,6 +27,7 @@ from fsd.record import (
     pack_footer,
     pack_shard_header,
 )
+from fsd.salvage import salvage
 from fsd.scan import Group, ScanResult
 from fsd.shard_writer import seal_in_catalog
 from fsd.slots import Slot
@@ -59,9 +60,11 @@ def _recover(store: Store, shard: CatalogShard) -> bool:
         _adopt_footer(store, shard, sealed, replicas)
         return True
     groups = union(replica.scan.groups for replica in replicas)
+    if not shard.large and not all(group.intact for group in groups):
+        return _salvage_when_alone(store, shard, replicas, groups)
     target = _open_shard(store, shard, replicas, groups)
     for replica in replicas:
-        _heal(store, target, replica, groups)
+        _heal(store, target, replica, groups, replicas)
     footer = pack_footer(
         bytes.fromhex(shard.shard_id),
         iterate_entries(target.entries),
@@ -74,6 +77,16 @@ def _recover(store: Store, shard: CatalogShard) -> bool:
         return False
     # The index may lack what it holds (a crash before the commit, an index from yesterday).
     seal_in_catalog(store, target, target.length_bytes + len(footer), indexed=False)
+    return True
+
+
+def _salvage_when_alone(
+    store: Store, shard: CatalogShard, replicas: list[_Replica], groups: list[Group]
+) -> bool:
+    """Salvage a shard that no replica has whole; while one of its disks is away, wait for it."""
+    if len(replicas) < len(shard.disks):
+        return False
+    salvage(store, shard, _number(store, shard), groups)
     return True
 
 
@@ -134,7 +147,13 @@ def _number(store: Store, shard: CatalogShard) -> int:
     return number
 
 
-def _heal(store: Store, target: OpenShard, replica: _Replica, groups: list[Group]) -> None:
+def _heal(
+    store: Store,
+    target: OpenShard,
+    replica: _Replica,
+    groups: list[Group],
+    replicas: list[_Replica],
+) -> None:
     """Write the groups a replica lacks, from a replica that has them; a failing disk drops out."""
     if replica.disk not in target.disks:
         return
@@ -145,7 +164,7 @@ def _heal(store: Store, target: OpenShard, replica: _Replica, groups: list[Group
         mine = own.get(group.offset)
         if mine is not None and (mine.intact or not group.intact):
             continue
-        if not _copy_group(store, target, replica.disk, group):
+        if not _copy_group(store, target, replica.disk, group, replicas):
             store.mark_lost(target.shard_id, replica.disk)
             target.disks = [disk for disk in target.disks if disk is not replica.disk]
             return
@@ -168,8 +187,15 @@ def _heal_header(store: Store, target: OpenShard, replica: _Replica) -> None:
         store.pool.release(slot)
 
 
-def _copy_group(store: Store, target: OpenShard, disk: Disk, group: Group) -> bool:
-    sources = [other for other in target.disks if other is not disk]
+def _copy_group(
+    store: Store, target: OpenShard, disk: Disk, group: Group, replicas: list[_Replica]
+) -> bool:
+    sources = [
+        replica.disk
+        for replica in replicas
+        if replica.disk is not disk
+        and any(mine.offset == group.offset and mine.intact for mine in replica.scan.groups)
+    ]
     slot = store.pool.acquire()
     try:
         for source in sources:
@@ -250,15 +276,24 @@ def roll_forward(store: Store) -> int:
         for shard_id, row in rows.items():
             if shard_id not in live:
                 writer.delete_shard(row)
-    return projected
+    with store.lock:
+        salvaged = any(shard.shard_id not in store.shards.state.shards for shard in shards)
+    # What was salvaged lies in fresh shards, which this round did not know of.
+    return projected + (roll_forward(store) if salvaged else 0)
 
 
 def project_shard(store: Store, shard: CatalogShard) -> bool:
     """Put one sealed shard into the index from any replica's footer; False when none is here."""
+    number = _number(store, shard)
     scan = _footer_of(store, shard)
     if scan is None:
-        return False
-    number = _number(store, shard)
+        # Every footer that is here is damaged: the groups still say all that is in the shard.
+        replicas = _scan_replicas(store, shard)
+        groups = union(replica.scan.groups for replica in replicas)
+        if not groups or shard.large or len(replicas) < len(shard.disks):
+            return False
+        salvage(store, shard, number, groups)
+        return True
     entries = list(iterate_entries(scan.entries))
     parts = [entry for entry in entries if entry.flags == RECORD_BATCH_PART]
     heads = [(entry.key, head) for entry in parts if (head := _part_head(store, number, entry))]

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from engine_processes import children, kill_engine, kill_process
+from engine_processes import ChildProcess, children, kill_engine, kill_process
 from store_checks import assert_sealed, until
 from store_harness import Store, write_files
 
@@ -76,7 +76,7 @@ class CrashRun:
         self.export_count = 0
         self.typical_s = dict.fromkeys(OPERATIONS, 0.8)
         self.history: list[str] = []
-        self.disk_was_killed = False
+        self.killed_disk: ChildProcess | None = None
         self.mounted = daemon_mount.mount_problem() is None
 
     # ---- One step: an operation, a kill in the middle of it, a check --------------------------
@@ -100,9 +100,8 @@ class CrashRun:
         if failures:
             raise failures[0]
         self.store.start()
-        if self.disk_was_killed:
-            # Two disks at once would be one fault too many for two copies.
-            self.wait_for_disks()
+        # Two disks at once would be one fault too many for two copies.
+        self.wait_for_disks()
         self.check_lightly()
 
     def _draw(self, weights: dict[str, int]) -> str:
@@ -118,7 +117,8 @@ class CrashRun:
                 chosen = self.rng.choice(found)
                 self.history[-1] += f" ({chosen.label})"
                 kill_process(chosen.pid)
-                self.disk_was_killed = chosen.module == "fsd.disk_process"
+                if chosen.module == "fsd.disk_process":
+                    self.killed_disk = chosen
         else:
             kill_engine(self.store.config, group=victim == "group")
 
@@ -220,7 +220,12 @@ class CrashRun:
     # ---- What must hold ------------------------------------------------------------------------
 
     def wait_for_disks(self) -> None:
-        self.disk_was_killed = False
+        killed, self.killed_disk = self.killed_disk, None
+        if killed is None:
+            return
+        until(lambda: killed not in children(self.store.config), "the engine to see it")
+        label = killed.label
+        until(lambda: label in {c.label for c in children(self.store.config)}, "a new process")
         online = ["online"] * len(self.store.disks)
         until(lambda: [d.state for d in self.store.client.disks()] == online, "all disks")
 

@@ -174,7 +174,7 @@ def test_a_disk_process_that_dies_is_replaced(patient_store, tmp_path):
 def test_a_packer_dies(store, tmp_path, victim):
     """The put fails or not; the same put again finishes, and so does every other one meanwhile."""
     made = store(3)
-    files = make_source(str(tmp_path / "source"), 2500)
+    files = make_source(str(tmp_path / "source"), 6000)
     job_id = made.client.batch_write(str(tmp_path / "source"), "first").job_id
     next(iter(made.client.report(job_id)))
     kill_process(child(made.config, victim).pid)

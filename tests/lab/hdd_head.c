@@ -166,7 +166,8 @@ static int fault_of(const struct request *request)
     for (int i = 0; i < faults.range_count && request->kind != KIND_FLUSH; i++) {
         const struct eio_range *range = &faults.ranges[i];
         bool meant = request->kind == KIND_READ ? range->reads : range->writes;
-        if (meant && request->offset < range->end && range->begin < request->offset + request->length)
+        uint64_t end = request->offset + request->length;
+        if (meant && request->offset < range->end && range->begin < end)
             error = -EIO;
     }
     statistics.errors += error != 0;

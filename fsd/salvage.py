@@ -1,0 +1,115 @@
+"""Salvage: it owns moving what is sound out of a shard that no replica has whole.
+
+A power cut on a disk that reorders writes can leave a group with its header and trailer but a
+hole between them; bad sectors can hit one group on every disk. Such a shard can never be copied,
+for copies are only made of what matches its digests. Its sound records are written again, through
+the ordinary path, and the files are set aside in quarantine, not deleted.
+"""
+
+from collections.abc import Iterable
+
+from fsd.catalog import CatalogShard
+from fsd.errors import FsdError, NoReplicaError
+from fsd.group import GroupWriter
+from fsd.index import IndexWriter, Location
+from fsd.open_shard import OpenShard
+from fsd.read import read_record
+from fsd.record import Entry, iterate_entries
+from fsd.scan import Group
+from fsd.shard_writer import BuiltGroup, ShardWriter
+from fsd.slots import Slot
+from fsd.store import Store
+
+
+def salvage(store: Store, shard: CatalogShard, number: int, groups: Iterable[Group]) -> list[str]:
+    """Move every record that some replica still gives to fresh shards; returns the lost keys.
+
+    The fresh shards are durable, sealed and catalogued before the old one is given up: a crash
+    between leaves content twice, which is harmless, and the salvage is done again.
+    """
+    mover = _Mover(store, shard.class_name)
+    lost: list[str] = []
+    try:
+        for group in groups:
+            for entry in iterate_entries(group.entries):
+                try:
+                    location = Location(number, entry.offset, entry.length_bytes)
+                    mover.add(entry, read_record(store, location, entry.key))
+                except NoReplicaError:
+                    lost.append(entry.key.hex())
+        mover.finish()
+    finally:
+        mover.close()
+    _give_up(store, shard, number)
+    return lost
+
+
+def _give_up(store: Store, shard: CatalogShard, number: int) -> None:
+    # Barrier: nothing refers to the old shard any more once this entry is durable.
+    store.catalog.append(("shard_abandon", {"shard": shard.shard_id}))
+    with store.index.write() as writer:
+        writer.delete_shard(writer.shard(number))
+    for disk in store.disks.readable(shard.disks):
+        try:
+            disk.call("quarantine_shard", shard.shard_id)
+        except FsdError as error:
+            store.disks.note_error(disk, error, writing=True)
+
+
+class _Mover:
+    """Packs records into groups of fresh shards; the roll-forward indexes those afterwards."""
+
+    def __init__(self, store: Store, class_name: str) -> None:
+        self._store = store
+        self._class_name = class_name
+        self._writer = ShardWriter(store)
+        self._slot: Slot = store.pool.acquire()
+        self._shard: OpenShard | None = None
+        self._group: GroupWriter | None = None
+        self._sealed: list[OpenShard] = []
+
+    def add(self, entry: Entry, payload: bytes) -> None:
+        """Put a record into the current group, or into the next one when it is full."""
+        if self._current().add(entry.key, payload, entry.flags) < 0:
+            self._commit()
+            if self._current().add(entry.key, payload, entry.flags) < 0:
+                raise FsdError(f"{entry.key.hex()} is too large to be moved")
+
+    def finish(self) -> None:
+        """Commit and seal what is left, and leave the fresh shards to the roll-forward."""
+        self._commit()
+        with self._store.index.write() as writer:
+            for shard in self._sealed:
+                row = writer.shard(shard.number)
+                row.sealed = False
+                writer.put_shard(row)
+
+    def close(self) -> None:
+        """Give the buffer back."""
+        self._store.pool.release(self._slot)
+
+    def _current(self) -> GroupWriter:
+        if self._group is None:
+            store = self._store.config.store
+            shard = self._shard = self._writer.create(
+                self._class_name, store.shard_size_bytes, large=False
+            )
+            self._group = GroupWriter(
+                self._slot.view, self._slot.size_bytes, bytes.fromhex(shard.shard_id), 0, 0
+            )
+        return self._group
+
+    def _commit(self) -> None:
+        shard, group = self._shard, self._group
+        self._shard = self._group = None
+        if shard is None or group is None:
+            return
+        length, digest = group.close()
+        built = BuiltGroup(self._slot, length, digest, group.entries())
+        shard = self._writer.commit(shard, built, _no_more)
+        self._writer.seal(shard)
+        self._sealed.append(shard)
+
+
+def _no_more(_writer: IndexWriter, _shard: OpenShard, _base: int) -> None:
+    """Add nothing to the index transaction: batch parts are read by the roll-forward."""
