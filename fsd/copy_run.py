@@ -85,7 +85,11 @@ class CopyRun:
             self._enqueue(_Task(shard_id, head.cost_s, number), disks[head.disk])
         while True:
             with self._changed:
-                self._dispatch()
+                try:
+                    self._dispatch()
+                except BaseException as error:
+                    # What is in flight still writes below the target: it is waited for.
+                    self._fault = self._fault or error
                 if self._open == 0 or (self._fault and not any(self._outs())):
                     break
                 self._changed.wait(WAIT_S)
@@ -152,20 +156,27 @@ class CopyRun:
         with self._changed:
             lane.out -= 1
             self._open -= 1
-            error = future.exception()
-            if error is None:
-                self._take(lane, task, *future.result())
-            elif isinstance(error, DiskError):
-                note_read_error(self._store, lane.disk, task.shard_id, error)
-                # The process that had the segment is dead, or stuck in the kernel and never runs
-                # another instruction of ours, before anybody else writes the same files.
-                self._store.disks.wait_buried(lane.disk)
-                task.tried.add(lane.disk.disk_id)
-                task.reasons.append(f"{lane.disk.name}: {error}")
-                self._retry(task)
-            else:
+            try:
+                self._settle(lane, task, future)
+            except BaseException as error:
+                # This runs as a future's callback, where an exception would vanish.
                 self._fault = self._fault or error
             self._changed.notify_all()
+
+    def _settle(self, lane: _Lane, task: _Task, future: "Future[Any]") -> None:
+        error = future.exception()
+        if error is None:
+            self._take(lane, task, *future.result())
+        elif isinstance(error, DiskError):
+            note_read_error(self._store, lane.disk, task.shard_id, error)
+            # The process that had the segment is dead, or stuck in the kernel and never runs
+            # another instruction of ours, before anybody else writes the same files.
+            self._store.disks.wait_buried(lane.disk)
+            task.tried.add(lane.disk.disk_id)
+            task.reasons.append(f"{lane.disk.name}: {error}")
+            self._retry(task)
+        else:
+            raise error
 
     def _take(
         self, lane: _Lane, task: _Task, files: int, size: int, failures: list[Failure]

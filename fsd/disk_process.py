@@ -34,7 +34,7 @@ from fsd.shard_file import (
 )
 from fsd.verify import VerifyResult, verify_shard
 
-LANE_WRITE, LANE_EXTRACT, LANE_READ = range(3)
+LANE_WRITE, LANE_EXTRACT, LANE_READ, LANE_WATCH = range(4)
 OPEN_FILES_MAX = 128
 LOCK_WAIT_S = 3.0
 LOCK_POLL_S = 0.02
@@ -53,10 +53,10 @@ LANES = {
     "quarantine_shard": LANE_WRITE,
     "append_catalog": LANE_WRITE,
     "extract": LANE_EXTRACT,
-    "read_catalog": LANE_READ,
+    "read_catalog": LANE_WATCH,
     "list_shards": LANE_READ,
     "measure_quarantine": LANE_READ,
-    "check": LANE_READ,
+    "check": LANE_WATCH,
     "read_window": LANE_READ,
     "scan": LANE_READ,
     "verify": LANE_READ,
@@ -144,8 +144,8 @@ class DiskProcess:
             raise DiskRefusedError(f"{self._place} holds another disk now")
         info = os.statvfs(self._place)
         readonly = bool(info.f_flag & os.ST_RDONLY)
-        if read_epoch(self._place) != epoch and not readonly:
-            raise DiskRefusedError(f"another engine took {self._place} over, or it was emptied")
+        if read_epoch(self._place) > epoch:
+            raise DiskRefusedError(f"another engine took {self._place} over")
         return info.f_blocks * info.f_frsize, info.f_bavail * info.f_frsize, readonly
 
     def create_shard(self, shard_id: str, head: bytes, size: int, part: bool) -> None:
@@ -158,6 +158,7 @@ class DiskProcess:
         created = not os.path.isdir(folder)
         os.makedirs(folder, mode=0o700, exist_ok=True)
         if part:
+            self._forget(path)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
         fd = open_direct(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
@@ -392,5 +393,5 @@ def _write_epoch(path: str, epoch: int) -> None:
 
 def main() -> None:
     """Serve until the engine goes away."""
-    server, slots, _ = start_child(3)
+    server, slots, _ = start_child(4)
     server.serve(DiskProcess(server, slots).operations())

@@ -127,7 +127,7 @@ class DiskSet:
                 disk.path = self._find(disk, child)
                 epochs.append(child.call("epoch", disk.path))
             except (FsdError, OSError) as error:
-                self._lose(disk, str(error))
+                self.lose(disk, str(error))
         self.epoch = max(epochs) + 1
         for disk, child in found:
             if disk.child is child:
@@ -191,12 +191,12 @@ class DiskSet:
         number = getattr(error, "errno", None)
         disk.counters.errors += 1
         disk.last_error = str(error)
-        self._remember(f"{disk.name}: {error}")
+        self.remember(f"{disk.name}: {error}")
         child = disk.child
         if child is None:
             return
         if isinstance(error, DiskRefusedError) or not child.alive:
-            self._lose(disk, str(error))
+            self.lose(disk, str(error))
         elif isinstance(error, DiskError) and number is None:
             # Of a process that is dead by now and was replaced: no system call said this.
             return
@@ -209,7 +209,7 @@ class DiskSet:
         elif number == errno.EIO:
             disk.counters.read_errors_in_a_row += 1
             if disk.counters.read_errors_in_a_row >= READ_ERRORS_MAX:
-                self._lose(disk, f"{READ_ERRORS_MAX} read errors in a row: {error}")
+                self.lose(disk, f"{READ_ERRORS_MAX} read errors in a row: {error}")
 
     def note_success(self, disk: Disk, *, read_bytes: int = 0, written_bytes: int = 0) -> None:
         """Count what a disk did."""
@@ -235,7 +235,7 @@ class DiskSet:
 
     def declare_gone(self, disk: Disk) -> None:
         """Stop using a disk for good; its process is ended."""
-        self._lose(disk, "declared gone")
+        self.lose(disk, "declared gone")
         self._set_state(disk, "gone", "declared gone; its replicas are rebuilt elsewhere")
 
     def _children(self) -> list[Child]:
@@ -266,7 +266,7 @@ class DiskSet:
             self.on_return(disk)
             self._take_measure(disk, child.call("check", disk.disk_id, self.epoch))
         except (FsdError, OSError) as error:
-            self._lose(disk, str(error))
+            self.lose(disk, str(error))
             return False
         disk.counters.read_errors_in_a_row = 0
         return True
@@ -288,7 +288,8 @@ class DiskSet:
         roomy = disk.free_bytes > store.min_free_bytes + store.shard_size_bytes
         return "mounted read-only" in disk.reason or (disk.reason.startswith("full") and roomy)
 
-    def _lose(self, disk: Disk, reason: str) -> None:
+    def lose(self, disk: Disk, reason: str) -> None:
+        """Take a disk as missing and end its process; it is looked for again by itself."""
         with self._lock:
             child, disk.child = disk.child, None
             if child is not None:
@@ -306,10 +307,11 @@ class DiskSet:
         disk.state, disk.reason = state, reason
         if changed:
             if not (first_seen and state == "online"):
-                self._remember(f"{disk.name} is {state}" + (f": {reason}" if reason else ""))
+                self.remember(f"{disk.name} is {state}" + (f": {reason}" if reason else ""))
             self.on_change(disk)
 
-    def _remember(self, message: str) -> None:
+    def remember(self, message: str) -> None:
+        """Keep a message for `health`, the newest twenty."""
         stamp = time.strftime("%Y-%m-%dT%H:%M:%S")
         self.last_errors = [*self.last_errors[1 - LAST_ERRORS_MAX :], f"{stamp} {message}"]
 
@@ -320,14 +322,14 @@ class DiskSet:
                     self._poll(disk)
                 except Exception as error:
                     # The watcher must outlive whatever one disk does; the error is shown.
-                    self._remember(f"{disk.name}: {type(error).__name__}: {error}")
+                    self.remember(f"{disk.name}: {type(error).__name__}: {error}")
 
     def _poll(self, disk: Disk) -> None:
         if disk.readable and disk.child is not None:
             try:
                 self._take_measure(disk, disk.call("check", disk.disk_id, self.epoch, priority=0))
             except (FsdError, OSError) as error:
-                self._lose(disk, str(error))
+                self.lose(disk, str(error))
         elif disk.state == "missing" and (disk.burying is None or disk.burying.wait_dead(0.01)):
             # While the old process still hangs in the kernel, a new one would hang beside it.
             disk.burying = None

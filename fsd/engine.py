@@ -16,6 +16,7 @@ from fsd.config import CONFIG_NAME, Config, DiskConfig
 from fsd.disks import Disk, DiskSet
 from fsd.errors import DiskError, FsdError, QuotaError, UsageError
 from fsd.identity import make_identity
+from fsd.inventory import take_inventory, take_inventory_or_lose
 from fsd.job import Job, JobRegistry
 from fsd.materialise import Materialise
 from fsd.models import (
@@ -36,7 +37,6 @@ from fsd.projection import (
     write_disk_rows,
 )
 from fsd.reconcile import Reconciler
-from fsd.record import SHARD_HEADER_BYTES
 from fsd.recover import recover_open_shards
 from fsd.setup import add_disk_to_config, new_disk_name
 from fsd.shard_writer import ShardWriter
@@ -85,6 +85,8 @@ class Engine:
         self._manifests = threading.Lock()
         self._starting = threading.Lock()
         self._subjects: dict[str, Job] = {}
+        # Held by whatever recovers, projects or replaces the index: one of them at a time.
+        self._maintenance = threading.RLock()
         self._behind = False
         self._stopping = threading.Event()
         self._changed = threading.Event()
@@ -103,7 +105,7 @@ class Engine:
         self._add_new_disks()
         for disk in store.disks.disks.values():
             if disk.readable:
-                self._take_inventory(disk)
+                take_inventory_or_lose(store, disk)
         with unfinished_start(store) as suspicious:
             self._bring_index_up(suspicious=suspicious)
         store.disks.on_return = self._welcome_back
@@ -199,9 +201,10 @@ class Engine:
             if disk is not None:
                 self.store.catalog.append(("disk_gone", {"disk": disk.disk_id}))
                 self.store.disks.declare_gone(disk)
-            self.shard_writer.seal_idle()
-            recover_open_shards(self.store)
-            project(self.store)
+            with self._maintenance:
+                self.shard_writer.seal_idle()
+                recover_open_shards(self.store)
+                project(self.store)
 
         name = disk.name if disk is not None else ""
         return self._start("rebuild", name, lambda job: self.reconciler.rebuild(job, prepare))
@@ -219,20 +222,24 @@ class Engine:
         """Start making a new index from the shards; no other job may run meanwhile."""
 
         def work(job: Job) -> dict[str, Any]:
-            self.shard_writer.seal_idle()
-            former = begin_generation(self.store)
-            job.phase = "reading footers"
-            shards = project(self.store)
-            write_disk_rows(self.store)
-            job.phase = "making listings"
-            problems = make_trees(self.store)
-            publish_generation(self.store, former)
-            with self.store.index.read() as reader:
-                objects = reader.object_count()
-            result = {"shards": shards, "objects": objects, "problems": problems}
-            return {**result, "incomplete": bool(problems)}
+            with self._maintenance:
+                return self._reindex(job)
 
         return self._start(REINDEX, "", work)
+
+    def _reindex(self, job: Job) -> dict[str, Any]:
+        self.shard_writer.seal_idle()
+        former = begin_generation(self.store)
+        job.phase = "reading footers"
+        shards = project(self.store)
+        write_disk_rows(self.store)
+        job.phase = "making listings"
+        problems = make_trees(self.store)
+        publish_generation(self.store, former)
+        with self.store.index.read() as reader:
+            objects = reader.object_count()
+        result = {"shards": shards, "objects": objects, "problems": problems}
+        return {**result, "incomplete": bool(problems)}
 
     def add_disk(self, path: str, name: str | None) -> Disk:
         """Take a folder as a new disk, in drystone.toml and in the running store."""
@@ -310,41 +317,18 @@ class Engine:
         if entries:
             self.store.catalog.append(*entries)
 
-    def _take_inventory(self, disk: Disk) -> None:
-        """Compare a disk's files with the catalog: what is missing is lost, what is odd set aside.
-
-        Nothing that holds data is deleted: files the catalog does not know go to `quarantine`.
-        """
-        store = self.store
-        sizes, parts = disk.call("list_shards")
-        writable = disk.state != "readonly"
-        for shard_id in parts if writable else ():
-            disk.call("remove_shard", shard_id, True)
-        with store.lock:
-            shards = dict(store.shards.state.shards)
-        for shard_id, shard in shards.items():
-            if disk.disk_id not in shard.disks:
-                continue
-            size = sizes.pop(shard_id, None)
-            with store.lock:
-                store.shards.lost.discard((shard_id, disk.disk_id))
-            if size is None:
-                store.mark_lost(shard_id, disk)
-            elif shard.sealed and size != shard.length_bytes:
-                store.mark_suspect(shard_id, disk)
-        for shard_id, size in sizes.items() if writable else ():
-            # A header alone (a crash between creating the file and the catalog) holds nothing.
-            if size <= SHARD_HEADER_BYTES:
-                disk.call("remove_shard", shard_id, False)
-            else:
-                disk.call("quarantine_shard", shard_id)
-        disk.quarantined_files, disk.quarantined_bytes = disk.call("measure_quarantine")
-
     def _welcome_back(self, disk: Disk) -> None:
         self.store.catalog.catch_up(disk)
-        self._take_inventory(disk)
+        take_inventory(self.store, disk)
         self._behind = True
         self._changed.set()
+
+    def _catch_up_index(self) -> None:
+        if recover_open_shards(self.store) or self._behind:
+            self._behind = True
+            project(self.store)
+            self.notes += make_trees(self.store)
+            self._behind = False
 
     def _keep_house(self) -> None:
         turn = 0
@@ -363,11 +347,9 @@ class Engine:
     def _tidy(self, turn: int) -> None:
         write_disk_rows(self.store)
         self.shard_writer.seal_idle(lambda shard: not shard.whole)
-        if not self.jobs.running():
-            behind, self._behind = self._behind, False
-            if recover_open_shards(self.store) or behind:
-                project(self.store)
-                self.notes += make_trees(self.store)
+        with self._maintenance:
+            if not self.jobs.running():
+                self._catch_up_index()
         self.reconciler.poke()
         if turn % MEASURE_EVERY == 0:
             for area in self.areas.paths:

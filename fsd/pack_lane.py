@@ -159,8 +159,10 @@ class PackLane:
             )
             length, digest, entries = self._child.call("finish_group", part)
         except BaseException as error:
-            self._give_up(filling, error)
-            self._writer.release(filling.shard)
+            try:
+                self._give_up(filling, error)
+            finally:
+                self._writer.release(filling.shard)
             raise
         group = BuiltGroup(filling.slot, length, digest, entries)
         self._commit = self._commits.submit(self._commit_group, filling, group)
@@ -176,8 +178,10 @@ class PackLane:
         self._commits.shutdown(wait=True)
         filling, self._filling = self._filling, None
         if filling is not None:
-            self._give_up(filling, FsdError("the batch was stopped"))
-            self._writer.release(filling.shard)
+            try:
+                self._give_up(filling, FsdError("the batch was stopped"))
+            finally:
+                self._writer.release(filling.shard)
 
     def _pack(self, wanted: list[tuple[int, Found, FileRead]]) -> None:
         remaining = wanted
@@ -206,8 +210,12 @@ class PackLane:
     def _open(self, need_bytes: int) -> _Filling:
         if self._filling is not None:
             return self._filling
-        shard = self._writer.lease(self._batch.class_name, need_bytes + GROUP_OVERHEAD_BYTES)
         slot = self._store.pool.acquire()
+        try:
+            shard = self._writer.lease(self._batch.class_name, need_bytes + GROUP_OVERHEAD_BYTES)
+        except BaseException:
+            self._store.pool.release(slot)
+            raise
         capacity = min(self._group_bytes, shard.room_bytes)
         self._filling = _Filling(shard, slot)
         self._child.call(
@@ -233,9 +241,11 @@ class PackLane:
             raise
         self._claims.settle(filling.keys, written=True)
         # Acknowledged here and not before: bytes verified, catalog and index durable.
-        self._batch.acknowledge(filling.references, len(shard.disks))
-        self._store.pool.release(filling.slot)
-        self._writer.release(shard)
+        try:
+            self._batch.acknowledge(filling.references, len(shard.disks))
+        finally:
+            self._store.pool.release(filling.slot)
+            self._writer.release(shard)
 
     def _give_up(self, filling: _Filling, error: BaseException) -> None:
         self._claims.settle(filling.keys, written=False)
@@ -270,13 +280,14 @@ class PackLane:
     def _stream(self, found: Found, read: FileRead) -> None:
         """Stream one large file into a shard of its own; its part follows in a later group."""
         size = read.size_bytes + read.size_bytes // 4096 + (1 << 20)
-        shard = self._writer.create(self._batch.class_name, size, large=True)
         slot = self._store.pool.acquire()
         try:
-            digest, entry = self._fill_large(shard, slot, found, read)
-        except FsdError:
-            self._writer.abandon(shard)
-            raise
+            shard = self._writer.create(self._batch.class_name, size, large=True)
+            try:
+                digest, entry = self._fill_large(shard, slot, found, read)
+            except FsdError:
+                self._writer.abandon(shard)
+                raise
         finally:
             self._store.pool.release(slot)
         self._writer.commit_large(shard, digest, entry)

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import os
+import time
 
 from fsd.disks import Disk
 from fsd.errors import CorruptError, DiskError, FsdError, NoReplicaError, NotFoundError
@@ -11,6 +12,9 @@ from fsd.index import Location
 from fsd.models import ObjectHead
 from fsd.record import SECTOR_BYTES, align, record_bytes
 from fsd.store import Store
+
+READ_ROUNDS_MAX = 2
+READ_AGAIN_S = 2.5
 
 
 def locate(store: Store, key: bytes) -> Location:
@@ -47,12 +51,20 @@ def read_record(store: Store, location: Location, key: bytes) -> bytes:
     """Return the payload of the record at `location`; see `read_small`."""
     shard = store.shard_of(location)
     reasons: list[str] = []
-    for disk in store.replicas(shard.shard_id):
-        try:
-            return _read_from(store, disk, shard.shard_id, location, key)
-        except (FsdError, OSError) as error:
-            reasons.append(f"{disk.name}: {error}")
-            note_read_error(store, disk, shard.shard_id, error)
+    for round_number in range(READ_ROUNDS_MAX):
+        reasons = []
+        passing = False
+        for disk in store.replicas(shard.shard_id):
+            try:
+                return _read_from(store, disk, shard.shard_id, location, key)
+            except (FsdError, OSError) as error:
+                reasons.append(f"{disk.name}: {error}")
+                passing |= isinstance(error, DiskError) and error.errno is None
+                note_read_error(store, disk, shard.shard_id, error)
+        if not passing or round_number + 1 == READ_ROUNDS_MAX:
+            break
+        # No system call failed: a disk's process was ended, and a new one takes its place.
+        time.sleep(READ_AGAIN_S)
     raise NoReplicaError(
         f"no replica of {key.hex()} can be read ({'; '.join(reasons) or 'all disks missing'})",
         [key.hex()],

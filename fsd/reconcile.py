@@ -234,6 +234,10 @@ class Reconciler:
             # the catalog entry after it makes it count. A crash between leaves a file that the
             # next start finds uncatalogued and sets aside.
             self._on_target(target, "adopt_part", shard_id)
+        except BaseException:
+            # A part that nobody goes on with must not keep its space.
+            target.request("remove_shard", shard_id, True, priority=BACKGROUND)
+            raise
         finally:
             for slot in slots:
                 store.pool.release(slot)

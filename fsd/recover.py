@@ -7,13 +7,13 @@ every acknowledging disk before. One roll-forward then serves a crash, a lost SS
 yesterday and `drystone reindex`: every sealed shard that the index has not seen is put into it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from fsd.batch_part import PartHead, parse_head
 from fsd.catalog import CatalogShard
 from fsd.disks import Disk
-from fsd.errors import FsdError
+from fsd.errors import DiskError, FsdError, NotEnoughDisksError
 from fsd.index import BatchRow, IndexWriter, Location, ShardRow
 from fsd.open_shard import OpenShard, append_everywhere, write_footer
 from fsd.read import read_record
@@ -48,7 +48,16 @@ def recover_open_shards(store: Store) -> int:
     with store.lock:
         known = list(store.shards.state.shards.values())
         waiting = [s for s in known if not s.sealed and s.shard_id not in store.shards.writing]
-    return sum(_recover(store, shard) for shard in waiting)
+    return sum(_try(store, shard, _recover) for shard in waiting)
+
+
+def _try(store: Store, shard: CatalogShard, act: Callable[[Store, CatalogShard], bool]) -> bool:
+    """Act on one shard; one disk's trouble must not stop a start. It is tried again later."""
+    try:
+        return act(store, shard)
+    except (DiskError, NotEnoughDisksError) as error:
+        store.disks.remember(f"shard {shard.shard_id} waits: {error}")
+        return False
 
 
 def _recover(store: Store, shard: CatalogShard) -> bool:
@@ -60,8 +69,13 @@ def _recover(store: Store, shard: CatalogShard) -> bool:
         _adopt_footer(store, shard, sealed, replicas)
         return True
     groups = union(replica.scan.groups for replica in replicas)
-    if not shard.large and not all(group.intact for group in groups):
-        return _salvage_when_alone(store, shard, replicas, groups)
+    if not all(group.intact for group in groups):
+        if len(replicas) < len(shard.disks):
+            return False  # A disk that is away may have it whole.
+        if not shard.large:
+            scans = [replica.scan.groups for replica in replicas]
+            salvage(store, shard, _number(store, shard), scans)
+            return True
     target = _open_shard(store, shard, replicas, groups)
     for replica in replicas:
         _heal(store, target, replica, groups, replicas)
@@ -77,16 +91,6 @@ def _recover(store: Store, shard: CatalogShard) -> bool:
         return False
     # The index may lack what it holds (a crash before the commit, an index from yesterday).
     seal_in_catalog(store, target, target.length_bytes + len(footer), indexed=False)
-    return True
-
-
-def _salvage_when_alone(
-    store: Store, shard: CatalogShard, replicas: list[_Replica], groups: list[Group]
-) -> bool:
-    """Salvage a shard that no replica has whole; while one of its disks is away, wait for it."""
-    if len(replicas) < len(shard.disks):
-        return False
-    salvage(store, shard, _number(store, shard), groups)
     return True
 
 
@@ -267,7 +271,7 @@ def roll_forward(store: Store) -> int:
     for shard in shards:
         row = rows.get(shard.shard_id)
         if shard.sealed and (row is None or not row.sealed):
-            projected += project_shard(store, shard)
+            projected += _try(store, shard, project_shard)
         elif row is not None and row.disks != shard.disks:
             row.disks = list(shard.disks)
             with store.index.write() as writer:
@@ -289,10 +293,10 @@ def project_shard(store: Store, shard: CatalogShard) -> bool:
     if scan is None:
         # Every footer that is here is damaged: the groups still say all that is in the shard.
         replicas = _scan_replicas(store, shard)
-        groups = union(replica.scan.groups for replica in replicas)
-        if not groups or shard.large or len(replicas) < len(shard.disks):
+        scans = [replica.scan.groups for replica in replicas]
+        if not any(scans) or shard.large or len(replicas) < len(shard.disks):
             return False
-        salvage(store, shard, number, groups)
+        salvage(store, shard, number, scans)
         return True
     entries = list(iterate_entries(scan.entries))
     parts = [entry for entry in entries if entry.flags == RECORD_BATCH_PART]
@@ -314,7 +318,8 @@ def project_shard(store: Store, shard: CatalogShard) -> bool:
                 shard.shard_id,
                 shard.class_name,
                 list(shard.disks),
-                sealed=True,
+                # While a part cannot be read, the next roll-forward looks again.
+                sealed=len(heads) == len(parts),
                 large=shard.large,
                 length_bytes=shard.length_bytes,
                 object_count=len(entries),

@@ -9,7 +9,7 @@ the ordinary path, and the files are set aside in quarantine, not deleted.
 from collections.abc import Iterable
 
 from fsd.catalog import CatalogShard
-from fsd.errors import FsdError, NoReplicaError
+from fsd.errors import DiskError, FsdError, NoReplicaError
 from fsd.group import GroupWriter
 from fsd.index import IndexWriter, Location
 from fsd.open_shard import OpenShard
@@ -20,9 +20,14 @@ from fsd.shard_writer import BuiltGroup, ShardWriter
 from fsd.slots import Slot
 from fsd.store import Store
 
+LOST_LISTED_MAX = 20
 
-def salvage(store: Store, shard: CatalogShard, number: int, groups: Iterable[Group]) -> list[str]:
-    """Move every record that some replica still gives to fresh shards; returns the lost keys.
+
+def salvage(store: Store, shard: CatalogShard, number: int, scans: Iterable[list[Group]]) -> None:
+    """Move every record that some replica still gives to fresh shards; lost keys are remembered.
+
+    `scans` are the groups of every replica: each may be sound where the others are not. Raises
+    DiskError, changing nothing for good, when something is missing while a disk is away.
 
     The fresh shards are durable, sealed and catalogued before the old one is given up: a crash
     between leaves content twice, which is harmless, and the salvage is done again.
@@ -30,18 +35,32 @@ def salvage(store: Store, shard: CatalogShard, number: int, groups: Iterable[Gro
     mover = _Mover(store, shard.class_name)
     lost: list[str] = []
     try:
-        for group in groups:
-            for entry in iterate_entries(group.entries):
-                try:
-                    location = Location(number, entry.offset, entry.length_bytes)
-                    mover.add(entry, read_record(store, location, entry.key))
-                except NoReplicaError:
-                    lost.append(entry.key.hex())
+        for entry in _entries(scans):
+            try:
+                location = Location(number, entry.offset, entry.length_bytes)
+                mover.add(entry, read_record(store, location, entry.key))
+            except NoReplicaError:
+                lost.append(entry.key.hex())
         mover.finish()
     finally:
         mover.close()
+    if lost and len(store.replicas(shard.shard_id)) < len(shard.disks):
+        raise DiskError(f"a disk of shard {shard.shard_id} is away; its salvage is tried again")
+    if lost:
+        listed = ", ".join(lost[:LOST_LISTED_MAX])
+        store.disks.remember(f"{len(lost)} objects of a damaged shard are lost: {listed}")
     _give_up(store, shard, number)
-    return lost
+
+
+def _entries(scans: Iterable[list[Group]]) -> list[Entry]:
+    """Return what any replica lists, once, in the order of the shard."""
+    found = {
+        (entry.offset, entry.key): entry
+        for groups in scans
+        for group in groups
+        for entry in iterate_entries(group.entries)
+    }
+    return [found[place] for place in sorted(found)]
 
 
 def _give_up(store: Store, shard: CatalogShard, number: int) -> None:

@@ -227,10 +227,14 @@ class ShardWriter:
         ]
         length = large_group_bytes(placed[0].length_bytes)
         self.grow(shard, length, digest, placed)
-        with self._store.index.write() as writer:
-            put_objects(writer, shard.number, placed)
-            writer.put_shard(shard.row())
-        self.seal(shard)
+        try:
+            with self._store.index.write() as writer:
+                put_objects(writer, shard.number, placed)
+                writer.put_shard(shard.row())
+            self.seal(shard)
+        except BaseException:
+            self._leave(shard.shard_id)
+            raise
 
     @staticmethod
     def grow(shard: OpenShard, length: int, digest: bytes, placed: Iterable[Entry]) -> None:

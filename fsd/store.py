@@ -121,6 +121,7 @@ class CatalogLog:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()
+        self._known: dict[tuple[int, int, bytes], CatalogEntry] = {}
 
     def append(self, *items: tuple[str, Mapping[str, object]]) -> None:
         """Append entries, durable on all online disks (two at least) when it returns.
@@ -140,6 +141,7 @@ class CatalogLog:
             # Used up even when this fails: a disk that took the entries knows them by these.
             store.shards.state.sequence += len(entries)
             disks = [disk for disk in store.disks.disks.values() if disk.readable]
+            online = sum(disk.state == "online" for disk in disks)
             futures = [(disk, disk.request("append_catalog", frames)) for disk in disks]
             taken = 0
             for disk, future in futures:
@@ -151,11 +153,12 @@ class CatalogLog:
                         store.disks.note_error(disk, error, writing=True)
             # One disk is enough only where one is all there is: what needs two copies is placed
             # on two disks, or refused, before.
-            if taken < min(ACK_COPIES_MAX, len(disks)) or taken == 0:
+            if taken < max(1, min(ACK_COPIES_MAX, online)):
                 raise DiskError(f"only {taken} disks took a catalog entry; see `drystone health`")
             with store.lock:
                 for entry in entries:
                     store.shards.state.apply(entry)
+                    self._known[identify(entry)] = entry
 
     def load(self) -> list[CatalogEntry]:
         """Read all readable disks' logs, bring each up to date, return the union."""
@@ -163,6 +166,7 @@ class CatalogLog:
         union = merge(entries for _, entries in logs)
         for disk, entries in logs:
             self._bring_up_to_date(disk, entries, union)
+        self._known = {identify(entry): entry for entry in union}
         return union
 
     def catch_up(self, disk: Disk) -> bool:
@@ -174,12 +178,13 @@ class CatalogLog:
         with self._lock:
             own = list(unpack_frames(disk.call("read_catalog")))
             logs = [(other, log) for other, log in self._read_logs() if other is not disk]
-            before = merge(entries for _, entries in logs)
-            union = merge([own, before])
+            # What this engine knows counts too: the disk that carries it may be away just now.
+            union = merge([own, self._known.values(), *(entries for _, entries in logs)])
             for other, entries in [*logs, (disk, own)]:
                 self._bring_up_to_date(other, entries, union)
-            if len(union) == len(before):
+            if len(union) == len(self._known):
                 return False
+            self._known = {identify(entry): entry for entry in union}
             state = CatalogState()
             for entry in union:
                 state.apply(entry)

@@ -30,6 +30,8 @@ from fsd.store import Store
 
 CHUNKS_AHEAD_MAX = 64
 ROUNDS_MAX = 3
+CANCEL_POLL_S = 1.0
+IDLE_FLUSH_S = 5.0
 
 
 @dataclass(slots=True)
@@ -175,12 +177,17 @@ class BatchWrite:
     def _drive(
         self, lane: PackLane, work: "queue.Queue[list[Found] | None]", errors: list[BaseException]
     ) -> None:
-        while (chunk := work.get()) is not None:
-            if errors:
-                continue
+        while True:
             try:
-                lane.take(chunk)
-                self._job.check()
+                chunk = work.get(timeout=IDLE_FLUSH_S)
+                if chunk is None:
+                    break
+                if not errors:
+                    lane.take(chunk)
+                    self._job.check()
+            except queue.Empty:
+                # A slow listing must not keep what is packed from being acknowledged.
+                self._flush_idle(lane, errors)
             except BaseException as error:
                 errors.append(error)
         try:
@@ -189,16 +196,31 @@ class BatchWrite:
         except BaseException as error:
             errors.append(error)
 
+    @staticmethod
+    def _flush_idle(lane: PackLane, errors: list[BaseException]) -> None:
+        try:
+            lane.flush()
+        except BaseException as error:
+            errors.append(error)
+
     def _settle_waiting(self, lane: PackLane) -> None:
         waiting, self._waiting = self._waiting, []
         for item in waiting:
             # Asked again: the other writer may have failed, or written it as generated.
-            item.future.result()
+            self._await(item.future)
             if self._claims.stored(item.read.key, self.class_name):
                 lane.refer(item.found.path, item.read.key, item.read.size_bytes, "existing")
             else:
                 self._again.append(item.found)
         lane.finish()
+
+    def _await(self, future: "Future[bool]") -> None:
+        while True:
+            try:
+                future.result(timeout=CANCEL_POLL_S)
+                return
+            except TimeoutError:
+                self._job.check()
 
     def _finish(self) -> dict[str, Any]:
         counts = self._counts
@@ -235,11 +257,9 @@ class BatchWrite:
         if key is None and not self.row.sealed:
             return False
         if key is not None and key == read.key.hex():
-            with self._store.index.read() as reader:
-                location = reader.locate(read.key)
-            if location is None:
-                return False
-            copies = self._store.sound_copies(self._store.shard_of(location).shard_id)
+            if not self._claims.stored(read.key, self.class_name):
+                return False  # Listed, but not whole any more: this put writes it again.
+            copies = self._store.ack_copies(self.class_name)
             file = PartFile(found.path, key, read.size_bytes)
             self.acknowledge([Reference(file, "existing")], copies)
             return True

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import random
+import signal
 import socket
 import subprocess
 import threading
 import time
 
 import pytest
+from engine_processes import children
 from store_checks import (
     assert_batch,
     assert_clean,
@@ -356,36 +359,36 @@ def test_an_export_that_does_not_fit_is_refused_up_front(small_store, tmp_path):
     assert_sealed(answer.target_root, dict(list(files.items())[:10]))
 
 
+def fill(path: str) -> None:
+    """Write a file until there is no room."""
+    with open(path, "wb", buffering=0) as file, contextlib.suppress(OSError):
+        while True:
+            file.write(bytes(1 << 12))
+
+
 def test_an_export_during_which_the_ssd_fills_up_cleans_up(small_store, small_ssd, tmp_path):
-    files = {f"f{n}": os.urandom(MIB // 2) for n in range(60)}
+    files = {f"f{n}": os.urandom(MIB // 2) for n in range(50)}
     put(small_store, write_files(str(tmp_path / "source"), files), "first")
     manifest = write_manifest(str(tmp_path / "m"), keys_of(files))
-    area = small_store.config.area_path("3d")
+    # The manifest is stored by now, so that the export's first need of room is for its files.
+    finish(small_store, small_store.client.export_to_3d(manifest, "v", "v", mode="view").job_id)
+    temporary = os.path.join(small_store.config.area_path("3d"), ".tmp", "set,plain")
     filler = os.path.join(small_ssd, "somebody's file")
-    temporary = os.path.join(area, ".tmp", "set,plain")
-
-    def fill() -> None:
+    disks = [child.pid for child in children(small_store.config)]
+    for pid in disks:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        answer = small_store.client.export_to_3d(manifest, "set", "plain")
         until(lambda: os.path.isdir(temporary), "the export to begin")
-        with open(filler, "wb", buffering=0) as file:
-            try:
-                while True:
-                    file.write(bytes(1 << 16))
-            except OSError:
-                return
-
-    thread = threading.Thread(target=fill)
-    thread.start()
-    answer = small_store.client.export_to_3d(manifest, "set", "plain")
+        fill(filler)
+    finally:
+        for pid in disks:
+            os.kill(pid, signal.SIGCONT)
     ended = small_store.client.wait(answer.job_id)
-    thread.join()
-    if ended.state == "done":
-        pytest.skip("the export was faster than the one who fills the SSD")
     assert ended.state == "failed" and "SSD is full" in str(ended.error), ended
     assert not os.path.exists(answer.target_root) and not os.path.exists(temporary)
-    assert "online" in {d.state for d in small_store.client.disks()}
-    assert {d.state for d in small_store.client.disks()} == {"online"}, (
-        "the SSD was full, not a disk"
-    )
+    states = {d.state for d in small_store.client.disks()}
+    assert states == {"online"}, "the SSD was full, not a disk"
     os.unlink(filler)
     assert {usage.reserved_bytes for usage in small_store.client.capacity().areas} == {0}
     answer = small_store.client.export_to_3d(manifest, "set", "plain")
@@ -398,12 +401,7 @@ def test_a_put_while_the_ssd_is_full(small_store, small_ssd, tmp_path):
     files = {f"f{n}": os.urandom(20 + n % 50) for n in range(20_000)}
     source = write_files(str(tmp_path / "source"), files)
     filler = os.path.join(small_ssd, "filler")
-    with open(filler, "wb", buffering=0) as file:
-        try:
-            while True:
-                file.write(bytes(1 << 12))
-        except OSError:
-            pass
+    fill(filler)
     begun = time.monotonic()
     job = small_store.client.wait(small_store.client.batch_write(source, "first").job_id)
     assert job.state in ("failed", "incomplete"), job

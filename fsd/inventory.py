@@ -1,0 +1,49 @@
+"""Inventory: it owns comparing a disk's files with the catalog when the disk is entered.
+
+Nothing that holds data is deleted: files that the catalog does not know go to `quarantine`.
+"""
+
+from fsd.disks import Disk
+from fsd.errors import FsdError
+from fsd.record import SHARD_HEADER_BYTES
+from fsd.store import Store
+
+
+def take_inventory_or_lose(store: Store, disk: Disk) -> None:
+    """Take a disk's inventory; a disk that cannot give it is missing, which stops no start."""
+    try:
+        take_inventory(store, disk)
+    except (FsdError, OSError) as error:
+        store.disks.lose(disk, str(error))
+
+
+def take_inventory(store: Store, disk: Disk) -> None:
+    """Mark what is missing as lost and what has a wrong length as suspect; set aside the rest."""
+    sizes, parts = disk.call("list_shards")
+    writable = disk.state != "readonly"
+    for shard_id in parts if writable else ():
+        disk.call("remove_shard", shard_id, True)
+    _compare(store, disk, sizes)
+    for shard_id, size in sizes.items() if writable else ():
+        # A header alone (a crash between creating the file and the catalog) holds nothing.
+        if size <= SHARD_HEADER_BYTES:
+            disk.call("remove_shard", shard_id, False)
+        else:
+            disk.call("quarantine_shard", shard_id)
+    disk.quarantined_files, disk.quarantined_bytes = disk.call("measure_quarantine")
+
+
+def _compare(store: Store, disk: Disk, sizes: dict[str, int]) -> None:
+    """Take the catalogued replicas out of `sizes`; what remains is known to nobody."""
+    with store.lock:
+        shards = dict(store.shards.state.shards)
+    for shard_id, shard in shards.items():
+        if disk.disk_id not in shard.disks:
+            continue
+        size = sizes.pop(shard_id, None)
+        with store.lock:
+            store.shards.lost.discard((shard_id, disk.disk_id))
+        if size is None:
+            store.mark_lost(shard_id, disk)
+        elif shard.sealed and size != shard.length_bytes:
+            store.mark_suspect(shard_id, disk)
