@@ -122,6 +122,27 @@ def _check_disks(disks: list[str], copies: int) -> None:
             )
         if os.path.exists(path) and not os.path.isdir(path):
             raise UsageError(f"{path} is not a folder")
+    _check_mounted(disks)
+
+
+def _check_mounted(disks: list[str]) -> None:
+    """Refuse a disk on the system's own filesystem beside disks that are not: an empty mount point.
+
+    All on the system's filesystem is a try-out, which `warnings` speaks of.
+    """
+    system = examine("/").filesystem
+    on_system = [path for path in disks if examine(_existing(path)).filesystem == system]
+    if 0 < len(on_system) < len(disks):
+        raise UsageError(
+            f"{on_system[0]} lies on the system's own filesystem, the other disks do not: is it "
+            "mounted? (To use a part of the system's disk on purpose, mount a partition or image.)"
+        )
+
+
+def _existing(path: str) -> str:
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return path
 
 
 def _names(disks: list[str]) -> list[str]:

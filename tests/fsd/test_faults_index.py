@@ -14,7 +14,7 @@ from store_harness import MIB, Store, write_files
 from fsd.errors import FsdError
 
 pytestmark = pytest.mark.timeout(240)
-FLIPS = 12
+FLIPS = 6
 
 
 def make_source(folder: str, count: int, seed: int) -> dict[str, bytes]:

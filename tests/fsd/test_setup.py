@@ -1,0 +1,57 @@
+"""Making a store: what `init` refuses, and that a refusal leaves nothing behind."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+
+import pytest
+
+from fsd.config import CONFIG_NAME
+from fsd.errors import UsageError
+from fsd.identity import read_identity
+from fsd.setup import init_store
+
+
+@pytest.fixture
+def mounted(tmp_path) -> Iterator[str]:
+    if os.geteuid() != 0:
+        pytest.skip("mounting a filesystem needs root")
+    point = tmp_path / "hdd1"
+    point.mkdir()
+    made = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16m", "none", str(point)])
+    if made.returncode:
+        pytest.skip("no filesystem can be mounted here")
+    yield str(point)
+    subprocess.run(["umount", "-l", str(point)], check=True)
+
+
+def test_an_empty_mount_point_beside_mounted_disks_is_refused(mounted, tmp_path):
+    empty = tmp_path / "hdd2"
+    empty.mkdir()
+    with pytest.raises(UsageError, match="is it mounted"):
+        init_store(str(tmp_path / "store"), [mounted, str(empty)], None)
+    assert not (tmp_path / "store").exists()
+    assert os.listdir(mounted) == os.listdir(empty) == []
+
+
+def test_folders_of_one_device_are_a_try_out(tmp_path):
+    disks = [str(tmp_path / name) for name in ("a", "b")]
+    config = init_store(str(tmp_path / "store"), disks, None)
+    assert config.store.allow_same_device
+    assert [read_identity(path)["name"] for path in disks] == ["a", "b"]
+
+
+@pytest.mark.parametrize("disks", [[], ["a"], ["a", "a"]])
+def test_too_few_disks_are_refused(tmp_path, disks):
+    with pytest.raises(UsageError):
+        init_store(str(tmp_path / "store"), [str(tmp_path / name) for name in disks], None)
+    assert not (tmp_path / "store" / CONFIG_NAME).exists()
+
+
+def test_a_disk_of_another_store_is_refused(tmp_path):
+    disks = [str(tmp_path / name) for name in ("a", "b", "c")]
+    init_store(str(tmp_path / "one"), disks[:2], None)
+    with pytest.raises(UsageError, match="already is a disk"):
+        init_store(str(tmp_path / "two"), disks[1:], None)
