@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fsd.cli_output import say, size_text, write_json, write_table
-from fsd.cli_session import EXIT_CODES, ConfigOption, JsonOption, connect
+from fsd.cli_session import EXIT_CODES, ConfigOption, JsonOption, connect, open_config
 
 if TYPE_CHECKING:
     from fsd.models import DiskStatus
 
-app = typer.Typer(no_args_is_help=True, help="List the disks, or add one.")
+app = typer.Typer(
+    no_args_is_help=True, help="List the disks, add one, or tie one to its new medium."
+)
 
 
 def disk_rows(disks: Iterable[DiskStatus]) -> tuple[Sequence[str], list[Sequence[str]]]:
@@ -71,3 +73,30 @@ def add(
         write_json(disk)
     else:
         say(f"{disk.name}: {size_text(disk.free_bytes)} free at {disk.path}, {disk.state}")
+
+
+@app.command(epilog=EXIT_CODES)
+def rebind(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The disk's name, such as d2.")],
+    path: Annotated[
+        str, typer.Argument(metavar="PATH", help="The copy that takes the original's place.")
+    ],
+    json_output: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Declare that a copied or cloned disk is the disk NAME from now on.
+
+    Copies are refused otherwise, so that an old clone is never taken for the original. The
+    original must be gone; a running engine finds the disk by itself.
+
+    \b
+    Example:
+      drystone disk rebind d2 /mnt/new-hdd
+    """
+    from fsd.setup import rebind_disk
+
+    rebind_disk(open_config(config), name, path)
+    if json_output:
+        write_json({"name": name, "path": os.path.abspath(path)})
+    else:
+        say(f"{os.path.abspath(path)} is {name} from now on")

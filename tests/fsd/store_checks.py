@@ -143,3 +143,14 @@ def assert_sealed(target: str, files: Mapping[str, bytes]) -> None:
     assert document["actual_files"] == document["expected_files"] == len(files)
     assert sorted(found) == sorted(files), target
     assert found == files, target
+
+
+def damage(path: str, offset: int, length: int = 64) -> None:
+    """Invert bytes of a file, as a bad block would."""
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        data = file.read(length)
+        file.seek(offset)
+        file.write(bytes(byte ^ 0xFF for byte in data))
+        file.flush()
+        os.fsync(file.fileno())

@@ -12,6 +12,7 @@ from store_checks import (
     assert_batch,
     assert_clean,
     assert_readable,
+    damage,
     disk,
     finish,
     keys_of,
@@ -58,17 +59,6 @@ def take_away(store: Store, number: int) -> None:
 
 def bring_back(store: Store, number: int) -> None:
     os.rename(store.disks[number] + ".away", store.disks[number])
-
-
-def damage(path: str, offset: int, length: int = 64) -> None:
-    """Invert bytes of a file, as a bad block would."""
-    with open(path, "r+b") as file:
-        file.seek(offset)
-        data = file.read(length)
-        file.seek(offset)
-        file.write(bytes(byte ^ 0xFF for byte in data))
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def replica(store: Store, key: str, number: int = 0) -> tuple[str, int]:

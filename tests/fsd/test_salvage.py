@@ -7,24 +7,13 @@ import shutil
 
 import pytest
 from engine_processes import kill_engine
-from store_checks import assert_clean, assert_readable, finish, keys_of, put
+from store_checks import assert_clean, assert_readable, damage, finish, keys_of, put
 from store_harness import Store, write_files
 
 from fsd.errors import FsdError
 from fsd.layout import shard_path
 
 FILES = {f"folder/{number}.bin": os.urandom(3000 + number) for number in range(60)}
-
-
-def invert(path: str, offset: int, length: int = 64) -> None:
-    """Change bytes of a file, as a bad sector or a hole would."""
-    with open(path, "r+b") as file:
-        file.seek(offset)
-        data = file.read(length)
-        file.seek(offset)
-        file.write(bytes(byte ^ 0xFF for byte in data))
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def replica_paths(store: Store, key: str) -> list[str]:
@@ -47,7 +36,7 @@ def test_an_open_shard_with_a_hole_on_every_disk_is_salvaged(filled: Store):
     paths = replica_paths(filled, keys[victim])
     kill_engine(filled.config, group=True)
     for path in paths:
-        invert(path, head.offset + 200)
+        damage(path, head.offset + 200)
     filled.start()
     assert_readable(filled, {path: data for path, data in FILES.items() if path != victim})
     with pytest.raises(FsdError):
@@ -67,7 +56,7 @@ def test_a_shard_whose_footers_are_all_damaged_is_indexed_from_its_groups(filled
     paths = replica_paths(filled, keys["folder/1.bin"])
     filled.stop()
     for path in paths:
-        invert(path, os.path.getsize(path) - 104)
+        damage(path, os.path.getsize(path) - 104)
     shutil.rmtree(filled.config.index_root)
     filled.start()
     assert_readable(filled, FILES)

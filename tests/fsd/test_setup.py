@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 
 import pytest
 
 from fsd.config import CONFIG_NAME
-from fsd.errors import UsageError
-from fsd.identity import read_identity
-from fsd.setup import init_store
+from fsd.errors import DiskRefusedError, UsageError
+from fsd.identity import check_identity, read_identity
+from fsd.setup import init_store, rebind_disk
 
 
 @pytest.fixture
@@ -48,6 +49,21 @@ def test_too_few_disks_are_refused(tmp_path, disks):
     with pytest.raises(UsageError):
         init_store(str(tmp_path / "store"), [str(tmp_path / name) for name in disks], None)
     assert not (tmp_path / "store" / CONFIG_NAME).exists()
+
+
+def test_a_copied_disk_takes_the_original_s_place_only_when_told(tmp_path):
+    disks = [str(tmp_path / name) for name in ("a", "b")]
+    config = init_store(str(tmp_path / "store"), disks, None)
+    copy = str(tmp_path / "copy")
+    shutil.copytree(disks[0], copy)
+    identity = read_identity(disks[0])["disk_id"], config.store.store_id
+    with pytest.raises(DiskRefusedError, match="disk rebind"):
+        check_identity(copy, *identity)
+    with pytest.raises(UsageError, match="still there"):
+        rebind_disk(config, "a", copy)
+    shutil.rmtree(disks[0])
+    rebind_disk(config, "a", copy)
+    check_identity(copy, *identity)
 
 
 def test_a_disk_of_another_store_is_refused(tmp_path):
