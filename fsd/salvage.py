@@ -32,6 +32,9 @@ def salvage(store: Store, shard: CatalogShard, number: int, scans: Iterable[list
     The fresh shards are durable, sealed and catalogued before the old one is given up: a crash
     between leaves content twice, which is harmless, and the salvage is done again.
     """
+    if len(store.replicas(shard.shard_id)) < len(shard.disks):
+        # Before anything is written: this is tried again every few seconds.
+        raise DiskError(f"a disk of shard {shard.shard_id} is away; its salvage waits for it")
     mover = _Mover(store, shard.class_name)
     lost: list[str] = []
     try:
