@@ -84,11 +84,26 @@ def _complain(foreign: dict[str, str]) -> int:
 
 
 def _add_folder_commands() -> None:
-    for name in FOLDERS:
-        if os.path.exists(os.path.join(ROOT, name, "__init__.py")):
-            commands = getattr(importlib.import_module(name), "cli_app", None)
-            if commands is not None:
-                app.add_typer(commands)
+    """Join the commands of all folders, and tell the store what starts and stops with it.
+
+    `up` and `down` are the store's, which knows no other folder: a folder whose services belong to
+    a store offers them as `companion` in its face, and its part of the demo as `demo_chapter`.
+    """
+    faces = [
+        importlib.import_module(name)
+        for name in FOLDERS
+        if os.path.exists(os.path.join(ROOT, name, "__init__.py"))
+    ]
+    for face in faces:
+        commands = getattr(face, "cli_app", None)
+        if commands is not None:
+            app.add_typer(commands)
+        companion = getattr(face, "companion", None)
+        if companion is not None:
+            importlib.import_module("fsd").add_companion(companion)
+        chapter = getattr(face, "demo_chapter", None)
+        if chapter is not None:
+            importlib.import_module("fsd").add_chapter(chapter)
 
 
 def _exit_code(error: Exception) -> int | None:

@@ -9,20 +9,68 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fsd.cli import app as cli_app
+    from fsd.cli_output import (
+        duration_text,
+        safe_text,
+        say,
+        size_text,
+        write_json,
+        write_line,
+        write_table,
+    )
+    from fsd.cli_session import EXIT_CODES, EXIT_INCOMPLETE, ConfigOption, JsonOption
     from fsd.client import Client
-    from fsd.config import load_config
+    from fsd.companions import add_chapter, add_companion
+    from fsd.config import find_config, load_config
+    from fsd.demo_steps import Demo
     from fsd.errors import FsdError
     from fsd.setup import init_store
 
 _HOMES = {
     "Client": "fsd.client",
+    "ConfigOption": "fsd.cli_session",
+    "Demo": "fsd.demo_steps",
+    "EXIT_CODES": "fsd.cli_session",
+    "EXIT_INCOMPLETE": "fsd.cli_session",
     "FsdError": "fsd.errors",
+    "JsonOption": "fsd.cli_session",
+    "add_chapter": "fsd.companions",
+    "add_companion": "fsd.companions",
     "cli_app": "fsd.cli",
+    "duration_text": "fsd.cli_output",
+    "find_config": "fsd.config",
     "init_store": "fsd.setup",
     "load_config": "fsd.config",
+    "safe_text": "fsd.cli_output",
+    "say": "fsd.cli_output",
+    "size_text": "fsd.cli_output",
+    "write_json": "fsd.cli_output",
+    "write_line": "fsd.cli_output",
+    "write_table": "fsd.cli_output",
 }
 
-__all__ = ["Client", "FsdError", "cli_app", "init_store", "load_config"]
+__all__ = [
+    "EXIT_CODES",
+    "EXIT_INCOMPLETE",
+    "Client",
+    "ConfigOption",
+    "Demo",
+    "FsdError",
+    "JsonOption",
+    "add_chapter",
+    "add_companion",
+    "cli_app",
+    "duration_text",
+    "find_config",
+    "init_store",
+    "load_config",
+    "safe_text",
+    "say",
+    "size_text",
+    "write_json",
+    "write_line",
+    "write_table",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -122,17 +122,18 @@ def up(
     json_output: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Start the engine and mount the store.
+    """Start the engine, mount the store and start what belongs to it (the database).
 
     Does nothing when they run. Where nothing can be mounted the engine runs alone: exit code 3.
     """
-    from fsd import daemon
+    from fsd import companions, daemon
     from fsd.config import find_config
 
     settings = open_config(config)
     started = daemon.start_engine(settings, find_config(config), say)
     say("the engine is up" if started else "the engine was up already")
     problem = None if no_mount else _mount(settings, None)
+    companions.start_all(find_config(config), say)
     if json_output:
         write_json({**asdict(daemon.status(settings)), "problem": problem})
     if problem:
@@ -154,11 +155,12 @@ def _mount(settings: Config, point: str | None) -> str | None:
 
 @app.command(epilog=EXIT_CODES)
 def down(json_output: JsonOption = False, config: ConfigOption = None) -> None:
-    """Unmount the store and stop the engine.
+    """Unmount the store and stop the engine and what belongs to it (the database).
 
     Does nothing when they are down.
     """
-    from fsd import daemon, daemon_mount
+    from fsd import companions, daemon, daemon_mount
+    from fsd.config import find_config
 
     settings = open_config(config)
     mounts = daemon_mount.stop_all_mounts(settings)
@@ -167,22 +169,27 @@ def down(json_output: JsonOption = False, config: ConfigOption = None) -> None:
         write_json({"unmounted": mounts, "engine_stopped": stopped})
     say("unmounted" if mounts else "nothing was mounted")
     say("the engine is down" if stopped else "the engine was down already")
+    companions.stop_all(find_config(config), say)
 
 
 @app.command(epilog=EXIT_CODES)
 def status(json_output: JsonOption = False, config: ConfigOption = None) -> None:
-    """Tell whether engine and mount run.
+    """Tell whether engine, mount and database run.
 
     Exit code 1 when the engine does not.
     """
-    from fsd import daemon
+    from fsd import companions, daemon
+    from fsd.config import find_config
 
     settings = open_config(config)
     found = daemon.status(settings)
+    beside = companions.status_all(find_config(config))
     if json_output:
-        write_json(asdict(found))
+        more = {name: {"up": up, "text": text} for name, (up, text) in beside.items()}
+        write_json({**asdict(found), **more})
     else:
-        for line in _status_lines(settings, found):
+        lines = [f"{name:<8}  {text}" for name, (_, text) in beside.items()]
+        for line in [*_status_lines(settings, found), *lines]:
             write_line(line)
     if not found.engine_answers:
         raise typer.Exit(EXIT_FAILED)
@@ -199,7 +206,7 @@ def _status_lines(settings: Config, found: DaemonStatus) -> list[str]:
     else:
         engine = "down; start it with `drystone up`"
     mount = f"at {found.mount_point}" if found.mounted else "not mounted"
-    return [f"store   {settings.root}", f"engine  {engine}", f"mount   {mount}"]
+    return [f"store     {settings.root}", f"engine    {engine}", f"mount     {mount}"]
 
 
 @app.command(epilog=EXIT_CODES)

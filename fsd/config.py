@@ -12,6 +12,8 @@ CONFIG_NAME = "drystone.toml"
 MIB = 1 << 20
 GIB = 1 << 30
 AREAS = ("3a", "3b", "3c", "3d")
+FOREIGN_SECTIONS = frozenset({"database", "ingest", "jobs", "gui"})
+"""Sections of the same file that other folders read and check."""
 
 SizeBytes = Annotated[int, Field(ge=0)]
 
@@ -134,8 +136,9 @@ def load_config(path: str) -> Config:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} is not valid TOML: {error}") from error
     root = os.path.dirname(os.path.abspath(path))
+    ours = {name: value for name, value in document.items() if name not in FOREIGN_SECTIONS}
     try:
-        config = Config.model_validate({**document, "root": root})
+        config = Config.model_validate({**ours, "root": root})
     except ValidationError as error:
         lines = [
             f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"

@@ -11,7 +11,7 @@ import os
 import shutil
 from typing import Any
 
-from fsd import daemon, daemon_mount, demo_disks, demo_steps
+from fsd import companions, daemon, daemon_mount, demo_disks, demo_steps
 from fsd.cli_output import say, size_text, write_json, write_line, write_table
 from fsd.client import Client
 from fsd.config import CONFIG_NAME, Config, load_config
@@ -60,6 +60,8 @@ def _play(demo: Demo) -> None:
     demo_steps.read_degraded(demo, victim)
     demo_steps.rebuild(demo, victim)
     demo_steps.verify(demo)
+    for chapter in companions.chapters():
+        chapter(demo)
 
 
 def _make(work: str, loop: bool) -> Config:
@@ -101,6 +103,7 @@ def stop(work: str) -> str:
         config = load_config(config_path)
         daemon_mount.stop_all_mounts(config)
         daemon.stop_engine(config)
+        companions.stop_all(config_path)
     return f"stopped the demo; `{launcher()} up --config {config_path}` starts it again"
 
 

@@ -65,16 +65,16 @@ class Demo:
         """Return the paths of the half that is exported."""
         return [file.path for file in self.half]
 
-
-@contextmanager
-def _step(demo: Demo, title: str) -> Generator[Step]:
-    say(f"\n{title}")
-    step = Step(title)
-    begun = time.monotonic()
-    yield step
-    step.duration_s = time.monotonic() - begun
-    demo.steps.append(step)
-    say(f"  {_told(step)}")
+    @contextmanager
+    def step(self, title: str) -> Generator[Step]:
+        """Announce a step, time it and add it to the table; the caller fills its figures in."""
+        say(f"\n{title}")
+        step = Step(title)
+        begun = time.monotonic()
+        yield step
+        step.duration_s = time.monotonic() - begun
+        self.steps.append(step)
+        say(f"  {_told(step)}")
 
 
 def _told(step: Step) -> str:
@@ -100,7 +100,7 @@ def _wait(demo: Demo, job_id: str) -> JobStatus:
 def store(demo: Demo) -> None:
     """Store the source as a batch."""
     copies = demo.config.store.copies_raw
-    with _step(demo, f"Store {demo.source}: {copies} verified copies of every file") as step:
+    with demo.step(f"Store {demo.source}: {copies} verified copies of every file") as step:
         job = demo.client.batch_write(demo.source, BATCH, "raw", demo.files)
         _wait(demo, job.job_id)
         for line in demo.client.report(job.job_id):
@@ -121,7 +121,7 @@ def store(demo: Demo) -> None:
 def browse(demo: Demo) -> None:
     """List the batch in the mount."""
     folder = os.path.join(demo.config.mount, "batches", BATCH)
-    with _step(demo, f"Browse it in the mount: {os.path.relpath(folder)}") as step:
+    with demo.step(f"Browse it in the mount: {os.path.relpath(folder)}") as step:
         step.files, first = list_tree(folder)
         step.ok = step.files == len(demo.stored)
         if not step.ok:
@@ -132,22 +132,22 @@ def browse(demo: Demo) -> None:
 
 def export_copy(demo: Demo, layout_id: str, title: str) -> None:
     """Export the half as files on the SSD, and compare them."""
-    with _step(demo, title) as step:
+    with demo.step(title) as step:
         answer = _export(demo, layout_id, "copy")
         _wait(demo, answer.job_id)
         step.files, step.size_bytes = answer.expected_files, answer.expected_bytes
-    with _step(demo, f"Compare {layout_id} with the source, byte for byte") as step:
+    with demo.step(f"Compare {layout_id} with the source, byte for byte") as step:
         _judge(step, compare(demo.source, answer.target_root, demo.half_paths()))
 
 
 def export_view(demo: Demo) -> None:
     """Export the same manifest as a view, and compare it when it can be mounted here."""
-    with _step(demo, "Publish the same half as a view: no bytes are moved") as step:
+    with demo.step("Publish the same half as a view: no bytes are moved") as step:
         answer = _export(demo, "view", "view")
         _wait(demo, answer.job_id)
         step.files = answer.expected_files
     if demo.mounted:
-        with _step(demo, "Compare the view with the source, byte for byte") as step:
+        with demo.step("Compare the view with the source, byte for byte") as step:
             _judge(step, compare(demo.source, _view(demo), demo.half_paths()))
 
 
@@ -175,7 +175,7 @@ def _judge(step: Step, found: Comparison) -> None:
 def kill_a_disk(demo: Demo) -> DiskStatus:
     """Kill the disk that holds the most; returns what it was."""
     victim = max(demo.client.disks(), key=lambda disk: (disk.stored_bytes, disk.shards))
-    with _step(demo, f"Kill disk {victim.name}") as step:
+    with demo.step(f"Kill disk {victim.name}") as step:
         demo_disks.kill(victim.path, demo.loop)
         how = "every access is an I/O error" if demo.loop else "its files are emptied and deleted"
         step.note = f"{victim.shards:,} shards, {size_text(victim.stored_bytes)} gone: {how}"
@@ -185,7 +185,7 @@ def kill_a_disk(demo: Demo) -> DiskStatus:
 def read_degraded(demo: Demo, victim: DiskStatus) -> None:
     """Show that the half is still there: through the mount, and as a second export."""
     if demo.mounted:
-        with _step(demo, f"Compare the view again, without {victim.name}") as step:
+        with demo.step(f"Compare the view again, without {victim.name}") as step:
             _judge(step, compare(demo.source, _view(demo), demo.half_paths(), uncached=True))
     export_copy(demo, "copy-2", f"Export the half once more, without {victim.name}")
     _count_copies(demo, "Count the copies")
@@ -194,7 +194,7 @@ def read_degraded(demo: Demo, victim: DiskStatus) -> None:
 def rebuild(demo: Demo, victim: DiskStatus) -> None:
     """Bring the copies back on the disks that are left."""
     shards, stored_bytes = _held(demo, victim)
-    with _step(demo, f"Rebuild what was on {victim.name} onto the other disks") as step:
+    with demo.step(f"Rebuild what was on {victim.name} onto the other disks") as step:
         job = _wait(demo, demo.client.rebuild(victim.disk_id).job_id)
         step.ok = job.state == "done"
         # Not the job's own figures: as soon as a disk is declared gone, copies are also made for
@@ -216,7 +216,7 @@ def _count_copies(demo: Demo, title: str) -> bool:
     """Ask for the copies of some files; tells whether all of them have their full number."""
     keys = sorted({file.key for file in demo.half})
     asked = random.Random(SEED).sample(keys, min(HEADS_MAX, len(keys)))
-    with _step(demo, title) as step:
+    with demo.step(title) as step:
         heads = [demo.client.head(key) for key in asked]
         whole = sum(head.copies >= head.copies_target for head in heads)
         step.files = len(heads)
@@ -226,7 +226,7 @@ def _count_copies(demo: Demo, title: str) -> bool:
 
 def verify(demo: Demo) -> None:
     """Read every copy back from the disks and check it."""
-    with _step(demo, "Verify every copy on every disk") as step:
+    with demo.step("Verify every copy on every disk") as step:
         job = _wait(demo, demo.client.verify().job_id)
         problems = sum(1 for _ in demo.client.report(job.job_id))
         step.files, step.size_bytes = job.result.get("objects", 0), job.done_bytes

@@ -8,10 +8,12 @@ import tempfile
 from collections.abc import Callable, Iterator
 
 import command
+import database_harness
 import pytest
 from store_harness import MIB, Store, write_files
 
 from fsd.setup import init_store
+from sql import Database
 
 
 @pytest.fixture
@@ -59,9 +61,47 @@ def filled(store, source) -> Store:
     return made
 
 
+@pytest.fixture(scope="session")
+def database_server(request: pytest.FixtureRequest, tmp_path_factory) -> Iterator[str]:
+    """The connection string of a server on which tests may make databases."""
+    given = request.config.getoption("--postgres-dsn")
+    if given:
+        yield given
+        return
+    folder = tmp_path_factory.getbasetemp()
+    # Workers of one run have their folders side by side, in the run's own.
+    run_folder = folder.parent if hasattr(request.config, "workerinput") else folder
+    with database_harness.shared_server(str(run_folder)) as admin_dsn:
+        yield admin_dsn
+
+
+@pytest.fixture(scope="session")
+def database_template(database_server: str) -> Iterator[str]:
+    """The name of a migrated database to clone."""
+    with database_harness.template(database_server) as name:
+        yield name
+
+
+@pytest.fixture
+def database_url(database_server: str, database_template: str) -> Iterator[str]:
+    """The connection string of a migrated, empty database of the test's own."""
+    with database_harness.new_database(database_server, database_template) as url:
+        yield url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A `Database` on a migrated, empty database of the test's own."""
+    with Database.connect(database_url) as opened:
+        yield opened
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--crash-points", type=int, default=240, help="kills in the crash test")
     parser.addoption("--crash-seed", default="", help="replay the crash test with this seed")
     parser.addoption("--slow", action="store_true", help="also tests that measure by the clock")
     parser.addoption("--power-cuts", type=int, default=6, help="cuts in the power cut test")
     parser.addoption("--power-seed", default="", help="replay the power cut test with this seed")
+    parser.addoption("--adapter-cases", type=int, default=15, help="hostile folders per adapter")
+    parser.addoption("--adapter-seed", default="", help="replay an adapter test with this seed")
+    parser.addoption("--postgres-dsn", default="", help="test on this server, as a superuser")

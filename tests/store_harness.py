@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass, field
 
@@ -10,6 +11,7 @@ import pytest
 from fsd import daemon, daemon_mount
 from fsd.client import Client
 from fsd.config import CONFIG_NAME, Config, load_config
+from sql import SqlError, companion
 
 MIB = 1 << 20
 
@@ -38,6 +40,8 @@ class Store:
         """Unmount and stop, as `drystone down` does."""
         daemon_mount.stop_all_mounts(self.config)
         daemon.stop_engine(self.config)
+        with contextlib.suppress(SqlError):  # A test may have broken or removed the configuration.
+            companion.stop(self.config_path)
 
     def mount(self) -> str:
         """Mount the store and return where; skips the test where FUSE is missing."""

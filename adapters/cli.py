@@ -1,0 +1,11 @@
+"""The commands of the adapters: it joins them and owns none."""
+
+from __future__ import annotations
+
+import typer
+
+from adapters import cli_ingest, cli_outbox
+
+app = typer.Typer()
+app.add_typer(cli_ingest.app)
+app.add_typer(cli_outbox.app)

@@ -1,0 +1,112 @@
+"""Bluesky as gallery-dl writes it: it owns what its fields mean.
+
+A post is known by its `uri`, an account by its `did`. `user` is whose feed was read; it is not the
+author of what that account reposted or answered.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from adapters.gallery_dl.draft import PERSONS_MAX, Draft, Person, Sidecar, reference
+from adapters.gallery_dl.fields import address, posted, tags_of
+from adapters.values import as_count, as_text, as_texts, dig, first, mappings
+
+PLATFORM = "bluesky"
+
+
+def draft_of(sidecar: Sidecar) -> Draft:
+    """Read one sidecar of Bluesky."""
+    data = sidecar.data
+    draft = Draft(PLATFORM, position=sidecar.position)
+    uri = _uri(data)
+    draft.post = reference(PLATFORM, "post", uri)
+    draft.author = _person(data.get("author"))
+    if draft.author is None and draft.post is None:
+        draft.author = _person(data.get("user"))
+    draft.title = as_text(data.get("text"))
+    draft.time = posted(first(data.get("createdAt"), data.get("date"), data.get("indexedAt")))
+    hashtags = tags_of(data.get("hashtags"))
+    draft.tag(PLATFORM, hashtags)
+    draft.meta = {
+        "uri": uri,
+        "cid": as_text(data.get("cid"), 300),
+        "like_count": as_count(data.get("likeCount")),
+        "repost_count": as_count(data.get("repostCount")),
+        "reply_count": as_count(data.get("replyCount")),
+        "quote_count": as_count(data.get("quoteCount")),
+        "bookmark_count": as_count(data.get("bookmarkCount")),
+        "languages": as_texts(data.get("langs"), 20),
+        "hashtags": hashtags,
+        "labels": as_texts([label.get("val") for label in mappings(data.get("labels"))], 50),
+    }
+    _add_relations(draft, data)
+    _add_medium(draft, sidecar)
+    return draft
+
+
+def _uri(data: dict[str, Any]) -> str | None:
+    uri = as_text(data.get("uri"), 3_000)
+    if uri and uri.startswith("at://"):
+        return uri
+    did, key = as_text(dig(data, "author", "did"), 300), as_text(data.get("post_id"), 300)
+    return f"at://{did}/app.bsky.feed.post/{key}" if did and key else None
+
+
+def _add_relations(draft: Draft, data: dict[str, Any]) -> None:
+    answered = _post(dig(data, "reply", "parent", "uri"))
+    draft.link(answered, draft.post, "reply")
+    root = dig(data, "reply", "root", "uri")
+    if (original := _post(root)) is not None:
+        conversation = reference(PLATFORM, "conversation", root)
+        draft.link(conversation, original, "conversation")
+        draft.link(conversation, draft.post, "conversation")
+    embedded = first(dig(data, "embed", "record", "record"), dig(data, "embed", "record"))
+    quoted = dig(embedded, "uri")
+    if isinstance(quoted, str) and "/app.bsky.feed.post/" in quoted:
+        draft.link(_post(quoted), draft.post, "quote")
+    for mention in (tags_of(data.get("mentions")) or [])[:PERSONS_MAX]:
+        # Facets name accounts by did, texts by handle.
+        kind = "user" if mention.startswith("did:") else "username"
+        name = mention.lstrip("@").lower() if kind == "username" else mention
+        draft.link(draft.post, reference(PLATFORM, kind, name), "mentioned")
+    for page in (as_texts(data.get("uris"), 100)) or []:
+        if address(page):
+            draft.link(draft.post, reference("web", "page", page), "linked")
+
+
+def _post(uri: Any) -> str | None:
+    return reference(PLATFORM, "post", uri) if isinstance(uri, str) else None
+
+
+def _add_medium(draft: Draft, sidecar: Sidecar) -> None:
+    data = sidecar.data
+    blob = as_text(data.get("filename"), 300)
+    draft.medium = reference(PLATFORM, "media", blob)
+    draft.medium_meta = {
+        "uri": draft.meta["uri"],
+        "alt_text": as_text(data.get("description")),
+        "width": as_count(data.get("width")) or None,
+        "height": as_count(data.get("height")) or None,
+        "media_url": address(data.get("url")),
+    }
+
+
+def _person(value: Any) -> Person | None:
+    if not isinstance(value, dict):
+        return None
+    handle = as_text(value.get("handle"), 300)
+    alias = reference(PLATFORM, "username", handle.lower()) if handle else None
+    by_id = reference(PLATFORM, "user", value.get("did"))
+    node = by_id or alias
+    if node is None:
+        return None
+    name = as_text(value.get("displayName"))
+    meta = {
+        "did": as_text(value.get("did"), 300),
+        "handle": handle,
+        "display_name": name,
+        "follower_count": as_count(value.get("followersCount")),
+        "post_count": as_count(value.get("postsCount")),
+    }
+    return Person(node, name or handle, meta, alias if by_id else None)

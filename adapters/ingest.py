@@ -1,0 +1,348 @@
+"""UA_1: it owns the order in which a scraped folder becomes stored, described and findable.
+
+    freeze     the listing, durable; later changes stop the batch
+    store      every file, two verified copies, acknowledged by the store
+    describe   adapter -> write-intents, as files in the work folder
+    derive     what was extracted, and every complete record, into the store
+    apply      the intents, each one transaction; quarantined rows beside them
+    package    for cold storage (TYPE1), in the outbox
+
+Every step can be killed anywhere and run again: it finds what is done by what is durable, and the
+same folder gives the same bytes, intents and packages. The database only ever hears of bytes that
+the store has acknowledged.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
+
+from adapters.assemble import Assembler, Counts, describe_problem
+from adapters.batch_work import (
+    LISTING_NAME,
+    PROBLEMS_NAME,
+    BatchWork,
+    Listing,
+    Signal,
+    to_document,
+)
+from adapters.durable import sync_folder, write_durably, write_json_durably
+from adapters.errors import AdapterError, BatchChangedError
+from adapters.ingest_config import IngestConfig, load_ingest_config
+from adapters.items import Problem
+from adapters.package import write_packages
+from adapters.registry import adapter_named
+from fsd import Client, load_config, safe_text
+from sql import Database, QuarantineRow, WriteIntent
+
+FALLBACK = "plain-folder"
+DERIVED_SUFFIX = ".derived"
+
+
+@dataclass(slots=True)
+class IngestReport:
+    """What one run did; figures of steps that an earlier run had done are theirs."""
+
+    batch: str
+    adapter: str
+    state: str = "frozen"
+    files: int = 0
+    size_bytes: int = 0
+    stored_new: int = 0
+    stored_existing: int = 0
+    records: int = 0
+    nodes_new: int = 0
+    nodes_existing: int = 0
+    observations_new: int = 0
+    observations_existing: int = 0
+    edges_new: int = 0
+    edges_existing: int = 0
+    edges: dict[str, int] = field(default_factory=dict[str, int])
+    virtual_nodes: dict[str, int] = field(default_factory=dict[str, int])
+    quarantined: int = 0
+    problems: list[str] = field(default_factory=list[str])
+    cycles: int = 0
+    packages: list[str] = field(default_factory=list[str])
+    duration_s: dict[str, float] = field(default_factory=dict[str, float])
+
+
+@dataclass(slots=True)
+class _Run:
+    """What the steps of one run share."""
+
+    signal: Signal
+    work: BatchWork
+    settings: IngestConfig
+    outbox: str
+    client: Client
+    database: Database
+    say: Callable[[str], None]
+    report: IngestReport
+    listing: Listing | None = None
+    keys: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def frozen(self) -> Listing:
+        assert self.listing is not None
+        return self.listing
+
+
+def ingest(
+    config_path: str,
+    signal: Signal,
+    say: Callable[[str], None] = lambda _line: None,
+    *,
+    client: Client | None = None,
+    database: Database | None = None,
+) -> IngestReport:
+    """Carry one folder in; returns when it is described and packed.
+
+    Raises BatchChangedError when the folder changed, AdapterError and the errors of store and
+    database otherwise; the same call again goes on where this one ended.
+    """
+    config = load_config(config_path)
+    adapter_named(signal.adapter)
+    signal = Signal(os.path.realpath(signal.folder), signal.batch, signal.adapter, signal.user)
+    work = BatchWork(config.area_path("3a"), signal.batch)
+    opened = database or Database.open(config_path)
+    run = _Run(
+        signal=signal,
+        work=work,
+        settings=load_ingest_config(config_path),
+        outbox=config.area_path("3b"),
+        client=client or Client(config.socket_path),
+        database=opened,
+        say=say,
+        report=IngestReport(signal.batch, signal.adapter),
+    )
+    try:
+        with work.locked():
+            for step in STEPS:
+                begun = time.monotonic()
+                step(run)
+                run.report.duration_s[step.__name__.strip("_")] = time.monotonic() - begun
+                if run.report.state == "packed":
+                    break
+    except BatchChangedError as error:
+        if run.listing is not None:
+            run.database.set_ingest_state(signal.batch, "stopped", str(error))
+        raise
+    finally:
+        if database is None:
+            opened.close()
+    return run.report
+
+
+# ---- The steps, in order ---------------------------------------------------------------------
+
+
+def _freeze(run: _Run) -> None:
+    run.say(f"{run.signal.batch}: freezing the listing of {safe_text(run.signal.folder)}")
+    # Read before it is checked, so that a folder that changed is recorded as stopped.
+    if os.path.exists(run.work.listing_path):
+        run.listing = run.work.read_listing()
+    run.listing = run.work.freeze(run.signal)
+    run.report.files, run.report.size_bytes = len(run.listing.files), run.listing.size_bytes
+    # A crash before this line leaves a frozen listing that the next run finds.
+    batch = run.database.open_ingest_batch(
+        run.signal.batch,
+        run.signal.adapter,
+        run.signal.user,
+        run.signal.folder,
+        len(run.listing.files),
+        run.listing.size_bytes,
+    )
+    if batch.state in ("packed", "confirmed") and os.path.exists(run.work.described_path):
+        _report_former(run)
+
+
+def _report_former(run: _Run) -> None:
+    """Fill the report of a batch that an earlier run carried all the way in."""
+    report, name = run.report, run.signal.batch
+    run.say(f"{name}: is in already")
+    _report_description(report, read_description(run.work))
+    counts = run.database.batch_counts(name)
+    report.stored_existing, report.nodes_existing = report.files, counts.nodes
+    report.observations_existing, report.edges_existing = counts.observations, counts.edges
+    packages = run.database.outbox_packages(name, waiting_only=False)
+    report.packages = sorted(package.package_id for package in packages)
+    report.state = "packed"
+
+
+def _store(run: _Run) -> None:
+    run.say(f"{run.signal.batch}: storing {len(run.frozen.files):,} files")
+    job = _batch_write(run, run.signal.folder, run.signal.batch, sorted(run.frozen.files))
+    run.report.stored_new, run.report.stored_existing = job["written"], job["existing"]
+    run.keys = {file.path: file.key for file in run.client.batch_files(run.signal.batch)}
+    sizes = {file.path: file.size_bytes for file in run.client.batch_files(run.signal.batch)}
+    for path, entry in run.frozen.files.items():
+        if sizes.get(path) != entry.size_bytes:
+            raise BatchChangedError(
+                f"batch {run.signal.batch}: {safe_text(path)} was frozen with "
+                f"{entry.size_bytes:,} bytes and stored with {sizes.get(path, 0):,}"
+            )
+    # A crash here repeats the store step, which finds every file existing.
+    run.database.set_ingest_state(run.signal.batch, "stored", None)
+
+
+def _describe(run: _Run) -> None:
+    if os.path.exists(run.work.described_path):
+        return
+    for folder in (run.work.derived, run.work.intents):
+        shutil.rmtree(folder, ignore_errors=True)
+        os.makedirs(folder)
+    os.makedirs(run.work.records)
+    adapter = adapter_named(run.signal.adapter)
+    folder = run.frozen.scrape_folder(run.keys, run.work.extracted)
+    assembler = Assembler(
+        folder,
+        adapter,
+        intent_prefix=f"ua1:{run.signal.batch}",
+        ingest_batch=run.signal.batch,
+        user=run.signal.user,
+        extensions=run.database.file_extensions(),
+        intent_items=run.settings.intent_items,
+        write_record=lambda name, data: _write_record(run.work.records, name, data),
+        fallback=adapter_named(FALLBACK),
+    )
+    written = 0
+    for intent in assembler.intents():
+        written += 1
+        path = os.path.join(run.work.intents, f"{written:06d}.json")
+        write_durably(path, intent.model_dump_json().encode())
+        run.say(
+            f"{run.signal.batch}: read {assembler.counts.records:,} records, "
+            f"{len(assembler.problems):,} problems"
+        )
+    description = _description(assembler.counts, assembler.problems, written)
+    write_json_durably(os.path.join(run.work.derived, LISTING_NAME), to_document(run.frozen))
+    write_json_durably(os.path.join(run.work.derived, PROBLEMS_NAME), description["problems"])
+    sync_folder(run.work.intents)
+    # The last file: a crash before it begins the step again, from an empty work folder.
+    write_json_durably(run.work.described_path, description)
+
+
+def _derive(run: _Run) -> None:
+    """Store what describing made; the intents name these objects, so they come first."""
+    _batch_write(run, run.work.derived, run.signal.batch + DERIVED_SUFFIX, None)
+
+
+def _apply(run: _Run) -> None:
+    described = read_description(run.work)
+    adapter = adapter_named(run.signal.adapter)
+    for table in (*adapter.tables, *adapter_named(FALLBACK).tables):
+        run.database.declare(table)
+    report = run.report
+    for number in range(1, described["intents"] + 1):
+        with open(os.path.join(run.work.intents, f"{number:06d}.json"), "rb") as file:
+            intent = WriteIntent.model_validate_json(file.read())
+        result = run.database.apply_intent(intent)
+        report.nodes_new += result.nodes_new
+        report.nodes_existing += result.nodes_existing
+        report.observations_new += result.observations_new
+        report.observations_existing += result.observations_existing
+        report.edges_new += result.edges_new
+        report.edges_existing += result.edges_existing
+        report.cycles += len(result.cycles)
+        run.say(f"{run.signal.batch}: applied {number:,} of {described['intents']:,} intents")
+    problems = _report_description(report, described)
+    run.database.add_quarantine(run.signal.batch, quarantine_rows(problems, run.keys))
+    run.database.set_ingest_state(run.signal.batch, "described", None)
+
+
+def _package(run: _Run) -> None:
+    if run.settings.packages:
+        run.report.packages = write_packages(
+            run.database,
+            run.work,
+            run.frozen,
+            run.keys,
+            outbox=run.outbox,
+            size_bytes_max=run.settings.package_size_bytes,
+            say=run.say,
+        )
+    run.database.set_ingest_state(run.signal.batch, "packed", None)
+    run.report.state = "packed"
+
+
+STEPS = (_freeze, _store, _describe, _derive, _apply, _package)
+
+
+def _report_description(report: IngestReport, described: dict[str, Any]) -> list[Problem]:
+    problems = [Problem(**problem) for problem in described["problems"]]
+    report.records, report.quarantined = described["records"], len(problems)
+    report.edges, report.virtual_nodes = described["edges"], described["virtual_nodes"]
+    report.problems = [describe_problem(problem) for problem in problems]
+    return problems
+
+
+# ---- What steps are made of ------------------------------------------------------------------
+
+
+def _batch_write(run: _Run, folder: str, batch: str, files: list[str] | None) -> dict[str, Any]:
+    """Store files as a batch; AdapterError when any of them is not stored."""
+    # A run that was killed left its job in the engine: let it end, then find everything existing.
+    for former in run.client.jobs():
+        if former.state == "running" and former.description == f"{batch} from {folder}":
+            run.client.wait(former.job_id)
+    started = run.client.batch_write(folder, batch, "raw", files)
+    job = run.client.wait(started.job_id)
+    if job.state != "done" or job.result.get("failed") or job.result.get("skipped"):
+        lines = (line for line in run.client.report(job.job_id) if line.get("reason"))
+        reasons = [f"{safe_text(line['path'])}: {line['reason']}" for line in islice(lines, 5)]
+        raise AdapterError(
+            f"the store did not take all of batch {batch}: {job.error or job.state}; "
+            + "; ".join(reasons)
+            + " (put that right and run it again)"
+        )
+    return job.result
+
+
+def _write_record(root: str, name: str, data: bytes) -> None:
+    path = os.path.join(root, name)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    # Not synced one by one: the store reads it back before the database hears of it, and a crash
+    # before that begins the step again.
+    with open(path, "wb") as file:
+        file.write(data)
+
+
+def _description(counts: Counts, problems: list[Problem], intents: int) -> dict[str, Any]:
+    return {
+        "version": 1,
+        "intents": intents,
+        "records": counts.records,
+        "virtual_nodes": dict(counts.virtual_nodes),
+        "physical_nodes": counts.physical_nodes,
+        "observations": counts.observations,
+        "edges": dict(counts.edges),
+        "problems": [
+            {"path": problem.path, "number": problem.number, "reason": problem.reason}
+            for problem in problems
+        ],
+    }
+
+
+def read_description(work: BatchWork) -> dict[str, Any]:
+    """Return what describing a batch came to."""
+    with open(work.described_path, encoding="ascii") as file:
+        return json.load(file)
+
+
+def quarantine_rows(problems: list[Problem], keys: dict[str, str]) -> list[QuarantineRow]:
+    """Return the rows for the database: printable paths, reasons, keys where they are known."""
+    return [
+        QuarantineRow(
+            path=safe_text(problem.path),
+            record_number=problem.number,
+            reason=problem.reason,
+            key=keys.get(problem.path),
+        )
+        for problem in problems
+    ]

@@ -1,0 +1,105 @@
+"""Which adapters there are: it owns the list of ours and the entry points of other people's.
+
+A package of your own adds an adapter with an entry point in the group `drystone.adapters`: its
+name is the adapter's, its value is the Adapter. It is installed into the same environment.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any
+
+from adapters.errors import UsageError
+
+if TYPE_CHECKING:
+    from adapters.folder import ScrapeFolder
+    from adapters.items import Adapter, Sniff
+
+ENTRY_POINT_GROUP = "drystone.adapters"
+
+# Each module offers `ADAPTERS`; it is imported when one of its adapters is asked for. The order is
+# that of `source list`, and of two that are equally sure of a folder the first is taken.
+MODULES = {
+    "gallery-dl": "adapters.gallery_dl",
+    "yt-dlp": "adapters.yt_dlp",
+    "twitter-v1": "adapters.twitter",
+    "twitter-v2": "adapters.twitter",
+    "twitter-graphql": "adapters.twitter",
+    "twitter-archive": "adapters.twitter",
+    "instagram-graph": "adapters.instagram_graph",
+    "instagram-legacy": "adapters.instagram_legacy",
+    "facebook-graph": "adapters.facebook_graph",
+    "tiktok-scraper": "adapters.tiktok_scraper",
+    "reddit": "adapters.reddit",
+    "reddit-csv": "adapters.reddit_csv",
+    "mastodon": "adapters.mastodon",
+    "activitypub": "adapters.activitypub",
+    "bluesky": "adapters.bluesky",
+    "telegram": "adapters.telegram",
+    "telegram-html": "adapters.telegram_html",
+    "tumblr": "adapters.tumblr",
+    "pixiv": "adapters.pixiv",
+    "booru": "adapters.booru",
+    "flickr": "adapters.flickr",
+    "wikimedia-commons": "adapters.wikimedia_commons",
+    "youtube-data": "adapters.youtube_data",
+    "museum": "adapters.museum",
+    "openverse-tsv": "adapters.openverse_tsv",
+    "pyvideo": "adapters.pyvideo",
+    "feed": "adapters.feeds",
+    "warc": "adapters.warc",
+    "imagefolder": "adapters.imagefolder",
+    "webdataset": "adapters.webdataset",
+    "manifest": "adapters.manifest_file",
+    "plain-folder": "adapters.plain_folder",
+}
+
+
+@cache
+def _entry_points() -> dict[str, EntryPoint]:
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        if point.name in MODULES or point.name in found:
+            raise UsageError(
+                f"two adapters are called {point.name}; uninstall the package that brings "
+                f"{point.value}"
+            )
+        found[point.name] = point
+    return found
+
+
+def adapter_names() -> list[str]:
+    """Return the names of all adapters, ours first, without importing them."""
+    return [*MODULES, *_entry_points()]
+
+
+@cache
+def adapter_named(name: str) -> Adapter:
+    """Return one adapter; UsageError lists the names when there is none."""
+    if name in MODULES:
+        ours: tuple[Any, ...] = import_module(MODULES[name]).ADAPTERS
+        return next(adapter for adapter in ours if adapter.name == name)
+    if name not in _entry_points():
+        raise UsageError(f"there is no adapter {name!a}; there are: {', '.join(adapter_names())}")
+    point = _entry_points()[name]
+    try:
+        return point.load()
+    except Exception as error:
+        raise UsageError(
+            f"the adapter {name} ({point.value}) cannot be loaded: {error}; "
+            "repair or uninstall its package"
+        ) from error
+
+
+def adapters() -> dict[str, Adapter]:
+    """Return all adapters by name."""
+    return {name: adapter_named(name) for name in adapter_names()}
+
+
+def sniff(folder: ScrapeFolder) -> list[tuple[str, Sniff]]:
+    """Ask every adapter about a folder; the surest first, those with confidence 0 left out."""
+    answers = [(name, adapter.sniff(folder)) for name, adapter in adapters().items()]
+    sure = [(name, answer) for name, answer in answers if answer.confidence > 0]
+    return sorted(sure, key=lambda pair: -pair[1].confidence)

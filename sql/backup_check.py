@@ -1,0 +1,180 @@
+"""Whether a backup is worth anything: it owns restoring it into a scratch server and looking.
+
+Rows of every table are compared with those counted when it was made, every foreign key and check is
+proven anew, every index is built anew, and a sample of files is shown to whoever can ask the store.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from psycopg.sql import SQL, Identifier
+
+from sql import backup_data, server
+from sql.backup_list import Backup
+from sql.backup_report import BackupCheck
+from sql.backup_snapshot import count_rows, differences
+from sql.config import DatabaseConfig
+from sql.connections import connect_once
+from sql.errors import SqlError
+from sql.statements import statements
+
+SAMPLE_SIZE = 200
+BASE_BACKUP = "base backup"
+LOGICAL_EXPORT = "logical export"
+CHECK_DATABASE = "drystone_logical_check"
+ROOM_FACTOR = 3
+"""A scratch server holds the database twice, and the new indexes of one of the two."""
+
+CheckSample = Callable[[list[str]], list[str]]
+"""Gets keys of files that the backup knows; returns one line for each that the store lacks."""
+
+
+@dataclass
+class _Findings:
+    restored: list[str] = field(default_factory=list[str])
+    tables: int = 0
+    rows: int = 0
+    constraints: int = 0
+    keys: list[str] = field(default_factory=list[str])
+    problems: list[str] = field(default_factory=list[str])
+
+
+def scratch_folder(config: DatabaseConfig, size_bytes: int, others: Sequence[str]) -> str:
+    """Return where a scratch server has room: beside the data, else on a disk of the copies."""
+    beside = config.data + ".check"
+    for folder in (beside, *(os.path.join(other, ".tmp-check") for other in others)):
+        with contextlib.suppress(OSError):
+            room = os.statvfs(os.path.dirname(folder))
+            if room.f_bavail * room.f_frsize >= ROOM_FACTOR * size_bytes:
+                return folder
+    return beside
+
+
+def check_backup(
+    backups: Sequence[Backup],
+    backup: Backup,
+    folder: str,
+    lock: int,
+    check_sample: CheckSample | None,
+    say: Callable[[str], None],
+) -> BackupCheck:
+    """Restore a backup of which all copies have just been verified; never raises what it found."""
+    begun = time.monotonic()
+    found = _Findings()
+    with backup_data.scratch(folder) as place:
+        if backup.facts.has_base:
+            _attempt(found, BASE_BACKUP, lambda: _check_base(found, backups, backup, place, lock, say))
+        _attempt(found, LOGICAL_EXPORT, lambda: _check_logical(found, backup, place, lock, say))
+    compared = None
+    if check_sample is not None:
+        missing = check_sample(found.keys)
+        found.problems += [f"not in the store: {line}" for line in missing]
+        compared = len(found.keys)
+    return BackupCheck(
+        end_time=datetime.now(UTC),
+        duration_s=round(time.monotonic() - begun, 3),
+        restored=tuple(found.restored),
+        tables=found.tables,
+        rows=found.rows,
+        constraints=found.constraints,
+        sample=len(found.keys),
+        sample_compared=compared,
+        problems=tuple(found.problems),
+    )
+
+
+def _attempt(found: _Findings, what: str, step: Callable[[], None]) -> None:
+    try:
+        step()
+        found.restored.append(what)
+    except (SqlError, psycopg.Error, OSError) as error:
+        found.problems.append(f"{what}: {error}")
+
+
+def _check_base(
+    found: _Findings,
+    backups: Sequence[Backup],
+    backup: Backup,
+    place: server.Place,
+    lock: int,
+    say: Callable[[str], None],
+) -> None:
+    say(f"checking the base backup of {backup.name}")
+    folders = backup_data.base_folders(backups, backup, backup.copies[0], say)
+    backup_data.make_base(folders, place.data, lock, scratch=True)
+    server.start(place, say)
+    facts = backup.facts
+    _examine(found, BASE_BACKUP, server.dsn(place), facts.counts_before, facts.counts)
+
+
+def _check_logical(
+    found: _Findings, backup: Backup, place: server.Place, lock: int, say: Callable[[str], None]
+) -> None:
+    say(f"checking the logical export of {backup.name}")
+    running = server.find(place)
+    copy = backup.copies[-1]
+    if running is None:
+        _forget_half(place)
+        backup_data.make_logical(place, copy, lock, say)
+        dsn = server.dsn(place)
+    else:
+        dsn = backup_data.new_database(server.dsn(place), CHECK_DATABASE)
+        backup_data.fill(dsn, copy, lock)
+    _examine(found, LOGICAL_EXPORT, dsn, backup.facts.counts, backup.facts.counts)
+
+
+def _forget_half(place: server.Place) -> None:
+    """A base backup that did not start must not stand in the way of the export."""
+    if os.path.isdir(place.data):
+        os.rename(place.data, place.data + ".failed")
+
+
+def _examine(
+    found: _Findings, what: str, dsn: str, before: Mapping[str, int], after: Mapping[str, int]
+) -> None:
+    """Compare, prove and sample one restored database."""
+    with contextlib.closing(connect_once(dsn)) as connection:
+        counts = count_rows(connection)
+        found.problems += differences(what, counts, before, after)
+        found.tables, found.rows = len(counts), sum(counts.values())
+        keys = connection.execute(statements("backup")["sample"], [SAMPLE_SIZE]).fetchall()
+        found.keys = [key for (key,) in keys]
+        connection.rollback()
+        connection.autocommit = True
+        found.constraints = _prove_constraints(connection, what, found.problems)
+        if what == BASE_BACKUP:  # The other one has just built all of its indexes.
+            _prove_indexes(connection, found.problems)
+
+
+def _prove_constraints(
+    connection: psycopg.Connection[Any], what: str, problems: list[str]
+) -> int:
+    """Prove every foreign key and check anew; returns how many."""
+    rows = connection.execute(statements("backup")["constraints"]).fetchall()
+    for table, name, statement in rows:
+        try:
+            connection.execute(statement.encode())
+        except psycopg.Error as error:
+            problems.append(f"{what}: table {table}, constraint {name}: {_line(error)}")
+    return len(rows)
+
+
+def _prove_indexes(connection: psycopg.Connection[Any], problems: list[str]) -> None:
+    """Build every index anew, which shows keys that are twice in a unique one."""
+    for schema, table in connection.execute(statements("backup")["tables"]).fetchall():
+        try:
+            connection.execute(SQL("REINDEX TABLE {}").format(Identifier(schema, table)))
+        except psycopg.Error as error:
+            problems.append(f"{BASE_BACKUP}: table {table}: {_line(error)}")
+
+
+def _line(error: psycopg.Error) -> str:
+    return " ".join(filter(None, (error.diag.message_primary, error.diag.message_detail)))

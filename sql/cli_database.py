@@ -1,0 +1,210 @@
+"""`drystone db ...`: it owns the commands about the server and the schema as a whole.
+
+Nothing heavy is imported before a command runs. Errors are raised as SqlError; the front door turns
+them into one line and an exit code.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sql.cli_session import EXIT_CODES, EXIT_FAILED, ConfigOption, JsonOption
+
+if TYPE_CHECKING:
+    from sql.config import DatabaseConfig
+
+app = typer.Typer(help="The database: its server, its schema, its backups.", no_args_is_help=True)
+
+
+@app.command(epilog=EXIT_CODES)
+def start(json_output: JsonOption = False, config: ConfigOption = None) -> None:
+    """Start the embedded server and bring the schema up to date.
+
+    Does nothing when it runs. `drystone up` does this too.
+    """
+    from sql.cli_output import say, write_json
+    from sql.config import find_config
+    from sql.database_companion import companion
+
+    path = find_config(config)
+    _refuse_foreign(path, "started")
+    companion.start(path, say)
+    if json_output:
+        write_json(_state(path))
+
+
+@app.command(epilog=EXIT_CODES)
+def stop(json_output: JsonOption = False, config: ConfigOption = None) -> None:
+    """Stop the embedded server.
+
+    Open connections are cut, and whatever asks it something later starts it again. `drystone down`
+    does this too.
+    """
+    from sql.cli_output import say, write_json
+    from sql.config import find_config
+    from sql.database_companion import companion
+
+    path = find_config(config)
+    _refuse_foreign(path, "stopped")
+    companion.stop(path, say)
+    if json_output:
+        write_json(_state(path))
+
+
+@app.command(epilog=EXIT_CODES)
+def status(json_output: JsonOption = False, config: ConfigOption = None) -> None:
+    """Tell whether the database runs, and where.
+
+    Exit code 1 when it does not.
+    """
+    from sql.cli_output import write_json, write_line
+    from sql.config import find_config
+
+    state = _state(find_config(config))
+    if json_output:
+        write_json(state)
+    else:
+        for name, value in state.items():
+            write_line(f"{name:<10}{value}")
+    if not state["up"]:
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command(epilog=EXIT_CODES)
+def health(json_output: JsonOption = False, config: ConfigOption = None) -> None:
+    """Show versions, sizes and estimates of rows; starts nothing."""
+    from sql.cli_output import size_text, write_json, write_line, write_table
+    from sql.database import Database
+
+    with Database.open(config, start=False) as database:
+        found = database.health()
+    if json_output:
+        write_json(found)
+        return
+    yes_no = {True: "yes", False: "no"}
+    write_line(f"server    PostgreSQL {found.server_version}, up for {found.uptime_s / 60:.0f} min")
+    write_line(f"schema    {found.schema_version}")
+    write_line(f"size      {size_text(found.size_bytes)}, {found.connections} connections")
+    write_line(f"pgvector  {yes_no[found.pgvector_available]}")
+    write_line(f"reader    {yes_no[found.reader_role]} (selectors run as a role that only reads)")
+    write_line("")
+    rows = [
+        (table.name, f"{table.rows_estimate:,}", size_text(table.size_bytes))
+        for table in sorted(found.tables, key=lambda table: -table.size_bytes)
+    ]
+    write_table(("table", ">rows, about", ">size"), rows)
+
+
+@app.command(epilog=EXIT_CODES)
+def dsn(config: ConfigOption = None) -> None:
+    """Print the connection string, with its password if it has one, for other programs.
+
+    Starts the embedded server when it does not run.
+    """
+    from sql.cli_output import say, write_line
+    from sql.config import find_config, load_config
+    from sql.database import dsn_of
+
+    write_line(dsn_of(load_config(find_config(config)), say))
+
+
+@app.command(
+    epilog=EXIT_CODES,
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+)
+def psql(context: typer.Context, config: ConfigOption = None) -> None:
+    """Open psql on the database; arguments after -- go to it.
+
+    \b
+    Example:
+      drystone db psql -- -c 'SELECT count(*) FROM node'
+    """
+    from psycopg import conninfo
+
+    from sql.cli_output import say
+    from sql.config import find_config, load_config
+    from sql.database import dsn_of
+
+    settings = load_config(find_config(config))
+    parts = conninfo.conninfo_to_dict(dsn_of(settings, say))
+    # Not in the arguments, which every user of the machine can read.
+    secret = parts.pop("password", None)
+    environment = {**os.environ, "PGPASSWORD": str(secret)} if secret else dict(os.environ)
+    command = [_psql(settings), "-d", conninfo.make_conninfo("", **parts), *context.args]
+    done = subprocess.run(command, env=environment, check=False)
+    raise typer.Exit(min(abs(done.returncode), 255))
+
+
+@app.command(epilog=EXIT_CODES)
+def migrate(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only tell what is missing.")] = False,
+    json_output: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Bring the schema up to date; every command that opens the database does so anyway."""
+    from sql import migrate as way
+    from sql.cli_output import say, write_json, write_line
+    from sql.config import find_config, load_config
+    from sql.connections import connect_once
+    from sql.database import dsn_of
+
+    known = way.known_migrations()
+    with connect_once(dsn_of(load_config(find_config(config)), say)) as connection:
+        before = way.schema_version(connection, known)
+        if not dry_run:
+            way.migrate(connection, known)
+    missing = [f"{migration.number:04}_{migration.name}" for migration in known[before:]]
+    if json_output:
+        write_json({"schema_version": before, "known": len(known), "missing": missing})
+        return
+    for name in missing:
+        write_line(f"{'missing' if dry_run else 'applied'} {name}")
+    if not missing:
+        say("the schema is up to date")
+
+
+def _psql(settings: DatabaseConfig) -> str:
+    """Return a psql: for our own server the one that came with it, which is of its version."""
+    from sql import programs
+
+    installed = None if settings.embedded else shutil.which("psql")
+    return installed or programs.program("psql")
+
+
+def _refuse_foreign(path: str, what: str) -> None:
+    from sql.config import load_config
+    from sql.errors import UsageError
+
+    if not load_config(path).embedded:
+        raise UsageError(f"the database has a dsn in [database] of {path}: it is not {what} by us")
+
+
+def _state(path: str) -> dict[str, Any]:
+    """Return what `db status` answers; the password of a dsn is not in it."""
+    from psycopg import conninfo
+
+    from sql import server
+    from sql.config import load_config
+    from sql.database import Database, place_of
+    from sql.database_companion import companion
+    from sql.errors import SqlError
+
+    config = load_config(path)
+    if config.embedded:
+        up, text = companion.status(path)
+        found = server.find(place_of(config))
+        socket = found.socket_folder if found else ""
+        return {"up": up, "state": text, "data": config.data, "socket": socket}
+    try:
+        with Database.connect(config.dsn):
+            up, text = True, "answers"
+    except SqlError as error:
+        up, text = False, str(error)
+    parts = conninfo.conninfo_to_dict(config.dsn) if up else {}
+    parts.pop("password", None)
+    return {"up": up, "state": text, "dsn": conninfo.make_conninfo("", **parts)}

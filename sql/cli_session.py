@@ -1,0 +1,34 @@
+"""What all commands of the database share: the options that every one of them has."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+EXIT_FAILED = 1
+EXIT_INCOMPLETE = 3
+
+EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 incomplete, 130 interrupted."
+
+
+def _nearest(context: typer.Context, given: str | None) -> str | None:
+    """Prefer `--config` of the command, then that of `drystone` itself, then the environment."""
+    source = context.get_parameter_source("config")
+    outer = context.find_root().params.get("config")
+    return outer if outer and (source is None or source.name != "COMMANDLINE") else given
+
+
+# The one place where this folder reads the environment.
+ConfigOption = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        envvar="DRYSTONE_CONFIG",
+        callback=_nearest,
+        metavar="FILE",
+        help="The store's drystone.toml; without it, one here or in a folder above.",
+        show_default=False,
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")]

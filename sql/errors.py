@@ -1,0 +1,105 @@
+"""Every error of the database; it owns the tree and the exit codes, never the wording of a caller.
+
+SqlError
+├── UsageError                  a person's mistake: says what to do (exit 2)
+│   ├── ConfigError             the section [database] is broken or contradictory
+│   ├── IntentError             a write-intent is refused whole; lists problems with their paths
+│   ├── SelectorError           a selector is refused; lists problems with their paths
+│   └── SchemaError             a declared table contradicts what is there; carries the difference
+├── NotFoundError               no such batch, pipeline, node or package
+├── MigrationError              the schema of the database cannot be brought to that of the code
+├── QueryTimeoutError           a query ran longer than it may
+├── BackupError                 a backup could not be made, restored or checked
+│   └── BackupDamagedError      no copy of a backup is as it was written; lists what is wrong
+└── DatabaseUnavailableError    nobody answers, or the embedded server does not start
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+PROBLEMS_SHOWN = 20
+
+
+class SqlError(Exception):
+    """Root of the database's errors; `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class UsageError(SqlError):
+    """A mistake in what was asked; the message says what to do instead."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """The configuration cannot be used as it is written."""
+
+
+class _ListedError(UsageError):
+    """A document refused as a whole; `problems` has one `path: reason` for each thing wrong."""
+
+    what = "the document"
+
+    def __init__(self, problems: Sequence[str]) -> None:
+        self.problems = list(problems)
+        shown = self.problems[:PROBLEMS_SHOWN]
+        hidden = len(self.problems) - len(shown)
+        more = f"\n  ... and {hidden} more" if hidden else ""
+        super().__init__(
+            f"{self.what} is refused, nothing was done:\n  " + "\n  ".join(shown) + more
+        )
+
+    def __reduce__(self) -> tuple[type[_ListedError], tuple[list[str]]]:
+        """Travel between processes by the arguments, not by the finished message."""
+        return type(self), (self.problems,)
+
+
+class IntentError(_ListedError):
+    """A write-intent is refused as a whole; nothing of it was written."""
+
+    what = "the write-intent"
+
+
+class SelectorError(_ListedError):
+    """A selector is refused; nothing was asked of the database."""
+
+    what = "the selector"
+
+
+class SchemaError(UsageError):
+    """A declared table cannot be made or changed so; `difference` has one line per conflict."""
+
+    def __init__(self, message: str, difference: Sequence[str] = ()) -> None:
+        self.difference = list(difference)
+        self.message = message
+        super().__init__("\n  ".join([message, *self.difference]))
+
+    def __reduce__(self) -> tuple[type[SchemaError], tuple[str, list[str]]]:
+        """Travel between processes by the arguments, not by the finished message."""
+        return type(self), (self.message, self.difference)
+
+
+class NotFoundError(SqlError):
+    """The named batch, pipeline, node or package does not exist here."""
+
+
+class MigrationError(SqlError):
+    """The schema of the database and that of this code do not fit; the message says which."""
+
+
+class QueryTimeoutError(SqlError):
+    """A query ran into the statement timeout; narrow it, or raise `statement_timeout_s`."""
+
+
+class BackupError(SqlError):
+    """A backup could not be made, restored or checked; the former ones are untouched."""
+
+
+class BackupDamagedError(BackupError):
+    """No copy of a backup is whole; the message says which file of which copy is damaged."""
+
+
+class DatabaseUnavailableError(SqlError):
+    """Nobody answers, or the embedded server does not start; the message has the end of its log."""

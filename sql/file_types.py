@@ -1,0 +1,32 @@
+"""The file extensions that may be physical content: it owns the seed of table file_type (03).
+
+The table may have more: it decides. This is what a new database begins with.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, LiteralString
+
+import psycopg
+
+MediaType = Literal["image", "video", "sound", "text"]
+
+FILE_TYPES: dict[MediaType, LiteralString] = {
+    "image": "jpg jpeg jpe jfif png apng gif webp avif bmp tif tiff heic heif jxl jp2 svg ico psd "
+    "mpo dng cr2 nef arw raf orf rw2",
+    "video": "mp4 m4v webm mkv mov avi flv wmv mpg mpeg ts m2ts 3gp ogv mts",
+    "sound": "mp3 m4a aac ogg oga opus flac wav wma aif aiff mid midi weba amr",
+    "text": "txt json json5 jsonl ndjson html htm xhtml xml rss atom csv tsv md rst vtt srt ass "
+    "yaml yml nfo xmp pdf js log description",
+}
+
+
+def default_file_extensions() -> frozenset[str]:
+    """Return the extensions that a new database takes, in lower case without the dot."""
+    return frozenset(extension for text in FILE_TYPES.values() for extension in text.split())
+
+
+def file_extensions(connection: psycopg.Connection[Any]) -> frozenset[str]:
+    """Return the extensions that this database takes."""
+    rows = connection.execute("SELECT file_extension FROM file_type").fetchall()
+    return frozenset(row[0] for row in rows)

@@ -1,0 +1,85 @@
+-- Actions, their batches and their history; see sql/history.py.
+
+-- name: declare_action
+INSERT INTO action (action_id, name, type) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING
+
+-- name: action
+SELECT action_id, name, type FROM action WHERE action_id = %s OR name = %s ORDER BY action_id
+
+-- name: insert_pipeline
+INSERT INTO pipeline (name) VALUES (%s) ON CONFLICT (name) DO NOTHING
+
+-- name: pipeline
+SELECT id FROM pipeline WHERE name = %s FOR UPDATE
+
+-- name: stages
+SELECT stage.action_id FROM pipeline_stage AS stage WHERE stage.pipeline_id = %s ORDER BY stage_id
+
+-- name: insert_stages
+INSERT INTO pipeline_stage (pipeline_id, stage_id, action_id)
+SELECT %s, place, action_id FROM unnest(%s::integer[]) WITH ORDINALITY AS given (action_id, place)
+
+-- name: create_batch
+INSERT INTO action_batch DEFAULT VALUES RETURNING action_batch_id
+
+-- name: batch
+SELECT create_date, seal_date FROM action_batch WHERE action_batch_id = %s
+
+-- name: batch_to_change
+SELECT create_date, seal_date FROM action_batch WHERE action_batch_id = %s FOR UPDATE
+
+-- name: make_given
+CREATE TEMPORARY TABLE given_node (node_id bigint) ON COMMIT DROP
+
+-- name: unknown_given
+SELECT node_id FROM given_node WHERE NOT EXISTS (
+    SELECT FROM node WHERE node.node_id = given_node.node_id
+) ORDER BY node_id LIMIT 5
+
+-- name: add_given
+INSERT INTO action_batch_node (action_batch_id, node_id)
+SELECT DISTINCT %s::bigint, node_id FROM given_node ORDER BY node_id
+ON CONFLICT DO NOTHING
+
+-- name: drop_given
+DROP TABLE given_node
+
+-- name: seal
+UPDATE action_batch SET seal_date = greatest(now(), create_date)
+WHERE action_batch_id = %s AND seal_date IS NULL
+
+-- name: insert_event
+INSERT INTO action_event (action_id, action_batch_id, start_time, end_time, status)
+VALUES (%s, %s, %s, %s, %s) RETURNING id
+
+-- name: change_event
+UPDATE action_event
+SET status = %s, start_time = coalesce(%s, start_time), end_time = coalesce(%s, end_time)
+WHERE id = %s
+
+-- name: events
+SELECT event.id, event.action_id, action.name, event.status, event.start_time, event.end_time
+FROM action_event AS event JOIN action USING (action_id)
+WHERE event.action_batch_id = %s ORDER BY event.id
+
+-- name: node_count
+SELECT count(*) FROM action_batch_node WHERE action_batch_id = %s
+
+-- name: pipelines
+SELECT state.pipeline_id, pipeline.name, state.current_stage
+FROM pipeline_batch AS state JOIN pipeline ON pipeline.id = state.pipeline_id
+WHERE state.action_batch_id = %s ORDER BY state.pipeline_id
+
+-- How many nodes of the batch have been through each action of the pipeline, in whatever batch.
+-- name: stage_counts
+SELECT stage.stage_id, stage.action_id, action.name, (
+    SELECT count(*)
+    FROM action_batch_node AS member
+    WHERE member.action_batch_id = %(action_batch_id)s AND EXISTS (
+        SELECT FROM action_batch_node AS other JOIN action_event AS event USING (action_batch_id)
+        WHERE other.node_id = member.node_id AND event.action_id = stage.action_id
+            AND event.status = 'done'
+    )
+)
+FROM pipeline_stage AS stage JOIN action USING (action_id)
+WHERE stage.pipeline_id = %(pipeline_id)s ORDER BY stage.stage_id

@@ -1,0 +1,316 @@
+"""The embedded PostgreSQL server: it owns the start, the finding and the stop of one.
+
+The server listens on a unix socket only, and outlives whoever started it. All its processes
+inherit one flock on the data folder: as long as the kernel says that it is held, one of them lives,
+whatever a postmaster.pid left by a kill -9 claims. It knows nothing of schemas.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import select
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Generator
+from dataclasses import dataclass, field
+from typing import Any
+
+from psycopg import conninfo
+
+from sql import programs, server_data, server_socket
+from sql.errors import DatabaseUnavailableError
+from sql.server_settings import write_settings
+
+LOG_NAME = "database.log"
+LOG_SIZE_BYTES_MAX = 10 * 1024 * 1024
+LOG_LINES_SHOWN = 12
+START_TIMEOUT_S = 900.0
+"""A start after a crash replays the log first; it shows its own log when it dies before."""
+NOTICE_INTERVAL_S = 5.0
+STOP_TIMEOUT_S = 120.0
+KILL_TIMEOUT_S = 10.0
+ORPHANS_TIMEOUT_S = 30.0
+POLL_INTERVAL_S = 0.02
+
+Say = Callable[[str], None]
+
+# Our own children, kept so that they are reaped.
+_children: list[subprocess.Popen[Any]] = []
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One server: where its data are, where lock and log go, and settings that overrule ours."""
+
+    data: str
+    run_dir: str
+    settings: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def log_path(self) -> str:
+        """The server's log; one that grew large is beside it as `.1`."""
+        return os.path.join(self.run_dir, LOG_NAME)
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that was found: its process, its socket, whether it takes connections."""
+
+    pid: int
+    started_s: int
+    socket_folder: str
+    ready: bool
+
+
+def start(place: Place, say: Say = lambda _: None) -> bool:
+    """Start the server, making its data folder first if there is none; False when it ran already.
+
+    Any number of processes may do so at once. Raises DatabaseUnavailableError.
+    """
+    found = find(place)
+    if found is not None and found.ready:
+        return False
+    with _lock(place):
+        found = find(place)
+        if found is not None:
+            _wait_until_ready(place, found.pid, say)
+            return False
+        account = server_data.make_data(place.data, say)
+        with _sole_use(place) as claim:
+            _launch(place, account, claim, say)
+    return True
+
+
+def stop(place: Place) -> bool:
+    """Stop the server after a checkpoint, cutting its connections; False when none ran."""
+    if find(place) is None:
+        return False
+    with _lock(place):
+        return _stop(place)
+
+
+@contextlib.contextmanager
+def held_down(place: Place) -> Generator[None]:
+    """Stop the server if it runs, and let nobody start it before the block ends."""
+    with _lock(place):
+        _stop(place)
+        yield
+
+
+def find(place: Place) -> Running | None:
+    """Return the server of this data folder, or None."""
+    _reap()
+    if not _in_use(place.data):
+        return None
+    try:
+        with open(os.path.join(place.data, "postmaster.pid"), encoding="utf-8") as file:
+            lines = file.read().splitlines()
+        pid, started_s, folder = int(lines[0]), int(lines[2]), lines[4]
+    except (OSError, ValueError, IndexError):
+        return None
+    ready = len(lines) > 7 and lines[7].strip() == "ready"
+    return Running(pid, started_s, folder, ready) if _is_postgres(pid) else None
+
+
+def dsn(place: Place, database: str = server_data.DATABASE_NAME) -> str:
+    """Return the connection string; it names everything, so nobody's PGPORT can interfere."""
+    found = find(place)
+    folder = found.socket_folder if found else server_socket.choose(place.data, place.run_dir)
+    return conninfo.make_conninfo(
+        "", host=folder, port=server_socket.PORT, user=server_data.USER_NAME, dbname=database
+    )
+
+
+def log_tail(place: Place) -> str:
+    """Return the last lines of the log, for a message."""
+    try:
+        with open(place.log_path, encoding="utf-8", errors="backslashreplace") as file:
+            return "\n".join(file.read().splitlines()[-LOG_LINES_SHOWN:])
+    except OSError:
+        return ""
+
+
+# ---- Who holds the data folder ---------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def _lock(place: Place) -> Generator[None]:
+    """Let one process start or stop the server at a time; the kernel drops the lock if we die."""
+    try:
+        os.makedirs(place.run_dir, mode=0o700, exist_ok=True)
+        file = open(os.path.join(place.run_dir, "database.lock"), "w", encoding="ascii")  # noqa: SIM115
+    except OSError as error:
+        raise DatabaseUnavailableError(
+            f"the database cannot be started or stopped: {place.run_dir}: {error.strerror}"
+        ) from error
+    with file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+def _in_use(data: str) -> bool:
+    """Tell whether a process of a server lives, by trying to share the lock that they hold."""
+    try:
+        descriptor = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False
+
+
+@contextlib.contextmanager
+def _sole_use(place: Place) -> Generator[int]:
+    """Yield a descriptor that holds the data folder, once a killed server's processes are gone.
+
+    Then its postmaster.pid is stale for certain and is removed: PostgreSQL alone would refuse to
+    start when the number in it has passed to another process, as in a container that starts again.
+    """
+    descriptor = os.open(place.data, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        deadline = time.monotonic() + ORPHANS_TIMEOUT_S
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise DatabaseUnavailableError(
+                        f"queries of a killed server still work in {place.data}; wait for them, or "
+                        "end the postgres processes that have this working directory"
+                    ) from None
+                time.sleep(POLL_INTERVAL_S)
+        _remove_stale_mark(place.data)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def _remove_stale_mark(data: str) -> None:
+    path = os.path.join(data, "postmaster.pid")
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        with open(path, encoding="utf-8") as file:
+            pid = int(file.readline())
+        # One that a person started without us holds no lock: PostgreSQL then says so itself.
+        if not _is_postgres(pid):
+            os.unlink(path)
+
+
+def _is_postgres(pid: int) -> bool:
+    """Tell whether this process lives and is a PostgreSQL."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            name, _, rest = file.read().partition(b"(")[2].rpartition(b")")
+    except OSError:
+        return False
+    return name == b"postgres" and rest.split()[0] not in (b"Z", b"X")
+
+
+# ---- The process -----------------------------------------------------------------------------
+
+
+def _launch(place: Place, account: programs.Account, claim: int, say: Say) -> None:
+    """Start the server in a session of its own and wait until it takes connections."""
+    try:
+        write_settings(place.data, place.settings, account)
+    except OSError as error:
+        raise DatabaseUnavailableError(
+            f"{error.filename}: {error.strerror}; PostgreSQL must be able to write its data"
+        ) from error
+    folder = server_socket.choose(place.data, place.run_dir)
+    server_socket.make(folder, account)
+    _rotate_log(place.log_path)
+    arguments = ["-D", server_data.HERE, "-k", folder, "-p", str(server_socket.PORT)]
+    log = os.open(place.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        child: subprocess.Popen[Any] = subprocess.Popen(
+            [programs.program("postgres"), *arguments],
+            cwd=place.data,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env=programs.ENVIRONMENT,
+            umask=0o077,
+            start_new_session=True,
+            pass_fds=[claim],
+            **programs.identity(account),
+        )
+    except OSError as error:
+        raise DatabaseUnavailableError(f"PostgreSQL cannot be started: {error}") from error
+    finally:
+        os.close(log)
+    _children.append(child)
+    _wait_until_ready(place, child.pid, say)
+
+
+def _wait_until_ready(place: Place, pid: int, say: Say) -> None:
+    begun = time.monotonic()
+    notice_due = begun + NOTICE_INTERVAL_S
+    while True:
+        found = find(place)
+        if found is not None and found.ready:
+            return
+        if not _is_postgres(pid):
+            raise DatabaseUnavailableError(
+                f"PostgreSQL ended before it was ready; the end of {place.log_path}:\n"
+                + log_tail(place)
+            )
+        now = time.monotonic()
+        if now - begun > START_TIMEOUT_S:
+            raise DatabaseUnavailableError(
+                f"PostgreSQL (process {pid}) runs and is not ready; see {place.log_path}"
+            )
+        if now >= notice_due:
+            notice_due = now + NOTICE_INTERVAL_S
+            say(f"the database is still starting ({now - begun:.0f} s)")
+        time.sleep(POLL_INTERVAL_S)
+
+
+def _stop(place: Place) -> bool:
+    found = find(place)
+    if found is None:
+        return False
+    with contextlib.suppress(ProcessLookupError):
+        descriptor = os.pidfd_open(found.pid)
+        try:
+            _end(place, found.pid, descriptor)
+        finally:
+            os.close(descriptor)
+    _reap()
+    server_socket.remove(found.socket_folder)
+    return True
+
+
+def _end(place: Place, pid: int, pidfd: int) -> None:
+    """Ask a server to stop, and kill it when it does not; its log is replayed at the next start."""
+    # Looked at again, now that the number cannot pass to somebody else.
+    if not _is_postgres(pid) or not _in_use(place.data):
+        return
+    for number, timeout_s in ((signal.SIGINT, STOP_TIMEOUT_S), (signal.SIGQUIT, KILL_TIMEOUT_S)):
+        signal.pidfd_send_signal(pidfd, number)
+        if _has_ended(pidfd, timeout_s):
+            return
+    raise DatabaseUnavailableError(f"the database (process {pid}) does not stop; a disk may hang")
+
+
+def _has_ended(pidfd: int, timeout_s: float) -> bool:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(timeout_s * 1000))
+
+
+def _reap() -> None:
+    _children[:] = [child for child in _children if child.poll() is None]
+
+
+def _rotate_log(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        if os.path.getsize(path) > LOG_SIZE_BYTES_MAX:
+            os.replace(path, path + ".1")

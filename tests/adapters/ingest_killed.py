@@ -1,0 +1,60 @@
+"""Run as a program: ingest a folder and die by SIGKILL at the Nth call of a named function.
+
+The functions are barriers of UA_1: what writes durably, stores, applies, registers or renames.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import Any
+
+from adapters import durable, ingest, package
+from adapters.batch_work import Signal
+from fsd import Client
+from sql import Database
+
+PLACES: dict[str, tuple[Any, str]] = {
+    "write_durably": (ingest, "write_durably"),
+    "write_json": (ingest, "write_json_durably"),
+    "sync": (durable, "sync_folder"),
+    "record": (ingest, "_write_record"),
+    "batch_write": (Client, "batch_write"),
+    "wait": (Client, "wait"),
+    "declare": (Database, "declare"),
+    "open_batch": (Database, "open_ingest_batch"),
+    "apply": (Database, "apply_intent"),
+    "quarantine": (Database, "add_quarantine"),
+    "state": (Database, "set_ingest_state"),
+    "objects": (package, "_write_objects"),
+    "package_sync": (package, "sync_folder"),
+    "register": (Database, "add_outbox_package"),
+}
+
+
+def main(config_path: str, folder: str, batch: str, place: str, call: int) -> None:
+    """Ingest; die before and after count as two calls, so that both sides are tried."""
+    owner, name = PLACES[place]
+    original: Callable[..., Any] = getattr(owner, name)
+    seen = 0
+
+    def count() -> None:
+        nonlocal seen
+        if seen == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        seen += 1
+
+    def deadly(*arguments: Any, **options: Any) -> Any:
+        count()
+        result = original(*arguments, **options)
+        count()
+        return result
+
+    setattr(owner, name, deadly)
+    ingest.ingest(config_path, Signal(folder, batch, "gallery-dl", "tester"))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:5], int(sys.argv[5]))
