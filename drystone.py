@@ -9,6 +9,7 @@ Exit codes: 0 done, 1 failed, 2 wrong usage or set-up, 3 degraded or incomplete,
 
 from __future__ import annotations
 
+import errno
 import importlib
 import os
 import sys
@@ -24,6 +25,9 @@ ROOT = os.path.dirname(os.path.abspath(__file__))
 FOLDERS = ("fsd", "sql", "adapters", "datasets", "jobs", "gui")
 
 TEST_WORKERS = 4
+
+# What writing to a file or a pipe can end with; nothing of it is a mistake of ours.
+_STDOUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
 
 app = typer.Typer(
     name="drystone",
@@ -43,11 +47,17 @@ def main() -> None:
     if foreign:
         sys.exit(_complain(foreign))
     try:
-        _add_folder_commands()
-        app(prog_name="drystone")
+        try:
+            _add_folder_commands()
+            app(prog_name="drystone")
+        finally:
+            # Here, where a full disk can still be told; at the end of Python it could not.
+            sys.stdout.flush()
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
+        if isinstance(error, OSError) and _is_of_stdout(error):
+            sys.exit(_give_up_stdout(error))
         exit_code = _exit_code(error)
         if exit_code is None:
             raise
@@ -87,7 +97,8 @@ def _add_folder_commands() -> None:
     """Join the commands of all folders, and tell the store what starts and stops with it.
 
     `up` and `down` are the store's, which knows no other folder: a folder whose services belong to
-    a store offers them as `companion` in its face, and its part of the demo as `demo_chapter`.
+    a store offers them as `companion` in its face, its part of the demo as `demo_chapter`, and what
+    compares a backup of the database with the store as `backup_sample_check`.
     """
     faces = [
         importlib.import_module(name)
@@ -101,9 +112,33 @@ def _add_folder_commands() -> None:
         companion = getattr(face, "companion", None)
         if companion is not None:
             importlib.import_module("fsd").add_companion(companion)
+        sample_check = getattr(face, "backup_sample_check", None)
+        if sample_check is not None:
+            importlib.import_module("sql").set_sample_check(sample_check)
         chapter = getattr(face, "demo_chapter", None)
         if chapter is not None:
             importlib.import_module("fsd").add_chapter(chapter)
+
+
+def _is_of_stdout(error: OSError) -> bool:
+    """Tell whether this is about what was printed: then one line more fails again."""
+    if error.filename is not None or error.errno not in _STDOUT_ERRORS:
+        return False
+    try:
+        print(flush=True)
+    except OSError:
+        return True
+    return False
+
+
+def _give_up_stdout(error: OSError) -> int:
+    """Say why the output ended, unless its reader went away (as `head` does), and drop the rest."""
+    if not isinstance(error, BrokenPipeError):
+        print(f"drystone: the output cannot be written: {error.strerror}", file=sys.stderr)
+    # Or Python would try to write it once more, and complain, when it ends.
+    with open(os.devnull, "wb") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+    return 1
 
 
 def _exit_code(error: Exception) -> int | None:

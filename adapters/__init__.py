@@ -7,6 +7,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from adapters.backup_sample import sample_check as backup_sample_check
     from adapters.cli import app as cli_app
     from adapters.demo import chapter as demo_chapter
     from adapters.errors import AdapterError
@@ -26,9 +27,16 @@ _HOMES = {
     "Sniff": "adapters.items",
     "adapter_named": "adapters.registry",
     "adapters": "adapters.registry",
+    "backup_sample_check": "adapters.backup_sample",
     "cli_app": "adapters.cli",
     "demo_chapter": "adapters.demo",
     "sniff": "adapters.registry",
+}
+
+_NAMES_THERE = {
+    "backup_sample_check": "sample_check",
+    "cli_app": "app",
+    "demo_chapter": "chapter",
 }
 
 __all__ = [
@@ -43,6 +51,7 @@ __all__ = [
     "Sniff",
     "adapter_named",
     "adapters",
+    "backup_sample_check",
     "cli_app",
     "demo_chapter",
     "sniff",
@@ -53,4 +62,4 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module adapters has no attribute {name}")
     module = import_module(_HOMES[name])
-    return getattr(module, {"cli_app": "app", "demo_chapter": "chapter"}.get(name, name))
+    return getattr(module, _NAMES_THERE.get(name, name))

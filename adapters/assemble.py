@@ -1,9 +1,10 @@
 """From records to write-intents: it owns the rules that hold for every adapter.
 
-Every file of the batch ends as exactly one of: a physical node, or a quarantined file. Rules that
-no adapter needs to know: what is no image, video, sound or text is quarantined; so is an empty
-file, because all empty files are one node and would tie strangers together; files that no record
-mentions are described by the plain-folder adapter; every record is kept complete as an object.
+Every file of the batch ends as exactly one of: a physical node, a quarantined file, or an archive
+that records were read out of (a WARC, a tar). Rules that no adapter needs to know: what is no
+image, video, sound or text is quarantined; so is an empty file, because all empty files are one
+node and would tie strangers together; files that no record mentions are described by the
+plain-folder adapter; every record is kept complete as an object.
 
 The same folder gives the same intents in the same order, whoever runs it and how often.
 """
@@ -13,7 +14,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -54,10 +54,10 @@ class Counts:
     files: int = 0
     records: int = 0
     nodes: int = 0
-    virtual_nodes: Counter[str] = field(default_factory=Counter[str])
+    virtual_nodes: dict[str, int] = field(default_factory=dict[str, int])
     physical_nodes: int = 0
     observations: int = 0
-    edges: Counter[str] = field(default_factory=Counter[str])
+    edges: dict[str, int] = field(default_factory=dict[str, int])
     quarantined: int = 0
 
 
@@ -92,7 +92,10 @@ class Assembler:
         self._refused: set[str] = set()
         self._seen_nodes: set[bytes] = set()
         self._seen_observations: set[bytes] = set()
+        self._record_files: set[str] = set()
+        self._declared_files: set[str] = set()
         self.problems: list[Problem] = []
+        self.archives: list[str] = []
         self.counts = Counts(files=len(folder.files))
 
     def intents(self) -> Iterator[WriteIntent]:
@@ -107,6 +110,11 @@ class Assembler:
             rest = ScrapeFolder(self._folder.root, left)
             yield from self._take(self._fallback.read(rest))
         for path in self._folder.paths:
+            if path in self._declared_files:
+                continue
+            if path in self._record_files and self._reason_against(path) is not None:
+                self.archives.append(path)
+                continue
             self._file_key(path)
             if self._current.items >= self._items_max:
                 yield self._finish()
@@ -115,24 +123,14 @@ class Assembler:
         self.counts.quarantined = len(self.problems)
 
     def _take(self, items: Iterable[Record | Problem]) -> Iterator[WriteIntent]:
-        for item in self._guarded(items):
-            if isinstance(item, Problem):
-                self.problems.append(item)
-                if item.number < 0:
-                    self._seen_files.add(item.path)
-                    self._refused.add(item.path)
-            else:
-                self._add(item)
-            if self._current.items >= self._items_max:
-                yield self._finish()
-
-    def _guarded(self, items: Iterable[Record | Problem]) -> Iterator[Record | Problem]:
-        """Turn an adapter's own mistake into an error that names it and the place."""
+        """Enter the items; an adapter's own mistake becomes an error that names the place."""
         place = "its first record"
         try:
             for item in items:
                 place = f"{safe_text(item.path)}, record {item.number}"
-                yield item
+                self._enter(item)
+                if self._current.items >= self._items_max:
+                    yield self._finish()
         except (AdapterError, OSError):
             raise
         except Exception as error:
@@ -142,11 +140,21 @@ class Assembler:
                 "and nothing was described, report it and ingest again when it is repaired"
             ) from error
 
+    def _enter(self, item: Record | Problem) -> None:
+        if isinstance(item, Record):
+            self._add(item)
+            return
+        self.problems.append(item)
+        if item.number < 0:
+            self._seen_files.add(item.path)
+            self._refused.add(item.path)
+
     # ---- One record ------------------------------------------------------------------------------
 
     def _add(self, record: Record) -> None:
         self.counts.records += 1
         self._seen_files.add(record.path)
+        self._record_files.add(record.path)
         subject = self._key(record.subject)
         if subject is None:
             return  # Its own file is quarantined, which is on the list already.
@@ -240,7 +248,7 @@ class Assembler:
             self._edge(parent, child, link.relationship, link.position)
 
     def _edge(self, parent: str, child: str, relationship: str, position: int | None) -> None:
-        self.counts.edges[relationship] += 1
+        self.counts.edges[relationship] = self.counts.edges.get(relationship, 0) + 1
         self._current.edges[parent, child, relationship] = Edge(
             parent=parent, child=child, relationship=relationship, position=position
         )
@@ -253,7 +261,8 @@ class Assembler:
         key = key_of(node)
         self._current.virtual[key] = VirtualNode(description=node)
         if self._new_node(key):
-            self.counts.virtual_nodes[":".join(node.split(":", 2)[:2])] += 1
+            kind = ":".join(node.split(":", 2)[:2])
+            self.counts.virtual_nodes[kind] = self.counts.virtual_nodes.get(kind, 0) + 1
         return key
 
     def _file_key(self, path: str) -> str | None:
@@ -268,6 +277,7 @@ class Assembler:
             return None
         entry = self._entry(path)
         key = entry.key or hashlib.sha256(os.fsencode(path)).hexdigest()
+        self._declared_files.add(path)
         self._current.physical[key] = PhysicalNode(
             key=key, size_bytes=entry.size_bytes, extension=extension_of(path)
         )

@@ -23,6 +23,7 @@ from fsd import Client, FsdError, load_config, safe_text
 from sql import Database
 
 EXAMPLES_MAX = 20
+DESCRIBED = ("described", "packed", "confirmed")
 
 
 @dataclass(slots=True)
@@ -55,6 +56,8 @@ def audit(
     client = Client(config.socket_path)
     report = AuditReport()
     with Database.open(config_path) as database:
+        # First of all: a batch that is finished meanwhile has nodes that are not looked at.
+        batches = [one.name for one in database.ingest_batches() if one.state in DESCRIBED]
         say("listing what the store has")
         stored = _stored(client)
         say("comparing the database with it")
@@ -62,7 +65,7 @@ def audit(
         node_keys = _check_nodes(client, database, stored, report, sampled, sample)
         _check_sample(client, sampled, report)
         say("comparing the ingested batches with the database")
-        _check_files(client, database, node_keys, report)
+        _check_files(client, database, batches, node_keys, report)
     return report
 
 
@@ -145,22 +148,24 @@ def _check_sample(client: Client, sampled: list[str], report: AuditReport) -> No
 
 
 def _check_files(
-    client: Client, database: Database, node_keys: NDArray[np.uint64], report: AuditReport
+    client: Client,
+    database: Database,
+    batches: list[str],
+    node_keys: NDArray[np.uint64],
+    report: AuditReport,
 ) -> None:
-    for batch in database.ingest_batches():
-        if batch.state not in ("described", "packed", "confirmed"):
-            continue
-        quarantined = {row.path for row in database.quarantined(batch.name, open_only=False)}
-        for name in (batch.name, batch.name + DERIVED_SUFFIX):
+    for batch in batches:
+        quarantined = {row.path for row in database.quarantined(batch, open_only=False)}
+        for name in (batch, batch + DERIVED_SUFFIX):
             for file in client.batch_files(name):
                 report.files += 1
                 number = np.uint64(int(file.key[:16], 16))
                 place = int(np.searchsorted(node_keys, number))
                 known = place < len(node_keys) and node_keys[place] == number
-                path = file.path if name == batch.name else _path_in_quarantine(file.path)
+                path = file.path if name == batch else _path_in_quarantine(file.path)
                 if not known and path is not None and safe_text(path) not in quarantined:
                     report.undescribed_count += 1
-                    report.note(f"{batch.name}: {safe_text(path)} is not described")
+                    report.note(f"{batch}: {safe_text(path)} is not described")
 
 
 def _path_in_quarantine(derived_path: str) -> str | None:

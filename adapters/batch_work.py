@@ -1,7 +1,7 @@
 """The work folder of one ingest batch: it owns what is on the SSD while a batch is on its way in.
 
 `<inbox>/.ingest/<batch>/` holds the frozen listing, files that were extracted out of archives, the
-complete records, the write-intents, and a lock. It is removed when the batch is confirmed. Nothing
+complete records, and the write-intents. It is removed when the batch is confirmed. Nothing
 here is the only copy of anything that was acknowledged.
 
     listing.json             what the folder was when it was signalled
@@ -11,6 +11,8 @@ here is the only copy of anything that was acknowledged.
     derived/problems.json    what is quarantined, for a restore
     intents/000001.json      what to write to the database
     described.json           written last: the intents are all there
+
+`<inbox>/.ingest/<batch>.lock` beside it says that somebody works on the batch.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from adapters.durable import write_json_durably
+from adapters.durable import remove_folder, sync_folder, write_json_durably
 from adapters.errors import BatchChangedError, UsageError
 from adapters.folder import FileEntry, ScrapeFolder, list_files
 from fsd import safe_text
@@ -34,6 +36,7 @@ LISTING_NAME = "listing.json"
 PROBLEMS_NAME = "problems.json"
 WORK_FOLDER = ".ingest"
 LISTED_MAX = 5
+_OWN_NAME = re.compile(r"\.(derived|lock)(-|$)|\.fixed-")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -83,9 +86,12 @@ class BatchWork:
 
     @contextmanager
     def locked(self) -> Generator[None]:
-        """Hold the batch: two runs of one batch at a time would write over each other."""
-        os.makedirs(self.folder, mode=0o700, exist_ok=True)
-        descriptor = os.open(os.path.join(self.folder, "lock"), os.O_RDWR | os.O_CREAT, 0o600)
+        """Hold the batch: two runs of one batch at a time would write over each other.
+
+        The lock lies beside the work folder, which comes and goes under it.
+        """
+        os.makedirs(os.path.dirname(self.folder), mode=0o700, exist_ok=True)
+        descriptor = os.open(self.folder + ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -98,16 +104,21 @@ class BatchWork:
         finally:
             os.close(descriptor)
 
+    def remove(self) -> None:
+        """Remove the work folder; a crash meanwhile leaves nothing under its name."""
+        remove_folder(self.folder)
+
     def freeze(self, signal: Signal) -> Listing:
         """Freeze the listing, or read the one that was frozen and check that it still holds.
 
         Durable before it returns. BatchChangedError when the folder is not what it was.
         """
         if not os.path.exists(self.listing_path):
-            listing = Listing(signal, _files_of(signal.folder))
+            listing = Listing(signal, list_scrape(signal.folder))
             if not listing.files:
                 raise UsageError(f"{signal.folder!a} has no files")
             os.makedirs(self.folder, mode=0o700, exist_ok=True)
+            sync_folder(os.path.dirname(self.folder))
             write_json_durably(self.listing_path, to_document(listing))
             return listing
         listing = self.read_listing()
@@ -123,11 +134,20 @@ class BatchWork:
 
 def check_batch_name(batch: str) -> None:
     """Refuse a name that cannot be one folder in the store, on the SSD and in the mount."""
-    if not _NAME.fullmatch(batch) or len(batch) > 80:
+    if not _NAME.fullmatch(batch) or len(batch) > 80 or _OWN_NAME.search(batch):
         raise UsageError(
             f"{batch!a} cannot be the name of a batch: use letters, digits, '.', '_' and '-', "
-            "at most 80, beginning with a letter or digit"
+            "at most 80, beginning with a letter or digit, and not ending like our own "
+            "(.derived, .fixed-...)"
         )
+
+
+def check_signal(signal: Signal) -> None:
+    """Refuse a name of a batch or a person that cannot be stored."""
+    check_batch_name(signal.batch)
+    user = signal.user
+    if user is not None and (not user.isprintable() or not 0 < len(user) <= 200):
+        raise UsageError(f"{user[:200]!a} cannot be a user: write printable text, at most 200")
 
 
 def check_same_signal(former: Signal, now: Signal) -> None:
@@ -145,7 +165,7 @@ def check_same_signal(former: Signal, now: Signal) -> None:
 
 def check_unchanged(listing: Listing) -> None:
     """Raise BatchChangedError, with what changed, when the folder is not what was frozen."""
-    now = _files_of(listing.signal.folder)
+    now = list_scrape(listing.signal.folder)
     then = listing.files
     changes = [f"new: {safe_text(path)}" for path in sorted(now.keys() - then.keys())]
     changes += [f"gone: {safe_text(path)}" for path in sorted(then.keys() - now.keys())]
@@ -168,7 +188,8 @@ def check_unchanged(listing: Listing) -> None:
         )
 
 
-def _files_of(folder: str) -> dict[str, FileEntry]:
+def list_scrape(folder: str) -> dict[str, FileEntry]:
+    """Return the files of a scraped folder, without its signal."""
     if not os.path.isdir(folder):
         raise UsageError(f"{folder!a} is not a folder")
     files = list_files(folder)

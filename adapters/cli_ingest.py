@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -135,7 +134,7 @@ def _dry_run(folder: str, adapter: str, json_output: bool) -> None:
         raise typer.Exit(EXIT_INCOMPLETE)
 
 
-def _counted(word: str, counts: Counter[str] | dict[str, int]) -> list[tuple[str, str]]:
+def _counted(word: str, counts: dict[str, int]) -> list[tuple[str, str]]:
     return [(f"{word} {name}", f"{count:,}") for name, count in sorted(counts.items())]
 
 
@@ -227,3 +226,21 @@ def run_inbox(json_output: JsonOption = False, config: ConfigOption = None) -> N
         incomplete |= bool(report.quarantined)
     if incomplete:
         raise typer.Exit(EXIT_INCOMPLETE)
+
+
+@inbox_app.command("abandon", epilog=EXIT_CODES)
+def abandon_batch(
+    batch: Annotated[str, typer.Argument(metavar="BATCH")],
+    config: ConfigOption = None,
+) -> None:
+    """Give up a batch that cannot go on, for instance because its folder changed.
+
+    The folder stays, and what the store has of it stays; ingest it again under another name.
+    """
+    from adapters.admission import abandon
+    from sql import Database
+
+    path = find_config(config)
+    with Database.open(path) as database:
+        abandon(database, batch, load_config(path).area_path("3a"))
+    say(f"batch {batch} is given up; its folder can be ingested under another name")

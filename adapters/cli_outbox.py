@@ -86,6 +86,23 @@ def confirm(
         say("other packages of its batch still wait; the inbox keeps the files until then")
 
 
+@outbox_app.command(epilog=EXIT_CODES)
+def remake(
+    batch: Annotated[str, typer.Argument(metavar="BATCH")],
+    json_output: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Write packages again that wait for their copy and are no longer in the outbox."""
+    from adapters.outbox import remake as run
+    from sql import Database
+
+    path = find_config(config)
+    with Database.open(path) as database:
+        names = run(path, batch, database, say)
+    if json_output:
+        write_json(names)
+
+
 @app.command(epilog=EXIT_CODES)
 def restore(
     packages: Annotated[
@@ -99,33 +116,40 @@ def restore(
 ) -> None:
     """Rebuild objects, batches and their descriptions from packages, when all disks are gone.
 
-    Every package is verified before anything of it is stored. Safe to repeat.
+    A batch is restored whole: name all packages of it at once, or the folder that holds them; all
+    are verified before anything of it is stored. A batch that fails stops no other, and the exit
+    code is 3 then. Safe to repeat.
     """
-    from adapters.restore import find_packages
     from adapters.restore import restore as run
     from sql import Database
 
     path = find_config(config)
     database = None if no_database else Database.open(path)
     try:
-        reports = [run(path, package, database, say) for package in find_packages(packages)]
+        reports = run(path, packages, database, say)
     finally:
         if database is not None:
             database.close()
+    failed = [report for report in reports if report.error is not None]
     if json_output:
         write_json([asdict(report) for report in reports])
-        return
-    rows = [
-        (
-            report.package,
-            report.batch,
-            f"{report.files:,}",
-            f"{report.stored_new:,}",
-            f"{report.intents - report.intents_repeated:,}",
-        )
-        for report in reports
-    ]
-    write_table(("package", "batch", ">files", ">written now", ">intents applied"), rows)
+    elif len(failed) < len(reports):
+        rows = [
+            (
+                report.batch,
+                f"{len(report.packages):,}",
+                f"{report.files:,}",
+                f"{report.stored_new:,}",
+                f"{report.intents - report.intents_repeated:,}",
+            )
+            for report in reports
+            if report.error is None
+        ]
+        write_table(("batch", ">packages", ">files", ">written now", ">intents applied"), rows)
+    for report in failed:
+        say(f"drystone: {report.error}")
+    if failed:
+        raise typer.Exit(EXIT_INCOMPLETE if len(failed) < len(reports) else failed[0].exit_code)
 
 
 @quarantine_app.command("list", epilog=EXIT_CODES)

@@ -32,3 +32,18 @@ def describe(platform: str, kind: str, identity: object) -> str:
     if not text or len(text) > IDENTITY_LENGTH_MAX:
         raise RecordError(f"the {kind} has no usable id: {text[:80]!a}")
     return f"{platform}:{kind}:{text}"
+
+
+def reference(platform: str, kind: str, identity: object) -> str | None:
+    """Return the canonical description, or None when the identity is none."""
+    try:
+        return describe(platform, kind, identity)
+    except RecordError:
+        return None
+
+
+def username(platform: str, name: object) -> str | None:
+    """Return the node of a name, in lower case; None when there is none."""
+    if isinstance(name, bool) or not isinstance(name, str | int):
+        return None
+    return reference(platform, "username", str(name).lower())

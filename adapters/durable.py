@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
+import shutil
 from typing import Any
+
+REMOVED_PREFIX = ".removed-"
 
 
 def write_durably(path: str, data: bytes) -> None:
@@ -31,3 +35,29 @@ def sync_folder(folder: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def sync_filesystem(path: str) -> None:
+    """Make everything durable that was written to the filesystem of a path (syncfs)."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        if library.syncfs(descriptor) != 0:
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code), path)
+    finally:
+        os.close(descriptor)
+
+
+def remove_folder(folder: str) -> None:
+    """Remove a folder so that after a crash it is there whole or not under its name.
+
+    What an earlier removal left is swept.
+    """
+    parent, name = os.path.split(folder)
+    grave = os.path.join(parent, REMOVED_PREFIX + name)
+    shutil.rmtree(grave, ignore_errors=True)
+    if os.path.isdir(folder):
+        os.rename(folder, grave)
+        sync_folder(parent)
+        shutil.rmtree(grave, ignore_errors=True)

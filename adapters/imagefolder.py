@@ -56,7 +56,8 @@ class ImagefolderAdapter:
         if not classes:
             return Sniff(0.0, "neither metadata nor class folders")
         with_splits = any(split for _, split in classes.values())
-        return Sniff(0.4 if with_splits else 0.3, "folders named like classes")
+        # Any album looks like a class; only splits above them make it likely.
+        return Sniff(0.3 if with_splits else 0.05, "folders named like classes")
 
     def read(self, folder: ScrapeFolder) -> Iterator[Record | Problem]:
         """Yield the rows of the metadata files and the item JSON, sorted by path."""

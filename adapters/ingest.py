@@ -23,23 +23,27 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any
 
-from adapters.assemble import Assembler, Counts, describe_problem
+from adapters.admission import admit
+from adapters.assemble import Assembler, describe_problem
 from adapters.batch_work import (
     LISTING_NAME,
     PROBLEMS_NAME,
     BatchWork,
     Listing,
     Signal,
+    check_signal,
+    check_unchanged,
     to_document,
 )
-from adapters.durable import sync_folder, write_durably, write_json_durably
+from adapters.durable import sync_filesystem, write_durably, write_json_durably
 from adapters.errors import AdapterError, BatchChangedError
 from adapters.ingest_config import IngestConfig, load_ingest_config
 from adapters.items import Problem
-from adapters.package import write_packages
+from adapters.package import node_keys, write_packages
+from adapters.quarantine import set_aside
 from adapters.registry import adapter_named
 from fsd import Client, load_config, safe_text
-from sql import Database, QuarantineRow, WriteIntent
+from sql import Database, IngestBatch, WriteIntent
 
 FALLBACK = "plain-folder"
 DERIVED_SUFFIX = ".derived"
@@ -108,6 +112,7 @@ def ingest(
     """
     config = load_config(config_path)
     adapter_named(signal.adapter)
+    check_signal(signal)
     signal = Signal(os.path.realpath(signal.folder), signal.batch, signal.adapter, signal.user)
     work = BatchWork(config.area_path("3a"), signal.batch)
     opened = database or Database.open(config_path)
@@ -123,20 +128,50 @@ def ingest(
     )
     try:
         with work.locked():
-            for step in STEPS:
-                begun = time.monotonic()
-                step(run)
-                run.report.duration_s[step.__name__.strip("_")] = time.monotonic() - begun
-                if run.report.state == "packed":
-                    break
-    except BatchChangedError as error:
-        if run.listing is not None:
-            run.database.set_ingest_state(signal.batch, "stopped", str(error))
-        raise
+            former = admit(opened, signal, work, config.area_path("3a"))
+            if former is not None:
+                return _report_former(run, former)
+            _run_steps(run)
+    except OSError as error:
+        # Whatever the filesystem refused, nothing is lost: the next run goes on from here.
+        raise AdapterError(
+            f"batch {signal.batch}: {error.strerror or error} "
+            f"({safe_text(str(error.filename or signal.folder))}); put that right and run it again"
+        ) from error
     finally:
         if database is None:
             opened.close()
     return run.report
+
+
+def _run_steps(run: _Run) -> None:
+    try:
+        for step in STEPS:
+            begun = time.monotonic()
+            step(run)
+            run.report.duration_s[step.__name__.strip("_")] = time.monotonic() - begun
+    except BatchChangedError as error:
+        if run.listing is not None:
+            _open_batch(run)
+            run.database.set_ingest_state(run.signal.batch, "stopped", safe_text(str(error)))
+        raise
+
+
+def _report_former(run: _Run, batch: IngestBatch) -> IngestReport:
+    """Fill the report of a batch that an earlier run carried all the way in."""
+    report, name = run.report, run.signal.batch
+    run.say(f"{name}: is in already")
+    if os.path.exists(run.work.described_path):
+        _report_description(report, read_description(run.work))
+    counts = run.database.batch_counts(name)
+    report.files, report.size_bytes = batch.file_count, batch.size_bytes
+    report.stored_existing, report.nodes_existing = report.files, counts.nodes
+    report.observations_existing, report.edges_existing = counts.observations, counts.edges
+    report.quarantined = counts.quarantined
+    packages = run.database.outbox_packages(name, waiting_only=False)
+    report.packages = sorted(package.package_id for package in packages)
+    report.state = batch.state
+    return report
 
 
 # ---- The steps, in order ---------------------------------------------------------------------
@@ -150,29 +185,19 @@ def _freeze(run: _Run) -> None:
     run.listing = run.work.freeze(run.signal)
     run.report.files, run.report.size_bytes = len(run.listing.files), run.listing.size_bytes
     # A crash before this line leaves a frozen listing that the next run finds.
-    batch = run.database.open_ingest_batch(
+    _open_batch(run)
+
+
+def _open_batch(run: _Run) -> None:
+    frozen = run.frozen
+    run.database.open_ingest_batch(
         run.signal.batch,
         run.signal.adapter,
-        run.signal.user,
-        run.signal.folder,
-        len(run.listing.files),
-        run.listing.size_bytes,
+        frozen.signal.user,
+        safe_text(run.signal.folder),
+        len(frozen.files),
+        frozen.size_bytes,
     )
-    if batch.state in ("packed", "confirmed") and os.path.exists(run.work.described_path):
-        _report_former(run)
-
-
-def _report_former(run: _Run) -> None:
-    """Fill the report of a batch that an earlier run carried all the way in."""
-    report, name = run.report, run.signal.batch
-    run.say(f"{name}: is in already")
-    _report_description(report, read_description(run.work))
-    counts = run.database.batch_counts(name)
-    report.stored_existing, report.nodes_existing = report.files, counts.nodes
-    report.observations_existing, report.edges_existing = counts.observations, counts.edges
-    packages = run.database.outbox_packages(name, waiting_only=False)
-    report.packages = sorted(package.package_id for package in packages)
-    report.state = "packed"
 
 
 def _store(run: _Run) -> None:
@@ -187,6 +212,8 @@ def _store(run: _Run) -> None:
                 f"batch {run.signal.batch}: {safe_text(path)} was frozen with "
                 f"{entry.size_bytes:,} bytes and stored with {sizes.get(path, 0):,}"
             )
+    # What came or changed meanwhile was not frozen, and one of the two would be lost later.
+    check_unchanged(run.frozen)
     # A crash here repeats the store step, which finds every file existing.
     run.database.set_ingest_state(run.signal.batch, "stored", None)
 
@@ -205,7 +232,7 @@ def _describe(run: _Run) -> None:
         adapter,
         intent_prefix=f"ua1:{run.signal.batch}",
         ingest_batch=run.signal.batch,
-        user=run.signal.user,
+        user=run.frozen.signal.user,
         extensions=run.database.file_extensions(),
         intent_items=run.settings.intent_items,
         write_record=lambda name, data: _write_record(run.work.records, name, data),
@@ -220,17 +247,32 @@ def _describe(run: _Run) -> None:
             f"{run.signal.batch}: read {assembler.counts.records:,} records, "
             f"{len(assembler.problems):,} problems"
         )
-    description = _description(assembler.counts, assembler.problems, written)
+    description = {
+        **_description(assembler, written),
+        "package_size_bytes": run.settings.package_size_bytes,
+    }
     write_json_durably(os.path.join(run.work.derived, LISTING_NAME), to_document(run.frozen))
-    write_json_durably(os.path.join(run.work.derived, PROBLEMS_NAME), description["problems"])
-    sync_folder(run.work.intents)
-    # The last file: a crash before it begins the step again, from an empty work folder.
+    aside = {name: description[name] for name in ("problems", "archives")}
+    write_json_durably(os.path.join(run.work.derived, PROBLEMS_NAME), aside)
+    # The records and extracted files were not synced one by one. All of them are durable before
+    # the last file says so: a crash before it begins the step again, from an empty work folder.
+    sync_filesystem(run.work.folder)
     write_json_durably(run.work.described_path, description)
 
 
 def _derive(run: _Run) -> None:
     """Store what describing made; the intents name these objects, so they come first."""
-    _batch_write(run, run.work.derived, run.signal.batch + DERIVED_SUFFIX, None)
+    derived = run.signal.batch + DERIVED_SUFFIX
+    _batch_write(run, run.work.derived, derived, None)
+    stored = {*run.keys.values(), *(file.key for file in run.client.batch_files(derived))}
+    missing = node_keys(run.work) - stored
+    if missing:
+        # Never the case while the work folder is what was synced: somebody changed it.
+        os.unlink(run.work.described_path)
+        raise AdapterError(
+            f"batch {run.signal.batch}: {len(missing):,} objects of its intents are not in the "
+            f"store, for example {min(missing)}; run it again, and it is described anew"
+        )
 
 
 def _apply(run: _Run) -> None:
@@ -252,7 +294,7 @@ def _apply(run: _Run) -> None:
         report.cycles += len(result.cycles)
         run.say(f"{run.signal.batch}: applied {number:,} of {described['intents']:,} intents")
     problems = _report_description(report, described)
-    run.database.add_quarantine(run.signal.batch, quarantine_rows(problems, run.keys))
+    set_aside(run.database, run.signal.batch, problems, described["archives"], run.keys)
     run.database.set_ingest_state(run.signal.batch, "described", None)
 
 
@@ -264,7 +306,8 @@ def _package(run: _Run) -> None:
             run.frozen,
             run.keys,
             outbox=run.outbox,
-            size_bytes_max=run.settings.package_size_bytes,
+            # As it was when the batch was described: another size would cut it elsewhere.
+            size_bytes_max=read_description(run.work)["package_size_bytes"],
             say=run.say,
         )
     run.database.set_ingest_state(run.signal.batch, "packed", None)
@@ -289,7 +332,7 @@ def _batch_write(run: _Run, folder: str, batch: str, files: list[str] | None) ->
     """Store files as a batch; AdapterError when any of them is not stored."""
     # A run that was killed left its job in the engine: let it end, then find everything existing.
     for former in run.client.jobs():
-        if former.state == "running" and former.description == f"{batch} from {folder}":
+        if former.state == "running" and former.description.startswith(f"{batch} from "):
             run.client.wait(former.job_id)
     started = run.client.batch_write(folder, batch, "raw", files)
     job = run.client.wait(started.job_id)
@@ -307,25 +350,25 @@ def _batch_write(run: _Run, folder: str, batch: str, files: list[str] | None) ->
 def _write_record(root: str, name: str, data: bytes) -> None:
     path = os.path.join(root, name)
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    # Not synced one by one: the store reads it back before the database hears of it, and a crash
-    # before that begins the step again.
     with open(path, "wb") as file:
         file.write(data)
 
 
-def _description(counts: Counts, problems: list[Problem], intents: int) -> dict[str, Any]:
+def _description(assembler: Assembler, intents: int) -> dict[str, Any]:
+    counts = assembler.counts
     return {
         "version": 1,
         "intents": intents,
         "records": counts.records,
-        "virtual_nodes": dict(counts.virtual_nodes),
+        "virtual_nodes": counts.virtual_nodes,
         "physical_nodes": counts.physical_nodes,
         "observations": counts.observations,
-        "edges": dict(counts.edges),
+        "edges": counts.edges,
         "problems": [
             {"path": problem.path, "number": problem.number, "reason": problem.reason}
-            for problem in problems
+            for problem in assembler.problems
         ],
+        "archives": assembler.archives,
     }
 
 
@@ -333,16 +376,3 @@ def read_description(work: BatchWork) -> dict[str, Any]:
     """Return what describing a batch came to."""
     with open(work.described_path, encoding="ascii") as file:
         return json.load(file)
-
-
-def quarantine_rows(problems: list[Problem], keys: dict[str, str]) -> list[QuarantineRow]:
-    """Return the rows for the database: printable paths, reasons, keys where they are known."""
-    return [
-        QuarantineRow(
-            path=safe_text(problem.path),
-            record_number=problem.number,
-            reason=problem.reason,
-            key=keys.get(problem.path),
-        )
-        for problem in problems
-    ]

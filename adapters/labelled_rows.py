@@ -12,7 +12,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 from adapters.errors import LimitError, RecordError
 from adapters.folder import LINE_BYTES_MAX, MIB, ScrapeFolder
-from adapters.json_documents import documents
+from adapters.reading.documents import documents
 
 TABLE_SUFFIXES = (".csv", ".tsv")
 LINE_SUFFIXES = (".jsonl", ".ndjson")

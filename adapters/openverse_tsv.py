@@ -17,14 +17,14 @@ from html import unescape
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from adapters.api_document import candidates, read_json_text, sniff_paths
-from adapters.api_draft import Draft, optional, username
-from adapters.describe import describe
+from adapters.describe import describe, reference, username
 from adapters.errors import RecordError
 from adapters.folder import LINE_BYTES_MAX, decode_text
 from adapters.items import Problem, Record, Sniff
-from adapters.media_index import MediaIndex
-from adapters.open_licenses import license_of
+from adapters.reading.documents import candidates, read_json_text, spread
+from adapters.reading.draft import Draft
+from adapters.reading.media_finder import MediaFinder
+from adapters.reading.open_licenses import license_of
 from adapters.schemas import open_media as schema
 from adapters.times import parse_time
 from adapters.values import as_boolean, as_count, as_text, as_texts, dig, first, mappings
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from adapters.folder import ScrapeFolder
     from sql import DeclaredTable
 
+SNIFF_FILES_MAX = 8
 SNIFF_ROWS_MAX = 20
 NULL = "\\N"
 _BEGIN = "foreign_id landing_url media_url thumbnail_url"
@@ -96,7 +97,7 @@ class OpenverseTsv:
     def sniff(self, folder: ScrapeFolder) -> Sniff:
         """Look at the first rows of a few files."""
         looked = claimed = 0
-        for path in sniff_paths(folder):
+        for path in spread(candidates(folder), SNIFF_FILES_MAX):
             rows = list(islice(_rows(folder, path), SNIFF_ROWS_MAX))
             known = sum(layout_of(cells) is not None for cells in rows)
             looked += 1
@@ -110,7 +111,7 @@ class OpenverseTsv:
 
     def read(self, folder: ScrapeFolder) -> Iterator[Record | Problem]:
         """Yield a Record or Problem for every row."""
-        media = MediaIndex(folder)
+        media = MediaFinder(folder)
         for path in candidates(folder):
             is_table = path.lower().endswith(".tsv") or any(
                 layout_of(cells) for cells in islice(_rows(folder, path), SNIFF_ROWS_MAX)
@@ -119,17 +120,17 @@ class OpenverseTsv:
                 yield from _read(folder, media, path)
 
 
-def _read(folder: ScrapeFolder, media: MediaIndex, path: str) -> Iterator[Record | Problem]:
+def _read(folder: ScrapeFolder, media: MediaFinder, path: str) -> Iterator[Record | Problem]:
     number = -1
     for number, cells in enumerate(_rows(folder, path)):
-        draft = Draft(media, path, schema.TABLE.name)
+        draft = Draft(schema.TABLE.name, path, media)
         try:
             row = _row(cells)
-            subject = _medium(draft, row)
+            _medium(draft, row)
         except RecordError as error:
             yield Problem(path, number, f"row {number + 1}: {error}")
             continue
-        yield draft.record(subject, number, "\t".join(cells))
+        yield draft.record(number, "\t".join(cells))
     if number < 0:
         yield Problem(path, -1, "a table without rows")
 
@@ -178,7 +179,7 @@ def _row(cells: list[str]) -> dict[str, str]:
     return {name: cell for name, cell in named if cell not in (NULL, "")}
 
 
-def _medium(draft: Draft, row: dict[str, str]) -> str:
+def _medium(draft: Draft, row: dict[str, str]) -> None:
     provider = re.sub(r"[^a-z0-9]+", "_", row["provider"].lower()).strip("_")
     if not re.match(r"[a-z]", provider):
         raise RecordError(f"no usable name of a provider: {row['provider'][:80]!a}")
@@ -198,16 +199,16 @@ def _medium(draft: Draft, row: dict[str, str]) -> str:
         k: v for k, v in meta.items() if k in ("provider", "landing_url", "creator", "tags")
     }
     draft.observe(post, title=title, update_time=time, author=author, meta=page_meta)
-    draft.tag(provider, post, meta["tags"])
+    draft.tag(provider, meta["tags"], post)
     file = draft.media.first(draft.path, (url,), (row.get("foreign_id"),))
     # Some ids are addresses, which the page's own id says shorter and for good.
     medium_id = page[1] if page and "://" in identity else identity
-    medium = draft.contain(post, file, optional(provider, "media", medium_id))
+    medium = draft.contain(post, file, reference(provider, "media", medium_id))
     if medium is None:
         raise RecordError(f"the id is unusable: {identity[:80]!a}")
     draft.observe(medium, is_root=True, title=title, update_time=time, author=author, meta=meta)
-    draft.link(medium, draft.media.by_url(row.get("thumbnail_url"), draft.path), "thumbnail")
-    return post
+    draft.link(medium, draft.media.by_address(row.get("thumbnail_url"), draft.path), "thumbnail")
+    draft.subject = post
 
 
 def _meta(row: dict[str, str], extra: Any) -> dict[str, Any]:
@@ -260,7 +261,7 @@ def _address(cell: str | None) -> str | None:
 def _creator(draft: Draft, provider: str, row: dict[str, str]) -> str | None:
     name, url = as_text(row.get("creator")), _address(row.get("creator_url"))
     found = _FLICKR_USER.search(url or "")
-    by_id = optional("flickr", "user", found[1]) if found and provider == "flickr" else None
+    by_id = reference("flickr", "user", found[1]) if found and provider == "flickr" else None
     node = by_id or username(provider, name)
     if node:
         meta = {"provider": as_text(row["provider"]), "creator": name, "creator_url": url}

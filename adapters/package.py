@@ -1,4 +1,4 @@
-"""Packages for cold storage (TYPE1): it owns their form, their writing and their checking.
+"""Packages for cold storage (TYPE1): it owns their form and their writing.
 
 A package is a folder of the outbox (3B), made to be copied away as it is:
 
@@ -18,47 +18,31 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import re
 import shutil
 import tarfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import IO, Any, BinaryIO, cast
 
 from adapters.batch_work import BatchWork, Listing
 from adapters.durable import sync_folder
-from adapters.errors import BatchChangedError, PackageError
+from adapters.errors import BatchChangedError
+from adapters.package_read import (
+    BLOCK_BYTES,
+    FORMAT,
+    INTENTS_NAME,
+    MANIFEST_NAME,
+    OBJECTS_NAME,
+    SUMS_NAME,
+    VERSION,
+    Entry,
+    member_name,
+    package_key,
+)
 from fsd import safe_text
 from sql import ArchiveLocation, Database, WriteIntent
 
-OBJECTS_NAME = "objects.tar"
-MANIFEST_NAME = "manifest.jsonl"
-INTENTS_NAME = "intents.jsonl"
-SUMS_NAME = "SHA256SUMS"
-FORMAT = "drystone-package"
-VERSION = 1
-BLOCK_BYTES = 1 << 20
 TAR_OVERHEAD_BYTES = 1_024
 LOCATIONS_PER_INTENT = 20_000
-_MEMBER = re.compile(r"objects/([0-9a-f]{2})/([0-9a-f]{64})")
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One path of a batch; `set_name` is `files` (as scraped) or `derived`."""
-
-    path: str
-    key: str
-    size_bytes: int
-    set_name: str
-    mtime_ns: int
-    place: str
-    """Where its bytes are now."""
-
-
-def member_name(key: str) -> str:
-    """Return the name of an object inside a package."""
-    return f"objects/{key[:2]}/{key}"
 
 
 def write_packages(
@@ -70,30 +54,50 @@ def write_packages(
     outbox: str,
     size_bytes_max: int,
     say: Callable[[str], None],
+    remake: bool = False,
 ) -> list[str]:
     """Write the packages of a batch and register them; returns their names.
 
-    A package that is whole and registered is left alone, also when it has been confirmed and
-    removed since. Raises BatchChangedError when a file is no longer what the store has.
+    A package that is registered is left alone, also when it has been moved away; with `remake` one
+    that waits for its copy and is not in the outbox is written again, the same bytes. Raises
+    BatchChangedError when a file is no longer what the store has.
     """
     batch = listing.signal.batch
-    known = {package.package_id for package in database.outbox_packages(batch, waiting_only=False)}
-    nodes = _node_keys(work)
-    names: list[str] = []
-    for number, entries in enumerate(_split(_entries(work, listing, keys), size_bytes_max), 1):
-        name = f"{batch}-{number:04d}"
-        names.append(name)
-        if name in known:
+    known = {one.package_id: one for one in database.outbox_packages(batch, waiting_only=False)}
+    nodes = node_keys(work)
+    plan = list(split_entries(_entries(work, listing, keys), size_bytes_max))
+    names = [f"{batch}-{number:04d}" for number in range(1, len(plan) + 1)]
+    for number, (name, entries) in enumerate(zip(names, plan, strict=True), 1):
+        target = os.path.join(outbox, name)
+        former = known.get(name)
+        lost = former is not None and former.confirm_time is None and not os.path.isdir(target)
+        if former is not None and not (remake and lost):
             continue
         say(f"{batch}: packing {name}, {len(entries):,} files")
-        _write_package(os.path.join(outbox, name), listing, work, entries, first=number == 1)
-        sums = read_sums(os.path.join(outbox, name))
-        size = os.path.getsize(os.path.join(outbox, name, OBJECTS_NAME))
-        for part, intent in enumerate(_locations(name, entries, nodes)):
+        write_package(
+            target, manifest_head(listing, number, len(plan), len(entries)), work.intents, entries
+        )
+        for part, intent in enumerate(location_intents(name, entries, nodes)):
             database.apply_intent(intent.model_copy(update={"intent_id": f"01b:{name}:{part}"}))
         # Last: from here on the package counts, and nothing is written again.
-        database.add_outbox_package(name, batch, len(entries), size, sums[OBJECTS_NAME])
+        size = sum(entry.stat().st_size for entry in os.scandir(target))
+        database.add_outbox_package(name, batch, len(entries), size, package_key(target))
     return names
+
+
+def manifest_head(listing: Listing, number: int, count: int, entries: int) -> dict[str, Any]:
+    """Return the first line of a manifest."""
+    signal = listing.signal
+    return {
+        "format": FORMAT,
+        "version": VERSION,
+        "batch": signal.batch,
+        "adapter": signal.adapter,
+        "user": signal.user,
+        "package": number,
+        "packages": count,
+        "entries": entries,
+    }
 
 
 def _entries(work: BatchWork, listing: Listing, keys: dict[str, str]) -> Iterator[Entry]:
@@ -110,7 +114,7 @@ def _entries(work: BatchWork, listing: Listing, keys: dict[str, str]) -> Iterato
             yield Entry(path, key, os.path.getsize(place), "derived", 0, place)
 
 
-def _split(entries: Iterator[Entry], size_bytes_max: int) -> Iterator[list[Entry]]:
+def split_entries(entries: Iterator[Entry], size_bytes_max: int) -> Iterator[list[Entry]]:
     """Cut the batch into packages, each content counted once, in the order of the batch."""
     part: list[Entry] = []
     size, inside = 0, set[str]()
@@ -127,24 +131,30 @@ def _split(entries: Iterator[Entry], size_bytes_max: int) -> Iterator[list[Entry
         yield part
 
 
-def _write_package(
-    target: str, listing: Listing, work: BatchWork, entries: list[Entry], *, first: bool
+def write_package(
+    target: str, head: dict[str, Any], intents_folder: str, entries: list[Entry]
 ) -> None:
+    """Write one package durably; the first of a batch takes the files of `intents_folder` in."""
     temporary = target + ".tmp"
     for left in (temporary, target):  # A whole one that was never registered is made again.
         shutil.rmtree(left, ignore_errors=True)
     os.makedirs(temporary, mode=0o700)
+    try:
+        _fill_package(temporary, head, intents_folder, entries)
+    except BaseException:
+        # A full disk is not made better by half a package.
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    # A crash before this line leaves a folder that ends in .tmp, which the next run removes.
+    os.rename(temporary, target)
+    sync_folder(os.path.dirname(target))
+
+
+def _fill_package(
+    temporary: str, head: dict[str, Any], intents_folder: str, entries: list[Entry]
+) -> None:
     with _hashed(os.path.join(temporary, OBJECTS_NAME)) as objects:
         _write_objects(objects, entries)
-    signal = listing.signal
-    head: dict[str, Any] = {
-        "format": FORMAT,
-        "version": VERSION,
-        "batch": signal.batch,
-        "adapter": signal.adapter,
-        "user": signal.user,
-        "entries": len(entries),
-    }
     with _hashed(os.path.join(temporary, MANIFEST_NAME)) as manifest:
         manifest.write(_line(head))
         for entry in entries:
@@ -160,19 +170,16 @@ def _write_package(
                 )
             )
     written = [objects, manifest]
-    if first:
+    if head["package"] == 1:
         with _hashed(os.path.join(temporary, INTENTS_NAME)) as intents:
-            for name in sorted(os.listdir(work.intents)):
-                with open(os.path.join(work.intents, name), "rb") as file:
+            for name in sorted(os.listdir(intents_folder)):
+                with open(os.path.join(intents_folder, name), "rb") as file:
                     intents.write(file.read() + b"\n")
         written.append(intents)
     with _hashed(os.path.join(temporary, SUMS_NAME)) as sums:
         for one in written:
             sums.write(f"{one.hexdigest}  {os.path.basename(one.path)}\n".encode())
     sync_folder(temporary)
-    # A crash before this line leaves a folder that ends in .tmp, which the next run removes.
-    os.rename(temporary, target)
-    sync_folder(os.path.dirname(target))
 
 
 def _write_objects(output: _HashedFile, entries: list[Entry]) -> None:
@@ -190,6 +197,9 @@ def _write_objects(output: _HashedFile, entries: list[Entry]) -> None:
                 try:
                     tar.addfile(info, cast(IO[bytes], source))
                 except OSError as error:
+                    if error.errno is not None:
+                        raise
+                    # The file ended before the size that was frozen.
                     raise _changed(entry) from error
             if source.hexdigest != entry.key or os.path.getsize(entry.place) != entry.size_bytes:
                 raise _changed(entry)
@@ -202,7 +212,7 @@ def _changed(entry: Entry) -> BatchChangedError:
     )
 
 
-def _node_keys(work: BatchWork) -> set[str]:
+def node_keys(work: BatchWork) -> set[str]:
     """Return the keys of the batch's physical nodes; quarantined files are none."""
     keys: set[str] = set()
     for name in sorted(os.listdir(work.intents)):
@@ -211,7 +221,8 @@ def _node_keys(work: BatchWork) -> set[str]:
     return keys
 
 
-def _locations(name: str, entries: list[Entry], nodes: set[str]) -> Iterator[WriteIntent]:
+def location_intents(name: str, entries: list[Entry], nodes: set[str]) -> Iterator[WriteIntent]:
+    """Yield, still unnamed, what says where the nodes of a package lie."""
     rows = [
         ArchiveLocation(key=key, filepath=f"{name}:{member_name(key)}")
         for key in dict.fromkeys(entry.key for entry in entries)
@@ -220,90 +231,6 @@ def _locations(name: str, entries: list[Entry], nodes: set[str]) -> Iterator[Wri
     for begin in range(0, len(rows), LOCATIONS_PER_INTENT):
         part = tuple(rows[begin : begin + LOCATIONS_PER_INTENT])
         yield WriteIntent(intent_id="unnamed", archive_locations=part)
-
-
-# ---- Reading a package back ------------------------------------------------------------------
-
-
-def read_sums(package: str) -> dict[str, str]:
-    """Return the file names and hashes of SHA256SUMS; PackageError when it is no such file."""
-    path = os.path.join(package, SUMS_NAME)
-    try:
-        with open(path, encoding="ascii") as file:
-            lines = file.read().splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise PackageError(f"{package!a} is no package: {SUMS_NAME} cannot be read") from error
-    sums: dict[str, str] = {}
-    for line in lines:
-        hexdigest, _, name = line.partition("  ")
-        if not re.fullmatch("[0-9a-f]{64}", hexdigest) or name not in (
-            OBJECTS_NAME,
-            MANIFEST_NAME,
-            INTENTS_NAME,
-        ):
-            raise PackageError(f"{path!a} is damaged: {line[:100]!a}")
-        sums[name] = hexdigest
-    if OBJECTS_NAME not in sums or MANIFEST_NAME not in sums:
-        raise PackageError(f"{path!a} is incomplete")
-    return sums
-
-
-def verify_package(package: str) -> dict[str, str]:
-    """Read all of a package and compare it with its sums; returns them. PackageError if not."""
-    sums = read_sums(package)
-    for name, expected in sums.items():
-        path = os.path.join(package, name)
-        try:
-            with open(path, "rb") as file:
-                found = hashlib.file_digest(file, "sha256").hexdigest()
-        except OSError as error:
-            raise PackageError(f"{path!a} cannot be read: {error.strerror}") from error
-        if found != expected:
-            raise PackageError(f"{path!a} is damaged: it has the hash {found}, not {expected}")
-    return sums
-
-
-def read_manifest(package: str) -> tuple[dict[str, Any], list[Entry]]:
-    """Return head and entries of a package's manifest; PackageError when it is none.
-
-    Paths are as scraped and not checked: whoever makes files of them must.
-    """
-    path = os.path.join(package, MANIFEST_NAME)
-    try:
-        with open(path, encoding="ascii") as file:
-            head = json.loads(file.readline())
-            if head["format"] != FORMAT or head["version"] != VERSION:
-                raise PackageError(f"{path!a} is of another format or a later version")
-            entries = [
-                Entry(
-                    line["path"], line["key"], line["size_bytes"], line["set"], line["mtime_ns"], ""
-                )
-                for line in map(json.loads, file)
-            ]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise PackageError(f"{path!a} cannot be understood: {error}") from error
-    if len(entries) != head["entries"]:
-        raise PackageError(f"{path!a} has {len(entries):,} entries, not {head['entries']:,}")
-    return head, entries
-
-
-def read_objects(package: str) -> Iterator[tuple[str, BinaryIO]]:
-    """Yield (key, bytes) of every object in order; names that are not objects are PackageErrors.
-
-    The bytes are not verified here: the reader hashes them against the key.
-    """
-    path = os.path.join(package, OBJECTS_NAME)
-    try:
-        with tarfile.open(path, "r:") as tar:
-            for member in tar:
-                match = _MEMBER.fullmatch(member.name)
-                if match is None or not member.isreg() or match[1] != match[2][:2]:
-                    raise PackageError(f"{path!a} has a member {member.name[:100]!a}")
-                file = tar.extractfile(member)
-                assert file is not None
-                yield match[2], cast(BinaryIO, file)
-    except (tarfile.TarError, EOFError) as error:
-        raise PackageError(f"{path!a} is damaged: {error}") from error
 
 
 # ---- Hashing while writing and reading -------------------------------------------------------

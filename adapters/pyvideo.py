@@ -9,30 +9,27 @@ The event is the folder that holds `videos/`, or the category; `category.json` n
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from adapters.api_adapter import ApiAdapter, Part, as_object
-from adapters.api_document import Document
-from adapters.api_draft import Draft, optional, username
+from adapters.describe import reference, username
 from adapters.errors import RecordError
-from adapters.items import NodeReference
+from adapters.reading.adapter import DocumentAdapter, Part, as_object, parts_of
+from adapters.reading.documents import Document
+from adapters.reading.draft import Draft
+from adapters.reading.web_address import node_of_address
 from adapters.schemas import video_site as schema
 from adapters.times import parse_time
 from adapters.values import as_number, as_text, as_texts, first, mappings, text_of_html
-from adapters.web_address import node_of_address
-
-if TYPE_CHECKING:
-    from adapters.folder import ScrapeFolder
 
 SPEAKERS_MAX = 200
 _NOT_WORD = re.compile(r"[^a-z0-9]+")
 
 
-def split(folder: ScrapeFolder, document: Document) -> list[Part] | None:
+def split(document: Document) -> list[Part] | None:
     """Return the talk of a file, or the event."""
     value = document.value
     if isinstance(value, list) and any(map(_is_talk, value)):
-        return [Part(_talk, talk, {} if talk is None else talk) for talk in value]
+        return parts_of(_talk, value)
     if _is_talk(value):
         return [Part(_talk, value)]
     is_event = document.path.rpartition("/")[2] == "category.json"
@@ -50,7 +47,7 @@ def _is_talk(value: Any) -> bool:
     )
 
 
-def _talk(draft: Draft, value: Any) -> NodeReference:
+def _talk(draft: Draft, value: Any) -> None:
     talk = as_object(value, "the talk")
     videos = [video for video in mappings(talk.get("videos")) if as_text(video.get("url"))]
     post, video_id = _identity(videos)
@@ -66,12 +63,12 @@ def _talk(draft: Draft, value: Any) -> NodeReference:
         if speaker:
             draft.observe(speaker, title=name, meta={"site": "pyvideo"})
     _join_event(draft, talk, post)
-    draft.tag("pyvideo", post, meta["tags"])
+    draft.tag("pyvideo", meta["tags"], post)
     for related in talk["related_urls"] if isinstance(talk.get("related_urls"), list) else ():
         address = related.get("url") if isinstance(related, dict) else related
         draft.link(post, node_of_address(address), "linked")
     _media(draft, post, videos, video_id, title, meta)
-    return post
+    draft.subject = post
 
 
 def _identity(videos: list[dict[str, Any]]) -> tuple[str, str | None]:
@@ -112,13 +109,13 @@ def _media(
     title: str | None,
     meta: dict[str, Any],
 ) -> None:
-    found = [draft.media.by_url(video["url"], draft.path) for video in videos]
+    found = [draft.media.by_address(video["url"], draft.path) for video in videos]
     files = [file for file in found if file]
     own_stem = draft.path.rpartition("/")[2].rpartition(".")[0]
     main = draft.media.by_stem(video_id, draft.path) or draft.media.by_stem(own_stem, draft.path)
     main = main or next(iter(files), None)
     kind_and_id = ("youtube", video_id) if video_id else ("pyvideo", post.split(":", 2)[2])
-    medium = draft.contain(post, main, optional(kind_and_id[0], "media", kind_and_id[1]))
+    medium = draft.contain(post, main, reference(kind_and_id[0], "media", kind_and_id[1]))
     if medium is None:
         return
     for file in files:
@@ -131,7 +128,7 @@ def _join_event(draft: Draft, talk: dict[str, Any], post: str) -> None:
     category = as_text(talk.get("category"))
     folder = _event_folder(draft.path)
     slug = folder or (_NOT_WORD.sub("-", category.lower()).strip("-") if category else None)
-    event = optional("pyvideo", "album", slug)
+    event = reference("pyvideo", "album", slug)
     draft.link(event, post, "member")
     if event and category:
         draft.observe(event, title=category, meta={"site": "pyvideo"})
@@ -142,21 +139,21 @@ def _event_folder(path: str) -> str | None:
     return parts[-3] if len(parts) >= 3 and parts[-2] == "videos" else None
 
 
-def _event(draft: Draft, value: Any) -> NodeReference:
+def _event(draft: Draft, value: Any) -> None:
     event = as_object(value, "the event")
     parts = draft.path.split("/")
-    node = optional("pyvideo", "album", first(event.get("slug"), parts[-2] if parts[1:] else None))
+    node = reference("pyvideo", "album", first(event.get("slug"), parts[-2] if parts[1:] else None))
     if node is None:
         raise RecordError("the event has no slug and lies in no folder of its own")
     draft.observe(node, title=as_text(event["title"]), meta={"site": "pyvideo"})
-    return node
+    draft.subject = node
 
 
 ADAPTERS = (
-    ApiAdapter(
+    DocumentAdapter(
         name="pyvideo",
         tables=(schema.TABLE,),
         split=split,
-        unknown="no record of pyvideo.org: a talk has title, videos and speakers",
+        expected="no record of pyvideo.org: a talk has title, videos and speakers",
     ),
 )

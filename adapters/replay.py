@@ -1,8 +1,18 @@
 """Reading a batch again: it owns the replay of what was quarantined.
 
 The files come back out of the store, with their times, and the whole batch is read anew: records
-lean on each other, and whatever was known before is known again without a new row. A row of the
-quarantine is closed when its path and record no longer cause a problem.
+lean on each other, and whatever was known before is known again without a new row. Files that
+earlier replays repaired stay repaired. A row of the quarantine is closed when its path and record
+no longer cause a problem.
+
+    fetch      the frozen files, then all repairs so far in their places
+    read       adapter -> write-intents, as files
+    store      the repaired files, and what reading made that the batch did not have
+    package    both, and the intents, for cold storage
+    apply      the intents; then the quarantine
+
+What the database hears of is in the store and in a package before. A run that was killed is
+forgotten, except for its repaired files: the next one reads everything again.
 """
 
 from __future__ import annotations
@@ -15,16 +25,24 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from adapters.assemble import Assembler
-from adapters.batch_work import LISTING_NAME, Listing, from_document
+from adapters.batch_work import LISTING_NAME, PROBLEMS_NAME, BatchWork, Listing, from_document
+from adapters.durable import write_json_durably
 from adapters.errors import AdapterError, UsageError
 from adapters.folder import FileEntry, ScrapeFolder, list_files
-from adapters.ingest import DERIVED_SUFFIX, FALLBACK, quarantine_rows
+from adapters.ingest import FALLBACK
 from adapters.ingest_config import load_ingest_config
+from adapters.names import FIXED_INFIX, derived_batch, fixed_batch
+from adapters.package_read import file_key
+from adapters.quarantine_close import close_understood, set_aside_new
 from adapters.registry import adapter_named
+from adapters.replay_package import write_locations, write_replay_packages
+from adapters.store_batch import store_batch
 from fsd import Client, load_config, safe_text
 from sql import Database, WriteIntent
 
 WORK_FOLDER = ".replay"
+REPLAYABLE = ("described", "packed", "confirmed")
+PROGRESS_FILES = 1_000
 
 
 @dataclass(slots=True)
@@ -40,113 +58,171 @@ class Replayed:
     edges_new: int = 0
 
 
+@dataclass(slots=True)
+class _Run:
+    """What the steps of one replay share."""
+
+    config_path: str
+    batch: str
+    folder: str
+    client: Client
+    database: Database
+    say: Callable[[str], None]
+    report: Replayed
+
+    def below(self, name: str) -> str:
+        return os.path.join(self.folder, name)
+
+
 def replay(
     config_path: str, batch: str, fixed: str | None, say: Callable[[str], None] = lambda _: None
 ) -> Replayed:
     """Read a batch again, with repaired files in place of those at the same paths.
 
-    Raises UsageError when there is no such batch or a repaired file belongs to no file of it.
+    Raises UsageError when there is no such batch, somebody else works on it, or a repaired file
+    belongs to no file of it; AdapterError when the store or the SSD refuses.
     """
     config = load_config(config_path)
-    client = Client(config.socket_path)
-    work = os.path.join(config.area_path("3a"), WORK_FOLDER, batch)
+    inbox = config.area_path("3a")
+    folder = os.path.join(inbox, WORK_FOLDER, batch)
     with Database.open(config_path) as database:
         known = {one.name: one for one in database.ingest_batches()}
-        if batch not in known or known[batch].state in ("frozen", "stopped"):
+        if batch not in known or known[batch].state not in REPLAYABLE:
             raise UsageError(f"there is no stored batch {batch!a}; ingest it first")
-        report = Replayed(batch, before=len(list(database.quarantined(batch))))
-        shutil.rmtree(work, ignore_errors=True)
+        client = Client(config.socket_path)
+        run = _Run(config_path, batch, folder, client, database, say, Replayed(batch))
         try:
-            _run(config_path, batch, fixed, work, client, database, report, say)
-        finally:
-            shutil.rmtree(work, ignore_errors=True)
-    return report
+            with BatchWork(inbox, batch).locked():
+                shutil.rmtree(folder, ignore_errors=True)  # Ours: the batch is locked.
+                try:
+                    _replay(run, fixed, config.area_path("3b"))
+                finally:
+                    shutil.rmtree(folder, ignore_errors=True)
+        except OSError as error:
+            raise AdapterError(
+                f"batch {batch} cannot be read again: {error.strerror or error} "
+                f"({safe_text(str(error.filename or folder))}); put that right and repeat"
+            ) from error
+    return run.report
 
 
-def _run(
-    config_path: str,
-    batch: str,
-    fixed: str | None,
-    work: str,
-    client: Client,
-    database: Database,
-    report: Replayed,
-    say: Callable[[str], None],
-) -> None:
-    run_id = f"{time.time_ns():x}"
-    listing, keys = _fetch(client, batch, work, say)
-    if fixed is not None:
-        _overlay(client, f"{batch}.fixed-{run_id}", fixed, work, listing, keys)
-    adapter = adapter_named(listing.signal.adapter)
-    records = os.path.join(work, "derived", "records")
-    os.makedirs(records)
-    root = os.path.join(work, "files")
-    files = {
-        path: FileEntry(entry.size_bytes, entry.mtime_ns, keys[path])
-        for path, entry in list_files(root).items()
+def _replay(run: _Run, fixed: str | None, outbox: str) -> None:
+    run.report.before = len(list(run.database.quarantined(run.batch)))
+    listing, keys, derived_keys = _fetch(run)
+    name = _overlay(run, fixed, listing, keys)
+    assembler = _assembler(run, listing, keys, name)
+    nodes = _read(run, assembler)
+    aside = {
+        "problems": [
+            {"path": one.path, "number": one.number, "reason": one.reason}
+            for one in assembler.problems
+        ],
+        "archives": assembler.archives,
     }
-    assembler = Assembler(
-        ScrapeFolder(root, files, os.path.join(work, "derived", "extracted")),
-        adapter,
-        intent_prefix=f"ua1:{batch}:replay-{run_id}",
-        ingest_batch=batch,
-        user=listing.signal.user,
-        extensions=database.file_extensions(),
-        intent_items=load_ingest_config(config_path).intent_items,
-        write_record=lambda name, data: _write(os.path.join(records, name), data),
-        fallback=adapter_named(FALLBACK),
-    )
-    intents = _spool(assembler, os.path.join(work, "intents.jsonl"), say)
+    _drop_known(run.below("derived"), derived_keys)
+    write_json_durably(os.path.join(run.below("derived"), PROBLEMS_NAME), aside)
     # The store acknowledges what the intents name before the database hears of it.
-    _store(client, os.path.join(work, "derived"), batch + DERIVED_SUFFIX)
-    for table in (*adapter.tables, *adapter_named(FALLBACK).tables):
-        database.declare(table)
-    with open(intents, "rb") as file:
-        for line in file:
-            result = database.apply_intent(WriteIntent.model_validate_json(line))
-            report.nodes_new += result.nodes_new
-            report.observations_new += result.observations_new
-            report.edges_new += result.edges_new
-    rows = quarantine_rows(assembler.problems, keys)
-    database.add_quarantine(batch, rows)
-    still = {(row.path, row.record_number) for row in rows}
-    open_rows = {(row.path, row.record_number) for row in database.quarantined(batch)}
-    done = open_rows - still
-    database.mark_replayed(batch, sorted(done))
-    report.understood, report.left = len(done), len(open_rows) - len(done)
+    store_batch(run.client, run.below("derived"), derived_batch(run.batch, name))
+    settings = load_ingest_config(run.config_path)
+    written = {}
+    if settings.packages:
+        written = write_replay_packages(
+            run.database,
+            listing,
+            name,
+            {one: run.below(one) for one in ("fixed", "derived") if os.path.isdir(run.below(one))},
+            run.below("intents"),
+            outbox=outbox,
+            size_bytes_max=settings.package_size_bytes,
+        )
+    # A crash before this line leaves a package that says more than the database; a later run
+    # writes its own, and restoring both is the same as restoring the later one.
+    _apply(run, listing.signal.adapter)
+    write_locations(run.database, written, nodes)
+    report = run.report
+    report.understood, report.left = close_understood(run.database, run.batch, assembler.problems)
+    set_aside_new(run.database, run.batch, assembler.problems, assembler.archives, keys)
 
 
-def _fetch(
-    client: Client, batch: str, work: str, say: Callable[[str], None]
-) -> tuple[Listing, dict[str, str]]:
-    """Bring the batch's files back as they were; returns the frozen listing and the keys."""
-    os.makedirs(work)
-    derived = {file.path: file.key for file in client.batch_files(batch + DERIVED_SUFFIX)}
+# ---- Fetching --------------------------------------------------------------------------------
+
+
+def _fetch(run: _Run) -> tuple[Listing, dict[str, str], set[str]]:
+    """Bring the batch's files back as they were.
+
+    Returns the frozen listing, the keys of its files, and the keys of what was derived.
+    """
+    os.makedirs(run.folder, mode=0o700)
+    derived = {file.path: file.key for file in run.client.batch_files(derived_batch(run.batch))}
     if LISTING_NAME not in derived:
-        raise UsageError(f"batch {batch!a} was not described yet; ingest it first")
-    path = os.path.join(work, LISTING_NAME)
-    client.read(derived[LISTING_NAME], path)
+        raise UsageError(f"batch {run.batch!a} was not described yet; ingest it first")
+    path = run.below(LISTING_NAME)
+    run.client.read(derived[LISTING_NAME], path)
     with open(path, encoding="ascii") as file:
         listing = from_document(json.load(file))
-    keys: dict[str, str] = {}
-    for number, file in enumerate(client.batch_files(batch)):
-        entry = listing.files.get(file.path)
-        if entry is None:
-            continue
-        target = os.path.join(work, "files", file.path)
-        os.makedirs(os.path.dirname(target), exist_ok=True)
-        client.read(file.key, target)
-        os.utime(target, ns=(entry.mtime_ns, entry.mtime_ns))
-        keys[file.path] = file.key
-        if number % 1000 == 999:
-            say(f"{batch}: fetched {number + 1:,} files")
-    return listing, keys
+    stored = {file.path: file.key for file in run.client.batch_files(run.batch)}
+    lost = sorted(listing.files.keys() - stored.keys())
+    if lost:
+        raise AdapterError(
+            f"the store lacks {len(lost):,} files of batch {run.batch}, for example "
+            f"{safe_text(lost[0])}; restore it from its packages, then repeat"
+        )
+    keys = {path: stored[path] for path in listing.files}
+    for number, path in enumerate(sorted(keys), 1):
+        _bring(run, listing, path, keys[path])
+        if number % PROGRESS_FILES == 0:
+            run.say(f"{run.batch}: fetched {number:,} files")
+    return listing, keys, set(derived.values())
 
 
-def _overlay(
-    client: Client, batch: str, fixed: str, work: str, listing: Listing, keys: dict[str, str]
-) -> None:
-    """Put repaired files in the place of the broken ones, stored as a batch of their own."""
+def _bring(run: _Run, listing: Listing, path: str, key: str) -> None:
+    """Write a file of the store where it was, with its time."""
+    target = os.path.join(run.below("files"), path)
+    os.makedirs(os.path.dirname(target), exist_ok=True)
+    if os.path.lexists(target):
+        os.unlink(target)
+    run.client.read(key, target)
+    mtime_ns = listing.files[path].mtime_ns
+    os.utime(target, ns=(mtime_ns, mtime_ns))
+
+
+# ---- Repairs ---------------------------------------------------------------------------------
+
+
+def _overlay(run: _Run, fixed: str | None, listing: Listing, keys: dict[str, str]) -> str:
+    """Put repaired files in the place of the broken ones; returns the name of this run.
+
+    First those of earlier runs, in their order. All of them together are stored as those of this
+    run, so that the last ones say everything.
+    """
+    new = _repaired(fixed, listing) if fixed is not None else []
+    prefix = run.batch + FIXED_INFIX
+    former = sorted(one.batch for one in run.client.batches() if one.batch.startswith(prefix))
+    repairs: dict[str, str] = {}
+    for batch in former:
+        repairs.update((file.path, file.key) for file in run.client.batch_files(batch))
+    last_ns = int(former[-1].removeprefix(prefix), 16) if former else 0
+    name = f"{max(time.time_ns(), last_ns + 1):016x}"
+    folder = run.below("fixed")
+    for path, key in repairs.items():
+        if path in listing.files and path not in new:
+            place = os.path.join(folder, path)
+            os.makedirs(os.path.dirname(place), exist_ok=True)
+            run.client.read(key, place)
+    for path in new:
+        place = os.path.join(folder, path)
+        os.makedirs(os.path.dirname(place), exist_ok=True)
+        shutil.copyfile(os.path.join(fixed or "", path), place, follow_symlinks=False)
+    if os.path.isdir(folder):
+        batch = fixed_batch(run.batch, name)
+        store_batch(run.client, folder, batch)
+        for file in run.client.batch_files(batch):
+            _bring(run, listing, file.path, file.key)
+            keys[file.path] = file.key
+    return name
+
+
+def _repaired(fixed: str, listing: Listing) -> list[str]:
     repaired = list_files(fixed) if os.path.isdir(fixed) else {}
     strangers = sorted(set(repaired) - set(listing.files))
     if strangers or not repaired:
@@ -156,31 +232,62 @@ def _overlay(
             else f"{safe_text(strangers[0])} is no path of the batch; repaired files need the same "
             "paths (`drystone quarantine list`)"
         )
-    _store(client, os.path.realpath(fixed), batch)
-    for file in client.batch_files(batch):
-        target = os.path.join(work, "files", file.path)
-        os.unlink(target)
-        client.read(file.key, target)
-        mtime_ns = listing.files[file.path].mtime_ns
-        os.utime(target, ns=(mtime_ns, mtime_ns))
-        keys[file.path] = file.key
+    return sorted(repaired)
 
 
-def _spool(assembler: Assembler, path: str, say: Callable[[str], None]) -> str:
-    with open(path, "wb") as file:
-        for intent in assembler.intents():
-            file.write(intent.model_dump_json().encode() + b"\n")
-            say(f"read {assembler.counts.records:,} records again")
-    return path
+# ---- Reading and applying --------------------------------------------------------------------
 
 
-def _store(client: Client, folder: str, batch: str) -> None:
-    job = client.wait(client.batch_write(folder, batch, "raw").job_id)
-    if job.state != "done":
-        raise AdapterError(
-            f"the store did not take all of {batch}: {job.error or job.state}; "
-            "see `drystone health`, then run it again"
-        )
+def _assembler(run: _Run, listing: Listing, keys: dict[str, str], name: str) -> Assembler:
+    root = run.below("files")
+    files = {
+        path: FileEntry(entry.size_bytes, entry.mtime_ns, keys[path])
+        for path, entry in list_files(root).items()
+    }
+    derived = run.below("derived")
+    return Assembler(
+        ScrapeFolder(root, files, os.path.join(derived, "extracted")),
+        adapter_named(listing.signal.adapter),
+        intent_prefix=f"ua1:{run.batch}:replay-{name}",
+        ingest_batch=run.batch,
+        user=listing.signal.user,
+        extensions=run.database.file_extensions(),
+        intent_items=load_ingest_config(run.config_path).intent_items,
+        write_record=lambda path, data: _write(os.path.join(derived, "records", path), data),
+        fallback=adapter_named(FALLBACK),
+    )
+
+
+def _read(run: _Run, assembler: Assembler) -> set[str]:
+    """Write all intents as files; returns the keys of their physical nodes."""
+    nodes: set[str] = set()
+    os.makedirs(run.below("intents"))
+    for number, intent in enumerate(assembler.intents(), 1):
+        nodes.update(node.key for node in intent.physical_nodes)
+        path = os.path.join(run.below("intents"), f"{number:06d}.json")
+        _write(path, intent.model_dump_json().encode())
+        run.say(f"{run.batch}: read {assembler.counts.records:,} records again")
+    return nodes
+
+
+def _drop_known(folder: str, known: set[str]) -> None:
+    """Remove what the batch has in the same bytes: only what is new is kept a second time."""
+    os.makedirs(folder, exist_ok=True)
+    for path in list_files(folder):
+        place = os.path.join(folder, path)
+        if file_key(place) in known:
+            os.unlink(place)
+
+
+def _apply(run: _Run, adapter_name: str) -> None:
+    for table in (*adapter_named(adapter_name).tables, *adapter_named(FALLBACK).tables):
+        run.database.declare(table)
+    for name in sorted(os.listdir(run.below("intents"))):
+        with open(os.path.join(run.below("intents"), name), "rb") as file:
+            result = run.database.apply_intent(WriteIntent.model_validate_json(file.read()))
+        run.report.nodes_new += result.nodes_new
+        run.report.observations_new += result.observations_new
+        run.report.edges_new += result.edges_new
 
 
 def _write(path: str, data: bytes) -> None:

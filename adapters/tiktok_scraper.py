@@ -16,16 +16,16 @@ import json5
 from adapters.describe import describe
 from adapters.errors import LimitError, RecordError
 from adapters.folder import JSON_DEPTH_MAX, ScrapeFolder
-from adapters.items import Link, Observation, Record, Sniff
-from adapters.json_documents import Document, documents, sniff_documents
-from adapters.json_records import Found, Item, Output, read_documents
-from adapters.media_files import media_node
+from adapters.items import Link, NodeReference
+from adapters.reading.adapter import DocumentAdapter, Found, Part, of_value
+from adapters.reading.documents import Document, documents
+from adapters.reading.draft import Draft
+from adapters.reading.medium import media_node
 from adapters.schemas.tiktok import TABLE
 from adapters.times import parse_time
 from adapters.values import as_boolean, as_count, as_number, as_text, dig, first, mappings
 
 PLATFORM = "tiktok"
-SUFFIXES = (".json", ".json5", ".jsonl", ".ndjson")
 EXPECTED = "expected posts of tiktok-scraper (id, authorMeta, createTime), or its `collector`"
 ASSOCIATIONS_MAX = 100
 """The most tags and people of one post that become nodes."""
@@ -37,23 +37,6 @@ _OMITTED = re.compile(
     r"""|\[(?:Array|Object|Circular[^\]\n]{0,20})\]|\.\.\.(?:\s*\d+\s+more\s+items?)?""",
     re.DOTALL,
 )
-
-
-class TiktokScraper:
-    """Posts that tiktok-scraper collected."""
-
-    name = "tiktok-scraper"
-    tables = (TABLE,)
-
-    def sniff(self, folder: ScrapeFolder) -> Sniff:
-        """Look for posts in JSON, or for the words of the format in JSON5."""
-        if any(_is_printed(folder, path) for path in folder.with_suffix(".json5")[:5]):
-            return Sniff(0.9, "a .json5 file with authorMeta and videoUrl")
-        return sniff_documents(folder, recognises, "posts of tiktok-scraper", SUFFIXES)
-
-    def read(self, folder: ScrapeFolder) -> Iterator[Output]:
-        """Yield every post."""
-        return read_documents(folder, SUFFIXES, items_in, EXPECTED, _parse)
 
 
 def recognises(value: Any) -> bool:
@@ -70,41 +53,33 @@ def items_in(value: Any) -> Iterator[Found]:
     elif isinstance(dig(value, "collector"), list):
         yield from items_in(value["collector"])
     elif _is_post(value):
-        yield _post(value)
+        yield Part(_read_post, value)
     else:
         yield RecordError(EXPECTED)
 
 
-def _post(value: dict[str, Any]) -> Item:
-    def make(folder: ScrapeFolder, path: str, number: int, complete: Any) -> Record:
-        return _record(value, folder, path, number, complete)
-
-    return Item(make, value)
-
-
-def _record(
-    value: dict[str, Any], folder: ScrapeFolder, path: str, number: int, complete: Any
-) -> Record:
-    post_id = value.get("id")
-    node = describe(PLATFORM, "post", post_id)
+def _read_post(draft: Draft, value: dict[str, Any]) -> None:
+    node = describe(PLATFORM, "post", value.get("id"))
+    draft.subject = node
     person = value.get("authorMeta")
     author = _author_node(person)
     tags = _tags(value)
-    title, created = as_text(value.get("text")), parse_time(value.get("createTime"))
-    views = as_count(value.get("playCount"))
-    said = Observation(
-        node, PLATFORM, False, title, views, created, author, _post_columns(value, tags)
+    title, views = as_text(value.get("text")), as_count(value.get("playCount"))
+    created = parse_time(value.get("createTime"))
+    meta = _post_columns(value, tags)
+    draft.observe(node, meta, title=title, view=views, update_time=created, author=author)
+    _observe_author(draft, person, author)
+    draft.link(author, node, "authored")
+    if author:
+        draft.link_all(_alias(author, person))
+    medium = _add_video(draft, value)
+    meta = _media_columns(value)
+    draft.observe(
+        medium, meta, is_root=True, title=title, view=views, update_time=created, author=author
     )
-    medium, links = _video(value, folder, path)
-    shown = Observation(
-        medium, PLATFORM, True, title, views, created, author, _media_columns(value)
-    )
-    own = [Link(author, node, "authored"), *_alias(author, person)] if author else []
-    links = [*own, Link(node, medium, "contains", 0), *links]
-    links += [Link(describe(PLATFORM, "tag", tag.lower()), node, "tagged") for tag in tags]
-    links += [Link(node, other, "mentioned") for other in _mentions(value)]
-    about = (said, *_author(person, author), shown)
-    return Record(path, number, node, about, tuple(links), complete)
+    draft.tag(PLATFORM, tags)
+    for other in _mentions(value):
+        draft.link(node, other, "mentioned")
 
 
 def _post_columns(value: dict[str, Any], tags: list[str]) -> dict[str, Any]:
@@ -133,23 +108,24 @@ def _media_columns(value: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _video(value: dict[str, Any], folder: ScrapeFolder, path: str) -> tuple[Any, tuple[Link, ...]]:
-    """Return the node of the video and the edges to its other files."""
+def _add_video(draft: Draft, value: dict[str, Any]) -> NodeReference:
+    """Tie the video with its other files; return its node."""
     post_id, created = as_text(value.get("id")) or "", as_text(value.get("createTime"))
     addresses = (value.get("videoUrlNoWaterMark"), value.get("videoUrl"))
     covers = (dig(value, "covers", name) for name in ("origin", "default", "dynamic"))
     # The scraper itself writes TIME_ID.mp4, or ID.mp4 when it is told to.
     stems = [post_id, *([f"{created}_{post_id}"] if created else [])]
     found = media_node(
-        folder,
-        path,
+        draft,
         describe(PLATFORM, "media", post_id),
         [url for address in addresses if (url := as_text(address))],
         [url for cover in covers if (url := as_text(cover))],
         [stem for stem in stems if "/" not in stem],
         is_video=True,
     )
-    return found.node, found.links
+    draft.link(draft.subject, found.node, "contains", 0)
+    draft.link_all(found.links)
+    return found.node
 
 
 def _author_node(person: Any) -> str | None:
@@ -159,9 +135,7 @@ def _author_node(person: Any) -> str | None:
     return describe(PLATFORM, "username", name.lower()) if name else None
 
 
-def _author(person: Any, node: str | None) -> Iterator[Observation]:
-    if node is None:
-        return
+def _observe_author(draft: Draft, person: Any, node: str | None) -> None:
     name = as_text(dig(person, "name"))
     meta = {
         "user_id": as_text(dig(person, "id")),
@@ -174,7 +148,7 @@ def _author(person: Any, node: str | None) -> Iterator[Observation]:
         "is_verified": as_boolean(dig(person, "verified")),
     }
     title = first(meta["display_name"], name)
-    yield Observation(node, PLATFORM, False, title, author=node, meta=meta)
+    draft.observe(node, meta, title=title, author=node)
 
 
 def _alias(node: str, person: Any) -> list[Link]:
@@ -205,20 +179,15 @@ def _is_post(value: Any) -> bool:
     return isinstance(value, dict) and "id" in value and len(signs & value.keys()) >= 2
 
 
-def _is_printed(folder: ScrapeFolder, path: str) -> bool:
-    with folder.open(path) as file:
-        head = file.read(64 << 10)
-    return b"authorMeta" in head and b"videoUrl" in head
-
-
 def _parse(folder: ScrapeFolder, path: str) -> Iterator[Document]:
     if not path.lower().endswith(".json5"):
         yield from documents(folder, path)
         return
     try:
-        yield Document(None, _parse_printed(folder.read_text(path, JSON5_BYTES_MAX)))
+        value = _parse_printed(folder.read_text(path, JSON5_BYTES_MAX))
     except RecordError as error:
-        yield Document(None, error)
+        value = error
+    yield Document(folder, path, value)
 
 
 def _parse_printed(text: str) -> Any:
@@ -261,4 +230,14 @@ def _depth(text: str) -> int:
     return deepest
 
 
-ADAPTERS = (TiktokScraper(),)
+ADAPTERS = (
+    DocumentAdapter(
+        name="tiktok-scraper",
+        tables=(TABLE,),
+        split=of_value(items_in),
+        expected=EXPECTED,
+        recognise=recognises,
+        markers=((b"authorMeta", b"videoUrl"),),
+        parse=_parse,
+    ),
+)

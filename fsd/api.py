@@ -9,6 +9,7 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
 from fsd import materialise, read, report
+from fsd.api_disks import add_disks
 from fsd.batch_part import parse_files
 from fsd.engine import Engine
 from fsd.errors import FsdError, NotFoundError, UsageError
@@ -18,8 +19,6 @@ from fsd.models import (
     BatchStatus,
     BatchWriteRequest,
     Capacity,
-    DiskAddRequest,
-    DiskStatus,
     ErrorAnswer,
     GetRequest,
     Health,
@@ -34,6 +33,7 @@ from fsd.models import (
 )
 from fsd.projection import HIDDEN_PREFIX
 from fsd.read import read_small
+from fsd.watch_api import add_watch
 
 REPORT_POLL_S = 0.1
 WAIT_POLL_S = 0.02
@@ -59,6 +59,8 @@ def make_app(engine: Engine, shut_down: Callable[[], None]) -> FastAPI:
         return JSONResponse(ErrorAnswer(error="FsdError", message=message).model_dump(), 500)
 
     _add_reports(app, engine)
+    add_disks(app, engine)
+    add_watch(app, engine)
     _add_batches(app, engine)
     _add_objects(app, engine)
     _add_care(app, engine)
@@ -83,15 +85,6 @@ def _add_reports(app: FastAPI, engine: Engine) -> None:
     @app.get("/v1/warnings")
     def warnings() -> list[Notice]:
         return list(report.warnings(engine))
-
-    @app.get("/v1/disks")
-    def disks() -> list[DiskStatus]:
-        return list(report.disk_statuses(engine))
-
-    @app.post("/v1/disks")
-    def add_disk(request: DiskAddRequest) -> DiskStatus:
-        disk = engine.add_disk(request.path, request.name)
-        return next(s for s in report.disk_statuses(engine) if s.disk_id == disk.disk_id)
 
 
 def _add_batches(app: FastAPI, engine: Engine) -> None:

@@ -1,6 +1,7 @@
 """Care of the store: it owns `verify` and `fsck`, which look and mark, and never delete."""
 
 import os
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -84,6 +85,8 @@ def _verify_disk(store: Store, disk: Disk, shards: list[CatalogShard], job: Job)
         try:
             result = disk.call("verify", shard.shard_id)
         except FsdError as error:
+            if disk.disk_id not in shard.disks:
+                continue  # It has been moved to another disk meanwhile.
             note_read_error(store, disk, shard.shard_id, error)
             job.report({"disk": disk.name, "shard": shard.shard_id, "reason": str(error)})
             problems += 1
@@ -94,6 +97,7 @@ def _verify_disk(store: Store, disk: Disk, shards: list[CatalogShard], job: Job)
         job.advance(1, result.read_bytes)
         if result.problems:
             store.mark_suspect(shard.shard_id, disk)
+            disk.health.note("error", time.time())
         for problem in result.problems:
             line = {"disk": disk.name, "shard": shard.shard_id, "offset": problem.offset}
             job.report({**line, "key": problem.key, "reason": problem.reason})

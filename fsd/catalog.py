@@ -109,11 +109,16 @@ class CatalogShard:
 
 @dataclass(slots=True)
 class CatalogState:
-    """What all entries together say; the durable half of the store's knowledge."""
+    """What all entries together say; the durable half of the store's knowledge.
+
+    `draining` tells of a disk whether it is to be retired when it is empty.
+    """
 
     sequence: int = 0
     disks: dict[str, str] = field(default_factory=dict[str, str])
     gone: set[str] = field(default_factory=set[str])
+    retired: set[str] = field(default_factory=set[str])
+    draining: dict[str, bool] = field(default_factory=dict[str, bool])
     shards: dict[str, CatalogShard] = field(default_factory=dict[str, CatalogShard])
     batches: dict[str, BatchRow] = field(default_factory=dict[str, BatchRow])
     views: dict[str, ViewRow] = field(default_factory=dict[str, ViewRow])
@@ -139,10 +144,22 @@ class CatalogState:
 
     def _apply_disk_gone(self, disk: str) -> None:
         self.disks.pop(disk, None)
+        self.draining.pop(disk, None)
         self.gone.add(disk)
         for shard in self.shards.values():
             if disk in shard.disks:
                 shard.disks.remove(disk)
+
+    def _apply_disk_drain(self, disk: str, retire: bool = False) -> None:
+        if disk in self.disks:
+            self.draining[disk] = retire
+
+    def _apply_disk_undrain(self, disk: str) -> None:
+        self.draining.pop(disk, None)
+
+    def _apply_disk_retire(self, disk: str) -> None:
+        self._apply_disk_gone(disk)
+        self.retired.add(disk)
 
     def _apply_shard_open(
         self, shard: str, class_name: str, disks: list[str], large: bool = False

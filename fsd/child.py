@@ -33,6 +33,7 @@ class Lane:
     def __init__(self, number: int, page: mmap.mmap) -> None:
         self.number = number
         self.queue: queue.PriorityQueue[tuple[int, int, Any]] = queue.PriorityQueue()
+        self.busy = False
         self._page = page
         self._count = 0
 
@@ -74,6 +75,7 @@ class ChildServer:
         while True:
             _, _, (request_id, name, arguments) = lane.queue.get()
             lane.step()
+            lane.busy = True
             try:
                 answer = (request_id, True, operations[name][1](*arguments))
             except OSError as error:
@@ -84,6 +86,7 @@ class ChildServer:
                 # Anything else is a fault of ours: the engine must hear of it, the child lives on.
                 answer = (request_id, False, FsdError(f"{name}: {type(error).__name__}: {error}"))
             lane.step()
+            lane.busy = False
             with self._send, contextlib.suppress(OSError):
                 self.connection.send(answer)
 

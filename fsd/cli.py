@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fsd import cli_care, cli_datasets, cli_disk, cli_files, cli_jobs
+from fsd import cli_care, cli_datasets, cli_disk, cli_files, cli_jobs, cli_watch
 from fsd.cli_output import duration_text, say, write_json, write_line
 from fsd.cli_session import (
     EXIT_CODES,
@@ -254,4 +254,5 @@ app.add_typer(cli_files.app)
 app.add_typer(cli_datasets.app)
 app.add_typer(cli_care.app)
 app.add_typer(cli_jobs.app)
+app.add_typer(cli_watch.app)
 app.add_typer(cli_disk.app, name="disk")

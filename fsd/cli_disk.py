@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from fsd import cli_disk_moves
 from fsd.cli_output import say, size_text, write_json, write_table
 from fsd.cli_session import EXIT_CODES, ConfigOption, JsonOption, connect, open_config
 
@@ -15,24 +16,37 @@ if TYPE_CHECKING:
     from fsd.models import DiskStatus
 
 app = typer.Typer(
-    no_args_is_help=True, help="List the disks, add one, or tie one to its new medium."
+    no_args_is_help=True, help="List the disks, add, drain, replace, retire and balance them."
 )
+app.add_typer(cli_disk_moves.app)
 
 
 def disk_rows(disks: Iterable[DiskStatus]) -> tuple[Sequence[str], list[Sequence[str]]]:
     """Return headings and rows of a table of disks."""
-    headings = ("disk", "state", ">free", ">size", ">stored", ">shards", ">errors", "path", "")
+    headings = (
+        "disk",
+        "state",
+        "health",
+        ">free",
+        ">size",
+        ">stored",
+        ">shards",
+        ">errors",
+        "path",
+        "",
+    )
     rows: list[Sequence[str]] = [
         (
             disk.name,
             disk.state,
+            disk.health,
             size_text(disk.free_bytes),
             size_text(disk.size_bytes),
             size_text(disk.stored_bytes),
             f"{disk.shards:,}",
             f"{disk.errors:,}",
             disk.path,
-            disk.reason or disk.last_error,
+            disk.reason or disk.health_reason or disk.last_error,
         )
         for disk in disks
     ]

@@ -30,17 +30,23 @@ from fsd.models import (
     MaterialiseRequest,
     Notice,
     ObjectHead,
+    RebalancePlan,
     RebuildRequest,
+    RemovalAnswer,
+    ReplaceRequest,
+    RetireRequest,
     VerifyRequest,
     ViewKind,
     ViewStatus,
 )
 from fsd.paths import check_identifier
+from fsd.watch_models import AlertResult, ScrubStatus
 
 MATERIALISE_TIMEOUT_S = 900.0
 """The engine reads and checks the whole manifest before it answers: millions of lines."""
 READ_OBJECT_TIMEOUT_S = 3600.0
 """The engine answers when the object is written: a large video from a slow disk."""
+JOB_END_S_MAX = 120.0
 WAIT_STEP_S = 20.0
 PROGRESS_STEP_S = 0.25
 
@@ -160,6 +166,23 @@ class Client:
         """Start to make the copies whole again; a named disk is declared gone first."""
         return self._ask(JobStatus, "POST", "/v1/rebuild", RebuildRequest(disk=disk))
 
+    def metrics(self) -> str:
+        """Return the metrics in Prometheus' text format."""
+        return self._transport.text("/v1/metrics")
+
+    def alerts_test(self) -> list[AlertResult]:
+        """Send a test alert every way there is, at once."""
+        answer = self._transport.call("POST", "/v1/alerts/test")
+        return [AlertResult.model_validate(item) for item in answer]
+
+    def scrub_status(self) -> ScrubStatus:
+        """Tell how much is due to be verified, and since when."""
+        return self._ask(ScrubStatus, "GET", "/v1/scrub")
+
+    def scrub(self) -> JobStatus:
+        """Start to verify all that is due, at full speed."""
+        return self._ask(JobStatus, "POST", "/v1/scrub")
+
     def reindex(self) -> JobStatus:
         """Start to build a new index from the shards and catalogs alone."""
         return self._ask(JobStatus, "POST", "/v1/reindex")
@@ -175,6 +198,38 @@ class Client:
     def disk_add(self, path: str, name: str | None = None) -> DiskStatus:
         """Take a folder, the root of a mounted filesystem, as a new disk."""
         return self._ask(DiskStatus, "POST", "/v1/disks", DiskAddRequest(path=path, name=name))
+
+    def disk_drain(self, name: str) -> JobStatus:
+        """Start moving everything off a disk; refused with the figures when it fits nowhere."""
+        return self._ask(JobStatus, "POST", f"/v1/disks/{_identifier(name)}/drain")
+
+    def disk_undrain(self, name: str) -> DiskStatus:
+        """Take a draining disk back into use."""
+        return self._ask(
+            DiskStatus, "POST", f"/v1/disks/{_identifier(name)}/undrain", timeout_s=JOB_END_S_MAX
+        )
+
+    def disk_removal(self, name: str) -> RemovalAnswer:
+        """Tell whether a disk can be taken away, and what would be missing."""
+        return self._ask(RemovalAnswer, "GET", f"/v1/disks/{_identifier(name)}/removal")
+
+    def disk_retire(self, name: str, *, force: bool = False) -> DiskStatus:
+        """Never use a disk again; `force` also when something would be missing."""
+        path, request = f"/v1/disks/{_identifier(name)}/retire", RetireRequest(force=force)
+        return self._ask(DiskStatus, "POST", path, request)
+
+    def disk_replace(self, old: str, new_path: str, new_name: str | None = None) -> JobStatus:
+        """Add a disk and start to empty and retire the old one, or to rebuild a dead one."""
+        request = ReplaceRequest(path=new_path, name=new_name)
+        return self._ask(JobStatus, "POST", f"/v1/disks/{_identifier(old)}/replace", request)
+
+    def rebalance(self) -> JobStatus:
+        """Start moving replicas until all disks are equally full."""
+        return self._ask(JobStatus, "POST", "/v1/rebalance")
+
+    def rebalance_plan(self) -> RebalancePlan:
+        """Tell what a rebalance would move."""
+        return self._ask(RebalancePlan, "GET", "/v1/rebalance")
 
     def capacity(self) -> Capacity:
         """Tell what fits, now and after the loss of any one disk."""

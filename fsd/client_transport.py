@@ -45,6 +45,11 @@ class Transport:
             body = response.read()
         return json.loads(body) if body else None
 
+    def text(self, path: str) -> str:
+        """Return an answer that is plain text."""
+        with self._answer("GET", path, None, REQUEST_TIMEOUT_S) as response:
+            return response.read().decode("utf-8")
+
     def lines(self, path: str) -> Iterator[dict[str, Any]]:
         """Yield the lines of a JSON Lines answer as they arrive."""
         with self._answer("GET", path, None, STREAM_TIMEOUT_S) as response:

@@ -39,7 +39,7 @@ class Companion(Protocol):
 
 
 _companions: list[Companion] = []
-_chapters: list[Callable[["Demo"], None]] = []
+_chapters: list[Callable[[Demo], None]] = []
 
 
 def add_companion(companion: Companion) -> None:
@@ -64,11 +64,11 @@ def status_all(config_path: str) -> dict[str, tuple[bool, str]]:
     return {companion.name: companion.status(config_path) for companion in _companions}
 
 
-def add_chapter(chapter: Callable[["Demo"], None]) -> None:
+def add_chapter(chapter: Callable[[Demo], None]) -> None:
     """Let the demo go on with this when the store has shown what it can."""
     _chapters.append(chapter)
 
 
-def chapters() -> list[Callable[["Demo"], None]]:
+def chapters() -> list[Callable[[Demo], None]]:
     """Return the chapters, in the order in which they were added."""
     return list(_chapters)

@@ -43,6 +43,11 @@ class StoreConfig(_Section):
     allow_same_device: bool = False
     packer_processes: int = Field(default=2, ge=1, le=16)
     batch_size_bytes: int = Field(default=50 * GIB, ge=MIB)
+    scrub_rate_bytes_per_s: SizeBytes = 16_000_000
+    """Of each disk; 0 switches the background scrub off."""
+    scrub_interval_days: float = Field(default=30.0, gt=0)
+    smartctl: str = "smartctl"
+    """The program that reads the disks' own health; empty switches that off."""
 
 
 class QuotaConfig(_Section):
@@ -62,6 +67,16 @@ class QuotaConfig(_Section):
         return dict(zip(AREAS, sizes, strict=True))
 
 
+class AlertsConfig(_Section):
+    """Whom to tell of warnings: a command, a webhook, or both; see `alerts`."""
+
+    command: tuple[str, ...] = ()
+    webhook: str = Field(default="", pattern="^(https?://.+)?$")
+    secret_file: str = ""
+    raise_after_s: float = Field(default=30.0, ge=0)
+    end_after_s: float = Field(default=120.0, ge=0)
+
+
 class Config(_Section):
     """The whole of drystone.toml, with `root` (its folder) added when it is read."""
 
@@ -70,6 +85,7 @@ class Config(_Section):
     mount: str
     store: StoreConfig
     quota: QuotaConfig = QuotaConfig()
+    alerts: AlertsConfig = AlertsConfig()
     disk: tuple[DiskConfig, ...] = ()
 
     @property
@@ -91,6 +107,11 @@ class Config(_Section):
     def status_dir(self) -> str:
         """Folder of the status files that the mount shows."""
         return os.path.join(self.run_dir, "status")
+
+    @property
+    def watch_dir(self) -> str:
+        """Folder of what watching the disks remembers, on the SSD; it may be lost."""
+        return os.path.join(self.ssd, "watch")
 
     def area_path(self, area: str) -> str:
         """Return the folder of an SSD area, `3a` to `3d`."""
@@ -154,4 +175,9 @@ def _with_absolute_paths(config: Config) -> Config:
 
     disks = tuple(disk.model_copy(update={"path": absolute(disk.path)}) for disk in config.disk)
     paths = {"ssd": absolute(config.ssd), "mount": absolute(config.mount), "disk": disks}
+    if config.alerts.secret_file:
+        secret = {"secret_file": absolute(config.alerts.secret_file)}
+        return config.model_copy(
+            update={**paths, "alerts": config.alerts.model_copy(update=secret)}
+        )
     return config.model_copy(update=paths)

@@ -1,15 +1,14 @@
 """One disk's process: it owns every system call on that disk, never a decision.
 
-Operations run in three lanes: `write` (appends, catalog, seal), `extract` (segments of exports)
-and `read` (windows, scans, verification). Paths are built here from ids, never taken from outside.
+Operations run in lanes: `write` (appends, catalog, seal), `extract` (segments of exports),
+`read` (windows, scans, verification), `scrub`, which gives way to these three, and `watch`.
+Paths are built here from ids, never taken from outside.
 """
 
 import contextlib
 import ctypes
-import errno
 import fcntl
 import itertools
-import json
 import mmap
 import os
 import time
@@ -19,10 +18,12 @@ from typing import Any
 from fsd import layout
 from fsd.child import ChildServer, Lane, start_child
 from fsd.copy_source import CopySource
+from fsd.disk_epoch import open_lock, read_epoch, write_epoch
 from fsd.errors import DiskRefusedError
 from fsd.extract import Extractor, Failure, Item
-from fsd.identity import check_identity, read_identity
+from fsd.identity import check_identity, read_identity, retire_identity
 from fsd.scan import ScanResult, scan_shard
+from fsd.scrub_pace import ScrubLane
 from fsd.shard_file import (
     FALLOCATE_KEEP_SIZE,
     WINDOW_BYTES,
@@ -34,7 +35,7 @@ from fsd.shard_file import (
 )
 from fsd.verify import VerifyResult, verify_shard
 
-LANE_WRITE, LANE_EXTRACT, LANE_READ, LANE_WATCH = range(4)
+LANE_WRITE, LANE_EXTRACT, LANE_READ, LANE_WATCH, LANE_SCRUB = range(5)
 OPEN_FILES_MAX = 128
 LOCK_WAIT_S = 3.0
 LOCK_POLL_S = 0.02
@@ -52,11 +53,14 @@ LANES = {
     "remove_shard": LANE_WRITE,
     "quarantine_shard": LANE_WRITE,
     "append_catalog": LANE_WRITE,
+    "retire": LANE_WRITE,
     "extract": LANE_EXTRACT,
     "read_catalog": LANE_WATCH,
     "list_shards": LANE_READ,
     "measure_quarantine": LANE_READ,
     "check": LANE_WATCH,
+    "scrub": LANE_SCRUB,
+    "scrub_stop": LANE_WATCH,
     "read_window": LANE_READ,
     "scan": LANE_READ,
     "verify": LANE_READ,
@@ -72,6 +76,7 @@ class DiskProcess:
         self._slots = slots
         self._write: Lane = server.lanes[LANE_WRITE]
         self._read: Lane = server.lanes[LANE_READ]
+        self._scrub = ScrubLane(server.lanes[LANE_SCRUB], server.lanes[:LANE_WATCH])
         self._extractor = Extractor(server.lanes[LANE_EXTRACT].step)
         self._scratch = memoryview(mmap.mmap(-1, WINDOW_BYTES))
         self._files: dict[int, OrderedDict[str, int]] = {LANE_EXTRACT: OrderedDict()}
@@ -102,14 +107,14 @@ class DiskProcess:
         it is not this very disk.
         """
         medium = check_identity(path, disk_id, store_id)
-        self._lock_fd = _open_lock(os.path.join(path, layout.LOCK_NAME))
+        self._lock_fd = open_lock(os.path.join(path, layout.LOCK_NAME))
         self._take_lock(path)
         written = read_epoch(path)
         if written > epoch:
             raise DiskRefusedError(f"another engine took {path} over (epoch {written} > {epoch})")
         if written < epoch:
             with contextlib.suppress(OSError):  # A read-only disk is still read from.
-                _write_epoch(path, epoch)
+                write_epoch(path, epoch)
         # Everything goes by this descriptor: after an unmount, the folder that lies below the
         # mount point must not get a byte.
         self._root_fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -210,6 +215,8 @@ class DiskProcess:
         self._forget(path)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
+        for removed in self._replaced.values() if not part else ():
+            removed.add(shard_id)
 
     def quarantine_shard(self, shard_id: str) -> None:
         """Move a file that is not a catalogued replica aside; nothing is deleted."""
@@ -238,6 +245,10 @@ class DiskProcess:
             os.close(fd)
         if end == 0:
             sync_folder(self._path)
+
+    def retire(self) -> None:
+        """Write into the identity file that the disk is used no more."""
+        retire_identity(self._path)
 
     def read_catalog(self) -> bytes:
         """Return the whole catalog log of this disk (a few MB at 10 M objects)."""
@@ -288,12 +299,22 @@ class DiskProcess:
         fd = self._readable(shard_id, LANE_READ)
         return verify_shard(fd, bytes.fromhex(shard_id), self._read.step)
 
+    def scrub(self, shard_id: str, rate_bytes_per_s: float) -> VerifyResult:
+        """Verify beside everything else: it waits for the other lanes, and for the rate."""
+        path = self._shard_path(shard_id, False)
+        return self._scrub.run(path, bytes.fromhex(shard_id), rate_bytes_per_s)
+
+    def scrub_stop(self) -> None:
+        """End the scrub that runs now, if any, with a CancelledError."""
+        self._scrub.stop()
+
     def copy_begin(self, shard_id: str) -> int:
         """Begin to read a whole sealed shard for a copy; returns its length.
 
         A shard is read by one copy at a time; of many copies begun, the oldest is given up.
         """
         self._end_copy(shard_id)
+        self._close_replaced(LANE_READ)
         if len(self._copies) >= COPIES_MAX:
             self._end_copy(next(iter(self._copies)))
         # A descriptor of its own: those of the lane are closed when others are opened.
@@ -338,10 +359,7 @@ class DiskProcess:
 
     def _readable(self, shard_id: str, lane: int) -> int:
         files = self._files[lane]
-        if shard_id in self._replaced[lane]:
-            self._replaced[lane].discard(shard_id)
-            if shard_id in files:
-                os.close(files.pop(shard_id))
+        self._close_replaced(lane)
         if shard_id in files:
             files.move_to_end(shard_id)
             return files[shard_id]
@@ -349,6 +367,13 @@ class DiskProcess:
             os.close(files.popitem(last=False)[1])
         files[shard_id] = open_direct(self._shard_path(shard_id, False), os.O_RDONLY)
         return files[shard_id]
+
+    def _close_replaced(self, lane: int) -> None:
+        """Close what was replaced or removed: an open descriptor keeps its space."""
+        while self._replaced[lane]:
+            fd = self._files[lane].pop(self._replaced[lane].pop(), None)
+            if fd is not None:
+                os.close(fd)
 
     def _end_copy(self, shard_id: str) -> None:
         source = self._copies.pop(shard_id, None)
@@ -363,35 +388,7 @@ class DiskProcess:
             os.close(fd)
 
 
-def _open_lock(path: str) -> int:
-    try:
-        return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    except OSError as error:
-        if error.errno != errno.EROFS:
-            raise
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-
-
-def read_epoch(path: str) -> int:
-    """Return the epoch the disk was last entered in; 0 when it never was."""
-    try:
-        with open(os.path.join(path, layout.EPOCH_NAME), encoding="ascii") as file:
-            return int(json.load(file)["epoch"])
-    except (FileNotFoundError, ValueError, KeyError, TypeError):
-        return 0
-
-
-def _write_epoch(path: str, epoch: int) -> None:
-    target = os.path.join(path, layout.EPOCH_NAME)
-    with open(target + ".tmp", "w", encoding="ascii") as file:
-        json.dump({"epoch": epoch}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(target + ".tmp", target)
-    sync_folder(path)
-
-
 def main() -> None:
     """Serve until the engine goes away."""
-    server, slots, _ = start_child(4)
+    server, slots, _ = start_child(LANE_SCRUB + 1)
     server.serve(DiskProcess(server, slots).operations())

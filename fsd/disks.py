@@ -4,6 +4,8 @@ online    reads and writes
 readonly  reads only (reason: read-only filesystem, write error, full)
 missing   not there, dead or hung (reason); looked for again every few seconds
 gone      declared gone by the user; its replicas count no more (see the catalog)
+
+Beside its state a disk may be draining (see the catalog): it is read, and takes no new replica.
 """
 
 import errno
@@ -17,6 +19,7 @@ from typing import Any
 
 from fsd import disk_process
 from fsd.config import Config, DiskConfig
+from fsd.disk_health import DiskHealth, choose_steady, note_failure
 from fsd.errors import DiskError, DiskRefusedError, FsdError
 from fsd.identity import mount_points
 from fsd.placement import DiskSpace
@@ -44,6 +47,7 @@ class Counters:
 class Disk:
     """One disk; its `child` is None while it is missing.
 
+    `found` are files of live shards that the catalog does not count here (see `trim`).
     `session` counts how often it was entered: what was open on it before may not be there now.
     """
 
@@ -58,7 +62,11 @@ class Disk:
     quarantined_files: int = 0
     quarantined_bytes: int = 0
     since: float = 0.0
+    draining: bool = False
+    retired: bool = False
+    found: set[str] = field(default_factory=set[str])
     counters: Counters = field(default_factory=Counters)
+    health: DiskHealth = field(default_factory=DiskHealth)
     last_error: str = ""
     child: Child | None = None
     burying: Child | None = None
@@ -79,6 +87,18 @@ class Disk:
     def readable(self) -> bool:
         """Return whether replicas on it may be read."""
         return self.state in ("online", "readonly")
+
+    @property
+    def shown_state(self) -> str:
+        """Return the state as a person sees it: `draining` and `retired` besides the others."""
+        if self.state == "gone":
+            return "retired" if self.retired else "gone"
+        return "draining" if self.draining and self.state == "online" else self.state
+
+    @property
+    def takes_replicas(self) -> bool:
+        """Return whether new replicas may be placed on it."""
+        return self.state == "online" and not self.draining
 
     def request(
         self, operation: str, *arguments: Any, slots: tuple[Slot, ...] = (), priority: int = 1
@@ -173,23 +193,28 @@ class DiskSet:
 
         Folders of one filesystem (a try-out) share its free space, so each counts with a part.
         """
-        reserve = self.config.store.min_free_bytes
+        store = self.config.store
+        reserve, copies = store.min_free_bytes, max(store.copies_raw, store.copies_generated)
         sharing = Counter(disk.filesystem for disk in self.disks.values() if disk.readable)
-        return [
+        spaces = [
             DiskSpace(
                 disk.disk_id,
                 max(0, disk.free_bytes - reserve) // max(1, sharing[disk.filesystem]),
                 disk.failure_domain,
-                disk.state == "online",
+                disk.takes_replicas,
             )
             for disk in self.disks.values()
             if disk.state != "gone"
         ]
+        steady = {disk.disk_id for disk in self.disks.values() if disk.health.rank == 0}
+        same = store.allow_same_device
+        return choose_steady(spaces, steady, copies, store.shard_size_bytes, allow_same_domain=same)
 
     def note_error(self, disk: Disk, error: BaseException, *, writing: bool = False) -> None:
         """Draw the consequences of a failed request for the disk's state."""
         number = getattr(error, "errno", None)
         disk.counters.errors += 1
+        note_failure(disk.health, error, writing=writing)
         disk.last_error = str(error)
         self.remember(f"{disk.name}: {error}")
         child = disk.child
@@ -226,17 +251,21 @@ class DiskSet:
     def add(self, config: DiskConfig) -> Disk:
         """Take a new disk in and enter the epoch; DiskRefusedError when it cannot be."""
         disk = Disk(config, config.path, since=time.time())
+        # Until it is entered the watcher must not look for it too, and fight over its lock.
+        disk.look_again_at = float("inf")
         child = self._spawn(disk)
         self.disks[disk.disk_id] = disk
         if not self._enter(disk, child):
             del self.disks[disk.disk_id]
             raise DiskRefusedError(disk.reason, disk.name)
+        disk.look_again_at = 0.0
         return disk
 
     def declare_gone(self, disk: Disk) -> None:
         """Stop using a disk for good; its process is ended."""
         self.lose(disk, "declared gone")
-        self._set_state(disk, "gone", "declared gone; its replicas are rebuilt elsewhere")
+        rebuilt = "declared gone; its replicas are rebuilt elsewhere"
+        self._set_state(disk, "gone", "retired; never used again" if disk.retired else rebuilt)
 
     def _children(self) -> list[Child]:
         with self._lock:
@@ -262,6 +291,7 @@ class DiskSet:
                 "attach", disk.path, disk.disk_id, self.config.store.store_id, self.epoch
             )
             disk.session += 1
+            child.on_trouble = lambda kind: disk.health.note(kind, time.time())
             # Before it counts as online, its replicas are compared with the catalog.
             self.on_return(disk)
             self._take_measure(disk, child.call("check", disk.disk_id, self.epoch))
@@ -329,6 +359,7 @@ class DiskSet:
             try:
                 self._take_measure(disk, disk.call("check", disk.disk_id, self.epoch, priority=0))
             except (FsdError, OSError) as error:
+                note_failure(disk.health, error)
                 self.lose(disk, str(error))
         elif disk.state == "missing" and (disk.burying is None or disk.burying.wait_dead(0.01)):
             # While the old process still hangs in the kernel, a new one would hang beside it.

@@ -14,6 +14,7 @@ from fsd.care import fsck, verify
 from fsd.claims import Claims
 from fsd.config import CONFIG_NAME, Config, DiskConfig
 from fsd.disks import Disk, DiskSet
+from fsd.drain import MOVING_KINDS, close_retired, mark_disks, resume_drains
 from fsd.errors import DiskError, FsdError, QuotaError, UsageError
 from fsd.identity import make_identity
 from fsd.inventory import take_inventory, take_inventory_or_lose
@@ -38,10 +39,12 @@ from fsd.projection import (
 )
 from fsd.reconcile import Reconciler
 from fsd.recover import recover_open_shards
+from fsd.replicate import COPIES_AT_ONCE_MAX, Replicator
 from fsd.setup import add_disk_to_config, new_disk_name
 from fsd.shard_writer import ShardWriter
 from fsd.slots import SlotPool
 from fsd.store import PART_BYTES_MAX, Store
+from fsd.watch import Watch
 from fsd.write import BatchWrite, check_folder
 
 ACCEPT_TIMEOUT_S = 3600.0
@@ -68,7 +71,7 @@ class Engine:
             os.makedirs(folder, mode=0o700, exist_ok=True)
         self._lock_fd = _lock(os.path.join(config.run_dir, "engine.lock"))
         _remove_scratch(config.run_dir)
-        slots = 2 * config.store.packer_processes + 2 * 2 + SLOTS_SPARE
+        slots = 2 * config.store.packer_processes + 2 * COPIES_AT_ONCE_MAX + SLOTS_SPARE
         pool = SlotPool(slots, config.store.group_size_bytes + PART_BYTES_MAX)
         self.store = Store(config, pool, DiskSet(config, pool))
         self.areas = Areas(
@@ -80,8 +83,10 @@ class Engine:
         )
         self.shard_writer = ShardWriter(self.store)
         self.claims = Claims(self.store)
-        self.reconciler = Reconciler(self.store)
+        self.replicator = Replicator(self.store)
+        self.reconciler = Reconciler(self.store, self.replicator)
         self.jobs = JobRegistry(os.path.join(config.run_dir, "jobs"))
+        self.watch = Watch(self)
         self._manifests = threading.Lock()
         self._starting = threading.Lock()
         self._subjects: dict[str, Job] = {}
@@ -102,6 +107,7 @@ class Engine:
             raise DiskError(f"no disk of this store can be used ({reasons})")
         for entry in store.catalog.load():
             store.shards.state.apply(entry)
+        mark_disks(store)
         self._add_new_disks()
         for disk in store.disks.disks.values():
             if disk.readable:
@@ -112,7 +118,9 @@ class Engine:
         store.disks.on_change = lambda _disk: self._changed.set()
         store.disks.start_watching()
         self.reconciler.start()
+        self.watch.start()
         threading.Thread(target=self._keep_house, name="housekeeping", daemon=True).start()
+        resume_drains(self)
 
     def _bring_index_up(self, *, suspicious: bool) -> None:
         """Roll the index forward; one that cannot be read or used is made anew."""
@@ -140,6 +148,8 @@ class Engine:
         self._stopping.set()
         self._changed.set()
         self.reconciler.stop()
+        self.watch.stop()
+        self.replicator.stop()
         for job in self.jobs.running():
             job.cancel()
         for job in self.jobs.running():
@@ -159,9 +169,10 @@ class Engine:
     def batch_write(self, request: BatchWriteRequest) -> Job:
         """Start storing a folder as a batch."""
         check_folder(request.folder)
-        return self._start(
+        return self.start_job(
             "put",
-            f"{request.batch} from {request.folder}",
+            # Answers are JSON, which cannot carry a name that is not UTF-8.
+            f"{request.batch} from {os.fsencode(request.folder).decode(errors='backslashreplace')}",
             lambda job: self._write(request, job),
             subject=f"batch {request.batch}",
         )
@@ -176,7 +187,7 @@ class Engine:
             return made[0].run()
 
         name = f"{request.target_id}/{request.layout_id}"
-        job = self._start(kind, name, work, subject=f"{kind}/{name}")
+        job = self.start_job(kind, name, work, subject=f"{kind}/{name}")
         job.ready.wait(ACCEPT_TIMEOUT_S)
         if not made or made[0].answer is None:
             raise _error_of(job)
@@ -191,23 +202,31 @@ class Engine:
             self.reconciler.poke()
             return result
 
-        return self._start("verify", request.batch or "", work)
+        return self.start_job("verify", request.batch or "", work)
 
     def rebuild(self, request: RebuildRequest) -> Job:
         """Start making the copies whole; a named disk is declared gone first."""
         disk = self.store.disks.by_name(request.disk) if request.disk else None
+        return self.rebuild_lost(disk, "rebuild")
+
+    def rebuild_lost(self, disk: Disk | None, kind: str) -> Job:
+        """Start making the copies whole without a disk, which is declared gone."""
 
         def prepare() -> None:
             if disk is not None:
                 self.store.catalog.append(("disk_gone", {"disk": disk.disk_id}))
                 self.store.disks.declare_gone(disk)
-            with self._maintenance:
-                self.shard_writer.seal_idle()
-                recover_open_shards(self.store)
-                project(self.store)
+            self.seal_and_project()
 
         name = disk.name if disk is not None else ""
-        return self._start("rebuild", name, lambda job: self.reconciler.rebuild(job, prepare))
+        return self.start_job(kind, name, lambda job: self.reconciler.rebuild(job, prepare))
+
+    def seal_and_project(self) -> None:
+        """Seal what nobody writes, so that whole shards and the index hold all there is."""
+        with self._maintenance:
+            self.shard_writer.seal_idle()
+            recover_open_shards(self.store)
+            project(self.store)
 
     def fsck(self) -> Job:
         """Start comparing catalog, disks and index."""
@@ -216,7 +235,7 @@ class Engine:
             self.shard_writer.seal_idle()
             return fsck(self.store, job)
 
-        return self._start("fsck", "", work)
+        return self.start_job("fsck", "", work)
 
     def reindex(self) -> Job:
         """Start making a new index from the shards; no other job may run meanwhile."""
@@ -225,7 +244,7 @@ class Engine:
             with self._maintenance:
                 return self._reindex(job)
 
-        return self._start(REINDEX, "", work)
+        return self.start_job(REINDEX, "", work)
 
     def _reindex(self, job: Job) -> dict[str, Any]:
         self.shard_writer.seal_idle()
@@ -259,7 +278,7 @@ class Engine:
 
     # Inner life
 
-    def _start(
+    def start_job(
         self, kind: str, description: str, work: Callable[[Job], dict[str, Any]], subject: str = ""
     ) -> Job:
         """Start a job; one batch or target has one writer, and a reindex is alone."""
@@ -313,12 +332,15 @@ class Engine:
         ]
         for disk in new:
             if disk.disk_id in gone:
+                if disk.retired:
+                    close_retired(self.store, disk)
                 self.store.disks.declare_gone(disk)
         if entries:
             self.store.catalog.append(*entries)
 
     def _welcome_back(self, disk: Disk) -> None:
         self.store.catalog.catch_up(disk)
+        mark_disks(self.store)
         take_inventory(self.store, disk)
         self._behind = True
         self._changed.set()
@@ -348,7 +370,7 @@ class Engine:
         write_disk_rows(self.store)
         self.shard_writer.seal_idle(lambda shard: not shard.whole)
         with self._maintenance:
-            if not self.jobs.running():
+            if all(job.kind in MOVING_KINDS for job in self.jobs.running()):
                 self._catch_up_index()
         self.reconciler.poke()
         if turn % MEASURE_EVERY == 0:

@@ -13,7 +13,7 @@ from fsd.api import make_app
 from fsd.config import load_config
 from fsd.engine import Engine
 from fsd.errors import FsdError
-from fsd.report import write_status_files
+from fsd.report import warnings, write_status_files
 from fsd.unix_socket import reachable
 
 SHUTDOWN_GRACE_S = 5
@@ -32,6 +32,7 @@ def main() -> int:
         print(f"drystone: {error}", file=sys.stderr)
         return error.exit_code
     engine.on_housekeeping = lambda: write_status_files(engine)
+    engine.watch.alerts.start(lambda: warnings(engine))
     server: uvicorn.Server | None = None
 
     def shut_down() -> None:

@@ -101,6 +101,11 @@ def write_identity(path: str, document: dict[str, Any]) -> None:
         os.close(folder)
 
 
+def retire_identity(path: str) -> None:
+    """Write into a disk's identity that it is used no more, for good; durable when it returns."""
+    write_identity(path, {**read_identity(path), "retired": True})
+
+
 def read_identity(path: str) -> dict[str, Any]:
     """Read a disk's identity; DiskRefusedError when there is none or it is damaged."""
     target = os.path.join(path, layout.IDENTITY_NAME)
@@ -126,6 +131,8 @@ def check_identity(path: str, disk_id: str, store_id: str) -> Medium:
         raise DiskRefusedError(f"{path} belongs to another store ({document['store_id']})")
     if document["disk_id"] != disk_id:
         raise DiskRefusedError(f"{path} holds another disk ({document['name']})")
+    if document.get("retired"):
+        raise DiskRefusedError(f"disk {document['name']} at {path} was retired; it is not used")
     medium = examine(path)
     reason = _difference(Binding(**document["binding"]), medium.binding)
     if reason:
@@ -174,6 +181,13 @@ def _mount_of(number: str) -> tuple[str, str]:
                 rest = fields[fields.index("-") + 1 :]
                 return rest[0], rest[1]
     return "", ""
+
+
+def device_path(number: str) -> str:
+    """Return the device node of the whole device of `major:minor`; empty when there is none."""
+    device = _whole_device(number)
+    path = f"/dev/{os.path.basename(device).replace('!', '/')}"
+    return path if device and os.path.exists(path) else ""
 
 
 def _whole_device(number: str) -> str:

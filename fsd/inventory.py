@@ -18,12 +18,16 @@ def take_inventory_or_lose(store: Store, disk: Disk) -> None:
 
 
 def take_inventory(store: Store, disk: Disk) -> None:
-    """Mark what is missing as lost and what has a wrong length as suspect; set aside the rest."""
+    """Mark what is missing as lost and what has a wrong length as suspect; set aside the rest.
+
+    Files that may be replicas of live shards are left to the reconciler, which verifies them.
+    """
     sizes, parts = disk.call("list_shards")
     writable = disk.state != "readonly"
     for shard_id in parts if writable else ():
         disk.call("remove_shard", shard_id, True)
     _compare(store, disk, sizes)
+    disk.found = _take_found(store, sizes) if writable else set()
     for shard_id, size in sizes.items() if writable else ():
         # A header alone (a crash between creating the file and the catalog) holds nothing.
         if size <= SHARD_HEADER_BYTES:
@@ -31,6 +35,16 @@ def take_inventory(store: Store, disk: Disk) -> None:
         else:
             disk.call("quarantine_shard", shard_id)
     disk.quarantined_files, disk.quarantined_bytes = disk.call("measure_quarantine")
+
+
+def _take_found(store: Store, sizes: dict[str, int]) -> set[str]:
+    """Take whole files of live, sealed shards out of `sizes`: verified, they may count again."""
+    with store.lock:
+        shards = store.shards.state.shards
+        found = {i for i, size in sizes.items() if i in shards and shards[i].length_bytes == size}
+    for shard_id in found:
+        del sizes[shard_id]
+    return found
 
 
 def _compare(store: Store, disk: Disk, sizes: dict[str, int]) -> None:

@@ -302,7 +302,7 @@ class Materialise:
         with store.lock:
             numbers = dict(store.shards.ids)
         replicas = {
-            number: [place[disk.disk_id] for disk in store.replicas(shard_id)]
+            number: [place[disk.disk_id] for disk in store.preferred_replicas(shard_id)]
             for number, shard_id in numbers.items()
         }
         models = [DEFAULT_MODEL] * len(disks)

@@ -130,7 +130,7 @@ class DiskStatus(Document):
     disk_id: str
     name: str
     path: str
-    state: Literal["online", "readonly", "missing", "gone"]
+    state: Literal["online", "readonly", "missing", "gone", "draining", "retired"]
     reason: str = ""
     failure_domain: str = ""
     size_bytes: int = 0
@@ -141,6 +141,59 @@ class DiskStatus(Document):
     written_bytes: int = 0
     errors: int = 0
     last_error: str = ""
+    health: Literal["ok", "suspect", "failing"] = "ok"
+    health_reason: str = ""
+
+
+class RetireRequest(Document):
+    """Never use a disk again; `force` also when the store is not whole without it."""
+
+    force: bool = False
+
+
+class ReplaceRequest(Document):
+    """Put a new disk in the place of an old one, which is emptied and retired, or rebuilt."""
+
+    path: str
+    name: str | None = None
+
+
+class RemovalAnswer(Document):
+    """Whether a disk can be taken away: `safe` when every shard has its copies without it.
+
+    `sole_*` is what would be lost with it, `short_*` what would have too few copies.
+    """
+
+    disk_id: str
+    name: str
+    state: str
+    safe: bool
+    sole_shards: int
+    sole_bytes: int
+    sole_objects: int
+    short_shards: int
+    short_bytes: int
+    listed_shards: tuple[str, ...]
+    reason: str
+    advice: str
+
+
+class DiskFill(Document):
+    """How full a disk is, 0 to 1, now and after a rebalance."""
+
+    name: str
+    stored_bytes: int
+    fill: float
+    fill_after: float
+
+
+class RebalancePlan(Document):
+    """What a rebalance would do; `level` is how full all disks together are."""
+
+    moves: int
+    move_bytes: int
+    level: float
+    disks: tuple[DiskFill, ...]
 
 
 class AreaStatus(Document):

@@ -38,7 +38,7 @@ class OpenShard:
     @property
     def whole(self) -> bool:
         """Return whether all its disks take writes and none was away since it was opened."""
-        return all(disk.state == "online" and self.stayed(disk) for disk in self.disks)
+        return all(disk.takes_replicas and self.stayed(disk) for disk in self.disks)
 
     def stayed(self, disk: Disk) -> bool:
         """Return whether a disk was there all the time; one that came back may hold less."""

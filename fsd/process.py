@@ -24,6 +24,7 @@ from multiprocessing.connection import Connection
 from typing import Any
 
 from fsd.child import LANES_MAX, read_steps
+from fsd.disk_health import SLOW_S, TroubleKind
 from fsd.errors import DiskError, DiskStalledError
 from fsd.slots import Slot, SlotPool
 
@@ -57,6 +58,8 @@ class Child:
     ) -> None:
         """Start the child; `stall_timeout_s` replaces the watchdog's own limit for it."""
         self.label = label
+        self.on_trouble: Callable[[TroubleKind], None] = lambda _kind: None
+        self.slow = False
         self.stall_timeout_s = stall_timeout_s
         self._lanes = lanes
         self._pool = pool
@@ -238,6 +241,10 @@ class Watchdog:
             now = time.monotonic()
             for child in self._children():
                 stalled_s = child.stalled_s(now) if child.alive else 0.0
+                slow, child.slow = stalled_s > SLOW_S and not child.slow, stalled_s > SLOW_S
+                if slow:
+                    child.on_trouble("slow")
                 if stalled_s > (child.stall_timeout_s or self._limit_s):
+                    child.on_trouble("stall")
                     message = f"{child.label} made no progress for {stalled_s:.1f} s"
                     child.kill(DiskStalledError(message, child.label))

@@ -140,8 +140,13 @@ def note_failures(store: Store, disk: Disk, shard_id: str, failures: list[Failur
 
 def note_read_error(store: Store, disk: Disk, shard_id: str, error: BaseException) -> None:
     """Draw the consequences of a failed read for the disk and for the replica."""
-    store.disks.note_error(disk, error)
     number = getattr(error, "errno", None)
+    with store.lock:
+        shard = store.shards.state.shards.get(shard_id)
+        moved = shard is not None and disk.disk_id not in shard.disks
+    if moved and number == errno.ENOENT:
+        return  # The replica was given up meanwhile; nothing is wrong.
+    store.disks.note_error(disk, error)
     if number == errno.ENOENT:
         store.mark_lost(shard_id, disk)
     elif isinstance(error, CorruptError) or number == errno.EIO:

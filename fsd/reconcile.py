@@ -3,7 +3,8 @@
 Background copies beyond the acknowledged ones, rebuild after a loss and healing of bad replicas
 are all the same: a sealed shard with too few sound copies is copied from a sound one to a chosen
 disk, verified while it is read and read back where it is written, adopted by one rename, and only
-then counted. Shards with the fewest copies come first.
+then counted. Shards with the fewest copies come first. When nothing is wanted, replicas that are
+one too many are given up (see `trim`).
 """
 
 import threading
@@ -14,19 +15,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from fsd.catalog import CatalogShard
-from fsd.disks import Disk
-from fsd.errors import CorruptError, DiskError, FsdError, NoReplicaError, NotEnoughDisksError
+from fsd.errors import DiskError, NoReplicaError, NotEnoughDisksError
 from fsd.job import Job
-from fsd.placement import choose_disks
-from fsd.read import note_read_error
-from fsd.slots import Slot
+from fsd.replicate import Replicator
 from fsd.store import Store
+from fsd.trim import adopt_found, trim
 
 PERIOD_S = 5.0
 REBUILD_AFTER_S = 900.0
 RETRY_S = 30.0
 WORKERS_MAX = 2
-BACKGROUND = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,15 +35,12 @@ class Want:
     copies: int
 
 
-class _TargetError(DiskError):
-    """The disk that was to take the copy failed, not the one it was read from."""
-
-
 class Reconciler:
     """One thread that looks every few seconds, and the verbs that do the same at once."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, replicator: Replicator) -> None:
         self._store = store
+        self._replicator = replicator
         self._wake = threading.Event()
         self._stop = threading.Event()
         self._busy = threading.Lock()
@@ -120,9 +115,12 @@ class Reconciler:
                 with self._busy:
                     now = time.monotonic()
                     stuck = {shard for shard, since in self._stuck.items() if now - since < RETRY_S}
-                    self._copy_all(
-                        [w for w in self.wanted() if w.shard.shard_id not in stuck], None
-                    )
+                    # What is there already needs no copy.
+                    adopt_found(self._store, self._replicator)
+                    wants = [w for w in self.wanted() if w.shard.shard_id not in stuck]
+                    self._copy_all(wants, None)
+                    if not wants and not self._stop.is_set():
+                        trim(self._store, self._replicator)
             except Exception as error:
                 # The reconciler must outlive one bad round; health shows what happened.
                 self.last_error = f"{type(error).__name__}: {error}"
@@ -155,8 +153,9 @@ class Reconciler:
         store = self._store
         target = store.config.copies(shard.class_name)
         try:
-            while store.sound_copies(shard.shard_id) < target:
-                self._copy_once(shard, job)
+            with self._replicator.claim(shard.shard_id) as known:
+                while known is not None and store.sound_copies(shard.shard_id) < target:
+                    self._replicator.copy(known, job)
         except (NotEnoughDisksError, NoReplicaError, DiskError) as error:
             self._stuck[shard.shard_id] = time.monotonic()
             self.last_error = str(error)
@@ -165,111 +164,3 @@ class Reconciler:
             return False
         self._stuck.pop(shard.shard_id, None)
         return True
-
-    def _copy_once(self, shard: CatalogShard, job: Job | None) -> None:
-        target = self._choose_target(shard)
-        reasons: list[str] = []
-        for source in self._sources(shard, target):
-            try:
-                self._copy(shard, source, target, job)
-            except _TargetError:
-                raise
-            except (CorruptError, DiskError) as error:
-                reasons.append(f"{source.name}: {error}")
-                note_read_error(self._store, source, shard.shard_id, error)
-                continue
-            self._adopt(shard, target)
-            return
-        raise NoReplicaError(
-            f"shard {shard.shard_id} has no sound replica to copy from "
-            f"({'; '.join(reasons) or 'all its disks are missing'})",
-            [shard.shard_id],
-        )
-
-    def _sources(self, shard: CatalogShard, target: Disk) -> list[Disk]:
-        return [disk for disk in self._store.replicas(shard.shard_id) if disk is not target]
-
-    def _choose_target(self, shard: CatalogShard) -> Disk:
-        store = self._store
-        with store.lock:
-            bad = store.shards.lost | store.shards.suspect
-        for disk in store.disks.online():
-            # A bad replica is replaced where it is: no other disk has to make room.
-            if (shard.shard_id, disk.disk_id) in bad and disk.disk_id in shard.disks:
-                return disk
-        holders = [disk.disk_id for disk in store.replicas(shard.shard_id)]
-        (chosen,) = choose_disks(
-            store.disks.spaces(),
-            1,
-            shard.length_bytes,
-            store.random,
-            exclude=tuple(holders),
-            allow_same_domain=store.config.store.allow_same_device,
-        )
-        return store.disks.disks[chosen]
-
-    def _copy(self, shard: CatalogShard, source: Disk, target: Disk, job: Job | None) -> None:
-        store, shard_id = self._store, shard.shard_id
-        slots = [store.pool.acquire(), store.pool.acquire()]
-        try:
-            length = source.call("copy_begin", shard_id, priority=BACKGROUND)
-            self._on_target(target, "create_shard", shard_id, b"", length, True)
-            turn = 0
-            offset, size = _read_next(source, shard_id, slots[turn])
-            while size:
-                following = _request_next(source, shard_id, slots[1 - turn])
-                arguments = (shard_id, offset, slots[turn].number, 0, size, True)
-                self._on_target(target, "append", *arguments, slots=(slots[turn],))
-                store.disks.note_success(target, written_bytes=size, read_bytes=size)
-                store.disks.note_success(source, read_bytes=size)
-                if job is not None:
-                    job.check()
-                    job.advance(0, size)
-                if self._stop.is_set():
-                    raise DiskError("the engine is stopping")
-                offset, size = following.result()
-                turn = 1 - turn
-            self._on_target(target, "finish_shard", shard_id, length, True)
-            # Barrier: the part is whole, synced and read back; the rename makes it a replica file,
-            # the catalog entry after it makes it count. A crash between leaves a file that the
-            # next start finds uncatalogued and sets aside.
-            self._on_target(target, "adopt_part", shard_id)
-        except BaseException:
-            # A part that nobody goes on with must not keep its space.
-            target.request("remove_shard", shard_id, True, priority=BACKGROUND)
-            raise
-        finally:
-            for slot in slots:
-                store.pool.release(slot)
-
-    def _on_target(
-        self, target: Disk, operation: str, *arguments: Any, slots: tuple[Slot, ...] = ()
-    ) -> None:
-        try:
-            target.request(operation, *arguments, slots=slots, priority=BACKGROUND).result()
-        except FsdError as error:
-            self._store.disks.note_error(target, error, writing=True)
-            raise _TargetError(f"{target.name}: {error}", target.name) from error
-
-    def _adopt(self, shard: CatalogShard, target: Disk) -> None:
-        store = self._store
-        data = {"shard": shard.shard_id, "disk": target.disk_id}
-        store.catalog.append(("replica_add", data))
-        with store.lock:
-            store.shards.lost.discard((shard.shard_id, target.disk_id))
-            store.shards.suspect.discard((shard.shard_id, target.disk_id))
-            number = store.shards.numbers[shard.shard_id]
-            disks = list(shard.disks)
-        with store.index.write() as writer:
-            row = writer.shard(number)
-            row.disks = disks
-            writer.put_shard(row)
-
-
-def _request_next(source: Disk, shard_id: str, slot: Slot) -> Any:
-    return source.request("copy_next", shard_id, slot.number, slots=(slot,), priority=BACKGROUND)
-
-
-def _read_next(source: Disk, shard_id: str, slot: Slot) -> tuple[int, int]:
-    offset, size = _request_next(source, shard_id, slot).result()
-    return offset, size

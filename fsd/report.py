@@ -5,6 +5,7 @@ import os
 import re
 import time
 
+from fsd.departure import shards_on
 from fsd.disks import Disk
 from fsd.engine import Engine
 from fsd.job import timestamp
@@ -31,7 +32,7 @@ def _disk_status(disk: Disk, lengths: list[int]) -> DiskStatus:
         disk_id=disk.disk_id,
         name=disk.name,
         path=disk.path,
-        state=disk.state,  # pyright: ignore[reportArgumentType]
+        state=disk.shown_state,  # pyright: ignore[reportArgumentType]
         reason=disk.reason,
         failure_domain=disk.failure_domain,
         size_bytes=disk.size_bytes,
@@ -42,6 +43,8 @@ def _disk_status(disk: Disk, lengths: list[int]) -> DiskStatus:
         written_bytes=disk.counters.written_bytes,
         errors=disk.counters.errors,
         last_error=disk.last_error,
+        health=disk.health.state,
+        health_reason=disk.health.reason,
     )
 
 
@@ -159,6 +162,7 @@ def anonymous_bytes() -> int:
 def warnings(engine: Engine) -> tuple[Notice, ...]:
     """Return everything a person should know, the worst first, each with what to do."""
     found = [*_disk_warnings(engine), *_shard_warnings(engine), *_space_warnings(engine)]
+    found += engine.watch.notices()
     if engine.config.store.allow_same_device:
         found.append(
             Notice(
@@ -204,6 +208,18 @@ def _disk_warnings(engine: Engine) -> list[Notice]:
                     severity="warning",
                     message=f"disk {disk.name} has reached its reserve of free space",
                     advice="new data goes to other disks; add a disk (drystone capacity)",
+                )
+            )
+        if disk.draining:
+            left = len(shards_on(engine.store, disk))
+            found.append(
+                Notice(
+                    code="disk-draining",
+                    severity="info",
+                    message=f"disk {disk.name} is draining: {left:,} shards are still on it",
+                    advice=f"drystone disk drain {disk.name} goes on; undrain takes it back"
+                    if left
+                    else f"drystone disk retire {disk.name}, and it may be taken out",
                 )
             )
         if disk.quarantined_files:

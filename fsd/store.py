@@ -82,13 +82,23 @@ class Store:
                 return []
             usable = [d for d in shard.disks if (shard_id, d) not in self.shards.lost]
             usable.sort(key=lambda disk_id: (shard_id, disk_id) in self.shards.suspect)
-        return self.disks.readable(usable)
+        # Stable: of equally healthy disks, those with bad blocks in this shard come last.
+        return sorted(self.disks.readable(usable), key=lambda disk: disk.health.rank)
+
+    def preferred_replicas(self, shard_id: str) -> list[Disk]:
+        """Return the replicas on the healthiest disks, which a plan is made for."""
+        disks = self.replicas(shard_id)
+        return [disk for disk in disks if disk.health.rank == disks[0].health.rank]
+
+    def sound_replicas(self, shard_id: str) -> list[Disk]:
+        """Return the disks whose replica is online and not known to be damaged."""
+        with self.lock:
+            suspect = {disk for shard, disk in self.shards.suspect if shard == shard_id}
+        return [disk for disk in self.replicas(shard_id) if disk.disk_id not in suspect]
 
     def sound_copies(self, shard_id: str) -> int:
         """Return how many replicas are online and not known to be damaged."""
-        with self.lock:
-            suspect = {disk for shard, disk in self.shards.suspect if shard == shard_id}
-        return sum(disk.disk_id not in suspect for disk in self.replicas(shard_id))
+        return len(self.sound_replicas(shard_id))
 
     def shard_of(self, location: Location) -> CatalogShard:
         """Return the shard an index entry points at; NoReplicaError when it is not catalogued."""

@@ -59,12 +59,14 @@ class VerifyResult:
         self.problems.append(Problem(offset, key, reason))
 
 
-def verify_shard(fd: int, shard_id: bytes, step: Step = no_step) -> VerifyResult:
+def verify_shard(
+    fd: int, shard_id: bytes, step: Step = no_step, window_bytes: int = WINDOW_BYTES
+) -> VerifyResult:
     """Check every byte that counts in a sealed replica: structure, checksums and sha256.
 
     OSError when the disk fails in too many places to go on.
     """
-    reader = WindowReader(fd, step)
+    reader = WindowReader(fd, step, window_bytes)
     size = os.fstat(fd).st_size
     result = VerifyResult(read_bytes=size)
     if read_header(reader, shard_id) is None:

@@ -7,6 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from sql.backup import list_backups, make_backup
+    from sql.backup_list import Backup
+    from sql.backup_report import BackupReport
     from sql.cli import app as cli_app
     from sql.config import DatabaseConfig, load_config
     from sql.database import Database
@@ -30,7 +33,15 @@ if TYPE_CHECKING:
         VirtualNode,
         WriteIntent,
         key_of,
+        load_intent,
     )
+    from sql.restore_database import (
+        Restored,
+        restore_in_place,
+        restore_to_database,
+        restore_to_folder,
+    )
+    from sql.sample_check import set_sample_check
     from sql.select import Aggregate, Explanation, NodeRow
     from sql.selector import Selector
     from sql.selector_document import parse_selector, read_selector
@@ -39,6 +50,8 @@ _HOMES = {
     "Aggregate": "sql.select",
     "ArchiveLocation": "sql.intent",
     "ArchiveRow": "sql.ingest_state",
+    "Backup": "sql.backup_list",
+    "BackupReport": "sql.backup_report",
     "Column": "sql.declared",
     "CommonMetadata": "sql.intent",
     "Database": "sql.database",
@@ -57,6 +70,7 @@ _HOMES = {
     "QuarantineRow": "sql.ingest_state",
     "Quarantined": "sql.ingest_state",
     "Relationship": "sql.intent",
+    "Restored": "sql.restore_database",
     "ResultRow": "sql.intent",
     "Selector": "sql.selector",
     "SourceMetadata": "sql.intent",
@@ -67,15 +81,24 @@ _HOMES = {
     "companion": "sql.database_companion",
     "default_file_extensions": "sql.file_types",
     "key_of": "sql.intent",
+    "list_backups": "sql.backup",
     "load_config": "sql.config",
+    "load_intent": "sql.intent",
+    "make_backup": "sql.backup",
+    "restore_in_place": "sql.restore_database",
+    "restore_to_database": "sql.restore_database",
+    "restore_to_folder": "sql.restore_database",
     "parse_selector": "sql.selector_document",
     "read_selector": "sql.selector_document",
+    "set_sample_check": "sql.sample_check",
 }
 
 __all__ = [
     "Aggregate",
     "ArchiveLocation",
     "ArchiveRow",
+    "Backup",
+    "BackupReport",
     "Column",
     "CommonMetadata",
     "Database",
@@ -94,6 +117,7 @@ __all__ = [
     "QuarantineRow",
     "Quarantined",
     "Relationship",
+    "Restored",
     "ResultRow",
     "Selector",
     "SourceMetadata",
@@ -104,9 +128,16 @@ __all__ = [
     "companion",
     "default_file_extensions",
     "key_of",
+    "list_backups",
     "load_config",
+    "load_intent",
+    "make_backup",
     "parse_selector",
     "read_selector",
+    "restore_in_place",
+    "restore_to_database",
+    "restore_to_folder",
+    "set_sample_check",
 ]
 
 

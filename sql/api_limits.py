@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import hmac
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 BODY_SIZE_BYTES_MAX = 128 * 1024 * 1024
 """An intent of 20,000 items of a few KB each."""
+SMALL_SIZE_BYTES_MAX = 64 * 1024
+"""What the loop itself parses has to be small; only intents and selectors are not."""
 
 
 class BodyLimit:
-    """Reads a body whole, up to the limit; what is longer is refused and not read further."""
+    """Reads a body whole, up to the limit of its path; what is longer is refused and not read on.
 
-    def __init__(self, app: ASGIApp, limit_bytes: int = BODY_SIZE_BYTES_MAX) -> None:
+    The limits are for beginnings of paths.
+    """
+
+    def __init__(self, app: ASGIApp, limits_bytes: Mapping[str, int]) -> None:
         self._app = app
-        self._limit_bytes = limit_bytes
+        self._limits_bytes = limits_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on with its body in one piece, or answer 413."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        path: str = scope["path"]
+        limit_bytes = next(
+            (limit for start, limit in self._limits_bytes.items() if path.startswith(start)),
+            SMALL_SIZE_BYTES_MAX,
+        )
         body = bytearray()
         more = True
         while more:
@@ -32,8 +43,8 @@ class BodyLimit:
                 return
             body += message.get("body", b"")
             more = message.get("more_body", False)
-            if len(body) > self._limit_bytes:
-                reason = f"a document may have {self._limit_bytes:,} bytes; send it in parts"
+            if len(body) > limit_bytes:
+                reason = f"a document may have {limit_bytes:,} bytes here; send it in parts"
                 await _refuse(send, 413, reason)
                 return
         whole: Message | None = {"type": "http.request", "body": bytes(body), "more_body": False}

@@ -23,6 +23,7 @@ from collections.abc import Generator
 import uvicorn
 
 from sql.api import make_app
+from sql.api_turns import Turns
 from sql.config import find_config, load_config
 from sql.database import Database
 from sql.errors import DatabaseUnavailableError, SqlError, UsageError
@@ -60,10 +61,11 @@ def serve(config_path: str | None, tcp_port: int | None, token_file: str | None)
         Database.open(path) as database,
     ):
         listener = stack.enter_context(_unix_listener(run_dir))
-        servers = [(_server(database, None), listener)]
+        turns = Turns()
+        servers = [(_server(database, None, turns), listener)]
         if tcp_port is not None:
             tcp = stack.enter_context(_tcp_listener(tcp_port))
-            servers.append((_server(database, token), tcp))
+            servers.append((_server(database, token, turns), tcp))
         asyncio.run(_run(servers))
 
 
@@ -89,9 +91,9 @@ def read_token(path: str) -> str:
     return token
 
 
-def _server(database: Database, token: str | None) -> uvicorn.Server:
+def _server(database: Database, token: str | None, turns: Turns) -> uvicorn.Server:
     options = uvicorn.Config(
-        make_app(database, token),
+        make_app(database, token, turns),
         log_level="warning",
         access_log=False,
         timeout_graceful_shutdown=SHUTDOWN_GRACE_S,

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field
+
+from sql.selector_values import Moment
 
 Id = Annotated[int, Field(ge=0, le=2**63 - 1)]
 ActionId = Annotated[int, Field(ge=0, le=2**31 - 1)]
@@ -43,16 +45,16 @@ class HistoryRequest(_Document):
     action_id: ActionId
     action_batch_id: Id
     status: Status
-    start_time: AwareDatetime | None = None
-    end_time: AwareDatetime | None = None
+    start_time: Moment | None = None
+    end_time: Moment | None = None
 
 
 class HistoryChange(_Document):
     """What became of a run; a time that is null stays as it is."""
 
     status: Status
-    start_time: AwareDatetime | None = None
-    end_time: AwareDatetime | None = None
+    start_time: Moment | None = None
+    end_time: Moment | None = None
 
 
 class HistoryAnswer(_Document):

@@ -17,11 +17,17 @@ import psycopg
 from sql.apply_draft import Draft, load_vocabulary
 from sql.apply_merge import merge
 from sql.apply_stage import stage
-from sql.errors import IntentError
+from sql.errors import BusyError, IntentError
 from sql.intent import IntentResult, WriteIntent, digest_of
+from sql.lock_waits import limit_lock_waits
 from sql.statements import statements
 
 __all__ = ["IntentResult", "apply_intent"]
+
+TURN_TIMEOUT_S = 900.0
+"""So long an intent waits for the merges before it; one of a million rows takes a minute."""
+LOCK_TIMEOUT_S = 60.0
+"""So long a merge, for which all others wait, waits for a lock of somebody who is no intent."""
 
 _SQL = statements("apply")
 
@@ -30,8 +36,9 @@ def apply_intent(connection: psycopg.Connection[Any], intent: WriteIntent) -> In
     """Write an intent, or return what it did when it was applied before.
 
     Durable when this returns, if the connection was in no transaction; else with that one.
-    Raises IntentError, with nothing written, when anything in it is unknown or contradictory.
-    The isolation must be READ COMMITTED, PostgreSQL's default.
+    Raises IntentError, with nothing written, when anything in it is unknown or contradictory, and
+    BusyError when somebody else keeps what it needs locked. The isolation must be READ COMMITTED,
+    as sql/connections.py makes it.
     """
     digest = digest_of(intent)
     with connection.transaction():
@@ -40,14 +47,38 @@ def apply_intent(connection: psycopg.Connection[Any], intent: WriteIntent) -> In
             return former
         draft = Draft(intent, load_vocabulary(connection, intent))
         stage(connection, draft)
-        connection.execute(_SQL["lock"])
+        _take_turn(connection)
         connection.execute(_SQL["memory"])
         # Somebody may have applied it while we staged.
         former = _former(connection, intent, digest)
         if former is not None:
             return former
-        result = merge(connection, draft)
-        connection.execute(_SQL["record"], [intent.intent_id, digest, result.model_dump_json()])
+        return _merged(connection, draft, digest)
+
+
+def _take_turn(connection: psycopg.Connection[Any]) -> None:
+    with limit_lock_waits(connection, TURN_TIMEOUT_S):
+        try:
+            connection.execute(_SQL["lock"])
+        except psycopg.errors.LockNotAvailable as error:
+            raise BusyError(
+                f"other write-intents have been written for {TURN_TIMEOUT_S:g} s, or one of them "
+                "hangs; nothing was written, apply this one again later"
+            ) from error
+
+
+def _merged(connection: psycopg.Connection[Any], draft: Draft, digest: bytes) -> IntentResult:
+    intent = draft.intent
+    with limit_lock_waits(connection, LOCK_TIMEOUT_S):
+        try:
+            result = merge(connection, draft)
+            given = [intent.intent_id, digest, result.model_dump_json()]
+            connection.execute(_SQL["record"], given)
+        except psycopg.errors.LockNotAvailable as error:
+            raise BusyError(
+                f"a table has been locked by somebody else for {LOCK_TIMEOUT_S:g} s (see pg_locks "
+                "in `drystone db psql`); nothing was written, apply the write-intent again later"
+            ) from error
     return result
 
 

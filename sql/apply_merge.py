@@ -42,9 +42,9 @@ def merge(connection: psycopg.Connection[Any], draft: Draft) -> IntentResult:
     if intent.physical_nodes:
         _run(connection, "insert_physical")
     observations_new, results_new = _insert_observations(connection, draft)
-    edges_new = _insert_edges(connection, draft, growth, relationship_ids)
+    edges_new, positions_new = _insert_edges(connection, draft, growth, relationship_ids)
     tree.carry_out(connection, growth)
-    rows_new = results_new + _insert_others(connection, draft)
+    rows_new = results_new + positions_new + _insert_others(connection, draft)
     cycles = _named(connection, draft, growth, new_from)
     _drop_tables(connection, draft)
     return IntentResult(
@@ -213,12 +213,18 @@ def _insert_edges(
     draft: Draft,
     growth: tree.Growth,
     relationship_ids: list[int],
-) -> int:
-    if not draft.intent.edges:
-        return 0
+) -> tuple[int, int]:
+    """Return how many edges are new, and how many known ones got their position."""
+    count = len(draft.intent.edges) - len(growth.dropped)
     if len(growth.dropped):
         _run(connection, "drop_edges", [growth.dropped.tolist()])
-    return _run(connection, "insert_edges", {"relationships": relationship_ids})
+    if not count:
+        return 0, 0
+    relationships = {"relationships": relationship_ids}
+    inserted = _run(connection, "insert_edges", relationships)
+    if inserted == count:
+        return inserted, 0
+    return inserted, _run(connection, "fill_positions", relationships)
 
 
 def _insert_others(connection: psycopg.Connection[Any], draft: Draft) -> int:

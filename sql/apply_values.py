@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from typing import Any, cast
 
 from sql.declared import DeclaredTable
-from sql.intent import BIGINT_MAX, INTEGER_MAX, CommonMetadata
+from sql.intent import BIGINT_MAX, INTEGER_MAX, CommonMetadata, checked_instant
 
 HASH_BYTES = 16
 _EPOCH = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
@@ -68,7 +68,7 @@ def _time(value: object) -> datetime.datetime:
             raise ValueError("must be a time as in 2024-05-31T12:00:00Z") from None
     if not isinstance(value, datetime.datetime) or value.utcoffset() is None:
         raise ValueError("must be a time with its zone")
-    return value
+    return checked_instant(value)
 
 
 def _date(value: object) -> datetime.date:

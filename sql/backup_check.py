@@ -17,7 +17,7 @@ from typing import Any
 import psycopg
 from psycopg.sql import SQL, Identifier
 
-from sql import backup_data, server
+from sql import backup_data, backup_pgbackrest, server
 from sql.backup_list import Backup
 from sql.backup_report import BackupCheck
 from sql.backup_snapshot import count_rows, differences
@@ -28,6 +28,7 @@ from sql.statements import statements
 
 SAMPLE_SIZE = 200
 BASE_BACKUP = "base backup"
+PGBACKREST = "pgBackRest"
 LOGICAL_EXPORT = "logical export"
 CHECK_DATABASE = "drystone_logical_check"
 ROOM_FACTOR = 3
@@ -47,21 +48,29 @@ class _Findings:
     problems: list[str] = field(default_factory=list[str])
 
 
-def scratch_folder(config: DatabaseConfig, size_bytes: int, others: Sequence[str]) -> str:
-    """Return where a scratch server has room: beside the data, else on a disk of the copies."""
-    beside = config.data + ".check"
-    for folder in (beside, *(os.path.join(other, ".tmp-check") for other in others)):
+def scratch_folders(config: DatabaseConfig) -> list[str]:
+    """Return where scratch servers can be: beside the data, or on the disks of the copies."""
+    return [config.data + ".check"] + [
+        os.path.join(folder, ".tmp-check") for folder in config.backup_folders
+    ]
+
+
+def scratch_folder(config: DatabaseConfig, size_bytes: int) -> str:
+    """Return the first of them that has room to restore a database of this size."""
+    found = scratch_folders(config)
+    for folder in found:
         with contextlib.suppress(OSError):
             room = os.statvfs(os.path.dirname(folder))
             if room.f_bavail * room.f_frsize >= ROOM_FACTOR * size_bytes:
                 return folder
-    return beside
+    return found[0]
 
 
 def check_backup(
+    config: DatabaseConfig,
+    dsn: str,
     backups: Sequence[Backup],
     backup: Backup,
-    folder: str,
     lock: int,
     check_sample: CheckSample | None,
     say: Callable[[str], None],
@@ -69,9 +78,13 @@ def check_backup(
     """Restore a backup of which all copies have just been verified; never raises what it found."""
     begun = time.monotonic()
     found = _Findings()
-    with backup_data.scratch(folder) as place:
+    with backup_data.scratch(scratch_folder(config, backup.facts.database_size_bytes)) as place:
         if backup.facts.has_base:
-            _attempt(found, BASE_BACKUP, lambda: _check_base(found, backups, backup, place, lock, say))
+            _attempt(
+                found, BASE_BACKUP, lambda: _check_base(found, backups, backup, place, lock, say)
+            )
+        elif backup.facts.pgbackrest_label:
+            _attempt(found, PGBACKREST, lambda: _check_pgbackrest(found, config, dsn, backup, lock))
         _attempt(found, LOGICAL_EXPORT, lambda: _check_logical(found, backup, place, lock, say))
     compared = None
     if check_sample is not None:
@@ -115,6 +128,14 @@ def _check_base(
     _examine(found, BASE_BACKUP, server.dsn(place), facts.counts_before, facts.counts)
 
 
+def _check_pgbackrest(
+    found: _Findings, config: DatabaseConfig, dsn: str, backup: Backup, lock: int
+) -> None:
+    facts = backup.facts
+    with backup_pgbackrest.restored(config, dsn, facts.pgbackrest_label, lock) as scratch_dsn:
+        _examine(found, PGBACKREST, scratch_dsn, facts.counts_before, facts.counts)
+
+
 def _check_logical(
     found: _Findings, backup: Backup, place: server.Place, lock: int, say: Callable[[str], None]
 ) -> None:
@@ -150,13 +171,11 @@ def _examine(
         connection.rollback()
         connection.autocommit = True
         found.constraints = _prove_constraints(connection, what, found.problems)
-        if what == BASE_BACKUP:  # The other one has just built all of its indexes.
-            _prove_indexes(connection, found.problems)
+        if what != LOGICAL_EXPORT:  # That one has just built all of its indexes.
+            _prove_indexes(connection, what, found.problems)
 
 
-def _prove_constraints(
-    connection: psycopg.Connection[Any], what: str, problems: list[str]
-) -> int:
+def _prove_constraints(connection: psycopg.Connection[Any], what: str, problems: list[str]) -> int:
     """Prove every foreign key and check anew; returns how many."""
     rows = connection.execute(statements("backup")["constraints"]).fetchall()
     for table, name, statement in rows:
@@ -167,13 +186,13 @@ def _prove_constraints(
     return len(rows)
 
 
-def _prove_indexes(connection: psycopg.Connection[Any], problems: list[str]) -> None:
+def _prove_indexes(connection: psycopg.Connection[Any], what: str, problems: list[str]) -> None:
     """Build every index anew, which shows keys that are twice in a unique one."""
     for schema, table in connection.execute(statements("backup")["tables"]).fetchall():
         try:
             connection.execute(SQL("REINDEX TABLE {}").format(Identifier(schema, table)))
         except psycopg.Error as error:
-            problems.append(f"{BASE_BACKUP}: table {table}: {_line(error)}")
+            problems.append(f"{what}: table {table}: {_line(error)}")
 
 
 def _line(error: psycopg.Error) -> str:

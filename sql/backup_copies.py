@@ -10,9 +10,9 @@ import contextlib
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
-from sql.backup_report import REPORT_NAME
+from sql.backup_report import NAME, REPORT_NAME, private
 
 SUMS_NAME = "SHA256SUMS"
 TEMPORARY = ".tmp-"
@@ -28,7 +28,8 @@ def temporary_path(folder: str, name: str) -> str:
 def seal(folder: str) -> dict[str, str]:
     """Write SHA256SUMS over all files of a folder and return path -> sum."""
     sums = {path: _sum_of(os.path.join(folder, path)) for path in _files(folder)}
-    with open(os.path.join(folder, SUMS_NAME), "w", encoding="utf-8") as file:
+    path = os.path.join(folder, SUMS_NAME)
+    with open(path, "w", encoding="utf-8", opener=private) as file:
         file.writelines(f"{sums[path]}  {path}\n" for path in sorted(sums))
     return sums
 
@@ -36,11 +37,10 @@ def seal(folder: str) -> dict[str, str]:
 def copy(source: str, target: str) -> None:
     """Copy a sealed folder with its empty folders; the caller reads it back with `damage_of`."""
     shutil.copytree(source, target, symlinks=True, copy_function=shutil.copyfile)
-    for path, names, files in os.walk(target):
+    for path, _, names in os.walk(target):
         os.chmod(path, 0o700)
-        for name in files:
+        for name in names:
             os.chmod(os.path.join(path, name), 0o600)
-        del names
 
 
 def sync_tree(folder: str) -> None:
@@ -70,8 +70,12 @@ def damage_of(folder: str) -> list[str]:
     if not wanted:
         return [f"{os.path.join(folder, SUMS_NAME)} is empty"]
     found = set(_files(folder))
-    problems = [f"{os.path.join(folder, path)} is missing" for path in sorted(wanted.keys() - found)]
-    problems += [f"{os.path.join(folder, path)} is in no sum" for path in sorted(found - wanted.keys())]
+    problems = [
+        f"{os.path.join(folder, path)} is missing" for path in sorted(wanted.keys() - found)
+    ]
+    problems += [
+        f"{os.path.join(folder, path)} is in no sum" for path in sorted(found - wanted.keys())
+    ]
     for path in sorted(found & wanted.keys()):
         full = os.path.join(folder, path)
         try:
@@ -104,7 +108,8 @@ def clean(folder: str) -> list[str]:
     """Remove what an interrupted backup left in a folder; returns the names."""
     removed: list[str] = []
     for name in sorted(os.listdir(folder)):
-        if name.startswith(TEMPORARY):
+        # Nothing else that begins so: the folder may be somebody's own.
+        if name.startswith(TEMPORARY) and NAME.fullmatch(name.removeprefix(TEMPORARY)):
             shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
             removed.append(name)
     return removed
@@ -132,7 +137,7 @@ def _sum_of(path: str) -> str:
 
 
 @contextlib.contextmanager
-def _opened(path: str, flags: int) -> Iterator[int]:
+def _opened(path: str, flags: int) -> Generator[int]:
     descriptor = os.open(path, flags)
     try:
         yield descriptor

@@ -48,10 +48,7 @@ def base_folders(backups: Sequence[Backup], backup: Backup, copy: str, say: Say)
 def make_base(folders: Sequence[str], data: str, lock: int, *, scratch: bool = False) -> None:
     """Make a data folder of base backups; the server's start replays the log in it."""
     os.makedirs(os.path.dirname(data), exist_ok=True)
-    if len(folders) == 1:
-        shutil.copytree(folders[0], data, symlinks=True)
-    else:
-        backup_programs.combine(folders, data, lock)
+    backup_programs.combine(folders, data, lock)
     if scratch:
         # What a person set by hand may need files and programs that belong to the live server.
         with open(os.path.join(data, _ALTERED), "w", encoding="ascii"):
@@ -106,6 +103,13 @@ def new_database(dsn: str, name: str) -> str:
     return conninfo.make_conninfo(dsn, dbname=name)
 
 
+def drop_database(dsn: str, name: str) -> None:
+    """Drop a database that `new_database` made."""
+    with contextlib.closing(connect_once(dsn)) as connection:
+        connection.autocommit = True
+        connection.execute(SQL("DROP DATABASE IF EXISTS {}").format(Identifier(name)))
+
+
 @contextlib.contextmanager
 def scratch(folder: str) -> Generator[server.Place]:
     """Yield a place for a server that is stopped and removed at the end; also what a crash left."""
@@ -128,7 +132,7 @@ def remove_scratch(folder: str) -> None:
 
 
 def _give(data: str, account: programs.Account) -> None:
-    """Make a data folder the server's, durable and closed to others."""
+    """Make a data folder the server's, and closed to others."""
     for path, _, names in os.walk(data, topdown=False):
         for name in (".", *names):
             one = os.path.join(path, name)

@@ -39,15 +39,18 @@ def find_targets(config: DatabaseConfig) -> tuple[list[Target], list[str]]:
     targets: list[Target] = []
     warnings: list[str] = []
     ssd = _device(config.ssd)
+    free: dict[int, int] = {}
     for folder in config.backup_folders:
         try:
             _make_usable(folder, config)
-            room = os.statvfs(folder)
             device = os.stat(folder).st_dev
+            room = os.statvfs(folder)
         except OSError as error:
             warnings.append(f"{folder} is skipped: {error.strerror or error}")
             continue
-        targets.append(Target(folder, device, room.f_bavail * room.f_frsize, device == ssd))
+        # Once per device: among folders of one device the order is that of the configuration.
+        free_bytes = free.setdefault(device, room.f_bavail * room.f_frsize)
+        targets.append(Target(folder, device, free_bytes, device == ssd))
     return in_order(targets), warnings
 
 
@@ -64,7 +67,9 @@ def in_order(targets: Sequence[Target]) -> list[Target]:
 def warnings_about(chosen: Sequence[Target]) -> list[str]:
     """Say what is not as it should be about the folders that hold the copies."""
     if chosen and all(target.on_ssd for target in chosen):
-        return ["all copies lie on the device of the SSD: name folders of other disks in drystone.toml"]
+        return [
+            "all copies lie on the device of the SSD: name folders of other disks in drystone.toml"
+        ]
     if len(chosen) > 1 and len({target.device for target in chosen}) == 1:
         return ["all copies lie on one device: when it dies, all are gone"]
     return []
@@ -112,7 +117,6 @@ def _make_usable(folder: str, config: DatabaseConfig) -> None:
     with open(probe, "w", encoding="ascii"):
         pass
     os.unlink(probe)
-    os.chmod(folder, 0o700)
 
 
 def _device(path: str) -> int:

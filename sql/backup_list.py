@@ -6,16 +6,14 @@ Listing reads the small documents only; `whole_copy` reads everything of one bac
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from sql import backup_copies
-from sql.backup_report import BackupFacts, BackupReport, read_facts, read_report
+from sql.backup_report import NAME, BackupFacts, BackupReport, read_facts, read_report
 from sql.errors import BackupDamagedError, NotFoundError
 
-NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-(full|incremental|logical|pgbackrest)")
 LATEST = "latest"
 
 
@@ -38,9 +36,12 @@ class Backup:
         return bool(self.report and self.report.check and not self.report.check.problems)
 
 
-def new_name(kind: str, now: datetime) -> str:
-    """Return the name of a backup begun now."""
-    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{kind}"
+def new_name(method: str, now: datetime, backups: Iterable[Backup]) -> str:
+    """Return the name of a backup begun now; names sort by time, also two of one second."""
+    taken = {backup.name.partition("-")[0] for backup in backups}
+    while (stamp := f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}") in taken:
+        now += timedelta(seconds=1)
+    return f"{stamp}-{method}"
 
 
 def list_backups(folders: Iterable[str], store_id: str) -> list[Backup]:

@@ -44,8 +44,13 @@ def base_backup(dsn: str, folder: str, label: str, manifest: str, lock: int) -> 
 
 def combine(folders: Sequence[str], target: str, lock: int) -> None:
     """Make one data folder, which must not exist, of a full backup and those built upon it."""
-    # No manifest and no sums: the sums of our copies are stronger and have been looked at.
-    _run(["pg_combinebackup", "--no-manifest", f"--output={target}", *folders], None, lock)
+    # No manifest: the sums of our copies are stronger and have been looked at. Not durable: a
+    # scratch server need not be, and a restore syncs what the server has made of it.
+    _run(
+        ["pg_combinebackup", "--no-manifest", "--no-sync", f"--output={target}", *folders],
+        None,
+        lock,
+    )
 
 
 def restore(dump_path: str, dsn: str, server_version_number: int, lock: int) -> None:
@@ -86,9 +91,7 @@ def _restore_script(arguments: Sequence[str], dsn: str, lock: int) -> None:
         raise BackupError(_failure("psql", said))
 
 
-def _run(
-    arguments: Sequence[str], dsn: str | None, lock: int, *, add_dsn: bool = True
-) -> None:
+def _run(arguments: Sequence[str], dsn: str | None, lock: int, *, add_dsn: bool = True) -> None:
     named = [f"--dbname={_public(dsn)}"] if dsn and add_dsn else []
     done = subprocess.run(
         [programs.program(arguments[0]), *named, *arguments[1:]],

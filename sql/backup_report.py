@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from datetime import datetime
 from typing import Any, Literal, TypeVar
 
@@ -19,6 +20,8 @@ from sql.statements import statements
 FACTS_NAME = "backup.json"
 REPORT_NAME = "report.json"
 FORMAT = 1
+NAME = re.compile(r"[0-9]{8}T[0-9]{6}Z-(base|logical|pgbackrest)")
+"""The name of a backup, and of its folder in every copy."""
 
 Kind = Literal["full", "incremental", "logical", "pgbackrest"]
 State = Literal["ok", "incomplete", "failed"]
@@ -105,10 +108,15 @@ def read_report(folder: str) -> BackupReport | None:
     return _read(os.path.join(folder, REPORT_NAME), BackupReport)
 
 
+def private(path: str, flags: int) -> int:
+    """Open a file that only its owner may read, for `open`."""
+    return os.open(path, flags, 0o600)
+
+
 def write_document(path: str, document: BaseModel) -> None:
     """Write a document whole or not at all; durable when this returns."""
     temporary = path + ".tmp"
-    with open(temporary, "w", encoding="utf-8") as file:
+    with open(temporary, "w", encoding="utf-8", opener=private) as file:
         json.dump(document.model_dump(mode="json"), file, indent=1)
         file.write("\n")
         file.flush()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
+import signal
+import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -17,6 +18,7 @@ from sql.cli_session import EXIT_CODES, EXIT_FAILED, ConfigOption, JsonOption
 
 if TYPE_CHECKING:
     from sql.config import DatabaseConfig
+    from sql.health import BackupHealth
 
 app = typer.Typer(help="The database: its server, its schema, its backups.", no_args_is_help=True)
 
@@ -91,6 +93,7 @@ def health(json_output: JsonOption = False, config: ConfigOption = None) -> None
     write_line(f"schema    {found.schema_version}")
     write_line(f"size      {size_text(found.size_bytes)}, {found.connections} connections")
     write_line(f"pgvector  {yes_no[found.pgvector_available]}")
+    write_line(f"backup    {_backup_text(found.backup)}")
     write_line(f"reader    {yes_no[found.reader_role]} (selectors run as a role that only reads)")
     write_line("")
     rows = [
@@ -128,16 +131,16 @@ def psql(context: typer.Context, config: ConfigOption = None) -> None:
 
     from sql.cli_output import say
     from sql.config import find_config, load_config
+    from sql.connections import parts_of
     from sql.database import dsn_of
 
     settings = load_config(find_config(config))
-    parts = conninfo.conninfo_to_dict(dsn_of(settings, say))
+    parts = parts_of(dsn_of(settings, say))
     # Not in the arguments, which every user of the machine can read.
     secret = parts.pop("password", None)
     environment = {**os.environ, "PGPASSWORD": str(secret)} if secret else dict(os.environ)
     command = [_psql(settings), "-d", conninfo.make_conninfo("", **parts), *context.args]
-    done = subprocess.run(command, env=environment, check=False)
-    raise typer.Exit(min(abs(done.returncode), 255))
+    _become(command, environment)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -150,14 +153,18 @@ def migrate(
     from sql import migrate as way
     from sql.cli_output import say, write_json, write_line
     from sql.config import find_config, load_config
-    from sql.connections import connect_once
+    from sql.connections import connected
     from sql.database import dsn_of
 
     known = way.known_migrations()
-    with connect_once(dsn_of(load_config(find_config(config)), say)) as connection:
+    with connected(dsn_of(load_config(find_config(config)), say)) as connection:
         before = way.schema_version(connection, known)
+        # Ends the transaction of that question: each migration is one of its own.
+        connection.rollback()
         if not dry_run:
             way.migrate(connection, known)
+            way.ensure_reader(connection)
+            connection.commit()
     missing = [f"{migration.number:04}_{migration.name}" for migration in known[before:]]
     if json_output:
         write_json({"schema_version": before, "known": len(known), "missing": missing})
@@ -168,12 +175,37 @@ def migrate(
         say("the schema is up to date")
 
 
+def _backup_text(backup: BackupHealth | None) -> str:
+    if backup is None:
+        return "never; make one with `drystone db backup`"
+    text = f"{backup.name}, {backup.age_s / 3600:.1f} h ago: {backup.state}"
+    if backup.state == "ok":
+        return text
+    if backup.good_age_s is None:
+        return f"{text}; no good one ever"
+    return f"{text}; the last good one {backup.good_age_s / 3600:.1f} h ago"
+
+
 def _psql(settings: DatabaseConfig) -> str:
     """Return a psql: for our own server the one that came with it, which is of its version."""
     from sql import programs
 
     installed = None if settings.embedded else shutil.which("psql")
     return installed or programs.program("psql")
+
+
+def _become(command: list[str], environment: dict[str, str]) -> None:
+    """Turn into another program: then Ctrl-C is its to understand, and its exit code is ours."""
+    from sql.errors import SqlError
+
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Python ignores this one, and a program would inherit that.
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+    try:
+        os.execvpe(command[0], command, environment)
+    except OSError as error:
+        raise SqlError(f"{command[0]} cannot be run: {error.strerror}") from error
 
 
 def _refuse_foreign(path: str, what: str) -> None:
@@ -190,6 +222,7 @@ def _state(path: str) -> dict[str, Any]:
 
     from sql import server
     from sql.config import load_config
+    from sql.connections import parts_of
     from sql.database import Database, place_of
     from sql.database_companion import companion
     from sql.errors import SqlError
@@ -205,6 +238,6 @@ def _state(path: str) -> dict[str, Any]:
             up, text = True, "answers"
     except SqlError as error:
         up, text = False, str(error)
-    parts = conninfo.conninfo_to_dict(config.dsn) if up else {}
+    parts = parts_of(config.dsn) if up else {}
     parts.pop("password", None)
     return {"up": up, "state": text, "dsn": conninfo.make_conninfo("", **parts)}

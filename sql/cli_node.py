@@ -27,6 +27,9 @@ SelectorOption = Annotated[
 ]
 DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say how many it would be.")]
 YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+AllOption = Annotated[
+    bool, typer.Option("--all", help="Take a selector without a condition: every node.")
+]
 
 
 @app.command("select", epilog=EXIT_CODES)
@@ -118,53 +121,63 @@ def show(
 @node.command(epilog=EXIT_CODES)
 def delete(
     selector: SelectorOption,
+    all_nodes: AllOption = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     json_output: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Hide nodes from all selectors; their bytes stay, and `node undelete` brings them back."""
-    _flag("delete", selector, dry_run, yes, json_output, config)
+    _flag("delete", selector, all_nodes, dry_run, yes, json_output, config)
 
 
 @node.command(epilog=EXIT_CODES)
 def undelete(
     selector: SelectorOption,
+    all_nodes: AllOption = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     json_output: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Bring deleted nodes back."""
-    _flag("undelete", selector, dry_run, yes, json_output, config)
+    _flag("undelete", selector, all_nodes, dry_run, yes, json_output, config)
 
 
 @node.command(epilog=EXIT_CODES)
 def blacklist(
     selector: SelectorOption,
+    all_nodes: AllOption = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     json_output: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Mark nodes as never to be used; selectors leave them out."""
-    _flag("blacklist", selector, dry_run, yes, json_output, config)
+    _flag("blacklist", selector, all_nodes, dry_run, yes, json_output, config)
 
 
 @node.command(epilog=EXIT_CODES)
 def unblacklist(
     selector: SelectorOption,
+    all_nodes: AllOption = False,
     dry_run: DryRunOption = False,
     yes: YesOption = False,
     json_output: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Take nodes from the black list."""
-    _flag("unblacklist", selector, dry_run, yes, json_output, config)
+    _flag("unblacklist", selector, all_nodes, dry_run, yes, json_output, config)
 
 
 def _flag(
-    verb: Verb, file: str, dry_run: bool, yes: bool, json_output: bool, config: str | None
+    verb: Verb,
+    file: str,
+    all_nodes: bool,
+    dry_run: bool,
+    yes: bool,
+    json_output: bool,
+    config: str | None,
 ) -> None:
     from sql import node_flags
     from sql.cli_output import say, size_text, write_json
@@ -173,7 +186,7 @@ def _flag(
 
     selector = _read(file)
     with Database.open(config) as database:
-        total = node_flags.preview(database, verb, selector)
+        total = node_flags.preview(database, verb, selector, all_nodes=all_nodes)
         what = f"{total.count:,} nodes, {size_text(total.size_bytes)}"
         changed = 0
         if not total.count:
@@ -186,7 +199,7 @@ def _flag(
             if not yes and not typer.confirm(f"{verb} {what}?", err=True):
                 say("nothing was done")
                 raise typer.Exit(EXIT_FAILED)
-            changed = node_flags.set_flags(database, verb, selector)
+            changed = node_flags.set_flags(database, verb, selector, all_nodes=all_nodes)
             say(f"{verb}: {changed:,} nodes")
     if json_output:
         answer = {"nodes": total.count, "size_bytes": total.size_bytes, "changed": changed}

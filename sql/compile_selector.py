@@ -19,7 +19,7 @@ from sql.compile_condition import condition_term
 from sql.compile_scope import Build, Scope, base_of
 from sql.compile_terms import TRUE, both
 from sql.errors import SelectorError
-from sql.selector import Order, Selector
+from sql.selector import Condition, Order, Selector
 from sql.vocabulary import Vocabulary
 
 Form = Literal["rows", "described rows", "keys", "aggregate"]
@@ -35,21 +35,34 @@ class Compiled:
 
 
 def compile_selector(
-    selector: Selector, vocabulary: Vocabulary, form: Form = "rows", choices: Sequence[bool] = ()
+    selector: Selector,
+    vocabulary: Vocabulary,
+    form: Form = "rows",
+    choices: Sequence[bool] = (),
+    only: Condition | None = None,
 ) -> Compiled:
     """Compile a selector; raises SelectorError when it names what the database does not have.
+
+    `only` is asked of the nodes that the selector, with its limit and sample, has chosen.
 
     Columns of rows: node_id, sha256, size, extension id (both NULL without bytes) and, when
     described, the description. Of an aggregate: extension id, count, size.
     """
     build = Build(vocabulary, choices)
-    statement = _aggregate(build, selector) if form == "aggregate" else _rows(build, selector, form)
+    if form == "aggregate":
+        statement = _aggregate(build, selector, only)
+    else:
+        statement = _rows(build, selector, form, only)
     if build.problems:
         raise SelectorError(sorted(set(build.problems)))
     return Compiled(SQL("{}").format(statement), build.parameters, build.choice_count)
 
 
-def _rows(build: Build, selector: Selector, form: Form) -> Composable:
+def _rows(
+    build: Build, selector: Selector, form: Form, only: Condition | None = None
+) -> Composable:
+    if only is not None:
+        return _rows_of_chosen(build, selector, form, only)
     if selector.sample is not None:
         return _sampled_rows(build, selector, form)
     scope = _root(build, selector)
@@ -58,6 +71,15 @@ def _rows(build: Build, selector: Selector, form: Form) -> Composable:
     if form == "rows" and scope.base == "content" and "node" not in scope.needs and not order:
         return _keys_last(scope, where)
     return _select(scope, form, where, order, selector.limit)
+
+
+def _rows_of_chosen(build: Build, selector: Selector, form: Form, only: Condition) -> Composable:
+    chosen, outer = build.alias("chosen"), Scope(build, TRUE, "node")
+    inside = SQL("{} IN (SELECT {}.node_id FROM ({}) AS {})").format(
+        outer.node_id, chosen, _rows(build, selector, "keys"), chosen
+    )
+    where = both([inside, condition_term(outer, only, "only").sql])
+    return _select(outer, form, where, (), None)
 
 
 def _keys_last(scope: Scope, where: Composable) -> Composable:
@@ -115,9 +137,9 @@ def _select(
     return SQL(" ").join(parts)
 
 
-def _aggregate(build: Build, selector: Selector) -> Composable:
-    if selector.sample is not None or selector.limit is not None:
-        rows = _rows(build, selector, "rows")
+def _aggregate(build: Build, selector: Selector, only: Condition | None) -> Composable:
+    if only is not None or selector.sample is not None or selector.limit is not None:
+        rows = _rows(build, selector, "rows", only)
         return SQL(
             "SELECT file_extension_id, count(*), sum(file_size_bytes)::bigint"
             " FROM ({}) AS chosen GROUP BY 1"

@@ -27,6 +27,7 @@ class _Section(BaseModel):
     backups_kept: int = Field(default=7, ge=1)
     backups_full_every: int = Field(default=7, ge=1)
     pgbackrest_stanza: str = ""
+    pgbackrest_config: str = ""
     alert_command: tuple[str, ...] = ()
     statement_timeout_s: float = Field(default=60.0, gt=0, le=86_400)
 
@@ -36,6 +37,7 @@ class DatabaseConfig(_Section):
 
     `dsn` is empty for the embedded server, whose data lie in `data`. `backup_folders` is one folder
     per disk unless somebody wrote others. One of `backups_full_every` base backups is a full one.
+    `pgbackrest_config` is empty for pgBackRest's own default.
     `alert_command` gets the report of a backup that failed or is incomplete on its stdin.
     """
 
@@ -113,6 +115,7 @@ def _filled_in(section: _Section, document: dict[str, Any], root: str) -> Databa
         backups_kept=section.backups_kept,
         backups_full_every=section.backups_full_every,
         pgbackrest_stanza=section.pgbackrest_stanza,
+        pgbackrest_config=section.pgbackrest_config,
         alert_command=section.alert_command,
         statement_timeout_s=section.statement_timeout_s,
         root=root,

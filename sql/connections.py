@@ -15,24 +15,22 @@ from collections.abc import Generator
 from typing import Any
 
 import psycopg
-from psycopg import conninfo, errors
+from psycopg import IsolationLevel, conninfo
 from psycopg.pq import TransactionStatus
 
 from sql.errors import ConfigError, DatabaseUnavailableError
+from sql.refusals import explained, line
 
 CONNECTIONS_MAX = 8
 CONNECT_TIMEOUT_S = 10
 TURN_TIMEOUT_S = 60.0
 """So long one waits for somebody else to give a connection back."""
 
-# The server or the connection is gone; everything else that psycopg counts as operational (a
-# deadlock, a cancelled statement) is an answer of a server that lives.
-_GONE = (
-    errors.AdminShutdown,
-    errors.CrashShutdown,
-    errors.CannotConnectNow,
-    errors.TooManyConnections,
-)
+# A schema named like the user would come before ours, and times are told in the session's zone:
+# whatever the role, the database or PGTZ say, ours are these.
+_SETTINGS = """
+    SELECT set_config('search_path', 'public', false), set_config('TimeZone', 'UTC', false)
+"""
 
 
 class Connections:
@@ -49,7 +47,8 @@ class Connections:
     def lend(self) -> Generator[psycopg.Connection[Any]]:
         """Yield a connection; its transaction is committed at the end, or rolled back on error.
 
-        Raises DatabaseUnavailableError when the server or the connection is gone.
+        Raises DatabaseUnavailableError when the server or the connection is gone, and every other
+        refusal of the server as the SqlError that explains it.
         """
         if not self._turns.acquire(timeout=TURN_TIMEOUT_S):
             raise DatabaseUnavailableError(
@@ -59,14 +58,9 @@ class Connections:
         try:
             connection = self._take()
             try:
-                yield connection
-                connection.commit()
-            except psycopg.OperationalError as error:
-                if error.sqlstate is None or isinstance(error, _GONE):
-                    raise DatabaseUnavailableError(
-                        f"the database is gone: {_line(error)}"
-                    ) from error
-                raise
+                with explained():
+                    yield connection
+                    connection.commit()
             finally:
                 self._give_back(connection)
         finally:
@@ -104,27 +98,53 @@ class Connections:
 
 
 def connect_once(dsn: str) -> psycopg.Connection[Any]:
-    """Connect; messages never show the connection string, which may hold a password."""
+    """Connect; messages never show the connection string, which may hold a password.
+
+    Transactions are READ COMMITTED, whatever the default of the server: what waited for a lock
+    must see what its holder wrote.
+    """
+    parts = parts_of(dsn)
+    # Anything else, as PGCLIENTENCODING=SQL_ASCII, would bring bytes in place of text.
+    parts["client_encoding"] = "utf8"
+    parts.setdefault("connect_timeout", CONNECT_TIMEOUT_S)
+    parts.setdefault("application_name", "drystone")
     try:
-        parts = conninfo.conninfo_to_dict(dsn)
+        connection = psycopg.connect(conninfo.make_conninfo("", **parts), autocommit=True)
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailableError(f"the database does not answer: {line(error)}") from None
+    try:
+        with explained():
+            connection.execute(_SETTINGS)
+            connection.autocommit = False
+            connection.isolation_level = IsolationLevel.READ_COMMITTED
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextlib.contextmanager
+def connected(dsn: str) -> Generator[psycopg.Connection[Any]]:
+    """Yield a connection of one's own, closed at the end; commit what shall stay.
+
+    Raises SqlError, as `Connections.lend` does.
+    """
+    with contextlib.closing(connect_once(dsn)) as connection, explained():
+        yield connection
+
+
+def parts_of(dsn: str) -> dict[str, Any]:
+    """Take a connection string apart; ConfigError, which does not show it, when it is none."""
+    try:
+        return dict(conninfo.conninfo_to_dict(dsn))
     except psycopg.ProgrammingError:
         raise ConfigError(
             "dsn in [database] is no connection string; write it as postgresql://USER@HOST/NAME or "
             "as host=HOST user=USER dbname=NAME"
         ) from None
-    parts.setdefault("connect_timeout", CONNECT_TIMEOUT_S)
-    parts.setdefault("application_name", "drystone")
-    try:
-        return psycopg.connect(conninfo.make_conninfo("", **parts))
-    except psycopg.OperationalError as error:
-        raise DatabaseUnavailableError(f"the database does not answer: {_line(error)}") from None
 
 
 def _is_quiet(connection: psycopg.Connection[Any]) -> bool:
     poll = select.poll()
     poll.register(connection.fileno(), select.POLLIN)
     return not poll.poll(0)
-
-
-def _line(error: psycopg.Error) -> str:
-    return " ".join(str(error).split())

@@ -56,6 +56,8 @@ class DatabaseCompanion:
         found = server.find(place_of(config))
         if found is None:
             return False, "down; start it with `drystone up`"
+        if found.stopping:
+            return False, f"process {found.pid} is being stopped, and waits for its clients"
         if not found.ready:
             return False, f"process {found.pid} is starting"
         minutes = max(0.0, time.time() - found.started_s) / 60

@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from sql.errors import SchemaError
+from sql.lock_waits import TABLE_LOCK_TIMEOUT_S, limit_lock_waits, with_table_locks
 
 Type = Literal[
     "bigint",
@@ -131,10 +132,20 @@ def declare(connection: psycopg.Connection[Any], table: DeclaredTable) -> bool:
     """Make the table, or bring it to this version; False when it was so already.
 
     Several callers may declare the same table at once. Raises SchemaError with the difference when
-    the table is there and cannot become this; then nothing was changed.
+    the table is there and cannot become this, and BusyError when somebody has been reading it all
+    the time; then nothing was changed.
     """
     if schema_of(connection, table.table_name) == table:
         return False
+
+    def change() -> bool:
+        with connection.transaction(), limit_lock_waits(connection, TABLE_LOCK_TIMEOUT_S):
+            return _declare_locked(connection, table)
+
+    return with_table_locks(f"{table.table_name} cannot be declared", change)
+
+
+def _declare_locked(connection: psycopg.Connection[Any], table: DeclaredTable) -> bool:
     # Whoever declares the same table waits here, and then sees what was made.
     connection.execute(
         "SELECT pg_advisory_xact_lock(hashtext('declared_table'), hashtext(%s))",

@@ -9,6 +9,8 @@ SqlError
 ├── NotFoundError               no such batch, pipeline, node or package
 ├── MigrationError              the schema of the database cannot be brought to that of the code
 ├── QueryTimeoutError           a query ran longer than it may
+├── BusyError                   somebody else held a lock for too long; try again
+├── StatementError              the server refused a statement; carries its SQLSTATE
 ├── BackupError                 a backup could not be made, restored or checked
 │   └── BackupDamagedError      no copy of a backup is as it was written; lists what is wrong
 └── DatabaseUnavailableError    nobody answers, or the embedded server does not start
@@ -91,6 +93,23 @@ class MigrationError(SqlError):
 
 class QueryTimeoutError(SqlError):
     """A query ran into the statement timeout; narrow it, or raise `statement_timeout_s`."""
+
+
+class BusyError(SqlError):
+    """Somebody else held a lock for too long; nothing was done, and the same call may succeed."""
+
+
+class StatementError(SqlError):
+    """The server refused a statement, and nothing was done; `sqlstate` says why, or is ''."""
+
+    def __init__(self, message: str, sqlstate: str = "") -> None:
+        self.message = message
+        self.sqlstate = sqlstate
+        super().__init__(f"{message} (SQLSTATE {sqlstate})" if sqlstate else message)
+
+    def __reduce__(self) -> tuple[type[StatementError], tuple[str, str]]:
+        """Travel between processes by the arguments, not by the finished message."""
+        return type(self), (self.message, self.sqlstate)
 
 
 class BackupError(SqlError):

@@ -41,7 +41,10 @@ class ActionEvent(_Document):
 
 
 class StageState(_Document):
-    """One stage of a pipeline: done when every node of the batch has been through its action."""
+    """One stage of a pipeline: done when every node of the batch has been through its action.
+
+    No stage of a batch without nodes is ever done.
+    """
 
     stage_id: int
     action_id: int
@@ -179,14 +182,24 @@ def change_action_history(
     start_time: datetime | None = None,
     end_time: datetime | None = None,
 ) -> None:
-    """Bring a recorded run up to date; a time that is None stays as it is."""
+    """Bring a recorded run up to date; a time that is None stays as it is.
+
+    Raises UsageError when the run has ended otherwise: what runs again is another event.
+    """
     _check_times(start_time, end_time)
+    given = {
+        "event_id": event_id, "status": status, "start_time": start_time, "end_time": end_time,
+    }  # fmt: skip
     try:
-        given = (status, start_time, end_time, event_id)
-        if not connection.execute(_SQL["change_event"], given).rowcount:
-            raise NotFoundError(f"there is no event {event_id}")
+        changed = connection.execute(_SQL["change_event"], given).rowcount
     except errors.CheckViolation as error:
         raise UsageError(f"there is no status {status!r}, or it ended before it began") from error
+    if changed:
+        return
+    row = connection.execute(_SQL["event_status"], [event_id]).fetchone()
+    if row is None:
+        raise NotFoundError(f"there is no event {event_id}")
+    raise UsageError(f"event {event_id} is {row[0]} and cannot become {status}; record another run")
 
 
 def pipeline_state(connection: psycopg.Connection[Any], action_batch_id: int) -> PipelineState:
@@ -227,7 +240,7 @@ def _stages(
             action_id=action_id,
             action=name,
             nodes_done=nodes_done,
-            done=nodes_done == node_count,
+            done=nodes_done == node_count > 0,
         )
         for stage_id, action_id, name, nodes_done in connection.execute(_SQL["stage_counts"], given)
     )

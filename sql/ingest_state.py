@@ -6,6 +6,7 @@ function may be called again after a crash and then changes nothing.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from typing import Annotated, Any, Literal
 
@@ -19,8 +20,10 @@ from sql.statements import statements
 
 IngestState = Literal["frozen", "stored", "described", "packed", "confirmed", "stopped"]
 WHOLE_FILE = -1
+ROWS_PER_FETCH = 2_000
 
 _SQL = statements("ingest")
+_KEY = re.compile(r"[0-9a-f]{64}")
 
 
 class _Document(BaseModel):
@@ -201,7 +204,8 @@ def quarantined(
             replayed_time=done,
         )
 
-    with connection.cursor(row_factory=args_row(made)) as cursor:
+    with connection.cursor(name="quarantined", row_factory=args_row(made)) as cursor:
+        cursor.itersize = ROWS_PER_FETCH
         cursor.execute(_SQL["quarantined"], {"name": name, "open_only": open_only})
         yield from cursor
 
@@ -216,6 +220,8 @@ def add_outbox_package(
 ) -> None:
     """Register a package, whose file's sha256 is `key`; UsageError when the id has other bytes."""
     ingest_batch(connection, batch)
+    if not _KEY.fullmatch(key):
+        raise UsageError(f"package {package_id}: {key!r} is no key of 64 hexadecimal digits")
     given = (package_id, file_count, size_bytes, bytes.fromhex(key), batch)
     connection.execute(_SQL["add_package"], given)
     (known,) = _packages(connection, package_id=package_id)
@@ -260,7 +266,8 @@ def archive_rows(connection: psycopg.Connection[Any], package_id: str) -> Iterat
     def made(key: str, size_bytes: int, filepath: str) -> ArchiveRow:
         return ArchiveRow(key=key, size_bytes=size_bytes, filepath=filepath)
 
-    with connection.cursor(row_factory=args_row(made)) as cursor:
+    with connection.cursor(name="archive_rows", row_factory=args_row(made)) as cursor:
+        cursor.itersize = ROWS_PER_FETCH
         cursor.execute(_SQL["archive_rows"], [package_id + ":"])
         yield from cursor
 

@@ -86,6 +86,19 @@ def _check_value(value: object) -> None:
         raise ValueError(f"a value cannot be of type {type(value).__name__}")
 
 
+def checked_instant(value: datetime.datetime) -> datetime.datetime:
+    """Return the time; ValueError when its year in UTC is none from 1 to 9999.
+
+    PostgreSQL would keep such a time, and nobody could read it any more.
+    """
+    if not 1 < value.year < 9999:
+        try:
+            value.astimezone(datetime.UTC)
+        except OverflowError:
+            raise ValueError("must lie in the years 1 to 9999 in UTC") from None
+    return value
+
+
 Text = Annotated[str, BeforeValidator(_storable)]
 Key = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
@@ -96,6 +109,7 @@ Description = Annotated[
 ]
 Extension = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]{1,16}$")]
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_ ]{0,60}$")]
+Instant = Annotated[AwareDatetime, AfterValidator(checked_instant)]
 Count = Annotated[int, Field(strict=True, ge=0, le=BIGINT_MAX)]
 ActionId = Annotated[int, Field(strict=True, ge=0, le=INTEGER_MAX)]
 Values = Annotated[dict[str, Any], AfterValidator(_checked_values)]
@@ -138,8 +152,8 @@ class CommonMetadata(_Row):
     is_root: StrictBool
     title: Annotated[Text, Field(max_length=TITLE_LENGTH_MAX)] | None = None
     view: Count | None = None
-    update_time: AwareDatetime | None = None
-    download_time: AwareDatetime | None = None
+    update_time: Instant | None = None
+    download_time: Instant | None = None
     author_description: Description | None = None
     user: Text | None = None
     raw_metadata: Annotated[Text, BeforeValidator(_short_enough)] | None = None
@@ -150,7 +164,7 @@ class SourceMetadata(_Row):
 
     key: Key
     source: Name
-    download_time: AwareDatetime | None = None
+    download_time: Instant | None = None
     values: Values
     """Column to value; types are checked against the declaration, missing columns are NULL."""
 
@@ -164,7 +178,11 @@ class Relationship(_Row):
 
 
 class Edge(_Row):
-    """Parent to child."""
+    """Parent to child; an edge is known by its ends and its relationship.
+
+    `position` orders the children of a parent. The first that is known stays: an edge without one
+    gets that of a later intent, and of several in one intent the least counts.
+    """
 
     parent: Key
     child: Key
@@ -234,7 +252,7 @@ class IntentResult(_Row):
     edges_new: int = 0
     edges_existing: int = 0
     rows_new: int = 0
-    """Archive locations, flags changed, results and memberships."""
+    """Archive locations, flags changed, results, memberships, and positions of known edges."""
     cycles: tuple[tuple[str, ...], ...] = ()
     """One for each tree edge that was left out because it lies on a cycle: the keys along one such
     cycle, the edge's parent and child first. Of very many edges only the parent and the child."""

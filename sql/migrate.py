@@ -1,8 +1,8 @@
 """The schema's way forward: it owns which migrations there are and how they are applied.
 
 Migrations are the files `NNNN_name.sql` in sql/migrations, numbered from 1 without a gap. Each runs
-in one transaction together with its record, so a crash leaves all of it or nothing. An applied file
-never changes; there is no way back.
+in one transaction together with its record and the rights to read what it made, so a crash leaves
+all of it or nothing. An applied file never changes; there is no way back.
 """
 
 from __future__ import annotations
@@ -15,13 +15,31 @@ from typing import Any, LiteralString, cast
 
 import psycopg
 
-from sql.errors import MigrationError
+from sql.errors import BusyError, MigrationError
+from sql.lock_waits import TABLE_LOCK_TIMEOUT_S, limit_lock_waits, with_table_locks
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 FOLDER = os.path.join(HERE, "migrations")
+READER_ROLE = "drystone_reader"
+TURN_TIMEOUT_S = 900.0
+"""So long one waits for a migration of somebody else; a large table takes its time."""
 ADVISORY_LOCK = 0x6472_7973_746F_6E65
 """One migration at a time in a database: "drystone" in ASCII."""
 
+# Whether the role may read all that is ours.
+_READER_IS_READY = """
+    SELECT coalesce((
+        SELECT pg_has_role(current_user, reader.oid, 'MEMBER')
+            AND has_schema_privilege(reader.oid, 'public', 'USAGE')
+            AND NOT EXISTS (
+                SELECT FROM pg_class
+                WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
+                    AND pg_has_role(current_user, relowner, 'USAGE')
+                    AND NOT has_table_privilege(reader.oid, pg_class.oid, 'SELECT')
+            )
+        FROM pg_roles AS reader WHERE rolname = %s
+    ), false)
+"""
 _FILE_NAME = re.compile(r"([0-9]{4})_([a-z0-9_]+)\.sql")
 
 
@@ -55,24 +73,44 @@ def known_migrations(folder: str = FOLDER) -> list[Migration]:
 def migrate(connection: psycopg.Connection[Any], migrations: list[Migration]) -> list[Migration]:
     """Bring a database up to date and return what was applied; several callers wait in turn.
 
-    Raises MigrationError when the database and the files contradict each other.
+    The connection must be in no transaction, or all migrations would be one. Raises MigrationError
+    when the database and the files contradict each other, and BusyError when somebody else's
+    transaction kept a table locked; then the migrations before that one stay.
     """
     applied: list[Migration] = []
     while True:
-        with connection.transaction():
-            connection.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
-            done = schema_version(connection, migrations)
-            if done == len(migrations):
-                if applied:
-                    grant_reader(connection)
-                return applied
-            _apply(connection, migrations[done])
-        applied.append(migrations[done])
+        migration = with_table_locks(
+            "the schema cannot be migrated", lambda: _apply_next(connection, migrations)
+        )
+        if migration is None:
+            return applied
+        applied.append(migration)
 
 
 def grant_reader(connection: psycopg.Connection[Any]) -> None:
     """Let the reading role read; after a restore too, which brings no rights with it."""
     connection.execute(_query("reader.sql"))
+
+
+def ensure_reader(connection: psycopg.Connection[Any]) -> bool:
+    """Tell whether the reading role may read everything, after giving it what it lacked.
+
+    False for a user who may not make it: selectors then run as that user.
+    """
+    if _reader_is_ready(connection):
+        return True
+    try:
+        with connection.transaction():
+            _take_turn(connection)
+            grant_reader(connection)
+    except psycopg.errors.ReadOnlySqlTransaction:
+        return False  # A standby takes no grants.
+    return _reader_is_ready(connection)
+
+
+def _reader_is_ready(connection: psycopg.Connection[Any]) -> bool:
+    row = connection.execute(_READER_IS_READY, [READER_ROLE]).fetchone()
+    return bool(row and row[0])
 
 
 def schema_version(connection: psycopg.Connection[Any], migrations: list[Migration]) -> int:
@@ -98,10 +136,37 @@ def schema_version(connection: psycopg.Connection[Any], migrations: list[Migrati
     return len(rows)
 
 
+def _apply_next(
+    connection: psycopg.Connection[Any], migrations: list[Migration]
+) -> Migration | None:
+    """Apply the first that is missing, in a transaction of its own; None when none is."""
+    with connection.transaction():
+        _take_turn(connection)
+        done = schema_version(connection, migrations)
+        if done == len(migrations):
+            return None
+        _apply(connection, migrations[done])
+        grant_reader(connection)
+    return migrations[done]
+
+
+def _take_turn(connection: psycopg.Connection[Any]) -> None:
+    """Wait for whoever migrates this database now."""
+    with limit_lock_waits(connection, TURN_TIMEOUT_S):
+        try:
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", [ADVISORY_LOCK])
+        except psycopg.errors.LockNotAvailable as error:
+            raise BusyError(
+                f"another program has been migrating the database for {TURN_TIMEOUT_S:g} s; look "
+                "for it, or wait"
+            ) from error
+
+
 def _apply(connection: psycopg.Connection[Any], migration: Migration) -> None:
     try:
         connection.execute(_query("schema_migration.sql"))
-        connection.execute(_trusted(migration.text))
+        with limit_lock_waits(connection, TABLE_LOCK_TIMEOUT_S):
+            connection.execute(_trusted(migration.text))
         connection.execute(
             "INSERT INTO schema_migration (number, name, sha256) VALUES (%s, %s, %s)",
             [migration.number, migration.name, migration.sha256],

@@ -1,6 +1,8 @@
 -- The role that selectors run as: it may read everything and change nothing. A role belongs to the
 -- whole server, so it may be there already; a user who may not make one goes without.
 DO $$
+DECLARE
+    readable oid;
 BEGIN
     BEGIN
         IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = 'drystone_reader') THEN
@@ -16,12 +18,27 @@ BEGIN
     IF NOT pg_has_role(current_user, 'drystone_reader', 'MEMBER') THEN
         BEGIN
             EXECUTE format('GRANT drystone_reader TO %I', current_user);
-        EXCEPTION WHEN insufficient_privilege THEN
-            RETURN;
+        EXCEPTION
+            WHEN insufficient_privilege THEN
+                RETURN;
+            WHEN unique_violation THEN
+                -- The same.
         END;
     END IF;
     GRANT USAGE ON SCHEMA public TO drystone_reader;
-    GRANT SELECT ON ALL TABLES IN SCHEMA public TO drystone_reader;
+    -- Each by itself: a table of somebody else in this schema is not ours to grant.
+    FOR readable IN
+        SELECT oid FROM pg_class
+        WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
+            AND pg_has_role(current_user, relowner, 'USAGE')
+            AND NOT has_table_privilege('drystone_reader', oid, 'SELECT')
+    LOOP
+        EXECUTE format('GRANT SELECT ON TABLE %s TO drystone_reader', readable::regclass);
+    END LOOP;
     -- Tables that are declared later.
     ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO drystone_reader;
+EXCEPTION
+    -- A user who works in a schema of somebody else goes without the role, too.
+    WHEN insufficient_privilege THEN
+        RETURN;
 END $$;

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 import itertools
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from pydantic import BaseModel, ConfigDict
 
 from sql.compile_selector import Compiled, Form, compile_selector
 from sql.errors import SelectorError
-from sql.selector import Selector
+from sql.selector import Condition, Selector
 from sql.vocabulary import Vocabulary, load_vocabulary
 
 COST_MAX = 1e9
@@ -29,6 +30,7 @@ FETCH_ROWS = 5_000
 CHOICES_COMPARED_MAX = 4
 """Up to so many, every combination is explained: 16 times about 0.3 ms."""
 CHOICES_ALONE_MAX = 12
+COMPARE_LIMIT_S = 1.0
 
 # A cursor is planned for its first tenth unless told otherwise; compiling to machine code costs
 # more than most selectors; and ten tables are still ordered by search, not as they were written.
@@ -95,13 +97,15 @@ def query_nodes(
     *,
     described: bool = False,
     cost_max: float = COST_MAX,
+    only: Condition | None = None,
 ) -> Iterator[NodeRow]:
-    """Stream the nodes of a selector, in constant memory.
+    """Stream the nodes of a selector, in constant memory; `only` those of them that fulfil it.
 
     The transaction of the connection must stay open until the last row is taken. Raises
     SelectorError before the first one, QueryTimeoutError whenever a fetch takes too long.
     """
-    planned = plan(connection, selector, "described rows" if described else "rows", cost_max)
+    form: Form = "described rows" if described else "rows"
+    planned = plan(connection, selector, form, cost_max, only)
     extensions = {
         number: (name, kind) for name, (number, kind) in planned.vocabulary.extensions.items()
     }
@@ -117,10 +121,14 @@ def query_nodes(
 
 
 def aggregate(
-    connection: psycopg.Connection[Any], selector: Selector, *, cost_max: float = COST_MAX
+    connection: psycopg.Connection[Any],
+    selector: Selector,
+    *,
+    cost_max: float = COST_MAX,
+    only: Condition | None = None,
 ) -> Aggregate:
-    """Count the nodes of a selector and sum their sizes."""
-    planned = plan(connection, selector, "aggregate", cost_max)
+    """Count the nodes of a selector and sum their sizes; `only` those of them that fulfil it."""
+    planned = plan(connection, selector, "aggregate", cost_max, only)
     kinds = dict(planned.vocabulary.extensions.values())
     sums: dict[str, tuple[int, int]] = {}
     compiled = planned.compiled
@@ -157,14 +165,21 @@ def explain(connection: psycopg.Connection[Any], selector: Selector) -> Explanat
 
 
 def plan(
-    connection: psycopg.Connection[Any], selector: Selector, form: Form, cost_max: float
+    connection: psycopg.Connection[Any],
+    selector: Selector,
+    form: Form,
+    cost_max: float,
+    only: Condition | None = None,
 ) -> Planned:
-    """Compile a selector in the way that costs least; refuse what costs too much."""
+    """Compile a selector in the way that costs least; refuse what costs too much.
+
+    `only` must name nothing that the database has to know: its words are not looked up.
+    """
     connection.execute(SETTINGS)
     vocabulary = load_vocabulary(connection, selector)
 
     def planned(choices: tuple[bool, ...]) -> Planned:
-        compiled = compile_selector(selector, vocabulary, form, choices)
+        compiled = compile_selector(selector, vocabulary, form, choices, only)
         return Planned(compiled, vocabulary, *_estimate(connection, compiled))
 
     if form != "aggregate":
@@ -172,7 +187,11 @@ def plan(
         connection.execute("SET LOCAL max_parallel_workers_per_gather = 0")
     best = planned(())
     ways = _ways(best.compiled.choice_count)
-    best = min([best, *map(planned, ways)], key=lambda one: one.cost)
+    started = time.monotonic()
+    for choices in ways:
+        if time.monotonic() - started > COMPARE_LIMIT_S:
+            break
+        best = min(best, planned(choices), key=lambda one: one.cost)
     if best.cost > cost_max:
         raise SelectorError(
             [

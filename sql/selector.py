@@ -9,7 +9,8 @@ A node has several observations (the same bytes scraped twice). A `metadata` blo
 observation fulfils all of it, and so does a `source_metadata` or a `result` block; two blocks may
 be fulfilled by two observations. An unknown value fulfils nothing except `is_null`, and `not` of a
 condition holds wherever the condition does not. Nodes that are deleted or black-listed are
-left out unless they are included; a relative counts whether it is hidden or not.
+left out unless they are included; a relative counts whether it is hidden or not. A key that is
+written without a value (null) is a mistake.
 """
 
 from __future__ import annotations
@@ -42,6 +43,8 @@ from sql.selector_values import (
 NESTING_MAX = 16
 CONDITIONS_MAX = 200
 WITHIN_MAX = 6
+EDGES_MAX = 12
+"""Along one chain of relatives; each `within` is joined level by level."""
 
 
 class Metadata(Block):
@@ -72,13 +75,6 @@ class ColumnMatch(Block):
     contains: Text | None = None
     has: Any = None
     is_null: Flag | None = None
-
-    @model_validator(mode="after")
-    def _no_null(self) -> Self:
-        for name in self.model_fields_set:
-            if getattr(self, name) is None:
-                raise ValueError("null is no value; ask for unknown values with is_null: true")
-        return self
 
 
 Columns = Annotated[
@@ -175,13 +171,6 @@ class Condition(Block):
     same_tree: TreeMate | None = None
     same_component: TreeMate | None = None
 
-    @model_validator(mode="after")
-    def _no_null(self) -> Self:
-        for name in self.model_fields_set:
-            if getattr(self, name) is None:
-                raise ValueError("null is no condition; leave it out")
-        return self
-
 
 OrderColumn = Literal[
     "node_id", "key", "size_bytes", "extension", "create_time", "depth",
@@ -223,11 +212,16 @@ class Selector(Part):
     def _fits_together(self) -> Self:
         if self.after_node_id is not None and (self.order or self.sample):
             raise ValueError("after_node_id pages by node_id: leave out order and sample")
-        for count, (condition, nesting) in enumerate(conditions_of(self.where), 1):
+        for count, (condition, nesting, edges) in enumerate(conditions_of(self.where), 1):
             if nesting > NESTING_MAX or count > CONDITIONS_MAX:
                 raise ValueError(
                     f"conditions may nest {NESTING_MAX} deep and be {CONDITIONS_MAX} in all; a "
                     "list of values (key, extension, in) is one condition"
+                )
+            if edges > EDGES_MAX:
+                raise ValueError(
+                    f"relatives of relatives may lead over {EDGES_MAX} edges in all (`within` "
+                    "counts as many as it says); use same_tree or same_component"
                 )
             if condition.is_deleted is not None and not self.include_deleted:
                 raise ValueError("a condition on is_deleted needs include_deleted: true")
@@ -236,16 +230,20 @@ class Selector(Part):
         return self
 
 
-def conditions_of(where: Condition | None) -> Iterator[tuple[Condition, int]]:
-    """Yield every condition with how deep it is nested, each before those inside it."""
-    waiting = [(where, 1)] if where is not None else []
+def conditions_of(where: Condition | None) -> Iterator[tuple[Condition, int, int]]:
+    """Yield every condition with how deep it is nested and how many edges lead to its node."""
+    waiting = [(where, 1, 0)] if where is not None else []
     while waiting:
-        condition, nesting = waiting.pop()
-        yield condition, nesting
-        relatives = (
-            condition.parent, condition.child, condition.ancestor, condition.descendant,
-            condition.tree_root, condition.same_tree, condition.same_component,
-        )  # fmt: skip
+        condition, nesting, edges = waiting.pop()
+        yield condition, nesting, edges
         inner = [*(condition.all or ()), *(condition.any or ()), condition.negated]
-        inner += [relative.where for relative in relatives if relative is not None]
-        waiting += [(part, nesting + 1) for part in inner if part is not None]
+        waiting += [(part, nesting + 1, edges) for part in inner if part is not None]
+        for mate in (condition.tree_root, condition.same_tree, condition.same_component):
+            if mate is not None:
+                waiting.append((mate.where, nesting + 1, edges + 1))
+        for near in (condition.parent, condition.child):
+            if near is not None and near.where is not None:
+                waiting.append((near.where, nesting + 1, edges + 1))
+        for far in (condition.ancestor, condition.descendant):
+            if far is not None and far.where is not None:
+                waiting.append((far.where, nesting + 1, edges + far.within))

@@ -22,6 +22,8 @@ from sql.selector_values import Part
 DOCUMENT_SIZE_BYTES_MAX = 16 * 1024 * 1024
 LEVELS_MAX = 100
 SHOWN_LENGTH_MAX = 60
+PROBLEMS_MAX = 200
+"""So many are told, and how many there are beside them."""
 
 # Keys that people write one level too high, and where they belong.
 _HOMES = {
@@ -72,19 +74,35 @@ def problem_lines(
 ) -> list[str]:
     """Return one `path: reason` for each of pydantic's mistakes in a document of that model.
 
-    The paths are without the prefix that all of them share.
+    The paths are without the prefix that all of them share. Of very many only the first are told.
     """
+    # A list whose values are all wrong is reported as too short as well.
+    short = {mistake["loc"] for mistake in mistakes if mistake["type"] == "too_short"}
+    inside = {
+        mistake["loc"][:length]
+        for mistake in mistakes
+        for length in range(len(mistake["loc"]))
+        if mistake["loc"][:length] in short
+    }
+    told = [
+        mistake
+        for mistake in mistakes
+        if mistake["type"] != "too_short" or mistake["loc"] not in inside
+    ]
     lines: list[str] = []
-    for mistake in mistakes:
+    for mistake in told[:PROBLEMS_MAX]:
         loc = tuple(mistake["loc"])
         loc = loc[len(prefix) :] if loc[: len(prefix)] == prefix else loc
-        # A list whose values are all wrong is reported as too short as well.
-        if mistake["type"] != "too_short" or not any(
-            other is not mistake and other["loc"][: len(mistake["loc"])] == mistake["loc"]
-            for other in mistakes
-        ):
-            lines.append(f"{_path(loc)}: {_reason(mistake, loc, model)}")
-    return lines
+        lines.append(f"{_path(loc)}: {_reason(mistake, loc, model)}")
+    return capped(lines, len(told))
+
+
+def capped(problems: Sequence[str], count: int | None = None) -> list[str]:
+    """Return the first problems, and a line that says how many there are when it is not all."""
+    count = len(problems) if count is None else count
+    if count <= PROBLEMS_MAX:
+        return list(problems)
+    return [*problems[:PROBLEMS_MAX], f"... and {count - PROBLEMS_MAX:,} more"]
 
 
 def suggestion(word: str, known: Iterable[str]) -> str:
@@ -189,9 +207,11 @@ def _parsed(text: str) -> Any:
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     result = dict(pairs)
     if len(result) < len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
-        raise SelectorError([f"the key {twice!a} is there twice"])
+        seen: set[str] = set()
+        for name, _ in pairs:
+            if name in seen:
+                raise SelectorError([f"the key {ascii(name)[:SHOWN_LENGTH_MAX]} is there twice"])
+            seen.add(name)
     return result
 
 

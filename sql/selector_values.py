@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -19,6 +20,9 @@ BIGINT_MAX = 2**63 - 1
 NAMES_MAX = 1_000
 KEYS_MAX = 100_000
 TEXT_LENGTH_MAX = 4_096
+
+# Quoted digits (20240301) would be read as seconds since 1970.
+_TIME_BEGINS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
 
 
 def _listed(value: Any) -> Any:
@@ -43,14 +47,16 @@ def _storable(value: Any) -> Any:
 
 
 def _moment(value: Any) -> Any:
-    """A day stands for its first moment in UTC; numbers are no times."""
+    """A day stands for its first moment in UTC; numbers are no times, nor are quoted ones."""
+    if isinstance(value, bool | int | float) or (
+        isinstance(value, str) and not _TIME_BEGINS.match(value)
+    ):
+        raise ValueError("write a time as 2024-03-01 or 2024-03-01T12:00:00Z")
     if isinstance(value, str) and len(value) == 10:
         try:
             value = datetime.date.fromisoformat(value)
         except ValueError:
             return value
-    if isinstance(value, bool | int | float):
-        raise ValueError("write a time as 2024-03-01 or 2024-03-01T12:00:00Z")
     if isinstance(value, datetime.date) and not isinstance(value, datetime.datetime):
         return datetime.datetime.combine(value, datetime.time(), datetime.UTC)
     return value
@@ -79,9 +85,21 @@ MediaTypes = Annotated[
 
 
 class Part(BaseModel):
-    """Any mapping of a selector: keys that it does not know are refused."""
+    """Any mapping of a selector: keys that it does not know are refused, and those without a value.
+
+    A key that somebody forgot to fill in is null in YAML, and would otherwise ask for nothing.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="after")
+    def _no_null(self) -> Self:
+        names = [name for name in self.model_fields_set if getattr(self, name) is None]
+        if names:
+            fields = type(self).model_fields
+            written = sorted(fields[name].alias or name for name in names)
+            raise ValueError(f"{', '.join(written)} has no value; write one or leave the key out")
+        return self
 
 
 class Block(Part):

@@ -1,14 +1,12 @@
 """The embedded PostgreSQL server: it owns the start, the finding and the stop of one.
 
 The server listens on a unix socket only, and outlives whoever started it. All its processes
-inherit one flock on the data folder: as long as the kernel says that it is held, one of them lives,
-whatever a postmaster.pid left by a kill -9 claims. It knows nothing of schemas.
+inherit one flock on the data folder (see sql/server_claim.py). It knows nothing of schemas.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
 import select
 import signal
@@ -18,10 +16,11 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 from typing import Any
 
-from psycopg import conninfo
+from psycopg import conninfo, pq
 
 from sql import programs, server_data, server_socket
 from sql.errors import DatabaseUnavailableError
+from sql.server_claim import in_use, lock, serves, sole_use
 from sql.server_settings import write_settings
 
 LOG_NAME = "database.log"
@@ -32,8 +31,13 @@ START_TIMEOUT_S = 900.0
 NOTICE_INTERVAL_S = 5.0
 STOP_TIMEOUT_S = 120.0
 KILL_TIMEOUT_S = 10.0
-ORPHANS_TIMEOUT_S = 30.0
 POLL_INTERVAL_S = 0.02
+
+# Options that lead nowhere else, some of which cannot be empty.
+_HARMLESS = frozenset(
+    "service passfile connect_timeout application_name min_protocol_version "
+    "max_protocol_version".split()
+)
 
 Say = Callable[[str], None]
 
@@ -63,6 +67,8 @@ class Running:
     started_s: int
     socket_folder: str
     ready: bool
+    stopping: bool = False
+    """Somebody asked it to stop: it takes no new connections, and waits for the open ones."""
 
 
 def start(place: Place, say: Say = lambda _: None) -> bool:
@@ -73,13 +79,17 @@ def start(place: Place, say: Say = lambda _: None) -> bool:
     found = find(place)
     if found is not None and found.ready:
         return False
-    with _lock(place):
+    with _lock(place, START_TIMEOUT_S):
         found = find(place)
-        if found is not None:
+        if found is not None and found.stopping:
+            # After a plain SIGTERM it would wait for its last client, who may never leave.
+            say("the database is being stopped; it is stopped now and started again")
+            _stop(place)
+        elif found is not None:
             _wait_until_ready(place, found.pid, say)
             return False
         account = server_data.make_data(place.data, say)
-        with _sole_use(place) as claim:
+        with sole_use(place.data) as claim:
             _launch(place, account, claim, say)
     return True
 
@@ -88,14 +98,14 @@ def stop(place: Place) -> bool:
     """Stop the server after a checkpoint, cutting its connections; False when none ran."""
     if find(place) is None:
         return False
-    with _lock(place):
+    with _lock(place, STOP_TIMEOUT_S):
         return _stop(place)
 
 
 @contextlib.contextmanager
 def held_down(place: Place) -> Generator[None]:
     """Stop the server if it runs, and let nobody start it before the block ends."""
-    with _lock(place):
+    with _lock(place, STOP_TIMEOUT_S):
         _stop(place)
         yield
 
@@ -103,7 +113,7 @@ def held_down(place: Place) -> Generator[None]:
 def find(place: Place) -> Running | None:
     """Return the server of this data folder, or None."""
     _reap()
-    if not _in_use(place.data):
+    if not in_use(place.data):
         return None
     try:
         with open(os.path.join(place.data, "postmaster.pid"), encoding="utf-8") as file:
@@ -111,17 +121,34 @@ def find(place: Place) -> Running | None:
         pid, started_s, folder = int(lines[0]), int(lines[2]), lines[4]
     except (OSError, ValueError, IndexError):
         return None
-    ready = len(lines) > 7 and lines[7].strip() == "ready"
-    return Running(pid, started_s, folder, ready) if _is_postgres(pid) else None
+    if not serves(pid, place.data):
+        return None
+    status = lines[7].strip() if len(lines) > 7 else ""
+    return Running(pid, started_s, folder, status == "ready", status == "stopping")
 
 
 def dsn(place: Place, database: str = server_data.DATABASE_NAME) -> str:
-    """Return the connection string; it names everything, so nobody's PGPORT can interfere."""
+    """Return the connection string; it overrules whatever PG* variables are set here."""
     found = find(place)
     folder = found.socket_folder if found else server_socket.choose(place.data, place.run_dir)
-    return conninfo.make_conninfo(
-        "", host=folder, port=server_socket.PORT, user=server_data.USER_NAME, dbname=database
-    )
+    # Empty, PGHOSTADDR would lead elsewhere, whatever the host.
+    ours = {"host": folder, "hostaddr": "", "port": str(server_socket.PORT)}
+    ours |= {"user": server_data.USER_NAME, "dbname": database}
+    return conninfo.make_conninfo("", **{**_environment_undone(), **ours})
+
+
+def _environment_undone() -> dict[str, str]:
+    """Return libpq's own default of every option that a variable of the environment has set."""
+    undone: dict[str, str] = {}
+    for option in pq.Conninfo.get_defaults():
+        name, value = option.keyword.decode(), option.val
+        if option.envvar and value and value != option.compiled and name not in _HARMLESS:
+            undone[name] = (option.compiled or b"").decode()
+    return undone
+
+
+def _lock(place: Place, timeout_s: float) -> contextlib.AbstractContextManager[None]:
+    return lock(os.path.join(place.run_dir, "database.lock"), timeout_s)
 
 
 def log_tail(place: Place) -> str:
@@ -131,86 +158,6 @@ def log_tail(place: Place) -> str:
             return "\n".join(file.read().splitlines()[-LOG_LINES_SHOWN:])
     except OSError:
         return ""
-
-
-# ---- Who holds the data folder ---------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _lock(place: Place) -> Generator[None]:
-    """Let one process start or stop the server at a time; the kernel drops the lock if we die."""
-    try:
-        os.makedirs(place.run_dir, mode=0o700, exist_ok=True)
-        file = open(os.path.join(place.run_dir, "database.lock"), "w", encoding="ascii")  # noqa: SIM115
-    except OSError as error:
-        raise DatabaseUnavailableError(
-            f"the database cannot be started or stopped: {place.run_dir}: {error.strerror}"
-        ) from error
-    with file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-
-
-def _in_use(data: str) -> bool:
-    """Tell whether a process of a server lives, by trying to share the lock that they hold."""
-    try:
-        descriptor = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
-@contextlib.contextmanager
-def _sole_use(place: Place) -> Generator[int]:
-    """Yield a descriptor that holds the data folder, once a killed server's processes are gone.
-
-    Then its postmaster.pid is stale for certain and is removed: PostgreSQL alone would refuse to
-    start when the number in it has passed to another process, as in a container that starts again.
-    """
-    descriptor = os.open(place.data, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        deadline = time.monotonic() + ORPHANS_TIMEOUT_S
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise DatabaseUnavailableError(
-                        f"queries of a killed server still work in {place.data}; wait for them, or "
-                        "end the postgres processes that have this working directory"
-                    ) from None
-                time.sleep(POLL_INTERVAL_S)
-        _remove_stale_mark(place.data)
-        yield descriptor
-    finally:
-        os.close(descriptor)
-
-
-def _remove_stale_mark(data: str) -> None:
-    path = os.path.join(data, "postmaster.pid")
-    with contextlib.suppress(FileNotFoundError, ValueError):
-        with open(path, encoding="utf-8") as file:
-            pid = int(file.readline())
-        # One that a person started without us holds no lock: PostgreSQL then says so itself.
-        if not _is_postgres(pid):
-            os.unlink(path)
-
-
-def _is_postgres(pid: int) -> bool:
-    """Tell whether this process lives and is a PostgreSQL."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            name, _, rest = file.read().partition(b"(")[2].rpartition(b")")
-    except OSError:
-        return False
-    return name == b"postgres" and rest.split()[0] not in (b"Z", b"X")
 
 
 # ---- The process -----------------------------------------------------------------------------
@@ -226,9 +173,8 @@ def _launch(place: Place, account: programs.Account, claim: int, say: Say) -> No
         ) from error
     folder = server_socket.choose(place.data, place.run_dir)
     server_socket.make(folder, account)
-    _rotate_log(place.log_path)
     arguments = ["-D", server_data.HERE, "-k", folder, "-p", str(server_socket.PORT)]
-    log = os.open(place.log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    log = _open_log(place.log_path)
     try:
         child: subprocess.Popen[Any] = subprocess.Popen(
             [programs.program("postgres"), *arguments],
@@ -257,7 +203,9 @@ def _wait_until_ready(place: Place, pid: int, say: Say) -> None:
         found = find(place)
         if found is not None and found.ready:
             return
-        if not _is_postgres(pid):
+        if found is not None and found.stopping:
+            raise DatabaseUnavailableError(f"somebody stops PostgreSQL (process {pid}) just now")
+        if not serves(pid, place.data):
             raise DatabaseUnavailableError(
                 f"PostgreSQL ended before it was ready; the end of {place.log_path}:\n"
                 + log_tail(place)
@@ -291,7 +239,7 @@ def _stop(place: Place) -> bool:
 def _end(place: Place, pid: int, pidfd: int) -> None:
     """Ask a server to stop, and kill it when it does not; its log is replayed at the next start."""
     # Looked at again, now that the number cannot pass to somebody else.
-    if not _is_postgres(pid) or not _in_use(place.data):
+    if not serves(pid, place.data) or not in_use(place.data):
         return
     for number, timeout_s in ((signal.SIGINT, STOP_TIMEOUT_S), (signal.SIGQUIT, KILL_TIMEOUT_S)):
         signal.pidfd_send_signal(pidfd, number)
@@ -310,7 +258,13 @@ def _reap() -> None:
     _children[:] = [child for child in _children if child.poll() is None]
 
 
-def _rotate_log(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        if os.path.getsize(path) > LOG_SIZE_BYTES_MAX:
-            os.replace(path, path + ".1")
+def _open_log(path: str) -> int:
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            if os.path.getsize(path) > LOG_SIZE_BYTES_MAX:
+                os.replace(path, path + ".1")
+        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+    except OSError as error:
+        raise DatabaseUnavailableError(
+            f"the database's log {path} cannot be written: {error.strerror}; make room for it"
+        ) from error

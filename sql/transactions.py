@@ -19,17 +19,14 @@ from sql.connections import Connections
 from sql.errors import QueryTimeoutError
 
 STATEMENT_TIMEOUT_S = 60.0
-READER_ROLE = "drystone_reader"
+IDLE_LIMIT_S = 3_600.0
+"""So long a reader may do something else between two statements: its snapshot keeps dead rows."""
 
 # One statement, so that a reading transaction costs one round trip more.
 _BEGIN_READING = """
     SELECT set_config('transaction_read_only', 'on', true),
-        set_config('statement_timeout', %s, true), set_config('role', %s, true)
-"""
-_MAY_BE_READER = """
-    SELECT coalesce((
-        SELECT pg_has_role(current_user, oid, 'MEMBER') FROM pg_roles WHERE rolname = %s
-    ), false)
+        set_config('statement_timeout', %s, true),
+        set_config('idle_in_transaction_session_timeout', %s, true), set_config('role', %s, true)
 """
 
 
@@ -42,11 +39,10 @@ class Transactions:
         try:
             with self.connection() as connection:
                 migrate.migrate(connection, migrate.known_migrations())
-                row = connection.execute(_MAY_BE_READER, [READER_ROLE]).fetchone()
+                self.reader_role = migrate.ensure_reader(connection)
         except BaseException:
             self.close()
             raise
-        self.reader_role = bool(row and row[0])
 
     def close(self) -> None:
         """Close all connections; an embedded server stays up."""
@@ -70,19 +66,26 @@ class Transactions:
             yield connection
 
     @contextlib.contextmanager
-    def reading(self) -> Generator[psycopg.Connection[Any]]:
+    def reading(self, idle_limit_s: float = IDLE_LIMIT_S) -> Generator[psycopg.Connection[Any]]:
         """Yield a connection that can change nothing; for this folder only.
 
-        Raises QueryTimeoutError when a statement takes longer than `statement_timeout_s`.
+        Raises QueryTimeoutError when a statement takes longer than `statement_timeout_s`, or when
+        the next one comes later than `idle_limit_s`.
         """
         timeout_ms = str(max(1, round(self.statement_timeout_s * 1000)))
-        role = READER_ROLE if self.reader_role else "none"
-        try:
-            with self.connection() as connection:
-                connection.execute(_BEGIN_READING, [timeout_ms, role])
+        idle_ms = str(max(1, round(idle_limit_s * 1000)))
+        role = migrate.READER_ROLE if self.reader_role else "none"
+        with self.connection() as connection:
+            try:
+                connection.execute(_BEGIN_READING, [timeout_ms, idle_ms, role])
                 yield connection
-        except errors.QueryCanceled as error:
-            raise QueryTimeoutError(
-                f"the query took longer than {self.statement_timeout_s:g} s; narrow it, or raise "
-                "statement_timeout_s in [database] of drystone.toml"
-            ) from error
+            except errors.QueryCanceled as error:
+                raise QueryTimeoutError(
+                    f"the query took longer than {self.statement_timeout_s:g} s; narrow it, or "
+                    "raise statement_timeout_s in [database] of drystone.toml"
+                ) from error
+            except errors.IdleInTransactionSessionTimeout as error:
+                raise QueryTimeoutError(
+                    f"nothing was read for {idle_limit_s:g} s, so the query was cut off; read on "
+                    "sooner, or ask for parts with limit and after_node_id"
+                ) from error

@@ -35,7 +35,7 @@ class Vocabulary:
 
 def load_vocabulary(connection: psycopg.Connection[Any], selector: Selector) -> Vocabulary:
     """Read the names that a selector may use, in one round trip."""
-    conditions = [condition for condition, _ in conditions_of(selector.where)]
+    conditions = [condition for condition, _, _ in conditions_of(selector.where)]
     wanted = {
         "ingest_batches": [name for part in conditions for name in part.ingest_batch or ()],
         "tables": [

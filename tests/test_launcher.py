@@ -242,3 +242,13 @@ def test_interrupt_is_silent():
 
 def test_wrong_usage_is_2():
     assert command_line("no-such-command").returncode == 2
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("statement", ["print('x' * 100)", "print('x' * 100_000)"])
+def test_an_output_that_cannot_be_written_is_one_line(statement):
+    with open("/dev/full", "w", encoding="ascii") as full:
+        code = f"sys.stdout = open({full.fileno()}, 'w', closefd=False)\n" + raising(statement)
+        result = command_line("fail", code=code, pass_fds=[full.fileno()])
+    assert result.returncode == 1
+    assert result.stderr == "drystone: the output cannot be written: No space left on device\n"

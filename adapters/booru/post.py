@@ -10,14 +10,14 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from adapters.api_draft import Draft, optional, username
 from adapters.booru.fields import tags_of
 from adapters.booru.site import site_of
-from adapters.describe import describe
+from adapters.describe import describe, reference, username
 from adapters.items import NodeReference
+from adapters.reading.draft import Draft
+from adapters.reading.web_address import node_of_address
 from adapters.times import parse_time
 from adapters.values import as_boolean, as_count, as_integer, as_text, dig, first
-from adapters.web_address import node_of_address
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _POOL = re.compile(r"pool:(\d+)")
@@ -26,7 +26,7 @@ _ADDRESSES = ("file_url", "large_file_url", "jpeg_url", "sample_url", "preview_f
 _SAMPLES = ("large_file_url", "jpeg_url", "sample_url")
 
 
-def read_post(draft: Draft, fields: dict[str, Any]) -> NodeReference:
+def read_post(draft: Draft, fields: dict[str, Any]) -> None:
     """Read a post from its flat fields."""
     is_danbooru = "tag_string" in fields
     site = site_of((fields.get(name) for name in _ADDRESSES), draft.path, is_danbooru)
@@ -39,8 +39,8 @@ def read_post(draft: Draft, fields: dict[str, Any]) -> NodeReference:
     draft.observe(post, title=title, update_time=time, author=uploader, meta=meta)
     draft.link(uploader, post, "authored")
     for artist in tags["artist"]:
-        draft.link(optional(site, "tag", artist.lower()), post, "credited")
-    draft.tag(site, post, tags["all"])
+        draft.link(reference(site, "tag", artist.lower()), post, "credited")
+    draft.tag(site, tags["all"], post)
     _relations(draft, site, post, fields)
     medium = _medium(draft, site, post, fields, meta["md5"])
     if medium is not None:
@@ -49,7 +49,7 @@ def read_post(draft: Draft, fields: dict[str, Any]) -> NodeReference:
         draft.observe(
             medium, is_root=True, title=title, update_time=time, author=uploader, meta=about
         )
-    return post
+    draft.subject = post
 
 
 def _meta(site: str, fields: dict[str, Any], tags: dict[str, list[str]]) -> dict[str, Any]:
@@ -91,7 +91,7 @@ def _uploader(draft: Draft, site: str, fields: dict[str, Any]) -> str | None:
     identity = first(fields.get("uploader_id"), fields.get("creator_id"))
     name = as_text(first(fields.get("uploader_name"), fields.get("author"), fields.get("owner")))
     by_name = username(site, name)
-    node = optional(site, "user", identity) or by_name
+    node = reference(site, "user", identity) or by_name
     if node:
         meta = {"site": site, "user_id": as_text(identity), "user_name": name}
         draft.observe(node, title=name, meta=meta)
@@ -105,13 +105,13 @@ def _parent(fields: dict[str, Any]) -> int | None:
 
 
 def _relations(draft: Draft, site: str, post: str, fields: dict[str, Any]) -> None:
-    draft.link(optional(site, "post", _parent(fields)), post, "linked")
+    draft.link(reference(site, "post", _parent(fields)), post, "linked")
     pools = _POOL.findall(as_text(fields.get("pool_string")) or "")
     listed = fields["pools"] if isinstance(fields.get("pools"), list) else []
     for pool in [*pools, *listed]:
-        draft.link(optional(site, "album", pool), post, "member")
+        draft.link(reference(site, "album", pool), post, "member")
     pixiv_id = as_count(fields.get("pixiv_id"))
-    draft.link(post, optional("pixiv", "post", pixiv_id or None), "linked")
+    draft.link(post, reference("pixiv", "post", pixiv_id or None), "linked")
     sources = fields["sources"] if isinstance(fields.get("sources"), list) else []
     for source in [fields.get("source"), *sources[:20]]:
         draft.link(post, node_of_address(source), "linked")
@@ -127,13 +127,13 @@ def _medium(
     stems = (md5 if has_md5 else None, as_text(fields.get("id")))
     file = draft.media.first(draft.path, (fields.get("file_url"),), stems)
     identity = md5 if has_md5 else fields.get("id")
-    medium = draft.contain(post, file, optional(site, "media", identity))
+    medium = draft.contain(post, file, reference(site, "media", identity))
     if medium is None:
         return None
     for name in _SAMPLES:
-        sample = draft.media.by_url(fields.get(name), draft.path)
+        sample = draft.media.by_address(fields.get(name), draft.path)
         draft.link(medium, sample, "variant")
     # The preview often has the file's own base name: the same file is no preview of itself.
     preview = first(fields.get("preview_file_url"), fields.get("preview_url"))
-    draft.link(medium, draft.media.by_url(preview, draft.path), "thumbnail")
+    draft.link(medium, draft.media.by_address(preview, draft.path), "thumbnail")
     return medium

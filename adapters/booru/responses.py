@@ -10,15 +10,14 @@ import re
 from typing import TYPE_CHECKING, Any
 from xml.etree.ElementTree import tostring
 
-from adapters.api_adapter import JSON_AND_XML, ApiAdapter, Part, as_object
-from adapters.api_document import Document
-from adapters.api_draft import Draft
 from adapters.booru.fields import fields_of_element, fields_of_object
 from adapters.booru.post import read_post
 from adapters.booru.site import BOORU_WORDS, site_of
 from adapters.describe import describe
 from adapters.errors import RecordError
-from adapters.items import NodeReference
+from adapters.reading.adapter import SURE, DocumentAdapter, Part, as_object, of_value, parts_of
+from adapters.reading.documents import JSON_AND_XML
+from adapters.reading.draft import Draft
 from adapters.schemas import booru as schema
 from adapters.times import parse_time
 from adapters.values import as_count, as_text, as_texts, dig, first
@@ -26,16 +25,13 @@ from adapters.values import as_count, as_text, as_texts, dig, first
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
-    from adapters.folder import ScrapeFolder
-
 TAG_CATEGORIES = {0: "general", 1: "artist", 3: "copyright", 4: "character", 5: "meta"}
 _MEDIA = "{http://search.yahoo.com/mrss/}"
 _LAST_NUMBER = re.compile(r"(\d+)/?$")
 
 
-def split(folder: ScrapeFolder, document: Document) -> list[Part] | None:
+def split(value: Any) -> list[Part] | None:
     """Tell pages apart by what is in them."""
-    value = document.value
     if hasattr(value, "iter"):
         return _xml_parts(value)
     if isinstance(value, dict):
@@ -59,7 +55,7 @@ def _json_parts(members: list[Any], whole: Any) -> list[Part] | None:
         return [] if isinstance(whole, dict) and "@attributes" in whole else None
     if members == [whole]:
         return [Part(rule, whole)]
-    return [Part(rule, member, {} if member is None else member) for member in members]
+    return parts_of(rule, members)
 
 
 def _is_post(value: Any) -> bool:
@@ -96,32 +92,35 @@ def _feed_parts(root: Element) -> list[Part] | None:
     return [Part(_item, item, tostring(item, "unicode")) for item in items] or None
 
 
-def _is_certain(document: Document) -> bool:
+def _recognise(value: Any) -> float:
     """Only feeds that name themselves an image board are surely none of the other feeds."""
-    root = document.value
-    if not hasattr(root, "iter") or root.tag != "rss":
-        return True
-    channel = [root.findtext("channel/title"), root.findtext("channel/link")]
-    return bool(BOORU_WORDS.search(" ".join(text or "" for text in channel)))
+    try:
+        found = bool(split(value))
+    except RecordError:
+        return 0.0
+    if not found or not hasattr(value, "iter") or value.tag != "rss":
+        return SURE if found else 0.0
+    channel = [value.findtext("channel/title"), value.findtext("channel/link")]
+    return SURE if BOORU_WORDS.search(" ".join(text or "" for text in channel)) else 0.0
 
 
-def _post_of_object(draft: Draft, value: Any) -> NodeReference:
-    return read_post(draft, fields_of_object(as_object(value, "the post")))
+def _post_of_object(draft: Draft, value: Any) -> None:
+    read_post(draft, fields_of_object(as_object(value, "the post")))
 
 
-def _post_of_element(draft: Draft, value: Element) -> NodeReference:
-    return read_post(draft, fields_of_element(value))
+def _post_of_element(draft: Draft, value: Element) -> None:
+    read_post(draft, fields_of_element(value))
 
 
-def _tag_of_object(draft: Draft, value: Any) -> NodeReference:
-    return _tag(draft, fields_of_object(as_object(value, "the tag")))
+def _tag_of_object(draft: Draft, value: Any) -> None:
+    _tag(draft, fields_of_object(as_object(value, "the tag")))
 
 
-def _tag_of_element(draft: Draft, value: Element) -> NodeReference:
-    return _tag(draft, fields_of_element(value))
+def _tag_of_element(draft: Draft, value: Element) -> None:
+    _tag(draft, fields_of_element(value))
 
 
-def _tag(draft: Draft, fields: dict[str, Any]) -> NodeReference:
+def _tag(draft: Draft, fields: dict[str, Any]) -> None:
     is_danbooru = bool({"related_tags", "is_locked", "related_tags_updated_at"} & fields.keys())
     site = site_of((), draft.path, is_danbooru)
     name = as_text(fields.get("name"))
@@ -137,10 +136,10 @@ def _tag(draft: Draft, fields: dict[str, Any]) -> NodeReference:
     }
     time = parse_time(first(fields.get("updated_at"), fields.get("created_at")))
     draft.observe(node, title=name, update_time=time, meta=meta)
-    return node
+    draft.subject = node
 
 
-def _item(draft: Draft, item: Element) -> NodeReference:
+def _item(draft: Draft, item: Element) -> None:
     """Read an item of a feed with `media:content`, as Zerochan writes them."""
     link = as_text(first(item.findtext("link"), item.findtext("guid")))
     found = _LAST_NUMBER.search(link or "")
@@ -163,25 +162,25 @@ def _item(draft: Draft, item: Element) -> NodeReference:
         "height": as_count(found_size.get("height")) or None,
     }
     draft.observe(post, title=title, update_time=time, meta=meta)
-    draft.tag(site, post, tags)
+    draft.tag(site, tags, post)
     file = draft.media.first(draft.path, (meta["file_url"],), (found[1],))
     medium = draft.contain(post, file, describe(site, "media", found[1]))
     if medium is not None:
         draft.observe(medium, is_root=True, title=title, update_time=time, meta=meta)
         thumbnail = item.find(f"{_MEDIA}thumbnail")
         url = None if thumbnail is None else thumbnail.get("url")
-        draft.link(medium, draft.media.by_url(url, draft.path), "thumbnail")
-    return post
+        draft.link(medium, draft.media.by_address(url, draft.path), "thumbnail")
+    draft.subject = post
 
 
 ADAPTERS = (
-    ApiAdapter(
+    DocumentAdapter(
         name="booru",
         tables=(schema.TABLE,),
-        split=split,
-        unknown="no known page of a booru: posts and tags as XML or JSON and feeds with "
+        split=of_value(split),
+        expected="no known page of a booru: posts and tags as XML or JSON and feeds with "
         "media:content are read",
         kinds=JSON_AND_XML,
-        is_certain=_is_certain,
+        recognise=_recognise,
     ),
 )

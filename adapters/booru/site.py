@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from adapters.errors import RecordError
-from adapters.web_address import host_of
+from adapters.reading.web_address import host_of
 
 # Hosts whose second-level label is not how people call the site.
 _NAMES = {"donmai": "danbooru", "yande": "yandere", "idolcomplex": "idolcomplex"}

@@ -17,8 +17,8 @@ from adapters.feeds.model import Feed
 from adapters.feeds.records import FeedRecords
 from adapters.feeds.xml import read_xml
 from adapters.folder import MIB, ScrapeFolder, decode_text, parse_json
-from adapters.gunzip import GZIP_MAGIC, gunzip
 from adapters.items import Problem, Record, Sniff
+from adapters.reading.gunzip import GZIP_MAGIC, gunzip
 from adapters.schemas.feed import TABLE
 from sql import DeclaredTable
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.api_adapter import as_object
-from adapters.api_draft import Draft, optional
-from adapters.describe import describe
+from adapters.describe import describe, reference
 from adapters.errors import RecordError
 from adapters.flickr.media import contain_photo, id_in_address, largest, sizes_of
 from adapters.flickr.notation import text_of
 from adapters.flickr.photo import observe_user
-from adapters.items import NodeReference
+from adapters.reading.adapter import as_object
+from adapters.reading.draft import Draft
 from adapters.times import parse_time
 from adapters.values import as_count, as_text, first
 
@@ -23,10 +22,10 @@ KINDS = {"set": "album", "photoset": "album", "album": "album", "gallery": "gall
 def collection_node(name: str, value: dict[str, Any]) -> str | None:
     """Return the node of a collection, or None when it has no id."""
     identity = first(value.get("gallery_id"), value.get("nsid"), value.get("id"))
-    return optional("flickr", KINDS[name], identity)
+    return reference("flickr", KINDS[name], identity)
 
 
-def read_collection(draft: Draft, value: Any, name: str, photo: str | None) -> NodeReference:
+def read_collection(draft: Draft, value: Any, name: str, photo: str | None) -> None:
     """Read an album, gallery or group; `photo` is the one that it was asked for, if any."""
     collection = as_object(value, f"the {name}")
     node = collection_node(name, collection)
@@ -50,10 +49,10 @@ def read_collection(draft: Draft, value: Any, name: str, photo: str | None) -> N
     )
     draft.link(author, node, "authored")
     draft.link(node, photo, "member")
-    return node
+    draft.subject = node
 
 
-def read_sizes(draft: Draft, value: Any) -> NodeReference:
+def read_sizes(draft: Draft, value: Any) -> None:
     """Read the list of sizes of a photo, which names the photo in its addresses alone."""
     sizes = sizes_of(as_object(value, "the list of sizes"))
     named = (id_in_address(size.get(key)) for size in sizes for key in ("source", "url"))
@@ -65,22 +64,22 @@ def read_sizes(draft: Draft, value: Any) -> NodeReference:
     medium = contain_photo(draft, post, identity, urls)
     if medium is not None:
         draft.observe(medium, is_root=True, meta={"photo_id": identity, **largest(sizes)})
-    return post
+    draft.subject = post
 
 
-def read_user(draft: Draft, value: Any) -> NodeReference:
+def read_user(draft: Draft, value: Any) -> None:
     """Read a person."""
     person = as_object(value, "the person")
     node = observe_user(draft, person)
     if node is None:
         raise RecordError("the person has no id (nsid)")
-    return node
+    draft.subject = node
 
 
-def read_license(draft: Draft, value: Any) -> NodeReference:
+def read_license(draft: Draft, value: Any) -> None:
     """Read one line of Flickr's list of licences."""
     entry = as_object(value, "the licence")
     node = describe("flickr", "license", entry.get("id"))
     name = as_text(entry.get("name"))
     draft.observe(node, title=name, meta={"license": name, "media_url": as_text(entry.get("url"))})
-    return node
+    draft.subject = node

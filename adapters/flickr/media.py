@@ -9,9 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from adapters.api_draft import Draft, optional
+from adapters.describe import reference
 from adapters.flickr.notation import members, typed
 from adapters.items import MediaFile, NodeReference
+from adapters.reading.draft import Draft
 from adapters.values import as_count, as_text, mappings
 
 # From the largest; the letter is the last part of the name, medium has none.
@@ -25,13 +26,13 @@ def contain_photo(draft: Draft, post: str, identity: str, urls: list[str]) -> No
     """Tie a photo to its medium and the medium to its other sizes."""
     files = {file: None for file in draft.media.by_lead(identity) if _NAME.search(file.path)}
     for url in urls:
-        if (file := draft.media.by_url(url, draft.path)) is not None:
+        if (file := draft.media.by_address(url, draft.path)) is not None:
             files[file] = None
     if (file := draft.media.by_stem(identity, draft.path)) is not None:
         files[file] = None
     ordered = sorted(files, key=lambda file: (_rank(file), file.path))
     medium = draft.contain(
-        post, ordered[0] if ordered else None, optional("flickr", "media", identity)
+        post, ordered[0] if ordered else None, reference("flickr", "media", identity)
     )
     if medium is not None:
         for other in ordered[1:]:

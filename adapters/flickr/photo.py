@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.api_adapter import as_object
-from adapters.api_draft import Draft, optional, username
-from adapters.describe import describe
+from adapters.describe import describe, reference, username
 from adapters.flickr.media import contain_photo, largest, sizes_of
 from adapters.flickr.notation import license_name, members, taken, text_of, typed
-from adapters.items import NodeReference
+from adapters.reading.adapter import as_object
+from adapters.reading.draft import Draft
 from adapters.times import parse_time
 from adapters.values import as_count, as_number, as_text, as_texts, dig, first
 
@@ -17,7 +16,7 @@ NOTES_MAX = 1_000
 SAFETY_LEVELS = {0: "safe", 1: "moderate", 2: "restricted"}
 
 
-def read_photo(draft: Draft, value: Any, collection: str | None = None) -> NodeReference:
+def read_photo(draft: Draft, value: Any, collection: str | None = None) -> None:
     """Read a photo; `collection` is the album, gallery or group whose list it stands in."""
     photo = as_object(value, "the photo")
     identity = as_text(photo.get("id"))
@@ -32,7 +31,7 @@ def read_photo(draft: Draft, value: Any, collection: str | None = None) -> NodeR
     draft.observe(post, title=title, view=view, update_time=time, author=author, meta=meta)
     draft.link(author, post, "authored")
     draft.link(collection, post, "member")
-    draft.tag("flickr", post, meta["tags"])
+    draft.tag("flickr", meta["tags"], post)
     sizes = sizes_of(photo)
     urls = [url for size in sizes if (url := as_text(size.get("source")))]
     medium = contain_photo(draft, post, identity or "", urls)
@@ -43,7 +42,7 @@ def read_photo(draft: Draft, value: Any, collection: str | None = None) -> NodeR
             medium, is_root=True, title=title, update_time=time, author=author, meta=about
         )
     _notes(draft, post, photo)
-    return post
+    draft.subject = post
 
 
 def _meta(photo: dict[str, Any]) -> dict[str, Any]:
@@ -114,7 +113,7 @@ def _owner(draft: Draft, photo: dict[str, Any]) -> str | None:
 def observe_user(draft: Draft, user: dict[str, Any]) -> str | None:
     """Add a person with the names that a record gives; None without an id."""
     identity = first(user.get("nsid"), user.get("id"))
-    node = optional("flickr", "user", identity)
+    node = reference("flickr", "user", identity)
     if node is None:
         return None
     name, real_name = text_of(user.get("username")), text_of(user.get("realname"))
@@ -127,7 +126,7 @@ def observe_user(draft: Draft, user: dict[str, Any]) -> str | None:
 def _notes(draft: Draft, post: str, photo: dict[str, Any]) -> None:
     """Read the notes that people drew on the photo: answers to it, with a place."""
     for note in members(photo.get("notes"), "note")[:NOTES_MAX]:
-        node = optional("flickr", "note", note.get("id"))
+        node = reference("flickr", "note", note.get("id"))
         author = observe_user(draft, _author_of(note))
         if node:
             draft.link(post, node, "reply")
@@ -141,7 +140,7 @@ def _author_of(value: dict[str, Any]) -> dict[str, Any]:
             "realname": real_name, "path_alias": value.get("path_alias")}  # fmt: skip
 
 
-def read_comment(draft: Draft, value: Any, photo: str | None) -> NodeReference:
+def read_comment(draft: Draft, value: Any, photo: str | None) -> None:
     """Read a comment on a photo."""
     comment = as_object(value, "the comment")
     node = describe("flickr", "comment", comment.get("id"))
@@ -150,4 +149,4 @@ def read_comment(draft: Draft, value: Any, photo: str | None) -> NodeReference:
     draft.link(author, node, "authored")
     time = parse_time(comment.get("datecreate"))
     draft.observe(node, title=text_of(comment), update_time=time, author=author)
-    return node
+    draft.subject = node

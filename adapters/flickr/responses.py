@@ -13,9 +13,7 @@ from collections.abc import Iterator
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from adapters.api_adapter import JSON_AND_XML, ApiAdapter, Part, Rule
-from adapters.api_document import Document, documents
-from adapters.api_draft import optional
+from adapters.describe import reference
 from adapters.errors import RecordError
 from adapters.flickr.collection import (
     KINDS,
@@ -28,13 +26,13 @@ from adapters.flickr.collection import (
 from adapters.flickr.media import id_in_address
 from adapters.flickr.notation import members, object_of
 from adapters.flickr.photo import read_comment, read_photo
+from adapters.reading.adapter import DocumentAdapter, Part, Rule, parts_of
+from adapters.reading.documents import JSON_AND_XML, Document, documents
 from adapters.schemas import flickr as schema
 from adapters.values import as_text, dig, first
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
-
-    from adapters.folder import ScrapeFolder
 
 _PHOTO_ID = re.compile(r"(?<!\d)(\d{9,12})(?!\d)")
 _COLLECTION_ID = re.compile(r"(?<!\d)(\d{15,18}|\d+@N\d\d)(?!\d)")
@@ -43,30 +41,31 @@ _SINGLE: dict[str, Rule] = {"sizes": read_sizes, "user": read_user, "person": re
 COMPANIONS_MAX = 20
 
 
-def split(folder: ScrapeFolder, document: Document) -> list[Part] | None:
+def split(document: Document) -> list[Part] | None:
     """Return the parts of a response."""
     value = document.value
     if hasattr(value, "iter"):
-        return _xml_parts(folder, document.path, value)
+        return _xml_parts(document)
     if isinstance(value, list):
         return _foundation_list(value, None) if any(map(_is_foundation, value)) else None
     if not isinstance(value, dict):
         return None
     if value.get("stat") in ("ok", "fail"):
-        return _rest_parts(folder, document.path, value)
+        return _rest_parts(document, value)
     return _foundation_parts(document)
 
 
 # ---- REST --------------------------------------------------------------------------------------
 
 
-def _xml_parts(folder: ScrapeFolder, path: str, root: Element) -> list[Part] | None:
+def _xml_parts(document: Document) -> list[Part] | None:
+    root: Element = document.value
     if root.tag != "rsp":
         return None
     value = object_of(root)
     if root.get("stat") == "fail":
         raise _failure(next(iter(members(value, "err")), {}))
-    return _rest_parts(folder, path, value)
+    return _rest_parts(document, value)
 
 
 def _failure(error: dict[str, Any]) -> RecordError:
@@ -75,20 +74,20 @@ def _failure(error: dict[str, Any]) -> RecordError:
     return RecordError(f"Flickr answered with an error {code or '?'}: {reason or 'no reason'}")
 
 
-def _rest_parts(folder: ScrapeFolder, path: str, value: dict[str, Any]) -> list[Part] | None:
+def _rest_parts(document: Document, value: dict[str, Any]) -> list[Part] | None:
     if value.get("stat") == "fail":
         raise _failure(value)
     if isinstance(photo := value.get("photo"), dict):
-        return [Part(read_photo, photo)]
+        return [Part(read_photo, photo, document.value)]
     if isinstance(comments := value.get("comments"), dict):
-        photo = optional("flickr", "post", comments.get("photo_id"))
-        return _parts(partial(read_comment, photo=photo), members(comments, "comment"))
+        photo = reference("flickr", "post", comments.get("photo_id"))
+        return parts_of(partial(read_comment, photo=photo), members(comments, "comment"))
     if isinstance(value.get("licenses"), dict):
-        return _parts(read_license, members(value["licenses"], "license"))
+        return parts_of(read_license, members(value["licenses"], "license"))
     for name, rule in _SINGLE.items():
         if isinstance(value.get(name), dict):
-            return [Part(rule, value[name])]
-    return _list_parts(value) or _collection_parts(folder, path, value)
+            return [Part(rule, value[name], document.value)]
+    return _list_parts(value) or _collection_parts(document, value)
 
 
 def _list_parts(value: dict[str, Any]) -> list[Part] | None:
@@ -110,11 +109,11 @@ def _list_parts(value: dict[str, Any]) -> list[Part] | None:
             )
             owner = {k: page[k] for k in ("owner", "ownername") if k in page}
             photos = [{**owner, **photo} for photo in members(page, "photo")]
-            return own + _parts(partial(read_photo, collection=collection), photos)
+            return own + parts_of(partial(read_photo, collection=collection), photos)
     return None
 
 
-def _collection_parts(folder: ScrapeFolder, path: str, value: dict[str, Any]) -> list[Part] | None:
+def _collection_parts(document: Document, value: dict[str, Any]) -> list[Part] | None:
     groups = {"galleries": "gallery", "photosets": "photoset", "groups": "group"}
     photo_id: Any = None
     parts: list[Part] = []
@@ -125,28 +124,26 @@ def _collection_parts(folder: ScrapeFolder, path: str, value: dict[str, Any]) ->
     found += [(name, member) for name in KINDS for member in members(value, name)]
     if not found:
         return [] if groups.keys() & value.keys() else None
-    photo = optional("flickr", "post", photo_id or _asked_for(folder, path))
+    photo = reference("flickr", "post", photo_id or _asked_for(document))
     for name, member in found:
         rule = partial(read_collection, name=name, photo=photo)
-        parts.append(Part(rule, member, member))
+        parts.append(Part(rule, member))
     return parts
 
 
-def _parts(rule: Rule, values: list[dict[str, Any]]) -> list[Part]:
-    return [Part(rule, value, value) for value in values]
-
-
-def _asked_for(folder: ScrapeFolder, path: str) -> str | None:
+def _asked_for(document: Document) -> str | None:
     """Return the photo that a list of its albums and groups was asked for."""
+    folder, path = document.folder, document.path
     base = path.rpartition("/")[2]
     named = set(_PHOTO_ID.findall(base))
     saved = _SAVED_CALL.match(path)
     if not named and saved:
         beside = [other for other in folder.paths if other.startswith(f"{saved[1]}.")]
         others = [other for other in beside if other != path][:COMPANIONS_MAX]
-        for document in documents(folder, JSON_AND_XML.difference(["json"]), others):
-            if isinstance(document, Document) and document.value.tag == "rsp":
-                named.update(_photos_named(object_of(document.value)))
+        for other in others:
+            root = next((one.value for one in documents(folder, other)), None)
+            if root is not None and getattr(root, "tag", None) == "rsp":
+                named.update(_photos_named(object_of(root)))
     return named.pop() if len(named) == 1 else None
 
 
@@ -193,15 +190,15 @@ def _foundation_parts(document: Document) -> list[Part] | None:
 
 def _foundation_list(photos: list[Any], collection: str | None) -> list[Part]:
     rule = partial(read_photo, collection=collection)
-    return [Part(rule, photo, {} if photo is None else photo) for photo in photos]
+    return parts_of(rule, photos)
 
 
 ADAPTERS = (
-    ApiAdapter(
+    DocumentAdapter(
         name="flickr",
         tables=(schema.TABLE,),
         split=split,
-        unknown="no known response of Flickr: photos, sizes, comments, albums, galleries, groups, "
+        expected="no known response of Flickr: photos, sizes, comments, albums, galleries, groups, "
         "people and licences are read",
         kinds=JSON_AND_XML,
     ),

@@ -2,8 +2,7 @@
 
 A sidecar is a JSON object with a `category`: `<media file>.json` beside its file, `info.json` of a
 post, lines of a .jsonl file, or the list that `gallery-dl --dump-json` prints. In such a list the
-entries that only point at other pages (queue messages) are no records and are left out; so are
-`_READY.json` and the like, whose names begin with an underscore.
+entries that only point at other pages (queue messages) are no records and are left out.
 """
 
 from __future__ import annotations
@@ -25,9 +24,11 @@ from adapters.gallery_dl import (
     tumblr,
     twitter,
 )
-from adapters.gallery_dl.draft import Draft, Sidecar, record_of
+from adapters.gallery_dl.site_post import Sidecar, SitePost, read_sidecar
 from adapters.items import MediaFile, Problem, Record, Sniff
-from adapters.json_sidecars import record_paths, values_of
+from adapters.reading.documents import document_paths, documents, likely_paths
+from adapters.reading.draft import Draft
+from adapters.reading.media_finder import MediaFinder
 from adapters.schemas.activitypub import TABLE as ACTIVITYPUB
 from adapters.schemas.bluesky import TABLE as BLUESKY
 from adapters.schemas.booru import TABLE as BOORU
@@ -47,17 +48,17 @@ GUESSED_NAME_LENGTH_MIN = 8
 
 URL_MESSAGE, QUEUE_MESSAGE = 3, 6
 
-Rules = Callable[[Sidecar], Draft]
+Rules = Callable[[Sidecar], SitePost]
 RULES: dict[str, Rules] = {
-    "twitter": twitter.draft_of,
-    "nitter": twitter.draft_of,
-    "instagram": instagram.draft_of,
-    "pixiv": pixiv.draft_of,
-    "fanbox": pixiv.fanbox_draft_of,
-    "reddit": reddit.draft_of,
-    "bluesky": bluesky.draft_of,
-    "flickr": flickr.draft_of,
-    "tumblr": tumblr.draft_of,
+    "twitter": twitter.site_post_of,
+    "nitter": twitter.site_post_of,
+    "instagram": instagram.site_post_of,
+    "pixiv": pixiv.site_post_of,
+    "fanbox": pixiv.fanbox_site_post_of,
+    "reddit": reddit.site_post_of,
+    "bluesky": bluesky.site_post_of,
+    "flickr": flickr.site_post_of,
+    "tumblr": tumblr.site_post_of,
 }
 
 
@@ -72,9 +73,7 @@ class GalleryDlAdapter:
 
     def sniff(self, folder: ScrapeFolder) -> Sniff:
         """Look for `category` beside what else gallery-dl always writes."""
-        paths = record_paths(folder)
-        # Spread over the listing: one foreign folder in front must not decide.
-        looked = paths[:: max(1, len(paths) // SNIFFED_FILES_MAX)][:SNIFFED_FILES_MAX]
+        looked = likely_paths(folder, count_max=SNIFFED_FILES_MAX)
         found = [max(_likeness(folder, path), 0.0) for path in looked]
         if not found or not any(found):
             return Sniff(0.0, "no JSON with a `category` as gallery-dl writes it")
@@ -83,9 +82,11 @@ class GalleryDlAdapter:
 
     def read(self, folder: ScrapeFolder) -> Iterator[Record | Problem]:
         """Yield a record for every sidecar, sorted by path and number."""
-        for path in record_paths(folder):
+        media = MediaFinder(folder)
+        for path in document_paths(folder):
             for number, value, is_alone in _values(folder, path):
-                yield _read_one(folder, path, number, value, is_alone)
+                draft = Draft(TWITTER.name, path, media)
+                yield _read_one(draft, number, value, is_alone)
 
 
 ADAPTERS = (GalleryDlAdapter(),)
@@ -93,11 +94,13 @@ ADAPTERS = (GalleryDlAdapter(),)
 
 def _values(folder: ScrapeFolder, path: str) -> Iterator[tuple[int, Any, bool]]:
     """Yield (number, value or RecordError, whether the file is this record and nothing else)."""
-    for number, value in values_of(folder, path):
-        if number < 0 and isinstance(value, list):
-            yield from _of_dump(value)
+    for document in documents(folder, path):
+        if document.line is not None:
+            yield document.line - 1, document.value, False
+        elif isinstance(document.value, list):
+            yield from _of_dump(document.value)
         else:
-            yield number, value, number < 0
+            yield -1, document.value, True
 
 
 def _of_dump(messages: list[Any]) -> Iterator[tuple[int, Any, bool]]:
@@ -111,25 +114,22 @@ def _of_dump(messages: list[Any]) -> Iterator[tuple[int, Any, bool]]:
             yield number, ({"url": url} if url else {}) | message[-1], False
 
 
-def _read_one(
-    folder: ScrapeFolder, path: str, number: int, value: Any, is_alone: bool
-) -> Record | Problem:
+def _read_one(draft: Draft, number: int, value: Any, is_alone: bool) -> Record | Problem:
     try:
         if isinstance(value, RecordError):
             raise value
-        sidecar = _sidecar(folder, path, number, value, is_alone)
-        return record_of(sidecar, _rules(sidecar)(sidecar))
+        sidecar = _sidecar(draft.media.folder, draft.path, value, is_alone)
+        read_sidecar(draft, sidecar, _rules(sidecar)(sidecar))
+        return draft.record(number, None if is_alone else value)
     except RecordError as error:
-        return Problem(path, number, str(error))
+        return Problem(draft.path, number, str(error))
 
 
-def _sidecar(folder: ScrapeFolder, path: str, number: int, value: Any, is_alone: bool) -> Sidecar:
+def _sidecar(folder: ScrapeFolder, path: str, value: Any, is_alone: bool) -> Sidecar:
     category = as_text(value.get("category"), 100) if isinstance(value, dict) else None
     if category is None or not isinstance(value["category"], str):
         raise RecordError("no gallery-dl record: it is no object with a text in `category`")
-    return Sidecar(
-        path, number, value, category, _media_of(folder, path, value, is_alone), is_alone
-    )
+    return Sidecar(value, category, _media_of(folder, path, value, is_alone))
 
 
 def _rules(sidecar: Sidecar) -> Rules:
@@ -137,12 +137,12 @@ def _rules(sidecar: Sidecar) -> Rules:
     if known is not None:
         return known
     if mastodon.is_status(sidecar.data) or sidecar.category.lower().startswith("mastodon"):
-        return mastodon.draft_of
+        return mastodon.site_post_of
     if booru.is_booru(sidecar.category, sidecar.data):
-        return booru.draft_of
+        return booru.site_post_of
     if "tweet_id" in sidecar.data and isinstance(sidecar.data.get("author"), dict):
-        return twitter.draft_of
-    return generic.draft_of
+        return twitter.site_post_of
+    return generic.site_post_of
 
 
 def _media_of(

@@ -8,27 +8,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.gallery_dl.draft import PERSONS_MAX, Draft, Person, Sidecar, reference
 from adapters.gallery_dl.fields import address, posted, tags_of
+from adapters.gallery_dl.site_post import PERSONS_MAX, Person, Sidecar, SitePost, reference
 from adapters.values import as_count, as_text, as_texts, dig, first, mappings
 
 PLATFORM = "bluesky"
 
 
-def draft_of(sidecar: Sidecar) -> Draft:
+def site_post_of(sidecar: Sidecar) -> SitePost:
     """Read one sidecar of Bluesky."""
     data = sidecar.data
-    draft = Draft(PLATFORM, position=sidecar.position)
+    said = SitePost(PLATFORM, position=sidecar.position)
     uri = _uri(data)
-    draft.post = reference(PLATFORM, "post", uri)
-    draft.author = _person(data.get("author"))
-    if draft.author is None and draft.post is None:
-        draft.author = _person(data.get("user"))
-    draft.title = as_text(data.get("text"))
-    draft.time = posted(first(data.get("createdAt"), data.get("date"), data.get("indexedAt")))
+    said.post = reference(PLATFORM, "post", uri)
+    said.author = _person(data.get("author"))
+    if said.author is None and said.post is None:
+        said.author = _person(data.get("user"))
+    said.title = as_text(data.get("text"))
+    said.time = posted(first(data.get("createdAt"), data.get("date"), data.get("indexedAt")))
     hashtags = tags_of(data.get("hashtags"))
-    draft.tag(PLATFORM, hashtags)
-    draft.meta = {
+    said.tag(PLATFORM, hashtags)
+    said.meta = {
         "uri": uri,
         "cid": as_text(data.get("cid"), 300),
         "like_count": as_count(data.get("likeCount")),
@@ -40,9 +40,9 @@ def draft_of(sidecar: Sidecar) -> Draft:
         "hashtags": hashtags,
         "labels": as_texts([label.get("val") for label in mappings(data.get("labels"))], 50),
     }
-    _add_relations(draft, data)
-    _add_medium(draft, sidecar)
-    return draft
+    _add_relations(said, data)
+    _add_medium(said, sidecar)
+    return said
 
 
 def _uri(data: dict[str, Any]) -> str | None:
@@ -53,38 +53,38 @@ def _uri(data: dict[str, Any]) -> str | None:
     return f"at://{did}/app.bsky.feed.post/{key}" if did and key else None
 
 
-def _add_relations(draft: Draft, data: dict[str, Any]) -> None:
+def _add_relations(said: SitePost, data: dict[str, Any]) -> None:
     answered = _post(dig(data, "reply", "parent", "uri"))
-    draft.link(answered, draft.post, "reply")
+    said.link(answered, said.post, "reply")
     root = dig(data, "reply", "root", "uri")
     if (original := _post(root)) is not None:
         conversation = reference(PLATFORM, "conversation", root)
-        draft.link(conversation, original, "conversation")
-        draft.link(conversation, draft.post, "conversation")
+        said.link(conversation, original, "conversation")
+        said.link(conversation, said.post, "conversation")
     embedded = first(dig(data, "embed", "record", "record"), dig(data, "embed", "record"))
     quoted = dig(embedded, "uri")
     if isinstance(quoted, str) and "/app.bsky.feed.post/" in quoted:
-        draft.link(_post(quoted), draft.post, "quote")
+        said.link(_post(quoted), said.post, "quote")
     for mention in (tags_of(data.get("mentions")) or [])[:PERSONS_MAX]:
         # Facets name accounts by did, texts by handle.
         kind = "user" if mention.startswith("did:") else "username"
         name = mention.lstrip("@").lower() if kind == "username" else mention
-        draft.link(draft.post, reference(PLATFORM, kind, name), "mentioned")
+        said.link(said.post, reference(PLATFORM, kind, name), "mentioned")
     for page in (as_texts(data.get("uris"), 100)) or []:
         if address(page):
-            draft.link(draft.post, reference("web", "page", page), "linked")
+            said.link(said.post, reference("web", "page", page), "linked")
 
 
 def _post(uri: Any) -> str | None:
     return reference(PLATFORM, "post", uri) if isinstance(uri, str) else None
 
 
-def _add_medium(draft: Draft, sidecar: Sidecar) -> None:
+def _add_medium(said: SitePost, sidecar: Sidecar) -> None:
     data = sidecar.data
     blob = as_text(data.get("filename"), 300)
-    draft.medium = reference(PLATFORM, "media", blob)
-    draft.medium_meta = {
-        "uri": draft.meta["uri"],
+    said.medium = reference(PLATFORM, "media", blob)
+    said.medium_meta = {
+        "uri": said.meta["uri"],
         "alt_text": as_text(data.get("description")),
         "width": as_count(data.get("width")) or None,
         "height": as_count(data.get("height")) or None,

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.gallery_dl.draft import PERSONS_MAX, Draft, Person, Sidecar, reference
 from adapters.gallery_dl.fields import HEIGHTS, WIDTHS, address, count, look, plain, posted, tags_of
+from adapters.gallery_dl.site_post import PERSONS_MAX, Person, Sidecar, SitePost, reference
+from adapters.reading.web_address import node_of_address
 from adapters.values import as_boolean, as_count, as_integer, as_text, dig, first
-from adapters.web_address import node_of_address
 
 SITES = frozenset(
     (
@@ -36,28 +36,28 @@ def is_booru(category: str, data: dict[str, Any]) -> bool:
     return tagged and {"md5", "rating", "file_url", "id"} <= data.keys()
 
 
-def draft_of(sidecar: Sidecar) -> Draft:
+def site_post_of(sidecar: Sidecar) -> SitePost:
     """Read one sidecar of a booru."""
     data = sidecar.data
     site = NAMES.get(sidecar.category.lower(), sidecar.platform)
-    draft = Draft("booru", position=0)
+    said = SitePost("booru", position=0)
     is_post = sidecar.subcategory != "media-asset"
-    draft.post = reference(site, "post", data.get("id")) if is_post else None
-    draft.author = _uploader(site, data)
-    draft.title = plain(first(data.get("title"), data.get("description")))
-    draft.time = posted(data.get("date")) or posted(
+    said.post = reference(site, "post", data.get("id")) if is_post else None
+    said.author = _uploader(site, data)
+    said.title = plain(first(data.get("title"), data.get("description")))
+    said.time = posted(data.get("date")) or posted(
         first(dig(data, "created_at", "s"), data.get("created_at"))
     )
-    draft.meta = _meta(site, data)
-    draft.tag(site, draft.meta["tags"])
-    for artist in (draft.meta["artists"] or ())[:PERSONS_MAX]:
-        draft.link(reference(site, "tag", artist.lower()), draft.post, "credited")
-    _add_relations(draft, site, data)
-    md5 = draft.meta["md5"]
-    draft.medium = reference(site, "media", first(md5, data.get("id"), data.get("filename")))
+    said.meta = _meta(site, data)
+    said.tag(site, said.meta["tags"])
+    for artist in (said.meta["artists"] or ())[:PERSONS_MAX]:
+        said.link(reference(site, "tag", artist.lower()), said.post, "credited")
+    _add_relations(said, site, data)
+    md5 = said.meta["md5"]
+    said.medium = reference(site, "media", first(md5, data.get("id"), data.get("filename")))
     of_file = ("site", "post_id", "md5", "width", "height", "size_bytes", "file_url")
-    draft.medium_meta = {name: draft.meta[name] for name in (*of_file, "tags", "rating")}
-    return draft
+    said.medium_meta = {name: said.meta[name] for name in (*of_file, "tags", "rating")}
+    return said
 
 
 def _meta(site: str, data: dict[str, Any]) -> dict[str, Any]:
@@ -152,17 +152,17 @@ def _uploader(site: str, data: dict[str, Any]) -> Person | None:
     return Person(node, name, meta, alias if by_id else None)
 
 
-def _add_relations(draft: Draft, site: str, data: dict[str, Any]) -> None:
-    draft.link(reference(site, "post", draft.meta["parent_id"]), draft.post, "linked")
+def _add_relations(said: SitePost, site: str, data: dict[str, Any]) -> None:
+    said.link(reference(site, "post", said.meta["parent_id"]), said.post, "linked")
     pools = data["pools"] if isinstance(data.get("pools"), list) else []
     for pool in [data.get("pool"), *pools[:PERSONS_MAX]]:
         identity = pool.get("id") if isinstance(pool, dict) else pool
         album = reference(site, "album", identity)
-        draft.link(album, draft.post, "member")
+        said.link(album, said.post, "member")
         if isinstance(pool, dict):
-            draft.observe(album, pool.get("name"), site=site)
+            said.observe(album, pool.get("name"), site=site)
     pixiv_id = as_count(data.get("pixiv_id"))
-    draft.link(draft.post, reference("pixiv", "post", pixiv_id), "linked")
+    said.link(said.post, reference("pixiv", "post", pixiv_id), "linked")
     sources = data["sources"] if isinstance(data.get("sources"), list) else []
     for source in [data.get("source"), *sources[:20]]:
-        draft.link(draft.post, node_of_address(source), "linked")
+        said.link(said.post, node_of_address(source), "linked")

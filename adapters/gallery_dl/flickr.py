@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.gallery_dl.draft import Draft, Person, Sidecar, reference
 from adapters.gallery_dl.fields import address, plain, posted, tags_of
+from adapters.gallery_dl.site_post import Person, Sidecar, SitePost, reference
 from adapters.times import parse_time
 from adapters.values import as_count, as_number, as_text, dig, first
 
@@ -18,18 +18,18 @@ PLATFORM = "flickr"
 GRANULARITIES = {0: "second", 4: "month", 6: "year", 8: "circa"}
 
 
-def draft_of(sidecar: Sidecar) -> Draft:
+def site_post_of(sidecar: Sidecar) -> SitePost:
     """Read one sidecar of Flickr."""
     data = sidecar.data
-    draft = Draft(PLATFORM, position=0)
-    draft.post = reference(PLATFORM, "post", data.get("id"))
-    draft.author = _user(first(data.get("user"), data.get("owner")), data)
-    draft.title = _content(data.get("title")) or _content(data.get("description"))
-    draft.view = as_count(data.get("views"))
-    draft.time = posted(first(data.get("date"), data.get("dateupload"), data.get("date_upload")))
+    said = SitePost(PLATFORM, position=0)
+    said.post = reference(PLATFORM, "post", data.get("id"))
+    said.author = _user(first(data.get("user"), data.get("owner")), data)
+    said.title = _content(data.get("title")) or _content(data.get("description"))
+    said.view = as_count(data.get("views"))
+    said.time = posted(first(data.get("date"), data.get("dateupload"), data.get("date_upload")))
     tags = tags_of(data.get("tags"))
-    draft.tag(PLATFORM, tags)
-    draft.meta = {
+    said.tag(PLATFORM, tags)
+    said.meta = {
         "photo_id": as_text(data.get("id"), 40),
         "license": as_text(first(data.get("license_name"), data.get("license")), 200),
         "favorite_count": as_count(first(data.get("count_faves"), data.get("faves"))),
@@ -42,13 +42,13 @@ def draft_of(sidecar: Sidecar) -> Draft:
         "safety_level": as_text(data.get("safety_level"), 40),
         **_taken(data),
     }
-    _add_medium(draft, data)
+    _add_medium(said, data)
     for key in ("album", "gallery", "group"):
         identity = first(dig(data, key, "id"), data.get(f"{key}_id"))
         album = reference(PLATFORM, key, identity)
-        draft.link(album, draft.post, "member")
-        draft.observe(album, _content(dig(data, key, "title")))
-    return draft
+        said.link(album, said.post, "member")
+        said.observe(album, _content(dig(data, key, "title")))
+    return said
 
 
 def _content(value: Any) -> str | None:
@@ -68,12 +68,12 @@ def _taken(data: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _add_medium(draft: Draft, data: dict[str, Any]) -> None:
+def _add_medium(said: SitePost, data: dict[str, Any]) -> None:
     identity = data.get("id")
-    draft.medium = reference(PLATFORM, "media", first(identity, data.get("filename")))
-    draft.medium_meta = {
-        "photo_id": draft.meta["photo_id"],
-        "license": draft.meta["license"],
+    said.medium = reference(PLATFORM, "media", first(identity, data.get("filename")))
+    said.medium_meta = {
+        "photo_id": said.meta["photo_id"],
+        "license": said.meta["license"],
         "media_type": as_text(data.get("media"), 40),
         "media_url": address(data.get("url")),
         "width": as_count(data.get("width")) or None,

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.gallery_dl.draft import Draft, Sidecar, reference, word_of
 from adapters.gallery_dl.fields import (
     COMMENTS,
     HEIGHTS,
@@ -42,6 +41,7 @@ from adapters.gallery_dl.profiles import (
     REPOSTED,
     Profile,
 )
+from adapters.gallery_dl.site_post import Sidecar, SitePost, reference, word_of
 from adapters.values import as_count, as_integer, as_number, as_text, dig
 
 _TITLES = "title post.title name fulltitle episode_name chapter_string"
@@ -51,32 +51,32 @@ _TEXTS = (
 _CAPTIONS = "image_caption media.description media.caption file.caption asset.title caption alt"
 
 
-def draft_of(sidecar: Sidecar) -> Draft:
+def site_post_of(sidecar: Sidecar) -> SitePost:
     """Read one sidecar of any site."""
     data, platform = sidecar.data, sidecar.platform
     profile = PROFILES.get(sidecar.category.lower(), GENERAL)
     if sidecar.category.lower() in MIRRORS and (service := as_text(data.get("service"), 60)):
         platform, profile = word_of(service), Profile(post="id", medium="hash")
-    draft = Draft("web", position=sidecar.number_in_post)
+    said = SitePost("web", position=sidecar.number_in_post)
     about_account = sidecar.subcategory in ACCOUNTS or "biography" in data
     if about_account and not sidecar.has_medium:
-        draft.author = person_of(data, platform, profile.ignores_case)
-        if draft.author is not None:
-            return draft
-    draft.author = author_of(data, platform, profile.ignores_case)
+        said.author = person_of(data, platform, profile.ignores_case)
+        if said.author is not None:
+            return said
+    said.author = author_of(data, platform, profile.ignores_case)
     post_id = _post_id(data, profile)
-    draft.post = reference(platform, "post", post_id) or _page(platform, data)
-    draft.title = look(data, _TITLES, plain) or look(data, _TEXTS, plain)
-    draft.view = count(data, VIEWS)
-    draft.time = look(data, TIMES, posted)
-    draft.meta = _meta(sidecar, post_id)
-    _add_medium(draft, sidecar, platform, profile, post_id)
-    _add_relations(draft, platform, data)
-    draft.tag(platform, draft.meta["tags"])
-    for person in credited(data, platform, draft.author, profile.ignores_case):
-        draft.persons.append(person)
-        draft.link(person.node, draft.post, "credited")
-    return draft
+    said.post = reference(platform, "post", post_id) or _page(platform, data)
+    said.title = look(data, _TITLES, plain) or look(data, _TEXTS, plain)
+    said.view = count(data, VIEWS)
+    said.time = look(data, TIMES, posted)
+    said.meta = _meta(sidecar, post_id)
+    _add_medium(said, sidecar, platform, profile, post_id)
+    _add_relations(said, platform, data)
+    said.tag(platform, said.meta["tags"])
+    for person in credited(data, platform, said.author, profile.ignores_case):
+        said.persons.append(person)
+        said.link(person.node, said.post, "credited")
+    return said
 
 
 def identity_of(value: Any) -> str | None:
@@ -124,7 +124,7 @@ def _word(value: Any) -> str | None:
 
 
 def _add_medium(
-    draft: Draft, sidecar: Sidecar, platform: str, profile: Profile, post_id: str | None
+    said: SitePost, sidecar: Sidecar, platform: str, profile: Profile, post_id: str | None
 ) -> None:
     data = sidecar.data
     number = sidecar.number_in_post
@@ -133,9 +133,9 @@ def _add_medium(
         several = number is not None and (as_count(data.get("count")) or number) > 1
         identity = f"{post_id}_{number}" if several else post_id
     identity = identity or as_text(data.get("filename"), 300)
-    draft.medium = reference(platform, "media", identity)
-    draft.medium_title = look(data, _CAPTIONS, plain)
-    draft.medium_meta = {
+    said.medium = reference(platform, "media", identity)
+    said.medium_title = look(data, _CAPTIONS, plain)
+    said.medium_meta = {
         "site": sidecar.category,
         "item_id": identity,
         "item_type": as_text(data.get("extension"), 40),
@@ -147,19 +147,19 @@ def _add_medium(
     }
 
 
-def _add_relations(draft: Draft, platform: str, data: dict[str, Any]) -> None:
+def _add_relations(said: SitePost, platform: str, data: dict[str, Any]) -> None:
     album_id = look(data, ALBUM, identity_of)
     album = reference(platform, "album", album_id)
     if album is not None:
-        draft.link(album, draft.post, "member")
+        said.link(album, said.post, "member")
         title = look(data, ALBUM_TITLE, plain)
-        draft.observe(album, title, site=draft.meta["site"], item_id=album_id, item_type="album")
-        if draft.post is None:
-            draft.container = album
-            draft.link(draft.author.node if draft.author else None, album, "authored")
+        said.observe(album, title, site=said.meta["site"], item_id=album_id, item_type="album")
+        if said.post is None:
+            said.container = album
+            said.link(said.author.node if said.author else None, album, "authored")
     answered = look(data, ANSWERED, identity_of)
-    draft.link(reference(platform, "post", answered), draft.post, "reply")
+    said.link(reference(platform, "post", answered), said.post, "reply")
     original = look(data, REPOSTED, identity_of)
-    draft.link(reference(platform, "post", original), draft.post, "repost")
+    said.link(reference(platform, "post", original), said.post, "repost")
     quoted = identity_of(dig(data, "quoted_status", "id"))
-    draft.link(reference(platform, "post", quoted), draft.post, "quote")
+    said.link(reference(platform, "post", quoted), said.post, "quote")

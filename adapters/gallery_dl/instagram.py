@@ -9,24 +9,24 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.gallery_dl.draft import PERSONS_MAX, Draft, Person, Sidecar, reference
 from adapters.gallery_dl.fields import address, posted, tags_of
+from adapters.gallery_dl.site_post import PERSONS_MAX, Person, Sidecar, SitePost, reference
 from adapters.values import as_count, as_number, as_text, dig, first, mappings
 
 PLATFORM = "instagram"
 
 
-def draft_of(sidecar: Sidecar) -> Draft:
+def site_post_of(sidecar: Sidecar) -> SitePost:
     """Read one sidecar of Instagram."""
     data = sidecar.data
-    draft = Draft(PLATFORM, position=sidecar.position)
+    said = SitePost(PLATFORM, position=sidecar.position)
     post_id = first(data.get("post_id"), data.get("sidecar_media_id"), data.get("media_id"))
-    draft.post = reference(PLATFORM, "post", post_id)
-    draft.author = _owner(data)
-    draft.title = as_text(data.get("description"))
-    draft.view = as_count(first(data.get("view_count"), data.get("play_count")))
-    draft.time = posted(first(data.get("post_date"), data.get("date")))
-    draft.meta = {
+    said.post = reference(PLATFORM, "post", post_id)
+    said.author = _owner(data)
+    said.title = as_text(data.get("description"))
+    said.view = as_count(first(data.get("view_count"), data.get("play_count")))
+    said.time = posted(first(data.get("post_date"), data.get("date")))
+    said.meta = {
         "post_id": as_text(post_id, 200),
         "shortcode": as_text(first(data.get("post_shortcode"), data.get("sidecar_shortcode")), 200),
         "media_type": _post_type(data),
@@ -37,10 +37,10 @@ def draft_of(sidecar: Sidecar) -> Draft:
         "latitude": as_number(dig(data, "location", "lat")),
         "longitude": as_number(dig(data, "location", "lng")),
     }
-    draft.tag(PLATFORM, tags_of(data.get("tags")))
-    _add_medium(draft, data)
-    _add_people(draft, data)
-    return draft
+    said.tag(PLATFORM, tags_of(data.get("tags")))
+    _add_medium(said, data)
+    _add_people(said, data)
+    return said
 
 
 def _post_type(data: dict[str, Any]) -> str | None:
@@ -50,13 +50,13 @@ def _post_type(data: dict[str, Any]) -> str | None:
     return kind
 
 
-def _add_medium(draft: Draft, data: dict[str, Any]) -> None:
+def _add_medium(said: SitePost, data: dict[str, Any]) -> None:
     media_id = first(data.get("media_id"), data.get("post_id"))
-    draft.medium = reference(PLATFORM, "media", media_id)
-    draft.medium_time = posted(data.get("date"))
+    said.medium = reference(PLATFORM, "media", media_id)
+    said.medium_time = posted(data.get("date"))
     is_video = address(data.get("video_url")) is not None
-    draft.medium_meta = {
-        "post_id": draft.meta["post_id"],
+    said.medium_meta = {
+        "post_id": said.meta["post_id"],
         "shortcode": as_text(data.get("shortcode"), 200),
         "media_id": as_text(media_id, 200),
         "media_type": "video" if is_video else "image" if data.get("display_url") else None,
@@ -85,16 +85,16 @@ def _person(identity: Any, name: str | None, title: str | None) -> Person | None
     return Person(node, title or name, meta, alias if by_id else None)
 
 
-def _add_people(draft: Draft, data: dict[str, Any]) -> None:
+def _add_people(said: SitePost, data: dict[str, Any]) -> None:
     for user in list(mappings(data.get("tagged_users")))[:PERSONS_MAX]:
         name = as_text(user.get("username"), 200)
         tagged = _person(first(user.get("id"), user.get("pk")), name, None)
         if tagged is not None:
-            draft.link(draft.post, tagged.node, "mentioned")
-            draft.link(tagged.node, tagged.alias, "alias")
+            said.link(said.post, tagged.node, "mentioned")
+            said.link(tagged.node, tagged.alias, "alias")
     for user in list(mappings(data.get("coauthors")))[:PERSONS_MAX]:
         name = as_text(user.get("username"), 200)
         author = _person(user.get("id"), name, as_text(user.get("full_name")))
-        if author is not None and (draft.author is None or author.node != draft.author.node):
-            draft.persons.append(author)
-            draft.link(author.node, draft.post, "credited")
+        if author is not None and (said.author is None or author.node != said.author.node):
+            said.persons.append(author)
+            said.link(author.node, said.post, "credited")

@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.gallery_dl.draft import PERSONS_MAX, Draft, Person, Sidecar, reference
+from adapters.fediverse.mastodon_account import account_node
+from adapters.fediverse.mastodon_media import address_of
 from adapters.gallery_dl.fields import address, posted, tags_of
-from adapters.mastodon_account import account_node
-from adapters.mastodon_media import address_of
+from adapters.gallery_dl.site_post import PERSONS_MAX, Person, Sidecar, SitePost, reference
 from adapters.values import as_boolean, as_count, as_text, dig, first, mappings, text_of_html
 
 PLATFORM = "activitypub"
@@ -25,21 +25,21 @@ def is_status(data: dict[str, Any]) -> bool:
     )
 
 
-def draft_of(sidecar: Sidecar) -> Draft:
+def site_post_of(sidecar: Sidecar) -> SitePost:
     """Read one sidecar of a status."""
     data = sidecar.data
-    draft = Draft(PLATFORM, position=sidecar.position)
+    said = SitePost(PLATFORM, position=sidecar.position)
     uri = first(address(data.get("uri")), address(data.get("url")))
-    draft.post = reference(PLATFORM, "post", uri)
-    if draft.post is None:
+    said.post = reference(PLATFORM, "post", uri)
+    if said.post is None:
         local = as_text(data.get("id"), 100)
-        draft.post = reference(PLATFORM, "post", f"{sidecar.category}/{local}") if local else None
-    draft.author = _person(data.get("account"), uri)
-    draft.title = text_of_html(data.get("content")) or as_text(data.get("spoiler_text"))
-    draft.time = posted(first(data.get("created_at"), data.get("date")))
+        said.post = reference(PLATFORM, "post", f"{sidecar.category}/{local}") if local else None
+    said.author = _person(data.get("account"), uri)
+    said.title = text_of_html(data.get("content")) or as_text(data.get("spoiler_text"))
+    said.time = posted(first(data.get("created_at"), data.get("date")))
     hashtags = tags_of(data.get("tags"))
-    draft.tag(PLATFORM, hashtags)
-    draft.meta = {
+    said.tag(PLATFORM, hashtags)
+    said.meta = {
         "uri": uri,
         "url": address(data.get("url")),
         "server": sidecar.category if "." in sidecar.category else None,
@@ -53,35 +53,35 @@ def draft_of(sidecar: Sidecar) -> Draft:
         "reply_count": as_count(data.get("replies_count")),
         "hashtags": hashtags,
     }
-    _add_relations(draft, data)
-    _add_medium(draft, sidecar)
-    return draft
+    _add_relations(said, data)
+    _add_medium(said, sidecar)
+    return said
 
 
-def _add_relations(draft: Draft, data: dict[str, Any]) -> None:
+def _add_relations(said: SitePost, data: dict[str, Any]) -> None:
     page = address(data.get("url"))
-    draft.link(draft.post, reference(PLATFORM, "post", page), "alias")
+    said.link(said.post, reference(PLATFORM, "post", page), "alias")
     original = data["reblog"] if isinstance(data.get("reblog"), dict) else {}
     shown = first(address(original.get("uri")), address(original.get("url")))
     if (node := reference(PLATFORM, "post", shown)) is not None:
-        draft.link(node, draft.post, "repost")
-        draft.container = node
+        said.link(node, said.post, "repost")
+        said.container = node
     for mention in list(mappings(data.get("mentions")))[:PERSONS_MAX]:
         person = _person(mention)
-        draft.link(draft.post, person.node if person else None, "mentioned")
+        said.link(said.post, person.node if person else None, "mentioned")
 
 
-def _add_medium(draft: Draft, sidecar: Sidecar) -> None:
+def _add_medium(said: SitePost, sidecar: Sidecar) -> None:
     data = sidecar.data
     medium = data["media"] if isinstance(data.get("media"), dict) else {}
     url = address_of(medium)
     identity = as_text(medium.get("id"), 200)
     local = f"{sidecar.category}#{identity}" if identity else None
-    draft.medium = reference(PLATFORM, "media", url or local)
+    said.medium = reference(PLATFORM, "media", url or local)
     meta = first(dig(medium, "meta", "original"), medium)
-    draft.medium_title = as_text(medium.get("description"))
-    draft.medium_meta = {
-        "uri": draft.meta["uri"],
+    said.medium_title = as_text(medium.get("description"))
+    said.medium_meta = {
+        "uri": said.meta["uri"],
         "media_id": identity,
         "media_type": as_text(medium.get("type"), 40),
         "media_url": url,
@@ -90,10 +90,10 @@ def _add_medium(draft: Draft, sidecar: Sidecar) -> None:
         "width": as_count(dig(meta, "width")) or None,
         "height": as_count(dig(meta, "height")) or None,
     }
-    if draft.post is None:
+    if said.post is None:
         # A preview card tells its own address and nothing of the status.
         page = reference("web", "page", address(medium.get("weburl")))
-        draft.container = page
+        said.container = page
 
 
 def _person(value: Any, status_uri: str | None = None) -> Person | None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from adapters.gallery_dl.draft import PERSONS_MAX, Person, known, reference
+from adapters.gallery_dl.site_post import PERSONS_MAX, Person, known, reference
 from adapters.values import as_text
 
 ROLES = (

@@ -9,28 +9,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.gallery_dl.draft import Draft, Person, Sidecar, known, reference
 from adapters.gallery_dl.fields import address, plain, posted, tags_of
+from adapters.gallery_dl.site_post import Person, Sidecar, SitePost, known, reference
 from adapters.values import as_count, as_text, dig, first, text_of_html
 
 RATINGS = {0: "general", 1: "r18", 2: "r18g"}
 IS_AI = {1: False, 2: True}
 
 
-def draft_of(sidecar: Sidecar) -> Draft:
+def site_post_of(sidecar: Sidecar) -> SitePost:
     """Read one sidecar of pixiv: a page of a work, or a novel."""
     data = sidecar.data
-    draft = Draft("pixiv", position=sidecar.number_in_post)
+    said = SitePost("pixiv", position=sidecar.number_in_post)
     is_novel = sidecar.subcategory.startswith("novel") or "text_length" in data
-    draft.post = reference("pixiv", "novel" if is_novel else "post", data.get("id"))
-    draft.author = _user(data.get("user"))
-    draft.title = as_text(data.get("title")) or text_of_html(data.get("caption"))
-    draft.view = as_count(data.get("total_view"))
-    draft.time = posted(data.get("create_date")) or posted(data.get("date"))
+    said.post = reference("pixiv", "novel" if is_novel else "post", data.get("id"))
+    said.author = _user(data.get("user"))
+    said.title = as_text(data.get("title")) or text_of_html(data.get("caption"))
+    said.view = as_count(data.get("total_view"))
+    said.time = posted(data.get("create_date")) or posted(data.get("date"))
     tags = tags_of(data.get("tags"))
-    draft.tag("pixiv", tags)
+    said.tag("pixiv", tags)
     rating, is_ai = as_count(data.get("x_restrict")), as_count(data.get("illust_ai_type"))
-    draft.meta = {
+    said.meta = {
         "work_id": as_text(data.get("id"), 40),
         "work_type": "novel" if is_novel else as_text(data.get("type"), 40),
         "page_count": as_count(data.get("page_count")),
@@ -42,30 +42,30 @@ def draft_of(sidecar: Sidecar) -> Draft:
         "series_id": as_text(dig(data, "series", "id"), 40),
     }
     series = reference("pixiv", "album", dig(data, "series", "id"))
-    draft.link(series, draft.post, "member")
-    draft.observe(series, dig(data, "series", "title"), series_id=draft.meta["series_id"])
-    _add_page(draft, sidecar)
-    return draft
+    said.link(series, said.post, "member")
+    said.observe(series, dig(data, "series", "title"), series_id=said.meta["series_id"])
+    _add_page(said, sidecar)
+    return said
 
 
-def _add_page(draft: Draft, sidecar: Sidecar) -> None:
+def _add_page(said: SitePost, sidecar: Sidecar) -> None:
     data = sidecar.data
-    work_id = draft.meta["work_id"]
-    is_ugoira = draft.meta["work_type"] == "ugoira"
+    work_id = said.meta["work_id"]
+    is_ugoira = said.meta["work_type"] == "ugoira"
     frames = data.get("frames")
     if work_id is not None:
         page = "ugoira" if is_ugoira else f"p{sidecar.number_in_post or 0}"
-        draft.medium = reference("pixiv", "media", f"{work_id}_{page}")
-    draft.medium_meta = {
+        said.medium = reference("pixiv", "media", f"{work_id}_{page}")
+    said.medium_meta = {
         "work_id": work_id,
-        "work_type": draft.meta["work_type"],
+        "work_type": said.meta["work_type"],
         "width": as_count(data.get("width")) or None,
         "height": as_count(data.get("height")) or None,
         "frame_count": len(frames) if is_ugoira and isinstance(frames, list) else None,
         "media_url": address(data.get("url")),
     }
     if is_ugoira:
-        draft.position = 0
+        said.position = 0
 
 
 def _user(value: Any) -> Person | None:
@@ -83,22 +83,22 @@ def _user(value: Any) -> Person | None:
     return Person(node, name or account, known(meta), alias if by_id else None)
 
 
-def fanbox_draft_of(sidecar: Sidecar) -> Draft:
+def fanbox_site_post_of(sidecar: Sidecar) -> SitePost:
     """Read one sidecar of Fanbox."""
     data = sidecar.data
-    draft = Draft("pixiv", position=sidecar.position)
-    draft.post = reference("fanbox", "post", data.get("id"))
-    draft.author = _user(data.get("user"))
+    said = SitePost("pixiv", position=sidecar.position)
+    said.post = reference("fanbox", "post", data.get("id"))
+    said.author = _user(data.get("user"))
     creator = reference("fanbox", "username", data.get("creatorId"))
-    if draft.author is not None:
-        draft.link(draft.author.node, creator, "alias")
+    if said.author is not None:
+        said.link(said.author.node, creator, "alias")
     elif creator is not None:
-        draft.author = Person(creator, as_text(data.get("creatorId")))
-    draft.title = as_text(data.get("title")) or plain(data.get("excerpt"))
-    draft.time = posted(first(data.get("publishedDatetime"), data.get("date")))
+        said.author = Person(creator, as_text(data.get("creatorId")))
+    said.title = as_text(data.get("title")) or plain(data.get("excerpt"))
+    said.time = posted(first(data.get("publishedDatetime"), data.get("date")))
     tags = tags_of(data.get("tags"))
-    draft.tag("fanbox", tags)
-    draft.meta = {
+    said.tag("fanbox", tags)
+    said.meta = {
         "work_id": as_text(data.get("id"), 40),
         "work_type": "post",
         "like_count": as_count(data.get("likeCount")),
@@ -106,11 +106,11 @@ def fanbox_draft_of(sidecar: Sidecar) -> Draft:
         "tags": tags,
     }
     identity = as_text(data.get("filename"), 300)
-    draft.medium = reference("fanbox", "media", identity)
-    draft.medium_meta = {
-        "work_id": draft.meta["work_id"],
+    said.medium = reference("fanbox", "media", identity)
+    said.medium_meta = {
+        "work_id": said.meta["work_id"],
         "width": as_count(data.get("width")) or None,
         "height": as_count(data.get("height")) or None,
         "media_url": address(data.get("fileUrl")) or address(data.get("url")),
     }
-    return draft
+    return said

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.gallery_dl.draft import Draft, Person, Sidecar, reference
 from adapters.gallery_dl.fields import address, posted
+from adapters.gallery_dl.site_post import Person, Sidecar, SitePost, reference
 from adapters.items import Observation
 from adapters.values import (
     as_boolean,
@@ -26,17 +26,17 @@ PLATFORM = "reddit"
 NOBODY = frozenset(("[deleted]", "[removed]"))
 
 
-def draft_of(sidecar: Sidecar) -> Draft:
+def site_post_of(sidecar: Sidecar) -> SitePost:
     """Read one sidecar of Reddit."""
     data = sidecar.data
-    draft = Draft(PLATFORM, position=sidecar.position)
+    said = SitePost(PLATFORM, position=sidecar.position)
     post_id = _bare(first(data.get("id"), data.get("name")))
-    draft.post = reference(PLATFORM, "post", post_id)
-    draft.author = _author(data.get("author"))
-    draft.title = as_text(first(data.get("title"), data.get("selftext")))
-    draft.view = as_count(data.get("view_count"))
-    draft.time = posted(first(data.get("created_utc"), data.get("date")))
-    draft.meta = {
+    said.post = reference(PLATFORM, "post", post_id)
+    said.author = _author(data.get("author"))
+    said.title = as_text(first(data.get("title"), data.get("selftext")))
+    said.view = as_count(data.get("view_count"))
+    said.time = posted(first(data.get("created_utc"), data.get("date")))
+    said.meta = {
         "post_id": f"t3_{post_id}" if post_id else None,
         "subreddit": as_text(data.get("subreddit"), 200),
         "score": as_integer(data.get("score")),
@@ -52,17 +52,17 @@ def draft_of(sidecar: Sidecar) -> Draft:
         "is_self": as_boolean(data.get("is_self")),
         "is_edited": _is_edited(data.get("edited")),
     }
-    name = draft.meta["subreddit"]
+    name = said.meta["subreddit"]
     subreddit = reference(PLATFORM, "subreddit", name.lower()) if name else None
-    draft.link(subreddit, draft.post, "member")
+    said.link(subreddit, said.post, "member")
     subscribers = as_count(data.get("subreddit_subscribers"))
-    draft.observe(subreddit, name, subreddit=name, subscriber_count=subscribers)
+    said.observe(subreddit, name, subreddit=name, subscriber_count=subscribers)
     original = _bare(data.get("crosspost_parent"))
-    draft.link(reference(PLATFORM, "post", original), draft.post, "repost")
-    _add_medium(draft, data)
+    said.link(reference(PLATFORM, "post", original), said.post, "repost")
+    _add_medium(said, data)
     if isinstance(data.get("comment"), dict):
-        _add_comment(draft, data["comment"])
-    return draft
+        _add_comment(said, data["comment"])
+    return said
 
 
 def _bare(value: Any) -> str | None:
@@ -81,9 +81,9 @@ def _author(value: Any) -> Person | None:
     return Person(node, name, {"user_name": name}) if node else None
 
 
-def _add_medium(draft: Draft, data: dict[str, Any]) -> None:
+def _add_medium(said: SitePost, data: dict[str, Any]) -> None:
     media_id = as_text(data.get("filename"), 300)
-    draft.medium = reference(PLATFORM, "media", media_id)
+    said.medium = reference(PLATFORM, "media", media_id)
     about = dig(data, "media_metadata", media_id or "")
     picture = dig(data, "preview", "images", 0, "source")
     caption = next(
@@ -94,10 +94,10 @@ def _add_medium(draft: Draft, data: dict[str, Any]) -> None:
         ),
         None,
     )
-    draft.medium_title = caption
-    draft.medium_meta = {
-        "post_id": draft.meta["post_id"],
-        "subreddit": draft.meta["subreddit"],
+    said.medium_title = caption
+    said.medium_meta = {
+        "post_id": said.meta["post_id"],
+        "subreddit": said.meta["subreddit"],
         "media_id": media_id,
         "url": first(address(dig(about, "s", "u")), address(data.get("url"))),
         "width": as_count(first(dig(about, "s", "x"), dig(picture, "width"))),
@@ -105,7 +105,7 @@ def _add_medium(draft: Draft, data: dict[str, Any]) -> None:
     }
 
 
-def _add_comment(draft: Draft, data: dict[str, Any]) -> None:
+def _add_comment(said: SitePost, data: dict[str, Any]) -> None:
     comment_id = _bare(first(data.get("id"), data.get("name")))
     comment = reference(PLATFORM, "comment", comment_id)
     if comment is None:
@@ -113,10 +113,10 @@ def _add_comment(draft: Draft, data: dict[str, Any]) -> None:
     author = _author(data.get("author"))
     answered = as_text(data.get("parent_id"), 40) or ""
     kind = "comment" if answered.startswith("t1_") else "post"
-    parent = reference(PLATFORM, kind, _bare(answered)) or draft.post
-    draft.link(parent, comment, "reply")
-    draft.container = comment
-    said = Observation(
+    parent = reference(PLATFORM, kind, _bare(answered)) or said.post
+    said.link(parent, comment, "reply")
+    said.container = comment
+    about = Observation(
         comment,
         PLATFORM,
         is_root=False,
@@ -125,9 +125,9 @@ def _add_comment(draft: Draft, data: dict[str, Any]) -> None:
         author=author.node if author else None,
         meta={"post_id": f"t1_{comment_id}"},
     )
-    draft.others.append(said)
-    draft.medium_time = said.update_time
+    said.others.append(about)
+    said.medium_time = about.update_time
     if author is not None:
-        draft.persons.append(author)
-        draft.container_author = author.node
-        draft.link(author.node, comment, "authored")
+        said.persons.append(author)
+        said.container_author = author.node
+        said.link(author.node, comment, "authored")

@@ -8,28 +8,28 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.gallery_dl.draft import Draft, Person, Sidecar, reference
 from adapters.gallery_dl.fields import address, plain, posted, tags_of
+from adapters.gallery_dl.site_post import Person, Sidecar, SitePost, reference
 from adapters.values import as_count, as_number, as_text, dig, first
 
 PLATFORM = "tumblr"
 
 
-def draft_of(sidecar: Sidecar) -> Draft:
+def site_post_of(sidecar: Sidecar) -> SitePost:
     """Read one sidecar of Tumblr."""
     data = sidecar.data
-    draft = Draft(PLATFORM, position=sidecar.position)
+    said = SitePost(PLATFORM, position=sidecar.position)
     post_id = first(data.get("id_string"), data.get("id"))
-    draft.post = reference(PLATFORM, "post", post_id)
+    said.post = reference(PLATFORM, "post", post_id)
     blog = data["blog"] if isinstance(data.get("blog"), dict) else {}
     name = as_text(first(blog.get("name"), data.get("blog_name")), 200)
-    draft.author = _blog(name, blog.get("uuid"), blog)
+    said.author = _blog(name, blog.get("uuid"), blog)
     texts = ("title", "summary", "caption", "text", "body", "question", "description")
-    draft.title = first(*(plain(data.get(text)) for text in texts))
-    draft.time = posted(first(data.get("timestamp"), data.get("date")))
+    said.title = first(*(plain(data.get(text)) for text in texts))
+    said.time = posted(first(data.get("timestamp"), data.get("date")))
     tags = tags_of(data.get("tags"))
-    draft.tag(PLATFORM, tags)
-    draft.meta = {
+    said.tag(PLATFORM, tags)
+    said.meta = {
         "post_id": as_text(post_id, 40),
         "blog_name": name,
         "blog_uuid": as_text(blog.get("uuid"), 200),
@@ -41,33 +41,33 @@ def draft_of(sidecar: Sidecar) -> Draft:
         "tags": tags,
         "origin_url": address(data.get("source_url")),
     }
-    _add_reblog(draft, data)
-    _add_medium(draft, sidecar)
-    return draft
+    _add_reblog(said, data)
+    _add_medium(said, sidecar)
+    return said
 
 
-def _add_reblog(draft: Draft, data: dict[str, Any]) -> None:
+def _add_reblog(said: SitePost, data: dict[str, Any]) -> None:
     for prefix in ("reblogged_from", "reblogged_root"):
         original = reference(PLATFORM, "post", data.get(f"{prefix}_id"))
-        draft.link(original, draft.post, "repost")
+        said.link(original, said.post, "repost")
         name = as_text(data.get(f"{prefix}_name"), 200)
         person = _blog(name, data.get(f"{prefix}_uuid"), {"title": data.get(f"{prefix}_title")})
         if original is not None and person is not None:
-            draft.persons.append(person)
-            draft.link(person.node, original, "authored")
+            said.persons.append(person)
+            said.link(person.node, original, "authored")
 
 
-def _add_medium(draft: Draft, sidecar: Sidecar) -> None:
+def _add_medium(said: SitePost, sidecar: Sidecar) -> None:
     data = sidecar.data
-    post_id = draft.meta["post_id"]
+    post_id = said.meta["post_id"]
     identity = as_text(first(data.get("hash"), data.get("filename")), 300)
     numbered = f"{post_id}_{sidecar.number_in_post or 1}" if post_id else None
-    draft.medium = reference(PLATFORM, "media", identity or numbered)
+    said.medium = reference(PLATFORM, "media", identity or numbered)
     photo = data["photo"] if isinstance(data.get("photo"), dict) else data
-    draft.medium_title = plain(photo.get("caption"))
-    draft.medium_meta = {
+    said.medium_title = plain(photo.get("caption"))
+    said.medium_meta = {
         "post_id": post_id,
-        "blog_name": draft.meta["blog_name"],
+        "blog_name": said.meta["blog_name"],
         "media_url": first(address(photo.get("url")), address(data.get("image_permalink"))),
         "alt_text": as_text(photo.get("alt_text")),
         "width": as_count(photo.get("width")) or None,

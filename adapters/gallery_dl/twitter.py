@@ -10,32 +10,32 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.gallery_dl.draft import PERSONS_MAX, Draft, Person, Sidecar, reference
 from adapters.gallery_dl.fields import posted, tags_of
+from adapters.gallery_dl.site_post import PERSONS_MAX, Person, Sidecar, SitePost, reference
 from adapters.values import as_boolean, as_count, as_number, as_text, mappings
 
 PLATFORM = "twitter"
 
 
-def draft_of(sidecar: Sidecar) -> Draft:
+def site_post_of(sidecar: Sidecar) -> SitePost:
     """Read one sidecar of twitter or nitter."""
     data = sidecar.data
-    draft = Draft(PLATFORM, position=sidecar.position)
-    draft.post = reference(PLATFORM, "post", data.get("tweet_id"))
+    said = SitePost(PLATFORM, position=sidecar.position)
+    said.post = reference(PLATFORM, "post", data.get("tweet_id"))
     original = reference(PLATFORM, "post", data.get("retweet_id"))
     writer = _person(data.get("author"))
     collected = _person(data.get("user"))
-    is_retweet = original is not None and draft.post is not None
-    draft.author = (collected or None) if is_retweet else (writer or collected)
-    draft.title = as_text(data.get("content"))
-    draft.view = as_count(data.get("view_count")) or None
-    draft.time = posted(data.get("date"))
-    draft.meta = _meta(data, is_retweet)
+    is_retweet = original is not None and said.post is not None
+    said.author = (collected or None) if is_retweet else (writer or collected)
+    said.title = as_text(data.get("content"))
+    said.view = as_count(data.get("view_count")) or None
+    said.time = posted(data.get("date"))
+    said.meta = _meta(data, is_retweet)
     if is_retweet:
-        _add_original(draft, original, writer, data)
-    _add_relations(draft, original, data)
-    _add_medium(draft, sidecar)
-    return draft
+        _add_original(said, original, writer, data)
+    _add_relations(said, original, data)
+    _add_medium(said, sidecar)
+    return said
 
 
 def _meta(data: dict[str, Any], is_retweet: bool) -> dict[str, Any]:
@@ -63,42 +63,42 @@ def _id(value: Any) -> str | None:
 
 
 def _add_original(
-    draft: Draft, original: str | None, writer: Person | None, data: dict[str, Any]
+    said: SitePost, original: str | None, writer: Person | None, data: dict[str, Any]
 ) -> None:
-    draft.link(original, draft.post, "repost")
-    draft.container = original
-    draft.medium_time = posted(data.get("date_original"))
+    said.link(original, said.post, "repost")
+    said.container = original
+    said.medium_time = posted(data.get("date_original"))
     if writer is not None:
-        draft.persons.append(writer)
-        draft.container_author = writer.node
-        draft.link(writer.node, original, "authored")
+        said.persons.append(writer)
+        said.container_author = writer.node
+        said.link(writer.node, original, "authored")
 
 
-def _add_relations(draft: Draft, original: str | None, data: dict[str, Any]) -> None:
-    post = draft.post
-    draft.link(reference(PLATFORM, "post", data.get("reply_id")), post, "reply")
+def _add_relations(said: SitePost, original: str | None, data: dict[str, Any]) -> None:
+    post = said.post
+    said.link(reference(PLATFORM, "post", data.get("reply_id")), post, "reply")
     # A retweet repeats what its original quotes.
-    draft.link(reference(PLATFORM, "post", data.get("quoted_id")), original or post, "quote")
+    said.link(reference(PLATFORM, "post", data.get("quoted_id")), original or post, "quote")
     # `quote_id` is the tweet that brought this one along by quoting it.
-    draft.link(post, reference(PLATFORM, "post", data.get("quote_id")), "quote")
+    said.link(post, reference(PLATFORM, "post", data.get("quote_id")), "quote")
     conversation = reference(PLATFORM, "conversation", data.get("conversation_id"))
-    draft.link(conversation, post, "conversation")
-    draft.tag(PLATFORM, tags_of(data.get("hashtags")))
+    said.link(conversation, post, "conversation")
+    said.tag(PLATFORM, tags_of(data.get("hashtags")))
     for value in list(mappings(data.get("mentions")))[:PERSONS_MAX]:
         if (person := _person(value)) is not None:
-            draft.link(post, person.node, "mentioned")
-            draft.link(person.node, person.alias, "alias")
+            said.link(post, person.node, "mentioned")
+            said.link(person.node, person.alias, "alias")
 
 
-def _add_medium(draft: Draft, sidecar: Sidecar) -> None:
+def _add_medium(said: SitePost, sidecar: Sidecar) -> None:
     data = sidecar.data
     duration_s = as_number(data.get("duration"))
     shown = data.get("retweet_id") or data.get("tweet_id")
     numbered = f"{shown}_{sidecar.number_in_post or 1}" if _id(shown) else None
     identity = as_text(data.get("filename"), 300) or numbered
-    draft.medium = reference(PLATFORM, "media", identity)
-    draft.medium_title = None
-    draft.medium_meta = {
+    said.medium = reference(PLATFORM, "media", identity)
+    said.medium_title = None
+    said.medium_meta = {
         "post_id": _id(shown),
         "media_id": identity,
         "media_type": as_text(data.get("type"), 40),

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from adapters.api_adapter import inside
 from adapters.museum.item import Creator, Item, Medium, Provider, has
+from adapters.reading.adapter import inside
 from adapters.times import parse_time
 from adapters.values import as_text, as_texts, dig, first, mappings, text_of_html
 

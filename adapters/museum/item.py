@@ -11,10 +11,9 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from adapters.api_draft import Draft, optional, username
-from adapters.describe import describe
-from adapters.items import NodeReference
-from adapters.open_licenses import license_of
+from adapters.describe import describe, reference, username
+from adapters.reading.draft import Draft
+from adapters.reading.open_licenses import license_of
 from adapters.values import as_count, as_integer, as_text, as_texts, dig
 
 MEDIA_MAX = 5_000
@@ -106,7 +105,7 @@ def has(*names: str) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, dict) and required <= value.keys()
 
 
-def read_item(draft: Draft, provider: str, item: Item) -> NodeReference:
+def read_item(draft: Draft, provider: str, item: Item) -> None:
     """Turn an item into its nodes, observations and edges."""
     post = describe(provider, "post", item.identity)
     names = [as_text(creator.name) for creator in item.creators]
@@ -136,11 +135,11 @@ def read_item(draft: Draft, provider: str, item: Item) -> NodeReference:
         author=author,
         meta=meta,
     )
-    draft.tag(provider, post, tags)
+    draft.tag(provider, tags, post)
     _album(draft, provider, post, item)
     for number, medium in enumerate(item.media[:MEDIA_MAX]):
         _medium(draft, provider, post, item, medium, number, author)
-    return post
+    draft.subject = post
 
 
 def _creators(draft: Draft, provider: str, post: str, item: Item) -> str | None:
@@ -149,7 +148,7 @@ def _creators(draft: Draft, provider: str, post: str, item: Item) -> str | None:
     for creator in item.creators[:CREATORS_MAX]:
         name = as_text(creator.name)
         by_name = username(provider, name)
-        node = optional(provider, "user", creator.identity) or by_name
+        node = reference(provider, "user", creator.identity) or by_name
         if node is None:
             continue
         meta = {"provider": provider, "creator": name, "creator_url": as_text(creator.url)}
@@ -162,7 +161,7 @@ def _creators(draft: Draft, provider: str, post: str, item: Item) -> str | None:
 
 def _album(draft: Draft, provider: str, post: str, item: Item) -> None:
     identity, title, position = item.album
-    album = optional(provider, "album", identity)
+    album = reference(provider, "album", identity)
     number = as_integer(position)
     draft.link(
         album, post, "member", number if number is not None and 0 <= number < 2**31 else None
@@ -185,7 +184,7 @@ def _medium(
     stems = (own_stem, *medium.stems, item.identity if len(item.media) == 1 else None)
     addresses = (medium.url, *medium.variants)
     file = draft.media.first(draft.path, addresses, stems)
-    node = draft.contain(post, file, optional(provider, "media", medium.identity), number)
+    node = draft.contain(post, file, reference(provider, "media", medium.identity), number)
     if node is None:
         return
     meta = {
@@ -205,6 +204,6 @@ def _medium(
     time = item.update_time
     draft.observe(node, is_root=True, title=title, update_time=time, author=author, meta=meta)
     for address in addresses:
-        draft.link(node, draft.media.by_url(address, draft.path), "variant")
-    thumbnail = draft.media.by_url(medium.thumbnail, draft.path)
+        draft.link(node, draft.media.by_address(address, draft.path), "variant")
+    thumbnail = draft.media.by_address(medium.thumbnail, draft.path)
     draft.link(node, thumbnail, "thumbnail")

@@ -9,10 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.api_adapter import Part, as_object, parts_of
-from adapters.api_draft import Draft, optional, username
-from adapters.describe import describe
-from adapters.items import NodeReference
+from adapters.describe import describe, reference, username
+from adapters.reading.adapter import Part, as_object, parts_of
+from adapters.reading.draft import Draft
 from adapters.times import parse_time
 from adapters.values import as_count, as_text, as_texts, dig, first, mappings
 
@@ -23,7 +22,7 @@ def fanbox_parts(value: dict[str, Any]) -> list[Part] | None:
     """Return the posts of a response of Fanbox; None when it is none."""
     body = value.get("body", value)
     if _is_post(body):
-        return [Part(_post, body)]
+        return [Part(_post, body, value)]
     items = body.get("items") if isinstance(body, dict) else body
     if isinstance(items, list) and any(map(_is_post, items)):
         return parts_of(_post, items)
@@ -34,7 +33,7 @@ def _is_post(value: Any) -> bool:
     return isinstance(value, dict) and {"id", "feeRequired", "publishedDatetime"} <= value.keys()
 
 
-def _post(draft: Draft, value: Any) -> NodeReference:
+def _post(draft: Draft, value: Any) -> None:
     post = as_object(value, "the Fanbox post")
     node = describe("fanbox", "post", post.get("id"))
     body = post["body"] if isinstance(post.get("body"), dict) else {}
@@ -54,17 +53,17 @@ def _post(draft: Draft, value: Any) -> NodeReference:
     draft.observe(node, title=title, update_time=time, author=author, meta=meta)
     draft.link(author, node, "authored")
     draft.link(author, username("fanbox", post.get("creatorId")), "alias")
-    draft.tag("fanbox", node, tags)
+    draft.tag("fanbox", tags, node)
     for number, picture in enumerate(media):
         _medium(draft, node, picture, number, as_text(post.get("id")), title, author)
     for file in _files(body):
         found = draft.media.first(draft.path, (file.get("url"),), (file.get("id"),))
-        draft.link(node, found or optional("fanbox", "media", file.get("id")), "attachment")
+        draft.link(node, found or reference("fanbox", "media", file.get("id")), "attachment")
     for neighbour in ("prevPost", "nextPost"):
-        draft.link(author, optional("fanbox", "post", dig(post, neighbour, "id")), "authored")
+        draft.link(author, reference("fanbox", "post", dig(post, neighbour, "id")), "authored")
     _embeds(draft, node, body)
     _comments(draft, node, dig(post, "commentList", "items"))
-    return node
+    draft.subject = node
 
 
 def _medium(
@@ -79,13 +78,13 @@ def _medium(
     identity, url = picture.get("id"), picture.get("originalUrl")
     # Some scrapers number the pages from 0, as on pixiv.
     file = draft.media.first(draft.path, (url,), (identity, f"{work_id}_p{number}"))
-    medium = draft.contain(post, file, optional("fanbox", "media", identity), number)
+    medium = draft.contain(post, file, reference("fanbox", "media", identity), number)
     if medium is None:
         return
     size = {key: as_count(picture.get(key)) or None for key in ("width", "height")}
     meta = {"work_id": work_id, "media_url": as_text(url), **size}
     draft.observe(medium, is_root=True, title=title, author=author, meta=meta)
-    preview = draft.media.by_url(picture.get("thumbnailUrl"), draft.path)
+    preview = draft.media.by_address(picture.get("thumbnailUrl"), draft.path)
     draft.link(medium, preview, "thumbnail")
 
 
@@ -113,13 +112,13 @@ def _embeds(draft: Draft, post: str, body: dict[str, Any]) -> None:
     for embed in (*embeds.values(), body.get("video")):
         if dig(embed, "serviceProvider") == "youtube":
             video = first(dig(embed, "contentId"), dig(embed, "videoId"))
-            draft.link(post, optional("youtube", "post", video), "linked")
+            draft.link(post, reference("youtube", "post", video), "linked")
 
 
 def _comments(draft: Draft, parent: str, comments: Any) -> None:
     waiting = [(parent, comment) for comment in mappings(comments)]
     for above, comment in waiting[:COMMENTS_MAX]:
-        node = optional("fanbox", "comment", comment.get("id"))
+        node = reference("fanbox", "comment", comment.get("id"))
         if node is None:
             continue
         author = _user(draft, comment.get("user"))
@@ -137,7 +136,7 @@ def _comments(draft: Draft, parent: str, comments: Any) -> None:
 
 
 def _user(draft: Draft, user: Any) -> str | None:
-    node = optional("pixiv", "user", dig(user, "userId"))
+    node = reference("pixiv", "user", dig(user, "userId"))
     if node:
         name = as_text(dig(user, "name"))
         meta = {"user_id": as_text(dig(user, "userId")), "display_name": name}

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from adapters.api_adapter import as_object
-from adapters.api_draft import Draft
 from adapters.describe import describe
 from adapters.errors import RecordError
-from adapters.items import MediaFile, NodeReference
+from adapters.items import MediaFile
+from adapters.reading.adapter import as_object
+from adapters.reading.draft import Draft
 from adapters.values import as_count, as_text, dig, first, mappings
 
 PAGES_MAX = 1_000
@@ -60,7 +60,7 @@ def _animation(draft: Draft, identity: str) -> MediaFile | str:
     return file or describe("pixiv", "media", f"{identity}_ugoira")
 
 
-def read_frames(draft: Draft, value: Any) -> NodeReference:
+def read_frames(draft: Draft, value: Any) -> None:
     """Read the frames of a ugoira; the work is known by the address of the archive alone."""
     ugoira = as_object(value, "the ugoira")
     archives = ugoira["zip_urls"] if isinstance(ugoira.get("zip_urls"), dict) else {}
@@ -70,15 +70,15 @@ def read_frames(draft: Draft, value: Any) -> NodeReference:
         raise RecordError("frames of a ugoira without an address that tells the id of the work")
     identity = _PAGE.findall(url)[0][0]
     post = describe("pixiv", "post", identity)
-    node = draft.media.by_url(url, draft.path) or _animation(draft, identity)
+    node = draft.media.by_address(url, draft.path) or _animation(draft, identity)
     count = len(ugoira["frames"]) if isinstance(ugoira.get("frames"), list) else None
     draft.link(post, node, "contains", 0)
     meta = {"work_id": identity, "frame_count": count, "media_url": as_text(url)}
     draft.observe(node, is_root=True, meta={**meta, "work_type": "ugoira"})
-    return post
+    draft.subject = post
 
 
-def read_pages(draft: Draft, value: Any) -> NodeReference:
+def read_pages(draft: Draft, value: Any) -> None:
     """Read the list of pages of one work."""
     post: str | None = None
     for page in mappings(value):
@@ -94,4 +94,4 @@ def read_pages(draft: Draft, value: Any) -> NodeReference:
         draft.observe(node, is_root=True, meta=meta)
     if post is None:
         raise RecordError("pages without an address that tells the id of their work")
-    return post
+    draft.subject = post

@@ -11,33 +11,29 @@ from __future__ import annotations
 
 import re
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from adapters.api_adapter import ApiAdapter, Part, as_object, parts_of
-from adapters.api_document import Document
-from adapters.api_draft import Draft, optional
-from adapters.describe import describe
+from adapters.describe import describe, reference
 from adapters.errors import RecordError
-from adapters.items import NodeReference
 from adapters.pixiv.fanbox import fanbox_parts
 from adapters.pixiv.media import read_frames, read_pages
 from adapters.pixiv.work import observe_user, read_novel, read_work
+from adapters.reading.adapter import DocumentAdapter, Part, as_object, parts_of
+from adapters.reading.documents import Document
+from adapters.reading.draft import Draft
 from adapters.schemas import pixiv as schema
 from adapters.values import as_text, dig, first, mappings
-
-if TYPE_CHECKING:
-    from adapters.folder import ScrapeFolder
 
 _LISTS = {"illusts": read_work, "novels": read_novel}
 _USER_PAGE = re.compile(r"(?:/users?/|/creator/|member\.php\?id=)(\d+)")
 _LONE_NUMBER = re.compile(r"(?<!\d)(\d{2,12})(?!\d)")
 
 
-def split(folder: ScrapeFolder, document: Document) -> list[Part] | None:
+def split(document: Document) -> list[Part] | None:
     """Tell the responses apart by what is in them."""
     value = document.value
     if isinstance(value, list):
-        return _list_parts(value)
+        return _list_parts(value, value)
     if not isinstance(value, dict):
         return None
     if error := _error(value):
@@ -45,7 +41,7 @@ def split(folder: ScrapeFolder, document: Document) -> list[Part] | None:
     if fanbox := fanbox_parts(value):
         return fanbox
     if "body" in value:
-        return _ajax_parts(value["body"], document)
+        return _ajax_parts(value["body"], value)
     return _app_parts(value)
 
 
@@ -58,22 +54,22 @@ def _error(value: dict[str, Any]) -> str | None:
     return None
 
 
-def _ajax_parts(body: Any, document: Document) -> list[Part] | None:
+def _ajax_parts(body: Any, whole: Any) -> list[Part] | None:
     if isinstance(body, list):
-        return _list_parts(body)
+        return _list_parts(body, whole)
     if not isinstance(body, dict):
         return None
     if _is_work(body):
-        return [Part(read_work, body)]
+        return [Part(read_work, body, whole)]
     if isinstance(body.get("works"), list):
         bookmarks = [Part(_bookmarks, body, {k: v for k, v in body.items() if k != "works"})]
         return (bookmarks if _page_owner(body) else []) + _works(body["works"], body)
     if "frames" in body:
-        return [Part(read_frames, body)]
+        return [Part(read_frames, body, whole)]
     if "userId" in body and "name" in body:
-        return [Part(_user, body)]
+        return [Part(_user, body, whole)]
     if {"illusts", "manga"} & body.keys():
-        return [Part(partial(_profile, path=document.path), body)]
+        return [Part(_profile, body, whole)]
     return None
 
 
@@ -81,7 +77,7 @@ def _app_parts(value: dict[str, Any]) -> list[Part] | None:
     if _is_work(value):
         return [Part(read_work, value)]
     if "ugoira_metadata" in value:
-        return [Part(read_frames, value["ugoira_metadata"])]
+        return [Part(read_frames, value["ugoira_metadata"], value)]
     if isinstance(value.get("user"), dict) and "profile" in value:
         return [Part(_user, value)]
     previews = value.get("user_previews")
@@ -89,28 +85,28 @@ def _app_parts(value: dict[str, Any]) -> list[Part] | None:
         members = list(mappings(previews))
         works = [p for m in members for k, rule in _LISTS.items() for p in parts_of(rule, m.get(k))]
         return parts_of(_user, previews) + works
-    single = [Part(read_work, value["illust"])] if "illust" in value else []
-    single += [Part(read_novel, value["novel"])] if "novel" in value else []
+    single = [Part(read_work, value["illust"], value)] if "illust" in value else []
+    single += [Part(read_novel, value["novel"], value)] if "novel" in value else []
     found = any(isinstance(value.get(key), list) for key in _LISTS)
     lists = [part for key, rule in _LISTS.items() for part in parts_of(rule, value.get(key))]
     return single + lists if single or found else None
 
 
-def _list_parts(values: list[Any]) -> list[Part] | None:
+def _list_parts(values: list[Any], whole: Any) -> list[Part] | None:
     """Split a bare list: of works, or of the pages of one work."""
     if (
         values
         and all(isinstance(dig(v, "urls", "original"), str) for v in values)
         and not (_is_work(values[0]))
     ):
-        return [Part(read_pages, values)]
+        return [Part(read_pages, values, whole)]
     return parts_of(read_work, values) if any(map(_is_work, values)) else None
 
 
 def _works(values: list[Any], body: dict[str, Any]) -> list[Part]:
     owner = _page_owner(body)
     rule = partial(
-        read_work, album=optional("pixiv", "album", f"bookmarks-{owner}" if owner else None)
+        read_work, album=reference("pixiv", "album", f"bookmarks-{owner}" if owner else None)
     )
     return parts_of(rule, values)
 
@@ -126,7 +122,7 @@ def _is_work(value: Any) -> bool:
 # ---- Users and pages of lists ------------------------------------------------------------------
 
 
-def _user(draft: Draft, value: Any) -> NodeReference:
+def _user(draft: Draft, value: Any) -> None:
     """Read a user: of the web (flat), or of the app (`user` inside)."""
     page = as_object(value, "the user")
     user = page["user"] if isinstance(page.get("user"), dict) else page
@@ -134,12 +130,12 @@ def _user(draft: Draft, value: Any) -> NodeReference:
     node = describe("pixiv", "user", identity)
     name, account = as_text(user.get("name")), as_text(user.get("account"))
     observe_user(draft, node, identity, name, account)
-    return node
+    draft.subject = node
 
 
-def _profile(draft: Draft, value: Any, path: str) -> NodeReference:
+def _profile(draft: Draft, value: Any) -> None:
     """Read the list of all works of a user, which names the user only in passing."""
-    owner = _page_owner(value) or _number_in(path)
+    owner = _page_owner(value) or _number_in(draft.path)
     if owner is None:
         raise RecordError(
             "the list of all works does not say whose they are: put the user's number into the "
@@ -150,13 +146,13 @@ def _profile(draft: Draft, value: Any, path: str) -> NodeReference:
         for key in keys:
             members = value.get(key)
             for identity in members if isinstance(members, dict) else ():
-                draft.link(user, optional("pixiv", kind, identity), "authored")
+                draft.link(user, reference("pixiv", kind, identity), "authored")
     for pick in mappings(value.get("pickup")):
         if _is_work(pick):
-            draft.link(user, optional("pixiv", "post", pick.get("id")), "authored")
+            draft.link(user, reference("pixiv", "post", pick.get("id")), "authored")
     name = next((as_text(p.get("userName")) for p in mappings(value.get("pickup"))), None)
     observe_user(draft, user, owner, name, None)
-    return user
+    draft.subject = user
 
 
 def _page_owner(body: dict[str, Any]) -> str | None:
@@ -175,7 +171,7 @@ def _number_in(path: str) -> str | None:
     return numbers[0] if len(numbers) == 1 else None
 
 
-def _bookmarks(draft: Draft, value: Any) -> NodeReference:
+def _bookmarks(draft: Draft, value: Any) -> None:
     """Read a page of bookmarks: a collection that its owner made; its works are other records."""
     owner = _page_owner(value)
     album = describe("pixiv", "album", f"bookmarks-{owner}")
@@ -184,16 +180,16 @@ def _bookmarks(draft: Draft, value: Any) -> NodeReference:
     title = as_text(dig(value, "extraData", "meta", "title"))
     draft.observe(album, title=title, author=user)
     for work in mappings(value.get("works")):
-        draft.link(album, optional("pixiv", "post", work.get("id")), "member")
-    return album
+        draft.link(album, reference("pixiv", "post", work.get("id")), "member")
+    draft.subject = album
 
 
 ADAPTERS = (
-    ApiAdapter(
+    DocumentAdapter(
         name="pixiv",
         tables=(schema.TABLE,),
         split=split,
-        unknown="no known response of pixiv or Fanbox: works, lists, bookmarks, users, pages, "
+        expected="no known response of pixiv or Fanbox: works, lists, bookmarks, users, pages, "
         "ugoira frames and Fanbox posts are read",
     ),
 )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.api_adapter import as_object
-from adapters.api_draft import Draft, optional, username
-from adapters.describe import describe
-from adapters.items import NodeReference
+from adapters.describe import describe, reference, username
 from adapters.pixiv.media import media_of, size_of
+from adapters.reading.adapter import as_object
+from adapters.reading.draft import Draft
 from adapters.times import parse_time
 from adapters.values import as_count, as_text, as_texts, dig, first, text_of_html
 
@@ -17,7 +16,7 @@ RATINGS = {0: "general", 1: "r18", 2: "r18g"}
 IS_AI = {1: False, 2: True}
 
 
-def read_work(draft: Draft, value: Any, album: str | None = None) -> NodeReference:
+def read_work(draft: Draft, value: Any, album: str | None = None) -> None:
     """Read a work of pictures, from any list or its own response."""
     work = as_object(value, "the work")
     identity = first(work.get("illustId"), work.get("id"))
@@ -31,19 +30,19 @@ def read_work(draft: Draft, value: Any, album: str | None = None) -> NodeReferen
     draft.observe(post, title=title, view=view, update_time=time, author=author, meta=meta)
     draft.link(author, post, "authored")
     draft.link(album, post, "member")
-    draft.tag("pixiv", post, meta["tags"])
+    draft.tag("pixiv", meta["tags"], post)
     _series(draft, work, post)
     for other in work["userIllusts"] if isinstance(work.get("userIllusts"), dict) else ():
-        draft.link(author, optional("pixiv", "post", other), "authored")
+        draft.link(author, reference("pixiv", "post", other), "authored")
     for number, (node, url) in enumerate(media_of(draft, work, str(identity), meta)):
         size = size_of(work) if number == 0 else {}
         page = {"work_id": meta["work_id"], "media_url": url, **size}
         draft.link(post, node, "contains", number)
         draft.observe(node, is_root=True, title=title, update_time=time, author=author, meta=page)
-    return post
+    draft.subject = post
 
 
-def read_novel(draft: Draft, value: Any) -> NodeReference:
+def read_novel(draft: Draft, value: Any) -> None:
     """Read a novel; novels are numbered apart from pictures, so they are of a kind of their own."""
     novel = as_object(value, "the novel")
     post = describe("pixiv", "novel", novel.get("id"))
@@ -58,9 +57,9 @@ def read_novel(draft: Draft, value: Any) -> NodeReference:
         meta=meta,
     )
     draft.link(author, post, "authored")
-    draft.tag("pixiv", post, meta["tags"])
+    draft.tag("pixiv", meta["tags"], post)
     _series(draft, novel, post)
-    return post
+    draft.subject = post
 
 
 def _work_meta(work: dict[str, Any], identity: Any) -> dict[str, Any]:
@@ -97,7 +96,7 @@ def _tags(value: Any) -> list[str] | None:
 def _author(draft: Draft, work: dict[str, Any]) -> str | None:
     user = work["user"] if isinstance(work.get("user"), dict) else {}
     identity = first(work.get("userId"), user.get("id"))
-    author = optional("pixiv", "user", identity)
+    author = reference("pixiv", "user", identity)
     if author is None:
         return None
     name = as_text(first(work.get("userName"), user.get("name")))
@@ -117,7 +116,7 @@ def observe_user(
 
 def _series(draft: Draft, work: dict[str, Any], post: str) -> None:
     series = first(work.get("seriesNavData"), work.get("series"))
-    node = optional("pixiv", "album", first(dig(series, "seriesId"), dig(series, "id")))
+    node = reference("pixiv", "album", first(dig(series, "seriesId"), dig(series, "id")))
     order = as_count(dig(series, "order"))
     draft.link(node, post, "member", order if order is not None and order < 2**31 else None)
     if node and (title := as_text(dig(series, "title"))):

@@ -1,10 +1,10 @@
 """Twitter / X in all formats that people have it in: APIs v1.1 and v2, the web, the archive."""
 
 from adapters.twitter.archive import TwitterArchive
-from adapters.twitter.graphql import TwitterGraphql
-from adapters.twitter.v1 import TwitterV1
-from adapters.twitter.v2 import TwitterV2
+from adapters.twitter.graphql import ADAPTERS as GRAPHQL
+from adapters.twitter.v1 import ADAPTERS as V1
+from adapters.twitter.v2 import ADAPTERS as V2
 
-ADAPTERS = (TwitterV1(), TwitterV2(), TwitterGraphql(), TwitterArchive())
+ADAPTERS = (*V1, *V2, *GRAPHQL, TwitterArchive())
 
 __all__ = ["ADAPTERS"]

@@ -9,14 +9,16 @@ are the program of the archive's own viewer and skipped, as are empty parts of t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 from adapters.errors import RecordError
 from adapters.folder import ScrapeFolder, parse_json
-from adapters.items import Link, Observation, Problem, Record, Sniff
-from adapters.json_records import Output
+from adapters.items import Problem, Record, Sniff
+from adapters.reading.adapter import Rule
+from adapters.reading.draft import Draft
+from adapters.reading.media_finder import MediaFinder
 from adapters.times import parse_time
 from adapters.twitter.tweet import (
     TABLES,
@@ -24,8 +26,8 @@ from adapters.twitter.tweet import (
     User,
     distinct,
     plain,
-    tweet_record,
-    user_record,
+    read_tweet,
+    read_user,
 )
 from adapters.twitter.v1 import parse_tweet
 from adapters.values import as_id, as_text, dig, first
@@ -51,50 +53,45 @@ class TwitterArchive:
                 return Sniff(0.98, f"{path!a} is a part of an archive of Twitter")
         return Sniff(0.0, "no .js file begins with window.YTD")
 
-    def read(self, folder: ScrapeFolder) -> Iterator[Output]:
+    def read(self, folder: ScrapeFolder) -> Iterator[Record | Problem]:
         """Yield tweets and people, and the other parts as files of the account."""
-        account = _account(folder)
+        account, media = _account(folder), MediaFinder(folder)
         for path in folder.with_suffix(".js"):
             if not _is_of_viewer(path):
-                yield from _read_part(folder, path, account)
+                yield from _read_part(media, path, account)
 
 
-def _read_part(folder: ScrapeFolder, path: str, account: User) -> Iterator[Output]:
+def _read_part(media: MediaFinder, path: str, account: User) -> Iterator[Record | Problem]:
     try:
-        name, value = _part(folder, path)
+        name, value = _part(media.folder, path)
     except RecordError as error:
         yield Problem(path, -1, str(error))
         return
-    make = _maker(name, account)
-    if make is None or not isinstance(value, list):
+    rule = _rule_of(name, account)
+    if rule is None or not isinstance(value, list):
         yield _whole(path, account)
         return
     if not value:
         yield _whole(path, account)
     for number, member in enumerate(value):
         try:
-            yield make(member, folder, path, number)
+            draft = Draft(TABLES[0].name, path, media)
+            rule(draft, member)
+            yield draft.record(number, member)
         except RecordError as error:
             yield Problem(path, number, str(error))
 
 
-_Make = Callable[[Any, ScrapeFolder, str, int], Record]
-
-
-def _maker(name: str, account: User) -> _Make | None:
-    """Return what makes the records of a part, or None for a part that stays a file."""
+def _rule_of(name: str, account: User) -> Rule | None:
+    """Return what reads the members of a part, or None for a part that stays a file."""
     if name in _TWEETS:
-        return lambda value, folder, path, number: tweet_record(
-            _tweet(value, account), folder, path, number, value
-        )
+        return lambda draft, value: read_tweet(draft, _tweet(value, account))
     if name == "like":
-        return lambda value, folder, path, number: tweet_record(
-            _like(value), folder, path, number, value
-        )
+        return lambda draft, value: read_tweet(draft, _like(value))
     if name == "account":
-        return lambda value, _folder, path, number: _account_record(value, path, number)
+        return _read_account
     if name in _PEOPLE:
-        return lambda value, _folder, path, number: _person(value, name, account, path, number)
+        return lambda draft, value: _read_person(draft, value, name, account)
     return None
 
 
@@ -146,27 +143,19 @@ def _account_user(value: Any) -> User:
     )
 
 
-def _account_record(value: Any, path: str, number: int) -> Record:
-    record = user_record(_account_user(value), path, number, value)
+def _read_account(draft: Draft, value: Any) -> None:
     created = parse_time(dig(value, "account", "createdAt"))
-    about = tuple(_at(observation, created) for observation in record.observations)
-    return Record(path, number, record.subject, about, record.links, value)
+    read_user(draft, replace(_account_user(value), created=created))
 
 
-def _at(observation: Observation, created: Any) -> Observation:
-    return replace(observation, update_time=created)
-
-
-def _person(value: Any, name: str, account: User, path: str, number: int) -> Record:
+def _read_person(draft: Draft, value: Any, name: str, account: User) -> None:
     user = User(id=as_id(dig(value, name, "accountId")))
-    record = user_record(user, path, number, value)
-    if user.node is None or account.node is None:
-        return record
-    follower, followed = (user.node, account.node) if _PEOPLE[name] else (account.node, user.node)
-    return replace(record, links=(Link(follower, followed, "follows"),))
+    read_user(draft, user)
+    follower, followed = (user, account) if _PEOPLE[name] else (account, user)
+    draft.link(follower.node, followed.node, "follows")
 
 
-def _whole(path: str, account: User) -> Output:
+def _whole(path: str, account: User) -> Record | Problem:
     if account.node is None:
         return Problem(path, -1, "no account.js tells whose archive this is; put it beside this")
     return Record(path, -1, account.node, ())

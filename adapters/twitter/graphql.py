@@ -13,39 +13,19 @@ from dataclasses import replace
 from typing import Any
 
 from adapters.errors import RecordError
-from adapters.folder import ScrapeFolder
-from adapters.items import Sniff
-from adapters.json_documents import sniff_documents
-from adapters.json_records import Found, Item, Output, read_documents
-from adapters.twitter.reading import item
-from adapters.twitter.tweet import TABLES, Tweet, User, distinct
+from adapters.reading.adapter import DocumentAdapter, Found, Part, of_value
+from adapters.twitter.tweet import TABLES, Tweet, User, distinct, item
 from adapters.twitter.v1 import parse_tweet
 from adapters.values import as_count, as_id, as_text, dig, first
 
-SUFFIXES = (".json", ".jsonl", ".ndjson")
 EXPECTED = "expected a GraphQL response of the web application with tweet_results or user results"
 _TWEET_NAMES = ("tweet_results", "tweet_result", "tweetResult")
 _USER_NAMES = ("user_results", "user_result", "userResult")
 
 
-class TwitterGraphql:
-    """Responses of the GraphQL API behind the web pages of X."""
-
-    name = "twitter-graphql"
-    tables = TABLES
-
-    def sniff(self, folder: ScrapeFolder) -> Sniff:
-        """Look for results of tweets and users."""
-        return sniff_documents(folder, recognises, "GraphQL results", SUFFIXES)
-
-    def read(self, folder: ScrapeFolder) -> Iterator[Output]:
-        """Yield every tweet and user of every response."""
-        return read_documents(folder, SUFFIXES, items_in, EXPECTED)
-
-
 def recognises(value: Any) -> bool:
     """Tell whether a JSON value holds a result of the GraphQL API."""
-    return any(isinstance(found, Item) for found in items_in(value))
+    return any(isinstance(found, Part) for found in items_in(value))
 
 
 def items_in(value: Any) -> Iterator[Found]:
@@ -179,3 +159,14 @@ def _is_response(value: Any) -> bool:
     return isinstance(dig(value, "data"), dict) or "entryId" in (
         value if isinstance(value, dict) else {}
     )
+
+
+ADAPTERS = (
+    DocumentAdapter(
+        name="twitter-graphql",
+        tables=TABLES,
+        split=of_value(items_in),
+        expected=EXPECTED,
+        recognise=recognises,
+    ),
+)

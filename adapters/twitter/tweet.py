@@ -16,9 +16,12 @@ from typing import Any
 
 from adapters.describe import describe
 from adapters.errors import RecordError
-from adapters.folder import ScrapeFolder, extension_of
-from adapters.items import Link, NodeReference, Observation, Record
-from adapters.media_files import PICTURE_EXTENSIONS, media_node
+from adapters.folder import extension_of
+from adapters.items import Link, NodeReference
+from adapters.reading.adapter import Part
+from adapters.reading.draft import Draft
+from adapters.reading.media_finder import IMAGE_EXTENSIONS
+from adapters.reading.medium import MediaNode, media_node
 from adapters.schemas.twitter import TABLE
 from adapters.values import as_count, as_text, text_of_html
 
@@ -41,6 +44,8 @@ class User:
     follower_count: int | None = None
     following_count: int | None = None
     post_count: int | None = None
+    created: datetime | None = None
+    """When the account was made, where that is the time of what is said about it."""
 
     @property
     def node(self) -> str | None:
@@ -135,53 +140,63 @@ def pages_in(urls: Iterator[Any]) -> tuple[str, ...]:
 # ---- Records -----------------------------------------------------------------------------------
 
 
-def tweet_record(
-    tweet: Tweet, folder: ScrapeFolder, path: str, number: int, complete: Any
-) -> Record:
-    """Make the record of a tweet, with the files of its media out of the folder."""
-    node = post(tweet.id)
+def item(thing: Tweet | User | LoneMedium, raw: Any, is_inner: bool = False) -> Part:
+    """Return the part of a thing, with the JSON value that it was read from."""
+    if isinstance(thing, Tweet):
+        return Part(read_tweet, thing, raw, is_inner)
+    return Part(read_medium if isinstance(thing, LoneMedium) else read_user, thing, raw, is_inner)
+
+
+def read_tweet(draft: Draft, tweet: Tweet) -> None:
+    """Read a tweet, with the files of its media out of the folder."""
+    draft.subject = node = post(tweet.id)
     author = tweet.author.node
     columns = {
         "post_id": tweet.id,
         "conversation_id": tweet.conversation_id,
-        "hashtags": list(tweet.hashtags) or None,
+        "hashtags": list(tweet.hashtags),
         **tweet.columns,
     }
-    said = Observation(
-        node, PLATFORM, False, tweet.text, tweet.view_count, tweet.created, author, columns
+    draft.observe(
+        node,
+        columns,
+        title=tweet.text,
+        view=tweet.view_count,
+        update_time=tweet.created,
+        author=author,
     )
-    observations = [said, *user_observations(tweet.author)]
+    _observe_user(draft, tweet.author)
     links = [Link(author, node, "authored")] if author else []
     links += _alias(tweet.author)
     # A retweet only shows the media of its original, which may not be in the scrape itself.
     owner = Tweet(tweet.repost_of) if tweet.repost_of else tweet
     for position, medium in enumerate(tweet.media):
-        about, edges = _medium(medium, owner, position, folder, path)
-        observations.append(about)
-        links += edges
+        found = _medium(draft, medium, owner, position)
+        links += [Link(post(owner.id), found.node, "contains", position), *found.links]
     links += _associations(tweet, node)
-    return Record(path, number, node, tuple(observations), _distinct_links(links), complete)
+    draft.link_all(_distinct_links(links))
 
 
-def user_record(user: User, path: str, number: int, complete: Any) -> Record:
-    """Make the record of an account; RecordError when nothing names it."""
+def read_user(draft: Draft, user: User) -> None:
+    """Read an account; RecordError when nothing names it."""
     if user.node is None:
         raise RecordError("the user has neither an id nor a name")
-    about = tuple(user_observations(user))
-    return Record(path, number, user.node, about, tuple(_alias(user)), complete)
+    draft.subject = user.node
+    _observe_user(draft, user)
+    draft.link_all(_alias(user))
 
 
-def medium_record(
-    lone: LoneMedium, folder: ScrapeFolder, path: str, number: int, complete: Any
-) -> Record:
-    """Make the record of a medium that comes alone."""
-    owner = Tweet(lone.post_id) if lone.post_id else None
-    about, links = _medium(lone.medium, owner, None, folder, path)
-    return Record(path, number, about.node, (about,), tuple(links), complete)
+def read_medium(draft: Draft, lone: LoneMedium) -> None:
+    """Read a medium that comes alone."""
+    found = _medium(draft, lone.medium, Tweet(lone.post_id) if lone.post_id else None, None)
+    draft.subject = found.node
+    if lone.post_id:
+        draft.link(post(lone.post_id), found.node, "contains")
+    draft.link_all(found.links)
 
 
-def user_observations(user: User) -> Iterator[Observation]:
-    """Yield what is said about an account, if anything but its id is."""
+def _observe_user(draft: Draft, user: User) -> None:
+    """Say what is said about an account, if anything but its id is."""
     said = {
         "user_name": user.name,
         "display_name": user.display_name,
@@ -189,15 +204,13 @@ def user_observations(user: User) -> Iterator[Observation]:
         "following_count": user.following_count,
         "post_count": user.post_count,
     }
-    if user.node is not None and any(value is not None for value in said.values()):
-        title = user.display_name or user.name
+    if any(value is not None for value in said.values()):
         meta = {"user_id": user.id, **said}
-        yield Observation(user.node, PLATFORM, False, title, author=user.node, meta=meta)
+        title = user.display_name or user.name
+        draft.observe(user.node, meta, title=title, update_time=user.created, author=user.node)
 
 
-def _medium(
-    medium: Medium, owner: Tweet | None, position: int | None, folder: ScrapeFolder, path: str
-) -> tuple[Observation, list[Link]]:
+def _medium(draft: Draft, medium: Medium, owner: Tweet | None, position: int | None) -> MediaNode:
     is_video = medium.type != "photo"
     stems = [stem for stem in (medium.key, medium.id) if stem]
     names = list(medium.urls)
@@ -208,7 +221,7 @@ def _medium(
         bases = [url.partition("?")[0].rpartition("/")[2] for url in medium.urls]
         names += [f"{owner.id}-{base}" for base in bases if base]
     description = describe(PLATFORM, "media", medium.id)
-    found = media_node(folder, path, description, names, medium.thumbnail_urls, stems, is_video)
+    found = media_node(draft, description, names, medium.thumbnail_urls, stems, is_video)
     meta = {
         "post_id": owner.id if owner else None,
         "media_id": medium.id,
@@ -219,12 +232,16 @@ def _medium(
         "height": medium.height,
         "duration_ms": medium.duration_ms,
     }
-    title, created, author = (
-        (owner.text, owner.created, owner.author.node) if owner else (None, None, None)
+    draft.observe(
+        found.node,
+        meta,
+        is_root=True,
+        title=owner.text if owner else None,
+        view=medium.view_count,
+        update_time=owner.created if owner else None,
+        author=owner.author.node if owner else None,
     )
-    links = [Link(post(owner.id), found.node, "contains", position)] if owner else []
-    about = Observation(found.node, PLATFORM, True, title, medium.view_count, created, author, meta)
-    return about, [*links, *found.links]
+    return found
 
 
 def _associations(tweet: Tweet, node: str) -> Iterator[Link]:
@@ -280,4 +297,4 @@ def best_first(variants: Iterator[Mapping[str, Any]], rate: str) -> tuple[str, .
 
 def is_picture(url: str) -> bool:
     """Tell whether an address leads to a picture."""
-    return extension_of(url.partition("?")[0]) in PICTURE_EXTENSIONS or "format=" in url
+    return extension_of(url.partition("?")[0]) in IMAGE_EXTENSIONS or "format=" in url

@@ -11,19 +11,16 @@ from collections.abc import Iterator
 from typing import Any
 
 from adapters.errors import RecordError
-from adapters.folder import ScrapeFolder
-from adapters.items import Sniff
-from adapters.json_documents import sniff_documents
-from adapters.json_records import Found, Output, read_documents
+from adapters.reading.adapter import DocumentAdapter, Found, of_value
 from adapters.times import parse_time
 from adapters.twitter.activity import activities_in, is_activity
-from adapters.twitter.reading import item
 from adapters.twitter.tweet import (
     TABLES,
     LoneMedium,
     Tweet,
     User,
     client_of,
+    item,
     pages_in,
     plain,
     status_in,
@@ -46,7 +43,6 @@ from adapters.values import (
     text_of_html,
 )
 
-SUFFIXES = (".json", ".jsonl", ".ndjson")
 EXPECTED = "expected a v1.1 tweet (id_str and text), a list of them, `statuses` or an activity"
 _NOTICES = {
     "delete", "limit", "scrub_geo", "status_withheld", "user_withheld", "disconnect",
@@ -55,21 +51,6 @@ _NOTICES = {
 _TWEET_SIGNS = (
     "user", "entities", "retweet_count", "favorite_count", "in_reply_to_status_id", "truncated",
 )  # fmt: skip
-
-
-class TwitterV1:
-    """Responses and streams of the Twitter API v1.1, and of Gnip."""
-
-    name = "twitter-v1"
-    tables = TABLES
-
-    def sniff(self, folder: ScrapeFolder) -> Sniff:
-        """Look for tweets with v1.1 fields."""
-        return sniff_documents(folder, recognises, "v1.1 tweets", SUFFIXES)
-
-    def read(self, folder: ScrapeFolder) -> Iterator[Output]:
-        """Yield every tweet and user of every JSON file."""
-        return read_documents(folder, SUFFIXES, items_in, EXPECTED)
 
 
 def recognises(value: Any) -> bool:
@@ -244,3 +225,14 @@ def _lone_medium(value: dict[str, Any]) -> Found:
     if medium is None:
         return RecordError("the medium has no usable id; expected digits in id_str or id")
     return item(LoneMedium(medium, status_in(value.get("expanded_url"))), value)
+
+
+ADAPTERS = (
+    DocumentAdapter(
+        name="twitter-v1",
+        tables=TABLES,
+        split=of_value(items_in),
+        expected=EXPECTED,
+        recognise=recognises,
+    ),
+)

@@ -11,12 +11,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from adapters.errors import RecordError
-from adapters.folder import ScrapeFolder
-from adapters.items import Sniff
-from adapters.json_documents import sniff_documents
-from adapters.json_records import Found, Output, read_documents
+from adapters.reading.adapter import DocumentAdapter, Found, of_value
 from adapters.times import parse_time
-from adapters.twitter.reading import item
 from adapters.twitter.tweet import (
     TABLES,
     LoneMedium,
@@ -25,33 +21,18 @@ from adapters.twitter.tweet import (
     User,
     client_of,
     distinct,
+    item,
     pages_in,
     plain,
 )
 from adapters.twitter.v2_parts import Page, page_of, parse_medium, parse_user
 from adapters.values import as_boolean, as_count, as_id, as_text, dig, first, mappings
 
-SUFFIXES = (".json", ".jsonl", ".ndjson")
 EXPECTED = "expected a v2 page (data, includes), or flattened v2 tweets"
 _TWEET_SIGNS = (
     "author_id", "public_metrics", "edit_history_tweet_ids", "conversation_id", "reply_settings",
     "referenced_tweets", "created_at",
 )  # fmt: skip
-
-
-class TwitterV2:
-    """Responses of the Twitter API v2, as twarc and others keep them."""
-
-    name = "twitter-v2"
-    tables = TABLES
-
-    def sniff(self, folder: ScrapeFolder) -> Sniff:
-        """Look for tweets and users with v2 fields."""
-        return sniff_documents(folder, recognises, "v2 tweets", SUFFIXES)
-
-    def read(self, folder: ScrapeFolder) -> Iterator[Output]:
-        """Yield every tweet and user of every page."""
-        return read_documents(folder, SUFFIXES, items_in, EXPECTED)
 
 
 def recognises(value: Any) -> bool:
@@ -271,3 +252,14 @@ def _unknown(value: Any) -> RecordError:
         if (text := as_text(first(error.get("detail"), error.get("title")), 200))
     ]
     return RecordError(f"only errors in it: {'; '.join(details[:3])}" if details else EXPECTED)
+
+
+ADAPTERS = (
+    DocumentAdapter(
+        name="twitter-v2",
+        tables=TABLES,
+        split=of_value(items_in),
+        expected=EXPECTED,
+        recognise=recognises,
+    ),
+)

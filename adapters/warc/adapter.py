@@ -13,8 +13,8 @@ from typing import BinaryIO
 
 from adapters.errors import RecordError
 from adapters.folder import ScrapeFolder
-from adapters.gunzip import GZIP_MAGIC
 from adapters.items import Problem, Record, Sniff
+from adapters.reading.gunzip import GZIP_MAGIC
 from adapters.schemas.warc import TABLE
 from adapters.warc.cdx import cdx_records
 from adapters.warc.records import CaptureRecords

@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 from adapters.errors import LimitError, RecordError
 from adapters.folder import MIB
-from adapters.gunzip import GZIP_MAGIC
+from adapters.reading.gunzip import GZIP_MAGIC
 
 BLOCK_BYTES = 1 << 16
 LINE_BYTES_MAX = 1 << 16

@@ -14,7 +14,7 @@ from typing import IO, Any, BinaryIO
 
 from adapters.errors import LimitError, RecordError
 from adapters.folder import MIB
-from adapters.gunzip import GZIP_MAGIC
+from adapters.reading.gunzip import GZIP_MAGIC
 
 BLOCK_BYTES = 1 << 16
 MEMBERS_MAX = 10_000_000

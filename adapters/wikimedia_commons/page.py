@@ -10,11 +10,11 @@ import re
 from typing import Any
 from urllib.parse import unquote
 
-from adapters.api_adapter import as_object
-from adapters.api_draft import Draft, optional
-from adapters.describe import describe
+from adapters.describe import describe, reference
 from adapters.errors import RecordError
-from adapters.items import NodeReference
+from adapters.reading.adapter import as_object
+from adapters.reading.draft import Draft
+from adapters.reading.web_address import node_of_address
 from adapters.times import parse_time
 from adapters.values import (
     as_count,
@@ -26,7 +26,6 @@ from adapters.values import (
     mappings,
     text_of_html,
 )
-from adapters.web_address import node_of_address
 from adapters.wikimedia_commons.statements import statement_links
 
 PLATFORM = "wikimedia_commons"
@@ -45,7 +44,7 @@ def page_id_of(page: Any) -> str | None:
     return found[1] if found else None
 
 
-def read_page(draft: Draft, value: Any) -> NodeReference:
+def read_page(draft: Draft, value: Any) -> None:
     """Read a page of the file namespace."""
     page = as_object(value, "the page")
     if "missing" in page or "invalid" in page:
@@ -54,19 +53,19 @@ def read_page(draft: Draft, value: Any) -> NodeReference:
     if identity is None:
         raise RecordError("the record has no page id (pageid, or curid in its short address)")
     info = next(mappings(page.get("imageinfo")), {})
-    return _read(draft, identity, page, info)
+    _read(draft, identity, page, info)
 
 
-def read_imageinfo(draft: Draft, value: Any) -> NodeReference:
+def read_imageinfo(draft: Draft, value: Any) -> None:
     """Read an imageinfo that was saved without its page."""
     info = as_object(value, "the imageinfo")
     identity = page_id_of(info)
     if identity is None:
         raise RecordError("the imageinfo has no page id (curid in its short address)")
-    return _read(draft, identity, {}, info)
+    _read(draft, identity, {}, info)
 
 
-def _read(draft: Draft, identity: str, page: dict[str, Any], info: dict[str, Any]) -> str:
+def _read(draft: Draft, identity: str, page: dict[str, Any], info: dict[str, Any]) -> None:
     post = describe(PLATFORM, "post", identity)
     extra = info["extmetadata"] if isinstance(info.get("extmetadata"), dict) else {}
     uploader = _user(draft, info.get("user"))
@@ -77,13 +76,13 @@ def _read(draft: Draft, identity: str, page: dict[str, Any], info: dict[str, Any
     draft.observe(post, title=title, update_time=time, author=uploader, meta=meta)
     draft.link(uploader, post, "authored")
     _artists(draft, post, uploader, dig(extra, "Artist", "value"))
-    draft.tag(PLATFORM, post, meta["categories"])
+    draft.tag(PLATFORM, meta["categories"], post)
     for usage in list(mappings(page.get("globalusage")))[:USAGES_MAX]:
         draft.link(node_of_address(usage.get("url")), post, "linked")
     statement_links(draft, post, first(page.get("statements"), page.get("claims")))
     if info.get("url") or info.get("sha1"):
         _medium(draft, post, identity, info, meta, title, uploader)
-    return post
+    draft.subject = post
 
 
 def _meta(
@@ -145,7 +144,7 @@ def _categories(page: dict[str, Any], extra: dict[str, Any]) -> list[str] | None
 def _user(draft: Draft, name: Any) -> str | None:
     text = as_text(name)
     # Names of users begin with a capital letter and are told apart by case after it.
-    node = optional(PLATFORM, "username", text[:1].upper() + text[1:]) if text else None
+    node = reference(PLATFORM, "username", text[:1].upper() + text[1:]) if text else None
     if node:
         draft.observe(node, title=text, meta={"user_name": text})
     return node
@@ -153,7 +152,7 @@ def _user(draft: Draft, name: Any) -> str | None:
 
 def _artists(draft: Draft, post: str, uploader: str | None, html: Any) -> None:
     for name in _USER_LINK.findall(html[:100_000]) if isinstance(html, str) else ():
-        artist = optional(PLATFORM, "username", unquote(name).replace("_", " "))
+        artist = reference(PLATFORM, "username", unquote(name).replace("_", " "))
         if artist != uploader:
             draft.link(artist, post, "credited")
 
@@ -169,11 +168,11 @@ def _medium(
 ) -> None:
     """Tie the page to its file; names of files are unique on Commons."""
     name = meta["file_name"]
-    file = draft.media.by_url(info.get("url"), draft.path, is_name_unique=True)
+    file = draft.media.by_address(info.get("url"), draft.path, is_name_unique=True)
     for stem in (name.rpartition(".")[0] if name else None, identity):
         file = file or draft.media.by_stem(stem, draft.path)
         file = file or (draft.media.by_stem(stem.replace(" ", "_"), draft.path) if stem else None)
-    medium = draft.contain(post, file, optional(PLATFORM, "media", identity))
+    medium = draft.contain(post, file, reference(PLATFORM, "media", identity))
     if medium is None:
         return
     names = ("page_id", "file_name", "sha1", "media_type", "size_bytes", "width", "height",
@@ -181,5 +180,5 @@ def _medium(
     about = {key: meta[key] for key in names}
     time = parse_time(info.get("timestamp"))
     draft.observe(medium, is_root=True, title=title, update_time=time, author=uploader, meta=about)
-    thumbnail = draft.media.by_url(info.get("thumburl"), draft.path)
+    thumbnail = draft.media.by_address(info.get("thumburl"), draft.path)
     draft.link(medium, thumbnail, "thumbnail")

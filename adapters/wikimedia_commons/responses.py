@@ -12,12 +12,12 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from adapters.api_adapter import JSON, ApiAdapter, Part
-from adapters.api_document import Document, documents
-from adapters.api_draft import Draft
 from adapters.describe import describe
 from adapters.errors import RecordError
-from adapters.items import NodeReference, Problem, Record, Sniff
+from adapters.items import Problem, Record, Sniff
+from adapters.reading.adapter import DocumentAdapter, Part, of_value
+from adapters.reading.documents import document_paths, documents
+from adapters.reading.draft import Draft
 from adapters.schemas import wikimedia_commons as schema
 from adapters.values import as_text, dig, first
 from adapters.wikimedia_commons.merge import Merger, pages_of
@@ -48,20 +48,20 @@ class WikimediaCommons:
     def read(self, folder: ScrapeFolder) -> Iterator[Record | Problem]:
         """Yield every page once, with all that the files of the folder say of it."""
         counts: Counter[str] = Counter()
-        for document in documents(folder, JSON):
-            pages = pages_of(document.value) if isinstance(document, Document) else None
-            counts.update(identity for page in pages or () if (identity := page_id_of(page)))
+        for path in document_paths(folder):
+            for document in documents(folder, path):
+                pages = pages_of(document.value)
+                counts.update(identity for page in pages or () if (identity := page_id_of(page)))
         yield from self._reader(Merger(counts)).read(folder)
 
-    def _reader(self, merger: Merger) -> ApiAdapter:
-        split = partial(_split, merger)
-        return ApiAdapter(name=self.name, tables=self.tables, split=split, unknown=UNKNOWN)
+    def _reader(self, merger: Merger) -> DocumentAdapter:
+        split = of_value(partial(_split, merger))
+        return DocumentAdapter(name=self.name, tables=self.tables, split=split, expected=UNKNOWN)
 
 
-def _split(merger: Merger, folder: ScrapeFolder, document: Document) -> list[Part] | None:
-    value = document.value
+def _split(merger: Merger, value: Any) -> list[Part] | None:
     if isinstance(value, list):
-        return [Part(read_page, page, page) for page in value] if _all_pages(value) else None
+        return [Part(read_page, page) for page in value] if _all_pages(value) else None
     if not isinstance(value, dict):
         return None
     if isinstance(error := value.get("error"), dict) and "info" in error:
@@ -70,7 +70,7 @@ def _split(merger: Merger, folder: ScrapeFolder, document: Document) -> list[Par
         return _parts_of_pages(merger, pages)
     if isinstance(entities := value.get("entities"), dict):
         members = [member for member in entities.values() if isinstance(member, dict)]
-        return [Part(read_entity, member, member) for member in members]
+        return [Part(read_entity, member) for member in members]
     return _single(value)
 
 
@@ -79,15 +79,15 @@ def _parts_of_pages(merger: Merger, pages: list[dict[str, Any]]) -> list[Part] |
     for page in pages:
         whole = merger.take(page_id_of(page), page)
         if whole is None:
-            parts.append(Part(_read_later, page, page))
+            parts.append(Part(_read_later, page))
         else:
-            parts.append(Part(read_page, whole, whole))
+            parts.append(Part(read_page, whole))
     return parts
 
 
-def _read_later(_draft: Draft, page: Any) -> NodeReference:
+def _read_later(draft: Draft, page: Any) -> None:
     """Keep a page that goes on in a later file: it is read there, and kept complete here."""
-    return describe("wikimedia_commons", "post", page_id_of(page))
+    draft.subject = describe("wikimedia_commons", "post", page_id_of(page))
 
 
 def _single(value: dict[str, Any]) -> list[Part] | None:

@@ -10,13 +10,12 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from adapters.api_adapter import as_object
-from adapters.api_draft import Draft, optional
-from adapters.describe import describe
+from adapters.describe import describe, reference
 from adapters.errors import RecordError
-from adapters.items import NodeReference
+from adapters.reading.adapter import as_object
+from adapters.reading.draft import Draft
+from adapters.reading.web_address import node_of_address
 from adapters.values import as_text, dig, mappings
-from adapters.web_address import node_of_address
 
 STATEMENTS_MAX = 2_000
 _PROPERTY = re.compile(r"P\d+")
@@ -30,7 +29,7 @@ def is_statements(value: Any) -> bool:
     return bool(next(_statements(value), None))
 
 
-def read_statements(draft: Draft, value: Any) -> NodeReference:
+def read_statements(draft: Draft, value: Any) -> None:
     """Read statements that were saved without their page."""
     found = list(_statements(value))
     ids = (_MEDIA_INFO.match(as_text(statement.get("id")) or "") for statement in found)
@@ -39,22 +38,23 @@ def read_statements(draft: Draft, value: Any) -> NodeReference:
         post = describe("wikimedia_commons", "post", page)
         draft.observe(post, meta={"page_id": page})
         statement_links(draft, post, value)
-        return post
+        draft.subject = post
+        return
     photo = next((_value(s) for s in found if _property(s) == FLICKR_PHOTO), None)
-    node = optional("flickr", "post", photo)
+    node = reference("flickr", "post", photo)
     if node is None:
         raise RecordError(
             "statements that do not say whose they are: neither their ids (M...) nor a Flickr "
             "photo id (P12120)"
         )
     author = next(_qualified(found, CREATOR, FLICKR_USER), None)
-    user = optional("flickr", "user", author)
+    user = reference("flickr", "user", author)
     draft.observe(node, author=user)
     draft.link(user, node, "authored")
-    return node
+    draft.subject = node
 
 
-def read_entity(draft: Draft, value: Any) -> NodeReference:
+def read_entity(draft: Draft, value: Any) -> None:
     """Read an entity of the kind mediainfo, which carries its page's number and labels."""
     entity = as_object(value, "the entity")
     identity = as_text(entity.get("id")) or ""
@@ -65,7 +65,7 @@ def read_entity(draft: Draft, value: Any) -> NodeReference:
     label = dig(labels, "en", "value") or dig(next(iter(labels.values()), None), "value")
     draft.observe(post, title=as_text(label), meta={"page_id": identity[1:]})
     statement_links(draft, post, entity.get("statements") or entity.get("claims"))
-    return post
+    draft.subject = post
 
 
 def statement_links(draft: Draft, post: str, statements: Any) -> None:
@@ -74,15 +74,15 @@ def statement_links(draft: Draft, post: str, statements: Any) -> None:
     for statement in found:
         name, value = _property(statement), _value(statement)
         if name == DEPICTS:
-            draft.link(optional("wikidata", "item", dig(value, "id")), post, "tagged")
+            draft.link(reference("wikidata", "item", dig(value, "id")), post, "tagged")
         elif name == FLICKR_PHOTO:
-            draft.link(post, optional("flickr", "post", value), "linked")
+            draft.link(post, reference("flickr", "post", value), "linked")
         elif name == DESCRIBED_AT:
             draft.link(post, node_of_address(value), "linked")
         for snak in mappings(dig(statement, "qualifiers", DESCRIBED_AT)):
             draft.link(post, node_of_address(dig(snak, "datavalue", "value")), "linked")
     for user in _qualified(found, CREATOR, FLICKR_USER):
-        draft.link(optional("flickr", "user", user), post, "credited")
+        draft.link(reference("flickr", "user", user), post, "credited")
 
 
 def _statements(value: Any) -> Iterator[dict[str, Any]]:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.api_adapter import as_object
-from adapters.api_draft import Draft, optional, username
-from adapters.describe import describe
+from adapters.describe import describe, reference, username
 from adapters.errors import RecordError
-from adapters.items import NodeReference
+from adapters.reading.adapter import as_object
+from adapters.reading.draft import Draft
 from adapters.times import parse_time
 from adapters.values import as_count, as_text, dig, first, mappings, text_of_html
 from adapters.youtube_data.video import observe_channel, unescaped
@@ -16,7 +15,7 @@ from adapters.youtube_data.video import observe_channel, unescaped
 REPLIES_MAX = 5_000
 
 
-def read_channel(draft: Draft, value: Any) -> NodeReference:
+def read_channel(draft: Draft, value: Any) -> None:
     """Read a channel, or a search result that found one."""
     channel = as_object(value, "the channel")
     identity = channel.get("id")
@@ -45,11 +44,11 @@ def read_channel(draft: Draft, value: Any) -> NodeReference:
     )
     draft.link(node, username("youtube", snippet.get("customUrl")), "alias")
     uploads = dig(channel, "contentDetails", "relatedPlaylists", "uploads")
-    draft.link(node, optional("youtube", "playlist", uploads), "authored")
-    return node
+    draft.link(node, reference("youtube", "playlist", uploads), "authored")
+    draft.subject = node
 
 
-def read_playlist(draft: Draft, value: Any) -> NodeReference:
+def read_playlist(draft: Draft, value: Any) -> None:
     """Read a playlist, or a search result that found one."""
     playlist = as_object(value, "the playlist")
     identity = playlist.get("id")
@@ -72,10 +71,10 @@ def read_playlist(draft: Draft, value: Any) -> NodeReference:
             "webpage_url": f"https://www.youtube.com/playlist?list={identity}",
         },
     )
-    return node
+    draft.subject = node
 
 
-def read_thread(draft: Draft, value: Any) -> NodeReference:
+def read_thread(draft: Draft, value: Any) -> None:
     """Read a comment with those of its answers that came along."""
     thread = as_object(value, "the comment thread")
     snippet = thread["snippet"] if isinstance(thread.get("snippet"), dict) else {}
@@ -87,13 +86,13 @@ def read_thread(draft: Draft, value: Any) -> NodeReference:
     for reply in list(mappings(dig(thread, "replies", "comments")))[:REPLIES_MAX]:
         answer = _comment(draft, reply, None, None)
         draft.link(node, answer, "reply")
-    return node
+    draft.subject = node
 
 
-def read_comment(draft: Draft, value: Any) -> NodeReference:
+def read_comment(draft: Draft, value: Any) -> None:
     """Read a comment, or an answer to one (`parentId`)."""
     comment = as_object(value, "the comment")
-    return _comment(draft, comment, dig(comment, "snippet", "videoId"), None)
+    draft.subject = _comment(draft, comment, dig(comment, "snippet", "videoId"), None)
 
 
 def _comment(draft: Draft, comment: dict[str, Any], video: Any, replies: int | None) -> str:
@@ -102,8 +101,8 @@ def _comment(draft: Draft, comment: dict[str, Any], video: Any, replies: int | N
     name = snippet.get("authorDisplayName")
     author = observe_channel(draft, dig(snippet, "authorChannelId", "value"), name)
     author = author or username("youtube", name)
-    parent = optional("youtube", "comment", snippet.get("parentId"))
-    draft.link(parent or optional("youtube", "post", video), node, "reply")
+    parent = reference("youtube", "comment", snippet.get("parentId"))
+    draft.link(parent or reference("youtube", "post", video), node, "reply")
     draft.link(author, node, "authored")
     text = as_text(snippet.get("textOriginal")) or text_of_html(snippet.get("textDisplay"))
     draft.observe(

@@ -7,20 +7,16 @@ its id tell. Page tokens and `pageInfo` are no records.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from adapters.api_adapter import ApiAdapter, Part, Rule
-from adapters.api_document import Document
-from adapters.api_draft import Draft
 from adapters.errors import RecordError
-from adapters.items import NodeReference
+from adapters.reading.adapter import DocumentAdapter, Part, Rule, parts_of
+from adapters.reading.documents import Document
+from adapters.reading.draft import Draft
 from adapters.schemas import video_site as schema
 from adapters.values import as_text, dig
 from adapters.youtube_data.channel import read_channel, read_comment, read_playlist, read_thread
 from adapters.youtube_data.video import read_caption, read_playlist_item, read_video
-
-if TYPE_CHECKING:
-    from adapters.folder import ScrapeFolder
 
 RULES: dict[str, Rule] = {
     "video": read_video,
@@ -39,12 +35,12 @@ _FORMS = (
 _PARTS = {"snippet", "statistics", "contentDetails", "status"}
 
 
-def split(folder: ScrapeFolder, document: Document) -> list[Part] | None:
+def split(document: Document) -> list[Part] | None:
     """Return the resources of a response."""
     value = document.value
     if isinstance(value, list):
         known = any(map(_kind, value))
-        return [Part(_resource, v, {} if v is None else v) for v in value] if known else None
+        return parts_of(_resource, value) if known else None
     if not isinstance(value, dict):
         return None
     if isinstance(error := value.get("error"), dict) and "message" in error:
@@ -52,7 +48,7 @@ def split(folder: ScrapeFolder, document: Document) -> list[Part] | None:
         raise RecordError(f"YouTube answered with an error {code or '?'}: {message}")
     if isinstance(items := value.get("items"), list):
         is_list = str(value.get("kind")).startswith("youtube#") or any(map(_kind, items))
-        return [Part(_resource, v, {} if v is None else v) for v in items] if is_list else None
+        return parts_of(_resource, items) if is_list else None
     return [Part(_resource, value)] if _kind(value) else None
 
 
@@ -85,21 +81,21 @@ def _kind_by_form(value: dict[str, Any]) -> str | None:
     return next((kind for kind, form in _FORMS if form.fullmatch(identity)), None)
 
 
-def _resource(draft: Draft, value: Any) -> NodeReference:
+def _resource(draft: Draft, value: Any) -> None:
     kind = _kind(value)
     if kind not in RULES:
         raise RecordError(
             f"no known kind of resource: {str(kind)[:80]}; read are {', '.join(RULES)}"
         )
-    return RULES[kind](draft, value)
+    RULES[kind](draft, value)
 
 
 ADAPTERS = (
-    ApiAdapter(
+    DocumentAdapter(
         name="youtube-data",
         tables=(schema.TABLE,),
         split=split,
-        unknown="no known response of the YouTube Data API: lists of "
+        expected="no known response of the YouTube Data API: lists of "
         + ", ".join(RULES)
         + " and search results are read",
     ),

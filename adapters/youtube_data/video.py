@@ -10,11 +10,11 @@ import re
 from html import unescape
 from typing import Any
 
-from adapters.api_adapter import as_object
-from adapters.api_draft import Draft, optional
-from adapters.describe import describe
+from adapters.describe import describe, reference
 from adapters.errors import RecordError
 from adapters.items import NodeReference
+from adapters.reading.adapter import as_object
+from adapters.reading.draft import Draft
 from adapters.times import parse_time
 from adapters.values import as_count, as_text, as_texts, dig, first
 
@@ -30,7 +30,7 @@ PLACEHOLDERS = frozenset(("Private video", "Deleted video"))
 _DURATION = re.compile(r"P(?:(\d+)W)?(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?)?")
 
 
-def read_video(draft: Draft, value: Any) -> NodeReference:
+def read_video(draft: Draft, value: Any) -> None:
     """Read a video, or a search result that found one."""
     video = as_object(value, "the video")
     identity = video.get("id")
@@ -46,7 +46,7 @@ def read_video(draft: Draft, value: Any) -> NodeReference:
     meta = _meta(video, snippet, str(identity))
     draft.observe(post, title=title, view=view, update_time=time, author=channel, meta=meta)
     draft.link(channel, post, "authored")
-    draft.tag("youtube", post, meta["tags"])
+    draft.tag("youtube", meta["tags"], post)
     medium = contain_video(draft, post, str(identity))
     if medium is not None:
         names = ("site", "video_id", "channel_id", "duration_s", "webpage_url")
@@ -54,7 +54,7 @@ def read_video(draft: Draft, value: Any) -> NodeReference:
         draft.observe(
             medium, is_root=True, title=title, update_time=time, author=channel, meta=about
         )
-    return post
+    draft.subject = post
 
 
 def unescaped(snippet: dict[str, Any]) -> dict[str, Any]:
@@ -90,12 +90,12 @@ def _meta(video: dict[str, Any], snippet: dict[str, Any], identity: str) -> dict
 def contain_video(draft: Draft, post: str, identity: str) -> NodeReference | None:
     """Tie a video's page to its file (`<id>.<ext>` or `... [<id>].<ext>`) or virtual medium."""
     file = draft.media.by_stem(identity, draft.path)
-    return draft.contain(post, file, optional("youtube", "media", identity))
+    return draft.contain(post, file, reference("youtube", "media", identity))
 
 
 def observe_channel(draft: Draft, identity: Any, title: Any) -> str | None:
     """Add the channel that something is of; None without an id."""
-    node = optional("youtube", "channel", identity)
+    node = reference("youtube", "channel", identity)
     if node:
         meta = {"site": "youtube", "channel_id": as_text(identity)}
         draft.observe(node, title=as_text(title), meta=meta)
@@ -113,7 +113,7 @@ def duration_s(value: Any) -> float | None:
     return sum(part * unit for part, unit in zip(parts, units, strict=True)) or None
 
 
-def read_playlist_item(draft: Draft, value: Any) -> NodeReference:
+def read_playlist_item(draft: Draft, value: Any) -> None:
     """Read the place of a video in a playlist; its own id is never the video's."""
     item = as_object(value, "the playlist item")
     snippet = item["snippet"] if isinstance(item.get("snippet"), dict) else {}
@@ -121,7 +121,7 @@ def read_playlist_item(draft: Draft, value: Any) -> NodeReference:
     if video is None:
         raise RecordError("the playlist item names no video (contentDetails.videoId)")
     post = describe("youtube", "post", video)
-    playlist = optional("youtube", "playlist", snippet.get("playlistId"))
+    playlist = reference("youtube", "playlist", snippet.get("playlistId"))
     owner = observe_channel(draft, snippet.get("channelId"), snippet.get("channelTitle"))
     author = observe_channel(
         draft, snippet.get("videoOwnerChannelId"), snippet.get("videoOwnerChannelTitle")
@@ -140,10 +140,10 @@ def read_playlist_item(draft: Draft, value: Any) -> NodeReference:
               "webpage_url": f"https://www.youtube.com/watch?v={video}",
               "privacy": as_text(dig(item, "status", "privacyStatus"))},
     )  # fmt: skip
-    return post
+    draft.subject = post
 
 
-def read_caption(draft: Draft, value: Any) -> NodeReference:
+def read_caption(draft: Draft, value: Any) -> None:
     """Read a caption track: a file beside the video."""
     caption = as_object(value, "the caption track")
     snippet = caption["snippet"] if isinstance(caption.get("snippet"), dict) else {}
@@ -156,5 +156,5 @@ def read_caption(draft: Draft, value: Any) -> NodeReference:
         update_time=parse_time(snippet.get("lastUpdated")),
         meta={"site": "youtube", "video_id": video, "language": language},
     )
-    draft.link(optional("youtube", "post", video), node, "attachment")
-    return node
+    draft.link(reference("youtube", "post", video), node, "attachment")
+    draft.subject = node

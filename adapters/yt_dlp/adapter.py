@@ -7,12 +7,13 @@ dict. `*.live_chat.json` is no info but lines of a chat: it is attached to its v
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from adapters.errors import RecordError
 from adapters.folder import ScrapeFolder
 from adapters.items import Problem, Record, Sniff
-from adapters.json_sidecars import record_paths, values_of
+from adapters.reading.documents import Document, document_paths, documents
+from adapters.reading.draft import Draft
+from adapters.reading.media_finder import MediaFinder
 from adapters.schemas.video_site import TABLE
 from adapters.yt_dlp.files import INFO, FilesBeside
 from adapters.yt_dlp.info import Reading, is_info, is_list
@@ -42,47 +43,42 @@ class YtDlpAdapter:
     def read(self, folder: ScrapeFolder) -> Iterator[Record | Problem]:
         """Yield a record for every video or playlist, sorted by path and number."""
         paths = _paths(folder)
-        files = FilesBeside(folder, paths)
+        files, media = FilesBeside(folder, paths), MediaFinder(folder)
         for path in paths:
-            for number, value in values_of(folder, path):
-                yield _read_one(files, path, number, value)
+            for document in documents(folder, path):
+                yield _read_one(files, Draft(TABLE.name, path, media), document)
 
 
 ADAPTERS = (YtDlpAdapter(),)
 
 
 def _paths(folder: ScrapeFolder) -> list[str]:
-    return [path for path in record_paths(folder) if not path.lower().endswith(ATTACHED)]
+    return [path for path in document_paths(folder) if not path.lower().endswith(ATTACHED)]
 
 
-def _read_one(files: FilesBeside, path: str, number: int, value: Any) -> Record | Problem:
+def _read_one(files: FilesBeside, draft: Draft, document: Document) -> Record | Problem:
+    path, value = document.path, document.value
+    number = -1 if document.line is None else document.line - 1
     if isinstance(value, RecordError):
         return Problem(path, number, str(value))
     named = path.lower().endswith(INFO) and isinstance(value, dict) and "id" in value
     if not named and not is_info(value):
         return Problem(path, number, "no info of yt-dlp: it is no object with extractor or formats")
     is_alone = number < 0
-    reading = Reading()
+    reading = Reading(draft)
     beside = files.of(path, value, is_alone)
     read = reading.playlist if is_list(value) else reading.video
     try:
-        subject = read(value, beside, platform_of(value))
+        draft.subject = read(value, beside, platform_of(value))
     except RecordError as error:
         return Problem(path, number, str(error))
-    return Record(
-        path,
-        number,
-        subject,
-        tuple(reading.observations.values()),
-        tuple(reading.links),
-        None if is_alone else value,
-    )
+    return draft.record(number, None if is_alone else value)
 
 
 def _likeness(folder: ScrapeFolder, path: str) -> float:
     if folder.files[path].size_bytes > SNIFFED_BYTES_MAX:
         return 0.0
-    value = next((value for _, value in values_of(folder, path)), None)
+    value = next((document.value for document in documents(folder, path)), None)
     if not isinstance(value, dict) or not is_info(value):
         return 0.0
     named = path.lower().endswith(INFO) or "extractor" in value or "formats" in value

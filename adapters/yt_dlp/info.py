@@ -7,12 +7,11 @@ whole; all but the first kind become posts.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from adapters.errors import RecordError
-from adapters.items import Link, NodeReference, Observation
+from adapters.items import NodeReference
+from adapters.reading.draft import Draft
 from adapters.times import parse_time
 from adapters.values import as_count, as_number, as_text, as_texts, dig, first, mappings
 from adapters.yt_dlp.fields import duration_of, identity_of, live_status_of, time_of, title_of
@@ -29,7 +28,6 @@ from adapters.yt_dlp.site import (
     reference,
 )
 
-SOURCE = "video_site"
 LISTS = frozenset(("playlist", "multi_video", "compat_list"))
 DEPTH_MAX = 5
 """Playlists of playlists: the tabs of a channel, and what is on them."""
@@ -38,39 +36,10 @@ TAGS_MAX = 100
 
 
 class Reading:
-    """What one record says so far; the first saying about a node counts."""
+    """Reads a video or playlist, with all inside of it, into one draft."""
 
-    def __init__(self) -> None:
-        self.observations: dict[NodeReference, Observation] = {}
-        self.links: dict[Link, None] = {}
-
-    def link(
-        self,
-        parent: NodeReference | None,
-        child: NodeReference | None,
-        relationship: str,
-        position: int | None = None,
-    ) -> None:
-        """Add an edge when both ends are known and differ."""
-        if parent is not None and child is not None and parent != child:
-            self.links.setdefault(Link(parent, child, relationship, position))
-
-    def observe(
-        self,
-        node: NodeReference | None,
-        meta: Mapping[str, Any],
-        *,
-        is_root: bool = False,
-        title: str | None = None,
-        view: int | None = None,
-        update_time: datetime | None = None,
-        author: str | None = None,
-    ) -> None:
-        """Say something about a node."""
-        if node is not None:
-            known = {name: value for name, value in meta.items() if value not in (None, [])}
-            about = Observation(node, SOURCE, is_root, title, view, update_time, author, known)
-            self.observations.setdefault(node, about)
+    def __init__(self, draft: Draft) -> None:
+        self.draft = draft
 
     # ---- A video ---------------------------------------------------------------------------------
 
@@ -85,8 +54,8 @@ class Reading:
         maker = maker_of(info, platform)
         if post is not None:
             self._post(info, platform, post, maker)
-            self.link(post, medium, "contains", 0)
-        self.link(maker.node, subject, "authored")
+            self.draft.link(post, medium, "contains", 0)
+        self.draft.link(maker.node, subject, "authored")
         self._maker(platform, maker, subject)
         if medium is not None:
             self._medium(info, platform, medium, maker)
@@ -114,9 +83,9 @@ class Reading:
             "privacy": as_text(info.get("availability"), 40),
         }
         time, view = time_of(info), as_count(info.get("view_count"))
-        self.observe(post, meta, title=title, view=view, update_time=time, author=maker.node)
+        self.draft.observe(post, meta, title=title, view=view, update_time=time, author=maker.node)
         for tag in (tags or ())[:TAGS_MAX]:
-            self.link(reference(platform, "tag", tag.lower().lstrip("#")), post, "tagged")
+            self.draft.link(reference(platform, "tag", tag.lower().lstrip("#")), post, "tagged")
         self._membership(info, platform, post, maker)
 
     def _membership(self, info: dict[str, Any], platform: str, post: str, maker: Maker) -> None:
@@ -124,23 +93,23 @@ class Reading:
         if playlist is not None and playlist != maker.node:
             number = as_count(info.get("playlist_index"))
             position = number - 1 if number and number < 2**31 else None
-            self.link(playlist, post, "member", position)
+            self.draft.link(playlist, post, "member", position)
             title = as_text(first(info.get("playlist_title"), info.get("playlist")))
             meta = {"site": platform, "video_count": as_count(info.get("n_entries"))}
-            self.observe(playlist, meta, title=title)
+            self.draft.observe(playlist, meta, title=title)
         series = reference(platform, "album", info.get("series_id"))
-        self.link(series, post, "member")
-        self.observe(series, {"site": platform}, title=as_text(info.get("series")))
+        self.draft.link(series, post, "member")
+        self.draft.observe(series, {"site": platform}, title=as_text(info.get("series")))
 
     def _maker(self, platform: str, maker: Maker, work: NodeReference) -> None:
         if maker.node is not None:
             channel_id = maker.channel_id if maker.group is None else None
             about = {"channel_id": channel_id, "follower_count": maker.follower_count}
-            self.observe(maker.node, {"site": platform, **about}, title=maker.title)
-            self.link(maker.node, maker.alias, "alias")
+            self.draft.observe(maker.node, {"site": platform, **about}, title=maker.title)
+            self.draft.link(maker.node, maker.alias, "alias")
         if maker.group is not None:
-            self.link(maker.group, work, "member")
-            self.observe(maker.group, {"site": platform}, title=maker.group_title)
+            self.draft.link(maker.group, work, "member")
+            self.draft.observe(maker.group, {"site": platform}, title=maker.group_title)
 
     def _medium(
         self, info: dict[str, Any], platform: str, medium: NodeReference, maker: Maker
@@ -154,15 +123,17 @@ class Reading:
             "webpage_url": page_of(info),
         }
         title, time = title_of(info), time_of(info)
-        self.observe(medium, meta, is_root=True, title=title, update_time=time, author=maker.node)
+        self.draft.observe(
+            medium, meta, is_root=True, title=title, update_time=time, author=maker.node
+        )
 
     def _beside(self, medium: NodeReference, beside: Beside) -> None:
         for file in beside.media[1:]:
-            self.link(medium, file, "variant")
+            self.draft.link(medium, file, "variant")
         for file in beside.pictures:
-            self.link(medium, file, "thumbnail")
+            self.draft.link(medium, file, "thumbnail")
         for file in beside.others:
-            self.link(medium, file, "attachment")
+            self.draft.link(medium, file, "attachment")
 
     def _comments(self, info: dict[str, Any], platform: str, post: str | None) -> None:
         comments = list(mappings(info.get("comments")))[:COMMENTS_MAX]
@@ -173,16 +144,16 @@ class Reading:
             parent = comment.get("parent")
             answered = None if parent == "root" else reference(platform, "comment", parent)
             author, name = comment_author(comment, platform)
-            self.link(answered or post, node, "reply")
-            self.link(author, node, "authored")
+            self.draft.link(answered or post, node, "reply")
+            self.draft.link(author, node, "authored")
             meta = {
                 "site": platform,
                 "video_id": as_text(info.get("id"), 300),
                 "like_count": as_count(comment.get("like_count")),
             }
             text, time = as_text(comment.get("text")), parse_time(comment.get("timestamp"))
-            self.observe(node, meta, title=text, update_time=time, author=author)
-            self.observe(author, {"site": platform}, title=name)
+            self.draft.observe(node, meta, title=text, update_time=time, author=author)
+            self.draft.observe(author, {"site": platform}, title=name)
 
     # ---- A playlist ------------------------------------------------------------------------------
 
@@ -207,8 +178,8 @@ class Reading:
         time = parse_time(first(info.get("modified_timestamp"), info.get("modified_date")))
         author = maker.node if maker.node != node else None
         time = time or time_of(info)
-        self.observe(node, meta, title=title, view=view, update_time=time, author=author)
-        self.link(author, node, "authored")
+        self.draft.observe(node, meta, title=title, view=view, update_time=time, author=author)
+        self.draft.link(author, node, "authored")
         self._maker(platform, maker, node)
         self._beside(node, Beside(beside.media, beside.pictures, beside.others))
         self._entries(info, platform, node, depth)
@@ -231,7 +202,7 @@ class Reading:
                     child = self._entry(entry, its_platform)
             except RecordError:
                 continue  # An entry without id says nothing that could be kept apart.
-            self.link(node, child, "member", position)
+            self.draft.link(node, child, "member", position)
 
     def _entry(self, entry: dict[str, Any], platform: str) -> NodeReference:
         if entry.get("_type") not in ("url", "url_transparent"):
@@ -240,13 +211,13 @@ class Reading:
         identity = entry.get("id")
         if platform == "youtube" and (is_channel(identity) or "Tab" in str(entry.get("ie_key"))):
             node = list_of(entry, platform)
-            self.observe(node, identity_of(entry, platform), title=title_of(entry))
+            self.draft.observe(node, identity_of(entry, platform), title=title_of(entry))
         else:
             node = post_of(entry, platform)
             maker = maker_of(entry, platform)
             if node is not None:
                 self._post(entry, platform, node, maker)
-                self.link(maker.node, node, "authored")
+                self.draft.link(maker.node, node, "authored")
                 self._maker(platform, maker, node)
         if node is None:
             raise RecordError("an entry without id and address")

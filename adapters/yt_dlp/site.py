@@ -10,8 +10,7 @@ import re
 import string
 from typing import Any
 
-from adapters.describe import describe
-from adapters.errors import RecordError
+from adapters import describe
 from adapters.values import as_text, first
 
 FAMILIES = (
@@ -40,12 +39,7 @@ _CHANNEL = re.compile(r"UC[\w-]{22}")
 
 def reference(platform: str, kind: str, identity: Any) -> str | None:
     """Return a description, or None for what is no id."""
-    if identity in ("", 0, "0", "NA"):
-        return None
-    try:
-        return describe(platform, kind, identity)
-    except RecordError:
-        return None
+    return None if identity in ("", 0, "0", "NA") else describe.reference(platform, kind, identity)
 
 
 def extractor_of(info: dict[str, Any]) -> str | None:

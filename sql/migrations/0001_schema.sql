@@ -302,7 +302,8 @@ COMMENT ON COLUMN pipeline_stage.action_id IS 'The action';
 
 -- 12c is derived from 10, 11 and 12 and never written. A batch is in a pipeline when it has an event
 -- of one of the pipeline's actions. A stage is done when every node of the batch has been in some
--- batch for which its action is done: an action that two pipelines share runs once.
+-- batch for which its action is done: an action that two pipelines share runs once. A batch without
+-- nodes, for which nothing can have been done, stays in the first stage.
 CREATE VIEW pipeline_batch AS
 WITH entered AS (
     SELECT DISTINCT event.action_batch_id, stage.pipeline_id
@@ -311,14 +312,17 @@ WITH entered AS (
 SELECT entered.action_batch_id, entered.pipeline_id, (
     SELECT min(stage.stage_id)
     FROM pipeline_stage AS stage
-    WHERE stage.pipeline_id = entered.pipeline_id AND EXISTS (
+    WHERE stage.pipeline_id = entered.pipeline_id AND (EXISTS (
         SELECT FROM action_batch_node AS member
         WHERE member.action_batch_id = entered.action_batch_id AND NOT EXISTS (
             SELECT FROM action_batch_node AS other JOIN action_event AS event USING (action_batch_id)
             WHERE other.node_id = member.node_id AND event.action_id = stage.action_id
                 AND event.status = 'done'
         )
-    )
+    ) OR NOT EXISTS (
+        SELECT FROM action_batch_node AS member
+        WHERE member.action_batch_id = entered.action_batch_id
+    ))
 ) AS current_stage
 FROM entered;
 COMMENT ON VIEW pipeline_batch IS '12c: where a batch stands in a pipeline; derived, never written';
@@ -423,11 +427,11 @@ CREATE TABLE outbox_package (
 -- What is still waiting for its copy, oldest first.
 CREATE INDEX outbox_package_waiting ON outbox_package (create_time) WHERE confirm_time IS NULL;
 COMMENT ON TABLE outbox_package IS '3B: packages for cold storage (TYPE1)';
-COMMENT ON COLUMN outbox_package.package_id IS 'File name without .tar';
+COMMENT ON COLUMN outbox_package.package_id IS 'Name of its folder';
 COMMENT ON COLUMN outbox_package.ingest_batch_id IS 'The batch whose files it holds';
 COMMENT ON COLUMN outbox_package.file_count IS 'Files inside';
-COMMENT ON COLUMN outbox_package.size_bytes IS 'Size of the tar file';
-COMMENT ON COLUMN outbox_package.sha256 IS 'Hash of the tar file';
+COMMENT ON COLUMN outbox_package.size_bytes IS 'Size of all files of the package';
+COMMENT ON COLUMN outbox_package.sha256 IS 'Hash of its SHA256SUMS, which covers all its files';
 COMMENT ON COLUMN outbox_package.create_time IS 'When it was made';
 COMMENT ON COLUMN outbox_package.confirm_time IS 'When its TYPE1 copy was verified; NULL before';
 COMMENT ON COLUMN outbox_package.confirmed_copy IS 'Where that copy was';

@@ -177,6 +177,7 @@ ON CONFLICT (node_id, observation_hash) DO NOTHING
 -- name: drop_edges
 DELETE FROM intent_edge WHERE ordinal = ANY (%s::integer[])
 
+-- Ordered: children lie together, and of several positions for one edge the least comes first.
 -- name: insert_edges
 INSERT INTO edge (parent_node_id, child_node_id, relationship_id, position)
 SELECT parent.node_id, child.node_id, (%(relationships)s::integer[])[given.relationship + 1],
@@ -184,7 +185,24 @@ SELECT parent.node_id, child.node_id, (%(relationships)s::integer[])[given.relat
 FROM intent_edge AS given
 JOIN intent_node AS parent ON parent.number = given.parent
 JOIN intent_node AS child ON child.number = given.child
+ORDER BY parent.node_id, given.position NULLS LAST
 ON CONFLICT (parent_node_id, child_node_id, relationship_id) DO NOTHING
+
+-- Apart from the insertion: DO UPDATE would lock, and so write, every edge that is there already.
+-- name: fill_positions
+UPDATE edge SET position = given.position
+FROM (
+    SELECT parent.node_id AS parent_node_id, child.node_id AS child_node_id,
+        (%(relationships)s::integer[])[given.relationship + 1] AS relationship_id,
+        min(given.position) AS position
+    FROM intent_edge AS given
+    JOIN intent_node AS parent ON parent.number = given.parent
+    JOIN intent_node AS child ON child.number = given.child
+    WHERE given.position IS NOT NULL
+    GROUP BY 1, 2, 3
+) AS given
+WHERE edge.parent_node_id = given.parent_node_id AND edge.child_node_id = given.child_node_id
+    AND edge.relationship_id = given.relationship_id AND edge.position IS NULL
 
 -- name: insert_archive
 INSERT INTO archive_location (record_id, filepath)

@@ -5,8 +5,7 @@ SELECT current_setting('server_version_num')::int, current_setting('server_versi
     pg_database_size(current_database())
 
 -- name: cluster
-SELECT (SELECT system_identifier::text FROM pg_control_system()),
-    coalesce(current_setting('summarize_wal', true), 'off') = 'on',
+SELECT coalesce(current_setting('summarize_wal', true), 'off') = 'on',
     (SELECT count(*) FROM pg_tablespace) - 2
 
 -- Not the tables of extensions, whose rows come with the extension; not unlogged ones, which no base
@@ -61,3 +60,8 @@ SELECT backup_name, end_time, kind, state, copy_count, size_bytes,
     extract(epoch FROM now() - end_time)::float8,
     (SELECT extract(epoch FROM now() - max(end_time))::float8 FROM backup_report WHERE state = 'ok')
 FROM backup_report ORDER BY end_time DESC LIMIT 1
+
+-- name: service
+SELECT current_setting('data_directory', true),
+    (SELECT setting FROM pg_config WHERE name = 'BINDIR'),
+    (SELECT rolname FROM pg_roles WHERE oid = 10)

@@ -52,10 +52,15 @@ WHERE action_batch_id = %s AND seal_date IS NULL
 INSERT INTO action_event (action_id, action_batch_id, start_time, end_time, status)
 VALUES (%s, %s, %s, %s, %s) RETURNING id
 
+-- A run that has ended stays as it ended; only its times may still be told.
 -- name: change_event
 UPDATE action_event
-SET status = %s, start_time = coalesce(%s, start_time), end_time = coalesce(%s, end_time)
-WHERE id = %s
+SET status = %(status)s, start_time = coalesce(%(start_time)s, start_time),
+    end_time = coalesce(%(end_time)s, end_time)
+WHERE id = %(event_id)s AND (status = %(status)s OR status IN ('waiting', 'running'))
+
+-- name: event_status
+SELECT status FROM action_event WHERE id = %s
 
 -- name: events
 SELECT event.id, event.action_id, action.name, event.status, event.start_time, event.end_time

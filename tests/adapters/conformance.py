@@ -1,8 +1,8 @@
 """What every adapter must do: it owns the checks and the mutations, never a format.
 
-`check_adapter` reads a folder and checks the contract of `adapters.items.Adapter`: no exception, the
-same items again, sorted and well-formed, every value storable in the declared columns, and every
-file accounted for by the assembler.
+`check_adapter` reads a folder and checks the contract of `adapters.items.Adapter`: no exception,
+the same items again, sorted and well-formed, every value storable in the declared columns, and
+every file accounted for by the assembler.
 """
 
 from __future__ import annotations
@@ -129,8 +129,11 @@ def mutate(data: bytes, seed: int) -> bytes:
     if kind == 3:
         return b"\xef\xbb\xbf" + data
     odd = chance.choice(
-        [b"null", b"[]", b"{}", b'""', b"-1", b"1e999", b"9" * 30, b'"\\u0000"', b'"\\ud800"']
-        + [b'"../../etc/passwd"', b"true", b'"\'; DROP TABLE node; --"', b"[" * 300, b"1970"]
+        [
+            *(b"null", b"[]", b"{}", b'""', b"-1", b"1e999", b"9" * 30, b'"\\u0000"'),
+            *(b'"\\ud800"', b'"../../etc/passwd"', b"true", b'"\'; DROP TABLE node; --"'),
+            *(b"[" * 300, b"1970"),
+        ]
     )
     # After a colon, which is where JSON and YAML keep their values.
     places = [index for index, byte in enumerate(data) if byte in b":>,"]

@@ -16,7 +16,7 @@ from social_records import (
     said,
 )
 
-from adapters.activitypub import ADAPTERS
+from adapters.fediverse.activitypub import ADAPTERS
 from adapters.items import MediaFile, Problem
 
 ACTIVITYPUB = ADAPTERS[0]

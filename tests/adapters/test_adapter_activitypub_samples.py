@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from social_records import counts, links, read_set, said, samples
 
-from adapters.activitypub import ADAPTERS
+from adapters.fediverse.activitypub import ADAPTERS
 from adapters.folder import ScrapeFolder
 from adapters.items import Record
 

@@ -21,7 +21,7 @@ from social_records import (
     samples,
 )
 
-from adapters.bluesky import ADAPTERS
+from adapters.bluesky.records import ADAPTERS
 from adapters.folder import ScrapeFolder
 from adapters.items import MediaFile, Problem, Record
 

@@ -21,7 +21,7 @@ from social_sources import (
     write,
 )
 
-from adapters.facebook_graph import ADAPTERS
+from adapters.facebook.graph import ADAPTERS
 
 GRAPH = ADAPTERS[0]
 

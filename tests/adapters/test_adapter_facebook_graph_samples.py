@@ -16,7 +16,7 @@ from social_sources import (
     subject,
 )
 
-from adapters.facebook_graph import ADAPTERS
+from adapters.facebook.graph import ADAPTERS
 from adapters.folder import ScrapeFolder
 from adapters.items import Record
 

@@ -9,6 +9,7 @@ import reading_checks as checks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from adapters.folder import ScrapeFolder
 from adapters.imagefolder import ADAPTERS
 
 IMAGEFOLDER = ADAPTERS[0]
@@ -73,6 +74,7 @@ def test_class_folders_only_without_metadata(tmp_path: Path):
     root = checks.write(tmp_path / "a", {**pictures, "val/cat/9.jpg": b"9"})
     records, problems = checks.read(IMAGEFOLDER, root)
     assert not problems and len(records) == 5
+    assert IMAGEFOLDER.sniff(ScrapeFolder.of(root)).confidence == 0.3
     checks.assert_says(
         records[0], node="file train/cat/1.jpg", label="cat", label_from="folder", split="train"
     )

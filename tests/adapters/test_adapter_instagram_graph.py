@@ -25,7 +25,7 @@ from social_sources import (
 )
 
 from adapters.folder import ScrapeFolder
-from adapters.instagram_graph import ADAPTERS
+from adapters.instagram.graph import ADAPTERS
 from adapters.items import Record
 
 GRAPH = ADAPTERS[0]
@@ -162,7 +162,8 @@ def test_lone_pages_of_comments(tmp_path: Path):
 def test_what_is_nothing_known_is_a_problem(tmp_path: Path):
     write(tmp_path, {"a.json": {"data": [{"id": 5.5, "media_type": "IMAGE"}, PHOTO]}, "b.json": 3})
     assert [(p.path, p.number) for p in problems(GRAPH, tmp_path)] == [("a.json", 0), ("b.json", 0)]
-    assert GRAPH.sniff(ScrapeFolder.of(str(tmp_path))).confidence >= 0.8
+    # Half of the folder is something else, which makes every format less than sure.
+    assert 0.7 < GRAPH.sniff(ScrapeFolder.of(str(tmp_path))).confidence < 0.8
 
 
 @pytest.mark.parametrize("missing", [*PHOTO])

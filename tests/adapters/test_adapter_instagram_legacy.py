@@ -26,7 +26,7 @@ from social_sources import (
 )
 
 from adapters.folder import ScrapeFolder
-from adapters.instagram_legacy import ADAPTERS
+from adapters.instagram.legacy import ADAPTERS
 from adapters.items import Record
 
 LEGACY = ADAPTERS[0]

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from adapters.folder import ScrapeFolder
 from adapters.museum import ADAPTERS
 from adapters.museum.responses import PROVIDERS
-from adapters.open_licenses import license_of
+from adapters.reading.open_licenses import license_of
 
 ADAPTER = ADAPTERS[0]
 MET = {"objectID": 5, "primaryImage": "https://images.test/DP1234.jpg", "title": "Quail",

@@ -18,7 +18,7 @@ from social_records import (
 )
 
 from adapters.items import MediaFile, Problem, Record
-from adapters.reddit import ADAPTERS
+from adapters.reddit.api import ADAPTERS
 
 REDDIT = ADAPTERS[0]
 

@@ -14,7 +14,7 @@ from social_records import check_adapter, counts, links, read, read_set, said, s
 
 from adapters.folder import ScrapeFolder
 from adapters.items import MediaFile, Problem, Record
-from adapters.reddit_csv import ADAPTERS
+from adapters.reddit.table import ADAPTERS
 
 CSV = ADAPTERS[0]
 HEADER = (

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from social_records import check_mutated, links, mutated, read, said
 
 from adapters.items import MediaFile, Problem, Record
-from adapters.telegram import ADAPTERS
+from adapters.telegram.export import ADAPTERS
 
 TELEGRAM = ADAPTERS[0]
 CHAT = "telegram:channel:555"

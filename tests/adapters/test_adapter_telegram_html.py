@@ -12,7 +12,7 @@ from social_records import check_adapter, links, read, said, write_files
 
 from adapters.folder import ScrapeFolder
 from adapters.items import MediaFile, Problem, Record
-from adapters.telegram_html import ADAPTERS
+from adapters.telegram.html import ADAPTERS
 
 HTML = ADAPTERS[0]
 CHAT = "telegram:conversation:name/Evening walks"

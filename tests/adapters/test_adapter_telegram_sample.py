@@ -8,7 +8,7 @@ from social_records import counts, links, read_set, said, samples
 
 from adapters.folder import ScrapeFolder
 from adapters.items import MediaFile
-from adapters.telegram import ADAPTERS
+from adapters.telegram.export import ADAPTERS
 
 TELEGRAM = ADAPTERS[0]
 

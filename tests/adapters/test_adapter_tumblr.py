@@ -21,7 +21,7 @@ from social_records import (
 
 from adapters.folder import ScrapeFolder
 from adapters.items import MediaFile, Problem, Record
-from adapters.tumblr import ADAPTERS
+from adapters.tumblr.posts import ADAPTERS
 
 TUMBLR = ADAPTERS[0]
 KEY = "0123456789abcdef0123456789abcdef/0123456789abcdef-01"

@@ -169,7 +169,7 @@ def test_profiles_lines_and_lone_entries(tmp_path: Path):
 def test_other_json_is_a_problem(tmp_path: Path):
     write(tmp_path, {"a.json": {"cars": [1]}, "b.json": response(), "c.json": "{"})
     found = problems(GRAPHQL, tmp_path)
-    assert [(p.path, p.number) for p in found] == [("a.json", 0), ("b.json", -1), ("c.json", 0)]
+    assert [(p.path, p.number) for p in found] == [("a.json", 0), ("b.json", -1), ("c.json", -1)]
     assert "tweet_results" in found[0].reason
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import os
 import shutil
+import tarfile
 import threading
 
 import pytest
@@ -17,9 +19,7 @@ from adapters.errors import AdapterError, BatchChangedError, PackageError, Usage
 from adapters.inbox import waiting_folders
 from adapters.ingest import ingest
 from adapters.outbox import confirm
-from adapters.package import read_manifest, verify_package
-from adapters.replay import replay
-from adapters.restore import find_packages, restore
+from adapters.package_read import read_manifest, verify_package
 from fsd import safe_text
 from sql import key_of
 
@@ -164,7 +164,7 @@ def test_a_folder_that_changes_after_the_signal_stops(house: House, change: str)
 
 def test_one_name_is_one_folder(house: House):
     house.ingest(house.scrape("cats"), "cats")
-    with pytest.raises(UsageError, match="another name"):
+    with pytest.raises(UsageError, match="another batch name"):
         house.ingest(house.scrape("dogs"), "cats")
 
 
@@ -216,49 +216,6 @@ def test_confirm_frees_the_outbox_and_then_the_inbox(house: House, tmp_path):
     assert again.batch_complete and again.inbox_files == 0
 
 
-def test_restore_into_an_empty_store_and_database(house: House, houses, tmp_path):
-    house.ingest(house.scrape("cats"), "cats")
-    cold = str(tmp_path / "cold")
-    shutil.copytree(house.area("3b"), cold)
-    other = houses()
-    packages = find_packages([cold])
-    for _ in range(2):  # Twice: it can be repeated.
-        for package in packages:
-            restore(other.config_path, package, other.database)
-    then = {file.path: file.key for file in house.store.client.batch_files("cats")}
-    now = {file.path: file.key for file in other.store.client.batch_files("cats")}
-    assert now == then
-    for part in ("node", "edge", "common"):
-        assert other.contents()[part] == house.contents()[part], part
-    found = audit(other.config_path, sample=50)
-    assert found.missing_count == found.damaged_count == 0 and found.sampled == found.nodes
-    assert found.undescribed_count == 0
-
-
-def test_a_damaged_package_restores_nothing(house: House, tmp_path):
-    house.ingest(house.scrape("cats"), "cats")
-    cold = str(tmp_path / "cold")
-    shutil.copytree(os.path.join(house.area("3b"), "cats-0001"), cold)
-    manifest = os.path.join(cold, "manifest.jsonl")
-    with open(manifest, encoding="ascii") as file:
-        text = file.read()
-    with open(manifest, "w", encoding="ascii") as file:
-        file.write(text.replace("alone.png", "../../alone.png"))
-    with pytest.raises(PackageError, match="damaged"):
-        restore(house.config_path, cold, None)
-    # And also when somebody made the sums fit.
-    sums = os.path.join(cold, "SHA256SUMS")
-    with open(sums, encoding="ascii") as file:
-        lines = file.read()
-    old = next(line for line in lines.splitlines() if "manifest" in line)
-    with open(manifest, "rb") as file:
-        new = hashlib.file_digest(file, "sha256").hexdigest() + "  manifest.jsonl"
-    with open(sums, "w", encoding="ascii") as file:
-        file.write(lines.replace(old, new))
-    with pytest.raises(PackageError, match="cannot be restored"):
-        restore(house.config_path, cold, None)
-
-
 def test_packages_are_cut_at_their_size(house: House):
     files = {f"{number}.png": PNG + os.urandom(300_000) for number in range(12)}
     with open(house.config_path, encoding="utf-8") as file:
@@ -272,31 +229,6 @@ def test_packages_are_cut_at_their_size(house: House):
         assert size <= (1 << 20) + 20_480
     locations = house.rows("SELECT count(DISTINCT record_id) FROM archive_location")
     assert locations[0][0] >= 12
-
-
-def test_quarantine_is_replayed_with_a_repaired_file(house: House, tmp_path):
-    folder = house.scrape("cats")
-    house.ingest(folder, "cats")
-    cold = str(tmp_path / "cold")
-    shutil.copytree(os.path.join(house.area("3b"), "cats-0001"), cold)
-    confirm(house.config_path, "cats-0001", cold, house.database)
-    fixed = tmp_path / "fixed"
-    fixed.mkdir()
-    (fixed / "broken.png.json").write_text(
-        json.dumps({"category": "example", "id": 9, "title": "Repaired", "artist": "Bob"})
-    )
-    before = house.contents()
-    report = replay(house.config_path, "cats", str(fixed))
-    assert (report.before, report.understood, report.left) == (3, 1, 2)
-    after = house.contents()
-    assert {row[0] for row in after["node"]} > {row[0] for row in before["node"]}
-    assert set(before["common"]) < set(after["common"])
-    assert key_of("example:post:9") in {row[0] for row in after["node"]}
-    rows = house.database.quarantined("cats", open_only=True)
-    assert {row.path for row in rows} == QUARANTINED - {"broken.png.json"}
-    (fixed / "stranger.json").write_text("{}")
-    with pytest.raises(UsageError, match="stranger"):
-        replay(house.config_path, "cats", str(fixed))
 
 
 def test_audit_finds_what_each_side_lacks(house: House):
@@ -342,7 +274,7 @@ def test_signals_of_the_inbox(house: House):
 def test_a_store_that_is_down_is_said_and_nothing_is_described(house: House):
     folder = house.scrape("cats")
     house.store.stop()
-    with pytest.raises(Exception, match="(?i)engine|store"):
+    with pytest.raises(Exception, match=r"(?i)engine|store"):
         house.ingest(folder, "cats")
     assert house.rows("SELECT count(*) FROM node") == [(0,)]
     house.store.start()
@@ -357,3 +289,21 @@ def test_hostile_names_of_batches_are_refused(house: House):
     assert safe_text("odd\udcff.png") in {
         safe_text(file) for file in os.listdir(os.fsdecode(folder))
     }
+
+
+def test_members_of_an_archive_are_nodes_and_the_archive_is_no_problem(house: House):
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as tar:
+        for name, data in (("a.png", PNG + b"tar"), ("a.json", b'{"id": 1}'), ("../b.png", PNG)):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    report = house.ingest(house.scrape("tars", {"s.tar": buffer.getvalue()}), "tars", "webdataset")
+    nodes = {row[0] for row in house.contents()["node"]}
+    assert hashlib.sha256(PNG + b"tar").hexdigest() in nodes
+    assert all("s.tar:" not in line.replace(", ", ":") for line in report.problems)
+    assert [row for row in house.database.quarantined("tars") if row.path == "s.tar"] == []
+    found = audit(house.config_path)
+    assert (found.missing_count, found.undescribed_count) == (0, 0)
+    head = house.store.client.head(hashlib.sha256(PNG + b"tar").hexdigest())
+    assert head.copies == 2

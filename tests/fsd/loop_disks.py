@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import shutil
 import struct
 import subprocess
+from collections.abc import Iterator
 
 import pytest
+from store_harness import MIB, Store
+
+from fsd.setup import init_store
 
 IMAGE_BYTES = 112 << 20
 EXT4_IOC_SHUTDOWN = 0x8004587D
@@ -83,6 +88,27 @@ class LoopDisk:
         _run("sync", "-f", self.path)
         shutil.copyfile(self.image, target)
         return target
+
+
+@contextlib.contextmanager
+def loop_store(
+    folder: str, count: int, in_use: int | None = None
+) -> Iterator[tuple[Store, list[LoopDisk]]]:
+    """A started store of 1 MiB shards on the first `in_use` (or all) of so many disks."""
+    root = os.path.join(folder, "s")
+    os.makedirs(root)
+    with contextlib.ExitStack() as undo:
+        disks: list[LoopDisk] = []
+        for number in range(count):
+            image = os.path.join(folder, f"d{number}.ext4")
+            disks.append(LoopDisk(image, os.path.join(root, f"d{number}")))
+            undo.callback(disks[-1].unmount_surely)
+        paths = [one.path for one in disks[:in_use]]
+        config = init_store(root, paths, None, min_free_bytes=MIB, shard_size_bytes=MIB)
+        store = Store(root, config, paths)
+        undo.callback(store.stop)
+        store.start()
+        yield store, disks
 
 
 def _run(*command: str) -> None:

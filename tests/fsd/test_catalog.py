@@ -47,6 +47,13 @@ KINDS: list[tuple[str, dict[str, Any]]] = [
     ("view_unpublish", {"view_kind": "exports", "view": "e2", "layout": "l1"}),
     ("disk_gone", {"disk": "d2"}),
 ]
+# Kinds that came later have a golden file of their own: the first one is never made again.
+LATER_KINDS: list[tuple[str, dict[str, Any]]] = [
+    ("disk_drain", {"disk": "d1"}),
+    ("disk_undrain", {"disk": "d1"}),
+    ("disk_drain", {"disk": "d1", "retire": True}),
+    ("disk_retire", {"disk": "d1"}),
+]
 
 
 def entry(sequence: int, kind: str = "batch_seal", epoch: int = 1, **data: Any) -> CatalogEntry:
@@ -68,6 +75,12 @@ def test_golden_log():
     log = log_of(*all_kinds())
     assert dump(log) == dump(golden("catalog.txt"))
     assert list(unpack_frames(golden("catalog.txt"))) == all_kinds()
+
+
+def test_golden_log_of_the_later_kinds():
+    entries = [CatalogEntry(n, 2, kind, data) for n, (kind, data) in enumerate(LATER_KINDS, 1)]
+    assert dump(log_of(*entries)) == dump(golden("catalog-disks.txt"))
+    assert list(unpack_frames(golden("catalog-disks.txt"))) == entries
 
 
 def test_frames_fill_sectors():
@@ -188,7 +201,23 @@ def test_every_kind():
 
 def test_every_kind_the_state_knows_is_tested():
     known = {name.removeprefix("_apply_") for name in dir(CatalogState) if "_apply_" in name}
-    assert known == {kind for kind, _ in KINDS}
+    assert known == {kind for kind, _ in KINDS + LATER_KINDS}
+
+
+def test_a_disk_drains_until_it_is_taken_back_or_retired():
+    add, other = ("disk_add", {"disk": "d1", "name": "one"}), ("disk_drain", {"disk": "d9"})
+    drain, undrain, retiring, retire = LATER_KINDS
+    assert state_of(add, drain, other).draining == {"d1": False}
+    assert state_of(add, drain, undrain).draining == {}
+    assert state_of(add, drain, retiring).draining == {"d1": True}
+    state = state_of(add, drain, retire, drain)
+    assert (state.draining, state.disks) == ({}, {})
+    assert (state.gone, state.retired) == ({"d1"}, {"d1"})
+
+
+def test_a_retired_disk_holds_nothing_that_counts():
+    opened = ("shard_open", {"shard": "s", "class_name": "raw", "disks": ["d1", "d2"]})
+    assert state_of(opened, LATER_KINDS[-1]).shards["s"].disks == ["d2"]
 
 
 @pytest.mark.parametrize("kind", ["shard_seal", "replica_add", "replica_drop", "batch_seal"])

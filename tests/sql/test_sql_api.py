@@ -35,10 +35,10 @@ TOKEN = "correct-horse-battery-staple"
 class Served:
     """A real server on a port of the loopback, in a thread."""
 
-    def __init__(self, database: Database, token: str | None) -> None:
+    def __init__(self, database: Database, token: str | None, *limits) -> None:
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
-        config = uvicorn.Config(make_app(database, token), log_level="critical")
+        config = uvicorn.Config(make_app(database, token, *limits), log_level="critical")
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(target=self.run)
         self.thread.start()
@@ -127,7 +127,8 @@ def test_intents_and_history(served: Served, world: World):
     status, rows = served.ask("POST", "/v1/nodes/query", {"version": 1, "where": {"key": key}})
     assert [row["size_bytes"] for row in rows] == [3]
     status, answer = served.ask("POST", "/v1/intents", {"intent_id": "two", "edgs": []})
-    assert (status, answer["problems"]) == (422, ["edgs: unknown"])
+    assert (status, answer["error"], len(answer["problems"])) == (422, "IntentError", 1)
+    assert answer["problems"][0].startswith("edgs: ")
     event = {"action_id": 10, "action_batch_id": 1, "status": "running"}
     status, answer = served.ask("POST", "/v1/action-history", event)
     assert (status, answer["error"]) == (400, "UsageError"), "the batch is not sealed"

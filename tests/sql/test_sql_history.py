@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from sql import Database, SqlError
-from sql.errors import NotFoundError, UsageError
+from sql.errors import NotFoundError, StatementError, UsageError
 from sql.history import (
     add_to_action_batch,
     change_action_history,
@@ -78,7 +78,7 @@ def test_nothing_enters_a_sealed_batch(database: Database, nodes: list[int]):
         f"UPDATE action_batch SET seal_date = NULL WHERE action_batch_id = {batch}",
     ):
         with (
-            pytest.raises(psycopg.errors.IntegrityConstraintViolation, match="sealed"),
+            pytest.raises(StatementError, match="sealed"),
             database.connection() as connection,
         ):
             connection.execute(statement.encode())
@@ -161,6 +161,33 @@ def test_a_stage_is_done_when_every_node_is(database: Database, nodes: list[int]
         record_action_history(connection, 30, whole, "done")
         assert stages(whole) == (None, [10, 10], [True, True])
         assert stages(half) == (None, [6, 6], [True, True])
+
+
+@pytest.mark.parametrize("status", ["failed", "running", "done"])
+def test_a_batch_without_nodes_completes_nothing(database: Database, nodes: list[int], status: Any):
+    with database.connection() as connection:
+        declare_pipeline(connection, "texts", [20, 30])
+        batch = sealed_batch(connection, [])
+        for action in (20, 30):
+            record_action_history(connection, action, batch, status)
+        (progress,) = pipeline_state(connection, batch).pipelines
+    assert progress.current_stage == 1
+    assert [stage.done for stage in progress.stages] == [False, False]
+
+
+@pytest.mark.parametrize("ended", ["done", "failed", "cancelled"])
+def test_a_run_that_ended_stays_so(database: Database, nodes: list[int], ended: Any):
+    with database.connection() as connection:
+        batch = sealed_batch(connection, nodes)
+        event = record_action_history(connection, 20, batch, ended)
+    others: list[Any] = ["waiting", "running", "done", "failed", "cancelled"]
+    for status in set(others) - {ended}:
+        with refused(database, UsageError, f"is {ended} and cannot become") as connection:
+            change_action_history(connection, event, status)
+    with database.connection() as connection:
+        change_action_history(connection, event, ended, end_time=NOON)
+        (found,) = pipeline_state(connection, batch).events
+    assert (found.status, found.end_time) == (ended, NOON)
 
 
 def test_actions_and_pipelines_are_declared_once(database: Database, nodes: list[int]):

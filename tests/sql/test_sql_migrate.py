@@ -12,8 +12,8 @@ import psycopg
 import pytest
 from psycopg import conninfo
 
-from sql import Database, migrate, programs
-from sql.errors import MigrationError
+from sql import Database, lock_waits, migrate, programs
+from sql.errors import BusyError, MigrationError
 from sql.migrate import Migration, known_migrations
 
 # Later migrations, made up: they alter what is there, so that their order matters.
@@ -229,3 +229,77 @@ def test_a_user_who_may_not_make_roles(make_database, database_server):
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute("REASSIGN OWNED BY plain TO CURRENT_USER; DROP OWNED BY plain")
             connection.execute("DROP ROLE plain")
+
+
+# ---- The reading role ------------------------------------------------------------------------
+
+
+def test_a_kill_after_the_last_migration_leaves_readable_tables(make_database, longer, monkeypatch):
+    """Rights come with each migration, not after all of them."""
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    url = make_database()
+    real = migrate._apply_next
+    for number in range(1, len(longer) + 1):
+        with psycopg.connect(url) as connection:
+            monkeypatch.setattr(migrate, "_apply_next", real)
+            assert migrate._apply_next(connection, longer) == longer[number - 1]
+            monkeypatch.setattr(migrate, "_apply_next", killed)
+            with pytest.raises(KeyboardInterrupt):
+                migrate.migrate(connection, longer)
+        with psycopg.connect(url) as connection:
+            assert migrate._reader_is_ready(connection)
+            connection.execute("SET LOCAL ROLE drystone_reader")
+            assert connection.execute("SELECT count(*) FROM node").fetchone() == (0,)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "REVOKE ALL ON ALL TABLES IN SCHEMA public FROM drystone_reader",
+        "REVOKE ALL ON edge FROM drystone_reader",
+        "REVOKE ALL ON SCHEMA public FROM drystone_reader, PUBLIC",
+    ],
+)
+def test_lost_rights_are_given_again(database_url, damage):
+    with psycopg.connect(database_url) as connection:
+        connection.execute(damage)
+    with Database.connect(database_url) as database, database.reading() as connection:
+        assert database.reader_role
+        assert connection.execute("SELECT current_user").fetchone() == ("drystone_reader",)
+        assert connection.execute("SELECT count(*) FROM edge").fetchone() == (0,)
+
+
+def test_somebody_elses_table_beside_ours_is_no_obstacle(make_database, database_server):
+    url = make_database()
+    name = conninfo.conninfo_to_dict(url)["dbname"]
+    role = f"owner_of_{name}"
+    with psycopg.connect(database_server, autocommit=True) as admin:
+        admin.execute(f"CREATE ROLE {role} LOGIN CREATEROLE")
+        admin.execute(f'ALTER DATABASE "{name}" OWNER TO {role}')
+    try:
+        with psycopg.connect(url) as connection:
+            connection.execute("CREATE TABLE theirs (secret text)")
+            connection.execute(f"GRANT drystone_reader TO {role}")
+        with Database.connect(conninfo.make_conninfo(url, user=role)) as database:
+            assert database.reader_role
+            assert database.ingest_batches() == []
+    finally:
+        with psycopg.connect(url, autocommit=True) as connection:
+            connection.execute(f"REASSIGN OWNED BY {role} TO CURRENT_USER; DROP OWNED BY {role}")
+            connection.execute(f"DROP ROLE {role}")
+
+
+def test_a_migration_that_must_wait_lets_others_pass(make_database, longer, monkeypatch):
+    """Behind a reader of the table it gives up, and those that were done before stay."""
+    url = make_database()
+    run(url, longer[:-1])
+    monkeypatch.setattr(lock_waits, "TABLE_LOCK_ATTEMPTS", 2)
+    monkeypatch.setattr(lock_waits, "PAUSE_S", 0.01)
+    with psycopg.connect(url) as reader:
+        reader.execute("SELECT FROM node")
+        with pytest.raises(BusyError, match="cannot be migrated: somebody"):
+            run(url, longer)
+    assert run(url, longer) == longer[-1:]

@@ -11,7 +11,7 @@ import pytest
 from selector_meaning import expected
 from selector_world import World, insert_world, make_world
 
-from sql import Database
+from sql import Database, node_flags
 from sql.selector_document import parse_selector
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -93,22 +93,24 @@ def test_a_mistake_is_one_message_and_exit_code_2(shell: Shell, world: World):
 
 def test_deleting_hides_and_undeleting_brings_back(shell: Shell, world: World, database: Database):
     file = shell.write(IMAGES)
-    before = {row.node_id for row in database.query_nodes(parse_selector(IMAGES))}
-    size = database.aggregate(parse_selector(IMAGES)).size_bytes
+    # Deleting is for black-listed nodes too.
+    shown = parse_selector(IMAGES + "include_blacklisted: true\n")
+    before = {row.node_id for row in database.query_nodes(shown)}
+    size = database.aggregate(shown).size_bytes
     done = shell.run("node", "delete", "--selector", file, "--dry-run", "--json")
     (told,) = lines(done)
     assert (told["nodes"], told["size_bytes"], told["changed"]) == (len(before), size, 0)
     assert "would delete" in done.stderr
     done = shell.run("node", "delete", "--selector", file, stdin="n\n", code=1)
     assert "nothing was done" in done.stderr
-    assert database.aggregate(parse_selector(IMAGES)).count == len(before)
+    assert database.aggregate(shown).count == len(before)
     for _ in range(2):  # Deleting, undoing and deleting again does each of them.
         done = shell.run("node", "delete", "--selector", file, stdin="y\n")
         assert f"{len(before)} nodes" in done.stderr
-        assert database.aggregate(parse_selector(IMAGES)).count == 0
+        assert database.aggregate(shown).count == 0
         assert "nothing to delete" in shell.run("node", "delete", "--selector", file).stderr
         (told,) = lines(shell.run("node", "undelete", "--selector", file, "--yes", "--json"))
-        found = {row.node_id for row in database.query_nodes(parse_selector(IMAGES))}
+        found = {row.node_id for row in database.query_nodes(shown)}
         # Those that were deleted before come back too.
         assert before <= found
         assert told["changed"] >= len(before)
@@ -129,16 +131,62 @@ def test_the_black_list(shell: Shell, world: World, database: Database):
 
 
 def test_flags_are_set_in_parts(world: World, database: Database, monkeypatch):
-    from sql import node_flags
-
     monkeypatch.setattr(node_flags, "PART_NODES", 3)
     everything = parse_selector("version: 1")
-    count = node_flags.preview(database, "delete", everything).count
+    count = node_flags.preview(database, "delete", everything, all_nodes=True).count
     seen: list[int] = []
-    assert node_flags.set_flags(database, "delete", everything, seen.append) == count
+    done = node_flags.set_flags(database, "delete", everything, seen.append, all_nodes=True)
+    assert done == count
     assert len(seen) == -(-count // 3) > 1
     rows = list(database.query_nodes(everything))
     assert all(row.size_bytes is None for row in rows)
+
+
+def test_every_node_has_to_be_meant(shell: Shell, world: World, database: Database):
+    before = database.aggregate(parse_selector("version: 1")).count
+    for text in ("version: 1\n", "version: 1\nlimit: 3\n"):
+        file = shell.write(text)
+        for verb in ("delete", "undelete", "blacklist", "unblacklist"):
+            done = shell.run("node", verb, "--selector", file, "--yes", code=2)
+            assert "no condition" in done.stderr
+            assert "--all" in done.stderr
+    blank = shell.write("version: 1\nwhere: {create_time: {before: }}\n")
+    assert "has no value" in shell.run("node", "delete", "--selector", blank, code=2).stderr
+    assert database.aggregate(parse_selector("version: 1")).count == before
+    file = shell.write("version: 1\n")
+    (told,) = lines(shell.run("node", "delete", "--selector", file, "--all", "--yes", "--json"))
+    assert told["changed"] > 0
+
+
+@pytest.mark.parametrize("cut", ["limit: 4", "sample: {count: 4}", "sample: {count: 4}\nlimit: 3"])
+def test_the_same_command_again_takes_no_others(world: World, database: Database, cut: str):
+    chosen = parse_selector(f"version: 1\nwhere: {{is_physical: true}}\n{cut}")
+    all_of_them = chosen.model_copy(update={"include_deleted": True, "include_blacklisted": True})
+    wanted = {row.key for row in database.query_nodes(all_of_them)}
+    for verb, undo, flag in (
+        ("delete", "undelete", "is_deleted"), ("blacklist", "unblacklist", "is_blacklisted"),
+    ):  # fmt: skip
+        marked = parse_selector(
+            f"version: 1\nwhere: {{{flag}: true}}\ninclude_deleted: true\n"
+            "include_blacklisted: true\n"
+        )
+        hidden = {row.key for row in database.query_nodes(marked)}
+        left = len(wanted - hidden)
+        assert node_flags.preview(database, verb, chosen).count == left
+        assert node_flags.set_flags(database, verb, chosen) == left
+        assert node_flags.preview(database, verb, chosen).count == 0
+        assert node_flags.set_flags(database, verb, chosen) == 0
+        assert {row.key for row in database.query_nodes(marked)} == hidden | wanted
+        assert node_flags.set_flags(database, undo, chosen) == len(wanted)
+        assert {row.key for row in database.query_nodes(marked)} == hidden - wanted
+
+
+def test_the_verbs_do_not_hide_nodes_from_each_other(world: World, database: Database):
+    key = next(row.key for row in database.query_nodes(parse_selector(IMAGES)))
+    one = parse_selector(f"version: 1\nwhere: {{key: {key}}}")
+    for verb in ("blacklist", "delete", "unblacklist", "blacklist", "undelete", "unblacklist"):
+        assert node_flags.set_flags(database, verb, one) == 1, verb
+    assert [row.key for row in database.query_nodes(one)] == [key]
 
 
 def test_show_finds_a_node_by_all_its_names(shell: Shell, world: World):

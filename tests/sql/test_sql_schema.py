@@ -41,6 +41,7 @@ INDEXES = {
     "action_name_key": "names are unique",
     "action_pkey": "",
     "archive_location_pkey": "",
+    "backup_report_pkey": "",
     "common_metadata_node_id_observation_hash_key": "observations are kept once",
     "common_metadata_pkey": "",
     "common_metadata_source_time": "selectors by source and time",

@@ -1,0 +1,39 @@
+"""The quarantine after its first entry: it owns that a closed row is never opened again."""
+
+from __future__ import annotations
+
+from adapters.items import Problem
+from adapters.quarantine import set_aside
+from fsd import safe_text
+from sql import Database
+
+
+def close_understood(database: Database, batch: str, problems: list[Problem]) -> tuple[int, int]:
+    """Close the open rows that are no problem any more; returns how many were, and are left."""
+    still = {(safe_text(problem.path), problem.number) for problem in problems}
+    open_rows = {(row.path, row.record_number) for row in database.quarantined(batch)}
+    done = open_rows - still
+    database.mark_replayed(batch, sorted(done))
+    return len(done), len(open_rows) - len(done)
+
+
+def set_aside_new(
+    database: Database,
+    batch: str,
+    problems: list[Problem],
+    archives: list[str],
+    keys: dict[str, str],
+) -> None:
+    """Enter what is a problem, except where a row of the same path and record is closed."""
+    closed = {
+        (row.path, row.record_number)
+        for row in database.quarantined(batch, open_only=False)
+        if row.replayed_time is not None
+    }
+    set_aside(
+        database,
+        batch,
+        [one for one in problems if (safe_text(one.path), one.number) not in closed],
+        [path for path in archives if (safe_text(path), -1) not in closed],
+        keys,
+    )

@@ -1,0 +1,1 @@
+"""What the formats share: finding documents and media files, and gathering what a record says."""

@@ -1,0 +1,159 @@
+"""May a disk go: it owns the judgement whether the others can hold, or hold already, what it has.
+
+It only looks. `drain` and `retire` act on what is said here.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from fsd.catalog import CatalogShard
+from fsd.disks import Disk
+from fsd.errors import QuotaError
+from fsd.models import RemovalAnswer
+from fsd.placement import DiskSpace
+from fsd.store import Store
+
+LISTED_MAX = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Homeless:
+    """What a disk's departure asks of the others: bytes that move, and those without a place."""
+
+    moved_bytes: int
+    shards: int
+    unplaced_bytes: int
+    unplaced_shards: int
+
+
+def find_places(
+    needs: Iterable[tuple[int, int, Sequence[str]]],
+    spaces: Sequence[DiskSpace],
+    *,
+    allow_same_domain: bool = False,
+) -> Homeless:
+    """Place replicas on the disks with the most room, the largest first; pure arithmetic.
+
+    Each need is (copies, size_bytes, disks that hold the shard already and keep it).
+    """
+    free = {space.disk_id: space.free_bytes for space in spaces if space.eligible}
+    domains = {
+        space.disk_id: space.disk_id if allow_same_domain else space.failure_domain
+        for space in spaces
+    }
+    moved = shards = unplaced = unplaced_shards = 0
+    for copies, size, holders in sorted(needs, key=lambda need: -need[1]):
+        taken = {domains[disk] for disk in holders if disk in domains}
+        shards += 1
+        for _ in range(copies):
+            moved += size
+            fitting = [d for d, room in free.items() if room >= size and domains[d] not in taken]
+            if not fitting:
+                unplaced, unplaced_shards = unplaced + size, unplaced_shards + 1
+                continue
+            chosen = max(fitting, key=lambda disk: free[disk])
+            free[chosen] -= size
+            taken.add(domains[chosen])
+    return Homeless(moved, shards, unplaced, unplaced_shards)
+
+
+def shards_on(store: Store, disk: Disk) -> list[CatalogShard]:
+    """Return the shards of which the catalog counts a replica on the disk."""
+    with store.lock:
+        shards = store.shards.state.shards.values()
+        return [shard for shard in shards if disk.disk_id in shard.disks]
+
+
+def staying(store: Store, shard_id: str, leaving: Disk) -> list[Disk]:
+    """Return the disks with sound replicas that count when `leaving` is gone."""
+    sound = store.sound_replicas(shard_id)
+    return [disk for disk in sound if disk is not leaving and not disk.draining]
+
+
+def check_room(store: Store, disk: Disk) -> None:
+    """Raise QuotaError, with the figures, when the others cannot take over what a disk holds."""
+    same = store.config.store.allow_same_device
+    spaces = [space for space in store.disks.spaces() if space.disk_id != disk.disk_id]
+    names = {other.disk_id: other.name for other in store.disks.disks.values()}
+    takers = [space for space in spaces if space.eligible]
+    domains = {space.disk_id if same else space.failure_domain for space in takers}
+    copies = max(store.config.copies("raw"), store.config.copies("generated"))
+    listed = ", ".join(f"{names[s.disk_id]} {s.free_bytes:,} bytes free" for s in takers)
+    if len(domains) < copies:
+        raise QuotaError(
+            f"{disk.name} cannot be drained: {copies} copies need {copies} independent disks that "
+            f"take data, and without it there are {len(domains)} ({listed or 'none'}); "
+            "add a disk first"
+        )
+    needs: list[tuple[int, int, list[str]]] = []
+    for shard in shards_on(store, disk):
+        holders = [other.disk_id for other in staying(store, shard.shard_id, disk)]
+        size = shard.length_bytes or store.config.store.shard_size_bytes
+        wanted = store.config.copies(shard.class_name)
+        needs.append((max(0, wanted - len(holders)), size, holders))
+    found = find_places(needs, spaces, allow_same_domain=same)
+    if found.unplaced_bytes:
+        raise QuotaError(
+            f"{disk.name} cannot be drained: of {found.moved_bytes:,} bytes ({found.shards:,} "
+            f"shards) that must move, {found.unplaced_bytes:,} have no place on the others "
+            f"({listed}); add a disk or free space"
+        )
+
+
+def may_be_removed(store: Store, disk: Disk) -> RemovalAnswer:
+    """Tell whether the store is whole without a disk, and what only this disk has otherwise.
+
+    Safe is a disk without which every shard has its wanted number of sound copies.
+    """
+    sole: list[CatalogShard] = []
+    short: list[CatalogShard] = []
+    for shard in shards_on(store, disk):
+        copies = len(staying(store, shard.shard_id, disk))
+        if not copies or not shard.sealed:
+            sole.append(shard)
+        elif copies < store.config.copies(shard.class_name):
+            short.append(shard)
+    with store.index.read() as reader:
+        objects = {row.shard_id: row.object_count for row in reader.shards()}
+    return RemovalAnswer(
+        disk_id=disk.disk_id,
+        name=disk.name,
+        state=disk.shown_state,
+        safe=not sole and not short,
+        sole_shards=len(sole),
+        sole_bytes=_size(sole),
+        sole_objects=sum(objects.get(shard.shard_id, 0) for shard in sole),
+        short_shards=len(short),
+        short_bytes=_size(short),
+        listed_shards=tuple(shard.shard_id for shard in [*sole, *short][:LISTED_MAX]),
+        reason=_reason(disk, sole, short),
+        advice=_advice(disk, sole, short),
+    )
+
+
+def _size(shards: Sequence[CatalogShard]) -> int:
+    return sum(shard.length_bytes for shard in shards)
+
+
+def _reason(disk: Disk, sole: Sequence[CatalogShard], short: Sequence[CatalogShard]) -> str:
+    parts: list[str] = []
+    if sole:
+        parts.append(
+            f"{len(sole):,} shards ({_size(sole):,} bytes) have no other verified copy and would "
+            "be lost"
+        )
+    if short:
+        parts.append(
+            f"{len(short):,} shards ({_size(short):,} bytes) would have fewer copies than wanted"
+        )
+    return "; ".join(parts) or f"nothing needs {disk.name}: all copies are elsewhere"
+
+
+def _advice(disk: Disk, sole: Sequence[CatalogShard], short: Sequence[CatalogShard]) -> str:
+    if not sole and not short:
+        return "" if disk.state == "gone" else f"drystone disk retire {disk.name}"
+    if disk.readable:
+        return f"drystone disk drain {disk.name}"
+    if sole:
+        return f"bring {disk.name} back: no other disk has what it holds"
+    return f"drystone rebuild --disk {disk.name}"

@@ -1,0 +1,231 @@
+"""Emptying a disk: it owns drain, undrain, retire and replace as jobs, not the copying.
+
+That a disk is draining is in the catalog, so it survives every restart: no new replica is placed
+on it, and the job that moves its replicas away begins again by itself. A cancelled job leaves the
+disk draining; `drain` goes on, `undrain` takes it back into use.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING, Any
+
+from fsd.catalog import CatalogShard
+from fsd.departure import check_room, may_be_removed, shards_on
+from fsd.disks import Disk
+from fsd.errors import CancelledError, DiskRefusedError, FsdError, NoReplicaError, UsageError
+from fsd.identity import read_identity
+from fsd.job import Job
+from fsd.projection import write_disk_rows
+from fsd.replicate import COPIES_AT_ONCE_MAX, each
+from fsd.store import Store
+
+if TYPE_CHECKING:
+    from fsd.engine import Engine
+
+WAIT_FOR_WRITERS_S = 0.2
+CANCEL_S_MAX = 60.0
+TRIES_MAX = 3
+ACCEPT_S_MAX = 600.0
+DRAIN, REPLACE, REBALANCE = "drain", "replace", "rebalance"
+MOVING_KINDS = frozenset({DRAIN, REPLACE, REBALANCE, "scrub"})
+"""Jobs that may run for days: housekeeping goes on beside them."""
+
+
+def mark_disks(store: Store) -> None:
+    """Tell the disks what the catalog says of them."""
+    with store.lock:
+        state = store.shards.state
+        for disk in store.disks.disks.values():
+            disk.draining = disk.disk_id in state.draining
+            disk.retired = disk.disk_id in state.retired
+
+
+def resume_drains(engine: Engine) -> None:
+    """Go on with the drains that a stop or a crash ended."""
+    with engine.store.lock:
+        draining = dict(engine.store.shards.state.draining)
+    for disk_id, retiring in draining.items():
+        disk = engine.store.disks.disks.get(disk_id)
+        if disk is not None and (retiring or shards_on(engine.store, disk)):
+            _start(engine, DRAIN, disk, retire_after=retiring)
+
+
+def drain(engine: Engine, name: str) -> Job:
+    """Start moving everything off a disk; QuotaError with the figures when it fits nowhere."""
+    disk = _used(engine, name)
+    check_room(engine.store, disk)
+    return _start(engine, DRAIN, disk, retire_after=False)
+
+
+def undrain(engine: Engine, name: str) -> Disk:
+    """Take a draining disk back into use; what has moved stays where it is."""
+    disk = _used(engine, name)
+    if not disk.draining:
+        raise UsageError(f"{disk.name} is not draining")
+    for job in engine.jobs.running():
+        if job.description == disk.name and job.kind in (DRAIN, REPLACE):
+            job.cancel()
+            job.finished.wait(CANCEL_S_MAX)
+    engine.store.catalog.append(("disk_undrain", {"disk": disk.disk_id}))
+    _show(engine)
+    return disk
+
+
+def retire(engine: Engine, name: str, *, force: bool) -> Disk:
+    """Never use a disk again. Unless forced, UsageError when the store is not whole without it."""
+    disk = _used(engine, name)
+    store = engine.store
+    engine.seal_and_project()
+    answer = may_be_removed(store, disk)
+    if not answer.safe and not force:
+        raise UsageError(f"{disk.name} is needed: {answer.reason}; {answer.advice}")
+    # Barrier: from here on no replica of it counts. A crash before the identity file says so is
+    # made good by the next start.
+    store.catalog.append(("disk_retire", {"disk": disk.disk_id}))
+    disk.retired = True
+    close_retired(store, disk)
+    _show(engine)
+    engine.reconciler.poke()
+    return disk
+
+
+def close_retired(store: Store, disk: Disk) -> None:
+    """Mark the disk itself where it can be reached, and let go of it."""
+    if disk.state == "online":
+        try:
+            disk.call("retire")
+        except (FsdError, OSError) as error:
+            store.disks.note_error(disk, error)
+    store.disks.declare_gone(disk)
+
+
+def replace(engine: Engine, old_name: str, new_path: str, new_name: str | None) -> Job:
+    """Add a disk and start to empty and retire the old one, or to rebuild what a dead one held.
+
+    Said again it goes on: a path that is a disk of this store already is not added twice.
+    """
+    old = engine.store.disks.by_name(old_name)
+    if _known_at(engine, new_path) is None:
+        engine.add_disk(new_path, new_name)
+    if old.readable:
+        check_room(engine.store, old)
+        return _start(engine, REPLACE, old, retire_after=True)
+    return engine.rebuild_lost(old if old.state != "gone" else None, REPLACE)
+
+
+def _known_at(engine: Engine, path: str) -> Disk | None:
+    """Return the disk of this store that a path holds already."""
+    path = os.path.abspath(path)
+    try:
+        disk_id = read_identity(path)["disk_id"]
+    except DiskRefusedError:
+        return None
+    disk = engine.store.disks.disks.get(disk_id)
+    if disk is not None and disk.state == "gone":
+        raise UsageError(f"{path} holds {disk.name}, which is {disk.shown_state}")
+    return disk
+
+
+def _used(engine: Engine, name: str) -> Disk:
+    disk = engine.store.disks.by_name(name)
+    if disk.state == "gone":
+        raise UsageError(f"{disk.name} is {disk.shown_state}: the store uses it no more")
+    return disk
+
+
+def _show(engine: Engine) -> None:
+    mark_disks(engine.store)
+    write_disk_rows(engine.store)
+
+
+def _start(engine: Engine, kind: str, disk: Disk, *, retire_after: bool) -> Job:
+    def work(job: Job) -> dict[str, Any]:
+        entry: dict[str, object] = {"disk": disk.disk_id}
+        with engine.store.lock:
+            known = engine.store.shards.state.draining.get(disk.disk_id)
+        if known is None or retire_after != known:
+            engine.store.catalog.append(
+                ("disk_drain", {**entry, "retire": True} if retire_after else entry)
+            )
+        _show(engine)
+        job.ready.set()
+        return _Drain(engine, disk, job).run(retire_after=retire_after)
+
+    job = engine.start_job(kind, disk.name, work, subject=f"disk {disk.name}")
+    job.ready.wait(ACCEPT_S_MAX)
+    return job
+
+
+class _Drain:
+    """One drain from its first shard to an empty disk."""
+
+    def __init__(self, engine: Engine, disk: Disk, job: Job) -> None:
+        self._engine = engine
+        self._store = engine.store
+        self._disk = disk
+        self._job = job
+        self._stuck: dict[str, str] = {}
+        self._tries: dict[str, int] = {}
+        self._moved = 0
+
+    def run(self, *, retire_after: bool) -> dict[str, Any]:
+        self._job.phase = "sealing"
+        self._engine.seal_and_project()
+        first = self._left()
+        self._job.total_files = len(first)
+        self._job.total_bytes = sum(shard.length_bytes for shard in first)
+        while left := self._left():
+            self._job.check()
+            sealed = [shard for shard in left if shard.sealed]
+            if sealed:
+                self._job.phase = "moving"
+                each(sealed, self._move, COPIES_AT_ONCE_MAX)
+            elif all(self._is_written(shard) for shard in left):
+                self._job.phase = "waiting for writers"
+                time.sleep(WAIT_FOR_WRITERS_S)
+            else:
+                self._wait_for_recovery(left)
+        for shard_id, reason in self._stuck.items():
+            self._job.report({"shard": shard_id, "reason": reason})
+        result = {"moved": self._moved, "stuck": len(self._stuck), "retired": False}
+        if retire_after and not self._stuck:
+            retire(self._engine, self._disk.disk_id, force=False)
+            result["retired"] = True
+        return {**result, "incomplete": bool(self._stuck)}
+
+    def _left(self) -> list[CatalogShard]:
+        """Return what is still there, what cannot be moved now left out; the poorest first."""
+        found = [s for s in shards_on(self._store, self._disk) if s.shard_id not in self._stuck]
+        return sorted(found, key=lambda shard: len(shard.disks))
+
+    def _is_written(self, shard: CatalogShard) -> bool:
+        with self._store.lock:
+            return shard.shard_id in self._store.shards.writing
+
+    def _wait_for_recovery(self, left: list[CatalogShard]) -> None:
+        """Seal what a writer left behind; what cannot be sealed now cannot be moved."""
+        self._engine.seal_and_project()
+        for shard in left:
+            if not shard.sealed and not self._is_written(shard):
+                self._stuck[shard.shard_id] = "it cannot be sealed while a disk of it is away"
+
+    def _move(self, shard: CatalogShard) -> None:
+        self._job.check()
+        try:
+            copied = self._engine.replicator.vacate(shard.shard_id, self._disk, self._job)
+        except CancelledError:
+            raise
+        except FsdError as error:
+            if isinstance(error, NoReplicaError) or not self._try_again(shard):
+                self._stuck[shard.shard_id] = str(error)
+            return
+        self._moved += 1
+        self._job.advance(1, 0 if copied else shard.length_bytes)
+
+    def _try_again(self, shard: CatalogShard) -> bool:
+        """Give a shard a second chance: the disk that failed is known to be bad by now."""
+        tries = self._tries.get(shard.shard_id, 0) + 1
+        self._tries[shard.shard_id] = tries
+        return tries < TRIES_MAX

@@ -1,0 +1,296 @@
+"""Replicas as a whole: it owns copying one to another disk and giving one up, not what is wanted.
+
+    copy    verified as it is read, read back where it is written -> rename -> catalog -> index
+    vacate  copies elsewhere first -> catalog (replica_drop) -> index -> the file is removed
+
+Healing, drains, rebalancing and trimming all come here. Whoever changes the replicas of a shard
+claims it, so that two of them never work on one shard; all copies share a few lanes.
+"""
+
+import threading
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any
+
+from fsd.catalog import CatalogShard
+from fsd.departure import staying
+from fsd.disks import Disk
+from fsd.errors import CorruptError, DiskError, FsdError, NoReplicaError
+from fsd.job import Job
+from fsd.placement import choose_disks
+from fsd.read import note_read_error
+from fsd.slots import Slot
+from fsd.store import Store
+
+COPIES_AT_ONCE_MAX = 2
+BACKGROUND = 2
+
+
+class _TargetError(DiskError):
+    """The disk that was to take the copy failed, not the one it was read from."""
+
+
+class Replicator:
+    """The moves of whole replicas in one open store; every method may be called by any thread."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._stop = threading.Event()
+        self._free = threading.Condition()
+        self._claimed: set[str] = set()
+        self._lanes = threading.Semaphore(COPIES_AT_ONCE_MAX)
+
+    def stop(self) -> None:
+        """Give up copies under way; their part files are removed, at the latest by a start."""
+        self._stop.set()
+
+    @contextmanager
+    def claim(self, shard_id: str) -> Generator[CatalogShard | None]:
+        """Be the only one that changes a shard's replicas; yields None when it is no more.
+
+        Nobody claims a second shard while holding one.
+        """
+        with self._free:
+            self._free.wait_for(lambda: shard_id not in self._claimed)
+            self._claimed.add(shard_id)
+        try:
+            with self._store.lock:
+                shard = self._store.shards.state.shards.get(shard_id)
+            yield shard if shard is not None and shard.sealed else None
+        finally:
+            with self._free:
+                self._claimed.discard(shard_id)
+                self._free.notify_all()
+
+    def copy(
+        self,
+        shard: CatalogShard,
+        job: Job | None,
+        *,
+        target: Disk | None = None,
+        leaving: Disk | None = None,
+        counted: bool = True,
+    ) -> Disk:
+        """Make one more sound replica of a claimed shard, counted in the catalog; returns where.
+
+        `leaving` is a disk whose replica is about to go: its failure domain is free to take the
+        copy. Raises NotEnoughDisksError, NoReplicaError or DiskError, with nothing changed then.
+        """
+        chosen = target or self._choose_target(shard, leaving)
+        reasons: list[str] = []
+        for source in self._sources(shard, chosen, leaving):
+            try:
+                with self._lanes:
+                    self._copy(shard, source, chosen, job, counted=counted)
+            except _TargetError:
+                raise
+            except (CorruptError, DiskError) as error:
+                reasons.append(f"{source.name}: {error}")
+                note_read_error(self._store, source, shard.shard_id, error)
+                continue
+            self.adopt(shard, chosen)
+            return chosen
+        raise NoReplicaError(
+            f"shard {shard.shard_id} has no sound replica to copy from "
+            f"({'; '.join(reasons) or 'all its disks are missing'})",
+            [shard.shard_id],
+        )
+
+    def vacate(self, shard_id: str, disk: Disk, job: Job | None, target: Disk | None = None) -> int:
+        """Give a shard its copies elsewhere, then give its replica on `disk` up.
+
+        Copies on draining disks do not count. With a `target` the replica moves there. When no
+        copy has to be made, the ones that stay are read back and proven first. Returns the bytes
+        copied. Raises what `copy` raises; the replica then stays.
+        """
+        with self.claim(shard_id) as shard:
+            if shard is None or disk.disk_id not in shard.disks:
+                return 0
+            wanted = self._store.config.copies(shard.class_name)
+            copied = 0
+            proven: set[str] = set()
+            if target is not None and target.disk_id not in shard.disks:
+                self.copy(shard, job, target=target, leaving=disk)
+                copied += 1
+            while True:
+                others = staying(self._store, shard_id, disk)
+                unproven = [other for other in others if other.disk_id not in proven]
+                if len(others) < wanted:
+                    self.copy(shard, job, leaving=disk, counted=not copied)
+                    copied += 1
+                elif copied or not unproven or len(proven) >= wanted:
+                    break
+                elif self.prove(shard_id, unproven[0]):
+                    proven.add(unproven[0].disk_id)
+            self._drop(shard, disk)
+            return copied * shard.length_bytes
+
+    def prove(self, shard_id: str, disk: Disk) -> bool:
+        """Read a replica back, every byte; a bad one is marked, to be copied again."""
+        store = self._store
+        try:
+            result = disk.call("verify", shard_id, priority=BACKGROUND)
+        except FsdError as error:
+            note_read_error(store, disk, shard_id, error)
+            if disk in store.sound_replicas(shard_id):
+                raise  # Not the replica's fault; whoever asked tries again later.
+            return False
+        store.disks.note_success(disk, read_bytes=result.read_bytes)
+        if result.problems:
+            store.mark_suspect(shard_id, disk)
+        return not result.problems
+
+    def give_up(self, shard_id: str, disk: Disk) -> bool:
+        """Give up a replica that is one too many; False when it turns out to be needed.
+
+        As many others as are wanted are read back first, every byte.
+        """
+        with self.claim(shard_id) as shard:
+            if shard is None or disk.disk_id not in shard.disks:
+                return False
+            wanted = self._store.config.copies(shard.class_name)
+            others = staying(self._store, shard_id, disk)
+            if sum(self.prove(shard_id, other) for other in others[:wanted]) < wanted:
+                return False
+            self._drop(shard, disk)
+            return True
+
+    def adopt(self, shard: CatalogShard, disk: Disk) -> None:
+        """Let a verified file that lies on the disk count as a replica of a claimed shard."""
+        self._record("replica_add", shard, disk)
+
+    def _sources(self, shard: CatalogShard, target: Disk, leaving: Disk | None) -> list[Disk]:
+        """Return where to copy from: sound ones first, of those the leaving disk, which is idle."""
+        store = self._store
+        sound = store.sound_replicas(shard.shard_id)
+        found = [disk for disk in store.replicas(shard.shard_id) if disk is not target]
+        return sorted(found, key=lambda disk: (disk not in sound, disk is not leaving))
+
+    def _choose_target(self, shard: CatalogShard, leaving: Disk | None) -> Disk:
+        store = self._store
+        with store.lock:
+            bad = store.shards.lost | store.shards.suspect
+        for disk in store.disks.online():
+            # A bad replica is replaced where it is: no other disk has to make room.
+            held = disk.disk_id in shard.disks and (shard.shard_id, disk.disk_id) in bad
+            if held and disk is not leaving and not disk.draining:
+                return disk
+        holders = [disk.disk_id for disk in store.replicas(shard.shard_id) if disk is not leaving]
+        away = {disk_id for disk_id in holders if store.disks.disks[disk_id].draining}
+        if leaving is not None:
+            away.add(leaving.disk_id)
+        (chosen,) = choose_disks(
+            # Without those that go: a copy may lie in their failure domain.
+            [space for space in store.disks.spaces() if space.disk_id not in away],
+            1,
+            shard.length_bytes,
+            store.random,
+            exclude=tuple(holders),
+            allow_same_domain=store.config.store.allow_same_device,
+        )
+        return store.disks.disks[chosen]
+
+    def _copy(
+        self, shard: CatalogShard, source: Disk, target: Disk, job: Job | None, *, counted: bool
+    ) -> None:
+        store, shard_id = self._store, shard.shard_id
+        slots = [store.pool.acquire(), store.pool.acquire()]
+        try:
+            length = source.call("copy_begin", shard_id, priority=BACKGROUND)
+            self._on_target(target, "create_shard", shard_id, b"", length, True)
+            turn = 0
+            offset, size = _request_next(source, shard_id, slots[turn]).result()
+            while size:
+                following = _request_next(source, shard_id, slots[1 - turn])
+                arguments = (shard_id, offset, slots[turn].number, 0, size, True)
+                self._on_target(target, "append", *arguments, slots=(slots[turn],))
+                store.disks.note_success(target, written_bytes=size, read_bytes=size)
+                store.disks.note_success(source, read_bytes=size)
+                self._pause(job, size if counted else 0)
+                offset, size = following.result()
+                turn = 1 - turn
+            self._on_target(target, "finish_shard", shard_id, length, True)
+            # Barrier: the part is whole, synced and read back; the rename makes it a replica file,
+            # the catalog entry after it makes it count. A crash between leaves a file that the
+            # next start finds uncatalogued and sets aside.
+            self._on_target(target, "adopt_part", shard_id)
+        except BaseException:
+            # A part that nobody goes on with must not keep its space.
+            target.request("remove_shard", shard_id, True, priority=BACKGROUND)
+            raise
+        finally:
+            for slot in slots:
+                store.pool.release(slot)
+
+    def _pause(self, job: Job | None, done_bytes: int) -> None:
+        """Between two windows: count, and stop when somebody wants that."""
+        if job is not None:
+            job.check()
+            job.advance(0, done_bytes)
+        if self._stop.is_set():
+            raise DiskError("the engine is stopping")
+
+    def _on_target(
+        self, target: Disk, operation: str, *arguments: Any, slots: tuple[Slot, ...] = ()
+    ) -> None:
+        try:
+            target.request(operation, *arguments, slots=slots, priority=BACKGROUND).result()
+        except FsdError as error:
+            self._store.disks.note_error(target, error, writing=True)
+            raise _TargetError(f"{target.name}: {error}", target.name) from error
+
+    def _drop(self, shard: CatalogShard, disk: Disk) -> None:
+        """Give a replica up: nothing counts on it any more before its file goes."""
+        self._record("replica_drop", shard, disk)
+        # Barrier: a crash here leaves a file that the catalog does not know; the start finds it.
+        if disk.state != "online":
+            return
+        try:
+            disk.request("remove_shard", shard.shard_id, False, priority=BACKGROUND).result()
+        except FsdError as error:
+            self._store.disks.note_error(disk, error, writing=True)
+
+    def _record(self, kind: str, shard: CatalogShard, disk: Disk) -> None:
+        store, shard_id = self._store, shard.shard_id
+        store.catalog.append((kind, {"shard": shard_id, "disk": disk.disk_id}))
+        with store.lock:
+            store.shards.lost.discard((shard_id, disk.disk_id))
+            store.shards.suspect.discard((shard_id, disk.disk_id))
+            known = store.shards.state.shards.get(shard_id)
+            if known is None:
+                return
+            number, disks = store.shards.numbers[shard_id], list(known.disks)
+        with store.index.write() as writer:
+            row = writer.shard(number)
+            row.disks = disks
+            writer.put_shard(row)
+
+
+def each(items: list[Any], work: Callable[[Any], None], workers_max: int) -> None:
+    """Do the work on every item in a few threads; the first error ends all and is raised."""
+    lock = threading.Lock()
+    queue = iter(items)
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        while not failures:
+            with lock:
+                item = next(queue, None)
+            if item is None:
+                return
+            try:
+                work(item)
+            except BaseException as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=run, name="replicas") for _ in range(workers_max)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+
+def _request_next(source: Disk, shard_id: str, slot: Slot) -> Any:
+    return source.request("copy_next", shard_id, slot.number, slots=(slot,), priority=BACKGROUND)

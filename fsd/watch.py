@@ -1,0 +1,138 @@
+"""Watching the disks: it owns the parts that do so in a running engine, and what they warn of."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from fsd.alerts import Alerts
+from fsd.health_file import load_health, save_health
+from fsd.models import Notice
+from fsd.scrub import Scrubber
+from fsd.smart_watch import SmartWatch
+
+if TYPE_CHECKING:
+    from fsd.disks import Disk
+    from fsd.engine import Engine
+    from fsd.job import Job
+
+SCRUB = "scrub"
+LOSSES_SHOWN_MAX = 20
+TICK_S = 1.0
+SAVE_PERIOD_S = 60.0
+
+
+class Watch:
+    """The watching parts of one engine, and the thread that asks them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._disks = engine.store.disks.disks
+        self.scrubber = Scrubber(
+            engine.store,
+            lambda: any(job.kind != SCRUB for job in engine.jobs.running()),
+            engine.reconciler.poke,
+        )
+        self.smart = SmartWatch(engine.config.store.smartctl)
+        self.alerts = Alerts(engine.config)
+        self._health_path = os.path.join(engine.config.watch_dir, "health.json")
+        load_health(self._health_path, self._disks.values())
+        self._saved_at = time.monotonic()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch; the engine is whole by now."""
+        self.scrubber.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop watching and make durable what is remembered."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5 * TICK_S)
+        self.alerts.stop()
+        self.scrubber.stop()
+        save_health(self._health_path, self._disks.values())
+
+    def scrub_now(self) -> Job:
+        """Start paying the whole debt of the scrub."""
+        return self._engine.start_job(SCRUB, "the whole debt", self.scrubber.run_now, SCRUB)
+
+    def notices(self) -> list[Notice]:
+        """Return what a person should know."""
+        disks = list(self._disks.values())
+        sick = [_health_notice(disk) for disk in disks if _is_sick(disk)]
+        return [*sick, *self.smart.notices(disks), *self._scrub_notices(), *self._alert_notices()]
+
+    def _run(self) -> None:
+        while not self._stop.wait(TICK_S):
+            try:
+                self._tick()
+            except Exception as error:
+                # Watching must outlive one bad round; health shows what happened.
+                self._engine.store.disks.remember(f"watch: {type(error).__name__}: {error}")
+
+    def _tick(self) -> None:
+        disks = list(self._disks.values())
+        for disk in disks:
+            disk.health.settle(time.time())
+        self.smart.tick(disks)
+        if time.monotonic() - self._saved_at > SAVE_PERIOD_S:
+            self._saved_at = time.monotonic()
+            save_health(self._health_path, self._disks.values())
+
+    def _alert_notices(self) -> list[Notice]:
+        error = self.alerts.last_error
+        if not error:
+            return []
+        return [
+            Notice(
+                code="alerts",
+                severity="info",
+                message=f"{self.alerts.waiting()} alerts wait to be sent: {error}",
+                advice="drystone alerts test tries at once",
+            )
+        ]
+
+    def _scrub_notices(self) -> list[Notice]:
+        losses = self.scrubber.damage.losses()
+        if not losses:
+            return []
+        more = f" and {len(losses) - LOSSES_SHOWN_MAX} more" * (len(losses) > LOSSES_SHOWN_MAX)
+        return [
+            Notice(
+                code="lost",
+                severity="critical",
+                message=f"{len(losses)} objects are damaged on every disk that holds them: "
+                + ", ".join(losses[:LOSSES_SHOWN_MAX])
+                + more,
+                advice="store these files again from their source (drystone put): sound copies "
+                "then take their place",
+            )
+        ]
+
+
+def _is_sick(disk: Disk) -> bool:
+    return disk.health.rank > 0 and disk.state != "gone"
+
+
+def _health_notice(disk: Disk) -> Notice:
+    why = disk.health.reason
+    if disk.health.state == "failing":
+        return Notice(
+            code="disk-failing",
+            severity="critical",
+            message=f"disk {disk.name} is failing: {why}",
+            advice=f"drain or replace it: drystone disk drain {disk.name}, or "
+            f"drystone disk replace {disk.name} PATH; new data goes to other disks",
+        )
+    return Notice(
+        code="disk-suspect",
+        severity="warning",
+        message=f"disk {disk.name} is suspect: {why}",
+        advice="it is read last and takes no new data while others have room; look at its cable "
+        "and at dmesg",
+    )

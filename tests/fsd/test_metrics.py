@@ -1,0 +1,136 @@
+"""The metrics: their format, by a strict parser of our own, and what a running engine exposes."""
+
+from __future__ import annotations
+
+import math
+import re
+
+import pytest
+from command import drystone, json_lines
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fsd.cli_watch import DOWN
+from fsd.metrics_text import Metric, render
+
+NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
+SAMPLE = re.compile(rf"({NAME})(?:\{{(.*)\}})? (\S+)")
+LABEL = re.compile(r'([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\\n]|\\\\|\\"|\\n)*)"(,|$)')
+NUMBER = re.compile(r"NaN|[+-]Inf|-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?")
+ESCAPES = {"\\\\": "\\", '\\"': '"', "\\n": "\n"}
+BASE_UNITS = ("_bytes", "_seconds", "_celsius", "_ratio")
+BAD_UNITS = ("_ms", "_s", "_mb", "_kb", "_gib", "_percent", "_minutes")
+
+
+def parse_labels(text: str | None) -> dict[str, str]:
+    labels: dict[str, str] = {}
+    position = 0
+    while text and position < len(text):
+        found = LABEL.match(text, position)
+        assert found, f"bad labels: {text}"
+        assert found[1] not in labels, f"{found[1]} appears twice"
+        labels[found[1]] = re.sub(r'\\[\\"n]', lambda hit: ESCAPES[hit[0]], found[2])
+        position = found.end()
+        assert found[3] or position == len(text)
+    return labels
+
+
+def parse(text: str) -> dict[str, tuple[str, str, dict[tuple, float]]]:
+    """Return {name: (type, help, {labels: value})}; strict, it fails on all that is doubtful."""
+    assert text.endswith("\n") or not text
+    metrics: dict[str, tuple[str, str, dict[tuple, float]]] = {}
+    current = helped = ""
+    help_text = ""
+    for line in text.split("\n")[:-1]:
+        if line.startswith("# HELP "):
+            _, _, helped, help_text = line.split(" ", 3)
+            assert helped not in metrics, f"{helped} is not in one piece"
+        elif line.startswith("# TYPE "):
+            _, _, current, kind = line.split(" ")
+            assert current == helped, "TYPE follows its HELP"
+            assert kind in ("gauge", "counter")
+            metrics[current] = (kind, help_text, {})
+        else:
+            found = SAMPLE.fullmatch(line)
+            assert found, f"not a sample: {line!r}"
+            assert found[1] == current, f"{found[1]} is outside of its metric"
+            assert NUMBER.fullmatch(found[3]), line
+            key = tuple(sorted(parse_labels(found[2]).items()))
+            assert key not in metrics[current][2], f"{line} appears twice"
+            metrics[current][2][key] = float(found[3])
+    assert all(samples for _, _, samples in metrics.values())
+    return metrics
+
+
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=30)
+numbers = st.floats(allow_nan=False) | st.integers(-(10**18), 10**18)
+
+
+@given(texts, texts, numbers)
+def test_any_label_and_value_survive(help_text, label, value):
+    metric = Metric("drystone_x_bytes", "gauge", help_text.replace("\r", ""))
+    metric.add(value, disk=label)
+    parsed = parse(render([metric]))["drystone_x_bytes"]
+    assert parsed[0] == "gauge"
+    assert parsed[2] == {(("disk", label),): float(value)}
+
+
+def test_odd_numbers_and_names():
+    metric = Metric("x", "gauge", "odd")
+    for number, value in enumerate((math.inf, -math.inf, 0.0, 1e300, 0.1)):
+        metric.add(value, n=str(number))
+    assert list(parse(render([metric]))["x"][2].values()) == [math.inf, -math.inf, 0.0, 1e300, 0.1]
+    metric = Metric("x", "gauge", "odd", [({}, math.nan)])
+    assert "x NaN\n" in render([metric])
+    metric = Metric("x", "gauge", "odd", [({"disk": "a\udcff"}, 1.0)])
+    assert parse(render([metric]))["x"][2] == {(("disk", "a\\udcff"),): 1.0}
+    assert render([Metric("x", "gauge", "without a sample")]) == ""
+    with pytest.raises(ValueError, match="no name"):
+        render([Metric("bad-name", "gauge", "", [({}, 1.0)])])
+
+
+def value(metrics, name: str, **labels: str) -> float:
+    return metrics[f"drystone_{name}"][2][tuple(sorted(labels.items()))]
+
+
+def test_what_an_engine_exposes(filled):
+    client = filled.client
+    client.wait(client.verify().job_id)
+    metrics = parse(client.metrics())
+    health = client.health()
+    assert value(metrics, "up") == 1
+    assert value(metrics, "objects") == health.objects
+    for disk in health.disks:
+        assert value(metrics, "disk_size_bytes", disk=disk.name) == disk.size_bytes
+        assert value(metrics, "disk_stored_bytes", disk=disk.name) == disk.stored_bytes
+        assert value(metrics, "disk_written_bytes_total", disk=disk.name) == disk.written_bytes
+        assert value(metrics, "disk_state", disk=disk.name, state="online") == 1
+        assert value(metrics, "disk_state", disk=disk.name, state="missing") == 0
+        assert value(metrics, "disk_health", disk=disk.name, health="ok") == 1
+    assert value(metrics, "jobs", state="done") == 2
+    assert value(metrics, "scrub_overdue_bytes") == 0
+    assert value(metrics, "scrub_never_replicas") > 0
+    assert value(metrics, "replication_lag_bytes") == health.replication_lag_bytes
+    assert value(metrics, "area_used_bytes", area="3c") >= 0
+    assert value(metrics, "memory_anonymous_bytes") > 0
+
+
+def test_names_are_as_prometheus_wants_them(filled):
+    for name, (kind, help_text, _) in parse(filled.client.metrics()).items():
+        assert name.startswith("drystone_"), name
+        assert (kind == "counter") == name.endswith("_total"), name
+        assert not name.removesuffix("_total").endswith(BAD_UNITS), name
+        assert help_text.endswith("."), name
+        if any(unit.strip("_") in name.split("_") for unit in BASE_UNITS):
+            assert name.removesuffix("_total").endswith(BASE_UNITS), "the unit comes last"
+
+
+def test_the_command_prints_them_for_the_textfile_collector(filled):
+    result = drystone("metrics", "--config", filled.config_path)
+    assert value(parse(result.stdout.decode()), "up") == 1
+    (document,) = json_lines(drystone("metrics", "--json", "--config", filled.config_path))
+    assert value(parse(document["metrics"]), "up") == 1
+    filled.stop()
+    result = drystone("metrics", "--config", filled.config_path, expect=1)
+    assert result.stdout.decode() == DOWN
+    assert parse(DOWN) == {"drystone_up": ("gauge", "Whether the engine answers.", {(): 0.0})}

@@ -1,0 +1,225 @@
+"""The scrub: its order (pure), its memory, its pace, and whole stores whose copies go bad."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+
+import pytest
+from command import drystone, json_lines
+from hypothesis import given
+from hypothesis import strategies as st
+from store_checks import assert_clean, assert_readable, damage, finish, settle, shard_files, until
+from store_harness import with_settings, write_files
+
+from fsd.catalog import CatalogShard
+from fsd.errors import CancelledError
+from fsd.scrub_log import RECORD_BYTES, ROUND, ScrubLog, pack_record, unpack_records
+from fsd.scrub_pace import SCRUB_WINDOW_BYTES, Pace
+from fsd.scrub_plan import JITTER_SHARE, due_at, make_debts
+
+DAY_S = 86400.0
+ids = st.binary(min_size=16, max_size=16).map(bytes.hex)
+
+
+@given(ids, ids, st.integers(1, 2**33), st.floats(1, 1e9))
+def test_what_was_scrubbed_is_due_within_the_interval_and_not_together(shard, disk, when, interval):
+    due = due_at((shard, disk), 0.0, when, interval)
+    assert when + interval * (1 - JITTER_SHARE) - 1e-3 <= due <= when + interval + 1e-3
+
+
+@given(st.lists(st.tuples(ids, st.integers(1, 100), st.integers(0, 100)), unique_by=lambda x: x[0]))
+def test_new_shards_come_first_then_the_longest_not_seen(rows):
+    shards = [
+        CatalogShard(s, "raw", ["d" * 32], False, True, 1, sealed * 10**9) for s, sealed, _ in rows
+    ]
+    times = {(shard, "d" * 32): when for shard, _, when in rows if when}
+    debts = make_debts(shards, times, frozenset(), DAY_S)
+    assert len(debts) == len(rows)
+    never = [debt for debt in debts if not debt.verified_s]
+    assert debts[: len(never)] == never
+    assert [d.sealed_s for d in never] == sorted((d.sealed_s for d in never), reverse=True)
+    rest = [debt.verified_s for debt in debts[len(never) :]]
+    assert rest == sorted(rest)
+
+
+def test_open_shards_and_excluded_replicas_are_no_debt():
+    open_shard = CatalogShard("aa" * 16, "raw", ["d1", "d2"])
+    sealed = CatalogShard("bb" * 16, "raw", ["d1", "d2"], sealed=True, sealed_ns=1)
+    debts = make_debts([open_shard, sealed], {}, frozenset({("bb" * 16, "d1")}), DAY_S)
+    assert [debt.replica for debt in debts] == [("bb" * 16, "d2")]
+
+
+def test_the_log_survives_torn_and_damaged_records(tmp_path):
+    path = str(tmp_path / "watch" / "scrub.log")
+    log = ScrubLog(path)
+    replicas = [(os.urandom(16).hex(), os.urandom(16).hex()) for _ in range(5)]
+    for number, replica in enumerate(replicas, 1):
+        log.note(replica, 1000 + number)
+    log.note(replicas[0], 0)
+    log.close()
+    damage(path, 2 * RECORD_BYTES + 40, 4)
+    with open(path, "ab") as file:
+        file.write(pack_record(replicas[0], 7)[:-1])
+    again = ScrubLog(path)
+    assert again.times() == {replicas[1]: 1002, replicas[3]: 1004, replicas[4]: 1005}
+    again.note(replicas[2], 2000)
+    again.close()
+    assert ScrubLog(path).times()[replicas[2]] == 2000
+
+
+def test_the_bytes_of_the_log_are_golden():
+    record = pack_record(("01" * 16, "02" * 16), 1_700_000_000)
+    assert record.hex() == "01" * 16 + "02" * 16 + "00f1536500000000" + record[40:].hex()
+    assert unpack_records(record + record) == ({("01" * 16, "02" * 16): 1_700_000_000}, 2)
+    assert record[40:].hex() == GOLDEN_CHECKSUM
+
+
+GOLDEN_CHECKSUM = "f2492911e4444136"
+
+
+def test_the_log_is_written_anew_when_most_of_it_is_old(tmp_path):
+    path = str(tmp_path / "scrub.log")
+    log = ScrubLog(path)
+    for number in range(1, 5000):
+        log.note(("ab" * 16, "cd" * 16), number)
+    log.close()
+    assert os.path.getsize(path) == 4999 * RECORD_BYTES
+    again = ScrubLog(path)
+    assert os.path.getsize(path) == RECORD_BYTES
+    assert again.times() == {("ab" * 16, "cd" * 16): 4999}
+    again.close()
+
+
+def test_a_pace_keeps_to_its_rate_and_gives_way_without_starving():
+    steps: list[int] = []
+    busy = [True]
+    size = 4 * SCRUB_WINDOW_BYTES
+    pace = Pace(lambda: steps.append(1), lambda: busy[0], threading.Event(), size, size / 0.4)
+    began = time.monotonic()
+    pace()
+    assert time.monotonic() - began >= 0.5, "it did not give way"
+    busy[0] = False
+    began = time.monotonic()
+    pace = Pace(lambda: steps.append(1), lambda: False, threading.Event(), size, size / 0.4)
+    pace()
+    pace.finish()
+    assert time.monotonic() - began >= 0.4, "it read faster than its rate"
+    assert len(steps) > 10, "a waiting lane must show that it lives"
+
+
+def test_a_pace_that_is_stopped_ends():
+    stop = threading.Event()
+    pace = Pace(lambda: None, lambda: False, stop, 1 << 40, 1.0)
+    threading.Timer(0.05, stop.set).start()
+    with pytest.raises(CancelledError):
+        pace()
+
+
+def files_of(count: int = 60) -> dict[str, bytes]:
+    return {f"{number}": os.urandom(60_000) for number in range(count)}
+
+
+def filled_store(store, tmp_path, **settings):
+    one = store(started=False)
+    one.config = with_settings(one.root, **settings)
+    one.start()
+    files = files_of()
+    one.put(write_files(str(tmp_path / "files"), files), "first")
+    settle(one)
+    return one, files
+
+
+def some_replica(one) -> str:
+    """Return the path of some replica: which disks have one is random."""
+    return next(path for folder in one.disks for path in shard_files(folder))
+
+
+def test_scrub_now_heals_what_is_damaged_and_counts_as_verified(store, tmp_path):
+    one, files = filled_store(store, tmp_path, scrub_rate_bytes_per_s=0)
+    before = one.client.scrub_status()
+    assert not before.enabled
+    assert before.never_scrubbed == before.replicas >= 2
+    assert before.due_replicas == 0, "what was sealed just now is not due yet"
+    path = some_replica(one)
+    damage(path, 30_000)
+    job = one.client.wait(one.client.scrub().job_id)
+    lines = list(one.client.report(job.job_id))
+    assert job.state == "incomplete"
+    assert job.result["losses"] == 0
+    assert {line["shard"] for line in lines} == {os.path.basename(path).removesuffix(".shard")}
+    until(lambda: one.client.scrub_status().damaged_replicas == 0, "the healing")
+    until(lambda: one.client.health().rebuild_queue == 0, "all copies")
+    after = one.client.scrub_status()
+    assert after.never_scrubbed == 1, "the healed copy is to be read again"
+    finish(one, one.client.scrub().job_id)
+    done = one.client.scrub_status()
+    assert (done.never_scrubbed, done.due_replicas) == (0, 0)
+    assert done.last_round_finished
+    assert_readable(one, files)
+    one.stop()
+    one.start()
+    assert one.client.scrub_status().never_scrubbed == 0, "a restart forgot what was verified"
+    assert one.client.scrub_status().last_round_finished == done.last_round_finished
+    # The log is only a memory: without it everything is scrubbed again.
+    one.stop()
+    os.unlink(os.path.join(one.config.watch_dir, "scrub.log"))
+    one.start()
+    assert one.client.scrub_status().never_scrubbed == done.replicas
+    assert_clean(one)
+
+
+def test_the_background_finds_and_heals_by_itself(store, tmp_path):
+    # An interval of 2.6 s: everything is due again and again.
+    one, files = filled_store(store, tmp_path, scrub_interval_days=0.00003)
+    until(lambda: one.client.scrub_status().last_round_finished, "a whole round")
+    damage(some_replica(one), 30_000)
+    until(
+        lambda: any("scrubbing shard" in line for line in one.client.health().last_errors),
+        "the scrub to find the damage",
+    )
+    until(lambda: one.client.scrub_status().damaged_replicas == 0, "the healing")
+    assert_readable(one, files)
+    assert_clean(one)
+
+
+def test_losses_are_listed_by_name_until_the_file_comes_again(store, tmp_path):
+    one, files = filled_store(store, tmp_path, scrub_rate_bytes_per_s=0)
+    replicas: dict[str, list[str]] = {}
+    for folder in one.disks:
+        for path in shard_files(folder):
+            replicas.setdefault(os.path.basename(path), []).append(path)
+    victim = next(paths for paths in replicas.values() if len(paths) == 2)
+    for path in victim:
+        damage(path, 30_000)
+    lines = json_lines(drystone("scrub", "--now", "--json", "--config", one.config_path, expect=3))
+    status = one.client.scrub_status()
+    assert len(status.losses) == 1
+    batch, name = status.losses[0].split(": ")
+    assert batch == "first"
+    assert any(line.get("status") == "lost" and line["path"] == f"first: {name}" for line in lines)
+    notice = next(notice for notice in one.client.warnings() if notice.code == "lost")
+    assert notice.severity == "critical"
+    assert f"first: {name}" in notice.message
+    shown = drystone("scrub", "--config", one.config_path, expect=3)
+    assert f"first: {name}" in shown.stderr.decode()
+    again = write_files(str(tmp_path / "again"), {name: files[name]})
+    one.put(again, "again")
+    until(lambda: not one.client.scrub_status().losses, "the loss to be over")
+    assert_readable(one, {name: files[name]})
+
+
+def test_a_scrub_job_can_be_cancelled_and_what_it_did_counts(store, tmp_path):
+    one, _ = filled_store(store, tmp_path, scrub_rate_bytes_per_s=0)
+    job = one.client.scrub()
+    one.client.cancel(job.job_id)
+    ended = one.client.wait(job.job_id)
+    assert ended.state in ("cancelled", "done")
+    left = one.client.scrub_status().never_scrubbed
+    finish(one, one.client.scrub().job_id)
+    assert one.client.scrub_status().never_scrubbed == 0 <= left
+
+
+def test_the_round_has_a_name_no_replica_has():
+    assert ROUND == ("0" * 32, "0" * 32)

@@ -1,0 +1,144 @@
+"""Backups put back: damaged copies, lost data, databases in use, and other servers."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+import psycopg
+import pytest
+from backup_fixture import BackupStore, flip_bit, rows_of, served
+from command import drystone
+from psycopg import conninfo
+
+from sql import Database, server
+from sql.errors import BackupDamagedError, NotFoundError, UsageError
+from sql.restore_database import restore_in_place, restore_to_database, restore_to_folder
+
+
+@pytest.fixture
+def store(short_tmp):
+    made = BackupStore(os.path.join(short_tmp, "store"))
+    yield made
+    made.end()
+
+
+@pytest.fixture
+def filled(store):
+    store.fill()
+    return store
+
+
+def test_a_damaged_copy_gives_way_to_the_other(filled, short_tmp):
+    before, report = filled.rows(), filled.back_up()
+    damaged = flip_bit(report.copies[0], "")
+    said: list[str] = []
+    target = os.path.join(short_tmp, "restored")
+    done = restore_to_folder(filled.config_path, "latest", target, said.append)
+    assert any(damaged in line for line in said) and done.source == "base"
+    with served(target) as dsn:
+        assert rows_of(dsn) == before
+    with pytest.raises(UsageError, match="not empty"):
+        restore_to_folder(filled.config_path, "latest", target)
+
+
+def test_two_damaged_copies_replace_nothing(filled):
+    before, report = filled.rows(), filled.back_up()
+    paths = [flip_bit(copy, "") for copy in report.copies]
+    data = os.stat(filled.data).st_ino
+    with pytest.raises(BackupDamagedError) as caught:
+        restore_in_place(filled.config_path, report.name, cut_off=True)
+    assert all(path in str(caught.value) for path in paths)
+    dry = ("db", "restore", report.name, "--replace", "--dry-run", "--config", filled.config_path)
+    assert b"Traceback" not in drystone(*dry, expect=1).stderr
+    assert os.stat(filled.data).st_ino == data and filled.rows() == before
+    assert os.listdir(os.path.dirname(filled.data)) == ["database"]
+
+
+def test_a_lost_base_gives_way_to_the_export(filled, short_tmp):
+    filled.back_up()
+    filled.add("later")
+    before, report = filled.rows(), filled.back_up()
+    assert report.kind == "incremental"
+    for folder in filled.folders:
+        shutil.rmtree(os.path.join(folder, report.facts.chain[0]))
+    target = os.path.join(short_tmp, "restored")
+    done = restore_to_folder(filled.config_path, report.name, target)
+    assert done.source == "logical"
+    with served(target) as dsn:
+        assert rows_of(dsn) == before
+    # The next backup does not build upon nothing.
+    assert filled.back_up().kind == "full"
+
+
+def test_in_place(filled):
+    before = filled.rows()
+    first = filled.back_up()
+    filled.add("given-up")
+    changed = filled.rows()
+    replace = ("db", "restore", first.name, "--replace", "--config", filled.config_path)
+    with psycopg.connect(server.dsn(filled.place), application_name="somebody"):
+        refused = drystone(*replace, expect=2)
+        assert b"somebody" in refused.stderr and b"--yes" in refused.stderr
+        assert filled.rows() == changed
+        done = json.loads(drystone(*replace, "--yes", "--json").stdout)
+    assert filled.rows() == before
+    with served(done["aside"]) as dsn:
+        assert rows_of(dsn) == changed
+    # History was turned back: an increment upon anything later would be wrong.
+    filled.add("another-future")
+    assert filled.back_up().state == "ok"
+    with filled.open() as database:
+        assert database.health().backup.kind == "full"
+
+
+def test_when_all_data_are_gone(filled):
+    before, report = filled.rows(), filled.back_up()
+    server.stop(filled.place)
+    shutil.rmtree(filled.data)
+    assert b"ok" in drystone("db", "backups", "--config", filled.config_path).stdout
+    assert not os.path.exists(filled.data)
+    done = restore_in_place(filled.config_path, "latest")
+    assert done.name == report.name and done.aside == ""
+    assert filled.rows() == before
+
+
+def test_what_is_not_there(store):
+    with pytest.raises(NotFoundError, match="drystone db backups"):
+        restore_to_folder(store.config_path, "latest", os.path.join(store.root, "new"))
+    assert drystone("db", "restore", "x", "--config", store.config_path, expect=2)
+    assert b"check" in drystone("db", "backups", "--config", store.config_path).stdout
+
+
+# ---- A server that is not ours ---------------------------------------------------------------
+
+
+def test_a_foreign_server(filled, database_server):
+    """To a new database of another server; that one backed up; and back into a data folder."""
+    before, report = filled.rows(), filled.back_up("logical")
+    name = f"test_restored_{os.getpid()}"
+    dsn = conninfo.make_conninfo(database_server, dbname=name)
+    try:
+        done = restore_to_database(filled.config_path, report.name, dsn)
+        assert done.rows == sum(report.facts.counts.values())
+        assert rows_of(dsn) == before
+        with pytest.raises(UsageError, match="tables; name a new database"):
+            restore_to_database(filled.config_path, report.name, dsn)
+        with Database.connect(dsn) as database:  # The reading role has its rights again.
+            assert sum(1 for _ in database.physical_contents()) == len(before["physical_content"])
+        server.stop(filled.place)
+        filled.copies_go_to(*filled.folders, more=f"dsn = {json.dumps(dsn)}")
+        with pytest.raises(UsageError, match="base backups are for the embedded"):
+            filled.back_up("base")
+        with pytest.raises(UsageError, match="not ours to replace"):
+            restore_in_place(filled.config_path, report.name)
+        foreign = filled.back_up()
+        assert (foreign.kind, foreign.state) == ("logical", "ok")
+        target = os.path.join(filled.root, "restored")
+        restore_to_folder(filled.config_path, foreign.name, target)
+        with served(target) as restored:
+            assert rows_of(restored) == before
+    finally:
+        with psycopg.connect(database_server, autocommit=True) as connection:
+            connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)")

@@ -1,0 +1,182 @@
+"""The embedded server among others: stops that hang, strangers with its number, odd environments."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import pty
+import select
+import signal
+import sys
+import time
+
+import psycopg
+import pytest
+from command import PROGRAM, drystone
+from server_fixture import EmbeddedStore, run_python
+
+from sql import server, server_claim
+from sql.errors import DatabaseUnavailableError
+
+OPEN = """
+import sys
+from sql import Database
+with Database.open(sys.argv[1]) as database:
+    print(database.health().schema_version)
+"""
+TIMEOUT_S = 30
+
+
+@pytest.fixture
+def embedded(short_tmp):
+    """A store's database, not started yet; whatever runs of it at the end is stopped."""
+    made = EmbeddedStore(os.path.join(short_tmp, "store"))
+    yield made
+    made.end()
+
+
+def stop_politely(store: EmbeddedStore) -> None:
+    """SIGTERM: the server waits until its clients leave by themselves."""
+    os.kill(store.postmaster(), signal.SIGTERM)
+    deadline = time.monotonic() + TIMEOUT_S
+    while not server.find(store.place).stopping:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_start_ends_a_stop_that_waits_for_its_clients(embedded):
+    server.start(embedded.place)
+    first = embedded.postmaster()
+    client = psycopg.connect(server.dsn(embedded.place))
+    stop_politely(embedded)
+    opened = run_python(OPEN, embedded.config_path)
+    try:
+        out, errors = opened.communicate(timeout=TIMEOUT_S)
+    finally:
+        opened.kill()
+    assert opened.returncode == 0 and int(out), errors
+    assert embedded.postmaster() != first
+    client.close()
+
+
+def test_a_stop_ends_a_stop_that_waits_for_its_clients(embedded):
+    server.start(embedded.place)
+    client = psycopg.connect(server.dsn(embedded.place))
+    stop_politely(embedded)
+    state = drystone("db", "status", "--config", embedded.config_path, expect=1)
+    assert b"is being stopped" in state.stdout
+    assert server.stop(embedded.place)
+    assert server.find(embedded.place) is None
+    client.close()
+
+
+def test_whoever_holds_the_lock_too_long_is_named(embedded, monkeypatch):
+    monkeypatch.setattr(server, "STOP_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(server, "START_TIMEOUT_S", 0.1)
+    server.start(embedded.place)
+    path = os.path.join(embedded.place.run_dir, "database.lock")
+    with server_claim.lock(path, 1):
+        with pytest.raises(DatabaseUnavailableError, match=f"process {os.getpid()} has been"):
+            server.stop(embedded.place)
+    assert server.stop(embedded.place)
+
+
+def test_another_server_with_the_number_in_a_stale_mark(embedded, short_tmp):
+    """It is neither taken for ours nor stopped in its place."""
+    other = EmbeddedStore(os.path.join(short_tmp, "other"))
+    try:
+        server.start(other.place)
+        server.start(embedded.place)
+        embedded.kill_postmaster()
+        path = os.path.join(embedded.data, "postmaster.pid")
+        with open(path, encoding="utf-8") as file:
+            lines = file.read().splitlines()
+        with open(path, "w", encoding="utf-8") as file:
+            file.write("\n".join([str(other.postmaster()), *lines[1:]]) + "\n")
+        # As a query of the killed server would hold it.
+        with open(os.path.join(embedded.data, "PG_VERSION"), "rb"):
+            orphan = os.open(embedded.data, os.O_RDONLY)
+            fcntl.flock(orphan, fcntl.LOCK_SH)
+        assert server.find(embedded.place) is None
+        assert not server.stop(embedded.place)
+        os.close(orphan)
+        assert server.start(embedded.place)
+        assert other.postmaster() != embedded.postmaster()
+    finally:
+        other.end()
+
+
+@pytest.mark.parametrize(
+    "hostile",
+    [
+        {"PGHOSTADDR": "192.0.2.1"},
+        {"PGREQUIREAUTH": "scram-sha-256", "PGCHANNELBINDING": "require"},
+        {"PGCLIENTENCODING": "SQL_ASCII", "PGTZ": "Asia/Tokyo"},
+        {"PGOPTIONS": "-c default_transaction_read_only=on", "PGTARGETSESSIONATTRS": "standby"},
+        {"PGSSLNEGOTIATION": "direct", "PGSSLMODE": "verify-full", "PGPASSWORD": "x"},
+    ],
+    ids=lambda hostile: "-".join(hostile),
+)
+def test_nobodys_environment_leads_elsewhere(embedded, hostile):
+    opened = run_python(OPEN, embedded.config_path, env=hostile)
+    out, errors = opened.communicate(timeout=TIMEOUT_S)
+    assert opened.returncode == 0, errors
+    assert int(out) >= 1
+
+
+def test_a_log_that_cannot_be_written_is_one_line(embedded):
+    os.makedirs(embedded.place.log_path)
+    refused = drystone("db", "start", "--config", embedded.config_path, expect=1)
+    assert b"Traceback" not in refused.stderr
+    assert b"database.log cannot be written: Is a directory" in refused.stderr
+
+
+def test_psql_with_a_dsn_that_is_none_is_one_line(embedded):
+    embedded.configure('dsn = "nonsense hunter2"')
+    refused = drystone("db", "psql", "--config", embedded.config_path, expect=2)
+    assert refused.stderr.count(b"\n") == 1 and b"hunter2" not in refused.stderr
+    assert b"no connection string" in refused.stderr
+
+
+def read_until(terminal: int, wanted: bytes) -> None:
+    seen = b""
+    while wanted not in seen:
+        assert select.select([terminal], [], [], TIMEOUT_S)[0], seen
+        seen += os.read(terminal, 4096)
+
+
+def test_an_interrupt_in_psql_ends_the_query_only(embedded):
+    server.start(embedded.place)
+    program = [sys.executable, PROGRAM, "db", "psql", "--config", embedded.config_path]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execv(program[0], [*program, "--", "-X", "--no-readline"])
+    try:
+        os.write(terminal, b"SELECT pg_sleep(300);\n")
+        with psycopg.connect(server.dsn(embedded.place), autocommit=True) as connection:
+            asleep = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+            deadline = time.monotonic() + TIMEOUT_S
+            while not connection.execute(asleep).fetchall():
+                assert time.monotonic() < deadline
+        os.write(terminal, b"\x03")
+        read_until(terminal, b"canceling statement")
+        os.write(terminal, b"SELECT 'it is ' || 6 * 7;\n")
+        read_until(terminal, b"it is 42")
+        os.write(terminal, b"\\q\n")
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
+    finally:
+        os.close(terminal)
+
+
+def test_each_migration_of_the_command_is_one_of_its_own(embedded):
+    """What fails at the second leaves the first done."""
+    server.start(embedded.place)
+    with psycopg.connect(server.dsn(embedded.place)) as connection:
+        connection.execute("CREATE TABLE backup_report (in_the_way text)")
+    config = ("--config", embedded.config_path)
+    refused = drystone("db", "migrate", *config, expect=1)
+    assert b"0002_backup_report failed" in refused.stderr
+    with psycopg.connect(server.dsn(embedded.place)) as connection:
+        assert connection.execute("SELECT max(number) FROM schema_migration").fetchone() == (1,)
+        connection.execute("DROP TABLE backup_report")
+    assert b"applied 0002" in drystone("db", "migrate", *config).stdout
