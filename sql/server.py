@@ -35,8 +35,14 @@ POLL_INTERVAL_S = 0.02
 
 # Options that lead nowhere else, some of which cannot be empty.
 _HARMLESS = frozenset(
-    "service passfile connect_timeout application_name min_protocol_version "
-    "max_protocol_version".split()
+    [
+        "service",
+        "passfile",
+        "connect_timeout",
+        "application_name",
+        "min_protocol_version",
+        "max_protocol_version",
+    ]
 )
 
 Say = Callable[[str], None]

@@ -2,7 +2,7 @@
 
 Two flocks, which the kernel drops with the last process that holds them. One on a lock file, for
 whoever starts or stops the server; one on the data folder, which all processes of the server
-inherit: as long as it is held one of them lives, whatever a postmaster.pid that a kill -9 left says.
+inherit: as long as it is held one of them lives, whatever postmaster.pid says after a kill -9.
 """
 
 from __future__ import annotations

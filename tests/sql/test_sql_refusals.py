@@ -1,4 +1,4 @@
-"""What the server refuses reaches nobody as an error of psycopg, and what others set misleads none."""
+"""What the server refuses reaches nobody as an error of psycopg; nor do odd settings mislead."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The embedded server among others: stops that hang, strangers with its number, odd environments."""
+"""The embedded server in trouble: stops that hang, strangers with its number, odd surroundings."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from sql import Database
 with Database.open(sys.argv[1]) as database:
     print(database.health().schema_version)
 """
-TIMEOUT_S = 30
+TIMEOUT_S = 20
 
 
 @pytest.fixture
@@ -75,9 +75,9 @@ def test_whoever_holds_the_lock_too_long_is_named(embedded, monkeypatch):
     monkeypatch.setattr(server, "START_TIMEOUT_S", 0.1)
     server.start(embedded.place)
     path = os.path.join(embedded.place.run_dir, "database.lock")
-    with server_claim.lock(path, 1):
-        with pytest.raises(DatabaseUnavailableError, match=f"process {os.getpid()} has been"):
-            server.stop(embedded.place)
+    named = f"process {os.getpid()} has been"
+    with server_claim.lock(path, 1), pytest.raises(DatabaseUnavailableError, match=named):
+        server.stop(embedded.place)
     assert server.stop(embedded.place)
 
 
@@ -162,10 +162,9 @@ def test_an_interrupt_in_psql_ends_the_query_only(embedded):
         read_until(terminal, b"canceling statement")
         os.write(terminal, b"SELECT 'it is ' || 6 * 7;\n")
         read_until(terminal, b"it is 42")
-        os.write(terminal, b"\\q\n")
-        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0
     finally:
-        os.close(terminal)
+        os.close(terminal)  # Hangs up on psql, which then ends.
+        os.waitpid(pid, 0)
 
 
 def test_each_migration_of_the_command_is_one_of_its_own(embedded):
