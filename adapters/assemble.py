@@ -189,7 +189,7 @@ class Assembler:
         return record.complete, key
 
     def _observe(
-        self, observation: Observation, download_time: datetime, excerpt: str | None
+        self, observation: Observation, download_time: datetime | None, excerpt: str | None
     ) -> None:
         key = self._key(observation.node)
         if key is None:

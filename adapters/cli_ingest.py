@@ -17,6 +17,7 @@ from fsd import (
     duration_text,
     find_config,
     load_config,
+    safe_text,
     say,
     size_text,
     write_json,
@@ -24,7 +25,9 @@ from fsd import (
 )
 
 if TYPE_CHECKING:
+    from adapters.inbox import Waiting
     from adapters.ingest import IngestReport
+    from sql import IngestBatch
 
 app = typer.Typer()
 source_app = typer.Typer(no_args_is_help=True, help="The formats of scraped folders.")
@@ -95,11 +98,11 @@ def ingest(
     Example:
       drystone ingest ~/scrape/cats --source gallery-dl --batch cats-2026-11
     """
-    from adapters.batch_work import Signal, check_batch_name
+    from adapters.batch_work import Signal, check_signal
     from adapters.inbox import choose_adapter
 
     _check_folder(folder)
-    check_batch_name(batch)
+    check_signal(Signal(folder, batch, source, user))
     adapter = choose_adapter(folder, source)
     signal = Signal(os.path.realpath(folder), batch, adapter, user)
     if dry_run:
@@ -181,18 +184,10 @@ def list_inbox(json_output: JsonOption = False, config: ConfigOption = None) -> 
     path = find_config(config)
     found = waiting_folders(load_config(path).area_path("3a"))
     with Database.open(path) as database:
-        known = {batch.folder: batch for batch in database.ingest_batches()}
-    rows = [
-        {
-            "folder": os.path.basename(one.folder),
-            "batch": batch.name if batch else one.signal.batch if one.signal else None,
-            "adapter": batch.adapter if batch else one.signal.adapter if one.signal else None,
-            "state": batch.state if batch else one.problem or "ready",
-            "reason": batch.state_reason if batch else None,
-        }
-        for one in found
-        for batch in [known.get(os.path.realpath(one.folder))]
-    ]
+        batches = sorted(database.ingest_batches(), key=lambda batch: batch.create_time)
+    # The database has the printable form of a folder; of several batches the latest counts.
+    known = {batch.folder: batch for batch in batches}
+    rows = [_inbox_row(one, known.get(safe_text(os.path.realpath(one.folder)))) for one in found]
     if json_output:
         write_json(rows)
         return
@@ -200,31 +195,39 @@ def list_inbox(json_output: JsonOption = False, config: ConfigOption = None) -> 
     write_table(headings, [[row[name] or "" for name in headings] for row in rows])
 
 
+def _inbox_row(one: Waiting, batch: IngestBatch | None) -> dict[str, str | None]:
+    """Describe a folder by its batch, or by its signal where that means another one."""
+    name = os.path.basename(one.folder)
+    if batch is not None and (one.signal is None or one.signal.batch == batch.name):
+        return {
+            "folder": name,
+            "batch": batch.name,
+            "adapter": batch.adapter,
+            "state": batch.state,
+            "reason": batch.state_reason,
+        }
+    return {
+        "folder": name,
+        "batch": one.signal.batch if one.signal else None,
+        "adapter": one.signal.adapter if one.signal else None,
+        "state": one.problem or "ready",
+        "reason": None,
+    }
+
+
 @inbox_app.command("run", epilog=EXIT_CODES)
 def run_inbox(json_output: JsonOption = False, config: ConfigOption = None) -> None:
     """Ingest every signalled folder of the inbox, one after the other.
 
-    A folder that fails does not stop the others; the exit code is 3 then.
+    A folder that fails does not stop the others; the exit code is 3 then. Without the store's
+    engine or the database nothing is tried.
     """
-    from adapters.errors import AdapterError
     from adapters.inbox import waiting_folders
-    from adapters.ingest import ingest as run
+    from adapters.inbox_run import run_all
 
     path = find_config(config)
-    incomplete = False
-    for one in waiting_folders(load_config(path).area_path("3a")):
-        if one.signal is None:
-            say(f"{os.path.basename(one.folder)}: left alone: {one.problem}")
-            continue
-        try:
-            report = run(path, one.signal, say)
-        except AdapterError as error:
-            say(f"drystone: {error}")
-            incomplete = True
-            continue
-        _show(report, json_output)
-        incomplete |= bool(report.quarantined)
-    if incomplete:
+    found = waiting_folders(load_config(path).area_path("3a"))
+    if not run_all(path, found, lambda report: _show(report, json_output), say):
         raise typer.Exit(EXIT_INCOMPLETE)
 
 

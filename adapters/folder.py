@@ -8,36 +8,44 @@ scrape costs its own record and nothing else.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import stat
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, BinaryIO
 
+from adapters.beneath import open_beneath
 from adapters.errors import BatchChangedError, LimitError, RecordError
 from adapters.items import MediaFile
+from adapters.listing import FileEntry, list_files, reading_error
+from adapters.strict_json import JSON_DEPTH_MAX, JSON_VALUES_MAX, MIB, decode_text, parse_json
+from adapters.times import time_of_ns
 
-MIB = 1 << 20
+__all__ = [
+    "EXTRACTED_PREFIX",
+    "JSON_DEPTH_MAX",
+    "JSON_VALUES_MAX",
+    "LINE_BYTES_MAX",
+    "MIB",
+    "RECORD_BYTES_MAX",
+    "FileEntry",
+    "ScrapeFolder",
+    "decode_text",
+    "extension_of",
+    "list_files",
+    "parse_json",
+]
+
 RECORD_BYTES_MAX = 256 * MIB
 """The largest sidecar that is read into memory; larger files are only streamed line by line."""
 LINE_BYTES_MAX = 64 * MIB
-JSON_DEPTH_MAX = 200
+REMEMBERED_BYTES_MAX = 16 * MIB
+"""The value of a file up to this size is kept until the next one is read."""
 EXTRACTED_BYTES_MAX = 64 << 30
 EXTRACTED_FILE_BYTES_MAX = 16 << 30
 EXTRACTED_FILES_MAX = 10_000_000
 EXTRACTED_PREFIX = "extracted:"
-
-
-@dataclass(frozen=True, slots=True)
-class FileEntry:
-    """One file of the listing; `key` is its sha256 in hexadecimal when it is known already."""
-
-    size_bytes: int
-    mtime_ns: int
-    key: str | None = None
 
 
 class ScrapeFolder:
@@ -56,6 +64,7 @@ class ScrapeFolder:
         self._extraction_folder = extraction_folder
         self._extracted_bytes = 0
         self._by_name: dict[str, list[str]] | None = None
+        self._remembered: tuple[str, Any] | None = None
 
     @classmethod
     def of(cls, root: str, extraction_folder: str | None = None) -> ScrapeFolder:
@@ -92,27 +101,33 @@ class ScrapeFolder:
         same = self._by_name.get(name.rpartition("/")[2], [])
         return MediaFile(same[0]) if len(same) == 1 else None
 
-    def download_time(self, path: str) -> datetime:
-        """Return when the file was written, which is when it was scraped."""
+    def download_time(self, path: str) -> datetime | None:
+        """Return when the file was written, which is when it was scraped; None for no such year.
+
+        In whole seconds, because filesystems differ in what they keep of them.
+        """
         entry = self.files.get(path) or self.extracted[path]
-        return datetime.fromtimestamp(entry.mtime_ns // 1_000_000_000, UTC)
+        return time_of_ns(entry.mtime_ns // 1_000_000_000 * 1_000_000_000)
 
     # ---- Reading -------------------------------------------------------------------------------
 
     @contextmanager
     def open(self, path: str) -> Generator[BinaryIO]:
-        """Open a file of the listing; BatchChangedError when it is no longer what was frozen."""
+        """Open a file of the listing; BatchChangedError when it is no longer what was frozen.
+
+        No part of the path may have become a link. UsageError when it may not be read.
+        """
         entry = self.files.get(path)
         if entry is None:
             raise RecordError(f"{path!a} is not in the frozen listing")
         try:
-            # Beneath the root, no link followed in the last part; folders were walked without.
-            descriptor = os.open(os.path.join(self.root, path), os.O_RDONLY | os.O_NOFOLLOW)
+            descriptor = open_beneath(self.root, path)
         except OSError as error:
-            raise BatchChangedError(f"{path!a} cannot be read any more: {error}") from error
+            raise reading_error(self.root, path, error) from error
         with os.fdopen(descriptor, "rb") as file:
-            status = os.fstat(file.fileno())
-            if (status.st_size, status.st_mtime_ns) != (entry.size_bytes, entry.mtime_ns):
+            status = os.fstat(descriptor)
+            now = (stat.S_ISREG(status.st_mode), status.st_size, status.st_mtime_ns)
+            if now != (True, entry.size_bytes, entry.mtime_ns):
                 raise BatchChangedError(f"{path!a} changed after the folder was frozen")
             yield file
 
@@ -129,8 +144,18 @@ class ScrapeFolder:
         return decode_text(self.read_bytes(path, limit_bytes))
 
     def read_json(self, path: str) -> Any:
-        """Return the value of a JSON file; RecordError says what is wrong and where."""
-        return parse_json(self.read_text(path))
+        """Return the value of a JSON file; RecordError says what is wrong and where.
+
+        The next call for the same file returns the same object: read it, never change it.
+        """
+        if self._remembered is not None and self._remembered[0] == path:
+            return self._remembered[1]
+        # Forgotten before the next is read: never two large values at once.
+        self._remembered = None
+        value = parse_json(self.read_text(path))
+        if self.files[path].size_bytes <= REMEMBERED_BYTES_MAX:
+            self._remembered = path, value
+        return value
 
     def read_json_lines(self, path: str) -> Iterator[tuple[int, Any]]:
         """Yield (number from 0, value or RecordError) of every line that is not empty."""
@@ -184,77 +209,11 @@ class ScrapeFolder:
         return MediaFile(path)
 
 
-def list_files(root: str) -> dict[str, FileEntry]:
-    """Return every regular file below a folder; links and special files are left out.
-
-    Names that are not UTF-8 carry surrogate escapes, as everywhere in Python.
-    """
-    found: dict[str, FileEntry] = {}
-    waiting = [""]
-    while waiting:
-        folder = waiting.pop()
-        for entry in os.scandir(os.path.join(root, folder)):
-            path = f"{folder}/{entry.name}" if folder else entry.name
-            status = entry.stat(follow_symlinks=False)
-            if stat.S_ISDIR(status.st_mode):
-                waiting.append(path)
-            elif stat.S_ISREG(status.st_mode):
-                found[path] = FileEntry(status.st_size, status.st_mtime_ns)
-    return found
-
-
 def extension_of(name: str) -> str:
     """Return the extension in lower case without the dot; empty when there is no usable one."""
     base = name.replace("\\", "/").rpartition("/")[2]
     extension = base.rpartition(".")[2].lower() if "." in base[1:] else ""
     return extension if extension.isascii() and extension.isalnum() and len(extension) <= 16 else ""
-
-
-def decode_text(data: bytes) -> str:
-    """Decode scraped text: UTF-8 or UTF-16 by their marks, plain UTF-8, else Latin-1."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", errors="replace")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("latin-1")
-
-
-def parse_json(text: str) -> Any:
-    """Parse one JSON value, integers exactly; RecordError for anything else, NaN included."""
-    try:
-        value = json.loads(text, parse_constant=_refuse_constant, parse_int=_parse_int)
-    except RecursionError as error:
-        raise LimitError(f"nested deeper than {JSON_DEPTH_MAX}") from error
-    except ValueError as error:
-        raise RecordError(f"no valid JSON: {str(error)[:200]}") from error
-    _check_depth(value)
-    return value
-
-
-def _refuse_constant(name: str) -> Any:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _parse_int(digits: str) -> int:
-    if len(digits) > 40:
-        raise ValueError("a number of more than 40 digits")
-    return int(digits)
-
-
-def _check_depth(value: Any) -> None:
-    level, depth = [value], 0
-    while level:
-        depth += 1
-        if depth > JSON_DEPTH_MAX:
-            raise LimitError(f"nested deeper than {JSON_DEPTH_MAX}")
-        below: list[Any] = []
-        for item in level:
-            children: Iterable[Any] = (
-                item.values() if isinstance(item, dict) else item if isinstance(item, list) else ()
-            )
-            below.extend(child for child in children if isinstance(child, dict | list))
-        level = below
 
 
 def _limited_lines(file: BinaryIO) -> Iterator[bytes | RecordError]:

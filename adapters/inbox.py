@@ -8,16 +8,20 @@ an adapter has that name. Several users may signal at once: every folder is a ba
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from adapters.batch_work import READY_NAME, WORK_FOLDER, Signal, check_batch_name
-from adapters.errors import UsageError
+from adapters.batch_work import READY_NAME, Signal, check_signal
+from adapters.beneath import open_beneath
+from adapters.errors import AdapterError, UsageError
 from adapters.folder import ScrapeFolder
 from adapters.registry import adapter_names, sniff
+from fsd import safe_text
 
 READY_BYTES_MAX = 64 << 10
 CONFIDENCE_MIN = 0.5
@@ -36,49 +40,83 @@ class Ready(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """One folder of the inbox: its signal, or why there is none that can be used."""
+    """One folder of the inbox: its signal, or why there is none that can be used.
+
+    `is_refused` when there is a signal and something is wrong with it or its folder.
+    """
 
     folder: str
     signal: Signal | None
     problem: str | None
+    is_refused: bool = False
 
 
 def waiting_folders(inbox: str) -> list[Waiting]:
-    """Return every folder of the inbox in name order, with or without a signal."""
-    found: list[Waiting] = []
-    for entry in sorted(os.scandir(inbox), key=lambda entry: entry.name):
-        if not entry.is_dir(follow_symlinks=False) or entry.name == WORK_FOLDER:
-            continue
-        if not os.path.exists(os.path.join(entry.path, READY_NAME)):
-            found.append(Waiting(entry.path, None, f"no {READY_NAME} yet"))
-            continue
-        try:
-            found.append(Waiting(entry.path, read_signal(entry.path), None))
-        except UsageError as error:
-            found.append(Waiting(entry.path, None, str(error)))
-    return found
+    """Return every folder of the inbox in name order, with or without a signal.
+
+    Folders whose name begins with a dot are none of the user's. UsageError when the inbox itself
+    cannot be listed; what is wrong with one folder is told in its place.
+    """
+    try:
+        with os.scandir(inbox) as entries:
+            names = sorted(
+                entry.name
+                for entry in entries
+                if not entry.name.startswith(".") and entry.is_dir(follow_symlinks=False)
+            )
+    except OSError as error:
+        raise UsageError(
+            f"the inbox {inbox!a} cannot be listed: {error.strerror}; put that right and repeat"
+        ) from error
+    return [_look_at(os.path.join(inbox, name)) for name in names]
+
+
+def _look_at(folder: str) -> Waiting:
+    try:
+        os.lstat(os.path.join(folder, READY_NAME))
+    except FileNotFoundError:
+        return Waiting(folder, None, f"no {READY_NAME} yet")
+    except OSError as error:
+        return Waiting(folder, None, f"cannot be read: {error.strerror}", is_refused=True)
+    try:
+        return Waiting(folder, read_signal(folder), None)
+    except (AdapterError, OSError) as error:
+        return Waiting(folder, None, str(error), is_refused=True)
 
 
 def read_signal(folder: str) -> Signal:
     """Return what `_READY.json` says; UsageError says what is wrong with it."""
     path = os.path.join(folder, READY_NAME)
     try:
-        with open(path, "rb") as file:
-            data = file.read(READY_BYTES_MAX + 1)
-        if len(data) > READY_BYTES_MAX:
-            raise UsageError(f"{path!a} is larger than {READY_BYTES_MAX:,} bytes")
-        ready = Ready.model_validate(json.loads(data))
+        ready = Ready.model_validate(json.loads(_read_ready(folder)))
     except ValidationError as error:
         lines = [
             f"{'.'.join(str(part) for part in item['loc']) or 'document'}: {item['msg']}"
             for item in error.errors()
         ]
-        raise UsageError(f"{path!a} is refused: " + "; ".join(lines)) from error
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{path!a} cannot be read: {error}") from error
-    check_batch_name(ready.batch)
-    adapter = choose_adapter(folder, ready.format or ready.source or "auto")
-    return Signal(folder, ready.batch, adapter, ready.user)
+        raise UsageError(safe_text(f"{path!a} is refused: " + "; ".join(lines))) from error
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{path!a} cannot be read: {error}; write it again") from error
+    name = ready.format or ready.source or "auto"
+    check_signal(Signal(folder, ready.batch, name, ready.user))
+    return Signal(folder, ready.batch, choose_adapter(folder, name), ready.user)
+
+
+def _read_ready(folder: str) -> bytes:
+    path = os.path.join(folder, READY_NAME)
+    try:
+        descriptor = open_beneath(folder, READY_NAME)
+        with os.fdopen(descriptor, "rb") as file:
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise UsageError(f"{path!a} is no regular file; write it as one")
+            data = file.read(READY_BYTES_MAX + 1)
+    except OSError as error:
+        if error.errno in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise UsageError(f"{path!a} is no regular file; write it as one") from error
+        raise UsageError(f"{path!a} cannot be read: {error.strerror}") from error
+    if len(data) > READY_BYTES_MAX:
+        raise UsageError(f"{path!a} is larger than {READY_BYTES_MAX:,} bytes")
+    return data
 
 
 def choose_adapter(folder: str, name: str) -> str:
@@ -90,7 +128,16 @@ def choose_adapter(folder: str, name: str) -> str:
                 "`drystone source sniff FOLDER` guesses"
             )
         return name
-    answers = sniff(ScrapeFolder.of(folder))
+    frozen = ScrapeFolder.of(folder)
+    try:
+        answers = sniff(frozen)
+    except (AdapterError, OSError):
+        raise
+    except Exception as error:
+        raise AdapterError(
+            f"an adapter failed to look at {folder!a}: {type(error).__name__}: {error}; this is "
+            "the adapter's mistake: report it, and name the right one with --source NAME"
+        ) from error
     if not answers or answers[0][1].confidence < CONFIDENCE_MIN:
         guess = f"; the best guess is {answers[0][0]}" if answers else ""
         raise UsageError(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Any
 
@@ -9,9 +10,17 @@ from dateutil import parser
 
 EARLIEST = datetime(1000, 1, 1, tzinfo=UTC)
 LATEST = datetime(9000, 1, 1, tzinfo=UTC)
-MILLISECONDS_FROM = 100_000_000_000
-"""Epoch numbers from here on (year 5138 as seconds) are milliseconds."""
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH_DIGITS = {9: 1, 10: 1, 11: 1, 12: 10**3, 13: 10**3, 15: 10**6, 16: 10**6, 19: 10**9}
+"""Parts of a second that an epoch number of so many digits counts, from 1973 on.
 
+Fewer digits are a year, a month or a counter, and 14, 17 and 18 other calendars' numbers: none of
+them is a time, and an invented day is worse than none.
+"""
+CALENDAR_FORMS = {8: "%Y%m%d", 12: "%Y%m%d%H%M", 14: "%Y%m%d%H%M%S", 17: "%Y%m%d%H%M%S%f"}
+CALENDAR_YEARS = range(1800, 2200)
+"""A number of 8, 12, 14 or 17 digits that begins with such a year is a date written in digits."""
+_NUMBER = re.compile(r"(-?)([0-9]+)(?:\.([0-9]*))?")
 
 ZONE_HOURS: dict[str, int] = {
     "EST": -5,
@@ -30,16 +39,18 @@ ZONE_HOURS: dict[str, int] = {
 }
 """The zones of RFC 2822 by name, and a few that feeds write. Others mean the zone asked for."""
 
-# What a text leaves out. Without a year it is no time, and never today's.
-_NO_DATE = datetime(1, 1, 1)
+# What a text leaves out is taken from these; a text that has no year, month or day of its own
+# differs between them, and is no time.
+_NO_DATES = (datetime(1, 1, 1), datetime(2, 2, 2))
 
 
 def parse_time(value: Any, zone: tzinfo = UTC) -> datetime | None:
     """Return the time that a source wrote, or None when it is none.
 
-    Takes epoch seconds or milliseconds (number or digits), YYYYMMDD, ISO 8601, RFC 2822, and the
-    form of Twitter; `zone` is that of a text which names none. A time in the future stays what the
-    source said.
+    Takes epoch seconds, milliseconds, microseconds and nanoseconds (number or digits), YYYYMMDD
+    with or without HHMM, HHMMSS and milliseconds, ISO 8601, RFC 2822, and the form of Twitter;
+    `zone` is that of a text which names none. A year or a month alone is no time. A time in the
+    future stays what the source said.
     """
     if isinstance(value, datetime):
         return _within(value if value.tzinfo else value.replace(tzinfo=zone))
@@ -51,21 +62,52 @@ def parse_time(value: Any, zone: tzinfo = UTC) -> datetime | None:
         return None
 
 
+def time_of_ns(time_ns: int) -> datetime | None:
+    """Return the time of a file in nanoseconds since 1970, or None when no calendar has it."""
+    try:
+        return _within(EPOCH + timedelta(microseconds=time_ns // 1_000))
+    except OverflowError:
+        return None
+
+
 def _parse(value: int | float | str, zone: tzinfo) -> datetime | None:
     if isinstance(value, str):
         text = value.strip()[:100]
-        if len(text) == 8 and text.isascii() and text.isdigit():
-            return datetime.strptime(text, "%Y%m%d").replace(tzinfo=zone)
-        number = text.removeprefix("-").replace(".", "", 1)
-        if not (number.isascii() and number.isdigit() and len(number) > 4):
-            if not any(character.isdigit() for character in text) or len(text) < 6:
-                return None
-            parsed = parser.parse(text, tzinfos=_zone_named, default=_NO_DATE)
-            return parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)
-        value = float(text)
-    seconds = value / 1000 if abs(value) >= MILLISECONDS_FROM else value
-    # Epoch 0 is how sources write "unknown".
-    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+        number = _NUMBER.fullmatch(text)
+        return _parse_text(text, zone) if number is None else _of_number(number, zone)
+    number = _NUMBER.fullmatch(f"{value:.6f}" if isinstance(value, float) else str(value))
+    return None if number is None else _of_number(number, zone)
+
+
+def _parse_text(text: str, zone: tzinfo) -> datetime | None:
+    if not any(character.isdigit() for character in text) or len(text) < 6:
+        return None
+    try:
+        # Most sources write ISO 8601, and this is ten times quicker.
+        parsed = datetime.fromisoformat(text)
+    except ValueError:
+        parsed, other = (
+            parser.parse(text, tzinfos=_zone_named, default=default) for default in _NO_DATES
+        )
+        if parsed.date() != other.date():
+            return None
+    return parsed if parsed.tzinfo else parsed.replace(tzinfo=zone)
+
+
+def _of_number(number: re.Match[str], zone: tzinfo) -> datetime | None:
+    minus, digits, fraction = number.groups()
+    count = len(digits)
+    if count in CALENDAR_FORMS and not minus and int(digits[:4]) in CALENDAR_YEARS:
+        try:
+            return datetime.strptime(digits, CALENDAR_FORMS[count]).replace(tzinfo=zone)
+        except ValueError:
+            pass  # No date of the calendar: it may still be a count of milliseconds.
+    per_second = EPOCH_DIGITS.get(count)
+    if per_second is None:
+        return None
+    microseconds = int(digits) * 1_000_000 // per_second
+    microseconds += round(float(f"0.{fraction or 0}") * 1_000_000 / per_second)
+    return EPOCH + timedelta(microseconds=-microseconds if minus else microseconds)
 
 
 def _zone_named(name: str | None, offset_s: int | None) -> tzinfo | None:

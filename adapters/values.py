@@ -5,13 +5,18 @@ Every function returns None for what is absent or unusable, and never raises.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
 from bs4 import BeautifulSoup
 
 BIGINT_MAX = 2**63 - 1
+INTEGER_LENGTH_MAX = 26
+"""The longest bigint, with a sign and its commas."""
 TEXT_LENGTH_MAX = 4_096
+# A comma only between groups of three: '3,5' is three and a half to many people.
+_INTEGER = re.compile(r"-?(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)")
 
 
 def dig(value: Any, *path: str | int) -> Any:
@@ -54,10 +59,10 @@ def as_integer(value: Any) -> int | None:
     if isinstance(value, bool):
         return None
     if isinstance(value, str):
-        digits = value.strip().replace(",", "")
-        if not digits.isascii() or not digits.removeprefix("-").isdigit() or len(digits) > 20:
+        digits = value.strip()
+        if len(digits) > INTEGER_LENGTH_MAX or not _INTEGER.fullmatch(digits):
             return None
-        value = int(digits)
+        value = int(digits.replace(",", ""))
     if isinstance(value, float):
         if not value.is_integer() or abs(value) > 2**53:
             return None
@@ -85,6 +90,8 @@ def as_number(value: Any) -> float | None:
     """Return a finite number, from a number or its text."""
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
+    if isinstance(value, str) and ("_" in value or not value.isascii()):
+        return None  # Python would take them for digits.
     try:
         number = float(value)
     except (ValueError, OverflowError):

@@ -71,13 +71,13 @@ def test_a_stop_ends_a_stop_that_waits_for_its_clients(embedded):
 
 
 def test_whoever_holds_the_lock_too_long_is_named(embedded, monkeypatch):
-    monkeypatch.setattr(server, "STOP_TIMEOUT_S", 0.1)
-    monkeypatch.setattr(server, "START_TIMEOUT_S", 0.1)
     server.start(embedded.place)
     path = os.path.join(embedded.place.run_dir, "database.lock")
     named = f"process {os.getpid()} has been"
-    with server_claim.lock(path, 1), pytest.raises(DatabaseUnavailableError, match=named):
-        server.stop(embedded.place)
+    with monkeypatch.context() as impatient:
+        impatient.setattr(server, "STOP_TIMEOUT_S", 0.1)
+        with server_claim.lock(path, 1), pytest.raises(DatabaseUnavailableError, match=named):
+            server.stop(embedded.place)
     assert server.stop(embedded.place)
 
 
