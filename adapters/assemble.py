@@ -110,7 +110,7 @@ class Assembler:
             rest = ScrapeFolder(self._folder.root, left)
             yield from self._take(self._fallback.read(rest))
         for path in self._folder.paths:
-            if path in self._declared_files:
+            if path in self._declared_files or path in self._refused:
                 continue
             if path in self._record_files and self._reason_against(path) is not None:
                 self.archives.append(path)

@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from adapters.batch_work import LISTING_NAME, PROBLEMS_NAME
 from adapters.folder import EXTRACTED_PREFIX
-from adapters.ingest import DERIVED_SUFFIX
+from adapters.listing import quarantine_path
+from adapters.names import derived_batch
 from fsd import Client, FsdError, load_config, safe_text
 from sql import Database
 
@@ -156,14 +157,14 @@ def _check_files(
 ) -> None:
     for batch in batches:
         quarantined = {row.path for row in database.quarantined(batch, open_only=False)}
-        for name in (batch, batch + DERIVED_SUFFIX):
+        for name in (batch, derived_batch(batch)):
             for file in client.batch_files(name):
                 report.files += 1
                 number = np.uint64(int(file.key[:16], 16))
                 place = int(np.searchsorted(node_keys, number))
                 known = place < len(node_keys) and node_keys[place] == number
                 path = file.path if name == batch else _path_in_quarantine(file.path)
-                if not known and path is not None and safe_text(path) not in quarantined:
+                if not known and path is not None and quarantine_path(path) not in quarantined:
                     report.undescribed_count += 1
                     report.note(f"{batch}: {safe_text(path)} is not described")
 

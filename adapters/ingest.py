@@ -20,7 +20,6 @@ import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from itertools import islice
 from typing import Any
 
 from adapters.admission import admit
@@ -39,14 +38,15 @@ from adapters.durable import sync_filesystem, write_durably, write_json_durably
 from adapters.errors import AdapterError, BatchChangedError
 from adapters.ingest_config import IngestConfig, load_ingest_config
 from adapters.items import Problem
+from adapters.names import derived_batch
 from adapters.package import node_keys, write_packages
 from adapters.quarantine import set_aside
 from adapters.registry import adapter_named
+from adapters.store_batch import store_batch, wait_for_former
 from fsd import Client, load_config, safe_text
 from sql import Database, IngestBatch, WriteIntent
 
 FALLBACK = "plain-folder"
-DERIVED_SUFFIX = ".derived"
 
 
 @dataclass(slots=True)
@@ -202,7 +202,7 @@ def _open_batch(run: _Run) -> None:
 
 def _store(run: _Run) -> None:
     run.say(f"{run.signal.batch}: storing {len(run.frozen.files):,} files")
-    job = _batch_write(run, run.signal.folder, run.signal.batch, sorted(run.frozen.files))
+    job = _store_files(run, run.signal.folder, run.signal.batch, sorted(run.frozen.files))
     run.report.stored_new, run.report.stored_existing = job["written"], job["existing"]
     run.keys = {file.path: file.key for file in run.client.batch_files(run.signal.batch)}
     sizes = {file.path: file.size_bytes for file in run.client.batch_files(run.signal.batch)}
@@ -262,8 +262,8 @@ def _describe(run: _Run) -> None:
 
 def _derive(run: _Run) -> None:
     """Store what describing made; the intents name these objects, so they come first."""
-    derived = run.signal.batch + DERIVED_SUFFIX
-    _batch_write(run, run.work.derived, derived, None)
+    derived = derived_batch(run.signal.batch)
+    _store_files(run, run.work.derived, derived, None)
     stored = {*run.keys.values(), *(file.key for file in run.client.batch_files(derived))}
     missing = node_keys(run.work) - stored
     if missing:
@@ -328,23 +328,10 @@ def _report_description(report: IngestReport, described: dict[str, Any]) -> list
 # ---- What steps are made of ------------------------------------------------------------------
 
 
-def _batch_write(run: _Run, folder: str, batch: str, files: list[str] | None) -> dict[str, Any]:
-    """Store files as a batch; AdapterError when any of them is not stored."""
+def _store_files(run: _Run, folder: str, batch: str, files: list[str] | None) -> dict[str, Any]:
     # A run that was killed left its job in the engine: let it end, then find everything existing.
-    for former in run.client.jobs():
-        if former.state == "running" and former.description.startswith(f"{batch} from "):
-            run.client.wait(former.job_id)
-    started = run.client.batch_write(folder, batch, "raw", files)
-    job = run.client.wait(started.job_id)
-    if job.state != "done" or job.result.get("failed") or job.result.get("skipped"):
-        lines = (line for line in run.client.report(job.job_id) if line.get("reason"))
-        reasons = [f"{safe_text(line['path'])}: {line['reason']}" for line in islice(lines, 5)]
-        raise AdapterError(
-            f"the store did not take all of batch {batch}: {job.error or job.state}; "
-            + "; ".join(reasons)
-            + " (put that right and run it again)"
-        )
-    return job.result
+    wait_for_former(run.client, [batch])
+    return store_batch(run.client, folder, batch, files)
 
 
 def _write_record(root: str, name: str, data: bytes) -> None:

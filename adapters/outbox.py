@@ -7,19 +7,22 @@ folder outside the inbox is the user's own and stays.
 
 from __future__ import annotations
 
+import errno
 import os
-import stat
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from adapters.admission import COMPLETE
 from adapters.batch_work import READY_NAME, BatchWork, Listing
+from adapters.beneath import open_beneath, unlink_beneath
 from adapters.durable import remove_folder
 from adapters.errors import AdapterError, UsageError
 from adapters.package import write_packages
 from adapters.package_read import MANIFEST_NAME, OBJECTS_NAME, package_key, verify_package
 from fsd import Client, load_config, safe_text
 from sql import Database, OutboxPackage
+
+NOT_OURS = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.EISDIR, errno.ENXIO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,20 +112,19 @@ def _remove_frozen(root: str, listing: Listing) -> tuple[int, int]:
     files, size = 0, 0
     folders: set[str] = set()
     for path, entry in listing.files.items():
-        folder = os.path.dirname(path)
-        folders.add(folder)
-        place = os.path.join(root, path)
-        # A folder that became a link leads to somebody else's files.
-        if os.path.realpath(os.path.dirname(place)) != os.path.normpath(os.path.join(root, folder)):
-            continue
+        folders.add(os.path.dirname(path))
         try:
-            status = os.lstat(place)
-        except FileNotFoundError:
-            continue
-        unchanged = (status.st_size, status.st_mtime_ns) == (entry.size_bytes, entry.mtime_ns)
-        if unchanged and stat.S_ISREG(status.st_mode):
-            os.unlink(place)
-            files, size = files + 1, size + entry.size_bytes
+            descriptor = open_beneath(root, path)
+            status = os.fstat(descriptor)
+            os.close(descriptor)
+            unchanged = (status.st_size, status.st_mtime_ns) == (entry.size_bytes, entry.mtime_ns)
+            if unchanged:
+                unlink_beneath(root, path)
+                files, size = files + 1, size + entry.size_bytes
+        except OSError as error:
+            # Gone already, or no longer what was frozen: a link, a folder. What is not ours stays.
+            if error.errno not in NOT_OURS:
+                raise
     ready = os.path.join(root, READY_NAME)
     if os.path.lexists(ready):
         os.unlink(ready)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from adapters.items import Problem
+from adapters.listing import quarantine_path
 from fsd import safe_text
 from sql import Database, QuarantineRow
 
@@ -19,16 +20,16 @@ def set_aside(
         Problem(path, -1, "an archive; what was read out of it is described") for path in archives
     ]
     database.add_quarantine(batch, quarantine_rows([*problems, *read], keys))
-    database.mark_replayed(batch, [(safe_text(path), -1) for path in archives])
+    database.mark_replayed(batch, [(quarantine_path(path), -1) for path in archives])
 
 
 def quarantine_rows(problems: list[Problem], keys: dict[str, str]) -> list[QuarantineRow]:
     """Return the rows for the database: printable paths, reasons, keys where they are known."""
     return [
         QuarantineRow(
-            path=safe_text(problem.path),
+            path=quarantine_path(problem.path),
             record_number=problem.number,
-            reason=problem.reason,
+            reason=safe_text(problem.reason),
             key=keys.get(problem.path),
         )
         for problem in problems

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from adapters.items import Problem
+from adapters.listing import quarantine_path
 from adapters.quarantine import set_aside
-from fsd import safe_text
 from sql import Database
 
 
 def close_understood(database: Database, batch: str, problems: list[Problem]) -> tuple[int, int]:
     """Close the open rows that are no problem any more; returns how many were, and are left."""
-    still = {(safe_text(problem.path), problem.number) for problem in problems}
+    still = {(quarantine_path(problem.path), problem.number) for problem in problems}
     open_rows = {(row.path, row.record_number) for row in database.quarantined(batch)}
     done = open_rows - still
     database.mark_replayed(batch, sorted(done))
@@ -33,7 +33,7 @@ def set_aside_new(
     set_aside(
         database,
         batch,
-        [one for one in problems if (safe_text(one.path), one.number) not in closed],
-        [path for path in archives if (safe_text(path), -1) not in closed],
+        [one for one in problems if (quarantine_path(one.path), one.number) not in closed],
+        [path for path in archives if (quarantine_path(path), -1) not in closed],
         keys,
     )

@@ -238,3 +238,12 @@ def test_what_the_filesystem_refuses_is_one_line_and_the_next_run_goes_on(house:
     os.rename(outbox + ".away", outbox)
     assert house.ingest(folder, "cats").state == "packed"
     assert len(SCRAPE) == house.rows("SELECT file_count FROM ingest_batch")[0][0]
+
+
+def test_two_names_that_only_look_alike_are_two_rows(house: House):
+    """A byte that is not UTF-8, and a name with the characters of its escape."""
+    files = {"a\udcff.exe": b"one", "a\\udcff.exe": b"two", "ok.png": PNG}
+    house.ingest(house.scrape("odd", files), "odd", "plain-folder")
+    rows = list(house.database.quarantined("odd"))
+    assert len(rows) == len({row.path for row in rows}) == 2
+    assert audit(house.config_path, sample=0).undescribed_count == 0
