@@ -13,7 +13,7 @@ import mimetypes
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import suppress
 
 import pyfuse3
@@ -42,21 +42,33 @@ async def raise_read_ahead(point: str) -> None:
         _log.info("the read-ahead stays as it is: %s", error)
 
 
-async def _end_on_signal(scope: trio.CancelScope) -> None:
-    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for _ in signals:
-            scope.cancel()
+async def _end_on_signal(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
+    async for _ in signals:
+        scope.cancel()
 
 
 async def serve(index: MountIndex, status_folder: str, point: str, options: set[str]) -> None:
     """Mount and answer until a signal or an unmount."""
+    # Signals are caught before the mount is seen and until it is gone: one that comes in between
+    # would end the process and leave a dead mount point behind.
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        await _serve(index, status_folder, point, options, signals)
+
+
+async def _serve(
+    index: MountIndex,
+    status_folder: str,
+    point: str,
+    options: set[str],
+    signals: AsyncIterator[int],
+) -> None:
     async with trio.open_nursery() as nursery:
         fetcher = Fetcher(nursery)
         mount = Mount(index, Namespace(index, status_folder), fetcher)
         fetcher.start_children(index.disks())
+        nursery.start_soon(_end_on_signal, signals, nursery.cancel_scope)
         pyfuse3.init(mount, point, options)
         try:
-            nursery.start_soon(_end_on_signal, nursery.cancel_scope)
             nursery.start_soon(fetcher.watch)
             nursery.start_soon(raise_read_ahead, point)
             await main_loop()
