@@ -252,3 +252,26 @@ def test_an_output_that_cannot_be_written_is_one_line(statement):
         result = command_line("fail", code=code, pass_fds=[full.fileno()])
     assert result.returncode == 1
     assert result.stderr == "drystone: the output cannot be written: No space left on device\n"
+
+
+FLAKY = """
+import os
+import pytest
+@pytest.mark.parametrize("number", range({count}))
+def test_one(number):
+    path = os.path.join(os.path.dirname(__file__), f"seen{{number}}")
+    seen = os.path.exists(path)
+    open(path, "w").close()
+    assert seen and {second_time}
+"""
+
+
+@pytest.mark.parametrize(("count", "second_time"), [(2, True), (2, False), (5, True)])
+def test_the_few_that_failed_beside_others_run_once_more_alone(tmp_path, count, second_time):
+    write(str(tmp_path / "test_flaky.py"), FLAKY.format(count=count, second_time=second_time))
+    result = command_line(
+        "test", "--fast", code=f"drystone.FOLDERS = (); drystone.ROOT = {str(tmp_path)!r}"
+    )
+    fine = second_time and count <= 4
+    assert result.returncode == (0 if fine else 1), result.stdout
+    assert ("passed alone: test_flaky.py::test_one[0]" in result.stdout) == fine
