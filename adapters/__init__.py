@@ -7,15 +7,61 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from adapters.audit import AuditReport
+    from adapters.audit import audit as run_audit
     from adapters.backup_sample import sample_check as backup_sample_check
+    from adapters.batch_work import Signal, check_signal
+    from adapters.care import ScrubReport, StoreNotice, stage_root, store_client, store_notices
+    from adapters.care import scrub as scrub_store
     from adapters.cli import app as cli_app
     from adapters.demo import chapter as demo_chapter
-    from adapters.errors import AdapterError
+    from adapters.dry_run import dry_run as dry_run_folder
+    from adapters.errors import AdapterError, SpaceError
     from adapters.folder import ScrapeFolder
+    from adapters.inbox import choose_adapter, waiting_folders
+    from adapters.ingest import ingest as run_ingest
     from adapters.items import Adapter, Link, MediaFile, Observation, Problem, Record, Sniff
-    from adapters.registry import adapter_named, adapters, sniff
+    from adapters.registry import adapter_named, adapter_names, adapters, sniff
+    from fsd import (
+        EXIT_CODES,
+        EXIT_INCOMPLETE,
+        ConfigOption,
+        JsonOption,
+        find_config,
+        safe_text,
+        say,
+        size_text,
+        write_json,
+        write_line,
+        write_table,
+    )
 
 _HOMES = {
+    "Signal": "adapters.batch_work",
+    "check_signal": "adapters.batch_work",
+    "choose_adapter": "adapters.inbox",
+    "run_ingest": "adapters.ingest",
+    "dry_run_folder": "adapters.dry_run",
+    "SpaceError": "adapters.errors",
+    "AuditReport": "adapters.audit",
+    "run_audit": "adapters.audit",
+    "ScrubReport": "adapters.care",
+    "StoreNotice": "adapters.care",
+    "scrub_store": "adapters.care",
+    "stage_root": "adapters.care",
+    "store_client": "adapters.care",
+    "store_notices": "adapters.care",
+    "EXIT_CODES": "fsd",
+    "EXIT_INCOMPLETE": "fsd",
+    "ConfigOption": "fsd",
+    "JsonOption": "fsd",
+    "find_config": "fsd",
+    "safe_text": "fsd",
+    "say": "fsd",
+    "size_text": "fsd",
+    "write_json": "fsd",
+    "write_line": "fsd",
+    "write_table": "fsd",
     "Adapter": "adapters.items",
     "AdapterError": "adapters.errors",
     "Link": "adapters.items",
@@ -26,6 +72,8 @@ _HOMES = {
     "ScrapeFolder": "adapters.folder",
     "Sniff": "adapters.items",
     "adapter_named": "adapters.registry",
+    "adapter_names": "adapters.registry",
+    "waiting_folders": "adapters.inbox",
     "adapters": "adapters.registry",
     "backup_sample_check": "adapters.backup_sample",
     "cli_app": "adapters.cli",
@@ -34,27 +82,58 @@ _HOMES = {
 }
 
 _NAMES_THERE = {
+    "run_ingest": "ingest",
+    "dry_run_folder": "dry_run",
+    "run_audit": "audit",
+    "scrub_store": "scrub",
     "backup_sample_check": "sample_check",
     "cli_app": "app",
     "demo_chapter": "chapter",
 }
 
 __all__ = [
+    "EXIT_CODES",
+    "EXIT_INCOMPLETE",
     "Adapter",
     "AdapterError",
+    "AuditReport",
+    "ConfigOption",
+    "JsonOption",
     "Link",
     "MediaFile",
     "Observation",
     "Problem",
     "Record",
     "ScrapeFolder",
+    "ScrubReport",
+    "Signal",
     "Sniff",
+    "SpaceError",
+    "StoreNotice",
     "adapter_named",
+    "adapter_names",
     "adapters",
     "backup_sample_check",
+    "check_signal",
+    "choose_adapter",
     "cli_app",
     "demo_chapter",
+    "dry_run_folder",
+    "find_config",
+    "run_audit",
+    "run_ingest",
+    "safe_text",
+    "say",
+    "scrub_store",
+    "size_text",
     "sniff",
+    "stage_root",
+    "store_client",
+    "store_notices",
+    "waiting_folders",
+    "write_json",
+    "write_line",
+    "write_table",
 ]
 
 

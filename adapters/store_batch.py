@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from itertools import islice
-from typing import Any
+from typing import Any, Literal
 
 from adapters.errors import AdapterError
 from fsd import Client, safe_text
@@ -13,13 +13,17 @@ REASONS_SHOWN_MAX = 5
 
 
 def store_batch(
-    client: Client, folder: str, batch: str, files: list[str] | None = None
+    client: Client,
+    folder: str,
+    batch: str,
+    files: list[str] | None = None,
+    class_name: Literal["raw", "generated"] = "raw",
 ) -> dict[str, Any]:
     """Store a folder, or the listed paths of it; returns the counts of the job.
 
     AdapterError when any file of it is not stored.
     """
-    job = client.wait(client.batch_write(folder, batch, "raw", files).job_id)
+    job = client.wait(client.batch_write(folder, batch, class_name, files).job_id)
     if job.state != "done" or job.result.get("failed") or job.result.get("skipped"):
         lines = (line for line in client.report(job.job_id) if line.get("reason"))
         reasons = [

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
     from fsd.companions import add_chapter, add_companion
     from fsd.config import find_config, load_config
     from fsd.demo_steps import Demo
-    from fsd.errors import FsdError
+    from fsd.errors import FsdError, QuotaError, SealedMismatchError
+    from fsd.paths import check_identifier, check_relative_path, find_collisions, fold_path
     from fsd.setup import init_store
 
 _HOMES = {
@@ -34,11 +35,17 @@ _HOMES = {
     "EXIT_INCOMPLETE": "fsd.cli_session",
     "FsdError": "fsd.errors",
     "JsonOption": "fsd.cli_session",
+    "QuotaError": "fsd.errors",
+    "SealedMismatchError": "fsd.errors",
     "add_chapter": "fsd.companions",
     "add_companion": "fsd.companions",
+    "check_identifier": "fsd.paths",
+    "check_relative_path": "fsd.paths",
     "cli_app": "fsd.cli",
     "duration_text": "fsd.cli_output",
+    "find_collisions": "fsd.paths",
     "find_config": "fsd.config",
+    "fold_path": "fsd.paths",
     "init_store": "fsd.setup",
     "load_config": "fsd.config",
     "safe_text": "fsd.cli_output",
@@ -57,11 +64,17 @@ __all__ = [
     "Demo",
     "FsdError",
     "JsonOption",
+    "QuotaError",
+    "SealedMismatchError",
     "add_chapter",
     "add_companion",
+    "check_identifier",
+    "check_relative_path",
     "cli_app",
     "duration_text",
+    "find_collisions",
     "find_config",
+    "fold_path",
     "init_store",
     "load_config",
     "safe_text",

@@ -32,7 +32,9 @@ from fsd.models import (
     ViewStatus,
 )
 from fsd.projection import HIDDEN_PREFIX
+from fsd.purge_api import add_purge
 from fsd.read import read_small
+from fsd.stage_output import add_stage_outputs
 from fsd.watch_api import add_watch
 
 REPORT_POLL_S = 0.1
@@ -61,6 +63,8 @@ def make_app(engine: Engine, shut_down: Callable[[], None]) -> FastAPI:
     _add_reports(app, engine)
     add_disks(app, engine)
     add_watch(app, engine)
+    add_purge(app, engine)
+    add_stage_outputs(app, engine)
     _add_batches(app, engine)
     _add_objects(app, engine)
     _add_care(app, engine)

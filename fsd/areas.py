@@ -117,6 +117,7 @@ class _Hold:
     consumed_bytes: int = 0
     consumed_files: int = 0
     measured_bytes: int = 0
+    folder: Path | None = None
     released: bool = False
 
     def unmeasured_bytes(self) -> int:
@@ -211,6 +212,16 @@ class Areas:
                 if hold.unmeasured_bytes() == 0:
                     del self._holds[reservation_id]
 
+    def watch(self, reservation_id: str, folder: Path) -> None:
+        """Let every measurement count what lies in a folder as consumed of a reservation.
+
+        For folders that others write into and report nothing about.
+        """
+        with self._lock:
+            hold = self._holds.get(reservation_id)
+            if hold is not None:
+                hold.folder = folder
+
     def measure(self, area: str) -> Usage:
         """Walk an area and remember what it occupies; one walk of an area at a time.
 
@@ -219,6 +230,7 @@ class Areas:
         """
         path = self._path(area)
         with self._walking[area]:
+            self._consume_watched(area)
             with self._lock:
                 holds = [h for h in self._holds.values() if h.reservation.area == area]
                 seen = [(hold, hold.consumed_bytes, hold.released) for hold in holds]
@@ -243,6 +255,17 @@ class Areas:
     def running_may_continue(self) -> bool:
         """Always True: even in an emergency running jobs finish, for they free room when done."""
         return True
+
+    def _consume_watched(self, area: str) -> None:
+        with self._lock:
+            holds = [h for h in self._holds.values() if h.reservation.area == area]
+            watched = [(h.reservation.id, h.folder) for h in holds if h.folder is not None]
+        for reservation_id, folder in watched:
+            try:
+                found = _walk(folder)
+            except FileNotFoundError:  # It was released meanwhile.
+                continue
+            self.consume(reservation_id, found.used_bytes, found.files)
 
     def _path(self, area: str) -> Path:
         if area not in self.paths:

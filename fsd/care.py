@@ -160,14 +160,15 @@ def _check_replicas(store: Store, find: Any, _job: Job) -> None:
     for shard in shards:
         copies = store.sound_copies(shard.shard_id)
         wanted = store.config.copies(shard.class_name)
-        if shard.sealed and copies < wanted:
+        if shard.sealed and not shard.vacated and copies < wanted:
             find(f"{copies} of {wanted} copies", shard=shard.shard_id)
 
 
 def _check_index(store: Store, find: Any, job: Job) -> None:
     """Every entry of every footer must be in the index, pointing at a record of this content."""
     with store.lock:
-        shards = [shard for shard in store.shards.state.shards.values() if shard.sealed]
+        known = store.shards.state.shards.values()
+        shards = [shard for shard in known if shard.sealed and not shard.vacated]
     job.total_files = len(shards)
     for shard in shards:
         job.check()
@@ -181,7 +182,10 @@ def _check_index(store: Store, find: Any, job: Job) -> None:
             store.mark_suspect(shard.shard_id, disks[0])
             continue
         with store.index.read() as reader:
+            dead = shard.dead_records()
             for entry in iterate_entries(scan.entries):
+                if entry.offset in dead:
+                    continue
                 location = reader.locate(entry.key)
                 if location is None or location.length_bytes != entry.length_bytes:
                     find("the index lacks an object; run `drystone reindex`", key=entry.key.hex())

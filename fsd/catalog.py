@@ -18,7 +18,8 @@ from typing import Any
 import xxhash
 
 from fsd.errors import FsdError
-from fsd.index import BatchRow, ViewRow, view_name
+from fsd.index_rows import VACATED_MARK, BatchRow, ViewRow, view_name
+from fsd.purge_marks import EVERY_RECORD, DeadRecords, Purge, dead_records
 from fsd.record import SECTOR_BYTES, align
 
 MAGIC = b"DRYCAT01"
@@ -96,7 +97,11 @@ def identify(entry: CatalogEntry) -> tuple[int, int, bytes]:
 
 @dataclass(slots=True)
 class CatalogShard:
-    """A shard as the catalog knows it; `disks` hold (or began) a replica."""
+    """A shard as the catalog knows it; `disks` hold (or began) a replica.
+
+    `marks` are the dead records by purge. A `vacated` shard holds nothing that is wanted: it stays
+    readable for those who are still reading it, and is dropped after the grace.
+    """
 
     shard_id: str
     class_name: str
@@ -105,13 +110,35 @@ class CatalogShard:
     sealed: bool = False
     length_bytes: int = 0
     sealed_ns: int = 0
+    vacated: bool = False
+    marks: dict[str, str] = field(default_factory=dict[str, str])
+
+    @property
+    def mark(self) -> str:
+        """Return what tells one set of dead records from another one of this shard."""
+        return (VACATED_MARK if self.vacated else "") + " ".join(sorted(self.marks))
+
+    def dead_records(self) -> DeadRecords:
+        """Return which records are dead, those in doubt too."""
+        return dead_records(tuple(self.marks.values()), self.vacated)
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """A name that keeps a manifest and all it names."""
+
+    name: str
+    manifest_key: str
+    created_ns: int
 
 
 @dataclass(slots=True)
 class CatalogState:
     """What all entries together say; the durable half of the store's knowledge.
 
-    `draining` tells of a disk whether it is to be retired when it is empty.
+    `draining` tells of a disk whether it is to be retired when it is empty. `purges` are those in
+    doubt, `purged` the batches that were purged and not put again, `dropped` the shards whose files
+    may be deleted wherever they turn up.
     """
 
     sequence: int = 0
@@ -122,6 +149,14 @@ class CatalogState:
     shards: dict[str, CatalogShard] = field(default_factory=dict[str, CatalogShard])
     batches: dict[str, BatchRow] = field(default_factory=dict[str, BatchRow])
     views: dict[str, ViewRow] = field(default_factory=dict[str, ViewRow])
+    pins: dict[str, Pin] = field(default_factory=dict[str, Pin])
+    purges: dict[str, Purge] = field(default_factory=dict[str, Purge])
+    purged: set[str] = field(default_factory=set[str])
+    dropped: set[str] = field(default_factory=set[str])
+
+    def hidden_batches(self) -> set[str]:
+        """Return the batches that are not shown: purged, or being purged."""
+        return self.purged | {purge.batch for purge in self.purges.values()}
 
     def apply(self, entry: CatalogEntry) -> None:
         """Take one entry in; entries of kinds this version does not know are refused loudly.
@@ -182,7 +217,16 @@ class CatalogState:
         if shard in self.shards and disk in self.shards[shard].disks:
             self.shards[shard].disks.remove(disk)
 
+    def _apply_shard_vacate(self, shard: str) -> None:
+        if shard in self.shards:
+            self.shards[shard].vacated = True
+
+    def _apply_shard_drop(self, shard: str) -> None:
+        self.shards.pop(shard, None)
+        self.dropped.add(shard)
+
     def _apply_batch_open(self, batch: str, class_name: str, time_ns: int) -> None:
+        self.purged.discard(batch)
         self.batches.setdefault(batch, BatchRow(batch, class_name, time_ns))
 
     def _apply_batch_seal(self, batch: str) -> None:
@@ -203,3 +247,35 @@ class CatalogState:
 
     def _apply_view_unpublish(self, view_kind: str, view: str, layout: str) -> None:
         self.views.pop(view_name(view_kind, view, layout), None)
+
+    def _apply_manifest_pin(self, name: str, manifest: str, time_ns: int) -> None:
+        self.pins[name] = Pin(name, manifest, time_ns)
+
+    def _apply_manifest_unpin(self, name: str) -> None:
+        self.pins.pop(name, None)
+
+    def _apply_purge_begin(self, purge: str, batch: str) -> None:
+        self.purges[purge] = Purge(batch)
+
+    def _apply_purge_mark(self, purge: str, shards: dict[str, str]) -> None:
+        if purge not in self.purges:
+            return
+        for shard_id, packed in shards.items():
+            if shard := self.shards.get(shard_id):
+                shard.marks[purge] = packed
+                self.purges[purge].shards.append(shard_id)
+
+    def _apply_purge_commit(self, purge: str) -> None:
+        if known := self.purges.pop(purge, None):
+            self.purged.add(known.batch)
+            self.batches.pop(known.batch, None)
+            for shard in self._marked(known):
+                shard.vacated |= shard.marks.get(purge) == EVERY_RECORD
+
+    def _apply_purge_void(self, purge: str) -> None:
+        if known := self.purges.pop(purge, None):
+            for shard in self._marked(known):
+                shard.marks.pop(purge, None)
+
+    def _marked(self, purge: Purge) -> list[CatalogShard]:
+        return [self.shards[shard_id] for shard_id in purge.shards if shard_id in self.shards]

@@ -3,40 +3,50 @@
 Concurrent writers of one key share one write: the first claims it, the others wait for the
 outcome. A hit counts only when the object has enough verified online replicas and, for a raw
 file, lies in a raw shard; otherwise it is written again and the index is pointed at the new copy.
+
+From that answer until the batch's part is durable, the key is held for the batch: a purge spares
+it. A key that a purge has doomed is not stored for anybody who asks from then on.
 """
 
 import threading
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future
+from contextlib import contextmanager
 from typing import Literal, TypeAlias
 
+from fsd.index import IndexReader
 from fsd.store import Store
 
 Decision: TypeAlias = Literal["existing", "claimed"] | Future[bool]
 
 
 class Claims:
-    """All keys that are being written by any job of this engine."""
+    """All keys that are being written, or referred to, by any job of this engine."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()
         self._claimed: dict[bytes, Future[bool]] = {}
+        self._held: dict[object, Counter[bytes]] = {}
+        self._doomed: dict[bytes, int] = {}
 
-    def decide(self, keys: list[bytes], class_name: str) -> list[Decision]:
+    def decide(self, keys: list[bytes], class_name: str, batch: object) -> list[Decision]:
         """Return for each key `existing`, `claimed` (the caller must write it), or a future.
 
         The future tells whether another writer's group was committed. A key that occurs twice in
-        one call is claimed once; the second one gets the future of the first.
+        one call is claimed once; the second one gets the future of the first. Existing and claimed
+        ones are held for the batch until `release`.
         """
         decisions: list[Decision] = []
         with self._lock, self._store.index.read() as reader:
+            held = self._held.setdefault(batch, Counter())
             for key in keys:
                 if key in self._claimed:
                     decisions.append(self._claimed[key])
                     continue
-                location = reader.locate(key)
-                if location is not None and self._counts(location.shard_number, class_name):
+                held[key] += 1
+                if self._is_stored(reader, key, class_name):
                     decisions.append("existing")
                     continue
                 self._claimed[key] = Future()
@@ -45,8 +55,32 @@ class Claims:
 
     def stored(self, key: bytes, class_name: str) -> bool:
         """Return whether a file of this class with this content needs no write (any more)."""
-        location = self._store.index.locate(key)
-        return location is not None and self._counts(location.shard_number, class_name)
+        with self._lock, self._store.index.read() as reader:
+            return self._is_stored(reader, key, class_name)
+
+    def refer(self, key: bytes, class_name: str, batch: object) -> bool:
+        """Hold a key that another writer has stored for this batch; False when it is not stored."""
+        with self._lock, self._store.index.read() as reader:
+            if not self._is_stored(reader, key, class_name):
+                return False
+            self._held.setdefault(batch, Counter())[key] += 1
+            return True
+
+    def release(self, batch: object, keys: Iterable[bytes]) -> None:
+        """End holds: the part that names the keys is in the index, or there will be none."""
+        with self._lock:
+            held = self._held.get(batch)
+            if held is None:
+                return
+            for key in keys:
+                held[key] -= 1
+                if held[key] <= 0:
+                    del held[key]
+
+    def forget(self, batch: object) -> None:
+        """End whatever a batch still holds, when its job ends."""
+        with self._lock:
+            self._held.pop(batch, None)
 
     def settle(self, keys: Iterable[bytes], *, written: bool) -> None:
         """End claims: after the index commit, or when the write failed."""
@@ -54,6 +88,42 @@ class Claims:
             futures = [self._claimed.pop(key) for key in keys if key in self._claimed]
         for future in futures:
             future.set_result(written)
+
+    @contextmanager
+    def doom(self, keys: dict[bytes, int]) -> Generator[IndexReader]:
+        """Let keys count as not stored until `pardon`; yields the index of this very moment.
+
+        Keys that are held are taken out of `keys`. Whatever was released before is in the index
+        that is yielded: no reference falls between the two.
+        """
+        with self._lock:
+            for held in self._held.values():
+                for key in held:
+                    keys.pop(key, None)
+            self._doomed = keys
+            # Opened under the lock: what is stored anew from now on is not seen, and not doomed.
+            snapshot = self._store.index.read()
+            reader = snapshot.__enter__()
+        try:
+            yield reader
+        finally:
+            snapshot.__exit__(None, None, None)
+
+    def held_among(self, keys: Iterable[bytes]) -> set[bytes]:
+        """Return those of the keys that some running job holds now."""
+        with self._lock:
+            return {key for key in keys if any(key in held for held in self._held.values())}
+
+    def pardon(self) -> None:
+        """Let every key count by what the index says again."""
+        with self._lock:
+            self._doomed = {}
+
+    def _is_stored(self, reader: IndexReader, key: bytes, class_name: str) -> bool:
+        location = reader.locate(key)
+        if location is None or key in self._doomed:
+            return False
+        return self._counts(location.shard_number, class_name)
 
     def _counts(self, shard_number: int, class_name: str) -> bool:
         store = self._store

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fsd import cli_care, cli_datasets, cli_disk, cli_files, cli_jobs, cli_watch
+from fsd import cli_care, cli_datasets, cli_disk, cli_files, cli_jobs, cli_purge, cli_watch
 from fsd.cli_output import duration_text, say, write_json, write_line
 from fsd.cli_session import (
     EXIT_CODES,
@@ -163,13 +163,16 @@ def down(json_output: JsonOption = False, config: ConfigOption = None) -> None:
     from fsd.config import find_config
 
     settings = open_config(config)
-    mounts = daemon_mount.stop_all_mounts(settings)
-    stopped = daemon.stop_engine(settings)
-    if json_output:
-        write_json({"unmounted": mounts, "engine_stopped": stopped})
-    say("unmounted" if mounts else "nothing was mounted")
-    say("the engine is down" if stopped else "the engine was down already")
-    companions.stop_all(find_config(config), say)
+    try:
+        # First, because tasks end what they do, and need the engine for it.
+        companions.stop_all(find_config(config), say)
+    finally:
+        mounts = daemon_mount.stop_all_mounts(settings)
+        stopped = daemon.stop_engine(settings)
+        if json_output:
+            write_json({"unmounted": mounts, "engine_stopped": stopped})
+        say("unmounted" if mounts else "nothing was mounted")
+        say("the engine is down" if stopped else "the engine was down already")
 
 
 @app.command(epilog=EXIT_CODES)
@@ -255,4 +258,5 @@ app.add_typer(cli_datasets.app)
 app.add_typer(cli_care.app)
 app.add_typer(cli_jobs.app)
 app.add_typer(cli_watch.app)
+app.add_typer(cli_purge.app)
 app.add_typer(cli_disk.app, name="disk")

@@ -35,11 +35,14 @@ from fsd.models import (
     RemovalAnswer,
     ReplaceRequest,
     RetireRequest,
+    StageOutputAnswer,
+    StageOutputRequest,
     VerifyRequest,
     ViewKind,
     ViewStatus,
 )
 from fsd.paths import check_identifier
+from fsd.purge_models import CompactPlan, CompactRequest, PinRequest, PinStatus, PurgeRequest
 from fsd.watch_models import AlertResult, ScrubStatus
 
 MATERIALISE_TIMEOUT_S = 900.0
@@ -133,6 +136,26 @@ class Client:
         )
         return self._ask(MaterialiseAnswer, "POST", "/v1/exports", request, MATERIALISE_TIMEOUT_S)
 
+    def stage_output(
+        self, action_batch_id: str, layout_id: str, size_bytes: int, files: int = 0
+    ) -> StageOutputAnswer:
+        """Make `3c/<batch>/<layout>.output/` for a program, with room reserved; again it is kept.
+
+        The reservation holds until `release_stage`. Raises QuotaError when it does not fit.
+        """
+        request = StageOutputRequest(
+            target_id=_checked(action_batch_id),
+            layout_id=_checked(layout_id),
+            size_bytes=size_bytes,
+            files=files,
+        )
+        return self._ask(StageOutputAnswer, "POST", "/v1/stage/output", request)
+
+    def release_stage(self, action_batch_id: str, layout_id: str) -> JobStatus:
+        """Begin to remove a stage (copy or view) with its output; it may be gone already."""
+        path = f"/v1/stage/{_identifier(action_batch_id)}/{_identifier(layout_id)}"
+        return self._ask(JobStatus, "DELETE", path)
+
     def views(self) -> list[ViewStatus]:
         """List the published views."""
         return self._list(ViewStatus, "/v1/views")
@@ -152,6 +175,42 @@ class Client:
         """Write an object, verified, to a file that must not exist yet."""
         request = GetRequest(key=check_key(key), output_path=output_path)
         return self._ask(ObjectHead, "POST", "/v1/objects/read", request, READ_OBJECT_TIMEOUT_S)
+
+    # ---- Deletion -----------------------------------------------------------------------------
+
+    def purge(self, batch: str, *, dry_run: bool = False) -> JobStatus:
+        """Start to delete a batch for good, with every object that nothing else refers to.
+
+        A dry run tells in its result and report what would go, what stays and because of whom.
+        """
+        request = PurgeRequest(batch=_checked(batch), dry_run=dry_run)
+        return self._ask(JobStatus, "POST", "/v1/purge", request)
+
+    def compact(self, dead_share: float | None = None) -> JobStatus:
+        """Start to write anew what lives in shards with at least this share (0-1) of garbage."""
+        request = CompactRequest(dead_share=dead_share)
+        return self._ask(JobStatus, "POST", "/v1/compact", request)
+
+    def compact_plan(self, dead_share: float | None = None) -> CompactPlan:
+        """Tell what a compaction would do."""
+        query = "" if dead_share is None else f"?dead_share={dead_share:g}"
+        return self._ask(CompactPlan, "GET", f"/v1/compact{query}")
+
+    def pin_manifest(self, key: str, name: str) -> PinStatus:
+        """Keep a stored manifest and all it names, whatever is purged, until `unpin`.
+
+        The same again changes nothing; a name has one manifest.
+        """
+        request = PinRequest(name=_checked(name), manifest=check_key(key))
+        return self._ask(PinStatus, "POST", "/v1/pins", request, MATERIALISE_TIMEOUT_S)
+
+    def unpin(self, name: str) -> None:
+        """Let a pinned manifest go; NotFoundError when nothing is pinned by this name."""
+        self._transport.call("DELETE", f"/v1/pins/{_identifier(name)}")
+
+    def pins(self) -> list[PinStatus]:
+        """List the pinned manifests by name."""
+        return self._list(PinStatus, "/v1/pins")
 
     # ---- Care ---------------------------------------------------------------------------------
 

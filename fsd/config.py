@@ -12,7 +12,7 @@ CONFIG_NAME = "drystone.toml"
 MIB = 1 << 20
 GIB = 1 << 30
 AREAS = ("3a", "3b", "3c", "3d")
-FOREIGN_SECTIONS = frozenset({"database", "ingest", "jobs", "gui"})
+FOREIGN_SECTIONS = frozenset({"database", "ingest", "jobs", "gui", "actions", "datasets"})
 """Sections of the same file that other folders read and check."""
 
 SizeBytes = Annotated[int, Field(ge=0)]
@@ -46,6 +46,10 @@ class StoreConfig(_Section):
     scrub_rate_bytes_per_s: SizeBytes = 16_000_000
     """Of each disk; 0 switches the background scrub off."""
     scrub_interval_days: float = Field(default=30.0, gt=0)
+    grace_s: float = Field(default=3600.0, ge=0)
+    """Of the engine's uptime, before the files of a shard that nobody wants are deleted."""
+    compact_dead_share: float = Field(default=0.3, gt=0, le=1)
+    """A shard with at least this share of garbage is worth a compaction."""
     smartctl: str = "smartctl"
     """The program that reads the disks' own health; empty switches that off."""
 

@@ -37,6 +37,7 @@ class _Task:
     items: Items | None = None
     tried: set[str] = field(default_factory=set[str])
     reasons: list[str] = field(default_factory=list[str])
+    moved: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -204,7 +205,28 @@ class CopyRun:
             return
         if task.items is None:
             task.items = self._compiler.call("segment", task.segment)
+        if not task.moved:
+            task.items = self._follow(task, task.items or [])
         reason = "; ".join(task.reasons) or "no replica is online"
         for _, _, key, paths in task.items or ():
             names = tuple(path.decode("utf-8", "surrogateescape") for path in paths)
             self.unreadable.append(Unreadable(key.hex(), names, reason))
+
+    def _follow(self, task: _Task, items: Items) -> Items:
+        """Ask for records that were compacted meanwhile where they lie now; returns the others."""
+        store = self._store
+        moved: dict[str, Items] = {}
+        left: Items = []
+        with store.index.read() as reader:
+            for item in items:
+                location = reader.locate(item[2])
+                shard_id = store.shards.ids.get(location.shard_number) if location else None
+                if location is None or shard_id is None or shard_id == task.shard_id:
+                    left.append(item)
+                else:
+                    again = (location.offset, location.length_bytes, *item[2:])
+                    moved.setdefault(shard_id, []).append(again)
+        for shard_id, some in moved.items():
+            reasons = [*task.reasons, f"shard {task.shard_id} was compacted"]
+            self._retry(_Task(shard_id, task.cost_s, -1, sorted(some), set(), reasons, moved=True))
+        return left

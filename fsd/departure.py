@@ -58,10 +58,10 @@ def find_places(
 
 
 def shards_on(store: Store, disk: Disk) -> list[CatalogShard]:
-    """Return the shards of which the catalog counts a replica on the disk."""
+    """Return the shards of which the catalog counts a replica on the disk, and somebody wants."""
     with store.lock:
         shards = store.shards.state.shards.values()
-        return [shard for shard in shards if disk.disk_id in shard.disks]
+        return [shard for shard in shards if disk.disk_id in shard.disks and not shard.vacated]
 
 
 def staying(store: Store, shard_id: str, leaving: Disk) -> list[Disk]:

@@ -29,7 +29,7 @@ CANCEL_S_MAX = 60.0
 TRIES_MAX = 3
 ACCEPT_S_MAX = 600.0
 DRAIN, REPLACE, REBALANCE = "drain", "replace", "rebalance"
-MOVING_KINDS = frozenset({DRAIN, REPLACE, REBALANCE, "scrub"})
+MOVING_KINDS = frozenset({DRAIN, REPLACE, REBALANCE, "scrub", "compact"})
 """Jobs that may run for days: housekeeping goes on beside them."""
 
 

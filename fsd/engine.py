@@ -1,8 +1,6 @@
 """The engine: it owns the open store's life (start, verbs as jobs, stop), not how verbs work."""
 
-import fcntl
 import os
-import shutil
 import threading
 import time
 from collections.abc import Callable
@@ -12,9 +10,11 @@ from typing import Any
 from fsd.areas import Areas, Thresholds
 from fsd.care import fsck, verify
 from fsd.claims import Claims
+from fsd.compact_drop import Dropper
 from fsd.config import CONFIG_NAME, Config, DiskConfig
 from fsd.disks import Disk, DiskSet
 from fsd.drain import MOVING_KINDS, close_retired, mark_disks, resume_drains
+from fsd.engine_lock import lock_engine, remove_scratch
 from fsd.errors import DiskError, FsdError, QuotaError, UsageError
 from fsd.identity import make_identity
 from fsd.inventory import take_inventory, take_inventory_or_lose
@@ -37,8 +37,10 @@ from fsd.projection import (
     unfinished_start,
     write_disk_rows,
 )
+from fsd.purge_check import settle_purges
 from fsd.reconcile import Reconciler
 from fsd.recover import recover_open_shards
+from fsd.references import References
 from fsd.replicate import COPIES_AT_ONCE_MAX, Replicator
 from fsd.setup import add_disk_to_config, new_disk_name
 from fsd.shard_writer import ShardWriter
@@ -69,8 +71,8 @@ class Engine:
             )
         for folder in (config.run_dir, config.status_dir):
             os.makedirs(folder, mode=0o700, exist_ok=True)
-        self._lock_fd = _lock(os.path.join(config.run_dir, "engine.lock"))
-        _remove_scratch(config.run_dir)
+        self._lock_fd = lock_engine(os.path.join(config.run_dir, "engine.lock"))
+        remove_scratch(config.run_dir)
         slots = 2 * config.store.packer_processes + 2 * COPIES_AT_ONCE_MAX + SLOTS_SPARE
         pool = SlotPool(slots, config.store.group_size_bytes + PART_BYTES_MAX)
         self.store = Store(config, pool, DiskSet(config, pool))
@@ -85,17 +87,23 @@ class Engine:
         self.claims = Claims(self.store)
         self.replicator = Replicator(self.store)
         self.reconciler = Reconciler(self.store, self.replicator)
+        self.references = References(self.store)
+        self.dropper = Dropper(self)
         self.jobs = JobRegistry(os.path.join(config.run_dir, "jobs"))
         self.watch = Watch(self)
         self._manifests = threading.Lock()
         self._starting = threading.Lock()
         self._subjects: dict[str, Job] = {}
         # Held by whatever recovers, projects or replaces the index: one of them at a time.
-        self._maintenance = threading.RLock()
+        self.maintenance = threading.RLock()
+        # Held (after it) by a purge's decision, a round of a compaction, a drop: one at a time.
+        self.moving = threading.Lock()
         self._behind = False
         self._stopping = threading.Event()
         self._changed = threading.Event()
         self.on_housekeeping = lambda: None
+        # Told the name of each barrier of a purge or compaction; the crash tests end here.
+        self.on_barrier: Callable[[str], None] = lambda _name: None
 
     def start(self) -> None:
         """Attach the disks, read the catalog, recover open shards, bring the index up to date."""
@@ -112,6 +120,7 @@ class Engine:
         for disk in store.disks.disks.values():
             if disk.readable:
                 take_inventory_or_lose(store, disk)
+        settle_purges(store)
         with unfinished_start(store) as suspicious:
             self._bring_index_up(suspicious=suspicious)
         store.disks.on_return = self._welcome_back
@@ -183,7 +192,7 @@ class Engine:
 
         def work(job: Job) -> dict[str, Any]:
             arguments = (self.store, self.areas, self._store_manifest, kind, request, job)
-            made.append(Materialise(*arguments))
+            made.append(Materialise(*arguments, self.references))
             return made[0].run()
 
         name = f"{request.target_id}/{request.layout_id}"
@@ -223,7 +232,7 @@ class Engine:
 
     def seal_and_project(self) -> None:
         """Seal what nobody writes, so that whole shards and the index hold all there is."""
-        with self._maintenance:
+        with self.maintenance:
             self.shard_writer.seal_idle()
             recover_open_shards(self.store)
             project(self.store)
@@ -241,7 +250,7 @@ class Engine:
         """Start making a new index from the shards; no other job may run meanwhile."""
 
         def work(job: Job) -> dict[str, Any]:
-            with self._maintenance:
+            with self.maintenance:
                 return self._reindex(job)
 
         return self.start_job(REINDEX, "", work)
@@ -277,6 +286,10 @@ class Engine:
         return disk
 
     # Inner life
+
+    def wake(self) -> None:
+        """Let housekeeping look now."""
+        self._changed.set()
 
     def start_job(
         self, kind: str, description: str, work: Callable[[Job], dict[str, Any]], subject: str = ""
@@ -346,7 +359,7 @@ class Engine:
         self._changed.set()
 
     def _catch_up_index(self) -> None:
-        if recover_open_shards(self.store) or self._behind:
+        if recover_open_shards(self.store) or settle_purges(self.store) or self._behind:
             self._behind = True
             project(self.store)
             self.notes += make_trees(self.store)
@@ -369,30 +382,15 @@ class Engine:
     def _tidy(self, turn: int) -> None:
         write_disk_rows(self.store)
         self.shard_writer.seal_idle(lambda shard: not shard.whole)
-        with self._maintenance:
+        with self.maintenance:
             if all(job.kind in MOVING_KINDS for job in self.jobs.running()):
                 self._catch_up_index()
+        self.dropper.tick()
         self.reconciler.poke()
         if turn % MEASURE_EVERY == 0:
             for area in self.areas.paths:
                 self.areas.measure(area)
         self.on_housekeeping()
-
-
-def _lock(path: str) -> int:
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        raise UsageError("an engine of this store runs already; see `drystone status`") from None
-    return fd
-
-
-def _remove_scratch(run_dir: str) -> None:
-    for name in os.listdir(run_dir):
-        if name.startswith("job-"):
-            shutil.rmtree(os.path.join(run_dir, name), ignore_errors=True)
 
 
 def _error_of(job: Job) -> BaseException:

@@ -6,10 +6,14 @@ import os
 import signal
 import socket
 import sys
+import threading
+import time
 
 import uvicorn
 
+from fsd import service_notify
 from fsd.api import make_app
+from fsd.client import Client
 from fsd.config import load_config
 from fsd.engine import Engine
 from fsd.errors import FsdError
@@ -48,11 +52,32 @@ def main() -> int:
     )
     server = uvicorn.Server(options)
     signal.signal(signal.SIGTERM, lambda _number, _frame: shut_down())
+    # The socket listens: whoever comes before the first turn of the server waits for it.
+    service_notify.notify(service_notify.READY)
+    _keep_watchdog(config.socket_path)
     server.run(sockets=[listener])
+    service_notify.notify(service_notify.STOPPING)
     with contextlib.suppress(FileNotFoundError):
         os.unlink(config.socket_path)
     engine.stop()
     return 0
+
+
+def _keep_watchdog(socket_path: str) -> None:
+    """Tell the service manager that the engine answers, as long as it does and somebody asked."""
+    interval_s = service_notify.watchdog_interval_s()
+    if interval_s is None:
+        return
+
+    def keep() -> None:
+        client = Client(socket_path)
+        while True:
+            with contextlib.suppress(FsdError):
+                client.health(timeout_s=interval_s)
+                service_notify.notify(service_notify.WATCHDOG)
+            time.sleep(interval_s)
+
+    threading.Thread(target=keep, name="watchdog", daemon=True).start()
 
 
 def _listen(path: str) -> socket.socket:

@@ -8,6 +8,7 @@ FsdError
 ├── QuotaError                 an SSD area, the partition or the disks cannot hold it
 ├── NotEnoughDisksError        fewer disks can take a replica than copies are wanted
 ├── NoReplicaError             no readable replica is left; lists what is unreadable
+├── PurgeRefusedError       deleting is not surely safe now; says why, and nothing was deleted
 ├── SealedMismatchError        the target is sealed with other content
 ├── CorruptError               bytes that fail their checksum; carries where they lie
 ├── DiskError                  a disk refused, died or stalled; carries disk, path and errno
@@ -76,6 +77,10 @@ class NoReplicaError(FsdError):
     def __init__(self, message: str, unreadable: Sequence[str] = ()) -> None:
         self.unreadable = list(unreadable)
         super().__init__(message)
+
+
+class PurgeRefusedError(FsdError):
+    """Something that a purge must know is not known for certain; the message says what."""
 
 
 class SealedMismatchError(FsdError):

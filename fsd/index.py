@@ -6,6 +6,7 @@ looking at CURRENT. One process opens it for writing (the engine, one writer at 
 the mount opens it read-only and works on when the engine is gone.
 
     objects      key (32 B)                -> shard number u32, offset u48, payload length u48
+    spares       key (32 B)                -> the same, of each further record of the content
     shards       number u32 big-endian     -> JSON ShardRow
     shard_ids    shard id (16 B)           -> number u32
     batches      name, UTF-8               -> JSON BatchRow
@@ -23,15 +24,26 @@ import struct
 import threading
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any
 
 import lmdb
 
 from fsd.errors import CorruptError, NotFoundError, QuotaError
+from fsd.index_rows import (
+    BatchRow,
+    DiskRow,
+    Location,
+    ShardRow,
+    ViewRow,
+    pack_location,
+    unpack_location,
+)
 
 MAP_SIZE_BYTES = 1 << 38
 READERS_MAX = 254
+LAYOUT = 2
+"""An index of another layout is made anew."""
+_SPARES = "spares"
 _TABLES = (
     "objects",
     "shards",
@@ -41,96 +53,9 @@ _TABLES = (
     "views",
     "disks",
     "meta",
+    _SPARES,
 )
-_LOCATION = struct.Struct("<IIHIH")
 _NUMBER = struct.Struct(">I")
-_LOW_BITS = (1 << 32) - 1
-
-
-class Location(NamedTuple):
-    """Where an object's record lies: header offset in the shard, payload length."""
-
-    shard_number: int
-    offset: int
-    length_bytes: int
-
-
-@dataclass(slots=True)
-class ShardRow:
-    """One shard as the index knows it; `disks` are the ids that hold a verified replica."""
-
-    number: int
-    shard_id: str
-    class_name: str
-    disks: list[str]
-    sealed: bool = False
-    large: bool = False
-    length_bytes: int = 0
-    object_count: int = 0
-    payload_bytes: int = 0
-    sealed_ns: int = 0
-
-
-@dataclass(slots=True)
-class BatchRow:
-    """One ingest batch; its paths are in the part objects, its tree in `tree_file`."""
-
-    name: str
-    class_name: str
-    created_ns: int
-    sealed: bool = False
-    files: int = 0
-    size_bytes: int = 0
-    part_count: int = 0
-    tree_file: str = ""
-
-
-@dataclass(slots=True)
-class ViewRow:
-    """One published view of a manifest; `kind` is `stage`, `exports` or `browse`."""
-
-    kind: str
-    view_id: str
-    layout_id: str
-    manifest_key: str
-    created_ns: int
-    tree_file: str = ""
-    document: dict[str, Any] = field(default_factory=dict[str, Any])
-
-    @property
-    def name(self) -> str:
-        """Return the row's key: the view's path in the mount."""
-        return view_name(self.kind, self.view_id, self.layout_id)
-
-
-@dataclass(slots=True)
-class DiskRow:
-    """One disk as the engine last saw it; the mount reads shards below `path`."""
-
-    disk_id: str
-    name: str
-    path: str
-    state: str
-    reason: str = ""
-
-
-def view_name(kind: str, view_id: str, layout_id: str) -> str:
-    """Return the key of a view: its path below the mount."""
-    return f"{kind}/{view_id}/{layout_id}" if layout_id else f"{kind}/{view_id}"
-
-
-def pack_location(location: Location) -> bytes:
-    """Return the 16 bytes an object takes in the index besides its key."""
-    number, offset, length = location
-    return _LOCATION.pack(
-        number, offset & _LOW_BITS, offset >> 32, length & _LOW_BITS, length >> 32
-    )
-
-
-def unpack_location(data: bytes) -> Location:
-    """Read what `pack_location` wrote."""
-    number, offset_low, offset_high, length_low, length_high = _LOCATION.unpack(data)
-    return Location(number, offset_low | offset_high << 32, length_low | length_high << 32)
 
 
 def current_generation(index_root: str) -> int | None:
@@ -184,8 +109,12 @@ class Index:
             )
             self._check_length()
             self._tables = {
-                name: self._environment.open_db(name.encode(), create=not readonly)
+                name: self._environment.open_db(
+                    name.encode(), create=not readonly, dupsort=name == _SPARES
+                )
                 for name in _TABLES
+                # Who only reads may meet an index of an older engine, which had none.
+                if not (readonly and name == _SPARES)
             }
             # Readers that were killed would keep old pages from being reused for ever.
             self._environment.reader_check()
@@ -251,6 +180,18 @@ class IndexReader:
         """Return where the object lies, or None."""
         data = self.transaction.get(key, db=self.tables["objects"])
         return None if data is None else unpack_location(bytes(data))
+
+    def spares(self, key: bytes) -> list[Location]:
+        """Return where further records of the same content lie; for the engine only."""
+        cursor = self.transaction.cursor(db=self.tables[_SPARES])
+        if not cursor.set_key(key):
+            return []
+        return [unpack_location(bytes(value)) for value in cursor.iternext_dup()]
+
+    def all_spares(self) -> Iterator[tuple[bytes, Location]]:
+        """Yield every spare by key; for the engine only."""
+        for key, value in self.transaction.cursor(db=self.tables[_SPARES]):
+            yield bytes(key), unpack_location(bytes(value))
 
     def object_count(self) -> int:
         """Return the number of distinct keys."""
@@ -337,6 +278,26 @@ class IndexWriter(IndexReader):
     def put_object(self, key: bytes, location: Location) -> None:
         """Point a key at a record; a later call for the same key wins."""
         self.transaction.put(key, pack_location(location), db=self.tables["objects"])
+
+    def delete_object(self, key: bytes) -> None:
+        """Forget a key; its records, if any, are no longer found."""
+        self.transaction.delete(key, db=self.tables["objects"])
+
+    def add_spare(self, key: bytes, location: Location) -> None:
+        """Remember a further record of a key."""
+        self.transaction.put(key, pack_location(location), db=self.tables[_SPARES])
+
+    def delete_spare(self, key: bytes, location: Location) -> None:
+        """Forget a further record of a key, if it is known."""
+        self.transaction.delete(key, pack_location(location), db=self.tables[_SPARES])
+
+    def delete_batch(self, name: str) -> None:
+        """Forget a batch and its parts."""
+        prefix, table = name.encode() + b"\0", self.tables["batch_parts"]
+        cursor = self.transaction.cursor(db=table)
+        while cursor.set_range(prefix) and bytes(cursor.key()).startswith(prefix):
+            cursor.delete()
+        self.transaction.delete(name.encode(), db=self.tables["batches"])
 
     def put_shard(self, row: ShardRow) -> None:
         """Write a shard's row and its id."""

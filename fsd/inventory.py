@@ -1,6 +1,7 @@
 """Inventory: it owns comparing a disk's files with the catalog when the disk is entered.
 
-Nothing that holds data is deleted: files that the catalog does not know go to `quarantine`.
+Nothing that holds data is deleted: files that the catalog does not know go to `quarantine`. Only
+files of shards that were dropped on purpose are what a crash left of their deletion.
 """
 
 from fsd.disks import Disk
@@ -29,8 +30,9 @@ def take_inventory(store: Store, disk: Disk) -> None:
     _compare(store, disk, sizes)
     disk.found = _take_found(store, sizes) if writable else set()
     for shard_id, size in sizes.items() if writable else ():
-        # A header alone (a crash between creating the file and the catalog) holds nothing.
-        if size <= SHARD_HEADER_BYTES:
+        # A header alone (a crash between creating the file and the catalog) holds nothing. All that
+        # was wanted of a dropped shard was verified elsewhere before it was dropped.
+        if size <= SHARD_HEADER_BYTES or shard_id in store.shards.state.dropped:
             disk.call("remove_shard", shard_id, False)
         else:
             disk.call("quarantine_shard", shard_id)

@@ -5,6 +5,7 @@ Both begin alike: the manifest is checked and resolved as a whole, becomes an ob
 part, and committed by one rename; a view is a tree file and an entry in the catalog.
 """
 
+import contextlib
 import hashlib
 import os
 import time
@@ -27,7 +28,7 @@ from fsd.errors import (
     SealedMismatchError,
     UsageError,
 )
-from fsd.index import ViewRow, view_name
+from fsd.index_rows import ViewRow, view_name
 from fsd.job import Job, timestamp
 from fsd.layout import STORED_MANIFEST
 from fsd.models import MaterialiseAnswer, MaterialiseRequest
@@ -35,6 +36,7 @@ from fsd.parts import JOURNAL_NAME, Journal, cut_parts
 from fsd.paths import check_identifier
 from fsd.process import Child
 from fsd.read import read_to_file
+from fsd.references import References
 from fsd.seal import begin, clear, confirm_sealed, discard, open_filesystem, seal
 from fsd.store import Store
 
@@ -80,6 +82,7 @@ class Materialise:
         kind: str,
         request: MaterialiseRequest,
         job: Job,
+        references: References,
     ) -> None:
         for part in (request.target_id, request.layout_id):
             if reason := check_identifier(part):
@@ -92,31 +95,42 @@ class Materialise:
         self._target = Target(kind, request.target_id, request.layout_id)
         self._request = request
         self._job = job
+        self._references = references
         self.answer: MaterialiseAnswer | None = None
 
     def run(self) -> dict[str, Any]:
         """Do all of it; returns the result document of the job."""
         store, job, request = self._store, self._job, self._request
         job.phase = "reading the manifest"
-        with scratch_folder(store) as folder, compiler(store, "compiler") as child:
+        with (
+            scratch_folder(store) as folder,
+            compiler(store, "compiler") as child,
+            contextlib.ExitStack() as kept,
+        ):
             canonical = os.path.join(folder, "manifest.jsonl")
-            index = store.index
-            summary = ManifestSummary(
-                *child.call(
-                    "load_manifest",
-                    self._manifest_file(folder),
-                    index.index_root,
-                    index.generation,
-                    request.dedup_mode,
-                    request.allow_case_collisions,
-                    canonical,
-                )
-            )
-            job.total_files, job.total_bytes = summary.files, summary.size_bytes
-            document = self._document(summary)
-            if request.mode == "view":
-                return self._publish(child, canonical, summary, document)
+            # From here on a purge waits: until the view, or the copy, keeps what was looked up.
+            with self._references.resolving(job):
+                summary = self._load(child, folder, canonical)
+                job.total_files, job.total_bytes = summary.files, summary.size_bytes
+                document = self._document(summary)
+                if request.mode == "view":
+                    return self._publish(child, canonical, summary, document)
+                kept.enter_context(self._references.copying(self._target.name, canonical))
             return self._copy(child, canonical, summary, document)
+
+    def _load(self, child: Child, folder: str, canonical: str) -> ManifestSummary:
+        index, request = self._store.index, self._request
+        return ManifestSummary(
+            *child.call(
+                "load_manifest",
+                self._manifest_file(folder),
+                index.index_root,
+                index.generation,
+                request.dedup_mode,
+                request.allow_case_collisions,
+                canonical,
+            )
+        )
 
     def _manifest_file(self, folder: str) -> str:
         if not STORED_MANIFEST.fullmatch(self._request.manifest):

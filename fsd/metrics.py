@@ -4,6 +4,7 @@ from collections import Counter
 from typing import Any
 
 from fsd import report
+from fsd.compact_plan import find_garbage
 from fsd.engine import Engine
 from fsd.metrics_text import Metric, render
 from fsd.models import AreaStatus, DiskStatus, Health
@@ -63,7 +64,25 @@ def _store_metrics(engine: Engine, health: Health) -> list[Metric]:
             "Memory of the engine's process, mapped files not counted.",
             health.memory_anonymous_bytes,
         ),
+        *_garbage_metrics(engine),
         _gauge("ssd_fill_ratio", "How full the SSD partition is, 0 to 1.", partition.fill),
+    ]
+
+
+def _garbage_metrics(engine: Engine) -> list[Metric]:
+    share = engine.config.store.compact_dead_share
+    found, waiting = find_garbage(engine.store, share), engine.dropper.waiting()
+    return [
+        _gauge(
+            "garbage_bytes", "Purged or doubled bytes in shards, of one copy.", found.total_bytes
+        ),
+        _gauge("compactable_shards", "Shards worth a compaction.", len(found.victims)),
+        _gauge("vacated_shards", "Empty shards that wait for the end of the grace.", len(waiting)),
+        _gauge(
+            "vacated_bytes",
+            "What those free on all disks together.",
+            sum(shard.length_bytes * len(shard.disks) for shard in waiting),
+        ),
     ]
 
 

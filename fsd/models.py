@@ -51,6 +51,23 @@ class MaterialiseAnswer(Document):
     manifest_key: str
 
 
+class StageOutputRequest(Document):
+    """Make the folder that a program writes into, `3c/<target>/<layout>.output/`, with room."""
+
+    target_id: str
+    layout_id: str
+    size_bytes: int = Field(ge=0)
+    files: int = Field(default=0, ge=0)
+
+
+class StageOutputAnswer(Document):
+    """Where a program may write, and how much was reserved for it."""
+
+    path: str
+    quota_reservation_id: str
+    reserved_bytes: int
+
+
 class JobStatus(Document):
     """One long operation. `done_*` over `total_*` is its progress, in its own units."""
 

@@ -4,20 +4,23 @@ It never decides which disks those are, nor when a shard is sealed.
 """
 
 import time
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from fsd.disks import Disk
 from fsd.errors import FsdError
-from fsd.index import IndexWriter, Location, ShardRow
-from fsd.record import ENTRY_BYTES, SHARD_HEADER_BYTES, Entry
+from fsd.index import ShardRow
+from fsd.record import ENTRY_BYTES, SHARD_HEADER_BYTES
 from fsd.slots import Slot
 from fsd.store import Store
 
 
 @dataclass(slots=True, eq=False)
 class OpenShard:
-    """A shard that still grows; offsets and lengths are in bytes of the file."""
+    """A shard that still grows; offsets and lengths are in bytes of the file.
+
+    An `owner` is a big batch that shares its shards with nobody. The keys of a shard that is not
+    `placed` are left to the roll-forward when it is sealed.
+    """
 
     shard_id: str
     number: int
@@ -30,6 +33,8 @@ class OpenShard:
     entries: bytearray = field(default_factory=bytearray)
     payload_bytes: int = 0
     digests: list[bytes] = field(default_factory=list[bytes])
+    owner: str = ""
+    placed: bool = True
     sessions: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -88,12 +93,6 @@ def append_everywhere(store: Store, shard: OpenShard, offset: int, slot: Slot, l
         store.mark_lost(shard.shard_id, disk)
     shard.disks = [disk for disk in shard.disks if disk not in failed]
     return not failed
-
-
-def put_objects(writer: IndexWriter, number: int, placed: Iterable[Entry]) -> None:
-    """Point the keys of a group at their records; batch parts are objects like others."""
-    for entry in placed:
-        writer.put_object(entry.key, Location(number, entry.offset, entry.length_bytes))
 
 
 def write_footer(store: Store, shard: OpenShard, footer: bytes) -> None:

@@ -40,6 +40,10 @@ class BatchFace(Protocol):
         """Return a part number that was never used."""
         ...
 
+    def shard_owner(self) -> str:
+        """Return the batch's name when it is big enough for shards of its own, else nothing."""
+        ...
+
     def known(self, found: Found, read: FileRead) -> bool:
         """Return whether the file needs no new reference (and was reported)."""
         ...
@@ -120,7 +124,7 @@ class PackLane:
             elif not self._batch.known(found, read):
                 fresh.append((position, found, read))
         keys = [read.key for _, _, read in fresh]
-        decisions = self._claims.decide(keys, self._batch.class_name)
+        decisions = self._claims.decide(keys, self._batch.class_name, self._batch)
         existing: list[tuple[Found, FileRead]] = []
         for (position, found, read), decision in zip(fresh, decisions, strict=True):
             if decision == "existing":
@@ -212,7 +216,9 @@ class PackLane:
             return self._filling
         slot = self._store.pool.acquire()
         try:
-            shard = self._writer.lease(self._batch.class_name, need_bytes + GROUP_OVERHEAD_BYTES)
+            shard = self._writer.lease(
+                self._batch.class_name, need_bytes + GROUP_OVERHEAD_BYTES, self._batch.shard_owner()
+            )
         except BaseException:
             self._store.pool.release(slot)
             raise
@@ -240,6 +246,7 @@ class PackLane:
             self._give_up(filling, error)
             raise
         self._claims.settle(filling.keys, written=True)
+        self._release(filling)
         # Acknowledged here and not before: bytes verified, catalog and index durable.
         try:
             self._batch.acknowledge(filling.references, len(shard.disks))
@@ -247,8 +254,14 @@ class PackLane:
             self._store.pool.release(filling.slot)
             self._writer.release(shard)
 
+    def _release(self, filling: _Filling) -> None:
+        """End the holds: the part is in the index, or there will be none."""
+        keys = (bytes.fromhex(reference.file.key) for reference in filling.references)
+        self._claims.release(self._batch, keys)
+
     def _give_up(self, filling: _Filling, error: BaseException) -> None:
         self._claims.settle(filling.keys, written=False)
+        self._release(filling)
         self._store.pool.release(filling.slot)
         for reference in filling.references:
             found = Found(reference.file.path, "", reference.file.size_bytes)

@@ -9,6 +9,7 @@ from collections.abc import Generator
 from fsd.batch_tree import compile_batch, compiler, remove_tree, scratch_folder
 from fsd.errors import CorruptError, FsdError
 from fsd.index import (
+    LAYOUT,
     BatchRow,
     DiskRow,
     Index,
@@ -65,9 +66,10 @@ def open_index(store: Store, *, suspicious: bool = False) -> bool:
 
 
 def _fits(store: Store, index: Index) -> bool:
-    """An index of another store, or from the future of this catalog, is not rolled forward."""
+    """Tell whether an index may be rolled forward: it is of this store, layout, and past."""
     with index.read() as reader:
         same = reader.meta("store_id") in (None, store.config.store.store_id)
+        same &= reader.meta("layout") == LAYOUT
         sequence = reader.meta("catalog_sequence") or 0
     return same and sequence <= store.shards.state.sequence
 
@@ -110,8 +112,13 @@ def project(store: Store) -> int:
     count = roll_forward(store)
     with store.lock:
         state = store.shards.state
-        batches, published = dict(state.batches), dict(state.views)
+        hidden = state.hidden_batches()
+        batches = {name: row for name, row in state.batches.items() if name not in hidden}
+        published = dict(state.views)
     with store.index.write() as writer:
+        purged = [row for name in hidden if (row := writer.batch(name)) is not None]
+        for row in purged:
+            writer.delete_batch(row.name)
         for name, known in batches.items():
             row = writer.batch(name) or BatchRow(name, known.class_name, known.created_ns)
             row.sealed, row.created_ns = known.sealed, known.created_ns
@@ -123,10 +130,11 @@ def project(store: Store) -> int:
         stale = [view for view in writer.views() if view.name not in published]
         for view in stale:
             writer.delete_view(view.name)
+        writer.put_meta("layout", LAYOUT)
         writer.put_meta("store_id", store.config.store.store_id)
         writer.put_meta("catalog_sequence", state.sequence)
-    for view in stale:
-        remove_tree(store, view.tree_file)
+    for row in [*stale, *purged]:
+        remove_tree(store, row.tree_file)
     return count
 
 

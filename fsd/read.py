@@ -4,6 +4,8 @@ import contextlib
 import errno
 import os
 import time
+from collections.abc import Callable
+from typing import TypeVar
 
 from fsd.disks import Disk
 from fsd.errors import CorruptError, DiskError, FsdError, NoReplicaError, NotFoundError
@@ -15,6 +17,7 @@ from fsd.store import Store
 
 READ_ROUNDS_MAX = 2
 READ_AGAIN_S = 2.5
+Answer = TypeVar("Answer")
 
 
 def locate(store: Store, key: bytes) -> Location:
@@ -44,7 +47,19 @@ def head(store: Store, key: bytes) -> ObjectHead:
 
 def read_small(store: Store, key: bytes) -> bytes:
     """Return an object that fits a transfer slot, verified; tries every replica."""
-    return read_record(store, locate(store, key), key)
+    return _following(store, key, lambda location: read_record(store, location, key))
+
+
+def _following(store: Store, key: bytes, read: Callable[[Location], Answer]) -> Answer:
+    """Read an object where it lies; once more when it has been moved meanwhile."""
+    location = locate(store, key)
+    try:
+        return read(location)
+    except NoReplicaError:
+        moved = locate(store, key)
+        if moved == location:
+            raise
+        return read(moved)
 
 
 def read_record(store: Store, location: Location, key: bytes) -> bytes:
@@ -93,13 +108,18 @@ def _read_from(store: Store, disk: Disk, shard_id: str, location: Location, key:
 
 def read_to_file(store: Store, key: bytes, output_path: str) -> None:
     """Write an object, verified, to a new file; UsageError-like OSError when it exists."""
-    location = locate(store, key)
-    shard = store.shard_of(location)
     folder, name = os.path.split(os.path.abspath(output_path))
     if os.path.lexists(output_path):
         raise FsdError(f"{output_path} exists; nothing is overwritten")
     if not os.path.isdir(folder):
         raise FsdError(f"the folder {folder} does not exist")
+    _following(store, key, lambda found: _extract_to(store, found, key, folder, name, output_path))
+
+
+def _extract_to(
+    store: Store, location: Location, key: bytes, folder: str, name: str, output_path: str
+) -> None:
+    shard = store.shard_of(location)
     item = (location.offset, location.length_bytes, key, (os.fsencode(name),))
     reasons: list[str] = []
     for disk in store.replicas(shard.shard_id):
@@ -143,7 +163,7 @@ def note_read_error(store: Store, disk: Disk, shard_id: str, error: BaseExceptio
     number = getattr(error, "errno", None)
     with store.lock:
         shard = store.shards.state.shards.get(shard_id)
-        moved = shard is not None and disk.disk_id not in shard.disks
+        moved = shard is None or disk.disk_id not in shard.disks
     if moved and number == errno.ENOENT:
         return  # The replica was given up meanwhile; nothing is wrong.
     store.disks.note_error(disk, error)

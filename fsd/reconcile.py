@@ -69,7 +69,9 @@ class Reconciler:
         """
         store = self._store
         with store.lock:
-            shards = [s for s in store.shards.state.shards.values() if s.sealed]
+            known = store.shards.state.shards.values()
+            # Nobody wants what is in a vacated shard: it only waits for its deletion.
+            shards = [s for s in known if s.sealed and not s.vacated]
         wants: list[Want] = []
         for shard in shards:
             copies = store.sound_copies(shard.shard_id)

@@ -14,8 +14,9 @@ from fsd.batch_part import PartHead, parse_head
 from fsd.catalog import CatalogShard
 from fsd.disks import Disk
 from fsd.errors import DiskError, FsdError, NotEnoughDisksError
-from fsd.index import BatchRow, IndexWriter, Location, ShardRow
+from fsd.index import BatchRow, Location, ShardRow
 from fsd.open_shard import OpenShard, append_everywhere, write_footer
+from fsd.purge_place import forget_shards, place, unplace
 from fsd.read import read_record
 from fsd.record import (
     ENTRY_BYTES,
@@ -270,26 +271,39 @@ def roll_forward(store: Store) -> int:
     projected = 0
     for shard in shards:
         row = rows.get(shard.shard_id)
-        if shard.sealed and (row is None or not row.sealed):
+        if shard.sealed and (row is None or not row.sealed or row.dead_mark != shard.mark):
             projected += _try(store, shard, project_shard)
         elif row is not None and row.disks != shard.disks:
             row.disks = list(shard.disks)
             with store.index.write() as writer:
                 writer.put_shard(row)
-    with store.index.write() as writer:
-        for shard_id, row in rows.items():
-            if shard_id not in live:
-                writer.delete_shard(row)
+    _forget(store, [row for shard_id, row in rows.items() if shard_id not in live])
     with store.lock:
         salvaged = any(shard.shard_id not in store.shards.state.shards for shard in shards)
     # What was salvaged lies in fresh shards, which this round did not know of.
     return projected + (roll_forward(store) if salvaged else 0)
 
 
+def _forget(store: Store, rows: list[ShardRow]) -> None:
+    """Delete the rows of shards that are no more."""
+    # Nothing is found in a shard that the index knew as vacated; else it is older than the drop.
+    older = {row.number for row in rows if row.object_count and not row.vacated}
+    with store.index.write() as writer:
+        if older:
+            forget_shards(writer, older)
+        for row in rows:
+            writer.delete_shard(row)
+
+
 def project_shard(store: Store, shard: CatalogShard) -> bool:
-    """Put one sealed shard into the index from any replica's footer; False when none is here."""
+    """Put one sealed shard into the index from any replica's footer; False when none is here.
+
+    Dead records are taken out of it. Doing it again changes nothing.
+    """
     number = _number(store, shard)
-    scan = _footer_of(store, shard)
+    with store.lock:
+        mark, dead = shard.mark, shard.dead_records()
+    scan = footer_of(store, shard)
     if scan is None:
         # Every footer that is here is damaged: the groups still say all that is in the shard.
         replicas = _scan_replicas(store, shard)
@@ -299,11 +313,16 @@ def project_shard(store: Store, shard: CatalogShard) -> bool:
         salvage(store, shard, number, scans)
         return True
     entries = list(iterate_entries(scan.entries))
-    parts = [entry for entry in entries if entry.flags == RECORD_BATCH_PART]
+    living = [entry for entry in entries if entry.offset not in dead]
+    parts = [entry for entry in living if entry.flags == RECORD_BATCH_PART]
     heads = [(entry.key, head) for entry in parts if (head := _part_head(store, number, entry))]
     with store.index.write() as writer:
         for entry in entries:
-            _put_if_better(store, writer, shard, number, entry)
+            location = Location(number, entry.offset, entry.length_bytes)
+            if entry.offset in dead:
+                unplace(store, writer, entry.key, location)
+            else:
+                place(store, writer, shard, entry.key, location)
         for key, head in heads:
             row = writer.batch(head.batch) or BatchRow(head.batch, head.class_name, 0)
             if writer.add_batch_part(row, head.number, key):
@@ -325,15 +344,18 @@ def project_shard(store: Store, shard: CatalogShard) -> bool:
                 object_count=len(entries),
                 payload_bytes=payload,
                 sealed_ns=shard.sealed_ns,
+                dead_bytes=payload - sum(entry.length_bytes for entry in living),
+                dead_mark=mark,
             )
         )
     return True
 
 
-def _footer_of(store: Store, shard: CatalogShard) -> ScanResult | None:
+def footer_of(store: Store, shard: CatalogShard, priority: int = 1) -> ScanResult | None:
+    """Return the structure of a sealed shard from a replica with a sound footer, or None."""
     for disk in store.replicas(shard.shard_id):
         try:
-            scan = disk.call("scan", shard.shard_id)
+            scan = disk.call("scan", shard.shard_id, priority=priority)
         except FsdError as error:
             store.disks.note_error(disk, error)
             continue
@@ -350,15 +372,3 @@ def _part_head(store: Store, number: int, entry: Entry) -> PartHead | None:
         return parse_head(read_record(store, location, entry.key))
     except FsdError:
         return None
-
-
-def _put_if_better(
-    store: Store, writer: IndexWriter, shard: CatalogShard, number: int, entry: Entry
-) -> None:
-    known = writer.locate(entry.key)
-    if known is not None and known.shard_number != number:
-        other = store.shards.state.shards.get(store.shards.ids.get(known.shard_number, ""))
-        # The same content twice (a moved group, a promotion): raw wins, else the first stays.
-        if other is not None and (other.class_name == "raw" or shard.class_name != "raw"):
-            return
-    writer.put_object(entry.key, Location(number, entry.offset, entry.length_bytes))

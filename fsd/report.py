@@ -74,7 +74,7 @@ def capacity(engine: Engine) -> Capacity:
     names = {disk.disk_id: disk.name for disk in store.disks.disks.values()}
     with store.index.read() as reader:
         objects = reader.object_count()
-        payload = sum(row.payload_bytes for row in reader.shards())
+        payload = sum(row.payload_bytes - row.dead_bytes for row in reader.shards())
     partition = engine.areas.partition_state()
     return Capacity(
         copies=copies,
@@ -108,7 +108,7 @@ def health(engine: Engine) -> Health:
     """Return whether all is well; see `Health`."""
     store = engine.store
     with store.lock:
-        shards = list(store.shards.state.shards.values())
+        shards = [s for s in store.shards.state.shards.values() if not s.vacated]
     lag_bytes = single_bytes = unreadable = 0
     oldest_ns = 0
     for shard in shards:
@@ -239,7 +239,7 @@ def _disk_warnings(engine: Engine) -> list[Notice]:
 def _shard_warnings(engine: Engine) -> list[Notice]:
     store = engine.store
     with store.lock:
-        shards = [s.shard_id for s in store.shards.state.shards.values()]
+        shards = [s.shard_id for s in store.shards.state.shards.values() if not s.vacated]
     unreadable = [shard_id for shard_id in shards if not store.replicas(shard_id)]
     found: list[Notice] = []
     if unreadable:

@@ -39,6 +39,8 @@ def salvage(store: Store, shard: CatalogShard, number: int, scans: Iterable[list
     lost: list[str] = []
     try:
         for entry in _entries(scans):
+            if entry.offset in shard.dead_records():
+                continue  # Written again it would live: no mark reaches its new place.
             try:
                 location = Location(number, entry.offset, entry.length_bytes)
                 mover.add(entry, read_record(store, location, entry.key))

@@ -73,7 +73,7 @@ class Scrubber:
         """Return every replica that can be scrubbed now, in the order of payment."""
         store = self._store
         with store.lock:
-            shards = list(store.shards.state.shards.values())
+            shards = [s for s in store.shards.state.shards.values() if not s.vacated]
             excluded = frozenset(store.shards.lost | store.shards.suspect)
         debts = make_debts(shards, self._log.times(), excluded, self._interval_s)
         readable = {disk.disk_id for disk in store.disks.disks.values() if disk.readable}

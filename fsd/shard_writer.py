@@ -19,8 +19,9 @@ from fsd.disks import Disk
 from fsd.errors import DiskError, FsdError
 from fsd.group import large_group_bytes, readdress
 from fsd.index import IndexWriter
-from fsd.open_shard import OpenShard, append_everywhere, put_objects, write_footer
+from fsd.open_shard import OpenShard, append_everywhere, write_footer
 from fsd.placement import choose_disks
+from fsd.purge_place import put_objects
 from fsd.record import (
     Entry,
     ShardHeader,
@@ -58,16 +59,21 @@ class ShardWriter:
         self._idle: list[OpenShard] = []
         self._sealing = threading.Lock()
 
-    def lease(self, class_name: str, need_bytes: int) -> OpenShard:
-        """Return an open shard of the class with room, which nobody else writes until released."""
+    def lease(self, class_name: str, need_bytes: int, owner: str = "") -> OpenShard:
+        """Return an open shard of the class with room, which nobody else writes until released.
+
+        An owner's shards are lent to that owner only.
+        """
         store = self._store
         with store.lock:
             for shard in self._idle:
-                fits = shard.class_name == class_name and shard.room_bytes >= need_bytes
-                if fits and shard.whole:
+                same = shard.class_name == class_name and shard.owner == owner
+                if same and shard.room_bytes >= need_bytes and shard.whole:
                     self._idle.remove(shard)
                     return shard
-        return self.create(class_name, store.config.store.shard_size_bytes, large=False)
+        shard = self.create(class_name, store.config.store.shard_size_bytes, large=False)
+        shard.owner = owner
+        return shard
 
     def release(self, shard: OpenShard) -> None:
         """Give a leased shard back; a full one, or one too many, is sealed."""
@@ -185,7 +191,9 @@ class ShardWriter:
                 self._leave(shard.shard_id)
                 raise
             self.seal(shard)
-            shard = self.lease(shard.class_name, group.length_bytes)
+            placed = shard.placed
+            shard = self.lease(shard.class_name, group.length_bytes, shard.owner)
+            shard.placed &= placed
             group = self._moved(shard, group)
         self.release(shard)
         raise DiskError(f"a group could not be written after {COMMIT_TRIES_MAX} tries; see health")
@@ -215,7 +223,8 @@ class ShardWriter:
         # Barrier: the group is durable and verified; a crash before this commit leaves it to the
         # roll-forward at the next start, which finds the same entries in the shard.
         with self._store.index.write() as writer:
-            put_objects(writer, shard.number, placed)
+            if shard.placed:
+                put_objects(writer, shard.number, placed)
             writer.put_shard(shard.row())
             extra(writer, shard, base)
 
@@ -266,7 +275,7 @@ class ShardWriter:
             # Barrier: footers first, then the catalog. A crash between them finds a shard that is
             # open for the catalog and sealed on disk, and recovery seals it to the same bytes.
             if shard.disks or not shard.digests:
-                seal_in_catalog(store, shard, length)
+                seal_in_catalog(store, shard, length, indexed=shard.placed)
             # Otherwise all its disks are lost at once. The catalog keeps it open: whichever of
             # them comes back is recovered from, since its groups were acknowledged.
         finally:

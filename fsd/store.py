@@ -133,8 +133,10 @@ class CatalogLog:
         self._lock = threading.Lock()
         self._known: dict[tuple[int, int, bytes], CatalogEntry] = {}
 
-    def append(self, *items: tuple[str, Mapping[str, object]]) -> None:
+    def append(self, *items: tuple[str, Mapping[str, object]], everywhere: bool = False) -> None:
         """Append entries, durable on all online disks (two at least) when it returns.
+
+        With `everywhere` every disk of the store has to take them.
 
         Raises DiskError when fewer disks took them; nothing that depends on the entries may be
         acknowledged then. A crash in the middle leaves them on some disks: the next start brings
@@ -153,22 +155,34 @@ class CatalogLog:
             disks = [disk for disk in store.disks.disks.values() if disk.readable]
             online = sum(disk.state == "online" for disk in disks)
             futures = [(disk, disk.request("append_catalog", frames)) for disk in disks]
-            taken = 0
+            taken: set[str] = set()
             for disk, future in futures:
                 try:
                     future.result()
-                    taken += 1
+                    taken.add(disk.disk_id)
                 except (FsdError, OSError) as error:
                     if disk.state == "online":
                         store.disks.note_error(disk, error, writing=True)
             # One disk is enough only where one is all there is: what needs two copies is placed
             # on two disks, or refused, before.
-            if taken < max(1, min(ACK_COPIES_MAX, online)):
-                raise DiskError(f"only {taken} disks took a catalog entry; see `drystone health`")
+            if len(taken) < max(1, min(ACK_COPIES_MAX, online)):
+                count = len(taken)
+                raise DiskError(f"only {count} disks took a catalog entry; see `drystone health`")
+            lacking = [n for i, n in store.shards.state.disks.items() if i not in taken]
+            if everywhere and lacking:
+                raise DiskError(
+                    f"{', '.join(lacking)} did not take a catalog entry that every disk must have; "
+                    "see `drystone health`"
+                )
             with store.lock:
                 for entry in entries:
                     store.shards.state.apply(entry)
                     self._known[identify(entry)] = entry
+
+    def knows(self, entries: set[tuple[int, int, bytes]]) -> bool:
+        """Return whether the state is made of these entries (by identity) and maybe of more."""
+        with self._lock:
+            return entries <= self._known.keys()
 
     def load(self) -> list[CatalogEntry]:
         """Read all readable disks' logs, bring each up to date, return the union."""

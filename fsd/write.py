@@ -32,6 +32,8 @@ CHUNKS_AHEAD_MAX = 64
 ROUNDS_MAX = 3
 CANCEL_POLL_S = 1.0
 IDLE_FLUSH_S = 5.0
+OWN_SHARDS_MIN = 4
+"""A batch of at least so many shards' bytes shares no shard with others."""
 
 
 @dataclass(slots=True)
@@ -88,6 +90,14 @@ class BatchWrite:
 
     def run(self) -> dict[str, Any]:
         """Store everything; returns the counts. Acknowledged files stay whatever happens."""
+        try:
+            return self._run()
+        finally:
+            self._claims.forget(self)
+            # Nobody else may write into the batch's own shards: open they would only wait.
+            self._writer.seal_idle(lambda shard: bool(shard.owner) and shard.owner == self.name)
+
+    def _run(self) -> dict[str, Any]:
         job, request = self._job, self._request
         job.phase = "storing"
         if request.files is None:
@@ -108,6 +118,13 @@ class BatchWrite:
         store, name = self._store, self.name
         if not self._alias and (reason := check_identifier(name)):
             raise UsageError(f"the batch name {name!r} is refused: {reason}")
+        with store.lock:
+            in_doubt = any(purge.batch == name for purge in store.shards.state.purges.values())
+        if in_doubt:
+            raise UsageError(
+                f"batch {name} is being purged, and a disk that knows how that ended is away; "
+                "bring it back (`drystone health`), or use another name"
+            )
         with store.index.read() as reader:
             row, parts = reader.batch(name), reader.batch_parts(name)
         if row is None:
@@ -208,7 +225,7 @@ class BatchWrite:
         for item in waiting:
             # Asked again: the other writer may have failed, or written it as generated.
             self._await(item.future)
-            if self._claims.stored(item.read.key, self.class_name):
+            if self._claims.refer(item.read.key, self.class_name, self):
                 lane.refer(item.found.path, item.read.key, item.read.size_bytes, "existing")
             else:
                 self._again.append(item.found)
@@ -244,6 +261,15 @@ class BatchWrite:
             "skipped_kinds": counts.skipped_kinds,
             "incomplete": counts.failed > 0,
         }
+
+    def shard_owner(self) -> str:
+        """Return the batch's name once it is big; see BatchFace.
+
+        A purge of it then unlinks whole shards. What was packed before lies in shared ones.
+        """
+        known_bytes = max(self.row.size_bytes, self._job.total_bytes)
+        own = known_bytes >= OWN_SHARDS_MIN * self._store.config.store.shard_size_bytes
+        return self.name if own and not self._alias else ""
 
     def next_part(self) -> int:
         """Return a part number that was never used in this batch."""

@@ -81,7 +81,7 @@ def load_vocabulary(connection: psycopg.Connection[Any], intent: WriteIntent) ->
 
 def _tables(connection: psycopg.Connection[Any], intent: WriteIntent) -> dict[str, Converter]:
     names = {"meta_" + row.source for row in intent.source_metadata}
-    names |= {"result_" + row.action for row in intent.results}
+    names |= {"result_" + row.action for row in (*intent.results, *intent.superseded_results)}
     found = (schema_of(connection, name) for name in sorted(names))
     return {table.table_name: Converter.of(table) for table in found if table is not None}
 
@@ -146,16 +146,18 @@ def _check_results(
     vocabulary: Vocabulary,
     problems: list[str],
 ) -> None:
-    if not intent.results:
+    both = {"results": intent.results, "superseded_results": intent.superseded_results}
+    wanted = list({row.action_event_id for rows in both.values() for row in rows})
+    if not wanted:
         return
-    wanted = list({row.action_event_id for row in intent.results})
     events = {row[0] for row in connection.execute(_SQL["action_events"], [wanted])}
-    for place, row in enumerate(intent.results):
-        if "result_" + row.action not in vocabulary.tables:
-            problems.append(
-                f"results[{place}].action: {row.action!r} has no table of results; declare it"
-            )
-        if row.action_event_id not in events:
-            problems.append(
-                f"results[{place}].action_event_id: there is no event {row.action_event_id}"
-            )
+    for name, rows in both.items():
+        for place, row in enumerate(rows):
+            if "result_" + row.action not in vocabulary.tables:
+                problems.append(
+                    f"{name}[{place}].action: {row.action!r} has no table of results; declare it"
+                )
+            if row.action_event_id not in events:
+                problems.append(
+                    f"{name}[{place}].action_event_id: there is no event {row.action_event_id}"
+                )

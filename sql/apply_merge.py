@@ -41,6 +41,7 @@ def merge(connection: psycopg.Connection[Any], draft: Draft) -> IntentResult:
         _run(connection, "insert_virtual")
     if intent.physical_nodes:
         _run(connection, "insert_physical")
+    superseded = _supersede_results(connection, draft) if intent.superseded_results else 0
     observations_new, results_new = _insert_observations(connection, draft)
     edges_new, positions_new = _insert_edges(connection, draft, growth, relationship_ids)
     tree.carry_out(connection, growth)
@@ -58,6 +59,7 @@ def merge(connection: psycopg.Connection[Any], draft: Draft) -> IntentResult:
         edges_new=edges_new,
         edges_existing=len(intent.edges) - edges_new - len(growth.dropped),
         rows_new=rows_new,
+        results_superseded=superseded,
         cycles=cycles,
     )
 
@@ -109,7 +111,10 @@ def _unknown_nodes(draft: Draft, found: set[int]) -> list[str]:
         return number >= len(draft.kinds) and number not in found
 
     problems: list[str] = []
-    for name in ("common_metadata", "source_metadata", "results", "archive_locations", "flags"):
+    for name in (
+        "common_metadata", "source_metadata", "results", "superseded_results", "archive_locations",
+        "flags",
+    ):  # fmt: skip
         for place, row in enumerate(getattr(draft.intent, name)):
             if unknown(row.key):
                 problems.append(f"{name}[{place}].key: no node has this key")
@@ -206,6 +211,28 @@ def _insert_observations(connection: psycopg.Connection[Any], draft: Draft) -> t
         count = connection.execute(statement, prepare=False).rowcount
         observations, results = observations + count * is_source, results + count * (not is_source)
     return observations, results
+
+
+def _supersede_results(connection: psycopg.Connection[Any], draft: Draft) -> int:
+    """Move what was found before, with the same parameters, out of the tables of results."""
+    names = {"result_" + row.action for row in draft.intent.superseded_results}
+    count = 0
+    for name in sorted(names):
+        statement = sql.SQL(
+            "WITH gone AS (DELETE FROM {} AS former USING intent_superseded AS given "
+            "JOIN intent_node USING (number) WHERE given.table_name = %s "
+            "AND former.node_id = intent_node.node_id "
+            "AND (SELECT parameters_digest FROM action_event_detail AS detail"
+            " WHERE detail.action_event_id = former.action_event_id) IS NOT DISTINCT FROM "
+            "(SELECT parameters_digest FROM action_event_detail AS detail"
+            " WHERE detail.action_event_id = given.action_event_id) RETURNING former.*) "
+            "INSERT INTO superseded_result"
+            " (table_name, node_id, action_event_id, document, superseded_by) "
+            "SELECT %s, gone.node_id, gone.action_event_id, row_to_json(gone)::text, %s FROM gone"
+        ).format(sql.Identifier(name))
+        given = [name, name, draft.intent.intent_id]
+        count += connection.execute(statement, given, prepare=False).rowcount
+    return count
 
 
 def _insert_edges(

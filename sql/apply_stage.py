@@ -43,6 +43,10 @@ def stage(connection: psycopg.Connection[Any], draft: Draft) -> None:
                 write((draft.number(row.key), place, row.filepath))
     if intent.flags:
         _stage_flags(connection, draft)
+    if intent.superseded_results:
+        with _copy(connection, "superseded", "int4 text int8") as write:
+            for row in intent.superseded_results:
+                write((draft.number(row.key), "result_" + row.action, row.action_event_id))
     # Last: only now every node that the intent names has its number.
     with _copy(connection, "key", "int4 bytea int2") as write:
         kinds = draft.kinds
@@ -61,6 +65,7 @@ def intent_tables(draft: Draft) -> list[str]:
         "intent_edge": intent.edges,
         "intent_archive": intent.archive_locations,
         "intent_flag": intent.flags,
+        "intent_superseded": intent.superseded_results,
     }
     named = [name for name, rows in wanted.items() if rows]
     return ["intent_key", *named, *("intent_" + name for name in draft.vocabulary.tables)]

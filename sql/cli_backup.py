@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -24,6 +24,10 @@ def backup(
     method: Annotated[
         str, typer.Option(help="auto, base, logical or pgbackrest.", metavar="METHOD")
     ] = "auto",
+    unless_within_h: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="H", help="Nothing to do when a good one is younger."),
+    ] = None,
     json_output: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
@@ -34,13 +38,30 @@ def backup(
     with 1, fewer than two copies with 3; both run alert_command.
     """
     from sql.backup import make_backup
-    from sql.cli_output import say
+    from sql.cli_output import say, write_json
     from sql.config import find_config
     from sql.sample_check import sample_check_of
 
     path = find_config(config)
+    recent = None if unless_within_h is None else _good_within(path, unless_within_h)
+    if recent is not None:
+        say(f"{recent} is good and younger than {unless_within_h:g} hours")
+        if json_output:
+            write_json({"name": recent, "state": "recent"})
+        return
     report = make_backup(path, _method(method), check_sample=sample_check_of(path), say=say)
     show_report(report, json_output=json_output)
+
+
+def _good_within(path: str, hours: float) -> str | None:
+    """Return the name of the newest good backup, if it is younger than that."""
+    from sql.backup import list_backups
+    from sql.config import load_config
+
+    earliest = datetime.now(UTC) - timedelta(hours=hours)
+    backups = list_backups(load_config(path))
+    good = [one for one in backups if one.good and one.facts.start_time >= earliest]
+    return good[-1].name if good else None
 
 
 def show_report(report: BackupReport, *, json_output: bool) -> None:

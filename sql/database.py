@@ -12,9 +12,10 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from sql import server
+from sql.books import Books
 from sql.config import DatabaseConfig, find_config, load_config
 from sql.errors import DatabaseUnavailableError
-from sql.transactions import STATEMENT_TIMEOUT_S, Transactions
+from sql.transactions import STATEMENT_TIMEOUT_S
 
 if TYPE_CHECKING:
     from sql.declared import DeclaredTable
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from sql.tree_rebuild import DerivedCheck
 
 
-class Database(Transactions):
+class Database(Books):
     """A database that is up to date. Use `open` or `connect`, and it as a context manager."""
 
     @classmethod

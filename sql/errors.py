@@ -7,6 +7,7 @@ SqlError
 │   ├── SelectorError           a selector is refused; lists problems with their paths
 │   └── SchemaError             a declared table contradicts what is there; carries the difference
 ├── NotFoundError               no such batch, pipeline, node or package
+├── StaleAttemptError           a worker speaks of a task that is somebody else's by now
 ├── MigrationError              the schema of the database cannot be brought to that of the code
 ├── QueryTimeoutError           a query ran longer than it may
 ├── BusyError                   somebody else held a lock for too long; try again
@@ -85,6 +86,18 @@ class SchemaError(UsageError):
 
 class NotFoundError(SqlError):
     """The named batch, pipeline, node or package does not exist here."""
+
+
+class StaleAttemptError(SqlError):
+    """The attempt is over: it was taken back, cancelled or ended. Stop, and change nothing more."""
+
+    def __init__(self, task_id: int, token: int) -> None:
+        self.task_id, self.token = task_id, token
+        super().__init__(f"attempt {token} of task {task_id} is over; nothing was changed")
+
+    def __reduce__(self) -> tuple[type[StaleAttemptError], tuple[int, int]]:
+        """Travel between processes by the arguments, not by the finished message."""
+        return type(self), (self.task_id, self.token)
 
 
 class MigrationError(SqlError):

@@ -221,6 +221,18 @@ class ResultRow(_Row):
     values: Values
 
 
+class SupersededResults(_Row):
+    """What an action found about a node before, with the parameters of this event, counts no more.
+
+    The rows leave the action's table for superseded_result before new ones are written: whoever
+    asks a result table sees what counts now.
+    """
+
+    action: Name
+    key: Key
+    action_event_id: Count
+
+
 class WriteIntent(_Row):
     """What to write, in one transaction."""
 
@@ -237,6 +249,7 @@ class WriteIntent(_Row):
     archive_locations: tuple[ArchiveLocation, ...] = ()
     flags: tuple[NodeFlag, ...] = ()
     results: tuple[ResultRow, ...] = ()
+    superseded_results: tuple[SupersededResults, ...] = ()
 
 
 class IntentResult(_Row):
@@ -253,6 +266,7 @@ class IntentResult(_Row):
     edges_existing: int = 0
     rows_new: int = 0
     """Archive locations, flags changed, results, memberships, and positions of known edges."""
+    results_superseded: int = 0
     cycles: tuple[tuple[str, ...], ...] = ()
     """One for each tree edge that was left out because it lies on a cycle: the keys along one such
     cycle, the edge's parent and child first. Of very many edges only the parent and the child."""

@@ -104,4 +104,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--power-seed", default="", help="replay the power cut test with this seed")
     parser.addoption("--adapter-cases", type=int, default=15, help="hostile folders per adapter")
     parser.addoption("--adapter-seed", default="", help="replay an adapter test with this seed")
+    parser.addoption("--jobs-kills", type=int, default=6, help="kills in the chaos test of jobs")
+    parser.addoption("--jobs-seed", default="", help="replay the chaos test of jobs with this seed")
     parser.addoption("--postgres-dsn", default="", help="test on this server, as a superuser")

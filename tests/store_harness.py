@@ -11,6 +11,8 @@ import pytest
 from fsd import daemon, daemon_mount
 from fsd.client import Client
 from fsd.config import CONFIG_NAME, Config, load_config
+from gui import GuiError
+from gui import companion as gui_companion
 from sql import SqlError, companion
 
 MIB = 1 << 20
@@ -42,6 +44,8 @@ class Store:
         daemon.stop_engine(self.config)
         with contextlib.suppress(SqlError):  # A test may have broken or removed the configuration.
             companion.stop(self.config_path)
+        with contextlib.suppress(GuiError):
+            gui_companion.stop(self.config_path)
 
     def mount(self) -> str:
         """Mount the store and return where; skips the test where FUSE is missing."""

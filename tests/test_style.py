@@ -26,6 +26,9 @@ FILE_LINES_MAX = 400
 # Names that say nothing about what a file owns.
 BANNED_NAMES = {"utils.py", "util.py", "helpers.py", "helper.py", "manager.py", "misc.py"}
 
+# Folders inside our folders that have a face of their own for others.
+SUB_FACES = {"adapters.actions"}
+
 LINE_REFERENCE = re.compile(r"\blines? \d+\b|\.py:\d+|#L\d+", re.IGNORECASE)
 
 # Put together here, so that this file does not contain what it forbids.
@@ -116,7 +119,10 @@ def beyond_faces(source: str, folder: str) -> list[str]:
     return [
         module
         for module in modules
-        if "." in module and module.split(".")[0] in FOLDERS and module.split(".")[0] != folder
+        if "." in module
+        and module not in SUB_FACES
+        and module.split(".")[0] in FOLDERS
+        and module.split(".")[0] != folder
     ]
 
 

@@ -19,6 +19,7 @@ from contextlib import suppress
 import pyfuse3
 import trio
 
+from fsd import service_notify
 from fsd.mount.fetch import Fetcher
 from fsd.mount.index import MountIndex
 from fsd.mount.loop import main as main_loop
@@ -40,6 +41,14 @@ async def raise_read_ahead(point: str) -> None:
             file.write(str(READ_AHEAD_KIB))
     except OSError as error:
         _log.info("the read-ahead stays as it is: %s", error)
+
+
+async def _keep_watchdog() -> None:
+    """Tell the service manager that this loop turns, if it asked."""
+    interval_s = service_notify.watchdog_interval_s()
+    while interval_s is not None:
+        service_notify.notify(service_notify.WATCHDOG)
+        await trio.sleep(interval_s)
 
 
 async def _end_on_signal(signals: AsyncIterator[int], scope: trio.CancelScope) -> None:
@@ -69,6 +78,9 @@ async def _serve(
         nursery.start_soon(_end_on_signal, signals, nursery.cancel_scope)
         pyfuse3.init(mount, point, options)
         try:
+            # The kernel has the mount: whoever looks into it now waits for the loop.
+            service_notify.notify(service_notify.READY)
+            nursery.start_soon(_keep_watchdog)
             nursery.start_soon(fetcher.watch)
             nursery.start_soon(raise_read_ahead, point)
             await main_loop()

@@ -9,7 +9,7 @@ A row in the index publishes, its removal unpublishes; both are seen within a se
 from collections.abc import Iterable
 
 from fsd.errors import NotFoundError
-from fsd.index import BatchRow, ViewRow, view_name
+from fsd.index_rows import BatchRow, ViewRow, view_name
 from fsd.mount.index import MountIndex
 from fsd.mount.inodes import (
     BATCHES,

@@ -57,6 +57,11 @@ CREATE TEMPORARY TABLE intent_flag (
     number integer, ordinal integer, in_black_list boolean, is_delete boolean
 ) ON COMMIT DROP
 
+-- name: make_superseded
+CREATE TEMPORARY TABLE intent_superseded (
+    number integer, table_name text, action_event_id bigint
+) ON COMMIT DROP
+
 -- ---- The merge ----------------------------------------------------------------------------------
 
 -- One intent at a time from here to its commit. The two numbers are ours: any constant does.

@@ -54,6 +54,21 @@ LATER_KINDS: list[tuple[str, dict[str, Any]]] = [
     ("disk_drain", {"disk": "d1", "retire": True}),
     ("disk_retire", {"disk": "d1"}),
 ]
+PURGE_KINDS: list[tuple[str, dict[str, Any]]] = [
+    ("manifest_pin", {"name": "p1", "manifest": "cd" * 32, "time_ns": 11}),
+    ("manifest_pin", {"name": "p2", "manifest": "cd" * 32, "time_ns": 12}),
+    ("manifest_unpin", {"name": "p2"}),
+    ("purge_begin", {"purge": "0a" * 8, "batch": "b2"}),
+    ("purge_mark", {"purge": "0a" * 8, "shards": {"s1": "QEA=", "s2": ""}}),
+    ("purge_commit", {"purge": "0a" * 8}),
+    ("purge_begin", {"purge": "0b" * 8, "batch": "b1"}),
+    ("purge_mark", {"purge": "0b" * 8, "shards": {"s1": "QQ=="}}),
+    ("purge_void", {"purge": "0b" * 8}),
+    ("purge_begin", {"purge": "0c" * 8, "batch": "b1"}),
+    ("purge_mark", {"purge": "0c" * 8, "shards": {"s1": "QQ=="}}),
+    ("shard_vacate", {"shard": "s1"}),
+    ("shard_drop", {"shard": "s2"}),
+]
 
 
 def entry(sequence: int, kind: str = "batch_seal", epoch: int = 1, **data: Any) -> CatalogEntry:
@@ -81,6 +96,12 @@ def test_golden_log_of_the_later_kinds():
     entries = [CatalogEntry(n, 2, kind, data) for n, (kind, data) in enumerate(LATER_KINDS, 1)]
     assert dump(log_of(*entries)) == dump(golden("catalog-disks.txt"))
     assert list(unpack_frames(golden("catalog-disks.txt"))) == entries
+
+
+def test_golden_log_of_the_kinds_of_a_purge():
+    entries = [CatalogEntry(n, 3, kind, data) for n, (kind, data) in enumerate(PURGE_KINDS, 1)]
+    assert dump(log_of(*entries)) == dump(golden("catalog-purge.txt"))
+    assert list(unpack_frames(golden("catalog-purge.txt"))) == entries
 
 
 def test_frames_fill_sectors():
@@ -201,7 +222,7 @@ def test_every_kind():
 
 def test_every_kind_the_state_knows_is_tested():
     known = {name.removeprefix("_apply_") for name in dir(CatalogState) if "_apply_" in name}
-    assert known == {kind for kind, _ in KINDS + LATER_KINDS}
+    assert known == {kind for kind, _ in KINDS + LATER_KINDS + PURGE_KINDS}
 
 
 def test_a_disk_drains_until_it_is_taken_back_or_retired():

@@ -22,8 +22,8 @@ from fsd.index import (
     pack_location,
     set_current_generation,
     unpack_location,
-    view_name,
 )
+from fsd.index_rows import view_name
 
 
 def key(number: int) -> bytes:

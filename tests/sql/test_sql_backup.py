@@ -295,6 +295,15 @@ def test_methods_that_cannot_be(store):
     assert b"there is no method tape" in refused.stderr and b"Traceback" not in refused.stderr
 
 
+def test_a_young_good_backup_is_enough(store):
+    store.back_up()
+    young = drystone("db", "backup", "--unless-within-h", "5", "--config", store.config_path)
+    assert b"is good and younger than 5 hours" in young.stderr
+    assert len(store.listed()) == 1
+    drystone("db", "backup", "--unless-within-h", "0", "--config", store.config_path)
+    assert len(store.listed()) == 2
+
+
 def test_folders_are_ordered():
     ssd = Target("ssd", 1, 900, True)
     a, a2, b = Target("a", 2, 50, False), Target("a2", 2, 40, False), Target("b", 3, 10, False)

@@ -1,0 +1,194 @@
+"""Staging: it owns how a part of an action batch comes to lie in 3C, and how 3C is freed again.
+
+The store makes the input folder (reserved, verified, sealed); the output folder beside it is the
+store's too, with room reserved for what the program may write. Programs are run elsewhere.
+
+    3c/<batch>/<layout>-<part>/           the inputs, read-only in spirit
+    3c/<batch>/<layout>-<part>.output/    where the program writes
+    3c/<batch>/<layout>-<part>.inputs     which input lies where, one JSON line each
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import time
+from typing import TYPE_CHECKING, Any
+
+from adapters.actions.contract import ActionContract
+from adapters.actions.parameters import checked_parameters
+from adapters.actions.stage_context import parameter_fields
+from adapters.actions.stage_manifest import manifest_file
+from adapters.actions.stage_model import StagedPart
+from adapters.actions.stage_tree import LaidOut, lay_out
+from adapters.actions.templates import render
+from adapters.errors import AdapterError, SpaceError, UsageError
+from fsd import QuotaError, SealedMismatchError
+
+if TYPE_CHECKING:
+    from adapters.actions.contract_check import LoadedContract
+    from adapters.actions.parts import ActionPart
+    from fsd import Client
+    from sql import Database
+
+OUTPUT_SLACK_BYTES = 16 << 20
+"""Beside children: logs, listings and records, so that tiny inputs may have them."""
+OUTPUT_BYTES_MIN = 64 << 20
+VIEW_APPEARS_S_MAX = 10.0
+VIEW_POLL_S = 0.05
+
+
+def stage_part(
+    client: Client,
+    database: Database,
+    loaded: LoadedContract,
+    action_batch_id: int,
+    part: ActionPart,
+    parameters: dict[str, Any],
+    layout_suffix: str = "",
+) -> StagedPart:
+    """Lay a part out and wait until it lies there; its output folder is empty then.
+
+    Safe to call again: what lies there sealed with the same content stays. Raises SpaceError when
+    the store has no room now (then nothing is left behind), UsageError when the contract's
+    templates lead two files to one place.
+    """
+    contract = loaded.contract
+    if contract.stage_layout is None:
+        raise UsageError(f"action {contract.name} ({contract.type}) stages nothing")
+    values = checked_parameters(contract, parameters)
+    laid = lay_out(database, contract, part.number, part.node_ids, values)
+    layout_id = f"{contract.stage_layout.layout_id}-{part.number}{layout_suffix}"
+    try:
+        staged = _make(client, contract, action_batch_id, part.number, layout_id, laid)
+    except QuotaError as error:
+        release(client, action_batch_id, layout_id)
+        raise SpaceError(f"part {part.number} of action batch {action_batch_id}: {error}") from None
+    empty_output(loaded, staged, values)
+    _write_inputs(staged)
+    return staged
+
+
+def _make(
+    client: Client,
+    contract: ActionContract,
+    action_batch_id: int,
+    number: int,
+    layout_id: str,
+    laid: LaidOut,
+) -> StagedPart:
+    layout = contract.stage_layout
+    assert layout is not None
+    batch = str(action_batch_id)
+    limit_bytes = output_bytes_max(contract, laid.input_bytes)
+    _wait_for_former(client, f"{batch}/{layout_id}")
+    # The output first: an input folder without room for what comes of it would lie there unused.
+    output = client.stage_output(batch, layout_id, limit_bytes)
+    with manifest_file(client, os.path.dirname(output.path), laid) as manifest:
+        try:
+            answer = client.stage_to_3c(manifest, batch, layout_id, layout.mode)
+        except SealedMismatchError:
+            # An earlier attempt staged what the database said then (a title, a parent).
+            release(client, action_batch_id, layout_id)
+            output = client.stage_output(batch, layout_id, limit_bytes)
+            answer = client.stage_to_3c(manifest, batch, layout_id, layout.mode)
+        job = client.wait(answer.job_id)
+    if job.state != "done":
+        raise AdapterError(
+            f"the inputs of part {number} of action batch {batch} could not be staged "
+            f"({job.state}): {job.error or 'see the report of job ' + job.job_id}"
+        )
+    if layout.mode == "view":
+        _wait_for_view(answer.target_root)
+    return StagedPart(
+        action_batch_id=action_batch_id,
+        layout_id=layout_id,
+        part=number,
+        mode=layout.mode,
+        input_root=answer.target_root,
+        output_root=output.path,
+        job_id=answer.job_id,
+        manifest_key=answer.manifest_key,
+        input_bytes=laid.input_bytes,
+        staged_bytes=answer.expected_bytes,
+        staged_files=answer.expected_files,
+        output_bytes_max=limit_bytes,
+        inputs=len(laid.inputs),
+        inputs_path=output.path.removesuffix(".output") + ".inputs",
+        files=tuple(laid.inputs),
+        left_out=tuple(laid.left_out),
+    )
+
+
+def output_bytes_max(contract: ActionContract, input_bytes: int) -> int:
+    """Return how much a part may write, which is what is reserved for it."""
+    written = contract.run_spec.output_bytes_max if contract.run_spec else None
+    if any(o.child for o in contract.output_parser.outputs) if contract.output_parser else False:
+        limit_bytes = int(input_bytes * contract.child_limits.bytes_scale) + OUTPUT_SLACK_BYTES
+        return min(written, limit_bytes) if written else limit_bytes
+    return written or max(OUTPUT_BYTES_MIN, input_bytes)
+
+
+def empty_output(loaded: LoadedContract, staged: StagedPart, parameters: dict[str, Any]) -> None:
+    """Empty the output folder and make the folders that the program wants to find in it.
+
+    To be called before every attempt: what a former one left half written must not be read.
+    """
+    layout = loaded.contract.stage_layout
+    os.makedirs(staged.output_root, exist_ok=True)
+    for entry in os.scandir(staged.output_root):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            os.unlink(entry.path)
+    fields = {
+        "part": staged.part,
+        **parameter_fields(checked_parameters(loaded.contract, parameters)),
+    }
+    for template in layout.empty_folders if layout else ():
+        path = os.path.join(staged.output_root, render(template, fields, path=True))
+        os.makedirs(path, exist_ok=True)
+
+
+def release_part(client: Client, staged: StagedPart) -> None:
+    """Free what a part holds of 3C: inputs (or the view), outputs, reservation. Idempotent."""
+    if staged.inputs_path:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(staged.inputs_path)
+    release(client, staged.action_batch_id, staged.layout_id)
+
+
+def release(client: Client, action_batch_id: int, layout_id: str) -> None:
+    """Free a stage by its name, which may be gone already. AdapterError when it cannot be."""
+    _wait_for_former(client, f"{action_batch_id}/{layout_id}")
+    job = client.wait(client.release_stage(str(action_batch_id), layout_id).job_id)
+    if job.state != "done":
+        raise AdapterError(
+            f"3c/{action_batch_id}/{layout_id} could not be released: {job.error or job.state}"
+        )
+
+
+def _wait_for_former(client: Client, name: str) -> None:
+    """Let the jobs end that a killed attempt left in the engine: they write the same folder."""
+    for job in client.jobs():
+        if job.state == "running" and job.kind in ("stage", "release") and job.description == name:
+            client.wait(job.job_id)
+
+
+def _wait_for_view(root: str) -> None:
+    deadline = time.monotonic() + VIEW_APPEARS_S_MAX
+    while not os.path.isdir(root):
+        if time.monotonic() > deadline:
+            raise AdapterError(
+                f"the view {root} does not appear: is the store mounted here (`drystone status`)?"
+            )
+        time.sleep(VIEW_POLL_S)
+
+
+def _write_inputs(staged: StagedPart) -> None:
+    temporary = staged.inputs_path + ".tmp"
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.writelines(json.dumps(one) + "\n" for one in staged.files)
+    os.rename(temporary, staged.inputs_path)

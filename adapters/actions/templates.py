@@ -1,0 +1,126 @@
+"""Templates of contracts: it owns their notation, and which fields may stand in which place.
+
+A field stands in braces, `{node.key}`; `{index:06}` pads a number with zeros; `{{` and `}}` are
+braces. In a path the value of a field becomes one safe piece of a name: a slash, a control
+character or a leading dash becomes `_`, nothing at all becomes `_`, and 120 bytes are kept.
+"""
+
+from __future__ import annotations
+
+import datetime
+import functools
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
+
+VALUE_BYTES_MAX = 120
+PADDING_MAX = 20
+
+_PIECE = re.compile(r"\{\{|\}\}|\{([a-z_][a-z0-9_.]*)(?::0(\d{1,2}))?\}|[^{}]+|[{}]")
+
+_NODE = ("key", "node_id", "extension", "media_type", "size_bytes", "description")
+_METADATA = ("source", "title", "view", "update_time", "download_time", "author", "user")
+_FILE = ("path", "name", "stem")
+
+
+def _group(name: str, fields: Iterable[str]) -> frozenset[str]:
+    return frozenset(f"{name}.{field}" for field in fields)
+
+
+OF_PART = frozenset({"part"})
+OF_INPUT = (
+    OF_PART
+    | {"index"}
+    | _group("node", _NODE)
+    | _group("metadata", _METADATA)
+    | _group("parent", _NODE)
+)
+"""`parent` is the first parent, tree edges first; without one its fields are empty."""
+OF_FILE = OF_INPUT | _group("file", _FILE)
+"""`file` is where the input itself lies."""
+OF_PARENT_FILE = OF_INPUT | {"number"}
+"""`parent` is the relative, `number` its place among those of its input, from 0."""
+OF_CHILD_FILE = OF_INPUT | {"number"} | _group("child", _NODE)
+OF_RUN = OF_PART | {"input", "output", "contract", "model"}
+
+Value = str | int | float | bool | datetime.datetime | None
+
+
+class TemplateError(ValueError):
+    """A template cannot be read, or names a field that there is not."""
+
+
+class Field(NamedTuple):
+    """A field of a template; `width` > 0 pads with zeros."""
+
+    name: str
+    width: int
+
+
+@functools.lru_cache(maxsize=10_000)
+def parse(template: str) -> tuple[str | Field, ...]:
+    """Return texts and fields in order. Raises TemplateError."""
+    pieces: list[str | Field] = []
+    for match in _PIECE.finditer(template):
+        piece, name, width = match.group(), match.group(1), match.group(2)
+        if name is not None:
+            if width is not None and int(width) > PADDING_MAX:
+                raise TemplateError(f"{piece} pads with more than {PADDING_MAX} zeros")
+            pieces.append(Field(name, int(width or 0)))
+        elif piece in ("{", "}"):
+            raise TemplateError(
+                f"the brace at character {match.start() + 1} belongs to no field; a field looks "
+                "like {node.key}, and a brace itself is written twice"
+            )
+        else:
+            pieces.append(piece[0] if piece in ("{{", "}}") else piece)
+    return tuple(pieces)
+
+
+def fields_of(template: str) -> list[str]:
+    """Return the names of the fields in a template, in order."""
+    return [piece.name for piece in parse(template) if isinstance(piece, Field)]
+
+
+def render(template: str, fields: Mapping[str, Value], *, path: bool = False) -> str:
+    """Return the text; an unknown value is empty. With `path`, values are made safe for names."""
+    parts: list[str] = []
+    for piece in parse(template):
+        if isinstance(piece, str):
+            parts.append(piece)
+            continue
+        if piece.name not in fields:
+            raise TemplateError(f"there is no field {{{piece.name}}} here")
+        text = text_of(fields[piece.name]).rjust(piece.width, "0")
+        # Where a file lies is a path already.
+        parts.append(path_value(text) if path and not piece.name.startswith("file.") else text)
+    return "".join(parts)
+
+
+def value_of(template: str, fields: Mapping[str, Value]) -> Value:
+    """Return the value itself of a template that is one field, else the text: for JSON."""
+    pieces = parse(template)
+    if len(pieces) == 1 and isinstance(pieces[0], Field) and not pieces[0].width:
+        value = fields.get(pieces[0].name)
+        return value.isoformat() if isinstance(value, datetime.datetime) else value
+    return render(template, fields)
+
+
+def text_of(value: Value) -> str:
+    """Return a value as text: nothing for None, ISO 8601 for times, true and false."""
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return value.isoformat() if isinstance(value, datetime.datetime) else str(value)
+
+
+def path_value(text: str) -> str:
+    """Return a text as a piece of a file name that can neither lead away nor be misread."""
+    if not text.isascii() or not text.isprintable() or "/" in text:
+        text = "".join(c if c.isprintable() and c != "/" else "_" for c in text)
+    if len(text) * 4 > VALUE_BYTES_MAX:
+        text = text.encode("utf-8", "replace")[:VALUE_BYTES_MAX].decode("utf-8", "ignore")
+    if text.startswith("-"):
+        text = "_" + text[1:]
+    return "_" if text.strip(". ") == "" else text

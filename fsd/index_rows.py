@@ -1,0 +1,107 @@
+"""The rows of the index: it owns their fields and the packing of a location, no transaction."""
+
+import struct
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+_LOCATION = struct.Struct("<IIHIH")
+_LOW_BITS = (1 << 32) - 1
+VACATED_MARK = "vacated "
+"""What `dead_mark` begins with when every record is dead or elsewhere."""
+
+
+class Location(NamedTuple):
+    """Where an object's record lies: header offset in the shard, payload length."""
+
+    shard_number: int
+    offset: int
+    length_bytes: int
+
+
+@dataclass(slots=True)
+class ShardRow:
+    """One shard as the index knows it; `disks` are the ids that hold a verified replica.
+
+    `dead_bytes` is the payload of purged records; `dead_mark` says which of the catalog's marks
+    the index has followed.
+    """
+
+    number: int
+    shard_id: str
+    class_name: str
+    disks: list[str]
+    sealed: bool = False
+    large: bool = False
+    length_bytes: int = 0
+    object_count: int = 0
+    payload_bytes: int = 0
+    sealed_ns: int = 0
+    dead_bytes: int = 0
+    dead_mark: str = ""
+
+    @property
+    def vacated(self) -> bool:
+        """Return whether the index has followed that nothing in the shard is wanted any more."""
+        return self.dead_mark.startswith(VACATED_MARK)
+
+
+@dataclass(slots=True)
+class BatchRow:
+    """One ingest batch; its paths are in the part objects, its tree in `tree_file`."""
+
+    name: str
+    class_name: str
+    created_ns: int
+    sealed: bool = False
+    files: int = 0
+    size_bytes: int = 0
+    part_count: int = 0
+    tree_file: str = ""
+
+
+@dataclass(slots=True)
+class ViewRow:
+    """One published view of a manifest; `kind` is `stage`, `exports` or `browse`."""
+
+    kind: str
+    view_id: str
+    layout_id: str
+    manifest_key: str
+    created_ns: int
+    tree_file: str = ""
+    document: dict[str, Any] = field(default_factory=dict[str, Any])
+
+    @property
+    def name(self) -> str:
+        """Return the row's key: the view's path in the mount."""
+        return view_name(self.kind, self.view_id, self.layout_id)
+
+
+@dataclass(slots=True)
+class DiskRow:
+    """One disk as the engine last saw it; the mount reads shards below `path`."""
+
+    disk_id: str
+    name: str
+    path: str
+    state: str
+    reason: str = ""
+
+
+def view_name(kind: str, view_id: str, layout_id: str) -> str:
+    """Return the key of a view: its path below the mount."""
+    return f"{kind}/{view_id}/{layout_id}" if layout_id else f"{kind}/{view_id}"
+
+
+def pack_location(location: Location) -> bytes:
+    """Return the 16 bytes an object takes in the index besides its key."""
+    number, offset, length = location
+    return _LOCATION.pack(
+        number, offset & _LOW_BITS, offset >> 32, length & _LOW_BITS, length >> 32
+    )
+
+
+def unpack_location(data: bytes) -> Location:
+    """Read what `pack_location` wrote."""
+    number, offset_low, offset_high, length_low, length_high = _LOCATION.unpack(data)
+    return Location(number, offset_low | offset_high << 32, length_low | length_high << 32)

@@ -1,0 +1,77 @@
+"""Whether everything is known that a purge must know: it owns those checks, and doubtful purges.
+
+A purge that was begun and never committed is in doubt: the disk that knows may be away. What it
+marks is hidden meanwhile, and counts for nobody. When all disks are here and none of them says
+that it was committed, it was not, and everything is shown again.
+"""
+
+from fsd.catalog import identify, unpack_frames
+from fsd.errors import FsdError, PurgeRefusedError
+from fsd.store import Store
+
+
+def check_disks(store: Store) -> None:
+    """Raise PurgeRefusedError unless the catalogs of all disks are read, and say the same."""
+    with store.lock:
+        names = dict(store.shards.state.disks)
+    for disk_id, name in names.items():
+        disk = store.disks.disks.get(disk_id)
+        if disk is None or not disk.readable:
+            reason = "is not in drystone.toml" if disk is None else f"is {disk.state}"
+            more = f" ({disk.reason})" if disk is not None and disk.reason else ""
+            raise PurgeRefusedError(
+                f"disk {name} {reason}{more}: its catalog may hold references that no other disk "
+                "has; bring it back, or declare it gone with `drystone rebuild --disk` first"
+            )
+        try:
+            found = {identify(entry) for entry in unpack_frames(disk.call("read_catalog"))}
+        except FsdError as error:
+            raise PurgeRefusedError(
+                f"the catalog of disk {name} cannot be read: {error}"
+            ) from error
+        if not store.catalog.knows(found):
+            raise PurgeRefusedError(
+                f"the catalog of disk {name} has entries that this engine has not read; "
+                "restart it with `drystone down` and `drystone up`"
+            )
+
+
+def check_index(store: Store) -> None:
+    """Raise PurgeRefusedError unless the index knows every record of every shard."""
+    with store.lock:
+        shards = list(store.shards.state.shards.values())
+        writing = set(store.shards.writing)
+    with store.index.read() as reader:
+        rows = {row.shard_id: row for row in reader.shards()}
+    for shard in shards:
+        row = rows.get(shard.shard_id)
+        if shard.shard_id in writing:
+            continue  # Group by group the index knows it.
+        if not shard.sealed:
+            raise PurgeRefusedError(
+                f"shard {shard.shard_id} was left open and cannot be sealed now; see "
+                "`drystone health`"
+            )
+        if row is None or not row.sealed or row.dead_mark != shard.mark:
+            raise PurgeRefusedError(
+                f"the index does not know all of shard {shard.shard_id}, which may hold references;"
+                " see `drystone health`"
+            )
+
+
+def settle_purges(store: Store) -> bool:
+    """Give doubtful purges up when it is certain that they were not committed; True when any were.
+
+    Only while no purge runs.
+    """
+    with store.lock:
+        doubtful = list(store.shards.state.purges)
+    if not doubtful:
+        return False
+    try:
+        check_disks(store)
+    except PurgeRefusedError as error:
+        store.disks.remember(f"a purge that was cut off stays in doubt: {error}")
+        return False
+    store.catalog.append(*[("purge_void", {"purge": purge}) for purge in doubtful])
+    return True

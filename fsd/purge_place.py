@@ -1,0 +1,82 @@
+"""Which record of a content the index points at: it owns placing and unplacing, no transaction.
+
+A content may have several records: it was promoted to raw, written again while disks were away, or
+moved. One of them is the object's place, the others are its spares: known, so that a purge marks
+them all, and counted as garbage that a compaction may leave out.
+"""
+
+from collections.abc import Iterable
+
+from fsd.catalog import CatalogShard
+from fsd.index import IndexWriter, Location
+from fsd.record import Entry
+from fsd.store import Store
+
+
+def put_objects(writer: IndexWriter, number: int, placed: Iterable[Entry]) -> None:
+    """Point the keys of a group just written at their records; what they had becomes a spare.
+
+    Batch parts are objects like others.
+    """
+    for entry in placed:
+        location = Location(number, entry.offset, entry.length_bytes)
+        former = writer.locate(entry.key)
+        writer.put_object(entry.key, location)
+        if former is not None and former != location:
+            writer.add_spare(entry.key, former)
+
+
+def live_shard(store: Store, location: Location) -> CatalogShard | None:
+    """Return the shard of a record, or None when the record is dead or its shard is no more."""
+    with store.lock:
+        shard = store.shards.state.shards.get(store.shards.ids.get(location.shard_number, ""))
+        if shard is None or location.offset in shard.dead_records():
+            return None
+        return shard
+
+
+def place(
+    store: Store, writer: IndexWriter, shard: CatalogShard, key: bytes, new: Location
+) -> None:
+    """Take a living record in: raw wins over generated, else the one that was known stays."""
+    known = writer.locate(key)
+    if known == new:
+        return
+    if known is not None and known.shard_number != new.shard_number:
+        other = live_shard(store, known)
+        if other is not None and (other.class_name == "raw" or shard.class_name != "raw"):
+            writer.add_spare(key, new)
+            return
+        if other is None:
+            known = None
+    writer.put_object(key, new)
+    writer.delete_spare(key, new)
+    if known is not None:
+        writer.add_spare(key, known)
+
+
+def unplace(store: Store, writer: IndexWriter, key: bytes, dead: Location) -> None:
+    """Forget a dead record; the key goes with it unless another record of it lives."""
+    writer.delete_spare(key, dead)
+    if writer.locate(key) != dead:
+        return
+    living = [(spare, shard) for spare in writer.spares(key) if (shard := live_shard(store, spare))]
+    if not living:
+        writer.delete_object(key)
+        return
+    chosen, _ = min(living, key=lambda one: (one[1].class_name != "raw", one[0]))
+    writer.put_object(key, chosen)
+    writer.delete_spare(key, chosen)
+
+
+def forget_shards(writer: IndexWriter, numbers: set[int]) -> None:
+    """Forget every object and spare of shards that are no more, wherever the index has them.
+
+    The whole index is read: only an index that is older than a drop or a purge needs this.
+    """
+    gone = [key for key, location in writer.keys(b"") if location.shard_number in numbers]
+    for key in gone:
+        writer.delete_object(key)
+    spares = [spare for spare in writer.all_spares() if spare[1].shard_number in numbers]
+    for key, location in spares:
+        writer.delete_spare(key, location)

@@ -1,0 +1,167 @@
+"""Folders of the stage (3C) that programs write into, and giving a stage back when it is done.
+
+It owns `3c/<id>/<layout>.output/`: a folder with room reserved for it, whose reservation outlives
+the engine (a record in 3c/.outputs, taken up again at the start). What somebody writes there is
+counted once, because every measurement of the area counts it against the reservation. It never
+looks at what the files are.
+"""
+
+import contextlib
+import os
+import shutil
+import threading
+import uuid
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI
+
+from fsd import materialise
+from fsd.areas import Areas, Reservation
+from fsd.engine import Engine
+from fsd.errors import NotFoundError, QuotaError, UsageError
+from fsd.job import Job
+from fsd.models import JobStatus, StageOutputAnswer, StageOutputRequest
+from fsd.paths import check_identifier
+from fsd.seal import TEMPORARY_FOLDER
+
+AREA = "3c"
+OUTPUT_SUFFIX = ".output"
+RECORDS_FOLDER = ".outputs"
+RELEASED_PREFIX = "released-"
+
+
+def add_stage_outputs(app: FastAPI, engine: Engine) -> None:
+    """Add the two verbs to the API, and take up again what was reserved before a restart."""
+    outputs = StageOutputs(engine.areas)
+
+    @app.post("/v1/stage/output")
+    def open_output(request: StageOutputRequest) -> StageOutputAnswer:
+        reservation = outputs.open(request)
+        return StageOutputAnswer(
+            path=str(outputs.folder(request.target_id, request.layout_id)),
+            quota_reservation_id=reservation.id,
+            reserved_bytes=reservation.size_bytes,
+        )
+
+    @app.delete("/v1/stage/{target_id}/{layout_id}")
+    def release(target_id: str, layout_id: str) -> JobStatus:
+        _check(target_id, layout_id)
+
+        def work(_job: Job) -> dict[str, Any]:
+            with contextlib.suppress(NotFoundError):
+                materialise.unpublish(engine.store, "stage", target_id, layout_id)
+            removed = outputs.release(target_id, layout_id)
+            if engine.areas.quotas[AREA]:
+                # Who waits for room sees it at once.
+                engine.areas.measure(AREA)
+            return {"removed": removed}
+
+        name = f"{target_id}/{layout_id}"
+        # The subject is that of a stage: nothing is removed that is being written.
+        return engine.start_job("release", name, work, subject=f"stage/{name}").status()
+
+
+class StageOutputs:
+    """The output folders of an area and their reservations. Thread-safe."""
+
+    def __init__(self, areas: Areas) -> None:
+        self._areas = areas
+        self._root = areas.paths[AREA]
+        self._records = self._root / RECORDS_FOLDER
+        self._records.mkdir(exist_ok=True)
+        self._lock = threading.Lock()
+        self._held: dict[str, Reservation] = {}
+        self._take_up()
+
+    def folder(self, target_id: str, layout_id: str) -> Path:
+        """Return the output folder of a stage, which need not be there."""
+        return self._root / target_id / (layout_id + OUTPUT_SUFFIX)
+
+    def open(self, request: StageOutputRequest) -> Reservation:
+        """Reserve room and make the folder; again it returns what is reserved already.
+
+        Raises QuotaError, and then nothing was made. A folder that is there is kept as it is.
+        """
+        _check(request.target_id, request.layout_id)
+        with self._lock:
+            held = self._hold(request)
+            # Barrier: the record before the folder. A crash between them leaves a reservation that
+            # the same call finds again; the other way round a folder would fill without one.
+            record = self._record(request.target_id, request.layout_id)
+            temporary = record.with_suffix(".tmp")
+            temporary.write_text(request.model_dump_json(), encoding="utf-8")
+            temporary.rename(record)
+            folder = self.folder(request.target_id, request.layout_id)
+            folder.mkdir(parents=True, exist_ok=True)
+            self._areas.watch(held.id, folder)
+            return held
+
+    def release(self, target_id: str, layout_id: str) -> int:
+        """Remove inputs, outputs and what is half made of them; returns how many folders went."""
+        with self._lock:
+            final = self._root / target_id / layout_id
+            places = [final, self.folder(target_id, layout_id)]
+            removed = sum(self._remove(place) for place in places)
+            self._remove(self._root / TEMPORARY_FOLDER / f"{target_id},{layout_id}")
+            held = self._held.pop(f"{target_id}/{layout_id}", None)
+            if held is not None:
+                self._areas.release(held.id)
+            self._record(target_id, layout_id).unlink(missing_ok=True)
+            with contextlib.suppress(OSError):  # Other stages of the batch lie there.
+                final.parent.rmdir()
+            return removed
+
+    def _hold(self, request: StageOutputRequest) -> Reservation:
+        name = f"{request.target_id}/{request.layout_id}"
+        held = self._held.get(name)
+        if held is None or held.size_bytes < request.size_bytes:
+            if held is not None:
+                self._areas.release(held.id)
+            held = self._areas.reserve(AREA, f"output of {name}", request.size_bytes, request.files)
+            self._held[name] = held
+        return held
+
+    def _take_up(self) -> None:
+        """Reserve again what was reserved before the engine stopped, and end cut-off removals."""
+        for record in sorted(self._records.glob("*.json")):
+            try:
+                request = StageOutputRequest.model_validate_json(record.read_bytes())
+                self.open(request)
+            except (ValueError, UsageError):
+                record.unlink()
+            except QuotaError:
+                # The program may be writing; its bytes count as used all the same. The next call
+                # for this output asks for the room again.
+                continue
+        for left in (self._root / TEMPORARY_FOLDER).glob(RELEASED_PREFIX + "*"):
+            shutil.rmtree(left, ignore_errors=True)
+
+    def _record(self, target_id: str, layout_id: str) -> Path:
+        # No identifier has a comma, so no two stages share a name; a long one is told by its hash.
+        name = f"{target_id},{layout_id}"
+        if len(os.fsencode(name)) > 200:
+            name = uuid.uuid5(uuid.NAMESPACE_URL, name).hex
+        return self._records / f"{name}.json"
+
+    def _remove(self, place: Path) -> int:
+        """Move a folder out of sight in one step, then remove it: half a stage never looks whole.
+
+        A crash between the two leaves a folder in `.tmp` that the next start removes.
+        """
+        hidden = self._root / TEMPORARY_FOLDER / (RELEASED_PREFIX + uuid.uuid4().hex)
+        hidden.parent.mkdir(exist_ok=True)
+        try:
+            place.rename(hidden)
+        except FileNotFoundError:
+            return 0
+        shutil.rmtree(hidden)
+        return 1
+
+
+def _check(target_id: str, layout_id: str) -> None:
+    for name in (target_id, layout_id, layout_id + OUTPUT_SUFFIX):
+        if reason := check_identifier(name):
+            raise UsageError(f"the id {name!r} is refused: {reason}")
+    if layout_id.endswith(OUTPUT_SUFFIX):
+        raise UsageError(f"a layout's id does not end with {OUTPUT_SUFFIX}")

@@ -1,0 +1,231 @@
+"""The pieces that pages are made of: it owns their markup and classes, and knows no subject.
+
+Text comes from strangers: everything here takes text as text, with what cannot be printed
+(controls, direction overrides, broken UTF-8) shown as escapes, and nothing takes markup.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from nicegui import ui
+from nicegui.elements.mixins.text_element import TextElement
+
+from fsd import duration_text, safe_text, size_text
+
+Tone = Literal["", "good", "warn", "bad", "info", "muted"]
+TEXT_LENGTH_MAX = 20_000
+
+
+def clean(content: str) -> str:
+    """Return text that is safe to show and to send: its lines stay, all else is printable."""
+    shown = content[:TEXT_LENGTH_MAX]
+    if shown.isprintable():
+        return shown
+    return "\n".join(safe_text(line) for line in shown.splitlines())
+
+
+def text(content: object, classes: str = "", tag: str = "span") -> TextElement:
+    """Show a piece of text."""
+    element = TextElement(tag=tag, text=clean(str(content)))
+    return element.classes(classes) if classes else element
+
+
+def box(classes: str = "", tag: str = "div") -> ui.element:
+    """Return a container."""
+    element = ui.element(tag)
+    return element.classes(classes) if classes else element
+
+
+def attributes(element: ui.element, **values: str | bool) -> ui.element:
+    """Set HTML attributes, whose values may be anybody's text: never through a parsed string."""
+    for name, value in values.items():
+        key = name.rstrip("_").replace("_", "-")
+        element.props[key] = clean(value) if isinstance(value, str) else value
+    element.update()
+    return element
+
+
+def link(content: object, target: str, classes: str = "") -> ui.element:
+    """Show a link to a page of ours."""
+    element = text(content, f"link {classes}", "a")
+    return attributes(element, href=target)
+
+
+def badge(content: object, tone: Tone = "") -> TextElement:
+    """Show a short word with a tone; the word says what the colour says."""
+    return text(content, f"badge {tone}")
+
+
+@contextmanager
+def card(title: str = "", hint: str = "", classes: str = "") -> Generator[ui.element]:
+    """A block with a heading; what is made inside lies in its body."""
+    with box(f"card {classes}", "section") as element:
+        if title:
+            with box("card-head"):
+                text(title, tag="h2")
+                if hint:
+                    text(hint, "hint")
+        yield element
+
+
+def metric(
+    label: str, value: object, hint: str = "", tone: Tone = "", target: str = ""
+) -> ui.element:
+    """Show one figure with what it means; a link where there is more about it."""
+    with box(f"metric {tone}", "a" if target else "div") as element:
+        text(label, "metric-label")
+        text(value, "metric-value")
+        text(hint, "metric-hint")
+    return attributes(element, href=target) if target else element
+
+
+def fill_bar(fill: float, label: str, tone: Tone = "") -> ui.element:
+    """Show how full something is, 0 to 1."""
+    share = min(1.0, max(0.0, fill))
+    with box(f"fill {tone}") as element:
+        box("fill-inside").style(f"width: {share * 100:.1f}%")
+    return attributes(
+        element,
+        role="meter",
+        aria_label=label,
+        aria_valuemin="0",
+        aria_valuemax="100",
+        aria_valuenow=f"{share * 100:.0f}",
+    )
+
+
+def table(
+    headings: Sequence[str],
+    rows: Sequence[Sequence[object | Callable[[], Any]]],
+    caption: str,
+    empty: str = "Nothing yet.",
+) -> ui.element:
+    """Show rows; a heading that starts with `>` aligns right, a cell may be a function that builds.
+
+    The caption is read aloud only. A wide table scrolls inside its own frame.
+    """
+    with box("table-frame") as frame:
+        attributes(frame, tabindex="0", role="region", aria_label=caption)
+        if not rows:
+            text(empty, "empty-line")
+            return frame
+        with box(tag="table"):
+            text(caption, "visually-hidden", "caption")
+            with box(tag="thead"), box(tag="tr"):
+                for heading in headings:
+                    cell = text(heading.removeprefix(">"), _aligned(heading), "th")
+                    attributes(cell, scope="col")
+            with box(tag="tbody"):
+                for row in rows:
+                    with box(tag="tr"):
+                        for heading, content in zip(headings, row, strict=True):
+                            _cell(heading, content)
+    return frame
+
+
+def _cell(heading: str, content: object | Callable[[], Any]) -> None:
+    if callable(content):
+        with attributes(box(_aligned(heading), "td"), data_label=heading.removeprefix(">")):
+            content()
+    else:
+        cell = text(content, _aligned(heading), "td")
+        attributes(cell, data_label=heading.removeprefix(">"))
+
+
+def _aligned(heading: str) -> str:
+    return "right" if heading.startswith(">") else ""
+
+
+def empty(title: str, advice: str, command: str = "") -> None:
+    """Say that there is nothing, and what to do next."""
+    with box("empty"):
+        text(title, "empty-title", "p")
+        text(advice, "empty-advice", "p")
+        if command:
+            text(command, "command", "code")
+
+
+def button(
+    label: str, on_click: Callable[..., Any], classes: str = "", *, hint: str = ""
+) -> ui.element:
+    """Show a button; classes `primary`, `danger` and `small` change its looks.
+
+    What it does belongs to the page, not to the section the button is in: that may be built anew
+    while a question is open.
+    """
+    element = text(label, f"button {classes}", "button")
+    attributes(element, type="button", **({"title": hint} if hint else {}))
+    client = ui.context.client
+
+    async def pressed() -> None:
+        with client.content:
+            result = on_click()
+            if inspect.isawaitable(result):
+                await result
+
+    element.on("click", pressed)
+    return element
+
+
+def notice(content: object, tone: Tone = "info", advice: str = "") -> ui.element:
+    """Show a message across the page."""
+    with box(f"notice {tone}") as element:
+        text(content, "notice-text")
+        if advice:
+            text(advice, "notice-advice")
+    return attributes(element, role="status")
+
+
+def pairs(rows: Sequence[tuple[str, object]]) -> None:
+    """Show names and values under each other."""
+    with box("pairs", "dl"):
+        for name, value in rows:
+            text(name, tag="dt")
+            if callable(value):
+                with box(tag="dd"):
+                    value()
+            else:
+                text(value, tag="dd")
+
+
+# ---- Words for figures ---------------------------------------------------------------------------
+
+
+def ago(moment: datetime | str | None) -> str:
+    """Return how long ago something was, in words."""
+    if moment is None:
+        return "never"
+    then = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    passed_s = max(0.0, (datetime.now(UTC) - then).total_seconds())
+    if passed_s < 10:
+        return "just now"
+    if passed_s > 2 * 86_400:
+        return f"{passed_s / 86_400:.0f} days ago"
+    return (
+        f"{duration_text(passed_s).partition(' min ')[0]} min ago"
+        if (60 <= passed_s < 3600)
+        else f"{duration_text(passed_s)} ago"
+    )
+
+
+def at(moment: datetime | str | None) -> str:
+    """Return a moment in the machine's time zone; the zone is written out."""
+    if moment is None:
+        return "never"
+    then = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+    return then.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def size(size_bytes: float) -> str:
+    """Return bytes in words."""
+    return size_text(size_bytes)
+
+
+def percent(share: float) -> str:
+    """Return a share of 1 in percent."""
+    return f"{share * 100:.0f} %"

@@ -1,0 +1,73 @@
+"""What every page and route works with: it owns the connections to store and database.
+
+One per server. Whatever blocks is called through `Desk.work`, which has threads of its own: a
+database that hangs takes none of those that the rest of the server needs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import functools
+import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+
+from fsd import Client, load_config
+from gui.config import GuiConfig
+from gui.facet_counts import FacetCounts
+from gui.polled import polled_parts
+from gui.poller import Poller
+from gui.sessions import Sessions
+from gui.thumbnails import Thumbnails
+from sql import Database
+
+THREADS_MAX = 16
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+
+
+class Desk:
+    """The store, its database, and what is known of them; close it at the end."""
+
+    def __init__(self, config: GuiConfig) -> None:
+        self.config = config
+        self.store_config = load_config(config.config_path)
+        self.store = Client(self.store_config.socket_path)
+        self.sessions = Sessions(config, self.database)
+        self.facets = FacetCounts(self.database)
+        self.thumbnails = Thumbnails(
+            self.store, config.thumbnail_dir, config.thumbnail_cache_bytes, config.thumbnail_workers
+        )
+        self.poller = Poller(polled_parts(self.store, self.database), config.poll_interval_s)
+        self._threads = ThreadPoolExecutor(THREADS_MAX, "gui-work")
+        self._lock = threading.Lock()
+        self._database: Database | None = None
+
+    def database(self) -> Database:
+        """Return the database, opened when it is first needed; blocks.
+
+        Raises DatabaseUnavailableError and the other SqlErrors.
+        """
+        with self._lock:
+            if self._database is None:
+                self._database = Database.open(self.config.config_path, start=False)
+            return self._database
+
+    async def work(
+        self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs
+    ) -> Result:
+        """Run what blocks in a thread and return its result."""
+        call: Callable[[], Any] = functools.partial(function, *args, **kwargs)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+
+    def close(self) -> None:
+        """Close everything; nothing is waited for that hangs."""
+        self.poller.close()
+        self.thumbnails.close()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        with self._lock, contextlib.suppress(Exception):
+            if self._database is not None:
+                self._database.close()

@@ -1,0 +1,22 @@
+"""The process that `drystone up` starts for the pages: it owns its edge, and nothing else."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Serve the store whose drystone.toml is the argument."""
+    from gui.config import load_gui_config
+    from gui.errors import GuiError
+    from gui.server import serve
+
+    try:
+        serve(load_gui_config(sys.argv[1]))
+    except GuiError as error:
+        print(f"drystone: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+
+
+if __name__ == "__main__":
+    main()

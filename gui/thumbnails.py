@@ -1,0 +1,165 @@
+"""Small pictures of what is in the store: it owns their cache on the SSD, and who makes them.
+
+The bytes come from the store by key, and only so. Each picture is made once, by a process apart
+with little memory and time; what cannot be decoded is remembered as broken with the reason. The
+cache is bounded and may be lost at any time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import tempfile
+import threading
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from gui.thumbnail_worker import Worker
+
+if TYPE_CHECKING:
+    from fsd import Client
+
+SIZES = {"small": 320, "large": 1280}
+"""Longest edge in pixels."""
+Size = Literal["small", "large"]
+PICTURED = ("image", "video")
+SOURCE_SIZE_BYTES_MAX = {"image": 300_000_000, "video": 4_000_000_000}
+EVICT_EVERY = 200
+EVICT_TO = 0.9
+WAITING_MAX = 2_000
+"""So many may wait; who asks for more is told that it is not ready."""
+
+
+class Thumbnail(NamedTuple):
+    """A picture by its path, or why there is none."""
+
+    state: Literal["ready", "broken", "later"]
+    path: str = ""
+    reason: str = ""
+
+
+class Thumbnails:
+    """The cache of one store. `get` may be called from the event loop, many at a time."""
+
+    def __init__(self, store: Client, folder: str, cache_bytes_max: int, workers: int) -> None:
+        self._store = store
+        self._folder = folder
+        self._bytes_max = cache_bytes_max
+        self._threads = ThreadPoolExecutor(workers, "gui-thumbnail")
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._workers: list[Worker] = []
+        self._making: dict[str, Future[Thumbnail]] = {}
+        self._made = 0
+
+    async def get(self, key: str, media_type: str, size: Size = "small") -> Thumbnail:
+        """Return the picture of an object, made now when it is not there yet.
+
+        `key` must be 64 hexadecimal digits, `media_type` image or video. Raises FsdError when the
+        store cannot give the bytes.
+        """
+        name = f"{key}-{size}"
+        found = self._cached(name)
+        if found is not None:
+            return found
+        new: Future[Thumbnail] | None = None
+        with self._lock:
+            future = self._making.get(name)
+            if future is None:
+                if len(self._making) >= WAITING_MAX:
+                    return Thumbnail("later", reason="many others are being made")
+                future = self._threads.submit(self._make, name, key, media_type, SIZES[size])
+                self._making[name] = future
+                new = future
+        if new is not None:
+            # Outside the lock: one that has ended already calls back at once.
+            new.add_done_callback(lambda _: self._forget(name))
+        return await asyncio.shield(asyncio.wrap_future(future))
+
+    def close(self) -> None:
+        """End the processes."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        with self._lock:
+            workers, self._workers = self._workers, []
+        for worker in workers:
+            worker.close()
+
+    def _path(self, name: str, ending: str) -> str:
+        return os.path.join(self._folder, name[:2], name + ending)
+
+    def _cached(self, name: str) -> Thumbnail | None:
+        path = self._path(name, ".webp")
+        if os.path.exists(path):
+            return Thumbnail("ready", path)
+        try:
+            with open(self._path(name, ".broken"), encoding="utf-8") as file:
+                return Thumbnail("broken", reason=file.read(500))
+        except FileNotFoundError:
+            return None
+
+    def _forget(self, name: str) -> None:
+        with self._lock:
+            self._making.pop(name, None)
+
+    def _make(self, name: str, key: str, media_type: str, edge_px: int) -> Thumbnail:
+        size_bytes = self._store.head(key).size_bytes
+        os.makedirs(os.path.dirname(self._path(name, "")), mode=0o700, exist_ok=True)
+        if size_bytes > SOURCE_SIZE_BYTES_MAX[media_type]:
+            return self._broken(name, f"too large for a picture ({size_bytes:,} bytes)")
+        scratch = tempfile.mkdtemp(prefix=".making-", dir=self._folder)
+        try:
+            source, target = os.path.join(scratch, "source"), os.path.join(scratch, "picture.webp")
+            self._store.read(key, source)
+            reason = self._worker().make(source, target, media_type, edge_px)
+            if reason:
+                return self._broken(name, reason)
+            # Not durable on purpose: what a power cut loses is made again.
+            os.replace(target, self._path(name, ".webp"))
+        finally:
+            shutil.rmtree(scratch, ignore_errors=True)
+        self._count()
+        return Thumbnail("ready", self._path(name, ".webp"))
+
+    def _broken(self, name: str, reason: str) -> Thumbnail:
+        temporary = self._path(name, f".{threading.get_ident()}.tmp")
+        with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:
+            file.write(reason[:500])
+        os.replace(temporary, self._path(name, ".broken"))
+        return Thumbnail("broken", reason=reason[:500])
+
+    def _worker(self) -> Worker:
+        """Return the process of this thread."""
+        worker: Worker | None = getattr(self._local, "worker", None)
+        if worker is None:
+            worker = self._local.worker = Worker()
+            with self._lock:
+                self._workers.append(worker)
+        return worker
+
+    def _count(self) -> None:
+        with self._lock:
+            self._made += 1
+            due = self._made % EVICT_EVERY == 1
+        if due:
+            self._evict()
+
+    def _evict(self) -> None:
+        """Remove the oldest pictures when there are too many bytes of them."""
+        found: list[tuple[float, int, str]] = []
+        for folder, _, names in os.walk(self._folder):
+            for name in names:
+                with contextlib.suppress(FileNotFoundError):
+                    path = os.path.join(folder, name)
+                    facts = os.stat(path)
+                    found.append((max(facts.st_atime, facts.st_mtime), facts.st_size, path))
+        total = sum(size for _, size, _ in found)
+        if total <= self._bytes_max:
+            return
+        for _, size, path in sorted(found):
+            if total <= self._bytes_max * EVICT_TO:
+                return
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            total -= size

@@ -1,0 +1,299 @@
+"""UA_2, the worker on the data: it owns the steps of an action, and none of what they do.
+
+    plan      a sealed batch, its event, and its parts (AC1 does all of its work here)
+    stage     io        each part into 3C; waits while there is no space, or for an approval
+    run       cpu, gpu  the program, maybe on another machine; waits for a GPU machine
+    apply     io        its outputs become rows, children and edges; 3C is freed
+    labels    io        AC5: waits for people, then writes what they agreed upon
+    finish    always    failed parts are recorded, 3C is freed, the event ends
+
+Every step may be killed anywhere and done again. What an attempt left half written is emptied
+before the next; outputs are taken once, whoever takes them.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from adapters import AdapterError, store_client
+from adapters.actions import (
+    ActionPart,
+    LoadedContract,
+    StagedPart,
+    begin_event,
+    checked_model,
+    declare_contract,
+    empty_output,
+    end_event,
+    load_actions_config,
+    make_batch,
+    make_label_tasks,
+    plan_parts,
+    publish_labels,
+    release_part,
+    rendered_command,
+    run_ac1,
+    stage_part,
+    take_outputs,
+    verify_sealed,
+)
+from jobs.action_request import (
+    ActionParameters,
+    contract_of,
+    dry_run,
+    prepare,
+    request_key,
+    selector_of,
+)
+from jobs.errors import CancelledError, JobsError, PermanentError, SpaceError, WaitError
+from jobs.runners import RunOutcome, RunProgress, load_runner_settings, run_program
+from jobs.workflow import Step, StepResult, TaskContext, Workflow
+
+LABELS_LOOK_S = 60.0
+"""Between two looks at what people have answered; an answer in the GUI does not wait for it."""
+HOPELESS = ("missing", "refused")
+"""Causes that are the same on this machine next time."""
+
+
+def plan(context: TaskContext) -> StepResult:
+    """Seal a batch if there is none, begin its event, and cut it into parts."""
+    loaded = contract_of(context.config_path, context.parameters)
+    database = context.database
+    declare_contract(database, loaded)
+    batch_id = context.parameters["action_batch_id"]
+    if batch_id is None:
+        # Killed after this line, the run seals another batch next time; this one has no event.
+        selector = selector_of(context.parameters["selector"])
+        batch_id = make_batch(database, selector, contract=loaded)
+    verify_sealed(database, batch_id)
+    parameters = context.parameters["parameters"]
+    event_id = begin_event(database, loaded, batch_id, run_id=context.run_id, parameters=parameters)
+    passed = {"action_batch_id": batch_id, "action_event_id": event_id}
+    if loaded.contract.type == "AC1":
+        report = run_ac1(database, loaded, event_id).model_dump(mode="json")
+        return StepResult({**passed, **report}, pass_on=passed)
+    if loaded.contract.type == "AC5":
+        make_label_tasks(database, loaded, event_id)
+    if loaded.contract.stage_layout is None:
+        return StepResult(passed, pass_on=passed)
+    parts = plan_parts(database, loaded, batch_id, parameters)
+    if not parts:
+        context.log("every node of the batch is done already, by this or by another run")
+    specs = [{"action_part": part.model_dump(mode="json")} for part in parts]
+    nodes = sum(len(part.node_ids) for part in parts)
+    return StepResult({**passed, "parts": len(parts), "nodes": nodes}, specs, passed)
+
+
+def stage(context: TaskContext) -> StepResult:
+    """Lay a part out in 3C."""
+    loaded = contract_of(context.config_path, context.parameters)
+    part = ActionPart.model_validate(context.spec["action_part"])
+    staged = stage_part(
+        store_client(context.config_path),
+        context.database,
+        loaded,
+        context.spec["action_batch_id"],
+        part,
+        context.parameters["parameters"],
+    )
+    document = staged.to_json()
+    values = {"staged": document, "files": staged.staged_files, "size_bytes": staged.staged_bytes}
+    # The ids are in the staged part from now on.
+    return StepResult(values, pass_on={"staged": document, "action_part": None})
+
+
+def run(context: TaskContext) -> StepResult:
+    """Run the program over a staged part; the same on this machine and on another."""
+    loaded = contract_of(context.config_path, context.parameters)
+    if loaded.contract.run_spec is None:
+        return StepResult()  # AC5: people work with what is staged, and `labels` waits for them.
+    staged = StagedPart.of_json(context.spec["staged"])
+    if not staged.files:
+        # Every node of the part was deleted or black-listed after the seal.
+        return StepResult(pass_on={"exit_state": "done"})
+    parameters = context.parameters["parameters"]
+    empty_output(loaded, staged, parameters)
+    models = load_actions_config(context.config_path or None).models
+    rendered = rendered_command(loaded, staged, parameters, checked_model(loaded, models))
+    context.log("runs: " + " ".join(rendered.argv))
+    outcome = run_program(
+        rendered.model_dump(mode="json"),
+        log_path=_program_log(context),
+        heartbeat=lambda progress: _tell(context, progress),
+        cancelled=context.cancelled,
+        settings=load_runner_settings(context.config_path or None),
+    )
+    context.log(f"ended: {outcome.state}, {outcome.reason}")
+    _raise_if_failed(context, outcome)
+    document = outcome.document()
+    return StepResult({"outcome": document}, pass_on={"exit_state": outcome.state})
+
+
+def apply(context: TaskContext) -> StepResult:
+    """Take the outputs of a part, then free its place in 3C."""
+    loaded = contract_of(context.config_path, context.parameters)
+    if loaded.contract.run_spec is None:
+        return StepResult()
+    client = store_client(context.config_path)
+    staged = StagedPart.of_json(context.spec["staged"])
+    report = take_outputs(
+        client,
+        context.database,
+        loaded,
+        staged,
+        action_event_id=context.spec["action_event_id"],
+        part=staged.part,
+        parameters=context.parameters["parameters"],
+        run_id=context.run_id,
+        exit_state=context.spec["exit_state"],
+    )
+    # A crash here leaves the part in 3C; the same step again finds it applied and frees it.
+    release_part(client, staged)
+    values = report.model_dump(mode="json")
+    if report.state == "done":
+        return StepResult(values)
+    left = f"{report.missing:,} of {report.inputs:,} inputs are missing, {report.failed:,} failed"
+    return StepResult(values, state="partial", error=report.reason or left)
+
+
+def labels(context: TaskContext) -> StepResult:
+    """Write what people agree on so far, and wait until every task is answered (AC5 only)."""
+    loaded = contract_of(context.config_path, context.parameters)
+    event_id = _planned(context).get("action_event_id")
+    if loaded.contract.type != "AC5" or event_id is None:
+        return StepResult()
+    report = publish_labels(context.database, loaded, event_id)
+    context.progress(report.complete, report.tasks, "tasks")
+    if report.complete < report.tasks:
+        raise WaitError(
+            f"{report.complete:,} of {report.tasks:,} tasks are answered", LABELS_LOOK_S
+        )
+    return StepResult(report.model_dump(mode="json"))
+
+
+def finish(context: TaskContext) -> StepResult:
+    """Record the parts that failed, free what is left in 3C, and end the event."""
+    runs, database = context.database.runs, context.database
+    event_id = _planned(context).get("action_event_id")
+    if event_id is None:
+        return StepResult()  # Nothing was begun.
+    try:
+        loaded = contract_of(context.config_path, context.parameters)
+    except (PermanentError, AdapterError):
+        # Nothing can be recorded by another contract; the places in 3C are freed all the same.
+        _close_parts(context, None, event_id)
+        raise
+    _close_parts(context, loaded, event_id)
+    run_now = runs.run(context.run_id)
+    cancelled = run_now.cancel_time is not None
+    state = end_event(database, event_id, cancelled=cancelled)
+    if run_now.round > 1 and state != "done":
+        # What ended stays as it ended: a run that was retried has an event for each time.
+        again = begin_event(
+            database,
+            loaded,
+            _planned(context)["action_batch_id"],
+            run_id=f"{context.run_id}.{run_now.round}",
+            parameters=context.parameters["parameters"],
+        )
+        state = end_event(database, again, cancelled=cancelled)
+    counts = database.actions.outcome_counts(event_id)
+    values = {"action_event_id": event_id, "event_state": state, "outcomes": dict(counts)}
+    if state in ("done", "cancelled"):
+        return StepResult(values)
+    left = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
+    return StepResult(values, state="partial", error=f"not every node is done: {left or 'none'}")
+
+
+def _planned(context: TaskContext) -> dict[str, Any]:
+    """Return what `plan` came to; empty when it did not get that far."""
+    found = context.database.runs.results(context.run_id, "plan")
+    return next((result for _, _, result, _ in found if result), {})
+
+
+def _close_parts(context: TaskContext, loaded: LoadedContract | None, event_id: int) -> None:
+    """Free the parts that were staged and never applied, and say why their nodes failed."""
+    client, runs = store_client(context.config_path), context.database.runs
+    applied = {part for part, _, result, _ in runs.results(context.run_id, "apply") if result}
+    ended = {part: (state, error) for part, state, _, error in runs.results(context.run_id, "run")}
+    for part, _, result, _ in runs.results(context.run_id, "stage"):
+        people = loaded is not None and loaded.contract.run_spec is None
+        if not result or (part in applied and not people):
+            continue
+        staged = StagedPart.of_json(result["staged"])
+        state, error = ended.get(part, ("cancelled", None))
+        if state == "failed" and loaded is not None:
+            take_outputs(
+                client,
+                context.database,
+                loaded,
+                staged,
+                action_event_id=event_id,
+                part=staged.part,
+                parameters=context.parameters["parameters"],
+                run_id=context.run_id,
+                exit_state="failed",
+                reason=error or "",
+            )
+        release_part(client, staged)
+
+
+def _raise_if_failed(context: TaskContext, outcome: RunOutcome) -> None:
+    if outcome.state in ("done", "partial"):
+        return
+    if outcome.state == "cancelled":
+        context.check_cancelled()
+        raise CancelledError(outcome.reason)
+    if outcome.cause == "free_space":
+        raise SpaceError(outcome.reason)
+    if outcome.cause in HOPELESS:
+        raise PermanentError(outcome.reason)
+    raise JobsError(outcome.reason)
+
+
+def _tell(context: TaskContext, progress: RunProgress) -> None:
+    context.progress(progress.output_files, 0, "files")
+
+
+def _program_log(context: TaskContext) -> str:
+    """Return where the program's own words go, beside the log of the attempt."""
+    root, extension = os.path.splitext(context.log_path)
+    return f"{root}-program{extension}"
+
+
+def _queue(parameters: dict[str, Any]) -> str:
+    return parameters["queue"]
+
+
+WORKFLOW = Workflow(
+    name="ua_2",
+    description="Run an action over a sealed batch: stage, run, take the outputs",
+    steps=(
+        Step("plan", plan, queue="io"),
+        Step(
+            "stage",
+            stage,
+            queue="io",
+            per_part=True,
+            # Asked before anything is copied; a GPU machine is waited for with the part in place.
+            gate=lambda parameters: "approval" if parameters["gate"] == "approval" else None,
+        ),
+        Step(
+            "run",
+            run,
+            queue=_queue,
+            per_part=True,
+            gate=lambda parameters: "gpu" if parameters["gate"] == "gpu" else None,
+            remote=True,
+            restart_at="stage",
+        ),
+        Step("apply", apply, queue="io", per_part=True, restart_at="stage"),
+        Step("labels", labels, queue="io"),
+        Step("finish", finish, queue="io", always=True),
+    ),
+    parameters=ActionParameters,
+    key=request_key,
+    prepare=prepare,
+    dry_run=dry_run,
+)

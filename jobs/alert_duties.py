@@ -1,0 +1,83 @@
+"""The keeper's part in schedules and alerts: it owns the duties, and what they keep open."""
+
+from __future__ import annotations
+
+import time
+import tomllib
+from typing import TYPE_CHECKING
+
+from jobs.alert_config import load_alerts_config
+from jobs.alert_watch import StoreWatch
+from jobs.deliver import Deliverer
+from jobs.keeper import Duty
+from jobs.schedules import add_built_in, fire_due, request_at
+
+if TYPE_CHECKING:
+    from jobs.keeper import Watch
+    from sql import Database
+
+SCHEDULES_EVERY_S = 1.0
+TELL_EVERY_S = 1.0
+LOOK_EVERY_S = 5.0
+"""How often it is looked whether the configured interval is over."""
+
+
+class _Alerts:
+    """The deliverer and the watch over the store, for as long as the keeper has one database."""
+
+    def __init__(self) -> None:
+        self._database: Database | None = None
+        self._opened: tuple[Deliverer, StoreWatch] | None = None
+        self._every_s = 0.0
+        self._next_look_s = 0.0
+
+    def tell(self, watch: Watch) -> None:
+        """Bring events to those who want to be told."""
+        self._open(watch)[0].tick()
+
+    def look(self, watch: Watch) -> None:
+        """Turn what is wrong with the store and the backups into events."""
+        store = self._open(watch)[1]
+        if self._every_s and time.monotonic() >= self._next_look_s:
+            self._next_look_s = time.monotonic() + self._every_s
+            store.look()
+
+    def _open(self, watch: Watch) -> tuple[Deliverer, StoreWatch]:
+        if self._opened is not None and self._database is watch.database:
+            return self._opened
+        config = load_alerts_config(watch.config_path)
+        if self._opened is not None:
+            self._opened[0].close()
+        deliverer = Deliverer(config, watch.database, _store_id(watch.config_path))
+        self._opened = deliverer, StoreWatch(watch.config_path, config, watch.database)
+        self._database, self._every_s = watch.database, config.store_every_s
+        return self._opened
+
+
+def schedule_and_alert_duties() -> list[Duty]:
+    """Return the duties; they read [jobs.alerts] when they are first done."""
+    alerts = _Alerts()
+    return [
+        # It takes a turn of its own, and adds Drystone's own schedules where they are missing.
+        Duty("schedules", SCHEDULES_EVERY_S, _Schedules().fire, shared=True),
+        # Deliveries are taken one by one: any number of keepers may bring them.
+        Duty("alerts", TELL_EVERY_S, alerts.tell, shared=True),
+        Duty("store", LOOK_EVERY_S, alerts.look),
+    ]
+
+
+class _Schedules:
+    def __init__(self) -> None:
+        self._has_built_in = False
+
+    def fire(self, watch: Watch) -> None:
+        """Fire what is due."""
+        if not self._has_built_in:
+            add_built_in(watch.database)
+            self._has_built_in = True
+        fire_due(watch.database, request_at(watch.config_path))
+
+
+def _store_id(config_path: str) -> str:
+    with open(config_path, "rb") as file:
+        return str(tomllib.load(file).get("store", {}).get("store_id", ""))

@@ -1,0 +1,113 @@
+"""Bringing events to those who want to be told: it owns pace and patience, not the sending.
+
+The outbox in the database is the truth: a delivery is taken with a lease, tried, and then done,
+postponed or given up. Every channel has a thread of its own and takes only what is its own, so a
+receiver that hangs, refuses or has gone keeps no other waiting; within a channel an event that is
+refused again and again is postponed, and the others pass it.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from typing import Any
+
+from jobs.alert_config import AlertsConfig, Channel
+from jobs.deliver_send import NotDeliveredError, send
+from jobs.errors import ConfigError
+from sql import Database, DueDelivery, SqlError
+
+LEASE_S = 120.0
+"""Longer than any try takes: whoever died over a delivery has it tried again after this."""
+RETRY_S = 5.0
+RETRY_S_MAX = 3_600.0
+ATTEMPTS_MAX = 60
+"""With the pauses doubling up to an hour: about two days."""
+
+
+class Deliverer:
+    """Delivers what is due whenever `tick` is called; any number may work on one database."""
+
+    def __init__(self, config: AlertsConfig, database: Database, store_id: str) -> None:
+        self._config = config
+        self._database = database
+        self._store_id = store_id
+        self._busy: dict[str, threading.Thread] = {}
+        self._stop = threading.Event()
+
+    def tick(self) -> int:
+        """Plan new events and let every idle channel work; returns how many channels do."""
+        # Without channels too: what nobody wanted to be told is not told years later.
+        self._database.events.plan(self._config.channels_of)
+        for channel in self._config.channel:
+            thread = self._busy.get(channel.name)
+            if thread is not None and thread.is_alive():
+                continue
+            due = self._take(channel)
+            if not due:
+                self._busy.pop(channel.name, None)
+                continue
+            # A daemon: a receiver that hangs does not hold up the end of the process.
+            thread = threading.Thread(
+                target=self._work, args=(channel, due), name=f"deliver-{channel.name}", daemon=True
+            )
+            self._busy[channel.name] = thread
+            thread.start()
+        return len(self._busy)
+
+    def join(self, timeout_s: float | None = None) -> None:
+        """Wait until every channel has tried what it took."""
+        for thread in list(self._busy.values()):
+            thread.join(timeout_s)
+
+    def close(self) -> None:
+        """End without waiting for receivers; what is not told stays in the outbox."""
+        self._stop.set()
+
+    def _take(self, channel: Channel) -> list[DueDelivery]:
+        # One at a time: its lease is for one try.
+        return self._database.events.take(1, LEASE_S, channel=channel.name)
+
+    def _work(self, channel: Channel, due: list[DueDelivery]) -> None:
+        try:
+            while due and not self._stop.is_set():
+                self._deliver(channel, due[0])
+                due = self._take(channel)
+        except SqlError:
+            # The database is away: the leases end, and everything is tried again.
+            return
+
+    def _deliver(self, channel: Channel, delivery: DueDelivery) -> None:
+        try:
+            send(channel, self.document(channel, delivery))
+        except (NotDeliveredError, ConfigError) as error:
+            reason = str(error)
+        except Exception as error:
+            # A slip of ours over one odd event must not end the thread that others wait for. Only
+            # its name: the message may quote anything.
+            reason = f"it could not be sent ({type(error).__name__})"
+        else:
+            self._database.events.delivered(delivery)
+            return
+        if delivery.attempt >= ATTEMPTS_MAX:
+            self._database.events.give_up(delivery, reason)
+        else:
+            self._database.events.postpone(delivery, reason, pause_s(delivery.attempt))
+
+    def document(self, channel: Channel, delivery: DueDelivery) -> dict[str, Any]:
+        """Return what the receiver is told; `id` is the same whenever it is told again."""
+        event = delivery.event
+        return {
+            "id": f"{self._store_id}-{event.event_id}-{channel.name}",
+            "kind": event.kind,
+            "subject": event.subject,
+            "time": event.create_time.isoformat(),
+            "attempt": delivery.attempt,
+            "store_id": self._store_id,
+            "document": event.document,
+        }
+
+
+def pause_s(attempt: int) -> float:
+    """Return the pause after so many attempts: doubling, up to an hour, and a quarter of chance."""
+    return min(RETRY_S_MAX, RETRY_S * 2 ** min(attempt - 1, 30)) * random.uniform(0.75, 1.25)

@@ -1,0 +1,173 @@
+"""Telling one receiver one thing, once: it owns command, webhook and mail, and keeps no state.
+
+Every receiver gets the same JSON document. Its `id` is the same when it comes again (a crash
+between sending and noting that it was sent), so a receiver can tell a repeat.
+
+- A command gets the document on stdin, without a shell, and must end with 0.
+- A webhook gets it as a POST. With a secret file, `X-Drystone-Signature: t=SECONDS,v1=HEX` is the
+  HMAC-SHA256, under the content of the file, of the bytes `SECONDS.BODY`: whoever also checks the
+  time cannot be told an old alert again. Only 2xx counts; redirects are not followed.
+- Mail goes to the configured host, with the id as Message-ID.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+import http.client
+import json
+import os
+import signal
+import smtplib
+import ssl
+import subprocess
+import tempfile
+import time
+from datetime import UTC, datetime
+from email.message import EmailMessage
+from typing import Any
+from urllib.parse import urlsplit
+
+from adapters import safe_text
+from jobs.alert_config import Channel, read_secret
+from jobs.errors import ConfigError, JobsError
+
+COMMAND_TIMEOUT_S = 30.0
+NETWORK_TIMEOUT_S = 10.0
+SAID_SIZE_MAX = 500
+SUBJECT_LENGTH_MAX = 150
+SIGNATURE_HEADER = "X-Drystone-Signature"
+ID_HEADER = "X-Drystone-Id"
+
+
+class NotDeliveredError(JobsError):
+    """It was not taken; the message says why and holds no secret. It may be tried again."""
+
+
+def send(channel: Channel, document: dict[str, Any]) -> None:
+    """Tell one channel; NotDeliveredError when it was not taken, ConfigError for its secret."""
+    if channel.kind == "command":
+        _run_command(channel, document)
+    elif channel.kind == "webhook":
+        _post(channel, document)
+    else:
+        _mail(channel, document)
+
+
+def try_channel(channel: Channel, document: dict[str, Any]) -> str:
+    """Tell one channel; returns why it was not taken, or ''."""
+    try:
+        send(channel, document)
+    except (NotDeliveredError, ConfigError) as error:
+        return str(error)
+    return ""
+
+
+def test_document() -> dict[str, Any]:
+    """Return a document that says that it is a test."""
+    now = datetime.now(UTC)
+    return {
+        "id": f"test-{now.timestamp():.6f}",
+        "kind": "test",
+        "subject": "this is a test; nothing is to be done",
+        "time": now.isoformat(),
+        "attempt": 1,
+        "document": {},
+    }
+
+
+def sign(secret: bytes, time_s: int, body: bytes) -> str:
+    """Return the value of the signature's header."""
+    digest = hmac.new(secret, b"%d.%s" % (time_s, body), hashlib.sha256).hexdigest()
+    return f"t={time_s},v1={digest}"
+
+
+def _run_command(channel: Channel, document: dict[str, Any]) -> None:
+    name = channel.command[0]
+    with tempfile.TemporaryFile() as said:
+        try:
+            process = subprocess.Popen(
+                channel.command,
+                stdin=subprocess.PIPE,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            raise NotDeliveredError(f"{name!a} cannot be run: {error}") from error
+        try:
+            process.communicate(_body(document) + b"\n", timeout=COMMAND_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            raise NotDeliveredError(f"{name!a} was ended after {COMMAND_TIMEOUT_S:g} s") from None
+        finally:
+            if process.poll() is None:
+                # Its whole session: what it started would go on otherwise.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+        if process.returncode:
+            said.seek(max(0, said.tell() - SAID_SIZE_MAX))
+            text = safe_text(said.read(SAID_SIZE_MAX).decode(errors="replace").strip())
+            raise NotDeliveredError(f"{name!a} ended with {process.returncode}: {text}")
+
+
+def _post(channel: Channel, document: dict[str, Any]) -> None:
+    parts = urlsplit(channel.url)
+    body, now_s = _body(document), int(time.time())
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "drystone",
+        ID_HEADER: str(document["id"]),
+    }
+    if channel.secret_file:
+        headers[SIGNATURE_HEADER] = sign(read_secret(channel.secret_file), now_s, body)
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    try:
+        connection = kind(parts.hostname or "", parts.port, timeout=NETWORK_TIMEOUT_S)
+        with contextlib.closing(connection):
+            connection.request("POST", target, body, headers)
+            status = connection.getresponse().status
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise NotDeliveredError(f"the webhook was not reached: {_said(error)}") from error
+    if not 200 <= status < 300:
+        raise NotDeliveredError(f"the webhook answered {status}")
+
+
+def _mail(channel: Channel, document: dict[str, Any]) -> None:
+    message = EmailMessage()
+    message["From"] = channel.sender
+    message["To"] = ", ".join(channel.to)
+    subject = safe_text(f"Drystone: {document['kind']}: {document['subject']}")
+    message["Subject"] = subject.encode("ascii", "backslashreplace").decode()[:SUBJECT_LENGTH_MAX]
+    message["Message-ID"] = f"<{document['id']}@drystone>"
+    message.set_content(json.dumps(document, indent=2) + "\n")
+    password = read_secret(channel.password_file) if channel.password_file else b""
+    try:
+        with _mail_server(channel) as server:
+            if channel.tls == "starttls":
+                server.starttls(context=ssl.create_default_context())
+            if channel.user:
+                server.login(channel.user, password.decode("utf-8", "surrogateescape"))
+            # Some of several who are refused do not have the others told again.
+            server.send_message(message)
+    except (OSError, smtplib.SMTPException, ValueError) as error:
+        raise NotDeliveredError(f"the mail was not taken: {_said(error)}") from error
+
+
+def _mail_server(channel: Channel) -> smtplib.SMTP:
+    if channel.tls == "tls":
+        context = ssl.create_default_context()
+        return smtplib.SMTP_SSL(
+            channel.host, channel.port, timeout=NETWORK_TIMEOUT_S, context=context
+        )
+    return smtplib.SMTP(channel.host, channel.port, timeout=NETWORK_TIMEOUT_S)
+
+
+def _body(document: dict[str, Any]) -> bytes:
+    return json.dumps(document).encode("ascii")
+
+
+def _said(error: Exception) -> str:
+    return safe_text(" ".join(str(error).split()))[:SAID_SIZE_MAX] or type(error).__name__

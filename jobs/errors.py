@@ -1,0 +1,69 @@
+"""Every error of the jobs; it owns the tree and the exit codes.
+
+JobsError
+├── UsageError               a person's mistake: says what to do (exit 2)
+│   └── ConfigError          the section [jobs] is broken or contradictory
+├── RedisUnavailableError    Redis does not answer, or the embedded server does not start
+├── ProcessError             a worker or the keeper does not start or stop
+├── CancelledError           raised inside a task whose run was cancelled; ends it as cancelled
+├── LeaseLostError           raised inside a task that is somebody else's by now; changes nothing
+├── PermanentError           raised by a step: it failed, and trying again is of no use
+└── WaitError                raised by a step: it cannot go on now, and gives its worker back
+    └── SpaceError           there is no space; the keeper lets it try again
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+
+class JobsError(Exception):
+    """Root of the jobs' errors; `exit_code` is what the command line ends with."""
+
+    exit_code = 1
+
+
+class UsageError(JobsError):
+    """A mistake in what was asked; the message says what to do instead."""
+
+    exit_code = 2
+
+
+class ConfigError(UsageError):
+    """The section [jobs] cannot be used as it is written."""
+
+
+class RedisUnavailableError(JobsError):
+    """Redis does not answer; no run is lost, and what is due is delivered when it is back."""
+
+
+class ProcessError(JobsError):
+    """A process of the jobs did not start or does not stop; the message has the end of its log."""
+
+
+class CancelledError(JobsError):
+    """The run was cancelled; a step lets it pass, after it has put its own things in order."""
+
+
+class LeaseLostError(JobsError):
+    """The task was taken back or could not be kept alive; a step lets it pass and stops at once."""
+
+
+class PermanentError(JobsError):
+    """A step failed in a way that would be the same next time."""
+
+
+class WaitError(JobsError):
+    """The step waits in a durable state, without a worker, and is begun again later."""
+
+    state: Literal["waiting_space", "waiting_labels"] = "waiting_labels"
+
+    def __init__(self, message: str, retry_in_s: float | None = None) -> None:
+        self.retry_in_s = retry_in_s
+        super().__init__(message)
+
+
+class SpaceError(WaitError):
+    """There is no space now; the step is begun again when there may be some."""
+
+    state = "waiting_space"

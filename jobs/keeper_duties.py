@@ -1,0 +1,26 @@
+"""What the keeper looks at: it owns the list of duties, each of which lives in its own module."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jobs.alert_duties import schedule_and_alert_duties
+from jobs.gpu_wake import watch_gpu
+from jobs.keeper import Duty, own_duties
+from jobs.supervise import revive
+
+if TYPE_CHECKING:
+    from jobs.jobs_config import JobsConfig
+
+GPU_EVERY_S = 5.0
+REVIVE_EVERY_S = 5.0
+
+
+def all_duties(config: JobsConfig) -> list[Duty]:
+    """Return all duties of a keeper with this configuration."""
+    # Shared: each keeper looks after its own machine, the database or not.
+    duties = [*own_duties(), Duty("revive", REVIVE_EVERY_S, revive, shared=True)]
+    duties += schedule_and_alert_duties()
+    if config.gpu.wake_command:
+        duties.append(Duty("gpu", GPU_EVERY_S, watch_gpu))
+    return duties

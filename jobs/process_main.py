@@ -1,0 +1,79 @@
+"""`python -m jobs.process_main worker|keeper ...`: it owns the marks of long-running processes.
+
+Whoever starts one twice under the same name finds the mark taken, and the second goes away.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from jobs import process
+from jobs.errors import JobsError, ProcessError
+from jobs.jobs_config import JobsConfig, load_jobs_config
+
+KEEPER = "keeper"
+
+
+def run_worker(config_path: str, queues: Sequence[str], name: str) -> None:
+    """Be a worker until SIGTERM. ProcessError when one of this name lives here already."""
+    config = load_jobs_config(config_path)
+    mark = process.take_mark(worker_mark(config, name))
+    if mark is None:
+        raise ProcessError(f"there is a worker {name} already; give this one another --name")
+    _log_to_stderr()
+    from jobs.supervise import Reviver
+    from jobs.worker import work
+
+    # A horse that outlives its worker must not look like one.
+    os.register_at_fork(after_in_child=lambda: os.close(mark))
+    work(config, config_path, queues, name, Reviver(config, config_path).keeper)
+
+
+def run_keeper(config_path: str, *, sole: bool = False) -> None:
+    """Be a keeper until SIGTERM; several do no harm. With `sole` only when there is no other."""
+    config = load_jobs_config(config_path)
+    if process.take_mark(keeper_mark(config)) is None and sole:
+        raise ProcessError("there is a keeper already")
+    _log_to_stderr()
+    from jobs.keeper import keep
+
+    keep(config, config_path)
+
+
+def worker_mark(config: JobsConfig, name: str) -> str:
+    """Return the mark of a worker."""
+    return os.path.join(config.run_dir, f"worker-{name}.mark")
+
+
+def keeper_mark(config: JobsConfig) -> str:
+    """Return the mark of the keeper."""
+    return os.path.join(config.run_dir, f"{KEEPER}.mark")
+
+
+def _log_to_stderr() -> None:
+    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level="INFO")
+
+
+def main(arguments: list[str]) -> int:
+    """Run what the arguments say; returns the exit code."""
+    try:
+        match arguments:
+            case ["worker", config_path, name, *queues] if queues:
+                run_worker(config_path, queues, name)
+            case ["keeper", config_path]:
+                # Two who say `up` at once: what only one knows of, nobody would stop.
+                run_keeper(config_path, sole=True)
+            case _:
+                print("usage: worker CONFIG NAME QUEUE... | keeper CONFIG", file=sys.stderr)
+                return 2
+    except JobsError as error:
+        print(f"drystone: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

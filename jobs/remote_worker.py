@@ -1,0 +1,187 @@
+"""A worker on another machine: it owns what it knows there, which is an API, a Redis and a folder.
+
+It opens no database and no store. It takes numbers of tasks from Redis, everything about them from
+the jobs' API, and reads and writes below its own mount of the stage area. The log of an attempt is
+written here and travels with the heartbeats.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import TYPE_CHECKING
+
+from redis import Redis
+from redis.exceptions import RedisError
+
+from jobs import execute
+from jobs.alert_config import read_secret
+from jobs.errors import JobsError, UsageError
+from jobs.jobs_config import JobsConfig
+from jobs.local_state import log_path
+from jobs.registry import load_extra_workflows
+from jobs.remote_http import RemoteApi
+from jobs.remote_state import PathPrefix, RemoteTaskState
+from jobs.worker import PAUSE_S, HouseWorker
+from sql import (
+    Claim,
+    DatabaseUnavailableError,
+    Outcome,
+    Progress,
+    SqlError,
+    StaleAttemptError,
+    read_token,
+)
+
+if TYPE_CHECKING:
+    from jobs.task_state import TaskState
+
+LOG_STEP_BYTES = 64 * 1024
+"""So much of a log goes with a heartbeat; the rest goes with the next ones, and at the end."""
+LOG_SIZE_BYTES_MAX = 64 << 20
+START_PATIENCE_S = 60.0
+
+_log = logging.getLogger("drystone.worker")
+
+
+@dataclass(frozen=True, slots=True)
+class RemotePlace:
+    """Where a worker works. Secrets are files: an argument could be seen by everybody."""
+
+    api: str
+    token_file: str
+    redis_url: str
+    stage_root: str
+    redis_password_file: str = ""
+    ca_file: str = ""
+
+
+class LogCarrier:
+    """A TaskState that takes the logs of this machine's attempts along."""
+
+    def __init__(self, state: TaskState, log_dir: str) -> None:
+        self._state = state
+        self._log_dir = log_dir
+        self._told: dict[tuple[int, int], tuple[str, int]] = {}
+
+    def claim(self, task_id: int, worker: str) -> Claim | None:
+        """Take a queued task; see TaskState."""
+        claim = self._state.claim(task_id, worker)
+        if claim is not None:
+            path = os.path.join(self._log_dir, log_path(claim.run_id, claim.task_id, claim.token))
+            self._told[task_id, claim.token] = path, 0
+        return claim
+
+    def beat(self, task_id: int, token: int, progress: Progress | None = None) -> bool:
+        """Say that the task is alive, and bring some of its log."""
+        cancelled = self._state.beat(task_id, token, progress)
+        with contextlib.suppress(SqlError, JobsError, OSError):
+            self._carry(task_id, token)
+        return cancelled
+
+    def finish(self, task_id: int, token: int, outcome: Outcome) -> None:
+        """Bring the rest of the log, and end the attempt."""
+        with contextlib.suppress(StaleAttemptError):
+            while self._carry(task_id, token):
+                pass
+        self._state.finish(task_id, token, outcome)
+        path, _ = self._told.pop((task_id, token), ("", 0))
+        if path:
+            with contextlib.suppress(OSError):
+                os.unlink(path)
+
+    def append_log(self, task_id: int, token: int, text: str) -> None:
+        """Add text to the log of the attempt; see TaskState."""
+        self._state.append_log(task_id, token, text)
+
+    def _carry(self, task_id: int, token: int) -> bool:
+        """Bring a piece of a log; False when there is no more."""
+        path, offset = self._told.get((task_id, token), ("", 0))
+        if not path or offset >= LOG_SIZE_BYTES_MAX:
+            return False
+        try:
+            with open(path, "rb") as file:
+                file.seek(offset)
+                piece = file.read(LOG_STEP_BYTES)
+        except FileNotFoundError:
+            return False
+        if not piece:
+            return False
+        self._state.append_log(task_id, token, piece.decode("utf-8", "backslashreplace"))
+        self._told[task_id, token] = path, offset + len(piece)
+        return True
+
+
+def work_remotely(place: RemotePlace, queues: Sequence[str], name: str) -> None:
+    """Work until SIGTERM; then the task that runs is ended first. Redis and the API may go away.
+
+    Raises UsageError for what is wrong with the place.
+    """
+    api = RemoteApi(place.api, read_token(place.token_file), place.ca_file)
+    redis = _redis(place)
+    prefix = _prefix(api, place.stage_root)
+    full_name = f"{os.uname().nodename}-{name}-{os.getpid()}"
+    with tempfile.TemporaryDirectory(prefix="drystone-worker-") as log_dir:
+        state = LogCarrier(RemoteTaskState(api, prefix), log_dir)
+        execute.set_workplace(
+            execute.Workplace(
+                config_path="",
+                state=state,
+                worker=full_name,
+                log_dir=log_dir,
+                is_remote=True,
+            )
+        )
+
+        def on_lost_horse(reason: str) -> None:
+            with contextlib.suppress(SqlError, JobsError):
+                api.ask("POST", "/v1/worker/lost", {"worker": full_name, "reason": reason[:1_000]})
+
+        for number in count(1):
+            # A new name each time: Redis may remember the former one as alive.
+            worker = HouseWorker(queues, redis, f"{full_name}-{number}", on_lost_horse)
+            try:
+                worker.work(logging_level="WARNING")
+            except (RedisError, OSError) as error:
+                _log.warning("Redis does not answer: %s", type(error).__name__)
+            if worker.stopping:
+                return
+            time.sleep(PAUSE_S)
+
+
+def _prefix(api: RemoteApi, stage_root: str) -> PathPrefix:
+    """Ask where the stage area lies there; it may be that the API is only about to start."""
+    root = os.path.abspath(stage_root)
+    if not os.path.isdir(root):
+        raise UsageError(f"there is no folder {root}; mount the stage area and name it")
+    deadline = time.monotonic() + START_PATIENCE_S
+    while True:
+        try:
+            answer = api.ask("GET", "/v1/worker/place")
+            modules = tuple(answer["workflow_modules"])
+            load_extra_workflows(JobsConfig(root=root, workflow_modules=modules))
+            return PathPrefix(answer["stage_root"], root)
+        except DatabaseUnavailableError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(PAUSE_S)
+        except (KeyError, TypeError) as error:
+            raise JobsError("the server runs another version of Drystone; update both") from error
+
+
+def _redis(place: RemotePlace) -> Redis:
+    password = (
+        read_secret(place.redis_password_file).decode() if place.redis_password_file else None
+    )
+    try:
+        return Redis.from_url(place.redis_url, password=password)
+    except (ValueError, RedisError) as error:
+        raise UsageError(
+            f"--redis is not usable ({type(error).__name__}); write it as redis://HOST:PORT/NUMBER"
+        ) from error

@@ -1,0 +1,178 @@
+-- What UA_2 keeps about its runs; see sql/action_book.py.
+
+-- The event of a run, locked: two that begin the same run get one event.
+-- name: event_of_run
+SELECT detail.action_event_id FROM action_event_detail AS detail WHERE detail.run_reference = %s
+
+-- name: lock_run
+SELECT pg_advisory_xact_lock(hashtext('action_event_detail'), hashtext(%s))
+
+-- name: insert_detail
+INSERT INTO action_event_detail (
+    action_event_id, run_reference, version, contract_digest, parameters, parameters_digest
+) VALUES (%s, %s, %s, %s, %s, %s)
+
+-- name: event
+SELECT event.id, event.action_id, action.name, action.type, event.action_batch_id, event.status,
+    detail.run_reference, detail.version, encode(detail.contract_digest, 'hex'), detail.parameters,
+    detail.state, event.start_time, event.end_time
+FROM action_event AS event
+JOIN action USING (action_id)
+JOIN action_event_detail AS detail ON detail.action_event_id = event.id
+WHERE event.id = %s
+
+-- name: event_to_change
+SELECT detail.state FROM action_event_detail AS detail WHERE detail.action_event_id = %s FOR UPDATE
+
+-- name: set_state
+UPDATE action_event_detail SET state = %s WHERE action_event_id = %s
+
+-- Nodes of a batch that no event of the same action, version and parameters has done. The events
+-- are few and materialised once; each node then looks into action_node_done.
+-- name: pending
+WITH same AS MATERIALIZED (
+    SELECT event.id
+    FROM action_event AS event
+    JOIN action_event_detail AS detail ON detail.action_event_id = event.id
+    WHERE event.action_id = %(action_id)s AND detail.version = %(version)s
+        AND detail.parameters_digest = %(parameters_digest)s
+)
+SELECT member.node_id, encode(node.sha256, 'hex'), coalesce(content.file_size_bytes, 0)
+FROM action_batch_node AS member
+JOIN node USING (node_id)
+LEFT JOIN physical_content AS content USING (node_id)
+WHERE member.action_batch_id = %(action_batch_id)s AND NOT EXISTS (
+    SELECT FROM action_node AS known
+    WHERE known.node_id = member.node_id AND known.outcome = 'done'
+        AND known.action_event_id IN (SELECT same.id FROM same)
+)
+ORDER BY member.node_id
+
+-- name: pending_counts
+WITH same AS MATERIALIZED (
+    SELECT event.id
+    FROM action_event AS event
+    JOIN action_event_detail AS detail ON detail.action_event_id = event.id
+    WHERE event.action_id = %(action_id)s AND detail.version = %(version)s
+        AND detail.parameters_digest = %(parameters_digest)s
+)
+SELECT count(*), count(*) FILTER (WHERE EXISTS (
+    SELECT FROM action_node AS known
+    WHERE known.node_id = member.node_id AND known.outcome = 'done'
+        AND known.action_event_id IN (SELECT same.id FROM same)
+))
+FROM action_batch_node AS member
+WHERE member.action_batch_id = %(action_batch_id)s
+
+-- name: make_outcomes
+CREATE TEMPORARY TABLE given_outcome (node_id bigint, outcome text, reason text) ON COMMIT DROP
+
+-- What was done stays done: a part that is read again after a replay takes nothing back.
+-- name: record_outcomes
+INSERT INTO action_node AS known (action_event_id, node_id, part, outcome, reason)
+SELECT %(event_id)s, node_id, %(part)s, outcome, reason FROM given_outcome ORDER BY node_id
+ON CONFLICT (action_event_id, node_id) DO UPDATE
+SET part = excluded.part, outcome = excluded.outcome, reason = excluded.reason
+WHERE known.outcome <> 'done'
+    AND (known.part, known.outcome, known.reason)
+    IS DISTINCT FROM (excluded.part, excluded.outcome, excluded.reason)
+
+-- name: drop_outcomes
+DROP TABLE given_outcome
+
+-- name: outcome_counts
+SELECT outcome, count(*) FROM action_node WHERE action_event_id = %s GROUP BY outcome
+
+-- name: outcomes
+SELECT known.node_id, known.outcome, known.reason
+FROM action_node AS known
+WHERE known.action_event_id = %(event_id)s
+    AND (%(outcome)s::text IS NULL OR known.outcome = %(outcome)s)
+    AND (%(part)s::integer IS NULL OR known.part = %(part)s)
+ORDER BY known.node_id
+
+-- name: make_set_aside
+CREATE TEMPORARY TABLE given_row (
+    path text, record_number integer, node_id bigint, reason text, sha256 bytea
+) ON COMMIT DROP
+
+-- A row that a replay closed stays closed when the same outputs are read again.
+-- name: set_aside
+INSERT INTO action_quarantine AS known (
+    action_event_id, part, path, record_number, node_id, reason, sha256, store_batch
+)
+SELECT DISTINCT ON (path, record_number)
+    %(event_id)s, %(part)s, path, record_number, node_id, reason, sha256, %(store_batch)s
+FROM given_row ORDER BY path, record_number
+ON CONFLICT (action_event_id, part, path, record_number) DO UPDATE
+SET reason = excluded.reason, node_id = excluded.node_id,
+    sha256 = coalesce(excluded.sha256, known.sha256),
+    store_batch = coalesce(excluded.store_batch, known.store_batch)
+WHERE known.replay_time IS NULL
+RETURNING (xmax = 0)
+
+-- name: drop_set_aside
+DROP TABLE given_row
+
+-- name: quarantined
+SELECT aside.action_quarantine_id, aside.action_event_id, action.name, aside.part, aside.path,
+    aside.record_number, aside.node_id, aside.reason, encode(aside.sha256, 'hex'),
+    aside.store_batch, aside.quarantine_time, aside.replay_time
+FROM action_quarantine AS aside
+JOIN action_event AS event ON event.id = aside.action_event_id
+JOIN action USING (action_id)
+WHERE (%(event_id)s::bigint IS NULL OR aside.action_event_id = %(event_id)s)
+    AND (%(action)s::text IS NULL OR action.name = %(action)s)
+    AND (NOT %(open_only)s OR aside.replay_time IS NULL)
+ORDER BY aside.action_event_id, aside.part, aside.path, aside.record_number
+
+-- name: mark_replayed
+UPDATE action_quarantine SET replay_time = now()
+WHERE action_quarantine_id = ANY (%s) AND replay_time IS NULL
+
+-- name: intent_applied
+SELECT EXISTS (SELECT FROM write_intent WHERE intent_id = %s)
+
+-- name: superseded
+SELECT former.table_name, former.action_event_id, former.document, former.superseded_by,
+    former.supersede_time
+FROM superseded_result AS former
+WHERE former.node_id = %(node_id)s
+    AND (%(table_name)s::text IS NULL OR former.table_name = %(table_name)s)
+ORDER BY former.superseded_result_id
+
+-- ---- Tagging (AC1) ------------------------------------------------------------------------------
+
+-- name: former_intent
+SELECT digest, result FROM write_intent WHERE intent_id = %s
+
+-- name: make_tagged
+CREATE TEMPORARY TABLE given_tag (node_id bigint) ON COMMIT DROP
+
+-- name: fill_tagged
+WITH same AS MATERIALIZED (
+    SELECT event.id
+    FROM action_event AS event
+    JOIN action_event_detail AS detail ON detail.action_event_id = event.id
+    WHERE event.action_id = %(action_id)s AND detail.version = %(version)s
+        AND detail.parameters_digest = %(parameters_digest)s
+)
+INSERT INTO given_tag
+SELECT member.node_id
+FROM action_batch_node AS member
+WHERE member.action_batch_id = %(action_batch_id)s AND NOT EXISTS (
+    SELECT FROM action_node AS known
+    WHERE known.node_id = member.node_id AND known.outcome = 'done'
+        AND known.action_event_id IN (SELECT same.id FROM same)
+)
+
+-- name: tagged_done
+INSERT INTO action_node (action_event_id, node_id, part, outcome)
+SELECT %(event_id)s, given_tag.node_id, 0, 'done' FROM given_tag ORDER BY given_tag.node_id
+ON CONFLICT (action_event_id, node_id) DO UPDATE SET outcome = 'done', reason = NULL
+
+-- name: drop_tagged
+DROP TABLE given_tag
+
+-- name: record_intent
+INSERT INTO write_intent (intent_id, digest, result) VALUES (%s, %s, %s)

@@ -1,0 +1,217 @@
+-- Tasks as workers and the keeper see them; see sql/run_claims.py. The row of a run is always locked
+-- before those of its tasks, so that no two of these ever wait for each other.
+
+-- name: run_of
+SELECT run_id FROM run_task WHERE task_id = %s
+
+-- name: step_of
+SELECT run.workflow, task.step FROM run_task AS task JOIN run USING (run_id) WHERE task.task_id = %s
+
+-- Whether a queue lets a task begin; its row is locked where it has a limit, so that two who count
+-- at once do not both find room.
+-- name: queue
+SELECT paused, draining, running_max FROM queue_state WHERE queue = (
+    SELECT queue FROM run_task WHERE task_id = %s
+)
+
+-- name: lock_queue
+SELECT FROM queue_state WHERE queue = (SELECT queue FROM run_task WHERE task_id = %s) FOR UPDATE
+
+-- name: running_in_queue
+SELECT count(*) FROM run_task
+WHERE state = 'running' AND queue = (SELECT queue FROM run_task WHERE task_id = %s)
+
+-- The attempt is the fencing token: from here on whoever holds an older one changes nothing.
+-- name: claim
+UPDATE run_task
+SET state = 'running', attempt = attempt + 1, worker = %(worker)s, heartbeat = now(),
+    start_time = now(), end_time = NULL, progress = NULL, delivered_time = NULL
+WHERE task_id = %(task_id)s AND state = 'queued' AND not_before <= now()
+    AND run_task_entry(gate, gate_passed) = 'queued'
+RETURNING attempt, step, part, round, queue, spec, failures, attempts_max
+
+-- name: begin_run
+UPDATE run SET state = 'running', start_time = coalesce(start_time, now())
+WHERE run_id = %s AND (state <> 'running' OR start_time IS NULL)
+
+-- name: insert_attempt
+INSERT INTO run_attempt (task_id, attempt, worker, log_path) VALUES (%s, %s, %s, %s)
+
+-- It was in Redis and is not to be begun now: let it be delivered again when it may.
+-- name: undeliver
+UPDATE run_task SET delivered_time = NULL WHERE task_id = %s AND state = 'queued'
+
+-- name: beat
+UPDATE run_task SET heartbeat = now(), progress = coalesce(%(progress)s, progress)
+FROM run
+WHERE task_id = %(task_id)s AND attempt = %(token)s AND run_task.state = 'running'
+    AND run.run_id = run_task.run_id
+RETURNING run.cancel_time IS NOT NULL
+
+-- name: task_to_end
+SELECT state, attempt, failures, attempts_max, step, part, round, spec, queue
+FROM run_task WHERE task_id = %s FOR UPDATE
+
+-- name: end_task
+UPDATE run_task
+SET state = %(state)s, result = %(result)s, error = %(error)s, end_time = now(),
+    failures = failures + %(failed)s, heartbeat = NULL
+WHERE task_id = %(task_id)s
+
+-- The pause doubles with every failure, and half of it is left to chance: tasks that failed together
+-- (a server was away) do not come back together.
+-- name: give_back
+UPDATE run_task
+SET state = coalesce(%(state)s, run_task_entry(gate, gate_passed)), error = %(error)s,
+    failures = failures + %(failed)s, heartbeat = NULL, worker = NULL, delivered_time = NULL,
+    result = coalesce(%(result)s, result),
+    not_before = now() + make_interval(secs => coalesce(
+        %(pause_s)s,
+        least(%(pause_s_max)s, backoff_s * 2 ^ least(failures, 30)) * (0.75 + 0.5 * random())
+    ))
+WHERE task_id = %(task_id)s
+
+-- name: end_attempt
+UPDATE run_attempt SET end_time = now(), outcome = %(outcome)s, reason = %(reason)s
+WHERE task_id = %(task_id)s AND attempt = %(token)s AND end_time IS NULL
+
+-- name: no_wait
+SET LOCAL synchronous_commit = off
+
+-- name: lost
+UPDATE run_attempt SET outcome = 'lost' WHERE task_id = %s AND attempt = %s
+
+-- name: outcome
+SELECT outcome FROM run_attempt WHERE task_id = %s AND attempt = %s
+
+-- The log of an attempt that is still the latest.
+-- name: log_path
+SELECT run_attempt.log_path FROM run_attempt JOIN run_task USING (task_id, attempt)
+WHERE task_id = %s AND attempt = %s
+
+-- ---- The keeper ---------------------------------------------------------------------------------
+
+-- Those whose worker fell silent. A server that was away itself could not hear anybody: after its
+-- start the workers get time to be heard again.
+-- name: silent
+SELECT task_id, attempt FROM run_task
+WHERE state = 'running' AND heartbeat < now() - make_interval(secs => %(lease_s)s)
+    AND pg_postmaster_start_time() < now() - make_interval(secs => %(grace_s)s)
+ORDER BY heartbeat LIMIT %(limit)s
+
+-- name: of_worker
+SELECT task_id, attempt FROM run_task WHERE state = 'running' AND worker = %s
+
+-- name: due
+WITH room AS (
+    SELECT name, coalesce(draining, false) AS draining,
+        least(
+            %(depth)s,
+            coalesce(running_max, 1000000) - (
+                SELECT count(*) FROM run_task AS task
+                WHERE task.queue = name AND task.state = 'running'
+            )
+        ) - (
+            SELECT count(*) FROM run_task AS task
+            WHERE task.queue = name AND task.state = 'queued' AND delivered_time IS NOT NULL
+        ) AS count
+    FROM unnest(%(queues)s::text[]) AS name LEFT JOIN queue_state ON queue_state.queue = name
+    WHERE NOT coalesce(paused, false)
+), chosen AS (
+    SELECT next.task_id FROM room CROSS JOIN LATERAL (
+        SELECT task.task_id FROM run_task AS task JOIN run USING (run_id)
+        WHERE task.queue = room.name AND task.state = 'queued' AND task.delivered_time IS NULL
+            AND task.not_before <= now() AND (NOT room.draining OR run.start_time IS NOT NULL)
+        ORDER BY task.priority DESC, task.task_id
+        LIMIT greatest(room.count, 0) FOR UPDATE OF task SKIP LOCKED
+    ) AS next
+)
+UPDATE run_task SET delivered_time = clock_timestamp() FROM chosen
+WHERE run_task.task_id = chosen.task_id
+RETURNING run_task.task_id, attempt + 1, queue, priority
+
+-- name: delivered
+SELECT task_id, attempt + 1, queue FROM run_task
+WHERE state = 'queued' AND queue = ANY (%(queues)s)
+    AND delivered_time < clock_timestamp() - make_interval(secs => %(age_s)s)
+
+-- name: undeliver_lost
+UPDATE run_task SET delivered_time = NULL
+FROM unnest(%(task_ids)s::bigint[], %(attempts)s::integer[]) AS lost (task_id, attempt)
+WHERE run_task.task_id = lost.task_id AND run_task.attempt + 1 = lost.attempt
+    AND state = 'queued' AND delivered_time < clock_timestamp() - make_interval(secs => %(age_s)s)
+
+-- name: look_for_space
+UPDATE run_task SET state = run_task_entry(gate, gate_passed), delivered_time = NULL
+WHERE task_id IN (
+    SELECT task_id FROM run_task
+    WHERE state = ANY (%(states)s) AND not_before <= now()
+    ORDER BY not_before LIMIT %(limit)s FOR UPDATE SKIP LOCKED
+)
+RETURNING run_id
+
+-- ---- Queues and gates ---------------------------------------------------------------------------
+
+-- name: set_queue
+INSERT INTO queue_state AS former (queue, paused, draining, changed_by)
+VALUES (%(queue)s, coalesce(%(paused)s, false), coalesce(%(draining)s, false), %(by)s)
+ON CONFLICT (queue) DO UPDATE
+SET paused = coalesce(%(paused)s, former.paused),
+    draining = coalesce(%(draining)s, former.draining), change_time = now(), changed_by = %(by)s
+
+-- name: limit_queue
+INSERT INTO queue_state (queue, running_max, changed_by) VALUES (%(queue)s, %(running_max)s, %(by)s)
+ON CONFLICT (queue) DO UPDATE
+SET running_max = %(running_max)s, change_time = now(), changed_by = %(by)s
+
+-- name: queues
+SELECT name, coalesce(paused, false), coalesce(draining, false), running_max,
+    coalesce(queued, 0), coalesce(running, 0), coalesce(waiting, 0)
+FROM (
+    SELECT name FROM unnest(%(queues)s::text[]) AS name
+    UNION SELECT queue FROM queue_state
+    UNION SELECT queue FROM run_task
+    WHERE state NOT IN ('done', 'partial', 'failed', 'cancelled')
+) AS known
+LEFT JOIN queue_state ON queue_state.queue = name
+LEFT JOIN (
+    SELECT queue AS name, count(*) FILTER (WHERE state = 'queued') AS queued,
+        count(*) FILTER (WHERE state = 'running') AS running,
+        count(*) FILTER (WHERE state LIKE 'waiting%%') AS waiting
+    FROM run_task WHERE state NOT IN ('done', 'partial', 'failed', 'cancelled') GROUP BY queue
+) AS tally USING (name)
+ORDER BY name
+
+-- name: set_gpu
+INSERT INTO gpu_gate AS former (host, state, reason) VALUES (%(host)s, %(state)s, %(reason)s)
+ON CONFLICT (host) DO UPDATE
+SET since = CASE WHEN former.state = %(state)s THEN former.since ELSE now() END,
+    last_busy = CASE WHEN %(state)s = 'ready' THEN now() ELSE former.last_busy END,
+    state = %(state)s, reason = %(reason)s
+
+-- name: gpus
+SELECT host, state, since, last_busy, reason FROM gpu_gate ORDER BY host
+
+-- name: gpu_wanted
+SELECT count(*) FILTER (WHERE state = 'waiting_gpu_ready'),
+    count(*) FILTER (WHERE state IN ('queued', 'running'))
+FROM run_task
+WHERE gate = 'gpu' AND state NOT IN ('done', 'partial', 'failed', 'cancelled')
+
+-- Whoever saw a gate as it was a moment ago is put right here.
+-- name: settle_gates
+UPDATE run_task SET state = run_task_entry(gate, gate_passed), delivered_time = NULL
+WHERE gate = 'gpu' AND state NOT IN ('done', 'partial', 'failed', 'cancelled')
+    AND state IN ('queued', 'waiting_gpu_ready')
+    AND state <> run_task_entry(gate, gate_passed)
+RETURNING run_id, state
+
+-- name: gpu_busy
+UPDATE gpu_gate SET last_busy = now() WHERE state = 'ready' AND EXISTS (
+    SELECT FROM run_task
+    WHERE gate = 'gpu' AND state NOT IN ('done', 'partial', 'failed', 'cancelled')
+        AND state IN ('queued', 'running')
+)
+
+-- name: try_lock
+SELECT pg_try_advisory_xact_lock(hashtextextended('drystone duty ' || %s, 0))

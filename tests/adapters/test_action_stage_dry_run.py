@@ -1,0 +1,116 @@
+"""A dry run tells what would be, and is right about it; the commands as a person types them."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import action_contracts
+import pytest
+from action_stage_world import IMAGES, World, connect, load, make_world, picture
+from command import drystone, json_lines
+from ingest_harness import House
+
+from adapters.actions import (
+    declare_contract,
+    dry_run_action,
+    make_batch,
+    plan_parts,
+    rendered_command,
+    stage_part,
+)
+from adapters.errors import UsageError
+from sql import parse_selector
+
+SELECTOR = "version: 1\nwhere: {metadata: {title: Cat}}\n"
+
+
+@pytest.fixture
+def world(house: House) -> World:
+    contents = {f"p{n}.png": picture(n) for n in range(4)} | {"t.txt": b"text"}
+    return make_world(house, contents, {"p0.png": "Cat", "p2.png": "Cat"})
+
+
+def run(world: World, *arguments: str, expect: int = 0):
+    return drystone(*arguments, "--config", world.house.config_path, expect=expect)
+
+
+def test_what_is_told_is_what_is_staged(world: World, tmp_path: Path):
+    house, loaded = world.house, load(tmp_path, action_contracts.AC4)
+    client, database = house.store.client, house.database
+    connect(world, "p0.png", "p1.png")
+    declare_contract(database, loaded)
+    told = dry_run_action(client, database, loaded, IMAGES, parameters={"size": "7"})
+    assert (told.nodes, told.parts, told.nodes_done) == (4, 1, 0)
+    assert (told.children_max, told.children_bytes_max) == (40, 10 * told.size_bytes)
+    assert told.room is not None
+    assert told.room.verdict == "fits"
+    assert [name for name in os.listdir(house.area("3c")) if not name.startswith(".")] == []
+    batch = make_batch(database, IMAGES, contract=loaded)
+    [part] = plan_parts(database, loaded, batch, {"size": 7})
+    staged = stage_part(client, database, loaded, batch, part, {"size": 7})
+    assert told.staged_files == staged.staged_files
+    assert told.staged_bytes == staged.staged_bytes
+    assert told.output_bytes_max == staged.output_bytes_max
+    of_batch = dry_run_action(client, database, loaded, None, batch, {"size": 7})
+    assert of_batch.command == rendered_command(loaded, staged, {"size": 7})
+    for _, path in of_batch.paths:
+        assert os.path.isfile(os.path.join(house.store.config.ssd, path))
+
+
+def test_selectors_that_find_nothing_are_told(world: World, tmp_path: Path):
+    house, loaded = world.house, load(tmp_path, action_contracts.AC2)
+    texts = parse_selector("version: 1\nwhere: {media_type: text}")
+    with pytest.raises(UsageError, match="finds no node that measure can work on"):
+        dry_run_action(house.store.client, house.database, loaded, texts)
+
+
+def test_the_commands(world: World, tmp_path: Path):
+    house = world.house
+    load(tmp_path, action_contracts.AC2, "actions/measure")
+    load(tmp_path, action_contracts.AC4, "actions/shrink")
+    with open(house.config_path, "a", encoding="utf-8") as file:
+        file.write(f"\n[actions]\nfolders = ['{tmp_path}/actions']\n")
+    selector = tmp_path / "cats.yaml"
+    selector.write_text(SELECTOR)
+    [rows] = json_lines(run(world, "contract", "list", "--json"))
+    assert {"measure", "shrink", "image_probe"} <= {row["name"] for row in rows}
+    contract = str(tmp_path / "actions/measure/contract.yaml")
+    [checked] = json_lines(run(world, "contract", "check", contract, "--database", "--json"))
+    assert (checked["problems"], checked["version"]) == ([], 1)
+    arguments = ("action", "dry-run", "measure", "--selector", str(selector))
+    [told] = json_lines(run(world, *arguments, "--json"))
+    assert (told["nodes"], told["staged_files"], told["room"]["verdict"]) == (2, 5, "fits")
+    assert len(run(world, *arguments, "--paths").stdout.splitlines()) == 5
+    assert b"left out" in run(world, *arguments).stdout
+    created = run(world, "batch", "create", "--selector", str(selector), "--action", "measure")
+    batch = created.stdout.decode().strip()
+    pipeline = tmp_path / "pictures.yaml"
+    pipeline.write_text("name: pictures\nstages: [{action: measure}, {action: shrink}]\n")
+    run(world, "pipeline", "check", str(pipeline))
+    run(world, "pipeline", "declare", str(pipeline))
+    [[listed]] = json_lines(run(world, "pipeline", "list", "--json"))
+    assert [stage["action"] for stage in listed["stages"]] == ["measure", "shrink"]
+    house.database.record_action_history(501, int(batch), "done")
+    [shown] = json_lines(run(world, "batch", "show", batch, "--json"))
+    assert (shown["node_count"], shown["next"][0]["action"]) == (2, "shrink")
+    assert b"pictures" in run(world, "batch", "show", batch).stdout
+    stands = run(world, "pipeline", "show", "pictures", "--batch", batch, expect=3).stdout
+    assert b"shrink" in stands
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (("contract", "check", "{bad}"), b"line 3, type: is 'AC9'"),
+        (("contract", "check", "{tmp}/none.yaml"), b"cannot be read"),
+        (("action", "dry-run", "nothing", "--config", "{config}"), b"there is no action 'nothing'"),
+    ],
+)
+def test_mistakes_are_one_message(store, tmp_path: Path, arguments: tuple, expected: bytes):
+    bad = tmp_path / "bad.yaml"
+    bad.write_text(action_contracts.AC2.replace("type: AC2", "type: AC9"))
+    places = {"bad": bad, "tmp": tmp_path, "config": store(started=False).config_path}
+    result = drystone(*(part.format(**places) for part in arguments), expect=2, cwd=tmp_path)
+    assert expected in result.stderr
+    assert b"Traceback" not in result.stderr

@@ -1,0 +1,39 @@
+"""An engine that kills itself: `barrier_child.py CONFIG VERB BATCH BARRIER`, for the crash tests.
+
+It runs one purge or compaction, and what is dropped after it, and ends by SIGKILL when the named
+barrier is passed. It prints `done` when that never happens.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+
+from fsd import compact, purge
+from fsd.config import load_config
+from fsd.engine import Engine
+from fsd.purge_models import PurgeRequest
+
+
+def main(config: str, verb: str, batch: str, barrier: str) -> None:
+    def passed(name: str) -> None:
+        if name == barrier:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    engine = Engine(load_config(config))
+    engine.start()
+    engine.on_barrier = passed
+    if verb == "purge":
+        job = purge.purge(engine, PurgeRequest(batch=batch))
+    else:
+        job = compact.compact(engine, 0.01)
+    job.finished.wait()
+    assert job.state == "done", (job.state, job.error)
+    while engine.dropper.waiting():
+        engine.dropper.tick()
+    print("done")
+    engine.stop()
+
+
+main(*sys.argv[1:])

@@ -1,0 +1,72 @@
+"""What tests of purges and compactions share: a store with a short grace, and the verbs."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from store_checks import finish, key_of
+from store_harness import Store, with_settings, write_files
+
+from fsd.errors import NotFoundError
+
+SHARED = b"held by two batches" * 50
+
+
+def quick_store(make: Callable[..., Store], disks: int = 3, **settings: object) -> Store:
+    """Make a started store whose grace is over at once."""
+    made = make(disks, started=False)
+    made.config = with_settings(made.root, **{"grace_s": 0, **settings})
+    made.start()
+    return made
+
+
+def files_of(name: str, count: int = 20, size: int = 3000) -> dict[str, bytes]:
+    """Return random files, and one that every batch has."""
+    files = {f"{name}/{n}": os.urandom(size) for n in range(count)}
+    return {**files, f"{name}/shared": SHARED}
+
+
+def store_batch(
+    store: Store, tmp: str, name: str, files: dict[str, bytes], class_name: str = "raw"
+) -> None:
+    folder = write_files(os.path.join(tmp, f"source-{name}"), files)
+    finish(store, store.client.batch_write(folder, name, class_name).job_id)
+
+
+def purge(store: Store, name: str, *, dry_run: bool = False) -> tuple[dict[str, Any], list[Any]]:
+    job_id = store.client.purge(name, dry_run=dry_run).job_id
+    result = finish(store, job_id)
+    return result, list(store.client.report(job_id))
+
+
+def assert_gone(store: Store, contents: list[bytes]) -> None:
+    for data in contents:
+        with pytest.raises(NotFoundError):
+            store.client.head(key_of(data))
+
+
+def objects(store: Store) -> int:
+    return store.client.health().objects
+
+
+def reindex(store: Store) -> None:
+    finish(store, store.client.reindex().job_id)
+
+
+def own(files: dict[str, bytes]) -> list[bytes]:
+    return [data for data in files.values() if data != SHARED]
+
+
+def compact(store: Store, dead_share: float | None = None, state: str = "done") -> dict[str, Any]:
+    return finish(store, store.client.compact(dead_share).job_id, state)
+
+
+def everything(store: Store) -> object:
+    """Return what the store knows, to be compared with what it knows after a reindex."""
+    client = store.client
+    batches = {batch.batch: batch for batch in client.batches()}
+    files = {name: sorted(client.batch_files(name), key=lambda f: f.path) for name in batches}
+    return batches, files, client.views(), client.pins(), client.health().objects

@@ -1,0 +1,149 @@
+"""Kill -9 of the engine at every barrier of a purge, a compaction and a drop.
+
+Afterwards the index is as the kill left it, of before, or lost. What was purged is purged wholly
+or not at all, what lives is read, and a reindex changes nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from purge_checks import (
+    assert_gone,
+    compact,
+    everything,
+    files_of,
+    own,
+    purge,
+    quick_store,
+    reindex,
+    store_batch,
+)
+from store_checks import assert_batch, assert_clean, settle, shard_files, until
+from store_harness import Store
+
+from fsd import compact as compact_verb
+from fsd import compact_drop
+from fsd import purge as purge_verb
+
+CHILD = os.path.join(os.path.dirname(__file__), "barrier_child.py")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BATCHES = 4
+PURGED_FROM = ("committed", "followed", *compact_drop.BARRIERS)
+INDEXES = ("kept", "old", "lost")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give every barrier an index; `--slow` gives each of them every index."""
+    barriers = getattr(metafunc.function, "barriers", ())
+    slow = metafunc.config.getoption("--slow")
+    chosen = [
+        (barrier, index)
+        for number, barrier in enumerate(barriers)
+        for place, index in enumerate(INDEXES)
+        if slow or number % len(INDEXES) == place
+    ]
+    if barriers:
+        metafunc.parametrize(("barrier", "index"), chosen)
+
+
+def at_barriers(*barriers: str) -> Callable[[Any], Any]:
+    """Run a test at each of these barriers."""
+
+    def mark(test: Any) -> Any:
+        test.barriers = barriers
+        return test
+
+    return mark
+
+
+@pytest.fixture
+def filled(store, short_tmp) -> Iterator[tuple[Store, dict[str, dict[str, bytes]]]]:
+    """A stopped store with batches that share shards, and what is in them."""
+    made = quick_store(store, 3)
+    files = {f"b{n}": files_of(f"b{n}", 15, 20_000) for n in range(BATCHES)}
+    for name, content in files.items():
+        store_batch(made, short_tmp, name, content)
+    settle(made)
+    yield made, files
+
+
+def crash(store: Store, verb: str, batch: str, barrier: str, index: str) -> None:
+    """Kill the engine at a barrier; what is left is a stopped store."""
+    store.stop()
+    root, old = store.config.index_root, os.path.join(store.root, "old-index")
+    shutil.copytree(root, old)
+    arguments = [sys.executable, CHILD, store.config_path, verb, batch, barrier]
+    ended = subprocess.run(
+        arguments,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": ROOT},
+        start_new_session=True,
+    )
+    assert ended.returncode == -9, (ended.returncode, ended.stdout, ended.stderr)
+    if index != "kept":
+        shutil.rmtree(root)
+    if index == "old":
+        shutil.copytree(old, root)
+
+
+def check(store: Store, files: dict[str, dict[str, bytes]], gone: set[str]) -> None:
+    """What should be gone is gone, the rest is whole, and a reindex agrees."""
+    for turn in range(2):
+        for name, content in files.items():
+            if name in gone:
+                assert_gone(store, own(content))
+            else:
+                assert_batch(store, name, content)
+        assert_clean(store)
+        if turn == 0:
+            before = everything(store)
+            reindex(store)
+            assert everything(store) == before
+
+
+@at_barriers(*purge_verb.BARRIERS)
+def test_killed_in_a_purge(filled, short_tmp, barrier, index):
+    store, files = filled
+    crash(store, "purge", "b1", barrier, index)
+    store.start()
+    check(store, files, {"b1"} if barrier in PURGED_FROM else set())
+    if barrier not in PURGED_FROM:
+        purge(store, "b1")
+    store_batch(store, short_tmp, "b1", files["b1"])
+    check(store, files, set())
+
+
+@at_barriers(*compact_verb.BARRIERS, *compact_drop.BARRIERS)
+def test_killed_in_a_compaction(filled, barrier, index):
+    store, files = filled
+    for name in ("b0", "b2"):
+        purge(store, name)
+    crash(store, "compact", "", barrier, index)
+    store.start()
+    check(store, files, {"b0", "b2"})
+    compact(store, 0.01)
+    until(lambda: store.client.compact_plan().waiting_shards == 0, "the old shards to go")
+    assert store.client.compact_plan().store_garbage_bytes == 0
+    check(store, files, {"b0", "b2"})
+
+
+@at_barriers(*compact_drop.BARRIERS)
+def test_killed_in_a_drop_after_a_purge(filled, barrier, index):
+    store, files = filled
+    for name in ("b0", "b2", "b3"):
+        purge(store, name)
+    crash(store, "purge", "b1", barrier, index)
+    store.start()
+    check(store, files, set(files))
+    until(lambda: not any(shard_files(disk) for disk in store.disks), "all files to go")
+    for disk in store.disks:
+        assert not os.path.isdir(f"{disk}/quarantine") or not os.listdir(f"{disk}/quarantine")

@@ -1,0 +1,90 @@
+"""Output folders of the stage: room is reserved, counted once, kept over restarts, given back."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from store_harness import MIB, Store
+
+from fsd.areas import Areas
+from fsd.errors import QuotaError, UsageError
+from fsd.models import StageOutputRequest
+from fsd.stage_output import StageOutputs
+
+
+def request(size_bytes: int, layout_id: str = "plain-0") -> StageOutputRequest:
+    return StageOutputRequest(target_id="7", layout_id=layout_id, size_bytes=size_bytes)
+
+
+def held(areas: Areas) -> int:
+    return next(usage.reserved_bytes for usage in areas.usage() if usage.area == "3c")
+
+
+def test_what_is_written_counts_against_the_reservation(tmp_path: Path):
+    areas = Areas(tmp_path, {"3c": 20 * MIB})
+    outputs = StageOutputs(areas)
+    outputs.open(request(8 * MIB))
+    folder = outputs.folder("7", "plain-0")
+    assert folder == tmp_path / "3c/7/plain-0.output"
+    (folder / "out.bin").write_bytes(os.urandom(6 * MIB))
+    areas.measure("3c")
+    used = next(usage.used_bytes for usage in areas.usage() if usage.area == "3c")
+    assert used >= 6 * MIB
+    assert held(areas) < 3 * MIB
+    assert outputs.open(request(8 * MIB)) == outputs.open(request(1))
+    with pytest.raises(QuotaError, match=r"output of 7/plain-1 asks for 16,777,216 bytes"):
+        outputs.open(request(16 * MIB, "plain-1"))
+    assert not outputs.folder("7", "plain-1").exists()
+    assert outputs.release("7", "plain-0") == 1
+    assert outputs.release("7", "plain-0") == 0
+    assert not (tmp_path / "3c/7").exists()
+
+
+def test_a_restart_takes_reservations_up_again(tmp_path: Path):
+    StageOutputs(Areas(tmp_path, {})).open(request(8 * MIB))
+    records = tmp_path / "3c/.outputs"
+    (records / "broken.json").write_text("{")
+    left = tmp_path / "3c/.tmp/released-0"
+    left.mkdir(parents=True)
+    areas = Areas(tmp_path, {})
+    outputs = StageOutputs(areas)
+    assert held(areas) == 8 * MIB
+    assert os.listdir(records) == ["7,plain-0.json"]
+    assert not left.exists()
+    outputs.release("7", "plain-0")
+    assert (held(areas), os.listdir(records)) == (0, [])
+
+
+@pytest.mark.parametrize(
+    ("target_id", "layout_id"), [("..", "a"), ("a/b", "a"), ("1", "a.output"), ("1", "_SEALED")]
+)
+def test_hostile_names_are_refused(tmp_path: Path, target_id: str, layout_id: str):
+    outputs = StageOutputs(Areas(tmp_path, {}))
+    with pytest.raises(UsageError):
+        outputs.open(StageOutputRequest(target_id=target_id, layout_id=layout_id, size_bytes=0))
+
+
+def test_over_the_api(store, tmp_path: Path):
+    made: Store = store()
+    key = made.put(str(_filled(tmp_path / "in")), "b")["a.txt"]
+    manifest = tmp_path / "m.jsonl"
+    manifest.write_text(json.dumps({"path": "x/a.txt", "key": key}) + "\n")
+    output = made.client.stage_output("5", "lay", MIB)
+    answer = made.client.stage_to_3c(str(manifest), "5", "lay")
+    made.client.wait(answer.job_id)
+    assert os.path.isfile(os.path.join(answer.target_root, "x/a.txt"))
+    assert output.path == answer.target_root + ".output"
+    job = made.client.wait(made.client.release_stage("5", "lay").job_id)
+    assert (job.state, job.result["removed"]) == ("done", 2)
+    assert not os.path.exists(os.path.dirname(answer.target_root))
+    again = made.client.wait(made.client.release_stage("5", "lay").job_id)
+    assert (again.state, again.result["removed"]) == ("done", 0)
+
+
+def _filled(folder: Path) -> Path:
+    folder.mkdir()
+    (folder / "a.txt").write_bytes(b"a")
+    return folder

@@ -1,0 +1,127 @@
+"""The pages' logic, with NiceGUI's simulated browser."""
+
+from __future__ import annotations
+
+import gui_harness
+import pytest
+from gui_harness import PASSWORD, Scene
+
+pytestmark = pytest.mark.asyncio
+
+
+async def test_the_overview_has_its_three_blocks(scene: Scene):
+    async with gui_harness.simulated(scene, "ada") as (user, _):
+        await user.open("/")
+        for words in ("Storage", "Batches and runs", "Dataset exports", "Replication lag",
+                      "Waiting for GPU", "Needs attention", "Ingest demo", "d1"):  # fmt: skip
+            await user.should_see(words)
+
+
+async def test_the_storage_page_shows_disks_and_areas(scene: Scene):
+    async with gui_harness.simulated(scene, "ada") as (user, _):
+        await user.open("/storage")
+        for words in ("d1", "d2", "d3", "3C stage", "Capacity", "Scrub", "Drain", "Rebalance"):
+            await user.should_see(words)
+
+
+async def test_a_viewer_sees_no_buttons_that_change_disks(scene: Scene):
+    async with gui_harness.simulated(scene, "vera") as (user, _):
+        await user.open("/storage")
+        await user.should_see("d1")
+        await user.should_not_see("Drain")
+        answer = await user.http_client.get("/users")
+        assert answer.status_code == 403 and "Not for your role" in answer.text
+
+
+async def test_a_node_shows_what_is_known(scene: Scene):
+    first = scene.database.explore.page(gui_harness.images(), newest_first=False, limit=1)[0]
+    async with gui_harness.simulated(scene, "vera") as (user, _):
+        await user.open(f"/node/{first.node_id}")
+        for words in (first.key, "Copies on disks", "Metadata over time", "Ingest demo"):
+            await user.should_see(words)
+        await user.open("/node/nothing-of-this-name")
+        await user.should_see("No such node")
+
+
+async def test_admins_see_people(scene: Scene):
+    async with gui_harness.simulated(scene, "ada") as (user, _):
+        await user.open("/users")
+        for words in ("oto", "vera", "Add a person"):
+            await user.should_see(words)
+
+
+async def test_acting_asks_for_the_role_of_now(scene: Scene):
+    from gui.frame import act
+
+    scene.database.users.add("temp", "operator", _hash())
+    async with gui_harness.simulated(scene, "temp") as (user, desk):
+        await user.open("/storage")
+        done: list[str] = []
+        with user:
+            await act(desk, "operator", "done", done.append, "first")
+        scene.database.users.set_role("temp", "viewer")
+        desk.sessions.forget()
+        with user:
+            await act(desk, "operator", "done", done.append, "second")
+        await user.should_see("this needs the role operator")
+        assert done == ["first"]
+
+
+async def test_the_session_outlives_a_database_that_is_away(scene: Scene):
+    from gui.sessions import Sessions
+    from sql import DatabaseUnavailableError
+
+    away = False
+
+    def database():
+        if away:
+            raise DatabaseUnavailableError("gone")
+        return scene.database
+
+    sessions = Sessions(scene.config, database)
+    secret = sessions.log_in("vera", PASSWORD, "test", "b").secret
+    assert secret and sessions.visitor(secret) is not None
+    away = True
+    sessions._known = {key: (who, asked - 60) for key, (who, asked) in sessions._known.items()}
+    assert sessions.visitor(secret).name == "vera"
+    with pytest.raises(DatabaseUnavailableError):
+        sessions.visitor("another")
+    sessions._known = {key: (who, asked - 1e6) for key, (who, asked) in sessions._known.items()}
+    with pytest.raises(DatabaseUnavailableError):
+        sessions.visitor(secret)
+
+
+async def test_a_part_that_is_down_says_so_and_keeps_its_value():
+    from gui.poller import Part, Poller
+
+    state = {"down": False, "value": 1}
+
+    def read() -> int:
+        if state["down"]:
+            raise ConnectionError("not there")
+        return state["value"]
+
+    poller = Poller((Part("one", "One", read),), 0.1)
+    told: list[int] = []
+    poller.watch("page", lambda: told.append(1))
+    await poller.refresh()
+    assert poller.value("one") == 1 and poller.down() == ()
+    state["down"] = True
+    await poller.refresh()
+    (down,) = poller.down()
+    since = down.down_since
+    assert poller.value("one") == 1 and down.reason == "not there"
+    await poller.refresh()
+    assert poller.reading("one").down_since == since
+    state.update(down=False, value=2)
+    await poller.refresh()
+    assert poller.value("one") == 2 and poller.down() == ()
+    calls: list[int] = []
+    assert poller.view(lambda one: calls.append(1) or one.value("one")) == 2
+    poller.close()
+
+
+def _hash() -> str:
+    from gui.passwords import hash_password
+
+    return hash_password(PASSWORD)

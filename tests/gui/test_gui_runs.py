@@ -1,0 +1,191 @@
+"""Runs and scheduler: the pages' logic, with NiceGUI's simulated browser and no worker."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import gui_harness
+import pytest
+from gui_harness import HOSTILE, Scene
+
+from gui.run_filters import RunQuery, query_of
+from sql import NewTask, Outcome, Successors
+
+pytestmark = pytest.mark.asyncio
+
+
+def make_run(scene: Scene, workflow: str = "audit", **parameters) -> int:
+    """Enter a run as the scheduler does; nobody works on it."""
+    task = NewTask(step="audit", queue="nobody", attempts_max=1)
+    key = f"{workflow}:{datetime.now(UTC).isoformat()}"
+    run, _ = scene.database.runs.start_run(
+        workflow, parameters, task, run_key=key, requested_by="ann"
+    )
+    return run.run_id
+
+
+def fail_run(scene: Scene, reason: str, **parameters) -> int:
+    """Enter a run that fails at once."""
+    run_id = make_run(scene, **parameters)
+    task = scene.database.runs.show(run_id).tasks[0]
+    claim = scene.database.runs.claim(task.task_id, "worker-1", lambda *ids: f"{ids[0]}/1-1.log")
+    assert claim is not None
+    outcome = Outcome(state="failed", error=reason, retry=False)
+    scene.database.runs.finish(task.task_id, claim.token, outcome, lambda *_: Successors())
+    return run_id
+
+
+async def test_the_list_is_filtered_by_its_address(scene: Scene):
+    failed = fail_run(scene, "disk 7 of 9 is full", sample=1)
+    queued = make_run(scene, sample=2)
+    async with gui_harness.simulated(scene, "vera") as (user, _):
+        await user.open("/runs?state=failed&workflow=audit")
+        await user.should_see(f"{failed}")
+        await user.should_see("disk 7 of 9 is full")
+        await user.should_not_see(f"/run/{queued}")
+        for words in ("What went wrong", "audit: disk # of # is full"):
+            await user.should_see(words)
+        await user.should_not_see("Retry")
+        await user.open("/runs?q=nothing-has-these-words")
+        await user.should_see("No run fits these filters.")
+        # What an address says wrongly is left out.
+        await user.open("/runs?state=nonsense&before=x&since=never&period=9y")
+        await user.should_see(f"{queued}")
+
+
+async def test_labellers_and_viewers_see_what_they_may(scene: Scene):
+    from gui.people import add_user
+
+    run_id = make_run(scene, sample=3)
+    if all(one.name != "lea" for one in scene.database.users.users()):
+        add_user(scene.database, "lea", "labeller", gui_harness.PASSWORD)
+    pages = ("/runs", f"/run/{run_id}", "/scheduler", "/pipelines", "/gates")
+    async with gui_harness.simulated(scene, "lea") as (user, _):
+        for path in (*pages, "/scheduler/start/audit", "/batch/1"):
+            answer = await user.http_client.get(path)
+            assert answer.status_code == 403, path
+    async with gui_harness.simulated(scene, "vera") as (user, _):
+        for path in pages:
+            answer = await user.http_client.get(path)
+            assert answer.status_code == 200, path
+        assert (await user.http_client.get("/scheduler/start/audit")).status_code == 403
+        await user.open(f"/run/{run_id}")
+        await user.should_not_see("Cancel")
+
+
+async def test_a_run_that_is_not_there_says_so(scene: Scene):
+    async with gui_harness.simulated(scene, "ada") as (user, _):
+        answer = await user.http_client.get("/run/999999")
+        assert "there is no run 999999" in answer.text
+        answer = await user.http_client.get("/run/0")
+        assert answer.status_code == 422
+
+
+async def test_strangers_text_in_runs_stays_text(scene: Scene):
+    run_id = fail_run(scene, HOSTILE, folder=HOSTILE)
+    async with gui_harness.simulated(scene, "ada") as (user, _):
+        for path in ("/runs", f"/run/{run_id}"):
+            answer = await user.http_client.get(path)
+            assert "<img src=x onerror" not in answer.text
+            await user.open(path)
+            await user.should_see("onerror")
+
+
+async def test_an_act_is_refused_to_whoever_may_not(scene: Scene):
+    from gui import run_acts
+    from gui.run_desk import RunDesk
+
+    run_id = make_run(scene, sample=4)
+    async with gui_harness.simulated(scene, "vera") as (user, desk):
+        runs = RunDesk(desk)
+        await user.open("/runs")
+        with user:
+            await run_acts.retry(runs, run_id)
+            await run_acts.approve(runs, run_id)
+            assert await runs.act("", lambda: runs.control().cancel(run_id)) is None
+        await user.should_see("this needs the role operator")
+    assert scene.database.runs.run(run_id).state == "queued"
+
+
+async def test_a_form_comes_from_the_workflows_model(scene: Scene):
+    async with gui_harness.simulated(scene, "oto") as (user, _):
+        await user.open("/scheduler/start/audit")
+        for words in ("Compare database and store", "Sample", "Dry run"):
+            await user.should_see(words)
+        user.find("Dry run").click()
+        await user.should_see("Exactly this is started.")
+        await user.should_see("Steps: ")
+        answer = await user.http_client.get("/scheduler/start/no_such_workflow")
+        assert "there is no workflow" in answer.text
+
+
+async def test_what_was_cloned_is_filled_in(scene: Scene):
+    run_id = make_run(scene, sample=77)
+    async with gui_harness.simulated(scene, "oto") as (user, _):
+        await user.open(f"/scheduler/start/audit?run={run_id}")
+        (element,) = user.find(kind=_number()).elements
+        assert element.value == 77
+
+
+def _number():
+    from nicegui import ui
+
+    return ui.number
+
+
+async def test_the_board_and_the_batch_show_where_things_stand(scene: Scene):
+    database = scene.database
+    for number, name in ((9001, "first_look"), (9002, "second_look")):
+        database.declare_action(number, name, "AC2")
+    database.action_context.declare_pipeline("looks", [9001, 9002], "")
+    nodes = [node.node_id for node in database.explore.page(_jpegs(), limit=4)]
+    batch = database.action_context.make_sealed_batch(nodes)
+    now = datetime.now(UTC)
+    database.record_action_history(9001, batch, "done", now, now)
+    loose = database.action_context.make_sealed_batch(nodes[:1])
+    cards = {one.action_batch_id: one for one in database.run_summary.board()}
+    assert (cards[batch].pipeline, cards[batch].stage_id, cards[batch].nodes) == ("looks", 2, 4)
+    assert cards[loose].pipeline == "" and cards[loose].run_id is None
+    async with gui_harness.simulated(scene, "oto") as (user, _):
+        await user.open("/pipelines")
+        for words in ("looks", "1 first_look", "2 second_look", f"Batch {batch}", "sealed",
+                      "0 of 4 nodes done", "Start second_look", "Begin looks"):  # fmt: skip
+            await user.should_see(words)
+        await user.open(f"/batch/{batch}")
+        for words in ("Pipeline looks", "4 of 4", "comes next", "first_look", "Some of its nodes"):
+            await user.should_see(words)
+
+
+async def test_filters_go_through_an_address_and_back():
+    query = RunQuery(("failed", "cancelled"), "ua_2", "7d", "", "", "cats & dogs", None)
+    text = query.address.partition("?")[2]
+    from urllib.parse import parse_qsl
+
+    # States come back in the order in which all pages name them.
+    assert query_of(dict(parse_qsl(text))) == query
+    assert RunQuery().address == "/runs"
+    assert query.toggled("failed").states == ("cancelled",)
+    wanted = RunQuery(since="2026-01-02", until="2026-01-02").filter()
+    assert wanted.since and wanted.until and (wanted.until - wanted.since).days == 1
+    assert query_of({"q": "a\0b\ud800", "before": "9" * 30}) == RunQuery(text="ab")
+
+
+async def test_many_are_retried_and_what_is_refused_is_said(scene: Scene):
+    from gui import run_acts
+    from gui.run_desk import RunDesk
+
+    failed, queued = fail_run(scene, "no", sample=5), make_run(scene, sample=6)
+    async with gui_harness.simulated(scene, "oto") as (user, desk):
+        runs = RunDesk(desk)
+        await user.open("/runs")
+        with user:
+            await run_acts._each(runs, "begun anew", [failed, queued], runs.control().retry)
+        await user.should_see("1 of 2 runs are begun anew")
+        await user.should_see(f"{queued}: ")
+    assert scene.database.runs.run(failed).round == 2
+
+
+def _jpegs():
+    from sql import parse_selector
+
+    return parse_selector("{version: 1, where: {extension: jpg}}")

@@ -1,0 +1,143 @@
+"""A store, a database, workers and pictures: it owns their making for tests of UA_2, no test."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import random
+import textwrap
+from typing import Any
+
+from jobs_harness import Yard
+from PIL import Image
+from store_harness import Store, write_files
+
+from adapters import Signal, run_ingest
+from sql import Database
+
+JOBS = """
+[jobs]
+heartbeat_s = 0.3
+lease_s = 2.0
+space_retry_s = 0.2
+stop_timeout_s = 20
+
+[jobs.runners]
+free_bytes_min = 0
+grace_s = 0.5
+
+[actions]
+folders = ["actions"]
+"""
+CONTRACT = """
+contract: 1
+action_id: {number}
+name: {name}
+type: {kind}
+version: 1
+description: A program under test
+input_selector: {{version: 1, where: {{extension: png}}}}
+batch_size_bytes: 1048576
+stage_layout:
+  layout_id: flat
+  files: [{{path: "in/{{node.node_id}}.png"}}]
+run_spec:
+  runner: shell
+  command: [/bin/sh, "{{contract}}/program.sh", "{{input}}/in", "{{output}}"]
+  timeout_s: 60
+  queue: {queue}
+  gate: {gate}
+output_parser:
+  outputs:
+    - name: sizes
+      glob: sizes.csv
+      format: csv
+      input: {{field: file, equals: stem}}
+      results: {{size_bytes: size}}
+result_schema:
+  size_bytes: {{type: bigint, description: Size}}
+"""
+TAG = """
+contract: 1
+action_id: {number}
+name: {name}
+type: AC1
+version: 1
+description: A tag
+input_selector: {{version: 1, where: {{extension: png}}}}
+tagging: {{values: {{tag: little}}}}
+result_schema:
+  tag: {{type: text, description: The tag}}
+"""
+MEASURE = """
+cd "$1"
+echo file,size > "$2/sizes.csv"
+for name in *.png; do
+  echo "${name%.png},$(stat -c %s "$name")" >> "$2/sizes.csv"
+done
+"""
+
+
+class ActionYard(Yard):
+    """A yard with a running store."""
+
+    store: Store
+
+    def add_action(
+        self, name: str, program: str = MEASURE, *, number: int = 900, **settings: str
+    ) -> None:
+        """Write an action beside the shipped ones."""
+        folder = os.path.join(self.root, "actions", name)
+        os.makedirs(folder, exist_ok=True)
+        given = {"kind": "AC2", "queue": "cpu", "gate": "none", **settings}
+        with open(os.path.join(folder, "contract.yaml"), "w", encoding="utf-8") as file:
+            file.write(CONTRACT.format(name=name, number=number, **given))
+        with open(os.path.join(folder, "program.sh"), "w", encoding="utf-8") as file:
+            file.write(textwrap.dedent(program))
+
+    def add_tag(self, name: str, number: int = 901) -> None:
+        """Write an action of SQL alone beside the shipped ones."""
+        folder = os.path.join(self.root, "actions", name)
+        os.makedirs(folder, exist_ok=True)
+        with open(os.path.join(folder, "contract.yaml"), "w", encoding="utf-8") as file:
+            file.write(TAG.format(name=name, number=number))
+
+    def act(self, action: str, **parameters: Any) -> int:
+        """Ask for an action; returns the run."""
+        run, _ = self.control.start("ua_2", {"action": action, **parameters})
+        return run.run_id
+
+    def rows(self, query: str) -> list[tuple]:
+        with self.database.connection() as connection:
+            return connection.execute(query).fetchall()
+
+    def staged(self) -> list[str]:
+        """What lies in 3C, by its folders."""
+        found = []
+        for folder, _, names in os.walk(self.store.config.area_path("3c")):
+            found += [os.path.join(folder, name) for name in names]
+        return found
+
+
+def make_action_yard(store: Store, dsn: str, pictures: int = 6) -> ActionYard:
+    """Tie a running store to a database and fill both with pictures."""
+    with open(store.config_path, "a", encoding="utf-8") as file:
+        file.write(f"\n[database]\ndsn = {json.dumps(dsn)}\n{JOBS}")
+    os.makedirs(os.path.join(store.root, "actions"), exist_ok=True)
+    yard = ActionYard(store.root, store.config_path, Database.connect(dsn))
+    yard.store = store
+    shades = random.Random(7)
+    files = {f"{number}.png": _picture(number, shades) for number in range(pictures)}
+    inbox = write_files(os.path.join(store.config.area_path("3a"), "pictures"), files)
+    signal = Signal(inbox, "pictures", "plain-folder", "tester")
+    run_ingest(store.config_path, signal, database=yard.database)
+    return yard
+
+
+def _picture(number: int, shades: random.Random) -> bytes:
+    image = Image.new("RGB", (40 + number, 30))
+    image.putdata([(shades.randrange(256), 0, number) for _ in range((40 + number) * 30)])
+    file = io.BytesIO()
+    image.save(file, "PNG")
+    return file.getvalue()

@@ -1,0 +1,110 @@
+"""A machine far from the database: it owns the API's process and the worker's, no test."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from command import PROGRAM, ROOT
+from jobs_harness import HERE, Yard, import_trial_workflows, until
+from store_harness import Store
+
+from jobs.registry import load_extra_workflows
+from sql import Database
+
+TOKEN, WORKER_TOKEN = "correct-horse-battery", "staple-correct-horse"
+
+
+def write_secret(path: str, secret: str) -> str:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w", encoding="ascii") as file:
+        file.write(secret + "\n")
+    return path
+
+
+@contextmanager
+def store_yard(store: Store, dsn: str, *modules: str) -> Iterator[Yard]:
+    """Yield a yard in the folder of a store, whose engine need not run; nothing else runs yet."""
+    import_trial_workflows()
+    settings = {"heartbeat_s": 0.3, "lease_s": 2.0, "workflow_modules": list(modules)}
+    lines = [f"{name} = {json.dumps(value)}\n" for name, value in settings.items()]
+    with open(store.config_path, "a", encoding="utf-8") as file:
+        file.write(f"\n[database]\ndsn = {json.dumps(dsn)}\n\n[jobs]\n{''.join(lines)}")
+    with Database.connect(dsn) as database:
+        yard = Yard(store.root, store.config_path, database)
+        load_extra_workflows(yard.config)
+        yield yard
+        yard.stop()
+
+
+@dataclass
+class Process:
+    """A process of ours with its messages in a file."""
+
+    popen: subprocess.Popen
+    log_path: str
+
+    def said(self) -> str:
+        with open(self.log_path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+
+    def end(self, number: int = signal.SIGTERM) -> int:
+        if self.popen.poll() is None:
+            self.popen.send_signal(number)
+        return self.popen.wait(60)
+
+    def children(self) -> list[int]:
+        path = f"/proc/{self.popen.pid}/task/{self.popen.pid}/children"
+        with open(path, encoding="ascii") as file:
+            return [int(text) for text in file.read().split()]
+
+
+def start(root: str, name: str, *arguments: str) -> Process:
+    """Start `drystone ARGUMENTS` far from any drystone.toml."""
+    log_path = os.path.join(root, f"{name}.log")
+    environment = {key: value for key, value in os.environ.items() if key != "DRYSTONE_CONFIG"}
+    with open(log_path, "wb") as log:
+        popen = subprocess.Popen(
+            [sys.executable, PROGRAM, *arguments],
+            stdout=log,
+            stderr=log,
+            cwd="/",
+            env={**environment, "PYTHONPATH": os.pathsep.join([HERE, ROOT])},
+        )
+    return Process(popen, log_path)
+
+
+def start_api(yard: Yard, port: str = "0") -> tuple[Process, str]:
+    """Serve a yard's jobs over TCP; returns the process and its address."""
+    tokens = [
+        "--token-file", write_secret(os.path.join(yard.root, "token"), TOKEN),
+        "--worker-token-file", write_secret(os.path.join(yard.root, "worker-token"), WORKER_TOKEN),
+    ]  # fmt: skip
+    config = ["--config", yard.config_path]
+    api = start(yard.root, "api", "jobs", "serve", "--tcp-port", port, *tokens, *config)
+    found: list[str] = []
+
+    def listens() -> bool:
+        assert api.popen.poll() is None, api.said()
+        match = re.search(r"serving (127\.0\.0\.1:[0-9]+)\n", api.said())
+        found[:] = [match[1]] if match else []
+        return bool(found)
+
+    until(listens, api.said)
+    return api, f"http://{found[0]}"
+
+
+def start_far_worker(yard: Yard, address: str, stage_root: str, queues: str = "gpu") -> Process:
+    redis = f"unix://{yard.config.socket_path}"
+    return start(
+        yard.root, "far", "worker", "--queues", queues, "--api", address,
+        "--token-file", os.path.join(yard.root, "worker-token"),
+        "--redis", redis, "--stage-root", stage_root,
+    )  # fmt: skip

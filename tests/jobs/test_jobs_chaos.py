@@ -1,0 +1,79 @@
+"""Kills at seeded random moments: whatever dies, every run ends exactly once."""
+
+from __future__ import annotations
+
+import random
+import time
+
+import pytest
+from jobs_harness import Yard, kill, until
+
+from jobs import process, redis_server, supervise
+from jobs.process_main import keeper_mark, worker_mark
+
+WORKERS = ("one", "two")
+VICTIMS = ("worker", "horse", "both", "redis", "emptied", "keeper", "database")
+
+
+def strike(yard: Yard, chance: random.Random) -> str:
+    """Kill something and start again what does not come back by itself."""
+    victim, name = chance.choice(VICTIMS), chance.choice(WORKERS)
+    if victim == "worker":
+        kill(yard.worker_pid(name))
+    elif victim == "horse":
+        for horse in yard.horses(name):
+            kill(horse)
+    elif victim == "both":
+        process.kill_session(worker_mark(yard.config, name))
+    elif victim == "redis":
+        kill(redis_server.find(yard.config) or 0)
+        until(lambda: redis_server.find(yard.config) is None)
+    elif victim == "emptied":
+        if redis_server.answers(yard.config):
+            redis_server.connect(yard.config).flushall()
+    elif victim == "keeper":
+        kill(process.find(keeper_mark(yard.config)) or 0)
+    else:
+        # As a crash of the server does: every connection of this database is cut.
+        with yard.database.connection() as connection:
+            connection.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+    return f"{victim} {name}"
+
+
+def everything_up(yard: Yard) -> None:
+    """What systemd, or the wish of `up`, does all the time."""
+    yard.start_redis()
+    yard.start_keeper()
+    for name in WORKERS:
+        if not yard.worker_pid(name):
+            supervise.start_worker(
+                yard.config, yard.config_path, supervise.WantedWorker(name, yard.config.queues)
+            )
+
+
+def test_every_run_ends_exactly_once_whatever_is_killed(yard: Yard, request: pytest.FixtureRequest):
+    kills = request.config.getoption("--jobs-kills")
+    seed = request.config.getoption("--jobs-seed") or str(random.randrange(10**9))
+    print(f"replay with --jobs-seed {seed} --jobs-kills {kills}")
+    chance = random.Random(seed)
+    everything_up(yard)
+    runs = [yard.start(parts=4, tag="first").run_id]
+    told: list[str] = []
+    for number in range(kills):
+        time.sleep(chance.random() * 0.6)  # The moment is the point of this test.
+        told.append(strike(yard, chance))
+        runs.append(yard.start(parts=chance.randrange(1, 5), tag=str(number)).run_id)
+        everything_up(yard)
+    for run_id in runs:
+        run = yard.wait(run_id, "done", "partial", "failed", "cancelled")
+        assert run.state == "done", f"seed {seed}: {told}\n{yard.story(run_id)}"
+        yard.check_done_once(run_id)
+    with yard.database.connection() as connection:
+        effects = connection.execute(
+            "SELECT subject, count(*) FROM event WHERE kind = 'trial' GROUP BY subject"
+        ).fetchall()
+        parts = connection.execute("SELECT count(*) FROM run_task WHERE part > 0").fetchone()
+    assert all(count == 1 for _, count in effects) and len(effects) * 2 == parts[0]

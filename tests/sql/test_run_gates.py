@@ -1,0 +1,179 @@
+"""Gates, queues, deliveries, lists and events of runs in a real database."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from run_steps import (
+    PLAN,
+    QUEUES,
+    end,
+    events,
+    parts,
+    planned,
+    run_state,
+    sql,
+    start,
+    states,
+    take,
+    task_ids,
+)
+
+from sql import DueTask, NewTask, Outcome, RunFilter, UsageError
+
+# ---- Waiting and gates -------------------------------------------------------------------------
+
+
+def test_a_task_behind_the_gpu_gate_waits_and_is_queued_when_it_opens(database):
+    run_id = start(database, NewTask(step="infer", queue="gpu", gate="gpu"))
+    assert run_state(database, run_id) == "waiting"
+    assert events(database) == ["run_waiting"]
+    assert database.runs.due_tasks(QUEUES) == []
+    assert database.runs.gpu_wanted() == (1, 0)
+    assert database.runs.set_gpu("tower", "ready", "by hand") == 1
+    assert [task.queue for task in database.runs.due_tasks(QUEUES)] == ["gpu"]
+    assert database.runs.set_gpu("tower", "asleep") == 1
+    assert states(database, run_id) == {("infer", 0): "waiting_gpu_ready"}
+    database.runs.set_gpu("other", "ready")
+    claim = take(database, run_id, "infer")
+    database.runs.set_gpu("other", "asleep")
+    end(database, claim)
+    assert run_state(database, run_id) == "done"
+    assert [(gpu.host, gpu.state) for gpu in database.runs.gpus()] == [
+        ("other", "asleep"), ("tower", "asleep"),
+    ]  # fmt: skip
+
+
+def test_an_approval_is_given_once(database):
+    run_id = start(database, NewTask(step="apply", gate="approval"))
+    task_id = task_ids(database, run_id)["apply", 0]
+    assert database.runs.claim(task_id, "w") is None
+    assert database.runs.approve(run_id) == 1
+    with pytest.raises(UsageError, match="nothing of run"):
+        database.runs.approve(run_id)
+    # A failure of what was approved needs no second approval.
+    end(database, take(database, run_id, "apply"), Outcome(state="failed", error="x", retry=False))
+    database.runs.retry_run(run_id)
+    assert states(database, run_id) == {("apply", 0): "queued"}
+
+
+def test_waiting_for_space_holds_no_worker_and_counts_as_no_failure(database):
+    run_id = start(database)
+    full = Outcome(state="waiting_space", error="3c is full", retry_in_s=1000)
+    end(database, take(database, run_id, "plan"), full)
+    task = database.runs.show(run_id).tasks[0]
+    assert (task.state, task.failures, task.error) == ("waiting_space", 0, "3c is full")
+    assert run_state(database, run_id) == "waiting"
+    assert database.runs.look_for_space() == 0
+    sql(database, "UPDATE run_task SET not_before = now()")
+    assert database.runs.look_for_space() == 1
+    assert run_state(database, run_id) == "running"
+
+
+# ---- Queues ------------------------------------------------------------------------------------
+
+
+def ids(tasks: list[DueTask]) -> list[int]:
+    return [task.task_id for task in tasks]
+
+
+def test_deliveries_are_bounded_and_the_more_important_come_first(database):
+    run_ids = [start(database, key=f"k{n}", priority=n % 3) for n in range(9)]
+    by_task = {task_ids(database, run_id)["plan", 0]: run_id for run_id in run_ids}
+    first = ids(database.runs.due_tasks(QUEUES, depth=4))
+    assert [(by_task[task] - run_ids[0]) % 3 for task in first] == [2, 2, 2, 1]
+    assert database.runs.due_tasks(QUEUES, depth=4) == []
+    database.runs.claim(first[0], "w")
+    assert len(database.runs.due_tasks(QUEUES, depth=4)) == 1
+
+
+def test_a_paused_queue_begins_nothing_and_a_draining_one_nothing_new(database):
+    begun = planned(database, 2)
+    other = start(database, key="other")
+    database.runs.set_queue("io", draining=True)
+    database.runs.set_queue("default", draining=True)
+    assert database.runs.claim(task_ids(database, other)["plan", 0], "w") is None
+    assert ids(database.runs.due_tasks(QUEUES)) == [
+        task_ids(database, begun)["work", part] for part in (1, 2)
+    ]
+    database.runs.set_queue("default", paused=True)
+    assert database.runs.claim(task_ids(database, begun)["work", 1], "w") is None
+    state = {queue.queue: queue for queue in database.runs.queues(QUEUES)}
+    assert (state["default"].paused, state["default"].draining, state["default"].queued) == (
+        True, True, 2,
+    )  # fmt: skip
+    database.runs.set_queue("default", paused=False, draining=False)
+    # It was refused, so it has to be delivered again; the other one still lies in Redis.
+    assert len(database.runs.due_tasks(QUEUES)) == 1
+    take(database, begun, "work", 1)
+
+
+def test_no_more_tasks_of_a_queue_run_than_its_limit(database):
+    run_id = planned(database, 6)
+    database.runs.limit_queue("default", 2)
+    tasks = [task_ids(database, run_id)["work", part] for part in range(1, 7)]
+    with ThreadPoolExecutor(6) as pool:
+        claims = list(pool.map(lambda task: database.runs.claim(task, "w"), tasks))
+    taken = [claim for claim in claims if claim is not None]
+    assert len(taken) == 2
+    assert database.runs.due_tasks(QUEUES) == []
+    end(database, taken[0], following=parts(0))
+    assert len(database.runs.due_tasks(QUEUES)) == 1
+    database.runs.limit_queue("default", None)
+    assert len(database.runs.due_tasks(QUEUES)) == 3
+
+
+def test_what_redis_lost_is_delivered_again(database):
+    run_id = planned(database, 3)
+    due = database.runs.due_tasks(QUEUES)
+    assert database.runs.delivered_tasks(QUEUES, 60) == []
+    assert len(database.runs.delivered_tasks(QUEUES, 0)) == 3
+    take(database, run_id, "work", 1)
+    assert database.runs.undeliver(due, 0) == 2
+    assert ids(database.runs.due_tasks(QUEUES)) == ids(due)[1:]
+
+
+def test_one_keeper_has_the_turn(database):
+    with database.runs.sole_turn("x") as mine, database.runs.sole_turn("x") as other:
+        assert (mine, other) == (True, False)
+        with database.runs.sole_turn("y") as another:
+            assert another
+    with database.runs.sole_turn("x") as mine:
+        assert mine
+
+
+# ---- Looking -----------------------------------------------------------------------------------
+
+
+def test_runs_are_listed_in_pages_and_found(database):
+    for number in range(5):
+        name = "a" if number % 2 else "b"
+        database.runs.start_run(name, {"n": number}, PLAN, run_key=str(number))
+    page = database.runs.list_runs(limit=2)
+    assert [run.parameters["n"] for run in page.runs] == [4, 3]
+    page = database.runs.list_runs(limit=3, before=page.next_before)
+    assert ([run.parameters["n"] for run in page.runs], page.next_before) == ([2, 1, 0], None)
+    found = database.runs.list_runs(RunFilter(workflow="a", states=("queued",), text='"N": 3'))
+    assert [run.parameters["n"] for run in found.runs] == [3]
+    assert database.runs.run_counts() == {"queued": 5}
+    late = page.runs[0].create_time
+    assert database.runs.list_runs(RunFilter(until=late)).runs == page.runs[1:]
+
+
+def test_events_are_planned_and_delivered_once(database):
+    assert database.events.add("disk_full", "3c", {"n": 1}, once_key="3c today") is not None
+    assert database.events.add("disk_full", "3c", {"n": 2}, once_key="3c today") is None
+    database.events.add("other", "x", {})
+    assert database.events.plan(lambda kind: ["mail", "hook"] if kind == "disk_full" else []) == 2
+    assert database.events.plan(lambda kind: ["mail"]) == 0
+    taken = database.events.take()
+    assert sorted(due.channel for due in taken) == ["hook", "mail"]
+    assert taken[0].event.document == {"n": 1} and database.events.take() == []
+    database.events.delivered(taken[0])
+    database.events.postpone(taken[1], "no answer", 0)
+    again = database.events.take()
+    assert [(due.channel, due.attempt) for due in again] == [(taken[1].channel, 2)]
+    database.events.delivered(taken[1])  # Late, from an attempt that is over.
+    database.events.give_up(again[0], "never")
+    assert sorted(one.state for one in database.events.deliveries()) == ["done", "failed"]
