@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from datasets.report import SplitsReport
     from datasets.retirement import Retired, retire
     from datasets.verification import Verification, verify
+    from fsd import QuotaError
 
 _HOMES = {
     "BuildResult": "datasets.building",
@@ -37,6 +38,7 @@ _HOMES = {
     "ExportResult": "datasets.exports",
     "Lineage": "datasets.ancestry",
     "Preview": "datasets.previews",
+    "QuotaError": "fsd",
     "RefusedError": "datasets.errors",
     "Retired": "datasets.retirement",
     "SplitsReport": "datasets.report",
@@ -67,6 +69,7 @@ __all__ = [
     "ExportResult",
     "Lineage",
     "Preview",
+    "QuotaError",
     "RefusedError",
     "Retired",
     "SplitsReport",

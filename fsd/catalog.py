@@ -137,8 +137,8 @@ class CatalogState:
     """What all entries together say; the durable half of the store's knowledge.
 
     `draining` tells of a disk whether it is to be retired when it is empty. `purges` are those in
-    doubt, `purged` the batches that were purged and not put again, `dropped` the shards whose files
-    may be deleted wherever they turn up.
+    doubt, `purged` the batches that were purged and not put again, `purge_counts` how often each
+    was, `dropped` the shards whose files may be deleted wherever they turn up.
     """
 
     sequence: int = 0
@@ -152,6 +152,7 @@ class CatalogState:
     pins: dict[str, Pin] = field(default_factory=dict[str, Pin])
     purges: dict[str, Purge] = field(default_factory=dict[str, Purge])
     purged: set[str] = field(default_factory=set[str])
+    purge_counts: dict[str, int] = field(default_factory=dict[str, int])
     dropped: set[str] = field(default_factory=set[str])
 
     def hidden_batches(self) -> set[str]:
@@ -227,7 +228,8 @@ class CatalogState:
 
     def _apply_batch_open(self, batch: str, class_name: str, time_ns: int) -> None:
         self.purged.discard(batch)
-        self.batches.setdefault(batch, BatchRow(batch, class_name, time_ns))
+        row = BatchRow(batch, class_name, time_ns, purges=self.purge_counts.get(batch, 0))
+        self.batches.setdefault(batch, row)
 
     def _apply_batch_seal(self, batch: str) -> None:
         if batch in self.batches:
@@ -268,6 +270,7 @@ class CatalogState:
     def _apply_purge_commit(self, purge: str) -> None:
         if known := self.purges.pop(purge, None):
             self.purged.add(known.batch)
+            self.purge_counts[known.batch] = self.purge_counts.get(known.batch, 0) + 1
             self.batches.pop(known.batch, None)
             for shard in self._marked(known):
                 shard.vacated |= shard.marks.get(purge) == EVERY_RECORD

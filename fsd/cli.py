@@ -46,6 +46,7 @@ def demo(
         bool, typer.Option("--stop", help="Stop its processes, keep its files.")
     ] = False,
     clean: Annotated[bool, typer.Option("--clean", help="Stop it and remove its folder.")] = False,
+    no_gui: Annotated[bool, typer.Option("--no-gui", help="Without the pages.")] = False,
     json_output: JsonOption = False,
 ) -> None:
     """See it work on this machine, in a minute.
@@ -62,7 +63,7 @@ def demo(
         done = story.clean(work) if clean else story.stop(work)
         say(done)
         return
-    ok = story.run(work, folder, loop=loop, json_output=json_output)
+    ok = story.run(work, folder, loop=loop, json_output=json_output, gui=not no_gui)
     if not ok:
         raise typer.Exit(EXIT_INCOMPLETE)
 

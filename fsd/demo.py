@@ -26,7 +26,7 @@ SHARD_SIZE_BYTES = 8 << 20
 """Small, so that a hundred megabytes already are many shards, spread over all disks."""
 
 
-def run(work: str, folder: str | None, *, loop: bool, json_output: bool) -> bool:
+def run(work: str, folder: str | None, *, loop: bool, json_output: bool, gui: bool = True) -> bool:
     """Run the whole demo and print its table; tells whether everything was as promised."""
     work = os.path.abspath(work)
     if folder is not None and not os.path.isdir(folder):
@@ -40,7 +40,7 @@ def run(work: str, folder: str | None, *, loop: bool, json_output: bool) -> bool
     mounted = _start(config)
     files = sample_files() if folder is None else None
     source = SAMPLE_ROOT if folder is None else os.path.abspath(folder)
-    demo = Demo(work, source, files, loop, config, Client(config.socket_path), mounted)
+    demo = Demo(work, source, files, loop, config, Client(config.socket_path), mounted, gui)
     try:
         _play(demo)
     except FsdError:
@@ -101,9 +101,10 @@ def stop(work: str) -> str:
     config_path = os.path.join(work, CONFIG_NAME)
     if os.path.exists(config_path):
         config = load_config(config_path)
+        # They first: what they end needs the engine.
+        companions.stop_all(config_path)
         daemon_mount.stop_all_mounts(config)
         daemon.stop_engine(config)
-        companions.stop_all(config_path)
     return f"stopped the demo; `{launcher()} up --config {config_path}` starts it again"
 
 
@@ -150,6 +151,7 @@ def _report(demo: Demo, json_output: bool) -> None:
                 "source": demo.source,
                 "mounted": demo.mounted,
                 "loop": demo.loop,
+                "closing": demo.closing,
                 "skipped": dict(demo.skipped),
                 "steps": [_document(step) for step in demo.steps],
             }
@@ -204,7 +206,7 @@ def _next_steps(demo: Demo) -> list[str]:
         f"  {command} put FOLDER --batch NAME",
         f"  {command} demo --clean{work_option}     # stops it and removes the folder",
     ]
-    return lines
+    return lines + [""] * bool(demo.closing) + demo.closing
 
 
 def launcher() -> str:

@@ -56,6 +56,10 @@ class Demo:
     config: Config
     client: Client
     mounted: bool
+    gui: bool = True
+    """Whether the pages may be started; the last lines then say where they are."""
+    closing: list[str] = field(default_factory=list[str])
+    """What a chapter wants to be read at the very end."""
     steps: list[Step] = field(default_factory=list[Step])
     stored: list[BatchFile] = field(default_factory=list["BatchFile"])
     half: list[BatchFile] = field(default_factory=list["BatchFile"])

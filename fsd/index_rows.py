@@ -47,7 +47,10 @@ class ShardRow:
 
 @dataclass(slots=True)
 class BatchRow:
-    """One ingest batch; its paths are in the part objects, its tree in `tree_file`."""
+    """One ingest batch; its paths are in the part objects, its tree in `tree_file`.
+
+    `purges` counts the batches of this name that were purged before this one was put.
+    """
 
     name: str
     class_name: str
@@ -57,6 +60,7 @@ class BatchRow:
     size_bytes: int = 0
     part_count: int = 0
     tree_file: str = ""
+    purges: int = 0
 
 
 @dataclass(slots=True)

@@ -115,7 +115,8 @@ class Materialise:
                 document = self._document(summary)
                 if request.mode == "view":
                     return self._publish(child, canonical, summary, document)
-                kept.enter_context(self._references.copying(self._target.name, canonical))
+                copying = self._references.copying(self._target.name, summary.sha256, canonical)
+                kept.enter_context(copying)
             return self._copy(child, canonical, summary, document)
 
     def _load(self, child: Child, folder: str, canonical: str) -> ManifestSummary:

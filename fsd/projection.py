@@ -109,6 +109,7 @@ def publish_generation(store: Store, former: Index | None) -> None:
 
 def project(store: Store) -> int:
     """Bring the open generation up to the catalog and the shards; returns the shards taken in."""
+    _forget_batches(store)
     count = roll_forward(store)
     with store.lock:
         state = store.shards.state
@@ -116,12 +117,10 @@ def project(store: Store) -> int:
         batches = {name: row for name, row in state.batches.items() if name not in hidden}
         published = dict(state.views)
     with store.index.write() as writer:
-        purged = [row for name in hidden if (row := writer.batch(name)) is not None]
-        for row in purged:
-            writer.delete_batch(row.name)
         for name, known in batches.items():
             row = writer.batch(name) or BatchRow(name, known.class_name, known.created_ns)
             row.sealed, row.created_ns = known.sealed, known.created_ns
+            row.purges = known.purges
             writer.put_batch(row)
         for name, view in published.items():
             former = writer.view(name)
@@ -133,9 +132,27 @@ def project(store: Store) -> int:
         writer.put_meta("layout", LAYOUT)
         writer.put_meta("store_id", store.config.store.store_id)
         writer.put_meta("catalog_sequence", state.sequence)
-    for row in [*stale, *purged]:
-        remove_tree(store, row.tree_file)
+    for view in stale:
+        remove_tree(store, view.tree_file)
     return count
+
+
+def _forget_batches(store: Store) -> None:
+    """Take purged batches out of the index, also where one of the same name was put since.
+
+    Before the shards are projected: those of the new one must not join the parts of the old one,
+    which an index that is older than the purge still has.
+    """
+    with store.lock:
+        hidden = store.shards.state.hidden_batches()
+        counts = dict(store.shards.state.purge_counts)
+    with store.index.write() as writer:
+        rows = list(writer.batches())
+        gone = [r for r in rows if r.name in hidden or r.purges != counts.get(r.name, 0)]
+        for row in gone:
+            writer.delete_batch(row.name)
+    for row in gone:
+        remove_tree(store, row.tree_file)
 
 
 def make_trees(store: Store) -> list[str]:

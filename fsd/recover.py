@@ -324,7 +324,7 @@ def project_shard(store: Store, shard: CatalogShard) -> bool:
             else:
                 place(store, writer, shard, entry.key, location)
         for key, head in heads:
-            row = writer.batch(head.batch) or BatchRow(head.batch, head.class_name, 0)
+            row = writer.batch(head.batch) or _new_row(store, head)
             if writer.add_batch_part(row, head.number, key):
                 row.files += head.files
                 row.size_bytes += head.size_bytes
@@ -363,6 +363,12 @@ def footer_of(store: Store, shard: CatalogShard, priority: int = 1) -> ScanResul
             return scan
         store.mark_suspect(shard.shard_id, disk)
     return None
+
+
+def _new_row(store: Store, head: PartHead) -> BatchRow:
+    with store.lock:
+        purges = store.shards.state.purge_counts.get(head.batch, 0)
+    return BatchRow(head.batch, head.class_name, 0, purges=purges)
 
 
 def _part_head(store: Store, number: int, entry: Entry) -> PartHead | None:

@@ -11,6 +11,7 @@ and its commit.
 """
 
 import io
+import itertools
 import json
 import os
 import threading
@@ -38,7 +39,7 @@ class References:
         self._resolving = 0
         self._alone = False
         self._purging = False
-        self._copies: dict[str, str] = {}
+        self._copies: dict[str, tuple[str, str]] = {}
 
     @contextmanager
     def resolving(self, job: Job | None = None) -> Generator[None]:
@@ -89,10 +90,10 @@ class References:
             self._changed.wait(POLL_S)
 
     @contextmanager
-    def copying(self, name: str, manifest_path: str) -> Generator[None]:
-        """Keep all that a manifest file names while a copy of it is made."""
+    def copying(self, name: str, manifest: str, path: str) -> Generator[None]:
+        """Keep a manifest (by key) and all that its file names while a copy of it is made."""
         with self._changed:
-            self._copies[name] = manifest_path
+            self._copies[name] = manifest, path
         try:
             yield
         finally:
@@ -113,9 +114,9 @@ class References:
             if manifest not in seen:
                 yield holder, self._stored(manifest)
                 seen.add(manifest)
-        for holder, opened in self._opened_copies():
+        for holder, manifest, opened in self._opened_copies():
             with opened as file:
-                yield holder, _keys(file, holder)
+                yield holder, itertools.chain([bytes.fromhex(manifest)], _keys(file, holder))
 
     def _stored(self, manifest: str) -> Iterator[bytes]:
         yield bytes.fromhex(manifest)
@@ -125,11 +126,11 @@ class References:
             with open(path, "rb") as file:
                 yield from _keys(file, f"manifest {manifest}")
 
-    def _opened_copies(self) -> list[tuple[str, io.BufferedReader]]:
+    def _opened_copies(self) -> list[tuple[str, str, io.BufferedReader]]:
         with self._changed:
             copies = list(self._copies.items())
             # Opened under the lock: the file goes when the copy ends.
-            return [(f"copy {name}", open(path, "rb")) for name, path in copies]
+            return [(f"copy {name}", key, open(path, "rb")) for name, (key, path) in copies]
 
 
 def _keys(lines: Iterable[bytes], where: str) -> Iterator[bytes]:

@@ -132,7 +132,9 @@ class BatchWrite:
             store.catalog.append(
                 ("batch_open", {"batch": name, "class_name": self.class_name, "time_ns": now})
             )
-            row = BatchRow(name, self.class_name, now)
+            with store.lock:
+                purges = store.shards.state.purge_counts.get(name, 0)
+            row = BatchRow(name, self.class_name, now, purges=purges)
             with store.index.write() as writer:
                 writer.put_batch(row)
         if row.class_name != self.class_name:

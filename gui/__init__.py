@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gui.cli import app as cli_app
+    from gui.demo import chapter as demo_chapter
     from gui.errors import GuiError
     from gui.gui_companion import companion
 
@@ -15,13 +16,16 @@ _HOMES = {
     "GuiError": "gui.errors",
     "cli_app": "gui.cli",
     "companion": "gui.gui_companion",
+    "demo_chapter": "gui.demo",
 }
 
-__all__ = ["GuiError", "cli_app", "companion"]
+_NAMES_THERE = {"cli_app": "app", "demo_chapter": "chapter"}
+
+__all__ = ["GuiError", "cli_app", "companion", "demo_chapter"]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module gui has no attribute {name}")
     module = import_module(_HOMES[name])
-    return getattr(module, "app" if name == "cli_app" else name)
+    return getattr(module, _NAMES_THERE.get(name, name))

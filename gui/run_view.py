@@ -14,6 +14,7 @@ from sql import Attempt, RunDetail, RunTask
 
 BARS_MAX = 60
 TASKS_SHOWN_MAX = 100
+ERRORS_SHOWN_MAX = 3
 _NOT_SUMS = ("part", "version", "process_id", "exit_code")
 
 
@@ -183,6 +184,16 @@ def facts_of(detail: RunDetail) -> tuple[tuple[str, str], ...]:
                 lines = cast("Sequence[Any]", value)
                 facts[name] = "\n".join(first_line(str(line)) for line in lines[:20])
     return tuple(facts.items())
+
+
+def errors_of(detail: RunDetail) -> tuple[str, ...]:
+    """Return why tasks failed that the run's own reason does not name, each reason once."""
+    known = detail.run.reason or ""
+    found: dict[str, str] = {}
+    for task in detail.tasks:
+        if task.state == "failed" and task.error and task.error not in known:
+            found.setdefault(first_line(task.error, 400), task_name(task))
+    return tuple(f"{name}: {error}" for error, name in list(found.items())[:ERRORS_SHOWN_MAX])
 
 
 def _by_task(attempts: Sequence[Attempt]) -> dict[int, list[Attempt]]:

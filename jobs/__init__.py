@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from jobs.cli import app as cli_app
     from jobs.control import RunControl, check_parameters, make_request
     from jobs.control import dry_run as dry_run_request
+    from jobs.demo import chapter as demo_chapter
     from jobs.errors import (
         CancelledError,
         ConfigError,
@@ -73,6 +74,7 @@ _HOMES = {
     "companion": "jobs.jobs_companion",
     "describe_cron": "jobs.schedules_text",
     "described_schedule": "jobs.schedules",
+    "demo_chapter": "jobs.demo",
     "dry_run_request": "jobs.control",
     "enable_schedule": "jobs.schedules",
     "fire_schedule": "jobs.schedules",
@@ -91,6 +93,7 @@ _NAMES_THERE = {
     "backfill_schedule": "backfill",
     "cli_app": "app",
     "described_schedule": "described",
+    "demo_chapter": "chapter",
     "dry_run_request": "dry_run",
     "fire_schedule": "fire_now",
     "schedule_requests": "request_at",
@@ -124,6 +127,7 @@ __all__ = [
     "check_parameters",
     "cli_app",
     "companion",
+    "demo_chapter",
     "describe_cron",
     "described_schedule",
     "dry_run_request",

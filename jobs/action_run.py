@@ -61,7 +61,8 @@ def plan(context: TaskContext) -> StepResult:
     loaded = contract_of(context.config_path, context.parameters)
     database = context.database
     declare_contract(database, loaded)
-    batch_id = context.parameters["action_batch_id"]
+    # Begun before, and killed: what the selector finds by now is another batch, not this run's.
+    batch_id = batch_of_run(database, context.run_id) or context.parameters["action_batch_id"]
     if batch_id is None:
         # Killed after this line, the run seals another batch next time; this one has no event.
         selector = selector_of(context.parameters["selector"])
@@ -109,9 +110,15 @@ def run(context: TaskContext) -> StepResult:
     if loaded.contract.run_spec is None:
         return StepResult()  # AC5: people work with what is staged, and `labels` waits for them.
     staged = StagedPart.of_json(context.spec["staged"])
+    staged.check_files()
     if not staged.files:
         # Every node of the part was deleted or black-listed after the seal.
         return StepResult(pass_on={"exit_state": "done"})
+    if context.token > 1 and (changed := changed_input(staged)):
+        raise PermanentError(
+            f"the attempt before this one changed its inputs ({changed}), so they would give "
+            "something else now; `drystone run retry` stages them anew"
+        )
     parameters = context.parameters["parameters"]
     empty_output(loaded, staged, parameters)
     models = load_actions_config(context.config_path or None).models
@@ -160,7 +167,7 @@ def apply(context: TaskContext) -> StepResult:
 def labels(context: TaskContext) -> StepResult:
     """Write what people agree on so far, and wait until every task is answered (AC5 only)."""
     loaded = contract_of(context.config_path, context.parameters)
-    event_id = _planned(context).get("action_event_id")
+    event_id = planned(context).get("action_event_id")
     if loaded.contract.type != "AC5" or event_id is None:
         return StepResult()
     report = publish_labels(context.database, loaded, event_id)
@@ -170,73 +177,6 @@ def labels(context: TaskContext) -> StepResult:
             f"{report.complete:,} of {report.tasks:,} tasks are answered", LABELS_LOOK_S
         )
     return StepResult(report.model_dump(mode="json"))
-
-
-def finish(context: TaskContext) -> StepResult:
-    """Record the parts that failed, free what is left in 3C, and end the event."""
-    runs, database = context.database.runs, context.database
-    event_id = _planned(context).get("action_event_id")
-    if event_id is None:
-        return StepResult()  # Nothing was begun.
-    try:
-        loaded = contract_of(context.config_path, context.parameters)
-    except (PermanentError, AdapterError):
-        # Nothing can be recorded by another contract; the places in 3C are freed all the same.
-        _close_parts(context, None, event_id)
-        raise
-    _close_parts(context, loaded, event_id)
-    run_now = runs.run(context.run_id)
-    cancelled = run_now.cancel_time is not None
-    state = end_event(database, event_id, cancelled=cancelled)
-    if run_now.round > 1 and state != "done":
-        # What ended stays as it ended: a run that was retried has an event for each time.
-        again = begin_event(
-            database,
-            loaded,
-            _planned(context)["action_batch_id"],
-            run_id=f"{context.run_id}.{run_now.round}",
-            parameters=context.parameters["parameters"],
-        )
-        state = end_event(database, again, cancelled=cancelled)
-    counts = database.actions.outcome_counts(event_id)
-    values = {"action_event_id": event_id, "event_state": state, "outcomes": dict(counts)}
-    if state in ("done", "cancelled"):
-        return StepResult(values)
-    left = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
-    return StepResult(values, state="partial", error=f"not every node is done: {left or 'none'}")
-
-
-def _planned(context: TaskContext) -> dict[str, Any]:
-    """Return what `plan` came to; empty when it did not get that far."""
-    found = context.database.runs.results(context.run_id, "plan")
-    return next((result for _, _, result, _ in found if result), {})
-
-
-def _close_parts(context: TaskContext, loaded: LoadedContract | None, event_id: int) -> None:
-    """Free the parts that were staged and never applied, and say why their nodes failed."""
-    client, runs = store_client(context.config_path), context.database.runs
-    applied = {part for part, _, result, _ in runs.results(context.run_id, "apply") if result}
-    ended = {part: (state, error) for part, state, _, error in runs.results(context.run_id, "run")}
-    for part, _, result, _ in runs.results(context.run_id, "stage"):
-        people = loaded is not None and loaded.contract.run_spec is None
-        if not result or (part in applied and not people):
-            continue
-        staged = StagedPart.of_json(result["staged"])
-        state, error = ended.get(part, ("cancelled", None))
-        if state == "failed" and loaded is not None:
-            take_outputs(
-                client,
-                context.database,
-                loaded,
-                staged,
-                action_event_id=event_id,
-                part=staged.part,
-                parameters=context.parameters["parameters"],
-                run_id=context.run_id,
-                exit_state="failed",
-                reason=error or "",
-            )
-        release_part(client, staged)
 
 
 def _raise_if_failed(context: TaskContext, outcome: RunOutcome) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "ua_1": "jobs.ingest_run",
     "ua_2": "jobs.action_run",
+    "ua_3": "jobs.dataset_run",
     "backup": "jobs.backup_run",
     "scrub": "jobs.scrub_run",
     "audit": "jobs.audit_run",

@@ -78,7 +78,15 @@ if TYPE_CHECKING:
         key_of,
         load_intent,
     )
-    from sql.label_book import ImportedAnswer, LabelAnswer, LabelBook, LabelTask
+    from sql.label_book import (
+        ImportedAnswer,
+        LabelAnswer,
+        LabelBook,
+        Labeller,
+        LabelProgress,
+        LabelRun,
+        LabelTask,
+    )
     from sql.node_report import NodeReport
     from sql.overview_book import Late, LateBackup, Standing
     from sql.restore_database import (
@@ -118,6 +126,7 @@ if TYPE_CHECKING:
     from sql.select import Aggregate, Explanation, NodeRow
     from sql.selector import Condition, Selector
     from sql.selector_document import parse_selector, read_selector
+    from sql.thumbnail_book import KnownThumbnail, MadeThumbnail, NodeRange, Unpictured
     from sql.user_book import ROLES, ApiToken, Role, SavedView, Session, User
 
 _HOMES = {
@@ -176,7 +185,10 @@ _HOMES = {
     "LabelAnswer": "sql.label_book",
     "LabelBook": "sql.label_book",
     "LabelQuestion": "sql.dataset_question",
+    "LabelProgress": "sql.label_book",
+    "LabelRun": "sql.label_book",
     "LabelTask": "sql.label_book",
+    "Labeller": "sql.label_book",
     "Late": "sql.overview_book",
     "LateBackup": "sql.overview_book",
     "MemberChange": "sql.dataset_question",
@@ -229,6 +241,10 @@ _HOMES = {
     "SupersededResults": "sql.intent",
     "SupersededRow": "sql.action_rows",
     "UsageError": "sql.errors",
+    "KnownThumbnail": "sql.thumbnail_book",
+    "MadeThumbnail": "sql.thumbnail_book",
+    "NodeRange": "sql.thumbnail_book",
+    "Unpictured": "sql.thumbnail_book",
     "User": "sql.user_book",
     "ValueQuestion": "sql.dataset_question",
     "VirtualNode": "sql.intent",
@@ -301,12 +317,17 @@ __all__ = [
     "ImportedAnswer",
     "IngestBatch",
     "IntentResult",
+    "KnownThumbnail",
     "LabelAnswer",
     "LabelBook",
+    "LabelProgress",
     "LabelQuestion",
+    "LabelRun",
     "LabelTask",
+    "Labeller",
     "Late",
     "LateBackup",
+    "MadeThumbnail",
     "MemberChange",
     "Membership",
     "NearQuestion",
@@ -317,6 +338,7 @@ __all__ = [
     "NodeFlag",
     "NodeMetadata",
     "NodeOutcome",
+    "NodeRange",
     "NodeReport",
     "NodeRow",
     "NotFoundError",
@@ -356,6 +378,7 @@ __all__ = [
     "SupersededResults",
     "SupersededRow",
     "TokenGate",
+    "Unpictured",
     "UsageError",
     "User",
     "ValueQuestion",

@@ -95,6 +95,12 @@ class ActionBook:
             )
             return event_id
 
+    def event_of_run(self, run_reference: str) -> EventDetail | None:
+        """Return the event that a run began, or None when it began none yet."""
+        with self._database.reading() as connection:
+            row = connection.execute(_SQL["event_of_run"], [run_reference]).fetchone()
+            return None if row is None else _event(connection, row[0])
+
     def event(self, event_id: int) -> EventDetail:
         """Return one event; NotFoundError when there is none of this number."""
         with self._database.reading() as connection:

@@ -162,6 +162,12 @@ class ActionContext:
                 )
             return connection.execute(_SQL["register_contract"], given).rowcount == 1
 
+    def contract_document(self, digest: bytes) -> str | None:
+        """Return a contract as it was registered, by its digest; None when nobody did."""
+        with self._database.reading() as connection:
+            row = connection.execute(_SQL["contract_document"], {"digest": digest}).fetchone()
+            return row[0] if row else None
+
     def declare_pipeline(self, name: str, action_ids: Sequence[int], document: str) -> int:
         """Make a pipeline known with what it says beside its actions; returns its id.
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from sql.run_book import RunBook
     from sql.run_summary_book import RunSummaryBook
     from sql.schedule_book import ScheduleBook
+    from sql.thumbnail_book import ThumbnailBook
     from sql.user_book import UserBook
 
 
@@ -102,3 +103,10 @@ class Books(Transactions):
         from sql.label_book import LabelBook
 
         return LabelBook(self)
+
+    @property
+    def thumbnails(self) -> ThumbnailBook:
+        """Which images and videos have a small picture in the store."""
+        from sql.thumbnail_book import ThumbnailBook
+
+        return ThumbnailBook(self)

@@ -79,6 +79,28 @@ class LabelProgress(_Document):
     skips: int
 
 
+class LabelRun(_Document):
+    """A run that asks people; `contract` is its document as it was when the run began."""
+
+    event_id: int
+    action: str
+    action_batch_id: int
+    run_reference: str
+    state: str
+    """open while answers count."""
+    contract: str
+    start_time: AwareDatetime | None
+
+
+class Labeller(_Document):
+    """What one labeller says now in a run."""
+
+    name: str
+    answers: int
+    skips: int
+    last_time: AwareDatetime
+
+
 class LabelBook:
     """Tasks and answers in one database."""
 
@@ -187,6 +209,19 @@ class LabelBook:
             row = connection.execute(_SQL["progress"], [event_id]).fetchone()
         assert row is not None
         return made(LabelProgress, row)
+
+    def runs(self, event_id: int | None = None, limit: int = 50) -> list[LabelRun]:
+        """Return the runs that ask people, or one of them: open ones first, the newest first."""
+        given = {"event_id": event_id, "limit": max(0, min(limit, TASKS_MAX))}
+        with self._database.reading() as connection:
+            return [made(LabelRun, row) for row in connection.execute(_SQL["runs"], given)]
+
+    def labellers(self, event_id: int) -> list[Labeller]:
+        """Return who said what in a run, the most busy first."""
+        with self._database.reading() as connection:
+            return [
+                made(Labeller, row) for row in connection.execute(_SQL["labellers"], [event_id])
+            ]
 
     def newest_answer_id(self, event_id: int) -> int:
         """Return the greatest answer id of a run, 0 without any: it tells two states apart."""

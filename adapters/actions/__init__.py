@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from adapters.actions.contract_check import LoadedContract, check_contract, load_contract
     from adapters.actions.dry_run import DryRun
     from adapters.actions.dry_run import dry_run as dry_run_action
-    from adapters.actions.events import begin_event, end_event
+    from adapters.actions.events import batch_of_run, begin_event, end_event
     from adapters.actions.hand_off import HandOffReport, take_outputs
     from adapters.actions.labels_agreement import Agreement
     from adapters.actions.labels_answer import check_answer
@@ -37,10 +37,15 @@ if TYPE_CHECKING:
         load_pipeline,
         next_stage,
     )
-    from adapters.actions.registry import contract_named, contracts, declare_contract
+    from adapters.actions.registry import (
+        contract_named,
+        contracts,
+        declare_contract,
+        registered_contract,
+    )
     from adapters.actions.replay_outputs import ReplayReport
     from adapters.actions.replay_outputs import replay_outputs as replay_quarantine
-    from adapters.actions.stage import empty_output, release_part, stage_part
+    from adapters.actions.stage import empty_output, release_part, release_stage_of, stage_part
     from adapters.actions.stage_model import LeftOut, StagedInput, StagedPart
 
 _HOMES = {
@@ -61,6 +66,7 @@ _HOMES = {
     "make_label_tasks": "adapters.actions.labels_publish",
     "publish_labels": "adapters.actions.labels_publish",
     "end_event": "adapters.actions.events",
+    "batch_of_run": "adapters.actions.events",
     "begin_event": "adapters.actions.events",
     "HandOffReport": "adapters.actions.hand_off",
     "take_outputs": "adapters.actions.hand_off",
@@ -91,7 +97,9 @@ _HOMES = {
     "make_batch": "adapters.actions.batch",
     "next_stage": "adapters.actions.pipelines",
     "plan_parts": "adapters.actions.parts",
+    "registered_contract": "adapters.actions.registry",
     "release_part": "adapters.actions.stage",
+    "release_stage_of": "adapters.actions.stage",
     "rendered_command": "adapters.actions.command",
     "stage_part": "adapters.actions.stage",
     "verify_sealed": "adapters.actions.batch",
@@ -117,6 +125,7 @@ __all__ = [
     "ReplayReport",
     "StagedInput",
     "StagedPart",
+    "batch_of_run",
     "begin_event",
     "check_answer",
     "check_contract",
@@ -142,7 +151,9 @@ __all__ = [
     "next_stage",
     "plan_parts",
     "publish_labels",
+    "registered_contract",
     "release_part",
+    "release_stage_of",
     "rendered_command",
     "replay_quarantine",
     "run_ac1",

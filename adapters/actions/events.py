@@ -35,6 +35,12 @@ def begin_event(
     )
 
 
+def batch_of_run(database: Database, run_id: int | str) -> int | None:
+    """Return the action batch over which a run began, or None when it did not begin yet."""
+    event = database.actions.event_of_run(f"run:{run_id}")
+    return None if event is None else event.action_batch_id
+
+
 def end_event(database: Database, action_event_id: int, *, cancelled: bool = False) -> str:
     """End a run as its nodes say: done, partial, failed or cancelled; an ended one stays so."""
     return database.actions.end_event(action_event_id, cancelled=cancelled)

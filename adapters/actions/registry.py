@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from adapters.actions.config import load_actions_config
+from adapters.actions.contract import ActionContract
 from adapters.actions.contract_check import (
     CONTRACT_NAME,
     LoadedContract,
@@ -23,7 +24,6 @@ from adapters.errors import ContractError, UsageError
 from sql import Relationship, WriteIntent
 
 if TYPE_CHECKING:
-    from adapters.actions.contract import ActionContract
     from sql import Database
 
 LIBRARY = os.path.join(os.path.dirname(__file__), "library")
@@ -101,6 +101,18 @@ def declare_contract(database: Database, loaded: LoadedContract) -> None:
     if relationships:
         intent_id = f"contract:{contract.action_id}:{contract.version}:{loaded.digest[:32]}"
         database.apply_intent(WriteIntent(intent_id=intent_id, relationships=relationships))
+
+
+def registered_contract(database: Database, digest: str) -> LoadedContract:
+    """Return a contract as it was when it was declared, whatever its file says by now.
+
+    For what reads outputs: there is no folder, so its program cannot be run. UsageError when it
+    was never declared.
+    """
+    document = database.action_context.contract_document(bytes.fromhex(digest))
+    if document is None:
+        raise UsageError(f"no contract of digest {digest[:12]} was ever used in this database")
+    return LoadedContract(ActionContract.model_validate_json(document), "", "", digest)
 
 
 def relationships_of(contract: ActionContract) -> tuple[Relationship, ...]:

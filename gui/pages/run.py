@@ -25,6 +25,7 @@ from gui.run_view import (
     StepRow,
     TaskRow,
     chart_of,
+    errors_of,
     facts_of,
     steps_of,
     tasks_of,
@@ -52,6 +53,7 @@ class Head(NamedTuple):
     begun: str
     took: str
     reason: str
+    errors: tuple[str, ...]
     task_counts: tuple[tuple[str, int], ...]
     round: int
 
@@ -108,6 +110,7 @@ def read_run(desk: Desk, run_id: int) -> RunReading:
         short_time(run.start_time),
         duration(run.start_time, run.end_time) if run.end_time else "",
         run.reason or "",
+        errors_of(detail),
         tuple(sorted(detail.task_counts.items())),
         run.round,
     )
@@ -180,6 +183,8 @@ def _show_head(runs: RunDesk, head: Head) -> None:
                 text(f"{count:,} {state_words(state)}", "hint")
         if head.reason:
             notice(head.reason, "bad" if head.state == "failed" else "warn")
+        for error in head.errors:
+            notice(error, "bad")
         pairs(
             [
                 ("Asked for by", f"{head.who}, {head.asked}"),

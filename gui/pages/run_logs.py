@@ -99,10 +99,10 @@ class RunLogs:
             return
         options: dict[str, str] = {}
         for choice in self._choices():
-            options[choice.path] = clean(choice.label)
             program = program_log(choice.path)
             if has_log(self._runs.config.log_dir, program):
                 options[program] = clean(f"{choice.label} (its program)")
+            options[choice.path] = clean(choice.label)
         if options == self._choice.options:
             return
         newest = next(iter(options), "")

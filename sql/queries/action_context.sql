@@ -97,6 +97,9 @@ SELECT max(version) FROM action_contract WHERE action_id = %(action_id)s
 INSERT INTO action_contract (action_id, version, digest, document)
 VALUES (%(action_id)s, %(version)s, %(digest)s, %(document)s) ON CONFLICT DO NOTHING
 
+-- name: contract_document
+SELECT document FROM action_contract WHERE digest = %(digest)s LIMIT 1
+
 -- name: set_pipeline_document
 INSERT INTO pipeline_document (pipeline_id, document) VALUES (%(pipeline_id)s, %(document)s)
 ON CONFLICT (pipeline_id) DO UPDATE SET document = excluded.document, declare_time = now()

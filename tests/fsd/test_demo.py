@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import urllib.request
 
 import pytest
 from command import PROGRAM
@@ -51,6 +52,12 @@ def test_the_whole_story_twice(place):
         compared = [step for name, step in steps.items() if name.startswith("Compare")]
         assert compared and all(step["note"] == "all equal" for step in compared)
         assert {step["files"] for step in compared} == {303 // 2}
+        made = next(step for name, step in steps.items() if name.startswith("Let workers"))
+        loaded = next(step for name, step in steps.items() if name.startswith("Read it with"))
+        assert 0 < loaded["files"] < made["files"]
+        address = answer["closing"][1].split()[0]
+        with urllib.request.urlopen(address + "/login", timeout=60) as page:
+            assert b"Drystone" in page.read()
         if daemon_mount.mount_problem() is None:
             assert answer["mounted"]
             assert any(name.startswith("Compare the view again") for name in steps)
@@ -65,7 +72,8 @@ def test_real_filesystems(place):
     if os.geteuid() != 0 or not os.path.exists("/dev/loop-control"):
         pytest.skip("loop filesystems need root and /dev/loop-control")
     source = make_source(os.path.join(place, "source"))
-    result = demo(source, "--loop", cwd=place)
+    result = demo(source, "--loop", "--no-gui", cwd=place)
+    assert "In the browser" not in result.stdout
     assert "Everything was as promised." in result.stdout
     demo("--clean", cwd=place)
     with open("/proc/self/mountinfo", encoding="utf-8") as file:

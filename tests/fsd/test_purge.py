@@ -21,8 +21,10 @@ from store_checks import (
     assert_batch,
     assert_clean,
     assert_readable,
+    assert_sealed,
     finish,
     key_of,
+    keys_of,
     put,
     read_object,
     settle,
@@ -254,3 +256,18 @@ def test_a_batch_that_is_open_is_purged_too(quick, short_tmp):
     put(store, folder, "first")
     purge(store, "first")
     assert_gone(store, list(files.values()))
+
+
+def test_what_is_being_exported_stays(quick, short_tmp):
+    """A purge that begins while a copy is made leaves what the copy still needs."""
+    store = quick(stall_timeout_s=20)
+    files = {f"{n % 20}/{n}": os.urandom(9000) for n in range(4000)}
+    store_batch(store, short_tmp, "first", files)
+    manifest = write_manifest(f"{short_tmp}/m", keys_of(files))
+    answer = store.client.export_to_3d(manifest, "e1", "plain")
+    result, stays = purge(store, "first")
+    # Which of the two was first, the machine says; nothing between them is right.
+    finish(store, answer.job_id)
+    held = sum(line["objects"] for line in stays if line["holder"] == "copy exports/e1/plain")
+    assert held in (0, len(files)) and result["purged_objects"] >= len(files) - held
+    assert_sealed(answer.target_root, files)

@@ -25,8 +25,8 @@ from purge_checks import (
     reindex,
     store_batch,
 )
-from store_checks import assert_batch, assert_clean, settle, shard_files, until
-from store_harness import Store
+from store_checks import assert_batch, assert_clean, finish, settle, shard_files, until
+from store_harness import Store, write_files
 
 from fsd import compact as compact_verb
 from fsd import compact_drop
@@ -147,3 +147,23 @@ def test_killed_in_a_drop_after_a_purge(filled, barrier, index):
     until(lambda: not any(shard_files(disk) for disk in store.disks), "all files to go")
     for disk in store.disks:
         assert not os.path.isdir(f"{disk}/quarantine") or not os.listdir(f"{disk}/quarantine")
+
+
+def test_an_index_from_before_the_purge_and_the_next_put(filled, short_tmp):
+    """The old index has parts of the batch that was purged; the one of its name is another."""
+    store, files = filled
+    store.stop()
+    old = os.path.join(store.root, "old-index")
+    shutil.copytree(store.config.index_root, old)
+    store.start()
+    purge(store, "b1")
+    again = files_of("b1", 5, 20_000)
+    folder = write_files(os.path.join(short_tmp, "again"), again)
+    finish(store, store.client.batch_write(folder, "b1").job_id)
+    store.stop()
+    shutil.rmtree(store.config.index_root)
+    shutil.copytree(old, store.config.index_root)
+    store.start()
+    assert store.client.batch("b1").files == len(again)
+    assert_gone(store, own(files["b1"]))
+    check(store, {**files, "b1": again}, set())

@@ -80,6 +80,7 @@ def test_a_committed_purge_is_for_good_until_the_batch_is_put_again():
     again = ("batch_open", {"batch": "b", "class_name": "raw", "time_ns": 2})
     state = state_of(*SHARDS, *BEGIN, ("purge_commit", {"purge": "p"}), again)
     assert state.hidden_batches() == set() and state.batches["b"].created_ns == 2
+    assert state.batches["b"].purges == state.purge_counts["b"] == 1
     assert 4160 in state.shards["s2"].dead_records()
 
 

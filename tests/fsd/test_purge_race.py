@@ -30,8 +30,8 @@ from store_harness import Store, write_files
 
 from fsd.errors import EngineUnavailableError, FsdError, NotFoundError
 
-STORES = 3
-ROUNDS = 5
+STORES = 2
+ROUNDS = 4
 ROUNDS_SLOW = 60
 
 

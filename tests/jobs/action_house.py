@@ -10,7 +10,7 @@ import textwrap
 from typing import Any
 
 from jobs_harness import Yard
-from PIL import Image
+from PIL import Image, PngImagePlugin
 from store_harness import Store, write_files
 
 from adapters import Signal, run_ingest
@@ -83,6 +83,7 @@ class ActionYard(Yard):
     """A yard with a running store."""
 
     store: Store
+    dsn: str
 
     def add_action(
         self, name: str, program: str = MEASURE, *, number: int = 900, **settings: str
@@ -120,24 +121,27 @@ class ActionYard(Yard):
         return found
 
 
-def make_action_yard(store: Store, dsn: str, pictures: int = 6) -> ActionYard:
+def make_action_yard(
+    store: Store, dsn: str, pictures: int = 6, padding_bytes: int = 0
+) -> ActionYard:
     """Tie a running store to a database and fill both with pictures."""
     with open(store.config_path, "a", encoding="utf-8") as file:
         file.write(f"\n[database]\ndsn = {json.dumps(dsn)}\n{JOBS}")
     os.makedirs(os.path.join(store.root, "actions"), exist_ok=True)
     yard = ActionYard(store.root, store.config_path, Database.connect(dsn))
-    yard.store = store
+    yard.store, yard.dsn = store, dsn
     shades = random.Random(7)
-    files = {f"{number}.png": _picture(number, shades) for number in range(pictures)}
+    files = {f"{number}.png": _picture(number, shades, padding_bytes) for number in range(pictures)}
     inbox = write_files(os.path.join(store.config.area_path("3a"), "pictures"), files)
     signal = Signal(inbox, "pictures", "plain-folder", "tester")
     run_ingest(store.config_path, signal, database=yard.database)
     return yard
 
 
-def _picture(number: int, shades: random.Random) -> bytes:
+def _picture(number: int, shades: random.Random, padding_bytes: int = 0) -> bytes:
     image = Image.new("RGB", (40 + number, 30))
     image.putdata([(shades.randrange(256), 0, number) for _ in range((40 + number) * 30)])
-    file = io.BytesIO()
-    image.save(file, "PNG")
+    file, padding = io.BytesIO(), PngImagePlugin.PngInfo()
+    padding.add_text("padding", "x" * padding_bytes)
+    image.save(file, "PNG", pnginfo=padding)
     return file.getvalue()

@@ -141,6 +141,7 @@ INDEXES = {
     "source_pkey": "",
     "superseded_result_node_id": "what was said of a node before",
     "superseded_result_pkey": "",
+    "thumbnail_pkey": "",
     "user_session_pkey": "",
     "user_session_user_id": "ending all sessions of a person",
     "virtual_asset_description_prefix": "everything of twitter:user:",

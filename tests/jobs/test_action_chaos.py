@@ -1,0 +1,208 @@
+"""UA_2 where everything dies: each batch ends exactly once in the database, and 3C is empty."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator
+
+import database_harness
+import pytest
+from action_house import ActionYard, make_action_yard
+from jobs_harness import kill, until
+from storm_actions import PARTS, PICTURE_BYTES, PICTURES, add_pair, left_by, leftovers
+
+from fsd import daemon
+from jobs import execute, process, redis_server, supervise
+from jobs.local_state import LocalTaskState, following
+from jobs.process_main import keeper_mark, worker_mark
+from sql import server
+
+WORKERS = ("one", "two")
+VICTIMS = ("worker", "horse", "both", "redis", "emptied", "keeper", "database", "engine")
+KILLS_PER_PAIR = 2
+RETRIES_MAX = 3
+PATIENCE_S = 120.0
+
+
+@pytest.fixture
+def house(store, short_tmp: str) -> Iterator[tuple[ActionYard, server.Place]]:
+    """A store with pictures for three parts, and a database server of its own to kill."""
+    place = database_harness.place_in(os.path.join(short_tmp, "pg"))
+    server.start(place)
+    with database_harness.new_database(server.dsn(place, "postgres")) as url:
+        yard = make_action_yard(store(), url, PICTURES, PICTURE_BYTES)
+        try:
+            yield yard, place
+        finally:
+            server.start(place)
+            yard.stop()
+            yard.database.close()
+    server.stop(place)
+
+
+def test_every_step_whose_worker_dies_at_its_end_is_done_again_with_one_effect(house):
+    yard, _ = house
+    calm, storm = add_pair(yard, "calm", 900), add_pair(yard, "dead", 910)
+    runs: list[list[int]] = []
+    for actions, dies in ((calm, False), (storm, True)):
+        runs.append([yard.act(action) for action in actions])
+        for run_id in runs[-1]:
+            _by_hand(yard, run_id, dies=dies)
+    for like, run_id in zip(*runs, strict=True):
+        assert yard.state(run_id) == yard.state(like), yard.story(run_id)
+        _check_same(left_by(yard, like), left_by(yard, run_id))
+    assert leftovers(yard) == []
+
+
+def _by_hand(yard: ActionYard, run_id: int, *, dies: bool) -> None:
+    """Do the tasks of a run in this process; each is first done by a worker that dies with it."""
+    state = LocalTaskState(lambda: yard.database, yard.config.log_dir)
+    workplace = execute.Workplace(
+        yard.config_path, state, "alive", yard.config.log_dir, lambda: yard.database
+    )
+    runs = yard.database.runs
+    while tasks := [task for task in runs.show(run_id).tasks if task.state == "queued"]:
+        for task in tasks:
+            if dies:
+                _die_in(yard, workplace, task.task_id)
+                runs.take_back_of("dead", "it is dead", following)
+                with yard.database.connection() as connection:
+                    connection.execute("UPDATE run_task SET not_before = now()")
+            execute.carry_out(workplace, task.task_id)
+
+
+def _die_in(yard: ActionYard, workplace: execute.Workplace, task_id: int) -> None:
+    pid = os.fork()
+    if pid:
+        os.waitpid(pid, 0)
+        return
+    with contextlib.suppress(BaseException):
+        from sql import Database
+
+        database = Database.connect(yard.dsn)
+
+        class Mute(LocalTaskState):
+            """Dies where it would say how the task ended."""
+
+            def finish(self, *_told: object) -> None:
+                os._exit(0)
+
+        workplace.state = Mute(lambda: database, yard.config.log_dir)
+        workplace.worker, workplace.database = "dead", lambda: database
+        execute.carry_out(workplace, task_id)
+    os._exit(1)
+
+
+def test_every_batch_ends_exactly_once_whatever_is_killed(house, request: pytest.FixtureRequest):
+    yard, place = house
+    kills = request.config.getoption("--jobs-kills")
+    seed = request.config.getoption("--jobs-seed") or str(random.randrange(10**9))
+    print(f"replay with --jobs-seed {seed} --jobs-kills {kills}")
+    chance = random.Random(seed)
+    storm = _Storm(yard, place, chance)
+    storm.everything_up()
+    calm = [yard.act(action) for action in add_pair(yard, "calm", 900)]
+    for run_id in calm:
+        yard.wait(run_id, "done", "partial")
+    runs: list[list[int]] = []
+    for number in range(kills):
+        if number % KILLS_PER_PAIR == 0:
+            names = add_pair(yard, f"p{number:04}", 1000 + 2 * number)
+            runs.append([yard.act(names[0]), yard.act(names[1], parameters={"tag": "wild"})])
+        time.sleep(chance.random() * 0.8)  # The moment is the point of this test.
+        storm.strike()
+        storm.everything_up()
+    story = f"seed {seed}: {storm.told}\n"
+    for run_id in [run_id for pair in runs for run_id in pair]:
+        storm.wait(run_id, story)
+    for pair in runs:
+        for run_id, like in zip(pair, calm, strict=True):
+            _check_same(left_by(yard, like), left_by(yard, run_id), story)
+    until(lambda: leftovers(yard) == [], lambda: story + str(leftovers(yard)))
+
+
+class _Storm:
+    """Kills, and starts again what does not come back by itself."""
+
+    def __init__(self, yard: ActionYard, place: server.Place, chance: random.Random) -> None:
+        self.yard, self.place, self.chance = yard, place, chance
+        self.told: list[str] = []
+
+    def strike(self) -> None:
+        victim, name = self.chance.choice(VICTIMS), self.chance.choice(WORKERS)
+        self.told.append(f"{victim} {name}")
+        yard = self.yard
+        if victim == "worker":
+            kill(yard.worker_pid(name))
+        elif victim == "horse":
+            for horse in yard.horses(name):
+                kill(horse)
+        elif victim == "both":
+            process.kill_session(worker_mark(yard.config, name))
+        elif victim == "redis":
+            kill(redis_server.find(yard.config) or 0)
+            until(lambda: redis_server.find(yard.config) is None)
+        elif victim == "emptied":
+            redis_server.connect(yard.config).flushall()
+        elif victim == "keeper":
+            kill(process.find(keeper_mark(yard.config)) or 0)
+        elif victim == "database":
+            running = server.find(self.place)
+            assert running is not None
+            kill(running.pid)
+            until(lambda: server.find(self.place) is None)
+        else:
+            pid = daemon.status(yard.store.config).engine_pid
+            assert pid is not None
+            kill(pid)
+
+    def everything_up(self) -> None:
+        """What systemd, or the wish of `up`, does all the time."""
+        yard = self.yard
+        server.start(self.place)
+        yard.store.start()
+        yard.start_redis()
+        yard.start_keeper()
+        for name in WORKERS:
+            if not yard.worker_pid(name):
+                wanted = supervise.WantedWorker(name, yard.config.queues)
+                supervise.start_worker(yard.config, yard.config_path, wanted)
+
+    def wait(self, run_id: int, story: str) -> None:
+        """Wait for the end; a task that was killed as often as it may be tried is tried again."""
+        ended = ("done", "partial", "failed", "cancelled")
+        for left in reversed(range(RETRIES_MAX)):
+            until(
+                lambda: self.yard.state(run_id) in ended,
+                lambda: story + self.yard.story(run_id),
+                PATIENCE_S,
+            )
+            detail = self.yard.database.runs.show(run_id)
+            if detail.run.state in ("done", "partial"):
+                break
+            assert left and self._was_killed(run_id), story + self.yard.story(run_id)
+            self.yard.control.retry(run_id)
+        ends = Counter(
+            one.task_id for one in detail.attempts if one.outcome in ("done", "partial")
+        )
+        rounds = detail.run.round
+        assert all(1 <= ends[task.task_id] <= rounds for task in detail.tasks), story
+        assert all(one.end_time is not None for one in detail.attempts), story
+
+    def _was_killed(self, run_id: int) -> bool:
+        """Whether a failed run has a task that lost all of its workers."""
+        attempts = self.yard.database.runs.show(run_id).attempts
+        return any(count >= 3 for count in Counter(
+            one.task_id for one in attempts if one.outcome in ("lost", "retry", "failed")
+        ).values())  # fmt: skip
+
+
+def _check_same(calm: dict[str, list[tuple]], wild: dict[str, list[tuple]], story: str = "") -> None:
+    """What was disturbed left the same, and each part was taken once."""
+    assert len(wild["intents"]) == PARTS, story
+    for what in calm.keys() - {"intents"}:
+        assert wild[what] == calm[what], f"{what}\n{story}"
