@@ -22,10 +22,15 @@ if TYPE_CHECKING:
     from adapters.ingest import ingest as run_ingest
     from adapters.items import Adapter, Link, MediaFile, Observation, Problem, Record, Sniff
     from adapters.registry import adapter_named, adapter_names, adapters, sniff
+    from adapters.thumbnail_worker import ThumbnailWorker
+    from adapters.thumbnails import EDGE_PX as THUMBNAIL_EDGE_PX
+    from adapters.thumbnails import SOURCE_SIZE_BYTES_MAX as THUMBNAIL_SOURCE_BYTES_MAX
+    from adapters.thumbnails import SourceFacts, ThumbnailReport, make_thumbnails, source_facts
     from fsd import (
         EXIT_CODES,
         EXIT_INCOMPLETE,
         ConfigOption,
+        EngineUnavailableError,
         JsonOption,
         find_config,
         safe_text,
@@ -54,6 +59,7 @@ _HOMES = {
     "EXIT_CODES": "fsd",
     "EXIT_INCOMPLETE": "fsd",
     "ConfigOption": "fsd",
+    "EngineUnavailableError": "fsd",
     "JsonOption": "fsd",
     "find_config": "fsd",
     "safe_text": "fsd",
@@ -79,9 +85,18 @@ _HOMES = {
     "cli_app": "adapters.cli",
     "demo_chapter": "adapters.demo",
     "sniff": "adapters.registry",
+    "SourceFacts": "adapters.thumbnails",
+    "THUMBNAIL_EDGE_PX": "adapters.thumbnails",
+    "THUMBNAIL_SOURCE_BYTES_MAX": "adapters.thumbnails",
+    "ThumbnailReport": "adapters.thumbnails",
+    "ThumbnailWorker": "adapters.thumbnail_worker",
+    "make_thumbnails": "adapters.thumbnails",
+    "source_facts": "adapters.thumbnails",
 }
 
 _NAMES_THERE = {
+    "THUMBNAIL_EDGE_PX": "EDGE_PX",
+    "THUMBNAIL_SOURCE_BYTES_MAX": "SOURCE_SIZE_BYTES_MAX",
     "run_ingest": "ingest",
     "dry_run_folder": "dry_run",
     "run_audit": "audit",
@@ -94,10 +109,13 @@ _NAMES_THERE = {
 __all__ = [
     "EXIT_CODES",
     "EXIT_INCOMPLETE",
+    "THUMBNAIL_EDGE_PX",
+    "THUMBNAIL_SOURCE_BYTES_MAX",
     "Adapter",
     "AdapterError",
     "AuditReport",
     "ConfigOption",
+    "EngineUnavailableError",
     "JsonOption",
     "Link",
     "MediaFile",
@@ -108,8 +126,11 @@ __all__ = [
     "ScrubReport",
     "Signal",
     "Sniff",
+    "SourceFacts",
     "SpaceError",
     "StoreNotice",
+    "ThumbnailReport",
+    "ThumbnailWorker",
     "adapter_named",
     "adapter_names",
     "adapters",
@@ -120,6 +141,7 @@ __all__ = [
     "demo_chapter",
     "dry_run_folder",
     "find_config",
+    "make_thumbnails",
     "run_audit",
     "run_ingest",
     "safe_text",
@@ -127,6 +149,7 @@ __all__ = [
     "scrub_store",
     "size_text",
     "sniff",
+    "source_facts",
     "stage_root",
     "store_client",
     "store_notices",

@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from fsd.companions import add_chapter, add_companion
     from fsd.config import find_config, load_config
     from fsd.demo_steps import Demo
-    from fsd.errors import FsdError, QuotaError, SealedMismatchError
+    from fsd.errors import (
+        EngineUnavailableError,
+        FsdError,
+        QuotaError,
+        SealedMismatchError,
+    )
     from fsd.paths import check_identifier, check_relative_path, find_collisions, fold_path
     from fsd.setup import init_store
 
@@ -33,6 +38,7 @@ _HOMES = {
     "Demo": "fsd.demo_steps",
     "EXIT_CODES": "fsd.cli_session",
     "EXIT_INCOMPLETE": "fsd.cli_session",
+    "EngineUnavailableError": "fsd.errors",
     "FsdError": "fsd.errors",
     "JsonOption": "fsd.cli_session",
     "QuotaError": "fsd.errors",
@@ -62,6 +68,7 @@ __all__ = [
     "Client",
     "ConfigOption",
     "Demo",
+    "EngineUnavailableError",
     "FsdError",
     "JsonOption",
     "QuotaError",

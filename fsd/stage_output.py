@@ -107,7 +107,9 @@ class StageOutputs:
             held = self._held.pop(f"{target_id}/{layout_id}", None)
             if held is not None:
                 self._areas.release(held.id)
-            self._record(target_id, layout_id).unlink(missing_ok=True)
+            record = self._record(target_id, layout_id)
+            for name in (record, record.with_suffix(".tmp")):
+                name.unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # Other stages of the batch lie there.
                 final.parent.rmdir()
             return removed
@@ -135,7 +137,8 @@ class StageOutputs:
                 # for this output asks for the room again.
                 continue
         for left in (self._root / TEMPORARY_FOLDER).glob(RELEASED_PREFIX + "*"):
-            shutil.rmtree(left, ignore_errors=True)
+            with contextlib.suppress(OSError):
+                _remove_hidden(left)
 
     def _record(self, target_id: str, layout_id: str) -> Path:
         # No identifier has a comma, so no two stages share a name; a long one is told by its hash.
@@ -155,8 +158,16 @@ class StageOutputs:
             place.rename(hidden)
         except FileNotFoundError:
             return 0
-        shutil.rmtree(hidden)
+        _remove_hidden(hidden)
         return 1
+
+
+def _remove_hidden(place: Path) -> None:
+    """Remove a folder, or what a program put in its place; where a link leads is not ours."""
+    if place.is_symlink() or not place.is_dir():
+        place.unlink()
+    else:
+        shutil.rmtree(place)
 
 
 def _check(target_id: str, layout_id: str) -> None:

@@ -17,6 +17,7 @@ from typing import Any, ParamSpec, TypeVar
 from fsd import Client, load_config
 from gui.config import GuiConfig
 from gui.facet_counts import FacetCounts
+from gui.label_desk import LabelDesk
 from gui.polled import polled_parts
 from gui.poller import Poller
 from gui.sessions import Sessions
@@ -38,8 +39,13 @@ class Desk:
         self.store = Client(self.store_config.socket_path)
         self.sessions = Sessions(config, self.database)
         self.facets = FacetCounts(self.database)
+        self.labels = LabelDesk(self.database, config.config_path)
         self.thumbnails = Thumbnails(
-            self.store, config.thumbnail_dir, config.thumbnail_cache_bytes, config.thumbnail_workers
+            self.store,
+            config.thumbnail_dir,
+            config.thumbnail_cache_bytes,
+            config.thumbnail_workers,
+            lambda key: self.database().thumbnails.of_key(key),
         )
         self.poller = Poller(polled_parts(self.store, self.database), config.poll_interval_s)
         self._threads = ThreadPoolExecutor(THREADS_MAX, "gui-work")

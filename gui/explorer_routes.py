@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Annotated, Any
 from urllib.parse import urlencode
 
-from fastapi import FastAPI, Query
+from fastapi import FastAPI, Query, Request
 
 from gui.blocks import clean, size
 from gui.desk import Desk
 from gui.filters import ADDRESS_LENGTH_MAX, Filters, filters_of, problems_of
+from gui.guard import VISITOR_KEY
 from gui.thumbnails import PICTURED
 from sql import ExploredNode, SqlError
 
@@ -21,10 +22,13 @@ def add_explorer(app: FastAPI, desk: Desk) -> None:
 
     @app.get("/explorer/nodes", include_in_schema=False)
     async def nodes(
+        request: Request,
         s: Annotated[str, Query(max_length=ADDRESS_LENGTH_MAX)] = "",
         order: Annotated[str, Query(max_length=20)] = "",
         cursor: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
     ) -> dict[str, Any]:
+        if not request.scope[VISITOR_KEY].may("viewer"):
+            return {"nodes": [], "next": None, "problems": ["this needs the role viewer"]}
         try:
             filters = filters_of({"s": s, "order": order})
             found = await desk.work(page_of, desk, filters, cursor)

@@ -50,6 +50,8 @@ def form_of(desk: Desk, workflow: str, given: Mapping[str, Any]) -> Form:
         return _ingest_form(desk, found.description, given)
     if workflow == "ua_2":
         return _action_form(desk, found.description, given)
+    if workflow == "ua_3":
+        return _dataset_form(desk, found.description, given)
     fields = tuple(fields_of(found.parameters))
     values = {field.name: shown_value(field, given.get(field.name, field.default))
               for field in fields}  # fmt: skip
@@ -63,6 +65,7 @@ def parameters_of(desk: Desk, form: Form, given: Mapping[str, Any]) -> dict[str,
         check_folder(desk, str(values.get("folder", "")))
     if form.workflow == "ua_2":
         values = _action_parameters(values)
+    values.pop(_INPUT, None)
     return {**form.fixed, **values}
 
 
@@ -200,3 +203,39 @@ def _action_parameters(values: Mapping[str, Any]) -> dict[str, Any]:
         if name.startswith(PARAMETER)
     }
     return found
+
+
+# ---- UA_3 ----------------------------------------------------------------------------------------
+
+
+def _dataset_form(desk: Desk, description: str, given: Mapping[str, Any]) -> Form:
+    """A definition is written here, or a dataset named: a browser reads no file of the machine."""
+    versions = desk.database().datasets.versions()
+    names = tuple(
+        (f"{one.name}@{one.version}", f"{one.name}, version {one.version}")
+        for one in reversed(versions)
+        if one.state == "built"
+    )
+    inputs = (("definition", "a definition, written here"), ("name", "one that is built already"))
+    fields = (
+        Field(_INPUT, "choice", "Which dataset", None, True, inputs),
+        Field("definition", "document", "Definition", None, True, (),
+              "as YAML; see `drystone dataset --help`", shown_if=(_INPUT, "definition")),
+        Field("name", "choice", "Dataset", None, True, names, shown_if=(_INPUT, "name")),
+        Field("export", "boolean", "Export it too", True,
+              hint="a dataset that is built already can only be exported"),
+        Field("mode", "choice", "Export as", None, False,
+              (("copy", "a copy on the SSD"), ("view", "a view in the mount")),
+              "as the definition says when left empty"),
+        Field("export_id", "text", "Name of the export"),
+        Field("allow_deleted", "boolean", "Also files that were deleted since", False),
+    )  # fmt: skip
+    definition = fields[1]
+    values = {
+        _INPUT: "name" if given.get("name") else "definition",
+        "definition": shown_value(definition, given.get("definition")),
+        "export": given.get("export", True),
+        **{name: given.get(name) for name in ("name", "mode", "export_id", "allow_deleted")},
+    }
+    facts = (("Versions built", f"{len(names):,}"),)
+    return Form("ua_3", workflow_title("ua_3"), description, facts, fields, values, {})

@@ -39,7 +39,8 @@ class FormView:
         self._inputs[name].value = clean(value)
 
     def _input(self, field: Field, value: Any) -> Any:
-        label = clean(field.label + ("" if field.is_required else " (may be left empty)"))
+        may_be_empty = not field.is_required and field.default is None
+        label = clean(field.label + (" (may be left empty)" if may_be_empty else ""))
         told = lambda: self._tell()  # noqa: E731
         if field.kind == "choice":
             options = {one: clean(words) for one, words in field.choices}

@@ -11,6 +11,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, ParamSpec, TypeVar
 
+from fastapi.responses import RedirectResponse
 from nicegui import ui
 
 from gui.blocks import attributes, box, button, clean, empty, link, text
@@ -41,6 +42,7 @@ class Place(NamedTuple):
 PLACES: list[Place] = []
 """In the order of the navigation; pages add themselves when they are registered."""
 
+HOME_OF_LABELLERS = "/labelling"
 THEME_COOKIE = "drystone_theme"
 _THEMES = {"dark": True, "light": False}
 
@@ -58,14 +60,21 @@ def visitor() -> Visitor:
     return request.scope[VISITOR_KEY]
 
 
-def page(desk: Desk, path: str, role: Role = "viewer") -> Callable[[Build], Build]:
-    """Register a page that only visitors of a role get; what goes wrong in it is said on it."""
+def page(desk: Desk, path: str, role: Role | None = "viewer") -> Callable[[Build], Build]:
+    """Register a page that only visitors of a role get; what goes wrong in it is said on it.
+
+    None is for everybody who is logged in.
+    """
 
     def register(build: Build) -> Build:
         @functools.wraps(build)
-        async def built(*args: Any, **kwargs: Any) -> None:
+        async def built(*args: Any, **kwargs: Any) -> RedirectResponse | None:
             try:
-                require(visitor(), role)
+                person = visitor()
+                if path == "/" and not person.may("viewer"):
+                    return RedirectResponse(HOME_OF_LABELLERS, 303)
+                if role is not None:
+                    require(person, role)
                 result = build(*args, **kwargs)
                 if inspect.isawaitable(result):
                     await result
@@ -73,6 +82,7 @@ def page(desk: Desk, path: str, role: Role = "viewer") -> Callable[[Build], Buil
                 if not hasattr(error, "exit_code"):
                     raise
                 _show_problem(desk, error)
+            return None
 
         ui.page(path)(built)
         return build

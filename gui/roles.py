@@ -18,7 +18,9 @@ class Visitor(NamedTuple):
     """None for a script."""
 
     def may(self, role: Role) -> bool:
-        """Tell whether this visitor has at least a role."""
+        """Tell whether this visitor has at least a role; who only labels sees nothing else."""
+        if self.role == "labeller" and role == "viewer":
+            return False
         return ROLES.index(self.role) >= ROLES.index(role)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from gui.frame import confirm, tell
 from gui.run_desk import RunDesk
+from gui.run_words import many
 
 CHOSEN_MAX = 200
 REFUSED_SHOWN = 3
@@ -27,14 +28,14 @@ async def retry(runs: RunDesk, run_id: int) -> None:
     """Begin anew what failed in a run."""
     done = await runs.act("", lambda: runs.control().retry(run_id))
     if done:
-        tell(f"{done} tasks of run {run_id} begin anew; what was done stays done")
+        tell(f"Run {run_id} begins anew with {many(done, 'task')}; what was done stays done")
 
 
 async def approve(runs: RunDesk, run_id: int) -> bool:
     """Let a run go on that waits for it."""
     count = await runs.act("", lambda: runs.control().approve(run_id))
     if count:
-        tell(f"run {run_id} goes on, with {count} tasks")
+        tell(f"Run {run_id} goes on, with {many(count, 'task')}")
     return bool(count)
 
 

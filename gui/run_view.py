@@ -163,7 +163,7 @@ def totals_of(detail: RunDetail) -> tuple[tuple[str, tuple[tuple[str, int], ...]
     sums: dict[str, dict[str, int]] = {}
     for task in detail.tasks:
         for name, value in (task.result or {}).items():
-            if isinstance(value, bool) or not isinstance(value, int):
+            if isinstance(value, bool) or not isinstance(value, int) or not value:
                 continue
             if name.endswith("_id") or name in _NOT_SUMS:
                 continue

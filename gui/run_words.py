@@ -63,6 +63,11 @@ def duration(begin: datetime | None, end: datetime | None, now: datetime | None 
     return duration_text(max(0.0, ((end or now or datetime.now(UTC)) - begin).total_seconds()))
 
 
+def many(count: int, word: str) -> str:
+    """Return a count with its word, in the plural where there are not just one."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+
+
 def first_line(text: str | None, length_max: int = 240) -> str:
     """Return the first line of a reason, cut."""
     line = (text or "").strip().partition("\n")[0]

@@ -37,6 +37,7 @@ def make_app(desk: Desk) -> Guard:
 
     from gui.api import add_api
     from gui.explorer_routes import add_explorer
+    from gui.label_routes import add_labelling
     from gui.login import add_login
     from gui.pages import register_pages
     from gui.rq_mount import mount_rq_dashboard, redis_url_of
@@ -66,6 +67,7 @@ def make_app(desk: Desk) -> Guard:
     add_login(app, desk.config, desk.sessions)
     add_thumbnails(app, desk)
     add_explorer(app, desk)
+    add_labelling(app, desk)
     add_api(app, desk)
     mount_rq_dashboard(app, redis_url_of(desk.config.config_path))
     register_pages(desk)

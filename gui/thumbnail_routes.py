@@ -11,6 +11,7 @@ from fastapi import FastAPI, Path, Query, Response
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.background import BackgroundTask
 
+from adapters import source_facts
 from fsd import FsdError
 from gui.desk import Desk
 from gui.thumbnails import PICTURED, Size
@@ -20,9 +21,9 @@ CONTENT_SIZE_BYTES_MAX = 20_000_000_000
 HERE = os.path.dirname(os.path.abspath(__file__))
 
 # A browser that opens such bytes as a page runs nothing of it.
-_APART = {"content-security-policy": "default-src 'none'; sandbox", "vary": "cookie"}
-_KEPT = {**_APART, "cache-control": "private, max-age=604800, immutable"}
-_ASKED_AGAIN = {**_APART, "cache-control": "no-store"}
+APART = {"content-security-policy": "default-src 'none'; sandbox", "vary": "cookie"}
+_KEPT = {**APART, "cache-control": "private, max-age=604800, immutable"}
+_ASKED_AGAIN = {**APART, "cache-control": "no-store"}
 
 Key = Annotated[str, Path(pattern=KEY)]
 
@@ -43,7 +44,11 @@ def add_thumbnails(app: FastAPI, desk: Desk) -> None:
             return _stand_in("away")
         if found.state != "ready":
             return _stand_in(found.state)
-        return FileResponse(found.path, media_type="image/webp", headers=_KEPT)
+        headers = dict(_KEPT)
+        if size == "large" and (facts := await desk.work(source_facts, found.path)):
+            # Who marks a place in the picture has to find it in the original.
+            headers["x-drystone-source"] = f"{facts.width} {facts.height} {facts.orientation}"
+        return FileResponse(found.path, media_type="image/webp", headers=headers)
 
     @app.get("/content/{key}", include_in_schema=False)
     async def content(key: Key) -> Response:
@@ -54,7 +59,7 @@ def add_thumbnails(app: FastAPI, desk: Desk) -> None:
         remove = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)
         # Always as a file to keep: no stranger's bytes are shown under our name.
         return FileResponse(
-            path, media_type="application/octet-stream", filename=key, headers=_APART,
+            path, media_type="application/octet-stream", filename=key, headers=APART,
             background=remove,
         )  # fmt: skip
 

@@ -1,8 +1,9 @@
 """Small pictures of what is in the store: it owns their cache on the SSD, and who makes them.
 
-The bytes come from the store by key, and only so. Each picture is made once, by a process apart
-with little memory and time; what cannot be decoded is remembered as broken with the reason. The
-cache is bounded and may be lost at any time.
+The bytes come from the store by key, and only so. A small picture that a job has made is taken
+from there too; any other is made once, by a process apart with little memory and time. What cannot
+be decoded is remembered as broken with the reason. The cache is bounded and may be lost at any
+time.
 """
 
 from __future__ import annotations
@@ -13,19 +14,24 @@ import os
 import shutil
 import tempfile
 import threading
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from gui.thumbnail_worker import Worker
+from adapters import (
+    THUMBNAIL_EDGE_PX,
+    THUMBNAIL_SOURCE_BYTES_MAX,
+    ThumbnailWorker,
+)
+from fsd import FsdError
+from sql import SqlError
 
 if TYPE_CHECKING:
     from fsd import Client
+    from sql import KnownThumbnail
 
-SIZES = {"small": 320, "large": 1280}
-"""Longest edge in pixels."""
 Size = Literal["small", "large"]
 PICTURED = ("image", "video")
-SOURCE_SIZE_BYTES_MAX = {"image": 300_000_000, "video": 4_000_000_000}
 EVICT_EVERY = 200
 EVICT_TO = 0.9
 WAITING_MAX = 2_000
@@ -43,14 +49,23 @@ class Thumbnail(NamedTuple):
 class Thumbnails:
     """The cache of one store. `get` may be called from the event loop, many at a time."""
 
-    def __init__(self, store: Client, folder: str, cache_bytes_max: int, workers: int) -> None:
+    def __init__(
+        self,
+        store: Client,
+        folder: str,
+        cache_bytes_max: int,
+        workers: int,
+        known: Callable[[str], KnownThumbnail | None] = lambda _key: None,
+    ) -> None:
+        """`known` tells what jobs have made of an object already."""
         self._store = store
+        self._known = known
         self._folder = folder
         self._bytes_max = cache_bytes_max
         self._threads = ThreadPoolExecutor(workers, "gui-thumbnail")
         self._local = threading.local()
         self._lock = threading.Lock()
-        self._workers: list[Worker] = []
+        self._workers: list[ThumbnailWorker] = []
         self._making: dict[str, Future[Thumbnail]] = {}
         self._made = 0
 
@@ -70,7 +85,7 @@ class Thumbnails:
             if future is None:
                 if len(self._making) >= WAITING_MAX:
                     return Thumbnail("later", reason="many others are being made")
-                future = self._threads.submit(self._make, name, key, media_type, SIZES[size])
+                future = self._threads.submit(self._make, name, key, media_type, size)
                 self._making[name] = future
                 new = future
         if new is not None:
@@ -103,22 +118,42 @@ class Thumbnails:
         with self._lock:
             self._making.pop(name, None)
 
-    def _make(self, name: str, key: str, media_type: str, edge_px: int) -> Thumbnail:
-        size_bytes = self._store.head(key).size_bytes
+    def _make(self, name: str, key: str, media_type: str, size: Size) -> Thumbnail:
         os.makedirs(os.path.dirname(self._path(name, "")), mode=0o700, exist_ok=True)
-        if size_bytes > SOURCE_SIZE_BYTES_MAX[media_type]:
+        if size == "small" and (found := self._made_by_a_job(name, key)):
+            return found
+        size_bytes = self._store.head(key).size_bytes
+        if size_bytes > THUMBNAIL_SOURCE_BYTES_MAX[media_type]:
             return self._broken(name, f"too large for a picture ({size_bytes:,} bytes)")
         scratch = tempfile.mkdtemp(prefix=".making-", dir=self._folder)
         try:
             source, target = os.path.join(scratch, "source"), os.path.join(scratch, "picture.webp")
             self._store.read(key, source)
-            reason = self._worker().make(source, target, media_type, edge_px)
+            reason = self._worker().make(source, target, media_type, THUMBNAIL_EDGE_PX[size])
             if reason:
                 return self._broken(name, reason)
             # Not durable on purpose: what a power cut loses is made again.
             os.replace(target, self._path(name, ".webp"))
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+        self._count()
+        return Thumbnail("ready", self._path(name, ".webp"))
+
+    def _made_by_a_job(self, name: str, key: str) -> Thumbnail | None:
+        """Take the picture from the store; None when there is none, or it cannot be had now."""
+        scratch = self._path(name, f".{threading.get_ident()}.tmp")
+        try:
+            found = self._known(key)
+            if found is None:
+                return None
+            if found.thumbnail_key is None:
+                return self._broken(name, found.reason)
+            self._store.read(found.thumbnail_key, scratch)
+            os.replace(scratch, self._path(name, ".webp"))
+        except (SqlError, FsdError):
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(scratch)
+            return None
         self._count()
         return Thumbnail("ready", self._path(name, ".webp"))
 
@@ -129,11 +164,11 @@ class Thumbnails:
         os.replace(temporary, self._path(name, ".broken"))
         return Thumbnail("broken", reason=reason[:500])
 
-    def _worker(self) -> Worker:
+    def _worker(self) -> ThumbnailWorker:
         """Return the process of this thread."""
-        worker: Worker | None = getattr(self._local, "worker", None)
+        worker: ThumbnailWorker | None = getattr(self._local, "worker", None)
         if worker is None:
-            worker = self._local.worker = Worker()
+            worker = self._local.worker = ThumbnailWorker()
             with self._lock:
                 self._workers.append(worker)
         return worker

@@ -6,15 +6,15 @@ changed or removed meanwhile neither holds room in 3C nor leaves an event withou
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from adapters import store_client
 from adapters.actions import (
-    ActionPart,
     LoadedContract,
     StagedPart,
     begin_event,
     end_event,
+    event_of_run,
     registered_contract,
     release_part,
     release_stage_of,
@@ -22,44 +22,40 @@ from adapters.actions import (
 )
 from jobs.workflow import StepResult, TaskContext
 
+if TYPE_CHECKING:
+    from sql import EventDetail
+
 
 def finish(context: TaskContext) -> StepResult:
     """Record the parts that failed, free what is left in 3C, and end the event."""
     runs, database = context.database.runs, context.database
-    found = planned(context)
-    event_id = found.get("action_event_id")
-    if event_id is None:
+    event = event_of_run(database, context.run_id)
+    if event is None:
         return StepResult()  # Nothing was begun.
-    loaded = registered_contract(database, context.parameters["contract_digest"])
-    _close_parts(context, loaded, found)
+    loaded = registered_contract(database, event.contract_digest)
+    _close_parts(context, loaded, event)
     run_now = runs.run(context.run_id)
     cancelled = run_now.cancel_time is not None
-    state = end_event(database, event_id, cancelled=cancelled)
+    state = end_event(database, event.event_id, cancelled=cancelled)
     if run_now.round > 1 and state != "done":
         # What ended stays as it ended: a run that was retried has an event for each time.
         again = begin_event(
             database,
             loaded,
-            found["action_batch_id"],
+            event.action_batch_id,
             run_id=f"{context.run_id}.{run_now.round}",
             parameters=context.parameters["parameters"],
         )
         state = end_event(database, again, cancelled=cancelled)
-    counts = database.actions.outcome_counts(event_id)
-    values = {"action_event_id": event_id, "event_state": state, "outcomes": dict(counts)}
+    counts = database.actions.outcome_counts(event.event_id)
+    values = {"action_event_id": event.event_id, "event_state": state, "outcomes": dict(counts)}
     if state in ("done", "cancelled"):
         return StepResult(values)
     left = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
     return StepResult(values, state="partial", error=f"not every node is done: {left or 'none'}")
 
 
-def planned(context: TaskContext) -> dict[str, Any]:
-    """Return what `plan` came to; empty when it did not get that far."""
-    found = context.database.runs.results(context.run_id, "plan")
-    return next((result for _, _, result, _ in found if result), {})
-
-
-def _close_parts(context: TaskContext, loaded: LoadedContract, found: dict[str, Any]) -> None:
+def _close_parts(context: TaskContext, loaded: LoadedContract, event: EventDetail) -> None:
     """Free the parts that were staged and never applied, and say why their nodes failed."""
     client, runs = store_client(context.config_path), context.database.runs
     has_program = loaded.contract.run_spec is not None
@@ -70,7 +66,7 @@ def _close_parts(context: TaskContext, loaded: LoadedContract, found: dict[str, 
             continue
         if not result:
             # Killed in the middle, or never begun: perhaps the store has made it all the same.
-            release_stage_of(client, loaded, found["action_batch_id"], part - 1)
+            release_stage_of(client, loaded, event.action_batch_id, part - 1)
             continue
         staged = StagedPart.of_json(result["staged"])
         state, error = ended.get(part, ("cancelled", None))
@@ -80,7 +76,7 @@ def _close_parts(context: TaskContext, loaded: LoadedContract, found: dict[str, 
                 context.database,
                 loaded,
                 staged,
-                action_event_id=found["action_event_id"],
+                action_event_id=event.event_id,
                 part=staged.part,
                 parameters=context.parameters["parameters"],
                 run_id=context.run_id,

@@ -16,16 +16,16 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from adapters import AdapterError, store_client
+from adapters import store_client
 from adapters.actions import (
     ActionPart,
-    LoadedContract,
     StagedPart,
     begin_event,
+    changed_input,
     checked_model,
     declare_contract,
     empty_output,
-    end_event,
+    event_of_run,
     load_actions_config,
     make_batch,
     make_label_tasks,
@@ -38,6 +38,7 @@ from adapters.actions import (
     take_outputs,
     verify_sealed,
 )
+from jobs.action_end import finish
 from jobs.action_request import (
     ActionParameters,
     contract_of,
@@ -62,7 +63,8 @@ def plan(context: TaskContext) -> StepResult:
     database = context.database
     declare_contract(database, loaded)
     # Begun before, and killed: what the selector finds by now is another batch, not this run's.
-    batch_id = batch_of_run(database, context.run_id) or context.parameters["action_batch_id"]
+    begun = event_of_run(database, context.run_id)
+    batch_id = begun.action_batch_id if begun else context.parameters["action_batch_id"]
     if batch_id is None:
         # Killed after this line, the run seals another batch next time; this one has no event.
         selector = selector_of(context.parameters["selector"])
@@ -167,10 +169,10 @@ def apply(context: TaskContext) -> StepResult:
 def labels(context: TaskContext) -> StepResult:
     """Write what people agree on so far, and wait until every task is answered (AC5 only)."""
     loaded = contract_of(context.config_path, context.parameters)
-    event_id = planned(context).get("action_event_id")
-    if loaded.contract.type != "AC5" or event_id is None:
+    event = event_of_run(context.database, context.run_id)
+    if loaded.contract.type != "AC5" or event is None:
         return StepResult()
-    report = publish_labels(context.database, loaded, event_id)
+    report = publish_labels(context.database, loaded, event.event_id)
     context.progress(report.complete, report.tasks, "tasks")
     if report.complete < report.tasks:
         raise WaitError(

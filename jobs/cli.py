@@ -5,17 +5,18 @@ from __future__ import annotations
 import typer
 
 from jobs.cli_gpu import gpu_app
-from jobs.cli_jobs import jobs_app
+from jobs.cli_jobs import app as together_app
 from jobs.cli_queue import queue_app
 from jobs.cli_run import approve, run_app
 from jobs.cli_schedule import schedule_app
 from jobs.cli_worker import app as worker_commands
 
 app = typer.Typer()
+# Not a group `jobs`: that is the store's list of what its engine does.
+run_app.add_typer(together_app)
 app.add_typer(run_app, name="run")
 app.add_typer(queue_app, name="queue")
 app.add_typer(gpu_app, name="gpu")
 app.add_typer(schedule_app, name="schedule")
-app.add_typer(jobs_app, name="jobs")
 app.add_typer(worker_commands)
 app.command("approve")(approve)

@@ -1,4 +1,4 @@
-"""The commands about the jobs as a whole: it owns `jobs serve alerts alert-test`."""
+"""The commands about all runs together: it owns `run serve alerts alert-test`."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ from jobs.cli_session import opened, time_text
 if TYPE_CHECKING:
     from sql import Delivery
 
-jobs_app = typer.Typer(no_args_is_help=True, help="The jobs' HTTP API, and who is told of what.")
+app = typer.Typer()
 
 
-@jobs_app.command(epilog=EXIT_CODES)
+@app.command(epilog=EXIT_CODES)
 def serve(
     tcp_port: Annotated[
         int | None, typer.Option("--tcp-port", min=0, max=65535, help="Also on this TCP port.")
@@ -57,7 +57,7 @@ def serve(
     )
 
 
-@jobs_app.command(epilog=EXIT_CODES)
+@app.command(epilog=EXIT_CODES)
 def alerts(
     failed: Annotated[
         bool, typer.Option("--failed", help="Only those that were given up.")
@@ -80,7 +80,7 @@ def alerts(
     write_table(("channel", "about", "state", ">tries", "next", "why"), map(_row, found))
 
 
-@jobs_app.command("alert-test", epilog=EXIT_CODES)
+@app.command("alert-test", epilog=EXIT_CODES)
 def alert_test(json_output: JsonOption = False, config: ConfigOption = None) -> None:
     """Tell every channel of [jobs.alerts] at once that this is a test; 1 when one fails."""
     from jobs.alert_config import load_alerts_config

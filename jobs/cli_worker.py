@@ -23,7 +23,7 @@ def worker(
     ] = None,
     api: Annotated[
         str | None,
-        typer.Option("--api", metavar="URL", help="Of `jobs serve`: on a machine without a store."),
+        typer.Option("--api", metavar="URL", help="Of `run serve`: on a machine without a store."),
     ] = None,
     token_file: Annotated[
         str, typer.Option("--token-file", metavar="FILE", help="With --api: the workers' token.")
@@ -40,6 +40,10 @@ def worker(
     ca_file: Annotated[
         str, typer.Option("--ca-file", metavar="FILE", help="With --api: who signed its TLS.")
     ] = "",
+    instance: Annotated[
+        str | None,
+        typer.Option("--instance", metavar="N-QUEUE-QUEUE", help="Name and queues, for systemd."),
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Do tasks of these queues until SIGTERM, which lets the task that runs end first.
@@ -55,6 +59,12 @@ def worker(
     from jobs.jobs_config import load_jobs_config
     from jobs.process_main import run_worker
 
+    if instance is not None:
+        # A unit's name holds no comma.
+        number, *parts = instance.split("-")
+        if not number.isdecimal() or not all(parts):
+            raise UsageError(f"{instance!a} is no number and queues, such as 1-io-cpu")
+        queues, name = ",".join(parts), f"unit-{number}"
     path = find_config(config)
     known = load_jobs_config(path).queues
     wanted = _names(queues)

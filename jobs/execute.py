@@ -131,9 +131,10 @@ def _result_of(step: Step, run: TaskRun) -> StepResult:
 
 
 def _failed(place: Workplace, run: TaskRun, error: BaseException) -> Outcome:
-    from adapters import SpaceError
+    from adapters import EngineUnavailableError, SpaceError
 
-    if isinstance(error, SpaceError):
+    # A server that is away is not the task's fault: it waits, however long that takes.
+    if isinstance(error, (SpaceError, EngineUnavailableError, DatabaseUnavailableError)):
         return _waiting(place, "waiting_space", error, None)
     if run.lost:
         # Whatever it is, it may come from being too late; nobody asks any more.

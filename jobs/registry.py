@@ -22,6 +22,7 @@ _HOMES = {
     "backup": "jobs.backup_run",
     "scrub": "jobs.scrub_run",
     "audit": "jobs.audit_run",
+    "thumbnails": "jobs.thumbnail_run",
 }
 _added: dict[str, Workflow] = {}
 

@@ -80,7 +80,7 @@ class LabelProgress(_Document):
 
 
 class LabelRun(_Document):
-    """A run that asks people; `contract` is its document as it was when the run began."""
+    """A run that asks people, and the contract that it began with."""
 
     event_id: int
     action: str
@@ -88,7 +88,7 @@ class LabelRun(_Document):
     run_reference: str
     state: str
     """open while answers count."""
-    contract: str
+    contract_digest: str
     start_time: AwareDatetime | None
 
 

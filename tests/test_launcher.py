@@ -6,6 +6,7 @@ drystone.py only tells how it was called; nothing is installed here.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import shutil
@@ -13,6 +14,9 @@ import subprocess
 import sys
 
 import pytest
+import typer
+
+import drystone
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LAUNCHER = os.path.join(ROOT, "drystone")
@@ -256,7 +260,9 @@ def test_an_output_that_cannot_be_written_is_one_line(statement):
 
 FLAKY = """
 import os
+import drystone
 import pytest
+import typer
 @pytest.mark.parametrize("number", range({count}))
 def test_one(number):
     path = os.path.join(os.path.dirname(__file__), f"seen{{number}}")
@@ -275,3 +281,11 @@ def test_the_few_that_failed_beside_others_run_once_more_alone(tmp_path, count, 
     fine = second_time and count <= 4
     assert result.returncode == (0 if fine else 1), result.stdout
     assert ("passed alone: test_flaky.py::test_one[0]" in result.stdout) == fine
+
+
+def test_no_command_hides_another():
+    names = []
+    for folder in drystone.FOLDERS:
+        commands = importlib.import_module(folder).cli_app
+        names += typer.main.get_group(commands).commands
+    assert sorted(set(names)) == sorted(names)

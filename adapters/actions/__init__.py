@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from adapters.actions.contract_check import LoadedContract, check_contract, load_contract
     from adapters.actions.dry_run import DryRun
     from adapters.actions.dry_run import dry_run as dry_run_action
-    from adapters.actions.events import batch_of_run, begin_event, end_event
+    from adapters.actions.events import begin_event, end_event, event_of_run
     from adapters.actions.hand_off import HandOffReport, take_outputs
     from adapters.actions.labels_agreement import Agreement
     from adapters.actions.labels_answer import check_answer
@@ -45,7 +45,13 @@ if TYPE_CHECKING:
     )
     from adapters.actions.replay_outputs import ReplayReport
     from adapters.actions.replay_outputs import replay_outputs as replay_quarantine
-    from adapters.actions.stage import empty_output, release_part, release_stage_of, stage_part
+    from adapters.actions.stage import (
+        changed_input,
+        empty_output,
+        release_part,
+        release_stage_of,
+        stage_part,
+    )
     from adapters.actions.stage_model import LeftOut, StagedInput, StagedPart
 
 _HOMES = {
@@ -66,7 +72,7 @@ _HOMES = {
     "make_label_tasks": "adapters.actions.labels_publish",
     "publish_labels": "adapters.actions.labels_publish",
     "end_event": "adapters.actions.events",
-    "batch_of_run": "adapters.actions.events",
+    "event_of_run": "adapters.actions.events",
     "begin_event": "adapters.actions.events",
     "HandOffReport": "adapters.actions.hand_off",
     "take_outputs": "adapters.actions.hand_off",
@@ -82,6 +88,7 @@ _HOMES = {
     "RenderedRun": "adapters.actions.command",
     "StagedInput": "adapters.actions.stage_model",
     "StagedPart": "adapters.actions.stage_model",
+    "changed_input": "adapters.actions.stage",
     "check_contract": "adapters.actions.contract_check",
     "checked_model": "adapters.actions.command",
     "checked_parameters": "adapters.actions.parameters",
@@ -125,8 +132,8 @@ __all__ = [
     "ReplayReport",
     "StagedInput",
     "StagedPart",
-    "batch_of_run",
     "begin_event",
+    "changed_input",
     "check_answer",
     "check_contract",
     "checked_model",
@@ -139,6 +146,7 @@ __all__ = [
     "dry_run_action",
     "empty_output",
     "end_event",
+    "event_of_run",
     "export_tasks",
     "import_labels",
     "label_config",

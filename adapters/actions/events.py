@@ -35,10 +35,9 @@ def begin_event(
     )
 
 
-def batch_of_run(database: Database, run_id: int | str) -> int | None:
-    """Return the action batch over which a run began, or None when it did not begin yet."""
-    event = database.actions.event_of_run(f"run:{run_id}")
-    return None if event is None else event.action_batch_id
+def event_of_run(database: Database, run_id: int | str) -> EventDetail | None:
+    """Return the event that a run began, or None when it began none yet."""
+    return database.actions.event_of_run(f"run:{run_id}")
 
 
 def end_event(database: Database, action_event_id: int, *, cancelled: bool = False) -> str:

@@ -71,8 +71,11 @@ class OutputTree:
 
 
 def list_outputs(root: str) -> OutputTree:
-    """List an output folder; an absent one is empty. LimitError for too many files."""
+    """List an output folder; an absent one is empty. LimitError for too many files, or a link."""
     tree = OutputTree(root)
+    if os.path.islink(root):
+        # What the program left there in its place leads anywhere, and is not its output.
+        raise LimitError("the output folder was replaced by a symbolic link; nothing is taken")
     waiting = [("", 0)]
     while waiting:
         folder, depth = waiting.pop()

@@ -14,13 +14,14 @@ import contextlib
 import json
 import os
 import shutil
+import stat
 import time
 from typing import TYPE_CHECKING, Any
 
 from adapters.actions.contract import ActionContract
 from adapters.actions.parameters import checked_parameters
 from adapters.actions.stage_context import parameter_fields
-from adapters.actions.stage_manifest import manifest_file
+from adapters.actions.stage_manifest import manifest_file, scratch_prefix
 from adapters.actions.stage_model import StagedPart
 from adapters.actions.stage_tree import LaidOut, lay_out
 from adapters.actions.templates import render
@@ -38,6 +39,7 @@ OUTPUT_SLACK_BYTES = 16 << 20
 OUTPUT_BYTES_MIN = 64 << 20
 VIEW_APPEARS_S_MAX = 10.0
 VIEW_POLL_S = 0.05
+SEALED_NAME = "_SEALED"
 
 
 def stage_part(
@@ -60,7 +62,7 @@ def stage_part(
         raise UsageError(f"action {contract.name} ({contract.type}) stages nothing")
     values = checked_parameters(contract, parameters)
     laid = lay_out(database, contract, part.number, part.node_ids, values)
-    layout_id = f"{contract.stage_layout.layout_id}-{part.number}{layout_suffix}"
+    layout_id = _layout_id(contract, part.number, layout_suffix)
     try:
         staged = _make(client, contract, action_batch_id, part.number, layout_id, laid)
     except QuotaError as error:
@@ -69,6 +71,11 @@ def stage_part(
     empty_output(loaded, staged, values)
     _write_inputs(staged)
     return staged
+
+
+def _layout_id(contract: ActionContract, number: int, suffix: str) -> str:
+    assert contract.stage_layout is not None
+    return f"{contract.stage_layout.layout_id}-{number}{suffix}"
 
 
 def _make(
@@ -86,7 +93,9 @@ def _make(
     _wait_for_former(client, f"{batch}/{layout_id}")
     # The output first: an input folder without room for what comes of it would lie there unused.
     output = client.stage_output(batch, layout_id, limit_bytes)
-    with manifest_file(client, os.path.dirname(output.path), laid) as manifest:
+    folder = os.path.dirname(output.path)
+    _remove_beside(folder, layout_id)
+    with manifest_file(client, folder, layout_id, laid) as manifest:
         try:
             answer = client.stage_to_3c(manifest, batch, layout_id, layout.mode)
         except SealedMismatchError:
@@ -137,12 +146,7 @@ def empty_output(loaded: LoadedContract, staged: StagedPart, parameters: dict[st
     To be called before every attempt: what a former one left half written must not be read.
     """
     layout = loaded.contract.stage_layout
-    os.makedirs(staged.output_root, exist_ok=True)
-    for entry in os.scandir(staged.output_root):
-        if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path)
-        else:
-            os.unlink(entry.path)
+    _make_empty(staged.output_root)
     fields = {
         "part": staged.part,
         **parameter_fields(checked_parameters(loaded.contract, parameters)),
@@ -152,22 +156,80 @@ def empty_output(loaded: LoadedContract, staged: StagedPart, parameters: dict[st
         os.makedirs(path, exist_ok=True)
 
 
+def _make_empty(folder: str) -> None:
+    # A program may have put a link in the place of its folder: where that leads is not ours.
+    with contextlib.suppress(FileNotFoundError):
+        if not stat.S_ISDIR(os.lstat(folder).st_mode):
+            os.unlink(folder)
+    os.makedirs(folder, exist_ok=True)
+    for entry in os.scandir(folder):
+        if entry.is_dir(follow_symlinks=False):
+            shutil.rmtree(entry.path)
+        else:
+            os.unlink(entry.path)
+
+
+def changed_input(staged: StagedPart) -> str | None:
+    """Return an input that is not as it was sealed, or None: programs may work in place.
+
+    By size and time of change: no byte is read.
+    """
+    if staged.mode == "view":
+        return None
+    try:
+        sealed_ns = os.lstat(os.path.join(staged.input_root, SEALED_NAME)).st_mtime_ns
+    except OSError:
+        return SEALED_NAME
+    for item in staged.files:
+        try:
+            status = os.lstat(os.path.join(staged.input_root, item.path))
+        except OSError:
+            return item.path
+        now = (stat.S_ISREG(status.st_mode), status.st_size, status.st_mtime_ns <= sealed_ns)
+        if now != (True, item.size_bytes, True):
+            return item.path
+    return None
+
+
 def release_part(client: Client, staged: StagedPart) -> None:
     """Free what a part holds of 3C: inputs (or the view), outputs, reservation. Idempotent."""
-    if staged.inputs_path:
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(staged.inputs_path)
     release(client, staged.action_batch_id, staged.layout_id)
+
+
+def release_stage_of(
+    client: Client,
+    loaded: LoadedContract,
+    action_batch_id: int,
+    number: int,
+    layout_suffix: str = "",
+) -> None:
+    """Free what may have been made of a part that was never staged to its end. Idempotent."""
+    layout = loaded.contract.stage_layout
+    if layout is not None:
+        release(client, action_batch_id, _layout_id(loaded.contract, number, layout_suffix))
 
 
 def release(client: Client, action_batch_id: int, layout_id: str) -> None:
     """Free a stage by its name, which may be gone already. AdapterError when it cannot be."""
     _wait_for_former(client, f"{action_batch_id}/{layout_id}")
+    area = next(one.path for one in client.capacity().areas if one.area == "3c")
+    _remove_beside(os.path.join(area, str(action_batch_id)), layout_id)
     job = client.wait(client.release_stage(str(action_batch_id), layout_id).job_id)
     if job.state != "done":
         raise AdapterError(
             f"3c/{action_batch_id}/{layout_id} could not be released: {job.error or job.state}"
         )
+
+
+def _remove_beside(folder: str, layout_id: str) -> None:
+    """Remove what we put beside a stage, also what a killed attempt left half made."""
+    for name in (f"{layout_id}.inputs", f"{layout_id}.inputs.tmp"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, name))
+    with contextlib.suppress(FileNotFoundError):
+        for name in os.listdir(folder):
+            if name.startswith(scratch_prefix(layout_id)):
+                shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
 
 def _wait_for_former(client: Client, name: str) -> None:

@@ -17,7 +17,7 @@ from sql import ROLES, ApiToken, Session
 def register(desk: Desk) -> None:
     """Add the page."""
 
-    @page(desk, "/account")
+    @page(desk, "/account", None)
     async def account() -> None:
         person = visitor()
         with frame(desk, "Your account", f"{person.name}, {person.role}"):

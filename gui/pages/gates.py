@@ -24,7 +24,7 @@ from gui.frame import Place, add_place, frame, visitor
 from gui.gate_reading import GatesReading, Machine, WaitRow, read_gates
 from gui.live import live
 from gui.pages.gates_approval import preview
-from gui.pages.runs import GROUP
+from gui.pages.runs import GROUP, short_time
 from gui.poller import Poller
 from gui.run_acts import approve, refuse
 from gui.run_blocks import add_run_style, button
@@ -146,17 +146,21 @@ def _show_rows(rows: tuple[WaitRow, ...], caption: str) -> None:
         ("Run", "Step", ">Tasks", ">Bytes", "Since", "By"),
         [
             (
-                lambda row=row: link(row.title, f"/run/{row.run_id}"),
+                lambda row=row: link(row.title, f"/runs/{row.run_id}"),
                 row.step,
                 f"{row.tasks:,}",
-                size(row.size_bytes) if row.size_bytes is not None else "not known",
-                at(row.since),
+                functools.partial(text, _bytes(row), "nowrap"),
+                functools.partial(text, short_time(row.since), "nowrap"),
                 row.who,
             )
             for row in rows
         ],
         caption,
     )
+
+
+def _bytes(row: WaitRow) -> str:
+    return size(row.size_bytes) if row.size_bytes is not None else "not known"
 
 
 # ---- Approvals -----------------------------------------------------------------------------------
@@ -175,7 +179,7 @@ def _show_approvals(desk: Desk, runs: RunDesk, rows: tuple[WaitRow, ...]) -> Non
         for row in rows:
             with box("approval"):
                 with box("stack tight"):
-                    link(row.title, f"/run/{row.run_id}")
+                    link(row.title, f"/runs/{row.run_id}")
                     asked = f"asked for by {row.who}, waits since {at(row.since)}"
                     text(asked, "hint")
                     pairs(_approval_facts(row))
@@ -194,7 +198,9 @@ def _approval_facts(row: WaitRow) -> list[tuple[str, object]]:
         facts.append(("Input", size(row.size_bytes)))
     if row.action_batch_id is not None:
         number = row.action_batch_id
-        facts.append(("Action batch", lambda: link(f"batch {number}", f"/batch/{number}")))
+        facts.append(
+            ("Action batch", lambda: link(f"batch {number}", f"/pipelines/batch/{number}"))
+        )
     return facts
 
 
@@ -213,7 +219,7 @@ def _show_other(rows: tuple[WaitRow, ...]) -> None:
             ("Run", "Waits for", ">Tasks", "Since", "What it says"),
             [
                 (
-                    lambda row=row: link(row.title, f"/run/{row.run_id}"),
+                    lambda row=row: link(row.title, f"/runs/{row.run_id}"),
                     lambda row=row: badge(state_words(row.state), "warn"),
                     f"{row.tasks:,}",
                     at(row.since),

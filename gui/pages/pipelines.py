@@ -40,7 +40,7 @@ def register(desk: Desk, runs: RunDesk) -> None:
         poller = await runs.follow("board", "Pipelines", read, SLOWNESS)
         lead = "Sealed batches on their way, stage by stage; where each stands is derived."
         with frame(desk, "Pipelines and batches", lead):
-            live(poller, _board_of, _show_board)
+            live(poller, _board_of, _show_board, "stack wide")
 
 
 def read_board(desk: Desk) -> BoardReading:
@@ -74,7 +74,7 @@ def _show_columns(name: str, actions: tuple[str, ...], cards: list[Any]) -> None
 
 
 def _show_column(title: str, cards: list[Any], pipeline: str, action: str) -> None:
-    with box("column", "section"):
+    with box("board-column", "section"):
         with box("row spread"):
             text(title, tag="h3")
             text(f"{len(cards):,}", "hint")
@@ -99,13 +99,13 @@ def _show_card(one: Any, pipeline: str, action: str) -> None:
 
 def _card_head(one: Any) -> None:
     with box("row spread"):
-        link(f"Batch {one.action_batch_id}", f"/batch/{one.action_batch_id}")
+        link(f"Batch {one.action_batch_id}", f"/pipelines/batch/{one.action_batch_id}")
         badge("sealed" if one.seal_date else "open", "good" if one.seal_date else "warn")
     when = f"sealed {short_time(one.seal_date)}" if one.seal_date else "still being filled"
     text(when, "hint")
     if one.run_id is not None:
         with box("row"):
-            link(f"run {one.run_id}", f"/run/{one.run_id}")
+            link(f"run {one.run_id}", f"/runs/{one.run_id}")
             words = "runs" if one.last_state == "open" else one.last_state
             badge(words, "info" if words == "runs" else tone_of(words))
 

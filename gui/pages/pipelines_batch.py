@@ -49,14 +49,14 @@ class BatchReading(NamedTuple):
 def register(desk: Desk, runs: RunDesk) -> None:
     """Add the page."""
 
-    @work_page(desk, "/batch/{action_batch_id}")
+    @work_page(desk, "/pipelines/batch/{action_batch_id}")
     async def batch_page(action_batch_id: BatchId) -> None:
         add_run_style()
         read = functools.partial(read_batch, desk, action_batch_id)
         name = f"batch {action_batch_id}"
         poller = await runs.follow(name, name.capitalize(), read, SLOWNESS)
         with frame(desk, f"Batch {action_batch_id}", "What an action works on; sealed for ever."):
-            live(poller, _reading_of, _show)
+            live(poller, _reading_of, _show, "stack wide")
 
 
 def read_batch(desk: Desk, action_batch_id: int) -> BatchReading:
@@ -83,7 +83,8 @@ def _show(found: BatchReading) -> None:
             ("sealed", at(batch.seal_date), "good") if batch.seal_date else ("open", "", "warn")
         )
         metric("Seal", *sealed)  # pyright: ignore[reportArgumentType]
-        metric("Made", at(batch.create_date))
+        made = batch.create_date.astimezone()
+        metric("Made", f"{made:%Y-%m-%d}", f"{made:%H:%M:%S %Z}")
     with box("row"):
         selector = json.dumps(
             {"version": 1, "where": {"action_batch": batch.action_batch_id}}, separators=(",", ":")

@@ -8,6 +8,8 @@ from gui.pages import (
     backups,
     explorer,
     gates,
+    label_task,
+    labelling,
     node,
     overview,
     pipelines,
@@ -32,6 +34,8 @@ def register_pages(desk: Desk) -> None:
         module.register(desk, work)
     explorer.register(desk)
     node.register(desk)
+    labelling.register(desk, work)
+    label_task.register(desk, work)
     storage.register(desk)
     backups.register(desk)
     users.register(desk)

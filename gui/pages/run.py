@@ -77,7 +77,7 @@ class RunReading(NamedTuple):
 def register(desk: Desk, runs: RunDesk) -> None:
     """Add the page."""
 
-    @work_page(desk, "/run/{run_id}")
+    @work_page(desk, "/runs/{run_id}")
     async def run_page(run_id: RunId) -> None:
         add_run_style()
         read = functools.partial(read_run, desk, run_id)

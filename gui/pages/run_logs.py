@@ -13,11 +13,13 @@ from gui.frame import tell
 from gui.poller import Poller
 from gui.run_blocks import button
 from gui.run_desk import READING, RunDesk
-from gui.run_log import LogPiece, find_lines, has_log, program_log, read_piece
+from gui.run_log import PROGRAM, LogPiece, find_lines, has_log, program_log, read_piece
 from gui.run_view import task_name
 from sql import RunDetail
 
 CHOICES_MAX = 300
+ENDED = ("partial", "failed", "cancelled")
+WRONG = ("failed", "retry", "lost")
 FOUND_LENGTH_MAX = 18_000
 
 
@@ -27,6 +29,7 @@ class LogChoice(NamedTuple):
     path: str
     label: str
     task_id: int
+    went_wrong: bool = False
 
 
 def choices_of(detail: RunDetail) -> tuple[LogChoice, ...]:
@@ -38,6 +41,7 @@ def choices_of(detail: RunDetail) -> tuple[LogChoice, ...]:
             one.log_path,
             f"{names.get(one.task_id, 'task')}, attempt {one.attempt}: {one.outcome or 'runs'}",
             one.task_id,
+            one.outcome in WRONG,
         )
         for one in attempts[:CHOICES_MAX]
         if one.log_path is not None
@@ -76,18 +80,30 @@ class RunLogs:
         self._poller.watch(self, self._take_in)
         self._client.on_delete(lambda: self._poller.unwatch(self))
         self._take_in()
-        first = next(iter(self._choice.options), "")
-        if first:
-            self._choice.value = first
+        wrong = next((one.task_id for one in self._choices() if one.went_wrong), None)
+        state = self._poller.value(READING).head.state
+        if wrong is not None and state in ENDED:
+            self._choose(wrong)
+        elif state == "done":
+            programs = [path for path in self._choice.options if path.endswith(f"{PROGRAM}.log")]
+            self._choice.value = next(iter(programs), self._choice.value)
 
     async def choose(self, task_id: int) -> None:
         """Show the latest log of a task."""
+        if self._choose(task_id):
+            self._card.run_method("scrollIntoView")
+        else:
+            tell("This task has not begun yet; there is no log.")
+
+    def _choose(self, task_id: int) -> bool:
+        """Choose the log of the latest attempt of a task, its program's where there is one."""
         for choice in self._choices():
             if choice.task_id == task_id:
-                self._choice.value = choice.path
-                self._card.run_method("scrollIntoView")
-                return
-        tell("This task has not begun yet; there is no log.")
+                program = program_log(choice.path)
+                known = self._choice.options
+                self._choice.value = program if program in known else choice.path
+                return True
+        return False
 
     def _choices(self) -> tuple[LogChoice, ...]:
         return self._poller.value(READING).logs
@@ -128,18 +144,25 @@ class RunLogs:
 
     async def _go_to_end(self) -> None:
         """Follow the end of the log."""
-        if not self._path:
+        path = self._path
+        if not path:
             return
         self._following = True
         self._search.value = ""
-        read = functools.partial(read_piece, self._runs.config.log_dir, self._path)
+        read = functools.partial(read_piece, self._runs.config.log_dir, path)
         try:
             with self._client:
-                self._tail = await self._runs.follow(f"log {self._path}", "The log", read)
+                tail = await self._runs.follow(f"log {path}", "The log", read)
         except UsageError as error:
-            self._write(clean(str(error)), "")
+            if path == self._path:
+                self._write(str(error), "")
             return
-        self._tail.watch(self, self._tell)
+        if path != self._path:
+            # Another log was chosen while this one was opened.
+            self._stop_following(path, tail)
+            return
+        self._tail = tail
+        tail.watch(self, self._tell)
         self._tell()
 
     def _tell(self) -> None:
@@ -195,7 +218,10 @@ class RunLogs:
     def _leave(self) -> None:
         """Stop following the log that is shown."""
         if self._tail is not None:
-            self._tail.unwatch(self)
+            self._stop_following(self._path, self._tail)
             self._tail = None
-            with self._client:
-                self._runs.leave(f"log {self._path}")
+
+    def _stop_following(self, path: str, tail: Poller) -> None:
+        tail.unwatch(self)
+        with self._client:
+            self._runs.leave(f"log {path}")

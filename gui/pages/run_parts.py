@@ -180,7 +180,7 @@ def _schedule_link(origin: Any) -> None:
 
 
 def _batch_link(action_batch_id: int) -> None:
-    link(f"batch {action_batch_id}, sealed", f"/batch/{action_batch_id}")
+    link(f"batch {action_batch_id}, sealed", f"/pipelines/batch/{action_batch_id}")
 
 
 def _event(event: Any) -> None:

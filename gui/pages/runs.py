@@ -228,7 +228,7 @@ class RunList:
         if not rows:
             self._show_nothing()
         else:
-            choosing = [">Choose"] if self._may_act else []
+            choosing = ["Choose"] if self._may_act else []
             headings = [*choosing, "Run", "What", "State", "By", "Begun", ">Took", "Reason"]
             table(headings, [self._cells(row) for row in rows], "Runs")
         with box("row spread"):
@@ -240,13 +240,13 @@ class RunList:
 
     def _cells(self, row: RunRow) -> list[Any]:
         cells: list[Any] = [
-            lambda: link(f"{row.run_id}", f"/run/{row.run_id}", "mono"),
-            lambda: link(row.title, f"/run/{row.run_id}"),
+            lambda: link(f"{row.run_id}", f"/runs/{row.run_id}", "mono"),
+            lambda: link(row.title, f"/runs/{row.run_id}"),
             lambda: badge(state_words(row.state), tone_of(row.state)),
             row.who,
-            row.begun,
-            row.took,
-            lambda: text(row.reason, "reason"),
+            lambda: text(row.begun, "nowrap"),
+            (lambda: text(row.took, "nowrap")) if row.took else "",
+            (lambda: text(row.reason, "reason")) if row.reason else "",
         ]
         return [lambda: self._box_of(row.run_id), *cells] if self._may_act else cells
 

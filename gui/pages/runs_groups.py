@@ -67,6 +67,6 @@ def _cells(runs: RunDesk, group: GroupRow, may_act: bool) -> list[Any]:
         group.workflow,
         lambda: badge(group.state, tone_of(group.state)),
         f"{group.runs:,}",
-        lambda: link(f"run {group.newest_run_id}", f"/run/{group.newest_run_id}"),
+        lambda: link(f"run {group.newest_run_id}", f"/runs/{group.newest_run_id}"),
         retry,
     ]

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from gui.blocks import Tone, attributes, badge, box, card, metric, notice, pairs, size, table, text
+from gui.run_words import many
 
 PATHS_SHOWN = 20
 LINES_SHOWN = 20
@@ -21,6 +22,7 @@ _ACTION = (
     "output_bytes_max", "children_max", "children_bytes_max", "paths", "left_out", "command",
     "room",
 )  # fmt: skip
+_RUNNERS = {"python": "python; the worker's interpreter stands in front"}
 _ROOM: dict[str, tuple[str, Tone]] = {
     "fits": ("fits", "good"),
     "waits": ("waits for space", "warn"),
@@ -55,7 +57,7 @@ def _show_action(told: Mapping[str, Any]) -> None:
     with box("metrics"):
         done = told.get("nodes_done") or 0
         metric("Nodes to do", f"{told['nodes']:,}", f"{done:,} are done already" if done else "")
-        metric("Input", size(told.get("size_bytes") or 0), f"in {told.get('parts', 0):,} parts")
+        metric("Input", size(told.get("size_bytes") or 0), many(told.get("parts") or 0, "part"))
         metric("Files staged", f"{told.get('staged_files', 0):,}",
                size(told.get("staged_bytes") or 0))  # fmt: skip
         metric("Output at most", size(told.get("output_bytes_max") or 0), "reserved in the stage")
@@ -78,9 +80,10 @@ def _show_command(command: Mapping[str, Any]) -> None:
     line = shlex.join(str(word) for word in command.get("argv", ()))
     block = text(line, "log plain", "pre")
     attributes(block, tabindex="0", role="region", aria_label="Exact command")
+    runner = str(command.get("runner", ""))
     environment: Mapping[str, Any] = command.get("environment_set") or {}
     rows = [
-        ("Runner", str(command.get("runner", ""))),
+        ("Runner", _RUNNERS.get(runner, runner)),
         ("Works in", str(command.get("cwd", ""))),
         ("Reads", str(command.get("input_root", ""))),
         ("Writes", str(command.get("output_root", ""))),

@@ -47,7 +47,7 @@ def register(desk: Desk, runs: RunDesk) -> None:
         read = functools.partial(read_schedule, desk, name)
         poller = await runs.follow(f"schedule {name}", f"Schedule {name}", read)
         with frame(desk, f"Schedule {name}"):
-            live(poller, _reading_of, functools.partial(_show, runs))
+            live(poller, _reading_of, functools.partial(_show, runs), "stack wide")
 
 
 def read_schedule(desk: Desk, name: str) -> ScheduleReading:
@@ -121,7 +121,7 @@ def _show_history(history: tuple[Firing, ...]) -> None:
 def _cells(firing: Firing) -> list[Any]:
     def run() -> None:
         if firing.run_id is not None:
-            link(f"run {firing.run_id}", f"/run/{firing.run_id}")
+            link(f"run {firing.run_id}", f"/runs/{firing.run_id}")
 
     return [
         short_time(firing.due_time),

@@ -177,7 +177,7 @@ class StartPage:
             run_id, created = started
             if not created:
                 tell(f"Run {run_id} does the same already; here it is.")
-            ui.navigate.to(f"/run/{run_id}")
+            ui.navigate.to(f"/runs/{run_id}")
 
     async def _schedule(self) -> None:
         if self._parameters is not None:

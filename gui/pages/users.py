@@ -15,7 +15,7 @@ from sql import ROLES, Session, User
 
 _ROLE_WORDS = {
     "viewer": "viewer: looks",
-    "labeller": "labeller: also labels",
+    "labeller": "labeller: labels, and sees nothing else",
     "operator": "operator: also starts and stops work",
     "admin": "admin: also manages people and disks",
 }

@@ -108,15 +108,13 @@ SELECT coalesce(max(answer.label_answer_id), 0)
 FROM label_answer AS answer JOIN label_task AS task USING (label_task_id)
 WHERE task.action_event_id = %s
 
--- Runs that ask people, with the contract as it was when each began.
+-- Runs that ask people.
 -- name: runs
 SELECT event.id, action.name, event.action_batch_id, detail.run_reference, detail.state,
-    contract.document, event.start_time
+    encode(detail.contract_digest, 'hex'), event.start_time
 FROM action_event AS event
 JOIN action USING (action_id)
 JOIN action_event_detail AS detail ON detail.action_event_id = event.id
-JOIN action_contract AS contract ON contract.action_id = event.action_id
-    AND contract.version = detail.version AND contract.digest = detail.contract_digest
 WHERE action.type = 'AC5'
     AND EXISTS (SELECT FROM label_task AS task WHERE task.action_event_id = event.id)
     AND (%(event_id)s::bigint IS NULL OR event.id = %(event_id)s)

@@ -42,7 +42,7 @@ async def test_the_list_is_filtered_by_its_address(scene: Scene):
         await user.open("/runs?state=failed&workflow=audit")
         await user.should_see(f"{failed}")
         await user.should_see("disk 7 of 9 is full")
-        await user.should_not_see(f"/run/{queued}")
+        await user.should_not_see(f"/runs/{queued}")
         for words in ("What went wrong", "audit: disk # of # is full"):
             await user.should_see(words)
         await user.should_not_see("Retry")
@@ -59,9 +59,9 @@ async def test_labellers_and_viewers_see_what_they_may(scene: Scene):
     run_id = make_run(scene, sample=3)
     if all(one.name != "lea" for one in scene.database.users.users()):
         add_user(scene.database, "lea", "labeller", gui_harness.PASSWORD)
-    pages = ("/runs", f"/run/{run_id}", "/scheduler", "/pipelines", "/gates")
+    pages = ("/runs", f"/runs/{run_id}", "/scheduler", "/pipelines", "/gates")
     async with gui_harness.simulated(scene, "lea") as (user, _):
-        for path in (*pages, "/scheduler/start/audit", "/batch/1"):
+        for path in (*pages, "/scheduler/start/audit", "/pipelines/batch/1"):
             answer = await user.http_client.get(path)
             assert answer.status_code == 403, path
     async with gui_harness.simulated(scene, "vera") as (user, _):
@@ -69,22 +69,22 @@ async def test_labellers_and_viewers_see_what_they_may(scene: Scene):
             answer = await user.http_client.get(path)
             assert answer.status_code == 200, path
         assert (await user.http_client.get("/scheduler/start/audit")).status_code == 403
-        await user.open(f"/run/{run_id}")
+        await user.open(f"/runs/{run_id}")
         await user.should_not_see("Cancel")
 
 
 async def test_a_run_that_is_not_there_says_so(scene: Scene):
     async with gui_harness.simulated(scene, "ada") as (user, _):
-        answer = await user.http_client.get("/run/999999")
+        answer = await user.http_client.get("/runs/999999")
         assert "there is no run 999999" in answer.text
-        answer = await user.http_client.get("/run/0")
+        answer = await user.http_client.get("/runs/0")
         assert answer.status_code == 422
 
 
 async def test_strangers_text_in_runs_stays_text(scene: Scene):
     run_id = fail_run(scene, HOSTILE, folder=HOSTILE)
     async with gui_harness.simulated(scene, "ada") as (user, _):
-        for path in ("/runs", f"/run/{run_id}"):
+        for path in ("/runs", f"/runs/{run_id}"):
             answer = await user.http_client.get(path)
             assert "<img src=x onerror" not in answer.text
             await user.open(path)
@@ -151,7 +151,7 @@ async def test_the_board_and_the_batch_show_where_things_stand(scene: Scene):
         for words in ("looks", "1 first_look", "2 second_look", f"Batch {batch}", "sealed",
                       "0 of 4 nodes done", "Start second_look", "Begin looks"):  # fmt: skip
             await user.should_see(words)
-        await user.open(f"/batch/{batch}")
+        await user.open(f"/pipelines/batch/{batch}")
         for words in ("Pipeline looks", "4 of 4", "comes next", "first_look", "Some of its nodes"):
             await user.should_see(words)
 

@@ -32,10 +32,15 @@ def oto(chromium, work: Workshop) -> Iterator[Watched]:
 
 def run_of(oto: Watched) -> int:
     """Return the run whose page is open."""
-    oto.page.wait_for_url("**/run/*")
-    found = re.search(r"/run/(\d+)", oto.page.url)
+    oto.page.wait_for_url("**/runs/*")
+    found = re.search(r"/runs/(\d+)", oto.page.url)
     assert found
     return int(found.group(1))
+
+
+def has_ended(oto: Watched, state: str) -> None:
+    """Wait until the head of a run's page says that it has ended so."""
+    oto.page.wait_for_selector(f"main .card >> nth=0 >> .badge:text-is('{state}')")
 
 
 def choose(oto: Watched, field: str, words: str) -> None:
@@ -76,8 +81,8 @@ def test_an_action_waits_for_the_gpu_until_somebody_says_it_is_ready(work: Works
     page.click("button:has-text('GPU ready')")
     page.wait_for_selector("text=Nothing waits for a GPU machine.")
     page.wait_for_selector(".badge:has-text('ready')")
-    oto.open(f"/run/{run_id}")
-    page.wait_for_selector(".card .badge:has-text('done')")
+    oto.open(f"/runs/{run_id}")
+    has_ended(oto, "done")
     for words in ("Action batch", "gated, version 1", "Tasks and attempts"):
         page.get_by_text(words).first.wait_for()
     assert page.locator(".gantt-bar").count() >= 4
@@ -98,11 +103,11 @@ def test_a_failed_run_is_explained_and_retried(work: Workshop, oto: Watched):
     page.wait_for_selector(".reason:has-text('part # is broken')")
     page.click(f"td >> a:text-is('{run.run_id}')")
     page.wait_for_selector(".notice:has-text('part 2 is broken')")
-    page.wait_for_selector("text=attempt 1 by one: retry")
+    page.get_by_text(re.compile("attempt 1 by .*: retry")).wait_for()
     assert page.locator(".gantt-bar.bad").count() == 2
     page.click("button:has-text('Retry from failure')")
-    page.wait_for_selector("text=begin anew; what was done stays done")
-    page.wait_for_selector(".card .badge:text-is('done')")
+    page.wait_for_selector("text=begins anew with 1 task; what was done")
+    has_ended(oto, "done")
     yard.wait(run.run_id, "done")
     page.wait_for_selector("text=after retries")
     assert oto.problems == []
@@ -126,7 +131,7 @@ def test_a_log_is_followed_and_searched(work: Workshop, oto: Watched):
     with open(go, "w", encoding="ascii"):
         pass
     yard.wait(run_id, "done")
-    oto.open(f"/run/{run_id}")
+    oto.open(f"/runs/{run_id}")
     page.click("label:has-text('Attempt')")
     page.click(".q-menu .q-item:has-text('run, part 1') >> text=(its program)")
     page.wait_for_selector(".log:has-text('the last words')")
@@ -148,7 +153,7 @@ def test_an_approval_shows_what_it_would_let_happen(work: Workshop, oto: Watched
     page.wait_for_selector(".preview-dialog >> text=Nodes to do")
     page.wait_for_selector(".preview-dialog img")
     page.click(".preview-dialog >> button:has-text('Approve')")
-    page.wait_for_selector("text=goes on, with 1 tasks")
+    page.wait_for_selector("text=goes on, with 1 task")
     yard.wait(run_id, "done")
     assert oto.problems == []
 
@@ -177,7 +182,7 @@ def test_several_runs_are_cancelled_after_a_question(work: Workshop, oto: Watche
 def test_a_clone_opens_with_what_the_run_had(work: Workshop, oto: Watched):
     run, _ = work.yard.control.start("audit", {"sample": 7})
     work.yard.wait(run.run_id, "done", "failed", "partial")
-    oto.open(f"/run/{run.run_id}")
+    oto.open(f"/runs/{run.run_id}")
     oto.page.click("text=Clone with edits")
     oto.page.wait_for_url("**/scheduler/start/audit*")
     assert oto.page.get_by_label("Sample").input_value() == "7"
@@ -185,3 +190,39 @@ def test_a_clone_opens_with_what_the_run_had(work: Workshop, oto: Watched):
     oto.page.click("button:has-text('Dry run')")
     oto.page.click("button:has-text('Start')")
     assert work.database.runs.run(run_of(oto)).parameters["sample"] == 8
+
+
+def test_a_schedule_is_made_in_plain_words_fired_and_disabled(work: Workshop, oto: Watched):
+    page = oto.page
+    oto.open("/scheduler/start/infer?run=0")
+    page.get_by_label("Folder").fill(work.yard.root)
+    page.click("button:has-text('Dry run')")
+    page.click("button:has-text('Schedule it')")
+    page.get_by_label("When (cron").fill("99 * * * *")
+    page.wait_for_selector(".dialog .notice.bad")
+    page.click("button:has-text('on weekdays at 9')")
+    page.wait_for_selector("text=Fires at 09:00, on Monday to Friday (UTC). Next:")
+    page.get_by_label("Name, such as").fill("mornings")
+    page.click("button:has-text('Make the schedule')")
+    page.wait_for_selector("h1:has-text('Schedule mornings')")
+    assert page.locator(".card:has-text('Next five firings') .mono").count() == 5
+    page.click("button:has-text('Fire now')")
+    page.wait_for_selector("tr:has-text('a person') >> text=fired")
+    # Its first run still waits for a GPU machine.
+    page.click("button:has-text('Fire now')")
+    page.wait_for_selector("tr:has-text('skipped') >> text=is still going on")
+    page.click("button:has-text('Disable')")
+    page.wait_for_selector("text=no, it is disabled")
+    assert not work.database.schedules.schedule("mornings").enabled
+    page.click("button:has-text('Backfill')")
+    page.click("button:has-text('Count them')")
+    page.wait_for_selector("text=Make up for mornings?")
+    page.click(".dialog >> button:has-text('Start the runs')")
+    page.wait_for_selector("tr:has-text('made up for') >> text=fired")
+    page.click("button:has-text('Remove')")
+    page.click(".dialog >> button:has-text('Remove it')")
+    page.wait_for_selector("h1:text-is('Scheduler')")
+    for run in work.database.runs.list_runs().runs:
+        if run.workflow == "infer":
+            work.yard.control.cancel(run.run_id)
+    assert oto.problems == []

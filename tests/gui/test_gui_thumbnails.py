@@ -14,14 +14,14 @@ import pytest
 from gui_harness import Scene
 from PIL import Image
 
+from adapters import ThumbnailWorker
 from fsd import FsdError
-from gui.thumbnail_worker import Worker
 from gui.thumbnails import Thumbnails
 
 
 @pytest.fixture
-def worker() -> Iterator[Worker]:
-    made = Worker()
+def worker() -> Iterator[ThumbnailWorker]:
+    made = ThumbnailWorker()
     yield made
     made.close()
 
@@ -49,7 +49,7 @@ def bomb() -> bytes:
     return b"\x89PNG\r\n\x1a\n" + parts
 
 
-def test_a_picture_is_made_small(tmp_path, worker: Worker):
+def test_a_picture_is_made_small(tmp_path, worker: ThumbnailWorker):
     for mode in ("RGB", "L", "P", "CMYK", "RGBA", "I;16", "1"):
         buffer = BytesIO()
         Image.new(mode, (900, 600)).save(buffer, "TIFF")
@@ -62,20 +62,20 @@ def test_a_picture_is_made_small(tmp_path, worker: Worker):
 @pytest.mark.parametrize(
     "content", [b"", b"nonsense", bomb(), b"\x89PNG\r\n\x1a\n" + b"\0" * 50, b"GIF89a\xff\xff"]
 )
-def test_what_cannot_be_decoded_has_a_reason(tmp_path, worker: Worker, content: bytes):
+def test_what_cannot_be_decoded_has_a_reason(tmp_path, worker: ThumbnailWorker, content: bytes):
     source, target = written(tmp_path, "a", content), os.path.join(tmp_path, "t.webp")
     assert worker.make(source, target, "image", 320)
     assert not os.path.exists(target)
 
 
-def test_a_truncated_picture_is_broken(tmp_path, worker: Worker):
+def test_a_truncated_picture_is_broken(tmp_path, worker: ThumbnailWorker):
     buffer = BytesIO()
     Image.effect_noise((400, 400), 50).save(buffer, "JPEG")
     source = written(tmp_path, "a", buffer.getvalue()[:2_000])
     assert "truncated" in worker.make(source, os.path.join(tmp_path, "t"), "image", 320)
 
 
-def test_a_video_has_a_poster(tmp_path, worker: Worker):
+def test_a_video_has_a_poster(tmp_path, worker: ThumbnailWorker):
     av = pytest.importorskip("av", reason="the extra `video` is not installed")
     source = os.path.join(tmp_path, "a.mp4")
     with av.open(source, "w") as container:
@@ -94,7 +94,7 @@ def test_a_video_has_a_poster(tmp_path, worker: Worker):
     assert worker.make(written(tmp_path, "b", b"no video"), target, "video", 160)
 
 
-def test_a_dead_worker_is_replaced(tmp_path, worker: Worker):
+def test_a_dead_worker_is_replaced(tmp_path, worker: ThumbnailWorker):
     source = written(tmp_path, "a", gui_harness.picture(1))
     target = os.path.join(tmp_path, "t.webp")
     assert worker.make(source, target, "image", 320) == ""

@@ -2,7 +2,8 @@ import os, pytest, runs_harness
 from action_house import MEASURE
 from test_gui_browser import Watched
 OUT="/tmp/j/shots"; os.makedirs(OUT, exist_ok=True)
-def test_shots(database_server, database_template, chromium):
+from test_gui_browser import axe
+def test_shots(axe, database_server, database_template, chromium):
     with runs_harness.workshop(database_server, database_template) as work:
         yard=work.yard
         yard.add_action("gated", number=910, gate="gpu_ready")
@@ -21,10 +22,13 @@ def test_shots(database_server, database_template, chromium):
         until(lambda: "running" in yard.task_states(h.run_id).values())
         for who, opts in (("light", dict(viewport={"width":1360,"height":900})), ("dark", dict(color_scheme="dark", viewport={"width":1360,"height":900})), ("phone", dict(viewport={"width":390,"height":800}, is_mobile=True))):
             w=Watched(chromium, work, **opts); w.log_in("oto"); p=w.page
-            if who=="dark": p.keyboard.press("t")
-            for name,path in (("scheduler","/scheduler"),("schedule","/scheduler/schedule/backup"),("runs","/runs"),("run_failed",f"/run/{f.run_id}"),("run_done",f"/run/{m}"),("run_live",f"/run/{h.run_id}"),("pipelines","/pipelines"),("batch","/batch/1"),("gates","/gates"),("start_ua1","/scheduler/start/ua_1")):
+            for name,path in (("ua3","/scheduler/start/ua_3"),("scheduler","/scheduler"),("schedule","/scheduler/schedule/backup"),("runs","/runs"),("run_failed",f"/runs/{f.run_id}"),("run_done",f"/runs/{m}"),("run_live",f"/runs/{h.run_id}"),("pipelines","/pipelines"),("batch","/pipelines/batch/1"),("gates","/gates"),("start_ua1","/scheduler/start/ua_1")):
                 w.open(path); p.wait_for_timeout(900)
                 p.screenshot(path=f"{OUT}/{who}_{name}.png", full_page=True)
+                if axe: 
+                    p.evaluate(axe); r=p.evaluate("axe.run()")
+                    for v in r["violations"]:
+                        if v["impact"] in ("serious","critical"): print("AXE",who,name,v["id"],[n["html"][:150] for n in v["nodes"][:3]])
                 wide=p.evaluate("document.documentElement.scrollWidth")
                 if wide>opts["viewport"]["width"]: print("TOO WIDE", who, name, wide)
             w.open("/scheduler/start/ua_2?action=image_variants"); p.click("button:has-text('Dry run')"); p.wait_for_selector("text=Exactly this"); p.wait_for_timeout(300)

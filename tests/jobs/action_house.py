@@ -113,6 +113,10 @@ class ActionYard(Yard):
         with self.database.connection() as connection:
             return connection.execute(query).fetchall()
 
+    def rows_change(self, statement: str) -> None:
+        with self.database.connection() as connection:
+            connection.execute(statement)
+
     def staged(self) -> list[str]:
         """What lies in 3C, by its folders."""
         found = []

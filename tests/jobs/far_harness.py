@@ -88,7 +88,7 @@ def start_api(yard: Yard, port: str = "0") -> tuple[Process, str]:
         "--worker-token-file", write_secret(os.path.join(yard.root, "worker-token"), WORKER_TOKEN),
     ]  # fmt: skip
     config = ["--config", yard.config_path]
-    api = start(yard.root, "api", "jobs", "serve", "--tcp-port", port, *tokens, *config)
+    api = start(yard.root, "api", "run", "serve", "--tcp-port", port, *tokens, *config)
     found: list[str] = []
 
     def listens() -> bool:

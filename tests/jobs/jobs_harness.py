@@ -165,9 +165,10 @@ def until(
 
 
 def kill(pid: int) -> None:
-    """Kill -9 a process that may be gone."""
-    with contextlib.suppress(ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
+    """Kill -9 a process that may be gone; 0 is none, and not our own group."""
+    if pid > 0:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def import_trial_workflows() -> None:

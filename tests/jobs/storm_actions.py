@@ -9,8 +9,8 @@ import os
 
 from action_house import MEASURE, ActionYard
 
-PARTS = 3
-PICTURES = 6
+PARTS = 2
+PICTURES = 4
 PICTURE_BYTES = 400_000
 """Two of them fit into the least size of a part."""
 

@@ -139,17 +139,17 @@ def test_mistakes_are_told_without_a_traceback(yard: Yard, arguments: list[str],
 
 
 def test_alert_test_and_the_list_of_alerts(yard: Yard):
-    ask(yard, "jobs", "alert-test", expect=1)
+    ask(yard, "run", "alert-test", expect=1)
     with open(yard.config_path, "a", encoding="utf-8") as file:
         file.write(
             '\n[[jobs.alerts.channel]]\nname = "good"\nkind = "command"\ncommand = ["true"]\n'
             '\n[[jobs.alerts.channel]]\nname = "bad"\nkind = "command"\ncommand = ["false"]\n'
         )
-    results = json.loads(ask(yard, "jobs", "alert-test", "--json", expect=1))
+    results = json.loads(ask(yard, "run", "alert-test", "--json", expect=1))
     assert results == {"good": "", "bad": "'false' ended with 1: "}
     yard.database.events.add("run_failed", "run \x1b[2J1", {})
     yard.database.events.plan(lambda _kind: ["good"])
-    assert "run \\x1b[2J1" in ask(yard, "jobs", "alerts")
+    assert "run \\x1b[2J1" in ask(yard, "run", "alerts")
 
 
 def test_scrub_and_audit_of_a_real_store(store, tmp_path, database_url: str):

@@ -17,7 +17,7 @@ PICTURES_PER_PROCESS = 2_000
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
-class Worker:
+class ThumbnailWorker:
     """One process, started when it is first needed; for one thread."""
 
     def __init__(self) -> None:
@@ -65,7 +65,7 @@ class Worker:
             self.close()
         if self._process is None:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "gui.thumbnail_main"],
+                [sys.executable, "-m", "adapters.thumbnail_main"],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

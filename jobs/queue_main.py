@@ -1,0 +1,61 @@
+"""The embedded Redis for a service manager: it owns a process that lives as long as the server.
+
+    python -m jobs.queue_main --config FILE
+
+Starts the server or takes the one that runs, ends with 1 when it is gone, and stops it on SIGTERM
+or SIGINT. With a Redis of somebody else's there is nothing to watch: it waits to be stopped.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import select
+import signal
+import socket
+import sys
+
+from jobs import redis_server
+from jobs.errors import JobsError, RedisUnavailableError
+from jobs.jobs_config import load_jobs_config
+
+
+def main() -> int:
+    """Run until the server is gone or a signal comes."""
+    parser = argparse.ArgumentParser(description="Run the embedded Redis in the foreground.")
+    parser.add_argument("--config", required=True)
+    try:
+        return _run(parser.parse_args().config)
+    except JobsError as error:
+        print(f"drystone: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def _run(config_path: str) -> int:
+    config = load_jobs_config(os.path.abspath(config_path))
+    ours, theirs = socket.socketpair()
+    ours.setblocking(False)
+    theirs.setblocking(False)
+    signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: None)
+    if not config.embedded:
+        select.select([ours], [], [])
+        return 0
+
+    os.makedirs(config.run_dir, mode=0o700, exist_ok=True)
+    redis_server.start(config)
+    pid = redis_server.find(config)
+    if pid is None:
+        raise RedisUnavailableError("Redis ended as soon as it had started; see its log")
+    descriptor = os.pidfd_open(pid)
+    readable, _, _ = select.select([ours, descriptor], [], [])
+    os.close(descriptor)
+    if descriptor in readable:
+        raise RedisUnavailableError("the embedded Redis is gone")
+    redis_server.stop(config)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
