@@ -26,6 +26,7 @@ from datasets.choose import Cancelled, Chosen, Progress, chosen, describe, never
 from datasets.definition import Definition
 from datasets.definition_file import definition_of
 from datasets.manifest import ManifestSummary
+from datasets.names import pin_name
 from datasets.report import SplitsReport
 from datasets.tree import MANIFEST_NAME, write_manifest
 from datasets.work import Work
@@ -91,6 +92,7 @@ def _build(
             manifest = write_manifest(found, work, progress, cancelled)
             known = database.datasets.versions(definition.name, manifest_key=manifest.key)
             if known:
+                work.client.pin_manifest(manifest.key, pin_name(definition.name, manifest.key))
                 database.datasets.revive(known[0].dataset_version_id)
                 return _known(known[0])
             progress("storing the manifest", found.report.files)
@@ -98,7 +100,10 @@ def _build(
             with open(os.path.join(work.folder, DOCUMENT_NAME), "w", encoding="ascii") as file:
                 json.dump(document, file, sort_keys=True)
             stored = work.store([MANIFEST_NAME, DOCUMENT_NAME])
-            # Barrier: the store has acknowledged both. Only now may the database know of them.
+            # Barrier: the store has acknowledged both. From here on no purge takes what they name;
+            # a crash leaves a pin that the same build finds again.
+            work.client.pin_manifest(manifest.key, pin_name(definition.name, manifest.key))
+            # Barrier: pinned. Only now may the database know of them.
             progress("registering", found.report.files)
             new = _new_version(found, number, manifest, stored[1].key, work.batches, canonical)
             found.candidates.register(new, list(found.splits))

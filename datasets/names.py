@@ -1,4 +1,4 @@
-"""How people name versions: it owns `NAME`, `NAME@3` and manifest keys, and asks nobody."""
+"""How people name versions: it owns `NAME`, `NAME@3`, manifest keys, pins."""
 
 from __future__ import annotations
 
@@ -21,3 +21,8 @@ def parse_name(text: str) -> tuple[str, int | None]:
 def is_key(text: str) -> bool:
     """Tell whether a text is a key of the store: 64 hexadecimal digits."""
     return _KEY.fullmatch(text.lower()) is not None
+
+
+def pin_name(name: str, manifest_key: str) -> str:
+    """Return the name under which the store keeps the manifest of a version, and all it names."""
+    return f"dataset-{name}-{manifest_key[:16]}"

@@ -1,22 +1,24 @@
 """Retiring: it owns that a version is exported and pinned no more; its manifest stays readable.
 
-Views are taken out of the mount, which unpins their manifests. Copies are removed only when that is
-asked for, and only folders that say themselves that they are this export.
+Views are taken out of the mount, and the manifest is unpinned: a purge may then take what nothing
+else holds. Copies are removed only when that is asked for, and only folders that say themselves
+that they are this export.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
 from datasets.errors import DatasetError
 from datasets.exports import client_of
-from datasets.names import parse_name
+from datasets.names import parse_name, pin_name
 from datasets.verification import manifest_of
-from fsd import find_config, load_config
+from fsd import NotFoundError, find_config, load_config
 
 if TYPE_CHECKING:
     from sql import Database, DatasetExport
@@ -58,6 +60,8 @@ def retire(
             left.append(export.target_root or export.dataset_export_id)
             continue
         database.datasets.change_export(export.dataset_export_id, "removed")
+    with suppress(NotFoundError):  # A retirement that was cut off had unpinned it.
+        client_of(config_path).unpin(pin_name(version.name, version.manifest_key))
     return Retired(
         name=version.name,
         version=version.version,

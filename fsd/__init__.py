@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from fsd.errors import (
         EngineUnavailableError,
         FsdError,
+        NotFoundError,
         QuotaError,
         SealedMismatchError,
     )
@@ -41,6 +42,7 @@ _HOMES = {
     "EngineUnavailableError": "fsd.errors",
     "FsdError": "fsd.errors",
     "JsonOption": "fsd.cli_session",
+    "NotFoundError": "fsd.errors",
     "QuotaError": "fsd.errors",
     "SealedMismatchError": "fsd.errors",
     "add_chapter": "fsd.companions",
@@ -71,6 +73,7 @@ __all__ = [
     "EngineUnavailableError",
     "FsdError",
     "JsonOption",
+    "NotFoundError",
     "QuotaError",
     "SealedMismatchError",
     "add_chapter",

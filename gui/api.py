@@ -12,7 +12,6 @@ from fastapi import APIRouter, Body, Depends, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from gui.backup_run import back_up
 from gui.desk import Desk
 from gui.errors import ForbiddenError, GuiError
 from gui.explorer_routes import page_of
@@ -119,9 +118,12 @@ def _add_reading(router: APIRouter, desk: Desk) -> None:
         return [_named(one) for one in late.backups]
 
     @router.post("/backups", tags=["backups"])
-    async def run_backup(visitor: Operator) -> dict[str, str]:
-        """Back the database up, and answer when it has been restored and compared."""
-        return {"name": await desk.work(back_up, desk.config.config_path)}
+    async def run_backup(visitor: Operator) -> dict[str, Any]:
+        """Start to back the database up; the run that does it, also one that goes on already."""
+        run, created = await desk.work(
+            lambda: desk.control().start("backup", {}, requested_by=visitor.name)
+        )
+        return {"run_id": run.run_id, "created": created}
 
 
 def _add_explorer(router: APIRouter, desk: Desk) -> None:

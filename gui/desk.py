@@ -12,7 +12,7 @@ import functools
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from fsd import Client, load_config
 from gui.config import GuiConfig
@@ -23,6 +23,9 @@ from gui.poller import Poller
 from gui.sessions import Sessions
 from gui.thumbnails import Thumbnails
 from sql import Database
+
+if TYPE_CHECKING:
+    from jobs import RunControl
 
 THREADS_MAX = 16
 
@@ -39,7 +42,7 @@ class Desk:
         self.store = Client(self.store_config.socket_path)
         self.sessions = Sessions(config, self.database)
         self.facets = FacetCounts(self.database)
-        self.labels = LabelDesk(self.database, config.config_path)
+        self.labels = LabelDesk(self.database, self.control)
         self.thumbnails = Thumbnails(
             self.store,
             config.thumbnail_dir,
@@ -47,10 +50,12 @@ class Desk:
             config.thumbnail_workers,
             lambda key: self.database().thumbnails.of_key(key),
         )
-        self.poller = Poller(polled_parts(self.store, self.database), config.poll_interval_s)
+        parts = polled_parts(self.store, self.database, config.config_path)
+        self.poller = Poller(parts, config.poll_interval_s)
         self._threads = ThreadPoolExecutor(THREADS_MAX, "gui-work")
         self._lock = threading.Lock()
         self._database: Database | None = None
+        self._control: RunControl | None = None
 
     def database(self) -> Database:
         """Return the database, opened when it is first needed; blocks.
@@ -61,6 +66,16 @@ class Desk:
             if self._database is None:
                 self._database = Database.open(self.config.config_path, start=False)
             return self._database
+
+    def control(self) -> RunControl:
+        """Return what starts and changes runs, made when it is first needed; blocks."""
+        from jobs import RunControl
+
+        database = self.database()
+        with self._lock:
+            if self._control is None:
+                self._control = RunControl(self.config.config_path, database)
+            return self._control
 
     async def work(
         self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs

@@ -59,14 +59,13 @@ class Taken(NamedTuple):
 class LabelDesk:
     """One per server."""
 
-    def __init__(self, database: Callable[[], Database], config_path: str) -> None:
+    def __init__(self, database: Callable[[], Database], control: Callable[[], RunControl]) -> None:
         self._database = database
-        self._config_path = config_path
+        self._control = control
         self._lock = threading.Lock()
         self._in_hand: dict[int, dict[int, dict[str, float]]] = {}
         self._contracts: dict[str, LoadedContract] = {}
         self._standings: dict[int, tuple[float, Standing]] = {}
-        self._control: RunControl | None = None
 
     # ---- How far runs are ------------------------------------------------------------------------
 
@@ -237,9 +236,10 @@ class LabelDesk:
         if progress.complete < progress.tasks:
             return False
         run = self.run(event_id)
-        number = run.run_reference.partition(".")[0]
+        # run:12, or run:12.2 where its run was retried.
+        number = run.run_reference.removeprefix("run:").partition(".")[0]
         if run.state == "open" and number.isascii() and number.isdigit():
-            self._runs().labels_came(int(number))
+            self._control().labels_came(int(number))
         return True
 
     def _open_run(self, event_id: int) -> LabelRun:
@@ -247,11 +247,3 @@ class LabelDesk:
         if run.state != "open":
             raise UsageError(f"this labelling is {run.state}: answers do not count any more")
         return run
-
-    def _runs(self) -> RunControl:
-        from jobs import RunControl
-
-        with self._lock:
-            if self._control is None:
-                self._control = RunControl(self._config_path, self._database())
-            return self._control

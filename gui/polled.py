@@ -27,7 +27,9 @@ class StoreReading(NamedTuple):
     """By disk: bytes read and written per second since the reading before."""
 
 
-def polled_parts(store: Client, database: Callable[[], Database]) -> Sequence[Part]:
+def polled_parts(
+    store: Client, database: Callable[[], Database], config_path: str
+) -> Sequence[Part]:
     """Return all parts of a store."""
 
     before: dict[str, tuple[float, int, int]] = {}
@@ -56,9 +58,24 @@ def polled_parts(store: Client, database: Callable[[], Database]) -> Sequence[Pa
             lambda: database().overview.late(),
             advice="Start it with: drystone up",
         ),
+        Part(
+            "redis",
+            "Redis",
+            lambda: _ask_redis(config_path),
+            2.0,
+            advice="Start it with: drystone up; until then runs wait",
+        ),
         Part("standing", "Batches", lambda: database().overview.standing(), SLOW),
         Part("scrub", "Scrub", store.scrub_status, SLOW),
     )
+
+
+def _ask_redis(config_path: str) -> bool:
+    from jobs import RedisUnavailableError, load_jobs_config, redis_answers
+
+    if not redis_answers(load_jobs_config(config_path)):
+        raise RedisUnavailableError("no task is handed to a worker; those that run go on")
+    return True
 
 
 def store_of(poller: Poller) -> StoreReading | None:

@@ -11,7 +11,6 @@ from typing import Any
 
 from fsd import duration_text
 from gui.blocks import Tone
-from gui.pages.words import state_tone
 
 TITLE_LENGTH_MAX = 120
 _STATES = {
@@ -39,6 +38,9 @@ def state_words(state: str) -> str:
 
 def tone_of(state: str) -> Tone:
     """Return the tone of a state of a run or a task."""
+    # Here, for the face of the pages loads them all, and they come here for their words.
+    from gui.pages.words import state_tone
+
     return "warn" if state in _STATES else state_tone(state)
 
 

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from jobs.jobs_companion import companion
     from jobs.jobs_config import JobsConfig, load_jobs_config
     from jobs.local_state import LocalTaskState
+    from jobs.redis_server import answers as redis_answers
     from jobs.registry import add_workflow, workflow_named, workflow_names
     from jobs.schedules import (
         add_schedule,
@@ -83,6 +84,7 @@ _HOMES = {
     "new_schedule": "jobs.schedules",
     "next_firings": "jobs.schedules_cron",
     "parse_cron": "jobs.schedules_cron",
+    "redis_answers": "jobs.redis_server",
     "schedule_requests": "jobs.schedules",
     "try_schedule": "jobs.schedules",
     "workflow_named": "jobs.registry",
@@ -96,6 +98,7 @@ _NAMES_THERE = {
     "demo_chapter": "chapter",
     "dry_run_request": "dry_run",
     "fire_schedule": "fire_now",
+    "redis_answers": "answers",
     "schedule_requests": "request_at",
 }
 
@@ -138,6 +141,7 @@ __all__ = [
     "new_schedule",
     "next_firings",
     "parse_cron",
+    "redis_answers",
     "schedule_requests",
     "try_schedule",
     "workflow_named",

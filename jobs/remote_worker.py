@@ -150,6 +150,8 @@ def work_remotely(place: RemotePlace, queues: Sequence[str], name: str) -> None:
                 worker.work(logging_level="WARNING")
             except (RedisError, OSError) as error:
                 _log.warning("Redis does not answer: %s", type(error).__name__)
+            except Exception:
+                _log.exception("a worker failed")
             if worker.stopping:
                 return
             time.sleep(PAUSE_S)

@@ -20,6 +20,7 @@ from itertools import count
 from typing import TYPE_CHECKING, NoReturn
 
 from redis.exceptions import RedisError
+from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.serializers import JSONSerializer
 from rq.worker import Worker
 
@@ -46,6 +47,8 @@ HORSE_AGE_S_MAX = 30.0
 WORKER_TTL_S = 60
 MONITORING_INTERVAL_S = 10
 PAUSE_S = 1.0
+FORGOTTEN = (RedisError, InvalidJobOperation, NoSuchJobError)
+"""What clearing up a job may raise: Redis is away, or was emptied and knows no such job."""
 
 _log = logging.getLogger("drystone.worker")
 
@@ -122,7 +125,7 @@ class HouseWorker(Worker):
         if status != 0:
             # At once, so that nobody has to wait for a lease to end.
             self._on_lost_horse(f"its process ended badly (status {status})")
-            with contextlib.suppress(RedisError):
+            with contextlib.suppress(*FORGOTTEN):
                 job.delete()
 
     def main_work_horse(self, job: Job, queue: Queue) -> NoReturn:
@@ -163,14 +166,14 @@ class HouseWorker(Worker):
             _log.warning("a job that is not ours is thrown away: %s", ascii(job.id)[:100])
         try:
             if task_id is not None:
-                with contextlib.suppress(RedisError):
+                with contextlib.suppress(*FORGOTTEN):
                     self.prepare_job_execution(job, len(self.queues) == 1)
                 execute.perform(task_id)
         except (SqlError, JobsError) as error:
             # The task stays where it is: whoever keeps finds it.
             _log.warning("%s: %s", job.id, error)
         finally:
-            with contextlib.suppress(RedisError):
+            with contextlib.suppress(*FORGOTTEN):
                 self._forget(job)
         return True
 
@@ -218,6 +221,9 @@ def work(
             worker.work(logging_level="WARNING")
         except (RedisError, OSError) as error:
             _log.warning("Redis does not answer: %s", error)
+        except Exception:
+            # Whatever RQ stumbled over, the next worker of this process begins afresh.
+            _log.exception("a worker failed")
         if worker.stopping:
             return
         # RQ gives up on what it does not expect, such as Redis dying in the middle of a command.

@@ -13,6 +13,8 @@ from fsd.client import Client
 from fsd.config import CONFIG_NAME, Config, load_config
 from gui import GuiError
 from gui import companion as gui_companion
+from jobs import JobsError
+from jobs import companion as jobs_companion
 from sql import SqlError, companion
 
 MIB = 1 << 20
@@ -44,6 +46,8 @@ class Store:
         daemon.stop_engine(self.config)
         with contextlib.suppress(SqlError):  # A test may have broken or removed the configuration.
             companion.stop(self.config_path)
+        with contextlib.suppress(JobsError):
+            jobs_companion.stop(self.config_path)
         with contextlib.suppress(GuiError):
             gui_companion.stop(self.config_path)
 

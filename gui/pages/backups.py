@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 
 from nicegui import ui
 
-from gui.backup_run import back_up
 from gui.blocks import ago, at, badge, box, button, card, empty, metric, notice, pairs, size, table
 from gui.desk import Desk
-from gui.frame import Place, act, add_place, frame, page, visitor
+from gui.frame import Place, act, add_place, frame, page, tell, visitor
 from gui.live import live
 from gui.pages.words import state_tone
 from gui.polled import late_of
@@ -49,8 +48,17 @@ def register(desk: Desk) -> None:
 
 
 async def _run(desk: Desk) -> None:
-    ui.notify("The backup runs; it will show here when it is checked.", position="bottom")
-    await act(desk, "operator", "The backup is done", back_up, desk.config.config_path)
+    def start() -> tuple[int, bool]:
+        run, created = desk.control().start("backup", {}, requested_by=person.name)
+        return run.run_id, created
+
+    person = visitor()
+    started = await act(desk, "operator", "", start)
+    if started:
+        run_id, created = started
+        word = "makes the backup" if created else "makes one already"
+        tell(f"run {run_id} {word}; it shows here when it is checked")
+        ui.navigate.to(f"/run/{run_id}")
 
 
 def backups_of(poller: Poller) -> tuple[BackupView, ...]:

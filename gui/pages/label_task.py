@@ -34,7 +34,6 @@ def register(desk: Desk, work: RunDesk) -> None:
         with frame(desk, standing.question[:120]), box("label-page"):
             with box("label-head"):
                 link("All labelling", HOME_OF_LABELLERS, "button small")
-                text(standing.question, tag="h2")
                 live(poller, _figures_of, _show_figures, "label-figures")
             LabelWork(
                 f"{HOME_OF_LABELLERS}/{event_id}",

@@ -40,7 +40,7 @@ def _show(runs: tuple[Standing, ...], name: str) -> None:
         empty(
             "Nobody is asked anything yet.",
             "Start an action of type AC5 over a batch, and its questions appear here.",
-            "drystone jobs run start ua_2 --parameter action=human_classification",
+            "drystone run start ua_2 --set action=human_classification",
         )
         return
     for run in runs:
@@ -103,7 +103,7 @@ def _show_ended(runs: list[Standing]) -> None:
 def agreement_of(run: Standing) -> str:
     """Return how far people agree, in words."""
     percent = run.report.agreement.percent
-    return "no pairs yet" if percent is None else f"{percent:.0f} %"
+    return "not known yet" if percent is None else f"{percent:.0f} %"
 
 
 def kappa_of(run: Standing) -> str:

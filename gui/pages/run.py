@@ -80,7 +80,7 @@ def register(desk: Desk, runs: RunDesk) -> None:
     @work_page(desk, "/runs/{run_id}")
     async def run_page(run_id: RunId) -> None:
         add_run_style()
-        read = functools.partial(read_run, desk, run_id)
+        read = functools.partial(read_run, desk, runs, run_id)
         poller = await runs.follow(f"run {run_id}", f"Run {run_id}", read)
         with frame(desk, f"Run {run_id}"):
             live(poller, _head_of, functools.partial(_show_head, runs))
@@ -95,7 +95,7 @@ def register(desk: Desk, runs: RunDesk) -> None:
             await logs.show()
 
 
-def read_run(desk: Desk, run_id: int) -> RunReading:
+def read_run(desk: Desk, runs: RunDesk, run_id: int) -> RunReading:
     """Read a run; blocks. Raises NotFoundError."""
     database, now = desk.database(), datetime.now(UTC)
     detail = database.runs.show(run_id, TASKS_READ_MAX)
@@ -126,7 +126,7 @@ def read_run(desk: Desk, run_id: int) -> RunReading:
         origin,
         tuple(_failed_nodes(desk, origin)),
         parameters[:PARAMETERS_LENGTH_MAX],
-        choices_of(detail),
+        choices_of(detail, runs.config.log_dir),
     )
 
 

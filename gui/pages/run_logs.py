@@ -30,10 +30,12 @@ class LogChoice(NamedTuple):
     label: str
     task_id: int
     went_wrong: bool = False
+    has_program: bool = False
+    """Whether the words of its program lie beside it."""
 
 
-def choices_of(detail: RunDetail) -> tuple[LogChoice, ...]:
-    """Return the logs of a run's attempts, the latest attempt first."""
+def choices_of(detail: RunDetail, log_dir: str) -> tuple[LogChoice, ...]:
+    """Return the logs of a run's attempts, the latest attempt first; looks at the files there."""
     names = {task.task_id: task_name(task) for task in detail.tasks}
     attempts = sorted(detail.attempts, key=lambda one: one.start_time, reverse=True)
     return tuple(
@@ -42,6 +44,7 @@ def choices_of(detail: RunDetail) -> tuple[LogChoice, ...]:
             f"{names.get(one.task_id, 'task')}, attempt {one.attempt}: {one.outcome or 'runs'}",
             one.task_id,
             one.outcome in WRONG,
+            has_log(log_dir, program_log(one.log_path)),
         )
         for one in attempts[:CHOICES_MAX]
         if one.log_path is not None
@@ -115,9 +118,8 @@ class RunLogs:
             return
         options: dict[str, str] = {}
         for choice in self._choices():
-            program = program_log(choice.path)
-            if has_log(self._runs.config.log_dir, program):
-                options[program] = clean(f"{choice.label} (its program)")
+            if choice.has_program:
+                options[program_log(choice.path)] = clean(f"{choice.label} (its program)")
             options[choice.path] = clean(choice.label)
         if options == self._choice.options:
             return

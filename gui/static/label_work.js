@@ -125,6 +125,7 @@ export default {
         press("small", "New box", "n", () => this.newBox()),
         press("small", "Delete box", "d", () => this.board.remove()),
       );
+      tools.append(make("p", "label-keys", "Arrows move a box, with Shift they size it. Page Up and Page Down choose one."));
       return tools;
     },
 

@@ -103,6 +103,19 @@ def test_a_view_is_published_at_once_and_retired(house: House):
     assert verify(house.config_path, back.target_root).is_whole
 
 
+def test_a_purge_takes_nothing_that_a_version_names(house: House):
+    house.add(pets())
+    built = make(house)
+    client = house.store.client
+    (pin,) = client.pins()
+    assert pin.manifest == built.manifest_key
+    assert client.wait(client.purge("pets-1").job_id).state == "done"
+    result = export(house.config_path, "pets", database=house.database)
+    assert verify(house.config_path, result.target_root).is_whole
+    retire(house.config_path, house.database, "pets@1")
+    assert client.pins() == []
+
+
 def test_what_may_not_be_used_any_more_is_not_exported(house: House):
     pictures = pets()
     house.add(pictures)
@@ -131,12 +144,11 @@ def test_cancelled_failed_and_run_again(house: House):
     assert verify(house.config_path, result.target_root).is_whole
     (row,) = house.database.datasets.exports()
     assert (row.state, row.reason) == ("sealed", None)
-    # A file that the store has no bytes of any more: told by name, and nothing is begun.
+    # A file that the store has no bytes of: told by name, and no version is made.
     lost = house.describe_only(Picture("lost", 1))
-    make(house, labels={**definition()["labels"], "unlabelled": "keep"})
     with pytest.raises(FsdError, match=f"the store has no object {lost}"):
-        export(house.config_path, "pets@2", database=house.database)
-    assert not os.path.exists(os.path.join(house.area("3d"), "pets-v2"))
+        make(house, labels={**definition()["labels"], "unlabelled": "keep"})
+    assert [one.version for one in house.database.datasets.versions("pets")] == [1]
     # A row that a killed run left is put right by the same export again.
     house.change("UPDATE dataset_export SET state = 'running', seal_time = NULL")
     assert export(house.config_path, "pets@1", database=house.database).already_sealed

@@ -25,6 +25,7 @@ from fsd.setup import init_store
 from gui import gui_process
 from gui.config import GuiConfig, load_gui_config
 from gui.people import add_user, make_token
+from jobs import load_jobs_config, redis_server
 from sql import CommonMetadata, Database, WriteIntent
 
 PASSWORD = "correct horse battery staple"
@@ -127,6 +128,9 @@ def scene(database_server: str, database_template: str) -> Iterator[Scene]:
             )
         stack.callback(store.stop)
         store.start()
+        jobs = load_jobs_config(store.config_path)
+        stack.callback(redis_server.stop, jobs)
+        redis_server.start(jobs)
         database = stack.enter_context(Database.connect(url))
         folder = write_files(os.path.join(config.area_path("3a"), "demo"), scrape())
         signal = Signal(folder, "demo", "gallery-dl", "tester")

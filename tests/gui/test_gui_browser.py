@@ -11,6 +11,9 @@ from collections.abc import Iterator
 import pytest
 from gui_harness import HOSTILE, PASSWORD, Scene
 
+from fsd import daemon
+from jobs import load_jobs_config, redis_server
+
 PAGES = ("/", "/explorer?media_type=image", "/storage", "/backups", "/users", "/account")
 SERIOUS = ("serious", "critical")
 
@@ -185,7 +188,7 @@ def test_a_disk_is_drained_after_a_question(ada: Watched):
 def test_an_engine_that_is_down_is_said_and_the_pages_stay(ada: Watched):
     ada.open("/storage")
     ada.page.wait_for_selector(".disk:has-text('d1')")
-    ada.served.store.stop()
+    daemon.stop_engine(ada.served.store.config)
     try:
         ada.page.wait_for_selector(".banner:has-text('The engine does not answer since')")
         assert ada.page.is_visible(".disk:has-text('d1')")
@@ -193,6 +196,18 @@ def test_an_engine_that_is_down_is_said_and_the_pages_stay(ada: Watched):
         ada.page.wait_for_selector(".ds-tile")
     finally:
         ada.served.store.start()
+    ada.page.wait_for_selector(".banner", state="detached")
+    assert ada.problems == []
+
+
+def test_a_redis_that_is_down_is_said_on_every_page(ada: Watched):
+    jobs = load_jobs_config(ada.served.store.config_path)
+    ada.open("/explorer?media_type=image")
+    redis_server.stop(jobs)
+    try:
+        ada.page.wait_for_selector(".banner:has-text('Redis does not answer since')")
+    finally:
+        redis_server.start(jobs)
     ada.page.wait_for_selector(".banner", state="detached")
     assert ada.problems == []
 

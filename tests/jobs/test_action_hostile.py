@@ -103,7 +103,7 @@ def _wait(yard: ActionYard, run_id: int, *states: str) -> None:
             connection.execute("UPDATE run_task SET not_before = now() WHERE state = 'queued'")
         return yard.state(run_id) in wanted
 
-    until(ended, lambda: yard.story(run_id))
+    until(ended, lambda: yard.story(run_id), 40)
 
 
 def _told(yard: ActionYard, run_id: int) -> str:
