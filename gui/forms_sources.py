@@ -144,9 +144,11 @@ def _action_form(desk: Desk, description: str, given: Mapping[str, Any]) -> Form
               shown_if=(_INPUT, "selector")),
         *_parameter_fields(contract),
     )  # fmt: skip
+    # What a stage of a pipeline asks for beside the contract is not the person's to take away.
+    gates = {name: given[name] for name in ("approval", "gate") if given.get(name)}
     return Form(
         "ua_2", contract.name, contract.description, _contract_facts(contract), fields,
-        _action_values(fields, given, inputs[0][0]), {"action": contract.name},
+        _action_values(fields, given, inputs[0][0]), {"action": contract.name, **gates},
     )  # fmt: skip
 
 

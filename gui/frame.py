@@ -193,7 +193,7 @@ def _show_outages(outages: tuple[tuple[str, str, str, str], ...]) -> None:
 
 async def act(
     desk: Desk,
-    role: Role,
+    role: Role | None,
     done: str,
     function: Callable[P, Any],
     *args: P.args,
@@ -201,14 +201,16 @@ async def act(
 ) -> Any:
     """Do what a person asked for, if the person may, and say how it went; None when it failed.
 
-    The person's role is asked for anew: a page may have been open for days.
+    The person's role is asked for anew: a page may have been open for days. None is for everybody
+    who is logged in.
     """
     try:
         person = await desk.work(desk.sessions.still, visitor())
         if person is None:
             ui.navigate.to("/login")
             return None
-        require(person, role)
+        if role is not None:
+            require(person, role)
         result = await desk.work(function, *args, **kwargs)
     except Exception as error:
         if not (isinstance(error, GuiError) or hasattr(error, "exit_code")):

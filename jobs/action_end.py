@@ -52,7 +52,7 @@ def finish(context: TaskContext) -> StepResult:
     if state in ("done", "cancelled"):
         return StepResult(values)
     left = ", ".join(f"{count:,} {name}" for name, count in sorted(counts.items()))
-    return StepResult(values, state="partial", error=f"not every node is done: {left or 'none'}")
+    return StepResult(values, state="partial", error=f"not every node is done: {left or 'none is'}")
 
 
 def _close_parts(context: TaskContext, loaded: LoadedContract, event: EventDetail) -> None:

@@ -29,8 +29,9 @@ _GATES = {"none": None, "gpu_ready": "gpu", "approval": "approval"}
 class ActionParameters(BaseModel):
     """An action over a sealed batch, or over what a selector finds (its contract's by default).
 
-    `parameters` are those of an AC4. The last four are filled in; who gives them is refused when
-    the contract says otherwise by now.
+    `parameters` are those of an AC4. With `approval` a person is asked first, whatever the contract
+    says; a stage of a pipeline may want that. The last four are filled in; who gives them is
+    refused when the contract says otherwise by now.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,6 +40,7 @@ class ActionParameters(BaseModel):
     action_batch_id: int | None = Field(default=None, ge=1)
     selector: dict[str, Any] | str | None = None
     parameters: dict[str, Any] = Field(default_factory=dict[str, Any])
+    approval: bool = False
     version: int | None = None
     contract_digest: str | None = None
     queue: Literal["io", "cpu", "gpu"] = "cpu"
@@ -71,7 +73,8 @@ def prepare(config_path: str, parameters: dict[str, Any]) -> dict[str, Any]:
             "version": loaded.contract.version,
             "contract_digest": loaded.digest,
             "queue": spec.queue if spec else "io",
-            "gate": _GATES[spec.gate] if spec else None,
+            # A stage of a pipeline may wait for a machine that its contract does not ask for.
+            "gate": (_GATES[spec.gate] or given.gate) if spec else None,
         }
     )
     return completed.model_dump(mode="json")

@@ -14,7 +14,7 @@ before the next; outputs are taken once, whoever takes them.
 from __future__ import annotations
 
 import os
-from typing import Any
+from typing import Any, Literal
 
 from adapters import store_client
 from adapters.actions import (
@@ -159,6 +159,8 @@ def apply(context: TaskContext) -> StepResult:
     )
     # A crash here leaves the part in 3C; the same step again finds it applied and frees it.
     release_part(client, staged)
+    if report.state == "failed" and report.reason:
+        raise PermanentError(report.reason)  # Nothing was taken: a retry stages and runs it anew.
     values = report.model_dump(mode="json")
     if report.state == "done":
         return StepResult(values)
@@ -204,6 +206,12 @@ def _program_log(context: TaskContext) -> str:
     return f"{root}-program{extension}"
 
 
+def _approval(parameters: dict[str, Any]) -> Literal["approval"] | None:
+    # A run may have been asked for before there was such a parameter.
+    asked = parameters.get("approval") or parameters["gate"] == "approval"
+    return "approval" if asked else None
+
+
 def _queue(parameters: dict[str, Any]) -> str:
     return parameters["queue"]
 
@@ -219,7 +227,7 @@ WORKFLOW = Workflow(
             queue="io",
             per_part=True,
             # Asked before anything is copied; a GPU machine is waited for with the part in place.
-            gate=lambda parameters: "approval" if parameters["gate"] == "approval" else None,
+            gate=_approval,
         ),
         Step(
             "run",

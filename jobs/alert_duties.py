@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 import tomllib
 from typing import TYPE_CHECKING
@@ -30,6 +31,7 @@ class _Alerts:
         self._opened: tuple[Deliverer, StoreWatch] | None = None
         self._every_s = 0.0
         self._next_look_s = 0.0
+        self._lock = threading.Lock()
 
     def tell(self, watch: Watch) -> None:
         """Bring events to those who want to be told."""
@@ -43,6 +45,10 @@ class _Alerts:
             store.look()
 
     def _open(self, watch: Watch) -> tuple[Deliverer, StoreWatch]:
+        with self._lock:  # `look` is done in a thread.
+            return self._opened_for(watch)
+
+    def _opened_for(self, watch: Watch) -> tuple[Deliverer, StoreWatch]:
         if self._opened is not None and self._database is watch.database:
             return self._opened
         config = load_alerts_config(watch.config_path)
@@ -62,7 +68,7 @@ def schedule_and_alert_duties() -> list[Duty]:
         Duty("schedules", SCHEDULES_EVERY_S, _Schedules().fire, shared=True),
         # Deliveries are taken one by one: any number of keepers may bring them.
         Duty("alerts", TELL_EVERY_S, alerts.tell, shared=True),
-        Duty("store", LOOK_EVERY_S, alerts.look),
+        Duty("store", LOOK_EVERY_S, alerts.look, apart=True),
     ]
 
 

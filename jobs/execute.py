@@ -93,8 +93,12 @@ def carry_out(place: Workplace, task_id: int) -> str:
             except StaleAttemptError as error:
                 run.log(str(error))
                 return "taken back"
-            except _own_errors() as error:
-                # The result itself cannot be kept; say that instead.
+            except DatabaseUnavailableError:
+                raise
+            except Exception as error:
+                # The result cannot be kept, or what follows it cannot be made; say that instead.
+                if not isinstance(error, _own_errors()):
+                    traceback.print_exception(error)
                 failed = Outcome(state="failed", error=_line(error), retry=False)
                 _patiently(lambda: place.state.finish(task_id, claim.token, failed))
                 return "failed"

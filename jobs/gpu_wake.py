@@ -8,8 +8,12 @@ Without a wake command people open the gate themselves, and nothing here closes 
 
 from __future__ import annotations
 
+import contextlib
 import logging
+import os
+import signal
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -58,6 +62,10 @@ def _watch_ready(watch: Watch, gate: GpuGate, *, busy: bool) -> None:
     if not busy and _age_s(gate.last_busy) > gpu.idle_s:
         # The gate first: nothing is sent to a machine that is going to sleep.
         runs.set_gpu(host, "asleep", "it was idle")
+        if runs.gpu_wanted()[1]:
+            # A task began while we looked; a closed gate lets no other begin.
+            runs.set_gpu(host, "ready", "a task had just begun")
+            return
         problem = _run(gpu.sleep_command, gpu)
         if problem:
             _log.warning("the GPU machine %s was not put to sleep: %s", host, problem)
@@ -82,20 +90,28 @@ def _run(command: Sequence[str], gpu: GpuConfig) -> str:
     """Run a command; returns '' or what went wrong. An empty command is never wrong."""
     if not command:
         return ""
-    try:
-        done = subprocess.run(
-            list(command),
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            timeout=gpu.command_timeout_s,
-            check=False,
-            cwd="/",
-        )
-    except (OSError, ValueError) as error:
-        return f"{command[0]}: {error}"
-    except subprocess.TimeoutExpired:
-        return f"{command[0]} did not end within {gpu.command_timeout_s:g} s"
-    if done.returncode == 0:
-        return ""
-    said = (done.stderr or done.stdout).decode("utf-8", "backslashreplace").strip()
-    return f"{command[0]} ended with {done.returncode} {said[-OUTPUT_SHOWN_MAX:]}".strip()
+    with tempfile.TemporaryFile() as said:
+        try:
+            process = subprocess.Popen(
+                list(command),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                cwd="/",
+                start_new_session=True,
+            )
+        except (OSError, ValueError) as error:
+            return f"{command[0]}: {error}"
+        try:
+            status = process.wait(gpu.command_timeout_s)
+        except subprocess.TimeoutExpired:
+            # Its whole session: what it started would go on otherwise.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+            return f"{command[0]} did not end within {gpu.command_timeout_s:g} s"
+        if status == 0:
+            return ""
+        said.seek(max(0, said.seek(0, os.SEEK_END) - OUTPUT_SHOWN_MAX))
+        text = said.read().decode("utf-8", "backslashreplace").strip()
+        return f"{command[0]} ended with {status} {text}".strip()

@@ -8,6 +8,7 @@ it left undone is lost.
 from __future__ import annotations
 
 import logging
+import math
 import signal
 import threading
 import time
@@ -50,12 +51,17 @@ class Watch:
 
 @dataclass(slots=True)
 class Duty:
-    """Something to look at every `interval_s`. `shared` ones are done by every keeper."""
+    """Something to look at every `interval_s`. `shared` ones are done by every keeper.
+
+    One that waits for others (a command, a store that hangs) is done `apart`, in a thread: what
+    keeps runs going must not wait for it.
+    """
 
     name: str
     interval_s: float
     function: Callable[[Watch], None]
     shared: bool = False
+    apart: bool = False
     due_s: float = field(default=0.0)
 
 
@@ -133,9 +139,18 @@ class Keeper:
         while not self._stop.is_set():
             for duty in self._duties:
                 if time.monotonic() >= duty.due_s and not self._stop.is_set():
-                    self._do(duty, watch)
+                    self._begin(duty, watch)
             next_due = min(duty.due_s for duty in self._duties)
             self._stop.wait(max(0.0, next_due - time.monotonic()))
+
+    def _begin(self, duty: Duty, watch: Watch) -> None:
+        if not duty.apart:
+            self._do(duty, watch)
+            return
+        duty.due_s = math.inf  # Until it is done: never twice at a time.
+        threading.Thread(
+            target=self._do, args=(duty, watch), name=f"duty {duty.name}", daemon=True
+        ).start()
 
     def _do(self, duty: Duty, watch: Watch) -> None:
         pause_s = duty.interval_s

@@ -19,8 +19,8 @@ REVIVE_EVERY_S = 5.0
 def all_duties(config: JobsConfig) -> list[Duty]:
     """Return all duties of a keeper with this configuration."""
     # Shared: each keeper looks after its own machine, the database or not.
-    duties = [*own_duties(), Duty("revive", REVIVE_EVERY_S, revive, shared=True)]
+    duties = [*own_duties(), Duty("revive", REVIVE_EVERY_S, revive, shared=True, apart=True)]
     duties += schedule_and_alert_duties()
     if config.gpu.wake_command:
-        duties.append(Duty("gpu", GPU_EVERY_S, watch_gpu))
+        duties.append(Duty("gpu", GPU_EVERY_S, watch_gpu, apart=True))
     return duties

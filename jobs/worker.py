@@ -262,7 +262,10 @@ def _load_early() -> None:
     import adapters
     import sql
 
-    for face, names in ((sql, ("Database", "Outcome")), (adapters, ("EngineUnavailableError", "SpaceError"))):
+    for face, names in (
+        (sql, ("Database", "Outcome")),
+        (adapters, ("EngineUnavailableError", "SpaceError")),
+    ):
         for name in names:
             if not hasattr(face, name):
                 raise JobsError(f"{face.__name__} has no {name}")

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 Role = Literal["viewer", "labeller", "operator", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
-"""From the least to the most."""
+"""From the least to the most; a labeller sees what is labelled, and nothing else."""
+LABELLER: Role = "labeller"
 
 WINDOW_S = 900
 """So long a wrong password counts."""
@@ -251,7 +252,8 @@ class UserBook:
         user = self.user(name)
         if not 1 <= len(token_name) <= NAME_LENGTH_MAX or not token_name.isprintable():
             raise UsageError(f"a token's name has 1 to {NAME_LENGTH_MAX} printable characters")
-        if ROLES.index(role) > ROLES.index(user.role):
+        is_apart = user.role == LABELLER and role != LABELLER
+        if is_apart or ROLES.index(role) > ROLES.index(user.role):
             raise UsageError(f"{name} is {user.role}: a token cannot have the role {role}")
         given = {
             "name": name, "token_name": token_name, "role": role, "token_hash": token_hash,
@@ -281,7 +283,10 @@ class UserBook:
                 return None
             token_id, user_id, name, user_role, token_role = row
             connection.execute(_SQL["touch_token"], {"token_id": token_id})
-        return TokenOwner(user_id, name, min(user_role, token_role, key=ROLES.index))
+        # Who only labels sees nothing else, not even what a viewer does.
+        is_apart = user_role == LABELLER
+        role = LABELLER if is_apart else min(user_role, token_role, key=ROLES.index)
+        return TokenOwner(user_id, name, role)
 
     # ---- Saved views -----------------------------------------------------------------------------
 

@@ -65,7 +65,9 @@ def read(path: str) -> str:
 
 
 def test_files_are_short():
-    lengths = {path: read(path).count("\n") for path in python_files()}
+    # A face is three lists of names, which no reader reads from top to bottom.
+    modules = [path for path in python_files() if os.path.basename(path) != "__init__.py"]
+    lengths = {path: read(path).count("\n") for path in modules}
     assert {path: count for path, count in lengths.items() if count > FILE_LINES_MAX} == {}
 
 

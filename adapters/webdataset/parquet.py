@@ -1,6 +1,7 @@
 """Parquet lists of img2dataset: it owns reading their rows where pyarrow is installed.
 
-pyarrow is large and not one of our dependencies; without it such a file is a Problem that says so.
+pyarrow is large and comes with the extra `parquet`; without it such a file is a Problem that says
+so.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def parquet_records(folder: ScrapeFolder, path: str) -> Iterator[Record | Proble
     try:
         parquet: Any = import_module("pyarrow.parquet")
     except ImportError:
-        yield Problem(path, -1, "Parquet needs pyarrow: install pyarrow and replay this file")
+        yield Problem(path, -1, "Parquet needs pyarrow: install the extra `parquet`, then replay")
         return
     number = 0
     try:

@@ -52,7 +52,7 @@ def _password(desk: Desk, person: Visitor) -> None:
                 desk.database(), person.name, wanted, current=given, address=address,
                 keep_session=person.session_hash,
             )  # fmt: skip
-            if await act(desk, "viewer", "The password is changed", work):
+            if await act(desk, None, "The password is changed", work):
                 current.value = new.value = ""
 
         with box("row"):
@@ -88,7 +88,7 @@ def _tokens(desk: Desk, person: Visitor, tokens: list[ApiToken], show: Any) -> N
     async def remove(name: str) -> None:
         if await confirm(f"Remove token {name}?", ["Scripts that show it are refused."], "Remove"):
             work = lambda: desk.database().users.remove_token(person.name, name)  # noqa: E731
-            await act(desk, "viewer", f"{name} is worthless now", work)
+            await act(desk, None, f"{name} is worthless now", work)
             desk.sessions.forget()
             await show()
 
@@ -113,11 +113,11 @@ def _tokens(desk: Desk, person: Visitor, tokens: list[ApiToken], show: Any) -> N
 
 
 async def _make(desk: Desk, person: Visitor, show: Any) -> None:
-    allowed = list(ROLES[: ROLES.index(person.role) + 1])
+    allowed = [role for role in ROLES if person.may(role)]
     with ui.dialog() as dialog, box("dialog"):
         text("Make a token", tag="h2")
         name = ui.input("What is it for?").props("outlined dense autofocus maxlength=100")
-        role = ui.select(allowed, value="viewer", label="It may what a … may").props(
+        role = ui.select(allowed, value=allowed[0], label="It may what a … may").props(
             "outlined dense"
         )
         days = ui.number("Days until it ends (empty: never)", min=1, max=3650, value=90)
@@ -131,7 +131,7 @@ async def _make(desk: Desk, person: Visitor, show: Any) -> None:
     if not answer:
         return
     work = lambda: make_token(desk.database(), person.name, *given)  # noqa: E731
-    made = await act(desk, "viewer", "", work)
+    made = await act(desk, None, "", work)
     if made:
         await show()
         with ui.dialog(value=True).props("persistent") as shown, box("dialog"):

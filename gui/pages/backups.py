@@ -58,7 +58,7 @@ async def _run(desk: Desk) -> None:
         run_id, created = started
         word = "makes the backup" if created else "makes one already"
         tell(f"run {run_id} {word}; it shows here when it is checked")
-        ui.navigate.to(f"/run/{run_id}")
+        ui.navigate.to(f"/runs/{run_id}")
 
 
 def backups_of(poller: Poller) -> tuple[BackupView, ...]:

@@ -10,6 +10,7 @@ from gui.live import live
 from gui.pages.words import state_tone
 from gui.poller import Poller
 from gui.run_desk import READING, RunDesk
+from gui.run_words import many
 
 GROUP = "Data"
 SLOWNESS = 1.5
@@ -68,7 +69,9 @@ def _show_open(run: Standing, name: str) -> None:
         with box("row"):
             label = "Go on" if own else "Start labelling"
             link(label, f"{HOME_OF_LABELLERS}/{run.run.event_id}", "button primary")
-            text(f"{_KINDS[run.kind]}, {run.labellers_wanted} answers for each task", "hint")
+            text(
+                f"{_KINDS[run.kind]}, {many(run.labellers_wanted, 'answer')} for each task", "hint"
+            )
         if run.labellers:
             table(
                 ("Labeller", ">Answers", ">Skipped", "Last"),
@@ -103,7 +106,7 @@ def _show_ended(runs: list[Standing]) -> None:
 def agreement_of(run: Standing) -> str:
     """Return how far people agree, in words."""
     percent = run.report.agreement.percent
-    return "not known yet" if percent is None else f"{percent:.0f} %"
+    return "unknown" if percent is None else f"{percent:.0f} %"
 
 
 def kappa_of(run: Standing) -> str:
@@ -113,4 +116,4 @@ def kappa_of(run: Standing) -> str:
         return f"Cohen's kappa {found.cohen_kappa:.2f}"
     if found.fleiss_kappa is not None:
         return f"Fleiss' kappa {found.fleiss_kappa:.2f}"
-    return "of two people on one task"
+    return "it takes two people on one task"

@@ -6,6 +6,10 @@ from gui.desk import Desk
 from gui.pages import (
     account,
     backups,
+    dataset,
+    dataset_diff,
+    dataset_new,
+    datasets,
     explorer,
     gates,
     label_task,
@@ -36,6 +40,10 @@ def register_pages(desk: Desk) -> None:
     node.register(desk)
     labelling.register(desk, work)
     label_task.register(desk, work)
+    datasets.register(desk, work)
+    dataset_new.register(desk)
+    dataset_diff.register(desk)
+    dataset.register(desk, work)
     storage.register(desk)
     backups.register(desk)
     users.register(desk)

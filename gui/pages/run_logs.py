@@ -57,6 +57,7 @@ class RunLogs:
     def __init__(self, runs: RunDesk, run_id: int, poller: Poller) -> None:
         self._runs, self._run_id, self._poller = runs, run_id, poller
         self._path, self._following = "", True
+        self._chosen_by_hand = False
         self._piece: LogPiece | None = None
         self._tail: Poller | None = None
         self._client = ui.context.client
@@ -66,6 +67,7 @@ class RunLogs:
                     {}, label="Attempt", on_change=lambda event: self._show(event.value or "")
                 )
                 self._choice.props("outlined dense options-dense").style("min-width: 260px")
+                self._choice.on("update:model-value", self._note_choice)
                 self._search = ui.input("Look for").props("outlined dense clearable maxlength=200")
                 self._search.on("keydown.enter", self._find)
                 self._search.on("clear", self._read_again)
@@ -89,10 +91,12 @@ class RunLogs:
             self._choose(wrong)
         elif state == "done":
             programs = [path for path in self._choice.options if path.endswith(f"{PROGRAM}.log")]
-            self._choice.value = next(iter(programs), self._choice.value)
+            if programs:
+                self._choice.value = programs[-1]
 
     async def choose(self, task_id: int) -> None:
         """Show the latest log of a task."""
+        self._note_choice()
         if self._choose(task_id):
             self._card.run_method("scrollIntoView")
         else:
@@ -116,23 +120,31 @@ class RunLogs:
         if self._client.is_deleted:
             self._poller.unwatch(self)
             return
-        options: dict[str, str] = {}
+        labels: dict[str, str] = {}
         for choice in self._choices():
             if choice.has_program:
-                options[program_log(choice.path)] = clean(f"{choice.label} (its program)")
-            options[choice.path] = clean(choice.label)
-        if options == self._choice.options:
+                labels[program_log(choice.path)] = clean(f"{choice.label} (its program)")
+            labels[choice.path] = clean(choice.label)
+        # A browser answers with the place in the list: none that is there may move.
+        known: dict[str, str] = dict(self._choice.options)
+        options = {path: labels.get(path, label) for path, label in known.items()}
+        options |= {path: labels[path] for path in reversed(labels) if path not in known}
+        if options == known:
             return
-        newest = next(iter(options), "")
-        is_new = newest not in self._choice.options
+        newest = next(iter(labels), "")
+        is_new = newest not in known
         with self._client:
             self._nothing.clear()
             if not options:
                 with self._nothing:
                     empty("There is no log yet.", "It comes with the first attempt.")
             self._choice.set_options(options)
-            if is_new and self._following and not self._search.value:
+            if is_new and self._following and not self._chosen_by_hand and not self._search.value:
                 self._choice.value = newest
+
+    def _note_choice(self) -> None:
+        """Remember that a person chose: a new attempt does not take the place of that log."""
+        self._chosen_by_hand = True
 
     # ---- One log ---------------------------------------------------------------------------------
 

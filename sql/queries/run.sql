@@ -46,7 +46,8 @@ SELECT EXISTS (
 SELECT EXISTS (SELECT FROM run_task WHERE run_id = %s AND state IN ('failed', 'cancelled'))
 
 -- While something is open the run is what its open tasks are. Afterwards it is what they came to:
--- a step that is done once decides for the whole; of parts, some done and some not is partial.
+-- a step that is done once decides for the whole; of parts, some done and some not is partial. The
+-- reason is what failed first: what comes after it only says that something had failed.
 -- name: derive
 UPDATE run SET state = derived.state, end_time = derived.end_time, reason = derived.reason
 FROM (
@@ -84,8 +85,12 @@ FROM (
                 count(DISTINCT part) FILTER (
                     WHERE part > 0 AND run_task.state IN ('failed', 'cancelled')
                 ) AS parts_failed,
-                min(step || CASE WHEN part > 0 THEN ' of part ' || part ELSE '' END || ': ' || error)
-                    FILTER (WHERE run_task.state IN ('failed', 'partial', 'cancelled')) AS reason
+                (array_agg(
+                    step || CASE WHEN part > 0 THEN ' of part ' || part ELSE '' END || ': ' || error
+                    ORDER BY run_task.state <> 'failed', run_task.end_time, task_id
+                ) FILTER (
+                    WHERE run_task.state IN ('failed', 'partial', 'cancelled') AND error IS NOT NULL
+                ))[1] AS reason
             FROM run_task WHERE run_id = %(run_id)s
         ) AS tally
         WHERE run.run_id = %(run_id)s AND NOT EXISTS (

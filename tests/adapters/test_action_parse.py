@@ -14,7 +14,6 @@ from store_harness import write_files
 
 from adapters.actions import outputs_tree, parse_outputs, parse_readers
 from adapters.actions.contract import ActionContract
-from adapters.actions.outputs_match import glob_pattern
 from adapters.actions.parse_outputs import Parsed
 from adapters.actions.stage_model import StagedInput
 from adapters.errors import LimitError
@@ -73,29 +72,6 @@ def lines(*records: Any) -> bytes:
 
 
 # ---- Matching --------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("glob", "path", "matches"),
-    [
-        ("*.json", "a.json", True),
-        ("*.json", "b/a.json", False),
-        ("**/*.json", "a.json", True),
-        ("**/*.json", "b/c/a.json", True),
-        ("**/*.json", "b/c/a.jsonl", False),
-        ("out/**", "out/a/b", True),
-        ("out/**", "other/a", False),
-        ("a?c.txt", "abc.txt", True),
-        ("a?c.txt", "a/c.txt", False),
-        ("a[1].txt", "a[1].txt", True),
-        ("a[1].txt", "a1.txt", False),
-        ("**", "a/b\nc", True),
-        ("x/**/y", "x/y", True),
-        ("x/**/y", "x/1/2/y", True),
-    ],
-)
-def test_globs(glob: str, path: str, matches: bool):
-    assert bool(glob_pattern(glob).fullmatch(path)) == matches
 
 
 @pytest.mark.parametrize(

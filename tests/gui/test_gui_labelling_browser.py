@@ -13,6 +13,8 @@ from label_harness import ask
 from runs_harness import Workshop
 from test_gui_browser import Watched
 
+from sql import UsageError
+
 
 @pytest.fixture(scope="module")
 def work(database_server: str, database_template: str) -> Iterator[Workshop]:
@@ -31,10 +33,6 @@ def lea(chromium, work: Workshop) -> Iterator[Watched]:
     made.page.wait_for_selector("h1:has-text('Labelling')")
     yield made
     made.context.close()
-
-
-def shot(page, name):
-    page.screenshot(path=f"/tmp/k_{name}.png")
 
 
 def rows(work: Workshop, query: str) -> list[tuple]:
@@ -70,7 +68,6 @@ def test_ten_images_are_labelled_by_keyboard_and_the_run_goes_on(work: Workshop,
     page.wait_for_selector(".label-class")
     assert page.locator(".label-name").all_inner_texts()[:3] == ["cat", "dog", HOSTILE]
     shows(lea)
-    shot(page, "classes")
     task, seen = "", set()
     for number in range(10):
         task = shows(lea, other_than=task)
@@ -129,7 +126,6 @@ def test_boxes_are_drawn_with_the_mouse_and_with_keys(work: Workshop, lea: Watch
     for key in ("ArrowLeft", "ArrowUp", "Shift+ArrowRight", "n", "Delete", "n", "z"):
         page.keyboard.press(key)
     page.wait_for_selector(".label-save:has-text('Save 2 boxes')")
-    shot(page, "boxes")
     assert page.locator(".label-list .button").count() == 2
     page.keyboard.press("Enter")
     page.wait_for_selector("text=Everything is answered")
@@ -198,12 +194,20 @@ def test_who_labels_sees_nothing_else(work: Workshop, lea: Watched):
         page.wait_for_selector("h1:has-text('Not for your role')")
     lea.open("/account")
     page.wait_for_selector("h1:has-text('Your account')")
+    # One's own matters are everybody's.
+    page.click("button:has-text('Make a token')")
+    page.get_by_label("What is it for?").fill("my script")
+    page.click("button:has-text('Make it')")
+    page.wait_for_selector("h2:has-text('Token my script')")
+    with pytest.raises(UsageError):
+        work.token("lea", "viewer")
     cookie = work.log_in("lea")
     nodes = work.ask("GET", "/explorer/nodes", cookie=cookie)
     assert nodes.document["nodes"] == [] and "viewer" in nodes.document["problems"][0]
     assert work.ask("GET", "/", cookie=cookie).headers["location"] == "/labelling"
     token = work.token("lea", "labeller")
     assert work.ask("GET", "/api/v1/overview", authorization=token).status == 403
+    assert work.ask("GET", "/api/v1/me", authorization=token).document["role"] == "labeller"
 
 
 def test_routes_refuse_what_does_not_fit(work: Workshop, lea: Watched):
@@ -233,6 +237,14 @@ def test_routes_refuse_what_does_not_fit(work: Workshop, lea: Watched):
     assert len(work.database.labels.history(task)) == 1
     assert post(f"{event}/undo", {}).document["task"]["answer"] == {"class": "yes"}
     assert post(f"{event}/undo", {}).document["task"] is None
+    # What is played comes as what it is, in pieces, and apart from our pages; texts as text.
+    real = work.database.labels.task(task).key
+    piece = work.ask("GET", f"/labelling/media/{real}.mp4", cookie=lea_cookie, Range="bytes=0-9")
+    assert (piece.status, len(piece.body)) == (206, 10)
+    assert piece.headers["content-type"] == "video/mp4"
+    assert "sandbox" in piece.headers["content-security-policy"]
+    assert work.ask("GET", f"/labelling/media/{real}.mp4", cookie=vera).status == 403
+    assert work.ask("GET", f"/labelling/text/{real}", cookie=lea_cookie).document["text"]
     # Media: by key only, as what it is, and never as a page.
     key = "0" * 64
     assert work.ask("GET", f"/labelling/media/{key}.html", cookie=lea_cookie).status == 404

@@ -120,6 +120,15 @@ def test_roles_bound_what_a_token_may_do(served: Scene):
     assert served.ask("GET", "/storage", Authorization=operator).status == 303
 
 
+def test_a_backup_is_a_run(served: Scene):
+    headers = {"Authorization": served.token("oto", "operator"), "Origin": None}
+    first = served.ask("POST", "/api/v1/backups", **headers).document
+    again = served.ask("POST", "/api/v1/backups", **headers).document
+    assert first["run_id"] == again["run_id"] and not again["created"]
+    run = served.database.runs.run(first["run_id"])
+    assert (run.workflow, run.requested_by) == ("backup", "oto")
+
+
 def test_a_token_needs_no_origin(served: Scene):
     answer = served.ask(
         "POST", "/api/v1/facets", NODES, Authorization=served.token("vera", "viewer"),

@@ -14,9 +14,10 @@ import pytest
 from gui_harness import Scene
 from PIL import Image
 
-from adapters import ThumbnailWorker
+from adapters import ThumbnailWorker, source_facts
 from fsd import FsdError
 from gui.thumbnails import Thumbnails
+from sql import KnownThumbnail
 
 
 @pytest.fixture
@@ -120,6 +121,34 @@ def test_many_ask_and_it_is_made_once(scene: Scene, tmp_path):
         for _ in range(3):  # Fails at once, and again.
             with pytest.raises(FsdError):
                 asyncio.run(made.get(unknown, "image"))
+    finally:
+        made.close()
+
+
+def test_what_a_job_made_is_taken_from_the_store(scene: Scene, tmp_path):
+    one, other, third = scene.database.explore.page(gui_harness.images(), limit=3)
+    known = {
+        one.key: KnownThumbnail(other.key, ""),
+        other.key: KnownThumbnail(None, "it is broken"),
+        # The store has lost it: it is drawn then.
+        third.key: KnownThumbnail("0" * 64, ""),
+    }
+    made = Thumbnails(scene.store.client, str(tmp_path), 10**9, 1, known.get)
+
+    async def ask() -> list:
+        return [await made.get(node.key, "image") for node in (one, other, third)]
+
+    try:
+        taken, broken, drawn = asyncio.run(ask())
+        with open(taken.path, "rb") as file:
+            assert hashlib.sha256(file.read()).hexdigest() == other.key
+        assert (broken.state, broken.reason) == ("broken", "it is broken")
+        assert drawn.state == "ready"
+        # Large ones are drawn from the original.
+        large = asyncio.run(made.get(one.key, "image", "large"))
+        facts = source_facts(large.path)
+        assert facts is not None and facts.height == 90
+        assert source_facts(taken.path) is None
     finally:
         made.close()
 

@@ -119,7 +119,9 @@ def test_every_batch_ends_exactly_once_whatever_is_killed(house, request: pytest
     for number in range(kills):
         if number % KILLS_PER_PAIR == 0:
             names = add_pair(yard, f"p{number:04}", 1000 + 2 * number)
-            runs.append([yard.act(names[0]), yard.act(names[1], parameters={"tag": f"{number:04}"})])
+            runs.append(
+                [yard.act(names[0]), yard.act(names[1], parameters={"tag": f"{number:04}"})]
+            )
         time.sleep(chance.random() * 0.8)  # The moment is the point of this test.
         storm.strike()
         storm.everything_up()
@@ -194,9 +196,7 @@ class _Storm:
                 break
             assert left and self._was_killed(run_id), story + self.yard.story(run_id)
             self.yard.control.retry(run_id)
-        ends = Counter(
-            one.task_id for one in detail.attempts if one.outcome in ("done", "partial")
-        )
+        ends = Counter(one.task_id for one in detail.attempts if one.outcome in ("done", "partial"))
         rounds = detail.run.round
         assert all(1 <= ends[task.task_id] <= rounds for task in detail.tasks), story
         assert all(one.end_time is not None for one in detail.attempts), story
@@ -209,7 +209,9 @@ class _Storm:
         ).values())  # fmt: skip
 
 
-def _check_same(calm: dict[str, list[tuple]], wild: dict[str, list[tuple]], story: str = "") -> None:
+def _check_same(
+    calm: dict[str, list[tuple]], wild: dict[str, list[tuple]], story: str = ""
+) -> None:
     """What was disturbed left the same, and each part was taken once."""
     assert len(wild["intents"]) == PARTS, story
     for what in calm.keys() - {"intents"}:

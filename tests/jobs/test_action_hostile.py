@@ -18,6 +18,7 @@ from store_harness import MIB, Store, write_files
 from storm_actions import leftovers
 
 from adapters.actions import contracts, declare_contract, registered_contract
+from fsd.config import CONFIG_NAME, load_config
 from fsd.setup import init_store
 
 OUTSIDE = {"secret.txt": b"secret", "folder/kept.txt": b"kept"}
@@ -29,8 +30,11 @@ def yard(database_server: str, database_template: str) -> Iterator[ActionYard]:
     """One store with six pictures, a worker and a keeper, for all cases."""
     root = tempfile.mkdtemp(prefix="ds-")
     paths = [os.path.join(root, f"d{number}") for number in range(3)]
-    config = init_store(root, paths, None, min_free_bytes=MIB, shard_size_bytes=4 * MIB)
-    store = Store(root, config, paths)
+    init_store(root, paths, None, min_free_bytes=MIB, shard_size_bytes=4 * MIB)
+    path = os.path.join(root, CONFIG_NAME)
+    with open(path, "a", encoding="utf-8") as file:
+        file.write("\n[quota]\nstage_bytes = 1000000000\n")
+    store = Store(root, load_config(path), paths)
     with database_harness.new_database(database_server, database_template) as url:
         store.start()
         made = make_action_yard(store, url)
@@ -100,7 +104,8 @@ def _wait(yard: ActionYard, run_id: int, *states: str) -> None:
 
     def ended() -> bool:
         with yard.database.connection() as connection:
-            connection.execute("UPDATE run_task SET not_before = now() WHERE state = 'queued'")
+            connection.execute("UPDATE run_task SET not_before = now() WHERE not_before > now()")
+            connection.execute("UPDATE run_task SET attempts_max = 2 WHERE attempts_max > 2")
         return yard.state(run_id) in wanted
 
     until(ended, lambda: yard.story(run_id), 40)

@@ -13,6 +13,7 @@ from jobs_harness import until
 
 from adapters import AdapterError
 from jobs import UsageError
+from sql import SqlError
 
 
 @pytest.fixture
@@ -130,6 +131,14 @@ def test_an_approval_comes_before_anything_is_copied(yard):
     yard.wait(run_id, "done")
 
 
+def test_a_request_may_ask_a_person_first(yard):
+    yard.add_action("measure")
+    run_id = yard.act("measure", approval=True)
+    until(lambda: yard.task_states(run_id).get(("stage", 1)) == "waiting_approval")
+    yard.control.approve(run_id)
+    yard.wait(run_id, "done")
+
+
 def test_a_cancelled_run_kills_its_program_and_frees_its_place(yard):
     yard.add_action("endless", f"touch '{yard.root}/begun'; sleep 600")
     run_id = yard.act("endless")
@@ -199,21 +208,19 @@ def test_a_dry_run_says_what_it_would_be(yard):
     assert yard.rows("SELECT count(*) FROM action_batch") == [(0,)]
 
 
-@pytest.mark.parametrize(
-    ("parameters", "reason"),
-    [
-        ({"action": "measur"}, "there is no action"),
-        ({"action": "image_probe", "parameters": {"x": 1}}, "takes no parameters"),
-        ({"action": "image_probe", "action_batch_id": 99}, "no action batch 99"),
-        ({"action": "image_probe", "action_batch_id": 1, "selector": {}}, "not both"),
-        ({"action": "image_probe", "selector": "version: 1\nwhere: {colour: red}"}, "colour"),
-        ({"action": "image_probe", "queue": "fast"}, "queue"),
-        ({}, "action"),
-    ],
-)
-def test_requests_that_cannot_be(yard, parameters, reason):
-    from sql import SqlError
+REFUSED = [
+    ({"action": "measur"}, "there is no action"),
+    ({"action": "image_probe", "parameters": {"x": 1}}, "takes no parameters"),
+    ({"action": "image_probe", "action_batch_id": 99}, "no action batch 99"),
+    ({"action": "image_probe", "action_batch_id": 1, "selector": {}}, "not both"),
+    ({"action": "image_probe", "selector": "version: 1\nwhere: {colour: red}"}, "colour"),
+    ({"action": "image_probe", "queue": "fast"}, "queue"),
+    ({}, "action"),
+]
 
-    with pytest.raises((UsageError, AdapterError, SqlError), match=reason):
-        yard.control.start("ua_2", parameters)
+
+def test_requests_that_cannot_be(yard):
+    for parameters, reason in REFUSED:  # One store for all of them.
+        with pytest.raises((UsageError, AdapterError, SqlError), match=reason):
+            yard.control.start("ua_2", parameters)
     assert yard.rows("SELECT count(*) FROM run") == [(0,)]

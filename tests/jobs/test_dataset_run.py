@@ -78,16 +78,16 @@ def test_a_file_is_read_when_it_is_asked_for(yard):
     assert len(exported(yard)) == 6
 
 
-@pytest.mark.parametrize(
-    ("parameters", "reason"),
-    [
-        ({}, "give one of"),
-        ({"name": "x", "definition": DEFINITION}, "give one of"),
-        ({"definition": DEFINITION + "colour: red"}, "colour"),
-        ({"file": "/nowhere/dataset.yaml"}, "cannot be read"),
-    ],
-)
-def test_requests_that_cannot_be(yard, parameters, reason):
-    with pytest.raises((UsageError, DatasetError), match=reason):
-        yard.control.start("ua_3", parameters)
+REFUSED = [
+    ({}, "give one of"),
+    ({"name": "x", "definition": DEFINITION}, "give one of"),
+    ({"definition": DEFINITION + "colour: red"}, "colour"),
+    ({"file": "/nowhere/dataset.yaml"}, "cannot be read"),
+]
+
+
+def test_requests_that_cannot_be(yard):
+    for parameters, reason in REFUSED:  # One store for all of them.
+        with pytest.raises((UsageError, DatasetError), match=reason):
+            yard.control.start("ua_3", parameters)
     assert yard.rows("SELECT count(*) FROM run") == [(0,)]

@@ -1,0 +1,186 @@
+"""Datasets in a real Chromium: from a mistake in a definition to a tree, a diff and an end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+
+import label_harness
+import pytest
+import runs_harness
+from gui_harness import HOSTILE
+from runs_harness import Workshop
+from test_gui_browser import Watched
+
+from sql import CommonMetadata, WriteIntent
+
+DEFINITION = """version: 1
+name: shades
+selector: {version: 1, where: {extension: jpg}}
+labels: {from: {metadata: {field: source}}}
+splits: {fractions: {train: 0.6, val: 0.4}, seed: 3, missing_class: allow}
+layout: imagefolder
+mode: view
+"""
+
+
+@pytest.fixture(scope="module")
+def work(database_server: str, database_template: str) -> Iterator[Workshop]:
+    """A store with a worker, photographs, and the pages."""
+    with runs_harness.workshop(database_server, database_template) as made:
+        label_harness.add_files(made, "photographs", label_harness.pictures(12))
+        yield made
+
+
+@pytest.fixture
+def oto(chromium, work: Workshop) -> Iterator[Watched]:
+    """A browser of an operator."""
+    made = Watched(chromium, work, viewport={"width": 1300, "height": 900})
+    made.log_in("oto")
+    made.page.wait_for_selector("text=Needs attention")
+    yield made
+    made.context.close()
+
+
+def write(oto: Watched, text: str) -> None:
+    oto.page.fill("textarea", text)
+
+
+def ended(oto: Watched, work: Workshop) -> None:
+    """Wait for the run whose page comes next."""
+    oto.page.wait_for_url("**/runs/*")
+    found = re.search(r"/runs/(\d+)", oto.page.url)
+    assert found
+    work.yard.wait(int(found.group(1)), "done")
+
+
+def test_from_a_definition_to_a_tree_and_its_end(work: Workshop, oto: Watched):
+    page = oto.page
+    oto.open("/datasets")
+    page.wait_for_selector("text=There is no dataset yet.")
+    page.click("a:has-text('New dataset')")
+    page.wait_for_selector("h1:has-text('New dataset')")
+    # Mistakes are explained with their lines, all at once; markup in them is text.
+    write(
+        oto,
+        DEFINITION.replace("layout:", "layuot:").replace("seed: 3", f"seed: {json.dumps(HOSTILE)}"),
+    )
+    page.click("button:has-text('Check')")
+    page.wait_for_selector(".notice:has-text('did you mean layout?')")
+    page.wait_for_selector(".notice:has-text('splits.seed')")
+    assert page.evaluate("window.hacked") is None
+    # What was uploaded stands in the field.
+    page.set_input_files(
+        "input[type=file]",
+        {"name": "d.yaml", "mimeType": "text/plain", "buffer": DEFINITION.encode()},
+    )
+    page.wait_for_function(
+        "() => document.querySelector('textarea').value.startsWith('version: 1\\nname: shades')"
+    )
+    page.click("button:text-is('Preview')")
+    page.wait_for_selector("h2:has-text('What shades would be')")
+    for words in ("Class by split", "no leakage", "Samples", "Paths of the samples"):
+        page.get_by_text(words).first.wait_for()
+    assert page.inner_text(".metric:has-text('Files') .metric-value") == "12"
+    assert work.database.datasets.versions() == []
+    page.click("button:has-text('Build and export as view')")
+    ended(oto, work)
+
+    oto.open("/datasets")
+    page.wait_for_selector("a:has-text('shades@1')")
+    page.wait_for_selector(".badge:has-text('view sealed')")
+    page.click("a:has-text('shades@1')")
+    page.wait_for_selector("h1:has-text('shades@1')")
+    (version,) = work.database.datasets.versions()
+    again = f"drystone dataset reproduce {version.manifest_key}"
+    assert page.inner_text(".command") == again
+    assert page.get_attribute("[data-copy]", "data-copy") == again
+    page.click("button:has-text('Export as copy')")
+    ended(oto, work)
+    oto.open("/datasets/of/shades")
+    page.wait_for_selector("td:has-text('shades-v1') >> nth=0")
+    copies = [one for one in work.database.datasets.exports() if one.mode == "copy"]
+    assert copies[0].state == "sealed" and os.path.isdir(copies[0].target_root or "")
+
+    # Another version of the same, and what is different.
+    page.click("a:has-text('New version from it')")
+    page.wait_for_selector("h1:has-text('New dataset')")
+    text = page.input_value("textarea")
+    assert "name: shades" in text and "seed: 3" in text
+    write(oto, text.replace("below_min: error", "below_min: error\n  total_max: 9"))
+    page.click("button:text-is('Build')")
+    ended(oto, work)
+    oto.open("/datasets/of/shades@2")
+    page.click("a:has-text('Compare with @1')")
+    page.wait_for_selector("h1:has-text('shades@1 and shades@2')")
+    assert page.inner_text(".metric:has-text('Removed') .metric-value") == "3"
+    assert page.locator("td:has-text('removed')").count() == 3
+
+    oto.open("/datasets/of/shades@1")
+    page.click("button:has-text('Retire')")
+    page.click(".dialog button:has-text('Retire it')")
+    page.wait_for_selector("text=Type shades@1 to go on.")
+    page.fill(".dialog input", "shades@1")
+    page.click(".dialog button:has-text('Retire it')")
+    page.wait_for_selector("text=shades@1 is retired")
+    page.wait_for_selector(".badge:text-is('retired')")
+    oto.open("/datasets")
+    page.wait_for_selector("a:has-text('shades@2')")
+    assert page.locator("a:has-text('shades@1')").count() == 0
+    oto.open("/datasets?retired=1")
+    page.wait_for_selector("a:has-text('shades@1')")
+    assert oto.problems == []
+
+
+def test_lineage_goes_both_ways_and_never_by_a_path(work: Workshop, oto: Watched):
+    page = oto.page
+    member = next(work.database.datasets.members(
+        work.database.datasets.version("shades").dataset_version_id
+    ))  # fmt: skip
+    work.database.apply_intent(
+        WriteIntent(
+            version=1,
+            intent_id="hostile-member",
+            common_metadata=(
+                CommonMetadata(key=member.key, source="file", is_raw=True, is_root=True,
+                               title=HOSTILE),
+            ),
+        )
+    )  # fmt: skip
+    oto.open("/datasets")
+    page.fill("input[placeholder^='key']", member.key)
+    page.click("button:has-text('Show lineage')")
+    page.wait_for_selector("h1:has-text('Lineage of node')")
+    page.wait_for_selector("a:has-text('shades@2')")
+    assert page.evaluate("window.hacked") is None
+    cookie = work.log_in("oto")
+    for path in ("%2Fetc%2Fpasswd", "../../etc/passwd", "/etc/passwd", "0" * 64):
+        answer = work.ask("GET", f"/datasets/lineage/{path}", cookie=cookie)
+        assert b"root:" not in answer.body
+    oto.open("/datasets/lineage//etc/passwd")
+    page.wait_for_selector("text=It is not here.")
+    assert [line for line in oto.problems if "404" not in line] == []
+
+
+def test_an_address_of_nothing_says_so(work: Workshop, oto: Watched):
+    for path in ("of/nothing", "of/shades@99", "of/shades@x", "of/a@1@2",
+                 "diff/shades@1/nothing", "new?from=nothing"):  # fmt: skip
+        oto.open(f"/datasets/{path}")
+        oto.page.wait_for_selector("text=Not possible now")
+    lines = [line for line in oto.problems if "503" not in line]
+    assert lines == []
+
+
+def test_viewers_look_and_labellers_do_not(chromium, work: Workshop):
+    label_harness.add_labellers(work)
+    vera, lea = work.log_in("vera"), work.log_in("lea")
+    assert work.ask("GET", "/datasets", cookie=vera).status == 200
+    page = work.ask("GET", "/datasets/of/shades", cookie=vera)
+    assert page.status == 200
+    for words in (b"Retire", b"Export as", b"New version"):
+        assert words not in page.body
+    assert work.ask("GET", "/datasets/new", cookie=vera).status == 403
+    for path in ("/datasets", "/datasets/of/shades", "/datasets/lineage/1", "/datasets/new"):
+        assert work.ask("GET", path, cookie=lea).status == 403
