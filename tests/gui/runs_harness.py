@@ -43,13 +43,13 @@ def _configure(path: str) -> None:
 
 
 @contextlib.contextmanager
-def workshop(database_server: str, database_template: str) -> Iterator[Workshop]:
+def workshop(database_server: str, database_template: str, disks: int = 2) -> Iterator[Workshop]:
     """Make a store with six pictures, people, Redis, a keeper, a worker, and its pages."""
     root = tempfile.mkdtemp(prefix="ds-work-")
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, root, ignore_errors=True)
         url = stack.enter_context(database_harness.new_database(database_server, database_template))
-        paths = [os.path.join(root, f"d{number}") for number in (1, 2)]
+        paths = [os.path.join(root, f"d{number}") for number in range(1, disks + 1)]
         config = init_store(root, paths, None, min_free_bytes=MIB, shard_size_bytes=4 * MIB)
         store = Store(root, config, paths)
         stack.callback(store.stop)

@@ -1,0 +1,132 @@
+"""Whole journeys in a real Chromium: a scrape from inbox to explorer, a dead disk made whole."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+
+import pytest
+import runs_harness
+from gui_harness import picture
+from jobs_harness import until
+from runs_harness import Workshop
+from store_harness import write_files
+from test_gui_browser import Watched
+from test_gui_runs_browser import choose, has_ended, run_of
+
+from sql import parse_selector
+
+DISKS = ("d1", "d2", "d3")
+WHOLE = ".metric:has-text('Verdict') .metric-value:text-is('Whole')"
+NOT_WHOLE = ".metric:has-text('Verdict') .metric-value:text-is('Not whole')"
+
+
+@pytest.fixture(scope="module")
+def house(database_server: str, database_template: str) -> Iterator[Workshop]:
+    """A store that is whole again without one of its disks, with a worker, served."""
+    with runs_harness.workshop(database_server, database_template, disks=len(DISKS)) as made:
+        yield made
+
+
+@pytest.fixture
+def oto(chromium, house: Workshop) -> Iterator[Watched]:
+    """A browser of an operator."""
+    made = Watched(chromium, house)
+    made.log_in("oto")
+    made.page.wait_for_selector("text=Needs attention")
+    yield made
+    made.context.close()
+
+
+def scraped(house: Workshop) -> str:
+    """Put three pictures into the inbox, as gallery-dl leaves them; returns the folder."""
+    files: dict[str, bytes] = {}
+    for number in (31, 32, 33):
+        told = {"category": "example", "id": number, "title": f"Cat {number}", "num": 1}
+        files[f"{number}.jpg"] = picture(number)
+        files[f"{number}.jpg.json"] = json.dumps(told).encode()
+    return write_files(os.path.join(house.store.config.area_path("3a"), "cats"), files)
+
+
+def test_a_scrape_comes_in_and_is_found(house: Workshop, oto: Watched):
+    page = oto.page
+    scraped(house)
+    oto.open("/scheduler")
+    page.click(".tile:has-text('Bring a folder in')")
+    page.wait_for_url("**/scheduler/start/ua_1*")
+    choose(oto, "folder", "cats")
+    name = page.get_by_label("Name of the batch")
+    page.wait_for_function("(e) => e.value === 'cats'", arg=name.element_handle())
+    page.click("button:has-text('Dry run')")
+    page.get_by_text("Exactly this is started.").wait_for()
+    # Nothing was started by it.
+    assert house.database.runs.list_runs().runs == ()
+    page.click("button:has-text('Start')")
+    run_id = run_of(oto)
+    has_ended(oto, "done")
+    run = house.database.runs.run(run_id)
+    assert (run.state, run.requested_by, run.parameters["batch"]) == ("done", "oto", "cats")
+    page.click("nav >> text=Explorer")
+    page.click(".facet-value:has-text('jpg')")
+    page.wait_for_selector("text=3 nodes")
+    page.wait_for_selector(".ds-tile")
+    titles = page.locator(".ds-tile .ds-title")
+    assert sorted(titles.all_inner_texts()) == ["Cat 31", "Cat 32", "Cat 33"]
+    page.click(".ds-tile:has-text('Cat 32')")
+    page.wait_for_selector("h1:has-text('Cat 32')")
+    page.wait_for_selector("text=Copies on disks")
+    preview = page.wait_for_selector("img.preview")
+    page.wait_for_function("(image) => image.naturalWidth > 0", arg=preview)
+    assert oto.problems == []
+
+
+def stored_keys(house: Workshop) -> list[str]:
+    """Return the keys of the pictures that the house began with."""
+    pictures = parse_selector("{version: 1, where: {extension: png}}")
+    return [one.key for one in house.database.explore.page(pictures, limit=20)]
+
+
+def test_a_disk_dies_and_the_store_is_made_whole_without_it(house: Workshop, oto: Watched):
+    page, client = oto.page, house.store.client
+    keys = stored_keys(house)
+    # One that holds something: not every disk of so small a store does.
+    dead = client.head(keys[0]).disks[0]
+    others = set(DISKS) - {dead}
+    oto.open("/storage")
+    page.wait_for_selector(WHOLE)
+    path = house.store.disks[DISKS.index(dead)]
+    os.rename(path, f"{path}.away")
+    page.wait_for_selector(f"{disk_of(dead)} .badge:text-is('missing')")
+    page.wait_for_selector(NOT_WHOLE)
+    oto.open("/")
+    page.wait_for_selector("main .badge:text-is('Not whole')")
+    page.wait_for_selector(f"tr:has-text('{dead}') .badge:text-is('missing')")
+    oto.open("/storage")
+    rebuild = page.locator(f"{disk_of(dead)} >> button:has-text('Rebuild without it')")
+    rebuild.click()
+    page.wait_for_selector(f"text=Rebuild without {dead}?")
+    # A click alone is not enough: the name of the disk is typed.
+    page.click(".dialog >> button:text-is('Rebuild')")
+    page.wait_for_selector(f".q-notification:has-text('Type {dead} to go on.')")
+    assert client.disks()[DISKS.index(dead)].state == "missing"
+    page.get_by_label(f"Type {dead} to go on").fill(dead)
+    page.click(".dialog >> button:text-is('Rebuild')")
+    page.wait_for_selector("tr:has-text('rebuild') .badge:text-is('done')")
+    page.wait_for_selector(f"{disk_of(dead)} .badge:text-is('gone')")
+    page.wait_for_selector(WHOLE)
+    page.wait_for_selector(".metric:has-text('Rebuild queue') .metric-value:text-is('0')")
+    page.wait_for_selector(".metric:has-text('On one disk') .metric-value:text-is('none')")
+    assert rebuild.count() == 0
+    until(lambda: all(set(client.head(key).disks) == others for key in keys))
+    oto.open("/")
+    page.wait_for_selector("main .badge:text-is('Whole')")
+    # What was stored before is read, and verified, from the disks that are left.
+    for key in keys:
+        client.read(key, os.path.join(house.store.root, f"read-{key}"))
+    assert oto.problems == []
+
+
+def disk_of(name: str) -> str:
+    """Return where a disk stands on the storage page."""
+    return f".disk:has(.disk-name:text-is('{name}'))"
