@@ -6,6 +6,8 @@ is `$2`, a folder of the test that must stay as it is `$OUTSIDE`.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple
 
 GOOD = """
@@ -24,7 +26,7 @@ class Case(NamedTuple):
     said: str = ""
     results: int = 0
     children: int = 0
-    settings: dict[str, str] = {}
+    settings: Mapping[str, str] = MappingProxyType({})
 
 
 CONTRACT = """
@@ -101,7 +103,8 @@ CASES = {
     ),
     "wrong encodings": Case(
         GOOD + 'printf "\\377\\376text" > "$2/2-latin.txt"; '
-        'printf "good" > "$2/2-$(printf "\\344\\374").txt"; printf "x" > "$2/$(printf "3-\\nz.txt")"',
+        'printf "good" > "$2/2-$(printf "\\344\\374").txt"; '
+        'printf "x" > "$2/$(printf "3-\\nz.txt")"',
         "partial", {"done": 5, "failed": 1}, "is no UTF-8", results=6, children=2,
     ),
     "a number that is none": Case(

@@ -1,4 +1,4 @@
-"""A GPU machine that is woken for what waits, watched, and put to sleep: its commands are scripts."""
+"""A GPU machine that is woken for what waits, watched, and put to sleep, by real scripts."""
 
 from __future__ import annotations
 
