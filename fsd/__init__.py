@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         QuotaError,
         SealedMismatchError,
     )
+    from fsd.models import StageOutputAnswer
     from fsd.paths import check_identifier, check_relative_path, find_collisions, fold_path
     from fsd.setup import init_store
 
@@ -45,6 +46,7 @@ _HOMES = {
     "NotFoundError": "fsd.errors",
     "QuotaError": "fsd.errors",
     "SealedMismatchError": "fsd.errors",
+    "StageOutputAnswer": "fsd.models",
     "add_chapter": "fsd.companions",
     "add_companion": "fsd.companions",
     "check_identifier": "fsd.paths",
@@ -76,6 +78,7 @@ __all__ = [
     "NotFoundError",
     "QuotaError",
     "SealedMismatchError",
+    "StageOutputAnswer",
     "add_chapter",
     "add_companion",
     "check_identifier",

@@ -176,7 +176,7 @@ def labels(context: TaskContext) -> StepResult:
         return StepResult()
     report = publish_labels(context.database, loaded, event.event_id)
     context.progress(report.complete, report.tasks, "tasks")
-    if report.complete < report.tasks:
+    if report.complete + report.hidden < report.tasks:
         raise WaitError(
             f"{report.complete:,} of {report.tasks:,} tasks are answered", LABELS_LOOK_S
         )

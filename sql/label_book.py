@@ -44,6 +44,8 @@ class LabelTask(_Document):
     answers: int
     """Labellers whose newest word is an answer."""
     skips: int
+    hidden: bool = False
+    """Its node was deleted or black-listed: nobody is asked about it any more."""
 
 
 class LabelAnswer(_Document):

@@ -37,6 +37,8 @@ if TYPE_CHECKING:
 _SQL = statements("run_task")
 
 TASKS_SHOWN_MAX = 500
+SPACE_PROBES_MAX = 4
+"""So many tasks of a queue look at a time whether there is space by now."""
 EVERYTHING = RunFilter()
 
 
@@ -262,10 +264,11 @@ class RunBook:
         return sum(self._take_back(task_id, token, reason, following) for task_id, token in held)
 
     def look_for_space(self, limit: int = 100) -> int:
-        """Queue what waits for space (or labels) and is due for another look."""
-        given = {"states": ["waiting_space", "waiting_labels"], "limit": limit}
+        """Queue some of what waits for space (or labels) and is due for another look."""
+        given = {"probes": SPACE_PROBES_MAX, "limit": limit}
         with self._database.connection() as connection:
             runs = {row[0] for row in connection.execute(_SQL["look_for_space"], given)}
+            runs |= {row[0] for row in connection.execute(_SQL["look_for_labels"], given)}
         self._settle(runs)
         return len(runs)
 

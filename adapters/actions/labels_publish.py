@@ -48,6 +48,8 @@ class LabelReport(BaseModel):
     """Complete, without a majority."""
     skipped: int
     """Tasks that somebody skipped."""
+    hidden: int = 0
+    """Not complete, and never to be: their nodes were deleted or black-listed."""
     results: int
     agreement: Agreement
     published: bool = False
@@ -85,7 +87,7 @@ def publish_labels(database: Database, loaded: LoadedContract, action_event_id: 
     outcomes = [
         NodeOutcome(node_id=task.task.node_id, outcome="done")
         if _is_complete(task)
-        else NodeOutcome(node_id=task.task.node_id, outcome="missing", reason="it waits for labels")
+        else NodeOutcome(node_id=task.task.node_id, outcome="missing", reason=_missing(task))
         for task in tasks
     ]
     database.actions.record_outcomes(action_event_id, PART, outcomes)
@@ -139,6 +141,10 @@ def _is_complete(task: _Task) -> bool:
     return len(task.answers) >= task.task.labellers_wanted
 
 
+def _missing(task: _Task) -> str:
+    return "deleted or black-listed" if task.task.hidden else "it waits for labels"
+
+
 def _report(
     contract: ActionContract, tasks: Sequence[_Task], event_id: int, *, published: bool = False
 ) -> LabelReport:
@@ -154,6 +160,7 @@ def _report(
         complete=len(complete),
         disputed=sum(votes is None for votes in voted),
         skipped=sum(task.skipped for task in tasks),
+        hidden=sum(task.task.hidden and not _is_complete(task) for task in tasks),
         results=sum(len(votes or ()) for votes in voted),
         agreement=agreement,
         published=published,

@@ -31,7 +31,7 @@ from fsd import QuotaError, SealedMismatchError
 if TYPE_CHECKING:
     from adapters.actions.contract_check import LoadedContract
     from adapters.actions.parts import ActionPart
-    from fsd import Client
+    from fsd import Client, StageOutputAnswer
     from sql import Database
 
 OUTPUT_SLACK_BYTES = 16 << 20
@@ -61,12 +61,19 @@ def stage_part(
     if contract.stage_layout is None:
         raise UsageError(f"action {contract.name} ({contract.type}) stages nothing")
     values = checked_parameters(contract, parameters)
-    laid = lay_out(database, contract, part.number, part.node_ids, values)
     layout_id = _layout_id(contract, part.number, layout_suffix)
+    limit_bytes = output_bytes_max(contract, part.size_bytes)
     try:
-        staged = _make(client, contract, action_batch_id, part.number, layout_id, laid)
-    except QuotaError as error:
-        release(client, action_batch_id, layout_id)
+        _wait_for_former(client, f"{action_batch_id}/{layout_id}")
+        # The output first: without room for what comes of it, nothing is laid out or even asked.
+        output = client.stage_output(str(action_batch_id), layout_id, limit_bytes)
+        laid = lay_out(database, contract, part.number, part.node_ids, values)
+        staged = _make(client, contract, action_batch_id, part.number, layout_id, laid, output)
+    except (QuotaError, UsageError) as error:
+        if _is_there(client, action_batch_id, layout_id):
+            release(client, action_batch_id, layout_id)
+        if isinstance(error, UsageError):
+            raise
         raise SpaceError(f"part {part.number} of action batch {action_batch_id}: {error}") from None
     empty_output(loaded, staged, values)
     _write_inputs(staged)
@@ -85,23 +92,19 @@ def _make(
     number: int,
     layout_id: str,
     laid: LaidOut,
+    output: StageOutputAnswer,
 ) -> StagedPart:
     layout = contract.stage_layout
     assert layout is not None
-    batch = str(action_batch_id)
-    limit_bytes = output_bytes_max(contract, laid.input_bytes)
-    _wait_for_former(client, f"{batch}/{layout_id}")
-    # The output first: an input folder without room for what comes of it would lie there unused.
-    output = client.stage_output(batch, layout_id, limit_bytes)
-    folder = os.path.dirname(output.path)
+    batch, folder = str(action_batch_id), os.path.dirname(output.path)
     _remove_beside(folder, layout_id)
     with manifest_file(client, folder, layout_id, laid) as manifest:
         try:
             answer = client.stage_to_3c(manifest, batch, layout_id, layout.mode)
         except SealedMismatchError:
             # An earlier attempt staged what the database said then (a title, a parent).
-            release(client, action_batch_id, layout_id)
-            output = client.stage_output(batch, layout_id, limit_bytes)
+            _release_stage(client, batch, layout_id)
+            output = client.stage_output(batch, layout_id, output.reserved_bytes)
             answer = client.stage_to_3c(manifest, batch, layout_id, layout.mode)
         job = client.wait(answer.job_id)
     if job.state != "done":
@@ -123,7 +126,7 @@ def _make(
         input_bytes=laid.input_bytes,
         staged_bytes=answer.expected_bytes,
         staged_files=answer.expected_files,
-        output_bytes_max=limit_bytes,
+        output_bytes_max=output.reserved_bytes,
         inputs=len(laid.inputs),
         inputs_path=output.path.removesuffix(".output") + ".inputs",
         files=tuple(laid.inputs),
@@ -212,13 +215,27 @@ def release_stage_of(
 def release(client: Client, action_batch_id: int, layout_id: str) -> None:
     """Free a stage by its name, which may be gone already. AdapterError when it cannot be."""
     _wait_for_former(client, f"{action_batch_id}/{layout_id}")
-    area = next(one.path for one in client.capacity().areas if one.area == "3c")
-    _remove_beside(os.path.join(area, str(action_batch_id)), layout_id)
-    job = client.wait(client.release_stage(str(action_batch_id), layout_id).job_id)
+    _remove_beside(_batch_folder(client, action_batch_id), layout_id)
+    _release_stage(client, str(action_batch_id), layout_id)
+
+
+def _release_stage(client: Client, batch: str, layout_id: str) -> None:
+    job = client.wait(client.release_stage(batch, layout_id).job_id)
     if job.state != "done":
         raise AdapterError(
-            f"3c/{action_batch_id}/{layout_id} could not be released: {job.error or job.state}"
+            f"3c/{batch}/{layout_id} could not be released: {job.error or job.state}"
         )
+
+
+def _batch_folder(client: Client, action_batch_id: int) -> str:
+    area = next(one.path for one in client.capacity().areas if one.area == "3c")
+    return os.path.join(area, str(action_batch_id))
+
+
+def _is_there(client: Client, action_batch_id: int, layout_id: str) -> bool:
+    """Whether anything of a stage lies in 3C, made by this attempt or by an earlier one."""
+    path = os.path.join(_batch_folder(client, action_batch_id), layout_id)
+    return any(os.path.lexists(path + suffix) for suffix in ("", ".output", ".inputs"))
 
 
 def _remove_beside(folder: str, layout_id: str) -> None:

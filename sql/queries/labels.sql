@@ -1,17 +1,25 @@
 -- What people are asked and what they said (AC5); see sql/label_book.py.
 
+-- Nobody is asked about what may not be shown: deleted and black-listed nodes.
 -- name: make_tasks
 INSERT INTO label_task (action_event_id, node_id, labellers_wanted)
 SELECT event.id, member.node_id, %(labellers)s
 FROM action_event AS event JOIN action_batch_node AS member USING (action_batch_id)
 WHERE event.id = %(event_id)s
     AND (%(node_ids)s::bigint[] IS NULL OR member.node_id = ANY (%(node_ids)s))
+    AND NOT EXISTS (
+        SELECT FROM physical_content AS content
+        WHERE content.node_id = member.node_id AND (content.is_delete OR content.in_black_list)
+    )
 ORDER BY member.node_id
 ON CONFLICT DO NOTHING
 
 -- name: tasks
 SELECT task.label_task_id, task.action_event_id, task.node_id, encode(node.sha256, 'hex'),
-    task.labellers_wanted, told.answers, told.skips
+    task.labellers_wanted, told.answers, told.skips, EXISTS (
+        SELECT FROM physical_content AS content
+        WHERE content.node_id = task.node_id AND (content.is_delete OR content.in_black_list)
+    )
 FROM label_task AS task
 JOIN node USING (node_id)
 CROSS JOIN LATERAL (
@@ -20,7 +28,10 @@ CROSS JOIN LATERAL (
     FROM label_current AS answer WHERE answer.label_task_id = task.label_task_id
 ) AS told
 WHERE task.action_event_id = %(event_id)s AND task.label_task_id > %(after)s
-    AND (NOT %(open_only)s OR told.answers < task.labellers_wanted)
+    AND (NOT %(open_only)s OR (told.answers < task.labellers_wanted AND NOT EXISTS (
+        SELECT FROM physical_content AS content
+        WHERE content.node_id = task.node_id AND (content.is_delete OR content.in_black_list)
+    )))
     AND (%(labeller)s::text IS NULL OR NOT EXISTS (
         SELECT FROM label_current AS own
         WHERE own.label_task_id = task.label_task_id AND own.labeller = %(labeller)s
@@ -29,7 +40,10 @@ ORDER BY task.label_task_id LIMIT %(limit)s
 
 -- name: task
 SELECT task.label_task_id, task.action_event_id, task.node_id, encode(node.sha256, 'hex'),
-    task.labellers_wanted, told.answers, told.skips
+    task.labellers_wanted, told.answers, told.skips, EXISTS (
+        SELECT FROM physical_content AS content
+        WHERE content.node_id = task.node_id AND (content.is_delete OR content.in_black_list)
+    )
 FROM label_task AS task
 JOIN node USING (node_id)
 CROSS JOIN LATERAL (

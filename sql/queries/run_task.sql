@@ -141,11 +141,34 @@ FROM unnest(%(task_ids)s::bigint[], %(attempts)s::integer[]) AS lost (task_id, a
 WHERE run_task.task_id = lost.task_id AND run_task.attempt + 1 = lost.attempt
     AND state = 'queued' AND delivered_time < clock_timestamp() - make_interval(secs => %(age_s)s)
 
+-- Few at a time, and one where the queue is busy: hundreds that ask in vain, again and again, would
+-- keep those from running who give space back.
 -- name: look_for_space
+WITH chosen AS (
+    SELECT next.task_id
+    FROM (
+        SELECT DISTINCT queue FROM run_task WHERE state = 'waiting_space' AND not_before <= now()
+    ) AS waiting
+    CROSS JOIN LATERAL (
+        SELECT task.task_id FROM run_task AS task
+        WHERE task.queue = waiting.queue AND task.state = 'waiting_space'
+            AND task.not_before <= now()
+        ORDER BY task.not_before
+        LIMIT greatest(1, %(probes)s - (
+            SELECT count(*) FROM run_task AS other
+            WHERE other.queue = waiting.queue AND other.state = 'queued'
+        )) FOR UPDATE OF task SKIP LOCKED
+    ) AS next
+)
+UPDATE run_task SET state = run_task_entry(gate, gate_passed), delivered_time = NULL
+FROM chosen WHERE run_task.task_id = chosen.task_id
+RETURNING run_id
+
+-- name: look_for_labels
 UPDATE run_task SET state = run_task_entry(gate, gate_passed), delivered_time = NULL
 WHERE task_id IN (
     SELECT task_id FROM run_task
-    WHERE state = ANY (%(states)s) AND not_before <= now()
+    WHERE state = 'waiting_labels' AND not_before <= now()
     ORDER BY not_before LIMIT %(limit)s FOR UPDATE SKIP LOCKED
 )
 RETURNING run_id

@@ -26,8 +26,9 @@ WORKERS = ("one", "two")
 VICTIMS = ("worker", "horse", "both", "redis", "emptied", "keeper", "database", "engine")
 KILLS_PER_PAIR = 2
 PATIENCE_S = 120.0
-STAGE_BYTES = 400_000_000
-"""Room for five or six parts at a time: others wait for it."""
+PATIENCE_PER_KILL_S = 3.0
+STAGE_BYTES = 1_000_000_000
+"""Room for some fifteen parts at a time: in the long form others wait for it."""
 
 
 @pytest.fixture
@@ -107,6 +108,7 @@ def _die_in(yard: ActionYard, workplace: execute.Workplace, task_id: int) -> Non
     os._exit(1)
 
 
+@pytest.mark.timeout(4 * 3600)  # The long form.
 def test_every_batch_ends_exactly_once_whatever_is_killed(house, request: pytest.FixtureRequest):
     yard, place = house
     kills = request.config.getoption("--jobs-kills")
@@ -199,7 +201,8 @@ class _Storm:
                     self.yard.control.retry(run_id)
             return not open_ids
 
-        until(all_ended, lambda: self.story(sorted(open_ids)), PATIENCE_S)
+        patience_s = PATIENCE_S + PATIENCE_PER_KILL_S * len(self.told)
+        until(all_ended, lambda: self.story(sorted(open_ids)), patience_s)
         for run_id in run_ids:
             detail = self.yard.database.runs.show(run_id)
             ends = Counter(

@@ -183,6 +183,26 @@ def test_people_label_and_the_run_waits_for_them(yard):
     assert yard.staged() == []
 
 
+def test_nobody_is_asked_about_what_was_deleted_meanwhile(yard):
+    run_id = yard.act("human_classification")
+    until(lambda: yard.task_states(run_id).get(("labels", 0)) == "waiting_labels")
+    ((event_id,),) = yard.rows("SELECT id FROM action_event")
+    yard.rows_change("UPDATE physical_content SET is_delete = true WHERE node_id = 1")
+    from adapters.actions import contract_named
+
+    task = contract_named(yard.config_path, "human_classification").contract.label_task
+    asked = []
+    while found := yard.database.labels.next_task(event_id, "ann"):
+        asked.append(found.node_id)
+        yard.database.labels.add_answer(found.task_id, "ann", {"class": task.classes[0]})
+    assert asked == [2, 3, 4, 5, 6]
+    yard.control.labels_came(run_id)
+    yard.wait(run_id, "partial")
+    missing = yard.rows("SELECT node_id, reason FROM action_node WHERE outcome = 'missing'")
+    assert missing == [(1, "deleted or black-listed")]
+    assert yard.staged() == []
+
+
 def test_sql_alone_tags_without_a_stage(yard):
     yard.add_tag("small")
     run_id = yard.act("small")

@@ -71,6 +71,21 @@ def test_waiting_for_space_holds_no_worker_and_counts_as_no_failure(database):
     assert run_state(database, run_id) == "running"
 
 
+def test_of_many_that_wait_for_space_only_some_look_at_a_time(database):
+    full = Outcome(state="waiting_space", error="3c is full", retry_in_s=0)
+    run_ids = [start(database, key=f"k{number}") for number in range(9)]
+    for run_id in run_ids:
+        end(database, take(database, run_id, "plan"), full)
+    assert database.runs.look_for_space() == 4
+    # Those are queued: while they are, one more at a time is let in behind the rest.
+    assert database.runs.look_for_space() == 1
+    waiting = [run_id for run_id in run_ids if run_state(database, run_id) == "waiting"]
+    assert len(waiting) == 4
+    for run_id in set(run_ids) - set(waiting):
+        end(database, take(database, run_id, "plan"))
+    assert database.runs.look_for_space() == 4
+
+
 # ---- Queues ------------------------------------------------------------------------------------
 
 

@@ -150,6 +150,8 @@ def test_an_interrupt_in_psql_ends_the_query_only(embedded):
     program = [sys.executable, PROGRAM, "db", "psql", "--config", embedded.config_path]
     pid, terminal = pty.fork()
     if pid == 0:
+        # No pager: whichever this machine has, it would read the terminal in psql's place.
+        os.environ["PSQL_PAGER"] = ""
         os.execv(program[0], [*program, "--", "-X", "--no-readline"])
     try:
         os.write(terminal, b"SELECT pg_sleep(300);\n")
