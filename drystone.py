@@ -26,7 +26,7 @@ ROOT = os.path.dirname(os.path.abspath(__file__))
 FOLDERS = ("fsd", "sql", "adapters", "datasets", "jobs", "gui")
 
 TEST_WORKERS = 4
-RETRIED_TESTS_MAX = 4
+RETRIED_TESTS_MAX = 6
 
 # What writing to a file or a pipe can end with; nothing of it is a mistake of ours.
 _STDOUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
