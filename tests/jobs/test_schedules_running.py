@@ -152,9 +152,7 @@ def test_alert_test_and_the_list_of_alerts(yard: Yard):
     assert "run \\x1b[2J1" in ask(yard, "run", "alerts")
 
 
-@pytest.mark.skip(
-    reason="waits for ever since the last changes of the claim query: to be repaired first (issue 5)"
-)
+@pytest.mark.skip(reason="waits for ever since the last changes; repair it first")
 def test_scrub_and_audit_of_a_real_store(store, tmp_path, database_url: str):
     made = store()
     made.put(write_files(str(tmp_path / "in"), BATCH), "pets")
