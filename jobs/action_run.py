@@ -131,6 +131,7 @@ def run(context: TaskContext) -> StepResult:
         log_path=_program_log(context),
         heartbeat=lambda progress: _tell(context, progress),
         cancelled=context.cancelled,
+        lease_left_s=context.lease_left_s,
         settings=load_runner_settings(context.config_path or None),
     )
     context.log(f"ended: {outcome.state}, {outcome.reason}")

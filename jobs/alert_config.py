@@ -9,6 +9,7 @@
     events = ["failure", "disk", "quota", "backup"]
     url = "https://example.org/hook"
     secret_file = "hook.secret"            # beside drystone.toml, mode 0600
+    ca_file = "our-ca.pem"                 # where the system's authorities did not sign its TLS
 
 An event belongs to topics by its kind; a channel gets the events of its topics, or of kinds that
 it names itself (`run_done`). Secrets are read from files when they are needed, and never kept,
@@ -28,6 +29,7 @@ from jobs.errors import ConfigError
 
 SECRET_SIZE_BYTES_MAX = 4096
 CHANNELS_MAX = 20
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 TOPICS: dict[str, frozenset[str]] = {
     "failure": frozenset({"run_failed", "run_partial", "schedule_failed"}),
@@ -57,6 +59,8 @@ class Channel(_Section):
     command: tuple[str, ...] = ()
     url: Annotated[str, Field(pattern=r"^(https?://[^\s\x00-\x1f]+)?$", max_length=2000)] = ""
     secret_file: str = ""
+    ca_file: str = ""
+    """PEM of the authorities that alone are trusted; empty for those of the system."""
     host: str = ""
     port: Annotated[int, Field(ge=1, le=65_535)] = 25
     tls: Literal["none", "starttls", "tls"] = "none"
@@ -73,6 +77,8 @@ class Channel(_Section):
             raise ValueError(f"a channel of kind {self.kind} needs {' and '.join(missing)}")
         if bool(self.user) != bool(self.password_file):
             raise ValueError("user and password_file belong together")
+        if self.user and self.tls == "none" and self.host not in LOOPBACK:
+            raise ValueError('a password needs tls = "starttls" or "tls", unless host is this one')
         return self
 
     def wants(self, kind: str) -> bool:
@@ -141,6 +147,7 @@ def _absolute(channel: Channel, root: str) -> Channel:
     return channel.model_copy(
         update={
             "secret_file": absolute(channel.secret_file),
+            "ca_file": absolute(channel.ca_file),
             "password_file": absolute(channel.password_file),
         }
     )

@@ -21,6 +21,8 @@ SCHEDULES_EVERY_S = 1.0
 TELL_EVERY_S = 1.0
 LOOK_EVERY_S = 5.0
 """How often it is looked whether the configured interval is over."""
+LOOK_TURN_S = 600.0
+"""A store of hanging disks takes its time to answer."""
 
 
 class _Alerts:
@@ -68,7 +70,7 @@ def schedule_and_alert_duties() -> list[Duty]:
         Duty("schedules", SCHEDULES_EVERY_S, _Schedules().fire, shared=True),
         # Deliveries are taken one by one: any number of keepers may bring them.
         Duty("alerts", TELL_EVERY_S, alerts.tell, shared=True),
-        Duty("store", LOOK_EVERY_S, alerts.look, apart=True),
+        Duty("store", LOOK_EVERY_S, alerts.look, apart=True, turn_s=LOOK_TURN_S),
     ]
 
 

@@ -24,7 +24,7 @@ from jobs.api_turns import Turns
 from jobs.errors import JobsError
 from jobs.errors import UsageError as JobsUsageError
 from jobs.task_state import TaskState
-from sql import BodyLimit, Database, DatabaseUnavailableError, NotFoundError, SqlError
+from sql import BodyLimit, BusyError, Database, DatabaseUnavailableError, NotFoundError, SqlError
 from sql import UsageError as SqlUsageError
 
 VERSION = "1"
@@ -127,7 +127,7 @@ def add_errors(app: FastAPI) -> None:
 
 
 def _status_of(error: Exception) -> int:
-    if isinstance(error, DatabaseUnavailableError):
+    if isinstance(error, DatabaseUnavailableError | BusyError):
         return 503
     if isinstance(error, NotFoundError):
         return 404

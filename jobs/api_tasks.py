@@ -80,6 +80,9 @@ class PlaceAnswer(_Document):
 
     stage_root: str
     workflow_modules: tuple[str, ...]
+    heartbeat_s: float
+    lease_s: float
+    """After such a silence a task is somebody else's; whoever works must know the same number."""
 
 
 class RemoteSteps:
@@ -152,8 +155,13 @@ def task_routes(config_path: str, database: Database, state: TaskState, turns: T
 
 
 def _place(config_path: str) -> PlaceAnswer:
-    modules = load_jobs_config(config_path).workflow_modules
-    return PlaceAnswer(stage_root=stage_root(config_path), workflow_modules=modules)
+    config = load_jobs_config(config_path)
+    return PlaceAnswer(
+        stage_root=stage_root(config_path),
+        workflow_modules=config.workflow_modules,
+        heartbeat_s=config.heartbeat_s,
+        lease_s=config.lease_s,
+    )
 
 
 def _claim(steps: RemoteSteps, state: TaskState, task_id: int, worker: str) -> Claim | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import random
 import threading
+import time
 from typing import Any
 
 from jobs.alert_config import AlertsConfig, Channel
@@ -23,6 +24,10 @@ RETRY_S = 5.0
 RETRY_S_MAX = 3_600.0
 ATTEMPTS_MAX = 60
 """With the pauses doubling up to an hour: about two days."""
+ORPHAN_AGE_S = 3_600.0
+"""What is due for so long was taken by nobody; another keeper may have channels of its own."""
+ORPHANS_EVERY_S = 60.0
+ORPHANED = "no keeper has a channel of this name any more ([jobs.alerts] of drystone.toml)"
 
 
 class Deliverer:
@@ -34,11 +39,13 @@ class Deliverer:
         self._store_id = store_id
         self._busy: dict[str, threading.Thread] = {}
         self._stop = threading.Event()
+        self._orphans_due_s = 0.0
 
     def tick(self) -> int:
         """Plan new events and let every idle channel work; returns how many channels do."""
         # Without channels too: what nobody wanted to be told is not told years later.
         self._database.events.plan(self._config.channels_of)
+        self._end_orphans()
         for channel in self._config.channel:
             thread = self._busy.get(channel.name)
             if thread is not None and thread.is_alive():
@@ -54,6 +61,13 @@ class Deliverer:
             self._busy[channel.name] = thread
             thread.start()
         return len(self._busy)
+
+    def _end_orphans(self) -> None:
+        if time.monotonic() < self._orphans_due_s:
+            return
+        self._orphans_due_s = time.monotonic() + ORPHANS_EVERY_S
+        names = [channel.name for channel in self._config.channel]
+        self._database.events.end_orphans(names, ORPHAN_AGE_S, ORPHANED)
 
     def join(self, timeout_s: float | None = None) -> None:
         """Wait until every channel has tried what it took."""

@@ -8,6 +8,9 @@ between sending and noting that it was sent), so a receiver can tell a repeat.
   HMAC-SHA256, under the content of the file, of the bytes `SECONDS.BODY`: whoever also checks the
   time cannot be told an old alert again. Only 2xx counts; redirects are not followed.
 - Mail goes to the configured host, with the id as Message-ID.
+
+Over TLS the name and the certificate of whoever answers are checked, by the system's authorities or
+by those of the channel's `ca_file`.
 """
 
 from __future__ import annotations
@@ -17,12 +20,8 @@ import hashlib
 import hmac
 import http.client
 import json
-import os
-import signal
 import smtplib
 import ssl
-import subprocess
-import tempfile
 import time
 from datetime import UTC, datetime
 from email.message import EmailMessage
@@ -32,6 +31,7 @@ from urllib.parse import urlsplit
 from adapters import safe_text
 from jobs.alert_config import Channel, read_secret
 from jobs.errors import ConfigError, JobsError
+from jobs.leash import run_on_leash
 
 COMMAND_TIMEOUT_S = 30.0
 NETWORK_TIMEOUT_S = 10.0
@@ -85,31 +85,17 @@ def sign(secret: bytes, time_s: int, body: bytes) -> str:
 
 def _run_command(channel: Channel, document: dict[str, Any]) -> None:
     name = channel.command[0]
-    with tempfile.TemporaryFile() as said:
-        try:
-            process = subprocess.Popen(
-                channel.command,
-                stdin=subprocess.PIPE,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        except (OSError, ValueError) as error:
-            raise NotDeliveredError(f"{name!a} cannot be run: {error}") from error
-        try:
-            process.communicate(_body(document) + b"\n", timeout=COMMAND_TIMEOUT_S)
-        except subprocess.TimeoutExpired:
-            raise NotDeliveredError(f"{name!a} was ended after {COMMAND_TIMEOUT_S:g} s") from None
-        finally:
-            if process.poll() is None:
-                # Its whole session: what it started would go on otherwise.
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-        if process.returncode:
-            said.seek(max(0, said.tell() - SAID_SIZE_MAX))
-            text = safe_text(said.read(SAID_SIZE_MAX).decode(errors="replace").strip())
-            raise NotDeliveredError(f"{name!a} ended with {process.returncode}: {text}")
+    ended = run_on_leash(
+        channel.command,
+        COMMAND_TIMEOUT_S,
+        given=_body(document) + b"\n",
+        said_bytes_max=SAID_SIZE_MAX,
+    )
+    if ended.code is None:
+        raise NotDeliveredError(f"{name!a} {ended.problem}")
+    if ended.code:
+        text = safe_text(ended.said.decode(errors="replace").strip())
+        raise NotDeliveredError(f"{name!a} ended with {ended.code}: {text}")
 
 
 def _post(channel: Channel, document: dict[str, Any]) -> None:
@@ -122,10 +108,14 @@ def _post(channel: Channel, document: dict[str, Any]) -> None:
     }
     if channel.secret_file:
         headers[SIGNATURE_HEADER] = sign(read_secret(channel.secret_file), now_s, body)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
-        connection = kind(parts.hostname or "", parts.port, timeout=NETWORK_TIMEOUT_S)
+        host, port, timeout_s = parts.hostname or "", parts.port, NETWORK_TIMEOUT_S
+        if parts.scheme == "https":
+            trust = _trust(channel)
+            connection = http.client.HTTPSConnection(host, port, timeout=timeout_s, context=trust)
+        else:
+            connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
         with contextlib.closing(connection):
             connection.request("POST", target, body, headers)
             status = connection.getresponse().status
@@ -147,7 +137,7 @@ def _mail(channel: Channel, document: dict[str, Any]) -> None:
     try:
         with _mail_server(channel) as server:
             if channel.tls == "starttls":
-                server.starttls(context=ssl.create_default_context())
+                server.starttls(context=_trust(channel))
             if channel.user:
                 server.login(channel.user, password.decode("utf-8", "surrogateescape"))
             # Some of several who are refused do not have the others told again.
@@ -158,11 +148,18 @@ def _mail(channel: Channel, document: dict[str, Any]) -> None:
 
 def _mail_server(channel: Channel) -> smtplib.SMTP:
     if channel.tls == "tls":
-        context = ssl.create_default_context()
         return smtplib.SMTP_SSL(
-            channel.host, channel.port, timeout=NETWORK_TIMEOUT_S, context=context
+            channel.host, channel.port, timeout=NETWORK_TIMEOUT_S, context=_trust(channel)
         )
     return smtplib.SMTP(channel.host, channel.port, timeout=NETWORK_TIMEOUT_S)
+
+
+def _trust(channel: Channel) -> ssl.SSLContext:
+    """Return what decides whom a channel believes."""
+    try:
+        return ssl.create_default_context(cafile=channel.ca_file or None)
+    except OSError as error:  # An ssl.SSLError, too.
+        raise NotDeliveredError(f"the ca_file {channel.ca_file} is not usable: {error}") from error
 
 
 def _body(document: dict[str, Any]) -> bytes:

@@ -23,7 +23,7 @@ from jobs.local_state import log_path, pack_result
 from jobs.registry import workflow_named
 from jobs.task_run import TaskRun
 from jobs.workflow import Step, StepResult
-from sql import Claim, DatabaseUnavailableError, Outcome, StaleAttemptError
+from sql import BusyError, Claim, DatabaseUnavailableError, Outcome, StaleAttemptError
 
 if TYPE_CHECKING:
     from jobs.task_state import TaskState
@@ -87,13 +87,15 @@ def carry_out(place: Workplace, task_id: int) -> str:
             outcome = _outcome_of(place, run, claim)
             if outcome is None:
                 return "taken back"
+            # Whoever is told of the end may read the log, which a worker elsewhere sends before.
+            _flush()
             try:
                 # The heartbeat goes on until the end is written: nobody may take it back before.
                 _patiently(lambda: place.state.finish(task_id, claim.token, outcome))
             except StaleAttemptError as error:
                 run.log(str(error))
                 return "taken back"
-            except DatabaseUnavailableError:
+            except (DatabaseUnavailableError, BusyError):
                 raise
             except Exception as error:
                 # The result cannot be kept, or what follows it cannot be made; say that instead.
@@ -189,13 +191,13 @@ def _line(error: BaseException) -> str:
 
 
 def _patiently(call: Callable[[], Any]) -> Any:
-    """Call, and again while the database is away; the work that was done is worth waiting for."""
+    """Call, and again while the database is away or busy; the work done is worth waiting for."""
     deadline = time.monotonic() + PATIENCE_S
     pause_s = PAUSE_S
     while True:
         try:
             return call()
-        except DatabaseUnavailableError:
+        except (DatabaseUnavailableError, BusyError):
             if time.monotonic() > deadline:
                 raise
             time.sleep(pause_s)
@@ -207,18 +209,22 @@ def _output_to(path: str) -> Generator[None]:
     """Send stdout and stderr of this process, and of those it starts, into the attempt's log."""
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
-    sys.stdout.flush()
-    sys.stderr.flush()
+    _flush()
     saved = os.dup(1), os.dup(2)
     try:
         os.dup2(log, 1)
         os.dup2(log, 2)
         yield
     finally:
-        with contextlib.suppress(OSError):
-            sys.stdout.flush()
-            sys.stderr.flush()
+        _flush()
         for number, descriptor in enumerate(saved, 1):
             os.dup2(descriptor, number)
             os.close(descriptor)
         os.close(log)
+
+
+def _flush() -> None:
+    """Let what was printed reach the log; one on a full disk loses words, not the task."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()

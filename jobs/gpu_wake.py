@@ -8,15 +8,12 @@ Without a wake command people open the gate themselves, and nothing here closes 
 
 from __future__ import annotations
 
-import contextlib
 import logging
-import os
-import signal
-import subprocess
-import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+
+from jobs.leash import run_on_leash
 
 if TYPE_CHECKING:
     from jobs.jobs_config import GpuConfig
@@ -90,28 +87,10 @@ def _run(command: Sequence[str], gpu: GpuConfig) -> str:
     """Run a command; returns '' or what went wrong. An empty command is never wrong."""
     if not command:
         return ""
-    with tempfile.TemporaryFile() as said:
-        try:
-            process = subprocess.Popen(
-                list(command),
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=subprocess.STDOUT,
-                cwd="/",
-                start_new_session=True,
-            )
-        except (OSError, ValueError) as error:
-            return f"{command[0]}: {error}"
-        try:
-            status = process.wait(gpu.command_timeout_s)
-        except subprocess.TimeoutExpired:
-            # Its whole session: what it started would go on otherwise.
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
-            return f"{command[0]} did not end within {gpu.command_timeout_s:g} s"
-        if status == 0:
-            return ""
-        said.seek(max(0, said.seek(0, os.SEEK_END) - OUTPUT_SHOWN_MAX))
-        text = said.read().decode("utf-8", "backslashreplace").strip()
-        return f"{command[0]} ended with {status} {text}".strip()
+    ended = run_on_leash(command, gpu.command_timeout_s, said_bytes_max=OUTPUT_SHOWN_MAX)
+    if ended.code == 0:
+        return ""
+    if ended.code is None:
+        return f"{command[0]} {ended.problem}"
+    text = ended.said.decode("utf-8", "backslashreplace").strip()
+    return f"{command[0]} ended with {ended.code} {text}".strip()

@@ -33,6 +33,7 @@ DELIVERED_AGE_S = 5.0
 TAKE_BACK_EVERY_S = 2.0
 WAIT_EVERY_S = 1.0
 CLEAN_EVERY_S = 30.0
+TURN_S = 60.0
 RETRY_PAUSE_S = 2.0
 """Between two tries of a duty that failed, at least."""
 
@@ -54,7 +55,8 @@ class Duty:
     """Something to look at every `interval_s`. `shared` ones are done by every keeper.
 
     One that waits for others (a command, a store that hangs) is done `apart`, in a thread: what
-    keeps runs going must not wait for it.
+    keeps runs going must not wait for it. After `turn_s` another keeper may do it, too: this one
+    may be frozen. So every duty is safe beside itself.
     """
 
     name: str
@@ -62,6 +64,7 @@ class Duty:
     function: Callable[[Watch], None]
     shared: bool = False
     apart: bool = False
+    turn_s: float = TURN_S
     due_s: float = field(default=0.0)
 
 
@@ -79,14 +82,38 @@ def reconcile(watch: Watch) -> None:
         deliver(watch)
 
 
-def take_back(watch: Watch) -> None:
-    """Give tasks to others whose worker is silent."""
-    config = watch.config
-    # After the start of the database its workers get three beats to be heard again.
-    count = watch.database.runs.take_back(config.lease_s, 3 * config.heartbeat_s, following)
-    if count:
-        _log.warning("%d task(s) were taken back from silent workers", count)
-        deliver(watch)
+class TakeBack:
+    """Gives tasks to others whose worker is silent; remembers how the two clocks stand.
+
+    Where the clock of the wall jumps ahead (it was set, or the machine slept) every worker looks
+    silent at once: they get three beats to be heard again, as after a start of the database.
+    """
+
+    def __init__(
+        self,
+        wall: Callable[[], float] = time.time,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._wall, self._steady = wall, steady
+        self._ahead_s = wall() - steady()
+        self._begins_s = -math.inf
+
+    def __call__(self, watch: Watch) -> None:
+        """Take back what is to be taken back."""
+        config = watch.config
+        patience_s = 3 * config.heartbeat_s
+        ahead_s, now_s = self._wall() - self._steady(), self._steady()
+        if ahead_s - self._ahead_s > config.lease_s / 2:
+            jump_s = ahead_s - self._ahead_s
+            _log.warning("the clock went ahead by %.0f s; workers are heard first", jump_s)
+            self._begins_s = now_s + patience_s
+        self._ahead_s = ahead_s
+        if now_s < self._begins_s:
+            return
+        count = watch.database.runs.take_back(config.lease_s, patience_s, following)
+        if count:
+            _log.warning("%d task(s) were taken back from silent workers", count)
+            deliver(watch)
 
 
 def let_waiting_go_on(watch: Watch) -> None:
@@ -105,7 +132,7 @@ def own_duties() -> list[Duty]:
     return [
         Duty("deliver", DELIVER_EVERY_S, deliver),
         Duty("reconcile", RECONCILE_EVERY_S, reconcile),
-        Duty("take back", TAKE_BACK_EVERY_S, take_back),
+        Duty("take back", TAKE_BACK_EVERY_S, TakeBack()),
         Duty("waiting", WAIT_EVERY_S, let_waiting_go_on),
         Duty("clean", CLEAN_EVERY_S, clean),
     ]
@@ -158,7 +185,7 @@ class Keeper:
             if duty.shared:
                 duty.function(watch)
             else:
-                with watch.database.runs.sole_turn(duty.name) as mine:
+                with watch.database.runs.sole_turn(duty.name, duty.turn_s) as mine:
                     if mine:
                         duty.function(watch)
         except (SqlError, JobsError, OSError) as error:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from jobs.alert_duties import schedule_and_alert_duties
 from jobs.gpu_wake import watch_gpu
-from jobs.keeper import Duty, own_duties
+from jobs.keeper import TURN_S, Duty, own_duties
 from jobs.supervise import revive
 
 if TYPE_CHECKING:
@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 GPU_EVERY_S = 5.0
 REVIVE_EVERY_S = 5.0
+COMMANDS_MAX = 1
+"""Of a GPU machine, in one look at it."""
 
 
 def all_duties(config: JobsConfig) -> list[Duty]:
@@ -22,5 +24,6 @@ def all_duties(config: JobsConfig) -> list[Duty]:
     duties = [*own_duties(), Duty("revive", REVIVE_EVERY_S, revive, shared=True, apart=True)]
     duties += schedule_and_alert_duties()
     if config.gpu.wake_command:
-        duties.append(Duty("gpu", GPU_EVERY_S, watch_gpu, apart=True))
+        turn_s = COMMANDS_MAX * config.gpu.command_timeout_s + TURN_S
+        duties.append(Duty("gpu", GPU_EVERY_S, watch_gpu, apart=True, turn_s=turn_s))
     return duties

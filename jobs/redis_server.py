@@ -11,7 +11,7 @@ import os
 import stat
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jobs import process
 from jobs.errors import RedisUnavailableError
@@ -23,6 +23,12 @@ if TYPE_CHECKING:
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
+CONNECT_TIMEOUT_S = 1.0
+ANSWER_TIMEOUT_S = 5.0
+"""A worker that waits for a job gets longer, from RQ."""
+TRIES_MORE = 1
+"""At once, for a connection that went stale. Redis that is away is waited for by the keeper and by
+workers, not by a person at a command line: redis-py itself would try for four seconds."""
 POLL_INTERVAL_S = 0.02
 MEMORY_MAX = "256mb"
 """Redis holds a few hundred task numbers; whatever fills it up is a mistake."""
@@ -31,19 +37,31 @@ Say = Callable[[str], None]
 
 
 def connect(config: JobsConfig) -> Redis:
-    """Return a client; it connects when it is used."""
+    """Return a client; it connects when it is used. What a URL says of timeouts goes first."""
     from redis import Redis
     from redis.exceptions import RedisError
 
     if config.embedded:
-        return Redis(unix_socket_path=config.socket_path)
+        return Redis(unix_socket_path=config.socket_path, **limits())
     try:
-        return Redis.from_url(config.redis_url)
+        return Redis.from_url(config.redis_url, **limits())
     except (ValueError, RedisError) as error:
         raise RedisUnavailableError(
             f"redis_url in [jobs] is not usable ({type(error).__name__}); write it as "
             "redis://HOST:PORT/NUMBER or unix:///PATH"
         ) from error
+
+
+def limits() -> dict[str, Any]:
+    """Return how long and how often a client of ours tries, as arguments of `redis.Redis`."""
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    return {
+        "retry": Retry(NoBackoff(), TRIES_MORE),
+        "socket_connect_timeout": CONNECT_TIMEOUT_S,
+        "socket_timeout": ANSWER_TIMEOUT_S,
+    }
 
 
 def start(config: JobsConfig, say: Say = lambda _: None) -> bool:

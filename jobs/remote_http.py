@@ -42,6 +42,10 @@ class RefusedError(JobsError):
         return type(self), (self.name, self.message)
 
 
+class UntrustedError(DatabaseUnavailableError):
+    """Whoever answers has another name, or a certificate that nobody signed whom we trust."""
+
+
 class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: str, timeout_s: float) -> None:
         super().__init__("localhost", timeout=timeout_s)
@@ -85,6 +89,11 @@ class RemoteApi:
                 connection.request(method, path, body, headers)
                 answer = connection.getresponse()
                 text = answer.read(ANSWER_SIZE_BYTES_MAX + 1)
+        except ssl.SSLCertVerificationError as error:
+            raise UntrustedError(
+                f"the certificate of {self._address} is not trusted: {error.verify_message}; give "
+                "the certificate of who signed it as --ca-file"
+            ) from error
         except (OSError, http.client.HTTPException) as error:
             said = str(error) or type(error).__name__
             raise DatabaseUnavailableError(
@@ -119,7 +128,10 @@ class RemoteApi:
         host = parts.hostname or ""
         if parts.scheme == "http":
             return http.client.HTTPConnection(host, parts.port, timeout=self._timeout_s)
-        context = ssl.create_default_context(cafile=self._ca_file or None)
+        try:
+            context = ssl.create_default_context(cafile=self._ca_file or None)
+        except OSError as error:  # An ssl.SSLError, too.
+            raise UsageError(f"--ca-file {self._ca_file} is not usable: {error}") from error
         return http.client.HTTPSConnection(
             host, parts.port, timeout=self._timeout_s, context=context
         )

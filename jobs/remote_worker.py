@@ -11,6 +11,7 @@ import contextlib
 import logging
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,8 +26,9 @@ from jobs.alert_config import read_secret
 from jobs.errors import JobsError, UsageError
 from jobs.jobs_config import JobsConfig
 from jobs.local_state import log_path
+from jobs.redis_server import limits
 from jobs.registry import load_extra_workflows
-from jobs.remote_http import RemoteApi
+from jobs.remote_http import RemoteApi, UntrustedError
 from jobs.remote_state import PathPrefix, RemoteTaskState
 from jobs.worker import PAUSE_S, HouseWorker
 from sql import (
@@ -69,6 +71,8 @@ class LogCarrier:
         self._state = state
         self._log_dir = log_dir
         self._told: dict[tuple[int, int], tuple[str, int]] = {}
+        # The heartbeat and the end of a task carry in two threads: no piece twice.
+        self._turn = threading.Lock()
 
     def claim(self, task_id: int, worker: str) -> Claim | None:
         """Take a queued task; see TaskState."""
@@ -88,7 +92,7 @@ class LogCarrier:
     def finish(self, task_id: int, token: int, outcome: Outcome) -> None:
         """Bring the rest of the log, and end the attempt."""
         with contextlib.suppress(StaleAttemptError):
-            while self._carry(task_id, token):
+            while self._carry(task_id, token, to_the_end=True):
                 pass
         self._state.finish(task_id, token, outcome)
         path, _ = self._told.pop((task_id, token), ("", 0))
@@ -100,22 +104,26 @@ class LogCarrier:
         """Add text to the log of the attempt; see TaskState."""
         self._state.append_log(task_id, token, text)
 
-    def _carry(self, task_id: int, token: int) -> bool:
+    def _carry(self, task_id: int, token: int, *, to_the_end: bool = False) -> bool:
         """Bring a piece of a log; False when there is no more."""
-        path, offset = self._told.get((task_id, token), ("", 0))
-        if not path or offset >= LOG_SIZE_BYTES_MAX:
-            return False
-        try:
-            with open(path, "rb") as file:
-                file.seek(offset)
-                piece = file.read(LOG_STEP_BYTES)
-        except FileNotFoundError:
-            return False
-        if not piece:
-            return False
-        self._state.append_log(task_id, token, piece.decode("utf-8", "backslashreplace"))
-        self._told[task_id, token] = path, offset + len(piece)
-        return True
+        with self._turn:
+            path, offset = self._told.get((task_id, token), ("", 0))
+            if not path or offset >= LOG_SIZE_BYTES_MAX:
+                return False
+            try:
+                with open(path, "rb") as file:
+                    file.seek(offset)
+                    piece = file.read(LOG_STEP_BYTES)
+            except FileNotFoundError:
+                return False
+            if not piece:
+                return False
+            if not to_the_end or len(piece) == LOG_STEP_BYTES:
+                # Whole lines, where there are any: no character is cut in two.
+                piece = piece[: piece.rfind(b"\n") + 1] or piece
+            self._state.append_log(task_id, token, piece.decode("utf-8", "backslashreplace"))
+            self._told[task_id, token] = path, offset + len(piece)
+            return True
 
 
 def work_remotely(place: RemotePlace, queues: Sequence[str], name: str) -> None:
@@ -125,7 +133,7 @@ def work_remotely(place: RemotePlace, queues: Sequence[str], name: str) -> None:
     """
     api = RemoteApi(place.api, read_token(place.token_file), place.ca_file)
     redis = _redis(place)
-    prefix = _prefix(api, place.stage_root)
+    prefix, beat_s, lease_s = _join(api, place.stage_root)
     full_name = f"{os.uname().nodename}-{name}-{os.getpid()}"
     with tempfile.TemporaryDirectory(prefix="drystone-worker-") as log_dir:
         state = LogCarrier(RemoteTaskState(api, prefix), log_dir)
@@ -135,6 +143,8 @@ def work_remotely(place: RemotePlace, queues: Sequence[str], name: str) -> None:
                 state=state,
                 worker=full_name,
                 log_dir=log_dir,
+                beat_s=beat_s,
+                lease_s=lease_s,
                 is_remote=True,
             )
         )
@@ -157,8 +167,11 @@ def work_remotely(place: RemotePlace, queues: Sequence[str], name: str) -> None:
             time.sleep(PAUSE_S)
 
 
-def _prefix(api: RemoteApi, stage_root: str) -> PathPrefix:
-    """Ask where the stage area lies there; it may be that the API is only about to start."""
+def _join(api: RemoteApi, stage_root: str) -> tuple[PathPrefix, float, float]:
+    """Ask where the stage area lies there, and for the times of heartbeat and lease.
+
+    It may be that the API is only about to start.
+    """
     root = os.path.abspath(stage_root)
     if not os.path.isdir(root):
         raise UsageError(f"there is no folder {root}; mount the stage area and name it")
@@ -168,7 +181,10 @@ def _prefix(api: RemoteApi, stage_root: str) -> PathPrefix:
             answer = api.ask("GET", "/v1/worker/place")
             modules = tuple(answer["workflow_modules"])
             load_extra_workflows(JobsConfig(root=root, workflow_modules=modules))
-            return PathPrefix(answer["stage_root"], root)
+            times = float(answer["heartbeat_s"]), float(answer["lease_s"])
+            return PathPrefix(answer["stage_root"], root), *times
+        except UntrustedError as error:
+            raise UsageError(str(error)) from error
         except DatabaseUnavailableError:
             if time.monotonic() > deadline:
                 raise
@@ -182,7 +198,7 @@ def _redis(place: RemotePlace) -> Redis:
         read_secret(place.redis_password_file).decode() if place.redis_password_file else None
     )
     try:
-        return Redis.from_url(place.redis_url, password=password)
+        return Redis.from_url(place.redis_url, password=password, **limits())
     except (ValueError, RedisError) as error:
         raise UsageError(
             f"--redis is not usable ({type(error).__name__}); write it as redis://HOST:PORT/NUMBER"

@@ -49,7 +49,7 @@ class TaskRun:
         self._progress: Progress | None = None
         self._cancelled = False
         self._lost = False
-        self._last_heard = time.monotonic()
+        self._last_heard = _now_s()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
@@ -146,14 +146,21 @@ class TaskRun:
     @property
     def lost(self) -> bool:
         """Whether the task is, or must be taken to be, somebody else's."""
-        return self._lost or time.monotonic() - self._last_heard > self._lease_s
+        return self._lost or self.lease_left_s() <= 0
+
+    def lease_left_s(self) -> float:
+        """Return how long the task is surely this attempt's, if no heartbeat gets through.
+
+        Counted from before the last beat was sent, so it is over here before it is anywhere else.
+        """
+        return self._last_heard + self._lease_s - _now_s()
 
     # ---- The heartbeat ---------------------------------------------------------------------------
 
     def _beat(self) -> None:
         while not self._stop.wait(self._beat_s):
             progress, self._progress = self._progress, None
-            asked = time.monotonic()
+            asked = _now_s()
             try:
                 self._cancelled = self._state.beat(self.task_id, self.token, progress)
                 self._last_heard = asked
@@ -167,3 +174,8 @@ class TaskRun:
             except Exception as error:
                 # Never without a trace: a beat that dies silently would lose the task.
                 self.log(f"no heartbeat: {type(error).__name__}: {error}")
+
+
+def _now_s() -> float:
+    """A clock that nobody sets and that goes on while the machine sleeps: the server's does."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

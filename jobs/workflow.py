@@ -96,6 +96,10 @@ class TaskContext(Protocol):
         """Raise CancelledError or LeaseLostError if so; call it at the border of every chunk."""
         ...
 
+    def lease_left_s(self) -> float:
+        """Return how long the task is surely this attempt's, if no heartbeat gets through."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class StepResult:

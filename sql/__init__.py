@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     )
     from sql.declared import Column, DeclaredTable
     from sql.errors import (
+        BusyError,
         DatabaseUnavailableError,
         NotFoundError,
         SelectorError,
@@ -157,6 +158,7 @@ _HOMES = {
     "Condition": "sql.selector",
     "Database": "sql.database",
     "DatabaseConfig": "sql.config",
+    "BusyError": "sql.errors",
     "DatabaseUnavailableError": "sql.errors",
     "DatasetBook": "sql.dataset_book",
     "DatasetExport": "sql.dataset_question",
@@ -281,6 +283,7 @@ __all__ = [
     "BackupReport",
     "BodyLimit",
     "BoxQuestion",
+    "BusyError",
     "CandidateRow",
     "Candidates",
     "CatchUp",

@@ -26,10 +26,15 @@ CONNECT_TIMEOUT_S = 10
 TURN_TIMEOUT_S = 60.0
 """So long one waits for somebody else to give a connection back."""
 
+IDLE_LIMIT_S = 600
+"""So long whoever changes something may do something else between two statements. A process that is
+frozen (SIGSTOP, a suspended machine) would keep its locks, and all others waiting, for ever."""
+
 # A schema named like the user would come before ours, and times are told in the session's zone:
 # whatever the role, the database or PGTZ say, ours are these.
 _SETTINGS = """
-    SELECT set_config('search_path', 'public', false), set_config('TimeZone', 'UTC', false)
+    SELECT set_config('search_path', 'public', false), set_config('TimeZone', 'UTC', false),
+        set_config('idle_in_transaction_session_timeout', %s, false)
 """
 
 
@@ -114,7 +119,7 @@ def connect_once(dsn: str) -> psycopg.Connection[Any]:
         raise DatabaseUnavailableError(f"the database does not answer: {line(error)}") from None
     try:
         with explained():
-            connection.execute(_SETTINGS)
+            connection.execute(_SETTINGS, [f"{IDLE_LIMIT_S}s"])
             connection.autocommit = False
             connection.isolation_level = IsolationLevel.READ_COMMITTED
     except BaseException:

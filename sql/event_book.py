@@ -7,7 +7,7 @@ configuration deliveries are planned; each is taken, tried, and done, postponed 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import psycopg
@@ -127,6 +127,12 @@ class EventBook:
         }
         with self._database.connection() as connection:
             connection.execute(_SQL["postpone"], given)
+
+    def end_orphans(self, channels: Sequence[str], age_s: float, reason: str) -> int:
+        """Give up what has been due for so long and goes to none of these channels; how many."""
+        given = {"channels": list(channels), "age_s": age_s, "reason": clean_text(reason)}
+        with self._database.connection() as connection:
+            return connection.execute(_SQL["end_orphans"], given).rowcount
 
     def deliveries(self, state: DeliveryState | None = None, *, limit: int = 100) -> list[Delivery]:
         """Return deliveries, newest first."""

@@ -29,6 +29,8 @@ _GONE = (
     errors.CrashShutdown,
     errors.CannotConnectNow,
     errors.TooManyConnections,
+    # Of our own process: it was frozen in the middle of a transaction.
+    errors.IdleInTransactionSessionTimeout,
 )
 _BUSY = (errors.LockNotAvailable, errors.DeadlockDetected, errors.SerializationFailure)
 

@@ -39,6 +39,7 @@ _SQL = statements("run_task")
 TASKS_SHOWN_MAX = 500
 SPACE_PROBES_MAX = 4
 """So many tasks of a queue look at a time whether there is space by now."""
+TURN_LIMIT_S = 60.0
 EVERYTHING = RunFilter()
 
 
@@ -252,6 +253,8 @@ class RunBook:
     ) -> int:
         """Take tasks back whose worker was silent for longer than the lease; returns how many."""
         given = {"lease_s": lease_s, "grace_s": grace_s, "limit": limit}
+        with self._database.connection() as connection:
+            connection.execute(_SQL["beats_to_come"], given)
         with self._database.reading() as connection:
             silent = connection.execute(_SQL["silent"], given).fetchall()
         reason = f"its worker was not heard of for {lease_s:g} s"
@@ -281,10 +284,16 @@ class RunBook:
         return len(moved)
 
     @contextlib.contextmanager
-    def sole_turn(self, duty: str) -> Generator[bool]:
-        """Yield whether this process alone has the turn for a duty until the block ends."""
+    def sole_turn(self, duty: str, limit_s: float = TURN_LIMIT_S) -> Generator[bool]:
+        """Yield whether this process alone has the turn for a duty until the block ends.
+
+        Whoever takes longer than the limit (it is frozen, or its machine is) loses the turn to
+        others; DatabaseUnavailableError tells it so at the end. So a duty must be safe beside
+        itself all the same.
+        """
+        given = {"duty": duty, "idle_ms": str(max(1, round(limit_s * 1000)))}
         with self._database.connection() as connection:
-            row = connection.execute(_SQL["try_lock"], [duty]).fetchone()
+            row = connection.execute(_SQL["try_lock"], given).fetchone()
             yield bool(row and row[0])
 
     def _take_back(

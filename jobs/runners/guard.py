@@ -3,10 +3,13 @@
 It starts the program in a session of its own, adopts whatever that leaves behind, keeps its words,
 watches time, memory, written bytes and free space, and kills everything when a limit is passed,
 when it is told to, or when the worker is gone: the pipe to the worker ends then, also after a
-`kill -9`. So no program writes on beside the next attempt.
+`kill -9`. A parent of its own does the same when the guard is killed itself. So no program writes
+on beside the next attempt.
 
-Talks JSON lines: one document with all orders comes in, then `stop` (with a grace) at most once;
-`progress` and one `ended` go out. Standard library only; never touches the store.
+Talks lines: one JSON document with all orders comes in, then `lease SECONDS` now and then (a worker
+that is frozen says nothing, and its task is soon somebody else's) and `stop` (with a grace) at most
+once; JSON documents `progress` and one `ended` go out. Standard library only; never touches the
+store.
 """
 
 from __future__ import annotations
@@ -42,9 +45,10 @@ DATA_SCALE = 2
 class Guard:
     """One program from start to end. `orders` is the document from the worker."""
 
-    def __init__(self, orders: dict[str, Any], *, stop_at_once: bool = False) -> None:
+    def __init__(self, orders: dict[str, Any], said: bytes = b"") -> None:
         self.orders = orders
-        self._stop_at_once = stop_at_once
+        self._said = said
+        self._lease_until: float | None = None
         self.log = ProgramLog(orders["log_path"], orders["log_bytes_max"])
         self.started = time.monotonic()
         self.pid = 0
@@ -65,8 +69,7 @@ class Guard:
             self._start()
         except OSError as error:
             return self._ended("missing", f"cannot start {self.orders['argv'][0]}: {error}")
-        if self._stop_at_once:
-            self.stop("cancelled", "cancelled", self.orders["grace_s"])
+        self._obey(b"")
         while self.status is None and not self._in_vain():
             self._tick()
         self._take(descendants.kill_all(os.getpid()))
@@ -166,14 +169,25 @@ class Guard:
     def _read_orders(self) -> None:
         data = os.read(sys.stdin.fileno(), READ_BYTES)
         if data:
-            self.stop("cancelled", "cancelled", self.orders["grace_s"])
+            self._obey(data)
             return
         # The worker is gone: nobody waits for a soft end, and the next attempt may begin.
         self._selector.unregister(sys.stdin.fileno())
         self.stop("cancelled", "the worker is gone", 0.0)
 
+    def _obey(self, data: bytes) -> None:
+        *lines, self._said = (self._said + data).split(b"\n")
+        for line in lines:
+            word, _, number = line.partition(b" ")
+            if word == b"lease":
+                self._lease_until = _boot_s() + float(number)
+            elif word == b"stop":
+                self.stop("cancelled", "cancelled", self.orders["grace_s"])
+
     def _watch(self) -> None:
         now = time.monotonic()
+        if self._lease_until is not None and _boot_s() > self._lease_until:
+            self.stop("lease", "its worker was not heard of for the time of its lease", 0.0)
         if now - self.started > self.orders["timeout_s"]:
             limit = f"{self.orders['timeout_s']:g} s"
             self.stop("timeout", f"not done after {limit} (timeout_s)", self.orders["grace_s"])
@@ -267,8 +281,13 @@ class Guard:
             os.write(sys.stdout.fileno(), json.dumps(message).encode() + b"\n")
 
 
-def _read_orders() -> tuple[dict[str, Any], bool]:
-    """Return the orders, and whether the worker has already said stop behind them."""
+def _boot_s() -> float:
+    """A clock that goes on while the machine sleeps, as that of a lease does elsewhere."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def _read_orders() -> tuple[dict[str, Any], bytes]:
+    """Return the orders, and what the worker has already said behind them."""
     data = b""
     while b"\n" not in data:
         portion = os.read(sys.stdin.fileno(), READ_BYTES)
@@ -276,18 +295,39 @@ def _read_orders() -> tuple[dict[str, Any], bool]:
             sys.exit("the worker is gone before it gave orders")
         data += portion
     line, _, rest = data.partition(b"\n")
-    return json.loads(line), bool(rest)
+    return json.loads(line), rest
+
+
+def _outlived() -> None:
+    """Go on in a child; the parent only waits, to kill what a guard leaves behind that is killed.
+
+    Without it, what a program sent into another session would belong to nobody then.
+    """
+    descendants.become_subreaper()
+    guard_pid = os.fork()
+    if guard_pid == 0:
+        return
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # The guard itself ends in time.
+    # The end of the guard's pipe is its death, and nothing but it.
+    os.close(sys.stdin.fileno())
+    os.close(sys.stdout.fileno())
+    with contextlib.suppress(ChildProcessError):
+        while os.waitpid(-1, 0)[0] != guard_pid:
+            continue
+    descendants.kill_all(os.getpid())
+    os._exit(0)
 
 
 def main() -> None:
     """Read the orders, run the program, say how it ended."""
+    _outlived()
     descendants.become_subreaper()
-    orders, stop_at_once = _read_orders()
-    guard = Guard(orders, stop_at_once=stop_at_once)
+    guard = Guard(*_read_orders())
     grace_s = guard.orders["grace_s"]
 
     def go_down(number: int, frame: object) -> None:
-        guard.stop("cancelled", "the machine goes down", grace_s)
+        # Not a cancel: nobody asked for one, and the task is to be done again.
+        guard.stop("guard", "the machine goes down", grace_s)
 
     signal.signal(signal.SIGTERM, go_down)
     signal.signal(signal.SIGPIPE, signal.SIG_IGN)

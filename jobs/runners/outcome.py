@@ -8,7 +8,7 @@ from typing import Any, Literal
 State = Literal["done", "partial", "failed", "cancelled"]
 Cause = Literal[
     "exit", "signal", "timeout", "memory", "output_bytes", "free_space", "cancelled", "missing",
-    "refused", "guard",
+    "refused", "guard", "lease",
 ]  # fmt: skip
 
 
@@ -34,7 +34,9 @@ class RunOutcome:
       `free_space` it may be tried again when there is room);
     - `missing`: nothing was started, because a module, program or file is not on this machine;
     - `refused`: nothing was started, because the runner cannot do what is asked;
-    - `guard`: the process that watches over the program died; the program died with it.
+    - `guard`: the process that watches over the program died, or the machine went down; the program
+      died with it;
+    - `lease`: the worker was frozen or cut off so long that the task may be somebody else's.
 
     `reason` is for people, one line. `memory_bytes_peak` is what was measured, 0 in a container.
     """

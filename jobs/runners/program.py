@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any, cast
 
 from pydantic import ValidationError
@@ -32,6 +33,8 @@ from jobs.runners.settings import RunnerSettings
 
 POLL_S = 0.25
 """How often the worker is asked whether the run is cancelled."""
+LEASE_S = 0.5
+"""How often the guard is told how long the work is still ours."""
 GUARD_END_S = 30.0
 PATH = "/usr/local/bin:/usr/bin:/bin"
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -56,9 +59,14 @@ def run_program(
     log_path: str,
     heartbeat: Callable[[RunProgress], None],
     cancelled: Callable[[], bool],
+    lease_left_s: Callable[[], float] | None = None,
     settings: RunnerSettings | None = None,
 ) -> RunOutcome:
     """Run one rendered command (see `RunRequest`) to its end.
+
+    `lease_left_s` tells how long the work is surely ours. When that is over and was not told anew
+    (this process is frozen, or has lost the database) the program is killed: another attempt may
+    begin in the same folders.
 
     `heartbeat` is called every `settings.heartbeat_s`; `cancelled` several times a second. What
     either raises ends the program at once and is raised here, when no process of it is left. The
@@ -86,7 +94,8 @@ def run_program(
         except RefusedError as error:
             return RunOutcome("failed", "refused", str(error))
         orders = _orders(request, plan, settings, os.path.abspath(log_path), scratch)
-        ended = _keep(orders, scratch, heartbeat, cancelled, settings.heartbeat_s)
+        worker = _Worker(heartbeat, cancelled, lease_left_s, settings.heartbeat_s)
+        ended = _keep(orders, scratch, worker)
     return _outcome(request, ended)
 
 
@@ -147,13 +156,17 @@ def _orders(
     }
 
 
-def _keep(
-    orders: dict[str, Any],
-    scratch: str,
-    heartbeat: Callable[[RunProgress], None],
-    cancelled: Callable[[], bool],
-    heartbeat_s: float,
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Worker:
+    """What is asked of whoever runs the program, and told to it."""
+
+    heartbeat: Callable[[RunProgress], None]
+    cancelled: Callable[[], bool]
+    lease_left_s: Callable[[], float] | None
+    heartbeat_s: float
+
+
+def _keep(orders: dict[str, Any], scratch: str, worker: _Worker) -> dict[str, Any]:
     """Start the guard and stay with it; returns its last message, or one in its place."""
     with tempfile.TemporaryFile() as complaints:
         guard = subprocess.Popen(
@@ -165,7 +178,7 @@ def _keep(
             start_new_session=True,
         )
         try:
-            ended = _talk(guard, orders, heartbeat, cancelled, heartbeat_s)
+            ended = _talk(guard, orders, worker)
         finally:
             _let_go(guard)
         complaints.seek(0)
@@ -173,15 +186,11 @@ def _keep(
 
 
 def _talk(
-    guard: subprocess.Popen[bytes],
-    orders: dict[str, Any],
-    heartbeat: Callable[[RunProgress], None],
-    cancelled: Callable[[], bool],
-    heartbeat_s: float,
+    guard: subprocess.Popen[bytes], orders: dict[str, Any], worker: _Worker
 ) -> dict[str, Any] | None:
     assert guard.stdin and guard.stdout
     _tell(guard, json.dumps(orders).encode())
-    buffer, next_beat, asked, pid = b"", 0.0, False, 0
+    buffer, next_beat, next_lease, asked, pid = b"", 0.0, 0.0, False, 0
     with selectors.DefaultSelector() as selector:
         selector.register(guard.stdout, selectors.EVENT_READ)
         while True:
@@ -199,9 +208,12 @@ def _talk(
                 if event == "started":
                     pid = message["pid"]
                 elif time.monotonic() >= next_beat:
-                    next_beat = time.monotonic() + heartbeat_s
-                    heartbeat(RunProgress(**message))
-            if not asked and cancelled():
+                    next_beat = time.monotonic() + worker.heartbeat_s
+                    worker.heartbeat(RunProgress(**message))
+            if worker.lease_left_s and time.monotonic() >= next_lease:
+                next_lease = time.monotonic() + LEASE_S
+                _tell(guard, b"lease %f" % worker.lease_left_s())
+            if not asked and worker.cancelled():
                 asked = True
                 _tell(guard, b"stop")
 
@@ -228,7 +240,9 @@ def _let_go(guard: subprocess.Popen[bytes]) -> None:
     try:
         guard.wait(GUARD_END_S)
     except subprocess.TimeoutExpired:
-        guard.kill()
+        # The guard and its parent; in a session of their own they are a group, too.
+        with suppress(ProcessLookupError):
+            os.killpg(guard.pid, signal.SIGKILL)
         guard.wait()
     guard.stdout.close()
 

@@ -44,6 +44,12 @@ UPDATE delivery
 SET error = %(error)s, not_before = now() + make_interval(secs => %(retry_in_s)s)
 WHERE delivery_id = %(delivery_id)s AND attempts = %(attempt)s AND state = 'waiting'
 
+-- Due for so long, and nobody has a channel of this name: it was taken out of the configuration.
+-- name: end_orphans
+UPDATE delivery SET state = 'failed', error = %(reason)s, end_time = now()
+WHERE state = 'waiting' AND not_before < now() - make_interval(secs => %(age_s)s)
+    AND NOT channel = ANY (%(channels)s)
+
 -- name: deliveries
 SELECT delivery_id, event_id, channel, delivery.state, attempts, not_before, error, end_time,
     kind, subject

@@ -31,10 +31,13 @@ SET state = coalesce(%(state)s, run_task_entry(task.gate, task.gate_passed)),
     result = NULL, error = NULL, end_time = NULL
 WHERE task.round < excluded.round AND task.state IN ('done', 'partial', 'failed', 'cancelled')
 
+-- A worker or keeper that is frozen before its commit lets the run go: the server ends its session.
 -- name: lock_run
 SELECT state, round, cancel_time IS NOT NULL, start_time IS NOT NULL, workflow, parameters,
     requested_by
-FROM run WHERE run_id = %s FOR NO KEY UPDATE
+FROM run
+WHERE run_id = %s AND set_config('idle_in_transaction_session_timeout', '60s', true) IS NOT NULL
+FOR NO KEY UPDATE
 
 -- name: is_open
 SELECT EXISTS (

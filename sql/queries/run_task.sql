@@ -91,6 +91,12 @@ WHERE task_id = %s AND attempt = %s
 
 -- ---- The keeper ---------------------------------------------------------------------------------
 
+-- The clock was set back: who is alive beats again at once, and who is dead must not be waited for
+-- until the clock is there again.
+-- name: beats_to_come
+UPDATE run_task SET heartbeat = now()
+WHERE state = 'running' AND heartbeat > now() + make_interval(secs => %(lease_s)s)
+
 -- Those whose worker fell silent. A server that was away itself could not hear anybody: after its
 -- start the workers get time to be heard again.
 -- name: silent
@@ -102,8 +108,11 @@ ORDER BY heartbeat LIMIT %(limit)s
 -- name: of_worker
 SELECT task_id, attempt FROM run_task WHERE state = 'running' AND worker = %s
 
+-- A keeper that is frozen before its commit gives back what it has chosen.
 -- name: due
-WITH room AS (
+WITH patience AS (
+    SELECT set_config('idle_in_transaction_session_timeout', '60s', true)
+), room AS (
     SELECT name, coalesce(draining, false) AS draining,
         least(
             %(depth)s,
@@ -115,7 +124,8 @@ WITH room AS (
             SELECT count(*) FROM run_task AS task
             WHERE task.queue = name AND task.state = 'queued' AND delivered_time IS NOT NULL
         ) AS count
-    FROM unnest(%(queues)s::text[]) AS name LEFT JOIN queue_state ON queue_state.queue = name
+    FROM patience, unnest(%(queues)s::text[]) AS name
+    LEFT JOIN queue_state ON queue_state.queue = name
     WHERE NOT coalesce(paused, false)
 ), chosen AS (
     SELECT next.task_id FROM room CROSS JOIN LATERAL (
@@ -130,16 +140,17 @@ UPDATE run_task SET delivered_time = clock_timestamp() FROM chosen
 WHERE run_task.task_id = chosen.task_id
 RETURNING run_task.task_id, attempt + 1, queue, priority
 
+-- A time to come is as good as one long gone: the clock was set back.
 -- name: delivered
 SELECT task_id, attempt + 1, queue FROM run_task
-WHERE state = 'queued' AND queue = ANY (%(queues)s)
-    AND delivered_time < clock_timestamp() - make_interval(secs => %(age_s)s)
+WHERE state = 'queued' AND queue = ANY (%(queues)s) AND delivered_time IS NOT NULL
+    AND abs(extract(epoch FROM clock_timestamp() - delivered_time)) > %(age_s)s
 
 -- name: undeliver_lost
 UPDATE run_task SET delivered_time = NULL
 FROM unnest(%(task_ids)s::bigint[], %(attempts)s::integer[]) AS lost (task_id, attempt)
 WHERE run_task.task_id = lost.task_id AND run_task.attempt + 1 = lost.attempt
-    AND state = 'queued' AND delivered_time < clock_timestamp() - make_interval(secs => %(age_s)s)
+    AND state = 'queued' AND abs(extract(epoch FROM clock_timestamp() - delivered_time)) > %(age_s)s
 
 -- Few at a time, and one where the queue is busy: hundreds that ask in vain, again and again, would
 -- keep those from running who give space back.
@@ -236,5 +247,7 @@ UPDATE gpu_gate SET last_busy = now() WHERE state = 'ready' AND EXISTS (
         AND state IN ('queued', 'running')
 )
 
+-- Whoever has the turn and is frozen loses it after a while: the server ends its session.
 -- name: try_lock
-SELECT pg_try_advisory_xact_lock(hashtextextended('drystone duty ' || %s, 0))
+SELECT pg_try_advisory_xact_lock(hashtextextended('drystone duty ' || %(duty)s, 0)),
+    set_config('idle_in_transaction_session_timeout', %(idle_ms)s, true)

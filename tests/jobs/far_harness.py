@@ -8,7 +8,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -30,10 +30,10 @@ def write_secret(path: str, secret: str) -> str:
 
 
 @contextmanager
-def store_yard(store: Store, dsn: str, *modules: str) -> Iterator[Yard]:
+def store_yard(store: Store, dsn: str, *modules: str, **given: object) -> Iterator[Yard]:
     """Yield a yard in the folder of a store, whose engine need not run; nothing else runs yet."""
     import_trial_workflows()
-    settings = {"heartbeat_s": 0.3, "lease_s": 2.0, "workflow_modules": list(modules)}
+    settings = {"heartbeat_s": 0.3, "lease_s": 2.0, "workflow_modules": list(modules), **given}
     lines = [f"{name} = {json.dumps(value)}\n" for name, value in settings.items()]
     with open(store.config_path, "a", encoding="utf-8") as file:
         file.write(f"\n[database]\ndsn = {json.dumps(dsn)}\n\n[jobs]\n{''.join(lines)}")
@@ -66,13 +66,15 @@ class Process:
             return [int(text) for text in file.read().split()]
 
 
-def start(root: str, name: str, *arguments: str) -> Process:
-    """Start `drystone ARGUMENTS` far from any drystone.toml."""
+def start(root: str, name: str, *arguments: str, within: Sequence[str] = ()) -> Process:
+    """Start `drystone ARGUMENTS` far from any drystone.toml, behind the words of `within`."""
     log_path = os.path.join(root, f"{name}.log")
-    environment = {key: value for key, value in os.environ.items() if key != "DRYSTONE_CONFIG"}
+    # Python's own buffers are part of what is tested: a log has to be whole at the end of a task.
+    left_out = ("DRYSTONE_CONFIG", "PYTHONUNBUFFERED")
+    environment = {key: value for key, value in os.environ.items() if key not in left_out}
     with open(log_path, "wb") as log:
         popen = subprocess.Popen(
-            [sys.executable, PROGRAM, *arguments],
+            [*within, sys.executable, PROGRAM, *arguments],
             stdout=log,
             stderr=log,
             cwd="/",
@@ -81,19 +83,21 @@ def start(root: str, name: str, *arguments: str) -> Process:
     return Process(popen, log_path)
 
 
-def start_api(yard: Yard, port: str = "0") -> tuple[Process, str]:
+def start_api(yard: Yard, port: str = "0", host: str = "127.0.0.1") -> tuple[Process, str]:
     """Serve a yard's jobs over TCP; returns the process and its address."""
     tokens = [
         "--token-file", write_secret(os.path.join(yard.root, "token"), TOKEN),
         "--worker-token-file", write_secret(os.path.join(yard.root, "worker-token"), WORKER_TOKEN),
     ]  # fmt: skip
     config = ["--config", yard.config_path]
-    api = start(yard.root, "api", "run", "serve", "--tcp-port", port, *tokens, *config)
+    api = start(
+        yard.root, "api", "run", "serve", "--host", host, "--tcp-port", port, *tokens, *config
+    )
     found: list[str] = []
 
     def listens() -> bool:
         assert api.popen.poll() is None, api.said()
-        match = re.search(r"serving (127\.0\.0\.1:[0-9]+)\n", api.said())
+        match = re.search(rf"serving ({re.escape(host)}:[0-9]+)\n", api.said())
         found[:] = [match[1]] if match else []
         return bool(found)
 

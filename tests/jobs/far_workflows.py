@@ -62,7 +62,7 @@ def collect(context: TaskContext) -> dict[str, Any]:
 
 WORKFLOWS = (
     Workflow(
-        name="far",
+        name="far_away",
         description="Compute elsewhere",
         steps=(
             Step("plan", plan, queue="io"),
@@ -72,7 +72,7 @@ WORKFLOWS = (
         parameters=FarParameters,
     ),
     Workflow(
-        name="near",
+        name="near_by",
         description="Compute here only, on the queue of the others",
         steps=(Step("collect", lambda context: {"pid": os.getpid()}, queue="gpu"),),
         parameters=FarParameters,

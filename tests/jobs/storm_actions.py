@@ -126,6 +126,7 @@ def without_event(left: dict[str, list[tuple]]) -> dict[str, object]:
 
 def leftovers(yard: ActionYard) -> list[str]:
     """Return what lies in 3C that should not, folders too, and what is still reserved."""
+    yard.staged()  # It waits until what was released is gone.
     root = yard.store.config.area_path("3c")
     found = [
         os.path.relpath(os.path.join(folder, name), root)

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 import os
 import shutil
-import tempfile
 import threading
 from collections.abc import Iterator
 from itertools import count
 
-import database_harness
 import pytest
-from action_house import ActionYard, make_action_yard
+from action_house import ActionYard, lasting_yard
 from hostile_programs import CASES, CONTRACT, Case
 from jobs_harness import until
-from store_harness import MIB, Store, write_files
+from store_harness import write_files
 from storm_actions import leftovers
 
 from adapters.actions import contracts, declare_contract, registered_contract
-from fsd.config import CONFIG_NAME, load_config
-from fsd.setup import init_store
 
 OUTSIDE = {"secret.txt": b"secret", "folder/kept.txt": b"kept"}
 _numbers = count(2000)
@@ -28,26 +24,9 @@ _numbers = count(2000)
 @pytest.fixture(scope="module")
 def yard(database_server: str, database_template: str) -> Iterator[ActionYard]:
     """One store with six pictures, a worker and a keeper, for all cases."""
-    root = tempfile.mkdtemp(prefix="ds-")
-    paths = [os.path.join(root, f"d{number}") for number in range(3)]
-    init_store(root, paths, None, min_free_bytes=MIB, shard_size_bytes=4 * MIB)
-    path = os.path.join(root, CONFIG_NAME)
-    with open(path, "a", encoding="utf-8") as file:
-        file.write("\n[quota]\nstage_bytes = 1000000000\n")
-    store = Store(root, load_config(path), paths)
-    with database_harness.new_database(database_server, database_template) as url:
-        store.start()
-        made = make_action_yard(store, url)
-        try:
-            made.start_redis()
-            made.start_keeper()
-            made.start_worker()
-            yield made
-        finally:
-            made.stop()
-            made.database.close()
-            store.stop()
-    shutil.rmtree(root)
+    quota = "\n[quota]\nstage_bytes = 1000000000\n"
+    with lasting_yard(database_server, database_template, quota) as made:
+        yield made
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -56,7 +35,7 @@ def test_a_program_that_misbehaves(yard, tmp_path, name):
     outside = write_files(str(tmp_path / "outside"), OUTSIDE)
     action = _add(yard, case, outside)
     run_id = yard.act(action)
-    _wait(yard, run_id)
+    yard.hurry(run_id)
     told = _told(yard, run_id)
     assert yard.state(run_id) == case.state, yard.story(run_id)
     assert case.said in told, told
@@ -96,19 +75,6 @@ def _add(yard: ActionYard, case: Case, outside: str) -> str:
         },
     )
     return action
-
-
-def _wait(yard: ActionYard, run_id: int, *states: str) -> None:
-    """Wait for a run whose failures are not paused after."""
-    wanted = states or ("done", "partial", "failed", "cancelled")
-
-    def ended() -> bool:
-        with yard.database.connection() as connection:
-            connection.execute("UPDATE run_task SET not_before = now() WHERE not_before > now()")
-            connection.execute("UPDATE run_task SET attempts_max = 2 WHERE attempts_max > 2")
-        return yard.state(run_id) in wanted
-
-    until(ended, lambda: yard.story(run_id), 40)
 
 
 def _told(yard: ActionYard, run_id: int) -> str:
@@ -159,7 +125,7 @@ def test_a_contract_whose_folder_vanished(yard):
     assert leftovers(yard)
     shutil.rmtree(os.path.join(yard.root, "actions", action))
     yard.control.gpu_ready()
-    _wait(yard, run_id)
+    yard.hurry(run_id)
     assert "there is no action" in _told(yard, run_id)
     # The end needs no contract file: its room is free, and its event has an end.
     until(lambda: leftovers(yard) == [], lambda: yard.story(run_id))
@@ -183,7 +149,7 @@ def test_nodes_that_are_hidden_between_seal_and_stage(yard, hidden):
         )
         run_id = yard.act(action, action_batch_id=batch)
         yard.control.set_queue("io", paused=False)
-        _wait(yard, run_id)
+        yard.hurry(run_id)
     finally:
         yard.rows_change("UPDATE physical_content SET is_delete = false, in_black_list = false")
         yard.control.set_queue("io", paused=False)
@@ -218,7 +184,7 @@ def test_many_people_who_start_the_same_at_once(yard):
     # By the selector, and by a batch of the same nodes: two requests, and one piece of work.
     assert len(set(found)) <= 3
     for run_id in found:
-        _wait(yard, run_id)
+        yard.hurry(run_id)
         assert yard.state(run_id) == "done", yard.story(run_id)
     assert yard.rows(f"SELECT count(*), count(DISTINCT node_id) FROM result_{action}") == [(6, 6)]
     until(lambda: leftovers(yard) == [], lambda: str(leftovers(yard)))

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import email
 import hashlib
 import hmac
-import http.server
 import json
 import os
 import socket
 import socketserver
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from email.policy import default
+from contextlib import ExitStack
 
 import pytest
+from receivers import mail_server, port_of, web_server
 
 from jobs import deliver
 from jobs.alert_config import AlertsConfig, load_alerts_config, read_secret
@@ -26,88 +23,6 @@ from sql import Database
 
 SECRET = b"a secret that nobody else has"
 STORE = "00112233445566778899aabbccddeeff"
-
-
-class Receiver(http.server.BaseHTTPRequestHandler):
-    """Answers what its server says, and keeps what it got."""
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        document = json.loads(body)
-        self.server.got.append((dict(self.headers), body))  # type: ignore[attr-defined]
-        status = self.server.answer(document)  # type: ignore[attr-defined]
-        self.send_response(status)
-        self.send_header("Location", "http://127.0.0.1:1/elsewhere")
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@contextmanager
-def web_server(answer: Callable[[dict], int] = lambda _: 200) -> Iterator:
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Receiver)
-    server.daemon_threads = False
-    server.got, server.answer = [], answer  # type: ignore[attr-defined]
-    with serving(server):
-        yield server
-
-
-class MailSession(socketserver.StreamRequestHandler):
-    """As much of SMTP as a client that sends one mail needs."""
-
-    def handle(self) -> None:
-        server = self.server
-        self.say("220 here")
-        for line in self.rfile:
-            verb = line.split()[0].upper() if line.split() else b""
-            server.heard.append(line)  # type: ignore[attr-defined]
-            if verb == b"DATA":
-                self.say("354 go on")
-                lines = []
-                while (line := self.rfile.readline()) != b".\r\n":
-                    lines.append(line.removeprefix(b"."))
-                server.mails.append(email.message_from_bytes(b"".join(lines), policy=default))  # type: ignore[attr-defined]
-                self.say("250 taken")
-            elif verb == b"EHLO":
-                self.say("250-here\r\n250 AUTH PLAIN")
-            elif verb == b"RCPT" and b"nobody" in line:
-                self.say("550 unknown")
-            elif verb == b"AUTH":
-                self.say("235 welcome")
-            elif verb == b"QUIT":
-                self.say("221 bye")
-                return
-            else:
-                self.say("250 fine")
-
-    def say(self, line: str) -> None:
-        self.wfile.write(line.encode() + b"\r\n")
-
-
-@contextmanager
-def mail_server() -> Iterator:
-    server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), MailSession)
-    server.daemon_threads = False
-    server.mails, server.heard = [], []  # type: ignore[attr-defined]
-    with serving(server):
-        yield server
-
-
-@contextmanager
-def serving(server: socketserver.BaseServer) -> Iterator[None]:
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def port_of(server: socketserver.BaseServer) -> int:
-    return server.server_address[1]
 
 
 @pytest.fixture
@@ -258,13 +173,13 @@ def test_a_command_that_hangs_is_ended_with_its_children(database: Database, mon
     pid_file = tmp_path / "pid"
     code = (
         "import subprocess, sys\n"
-        "child = subprocess.Popen(['sleep', '600'])\n"
+        "child = subprocess.Popen(['sleep', '600'], start_new_session=True)\n"
         "open(sys.argv[1], 'w').write(str(child.pid))\n"
         "child.wait()"
     )
     deliver_all(database, config(command(code, str(pid_file))))
     (one,) = database.events.deliveries()
-    assert "was ended after 0.5 s" in (one.error or "")
+    assert "did not end within 0.5 s" in (one.error or "")
     assert not running(int(pid_file.read_text() or 0))
 
 
@@ -349,6 +264,26 @@ def test_what_nobody_wants_is_not_told_later(database: Database):
         deliver_all(database, config(webhook(server, events=["quota", "run_done"])))
         kinds = [json.loads(body)["kind"] for _, body in server.got]
     assert kinds == ["quota", "run_done"]
+
+
+def test_what_goes_to_a_channel_that_was_removed_ends_with_a_reason(database: Database):
+    fail(database)
+    gone = command("import sys; sys.exit(1)", name="gone")
+    deliver_all(database, config(gone))
+    make_due(database)
+    deliver_all(database, config(command("", name="kept")))
+    # Another keeper may have it: it is left for a while.
+    assert states(database) == {"gone": "waiting"}
+    with database.connection() as connection:
+        connection.execute("UPDATE delivery SET not_before = now() - interval '2 hours'")
+    deliver_all(database, config(gone))
+    assert states(database) == {"gone": "waiting"}
+    with database.connection() as connection:
+        connection.execute("UPDATE delivery SET not_before = now() - interval '2 hours'")
+    deliver_all(database, config())
+    (one,) = database.events.deliveries("failed")
+    assert (one.channel, one.error) == ("gone", deliver.ORPHANED)
+    assert one.end_time is not None
 
 
 def test_pauses_double_up_to_an_hour():

@@ -6,10 +6,9 @@ import json
 import os
 import signal
 import subprocess
-import sys
 
 import pytest
-from command import ROOT
+from forked_command import run_forked
 from jobs_harness import Yard, kill, until
 
 from jobs import ConfigError, companion, load_jobs_config, process, redis_server
@@ -17,13 +16,7 @@ from jobs.process_main import keeper_mark, worker_mark
 
 
 def drystone(yard: Yard, *arguments: str, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
-    result = subprocess.run(
-        [sys.executable, os.path.join(ROOT, "drystone.py"), *arguments],
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "DRYSTONE_CONFIG": yard.config_path},
-    )
+    result = run_forked(*arguments, config_path=yard.config_path)
     assert result.returncode == exit_code, result.stdout + result.stderr
     assert "Traceback" not in result.stderr
     return result

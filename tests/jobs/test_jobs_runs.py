@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import sys
+import threading
 
 import pytest
 from command import ROOT
@@ -12,6 +14,7 @@ from jobs_harness import Yard, kill, until
 
 from jobs import UsageError, process, redis_server
 from jobs.process_main import worker_mark
+from jobs.redis_server import TRIES_MORE
 
 
 def test_a_run_fans_out_and_comes_together(yard: Yard):
@@ -87,6 +90,37 @@ def test_a_gpu_gate_and_an_approval_hold_no_worker(yard: Yard):
     yard.wait(infer.run_id)
     yard.control.approve(approved.run_id)
     yard.wait(approved.run_id)
+
+
+def test_whatever_a_run_waits_for_it_can_be_cancelled_and_begun_anew(yard: Yard):
+    yard.start_worker()
+    yard.start_keeper()
+    waits = {
+        "room": "waiting_space",
+        "labels": "waiting_labels",
+        "infer": "waiting_gpu_ready",
+        "approved": "waiting_approval",
+    }
+    runs = {name: yard.start(name).run_id for name in waits}
+    for name, run_id in runs.items():
+        for _ in range(2):
+            until(lambda: waits[name] in yard.task_states(run_id).values(),  # noqa: B023
+                  lambda: yard.story(run_id))  # fmt: skip # noqa: B023
+            assert yard.control.cancel(run_id, "no need") == "cancelled", name
+            assert set(yard.task_states(run_id).values()) <= {"cancelled", "done"}
+            assert yard.control.retry(run_id) >= 1
+    # What they wait for comes, and each ends as if nobody had ever cancelled it.
+    for name in ("room", "labels"):
+        yard.touch(name)
+    yard.control.gpu_ready()
+    for name, run_id in runs.items():
+        until(lambda: waits[name] in yard.task_states(run_id).values()  # noqa: B023
+              or yard.state(run_id) == "done")  # fmt: skip # noqa: B023
+        if name == "approved":
+            yard.control.approve(run_id)
+        if name == "labels":
+            yard.control.labels_came(run_id)
+        yard.wait(run_id)
 
 
 def test_a_cancel_reaches_a_step_at_its_next_border_and_things_are_put_in_order(yard: Yard):
@@ -171,6 +205,31 @@ def test_redis_that_dies_comes_back_with_all_workers(yard: Yard):
     yard.start_redis()
     yard.wait(run.run_id)
     yard.check_done_once(run.run_id)
+
+
+def test_who_pushes_does_not_wait_for_a_redis_that_is_away(yards):
+    """The keeper has patience; a person at the command line is told at once."""
+    tries: list[int] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def hang_up() -> None:
+            while True:
+                connection, _ = listener.accept()
+                connection.close()
+                if tries and tries[-1] < 0:
+                    return
+                tries.append(1)
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        yard = yards(redis_url=f"redis://127.0.0.1:{listener.getsockname()[1]}/0")
+        run = yard.start("nothing")
+        pushed = len(tries)
+        tries.append(-1)
+        socket.create_connection(listener.getsockname()).close()
+        thread.join()
+    assert 1 <= pushed <= 1 + TRIES_MORE
+    assert yard.state(run.run_id) == "queued"
 
 
 def test_a_killed_horse_is_noticed_at_once_by_its_worker(yards):

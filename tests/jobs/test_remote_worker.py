@@ -63,7 +63,7 @@ def test_what_is_computed_far_away_comes_back(yard: Yard, far: Far, workers):
     workers.append(worker)
     yard.start_worker("io", "io")
     stage = stage_of(yard)
-    run, _ = yard.control.start("far", {"stage": stage})
+    run, _ = yard.control.start("far_away", {"stage": stage})
     yard.wait(run.run_id, "done")
     computed = yard.database.runs.results(run.run_id, "compute")
     assert [result for _, _, result, _ in computed] == [
@@ -94,7 +94,7 @@ def test_a_killed_process_is_told_and_its_task_done_again(yard: Yard, far: Far, 
     workers.append(start_far_worker(yard, far.address, far.stage))
     yard.start_worker("io", "io")
     stage = stage_of(yard)
-    run, _ = yard.control.start("far", {"stage": stage, "hold": True})
+    run, _ = yard.control.start("far_away", {"stage": stage, "hold": True})
     first = [os.path.join(stage, f"output-{part}.1.pid") for part in (1, 2)]
     until(lambda: any(map(os.path.exists, first)), workers[0].said)
     (begun,) = [path for path in first if os.path.exists(path)]
@@ -112,7 +112,7 @@ def test_a_cancel_reaches_it(yard: Yard, far: Far, workers):
     workers.append(start_far_worker(yard, far.address, far.stage))
     yard.start_worker("io", "io")
     stage = stage_of(yard)
-    run, _ = yard.control.start("far", {"stage": stage, "hold": True})
+    run, _ = yard.control.start("far_away", {"stage": stage, "hold": True})
     until(lambda: any(name.endswith(".pid") for name in os.listdir(stage)), workers[0].said)
     yard.control.cancel(run.run_id)
     yard.wait(run.run_id, "cancelled")
@@ -123,7 +123,7 @@ def test_the_api_may_be_killed_and_come_back(yard: Yard, far: Far, workers):
     workers.append(start_far_worker(yard, far.address, far.stage))
     yard.start_worker("io", "io")
     stage = stage_of(yard)
-    run, _ = yard.control.start("far", {"stage": stage, "hold": True})
+    run, _ = yard.control.start("far_away", {"stage": stage, "hold": True})
     until(lambda: any(name.endswith(".pid") for name in os.listdir(stage)), workers[0].said)
     far.api.end(signal.SIGKILL)
     with open(os.path.join(stage, "go"), "w", encoding="ascii"):
@@ -136,7 +136,7 @@ def test_the_api_may_be_killed_and_come_back(yard: Yard, far: Far, workers):
 
 def test_what_is_done_here_only_is_left_to_others(yard: Yard, far: Far, workers):
     workers.append(start_far_worker(yard, far.address, far.stage))
-    run, _ = yard.control.start("near", {"stage": stage_of(yard)})
+    run, _ = yard.control.start("near_by", {"stage": stage_of(yard)})
     # The far worker gets its number first, and nobody else is there.
     until(lambda: yard.database.runs.queues(("gpu",)) and _was_delivered(yard), workers[0].said)
     yard.start_worker("gpu", "gpu")

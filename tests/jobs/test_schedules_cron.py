@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 from itertools import takewhile
 
 import pytest
+from command import ROOT
 from croniter import croniter
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -141,6 +144,16 @@ def test_what_is_no_expression_is_refused_in_a_line(expression: str):
 def test_what_is_no_zone_is_refused(zone: str):
     with pytest.raises(UsageError, match="time zone"):
         parse_cron("* * * * *", zone)
+
+
+def test_a_machine_without_zones_says_what_to_install():
+    code = (
+        "import sys, zoneinfo; sys.modules['tzdata'] = None; zoneinfo.reset_tzpath([])\n"
+        "from jobs.schedules_cron import parse_cron; parse_cron('@daily', 'Asia/Tokyo')"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert "UsageError: this machine knows no time zones at all; install them" in ended.stderr
 
 
 @settings(max_examples=200, deadline=None)

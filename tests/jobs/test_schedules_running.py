@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from command import drystone
 from far_harness import store_yard
+from forked_command import run_forked
 from jobs_harness import Yard, kill, until
 from store_harness import write_files
 
@@ -30,7 +31,13 @@ def yard(store, database_url: str) -> Iterator[Yard]:
 
 
 def ask(yard: Yard, *arguments: str, expect: int = 0) -> str:
-    return drystone(*arguments, "--config", yard.config_path, expect=expect).stdout.decode()
+    return drystone(yard, *arguments, expect=expect).stdout
+
+
+def drystone(yard: Yard, *arguments: str, expect: int) -> subprocess.CompletedProcess[str]:
+    result = run_forked(*arguments, config_path=yard.config_path)
+    assert result.returncode == expect, result
+    return result
 
 
 def make_due(yard: Yard, name: str) -> None:
@@ -99,9 +106,9 @@ def test_the_command_line(yard: Yard):
     assert shown["parameters"] == {"folder": "/x", "parts": 3}
     assert shown["text"] == "at 03:30, on Monday to Friday (Europe/Berlin)"
     assert len(shown["upcoming"]) == 5
-    again = drystone(*arguments, *where, "--config", yard.config_path, expect=2)
-    assert b"another name" in again.stderr
-    assert again.stderr.count(b"\n") == 1
+    again = drystone(yard, *arguments, *where, expect=2)
+    assert "another name" in again.stderr
+    assert again.stderr.count("\n") == 1
     assert "nightly" in ask(yard, "schedule", "list")
     assert "every day" in ask(yard, "schedule", "set", "nightly", "--cron", "@daily")
     assert "(off)" in ask(yard, "schedule", "disable", "nightly")
@@ -118,23 +125,23 @@ def test_the_command_line(yard: Yard):
     ask(yard, "schedule", "remove", "nightly")
 
 
-@pytest.mark.parametrize(
-    ("arguments", "said"),
-    [
-        (["add", "x", "nothing", "--cron", "99 * * * *", "-p", "folder=/"], "cron"),
-        (["add", "x", "nothing", "--cron", "@daily", "--zone", "Mars/\x1b[2J"], "no time zone"),
-        (["add", "x", "nothing", "--cron", "@daily"], "folder: Field required"),
-        (["add", "x", "none", "--cron", "@daily"], "no workflow"),
-        (["add", "x y", "nothing", "--cron", "@daily"], "name"),
-        (["add", "x", "nothing", "--cron", "@daily", "-p", "folder"], "NAME=VALUE"),
-        (["add", "x", "nothing", "--cron", "@daily", "--catch-up", "maybe"], "catch_up"),
-    ],
+MISTAKES = (
+    (["add", "x", "nothing", "--cron", "99 * * * *", "-p", "folder=/"], "cron"),
+    (["add", "x", "nothing", "--cron", "@daily", "--zone", "Mars/\x1b[2J"], "no time zone"),
+    (["add", "x", "nothing", "--cron", "@daily"], "folder: Field required"),
+    (["add", "x", "none", "--cron", "@daily"], "no workflow"),
+    (["add", "x y", "nothing", "--cron", "@daily"], "name"),
+    (["add", "x", "nothing", "--cron", "@daily", "-p", "folder"], "NAME=VALUE"),
+    (["add", "x", "nothing", "--cron", "@daily", "--catch-up", "maybe"], "catch_up"),
 )
-def test_mistakes_are_told_without_a_traceback(yard: Yard, arguments: list[str], said: str):
-    result = drystone("schedule", *arguments, "--config", yard.config_path, expect=2)
-    assert said in result.stderr.decode()
-    assert b"Traceback" not in result.stderr
-    assert b"\x1b" not in result.stderr
+
+
+def test_mistakes_are_told_without_a_traceback(yard: Yard):
+    for arguments, said in MISTAKES:  # One store for all of them.
+        result = drystone(yard, "schedule", *arguments, expect=2)
+        assert said in result.stderr
+        assert "Traceback" not in result.stderr
+        assert "\x1b" not in result.stderr
     assert yard.database.schedules.schedules() == []
 
 

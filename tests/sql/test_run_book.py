@@ -137,6 +137,18 @@ def test_silent_workers_lose_their_tasks_and_those_that_beat_do_not(database):
         end(database, claim)
 
 
+def test_a_clock_that_was_set_back_keeps_no_dead_worker_alive(database):
+    run_id = start(database)
+    claim = take(database, run_id, "plan")
+    sql(database, "UPDATE run_task SET heartbeat = now() + interval '1 hour'")
+    assert database.runs.take_back(30, 0, nothing) == 0
+    # Its lease is counted from now on; who lives beats again meanwhile.
+    sql(database, "UPDATE run_task SET heartbeat = heartbeat - interval '31 s'")
+    assert database.runs.take_back(30, 0, nothing) == 1
+    with pytest.raises(StaleAttemptError):
+        database.runs.beat(claim.task_id, claim.token)
+
+
 # ---- Failing -----------------------------------------------------------------------------------
 
 

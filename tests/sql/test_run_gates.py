@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -20,7 +21,7 @@ from run_steps import (
     task_ids,
 )
 
-from sql import DueTask, NewTask, Outcome, RunFilter, UsageError
+from sql import DatabaseUnavailableError, DueTask, NewTask, Outcome, RunFilter, UsageError
 
 # ---- Waiting and gates -------------------------------------------------------------------------
 
@@ -156,6 +157,30 @@ def test_one_keeper_has_the_turn(database):
             assert another
     with database.runs.sole_turn("x") as mine:
         assert mine
+
+
+def test_a_keeper_that_is_frozen_loses_its_turn(database):
+    with (
+        pytest.raises(DatabaseUnavailableError, match="idle-in-transaction"),
+        database.runs.sole_turn("x", 0.2) as frozen,
+    ):
+        assert frozen
+        deadline = time.monotonic() + 60
+        gone = False
+        while not gone:
+            with database.runs.sole_turn("x") as gone:
+                assert time.monotonic() < deadline
+    with database.runs.sole_turn("x") as mine:
+        assert mine
+
+
+def test_what_was_delivered_in_a_time_to_come_is_looked_for(database):
+    """The clock was set back after the delivery."""
+    planned(database, 3)
+    due = database.runs.due_tasks(QUEUES)
+    sql(database, "UPDATE run_task SET delivered_time = delivered_time + interval '1 hour'")
+    assert len(database.runs.delivered_tasks(QUEUES, 60)) == 3
+    assert database.runs.undeliver(due, 60) == 3
 
 
 # ---- Looking -----------------------------------------------------------------------------------
