@@ -31,7 +31,7 @@ from fsd import QuotaError, SealedMismatchError
 if TYPE_CHECKING:
     from adapters.actions.contract_check import LoadedContract
     from adapters.actions.parts import ActionPart
-    from fsd import Client, StageOutputAnswer
+    from fsd import Client, MaterialiseAnswer, StageOutputAnswer
     from sql import Database
 
 OUTPUT_SLACK_BYTES = 16 << 20
@@ -40,6 +40,8 @@ OUTPUT_BYTES_MIN = 64 << 20
 VIEW_APPEARS_S_MAX = 10.0
 VIEW_POLL_S = 0.05
 SEALED_NAME = "_SEALED"
+# Made once: json.dumps would look for one for each of 50,000 lines.
+_encode = json.JSONEncoder().encode
 
 
 def stage_part(
@@ -76,7 +78,6 @@ def stage_part(
             raise
         raise SpaceError(f"part {part.number} of action batch {action_batch_id}: {error}") from None
     empty_output(loaded, staged, values)
-    _write_inputs(staged)
     return staged
 
 
@@ -104,8 +105,12 @@ def _make(
         except SealedMismatchError:
             # An earlier attempt staged what the database said then (a title, a parent).
             _release_stage(client, batch, layout_id)
+            _wait_for_former(client, f"{batch}/{layout_id}")
             output = client.stage_output(batch, layout_id, output.reserved_bytes)
             answer = client.stage_to_3c(manifest, batch, layout_id, layout.mode)
+        staged = _staged(contract, action_batch_id, number, layout_id, laid, output, answer)
+        # While the store copies. A crash leaves a list without a stage: the next call removes it.
+        _write_inputs(staged)
         job = client.wait(answer.job_id)
     if job.state != "done":
         raise AdapterError(
@@ -114,11 +119,24 @@ def _make(
         )
     if layout.mode == "view":
         _wait_for_view(answer.target_root)
+    return staged
+
+
+def _staged(
+    contract: ActionContract,
+    action_batch_id: int,
+    number: int,
+    layout_id: str,
+    laid: LaidOut,
+    output: StageOutputAnswer,
+    answer: MaterialiseAnswer,
+) -> StagedPart:
+    assert contract.stage_layout is not None
     return StagedPart(
         action_batch_id=action_batch_id,
         layout_id=layout_id,
         part=number,
-        mode=layout.mode,
+        mode=contract.stage_layout.mode,
         input_root=answer.target_root,
         output_root=output.path,
         job_id=answer.job_id,
@@ -220,8 +238,9 @@ def release(client: Client, action_batch_id: int, layout_id: str) -> None:
 
 
 def _release_stage(client: Client, batch: str, layout_id: str) -> None:
-    job = client.wait(client.release_stage(batch, layout_id).job_id)
-    if job.state != "done":
+    # Out of sight now; that its bytes are gone is waited for by who finds no room, or stages anew.
+    job = client.release_stage(batch, layout_id)
+    if job.state not in ("running", "done"):
         raise AdapterError(
             f"3c/{batch}/{layout_id} could not be released: {job.error or job.state}"
         )
@@ -269,5 +288,5 @@ def _wait_for_view(root: str) -> None:
 def _write_inputs(staged: StagedPart) -> None:
     temporary = staged.inputs_path + ".tmp"
     with open(temporary, "w", encoding="utf-8") as file:
-        file.writelines(json.dumps(one) + "\n" for one in staged.files)
+        file.writelines(_encode(one) + "\n" for one in staged.files)
     os.rename(temporary, staged.inputs_path)

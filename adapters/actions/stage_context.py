@@ -7,9 +7,11 @@ no question about metadata.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from adapters.actions.contract import ActionContract, Relatives, StageLayout
 from adapters.actions.stage_model import LeftOut
@@ -19,23 +21,30 @@ from sql import NodeContext, NodeMetadata
 if TYPE_CHECKING:
     from sql import Database
 
-CHUNK_NODES = 5_000
+CHUNK_NODES = 2_500
 """So many nodes are asked about with one statement each."""
 
 Fields = dict[str, Value]
 
 _NODE_FIELDS = ("key", "node_id", "extension", "media_type", "size_bytes", "description")
+_OF_FORM = {
+    "coco": ("{node.node_id}", "{file.path}"),
+    "label_studio": ("{node.node_id}", "{node.key}", "{node.media_type}", "{file.path}"),
+}
+"""What a listing of these forms names by itself."""
+_NONE: dict[int, list[NodeContext]] = {}
 _NO_METADATA = NodeMetadata("", None, None, None, None, None, None)
 
 
-@dataclass(frozen=True, slots=True)
-class Input:
-    """One input with the fields of its templates, and the relatives that lie beside it."""
+class Input(NamedTuple):
+    """One input with the fields of its templates, and the relatives that lie beside it.
+
+    `relatives` are by the place of the file among those of the layout.
+    """
 
     node: NodeContext
     fields: Fields
-    relatives: dict[int, list[NodeContext]] = field(default_factory=dict[int, list[NodeContext]])
-    """By the place of the file among those of the layout."""
+    relatives: Mapping[int, list[NodeContext]]
 
 
 def inputs_of(
@@ -49,25 +58,36 @@ def inputs_of(
     """Yield the inputs of a part in the order of the ids; what cannot be staged is left out."""
     layout = contract.stage_layout
     assert layout is not None
-    needed = {name.partition(".")[0] for text in templates_of(layout) for name in fields_of(text)}
+    needed = {name for text in templates_of(layout) for name in fields_of(text)}
     specs = {n: file.of for n, file in enumerate(layout.files) if isinstance(file.of, Relatives)}
     common: Fields = {"part": part, **parameter_fields(parameters)}
+    fill = _Filler(needed)
     index = 0
-    for first in range(0, len(node_ids), CHUNK_NODES):
-        ids = node_ids[first : first + CHUNK_NODES]
-        chunk = _Chunk.ask(database, ids, needed, specs)
+    for ids, chunk in _asked(database, node_ids, fill, specs):
         for node_id in ids:
             node = chunk.nodes.get(node_id)
             reason = "not in the database" if node is None else node.hidden
             if node is None or reason:
                 left_out.append(LeftOut(node_id, reason))
                 continue
-            yield Input(
-                node,
-                {"index": index, **common, **chunk.fields(node)},
-                {place: found.get(node_id, []) for place, found in chunk.relatives.items()},
-            )
+            fields = common.copy()
+            fields["index"] = index
+            fill.add(fields, node, chunk)
+            yield Input(node, fields, chunk.relatives_of(node_id))
             index += 1
+
+
+def _asked(
+    database: Database, node_ids: Sequence[int], fill: _Filler, specs: dict[int, Relatives]
+) -> Iterator[tuple[Sequence[int], _Chunk]]:
+    """Yield the ids chunk by chunk with what the database says; the next is asked meanwhile."""
+    chunks = [node_ids[n : n + CHUNK_NODES] for n in range(0, len(node_ids), CHUNK_NODES)]
+    with ThreadPoolExecutor(1, "ask") as thread:
+        ahead = deque[Future[_Chunk]]()
+        for number, ids in enumerate(chunks):
+            for following in chunks[number + len(ahead) : number + 2]:
+                ahead.append(thread.submit(_Chunk.ask, database, following, fill, specs))
+            yield ids, ahead.popleft().result()
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,34 +95,61 @@ class _Chunk:
     """What the database said about some nodes."""
 
     nodes: dict[int, NodeContext]
-    metadata: dict[int, NodeMetadata] | None
-    parents: dict[int, list[NodeContext]] | None
+    metadata: dict[int, NodeMetadata]
+    parents: dict[int, list[NodeContext]]
     relatives: dict[int, dict[int, list[NodeContext]]]
 
     @classmethod
     def ask(
-        cls, database: Database, ids: Sequence[int], needed: set[str], specs: dict[int, Relatives]
+        cls, database: Database, ids: Sequence[int], fill: _Filler, specs: dict[int, Relatives]
     ) -> _Chunk:
         ask = database.action_context
         return cls(
             ask.nodes(ids),
-            ask.metadata(ids) if "metadata" in needed else None,
-            ask.relatives(ids, "parent", files_only=False) if "parent" in needed else None,
+            ask.metadata(ids) if fill.metadata else {},
+            ask.relatives(ids, "parent", files_only=False) if fill.parent else {},
             {
                 place: ask.relatives(ids, spec.side, spec.relationship, spec.media_type)
                 for place, spec in specs.items()
             },
         )
 
-    def fields(self, node: NodeContext) -> Fields:
-        fields = node_fields("node", node)
-        if self.metadata is not None:
-            said = self.metadata.get(node.node_id, _NO_METADATA)
-            fields |= {f"metadata.{name}": value for name, value in said._asdict().items()}
-        if self.parents is not None:
-            parents = self.parents.get(node.node_id)
-            fields |= node_fields("parent", parents[0] if parents else None)
-        return fields
+    def relatives_of(self, node_id: int) -> Mapping[int, list[NodeContext]]:
+        """Return the relatives of one node, by place."""
+        if not self.relatives:
+            return _NONE
+        return {place: found.get(node_id, []) for place, found in self.relatives.items()}
+
+
+class _Filler:
+    """Fills in those fields that some template names, and no others: there are 50,000 inputs."""
+
+    def __init__(self, needed: set[str]) -> None:
+        self.node = _places(needed, "node", NodeContext._fields)
+        self.metadata = _places(needed, "metadata", NodeMetadata._fields)
+        self.parent = _places(needed, "parent", NodeContext._fields)
+
+    def add(self, fields: Fields, node: NodeContext, chunk: _Chunk) -> None:
+        """Add the fields of one input."""
+        for name, place in self.node:
+            fields[name] = node[place]
+        if self.metadata:
+            said = chunk.metadata.get(node.node_id, _NO_METADATA)
+            for name, place in self.metadata:
+                fields[name] = said[place]
+        if self.parent:
+            parents = chunk.parents.get(node.node_id)
+            for name, place in self.parent:
+                fields[name] = parents[0][place] if parents else None
+
+
+def _places(needed: set[str], group: str, columns: Sequence[str]) -> list[tuple[str, int]]:
+    """Return the needed fields of a group, and the column of each."""
+    return [
+        (f"{group}.{column}", place)
+        for place, column in enumerate(columns)
+        if f"{group}.{column}" in needed
+    ]
 
 
 def templates_of(layout: StageLayout) -> Iterator[str]:
@@ -114,6 +161,7 @@ def templates_of(layout: StageLayout) -> Iterator[str]:
         yield from texts_in(sidecar.content)
     for listing in layout.listings:
         yield from [*([listing.line] if listing.line else []), *listing.columns.values()]
+        yield from _OF_FORM.get(listing.format, ())
 
 
 def texts_in(content: Any) -> Iterator[str]:
@@ -133,15 +181,20 @@ def parameter_fields(parameters: dict[str, Any]) -> Fields:
     return {f"parameters.{name}": value for name, value in parameters.items()}
 
 
-def node_fields(name: str, node: NodeContext | None) -> Fields:
-    """Return the fields of a node under a name; all empty without one."""
-    values = node[:6] if node else (None,) * 6
-    node_id, key, size_bytes, extension, media_type, description = values
-    ordered = (key, node_id, extension, media_type, size_bytes, description)
-    return {f"{name}.{field}": value for field, value in zip(_NODE_FIELDS, ordered, strict=True)}
+def node_fields(name: str, node: NodeContext) -> Fields:
+    """Return the fields of a node under a name."""
+    return {f"{name}.{field}": getattr(node, field) for field in _NODE_FIELDS}
 
 
-def file_fields(path: str) -> Fields:
-    """Return the fields of a staged file by its relative path."""
-    name = os.path.basename(path)
-    return {"file.path": path, "file.name": name, "file.stem": os.path.splitext(name)[0]}
+def add_file_fields(fields: Fields, path: str, *, named: bool) -> None:
+    """Add the fields of a staged file by its relative path; its name and stem where `named`."""
+    fields["file.path"] = path
+    if named:
+        name = path.rpartition("/")[2]
+        fields["file.name"], fields["file.stem"] = name, os.path.splitext(name)[0]
+
+
+def names_files(layout: StageLayout) -> bool:
+    """Tell whether a template names more of a file than its path."""
+    named = {name for text in templates_of(layout) for name in fields_of(text)}
+    return bool(named & {"file.name", "file.stem"})

@@ -6,22 +6,23 @@ Nothing is written here: `LaidOut` is what the store is asked to make, file by f
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from adapters.actions.contract import ActionContract, Relatives, StagedFile, StageLayout
+from adapters.actions.contract import ActionContract, Relatives, StagedFile
 from adapters.actions.stage_context import (
     Fields,
     Input,
-    file_fields,
+    add_file_fields,
     inputs_of,
+    names_files,
     node_fields,
     parameter_fields,
 )
 from adapters.actions.stage_model import LeftOut, StagedInput
-from adapters.actions.stage_texts import ListingText, sidecar_text
-from adapters.actions.templates import render
+from adapters.actions.stage_texts import ListingText, sidecar_writer
+from adapters.actions.templates import Renderer, render, renderer
 from adapters.errors import UsageError
 from fsd import check_relative_path, find_collisions, safe_text
 
@@ -75,20 +76,30 @@ def lay_out(
     assert layout is not None
     laid = LaidOut()
     listings = [ListingText(listing, contract) for listing in layout.listings]
-    shared: dict[str, str] = {}
+    sidecars = [(renderer(one.path, path=True), sidecar_writer(one)) for one in layout.sidecars]
+    paths = [renderer(file.path, path=True) for file in layout.files]
+    # Two inputs may have one parent, which lies where both expect it, once.
+    alone = len(layout.files) == 1 and layout.files[0].of == "node"
+    shared: dict[str, str] | None = None if alone else {}
+    named = names_files(layout)
     for one in inputs_of(database, contract, part, node_ids, parameters, laid.left_out):
         primary = ""
         for place, file in enumerate(layout.files):
-            for entry in _files(file, one, place):
+            for entry in _files(file, one, place, paths[place]):
                 if file.of == "node" and not primary:
                     primary = entry.path
-                # Two inputs may have one parent, which lies where both expect it, once.
-                if shared.get(entry.path) != entry.key:
-                    laid.entries.append(entry)
+                if shared is not None:
+                    if shared.get(entry.path) == entry.key:
+                        continue
                     shared.setdefault(entry.path, entry.key or "")
-        fields = one.fields | file_fields(primary)
+                laid.entries.append(entry)
         laid.inputs.append(_input(one.node, primary))
-        laid.entries += _sidecars(layout, one, fields)
+        if not sidecars and not listings:
+            continue
+        fields = one.fields
+        add_file_fields(fields, primary, named=named)
+        for path, text in sidecars:
+            laid.entries.append(_text(path(fields), one.node.node_id, text(fields)))
         for listing in listings:
             listing.add(fields)
     of_part: Fields = {"part": part, **parameter_fields(parameters)}
@@ -99,16 +110,18 @@ def lay_out(
     return laid
 
 
-def _files(file: StagedFile, one: Input, place: int) -> Iterator[StagedEntry]:
+def _files(file: StagedFile, one: Input, place: int, path: Renderer) -> Iterable[StagedEntry]:
     node = one.node
     if not isinstance(file.of, Relatives):
-        path = render(file.path, one.fields, path=True)
-        yield StagedEntry(path, node.node_id, node.key, node.size_bytes or 0)
-        return
+        return (StagedEntry(path(one.fields), node.node_id, node.key, node.size_bytes or 0),)
+    return _relatives(file.of.side, one, place, path)
+
+
+def _relatives(side: str, one: Input, place: int, path: Renderer) -> Iterator[StagedEntry]:
     for number, relative in enumerate(one.relatives[place]):
-        fields = {**one.fields, "number": number, **node_fields(file.of.side, relative)}
-        path = render(file.path, fields, path=True)
-        yield StagedEntry(path, node.node_id, relative.key, relative.size_bytes or 0)
+        fields = {**one.fields, "number": number, **node_fields(side, relative)}
+        size_bytes = relative.size_bytes or 0
+        yield StagedEntry(path(fields), one.node.node_id, relative.key, size_bytes)
 
 
 def _input(node: NodeContext, path: str) -> StagedInput:
@@ -118,14 +131,8 @@ def _input(node: NodeContext, path: str) -> StagedInput:
     )  # fmt: skip
 
 
-def _sidecars(layout: StageLayout, one: Input, fields: Fields) -> Iterator[StagedEntry]:
-    for sidecar in layout.sidecars:
-        path = render(sidecar.path, fields, path=True)
-        yield _text(path, one.node.node_id, sidecar_text(sidecar, fields))
-
-
 def _text(path: str, node_id: int | None, text: str) -> StagedEntry:
-    size_bytes = len(text.encode("utf-8", "replace"))
+    size_bytes = len(text) if text.isascii() else len(text.encode("utf-8", "replace"))
     return StagedEntry(path, node_id, None, size_bytes, text)
 
 

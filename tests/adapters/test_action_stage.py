@@ -62,6 +62,8 @@ def in_stage(house: House) -> list[str]:
 
 
 def reserved_bytes(house: House) -> int:
+    for job in house.store.client.jobs():  # What is released is held until its bytes are gone.
+        house.store.client.wait(job.job_id)
     areas = house.store.client.capacity().areas
     return next(area.reserved_bytes for area in areas if area.area == "3c")
 
