@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from bench.bounds import makespan_bound_s
 from fsd.plan import DiskModel, Int64s, ReadPlan, plan_reads
 
 OBJECTS_DEFAULT = 10_000_000
@@ -25,7 +26,6 @@ DISKS = tuple(
     DiskModel(bandwidth, 0.002, 0.016, terabytes * 10**12)
     for bandwidth, terabytes in ((75e6, 2), (95e6, 4), (110e6, 8), (120e6, 12))
 )
-BOUND_STEPS = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +66,7 @@ def build_instance(seed: int, wanted_count: int) -> Instance:
 
 
 def bound_s(plan: ReadPlan, replicas: list[list[int]]) -> float:
-    """A lower bound on the LP's makespan by weak duality: any prices that sum to 1 give one.
+    """A lower bound on the makespan: see `bounds`.
 
     The approach to a segment is left out, so that no order of the queues can beat the bound.
     """
@@ -75,16 +75,7 @@ def bound_s(plan: ReadPlan, replicas: list[list[int]]) -> float:
     for row, segment in enumerate(plan.segments):
         holders = replicas[segment.shard]
         costs[row, holders] = work_s[row, holders]
-    rows = np.arange(len(costs))
-    prices = np.full(len(DISKS), 1 / len(DISKS))
-    best = 0.0
-    for step in range(BOUND_STEPS):
-        choice = (costs * prices).argmin(axis=1)
-        loads = np.bincount(choice, costs[rows, choice], minlength=len(DISKS))
-        best = max(best, float(loads @ prices))
-        prices = prices * np.exp((loads / loads.mean() - 1) / 2 / (1 + step) ** 0.7)
-        prices /= prices.sum()
-    return best
+    return makespan_bound_s(costs)
 
 
 def peak_rss_bytes() -> int:

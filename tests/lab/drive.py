@@ -127,9 +127,16 @@ class Drive:
                 "losetup", "--find", "--show", "--direct-io=on",
                 "--sector-size", str(model.sector_bytes), self._file,
             )  # fmt: skip
+            self._turn()
         except BaseException:
             self.close()
             raise
+
+    def _turn(self) -> None:
+        """Tell the kernel that this device rotates: filesystems lay files out by that."""
+        name = os.path.basename(self.device)
+        with open(f"/sys/block/{name}/queue/rotational", "w", encoding="ascii") as file:
+            file.write("1")
 
     @property
     def _file(self) -> str:

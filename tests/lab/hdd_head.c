@@ -15,8 +15,9 @@
 /* A drive reads on after a request, and takes the next write while the last is on its way: what
  * goes on where the head stands loses nothing to the host's think time, up to a buffer of this. */
 #define AHEAD_BYTES (1 << 20)
-/* The choice of the nearest request must not starve a far one. */
-#define WAIT_NS_MAX (SECOND_NS / 2)
+/* The choice of the nearest request must not starve a far one. In turns, as half a second of a
+ * common disk is: so a disk that is slowed as a whole serves in the same order. */
+#define WAIT_TURNS_MAX 60
 
 static pthread_mutex_t queue_lock = PTHREAD_MUTEX_INITIALIZER;
 static pthread_cond_t queue_filled = PTHREAD_COND_INITIALIZER;
@@ -67,7 +68,8 @@ static struct request **nearest(void)
     struct request **best = &queue_first;
     double best_s = INFINITY;
     int seen = 0;
-    if (now_ns() - queue_first->arrived_ns > WAIT_NS_MAX)
+    double waited_s = (double)(now_ns() - queue_first->arrived_ns) / SECOND_NS;
+    if (waited_s > WAIT_TURNS_MAX * 60 / model.rpm)
         return best;
     for (struct request **link = &queue_first; *link; link = &(*link)->next) {
         bool seeks;

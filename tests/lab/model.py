@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 MIB = 1 << 20
 # Mean of sqrt(distance) over random pairs of places: integral of 2 (1 - d) sqrt(d).
@@ -45,6 +45,21 @@ class HddModel:
         """Return seek plus rotation between random places."""
         span = self.seek_max_s - self.seek_min_s
         return self.seek_min_s + span * MEAN_ROOT_DISTANCE + self.half_turn_s
+
+    def slowed(self, factor: float) -> HddModel:
+        """Return the disk for which everything takes `factor` times as long, seeks and transfers.
+
+        What software does with it takes `factor` times as long too, as far as the disks are the
+        limit: so ratios stay, and the machine below the lab has more time.
+        """
+        return replace(
+            self,
+            rate_outer_bytes_per_s=self.rate_outer_bytes_per_s / factor,
+            rate_inner_bytes_per_s=self.rate_inner_bytes_per_s / factor,
+            seek_min_s=self.seek_min_s * factor,
+            seek_max_s=self.seek_max_s * factor,
+            rpm=self.rpm / factor,
+        )
 
     def rate_at(self, offset: float) -> float:
         """Return the transfer rate at a place, in bytes per second."""

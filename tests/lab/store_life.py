@@ -28,13 +28,14 @@ END_S_MAX = 20.0
 
 @dataclass(frozen=True)
 class Told:
-    """What the store said, and when the client had heard it (CLOCK_MONOTONIC)."""
+    """What the store said, and when the client had heard it (CLOCK_MONOTONIC, and by the wall)."""
 
     time_ns: int
-    kind: str  # file, batch, view or export
+    kind: str  # file, batch, view or export; putting, purging and purged where batches are purged
     name: str
     path: str = ""
     key: str = ""
+    wall_s: float = field(default_factory=time.time)
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Life:
     folder: str
     number: int
     bases: list[str | None]
+    sizes_mib: tuple[int, ...] = (*DISK_SIZES_MIB, SSD_SIZE_MIB)
     disks: list[EmulatedDisk] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
     begun_ns: int = 0
@@ -71,10 +73,9 @@ class Life:
 
     def power_on(self) -> None:
         """Start the disks; the store's engine is the caller's to start."""
-        for number, (base, size) in enumerate(
-            zip(self.bases, (*DISK_SIZES_MIB, SSD_SIZE_MIB), strict=True)
-        ):
-            name = "ssd" if number == len(DISK_SIZES_MIB) else f"d{number + 1}"
+        last = len(self.sizes_mib) - 1
+        for number, (base, size) in enumerate(zip(self.bases, self.sizes_mib, strict=True)):
+            name = "ssd" if number == last else f"d{number + 1}"
             image = base and copy_image(base, f"{base}-run")
             disk = EmulatedDisk(
                 os.path.join(self.folder, name),
@@ -110,13 +111,17 @@ class Life:
     def told_until(self, time_ns: int) -> list[Told]:
         return [one for one in self.told if one.time_ns <= time_ns]
 
-    def choose_cut(self, chance: random.Random) -> Cut:
-        """Choose a moment: at a flush of some disk (just before or just after), or anywhere."""
+    def choose_cut(self, chance: random.Random, window: tuple[int, int] | None = None) -> Cut:
+        """Choose a moment: at a flush of some disk (just before or just after), or anywhere.
+
+        A `window` (two times in nanoseconds) limits it to a part of the life.
+        """
+        begin, end = window or (self.begun_ns, self.ended_ns)
         kind = chance.choice(("before a flush", "after a flush", "anywhere"))
-        moment = chance.randrange(self.begun_ns, self.ended_ns)
+        moment = chance.randrange(begin, end)
         if kind != "anywhere":
             disk = chance.choice(self.disks)
-            times = [one for one in flush_times(disk.log) if self.begun_ns < one < self.ended_ns]
+            times = [one for one in flush_times(disk.log) if begin < one < end]
             if times:
                 moment = chance.choice(times) - (kind == "before a flush")
         fates = tuple((chance.randrange(1 << 30), chance.choice(MODES)) for _ in self.disks)
@@ -140,10 +145,10 @@ class Life:
         if cut.index == "old":
             # Exports are folders of the SSD alone.
             told = [one for one in told if one.kind != "export"]
-        return Life(self.folder, number, bases, told=told)
+        return Life(self.folder, number, bases, self.sizes_mib, told=told)
 
 
-def first_store(folder: str, life: Life) -> Store:
+def first_store(folder: str, life: Life, copies_raw: int = 3) -> Store:
     """Make the store of a first life, whose disks are on and empty."""
     root = os.path.join(folder, "s")
     paths = [disk.path for disk in life.disks]
@@ -153,7 +158,7 @@ def first_store(folder: str, life: Life) -> Store:
         paths[-1],
         min_free_bytes=MIB,
         shard_size_bytes=2 * MIB,
-        copies_raw=3,
+        copies_raw=copies_raw,
     )
     return Store(root, with_settings(root, batch_size_bytes=MIB), paths[:-1])
 

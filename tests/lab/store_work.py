@@ -38,18 +38,18 @@ class StoreWork:
 
     def live(self, life: Life) -> None:
         """Puts one after the other and together, a view, an export, a clean restart, a reindex."""
-        first, second, third, fourth = (self._make_batch() for _ in range(4))
+        first, second, third, fourth = (self.make_batch() for _ in range(4))
         self.put(life, first)
         self._together(lambda: self.put(life, second), lambda: self.put(life, third))
         self._together(lambda: self._publish(life, "view"), lambda: self._publish(life, "copy"))
-        self._finish(self.store.client.rebuild().job_id)
+        self.finish(self.store.client.rebuild().job_id)
         self.store.stop()
         self.store.start()
         self._together(
             lambda: self.put(life, fourth),
-            lambda: self._finish(self.store.client.verify().job_id),
+            lambda: self.finish(self.store.client.verify().job_id),
         )
-        self._finish(self.store.client.reindex().job_id)
+        self.finish(self.store.client.reindex().job_id)
 
     def put(self, life: Life, batch: str) -> None:
         """Put a batch, whole; files and the batch are told as the store says them."""
@@ -59,7 +59,7 @@ class StoreWork:
         for line in client.report(job.job_id):
             assert line["status"] in ("written", "existing"), line
             life.tell("file", batch, line["path"], line["key"])
-        self._finish(job.job_id)
+        self.finish(job.job_id)
         life.tell("batch", batch)
 
     def put_again(self, life: Life) -> None:
@@ -76,18 +76,18 @@ class StoreWork:
             for future in [threads.submit(work) for work in works]:
                 future.result()
 
-    def _finish(self, job_id: str) -> None:
+    def finish(self, job_id: str) -> None:
         ended = self.store.client.wait(job_id)
         assert ended.state == "done", (ended, list(self.store.client.report(job_id)))
 
-    def _make_batch(self) -> str:
+    def make_batch(self, class_name: str = "") -> str:
         chance, self._made = self._chance, self._made + 1
         name = f"b{self._made}"
         files = {f"f{n % 3}/{n}": self._content() for n in range(chance.randint(10, 40))}
         write_files(os.path.join(self._folder, name), files)
         self.keys[name] = {path: hashlib.sha256(data).hexdigest() for path, data in files.items()}
         self.contents.update(zip(self.keys[name].values(), files.values(), strict=True))
-        self.classes[name] = chance.choice(("raw", "raw", "generated"))
+        self.classes[name] = class_name or chance.choice(("raw", "raw", "generated"))
         return name
 
     def _content(self) -> bytes:
@@ -108,7 +108,7 @@ class StoreWork:
                 json.dumps({"path": path, "key": key}) + "\n" for path, key in files.items()
             )
         answer = self.store.client.export_to_3d(manifest, name, "plain", mode=mode)
-        self._finish(answer.job_id)
+        self.finish(answer.job_id)
         life.tell("view" if mode == "view" else "export", name)
 
     # ---- What must hold -------------------------------------------------------------------------
@@ -156,13 +156,13 @@ class StoreWork:
     def check_care(self) -> None:
         """The store finds nothing wrong with itself: not now, and not when it is whole again."""
         client = self.store.client
-        self._finish(client.verify().job_id)
+        self.finish(client.verify().job_id)
         deadline = time.monotonic() + SETTLE_S_MAX
         while (health := client.health()).rebuild_queue or health.state != "ok":
             assert time.monotonic() < deadline, health
             time.sleep(0.05)
-        self._finish(client.fsck().job_id)
-        self._finish(client.verify().job_id)
+        self.finish(client.fsck().job_id)
+        self.finish(client.verify().job_id)
 
     def summary(self, life: Life) -> str:
         return ", ".join(f"{n} {kind}" for kind, n in Counter(t.kind for t in life.told).items())

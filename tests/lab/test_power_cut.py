@@ -54,9 +54,8 @@ class PowerRun:
             first = self.live_in_peace()
             parent = first
             for number in range(1, cuts + 1):
-                parent = self.cut_and_go_on(parent, number)
-                if self.chance.random() < 0.5:
-                    parent = first
+                life = self.cut_and_go_on(parent, number)
+                parent = self.choose_parent(first, life)
         except BaseException:
             log = self.store.log()[-3000:] if self.store else ""
             steps = "\n".join(self.history)
@@ -75,7 +74,7 @@ class PowerRun:
         self.lives.append(life)
         life.power_on()
         self.store = first_store(self.folder, life)
-        self.work = StoreWork(self.store, self.folder, self.chance)
+        self.work = self.make_work()
         self.store.start()
         # Cuts before this moment would meet a store that nobody was told to have.
         life.begun_ns = time.monotonic_ns()
@@ -83,8 +82,19 @@ class PowerRun:
         self.power_off()
         return life
 
+    def make_work(self) -> StoreWork:
+        assert self.store is not None
+        return StoreWork(self.store, self.folder, self.chance)
+
+    def choose_parent(self, first: Life, last: Life) -> Life:
+        """Return the life to cut next: the last one, in its recovery, or the first one again."""
+        return first if self.chance.random() < 0.5 else last
+
+    def choose_cut(self, parent: Life, number: int) -> Cut:
+        return parent.choose_cut(self.chance)
+
     def cut_and_go_on(self, parent: Life, number: int) -> Life:
-        cut = parent.choose_cut(self.chance)
+        cut = self.choose_cut(parent, number)
         begun = time.monotonic()
         life = parent.after(cut, number)
         self.history.append(f"cut {number}: {cut.describe(parent)}: {self.work.summary(life)}")
@@ -96,12 +106,15 @@ class PowerRun:
         print(self.history[-1])
         return life
 
-    def go_on(self, life: Life, cut: Cut) -> None:
+    def start_again(self, cut: Cut) -> None:
         assert self.store is not None
         shutil.rmtree(self.store.config.run_dir)
         if cut.index == "none" and os.path.exists(self.store.config.index_root):
             shutil.rmtree(self.store.config.index_root)
         self.store.start()
+
+    def go_on(self, life: Life, cut: Cut) -> None:
+        self.start_again(cut)
         self.work.check_told(life)
         self.work.check_sealed_folders()
         self.work.check_care()

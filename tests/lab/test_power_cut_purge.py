@@ -1,12 +1,18 @@
 """Power cuts while batches are purged and shards compacted: what was purged stays purged.
 
-A purge that was asked for and never answered has happened wholly or not at all. `--power-cuts` and
-`--power-seed` are those of the other power cut test.
+A purge that was asked for and never answered has happened wholly or not at all. A batch that is
+put again after its purge may be there, whole and sealed, before its client has heard of one file:
+what tells it from the purged one is when it was made. `--power-cuts` and `--power-seed` are those
+of the other power cut test.
 """
 
 from __future__ import annotations
 
+import datetime
+import os
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 
 import pytest
 from store_harness import with_settings
@@ -14,7 +20,7 @@ from store_harness import with_settings
 from fsd.errors import NotFoundError
 
 from . import why_not
-from .store_life import Life, first_store
+from .store_life import Cut, Life
 from .store_work import StoreWork
 from .test_power_cut import CUTS_PER_STORE, SEED_OF_THE_SHORT_FORM, PowerRun
 
@@ -29,14 +35,37 @@ def test_power_cut_in_purges_and_compactions(pytestconfig: pytest.Config):
         PurgeRun(f"purge-{seed}-{number}").run(min(CUTS_PER_STORE, cuts - first))
 
 
+@pytest.mark.timeout(0)
+def test_what_was_purged_stays_purged_whatever_index_comes_back():
+    EachIndex("purged-and-put-again").run(len(INDEXES))
+
+
 Files = dict[str, dict[str, str]]
+INDEXES = ("cut", "old", "none")
+# The engine tells when a batch was made in whole milliseconds.
+CREATED_STEP_S = 0.001
+
+
+@dataclass(slots=True)
+class Standing:
+    """What is known of the batches.
+
+    `files` were told, by batch; `doubt` are those told since a purge that was never answered: of
+    such a batch either must be there. `gone` are purged batches that nobody has begun to put
+    again, `purged_s` says when each was purged last.
+    """
+
+    files: Files = field(default_factory=dict)
+    doubt: Files = field(default_factory=dict)
+    gone: set[str] = field(default_factory=set)
+    purged_s: dict[str, float] = field(default_factory=dict)
 
 
 class PurgeWork(StoreWork):
     """Batches that share content and shards are purged and put again, compactions in between."""
 
     def live(self, life: Life) -> None:
-        names = [self._make_batch() for _ in range(5)]
+        names = [self.make_batch() for _ in range(5)]
         for name in names:
             self.put(life, name)
         self._publish(life, "view")
@@ -45,11 +74,21 @@ class PurgeWork(StoreWork):
         self.compact()
         self._together(lambda: self.purge(life, names[2]), lambda: self.put(life, names[0]))
         self.compact()
-        self._finish(self.store.client.reindex().job_id)
+        self.finish(self.store.client.reindex().job_id)
+
+    def put(self, life: Life, batch: str) -> None:
+        life.tell("putting", batch)
+        super().put(life, batch)
+
+    def put_unheard(self, life: Life, batch: str) -> None:
+        """Put a batch for a client that hears of no file: it is gone before the first answer."""
+        life.tell("putting", batch)
+        source = os.path.join(self._folder, batch)
+        self.finish(self.store.client.batch_write(source, batch, self.classes[batch]).job_id)
 
     def purge(self, life: Life, name: str) -> None:
         life.tell("purging", name)
-        self._finish(self.store.client.purge(name).job_id)
+        self.finish(self.store.client.purge(name).job_id)
         life.tell("purged", name)
 
     def compact(self) -> None:
@@ -57,42 +96,34 @@ class PurgeWork(StoreWork):
         ended = client.wait(client.compact(0.01).job_id)
         assert ended.state in ("done", "incomplete"), ended
 
-    def standing(self, life: Life) -> tuple[Files, Files, set[str]]:
-        """Return (files that were told, by batch, files told since a doubtful purge, gone batches).
-
-        Of a batch in doubt either must be there: all of its files, or those put again since.
-        """
-        files: Files = {}
-        doubt: Files = {}
-        gone: set[str] = set()
+    def standing(self, life: Life) -> Standing:
+        """Return what the batches must be, by what this life was told."""
+        found = Standing()
         for one in list(life.told):
-            if one.kind == "file":
-                gone.discard(one.name)
-                files.setdefault(one.name, {})[one.path] = one.key
-                if one.name in doubt:
-                    doubt[one.name][one.path] = one.key
+            if one.kind == "putting":
+                found.gone.discard(one.name)
+            elif one.kind == "file":
+                found.files.setdefault(one.name, {})[one.path] = one.key
+                if one.name in found.doubt:
+                    found.doubt[one.name][one.path] = one.key
             elif one.kind == "purging":
-                doubt[one.name] = {}
+                found.doubt[one.name] = {}
             elif one.kind == "purged":
-                doubt.pop(one.name, None)
-                gone.add(one.name)
-                files.pop(one.name, None)
-        return files, doubt, gone
+                found.doubt.pop(one.name, None)
+                found.files.pop(one.name, None)
+                found.gone.add(one.name)
+                found.purged_s[one.name] = one.wall_s
+        return found
 
     def check_told(self, life: Life) -> None:
         client = self.store.client
-        files, doubt, gone = self.standing(life)
-        listed = {batch.batch for batch in client.batches()}
-        for name in gone & listed:
-            # Put again, and cut off before the first file was acknowledged.
-            assert not client.batch(name).sealed, name
-        keys: set[str] = set()
-        for name, wanted in files.items():
-            found = {f.path: f.key for f in client.batch_files(name)} if name in listed else {}
-            if name in doubt and not wanted.items() <= found.items():
-                wanted = doubt[name]
-            assert wanted.items() <= found.items(), name
-            keys |= set(wanted.values())
+        standing = self.standing(life)
+        listed = {batch.batch: batch for batch in client.batches()}
+        assert not standing.gone & listed.keys(), "purged, never put again, and shown"
+        for name in standing.purged_s.keys() & listed.keys():
+            made_s = datetime.datetime.fromisoformat(listed[name].created).timestamp()
+            assert made_s + CREATED_STEP_S >= standing.purged_s[name], f"{name} is the purged one"
+        keys = self._check_files(standing, listed.keys())
         views = {view.name for view in client.views()}
         for one in list(life.told):
             if one.kind == "view":
@@ -100,36 +131,79 @@ class PurgeWork(StoreWork):
                 keys |= set(self.exports[one.name].values())
         for key in sorted(keys):
             self._check_object(key)
-        for name in gone - listed:
+        for name in standing.gone:
             own = set(self.keys[name].values()) - keys
             others = (set(k.values()) for n, k in self.keys.items() if n in listed)
             for key in own.difference(*others):
                 with pytest.raises(NotFoundError):
                     client.head(key)
 
+    def _check_files(self, standing: Standing, listed: Iterable[str]) -> set[str]:
+        """Return the keys of all that is listed; what was told is among it."""
+        keys: set[str] = set()
+        found: Files = {
+            name: {file.path: file.key for file in self.store.client.batch_files(name)}
+            for name in listed
+        }
+        for name, wanted in standing.files.items():
+            there = found.get(name, {})
+            if name in standing.doubt and not wanted.items() <= there.items():
+                wanted = standing.doubt[name]
+            assert wanted.items() <= there.items(), name
+        for name, there in found.items():
+            assert there.items() <= self.keys[name].items(), name
+            keys |= set(there.values())
+        return keys
+
 
 class PurgeRun(PowerRun):
     """As the other run, with this work; every life goes on purging and compacting."""
 
-    def live_in_peace(self) -> Life:
-        life = Life(self.folder, 0, [None] * 4)
-        self.lives.append(life)
-        life.power_on()
-        self.store = first_store(self.folder, life)
-        settings = with_settings(self.store.root, grace_s=0)
-        self.store.config = settings
-        self.work = PurgeWork(self.store, self.folder, self.chance)
-        self.store.start()
-        life.begun_ns = time.monotonic_ns()
-        self.work.live(life)
-        self.power_off()
-        return life
+    def make_work(self) -> PurgeWork:
+        assert self.store is not None
+        self.store.config = with_settings(self.store.root, grace_s=0)
+        return PurgeWork(self.store, self.folder, self.chance)
 
-    def go_on(self, life: Life, cut) -> None:
+    def go_on(self, life: Life, cut: Cut) -> None:
         assert isinstance(self.work, PurgeWork)
         super().go_on(life, cut)
         for name in self.chance.sample(sorted(self.work.keys), 2):
             self.work.purge(life, name)
             self.work.compact()
+        self.work.check_told(life)
+        self.work.check_care()
+
+
+class TwoPurges(PurgeWork):
+    """Two batches are purged, and one of them is put again by a client that dies."""
+
+    def live(self, life: Life) -> None:
+        names = [self.make_batch() for _ in range(2)]
+        for name in names:
+            self.put(life, name)
+        self.before_ns = time.monotonic_ns()
+        for name in names:
+            self.purge(life, name)
+        self.put_unheard(life, names[1])
+
+
+class EachIndex(PurgeRun):
+    """The power goes when all is done; the index comes back as it is, older, or not at all."""
+
+    def make_work(self) -> TwoPurges:
+        work = super().make_work()
+        return TwoPurges(work.store, self.folder, self.chance)
+
+    def choose_parent(self, first: Life, last: Life) -> Life:
+        return first
+
+    def choose_cut(self, parent: Life, number: int) -> Cut:
+        assert isinstance(self.work, TwoPurges)
+        index = INDEXES[number % len(INDEXES)]
+        ssd_ns = self.work.before_ns if index == "old" else parent.ended_ns
+        return Cut(parent.ended_ns, ssd_ns, index, tuple((0, "lost") for _ in parent.disks))
+
+    def go_on(self, life: Life, cut: Cut) -> None:
+        self.start_again(cut)
         self.work.check_told(life)
         self.work.check_care()

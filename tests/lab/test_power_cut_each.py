@@ -1,0 +1,139 @@
+"""A power cut in the middle of each operation by itself: nothing told is lost, nothing is wrong.
+
+One life of a store does one thing after the other and notes when each began and ended. Then the
+power is cut inside each of these windows, at a flush or anywhere, with another fate of un-flushed
+writes for every disk. The short form leaves out the windows that `test_power_cut` meets anyway.
+`--power-cuts N` makes N / 6 rounds, `--power-seed S` replays them.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+
+import pytest
+from store_harness import with_settings
+
+from . import why_not
+from .store_life import SSD_SIZE_MIB, Cut, Life, first_store
+from .store_work import SETTLE_S_MAX
+from .test_power_cut import SEED_OF_THE_SHORT_FORM, PowerRun
+from .test_power_cut_purge import PurgeWork
+
+pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "the lab is there")
+
+CUTS_PER_ROUND = 6
+DISKS_MIB = (160, 128, 144, 112)
+DAMAGED_BYTES = 4096
+SHORT = ("replication", "scrub repair", "compaction", "drain", "rebuild")
+WINDOWS = ("put", "seal", "reindex", *SHORT)
+
+
+@pytest.mark.timeout(0)
+def test_power_cut_in_each_operation(pytestconfig: pytest.Config):
+    rounds = max(1, pytestconfig.getoption("--power-cuts") // CUTS_PER_ROUND)
+    seed = pytestconfig.getoption("--power-seed") or SEED_OF_THE_SHORT_FORM
+    run = EachOperation(f"each-{seed}")
+    run.windows = WINDOWS if rounds > 1 else SHORT
+    run.run(rounds * len(run.windows))
+
+
+class OneAfterTheOther(PurgeWork):
+    """Every operation once, alone; `windows` says when each was (CLOCK_MONOTONIC)."""
+
+    windows: dict[str, tuple[int, int]]
+
+    @contextmanager
+    def window(self, name: str) -> Generator[None]:
+        begun_ns = time.monotonic_ns()
+        yield
+        self.windows[name] = (begun_ns, time.monotonic_ns())
+
+    def live(self, life: Life) -> None:
+        self.windows = {}
+        client = self.store.client
+        names = [self.make_batch(one) for one in ("raw", "raw", "generated")]
+        with self.window("put"):
+            for name in names:
+                self.put(life, name)
+        with self.window("replication"), self.window("seal"):
+            # Open shards are sealed first, then they get their third copies.
+            self.finish(client.verify().job_id)
+            self.settle()
+        self._publish(life, "view")
+        with self.window("reindex"):
+            self.finish(client.reindex().job_id)
+        self.damage_a_replica()
+        with self.window("scrub repair"):
+            client.wait(client.scrub().job_id)
+            self.settle()
+        self.purge(life, names[0])
+        with self.window("compaction"):
+            self.compact()
+        last = self.store.client.disks()[-1].name
+        with self.window("drain"):
+            self.finish(client.disk_drain(last).job_id)
+        client.disk_undrain(last)
+        self.put(life, names[0])
+        self.settle()
+        with self.window("rebuild"):
+            self.finish(client.rebuild(last).job_id)
+
+    def settle(self) -> None:
+        deadline = time.monotonic() + SETTLE_S_MAX
+        while self.store.client.health().rebuild_queue:
+            assert time.monotonic() < deadline, self.store.client.health()
+            time.sleep(0.02)
+
+    def damage_a_replica(self) -> None:
+        """Overwrite a part of some shard on the first disk, durably."""
+        paths = [
+            os.path.join(folder, name)
+            for folder, _, found in os.walk(os.path.join(self.store.disks[0], "shards"))
+            for name in found
+        ]
+        with open(sorted(paths)[0], "r+b") as file:
+            file.seek(os.path.getsize(file.fileno()) // 2)
+            file.write(self._chance.randbytes(DAMAGED_BYTES))
+            file.flush()
+            os.fsync(file.fileno())
+
+
+class EachOperation(PowerRun):
+    """The cuts of one life, by turns in each of the chosen windows."""
+
+    windows: tuple[str, ...] = WINDOWS
+
+    def live_in_peace(self) -> Life:
+        sizes = (*DISKS_MIB, SSD_SIZE_MIB)
+        life = Life(self.folder, 0, [None] * len(sizes), sizes)
+        self.lives.append(life)
+        life.power_on()
+        self.store = first_store(self.folder, life)
+        self.store.config = with_settings(self.store.root, grace_s=0)
+        self.work = self.made = OneAfterTheOther(self.store, self.folder, self.chance)
+        self.store.start()
+        life.begun_ns = time.monotonic_ns()
+        self.work.live(life)
+        self.power_off()
+        return life
+
+    def choose_parent(self, first: Life, last: Life) -> Life:
+        return first
+
+    def choose_cut(self, parent: Life, number: int) -> Cut:
+        name = self.windows[(number - 1) % len(self.windows)]
+        self.history.append(f"in {name}")
+        return parent.choose_cut(self.chance, self.made.windows[name])
+
+    def go_on(self, life: Life, cut: Cut) -> None:
+        assert self.store is not None
+        self.start_again(cut)
+        self.work.check_told(life)
+        if self.history[-2] == "in scrub repair":
+            # What was not repaired before the cut is found and repaired now.
+            self.store.client.wait(self.store.client.verify().job_id)
+            self.made.settle()
+        self.work.check_care()
