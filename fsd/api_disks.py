@@ -7,6 +7,7 @@ from fsd.departure import may_be_removed
 from fsd.disks import Disk
 from fsd.engine import Engine
 from fsd.models import (
+    CalibrateRequest,
     DiskAddRequest,
     DiskStatus,
     JobStatus,
@@ -36,6 +37,10 @@ def add_disks(app: FastAPI, engine: Engine) -> None:
     def undrain(name: str) -> DiskStatus:
         return _status(engine, drain.undrain(engine, name))
 
+    @app.post("/v1/calibrate")
+    def calibrate(request: CalibrateRequest) -> JobStatus:
+        return engine.watch.calibrate_now(request.disk, accept=request.accept).status()
+
     @app.get("/v1/rebalance")
     def rebalance_plan() -> RebalancePlan:
         return rebalance.plan(engine.store)
@@ -46,7 +51,10 @@ def add_disks(app: FastAPI, engine: Engine) -> None:
 
     @app.get("/v1/disks/{name}/removal")
     def removal(name: str) -> RemovalAnswer:
-        return may_be_removed(engine.store, engine.store.disks.by_name(name))
+        disk = engine.store.disks.by_name(name)
+        # A shard that nobody writes any more counts as what it is: whole, with its copies.
+        engine.shard_writer.seal_idle()
+        return may_be_removed(engine.store, disk)
 
     @app.post("/v1/disks/{name}/retire")
     def retire(name: str, request: RetireRequest) -> DiskStatus:

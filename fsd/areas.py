@@ -25,7 +25,7 @@ write. Sizes are what the files occupy; a caller with many small files rounds ea
 import os
 import threading
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -161,18 +161,31 @@ class Areas:
         self._walking = {area: threading.Lock() for area in AREA_NAMES}
         self._usage: dict[str, Usage] = {}
         self._holds: dict[str, _Hold] = {}
+        # Waits for bytes that are on their way out; False when there are none.
+        self.make_room: Callable[[], bool] = lambda: False
 
-    def reserve(self, area: str, job_id: str, size_bytes: int, files: int) -> Reservation:
+    def reserve(
+        self, area: str, job_id: str, size_bytes: int, files: int, *, patient: bool = True
+    ) -> Reservation:
         """Promise room for `size_bytes` in `files` files, or raise QuotaError saying what to do.
 
         An area with a quota that was never measured is measured first, which takes as long as its
-        walk. One job may hold several reservations (one for each part).
+        walk. One job may hold several reservations (one for each part). Who finds no room waits for
+        what was released and is not gone yet, unless not `patient`.
         """
         self._path(area)
         if size_bytes < 0 or files < 0:
             raise ValueError(f"a reservation is not negative: {size_bytes} bytes, {files} files")
         if self.quotas[area] and area not in self._usage:
             self.measure(area)
+        try:
+            return self._promise(area, job_id, size_bytes, files)
+        except QuotaError:
+            if not patient or not self.make_room():
+                raise
+        return self._promise(area, job_id, size_bytes, files)
+
+    def _promise(self, area: str, job_id: str, size_bytes: int, files: int) -> Reservation:
         with self._lock:
             asked = f"job {job_id} asks for {size_bytes:,} bytes in {files:,} files"
             self._check_quota(area, size_bytes, asked)

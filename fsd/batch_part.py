@@ -8,8 +8,9 @@ JSON escapes.
 """
 
 import json
-from collections.abc import Iterable
-from typing import NamedTuple
+import re
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, cast
 
 from fsd.errors import CorruptError
 
@@ -43,9 +44,10 @@ def format_part(batch: str, class_name: str, number: int, files: Iterable[PartFi
         "size_bytes": sum(file.size_bytes for file in listed),
     }
     lines = [json.dumps(head)]
+    # Only a path has anything to escape; an encoder asked for each whole line takes thrice as long.
     lines += [
-        json.dumps({"path": file.path, "key": file.key, "size_bytes": file.size_bytes})
-        for file in listed
+        f'{{"path": {_encode(path)}, "key": "{key}", "size_bytes": {size_bytes}}}'
+        for path, key, size_bytes in listed
     ]
     return ("\n".join(lines) + "\n").encode("ascii")
 
@@ -64,9 +66,20 @@ def parse_head(data: bytes) -> PartHead:
 def parse_files(data: bytes) -> list[PartFile]:
     """Read all files of a part, in the order they were acknowledged."""
     lines = data.split(b"\n")[1:-1]
+    # Lines without an escape, which nearly all are, need no JSON decoder: a third of the time.
+    plain = cast("list[tuple[str, str, str]]", _PLAIN_LINE.findall(data.decode("ascii", "replace")))
+    if len(plain) == len(lines):
+        return [PartFile(path, key, int(size_bytes)) for path, key, size_bytes in plain]
     return [PartFile(**json.loads(line)) for line in lines]
 
 
 def estimate_bytes(path: str) -> int:
     """Return an upper bound of a file's line in a part."""
     return 160 + 12 * len(path)
+
+
+_PLAIN_LINE = re.compile(
+    r'^\{"path": "([ !#-\[\]-~]*)", "key": "([0-9a-f]{64})", "size_bytes": ([0-9]{1,19})\}\n',
+    re.MULTILINE,
+)
+_encode: Callable[[str], str] = json.JSONEncoder().encode

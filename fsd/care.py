@@ -2,16 +2,20 @@
 
 import os
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from fsd.batch_part import parse_files
-from fsd.catalog import CatalogShard, identify, unpack_frames
+from fsd.catalog import CatalogShard
 from fsd.disks import Disk
 from fsd.errors import FsdError, NotFoundError
+from fsd.index import IndexReader, Location
 from fsd.job import Job
 from fsd.models import VerifyRequest
-from fsd.read import note_read_error, read_small
+from fsd.queue_rule import Kind
+from fsd.read import read_small
+from fsd.read_errors import note_read_error
 from fsd.record import iterate_entries
 from fsd.store import Store
 
@@ -83,7 +87,7 @@ def _verify_disk(store: Store, disk: Disk, shards: list[CatalogShard], job: Job)
     for shard in shards:
         job.check()
         try:
-            result = disk.call("verify", shard.shard_id)
+            result = disk.call("verify", shard.shard_id, priority=Kind.BACKGROUND)
         except FsdError as error:
             if disk.disk_id not in shard.disks:
                 continue  # It has been moved to another disk meanwhile.
@@ -117,7 +121,7 @@ def fsck(store: Store, job: Job) -> dict[str, Any]:
     for name, check in (
         ("catalogs", _check_catalogs),
         ("replicas", _check_replicas),
-        ("index", _check_index),
+        ("index", check_index),
         ("batches and views", _check_references),
     ):
         job.check()
@@ -127,14 +131,9 @@ def fsck(store: Store, job: Job) -> dict[str, Any]:
 
 
 def _check_catalogs(store: Store, find: Any, _job: Job) -> None:
-    logs = {
-        disk.name: {identify(entry) for entry in unpack_frames(disk.call("read_catalog"))}
-        for disk in store.disks.online()
-    }
-    known = set().union(*logs.values())
-    for name, entries in logs.items():
-        if missing := len(known - entries):
-            find(f"{missing} entries are missing from its catalog", disk=name)
+    for disk in store.disks.online():
+        if missing := store.catalog.lacking(disk):
+            find(f"{missing} entries are missing from its catalog", disk=disk.name)
 
 
 def _check_replicas(store: Store, find: Any, _job: Job) -> None:
@@ -151,10 +150,10 @@ def _check_replicas(store: Store, find: Any, _job: Job) -> None:
             if disk.disk_id not in shard.disks:
                 continue
             size = sizes.get(shard.shard_id)
-            if size is None:
+            if size is None and _counts_still(store, shard.shard_id, disk):
                 find("the replica's file is missing", disk=disk.name, shard=shard.shard_id)
                 store.mark_lost(shard.shard_id, disk)
-            elif shard.sealed and size != shard.length_bytes:
+            elif size is not None and shard.sealed and size != shard.length_bytes:
                 find("the replica has a wrong length", disk=disk.name, shard=shard.shard_id)
                 store.mark_suspect(shard.shard_id, disk)
     for shard in shards:
@@ -164,12 +163,18 @@ def _check_replicas(store: Store, find: Any, _job: Job) -> None:
             find(f"{copies} of {wanted} copies", shard=shard.shard_id)
 
 
-def _check_index(store: Store, find: Any, job: Job) -> None:
-    """Every entry of every footer must be in the index, pointing at a record of this content."""
+def _counts_still(store: Store, shard_id: str, disk: Disk) -> bool:
+    """Return whether the disk has to have the shard: it may have been moved off it meanwhile."""
+    with store.lock:
+        shard = store.shards.state.shards.get(shard_id)
+        return shard is not None and disk.disk_id in shard.disks
+
+
+def check_index(store: Store, find: Any, job: Job) -> None:
+    """Every living record of every footer must be in the index, as a place or as a spare of one."""
     with store.lock:
         known = store.shards.state.shards.values()
         shards = [shard for shard in known if shard.sealed and not shard.vacated]
-    job.total_files = len(shards)
     for shard in shards:
         job.check()
         disks = store.replicas(shard.shard_id)
@@ -182,14 +187,22 @@ def _check_index(store: Store, find: Any, job: Job) -> None:
             store.mark_suspect(shard.shard_id, disks[0])
             continue
         with store.index.read() as reader:
-            dead = shard.dead_records()
-            for entry in iterate_entries(scan.entries):
-                if entry.offset in dead:
-                    continue
-                location = reader.locate(entry.key)
-                if location is None or location.length_bytes != entry.length_bytes:
-                    find("the index lacks an object; run `drystone reindex`", key=entry.key.hex())
-        job.advance(1, 0)
+            for key in _not_known(store, reader, shard, scan.entries):
+                find("the index lacks an object; run `drystone reindex`", key=key.hex())
+
+
+def _not_known(
+    store: Store, reader: IndexReader, shard: CatalogShard, entries: bytes
+) -> Iterator[bytes]:
+    """Yield the key of each living record that the index does not point at."""
+    dead, number = shard.dead_records(), store.shards.numbers.get(shard.shard_id, -1)
+    for entry in iterate_entries(entries):
+        if entry.offset in dead:
+            continue
+        location = Location(number, entry.offset, entry.length_bytes)
+        # A wrong place would only be met by whoever reads the object.
+        if reader.locate(entry.key) != location and location not in reader.spares(entry.key):
+            yield entry.key
 
 
 def _check_references(store: Store, find: Any, _job: Job) -> None:

@@ -32,12 +32,16 @@ assert _PREFIX_BYTES == 40
 
 @dataclass(frozen=True, slots=True)
 class CatalogEntry:
-    """One entry: `kind` says which fields `data` has (see `CatalogState.apply`)."""
+    """One entry: `kind` says which fields `data` has (see `CatalogState.apply`).
+
+    `digest` is the frame's (see `identify`), known already where the entry was read from one.
+    """
 
     sequence: int
     epoch: int
     kind: str
     data: dict[str, Any]
+    digest: bytes = field(default=b"", compare=False, repr=False)
 
 
 def pack_frame(entry: CatalogEntry) -> bytes:
@@ -49,35 +53,49 @@ def pack_frame(entry: CatalogEntry) -> bytes:
     return frame.ljust(align(len(frame)), b"\0")
 
 
-def unpack_frames(log: bytes) -> Iterator[CatalogEntry]:
-    """Yield the sound entries of a log; damaged or torn sectors are stepped over."""
+def unpack_frames(
+    log: bytes, seen: dict[bytes, CatalogEntry] | None = None
+) -> Iterator[CatalogEntry]:
+    """Yield the sound entries of a log; damaged or torn sectors are stepped over.
+
+    Logs of several disks say nearly the same: with one `seen` for all of them, a frame that is
+    equal byte for byte to a sound one is not checked and decoded again. That is most of a start's
+    work: a store of 7 TB has 60,000 frames on each disk.
+    """
+    known = {} if seen is None else seen
     view = memoryview(log)
     offset = 0
     while offset + _PREFIX_BYTES <= len(view):
-        entry = _unpack_frame(view, offset)
+        frame = _frame_at(view, offset)
+        entry = known.get(frame) if frame else None
+        if frame and entry is None and (entry := _unpack_frame(frame)) and seen is not None:
+            seen[frame] = entry
         if entry is None:
             offset += SECTOR_BYTES
             continue
-        yield entry[0]
-        offset += entry[1]
+        yield entry
+        offset += align(len(frame))
 
 
-def _unpack_frame(view: memoryview, offset: int) -> tuple[CatalogEntry, int] | None:
-    magic, sequence, epoch, length, _ = _HEADER.unpack_from(view, offset)
-    if magic != MAGIC:
+def _frame_at(view: memoryview, offset: int) -> bytes:
+    """Return what may be a frame, without its padding; empty when there is none."""
+    magic, _, _, length, _ = _HEADER.unpack_from(view, offset)
+    end = offset + _PREFIX_BYTES + length
+    return bytes(view[offset:end]) if magic == MAGIC and end <= len(view) else b""
+
+
+def _unpack_frame(frame: bytes) -> CatalogEntry | None:
+    _, sequence, epoch, _, _ = _HEADER.unpack_from(frame)
+    payload = frame[_PREFIX_BYTES:]
+    (checksum,) = _CHECKSUM.unpack_from(frame, _HEADER.size)
+    if xxhash.xxh3_64_intdigest(frame[: _HEADER.size] + payload) != checksum:
         return None
-    begin = offset + _PREFIX_BYTES
-    payload = view[begin : begin + length]
-    header = view[offset : offset + _HEADER.size]
-    (checksum,) = _CHECKSUM.unpack_from(view, offset + _HEADER.size)
-    if (
-        len(payload) != length
-        or xxhash.xxh3_64_intdigest(bytes(header) + bytes(payload)) != checksum
-    ):
-        return None
-    data: dict[str, Any] = json.loads(bytes(payload))
-    entry = CatalogEntry(sequence, epoch, data.pop("kind"), data)
-    return entry, align(_PREFIX_BYTES + length)
+    data: dict[str, Any] = json.loads(payload)
+    return CatalogEntry(sequence, epoch, data.pop("kind"), data, _digest(frame))
+
+
+def _digest(frame: bytes) -> bytes:
+    return xxhash.xxh3_128_digest(frame.ljust(align(len(frame)), b"\0"))
 
 
 def merge(logs: Iterable[Iterable[CatalogEntry]]) -> list[CatalogEntry]:
@@ -92,7 +110,7 @@ def merge(logs: Iterable[Iterable[CatalogEntry]]) -> list[CatalogEntry]:
 
 def identify(entry: CatalogEntry) -> tuple[int, int, bytes]:
     """Return what tells an entry from every other one, and sorts it among them."""
-    return entry.epoch, entry.sequence, xxhash.xxh3_128_digest(pack_frame(entry))
+    return entry.epoch, entry.sequence, entry.digest or _digest(pack_frame(entry))
 
 
 @dataclass(slots=True)

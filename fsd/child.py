@@ -27,13 +27,24 @@ _COUNTER = struct.Struct("<Q")
 Operation = Callable[..., Any]
 
 
+def _nothing() -> None:
+    """Do nothing."""
+
+
 class Lane:
-    """One thread and its queue; `step` tells the engine that it lives."""
+    """One thread and its queue; `step` tells the engine that it lives.
+
+    `priority` is that of the request that runs now or ran last. `on_arrive` is called for each
+    request before it waits in the queue, `on_answer` when it has run.
+    """
 
     def __init__(self, number: int, page: mmap.mmap) -> None:
         self.number = number
         self.queue: queue.PriorityQueue[tuple[int, int, Any]] = queue.PriorityQueue()
         self.busy = False
+        self.priority = 0
+        self.on_arrive: Callable[[], None] = _nothing
+        self.on_answer: Callable[[], None] = _nothing
         self._page = page
         self._count = 0
 
@@ -69,11 +80,12 @@ class ChildServer:
                 os._exit(0)
             self._order += 1
             lane = self.lanes[operations[name][0]]
+            lane.on_arrive()
             lane.queue.put((priority, self._order, (request_id, name, arguments)))
 
     def _work(self, lane: Lane, operations: Mapping[str, tuple[int, Operation]]) -> None:
         while True:
-            _, _, (request_id, name, arguments) = lane.queue.get()
+            lane.priority, _, (request_id, name, arguments) = lane.queue.get()
             lane.step()
             lane.busy = True
             try:
@@ -87,6 +99,7 @@ class ChildServer:
                 answer = (request_id, False, FsdError(f"{name}: {type(error).__name__}: {error}"))
             lane.step()
             lane.busy = False
+            lane.on_answer()
             with self._send, contextlib.suppress(OSError):
                 self.connection.send(answer)
 

@@ -27,7 +27,8 @@ class Claims:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()
-        self._claimed: dict[bytes, Future[bool]] = {}
+        # A claim gets its future when somebody first waits for it: hardly any ever does.
+        self._claimed: dict[bytes, Future[bool] | None] = {}
         self._held: dict[object, Counter[bytes]] = {}
         self._doomed: dict[bytes, int] = {}
 
@@ -43,15 +44,21 @@ class Claims:
             held = self._held.setdefault(batch, Counter())
             for key in keys:
                 if key in self._claimed:
-                    decisions.append(self._claimed[key])
+                    decisions.append(self._outcome(key))
                     continue
                 held[key] += 1
                 if self._is_stored(reader, key, class_name):
                     decisions.append("existing")
                     continue
-                self._claimed[key] = Future()
+                self._claimed[key] = None
                 decisions.append("claimed")
         return decisions
+
+    def _outcome(self, key: bytes) -> Future[bool]:
+        future = self._claimed[key]
+        if future is None:
+            future = self._claimed[key] = Future()
+        return future
 
     def stored(self, key: bytes, class_name: str) -> bool:
         """Return whether a file of this class with this content needs no write (any more)."""
@@ -85,9 +92,10 @@ class Claims:
     def settle(self, keys: Iterable[bytes], *, written: bool) -> None:
         """End claims: after the index commit, or when the write failed."""
         with self._lock:
-            futures = [self._claimed.pop(key) for key in keys if key in self._claimed]
+            futures = [self._claimed.pop(key, None) for key in keys]
         for future in futures:
-            future.set_result(written)
+            if future is not None:
+                future.set_result(written)
 
     @contextmanager
     def doom(self, keys: dict[bytes, int]) -> Generator[IndexReader]:

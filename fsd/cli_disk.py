@@ -10,7 +10,15 @@ import typer
 
 from fsd import cli_disk_moves
 from fsd.cli_output import say, size_text, write_json, write_table
-from fsd.cli_session import EXIT_CODES, ConfigOption, JsonOption, connect, open_config
+from fsd.cli_session import (
+    EXIT_CODES,
+    ConfigOption,
+    JsonOption,
+    connect,
+    end_with,
+    follow,
+    open_config,
+)
 
 if TYPE_CHECKING:
     from fsd.models import DiskStatus
@@ -31,6 +39,7 @@ def disk_rows(disks: Iterable[DiskStatus]) -> tuple[Sequence[str], list[Sequence
         ">size",
         ">stored",
         ">shards",
+        ">reads",
         ">errors",
         "path",
         "",
@@ -44,6 +53,7 @@ def disk_rows(disks: Iterable[DiskStatus]) -> tuple[Sequence[str], list[Sequence
             size_text(disk.size_bytes),
             size_text(disk.stored_bytes),
             f"{disk.shards:,}",
+            f"{size_text(disk.model.bandwidth_bytes_per_s)}/s" if disk.model else "",
             f"{disk.errors:,}",
             disk.path,
             disk.reason or disk.health_reason or disk.last_error,
@@ -87,6 +97,50 @@ def add(
         write_json(disk)
     else:
         say(f"{disk.name}: {size_text(disk.free_bytes)} free at {disk.path}, {disk.state}")
+
+
+@app.command(epilog=EXIT_CODES)
+def calibrate(
+    name: Annotated[
+        str | None, typer.Argument(metavar="NAME", help="The disk's name; all disks when missing.")
+    ] = None,
+    accept: Annotated[
+        bool,
+        typer.Option("--accept", help="Take it as it is now: ends the warning of a slow disk."),
+    ] = False,
+    json_output: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Measure how fast disks read and seek; exports are planned by it.
+
+    About ten seconds a disk, of reads alone, beside which everything else goes first. Done by
+    itself when a disk holds data and nothing else runs; this does it now.
+    """
+    client = connect(config)
+    job = follow(client, client.disk_calibrate(name, accept=accept).job_id)
+    if json_output:
+        write_json(job)
+    else:
+        if measured := job.result.get("measured"):
+            write_table(*_model_rows(client.disks(), measured))
+        for skipped, reason in job.result.get("skipped", {}).items():
+            say(f"{skipped} was not measured: {reason}")
+    end_with(job)
+
+
+def _model_rows(
+    disks: Iterable[DiskStatus], measured: Iterable[str]
+) -> tuple[Sequence[str], list[Sequence[str]]]:
+    rows: list[Sequence[str]] = []
+    for disk in disks:
+        if (model := disk.model) is not None and disk.name in measured:
+            seeks = (model.average_seek_s, model.seek_min_s, model.seek_max_s)
+            milliseconds = (f"{1000 * seconds:.2f} ms" for seconds in seeks)
+            best = f"{size_text(model.best_bandwidth_bytes_per_s)}/s"
+            rows.append(
+                (disk.name, f"{size_text(model.bandwidth_bytes_per_s)}/s", *milliseconds, best)
+            )
+    return ("disk", ">reads", ">seek", ">shortest", ">longest", ">best so far"), rows
 
 
 @app.command(epilog=EXIT_CODES)

@@ -16,6 +16,7 @@ from fsd.models import (
     BatchFile,
     BatchStatus,
     BatchWriteRequest,
+    CalibrateRequest,
     Capacity,
     ClassName,
     DedupMode,
@@ -152,7 +153,11 @@ class Client:
         return self._ask(StageOutputAnswer, "POST", "/v1/stage/output", request)
 
     def release_stage(self, action_batch_id: str, layout_id: str) -> JobStatus:
-        """Begin to remove a stage (copy or view) with its output; it may be gone already."""
+        """Remove a stage (copy or view) with its output; it may be gone already.
+
+        On return nothing of it is in sight, and the job ends when its bytes are gone: wait for it
+        only for these. A job that has failed already says why nothing was removed.
+        """
         path = f"/v1/stage/{_identifier(action_batch_id)}/{_identifier(layout_id)}"
         return self._ask(JobStatus, "DELETE", path)
 
@@ -281,6 +286,11 @@ class Client:
         """Add a disk and start to empty and retire the old one, or to rebuild a dead one."""
         request = ReplaceRequest(path=new_path, name=new_name)
         return self._ask(JobStatus, "POST", f"/v1/disks/{_identifier(old)}/replace", request)
+
+    def disk_calibrate(self, name: str | None = None, *, accept: bool = False) -> JobStatus:
+        """Start to measure how fast a disk reads, or all disks; see `CalibrateRequest`."""
+        request = CalibrateRequest(disk=name, accept=accept)
+        return self._ask(JobStatus, "POST", "/v1/calibrate", request)
 
     def rebalance(self) -> JobStatus:
         """Start moving replicas until all disks are equally full."""

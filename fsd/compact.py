@@ -1,5 +1,6 @@
 """Compaction: it owns writing what lives in shards with much garbage into fresh ones, as a job.
 
+    collect    manifests that nobody refers to become garbage, see `collect`
     heal       the copies of a shard are made whole first
     copy       records that live nowhere else, proven, by the ordinary way of writing
     settle     the fresh shards are sealed, have all their copies, and the index knows them
@@ -20,6 +21,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from fsd.catalog import CatalogShard
+from fsd.collect import collect_manifests
 from fsd.compact_copy import Copier, proven_records
 from fsd.compact_plan import Victim, find_garbage, group_rounds
 from fsd.errors import CancelledError, CorruptError, FsdError, NoReplicaError
@@ -59,7 +61,9 @@ def compact(engine: Engine, dead_share: float | None) -> Job:
     """Start compacting; cancelled or killed, it goes on with the same command again."""
 
     def work(job: Job) -> dict[str, Any]:
+        collected = collect_manifests(engine, job)
         job.phase = "planning"
+        job.done_files = job.done_bytes = 0
         engine.seal_and_project()
         victims = find_garbage(engine.store, _share(engine, dead_share)).victims
         job.total_files = len(victims)
@@ -69,7 +73,8 @@ def compact(engine: Engine, dead_share: float | None) -> Job:
             run.give_way()
             run.round(some)
         engine.wake()
-        return {**run.result, "incomplete": run.result["skipped"] > 0}
+        counts = {**run.result, "collected_manifests": collected}
+        return {**counts, "incomplete": run.result["skipped"] > 0}
 
     return engine.start_job(COMPACT, "", work, subject="the garbage of the shards")
 

@@ -15,7 +15,8 @@ from fsd.extract import Item, check_record, plan_windows
 from fsd.group import GroupWriter
 from fsd.index import IndexWriter, Location
 from fsd.open_shard import OpenShard
-from fsd.read import note_read_error, read_record
+from fsd.read import read_record
+from fsd.read_errors import note_read_error
 from fsd.record import Entry
 from fsd.replicate import BACKGROUND
 from fsd.shard_writer import BuiltGroup, ShardWriter

@@ -6,31 +6,27 @@ of a copy, of which the engine takes one segment at a time.
 """
 
 import contextlib
+import gc
 import hashlib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from fsd.batch_part import parse_files
 from fsd.child import ChildServer, start_child
+from fsd.compile_records import Records, look_up
 from fsd.disk_model import DiskModel
-from fsd.errors import ManifestError
 from fsd.extract import FILE_MODE
-from fsd.index import Index, Location
-from fsd.manifest import (
-    DedupMode,
-    ManifestEntry,
-    deduplicate,
-    format_manifest,
-    parse_manifest,
-)
+from fsd.index import Index
+from fsd.manifest import ManifestEntry, parse_manifest
+from fsd.manifest_form import DedupMode, deduplicate, format_pieces
 from fsd.paths import encode_path
-from fsd.record import record_bytes
+from fsd.record import BLOCK_BYTES, RECORD_HEADER_BYTES
 from fsd.tree import TreeEntry
 from fsd.tree_write import write_tree
 
 if TYPE_CHECKING:
-    from fsd.plan import ReadPlan
+    from fsd.plan import Int64s, ReadPlan
 
 LANES = {
     "compile_batch": 0,
@@ -40,7 +36,6 @@ LANES = {
     "segment": 0,
     "prepare_folder": 0,
 }
-PROBLEMS_MAX = 20
 STEP_EVERY = 4096
 _Item = TypeVar("_Item")
 
@@ -65,21 +60,13 @@ class SegmentHead(NamedTuple):
     size_bytes: int
 
 
-class Record(NamedTuple):
-    """A wanted record and all the paths its content becomes."""
-
-    key: bytes
-    location: Location
-    paths: list[str]
-
-
 class Compiler:
     """The operations; they follow each other as load, then tree or plan, then segments."""
 
     def __init__(self, server: ChildServer) -> None:
         self._step = server.lanes[0].step
         self._entries: list[ManifestEntry] = []
-        self._records: list[Record] = []
+        self._records = Records(())
         self._plan: ReadPlan | None = None
 
     def compile_batch(
@@ -112,15 +99,23 @@ class Compiler:
             lines = self._stepping(file)
             parsed = parse_manifest(lines, allow_case_collisions=allow_case_collisions)
         kept, dropped = deduplicate(parsed.entries, dedup)
-        self._resolve(kept, index_root, generation)
-        data = format_manifest(self._entries)
+        del parsed
+        index = Index(index_root, generation, readonly=True)
+        with index.read() as reader:
+            self._records = look_up(reader, kept, self._step)
+        index.close()
+        self._entries = kept
+        digest = hashlib.sha256()
         with open(output, "wb") as file:
-            file.write(data)
+            for piece in format_pieces(kept):
+                self._step()
+                digest.update(piece)
+                file.write(piece)
         return ManifestSummary(
-            hashlib.sha256(data).hexdigest(),
-            len(self._entries),
-            sum(entry.size_bytes or 0 for entry in self._entries),
-            sum(entry.text is not None for entry in self._entries),
+            digest.hexdigest(),
+            len(kept),
+            sum(entry.size_bytes or 0 for entry in kept),
+            sum(entry.text is not None for entry in kept),
             dropped,
         )
 
@@ -150,36 +145,37 @@ class Compiler:
 
         from fsd.plan import plan_reads
 
-        numbers = sorted({record.location.shard_number for record in self._records})
-        position = {number: place for place, number in enumerate(numbers)}
-        count = len(self._records)
-        places = (position[record.location.shard_number] for record in self._records)
-        shard = np.fromiter(places, np.int32, count)
-        offset = np.fromiter((r.location.offset for r in self._records), np.int64, count)
-        sizes = (record_bytes(record.location.length_bytes) for record in self._records)
-        length = np.fromiter(sizes, np.int64, count)
-        table = [replicas.get(number, []) for number in numbers]
-        plan = self._plan = plan_reads(shard, offset, length, table, disks)
-        heads: list[SegmentHead] = []
-        for segment in plan.segments:
-            items = plan.order[segment.first : segment.last].tolist()
-            files = sum(len(self._records[item].paths) for item in items)
-            size = sum(self._records[item].location.length_bytes for item in items)
-            heads.append(
-                SegmentHead(numbers[segment.shard], segment.disk, segment.cost_s, files, size)
+        places = self._records.places()
+        numbers, shard = np.unique(places.shard_number, return_inverse=True)
+        lengths, shards = record_sizes(places.length_bytes), numbers.tolist()
+        table = [replicas.get(number, []) for number in shards]
+        plan = plan_reads(shard.astype(np.int32), places.offset, lengths, table, disks)
+        self._plan = plan
+        # Sums up to each record of the order, so that a segment's are two look-ups.
+        files = np.concatenate(([0], np.cumsum(places.paths[plan.order]))).tolist()
+        sizes = np.concatenate(([0], np.cumsum(places.length_bytes[plan.order]))).tolist()
+        heads = [
+            SegmentHead(
+                shards[segment.shard],
+                segment.disk,
+                segment.cost_s,
+                files[segment.last] - files[segment.first],
+                sizes[segment.last] - sizes[segment.first],
             )
-        unreadable = [self._records[item].key.hex() for item in plan.unreadable.tolist()]
+            for segment in plan.segments
+        ]
+        unreadable = [self._records.key(item).hex() for item in plan.unreadable.tolist()]
         return heads, unreadable, plan.seconds, plan.disk_seconds
 
     def segment(self, number: int) -> list[tuple[int, int, bytes, tuple[bytes, ...]]]:
         """Return the items of a planned segment, by offset: (offset, length, key, paths)."""
         assert self._plan is not None
-        segment = self._plan.segments[number]
+        segment, records = self._plan.segments[number], self._records
         items: list[tuple[int, int, bytes, tuple[bytes, ...]]] = []
         for item in self._plan.order[segment.first : segment.last].tolist():
-            key, location, paths = self._records[item]
-            encoded = tuple(map(encode_path, paths))
-            items.append((location.offset, location.length_bytes, key, encoded))
+            location = records.location(item)
+            encoded = tuple(map(encode_path, records.paths(item)))
+            items.append((location.offset, location.length_bytes, records.key(item), encoded))
         return items
 
     def prepare_folder(self, target: str) -> tuple[int, int]:
@@ -200,32 +196,6 @@ class Compiler:
                 size += len(data)
         return texts, size
 
-    def _resolve(self, entries: Sequence[ManifestEntry], index_root: str, generation: int) -> None:
-        index = Index(index_root, generation, readonly=True)
-        problems: list[str] = []
-        count = 0
-        resolved: list[ManifestEntry] = []
-        records: dict[bytes, Record] = {}
-        with index.read() as reader:
-            for entry in self._stepping(entries):
-                if entry.key is None:
-                    resolved.append(entry)
-                    continue
-                location = reader.locate(entry.key)
-                reason = _mismatch(entry, location)
-                if reason or location is None:
-                    count += 1
-                    if len(problems) < PROBLEMS_MAX:
-                        problems.append(f"{entry.path!r}: {reason}")
-                    continue
-                resolved.append(entry._replace(size_bytes=location.length_bytes))
-                record = records.setdefault(entry.key, Record(entry.key, location, []))
-                record.paths.append(entry.path)
-        index.close()
-        if count:
-            raise ManifestError(problems, count)
-        self._entries, self._records = resolved, list(records.values())
-
     def _stepping(self, items: Iterable[_Item]) -> Iterable[_Item]:
         for number, item in enumerate(items):
             if number % STEP_EVERY == 0:
@@ -233,12 +203,10 @@ class Compiler:
             yield item
 
 
-def _mismatch(entry: ManifestEntry, location: Location | None) -> str:
-    if location is None:
-        return f"the store has no object {entry.key.hex() if entry.key else ''}"
-    if entry.size_bytes is not None and entry.size_bytes != location.length_bytes:
-        return f"size_bytes says {entry.size_bytes}, the object has {location.length_bytes}"
-    return ""
+def record_sizes(lengths: "Int64s") -> "Int64s":
+    """Return the bytes that records of these payloads take: `record_bytes` of each."""
+    blocks = -(-lengths // BLOCK_BYTES)
+    return -(-(RECORD_HEADER_BYTES + 8 * blocks + lengths) // 8) * 8
 
 
 def _make_folders(root: bytes, folder: bytes, made: set[bytes]) -> None:
@@ -263,6 +231,8 @@ def _write_file(path: bytes, data: bytes) -> None:
 
 def main() -> None:
     """Serve until the engine goes away."""
+    # Millions of entries and not one cycle: looking for some took half of the process's time.
+    gc.disable()
     server, _, _ = start_child(1)
     compiler = Compiler(server)
     server.serve({name: (lane, getattr(compiler, name)) for name, lane in LANES.items()})

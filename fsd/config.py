@@ -50,6 +50,8 @@ class StoreConfig(_Section):
     """Of the engine's uptime, before the files of a shard that nobody wants are deleted."""
     compact_dead_share: float = Field(default=0.3, gt=0, le=1)
     """A shard with at least this share of garbage is worth a compaction."""
+    manifest_grace_days: float = Field(default=30.0, ge=0)
+    """Before a stored manifest that nothing names any more goes with a compaction."""
     smartctl: str = "smartctl"
     """The program that reads the disks' own health; empty switches that off."""
 

@@ -74,15 +74,17 @@ class CopySource:
         """Close the file; also a copy that is given up must be closed."""
         os.close(self._fd)
 
-    def _read(self, view: memoryview) -> int:
-        size = read_full(self._fd, view, self._position, self._step)
+    def _read(self, view: memoryview, begin: int = 0) -> int:
+        """Fill the view from `begin` on, where the piece before that has been read already."""
+        size = begin + read_full(self._fd, view[begin:], self._position + begin, self._step)
         if size != len(view):
             raise CorruptError("the shard ends early", f"offset {self._position}")
         return size
 
     def _next_of_group(self, view: memoryview) -> int:
+        begin = 0
         if self._position >= self._group_end:
-            self._read(view[:SECTOR_BYTES])
+            begin = self._read(view[:SECTOR_BYTES])
             header = unpack_group_header(view[:GROUP_HEADER_BYTES])
             end = self._position + header.length_bytes
             inside = self._position < end <= self._footer.data_end and end % SECTOR_BYTES == 0
@@ -90,7 +92,7 @@ class CopySource:
                 raise CorruptError("a group header is damaged", f"offset {self._position}")
             self._group_end = end
             self._digest = xxhash.xxh3_128()
-        size = self._read(view[: self._group_end - self._position])
+        size = self._read(view[: self._group_end - self._position], begin)
         if self._position + size < self._group_end:
             self._digest.update(view[:size])
             return size

@@ -107,10 +107,12 @@ def may_be_removed(store: Store, disk: Disk) -> RemovalAnswer:
     """
     sole: list[CatalogShard] = []
     short: list[CatalogShard] = []
+    written = 0
     for shard in shards_on(store, disk):
         copies = len(staying(store, shard.shard_id, disk))
         if not copies or not shard.sealed:
             sole.append(shard)
+            written += shard.shard_id in store.shards.writing and copies > 0
         elif copies < store.config.copies(shard.class_name):
             short.append(shard)
     with store.index.read() as reader:
@@ -126,8 +128,8 @@ def may_be_removed(store: Store, disk: Disk) -> RemovalAnswer:
         short_shards=len(short),
         short_bytes=_size(short),
         listed_shards=tuple(shard.shard_id for shard in [*sole, *short][:LISTED_MAX]),
-        reason=_reason(disk, sole, short),
-        advice=_advice(disk, sole, short),
+        reason=_reason(disk, sole, short, written),
+        advice=_advice(disk, sole, short, written),
     )
 
 
@@ -135,23 +137,35 @@ def _size(shards: Sequence[CatalogShard]) -> int:
     return sum(shard.length_bytes for shard in shards)
 
 
-def _reason(disk: Disk, sole: Sequence[CatalogShard], short: Sequence[CatalogShard]) -> str:
+def _reason(
+    disk: Disk, sole: Sequence[CatalogShard], short: Sequence[CatalogShard], written: int
+) -> str:
     parts: list[str] = []
-    if sole:
+    if written:
+        parts.append(f"{_shards(written)} are being written on it just now")
+    if len(sole) > written:
         parts.append(
-            f"{len(sole):,} shards ({_size(sole):,} bytes) have no other verified copy and would "
-            "be lost"
+            f"{_shards(len(sole) - written)} ({_size(sole):,} bytes) have no other verified copy "
+            "and would be lost"
         )
     if short:
         parts.append(
-            f"{len(short):,} shards ({_size(short):,} bytes) would have fewer copies than wanted"
+            f"{_shards(len(short))} ({_size(short):,} bytes) would have fewer copies than wanted"
         )
     return "; ".join(parts) or f"nothing needs {disk.name}: all copies are elsewhere"
 
 
-def _advice(disk: Disk, sole: Sequence[CatalogShard], short: Sequence[CatalogShard]) -> str:
+def _shards(count: int) -> str:
+    return f"{count:,} shard(s)"
+
+
+def _advice(
+    disk: Disk, sole: Sequence[CatalogShard], short: Sequence[CatalogShard], written: int
+) -> str:
     if not sole and not short:
         return "" if disk.state == "gone" else f"drystone disk retire {disk.name}"
+    if written == len(sole) and not short:
+        return "ask again when the put that runs is done (`drystone jobs`)"
     if disk.readable:
         return f"drystone disk drain {disk.name}"
     if sole:

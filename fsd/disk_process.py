@@ -1,32 +1,36 @@
 """One disk's process: it owns every system call on that disk, never a decision.
 
 Operations run in lanes: `write` (appends, catalog, seal), `extract` (segments of exports),
-`read` (windows, scans, verification), `scrub`, which gives way to these three, and `watch`.
-Paths are built here from ids, never taken from outside.
+`read` (windows, scans, verification), `scrub`, `foreground` (single reads) and `watch`. Whose
+request goes to the disk next is said in `queue_rule`. Paths are built here from ids, never taken
+from outside.
 """
 
 import contextlib
 import ctypes
-import fcntl
 import itertools
 import mmap
 import os
-import time
+import sys
 from collections import OrderedDict
 from typing import Any
 
 from fsd import layout
-from fsd.child import ChildServer, Lane, start_child
+from fsd.blocks import BlockReader
+from fsd.calibration_reads import CalibrationReads
+from fsd.child import ChildServer, start_child
 from fsd.copy_source import CopySource
-from fsd.disk_epoch import open_lock, read_epoch, write_epoch
+from fsd.disk_epoch import heal_papers, open_lock, read_epoch, take_lock, write_epoch
 from fsd.errors import DiskRefusedError
-from fsd.extract import Extractor, Failure, Item
-from fsd.identity import check_identity, read_identity, retire_identity
+from fsd.extract import Extractor, Failure, Item, PlainItem
+from fsd.identity import check_identity, read_cold, read_identity, retire_identity
+from fsd.queue_rule import Gate, GatedStep
 from fsd.scan import ScanResult, scan_shard
 from fsd.scrub_pace import ScrubLane
 from fsd.shard_file import (
     FALLOCATE_KEEP_SIZE,
     WINDOW_BYTES,
+    ReadFiles,
     open_direct,
     read_full,
     sync_folder,
@@ -35,11 +39,12 @@ from fsd.shard_file import (
 )
 from fsd.verify import VerifyResult, verify_shard
 
-LANE_WRITE, LANE_EXTRACT, LANE_READ, LANE_WATCH, LANE_SCRUB = range(5)
-OPEN_FILES_MAX = 128
-LOCK_WAIT_S = 3.0
-LOCK_POLL_S = 0.02
+LANE_WRITE, LANE_EXTRACT, LANE_READ, LANE_WATCH, LANE_SCRUB, LANE_FOREGROUND = range(6)
 COPIES_MAX = 8
+COPY_BYTES_MAX = 32 << 20
+"""Of one piece, which is written, synced and read back: between those the head goes back."""
+SWITCH_S = 0.0005
+"""How long a thread that computes may hold the others up; 5 ms by default, half a disk read."""
 _libc = ctypes.CDLL(None, use_errno=True)
 
 LANES = {
@@ -56,11 +61,14 @@ LANES = {
     "retire": LANE_WRITE,
     "extract": LANE_EXTRACT,
     "read_catalog": LANE_WATCH,
+    "heal_papers": LANE_WATCH,
     "list_shards": LANE_READ,
     "measure_quarantine": LANE_READ,
     "check": LANE_WATCH,
     "scrub": LANE_SCRUB,
     "scrub_stop": LANE_WATCH,
+    "calibrate": LANE_SCRUB,
+    "read_piece": LANE_FOREGROUND,
     "read_window": LANE_READ,
     "scan": LANE_READ,
     "verify": LANE_READ,
@@ -70,19 +78,26 @@ LANES = {
 
 
 class DiskProcess:
-    """The operations; every argument and answer is small, bulk bytes lie in slots or files."""
+    """The operations; arguments and answers are small, bulk bytes lie in slots or files."""
 
     def __init__(self, server: ChildServer, slots: list[memoryview]) -> None:
         self._slots = slots
-        self._write: Lane = server.lanes[LANE_WRITE]
-        self._read: Lane = server.lanes[LANE_READ]
-        self._scrub = ScrubLane(server.lanes[LANE_SCRUB], server.lanes[:LANE_WATCH])
-        self._extractor = Extractor(server.lanes[LANE_EXTRACT].step)
+        gate = Gate()
+        foreground = server.lanes[LANE_FOREGROUND]
+        foreground.on_arrive, foreground.on_answer = gate.arrive, gate.answer
+        self._write = GatedStep(server.lanes[LANE_WRITE], gate)
+        self._read = GatedStep(server.lanes[LANE_READ], gate)
+        self._scrub = ScrubLane(server.lanes[LANE_SCRUB], gate)
+        others = [*server.lanes[:LANE_WATCH], foreground]
+        self.calibrate = CalibrationReads(server.lanes[LANE_SCRUB], others, self._shard_path).run
+        self._extractor = Extractor(GatedStep(server.lanes[LANE_EXTRACT], gate))
         self._scratch = memoryview(mmap.mmap(-1, WINDOW_BYTES))
-        self._files: dict[int, OrderedDict[str, int]] = {LANE_EXTRACT: OrderedDict()}
-        self._files[LANE_READ] = OrderedDict()
+        self._files = {
+            lane: ReadFiles(lambda shard_id: self._shard_path(shard_id, False))
+            for lane in (LANE_EXTRACT, LANE_READ, LANE_FOREGROUND)
+        }
+        self._blocks = BlockReader(self._files[LANE_FOREGROUND])
         self._open_writes: dict[str, int] = {}
-        self._replaced: dict[int, set[str]] = {LANE_EXTRACT: set(), LANE_READ: set()}
         self._copies: OrderedDict[str, CopySource] = OrderedDict()
         self._place = self._path = ""
         self._root_fd = self._lock_fd = -1
@@ -94,7 +109,7 @@ class DiskProcess:
     def find(self, disk_id: str, candidates: list[str]) -> str | None:
         """Return the first of the candidate paths that holds this disk now."""
         for path in candidates:
-            self._write.step()
+            self._write()
             with contextlib.suppress(DiskRefusedError, OSError):
                 if read_identity(path)["disk_id"] == disk_id:
                     return path
@@ -108,13 +123,14 @@ class DiskProcess:
         """
         medium = check_identity(path, disk_id, store_id)
         self._lock_fd = open_lock(os.path.join(path, layout.LOCK_NAME))
-        self._take_lock(path)
+        take_lock(self._lock_fd, path, self._write)
         written = read_epoch(path)
         if written > epoch:
             raise DiskRefusedError(f"another engine took {path} over (epoch {written} > {epoch})")
         if written < epoch:
             with contextlib.suppress(OSError):  # A read-only disk is still read from.
                 write_epoch(path, epoch)
+                heal_papers(path, epoch)
         # Everything goes by this descriptor: after an unmount, the folder that lies below the
         # mount point must not get a byte.
         self._root_fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -122,19 +138,6 @@ class DiskProcess:
         with contextlib.suppress(OSError):  # A read-only disk is still read from.
             os.makedirs(os.path.join(path, layout.SHARDS_NAME), mode=0o700, exist_ok=True)
         return medium.failure_domain, medium.filesystem
-
-    def _take_lock(self, path: str) -> None:
-        deadline_s = time.monotonic() + LOCK_WAIT_S
-        while True:
-            try:
-                fcntl.flock(self._lock_fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return
-            except BlockingIOError:
-                # The process of an engine that was killed ends only after its last system call.
-                if time.monotonic() > deadline_s:
-                    raise DiskRefusedError(f"another engine holds the lock of {path}") from None
-            self._write.step()
-            time.sleep(LOCK_POLL_S)
 
     def epoch(self, path: str) -> int:
         """Return the epoch the disk was last entered in."""
@@ -174,7 +177,7 @@ class DiskProcess:
         if head:
             view = memoryview(mmap.mmap(-1, len(head)))
             view[:] = head
-            write_verified(fd, view, 0, self._scratch, self._write.step)
+            write_verified(fd, view, 0, self._scratch, self._write)
         # Barrier: without the folder's sync a power cut may lose the whole file with its groups.
         sync_folder(folder)
         if created:
@@ -186,7 +189,7 @@ class DiskProcess:
         """Write slot bytes at `offset`, sync, read back, compare: durable when it returns."""
         view = self._slots[slot][start : start + length]
         fd = self._writable(self._shard_path(shard_id, part))
-        write_verified(fd, view, offset, self._scratch, self._write.step)
+        write_verified(fd, view, offset, self._scratch, self._write)
 
     def finish_shard(self, shard_id: str, length: int, part: bool) -> None:
         """Cut the file to its sealed length, which also frees the preallocation."""
@@ -194,7 +197,7 @@ class DiskProcess:
         fd = self._writable(path)
         os.ftruncate(fd, length)
         os.fsync(fd)
-        self._write.step()
+        self._write()
         os.close(self._open_writes.pop(path))
 
     def adopt_part(self, shard_id: str) -> None:
@@ -206,8 +209,8 @@ class DiskProcess:
         os.rename(source, target)
         sync_folder(os.path.dirname(target))
         # It may stand in for a damaged replica: the lanes must not go on reading that one.
-        for replaced in self._replaced.values():
-            replaced.add(shard_id)
+        for files in self._files.values():
+            files.outdate(shard_id)
 
     def remove_shard(self, shard_id: str, part: bool) -> None:
         """Delete a replica or a part; no error when it is not there."""
@@ -215,8 +218,8 @@ class DiskProcess:
         self._forget(path)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
-        for removed in self._replaced.values() if not part else ():
-            removed.add(shard_id)
+        for files in self._files.values() if not part else ():
+            files.outdate(shard_id)
 
     def quarantine_shard(self, shard_id: str) -> None:
         """Move a file that is not a catalogued replica aside; nothing is deleted."""
@@ -239,7 +242,7 @@ class DiskProcess:
             end = os.fstat(fd).st_size
             # A torn tail of an earlier crash stays where it is; frames start on a sector.
             end = -(-end // 4096) * 4096
-            write_full(fd, memoryview(frames), end, self._write.step)
+            write_full(fd, memoryview(frames), end, self._write)
             os.fsync(fd)
         finally:
             os.close(fd)
@@ -253,10 +256,13 @@ class DiskProcess:
     def read_catalog(self) -> bytes:
         """Return the whole catalog log of this disk (a few MB at 10 M objects)."""
         try:
-            with open(os.path.join(self._path, layout.CATALOG_NAME), "rb") as file:
-                return file.read()
+            return read_cold(os.path.join(self._path, layout.CATALOG_NAME))
         except FileNotFoundError:
             return b""
+
+    def heal_papers(self, epoch: int) -> list[str]:
+        """Write the identity and the epoch again where damaged; returns what was."""
+        return heal_papers(self._path, epoch)
 
     def list_shards(self) -> tuple[dict[str, int], list[str]]:
         """Return {shard id: file size} of the replicas, and the ids of leftover part files."""
@@ -264,7 +270,7 @@ class DiskProcess:
         parts: list[str] = []
         root = os.path.join(self._path, layout.SHARDS_NAME)
         for folder in os.scandir(root):
-            self._read.step()
+            self._read()
             for entry in os.scandir(folder.path) if folder.is_dir() else ():
                 name = entry.name
                 if name.endswith(layout.SHARD_SUFFIX):
@@ -283,21 +289,27 @@ class DiskProcess:
             return 0, 0
         return len(sizes), sum(sizes)
 
+    def read_piece(
+        self, shard_id: str, offset: int, length_bytes: int, key: bytes, piece: int
+    ) -> bytes:
+        """Return verified payload of one record, at most 1 MiB; see `BlockReader.read`."""
+        return self._blocks.read(shard_id, offset, length_bytes, key, piece)
+
     def read_window(self, shard_id: str, offset: int, slot: int, start: int, length: int) -> int:
         """Read file bytes into a slot at `start`; returns how many there were."""
-        fd = self._readable(shard_id, LANE_READ)
+        fd = self._files[LANE_READ].get(shard_id)
         view = self._slots[slot][start : start + length]
-        return read_full(fd, view, offset, self._read.step)
+        return read_full(fd, view, offset, self._read)
 
     def scan(self, shard_id: str) -> ScanResult:
         """Return the structure of a shard: its footer when sealed, else its valid groups."""
-        fd = self._readable(shard_id, LANE_READ)
-        return scan_shard(fd, bytes.fromhex(shard_id), self._read.step)
+        fd = self._files[LANE_READ].get(shard_id)
+        return scan_shard(fd, bytes.fromhex(shard_id), self._read)
 
     def verify(self, shard_id: str) -> VerifyResult:
         """Read every byte of a sealed shard and check every group, record and sha256."""
-        fd = self._readable(shard_id, LANE_READ)
-        return verify_shard(fd, bytes.fromhex(shard_id), self._read.step)
+        fd = self._files[LANE_READ].get(shard_id)
+        return verify_shard(fd, bytes.fromhex(shard_id), self._read)
 
     def scrub(self, shard_id: str, rate_bytes_per_s: float) -> VerifyResult:
         """Verify beside everything else: it waits for the other lanes, and for the rate."""
@@ -314,13 +326,13 @@ class DiskProcess:
         A shard is read by one copy at a time; of many copies begun, the oldest is given up.
         """
         self._end_copy(shard_id)
-        self._close_replaced(LANE_READ)
+        self._files[LANE_READ].close_outdated()
         if len(self._copies) >= COPIES_MAX:
             self._end_copy(next(iter(self._copies)))
         # A descriptor of its own: those of the lane are closed when others are opened.
         fd = open_direct(self._shard_path(shard_id, False), os.O_RDONLY)
         try:
-            source = CopySource(fd, bytes.fromhex(shard_id), self._read.step)
+            source = CopySource(fd, bytes.fromhex(shard_id), self._read)
         except BaseException:
             os.close(fd)
             raise
@@ -333,7 +345,7 @@ class DiskProcess:
         Raises CorruptError when this replica is not what was written.
         """
         try:
-            place = self._copies[shard_id].next(self._slots[slot])
+            place = self._copies[shard_id].next(self._slots[slot][:COPY_BYTES_MAX])
         except BaseException:
             self._end_copy(shard_id)
             raise
@@ -342,12 +354,12 @@ class DiskProcess:
         return place
 
     def extract(
-        self, shard_id: str, items: list[tuple[int, int, bytes, tuple[bytes, ...]]], target: str
+        self, shard_id: str, items: list[PlainItem], target: str, hole_bytes_max: int
     ) -> tuple[int, int, list[Failure]]:
         """Write the items' verified payloads as files; see `Extractor.run`."""
-        fd = self._readable(shard_id, LANE_EXTRACT)
+        fd = self._files[LANE_EXTRACT].get(shard_id)
         records = [Item(*item) for item in items]
-        return self._extractor.run(fd, bytes.fromhex(shard_id), records, target)
+        return self._extractor.run(fd, bytes.fromhex(shard_id), records, target, hole_bytes_max)
 
     def _shard_path(self, shard_id: str, part: bool) -> str:
         return (layout.part_path if part else layout.shard_path)(self._path, shard_id)
@@ -356,24 +368,6 @@ class DiskProcess:
         if path not in self._open_writes:
             self._open_writes[path] = open_direct(path, os.O_RDWR)
         return self._open_writes[path]
-
-    def _readable(self, shard_id: str, lane: int) -> int:
-        files = self._files[lane]
-        self._close_replaced(lane)
-        if shard_id in files:
-            files.move_to_end(shard_id)
-            return files[shard_id]
-        if len(files) >= OPEN_FILES_MAX:
-            os.close(files.popitem(last=False)[1])
-        files[shard_id] = open_direct(self._shard_path(shard_id, False), os.O_RDONLY)
-        return files[shard_id]
-
-    def _close_replaced(self, lane: int) -> None:
-        """Close what was replaced or removed: an open descriptor keeps its space."""
-        while self._replaced[lane]:
-            fd = self._files[lane].pop(self._replaced[lane].pop(), None)
-            if fd is not None:
-                os.close(fd)
 
     def _end_copy(self, shard_id: str) -> None:
         source = self._copies.pop(shard_id, None)
@@ -390,5 +384,6 @@ class DiskProcess:
 
 def main() -> None:
     """Serve until the engine goes away."""
-    server, slots, _ = start_child(LANE_SCRUB + 1)
+    sys.setswitchinterval(SWITCH_S)
+    server, slots, _ = start_child(LANE_FOREGROUND + 1)
     server.serve(DiskProcess(server, slots).operations())

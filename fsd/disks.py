@@ -40,6 +40,7 @@ class Counters:
     read_bytes: int = 0
     written_bytes: int = 0
     errors: int = 0
+    late_reads: int = 0
     read_errors_in_a_row: int = 0
 
 

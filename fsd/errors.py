@@ -14,6 +14,7 @@ FsdError
 ├── DiskError                  a disk refused, died or stalled; carries disk, path and errno
 │   ├── DiskStalledError       no progress within the stall limit
 │   └── DiskRefusedError       an identity, clone, lock or epoch check failed
+├── CalibrationError           a disk could not be measured now; says why
 ├── CancelledError             the job was cancelled by its owner
 └── EngineUnavailableError     nobody answers on the control socket
 """
@@ -110,6 +111,10 @@ class DiskStalledError(DiskError):
 
 class DiskRefusedError(DiskError):
     """The disk's identity, lock or epoch does not allow this engine to use it."""
+
+
+class CalibrationError(FsdError):
+    """The speed of a disk could not be measured; nothing else is wrong, try again later."""
 
 
 class CancelledError(FsdError):

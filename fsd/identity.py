@@ -1,10 +1,14 @@
-"""Who a disk is: it owns the identity file and the binding to filesystem and device.
+"""Who a disk is: it owns the identity file, its twin, and the binding to filesystem and device.
 
 A disk is known by the id in its identity file, never by its path. The file is bound to the
 filesystem's UUID, the device's serial number and the folder's inode, so that a copied folder or a
 cloned disk is not taken for the original, and an empty mount point is never written to.
+
+The twin is the same document once more. It counts only where the first one is damaged (not where
+it is missing), and is written again from it, or the other way round, by `heal_identity`.
 """
 
+import contextlib
 import fcntl
 import hashlib
 import json
@@ -70,8 +74,7 @@ def make_identity(path: str, store_id: str, name: str) -> dict[str, Any]:
 
     Raises UsageError when the folder already belongs to a store.
     """
-    target = os.path.join(path, layout.IDENTITY_NAME)
-    if os.path.exists(target):
+    if os.path.exists(os.path.join(path, layout.IDENTITY_NAME)):
         raise UsageError(f"{path} already is a disk of a store ({layout.IDENTITY_NAME} is there)")
     document: dict[str, Any] = {
         "format": IDENTITY_FORMAT,
@@ -85,8 +88,13 @@ def make_identity(path: str, store_id: str, name: str) -> dict[str, Any]:
 
 
 def write_identity(path: str, document: dict[str, Any]) -> None:
-    """Write an identity file with its checksum, atomically and durably."""
-    target = os.path.join(path, layout.IDENTITY_NAME)
+    """Write an identity file with its checksum, and its twin, atomically and durably."""
+    for name in (layout.IDENTITY_NAME, layout.IDENTITY_TWIN_NAME):
+        _write(path, name, document)
+
+
+def _write(path: str, name: str, document: dict[str, Any]) -> None:
+    target = os.path.join(path, name)
     body = {key: value for key, value in document.items() if key != "checksum"}
     body["checksum"] = _checksum(body)
     with open(target + ".tmp", "w", encoding="utf-8") as file:
@@ -107,21 +115,62 @@ def retire_identity(path: str) -> None:
 
 
 def read_identity(path: str) -> dict[str, Any]:
-    """Read a disk's identity; DiskRefusedError when there is none or it is damaged."""
-    target = os.path.join(path, layout.IDENTITY_NAME)
-    try:
-        with open(target, encoding="utf-8") as file:
-            document = json.load(file)
-    except FileNotFoundError:
-        raise DiskRefusedError(f"no {layout.IDENTITY_NAME} in {path}: is it mounted?") from None
-    except ValueError as error:
-        raise DiskRefusedError(f"{target} is damaged: {error}") from None
-    if not isinstance(document, dict):
-        raise DiskRefusedError(f"{target} is damaged (it holds no identity)")
-    body = {key: value for key, value in document.items() if key != "checksum"}
-    if document.get("checksum") != _checksum(body) or document.get("format") != IDENTITY_FORMAT:
-        raise DiskRefusedError(f"{target} is damaged (its checksum is wrong)")
+    """Read a disk's identity, or its twin where it is damaged.
+
+    DiskRefusedError when there is none, when both are damaged, or when it is of another format.
+    """
+    document, reason = _read(path, layout.IDENTITY_NAME)
+    # A missing one is a disk that is not there: nothing stands in for it.
+    if document is None and os.path.exists(os.path.join(path, layout.IDENTITY_NAME)):
+        document, _ = _read(path, layout.IDENTITY_TWIN_NAME)
+    if document is None:
+        raise DiskRefusedError(reason)
+    if document.get("format") != IDENTITY_FORMAT:
+        raise DiskRefusedError(f"{path} is a disk of format {document.get('format')}: not known")
     return document
+
+
+def heal_identity(path: str) -> list[str]:
+    """Write the identity again from its twin where it is damaged, or the twin from it.
+
+    Returns the names of those that were damaged. Raises as `read_identity` does.
+    """
+    document = read_identity(path)
+    names = (layout.IDENTITY_NAME, layout.IDENTITY_TWIN_NAME)
+    found = {name: _read(path, name)[0] for name in names}
+    if all(one == document for one in found.values()):
+        return []
+    # A disk that an older version made has no twin: that is no damage.
+    bad = [name for name in names if found[name] is None]
+    there = [name for name in bad if os.path.exists(os.path.join(path, name))]
+    write_identity(path, document)
+    return [f"{name} was damaged" for name in there]
+
+
+def _read(path: str, name: str) -> tuple[dict[str, Any] | None, str]:
+    """Return a document whose checksum holds, or None and why not."""
+    target = os.path.join(path, name)
+    try:
+        document = json.loads(read_cold(target))
+    except FileNotFoundError:
+        return None, f"no {name} in {path}: is it mounted?"
+    except ValueError as error:
+        return None, f"{target} is damaged: {error}"
+    if not isinstance(document, dict):
+        return None, f"{target} is damaged (it holds no identity)"
+    found: dict[str, Any] = document
+    body = {key: value for key, value in found.items() if key != "checksum"}
+    if found.get("checksum") != _checksum(body):
+        return None, f"{target} is damaged (its checksum is wrong)"
+    return found, ""
+
+
+def read_cold(path: str) -> bytes:
+    """Read a file from the disk itself where that can be: what is in memory may be older."""
+    with open(path, "rb") as file:
+        with contextlib.suppress(OSError):
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+        return file.read()
 
 
 def check_identity(path: str, disk_id: str, store_id: str) -> Medium:

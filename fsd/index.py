@@ -22,9 +22,9 @@ import json
 import os
 import struct
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import lmdb
 
@@ -180,6 +180,11 @@ class IndexReader:
         """Return where the object lies, or None."""
         data = self.transaction.get(key, db=self.tables["objects"])
         return None if data is None else unpack_location(bytes(data))
+
+    def places(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
+        """Return the packed locations of those keys that the store has; fastest when sorted."""
+        cursor = self.transaction.cursor(db=self.tables["objects"])
+        return dict(cast("list[tuple[bytes, bytes]]", cursor.getmulti(keys)))
 
     def spares(self, key: bytes) -> list[Location]:
         """Return where further records of the same content lie; for the engine only."""

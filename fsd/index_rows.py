@@ -1,10 +1,19 @@
 """The rows of the index: it owns their fields and the packing of a location, no transaction."""
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 _LOCATION = struct.Struct("<IIHIH")
+LOCATION_FIELDS = (
+    ("number", "<u4"),
+    ("offset_low", "<u4"),
+    ("offset_high", "<u2"),
+    ("length_low", "<u4"),
+    ("length_high", "<u2"),
+)
+"""The fields of a packed location, as numpy names their types."""
 _LOW_BITS = (1 << 32) - 1
 VACATED_MARK = "vacated "
 """What `dead_mark` begins with when every record is dead or elsewhere."""
@@ -103,6 +112,12 @@ def pack_location(location: Location) -> bytes:
     return _LOCATION.pack(
         number, offset & _LOW_BITS, offset >> 32, length & _LOW_BITS, length >> 32
     )
+
+
+def unpack_locations(data: bytes | bytearray) -> Iterator[Location]:
+    """Read many that stand one behind the other."""
+    for number, offset_low, offset_high, length_low, length_high in _LOCATION.iter_unpack(data):
+        yield Location(number, offset_low | offset_high << 32, length_low | length_high << 32)
 
 
 def unpack_location(data: bytes) -> Location:

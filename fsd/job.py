@@ -72,9 +72,12 @@ class Job:
 
     def report(self, *lines: dict[str, Any]) -> None:
         """Append lines to the job's report (JSON Lines, ASCII)."""
-        data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+        self.report_lines("".join(json.dumps(line) + "\n" for line in lines))
+
+    def report_lines(self, lines: str) -> None:
+        """Append whole lines that are JSON and ASCII already."""
         with self._lock:
-            self._report.write(data)
+            self._report.write(lines.encode("ascii"))
 
     def flush_report(self) -> None:
         """Make what was reported so far visible to readers."""

@@ -4,6 +4,7 @@ import os
 import re
 
 IDENTITY_NAME = "drystone-disk.json"
+IDENTITY_TWIN_NAME = "drystone-disk.copy.json"
 LOCK_NAME = "lock"
 EPOCH_NAME = "epoch.json"
 CATALOG_NAME = "catalog.log"

@@ -1,4 +1,4 @@
-"""The manifest: which content (or inline text) becomes which relative path. Parse, format, dedupe.
+"""The manifest: which content (or inline text) becomes which relative path. Parse and check.
 
 One JSON object per line, UTF-8:
 
@@ -14,12 +14,20 @@ refused as a whole, so that nothing is begun for one that would fail halfway.
 
 import difflib
 import json
+import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, Literal, NamedTuple, NoReturn, TypeVar, cast
+from itertools import islice
+from typing import Any, NamedTuple, NoReturn, TypeVar, cast
 
 from fsd.errors import ManifestError
-from fsd.paths import check_relative_path, decode_path, encode_path, find_collisions
+from fsd.paths import (
+    all_surely_fine,
+    check_relative_path,
+    decode_path,
+    encode_path,
+    find_collisions,
+)
 
 KEY_SIZE_BYTES = 32
 NODE_ID_SIZE_CHARACTERS_MAX = 200
@@ -34,8 +42,15 @@ _COLLISIONS = {
     "case": "{later} differs from {earlier} only in case or Unicode normalisation",
 }
 _FIELDS = ("path", "key", "text", "size_bytes", "node_id")
+# Our own form of a line with a key and without an escape: it needs no JSON decoder. Whatever else a
+# line may be, or may have wrong with it, is found out by decoding it.
+_PLAIN_LINE = re.compile(
+    r'^\{"path": ?"([ !#-\[\]-~]{1,255})", ?"key": ?"([0-9a-f]{64})"'
+    r'(?:, ?"size_bytes": ?(0|[1-9][0-9]{0,17}))?(?:, ?"node_id": ?(0|-?[1-9][0-9]{0,17}))?\}$',
+    re.MULTILINE,
+)
+_BLOCK_LINES = 4096
 
-DedupMode = Literal["by_sha256", "by_node"]
 _Given = TypeVar("_Given")
 
 
@@ -82,18 +97,34 @@ def parse_manifest(lines: Iterable[bytes], *, allow_case_collisions: bool = Fals
     unknown or repeated fields, a bad path, key, size or text, two entries for one path, and paths
     that differ only in case or normalisation unless `allow_case_collisions`.
     """
-    return _collect("line", _number_lines(lines), _parse_line, allow_case_collisions)
+    entries, numbers, problems = list[ManifestEntry](), array("Q"), list[str]()
+    rest, first = iter(lines), 1
+    while block := list(islice(rest, _BLOCK_LINES)):
+        plain = _parse_plain(block)
+        if plain is not None:
+            entries += plain
+            numbers.extend(range(first, first + len(plain)))
+        else:
+            read = _read_each("line", _number_lines(block, first), _parse_line, problems)
+            for number, entry in read:
+                entries.append(entry)
+                numbers.append(number)
+        first += len(block)
+    return _whole("line", entries, numbers, problems, allow_case_collisions)
 
 
 def check_entries(
     entries: Iterable[ManifestEntry], *, allow_case_collisions: bool = False
 ) -> Manifest:
     """The same checks for entries made in memory; problems are counted as `entry N`, from 1."""
-    return _collect("entry", enumerate(entries, start=1), _check_entry, allow_case_collisions)
+    problems: list[str] = []
+    read = list(_read_each("entry", enumerate(entries, start=1), _check_entry, problems))
+    numbers = array("Q", (number for number, _ in read))
+    return _whole("entry", [e for _, e in read], numbers, problems, allow_case_collisions)
 
 
-def _number_lines(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
-    for number, line in enumerate(lines, start=1):
+def _number_lines(lines: Iterable[bytes], first: int) -> Iterator[tuple[int, bytes]]:
+    for number, line in enumerate(lines, start=first):
         if number == 1 and line.startswith(_BOM):
             line = line[len(_BOM) :]
         line = line.strip()
@@ -101,21 +132,28 @@ def _number_lines(lines: Iterable[bytes]) -> Iterator[tuple[int, bytes]]:
             yield number, line
 
 
-def _collect(
+def _read_each(
     unit: str,
     numbered: Iterable[tuple[int, _Given]],
     read: Callable[[_Given], ManifestEntry],
-    allow_case_collisions: bool,
-) -> Manifest:
-    problems: list[str] = []
-    numbers = array("Q")
-    entries: list[ManifestEntry] = []
+    problems: list[str],
+) -> Iterator[tuple[int, ManifestEntry]]:
+    """Yield what passes, by number, and note what does not."""
     for number, given in numbered:
         try:
-            entries.append(read(given))
-            numbers.append(number)
+            yield number, read(given)
         except _LineError as error:
             problems.append(f"{unit} {number}: {error}")
+
+
+def _whole(
+    unit: str,
+    entries: list[ManifestEntry],
+    numbers: "array[int]",
+    problems: list[str],
+    allow_case_collisions: bool,
+) -> Manifest:
+    """Make the manifest of all entries, if there is no problem and they can stand together."""
     for position, kind, reason in _find_collisions(entries):
         if not (kind == "case" and allow_case_collisions):
             problems.append(f"{unit} {numbers[position]}: {reason}")
@@ -141,11 +179,41 @@ def _find_collisions(entries: Sequence[ManifestEntry]) -> Iterator[tuple[int, st
         yield position, kind, reason
 
 
+def _parse_plain(lines: list[bytes]) -> list[ManifestEntry] | None:
+    """Read many lines at once; None unless all are plain, and surely right in themselves."""
+    data = b"".join(lines)
+    # As many newlines as lines, and one behind each: no element has two lines in it.
+    if data.count(b"\n") != len(lines) or not data.isascii():
+        return None
+    if [line[-1:] for line in lines].count(b"\n") != len(lines):
+        return None
+    return _plain_entries(data.decode("ascii"), len(lines))
+
+
+def _plain_entries(text: str, count: int) -> list[ManifestEntry] | None:
+    found = cast("list[tuple[str, str, str, str]]", _PLAIN_LINE.findall(text))
+    if len(found) != count or not all_surely_fine([path for path, _, _, _ in found]):
+        return None
+    return [
+        ManifestEntry(
+            path,
+            bytes.fromhex(key),
+            None,
+            int(size_bytes) if size_bytes else None,
+            int(node_id) if node_id else None,
+        )
+        for path, key, size_bytes, node_id in found
+    ]
+
+
 def _parse_line(line: bytes) -> ManifestEntry:
     if len(line) > LINE_SIZE_BYTES_MAX:
         raise _LineError(f"the line has {len(line)} bytes, the limit is {LINE_SIZE_BYTES_MAX}")
     try:
-        document = _decode(str(line, "utf-8"))
+        text = str(line, "utf-8")
+        if "\n" not in text and (plain := _plain_entries(text, 1)):
+            return plain[0]
+        document = _decode(text)
     except UnicodeDecodeError as error:
         raise _LineError(f"not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:
@@ -249,51 +317,6 @@ def _shorten(path: str) -> str:
     return ascii(path if len(path) <= 200 else path[:197] + "...")
 
 
-def canonical_order(entries: Iterable[ManifestEntry]) -> list[ManifestEntry]:
-    """The entries sorted by the bytes of their paths."""
-    return sorted(entries, key=lambda entry: encode_path(entry.path))
-
-
-def format_manifest(entries: Iterable[ManifestEntry]) -> bytes:
-    """The canonical bytes: equal sets of entries give equal bytes, so their sha256 names them.
-
-    Lines sorted by path bytes; fields in the order path, key, size_bytes, node_id (or path, text,
-    node_id: a text implies its size); compact ASCII JSON; every line ends with a newline. The
-    entries must have passed `check_entries` or `parse_manifest`.
-    """
-    return "".join(map(_format_entry, canonical_order(entries))).encode("ascii")
-
-
-def _format_entry(entry: ManifestEntry) -> str:
-    node = "" if entry.node_id is None else f',"node_id":{_encode(entry.node_id)}'
-    if entry.key is None:
-        return f'{{"path":{_encode(entry.path)},"text":{_encode(entry.text)}{node}}}\n'
-    size = "" if entry.size_bytes is None else f',"size_bytes":{entry.size_bytes}'
-    return f'{{"path":{_encode(entry.path)},"key":"{entry.key.hex()}"{size}{node}}}\n'
-
-
-def deduplicate(
-    entries: Iterable[ManifestEntry], mode: DedupMode
-) -> tuple[list[ManifestEntry], int]:
-    """Drop repeated content; returns (the kept entries in canonical order, how many were dropped).
-
-    `by_sha256`: each content once, its first path in canonical order wins. `by_node`: once per
-    node and content; an entry without a node id is a node of its own. Texts always stay.
-    """
-    if mode not in ("by_sha256", "by_node"):
-        raise ValueError(f"unknown dedup mode {mode!r}: by_sha256 or by_node")
-    seen: set[tuple[bytes | None, str | int | None]] = set()
-    kept: list[ManifestEntry] = []
-    ordered = canonical_order(entries)
-    for entry in ordered:
-        alone = entry.key is None or (mode == "by_node" and entry.node_id is None)
-        identity = (entry.key, entry.node_id if mode == "by_node" else None)
-        if alone or identity not in seen:
-            kept.append(entry)
-            seen.add(identity)
-    return kept, len(ordered) - len(kept)
-
-
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
@@ -305,9 +328,8 @@ def _refuse_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return document
 
 
-# json.loads and json.dumps would build these anew on every call that has options.
+# json.loads would build these anew on every call that has options.
 _decode_json: Callable[[str], object] = json.JSONDecoder(parse_constant=_refuse_constant).decode
 _decode_pairs: Callable[[str], dict[str, Any]] = json.JSONDecoder(
     object_pairs_hook=_refuse_repetition
 ).decode
-_encode: Callable[[object], str] = json.JSONEncoder().encode

@@ -10,7 +10,7 @@ import hashlib
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import Future
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,6 @@ from fsd.areas import Areas
 from fsd.batch_tree import compiler, remove_tree, scratch_folder
 from fsd.compile_process import ManifestSummary, SegmentHead
 from fsd.copy_run import CopyRun, Unreadable
-from fsd.disk_model import DiskModel
 from fsd.disks import Disk
 from fsd.errors import (
     NoReplicaError,
@@ -43,8 +42,6 @@ from fsd.store import Store
 BLOCK_BYTES = 4096
 UNREADABLE_LISTED_MAX = 20
 AREA_OF_KIND = {"stage": "3c", "exports": "3d"}
-# Until disks are calibrated they are planned as equals; the dispatcher evens out the rest.
-DEFAULT_MODEL = DiskModel(150e6, 0.004, 0.014, 4 << 40)
 
 StoreManifest = Callable[[str, str], None]
 
@@ -197,10 +194,14 @@ class Materialise:
             return self._result(summary, root, already_sealed=True)
         self._accept(summary, root, None)
         self._job.phase = "publishing"
+        now = time.time_ns()
+        tree_file = f"view-{now:x}.tree"
+        # The compiler writes the tree while the manifest is stored: for a million files, the one
+        # takes as long as the other.
+        tree = child.request("write_tree", store.index.tree_path(tree_file), now)
         self._store_manifest(canonical, summary.sha256)
         document["finished"] = timestamp()
         document["actual_files"], document["actual_bytes"] = summary.files, summary.size_bytes
-        now = time.time_ns()
         entry = {
             "view_kind": target.kind,
             "view": target.view_id,
@@ -212,8 +213,8 @@ class Materialise:
         row = ViewRow(
             target.kind, target.view_id, target.layout_id, summary.sha256, now, document=document
         )
-        row.tree_file = f"view-{now:x}.tree"
-        child.call("write_tree", store.index.tree_path(row.tree_file), now)
+        row.tree_file = tree_file
+        tree.result()
         # Barrier: the manifest object is durable. A crash before the catalog entry leaves an
         # object nobody refers to and a stray tree file; after it the next start makes the row.
         store.catalog.append(("view_publish", entry))
@@ -241,17 +242,20 @@ class Materialise:
         reservation = self._areas.reserve(area, self._job.job_id, size, summary.files)
         try:
             self._accept(summary, str(final), reservation.id)
-            # The compiler plans while the manifest is stored.
             planning = self._begin_plan(child)
-            self._store_manifest(canonical, summary.sha256)
-            temporary = begin(final, area_root)
-            try:
-                more = self._extract(child, planning, temporary, final, summary, document)
-            except BaseException as error:
-                # Durable parts are kept for the next try, unless room is what was missing.
-                if isinstance(error, QuotaError) or not (temporary / JOURNAL_NAME).exists():
-                    discard(temporary)
-                raise
+            # It takes a dozen syncs on two disks: as long as copying a hundred megabytes.
+            with ThreadPoolExecutor(1, "manifest") as beside:
+                storing = beside.submit(self._store_manifest, canonical, summary.sha256)
+                temporary = begin(final, area_root)
+                try:
+                    more = self._extract(
+                        child, planning, storing, temporary, final, summary, document
+                    )
+                except BaseException as error:
+                    # Durable parts are kept for the next try, unless room is what was missing.
+                    if isinstance(error, QuotaError) or not (temporary / JOURNAL_NAME).exists():
+                        discard(temporary)
+                    raise
             self._areas.consume(reservation.id)
         finally:
             self._areas.release(reservation.id)
@@ -261,6 +265,7 @@ class Materialise:
         self,
         child: Child,
         planning: _Planning,
+        storing: "Future[None]",
         temporary: Path,
         final: Path,
         summary: ManifestSummary,
@@ -283,16 +288,20 @@ class Materialise:
             texts, text_bytes = child.call("prepare_folder", str(temporary))
             job.advance(texts, text_bytes)
             job.phase = "copying"
-            started = time.monotonic()
+            started, done = time.monotonic(), list[SegmentHead]()
             run = CopyRun(self._store, child, str(temporary), job)
             limit = self._store.config.store.batch_size_bytes
             parts = cut_parts([head.size_bytes for head in heads], limit)
             for part in parts:
+                job.check()
+                if storing.done():
+                    storing.result()  # Without its manifest nothing will be sealed.
                 if journal.has(part):
                     job.advance(sum(heads[n].files for n in part), journal.size_bytes(part))
                     continue
                 before = job.done_bytes
                 run.run(heads, list(part), disks)
+                done += [heads[n] for n in part]
                 if len(parts) > 1 and not run.unreadable:
                     journal.add(part, job.done_bytes - before, filesystem_fd)
             spent_s = time.monotonic() - started
@@ -305,10 +314,37 @@ class Materialise:
                 raise NoReplicaError("the count of files does not match the manifest; try again")
             document["finished"] = timestamp()
             job.phase = "sealing"
+            # Barrier: the manifest is durable before the copy that it names is sealed. A crash
+            # before this leaves a folder that nobody takes for the copy.
+            storing.result()
             seal(temporary, final, document, filesystem_fd=filesystem_fd)
         finally:
             os.close(filesystem_fd)
-        return {"planned_s": eta_s, "copying_s": spent_s}
+        return {
+            "planned_s": eta_s,
+            "copying_s": spent_s,
+            **self._compare(run, done, disks, spent_s),
+        }
+
+    def _compare(
+        self, run: CopyRun, done: list[SegmentHead], disks: list[Disk], spent_s: float
+    ) -> dict[str, Any]:
+        """What the plan said of the parts that this attempt copied, against what they took."""
+        planned = [0.0] * len(disks)
+        for head in done:
+            planned[head.disk] += head.cost_s
+        by_disk: dict[str, dict[str, float]] = {}
+        for disk_id, (planned_s, busy_s) in run.disk_seconds.items():
+            self._store.models.note_copy(disk_id, planned_s, busy_s)
+            name = self._store.disks.disks[disk_id].name
+            by_disk[name] = {"planned_s": planned_s, "busy_s": busy_s}
+        measured = sum(self._store.models.get(disk.disk_id) is not None for disk in disks)
+        return {
+            "achieved_over_plan": max(planned, default=0.0) / spent_s if done else None,
+            "measured_disks": measured,
+            "planned_disks": len(disks),
+            "disks": by_disk,
+        }
 
     def _begin_plan(self, child: Child) -> _Planning:
         store = self._store
@@ -320,7 +356,7 @@ class Materialise:
             number: [place[disk.disk_id] for disk in store.preferred_replicas(shard_id)]
             for number, shard_id in numbers.items()
         }
-        models = [DEFAULT_MODEL] * len(disks)
+        models = [store.models.model(disk.disk_id) for disk in disks]
         return _Planning(child.request("plan", replicas, models), disks)
 
     def _report(self, unreadable: list[Unreadable]) -> tuple[str, list[str]]:

@@ -95,6 +95,7 @@ def _disk_metrics(disks: tuple[DiskStatus, ...]) -> list[Metric]:
         ("read_bytes_total", "counter", "Bytes read since the start.", "read_bytes"),
         ("written_bytes_total", "counter", "Bytes written since the start.", "written_bytes"),
         ("errors_total", "counter", "Failed requests since the start.", "errors"),
+        ("late_reads_total", "counter", "Reads that another disk was asked for too.", "late_reads"),
     ]
     metrics: list[Metric] = []
     for name, kind, text, attribute in rows:
@@ -109,7 +110,11 @@ def _disk_metrics(disks: tuple[DiskStatus, ...]) -> list[Metric]:
             state.add(disk.state == name, disk=disk.name, state=name)
         for name in DISK_HEALTHS:
             judged.add(disk.health == name, disk=disk.name, health=name)
-    return [*metrics, state, judged]
+    speed = Metric("drystone_disk_read_rate_bytes_per_second", "gauge", "As last measured.")
+    for disk in disks:
+        if disk.model is not None:
+            speed.add(disk.model.bandwidth_bytes_per_s, disk=disk.name)
+    return [*metrics, state, judged, speed]
 
 
 def _smart_metrics(engine: Engine) -> list[Metric]:

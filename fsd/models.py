@@ -141,6 +141,23 @@ class DiskAddRequest(Document):
     name: str | None = None
 
 
+class DiskModelStatus(Document):
+    """How fast a disk reads, as it was measured; the seeks hold half a turn.
+
+    Seeks of files far apart take `average_seek_s` in the mean, none longer than `seek_max_s` over
+    `span_bytes`, which is how far apart they lay. `best_*` is the best that was ever measured.
+    """
+
+    bandwidth_bytes_per_s: float
+    average_seek_s: float
+    seek_min_s: float
+    seek_max_s: float
+    span_bytes: int
+    measured: str
+    best_bandwidth_bytes_per_s: float
+    best: str
+
+
 class DiskStatus(Document):
     """One disk as the engine sees it."""
 
@@ -157,9 +174,23 @@ class DiskStatus(Document):
     read_bytes: int = 0
     written_bytes: int = 0
     errors: int = 0
+    late_reads: int = 0
+    """Single reads that another disk was asked for too, because this one was late."""
     last_error: str = ""
     health: Literal["ok", "suspect", "failing"] = "ok"
     health_reason: str = ""
+    model: DiskModelStatus | None = None
+    """None until it was measured."""
+
+
+class CalibrateRequest(Document):
+    """Measure how fast a disk reads; None measures all of them.
+
+    `accept` forgets the best that was ever measured: a disk that is slower now is no news then.
+    """
+
+    disk: str | None = None
+    accept: bool = False
 
 
 class RetireRequest(Document):

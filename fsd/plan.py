@@ -1,15 +1,13 @@
 """The read planner: which disk reads which bytes, in which order, and how long it will take.
 
-Owns the cutting of wanted records into segments and the choice of a
-replica for each segment so that all disks finish together. Pure: arrays in, a plan out.
+Owns the cutting of wanted records into segments and their price on every disk; `assignment`
+chooses the disks. Pure: arrays in, a plan out.
 
     wanted items --sort by (shard, offset)--> order --cut--> segments --assign--> disks --> ETA
 
 Cost of a segment on a disk = approach + bytes read / bandwidth + a seek by distance for every
-hole that costs less to jump over than to read. Assignment is scheduling on unrelated machines
-with restricted choice: longest processing time first, then single moves off the busiest disk,
-then moves along a path of two (which include swaps) where no single move helps.
-Measured by tests/fsd/test_plan.py and bench/planner.py against the LP bound.
+hole that costs less to jump over than to read.
+Measured by tests/fsd/test_plan.py, tests/fsd/test_plan_figures.py and bench/planner.py.
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -19,19 +17,15 @@ from itertools import pairwise
 import numpy as np
 import numpy.typing as npt
 
+from fsd.assignment import Float64s, Int64s, assign
 from fsd.disk_model import DiskModel
 from fsd.errors import NoReplicaError
 
 SEGMENT_BYTES_MAX = 64 * 1024**2
 SEGMENT_BYTES_MIN = 4 * 1024**2  # below this a seek costs more than a fifth of the segment
 SEGMENTS_PER_DISK_MIN = 8  # what a small job is cut into, so that it still spreads evenly
-MOVES_MAX = 4_000  # improving moves per plan
-PATH_CANDIDATES_MAX = 192  # segments tried per leg of a path: 192**2 pairs take about 1 ms
-GAIN_MIN = 1e-6  # a move must shorten the busiest disk by this fraction
 
 Int32s = npt.NDArray[np.int32]
-Int64s = npt.NDArray[np.int64]
-Float64s = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +235,7 @@ def _allot(
     for row, segment in enumerate(chosen):
         allowed[row, list(replicas[segment.shard])] = True
     # Whether the previous segment lies on the same disk is not known yet: charge a full approach.
-    choice = _assign(np.where(allowed, work_s + approach_s, np.inf), busy_s)
+    choice = assign(np.where(allowed, work_s + approach_s, np.inf), busy_s)
 
     rows = np.arange(len(ids))
     read_bytes, seeks = plan.work.read_bytes[ids, choice], plan.work.jumps[ids, choice]
@@ -284,87 +278,3 @@ def _approaches(queue: Sequence[Segment], disk: DiskModel) -> tuple[Float64s, In
     seek_s = np.where(follows, jump_s, disk.average_seek_s())
     approaches_s = np.where(through, holes / disk.bandwidth_bytes_per_s, seek_s)
     return approaches_s, np.where(through, holes, 0), (~through).astype(np.int64)
-
-
-# Assignment: rows are segments, columns disks, costs seconds (infinite where no replica lies).
-
-
-def _assign(costs: Float64s, busy_s: Sequence[float]) -> Int64s:
-    """The disk of each segment (segments,), such that all disks finish about together."""
-    loads = np.array(busy_s, dtype=np.float64)
-    if not len(costs):
-        return np.empty(0, dtype=np.int64)
-    choice = _longest_first(costs, loads)
-    for _ in range(MOVES_MAX):
-        has_segments = np.bincount(choice, minlength=len(loads)) > 0
-        busiest = int(np.where(has_segments, loads, -np.inf).argmax())
-        goal = loads[busiest] * (1 - GAIN_MIN)
-        peak, moves = _single_move(costs, choice, loads, busiest)
-        if peak >= goal:
-            peak, moves = _path_moves(costs, choice, loads, busiest)
-        if peak >= goal:
-            break
-        for segment, disk in moves:
-            loads[choice[segment]] -= costs[segment, choice[segment]]
-            loads[disk] += costs[segment, disk]
-            choice[segment] = disk
-    return choice
-
-
-def _longest_first(costs: Float64s, loads: Float64s) -> Int64s:
-    """Each segment onto the disk that then ends first; adds to `loads`.
-
-    Segments without a choice come first, as the others must work around them; then by falling cost.
-    """
-    choice = np.empty(len(costs), dtype=np.int64)
-    has_choice = np.isfinite(costs).sum(axis=1) > 1
-    for segment in np.lexsort((-costs.min(axis=1), has_choice)):
-        finishes = loads + costs[segment]
-        choice[segment] = disk = finishes.argmin()
-        loads[disk] = finishes[disk]
-    return choice
-
-
-_Moves = tuple[float, list[tuple[int, int]]]
-
-
-def _single_move(costs: Float64s, choice: Int64s, loads: Float64s, busiest: int) -> _Moves:
-    """(higher load of the two disks afterwards, [(segment, disk)]) of the best move."""
-    mine = np.flatnonzero(choice == busiest)
-    after = loads + costs[mine]
-    after[:, busiest] = np.inf
-    peaks = np.maximum(after, (loads[busiest] - costs[mine, busiest])[:, None])
-    row, disk = divmod(int(peaks.argmin()), len(loads))
-    return float(peaks[row, disk]), [(int(mine[row]), disk)]
-
-
-def _path_moves(costs: Float64s, choice: Int64s, loads: Float64s, busiest: int) -> _Moves:
-    """The best pair of moves busiest -> via -> target, over a sample of the segments.
-
-    The target may be the busiest disk again, which is a swap.
-    """
-    best: _Moves = (np.inf, [])
-    for via in np.flatnonzero(np.arange(len(loads)) != busiest).tolist():
-        out = np.flatnonzero((choice == busiest) & np.isfinite(costs[:, via]))
-        out = _sample(out, costs, busiest)
-        onward = _sample(np.flatnonzero(choice == via), costs, via)
-        if not len(out) or not len(onward):
-            continue
-        left = loads[busiest] - costs[out, busiest]
-        middle = loads[via] + costs[out, via][:, None] - costs[onward, via]
-        for target in range(len(loads)):
-            back = left[:, None] if target == busiest else loads[target]
-            peaks = np.maximum(np.maximum(middle, left[:, None]), back + costs[onward, target])
-            row, column = divmod(int(peaks.argmin()), len(onward))
-            if target != via and peaks[row, column] < best[0]:
-                moves = [(int(out[row]), via), (int(onward[column]), target)]
-                best = (float(peaks[row, column]), moves)
-    return best
-
-
-def _sample(segments: Int64s, costs: Float64s, disk: int) -> Int64s:
-    """At most PATH_CANDIDATES_MAX of the segments, evenly over the range of their costs."""
-    if len(segments) <= PATH_CANDIDATES_MAX:
-        return segments
-    by_cost = segments[costs[segments, disk].argsort(kind="stable")]
-    return by_cost[np.linspace(0, len(segments) - 1, PATH_CANDIDATES_MAX).astype(np.int64)]

@@ -36,6 +36,7 @@ class _Pending:
     lane: int
     future: "Future[Any]"
     slots: tuple[Slot, ...] = ()
+    sent_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -43,6 +44,7 @@ class _LaneWatch:
     steps: int = -1
     since: float = 0.0
     out: int = field(default=0)
+    answered_s: float = 0.0
 
 
 class Child:
@@ -106,7 +108,7 @@ class Child:
                 future.set_exception(self._failure)
                 return future
             self._pool.lend(slots)
-            self._pending[number] = _Pending(lane, future, slots)
+            self._pending[number] = _Pending(lane, future, slots, time.monotonic())
             watch = self._watch[lane]
             if watch.out == 0:
                 watch.steps, watch.since = -1, time.monotonic()
@@ -121,6 +123,18 @@ class Child:
     def call(self, operation: str, *arguments: Any, priority: int = 1) -> Any:
         """Send a request and wait for its answer; a stall ends the wait with an error."""
         return self.request(operation, *arguments, priority=priority).result()
+
+    def owing(self, operation: str) -> tuple[int, float, int]:
+        """Return (requests out in an operation's lane, seconds it is silent, requests out in all).
+
+        It is silent since it answered last, or since the oldest request that waits now.
+        """
+        lane = self._lanes[operation]
+        with self._lock:
+            sent = [pending.sent_s for pending in self._pending.values() if pending.lane == lane]
+            answered_s, out = self._watch[lane].answered_s, len(self._pending)
+        silent_s = time.monotonic() - max(answered_s, min(sent)) if sent else 0.0
+        return len(sent), silent_s, out
 
     def stalled_s(self, now: float) -> float:
         """Return for how long the slowest busy lane has made no step."""
@@ -158,6 +172,7 @@ class Child:
                 pending = self._pending.pop(number, None)
                 if pending is not None:
                     self._watch[pending.lane].out -= 1
+                    self._watch[pending.lane].answered_s = time.monotonic()
             if pending is None:
                 continue
             self._pool.give_back(pending.slots)

@@ -48,20 +48,24 @@ def purge(engine: Engine, request: PurgeRequest) -> Job:
         raise NotFoundError(f"there is no batch {request.batch}; `drystone ls` lists them")
 
     def work(job: Job) -> dict[str, Any]:
-        run = _Purge(engine, request.batch, job)
+        run = PurgeRun(engine, request.batch, job)
         return run.look() if request.dry_run else run.delete()
 
     # The subject is that of a put: a batch that is being written is not purged, and the reverse.
     return engine.start_job("purge", request.batch, work, subject=f"batch {request.batch}")
 
 
-class _Purge:
-    def __init__(self, engine: Engine, batch: str, job: Job) -> None:
+class PurgeRun:
+    """One purge; `marking` says what may go, by default all that the batch has."""
+
+    def __init__(
+        self, engine: Engine, batch: str, job: Job, marking: Marking | None = None
+    ) -> None:
         self._engine = engine
         self._store = engine.store
         self._batch = batch
         self._job = job
-        self._marking = Marking(engine.store, engine.references, batch, job)
+        self._marking = marking or Marking(engine.store, engine.references, batch, job)
 
     def look(self) -> dict[str, Any]:
         """Find out what would go, changing nothing."""

@@ -61,9 +61,9 @@ class Marking:
         self._job.total_files = max(self._job.total_files, len(lists))
         for holder, part in new:
             self._job.check()
-            self._keep(holder, (part,))
+            self.keep(holder, (part,))
             files = parse_files(read_small(self._store, part))
-            self._keep(holder, (bytes.fromhex(file.key) for file in files))
+            self.keep(holder, (bytes.fromhex(file.key) for file in files))
             self._seen.add(part)
             self._job.advance(1, 0)
 
@@ -71,13 +71,14 @@ class Marking:
         """Leave out what views, pins and copies of this moment refer to; see `mark_batches`."""
         for holder, keys in self._references.kept():
             self._job.check()
-            self._keep(holder, keys)
+            self.keep(holder, keys)
 
     def keep_held(self, keys: Iterable[bytes]) -> None:
         """Leave out what a put that runs now refers to."""
-        self._keep("a put that is running", keys)
+        self.keep("a put that is running", keys)
 
-    def _keep(self, holder: str, keys: Iterable[bytes]) -> None:
+    def keep(self, holder: str, keys: Iterable[bytes]) -> None:
+        """Leave keys out; the first holder that asks is named."""
         for key in keys:
             size = self.candidates.pop(key, None)
             if size is not None:

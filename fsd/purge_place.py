@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from fsd.catalog import CatalogShard
 from fsd.index import IndexWriter, Location
+from fsd.purge_marks import DeadRecords
 from fsd.record import Entry
 from fsd.store import Store
 
@@ -53,6 +54,23 @@ def place(
     writer.delete_spare(key, new)
     if known is not None:
         writer.add_spare(key, known)
+
+
+def take_in(
+    store: Store,
+    writer: IndexWriter,
+    shard: CatalogShard,
+    number: int,
+    entries: Iterable[Entry],
+    dead: DeadRecords,
+) -> None:
+    """Place the living records of a shard, of which `number` is the index's, and unplace others."""
+    for entry in entries:
+        location = Location(number, entry.offset, entry.length_bytes)
+        if entry.offset in dead:
+            unplace(store, writer, entry.key, location)
+        else:
+            place(store, writer, shard, entry.key, location)
 
 
 def unplace(store: Store, writer: IndexWriter, key: bytes, dead: Location) -> None:

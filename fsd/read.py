@@ -1,23 +1,29 @@
-"""Reading single objects: it owns the choice of a replica and the way around a bad one."""
+"""Reading single objects: it owns following an object where it lies, and the file it is read to.
+
+Objects come in verified pieces (see `blocks`), each from whichever replica answers first (see
+`hedge`), in the order of the payload, one piece ahead of whoever takes them. The last word has the
+sha256 of all of them together: nothing is handed out, and no file gets its name, before it.
+"""
 
 import contextlib
-import errno
+import hashlib
 import os
+import secrets
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections import deque
+from collections.abc import Iterable, Iterator
 
-from fsd.disks import Disk
-from fsd.errors import CorruptError, DiskError, FsdError, NoReplicaError, NotFoundError
-from fsd.extract import Failure, Item, check_record
+from fsd.blocks import piece_count
+from fsd.errors import FsdError, NoReplicaError, NotFoundError
+from fsd.extract import FILE_MODE, guarded
+from fsd.hedge import PieceRead
 from fsd.index import Location
 from fsd.models import ObjectHead
-from fsd.record import SECTOR_BYTES, align, record_bytes
 from fsd.store import Store
 
+PIECES_AHEAD = 1
 READ_ROUNDS_MAX = 2
 READ_AGAIN_S = 2.5
-Answer = TypeVar("Answer")
 
 
 def locate(store: Store, key: bytes) -> Location:
@@ -46,128 +52,116 @@ def head(store: Store, key: bytes) -> ObjectHead:
 
 
 def read_small(store: Store, key: bytes) -> bytes:
-    """Return an object that fits a transfer slot, verified; tries every replica."""
-    return _following(store, key, lambda location: read_record(store, location, key))
-
-
-def _following(store: Store, key: bytes, read: Callable[[Location], Answer]) -> Answer:
-    """Read an object where it lies; once more when it has been moved meanwhile."""
+    """Return an object that fits a transfer buffer, verified; any replica may give it."""
     location = locate(store, key)
-    try:
-        return read(location)
-    except NoReplicaError:
-        moved = locate(store, key)
-        if moved == location:
-            raise
-        return read(moved)
+    return _joined(store, key, location, _follow(store, key))
 
 
 def read_record(store: Store, location: Location, key: bytes) -> bytes:
-    """Return the payload of the record at `location`; see `read_small`."""
-    shard = store.shard_of(location)
-    reasons: list[str] = []
-    for round_number in range(READ_ROUNDS_MAX):
-        reasons = []
-        passing = False
-        for disk in store.replicas(shard.shard_id):
-            try:
-                return _read_from(store, disk, shard.shard_id, location, key)
-            except (FsdError, OSError) as error:
-                reasons.append(f"{disk.name}: {error}")
-                passing |= isinstance(error, DiskError) and error.errno is None
-                note_read_error(store, disk, shard.shard_id, error)
-        if not passing or round_number + 1 == READ_ROUNDS_MAX:
-            break
-        # No system call failed: a disk's process was ended, and a new one takes its place.
-        time.sleep(READ_AGAIN_S)
-    raise NoReplicaError(
-        f"no replica of {key.hex()} can be read ({'; '.join(reasons) or 'all disks missing'})",
-        [key.hex()],
-    )
-
-
-def _read_from(store: Store, disk: Disk, shard_id: str, location: Location, key: bytes) -> bytes:
-    start = location.offset // SECTOR_BYTES * SECTOR_BYTES
-    length = align(location.offset + record_bytes(location.length_bytes) - start)
-    slot = store.pool.acquire()
-    try:
-        if length > slot.size_bytes:
-            raise FsdError(f"{key.hex()} is too large for one buffer; read it to a file")
-        request = disk.request(
-            "read_window", shard_id, start, slot.number, 0, length, slots=(slot,), priority=0
-        )
-        count = request.result()
-        item = Item(location.offset, location.length_bytes, key, ())
-        view = slot.view[:count]
-        payload = check_record(view, location.offset - start, bytes.fromhex(shard_id), item)
-        store.disks.note_success(disk, read_bytes=count)
-        return bytes(payload)
-    finally:
-        store.pool.release(slot)
+    """Return the payload of the record at `location`, and of no other; see `read_small`."""
+    return _joined(store, key, location, _pieces(store, location, key))
 
 
 def read_to_file(store: Store, key: bytes, output_path: str) -> None:
-    """Write an object, verified, to a new file; UsageError-like OSError when it exists."""
-    folder, name = os.path.split(os.path.abspath(output_path))
+    """Write an object, verified, to a new file, which appears whole or not at all.
+
+    FsdError when something is there already, QuotaError when there is no room for it.
+    """
+    folder = os.path.dirname(os.path.abspath(output_path))
     if os.path.lexists(output_path):
         raise FsdError(f"{output_path} exists; nothing is overwritten")
     if not os.path.isdir(folder):
         raise FsdError(f"the folder {folder} does not exist")
-    _following(store, key, lambda found: _extract_to(store, found, key, folder, name, output_path))
+    temporary = os.path.join(folder, f".drystone-{secrets.token_hex(8)}")
+    try:
+        _write_file(temporary, _proven(key, _follow(store, key)))
+        _give_name(temporary, output_path)
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(temporary)
 
 
-def _extract_to(
-    store: Store, location: Location, key: bytes, folder: str, name: str, output_path: str
-) -> None:
-    shard = store.shard_of(location)
-    item = (location.offset, location.length_bytes, key, (os.fsencode(name),))
-    reasons: list[str] = []
-    for disk in store.replicas(shard.shard_id):
+def _joined(store: Store, key: bytes, location: Location, pieces: Iterable[bytes]) -> bytes:
+    if location.length_bytes > store.pool.slots[0].size_bytes:
+        raise FsdError(f"{key.hex()} is too large for one buffer; read it to a file")
+    return b"".join(_proven(key, pieces))
+
+
+def _proven(key: bytes, pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Pass the pieces on; NoReplicaError at their end when together they are not the object."""
+    state = hashlib.sha256()
+    for data in pieces:
+        state.update(data)
+        yield data
+    if state.digest() != key:
+        raise NoReplicaError(f"{key.hex()} does not match its sha256", [key.hex()])
+
+
+def _follow(store: Store, key: bytes) -> Iterator[bytes]:
+    """Yield an object's pieces from where it lies; when it is moved meanwhile, from there on."""
+    location, done = locate(store, key), 0
+    while True:
         try:
-            _, _, failures = disk.call("extract", shard.shard_id, [item], folder, priority=0)
-        except FsdError as error:
-            reasons.append(f"{disk.name}: {error}")
-            if isinstance(error, DiskError):
-                note_read_error(store, disk, shard.shard_id, error)
-            # Whoever began to write the file is dead now, or has answered.
-            store.disks.wait_buried(disk)
-            _unlink_if_there(output_path)
-            if not isinstance(error, DiskError):
-                raise
-            continue
-        if not failures:
-            store.disks.note_success(disk, read_bytes=location.length_bytes)
+            for data in _pieces(store, location, key, done):
+                yield data
+                done += 1
             return
-        reasons.append(f"{disk.name}: {failures[0].reason}")
-        note_failures(store, disk, shard.shard_id, failures)
+        except NoReplicaError:
+            moved = locate(store, key)
+            if moved == location:
+                raise
+            location = moved
+
+
+def _pieces(store: Store, location: Location, key: bytes, start: int = 0) -> Iterator[bytes]:
+    disk = None
+    ahead: deque[PieceRead] = deque()
+    following = iter(range(start, piece_count(location.length_bytes)))
+    while True:
+        for piece in following:
+            # From the disk that was asked for the one before: its head is there.
+            ahead.append(PieceRead(store, location, key, piece, disk))
+            disk = ahead[-1].first
+            if len(ahead) > PIECES_AHEAD:
+                break
+        if not ahead:
+            return
+        yield _answer(store, location, key, ahead.popleft())
+
+
+def _answer(store: Store, location: Location, key: bytes, read: PieceRead) -> bytes:
+    for again in reversed(range(READ_ROUNDS_MAX)):
+        if (answer := read.answer()) is not None:
+            return answer
+        if not read.passing or not again:
+            break
+        # A disk's process was ended, and a new one takes its place.
+        time.sleep(READ_AGAIN_S)
+        read = PieceRead(store, location, key, read.piece)
     raise NoReplicaError(
-        f"no replica of {key.hex()} can be read ({'; '.join(reasons) or 'all disks missing'})",
+        f"no replica of {key.hex()} can be read ({'; '.join(read.reasons) or 'all disks missing'})",
         [key.hex()],
     )
 
 
-def _unlink_if_there(path: str) -> None:
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
+def _write_file(path: str, pieces: Iterable[bytes]) -> None:
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    fd = guarded(os.open, path, flags, FILE_MODE)
+    try:
+        for piece in pieces:
+            done = 0
+            while done < len(piece):
+                done += guarded(os.write, fd, memoryview(piece)[done:])
+    finally:
+        os.close(fd)
 
 
-def note_failures(store: Store, disk: Disk, shard_id: str, failures: list[Failure]) -> None:
-    """Draw the consequences of items a disk could not give: count, and re-copy the replica."""
-    note_read_error(
-        store, disk, shard_id, CorruptError(failures[0].reason, f"{disk.name} {shard_id}")
-    )
-
-
-def note_read_error(store: Store, disk: Disk, shard_id: str, error: BaseException) -> None:
-    """Draw the consequences of a failed read for the disk and for the replica."""
-    number = getattr(error, "errno", None)
-    with store.lock:
-        shard = store.shards.state.shards.get(shard_id)
-        moved = shard is None or disk.disk_id not in shard.disks
-    if moved and number == errno.ENOENT:
-        return  # The replica was given up meanwhile; nothing is wrong.
-    store.disks.note_error(disk, error)
-    if number == errno.ENOENT:
-        store.mark_lost(shard_id, disk)
-    elif isinstance(error, CorruptError) or number == errno.EIO:
-        store.mark_suspect(shard_id, disk)
+def _give_name(temporary: str, output_path: str) -> None:
+    """Let the file appear under its name; whoever made one of that name first keeps it."""
+    try:
+        os.link(temporary, output_path)
+    except FileExistsError:
+        raise FsdError(f"{output_path} exists; nothing is overwritten") from None
+    except OSError:
+        # A filesystem without hard links.
+        guarded(os.rename, temporary, output_path)

@@ -17,14 +17,13 @@ from typing import Any
 from fsd.catalog import CatalogShard
 from fsd.errors import DiskError, NoReplicaError, NotEnoughDisksError
 from fsd.job import Job
-from fsd.replicate import Replicator
+from fsd.replicate import COPIES_AT_ONCE_MAX, Replicator
 from fsd.store import Store
 from fsd.trim import adopt_found, trim
 
 PERIOD_S = 5.0
 REBUILD_AFTER_S = 900.0
 RETRY_S = 30.0
-WORKERS_MAX = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +144,8 @@ class Reconciler:
                 with lock:
                     copied, stuck = copied + done, stuck + (not done)
 
-        with ThreadPoolExecutor(WORKERS_MAX, "copy") as workers:
-            for future in [workers.submit(work) for _ in range(WORKERS_MAX)]:
+        with ThreadPoolExecutor(COPIES_AT_ONCE_MAX, "copy") as workers:
+            for future in [workers.submit(work) for _ in range(COPIES_AT_ONCE_MAX)]:
                 future.result()
         return copied, stuck
 

@@ -16,7 +16,7 @@ from fsd.disks import Disk
 from fsd.errors import DiskError, FsdError, NotEnoughDisksError
 from fsd.index import BatchRow, Location, ShardRow
 from fsd.open_shard import OpenShard, append_everywhere, write_footer
-from fsd.purge_place import forget_shards, place, unplace
+from fsd.purge_place import forget_shards, take_in
 from fsd.read import read_record
 from fsd.record import (
     ENTRY_BYTES,
@@ -33,6 +33,9 @@ from fsd.scan import Group, ScanResult
 from fsd.shard_writer import seal_in_catalog
 from fsd.slots import Slot
 from fsd.store import Store
+
+PLACED_AT_ONCE_MAX = 16_384
+"""Records of one index transaction; they come sorted by key, so a page is written once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +100,15 @@ def _recover(store: Store, shard: CatalogShard) -> bool:
 
 def _scan_replicas(store: Store, shard: CatalogShard) -> list[_Replica]:
     found: list[_Replica] = []
-    for disk in store.disks.readable(shard.disks):
+    # All disks at once: a start after a crash reads whole shards, and waits for nothing else.
+    asked = [
+        (disk, disk.request("scan", shard.shard_id)) for disk in store.disks.readable(shard.disks)
+    ]
+    for disk, answer in asked:
         try:
-            scan = disk.call("scan", shard.shard_id)
+            found.append(_Replica(disk, answer.result()))
         except FsdError as error:
             store.disks.note_error(disk, error)
-            continue
-        found.append(_Replica(disk, scan))
     return found
 
 
@@ -316,13 +321,16 @@ def project_shard(store: Store, shard: CatalogShard) -> bool:
     living = [entry for entry in entries if entry.offset not in dead]
     parts = [entry for entry in living if entry.flags == RECORD_BATCH_PART]
     heads = [(entry.key, head) for entry in parts if (head := _part_head(store, number, entry))]
+    starts = range(0, len(entries), PLACED_AT_ONCE_MAX)
+    pieces = [entries[start : start + PLACED_AT_ONCE_MAX] for start in starts] or [[]]
+    # LMDB keeps every page that a transaction writes in memory until its end: half a gigabyte for
+    # a shard of 600,000 tiny objects. A crash between two pieces leaves some of them in the index,
+    # and a row that says that the shard is not taken in yet: all of it is done again.
+    for piece in pieces[:-1]:
+        with store.index.write() as writer:
+            take_in(store, writer, shard, number, piece, dead)
     with store.index.write() as writer:
-        for entry in entries:
-            location = Location(number, entry.offset, entry.length_bytes)
-            if entry.offset in dead:
-                unplace(store, writer, entry.key, location)
-            else:
-                place(store, writer, shard, entry.key, location)
+        take_in(store, writer, shard, number, pieces[-1], dead)
         for key, head in heads:
             row = writer.batch(head.batch) or _new_row(store, head)
             if writer.add_batch_part(row, head.number, key):

@@ -8,6 +8,7 @@ claims it, so that two of them never work on one shard; all copies share a few l
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from typing import Any
@@ -18,12 +19,14 @@ from fsd.disks import Disk
 from fsd.errors import CorruptError, DiskError, FsdError, NoReplicaError
 from fsd.job import Job
 from fsd.placement import choose_disks
-from fsd.read import note_read_error
+from fsd.queue_rule import Kind
+from fsd.read_errors import note_read_error
 from fsd.slots import Slot
 from fsd.store import Store
 
-COPIES_AT_ONCE_MAX = 2
-BACKGROUND = 2
+COPIES_AT_ONCE_MAX = 4
+"""Of different disks mostly: each reads from one and writes to another, one after the other."""
+BACKGROUND = int(Kind.BACKGROUND)
 
 
 class _TargetError(DiskError):
@@ -39,6 +42,7 @@ class Replicator:
         self._free = threading.Condition()
         self._claimed: set[str] = set()
         self._lanes = threading.Semaphore(COPIES_AT_ONCE_MAX)
+        self._reading: Counter[str] = Counter()
 
     def stop(self) -> None:
         """Give up copies under way; their part files are removed, at the latest by a start."""
@@ -80,7 +84,7 @@ class Replicator:
         reasons: list[str] = []
         for source in self._sources(shard, chosen, leaving):
             try:
-                with self._lanes:
+                with self._lanes, self._read_from(source):
                     self._copy(shard, source, chosen, job, counted=counted)
             except _TargetError:
                 raise
@@ -160,11 +164,28 @@ class Replicator:
         self._record("replica_add", shard, disk)
 
     def _sources(self, shard: CatalogShard, target: Disk, leaving: Disk | None) -> list[Disk]:
-        """Return where to copy from: sound ones first, of those the leaving disk, which is idle."""
-        store = self._store
+        """Return where to copy from: sound ones first, of those the leaving disk, which is idle.
+
+        Otherwise the disk that the fewest copies read from just now.
+        """
+        store, reading = self._store, dict(self._reading)
         sound = store.sound_replicas(shard.shard_id)
         found = [disk for disk in store.replicas(shard.shard_id) if disk is not target]
-        return sorted(found, key=lambda disk: (disk not in sound, disk is not leaving))
+
+        def rank(disk: Disk) -> tuple[bool, bool, int]:
+            return disk not in sound, disk is not leaving, reading.get(disk.disk_id, 0)
+
+        return sorted(found, key=rank)
+
+    @contextmanager
+    def _read_from(self, source: Disk) -> Generator[None]:
+        with self._free:
+            self._reading[source.disk_id] += 1
+        try:
+            yield
+        finally:
+            with self._free:
+                self._reading[source.disk_id] -= 1
 
     def _choose_target(self, shard: CatalogShard, leaving: Disk | None) -> Disk:
         store = self._store

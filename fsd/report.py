@@ -5,7 +5,9 @@ import os
 import re
 import time
 
+from fsd.calibrate import model_status
 from fsd.departure import shards_on
+from fsd.disk_models import Measurement
 from fsd.disks import Disk
 from fsd.engine import Engine
 from fsd.job import timestamp
@@ -22,12 +24,16 @@ def disk_statuses(engine: Engine) -> tuple[DiskStatus, ...]:
     with store.index.read() as reader:
         rows = list(reader.shards())
     return tuple(
-        _disk_status(disk, [row.length_bytes for row in rows if disk.disk_id in row.disks])
+        _disk_status(
+            disk,
+            [row.length_bytes for row in rows if disk.disk_id in row.disks],
+            store.models.get(disk.disk_id),
+        )
         for disk in store.disks.disks.values()
     )
 
 
-def _disk_status(disk: Disk, lengths: list[int]) -> DiskStatus:
+def _disk_status(disk: Disk, lengths: list[int], known: Measurement | None) -> DiskStatus:
     return DiskStatus(
         disk_id=disk.disk_id,
         name=disk.name,
@@ -42,9 +48,11 @@ def _disk_status(disk: Disk, lengths: list[int]) -> DiskStatus:
         read_bytes=disk.counters.read_bytes,
         written_bytes=disk.counters.written_bytes,
         errors=disk.counters.errors,
+        late_reads=disk.counters.late_reads,
         last_error=disk.last_error,
         health=disk.health.state,
         health_reason=disk.health.reason,
+        model=None if known is None else model_status(known),
     )
 
 

@@ -258,7 +258,7 @@ def _is_sound(reader: WindowReader, shard_id: bytes, entry: Entry) -> bool:
             view = reader.read(entry.offset, length, entry.offset + WINDOW_BYTES)
             return hashlib.sha256(check_record(view, 0, shard_id, item)).digest() == entry.key
         state = hashlib.sha256()
-        for piece in read_payload(reader.fd, shard_id, item, no_step):
+        for piece in read_payload(reader, shard_id, item):
             state.update(piece)
     except CorruptError:
         return False

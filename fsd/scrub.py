@@ -17,10 +17,11 @@ from typing import Any
 from fsd.disks import Disk
 from fsd.errors import CancelledError, FsdError
 from fsd.job import Job, timestamp
-from fsd.read import note_read_error
+from fsd.read_errors import note_read_error
 from fsd.replicate import BACKGROUND
 from fsd.scrub_log import ROUND, Replica, ScrubLog
 from fsd.scrub_losses import Damage
+from fsd.scrub_papers import count_wrong_entries, heal_papers
 from fsd.scrub_plan import Debt, make_debts
 from fsd.store import Store
 from fsd.verify import VerifyResult
@@ -53,6 +54,8 @@ class Scrubber:
         self._last_start = time.monotonic()
         self._samples: deque[tuple[float, int]] = deque(maxlen=4096)
         self._paid_since_round = False
+        self._papers_at = time.monotonic() + DAY_S
+        self._wrong_entries = (0, 0)
         self._job = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scrub", daemon=True)
@@ -98,11 +101,27 @@ class Scrubber:
                 counts = [future.result() for future in futures]
             self._planned_at = float("-inf")
             self._note_round(self.debts())
-        problems, losses = sum(counts), self.damage.losses()
+            problems = sum(counts) + self._check_the_rest(job)
+        losses = self.damage.losses()
         for name in losses:
             job.report({"path": name, "status": "lost", "reason": "no replica gives it"})
         result = {"replicas": job.done_files, "read_bytes": job.done_bytes, "problems": problems}
         return {**result, "losses": len(losses), "incomplete": bool(problems or losses)}
+
+    def _check_the_rest(self, job: Job) -> int:
+        """Check catalogs, identities and the index too; returns how many problems there were."""
+        job.phase = "checking catalogs and identities"
+        problems = heal_papers(self._store, job)
+        job.phase = "checking the index"
+        generation = self._store.index.generation
+        wrong = count_wrong_entries(self._store, job)
+        self._wrong_entries = generation, wrong
+        return problems + wrong
+
+    def wrong_entries(self) -> int:
+        """Return how many objects the last scrub found wrong in the index that is in use."""
+        generation, wrong = self._wrong_entries
+        return wrong if generation == self._store.index.generation else 0
 
     def _pay(self, debts: list[Debt], job: Job) -> int:
         problems = 0
@@ -139,6 +158,9 @@ class Scrubber:
         if self._job.locked() or (self._jobs_run() and not patient):
             return
         self._plan_again()
+        if time.monotonic() >= self._papers_at:
+            self._papers_at = time.monotonic() + DAY_S
+            heal_papers(self._store)
         now = time.time()
         for disk in self._store.disks.disks.values():
             if disk.readable and disk.disk_id not in self._active:

@@ -1,79 +1,73 @@
-"""How fast a scrub reads: it owns the waiting between two reads of a replica, in a disk process.
+"""How fast a scrub reads: it owns the waiting for its rate and for a stop, in a disk process.
 
-Between any two reads (1 MiB, or a piece of a larger record) it waits while other lanes of the disk
-are busy, though never so long that scrubbing stands still, and then until the rate allows the next.
+Which other requests it gives way to is said in `queue_rule`; there it is the last of all.
 """
 
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
 
 from fsd.child import Lane
 from fsd.errors import CancelledError
-from fsd.shard_file import Step, open_direct
+from fsd.queue_rule import Gate, Kind
+from fsd.shard_file import open_direct
 from fsd.verify import VerifyResult, verify_shard
-
-SCRUB_WINDOW_BYTES = 1 << 20
-POLL_S = 0.01
-IDLE_WAIT_S_MAX = 0.5
-"""At least two reads a second go on beside a disk that is never idle."""
 
 
 class Pace:
-    """A step function for one verification of `size_bytes`; rate 0 is without a limit."""
+    """The step of one verification of `size_bytes`; rate 0 is without a limit."""
 
     def __init__(
-        self,
-        step: Step,
-        busy: Callable[[], bool],
-        stop: threading.Event,
-        size_bytes: int,
-        rate_bytes_per_s: float,
+        self, lane: Lane, gate: Gate, stop: threading.Event, size_bytes: int, rate: float
     ) -> None:
-        self._step = step
-        self._busy = busy
+        self._lane = lane
+        self._gate = gate
         self._stop = stop
         self._size_bytes = size_bytes
-        self._rate = rate_bytes_per_s
+        self._rate = rate
         self._charged_bytes = 0
         self._began = time.monotonic()
 
     def __call__(self) -> None:
-        """Wait until the next read may begin; CancelledError when the scrub was stopped."""
-        # Never more than the whole: many small reads are not charged as many large ones.
-        self._charged_bytes = min(self._charged_bytes + SCRUB_WINDOW_BYTES, self._size_bytes)
-        self._step()
-        limit = time.monotonic() + IDLE_WAIT_S_MAX
-        while self._busy() and time.monotonic() < limit:
-            self._sleep(POLL_S)
+        """Count one step; CancelledError when the scrub was stopped."""
+        # Waiting is not hanging: the watchdog sees that the lane lives.
+        self._lane.step()
+        if self._stop.is_set():
+            raise CancelledError("the scrub was stopped")
+
+    def begin(self, wanted_bytes: int) -> int:
+        """Wait until the rate and the other requests of the disk allow the next read."""
         self._catch_up(self._charged_bytes)
+        size = self._gate.pass_in(Kind.SCRUB, wanted_bytes, self)
+        # Never more than the whole: what is read twice is charged once.
+        self._charged_bytes = min(self._charged_bytes + size, self._size_bytes)
+        return size
+
+    def end(self) -> None:
+        """Let others pass."""
+        self._gate.go_out(Kind.SCRUB)
+        self._lane.step()
 
     def finish(self) -> None:
-        """Wait out what reads larger than a window were not charged for."""
+        """Wait out what was read last."""
         self._catch_up(self._size_bytes)
 
     def _catch_up(self, done_bytes: int) -> None:
+        self()
         if self._rate <= 0:
-            self._sleep(0)
             return
         due = self._began + done_bytes / self._rate
         while (left := due - time.monotonic()) > 0:
-            self._sleep(min(left, 0.25))
-
-    def _sleep(self, seconds: float) -> None:
-        if self._stop.wait(seconds) if seconds > 0 else self._stop.is_set():
-            raise CancelledError("the scrub was stopped")
-        # Waiting is not hanging: the watchdog sees that the lane lives.
-        self._step()
+            self._stop.wait(min(left, 0.25))
+            self()
 
 
 class ScrubLane:
-    """One lane's verifications, one at a time; `others` are the lanes it gives way to."""
+    """One lane's verifications, one at a time."""
 
-    def __init__(self, lane: Lane, others: Sequence[Lane]) -> None:
+    def __init__(self, lane: Lane, gate: Gate) -> None:
         self._lane = lane
-        self._others = others
+        self._gate = gate
         self._stop = threading.Event()
 
     def run(self, path: str, shard_id: bytes, rate_bytes_per_s: float) -> VerifyResult:
@@ -83,8 +77,8 @@ class ScrubLane:
         fd = open_direct(path, os.O_RDONLY)
         try:
             size_bytes = os.fstat(fd).st_size
-            pace = Pace(self._lane.step, self._busy, self._stop, size_bytes, rate_bytes_per_s)
-            result = verify_shard(fd, shard_id, pace, SCRUB_WINDOW_BYTES)
+            pace = Pace(self._lane, self._gate, self._stop, size_bytes, rate_bytes_per_s)
+            result = verify_shard(fd, shard_id, pace)
             pace.finish()
             return result
         finally:
@@ -93,6 +87,3 @@ class ScrubLane:
     def stop(self) -> None:
         """End the verification that runs now, if any."""
         self._stop.set()
-
-    def _busy(self) -> bool:
-        return any(lane.busy or not lane.queue.empty() for lane in self._others)

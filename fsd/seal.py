@@ -43,13 +43,18 @@ def begin(final_dir: Path, area_root: Path) -> Path:
     `final_dir` lies below `area_root`, each component an identifier. What an interrupted attempt
     left is kept, except its seal. Raises UsageError for names that may not become folders.
     """
-    temporary = area_root / TEMPORARY_FOLDER / _flatten(final_dir, area_root)
+    temporary = begun_folder(final_dir, area_root)
     temporary.parent.mkdir(exist_ok=True)
     temporary.mkdir(exist_ok=True)
     # A crash between writing the documents and the rename leaves a seal that vouches for nothing.
     _unlink_if_there(temporary / SEALED_NAME)
     _unlink_if_there(temporary / JOB_NAME)
     return temporary
+
+
+def begun_folder(final_dir: Path, area_root: Path) -> Path:
+    """Where `begin` makes the temporary folder of a target; UsageError for refused names."""
+    return area_root / TEMPORARY_FOLDER / _flatten(final_dir, area_root)
 
 
 def _flatten(final_dir: Path, area_root: Path) -> str:
@@ -95,7 +100,7 @@ def seal(
     filesystem failed; after a failed sync `discard` the folder, for a retry would sync nothing.
     """
     area_root = temporary.parent.parent
-    if temporary != area_root / TEMPORARY_FOLDER / _flatten(final_dir, area_root):
+    if temporary != begun_folder(final_dir, area_root):
         raise UsageError(f"{temporary} was not begun for {final_dir}")
     _unlink_if_there(temporary / SEALED_NAME)
     _write_new(temporary / JOB_NAME, format_job(job_document))

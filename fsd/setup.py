@@ -26,9 +26,10 @@ def init_store(
 ) -> Config:
     """Make a store of these disks: folders, identities, areas, and drystone.toml in `root`.
 
-    Folders of one device are taken as a try-out only: `allow_same_device` is set and `warnings`
-    keeps saying so. Raises UsageError with what to do instead; nothing is left half-made that a
-    second try would stumble over.
+    Folders and partitions of one device are one disk to copies. Where there are too few devices for
+    them it is a try-out only: `allow_same_device` is set and `warnings` keeps saying so. Raises
+    UsageError with what to do instead; nothing is left half-made that a second try would stumble
+    over.
     """
     root = os.path.abspath(root)
     target = os.path.join(root, CONFIG_NAME)
@@ -40,7 +41,7 @@ def init_store(
     for path in (root, ssd, *disks, *(os.path.join(ssd, area) for area in AREAS)):
         os.makedirs(path, mode=0o700, exist_ok=True)
     domains = [examine(path).failure_domain for path in disks]
-    same_device = len(set(domains)) < len(domains)
+    same_device = len(set(domains)) < max(copies_raw, copies_generated)
     store_id = uuid.uuid4().hex
     names = _names(disks)
     identities = [

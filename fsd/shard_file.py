@@ -7,7 +7,9 @@ comparison is with what the disk holds and not with the page cache.
 import errno
 import mmap
 import os
+from collections import OrderedDict
 from collections.abc import Callable
+from typing import Protocol
 
 import xxhash
 
@@ -17,12 +19,44 @@ from fsd.record import SECTOR_BYTES, align
 WINDOW_BYTES = 8 << 20
 FALLOCATE_KEEP_SIZE = 1
 BAD_READS_MAX = 256
+OPEN_FILES_MAX = 128
 
-Step = Callable[[], None]
+
+class Step(Protocol):
+    """How whoever reads or writes here shows that it lives, and waits for its turn on the disk."""
+
+    def __call__(self) -> None:
+        """Count one step (one system call that may take long)."""
+        ...
+
+    def begin(self, wanted_bytes: int) -> int:
+        """Wait until one request may begin; returns how many of the bytes it may have.
+
+        A multiple of 4 KiB, or all of them. Each is followed by an `end`.
+        """
+        ...
+
+    def end(self) -> None:
+        """Note that the request has ended, whether it succeeded or not; it counts as a step."""
+        ...
 
 
-def no_step() -> None:
-    """Count nothing; for callers without a lane."""
+class FreeStep:
+    """Counts nothing and waits for nobody; for callers without a lane."""
+
+    def __call__(self) -> None:
+        """Do nothing."""
+
+    def begin(self, wanted_bytes: int) -> int:
+        """Return all of them."""
+        return wanted_bytes
+
+    def end(self) -> None:
+        """Do nothing."""
+        self()
+
+
+no_step = FreeStep()
 
 
 def open_direct(path: str, flags: int, mode: int = 0o600) -> int:
@@ -48,8 +82,11 @@ def read_full(fd: int, view: memoryview, offset: int, step: Step = no_step) -> i
     """Read into `view` until it is full or the file ends; returns the bytes read."""
     done = 0
     while done < len(view):
-        count = os.preadv(fd, [view[done : done + WINDOW_BYTES]], offset + done)
-        step()
+        size = step.begin(min(len(view) - done, WINDOW_BYTES))
+        try:
+            count = os.preadv(fd, [view[done : done + size]], offset + done)
+        finally:
+            step.end()
         done += count
         # A short direct read that is not a multiple of the sector is the end of the file.
         if count == 0 or count % SECTOR_BYTES:
@@ -61,8 +98,11 @@ def write_full(fd: int, view: memoryview, offset: int, step: Step = no_step) -> 
     """Write all of `view` at `offset`; both multiples of 4 KiB."""
     done = 0
     while done < len(view):
-        done += os.pwrite(fd, view[done : done + WINDOW_BYTES], offset + done)
-        step()
+        size = step.begin(min(len(view) - done, WINDOW_BYTES))
+        try:
+            done += os.pwrite(fd, view[done : done + size], offset + done)
+        finally:
+            step.end()
 
 
 def write_verified(
@@ -86,6 +126,40 @@ def write_verified(
         )
         if not same:
             raise CorruptError("the disk returned other bytes than were written", f"at {offset}")
+
+
+class ReadFiles:
+    """The descriptors that one lane reads by, the oldest closed first; used by its thread."""
+
+    def __init__(self, path_of: Callable[[str], str]) -> None:
+        self._path_of = path_of
+        self._open: OrderedDict[str, int] = OrderedDict()
+        self._outdated: set[str] = set()
+
+    def get(self, shard_id: str) -> int:
+        """Return the descriptor of a shard, opened when it is not open yet."""
+        self.close_outdated()
+        if shard_id in self._open:
+            self._open.move_to_end(shard_id)
+            return self._open[shard_id]
+        if len(self._open) >= OPEN_FILES_MAX:
+            os.close(self._open.popitem(last=False)[1])
+        self._open[shard_id] = open_direct(self._path_of(shard_id), os.O_RDONLY)
+        return self._open[shard_id]
+
+    def outdate(self, shard_id: str) -> None:
+        """Note that the file was replaced or removed; any thread may call this.
+
+        What is being read from it goes on: an unlinked replica still has right bytes.
+        """
+        self._outdated.add(shard_id)
+
+    def close_outdated(self) -> None:
+        """Close what was replaced or removed: an open descriptor keeps its space."""
+        while self._outdated:
+            fd = self._open.pop(self._outdated.pop(), None)
+            if fd is not None:
+                os.close(fd)
 
 
 class WindowReader:
@@ -121,18 +195,28 @@ class WindowReader:
         start = offset // SECTOR_BYTES * SECTOR_BYTES
         need = align(offset + length - start)
         wanted = align(max(offset + length, ahead_end) - start)
-        if need > len(self._view):
-            self._view.release()
-            self._map = mmap.mmap(-1, need)
-            self._view = memoryview(self._map)
+        kept = self._move_to_front(start, need)
         size = max(need, min(wanted, len(self._view)))
-        self._start, self._length = start, 0
+        self._start, self._length = start, kept
         try:
-            self._length = read_full(self.fd, self._view[:size], start, self.step)
+            self._length += read_full(self.fd, self._view[kept:size], start + kept, self.step)
         except OSError as error:
             self._note_bad_read(error, offset, final=size == need)
             # A bad sector hides what lies in it, not the rest of the window.
             self._fill(offset, length, 0)
+
+    def _move_to_front(self, start: int, need: int) -> int:
+        """Keep what the window has from `start` on: to read it again, the head would go back."""
+        begin, former = start - self._start, self._view
+        kept = max(0, self._length - begin) if begin >= 0 else 0
+        kept = kept // SECTOR_BYTES * SECTOR_BYTES
+        if need > len(self._view):
+            self._map = mmap.mmap(-1, need)
+            self._view = memoryview(self._map)
+        self._view[:kept] = former[begin : begin + kept] if kept else b""
+        if former is not self._view:
+            former.release()
+        return kept
 
     def _note_bad_read(self, error: OSError, offset: int, *, final: bool) -> None:
         self._bad_reads += 1

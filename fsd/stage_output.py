@@ -4,13 +4,17 @@ It owns `3c/<id>/<layout>.output/`: a folder with room reserved for it, whose re
 the engine (a record in 3c/.outputs, taken up again at the start). What somebody writes there is
 counted once, because every measurement of the area counts it against the reservation. It never
 looks at what the files are.
+
+A release is answered when the stage is out of sight, and its job is done when the bytes are gone
+(`fsd.stage_trash`). Until then these, and the reservation of the output, count; who finds no room
+meanwhile waits for that.
 """
 
 import contextlib
 import os
-import shutil
 import threading
 import uuid
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,21 +23,22 @@ from fastapi import FastAPI
 from fsd import materialise
 from fsd.areas import Areas, Reservation
 from fsd.engine import Engine
-from fsd.errors import NotFoundError, QuotaError, UsageError
+from fsd.errors import FsdError, NotFoundError, QuotaError, UsageError
 from fsd.job import Job
 from fsd.models import JobStatus, StageOutputAnswer, StageOutputRequest
 from fsd.paths import check_identifier
-from fsd.seal import TEMPORARY_FOLDER
+from fsd.seal import TEMPORARY_FOLDER, begun_folder
+from fsd.stage_trash import Load, Trash
 
 AREA = "3c"
 OUTPUT_SUFFIX = ".output"
 RECORDS_FOLDER = ".outputs"
-RELEASED_PREFIX = "released-"
+CANCEL_LOOK_S = 0.5
 
 
 def add_stage_outputs(app: FastAPI, engine: Engine) -> None:
     """Add the two verbs to the API, and take up again what was reserved before a restart."""
-    outputs = StageOutputs(engine.areas)
+    outputs = StageOutputs(engine.areas, lambda text: engine.notes.append(text))
 
     @app.post("/v1/stage/output")
     def open_output(request: StageOutputRequest) -> StageOutputAnswer:
@@ -48,24 +53,35 @@ def add_stage_outputs(app: FastAPI, engine: Engine) -> None:
     def release(target_id: str, layout_id: str) -> JobStatus:
         _check(target_id, layout_id)
 
-        def work(_job: Job) -> dict[str, Any]:
+        def work(job: Job) -> dict[str, Any]:
             with contextlib.suppress(NotFoundError):
                 materialise.unpublish(engine.store, "stage", target_id, layout_id)
-            removed = outputs.release(target_id, layout_id)
-            if engine.areas.quotas[AREA]:
-                # Who waits for room sees it at once.
-                engine.areas.measure(AREA)
+            load, removed = outputs.release(target_id, layout_id)
+            job.phase = "removing"
+            job.ready.set()
+            # Who stops the engine, or cancels, does not stop the removal: only this waits for it.
+            while not load.finished.wait(CANCEL_LOOK_S):
+                job.check()
+            if load.problems:
+                raise FsdError(load.problems[0])
             return {"removed": removed}
 
         name = f"{target_id}/{layout_id}"
         # The subject is that of a stage: nothing is removed that is being written.
-        return engine.start_job("release", name, work, subject=f"stage/{name}").status()
+        job = engine.start_job("release", name, work, subject=f"stage/{name}")
+        job.ready.wait()
+        return job.status()
 
 
 class StageOutputs:
-    """The output folders of an area and their reservations. Thread-safe."""
+    """The output folders of an area and their reservations. Thread-safe.
 
-    def __init__(self, areas: Areas) -> None:
+    `on_problem` is told what was released and cannot be removed.
+    """
+
+    def __init__(
+        self, areas: Areas, on_problem: Callable[[str], None] = lambda _text: None
+    ) -> None:
         self._areas = areas
         self._root = areas.paths[AREA]
         self._records = self._root / RECORDS_FOLDER
@@ -73,6 +89,8 @@ class StageOutputs:
         self._lock = threading.Lock()
         self._held: dict[str, Reservation] = {}
         self._take_up()
+        self.trash = Trash(self._root / TEMPORARY_FOLDER, on_problem, self._measure)
+        areas.make_room = self.trash.wait
 
     def folder(self, target_id: str, layout_id: str) -> Path:
         """Return the output folder of a stage, which need not be there."""
@@ -84,6 +102,15 @@ class StageOutputs:
         Raises QuotaError, and then nothing was made. A folder that is there is kept as it is.
         """
         _check(request.target_id, request.layout_id)
+        try:
+            return self._open(request)
+        except QuotaError:
+            # Without the lock: others may open and release meanwhile.
+            if not self.trash.wait():
+                raise
+        return self._open(request)
+
+    def _open(self, request: StageOutputRequest) -> Reservation:
         with self._lock:
             held = self._hold(request)
             # Barrier: the record before the folder. A crash between them leaves a reservation that
@@ -97,48 +124,60 @@ class StageOutputs:
             self._areas.watch(held.id, folder)
             return held
 
-    def release(self, target_id: str, layout_id: str) -> int:
-        """Remove inputs, outputs and what is half made of them; returns how many folders went."""
+    def release(self, target_id: str, layout_id: str) -> tuple[Load, int]:
+        """Put inputs, outputs and what is half made of them away; returns how many were whole too.
+
+        On return none of them is in sight, and the same stage may be made again.
+        """
         with self._lock:
             final = self._root / target_id / layout_id
-            places = [final, self.folder(target_id, layout_id)]
-            removed = sum(self._remove(place) for place in places)
-            self._remove(self._root / TEMPORARY_FOLDER / f"{target_id},{layout_id}")
+            half_made = begun_folder(final, self._root)
             held = self._held.pop(f"{target_id}/{layout_id}", None)
-            if held is not None:
+            places = [final, self.folder(target_id, layout_id), half_made]
+            load = self.trash.take(places, lambda: self._give_back(held))
+            if not load.there and held is not None:
                 self._areas.release(held.id)
             record = self._record(target_id, layout_id)
             for name in (record, record.with_suffix(".tmp")):
                 name.unlink(missing_ok=True)
             with contextlib.suppress(OSError):  # Other stages of the batch lie there.
                 final.parent.rmdir()
-            return removed
+            return load, sum(place != half_made for place in load.there)
+
+    def _give_back(self, held: Reservation | None) -> None:
+        # In this order what is left, if something could not be removed, counts all the time.
+        self._measure()
+        if held is not None:
+            self._areas.release(held.id)
+
+    def _measure(self) -> None:
+        if self._areas.quotas[AREA]:
+            self._areas.measure(AREA)
 
     def _hold(self, request: StageOutputRequest) -> Reservation:
         name = f"{request.target_id}/{request.layout_id}"
         held = self._held.get(name)
         if held is None or held.size_bytes < request.size_bytes:
             if held is not None:
-                self._areas.release(held.id)
-            held = self._areas.reserve(AREA, f"output of {name}", request.size_bytes, request.files)
+                self._areas.release(self._held.pop(name).id)
+            size_bytes, files = request.size_bytes, request.files
+            held = self._areas.reserve(AREA, f"output of {name}", size_bytes, files, patient=False)
             self._held[name] = held
         return held
 
     def _take_up(self) -> None:
-        """Reserve again what was reserved before the engine stopped, and end cut-off removals."""
+        """Reserve again what was reserved before the engine stopped."""
         for record in sorted(self._records.glob("*.json")):
             try:
                 request = StageOutputRequest.model_validate_json(record.read_bytes())
-                self.open(request)
+                _check(request.target_id, request.layout_id)
+                self._open(request)
             except (ValueError, UsageError):
                 record.unlink()
             except QuotaError:
                 # The program may be writing; its bytes count as used all the same. The next call
                 # for this output asks for the room again.
                 continue
-        for left in (self._root / TEMPORARY_FOLDER).glob(RELEASED_PREFIX + "*"):
-            with contextlib.suppress(OSError):
-                _remove_hidden(left)
 
     def _record(self, target_id: str, layout_id: str) -> Path:
         # No identifier has a comma, so no two stages share a name; a long one is told by its hash.
@@ -146,28 +185,6 @@ class StageOutputs:
         if len(os.fsencode(name)) > 200:
             name = uuid.uuid5(uuid.NAMESPACE_URL, name).hex
         return self._records / f"{name}.json"
-
-    def _remove(self, place: Path) -> int:
-        """Move a folder out of sight in one step, then remove it: half a stage never looks whole.
-
-        A crash between the two leaves a folder in `.tmp` that the next start removes.
-        """
-        hidden = self._root / TEMPORARY_FOLDER / (RELEASED_PREFIX + uuid.uuid4().hex)
-        hidden.parent.mkdir(exist_ok=True)
-        try:
-            place.rename(hidden)
-        except FileNotFoundError:
-            return 0
-        _remove_hidden(hidden)
-        return 1
-
-
-def _remove_hidden(place: Path) -> None:
-    """Remove a folder, or what a program put in its place; where a link leads is not ours."""
-    if place.is_symlink() or not place.is_dir():
-        place.unlink()
-    else:
-        shutil.rmtree(place)
 
 
 def _check(target_id: str, layout_id: str) -> None:

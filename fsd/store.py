@@ -4,6 +4,7 @@ Lock order: `Store.lock` guards the shard table and is never held across a disk 
 """
 
 import errno
+import os
 import random
 import threading
 from collections.abc import Mapping
@@ -19,6 +20,7 @@ from fsd.catalog import (
     unpack_frames,
 )
 from fsd.config import Config
+from fsd.disk_models import DiskModels
 from fsd.disks import Disk, DiskSet
 from fsd.errors import DiskError, FsdError, NoReplicaError
 from fsd.index import Index, Location
@@ -55,6 +57,7 @@ class Store:
         self.lock = threading.RLock()
         self.shards = ShardTable()
         self.catalog = CatalogLog(self)
+        self.models = DiskModels(os.path.join(config.watch_dir, "disk_models.json"))
         self.random = random.Random()
         self._index: Index | None = None
 
@@ -217,14 +220,35 @@ class CatalogLog:
                 self._store.shards.state = state
             return True
 
+    def lacking(self, disk: Disk) -> int:
+        """Return how many entries cannot be read in a disk's log."""
+        with self._lock:
+            own = {identify(entry) for entry in unpack_frames(disk.call("read_catalog"))}
+            return len(self._known.keys() - own)
+
+    def heal(self, disk: Disk) -> int:
+        """Append to a disk's log what cannot be read there (any more); returns how many entries."""
+        with self._lock:
+            own = list(unpack_frames(disk.call("read_catalog")))
+            missing = len(self._known.keys() - {identify(entry) for entry in own})
+            if missing:
+                known = sorted(self._known.items())
+                self._bring_up_to_date(disk, own, [entry for _, entry in known])
+            return missing
+
     def _read_logs(self) -> list[tuple[Disk, list[CatalogEntry]]]:
         store = self._store
         logs: list[tuple[Disk, list[CatalogEntry]]] = []
-        for disk in store.disks.disks.values():
-            if not disk.readable:
-                continue
+        # All disks read at once, and what they say alike is decoded once.
+        asked = [
+            (disk, disk.request("read_catalog"))
+            for disk in store.disks.disks.values()
+            if disk.readable
+        ]
+        seen: dict[bytes, CatalogEntry] = {}
+        for disk, answer in asked:
             try:
-                logs.append((disk, list(unpack_frames(disk.call("read_catalog")))))
+                logs.append((disk, list(unpack_frames(answer.result(), seen))))
             except (FsdError, OSError) as error:
                 store.disks.note_error(disk, error)
         return logs

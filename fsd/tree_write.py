@@ -4,7 +4,7 @@ import os
 import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import chain, islice, takewhile
+from itertools import chain, islice
 from operator import itemgetter
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from fsd.tree import (
 )
 
 NODES_MAX = 2**32 - 1
+KEY_SIZE_BYTES = 32
 _WRITE_CHUNK = 8192
 
 
@@ -58,40 +59,70 @@ class _Layout:
         self._open = [root]
         self._open_names: list[bytes] = []
 
-    def add(self, encoded: bytes, entry: TreeEntry) -> None:
-        *folders, name = encoded.split(b"\0")
-        if folders != self._open_names:
-            self._enter(folders, entry)
-        self._append(name, entry, entry)
+    def add(self, files: list[tuple[bytes, TreeEntry]]) -> None:
+        """Take all files, as (the path with NUL for the slash, the file), sorted by the first."""
+        # Millions pass through here, and hardly any is the first of its folder: that is all that
+        # is worth a call.
+        folder_last: bytes | None = None
+        level, parent, above = self.levels[0], self._open[0], 0
+        for encoded, entry in files:
+            cut = encoded.rfind(b"\0") + 1
+            folder, name = encoded[:cut], encoded[cut:]
+            if folder != folder_last:
+                level, parent, above = self._enter(folder, entry)
+                folder_last = folder
+            # Siblings arrive sorted, so an equal name is the one before.
+            if parent.child_count == 0:
+                parent.first_child = len(level.names)
+            elif level.names[-1] == name:
+                raise ValueError(f"{entry.path!r} is there twice, or is both a file and a folder")
+            if len(name) > COMPONENT_SIZE_BYTES_MAX or name in (b"", b".", b".."):
+                raise ValueError(f"{entry.path!r} cannot stand in a tree")
+            parent.child_count += 1
+            level.names.append(name)
+            level.parents.append(above)
+            level.contents.append(entry)
 
-    def _enter(self, folders: list[bytes], entry: TreeEntry) -> None:
-        """Leave the directories that `folders` does not share, and make those that are new."""
-        pairs = zip(self._open_names, folders, strict=False)
-        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
+    def _enter(self, folder: bytes, entry: TreeEntry) -> tuple[_Level, _Directory, int]:
+        """Leave the directories that a folder does not share with the last, make those it adds.
+
+        The folder ends with its NUL; the root is empty. Returns the level of its files, the folder
+        itself and its position in the level above.
+        """
+        folders = folder[:-1].split(b"\0") if folder else []
+        shared = 0
+        for before, now in zip(self._open_names, folders, strict=False):
+            if before != now:
+                break
+            shared += 1
         del self._open_names[shared:], self._open[shared + 1 :]
         for name in folders[shared:]:
             directory = _Directory()
             self._append(name, directory, entry)
             self._open.append(directory)
             self._open_names.append(name)
+        depth = len(self._open)
+        return self._level(depth), self._open[-1], len(self.levels[depth - 1].names) - 1
 
-    def _append(self, name: bytes, content: _Directory | TreeEntry, entry: TreeEntry) -> None:
-        """Add a child to the innermost open directory."""
+    def _append(self, name: bytes, directory: _Directory, entry: TreeEntry) -> None:
+        """Add a folder to the innermost open directory."""
         if name in (b"", b".", b"..") or len(name) > COMPONENT_SIZE_BYTES_MAX:
             raise ValueError(f"{entry.path!r} cannot stand in a tree")
         parent, depth = self._open[-1], len(self._open)
-        if depth == len(self.levels):
-            self.levels.append(_Level())
-        level = self.levels[depth]
+        level = self._level(depth)
         if parent.child_count == 0:
             parent.first_child = len(level.names)
-        # Siblings arrive sorted, so an equal name is the one before.
         elif level.names[-1] == name:
             raise ValueError(f"{entry.path!r} is there twice, or is both a file and a folder")
         parent.child_count += 1
         level.names.append(name)
         level.parents.append(len(self.levels[depth - 1].names) - 1)
-        level.contents.append(content)
+        level.contents.append(directory)
+
+    def _level(self, depth: int) -> _Level:
+        if depth == len(self.levels):
+            self.levels.append(_Level())
+        return self.levels[depth]
 
 
 def write_tree(
@@ -127,14 +158,18 @@ def write_tree(
 
 
 def _lay_out(entries: Iterable[TreeEntry]) -> list[_Level]:
-    layout = _Layout()
     # With NUL for the slash, whole paths sort as their components do: "a/b" before "a-b".
-    walk = [(encode_path(entry.path).replace(b"/", b"\0"), entry) for entry in entries]
-    for encoded, entry in sorted(walk, key=itemgetter(0)):
-        if "\0" in entry.path:
-            raise ValueError(f"{entry.path!r} cannot stand in a tree")
-        layout.add(encoded, entry)
+    files = [(_encode(entry), entry) for entry in entries]
+    files.sort(key=itemgetter(0))
+    layout = _Layout()
+    layout.add(files)
     return layout.levels
+
+
+def _encode(entry: TreeEntry) -> bytes:
+    if "\0" in entry.path:
+        raise ValueError(f"{entry.path!r} cannot stand in a tree")
+    return encode_path(entry.path).replace(b"/", b"\0")
 
 
 def _header(levels: list[_Level], created_ns: int, end: int, checksum: int) -> bytes:
@@ -165,6 +200,7 @@ def _nodes(levels: list[_Level], created_ns: int) -> Iterator[bytes]:
     """The node records. Positions within a level become indices by adding the level's offset."""
     if sum(len(level.names) for level in levels) > NODES_MAX:
         raise ValueError(f"a tree holds at most {NODES_MAX} nodes")
+    pack = NODE_STRUCT.pack
     name_at = text_at = above = here = 0
     for level in levels:
         below = here + len(level.names)
@@ -173,18 +209,18 @@ def _nodes(levels: list[_Level], created_ns: int) -> Iterator[bytes]:
             if isinstance(content, _Directory):
                 union = CHILDREN_STRUCT.pack(below + content.first_child, content.child_count)
             else:
-                union, size_bytes, kind = _describe(content, text_at)
-                mtime_ns = created_ns if content.mtime_ns is None else content.mtime_ns
-                text_at += size_bytes if kind == TEXT_KIND else 0
-            name_part = (name_at, above + parent, len(name))
-            yield NODE_STRUCT.pack(union, size_bytes, mtime_ns, *name_part, kind)
-            name_at += len(name)
+                _, union, size_bytes, text, own_ns = content
+                kind, mtime_ns = FILE_KIND, created_ns if own_ns is None else own_ns
+                if text is not None or union is None or len(union) != KEY_SIZE_BYTES:
+                    union, size_bytes, kind = _describe_text(content, text_at)
+                    text_at += size_bytes
+            length = len(name)
+            yield pack(union, size_bytes, mtime_ns, name_at, above + parent, length, kind)
+            name_at += length
         above, here = here, below
 
 
-def _describe(entry: TreeEntry, text_at: int) -> tuple[bytes, int, int]:
-    if entry.text is not None and entry.key is None:
-        return TEXT_AT_STRUCT.pack(text_at), len(entry.text), TEXT_KIND
-    if entry.key is None or len(entry.key) != 32 or entry.text is not None:
+def _describe_text(entry: TreeEntry, text_at: int) -> tuple[bytes, int, int]:
+    if entry.text is None or entry.key is not None:
         raise ValueError(f"{entry.path!r} needs a key of 32 bytes or a text, and not both")
-    return entry.key, entry.size_bytes, FILE_KIND
+    return TEXT_AT_STRUCT.pack(text_at), len(entry.text), TEXT_KIND

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import threading
 import time
 from typing import TYPE_CHECKING
 
 from fsd.alerts import Alerts
+from fsd.calibrate import Calibrator
 from fsd.health_file import load_health, save_health
 from fsd.models import Notice
 from fsd.scrub import Scrubber
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from fsd.job import Job
 
 SCRUB = "scrub"
+CALIBRATE = "calibrate"
 LOSSES_SHOWN_MAX = 20
 TICK_S = 1.0
 SAVE_PERIOD_S = 60.0
@@ -35,6 +38,7 @@ class Watch:
             lambda: any(job.kind != SCRUB for job in engine.jobs.running()),
             engine.reconciler.poke,
         )
+        self.calibrator = Calibrator(engine.store, lambda: bool(engine.jobs.running()))
         self.smart = SmartWatch(engine.config.store.smartctl)
         self.alerts = Alerts(engine.config)
         self._health_path = os.path.join(engine.config.watch_dir, "health.json")
@@ -61,11 +65,21 @@ class Watch:
         """Start paying the whole debt of the scrub."""
         return self._engine.start_job(SCRUB, "the whole debt", self.scrubber.run_now, SCRUB)
 
+    def calibrate_now(self, name: str | None, *, accept: bool) -> Job:
+        """Start measuring one disk, or all that can be read; see `Calibrator.run`."""
+        disks = [disk for disk in self._disks.values() if disk.readable]
+        if name is not None:
+            disks = [self._engine.store.disks.by_name(name)]
+        work = functools.partial(self.calibrator.run, disks, accept)
+        return self._engine.start_job(CALIBRATE, name or "all disks", work, CALIBRATE)
+
     def notices(self) -> list[Notice]:
         """Return what a person should know."""
         disks = list(self._disks.values())
         sick = [_health_notice(disk) for disk in disks if _is_sick(disk)]
-        return [*sick, *self.smart.notices(disks), *self._scrub_notices(), *self._alert_notices()]
+        seen = [*self.smart.notices(disks), *self.calibrator.notices(disks)]
+        scrubbed = [*self._scrub_notices(), *self._index_notices()]
+        return [*sick, *seen, *scrubbed, *self._alert_notices()]
 
     def _run(self) -> None:
         while not self._stop.wait(TICK_S):
@@ -80,6 +94,7 @@ class Watch:
         for disk in disks:
             disk.health.settle(time.time())
         self.smart.tick(disks)
+        self.calibrator.tick()
         if time.monotonic() - self._saved_at > SAVE_PERIOD_S:
             self._saved_at = time.monotonic()
             save_health(self._health_path, self._disks.values())
@@ -94,6 +109,19 @@ class Watch:
                 severity="info",
                 message=f"{self.alerts.waiting()} alerts wait to be sent: {error}",
                 advice="drystone alerts test tries at once",
+            )
+        ]
+
+    def _index_notices(self) -> list[Notice]:
+        wrong = self.scrubber.wrong_entries()
+        if not wrong:
+            return []
+        return [
+            Notice(
+                code="index-damaged",
+                severity="warning",
+                message=f"the index does not find {wrong:,} objects that the shards hold",
+                advice="drystone reindex makes a new one from the shards; nothing is lost",
             )
         ]
 

@@ -5,10 +5,11 @@ every listed file is stored (skipped kinds do not count); with failures it stays
 same put again resumes it.
 """
 
+import json
 import queue
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
@@ -324,19 +325,17 @@ class BatchWrite:
             self._counts.existing += len(existing)
             self._counts.existing_bytes += sum(existing)
         self._job.advance(len(references), sum(written) + sum(existing))
-        self._job.report(*(self._acknowledgement(reference, copies) for reference in references))
+        self._job.report_lines("".join(self._acknowledgements(references, copies)))
         self._job.flush_report()
 
-    def _acknowledgement(self, reference: Reference, copies: int) -> dict[str, Any]:
-        return {
-            "path": reference.file.path,
-            "key": reference.file.key,
-            "size_bytes": reference.file.size_bytes,
-            "status": reference.status,
-            "copies": copies,
-            "copies_target": self._target,
-            "reason": None,
-        }
+    def _acknowledgements(self, references: list[Reference], copies: int) -> Iterator[str]:
+        # Only a path has anything to escape; a dictionary and an encoder for each file would take
+        # as long as storing it.
+        tail = f'"copies": {copies}, "copies_target": {self._target}, "reason": null}}\n'
+        for reference in references:
+            path, key, size_bytes = reference.file
+            known = f'"key": "{key}", "size_bytes": {size_bytes}, "status": "{reference.status}"'
+            yield f'{{"path": {_encode(path)}, {known}, {tail}'
 
     def index_part(
         self, writer: IndexWriter, number: int, key: bytes, references: list[Reference]
@@ -347,6 +346,9 @@ class BatchWrite:
             self.row.files += len(references)
             self.row.size_bytes += sum(reference.file.size_bytes for reference in references)
             writer.put_batch(self.row)
+
+
+_encode: Callable[[str], str] = json.JSONEncoder().encode
 
 
 def _line(path: str, status: str, *, reason: str) -> dict[str, Any]:

@@ -19,7 +19,7 @@ import trio
 from fsd.mount.child import ReadChild
 from fsd.mount.life import Ticket
 
-HEDGE_SILENT_S = 0.5
+HEDGE_SILENT_S = 0.25
 HEDGE_AGE_S = 2.0
 AGE_S_MAX = 30.0
 STRANDED_S_MAX = 3.0

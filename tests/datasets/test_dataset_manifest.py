@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from datasets import manifest as manifest_module
 from datasets.errors import RefusedError
 from datasets.manifest import ManifestWriter, entries_of
-from fsd.manifest import ManifestEntry, check_entries, format_manifest
+from fsd.manifest import ManifestEntry, check_entries
+from fsd.manifest_form import format_manifest
 from fsd.paths import check_relative_path, find_collisions
 
 NAME = st.text(

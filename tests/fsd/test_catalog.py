@@ -12,6 +12,7 @@ from fsd.catalog import (
     CatalogEntry,
     CatalogShard,
     CatalogState,
+    identify,
     merge,
     pack_frame,
     unpack_frames,
@@ -90,6 +91,27 @@ def test_golden_log():
     log = log_of(*all_kinds())
     assert dump(log) == dump(golden("catalog.txt"))
     assert list(unpack_frames(golden("catalog.txt"))) == all_kinds()
+
+
+def test_logs_that_say_alike_are_decoded_once_and_damage_is_never_taken_for_it():
+    seen: dict[bytes, CatalogEntry] = {}
+    log = log_of(*all_kinds())
+    first = list(unpack_frames(log, seen))
+    again = list(unpack_frames(log, seen))
+    assert first == again == all_kinds()
+    assert all(one is other for one, other in zip(first, again, strict=True))
+    damaged = bytearray(log)
+    damaged[60] ^= 1  # In the first frame's payload: that one is not any that was seen.
+    damaged[4095] ^= 1  # In its padding, which says nothing.
+    assert list(unpack_frames(bytes(damaged), seen)) == all_kinds()[1:]
+
+
+def test_an_entry_is_the_same_whether_it_was_read_or_made():
+    read = list(unpack_frames(log_of(*all_kinds())))
+    assert list(map(identify, read)) == list(map(identify, all_kinds()))
+    padded = bytearray(log_of(entry(1)))
+    padded[-1] ^= 1
+    assert list(map(identify, unpack_frames(bytes(padded)))) == [identify(entry(1))]
 
 
 def test_golden_log_of_the_later_kinds():

@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from store_checks import put
+from store_harness import write_files
 
 from fsd.departure import find_places
 from fsd.errors import DiskRefusedError
@@ -48,3 +50,16 @@ def test_a_retired_disk_is_refused(tmp_path):
     assert read_identity(str(tmp_path))["retired"] is True
     with pytest.raises(DiskRefusedError, match=r"disk one .* was retired"):
         check_identity(str(tmp_path), disk_id, STORE)
+
+
+def test_what_was_just_put_does_not_keep_a_disk(store, tmp_path):
+    """The shards of a put that has ended are sealed before the question is answered."""
+    made = store(3, copies_raw=2)
+    put(made, write_files(str(tmp_path / "source"), {"one": b"1" * 4000}), "first")
+    answers = [made.client.disk_removal(disk.name) for disk in made.client.disks()]
+    assert sum(not answer.safe for answer in answers) == 2
+    for answer in answers:
+        assert "lost" not in answer.reason, answer
+        assert answer.safe or "fewer copies than wanted" in answer.reason, answer
+    free = next(answer for answer in answers if answer.safe)
+    assert free.advice == f"drystone disk retire {free.name}"

@@ -6,9 +6,10 @@ from collections.abc import Callable
 import pytest
 from shard_fixture import SHARD_ID, build_shard, store_shard
 
-from fsd import disk_process, layout
+from fsd import layout
 from fsd.errors import CorruptError, DiskRefusedError
 from fsd.process import Child
+from fsd.shard_file import OPEN_FILES_MAX
 from fsd.slots import SlotPool
 
 pytest_plugins = ("child_fixture",)
@@ -79,7 +80,7 @@ def test_a_copy_is_not_disturbed_by_other_reads(
     slot = pool.acquire()
     assert child.call("copy_begin", HEX_ID) == len(shard.sealed())
     copied = bytearray()
-    others = [f"{number:032x}" for number in range(disk_process.OPEN_FILES_MAX + 5)]
+    others = [f"{number:032x}" for number in range(OPEN_FILES_MAX + 5)]
     for other in others:
         path = layout.shard_path(disk[0], other)
         os.makedirs(os.path.dirname(path), exist_ok=True)
@@ -95,7 +96,7 @@ def test_a_copy_is_not_disturbed_by_other_reads(
             for other in others:
                 child.call("read_window", other, 0, slot.number, 0, 4096)
     assert copied == shard.sealed()
-    assert open_files(child) < disk_process.OPEN_FILES_MAX + 40
+    assert open_files(child) < OPEN_FILES_MAX + 40
     pool.release(slot)
 
 

@@ -105,6 +105,21 @@ def test_a_hole_is_read_through_up_to_its_limit():
     assert plan(first, (far, 10)) == [(4096, 8192, 0, 1), (far, far + 4096, 1, 2)]
 
 
+def test_the_limit_of_holes_is_the_disks_own(
+    shard: Shard, extractor: Extractor, tmp_path: Path, target: Path
+):
+    items = items_of(shard.entries)[::5]
+    windows = [len(plan_windows(items, hole_bytes_max=limit)) for limit in (0, 30_000, MIB)]
+    assert windows[0] > windows[1] > windows[2] == 1
+    fd = write(tmp_path / "shard", shard.data)
+    try:
+        files, _, failures = extractor.run(fd, SHARD_ID, items, str(target), 0)
+    finally:
+        os.close(fd)
+    assert (files, failures) == (len(items), [])
+    assert files_in(target) == expected(shard, items)
+
+
 def test_a_window_has_a_limit():
     assert plan((0, 4000), (4096, 4000), (8192, 4000), window_bytes=8192) == [
         (0, 8192, 0, 2),

@@ -16,12 +16,13 @@ from fsd.identity import (
     Binding,
     check_identity,
     examine,
+    heal_identity,
     make_identity,
     mount_points,
     read_identity,
     write_identity,
 )
-from fsd.layout import IDENTITY_NAME
+from fsd.layout import IDENTITY_NAME, IDENTITY_TWIN_NAME
 
 STORE = "5" * 32
 Mount = Callable[..., Path]
@@ -89,7 +90,8 @@ def test_golden_identity(tmp_path: Path):
         json.dumps({**GOLDEN_BODY, "checksum": GOLDEN_CHECKSUM}, indent=1)
     )
     assert read_identity(str(tmp_path)) == {**GOLDEN_BODY, "checksum": GOLDEN_CHECKSUM}
-    assert os.listdir(tmp_path) == [IDENTITY_NAME]
+    assert sorted(os.listdir(tmp_path)) == sorted([IDENTITY_NAME, IDENTITY_TWIN_NAME])
+    assert (tmp_path / IDENTITY_TWIN_NAME).read_bytes() == (tmp_path / IDENTITY_NAME).read_bytes()
 
 
 def test_a_new_disk_is_recognised(tmp_path: Path):
@@ -137,8 +139,9 @@ def test_a_moved_folder_is_the_same_disk(tmp_path: Path):
     assert check_identity(str(tmp_path / "moved"), disk_id, STORE)
 
 
-def test_every_flipped_bit_is_refused(tmp_path: Path):
+def test_every_flipped_bit_is_refused_where_the_twin_is_gone_too(tmp_path: Path):
     disk_id = new_disk(tmp_path)
+    (tmp_path / IDENTITY_TWIN_NAME).unlink()
     path = tmp_path / IDENTITY_NAME
     good = path.read_bytes()
     meant = json.loads(good)
@@ -151,6 +154,25 @@ def test_every_flipped_bit_is_refused(tmp_path: Path):
             assert read_identity(str(tmp_path)) == meant
     path.write_bytes(good)
     assert check_identity(str(tmp_path), disk_id, STORE)
+
+
+def test_the_twin_stands_in_for_a_damaged_identity_and_heals_it(tmp_path: Path):
+    disk_id = new_disk(tmp_path)
+    for name in (IDENTITY_NAME, IDENTITY_TWIN_NAME):
+        good = (tmp_path / name).read_bytes()
+        for damaged in (b"", good[:40], good.replace(b'"name"', b'"nane"'), b"\xff" + good[1:]):
+            (tmp_path / name).write_bytes(damaged)
+            assert check_identity(str(tmp_path), disk_id, STORE)
+            assert heal_identity(str(tmp_path)) == [f"{name} was damaged"]
+            assert (tmp_path / name).read_bytes() == good
+            assert heal_identity(str(tmp_path)) == []
+
+
+def test_a_disk_of_an_older_version_gets_a_twin(tmp_path: Path):
+    new_disk(tmp_path)
+    (tmp_path / IDENTITY_TWIN_NAME).unlink()
+    assert heal_identity(str(tmp_path)) == []
+    assert (tmp_path / IDENTITY_TWIN_NAME).read_bytes() == (tmp_path / IDENTITY_NAME).read_bytes()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "7", '"x"', "{}", '{"checksum": "x"}'])
@@ -166,7 +188,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path):
 
 def test_another_format_is_refused(tmp_path: Path):
     write_identity(str(tmp_path), {**GOLDEN_BODY, "format": 2})
-    assert "damaged" in refusal(tmp_path, "d" * 32)
+    assert "format 2" in refusal(tmp_path, "d" * 32)
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,10 @@ from fsd.errors import ManifestError
 from fsd.manifest import (
     TEXT_SIZE_BYTES_MAX,
     ManifestEntry,
-    canonical_order,
     check_entries,
-    deduplicate,
-    format_manifest,
     parse_manifest,
 )
+from fsd.manifest_form import canonical_order, deduplicate, format_manifest
 from fsd.paths import check_relative_path, encode_path, find_collisions
 
 KEY = bytes(range(32))

@@ -7,11 +7,13 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from mount_fixture import WAIT_S_MAX, Mounted, entry, needs_fuse, wait_for
 
 pytestmark = needs_fuse
+READERS = 8
 
 
 @pytest.fixture
@@ -75,6 +77,24 @@ def test_a_stopped_child_is_hedged_and_killed(mounted: Mounted, size: int):
     assert mounted.read("stage/1/l/f") == data
     assert mounted.counter("hedges") >= 1
     wait_for(lambda: mounted.reader_is_gone(stopped), "the silent child to be killed")
+
+
+def test_hundreds_of_reads_while_a_child_hangs(mounted: Mounted):
+    """The first ones find out and ask elsewhere; those after them do not ask it at all."""
+    payloads = [os.urandom(2_000 + number) for number in range(300)]
+    mounted.store.add(payloads)
+    entries = [entry(f"{number}", payload) for number, payload in enumerate(payloads)]
+    mounted.store.publish_view("stage", "1", "l", entries)
+    mounted.start()
+    stopped = mounted.reader(0)
+    os.kill(stopped, signal.SIGSTOP)
+    with ThreadPoolExecutor(READERS) as readers:
+        found = readers.map(lambda number: mounted.read(f"stage/1/l/{number}"), range(300))
+        assert list(found) == payloads
+    assert mounted.counter("reads_failed") == 0
+    assert 1 <= mounted.counter("hedges") <= 2 * READERS
+    wait_for(lambda: mounted.reader_is_gone(stopped), "the silent child to be killed")
+    assert mounted.read("stage/1/l/0") == payloads[0]
 
 
 def test_a_killed_child_is_replaced(mounted: Mounted):

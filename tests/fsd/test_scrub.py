@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 import os
 import threading
 import time
@@ -14,9 +15,11 @@ from store_checks import assert_clean, assert_readable, damage, finish, settle, 
 from store_harness import with_settings, write_files
 
 from fsd.catalog import CatalogShard
+from fsd.child import Lane, read_steps
 from fsd.errors import CancelledError
+from fsd.queue_rule import PIECE_BYTES, Gate, Kind
 from fsd.scrub_log import RECORD_BYTES, ROUND, ScrubLog, pack_record, unpack_records
-from fsd.scrub_pace import SCRUB_WINDOW_BYTES, Pace
+from fsd.scrub_pace import Pace
 from fsd.scrub_plan import JITTER_SHARE, due_at, make_debts
 
 DAY_S = 86400.0
@@ -92,29 +95,40 @@ def test_the_log_is_written_anew_when_most_of_it_is_old(tmp_path):
     again.close()
 
 
-def test_a_pace_keeps_to_its_rate_and_gives_way_without_starving():
-    steps: list[int] = []
-    busy = [True]
-    size = 4 * SCRUB_WINDOW_BYTES
-    pace = Pace(lambda: steps.append(1), lambda: busy[0], threading.Event(), size, size / 0.4)
+def a_lane() -> tuple[Lane, mmap.mmap]:
+    page = mmap.mmap(-1, 8)
+    return Lane(0, page), page
+
+
+def test_a_pace_keeps_to_its_rate():
+    lane, page = a_lane()
+    size = 4 * PIECE_BYTES
     began = time.monotonic()
-    pace()
-    assert time.monotonic() - began >= 0.5, "it did not give way"
-    busy[0] = False
-    began = time.monotonic()
-    pace = Pace(lambda: steps.append(1), lambda: False, threading.Event(), size, size / 0.4)
-    pace()
+    pace = Pace(lane, Gate(), threading.Event(), size, size / 0.4)
+    for _ in range(4):
+        assert pace.begin(8 * PIECE_BYTES) == PIECE_BYTES
+        pace.end()
     pace.finish()
     assert time.monotonic() - began >= 0.4, "it read faster than its rate"
-    assert len(steps) > 10, "a waiting lane must show that it lives"
+    assert read_steps(page, 0) > 10, "a waiting lane must show that it lives"
 
 
-def test_a_pace_that_is_stopped_ends():
-    stop = threading.Event()
-    pace = Pace(lambda: None, lambda: False, stop, 1 << 40, 1.0)
+@pytest.mark.parametrize("busy", [False, True])
+def test_a_pace_that_is_stopped_ends(busy: bool):
+    """While it waits for its rate, or for a foreground that does not rest."""
+    gate, stop = Gate(), threading.Event()
+    if busy:
+        gate.arrive()
+    pace = Pace(a_lane()[0], gate, stop, 1 << 40, 1.0)
     threading.Timer(0.05, stop.set).start()
     with pytest.raises(CancelledError):
-        pace()
+        while True:
+            pace.begin(4096)
+            pace.end()
+    # Who was stopped while it waited waits no more: the next passes.
+    if busy:
+        gate.answer()
+    assert gate.pass_in(Kind.SCRUB, 4096, lambda: None) == 4096
 
 
 def files_of(count: int = 60) -> dict[str, bytes]:

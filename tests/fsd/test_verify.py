@@ -13,7 +13,7 @@ from shard_fixture import write_file as write
 
 from fsd import record
 from fsd.scan import WHOLE_RECORD_BYTES_MAX
-from fsd.shard_file import open_direct
+from fsd.shard_file import FreeStep, open_direct
 from fsd.verify import VerifyResult, verify_shard
 
 SIZES = [[0, 10, 3000, 1], [70_000, 1], [134_968], [5000, 5000, 66_000]]
@@ -251,7 +251,12 @@ def test_bad_sectors_are_problems_of_their_records(shard: Shard, tmp_path: Path)
 def test_steps_are_counted(big_shard: Shard, tmp_path: Path):
     steps: list[int] = []
     fd = write(tmp_path / "s", big_shard.sealed())
-    verify_shard(fd, SHARD_ID, lambda: steps.append(1))
+
+    class Counted(FreeStep):
+        def __call__(self) -> None:
+            steps.append(1)
+
+    verify_shard(fd, SHARD_ID, Counted())
     os.close(fd)
     # The engine sees from the steps that a disk is alive: at least one per window.
     assert len(steps) >= len(big_shard.sealed()) // (8 << 20)

@@ -1,0 +1,184 @@
+"""Bits flip anywhere on the disks and in the index: all found by one scrub, healed, never served.
+
+`--crash-seed S` replays a run, `--slow` makes it long.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import time
+
+import lmdb
+import pytest
+from engine_processes import kill_engine
+from store_checks import assert_batch, assert_clean, finish, keys_of, put, read_object, settle
+from store_harness import MIB, Store, write_files
+
+from fsd import layout
+from fsd.identity import read_identity
+from fsd.index_rows import pack_location, unpack_location
+
+pytestmark = pytest.mark.timeout(300)
+ROUNDS, ROUNDS_SLOW = 1, 40
+PAPERS = (layout.IDENTITY_NAME, layout.IDENTITY_TWIN_NAME, layout.EPOCH_NAME)
+
+
+@pytest.fixture
+def filled(store, tmp_path) -> tuple[Store, dict[str, bytes]]:
+    """A store of three disks whose shards are all sealed, and what is in it."""
+    made = store(3, shard_size_bytes=MIB)
+    files = {f"{n % 5}/{n}": os.urandom(200 + n * 977 % 60_000) for n in range(60)}
+    files["large"] = os.urandom(3 * MIB)
+    put(made, write_files(str(tmp_path / "source"), files), "first")
+    settle(made)
+    return made, files
+
+
+def seed_of(config: pytest.Config) -> str:
+    return config.getoption("--crash-seed") or str(time.time_ns())
+
+
+def flip(path: str, rng: random.Random, begin: int = 0, end: int | None = None) -> None:
+    """Flip one bit of a file, durably."""
+    offset = rng.randrange(begin, os.path.getsize(path) if end is None else end)
+    with open(path, "r+b") as file:
+        file.seek(offset)
+        byte = file.read(1)[0]
+        file.seek(offset)
+        file.write(bytes([byte ^ 1 << rng.randrange(8)]))
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def frames(path: str) -> list[int]:
+    """Return where the frames of a catalog begin."""
+    with open(path, "rb") as file:
+        data = file.read()
+    return [place for place in range(0, len(data), 4096) if data[place : place + 4] == b"DRYC"]
+
+
+def test_a_flip_on_every_disk_is_found_and_healed(filled, pytestconfig):
+    """In the shards of one disk, and in the catalog, identity and epoch of another."""
+    store, files = filled
+    seed = seed_of(pytestconfig)
+    rng = random.Random(seed)
+    for _ in range(ROUNDS_SLOW if pytestconfig.getoption("--slow") else ROUNDS):
+        victim = rng.choice(store.disks)
+        flipped = flip_shards(victim, rng)
+        assert_readable(store, files, seed)
+        job_id = store.client.verify().job_id
+        store.client.wait(job_id)
+        found = {(line["disk"], line["shard"]) for line in store.client.report(job_id)}
+        assert {shard for _, shard in found} == flipped, f"--crash-seed {seed}"
+        flip_papers(rng.choice(store.disks), rng)
+        lines = finish_scrub(store)
+        assert len(lines) == 2, (f"--crash-seed {seed}", lines)
+        assert_clean(store)
+        assert finish_scrub(store) == []
+    assert_batch(store, "first", files)
+
+
+def flip_shards(disk_path: str, rng: random.Random) -> set[str]:
+    """Flip a bit in every shard of a disk, in what counts; returns their ids."""
+    flipped: set[str] = set()
+    for folder, _, names in os.walk(os.path.join(disk_path, layout.SHARDS_NAME)):
+        for name in names:
+            path = os.path.join(folder, name)
+            size = os.path.getsize(path)
+            # The first 64 bytes, the groups, or the footer's trailer: see FORMAT, "What counts".
+            parts = ((0, 64), (4096, 8192), (size - 104, size))
+            flip(path, rng, *rng.choice(parts))
+            flipped.add(name.removesuffix(layout.SHARD_SUFFIX))
+    return flipped
+
+
+def flip_papers(disk_path: str, rng: random.Random) -> None:
+    """Damage one entry of a disk's catalog, and one of its small files."""
+    catalog = os.path.join(disk_path, layout.CATALOG_NAME)
+    begin = rng.choice(frames(catalog))
+    flip(catalog, rng, begin, begin + 40)
+    name = rng.choice(PAPERS)
+    path = os.path.join(disk_path, name)
+    if name == layout.EPOCH_NAME:
+        # One flipped bit may leave another number; what is no number is damage.
+        with open(path, "wb") as file:
+            file.write(b"\0\0\0\0")
+    else:
+        # White space between the fields does not count.
+        with open(path, "rb") as file:
+            place = file.read().index(b'"name"')
+        flip(path, rng, place + 1, place + 5)
+
+
+def finish_scrub(store: Store) -> list[dict[str, str]]:
+    job_id = store.client.scrub().job_id
+    store.client.wait(job_id)
+    return list(store.client.report(job_id))
+
+
+def assert_readable(store: Store, files: dict[str, bytes], seed: str) -> None:
+    by_key = {key: files[path] for path, key in keys_of(files).items()}
+    for key, data in by_key.items():
+        assert read_object(store, key) == data, f"--crash-seed {seed}"
+
+
+@pytest.mark.parametrize("name", [layout.IDENTITY_NAME, layout.IDENTITY_TWIN_NAME])
+def test_a_damaged_identity_is_written_again_at_the_start(filled, name):
+    store, files = filled
+    store.stop()
+    path = os.path.join(store.disks[0], name)
+    with open(path, "rb") as file:
+        sound = file.read()
+    os.truncate(path, 20)
+    store.start()
+    assert [disk.state for disk in store.client.disks()] == ["online"] * 3
+    with open(path, "rb") as file:
+        assert file.read() == sound
+    assert read_identity(store.disks[0])["name"] == "d1"
+    assert_batch(store, "first", files)
+
+
+def test_entries_damaged_on_every_disk_are_written_again_while_the_engine_knows_them(filled):
+    """A catalog entry that no disk has any more: the engine that runs is the good copy."""
+    store, files = filled
+    rng = random.Random(1)
+    for path in store.disks:
+        catalog = os.path.join(path, layout.CATALOG_NAME)
+        begin = frames(catalog)[-1]
+        flip(catalog, rng, begin, begin + 40)
+    lines = finish_scrub(store)
+    assert len(lines) == 3 and {line["disk"] for line in lines} == {"d1", "d2", "d3"}, lines
+    kill_engine(store.config, group=True)
+    store.start()
+    assert_batch(store, "first", files)
+    assert_clean(store)
+
+
+def test_wrong_places_in_the_index_are_found_by_a_scrub_and_never_served(filled):
+    store, files = filled
+    keys = sorted(keys_of(files).items())[:6]
+    store.stop()
+    root = store.config.index_root
+    with open(os.path.join(root, "CURRENT"), encoding="ascii") as file:
+        path = os.path.join(root, file.read().strip())
+    environment = lmdb.open(path, max_dbs=16, map_size=1 << 38)
+    objects = environment.open_db(b"objects")
+    with environment.begin(write=True) as writer:
+        for number, (_, key) in enumerate(keys):
+            place = unpack_location(writer.get(bytes.fromhex(key), db=objects))
+            wrong = place._replace(offset=place.offset ^ 1 << 3 + number % 12)
+            writer.put(bytes.fromhex(key), pack_location(wrong), db=objects)
+    environment.close()
+    store.start()
+    lines = finish_scrub(store)
+    assert {line["key"] for line in lines} == {key for _, key in keys}, lines
+    warning = next(one for one in store.client.warnings() if one.code == "index-damaged")
+    assert "reindex" in warning.advice
+    for path, key in keys:
+        with pytest.raises(Exception, match=key[:8]):
+            assert read_object(store, key) == files[path]
+    finish(store, store.client.reindex().job_id)
+    assert not [one for one in store.client.warnings() if one.code == "index-damaged"]
+    assert_batch(store, "first", files)
+    assert_clean(store)

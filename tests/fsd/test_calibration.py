@@ -1,0 +1,246 @@
+"""Models of disks: the estimate against disks whose truth is known, and the file that keeps them.
+
+The reads themselves are tested on an emulated HDD, in tests/lab/test_calibration_truth.py.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+from dataclasses import replace
+
+import pytest
+from command import drystone, environment, json_lines
+
+from fsd.calibration import Jump, Samples, Stretch, estimate_model
+from fsd.calibration_reads import NEAR_BYTES, WINDOWS, Area, Walk, choose_stretches, find_areas
+from fsd.disk_model import DEFAULT_MODEL, DiskModel
+from fsd.disk_models import DiskModels, pack_models, unpack_models
+from fsd.errors import CalibrationError
+
+MIB = 1 << 20
+DISK = "ab" * 16
+
+
+def measure(
+    truth: DiskModel, seed: int, *, turn_s: float = 0.0, disturbed: float = 0.0, inner: float = 1.0
+) -> Samples:
+    """Samples as a disk gives them that turns once in `turn_s`; a share of them far too slow."""
+    chance = random.Random(seed)
+
+    def late(seconds: float) -> float:
+        return seconds * chance.uniform(2, 40) if chance.random() < disturbed else seconds
+
+    jumps = []
+    for _ in range(120):
+        distance = int(truth.span_bytes * chance.random() ** 3)
+        seek_s = truth.seek_min_s + truth.root_seek_s() * distance**0.5
+        jumps.append(Jump(distance, late(seek_s + turn_s * (chance.random() - 0.5))))
+    stretches = []
+    for number in range(10):
+        rate = truth.bandwidth_bytes_per_s * (1 + (inner - 1) * number / 9)
+        window_s = 8 * MIB / rate
+        seconds = tuple(late(window_s * chance.uniform(0.99, 1.03)) for _ in range(4))
+        stretches.append(Stretch(8 * MIB, seconds))
+    return Samples(tuple(stretches), tuple(jumps), truth.span_bytes)
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("disturbed", [0.0, 0.1])
+def test_the_model_of_an_hdd_is_found(seed: int, disturbed: float):
+    chance = random.Random(seed)
+    seek_min_s = chance.uniform(0.004, 0.008)
+    seek_max_s = chance.uniform(0.014, 0.025)
+    truth = DiskModel(chance.uniform(60e6, 260e6), seek_min_s, seek_max_s, 4 * 10**12)
+    found = estimate_model(measure(truth, seed, turn_s=0.0083, disturbed=disturbed))
+    assert found.bandwidth_bytes_per_s == pytest.approx(truth.bandwidth_bytes_per_s, rel=0.1)
+    assert found.average_seek_s() == pytest.approx(truth.average_seek_s(), rel=0.1)
+    assert found.hole_bytes_max() == pytest.approx(truth.hole_bytes_max(), rel=0.4)
+
+
+def test_bandwidth_is_what_reading_everything_takes():
+    truth = DiskModel(160e6, 0.005, 0.02, 10**12)
+    found = estimate_model(measure(truth, 1, inner=0.5))
+    # Ten equal parts at 160 ... 80 MB/s.
+    rates = [160e6 * (1 - number / 18) for number in range(10)]
+    expected = 10 / sum(1 / rate for rate in rates)
+    assert found.bandwidth_bytes_per_s == pytest.approx(expected, rel=0.03)
+
+
+@pytest.mark.parametrize("rate", [0.5e9, 3e9])
+def test_a_disk_without_seeks_has_none(rate: float):
+    truth = DiskModel(rate, 80e-6, 80e-6, 10**12)
+    found = estimate_model(measure(truth, 3, turn_s=40e-6, disturbed=0.05))
+    assert found.bandwidth_bytes_per_s == pytest.approx(rate, rel=0.1)
+    assert 40e-6 < found.seek_min_s <= found.average_seek_s() < 160e-6
+    # So little is read through: a request costs about as much.
+    assert found.hole_bytes_max() < rate * 200e-6
+
+
+def test_where_places_are_not_known_every_seek_is_the_average():
+    jumps = tuple(Jump(0, 0.008 + 0.001 * (number % 5)) for number in range(50))
+    stretch = Stretch(MIB, (0.01, 0.01, 0.01))
+    found = estimate_model(Samples((stretch, stretch), jumps, 0))
+    assert found.seek_min_s == found.seek_max_s == pytest.approx(0.010, rel=0.1)
+    assert found.hole_bytes_max() > 0
+
+
+def test_absurd_measurements_are_brought_within_limits():
+    slow = Samples((Stretch(65536, (900.0,)),) * 3, (Jump(10**9, 50.0),) * 20, 10**9)
+    found = estimate_model(slow)
+    assert (found.bandwidth_bytes_per_s, found.seek_max_s) == (1e6, 0.2)
+    assert 0 <= found.seek_min_s <= found.seek_max_s
+    fast = Samples((Stretch(8 * MIB, (0.0,)),) * 3, (Jump(5, 0.0),) * 20, 0)
+    found = estimate_model(fast)
+    assert (found.bandwidth_bytes_per_s, found.seek_min_s) == (50e9, 10e-6)
+    assert found.span_bytes > 0
+    assert found.root_seek_s() == 0
+    falling = tuple(Jump(n * n, 0.020 - 0.0001 * n) for n in range(100))
+    found = estimate_model(Samples(fast.stretches, falling, 10**4))
+    assert found.seek_min_s == found.seek_max_s == pytest.approx(0.015, rel=0.1)
+
+
+def test_too_few_samples_are_no_model():
+    whole = measure(DEFAULT_MODEL, 1)
+    with pytest.raises(CalibrationError, match="10 stretches and 3 jumps"):
+        estimate_model(whole._replace(jumps=whole.jumps[:3]))
+    with pytest.raises(CalibrationError, match="1 stretches"):
+        estimate_model(whole._replace(stretches=whole.stretches[:1]))
+    with pytest.raises(CalibrationError):
+        estimate_model(Samples((), (), 0))
+
+
+def areas(count: int, gap_bytes: int) -> list[Area]:
+    return [Area(number, 0, 4096 + number * gap_bytes, 64 * MIB) for number in range(count)]
+
+
+def test_a_walk_knows_every_magnitude_of_distance_and_no_place_twice():
+    walk = Walk(areas(40, 10 * 10**9), random.Random(1))
+    steps = [walk.next() for _ in range(200)]
+    places = [(step[1], step[2]) for step in steps if step]
+    assert len(set(places)) == len(places) == 200
+    assert all(offset % 4096 == 0 and offset < 64 * MIB for _, offset in places)
+    distances = [step[0] for step in steps if step and step[0] is not None]
+    assert min(distances) >= NEAR_BYTES
+    # Each tenth of the magnitudes that areas 10 GB apart can have.
+    for low, high in ((0, 64 * MIB), (9 * 10**9, 40 * 10**9), (40 * 10**9, 10**12)):
+        assert sum(low <= distance < high for distance in distances) >= 20
+
+
+def test_a_walk_ends_when_all_is_read():
+    walk = Walk([Area(3, 0, 4096, 8192)], random.Random(1))
+    assert [walk.next() is None for _ in range(3)] == [False, False, True]
+    assert Walk([], random.Random(1)).next() is None
+
+
+def test_stretches_lie_evenly_and_fit():
+    chosen = choose_stretches(areas(100, 10**9))
+    assert sorted(fd // 10 for fd, _, _ in chosen) == list(range(10))
+    assert {window for _, _, window in chosen} == {8 * MIB}
+    small = [Area(number, 4096, 10**6 * number, MIB) for number in range(4)]
+    windows = [window for _, _, window in choose_stretches(small)]
+    assert windows == [MIB // WINDOWS // 4096 * 4096] * 4
+    assert choose_stretches([Area(1, 0, 4096, 4096)]) == choose_stretches([]) == []
+
+
+def test_the_areas_of_a_file_cover_it(tmp_path):
+    path = tmp_path / "file"
+    path.write_bytes(os.urandom(3 * MIB + 5))
+    fd = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(fd)
+        found = find_areas(fd)
+    finally:
+        os.close(fd)
+    assert sum(area.length for area in found) == 3 * MIB
+    assert found[0].start == 0
+
+
+def test_models_are_kept(tmp_path):
+    path = str(tmp_path / "watch" / "disk_models.json")
+    models = DiskModels(path)
+    assert (models.get(DISK), models.model(DISK), models.problem) == (None, DEFAULT_MODEL, "")
+    first = DiskModel(150e6, 0.005, 0.02, 10**12)
+    models.put(DISK, first, 5000)
+    again = DiskModels(path)
+    assert again.get(DISK) == models.get(DISK)
+    assert again.model(DISK) == first
+    assert unpack_models(pack_models({})) == {}
+
+
+def test_a_disk_that_became_slow_is_told_from_its_best(tmp_path):
+    models = DiskModels(str(tmp_path / "disk_models.json"))
+    best = DiskModel(150e6, 0.005, 0.02, 10**12)
+    assert not models.put(DISK, best, 1).slow
+    assert not models.put(DISK, DiskModel(100e6, 0.005, 0.02, 10**12), 1).slow
+    gray = models.put(DISK, DiskModel(70e6, 0.005, 0.02, 10**12), 1)
+    assert gray.slow
+    assert gray.best_bandwidth_bytes_per_s == 150e6
+    assert not models.put(DISK, DiskModel(160e6, 0.005, 0.02, 10**12), 1).slow
+    taken = models.put(DISK, DiskModel(30e6, 0.005, 0.02, 10**12), 1, accept=True)
+    assert (taken.slow, taken.best_bandwidth_bytes_per_s) == (False, 30e6)
+
+
+def test_a_copy_that_took_another_time_puts_the_model_in_doubt(tmp_path):
+    models = DiskModels(str(tmp_path / "disk_models.json"))
+    for planned_s, busy_s, doubted in ((60, 70, False), (2, 9, False), (60, 95, True)):
+        models.note_copy(DISK, planned_s, busy_s)
+        assert models.doubted(DISK) is doubted
+    models.put(DISK, DEFAULT_MODEL, 1)
+    assert not models.doubted(DISK)
+    models.note_copy(DISK, 60, 30)
+    assert models.doubted(DISK)
+
+
+def damages(data: bytes) -> list[bytes]:
+    """The file's bytes in every way that a disk, a person or another version may spoil them."""
+    document = json.loads(data)
+    other = json.dumps({**document, "format": 2}).encode()
+    fields = document["disks"][DISK]
+    known = unpack_models(data)[DISK]
+    absurd = [
+        pack_models({DISK: replace(known, model=replace(known.model, **{name: value}))})
+        for name, value in (("span_bytes", 0), ("seek_max_s", 0.001), ("seek_min_s", -1.0))
+    ]
+    absurd.append(pack_models({DISK: replace(known, best_bandwidth_bytes_per_s=float("nan"))}))
+    lists = json.dumps({**document, "disks": [fields]}).encode()
+    flipped = data.replace(b"0.005", b"0.006")
+    return [b"", data[:-20], b"\xff" + data, other, *absurd, lists, flipped, b"[]", b"null"]
+
+
+def test_a_damaged_file_costs_the_models_and_nothing_else(tmp_path):
+    path = str(tmp_path / "disk_models.json")
+    DiskModels(path).put(DISK, DiskModel(150e6, 0.005, 0.02, 10**12), 5000)
+    with open(path, "rb") as file:
+        data = file.read()
+    for damaged in damages(data):
+        with open(path, "wb") as file:
+            file.write(damaged)
+        models = DiskModels(path)
+        assert models.model(DISK) == DEFAULT_MODEL, damaged
+        assert "measured again" in models.problem
+    models.put(DISK, DEFAULT_MODEL, 1)
+    assert DiskModels(path).problem == ""
+
+
+def test_disks_that_hold_too_little_are_said(filled):
+    result = drystone("disk", "calibrate", "d1", env=environment(filled), expect=1)
+    assert result.stdout == b""
+    assert b"disk d1 holds" in result.stderr and b"at least are needed" in result.stderr
+    every = drystone("disk", "calibrate", "--json", env=environment(filled), expect=3)
+    (job,) = json_lines(every)
+    assert set(job["result"]["skipped"]) == {"d1", "d2", "d3"}
+    unknown = drystone("disk", "calibrate", "d9", env=environment(filled), expect=1)
+    assert b"there is no disk d9" in unknown.stderr
+    assert [disk.model for disk in filled.client.disks()] == [None] * 3
+
+
+def test_a_damaged_file_of_models_is_noted_at_the_start(filled):
+    filled.stop()
+    with open(os.path.join(filled.config.watch_dir, "disk_models.json"), "wb") as file:
+        file.write(b"damaged")
+    filled.start()
+    health = filled.client.health()
+    assert any("models cannot be used" in error for error in health.last_errors)
+    assert health.state == "ok"

@@ -1,0 +1,96 @@
+"""Looking up a manifest's records: sizes, repeated content, refusals, the planner's columns."""
+
+import hashlib
+import random
+
+import pytest
+
+from fsd.compile_process import record_sizes
+from fsd.compile_records import LOOKED_UP_AT_ONCE, PROBLEMS_MAX, look_up
+from fsd.errors import ManifestError
+from fsd.index import Index, Location
+from fsd.manifest import ManifestEntry
+from fsd.record import record_bytes
+
+SIZES = (0, 1, 65535, 65536, 65537, 1 << 33)
+
+
+def key_of(number: int) -> bytes:
+    return hashlib.sha256(number.to_bytes(8, "little")).digest()
+
+
+def place_of(number: int) -> Location:
+    # Offsets and lengths beyond 32 bits: both are packed in two pieces.
+    return Location(number % 7 + 1, number * (1 << 25) + 8, SIZES[number % len(SIZES)])
+
+
+@pytest.fixture
+def index(tmp_path):
+    made = Index(str(tmp_path), 1)
+    with made.write() as writer:
+        for number in range(LOOKED_UP_AT_ONCE + 500):
+            writer.put_object(key_of(number), place_of(number))
+    yield made
+    made.close()
+
+
+def entry(number: int, path: str = "", size_bytes: int | None = None) -> ManifestEntry:
+    return ManifestEntry(path or f"{number}.jpg", key_of(number), None, size_bytes, number)
+
+
+def test_every_record_is_found_with_its_size_and_all_its_paths(index):
+    numbers = [*range(LOOKED_UP_AT_ONCE + 500), 3, 3, LOOKED_UP_AT_ONCE]
+    entries = [entry(number, f"{place}.jpg") for place, number in enumerate(numbers)]
+    entries.insert(2, ManifestEntry("a.txt", text="words", size_bytes=5))
+    random.Random(4).shuffle(entries)
+    given, steps = list(entries), []
+    with index.read() as reader:
+        records = look_up(reader, entries, lambda: steps.append(1))
+    assert len(steps) == 2
+    assert [e.size_bytes for e in entries] == [
+        5 if e.key is None else place_of(e.node_id).length_bytes for e in given
+    ]
+    assert [e._replace(size_bytes=None) for e in entries] == [
+        e._replace(size_bytes=None) for e in given
+    ]
+    found = {records.key(n): list(records.paths(n)) for n in range(len(records))}
+    assert len(found) == len(records) == LOOKED_UP_AT_ONCE + 500
+    for number in (0, 3, LOOKED_UP_AT_ONCE):
+        # In the order of the entries, wherever the look-ups were cut.
+        assert found[key_of(number)] == [e.path for e in given if e.node_id == number]
+
+
+def test_the_columns_say_what_the_records_say(index):
+    entries = [entry(number) for number in range(50)] + [entry(7, "again"), entry(7, "and again")]
+    with index.read() as reader:
+        records = look_up(reader, entries, lambda: None)
+    places = records.places()
+    for position in range(len(records)):
+        location = records.location(position)
+        row = [int(column[position]) for column in places]
+        assert row == [*location, len(list(records.paths(position)))]
+    assert [int(size) for size in record_sizes(places.length_bytes)] == [
+        record_bytes(int(length)) for length in places.length_bytes
+    ]
+
+
+def test_unknown_keys_and_wrong_sizes_are_refused_together_in_order(index):
+    entries = [entry(10**6 + n, f"unknown-{n}") for n in range(PROBLEMS_MAX)]
+    entries.insert(1, entry(2, "wrong", size_bytes=12345))
+    entries.append(entry(3, size_bytes=place_of(3).length_bytes))
+    with index.read() as reader, pytest.raises(ManifestError) as refused:
+        look_up(reader, entries, lambda: None)
+    assert refused.value.problem_count == PROBLEMS_MAX + 1
+    assert (
+        refused.value.problems[0] == f"'unknown-0': the store has no object {entries[0].key.hex()}"
+    )
+    assert refused.value.problems[1] == "'wrong': size_bytes says 12345, the object has 65535"
+    assert len(refused.value.problems) == PROBLEMS_MAX
+
+
+def test_texts_alone_need_no_record(index):
+    entries = [ManifestEntry("a", text="x", size_bytes=1)]
+    with index.read() as reader:
+        records = look_up(reader, entries, lambda: None)
+    assert len(records) == 0
+    assert [len(column) for column in records.places()] == [0, 0, 0, 0]
