@@ -179,6 +179,8 @@ def test_interrupt_detaches(store, tmp_path):
         [sys.executable, PROGRAM, "put", str(tmp_path / "big"), "--batch", "big"],
         env={**os.environ, **environment(made)},
         stderr=subprocess.PIPE,
+        # A shell's background job ignores Ctrl-C, and so would whatever it starts.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
     deadline = time.monotonic() + 30
     while not (running := [job for job in made.client.jobs() if job.state == "running"]):

@@ -88,7 +88,7 @@ def test_two_ups_at_once_start_one_engine(store):
     both = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(2)]
     told = [process.communicate(timeout=60)[1] for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert sorted(b"already" in text for text in told) == [False, True]
+    assert sorted(b"engine was up already" in text for text in told) == [False, True]
 
 
 def test_a_recycled_pid_is_left_alone(store):

@@ -115,6 +115,7 @@ def test_the_address_holds_the_filters(ada: Watched):
     page.wait_for_selector(".chip:has-text('extension: jpg')")
     page.wait_for_selector("text=9 nodes")
     address = page.url
+    page.wait_for_selector(".ds-tile >> nth=8")
     assert page.locator(".ds-tile").count() == 9
     page.goto(address)
     page.wait_for_selector(".chip:has-text('extension: jpg')")
