@@ -112,7 +112,8 @@ class Bench:
             self.note(f"drystone export {corpus.name}", works[-1].span, works[-1].result)
         works.sort(key=lambda work: work.span.seconds)
         work = works[len(works) // 2]
-        place = store.placement()
+        place = work.placement  # Its own: a later export may have begun another shard.
+        assert place is not None
         bound_s = export_bound_s(work.wanted_bytes, place.holders, place.rates)
         planned_s, copying_s = work.result["planned_s"], work.result["copying_s"]
         start = f"{corpus.name}: export of half:"

@@ -42,6 +42,7 @@ class Work:
     wanted_bytes: list[int] = field(default_factory=list[int])
     reads_s: list[float] = field(default_factory=list[float])
     files: int = 0
+    placement: Placement | None = None
 
 
 class StoreUnderTest:
@@ -117,8 +118,9 @@ class StoreUnderTest:
         compare(corpus.folder, os.path.join(answer.target_root, part), paths)
         shutil.rmtree(answer.target_root)
         keys = [self.keys[path] for path in paths]
-        wanted = wanted_by_shard(self.config, keys, self.placement())
-        return Work(span, job.result, wanted, files=len(paths))
+        place = self.placement()
+        wanted = wanted_by_shard(self.config, keys, place)
+        return Work(span, job.result, wanted, files=len(paths), placement=place)
 
     def scrub(self) -> Work:
         """Verify everything at full speed, nothing else running."""

@@ -174,7 +174,7 @@ def test_interrupt_detaches(store, tmp_path):
     made = store()
     (tmp_path / "big").mkdir()
     with open(tmp_path / "big" / "zeros", "wb") as file:
-        file.truncate(3 << 30)
+        file.truncate(1 << 30)
     process = subprocess.Popen(
         [sys.executable, PROGRAM, "put", str(tmp_path / "big"), "--batch", "big"],
         env={**os.environ, **environment(made)},
