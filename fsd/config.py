@@ -41,7 +41,9 @@ class StoreConfig(_Section):
     min_free_bytes: SizeBytes = GIB
     stall_timeout_s: float = Field(default=15.0, gt=0)
     allow_same_device: bool = False
-    packer_processes: int = Field(default=2, ge=1, le=16)
+    # Each writes a group to two disks: with four, four disks are hardly ever idle (on emulated
+    # disks a put came from 0.42 to 0.74 of the bound). Each has two groups in memory.
+    packer_processes: int = Field(default=4, ge=1, le=16)
     batch_size_bytes: int = Field(default=50 * GIB, ge=MIB)
     scrub_rate_bytes_per_s: SizeBytes = 16_000_000
     """Of each disk; 0 switches the background scrub off."""

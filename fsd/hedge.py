@@ -69,13 +69,14 @@ class PieceRead:
         self._asked: dict[Future[Any], _Asked] = {}
         self.piece = piece
         self.reasons: list[str] = []
-        self.passing = False
+        # With nobody to ask, new processes of the disks may be starting just now.
+        self.passing = not self._candidates
         self._ask_next()
 
     def answer(self) -> bytes | None:
         """Wait for the first answer; None when no replica gives one (`reasons` say why).
 
-        `passing` tells that a disk's process was ended meanwhile: a new one may do better.
+        `passing` tells that a disk's process was ended: a new one may do better.
         """
         while self._asked:
             # With nobody left to ask the watchdog ends a disk that hangs, and with it the wait.

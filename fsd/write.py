@@ -159,25 +159,28 @@ class BatchWrite:
                 yield found._replace(path=self._alias) if self._alias else found
 
     def _round(self, files: Iterator[Found]) -> None:
-        """Run all lanes over the files, then settle those that waited for other groups."""
+        """Run lanes over the files, then settle those that waited for other groups.
+
+        A lane is started when more waits than the lanes have begun: a small batch needs one.
+        """
         work: queue.Queue[list[Found] | None] = queue.Queue(CHUNKS_AHEAD_MAX)
         errors: list[BaseException] = []
-        count = 1 if self._alias else self._store.config.store.packer_processes
-        lanes = [
-            PackLane(self._store, self._writer, self._claims, self, f"packer-{number}")
-            for number in range(count)
-        ]
-        threads = [
-            threading.Thread(target=self._drive, args=(lane, work, errors), daemon=True)
-            for lane in lanes
-        ]
-        for thread in threads:
-            thread.start()
+        lanes_max = 1 if self._alias else self._store.config.store.packer_processes
+        lanes: list[PackLane] = []
+        threads: list[threading.Thread] = []
         try:
             for chunk in chunks(files):
                 self._job.check()
                 if errors:
                     break
+                if len(lanes) < lanes_max and work.qsize() >= len(lanes):
+                    lanes.append(self._new_lane(len(lanes)))
+                    threads.append(
+                        threading.Thread(
+                            target=self._drive, args=(lanes[-1], work, errors), daemon=True
+                        )
+                    )
+                    threads[-1].start()
                 work.put(chunk)
         except BaseException as error:
             errors.append(error)
@@ -186,13 +189,16 @@ class BatchWrite:
         for thread in threads:
             thread.join()
         try:
-            if not errors:
+            if lanes and not errors:
                 self._settle_waiting(lanes[0])
         finally:
             for lane in lanes:
                 lane.close()
         if errors:
             raise errors[0]
+
+    def _new_lane(self, number: int) -> PackLane:
+        return PackLane(self._store, self._writer, self._claims, self, f"packer-{number}")
 
     def _drive(
         self, lane: PackLane, work: "queue.Queue[list[Found] | None]", errors: list[BaseException]
