@@ -211,8 +211,10 @@ def make_inputs(house: House, folder: str, count: int) -> list[StagedInput]:
 def make_bench(
     house: House, folder: str, loaded: LoadedContract | None = None, inputs: int = 4
 ) -> Bench:
-    """Return a bench whose run has begun."""
+    """Return a bench whose run has begun; a contract that is given has no parameters."""
     bench = Bench(house, loaded or contract(), folder)
+    if loaded is not None:
+        bench.parameters = {}
     bench.inputs = make_inputs(house, os.path.join(folder, "scrape"), inputs)
     bench.batch = house.database.action_context.make_sealed_batch(
         item.node_id for item in bench.inputs
