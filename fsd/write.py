@@ -161,7 +161,7 @@ class BatchWrite:
     def _round(self, files: Iterator[Found]) -> None:
         """Run lanes over the files, then settle those that waited for other groups.
 
-        A lane is started when more waits than the lanes have begun: a small batch needs one.
+        Each chunk starts a lane until there are enough: a small batch needs one.
         """
         work: queue.Queue[list[Found] | None] = queue.Queue(CHUNKS_AHEAD_MAX)
         errors: list[BaseException] = []
@@ -173,7 +173,7 @@ class BatchWrite:
                 self._job.check()
                 if errors:
                     break
-                if len(lanes) < lanes_max and work.qsize() >= len(lanes):
+                if len(lanes) < lanes_max:
                     lanes.append(self._new_lane(len(lanes)))
                     threads.append(
                         threading.Thread(
