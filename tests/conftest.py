@@ -97,7 +97,7 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--crash-points", type=int, default=120, help="kills in the crash test")
+    parser.addoption("--crash-points", type=int, default=240, help="kills in the crash test")
     parser.addoption("--crash-seed", default="", help="replay the crash test with this seed")
     parser.addoption("--slow", action="store_true", help="also tests that measure by the clock")
     parser.addoption("--power-cuts", type=int, default=6, help="cuts in the power cut test")
