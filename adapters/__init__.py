@@ -11,7 +11,14 @@ if TYPE_CHECKING:
     from adapters.audit import audit as run_audit
     from adapters.backup_sample import sample_check as backup_sample_check
     from adapters.batch_work import Signal, check_signal
-    from adapters.care import ScrubReport, StoreNotice, stage_root, store_client, store_notices
+    from adapters.care import (
+        ScrubReport,
+        StoreNotice,
+        mount_root,
+        stage_root,
+        store_client,
+        store_notices,
+    )
     from adapters.care import scrub as scrub_store
     from adapters.cli import app as cli_app
     from adapters.demo import chapter as demo_chapter
@@ -53,6 +60,7 @@ _HOMES = {
     "ScrubReport": "adapters.care",
     "StoreNotice": "adapters.care",
     "scrub_store": "adapters.care",
+    "mount_root": "adapters.care",
     "stage_root": "adapters.care",
     "store_client": "adapters.care",
     "store_notices": "adapters.care",
@@ -142,6 +150,7 @@ __all__ = [
     "dry_run_folder",
     "find_config",
     "make_thumbnails",
+    "mount_root",
     "run_audit",
     "run_ingest",
     "safe_text",

@@ -75,6 +75,14 @@ def store_client(config_path: str) -> Client:
     return Client(load_config(config_path).socket_path)
 
 
+def mount_root(config_path: str) -> str:
+    """Return the folder where the store is mounted here. Raises UsageError."""
+    try:
+        return load_config(config_path).mount
+    except FsdError as error:
+        raise UsageError(str(error)) from error
+
+
 def stage_root(config_path: str) -> str:
     """Return the folder of the stage area (3C) here. Raises UsageError."""
     try:

@@ -16,6 +16,7 @@ import time
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from bench.disks_corpus import Corpus
 from bench.disks_lab import Disks, Span
@@ -38,7 +39,7 @@ class Work:
     """One finished work: what was measured, what the job said, and what it did it to."""
 
     span: Span
-    result: dict[str, float]
+    result: dict[str, Any]
     wanted_bytes: list[int] = field(default_factory=list[int])
     reads_s: list[float] = field(default_factory=list[float])
     files: int = 0
@@ -88,12 +89,15 @@ class StoreUnderTest:
         """Tell where all shards lie."""
         return read_placement(self.config, self.disks.models)
 
-    def calibrate(self) -> bool:
+    def calibrate(self) -> dict[str, str]:
         """Let the store measure its disks, as it does by itself when nothing else is to be done.
 
-        False when it could not measure all of them.
+        Returns the disks that it could not measure, with the reasons.
         """
-        return self.client.wait(self.client.disk_calibrate().job_id).state == "done"
+        job = self.client.wait(self.client.disk_calibrate().job_id)
+        if job.state == "failed":
+            return {disk.name: str(job.error) for disk in self.config.disk}
+        return dict(job.result["skipped"])
 
     def ingest(self, corpus: Corpus) -> Work:
         """Put the corpus with two verified copies."""

@@ -12,7 +12,7 @@ start       after kill -9 (shards were open), after an ordinary stop; both with 
 listing     the first 1,000 files of a batch, one folder of its tree file, the scan of the index
 planning    a copy of a random 1 %, and of a half, until the first file would be read: manifest
             checked and looked up, reads planned; then the job is cancelled
-view        of the same 1 %, published
+views       of the same 1 %, and of a million files (of all while there are fewer), published
 reindex     a new index from the shards, and the listing of every batch from its parts
 memory      anonymous (RssAnon), of the engine and of its largest helper: the peak in each step
 
@@ -43,6 +43,7 @@ SIZES = (100_000, 1_000_000, 10_000_000)
 PUT_FILES_MAX = 50_000
 LISTED_FILES = 1000
 SCANNED_KEYS_MAX = 1_000_000
+VIEW_FILES = 1_000_000
 MEGABYTE = 1e6
 
 Figures = dict[str, float]
@@ -61,9 +62,11 @@ ROWS = (
     ("plan_half_us_per_object", "the same, per object, us", "{:.1f}"),
     ("plan_half_helper_mb", "the same, memory of the planning process, MB", "{:,.0f}"),
     ("view_1_percent_s", "view of 1 % published, s", "{:.2f}"),
+    ("view_million_s", "view of a million files (or all) published, s", "{:.1f}"),
     ("reindex_s", "reindex with all listings, s", "{:.1f}"),
     ("engine_started_mb", "engine's anonymous memory after a start, MB", "{:.0f}"),
     ("put_engine_mb", "the same, most in a put, MB", "{:.0f}"),
+    ("plan_half_engine_mb", "the same, most while a half is planned, MB", "{:.0f}"),
     ("reindex_engine_mb", "the same, most in a reindex, MB", "{:.0f}"),
     ("reindex_helper_mb", "largest helper in a reindex, MB", "{:.0f}"),
     ("index_bytes_per_object", "index, bytes per object", "{:.0f}"),
@@ -160,9 +163,21 @@ def measure_exports(store: GrowingStore) -> Figures:
             f"plan_{name}_engine_mb": seen.engine_bytes / MEGABYTE,
         }
         if share < 0.1:
-            figures["view_1_percent_s"] = timed(lambda: publish(store, manifest))[0]
+            figures["view_1_percent_s"] = timed(lambda name=name: publish(store, manifest, name))[0]
         os.unlink(manifest)
-    return figures
+    return figures | measure_large_view(store, manifest)
+
+
+def measure_large_view(store: GrowingStore, manifest: str) -> Figures:
+    count = store.write_manifest(manifest, min(1.0, VIEW_FILES / store.objects))
+    with peaks(store.pid) as seen:
+        seconds, _ = timed(lambda: publish(store, manifest, "million"))
+    os.unlink(manifest)
+    return {
+        "view_million_files": count,
+        "view_million_s": seconds,
+        "view_million_helper_mb": seen.helper_bytes / MEGABYTE,
+    }
 
 
 def plan_only(store: GrowingStore, manifest: str, name: str) -> tuple[float, float]:
@@ -177,8 +192,8 @@ def plan_only(store: GrowingStore, manifest: str, name: str) -> tuple[float, flo
     return time.perf_counter() - started, checked_s
 
 
-def publish(store: GrowingStore, manifest: str) -> None:
-    answer = store.client.export_to_3d(manifest, f"view-{store.objects}", "plain", "view")
+def publish(store: GrowingStore, manifest: str, name: str) -> None:
+    answer = store.client.export_to_3d(manifest, f"view-{name}-{store.objects}", "plain", "view")
     store.finish(answer.job_id)
 
 

@@ -22,6 +22,7 @@ from fsd.config import Config
 from fsd.errors import UsageError
 from fsd.job import timestamp
 from fsd.models import Notice
+from fsd.small_file import parse_json, replace_file
 from fsd.watch_models import AlertResult
 
 OUTBOX_MAX = 500
@@ -154,16 +155,13 @@ class Alerts:
         letters = [asdict(letter) for letter in self._outbox]
         # A full SSD keeps it from being written; the alert of that goes out from memory.
         with contextlib.suppress(OSError):
-            with open(self._path + ".tmp", "w", encoding="utf-8") as file:
-                json.dump({"raised": self._book.dump(), "outbox": letters}, file)
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(self._path + ".tmp", self._path)
+            document = {"raised": self._book.dump(), "outbox": letters}
+            replace_file(self._path, json.dumps(document).encode())
 
     def _load(self) -> None:
         try:
-            with open(self._path, encoding="utf-8") as file:
-                document = json.load(file)
+            with open(self._path, "rb") as file:
+                document = parse_json(file.read())
             letters = [_Letter(**row) for row in document["outbox"]]
             self._book.load(document["raised"], time.time())
         except (OSError, ValueError, TypeError, KeyError, AttributeError):

@@ -265,10 +265,6 @@ class Areas:
         """The partition now. Cheap (one statvfs)."""
         return _partition_state(self._root, self.thresholds)
 
-    def running_may_continue(self) -> bool:
-        """Always True: even in an emergency running jobs finish, for they free room when done."""
-        return True
-
     def _consume_watched(self, area: str) -> None:
         with self._lock:
             holds = [h for h in self._holds.values() if h.reservation.area == area]

@@ -4,7 +4,7 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
 from fsd import compile_process
@@ -44,8 +44,10 @@ def scratch_folder(store: Store) -> Generator[str, None, None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def compile_batch(store: Store, row: BatchRow) -> None:
+def compile_batch(store: Store, row: BatchRow, known: Mapping[bytes, bytes] | None = None) -> None:
     """Write the batch's tree file and put it into the index; the mount shows it from then on.
+
+    Parts that are `known` by their keys are not read: each would cost the disks a seek.
 
     The tree is a projection: a crash before the index commit leaves a stale file and the old row.
     """
@@ -58,7 +60,7 @@ def compile_batch(store: Store, row: BatchRow) -> None:
         for number, key in enumerate(parts):
             path = os.path.join(folder, f"{number}.part")
             with open(path, "wb") as file:
-                file.write(read_small(store, key))
+                file.write((known or {}).get(key) or read_small(store, key))
             paths.append(path)
         tree_path = store.index.tree_path(tree_file)
         row.files, row.size_bytes = child.call("compile_batch", paths, tree_path, row.created_ns)

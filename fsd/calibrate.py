@@ -5,6 +5,7 @@ run for a while and there is no model yet, a copy put it in doubt, the disk hold
 then, or it was slow. One disk at a time: they may share a bus.
 """
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -15,7 +16,7 @@ from fsd.calibration import Samples, estimate_model
 from fsd.calibration_reads import FILES_MAX, LIMIT_S
 from fsd.disk_models import Measurement
 from fsd.disks import Disk
-from fsd.errors import CalibrationError, DiskError, FsdError, UsageError
+from fsd.errors import CalibrationError, DiskError, FsdError, NotFoundError, UsageError
 from fsd.job import Job, timestamp
 from fsd.models import DiskModelStatus, Notice
 from fsd.store import Store
@@ -77,7 +78,7 @@ class Calibrator:
         shard_ids, stored_bytes = self._replicas_on(disk)
         if stored_bytes < STORED_BYTES_MIN:
             raise UsageError(
-                f"disk {disk.name} holds {stored_bytes:,} bytes in sealed shards; "
+                f"disk {disk.name} holds {stored_bytes:,} bytes; "
                 f"{STORED_BYTES_MIN:,} at least are needed to measure it"
             )
         with self._one:
@@ -145,20 +146,35 @@ class Calibrator:
         return stored_bytes > 2 * known.stored_bytes + GROWN_BYTES_MIN
 
     def _replicas_on(self, disk: Disk) -> tuple[list[str], int]:
-        """Some of the sealed replicas on a disk, evenly over their ages, and the bytes of all."""
+        """Some of the replicas on a disk, evenly over their ages, and the bytes of all.
+
+        Those that still grow are among them: in a young store, or one of large shards, they are
+        most of what there is, and what a group has written is never written again.
+        """
         store = self._store
+        sealed: list[tuple[int, str, int]] = []
+        growing: list[tuple[int, str, int]] = []
         with store.lock:
-            shards = [
-                (shard.sealed_ns, shard.shard_id, shard.length_bytes)
-                for shard in store.shards.state.shards.values()
-                if shard.sealed
-                and not shard.vacated
-                and disk.disk_id in shard.disks
-                and (shard.shard_id, disk.disk_id) not in store.shards.lost
-            ]
-        shards.sort()
+            for shard in store.shards.state.shards.values():
+                lost = (shard.shard_id, disk.disk_id) in store.shards.lost
+                if shard.vacated or lost or disk.disk_id not in shard.disks:
+                    continue
+                if shard.sealed:
+                    sealed.append((shard.sealed_ns, shard.shard_id, shard.length_bytes))
+                else:
+                    growing.append((store.shards.numbers.get(shard.shard_id, 0), shard.shard_id, 0))
+        shards = sorted(sealed) + self._written(growing)
         stride = max(1, -(-len(shards) // FILES_MAX))
         return [shard_id for _, shard_id, _ in shards[::stride]], sum(s[2] for s in shards)
+
+    def _written(self, growing: list[tuple[int, str, int]]) -> list[tuple[int, str, int]]:
+        """Fill in how long shards (by number) are that the catalog does not know to be sealed."""
+        found: list[tuple[int, str, int]] = []
+        with self._store.index.read() as reader:
+            for number, shard_id, _ in sorted(growing):
+                with contextlib.suppress(NotFoundError):  # None of its groups is in the index yet.
+                    found.append((number, shard_id, reader.shard(number).length_bytes))
+        return found
 
 
 def model_status(known: Measurement) -> DiskModelStatus:

@@ -39,6 +39,8 @@ STRETCHES_LIMIT_S = 8.0
 WINDOWS = 5
 """Of a stretch; the first one pays for the approach and does not count."""
 WINDOW_BYTES_MIN = 64 << 10
+PART_BYTES_MIN = 10 << 20
+"""Of a piece of a file that more than one stretch is read of."""
 
 _FIEMAP = 0xC020660B
 _FIEMAP_HEAD = struct.Struct("<QQIIII")
@@ -194,14 +196,18 @@ def choose_stretches(areas: Sequence[Area]) -> list[tuple[int, int, int]]:
     usable = [area for area in areas if area.length >= WINDOWS * WINDOW_BYTES_MIN]
     total = sum(area.length for area in usable)
     chosen: list[tuple[int, int, int]] = []
-    passed, due = 0, 0.5
+    passed = taken = 0
     for area in usable:
         passed += area.length
-        if passed * STRETCHES < due * total:
-            continue
-        due = passed * STRETCHES // total + 1.5 if total else due
-        window = min(WINDOW_BYTES, area.length // WINDOWS // SECTOR_BYTES * SECTOR_BYTES)
-        chosen.append((area.fd, area.start, window))
+        reached = (2 * passed * STRETCHES + total) // (2 * total)
+        due, taken = reached - taken, reached
+        # A young disk has one shard or two: several stretches of each.
+        parts = min(due, max(1, area.length // PART_BYTES_MIN))
+        for part in range(parts):
+            size = area.length // parts
+            start = area.start + part * size // SECTOR_BYTES * SECTOR_BYTES
+            window = min(WINDOW_BYTES, size // WINDOWS // SECTOR_BYTES * SECTOR_BYTES)
+            chosen.append((area.fd, start, window))
     random.shuffle(chosen)
     return chosen
 

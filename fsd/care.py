@@ -16,7 +16,7 @@ from fsd.models import VerifyRequest
 from fsd.queue_rule import Kind
 from fsd.read import read_small
 from fsd.read_errors import note_read_error
-from fsd.record import iterate_entries
+from fsd.record import Entry, iterate_entries
 from fsd.store import Store
 
 FINDINGS_MAX = 1000
@@ -164,10 +164,14 @@ def _check_replicas(store: Store, find: Any, _job: Job) -> None:
 
 
 def _counts_still(store: Store, shard_id: str, disk: Disk) -> bool:
-    """Return whether the disk has to have the shard: it may have been moved off it meanwhile."""
+    """Return whether the disk has to have the shard: it may have been moved off it meanwhile.
+
+    One that is being written gets its files with its first group.
+    """
     with store.lock:
         shard = store.shards.state.shards.get(shard_id)
-        return shard is not None and disk.disk_id in shard.disks
+        written = shard_id in store.shards.writing
+        return shard is not None and disk.disk_id in shard.disks and not written
 
 
 def check_index(store: Store, find: Any, job: Job) -> None:
@@ -177,24 +181,39 @@ def check_index(store: Store, find: Any, job: Job) -> None:
         shards = [shard for shard in known if shard.sealed and not shard.vacated]
     for shard in shards:
         job.check()
-        disks = store.replicas(shard.shard_id)
-        if not disks:
+        if not store.replicas(shard.shard_id):
             find("no replica is online", shard=shard.shard_id)
             continue
-        scan = disks[0].call("scan", shard.shard_id)
-        if scan.footer is None:
-            find("the footer is damaged", disk=disks[0].name, shard=shard.shard_id)
-            store.mark_suspect(shard.shard_id, disks[0])
+        entries = _footer_entries(store, shard, find)
+        if entries is None:
             continue
         with store.index.read() as reader:
-            for key in _not_known(store, reader, shard, scan.entries):
-                find("the index lacks an object; run `drystone reindex`", key=key.hex())
+            for entry in not_known(store, reader, shard, entries):
+                find("the index lacks an object; run `drystone reindex`", key=entry.key.hex())
 
 
-def _not_known(
+def _footer_entries(store: Store, shard: CatalogShard, find: Any) -> bytes | None:
+    """Return the entries of a shard from a replica with a sound footer, known damaged ones last."""
+    sound = store.sound_replicas(shard.shard_id)
+    others = [disk for disk in store.replicas(shard.shard_id) if disk not in sound]
+    for disk in (*sound, *others):
+        try:
+            scan = disk.call("scan", shard.shard_id)
+        except FsdError as error:
+            note_read_error(store, disk, shard.shard_id, error)
+            find(f"its footer cannot be read: {error}", disk=disk.name, shard=shard.shard_id)
+            continue
+        if scan.footer is not None:
+            return scan.entries
+        find("the footer is damaged", disk=disk.name, shard=shard.shard_id)
+        store.mark_suspect(shard.shard_id, disk)
+    return None
+
+
+def not_known(
     store: Store, reader: IndexReader, shard: CatalogShard, entries: bytes
-) -> Iterator[bytes]:
-    """Yield the key of each living record that the index does not point at."""
+) -> Iterator[Entry]:
+    """Yield each living record of a shard that the index does not point at."""
     dead, number = shard.dead_records(), store.shards.numbers.get(shard.shard_id, -1)
     for entry in iterate_entries(entries):
         if entry.offset in dead:
@@ -202,7 +221,7 @@ def _not_known(
         location = Location(number, entry.offset, entry.length_bytes)
         # A wrong place would only be met by whoever reads the object.
         if reader.locate(entry.key) != location and location not in reader.spares(entry.key):
-            yield entry.key
+            yield entry
 
 
 def _check_references(store: Store, find: Any, _job: Job) -> None:

@@ -21,7 +21,7 @@ from typing import Any
 from fsd.errors import DiskError, FsdError
 from fsd.slots import map_slots
 
-LANES_MAX = 8
+LANES_MAX = 16
 _COUNTER = struct.Struct("<Q")
 
 Operation = Callable[..., Any]

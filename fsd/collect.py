@@ -8,11 +8,10 @@ pin, running copy, batch or folder of the SSD names it. Its line in the hidden b
 from __future__ import annotations
 
 import glob
-import json
 import os
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fsd.batch_part import parse_files
 from fsd.errors import CancelledError, FsdError
@@ -23,6 +22,7 @@ from fsd.purge import PurgeRun
 from fsd.purge_marking import Marking
 from fsd.purge_place import live_shard
 from fsd.read import read_small
+from fsd.small_file import parse_json
 
 if TYPE_CHECKING:
     from fsd.engine import Engine
@@ -39,10 +39,10 @@ def collect_manifests(engine: Engine, job: Job) -> int:
     What keeps a purge from being safe (a disk that is away) keeps them: it is reported, no error.
     """
     marking = _ManifestMarking(engine, job)
-    with engine.store.index.read() as reader:
-        if not marking.unused(reader):
-            return 0
     try:
+        with engine.store.index.read() as reader:
+            if not marking.unused(reader):
+                return 0
         return PurgeRun(engine, COLLECTED, job, marking).delete()["purged_objects"]
     except CancelledError:
         raise
@@ -112,8 +112,8 @@ def _folders(engine: Engine) -> Iterator[tuple[str, bytes]]:
 
 def _manifest_of(path: str) -> bytes | None:
     try:
-        with open(path, encoding="utf-8") as file:
-            document: Any = json.load(file)
+        with open(path, "rb") as file:
+            document = parse_json(file.read())
         return bytes.fromhex(document["manifest_sha256"])
     except (OSError, ValueError, KeyError, TypeError):
         return None

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any
 from fsd.catalog import CatalogShard
 from fsd.collect import collect_manifests
 from fsd.compact_copy import Copier, proven_records
-from fsd.compact_plan import Victim, find_garbage, group_rounds
+from fsd.compact_plan import Garbage, Victim, find_garbage, group_rounds
 from fsd.errors import CancelledError, CorruptError, FsdError, NoReplicaError
 from fsd.index import IndexReader, Location
 from fsd.job import Job
@@ -44,7 +44,7 @@ BARRIERS = ("copied", "settled", "vacated", "vacate indexed")
 
 def plan(engine: Engine, dead_share: float | None) -> CompactPlan:
     """Tell what a compaction would copy and free."""
-    found = find_garbage(engine.store, _share(engine, dead_share))
+    found = _find_garbage(engine, dead_share)
     waiting = engine.dropper.waiting()
     return CompactPlan(
         shards=len(found.victims),
@@ -65,7 +65,7 @@ def compact(engine: Engine, dead_share: float | None) -> Job:
         job.phase = "planning"
         job.done_files = job.done_bytes = 0
         engine.seal_and_project()
-        victims = find_garbage(engine.store, _share(engine, dead_share)).victims
+        victims = _find_garbage(engine, dead_share).victims
         job.total_files = len(victims)
         job.total_bytes = sum(victim.live_bytes for victim in victims)
         run = _Run(engine, job)
@@ -79,8 +79,10 @@ def compact(engine: Engine, dead_share: float | None) -> Job:
     return engine.start_job(COMPACT, "", work, subject="the garbage of the shards")
 
 
-def _share(engine: Engine, dead_share: float | None) -> float:
-    return engine.config.store.compact_dead_share if dead_share is None else dead_share
+def _find_garbage(engine: Engine, dead_share: float | None) -> Garbage:
+    share = engine.config.store.compact_dead_share if dead_share is None else dead_share
+    # What is damaged in these on every disk is garbage: no copy can be made of them.
+    return find_garbage(engine.store, share, engine.replicator.mender.deleted_only())
 
 
 class _Run:
@@ -156,7 +158,13 @@ def heal(engine: Engine, shard_id: str, job: Job) -> CatalogShard | None:
             wanted = engine.config.copies(shard.class_name)
             if engine.store.sound_copies(shard_id) >= wanted:
                 break
-            engine.replicator.copy(shard, job, counted=False)
+            try:
+                engine.replicator.copy(shard, job, counted=False)
+            except NoReplicaError:
+                if shard_id not in engine.replicator.mender.deleted_only():
+                    raise
+                # All that lives in it is read, each record from where it is sound.
+                break
         return shard
 
 

@@ -29,15 +29,21 @@ class Garbage:
 
 
 def choose_victims(
-    rows: Iterable[ShardRow], spares: Iterable[tuple[int, int, int]], dead_share: float
+    rows: Iterable[ShardRow],
+    spares: Iterable[tuple[int, int, int]],
+    dead_share: float,
+    damaged: frozenset[str] = frozenset(),
 ) -> Garbage:
     """Return the shards of which at least `dead_share` of the payload is garbage; pure.
+
+    Of the `damaged` ones (by id) any garbage is enough.
 
     Each spare is (shard it lies in, bytes, shard of the place of its key). A spare whose key lies
     in another victim is no garbage: a compaction that was cut off has written it there to go on
     with. Those with the least to copy come first.
     """
     known = [row for row in rows if row.sealed and not row.vacated and row.object_count]
+    shares = {row.number: 0.0 if row.shard_id in damaged else dead_share for row in known}
     listed = list(spares)
     garbage = Counter[int]()
     lying: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
@@ -46,7 +52,9 @@ def choose_victims(
     for number, size, place in listed:
         garbage[number] += size
         lying[number].append((size, place))
-    first = {row.number for row in known if _is_victim(row, garbage[row.number], dead_share)}
+    first = {
+        row.number for row in known if _is_victim(row, garbage[row.number], shares[row.number])
+    }
     for row in known:
         for size, place in lying[row.number]:
             if place in first and place != row.number:
@@ -61,7 +69,7 @@ def choose_victims(
             garbage[row.number],
         )
         for row in known
-        if row.number in first and _is_victim(row, garbage[row.number], dead_share)
+        if row.number in first and _is_victim(row, garbage[row.number], shares[row.number])
     ]
     total = sum(max(0, garbage[row.number]) for row in known)
     return Garbage(total, tuple(sorted(victims, key=lambda one: (one.live_bytes, one.shard_id))))
@@ -71,7 +79,7 @@ def _is_victim(row: ShardRow, garbage_bytes: int, dead_share: float) -> bool:
     if row.large:
         # Its one object is wanted or not.
         return garbage_bytes >= row.payload_bytes > 0
-    return 0 < row.payload_bytes * dead_share <= garbage_bytes
+    return garbage_bytes > 0 and row.payload_bytes * dead_share <= garbage_bytes
 
 
 def group_rounds(victims: Sequence[Victim], size_bytes: int) -> list[list[Victim]]:
@@ -90,7 +98,7 @@ def group_rounds(victims: Sequence[Victim], size_bytes: int) -> list[list[Victim
     return rounds
 
 
-def find_garbage(store: Store, dead_share: float) -> Garbage:
+def find_garbage(store: Store, dead_share: float, damaged: frozenset[str] = frozenset()) -> Garbage:
     """Return the garbage of the store as its index knows it."""
     with store.index.read() as reader:
         rows = list(reader.shards())
@@ -99,4 +107,4 @@ def find_garbage(store: Store, dead_share: float) -> Garbage:
             for key, location in reader.all_spares()
             for place in (reader.locate(key),)
         )
-        return choose_victims(rows, spares, dead_share)
+        return choose_victims(rows, spares, dead_share, damaged)

@@ -9,8 +9,9 @@ import contextlib
 import gc
 import hashlib
 import os
-from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
 
 from fsd.batch_part import parse_files
 from fsd.child import ChildServer, start_child
@@ -22,7 +23,7 @@ from fsd.manifest import ManifestEntry, parse_manifest
 from fsd.manifest_form import DedupMode, deduplicate, format_pieces
 from fsd.paths import encode_path
 from fsd.record import BLOCK_BYTES, RECORD_HEADER_BYTES
-from fsd.tree import TreeEntry
+from fsd.tree import TreeEntry, make_tree_entry
 from fsd.tree_write import write_tree
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ LANES = {
     "prepare_folder": 0,
 }
 STEP_EVERY = 4096
+READ_BYTES = 1 << 20
 _Item = TypeVar("_Item")
 
 
@@ -96,7 +98,7 @@ class Compiler:
         Raises ManifestError with every kind of problem, unknown keys included: refused whole.
         """
         with open(manifest_path, "rb") as file:
-            lines = self._stepping(file)
+            lines = chain.from_iterable(self._blocks(file))
             parsed = parse_manifest(lines, allow_case_collisions=allow_case_collisions)
         kept, dropped = deduplicate(parsed.entries, dedup)
         del parsed
@@ -122,13 +124,11 @@ class Compiler:
     def write_tree(self, tree_path: str, created_ns: int) -> None:
         """Write the loaded manifest's tree file."""
         entries = (
-            TreeEntry(
-                entry.path,
-                entry.key,
-                entry.size_bytes or 0,
-                None if entry.text is None else entry.text_bytes(),
+            make_tree_entry(
+                TreeEntry,
+                (path, key, size or 0, None if text is None else encode_path(text), None),
             )
-            for entry in self._entries
+            for path, key, text, size, _ in self._entries
         )
         write_tree(tree_path, self._stepping(entries), created_ns=created_ns)
 
@@ -195,6 +195,11 @@ class Compiler:
                 texts += 1
                 size += len(data)
         return texts, size
+
+    def _blocks(self, file: BinaryIO) -> Iterator[list[bytes]]:
+        while block := file.readlines(READ_BYTES):
+            self._step()
+            yield block
 
     def _stepping(self, items: Iterable[_Item]) -> Iterable[_Item]:
         for number, item in enumerate(items):

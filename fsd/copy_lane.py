@@ -6,6 +6,7 @@ with it before its own disk is done with all it has: otherwise moving it would s
 """
 
 from collections import deque
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 
 from fsd.disks import Disk
@@ -18,7 +19,11 @@ Items = list[tuple[int, int, bytes, tuple[bytes, ...]]]
 
 @dataclass(slots=True, eq=False)
 class Task:
-    """A segment, or the rest of one: its items are fetched from the compiler when it starts."""
+    """A segment, or the rest of one: its items are fetched from the compiler before it starts.
+
+    `number` is that of its request. It is `asked` for its rest when its disk hangs, and `settled`
+    when it is known what became of all it kept.
+    """
 
     shard_id: str
     cost_s: float
@@ -27,18 +32,24 @@ class Task:
     tried: set[str] = field(default_factory=set[str])
     reasons: list[str] = field(default_factory=list[str])
     moved: bool = False
+    fetch: "Future[Items] | None" = None
+    number: int = 0
+    asked: bool = False
+    settled: bool = False
 
 
 @dataclass(slots=True, eq=False)
 class Lane:
     """The tasks of one disk, in the plan's order. Times are seconds of any one clock.
 
+    `coming` is the next one, not in the queue any more, when its items are not here yet.
     `planned_s` is the cost of what it has done, `busy_s` how long it was at it.
     """
 
     disk: Disk
     queue: deque[Task] = field(default_factory=deque[Task])
     outs: list[Task] = field(default_factory=list[Task])
+    coming: Task | None = None
     queued_s: float = 0.0
     planned_s: float = 0.0
     busy_s: float = 0.0
@@ -82,7 +93,7 @@ class Lane:
     def remaining_s(self, now_s: float) -> float:
         """Return when it will be done with everything it has, in seconds from now."""
         pace = self.pace(now_s)
-        out_s = sum(task.cost_s for task in self.outs)
+        out_s = sum(task.cost_s for task in (*self.outs, *([self.coming] if self.coming else ())))
         spent_s = min(now_s - self._since, pace * self.outs[0].cost_s) if self.outs else 0.0
         return pace * (out_s + self.queued_s) - spent_s
 

@@ -5,6 +5,8 @@ with the footer, while the bytes pass; a damaged replica fails before its copy c
 """
 
 import os
+from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import xxhash
@@ -24,7 +26,9 @@ from fsd.record import (
     unpack_shard_header,
     unpack_trailer,
 )
-from fsd.shard_file import Step, WindowReader, read_full
+from fsd.shard_file import Step, WindowReader, open_direct, read_full
+
+COPIES_MAX = 8
 
 
 class CopySource:
@@ -41,6 +45,18 @@ class CopySource:
         self._group_end = 0
         self._digest: Any = None
         self._digests: list[bytes] = []
+
+    @property
+    def ended(self) -> bool:
+        """Return whether all of it was read, and proven."""
+        return self._position == self.length_bytes
+
+    def fill(self, view: memoryview) -> tuple[int, int]:
+        """Fill `view` as far as the shard goes; returns (file offset, length)."""
+        start, done = self._position, 0
+        while done < len(view) and not self.ended:
+            done += self.next(view[done:])[1]
+        return start, done
 
     def next(self, view: memoryview) -> tuple[int, int]:
         """Fill `view` with the next piece; returns (file offset, length), length 0 at the end."""
@@ -116,3 +132,53 @@ class CopySource:
         joined = xxhash.xxh3_128_digest(b"".join(self._digests))
         if joined != self._footer.groups_digest:
             raise CorruptError("the groups do not add up to the footer's digest")
+
+
+class CopySources:
+    """The shards that a disk's process reads for copies; used by the thread of one lane.
+
+    A shard is read by one copy at a time; of many copies begun, the oldest is given up.
+    """
+
+    def __init__(self, slots: list[memoryview], step: Step, path_of: Callable[[str], str]) -> None:
+        self._slots = slots
+        self._step = step
+        self._path_of = path_of
+        self._open: OrderedDict[str, CopySource] = OrderedDict()
+
+    def begin(self, shard_id: str) -> int:
+        """Begin to read a whole sealed shard; returns its length."""
+        self.end(shard_id)
+        if len(self._open) >= COPIES_MAX:
+            self.end(next(iter(self._open)))
+        # A descriptor of its own: those of the lanes are closed when others are opened.
+        fd = open_direct(self._path_of(shard_id), os.O_RDONLY)
+        try:
+            source = CopySource(fd, bytes.fromhex(shard_id), self._step)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._open[shard_id] = source
+        return source.length_bytes
+
+    def next(self, shard_id: str, slot: int, size: int) -> tuple[int, int]:
+        """Put the next verified bytes into a slot; returns (file offset, length).
+
+        Raises CorruptError when this replica is not what was written. At the end, or then, the
+        file is closed.
+        """
+        source = self._open[shard_id]
+        ended = True
+        try:
+            place = source.fill(self._slots[slot][:size])
+            ended = source.ended
+        finally:
+            if ended:
+                self.end(shard_id)
+        return place
+
+    def end(self, shard_id: str) -> None:
+        """Read no more of a shard, if it is read."""
+        source = self._open.pop(shard_id, None)
+        if source is not None:
+            source.close()

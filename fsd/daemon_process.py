@@ -20,6 +20,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 
 from fsd.errors import FsdError
+from fsd.small_file import parse_json
 
 LOG_SIZE_BYTES_MAX = 10 * 1024 * 1024
 LOG_LINES_SHOWN = 15
@@ -74,7 +75,7 @@ def find(pid_path: str) -> ProcessMark | None:
     """Return the process of a pid file while it lives; a file of a dead one is removed."""
     try:
         with open(pid_path, encoding="utf-8") as file:
-            mark = ProcessMark(**json.load(file))
+            mark = ProcessMark(**parse_json(file.read()))
     except FileNotFoundError:
         return None
     except (ValueError, TypeError):

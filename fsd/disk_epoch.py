@@ -10,7 +10,7 @@ from collections.abc import Callable
 from fsd import layout
 from fsd.errors import DiskRefusedError
 from fsd.identity import heal_identity
-from fsd.shard_file import sync_folder
+from fsd.small_file import parse_json, replace_file
 
 LOCK_WAIT_S = 3.0
 LOCK_POLL_S = 0.02
@@ -42,12 +42,16 @@ def take_lock(fd: int, path: str, step: Callable[[], None]) -> None:
 
 
 def read_epoch(path: str) -> int:
-    """Return the epoch the disk was last entered in; 0 when it never was."""
+    """Return the epoch the disk was last entered in; 0 when it never was, or is not readable."""
     try:
         with open(os.path.join(path, layout.EPOCH_NAME), encoding="ascii") as file:
-            return int(json.load(file)["epoch"])
+            return int(parse_json(file.read())["epoch"])
     except (FileNotFoundError, ValueError, KeyError, TypeError):
         return 0
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        return 0  # A bad sector, as good as damaged.
 
 
 def heal_papers(path: str, epoch: int) -> list[str]:
@@ -62,9 +66,4 @@ def heal_papers(path: str, epoch: int) -> list[str]:
 def write_epoch(path: str, epoch: int) -> None:
     """Write the epoch the disk is entered in; durable when it returns."""
     target = os.path.join(path, layout.EPOCH_NAME)
-    with open(target + ".tmp", "w", encoding="ascii") as file:
-        json.dump({"epoch": epoch}, file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(target + ".tmp", target)
-    sync_folder(path)
+    replace_file(target, json.dumps({"epoch": epoch}).encode())

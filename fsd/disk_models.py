@@ -19,6 +19,7 @@ from typing import Any
 import xxhash
 
 from fsd.disk_model import DEFAULT_MODEL, DiskModel
+from fsd.small_file import parse_json, replace_file
 
 FORMAT = 1
 SLOW_SHARE_MAX = 0.5
@@ -109,11 +110,7 @@ class DiskModels:
     def _write(self) -> None:
         with contextlib.suppress(OSError):
             os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
-            with open(self._path + ".tmp", "wb") as file:
-                file.write(pack_models(self._known))
-                file.flush()
-                os.fsync(file.fileno())
-            os.rename(self._path + ".tmp", self._path)
+            replace_file(self._path, pack_models(self._known))
 
 
 def pack_models(known: dict[str, Measurement]) -> bytes:
@@ -126,7 +123,7 @@ def pack_models(known: dict[str, Measurement]) -> bytes:
 def unpack_models(data: bytes) -> dict[str, Measurement]:
     """Return the models of a file; ValueError says why it cannot be used."""
     try:
-        document = json.loads(data)
+        document = parse_json(data)
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']} is not known")
         disks = document["disks"]

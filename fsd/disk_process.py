@@ -1,67 +1,65 @@
 """One disk's process: it owns every system call on that disk, never a decision.
 
-Operations run in lanes: `write` (appends, catalog, seal), `extract` (segments of exports),
-`read` (windows, scans, verification), `scrub`, `foreground` (single reads) and `watch`. Whose
-request goes to the disk next is said in `queue_rule`. Paths are built here from ids, never taken
-from outside.
+Operations run in lanes: `write` (appends, seal), `catalog`, `extract` (segments of exports),
+`read` (windows, scans, verification), `copy` (whole shards, from here and to here), `scrub`,
+`foreground` (single reads) and `watch`. Whose request goes to the disk next is said in
+`queue_rule`. Paths are built here from ids, never taken from outside.
 """
 
 import contextlib
-import ctypes
 import itertools
-import mmap
 import os
 import sys
-from collections import OrderedDict
+import time
 from typing import Any
 
 from fsd import layout
 from fsd.blocks import BlockReader
 from fsd.calibration_reads import CalibrationReads
+from fsd.catalog_file import CatalogFile
 from fsd.child import ChildServer, start_child
-from fsd.copy_source import CopySource
+from fsd.copy_source import CopySources
+from fsd.copy_target import CopyTargets
 from fsd.disk_epoch import heal_papers, open_lock, read_epoch, take_lock, write_epoch
 from fsd.errors import DiskRefusedError
-from fsd.extract import Extractor, Failure, Item, PlainItem
-from fsd.identity import check_identity, read_cold, read_identity, retire_identity
+from fsd.extract import Extractor, Item, Kept, PlainItem
+from fsd.growing_shards import GrowingShards
+from fsd.identity import check_identity, read_identity, retire_identity
 from fsd.queue_rule import Gate, GatedStep
 from fsd.scan import ScanResult, scan_shard
 from fsd.scrub_pace import ScrubLane
 from fsd.shard_file import (
-    FALLOCATE_KEEP_SIZE,
-    WINDOW_BYTES,
     ReadFiles,
-    open_direct,
     read_full,
-    sync_folder,
-    write_full,
-    write_verified,
 )
+from fsd.small_file import sync_folder
 from fsd.verify import VerifyResult, verify_shard
 
 LANE_WRITE, LANE_EXTRACT, LANE_READ, LANE_WATCH, LANE_SCRUB, LANE_FOREGROUND = range(6)
-COPIES_MAX = 8
-COPY_BYTES_MAX = 32 << 20
-"""Of one piece, which is written, synced and read back: between those the head goes back."""
+LANE_COPY, LANE_CATALOG, LANE_GIVE_BACK = 6, 7, 8
+COLD_S = 5.0
+"""So often a disk that is in use is asked for its identity."""
 SWITCH_S = 0.0005
 """How long a thread that computes may hold the others up; 5 ms by default, half a disk read."""
-_libc = ctypes.CDLL(None, use_errno=True)
 
 LANES = {
     "find": LANE_WRITE,
     "epoch": LANE_WRITE,
     "attach": LANE_WRITE,
     "create_shard": LANE_WRITE,
+    "write_group": LANE_WRITE,
     "append": LANE_WRITE,
     "finish_shard": LANE_WRITE,
     "adopt_part": LANE_WRITE,
     "remove_shard": LANE_WRITE,
     "quarantine_shard": LANE_WRITE,
-    "append_catalog": LANE_WRITE,
+    "append_catalog": LANE_CATALOG,
     "retire": LANE_WRITE,
     "extract": LANE_EXTRACT,
-    "read_catalog": LANE_WATCH,
-    "heal_papers": LANE_WATCH,
+    "give_back": LANE_GIVE_BACK,
+    "read_catalog": LANE_CATALOG,
+    # With all that writes them: beside a `retire` it could write back what that had changed.
+    "heal_papers": LANE_WRITE,
     "list_shards": LANE_READ,
     "measure_quarantine": LANE_READ,
     "check": LANE_WATCH,
@@ -72,8 +70,14 @@ LANES = {
     "read_window": LANE_READ,
     "scan": LANE_READ,
     "verify": LANE_READ,
-    "copy_begin": LANE_READ,
-    "copy_next": LANE_READ,
+    "let_go": LANE_READ,
+    "copy_begin": LANE_COPY,
+    "copy_next": LANE_COPY,
+    "copy_end": LANE_COPY,
+    "copy_create": LANE_COPY,
+    "copy_write": LANE_COPY,
+    "copy_finish": LANE_COPY,
+    "copy_drop": LANE_COPY,
 }
 
 
@@ -82,23 +86,30 @@ class DiskProcess:
 
     def __init__(self, server: ChildServer, slots: list[memoryview]) -> None:
         self._slots = slots
-        gate = Gate()
+        self._gate = gate = Gate()
+        self._checked_s = self._cold_s = float("-inf")
         foreground = server.lanes[LANE_FOREGROUND]
         foreground.on_arrive, foreground.on_answer = gate.arrive, gate.answer
         self._write = GatedStep(server.lanes[LANE_WRITE], gate)
         self._read = GatedStep(server.lanes[LANE_READ], gate)
         self._scrub = ScrubLane(server.lanes[LANE_SCRUB], gate)
-        others = [*server.lanes[:LANE_WATCH], foreground]
+        self._copy = GatedStep(server.lanes[LANE_COPY], gate)
+        self._catalog = CatalogFile(GatedStep(server.lanes[LANE_CATALOG], gate))
+        others = [*server.lanes[:LANE_WATCH], foreground, *server.lanes[LANE_COPY:]]
         self.calibrate = CalibrationReads(server.lanes[LANE_SCRUB], others, self._shard_path).run
         self._extractor = Extractor(GatedStep(server.lanes[LANE_EXTRACT], gate))
-        self._scratch = memoryview(mmap.mmap(-1, WINDOW_BYTES))
+        self.give_back = self._extractor.give_back  # In a lane that never waits for the disk.
         self._files = {
             lane: ReadFiles(lambda shard_id: self._shard_path(shard_id, False))
             for lane in (LANE_EXTRACT, LANE_READ, LANE_FOREGROUND)
         }
         self._blocks = BlockReader(self._files[LANE_FOREGROUND])
-        self._open_writes: dict[str, int] = {}
-        self._copies: OrderedDict[str, CopySource] = OrderedDict()
+        self._growing = GrowingShards(self._write)
+        sources = CopySources(slots, self._copy, lambda shard_id: self._shard_path(shard_id, False))
+        self.copy_begin, self.copy_next, self.copy_end = sources.begin, sources.next, sources.end
+        parts = CopyTargets(slots, self._copy, lambda shard_id: self._shard_path(shard_id, True))
+        self.copy_create, self.copy_write = parts.create, parts.write
+        self.copy_finish, self.copy_drop = parts.finish, parts.drop
         self._place = self._path = ""
         self._root_fd = self._lock_fd = -1
 
@@ -148,7 +159,16 @@ class DiskProcess:
 
         Raises DiskRefusedError or OSError when it vanished, died or was taken over.
         """
-        if read_identity(self._place)["disk_id"] != disk_id:
+        moment = time.monotonic()
+        idle = self._gate.last_end_s() < self._checked_s
+        self._checked_s = moment
+        here = os.path.samestat(os.stat(self._place), os.fstat(self._root_fd))
+        # Cold, which takes the head there and back: rarely beside work that shows as well that
+        # the disk lives. Another medium at this place is seen at once.
+        if idle or moment >= self._cold_s + COLD_S:
+            self._cold_s = moment
+            here = here and read_identity(self._place)["disk_id"] == disk_id
+        if not here:
             raise DiskRefusedError(f"{self._place} holds another disk now")
         info = os.statvfs(self._place)
         readonly = bool(info.f_flag & os.ST_RDONLY)
@@ -162,43 +182,29 @@ class DiskProcess:
         An empty `head` makes an empty file (a part, which a copy fills from its start on).
         """
         path = self._shard_path(shard_id, part)
-        folder = os.path.dirname(path)
-        created = not os.path.isdir(folder)
-        os.makedirs(folder, mode=0o700, exist_ok=True)
         if part:
             self._forget(path)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
-        fd = open_direct(path, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-        self._open_writes[path] = fd
-        # Preallocation keeps the file contiguous; the visible size stays the truth. Filesystems
-        # without it (or without the room) still take the appends.
-        _libc.fallocate(fd, FALLOCATE_KEEP_SIZE, ctypes.c_long(0), ctypes.c_long(size))
-        if head:
-            view = memoryview(mmap.mmap(-1, len(head)))
-            view[:] = head
-            write_verified(fd, view, 0, self._scratch, self._write)
-        # Barrier: without the folder's sync a power cut may lose the whole file with its groups.
-        sync_folder(folder)
-        if created:
-            sync_folder(os.path.dirname(folder))
+        self._growing.create(path, head, size)
+
+    def write_group(
+        self, shard_id: str, head: bytes, size: int, slot: int, offset: int, length: int, last: bool
+    ) -> None:
+        """Append slot bytes to a replica that is its first writer's; see `GrowingShards`."""
+        path, view = self._shard_path(shard_id, False), self._slots[slot][:length]
+        self._growing.write_group(path, head, size, view, offset, last)
 
     def append(
         self, shard_id: str, offset: int, slot: int, start: int, length: int, part: bool
     ) -> None:
         """Write slot bytes at `offset`, sync, read back, compare: durable when it returns."""
         view = self._slots[slot][start : start + length]
-        fd = self._writable(self._shard_path(shard_id, part))
-        write_verified(fd, view, offset, self._scratch, self._write)
+        self._growing.append(self._shard_path(shard_id, part), view, offset)
 
     def finish_shard(self, shard_id: str, length: int, part: bool) -> None:
         """Cut the file to its sealed length, which also frees the preallocation."""
-        path = self._shard_path(shard_id, part)
-        fd = self._writable(path)
-        os.ftruncate(fd, length)
-        os.fsync(fd)
-        self._write()
-        os.close(self._open_writes.pop(path))
+        self._growing.finish(self._shard_path(shard_id, part), length)
 
     def adopt_part(self, shard_id: str) -> None:
         """Turn a finished copy into a replica: one rename, durable when it returns."""
@@ -207,7 +213,10 @@ class DiskProcess:
         self._forget(target)
         # Barrier: before the rename only a part file exists, which recovery deletes.
         os.rename(source, target)
-        sync_folder(os.path.dirname(target))
+        folder = os.path.dirname(target)
+        sync_folder(folder)
+        # The folder may be as new as the file; one that is old has nothing to sync.
+        sync_folder(os.path.dirname(folder))
         # It may stand in for a damaged replica: the lanes must not go on reading that one.
         for files in self._files.values():
             files.outdate(shard_id)
@@ -236,18 +245,7 @@ class DiskProcess:
 
     def append_catalog(self, frames: bytes) -> None:
         """Append frames (a multiple of 4 KiB) to the catalog, durable when it returns."""
-        path = os.path.join(self._path, layout.CATALOG_NAME)
-        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            end = os.fstat(fd).st_size
-            # A torn tail of an earlier crash stays where it is; frames start on a sector.
-            end = -(-end // 4096) * 4096
-            write_full(fd, memoryview(frames), end, self._write)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        if end == 0:
-            sync_folder(self._path)
+        self._catalog.append(os.path.join(self._path, layout.CATALOG_NAME), frames)
 
     def retire(self) -> None:
         """Write into the identity file that the disk is used no more."""
@@ -255,10 +253,7 @@ class DiskProcess:
 
     def read_catalog(self) -> bytes:
         """Return the whole catalog log of this disk (a few MB at 10 M objects)."""
-        try:
-            return read_cold(os.path.join(self._path, layout.CATALOG_NAME))
-        except FileNotFoundError:
-            return b""
+        return self._catalog.read(os.path.join(self._path, layout.CATALOG_NAME))
 
     def heal_papers(self, epoch: int) -> list[str]:
         """Write the identity and the epoch again where damaged; returns what was."""
@@ -301,15 +296,22 @@ class DiskProcess:
         view = self._slots[slot][start : start + length]
         return read_full(fd, view, offset, self._read)
 
-    def scan(self, shard_id: str) -> ScanResult:
-        """Return the structure of a shard: its footer when sealed, else its valid groups."""
+    def scan(self, shard_id: str, whole: bool = False) -> ScanResult:
+        """Return the structure of a shard: its footer when sealed, else its valid groups.
+
+        Both when the `whole` is asked for.
+        """
         fd = self._files[LANE_READ].get(shard_id)
-        return scan_shard(fd, bytes.fromhex(shard_id), self._read)
+        return scan_shard(fd, bytes.fromhex(shard_id), self._read, whole=whole)
 
     def verify(self, shard_id: str) -> VerifyResult:
         """Read every byte of a sealed shard and check every group, record and sha256."""
         fd = self._files[LANE_READ].get(shard_id)
         return verify_shard(fd, bytes.fromhex(shard_id), self._read)
+
+    def let_go(self) -> None:
+        """Close what was removed while this lane had it open: it keeps its space till then."""
+        self._files[LANE_READ].close_outdated()
 
     def scrub(self, shard_id: str, rate_bytes_per_s: float) -> VerifyResult:
         """Verify beside everything else: it waits for the other lanes, and for the rate."""
@@ -320,70 +322,25 @@ class DiskProcess:
         """End the scrub that runs now, if any, with a CancelledError."""
         self._scrub.stop()
 
-    def copy_begin(self, shard_id: str) -> int:
-        """Begin to read a whole sealed shard for a copy; returns its length.
-
-        A shard is read by one copy at a time; of many copies begun, the oldest is given up.
-        """
-        self._end_copy(shard_id)
-        self._files[LANE_READ].close_outdated()
-        if len(self._copies) >= COPIES_MAX:
-            self._end_copy(next(iter(self._copies)))
-        # A descriptor of its own: those of the lane are closed when others are opened.
-        fd = open_direct(self._shard_path(shard_id, False), os.O_RDONLY)
-        try:
-            source = CopySource(fd, bytes.fromhex(shard_id), self._read)
-        except BaseException:
-            os.close(fd)
-            raise
-        self._copies[shard_id] = source
-        return source.length_bytes
-
-    def copy_next(self, shard_id: str, slot: int) -> tuple[int, int]:
-        """Put the next verified bytes into a slot; returns (file offset, length), 0 at the end.
-
-        Raises CorruptError when this replica is not what was written.
-        """
-        try:
-            place = self._copies[shard_id].next(self._slots[slot][:COPY_BYTES_MAX])
-        except BaseException:
-            self._end_copy(shard_id)
-            raise
-        if place[1] == 0:
-            self._end_copy(shard_id)
-        return place
-
     def extract(
-        self, shard_id: str, items: list[PlainItem], target: str, hole_bytes_max: int
-    ) -> tuple[int, int, list[Failure]]:
-        """Write the items' verified payloads as files; see `Extractor.run`."""
+        self, number: int, shard_id: str, items: list[PlainItem], target: str, hole_bytes_max: int
+    ) -> Kept:
+        """Write the items' verified payloads as files; see `Extractor.run_for`."""
         fd = self._files[LANE_EXTRACT].get(shard_id)
-        records = [Item(*item) for item in items]
-        return self._extractor.run(fd, bytes.fromhex(shard_id), records, target, hole_bytes_max)
+        records, shard = [Item(*item) for item in items], bytes.fromhex(shard_id)
+        return self._extractor.run_for(number, fd, shard, records, target, hole_bytes_max)
 
     def _shard_path(self, shard_id: str, part: bool) -> str:
         return (layout.part_path if part else layout.shard_path)(self._path, shard_id)
 
-    def _writable(self, path: str) -> int:
-        if path not in self._open_writes:
-            self._open_writes[path] = open_direct(path, os.O_RDWR)
-        return self._open_writes[path]
-
-    def _end_copy(self, shard_id: str) -> None:
-        source = self._copies.pop(shard_id, None)
-        if source is not None:
-            source.close()
-
     def _forget(self, path: str) -> None:
         # Readers of the other lanes keep their descriptor of a removed file: an unlinked replica
         # still has right bytes, and the engine asks for it no more.
-        fd = self._open_writes.pop(path, -1)
-        if fd >= 0:
-            os.close(fd)
+        self._growing.forget(path)
 
 
 def main() -> None:
     """Serve until the engine goes away."""
     sys.setswitchinterval(SWITCH_S)
-    server, slots, _ = start_child(LANE_FOREGROUND + 1)
+    server, slots, _ = start_child(LANE_GIVE_BACK + 1)
     server.serve(DiskProcess(server, slots).operations())

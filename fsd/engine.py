@@ -381,7 +381,7 @@ class Engine:
 
     def _tidy(self, turn: int) -> None:
         write_disk_rows(self.store)
-        self.shard_writer.seal_idle(lambda shard: not shard.whole)
+        self.shard_writer.tidy()
         with self.maintenance:
             if all(job.kind in MOVING_KINDS for job in self.jobs.running()):
                 self._catch_up_index()

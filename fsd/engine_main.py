@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import ctypes
 import gc
 import os
 import signal
@@ -10,21 +11,17 @@ import sys
 import threading
 import time
 
-import uvicorn
-
 from fsd import service_notify
-from fsd.api import make_app
 from fsd.client import Client
 from fsd.config import load_config
-from fsd.engine import Engine
 from fsd.errors import FsdError
-from fsd.report import warnings, write_status_files
 from fsd.unix_socket import reachable
 
 SHUTDOWN_GRACE_S = 5
 GARBAGE_THRESHOLDS = (50_000, 20, 100)
 """A put makes hundreds of objects for a chunk of files, and no cycle: with Python's own thresholds
 (700, 10, 10) a fifth of the engine's time went into looking for some."""
+_MALLOC_OPTIONS = {"M_ARENA_MAX": (-8, 1), "M_MMAP_THRESHOLD": (-3, 256 << 10)}
 
 
 def main() -> int:
@@ -33,8 +30,20 @@ def main() -> int:
     parser.add_argument("--config", required=True)
     arguments = parser.parse_args()
     gc.set_threshold(*GARBAGE_THRESHOLDS)
+    _keep_memory_small()
+    return _run(arguments.config)
+
+
+def _run(config_path: str) -> int:
+    # Here, after the thresholds: collections were a tenth of the time that these imports take.
+    import uvicorn
+
+    from fsd.api import make_app
+    from fsd.engine import Engine
+    from fsd.report import warnings, write_status_files
+
     try:
-        config = load_config(arguments.config)
+        config = load_config(config_path)
         engine = Engine(config)
         engine.start()
     except FsdError as error:
@@ -66,6 +75,18 @@ def main() -> int:
         os.unlink(config.socket_path)
     engine.stop()
     return 0
+
+
+def _keep_memory_small() -> None:
+    """Make glibc's malloc give back what is freed; to be called before there are threads.
+
+    It would keep a heap for every thread, and buffers of megabytes in them: after a put, 60 of the
+    engine's 150 MB were free in there.
+    """
+    set_option = getattr(ctypes.CDLL(None), "mallopt", None)
+    if set_option is not None:
+        for option, value in _MALLOC_OPTIONS.values():
+            set_option(option, value)
 
 
 def _keep_watchdog(socket_path: str) -> None:

@@ -4,42 +4,45 @@ Runs in a disk process. A segment is read in large windows, in offset order, by 
 that is one window ahead (see `read_ahead`); every record is checked against its header and its
 block checksums before a byte of it is written, and a file that cannot be verified is reported,
 never half-written.
+
+What has not been begun can be taken back while the disk hangs (`give_back`): from then on another
+disk may write those files, since this one never will, whenever its read may end.
 """
 
 import contextlib
 import errno
 import os
-from collections.abc import Callable, Iterator, Sequence
+import threading
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from fsd.errors import CorruptError, FsdError, QuotaError
-from fsd.read_ahead import Range, ReadAhead, Reads
+from fsd.extract_windows import (
+    HOLE_BYTES_MAX,
+    Item,
+    Window,
+    pieces_of,
+    plan_windows,
+    ranges_of,
+)
+from fsd.read_ahead import ReadAhead, Reads
 from fsd.record import (
     BLOCK_BYTES,
     RECORD_HEADER_BYTES,
     SECTOR_BYTES,
-    align,
     bad_block,
     payload_offset,
-    record_bytes,
     unpack_record_header,
 )
 from fsd.shard_file import WINDOW_BYTES, Step, WindowReader
 
-HOLE_BYTES_MAX = 1 << 20
 FILE_MODE = 0o644
 # Records that are read one by one, each perhaps after seconds of the disk's own retries.
 FAILURES_STREAMED_MAX = 64
+ENDED_KEPT = 256
+"""Requests that are known to have ended: more than are ever out at once."""
 _Answer = TypeVar("_Answer")
-
-
-class Item(NamedTuple):
-    """One record to extract: header offset, payload length, key, files below the target."""
-
-    offset: int
-    length_bytes: int
-    key: bytes
-    paths: tuple[bytes, ...]
 
 
 PlainItem = tuple[int, int, bytes, tuple[bytes, ...]]
@@ -53,35 +56,17 @@ class Failure(NamedTuple):
     reason: str
 
 
-class _Window(NamedTuple):
-    start: int
-    end: int
-    first: int
-    last: int
+class Kept(NamedTuple):
+    """What a request keeps when the rest is taken back: items [:end], and what became of them.
 
-
-def plan_windows(
-    items: Sequence[Item],
-    window_bytes: int = WINDOW_BYTES,
-    *,
-    hole_bytes_max: int = HOLE_BYTES_MAX,
-) -> list[_Window]:
-    """Group items, sorted by offset, into reads of at most `window_bytes`.
-
-    Holes up to `hole_bytes_max` are read through: on this disk they cost less than a seek. A
-    record larger than a window stands alone.
+    When it is `whole` nothing more will be written for it; otherwise its own answer tells.
     """
-    windows: list[_Window] = []
-    for position, item in enumerate(items):
-        start = item.offset // SECTOR_BYTES * SECTOR_BYTES
-        end = align(item.offset + record_bytes(item.length_bytes))
-        if windows:
-            last = windows[-1]
-            if start - last.end <= hole_bytes_max and end - last.start <= window_bytes:
-                windows[-1] = _Window(last.start, max(end, last.end), last.first, position + 1)
-                continue
-        windows.append(_Window(start, end, position, position + 1))
-    return windows
+
+    end: int
+    whole: bool
+    files: int
+    size_bytes: int
+    failures: list[Failure]
 
 
 class Extractor:
@@ -90,6 +75,10 @@ class Extractor:
     def __init__(self, step: Step) -> None:
         self._step = step
         self._ahead = ReadAhead(step)
+        self._lock = threading.Lock()
+        self._running: tuple[int, _Segment] | None = None
+        self._ended: deque[int] = deque(maxlen=ENDED_KEPT)
+        self._taken: set[int] = set()
 
     def run(
         self,
@@ -106,46 +95,65 @@ class Extractor:
         Raises QuotaError when the SSD is full and FsdError for other faults of the target;
         faults of this disk are failures of the items they hit.
         """
+        kept = self.run_for(0, fd, shard_id, items, target, hole_bytes_max)
+        return kept.files, kept.size_bytes, kept.failures
+
+    def run_for(
+        self,
+        number: int,
+        fd: int,
+        shard_id: bytes,
+        items: Sequence[Item],
+        target: str,
+        hole_bytes_max: int = HOLE_BYTES_MAX,
+    ) -> Kept:
+        """Extract like `run`, as the request of this number: its rest may be taken back."""
         windows = plan_windows(items, hole_bytes_max=hole_bytes_max)
-        ranges = [one for window in windows for one in _ranges(window, items[window.first])]
+        ranges = [one for window in windows for one in ranges_of(window, items[window.first])]
         reads = Reads(self._ahead, fd, ranges)
         folder = guarded(os.open, target, os.O_RDONLY | os.O_DIRECTORY)
         segment = _Segment(fd, shard_id, folder, self._step, reads)
         try:
-            for window in windows:
-                if window.end - window.start <= WINDOW_BYTES:
-                    segment.extract_window(window, items)
-                else:
-                    segment.extract_large(window, items)
-                self._step()
+            if self._begin(number, segment):
+                for window in windows:
+                    if window.end - window.start <= WINDOW_BYTES:
+                        segment.extract_window(window, items)
+                    else:
+                        segment.extract_large(window, items)
+                    if segment.stopped:
+                        break
+                    self._step()
         finally:
+            self._end(number)
             reads.close()
             os.close(folder)
-        return segment.files, segment.size_bytes, segment.failures
+        return segment.kept()
 
+    def give_back(self, number: int) -> Kept | None:
+        """Never begin what a request has not begun; returns what it keeps, None when it has ended.
 
-def _ranges(window: _Window, first: Item) -> list[Range]:
-    """Return what is read of a window: all at once, or a large record in pieces."""
-    if window.end - window.start <= WINDOW_BYTES:
-        return [Range(window.start, window.end)]
-    pieces = [(at, at + size) for at, size in _pieces(first.length_bytes)]
-    payload = first.offset + payload_offset(first.length_bytes)
-    ends = [align(payload + end) for _, end in pieces]
-    starts = [window.start]
-    starts += [(payload + begin) // SECTOR_BYTES * SECTOR_BYTES for begin, _ in pieces[1:]]
-    return [Range(*span) for span in zip(starts, ends, strict=True)]
+        Waits for nothing that the disk does; any thread may call it.
+        """
+        with self._lock:
+            if number in self._ended:
+                return None
+            if self._running is None or self._running[0] != number:
+                self._taken.add(number)
+                return Kept(0, True, 0, 0, [])
+            return self._running[1].stop()
 
+    def _begin(self, number: int, segment: "_Segment") -> bool:
+        with self._lock:
+            if number in self._taken:
+                self._taken.discard(number)
+                return False
+            self._running = (number, segment)
+            return True
 
-def _pieces(length_bytes: int) -> Iterator[tuple[int, int]]:
-    """Yield (position in the payload, size) of a large record's pieces.
-
-    The first one is read together with the header and the table.
-    """
-    first = (WINDOW_BYTES - payload_offset(length_bytes)) // BLOCK_BYTES * BLOCK_BYTES
-    position, size = 0, max(BLOCK_BYTES, first)
-    while position < length_bytes:
-        yield position, min(size, length_bytes - position)
-        position, size = position + size, WINDOW_BYTES
+    def _end(self, number: int) -> None:
+        with self._lock:
+            self._running = None
+            self._ended.append(number)
 
 
 class _Segment:
@@ -157,17 +165,49 @@ class _Segment:
         self._folder = folder
         self._step = step
         self._reads = reads
+        self._lock = threading.Lock()
+        self._end = 0
+        self._writing = False
+        self.stopped = False
         self.files = 0
         self.size_bytes = 0
         self.failures: list[Failure] = []
 
-    def extract_window(self, window: _Window, items: Sequence[Item]) -> None:
+    def stop(self) -> Kept:
+        """Begin no other window; returns what is done."""
+        with self._lock:
+            self.stopped = True
+            return self.kept()
+
+    def kept(self) -> Kept:
+        """Return what has been begun, and what became of it."""
+        failures = list(self.failures)
+        return Kept(self._end, not self._writing, self.files, self.size_bytes, failures)
+
+    @contextlib.contextmanager
+    def _begun(self, end: int) -> Generator[bool]:
+        """Within, the items before `end` are written; False when they must not be."""
+        with self._lock:
+            if not self.stopped:
+                self._end, self._writing = end, True
+        try:
+            yield self._writing
+        finally:
+            with self._lock:
+                self._writing = False
+
+    def extract_window(self, window: Window, items: Sequence[Item]) -> None:
         """Write the records of a window that is read at once."""
         try:
             view = self._reads.next()
         except OSError:
             # A bad sector hides the records that lie in it, not their neighbours.
             view = None
+        with self._begun(window.last) as begun:
+            if begun:
+                self._extract_read(view, window, items)
+
+    def _extract_read(self, view: memoryview | None, window: Window, items: Sequence[Item]) -> None:
         for position in range(window.first, window.last):
             item = items[position]
             if view is None:
@@ -175,14 +215,17 @@ class _Segment:
             else:
                 self._note(position, item, lambda item=item: self._from(view, window, item))
 
-    def extract_large(self, window: _Window, items: Sequence[Item]) -> None:
+    def extract_large(self, window: Window, items: Sequence[Item]) -> None:
         """Write one record that is larger than a window, while its pieces are read."""
         position, item = window.first, items[window.first]
-        if payload_offset(item.length_bytes) > WINDOW_BYTES - BLOCK_BYTES:
-            self._reads.skip(len(_ranges(window, item)))
-            self._note(position, item, lambda: self._stream(item, item.paths))
-        else:
-            self._note(position, item, lambda: self._in_pieces(window, item))
+        with self._begun(position + 1) as begun:
+            if not begun:
+                return
+            if payload_offset(item.length_bytes) > WINDOW_BYTES - BLOCK_BYTES:
+                self._reads.skip(len(ranges_of(window, item)))
+                self._note(position, item, lambda: self._stream(item, item.paths))
+            else:
+                self._note(position, item, lambda: self._in_pieces(window, item))
 
     def _note(self, position: int, item: Item, write: Callable[[], None]) -> None:
         try:
@@ -195,7 +238,7 @@ class _Segment:
         self.files += len(item.paths)
         self.size_bytes += item.length_bytes * len(item.paths)
 
-    def _from(self, view: memoryview, window: _Window, item: Item) -> None:
+    def _from(self, view: memoryview, window: Window, item: Item) -> None:
         payload = check_record(view, item.offset - window.start, self._shard_id, item)
         for path in item.paths:
             _write_file(self._folder, path, (payload,))
@@ -210,13 +253,13 @@ class _Segment:
             reader = WindowReader(self._fd, self._step, WINDOW_BYTES + 2 * SECTOR_BYTES)
             _write_file(self._folder, path, read_payload(reader, self._shard_id, item))
 
-    def _in_pieces(self, window: _Window, item: Item) -> None:
-        left = len(_ranges(window, item))
+    def _in_pieces(self, window: Window, item: Item) -> None:
+        left = len(ranges_of(window, item))
 
         def pieces() -> Iterator[memoryview]:
             nonlocal left
             table = memoryview(b"")
-            for position, size in _pieces(item.length_bytes):
+            for position, size in pieces_of(item.length_bytes):
                 left -= 1
                 view = self._reads.next()
                 start = window.start if position == 0 else -1

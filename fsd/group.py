@@ -34,6 +34,9 @@ from fsd.record import (
 )
 
 GROUP_OVERHEAD_BYTES = GROUP_HEADER_BYTES + TRAILER_BYTES
+GROUP_RECORDS_MAX = 8192
+"""Only objects below 8 KB fill a group with so many. The engine has an object for each of them, and
+LMDB a page in memory for each key, until the group is committed; a group is one transaction."""
 
 
 class GroupWriter:
@@ -49,13 +52,14 @@ class GroupWriter:
         self._first_sequence = sequence
         self._position = GROUP_HEADER_BYTES
         self._entries: list[bytes] = []
+        self._records_max = GROUP_RECORDS_MAX
 
     def add(self, key: bytes, data: bytes | memoryview, flags: int = RECORD_OBJECT) -> int:
-        """Append a record; returns its offset, or -1 when it does not fit."""
+        """Append a record; returns its offset, or -1 when it does not fit, or is one too many."""
         length = len(data)
         begin = self._position
         end = begin + record_bytes(length)
-        if end > self._limit:
+        if end > self._limit or len(self._entries) >= self._records_max:
             return -1
         sequence = self._first_sequence + len(self._entries)
         header = RecordHeader(self._shard_id, sequence, length, key, flags)
@@ -70,7 +74,8 @@ class GroupWriter:
         return begin
 
     def open_reserve(self) -> None:
-        """Let the next record use the whole buffer: room beyond `capacity` is the part's."""
+        """Let one more record in, the part, and use the buffer beyond `capacity`."""
+        self._records_max += 1
         self._limit = len(self._buffer) - TRAILER_BYTES
 
     def close(self) -> tuple[int, bytes]:

@@ -6,17 +6,17 @@ damaged, every disk begins as ok.
 
 import contextlib
 import json
-import os
 from collections.abc import Iterable
 
 from fsd.disks import Disk
+from fsd.small_file import parse_json, replace_file
 
 
 def load_health(path: str, disks: Iterable[Disk]) -> None:
     """Give each disk the health that it had when the file was written."""
     try:
-        with open(path, encoding="utf-8") as file:
-            document = json.load(file)
+        with open(path, "rb") as file:
+            document = parse_json(file.read())
     except (OSError, ValueError):
         return
     for disk in disks:
@@ -29,8 +29,4 @@ def save_health(path: str, disks: Iterable[Disk]) -> None:
     """Write the disks' health; a full SSD keeps the former file."""
     document = {disk.disk_id: disk.health.dump() for disk in disks}
     with contextlib.suppress(OSError):
-        with open(path + ".tmp", "w", encoding="utf-8") as file:
-            json.dump(document, file)
-            file.flush()
-            os.fsync(file.fileno())
-        os.rename(path + ".tmp", path)
+        replace_file(path, json.dumps(document).encode())

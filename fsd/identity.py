@@ -9,6 +9,7 @@ it is missing), and is written again from it, or the other way round, by `heal_i
 """
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import json
@@ -21,6 +22,7 @@ from typing import Any
 
 from fsd import layout
 from fsd.errors import DiskRefusedError, UsageError
+from fsd.small_file import parse_json, replace_file
 
 IDENTITY_FORMAT = 1
 BLKID_TIMEOUT_S = 10
@@ -74,8 +76,13 @@ def make_identity(path: str, store_id: str, name: str) -> dict[str, Any]:
 
     Raises UsageError when the folder already belongs to a store.
     """
-    if os.path.exists(os.path.join(path, layout.IDENTITY_NAME)):
-        raise UsageError(f"{path} already is a disk of a store ({layout.IDENTITY_NAME} is there)")
+    for file_name in (layout.IDENTITY_NAME, layout.IDENTITY_TWIN_NAME):
+        if os.path.exists(os.path.join(path, file_name)):
+            raise UsageError(
+                f"{path} already is a disk of a store ({file_name} is there)"
+                + f"; copy that to {layout.IDENTITY_NAME}, and it is that disk again"
+                * (file_name == layout.IDENTITY_TWIN_NAME)
+            )
     document: dict[str, Any] = {
         "format": IDENTITY_FORMAT,
         "disk_id": uuid.uuid4().hex,
@@ -97,16 +104,7 @@ def _write(path: str, name: str, document: dict[str, Any]) -> None:
     target = os.path.join(path, name)
     body = {key: value for key, value in document.items() if key != "checksum"}
     body["checksum"] = _checksum(body)
-    with open(target + ".tmp", "w", encoding="utf-8") as file:
-        json.dump(body, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(target + ".tmp", target)
-    folder = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    replace_file(target, json.dumps(body, indent=1).encode())
 
 
 def retire_identity(path: str) -> None:
@@ -151,11 +149,16 @@ def _read(path: str, name: str) -> tuple[dict[str, Any] | None, str]:
     """Return a document whose checksum holds, or None and why not."""
     target = os.path.join(path, name)
     try:
-        document = json.loads(read_cold(target))
+        document = parse_json(read_cold(target))
     except FileNotFoundError:
         return None, f"no {name} in {path}: is it mounted?"
     except ValueError as error:
         return None, f"{target} is damaged: {error}"
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        # One bad sector: the twin lies in another, and the file is written again from it.
+        return None, f"{target} cannot be read: {error.strerror}"
     if not isinstance(document, dict):
         return None, f"{target} is damaged (it holds no identity)"
     found: dict[str, Any] = document

@@ -38,6 +38,7 @@ from fsd.index_rows import (
     pack_location,
     unpack_location,
 )
+from fsd.small_file import replace_file
 
 MAP_SIZE_BYTES = 1 << 38
 READERS_MAX = 254
@@ -70,16 +71,7 @@ def current_generation(index_root: str) -> int | None:
 def set_current_generation(index_root: str, generation: int) -> None:
     """Point CURRENT at a generation; durable when it returns, a crash leaves the old one."""
     target = os.path.join(index_root, "CURRENT")
-    with open(target + ".tmp", "w", encoding="ascii") as file:
-        file.write(f"{generation}\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(target + ".tmp", target)
-    folder = os.open(index_root, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    replace_file(target, f"{generation}\n".encode())
 
 
 def generation_path(index_root: str, generation: int) -> str:
@@ -181,10 +173,13 @@ class IndexReader:
         data = self.transaction.get(key, db=self.tables["objects"])
         return None if data is None else unpack_location(bytes(data))
 
-    def places(self, keys: Iterable[bytes]) -> dict[bytes, bytes]:
-        """Return the packed locations of those keys that the store has; fastest when sorted."""
+    def places(self, keys: Iterable[bytes]) -> list[tuple[bytes, bytes]]:
+        """Return (key, packed location) of those keys that the store has, in the order given.
+
+        Fastest when they are sorted.
+        """
         cursor = self.transaction.cursor(db=self.tables["objects"])
-        return dict(cast("list[tuple[bytes, bytes]]", cursor.getmulti(keys)))
+        return cast("list[tuple[bytes, bytes]]", cursor.getmulti(keys))
 
     def spares(self, key: bytes) -> list[Location]:
         """Return where further records of the same content lie; for the engine only."""
@@ -220,6 +215,12 @@ class IndexReader:
         if data is None:
             raise NotFoundError(f"the index knows no shard number {number}")
         return ShardRow(number=number, **json.loads(bytes(data)))
+
+    def placed_bytes(self, number: int, dead_mark: str) -> int:
+        """Return before which offset all of a shard is in the index, by the marks it followed."""
+        data = self.transaction.get(_NUMBER.pack(number), db=self.tables["shards"])
+        row = ShardRow(number=number, **json.loads(bytes(data))) if data else None
+        return row.placed_bytes if row is not None and row.dead_mark == dead_mark else 0
 
     def shard_number(self, shard_id: str) -> int | None:
         """Return the local number of a shard id (32 hex digits), or None."""
@@ -283,6 +284,11 @@ class IndexWriter(IndexReader):
     def put_object(self, key: bytes, location: Location) -> None:
         """Point a key at a record; a later call for the same key wins."""
         self.transaction.put(key, pack_location(location), db=self.tables["objects"])
+
+    def put_new_object(self, key: bytes, location: Location) -> bool:
+        """Point a key at a record unless it has one already; returns whether it had none."""
+        data = pack_location(location)
+        return bool(self.transaction.put(key, data, overwrite=False, db=self.tables["objects"]))
 
     def delete_object(self, key: bytes) -> None:
         """Forget a key; its records, if any, are no longer found."""

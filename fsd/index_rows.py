@@ -1,7 +1,6 @@
 """The rows of the index: it owns their fields and the packing of a location, no transaction."""
 
 import struct
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -32,7 +31,7 @@ class ShardRow:
     """One shard as the index knows it; `disks` are the ids that hold a verified replica.
 
     `dead_bytes` is the payload of purged records; `dead_mark` says which of the catalog's marks
-    the index has followed.
+    the index has followed. What lies before `placed_bytes` came into the index with this row.
     """
 
     number: int
@@ -47,6 +46,7 @@ class ShardRow:
     sealed_ns: int = 0
     dead_bytes: int = 0
     dead_mark: str = ""
+    placed_bytes: int = 0
 
     @property
     def vacated(self) -> bool:
@@ -114,10 +114,9 @@ def pack_location(location: Location) -> bytes:
     )
 
 
-def unpack_locations(data: bytes | bytearray) -> Iterator[Location]:
-    """Read many that stand one behind the other."""
-    for number, offset_low, offset_high, length_low, length_high in _LOCATION.iter_unpack(data):
-        yield Location(number, offset_low | offset_high << 32, length_low | length_high << 32)
+def unpack_lengths(data: bytes | bytearray) -> list[int]:
+    """Read the payload lengths of many that stand one behind the other."""
+    return [low | high << 32 for _, _, _, low, high in _LOCATION.iter_unpack(data)]
 
 
 def unpack_location(data: bytes) -> Location:

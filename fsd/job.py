@@ -40,7 +40,9 @@ class Job:
         self.description = description
         self.report_path = os.path.join(report_path, f"{self.job_id}.jsonl")
         self.state: JobState = "running"
-        self.phase = ""
+        self._phase = ""
+        self._phase_since = time.monotonic()
+        self._phases_s: dict[str, float] = {}
         self.error: str | None = None
         self.failure: BaseException | None = None
         self.result: dict[str, Any] = {}
@@ -54,6 +56,22 @@ class Job:
         self._samples: list[tuple[float, int]] = []
         # Open for the life of the job, closed when it ends.
         self._report = open(self.report_path, "wb", buffering=1 << 16)  # noqa: SIM115
+
+    @property
+    def phase(self) -> str:
+        """What it is doing now, in words."""
+        return self._phase
+
+    @phase.setter
+    def phase(self, name: str) -> None:
+        self._phases_s, self._phase = self.phases_s(), name
+        self._phase_since = time.monotonic()
+
+    def phases_s(self) -> dict[str, float]:
+        """Return the seconds it was in each phase so far, the present one included."""
+        spent_s = time.monotonic() - self._phase_since
+        known = self._phases_s
+        return {**known, self._phase: known.get(self._phase, 0.0) + spent_s}
 
     def check(self) -> None:
         """Raise CancelledError when somebody cancelled the job."""

@@ -18,7 +18,7 @@ import re
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, NamedTuple, NoReturn, TypeVar, cast
+from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeVar, cast
 
 from fsd.errors import ManifestError
 from fsd.paths import (
@@ -27,6 +27,7 @@ from fsd.paths import (
     decode_path,
     encode_path,
     find_collisions,
+    surely_no_collision,
 )
 
 KEY_SIZE_BYTES = 32
@@ -52,6 +53,7 @@ _PLAIN_LINE = re.compile(
 _BLOCK_LINES = 4096
 
 _Given = TypeVar("_Given")
+_Fields: TypeAlias = "tuple[str, bytes | None, str | None, int | None, str | int | None]"
 
 
 class ManifestEntry(NamedTuple):
@@ -71,6 +73,10 @@ class ManifestEntry(NamedTuple):
     def text_bytes(self) -> bytes:
         """The bytes of an inline text's file; empty for an entry with a key."""
         return encode_path(self.text) if self.text is not None else b""
+
+
+make_entry = cast("Callable[[type[ManifestEntry], _Fields], ManifestEntry]", tuple.__new__)
+"""Makes one of all its fields, for loops over millions: thrice as fast as calling the class."""
 
 
 class Manifest(NamedTuple):
@@ -165,6 +171,8 @@ def _whole(
 
 def _find_collisions(entries: Sequence[ManifestEntry]) -> Iterator[tuple[int, str, str]]:
     """Yield (position, kind, reason)."""
+    if surely_no_collision([entry.path for entry in entries]):
+        return
     position = -1
 
     def paths() -> Iterator[str]:
@@ -195,12 +203,15 @@ def _plain_entries(text: str, count: int) -> list[ManifestEntry] | None:
     if len(found) != count or not all_surely_fine([path for path, _, _, _ in found]):
         return None
     return [
-        ManifestEntry(
-            path,
-            bytes.fromhex(key),
-            None,
-            int(size_bytes) if size_bytes else None,
-            int(node_id) if node_id else None,
+        make_entry(
+            ManifestEntry,
+            (
+                path,
+                bytes.fromhex(key),
+                None,
+                int(size_bytes) if size_bytes else None,
+                int(node_id) if node_id else None,
+            ),
         )
         for path, key, size_bytes, node_id in found
     ]

@@ -66,12 +66,16 @@ def deduplicate(
     """
     if mode not in ("by_sha256", "by_node"):
         raise ValueError(f"unknown dedup mode {mode!r}: by_sha256 or by_node")
+    ordered = canonical_order(entries)
+    keys = [entry.key for entry in ordered if entry.key is not None]
+    if len(set(keys)) == len(keys):
+        return ordered, 0
+    del keys
     # The first node of each content, and the rare further ones: a set of all pairs would take five
     # times the memory.
     first: dict[bytes, str | int | None] = {}
     further: set[tuple[bytes, str | int | None]] = set()
     kept: list[ManifestEntry] = []
-    ordered = canonical_order(entries)
     for entry in ordered:
         key, node_id = entry.key, entry.node_id if mode == "by_node" else None
         if key is None or (mode == "by_node" and node_id is None) or key not in first:

@@ -1,46 +1,33 @@
 """Materialise: it owns making a manifest into a directory, as a copy on the SSD or as a view.
 
 Both begin alike: the manifest is checked and resolved as a whole, becomes an object of the store
-(the view pins it), and its hash names the job. A copy is then reserved, planned, extracted part by
-part, and committed by one rename; a view is a tree file and an entry in the catalog.
+(the view pins it), and its hash names the job. A view is then a tree file and an entry in the
+catalog; a copy is made by `copying`.
 """
 
 import contextlib
-import hashlib
 import os
 import time
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from fsd.areas import Areas
 from fsd.batch_tree import compiler, remove_tree, scratch_folder
-from fsd.compile_process import ManifestSummary, SegmentHead
-from fsd.copy_run import CopyRun, Unreadable
-from fsd.disks import Disk
-from fsd.errors import (
-    NoReplicaError,
-    NotFoundError,
-    QuotaError,
-    SealedMismatchError,
-    UsageError,
-)
+from fsd.compile_process import ManifestSummary
+from fsd.copying import Copying
+from fsd.errors import NotFoundError, SealedMismatchError, UsageError
 from fsd.index_rows import ViewRow, view_name
 from fsd.job import Job, timestamp
 from fsd.layout import STORED_MANIFEST
 from fsd.models import MaterialiseAnswer, MaterialiseRequest
-from fsd.parts import JOURNAL_NAME, Journal, cut_parts
 from fsd.paths import check_identifier
 from fsd.process import Child
 from fsd.read import read_to_file
 from fsd.references import References
-from fsd.seal import begin, clear, confirm_sealed, discard, open_filesystem, seal
 from fsd.store import Store
 
-BLOCK_BYTES = 4096
-UNREADABLE_LISTED_MAX = 20
 AREA_OF_KIND = {"stage": "3c", "exports": "3d"}
 
 StoreManifest = Callable[[str, str], None]
@@ -58,14 +45,6 @@ class Target:
     def name(self) -> str:
         """Return the path below an area or the mount."""
         return view_name(self.kind, self.view_id, self.layout_id)
-
-
-@dataclass(frozen=True, slots=True)
-class _Planning:
-    """A plan that the compiler is working on, and the disks in its order."""
-
-    answer: "Future[Any]"
-    disks: list[Disk]
 
 
 class Materialise:
@@ -175,8 +154,6 @@ class Materialise:
             **more,
         }
 
-    # Views
-
     def _publish(
         self, child: Child, canonical: str, summary: ManifestSummary, document: dict[str, Any]
     ) -> dict[str, Any]:
@@ -223,158 +200,25 @@ class Materialise:
         self._job.advance(summary.files, summary.size_bytes)
         return self._result(summary, root, already_sealed=False)
 
-    # Copies
-
     def _copy(
         self, child: Child, canonical: str, summary: ManifestSummary, document: dict[str, Any]
     ) -> dict[str, Any]:
         store, target = self._store, self._target
         area = AREA_OF_KIND[target.kind]
-        area_root = Path(store.config.area_path(area))
-        final = area_root / target.view_id / target.layout_id
-        if confirm_sealed(final, area_root, document) is not None:
-            self._accept(summary, str(final), None)
-            self._job.advance(summary.files, summary.size_bytes)
-            return self._result(summary, str(final), already_sealed=True)
-        if final.exists():
-            raise SealedMismatchError(f"{final} exists and is not ours (no seal); remove it first")
-        size = summary.size_bytes + summary.files * BLOCK_BYTES
-        reservation = self._areas.reserve(area, self._job.job_id, size, summary.files)
-        try:
-            self._accept(summary, str(final), reservation.id)
-            planning = self._begin_plan(child)
-            # It takes a dozen syncs on two disks: as long as copying a hundred megabytes.
-            with ThreadPoolExecutor(1, "manifest") as beside:
-                storing = beside.submit(self._store_manifest, canonical, summary.sha256)
-                temporary = begin(final, area_root)
-                try:
-                    more = self._extract(
-                        child, planning, storing, temporary, final, summary, document
-                    )
-                except BaseException as error:
-                    # Durable parts are kept for the next try, unless room is what was missing.
-                    if isinstance(error, QuotaError) or not (temporary / JOURNAL_NAME).exists():
-                        discard(temporary)
-                    raise
-            self._areas.consume(reservation.id)
-        finally:
-            self._areas.release(reservation.id)
-        return self._result(summary, str(final), already_sealed=False, **more)
-
-    def _extract(
-        self,
-        child: Child,
-        planning: _Planning,
-        storing: "Future[None]",
-        temporary: Path,
-        final: Path,
-        summary: ManifestSummary,
-        document: dict[str, Any],
-    ) -> dict[str, Any]:
-        job, disks = self._job, planning.disks
-        filesystem_fd = open_filesystem(temporary)
-        try:
-            job.phase = "planning"
-            planned, unreadable, eta_s, _ = planning.answer.result()
-            heads = [SegmentHead(*head) for head in planned]
-            if unreadable:
-                raise NoReplicaError(_losses(unreadable), unreadable)
-            journal = Journal(temporary, _plan_digest(summary, heads))
-            if journal.empty:
-                # What lies here is of an attempt that vouches for nothing, perhaps with another
-                # manifest: none of it may be sealed in.
-                clear(temporary)
-            job.phase = "making folders"
-            texts, text_bytes = child.call("prepare_folder", str(temporary))
-            job.advance(texts, text_bytes)
-            job.phase = "copying"
-            started, done = time.monotonic(), list[SegmentHead]()
-            run = CopyRun(self._store, child, str(temporary), job)
-            limit = self._store.config.store.batch_size_bytes
-            parts = cut_parts([head.size_bytes for head in heads], limit)
-            for part in parts:
-                job.check()
-                if storing.done():
-                    storing.result()  # Without its manifest nothing will be sealed.
-                if journal.has(part):
-                    job.advance(sum(heads[n].files for n in part), journal.size_bytes(part))
-                    continue
-                before = job.done_bytes
-                run.run(heads, list(part), disks)
-                done += [heads[n] for n in part]
-                if len(parts) > 1 and not run.unreadable:
-                    journal.add(part, job.done_bytes - before, filesystem_fd)
-            spent_s = time.monotonic() - started
-            if run.unreadable:
-                raise NoReplicaError(*self._report(run.unreadable))
-            journal.remove()
-            document["actual_files"] = job.done_files
-            document["actual_bytes"] = job.done_bytes
-            if (job.done_files, job.done_bytes) != (summary.files, summary.size_bytes):
-                raise NoReplicaError("the count of files does not match the manifest; try again")
-            document["finished"] = timestamp()
-            job.phase = "sealing"
-            # Barrier: the manifest is durable before the copy that it names is sealed. A crash
-            # before this leaves a folder that nobody takes for the copy.
-            storing.result()
-            seal(temporary, final, document, filesystem_fd=filesystem_fd)
-        finally:
-            os.close(filesystem_fd)
-        return {
-            "planned_s": eta_s,
-            "copying_s": spent_s,
-            **self._compare(run, done, disks, spent_s),
-        }
-
-    def _compare(
-        self, run: CopyRun, done: list[SegmentHead], disks: list[Disk], spent_s: float
-    ) -> dict[str, Any]:
-        """What the plan said of the parts that this attempt copied, against what they took."""
-        planned = [0.0] * len(disks)
-        for head in done:
-            planned[head.disk] += head.cost_s
-        by_disk: dict[str, dict[str, float]] = {}
-        for disk_id, (planned_s, busy_s) in run.disk_seconds.items():
-            self._store.models.note_copy(disk_id, planned_s, busy_s)
-            name = self._store.disks.disks[disk_id].name
-            by_disk[name] = {"planned_s": planned_s, "busy_s": busy_s}
-        measured = sum(self._store.models.get(disk.disk_id) is not None for disk in disks)
-        return {
-            "achieved_over_plan": max(planned, default=0.0) / spent_s if done else None,
-            "measured_disks": measured,
-            "planned_disks": len(disks),
-            "disks": by_disk,
-        }
-
-    def _begin_plan(self, child: Child) -> _Planning:
-        store = self._store
-        disks = [disk for disk in store.disks.disks.values() if disk.readable]
-        place = {disk.disk_id: number for number, disk in enumerate(disks)}
-        with store.lock:
-            numbers = dict(store.shards.ids)
-        replicas = {
-            number: [place[disk.disk_id] for disk in store.preferred_replicas(shard_id)]
-            for number, shard_id in numbers.items()
-        }
-        models = [store.models.model(disk.disk_id) for disk in disks]
-        return _Planning(child.request("plan", replicas, models), disks)
-
-    def _report(self, unreadable: list[Unreadable]) -> tuple[str, list[str]]:
-        for item in unreadable:
-            for path in item.paths:
-                self._job.report({"path": path, "key": item.key, "reason": item.reason})
-        keys = [item.key for item in unreadable]
-        return _losses(keys), keys
-
-
-def _plan_digest(summary: ManifestSummary, heads: list[SegmentHead]) -> str:
-    segments = [(head.shard_number, head.files, head.size_bytes) for head in heads]
-    return hashlib.sha256(repr((summary.sha256, segments)).encode()).hexdigest()
-
-
-def _losses(keys: list[str]) -> str:
-    listed = ", ".join(keys[:UNREADABLE_LISTED_MAX])
-    return f"{len(keys)} objects cannot be read from any disk now: {listed}; see `drystone health`"
+        final = Path(store.config.area_path(area)) / target.view_id / target.layout_id
+        copying = Copying(
+            store,
+            self._areas,
+            child,
+            self._job,
+            summary,
+            document,
+            lambda: self._store_manifest(canonical, summary.sha256),
+            lambda reservation: self._accept(summary, str(final), reservation),
+        )
+        copied = copying.run(area, final)
+        more = {**copied.more, "already_sealed": copied.already_sealed}
+        return self._result(summary, str(final), **more)
 
 
 def unpublish(store: Store, kind: str, view_id: str, layout_id: str) -> None:

@@ -13,13 +13,21 @@ from fsd.record import ENTRY_BYTES, SHARD_HEADER_BYTES
 from fsd.slots import Slot
 from fsd.store import Store
 
+SHARD_RECORDS_MAX = 131_072
+"""A shard of objects of 2 KB or more is full before. What is kept of an open one, its footer, what
+a recovery reads and what a roll-forward takes in at once: all of it grows with the records."""
+LEFT_SHARE = 8
+"""Of a shard: less room than an eighth is not waited for. A group takes four turns of the head,
+whatever its size, and a file is cut to what is in it."""
+
 
 @dataclass(slots=True, eq=False)
 class OpenShard:
     """A shard that still grows; offsets and lengths are in bytes of the file.
 
     An `owner` is a big batch that shares its shards with nobody. The keys of a shard that is not
-    `placed` are left to the roll-forward when it is sealed.
+    `placed` are left to the roll-forward when it is sealed. Its files are made with the first
+    group, behind a `head`; `footer_bytes` were written behind the last one.
     """
 
     shard_id: str
@@ -35,6 +43,8 @@ class OpenShard:
     digests: list[bytes] = field(default_factory=list[bytes])
     owner: str = ""
     placed: bool = True
+    head: bytes = b""
+    footer_bytes: int = 0
     sessions: dict[str, int] = field(init=False)
 
     def __post_init__(self) -> None:
@@ -52,7 +62,15 @@ class OpenShard:
     @property
     def room_bytes(self) -> int:
         """Return how much may still be appended, the part's reserve not counted."""
+        if self.footer_bytes or self.next_sequence >= SHARD_RECORDS_MAX:
+            return 0
         return self.capacity_bytes - self.length_bytes
+
+    def full_after(self, length_bytes: int = 0, records: int = 0) -> bool:
+        """Return whether a group of this size leaves too little for another one."""
+        if self.next_sequence + records >= SHARD_RECORDS_MAX:
+            return True
+        return self.room_bytes - length_bytes < self.capacity_bytes // LEFT_SHARE
 
     def row(self, *, sealed: bool = False, length_bytes: int | None = None) -> ShardRow:
         """Return the index row that describes the shard as it is now."""
@@ -67,18 +85,23 @@ class OpenShard:
             object_count=len(self.entries) // ENTRY_BYTES,
             payload_bytes=self.payload_bytes,
             sealed_ns=time.time_ns() if sealed else 0,
+            placed_bytes=self.length_bytes if self.placed else 0,
         )
 
 
-def append_everywhere(store: Store, shard: OpenShard, offset: int, slot: Slot, length: int) -> bool:
+def append_everywhere(
+    store: Store, shard: OpenShard, offset: int, slot: Slot, length: int, *, last: bool = False
+) -> bool:
     """Write slot bytes at a place of the shard on all its disks; False when one failed.
 
-    Disks that fail are taken off `shard.disks`: their file is not a replica any more.
+    The first ones make the files, after the `last` ones they are cut. Disks that fail are taken
+    off `shard.disks`: their file is not a replica any more.
     """
-    arguments = (shard.shard_id, offset, slot.number, 0, length, False)
+    head, shard.head = shard.head, b""
+    arguments = (shard.shard_id, head, shard.capacity_bytes, slot.number, offset, length, last)
     failed = [disk for disk in shard.disks if not shard.stayed(disk)]
     futures = [
-        (disk, disk.request("append", *arguments, slots=(slot,)))
+        (disk, disk.request("write_group", *arguments, slots=(slot,)))
         for disk in shard.disks
         if disk not in failed
     ]
@@ -102,17 +125,8 @@ def write_footer(store: Store, shard: OpenShard, footer: bytes) -> None:
         for start in range(0, len(footer), slot.size_bytes):
             piece = footer[start : start + slot.size_bytes]
             slot.view[: len(piece)] = piece
-            append_everywhere(store, shard, shard.length_bytes + start, slot, len(piece))
+            last = start + len(piece) == len(footer)
+            append_everywhere(store, shard, shard.length_bytes + start, slot, len(piece), last=last)
     finally:
         store.pool.release(slot)
-    length = shard.length_bytes + len(footer)
-    futures = [
-        (disk, disk.request("finish_shard", shard.shard_id, length, False)) for disk in shard.disks
-    ]
-    for disk, future in futures:
-        try:
-            future.result()
-        except (FsdError, OSError) as error:
-            store.disks.note_error(disk, error, writing=True)
-            store.mark_lost(shard.shard_id, disk)
-            shard.disks = [other for other in shard.disks if other is not disk]
+    shard.footer_bytes = len(footer)

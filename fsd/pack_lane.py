@@ -13,6 +13,7 @@ from fsd import packer
 from fsd.batch_part import PartFile, estimate_bytes, format_part
 from fsd.claims import Claims
 from fsd.errors import FsdError
+from fsd.group import GROUP_RECORDS_MAX
 from fsd.index import IndexWriter
 from fsd.listing import Found
 from fsd.open_shard import OpenShard, append_everywhere
@@ -66,6 +67,10 @@ class BatchFace(Protocol):
         """Add a part to the batch's row in the group's own index transaction."""
         ...
 
+    def keep_part(self, key: bytes, part: bytes) -> None:
+        """Take the bytes of a part that is durable; they are wanted at the end."""
+        ...
+
 
 class _LostDiskError(FsdError):
     """A disk failed under a large file: it is written again, to other disks."""
@@ -89,6 +94,7 @@ class _Filling:
     references: list[Reference] = field(default_factory=list[Reference])
     part_bytes: int = 0
     part_number: int = 0
+    part: bytes = b""
 
 
 class PackLane:
@@ -144,24 +150,28 @@ class PackLane:
         reference = Reference(PartFile(path, key.hex(), size_bytes), status)
         filling.references.append(reference)
         filling.part_bytes += estimate_bytes(path)
-        if filling.part_bytes > PART_BYTES_SOFT:
+        full = len(filling.references) >= GROUP_RECORDS_MAX
+        if full or filling.part_bytes > PART_BYTES_SOFT:
             self.flush()
 
-    def flush(self) -> None:
-        """Close the group under construction and hand it to the committing thread."""
+    def flush(self, *, last: bool = False) -> None:
+        """Close the group under construction and hand it to the committing thread.
+
+        After the `last` one nobody else writes into a shard that is the batch's own.
+        """
         filling, self._filling = self._filling, None
         if filling is None:
             return
         try:
             self._wait_commit()
             filling.part_number = self._batch.next_part()
-            part = format_part(
+            filling.part = format_part(
                 self._batch.name,
                 self._batch.class_name,
                 filling.part_number,
                 (reference.file for reference in filling.references),
             )
-            length, digest, entries = self._child.call("finish_group", part)
+            length, digest, entries = self._child.call("finish_group", filling.part)
         except BaseException as error:
             try:
                 self._give_up(filling, error)
@@ -169,11 +179,12 @@ class PackLane:
                 self._writer.release(filling.shard)
             raise
         group = BuiltGroup(filling.slot, length, digest, entries)
-        self._commit = self._commits.submit(self._commit_group, filling, group)
+        own = last and bool(filling.shard.owner)
+        self._commit = self._commits.submit(self._commit_group, filling, group, own)
 
     def finish(self) -> None:
         """Commit what is left and wait for it; raises what a commit raised."""
-        self.flush()
+        self.flush(last=True)
         self._wait_commit()
 
     def close(self) -> None:
@@ -234,18 +245,19 @@ class PackLane:
         )
         return self._filling
 
-    def _commit_group(self, filling: _Filling, group: BuiltGroup) -> None:
+    def _commit_group(self, filling: _Filling, group: BuiltGroup, last: bool) -> None:
         part_key = _part_key(group.entries)
 
         def extra(writer: IndexWriter, _shard: OpenShard, _base: int) -> None:
             self._batch.index_part(writer, filling.part_number, part_key, filling.references)
 
         try:
-            shard = self._writer.commit(filling.shard, group, extra)
+            shard = self._writer.commit(filling.shard, group, extra, last=last)
         except BaseException as error:
             self._give_up(filling, error)
             raise
         self._claims.settle(filling.keys, written=True)
+        self._batch.keep_part(part_key, filling.part)
         self._release(filling)
         # Acknowledged here and not before: bytes verified, catalog and index durable.
         try:

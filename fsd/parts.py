@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fsd.seal import sync_filesystem
+from fsd.small_file import parse_json
 
 JOURNAL_NAME = "_PARTS"
 
@@ -39,7 +40,7 @@ class Journal:
         self._plan_digest = plan_digest
         self._parts: dict[str, int] = {}
         try:
-            document = json.loads(self._path.read_text(encoding="ascii"))
+            document = parse_json(self._path.read_bytes())
             if document["plan"] == plan_digest:
                 self._parts = dict(document["parts"])
         except (FileNotFoundError, ValueError, KeyError, TypeError):

@@ -114,13 +114,9 @@ def choose_disks(
     Raises NotEnoughDisksError when fewer than `copies` domains fit.
     """
     _check_copies(copies)
-    barred = {_domain(space, allow_same_domain) for space in spaces if space.disk_id in exclude}
-    fitting = [
-        space
-        for space in spaces
-        if space.free_bytes >= max(size_bytes, 1)
-        and _domain(space, allow_same_domain) not in barred
-    ]
+    fitting = fitting_disks(
+        spaces, size_bytes, exclude=exclude, allow_same_domain=allow_same_domain
+    )
     groups = _domains(fitting, allow_same_domain)
     if len(groups) < copies:
         raise NotEnoughDisksError(
@@ -129,6 +125,24 @@ def choose_disks(
         )
     rng.shuffle(groups)  # a fixed order would make neighbours exclude each other
     return tuple(_pick_one(groups[i], rng) for i in _pick_groups(groups, copies, rng))
+
+
+def fitting_disks(
+    spaces: Sequence[DiskSpace],
+    size_bytes: int,
+    *,
+    exclude: Collection[str] = (),
+    allow_same_domain: bool = False,
+) -> list[DiskSpace]:
+    """Return the disks that `choose_disks` draws from for one copy."""
+    barred = {_domain(space, allow_same_domain) for space in spaces if space.disk_id in exclude}
+    return [
+        space
+        for space in spaces
+        if space.eligible
+        and space.free_bytes >= max(size_bytes, 1)
+        and _domain(space, allow_same_domain) not in barred
+    ]
 
 
 def _pick_groups(

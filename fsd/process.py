@@ -138,16 +138,22 @@ class Child:
 
     def stalled_s(self, now: float) -> float:
         """Return for how long the slowest busy lane has made no step."""
-        worst = 0.0
         with self._lock:
-            for lane, watch in enumerate(self._watch):
-                if watch.out == 0:
-                    continue
-                steps = read_steps(self._page, lane)
-                if steps != watch.steps:
-                    watch.steps, watch.since = steps, now
-                worst = max(worst, now - watch.since)
-        return worst
+            return max(self._still_s(lane, now) for lane in range(LANES_MAX))
+
+    def still_s(self, operation: str, now: float) -> float:
+        """Return for how long an operation's lane has made no step; 0 when it has nothing to do."""
+        with self._lock:
+            return self._still_s(self._lanes[operation], now)
+
+    def _still_s(self, lane: int, now: float) -> float:
+        watch = self._watch[lane]
+        if watch.out == 0:
+            return 0.0
+        steps = read_steps(self._page, lane)
+        if steps != watch.steps:
+            watch.steps, watch.since = steps, now
+        return now - watch.since
 
     def kill(self, error: DiskError | None = None) -> None:
         """Kill the child at once; all its requests fail with `error`, in a thread of its own."""

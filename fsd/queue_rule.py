@@ -92,6 +92,10 @@ class QueueRule:
         others = self._running[Kind.BATCH if self._active(now_s) else Kind.BACKGROUND :]
         return 0.0 if self._is_next(since_s, now_s) and not any(others) else CHECK_S
 
+    def last_end_s(self) -> float:
+        """Return when a request ended last, of any kind."""
+        return max(self._ended_s)
+
     def _yielding_s(self, kind: Kind, now_s: float) -> float:
         above = range(Kind.FOREGROUND, kind)
         if any(self._running[other] for other in above):
@@ -146,6 +150,11 @@ class Gate:
         with self._changed:
             self._rule.end(kind, time.monotonic())
             self._changed.notify_all()
+
+    def last_end_s(self) -> float:
+        """Return when a request ended last (`time.monotonic`)."""
+        with self._changed:
+            return self._rule.last_end_s()
 
     def arrive(self) -> None:
         """Note that a foreground request has arrived; it goes out when it is answered."""

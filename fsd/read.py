@@ -62,6 +62,11 @@ def read_record(store: Store, location: Location, key: bytes) -> bytes:
     return _joined(store, key, location, _pieces(store, location, key))
 
 
+def read_piece(store: Store, location: Location, key: bytes, piece: int) -> bytes:
+    """Return one piece (1 MiB, by number) of the record at `location`; NoReplicaError else."""
+    return _answer(store, location, key, PieceRead(store, location, key, piece))
+
+
 def read_to_file(store: Store, key: bytes, output_path: str) -> None:
     """Write an object, verified, to a new file, which appears whole or not at all.
 
@@ -98,8 +103,12 @@ def _proven(key: bytes, pieces: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _follow(store: Store, key: bytes) -> Iterator[bytes]:
-    """Yield an object's pieces from where it lies; when it is moved meanwhile, from there on."""
+    """Yield an object's pieces from where it lies, and from wherever else it does on when it fails.
+
+    It may have been moved meanwhile, have another sound record, or a wrong place in the index.
+    """
     location, done = locate(store, key), 0
+    tried = {location}
     while True:
         try:
             for data in _pieces(store, location, key, done):
@@ -107,10 +116,12 @@ def _follow(store: Store, key: bytes) -> Iterator[bytes]:
                 done += 1
             return
         except NoReplicaError:
-            moved = locate(store, key)
-            if moved == location:
+            places = [locate(store, key), *store.find_again(key, location)]
+            others = [place for place in places if place not in tried]
+            if not others:
                 raise
-            location = moved
+            location = others[0]
+            tried.add(location)
 
 
 def _pieces(store: Store, location: Location, key: bytes, start: int = 0) -> Iterator[bytes]:

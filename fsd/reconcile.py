@@ -9,12 +9,13 @@ one too many are given up (see `trim`).
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 from fsd.catalog import CatalogShard
+from fsd.copy_plan import CopyQueue, Planned
 from fsd.errors import DiskError, NoReplicaError, NotEnoughDisksError
 from fsd.job import Job
 from fsd.replicate import COPIES_AT_ONCE_MAX, Replicator
@@ -88,6 +89,7 @@ class Reconciler:
         with self._busy:
             prepare()
             self._stuck.clear()
+            self._replicator.mender.given_up.clear()
             wants = self.wanted(at_once=True)
             job.total_files = len(wants)
             job.total_bytes = sum(want.shard.length_bytes for want in wants)
@@ -115,10 +117,23 @@ class Reconciler:
             try:
                 with self._busy:
                     now = time.monotonic()
-                    stuck = {shard for shard, since in self._stuck.items() if now - since < RETRY_S}
+                    mender = self._replicator.mender
+                    # A shard that was given up is tried again when something has changed.
+                    stuck = {
+                        shard_id
+                        for shard_id, since in self._stuck.items()
+                        if now - since < RETRY_S and shard_id not in mender.given_up
+                    }
                     # What is there already needs no copy.
                     adopt_found(self._store, self._replicator)
-                    wants = [w for w in self.wanted() if w.shard.shard_id not in stuck]
+                    wanted = self.wanted()
+                    if not wanted:
+                        self._stuck, self.last_error = {}, ""
+                    wants = [
+                        want
+                        for want in wanted
+                        if want.shard.shard_id not in stuck and not mender.is_hopeless(want.shard)
+                    ]
                     self._copy_all(wants, None)
                     if not wants and not self._stop.is_set():
                         trim(self._store, self._replicator)
@@ -127,20 +142,20 @@ class Reconciler:
                 self.last_error = f"{type(error).__name__}: {error}"
 
     def _copy_all(self, wants: list[Want], job: Job | None) -> tuple[int, int]:
-        queue: Iterator[Want] = iter(wants)
+        plan = self._replicator.plan([(want.shard, want.copies) for want in wants])
+        queue = CopyQueue.of(plan)
+        shards = {want.shard.shard_id: want.shard for want in wants}
         lock = threading.Lock()
         copied = stuck = 0
 
         def work() -> None:
             nonlocal copied, stuck
-            while not self._stop.is_set():
+            for planned in queue:
+                if self._stop.is_set():
+                    return
                 if job is not None:
                     job.check()
-                with lock:
-                    want = next(queue, None)
-                if want is None:
-                    return
-                done = self._fill(want.shard, job)
+                done = self._fill(shards[planned.need.shard_id], planned, job)
                 with lock:
                     copied, stuck = copied + done, stuck + (not done)
 
@@ -149,14 +164,14 @@ class Reconciler:
                 future.result()
         return copied, stuck
 
-    def _fill(self, shard: CatalogShard, job: Job | None) -> bool:
+    def _fill(self, shard: CatalogShard, planned: Planned, job: Job | None) -> bool:
         """Copy a shard until it has its copies; False when that cannot be now."""
         store = self._store
         target = store.config.copies(shard.class_name)
         try:
             with self._replicator.claim(shard.shard_id) as known:
                 while known is not None and store.sound_copies(shard.shard_id) < target:
-                    self._replicator.copy(known, job)
+                    self._replicator.copy(known, job, wished=planned)
         except (NotEnoughDisksError, NoReplicaError, DiskError) as error:
             self._stuck[shard.shard_id] = time.monotonic()
             self.last_error = str(error)

@@ -7,8 +7,7 @@ every acknowledging disk before. One roll-forward then serves a crash, a lost SS
 yesterday and `drystone reindex`: every sealed shard that the index has not seen is put into it.
 """
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 
 from fsd.batch_part import PartHead, parse_head
 from fsd.catalog import CatalogShard
@@ -25,23 +24,19 @@ from fsd.record import (
     Entry,
     ShardHeader,
     iterate_entries,
-    pack_footer,
+    pack_footer_of,
     pack_shard_header,
+    payload_bytes,
 )
 from fsd.salvage import salvage
 from fsd.scan import Group, ScanResult
 from fsd.shard_writer import seal_in_catalog
 from fsd.slots import Slot
 from fsd.store import Store
+from fsd.survey import Replica, Survey, survey, union
 
 PLACED_AT_ONCE_MAX = 16_384
 """Records of one index transaction; they come sorted by key, so a page is written once."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Replica:
-    disk: Disk
-    scan: ScanResult
 
 
 def recover_open_shards(store: Store) -> int:
@@ -65,29 +60,28 @@ def _try(store: Store, shard: CatalogShard, act: Callable[[Store, CatalogShard],
 
 
 def _recover(store: Store, shard: CatalogShard) -> bool:
-    replicas = _scan_replicas(store, shard)
+    found = survey(store, shard)
+    replicas = found.replicas
     if not replicas:
-        return False
-    sealed = [replica for replica in replicas if replica.scan.footer is not None]
+        return _forget_unwritten(store, shard, found)
+    sealed = [replica for replica in replicas if replica.sealed]
     if sealed:
         _adopt_footer(store, shard, sealed, replicas)
         return True
     groups = union(replica.scan.groups for replica in replicas)
     if not all(group.intact for group in groups):
-        if len(replicas) < len(shard.disks):
+        if found.count < len(shard.disks):
             return False  # A disk that is away may have it whole.
         if not shard.large:
+            _drop_absent(store, shard, found)
             scans = [replica.scan.groups for replica in replicas]
             salvage(store, shard, _number(store, shard), scans)
             return True
     target = _open_shard(store, shard, replicas, groups)
     for replica in replicas:
         _heal(store, target, replica, groups, replicas)
-    footer = pack_footer(
-        bytes.fromhex(shard.shard_id),
-        iterate_entries(target.entries),
-        target.length_bytes,
-        target.digests,
+    footer = pack_footer_of(
+        bytes.fromhex(shard.shard_id), target.entries, target.length_bytes, target.digests
     )
     if target.digests:
         write_footer(store, target, footer)
@@ -98,37 +92,33 @@ def _recover(store: Store, shard: CatalogShard) -> bool:
     return True
 
 
-def _scan_replicas(store: Store, shard: CatalogShard) -> list[_Replica]:
-    found: list[_Replica] = []
-    # All disks at once: a start after a crash reads whole shards, and waits for nothing else.
-    asked = [
-        (disk, disk.request("scan", shard.shard_id)) for disk in store.disks.readable(shard.disks)
+def _forget_unwritten(store: Store, shard: CatalogShard, found: Survey) -> bool:
+    """Abandon a shard whose files were never made; True when it was one.
+
+    A crash between the catalog's entry and the first group leaves it so. What the index knows
+    objects of was written, and is not forgotten when its files are gone.
+    """
+    if not found.absent or len(found.absent) < len(shard.disks):
+        return False
+    with store.index.read() as reader:
+        number = reader.shard_number(shard.shard_id)
+        if number is not None and reader.shard(number).object_count:
+            return False
+    seal_in_catalog(store, _open_shard(store, shard, [], []), 0)
+    return True
+
+
+def _drop_absent(store: Store, shard: CatalogShard, found: Survey) -> None:
+    """Count the files that were never made no more: nothing is waited for, then."""
+    entries = [
+        ("replica_drop", {"shard": shard.shard_id, "disk": disk.disk_id}) for disk in found.absent
     ]
-    for disk, answer in asked:
-        try:
-            found.append(_Replica(disk, answer.result()))
-        except FsdError as error:
-            store.disks.note_error(disk, error)
-    return found
-
-
-def union(scans: Iterable[list[Group]]) -> list[Group]:
-    """Return the committed groups of all replicas by offset; intact ones win over damaged ones."""
-    best: dict[int, Group] = {}
-    for groups in scans:
-        for group in groups:
-            known = best.get(group.offset)
-            better = known is None or (group.intact, len(group.entries)) > (
-                known.intact,
-                len(known.entries),
-            )
-            if better:
-                best[group.offset] = group
-    return [best[offset] for offset in sorted(best)]
+    if entries:
+        store.catalog.append(*entries)
 
 
 def _open_shard(
-    store: Store, shard: CatalogShard, replicas: list[_Replica], groups: list[Group]
+    store: Store, shard: CatalogShard, replicas: list[Replica], groups: list[Group]
 ) -> OpenShard:
     entries = b"".join(group.entries for group in groups)
     end = max((group.offset + group.length_bytes for group in groups), default=SHARD_HEADER_BYTES)
@@ -142,7 +132,7 @@ def _open_shard(
         end,
         len(entries) // ENTRY_BYTES,
         bytearray(entries),
-        sum(entry.length_bytes for entry in iterate_entries(entries)),
+        payload_bytes(entries),
         [group.digest for group in groups],
     )
 
@@ -160,9 +150,9 @@ def _number(store: Store, shard: CatalogShard) -> int:
 def _heal(
     store: Store,
     target: OpenShard,
-    replica: _Replica,
+    replica: Replica,
     groups: list[Group],
-    replicas: list[_Replica],
+    replicas: list[Replica],
 ) -> None:
     """Write the groups a replica lacks, from a replica that has them; a failing disk drops out."""
     if replica.disk not in target.disks:
@@ -180,7 +170,7 @@ def _heal(
             return
 
 
-def _heal_header(store: Store, target: OpenShard, replica: _Replica) -> None:
+def _heal_header(store: Store, target: OpenShard, replica: Replica) -> None:
     header = ShardHeader(
         bytes.fromhex(target.shard_id),
         bytes.fromhex(store.config.store.store_id),
@@ -198,7 +188,7 @@ def _heal_header(store: Store, target: OpenShard, replica: _Replica) -> None:
 
 
 def _copy_group(
-    store: Store, target: OpenShard, disk: Disk, group: Group, replicas: list[_Replica]
+    store: Store, target: OpenShard, disk: Disk, group: Group, replicas: list[Replica]
 ) -> bool:
     sources = [
         replica.disk
@@ -238,27 +228,30 @@ def _copy_range(
 
 
 def _adopt_footer(
-    store: Store, shard: CatalogShard, sealed: list[_Replica], replicas: list[_Replica]
+    store: Store, shard: CatalogShard, sealed: list[Replica], replicas: list[Replica]
 ) -> None:
-    """Finish a seal that a crash interrupted: replicas without the footer are copied again."""
-    footer = sealed[0].scan.footer
+    """Finish a seal that a crash interrupted: replicas without this footer are copied again.
+
+    Any footer will do: each has all groups that were acknowledged, one may have another besides.
+    """
+    footer, entries = sealed[0].scan.footer, sealed[0].scan.entries
     assert footer is not None
-    entries = sealed[0].scan.entries
+    same = [replica for replica in sealed if replica.scan.footer == footer]
     target = OpenShard(
         shard.shard_id,
         _number(store, shard),
         shard.class_name,
-        [replica.disk for replica in sealed],
+        [replica.disk for replica in same],
         footer.data_end,
         shard.large,
         footer.data_end,
         len(entries) // ENTRY_BYTES,
         bytearray(entries),
-        sum(entry.length_bytes for entry in iterate_entries(entries)),
+        payload_bytes(entries),
         [b"sealed"],
     )
     for replica in replicas:
-        if replica.scan.footer is None:
+        if replica not in same:
             store.mark_lost(shard.shard_id, replica.disk)
     seal_in_catalog(store, target, sealed[0].scan.file_bytes, indexed=False)
 
@@ -311,26 +304,31 @@ def project_shard(store: Store, shard: CatalogShard) -> bool:
     scan = footer_of(store, shard)
     if scan is None:
         # Every footer that is here is damaged: the groups still say all that is in the shard.
-        replicas = _scan_replicas(store, shard)
+        replicas = survey(store, shard).replicas
         scans = [replica.scan.groups for replica in replicas]
         if not any(scans) or shard.large or len(replicas) < len(shard.disks):
             return False
         salvage(store, shard, number, scans)
         return True
-    entries = list(iterate_entries(scan.entries))
-    living = [entry for entry in entries if entry.offset not in dead]
-    parts = [entry for entry in living if entry.flags == RECORD_BATCH_PART]
+    # Read through again and again, and never a list: there may be a million.
+    packed = scan.entries
+    gone = (entry for entry in iterate_entries(packed) if entry.offset in dead)
+    dead_bytes = sum(entry.length_bytes for entry in gone) if dead else 0
+    # After a crash most of an open shard is in the index, group by group.
+    with store.index.read() as reader:
+        first = reader.placed_bytes(number, mark)
+    parts = [e for e in _behind(packed, first) if e.flags == RECORD_BATCH_PART]
+    parts = [entry for entry in parts if entry.offset not in dead]
     heads = [(entry.key, head) for entry in parts if (head := _part_head(store, number, entry))]
-    starts = range(0, len(entries), PLACED_AT_ONCE_MAX)
-    pieces = [entries[start : start + PLACED_AT_ONCE_MAX] for start in starts] or [[]]
+    *pieces, last = _pieces(packed)
     # LMDB keeps every page that a transaction writes in memory until its end: half a gigabyte for
     # a shard of 600,000 tiny objects. A crash between two pieces leaves some of them in the index,
     # and a row that says that the shard is not taken in yet: all of it is done again.
-    for piece in pieces[:-1]:
+    for piece in pieces:
         with store.index.write() as writer:
-            take_in(store, writer, shard, number, piece, dead)
+            take_in(store, writer, shard, number, _behind(piece, first), dead)
     with store.index.write() as writer:
-        take_in(store, writer, shard, number, pieces[-1], dead)
+        take_in(store, writer, shard, number, _behind(last, first), dead)
         for key, head in heads:
             row = writer.batch(head.batch) or _new_row(store, head)
             if writer.add_batch_part(row, head.number, key):
@@ -338,7 +336,6 @@ def project_shard(store: Store, shard: CatalogShard) -> bool:
                 row.size_bytes += head.size_bytes
                 row.tree_file = ""
             writer.put_batch(row)
-        payload = sum(entry.length_bytes for entry in entries)
         writer.put_shard(
             ShardRow(
                 number,
@@ -349,14 +346,24 @@ def project_shard(store: Store, shard: CatalogShard) -> bool:
                 sealed=len(heads) == len(parts),
                 large=shard.large,
                 length_bytes=shard.length_bytes,
-                object_count=len(entries),
-                payload_bytes=payload,
+                object_count=len(packed) // ENTRY_BYTES,
+                payload_bytes=payload_bytes(packed),
                 sealed_ns=shard.sealed_ns,
-                dead_bytes=payload - sum(entry.length_bytes for entry in living),
+                dead_bytes=dead_bytes,
                 dead_mark=mark,
             )
         )
     return True
+
+
+def _behind(packed: bytes | memoryview, first: int) -> Iterator[Entry]:
+    return (entry for entry in iterate_entries(packed) if entry.offset >= first)
+
+
+def _pieces(packed: bytes) -> list[memoryview]:
+    """Cut packed entries into what goes into one index transaction; at least one piece."""
+    view, size = memoryview(packed), PLACED_AT_ONCE_MAX * ENTRY_BYTES
+    return [view[start : start + size] for start in range(0, len(packed), size)] or [view]
 
 
 def footer_of(store: Store, shard: CatalogShard, priority: int = 1) -> ScanResult | None:

@@ -12,7 +12,6 @@ and its commit.
 
 import io
 import itertools
-import json
 import os
 import threading
 import time
@@ -25,6 +24,7 @@ from fsd.errors import CorruptError, NotFoundError, UsageError
 from fsd.job import Job
 from fsd.paths import check_identifier
 from fsd.read import read_to_file
+from fsd.small_file import parse_json
 from fsd.store import Store
 
 POLL_S = 0.2
@@ -136,7 +136,7 @@ class References:
 def _keys(lines: Iterable[bytes], where: str) -> Iterator[bytes]:
     for number, line in enumerate(lines, 1):
         try:
-            entry = json.loads(line)
+            entry = parse_json(line)
             key = entry.get("key")
             if key is not None:
                 yield bytes.fromhex(key)

@@ -9,28 +9,25 @@ claims it, so that two of them never work on one shard; all copies share a few l
 
 import threading
 from collections import Counter
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from fsd.catalog import CatalogShard
+from fsd.copy_plan import Need, Planned, Room, plan_copies
 from fsd.departure import staying
 from fsd.disks import Disk
 from fsd.errors import CorruptError, DiskError, FsdError, NoReplicaError
 from fsd.job import Job
-from fsd.placement import choose_disks
-from fsd.queue_rule import Kind
+from fsd.mend import Mender
+from fsd.placement import DiskSpace, choose_disks, fitting_disks
 from fsd.read_errors import note_read_error
-from fsd.slots import Slot
+from fsd.shard_copy import BACKGROUND, ShardCopy, TargetError
 from fsd.store import Store
 
-COPIES_AT_ONCE_MAX = 4
-"""Of different disks mostly: each reads from one and writes to another, one after the other."""
-BACKGROUND = int(Kind.BACKGROUND)
-
-
-class _TargetError(DiskError):
-    """The disk that was to take the copy failed, not the one it was read from."""
+COPIES_AT_ONCE_MAX = 8
+"""A disk is idle while none of them waits for it: of three disks, that take turns, a tenth of the
+time with eight copies of two pieces each, a fifth with four."""
 
 
 class Replicator:
@@ -43,6 +40,7 @@ class Replicator:
         self._claimed: set[str] = set()
         self._lanes = threading.Semaphore(COPIES_AT_ONCE_MAX)
         self._reading: Counter[str] = Counter()
+        self.mender = Mender(store)
 
     def stop(self) -> None:
         """Give up copies under way; their part files are removed, at the latest by a start."""
@@ -73,20 +71,27 @@ class Replicator:
         *,
         target: Disk | None = None,
         leaving: Disk | None = None,
+        wished: Planned | None = None,
         counted: bool = True,
     ) -> Disk:
         """Make one more sound replica of a claimed shard, counted in the catalog; returns where.
 
         `leaving` is a disk whose replica is about to go: its failure domain is free to take the
-        copy. Raises NotEnoughDisksError, NoReplicaError or DiskError, with nothing changed then.
+        copy. What is `wished` is done as far as it is still right. Raises NotEnoughDisksError,
+        NoReplicaError or DiskError, with nothing changed then.
         """
-        chosen = target or self._choose_target(shard, leaving)
+        self.mender.check(shard)
+        chosen = target or self._choose_target(shard, leaving, wished.target if wished else "")
         reasons: list[str] = []
-        for source in self._sources(shard, chosen, leaving):
+
+        def pause(done_bytes: int) -> None:
+            self._pause(job, done_bytes if counted else 0)
+
+        for source in self._sources(shard, chosen, leaving, wished.source if wished else ""):
             try:
                 with self._lanes, self._read_from(source):
-                    self._copy(shard, source, chosen, job, counted=counted)
-            except _TargetError:
+                    ShardCopy(self._store, shard.shard_id, source, chosen, pause).run()
+            except TargetError:
                 raise
             except (CorruptError, DiskError) as error:
                 reasons.append(f"{source.name}: {error}")
@@ -94,11 +99,17 @@ class Replicator:
                 continue
             self.adopt(shard, chosen)
             return chosen
-        raise NoReplicaError(
-            f"shard {shard.shard_id} has no sound replica to copy from "
-            f"({'; '.join(reasons) or 'all its disks are missing'})",
-            [shard.shard_id],
-        )
+        if not self._store.replicas(shard.shard_id):
+            raise NoReplicaError(
+                f"shard {shard.shard_id} has no sound replica to copy from "
+                f"({'; '.join(reasons) or 'all its disks are missing'})",
+                [shard.shard_id],
+            )
+        with self._lanes:
+            # Every replica is damaged, each perhaps in another place.
+            self.mender.mend(shard, chosen, pause)
+        self.adopt(shard, chosen)
+        return chosen
 
     def vacate(self, shard_id: str, disk: Disk, job: Job | None, target: Disk | None = None) -> int:
         """Give a shard its copies elsewhere, then give its replica on `disk` up.
@@ -163,17 +174,40 @@ class Replicator:
         """Let a verified file that lies on the disk count as a replica of a claimed shard."""
         self._record("replica_add", shard, disk)
 
-    def _sources(self, shard: CatalogShard, target: Disk, leaving: Disk | None) -> list[Disk]:
+    def plan(self, shards: Sequence[tuple[CatalogShard, int]]) -> list[Planned]:
+        """Plan one more copy of each (shard, sound copies it has) so that all ends soonest."""
+        store = self._store
+        spaces = store.disks.spaces()
+        rooms = {
+            space.disk_id: Room(space.free_bytes, store.disks.disks[space.disk_id].size_bytes)
+            for space in spaces
+        }
+        pass_s = {i: 1 / store.models.model(i).bandwidth_bytes_per_s for i in store.disks.disks}
+        same = store.config.store.allow_same_device
+        needs: list[Need] = []
+        for shard, copies in shards:
+            size, held = shard.length_bytes, self._bad_replica(shard, None)
+            holders, places = self._holders(shard, None, spaces)
+            fitting = fitting_disks(places, size, exclude=holders, allow_same_domain=same)
+            targets = [held.disk_id] if held else [space.disk_id for space in fitting]
+            sources = [disk.disk_id for disk in store.sound_replicas(shard.shard_id)]
+            needs.append(Need(shard.shard_id, size, copies, sources, targets))
+        return plan_copies(needs, pass_s, rooms)
+
+    def _sources(
+        self, shard: CatalogShard, target: Disk, leaving: Disk | None, wished: str
+    ) -> list[Disk]:
         """Return where to copy from: sound ones first, of those the leaving disk, which is idle.
 
-        Otherwise the disk that the fewest copies read from just now.
+        Otherwise the one that is wished, or the disk that the fewest copies read from just now.
         """
         store, reading = self._store, dict(self._reading)
         sound = store.sound_replicas(shard.shard_id)
         found = [disk for disk in store.replicas(shard.shard_id) if disk is not target]
 
-        def rank(disk: Disk) -> tuple[bool, bool, int]:
-            return disk not in sound, disk is not leaving, reading.get(disk.disk_id, 0)
+        def rank(disk: Disk) -> tuple[bool, bool, bool, int]:
+            first = disk is not leaving, disk.disk_id != wished
+            return disk not in sound, *first, reading.get(disk.disk_id, 0)
 
         return sorted(found, key=rank)
 
@@ -187,78 +221,55 @@ class Replicator:
             with self._free:
                 self._reading[source.disk_id] -= 1
 
-    def _choose_target(self, shard: CatalogShard, leaving: Disk | None) -> Disk:
+    def _choose_target(self, shard: CatalogShard, leaving: Disk | None, wished: str) -> Disk:
         store = self._store
-        with store.lock:
-            bad = store.shards.lost | store.shards.suspect
-        for disk in store.disks.online():
-            # A bad replica is replaced where it is: no other disk has to make room.
-            held = disk.disk_id in shard.disks and (shard.shard_id, disk.disk_id) in bad
-            if held and disk is not leaving and not disk.draining:
+        held = self._bad_replica(shard, leaving)
+        if held is not None:
+            return held
+        holders, spaces = self._holders(shard, leaving, store.disks.spaces())
+        same = store.config.store.allow_same_device
+        size = shard.length_bytes
+        fitting = fitting_disks(spaces, size, exclude=holders, allow_same_domain=same)
+        if wished in {space.disk_id for space in fitting}:
+            return store.disks.disks[wished]
+        (chosen,) = choose_disks(
+            spaces, 1, size, store.random, exclude=holders, allow_same_domain=same
+        )
+        return store.disks.disks[chosen]
+
+    def _bad_replica(self, shard: CatalogShard, leaving: Disk | None) -> Disk | None:
+        """Return a disk whose replica is bad: it is replaced there, no other has to make room."""
+        store = self._store
+        able = [disk for disk in store.disks.online() if disk.disk_id in shard.disks]
+        for disk in able:
+            replica = shard.shard_id, disk.disk_id
+            with store.lock:
+                bad = replica in store.shards.lost or replica in store.shards.suspect
+            if bad and disk is not leaving and not disk.draining:
                 return disk
+        return None
+
+    def _holders(
+        self, shard: CatalogShard, leaving: Disk | None, spaces: list[DiskSpace]
+    ) -> tuple[list[str], list[DiskSpace]]:
+        """Return who has a replica that stays, and the spaces without the disks that go.
+
+        A copy may lie in the failure domain of those.
+        """
+        store = self._store
         holders = [disk.disk_id for disk in store.replicas(shard.shard_id) if disk is not leaving]
         away = {disk_id for disk_id in holders if store.disks.disks[disk_id].draining}
         if leaving is not None:
             away.add(leaving.disk_id)
-        (chosen,) = choose_disks(
-            # Without those that go: a copy may lie in their failure domain.
-            [space for space in store.disks.spaces() if space.disk_id not in away],
-            1,
-            shard.length_bytes,
-            store.random,
-            exclude=tuple(holders),
-            allow_same_domain=store.config.store.allow_same_device,
-        )
-        return store.disks.disks[chosen]
-
-    def _copy(
-        self, shard: CatalogShard, source: Disk, target: Disk, job: Job | None, *, counted: bool
-    ) -> None:
-        store, shard_id = self._store, shard.shard_id
-        slots = [store.pool.acquire(), store.pool.acquire()]
-        try:
-            length = source.call("copy_begin", shard_id, priority=BACKGROUND)
-            self._on_target(target, "create_shard", shard_id, b"", length, True)
-            turn = 0
-            offset, size = _request_next(source, shard_id, slots[turn]).result()
-            while size:
-                following = _request_next(source, shard_id, slots[1 - turn])
-                arguments = (shard_id, offset, slots[turn].number, 0, size, True)
-                self._on_target(target, "append", *arguments, slots=(slots[turn],))
-                store.disks.note_success(target, written_bytes=size, read_bytes=size)
-                store.disks.note_success(source, read_bytes=size)
-                self._pause(job, size if counted else 0)
-                offset, size = following.result()
-                turn = 1 - turn
-            self._on_target(target, "finish_shard", shard_id, length, True)
-            # Barrier: the part is whole, synced and read back; the rename makes it a replica file,
-            # the catalog entry after it makes it count. A crash between leaves a file that the
-            # next start finds uncatalogued and sets aside.
-            self._on_target(target, "adopt_part", shard_id)
-        except BaseException:
-            # A part that nobody goes on with must not keep its space.
-            target.request("remove_shard", shard_id, True, priority=BACKGROUND)
-            raise
-        finally:
-            for slot in slots:
-                store.pool.release(slot)
+        return holders, [space for space in spaces if space.disk_id not in away]
 
     def _pause(self, job: Job | None, done_bytes: int) -> None:
-        """Between two windows: count, and stop when somebody wants that."""
+        """Between two pieces: count, and stop when somebody wants that."""
         if job is not None:
             job.check()
             job.advance(0, done_bytes)
         if self._stop.is_set():
             raise DiskError("the engine is stopping")
-
-    def _on_target(
-        self, target: Disk, operation: str, *arguments: Any, slots: tuple[Slot, ...] = ()
-    ) -> None:
-        try:
-            target.request(operation, *arguments, slots=slots, priority=BACKGROUND).result()
-        except FsdError as error:
-            self._store.disks.note_error(target, error, writing=True)
-            raise _TargetError(f"{target.name}: {error}", target.name) from error
 
     def _drop(self, shard: CatalogShard, disk: Disk) -> None:
         """Give a replica up: nothing counts on it any more before its file goes."""
@@ -268,6 +279,7 @@ class Replicator:
             return
         try:
             disk.request("remove_shard", shard.shard_id, False, priority=BACKGROUND).result()
+            disk.request("let_go", priority=BACKGROUND)
         except FsdError as error:
             self._store.disks.note_error(disk, error, writing=True)
 
@@ -311,7 +323,3 @@ def each(items: list[Any], work: Callable[[Any], None], workers_max: int) -> Non
         thread.join()
     if failures:
         raise failures[0]
-
-
-def _request_next(source: Disk, shard_id: str, slot: Slot) -> Any:
-    return source.request("copy_next", shard_id, slot.number, slots=(slot,), priority=BACKGROUND)

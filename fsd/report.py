@@ -16,6 +16,7 @@ from fsd.placement import DiskSpace, next_disk_advice, usable_after_loss, usable
 
 VERSION = "0.1"
 TERABYTE = 10**12
+REASONS_SHOWN_MAX = 3
 
 
 def disk_statuses(engine: Engine) -> tuple[DiskStatus, ...]:
@@ -259,16 +260,47 @@ def _shard_warnings(engine: Engine) -> list[Notice]:
                 advice="bring the missing disks back before anything else",
             )
         )
+    return [*found, *_copies_warnings(engine)]
+
+
+def _copies_warnings(engine: Engine) -> list[Notice]:
     wants = engine.reconciler.wanted(at_once=True)
-    if wants:
-        size = sum(want.shard.length_bytes for want in wants)
+    given_up = dict(engine.replicator.mender.given_up)
+    lossy = [want.shard.shard_id for want in wants if want.shard.shard_id in given_up]
+    rest = [want.shard for want in wants if want.shard.shard_id not in given_up]
+    found: list[Notice] = []
+    if rest:
+        size = sum(shard.length_bytes for shard in rest)
         found.append(
             Notice(
                 code="copies",
                 severity="warning",
-                message=f"{len(wants)} shards ({size:,} bytes) have fewer copies than wanted",
+                message=f"{len(rest)} shards ({size:,} bytes) have fewer copies than wanted",
                 advice="drystone rebuild makes them whole now; "
                 + (engine.reconciler.last_error or "the engine does so by itself in a while"),
+            )
+        )
+    deleted = [given_up[shard_id].reason for shard_id in lossy if given_up[shard_id].deleted]
+    lost = [given_up[shard_id].reason for shard_id in lossy if not given_up[shard_id].deleted]
+    if lost:
+        found.append(
+            Notice(
+                code="damaged",
+                severity="critical",
+                message=f"{len(lost)} shards cannot be made whole; what is sound in them is read: "
+                + "; ".join(lost[:REASONS_SHOWN_MAX]),
+                advice="store the lost files again (drystone put): the shards are then made whole "
+                "by themselves, also when a disk that is away comes back",
+            )
+        )
+    if deleted:
+        found.append(
+            Notice(
+                code="damaged-garbage",
+                severity="warning",
+                message=f"{len(deleted)} shards cannot be made whole: "
+                + "; ".join(deleted[:REASONS_SHOWN_MAX]),
+                advice="drystone compact moves what lives in them and gives them up",
             )
         )
     return found

@@ -105,7 +105,7 @@ class _Mover:
         with self._store.index.write() as writer:
             for shard in self._sealed:
                 row = writer.shard(shard.number)
-                row.sealed = False
+                row.sealed, row.placed_bytes = False, 0
                 writer.put_shard(row)
 
     def close(self) -> None:

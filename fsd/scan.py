@@ -74,19 +74,25 @@ class ScanResult:
     groups: list[Group] = field(default_factory=list[Group])
 
 
-def scan_shard(fd: int, shard_id: bytes, step: Step = no_step) -> ScanResult:
+def scan_shard(
+    fd: int, shard_id: bytes, step: Step = no_step, *, whole: bool = False
+) -> ScanResult:
     """Return the footer's entries of a sealed shard, or all committed groups of an open one.
 
-    A damaged shard header hides neither: whose shard it is, every other structure says as well.
-    OSError when the disk fails in too many places to go on.
+    Asked for the `whole`, both: the groups before a footer are read and checked too. A damaged
+    shard header hides neither: whose shard it is, every other structure says as well. OSError when
+    the disk fails in too many places to go on.
     """
     reader = WindowReader(fd, step)
-    size = os.fstat(fd).st_size
-    result = ScanResult(read_header(reader, shard_id), size)
+    end = os.fstat(fd).st_size
+    result = ScanResult(read_header(reader, shard_id), end)
     try:
-        result.footer, result.entries = read_footer(reader, shard_id, size)
+        result.footer, result.entries = read_footer(reader, shard_id, end)
+        end = result.footer.data_end
     except CorruptError:
-        result.groups = list(_groups(reader, shard_id, size))
+        whole = True
+    if whole:
+        result.groups = list(_groups(reader, shard_id, end))
     return result
 
 

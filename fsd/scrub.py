@@ -16,12 +16,13 @@ from typing import Any
 
 from fsd.disks import Disk
 from fsd.errors import CancelledError, FsdError
+from fsd.index_heal import repair_index
 from fsd.job import Job, timestamp
 from fsd.read_errors import note_read_error
 from fsd.replicate import BACKGROUND
-from fsd.scrub_log import ROUND, Replica, ScrubLog
+from fsd.scrub_log import PAPERS, ROUND, Replica, ScrubLog
 from fsd.scrub_losses import Damage
-from fsd.scrub_papers import count_wrong_entries, heal_papers
+from fsd.scrub_papers import check_entries, heal_papers
 from fsd.scrub_plan import Debt, make_debts
 from fsd.store import Store
 from fsd.verify import VerifyResult
@@ -54,7 +55,8 @@ class Scrubber:
         self._last_start = time.monotonic()
         self._samples: deque[tuple[float, int]] = deque(maxlen=4096)
         self._paid_since_round = False
-        self._papers_at = time.monotonic() + DAY_S
+        # A start is no check: an engine that is started every morning would never make one.
+        self._papers_s = self._log.times().get(PAPERS) or self._note_papers()
         self._wrong_entries = (0, 0)
         self._job = threading.Lock()
         self._stop = threading.Event()
@@ -112,14 +114,32 @@ class Scrubber:
         """Check catalogs, identities and the index too; returns how many problems there were."""
         job.phase = "checking catalogs and identities"
         problems = heal_papers(self._store, job)
+        self._papers_s = self._note_papers()
         job.phase = "checking the index"
         generation = self._store.index.generation
-        wrong = count_wrong_entries(self._store, job)
-        self._wrong_entries = generation, wrong
-        return problems + wrong
+        findings, wrong = check_entries(self._store, job)
+        if wrong:
+            self._note_wrong(generation, repair_index(self._store, job))
+        return problems + findings
+
+    def _note_papers(self) -> int:
+        self._log.note(PAPERS, int(time.time()))
+        return int(time.time())
+
+    def repair_index(self, job: Job) -> dict[str, Any]:
+        """Look at every row of the index, since a wrong one was met, and put it right."""
+        generation, met = self._store.index.generation, len(self._store.misplaced)
+        self._store.misplaced.clear()
+        repaired = repair_index(self._store, job)
+        self._note_wrong(generation, max(met, repaired))
+        return {"repaired": repaired}
+
+    def _note_wrong(self, generation: int, count: int) -> None:
+        before = self.wrong_entries()
+        self._wrong_entries = generation, before + count
 
     def wrong_entries(self) -> int:
-        """Return how many objects the last scrub found wrong in the index that is in use."""
+        """Return how many wrong places were found in the index that is in use, and put right."""
         generation, wrong = self._wrong_entries
         return wrong if generation == self._store.index.generation else 0
 
@@ -158,8 +178,8 @@ class Scrubber:
         if self._job.locked() or (self._jobs_run() and not patient):
             return
         self._plan_again()
-        if time.monotonic() >= self._papers_at:
-            self._papers_at = time.monotonic() + DAY_S
+        if time.time() >= self._papers_s + DAY_S:
+            self._papers_s = self._note_papers()
             heal_papers(self._store)
         now = time.time()
         for disk in self._store.disks.disks.values():

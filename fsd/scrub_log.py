@@ -15,12 +15,17 @@ import time
 
 import xxhash
 
+from fsd.small_file import replace_file
+
 RECORD = struct.Struct("<16s16sQ")
 RECORD_BYTES = RECORD.size + 8
 SYNC_PERIOD_S = 60.0
 OLD_RECORDS_MAX = 4096
 ROUND = ("00" * 16, "00" * 16)
 """The replica under which the end of the last whole round is kept."""
+
+PAPERS = ("00" * 16, "ff" * 16)
+"""And this the last check of the small files of all disks."""
 
 assert RECORD_BYTES == 48
 
@@ -106,9 +111,5 @@ def _read(path: str) -> tuple[dict[Replica, int], int]:
 
 
 def _write_anew(path: str, times: dict[Replica, int]) -> None:
-    with open(path + ".tmp", "wb") as file:
-        file.writelines(pack_record(replica, verified_s) for replica, verified_s in times.items())
-        file.flush()
-        os.fsync(file.fileno())
-    # A crash here leaves the old log, which says the same.
-    os.rename(path + ".tmp", path)
+    # A crash leaves the old log, which says the same.
+    replace_file(path, b"".join(pack_record(*replica_time) for replica_time in times.items()))

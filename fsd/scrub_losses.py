@@ -4,9 +4,11 @@ import threading
 from collections.abc import Iterable
 
 from fsd.batch_part import parse_files
+from fsd.catalog import CatalogShard
 from fsd.errors import FsdError
 from fsd.projection import HIDDEN_PREFIX
 from fsd.read import read_small
+from fsd.record import Entry
 from fsd.scrub_log import Replica
 from fsd.store import Store
 from fsd.verify import Problem
@@ -27,6 +29,18 @@ class Damage:
         """Remember what is damaged in a replica, and look up the names of what is lost by it."""
         with self._lock:
             self._keys[replica] = frozenset(problem.key for problem in problems if problem.key)
+        self._name_losses()
+
+    def note_lost(self, shard: CatalogShard, lost: Iterable[Entry]) -> None:
+        """Remember records that were looked for on every disk of their shard, and found nowhere."""
+        keys = frozenset(entry.key.hex() for entry in lost)
+        with self._lock:
+            for disk_id in shard.disks:
+                replica = (shard.shard_id, disk_id)
+                self._keys[replica] = self._keys.get(replica, frozenset[str]()) | keys
+        self._name_losses()
+
+    def _name_losses(self) -> None:
         unnamed = self.lost_keys() - self._names.keys()
         if unnamed:
             self._names.update(names_of(self._store, unnamed))

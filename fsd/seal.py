@@ -20,6 +20,7 @@ from typing import Any, cast
 
 from fsd.errors import SealedMismatchError, UsageError
 from fsd.paths import check_identifier
+from fsd.small_file import parse_json
 
 TEMPORARY_FOLDER = ".tmp"
 JOB_NAME = "_JOB.json"
@@ -137,8 +138,8 @@ def read_sealed(final_dir: Path) -> dict[str, Any] | None:
         if not S_ISREG((final_dir / SEALED_NAME).lstat().st_mode):
             return None
         with (final_dir / JOB_NAME).open("rb") as file:
-            document: object = json.loads(file.read(JOB_SIZE_BYTES_MAX))
-    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
+            document: object = parse_json(file.read(JOB_SIZE_BYTES_MAX))
+    except (FileNotFoundError, NotADirectoryError, ValueError):
         return None
     return cast("dict[str, Any]", document) if isinstance(document, dict) else None
 
@@ -190,14 +191,6 @@ def clear(temporary: Path) -> None:
             shutil.rmtree(entry.path)
         else:
             os.unlink(entry.path)
-
-
-def list_unfinished(area_root: Path) -> list[Path]:
-    """The temporary folders of an area, sorted by name."""
-    try:
-        return sorted((area_root / TEMPORARY_FOLDER).iterdir())
-    except FileNotFoundError:
-        return []
 
 
 def _unlink_if_there(path: Path) -> None:

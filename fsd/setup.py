@@ -9,6 +9,7 @@ from fsd import layout
 from fsd.config import AREAS, CONFIG_NAME, GIB, MIB, Config, load_config
 from fsd.errors import ConfigError, UsageError
 from fsd.identity import examine, make_identity, read_identity, write_identity
+from fsd.small_file import replace_file
 
 SHARD_SHARE_MAX = 256
 
@@ -66,7 +67,7 @@ def init_store(
     ]
     for path, document in zip(disks, identities, strict=True):
         lines += _disk_lines(document["disk_id"], document["name"], _relative(path, root))
-    _write(target, "\n".join(lines))
+    replace_file(target, "\n".join(lines).encode())
     return load_config(target)
 
 
@@ -76,7 +77,7 @@ def add_disk_to_config(config_path: str, disk_id: str, name: str, path: str) -> 
     with open(config_path, encoding="utf-8") as file:
         text = file.read()
     lines = _disk_lines(disk_id, name, _relative(path, root))
-    _write(config_path, text.rstrip("\n") + "\n\n" + "\n".join(lines))
+    replace_file(config_path, (text.rstrip("\n") + "\n\n" + "\n".join(lines)).encode())
 
 
 def rebind_disk(config: Config, name: str, path: str) -> None:
@@ -180,11 +181,3 @@ def _text(value: str) -> str:
 def _relative(path: str, root: str) -> str:
     path = os.path.abspath(path)
     return os.path.relpath(path, root) if path.startswith(root + os.sep) else path
-
-
-def _write(target: str, text: str) -> None:
-    with open(target + ".tmp", "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    os.rename(target + ".tmp", target)

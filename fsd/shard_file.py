@@ -69,15 +69,6 @@ def open_direct(path: str, flags: int, mode: int = 0o600) -> int:
         return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
 
 
-def sync_folder(path: str) -> None:
-    """Make the entries of a folder durable."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
 def read_full(fd: int, view: memoryview, offset: int, step: Step = no_step) -> int:
     """Read into `view` until it is full or the file ends; returns the bytes read."""
     done = 0
@@ -117,6 +108,13 @@ def write_verified(
     # Barrier: a crash before this leaves a torn group, which recovery does not see as committed.
     os.fdatasync(fd)
     step()
+    check_written(fd, view, offset, scratch, step)
+
+
+def check_written(
+    fd: int, view: memoryview, offset: int, scratch: memoryview, step: Step = no_step
+) -> None:
+    """Read back what was written and synced; CorruptError when the disk returns other bytes."""
     for start in range(0, len(view), len(scratch)):
         expected = view[start : start + len(scratch)]
         got = scratch[: len(expected)]

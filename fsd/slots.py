@@ -28,10 +28,6 @@ class Slot:
         self.lent = 0
         self.released = True
 
-    def drop_pages(self) -> None:
-        """Give the slot's memory back to the system; its content is gone."""
-        self.map.madvise(mmap.MADV_REMOVE)
-
 
 class SlotPool:
     """All slots of an engine; `acquire` waits for a free one."""

@@ -3,11 +3,11 @@
 The shapes are those of smartctl 7 (`smartctl --json -H -A DEVICE`), for ATA, NVMe and SCSI.
 """
 
-import json
 from dataclasses import dataclass
 from typing import Any
 
 from fsd.models import Notice
+from fsd.small_file import parse_json
 
 # The exit status of smartctl is a set of bits; these two mean that nothing was read.
 EXIT_COMMAND_LINE = 1
@@ -43,7 +43,7 @@ class SmartUnavailableError(Exception):
 def parse_smart(output: str, exit_status: int) -> SmartReading:
     """Read smartctl's answer; SmartUnavailableError when there is none for this device."""
     try:
-        document: Any = json.loads(output)
+        document = parse_json(output)
     except ValueError:
         first = output.strip().splitlines()[:1]
         raise SmartUnavailableError(first[0] if first else "smartctl said nothing") from None

@@ -11,6 +11,7 @@ an unlink is written by the file system's own thread, or asks the device at once
 
 import contextlib
 import os
+import re
 import stat
 import threading
 import time
@@ -21,6 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 RELEASED_PREFIX = "released-"
+_RELEASED = re.compile(re.escape(RELEASED_PREFIX) + "[0-9a-f]{32}")
 ROOM_WAIT_S_MAX = 45.0
 """So long may who is refused wait for released bytes to go; less than a request may take."""
 WORK_S = 0.05
@@ -194,4 +196,6 @@ class Trash:
 
 
 def _is_released(name: str) -> bool:
-    return name.startswith(RELEASED_PREFIX)
+    # The whole name: a copy that is being made may have an id that begins so, and is no trash. The
+    # name of its folder has a comma or a tilde in it (see `seal`).
+    return _RELEASED.fullmatch(name) is not None

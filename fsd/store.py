@@ -7,7 +7,7 @@ import errno
 import os
 import random
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from fsd.catalog import (
@@ -58,6 +58,10 @@ class Store:
         self.shards = ShardTable()
         self.catalog = CatalogLog(self)
         self.models = DiskModels(os.path.join(config.watch_dir, "disk_models.json"))
+        # Keys that the index had a wrong place for, until all of it has been looked at.
+        self.misplaced: set[str] = set()
+        # Asked where else an object lies that cannot be read at a place (see `index_heal`).
+        self.find_again: Callable[[bytes, Location], list[Location]] = lambda _key, _place: []
         self.random = random.Random()
         self._index: Index | None = None
 
@@ -128,59 +132,112 @@ class Store:
             self.shards.suspect.add((shard_id, disk.disk_id))
 
 
+@dataclass(slots=True, eq=False)
+class _Append:
+    """Entries that wait for being written, with whoever came at the same moment."""
+
+    items: tuple[tuple[str, Mapping[str, object]], ...]
+    everywhere: bool
+    error: DiskError | None = None
+    done: bool = False
+
+
 class CatalogLog:
     """Appends entries to every online disk; the state changes only after that."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
         self._lock = threading.Lock()
+        self._waiting: list[_Append] = []
+        self._returning: set[str] = set()
         self._known: dict[tuple[int, int, bytes], CatalogEntry] = {}
 
     def append(self, *items: tuple[str, Mapping[str, object]], everywhere: bool = False) -> None:
         """Append entries, durable on all online disks (two at least) when it returns.
 
-        With `everywhere` every disk of the store has to take them.
+        With `everywhere` every disk of the store has to take them. Those of one call are applied
+        together; what several threads append at one moment goes to the disks as one.
 
         Raises DiskError when fewer disks took them; nothing that depends on the entries may be
         acknowledged then. A crash in the middle leaves them on some disks: the next start brings
         the others up to date, which is harmless since nothing was acknowledged.
         """
-        store = self._store
+        one = _Append(items, everywhere)
+        with self._store.lock:
+            self._waiting.append(one)
         with self._lock:
-            sequence = store.shards.state.sequence
-            entries = [
-                CatalogEntry(sequence + number, store.disks.epoch, kind, dict(data))
-                for number, (kind, data) in enumerate(items, 1)
-            ]
-            frames = b"".join(map(pack_frame, entries))
-            # Used up even when this fails: a disk that took the entries knows them by these.
-            store.shards.state.sequence += len(entries)
-            disks = [disk for disk in store.disks.disks.values() if disk.readable]
-            online = sum(disk.state == "online" for disk in disks)
-            futures = [(disk, disk.request("append_catalog", frames)) for disk in disks]
-            taken: set[str] = set()
-            for disk, future in futures:
+            if not one.done:
+                # Whoever comes first writes for all who wait; they find it done.
+                with self._store.lock:
+                    together, self._waiting = self._waiting, []
                 try:
-                    future.result()
-                    taken.add(disk.disk_id)
-                except (FsdError, OSError) as error:
-                    if disk.state == "online":
-                        store.disks.note_error(disk, error, writing=True)
-            # One disk is enough only where one is all there is: what needs two copies is placed
-            # on two disks, or refused, before.
-            if len(taken) < max(1, min(ACK_COPIES_MAX, online)):
-                count = len(taken)
-                raise DiskError(f"only {count} disks took a catalog entry; see `drystone health`")
-            lacking = [n for i, n in store.shards.state.disks.items() if i not in taken]
-            if everywhere and lacking:
-                raise DiskError(
-                    f"{', '.join(lacking)} did not take a catalog entry that every disk must have; "
-                    "see `drystone health`"
-                )
-            with store.lock:
-                for entry in entries:
-                    store.shards.state.apply(entry)
-                    self._known[identify(entry)] = entry
+                    self._write(together)
+                finally:
+                    for other in together:
+                        other.done = True
+        if one.error is not None:
+            raise one.error
+
+    def _write(self, together: list[_Append]) -> None:
+        store = self._store
+        failure = DiskError("a catalog entry could not be written; see `drystone health`")
+        for one in together:
+            one.error = failure  # Unless all goes well.
+        sequence = store.shards.state.sequence
+        entries: list[list[CatalogEntry]] = []
+        for one in together:
+            made = [
+                CatalogEntry(sequence + number, store.disks.epoch, kind, dict(data))
+                for number, (kind, data) in enumerate(one.items, 1)
+            ]
+            sequence += len(made)
+            entries.append(made)
+        frames = b"".join(pack_frame(entry) for made in entries for entry in made)
+        # Used up even when this fails: a disk that took the entries knows them by these.
+        store.shards.state.sequence = sequence
+        disks = [disk for disk in store.disks.disks.values() if self._takes(disk)]
+        self._returning = {disk.disk_id for disk in disks if not disk.readable}
+        online = sum(disk.state == "online" for disk in disks)
+        taken = self._send(disks, frames)
+        for one, made in zip(together, entries, strict=True):
+            one.error = self._refusal(one, taken, online)
+            if one.error is None:
+                with store.lock:
+                    for entry in made:
+                        store.shards.state.apply(entry)
+                        self._known[identify(entry)] = entry
+
+    def _takes(self, disk: Disk) -> bool:
+        # One that was brought up to date gets what follows, though its inventory is still taken.
+        returning = disk.disk_id in self._returning and disk.child is not None
+        return disk.readable or returning
+
+    def _send(self, disks: list[Disk], frames: bytes) -> set[str]:
+        futures = [(disk, disk.request("append_catalog", frames)) for disk in disks]
+        taken: set[str] = set()
+        for disk, future in futures:
+            try:
+                future.result()
+                taken.add(disk.disk_id)
+            except (FsdError, OSError) as error:
+                if disk.state == "online":
+                    self._store.disks.note_error(disk, error, writing=True)
+        return taken
+
+    def _refusal(self, one: _Append, taken: set[str], online: int) -> DiskError | None:
+        # One disk is enough only where one is all there is: what needs two copies is placed
+        # on two disks, or refused, before.
+        if len(taken) < max(1, min(ACK_COPIES_MAX, online)):
+            count = len(taken)
+            return DiskError(f"only {count} disks took a catalog entry; see `drystone health`")
+        known = self._store.shards.state.disks
+        lacking = [name for disk_id, name in known.items() if disk_id not in taken]
+        if one.everywhere and lacking:
+            return DiskError(
+                f"{', '.join(lacking)} did not take a catalog entry that every disk must have; "
+                "see `drystone health`"
+            )
+        return None
 
     def knows(self, entries: set[tuple[int, int, bytes]]) -> bool:
         """Return whether the state is made of these entries (by identity) and maybe of more."""
@@ -209,6 +266,7 @@ class CatalogLog:
             union = merge([own, self._known.values(), *(entries for _, entries in logs)])
             for other, entries in [*logs, (disk, own)]:
                 self._bring_up_to_date(other, entries, union)
+            self._returning.add(disk.disk_id)
             if len(union) == len(self._known):
                 return False
             self._known = {identify(entry): entry for entry in union}

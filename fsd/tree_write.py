@@ -159,7 +159,12 @@ def write_tree(
 
 def _lay_out(entries: Iterable[TreeEntry]) -> list[_Level]:
     # With NUL for the slash, whole paths sort as their components do: "a/b" before "a-b".
-    files = [(_encode(entry), entry) for entry in entries]
+    files = [
+        (path.encode("ascii").replace(b"/", b"\0"), entry)
+        if (path := entry[0]).isascii() and "\0" not in path
+        else (_encode(entry), entry)
+        for entry in entries
+    ]
     files.sort(key=itemgetter(0))
     layout = _Layout()
     layout.add(files)

@@ -70,12 +70,16 @@ def verify_shard(
     reader = WindowReader(fd, step, window_bytes)
     size = os.fstat(fd).st_size
     result = VerifyResult(read_bytes=size)
-    if read_header(reader, shard_id) is None:
-        result.add(0, "the shard header is damaged")
+    problem = ""
     try:
         footer, table = read_footer(reader, shard_id, size)
     except CorruptError as error:
-        result.add(size, f"the footer is damaged: {error}")
+        footer, table, problem = None, b"", f"the footer is damaged: {error}"
+    # The end first: from here on the head goes one way.
+    if read_header(reader, shard_id) is None:
+        result.add(0, "the shard header is damaged")
+    if footer is None:
+        result.add(size, problem)
         return result
     groups = _GroupPass(reader, shard_id, footer, result)
     for entry, ahead_end in _with_ahead(table):

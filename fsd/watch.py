@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import threading
@@ -10,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from fsd.alerts import Alerts
 from fsd.calibrate import Calibrator
+from fsd.errors import UsageError
 from fsd.health_file import load_health, save_health
+from fsd.index_heal import find_again
 from fsd.models import Notice
 from fsd.scrub import Scrubber
 from fsd.smart_watch import SmartWatch
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 
 SCRUB = "scrub"
 CALIBRATE = "calibrate"
+REPAIR = "index repair"
 LOSSES_SHOWN_MAX = 20
 TICK_S = 1.0
 SAVE_PERIOD_S = 60.0
@@ -38,6 +42,8 @@ class Watch:
             lambda: any(job.kind != SCRUB for job in engine.jobs.running()),
             engine.reconciler.poke,
         )
+        engine.store.find_again = functools.partial(find_again, engine.store)
+        engine.replicator.mender.on_loss = self.scrubber.damage.note_lost
         self.calibrator = Calibrator(engine.store, lambda: bool(engine.jobs.running()))
         self.smart = SmartWatch(engine.config.store.smartctl)
         self.alerts = Alerts(engine.config)
@@ -95,9 +101,17 @@ class Watch:
             disk.health.settle(time.time())
         self.smart.tick(disks)
         self.calibrator.tick()
+        if self._engine.store.misplaced:
+            self._repair_index()
         if time.monotonic() - self._saved_at > SAVE_PERIOD_S:
             self._saved_at = time.monotonic()
             save_health(self._health_path, self._disks.values())
+
+    def _repair_index(self) -> None:
+        # While the store is being reindexed, or a look goes on already, the next second will do.
+        with contextlib.suppress(UsageError):
+            work = self.scrubber.repair_index
+            self._engine.start_job(REPAIR, "places of objects", work, REPAIR)
 
     def _alert_notices(self) -> list[Notice]:
         error = self.alerts.last_error
@@ -120,8 +134,9 @@ class Watch:
             Notice(
                 code="index-damaged",
                 severity="warning",
-                message=f"the index does not find {wrong:,} objects that the shards hold",
-                advice="drystone reindex makes a new one from the shards; nothing is lost",
+                message=f"{wrong:,} wrong places were found in the index, and put right",
+                advice="drystone reindex makes all of it anew from the shards; nothing is lost, "
+                "and the SSD or the memory may be failing",
             )
         ]
 

@@ -33,6 +33,8 @@ CHUNKS_AHEAD_MAX = 64
 ROUNDS_MAX = 3
 CANCEL_POLL_S = 1.0
 IDLE_FLUSH_S = 5.0
+PARTS_KEPT_BYTES_MAX = 16 << 20
+"""Of parts that need not be read again for the listing: of some 100,000 files."""
 OWN_SHARDS_MIN = 4
 """A batch of at least so many shards' bytes shares no shard with others."""
 
@@ -86,6 +88,8 @@ class BatchWrite:
         self._again: list[Found] = []
         self._known: dict[str, str] = {}
         self._next_part = 0
+        self._parts: dict[bytes, bytes] = {}
+        self._parts_bytes = 0
         self._target = store.config.copies(request.class_name)
         self.row = self._open_batch()
 
@@ -257,7 +261,7 @@ class BatchWrite:
             self._store.catalog.append(("batch_seal", {"batch": self.name}))
             self.row.sealed = True
         self._job.phase = "listing the batch"
-        batch_tree.compile_batch(self._store, self.row)
+        batch_tree.compile_batch(self._store, self.row, self._parts)
         return {
             "batch": self.name,
             "sealed": self.row.sealed,
@@ -352,6 +356,13 @@ class BatchWrite:
             self.row.files += len(references)
             self.row.size_bytes += sum(reference.file.size_bytes for reference in references)
             writer.put_batch(self.row)
+
+    def keep_part(self, key: bytes, part: bytes) -> None:
+        """Keep a part for the listing, as long as there is room; see BatchFace."""
+        with self._lock:
+            self._parts_bytes += len(part)
+            if self._parts_bytes <= PARTS_KEPT_BYTES_MAX:
+                self._parts[key] = part
 
 
 _encode: Callable[[str], str] = json.JSONEncoder().encode

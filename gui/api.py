@@ -179,6 +179,11 @@ def _add_storage(router: APIRouter, desk: Desk) -> None:
         """Begin to verify all that is due."""
         return (await desk.work(store.scrub)).model_dump()
 
+    @router.post("/storage/rebuild", tags=["storage"])
+    async def rebuild_all(visitor: Operator) -> dict[str, Any]:
+        """Begin to make the copies whole from what can be read."""
+        return (await desk.work(store.rebuild)).model_dump()
+
     @router.post("/storage/disks/{name}/drain", tags=["storage"])
     async def drain(visitor: Operator, name: str) -> dict[str, Any]:
         """Begin to empty a disk."""

@@ -144,8 +144,8 @@ def _action_form(desk: Desk, description: str, given: Mapping[str, Any]) -> Form
               shown_if=(_INPUT, "selector")),
         *_parameter_fields(contract),
     )  # fmt: skip
-    # What a stage of a pipeline asks for beside the contract is not the person's to take away.
-    gates = {name: given[name] for name in ("approval", "gate") if given.get(name)}
+    # What a run that is cloned asked for beside the contract.
+    gates = {name: given[name] for name in ("approval", "gpu_ready", "gate") if given.get(name)}
     return Form(
         "ua_2", contract.name, contract.description, _contract_facts(contract), fields,
         _action_values(fields, given, inputs[0][0]), {"action": contract.name, **gates},

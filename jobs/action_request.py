@@ -18,66 +18,111 @@ from adapters.actions import (
     checked_parameters,
     contract_named,
     dry_run_action,
+    gates_of_action,
+    next_stage,
     verify_sealed,
 )
-from jobs.errors import PermanentError
+from jobs.errors import PermanentError, UsageError
 from sql import Database, Selector, parse_selector
-
-_GATES = {"none": None, "gpu_ready": "gpu", "approval": "approval"}
 
 
 class ActionParameters(BaseModel):
     """An action over a sealed batch, or over what a selector finds (its contract's by default).
 
-    `parameters` are those of an AC4. With `approval` a person is asked first, whatever the contract
-    says; a stage of a pipeline may want that. The last four are filled in; who gives them is
-    refused when the contract says otherwise by now.
+    With `pipeline` it is what the batch comes to next there, with the parameters of that stage.
+    `parameters` are those of an AC4. With `approval` a person is asked first, and with `gpu_ready`
+    a machine is waited for; what the contract or a declared pipeline asks for is asked in any case,
+    so nobody can take it away. The last three are filled in, and given in vain; `contract_digest`
+    refuses a contract that is another by now. `gate` is how an older request asked for one of the
+    two.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    action: str
+    action: str = ""
+    pipeline: str | None = None
     action_batch_id: int | None = Field(default=None, ge=1)
     selector: dict[str, Any] | str | None = None
     parameters: dict[str, Any] = Field(default_factory=dict[str, Any])
     approval: bool = False
-    version: int | None = None
+    gpu_ready: bool = False
     contract_digest: str | None = None
-    queue: Literal["io", "cpu", "gpu"] = "cpu"
     gate: Literal["gpu", "approval"] | None = None
+    version: int | None = None
+    queue: Literal["io", "cpu", "gpu"] = "cpu"
+    approval_step: Literal["plan", "stage"] = "stage"
 
     @model_validator(mode="after")
     def _one_input(self) -> ActionParameters:
         if self.action_batch_id is not None and self.selector is not None:
             raise ValueError("give action_batch_id or selector, not both")
+        if self.pipeline is not None and self.action_batch_id is None:
+            raise ValueError("a pipeline goes on with a sealed batch: give action_batch_id, too")
+        if not self.action and self.pipeline is None:
+            raise ValueError("give action, or a pipeline and the action_batch_id of its batch")
         return self
 
 
 def prepare(config_path: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Complete a request, or refuse it before there is a run."""
     given = ActionParameters.model_validate(parameters)
+    with Database.open(config_path) as database:
+        if given.action_batch_id is not None:
+            verify_sealed(database, given.action_batch_id)
+        given = _of_stage(database, given)
+        asked = _gates(given) | gates_of_action(database, given.action)
     loaded = contract_named(config_path, given.action)
     if given.contract_digest not in (None, loaded.digest):
         raise PermanentError(
             f"the contract of {given.action} is another than the one that was asked for; start anew"
         )
     spec = loaded.contract.run_spec
+    if spec is not None:
+        asked |= {spec.gate}
+    elif "gpu_ready" in asked:
+        raise UsageError(f"{given.action} runs no program, so it waits for no machine")
     selector = selector_of(given.selector)
-    if given.action_batch_id is not None:
-        with Database.open(config_path) as database:
-            verify_sealed(database, given.action_batch_id)
     completed = given.model_copy(
         update={
             "selector": None if selector is None else _document(selector),
             "parameters": checked_parameters(loaded.contract, given.parameters),
+            "approval": "approval" in asked,
+            "gpu_ready": "gpu_ready" in asked,
+            "gate": None,
             "version": loaded.contract.version,
             "contract_digest": loaded.digest,
             "queue": spec.queue if spec else "io",
-            # A stage of a pipeline may wait for a machine that its contract does not ask for.
-            "gate": (_GATES[spec.gate] or given.gate) if spec else None,
+            # Before anything is done: these two begin their work, or ask people, in `plan`.
+            "approval_step": "plan" if loaded.contract.type in ("AC1", "AC5") else "stage",
         }
     )
     return completed.model_dump(mode="json")
+
+
+def _of_stage(database: Database, given: ActionParameters) -> ActionParameters:
+    """Return the request of what a batch comes to next in a pipeline, where one is named."""
+    if given.pipeline is None or given.action_batch_id is None:
+        return given
+    where = f"batch {given.action_batch_id} in pipeline {given.pipeline}"
+    stages = next_stage(database, given.action_batch_id, given.pipeline)
+    if not stages:
+        raise UsageError(f"{where} has been through all of it; nothing is left to start")
+    stage = stages[0]
+    if given.action not in ("", stage.action):
+        raise UsageError(f"{where} comes to {stage.action} next, not to {given.action}")
+    if given.parameters and given.parameters != stage.parameters:
+        raise UsageError(f"{where}: the pipeline gives the parameters of its stages")
+    # The gates of the pipeline are among those of the action.
+    update = {"pipeline": None, "action": stage.action, "parameters": stage.parameters}
+    return given.model_copy(update=update)
+
+
+def _gates(given: ActionParameters) -> frozenset[str]:
+    """Return what the request itself asks for, in the words of contracts and pipelines."""
+    asked = {"approval": given.approval, "gpu_ready": given.gpu_ready}
+    if given.gate is not None:
+        asked["gpu_ready" if given.gate == "gpu" else "approval"] = True
+    return frozenset(name for name, wanted in asked.items() if wanted)
 
 
 def request_key(parameters: dict[str, Any]) -> str:

@@ -1,6 +1,7 @@
 """UA_2, the worker on the data: it owns the steps of an action, and none of what they do.
 
-    plan      a sealed batch, its event, and its parts (AC1 does all of its work here)
+    plan      io        a sealed batch, its event, and its parts; AC1 does all of its work here,
+                        and AC5 asks people, so these two wait here for an approval
     stage     io        each part into 3C; waits while there is no space, or for an approval
     run       cpu, gpu  the program, maybe on another machine; waits for a GPU machine
     apply     io        its outputs become rows, children and edges; 3C is freed
@@ -13,7 +14,7 @@ before the next; outputs are taken once, whoever takes them.
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from typing import Any, Literal
 
 from adapters import store_client
@@ -47,7 +48,8 @@ from jobs.action_request import (
     request_key,
     selector_of,
 )
-from jobs.errors import CancelledError, JobsError, PermanentError, SpaceError, WaitError
+from jobs.errors import GivenBackError, JobsError, PermanentError, SpaceError, WaitError
+from jobs.local_state import program_log
 from jobs.runners import RunOutcome, RunProgress, load_runner_settings, run_program
 from jobs.workflow import Step, StepResult, TaskContext, Workflow
 
@@ -127,15 +129,15 @@ def run(context: TaskContext) -> StepResult:
     rendered = rendered_command(loaded, staged, parameters, checked_model(loaded, models))
     context.log("runs: " + " ".join(rendered.argv))
     outcome = run_program(
-        rendered.model_dump(mode="json"),
-        log_path=_program_log(context),
+        {**rendered.model_dump(mode="json"), "attempt": context.token},
+        log_path=program_log(context.log_path),
         heartbeat=lambda progress: _tell(context, progress),
         cancelled=context.cancelled,
         lease_left_s=context.lease_left_s,
         settings=load_runner_settings(context.config_path or None),
     )
     context.log(f"ended: {outcome.state}, {outcome.reason}")
-    _raise_if_failed(context, outcome)
+    raise_if_failed(context, outcome)
     document = outcome.document()
     return StepResult({"outcome": document}, pass_on={"exit_state": outcome.state})
 
@@ -146,7 +148,7 @@ def apply(context: TaskContext) -> StepResult:
     if loaded.contract.run_spec is None:
         return StepResult()
     client = store_client(context.config_path)
-    staged = StagedPart.of_json(context.spec["staged"])
+    staged = _as_staged_here(context)
     report = take_outputs(
         client,
         context.database,
@@ -169,6 +171,14 @@ def apply(context: TaskContext) -> StepResult:
     return StepResult(values, state="partial", error=report.reason or left)
 
 
+def _as_staged_here(context: TaskContext) -> StagedPart:
+    """Return the part as `stage` made it: what a worker elsewhere says is no place to read from."""
+    result = context.database.runs.result_of(context.run_id, "stage", context.part)
+    if not result:
+        raise PermanentError("this part was not staged; `drystone run retry` stages it anew")
+    return StagedPart.of_json(result["staged"])
+
+
 def labels(context: TaskContext) -> StepResult:
     """Write what people agree on so far, and wait until every task is answered (AC5 only)."""
     loaded = contract_of(context.config_path, context.parameters)
@@ -184,13 +194,16 @@ def labels(context: TaskContext) -> StepResult:
     return StepResult(report.model_dump(mode="json"))
 
 
-def _raise_if_failed(context: TaskContext, outcome: RunOutcome) -> None:
+def raise_if_failed(context: TaskContext, outcome: RunOutcome) -> None:
+    """Raise what the end of a program means for its task; nothing when its outputs can be taken."""
     if outcome.state in ("done", "partial"):
         return
-    if outcome.state == "cancelled":
+    if outcome.cause in ("cancelled", "lease"):
+        # Only who asked for a cancel gets one. That the server was away is nobody's failure.
         context.check_cancelled()
-        raise CancelledError(outcome.reason)
-    if outcome.cause == "free_space":
+        raise GivenBackError(f"the program was ended ({outcome.reason}), and is run again")
+    if outcome.cause == "free_space" and not outcome.started:
+        # A program that had room and used it up has failed; else it might come back for ever.
         raise SpaceError(outcome.reason)
     if outcome.cause in HOPELESS:
         raise PermanentError(outcome.reason)
@@ -201,16 +214,20 @@ def _tell(context: TaskContext, progress: RunProgress) -> None:
     context.progress(progress.output_files, 0, "files")
 
 
-def _program_log(context: TaskContext) -> str:
-    """Return where the program's own words go, beside the log of the attempt."""
-    root, extension = os.path.splitext(context.log_path)
-    return f"{root}-program{extension}"
+def _approval(step: str) -> Callable[[dict[str, Any]], Literal["approval"] | None]:
+    """Return the gate of a step; a run may have been asked for before there were its words."""
+
+    def gate(parameters: dict[str, Any]) -> Literal["approval"] | None:
+        asked = parameters.get("approval") or parameters.get("gate") == "approval"
+        is_here = parameters.get("approval_step", "stage") == step
+        return "approval" if asked and is_here else None
+
+    return gate
 
 
-def _approval(parameters: dict[str, Any]) -> Literal["approval"] | None:
-    # A run may have been asked for before there was such a parameter.
-    asked = parameters.get("approval") or parameters["gate"] == "approval"
-    return "approval" if asked else None
+def _gpu(parameters: dict[str, Any]) -> Literal["gpu"] | None:
+    asked = parameters.get("gpu_ready") or parameters.get("gate") == "gpu"
+    return "gpu" if asked else None
 
 
 def _queue(parameters: dict[str, Any]) -> str:
@@ -221,22 +238,23 @@ WORKFLOW = Workflow(
     name="ua_2",
     description="Run an action over a sealed batch: stage, run, take the outputs",
     steps=(
-        Step("plan", plan, queue="io"),
+        Step("plan", plan, queue="io", gate=_approval("plan")),
         Step(
             "stage",
             stage,
             queue="io",
             per_part=True,
             # Asked before anything is copied; a GPU machine is waited for with the part in place.
-            gate=_approval,
+            gate=_approval("stage"),
         ),
         Step(
             "run",
             run,
             queue=_queue,
             per_part=True,
-            gate=lambda parameters: "gpu" if parameters["gate"] == "gpu" else None,
+            gate=_gpu,
             remote=True,
+            passes_on=("exit_state",),
             restart_at="stage",
         ),
         Step("apply", apply, queue="io", per_part=True, restart_at="stage"),

@@ -107,11 +107,18 @@ class AlertsConfig(_Section):
 
 def load_alerts_config(path: str) -> AlertsConfig:
     """Read the section; ConfigError names the field that is wrong and never shows its value."""
-    with open(path, "rb") as file:
-        document: dict[str, Any] = tomllib.load(file)
-    root = os.path.dirname(os.path.abspath(path))
     try:
-        config = AlertsConfig.model_validate(document.get("jobs", {}).get("alerts", {}))
+        with open(path, "rb") as file:
+            document: dict[str, Any] = tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    root = os.path.dirname(os.path.abspath(path))
+    section: Any = document.get("jobs", {})
+    try:
+        given = section.get("alerts", {}) if isinstance(section, dict) else section
+        config = AlertsConfig.model_validate(given)
     except ValidationError as error:
         lines = [
             f"{'.'.join(['jobs', 'alerts', *map(str, item['loc'])])}: {item['msg']}"

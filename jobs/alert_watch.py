@@ -28,6 +28,10 @@ class StoreWatch:
         self._database = database
         self._silent_since: datetime | None = None
 
+    def use(self, config: AlertsConfig) -> None:
+        """Go on with another configuration."""
+        self._config = config
+
     def look(self, now: datetime | None = None) -> int:
         """Look at the store and at the backups once; returns how many events are new."""
         now = now or datetime.now(UTC)

@@ -20,10 +20,12 @@ from jobs.jobs_config import load_jobs_config
 from jobs.local_state import following
 from jobs.registry import workflow_named
 from jobs.task_state import TaskState
+from jobs.workflow import Step
 from sql import Claim, Database, NotFoundError, Outcome, Progress
 
 KNOWN_MAX = 100_000
 NOT_REMOTE = "this step is done on the machine of the database only"
+STRANGE_NAMES_SHOWN = 5
 
 TaskId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 Token = Annotated[int, Field(ge=1, le=2**31 - 1)]
@@ -66,6 +68,8 @@ class LogRequest(_Document):
 
     token: Token
     text: str
+    of_program: bool = False
+    """Whether the program said it that the attempt runs; that has a log of its own."""
 
 
 class LostRequest(_Document):
@@ -90,10 +94,10 @@ class RemoteSteps:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._known: dict[int, bool] = {}
+        self._known: dict[int, Step] = {}
 
-    def check(self, task_id: int) -> None:
-        """Raise NotFoundError for no task, UsageError for one that stays here."""
+    def check(self, task_id: int) -> Step:
+        """Return the step; raise NotFoundError for no task, UsageError for one that stays here."""
         if task_id not in self._known:
             if len(self._known) >= KNOWN_MAX:
                 self._known.clear()
@@ -101,9 +105,24 @@ class RemoteSteps:
             if found is None:
                 raise NotFoundError(f"there is no task {task_id}")
             workflow, step = found
-            self._known[task_id] = workflow_named(workflow).step(step).remote
-        if not self._known[task_id]:
+            self._known[task_id] = workflow_named(workflow).step(step)
+        found_step = self._known[task_id]
+        if not found_step.remote:
             raise UsageError(NOT_REMOTE)
+        return found_step
+
+    def check_outcome(self, task_id: int, outcome: Outcome) -> None:
+        """Refuse an end that says more to those who follow than its step declares.
+
+        They believe their spec: a folder in it that a worker elsewhere may name is any folder here.
+        """
+        step = self.check(task_id)
+        if outcome.parts and step.per_part:
+            raise UsageError(f"the step {step.name} is one part and makes no others")
+        told = {name for spec in (outcome.pass_on, *outcome.parts) for name in spec}
+        if strange := sorted(told - set(step.passes_on)):
+            names = ", ".join(f"{name[:100]!a}" for name in strange[:STRANGE_NAMES_SHOWN])
+            raise UsageError(f"the step {step.name} does not declare that it passes on {names}")
 
 
 def task_routes(config_path: str, database: Database, state: TaskState, turns: Turns) -> APIRouter:
@@ -126,7 +145,7 @@ def task_routes(config_path: str, database: Database, state: TaskState, turns: T
     @router.post("/v1/tasks/{task_id}/finish")
     async def finish(task_id: TaskId, request: Request) -> dict[str, Any]:
         def tell(asked: FinishRequest) -> None:
-            steps.check(task_id)
+            steps.check_outcome(task_id, asked.outcome)
             state.finish(task_id, asked.token, asked.outcome)
 
         return await _with_document(request, FinishRequest, tell, turns)
@@ -135,7 +154,7 @@ def task_routes(config_path: str, database: Database, state: TaskState, turns: T
     async def append_log(task_id: TaskId, request: Request) -> dict[str, Any]:
         def tell(asked: LogRequest) -> None:
             steps.check(task_id)
-            state.append_log(task_id, asked.token, asked.text)
+            state.append_log(task_id, asked.token, asked.text, of_program=asked.of_program)
 
         return await _with_document(request, LogRequest, tell, turns)
 

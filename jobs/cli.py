@@ -6,6 +6,7 @@ import typer
 
 from jobs.cli_gpu import gpu_app
 from jobs.cli_jobs import app as together_app
+from jobs.cli_label import label_app
 from jobs.cli_queue import queue_app
 from jobs.cli_run import approve, run_app
 from jobs.cli_schedule import schedule_app
@@ -18,5 +19,6 @@ app.add_typer(run_app, name="run")
 app.add_typer(queue_app, name="queue")
 app.add_typer(gpu_app, name="gpu")
 app.add_typer(schedule_app, name="schedule")
+app.add_typer(label_app, name="label")
 app.add_typer(worker_commands)
 app.command("approve")(approve)

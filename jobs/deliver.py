@@ -8,9 +8,11 @@ refused again and again is postponed, and the others pass it.
 
 from __future__ import annotations
 
+import math
 import random
 import threading
 import time
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from jobs.alert_config import AlertsConfig, Channel
@@ -19,13 +21,14 @@ from jobs.errors import ConfigError
 from sql import Database, DueDelivery, SqlError
 
 LEASE_S = 120.0
-"""Longer than any try takes: whoever died over a delivery has it tried again after this."""
+"""Longer than any try takes (each has one deadline, whatever the receiver does: `TRY_S` and
+`COMMAND_TIMEOUT_S`): whoever died over a delivery has it tried again after this."""
 RETRY_S = 5.0
 RETRY_S_MAX = 3_600.0
 ATTEMPTS_MAX = 60
 """With the pauses doubling up to an hour: about two days."""
 ORPHAN_AGE_S = 3_600.0
-"""What is due for so long was taken by nobody; another keeper may have channels of its own."""
+"""A channel of which this keeper saw something due and nothing taken for so long has nobody."""
 ORPHANS_EVERY_S = 60.0
 ORPHANED = "no keeper has a channel of this name any more ([jobs.alerts] of drystone.toml)"
 
@@ -33,19 +36,30 @@ ORPHANED = "no keeper has a channel of this name any more ([jobs.alerts] of drys
 class Deliverer:
     """Delivers what is due whenever `tick` is called; any number may work on one database."""
 
-    def __init__(self, config: AlertsConfig, database: Database, store_id: str) -> None:
+    def __init__(
+        self,
+        config: AlertsConfig,
+        database: Database,
+        store_id: str,
+        *,
+        steady: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._config = config
         self._database = database
         self._store_id = store_id
         self._busy: dict[str, threading.Thread] = {}
         self._stop = threading.Event()
-        self._orphans_due_s = 0.0
+        self._orphans = _Orphans(database, steady)
+
+    def use(self, config: AlertsConfig) -> None:
+        """Go on with other channels; what is being tried now ends as it began."""
+        self._config = config
 
     def tick(self) -> int:
         """Plan new events and let every idle channel work; returns how many channels do."""
         # Without channels too: what nobody wanted to be told is not told years later.
         self._database.events.plan(self._config.channels_of)
-        self._end_orphans()
+        self._orphans.look([channel.name for channel in self._config.channel])
         for channel in self._config.channel:
             thread = self._busy.get(channel.name)
             if thread is not None and thread.is_alive():
@@ -61,13 +75,6 @@ class Deliverer:
             self._busy[channel.name] = thread
             thread.start()
         return len(self._busy)
-
-    def _end_orphans(self) -> None:
-        if time.monotonic() < self._orphans_due_s:
-            return
-        self._orphans_due_s = time.monotonic() + ORPHANS_EVERY_S
-        names = [channel.name for channel in self._config.channel]
-        self._database.events.end_orphans(names, ORPHAN_AGE_S, ORPHANED)
 
     def join(self, timeout_s: float | None = None) -> None:
         """Wait until every channel has tried what it took."""
@@ -86,6 +93,11 @@ class Deliverer:
         try:
             while due and not self._stop.is_set():
                 self._deliver(channel, due[0])
+                # Whoever repaired a channel, or took it out, means the rest of the queue, too.
+                found = [one for one in self._config.channel if one.name == channel.name]
+                if not found:
+                    return
+                channel = found[0]
                 due = self._take(channel)
         except SqlError:
             # The database is away: the leases end, and everything is tried again.
@@ -120,6 +132,40 @@ class Deliverer:
             "store_id": self._store_id,
             "document": event.document,
         }
+
+
+class _Orphans:
+    """Ends what goes to channels that no keeper has any more.
+
+    Another keeper may have them, and may have been off for as long as this one, or have a slow
+    receiver and a long queue. So it is no matter of dates: only a channel of which nothing is taken
+    while this keeper looks on, by its own steady clock, for an hour. A moment in which this keeper
+    itself was frozen does not count.
+    """
+
+    def __init__(self, database: Database, steady: Callable[[], float]) -> None:
+        self._database = database
+        self._steady = steady
+        self._looked_s = -math.inf
+        self._seen: dict[str, tuple[int, float]] = {}
+        """By channel: how often anything of it was ever taken, and how long that has not changed
+        though something was due."""
+
+    def look(self, own: Sequence[str]) -> None:
+        """Look, now and then, at what is due and is none of our own channels'."""
+        now_s = self._steady()
+        if now_s - self._looked_s < ORPHANS_EVERY_S:
+            return
+        since_s = min(now_s - self._looked_s, 2 * ORPHANS_EVERY_S)
+        self._looked_s = now_s
+        seen, self._seen = self._seen, {}
+        for channel, taken in self._database.events.due_elsewhere(own).items():
+            before, idle_s = seen.get(channel, (-1, 0.0))
+            idle_s = idle_s + since_s if before == taken else 0.0
+            if idle_s >= ORPHAN_AGE_S:
+                self._database.events.end_orphans(channel, taken, ORPHANED)
+            else:
+                self._seen[channel] = taken, idle_s
 
 
 def pause_s(attempt: int) -> float:

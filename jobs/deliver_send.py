@@ -10,7 +10,8 @@ between sending and noting that it was sent), so a receiver can tell a repeat.
 - Mail goes to the configured host, with the id as Message-ID.
 
 Over TLS the name and the certificate of whoever answers are checked, by the system's authorities or
-by those of the channel's `ca_file`.
+by those of the channel's `ca_file`. A try has one deadline: a receiver that sends a byte now and
+then holds nobody.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import hmac
 import http.client
 import json
 import smtplib
+import socket
 import ssl
 import time
 from datetime import UTC, datetime
@@ -30,11 +32,15 @@ from urllib.parse import urlsplit
 
 from adapters import safe_text
 from jobs.alert_config import Channel, read_secret
+from jobs.deliver_deadline import Deadline
 from jobs.errors import ConfigError, JobsError
 from jobs.leash import run_on_leash
 
 COMMAND_TIMEOUT_S = 30.0
 NETWORK_TIMEOUT_S = 10.0
+"""Of silence."""
+TRY_S = 45.0
+"""Of a webhook or a mail as a whole, from finding the receiver to its last byte."""
 SAID_SIZE_MAX = 500
 SUBJECT_LENGTH_MAX = 150
 SIGNATURE_HEADER = "X-Drystone-Signature"
@@ -109,14 +115,15 @@ def _post(channel: Channel, document: dict[str, Any]) -> None:
     if channel.secret_file:
         headers[SIGNATURE_HEADER] = sign(read_secret(channel.secret_file), now_s, body)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    host = parts.hostname or ""
     try:
-        host, port, timeout_s = parts.hostname or "", parts.port, NETWORK_TIMEOUT_S
-        if parts.scheme == "https":
-            trust = _trust(channel)
-            connection = http.client.HTTPSConnection(host, port, timeout=timeout_s, context=trust)
-        else:
-            connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
-        with contextlib.closing(connection):
+        connection = http.client.HTTPConnection(host, parts.port)
+        trust = _trust(channel) if parts.scheme == "https" else None
+        if trust is not None:
+            connection = http.client.HTTPSConnection(host, parts.port, context=trust)
+        with Deadline(TRY_S) as deadline, contextlib.closing(connection):
+            plain = deadline.connect(host, connection.port, NETWORK_TIMEOUT_S)
+            connection.sock = trust.wrap_socket(plain, server_hostname=host) if trust else plain
             connection.request("POST", target, body, headers)
             status = connection.getresponse().status
     except (OSError, http.client.HTTPException, ValueError) as error:
@@ -135,7 +142,11 @@ def _mail(channel: Channel, document: dict[str, Any]) -> None:
     message.set_content(json.dumps(document, indent=2) + "\n")
     password = read_secret(channel.password_file) if channel.password_file else b""
     try:
-        with _mail_server(channel) as server:
+        at_once = _trust(channel) if channel.tls == "tls" else None
+        with (
+            Deadline(TRY_S) as deadline,
+            _Smtp(channel.host, channel.port, deadline, at_once) as server,
+        ):
             if channel.tls == "starttls":
                 server.starttls(context=_trust(channel))
             if channel.user:
@@ -146,12 +157,18 @@ def _mail(channel: Channel, document: dict[str, Any]) -> None:
         raise NotDeliveredError(f"the mail was not taken: {_said(error)}") from error
 
 
-def _mail_server(channel: Channel) -> smtplib.SMTP:
-    if channel.tls == "tls":
-        return smtplib.SMTP_SSL(
-            channel.host, channel.port, timeout=NETWORK_TIMEOUT_S, context=_trust(channel)
-        )
-    return smtplib.SMTP(channel.host, channel.port, timeout=NETWORK_TIMEOUT_S)
+class _Smtp(smtplib.SMTP):
+    """SMTP over a connection that ends in time; with `trust` over TLS from its first byte."""
+
+    def __init__(
+        self, host: str, port: int, deadline: Deadline, trust: ssl.SSLContext | None
+    ) -> None:
+        self._deadline, self._trust = deadline, trust
+        super().__init__(host, port, timeout=NETWORK_TIMEOUT_S)
+
+    def _get_socket(self, host: str, port: int, timeout: float) -> socket.socket:
+        plain = self._deadline.connect(host, port, timeout)
+        return self._trust.wrap_socket(plain, server_hostname=host) if self._trust else plain
 
 
 def _trust(channel: Channel) -> ssl.SSLContext:

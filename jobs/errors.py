@@ -7,6 +7,7 @@ JobsError
 ├── ProcessError             a worker or the keeper does not start or stop
 ├── CancelledError           raised inside a task whose run was cancelled; ends it as cancelled
 ├── LeaseLostError           raised inside a task that is somebody else's by now; changes nothing
+├── GivenBackError           raised by a step: it was stopped, nobody's fault; it is begun again
 ├── PermanentError           raised by a step: it failed, and trying again is of no use
 └── WaitError                raised by a step: it cannot go on now, and gives its worker back
     └── SpaceError           there is no space; the keeper lets it try again
@@ -47,6 +48,10 @@ class CancelledError(JobsError):
 
 class LeaseLostError(JobsError):
     """The task was taken back or could not be kept alive; a step lets it pass and stops at once."""
+
+
+class GivenBackError(JobsError):
+    """A step was stopped, and neither it nor a cancel is the reason; begun again, none counted."""
 
 
 class PermanentError(JobsError):

@@ -18,10 +18,17 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.errors import CancelledError, JobsError, LeaseLostError, PermanentError, WaitError
+from jobs.errors import (
+    CancelledError,
+    GivenBackError,
+    JobsError,
+    LeaseLostError,
+    PermanentError,
+    WaitError,
+)
 from jobs.local_state import log_path, pack_result
 from jobs.registry import workflow_named
-from jobs.task_run import TaskRun
+from jobs.task_run import TaskRun, boot_s
 from jobs.workflow import Step, StepResult
 from sql import BusyError, Claim, DatabaseUnavailableError, Outcome, StaleAttemptError
 
@@ -69,7 +76,8 @@ def perform(task_id: int) -> str:
 
 def carry_out(place: Workplace, task_id: int) -> str:
     """Do a task at a workplace; never raises what the step raised."""
-    claim = _patiently(lambda: place.state.claim(task_id, place.worker))
+    # Looked at the clock first: on the other side the lease begins while this one still waits.
+    asked_s, claim = _patiently(lambda: (boot_s(), place.state.claim(task_id, place.worker)))
     if claim is None:
         return "not to be begun"
     path = os.path.join(place.log_dir, log_path(claim.run_id, claim.task_id, claim.token))
@@ -82,6 +90,7 @@ def carry_out(place: Workplace, task_id: int) -> str:
             database=place.database,
             beat_s=place.beat_s,
             lease_s=place.lease_s,
+            asked_s=asked_s,
         )
         with run:
             outcome = _outcome_of(place, run, claim)
@@ -100,7 +109,7 @@ def carry_out(place: Workplace, task_id: int) -> str:
             except Exception as error:
                 # The result cannot be kept, or what follows it cannot be made; say that instead.
                 if not isinstance(error, _own_errors()):
-                    traceback.print_exception(error)
+                    _print_trace(error)
                 failed = Outcome(state="failed", error=_line(error), retry=False)
                 _patiently(lambda: place.state.finish(task_id, claim.token, failed))
                 return "failed"
@@ -115,9 +124,14 @@ def _outcome_of(place: Workplace, run: TaskRun, claim: Claim) -> Outcome | None:
         outcome = pack_result(_result_of(step, run))
     except LeaseLostError as error:
         run.log(str(error))
-        return None
+        if run.taken_back:
+            return None
+        # The server was away, or this process frozen, and perhaps nobody else has it yet.
+        outcome = Outcome(state="queued", error=_line(error))
     except CancelledError as error:
         outcome = Outcome(state="cancelled", error=_line(error))
+    except GivenBackError as error:
+        outcome = Outcome(state="queued", error=_line(error))
     except WaitError as error:
         outcome = _waiting(place, error.state, error, error.retry_in_s)
     except PermanentError as error:
@@ -146,7 +160,7 @@ def _failed(place: Workplace, run: TaskRun, error: BaseException) -> Outcome:
         # Whatever it is, it may come from being too late; nobody asks any more.
         return Outcome(state="failed", error=_line(error))
     if not _is_ours(error):
-        traceback.print_exception(error)
+        _print_trace(error)
         return Outcome(state="failed", error=f"{type(error).__name__}: {_line(error)}")
     # A mistake in what was asked is the same mistake next time.
     return Outcome(state="failed", error=_line(error), retry=_exit_code(error) != 2)
@@ -207,8 +221,15 @@ def _patiently(call: Callable[[], Any]) -> Any:
 @contextlib.contextmanager
 def _output_to(path: str) -> Generator[None]:
     """Send stdout and stderr of this process, and of those it starts, into the attempt's log."""
-    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        log = os.open(path, flags, 0o600)
+    except OSError as error:
+        # A full disk loses words, not the task.
+        with contextlib.suppress(OSError):
+            print(f"the log {path} cannot be written: {error}", file=sys.stderr)
+        log = os.open(os.devnull, flags)
     _flush()
     saved = os.dup(1), os.dup(2)
     try:
@@ -221,6 +242,11 @@ def _output_to(path: str) -> Generator[None]:
             os.dup2(descriptor, number)
             os.close(descriptor)
         os.close(log)
+
+
+def _print_trace(error: BaseException) -> None:
+    with contextlib.suppress(OSError):
+        traceback.print_exception(error)
 
 
 def _flush() -> None:

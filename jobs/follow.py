@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from jobs.local_state import program_log
 from sql import Attempt, Run
 
 if TYPE_CHECKING:
@@ -37,14 +38,17 @@ def wait_for_run(
 def follow_logs(
     database: Database, log_dir: str, run_id: int, task_id: int | None, *, follow: bool
 ) -> None:
-    """Write the logs of a run's attempts to stdout; with `follow` until the run ends."""
-    offsets: dict[tuple[int, int], int] = {}
+    """Write the logs of a run's attempts to stdout, each followed by the words of its program.
+
+    With `follow` until the run ends.
+    """
+    copied = _Copied(log_dir, with_heading=task_id is None)
     while True:
         # Asked before the logs are read, so that nothing of the last attempt is missed.
         detail = database.runs.show(run_id, ATTEMPTS_MAX)
         for attempt in detail.attempts:
             if task_id is None or attempt.task_id == task_id:
-                _copy(log_dir, attempt, offsets, with_heading=task_id is None)
+                copied.attempt(attempt)
         sys.stdout.flush()
         if not follow or detail.run.state not in ("queued", "running", "waiting"):
             return
@@ -60,25 +64,37 @@ def _line(database: Database, run_id: int) -> str:
     )
 
 
-def _copy(
-    log_dir: str, attempt: Attempt, offsets: dict[tuple[int, int], int], *, with_heading: bool
-) -> None:
-    """Write what is new in a log. Control characters of programs are made harmless."""
-    if attempt.log_path is None:
-        return
-    key = attempt.task_id, attempt.attempt
-    try:
-        file = open(os.path.join(log_dir, attempt.log_path), "rb")  # noqa: SIM115
-    except OSError:
-        return  # On another machine, or thrown away.
-    with file:
-        file.seek(offsets.get(key, 0))
-        while chunk := file.read(READ_SIZE_BYTES):
-            if with_heading and key not in offsets:
-                heading = f"==> task {attempt.task_id}, attempt {attempt.attempt} <==\n"
-                sys.stdout.write(heading)
-            offsets[key] = file.tell()
-            sys.stdout.write(_printable(chunk))
+class _Copied:
+    """What of which log was written to stdout; a heading says where another one goes on."""
+
+    def __init__(self, log_dir: str, *, with_heading: bool) -> None:
+        self._log_dir = log_dir
+        self._with_heading = with_heading
+        self._offsets: dict[str, int] = {}
+        self._latest = ""
+
+    def attempt(self, attempt: Attempt) -> None:
+        """Write what is new in the logs of an attempt."""
+        if attempt.log_path is None:
+            return
+        name = f"task {attempt.task_id}, attempt {attempt.attempt}"
+        self._copy(attempt.log_path, name, with_heading=self._with_heading)
+        self._copy(program_log(attempt.log_path), f"{name}, its program", with_heading=True)
+
+    def _copy(self, path: str, name: str, *, with_heading: bool) -> None:
+        """Write what is new in a log. Control characters of programs are made harmless."""
+        try:
+            file = open(os.path.join(self._log_dir, path), "rb")  # noqa: SIM115
+        except OSError:
+            return  # On another machine, or thrown away.
+        with file:
+            file.seek(self._offsets.get(path, 0))
+            while chunk := file.read(READ_SIZE_BYTES):
+                if path != self._latest and (with_heading or self._latest):
+                    sys.stdout.write(f"==> {name} <==\n")
+                self._latest = path
+                self._offsets[path] = file.tell()
+                sys.stdout.write(_printable(chunk))
 
 
 def _printable(chunk: bytes) -> str:

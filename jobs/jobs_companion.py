@@ -23,10 +23,11 @@ class JobsCompanion:
         os.makedirs(config.run_dir, mode=0o700, exist_ok=True)
         started = redis_server.start(config, say) if config.embedded else False
         supervise.wish(config, up=True)
-        started = supervise.start_keeper(config, config_path) or started
+        started = supervise.start_keeper(config, config_path, wished=True) or started
         wanted = supervise.wanted_workers(config)
         for worker in wanted:
-            started = supervise.start_worker(config, config_path, worker) or started
+            new = supervise.start_worker(config, config_path, worker, wished=True)
+            started = new or started
         say(f"the jobs are up: {len(wanted)} workers" if started else "the jobs were up already")
 
     def stop(self, config_path: str, say: Callable[[str], None] = lambda _: None) -> None:

@@ -85,25 +85,29 @@ def reconcile(watch: Watch) -> None:
 class TakeBack:
     """Gives tasks to others whose worker is silent; remembers how the two clocks stand.
 
-    Where the clock of the wall jumps ahead (it was set, or the machine slept) every worker looks
-    silent at once: they get three beats to be heard again, as after a start of the database.
+    Where the clock that beats are written down by, the database's, jumps ahead (it was set, or the
+    machine slept) every worker looks silent at once: they get three beats to be heard again, as
+    after a start of the database, and of the keeper, which knows not what the clock did before.
     """
 
     def __init__(
         self,
-        wall: Callable[[], float] = time.time,
+        wall: Callable[[Watch], float] = lambda watch: watch.database.runs.clock_s(),
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._wall, self._steady = wall, steady
-        self._ahead_s = wall() - steady()
-        self._begins_s = -math.inf
+        self._ahead_s = math.inf
+        self._begins_s = math.inf
 
     def __call__(self, watch: Watch) -> None:
         """Take back what is to be taken back."""
         config = watch.config
         patience_s = 3 * config.heartbeat_s
-        ahead_s, now_s = self._wall() - self._steady(), self._steady()
-        if ahead_s - self._ahead_s > config.lease_s / 2:
+        now_s = self._steady()
+        ahead_s = self._wall(watch) - now_s
+        if self._begins_s == math.inf:
+            self._begins_s = now_s + patience_s
+        elif ahead_s - self._ahead_s > config.lease_s / 2:
             jump_s = ahead_s - self._ahead_s
             _log.warning("the clock went ahead by %.0f s; workers are heard first", jump_s)
             self._begins_s = now_s + patience_s

@@ -16,16 +16,15 @@ import os
 import select
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, BinaryIO
 
 from jobs.runners import descendants
 
 SAID_BYTES_MAX = 16 << 20
-"""A command that writes more is ended: it would fill the disk until its time is over."""
+"""A command that writes more is ended: it would fill the memory until its time is over."""
 LOOK_S = 0.2
 MARGIN_S = 5.0
 """So much longer than the command's time the leash may take, its own start and end included."""
@@ -52,8 +51,9 @@ def run_on_leash(
     orders = {"argv": list(argv), "timeout_s": timeout_s}
     with (
         # Files, not pipes: what a command leaves behind may go on writing and keeps nobody waiting.
-        tempfile.TemporaryFile() as inlet,
-        tempfile.TemporaryFile() as outlet,
+        # In memory: that a disk is full may be just what somebody is to be told.
+        _memory_file("given") as inlet,
+        _memory_file("said") as outlet,
     ):
         inlet.write(given)
         inlet.seek(0)
@@ -71,6 +71,10 @@ def run_on_leash(
         report = _report(leash, timeout_s + descendants.KILL_S + MARGIN_S)
         outlet.seek(max(0, outlet.seek(0, os.SEEK_END) - said_bytes_max))
         return Ended(report.get("code"), outlet.read(said_bytes_max), report.get("problem", ""))
+
+
+def _memory_file(name: str) -> BinaryIO:
+    return os.fdopen(os.memfd_create(name), "w+b")
 
 
 def _report(leash: subprocess.Popen[bytes], within_s: float) -> dict[str, Any]:
@@ -125,7 +129,3 @@ def _wait(pid: int, timeout_s: float) -> str:
         if os.fstat(2).st_size > SAID_BYTES_MAX:
             return f"wrote more than {SAID_BYTES_MAX:,} bytes"
     return ""
-
-
-if __name__ == "__main__":
-    main()

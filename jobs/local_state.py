@@ -52,12 +52,12 @@ class LocalTaskState:
         made = self._database().runs.finish(task_id, token, outcome, following)
         self._on_finish(self._queues.pop(task_id, ""), made)
 
-    def append_log(self, task_id: int, token: int, text: str) -> None:
-        """Add text to the log of the attempt; see TaskState."""
+    def append_log(self, task_id: int, token: int, text: str, *, of_program: bool = False) -> None:
+        """Add text to a log of the attempt; see TaskState."""
         path = self._database().runs.log_path(task_id, token)
         if path is None:
             raise StaleAttemptError(task_id, token)
-        full = os.path.join(self._log_dir, path)
+        full = os.path.join(self._log_dir, program_log(path) if of_program else path)
         os.makedirs(os.path.dirname(full), mode=0o700, exist_ok=True)
         with open(full, "ab") as file:
             if file.tell() < LOG_SIZE_BYTES_MAX:
@@ -67,6 +67,12 @@ class LocalTaskState:
 def log_path(run_id: int, task_id: int, attempt: int) -> str:
     """Return where the log of an attempt lies, below the folder of logs."""
     return os.path.join(str(run_id), f"{task_id}-{attempt}.log")
+
+
+def program_log(path: str) -> str:
+    """Return where the words of the program lie that an attempt runs: beside the attempt's log."""
+    root, extension = os.path.splitext(path)
+    return f"{root}-program{extension}"
 
 
 def following(claim: Claim, outcome: Outcome) -> Successors:

@@ -67,12 +67,13 @@ class RemoteTaskState:
         given = {"token": token, "outcome": told.model_dump(mode="json")}
         self._tell(task_id, token, "finish", given)
 
-    def append_log(self, task_id: int, token: int, text: str) -> None:
-        """Add text to the log of the attempt; see TaskState."""
+    def append_log(self, task_id: int, token: int, text: str, *, of_program: bool = False) -> None:
+        """Add text to a log of the attempt; see TaskState."""
         # JSON in ASCII has at most 12 bytes for a character.
         step = LOG_SIZE_BYTES_MAX // 12
         for start in range(0, len(text) or 1, step):
-            given = {"token": token, "text": text[start : start + step]}
+            piece = text[start : start + step]
+            given = {"token": token, "text": piece, "of_program": of_program}
             self._tell(task_id, token, "log", given)
 
     def _tell(self, task_id: int, token: int, what: str, given: dict[str, Any]) -> Any:

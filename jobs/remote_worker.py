@@ -25,19 +25,19 @@ from jobs import execute
 from jobs.alert_config import read_secret
 from jobs.errors import JobsError, UsageError
 from jobs.jobs_config import JobsConfig
-from jobs.local_state import log_path
+from jobs.local_state import log_path, program_log
 from jobs.redis_server import limits
 from jobs.registry import load_extra_workflows
 from jobs.remote_http import RemoteApi, UntrustedError
 from jobs.remote_state import PathPrefix, RemoteTaskState
 from jobs.worker import PAUSE_S, HouseWorker
 from sql import (
+    BusyError,
     Claim,
     DatabaseUnavailableError,
     Outcome,
     Progress,
     SqlError,
-    StaleAttemptError,
     read_token,
 )
 
@@ -70,7 +70,8 @@ class LogCarrier:
     def __init__(self, state: TaskState, log_dir: str) -> None:
         self._state = state
         self._log_dir = log_dir
-        self._told: dict[tuple[int, int], tuple[str, int]] = {}
+        # By task, token and whether it is the program's: the file, and how much of it was told.
+        self._told: dict[tuple[int, int, bool], tuple[str, int]] = {}
         # The heartbeat and the end of a task carry in two threads: no piece twice.
         self._turn = threading.Lock()
 
@@ -79,35 +80,48 @@ class LogCarrier:
         claim = self._state.claim(task_id, worker)
         if claim is not None:
             path = os.path.join(self._log_dir, log_path(claim.run_id, claim.task_id, claim.token))
-            self._told[task_id, claim.token] = path, 0
+            self._told[task_id, claim.token, False] = path, 0
+            self._told[task_id, claim.token, True] = program_log(path), 0
         return claim
 
     def beat(self, task_id: int, token: int, progress: Progress | None = None) -> bool:
         """Say that the task is alive, and bring some of its log."""
         cancelled = self._state.beat(task_id, token, progress)
-        with contextlib.suppress(SqlError, JobsError, OSError):
-            self._carry(task_id, token)
+        for of_program in (False, True):
+            with contextlib.suppress(SqlError, JobsError, OSError):
+                self._carry(task_id, token, of_program)
         return cancelled
 
     def finish(self, task_id: int, token: int, outcome: Outcome) -> None:
-        """Bring the rest of the log, and end the attempt."""
-        with contextlib.suppress(StaleAttemptError):
-            while self._carry(task_id, token, to_the_end=True):
-                pass
+        """Bring the rest of the logs, and end the attempt."""
+        for of_program in (False, True):
+            self._carry_rest(task_id, token, of_program)
         self._state.finish(task_id, token, outcome)
-        path, _ = self._told.pop((task_id, token), ("", 0))
-        if path:
+        for of_program in (False, True):
+            path, _ = self._told.pop((task_id, token, of_program), ("", 0))
             with contextlib.suppress(OSError):
                 os.unlink(path)
 
-    def append_log(self, task_id: int, token: int, text: str) -> None:
-        """Add text to the log of the attempt; see TaskState."""
-        self._state.append_log(task_id, token, text)
+    def append_log(self, task_id: int, token: int, text: str, *, of_program: bool = False) -> None:
+        """Add text to a log of the attempt; see TaskState."""
+        self._state.append_log(task_id, token, text, of_program=of_program)
 
-    def _carry(self, task_id: int, token: int, *, to_the_end: bool = False) -> bool:
+    def _carry_rest(self, task_id: int, token: int, of_program: bool) -> None:
+        try:
+            while self._carry(task_id, token, of_program, to_the_end=True):
+                pass
+        except (DatabaseUnavailableError, BusyError):
+            raise  # Nobody is there: the end cannot be told either, and both are tried again.
+        except (SqlError, JobsError, OSError) as error:
+            # Such as a full disk there: it loses words, not the task.
+            _log.warning("the log of task %d is not whole: %s", task_id, error)
+
+    def _carry(
+        self, task_id: int, token: int, of_program: bool, *, to_the_end: bool = False
+    ) -> bool:
         """Bring a piece of a log; False when there is no more."""
         with self._turn:
-            path, offset = self._told.get((task_id, token), ("", 0))
+            path, offset = self._told.get((task_id, token, of_program), ("", 0))
             if not path or offset >= LOG_SIZE_BYTES_MAX:
                 return False
             try:
@@ -121,8 +135,9 @@ class LogCarrier:
             if not to_the_end or len(piece) == LOG_STEP_BYTES:
                 # Whole lines, where there are any: no character is cut in two.
                 piece = piece[: piece.rfind(b"\n") + 1] or piece
-            self._state.append_log(task_id, token, piece.decode("utf-8", "backslashreplace"))
-            self._told[task_id, token] = path, offset + len(piece)
+            text = piece.decode("utf-8", "backslashreplace")
+            self._state.append_log(task_id, token, text, of_program=of_program)
+            self._told[task_id, token, of_program] = path, offset + len(piece)
             return True
 
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from jobs import process, redis_server
 from jobs.errors import JobsError
-from jobs.process_main import keeper_mark, worker_mark
+from jobs.process_main import WISHED, keeper_mark, worker_mark
 
 if TYPE_CHECKING:
     from jobs.jobs_config import JobsConfig
@@ -63,16 +63,19 @@ def is_wished(config: JobsConfig) -> bool:
     return os.path.exists(_wish_path(config))
 
 
-def start_keeper(config: JobsConfig, config_path: str) -> bool:
-    """Start the keeper; False when one runs."""
+def start_keeper(config: JobsConfig, config_path: str, *, wished: bool = False) -> bool:
+    """Start the keeper; False when one runs. With `wished` it goes away where nobody wants it."""
     log = os.path.join(config.run_dir, "keeper.log")
-    return process.start([*MODULE, "keeper", config_path], keeper_mark(config), log)
+    arguments = [*MODULE, "keeper", config_path, *_wished(wished)]
+    return process.start(arguments, keeper_mark(config), log)
 
 
-def start_worker(config: JobsConfig, config_path: str, wanted: WantedWorker) -> bool:
-    """Start a worker; False when it runs."""
+def start_worker(
+    config: JobsConfig, config_path: str, wanted: WantedWorker, *, wished: bool = False
+) -> bool:
+    """Start a worker; False when it runs. With `wished` it goes away where nobody wants it."""
     log = os.path.join(config.run_dir, f"worker-{wanted.name}.log")
-    arguments = [*MODULE, "worker", config_path, wanted.name, *wanted.queues]
+    arguments = [*MODULE, "worker", config_path, wanted.name, *wanted.queues, *_wished(wished)]
     return process.start(arguments, worker_mark(config, wanted.name), log)
 
 
@@ -99,7 +102,7 @@ def revive(watch: Watch) -> None:
     for wanted in wanted_workers(config):
         if process.find(worker_mark(config, wanted.name)) is None and is_wished(config):
             _log.warning("worker %s is gone; it is started again", wanted.name)
-            start_worker(config, watch.config_path, wanted)
+            start_worker(config, watch.config_path, wanted, wished=True)
 
 
 class Reviver:
@@ -117,9 +120,13 @@ class Reviver:
         try:
             if is_wished(self._config) and process.find(keeper_mark(self._config)) is None:
                 _log.warning("the keeper is gone; it is started again")
-                start_keeper(self._config, self._config_path)
+                start_keeper(self._config, self._config_path, wished=True)
         except (JobsError, OSError) as error:
             _log.warning("the keeper cannot be started: %s", error)
+
+
+def _wished(wished: bool) -> tuple[str, ...]:
+    return (WISHED,) if wished else ()
 
 
 def _wish_path(config: JobsConfig) -> str:

@@ -8,6 +8,7 @@ anyway.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -17,7 +18,7 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from jobs.errors import CancelledError, JobsError, LeaseLostError
+from jobs.errors import CancelledError, GivenBackError, JobsError, LeaseLostError
 from sql import Claim, Progress, SqlError, StaleAttemptError
 
 if TYPE_CHECKING:
@@ -38,7 +39,9 @@ class TaskRun:
         database: Callable[[], Database] | None,
         beat_s: float,
         lease_s: float,
+        asked_s: float,
     ) -> None:
+        """`asked_s` is when the claim was asked for, by `boot_s`: from then on the lease counts."""
         self._state = state
         self._claim = claim
         self._config_path = config_path
@@ -49,7 +52,8 @@ class TaskRun:
         self._progress: Progress | None = None
         self._cancelled = False
         self._lost = False
-        self._last_heard = _now_s()
+        self._stopped = False
+        self._last_heard = asked_s
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._beat, name="heartbeat", daemon=True)
 
@@ -125,8 +129,10 @@ class TaskRun:
         stamp = datetime.now().astimezone().isoformat(timespec="seconds")
         encoding = sys.stderr.encoding or "utf-8"
         line = f"{stamp} {text}\n".encode(encoding, "backslashreplace")
-        # The attempt's stderr is its log; written at once, in one piece.
-        os.write(2, line)
+        # The attempt's stderr is its log; written at once, in one piece. A full disk loses words,
+        # not the task, nor the heartbeat.
+        with contextlib.suppress(OSError):
+            os.write(2, line)
 
     def progress(self, done: int, total: int = 0, unit: str = "", text: str = "") -> None:
         """Say how far it is; told with the next heartbeat."""
@@ -134,14 +140,26 @@ class TaskRun:
 
     def cancelled(self) -> bool:
         """Tell whether to stop at the next border."""
-        return self.lost or (self._cancelled and self.heeds_cancel)
+        if self.lost:
+            # It stops now, even when a beat gets through before it has: that is no cancel then.
+            self._stopped = True
+            return True
+        return self._cancelled and self.heeds_cancel
 
     def check_cancelled(self) -> None:
-        """Raise CancelledError or LeaseLostError if it is to stop."""
+        """Raise CancelledError, LeaseLostError or GivenBackError if it is to stop."""
         if self.lost:
-            raise LeaseLostError(f"attempt {self.token} of task {self.task_id} was taken back")
+            why = "was taken back" if self._lost else "was not heard of for the time of a lease"
+            raise LeaseLostError(f"attempt {self.token} of task {self.task_id} {why}")
         if self._cancelled and self.heeds_cancel:
             raise CancelledError("the run was cancelled")
+        if self._stopped:
+            raise GivenBackError("no heartbeat got through for the time of a lease; begun again")
+
+    @property
+    def taken_back(self) -> bool:
+        """Whether a beat was told so: the task is somebody else's, or nobody's."""
+        return self._lost
 
     @property
     def lost(self) -> bool:
@@ -153,14 +171,14 @@ class TaskRun:
 
         Counted from before the last beat was sent, so it is over here before it is anywhere else.
         """
-        return self._last_heard + self._lease_s - _now_s()
+        return self._last_heard + self._lease_s - boot_s()
 
     # ---- The heartbeat ---------------------------------------------------------------------------
 
     def _beat(self) -> None:
         while not self._stop.wait(self._beat_s):
             progress, self._progress = self._progress, None
-            asked = _now_s()
+            asked = boot_s()
             try:
                 self._cancelled = self._state.beat(self.task_id, self.token, progress)
                 self._last_heard = asked
@@ -176,6 +194,6 @@ class TaskRun:
                 self.log(f"no heartbeat: {type(error).__name__}: {error}")
 
 
-def _now_s() -> float:
+def boot_s() -> float:
     """A clock that nobody sets and that goes on while the machine sleeps: the server's does."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)

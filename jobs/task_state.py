@@ -27,6 +27,6 @@ class TaskState(Protocol):
         """End the attempt; what follows is made in the same transaction. May be called again."""
         ...
 
-    def append_log(self, task_id: int, token: int, text: str) -> None:
-        """Add text to the log of the attempt."""
+    def append_log(self, task_id: int, token: int, text: str, *, of_program: bool = False) -> None:
+        """Add text to the log of the attempt, or to that of the program it runs."""
         ...

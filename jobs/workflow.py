@@ -23,7 +23,6 @@ from jobs.errors import UsageError
 from sql import NewTask, Successors
 
 Queue = Literal["io", "cpu", "gpu", "default"]
-QUEUES: tuple[Queue, ...] = ("gpu", "io", "cpu", "default")
 PARTS_MAX = 100_000
 
 
@@ -93,7 +92,10 @@ class TaskContext(Protocol):
         ...
 
     def check_cancelled(self) -> None:
-        """Raise CancelledError or LeaseLostError if so; call it at the border of every chunk."""
+        """Raise what says why, if so: CancelledError, LeaseLostError or GivenBackError.
+
+        Call it at the border of every chunk, and let what it raises pass.
+        """
         ...
 
     def lease_left_s(self) -> float:
@@ -144,6 +146,9 @@ class Step:
     restart_at: str | None = None
     remote: bool = False
     """Whether a worker on another machine may take it: it then uses no `database`."""
+    passes_on: tuple[str, ...] = ()
+    """What a worker on another machine may say for those who follow: the names of all that may be
+    in `pass_on` and in the specs of parts. Whatever else it says there is refused."""
 
     def task(self, parameters: dict[str, Any], part: int, spec: dict[str, Any]) -> NewTask:
         """Return the task that this step is for a part."""

@@ -26,7 +26,7 @@ CONNECT_TIMEOUT_S = 10
 TURN_TIMEOUT_S = 60.0
 """So long one waits for somebody else to give a connection back."""
 
-IDLE_LIMIT_S = 600
+WRITER_IDLE_LIMIT_S = 600
 """So long whoever changes something may do something else between two statements. A process that is
 frozen (SIGSTOP, a suspended machine) would keep its locks, and all others waiting, for ever."""
 
@@ -119,7 +119,7 @@ def connect_once(dsn: str) -> psycopg.Connection[Any]:
         raise DatabaseUnavailableError(f"the database does not answer: {line(error)}") from None
     try:
         with explained():
-            connection.execute(_SETTINGS, [f"{IDLE_LIMIT_S}s"])
+            connection.execute(_SETTINGS, [f"{WRITER_IDLE_LIMIT_S}s"])
             connection.autocommit = False
             connection.isolation_level = IsolationLevel.READ_COMMITTED
     except BaseException:

@@ -128,9 +128,16 @@ class EventBook:
         with self._database.connection() as connection:
             connection.execute(_SQL["postpone"], given)
 
-    def end_orphans(self, channels: Sequence[str], age_s: float, reason: str) -> int:
-        """Give up what has been due for so long and goes to none of these channels; how many."""
-        given = {"channels": list(channels), "age_s": age_s, "reason": clean_text(reason)}
+    def due_elsewhere(self, channels: Sequence[str]) -> dict[str, int]:
+        """Return the other channels for which something is due, and how many tries they ever had:
+        a number that stands still where nobody takes anything."""
+        with self._database.reading() as connection:
+            rows = connection.execute(_SQL["due_elsewhere"], {"channels": list(channels)})
+            return {channel: int(taken) for channel, taken in rows}
+
+    def end_orphans(self, channel: str, taken: int, reason: str) -> int:
+        """Give up what is due for a channel, unless anything of it was taken since; how many."""
+        given = {"channel": channel, "taken": taken, "reason": clean_text(reason)}
         with self._database.connection() as connection:
             return connection.execute(_SQL["end_orphans"], given).rowcount
 

@@ -138,11 +138,6 @@ class LabelBook:
         with self._database.reading() as connection:
             return [made(LabelTask, row) for row in connection.execute(_SQL["tasks"], given)]
 
-    def next_task(self, event_id: int, labeller: str) -> LabelTask | None:
-        """Return the first task that still wants this labeller, or None."""
-        found = self.tasks(event_id, open_only=True, labeller=labeller, limit=1)
-        return found[0] if found else None
-
     def task(self, task_id: int) -> LabelTask:
         """Return one task; NotFoundError when there is none."""
         with self._database.reading() as connection:

@@ -130,6 +130,11 @@ class RunBook:
         with self._database.reading() as connection:
             return run_lists.results(connection, run_id, step)
 
+    def result_of(self, run_id: int, step: str, part: int) -> dict[str, Any] | None:
+        """Return the result of the task of a step for one part; None when it has none."""
+        with self._database.reading() as connection:
+            return run_lists.result_of(connection, run_id, step, part)
+
     # ---- Queues and gates ------------------------------------------------------------------------
 
     def set_queue(
@@ -247,6 +252,13 @@ class RunBook:
         }
         with self._database.connection() as connection:
             return connection.execute(_SQL["undeliver_lost"], given).rowcount
+
+    def clock_s(self) -> float:
+        """Return what the database's clock says, by which beats are written down."""
+        with self._database.reading() as connection:
+            row = connection.execute(_SQL["clock"]).fetchone()
+        assert row is not None
+        return float(row[0])
 
     def take_back(
         self, lease_s: float, grace_s: float, following: run_claims.Following, limit: int = 100

@@ -75,6 +75,14 @@ def results(
     ]
 
 
+def result_of(
+    connection: psycopg.Connection[Any], run_id: int, step: str, part: int
+) -> dict[str, Any] | None:
+    """Return the result of the task of a step for one part; None without one."""
+    row = connection.execute(_SQL["result_of"], [run_id, step, part]).fetchone()
+    return json.loads(row[0]) if row and row[0] else None
+
+
 def queues(connection: psycopg.Connection[Any], names: Sequence[str]) -> list[QueueState]:
     """Return these queues, and all that something was said about or that hold something."""
     rows = connection.execute(_TASK_SQL["queues"], {"queues": list(names)})

@@ -27,8 +27,6 @@ RunTaskState = Literal[
 Gate = Literal["gpu", "approval"]
 GpuState = Literal["asleep", "waking", "ready"]
 
-ACTIVE_STATES: tuple[RunState, ...] = ("queued", "running", "waiting")
-ENDED_STATES: tuple[RunState, ...] = ("done", "partial", "failed", "cancelled")
 TEXT_SIZE_MAX = 8_000
 """Reasons and errors are cut to so many characters; the whole story is in the log."""
 DOCUMENT_SIZE_BYTES_MAX = 16 << 20

@@ -19,7 +19,7 @@ from sql.connections import Connections
 from sql.errors import QueryTimeoutError
 
 STATEMENT_TIMEOUT_S = 60.0
-IDLE_LIMIT_S = 3_600.0
+READER_IDLE_LIMIT_S = 3_600.0
 """So long a reader may do something else between two statements: its snapshot keeps dead rows."""
 
 # One statement, so that a reading transaction costs one round trip more.
@@ -66,7 +66,9 @@ class Transactions:
             yield connection
 
     @contextlib.contextmanager
-    def reading(self, idle_limit_s: float = IDLE_LIMIT_S) -> Generator[psycopg.Connection[Any]]:
+    def reading(
+        self, idle_limit_s: float = READER_IDLE_LIMIT_S
+    ) -> Generator[psycopg.Connection[Any]]:
         """Yield a connection that can change nothing; for this folder only.
 
         Raises QueryTimeoutError when a statement takes longer than `statement_timeout_s`, or when

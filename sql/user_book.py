@@ -24,6 +24,7 @@ Role = Literal["viewer", "labeller", "operator", "admin"]
 ROLES: tuple[Role, ...] = get_args(Role)
 """From the least to the most; a labeller sees what is labelled, and nothing else."""
 LABELLER: Role = "labeller"
+VIEWER: Role = "viewer"
 
 WINDOW_S = 900
 """So long a wrong password counts."""
@@ -176,6 +177,7 @@ class UserBook:
         }  # fmt: skip
         with self._database.connection() as connection:
             connection.execute(_SQL["forget_attempts"])
+            connection.execute(_SQL["attempts_in_turn"])
             row = connection.execute(_SQL["begin_attempt"], given).fetchone()
             assert row is not None
         # Another transaction: attempts that were written at the same moment are seen now.
@@ -252,8 +254,7 @@ class UserBook:
         user = self.user(name)
         if not 1 <= len(token_name) <= NAME_LENGTH_MAX or not token_name.isprintable():
             raise UsageError(f"a token's name has 1 to {NAME_LENGTH_MAX} printable characters")
-        is_apart = user.role == LABELLER and role != LABELLER
-        if is_apart or ROLES.index(role) > ROLES.index(user.role):
+        if lesser_role(user.role, role) != role:
             raise UsageError(f"{name} is {user.role}: a token cannot have the role {role}")
         given = {
             "name": name, "token_name": token_name, "role": role, "token_hash": token_hash,
@@ -276,16 +277,19 @@ class UserBook:
                 raise NotFoundError(f"{name!a} has no token {token_name!a}")
 
     def token_owner(self, token_hash: bytes) -> TokenOwner | None:
-        """Return whose token this is, and note that it was used; None when it is worthless."""
+        """Return whose token this is, and note that it was used; None when it is worthless.
+
+        It is so, too, while its role and that of its owner have nothing in common.
+        """
         with self._database.connection() as connection:
             row = connection.execute(_SQL["token_owner"], {"token_hash": token_hash}).fetchone()
             if row is None:
                 return None
             token_id, user_id, name, user_role, token_role = row
+            role = lesser_role(user_role, token_role)
+            if role is None:
+                return None
             connection.execute(_SQL["touch_token"], {"token_id": token_id})
-        # Who only labels sees nothing else, not even what a viewer does.
-        is_apart = user_role == LABELLER
-        role = LABELLER if is_apart else min(user_role, token_role, key=ROLES.index)
         return TokenOwner(user_id, name, role)
 
     # ---- Saved views -----------------------------------------------------------------------------
@@ -325,6 +329,16 @@ class UserBook:
     def _row(self, query: str, given: dict[str, Any]) -> Any:
         with self._database.connection() as connection:
             return connection.execute(_SQL[query], given).fetchone()
+
+
+def lesser_role(one: Role, other: Role) -> Role | None:
+    """Return the role that may do what both of these may; None when that is nothing.
+
+    Who only labels sees nothing else, not even what a viewer does, and a viewer writes nothing.
+    """
+    if {one, other} == {LABELLER, VIEWER}:
+        return None
+    return one if ROLES.index(one) < ROLES.index(other) else other
 
 
 def _locked(connection: psycopg.Connection[Any], name: str, *, stays_admin: bool) -> int:

@@ -10,16 +10,56 @@ from collections.abc import Callable, Iterator
 import command
 import database_harness
 import pytest
+import run_order
+from run_folder import RunFolder, for_stores, on_disk
 from store_harness import MIB, Store, write_files
 
 from fsd.setup import init_store
 from sql import Database
 
+_run = RunFolder()
+
+
+def pytest_configure() -> None:
+    _run.open()
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
+    """Let a process go on with its own part of the tests, and take from others when it has none."""
+    if config.getoption("dist") != "load":  # Somebody chose another way.
+        return None
+    from xdist.scheduler import WorkStealingScheduling
+
+    return WorkStealingScheduling(config, log)
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    worker = getattr(config, "workerinput", {})
+    run_order.spread(items, worker.get("workercount", 1))
+
+
+def pytest_sessionfinish(exitstatus: int) -> None:
+    _run.has_failed = exitstatus != 0
+
+
+def pytest_unconfigure() -> None:
+    _run.close()
+
+
+@pytest.fixture
+def disk_tmp() -> Iterator[str]:
+    """As `short_tmp`, on a disk also where the run works in memory."""
+    folder = tempfile.mkdtemp(prefix="ds-", dir=on_disk())
+    yield folder
+    shutil.rmtree(folder)
+
 
 @pytest.fixture
 def short_tmp() -> Iterator[str]:
     """A temporary folder with a short path: a unix socket's path has at most 107 bytes."""
-    folder = tempfile.mkdtemp(prefix="ds-")
+    folder = tempfile.mkdtemp(prefix="ds-", dir=for_stores())
     yield folder
     shutil.rmtree(folder)
 

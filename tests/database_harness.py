@@ -19,6 +19,7 @@ from collections.abc import Iterator
 from itertools import count
 
 import psycopg
+import run_folder
 from psycopg import conninfo
 from psycopg.sql import SQL, Identifier
 
@@ -68,7 +69,7 @@ def _find_or_start(state_path: str, users_path: str) -> server.Place:
     pid = os.posix_spawn(
         sys.executable,
         [sys.executable, os.path.abspath(__file__), state_path, users_path],
-        {"PATH": os.defpath, "PYTHONPATH": ROOT},
+        {"PATH": os.defpath, "PYTHONPATH": ROOT, "TMPDIR": run_folder.outside()},
         file_actions=[log, (os.POSIX_SPAWN_DUP2, 1, 2)],
         setsid=True,
     )

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         NextStage,
         Pipeline,
         declare_pipeline,
+        gates_of_action,
         load_pipeline,
         next_stage,
     )
@@ -98,6 +99,7 @@ _HOMES = {
     "declare_pipeline": "adapters.actions.pipelines",
     "dry_run_action": "adapters.actions.dry_run",
     "empty_output": "adapters.actions.stage",
+    "gates_of_action": "adapters.actions.pipelines",
     "load_actions_config": "adapters.actions.config",
     "load_contract": "adapters.actions.contract_check",
     "load_pipeline": "adapters.actions.pipelines",
@@ -148,6 +150,7 @@ __all__ = [
     "end_event",
     "event_of_run",
     "export_tasks",
+    "gates_of_action",
     "import_labels",
     "label_config",
     "label_report",

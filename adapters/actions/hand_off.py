@@ -139,6 +139,10 @@ def _take(
         NodeOutcome(node_id=left.node_id, outcome="missing", reason=_short(left.reason))
         for left in staged.left_out
     ]
+    if not parsed.children and not any(parsed.rows.values()) and _all_failed(outcomes):
+        # No intent says that it was taken: what a retry writes is read anew.
+        database.actions.set_aside(work.event_id, work.part, rows, batch)
+        return _fail_each(database, work, parsed, outcomes)
     intent_id = intent_id_of(work.event_id, work.part)
     results = apply_intents(database, work, intent_id, staged.files, parsed, keys, replaced)
     # A crash here leaves the intents: the next call writes the rows below, and nothing else.
@@ -225,6 +229,27 @@ def _fail(database: Database, work: Work, staged: StagedPart, reason: str) -> Ha
     outcomes = [NodeOutcome(node_id=node_id, outcome="failed", reason=text) for node_id in ids]
     database.actions.record_outcomes(work.event_id, work.part, outcomes)
     return report_of(work.event_id, work.part, outcomes).model_copy(update={"reason": text})
+
+
+def _all_failed(outcomes: Sequence[NodeOutcome]) -> bool:
+    return bool(outcomes) and all(row.outcome == "failed" for row in outcomes)
+
+
+def _fail_each(
+    database: Database, work: Work, parsed: Parsed, outcomes: Sequence[NodeOutcome]
+) -> HandOffReport:
+    """Record why each input failed, of which nothing can be taken."""
+    database.actions.record_outcomes(work.event_id, work.part, outcomes)
+    return report_of(work.event_id, work.part, outcomes).model_copy(
+        update={
+            "files": len(parsed.tree.files),
+            "ignored": parsed.ignored,
+            "records": parsed.records,
+            "quarantined": len(parsed.troubles),
+            "problems": tuple(_line(trouble) for trouble in parsed.troubles[:LISTED_MAX]),
+            "reason": f"every input failed, such as {outcomes[0].reason}",
+        }
+    )
 
 
 def _applied(database: Database, work: Work, staged: StagedPart) -> HandOffReport | None:

@@ -20,7 +20,7 @@ from adapters.actions.children import store_files
 from adapters.actions.labels_answer import check_answer
 from adapters.actions.labels_read import FORMATS, ReadAnswer, ReadTrouble, read_labels
 from adapters.actions.outputs_match import path_fields, shown
-from adapters.actions.outputs_tree import OutputTree, list_outputs
+from adapters.actions.outputs_tree import OutputTree, list_given, list_outputs
 from adapters.errors import RecordError, UsageError
 from adapters.folder import extension_of
 from adapters.listing import quarantine_path
@@ -77,7 +77,7 @@ def import_labels(
         raise UsageError(f"{form!a} is no format of labels; take {', '.join(FORMATS)}")
     if not os.path.isdir(folder):
         raise UsageError(f"{safe_text(folder)} is not a folder")
-    tree = list_outputs(folder)
+    tree = list_outputs(folder) if paths is None else list_given(folder, paths)
     wanted = sorted(tree.files) if paths is None else list(paths)
     unknown = [path for path in wanted if path not in tree.files]
     if unknown or not wanted:

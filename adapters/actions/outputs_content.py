@@ -6,7 +6,6 @@ Only as deep as that: no picture is decoded. A name counts where the bytes say n
 from __future__ import annotations
 
 import codecs
-import os
 import struct
 from typing import BinaryIO
 
@@ -120,8 +119,3 @@ def _check_text(file: BinaryIO) -> None:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError as error:
         raise RecordError("is no UTF-8") from error
-
-
-def safe_name(path: str) -> str:
-    """Return the last part of a path as valid Unicode, for texts that go into the database."""
-    return os.fsencode(path.rpartition("/")[2]).decode("utf-8", "replace").replace("\0", "")

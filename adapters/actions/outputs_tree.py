@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Generator, Iterable
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -96,6 +96,17 @@ def list_outputs(root: str) -> OutputTree:
                         tree.odd[path] = f"lies deeper than {OUTPUT_DEPTH_MAX} folders"
         finally:
             os.close(descriptor)
+    return tree
+
+
+def list_given(root: str, paths: Iterable[str]) -> OutputTree:
+    """List only these files below a folder, which may hold anything else; others are left out."""
+    tree = OutputTree(root)
+    for path in paths:
+        with suppress(OSError, ValueError):
+            status = os.stat(os.path.join(root, path), follow_symlinks=False)
+            if stat.S_ISREG(status.st_mode) and len(os.fsencode(path)) <= PATH_BYTES_MAX:
+                tree.files[path] = _listed(path, status)
     return tree
 
 

@@ -11,7 +11,9 @@ A pipeline is actions in a line, each with a gate and parameters of its own:
         parameters: {sizes: "800x600"}
 
 Another branch is another sealed batch, made by a selector. Where a batch stands is derived from
-what was done (table 12c); nothing here is ever written when a batch moves on.
+what was done (table 12c); nothing here is ever written when a batch moves on, and nothing moves it
+on by itself. A gate belongs to the action for as long as the pipeline is declared: whoever runs
+that action, over whatever nodes, has done the stage for them, so every run of it is asked.
 """
 
 from __future__ import annotations
@@ -160,6 +162,16 @@ def declared_pipelines(database: Database) -> dict[str, Pipeline]:
         )
         for row in database.action_context.pipelines()
     }
+
+
+def gates_of_action(database: Database, action: str) -> frozenset[Gate]:
+    """Return what the declared pipelines ask for before this action runs, beside its contract."""
+    return frozenset(
+        step.gate
+        for pipeline in declared_pipelines(database).values()
+        for step in pipeline.stages
+        if step.action == action and step.gate != "none"
+    )
 
 
 def next_stage(

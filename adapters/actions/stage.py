@@ -16,6 +16,7 @@ import os
 import shutil
 import stat
 import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from adapters.actions.contract import ActionContract
@@ -70,7 +71,8 @@ def stage_part(
         # The output first: without room for what comes of it, nothing is laid out or even asked.
         output = client.stage_output(str(action_batch_id), layout_id, limit_bytes)
         laid = lay_out(database, contract, part.number, part.node_ids, values)
-        staged = _make(client, contract, action_batch_id, part.number, layout_id, laid, output)
+        place = _Place(contract, action_batch_id, part.number, layout_id)
+        staged = _make(client, place, laid, output)
     except (QuotaError, UsageError) as error:
         if _is_there(client, action_batch_id, layout_id):
             release(client, action_batch_id, layout_id)
@@ -86,18 +88,20 @@ def _layout_id(contract: ActionContract, number: int, suffix: str) -> str:
     return f"{contract.stage_layout.layout_id}-{number}{suffix}"
 
 
-def _make(
-    client: Client,
-    contract: ActionContract,
-    action_batch_id: int,
-    number: int,
-    layout_id: str,
-    laid: LaidOut,
-    output: StageOutputAnswer,
-) -> StagedPart:
-    layout = contract.stage_layout
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What is staged where: a part of a batch, by a contract."""
+
+    contract: ActionContract
+    action_batch_id: int
+    number: int
+    layout_id: str
+
+
+def _make(client: Client, place: _Place, laid: LaidOut, output: StageOutputAnswer) -> StagedPart:
+    layout, layout_id = place.contract.stage_layout, place.layout_id
     assert layout is not None
-    batch, folder = str(action_batch_id), os.path.dirname(output.path)
+    batch, folder = str(place.action_batch_id), os.path.dirname(output.path)
     _remove_beside(folder, layout_id)
     with manifest_file(client, folder, layout_id, laid) as manifest:
         try:
@@ -108,13 +112,13 @@ def _make(
             _wait_for_former(client, f"{batch}/{layout_id}")
             output = client.stage_output(batch, layout_id, output.reserved_bytes)
             answer = client.stage_to_3c(manifest, batch, layout_id, layout.mode)
-        staged = _staged(contract, action_batch_id, number, layout_id, laid, output, answer)
+        staged = _staged(place, laid, output, answer)
         # While the store copies. A crash leaves a list without a stage: the next call removes it.
         _write_inputs(staged)
         job = client.wait(answer.job_id)
     if job.state != "done":
         raise AdapterError(
-            f"the inputs of part {number} of action batch {batch} could not be staged "
+            f"the inputs of part {place.number} of action batch {batch} could not be staged "
             f"({job.state}): {job.error or 'see the report of job ' + job.job_id}"
         )
     if layout.mode == "view":
@@ -123,20 +127,14 @@ def _make(
 
 
 def _staged(
-    contract: ActionContract,
-    action_batch_id: int,
-    number: int,
-    layout_id: str,
-    laid: LaidOut,
-    output: StageOutputAnswer,
-    answer: MaterialiseAnswer,
+    place: _Place, laid: LaidOut, output: StageOutputAnswer, answer: MaterialiseAnswer
 ) -> StagedPart:
-    assert contract.stage_layout is not None
+    assert place.contract.stage_layout is not None
     return StagedPart(
-        action_batch_id=action_batch_id,
-        layout_id=layout_id,
-        part=number,
-        mode=contract.stage_layout.mode,
+        action_batch_id=place.action_batch_id,
+        layout_id=place.layout_id,
+        part=place.number,
+        mode=place.contract.stage_layout.mode,
         input_root=answer.target_root,
         output_root=output.path,
         job_id=answer.job_id,

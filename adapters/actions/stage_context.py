@@ -58,7 +58,7 @@ def inputs_of(
     """Yield the inputs of a part in the order of the ids; what cannot be staged is left out."""
     layout = contract.stage_layout
     assert layout is not None
-    needed = {name for text in templates_of(layout) for name in fields_of(text)}
+    needed = _needed_fields(layout)
     specs = {n: file.of for n, file in enumerate(layout.files) if isinstance(file.of, Relatives)}
     common: Fields = {"part": part, **parameter_fields(parameters)}
     fill = _Filler(needed)
@@ -196,5 +196,9 @@ def add_file_fields(fields: Fields, path: str, *, named: bool) -> None:
 
 def names_files(layout: StageLayout) -> bool:
     """Tell whether a template names more of a file than its path."""
-    named = {name for text in templates_of(layout) for name in fields_of(text)}
-    return bool(named & {"file.name", "file.stem"})
+    return bool(_needed_fields(layout) & {"file.name", "file.stem"})
+
+
+def _needed_fields(layout: StageLayout) -> set[str]:
+    """Return the fields that some template names."""
+    return {name for text in templates_of(layout) for name in fields_of(text)}

@@ -70,12 +70,8 @@ def _of_stage(desk: Desk, pipeline: str, action_batch_id: int) -> dict[str, Any]
     stages = next_stage(desk.database(), action_batch_id, pipeline)
     if not stages:
         return {}
-    given: dict[str, Any] = {"action": stages[0].action, "parameters": stages[0].parameters}
-    if stages[0].gate == "approval":
-        given["approval"] = True
-    elif stages[0].gate == "gpu_ready":
-        given["gate"] = "gpu"
-    return given
+    # Its gates need not be said: they are asked for however the action is started.
+    return {"action": stages[0].action, "parameters": stages[0].parameters}
 
 
 class StartPage:

@@ -1,8 +1,6 @@
-"""Disks and SSD areas: it owns how they are shown, and which buttons a disk has."""
+"""The store: it owns the summary, the capacity and the SSD areas, and where the rest stands."""
 
 from __future__ import annotations
-
-from typing import Any, NamedTuple
 
 from fsd import duration_text
 from gui.blocks import (
@@ -26,32 +24,18 @@ from gui.desk import Desk
 from gui.frame import Place, add_place, frame, page, visitor
 from gui.live import live
 from gui.pages import storage_actions as actions
+from gui.pages.storage_disks import show_disks
+from gui.pages.storage_jobs import show_engine_jobs
+from gui.pages.storage_repair import REPAIRS, TONES, faulty_codes, show_repairs
 from gui.pages.words import AREA_NAMES, state_tone, storage_state
-from gui.polled import StoreReading, store_of
+from gui.polled import store_of
 from gui.poller import Poller
 
-JOBS_SHOWN = 12
-_FILL_WARN, _FILL_BAD = 0.85, 0.95
 _VERDICTS = {
     "ok": "all copies are there",
     "degraded": "readable, copies are missing",
     "failed": "some bytes cannot be read now",
 }
-
-
-class DiskView(NamedTuple):
-    """One disk as it is shown."""
-
-    name: str
-    path: str
-    state: str
-    reason: str
-    health: str
-    fill: float
-    space: str
-    speed: str
-    facts: tuple[str, ...]
-    last_error: str
 
 
 def register(desk: Desk) -> None:
@@ -62,9 +46,10 @@ def register(desk: Desk) -> None:
     def storage() -> None:
         with frame(desk, "Storage", "Disks of unequal size, every object on at least two of them."):
             live(desk.poller, _summary_of, _show_summary)
+            live(desk.poller, faulty_codes, lambda codes: show_repairs(desk, codes))
             with card("Disks"):
-                live(desk.poller, disks_of, lambda disks: _show_disks(desk, disks))
-            live(desk.poller, _jobs_of, lambda jobs: _show_jobs(desk, jobs))
+                show_disks(desk)
+            show_engine_jobs(desk)
             with box("grid"):
                 live(desk.poller, _capacity_of, _show_capacity)
                 live(desk.poller, _scrub_of, lambda scrub: _show_scrub(desk, scrub))
@@ -105,130 +90,6 @@ def _show_summary(found: tuple[str, ...] | None) -> None:
         metric("Rebuild queue", queue, "shards")
         metric("On one disk only", single, "", "warn" if single != "none" else "good")
         metric("Unreadable now", unreadable, "shards", "bad" if unreadable != "0" else "good")
-
-
-# ---- Disks ---------------------------------------------------------------------------------------
-
-
-def disks_of(poller: Poller) -> tuple[DiskView, ...]:
-    """Return the disks as they are shown."""
-    store = store_of(poller)
-    return tuple(_disk_view(disk, store) for disk in store.health.disks) if store else ()
-
-
-def _disk_view(disk: Any, store: StoreReading) -> DiskView:
-    used = disk.size_bytes - disk.free_bytes
-    read, written = store.rates.get(disk.name, (0.0, 0.0))
-    return DiskView(
-        name=disk.name,
-        path=disk.path,
-        state=disk.state,
-        reason=disk.reason,
-        health=disk.health if disk.health == "ok" else f"{disk.health}: {disk.health_reason}",
-        fill=used / disk.size_bytes if disk.size_bytes else 0.0,
-        space=f"{size(disk.free_bytes)} free of {size(disk.size_bytes)}",
-        speed=f"reads {size(read)}/s, writes {size(written)}/s",
-        facts=(
-            f"{disk.shards:,} shards, {size(disk.stored_bytes)}",
-            f"{disk.errors:,} errors",
-            f"fails together with: {disk.failure_domain}",
-        ),
-        last_error=disk.last_error,
-    )
-
-
-def _show_disks(desk: Desk, disks: tuple[DiskView, ...]) -> None:
-    if not disks:
-        text("No disk is known yet.", "empty-line")
-        return
-    may = visitor().may("operator")
-    for disk in disks:
-        with box("disk"):
-            with box("disk-head"):
-                text(disk.name, "disk-name")
-                badge(disk.state, state_tone(disk.state))
-                if disk.health != "ok":
-                    badge(disk.health, state_tone(disk.health.partition(":")[0]))
-                text(disk.path, "hint mono")
-                if may:
-                    with box("disk-buttons"):
-                        _disk_buttons(desk, disk)
-            tone = "bad" if disk.fill > _FILL_BAD else "warn" if disk.fill > _FILL_WARN else ""
-            fill_bar(disk.fill, f"{disk.name} is {percent(disk.fill)} full", tone)
-            with box("disk-facts"):
-                for fact in (f"{percent(disk.fill)} full, {disk.space}", disk.speed, *disk.facts):
-                    text(fact)
-            if disk.reason:
-                notice(disk.reason, "warn")
-            if disk.last_error:
-                text(f"Last error: {disk.last_error}", "hint")
-    if may:
-        with box("row"):
-            button("Rebalance", lambda: actions.rebalance(desk), "small")
-            button("Add a disk", lambda: actions.add(desk), "small")
-
-
-def _disk_buttons(desk: Desk, disk: DiskView) -> None:
-    name = disk.name
-    if disk.state in ("gone", "retired"):
-        return
-    if disk.state == "draining":
-        button("Take it back", lambda: actions.undrain(desk, name), "small")
-        button("Retire", lambda: actions.retire(desk, name), "small")
-    elif disk.state == "missing":
-        button("Rebuild without it", lambda: actions.rebuild(desk, name), "small")
-    else:
-        button("Drain", lambda: actions.drain(desk, name), "small")
-    button("Replace", lambda: actions.replace(desk, name), "small")
-
-
-# ---- Jobs of the engine --------------------------------------------------------------------------
-
-
-def _jobs_of(poller: Poller) -> tuple[tuple[str, ...], ...]:
-    store = store_of(poller)
-    jobs = sorted(store.jobs if store else (), key=lambda job: job.started, reverse=True)
-    return tuple(
-        (
-            job.job_id,
-            job.kind,
-            job.state,
-            job.description,
-            percent(job.done_bytes / job.total_bytes) if job.total_bytes else "",
-            f"{size(job.rate_bytes_per_s)}/s" if job.rate_bytes_per_s else "",
-            duration_text(job.eta_s) if job.eta_s is not None and job.state == "running" else "",
-            job.phase if job.state == "running" else (job.error or "").partition("\n")[0],
-        )
-        for job in jobs[:JOBS_SHOWN]
-    )
-
-
-def _show_jobs(desk: Desk, jobs: tuple[tuple[str, ...], ...]) -> None:
-    may = visitor().may("operator")
-
-    def stop(job_id: str, state: str) -> None:
-        if may and state == "running":
-            button("Stop", lambda: actions.stop_job(desk, job_id), "small")
-
-    with card("Work on the disks", "rebuild, drain, scrub, exports and ingest of the engine"):
-        table(
-            ("Job", "State", "About", ">Done", ">Speed", ">Time left", "Phase", ""),
-            [
-                (
-                    kind,
-                    lambda state=state: badge(state, state_tone(state)),
-                    about,
-                    done,
-                    rate,
-                    eta,
-                    phase,
-                    lambda job_id=job_id, state=state: stop(job_id, state),
-                )
-                for job_id, kind, state, about, done, rate, eta, phase in jobs
-            ],
-            "Jobs of the engine",
-            "Nothing is being moved.",
-        )
 
 
 # ---- Capacity, scrub, areas, warnings ------------------------------------------------------------
@@ -345,18 +206,16 @@ def _show_areas(areas: tuple[tuple[str, str, float, str, str, str, str], ...]) -
 def _warnings_of(poller: Poller) -> tuple[tuple[str, str, str], ...]:
     store = store_of(poller)
     return tuple(
-        (one.severity, one.message, one.advice) for one in (store.health.warnings if store else ())
+        (one.severity, one.message, one.advice)
+        for one in (store.health.warnings if store else ())
+        if one.code not in REPAIRS
     )
 
 
 def _show_warnings(warnings: tuple[tuple[str, str, str], ...]) -> None:
     if not warnings:
         return
-    with card("What the engine warns of") as element:
+    with card("What the engine warns of besides") as element:
         attributes(element, aria_label="Warnings")
         for severity, message, advice in warnings:
-            notice(
-                message,
-                {"critical": "bad", "warning": "warn"}.get(severity, "info"),  # pyright: ignore[reportArgumentType]
-                advice,
-            )
+            notice(message, TONES[severity], advice)

@@ -50,6 +50,23 @@ async def rebuild(desk: Desk, name: str) -> None:
         await act(desk, "operator", "the rebuild has begun", desk.store.rebuild, name)
 
 
+async def rebuild_all(desk: Desk) -> None:
+    """Make the copies whole at once, from what can be read; no disk is given up."""
+    await act(desk, "operator", "the rebuild has begun", desk.store.rebuild)
+
+
+async def compact(desk: Desk) -> None:
+    """Move what lives in shards with garbage, and give them up."""
+    await act(desk, "operator", "the compaction has begun", desk.store.compact)
+
+
+async def reindex(desk: Desk) -> None:
+    """Ask, then make the index anew from the shards."""
+    lines = ["Nothing is lost by it.", "No other job of the engine may run until it is done."]
+    if await confirm("Make the index anew?", lines, "Reindex"):
+        await act(desk, "operator", "the reindex has begun", desk.store.reindex)
+
+
 async def rebalance(desk: Desk) -> None:
     """Show what a rebalance would move, ask, and begin it."""
     try:

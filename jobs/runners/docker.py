@@ -9,16 +9,21 @@ import hashlib
 import os
 import shutil
 
-from jobs.runners.plan import ProcessPlan, RefusedError
+from jobs.runners.plan import ProcessPlan, RefusedError, Sweep
 from jobs.runners.request import RunRequest
 from jobs.runners.settings import RunnerSettings
 
 LABEL = "drystone.part"
 
 
-def part_name(request: RunRequest) -> str:
-    """Return a name that every attempt of one part shares, so that the next removes the last."""
-    return f"drystone-{hashlib.sha256(request.output_root.encode()).hexdigest()[:24]}"
+def part_label(request: RunRequest) -> str:
+    """Return what all attempts of one part have in common, so that the next removes the last."""
+    return hashlib.sha256(request.output_root.encode()).hexdigest()[:24]
+
+
+def attempt_name(request: RunRequest) -> str:
+    """Return the name of one attempt: above those of all earlier ones, and nobody else's."""
+    return f"drystone-{part_label(request)}-{request.attempt:06}"
 
 
 class DockerRunner:
@@ -37,14 +42,26 @@ class DockerRunner:
         self, request: RunRequest, settings: RunnerSettings, environment: dict[str, str]
     ) -> ProcessPlan:
         """Run `docker run` in the foreground: it passes words, signals and the exit code on."""
-        docker, name = settings.docker_program, part_name(request)
+        docker, name = settings.docker_program, attempt_name(request)
         options = _options(request, settings, name)
         inspect = "{{if .State.OOMKilled}}OOMKilled{{end}}"
         return ProcessPlan(
             argv=(docker, "run", *options, str(request.image), *request.argv),
-            environment=dict(os.environ),  # docker's own; the container's is among the options.
+            environment=dict(os.environ),  # docker's own; options say what goes into the container.
             cwd="/",
-            before=((docker, "rm", "--force", name),),
+            sweep=Sweep(
+                find=(
+                    docker,
+                    "ps",
+                    "--all",
+                    "--filter",
+                    f"label={LABEL}={part_label(request)}",
+                    "--format",
+                    "{{.Names}}",
+                ),
+                remove=(docker, "rm", "--force", "--volumes"),
+                name=name,
+            ),
             after=(
                 (docker, "inspect", "--format", inspect, name),
                 (docker, "rm", "--force", "--volumes", name),
@@ -53,7 +70,7 @@ class DockerRunner:
 
 
 def _options(request: RunRequest, settings: RunnerSettings, name: str) -> list[str]:
-    options = ["--name", name, "--label", f"{LABEL}={os.path.basename(request.output_root)}"]
+    options = ["--name", name, "--label", f"{LABEL}={part_label(request)}"]
     options += ["--init", "--pull", "missing", "--network", settings.docker_network]
     options += ["--user", settings.docker_user or _owner(request.output_root)]
     options += ["--cap-drop", "ALL", "--security-opt", "no-new-privileges"]
@@ -72,7 +89,9 @@ def _options(request: RunRequest, settings: RunnerSettings, name: str) -> list[s
     if request.gpu:
         options += ["--gpus", "all"]
     for variable, value in container_environment(request).items():
-        options += ["--env", f"{variable}={value}"]
+        # Arguments are seen by everybody: docker takes the worker's values from its environment.
+        own = variable in request.environment_allow and os.environ.get(variable) == value
+        options += ["--env", variable if own else f"{variable}={value}"]
     return options
 
 

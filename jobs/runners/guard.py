@@ -3,13 +3,13 @@
 It starts the program in a session of its own, adopts whatever that leaves behind, keeps its words,
 watches time, memory, written bytes and free space, and kills everything when a limit is passed,
 when it is told to, or when the worker is gone: the pipe to the worker ends then, also after a
-`kill -9`. A parent of its own does the same when the guard is killed itself. So no program writes
-on beside the next attempt.
+`kill -9`. A parent of its own does the same when the guard is killed itself, and lets it go on when
+it is stopped. So no program writes on beside the next attempt.
 
-Talks lines: one JSON document with all orders comes in, then `lease SECONDS` now and then (a worker
-that is frozen says nothing, and its task is soon somebody else's) and `stop` (with a grace) at most
-once; JSON documents `progress` and one `ended` go out. Standard library only; never touches the
-store.
+Talks lines: one JSON document with all orders comes in, which says until when the work is ours,
+then `lease UNTIL` now and then (a worker that is frozen says nothing, and its task is soon somebody
+else's) and `stop` (with a grace) at most once; JSON documents `progress` and one `ended` go out.
+Standard library only; never touches the store.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ READ_BYTES = 1 << 16
 READS_MAX = 256
 COMMAND_S = 60.0
 """For each command before and after the program."""
+COMPLAINT_LENGTH_MAX = 300
 MEASURE_S = 0.25
 MEASURE_SHARE = 10
 """After a measurement it rests so long, or so many times as long as that took."""
@@ -48,7 +49,7 @@ class Guard:
     def __init__(self, orders: dict[str, Any], said: bytes = b"") -> None:
         self.orders = orders
         self._said = said
-        self._lease_until: float | None = None
+        self._lease_until_s: float | None = orders["lease_until_s"]
         self.log = ProgramLog(orders["log_path"], orders["log_bytes_max"])
         self.started = time.monotonic()
         self.pid = 0
@@ -64,17 +65,19 @@ class Guard:
 
     def run(self) -> dict[str, Any]:
         """Run the program to its end; returns the last message to the worker."""
-        self._commands("before")
+        self._selector.register(sys.stdin.fileno(), selectors.EVENT_READ)
+        self._obey(b"")
+        if self._is_stopped() or self._sweep() or self._is_stopped():
+            return self._ended(self.cause or "", self.reason)
         try:
             self._start()
         except OSError as error:
             return self._ended("missing", f"cannot start {self.orders['argv'][0]}: {error}")
-        self._obey(b"")
         while self.status is None and not self._in_vain():
             self._tick()
         self._take(descendants.kill_all(os.getpid()))
         self._read_pipe(to_the_end=True)
-        said = self._commands("after")
+        said = self._commands_after()
         self._check_sizes()
         if left := descendants.descendants(os.getpid()):
             reason = f"{len(left)} processes of the program cannot be killed"
@@ -85,6 +88,13 @@ class Guard:
         """Whether the program hangs in the kernel, where no signal reaches it."""
         return self.kill_at is not None and time.monotonic() > self.kill_at + descendants.KILL_S
 
+    def _is_stopped(self) -> bool:
+        """Whether it is not to be started any more; hears all that was said until now."""
+        while self.cause is None and self._selector.select(0):
+            self._read_orders()
+        self._watch_lease()
+        return self.cause is not None
+
     def _wake_at_child_s_end(self) -> None:
         self._woken, writing = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
         signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
@@ -94,12 +104,16 @@ class Guard:
         self._wake_at_child_s_end()
         self._pipe, program_end = os.pipe2(os.O_CLOEXEC)
         os.set_blocking(self._pipe, False)
+        words = os.memfd_create("stdin")
         try:
+            with open(words, "wb", closefd=False) as file:
+                file.write(self.orders["stdin"].encode())
+            os.lseek(words, 0, os.SEEK_SET)
             program = subprocess.Popen(
                 self.orders["argv"],
                 env=self.orders["environment"],
                 cwd=self.orders["cwd"],
-                stdin=subprocess.DEVNULL,
+                stdin=words,
                 stdout=program_end,
                 stderr=program_end,
                 start_new_session=True,
@@ -108,13 +122,13 @@ class Guard:
         except subprocess.SubprocessError as error:  # From `_in_child`.
             raise OSError(str(error)) from error
         finally:
+            os.close(words)
             os.close(program_end)
         self.pid = program.pid
         self.say(event="started", pid=self.pid)
         program.returncode = 0  # Its status is taken by `reap`, with those of all others.
         self._selector.register(self._pipe, selectors.EVENT_READ)
         self._selector.register(self._woken, selectors.EVENT_READ)
-        self._selector.register(sys.stdin.fileno(), selectors.EVENT_READ)
 
     def _in_child(self) -> None:
         descendants.die_with_parent()
@@ -180,14 +194,17 @@ class Guard:
         for line in lines:
             word, _, number = line.partition(b" ")
             if word == b"lease":
-                self._lease_until = _boot_s() + float(number)
+                self._lease_until_s = float(number)
             elif word == b"stop":
                 self.stop("cancelled", "cancelled", self.orders["grace_s"])
 
+    def _watch_lease(self) -> None:
+        if self._lease_until_s is not None and _boot_s() > self._lease_until_s:
+            self.stop("lease", "its worker was not heard of for the time of its lease", 0.0)
+
     def _watch(self) -> None:
         now = time.monotonic()
-        if self._lease_until is not None and _boot_s() > self._lease_until:
-            self.stop("lease", "its worker was not heard of for the time of its lease", 0.0)
+        self._watch_lease()
         if now - self.started > self.orders["timeout_s"]:
             limit = f"{self.orders['timeout_s']:g} s"
             self.stop("timeout", f"not done after {limit} (timeout_s)", self.orders["grace_s"])
@@ -233,22 +250,42 @@ class Guard:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self.pid, signal.SIGTERM)
 
-    def _commands(self, when: str) -> str:
-        """Run the commands before or after the program; returns what they wrote."""
-        said = ""
-        for argv in self.orders[when]:
-            try:
-                result = subprocess.run(
-                    argv,
-                    env=self.orders["command_environment"],
-                    stdin=subprocess.DEVNULL,
-                    capture_output=True,
-                    timeout=COMMAND_S,
-                )
-                said += result.stdout[:READ_BYTES].decode(errors="replace")
-            except (OSError, subprocess.SubprocessError) as error:
-                self.log.write(f"[drystone: {argv[0]}: {error}]\n".encode())
-        return said
+    def _sweep(self) -> bool:
+        """Remove what earlier attempts left; True when that cannot be done, which is the end."""
+        sweep = self.orders["sweep"]
+        if sweep is None:
+            return False
+        well, said = self._command(sweep["find"])
+        older = [name for name in said.split() if name <= sweep["name"]]
+        if well and older:
+            well, said = self._command([*sweep["remove"], *older])
+        if not well:
+            complaint = said.strip()[:COMPLAINT_LENGTH_MAX]
+            self.stop("guard", f"earlier attempts cannot be ended: {complaint}", 0.0)
+        return not well
+
+    def _commands_after(self) -> str:
+        """Run the commands after the program; returns what they wrote."""
+        results = [self._command(argv) for argv in self.orders["after"]]
+        return "".join(said for well, said in results if well)
+
+    def _command(self, argv: list[str]) -> tuple[bool, str]:
+        """Run a command; returns whether it went well, and what it wrote, or its complaint."""
+        try:
+            result = subprocess.run(
+                argv,
+                env=self.orders["command_environment"],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=COMMAND_S,
+            )
+        except (OSError, subprocess.SubprocessError) as error:
+            self.log.write(f"[drystone: {argv[0]}: {error}]\n".encode())
+            return False, str(error)
+        well = result.returncode == 0
+        return well, (result.stdout if well else result.stderr)[:READ_BYTES].decode(
+            errors="replace"
+        )
 
     def _figures(self) -> dict[str, Any]:
         return {
@@ -267,6 +304,7 @@ class Guard:
             "cause": cause,
             "reason": reason,
             "exit_code": code,
+            "started": self.pid != 0,
             "said": said,
             "memory_bytes_peak": self.memory_bytes_peak,
             **self._figures(),
@@ -282,7 +320,7 @@ class Guard:
 
 
 def _boot_s() -> float:
-    """A clock that goes on while the machine sleeps, as that of a lease does elsewhere."""
+    """A clock that all processes share, and that goes on while the machine sleeps: the lease's."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
@@ -312,8 +350,13 @@ def _outlived() -> None:
     os.close(sys.stdin.fileno())
     os.close(sys.stdout.fileno())
     with contextlib.suppress(ChildProcessError):
-        while os.waitpid(-1, 0)[0] != guard_pid:
-            continue
+        while True:
+            pid, status = os.waitpid(-1, os.WUNTRACED)
+            if pid == guard_pid and not os.WIFSTOPPED(status):
+                break
+            if pid == guard_pid:
+                # A guard that is stopped keeps no limit and no lease; it is not for pausing.
+                os.kill(guard_pid, signal.SIGCONT)
     descendants.kill_all(os.getpid())
     os._exit(0)
 

@@ -12,7 +12,7 @@ import shutil
 import sys
 from typing import Any
 
-from jobs.runners.docker import container_environment, mounts, part_name
+from jobs.runners.docker import LABEL, attempt_name, container_environment, mounts, part_label
 from jobs.runners.plan import ProcessPlan, RefusedError
 from jobs.runners.request import RunRequest
 from jobs.runners.settings import RunnerSettings, Volume
@@ -45,17 +45,19 @@ class K8sRunner:
         kubectl = [settings.kubectl_program, "--namespace", settings.k8s_namespace]
         if settings.k8s_context:
             kubectl += ["--context", settings.k8s_context]
-        name = part_name(request)
+        name = attempt_name(request)
         orders = {
             "kubectl": kubectl,
             "name": name,
+            "selector": f"{LABEL}={part_label(request)}",
             "poll_s": settings.k8s_poll_s,
             "log_bytes_max": settings.log_bytes_max,
             "manifest": manifest(request, settings),
         }
         delete = ["delete", "job", name, "--ignore-not-found", "--wait=false"]
         return ProcessPlan(
-            argv=(sys.executable, "-I", "-B", "-c", DRIVER, ROOT, json.dumps(orders)),
+            argv=(sys.executable, "-I", "-B", "-c", DRIVER, ROOT),
+            stdin=json.dumps(orders),
             environment=dict(os.environ),  # kubectl's own; the pod's is in the manifest.
             cwd="/",
             after=(
@@ -92,11 +94,11 @@ def manifest(request: RunRequest, settings: RunnerSettings) -> dict[str, Any]:
         "containers": [container],
         "volumes": [volume, {"name": "tmp", "emptyDir": {}}],
     }
-    labels = {"app.kubernetes.io/managed-by": "drystone"}
+    labels = {"app.kubernetes.io/managed-by": "drystone", LABEL: part_label(request)}
     return {
         "apiVersion": "batch/v1",
         "kind": "Job",
-        "metadata": {"name": part_name(request), "labels": labels},
+        "metadata": {"name": attempt_name(request), "labels": labels},
         "spec": {
             "backoffLimit": 0,
             "activeDeadlineSeconds": max(1, round(request.timeout_s)),

@@ -26,14 +26,15 @@ class Job:
     def __init__(self, orders: dict[str, Any]) -> None:
         self.kubectl: list[str] = orders["kubectl"]
         self.name: str = orders["name"]
+        self.selector: str = orders["selector"]
         self.poll_s: float = orders["poll_s"]
         self.log_bytes_max: int = orders["log_bytes_max"]
         self.manifest: dict[str, Any] = orders["manifest"]
 
     def run(self) -> int:
         """Apply the manifest, wait for its end, pass its words on; returns the pod's exit code."""
-        # An earlier attempt's Job has the same name, and must be gone before this one starts.
-        self._call("delete", "job", self.name, "--ignore-not-found", "--wait=true")
+        if not self._sweep():
+            return FAILED
         applied = self._call("apply", "-f", "-", stdin=json.dumps(self.manifest))
         if applied is None:
             return FAILED
@@ -41,11 +42,25 @@ class Job:
         self._call("logs", f"job/{self.name}", f"--limit-bytes={self.log_bytes_max}", show=True)
         return self._exit_code(reason)
 
+    def _sweep(self) -> bool:
+        """Remove the Jobs of earlier attempts with their pods, never that of a later one."""
+        found = self._call("get", "jobs", "--selector", self.selector, "--output", "name")
+        if found is None:
+            return False
+        names = [line.rpartition("/")[2] for line in found.split()]
+        older = [name for name in names if name <= self.name]
+        # In the foreground: a Job is gone when its pods are, which write into the same folder.
+        gone = ("--ignore-not-found", "--wait=true", "--cascade=foreground")
+        return not older or self._call("delete", "job", *older, *gone) is not None
+
     def _wait(self) -> str:
         """Return `` when the Job is complete, or why it failed."""
         errors = 0
         while True:
-            document = self._document("job", self.name)
+            answer = self._call("get", "job", self.name, "--ignore-not-found", "--output", "json")
+            if answer is not None and not answer.strip():
+                return "it is not there any more"  # Such as ended by a later attempt.
+            document = _parsed(answer)
             errors = 0 if document else errors + 1
             if errors > ERRORS_MAX:
                 return "the cluster does not answer"
@@ -71,11 +86,7 @@ class Job:
         return FAILED if reason else 0
 
     def _document(self, *what: str) -> dict[str, Any] | None:
-        answer = self._call("get", *what, "--output", "json")
-        try:
-            return json.loads(answer) if answer else None
-        except ValueError:
-            return None
+        return _parsed(self._call("get", *what, "--output", "json"))
 
     def _call(self, *arguments: str, stdin: str = "", show: bool = False) -> str | None:
         try:
@@ -96,6 +107,13 @@ class Job:
         return (result.stdout or b"").decode(errors="replace")
 
 
+def _parsed(answer: str | None) -> dict[str, Any] | None:
+    try:
+        return json.loads(answer) if answer else None
+    except ValueError:
+        return None
+
+
 def _complain(text: str) -> None:
     print(f"[drystone: {text}]", file=sys.stderr, flush=True)
 
@@ -105,9 +123,9 @@ def _stop(number: int, frame: object) -> None:
 
 
 def main() -> None:
-    """Drive the Job of the orders in the arguments; ends with the pod's exit code."""
+    """Drive the Job of the orders on stdin; ends with the pod's exit code."""
     signal.signal(signal.SIGTERM, _stop)
-    sys.exit(Job(json.loads(sys.argv[-1])).run())
+    sys.exit(Job(json.load(sys.stdin)).run())
 
 
 if __name__ == "__main__":

@@ -30,8 +30,8 @@ class RunOutcome:
     `state`: done and partial by the exit codes of the contract; `cause` says why it is failed:
 
     - `exit`, `signal`: the program ended itself with a code that says so;
-    - `timeout`, `memory`, `output_bytes`, `free_space`: it was stopped at that limit (after
-      `free_space` it may be tried again when there is room);
+    - `timeout`, `memory`, `output_bytes`, `free_space`: it was stopped at that limit (with
+      `free_space` and not `started` there was no room for it: it may be tried when there is);
     - `missing`: nothing was started, because a module, program or file is not on this machine;
     - `refused`: nothing was started, because the runner cannot do what is asked;
     - `guard`: the process that watches over the program died, or the machine went down; the program
@@ -50,6 +50,7 @@ class RunOutcome:
     output_files: int = 0
     memory_bytes_peak: int = 0
     log_bytes: int = 0
+    started: bool = False
 
     def document(self) -> dict[str, Any]:
         """Return this as JSON-able values."""

@@ -19,12 +19,27 @@ class RefusedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Sweep:
+    """How what earlier attempts left is found and removed.
+
+    `find` writes one name per line; those that are not above `name`, which is that of this attempt,
+    go behind the words of `remove`: an attempt that comes late never ends a later one. Nothing is
+    started while either fails.
+    """
+
+    find: tuple[str, ...]
+    remove: tuple[str, ...]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class ProcessPlan:
     """A process on this machine, and what belongs to it.
 
-    `before` and `after` are commands whose failure does not matter: `before` removes what an
-    earlier attempt left, `after` runs at every end, even when the worker was killed. The last word
-    of `after` goes to the log. `memory_bytes` is None where something else keeps that limit.
+    `sweep` comes before it. `after` are commands whose failure does not matter, which run at every
+    end, even when the worker was killed; what they write counts for the judgement. `stdin` is what
+    the process reads: what nobody else may see is not among its arguments. `memory_bytes` is None
+    where something else keeps that limit.
     """
 
     argv: tuple[str, ...]
@@ -32,7 +47,8 @@ class ProcessPlan:
     cwd: str
     memory_bytes: int | None = None
     file_bytes_max: int | None = None
-    before: tuple[tuple[str, ...], ...] = ()
+    stdin: str = ""
+    sweep: Sweep | None = None
     after: tuple[tuple[str, ...], ...] = ()
 
 

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, cast
 
 from pydantic import ValidationError
@@ -84,18 +84,24 @@ def run_program(
     problem = _folder_problem(request) or runner.missing(request, settings)
     if problem:
         return RunOutcome("failed", "missing", problem)
-    if written.free_bytes(request.output_root) < settings.free_bytes_min:
-        reason = f"less than {settings.free_bytes_min} bytes are free for its outputs"
-        return RunOutcome("failed", "free_space", reason)
-    os.makedirs(os.path.dirname(os.path.abspath(log_path)), exist_ok=True)
-    with _scratch(log_path) as scratch:
+    try:
+        log_folder = os.path.dirname(os.path.abspath(log_path))
+        os.makedirs(log_folder, exist_ok=True)
+        scratch = tempfile.mkdtemp(prefix="run-", dir=log_folder)
+    except OSError as error:
+        return RunOutcome("failed", "free_space", f"no place for its temporary files: {error}")
+    with _removed(scratch):
+        watched = (request.output_root, scratch)
+        if min(map(written.free_bytes, watched)) < settings.free_bytes_min:
+            reason = f"less than {settings.free_bytes_min} bytes are free for what it writes"
+            return RunOutcome("failed", "free_space", reason)
         try:
             plan = runner.plan(request, settings, environment_of(request, scratch))
         except RefusedError as error:
             return RunOutcome("failed", "refused", str(error))
-        orders = _orders(request, plan, settings, os.path.abspath(log_path), scratch)
         worker = _Worker(heartbeat, cancelled, lease_left_s, settings.heartbeat_s)
-        ended = _keep(orders, scratch, worker)
+        orders = _orders(request, plan, settings, os.path.abspath(log_path), scratch)
+        ended = _keep({**orders, "lease_until_s": worker.lease_until_s()}, scratch, worker)
     return _outcome(request, ended)
 
 
@@ -107,13 +113,12 @@ def _folder_problem(request: RunRequest) -> str | None:
 
 
 @contextmanager
-def _scratch(log_path: str) -> Generator[str]:
-    """Give the program a home and a place for temporary files; both vanish with it."""
-    folder = tempfile.mkdtemp(prefix="run-", dir=os.path.dirname(os.path.abspath(log_path)))
+def _removed(scratch: str) -> Generator[None]:
+    """Let the program's home, which is its place for temporary files too, vanish with it."""
     try:
-        yield folder
+        yield
     finally:
-        shutil.rmtree(folder, ignore_errors=True)
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def environment_of(request: RunRequest, scratch: str) -> dict[str, str]:
@@ -141,7 +146,8 @@ def _orders(
         "cwd": plan.cwd,
         "memory_bytes": plan.memory_bytes,
         "file_bytes_max": plan.file_bytes_max,
-        "before": plan.before,
+        "stdin": plan.stdin,
+        "sweep": plan.sweep and asdict(plan.sweep),
         "after": plan.after,
         # docker and kubectl need the worker's own: its home holds their configuration.
         "command_environment": dict(os.environ),
@@ -164,6 +170,14 @@ class _Worker:
     cancelled: Callable[[], bool]
     lease_left_s: Callable[[], float] | None
     heartbeat_s: float
+
+    def lease_until_s(self) -> float | None:
+        """Return until when the work is ours, by a clock that all processes of a machine share.
+
+        No span of time: whoever reads it late must not count from then.
+        """
+        now_s = time.clock_gettime(time.CLOCK_BOOTTIME)
+        return now_s + self.lease_left_s() if self.lease_left_s else None
 
 
 def _keep(orders: dict[str, Any], scratch: str, worker: _Worker) -> dict[str, Any]:
@@ -212,7 +226,7 @@ def _talk(
                     worker.heartbeat(RunProgress(**message))
             if worker.lease_left_s and time.monotonic() >= next_lease:
                 next_lease = time.monotonic() + LEASE_S
-                _tell(guard, b"lease %f" % worker.lease_left_s())
+                _tell(guard, b"lease %f" % worker.lease_until_s())
             if not asked and worker.cancelled():
                 asked = True
                 _tell(guard, b"stop")
@@ -264,6 +278,7 @@ def _outcome(request: RunRequest, ended: dict[str, Any]) -> RunOutcome:
         output_files=ended.get("output_files", 0),
         memory_bytes_peak=ended.get("memory_bytes_peak", 0),
         log_bytes=ended.get("log_bytes", 0),
+        started=ended.get("started", False),
     )
 
 

@@ -56,6 +56,8 @@ class RunRequest(BaseModel):
     requires: tuple[Text, ...] = ()
     programs: tuple[Text, ...] = ()
     extra: Text | None = None
+    attempt: Annotated[int, Field(ge=1, lt=1_000_000)] = 1
+    """Number of this try of the part: whoever tries again ends what an earlier one left."""
 
 
 def read_request(rendered: Any) -> RunRequest:

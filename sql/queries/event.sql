@@ -44,11 +44,22 @@ UPDATE delivery
 SET error = %(error)s, not_before = now() + make_interval(secs => %(retry_in_s)s)
 WHERE delivery_id = %(delivery_id)s AND attempts = %(attempt)s AND state = 'waiting'
 
--- Due for so long, and nobody has a channel of this name: it was taken out of the configuration.
+-- Something is due for channels that the asking keeper does not have; the attempts of all their
+-- deliveries, ended ones too, grow with everything that anybody takes.
+-- name: due_elsewhere
+SELECT channel, (SELECT sum(attempts) FROM delivery AS every WHERE every.channel = due.channel)
+FROM (
+    SELECT DISTINCT channel FROM delivery
+    WHERE state = 'waiting' AND not_before <= now() AND NOT channel = ANY (%(channels)s)
+) AS due
+
+-- Nobody has a channel of this name: it was taken out of the configuration.
 -- name: end_orphans
 UPDATE delivery SET state = 'failed', error = %(reason)s, end_time = now()
-WHERE state = 'waiting' AND not_before < now() - make_interval(secs => %(age_s)s)
-    AND NOT channel = ANY (%(channels)s)
+WHERE state = 'waiting' AND not_before <= now() AND channel = %(channel)s
+    AND (
+        SELECT sum(attempts) FROM delivery AS every WHERE every.channel = %(channel)s
+    ) = %(taken)s
 
 -- name: deliveries
 SELECT delivery_id, event_id, channel, delivery.state, attempts, not_before, error, end_time,

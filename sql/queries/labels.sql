@@ -16,10 +16,7 @@ ON CONFLICT DO NOTHING
 
 -- name: tasks
 SELECT task.label_task_id, task.action_event_id, task.node_id, encode(node.sha256, 'hex'),
-    task.labellers_wanted, told.answers, told.skips, EXISTS (
-        SELECT FROM physical_content AS content
-        WHERE content.node_id = task.node_id AND (content.is_delete OR content.in_black_list)
-    )
+    task.labellers_wanted, told.answers, told.skips, barred.is_hidden
 FROM label_task AS task
 JOIN node USING (node_id)
 CROSS JOIN LATERAL (
@@ -27,11 +24,16 @@ CROSS JOIN LATERAL (
         count(*) FILTER (WHERE kind = 'skip') AS skips
     FROM label_current AS answer WHERE answer.label_task_id = task.label_task_id
 ) AS told
-WHERE task.action_event_id = %(event_id)s AND task.label_task_id > %(after)s
-    AND (NOT %(open_only)s OR (told.answers < task.labellers_wanted AND NOT EXISTS (
+CROSS JOIN LATERAL (
+    SELECT EXISTS (
         SELECT FROM physical_content AS content
         WHERE content.node_id = task.node_id AND (content.is_delete OR content.in_black_list)
-    )))
+    ) AS is_hidden
+) AS barred
+WHERE task.action_event_id = %(event_id)s AND task.label_task_id > %(after)s
+    AND (
+        NOT %(open_only)s OR (told.answers < task.labellers_wanted AND NOT barred.is_hidden)
+    )
     AND (%(labeller)s::text IS NULL OR NOT EXISTS (
         SELECT FROM label_current AS own
         WHERE own.label_task_id = task.label_task_id AND own.labeller = %(labeller)s

@@ -192,6 +192,10 @@ SELECT task_id, run_attempt.attempt, run_attempt.worker, run_attempt.start_time,
 FROM run_attempt JOIN run_task USING (task_id)
 WHERE run_id = %(run_id)s ORDER BY task_id, run_attempt.attempt LIMIT %(limit)s
 
+-- What the task of one part came to.
+-- name: result_of
+SELECT result FROM run_task WHERE run_id = %s AND step = %s AND part = %s
+
 -- name: results
 SELECT part, state, result, error FROM run_task
 WHERE run_id = %s AND step = %s ORDER BY part

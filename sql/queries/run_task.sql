@@ -97,6 +97,10 @@ WHERE task_id = %s AND attempt = %s
 UPDATE run_task SET heartbeat = now()
 WHERE state = 'running' AND heartbeat > now() + make_interval(secs => %(lease_s)s)
 
+-- Now, not when the transaction began.
+-- name: clock
+SELECT extract(epoch FROM clock_timestamp())
+
 -- Those whose worker fell silent. A server that was away itself could not hear anybody: after its
 -- start the workers get time to be heard again.
 -- name: silent
@@ -175,6 +179,7 @@ UPDATE run_task SET state = run_task_entry(gate, gate_passed), delivered_time = 
 FROM chosen WHERE run_task.task_id = chosen.task_id
 RETURNING run_id
 
+-- Those who wait for people look now and then whether all is answered, however the answers came.
 -- name: look_for_labels
 UPDATE run_task SET state = run_task_entry(gate, gate_passed), delivered_time = NULL
 WHERE task_id IN (

@@ -30,6 +30,11 @@ RETURNING user_id
 DELETE FROM user_session WHERE user_id = %(user_id)s
     AND session_hash IS DISTINCT FROM %(except_hash)s::bytea
 
+-- Attempts are written one after another: each must see all with smaller numbers than its own, also
+-- those of the same moment.
+-- name: attempts_in_turn
+SELECT pg_advisory_xact_lock(hashtext('login_attempt'))
+
 -- Written before the password is looked at: of many attempts at one moment each sees the others.
 -- name: begin_attempt
 INSERT INTO login_attempt (name, address) VALUES (%(name)s, %(address)s) RETURNING attempt_id

@@ -1,7 +1,7 @@
 """An engine that kills itself: `barrier_child.py CONFIG VERB BATCH BARRIER`, for the crash tests.
 
-It runs one purge or compaction, and what is dropped after it, and ends by SIGKILL when the named
-barrier is passed. It prints `done` when that never happens.
+It runs one purge or compaction, and what is dropped after it, or finds and mends what is damaged,
+and ends by SIGKILL when the named barrier is passed. It prints `done` when that never happens.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import sys
 from fsd import compact, purge
 from fsd.config import load_config
 from fsd.engine import Engine
+from fsd.models import RebuildRequest, VerifyRequest
 from fsd.purge_models import PurgeRequest
 
 
@@ -23,8 +24,12 @@ def main(config: str, verb: str, batch: str, barrier: str) -> None:
 
     engine = Engine(load_config(config))
     engine.start()
-    engine.on_barrier = passed
-    if verb == "purge":
+    engine.on_barrier = engine.replicator.mender.on_barrier = passed
+    if verb == "mend":
+        job = engine.verify(VerifyRequest())
+        job.finished.wait()
+        job = engine.rebuild(RebuildRequest())
+    elif verb == "purge":
         job = purge.purge(engine, PurgeRequest(batch=batch))
     else:
         job = compact.compact(engine, 0.01)

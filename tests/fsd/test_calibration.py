@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import pytest
 from command import drystone, environment, json_lines
+from store_harness import write_files
 
 from fsd.calibration import Jump, Samples, Stretch, estimate_model
 from fsd.calibration_reads import NEAR_BYTES, WINDOWS, Area, Walk, choose_stretches, find_areas
@@ -144,6 +145,17 @@ def test_stretches_lie_evenly_and_fit():
     assert choose_stretches([Area(1, 0, 4096, 4096)]) == choose_stretches([]) == []
 
 
+def test_stretches_of_a_young_disk_are_as_many():
+    chosen = sorted(choose_stretches([Area(1, 4096, 10**6, 128 * MIB)]))
+    assert len(chosen) == 10
+    ends = [start + WINDOWS * window for _, start, window in chosen]
+    starts = [start for _, start, _ in chosen[1:]]
+    assert all(end <= start for end, start in zip(ends[:-1], starts, strict=True))
+    assert ends[-1] <= 4096 + 128 * MIB
+    two = sorted(choose_stretches([Area(1, 0, 1, 40 * MIB), Area(2, 0, 10**9, 400 * MIB)]))
+    assert [fd for fd, _, _ in two].count(2) == 9 and len(two) == 10
+
+
 def test_the_areas_of_a_file_cover_it(tmp_path):
     path = tmp_path / "file"
     path.write_bytes(os.urandom(3 * MIB + 5))
@@ -234,6 +246,14 @@ def test_disks_that_hold_too_little_are_said(filled):
     unknown = drystone("disk", "calibrate", "d9", env=environment(filled), expect=1)
     assert b"there is no disk d9" in unknown.stderr
     assert [disk.model for disk in filled.client.disks()] == [None] * 3
+
+
+def test_a_young_disk_is_measured_by_shards_that_still_grow(store, tmp_path):
+    made = store(2, shard_size_bytes=128 * MIB)
+    made.put(write_files(str(tmp_path), {f"{n}": os.urandom(6 * MIB) for n in range(12)}), "b")
+    job = made.client.wait(made.client.disk_calibrate().job_id)
+    assert (job.state, job.result["skipped"]) == ("done", {})
+    assert set(job.result["measured"]) == {"d1", "d2"}
 
 
 def test_a_damaged_file_of_models_is_noted_at_the_start(filled):

@@ -108,3 +108,26 @@ def test_with_a_disk_away_they_stay_and_it_is_said(store, short_tmp):
     assert disk(made, 0).state == "online"
     assert compact(made)["collected_manifests"] == 1
     assert_clean(made)
+
+
+def test_manifests_that_cannot_be_read_stay_and_stop_no_compaction(store, short_tmp):
+    made = quick_store(store, 3)
+    files = files_of("b", 6)
+    store_batch(made, short_tmp, "b", files)
+    key = publish(made, short_tmp, "a", files, "view")
+    made.client.unpublish("exports", "a", LAYOUT)
+    settle(made)
+    made.stop()
+    made.config = with_settings(made.root, manifest_grace_days=0)
+    made.start()
+    names = made.client.head(key).disks
+    away = [n for n in range(3) if disk(made, n).name in names]
+    for number in away:
+        os.rename(made.disks[number], f"{made.disks[number]}.away")
+        wait_for_state(made, number, "missing")
+    assert compact(made)["collected_manifests"] == 0
+    for number in away:
+        os.rename(f"{made.disks[number]}.away", made.disks[number])
+        wait_for_state(made, number, "online")
+    assert compact(made)["collected_manifests"] == 1
+    assert_clean(made)

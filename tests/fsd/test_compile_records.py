@@ -5,6 +5,7 @@ import random
 
 import pytest
 
+from fsd import compile_records
 from fsd.compile_process import record_sizes
 from fsd.compile_records import LOOKED_UP_AT_ONCE, PROBLEMS_MAX, look_up
 from fsd.errors import ManifestError
@@ -24,8 +25,10 @@ def place_of(number: int) -> Location:
     return Location(number % 7 + 1, number * (1 << 25) + 8, SIZES[number % len(SIZES)])
 
 
-@pytest.fixture
-def index(tmp_path):
+@pytest.fixture(params=["by key", "by the head of the key"])
+def index(tmp_path, request, monkeypatch):
+    if request.param != "by key":
+        monkeypatch.setattr(compile_records, "SORTED_BY_HEAD_MIN", 0)
     made = Index(str(tmp_path), 1)
     with made.write() as writer:
         for number in range(LOOKED_UP_AT_ONCE + 500):
@@ -94,3 +97,21 @@ def test_texts_alone_need_no_record(index):
         records = look_up(reader, entries, lambda: None)
     assert len(records) == 0
     assert [len(column) for column in records.places()] == [0, 0, 0, 0]
+
+
+def test_keys_that_begin_alike_are_sorted_and_found(tmp_path, monkeypatch):
+    monkeypatch.setattr(compile_records, "SORTED_BY_HEAD_MIN", 0)
+    keys = [bytes(8) + key_of(number)[8:] for number in range(40)]
+    made = Index(str(tmp_path), 1)
+    with made.write() as writer:
+        for number, key in enumerate(keys):
+            writer.put_object(key, place_of(number))
+    entries = [ManifestEntry(f"{n}.jpg", keys[n % 40], None, None, n % 40) for n in range(90)]
+    with made.read() as reader:
+        records = look_up(reader, entries, lambda: None)
+    made.close()
+    found = {records.key(n): list(records.paths(n)) for n in range(len(records))}
+    assert len(records) == 40 and list(found) == sorted(keys)
+    for number, key in enumerate(keys):
+        assert found[key] == [e.path for e in entries if e.node_id == number]
+    assert all(e.size_bytes == place_of(int(str(e.node_id))).length_bytes for e in entries)

@@ -1,51 +1,56 @@
 """Kill -9 at any moment loses nothing acknowledged and leaves nothing half-sealed.
 
-`--crash-points N` sets the number of kills, `--crash-seed S` replays a run.
+`--crash-points N` sets the number of kills, `--crash-seed S` replays a run. Each store is a test of
+its own, so that they are spread over the processes of a run; every other one lies on a disk, where
+a sync takes its time.
 """
 
 from __future__ import annotations
 
-import itertools
 import os
 import random
 import shutil
 import tempfile
 import time
 import traceback
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from crash_run import CrashRun
 from engine_processes import kill_engine
+from run_folder import for_stores, on_disk
 from store_harness import MIB, Store, with_settings
 
 from fsd.setup import init_store
 
-STORES_AT_ONCE = 4
+MOUNTED_EVERY = 4
 POINTS_PER_STORE = 20
 
 
-@pytest.mark.timeout(0)  # Thousands of points take hours; every wait within has its own limit.
-def test_kill_at_any_moment(pytestconfig):
-    points = pytestconfig.getoption("--crash-points")
-    seed = pytestconfig.getoption("--crash-seed") or str(time.time_ns())
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Give every store its number and its share of the points."""
+    points = metafunc.config.getoption("--crash-points")
     lives = [
-        (seed, number, min(POINTS_PER_STORE, points - first))
+        (number, min(POINTS_PER_STORE, points - first))
         for number, first in enumerate(range(0, points, POINTS_PER_STORE))
     ]
-    with ThreadPoolExecutor(STORES_AT_ONCE) as threads:
-        failures = [failure for failure in threads.map(_live, *zip(*lives, strict=True)) if failure]
-    assert not failures, "\n\n".join(itertools.islice(failures, 3))
+    metafunc.parametrize(("number", "points"), lives, ids=[f"store{one[0]}" for one in lives])
+
+
+@pytest.mark.timeout(0)  # Every wait within has its own limit.
+def test_kill_at_any_moment(pytestconfig, number: int, points: int):
+    seed = pytestconfig.getoption("--crash-seed") or str(time.time_ns())
+    failure = _live(seed, number, points)
+    assert not failure, failure
 
 
 def _live(seed: str, number: int, points: int) -> str:
     """Run one store through its kill points; returns what went wrong, with how to see it again."""
-    folder = tempfile.mkdtemp(prefix="ds-")
+    folder = tempfile.mkdtemp(prefix="ds-", dir=on_disk() if number % 2 else for_stores())
     store = _make_store(folder, random.Random(f"{seed}-{number}-store"))
     run = CrashRun(store, folder, random.Random(f"{seed}-{number}"))
     try:
         store.start()
-        if run.mounted and number % STORES_AT_ONCE == 0:
+        if run.mounted and number % MOUNTED_EVERY == 0:
             store.mount()
         for _ in range(points):
             run.step()

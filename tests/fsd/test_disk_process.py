@@ -1,13 +1,16 @@
 """What a disk's process does with files: lock, epoch, catalog, healing, copies, quarantine."""
 
+import contextlib
 import os
+import shutil
 from collections.abc import Callable
 
 import pytest
 from shard_fixture import SHARD_ID, build_shard, store_shard
 
 from fsd import layout
-from fsd.errors import CorruptError, DiskRefusedError
+from fsd.errors import CorruptError, DiskRefusedError, FsdError
+from fsd.identity import read_identity, write_identity
 from fsd.process import Child
 from fsd.shard_file import OPEN_FILES_MAX
 from fsd.slots import SlotPool
@@ -46,13 +49,74 @@ def test_a_damaged_epoch_counts_as_none(child: Child, disk: tuple[str, str], tex
     assert child.call("epoch", disk[0]) == 0
 
 
-def test_the_catalog_grows_by_sectors(child: Child, disk: tuple[str, str]):
+def test_a_torn_frame_stays_where_it_is(
+    child: Child, spawn: Callable[[], Child], disk: tuple[str, str]
+):
     first, second = b"1" * 4096, b"2" * 8192
     child.call("append_catalog", first)
-    with open(os.path.join(disk[0], layout.CATALOG_NAME), "ab") as file:
+    end_child(child)
+    with open(os.path.join(disk[0], layout.CATALOG_NAME), "r+b") as file:
+        file.seek(len(first))
+        file.write(b"torn")
+    other = spawn()
+    other.call("attach", disk[0], disk[1], STORE, 1)
+    other.call("append_catalog", second)
+    assert other.call("read_catalog") == first + b"torn" + bytes(4092) + second
+
+
+def test_a_catalog_that_others_made_longer_goes_on_behind_it(child: Child, disk: tuple[str, str]):
+    first, second = b"1" * 4096, b"2" * 8192
+    child.call("append_catalog", first)
+    path = os.path.join(disk[0], layout.CATALOG_NAME)
+    size = os.path.getsize(path)
+    with open(path, "ab") as file:
         file.write(b"torn")
     child.call("append_catalog", second)
-    assert child.call("read_catalog") == first + b"torn" + bytes(4092) + second
+    ahead = bytes(size - len(first))
+    assert child.call("read_catalog") == first + ahead + b"torn" + bytes(4092) + second
+
+
+def test_a_catalog_frame_within_the_zeros_changes_no_size(child: Child, disk: tuple[str, str]):
+    path = os.path.join(disk[0], layout.CATALOG_NAME)
+    sizes: list[int] = []
+    frames = [bytes([number]) * 4096 for number in range(1, 140)]
+    for frame in frames:
+        child.call("append_catalog", frame)
+        sizes.append(os.path.getsize(path))
+    assert child.call("read_catalog") == b"".join(frames)
+    assert len(set(sizes)) == 3, "every size is a journal commit of the filesystem"
+
+
+def test_another_medium_at_the_place_is_noticed(child: Child, disk: tuple[str, str]):
+    """Though it has the same identity, as a clone has, and however busy the disk is."""
+    assert child.call("check", disk[1], 1)
+    os.rename(disk[0], f"{disk[0]}-away")
+    shutil.copytree(f"{disk[0]}-away", disk[0])
+    with pytest.raises(DiskRefusedError, match="holds another disk"):
+        child.call("check", disk[1], 1)
+
+
+def test_the_identity_is_read_from_an_idle_disk_and_seldom_from_a_busy_one(
+    child: Child, disk: tuple[str, str]
+):
+    shard = build_shard([[b"hello"]])
+    store_shard(disk[0], shard)
+    entry, own = shard.entries[0], read_identity(disk[0])
+    other = {**own, "disk_id": "0" * 32}
+    unread = 0
+    # Of a few, should the machine be so slow that it is time to read it again.
+    for _ in range(5):
+        write_identity(disk[0], own)
+        for _ in range(2):
+            child.call("check", disk[1], 1)
+        child.call("read_piece", HEX_ID, entry.offset, entry.length_bytes, entry.key, 0)
+        write_identity(disk[0], other)
+        with contextlib.suppress(DiskRefusedError):
+            child.call("check", disk[1], 1)
+            unread += 1
+        with pytest.raises(DiskRefusedError, match="holds another disk"):
+            child.call("check", disk[1], 1)
+    assert unread
 
 
 def test_a_healed_replica_is_read_from_then_on(child: Child, pool: SlotPool, disk: tuple[str, str]):
@@ -86,11 +150,9 @@ def test_a_copy_is_not_disturbed_by_other_reads(
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "wb") as file:
             file.write(bytes(4096))
-    while True:
-        offset, length = child.call("copy_next", HEX_ID, slot.number)
+    while len(copied) < len(shard.sealed()):
+        offset, length = child.call("copy_next", HEX_ID, slot.number, 8192)
         assert offset == len(copied)
-        if length == 0:
-            break
         copied += slot.view[:length]
         if offset == 0:
             for other in others:
@@ -98,6 +160,11 @@ def test_a_copy_is_not_disturbed_by_other_reads(
     assert copied == shard.sealed()
     assert open_files(child) < OPEN_FILES_MAX + 40
     pool.release(slot)
+
+
+def end_child(child: Child) -> None:
+    child.kill()
+    assert child.wait_dead(5)
 
 
 def open_files(child: Child) -> int:
@@ -115,11 +182,55 @@ def test_copies_that_fail_or_are_given_up_leave_nothing_open(
     before = open_files(child)
     for _ in range(5):
         child.call("copy_begin", HEX_ID)
-        child.call("copy_next", HEX_ID, slot.number)
+        child.call("copy_next", HEX_ID, slot.number, 4096)
     with pytest.raises(CorruptError):
-        child.call("copy_next", HEX_ID, slot.number)
+        child.call("copy_next", HEX_ID, slot.number, 1 << 20)
+    assert open_files(child) == before
+    child.call("copy_begin", HEX_ID)
+    child.call("copy_end", HEX_ID)
+    child.call("copy_end", HEX_ID)
     assert open_files(child) == before
     pool.release(slot)
+
+
+def test_a_part_is_not_finished_before_all_of_it_was_read_back(
+    child: Child, pool: SlotPool, disk: tuple[str, str]
+):
+    shard = build_shard([[os.urandom(70_000)]])
+    data, slot = shard.sealed(), pool.acquire()
+    slot.view[: len(data)] = data
+    child.call("copy_create", HEX_ID, len(data))
+    child.call("copy_write", HEX_ID, 0, slot.number, 4096, True)
+    slot.view[: len(data) - 4096] = data[4096:]
+    rest = ("copy_write", HEX_ID, 4096, slot.number, len(data) - 4096)
+    child.call(*rest, False)
+    with pytest.raises(FsdError, match="not proven"):
+        child.call("copy_finish", HEX_ID)
+    # The disk lies: what it gives back is not what was written.
+    with open(layout.part_path(disk[0], HEX_ID), "r+b") as file:
+        file.seek(50_000)
+        file.write(b"other")
+    with pytest.raises(CorruptError, match="other bytes"):
+        child.call("copy_write", HEX_ID, len(data) - 4096, slot.number, 0, True)
+    with pytest.raises(FsdError, match="not proven"):
+        child.call("copy_finish", HEX_ID)
+    child.call("copy_create", HEX_ID, len(data))
+    slot.view[: len(data)] = data
+    child.call("copy_write", HEX_ID, 0, slot.number, len(data), True)
+    child.call("copy_finish", HEX_ID)
+    child.call("adopt_part", HEX_ID)
+    assert child.call("verify", HEX_ID).problems == []
+    pool.release(slot)
+
+
+def test_a_removed_replica_that_was_verified_keeps_no_space(child: Child, disk: tuple[str, str]):
+    store_shard(disk[0], build_shard([[b"hello"]]))
+    before = open_files(child)
+    assert child.call("verify", HEX_ID).problems == []
+    assert open_files(child) == before + 1
+    child.call("remove_shard", HEX_ID, False)
+    child.call("let_go")
+    assert open_files(child) == before
 
 
 def test_nothing_set_aside_is_ever_replaced(child: Child, disk: tuple[str, str]):

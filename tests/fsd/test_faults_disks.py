@@ -149,6 +149,10 @@ def test_a_disk_that_turns_read_only_is_read_on(loop_store, short_tmp):
     store.stop()
     store.start()
     assert_readable(store, files)
+    # It lacks what was written since, and nothing is said to be written there again.
+    job_id = store.client.scrub().job_id
+    finish(store, job_id)
+    assert list(store.client.report(job_id)) == []
     store.stop()
     disks[0].repair()
     store.start()

@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import threading
+import time
 
 import pytest
 from engine_processes import child, children, kill_engine, kill_process
@@ -20,6 +21,7 @@ from store_checks import (
     key_of,
     keys_of,
     put,
+    read_object,
     settle,
     shard_files,
     until,
@@ -218,6 +220,33 @@ def test_the_compiler_dies(store, tmp_path):
     made.client.wait(answer.job_id)
     answer = made.client.export_to_3d(manifest, "set", "plain")
     finish(made, answer.job_id)
+    assert_sealed(answer.target_root, files)
+
+
+def test_a_stopped_compiler_keeps_nobody_but_its_export(patient_store, tmp_path):
+    """Its disks answer others meanwhile, and none is taken for one that hangs."""
+    store = patient_store(3)
+    files = make_source(str(tmp_path / "source"), MANY_FILES // 2)
+    put(store, str(tmp_path / "source"), "first")
+    settle(store)
+    manifest = write_manifest(str(tmp_path / "m"), keys_of(files))
+    answer = store.client.export_to_3d(manifest, "set", "plain")
+    in_the_middle(store, "set")
+    compilers = [c.pid for c in children(store.config) if c.module == "fsd.compile_process"]
+    for pid in compilers:
+        os.kill(pid, signal.SIGSTOP)
+    try:
+        assert not os.path.exists(answer.target_root), "the export is too small for this test"
+        deadline = time.monotonic() + 3 * STALL_TIMEOUT_S
+        for content in files.values():
+            assert read_object(store, key_of(content)) == content
+            if time.monotonic() > deadline:
+                break
+        assert not any("made no progress" in e for e in store.client.health().last_errors)
+    finally:
+        for pid in compilers:
+            os.kill(pid, signal.SIGCONT)
+    finish(store, answer.job_id)
     assert_sealed(answer.target_root, files)
 
 

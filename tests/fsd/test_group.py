@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shard_fixture import SHARD_ID, build_group, build_shard, golden, key_of, write_file
 
 from fsd import record
-from fsd.group import GroupWriter, LargeGroup, large_group_bytes, readdress
+from fsd.group import GROUP_RECORDS_MAX, GroupWriter, LargeGroup, large_group_bytes, readdress
 from fsd.scan import scan_shard
 
 OTHER_ID = bytes(16)
@@ -184,3 +184,13 @@ def test_what_was_appended_to_the_source_is_left_out():
 def test_keys_are_sha256():
     assert key_of(b"abc").hex().startswith("ba7816bf8f01cfea")
     assert key_of(b"") == hashlib.sha256().digest()
+
+
+def test_a_group_takes_so_many_records_and_then_the_part():
+    writer = GroupWriter(memoryview(bytearray(8 << 20)), 8 << 20, bytes(16), 0, 0)
+    taken = sum(writer.add(key_of(b"%d" % n), b"x") >= 0 for n in range(GROUP_RECORDS_MAX + 3))
+    assert taken == GROUP_RECORDS_MAX
+    writer.open_reserve()
+    assert writer.add(key_of(b"part"), b"part") > 0
+    assert writer.add(key_of(b"more"), b"x") == -1
+    assert len(writer.entries()) == (GROUP_RECORDS_MAX + 1) * record.ENTRY_BYTES

@@ -9,7 +9,19 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from lab import EmulatedDisk, HddModel, why_not
-from store_checks import assert_clean, disk, key_of, read_object, settle, until, wait_for_state
+from store_checks import (
+    assert_clean,
+    assert_sealed,
+    disk,
+    finish,
+    key_of,
+    keys_of,
+    read_object,
+    settle,
+    until,
+    wait_for_state,
+    write_manifest,
+)
 from store_harness import MIB, Store, with_settings, write_files
 
 from fsd.setup import init_store
@@ -27,8 +39,10 @@ HUNG = 1
 
 
 @pytest.fixture
-def lab_store(short_tmp: str) -> Iterator[tuple[Store, list[EmulatedDisk]]]:
-    """A started store on emulated disks."""
+def lab_store(
+    short_tmp: str, request: pytest.FixtureRequest
+) -> Iterator[tuple[Store, list[EmulatedDisk]]]:
+    """A started store on emulated disks; the parameter is its stall limit."""
     root = os.path.join(short_tmp, "s")
     os.makedirs(root)
     disks: list[EmulatedDisk] = []
@@ -40,7 +54,7 @@ def lab_store(short_tmp: str) -> Iterator[tuple[Store, list[EmulatedDisk]]]:
             disks[-1].start()
         paths = [one.path for one in disks]
         init_store(root, paths, None, min_free_bytes=MIB, shard_size_bytes=MIB)
-        config = with_settings(root, stall_timeout_s=STALL_TIMEOUT_S)
+        config = with_settings(root, stall_timeout_s=getattr(request, "param", STALL_TIMEOUT_S))
         stores.append(Store(root, config, paths))
         stores[0].start()
         yield stores[0], disks
@@ -86,4 +100,26 @@ def test_reads_through_engine_and_mount_while_a_disk_hangs(lab_store, short_tmp)
     read_all(lambda content: read_object(store, key_of(content)), contents)
     until(lambda: disk(store, HUNG).health in ("ok", "suspect"), "its judgement")
     assert not [name for name in os.listdir(store.root) if name.startswith(".drystone-")]
+    assert_clean(store)
+
+
+@pytest.mark.parametrize("lab_store", [120.0], indirect=True)
+def test_an_export_ends_while_a_disk_hangs(lab_store, short_tmp):
+    """Long before the limit that ends its process: it gives back what it has not begun."""
+    store, disks = lab_store
+    files = {f"{n}": os.urandom(3000 + 100 * n) for n in range(300)}
+    files |= {f"large{n}": os.urandom((2 + n) * MIB + 5) for n in range(6)}
+    store.put(write_files(os.path.join(short_tmp, "source"), files), "first")
+    settle(store)
+    manifest = write_manifest(os.path.join(short_tmp, "m"), keys_of(files))
+    # The manifest is an object now: the one below does not wait for the disk to write it.
+    finish(store, store.client.export_to_3d(manifest, "set", "before").job_id)
+    disks[HUNG].control("hang")
+    answer = store.client.export_to_3d(manifest, "set", "meanwhile")
+    finish(store, answer.job_id)
+    assert_sealed(answer.target_root, files)
+    assert disk(store, HUNG).state == "online"
+    disks[HUNG].control("resume")
+    read_all(lambda content: read_object(store, key_of(content)), list(files.values()))
+    assert_sealed(answer.target_root, files)
     assert_clean(store)

@@ -139,6 +139,7 @@ def test_a_large_object_is_read_around_what_is_damaged(reading_store):
                 damage(shard, place)
     assert read_object(store, key_of(large)) == large
     assert_nothing_left(store)
+    assert_clean(store)
 
 
 def test_a_name_that_is_taken_is_not_overwritten(reading_store, tmp_path):

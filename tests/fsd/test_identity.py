@@ -210,6 +210,15 @@ def test_another_medium_is_refused(tmp_path: Path, field: str, reason: str):
         assert reason in refusal(tmp_path, document["disk_id"])
 
 
+def test_a_folder_that_has_lost_its_identity_but_not_the_copy_is_no_new_disk(tmp_path: Path):
+    document = make_identity(str(tmp_path), STORE, "one")
+    os.unlink(tmp_path / IDENTITY_NAME)
+    with pytest.raises(UsageError, match=f"copy that to {IDENTITY_NAME}"):
+        make_identity(str(tmp_path), STORE, "two")
+    shutil.copyfile(tmp_path / IDENTITY_TWIN_NAME, tmp_path / IDENTITY_NAME)
+    assert read_identity(str(tmp_path))["disk_id"] == document["disk_id"]
+
+
 def test_what_was_unknown_when_it_was_made_is_not_compared(tmp_path: Path):
     document = make_identity(str(tmp_path), STORE, "one")
     inode = document["binding"]["root_inode"]

@@ -353,11 +353,3 @@ def test_no_slot_free(pool: SlotPool):
     for slot in slots:
         pool.release(slot)
     assert free_slots(pool) == 3
-
-
-def test_dropped_pages_are_zeros_again(pool: SlotPool):
-    slot = pool.acquire()
-    slot.view[:4] = b"data"
-    slot.drop_pages()
-    assert bytes(slot.view[:4]) == bytes(4)
-    pool.release(slot)

@@ -245,11 +245,11 @@ def test_a_large_export_is_not_cut_up_when_nobody_reads(child: Child, large, tmp
     target.mkdir()
     items = [(e.offset, e.length_bytes, e.key, (b"%d" % n,)) for n, e in enumerate(large.entries)]
     before = reads_of(child)
-    child.call("extract", HEX_ID, items, str(target), HOLE_BYTES)
+    child.call("extract", 1, HEX_ID, items, str(target), HOLE_BYTES)
     assert reads_of(child) - before < 30
     piece(child, large.entries[0]).result(20)
     before = reads_of(child)
-    child.call("extract", HEX_ID, items, str(target), HOLE_BYTES)
+    child.call("extract", 1, HEX_ID, items, str(target), HOLE_BYTES)
     assert reads_of(child) - before >= 48
 
 

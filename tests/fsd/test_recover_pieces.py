@@ -1,15 +1,24 @@
 """A shard comes into the index by pieces: as if at once, also when a crash came between two."""
 
+import fcntl
+import os
 import shutil
+from typing import Any
 
 import pytest
+from engine_processes import kill_engine
+from store_harness import write_files
 
 from fsd import recover
+from fsd.config import Config
 from fsd.engine import Engine
 from fsd.index import Index, current_generation
+from fsd.purge_place import take_in
+from fsd.record import Entry
 
 FILES = {f"d{n % 5}/{n:03d}.txt": f"content {n}".encode() * (n + 1) for n in range(60)}
 PIECE = 7
+FEW = range(20)
 
 
 def places(index: Index) -> dict[bytes, tuple[str, int, int]]:
@@ -32,9 +41,7 @@ def stored(store, tmp_path):
 @pytest.mark.parametrize("pieces_before_the_end", [None, 3])
 def test_what_was_taken_in_by_pieces_is_whole(stored, monkeypatch, pieces_before_the_end):
     root = stored.config.index_root
-    index = Index(root, current_generation(root) or 0)
-    expected = places(index)
-    index.close()
+    expected = kept_places(root)
     shutil.rmtree(root)
     monkeypatch.setattr(recover, "PLACED_AT_ONCE_MAX", PIECE)
     if pieces_before_the_end:
@@ -58,12 +65,64 @@ def test_what_was_taken_in_by_pieces_is_whole(stored, monkeypatch, pieces_before
 
 def end_after(monkeypatch: pytest.MonkeyPatch, pieces: int) -> None:
     """End the start when so many pieces are in the index, as Ctrl-C would."""
-    real, left = recover.take_in, [pieces]
+    left = [pieces]
 
-    def take_in(*arguments):
+    def take_in_or_end(*arguments):
         if not left[0]:
             raise KeyboardInterrupt
         left[0] -= 1
-        real(*arguments)
+        take_in(*arguments)
 
-    monkeypatch.setattr(recover, "take_in", take_in)
+    monkeypatch.setattr(recover, "take_in", take_in_or_end)
+
+
+@pytest.mark.parametrize("index_is_older", [False, True])
+def test_only_what_the_index_lacks_of_an_open_shard_is_taken_in(
+    store, tmp_path, monkeypatch, index_is_older
+):
+    made = store(2)
+    root, copy = made.config.index_root, str(tmp_path / "index")
+    for number, batch in enumerate("ab"):
+        folder = write_files(str(tmp_path / batch), {f"{n}": b"%d%d" % (number, n) for n in FEW})
+        made.put(folder, batch)
+        if batch == "a":
+            shutil.copytree(root, copy)
+    kill_engine(made.config, group=True)
+    wait_for_lock(made.config)
+    expected = kept_places(root)
+    if index_is_older:
+        shutil.rmtree(root)
+        shutil.copytree(copy, root)
+    taken: list[Entry] = []
+    monkeypatch.setattr(recover, "take_in", lambda *given: keep_and_take_in(taken, *given))
+    engine = Engine(made.config)
+    try:
+        engine.start()
+        # The files of the second batch, and its part.
+        assert len(taken) == (len(FEW) + 1 if index_is_older else 0)
+        assert places(engine.store.index) == expected
+        with engine.store.index.read() as reader:
+            assert [row.files for row in reader.batches()] == [len(FEW)] * 2
+    finally:
+        engine.stop()
+
+
+def wait_for_lock(config: Config) -> None:
+    """Wait until the last thread of a killed engine has ended."""
+    with open(os.path.join(config.run_dir, "engine.lock"), "rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+
+def kept_places(root: str) -> dict[bytes, tuple[str, int, int]]:
+    index = Index(root, current_generation(root) or 0)
+    try:
+        return places(index)
+    finally:
+        index.close()
+
+
+def keep_and_take_in(taken: list[Entry], *given: Any) -> None:
+    *others, entries, dead = given
+    listed = list(entries)
+    taken += listed
+    take_in(*others, listed, dead)

@@ -11,14 +11,23 @@ import pytest
 from command import drystone, json_lines
 from hypothesis import given
 from hypothesis import strategies as st
-from store_checks import assert_clean, assert_readable, damage, finish, settle, shard_files, until
+from store_checks import (
+    assert_clean,
+    assert_readable,
+    damage,
+    finish,
+    keys_of,
+    settle,
+    shard_files,
+    until,
+)
 from store_harness import with_settings, write_files
 
 from fsd.catalog import CatalogShard
 from fsd.child import Lane, read_steps
 from fsd.errors import CancelledError
 from fsd.queue_rule import PIECE_BYTES, Gate, Kind
-from fsd.scrub_log import RECORD_BYTES, ROUND, ScrubLog, pack_record, unpack_records
+from fsd.scrub_log import PAPERS, RECORD_BYTES, ROUND, ScrubLog, pack_record, unpack_records
 from fsd.scrub_pace import Pace
 from fsd.scrub_plan import JITTER_SHARE, due_at, make_debts
 
@@ -222,6 +231,42 @@ def test_losses_are_listed_by_name_until_the_file_comes_again(store, tmp_path):
     one.put(again, "again")
     until(lambda: not one.client.scrub_status().losses, "the loss to be over")
     assert_readable(one, {name: files[name]})
+
+
+def test_shards_on_disks_that_are_away_say_nothing_of_the_index(store, tmp_path):
+    """Nobody is told to reindex while disks are away: that is what must not be done then."""
+    one, files = filled_store(store, tmp_path, scrub_rate_bytes_per_s=0)
+    holders = one.client.head(next(iter(keys_of(files).values()))).disks
+    paths = [disk.path for disk in one.config.disk if disk.name in holders]
+    for path in paths:
+        os.rename(path, f"{path}-away")
+    until(lambda: sum(d.state == "missing" for d in one.client.disks()) == 2, "two to be missing")
+    job = one.client.wait(one.client.scrub().job_id)
+    assert job.state == "incomplete"
+    assert any("no replica" in line["reason"] for line in one.client.report(job.job_id))
+    assert "index-damaged" not in {notice.code for notice in one.client.warnings()}
+    for path in paths:
+        os.rename(f"{path}-away", path)
+    until(lambda: all(d.state == "online" for d in one.client.disks()), "them to be back")
+    assert_readable(one, files)
+    assert_clean(one)
+
+
+def test_a_start_does_not_put_the_daily_check_off(store, tmp_path):
+    one, _ = filled_store(store, tmp_path, scrub_rate_bytes_per_s=0)
+    path = os.path.join(one.config.watch_dir, "scrub.log")
+
+    def checked_s() -> int:
+        with open(path, "rb") as file:
+            return unpack_records(file.read())[0][PAPERS]
+
+    one.stop()
+    with open(path, "ab") as file:
+        file.write(pack_record(PAPERS, 1_700_000_000))
+    one.start()
+    assert checked_s() == 1_700_000_000
+    finish(one, one.client.scrub().job_id)
+    assert checked_s() > 1_700_000_000
 
 
 def test_a_scrub_job_can_be_cancelled_and_what_it_did_counts(store, tmp_path):

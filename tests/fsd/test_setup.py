@@ -28,12 +28,13 @@ def mounted(tmp_path) -> Iterator[str]:
     subprocess.run(["umount", "-l", str(point)], check=True)
 
 
-def test_an_empty_mount_point_beside_mounted_disks_is_refused(mounted, tmp_path):
-    empty = tmp_path / "hdd2"
-    empty.mkdir()
+def test_an_empty_mount_point_beside_mounted_disks_is_refused(mounted, disk_tmp):
+    """On a disk: a folder in memory is no part of the root's filesystem."""
+    empty, root = os.path.join(disk_tmp, "hdd2"), os.path.join(disk_tmp, "store")
+    os.mkdir(empty)
     with pytest.raises(UsageError, match="is it mounted"):
-        init_store(str(tmp_path / "store"), [mounted, str(empty)], None)
-    assert not (tmp_path / "store").exists()
+        init_store(root, [mounted, empty], None)
+    assert not os.path.exists(root)
     assert os.listdir(mounted) == os.listdir(empty) == []
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import uuid
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ from fsd.areas import Areas
 from fsd.errors import QuotaError, UsageError
 from fsd.models import StageOutputRequest
 from fsd.stage_output import StageOutputs
+from fsd.stage_trash import RELEASED_PREFIX
 
 
 def request(size_bytes: int, layout_id: str = "plain-0") -> StageOutputRequest:
@@ -47,7 +49,7 @@ def test_a_restart_takes_reservations_up_again(tmp_path: Path):
     StageOutputs(Areas(tmp_path, {})).open(request(8 * MIB))
     records = tmp_path / "3c/.outputs"
     (records / "broken.json").write_text("{")
-    left = tmp_path / "3c/.tmp/released-0"
+    left = tmp_path / "3c/.tmp" / (RELEASED_PREFIX + uuid.uuid4().hex)
     left.mkdir(parents=True)
     areas = Areas(tmp_path, {})
     outputs = StageOutputs(areas)

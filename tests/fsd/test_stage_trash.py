@@ -16,6 +16,7 @@ from store_harness import MIB, Store, write_files
 from fsd.areas import Areas
 from fsd.errors import QuotaError
 from fsd.models import StageOutputRequest
+from fsd.seal import begin
 from fsd.stage_output import StageOutputs
 from fsd.stage_trash import RELEASED_PREFIX, Trash
 
@@ -174,6 +175,19 @@ def test_what_cannot_be_removed_is_told_once_and_tried_again(tmp_path: Path):
     assert os.listdir(tmp_path / ".tmp") == []
 
 
+@pytest.mark.parametrize("target_id", ["released-2024", "released-" + "0" * 32])
+def test_a_copy_whose_id_looks_released_is_no_trash(tmp_path: Path, target_id: str):
+    root = tmp_path / "3c"
+    root.mkdir()
+    begun = begin(root / target_id / "plain", root)
+    fill(begun, 3)
+    left = fill(root / ".tmp" / (RELEASED_PREFIX + "0" * 32), 3)
+    outputs = StageOutputs(Areas(tmp_path, {}))
+    outputs.trash.wait(WAIT_S)
+    assert not left.exists()
+    assert len(os.listdir(begun)) == 3
+
+
 def test_an_engine_killed_after_a_release_ends_it_at_the_next_start(store, tmp_path: Path):
     made: Store = store()
     files = {f"{number}.txt": b"%d" % number for number in range(50)}
@@ -189,7 +203,7 @@ def test_an_engine_killed_after_a_release_ends_it_at_the_next_start(store, tmp_p
         job = made.client.wait(made.client.release_stage("5", "lay").job_id)
         assert (job.state, job.result["removed"]) == ("done", 2)
         kill_engine(made.config, group=True)
-        fill(root / ".tmp" / (RELEASED_PREFIX + "0"), 5)
+        fill(root / ".tmp" / (RELEASED_PREFIX + "0" * 32), 5)
         made.start()
         while os.listdir(root / ".tmp"):
             os.sched_yield()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import array
 import contextlib
 import fcntl
+import json
 import os
 import stat
 import struct
@@ -33,6 +34,7 @@ from store_checks import (
 )
 from store_harness import MIB, Store, with_settings, write_files
 
+from fsd.layout import EPOCH_NAME, IDENTITY_NAME
 from fsd.setup import init_store
 
 pytestmark = [
@@ -117,6 +119,12 @@ def place_on_drive(path: str, offset: int) -> int:
     return block[0] * FILESYSTEM_BLOCK_BYTES
 
 
+def forget_pages(path: str) -> None:
+    """Let the next read of a file come from its drive."""
+    with open(path, "rb") as file:
+        os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+
+
 def test_bad_sectors_are_read_around_found_by_a_verify_and_healed(rig: Rig):
     files = rig.put("first")
     settle(rig.store)
@@ -137,6 +145,48 @@ def test_bad_sectors_are_read_around_found_by_a_verify_and_healed(rig: Rig):
     rig.disks[0].control("eio-clear")
     assert_clean(rig.store)
     assert_batch(rig.store, "first", files)
+
+
+def test_bad_sectors_on_both_disks_of_a_shard_are_healed_from_each_other(rig: Rig):
+    """No replica can be copied; together they are the whole shard."""
+    files = rig.put("first")
+    settle(rig.store)
+    found: dict[str, list[tuple[EmulatedDisk, str]]] = {}
+    for one in rig.disks:
+        for path in shard_files(one.path):
+            found.setdefault(os.path.basename(path), []).append((one, path))
+    largest = max(found.values(), key=lambda replicas: os.path.getsize(replicas[0][1]))
+    for third, (one, path) in enumerate(largest, 1):
+        begin = place_on_drive(path, os.path.getsize(path) * third // 3)
+        one.control("eio", begin, begin + BAD_BYTES, "read")
+    finish(rig.store, rig.store.client.verify().job_id, "incomplete")
+    until(lambda: rig.store.client.health().rebuild_queue == 0, "the shard to be whole")
+    assert_readable(rig.store, files)
+    for one in rig.disks:
+        one.control("eio-clear")
+    assert_clean(rig.store)
+    assert_batch(rig.store, "first", files)
+
+
+def test_bad_sectors_below_the_papers_of_a_disk_do_not_cost_the_disk(rig: Rig):
+    """Its identity and its epoch, beginning with the former: a scrub writes them again."""
+    files = rig.put("first")
+    rig.store.stop()
+    names = (IDENTITY_NAME, EPOCH_NAME)
+    for one, name in zip(rig.disks, names, strict=False):
+        begin = place_on_drive(os.path.join(one.path, name), 0)
+        one.control("eio", begin, begin + FILESYSTEM_BLOCK_BYTES, "read")
+        forget_pages(os.path.join(one.path, name))
+    rig.store.start()
+    assert [one.state for one in rig.store.client.disks()] == ["online"] * DISKS
+    assert_batch(rig.store, "first", files)
+    rig.store.client.wait(rig.store.client.scrub().job_id)
+    for one, name in zip(rig.disks, names, strict=False):
+        forget_pages(os.path.join(one.path, name))
+        with open(os.path.join(one.path, name), "rb") as file:
+            assert json.load(file)
+        one.control("eio-clear")
+    assert_clean(rig.store)
 
 
 def test_a_disk_hangs_and_answers_again(rig: Rig):
@@ -174,7 +224,9 @@ def test_writes_fail_in_the_middle_of_a_commit_group(rig: Rig):
     rig.disks[0].control("eio", 0, DISK_BYTES, "write")
     finish(rig.store, job_id)
     until(lambda: disk(rig.store, 0).state != "online", "the disk to take no more")
-    # What it took before counts: it is still read.
+    # A shard that it failed in has lost it, with the groups before: those are copied again. What it
+    # took before counts: it is still read.
+    until(lambda: rig.store.client.health().rebuild_queue == 0, "the copies to be whole")
     assert_copies(rig.store, more, 2)
     assert_readable(rig.store, {**files, **more})
     kill_engine(rig.store.config, group=True)
@@ -184,6 +236,26 @@ def test_writes_fail_in_the_middle_of_a_commit_group(rig: Rig):
     rig.store.start()
     wait_for_state(rig.store, 0, "online")
     assert_batch(rig.store, "second", more)
+    assert_clean(rig.store)
+
+
+def test_a_bad_sector_in_the_catalog_costs_its_own_entry(rig: Rig):
+    files = rig.put("first")
+    settle(rig.store)
+    begin = place_on_drive(os.path.join(rig.disks[0].path, "catalog.log"), FILESYSTEM_BLOCK_BYTES)
+    rig.disks[0].control("eio", begin, begin + FILESYSTEM_BLOCK_BYTES, "read")
+    client = rig.store.client
+    found = client.wait(client.fsck().job_id)
+    assert found.state == "incomplete", found
+    (line,) = list(client.report(found.job_id))
+    assert (line["disk"], line["reason"][:20]) == ("d1", "1 entries are missin")
+    client.wait(client.scrub().job_id)  # Writes the entry again, behind the others.
+    assert disk(rig.store, 0).state == "online"
+    assert_clean(rig.store)
+    rig.store.stop()
+    rig.store.start()
+    assert disk(rig.store, 0).state == "online"
+    assert_batch(rig.store, "first", files)
     assert_clean(rig.store)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from hashlib import sha256
 
 import pytest
 import runs_harness
@@ -85,6 +86,76 @@ def stored_keys(house: Workshop) -> list[str]:
     """Return the keys of the pictures that the house began with."""
     pictures = parse_selector("{version: 1, where: {extension: png}}")
     return [one.key for one in house.database.explore.page(pictures, limit=20)]
+
+
+def test_copies_are_made_at_once_while_a_disk_is_away(house: Workshop, oto: Watched):
+    """The engine waits for the disk for a while; a person need not."""
+    page, client = oto.page, house.store.client
+    # Shards that are still open are given another disk at once: they are sealed first.
+    client.wait(client.verify().job_id)
+    away = client.head(stored_keys(house)[0]).disks[0]
+    path = house.store.disks[DISKS.index(away)]
+    oto.open("/storage")
+    page.wait_for_selector(WHOLE)
+    assert page.locator("[aria-label='To repair']").count() == 0
+    os.rename(path, f"{path}.away")
+    repair = page.locator("[aria-label='To repair']")
+    repair.locator(f".notice.bad:has-text('disk {away} is missing')").wait_for()
+    repair.locator("button:has-text('Make the copies whole now')").click()
+    page.wait_for_selector("tr:has-text('rebuild') .badge:text-is('done')")
+    page.wait_for_selector(".metric:has-text('Replication lag') .metric-value:text-is('none')")
+    assert client.disks()[DISKS.index(away)].state == "missing", "it is not given up"
+    os.rename(f"{path}.away", path)
+    page.wait_for_selector(f"{disk_of(away)} .badge:text-is('online')")
+    page.wait_for_selector(WHOLE)
+    repair.wait_for(state="detached")
+    assert oto.problems == []
+
+
+def test_a_button_stays_the_same_while_the_figures_change(house: Workshop, oto: Watched):
+    """Or nobody could press it while the store works: it would be replaced with every reading."""
+    page = oto.page
+    oto.open("/storage")
+    page.wait_for_selector(WHOLE)
+    figures = "[...document.querySelectorAll('.disk-facts')].map((e) => e.innerText).join()"
+    before = page.evaluate(figures)
+    drain = page.locator("button:has-text('Drain')").element_handles()
+    stored = {f"{number}.bin": os.urandom(400_000) for number in range(9)}
+    house.store.put(write_files(os.path.join(house.store.root, "more"), stored), "more")
+    page.wait_for_function(f"(before) => {figures} !== before", arg=before)
+    assert len(drain) == len(DISKS) and all(one.evaluate("(e) => e.isConnected") for one in drain)
+    assert oto.problems == []
+
+
+def damage_everywhere(house: Workshop, data: bytes) -> None:
+    """Overwrite the beginning of a stored object on every disk that has it."""
+    folders = [found for disk in house.store.disks for found in os.walk(f"{disk}/shards")]
+    for path in [os.path.join(folder, name) for folder, _, names in folders for name in names]:
+        with open(path, "r+b") as file:
+            if (place := file.read().find(data[:64])) > 0:
+                file.seek(place)
+                file.write(bytes(64))
+
+
+def test_what_cannot_be_repaired_is_said_with_the_reason(house: Workshop, oto: Watched):
+    page, client = oto.page, house.store.client
+    data = os.urandom(30_000)
+    folder = write_files(os.path.join(house.store.root, "doomed"), {"doomed.bin": data})
+    house.store.put(folder, "doomed")
+    client.wait(client.verify().job_id)
+    damage_everywhere(house, data)
+    client.wait(client.verify().job_id)
+    oto.open("/storage")
+    repair = page.locator("[aria-label='To repair']")
+    repair.locator(f".notice.bad:has-text('{sha256(data).hexdigest()}')").first.wait_for()
+    repair.locator(".notice.bad:has-text('cannot be made whole')").wait_for()
+    repair.locator(".notice.bad:has-text('doomed: doomed.bin')").wait_for()
+    page.wait_for_selector(NOT_WHOLE)
+    # The file comes again, and the shard that lost it is made whole from where it lies now.
+    house.store.put(write_files(os.path.join(house.store.root, "again"), {"again": data}), "again")
+    page.wait_for_selector(WHOLE)
+    repair.wait_for(state="detached")
+    assert oto.problems == []
 
 
 def test_a_disk_dies_and_the_store_is_made_whole_without_it(house: Workshop, oto: Watched):

@@ -7,6 +7,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import tempfile
 import textwrap
@@ -19,6 +20,7 @@ from PIL import Image, PngImagePlugin
 from store_harness import MIB, Store, write_files
 
 from adapters import Signal, run_ingest
+from adapters.actions import contract_named
 from fsd.config import CONFIG_NAME, load_config
 from fsd.errors import FsdError
 from fsd.setup import init_store
@@ -111,6 +113,19 @@ class ActionYard(Yard):
         os.makedirs(folder, exist_ok=True)
         with open(os.path.join(folder, "contract.yaml"), "w", encoding="utf-8") as file:
             file.write(TAG.format(name=name, number=number))
+
+    def add_question(self, number: int) -> tuple[str, str]:
+        """Write the shipped question under another name; returns that and the first class."""
+        shipped = contract_named(self.config_path, "human_classification")
+        with open(os.path.join(shipped.folder, "contract.yaml"), encoding="utf-8") as file:
+            text = file.read().replace("name: human_classification", f"name: try_{number}")
+        folder = os.path.join(self.root, "actions", f"try_{number}")
+        os.makedirs(folder)
+        with open(os.path.join(folder, "contract.yaml"), "w", encoding="utf-8") as file:
+            file.write(re.sub("action_id: [0-9]+", f"action_id: {number}", text))
+        task = shipped.contract.label_task
+        assert task is not None
+        return f"try_{number}", task.classes[0]
 
     def act(self, action: str, **parameters: Any) -> int:
         """Ask for an action; returns the run."""

@@ -39,7 +39,7 @@ FAR = Workflow(
     name="far",
     description="Steps for other machines",
     steps=(
-        Step("plan", nothing, queue="gpu", remote=True),
+        Step("plan", nothing, queue="gpu", remote=True, passes_on=("number", "more")),
         Step("do", nothing, queue="gpu", per_part=True, remote=True),
         Step("near", nothing, queue="io"),
     ),

@@ -9,6 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from jobs import JobsError, Step, StepResult, TaskContext, Workflow
+from jobs.local_state import program_log
 
 POLL_S = 0.01
 
@@ -37,6 +38,8 @@ def compute(context: TaskContext) -> StepResult:
         reached = str(error)
     print(f"computing part {context.part} \x1b[31m \udcff".encode(errors="surrogateescape"))
     context.log("x" * 100_000)
+    with open(program_log(context.log_path), "w", encoding="utf-8") as program:
+        program.write(f"said by the program of part {context.part}\n")
     pid_file = context.spec["output"] + f".{context.token}.pid"
     with open(pid_file + ".tmp", "w", encoding="ascii") as file:
         file.write(str(os.getpid()))
@@ -66,7 +69,15 @@ WORKFLOWS = (
         description="Compute elsewhere",
         steps=(
             Step("plan", plan, queue="io"),
-            Step("compute", compute, queue="gpu", per_part=True, remote=True, backoff_s=0.1),
+            Step(
+                "compute",
+                compute,
+                queue="gpu",
+                per_part=True,
+                backoff_s=0.1,
+                remote=True,
+                passes_on=("wrote",),
+            ),
             Step("collect", collect, queue="io", per_part=True),
         ),
         parameters=FarParameters,

@@ -20,7 +20,16 @@ import warnings
 
 import drystone
 
-PRELOADED = ("cli", "cli_gpu", "cli_jobs", "cli_queue", "cli_run", "cli_schedule", "cli_worker")
+PRELOADED = (
+    "cli",
+    "cli_gpu",
+    "cli_jobs",
+    "cli_label",
+    "cli_queue",
+    "cli_run",
+    "cli_schedule",
+    "cli_worker",
+)
 
 
 def run_forked(*arguments: str, config_path: str) -> subprocess.CompletedProcess[str]:

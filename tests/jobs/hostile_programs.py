@@ -111,6 +111,10 @@ CASES = {
         GOOD + 'sed -i "2s/,.*/,nan/; 3s/,.*/,99999999999999999999/" "$2/sizes.csv"',
         "partial", {"done": 4, "failed": 2}, "must be a whole number", results=4,
     ),
+    "numbers that are none at all": Case(
+        GOOD + 'sed -i "2,\\$s/,.*/,nan/" "$2/sizes.csv"',
+        "failed", {"failed": 6}, "every input failed",
+    ),
     "a program that hangs and ignores its end": Case(
         'trap "" TERM INT HUP; while :; do sleep 0.1; done',
         "failed", {"failed": 6}, "timeout_s", settings={"timeout": "1"},

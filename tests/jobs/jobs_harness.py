@@ -6,12 +6,15 @@ import contextlib
 import json
 import os
 import signal
+import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
+
+import pytest
 
 from jobs import process, redis_server, supervise
 from jobs.control import RunControl
@@ -162,6 +165,30 @@ def until(
     while not condition():
         assert time.monotonic() < deadline, f"waited for {patience_s:g} s\n{story()}"
         time.sleep(POLL_S)
+
+
+@contextlib.contextmanager
+def small_disk(folder: str, options: str) -> Iterator[str]:
+    """Make a folder a small file system (`size=64k`, `nr_inodes=1`)."""
+    os.makedirs(folder, exist_ok=True)
+    command = ["mount", "-t", "tmpfs", "-o", options, "tmpfs", folder]
+    if subprocess.run(command, capture_output=True).returncode != 0:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+@contextlib.contextmanager
+def full_disk(folder: str, options: str) -> Iterator[str]:
+    """Make a folder a small file system that is filled to the last byte."""
+    with small_disk(folder, options):
+        if options.startswith("size="):
+            with contextlib.suppress(OSError), open(os.path.join(folder, "full"), "wb") as file:
+                while True:
+                    file.write(bytes(4096))
+        yield folder
 
 
 def kill(pid: int) -> None:

@@ -10,13 +10,14 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 from jobs.runners import RunnerSettings, RunOutcome, RunProgress, run_program
 
-# The stand-in for docker: run, rm, inspect. A container is a process whose id lies in a file, so
-# that `rm --force` can end it, as the daemon would; SIGTERM is passed on, SIGKILL is not.
+# The stand-in for docker: run, ps, rm, inspect. A container is a process whose id lies in a file,
+# so that `rm --force` can end it, as the daemon would; SIGTERM is passed on, SIGKILL is not.
 DOCKER = r"""#!{python}
 import json, os, signal, subprocess, sys
 state = os.path.join(os.path.dirname(os.path.abspath(__file__)), "containers")
@@ -33,7 +34,8 @@ if command == "run":
     path = os.path.join(state, options["--name"][0])
     if os.path.exists(path):
         sys.exit("the name is in use")
-    environment = dict(entry.split("=", 1) for entry in options.get("--env", []))
+    environment = {{name: value if given else os.environ[name] for name, given, value in
+                   (entry.partition("=") for entry in options.get("--env", []))}}
     environment["PATH"] = os.environ["PATH"]
     def limit():
         import resource
@@ -45,20 +47,34 @@ if command == "run":
                              start_new_session=True, preexec_fn=limit)
     with open(path, "w") as file:
         file.write(str(child.pid))
+    with open(path + ".label", "w") as file:
+        file.write(options["--label"][0])
     signal.signal(signal.SIGTERM, lambda *_: child.terminate())
     code = child.wait()
     with open(path + ".ended", "w") as file:
         file.write(str(code))
     sys.exit(code if code >= 0 else 128 - code)
 path = os.path.join(state, arguments[-1])
-if command == "rm" and os.path.exists(path):
-    with open(path) as file:
-        pid = int(file.read())
-    try:
-        os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
-    os.remove(path)
+if command == "ps":
+    wanted = arguments[arguments.index("--filter") + 1].removeprefix("label=")
+    for name in os.listdir(state):
+        label = os.path.join(state, name + ".label")
+        if os.path.exists(label) and os.path.exists(os.path.join(state, name)):
+            with open(label) as file:
+                if file.read() == wanted:
+                    print(name)
+if command == "rm":
+    for name in (word for word in arguments if not word.startswith("-")):
+        path = os.path.join(state, name)
+        if not os.path.exists(path):
+            continue
+        with open(path) as file:
+            pid = int(file.read())
+        try:
+            os.killpg(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        os.remove(path)
 if command == "inspect" and os.path.exists(path + ".ended"):
     with open(path + ".ended") as file:
         print("OOMKilled" if file.read() == "77" else "")
@@ -105,9 +121,18 @@ if command == "apply":
     with open(os.path.join(folder, "pid"), "w") as file:
         file.write(str(pid := pod.pid))
     pod.returncode = 0
+elif command == "get" and arguments[0] == "jobs":
+    key, value = arguments[arguments.index("--selector") + 1].split("=")
+    for name in os.listdir(state):
+        path = os.path.join(job(name), "manifest.json")
+        if ".deleted." in name or not os.path.exists(path):
+            continue
+        with open(path) as file:
+            if json.load(file)["metadata"]["labels"].get(key) == value:
+                print("job.batch/" + name)
 elif command == "get" and arguments[0] == "job":
     if not os.path.exists(job(arguments[1])):
-        sys.exit("Error from server (NotFound)")
+        sys.exit(0 if "--ignore-not-found" in arguments else "Error from server (NotFound)")
     code = code_of(arguments[1])
     kind = "Complete" if code == 0 else "Failed"
     conditions = [] if code is None else [{{"type": kind, "status": "True", "reason": "Ended"}}]
@@ -126,8 +151,10 @@ elif command == "logs":
     with open(os.path.join(job(arguments[0].removeprefix("job/")), "log")) as file:
         sys.stdout.write(file.read())
 elif command == "delete":
-    folder = job(arguments[1])
-    if os.path.exists(folder):
+    for name in (word for word in arguments[1:] if not word.startswith("-")):
+        folder = job(name)
+        if not os.path.exists(folder):
+            continue
         with open(os.path.join(folder, "pid")) as file:
             pid = int(file.read())
         try:
@@ -155,6 +182,7 @@ class Bench:
     runner: str
     beats: list[RunProgress] = field(default_factory=list)
     settings: dict[str, Any] = field(default_factory=dict)
+    lease_left_s: Callable[[], float] | None = None
 
     def __post_init__(self) -> None:
         for folder in (self.input, self.output, self.contract):
@@ -213,6 +241,7 @@ class Bench:
             log_path=self.log_path,
             heartbeat=self.beats.append,
             cancelled=cancelled,
+            lease_left_s=self.lease_left_s,
             settings=RunnerSettings.model_validate({**limits, **self.settings}),
         )
 

@@ -25,6 +25,8 @@ from sql import server
 WORKERS = ("one", "two")
 VICTIMS = ("worker", "horse", "both", "redis", "emptied", "keeper", "database", "engine")
 KILLS_PER_PAIR = 2
+RETRIES_MAX = 3
+"""So often a run may be retried, each time because all attempts of a task were killed."""
 PATIENCE_S = 120.0
 PATIENCE_PER_KILL_S = 3.0
 STAGE_BYTES = 1_000_000_000
@@ -144,6 +146,7 @@ class _Storm:
     def __init__(self, yard: ActionYard, place: server.Place, chance: random.Random) -> None:
         self.yard, self.place, self.chance = yard, place, chance
         self.told: list[str] = []
+        self.retries = Counter[int]()
 
     def strike(self) -> None:
         victim, name = self.chance.choice(VICTIMS), self.chance.choice(WORKERS)
@@ -196,7 +199,10 @@ class _Storm:
                 if state in ("done", "partial"):
                     open_ids.discard(run_id)
                 elif state in ("failed", "cancelled"):
-                    assert self._was_killed(run_id), self.story([run_id])
+                    # Nobody cancels anything here.
+                    assert state == "failed" and self._was_killed(run_id), self.story([run_id])
+                    self.retries[run_id] += 1
+                    assert self.retries[run_id] <= RETRIES_MAX, self.story([run_id])
                     self.told.append(f"run {run_id} retried")
                     self.yard.control.retry(run_id)
             return not open_ids
@@ -230,10 +236,11 @@ class _Storm:
         return "\n".join([*lines, self.yard.story(run_ids[0])])
 
     def _was_killed(self, run_id: int) -> bool:
-        """Whether every task that failed lost all of its workers."""
+        """Whether tasks failed, and each lost as many workers as it may be tried."""
         detail = self.yard.database.runs.show(run_id)
         lost = Counter(one.task_id for one in detail.attempts if one.outcome == "lost")
-        return all(lost[task.task_id] for task in detail.tasks if task.state == "failed")
+        failed = [task for task in detail.tasks if task.state == "failed"]
+        return bool(failed) and all(lost[one.task_id] >= one.attempts_max for one in failed)
 
 
 def _check_same(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import threading
@@ -10,12 +11,18 @@ from itertools import count
 
 import pytest
 from action_house import ActionYard, lasting_yard
+from far_tasks import WORKER_TOKEN, app_over, local
 from hostile_programs import CASES, CONTRACT, Case
-from jobs_harness import until
+from jobs_harness import kill, small_disk, until
+from served_app import Served
 from store_harness import write_files
 from storm_actions import leftovers
 
 from adapters.actions import contracts, declare_contract, registered_contract
+from jobs.remote_http import RemoteApi
+from jobs.remote_state import RemoteTaskState
+from sql import Outcome
+from sql import UsageError as SqlUsageError
 
 OUTSIDE = {"secret.txt": b"secret", "folder/kept.txt": b"kept"}
 _numbers = count(2000)
@@ -107,6 +114,26 @@ def _processes_of(mark: str) -> list[str]:
     return found
 
 
+def test_a_program_that_fills_its_temporary_folder_fails_in_the_end(yard):
+    """It had room and used it up: begun again when there is some, it would come back for ever."""
+    with open(yard.config_path, encoding="utf-8") as file:
+        text = file.read()
+    program = 'head -c 40000000 /dev/zero > "$TMPDIR/scratch"; sleep 60'
+    action = _add(yard, CASES["good"]._replace(program=program), "")
+    try:
+        with small_disk(yard.config.log_dir, "size=24m"):
+            with open(yard.config_path, "w", encoding="utf-8") as file:
+                file.write(text.replace("free_bytes_min = 0", f"free_bytes_min = {8 << 20}"))
+            run_id = yard.act(action)
+            yard.hurry(run_id)
+    finally:
+        with open(yard.config_path, "w", encoding="utf-8") as file:
+            file.write(text)
+    assert yard.state(run_id) == "failed", yard.story(run_id)
+    assert "bytes are free where it writes" in _told(yard, run_id)
+    until(lambda: leftovers(yard) == [], lambda: yard.story(run_id))
+
+
 # ---- What happens to contracts and nodes meanwhile -----------------------------------------------
 
 
@@ -195,3 +222,47 @@ def test_every_shipped_contract_is_the_same_when_it_comes_out_of_the_database(ya
         declare_contract(yard.database, loaded)
         again = registered_contract(yard.database, loaded.digest)
         assert again.contract == loaded.contract, loaded.contract.name
+
+
+# ---- What workers elsewhere may say --------------------------------------------------------------
+
+
+def test_a_worker_elsewhere_cannot_name_a_folder_of_this_machine(yard, tmp_path):
+    outside = write_files(str(tmp_path / "outside"), {"1-secret.txt": b"secret"})
+    _, run_id = _waiting_for_gpu(yard)
+    kill(yard.worker_pid())
+    until(lambda: not yard.worker_pid())
+    served = Served(app_over(yard.database, local(yard.database, yard.config.log_dir, [])))
+    try:
+        yard.control.gpu_ready()
+        far = RemoteTaskState(RemoteApi(served.address, WORKER_TOKEN))
+        claim = far.claim(_task_of(yard, run_id, "run"), "w1")
+        assert claim is not None
+        forged = {**claim.spec["staged"], "output_root": outside}
+        lie = Outcome(state="done", pass_on={"exit_state": "done", "staged": forged})
+        with pytest.raises(SqlUsageError, match="does not declare that it passes on 'staged'"):
+            far.finish(claim.task_id, claim.token, lie)
+        far.finish(
+            claim.task_id, claim.token, Outcome(state="done", pass_on={"exit_state": "done"})
+        )
+        # Whoever gets something into a spec all the same: outputs are read where they were staged.
+        with yard.database.connection() as connection:
+            connection.execute(
+                "UPDATE run_task SET spec = %s WHERE task_id = %s",
+                [json.dumps({**claim.spec, **lie.pass_on}), _task_of(yard, run_id, "apply")],
+            )
+    finally:
+        served.stop()
+        yard.start_worker()
+    yard.hurry(run_id)
+    assert yard.state(run_id) == "partial", yard.story(run_id)
+    assert yard.rows(
+        "SELECT DISTINCT outcome FROM action_node JOIN action_event_detail USING (action_event_id) "
+        f"WHERE run_reference = 'run:{run_id}'"
+    ) == [("missing",)]
+    until(lambda: leftovers(yard) == [], lambda: yard.story(run_id))
+
+
+def _task_of(yard: ActionYard, run_id: int, step: str) -> int:
+    (task,) = [one for one in yard.database.runs.show(run_id).tasks if one.step == step]
+    return task.task_id

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import csv
+import json
 import os
-import re
 import signal
 from collections.abc import Iterator
 from itertools import count
 
 import pytest
 from action_house import MEASURE, ActionYard, lasting_yard
+from forked_command import run_forked
 from jobs_harness import until
 
 from adapters import AdapterError
-from adapters.actions import contract_named
+from adapters.actions import contracts, declare_pipeline, make_batch
+from adapters.actions.pipelines import check_pipeline
 from jobs import UsageError
+from jobs.action_request import prepare
 from sql import SqlError
 
 _numbers = count(3000)
@@ -40,21 +44,6 @@ def add(yard: ActionYard, program: str = MEASURE, **settings: str) -> str:
     number = next(_numbers)
     yard.add_action(f"try_{number}", program, number=number, **settings)
     return f"try_{number}"
-
-
-def add_question(yard: ActionYard) -> tuple[str, str]:
-    """Write the shipped question under another name; returns that and the first class."""
-    shipped = contract_named(yard.config_path, "human_classification")
-    number = next(_numbers)
-    with open(os.path.join(shipped.folder, "contract.yaml"), encoding="utf-8") as file:
-        text = file.read().replace("name: human_classification", f"name: try_{number}")
-    folder = os.path.join(yard.root, "actions", f"try_{number}")
-    os.makedirs(folder)
-    with open(os.path.join(folder, "contract.yaml"), "w", encoding="utf-8") as file:
-        file.write(re.sub("action_id: [0-9]+", f"action_id: {number}", text))
-    task = shipped.contract.label_task
-    assert task is not None
-    return f"try_{number}", task.classes[0]
 
 
 def event_of(yard: ActionYard, run_id: int) -> str:
@@ -162,19 +151,70 @@ def test_a_contract_that_changes_in_between_stops_the_run(yard):
     assert yard.staged() == []
 
 
-def test_an_approval_comes_before_anything_is_copied(yard):
-    run_id = yard.act(add(yard, gate="approval"))
-    until(lambda: yard.task_states(run_id).get(("stage", 1)) == "waiting_approval")
-    assert yard.staged() == []
-    yard.control.approve(run_id)
-    yard.wait(run_id, "done")
-
-
 def test_a_request_may_ask_a_person_first(yard):
     run_id = yard.act(add(yard), approval=True)
     until(lambda: yard.task_states(run_id).get(("stage", 1)) == "waiting_approval")
     yard.control.approve(run_id)
     yard.wait(run_id, "done")
+
+
+def test_a_person_is_asked_before_sql_alone_writes_and_before_people_are_asked(yard):
+    tag = f"try_{next(_numbers)}"
+    yard.add_tag(tag, next(_numbers))
+    for action in (tag, yard.add_question(next(_numbers))[0]):
+        run_id = yard.act(action, approval=True)
+        assert yard.task_states(run_id) == {("plan", 0): "waiting_approval"}
+        assert statuses(yard, run_id) == [], "nothing has begun"
+        yard.control.approve(run_id)
+        until(lambda: statuses(yard, run_id) != [])  # noqa: B023 (asked at once)
+        if action != tag:
+            yard.control.cancel(run_id)
+        yard.wait(run_id, "done" if action == tag else "cancelled")
+    until(lambda: yard.staged() == [])
+
+
+def test_an_approval_comes_before_anything_is_copied_and_a_machine_after(yard):
+    action = add(yard, gate="approval")
+    run_id = yard.act(action, gpu_ready=True)
+    until(lambda: yard.task_states(run_id).get(("stage", 1)) == "waiting_approval")
+    assert yard.staged() == []
+    yard.control.approve(run_id)
+    until(lambda: yard.task_states(run_id).get(("run", 1)) == "waiting_gpu_ready")
+    yard.control.gpu_ready()
+    yard.wait(run_id, "done")
+    # Whoever clones it as it is, or asks in the words of before, takes neither away.
+    for asked in (yard.database.runs.run(run_id).parameters, {"gate": "gpu"}):
+        completed = prepare(yard.config_path, {"action": action, **asked})
+        assert (completed["approval"], completed["gpu_ready"]) == (True, True)
+    with pytest.raises(UsageError, match="waits for no machine"):
+        prepare(yard.config_path, {"action": "near_duplicates", "gpu_ready": True})
+
+
+def test_the_gates_of_a_pipeline_hold_however_a_run_is_started(yard):
+    first, second = add(yard), add(yard)
+    known = contracts(yard.config_path)
+    text = (
+        f"name: line-{first[4:]}\nstages: "
+        f"[{{action: {first}}}, {{action: {second}, gate: approval}}]"
+    )
+    pipeline, problems = check_pipeline(text, known)
+    assert pipeline is not None, problems
+    declare_pipeline(yard.database, pipeline, known)
+    batch = make_batch(yard.database, None, contract=known[first])
+    onward = {"pipeline": pipeline.name, "action_batch_id": batch}
+    assert prepare(yard.config_path, onward)["action"] == first
+    with pytest.raises(UsageError, match=f"comes to {first} next, not to {second}"):
+        yard.control.start("ua_2", {**onward, "action": second})
+    yard.database.record_action_history(known[first].contract.action_id, batch, "done")
+    started, _ = yard.control.start("ua_2", onward)
+    until(lambda: yard.task_states(started.run_id).get(("stage", 1)) == "waiting_approval")
+    yard.control.approve(started.run_id)
+    yard.wait(started.run_id, "done")
+    with pytest.raises(UsageError, match="has been through all of it"):
+        yard.control.start("ua_2", onward)
+    for given in ({"action_batch_id": batch}, {"selector": {"version": 1}}, {}):
+        completed = prepare(yard.config_path, {"action": second, "approval": False, **given})
+        assert completed["approval"]
 
 
 def test_a_cancelled_run_kills_its_program_and_frees_its_place(yard):
@@ -234,25 +274,50 @@ def test_the_program_of_a_frozen_worker_has_ended_before_another_begins(yard):
     assert yard.staged() == []
 
 
-def test_people_label_and_the_run_waits_for_them(yard):
-    action, answer = add_question(yard)
+def test_people_label_by_files_and_the_run_waits_for_them(yard, tmp_path):
+    action, answer = yard.add_question(next(_numbers))
     run_id = yard.act(action)
     until(lambda: yard.task_states(run_id).get(("labels", 0)) == "waiting_labels")
-    ((event_id, tasks),) = yard.rows(
-        "SELECT action_event_id, count(*) FROM label_task WHERE "
-        f"{event_of(yard, run_id)} GROUP BY 1"
-    )
-    assert tasks == 6
-    while found := yard.database.labels.next_task(event_id, "ann"):
-        yard.database.labels.add_answer(found.task_id, "ann", {"class": answer})
-    yard.control.labels_came(run_id)
+
+    def label(*arguments: str, exit_code: int = 0) -> str:
+        ended = run_forked("label", *arguments, config_path=yard.config_path)
+        assert ended.returncode == exit_code, ended.stdout + ended.stderr
+        return ended.stdout + ended.stderr
+
+    table, studio, bad = (str(tmp_path / name) for name in ("a.csv", "b.json", "c.json"))
+    label("export", str(run_id), "--format", "csv", "--out", table)
+    with open(table, encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [row["file"].rpartition("/objects/")[2].split("/")[2] for row in rows] == [
+        row["key"] for row in rows
+    ]
+    task, *others = json.loads(label("export", str(run_id)))
+    assert f'value="{answer}"' in label("export", str(run_id), "--setup")
+    for text, said in (("{", "nothing was imported: c.json: "), ("cat", "say what wrote it")):
+        (tmp_path / "c.json").write_text(text)
+        told = label("import", str(run_id), bad, exit_code=2)
+        assert said in told and told.count("\n") == 1, told
+    result = [{"type": "choices", "value": {"choices": [answer]}}]
+    task["annotations"] = [{"id": 1, "result": result}]
+    (tmp_path / "b.json").write_text(json.dumps([task, *others]))
+    left = [row["key"] for row in rows if row["key"] != task["data"]["key"]]
+    lines = [f"{key},{answer},ann" for key in left[1:]] + [f"{left[0]},no such class,ann"]
+    (tmp_path / "a.csv").write_text("\n".join(["key,label,labeller", *lines]))
+    told = label("import", str(run_id), studio, table, "--labeller", "ann", exit_code=3)
+    assert told.startswith("5 answers of 2 files, 5 of them new; 2 files kept\na.csv, record ")
+    assert "5" in label("show", str(run_id))
+    (tmp_path / "a.csv").write_text("\n".join(["key,label,labeller", f"{left[0]},{answer},ann"]))
+    assert json.loads(label("import", str(run_id), table, "--json"))["answers_new"] == 1
     yard.wait(run_id, "done")
     assert yard.rows(f"SELECT count(*) FROM result_{action}") == [(6,)]
     assert yard.staged() == []
+    assert "answers count no more" in label("import", str(run_id), table, exit_code=2)
+    attached = "SELECT count(DISTINCT child_node_id) FROM edge JOIN relationship USING "
+    assert yard.rows(attached + "(relationship_id) WHERE description = 'annotation'") == [(3,)]
 
 
 def test_nobody_is_asked_about_what_was_deleted_meanwhile(yard):
-    action, answer = add_question(yard)
+    action, answer = yard.add_question(next(_numbers))
     run_id = yard.act(action)
     until(lambda: yard.task_states(run_id).get(("labels", 0)) == "waiting_labels")
     ((event_id,),) = yard.rows(
@@ -261,7 +326,7 @@ def test_nobody_is_asked_about_what_was_deleted_meanwhile(yard):
     yard.rows_change("UPDATE physical_content SET is_delete = true WHERE node_id = 1")
     asked = []
     try:
-        while found := yard.database.labels.next_task(event_id, "ann"):
+        for found in yard.database.labels.tasks(event_id, open_only=True, labeller="ann"):
             asked.append(found.node_id)
             yard.database.labels.add_answer(found.task_id, "ann", {"class": answer})
         assert asked == [2, 3, 4, 5, 6]
@@ -313,6 +378,7 @@ REFUSED = [
     ({"action": "image_probe", "selector": "version: 1\nwhere: {colour: red}"}, "colour"),
     ({"action": "image_probe", "queue": "fast"}, "queue"),
     ({}, "action"),
+    ({"pipeline": "none"}, "give action_batch_id, too"),
 ]
 
 

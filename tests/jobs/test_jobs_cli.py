@@ -6,13 +6,19 @@ import json
 import os
 import signal
 import subprocess
+import threading
+from contextlib import suppress
 
 import pytest
 from forked_command import run_forked
 from jobs_harness import Yard, kill, until
 
-from jobs import ConfigError, companion, load_jobs_config, process, redis_server
+from jobs import ConfigError, companion, load_jobs_config, process, redis_server, supervise
+from jobs.errors import ProcessError
+from jobs.keeper import Watch
 from jobs.process_main import keeper_mark, worker_mark
+from jobs.queues import Deliverer
+from jobs.redis_server import connect
 
 
 def drystone(yard: Yard, *arguments: str, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -134,6 +140,32 @@ def test_a_task_that_does_not_end_is_killed_by_down_and_begun_again(yards):
     companion.start(yard.config_path)
     yard.wait(run.run_id)
     assert len(yard.traces("stubborn")) == 2
+
+
+def test_down_leaves_nothing_that_was_about_to_be_revived(yards):
+    yard = yards(tables=WORKERS)
+    yard.start_redis()
+    supervise.wish(yard.config, up=True)
+    watch = Watch(
+        yard.config_path,
+        yard.config,
+        yard.database,
+        Deliverer(connect(yard.config), yard.config.queues),
+    )
+
+    def revive() -> None:
+        with suppress(ProcessError):
+            supervise.revive(watch)
+
+    reviving = threading.Thread(target=revive)
+    reviving.start()
+    # Its process is there, and has no mark yet that `down` could find.
+    log = os.path.join(yard.config.run_dir, "worker-main-1.log")
+    until(lambda: os.path.exists(log))
+    companion.stop(yard.config_path)
+    reviving.join()
+    # It looks for the wish when it has its mark, and goes away.
+    until(lambda: not supervise.running_workers(yard.config))
 
 
 def test_what_dies_is_started_again(yards):

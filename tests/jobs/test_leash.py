@@ -9,7 +9,7 @@ import sys
 
 import pytest
 from command import ROOT
-from jobs_harness import until
+from jobs_harness import full_disk, until
 from runner_harness import alive
 
 from jobs import leash
@@ -87,6 +87,13 @@ def test_how_it_ended(command: list[str], code: int | None, said: bytes, problem
     assert ended.problem.startswith(problem) if problem else not ended.problem
 
 
-def test_a_command_that_would_fill_the_disk_is_ended():
+def test_a_command_runs_where_nothing_can_be_written(tmp_path, monkeypatch):
+    with full_disk(str(tmp_path / "full"), "size=64k") as folder:
+        monkeypatch.setattr("tempfile.tempdir", folder)
+        ended = run_on_leash(["/bin/sh", "-c", "cat; head -c 100000 /dev/zero"], 60, given=b"x")
+    assert (ended.code, len(ended.said)) == (0, 500)
+
+
+def test_a_command_that_would_fill_the_memory_is_ended():
     ended = run_on_leash(["/bin/sh", "-c", "while :; do head -c 1000000 /dev/zero; done"], 60)
     assert ended.problem == f"wrote more than {leash.SAID_BYTES_MAX:,} bytes"

@@ -12,11 +12,14 @@ from collections.abc import Iterator
 import pytest
 from far_tasks import TOKEN, WORKER_TOKEN, World, app_over, local
 from fastapi import FastAPI, Request, Response
+from jobs_harness import full_disk
 from served_app import Served
 
 from jobs.errors import JobsError, UsageError
+from jobs.local_state import log_path
 from jobs.remote_http import RemoteApi
 from jobs.remote_state import PathPrefix, RemoteTaskState
+from jobs.remote_worker import LogCarrier
 from sql import (
     Claim,
     Database,
@@ -55,6 +58,49 @@ def test_what_is_not_for_other_machines_is_not_theirs(far: World):
     assert far.database.runs.run(near.run.run_id).state == "running"
     with pytest.raises(NotFoundError):
         far.state.beat(10**12, 1)
+
+
+def test_only_what_a_step_declares_is_passed_on(far: World):
+    """Those who follow believe their spec: a place in it is a place of this machine."""
+    plan = far.claimed(far.start())
+    for outcome in (
+        Outcome(state="done", parts=({"number": 1, "root": "/etc"},)),
+        Outcome(state="partial", parts=({"number": 1},), pass_on={"more": 1, "staged": {}}),
+    ):
+        with pytest.raises(SqlUsageError, match=r"not declare that it passes on '(root|stag)"):
+            far.state.finish(plan.task_id, plan.token, outcome)
+    far.state.finish(plan.task_id, plan.token, Outcome(state="done", parts=({"number": 1},)))
+    (task_id,) = [
+        task.task_id for task in far.database.runs.show(plan.run_id).tasks if task.step == "do"
+    ]
+    part = far.claimed(task_id)
+    with pytest.raises(SqlUsageError, match="makes no others"):
+        far.state.finish(task_id, part.token, Outcome(state="done", parts=({"number": 2},)))
+    with pytest.raises(SqlUsageError, match="'number'"):
+        far.state.finish(task_id, part.token, Outcome(state="done", pass_on={"number": 7}))
+    far.state.finish(task_id, part.token, Outcome(state="done", result={"number": 7}))
+    tasks = far.database.runs.show(plan.run_id).tasks
+    assert [(task.step, task.part) for task in tasks] == [("plan", 0), ("do", 1), ("near", 0)]
+
+
+def test_a_full_disk_of_logs_there_does_not_keep_the_end_away(database: Database, tmp_path):
+    here = tmp_path / "here"
+    with full_disk(str(tmp_path / "logs"), "size=64k") as log_dir:
+        served = Served(app_over(database, local(database, log_dir, [])))
+        try:
+            far = RemoteTaskState(RemoteApi(served.address, WORKER_TOKEN))
+            carrier = LogCarrier(far, str(here))
+            claim = carrier.claim(World(database, far, log_dir).start(), "w1")
+            assert claim is not None
+            path = here / log_path(claim.run_id, claim.task_id, claim.token)
+            path.parent.mkdir(parents=True)
+            path.write_text("what it said\n")
+            assert carrier.beat(claim.task_id, claim.token) is False
+            carrier.finish(claim.task_id, claim.token, Outcome(state="done"))
+        finally:
+            served.stop()
+    (task, _) = database.runs.show(claim.run_id).tasks
+    assert (task.step, task.state) == ("plan", "done")
 
 
 def test_a_dead_horse_gives_back_what_its_own_worker_held(far: World):

@@ -11,6 +11,8 @@ import pytest
 from far_harness import Process, start, start_api, start_far_worker, store_yard, write_secret
 from jobs_harness import Yard, kill, until
 
+from jobs.local_state import program_log
+
 
 @pytest.fixture
 def yard(store, database_url: str) -> Iterator[Yard]:
@@ -86,6 +88,9 @@ def test_what_is_computed_far_away_comes_back(yard: Yard, far: Far, workers):
         log = file.read()
     assert b"computing part" in log
     assert log.count(b"x") >= 100_000
+    words = program_log(os.path.join(yard.config.log_dir, attempt.log_path))
+    with open(words, encoding="utf-8") as file:
+        assert file.read().startswith("said by the program of part ")
     assert worker.end() == 0
     assert "Traceback" not in worker.said()
 

@@ -26,10 +26,10 @@ def test_docker_isolates_the_program(make, tmp_path):
     bench = make("docker")
     assert bench.run("pass", memory_bytes=512 << 20, gpu=True).state == "done"
     before, run, inspect, after = calls(tmp_path, "containers")
-    assert [before[0], run[0], inspect[0], after[0]] == ["rm", "run", "inspect", "rm"]
+    assert [before[0], run[0], inspect[0], after[0]] == ["ps", "run", "inspect", "rm"]
     line = " ".join(run)
-    name = run[run.index("--name") + 1]
-    assert name in before and name in after
+    assert "label=" + run[run.index("--label") + 1] in before
+    assert run[run.index("--name") + 1] in after
     owner = os.stat(bench.output)
     for part in (
         "--network none",
@@ -56,10 +56,12 @@ def test_docker_memory_is_told(make):
 def test_a_container_of_a_killed_attempt_is_removed_first(make, tmp_path):
     bench = make("docker")
     assert bench.run("pass").state == "done"
-    name = calls(tmp_path, "containers")[0][-1]
-    with open(tmp_path / "containers" / name, "w", encoding="utf-8") as file:
+    run = calls(tmp_path, "containers")[1]
+    with open(tmp_path / "containers" / run[run.index("--name") + 1], "w") as file:
         file.write(str(1 << 30))  # No such process.
-    assert bench.run("pass").state == "done", bench.log
+    assert bench.run("pass", attempt=2).state == "done", bench.log
+    removed = calls(tmp_path, "containers")[5]
+    assert (removed[0], removed[-1]) == ("rm", run[run.index("--name") + 1])
 
 
 def test_docker_cannot_mount_a_comma(make):
@@ -110,7 +112,7 @@ def test_the_manifest_of_a_job(make, tmp_path):
     assert "secret" not in json.dumps(document)
     commands = [call[2] for call in calls(tmp_path, "cluster")]
     assert all(call[1] == "media" for call in calls(tmp_path, "cluster"))
-    assert (commands[0], commands[1], commands[-1]) == ("delete", "apply", "delete")
+    assert (commands[0], commands[1], commands[-1]) == ("get", "apply", "delete")
 
 
 def test_a_claim_as_volume(make, tmp_path):

@@ -115,7 +115,7 @@ def test_nothing_runs_on_when_the_worker_is_killed(tmp_path, monkeypatch, runner
     if runner == "docker":
         # A real container is no descendant of the command line: only `rm --force` ends it.
         calls = str(tmp_path / "containers" / "calls.jsonl")
-        wait_for(lambda: [call[0] for call in read_calls(calls)] == ["rm", "run", "inspect", "rm"])
+        wait_for(lambda: [call[0] for call in read_calls(calls)] == ["ps", "run", "inspect", "rm"])
 
 
 def read_calls(path: str) -> list[list[str]]:

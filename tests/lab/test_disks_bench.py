@@ -14,7 +14,7 @@ from . import why_not
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "the lab is there")
 
-FIGURES = ("plan / achieved", "LP / plan", "seeks per object")
+FIGURES = ("plan / achieved", "LP / plan", "fixed costs / whole time", "seeks per object")
 WORDS = (
     "--corpora mixed --files-mixed 120 --peers= --size-scale 0.06 --speed 20 --time-scale 1 "
     "--shard-mib 8 --probe-mb 8 --rounds 1 --reads 10"
@@ -40,6 +40,10 @@ def test_the_store_is_measured_and_nothing_stays_behind(
     bounds = [row for row in found["rows"] if row["work"].endswith(("bound / time", "whole time"))]
     assert len(bounds) >= 3
     assert all(row["ratio"] <= 1.02 for row in bounds), bounds
+    # Disks that hold so little cannot be measured: a plan that does not know them is no figure.
+    assert len(found["about"]["unmeasured"]) == 4
+    planned = [row["remark"] for row in found["rows"] if "LP / plan" in row["work"]]
+    assert planned and all("ONLY 0 OF 4 DISKS WERE MEASURED" in remark for remark in planned)
     assert os.listdir(short_tmp) == ["report.json"]
     assert short_tmp not in subprocess.check_output(["mount"], text=True)
     assert short_tmp not in subprocess.check_output(["losetup", "-l"], text=True)

@@ -27,8 +27,10 @@ pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "the lab is
 CUTS_PER_ROUND = 6
 DISKS_MIB = (160, 128, 144, 112)
 DAMAGED_BYTES = 4096
+DAMAGED_APART_BYTES = 72 * 1024
+"""No two places so far apart are in one block."""
 SHORT = ("replication", "scrub repair", "compaction", "drain", "rebuild")
-WINDOWS = ("put", "seal", "reindex", *SHORT)
+WINDOWS = ("mending", "put", "seal", "reindex", *SHORT)
 
 
 @pytest.mark.timeout(0)
@@ -69,6 +71,11 @@ class OneAfterTheOther(PurgeWork):
         with self.window("scrub repair"):
             client.wait(client.scrub().job_id)
             self.settle()
+        self.damage_all_replicas()
+        with self.window("mending"):
+            client.wait(client.scrub().job_id)
+            client.wait(client.verify().job_id)
+            self.settle()
         self.purge(life, names[0])
         with self.window("compaction"):
             self.compact()
@@ -89,16 +96,31 @@ class OneAfterTheOther(PurgeWork):
 
     def damage_a_replica(self) -> None:
         """Overwrite a part of some shard on the first disk, durably."""
-        paths = [
-            os.path.join(folder, name)
-            for folder, _, found in os.walk(os.path.join(self.store.disks[0], "shards"))
-            for name in found
-        ]
-        with open(sorted(paths)[0], "r+b") as file:
-            file.seek(os.path.getsize(file.fileno()) // 2)
+        path = shard_files(self.store.disks[0])[0]
+        self.overwrite(path, os.path.getsize(path) // 2)
+
+    def damage_all_replicas(self) -> None:
+        """Overwrite another part of the largest shard on each disk that has it."""
+        replicas: dict[str, list[str]] = {}
+        for path in (path for disk in self.store.disks for path in shard_files(disk)):
+            replicas.setdefault(os.path.basename(path), []).append(path)
+        paths = max(replicas.values(), key=lambda found: os.path.getsize(found[0]))
+        step = os.path.getsize(paths[0]) // (len(paths) + 1)
+        assert step > DAMAGED_APART_BYTES
+        for number, path in enumerate(paths, 1):
+            self.overwrite(path, number * step)
+
+    def overwrite(self, path: str, offset: int) -> None:
+        with open(path, "r+b") as file:
+            file.seek(offset)
             file.write(self._chance.randbytes(DAMAGED_BYTES))
             file.flush()
             os.fsync(file.fileno())
+
+
+def shard_files(disk: str) -> list[str]:
+    folders = os.walk(os.path.join(disk, "shards"))
+    return sorted(os.path.join(folder, name) for folder, _, found in folders for name in found)
 
 
 class EachOperation(PowerRun):
@@ -132,7 +154,7 @@ class EachOperation(PowerRun):
         assert self.store is not None
         self.start_again(cut)
         self.work.check_told(life)
-        if self.history[-2] == "in scrub repair":
+        if self.history[-2] in ("in scrub repair", "in mending"):
             # What was not repaired before the cut is found and repaired now.
             self.store.client.wait(self.store.client.verify().job_id)
             self.made.settle()

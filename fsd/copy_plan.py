@@ -1,0 +1,254 @@
+"""Which disk each missing copy is read from and comes to, and in which order: pure arithmetic.
+
+A copy has two legs: its source is busy for one pass over it, its target for two (written, and read
+back). Disks are chosen so that the one that is busy longest is done soonest: legs without a choice
+first, the longest next, then moves of one or two legs off the busiest disk; of few legs, where one
+more or less counts, many plans are compared. A target keeps a tenth of its size free as long as
+another one has more, and what it has is never overdrawn.
+
+`CopyQueue` hands the copies out: the poorest shards first, and of those one whose source gives, and
+whose target takes, the fewest copies just now; of several, the one whose disks have the most to do
+yet. So every disk reads and writes all the time, and none is left with its writes at the end.
+"""
+
+import itertools
+import threading
+from collections import Counter, deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+KEPT_FREE_SHARE = 0.1
+TARGET_PASSES = 2
+IMPROVEMENTS_MAX = 2_000
+LEGS_MAX = 32
+"""Of a disk, looked at to improve a plan: at most the square of it of pairs."""
+SEARCHED_LEGS_MAX = 64
+SEARCHED_STATES_MAX = 256
+GAIN_MIN = 1e-6
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One copy that is wanted; `sources` can give it, `targets` may take it.
+
+    `copies` is how many sound ones there are.
+    """
+
+    shard_id: str
+    length_bytes: int
+    copies: int
+    sources: Sequence[str]
+    targets: Sequence[str]
+
+
+class Room(NamedTuple):
+    """What may still be placed on a disk, and its size."""
+
+    free_bytes: int
+    size_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A need with the disks that were chosen for it; empty where there is none to choose."""
+
+    need: Need
+    source: str
+    target: str
+
+
+@dataclass(slots=True)
+class _Leg:
+    """Reading or writing one copy; `disk` is empty until one is chosen."""
+
+    size_bytes: int
+    choices: Sequence[str]
+    writes: bool
+    disk: str = ""
+
+
+def plan_copies(
+    needs: Sequence[Need], pass_s: Mapping[str, float], rooms: Mapping[str, Room]
+) -> list[Planned]:
+    """Choose the disks of every copy; `pass_s` is the seconds per byte of one pass, by disk."""
+    reads = [_Leg(need.length_bytes, need.sources, False) for need in needs]
+    writes = [_Leg(need.length_bytes, need.targets, True) for need in needs]
+    _Work(pass_s, rooms).choose([*reads, *writes])
+    return [
+        Planned(need, read.disk, write.disk)
+        for need, read, write in zip(needs, reads, writes, strict=True)
+    ]
+
+
+class _Work:
+    """The plan while it is made: the seconds, the legs and the free bytes of each disk."""
+
+    def __init__(self, pass_s: Mapping[str, float], rooms: Mapping[str, Room]) -> None:
+        self._pass_s = pass_s
+        self._rooms = rooms
+        self._free = {disk: room.free_bytes for disk, room in rooms.items()}
+        self._loads = dict.fromkeys(pass_s, 0.0)
+        self._legs: dict[str, list[_Leg]] = {disk: [] for disk in pass_s}
+
+    def choose(self, legs: list[_Leg]) -> None:
+        """Give each leg the disk that ends first with it, then improve the whole."""
+        order = sorted(legs, key=lambda leg: (len(leg.choices) > 1, -leg.size_bytes))
+        for leg in order:
+            allowed = [disk for disk in leg.choices if self._fits(leg, disk)]
+            if roomy := [disk for disk in allowed if self._stays_roomy(leg, disk)]:
+                self._put(leg, min(roomy, key=lambda disk: self._loads[disk] + self._s(leg, disk)))
+            elif allowed:
+                self._put(leg, max(allowed, key=lambda disk: self._free[disk]))
+        for _ in range(IMPROVEMENTS_MAX):
+            if not self._improve():
+                break
+        free = [leg for leg in order if leg.disk and len(leg.choices) > 1]
+        if len(free) <= SEARCHED_LEGS_MAX and all(self._has_ample_room(leg, free) for leg in free):
+            self._search(free)
+
+    def _has_ample_room(self, leg: _Leg, legs: Sequence[_Leg]) -> bool:
+        whole = _Leg(sum(other.size_bytes for other in legs if other.writes), (), leg.writes)
+        return all(self._stays_roomy(whole, disk) for disk in leg.choices)
+
+    def _search(self, legs: list[_Leg]) -> None:
+        """Breadth first over the legs; of the partial plans the ones with the least peak stay."""
+        names = list(self._loads)
+        fixed = dict(self._loads)
+        for leg in legs:
+            fixed[leg.disk] -= self._s(leg, leg.disk)
+        states: list[tuple[float, tuple[float, ...], tuple[int, ...]]]
+        states = [(0.0, tuple(fixed[name] for name in names), ())]
+        for leg in sorted(legs, key=lambda leg: -leg.size_bytes):
+            costs = [(names.index(disk), self._s(leg, disk)) for disk in leg.choices]
+            grown: dict[tuple[float, ...], tuple[float, tuple[float, ...], tuple[int, ...]]] = {}
+            for _, loads, made in states:
+                for disk, cost_s in costs:
+                    after = (*loads[:disk], loads[disk] + cost_s, *loads[disk + 1 :])
+                    grown[after] = (max(after), after, (*made, disk))
+            states = sorted(grown.values())[:SEARCHED_STATES_MAX]
+        if states[0][0] < max(self._loads.values(), default=0.0) * (1 - GAIN_MIN):
+            chosen = zip(sorted(legs, key=lambda leg: -leg.size_bytes), states[0][2], strict=True)
+            for leg, disk in chosen:
+                self._put(leg, names[disk])
+
+    def _s(self, leg: _Leg, disk: str) -> float:
+        passes = TARGET_PASSES if leg.writes else 1
+        return leg.size_bytes * passes * self._pass_s[disk]
+
+    def _fits(self, leg: _Leg, disk: str) -> bool:
+        return not leg.writes or self._free[disk] >= leg.size_bytes
+
+    def _stays_roomy(self, leg: _Leg, disk: str) -> bool:
+        left = self._free[disk] - leg.size_bytes if leg.writes else 0
+        return not leg.writes or left >= KEPT_FREE_SHARE * self._rooms[disk].size_bytes
+
+    def _put(self, leg: _Leg, disk: str) -> None:
+        if leg.disk:
+            self._loads[leg.disk] -= self._s(leg, leg.disk)
+            self._legs[leg.disk].remove(leg)
+            self._free[leg.disk] += leg.size_bytes if leg.writes else 0
+        leg.disk = disk
+        self._loads[disk] += self._s(leg, disk)
+        self._legs[disk].append(leg)
+        self._free[disk] -= leg.size_bytes if leg.writes else 0
+
+    def _improve(self) -> bool:
+        """Take a leg off the busiest disk, another one making room for it; False if none helps."""
+        busiest = max(self._loads, key=lambda disk: self._loads[disk], default="")
+        best_s = self._loads.get(busiest, 0.0) * (1 - GAIN_MIN)
+        best: list[tuple[_Leg, str]] = []
+        for leg in _able(self._legs.get(busiest, [])):
+            for other in (disk for disk in leg.choices if disk != busiest):
+                for moves in self._ways((leg, other)):
+                    peak_s = self._peak_s(moves)
+                    if peak_s < best_s and all(self._stays_roomy(*move) for move in moves):
+                        best_s, best = peak_s, moves
+        for moved, disk in reversed(best):
+            self._put(moved, disk)
+        return bool(best)
+
+    def _ways(self, move: tuple[_Leg, str]) -> Iterator[list[tuple[_Leg, str]]]:
+        """Yield the move, and with it each one of a leg of that disk onward, perhaps back."""
+        yield [move]
+        for onward in _able(self._legs[move[1]]):
+            for disk in onward.choices:
+                if disk != move[1]:
+                    yield [move, (onward, disk)]
+
+    def _peak_s(self, moves: list[tuple[_Leg, str]]) -> float:
+        after: dict[str, float] = {}
+        for leg, disk in moves:
+            former = leg.disk
+            after[former] = after.get(former, self._loads[former]) - self._s(leg, former)
+            after[disk] = after.get(disk, self._loads[disk]) + self._s(leg, disk)
+        return max(after.values())
+
+
+def _able(legs: Sequence[_Leg]) -> list[_Leg]:
+    """Return at most LEGS_MAX of the legs that have a choice."""
+    able = (leg for leg in legs if len(leg.choices) > 1)
+    return list(itertools.islice(able, LEGS_MAX))
+
+
+@dataclass(slots=True)
+class CopyQueue:
+    """Planned copies that wait, by the disks they go between. Safe to use from several threads."""
+
+    _waiting: dict[int, dict[tuple[str, str], deque[Planned]]] = field(
+        default_factory=dict[int, dict[tuple[str, str], deque[Planned]]]
+    )
+    _giving: Counter[str] = field(default_factory=Counter[str])
+    _taking: Counter[str] = field(default_factory=Counter[str])
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @staticmethod
+    def of(planned: Sequence[Planned]) -> "CopyQueue":
+        """Return a queue of all of them, the shortest of a pair of disks last."""
+        queue = CopyQueue()
+        for one in sorted(planned, key=lambda one: -one.need.length_bytes):
+            pairs = queue._waiting.setdefault(one.need.copies, {})
+            pairs.setdefault((one.source, one.target), deque()).append(one)
+        return queue
+
+    def take(self) -> Planned | None:
+        """Return the copy to begin now, None when all are taken; `done` follows."""
+        with self._lock:
+            for copies in sorted(self._waiting):
+                pairs = self._waiting[copies]
+                if not pairs:
+                    continue
+                pair = self._choose(pairs)
+                taken = pairs[pair].popleft()
+                if not pairs[pair]:
+                    del pairs[pair]
+                self._giving[pair[0]] += 1
+                self._taking[pair[1]] += 1
+                return taken
+        return None
+
+    def _choose(self, pairs: Mapping[tuple[str, str], deque[Planned]]) -> tuple[str, str]:
+        left: Counter[str] = Counter()
+        for (source, target), waiting in pairs.items():
+            left[source] += len(waiting)
+            left[target] += TARGET_PASSES * len(waiting)
+
+        def rank(pair: tuple[str, str]) -> tuple[int, int]:
+            source, target = pair
+            return self._giving[source] + self._taking[target], -left[source] - left[target]
+
+        return min(pairs, key=rank)
+
+    def done(self, planned: Planned) -> None:
+        """Note that a copy has ended, whether it succeeded or not."""
+        with self._lock:
+            self._giving[planned.source] -= 1
+            self._taking[planned.target] -= 1
+
+    def __iter__(self) -> Iterator[Planned]:
+        """Yield copies until all are taken; each is done when the next is asked for."""
+        while (planned := self.take()) is not None:
+            try:
+                yield planned
+            finally:
+                self.done(planned)

@@ -1,0 +1,109 @@
+"""Wrong places in the index: it owns finding where an object really lies, and the row's repair.
+
+LMDB has no checksums, so a flipped bit in it may name another place. Whatever is read is compared
+with its key: a wrong place is met as a record that is not there, and the footers say where it is.
+"""
+
+from fsd.care import not_known
+from fsd.catalog import CatalogShard
+from fsd.index import Location
+from fsd.job import Job
+from fsd.purge_place import live_shard
+from fsd.queue_rule import Kind
+from fsd.record import Entry, iterate_entries
+from fsd.recover import footer_of
+from fsd.store import Store
+
+FOREGROUND, BACKGROUND = 1, int(Kind.BACKGROUND)
+
+
+def find_again(store: Store, key: bytes, tried: Location) -> list[Location]:
+    """Return where else an object lies that could not be read at a place; its row is put right.
+
+    The shard that the index names is looked at, and the spares. Where neither has it, all footers
+    are looked through in a while.
+    """
+    entries = _entries_of(store, tried.shard_number, FOREGROUND)
+    found = _places(entries or b"", key, tried.shard_number)
+    is_right = entries is None or tried in found
+    with store.index.read() as reader:
+        found += reader.spares(key)
+    others = [place for place in found if place != tried and live_shard(store, place) is not None]
+    if not is_right:
+        # Where one place is wrong others may be: a job looks at all of them.
+        store.misplaced.add(key.hex())
+        if others:
+            _put_right(store, key, tried, others[0])
+    return others
+
+
+def repair_index(store: Store, job: Job | None = None) -> int:
+    """Put every row right that the footers do not bear out; returns how many there were.
+
+    A shard of which no replica is here says nothing.
+    """
+    with store.lock:
+        known = store.shards.state.shards.values()
+        shards = [shard for shard in known if shard.sealed and not shard.vacated]
+    repaired = 0
+    if job is not None:
+        job.phase, job.total_files = "comparing the index with the shards", len(shards)
+    for shard in shards:
+        if job is not None:
+            job.check()
+            job.advance(1, 0)
+        scan = footer_of(store, shard, BACKGROUND)
+        if scan is None:
+            continue
+        with store.index.read() as reader:
+            wrong = list(not_known(store, reader, shard, scan.entries))
+        repaired += sum(_take_in(store, shard, entry) for entry in wrong)
+    return repaired
+
+
+def _take_in(store: Store, shard: CatalogShard, entry: Entry) -> bool:
+    """Let the index know a record: as the object's place, or as a spare of the place it has."""
+    right = Location(store.shards.numbers[shard.shard_id], entry.offset, entry.length_bytes)
+    known = store.index.locate(entry.key)
+    if known is not None and _is_right(store, entry.key, known):
+        with store.index.write() as writer:
+            writer.add_spare(entry.key, right)
+        return True
+    return _put_right(store, entry.key, known, right)
+
+
+def _put_right(store: Store, key: bytes, wrong: Location | None, right: Location) -> bool:
+    with store.index.write() as writer:
+        # Purged, moved, or put right by somebody else meanwhile.
+        if writer.locate(key) != wrong or live_shard(store, right) is None:
+            return False
+        writer.put_object(key, right)
+        writer.delete_spare(key, right)
+    return True
+
+
+def _is_right(store: Store, key: bytes, place: Location) -> bool:
+    """Return whether a place of the index is one for certain, or nobody can tell now."""
+    entries = _entries_of(store, place.shard_number, BACKGROUND)
+    return entries is None or place in _places(entries, key, place.shard_number)
+
+
+def _entries_of(store: Store, number: int, priority: int) -> bytes | None:
+    """Return the entries of a shard, none for one that is no more; None when they are not known.
+
+    So it is while a shard is open, or on disks that are away.
+    """
+    with store.lock:
+        shard = store.shards.state.shards.get(store.shards.ids.get(number, ""))
+    if shard is None:
+        return b""
+    scan = footer_of(store, shard, priority) if shard.sealed else None
+    return None if scan is None else scan.entries
+
+
+def _places(entries: bytes, key: bytes, number: int) -> list[Location]:
+    return [
+        Location(number, entry.offset, entry.length_bytes)
+        for entry in iterate_entries(entries)
+        if entry.key == key
+    ]

@@ -1,0 +1,84 @@
+"""The end of a try to tell somebody: it owns one deadline for a connection, and speaks no protocol.
+
+A socket's own timeout is about silence: whoever sends a byte now and then is never silent. Here a
+timer ends the connection itself, whatever is being read or written on it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import smtplib
+import socket
+import threading
+import time
+from types import TracebackType
+
+
+class Deadline:
+    """Ends the connections made through it when its time is over; a TimeoutError says so."""
+
+    def __init__(self, within_s: float) -> None:
+        self._within_s = within_s
+        self._end_s = time.monotonic() + within_s
+        self._handles: list[socket.socket] = []
+        self._timer = threading.Timer(within_s, self._end)
+        self._timer.daemon = True
+        self._lock = threading.Lock()
+        self._over = False
+
+    def __enter__(self) -> Deadline:
+        self._timer.start()
+        return self
+
+    def connect(self, host: str, port: int, silence_s: float) -> socket.socket:
+        """Return a connection to a receiver; all its addresses share the time that is left."""
+        problem: OSError = TimeoutError("no time is left")
+        for family, kind, protocol, _, address in socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM
+        ):
+            left_s = self._end_s - time.monotonic()
+            if left_s <= 0:
+                break
+            found = socket.socket(family, kind, protocol)
+            try:
+                found.settimeout(min(silence_s, left_s))
+                found.connect(address)
+                found.settimeout(silence_s)
+                self._watch(found)
+            except OSError as error:
+                found.close()
+                problem = error
+                continue
+            return found
+        raise problem
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._timer.cancel()
+        with self._lock:
+            over = self._over
+            self._over = True
+            for handle in self._handles:
+                handle.close()
+            self._handles.clear()
+        if over and isinstance(error, OSError | http.client.HTTPException | smtplib.SMTPException):
+            raise TimeoutError(f"it took longer than {self._within_s:g} s") from error
+
+    def _watch(self, found: socket.socket) -> None:
+        # A second handle on the connection: the first may become that of TLS, or be closed.
+        with self._lock:
+            if self._over:
+                raise TimeoutError("no time is left")
+            self._handles.append(found.dup())
+
+    def _end(self) -> None:
+        with self._lock:
+            self._over = True
+            for handle in self._handles:
+                with contextlib.suppress(OSError):
+                    handle.shutdown(socket.SHUT_RDWR)

@@ -1,0 +1,137 @@
+"""Plans of copies: the rules by examples, the makespan against every plan there is, the queue."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import threading
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fsd.copy_plan import KEPT_FREE_SHARE, CopyQueue, Need, Planned, Room, plan_copies
+
+MIB = 1 << 20
+GB = 10**9
+PASS_S = {"a": 1 / 160e6, "b": 1 / 120e6, "c": 1 / 100e6}
+ROOMY = {disk: Room(900 * GB, 1000 * GB) for disk in PASS_S}
+
+
+def makespan_s(needs: list[Need], choice: list[tuple[str, str]]) -> float:
+    loads: Counter[str] = Counter()
+    for need, (source, target) in zip(needs, choice, strict=True):
+        loads[source] += need.length_bytes * PASS_S[source]
+        loads[target] += 2 * need.length_bytes * PASS_S[target]
+    return max(loads.values())
+
+
+def chosen(planned: list[Planned]) -> list[tuple[str, str]]:
+    return [(one.source, one.target) for one in planned]
+
+
+def two_copies(rng: random.Random, count: int) -> list[Need]:
+    """Shards that lost one of two copies: one disk has it, the others may take it."""
+    needs: list[Need] = []
+    for number in range(count):
+        source = rng.choice("abc")
+        size = rng.choice((8, 64, 128, 128)) * MIB
+        needs.append(Need(f"{number}", size, 1, [source], [d for d in "abc" if d != source]))
+    return needs
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_plan_of_few_copies_is_nearly_the_best_there_is(seed: int):
+    needs = two_copies(random.Random(seed), 9)
+    options = [[(need.sources[0], target) for target in need.targets] for need in needs]
+    best_s = min(makespan_s(needs, list(choice)) for choice in itertools.product(*options))
+    planned_s = makespan_s(needs, chosen(plan_copies(needs, PASS_S, ROOMY)))
+    assert planned_s <= best_s * 1.03
+
+
+@given(seed=st.integers(0, 10**6), count=st.integers(0, 60))
+@settings(max_examples=50, deadline=None)
+def test_every_copy_gets_disks_of_its_own_choices(seed: int, count: int):
+    rng = random.Random(seed)
+    needs = two_copies(rng, count)
+    rooms = {disk: Room(rng.randrange(2 * GB), 10 * GB) for disk in PASS_S}
+    planned = plan_copies(needs, PASS_S, rooms)
+    assert [one.need for one in planned] == needs
+    placed: Counter[str] = Counter()
+    for one in planned:
+        assert one.source in one.need.sources
+        assert one.target in (*one.need.targets, "")
+        placed[one.target] += one.need.length_bytes
+    assert all(placed[disk] <= rooms[disk].free_bytes for disk in PASS_S)
+
+
+def test_a_nearly_full_disk_takes_nothing_while_another_has_room():
+    needs = [Need(f"{n}", 64 * MIB, 1, ["a"], ["b", "c"]) for n in range(20)]
+    full = Room(int(1000 * GB * KEPT_FREE_SHARE), 1000 * GB)
+    assert {one.target for one in plan_copies(needs, PASS_S, {**ROOMY, "b": full})} == {"c"}
+    both = {**ROOMY, "b": full, "c": full}
+    assert {one.target for one in plan_copies(needs, PASS_S, both)} == {"b", "c"}
+    none = {disk: Room(0, 1000 * GB) for disk in PASS_S}
+    assert {one.target for one in plan_copies(needs, PASS_S, none)} == {""}
+
+
+def test_a_copy_of_three_is_read_from_the_disk_that_has_the_least_to_do():
+    forced = [Need("f", 512 * MIB, 1, ["a"], ["b"])]
+    free = Need("n", 64 * MIB, 2, ["a", "b", "c"], [])
+    assert plan_copies([*forced, free], PASS_S, ROOMY)[1].source == "c"
+
+
+def test_nothing_to_plan():
+    assert plan_copies([], {}, {}) == []
+    assert plan_copies([Need("n", MIB, 0, [], [])], PASS_S, ROOMY) == [
+        Planned(Need("n", MIB, 0, [], []), "", "")
+    ]
+    assert CopyQueue.of([]).take() is None
+
+
+# The queue
+
+
+def test_every_disk_gives_and_takes_from_the_first_copies_on():
+    """Not first all that one disk gives, and at the end all that it takes."""
+    pairs = [(one, other) for one in "abc" for other in "abc" if one != other]
+    planned = [Planned(Need(f"{n}", MIB, 1, [], []), *pairs[n // 5]) for n in range(30)]
+    queue = CopyQueue.of(planned)
+    first = [one for one in (queue.take() for _ in range(6)) if one is not None]
+    assert Counter(one.source for one in first) == {"a": 2, "b": 2, "c": 2}
+    assert Counter(one.target for one in first) == {"a": 2, "b": 2, "c": 2}
+
+
+def test_the_poorest_come_first_and_heads_are_not_shared_while_others_idle():
+    pairs = [("a", "b"), ("a", "b"), ("c", "d"), ("c", "d")]
+    planned = [Planned(Need(f"{n}", MIB, 1, [], []), *pair) for n, pair in enumerate(pairs)]
+    poor = Planned(Need("poor", MIB, 0, [], []), "a", "c")
+    queue = CopyQueue.of([*planned, poor])
+    first, second, third = queue.take(), queue.take(), queue.take()
+    assert first is poor
+    assert second is not None
+    assert third is not None
+    assert {(second.source, second.target), (third.source, third.target)} == set(pairs)
+    queue.done(third)
+    # Its two disks are the idle ones now.
+    fourth = queue.take()
+    assert fourth is not None
+    assert (fourth.source, fourth.target) == (third.source, third.target)
+
+
+def test_every_copy_is_taken_once_by_many_threads():
+    planned = [
+        Planned(Need(f"{n}", MIB, n % 3, [], []), "abcd"[n % 4], "abcd"[(n // 4) % 4])
+        for n in range(300)
+    ]
+    queue, taken = CopyQueue.of(planned), list[str]()
+    threads = [
+        threading.Thread(target=lambda: taken.extend(one.need.shard_id for one in queue))
+        for _ in range(4)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(taken, key=int) == [f"{n}" for n in range(300)]
