@@ -1,6 +1,7 @@
 """Care of the store: it owns `verify` and `fsck`, which look and mark, and never delete."""
 
 import os
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -175,21 +176,36 @@ def _counts_still(store: Store, shard_id: str, disk: Disk) -> bool:
 
 
 def check_index(store: Store, find: Any, job: Job) -> None:
-    """Every living record of every footer must be in the index, as a place or as a spare of one."""
+    """Every living record of every footer must be in the index, as a place or as a spare of one.
+
+    As many footers are read at once as there are disks; `find` is called by one thread at a time.
+    """
     with store.lock:
         known = store.shards.state.shards.values()
         shards = [shard for shard in known if shard.sealed and not shard.vacated]
-    for shard in shards:
-        job.check()
-        if not store.replicas(shard.shard_id):
-            find("no replica is online", shard=shard.shard_id)
-            continue
-        entries = _footer_entries(store, shard, find)
-        if entries is None:
-            continue
-        with store.index.read() as reader:
-            for entry in not_known(store, reader, shard, entries):
-                find("the index lacks an object; run `drystone reindex`", key=entry.key.hex())
+    finding = threading.Lock()
+
+    def find_alone(what: str, **where: Any) -> None:
+        with finding:
+            find(what, **where)
+
+    with ThreadPoolExecutor(max(1, len(store.disks.online())), "index") as workers:
+        checks = [workers.submit(_check_places, store, one, find_alone, job) for one in shards]
+        for check in checks:
+            check.result()
+
+
+def _check_places(store: Store, shard: CatalogShard, find: Any, job: Job) -> None:
+    job.check()
+    if not store.replicas(shard.shard_id):
+        find("no replica is online", shard=shard.shard_id)
+        return
+    entries = _footer_entries(store, shard, find)
+    if entries is None:
+        return
+    with store.index.read() as reader:
+        for entry in not_known(store, reader, shard, entries):
+            find("the index lacks an object; run `drystone reindex`", key=entry.key.hex())
 
 
 def _footer_entries(store: Store, shard: CatalogShard, find: Any) -> bytes | None:

@@ -6,15 +6,12 @@ import json
 import os
 import signal
 import subprocess
-import threading
-from contextlib import suppress
 
 import pytest
 from forked_command import run_forked
 from jobs_harness import Yard, kill, until
 
 from jobs import ConfigError, companion, load_jobs_config, process, redis_server, supervise
-from jobs.errors import ProcessError
 from jobs.keeper import Watch
 from jobs.process_main import keeper_mark, worker_mark
 from jobs.queues import Deliverer
@@ -153,18 +150,15 @@ def test_down_leaves_nothing_that_was_about_to_be_revived(yards):
         Deliverer(connect(yard.config), yard.config.queues),
     )
 
-    def revive() -> None:
-        with suppress(ProcessError):
-            supervise.revive(watch)
-
-    reviving = threading.Thread(target=revive)
-    reviving.start()
-    # Its process is there, and has no mark yet that `down` could find.
-    log = os.path.join(yard.config.run_dir, "worker-main-1.log")
-    until(lambda: os.path.exists(log))
+    supervise.revive(watch)
+    with open(f"/proc/{process.find(worker_mark(yard.config, 'main-1'))}/cmdline", "rb") as file:
+        command = [os.fsdecode(part) for part in file.read().split(b"\0")[:-1]]
     companion.stop(yard.config_path)
-    reviving.join()
-    # It looks for the wish when it has its mark, and goes away.
+    assert not supervise.running_workers(yard.config)
+    # The same process, begun when `down` had not been said, comes to its mark after it.
+    log = os.path.join(yard.config.run_dir, "late.log")
+    process.spawn(command, log)
+    until(lambda: "the jobs were stopped meanwhile" in yard.log("late.log"))
     until(lambda: not supervise.running_workers(yard.config))
 
 
