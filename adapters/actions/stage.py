@@ -11,7 +11,7 @@ store's too, with room reserved for what the program may write. Programs are run
 from __future__ import annotations
 
 import contextlib
-import json
+import hashlib
 import os
 import shutil
 import stat
@@ -23,7 +23,7 @@ from adapters.actions.contract import ActionContract
 from adapters.actions.parameters import checked_parameters
 from adapters.actions.stage_context import parameter_fields
 from adapters.actions.stage_manifest import manifest_file, scratch_prefix
-from adapters.actions.stage_model import StagedPart
+from adapters.actions.stage_model import StagedPart, pack_inputs
 from adapters.actions.stage_tree import LaidOut, lay_out
 from adapters.actions.templates import render
 from adapters.errors import AdapterError, SpaceError, UsageError
@@ -41,8 +41,6 @@ OUTPUT_BYTES_MIN = 64 << 20
 VIEW_APPEARS_S_MAX = 10.0
 VIEW_POLL_S = 0.05
 SEALED_NAME = "_SEALED"
-# Made once: json.dumps would look for one for each of 50,000 lines.
-_encode = json.JSONEncoder().encode
 
 
 def stage_part(
@@ -112,9 +110,10 @@ def _make(client: Client, place: _Place, laid: LaidOut, output: StageOutputAnswe
             _wait_for_former(client, f"{batch}/{layout_id}")
             output = client.stage_output(batch, layout_id, output.reserved_bytes)
             answer = client.stage_to_3c(manifest, batch, layout_id, layout.mode)
-        staged = _staged(place, laid, output, answer)
+        listed = pack_inputs(laid.inputs)
+        staged = _staged(place, laid, output, answer, hashlib.sha256(listed).hexdigest())
         # While the store copies. A crash leaves a list without a stage: the next call removes it.
-        _write_inputs(staged)
+        _write_inputs(staged.inputs_path, listed)
         job = client.wait(answer.job_id)
     if job.state != "done":
         raise AdapterError(
@@ -127,7 +126,11 @@ def _make(client: Client, place: _Place, laid: LaidOut, output: StageOutputAnswe
 
 
 def _staged(
-    place: _Place, laid: LaidOut, output: StageOutputAnswer, answer: MaterialiseAnswer
+    place: _Place,
+    laid: LaidOut,
+    output: StageOutputAnswer,
+    answer: MaterialiseAnswer,
+    inputs_sha256: str,
 ) -> StagedPart:
     assert place.contract.stage_layout is not None
     return StagedPart(
@@ -145,6 +148,7 @@ def _staged(
         output_bytes_max=output.reserved_bytes,
         inputs=len(laid.inputs),
         inputs_path=output.path.removesuffix(".output") + ".inputs",
+        inputs_sha256=inputs_sha256,
         files=tuple(laid.inputs),
         left_out=tuple(laid.left_out),
     )
@@ -283,8 +287,7 @@ def _wait_for_view(root: str) -> None:
         time.sleep(VIEW_POLL_S)
 
 
-def _write_inputs(staged: StagedPart) -> None:
-    temporary = staged.inputs_path + ".tmp"
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.writelines(_encode(one) + "\n" for one in staged.files)
-    os.rename(temporary, staged.inputs_path)
+def _write_inputs(path: str, listed: bytes) -> None:
+    with open(path + ".tmp", "wb") as file:
+        file.write(listed)
+    os.rename(path + ".tmp", path)

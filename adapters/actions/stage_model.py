@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+from collections.abc import Iterable
 from typing import Any, NamedTuple, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from adapters.errors import AdapterError
+
+# Made once: json.dumps would look for one for each of 50,000 lines.
+_encode = json.JSONEncoder().encode
 
 
 class StagedInput(NamedTuple):
@@ -60,6 +65,8 @@ class StagedPart(BaseModel):
     inputs: int | None = None
     """How many inputs lie there; None where nobody counted."""
     inputs_path: str = ""
+    inputs_sha256: str = ""
+    """Of the list's bytes: it lies where programs and other machines may write."""
     files: tuple[StagedInput, ...] = ()
     left_out: tuple[LeftOut, ...] = ()
 
@@ -70,21 +77,34 @@ class StagedPart(BaseModel):
     def check_files(self) -> None:
         """Refuse a part whose list of inputs is not there any more: all outputs would be strange.
 
-        Raises AdapterError: the part was released, or this machine does not see the stage.
+        Raises AdapterError: the part was released, this machine does not see the stage, or
+        somebody wrote into the list.
         """
         if self.inputs is not None and self.inputs != len(self.files):
             raise AdapterError(
                 f"the list of inputs of part {self.part} of action batch {self.action_batch_id} "
-                f"cannot be read ({self.inputs_path}): was it released, or is the stage not "
-                "mounted here?"
+                f"is not what was staged ({self.inputs_path}): was it released or changed, or is "
+                "the stage not mounted here?"
             )
 
     @classmethod
     def of_json(cls, document: dict[str, Any]) -> Self:
-        """Return the part of a document, with its inputs read where a file has them."""
+        """Return the part of a document, with its inputs where a file has them, unchanged."""
         staged = cls.model_validate(document)
         if staged.files or not staged.inputs_path or not os.path.exists(staged.inputs_path):
             return staged
-        with open(staged.inputs_path, encoding="utf-8") as file:
-            files = tuple(StagedInput(*json.loads(line)) for line in file)
-        return staged.model_copy(update={"files": files})
+        with open(staged.inputs_path, "rb") as file:
+            listed = file.read()
+        if hashlib.sha256(listed).hexdigest() != staged.inputs_sha256:
+            return staged
+        return staged.model_copy(update={"files": unpack_inputs(listed)})
+
+
+def pack_inputs(files: Iterable[StagedInput]) -> bytes:
+    """Return the list of a part's inputs: a JSON line each, in order."""
+    return "".join(_encode(one) + "\n" for one in files).encode()
+
+
+def unpack_inputs(listed: bytes) -> tuple[StagedInput, ...]:
+    """Return the inputs of a list."""
+    return tuple(StagedInput(*json.loads(line)) for line in listed.splitlines())

@@ -93,6 +93,11 @@ def test_a_tree_with_sidecars_and_a_listing(world: World, tmp_path: Path):
     assert "files" not in document
     assert StagedPart.of_json(document) == done
     done.check_files()
+    # Programs and other machines may write there: another node in the list is nobody's input.
+    listed = Path(done.inputs_path).read_text()
+    Path(done.inputs_path).write_text(listed.replace(f"[{done.files[0].node_id},", "[1,"))
+    with pytest.raises(AdapterError, match="released or changed"):
+        StagedPart.of_json(document).check_files()
     os.unlink(done.inputs_path)
     with pytest.raises(AdapterError, match="was it released"):
         StagedPart.of_json(document).check_files()
