@@ -218,18 +218,22 @@ class CatalogState:
     def _apply_shard_open(
         self, shard: str, class_name: str, disks: list[str], large: bool = False
     ) -> None:
-        self.shards[shard] = CatalogShard(shard, class_name, list(disks), large)
+        self.shards[shard] = CatalogShard(shard, class_name, self._not_gone(disks), large)
 
     def _apply_shard_seal(self, shard: str, length: int, disks: list[str], time_ns: int) -> None:
         if known := self.shards.get(shard):
             known.sealed, known.length_bytes, known.sealed_ns = True, length, time_ns
-            known.disks = list(disks)
+            known.disks = self._not_gone(disks)
+
+    def _not_gone(self, disks: list[str]) -> list[str]:
+        # A disk may be declared gone between the end of a shard and its entry.
+        return [disk for disk in disks if disk not in self.gone]
 
     def _apply_shard_abandon(self, shard: str) -> None:
         self.shards.pop(shard, None)
 
     def _apply_replica_add(self, shard: str, disk: str) -> None:
-        if shard in self.shards and disk not in self.shards[shard].disks:
+        if shard in self.shards and disk not in {*self.shards[shard].disks, *self.gone}:
             self.shards[shard].disks.append(disk)
 
     def _apply_replica_drop(self, shard: str, disk: str) -> None:

@@ -17,6 +17,8 @@ from fsd.small_file import sync_folder
 AHEAD_BYTES = 64 * SECTOR_BYTES
 """Frames of as many entries are appended before the file has to grow again."""
 LOOK_BYTES = 1 << 20
+BAD_SECTORS_MAX = 16
+"""In a log that is read: a disk that fails everywhere is not asked for each, it takes seconds."""
 
 
 class CatalogFile:
@@ -26,6 +28,7 @@ class CatalogFile:
         self._step = step
         self._scratch = memoryview(mmap.mmap(-1, LOOK_BYTES))
         self._end = self._size = -1
+        self._bad_sectors_left = 0
 
     def append(self, path: str, frames: bytes) -> None:
         """Append frames (a multiple of 4 KiB), durable when it returns."""
@@ -50,12 +53,13 @@ class CatalogFile:
         if offset == 0:
             sync_folder(os.path.dirname(path))
 
-    def read(self, path: str) -> bytes:
-        """Return the whole log, without the zeros written ahead; empty when there is none.
+    def read(self, path: str, whole: bool = False) -> bytes:
+        """Return the log, without the zeros written ahead; empty when there is none.
 
         A sector that the disk cannot read comes as zeros, which whoever looks for frames steps
-        over.
+        over. Raises OSError (EIO) when there are many, and with `whole` when there is one.
         """
+        self._bad_sectors_left = 0 if whole else BAD_SECTORS_MAX
         try:
             size = os.stat(path).st_size
         except FileNotFoundError:
@@ -65,6 +69,7 @@ class CatalogFile:
 
     def _end_of_frames(self, path: str, size: int) -> int:
         """Return the first sector behind everything that is not zero, or may not be."""
+        self._bad_sectors_left = BAD_SECTORS_MAX
         for start in reversed(range(0, size, LOOK_BYTES)):
             if piece := self._read(path, [start], b"?").rstrip(b"\0"):
                 return start + align(len(piece))
@@ -88,9 +93,10 @@ class CatalogFile:
         try:
             return [bytes(view[: read_full(fd, view, start, self._step)])]
         except OSError as error:
-            if error.errno != errno.EIO:
+            if error.errno != errno.EIO or not self._bad_sectors_left:
                 raise
         if length <= SECTOR_BYTES:
+            self._bad_sectors_left -= 1
             return [unreadable * length]
         half = length // 2
         halves = (self._read_piece(fd, at, half, unreadable) for at in (start, start + half))

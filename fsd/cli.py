@@ -123,7 +123,7 @@ def up(
     json_output: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Start the engine, mount the store and start what belongs to it (the database).
+    """Start the engine, mount the store and start what belongs to it (database, jobs, pages).
 
     Does nothing when they run. Where nothing can be mounted the engine runs alone: exit code 3.
     """
@@ -156,7 +156,7 @@ def _mount(settings: Config, point: str | None) -> str | None:
 
 @app.command(epilog=EXIT_CODES)
 def down(json_output: JsonOption = False, config: ConfigOption = None) -> None:
-    """Unmount the store and stop the engine and what belongs to it (the database).
+    """Unmount the store and stop the engine and what belongs to it (database, jobs, pages).
 
     Does nothing when they are down.
     """

@@ -28,7 +28,7 @@ from fsd.record import (
 )
 from fsd.shard_file import Step, WindowReader, open_direct, read_full
 
-COPIES_MAX = 8
+COPIES_MAX = 16
 
 
 class CopySource:

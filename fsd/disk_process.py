@@ -245,15 +245,17 @@ class DiskProcess:
 
     def append_catalog(self, frames: bytes) -> None:
         """Append frames (a multiple of 4 KiB) to the catalog, durable when it returns."""
+        if not self._path:
+            raise DiskRefusedError("this process has not attached its disk yet")
         self._catalog.append(os.path.join(self._path, layout.CATALOG_NAME), frames)
 
     def retire(self) -> None:
         """Write into the identity file that the disk is used no more."""
         retire_identity(self._path)
 
-    def read_catalog(self) -> bytes:
-        """Return the whole catalog log of this disk (a few MB at 10 M objects)."""
-        return self._catalog.read(os.path.join(self._path, layout.CATALOG_NAME))
+    def read_catalog(self, whole: bool = False) -> bytes:
+        """Return the catalog log of this disk (4 KiB an entry); see `CatalogFile.read`."""
+        return self._catalog.read(os.path.join(self._path, layout.CATALOG_NAME), whole)
 
     def heal_papers(self, epoch: int) -> list[str]:
         """Write the identity and the epoch again where damaged; returns what was."""

@@ -157,6 +157,8 @@ class _Mending:
             for piece in rewrite(outline, self._records.payload):
                 self._put(memoryview(piece))
             self._append()
+            if self._records.lost:
+                raise CorruptError("a record is not what its sha256 says")
             self._on_target("finish_shard", shard_id, length, True)
             # Barrier: the part is whole, proven, synced and read back, and counts for nothing yet.
             self._on_barrier("part whole")
@@ -165,7 +167,8 @@ class _Mending:
             # catalog does not know of a replica the next start verifies it and lets it count.
             self._on_barrier("part adopted")
         except BaseException as error:
-            self._target.request("remove_shard", shard_id, True, priority=BACKGROUND)
+            # Waited for: it must not come late, and take the part of whoever tries again.
+            self._target.request("remove_shard", shard_id, True, priority=BACKGROUND).exception()
             if self._records.lost and isinstance(error, CorruptError):
                 raise _LostError(self._shard, self._records.lost, self._places) from None
             raise

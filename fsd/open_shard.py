@@ -43,6 +43,7 @@ class OpenShard:
     digests: list[bytes] = field(default_factory=list[bytes])
     owner: str = ""
     placed: bool = True
+    retaken: bool = False
     head: bytes = b""
     footer_bytes: int = 0
     sessions: dict[str, int] = field(init=False)
@@ -85,7 +86,7 @@ class OpenShard:
             object_count=len(self.entries) // ENTRY_BYTES,
             payload_bytes=self.payload_bytes,
             sealed_ns=time.time_ns() if sealed else 0,
-            placed_bytes=self.length_bytes if self.placed else 0,
+            placed_bytes=self.length_bytes if self.placed and not self.retaken else 0,
         )
 
 

@@ -164,13 +164,16 @@ class PurgeRun:
             with store.lock:
                 shard, number = store.shards.state.shards[shard_id], store.shards.numbers[shard_id]
                 mark = shard.mark
+                store.shards.retaken |= {shard_id} & store.shards.writing
             with store.index.write() as writer:
                 for key, location in dead:
                     unplace(store, writer, key, location)
                 row = writer.shard(number)
                 row.dead_bytes += sum(location.length_bytes for _, location in dead)
-                # A shard that is still open is projected once more when it is sealed.
+                # A shard that is still open is projected once more when it is sealed, all of it:
+                # should the purge be voided, the mark will not tell.
                 row.dead_mark = mark if row.sealed else row.dead_mark
+                row.placed_bytes = row.placed_bytes if row.sealed else 0
                 writer.put_shard(row)
         project(store)
 

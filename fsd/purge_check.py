@@ -24,7 +24,7 @@ def check_disks(store: Store) -> None:
                 "has; bring it back, or declare it gone with `drystone rebuild --disk` first"
             )
         try:
-            found = {identify(entry) for entry in unpack_frames(disk.call("read_catalog"))}
+            found = {identify(entry) for entry in unpack_frames(disk.call("read_catalog", True))}
         except FsdError as error:
             raise PurgeRefusedError(
                 f"the catalog of disk {name} cannot be read: {error}"

@@ -33,7 +33,7 @@ from fsd.scan import Group, ScanResult
 from fsd.shard_writer import seal_in_catalog
 from fsd.slots import Slot
 from fsd.store import Store
-from fsd.survey import Replica, Survey, survey, union
+from fsd.survey import Replica, Survey, lacks_groups, survey, union
 
 PLACED_AT_ONCE_MAX = 16_384
 """Records of one index transaction; they come sorted by key, so a page is written once."""
@@ -69,6 +69,8 @@ def _recover(store: Store, shard: CatalogShard) -> bool:
         _adopt_footer(store, shard, sealed, replicas)
         return True
     groups = union(replica.scan.groups for replica in replicas)
+    if found.count < len(shard.disks) and lacks_groups(store, shard, replicas, groups):
+        return False
     if not all(group.intact for group in groups):
         if found.count < len(shard.disks):
             return False  # A disk that is away may have it whole.

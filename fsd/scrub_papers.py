@@ -2,7 +2,7 @@
 
 The engine knows every entry of the catalog, and each disk has its identity twice: whatever cannot
 be read on a disk is written there again. The index has no copy: what is wrong in it is counted, and
-a reindex makes it anew.
+whoever asked has its rows put right from the footers.
 """
 
 from typing import Any

@@ -71,8 +71,9 @@ class ShardCopy:
 
         Raises TargetError, or CorruptError or DiskError of the source; nothing is left then.
         """
-        slots = [self._store.pool.acquire() for _ in range(SLOTS_PER_COPY)]
+        slots: list[Slot] = []
         try:
+            slots += (self._store.pool.acquire() for _ in range(SLOTS_PER_COPY))
             self._free = list(slots)
             length = self._source.call("copy_begin", self._shard_id, priority=BEFORE_PIECES)
             self._call_target("copy_create", self._shard_id, length)
@@ -80,13 +81,15 @@ class ShardCopy:
             self._call_target("copy_finish", self._shard_id)
             # Barrier: the part is whole, synced and read back; the rename makes it a replica file,
             # the catalog entry after it makes it count. A crash between leaves a file that the
-            # next start finds uncatalogued and sets aside.
+            # next start finds uncatalogued, verifies, and lets count.
             self._call_target("adopt_part", self._shard_id)
         except BaseException:
             # A part that nobody goes on with must not keep its space; nobody may write it then.
             wait([piece.future for piece in (*self._reads, *self._writes)])
-            self._source.request("copy_end", self._shard_id, priority=BACKGROUND)
-            self._target.request("copy_drop", self._shard_id, priority=BACKGROUND)
+            # Nor may this come late, and take the part of whoever tries again.
+            ended = self._source.request("copy_end", self._shard_id, priority=BEFORE_PIECES)
+            dropped = self._target.request("copy_drop", self._shard_id, priority=BEFORE_PIECES)
+            wait([ended, dropped])
             raise
         finally:
             for slot in slots:

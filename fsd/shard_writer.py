@@ -264,6 +264,7 @@ class ShardWriter:
         with self._store.index.write() as writer:
             if shard.placed:
                 put_objects(writer, shard.number, placed)
+            shard.retaken |= shard.shard_id in self._store.shards.retaken
             writer.put_shard(shard.row())
             extra(writer, shard, base)
 
@@ -355,14 +356,15 @@ def record_seals(store: Store, ended: list[Ended], *entries: tuple[str, dict[str
     try:
         if ended or entries:
             store.catalog.append(*[one.entry() for one in ended], *entries)
-        indexed = [one.row for one in ended if one.indexed]
-        if indexed:
+        if any(one.indexed for one in ended):
             with store.index.write() as writer:
-                for row in indexed:
-                    writer.put_shard(row)
+                for one in ended:
+                    if one.indexed and one.row.shard_id not in store.shards.retaken:
+                        writer.put_shard(one.row)
     finally:
         with store.lock:
             store.shards.writing.difference_update(one.row.shard_id for one in ended)
+            store.shards.retaken &= store.shards.writing
 
 
 def _ended(shard: OpenShard, length: int, indexed: bool) -> Ended:

@@ -24,6 +24,7 @@ from fsd.disk_models import DiskModels
 from fsd.disks import Disk, DiskSet
 from fsd.errors import DiskError, FsdError, NoReplicaError
 from fsd.index import Index, Location
+from fsd.process import Child
 from fsd.slots import SlotPool
 
 PART_BYTES_MAX = 16 << 20
@@ -32,7 +33,11 @@ ACK_COPIES_MAX = 2
 
 @dataclass(slots=True)
 class ShardTable:
-    """Every live shard (from the catalog), its index number, and which replicas are not usable."""
+    """Every live shard (from the catalog), its index number, and which replicas are not usable.
+
+    Those that are `writing` grow; of these the index takes all records in anew once they are sealed
+    when they are in `retaken`: a purge that may be voided made it forget some.
+    """
 
     state: CatalogState = field(default_factory=CatalogState)
     numbers: dict[str, int] = field(default_factory=dict[str, int])
@@ -40,6 +45,7 @@ class ShardTable:
     lost: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     suspect: set[tuple[str, str]] = field(default_factory=set[tuple[str, str]])
     writing: set[str] = field(default_factory=set[str])
+    retaken: set[str] = field(default_factory=set[str])
 
     def name(self, shard_id: str, number: int) -> None:
         """Tie a shard id to its number in the index."""
@@ -149,7 +155,7 @@ class CatalogLog:
         self._store = store
         self._lock = threading.Lock()
         self._waiting: list[_Append] = []
-        self._returning: set[str] = set()
+        self._returning: dict[str, Child | None] = {}
         self._known: dict[tuple[int, int, bytes], CatalogEntry] = {}
 
     def append(self, *items: tuple[str, Mapping[str, object]], everywhere: bool = False) -> None:
@@ -196,7 +202,9 @@ class CatalogLog:
         # Used up even when this fails: a disk that took the entries knows them by these.
         store.shards.state.sequence = sequence
         disks = [disk for disk in store.disks.disks.values() if self._takes(disk)]
-        self._returning = {disk.disk_id for disk in disks if not disk.readable}
+        self._returning = {
+            disk.disk_id: self._returning[disk.disk_id] for disk in disks if not disk.readable
+        }
         online = sum(disk.state == "online" for disk in disks)
         taken = self._send(disks, frames)
         for one, made in zip(together, entries, strict=True):
@@ -209,8 +217,9 @@ class CatalogLog:
 
     def _takes(self, disk: Disk) -> bool:
         # One that was brought up to date gets what follows, though its inventory is still taken.
-        returning = disk.disk_id in self._returning and disk.child is not None
-        return disk.readable or returning
+        # A new process of it knows no path yet.
+        child = disk.child
+        return disk.readable or (child is not None and child is self._returning.get(disk.disk_id))
 
     def _send(self, disks: list[Disk], frames: bytes) -> set[str]:
         futures = [(disk, disk.request("append_catalog", frames)) for disk in disks]
@@ -260,13 +269,14 @@ class CatalogLog:
         disk here has: the state is then made again from the union. Raises what reading it raises.
         """
         with self._lock:
+            child = disk.child
             own = list(unpack_frames(disk.call("read_catalog")))
             logs = [(other, log) for other, log in self._read_logs() if other is not disk]
             # What this engine knows counts too: the disk that carries it may be away just now.
             union = merge([own, self._known.values(), *(entries for _, entries in logs)])
             for other, entries in [*logs, (disk, own)]:
                 self._bring_up_to_date(other, entries, union)
-            self._returning.add(disk.disk_id)
+            self._returning[disk.disk_id] = child
             if len(union) == len(self._known):
                 return False
             self._known = {identify(entry): entry for entry in union}

@@ -14,6 +14,7 @@ import xxhash
 from fsd.catalog import CatalogShard
 from fsd.disks import Disk
 from fsd.errors import FsdError
+from fsd.record import SHARD_HEADER_BYTES
 from fsd.scan import Group, ScanResult
 from fsd.store import Store
 
@@ -84,3 +85,18 @@ def union(scans: Iterable[list[Group]]) -> list[Group]:
             if better:
                 best[group.offset] = group
     return [best[offset] for offset in sorted(best)]
+
+
+def lacks_groups(
+    store: Store, shard: CatalogShard, replicas: list[Replica], groups: list[Group]
+) -> bool:
+    """Return whether there were more groups than are found: a disk that is away may have them.
+
+    A footer that its groups do not bear out says so, and an index that knows of more.
+    """
+    if any(replica.scan.footer is not None for replica in replicas):
+        return True
+    end = max((group.offset + group.length_bytes for group in groups), default=SHARD_HEADER_BYTES)
+    with store.index.read() as reader:
+        number = reader.shard_number(shard.shard_id)
+        return number is not None and reader.shard(number).length_bytes > end

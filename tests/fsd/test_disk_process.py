@@ -6,13 +6,15 @@ import shutil
 from collections.abc import Callable
 
 import pytest
+from bad_disk_fixture import bad_disk
 from shard_fixture import SHARD_ID, build_shard, store_shard
 
 from fsd import layout
+from fsd.catalog_file import CatalogFile
 from fsd.errors import CorruptError, DiskRefusedError, FsdError
 from fsd.identity import read_identity, write_identity
 from fsd.process import Child
-from fsd.shard_file import OPEN_FILES_MAX
+from fsd.shard_file import OPEN_FILES_MAX, no_step
 from fsd.slots import SlotPool
 
 pytest_plugins = ("child_fixture",)
@@ -85,6 +87,21 @@ def test_a_catalog_frame_within_the_zeros_changes_no_size(child: Child, disk: tu
         sizes.append(os.path.getsize(path))
     assert child.call("read_catalog") == b"".join(frames)
     assert len(set(sizes)) == 3, "every size is a journal commit of the filesystem"
+
+
+def test_a_catalog_that_cannot_be_read_is_no_empty_one(tmp_path, short_tmp: str):
+    """A bad sector costs itself; many are a disk that fails, and whoever needs all hears of one."""
+    path, sector = str(tmp_path / "log"), 4096
+    log = os.urandom(512 * sector)
+    with open(path, "wb") as file:
+        file.write(log)
+    catalog = CatalogFile(no_step)
+    with bad_disk(f"{short_tmp}/one", path, [(7 * sector, 8 * sector)]) as one:
+        assert catalog.read(one) == log[: 7 * sector] + bytes(sector) + log[8 * sector :]
+        with pytest.raises(OSError):
+            catalog.read(one, whole=True)
+    with bad_disk(f"{short_tmp}/all", path, [(0, len(log))]) as dying, pytest.raises(OSError):
+        catalog.read(dying)
 
 
 def test_another_medium_at_the_place_is_noticed(child: Child, disk: tuple[str, str]):

@@ -175,6 +175,12 @@ def test_what_is_warned_of():
     }
 
 
+@pytest.fixture
+def short_tmp(disk_tmp: str) -> str:
+    """Stores of this file lie on a disk: they ask it how it is."""
+    return disk_tmp
+
+
 def needs_device(path) -> None:
     device = os.stat(path).st_dev
     if not os.path.exists(f"/sys/dev/block/{os.major(device)}:{os.minor(device)}"):
