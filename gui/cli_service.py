@@ -48,7 +48,8 @@ def install(
         if json_output:
             write_json(units)
         for name, text in () if json_output else units.items():
-            write_line(f"## {name}\n{text}")
+            for line in (f"## {name}", *text.splitlines(), ""):
+                write_line(line)
         return
     target = services.target(user=user, folder=folder)
     written = services.install(target, units)

@@ -23,18 +23,21 @@ from jobs.registry import load_extra_workflows
 from sql import Database, read_token, serve_apps, tcp_listener, unix_listener
 
 SOCKET_NAME = "jobs.sock"
+LOOPBACK = "127.0.0.1"
 
 
 def serve(
     config_path: str | None,
     *,
-    host: str = "127.0.0.1",
+    host: str | None = None,
     port: int | None = None,
     token_file: str | None = None,
     worker_token_file: str | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Serve in the foreground until SIGTERM or SIGINT. UsageError when it cannot begin."""
+    if host is not None and port is None:
+        raise UsageError("--host is the address of a TCP port: give --tcp-port too")
     if (port is None) != (token_file is None and worker_token_file is None):
         raise UsageError(
             "TCP needs both a port and a token: give --tcp-port with --token-file, "
@@ -46,6 +49,7 @@ def serve(
     path = find_config(config_path)
     config = load_jobs_config(path)
     load_extra_workflows(config)
+    host = host or LOOPBACK
     with contextlib.ExitStack() as stack, Database.open(path, start=False) as database:
         deliverer = Deliverer(connect(config), config.queues)
         state = LocalTaskState(

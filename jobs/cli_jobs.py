@@ -29,8 +29,9 @@ def serve(
         int | None, typer.Option("--tcp-port", min=0, max=65535, help="Also on this TCP port.")
     ] = None,
     host: Annotated[
-        str, typer.Option("--host", metavar="ADDRESS", help="Of that port; 0.0.0.0 is everywhere.")
-    ] = "127.0.0.1",
+        str | None,
+        typer.Option("--host", metavar="ADDRESS", help="Of that port; 0.0.0.0 is everywhere."),
+    ] = None,
     token_file: Annotated[
         str | None,
         typer.Option("--token-file", metavar="FILE", help="Who bears this token may ask all."),

@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
-from sql import backup_check, backup_copies, backup_data, backup_folders, backup_list
+from sql import backup_check, backup_copies, backup_data, backup_folders, backup_list, unrestored
 from sql.backup_alert import alert
 from sql.backup_check import CheckSample
 from sql.backup_folders import COPIES_WANTED
@@ -107,10 +107,14 @@ def _run(
         return _finish(config, written, None, [f"the check could not be run: {error}"])
     if check.sample_compared is None:
         written.warnings.append(NOT_COMPARED)
+    unrestored_warning = unrestored.warning(config) if config.embedded else ""
+    if unrestored_warning:
+        written.warnings.append(unrestored_warning)
     report = _finish(config, written, check, check.problems)
     if report.state == "failed":
         return report
-    return report.model_copy(update={"removed": _forget(config, written.warnings)})
+    removed = _forget(config, made.facts.system_identifier, written.warnings)
+    return report.model_copy(update={"removed": removed, "warnings": tuple(written.warnings)})
 
 
 def _finish(
@@ -156,9 +160,17 @@ def _unbegun(config: DatabaseConfig, error: SqlError) -> BackupReport:
     )
 
 
-def _forget(config: DatabaseConfig, warnings: list[str]) -> tuple[str, ...]:
+def _forget(config: DatabaseConfig, system_identifier: str, warnings: list[str]) -> tuple[str, ...]:
     removed: list[str] = []
-    for backup in backup_list.to_forget(list_backups(config), config.backups_kept):
+    backups = list_backups(config)
+    ours = backup_list.of_server(backups, system_identifier)
+    others = [backup.name for backup in backups if backup not in ours]
+    if others:
+        warnings.append(
+            f"of another database server, kept whatever backups_kept says: {', '.join(others)}; "
+            "restore one, or remove their folders when nobody needs them"
+        )
+    for backup in backup_list.to_forget(ours, config.backups_kept):
         for folder in backup.copies:
             try:
                 backup_copies.remove(folder)

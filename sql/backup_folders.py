@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import time
 from collections import Counter
 from collections.abc import Generator, Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from sql.config import DatabaseConfig
 from sql.errors import BackupError
@@ -108,8 +110,8 @@ def only_one(config: DatabaseConfig) -> Generator[int]:
 
 def _make_usable(folder: str, config: DatabaseConfig) -> None:
     parent = os.path.dirname(folder)
-    if parent in config.disks and not os.path.exists(os.path.join(parent, IDENTITY_NAME)):
-        raise OSError(f"{parent} is not a disk of the store now; is it mounted?")
+    if parent in config.disks:
+        _refuse_disk(parent)
     # Only the last part: making a whole path would fill the root filesystem below a mount point.
     with contextlib.suppress(FileExistsError):
         os.mkdir(folder, 0o700)
@@ -117,6 +119,19 @@ def _make_usable(folder: str, config: DatabaseConfig) -> None:
     with open(probe, "w", encoding="ascii"):
         pass
     os.unlink(probe)
+
+
+def _refuse_disk(path: str) -> None:
+    """OSError for what is no disk of the store now. A damaged identity is the store's affair."""
+    try:
+        with open(os.path.join(path, IDENTITY_NAME), encoding="utf-8") as file:
+            document = json.load(file)
+    except FileNotFoundError:
+        raise OSError(f"{path} is not a disk of the store now; is it mounted?") from None
+    except ValueError:
+        return
+    if isinstance(document, dict) and cast("dict[str, object]", document).get("retired"):
+        raise OSError(f"{path} is a retired disk")
 
 
 def _device(path: str) -> int:

@@ -103,6 +103,19 @@ def whole_copy(backup: Backup, say: Callable[[str], None]) -> str:
     )
 
 
+def of_server(backups: Sequence[Backup], system_identifier: str) -> list[Backup]:
+    """Return the backups of this server, each with the chain that it is part of.
+
+    Those of another server, or of one that is not known, may be all that is left of a database.
+    """
+    ours = {
+        backup.facts.chain[0]
+        for backup in backups
+        if backup.facts.system_identifier == system_identifier
+    }
+    return [backup for backup in backups if backup.facts.chain[0] in ours]
+
+
 def to_forget(backups: Sequence[Backup], kept: int) -> list[Backup]:
     """Return what can be removed, in the order of removal, so that at least `kept` remain.
 

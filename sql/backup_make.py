@@ -44,6 +44,7 @@ class Plan:
     server_version: str
     server_version_number: int
     database_size_bytes: int
+    system_identifier: str
 
 
 def make_plan(
@@ -56,7 +57,7 @@ def make_plan(
     """Decide what kind of backup this becomes; UsageError or BackupError when none can be."""
     row = connection.execute(statements("backup")["server"]).fetchone()
     assert row is not None
-    number, version, size_bytes = row
+    number, version, size_bytes, system = row
     _refuse_version(number // 10_000, version)
     chosen = _choose(config, method)
     start_time = datetime.now(UTC)
@@ -77,6 +78,7 @@ def make_plan(
         server_version=version,
         server_version_number=number,
         database_size_bytes=size_bytes,
+        system_identifier=system,
     )
 
 
@@ -125,6 +127,7 @@ def make_copy(
         sizes_bytes=sizes,
         durations_s=durations,
         pgbackrest_label=label,
+        system_identifier=plan.system_identifier,
     )
     write_document(os.path.join(folder, FACTS_NAME), facts)
     return facts

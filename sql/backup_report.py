@@ -37,7 +37,8 @@ class BackupFacts(_Model):
 
     `chain` names the backups that it builds upon, the full one first and itself last. `counts` are
     rows per table in the snapshot of the logical export; `counts_before` were taken before a base
-    backup began, whose rows lie between the two.
+    backup began, whose rows lie between the two. `system_identifier` is PostgreSQL's own for the
+    server; '' is of before it was recorded.
     """
 
     format: Literal[1] = FORMAT
@@ -55,6 +56,7 @@ class BackupFacts(_Model):
     sizes_bytes: dict[str, int]
     durations_s: dict[str, float]
     pgbackrest_label: str = ""
+    system_identifier: str = ""
 
     @property
     def has_base(self) -> bool:

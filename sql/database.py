@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
-from sql import server
+from sql import server, unrestored
 from sql.books import Books
 from sql.config import DatabaseConfig, find_config, load_config
 from sql.errors import DatabaseUnavailableError
@@ -317,6 +317,7 @@ def dsn_of(config: DatabaseConfig, say: Callable[[str], None] = lambda _: None) 
     if not config.embedded:
         return config.dsn
     place = place_of(config)
+    unrestored.tell_if_new(config, say)
     server.start(place, say)
     return server.dsn(place)
 

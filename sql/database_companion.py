@@ -16,12 +16,16 @@ class DatabaseCompanion:
 
     def start(self, config_path: str, say: Callable[[str], None] = lambda _: None) -> None:
         """Start the server and bring the schema up to date. Raises SqlError."""
+        from sql import unrestored
         from sql.config import load_config
         from sql.database import Database
 
-        if not load_config(config_path).embedded:
+        config = load_config(config_path)
+        if not config.embedded:
             return
 
+        if warning := unrestored.warning(config):
+            say(f"warning: {warning}")
         was_up, _ = self.status(config_path)
         with Database.open(config_path, say):
             say("the database was up already" if was_up else "the database is up")
@@ -41,7 +45,7 @@ class DatabaseCompanion:
 
     def status(self, config_path: str) -> tuple[bool, str]:
         """Tell whether the server runs, and a line about it."""
-        from sql import server
+        from sql import server, unrestored
         from sql.config import load_config
         from sql.database import place_of
         from sql.errors import SqlError
@@ -61,7 +65,9 @@ class DatabaseCompanion:
         if not found.ready:
             return False, f"process {found.pid} is starting"
         minutes = max(0.0, time.time() - found.started_s) / 60
-        return True, f"up for {minutes:.0f} min, process {found.pid}"
+        warning = unrestored.warning(config)
+        text = f"up for {minutes:.0f} min, process {found.pid}"
+        return True, f"{text}; warning: {warning}" if warning else text
 
 
 companion = DatabaseCompanion()

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 import psycopg
 from psycopg import conninfo
 
-from sql import backup_data, backup_folders, backup_list, server
+from sql import backup_data, backup_folders, backup_list, server, unrestored
 from sql.backup import list_backups
 from sql.backup_copies import sync_folder, sync_tree
 from sql.backup_list import Backup
@@ -115,6 +115,7 @@ def restore_in_place(
             else:
                 os.rename(new, config.data)
             sync_folder(os.path.dirname(config.data))
+            unrestored.forget(config)
         with Database.open(path, say):
             say(f"the database is up with what {made.name} holds")
     return Restored(made.name, made.source, config.data, made.tables, made.rows, aside)

@@ -85,5 +85,8 @@ def _importable(name: str) -> bool:
 
 def _cure(request: RunRequest, module: str) -> str:
     if request.extra:
-        return f"install the extra `{request.extra}` (pip install 'drystone[{request.extra}]')"
+        return (
+            f"install the extra `{request.extra}`: call `.venv/bin/python -m pip install -e "
+            f"'.[{request.extra}]'` in the folder of Drystone"
+        )
     return f"install what brings {module} into the worker's environment"

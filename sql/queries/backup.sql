@@ -2,7 +2,8 @@
 
 -- name: server
 SELECT current_setting('server_version_num')::int, current_setting('server_version'),
-    pg_database_size(current_database())
+    pg_database_size(current_database()),
+    (SELECT system_identifier::text FROM pg_control_system())
 
 -- name: cluster
 SELECT coalesce(current_setting('summarize_wal', true), 'off') = 'on',

@@ -102,3 +102,14 @@ def test_the_command_writes_units_and_starts_nothing(store, tmp_path):
     assert len(json.loads(done.stdout)["written"]) == len(
         services.render(made.config_path, user=False)
     )
+
+
+def test_a_dry_run_shows_the_units_as_they_would_be_written(store):
+    made = store(started=False)
+    command = [sys.executable, "drystone.py", "service", "install", "--dry-run"]
+    command += ["--config", made.config_path]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    units = services.render(made.config_path, user=False)
+    for name, text in units.items():
+        assert f"## {name}\n{text}" in done.stdout

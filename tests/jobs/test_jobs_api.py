@@ -206,6 +206,8 @@ def test_what_it_needs_to_begin(quiet_yard: Yard, tmp_path):
     for options in ({"port": 0}, {"token_file": token}, {"worker_token_file": token}):
         with pytest.raises(UsageError, match="both a port and a token"):
             api_main.serve(path, **options)  # type: ignore[arg-type]
+    with pytest.raises(UsageError, match="give --tcp-port too"):
+        api_main.serve(path, host="0.0.0.0")
     with pytest.raises(UsageError, match="token of their own"):
         api_main.serve(path, port=0, token_file=token, worker_token_file=token)
 

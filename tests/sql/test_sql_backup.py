@@ -27,7 +27,7 @@ from server_fixture import run_python
 
 from sql import load_config, server
 from sql.backup import list_backups
-from sql.backup_folders import Target, in_order, warnings_about
+from sql.backup_folders import Target, find_targets, in_order, warnings_about
 from sql.backup_list import Backup, to_forget
 from sql.backup_report import BackupCheck, BackupFacts, BackupReport
 from sql.backup_snapshot import differences
@@ -164,6 +164,18 @@ def test_an_empty_mount_point_takes_no_backup(store):
     report = store.back_up("logical")
     assert report.state == "failed" and "is it mounted?" in report.problems[0]
     assert os.listdir(os.path.join(store.root, "one")) == []
+
+
+def test_a_retired_disk_takes_no_backup(store):
+    disk = os.path.join(store.root, "one")
+    os.makedirs(disk)
+    store.configure("")
+    for retired, folders in ((False, [os.path.join(disk, "database-backup")]), (True, [])):
+        with open(os.path.join(disk, "drystone-disk.json"), "w", encoding="utf-8") as file:
+            json.dump({"disk_id": "1", "retired": retired}, file)
+        targets, warnings = find_targets(load_config(store.config_path))
+        assert [target.folder for target in targets] == folders
+    assert "retired" in warnings[0]
 
 
 @needs_root

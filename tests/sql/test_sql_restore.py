@@ -12,7 +12,8 @@ from backup_fixture import BackupStore, flip_bit, rows_of, served
 from command import drystone
 from psycopg import conninfo
 
-from sql import Database, server
+from sql import Database, load_config, server, unrestored
+from sql.database_companion import companion
 from sql.errors import BackupDamagedError, NotFoundError, UsageError
 from sql.restore_database import restore_in_place, restore_to_database, restore_to_folder
 
@@ -102,6 +103,56 @@ def test_when_all_data_are_gone(filled):
     done = restore_in_place(filled.config_path, "latest")
     assert done.name == report.name and done.aside == ""
     assert filled.rows() == before
+
+
+def test_a_lost_ssd_is_told_and_its_backups_outlive_those_of_the_new_one(filled):
+    """`up` makes an empty database then: nobody may learn of it only when the backups are gone."""
+    filled.copies_go_to(*filled.folders, more="backups_kept = 1\nbackups_full_every = 1")
+    before, report = filled.rows(), filled.back_up()
+    assert report.facts.system_identifier and "restore" not in companion_text(filled)
+    lose_data(filled)
+    said = []
+    companion.start(filled.config_path, said.append)
+    told = next(line for line in said if line.startswith("warning:"))
+    assert report.name in told and "`drystone db restore latest --replace --yes`" in told
+    # Once said it stays, at another start and after backups of the empty database too.
+    again = []
+    companion.start(filled.config_path, again.append)
+    assert any("warning" in line and report.name in line for line in again)
+    new = [filled.back_up() for _ in range(2)][-1]
+    assert new.state == "ok" and filled.listed() == [report.name, new.name]
+    assert any("of another" in line and report.name in line for line in new.warnings)
+    command = f"drystone db restore {report.name} --replace --yes"
+    assert command in companion_text(filled) and command in "".join(new.warnings)
+    shown = drystone(*command.split()[1:], "--config", filled.config_path)
+    assert shown.returncode == 0 and filled.rows() == before
+    assert "restore" not in companion_text(filled)
+    # Restored, it is the server of the old backups again.
+    last = filled.back_up()
+    assert last.removed == (report.name,) and filled.listed() == [new.name, last.name]
+
+
+def test_a_new_database_that_is_wanted(store):
+    """Without backups nothing is said; and who removes the mark hears no more of it."""
+    said = []
+    companion.start(store.config_path, said.append)
+    assert not any("warning" in line for line in said)
+    store.back_up("logical")
+    lose_data(store)
+    with store.open():
+        assert "restore" in companion_text(store)
+    os.unlink(unrestored.mark_path(load_config(store.config_path)))
+    assert "restore" not in companion_text(store)
+
+
+def lose_data(store: BackupStore) -> None:
+    server.stop(store.place)
+    shutil.rmtree(os.path.dirname(store.data))
+    os.mkdir(os.path.dirname(store.data))
+
+
+def companion_text(store: BackupStore) -> str:
+    return companion.status(store.config_path)[1]
 
 
 def test_what_is_not_there(store):
