@@ -12,7 +12,7 @@ CONFIG_NAME = "drystone.toml"
 MIB = 1 << 20
 GIB = 1 << 30
 AREAS = ("3a", "3b", "3c", "3d")
-FOREIGN_SECTIONS = frozenset({"database", "ingest", "jobs", "gui", "actions", "datasets"})
+FOREIGN_SECTIONS = frozenset({"database", "ingest", "jobs", "gui", "actions"})
 """Sections of the same file that other folders read and check."""
 
 SizeBytes = Annotated[int, Field(ge=0)]

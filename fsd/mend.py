@@ -69,8 +69,9 @@ class Mender:
 
     def check(self, shard: CatalogShard) -> None:
         """Raise NoReplicaError when there is nothing new to try."""
-        if self.is_hopeless(shard):
-            raise NoReplicaError(self.given_up[shard.shard_id].reason, [shard.shard_id])
+        known = self.given_up.get(shard.shard_id)
+        if known is not None and self.is_hopeless(shard):
+            raise NoReplicaError(known.reason, [shard.shard_id])
 
     def mend(self, shard: CatalogShard, target: Disk, between: Callable[[int], None]) -> None:
         """Make a sound replica file of a claimed shard on `target`; the catalog is the caller's.

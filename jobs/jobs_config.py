@@ -1,7 +1,6 @@
 """The section [jobs] of drystone.toml: it owns its settings, frozen once they are read.
 
-What lies below [jobs.alerts], [jobs.runners], [jobs.remote] and [jobs.schedules] is read by those
-who own it.
+What lies below [jobs.alerts] and [jobs.runners] is read by those who own it.
 """
 
 from __future__ import annotations
@@ -18,7 +17,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from jobs.errors import ConfigError
 
 SECTION = "jobs"
-OTHERS = ("alerts", "runners", "remote", "schedules")
+OTHERS = ("alerts", "runners")
 SOCKET_PATH_BYTES_MAX = 107
 
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}$")]

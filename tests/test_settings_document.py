@@ -12,11 +12,18 @@ from pydantic.fields import FieldInfo
 
 from adapters.actions.config import ActionsConfig
 from adapters.ingest_config import IngestConfig
-from fsd.config import AlertsConfig, Config, DiskConfig, QuotaConfig, StoreConfig
+from fsd.config import (
+    FOREIGN_SECTIONS,
+    AlertsConfig,
+    Config,
+    DiskConfig,
+    QuotaConfig,
+    StoreConfig,
+)
 from gui.config import GuiConfig
 from jobs.alert_config import AlertsConfig as JobsAlertsConfig
 from jobs.alert_config import Channel
-from jobs.jobs_config import GpuConfig, JobsConfig, WorkerGroup
+from jobs.jobs_config import OTHERS, GpuConfig, JobsConfig, WorkerGroup
 from jobs.runners.settings import RunnerSettings, Volume
 from sql.config import DatabaseConfig
 
@@ -87,3 +94,11 @@ def test_it_names_every_key_and_its_default(head: str):
     for name, field in fields.items():
         wanted = _written(field)
         assert wanted is None or rows[name] == wanted, f"{name} in {head}"
+
+
+def test_no_other_section_is_accepted():
+    """A misspelt section is an error, and not a setting that nobody reads."""
+    named = {head.strip("`[]").split(".")[0] for head in SECTIONS if head.startswith("`")}
+    assert named == {*FOREIGN_SECTIONS, "disk", "store", "quota", "alerts"}
+    below = {head.strip("`[]").split(".")[1] for head in SECTIONS if head.startswith("`[jobs.")}
+    assert set(OTHERS) == below - {"workers", "gpu"}
