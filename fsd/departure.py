@@ -73,7 +73,7 @@ def staying(store: Store, shard_id: str, leaving: Disk) -> list[Disk]:
 def check_room(store: Store, disk: Disk) -> None:
     """Raise QuotaError, with the figures, when the others cannot take over what a disk holds."""
     same = store.config.store.allow_same_device
-    spaces = [space for space in store.disks.spaces() if space.disk_id != disk.disk_id]
+    spaces = store.disks.spaces(without=disk.disk_id)
     names = {other.disk_id: other.name for other in store.disks.disks.values()}
     takers = [space for space in spaces if space.eligible]
     domains = {space.disk_id if same else space.failure_domain for space in takers}

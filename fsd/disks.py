@@ -189,9 +189,10 @@ class DiskSet:
         names = ", ".join(disk.name for disk in self.disks.values())
         raise DiskRefusedError(f"there is no disk {name}; disks: {names}")
 
-    def spaces(self) -> list[DiskSpace]:
+    def spaces(self, without: str = "") -> list[DiskSpace]:
         """Return the free space for placement, the reserve already taken off.
 
+        As if the disk with the id `without` were not there: a suspect one may be needed then.
         Folders of one filesystem (a try-out) share its free space, so each counts with a part.
         """
         store = self.config.store
@@ -205,7 +206,7 @@ class DiskSet:
                 disk.takes_replicas,
             )
             for disk in self.disks.values()
-            if disk.state != "gone"
+            if disk.state != "gone" and disk.disk_id != without
         ]
         steady = {disk.disk_id for disk in self.disks.values() if disk.health.rank == 0}
         same = store.allow_same_device

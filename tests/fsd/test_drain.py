@@ -14,6 +14,7 @@ from store_checks import (
     assert_batch,
     assert_clean,
     assert_copies,
+    damage,
     disk,
     finish,
     put,
@@ -211,6 +212,25 @@ def test_a_forced_retirement_says_what_is_lost(store, short_tmp):
     drystone(*arguments, "--yes", env=environment(made))
     assert disk(made, number).state == "retired"
     assert made.client.health().unreadable_shards == answer.sole_shards
+
+
+def test_a_suspect_disk_takes_what_has_no_other_place(store, short_tmp):
+    """Three others are steady with the disk that leaves, and too few without it."""
+    made = store(4, shard_size_bytes=MIB, copies_raw=3)
+    files = make_files(40)
+    put(made, write_files(os.path.join(short_tmp, "source"), files), "first")
+    settle(made)
+    spoilt = max(range(4), key=lambda number: len(shard_files(made.disks[number])))
+    for path in shard_files(made.disks[spoilt])[:6]:
+        damage(path, os.path.getsize(path) // 2)
+    finish(made, made.client.verify().job_id, "incomplete")
+    settle(made)
+    assert disk(made, spoilt).health == "suspect"
+    leaving = (spoilt + 1) % 4
+    finish(made, made.client.disk_drain(names(made)[leaving]).job_id)
+    assert_empty(made, leaving)
+    assert_batch(made, "first", files)
+    assert_clean(made)
 
 
 def test_a_living_disk_is_replaced(full, short_tmp):

@@ -142,7 +142,7 @@ CASES = {
         'rm "$1"/in/*1.png; exit 1', "failed", {"failed": 6}, "changed its inputs",
     ),
     "a program that removes everything around": Case(
-        GOOD + 'rm -rf "$(dirname "$2")"/*', "failed", {}, "cannot be read",
+        GOOD + 'rm -rf "$(dirname "$2")"/*', "failed", {}, "is not what was staged",
     ),
     "a pipe, a socket and a deep tree": Case(
         GOOD + 'mkfifo "$2/9-pipe.txt"; d="$2"; for n in $(seq 70); do d="$d/d"; done; '

@@ -79,6 +79,7 @@ class OneAfterTheOther(PurgeWork):
         self.purge(life, names[0])
         with self.window("compaction"):
             self.compact()
+        self.wait_for_disks()
         last = self.store.client.disks()[-1].name
         with self.window("drain"):
             self.finish(client.disk_drain(last).job_id)
@@ -87,6 +88,16 @@ class OneAfterTheOther(PurgeWork):
         self.settle()
         with self.window("rebuild"):
             self.finish(client.rebuild(last).job_id)
+
+    def wait_for_disks(self) -> None:
+        """Wait for a disk whose process was too slow for a moment; all have to take data now."""
+        deadline = time.monotonic() + SETTLE_S_MAX
+        while not all(one.state == "online" for one in self.store.client.disks()):
+            assert time.monotonic() < deadline, self.store.client.disks()
+            time.sleep(0.02)
+        assert all(one.health != "failing" for one in self.store.client.disks()), (
+            self.store.client.disks()
+        )
 
     def settle(self) -> None:
         deadline = time.monotonic() + SETTLE_S_MAX
