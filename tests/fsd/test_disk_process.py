@@ -51,6 +51,12 @@ def test_a_damaged_epoch_counts_as_none(child: Child, disk: tuple[str, str], tex
     assert child.call("epoch", disk[0]) == 0
 
 
+def test_a_process_without_its_disk_takes_no_entry(spawn: Callable[[], Child]):
+    """It would write them to wherever it was started."""
+    with pytest.raises(DiskRefusedError, match="not attached"):
+        spawn().call("append_catalog", b"1" * 4096)
+
+
 def test_a_torn_frame_stays_where_it_is(
     child: Child, spawn: Callable[[], Child], disk: tuple[str, str]
 ):

@@ -95,7 +95,7 @@ def scan_of(path: str, shard_id: str):
         os.close(descriptor)
 
 
-def test_a_process_that_has_not_attached_its_disk_takes_no_entry(store, engine_of):
+def test_a_disk_that_returns_twice_lacks_no_entry(store, engine_of):
     engine = engine_of(store(3))
     one = list(engine.store.disks.disks.values())[2]
     engine.store.disks.lose(one, "cable")
@@ -103,11 +103,12 @@ def test_a_process_that_has_not_attached_its_disk_takes_no_entry(store, engine_o
     until(lambda: one.state == "online", "the disk to be back")
     engine.store.disks.lose(one, "cable")
     one.look_again_at = 0.0
-    until(lambda: one.child is not None, "its new process")
-    for number in range(3):
-        engine.store.catalog.append(("manifest_unpin", {"name": f"x{number}"}))
+    appended = 0
+    while one.state != "online":  # Before its new process has attached it, and after.
+        engine.store.catalog.append(("manifest_unpin", {"name": f"x{appended}"}))
+        appended += 1
+    assert appended
     assert not os.path.exists(f"/{CATALOG_NAME}")
-    until(lambda: one.state == "online", "the disk to be back again")
     assert engine.store.catalog.lacking(one) == 0
 
 
