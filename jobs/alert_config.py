@@ -20,12 +20,12 @@ from __future__ import annotations
 
 import os
 import stat
-import tomllib
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from jobs.errors import ConfigError
+from jobs.jobs_config import read_document
 
 SECRET_SIZE_BYTES_MAX = 4096
 CHANNELS_MAX = 20
@@ -107,13 +107,7 @@ class AlertsConfig(_Section):
 
 def load_alerts_config(path: str) -> AlertsConfig:
     """Read the section; ConfigError names the field that is wrong and never shows its value."""
-    try:
-        with open(path, "rb") as file:
-            document: dict[str, Any] = tomllib.load(file)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+    document = read_document(path)
     root = os.path.dirname(os.path.abspath(path))
     section: Any = document.get("jobs", {})
     try:

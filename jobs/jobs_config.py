@@ -107,15 +107,20 @@ class JobsConfig(_Section):
         return self.gpu.host or socket.gethostname()
 
 
-def load_jobs_config(path: str) -> JobsConfig:
-    """Read and check the section [jobs]; ConfigError names the field that is wrong."""
+def read_document(path: str) -> dict[str, Any]:
+    """Return all of drystone.toml, unchecked; ConfigError when it is no TOML."""
     try:
         with open(path, "rb") as file:
-            document: dict[str, Any] = tomllib.load(file)
+            return tomllib.load(file)
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+
+
+def load_jobs_config(path: str) -> JobsConfig:
+    """Read and check the section [jobs]; ConfigError names the field that is wrong."""
+    document = read_document(path)
     section = document.get(SECTION, {})
     if not isinstance(section, dict):
         raise ConfigError(f"{path}: jobs has to be a section: [jobs]")
