@@ -16,6 +16,8 @@ from contextlib import contextmanager
 import pytest
 from store_harness import with_settings
 
+from fsd.layout import CATALOG_NAME, IDENTITY_NAME
+
 from . import why_not
 from .store_life import SSD_SIZE_MIB, Cut, Life, first_store
 from .store_work import SETTLE_S_MAX
@@ -68,6 +70,9 @@ class OneAfterTheOther(PurgeWork):
         with self.window("reindex"):
             self.finish(client.reindex().job_id)
         self.damage_a_replica()
+        # The first entry of a catalog and an identity: written again beside the shard.
+        self.overwrite(os.path.join(self.store.disks[0], CATALOG_NAME), 0)
+        self.overwrite(os.path.join(self.store.disks[1], IDENTITY_NAME), 0, size=64)
         with self.window("scrub repair"):
             client.wait(client.scrub().job_id)
             self.settle()
@@ -121,10 +126,10 @@ class OneAfterTheOther(PurgeWork):
         for number, path in enumerate(paths, 1):
             self.overwrite(path, number * step)
 
-    def overwrite(self, path: str, offset: int) -> None:
+    def overwrite(self, path: str, offset: int, size: int = DAMAGED_BYTES) -> None:
         with open(path, "r+b") as file:
             file.seek(offset)
-            file.write(self._chance.randbytes(DAMAGED_BYTES))
+            file.write(self._chance.randbytes(size))
             file.flush()
             os.fsync(file.fileno())
 
