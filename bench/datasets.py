@@ -1,9 +1,10 @@
 """How long a dataset takes to be built, and a view of one to be published.
 
-    python -m bench.datasets [--files 1000000] [--view-files 1000000] [--folder /var/tmp] [--json]
+    python -m bench.datasets [--files 1000000] [--view-files 1000000] [--folder /var/tmp]
+                             [--sources /dev/shm] [--json]
 
-Owns a store on folders and a database server of its own with `--files` labelled pictures that only
-the database knows (their bytes are never read by a build), in posts of about three; three splits,
+Owns a store on folders and a database server of its own with `--files` labelled pictures of a few
+bytes (they are never read by a build, but have to be there), in posts of about three; three splits,
 a hundred classes of unequal size, the layout `flat`. Told are the seconds of each phase and the
 greatest memory of this process and of the engine. A second build of the same finds the first.
 
@@ -30,6 +31,8 @@ from fsd import Client, daemon, init_store, load_config
 from sql import Column, Database, DeclaredTable, server
 
 VIEW_OBJECTS = 10_000
+PUT_FILES_MAX = 100_000
+FOLDER_FILES = 1000
 VIEW_GOAL_S = 10.0
 GIB = 1 << 30
 TABLE = DeclaredTable(
@@ -58,6 +61,7 @@ def main() -> int:
     parser.add_argument("--files", type=int, default=1_000_000)
     parser.add_argument("--view-files", type=int, default=1_000_000)
     parser.add_argument("--folder", default=None)
+    parser.add_argument("--sources", default="/dev/shm", help="for the pictures; best on tmpfs")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
     root = tempfile.mkdtemp(prefix="ds-datasets-", dir=arguments.folder)
@@ -74,6 +78,7 @@ def main() -> int:
         daemon.start_engine(config, config_path)
         try:
             if arguments.files:
+                store_pictures(config_path, arguments.files, arguments.sources)
                 with Database.connect(server.dsn(place), statement_timeout_s=3600) as database:
                     load(database, arguments.files)
                     figures |= measure_build(config_path, database)
@@ -86,6 +91,21 @@ def main() -> int:
         shutil.rmtree(root, ignore_errors=True)
     report(figures, as_json=arguments.json)
     return 0 if figures.get("view_s", 0.0) < VIEW_GOAL_S * max(1, arguments.view_files / 1e6) else 1
+
+
+def store_pictures(config_path: str, files: int, sources: str) -> None:
+    """Put what the rows of `datasets.sql` name: of each file the bytes that its hash is made of."""
+    client = Client(load_config(config_path).socket_path)
+    numbers = range(files // 3 + 1, files // 3 + files + 1)
+    for start in range(0, files, PUT_FILES_MAX):
+        with tempfile.TemporaryDirectory(dir=sources, prefix="drystone-bench-") as folder:
+            for number in numbers[start : start + PUT_FILES_MAX]:
+                inside = os.path.join(folder, str(number // FOLDER_FILES))
+                os.makedirs(inside, exist_ok=True)
+                with open(os.path.join(inside, str(number)), "w", encoding="ascii") as file:
+                    file.write(f"file {number}")
+            job = client.wait(client.batch_write(folder, f"pictures-{start}").job_id)
+            assert job.state == "done", job
 
 
 def load(database: Database, files: int) -> None:

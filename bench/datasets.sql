@@ -14,7 +14,7 @@ INSERT INTO node (node_id, sha256, is_virtual, is_physical, root_id, component_i
     SELECT node_id, sha256(convert_to('file ' || node_id, 'UTF8')), false, true, post_id, post_id, 1 FROM kin;
 INSERT INTO virtual_asset (description, node_id) SELECT 'bench:post:' || n, n FROM generate_series(1, {files} / 3) AS n;
 INSERT INTO physical_content (node_id, file_size_bytes, in_black_list, is_delete, file_extension_id)
-    SELECT node_id, 1000 + power(10, 6 * u(node_id, 4)), u(node_id, 6) < 0.001, u(node_id, 7) < 0.002,
+    SELECT node_id, length('file ' || node_id), u(node_id, 6) < 0.001, u(node_id, 7) < 0.002,
         (SELECT file_extension_id FROM file_type WHERE file_extension = 'jpg') FROM kin;
 INSERT INTO edge (parent_node_id, child_node_id, relationship_id) SELECT post_id, node_id, relationship_id FROM kin, relationship WHERE description = 'contains';
 INSERT INTO result_kind (node_id, action_event_id, label)

@@ -1,21 +1,25 @@
 """Measure the read planner at scale: seeded instance in, one line of JSON out.
 
-    python -m bench.planner [wanted objects]
+    python -m bench.planner [wanted objects] [--objects N --share S --folder DIR]
 
 Owns the instance (mixed sizes, 256 MiB shards, 4 unequal disks, 2 copies, a random half wanted)
 and a bound that is computed from the disks' model, not by the planner: the LP in which every
 segment may be split over its replicas and is reached without any seek from another shard.
+With `--objects`, the whole process that plans a random share of so many, instead: see
+`planner_helper`.
 """
 
+import argparse
 import json
 import resource
-import sys
+import tempfile
 import time
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from bench import planner_helper
 from bench.bounds import makespan_bound_s
 from fsd.plan import DiskModel, Int64s, ReadPlan, plan_reads
 
@@ -84,8 +88,22 @@ def peak_rss_bytes() -> int:
 
 
 def main() -> None:
-    """Print the figures; the peak includes building the instance, given apart."""
-    wanted_count = int(sys.argv[1]) if len(sys.argv) > 1 else OBJECTS_DEFAULT
+    """Print the figures of the planner, or of the process it works in."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("wanted", type=int, nargs="?", default=OBJECTS_DEFAULT)
+    parser.add_argument("--objects", type=int, help="measure the whole process, on such an index")
+    parser.add_argument("--share", type=float, default=0.5, help="how much of it is wanted")
+    parser.add_argument("--folder", default="/var/tmp", help="for the simulated index")
+    given = parser.parse_args()
+    if given.objects is None:
+        print(json.dumps(measure_planner(given.wanted)))
+        return
+    with tempfile.TemporaryDirectory(dir=given.folder, prefix="drystone-bench-") as folder:
+        print(json.dumps(planner_helper.measure(folder, given.objects, given.share, DISKS)))
+
+
+def measure_planner(wanted_count: int) -> dict[str, object]:
+    """Plan one instance; the peak includes building it, which is given apart."""
     instance = build_instance(1, wanted_count)
     built_rss_bytes = peak_rss_bytes()
     began = time.perf_counter()
@@ -93,7 +111,7 @@ def main() -> None:
     seconds = time.perf_counter() - began
     planned_rss_bytes = peak_rss_bytes()
     bound = bound_s(plan, instance.replicas)
-    figures = {
+    return {
         "wanted_objects": wanted_count,
         "seconds": round(seconds, 3),
         "peak_rss_bytes": planned_rss_bytes,
@@ -107,7 +125,6 @@ def main() -> None:
         "wanted_bytes": plan.wanted_bytes,
         "read_bytes": plan.read_bytes,
     }
-    print(json.dumps(figures))
 
 
 if __name__ == "__main__":

@@ -9,25 +9,27 @@ import contextlib
 import gc
 import hashlib
 import os
-from collections.abc import Iterable, Iterator
-from itertools import chain
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
+from collections.abc import Iterator
+from itertools import chain, islice
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from fsd.batch_part import parse_files
 from fsd.child import ChildServer, start_child
-from fsd.compile_records import Records, look_up
+from fsd.compile_records import Item, Records, look_up
 from fsd.disk_model import DiskModel
 from fsd.extract import FILE_MODE
 from fsd.index import Index
-from fsd.manifest import ManifestEntry, parse_manifest
-from fsd.manifest_form import DedupMode, deduplicate, format_pieces
-from fsd.paths import encode_path
+from fsd.manifest import parse_manifest
+from fsd.manifest_columns import Columns
+from fsd.manifest_form import format_pieces
+from fsd.manifest_keys import DedupMode, deduplicate
 from fsd.record import BLOCK_BYTES, RECORD_HEADER_BYTES
-from fsd.tree import TreeEntry, make_tree_entry
-from fsd.tree_write import write_tree
+from fsd.tree import TreeEntry
+from fsd.tree_write import write_columns, write_tree
 
 if TYPE_CHECKING:
-    from fsd.plan import Int64s, ReadPlan
+    from fsd.compile_records import UInt32s
+    from fsd.plan import Int32s, Int64s, ReadPlan
 
 LANES = {
     "compile_batch": 0,
@@ -39,7 +41,6 @@ LANES = {
 }
 STEP_EVERY = 4096
 READ_BYTES = 1 << 20
-_Item = TypeVar("_Item")
 
 
 class ManifestSummary(NamedTuple):
@@ -67,8 +68,8 @@ class Compiler:
 
     def __init__(self, server: ChildServer) -> None:
         self._step = server.lanes[0].step
-        self._entries: list[ManifestEntry] = []
-        self._records = Records(())
+        self._entries = Columns()
+        self._records = Records(self._entries)
         self._plan: ReadPlan | None = None
 
     def compile_batch(
@@ -100,11 +101,11 @@ class Compiler:
         with open(manifest_path, "rb") as file:
             lines = chain.from_iterable(self._blocks(file))
             parsed = parse_manifest(lines, allow_case_collisions=allow_case_collisions)
-        kept, dropped = deduplicate(parsed.entries, dedup)
+        kept, dropped, keyed = deduplicate(parsed.columns, dedup)
         del parsed
         index = Index(index_root, generation, readonly=True)
         with index.read() as reader:
-            self._records = look_up(reader, kept, self._step)
+            self._records = look_up(reader, kept, keyed, self._step)
         index.close()
         self._entries = kept
         digest = hashlib.sha256()
@@ -116,21 +117,14 @@ class Compiler:
         return ManifestSummary(
             digest.hexdigest(),
             len(kept),
-            sum(entry.size_bytes or 0 for entry in kept),
-            sum(entry.text is not None for entry in kept),
+            sum(kept.sizes),
+            len(kept.texts),
             dropped,
         )
 
     def write_tree(self, tree_path: str, created_ns: int) -> None:
         """Write the loaded manifest's tree file."""
-        entries = (
-            make_tree_entry(
-                TreeEntry,
-                (path, key, size or 0, None if text is None else encode_path(text), None),
-            )
-            for path, key, text, size, _ in self._entries
-        )
-        write_tree(tree_path, self._stepping(entries), created_ns=created_ns)
+        write_columns(tree_path, self._entries, created_ns=created_ns, step=self._step)
 
     def plan(
         self, replicas: dict[int, list[int]], disks: list[DiskModel]
@@ -145,73 +139,79 @@ class Compiler:
 
         from fsd.plan import plan_reads
 
-        places = self._records.places()
-        numbers, shard = np.unique(places.shard_number, return_inverse=True)
-        lengths, shards = record_sizes(places.length_bytes), numbers.tolist()
+        records = self._records
+        # What no shard that we know has is unreadable, and so is the first number that none has.
+        behind = max(replicas, default=0) + 1
+        shards, shard = _dense(np.minimum(records.shard_numbers(), np.uint32(behind)))
         table = [replicas.get(number, []) for number in shards]
-        plan = plan_reads(shard.astype(np.int32), places.offset, lengths, table, disks)
-        self._plan = plan
-        # Sums up to each record of the order, so that a segment's are two look-ups.
-        files = np.concatenate(([0], np.cumsum(places.paths[plan.order]))).tolist()
-        sizes = np.concatenate(([0], np.cumsum(places.length_bytes[plan.order]))).tolist()
+        # Passed without a name: the planner frees what it has used up.
+        plan = self._plan = plan_reads(
+            shard, records.offsets(), record_sizes(records.lengths()), table, disks
+        )
+        firsts = np.array([segment.first for segment in plan.segments], np.intp)
+        files = np.add.reduceat(records.path_counts()[plan.order], firsts, dtype=np.int64)
+        sizes = np.add.reduceat(records.lengths()[plan.order], firsts)
         heads = [
-            SegmentHead(
-                shards[segment.shard],
-                segment.disk,
-                segment.cost_s,
-                files[segment.last] - files[segment.first],
-                sizes[segment.last] - sizes[segment.first],
+            SegmentHead(shards[segment.shard], segment.disk, segment.cost_s, count, size)
+            for segment, count, size in zip(
+                plan.segments, files.tolist(), sizes.tolist(), strict=True
             )
-            for segment in plan.segments
         ]
-        unreadable = [self._records.key(item).hex() for item in plan.unreadable.tolist()]
+        unreadable = [records.key(item).hex() for item in plan.unreadable.tolist()]
         return heads, unreadable, plan.seconds, plan.disk_seconds
 
-    def segment(self, number: int) -> list[tuple[int, int, bytes, tuple[bytes, ...]]]:
+    def segment(self, number: int) -> list[Item]:
         """Return the items of a planned segment, by offset: (offset, length, key, paths)."""
         assert self._plan is not None
-        segment, records = self._plan.segments[number], self._records
-        items: list[tuple[int, int, bytes, tuple[bytes, ...]]] = []
-        for item in self._plan.order[segment.first : segment.last].tolist():
-            location = records.location(item)
-            encoded = tuple(map(encode_path, records.paths(item)))
-            items.append((location.offset, location.length_bytes, records.key(item), encoded))
-        return items
+        segment = self._plan.segments[number]
+        return self._records.items(self._plan.order[segment.first : segment.last].tolist())
 
     def prepare_folder(self, target: str) -> tuple[int, int]:
         """Make all folders of the manifest below `target` and write its inline texts.
 
         Returns (texts, bytes). Repeating it is harmless.
         """
-        root = os.fsencode(target)
-        made: set[bytes] = {b""}
-        texts = size = 0
-        for entry in self._stepping(self._entries):
-            path = encode_path(entry.path)
-            _make_folders(root, os.path.dirname(path), made)
-            if entry.text is not None:
-                data = entry.text_bytes()
-                _write_file(os.path.join(root, path), data)
-                texts += 1
-                size += len(data)
-        return texts, size
+        root, made, entries = os.fsencode(target), {b""}, self._entries
+        for paths in entries.path_blocks():
+            self._step()
+            for folder in dict.fromkeys(path.rpartition(b"/")[0] for path in paths):
+                _make_folders(root, folder, made)
+        rest = iter(entries.texts)
+        while numbers := list(islice(rest, STEP_EVERY)):
+            self._step()
+            for number, path in zip(numbers, entries.paths_of(numbers), strict=True):
+                _write_file(os.path.join(root, path), entries.texts[number])
+        return len(entries.texts), sum(map(len, entries.texts.values()))
 
     def _blocks(self, file: BinaryIO) -> Iterator[list[bytes]]:
         while block := file.readlines(READ_BYTES):
             self._step()
             yield block
 
-    def _stepping(self, items: Iterable[_Item]) -> Iterable[_Item]:
-        for number, item in enumerate(items):
-            if number % STEP_EVERY == 0:
-                self._step()
-            yield item
+
+def _dense(numbers: "UInt32s") -> "tuple[list[int], Int32s]":
+    """Return (the shard numbers there are, ascending; the place among them of each record)."""
+    import numpy as np
+
+    # By a table over all numbers, which are given out one after the other: sorting them to find
+    # the different ones takes twenty times the memory.
+    places = np.zeros(int(numbers.max(initial=0)) + 1, np.int32)
+    places[numbers] = 1
+    found = np.flatnonzero(places)
+    places[found] = np.arange(len(found), dtype=np.int32)
+    return found.tolist(), places[numbers]
 
 
 def record_sizes(lengths: "Int64s") -> "Int64s":
     """Return the bytes that records of these payloads take: `record_bytes` of each."""
-    blocks = -(-lengths // BLOCK_BYTES)
-    return -(-(RECORD_HEADER_BYTES + 8 * blocks + lengths) // 8) * 8
+    sizes = lengths + (BLOCK_BYTES - 1)
+    sizes //= BLOCK_BYTES
+    sizes *= 8
+    sizes += lengths
+    sizes += RECORD_HEADER_BYTES + 7
+    sizes //= 8
+    sizes *= 8
+    return sizes
 
 
 def _make_folders(root: bytes, folder: bytes, made: set[bytes]) -> None:

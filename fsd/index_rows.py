@@ -119,6 +119,14 @@ def unpack_lengths(data: bytes | bytearray) -> list[int]:
     return [low | high << 32 for _, _, _, low, high in _LOCATION.iter_unpack(data)]
 
 
+def unpack_spans(data: bytes | bytearray) -> list[tuple[int, int]]:
+    """Read (offset, payload length) of many that stand one behind the other."""
+    return [
+        (offset_low | offset_high << 32, low | high << 32)
+        for _, offset_low, offset_high, low, high in _LOCATION.iter_unpack(data)
+    ]
+
+
 def unpack_location(data: bytes) -> Location:
     """Read what `pack_location` wrote."""
     number, offset_low, offset_high, length_low, length_high = _LOCATION.unpack(data)

@@ -14,15 +14,15 @@ refused as a whole, so that nothing is begun for one that would fail halfway.
 
 import difflib
 import json
-import re
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import islice
-from typing import Any, NamedTuple, NoReturn, TypeAlias, TypeVar, cast
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain, islice
+from typing import Any, NamedTuple, NoReturn, TypeVar, cast
 
 from fsd.errors import ManifestError
+from fsd.manifest_columns import KEY_SIZE_BYTES, UNKNOWN_SIZE, Columns, ManifestEntry
+from fsd.manifest_plain import TEXT_SIZE_BYTES_MAX, add_plain_lines, plain_files
 from fsd.paths import (
-    all_surely_fine,
     check_relative_path,
     decode_path,
     encode_path,
@@ -30,9 +30,7 @@ from fsd.paths import (
     surely_no_collision,
 )
 
-KEY_SIZE_BYTES = 32
 NODE_ID_SIZE_CHARACTERS_MAX = 200
-TEXT_SIZE_BYTES_MAX = 1024 * 1024
 # A text of 1 MiB of control characters needs six characters each, and there are other fields.
 LINE_SIZE_BYTES_MAX = 8 * 1024 * 1024
 _INTEGER_MAX = 2**63 - 1
@@ -43,40 +41,9 @@ _COLLISIONS = {
     "case": "{later} differs from {earlier} only in case or Unicode normalisation",
 }
 _FIELDS = ("path", "key", "text", "size_bytes", "node_id")
-# Our own form of a line with a key and without an escape: it needs no JSON decoder. Whatever else a
-# line may be, or may have wrong with it, is found out by decoding it.
-_PLAIN_LINE = re.compile(
-    r'^\{"path": ?"([ !#-\[\]-~]{1,255})", ?"key": ?"([0-9a-f]{64})"'
-    r'(?:, ?"size_bytes": ?(0|[1-9][0-9]{0,17}))?(?:, ?"node_id": ?(0|-?[1-9][0-9]{0,17}))?\}$',
-    re.MULTILINE,
-)
 _BLOCK_LINES = 4096
 
 _Given = TypeVar("_Given")
-_Fields: TypeAlias = "tuple[str, bytes | None, str | None, int | None, str | int | None]"
-
-
-class ManifestEntry(NamedTuple):
-    """One file of the target folder: stored content (`key`) or inline `text`, exactly one of them.
-
-    `key` is the 32-byte sha256. `size_bytes` is None where the manifest does not say it; for a text
-    the parser fills in the length of its bytes. Integer and string node ids are never equal.
-    A named tuple, because a million of them take a third of the time of a frozen dataclass.
-    """
-
-    path: str
-    key: bytes | None = None
-    text: str | None = None
-    size_bytes: int | None = None
-    node_id: str | int | None = None
-
-    def text_bytes(self) -> bytes:
-        """The bytes of an inline text's file; empty for an entry with a key."""
-        return encode_path(self.text) if self.text is not None else b""
-
-
-make_entry = cast("Callable[[type[ManifestEntry], _Fields], ManifestEntry]", tuple.__new__)
-"""Makes one of all its fields, for loops over millions: thrice as fast as calling the class."""
 
 
 class Manifest(NamedTuple):
@@ -86,9 +53,14 @@ class Manifest(NamedTuple):
     size has to be asked of the store.
     """
 
-    entries: tuple[ManifestEntry, ...]
+    columns: Columns
     size_bytes: int
     unsized: int
+
+    @property
+    def entries(self) -> tuple[ManifestEntry, ...]:
+        """All entries as objects: for few."""
+        return tuple(self.columns.entries())
 
 
 class _LineError(Exception):
@@ -103,39 +75,49 @@ def parse_manifest(lines: Iterable[bytes], *, allow_case_collisions: bool = Fals
     unknown or repeated fields, a bad path, key, size or text, two entries for one path, and paths
     that differ only in case or normalisation unless `allow_case_collisions`.
     """
-    entries, numbers, problems = list[ManifestEntry](), array("Q"), list[str]()
+    columns, numbers, problems = Columns(), array("Q"), list[str]()
     rest, first = iter(lines), 1
     while block := list(islice(rest, _BLOCK_LINES)):
-        plain = _parse_plain(block)
-        if plain is not None:
-            entries += plain
-            numbers.extend(range(first, first + len(plain)))
+        if add_plain_lines(columns, block):
+            numbers.extend(range(first, first + len(block)))
         else:
-            read = _read_each("line", _number_lines(block, first), _parse_line, problems)
-            for number, entry in read:
-                entries.append(entry)
-                numbers.append(number)
+            _add_mixed(columns, numbers, block, first, problems)
         first += len(block)
-    return _whole("line", entries, numbers, problems, allow_case_collisions)
+    return _whole("line", columns, numbers, problems, allow_case_collisions)
 
 
 def check_entries(
     entries: Iterable[ManifestEntry], *, allow_case_collisions: bool = False
 ) -> Manifest:
     """The same checks for entries made in memory; problems are counted as `entry N`, from 1."""
-    problems: list[str] = []
-    read = list(_read_each("entry", enumerate(entries, start=1), _check_entry, problems))
-    numbers = array("Q", (number for number, _ in read))
-    return _whole("entry", [e for _, e in read], numbers, problems, allow_case_collisions)
+    columns, numbers, problems = Columns(), array("Q"), list[str]()
+    read = _read_each("entry", enumerate(entries, start=1), _check_entry, problems)
+    _add_each(columns, numbers, read)
+    return _whole("entry", columns, numbers, problems, allow_case_collisions)
 
 
-def _number_lines(lines: Iterable[bytes], first: int) -> Iterator[tuple[int, bytes]]:
-    for number, line in enumerate(lines, start=first):
+def _add_mixed(
+    columns: Columns, numbers: "array[int]", lines: list[bytes], first: int, problems: list[str]
+) -> None:
+    """Append the entries of lines of every kind, the first of this number."""
+    for number, (line, file) in enumerate(zip(lines, plain_files(lines), strict=True), first):
+        if file is not None:
+            columns.add_file(*file)
+            numbers.append(number)
+            continue
         if number == 1 and line.startswith(_BOM):
             line = line[len(_BOM) :]
-        line = line.strip()
-        if line:
-            yield number, line
+        if stripped := line.strip():
+            read = _read_each("line", [(number, stripped)], _parse_line, problems)
+            _add_each(columns, numbers, read)
+
+
+def _add_each(
+    columns: Columns, numbers: "array[int]", read: Iterable[tuple[int, ManifestEntry]]
+) -> None:
+    for number, entry in read:
+        columns.add(entry)
+        numbers.append(number)
 
 
 def _read_each(
@@ -154,32 +136,32 @@ def _read_each(
 
 def _whole(
     unit: str,
-    entries: list[ManifestEntry],
+    columns: Columns,
     numbers: "array[int]",
     problems: list[str],
     allow_case_collisions: bool,
 ) -> Manifest:
     """Make the manifest of all entries, if there is no problem and they can stand together."""
-    for position, kind, reason in _find_collisions(entries):
+    for position, kind, reason in _find_collisions(columns):
         if not (kind == "case" and allow_case_collisions):
             problems.append(f"{unit} {numbers[position]}: {reason}")
     if problems:
         raise ManifestError(problems)
-    sizes = [entry.size_bytes for entry in entries if entry.size_bytes is not None]
-    return Manifest(tuple(entries), sum(sizes), len(entries) - len(sizes))
+    unsized = columns.sizes.count(UNKNOWN_SIZE)
+    return Manifest(columns, sum(columns.sizes) - unsized * UNKNOWN_SIZE, unsized)
 
 
-def _find_collisions(entries: Sequence[ManifestEntry]) -> Iterator[tuple[int, str, str]]:
+def _find_collisions(columns: Columns) -> Iterator[tuple[int, str, str]]:
     """Yield (position, kind, reason)."""
-    if surely_no_collision([entry.path for entry in entries]):
+    if surely_no_collision(columns.path_blocks()):
         return
     position = -1
 
     def paths() -> Iterator[str]:
         nonlocal position
-        for entry in entries:
+        for path in chain.from_iterable(columns.path_blocks()):
             position += 1
-            yield entry.path
+            yield decode_path(path)
 
     # find_collisions is lazy: what it yields is about the path it took last.
     for kind, earlier, later in find_collisions(paths()):
@@ -187,44 +169,11 @@ def _find_collisions(entries: Sequence[ManifestEntry]) -> Iterator[tuple[int, st
         yield position, kind, reason
 
 
-def _parse_plain(lines: list[bytes]) -> list[ManifestEntry] | None:
-    """Read many lines at once; None unless all are plain, and surely right in themselves."""
-    data = b"".join(lines)
-    # As many newlines as lines, and one behind each: no element has two lines in it.
-    if data.count(b"\n") != len(lines) or not data.isascii():
-        return None
-    if [line[-1:] for line in lines].count(b"\n") != len(lines):
-        return None
-    return _plain_entries(data.decode("ascii"), len(lines))
-
-
-def _plain_entries(text: str, count: int) -> list[ManifestEntry] | None:
-    found = cast("list[tuple[str, str, str, str]]", _PLAIN_LINE.findall(text))
-    if len(found) != count or not all_surely_fine([path for path, _, _, _ in found]):
-        return None
-    return [
-        make_entry(
-            ManifestEntry,
-            (
-                path,
-                bytes.fromhex(key),
-                None,
-                int(size_bytes) if size_bytes else None,
-                int(node_id) if node_id else None,
-            ),
-        )
-        for path, key, size_bytes, node_id in found
-    ]
-
-
 def _parse_line(line: bytes) -> ManifestEntry:
     if len(line) > LINE_SIZE_BYTES_MAX:
         raise _LineError(f"the line has {len(line)} bytes, the limit is {LINE_SIZE_BYTES_MAX}")
     try:
-        text = str(line, "utf-8")
-        if "\n" not in text and (plain := _plain_entries(text, 1)):
-            return plain[0]
-        document = _decode(text)
+        document = _decode(str(line, "utf-8"))
     except UnicodeDecodeError as error:
         raise _LineError(f"not UTF-8 at byte {error.start}") from None
     except json.JSONDecodeError as error:

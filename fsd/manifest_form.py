@@ -1,30 +1,15 @@
-"""The canonical form of a manifest: it owns order, bytes and deduplication of checked entries.
+"""The canonical form of a manifest: it owns the bytes of checked entries.
 
 This module is pure, as `manifest` is, which owns what an entry is and whether it is right.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from operator import itemgetter
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator
+from itertools import starmap
 
-from fsd.manifest import ManifestEntry
-from fsd.paths import encode_path
+from fsd.manifest_columns import KEY_SIZE_BYTES, UNKNOWN_SIZE, Columns, ManifestEntry
 
-PIECE_ENTRIES = 4096
-_PATH_OF: Callable[[ManifestEntry], str] = itemgetter(0)
-
-DedupMode = Literal["by_sha256", "by_node"]
-
-
-def canonical_order(entries: Iterable[ManifestEntry]) -> list[ManifestEntry]:
-    """The entries sorted by the bytes of their paths."""
-    listed = list(entries)
-    if all(map(str.isascii, map(_PATH_OF, listed))):
-        listed.sort(key=_PATH_OF)  # ASCII sorts as its bytes do.
-    else:
-        listed.sort(key=lambda entry: encode_path(entry.path))
-    return listed
+_PLAIN = bytes(range(0x20, 0x7F)).replace(b"\\", b"").replace(b'"', b"")
 
 
 def format_manifest(entries: Iterable[ManifestEntry]) -> bytes:
@@ -34,14 +19,40 @@ def format_manifest(entries: Iterable[ManifestEntry]) -> bytes:
     node_id: a text implies its size); compact ASCII JSON; every line ends with a newline. The
     entries must have passed `check_entries` or `parse_manifest`.
     """
-    return b"".join(format_pieces(canonical_order(entries)))
+    columns = Columns(entries)
+    columns.sort()
+    return b"".join(format_pieces(columns))
 
 
-def format_pieces(ordered: Sequence[ManifestEntry]) -> Iterator[bytes]:
+def format_pieces(ordered: Columns) -> Iterator[bytes]:
     """Yield the canonical bytes of entries that are in canonical order, in pieces."""
-    for start in range(0, len(ordered), PIECE_ENTRIES):
-        piece = ordered[start : start + PIECE_ENTRIES]
-        yield "".join(map(_format_entry, piece)).encode("ascii")
+    first = 0
+    for paths in ordered.path_blocks():
+        lines = _format_alike(ordered, first, paths)
+        if lines is None:
+            lines = list(map(_format_entry, starmap(ordered.entry, enumerate(paths, first))))
+        yield "".join(lines).encode("ascii")
+        first += len(paths)
+
+
+def _format_alike(columns: Columns, first: int, paths: list[bytes]) -> list[str] | None:
+    """The lines of a block whose paths have no escapes and whose entries have the same fields."""
+    behind = first + len(paths)
+    joined = b"\0".join(paths)
+    sizes, nodes = columns.sizes[first:behind], columns.node_numbers(first, behind)
+    if joined.translate(None, _PLAIN) != b"\0" * (len(paths) - 1) or min(sizes) == UNKNOWN_SIZE:
+        return None
+    if columns.has_text(first, behind) or not (nodes or columns.without_nodes(first, behind)):
+        return None
+    keys = columns.keys[first * KEY_SIZE_BYTES : behind * KEY_SIZE_BYTES]
+    hexes = keys.hex(" ", KEY_SIZE_BYTES).split(" ")
+    fields = zip(joined.decode("ascii").split("\0"), hexes, sizes, strict=True)
+    if not nodes:
+        return [f'{{"path":"{p}","key":"{k}","size_bytes":{s}}}\n' for p, k, s in fields]
+    return [
+        f'{{"path":"{path}","key":"{key}","size_bytes":{size},"node_id":{node}}}\n'
+        for (path, key, size), node in zip(fields, nodes, strict=True)
+    ]
 
 
 def _format_entry(entry: ManifestEntry) -> str:
@@ -54,38 +65,6 @@ def _format_entry(entry: ManifestEntry) -> str:
         return f'{{"path":{_encode(path)},"text":{_encode(text)}{node}}}\n'
     size = "" if size_bytes is None else f',"size_bytes":{size_bytes}'
     return f'{{"path":{_encode(path)},"key":"{key.hex()}"{size}{node}}}\n'
-
-
-def deduplicate(
-    entries: Iterable[ManifestEntry], mode: DedupMode
-) -> tuple[list[ManifestEntry], int]:
-    """Drop repeated content; returns (the kept entries in canonical order, how many were dropped).
-
-    `by_sha256`: each content once, its first path in canonical order wins. `by_node`: once per
-    node and content; an entry without a node id is a node of its own. Texts always stay.
-    """
-    if mode not in ("by_sha256", "by_node"):
-        raise ValueError(f"unknown dedup mode {mode!r}: by_sha256 or by_node")
-    ordered = canonical_order(entries)
-    keys = [entry.key for entry in ordered if entry.key is not None]
-    if len(set(keys)) == len(keys):
-        return ordered, 0
-    del keys
-    # The first node of each content, and the rare further ones: a set of all pairs would take five
-    # times the memory.
-    first: dict[bytes, str | int | None] = {}
-    further: set[tuple[bytes, str | int | None]] = set()
-    kept: list[ManifestEntry] = []
-    for entry in ordered:
-        key, node_id = entry.key, entry.node_id if mode == "by_node" else None
-        if key is None or (mode == "by_node" and node_id is None) or key not in first:
-            if key is not None and (mode == "by_sha256" or node_id is not None):
-                first[key] = node_id
-            kept.append(entry)
-        elif first[key] != node_id and (key, node_id) not in further:
-            further.add((key, node_id))
-            kept.append(entry)
-    return kept, len(ordered) - len(kept)
 
 
 # json.dumps would look at its options on every call.

@@ -2,14 +2,16 @@
 
 import os
 import struct
-from collections.abc import Iterable, Iterator
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
-from operator import itemgetter
+from itertools import accumulate, groupby, islice, repeat
+from operator import eq, itemgetter
 from pathlib import Path
 
 import xxhash
 
+from fsd.manifest_columns import KEY_SIZE_BYTES, Columns, is_sorted, sort_paths
 from fsd.paths import COMPONENT_SIZE_BYTES_MAX, encode_path
 from fsd.tree import (
     CHECKSUM_STRUCT,
@@ -28,8 +30,12 @@ from fsd.tree import (
 )
 
 NODES_MAX = 2**32 - 1
-KEY_SIZE_BYTES = 32
-_WRITE_CHUNK = 8192
+_WRITE_NODES = 4096
+_WRITE_BYTES = 1 << 20
+_BAD_NAMES = frozenset((b"", b".", b".."))
+# With NUL for the slash, whole paths sort as their components do: "a/b" before "a-b".
+_SWAPPED = bytes.maketrans(b"/\0", b"\0/")
+_FOLDER_OF: Callable[[tuple[bytes, bytes, bytes]], bytes] = itemgetter(0)
 
 
 @dataclass(slots=True)
@@ -42,11 +48,25 @@ class _Directory:
 
 @dataclass(slots=True)
 class _Level:
-    """All nodes of one depth in breadth-first order, as parallel lists."""
+    """All nodes of one depth in breadth-first order, as columns: millions of them.
 
-    names: list[bytes] = field(default_factory=list[bytes])
-    parents: list[int] = field(default_factory=list[int])
-    contents: "list[_Directory | TreeEntry]" = field(default_factory=list["_Directory | TreeEntry"])
+    `contents`: of a file its number among the entries, of a directory -1 less its number here.
+    """
+
+    names: bytearray = field(default_factory=bytearray)
+    lengths: bytearray = field(default_factory=bytearray)
+    parents: "array[int]" = field(default_factory=lambda: array("I"))
+    contents: "array[int]" = field(default_factory=lambda: array("q"))
+    directories: list[_Directory] = field(default_factory=list[_Directory])
+    name_last: bytes = b""
+
+    def add(self, names: list[bytes], parent: int, contents: Iterable[int]) -> None:
+        """Append siblings."""
+        self.names += b"".join(names)
+        self.lengths += bytes(map(len, names))
+        self.parents.extend(repeat(parent, len(names)))
+        self.contents.extend(iter(contents))  # perhaps an array of another kind
+        self.name_last = names[-1]
 
 
 class _Layout:
@@ -54,42 +74,26 @@ class _Layout:
 
     def __init__(self) -> None:
         root = _Directory()
-        self.levels = [_Level([b""], [0], [root])]
+        self.levels = [_Level(directories=[root])]
+        self.levels[0].add([b""], 0, (-1,))
         # The directories from the root down to the last file's folder, and their names.
         self._open = [root]
         self._open_names: list[bytes] = []
 
-    def add(self, files: list[tuple[bytes, TreeEntry]]) -> None:
-        """Take all files, as (the path with NUL for the slash, the file), sorted by the first."""
-        # Millions pass through here, and hardly any is the first of its folder: that is all that
-        # is worth a call.
-        folder_last: bytes | None = None
-        level, parent, above = self.levels[0], self._open[0], 0
-        for encoded, entry in files:
-            cut = encoded.rfind(b"\0") + 1
-            folder, name = encoded[:cut], encoded[cut:]
-            if folder != folder_last:
-                level, parent, above = self._enter(folder, entry)
-                folder_last = folder
-            # Siblings arrive sorted, so an equal name is the one before.
-            if parent.child_count == 0:
-                parent.first_child = len(level.names)
-            elif level.names[-1] == name:
-                raise ValueError(f"{entry.path!r} is there twice, or is both a file and a folder")
-            if len(name) > COMPONENT_SIZE_BYTES_MAX or name in (b"", b".", b".."):
-                raise ValueError(f"{entry.path!r} cannot stand in a tree")
-            parent.child_count += 1
-            level.names.append(name)
-            level.parents.append(above)
-            level.contents.append(entry)
+    def add(self, paths: list[bytes], numbers: Sequence[int]) -> None:
+        """Take files, as paths with NUL for the slash, sorted; and their numbers."""
+        if b"\0" in {path[:1] for path in paths}:
+            raise ValueError(f"a path in {_shown(b'', paths)} cannot stand in a tree: absolute")
+        at = 0
+        # Millions pass through here: what can be is done for all of a folder's at once.
+        for folder, parts in groupby([path.rpartition(b"\0") for path in paths], _FOLDER_OF):
+            names = [name for _, _, name in parts]
+            self._enter(folder.split(b"\0") if folder else [])
+            self._append(names, numbers[at : at + len(names)], folder)
+            at += len(names)
 
-    def _enter(self, folder: bytes, entry: TreeEntry) -> tuple[_Level, _Directory, int]:
-        """Leave the directories that a folder does not share with the last, make those it adds.
-
-        The folder ends with its NUL; the root is empty. Returns the level of its files, the folder
-        itself and its position in the level above.
-        """
-        folders = folder[:-1].split(b"\0") if folder else []
+    def _enter(self, folders: list[bytes]) -> None:
+        """Leave the directories that a folder does not share with the last, make those it adds."""
         shared = 0
         for before, now in zip(self._open_names, folders, strict=False):
             if before != now:
@@ -97,27 +101,27 @@ class _Layout:
             shared += 1
         del self._open_names[shared:], self._open[shared + 1 :]
         for name in folders[shared:]:
-            directory = _Directory()
-            self._append(name, directory, entry)
+            directory, level = _Directory(), self._level(len(self._open))
+            self._append([name], (-1 - len(level.directories),), b"\0".join(self._open_names))
+            level.directories.append(directory)
             self._open.append(directory)
             self._open_names.append(name)
-        depth = len(self._open)
-        return self._level(depth), self._open[-1], len(self.levels[depth - 1].names) - 1
 
-    def _append(self, name: bytes, directory: _Directory, entry: TreeEntry) -> None:
-        """Add a folder to the innermost open directory."""
-        if name in (b"", b".", b"..") or len(name) > COMPONENT_SIZE_BYTES_MAX:
-            raise ValueError(f"{entry.path!r} cannot stand in a tree")
+    def _append(self, names: list[bytes], contents: Iterable[int], folder: bytes) -> None:
+        """Add files, or one folder, to the innermost open directory."""
         parent, depth = self._open[-1], len(self._open)
         level = self._level(depth)
+        if not _BAD_NAMES.isdisjoint(names) or max(map(len, names)) > COMPONENT_SIZE_BYTES_MAX:
+            raise ValueError(f"{_shown(folder, names)} cannot stand in a tree")
         if parent.child_count == 0:
-            parent.first_child = len(level.names)
-        elif level.names[-1] == name:
-            raise ValueError(f"{entry.path!r} is there twice, or is both a file and a folder")
-        parent.child_count += 1
-        level.names.append(name)
-        level.parents.append(len(self.levels[depth - 1].names) - 1)
-        level.contents.append(directory)
+            parent.first_child = len(level.contents)
+        # Siblings arrive sorted, so an equal name is the one before.
+        is_repeated = parent.child_count > 0 and level.name_last == names[0]
+        if is_repeated or any(map(eq, names, islice(names, 1, None))):
+            what = "is there twice, or is both a file and a folder"
+            raise ValueError(f"{_shown(folder, names)} {what}")
+        parent.child_count += len(names)
+        level.add(names, len(self.levels[depth - 1].contents) - 1, contents)
 
     def _level(self, depth: int) -> _Level:
         if depth == len(self.levels):
@@ -133,18 +137,58 @@ def write_tree(
     Written to `path + ".tmp"` (replaced if present), fsynced, renamed; one writer per path. The
     folder is not fsynced: after a power cut the old file, or none, is there, and is rebuilt. Raises
     ValueError for paths no tree can hold: given twice, both file and folder, bad components.
-    The memory is that of the entries plus about 200 bytes each.
     """
-    levels = _lay_out(entries)
+    columns, mtimes_ns = _gather(entries)
+    _write(path, columns, mtimes_ns, created_ns, lambda: None)
+
+
+def write_columns(
+    path: str | os.PathLike[str], columns: Columns, *, created_ns: int, step: Callable[[], None]
+) -> None:
+    """Do the same for a manifest whose sizes are all known; `step` is called now and then."""
+    _write(path, columns, {}, created_ns, step)
+
+
+def _gather(entries: Iterable[TreeEntry]) -> tuple[Columns, dict[int, int]]:
+    """Make columns of the entries; returns also the times of those that have their own."""
+    columns, mtimes_ns = Columns(), dict[int, int]()
+    for path, key, size_bytes, text, mtime_ns in entries:
+        if "\0" in path:
+            raise ValueError(f"{path!r} cannot stand in a tree")
+        if mtime_ns is not None:
+            mtimes_ns[len(columns)] = mtime_ns
+        if (key is None) == (text is None) or (key is not None and len(key) != KEY_SIZE_BYTES):
+            raise ValueError(f"{path!r} needs a key of 32 bytes or a text, and not both")
+        try:
+            columns.add_file(encode_path(path), key, size_bytes, text)
+        except OverflowError:
+            raise _oversized() from None
+    return columns, mtimes_ns
+
+
+def _oversized() -> ValueError:
+    return ValueError("a size or time does not fit into 64 bits")
+
+
+def _write(
+    path: str | os.PathLike[str],
+    columns: Columns,
+    mtimes_ns: dict[int, int],
+    created_ns: int,
+    step: Callable[[], None],
+) -> None:
+    levels = _lay_out(columns, step)
+    body = _Body(levels, columns, mtimes_ns, created_ns)
     temporary = os.fspath(path) + ".tmp"
     try:
         with open(temporary, "wb") as file:
             file.write(bytes(HEADER_SIZE_BYTES))
             checksum = xxhash.xxh3_64()
-            for piece in _body(levels, created_ns):
+            for piece in body.pieces():
+                step()
                 checksum.update(piece)
                 file.write(piece)
-            header = _header(levels, created_ns, file.tell(), checksum.intdigest())
+            header = _header(levels, columns, created_ns, file.tell(), checksum.intdigest())
             file.seek(0)
             file.write(header)
             file.flush()
@@ -153,37 +197,42 @@ def write_tree(
     except BaseException as error:
         Path(temporary).unlink(missing_ok=True)
         if isinstance(error, struct.error):
-            raise ValueError(f"a size or time does not fit into 64 bits: {error}") from None
+            raise _oversized() from None
         raise
 
 
-def _lay_out(entries: Iterable[TreeEntry]) -> list[_Level]:
-    # With NUL for the slash, whole paths sort as their components do: "a/b" before "a-b".
-    files = [
-        (path.encode("ascii").replace(b"/", b"\0"), entry)
-        if (path := entry[0]).isascii() and "\0" not in path
-        else (_encode(entry), entry)
-        for entry in entries
-    ]
-    files.sort(key=itemgetter(0))
+def _lay_out(columns: Columns, step: Callable[[], None]) -> list[_Level]:
     layout = _Layout()
-    layout.add(files)
+    for paths, numbers in _sorted_files(columns):
+        step()
+        layout.add(paths, numbers)
     return layout.levels
 
 
-def _encode(entry: TreeEntry) -> bytes:
-    if "\0" in entry.path:
-        raise ValueError(f"{entry.path!r} cannot stand in a tree")
-    return encode_path(entry.path).replace(b"/", b"\0")
+def _sorted_files(columns: Columns) -> Iterator[tuple[list[bytes], Sequence[int]]]:
+    """Yield the paths, with NUL for the slash, in their order, in blocks, and their numbers."""
+    if not is_sorted(_with_nul(columns)):
+        yield from sort_paths(_with_nul(columns))
+        return
+    first = 0
+    for paths in _with_nul(columns):
+        yield paths, range(first, first + len(paths))
+        first += len(paths)
 
 
-def _header(levels: list[_Level], created_ns: int, end: int, checksum: int) -> bytes:
-    contents = list(chain.from_iterable(level.contents for level in levels))
-    files = [content for content in contents if isinstance(content, TreeEntry)]
-    texts_size_bytes = sum(len(file.text) for file in files if file.text is not None)
-    size_bytes = texts_size_bytes + sum(file.size_bytes for file in files if file.text is None)
-    counts = (len(contents), len(files), len(contents) - len(files), size_bytes)
-    names_at = HEADER_SIZE_BYTES + len(contents) * NODE_SIZE_BYTES
+def _with_nul(columns: Columns) -> Iterator[list[bytes]]:
+    for paths in columns.path_blocks():
+        yield b"\0".join(paths).translate(_SWAPPED).split(b"/")
+
+
+def _header(
+    levels: list[_Level], columns: Columns, created_ns: int, end: int, checksum: int
+) -> bytes:
+    nodes = sum(len(level.contents) for level in levels)
+    directories = sum(len(level.directories) for level in levels)
+    texts_size_bytes = sum(map(len, columns.texts.values()))
+    counts = (nodes, nodes - directories, directories, sum(columns.sizes))
+    names_at = HEADER_SIZE_BYTES + nodes * NODE_SIZE_BYTES
     offsets = (HEADER_SIZE_BYTES, names_at, end - texts_size_bytes, end)
     header = HEADER_STRUCT.pack(
         MAGIC, VERSION, NODE_SIZE_BYTES, *counts, created_ns, *offsets, checksum
@@ -191,41 +240,78 @@ def _header(levels: list[_Level], created_ns: int, end: int, checksum: int) -> b
     return header + CHECKSUM_STRUCT.pack(xxhash.xxh3_64_intdigest(header))
 
 
-def _body(levels: list[_Level], created_ns: int) -> Iterator[bytes]:
-    """The bytes after the header, in pieces of some 100 KiB."""
-    names = chain.from_iterable(level.names for level in levels)
-    contents = chain.from_iterable(level.contents for level in levels)
-    texts = (c.text for c in contents if isinstance(c, TreeEntry) and c.text is not None)
-    for pieces in (_nodes(levels, created_ns), names, texts):
-        while piece := list(islice(pieces, _WRITE_CHUNK)):
-            yield b"".join(piece)
+class _Body:
+    """What follows the header, as pieces of some 256 KiB; one use."""
+
+    def __init__(
+        self,
+        levels: list[_Level],
+        columns: Columns,
+        mtimes_ns: dict[int, int],
+        created_ns: int,
+    ) -> None:
+        self._levels = levels
+        self._columns = columns
+        self._mtimes_ns = mtimes_ns
+        self._created_ns = created_ns
+        self._name_at = 0
+        self._text_at = 0
+        self._texts: list[bytes] = []
+
+    def pieces(self) -> Iterator[bytes | memoryview]:
+        """Yield the nodes, the names and the texts."""
+        if sum(len(level.contents) for level in self._levels) > NODES_MAX:
+            raise ValueError(f"a tree holds at most {NODES_MAX} nodes")
+        above = here = 0
+        for level in self._levels:
+            below = here + len(level.contents)
+            for start in range(0, len(level.contents), _WRITE_NODES):
+                yield b"".join(self._nodes(level, start, above, below))
+            above, here = here, below
+        for level in self._levels:
+            view = memoryview(level.names)
+            for start in range(0, len(view), _WRITE_BYTES):
+                yield view[start : start + _WRITE_BYTES]
+        yield from self._texts
+
+    def _nodes(self, level: _Level, start: int, above: int, below: int) -> Iterable[bytes]:
+        """The records of some nodes of a level. Positions within a level become indices by adding
+        the level's offset.
+        """
+        behind = start + _WRITE_NODES
+        lengths, contents = level.lengths[start:behind], level.contents[start:behind]
+        names_at = list(accumulate(lengths, initial=self._name_at))
+        self._name_at = names_at.pop()
+        parents = [above + parent for parent in level.parents[start:behind]]
+        texts, own_ns = self._columns.texts, self._mtimes_ns
+        if min(contents) < 0 or own_ns or (texts and not texts.keys().isdisjoint(contents)):
+            unions, sizes, times, kinds = zip(
+                *(self._content(level, number, below) for number in contents), strict=True
+            )
+        else:
+            unions, sizes = (
+                self._columns.keys_of(contents),
+                map(self._columns.sizes.__getitem__, contents),
+            )
+            times, kinds = repeat(self._created_ns), repeat(FILE_KIND)
+        return map(NODE_STRUCT.pack, unions, sizes, times, names_at, parents, lengths, kinds)
+
+    def _content(self, level: _Level, number: int, below: int) -> tuple[bytes, int, int, int]:
+        """Return (union, size, time, kind) of a node."""
+        if number < 0:
+            directory = level.directories[-1 - number]
+            union = CHILDREN_STRUCT.pack(below + directory.first_child, directory.child_count)
+            return union, 0, self._created_ns, DIRECTORY_KIND
+        size, time_ns = self._columns.sizes[number], self._mtimes_ns.get(number, self._created_ns)
+        text = self._columns.texts.get(number)
+        if text is None:
+            return self._columns.key(number), size, time_ns, FILE_KIND
+        union = TEXT_AT_STRUCT.pack(self._text_at)
+        self._texts.append(text)
+        self._text_at += len(text)
+        return union, len(text), time_ns, TEXT_KIND
 
 
-def _nodes(levels: list[_Level], created_ns: int) -> Iterator[bytes]:
-    """The node records. Positions within a level become indices by adding the level's offset."""
-    if sum(len(level.names) for level in levels) > NODES_MAX:
-        raise ValueError(f"a tree holds at most {NODES_MAX} nodes")
-    pack = NODE_STRUCT.pack
-    name_at = text_at = above = here = 0
-    for level in levels:
-        below = here + len(level.names)
-        for name, parent, content in zip(level.names, level.parents, level.contents, strict=True):
-            size_bytes, mtime_ns, kind = 0, created_ns, DIRECTORY_KIND
-            if isinstance(content, _Directory):
-                union = CHILDREN_STRUCT.pack(below + content.first_child, content.child_count)
-            else:
-                _, union, size_bytes, text, own_ns = content
-                kind, mtime_ns = FILE_KIND, created_ns if own_ns is None else own_ns
-                if text is not None or union is None or len(union) != KEY_SIZE_BYTES:
-                    union, size_bytes, kind = _describe_text(content, text_at)
-                    text_at += size_bytes
-            length = len(name)
-            yield pack(union, size_bytes, mtime_ns, name_at, above + parent, length, kind)
-            name_at += length
-        above, here = here, below
-
-
-def _describe_text(entry: TreeEntry, text_at: int) -> tuple[bytes, int, int]:
-    if entry.text is None or entry.key is not None:
-        raise ValueError(f"{entry.path!r} needs a key of 32 bytes or a text, and not both")
-    return TEXT_AT_STRUCT.pack(text_at), len(entry.text), TEXT_KIND
+def _shown(folder: bytes, names: list[bytes]) -> str:
+    listed = [(folder + b"/" + name).replace(b"\0", b"/") for name in names[:3]]
+    return f"one of {listed}" if len(listed) > 1 else repr(listed[0])

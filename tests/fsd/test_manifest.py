@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import random
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,9 @@ from fsd.manifest import (
     check_entries,
     parse_manifest,
 )
-from fsd.manifest_form import canonical_order, deduplicate, format_manifest
+from fsd.manifest_columns import Columns
+from fsd.manifest_form import format_manifest
+from fsd.manifest_keys import deduplicate
 from fsd.paths import check_relative_path, encode_path, find_collisions
 
 KEY = bytes(range(32))
@@ -63,6 +66,12 @@ def test_golden_bytes() -> None:
         "9c674905729acdfa3ea57cf784e04c52f857709ce4dcbe017ce7a46661098c68"
     )
     assert list(parse_manifest(GOLDEN.splitlines(keepends=True)).entries) == GOLDEN_ENTRIES
+
+
+def canonical_order(entries: Iterable[ManifestEntry]) -> list[ManifestEntry]:
+    columns = Columns(entries)
+    columns.sort()
+    return list(columns.entries())
 
 
 def test_order_is_that_of_bytes_not_of_characters() -> None:
@@ -291,8 +300,8 @@ def test_by_sha256_keeps_the_first_path_of_each_content() -> None:
         ManifestEntry("t1", None, "same"),
         ManifestEntry("t2", None, "same"),
     ]
-    kept, dropped_count = deduplicate(entries, "by_sha256")
-    assert [entry.path for entry in kept] == ["a", "b", "t1", "t2"]
+    kept, dropped_count, _ = deduplicate(Columns(entries), "by_sha256")
+    assert [entry.path for entry in kept.entries()] == ["a", "b", "t1", "t2"]
     assert dropped_count == 1
 
 
@@ -306,18 +315,21 @@ def test_by_node_keeps_each_content_once_per_node() -> None:
         ManifestEntry("f", KEY),
         ManifestEntry("t", None, "text", node_id=1),
     ]
-    kept, dropped_count = deduplicate(entries, "by_node")
-    assert [entry.path for entry in kept] == ["a", "b", "c", "d", "f", "t"]
+    kept, dropped_count, _ = deduplicate(Columns(entries), "by_node")
+    assert [entry.path for entry in kept.entries()] == ["a", "b", "c", "d", "f", "t"]
     assert dropped_count == 1
 
 
 def test_deduplication_does_not_depend_on_the_order_given() -> None:
     entries = [ManifestEntry(p, KEY, node_id=n) for p, n in [("a", 1), ("b", 2), ("c", 1)]]
     for mode in ("by_sha256", "by_node"):
-        results = {str(deduplicate(order, mode)) for order in itertools.permutations(entries)}
+        results = set[str]()
+        for order in itertools.permutations(entries):
+            kept, dropped_count, _ = deduplicate(Columns(order), mode)
+            results.add(str((list(kept.entries()), dropped_count)))
         assert len(results) == 1
 
 
 def test_an_unknown_mode_is_a_mistake_of_the_program() -> None:
     with pytest.raises(ValueError, match="by_sha256 or by_node"):
-        deduplicate([], "by_name")  # pyright: ignore[reportArgumentType]
+        deduplicate(Columns(), "by_name")  # pyright: ignore[reportArgumentType]
