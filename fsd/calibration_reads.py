@@ -8,7 +8,6 @@ the filesystem (FIEMAP), so that distances are those the head travels.
 import bisect
 import contextlib
 import fcntl
-import mmap
 import os
 import random
 import struct
@@ -20,7 +19,7 @@ from fsd.calibration import Jump, Samples, Stretch
 from fsd.child import Lane
 from fsd.errors import CalibrationError
 from fsd.record import SECTOR_BYTES
-from fsd.shard_file import WINDOW_BYTES, open_direct
+from fsd.shard_file import READ_BYTES_MAX, WINDOW_BYTES, large_pages, open_direct
 
 LIMIT_S = 30.0
 """For all of it, waiting included."""
@@ -88,7 +87,7 @@ class CalibrationReads:
                     areas += find_areas(fd)
                 self._lane.step()
             areas.sort(key=lambda area: (area.address, area.fd, area.start))
-            view = memoryview(mmap.mmap(-1, WINDOW_BYTES))
+            view = memoryview(large_pages(WINDOW_BYTES))
             # Single sectors first: after the stretches some would lie in the drive's memory.
             jumps = self._jump(areas, view)
             stretches = self._stretch(areas, view)
@@ -126,8 +125,13 @@ class CalibrationReads:
         """Seconds of one read; None when it does not count."""
         self._wait()
         began = time.perf_counter()
+        count = 0
         try:
-            count = os.preadv(fd, [view], offset)
+            # In the requests of an export, one after the other: see READ_BYTES_MAX.
+            while piece := os.preadv(fd, [view[count : count + READ_BYTES_MAX]], offset + count):
+                count += piece
+                if count >= len(view) or piece % SECTOR_BYTES:
+                    break
         except OSError:
             # A bad place is for the scrub to find; a disk that is bad everywhere is no sample.
             self._bad_reads += 1

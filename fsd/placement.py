@@ -9,6 +9,7 @@ Those probabilities drain the disks in step, so that repeated placement reaches 
 must take part in every placement gets probability 1. All of it is integer arithmetic and exact.
 """
 
+import itertools
 import random
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from fsd.errors import NotEnoughDisksError
 
 # Disks as they are sold (decimal terabytes), for `next_disk_advice`.
+NEW_DISK = "a disk to be bought"
 TYPICAL_DISK_SIZES_BYTES = tuple(terabytes * 10**12 for terabytes in (2, 4, 8, 12, 16, 20))
 
 
@@ -36,10 +38,31 @@ class DiskSpace:
 
 @dataclass(frozen=True, slots=True)
 class UsableAfterLoss:
-    """The worst single loss: what stays usable, and the disks of the domain that was lost."""
+    """The worst single loss: what stays usable, the disks of the domain that was lost.
+
+    `unplaced_bytes` of the copies that it takes away have no place on the others.
+    """
 
     usable_bytes: int
     disk_ids: tuple[str, ...]
+    unplaced_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Shards that these disks, and no others, have sound copies of; so many copies are wanted."""
+
+    size_bytes: int
+    copies: int
+    disk_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Usable:
+    """What fits beside all that is wanted already, and what of that has no place."""
+
+    usable_bytes: int
+    unplaced_bytes: int
 
 
 def usable_bytes(free: Sequence[int], copies: int) -> int:
@@ -62,37 +85,94 @@ def usable_space(
     return usable_bytes([_room(group) for group in _domains(spaces, allow_same_domain)], copies)
 
 
+def usable_besides(
+    spaces: Sequence[DiskSpace],
+    copies: int,
+    held: Sequence[Held],
+    *,
+    allow_same_domain: bool = False,
+    lost: Collection[str] = (),
+) -> Usable:
+    """What still fits once every copy that `held` lacks is made, without the `lost` domains.
+
+    Exact for pieces of any size. A flow from what is wanted to the disks exists when no cut is too
+    small: whatever set of disks is left out, the others have room for what has no place in it. A
+    set of more disks than copies leaves a place to everything, so the small ones are enough.
+    """
+    _check_copies(copies)
+    domains = {space.disk_id: _domain(space, allow_same_domain) for space in spaces}
+    groups = _domains(spaces, allow_same_domain)
+    rooms = {_domain(group[0], allow_same_domain): _room(group) for group in groups}
+    rooms = {domain: room for domain, room in rooms.items() if domain not in lost}
+    needs: list[tuple[int, int, set[str]]] = []
+    for one in held:
+        left = [domains[disk] for disk in one.disk_ids if domains.get(disk, disk) not in lost]
+        # Of what nobody has any more no copy is made.
+        if left and len(left) < one.copies:
+            needs.append((one.size_bytes, one.copies - len(left), set(left)))
+    usable, unplaced = sum(rooms.values()), 0
+    for count in range(max([copies, *(one.copies for one in held)])):
+        for left_out in itertools.combinations(rooms, count):
+            room = sum(rooms.values()) - sum(rooms[domain] for domain in left_out)
+            for size, missing, holders in needs:
+                room -= size * max(0, missing - len(set(left_out) - holders))
+            unplaced = max(unplaced, -room)
+            if count < copies:
+                usable = min(usable, room // (copies - count))
+    return Usable(max(0, usable), unplaced)
+
+
 def usable_after_loss(
-    spaces: Sequence[DiskSpace], copies: int, *, allow_same_domain: bool = False
+    spaces: Sequence[DiskSpace],
+    copies: int,
+    *,
+    allow_same_domain: bool = False,
+    held: Sequence[Held] = (),
 ) -> UsableAfterLoss:
     """What stays usable after the loss of any one disk, and the loss that hurts most.
 
-    A failure domain is lost as a whole, unless `allow_same_domain` makes each disk its own.
-    Pass free bytes to learn what could still be written afterwards (before the rebuild takes its
-    share), or whole sizes to learn what the remaining disks hold in total. Of equal losses the
-    first in the order of `spaces` is named; with no eligible disk nothing is.
+    A failure domain is lost as a whole, unless `allow_same_domain` makes each disk its own. With
+    `held` its copies are made again first: that is what fits when the store is whole again. Of
+    equal losses the first in the order of `spaces` is named; with no disk to lose nothing is.
     """
-    groups = _domains(spaces, allow_same_domain)
-    rooms = [_room(group) for group in groups]
-    worst = UsableAfterLoss(usable_bytes(rooms, copies), ())
-    for index, group in enumerate(groups):
-        left = usable_bytes(rooms[:index] + rooms[index + 1 :], copies)
-        if not worst.disk_ids or left < worst.usable_bytes:
-            worst = UsableAfterLoss(left, tuple(space.disk_id for space in group))
+    holding = {disk for one in held for disk in one.disk_ids}
+    groups: dict[str, list[str]] = {}
+    for space in spaces:
+        if (space.eligible and space.free_bytes > 0) or space.disk_id in holding:
+            groups.setdefault(_domain(space, allow_same_domain), []).append(space.disk_id)
+    now = usable_besides(spaces, copies, held, allow_same_domain=allow_same_domain)
+    worst = UsableAfterLoss(now.usable_bytes, ())
+    for domain, disk_ids in groups.items():
+        left = usable_besides(
+            spaces, copies, held, allow_same_domain=allow_same_domain, lost=(domain,)
+        )
+        rank = (-left.unplaced_bytes, left.usable_bytes)
+        if not worst.disk_ids or rank < (-worst.unplaced_bytes, worst.usable_bytes):
+            worst = UsableAfterLoss(left.usable_bytes, tuple(disk_ids), left.unplaced_bytes)
     return worst
 
 
 def next_disk_advice(
-    spaces: Sequence[DiskSpace], copies: int, *, allow_same_domain: bool = False
+    spaces: Sequence[DiskSpace],
+    copies: int,
+    *,
+    allow_same_domain: bool = False,
+    held: Sequence[Held] = (),
 ) -> list[tuple[int, int]]:
     """Which disk to buy next: (size_bytes, usable_gain_bytes) for typical sizes, ascending.
 
     The new disk is a failure domain of its own and counts in full (no reserve, no filesystem).
+    Copies that are missing now take their share of it first.
     """
-    rooms = [_room(group) for group in _domains(spaces, allow_same_domain)]
-    before = usable_bytes(rooms, copies)
+
+    def usable(*more: DiskSpace) -> int:
+        every = [*spaces, *more]
+        return usable_besides(every, copies, held, allow_same_domain=allow_same_domain).usable_bytes
+
+    before = usable()
     return [
-        (size, usable_bytes([*rooms, size], copies) - before) for size in TYPICAL_DISK_SIZES_BYTES
+        (size, usable(DiskSpace(NEW_DISK, size, NEW_DISK)) - before)
+        for size in TYPICAL_DISK_SIZES_BYTES
     ]
 
 
@@ -125,6 +205,21 @@ def choose_disks(
         )
     rng.shuffle(groups)  # a fixed order would make neighbours exclude each other
     return tuple(_pick_one(groups[i], rng) for i in _pick_groups(groups, copies, rng))
+
+
+def expected_shares(
+    spaces: Sequence[DiskSpace], copies: int, size_bytes: int, *, allow_same_domain: bool = False
+) -> dict[str, float]:
+    """How many of the `copies` each disk gets on average of `choose_disks`: at most one."""
+    fitting = fitting_disks(spaces, size_bytes, allow_same_domain=allow_same_domain)
+    groups = _domains(fitting, allow_same_domain)
+    cap = usable_bytes([_room(group) for group in groups], copies)
+    total = sum(min(_room(group), cap) for group in groups)
+    return {
+        space.disk_id: copies * min(_room(group), cap) / total * space.free_bytes / _room(group)
+        for group in groups
+        for space in group
+    }
 
 
 def fitting_disks(

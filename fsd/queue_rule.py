@@ -10,14 +10,16 @@ than WAIT_S_MAX, so that nothing starves. Background and scrub have one request 
 flight between them; so has everything but the foreground while the foreground is in use. A
 single read then meets at most one such request, about 10 ms, whatever else the disk is doing.
 Where one request follows the other, whoever has the turn keeps it until somebody else has waited
-for the limit of its kind: two streams that alternate piece by piece would pay a seek for each.
+for the limit of its kind: two streams that alternate piece by piece would pay a seek for each. That
+holds for an export and a put as well, which may otherwise run side by side; what comes alone, like
+an entry for the catalog, neither waits for a turn nor takes one.
 
 `QueueRule` is the decision, pure. `Gate` lets the threads of a disk's process wait for it.
 """
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 
 from fsd.child import Lane
@@ -59,9 +61,12 @@ class QueueRule:
         self._waiting.remove((kind, since_s))
 
     def begin(self, kind: Kind, who: object = None) -> None:
-        """Note that a request of this kind runs now; `who` tells the streams of a kind apart."""
+        """Note that a request of this kind runs now; `who` tells the streams of a kind apart.
+
+        None is no stream: it has no turn.
+        """
         self._running[kind] += 1
-        if kind != Kind.FOREGROUND:
+        if kind != Kind.FOREGROUND and who is not None:
             self._holder = (kind, who)
 
     def end(self, kind: Kind, now_s: float) -> None:
@@ -81,16 +86,15 @@ class QueueRule:
         alone = kind >= Kind.BACKGROUND or self._active(now_s)
         patience_s = since_s + WAIT_S_MAX[kind] - now_s
         if patience_s > 0:
-            yielding_s = self._yielding_s(kind, now_s)
-            if alone:
-                yielding_s = max(yielding_s, self._holding_s(kind, who, now_s))
+            yielding_s = max(self._yielding_s(kind, now_s), self._holding_s(kind, who, now_s))
             if yielding_s > 0:
                 return min(patience_s, yielding_s)
         if not alone:
-            return 0.0
+            mine = [one for one in self._waiting if one[0] == kind]
+            return 0.0 if who is None or _is_next(mine, since_s, now_s) else CHECK_S
         # One at a time, the overdue ones first: a stream of others starves nobody.
         others = self._running[Kind.BATCH if self._active(now_s) else Kind.BACKGROUND :]
-        return 0.0 if self._is_next(since_s, now_s) and not any(others) else CHECK_S
+        return 0.0 if _is_next(self._waiting, since_s, now_s) and not any(others) else CHECK_S
 
     def last_end_s(self) -> float:
         """Return when a request ended last, of any kind."""
@@ -106,17 +110,19 @@ class QueueRule:
 
     def _holding_s(self, kind: Kind, who: object, now_s: float) -> float:
         holding, holder = self._holder
-        if holding != kind or holder is who:
+        if holding != kind or who is None or holder is who:
             return 0.0
         return CHECK_S if self._running[kind] else self._ended_s[kind] + GRACE_S - now_s
-
-    def _is_next(self, since_s: float, now_s: float) -> bool:
-        overdue = [since for kind, since in self._waiting if now_s - since > WAIT_S_MAX[kind]]
-        return since_s <= min(overdue, default=since_s)
 
     def _active(self, now_s: float) -> bool:
         foreground = self._running[Kind.FOREGROUND] > 0
         return foreground or now_s - self._ended_s[Kind.FOREGROUND] < ACTIVE_S
+
+
+def _is_next(waiting: Iterable[tuple[Kind, float]], since_s: float, now_s: float) -> bool:
+    """Whether nobody who waits for longer than since then is overdue."""
+    overdue = [since for kind, since in waiting if now_s - since > WAIT_S_MAX[kind]]
+    return since_s <= min(overdue, default=since_s)
 
 
 class Gate:
@@ -126,10 +132,12 @@ class Gate:
         self._rule = QueueRule()
         self._changed = threading.Condition()
 
-    def pass_in(self, kind: Kind, wanted_bytes: int, step: Callable[[], None]) -> int:
+    def pass_in(
+        self, kind: Kind, wanted_bytes: int, step: Callable[[], None], who: object = None
+    ) -> int:
         """Wait for the turn of one request; returns how many bytes it may have.
 
-        `step` is of the stream that the request belongs to, and called while it waits, so that
+        `who` is the stream that the request belongs to. `step` is called while it waits, so that
         nobody takes it for a hanging disk; what it raises ends the wait. Whoever passed in goes out
         again, whatever became of the request.
         """
@@ -137,10 +145,10 @@ class Gate:
             since_s = time.monotonic()
             self._rule.wait(kind, since_s)
             try:
-                while (delay_s := self._rule.delay_s(kind, since_s, time.monotonic(), step)) > 0:
+                while (delay_s := self._rule.delay_s(kind, since_s, time.monotonic(), who)) > 0:
                     self._changed.wait(delay_s)
                     step()
-                self._rule.begin(kind, step)
+                self._rule.begin(kind, who)
             finally:
                 self._rule.leave(kind, since_s)
             return self._rule.piece_bytes(kind, wanted_bytes, time.monotonic())
@@ -169,12 +177,14 @@ class Gate:
 class GatedStep:
     """The step of a lane (see `shard_file.Step`) whose requests pass the gate.
 
-    They are of the kind that the priority of the lane's operation says: batch, or background.
+    They are of the kind that the priority of the lane's operation says: batch, or background. Those
+    of a `stream` follow one another, and take turns with other streams.
     """
 
-    def __init__(self, lane: Lane, gate: Gate) -> None:
+    def __init__(self, lane: Lane, gate: Gate, *, stream: bool = True) -> None:
         self._lane = lane
         self._gate = gate
+        self._who = self if stream else None
         self._passed: list[Kind] = []
 
     def __call__(self) -> None:
@@ -184,7 +194,7 @@ class GatedStep:
     def begin(self, wanted_bytes: int) -> int:
         """Wait for the turn of a request, see `Gate.pass_in`."""
         kind = Kind.BATCH if self._lane.priority < Kind.BACKGROUND else Kind.BACKGROUND
-        size = self._gate.pass_in(kind, wanted_bytes, self)
+        size = self._gate.pass_in(kind, wanted_bytes, self, self._who)
         self._passed.append(kind)
         return size
 

@@ -1,17 +1,19 @@
-"""Reading ranges of a file one ahead of whoever uses them: it owns two buffers and their thread.
+"""Reading ranges of a file ahead of whoever uses them: it owns three buffers and their thread.
 
 All reads are made by one thread, in the order given, and no byte is read twice: the head of the
-disk never goes back.
+disk never goes back. While one range is used and the next one is there, the one behind it is read:
+the disk never waits for one thread to wake the other.
 """
 
-import mmap
+from collections import deque
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
 from fsd.record import SECTOR_BYTES
-from fsd.shard_file import WINDOW_BYTES, Step, read_full
+from fsd.shard_file import WINDOW_BYTES, Step, large_pages, read_full
 
+BUFFERS = 3
 RANGE_BYTES_MAX = WINDOW_BYTES + 2 * SECTOR_BYTES
 
 
@@ -27,7 +29,7 @@ class ReadAhead:
 
     def __init__(self, step: Step) -> None:
         self.step = step
-        self.buffers = [memoryview(mmap.mmap(-1, RANGE_BYTES_MAX)) for _ in range(2)]
+        self.buffers = [memoryview(large_pages(RANGE_BYTES_MAX)) for _ in range(BUFFERS)]
         self.thread = ThreadPoolExecutor(1, "window")
 
 
@@ -38,8 +40,9 @@ class Reads:
         self._ahead = ahead
         self._fd = fd
         self._ranges = ranges
+        self._before = ranges[-1].end if ranges else 0
         self._next = 0
-        self._coming: Future[memoryview] | None = None
+        self._coming: deque[Future[memoryview]] = deque()
         self._former: tuple[Range, memoryview] | None = None
 
     def next(self) -> memoryview:
@@ -47,14 +50,20 @@ class Reads:
 
         OSError when the disk cannot read it; the range behind it is next then.
         """
-        coming = self._coming or self._begin(self._next)
+        if not self._coming:
+            self._begin(self._next)
+        ahead = self._next + len(self._coming)
+        while len(self._coming) < BUFFERS and ahead < len(self._ranges):
+            if self._ranges[ahead].start >= self._before:
+                break
+            self._begin(ahead)
+            ahead += 1
         self._next += 1
-        self._coming = None
-        try:
-            return coming.result()
-        finally:
-            if self._next < len(self._ranges):
-                self._coming = self._begin(self._next)
+        return self._coming.popleft().result()
+
+    def end_before(self, offset: int) -> None:
+        """Read nothing ahead from this place on; any thread may call it."""
+        self._before = offset
 
     def skip(self, count: int) -> None:
         """Go on behind the next so many ranges, and read no more of them."""
@@ -64,16 +73,17 @@ class Reads:
 
     def close(self) -> None:
         """Wait for what is being read: its buffer, and the file, may be used again then."""
-        if self._coming is not None:
-            self._coming.exception()
-            self._coming = None
+        coming, self._coming = self._coming, deque()
+        for one in reversed(coming):
+            if not one.cancel():
+                one.exception()
 
-    def _begin(self, number: int) -> "Future[memoryview]":
-        return self._ahead.thread.submit(self._read, number)
+    def _begin(self, number: int) -> None:
+        self._coming.append(self._ahead.thread.submit(self._read, number))
 
     def _read(self, number: int) -> memoryview:
         wanted = self._ranges[number]
-        view = self._ahead.buffers[number % 2][: wanted.end - wanted.start]
+        view = self._ahead.buffers[number % BUFFERS][: wanted.end - wanted.start]
         kept = self._keep(number, view)
         # What fails leaves nothing behind that the next range could begin with.
         self._former = None

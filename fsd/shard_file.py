@@ -4,11 +4,12 @@ Writes go through O_DIRECT from shared slots, are synced, and read back with O_D
 comparison is with what the disk holds and not with the page cache.
 """
 
+import contextlib
 import errno
 import mmap
 import os
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Protocol
 
 import xxhash
@@ -17,6 +18,11 @@ from fsd.errors import CorruptError
 from fsd.record import SECTOR_BYTES, align
 
 WINDOW_BYTES = 8 << 20
+READ_BYTES_MAX = 1 << 20
+"""Of one read. The kernel cuts a larger one into many requests that are at the disk all at once, in
+an order that the disk chooses: coming from behind them, it begins with the last. One that ended
+leaves the disk busy with reading ahead until the next has come."""
+LARGE_PAGE_BYTES = 2 << 20
 FALLOCATE_KEEP_SIZE = 1
 BAD_READS_MAX = 256
 OPEN_FILES_MAX = 128
@@ -59,6 +65,16 @@ class FreeStep:
 no_step = FreeStep()
 
 
+@contextlib.contextmanager
+def one_turn(step: Step) -> Generator[None]:
+    """Within, the disk is asked for what is no read or write of a file: a request like those."""
+    step.begin(0)
+    try:
+        yield
+    finally:
+        step.end()
+
+
 def open_direct(path: str, flags: int, mode: int = 0o600) -> int:
     """Open with O_DIRECT, or without it where the filesystem has none (tmpfs of old kernels)."""
     try:
@@ -69,11 +85,27 @@ def open_direct(path: str, flags: int, mode: int = 0o600) -> int:
         return os.open(path, flags | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
 
 
+def large_pages(size: int) -> mmap.mmap:
+    """Return memory to read into, in large pages where the kernel has them.
+
+    Of common pages a read of READ_BYTES_MAX has more than a disk's driver takes in one request.
+    """
+    whole = -(-size // LARGE_PAGE_BYTES) * LARGE_PAGE_BYTES
+    # Shared memory, which mmap makes by itself, has them only where somebody has set that up.
+    memory = mmap.mmap(-1, whole, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    with contextlib.suppress(OSError):  # A kernel without them.
+        memory.madvise(mmap.MADV_HUGEPAGE)
+    return memory
+
+
 def read_full(fd: int, view: memoryview, offset: int, step: Step = no_step) -> int:
-    """Read into `view` until it is full or the file ends; returns the bytes read."""
+    """Read into `view` until it is full or the file ends; returns the bytes read.
+
+    One request of at most READ_BYTES_MAX follows the other, in the order of the file.
+    """
     done = 0
     while done < len(view):
-        size = step.begin(min(len(view) - done, WINDOW_BYTES))
+        size = step.begin(min(len(view) - done, READ_BYTES_MAX))
         try:
             count = os.preadv(fd, [view[done : done + size]], offset + done)
         finally:

@@ -19,10 +19,10 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from fsd.errors import DiskError
+from fsd.fair_draws import FairDraws
 from fsd.group import large_group_bytes, readdress
 from fsd.index import IndexWriter, ShardRow
 from fsd.open_shard import OpenShard, append_everywhere, write_footer
-from fsd.placement import choose_disks
 from fsd.purge_place import put_objects
 from fsd.record import (
     ENTRY_BYTES,
@@ -79,6 +79,7 @@ class ShardWriter:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._draws = FairDraws()
         self._idle: list[OpenShard] = []
         self._ended: list[Ended] = []
         self._sealing = threading.Lock()
@@ -142,7 +143,7 @@ class ShardWriter:
         Its files are made with the first group. Raises NotEnoughDisksError when fewer can take it.
         """
         store = self._store
-        chosen = choose_disks(
+        chosen = self._draws.choose(
             store.disks.spaces(),
             store.ack_copies(class_name),
             size_bytes + PART_BYTES_MAX,

@@ -101,3 +101,49 @@ def test_a_request_that_waits_is_given_back_as_a_whole(
     assert extractor.run_for(9, fd, SHARD_ID, items, str(target)).end == len(items)
     os.close(fd)
     assert files_in(target) == expected(shard, len(items))
+
+
+def test_half_of_what_is_left_is_shared_while_the_request_runs(
+    big_shard: Shard, tmp_path: Path, target: Path
+):
+    """Again and again, until there is nothing to halve; what is shared is not written here."""
+    step = Held(1)  # It has read the small record, and waits for the large one behind it.
+    extractor = Extractor(step)
+    items = items_of(big_shard)
+    fd = write(tmp_path / "shard", big_shard.sealed())
+    with ThreadPoolExecutor(1) as lane:
+        running = lane.submit(extractor.run_for, 7, fd, SHARD_ID, items, str(target))
+        assert step.hangs.wait(20)
+        ends = [len(items)]
+        while (kept := extractor.give_back(7, True)) is not None:
+            assert kept == (kept.end, False, 0, 0, [])
+            ends.append(kept.end)
+        step.released.set()
+        answer = running.result(20)
+    os.close(fd)
+    assert len(ends) > 1 and ends == sorted(set(ends), reverse=True)
+    assert (answer.end, answer.whole, answer.failures) == (ends[-1], True, [])
+    assert files_in(target) == expected(big_shard, ends[-1])
+
+
+def test_what_is_shared_at_any_moment_is_written_once(
+    big_shard: Shard, tmp_path: Path, target: Path
+):
+    """One halves all the time what the other runs, and does what it was given."""
+    items, owner, thief = items_of(big_shard), Extractor(no_step), Extractor(no_step)
+    fds = [write(tmp_path / name, big_shard.sealed()) for name in ("one", "two")]
+    rest: list[Item] = []
+    with ThreadPoolExecutor(1) as lane:
+        running = lane.submit(owner.run_for, 1, fds[0], SHARD_ID, items, str(target))
+        end = len(items)
+        while not running.done():
+            if (kept := owner.give_back(1, True)) is not None:
+                # Before it has begun it gives back all of it, as often as it is asked.
+                assert kept.end < end or kept == (0, True, 0, 0, [])
+                rest, end = items[kept.end : end] + rest, kept.end
+        answer = running.result(20)
+    assert answer.end == end and files_in(target) == expected(big_shard, end)
+    assert thief.run_for(2, fds[1], SHARD_ID, rest, str(target)).failures == []
+    for fd in fds:
+        os.close(fd)
+    assert files_in(target) == expected(big_shard, len(items))

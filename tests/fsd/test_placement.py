@@ -12,10 +12,12 @@ from fsd.errors import NotEnoughDisksError
 from fsd.placement import (
     TYPICAL_DISK_SIZES_BYTES,
     DiskSpace,
+    Held,
     UsableAfterLoss,
     choose_disks,
     next_disk_advice,
     usable_after_loss,
+    usable_besides,
     usable_bytes,
     usable_space,
 )
@@ -42,6 +44,97 @@ def usable_by_search(free: list[int], copies: int) -> int:
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=6), st.integers(1, 4))
 def test_usable_bytes_is_the_largest_level(free: list[int], copies: int):
     assert usable_bytes(free, copies) == usable_by_search(free, copies)
+
+
+def flow(edges: dict[tuple[str, str], int]) -> int:
+    """Return how much flows from `in` to `out`: breadth first, one path after the other."""
+    left, total = Counter(edges), 0
+    while True:
+        came = {"in": ""}
+        for node in (queue := ["in"]):
+            fresh = [b for (a, b), room in left.items() if a == node and room and b not in came]
+            came |= dict.fromkeys(fresh, node)
+            queue += fresh
+        if "out" not in came:
+            return total
+        path, node = [], "out"
+        while node != "in":
+            path.append((came[node], node))
+            node = came[node]
+        most = min(left[edge] for edge in path)
+        for a, b in path:
+            left[a, b] -= most
+            left[b, a] += most
+        total += most
+
+
+def fits(free: list[int], copies: int, held: list[Held], level: int) -> bool:
+    """Search whether all that is held gets its copies beside `level` new bytes at `copies`."""
+    edges = {("in", "new"): copies * level} | {(f"disk{n}", "out"): r for n, r in enumerate(free)}
+    edges |= {("new", f"disk{number}"): level for number in range(len(free))}
+    for number, one in enumerate(held):
+        missing = max(0, one.copies - len(one.disk_ids)) if one.disk_ids else 0
+        edges["in", f"held{number}"] = one.size_bytes * missing
+        others = {f"disk{n}" for n in range(len(free))} - {*one.disk_ids}
+        edges |= {(f"held{number}", disk): one.size_bytes for disk in others}
+    return flow(edges) == sum(room for (a, _), room in edges.items() if a == "in")
+
+
+@st.composite
+def stores(draw: st.DrawFn) -> tuple[list[int], int, list[Held]]:
+    free = draw(st.lists(st.integers(0, 40), min_size=1, max_size=5))
+    disks = st.sets(st.sampled_from([f"disk{number}" for number in range(len(free))]), max_size=3)
+    one = st.builds(Held, st.integers(1, 30), st.integers(1, 3), disks.map(sorted).map(tuple))
+    return free, draw(st.integers(1, 3)), draw(st.lists(one, max_size=5))
+
+
+@seed(2)
+@settings(max_examples=150, deadline=None)
+@given(stores())
+def test_what_fits_beside_the_copies_that_are_missing(made: tuple[list[int], int, list[Held]]):
+    free, copies, held = made
+    found = usable_besides(spaces_of(free), copies, held)
+    assert (found.unplaced_bytes == 0) == fits(free, copies, held, 0)
+    if not found.unplaced_bytes:
+        assert fits(free, copies, held, found.usable_bytes)
+        assert not fits(free, copies, held, found.usable_bytes + 1)
+    if not held:
+        assert found.usable_bytes == usable_space(spaces_of(free), copies)
+
+
+@seed(3)
+@settings(max_examples=100, deadline=None)
+@given(stores())
+def test_after_the_worst_loss_all_copies_are_made_again_first(
+    made: tuple[list[int], int, list[Held]],
+):
+    free, copies, held = made
+    worst = usable_after_loss(spaces_of(free), copies, held=held)
+    outcomes = []
+    for lost in range(len(free)):
+        left = [Held(h.size_bytes, h.copies, tuple(d for d in h.disk_ids if d != f"disk{lost}"))
+                for h in held]  # fmt: skip
+        rooms = [0 if number == lost else room for number, room in enumerate(free)]
+        outcomes.append((usable_besides(spaces_of(rooms), copies, left), f"disk{lost}"))
+    holding = {disk for one in held for disk in one.disk_ids}
+    felt = [o for o in outcomes if free[int(o[1][4:])] or o[1] in holding]
+    if felt:
+        most = min(felt, key=lambda one: (-one[0].unplaced_bytes, one[0].usable_bytes))
+        assert worst == UsableAfterLoss(most[0].usable_bytes, (most[1],), most[0].unplaced_bytes)
+
+
+def test_a_full_disk_is_a_loss_too():
+    """What it holds has to go somewhere: 60 bytes of copies into 40 free ones do not."""
+    held = [Held(30, 2, ("disk0", "disk1")), Held(30, 2, ("disk0", "disk2"))]
+    assert usable_after_loss(spaces_of([0, 20, 20]), 2, held=held) == UsableAfterLoss(
+        0, ("disk0",), 20
+    )
+    # With room for them, only what is left of it is promised.
+    assert usable_after_loss(spaces_of([0, 40, 40]), 2, held=held).usable_bytes == 0
+    assert usable_after_loss(spaces_of([50, 40, 40]), 2, held=held) == UsableAfterLoss(
+        10, ("disk0",)
+    )
+    assert usable_after_loss(spaces_of([50, 40, 40]), 2).usable_bytes == 40
 
 
 def test_usable_bytes_of_known_sets():

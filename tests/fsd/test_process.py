@@ -62,6 +62,12 @@ def free_slots(pool: SlotPool) -> int:
     return len(taken)
 
 
+def test_a_process_that_plans_starts_no_threads_of_numpy(child: Child):
+    """They take half of the import, which every copy waits for."""
+    with open(f"/proc/{child.pid}/environ", "rb") as file:
+        assert b"OPENBLAS_NUM_THREADS=1" in file.read().split(b"\0")
+
+
 # Requests
 
 
