@@ -13,6 +13,7 @@ from fsd.disks import Disk
 from fsd.errors import FsdError, NotFoundError
 from fsd.index import IndexReader, Location
 from fsd.job import Job
+from fsd.lost_files import lost_files
 from fsd.models import VerifyRequest
 from fsd.queue_rule import Kind
 from fsd.read import read_small
@@ -240,7 +241,7 @@ def not_known(
             yield entry
 
 
-def _check_references(store: Store, find: Any, _job: Job) -> None:
+def _check_references(store: Store, find: Any, job: Job) -> None:
     with store.index.read() as reader:
         batches, views = list(reader.batches()), list(reader.views())
         for row in batches:
@@ -250,6 +251,10 @@ def _check_references(store: Store, find: Any, _job: Job) -> None:
         for view in views:
             if reader.locate(bytes.fromhex(view.manifest_key)) is None:
                 find("the view's manifest is missing", view=view.name, key=view.manifest_key)
+    for row in batches:
+        for path, key in lost_files(store, row, job.check):
+            name = path.encode("utf-8", "backslashreplace").decode()
+            find("a file's content is lost; put it again", batch=row.name, path=name, key=key)
     for name in [row.tree_file for row in batches] + [view.tree_file for view in views]:
         if name and not os.path.exists(store.index.tree_path(name)):
             find("a listing is missing from the index; run `drystone reindex`", tree=name)

@@ -126,6 +126,9 @@ def _answers(config: Config) -> bool:
         Client(config.socket_path).health(timeout_s=HEALTH_TIMEOUT_S)
     except EngineUnavailableError:
         return False
+    except FsdError:
+        # It is up, and says what is wrong (its index is damaged): it can be asked to mend that.
+        return True
     return True
 
 

@@ -59,7 +59,8 @@ def start_mount(config: Config, point: str | None = None) -> bool:
             _unmount(point, lazily=True)
         _check_point(point)
         arguments = ["-m", "fsd.mount", "--index-root", config.index_root]
-        arguments += ["--status-dir", config.status_dir, point]
+        arguments += ["--status-dir", config.status_dir, "--engine-socket", config.socket_path]
+        arguments.append(point)
         mark = daemon_process.start(arguments, pid_path, mount_log(config), note=point)
         _wait_until_mounted(config, mark, point)
         return True

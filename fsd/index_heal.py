@@ -4,6 +4,9 @@ LMDB has no checksums, so a flipped bit in it may name another place. Whatever i
 with its key: a wrong place is met as a record that is not there, and the footers say where it is.
 """
 
+from collections.abc import Iterable
+from itertools import groupby
+
 from fsd.care import not_known
 from fsd.catalog import CatalogShard
 from fsd.index import Location
@@ -15,26 +18,65 @@ from fsd.recover import footer_of
 from fsd.store import Store
 
 FOREGROUND, BACKGROUND = 1, int(Kind.BACKGROUND)
+NUMBER_BITS = 32
+"""Of a shard's number in a row of the index."""
 
 
 def find_again(store: Store, key: bytes, tried: Location) -> list[Location]:
     """Return where else an object lies that could not be read at a place; its row is put right.
 
-    The shard that the index names is looked at, and the spares. Where neither has it, all footers
-    are looked through in a while.
+    The shard that the index names is looked at, the spares, and the shards whose number differs in
+    one bit. Where none of these has it, all footers are looked through in a while.
     """
     entries = _entries_of(store, tried.shard_number, FOREGROUND)
     found = _places(entries or b"", key, tried.shard_number)
     is_right = entries is None or tried in found
     with store.index.read() as reader:
         found += reader.spares(key)
-    others = [place for place in found if place != tried and live_shard(store, place) is not None]
+    others = _living(store, found, tried)
+    if not is_right and not others:
+        others = _living(store, _beside(store, key, tried.shard_number), tried)
     if not is_right:
         # Where one place is wrong others may be: a job looks at all of them.
         store.misplaced.add(key.hex())
         if others:
             _put_right(store, key, tried, others[0])
     return others
+
+
+def heal_place(store: Store, key: bytes) -> bool:
+    """Put the row of one object right if it is wrong; True when it lies elsewhere since then."""
+    place = store.index.locate(key)
+    if place is None:
+        return False
+    find_again(store, key, place)
+    return store.index.locate(key) != place
+
+
+def heal_places(store: Store, keys: Iterable[str], job: Job) -> bool:
+    """Put the rows of objects (hex keys) right that could not be read; True when any was wrong.
+
+    Once one is wrong all rows are compared with the footers, which takes as long as a look at every
+    shard: whoever asks has a job.
+    """
+    places = [(place, key) for key in keys if (place := store.index.locate(bytes.fromhex(key)))]
+    places.sort()
+    for number, some in groupby(places, lambda one: one[0].shard_number):
+        job.check()
+        entries = _entries_of(store, number, FOREGROUND)
+        if entries is None:
+            continue  # Nobody can tell now.
+        there = {
+            Location(number, entry.offset, entry.length_bytes): entry.key.hex()
+            for entry in iterate_entries(entries)
+        }
+        wrong = {key: place for place, key in some if there.get(place) != key}
+        if wrong:
+            store.misplaced.update(wrong)
+            repair_index(store, job)
+            # Perhaps by the job that looks at all of them, at the same time.
+            return any(store.index.locate(bytes.fromhex(k)) != wrong[k] for k in wrong)
+    return False
 
 
 def repair_index(store: Store, job: Job | None = None) -> int:
@@ -80,6 +122,21 @@ def _put_right(store: Store, key: bytes, wrong: Location | None, right: Location
         writer.put_object(key, right)
         writer.delete_spare(key, right)
     return True
+
+
+def _living(store: Store, places: list[Location], tried: Location) -> list[Location]:
+    return [place for place in places if place != tried and live_shard(store, place) is not None]
+
+
+def _beside(store: Store, key: bytes, number: int) -> list[Location]:
+    """Return the object's places in a shard whose number is another's but for one flipped bit."""
+    for bit in range(NUMBER_BITS):
+        other = number ^ 1 << bit
+        if store.shards.ids.get(other) is not None:
+            entries = _entries_of(store, other, FOREGROUND)
+            if found := _places(entries or b"", key, other):
+                return found
+    return []
 
 
 def _is_right(store: Store, key: bytes, place: Location) -> bool:

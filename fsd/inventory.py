@@ -13,21 +13,24 @@ from fsd.store import Store
 def take_inventory_or_lose(store: Store, disk: Disk) -> None:
     """Take a disk's inventory; a disk that cannot give it is missing, which stops no start."""
     try:
-        take_inventory(store, disk)
+        take_inventory(store, disk, writable=disk.state != "readonly")
     except (FsdError, OSError) as error:
         store.disks.lose(disk, str(error))
 
 
-def take_inventory(store: Store, disk: Disk) -> None:
+def take_inventory(store: Store, disk: Disk, *, writable: bool) -> None:
     """Mark what is missing as lost and what has a wrong length as suspect; set aside the rest.
+
+    On a disk that cannot be written nothing is set aside or removed; that waits until it can.
 
     Files that may be replicas of live shards are left to the reconciler, which verifies them.
     """
+    before = _lengths(store, disk)
     sizes, parts = disk.call("list_shards")
-    writable = disk.state != "readonly"
-    for shard_id in parts if writable else ():
-        disk.call("remove_shard", shard_id, True)
-    _compare(store, disk, sizes)
+    if parts and writable:
+        # A disk that was full, and has room again, may have copies running all the time.
+        disk.call("remove_leftovers", parts)
+    _compare(store, disk, sizes, before)
     disk.found = _take_found(store, sizes) if writable else set()
     for shard_id, size in sizes.items() if writable else ():
         # A header alone (a crash between creating the file and the catalog) holds nothing. All that
@@ -49,14 +52,27 @@ def _take_found(store: Store, sizes: dict[str, int]) -> set[str]:
     return found
 
 
-def _compare(store: Store, disk: Disk, sizes: dict[str, int]) -> None:
-    """Take the catalogued replicas out of `sizes`; what remains is known to nobody."""
+def _lengths(store: Store, disk: Disk) -> dict[str, int]:
+    """Return the replicas that a disk has by the catalog, with their lengths (open ones have 0)."""
+    with store.lock:
+        shards = store.shards.state.shards.values()
+        return {s.shard_id: s.length_bytes for s in shards if disk.disk_id in s.disks}
+
+
+def _compare(store: Store, disk: Disk, sizes: dict[str, int], before: dict[str, int]) -> None:
+    """Take the catalogued replicas out of `sizes`; what remains is known to nobody.
+
+    Of a replica that was not the same `before` the files were listed nothing can be told: a copy
+    may have ended meanwhile, or a seal.
+    """
     with store.lock:
         shards = dict(store.shards.state.shards)
     for shard_id, shard in shards.items():
         if disk.disk_id not in shard.disks:
             continue
         size = sizes.pop(shard_id, None)
+        if before.get(shard_id) != shard.length_bytes:
+            continue
         with store.lock:
             store.shards.lost.discard((shard_id, disk.disk_id))
         if size is None:

@@ -16,9 +16,9 @@ from fsd.disks import Disk
 from fsd.errors import CorruptError, FsdError, NoReplicaError
 from fsd.index import Location
 from fsd.mend_outline import find_outline
+from fsd.mend_places import other_places, read_elsewhere
 from fsd.mend_record import Records, ReplicaReader
 from fsd.queue_rule import Kind
-from fsd.read import read_piece
 from fsd.record import SECTOR_BYTES, Entry
 from fsd.rewrite import rewrite
 from fsd.shard_copy import blaming_target
@@ -110,7 +110,7 @@ class Mender:
 
     def _look(self, shard: CatalogShard, lost: list[Entry]) -> object:
         """Return what has to change before another try can go better."""
-        places = [_other_places(self._store, shard, entry) for entry in lost]
+        places = [other_places(self._store, shard, entry) for entry in lost]
         return self._sessions(shard), places
 
     def _sessions(self, shard: CatalogShard) -> list[tuple[str, int]]:
@@ -198,14 +198,9 @@ class _Mending:
             asked.result()
 
     def _elsewhere(self, entry: Entry, piece: int) -> bytes | None:
-        places = _other_places(self._store, self._shard, entry)
+        places = other_places(self._store, self._shard, entry)
         self._places.setdefault(entry.key, places)
-        for location in places:
-            try:
-                return read_piece(self._store, location, entry.key, piece)
-            except NoReplicaError:
-                continue
-        return None
+        return read_elsewhere(self._store, places, entry, piece)
 
 
 class _LostError(FsdError):
@@ -224,11 +219,3 @@ class _LostError(FsdError):
         if not self.records:
             what = "only deleted content is sound nowhere"
         super().__init__(f"shard {shard.shard_id} is damaged on all its disks; {what}")
-
-
-def _other_places(store: Store, shard: CatalogShard, entry: Entry) -> list[Location]:
-    """Return where a record's content lies besides in its shard, sorted."""
-    number = store.shards.numbers.get(shard.shard_id)
-    with store.index.read() as reader:
-        found = [reader.locate(entry.key), *reader.spares(entry.key)]
-    return sorted(one for one in found if one is not None and one.shard_number != number)

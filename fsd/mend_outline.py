@@ -1,7 +1,8 @@
 """What a shard is made of when no replica is whole: it owns finding its header, footer, entries.
 
 One sound footer is enough. With all of them damaged the groups still say what is in the shard: the
-records that are sound on any replica, which have to add up to the groups.
+records whose header is right on any replica, which have to add up to the groups. What their content
+is they need not say: it may be damaged on each in another place.
 """
 
 from fsd.catalog import CatalogShard
@@ -72,7 +73,7 @@ def _from_groups(store: Store, shard: CatalogShard, scans: list[ScanResult]) -> 
             entry
             for scan in scans
             for group in scan.groups
-            for entry in iterate_entries(group.entries)
+            for entry in iterate_entries(group.headers)
         },
         key=lambda entry: entry.offset,
     )

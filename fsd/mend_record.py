@@ -9,20 +9,17 @@ import errno
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 
-import xxhash
-
 from fsd.disks import Disk
 from fsd.errors import DiskError
+from fsd.mend_table import read_table, right_table
 from fsd.queue_rule import PIECE_BYTES, Kind
 from fsd.record import (
     BLOCK_BYTES,
-    RECORD_HEADER_BYTES,
     SECTOR_BYTES,
     Entry,
     align,
     bad_block,
     block_checksums,
-    block_count,
     payload_offset,
 )
 from fsd.rewrite import Bytes, Payload
@@ -141,38 +138,11 @@ class Records:
             yield piece[begin : begin + size]
 
     def _table(self, entry: Entry) -> bytes:
-        """Return the block checksums: as all replicas have them, else as a block bears one out.
+        def blocks(number: int) -> Iterator[Bytes]:
+            position = number * BLOCK_BYTES
+            return self._candidates(
+                entry, position, min(BLOCK_BYTES, entry.length_bytes - position)
+            )
 
-        The table has no checksum of its own.
-        """
-        found = [table for reader in self._readers if (table := _read_table(reader, entry))]
-        if found and all(other == found[0] for other in found):
-            return found[0]
-        table = bytearray(found[0] if found else bytes(8 * block_count(entry.length_bytes)))
-        for begin in range(0, len(table), 8):
-            said = {other[begin : begin + 8] for other in found}
-            if len(said) != 1:
-                table[begin : begin + 8] = self._borne_out(entry, begin // 8, said)
-        return bytes(table)
-
-    def _borne_out(self, entry: Entry, number: int, said: set[bytes]) -> bytes:
-        position = number * BLOCK_BYTES
-        size = min(BLOCK_BYTES, entry.length_bytes - position)
-        last = bytes(8)
-        for block in self._candidates(entry, position, size):
-            last = xxhash.xxh3_64_intdigest(block).to_bytes(8, "little")
-            if last in said:
-                return last
-        # Nobody says so; the sha256 will tell.
-        return last
-
-
-def _read_table(reader: ReplicaReader, entry: Entry) -> bytes | None:
-    start, size = entry.offset + RECORD_HEADER_BYTES, 8 * block_count(entry.length_bytes)
-    pieces: list[bytes] = []
-    for begin in range(0, size, PIECE_BYTES):
-        view = reader.read(start + begin, min(PIECE_BYTES, size - begin))
-        if view is None:
-            return None
-        pieces.append(bytes(view))
-    return b"".join(pieces)
+        tables = [read_table(reader.read, entry, PIECE_BYTES) for reader in self._readers]
+        return right_table(entry, tables, blocks)

@@ -39,17 +39,6 @@ PLACED_AT_ONCE_MAX = 16_384
 """Records of one index transaction; they come sorted by key, so a page is written once."""
 
 
-def recover_open_shards(store: Store) -> int:
-    """Heal and seal every shard that is open in the catalog and that nobody writes now.
-
-    Shards none of whose disks is here stay open until one returns. Returns how many were sealed.
-    """
-    with store.lock:
-        known = list(store.shards.state.shards.values())
-        waiting = [s for s in known if not s.sealed and s.shard_id not in store.shards.writing]
-    return sum(_try(store, shard, _recover) for shard in waiting)
-
-
 def _try(store: Store, shard: CatalogShard, act: Callable[[Store, CatalogShard], bool]) -> bool:
     """Act on one shard; one disk's trouble must not stop a start. It is tried again later."""
     try:
@@ -59,7 +48,12 @@ def _try(store: Store, shard: CatalogShard, act: Callable[[Store, CatalogShard],
         return False
 
 
-def _recover(store: Store, shard: CatalogShard) -> bool:
+def recover_shard(store: Store, shard: CatalogShard) -> bool:
+    """Heal and seal a shard that is open in the catalog; False while it has to wait for a disk.
+
+    Shards none of whose disks is here stay open until one returns. Raises DiskError or
+    NotEnoughDisksError when that has to be tried again.
+    """
     found = survey(store, shard)
     replicas = found.replicas
     if not replicas:

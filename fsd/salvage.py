@@ -9,12 +9,13 @@ the ordinary path, and the files are set aside in quarantine, not deleted.
 from collections.abc import Iterable
 
 from fsd.catalog import CatalogShard
-from fsd.errors import DiskError, FsdError, NoReplicaError
+from fsd.errors import DiskError, FsdError
 from fsd.group import GroupWriter
-from fsd.index import IndexWriter, Location
+from fsd.index import IndexWriter
+from fsd.mend_places import other_places, read_elsewhere
+from fsd.mend_record import Records, ReplicaReader
 from fsd.open_shard import OpenShard
-from fsd.read import read_record
-from fsd.record import Entry, iterate_entries
+from fsd.record import SECTOR_BYTES, Entry, iterate_entries
 from fsd.scan import Group
 from fsd.shard_writer import BuiltGroup, ShardWriter
 from fsd.slots import Slot
@@ -24,9 +25,10 @@ LOST_LISTED_MAX = 20
 
 
 def salvage(store: Store, shard: CatalogShard, number: int, scans: Iterable[list[Group]]) -> None:
-    """Move every record that some replica still gives to fresh shards; lost keys are remembered.
+    """Move every record that the replicas still give to fresh shards; lost keys are remembered.
 
-    `scans` are the groups of every replica: each may be sound where the others are not. Raises
+    `scans` are the groups of every replica: each may be sound where the others are not, in the
+    middle of a record as well. Raises
     DiskError, changing nothing for good, when something is missing while a disk is away.
 
     The fresh shards are durable, sealed and catalogued before the old one is given up: a crash
@@ -35,20 +37,22 @@ def salvage(store: Store, shard: CatalogShard, number: int, scans: Iterable[list
     if len(store.replicas(shard.shard_id)) < len(shard.disks):
         # Before anything is written: this is tried again every few seconds.
         raise DiskError(f"a disk of shard {shard.shard_id} is away; its salvage waits for it")
+    pieces = _Pieces(store, shard)
     mover = _Mover(store, shard.class_name)
     lost: list[str] = []
     try:
         for entry in _entries(scans):
             if entry.offset in shard.dead_records():
                 continue  # Written again it would live: no mark reaches its new place.
-            try:
-                location = Location(number, entry.offset, entry.length_bytes)
-                mover.add(entry, read_record(store, location, entry.key))
-            except NoReplicaError:
+            payload = pieces.payload(entry)
+            if payload is not None:
+                mover.add(entry, payload)
+            elif shard.sealed or _is_place(store, number, entry):
                 lost.append(entry.key.hex())
         mover.finish()
     finally:
         mover.close()
+        pieces.close()
     if lost and len(store.replicas(shard.shard_id)) < len(shard.disks):
         raise DiskError(f"a disk of shard {shard.shard_id} is away; its salvage is tried again")
     if lost:
@@ -57,15 +61,54 @@ def salvage(store: Store, shard: CatalogShard, number: int, scans: Iterable[list
     _give_up(store, shard, number)
 
 
+def _is_place(store: Store, number: int, entry: Entry) -> bool:
+    """Return whether a record was acknowledged, and is what its key is read from.
+
+    The index knew it before that. What is in a torn group, which nobody was told of, it never knew.
+    """
+    place = store.index.locate(entry.key)
+    return place is not None and (place.shard_number, place.offset) == (number, entry.offset)
+
+
 def _entries(scans: Iterable[list[Group]]) -> list[Entry]:
-    """Return what any replica lists, once, in the order of the shard."""
+    """Return what any replica has a right header of, once, in the order of the shard."""
     found = {
         (entry.offset, entry.key): entry
         for groups in scans
         for group in groups
-        for entry in iterate_entries(group.entries)
+        for entry in iterate_entries(group.headers)
     }
     return [found[place] for place in sorted(found)]
+
+
+class _Pieces:
+    """The payloads of a shard's records, each put together from what its replicas have of it."""
+
+    def __init__(self, store: Store, shard: CatalogShard) -> None:
+        self._slot: Slot = store.pool.acquire()
+        self._pool = store.pool
+        disks = store.replicas(shard.shard_id)
+        room = self._slot.size_bytes // max(1, len(disks)) // SECTOR_BYTES * SECTOR_BYTES
+        readers = [
+            ReplicaReader(disk, shard.shard_id, self._slot, place * room, room)
+            for place, disk in enumerate(disks)
+        ]
+        self._records = Records(
+            readers,
+            lambda entry, piece: read_elsewhere(
+                store, other_places(store, shard, entry), entry, piece
+            ),
+        )
+
+    def payload(self, entry: Entry) -> bytes | None:
+        """Return the content of a record, or None when it is sound nowhere."""
+        _, pieces = self._records.payload(entry)
+        whole = b"".join(pieces)
+        return None if entry in self._records.lost else whole
+
+    def close(self) -> None:
+        """Give the buffer back."""
+        self._pool.release(self._slot)
 
 
 def _give_up(store: Store, shard: CatalogShard, number: int) -> None:

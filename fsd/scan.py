@@ -51,7 +51,8 @@ RECORD_STEP_BYTES = 8
 class Group:
     """One committed group (its trailer is whole); `entries` are packed footer entries.
 
-    `intact` says that every byte is as it was written; else only the sound records are listed.
+    `intact` says that every byte is as it was written; else only the sound records are listed, and
+    in `headers` all whose header is right, whatever their payload is.
     """
 
     number: int
@@ -61,6 +62,7 @@ class Group:
     intact: bool
     record_count: int
     entries: bytes
+    headers: bytes
 
 
 @dataclass(slots=True)
@@ -176,8 +178,12 @@ def _read_ended_group(
 def _committed(reader: WindowReader, offset: int, trailer: Trailer) -> Group:
     end = offset + trailer.length_bytes - TRAILER_BYTES
     intact = _digest(reader, offset, end) == trailer.digest
-    found = _records(reader, trailer.shard_id, offset, end, trailer.record_count, check=not intact)
-    entries = b"".join(map(pack_entry, found))
+    found, sound = bytearray(), bytearray()
+    for entry in _records(reader, trailer.shard_id, offset, end, trailer.record_count):
+        found += pack_entry(entry)
+        if not intact and _is_sound(reader, trailer.shard_id, entry):
+            sound += pack_entry(entry)
+    headers = bytes(found)
     return Group(
         trailer.group_number,
         offset,
@@ -185,7 +191,8 @@ def _committed(reader: WindowReader, offset: int, trailer: Trailer) -> Group:
         trailer.digest,
         intact,
         trailer.record_count,
-        entries,
+        headers if intact else bytes(sound),
+        headers,
     )
 
 
@@ -211,7 +218,7 @@ def _digest(reader: WindowReader, start: int, end: int) -> bytes:
 
 
 def _records(
-    reader: WindowReader, shard_id: bytes, offset: int, end: int, count: int, *, check: bool
+    reader: WindowReader, shard_id: bytes, offset: int, end: int, count: int
 ) -> Iterator[Entry]:
     position = offset + GROUP_HEADER_BYTES
     seen = 0
@@ -222,9 +229,7 @@ def _records(
             position = _next_magic(reader, position + RECORD_STEP_BYTES, end)
             continue
         seen += 1
-        entry = Entry(header.key, position, header.length_bytes, header.flags)
-        if not check or _is_sound(reader, shard_id, entry):
-            yield entry
+        yield Entry(header.key, position, header.length_bytes, header.flags)
         position += record_bytes(header.length_bytes)
 
 

@@ -15,17 +15,17 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fsd import batch_tree
-from fsd.batch_part import PartFile, parse_files
+from fsd.batch_part import PartFile
 from fsd.claims import Claims
 from fsd.errors import FsdError, UsageError
 from fsd.index import BatchRow, IndexWriter
 from fsd.job import Job
+from fsd.known_files import KnownFiles
 from fsd.listing import Found, chunks, list_folder, list_given
 from fsd.models import BatchWriteRequest
 from fsd.pack_lane import PackLane, Reference
 from fsd.packer import FileRead
 from fsd.paths import check_identifier
-from fsd.read import read_small
 from fsd.shard_writer import ShardWriter
 from fsd.store import Store
 
@@ -86,7 +86,7 @@ class BatchWrite:
         self._counts = _Counts()
         self._waiting: list[_Waiting] = []
         self._again: list[Found] = []
-        self._known: dict[str, str] = {}
+        self._known = KnownFiles()
         self._next_part = 0
         self._parts: dict[bytes, bytes] = {}
         self._parts_bytes = 0
@@ -99,6 +99,7 @@ class BatchWrite:
             return self._run()
         finally:
             self._claims.forget(self)
+            self._known.close()
             # Nobody else may write into the batch's own shards: open they would only wait.
             self._writer.seal_idle(lambda shard: bool(shard.owner) and shard.owner == self.name)
 
@@ -144,10 +145,8 @@ class BatchWrite:
                 writer.put_batch(row)
         if row.class_name != self.class_name:
             raise UsageError(f"batch {name} is {row.class_name}; it cannot take {self.class_name}")
-        for key in parts if not self._alias else ():
-            self._known.update(
-                (file.path, file.key) for file in parse_files(read_small(store, key))
-            )
+        if not self._alias:
+            self._known.load(store, row, parts)
         self._next_part = row.part_count
         return row
 
@@ -292,7 +291,7 @@ class BatchWrite:
 
     def known(self, found: Found, read: FileRead) -> bool:
         """Return whether the batch has this path already, reporting it; see BatchFace."""
-        key = self._known.get(found.path)
+        key = self._known.key(found.path)
         if key is None and not self.row.sealed:
             return False
         if key is not None and key == read.key.hex():

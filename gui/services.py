@@ -149,6 +149,7 @@ def _values(
         "LAUNCHER": _quoted(os.path.join(APPLICATION, "drystone")),
         "MOUNT_INSTANCE": _instance(config.mount),
         "PYTHON": _quoted(sys.executable),
+        "SOCKET": _quoted(config.socket_path),
         "SSD": _path(config.ssd),
         "STATUS_FOLDER": _quoted(config.status_dir),
         "USER_LINE": "" if user else f"User={owner}",

@@ -1,6 +1,6 @@
 """The read-only FUSE mount: it owns the life of the mount process.
 
-    python -m fsd.mount --index-root DIR --status-dir DIR POINT
+    python -m fsd.mount --index-root DIR --status-dir DIR [--engine-socket PATH] POINT
 
 It needs the index on the SSD and the disks, nothing else: engine, database and Redis may be gone.
 It never writes, and never makes a system call on a disk: those are its read children's
@@ -21,6 +21,7 @@ import trio
 
 from fsd import service_notify
 from fsd.mount.fetch import Fetcher
+from fsd.mount.heal import Healer
 from fsd.mount.index import MountIndex
 from fsd.mount.loop import main as main_loop
 from fsd.mount.operations import Mount
@@ -56,24 +57,27 @@ async def _end_on_signal(signals: AsyncIterator[int], scope: trio.CancelScope) -
         scope.cancel()
 
 
-async def serve(index: MountIndex, status_folder: str, point: str, options: set[str]) -> None:
+async def serve(
+    index: MountIndex, status_folder: str, engine_socket: str, point: str, options: set[str]
+) -> None:
     """Mount and answer until a signal or an unmount."""
     # Signals are caught before the mount is seen and until it is gone: one that comes in between
     # would end the process and leave a dead mount point behind.
     with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        await _serve(index, status_folder, point, options, signals)
+        await _serve(index, status_folder, engine_socket, point, options, signals)
 
 
 async def _serve(
     index: MountIndex,
     status_folder: str,
+    engine_socket: str,
     point: str,
     options: set[str],
     signals: AsyncIterator[int],
 ) -> None:
     async with trio.open_nursery() as nursery:
         fetcher = Fetcher(nursery)
-        mount = Mount(index, Namespace(index, status_folder), fetcher)
+        mount = Mount(index, Namespace(index, status_folder), fetcher, Healer(engine_socket))
         fetcher.start_children(index.disks())
         nursery.start_soon(_end_on_signal, signals, nursery.cancel_scope)
         pyfuse3.init(mount, point, options)
@@ -95,6 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="fsd.mount", description="Mount the store, read-only.")
     parser.add_argument("--index-root", required=True, help="folder of the index generations")
     parser.add_argument("--status-dir", required=True, help="folder of health.json, capacity.json")
+    parser.add_argument("--engine-socket", default="", help="asked about wrong places in the index")
     parser.add_argument("--allow-other", action="store_true", help="let other users in")
     parser.add_argument("--verbose", action="store_true", help="log more, to stderr")
     parser.add_argument("point", help="an empty folder")
@@ -111,7 +116,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     index = MountIndex(given.index_root)
     try:
         with suppress(trio.Cancelled):
-            trio.run(serve, index, given.status_dir, given.point, options)
+            trio.run(serve, index, given.status_dir, given.engine_socket, given.point, options)
     finally:
         index.close()
     return 0

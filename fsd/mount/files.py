@@ -14,6 +14,7 @@ import pyfuse3
 
 from fsd import record
 from fsd.mount.fetch import Fetch, Fetcher
+from fsd.mount.heal import Healer
 from fsd.mount.index import MountIndex
 from fsd.mount.protocol import SMALL_PAYLOAD_BYTES_MAX, WINDOW_BYTES_MAX
 
@@ -72,12 +73,22 @@ class Source:
 
     fetcher: Fetcher
     index: MountIndex
+    healer: Healer
     large_files: int = 0
 
-    def begin(self, key: bytes, first_block: int, block_count: int) -> Fetch:
-        """Begin to fetch blocks of an object; FUSEError EIO when the index does not know it."""
+    def knows(self, key: bytes, length_bytes: int) -> bool:
+        """Return whether the index has a place of an object, of the length that is shown."""
         place = self.index.place(key)
-        if place is None:
+        return place is not None and place.length_bytes == length_bytes
+
+    def begin(self, key: bytes, length_bytes: int, first_block: int, block_count: int) -> Fetch:
+        """Begin to fetch blocks of an object; FUSEError EIO when the index does not know it.
+
+        So it is when its length is another than that of the open file: a part must not be taken
+        for the whole.
+        """
+        place = self.index.place(key)
+        if place is None or place.length_bytes != length_bytes:
             self.fetcher.counters["objects_unknown"] += 1
             raise pyfuse3.FUSEError(errno.EIO)
         return self.fetcher.fetch(place, first_block, block_count)
@@ -86,7 +97,8 @@ class Source:
         """Wait for a fetch; return it, or another of the same blocks, with its data there.
 
         When all replicas failed, the object's place is looked up once more: it may have moved by
-        compaction, rebuild or a new index generation. FUSEError EIO when that fails too.
+        compaction, rebuild or a new index generation. Then the engine is asked whether the place is
+        a wrong one. FUSEError EIO when that fails too.
         """
         failures = 0
         for _ in range(_TRIES_MAX):
@@ -94,11 +106,12 @@ class Source:
             if fetch.data is not None:
                 return fetch
             failures += fetch.failed
-            if failures > 1:
+            if failures > 1 and not await self.healer.heal(fetch.place.key):
                 break
             # Failed, or its slot was given away before its reader ran.
             self.index.refresh(force=fetch.failed)
-            fetch = self.begin(fetch.place.key, fetch.first_block, fetch.block_count)
+            place = fetch.place
+            fetch = self.begin(place.key, place.length_bytes, fetch.first_block, fetch.block_count)
         fetch.close()
         self.fetcher.counters["reads_failed"] += 1
         raise pyfuse3.FUSEError(errno.EIO)
@@ -114,7 +127,8 @@ class SmallFile:
         self.fetch: Fetch | None = self._begin()
 
     def _begin(self) -> Fetch:
-        return self.source.begin(self.key, 0, record.block_count(self.length_bytes))
+        blocks = record.block_count(self.length_bytes)
+        return self.source.begin(self.key, self.length_bytes, 0, blocks)
 
     async def read(self, offset: int, size: int) -> bytes | memoryview:
         """See OpenFile."""
@@ -192,7 +206,8 @@ class LargeFile:
         """Begin the window that follows the last one, twice as long as that was."""
         first = self.next_block
         end = min(self.blocks_total, first + self.window_bytes // record.BLOCK_BYTES)
-        window = _Window(first, end, self.source.begin(self.key, first, end - first))
+        fetch = self.source.begin(self.key, self.length_bytes, first, end - first)
+        window = _Window(first, end, fetch)
         self.windows.append(window)
         while len(self.windows) > WINDOWS_PER_FILE:
             self.windows.pop(0).fetch.close()
@@ -209,7 +224,8 @@ class LargeFile:
         last = min(record.align(end, record.BLOCK_BYTES) // record.BLOCK_BYTES, self.blocks_total)
         last = min(last, first + WINDOW_BYTES_MAX // record.BLOCK_BYTES)
         self.next_block, self.window_bytes = last, WINDOW_BYTES_MIN
-        fetch = await self.source.settle(self.source.begin(self.key, first, last - first))
+        begun = self.source.begin(self.key, self.length_bytes, first, last - first)
+        fetch = await self.source.settle(begun)
         piece = bytes(_cut(fetch, offset, end))
         fetch.close()
         return piece

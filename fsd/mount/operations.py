@@ -16,6 +16,7 @@ import pyfuse3
 
 from fsd.mount.fetch import Fetcher
 from fsd.mount.files import BytesFile, OpenFile, Source, StatusFile, open_object
+from fsd.mount.heal import Healer
 from fsd.mount.index import MountIndex
 from fsd.mount.inodes import Attributes
 from fsd.mount.tree import Content, Listing, Namespace
@@ -59,12 +60,14 @@ class Mount(pyfuse3.Operations):
 
     supports_dot_lookup = False
 
-    def __init__(self, index: MountIndex, namespace: Namespace, fetcher: Fetcher) -> None:
+    def __init__(
+        self, index: MountIndex, namespace: Namespace, fetcher: Fetcher, healer: Healer
+    ) -> None:
         super().__init__()
         self.index = index
         self.namespace = namespace
         self.fetcher = fetcher
-        self.source = Source(fetcher, index)
+        self.source = Source(fetcher, index, healer)
         self._files: dict[int, OpenFile] = {}
         self._listings: dict[int, Listing] = {}
         self._handle = 0
@@ -148,11 +151,17 @@ class Mount(pyfuse3.Operations):
             raise pyfuse3.FUSEError(errno.EROFS)
         self.index.refresh()
         content = self.namespace.content(inode)
+        if content.key and not self.source.knows(content.key, content.length_bytes):
+            # A shard that there is not, or another length than the listing's: a wrong place.
+            await self.source.healer.heal(content.key)
+            self.index.refresh(force=True)
+            content = self.namespace.content(inode)
         file = self._open(content)
         handle = self._new_handle()
         self._files[handle] = file
-        # A status file has no size that could be relied on from stat to read: no page cache.
-        direct = bool(content.status_path)
+        # A status file has no size that could be relied on from stat to read, nor has an object
+        # whose place, and so perhaps length, was a wrong one: no page cache.
+        direct = bool(content.status_path) or self.source.healer.has_asked(content.key)
         return pyfuse3.FileInfo(fh=handle, direct_io=direct, keep_cache=not direct)
 
     def _open(self, content: Content) -> OpenFile:

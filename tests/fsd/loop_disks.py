@@ -41,6 +41,15 @@ class LoopDisk:
     def mount(self) -> None:
         _run("mount", "-o", "loop,errors=remount-ro", self.image, self.path)
 
+    def mount_readonly(self) -> None:
+        """Mount so that `remount_writable` is possible: the device below can be written."""
+        device = _run("losetup", "-f", "--show", self.image).strip()
+        _run("mount", "-o", "ro,errors=remount-ro", device, self.path)
+        _run("losetup", "-d", device)  # When it is unmounted.
+
+    def remount_writable(self) -> None:
+        _run("mount", "-o", "remount,rw", self.path)
+
     def unmount(self, *, lazy: bool = False) -> None:
         _run("umount", *(["-l"] if lazy else []), self.path)
 
@@ -111,6 +120,7 @@ def loop_store(
         yield store, disks
 
 
-def _run(*command: str) -> None:
+def _run(*command: str) -> str:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, (command, done.stderr)
+    return done.stdout

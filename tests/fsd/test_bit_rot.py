@@ -8,9 +8,7 @@ from __future__ import annotations
 import os
 import random
 import time
-from collections.abc import Callable
 
-import lmdb
 import pytest
 import xxhash
 from engine_processes import kill_engine
@@ -26,12 +24,11 @@ from store_checks import (
     until,
 )
 from store_harness import MIB, Store, write_files
+from wrong_places import misplace, move
 
 from fsd import layout
 from fsd.errors import FsdError
 from fsd.identity import read_identity
-from fsd.index import Location
-from fsd.index_rows import pack_location, unpack_location
 from fsd.layout import shard_path
 from fsd.models import Notice
 
@@ -180,26 +177,6 @@ def test_entries_damaged_on_every_disk_are_written_again_while_the_engine_knows_
     store.start()
     assert_batch(store, "first", files)
     assert_clean(store)
-
-
-def misplace(store: Store, keys: dict[str, Callable[[Location], Location]]) -> None:
-    """Change places in the index of a store that is stopped for it, as flipped bits would."""
-    store.stop()
-    root = store.config.index_root
-    with open(os.path.join(root, "CURRENT"), encoding="ascii") as file:
-        path = os.path.join(root, file.read().strip())
-    environment = lmdb.open(path, max_dbs=16, map_size=1 << 38)
-    objects = environment.open_db(b"objects")
-    with environment.begin(write=True) as writer:
-        for key, change in keys.items():
-            place = change(unpack_location(writer.get(bytes.fromhex(key), db=objects)))
-            writer.put(bytes.fromhex(key), pack_location(place), db=objects)
-    environment.close()
-    store.start()
-
-
-def move(bit: int) -> Callable[[Location], Location]:
-    return lambda place: place._replace(offset=place.offset ^ 1 << bit)
 
 
 def index_warning(store: Store) -> Notice | None:

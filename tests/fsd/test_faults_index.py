@@ -11,7 +11,8 @@ from engine_processes import kill_engine
 from store_checks import assert_batch, assert_clean, finish, keys_of, put, write_manifest
 from store_harness import MIB, Store, write_files
 
-from fsd.errors import FsdError
+from fsd import daemon
+from fsd.errors import CorruptError, FsdError
 
 pytestmark = pytest.mark.timeout(240)
 FLIPS = 6
@@ -134,6 +135,22 @@ def test_bits_flipped(filled, seed):
             break
         except FsdError:
             start_at_last(store)  # It died of a page it only touched now.
+    filled.check()
+
+
+def test_an_engine_whose_index_is_damaged_under_it_can_be_asked_for_another(filled):
+    """It answers with an error to nearly all; it is up all the same, and a reindex helps."""
+    filled.put_second()
+    store = filled.store
+    with open(filled.data, "r+b") as file:
+        size = os.fstat(file.fileno()).st_size
+        file.seek(2 * 4096)
+        file.write(bytes(size - 2 * 4096))
+    with pytest.raises(CorruptError, match="reindex"):
+        store.client.health()
+    assert daemon.start_engine(store.config, store.config_path) is False
+    assert daemon.status(store.config).engine_answers
+    finish(store, store.client.reindex().job_id)
     filled.check()
 
 

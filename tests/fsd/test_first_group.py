@@ -199,8 +199,8 @@ def test_a_returning_disk_misses_no_entry(store):
     disk, back = disks.online()[0], threading.Event()
     real = disks.on_return
 
-    def welcome(returning):
-        real(returning)
+    def welcome(returning, writable):
+        real(returning, writable)
         assert returning.state == "missing"
         _pin(engine, "meanwhile")
         back.set()

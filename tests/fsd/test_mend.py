@@ -152,6 +152,24 @@ def test_each_replica_is_damaged_in_another_record_and_in_another_piece(filled: 
     assert_mended(filled)
 
 
+def test_a_large_object_whose_blocks_are_all_sound_somewhere(filled: Store):
+    """First the only table is damaged, the other replica cut off; then both footers are."""
+    large = next(one for one in replicas_of(filled.disks).values() if len(one.entries) == 1)
+    (entry,), footer = large.entries, (len(large.sound) - 50, 8)
+    table = entry.offset + RECORD_HEADER_BYTES
+    os.truncate(large.paths[0], 4096)
+    large.hit(1, (table + 8 * 20, 8))
+    finish(filled, filled.client.verify().job_id, "incomplete")
+    wait_whole(filled)
+    assert large.is_sound()
+    large.hit(0, footer, payload(entry), payload(entry, 3 * MIB))
+    large.hit(1, footer, payload(entry, 70_000))
+    finish(filled, filled.client.verify().job_id, "incomplete")
+    wait_whole(filled)
+    assert large.is_sound()
+    assert_mended(filled)
+
+
 def hits(shard: Replicas) -> dict[str, tuple[list[Hit], list[Hit]]]:
     """Return ways to damage two replicas of a shard."""
     entries, size = shard.entries, len(shard.sound)

@@ -10,7 +10,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
@@ -25,12 +25,22 @@ from purge_checks import (
     reindex,
     store_batch,
 )
-from store_checks import assert_batch, assert_clean, finish, settle, shard_files, until
-from store_harness import Store, write_files
+from store_checks import (
+    assert_batch,
+    assert_clean,
+    finish,
+    keys_of,
+    settle,
+    shard_files,
+    until,
+    write_manifest,
+)
+from store_harness import Store, with_settings, write_files
 
 from fsd import compact as compact_verb
 from fsd import compact_drop
 from fsd import purge as purge_verb
+from fsd.errors import NotFoundError
 
 CHILD = os.path.join(os.path.dirname(__file__), "barrier_child.py")
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
@@ -40,9 +50,13 @@ INDEXES = ("kept", "old", "lost")
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Give every barrier an index; `--slow` gives each of them every index."""
-    barriers = getattr(metafunc.function, "barriers", ())
+    """Give every barrier an index; `--slow` gives each of them every index.
+
+    Without it some tests run at a few of their barriers only.
+    """
     slow = metafunc.config.getoption("--slow")
+    barriers = getattr(metafunc.function, "barriers", ())
+    barriers = barriers if slow else getattr(metafunc.function, "short", barriers)
     chosen = [
         (barrier, index)
         for number, barrier in enumerate(barriers)
@@ -53,11 +67,12 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize(("barrier", "index"), chosen)
 
 
-def at_barriers(*barriers: str) -> Callable[[Any], Any]:
-    """Run a test at each of these barriers."""
+def at_barriers(*barriers: str, short: Sequence[str] = ()) -> Callable[[Any], Any]:
+    """Run a test at each of these barriers, or at fewer in the `short` form."""
 
     def mark(test: Any) -> Any:
         test.barriers = barriers
+        test.short = short or barriers
         return test
 
     return mark
@@ -134,6 +149,40 @@ def test_killed_in_a_compaction(filled, barrier, index):
     until(lambda: store.client.compact_plan().waiting_shards == 0, "the old shards to go")
     assert store.client.compact_plan().store_garbage_bytes == 0
     check(store, files, {"b0", "b2"})
+
+
+@at_barriers(*purge_verb.BARRIERS, short=("begun", "committed"))
+def test_killed_in_a_collection(filled, short_tmp, barrier, index):
+    """A manifest that nothing names goes the way of a purge, wholly or not at all; others stay."""
+    store, files = filled
+    client, keys = store.client, {}
+    for name in ("b0", "b1"):
+        path = write_manifest(os.path.join(short_tmp, name), keys_of(files[name]))
+        answer = client.export_to_3d(path, name, "plain", mode="view")
+        finish(store, answer.job_id)
+        keys[name] = answer.manifest_key
+    client.unpublish("exports", "b0", "plain")
+    settle(store)
+    store.config = with_settings(store.root, manifest_grace_days=0)
+    crash(store, "compact", "", barrier, index)
+    store.start()
+    assert is_stored(store, keys["b0"]) == (barrier not in PURGED_FROM)
+    assert compact(store)["collected_manifests"] == (barrier not in PURGED_FROM)
+    assert not is_stored(store, keys["b0"]) and client.head(keys["b1"]).copies == 2
+    check(store, files, set())
+    assert [view.name for view in client.views()] == ["exports/b1/plain"]
+    # What it named lives; published again it is made again.
+    path = write_manifest(os.path.join(short_tmp, "again"), keys_of(files["b0"]))
+    answer = client.export_to_3d(path, "again", "plain", mode="view")
+    finish(store, answer.job_id)
+    assert answer.manifest_key == keys["b0"] and is_stored(store, keys["b0"])
+
+
+def is_stored(store: Store, key: str) -> bool:
+    try:
+        return store.client.head(key).copies > 0
+    except NotFoundError:
+        return False
 
 
 @at_barriers(*compact_drop.BARRIERS)

@@ -1,5 +1,7 @@
 """Power cuts while batches are purged and shards compacted: what was purged stays purged.
 
+A view is unpublished as well: a compaction then lets its manifest go, which nothing names any more.
+
 A purge that was asked for and never answered has happened wholly or not at all. A batch that is
 put again after its purge may be there, whole and sealed, before its client has heard of one file:
 what tells it from the purged one is when it was made. `--power-cuts` and `--power-seed` are those
@@ -66,12 +68,16 @@ class PurgeWork(StoreWork):
 
     def live(self, life: Life) -> None:
         names = [self.make_batch() for _ in range(5)]
-        for name in names:
-            self.put(life, name)
-        self._publish(life, "view")
+        for some in (names[:3], names[3:]):
+            for name in some:
+                self.put(life, name)
+            self._publish(life, "view")
+        self.unpublish(life, min(self.exports))
         for name in names[:2]:
             self.purge(life, name)
-        self.compact()
+        # Seals the shard with the manifest of what was unpublished; the compaction lets it go.
+        self.finish(self.store.client.verify().job_id)
+        assert self.compact() == 1
         self._together(lambda: self.purge(life, names[2]), lambda: self.put(life, names[0]))
         self.compact()
         self.finish(self.store.client.reindex().job_id)
@@ -91,10 +97,17 @@ class PurgeWork(StoreWork):
         self.finish(self.store.client.purge(name).job_id)
         life.tell("purged", name)
 
-    def compact(self) -> None:
+    def unpublish(self, life: Life, name: str) -> None:
+        life.tell("unpublishing", name)
+        self.store.client.unpublish("exports", name, "plain")
+        life.tell("unpublished", name)
+
+    def compact(self) -> int:
+        """Returns how many manifests that nothing names were let go."""
         client = self.store.client
         ended = client.wait(client.compact(0.01).job_id)
         assert ended.state in ("done", "incomplete"), ended
+        return ended.result["collected_manifests"]
 
     def standing(self, life: Life) -> Standing:
         """Return what the batches must be, by what this life was told."""
@@ -124,15 +137,19 @@ class PurgeWork(StoreWork):
             made_s = datetime.datetime.fromisoformat(listed[name].created).timestamp()
             assert made_s + CREATED_STEP_S >= standing.purged_s[name], f"{name} is the purged one"
         keys = self._check_files(standing, listed.keys())
+        told, doubtful = list(life.told), set[str]()
         views = {view.name for view in client.views()}
-        for one in list(life.told):
-            if one.kind == "view":
-                assert f"exports/{one.name}/plain" in views, one
-                keys |= set(self.exports[one.name].values())
+        ends = {one.name: one.kind for one in told if one.kind.startswith("unpublish")}
+        for one in (one for one in told if one.kind == "view"):
+            if (end := ends.get(one.name)) == "unpublishing":
+                doubtful |= set(self.exports[one.name].values())
+                continue
+            assert (f"exports/{one.name}/plain" in views) == (end is None), (one, end)
+            keys |= set(self.exports[one.name].values()) if end is None else set()
         for key in sorted(keys):
             self._check_object(key)
         for name in standing.gone:
-            own = set(self.keys[name].values()) - keys
+            own = set(self.keys[name].values()) - keys - doubtful
             others = (set(k.values()) for n, k in self.keys.items() if n in listed)
             for key in own.difference(*others):
                 with pytest.raises(NotFoundError):
@@ -161,7 +178,7 @@ class PurgeRun(PowerRun):
 
     def make_work(self) -> PurgeWork:
         assert self.store is not None
-        self.store.config = with_settings(self.store.root, grace_s=0)
+        self.store.config = with_settings(self.store.root, grace_s=0, manifest_grace_days=0)
         return PurgeWork(self.store, self.folder, self.chance)
 
     def go_on(self, life: Life, cut: Cut) -> None:

@@ -1,0 +1,66 @@
+"""What a batch has already when it is put again: it owns finding a file's key by its path.
+
+A small batch's paths are kept in memory. A large one would take some 300 bytes for each there: its
+listing is made on the SSD first, as it is when the batch ends, and the paths are looked up in that.
+"""
+
+from fsd.batch_part import parse_files
+from fsd.batch_tree import compile_batch
+from fsd.errors import FsdError
+from fsd.index import BatchRow
+from fsd.paths import encode_path
+from fsd.read import read_small
+from fsd.store import Store
+from fsd.tree import Tree
+
+KEPT_BYTES_MAX = 16 << 20
+"""Of parts, whose paths are kept in memory: of some 100,000 files."""
+
+
+class KnownFiles:
+    """The paths of one batch as they were when it was opened; any thread may ask."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, str] = {}
+        self._tree: Tree | None = None
+
+    def load(self, store: Store, row: BatchRow, parts: list[bytes]) -> None:
+        """Take in what the parts list; of a path that they name twice the last one counts.
+
+        The row gets a new listing when the batch is large.
+        """
+        places = [store.index.locate(key) for key in parts]
+        size_bytes = sum(place.length_bytes for place in places if place is not None)
+        if size_bytes > KEPT_BYTES_MAX and self._open_tree(store, row):
+            return
+        for key in parts:
+            self._keys.update((file.path, file.key) for file in parse_files(read_small(store, key)))
+
+    def _open_tree(self, store: Store, row: BatchRow) -> bool:
+        try:
+            compile_batch(store, row)
+            self._tree = Tree(store.index.tree_path(row.tree_file))
+        except (FsdError, OSError):
+            # The batch cannot be listed, or the SSD is full: no reason not to store the rest of it.
+            return False
+        return True
+
+    def key(self, path: str) -> str | None:
+        """Return the key (hex) that the batch has for a path, or None."""
+        if self._tree is None:
+            return self._keys.get(path)
+        node: int | None = 0
+        for name in encode_path(path).split(b"/"):
+            try:
+                node = self._tree.lookup(node, name)
+            except NotADirectoryError:
+                return None
+            if node is None:
+                return None
+        key = self._tree.node(node).key
+        return None if key is None else key.hex()
+
+    def close(self) -> None:
+        """Let the listing go; nobody asks any more."""
+        if self._tree is not None:
+            self._tree.close()

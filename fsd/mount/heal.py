@@ -1,0 +1,59 @@
+"""Wrong places in the index: it owns asking the engine to look where an object really lies.
+
+The mount never writes, and lives without the engine: where that does not answer, a read fails as it
+would have failed. What the engine looked up is not asked again for a while, so that a lost object
+that many want costs the disks nothing.
+"""
+
+import logging
+import time
+from collections import OrderedDict
+
+import trio
+
+from fsd.errors import FsdError
+
+ASK_TIMEOUT_S = 10.0
+ASK_AGAIN_S = 60.0
+ASKED_KEPT_MAX = 4096
+ASKED_AT_ONCE_MAX = 4
+
+_log = logging.getLogger(__name__)
+
+
+class Healer:
+    """The way to the engine at one address; none when that is empty."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._asked: OrderedDict[bytes, float] = OrderedDict()
+        self._limit: trio.CapacityLimiter | None = None
+
+    def has_asked(self, key: bytes) -> bool:
+        """Return whether the engine was asked about an object, not too many others ago."""
+        return key in self._asked
+
+    async def heal(self, key: bytes) -> bool:
+        """Return whether the index may know another place of an object by now."""
+        now_s = time.monotonic()
+        if not self._address or now_s - self._asked.get(key, -ASK_AGAIN_S) < ASK_AGAIN_S:
+            return False
+        self._asked[key] = now_s
+        while len(self._asked) > ASKED_KEPT_MAX:
+            self._asked.popitem(last=False)
+        self._limit = self._limit or trio.CapacityLimiter(ASKED_AT_ONCE_MAX)
+        return await trio.to_thread.run_sync(
+            _ask, self._address, key.hex(), abandon_on_cancel=True, limiter=self._limit
+        )
+
+
+def _ask(address: str, key: str) -> bool:
+    # Here, for nearly no mount ever needs it: the models take a third of a second.
+    from fsd.client_transport import Transport
+
+    path = f"/v1/objects/{key}/heal"
+    try:
+        return bool(Transport(address).call("POST", path, timeout_s=ASK_TIMEOUT_S))
+    except FsdError as error:
+        _log.warning("%s cannot be read, and nobody looks for it: %s", key, error)
+        return False

@@ -1,0 +1,76 @@
+"""A batch that is put again: what it has is known, from memory or from its listing on the SSD."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+from store_harness import Store, write_files
+
+from fsd import known_files
+from fsd.engine import Engine
+from fsd.job import Job
+from fsd.models import BatchWriteRequest
+
+FIRST = {
+    "a": b"one",
+    "folder/b": b"two",
+    "folder/deep/\udcff.bin": b"not UTF-8",
+    "folder/empty": b"",
+    "large": os.urandom(70_000),
+}
+CHANGED = {**FIRST, "folder/b": b"other", "new/c": b"three"}
+
+
+@pytest.fixture
+def engine(store, monkeypatch, request: pytest.FixtureRequest) -> Iterator[Engine]:
+    made: Store = store(2)
+    made.stop()
+    if request.param == "listing":
+        monkeypatch.setattr(known_files, "KEPT_BYTES_MAX", 0)
+    running = Engine(made.config)
+    running.start()
+    yield running
+    running.stop()
+
+
+def put(engine: Engine, folder: str) -> Job:
+    job = engine.batch_write(BatchWriteRequest(folder=folder, batch="b", class_name="raw"))
+    assert job.finished.wait(60)
+    return job
+
+
+def statuses(job: Job) -> dict[str, int]:
+    return {name: job.result[name] for name in ("written", "existing", "failed")}
+
+
+@pytest.mark.parametrize("engine", ["memory", "listing"], indirect=True)
+def test_what_a_batch_has_is_known_when_it_is_put_again(engine: Engine, short_tmp: str):
+    first = write_files(os.path.join(short_tmp, "first"), FIRST)
+    job = put(engine, first)
+    assert statuses(job)["written"] == len(FIRST), job.result
+    with engine.store.index.read() as reader:
+        row, parts = reader.batch("b"), reader.batch_parts("b")
+    assert row is not None
+    known = known_files.KnownFiles()
+    known.load(engine.store, row, parts)
+    keys = {name: known.key(name) for name in (*FIRST, "folder", "a/b", "none", "folder/none", "")}
+    assert {name for name, key in keys.items() if key is None} == {
+        "folder",
+        "a/b",
+        "none",
+        "folder/none",
+        "",
+    }
+    in_memory = bool(known._keys)
+    assert in_memory == (known_files.KEPT_BYTES_MAX > 0)
+    known.close()
+    again = put(engine, first)
+    assert statuses(again) == {"written": 0, "existing": len(FIRST), "failed": 0}
+    assert again.state == "done" and again.result["sealed"]
+    changed = put(engine, write_files(os.path.join(short_tmp, "changed"), CHANGED))
+    assert statuses(changed) == {"written": 0, "existing": len(FIRST) - 1, "failed": 2}
+    with open(changed.report_path, encoding="ascii") as file:
+        said = file.read()
+    assert "has other content in it" in said and "is not in it" in said

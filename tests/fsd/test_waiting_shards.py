@@ -1,0 +1,114 @@
+"""Open shards that wait for a disk: not read again and again, and said to a person by name."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+
+import pytest
+from command import drystone, environment, json_lines
+from engine_processes import kill_engine
+from store_checks import (
+    assert_batch,
+    assert_clean,
+    assert_readable,
+    damage,
+    disk,
+    finish,
+    keys_of,
+    put,
+    until,
+    wait_for_state,
+)
+from store_harness import Store, write_files
+
+from fsd.disks import Disk
+from fsd.engine import Engine
+from fsd.errors import FsdError, UsageError
+from fsd.layout import shard_path
+from fsd.models import Notice
+
+FILES = {f"folder/{number}.bin": os.urandom(3000 + number) for number in range(60)}
+VICTIM = "folder/7.bin"
+
+
+@pytest.fixture
+def waiting(store, short_tmp: str) -> Store:
+    """A stopped store with an open shard: damaged on one of its disks, and the other is away."""
+    made: Store = store(3)
+    put(made, write_files(os.path.join(short_tmp, "source"), FILES), "first")
+    head = made.client.head(keys_of(FILES)[VICTIM])
+    paths = {one.name: one.path for one in made.config.disk}
+    kill_engine(made.config, group=True)
+    here, away = (paths[name] for name in head.disks)
+    damage(shard_path(here, head.shard_id), head.offset + 200)
+    os.rename(away, away + ".away")
+    made.disks.sort(key=lambda path: path != away)
+    return made
+
+
+def warning(store: Store) -> Notice | None:
+    return next((one for one in store.client.warnings() if one.code == "open-shards"), None)
+
+
+def test_who_it_waits_for_is_said_and_it_goes_on_when_that_is_back(waiting: Store):
+    waiting.start()
+    said, name = warning(waiting), disk(waiting, 0).name
+    assert said is not None and said.severity == "critical"
+    assert f"wait for {name}" in said.message and f"rebuild --disk {name}" in said.advice
+    assert waiting.client.health().state == "degraded"
+    told = drystone("status", env=environment(waiting)).stdout.decode()
+    assert said.message in told and said.advice in told
+    documents = json_lines(drystone("status", "--json", env=environment(waiting)))
+    assert said.message in {one["message"] for one in documents[0]["critical"]}
+    os.rename(waiting.disks[0] + ".away", waiting.disks[0])
+    wait_for_state(waiting, 0, "online")
+    until(lambda: warning(waiting) is None, "the shard to be sealed")
+    assert_batch(waiting, "first", FILES)
+    assert_clean(waiting)
+
+
+def test_without_the_disk_what_is_sound_is_saved_and_what_is_lost_is_named(waiting: Store):
+    waiting.start()
+    said, name = warning(waiting), disk(waiting, 0).name
+    assert said is not None
+    finish(waiting, waiting.client.rebuild(name).job_id)
+    assert warning(waiting) is None
+    assert_readable(waiting, {path: data for path, data in FILES.items() if path != VICTIM})
+    lost = keys_of(FILES)[VICTIM]
+    with pytest.raises(FsdError):
+        waiting.client.read(lost, os.path.join(waiting.root, "lost"))
+    assert any(lost in line for line in waiting.client.health().last_errors)
+
+
+def engine_of(store: Store) -> Engine | None:
+    with contextlib.suppress(UsageError):
+        return Engine(store.config)
+    return None
+
+
+def test_it_is_not_read_again_before_something_changes(waiting: Store, monkeypatch):
+    scans: list[str] = []
+    request = Disk.request
+
+    def counted(self, operation, *arguments, **keywords):
+        if operation == "scan" and arguments[1:] == (True,):
+            scans.append(self.name)
+        return request(self, operation, *arguments, **keywords)
+
+    monkeypatch.setattr(Disk, "request", counted)
+    engine = until(lambda: engine_of(waiting), "the dead engine's lock")
+    engine.start()
+    try:
+        (found,) = engine.open_shards.found.values()
+        assert len(scans) == 1, "one disk has it"
+        for _ in range(3):
+            assert engine.open_shards.recover_all() == 0
+        assert len(scans) == 1
+        assert engine.open_shards.recover_all(at_once=True) == 0
+        assert len(scans) == 2
+        os.rename(waiting.disks[0] + ".away", waiting.disks[0])
+        until(lambda: not engine.open_shards.found, "the disk that returns")
+        assert len(scans) == 4 and found.names[0] in scans
+    finally:
+        engine.stop()
