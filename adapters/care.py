@@ -5,7 +5,6 @@ It decides nothing about disks; the engine does the work.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -17,7 +16,6 @@ SCRUB_KIND = "scrub"
 WAIT_STEP_S = 1.0
 LOSSES_SHOWN_MAX = 100
 # A warning is the same one while its numbers change: it is known by its code and what it is about.
-_SUBJECT = re.compile(r"\b(?:disk|area) \S+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +97,7 @@ def store_notices(config_path: str) -> list[StoreNotice]:
         raise AdapterError(f"the store's engine does not answer: {error}") from error
     notices: list[StoreNotice] = []
     for notice in found:
-        subject = _SUBJECT.search(notice.message)
-        identity = f"{notice.code} {subject[0]}" if subject else notice.code
+        identity = f"{notice.code} {notice.subject}" if notice.subject else notice.code
         notices.append(
             StoreNotice(notice.code, identity, notice.severity, notice.message, notice.advice)
         )

@@ -14,7 +14,7 @@ from fsd.models import Notice
 
 Event = Literal["raised", "ended"]
 SEVERITIES = ("info", "warning", "critical")
-_SUBJECT = re.compile(r"\b(?:disk|area) (\S+)")
+_SUBJECT = re.compile(r"(?:disk|area) (\S+)")
 _FREE_TEXT_CODES = frozenset({"note"})
 
 
@@ -35,7 +35,9 @@ def identify(notice: Notice) -> str:
     """Return what makes it the same warning: its kind and its disk or area, not its numbers."""
     if notice.code in _FREE_TEXT_CODES:
         return f"{notice.code} {notice.message}"
-    subject = _SUBJECT.search(notice.message)
+    if notice.subject:
+        return f"{notice.code} {notice.subject}"
+    subject = _SUBJECT.match(notice.message)
     return f"{notice.code} {subject[1]}" if subject else notice.code
 
 

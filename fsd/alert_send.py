@@ -5,13 +5,18 @@ secret file, `X-Drystone-Signature: sha256=HEX` is the HMAC-SHA256 of the body u
 content (less white space around it). Redirects are not followed: only 2xx counts as taken.
 """
 
+import contextlib
 import hashlib
 import hmac
 import http.client
 import json
+import socket
+import ssl
 import sys
+import threading
+from collections.abc import Generator
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from fsd.config import AlertsConfig
 from fsd.errors import FsdError
@@ -19,6 +24,8 @@ from fsd.program import run_program
 
 COMMAND_TIMEOUT_S = 30.0
 WEBHOOK_TIMEOUT_S = 10.0
+WEBHOOK_TRY_S = 20.0
+"""For all of one try, whatever the receiver does; the other is for a silence."""
 OUTPUT_LOGGED_MAX = 2000
 SIGNATURE_HEADER = "X-Drystone-Signature"
 
@@ -57,21 +64,42 @@ def _run_command(config: AlertsConfig, body: bytes) -> None:
 
 
 def _post(config: AlertsConfig, body: bytes) -> None:
-    parts = urlsplit(config.webhook)
-    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
     headers = {"Content-Type": "application/json", "User-Agent": "drystone"}
-    target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
+        parts = urlsplit(config.webhook)
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         if config.secret_file:
             with open(config.secret_file, "rb") as file:
                 headers[SIGNATURE_HEADER] = sign(file.read(), body)
-        connection = kind(parts.hostname or "", parts.port, timeout=WEBHOOK_TIMEOUT_S)
-        try:
+        with _connection(parts) as connection:
             connection.request("POST", target, body, headers)
             status = connection.getresponse().status
-        finally:
-            connection.close()
     except (OSError, http.client.HTTPException, ValueError) as error:
         raise AlertNotSentError(f"the webhook was not reached: {error}") from error
     if not 200 <= status < 300:
         raise AlertNotSentError(f"the webhook answered {status}")
+
+
+@contextlib.contextmanager
+def _connection(parts: SplitResult) -> Generator[http.client.HTTPConnection]:
+    """Connect, for so long at most: a receiver that sends a byte now and then never ends itself."""
+    secure, host = parts.scheme == "https", parts.hostname or ""
+    kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
+    connection = kind(host, parts.port, timeout=WEBHOOK_TIMEOUT_S)
+    address = host, connection.port
+    with socket.create_connection(address, WEBHOOK_TIMEOUT_S) as plain, plain.dup() as guard:
+        timer = threading.Timer(WEBHOOK_TRY_S, _hang_up, (guard,))
+        timer.daemon = True
+        timer.start()
+        try:
+            tls = ssl.create_default_context() if secure else None
+            connection.sock = tls.wrap_socket(plain, server_hostname=host) if tls else plain
+            yield connection
+        finally:
+            timer.cancel()
+            connection.close()
+
+
+def _hang_up(guard: socket.socket) -> None:
+    with contextlib.suppress(OSError):  # It was over just before.
+        guard.shutdown(socket.SHUT_RDWR)

@@ -1,4 +1,4 @@
-"""Alerts: it owns the outbox, which survives restarts, and the thread that empties it.
+"""Alerts: it owns the outbox, which survives restarts, and the threads that empty it.
 
 An alert that is not taken is tried again after 5 s, 10 s, ... up to 10 minutes, in order for each
 way of telling; a command is given up after some tries, a webhook waits as long as the outbox has
@@ -6,6 +6,7 @@ room. A crash between sending and noting that it was sent sends it twice (its `i
 """
 
 import contextlib
+import functools
 import json
 import os
 import socket
@@ -50,7 +51,7 @@ class Alerts:
         self._path = os.path.join(config.watch_dir, "alerts.json")
         self._book = AlertBook(config.alerts.raise_after_s, config.alerts.end_after_s)
         self._outbox: list[_Letter] = []
-        self.last_error = ""
+        self._errors: dict[str, str] = {}
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
@@ -59,7 +60,10 @@ class Alerts:
     def start(self, warnings: Callable[[], Sequence[Notice]]) -> None:
         """Begin to look at what is warned of, and to tell."""
         if channels(self._config):
-            for name, work in (("look", lambda: self._look(warnings)), ("send", self._send)):
+            works: list[tuple[str, Callable[[], None]]] = [("look", lambda: self._look(warnings))]
+            # Each in a thread of its own: one that hangs keeps no other.
+            works += [(way, functools.partial(self._send, way)) for way in channels(self._config)]
+            for name, work in works:
                 thread = threading.Thread(target=work, name=f"alerts-{name}", daemon=True)
                 self._threads.append(thread)
                 thread.start()
@@ -92,6 +96,11 @@ class Alerts:
             results.append(AlertResult(channel=way, sent=not detail, detail=detail))
         return results
 
+    @property
+    def last_error(self) -> str:
+        """What went wrong last, by each way that has not gone well since; empty when all is."""
+        return "; ".join(error for error in self._errors.copy().values() if error)
+
     def waiting(self) -> int:
         """Return how many alerts wait to be taken."""
         return len(self._outbox)
@@ -101,9 +110,10 @@ class Alerts:
         while not self._stop.wait(period_s):
             try:
                 self._take(warnings(), time.time())
+                self._errors["look"] = ""
             except Exception as error:
                 # Alerting must outlive one bad look (the index is replaced just now, for one).
-                self.last_error = f"{type(error).__name__}: {error}"
+                self._errors["look"] = f"{type(error).__name__}: {error}"
 
     def _take(self, notices: Sequence[Notice], now_s: float) -> None:
         news = self._book.update(notices, now_s)
@@ -128,10 +138,9 @@ class Alerts:
             "host": socket.gethostname(),
         }
 
-    def _send(self) -> None:
+    def _send(self, way: str) -> None:
         while not self._stop.wait(SEND_PERIOD_S):
-            for way in channels(self._config):
-                self._send_first(way)
+            self._send_first(way)
 
     def _send_first(self, way: str) -> None:
         with self._lock:
@@ -140,9 +149,11 @@ class Alerts:
             return
         try:
             send(self._config, way, letter.document)
-            done, self.last_error = True, ""
-        except AlertNotSentError as error:
-            self.last_error = str(error)
+            done, self._errors[way] = True, ""
+        except Exception as error:
+            # Telling must outlive one bad letter, whatever went wrong with it.
+            known = isinstance(error, AlertNotSentError)
+            self._errors[way] = str(error) if known else f"{type(error).__name__}: {error}"
             letter.due_s = time.time() + min(RETRY_S_MAX, RETRY_S * 2**letter.tries)
             letter.tries += 1
             done = way == "command" and letter.tries >= COMMAND_TRIES_MAX

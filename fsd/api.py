@@ -14,6 +14,7 @@ from fsd.batch_part import parse_files
 from fsd.engine import Engine
 from fsd.errors import FsdError, NotFoundError, UsageError
 from fsd.index import BatchRow
+from fsd.index_heal import heal_place
 from fsd.job import timestamp
 from fsd.models import (
     BatchStatus,
@@ -51,14 +52,15 @@ def make_app(engine: Engine, shut_down: Callable[[], None]) -> FastAPI:
     async def refuse(_request: Request, error: FsdError) -> Response:
         status = 404 if isinstance(error, NotFoundError) else 400 if error.exit_code == 2 else 409
         answer = ErrorAnswer(
-            error=type(error).__name__, message=str(error), exit_code=error.exit_code
+            error=type(error).__name__, message=_utf8(str(error)), exit_code=error.exit_code
         )
         return JSONResponse(answer.model_dump(), status)
 
     @app.exception_handler(Exception)
     async def fail(_request: Request, error: Exception) -> Response:
         message = f"the engine failed: {type(error).__name__}: {error}; see its log"
-        return JSONResponse(ErrorAnswer(error="FsdError", message=message).model_dump(), 500)
+        answer = ErrorAnswer(error="FsdError", message=_utf8(message))
+        return JSONResponse(answer.model_dump(), 500)
 
     _add_reports(app, engine)
     add_disks(app, engine)
@@ -165,6 +167,10 @@ def _add_objects(app: FastAPI, engine: Engine) -> None:
         read.read_to_file(engine.store, key, request.output_path)
         return read.head(engine.store, key)
 
+    @app.post("/v1/objects/{key}/heal")
+    def heal(key: str) -> bool:
+        return heal_place(engine.store, _key(key))
+
 
 def _add_care(app: FastAPI, engine: Engine) -> None:
     @app.post("/v1/verify")
@@ -220,6 +226,11 @@ def _add_jobs(app: FastAPI, engine: Engine) -> None:
                     await asyncio.sleep(REPORT_POLL_S)
 
         return StreamingResponse(lines(), media_type=NDJSON)
+
+
+def _utf8(message: str) -> str:
+    """Return what an answer can carry: a message may quote a path that is not UTF-8."""
+    return message.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 async def _until(done: Callable[[], bool], limit_s: float) -> None:

@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import wait
+from shlex import quote
 from typing import Any
 
 from fsd.calibration import Samples, estimate_model
@@ -194,12 +195,14 @@ def model_status(known: Measurement) -> DiskModelStatus:
 
 def _slow_notice(disk: Disk, known: Measurement) -> Notice:
     now, best = known.model.bandwidth_bytes_per_s, known.best_bandwidth_bytes_per_s
+    name = quote(disk.name)
     return Notice(
         code="disk-slow",
+        subject=disk.name,
         severity="warning",
         message=f"disk {disk.name} reads at {now / 1e6:.0f} MB/s, it once read at "
         f"{best / 1e6:.0f} MB/s ({timestamp(known.best_s)[:10]})",
         advice="look at its cable and at dmesg, and measure it again: drystone disk calibrate "
-        f"{disk.name}; if it stays slow, drystone disk drain {disk.name}, or live with it: "
-        f"drystone disk calibrate {disk.name} --accept",
+        f"{name}; if it stays slow, drystone disk drain {name}, or live with it: "
+        f"drystone disk calibrate {name} --accept",
     )

@@ -196,6 +196,11 @@ class CatalogState:
     def _apply_disk_add(self, disk: str, name: str) -> None:
         self.disks[disk] = name
 
+    def _apply_disk_return(self, disk: str, name: str) -> None:
+        if disk not in self.retired:
+            self.gone.discard(disk)
+            self.disks[disk] = name
+
     def _apply_disk_gone(self, disk: str) -> None:
         self.disks.pop(disk, None)
         self.draining.pop(disk, None)

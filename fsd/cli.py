@@ -26,6 +26,7 @@ from fsd.cli_session import (
 if TYPE_CHECKING:
     from fsd.config import Config
     from fsd.daemon import DaemonStatus
+    from fsd.models import Notice
 
 app = typer.Typer()
 
@@ -178,9 +179,9 @@ def down(json_output: JsonOption = False, config: ConfigOption = None) -> None:
 
 @app.command(epilog=EXIT_CODES)
 def status(json_output: JsonOption = False, config: ConfigOption = None) -> None:
-    """Tell whether engine, mount and database run.
+    """Tell whether engine, mount and database run, and what is critical.
 
-    Exit code 1 when the engine does not.
+    Exit code 1 when the engine does not run.
     """
     from fsd import companions, daemon
     from fsd.config import find_config
@@ -188,15 +189,29 @@ def status(json_output: JsonOption = False, config: ConfigOption = None) -> None
     settings = open_config(config)
     found = daemon.status(settings)
     beside = companions.status_all(find_config(config))
+    critical = _critical(settings) if found.engine_answers else []
     if json_output:
         more = {name: {"up": up, "text": text} for name, (up, text) in beside.items()}
-        write_json({**asdict(found), **more})
+        write_json({**asdict(found), **more, "critical": [one.model_dump() for one in critical]})
     else:
         lines = [f"{name:<8}  {text}" for name, (_, text) in beside.items()]
+        lines += [f"critical  {one.message}\n          {one.advice}" for one in critical]
         for line in [*_status_lines(settings, found), *lines]:
             write_line(line)
     if not found.engine_answers:
         raise typer.Exit(EXIT_FAILED)
+
+
+def _critical(settings: Config) -> list[Notice]:
+    """Return the warnings that leave no time; the others are `drystone warnings`'."""
+    from fsd.client import Client
+    from fsd.errors import FsdError
+
+    try:
+        found = Client(settings.socket_path).warnings()
+    except FsdError:
+        return []  # It has just ended, or starts: then this is not what is to be told.
+    return [one for one in found if one.severity == "critical"]
 
 
 def _status_lines(settings: Config, found: DaemonStatus) -> list[str]:

@@ -5,11 +5,13 @@ They ask and show; what is well and what is not is the engine's judgement.
 
 from __future__ import annotations
 
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from fsd.cli_disk import disk_rows
+from fsd.cli_disk_moves import tell_loss
 from fsd.cli_jobs import finish_job
 from fsd.cli_output import say, size_text, write_json, write_line, write_table
 from fsd.cli_session import (
@@ -161,7 +163,7 @@ def verify(
 def rebuild(
     disk: Annotated[
         str | None,
-        typer.Option("--disk", metavar="DISK", help="Declare this disk gone for good first."),
+        typer.Option("--disk", metavar="DISK", help="Declare this disk gone first."),
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask before that.")] = False,
     dry_run: Annotated[
@@ -181,15 +183,24 @@ def rebuild(
     if dry_run:
         _tell_rebuild(client, chosen, json_output)
         return
-    if chosen is not None and not yes:
-        say(f"{chosen.name} ({chosen.path}, {chosen.state}) will be declared gone for good:")
-        if chosen.stored_bytes:
-            say(f"  its {size_text(chosen.stored_bytes)} are copied again from the other disks.")
-        else:
-            say("  nothing is missing elsewhere that it should hold.")
-        if not typer.confirm("Go on?", err=True):
+    if chosen is not None and chosen.state not in ("gone", "retired"):
+        _tell_departure(client, chosen)
+        if not yes and not typer.confirm("Go on?", err=True):
             raise typer.Exit(EXIT_FAILED)
     finish_job(client, client.rebuild(chosen.disk_id if chosen else None), json_output)
+
+
+def _tell_departure(client: Client, disk: DiskStatus) -> None:
+    """Say what becomes of what a disk holds when it is declared gone."""
+    say(f"{disk.name} ({disk.path}, {disk.state}) will be declared gone:")
+    answer = client.disk_removal(disk.name)
+    if not disk.stored_bytes:
+        say("  nothing is missing elsewhere that it should hold.")
+    elif disk.stored_bytes > answer.sole_bytes:
+        size = size_text(disk.stored_bytes - answer.sole_bytes)
+        say(f"  {size} of it are on other disks, and are copied again where copies are missing.")
+    tell_loss(answer)
+    say(f"  if it comes back after all: drystone disk add {quote(disk.path)}")
 
 
 def _find_disk(client: Client, given: str) -> DiskStatus:

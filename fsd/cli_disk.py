@@ -85,7 +85,9 @@ def add(
     json_output: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Take one more disk into the store.
+    """Take one more disk into the store, or one again that was declared gone.
+
+    What such a disk holds counts again once every byte of it is verified.
 
     \b
     Example:

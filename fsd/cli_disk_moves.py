@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -20,7 +21,7 @@ from fsd.cli_session import (
 from fsd.errors import UsageError
 
 if TYPE_CHECKING:
-    from fsd.models import RemovalAnswer
+    from fsd.models import DiskStatus, RemovalAnswer
 
 app = typer.Typer()
 
@@ -94,8 +95,11 @@ def retire(
     answer = client.disk_removal(name)
     if not answer.safe and not force:
         raise UsageError(f"{answer.name} is needed: {answer.reason}; {answer.advice}")
+    if answer.state == "retired":
+        raise UsageError(f"{answer.name} is retired already; it can be taken out")
     say(f"{answer.name} ({answer.state}) will be retired for good:")
-    _tell_loss(answer)
+    say(f"  {answer.reason}")
+    tell_loss(answer)
     _ask_or_stop(yes)
     disk = client.disk_retire(name, force=force)
     if json_output:
@@ -104,8 +108,8 @@ def retire(
         say(f"{disk.name} is {disk.state}; it can be taken out")
 
 
-def _tell_loss(answer: RemovalAnswer) -> None:
-    say(f"  {answer.reason}")
+def tell_loss(answer: RemovalAnswer) -> None:
+    """Say what only this disk has."""
     if answer.sole_shards:
         say(f"  {answer.sole_objects:,} objects, {size_text(answer.sole_bytes)} WOULD BE LOST")
         for shard_id in answer.listed_shards[: answer.sole_shards]:
@@ -169,10 +173,21 @@ def replace(
     """
     client = connect(config)
     answer = client.disk_removal(old)
-    alive = answer.state in ("online", "draining", "readonly")
-    fate = "emptied and retired" if alive else "declared gone for good"
-    say(f"{answer.name} ({answer.state}) will be {fate}; {os.path.abspath(path)} joins the store")
-    if not alive and answer.sole_shards:
-        _tell_loss(answer)
+    path = os.path.abspath(path)
+    _tell_replacement(answer, path, client.disks())
     _ask_or_stop(yes)
-    finish_job(client, client.disk_replace(old, os.path.abspath(path), name), json_output)
+    finish_job(client, client.disk_replace(old, path, name), json_output)
+
+
+def _tell_replacement(answer: RemovalAnswer, path: str, disks: Sequence[DiskStatus]) -> None:
+    known = next((disk.name for disk in disks if disk.path == path), None)
+    joins = f"{path} joins the store" if known is None else f"{path} is {known} already, not added"
+    if answer.state in ("online", "draining", "readonly"):
+        fate = "will be emptied and retired"
+    elif answer.state in ("gone", "retired"):
+        fate = "is out of use already"
+    else:
+        fate = "will be declared gone"
+    say(f"{answer.name} ({answer.state}) {fate}; {joins}")
+    if answer.state == "missing":
+        tell_loss(answer)

@@ -99,7 +99,7 @@ def size_text(size_bytes: float) -> str:
 
 
 def duration_text(duration_s: float) -> str:
-    """Return a duration as people say it: `0.42 s`, `2 min 5 s`, `3 h 20 min`."""
+    """Return a duration as people say it: `0.42 s`, `2 min 5 s`, `3 h 20 min`, `5 days 2 h`."""
     if duration_s < 1:
         return f"{duration_s:.2f} s"
     if duration_s < 10:
@@ -109,7 +109,9 @@ def duration_text(duration_s: float) -> str:
         return f"{whole} s"
     if whole < 3600:
         return f"{whole // 60} min {whole % 60} s"
-    return f"{whole // 3600} h {whole % 3600 // 60} min"
+    if whole < 48 * 3600:
+        return f"{whole // 3600} h {whole % 3600 // 60} min"
+    return f"{whole // 86400} days {whole % 86400 // 3600} h"
 
 
 def time_text(timestamp: str) -> str:

@@ -58,8 +58,6 @@ def purge(
         write_json(job)
     elif job.state == "done":
         _tell(job.result, "")
-    else:
-        say(f"{job.state}: {safe_text(job.error or '')}")
     end_with(job)
 
 
@@ -76,8 +74,6 @@ def _look(client: Client, batch: str, json_output: bool) -> None:
             size = size_text(line["size_bytes"])
             holder = safe_text(str(line["holder"]))
             write_line(f"  stays: {line['objects']:,} objects, {size}: {holder}")
-    else:
-        say(f"{job.state}: {safe_text(job.error or '')}")
     if job.state != "done":
         end_with(job)
 

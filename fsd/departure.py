@@ -5,10 +5,11 @@ It only looks. `drain` and `retire` act on what is said here.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from shlex import quote
 
 from fsd.catalog import CatalogShard
 from fsd.disks import Disk
-from fsd.errors import QuotaError
+from fsd.errors import QuotaError, UsageError
 from fsd.models import RemovalAnswer
 from fsd.placement import DiskSpace
 from fsd.store import Store
@@ -68,6 +69,24 @@ def staying(store: Store, shard_id: str, leaving: Disk) -> list[Disk]:
     """Return the disks with sound replicas that count when `leaving` is gone."""
     sound = store.sound_replicas(shard_id)
     return [disk for disk in sound if disk is not leaving and not disk.draining]
+
+
+def check_no_loss(store: Store, disk: Disk) -> None:
+    """Raise UsageError when a disk that can be read is the only one that gives some shards."""
+    if not disk.readable:
+        return
+    sole = [
+        shard
+        for shard in shards_on(store, disk)
+        if all(other is disk for other in store.sound_replicas(shard.shard_id))
+    ]
+    if sole:
+        name = quote(disk.name)
+        raise UsageError(
+            f"{disk.name} is {disk.shown_state} and the only disk that gives {_shards(len(sole))} "
+            f"({_size(sole):,} bytes): empty it first (drystone disk drain {name}), or give "
+            f"them up (drystone disk retire --force {name})"
+        )
 
 
 def check_room(store: Store, disk: Disk) -> None:
@@ -163,11 +182,11 @@ def _advice(
     disk: Disk, sole: Sequence[CatalogShard], short: Sequence[CatalogShard], written: int
 ) -> str:
     if not sole and not short:
-        return "" if disk.state == "gone" else f"drystone disk retire {disk.name}"
+        return "" if disk.state == "gone" else f"drystone disk retire {quote(disk.name)}"
     if written == len(sole) and not short:
         return "ask again when the put that runs is done (`drystone jobs`)"
     if disk.readable:
-        return f"drystone disk drain {disk.name}"
+        return f"drystone disk drain {quote(disk.name)}"
     if sole:
         return f"bring {disk.name} back: no other disk has what it holds"
-    return f"drystone rebuild --disk {disk.name}"
+    return f"drystone rebuild --disk {quote(disk.name)}"

@@ -74,6 +74,7 @@ class DiskHealth:
 
     def note(self, kind: TroubleKind, now_s: float) -> None:
         """Count one trouble; the state may get worse by it, never better."""
+        self._set_back(now_s)
         # A clock that was set back must not bring the past into disorder.
         self._last_s = now_s = max(now_s, self._last_s)
         self._events[kind].append(now_s)
@@ -86,6 +87,7 @@ class DiskHealth:
 
     def settle(self, now_s: float) -> None:
         """Let time pass: the state may get better by one step, never worse."""
+        self._set_back(now_s)
         if self.state == "ok" or now_s - max(self._last_s, self.changed_s) < QUIET_S:
             return
         reached = self._reached(now_s, 0.5)
@@ -93,6 +95,13 @@ class DiskHealth:
             return
         self.state, self.changed_s = STATES[self.rank - 1], now_s
         self.reason = "" if self.state == "ok" else f"better than it was ({self.reason})"
+
+    def _set_back(self, now_s: float) -> None:
+        """Take what a clock that was far ahead saw as seen now, or it would never be forgotten."""
+        if self._last_s - now_s > LONG_S or self.changed_s - now_s > LONG_S:
+            for kind, moments in self._events.items():
+                self._events[kind] = deque((min(m, now_s) for m in moments), maxlen=EVENTS_MAX)
+            self._last_s, self.changed_s = min(self._last_s, now_s), min(self.changed_s, now_s)
 
     def dump(self) -> dict[str, Any]:
         """Return it as plain JSON, for `load`."""

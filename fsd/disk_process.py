@@ -21,11 +21,12 @@ from fsd.child import ChildServer, start_child
 from fsd.copy_source import CopySources
 from fsd.copy_target import CopyTargets
 from fsd.disk_epoch import heal_papers, open_lock, read_epoch, take_lock, write_epoch
-from fsd.errors import DiskRefusedError
+from fsd.errors import DiskError, DiskRefusedError
 from fsd.extract import Extractor, Item, Kept, PlainItem
 from fsd.growing_shards import GrowingShards
 from fsd.identity import check_identity, read_identity, retire_identity
 from fsd.queue_rule import Gate, GatedStep
+from fsd.running_parts import RunningParts
 from fsd.scan import ScanResult, scan_shard
 from fsd.scrub_pace import ScrubLane
 from fsd.shard_file import (
@@ -37,7 +38,7 @@ from fsd.verify import VerifyResult, verify_shard
 
 LANE_WRITE, LANE_EXTRACT, LANE_READ, LANE_WATCH, LANE_SCRUB, LANE_FOREGROUND = range(6)
 LANE_COPY, LANE_CATALOG, LANE_GIVE_BACK = 6, 7, 8
-COLD_S = 5.0
+COLD_S = 15.0
 """So often a disk that is in use is asked for its identity."""
 SWITCH_S = 0.0005
 """How long a thread that computes may hold the others up; 5 ms by default, half a disk read."""
@@ -52,6 +53,7 @@ LANES = {
     "finish_shard": LANE_WRITE,
     "adopt_part": LANE_WRITE,
     "remove_shard": LANE_WRITE,
+    "remove_leftovers": LANE_WRITE,
     "quarantine_shard": LANE_WRITE,
     "append_catalog": LANE_CATALOG,
     "retire": LANE_WRITE,
@@ -94,7 +96,7 @@ class DiskProcess:
         self._read = GatedStep(server.lanes[LANE_READ], gate)
         self._scrub = ScrubLane(server.lanes[LANE_SCRUB], gate)
         self._copy = GatedStep(server.lanes[LANE_COPY], gate)
-        self._catalog = CatalogFile(GatedStep(server.lanes[LANE_CATALOG], gate))
+        self._catalog = CatalogFile(GatedStep(server.lanes[LANE_CATALOG], gate, stream=False))
         others = [*server.lanes[:LANE_WATCH], foreground, *server.lanes[LANE_COPY:]]
         self.calibrate = CalibrationReads(server.lanes[LANE_SCRUB], others, self._shard_path).run
         self._extractor = Extractor(GatedStep(server.lanes[LANE_EXTRACT], gate))
@@ -108,8 +110,8 @@ class DiskProcess:
         sources = CopySources(slots, self._copy, lambda shard_id: self._shard_path(shard_id, False))
         self.copy_begin, self.copy_next, self.copy_end = sources.begin, sources.next, sources.end
         parts = CopyTargets(slots, self._copy, lambda shard_id: self._shard_path(shard_id, True))
-        self.copy_create, self.copy_write = parts.create, parts.write
-        self.copy_finish, self.copy_drop = parts.finish, parts.drop
+        self._parts, self._running = parts, RunningParts()
+        self.copy_write, self.copy_finish = parts.write, parts.finish
         self._place = self._path = ""
         self._root_fd = self._lock_fd = -1
 
@@ -183,10 +185,21 @@ class DiskProcess:
         """
         path = self._shard_path(shard_id, part)
         if part:
+            self._running.begin(shard_id)
             self._forget(path)
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)
         self._growing.create(path, head, size)
+
+    def copy_create(self, shard_id: str, length: int) -> None:
+        """Begin the part of a copy; see `CopyTargets.create`."""
+        self._running.begin(shard_id)
+        self._parts.create(shard_id, length)
+
+    def copy_drop(self, shard_id: str) -> None:
+        """Remove the part of a copy that was given up; see `CopyTargets.drop`."""
+        self._parts.drop(shard_id)
+        self._running.end(shard_id)
 
     def write_group(
         self, shard_id: str, head: bytes, size: int, slot: int, offset: int, length: int, last: bool
@@ -213,6 +226,7 @@ class DiskProcess:
         self._forget(target)
         # Barrier: before the rename only a part file exists, which recovery deletes.
         os.rename(source, target)
+        self._running.end(shard_id)
         folder = os.path.dirname(target)
         sync_folder(folder)
         # The folder may be as new as the file; one that is old has nothing to sync.
@@ -227,8 +241,17 @@ class DiskProcess:
         self._forget(path)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
+        if part:
+            self._running.end(shard_id)
         for files in self._files.values() if not part else ():
             files.outdate(shard_id)
+
+    def remove_leftovers(self, shard_ids: list[str]) -> None:
+        """Delete those parts that nobody writes: copies of a former process, which is no more."""
+        for shard_id in shard_ids:
+            self._write()
+            path = self._shard_path(shard_id, True)
+            self._running.remove_leftover(shard_id, lambda path=path: _unlink(path))
 
     def quarantine_shard(self, shard_id: str) -> None:
         """Move a file that is not a catalogued replica aside; nothing is deleted."""
@@ -333,12 +356,21 @@ class DiskProcess:
         return self._extractor.run_for(number, fd, shard, records, target, hole_bytes_max)
 
     def _shard_path(self, shard_id: str, part: bool) -> str:
+        if not self._path:
+            # Asked for by somebody who took it for the process before; below the folder that it was
+            # started in there is nothing of this disk. Without an errno, for no system call failed.
+            raise DiskError("this process has not attached its disk yet")
         return (layout.part_path if part else layout.shard_path)(self._path, shard_id)
 
     def _forget(self, path: str) -> None:
         # Readers of the other lanes keep their descriptor of a removed file: an unlinked replica
         # still has right bytes, and the engine asks for it no more.
         self._growing.forget(path)
+
+
+def _unlink(path: str) -> None:
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
 
 
 def main() -> None:

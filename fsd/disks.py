@@ -20,7 +20,7 @@ from typing import Any
 from fsd import disk_process
 from fsd.config import Config, DiskConfig
 from fsd.disk_health import DiskHealth, choose_steady, note_failure
-from fsd.errors import DiskError, DiskRefusedError, FsdError
+from fsd.errors import DiskError, DiskRefusedError, FsdError, NotFoundError
 from fsd.identity import mount_points
 from fsd.placement import DiskSpace
 from fsd.process import Child, Watchdog
@@ -128,7 +128,8 @@ class DiskSet:
         self.disks = {
             disk.disk_id: Disk(disk, disk.path, since=time.time()) for disk in config.disk
         }
-        self.on_return: Callable[[Disk], None] = lambda _disk: None
+        # Told a disk and whether it can be written.
+        self.on_return: Callable[[Disk, bool], None] = lambda _disk, _writable: None
         self.on_change: Callable[[Disk], None] = lambda _disk: None
         self.last_errors: list[str] = []
         self._pool = pool
@@ -182,12 +183,12 @@ class DiskSet:
         return [disk for disk in known if disk is not None and disk.readable]
 
     def by_name(self, name: str) -> Disk:
-        """Return a disk by its name or id; DiskRefusedError lists the names otherwise."""
+        """Return a disk by its name or id; NotFoundError lists the names otherwise."""
         for disk in self.disks.values():
             if name in (disk.name, disk.disk_id):
                 return disk
         names = ", ".join(disk.name for disk in self.disks.values())
-        raise DiskRefusedError(f"there is no disk {name}; disks: {names}")
+        raise NotFoundError(f"there is no disk {ascii(name)[1:-1]}; disks: {names}")
 
     def spaces(self, without: str = "") -> list[DiskSpace]:
         """Return the free space for placement, the reserve already taken off.
@@ -253,15 +254,27 @@ class DiskSet:
     def add(self, config: DiskConfig) -> Disk:
         """Take a new disk in and enter the epoch; DiskRefusedError when it cannot be."""
         disk = Disk(config, config.path, since=time.time())
+        self._join(disk)
+        return disk
+
+    def take_back(self, disk: Disk, path: str) -> None:
+        """Enter a disk again that was declared gone; when it cannot be, it is a missing one."""
+        disk.path, disk.burying = path, None
+        self._set_state(disk, "missing", "declared gone before")
+        self._join(disk)
+
+    def _join(self, disk: Disk) -> None:
+        known = disk.disk_id in self.disks
         # Until it is entered the watcher must not look for it too, and fight over its lock.
         disk.look_again_at = float("inf")
         child = self._spawn(disk)
         self.disks[disk.disk_id] = disk
-        if not self._enter(disk, child):
-            del self.disks[disk.disk_id]
-            raise DiskRefusedError(disk.reason, disk.name)
+        entered = self._enter(disk, child)
         disk.look_again_at = 0.0
-        return disk
+        if not entered:
+            if not known:
+                del self.disks[disk.disk_id]
+            raise DiskRefusedError(disk.reason, disk.name)
 
     def declare_gone(self, disk: Disk) -> None:
         """Stop using a disk for good; its process is ended."""
@@ -294,9 +307,10 @@ class DiskSet:
             )
             disk.session += 1
             child.on_trouble = lambda kind: disk.health.note(kind, time.time())
+            measure = child.call("check", disk.disk_id, self.epoch)
             # Before it counts as online, its replicas are compared with the catalog.
-            self.on_return(disk)
-            self._take_measure(disk, child.call("check", disk.disk_id, self.epoch))
+            self.on_return(disk, not measure[2])
+            self._take_measure(disk, measure)
         except (FsdError, OSError) as error:
             self.lose(disk, str(error))
             return False
@@ -310,8 +324,9 @@ class DiskSet:
         elif disk.state == "missing":
             self._set_state(disk, "online", "")
         elif self._recovered(disk):
-            # It may have refused catalog entries meanwhile, as a disk that was away did.
-            self.on_return(disk)
+            # It may have refused catalog entries meanwhile, as a disk that was away did, and what
+            # was to be removed.
+            self.on_return(disk, True)
             self._set_state(disk, "online", "")
 
     def _recovered(self, disk: Disk) -> bool:

@@ -9,12 +9,20 @@ from __future__ import annotations
 
 import os
 import time
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from fsd.catalog import CatalogShard
 from fsd.departure import check_room, may_be_removed, shards_on
 from fsd.disks import Disk
-from fsd.errors import CancelledError, DiskRefusedError, FsdError, NoReplicaError, UsageError
+from fsd.errors import (
+    CancelledError,
+    DiskRefusedError,
+    FsdError,
+    NoReplicaError,
+    QuotaError,
+    UsageError,
+)
 from fsd.identity import read_identity
 from fsd.job import Job
 from fsd.projection import write_disk_rows
@@ -25,7 +33,8 @@ if TYPE_CHECKING:
     from fsd.engine import Engine
 
 WAIT_FOR_WRITERS_S = 0.2
-CANCEL_S_MAX = 60.0
+CANCEL_S_MAX = 45.0
+"""Less than a client waits for an answer."""
 TRIES_MAX = 3
 ACCEPT_S_MAX = 600.0
 DRAIN, REPLACE, REBALANCE = "drain", "replace", "rebalance"
@@ -55,6 +64,7 @@ def resume_drains(engine: Engine) -> None:
 def drain(engine: Engine, name: str) -> Job:
     """Start moving everything off a disk; QuotaError with the figures when it fits nowhere."""
     disk = _used(engine, name)
+    _refuse_second(engine, disk)
     check_room(engine.store, disk)
     return _start(engine, DRAIN, disk, retire_after=False)
 
@@ -64,10 +74,13 @@ def undrain(engine: Engine, name: str) -> Disk:
     disk = _used(engine, name)
     if not disk.draining:
         raise UsageError(f"{disk.name} is not draining")
-    for job in engine.jobs.running():
-        if job.description == disk.name and job.kind in (DRAIN, REPLACE):
-            job.cancel()
-            job.finished.wait(CANCEL_S_MAX)
+    if job := _emptying(engine, disk):
+        job.cancel()
+        if not job.finished.wait(CANCEL_S_MAX):
+            raise UsageError(
+                f"{disk.name} is still being emptied; say it again when job {job.job_id} has ended"
+            )
+        _used(engine, name)  # It may have ended by retiring the disk.
     engine.store.catalog.append(("disk_undrain", {"disk": disk.disk_id}))
     _show(engine)
     return disk
@@ -77,14 +90,17 @@ def retire(engine: Engine, name: str, *, force: bool) -> Disk:
     """Never use a disk again. Unless forced, UsageError when the store is not whole without it."""
     disk = _used(engine, name)
     store = engine.store
+    engine.refuse_while_reindexed()
     engine.seal_and_project()
-    answer = may_be_removed(store, disk)
-    if not answer.safe and not force:
-        raise UsageError(f"{disk.name} is needed: {answer.reason}; {answer.advice}")
-    # Barrier: from here on no replica of it counts. A crash before the identity file says so is
-    # made good by the next start.
-    store.catalog.append(("disk_retire", {"disk": disk.disk_id}))
-    disk.retired = True
+    # One at a time: of two disks that have the same shard each may go, but not both.
+    with engine.joining:
+        answer = may_be_removed(store, disk)
+        if not answer.safe and not force:
+            raise UsageError(f"{disk.name} is needed: {answer.reason}; {answer.advice}")
+        # Barrier: from here on no replica of it counts. A crash before the identity file says so is
+        # made good by the next start.
+        store.catalog.append(("disk_retire", {"disk": disk.disk_id}))
+        disk.retired = True
     close_retired(store, disk)
     _show(engine)
     engine.reconciler.poke()
@@ -107,12 +123,37 @@ def replace(engine: Engine, old_name: str, new_path: str, new_name: str | None) 
     Said again it goes on: a path that is a disk of this store already is not added twice.
     """
     old = engine.store.disks.by_name(old_name)
-    if _known_at(engine, new_path) is None:
-        engine.add_disk(new_path, new_name)
-    if old.readable:
+    known = _known_at(engine, new_path)
+    if known is old:
+        raise UsageError(
+            f"{new_path} is {old.name} itself: name the folder of another disk, or empty it onto "
+            f"the others (drystone disk drain {quote(old.name)})"
+        )
+    _refuse_second(engine, old)
+    joined = engine.add_disk(new_path, new_name) if known is None else known
+    if not old.readable:
+        return engine.rebuild_lost(old if old.state != "gone" else None, REPLACE)
+    try:
         check_room(engine.store, old)
-        return _start(engine, REPLACE, old, retire_after=True)
-    return engine.rebuild_lost(old if old.state != "gone" else None, REPLACE)
+    except QuotaError as error:
+        raise QuotaError(f"{joined.name} is in use, but {error}") from error
+    return _start(engine, REPLACE, old, retire_after=True)
+
+
+def _refuse_second(engine: Engine, disk: Disk) -> None:
+    """Raise UsageError, before anything is changed, when a job empties the disk already."""
+    job = _emptying(engine, disk)
+    if job is not None:
+        raise UsageError(
+            f"job {job.job_id} empties {disk.name} already: wait for it "
+            f"(drystone job wait {job.job_id}) or stop it (drystone job cancel {job.job_id}) first"
+        )
+
+
+def _emptying(engine: Engine, disk: Disk) -> Job | None:
+    jobs = engine.jobs.running()
+    same = (job for job in jobs if job.description == disk.name and job.kind in (DRAIN, REPLACE))
+    return next(same, None)
 
 
 def _known_at(engine: Engine, path: str) -> Disk | None:

@@ -4,6 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +12,13 @@ from fsd.areas import Areas, Thresholds
 from fsd.care import fsck, verify
 from fsd.claims import Claims
 from fsd.compact_drop import Dropper
-from fsd.config import CONFIG_NAME, Config, DiskConfig
+from fsd.config import Config
+from fsd.departure import check_no_loss
+from fsd.disk_join import join_disk
 from fsd.disks import Disk, DiskSet
 from fsd.drain import MOVING_KINDS, close_retired, mark_disks, resume_drains
 from fsd.engine_lock import lock_engine, remove_scratch
-from fsd.errors import DiskError, FsdError, QuotaError, UsageError
-from fsd.identity import make_identity
+from fsd.errors import CorruptError, DiskError, FsdError, QuotaError, UsageError
 from fsd.inventory import take_inventory, take_inventory_or_lose
 from fsd.job import Job, JobRegistry
 from fsd.materialise import Materialise
@@ -39,13 +41,12 @@ from fsd.projection import (
 )
 from fsd.purge_check import settle_purges
 from fsd.reconcile import Reconciler
-from fsd.recover import recover_open_shards
 from fsd.references import References
-from fsd.replicate import COPIES_AT_ONCE_MAX, Replicator
-from fsd.setup import add_disk_to_config, new_disk_name
+from fsd.replicate import COPY_SLOTS, Replicator
 from fsd.shard_writer import ShardWriter
 from fsd.slots import SlotPool
 from fsd.store import PART_BYTES_MAX, Store
+from fsd.waiting_shards import WaitingShards
 from fsd.watch import Watch
 from fsd.write import BatchWrite, check_folder
 
@@ -73,7 +74,7 @@ class Engine:
             os.makedirs(folder, mode=0o700, exist_ok=True)
         self._lock_fd = lock_engine(os.path.join(config.run_dir, "engine.lock"))
         remove_scratch(config.run_dir)
-        slots = 2 * config.store.packer_processes + 2 * COPIES_AT_ONCE_MAX + SLOTS_SPARE
+        slots = 2 * config.store.packer_processes + COPY_SLOTS + SLOTS_SPARE
         pool = SlotPool(slots, config.store.group_size_bytes + PART_BYTES_MAX)
         self.store = Store(config, pool, DiskSet(config, pool))
         self.areas = Areas(
@@ -87,11 +88,14 @@ class Engine:
         self.claims = Claims(self.store)
         self.replicator = Replicator(self.store)
         self.reconciler = Reconciler(self.store, self.replicator)
+        self.open_shards = WaitingShards(self.store)
         self.references = References(self.store)
         self.dropper = Dropper(self)
         self.jobs = JobRegistry(os.path.join(config.run_dir, "jobs"))
         self.watch = Watch(self)
         self._manifests = threading.Lock()
+        # Held while a disk joins, which writes drystone.toml anew, and when one leaves for good.
+        self.joining = threading.Lock()
         self._starting = threading.Lock()
         self._subjects: dict[str, Job] = {}
         # Held by whatever recovers, projects or replaces the index: one of them at a time.
@@ -147,7 +151,7 @@ class Engine:
             publish_generation(self.store, None)
 
     def _fill_index(self) -> None:
-        recover_open_shards(self.store)
+        self.open_shards.recover_all()
         project(self.store)
         write_disk_rows(self.store)
         self.notes += make_trees(self.store)
@@ -216,13 +220,15 @@ class Engine:
     def rebuild(self, request: RebuildRequest) -> Job:
         """Start making the copies whole; a named disk is declared gone first."""
         disk = self.store.disks.by_name(request.disk) if request.disk else None
+        if disk is not None:
+            check_no_loss(self.store, disk)
         return self.rebuild_lost(disk, "rebuild")
 
     def rebuild_lost(self, disk: Disk | None, kind: str) -> Job:
         """Start making the copies whole without a disk, which is declared gone."""
 
         def prepare() -> None:
-            if disk is not None:
+            if disk is not None and disk.state != "gone":
                 self.store.catalog.append(("disk_gone", {"disk": disk.disk_id}))
                 self.store.disks.declare_gone(disk)
             self.seal_and_project()
@@ -234,7 +240,7 @@ class Engine:
         """Seal what nobody writes, so that whole shards and the index hold all there is."""
         with self.maintenance:
             self.shard_writer.seal_idle()
-            recover_open_shards(self.store)
+            self.open_shards.recover_all(at_once=True)
             project(self.store)
 
     def fsck(self) -> Job:
@@ -256,9 +262,11 @@ class Engine:
         return self.start_job(REINDEX, "", work)
 
     def _reindex(self, job: Job) -> dict[str, Any]:
-        self.shard_writer.seal_idle()
+        with suppress(CorruptError):  # Of the index that is to go.
+            self.shard_writer.seal_idle()
         former = begin_generation(self.store)
         job.phase = "reading footers"
+        self.open_shards.recover_all(at_once=True)
         shards = project(self.store)
         write_disk_rows(self.store)
         job.phase = "making listings"
@@ -270,26 +278,19 @@ class Engine:
         return {**result, "incomplete": bool(problems)}
 
     def add_disk(self, path: str, name: str | None) -> Disk:
-        """Take a folder as a new disk, in drystone.toml and in the running store."""
-        path = os.path.abspath(path)
-        if not os.path.isdir(path):
-            raise UsageError(f"{path} is not a folder")
-        name = name or new_disk_name(self.config)
-        identity = make_identity(path, self.config.store.store_id, name)
-        disk = self.store.disks.add(DiskConfig(disk_id=identity["disk_id"], name=name, path=path))
-        self.store.catalog.catch_up(disk)
-        self.store.catalog.append(("disk_add", {"disk": disk.disk_id, "name": name}))
-        config_path = os.path.join(self.config.root, CONFIG_NAME)
-        add_disk_to_config(config_path, disk.disk_id, name, path)
-        write_disk_rows(self.store)
-        self.reconciler.poke()
-        return disk
+        """Take a folder as a disk, in drystone.toml and in the running store."""
+        return join_disk(self, path, name)
 
     # Inner life
 
     def wake(self) -> None:
         """Let housekeeping look now."""
         self._changed.set()
+
+    def refuse_while_reindexed(self) -> None:
+        """Raise UsageError while the index is made anew: who waits for that waits too long."""
+        if any(job.kind == REINDEX for job in self.jobs.running()):
+            raise UsageError("the store is being reindexed; try again when that is done")
 
     def start_job(
         self, kind: str, description: str, work: Callable[[Job], dict[str, Any]], subject: str = ""
@@ -299,11 +300,13 @@ class Engine:
             busy = self.jobs.running()
             if kind == REINDEX and busy:
                 raise UsageError(f"{len(busy)} jobs are running; reindex when they are done")
-            if any(job.kind == REINDEX for job in busy):
-                raise UsageError("the store is being reindexed; try again when that is done")
+            self.refuse_while_reindexed()
             writer = self._subjects.get(subject)
             if subject and writer is not None and writer in busy:
-                raise UsageError(f"job {writer.job_id} is writing {subject}; wait for it")
+                raise UsageError(
+                    f"job {writer.job_id} is at work on {subject}; wait for it "
+                    f"(drystone job wait {writer.job_id})"
+                )
             self._subjects = {name: job for name, job in self._subjects.items() if job in busy}
             self._subjects[subject] = job = self.jobs.start(kind, description, work)
             return job
@@ -351,15 +354,15 @@ class Engine:
         if entries:
             self.store.catalog.append(*entries)
 
-    def _welcome_back(self, disk: Disk) -> None:
+    def _welcome_back(self, disk: Disk, writable: bool) -> None:
         self.store.catalog.catch_up(disk)
         mark_disks(self.store)
-        take_inventory(self.store, disk)
+        take_inventory(self.store, disk, writable=writable)
         self._behind = True
         self._changed.set()
 
     def _catch_up_index(self) -> None:
-        if recover_open_shards(self.store) or settle_purges(self.store) or self._behind:
+        if self.open_shards.recover_all() or settle_purges(self.store) or self._behind:
             self._behind = True
             project(self.store)
             self.notes += make_trees(self.store)

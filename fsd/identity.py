@@ -18,6 +18,7 @@ import re
 import subprocess
 import uuid
 from dataclasses import asdict, dataclass
+from shlex import quote
 from typing import Any
 
 from fsd import layout
@@ -26,6 +27,8 @@ from fsd.small_file import parse_json, replace_file
 
 IDENTITY_FORMAT = 1
 BLKID_TIMEOUT_S = 10
+STACKED_MAX = 16
+"""Of volumes upon volumes; more is no stack that anybody made."""
 _FS_IOC_GETFSUUID = 0x80111500  # _IOR(0x15, 0, struct fsuuid2)
 _FSUUID2_BYTES = 17  # u8 length, u8 uuid[16]
 # Their statvfs id is derived from the filesystem's UUID; others derive it from the device number.
@@ -56,8 +59,11 @@ class Medium:
 def examine(path: str) -> Medium:
     """Look at the filesystem and device below `path`; OSError when the path cannot be read."""
     info = os.stat(path)
-    number = f"{os.major(info.st_dev)}:{os.minor(info.st_dev)}"
-    kind, source = _mount_of(number)
+    number = _number(info.st_dev)
+    kind, source = _mount_of(path, number)
+    if os.major(info.st_dev) == 0 and source.startswith("/dev/") and os.path.exists(source):
+        # btrfs gives each subvolume a number of its own; they are one filesystem on one device.
+        number = _number(os.stat(source).st_rdev)
     device = _whole_device(number)
     serial = _serial(device)
     stable = kind in _STABLE_FSID_TYPES
@@ -190,20 +196,15 @@ def check_identity(path: str, disk_id: str, store_id: str) -> Medium:
     if reason:
         raise DiskRefusedError(
             f"{path} looks like a copy of disk {document['name']}: {reason}. If it replaces the "
-            f"original for good, run `drystone disk rebind {document['name']} {path}`"
+            f"original for good, run `drystone disk rebind {quote(document['name'])} {quote(path)}`"
         )
     return medium
 
 
 def mount_points() -> list[str]:
     """Return all mount points, as candidates for a disk that is mounted elsewhere now."""
-    # The kernel writes space, tab, newline and backslash as octal escapes, other bytes as they are.
-    with open("/proc/self/mountinfo", "rb") as file:
-        escaped = [line.split(b" ")[4] for line in file]
-    return [
-        os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), name))
-        for name in escaped
-    ]
+    with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+        return [_unescape(line.split(" ")[4]) for line in file]
 
 
 def _checksum(body: dict[str, Any]) -> str:
@@ -224,15 +225,34 @@ def _difference(recorded: Binding, found: Binding) -> str:
     return ""
 
 
-def _mount_of(number: str) -> tuple[str, str]:
-    """Return (filesystem type, source) of the mount with this device number."""
+def _number(device: int) -> str:
+    return f"{os.major(device)}:{os.minor(device)}"
+
+
+def _mount_of(path: str, number: str) -> tuple[str, str]:
+    """Return (filesystem type, source) of the mount with this device number.
+
+    Where none has it, of the mount that the path lies in.
+    """
+    real, around, longest = os.path.realpath(path), ("", ""), -1
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         for line in file:
-            fields = line.split(" ")
+            fields = line.rstrip("\n").split(" ")
+            kind, source = fields[fields.index("-") + 1 :][:2]
             if fields[2] == number:
-                rest = fields[fields.index("-") + 1 :]
-                return rest[0], rest[1]
-    return "", ""
+                return kind, source
+            point = _unescape(fields[4])
+            inside = real == point or real.startswith(point.rstrip("/") + "/")
+            # Of two that are mounted on one folder the later one is seen.
+            if inside and len(point) >= longest:
+                around, longest = (kind, source), len(point)
+    return around
+
+
+def _unescape(name: str) -> str:
+    # The kernel writes space, tab, newline and backslash as octal escapes, other bytes as they are.
+    escaped = os.fsencode(name)
+    return os.fsdecode(re.sub(rb"\\([0-7]{3})", lambda found: bytes([int(found[1], 8)]), escaped))
 
 
 def device_path(number: str) -> str:
@@ -243,13 +263,26 @@ def device_path(number: str) -> str:
 
 
 def _whole_device(number: str) -> str:
-    """Return the sysfs folder of the whole device: a partition's parent, else itself."""
+    """Return the sysfs folder of the whole device; empty when there is none."""
     link = f"/sys/dev/block/{number}"
-    if not os.path.exists(link):
-        return ""
-    path = os.path.realpath(link)
-    is_partition = os.path.exists(os.path.join(path, "partition"))
-    return os.path.dirname(path) if is_partition else path
+    return whole_device(os.path.realpath(link)) if os.path.exists(link) else ""
+
+
+def whole_device(path: str) -> str:
+    """Return the sysfs folder of what a device is a part of, or lies on: a disk, as far as it goes.
+
+    A partition is a part of its parent; an encrypted or logical volume on one device is that one.
+    What is made of several (a RAID) stands for itself.
+    """
+    for _ in range(STACKED_MAX):
+        if os.path.exists(os.path.join(path, "partition")):
+            path = os.path.dirname(path)
+        slaves = os.path.join(path, "slaves")
+        below = os.listdir(slaves) if os.path.isdir(slaves) else []
+        if len(below) != 1:
+            return path
+        path = os.path.realpath(os.path.join(slaves, below[0]))
+    return path
 
 
 def _serial(device: str) -> str:

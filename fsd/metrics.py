@@ -7,7 +7,7 @@ from fsd import report
 from fsd.compact_plan import find_garbage
 from fsd.engine import Engine
 from fsd.metrics_text import Metric, render
-from fsd.models import AreaStatus, DiskStatus, Health
+from fsd.models import AreaStatus, Capacity, DiskStatus, Health
 
 DISK_STATES = ("online", "readonly", "missing", "gone", "draining", "retired")
 DISK_HEALTHS = ("ok", "suspect", "failing")
@@ -20,6 +20,7 @@ def exposition(engine: Engine) -> str:
     health = report.health(engine)
     metrics = [
         *_store_metrics(engine, health),
+        *_capacity_metrics(report.capacity(engine)),
         *_disk_metrics(health.disks),
         *_smart_metrics(engine),
         *_area_metrics(report.area_statuses(engine)),
@@ -82,6 +83,22 @@ def _garbage_metrics(engine: Engine) -> list[Metric]:
             "vacated_bytes",
             "What those free on all disks together.",
             sum(shard.length_bytes * len(shard.disks) for shard in waiting),
+        ),
+    ]
+
+
+def _capacity_metrics(found: Capacity) -> list[Metric]:
+    return [
+        _gauge("usable_bytes", "What still fits at the wanted copies.", found.usable_bytes),
+        _gauge(
+            "usable_after_loss_bytes",
+            "What still fits after the loss of the worst disk and the rebuild.",
+            found.usable_after_loss_bytes,
+        ),
+        _gauge(
+            "unplaced_after_loss_bytes",
+            "Bytes of copies without a place after the loss of the worst disk.",
+            found.unplaced_after_loss_bytes,
         ),
     ]
 

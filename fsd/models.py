@@ -257,7 +257,10 @@ class AreaStatus(Document):
 
 
 class Capacity(Document):
-    """What fits: usable bytes at the copies target, now and after losing any one disk."""
+    """What fits: usable bytes at the copies target, now and after losing any one disk.
+
+    In both cases once all copies that are missing then are made again.
+    """
 
     copies: int
     objects: int
@@ -265,6 +268,8 @@ class Capacity(Document):
     usable_bytes: int
     usable_after_loss_bytes: int
     worst_loss: str | None
+    unplaced_after_loss_bytes: int = 0
+    """Of the copies that the worst loss takes away, what the other disks have no room for."""
     partition_fill: float
     partition_state: str
     advice: tuple[str, ...]
@@ -273,9 +278,14 @@ class Capacity(Document):
 
 
 class Notice(Document):
-    """One thing a person should know, and what to do about it."""
+    """One thing a person should know, and what to do about it.
+
+    `subject` is the disk or area it is about, if it is about one: with `code` it tells one from
+    another, whatever the message says.
+    """
 
     code: str
+    subject: str = ""
     severity: Literal["info", "warning", "critical"]
     message: str
     advice: str

@@ -4,15 +4,26 @@ import json
 import os
 import re
 import time
+from collections import Counter
+from shlex import quote
 
 from fsd.calibrate import model_status
+from fsd.cli_output import size_text
 from fsd.departure import shards_on
 from fsd.disk_models import Measurement
 from fsd.disks import Disk
 from fsd.engine import Engine
 from fsd.job import timestamp
 from fsd.models import AreaStatus, Capacity, DiskStatus, Health, Notice
-from fsd.placement import DiskSpace, next_disk_advice, usable_after_loss, usable_space
+from fsd.placement import (
+    DiskSpace,
+    Held,
+    UsableAfterLoss,
+    next_disk_advice,
+    usable_after_loss,
+    usable_besides,
+)
+from fsd.store import Store
 
 VERSION = "0.1"
 TERABYTE = 10**12
@@ -78,9 +89,11 @@ def capacity(engine: Engine) -> Capacity:
     store = engine.store
     copies = engine.config.store.copies_raw
     same = engine.config.store.allow_same_device
-    spaces = [space for space in store.disks.spaces() if space.eligible]
-    after = usable_after_loss(spaces, copies, allow_same_domain=same)
+    spaces, held = store.disks.spaces(), _held(store)
+    now = usable_besides(spaces, copies, held, allow_same_domain=same)
+    after = usable_after_loss(spaces, copies, allow_same_domain=same, held=held)
     names = {disk.disk_id: disk.name for disk in store.disks.disks.values()}
+    worst = ", ".join(names.get(disk, disk) for disk in after.disk_ids)
     with store.index.read() as reader:
         objects = reader.object_count()
         payload = sum(row.payload_bytes - row.dead_bytes for row in reader.shards())
@@ -89,28 +102,58 @@ def capacity(engine: Engine) -> Capacity:
         copies=copies,
         objects=objects,
         payload_bytes=payload,
-        usable_bytes=usable_space(spaces, copies, allow_same_domain=same),
+        usable_bytes=now.usable_bytes,
         usable_after_loss_bytes=after.usable_bytes,
-        worst_loss=", ".join(names.get(disk, disk) for disk in after.disk_ids) or None,
+        worst_loss=worst or None,
+        unplaced_after_loss_bytes=after.unplaced_bytes,
         partition_fill=partition.fill,
         partition_state=partition.state,
-        advice=_advice(spaces, copies, same),
+        advice=(*_loss_advice(worst, after), *_disk_advice(spaces, copies, same, held)),
         disks=disk_statuses(engine),
         areas=area_statuses(engine),
     )
 
 
-def _advice(spaces: list[DiskSpace], copies: int, same: bool) -> tuple[str, ...]:
+def _held(store: Store) -> list[Held]:
+    """Return what the disks that stay hold, taken together where the same disks hold it."""
+    staying = {disk.disk_id for disk in store.disks.disks.values() if _stays(disk)}
+    sizes: Counter[tuple[int, tuple[str, ...]]] = Counter()
+    with store.lock:
+        bad = store.shards.lost | store.shards.suspect
+        for shard in store.shards.state.shards.values():
+            if shard.sealed and not shard.vacated:
+                sound = (disk for disk in shard.disks if (shard.shard_id, disk) not in bad)
+                disks = tuple(sorted(staying.intersection(sound)))
+                sizes[store.config.copies(shard.class_name), disks] += shard.length_bytes
+    return [Held(size, copies, disks) for (copies, disks), size in sizes.items()]
+
+
+def _stays(disk: Disk) -> bool:
+    return disk.readable and not disk.draining
+
+
+def _loss_advice(worst: str, after: UsableAfterLoss) -> list[str]:
+    if not after.unplaced_bytes:
+        return []
+    return [
+        f"after losing {worst}, {size_text(after.unplaced_bytes)} of copies would have no place on "
+        "the other disks: add a disk, or free space"
+    ]
+
+
+def _disk_advice(spaces: list[DiskSpace], copies: int, same: bool, held: list[Held]) -> list[str]:
     lines: list[str] = []
     best = 0
-    for size, gain in next_disk_advice(spaces, copies, allow_same_domain=same):
+    for size, gain in next_disk_advice(spaces, copies, allow_same_domain=same, held=held):
         # A larger disk that adds no more than a smaller one is no advice.
         if gain > best * 1.01:
             lines.append(
-                f"a disk of {size / TERABYTE:g} TB more would add {gain / TERABYTE:.2f} TB usable"
+                f"a disk of {size / TERABYTE:g} TB more would add {size_text(gain)} usable"
             )
             best = gain
-    return tuple(lines)
+    if not lines:
+        lines.append(f"one disk more would add nothing: {copies} copies need {copies} with room")
+    return lines
 
 
 def health(engine: Engine) -> Health:
@@ -134,8 +177,10 @@ def health(engine: Engine) -> Health:
         batches = sum(not row.name.startswith(".") for row in reader.batches())
         views = sum(1 for _ in reader.views())
     found = warnings(engine)
-    degraded = lag_bytes or any(
-        d.state in ("missing", "readonly") for d in store.disks.disks.values()
+    degraded = (
+        lag_bytes
+        or engine.open_shards.found
+        or any(d.state in ("missing", "readonly") for d in store.disks.disks.values())
     )
     return Health(
         state="failed" if unreadable else "degraded" if degraded else "ok",
@@ -171,7 +216,7 @@ def anonymous_bytes() -> int:
 def warnings(engine: Engine) -> tuple[Notice, ...]:
     """Return everything a person should know, the worst first, each with what to do."""
     found = [*_disk_warnings(engine), *_shard_warnings(engine), *_space_warnings(engine)]
-    found += engine.watch.notices()
+    found += [*engine.open_shards.notices(), *engine.watch.notices()]
     if engine.config.store.allow_same_device:
         found.append(
             Notice(
@@ -195,16 +240,18 @@ def _disk_warnings(engine: Engine) -> list[Notice]:
             found.append(
                 Notice(
                     code="disk-missing",
+                    subject=disk.name,
                     severity="critical",
                     message=f"disk {disk.name} is missing: {disk.reason}",
                     advice="mount or reconnect it; if it is dead: "
-                    f"drystone rebuild --disk {disk.name}",
+                    f"drystone rebuild --disk {quote(disk.name)}",
                 )
             )
         elif disk.state == "readonly":
             found.append(
                 Notice(
                     code="disk-readonly",
+                    subject=disk.name,
                     severity="warning",
                     message=f"disk {disk.name} takes no new data: {disk.reason}",
                     advice="free or add space, or look at the disk's health (smartctl, dmesg)",
@@ -214,6 +261,7 @@ def _disk_warnings(engine: Engine) -> list[Notice]:
             found.append(
                 Notice(
                     code="disk-full",
+                    subject=disk.name,
                     severity="warning",
                     message=f"disk {disk.name} has reached its reserve of free space",
                     advice="new data goes to other disks; add a disk (drystone capacity)",
@@ -224,17 +272,19 @@ def _disk_warnings(engine: Engine) -> list[Notice]:
             found.append(
                 Notice(
                     code="disk-draining",
+                    subject=disk.name,
                     severity="info",
                     message=f"disk {disk.name} is draining: {left:,} shards are still on it",
-                    advice=f"drystone disk drain {disk.name} goes on; undrain takes it back"
+                    advice=f"drystone disk drain {quote(disk.name)} goes on; undrain takes it back"
                     if left
-                    else f"drystone disk retire {disk.name}, and it may be taken out",
+                    else f"drystone disk retire {quote(disk.name)}, and it may be taken out",
                 )
             )
         if disk.quarantined_files:
             found.append(
                 Notice(
                     code="quarantine",
+                    subject=disk.name,
                     severity="info",
                     message=f"disk {disk.name} holds {disk.quarantined_files} set-aside shard files"
                     f" ({disk.quarantined_bytes:,} bytes) that the catalog does not count",
@@ -257,7 +307,8 @@ def _shard_warnings(engine: Engine) -> list[Notice]:
                 code="unreadable",
                 severity="critical",
                 message=f"{len(unreadable)} shards have no readable replica now",
-                advice="bring the missing disks back before anything else",
+                advice="bring the missing disks back before anything else; one that was declared "
+                "gone comes back with drystone disk add PATH",
             )
         )
     return [*found, *_copies_warnings(engine)]
@@ -323,6 +374,7 @@ def _space_warnings(engine: Engine) -> list[Notice]:
             found.append(
                 Notice(
                     code="ssd-area",
+                    subject=usage.area,
                     severity="warning",
                     message=f"area {usage.area} is at its quota ({usage.state})",
                     advice=f"free space in {usage.path} or raise its quota in drystone.toml",

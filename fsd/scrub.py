@@ -32,6 +32,7 @@ DAY_S = 86400.0
 TICK_S = 1.0
 PLAN_AGAIN_S = 5.0
 DEFER_S_MAX = 3600.0
+CLOCK_SLACK_S = 3600.0
 RETRY_S = 300.0
 RATE_WINDOW_S = 60.0
 CANCEL_POLL_S = 0.2
@@ -80,7 +81,8 @@ class Scrubber:
         with store.lock:
             shards = [s for s in store.shards.state.shards.values() if not s.vacated]
             excluded = frozenset(store.shards.lost | store.shards.suspect)
-        debts = make_debts(shards, self._log.times(), excluded, self._interval_s)
+        latest_s, times = time.time() + CLOCK_SLACK_S, self._log.times()
+        debts = make_debts(shards, times, excluded, self._interval_s, latest_s)
         readable = {disk.disk_id for disk in store.disks.disks.values() if disk.readable}
         return [debt for debt in debts if debt.disk_id in readable]
 
@@ -178,7 +180,8 @@ class Scrubber:
         if self._job.locked() or (self._jobs_run() and not patient):
             return
         self._plan_again()
-        if time.time() >= self._papers_s + DAY_S:
+        # A clock that was ahead once must not put it off.
+        if abs(time.time() - self._papers_s) >= DAY_S:
             self._papers_s = self._note_papers()
             heal_papers(self._store)
         now = time.time()

@@ -6,6 +6,7 @@ was is due again after 80-100 % of the interval: a share drawn from its name, so
 written together is not due together.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
@@ -54,18 +55,23 @@ def make_debts(
     times: Mapping[Replica, int],
     excluded: frozenset[Replica],
     interval_s: float,
+    latest_s: float = math.inf,
 ) -> list[Debt]:
-    """Return every replica of a sealed shard but the excluded, in the order of payment."""
+    """Return every replica of a sealed shard but the excluded, in the order of payment.
+
+    A time after `latest_s` is of a clock that was ahead, and proves nothing.
+    """
     debts: list[Debt] = []
     for shard in shards:
         if not shard.sealed:
             continue
-        sealed_s = shard.sealed_ns / 1e9
+        sealed_s = min(shard.sealed_ns / 1e9, latest_s)
         for disk_id in shard.disks:
             replica = (shard.shard_id, disk_id)
             if replica in excluded:
                 continue
             verified_s = times.get(replica, 0)
+            verified_s = verified_s if verified_s <= latest_s else 0
             due_s = due_at(replica, sealed_s, verified_s, interval_s)
             debts.append(
                 Debt(*replica, shard.length_bytes, sealed_s, verified_s, due_s),

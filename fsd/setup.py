@@ -3,12 +3,13 @@
 import json
 import os
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from fsd import layout
 from fsd.config import AREAS, CONFIG_NAME, GIB, MIB, Config, load_config
 from fsd.errors import ConfigError, UsageError
 from fsd.identity import examine, make_identity, read_identity, write_identity
+from fsd.paths import check_identifier
 from fsd.small_file import replace_file
 
 SHARD_SHARE_MAX = 256
@@ -66,7 +67,7 @@ def init_store(
         "",
     ]
     for path, document in zip(disks, identities, strict=True):
-        lines += _disk_lines(document["disk_id"], document["name"], _relative(path, root))
+        lines += disk_lines(document["disk_id"], document["name"], _relative(path, root))
     replace_file(target, "\n".join(lines).encode())
     return load_config(target)
 
@@ -76,7 +77,7 @@ def add_disk_to_config(config_path: str, disk_id: str, name: str, path: str) -> 
     root = os.path.dirname(os.path.abspath(config_path))
     with open(config_path, encoding="utf-8") as file:
         text = file.read()
-    lines = _disk_lines(disk_id, name, _relative(path, root))
+    lines = disk_lines(disk_id, name, _relative(path, root))
     replace_file(config_path, (text.rstrip("\n") + "\n\n" + "\n".join(lines)).encode())
 
 
@@ -88,8 +89,13 @@ def rebind_disk(config: Config, name: str, path: str) -> None:
     path = os.path.abspath(path)
     known = {disk.name: disk for disk in config.disk}
     if name not in known:
-        raise UsageError(f"there is no disk {name}; disks: {', '.join(sorted(known))}")
+        raise UsageError(f"there is no disk {name!a}; the disks are {', '.join(sorted(known))}")
     document = read_identity(path)
+    if document.get("retired"):
+        raise UsageError(
+            f"{path} holds {document['name']}, which was retired for good; to use that disk again, "
+            "make a new filesystem on it and add it (drystone disk add)"
+        )
     if document["disk_id"] != known[name].disk_id:
         raise UsageError(f"{path} holds disk {document['name']}, not {name}")
     original = known[name].path
@@ -101,10 +107,16 @@ def rebind_disk(config: Config, name: str, path: str) -> None:
     write_identity(path, document)
 
 
-def new_disk_name(config: Config) -> str:
+def new_disk_name(taken: Collection[str]) -> str:
     """Return the first free name d1, d2 ..."""
-    taken = {disk.name for disk in config.disk}
     return next(f"d{n}" for n in range(1, len(taken) + 2) if f"d{n}" not in taken)
+
+
+def check_disk_name(name: str) -> str | None:
+    """Why a person could not name a disk so in every command, or None."""
+    if name.startswith("-"):
+        return "it would be taken for an option"
+    return check_identifier(name)
 
 
 def _check_disks(disks: list[str], copies: int) -> None:
@@ -149,8 +161,9 @@ def _existing(path: str) -> str:
 
 def _names(disks: list[str]) -> list[str]:
     names = [os.path.basename(path.rstrip("/")) or "disk" for path in disks]
-    unique = len(set(names)) == len(names) and all(name.isprintable() for name in names)
-    return names if unique else [f"d{number}" for number in range(1, len(disks) + 1)]
+    fine = all(check_disk_name(name) is None for name in names)
+    unique = len(set(names)) == len(names)
+    return names if fine and unique else [f"d{number}" for number in range(1, len(disks) + 1)]
 
 
 def _shard_size(smallest_bytes: int) -> int:
@@ -159,7 +172,8 @@ def _shard_size(smallest_bytes: int) -> int:
     return max(MIB, min(256 * MIB, share))
 
 
-def _disk_lines(disk_id: str, name: str, path: str) -> list[str]:
+def disk_lines(disk_id: str, name: str, path: str) -> list[str]:
+    """Return a disk's section of drystone.toml; ConfigError when it cannot be written as TOML."""
     return [
         "[[disk]]",
         f"disk_id = {_text(disk_id)}",

@@ -1,7 +1,8 @@
 """Asking smartctl: it owns when a disk is asked and what it last said; `smart` owns the meaning.
 
 Every disk is asked at most once an hour, by a thread of its own for that moment, so that a device
-that hangs keeps nobody. Where smartctl is missing or may not look, one notice says so.
+that hangs keeps nobody. One that sleeps is not woken. Where smartctl is missing or may not look,
+one notice says so.
 """
 
 import threading
@@ -12,10 +13,23 @@ from fsd.disks import Disk
 from fsd.identity import device_path
 from fsd.models import Notice
 from fsd.program import run_program
-from fsd.smart import SmartReading, SmartUnavailableError, parse_smart, smart_notices
+from fsd.smart import (
+    SmartAsleepError,
+    SmartBridgeError,
+    SmartReading,
+    SmartUnavailableError,
+    parse_smart,
+    smart_notices,
+)
 
 PERIOD_S = 3600.0
 TIMEOUT_S = 30.0
+LET_SLEEP = ("-n", "standby")
+BEHIND_BRIDGE = ("-d", "sat")
+
+
+class _NotRunError(SmartUnavailableError):
+    """The program could not be run, or did not end."""
 
 
 @dataclass(slots=True)
@@ -70,20 +84,32 @@ class SmartWatch:
         if problems:
             message = "the disks' own health is not known: " + "; ".join(problems)
             advice = "install smartmontools and let the engine read the devices, or set "
-            advice += 'smartctl = "" in the section [store] of drystone.toml'
+            advice += 'smartctl = "" in the section [store] of drystone.toml (or a program there '
+            advice += "that calls smartctl with the options a device needs)"
             notice = Notice(code="smart-off", severity="info", message=message, advice=advice)
             found.append(notice)
         return found
 
     def _ask(self, disk: Disk, device: str) -> None:
         asked = self._asked[disk.disk_id]
-        outcome = run_program([self._program, "--json", "-H", "-A", device], TIMEOUT_S)
-        if outcome.code is None:
-            asked.problem = f"{self._program}: {outcome.problem}"
-            return
         try:
-            asked.last = parse_smart(outcome.output, outcome.code)
+            try:
+                asked.last = self._read(device)
+            except SmartBridgeError:
+                asked.last = self._read(device, *BEHIND_BRIDGE)
+        except SmartAsleepError:
+            return  # What it said last still holds, and where it said nothing yet it will.
+        except _NotRunError as error:
+            asked.problem = f"{self._program}: {error}"
+            return
         except SmartUnavailableError as error:
             asked.problem = f"{disk.name} ({device}): {error}"
             return
         asked.first, asked.problem = asked.first or asked.last, ""
+
+    def _read(self, device: str, *options: str) -> SmartReading:
+        arguments = ("--json", "-H", "-A", device, *LET_SLEEP, *options)
+        outcome = run_program([self._program, *arguments], TIMEOUT_S)
+        if outcome.code is None:
+            raise _NotRunError(outcome.problem)
+        return parse_smart(outcome.output, outcome.code)

@@ -7,6 +7,7 @@ import functools
 import os
 import threading
 import time
+from shlex import quote
 from typing import TYPE_CHECKING
 
 from fsd.alerts import Alerts
@@ -75,7 +76,11 @@ class Watch:
         """Start measuring one disk, or all that can be read; see `Calibrator.run`."""
         disks = [disk for disk in self._disks.values() if disk.readable]
         if name is not None:
-            disks = [self._engine.store.disks.by_name(name)]
+            disks = [disk := self._engine.store.disks.by_name(name)]
+            if not disk.readable:
+                raise UsageError(
+                    f"{disk.name} is {disk.shown_state}: only a disk that is there can be measured"
+                )
         work = functools.partial(self.calibrator.run, disks, accept)
         return self._engine.start_job(CALIBRATE, name or "all disks", work, CALIBRATE)
 
@@ -167,13 +172,15 @@ def _health_notice(disk: Disk) -> Notice:
     if disk.health.state == "failing":
         return Notice(
             code="disk-failing",
+            subject=disk.name,
             severity="critical",
             message=f"disk {disk.name} is failing: {why}",
-            advice=f"drain or replace it: drystone disk drain {disk.name}, or "
-            f"drystone disk replace {disk.name} PATH; new data goes to other disks",
+            advice=f"drain or replace it: drystone disk drain {quote(disk.name)}, or "
+            f"drystone disk replace {quote(disk.name)} PATH; new data goes to other disks",
         )
     return Notice(
         code="disk-suspect",
+        subject=disk.name,
         severity="warning",
         message=f"disk {disk.name} is suspect: {why}",
         advice="it is read last and takes no new data while others have room; look at its cable "

@@ -133,6 +133,7 @@ def _scrub_of(poller: Poller) -> tuple[str, ...] | None:
         f"{size(found.overdue_bytes)} in {found.due_replicas:,} of {found.replicas:,} replicas",
         duration_text(found.oldest_age_s),
         f"{size(found.rate_bytes_per_s)}/s",
+        f"shard {found.next_shard[:8]} on {found.next_disk}" if found.next_shard else "nothing",
         ago(found.last_round_finished) if found.last_round_finished else "never",
         f"{found.damaged_replicas:,}",
         *found.losses[:20],
@@ -144,13 +145,14 @@ def _show_scrub(desk: Desk, found: tuple[str, ...] | None) -> None:
         if found is None:
             text("Not known yet.", "empty-line")
             return
-        interval, debt, oldest, rate, last, damaged, *losses = found
+        interval, debt, oldest, rate, following, last, damaged, *losses = found
         pairs(
             (
                 ("Interval", interval),
                 ("Debt", debt),
                 ("Longest not verified", oldest),
                 ("Speed", rate),
+                ("Next", following),
                 ("Nothing was due", last),
                 ("Damaged, not healed yet", damaged),
             )

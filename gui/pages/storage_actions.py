@@ -41,13 +41,25 @@ async def retire(desk: Desk, name: str) -> None:
 
 
 async def rebuild(desk: Desk, name: str) -> None:
-    """Ask, then declare a missing disk gone and make the copies whole."""
+    """Say what only a missing disk has, ask, then declare it gone and make the copies whole."""
+    try:
+        answer = await desk.work(desk.store.disk_removal, name)
+    except FsdError as error:
+        tell(str(error), bad=True)
+        return
     lines = [
         f"{name} is declared dead, and what it held is copied anew from the other disks.",
-        "If it comes back later, its copies are verified before they count.",
+        "If it comes back later, add it again: its copies count once they are verified.",
     ]
+    if answer.sole_shards:
+        lines.insert(0, _only_there(answer.sole_objects, answer.sole_bytes, name))
     if await confirm(f"Rebuild without {name}?", lines, "Rebuild", word=name):
         await act(desk, "operator", "the rebuild has begun", desk.store.rebuild, name)
+
+
+def _only_there(objects: int, size_bytes: int, name: str) -> str:
+    what = f"{objects:,} objects ({size(size_bytes)})"
+    return f"{what} are on no other disk: they cannot be read until {name} is back."
 
 
 async def rebuild_all(desk: Desk) -> None:
@@ -94,7 +106,17 @@ async def add(desk: Desk) -> None:
 
 
 async def replace(desk: Desk, old: str) -> None:
-    """Ask for a new disk that takes the place of an old one."""
+    """Ask for a new disk that takes the place of an old one; say first what only that one has."""
+    try:
+        answer = await desk.work(desk.store.disk_removal, old)
+    except FsdError as error:
+        tell(str(error), bad=True)
+        return
+    if answer.state == "missing" and answer.sole_shards:
+        lost = _only_there(answer.sole_objects, answer.sole_bytes, old)
+        lines = [lost, f"{old} is declared gone by this."]
+        if not await confirm(f"Replace {old} all the same?", lines, "Go on", word=old):
+            return
     found = await _ask_for_disk(f"Replace {old}", "Replace it")
     if found:
         path, name = found

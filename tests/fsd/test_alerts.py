@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import hmac
 import itertools
 import json
 import os
+import socket
+import subprocess
+import tempfile
 import threading
+import time
+from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
@@ -16,6 +22,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from store_checks import until
 
+from fsd import alert_send
 from fsd.alert_book import AlertBook, identify
 from fsd.alert_send import SIGNATURE_HEADER, AlertNotSentError, send
 from fsd.config import AlertsConfig, load_config
@@ -36,6 +43,30 @@ def test_a_warning_is_the_same_though_its_numbers_change():
         make_notice(text="disk d2 is missing")
     )
     assert identify(make_notice("note", text="a")) != identify(make_notice("note", text="b"))
+
+
+def test_two_disks_with_a_space_in_their_names_are_two():
+    book = AlertBook(0, END_S)
+    passport, book_disk = (
+        Notice(code="disk-missing", subject=name, severity="critical", message=text, advice="")
+        for name, text in (("My Passport", "disk My Passport is"), ("My Book", "disk My Book is"))
+    )
+    assert [event for event, _ in book.update([passport], 0.0)] == ["raised"]
+    assert [event for event, _ in book.update([passport, book_disk], 1.0)] == ["raised"]
+    damaged = [
+        make_notice("damaged", text=f"1 shards: shard s on disk {name} is bad") for name in "ab"
+    ]
+    assert identify(damaged[0]) == identify(damaged[1])
+
+
+def test_every_warning_about_a_disk_names_it(store, tmp_path):
+    one = store(4)
+    os.rename(one.disks[0], one.disks[0] + ".away")
+    until(lambda: any(n.code == "disk-missing" for n in one.client.warnings()), "the loss")
+    one.client.disk_drain("d2")
+    for found in one.client.warnings():
+        about = [name for name in ("d1", "d2") if f"disk {name} " in found.message]
+        assert found.subject == "".join(about), found
 
 
 def test_it_is_raised_once_and_ended_once():
@@ -230,6 +261,78 @@ def test_without_anybody_to_tell_the_test_says_so(store):
     one = store(1, copies_raw=1, copies_generated=1)
     result = drystone("alerts", "test", "--config", one.config_path, expect=2)
     assert "[alerts]" in result.stderr.decode()
+
+
+@pytest.mark.parametrize("url", ["http://[", "http://h:99999/", "http:///x", "http://a b/"])
+def test_an_address_that_is_none_is_a_letter_not_sent(url):
+    with pytest.raises(AlertNotSentError, match="not reached"):
+        send(AlertsConfig(webhook=url), "webhook", {})
+
+
+def test_one_letter_that_cannot_be_sent_stops_no_other(store, receiver, tmp_path):
+    """Whatever goes wrong with one way of telling, the other goes on."""
+    command, target = collector(tmp_path)
+    one = store(started=False)
+    with_alerts(one, command=command, webhook="http://[", raise_after_s=0.0, end_after_s=60.0)
+    one.start()
+    until(lambda: only(told(target), "same-device"), "the command to be told")
+    os.rename(one.disks[0], one.disks[0] + ".away")
+    until(lambda: only(told(target), "disk-missing"), "the command to be told once more")
+
+
+@pytest.fixture
+def dripping() -> Iterator[str]:
+    """The address of somebody who is never silent for long, and never comes to an end."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve(connection: socket.socket) -> None:
+            with connection, contextlib.suppress(OSError):
+                connection.sendall(b"HTTP/1.1 ")
+                while True:
+                    connection.sendall(b"x")
+                    time.sleep(0.02)
+
+        def accept() -> None:
+            with contextlib.suppress(OSError):
+                while True:
+                    connection = listener.accept()[0]
+                    threading.Thread(target=serve, args=(connection,), daemon=True).start()
+
+        threading.Thread(target=accept, daemon=True).start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_a_receiver_that_never_comes_to_an_end_is_left(dripping, monkeypatch):
+    monkeypatch.setattr(alert_send, "WEBHOOK_TRY_S", 0.3)
+    with pytest.raises(AlertNotSentError, match="not reached"):
+        send(AlertsConfig(webhook=dripping), "webhook", {})
+
+
+def test_a_receiver_that_hangs_keeps_no_other(store, dripping, tmp_path):
+    command, target = collector(tmp_path)
+    one = store(started=False)
+    with_alerts(one, command=command, webhook=dripping, raise_after_s=0.0, end_after_s=60.0)
+    one.start()
+    until(lambda: only(told(target), "same-device"), "the command to be told")
+    os.rename(one.disks[0], one.disks[0] + ".away")
+    until(lambda: only(told(target), "disk-missing"), "the command to be told once more")
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="needs root to mount a filesystem")
+def test_a_command_is_told_although_the_folder_for_temporary_files_is_full(tmp_path, monkeypatch):
+    full = tmp_path / "full"
+    full.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=64k", "none", full], check=True)
+    try:
+        (full / "filler").write_bytes(bytes(64 << 10))
+        monkeypatch.setattr(tempfile, "tempdir", str(full))
+        command, target = collector(tmp_path)
+        with contextlib.suppress(AlertNotSentError):  # What it prints may find no room.
+            send(AlertsConfig(command=tuple(command)), "command", {"code": "x" * 10_000})
+        assert [document["code"] for document in told(target)] == ["x" * 10_000]
+    finally:
+        subprocess.run(["umount", full], check=True)
 
 
 def test_a_webhook_without_its_secret_is_not_sent_unsigned(receiver, tmp_path):

@@ -55,6 +55,7 @@ LATER_KINDS: list[tuple[str, dict[str, Any]]] = [
     ("disk_drain", {"disk": "d1", "retire": True}),
     ("disk_retire", {"disk": "d1"}),
 ]
+RETURN_KINDS: list[tuple[str, dict[str, Any]]] = [("disk_return", {"disk": "d2", "name": "two"})]
 PURGE_KINDS: list[tuple[str, dict[str, Any]]] = [
     ("manifest_pin", {"name": "p1", "manifest": "cd" * 32, "time_ns": 11}),
     ("manifest_pin", {"name": "p2", "manifest": "cd" * 32, "time_ns": 12}),
@@ -124,6 +125,12 @@ def test_golden_log_of_the_kinds_of_a_purge():
     entries = [CatalogEntry(n, 3, kind, data) for n, (kind, data) in enumerate(PURGE_KINDS, 1)]
     assert dump(log_of(*entries)) == dump(golden("catalog-purge.txt"))
     assert list(unpack_frames(golden("catalog-purge.txt"))) == entries
+
+
+def test_golden_log_of_a_return():
+    entries = [CatalogEntry(n, 4, kind, data) for n, (kind, data) in enumerate(RETURN_KINDS, 1)]
+    assert dump(log_of(*entries)) == dump(golden("catalog-return.txt"))
+    assert list(unpack_frames(golden("catalog-return.txt"))) == entries
 
 
 def test_frames_fill_sectors():
@@ -244,7 +251,7 @@ def test_every_kind():
 
 def test_every_kind_the_state_knows_is_tested():
     known = {name.removeprefix("_apply_") for name in dir(CatalogState) if "_apply_" in name}
-    assert known == {kind for kind, _ in KINDS + LATER_KINDS + PURGE_KINDS}
+    assert known == {kind for kind, _ in KINDS + LATER_KINDS + PURGE_KINDS + RETURN_KINDS}
 
 
 def test_a_disk_drains_until_it_is_taken_back_or_retired():
@@ -256,6 +263,18 @@ def test_a_disk_drains_until_it_is_taken_back_or_retired():
     state = state_of(add, drain, retire, drain)
     assert (state.draining, state.disks) == ({}, {})
     assert (state.gone, state.retired) == ({"d1"}, {"d1"})
+
+
+def test_a_disk_that_was_declared_gone_may_return_and_a_retired_one_not():
+    add, gone = ("disk_add", {"disk": "d2", "name": "two"}), ("disk_gone", {"disk": "d2"})
+    opened = ("shard_open", {"shard": "s", "class_name": "raw", "disks": ["d1", "d2"]})
+    (back,) = RETURN_KINDS
+    again = ("replica_add", {"shard": "s", "disk": "d2"})
+    state = state_of(add, opened, gone, again, back)
+    assert (state.gone, state.disks, state.shards["s"].disks) == (set(), {"d2": "two"}, ["d1"])
+    assert state_of(add, opened, gone, back, again).shards["s"].disks == ["d1", "d2"]
+    retired = state_of(add, ("disk_retire", {"disk": "d2"}), back)
+    assert (retired.gone, retired.disks) == ({"d2"}, {})
 
 
 def test_a_retired_disk_holds_nothing_that_counts():

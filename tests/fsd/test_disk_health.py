@@ -130,6 +130,21 @@ def test_a_clock_set_back_does_no_harm():
     assert health.state == "suspect"
 
 
+def test_what_a_clock_far_ahead_saw_is_forgotten_in_a_day():
+    health, ahead = DiskHealth(), 12 * 365 * LONG_S
+    for second in range(3):
+        health.note("error", ahead + second)
+    again = DiskHealth()
+    again.load(health.dump())
+    for one in (health, again):
+        one.settle(1000.0)
+        assert one.state == "suspect"  # It is as if it had been seen just now.
+        one.settle(1000.0 + LONG_S + 1)
+        assert one.state == "ok"
+        one.note("error", 1000.0 + LONG_S + 2)
+        assert one.count("error", SHORT_S, 1000.0 + LONG_S + 2) == 1
+
+
 def spaces_of(*rows: tuple[str, int, bool]) -> list[DiskSpace]:
     return [DiskSpace(name, free, name, eligible) for name, free, eligible in rows]
 

@@ -20,6 +20,7 @@ from fsd.identity import (
     make_identity,
     mount_points,
     read_identity,
+    whole_device,
     write_identity,
 )
 from fsd.layout import IDENTITY_NAME, IDENTITY_TWIN_NAME
@@ -303,3 +304,57 @@ def test_failure_domains(tmp_path: Path, loop: Mount):
     (tmp_path / "a" / "sub").mkdir()
     assert one != two
     assert examine(str(tmp_path / "a" / "sub")).failure_domain == one
+
+
+MAKE_BTRFS = """
+for point in $(awk '$3 ~ /fuse/ {print $2}' /proc/mounts); do umount -l "$point"; done
+exec mkfs.btrfs -q -f "$0"
+"""
+"""In a mount namespace of its own: mkfs.btrfs stumbles over anybody's FUSE mount that died."""
+
+
+def test_subvolumes_of_one_btrfs_are_one_disk(tmp_path: Path, loop: Mount):
+    """Their device numbers are their own, and are not those of the mount."""
+    if os.geteuid() != 0 or shutil.which("mkfs.btrfs") is None:
+        pytest.skip("needs root and mkfs.btrfs")
+    image = tmp_path / "image"
+    with open(image, "wb") as file:
+        file.truncate(128 << 20)
+    run("unshare", "-m", "--propagation", "private", "sh", "-c", MAKE_BTRFS, image)
+    root = loop(image, tmp_path / "a b")
+    for name in ("one", "two"):
+        run("btrfs", "subvolume", "create", root / name)
+    whole, one, two = (examine(str(path)) for path in (root, root / "one", root / "two"))
+    assert one.failure_domain == two.failure_domain == whole.failure_domain
+    assert whole.failure_domain.startswith("loop")
+    assert one.filesystem == two.filesystem == whole.filesystem  # One free space.
+    assert whole.filesystem_type == "btrfs"
+    assert whole.binding.filesystem_uuid and whole.binding.filesystem_id
+    disk_id = make_identity(str(root), STORE, "d1")["disk_id"]
+    assert check_identity(str(root), disk_id, STORE).failure_domain == whole.failure_domain
+
+
+def test_volumes_on_one_disk_are_that_disk(tmp_path: Path):
+    """As sysfs shows an encrypted volume in a partition, a stack of two, and a RAID."""
+    disks = [tmp_path / name for name in ("sda", "sdb")]
+    for disk in disks:
+        (disk / f"{disk.name}1" / "slaves").mkdir(parents=True)
+        (disk / f"{disk.name}1" / "partition").write_text("1\n")
+        (disk / "slaves").mkdir()
+
+    def volume(name: str, *below: Path) -> Path:
+        (tmp_path / name / "slaves").mkdir(parents=True)
+        for one in below:
+            (tmp_path / name / "slaves" / one.name).symlink_to(one)
+        return tmp_path / name
+
+    partition = disks[0] / "sda1"
+    crypt = volume("dm-0", partition)
+    upon = volume("dm-1", crypt)
+    for path in (disks[0], partition, crypt, upon):
+        assert whole_device(str(path)) == str(disks[0])
+    raid = volume("md0", partition, disks[1] / "sdb1")
+    assert whole_device(str(raid)) == str(raid)
+    circle = volume("dm-9")
+    (circle / "slaves" / "dm-9").symlink_to(circle)
+    assert whole_device(str(circle)) == str(circle)  # It ends.

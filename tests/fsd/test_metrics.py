@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 
 import pytest
@@ -111,6 +112,7 @@ def test_what_an_engine_exposes(filled):
     assert value(metrics, "scrub_overdue_bytes") == 0
     assert value(metrics, "scrub_never_replicas") > 0
     assert value(metrics, "replication_lag_bytes") == health.replication_lag_bytes
+    assert value(metrics, "usable_bytes") > value(metrics, "usable_after_loss_bytes") > 0
     assert value(metrics, "area_used_bytes", area="3c") >= 0
     assert value(metrics, "memory_anonymous_bytes") > 0
 
@@ -130,7 +132,16 @@ def test_the_command_prints_them_for_the_textfile_collector(filled):
     assert value(parse(result.stdout.decode()), "up") == 1
     (document,) = json_lines(drystone("metrics", "--json", "--config", filled.config_path))
     assert value(parse(document["metrics"]), "up") == 1
+    target = os.path.join(filled.root, "drystone.prom")
+    drystone("metrics", "--output", target, "--config", filled.config_path)
+    with open(target, encoding="utf-8") as file:
+        assert value(parse(file.read()), "up") == 1
+    wrong = drystone("metrics", "--output", f"{target}/x", "--config", filled.config_path, expect=2)
+    assert b"cannot be written" in wrong.stderr
     filled.stop()
+    drystone("metrics", "--output", target, "--config", filled.config_path, expect=1)
+    with open(target, encoding="utf-8") as file:
+        assert file.read() == DOWN
     result = drystone("metrics", "--config", filled.config_path, expect=1)
     assert result.stdout.decode() == DOWN
     assert parse(DOWN) == {"drystone_up": ("gauge", "Whether the engine answers.", {(): 0.0})}

@@ -46,3 +46,4 @@ def test_a_purge_that_is_not_safe_says_why(store, short_tmp):
     until(lambda: any(d.state == "missing" for d in made.client.disks()), "the disk to be missed")
     ended = drystone("purge", "--batch", "one", "--yes", "--config", made.config_path, expect=1)
     assert b"bring it back" in ended.stderr and b"Traceback" not in ended.stderr
+    assert ended.stderr.count(b"\n") == 1 and ended.stdout == b""

@@ -29,7 +29,7 @@ from fsd.errors import CancelledError
 from fsd.queue_rule import PIECE_BYTES, Gate, Kind
 from fsd.scrub_log import PAPERS, RECORD_BYTES, ROUND, ScrubLog, pack_record, unpack_records
 from fsd.scrub_pace import Pace
-from fsd.scrub_plan import JITTER_SHARE, due_at, make_debts
+from fsd.scrub_plan import JITTER_SHARE, NEW_AFTER_S, due_at, make_debts
 
 DAY_S = 86400.0
 ids = st.binary(min_size=16, max_size=16).map(bytes.hex)
@@ -54,6 +54,17 @@ def test_new_shards_come_first_then_the_longest_not_seen(rows):
     assert [d.sealed_s for d in never] == sorted((d.sealed_s for d in never), reverse=True)
     rest = [debt.verified_s for debt in debts[len(never) :]]
     assert rest == sorted(rest)
+
+
+def test_what_a_clock_far_ahead_scrubbed_or_sealed_is_due():
+    shards = [
+        CatalogShard("aa" * 16, "raw", ["d1"], sealed=True, sealed_ns=10**9),
+        CatalogShard("bb" * 16, "raw", ["d1"], sealed=True, sealed_ns=10**18),
+    ]
+    times = {("aa" * 16, "d1"): 10**9}
+    debts = make_debts(shards, times, frozenset(), DAY_S, latest_s=5000.0)
+    assert [debt.verified_s for debt in debts] == [0, 0]
+    assert all(debt.due_s <= 5000.0 + NEW_AFTER_S for debt in debts)
 
 
 def test_open_shards_and_excluded_replicas_are_no_debt():

@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from store_checks import until
 from store_harness import with_settings
 
-from fsd.smart import SmartReading, SmartUnavailableError, parse_smart, smart_notices
+from fsd.smart import (
+    SmartAsleepError,
+    SmartBridgeError,
+    SmartReading,
+    SmartUnavailableError,
+    parse_smart,
+    smart_notices,
+)
 
 
 def attribute(number: int, name: str, raw: int, text: str = "") -> dict:
@@ -114,6 +121,65 @@ def test_a_failing_disk_is_read_although_smartctl_exits_with_8():
 )
 def test_no_reading_says_why(output: str, status: int, why: str):
     with pytest.raises(SmartUnavailableError, match=why):
+        parse_smart(output, status)
+
+
+def said(text: str, status: int) -> str:
+    """Return smartctl's answer when it only says something."""
+    message = {"string": text, "severity": "error"}
+    return json.dumps({"smartctl": {"messages": [message], "exit_status": status}})
+
+
+ASLEEP = said("Device is in STANDBY mode, exit(2)", 2)
+BRIDGE = said("/dev/sdb: Unknown USB bridge [0x152d:0xb581 (0x4403)]", 1)
+
+
+def test_what_the_exit_status_says_counts_where_the_answer_is_silent():
+    silent = {"temperature": {"current": 40}}
+    assert parse_smart(json.dumps(silent), 0).passed is None
+    assert parse_smart(json.dumps(silent), 8).passed is False
+    assert parse_smart(json.dumps(ata()), 8).passed is False
+    assert parse_smart(json.dumps(ata()), 4 | 32 | 64 | 128) == parse_smart(json.dumps(ata()), 0)
+    below = parse_smart(json.dumps(ata()), 16)
+    assert codes(below) == {"smart-threshold": "warning"}
+
+
+def test_a_raw_value_of_several_counts_is_read_as_smartctl_shows_it():
+    document = ata()
+    rows = document["ata_smart_attributes"]["table"]
+    rows[1]["raw"] = {"value": 0x0007_0000_0003, "string": "3 (0 7)"}
+    assert parse_smart(json.dumps(document), 0).reallocated_sectors == 3
+    for text in ("9" * 5000, "-3", "", None, 7):
+        rows[1]["raw"] = {"value": 4, "string": text}
+        assert parse_smart(json.dumps(document), 0).reallocated_sectors == 4
+
+
+@pytest.mark.parametrize(
+    "output", ["x" * 10**6, "[" * 10**6, "STANDBY " * 10**5, said("y\n" * 10**6, 1)]
+)
+def test_what_it_says_is_one_short_line(output):
+    with pytest.raises(SmartUnavailableError) as refused:
+        parse_smart(output, 1)
+    assert len(str(refused.value)) <= 200 and "\n" not in str(refused.value)
+
+
+def test_numbers_that_are_none_are_left_out():
+    document = {**NVME, "power_on_time": {"hours": 10**400}, "temperature": {"current": -5}}
+    reading = parse_smart(json.dumps(document), 0)
+    assert (reading.power_on_hours, reading.temperature_c) == (None, -5)
+
+
+@pytest.mark.parametrize(
+    ("output", "status", "kind"),
+    [
+        (ASLEEP, 2, SmartAsleepError),
+        ("Device is in SLEEP mode, exit(2)", 2, SmartAsleepError),
+        (BRIDGE, 1, SmartBridgeError),
+        (said("Please specify device type with the -d option.", 1), 1, SmartBridgeError),
+    ],
+)
+def test_a_disk_asleep_or_behind_a_bridge_is_told_from_one_that_says_nothing(output, status, kind):
+    with pytest.raises(kind):
         parse_smart(output, status)
 
 
@@ -231,6 +297,26 @@ def test_without_smartctl_it_is_said_once_and_nothing_else_changes(store, tmp_pa
     assert found.severity == "info"
     assert why in found.message
     assert sum(n.code.startswith("smart") for n in one.client.warnings()) == 1
+
+
+def test_a_disk_behind_an_unknown_bridge_is_asked_again_with_sat(store, tmp_path):
+    answer, bridge = tmp_path / "answer.json", tmp_path / "bridge.json"
+    answer.write_text(json.dumps(ata(passed=False)))
+    bridge.write_text(BRIDGE)
+    body = f'case "$*" in *"-d sat"*) cat {answer}; exit 8;; *) cat {bridge}; exit 1;; esac'
+    one = store_asking(store, script(tmp_path, body))
+    assert notice(one, "smart-failed").severity == "critical"
+    assert not any(n.code == "smart-off" for n in one.client.warnings())
+
+
+def test_a_disk_that_sleeps_is_not_woken_and_nothing_is_said(store, tmp_path):
+    asleep = tmp_path / "asleep.json"
+    asleep.write_text(ASLEEP)
+    calls = tmp_path / "calls"
+    one = store_asking(store, script(tmp_path, f'echo "$@" >> {calls}\ncat {asleep}\nexit 2'))
+    until(calls.exists, "the call")
+    assert "-n standby" in calls.read_text()
+    assert not any(n.code.startswith("smart") for n in one.client.warnings())
 
 
 def test_a_smartctl_that_hangs_keeps_nobody(store, tmp_path):

@@ -190,6 +190,11 @@ def test_a_disk_dies_and_the_store_is_made_whole_without_it(house: Workshop, oto
     page.wait_for_selector(".metric:has-text('On one disk') .metric-value:text-is('none')")
     assert rebuild.count() == 0
     until(lambda: all(set(client.head(key).disks) == others for key in keys))
+    # It comes back after all, and is taken in again.
+    os.rename(f"{path}.away", path)
+    client.disk_add(path)
+    page.wait_for_selector(f"{disk_of(dead)} .badge:text-is('online')")
+    page.wait_for_selector("dt:text-is('Next') + dd:has-text(' on d')")  # Of the scrub.
     oto.open("/")
     page.wait_for_selector("main .badge:text-is('Whole')")
     # What was stored before is read, and verified, from the disks that are left.
