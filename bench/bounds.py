@@ -105,15 +105,18 @@ def rebuild_bound_s(
     survivors: Sequence[Collection[int]],
     targets: Sequence[Collection[int]],
     rates: Rates,
+    target_rates: Rates | None = None,
 ) -> float:
     """Copies of `lost_bytes` (units,) made again: read once, written and read back.
 
     The min over plans of the max over disks of (read + 2 x written) / rate: every unit is read from
-    one of its `survivors` and comes to one of its `targets` (every other disk that is left).
+    one of its `survivors` and comes to one of its `targets` (every other disk that is left), where
+    the disks' rates are `target_rates` if they are not the same.
     """
     sizes = [*lost_bytes, *(2 * size for size in lost_bytes)]
-    table = np.asarray(rates, dtype=np.float64)
-    both = table if table.ndim == 1 else np.concatenate([table, table])
+    shape = len(lost_bytes), np.shape(rates)[-1]
+    tables = (rates, rates if target_rates is None else target_rates)
+    both = np.concatenate([np.broadcast_to(np.asarray(table), shape) for table in tables])
     return makespan_bound_s(unit_seconds(sizes, [*survivors, *targets], both))
 
 

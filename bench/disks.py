@@ -50,7 +50,7 @@ from tests.lab import why_not
 
 PEERS: dict[str, type[Peer]] = {"btrfs": Btrfs, "mergerfs": Mergerfs, "moosefs": MooseFS}
 WORKS = ("ingest", "export", "scrub", "reads", "rebuild")
-FILES = {"mixed": 9000, "small": 30_000}
+FILES = {"mixed": 18_000, "small": 30_000}
 QUICK_FILES = {"mixed": 500, "small": 2000}
 TIMES_PEER_MIN = {"mixed": 3.0, "small": 8.0}
 LOST = 1
@@ -165,6 +165,7 @@ class Bench:
             [[disk for disk in place.holders[number] if disk != LOST] for number in lost],
             [[disk for disk in left if disk not in place.holders[number]] for number in lost],
             place.rates[lost],
+            store.placement().rates_of_new(place),
         )
         reads = work.reads_s
         remark = f"{len(reads)} reads of 5/s meanwhile"

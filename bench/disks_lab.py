@@ -90,7 +90,7 @@ class Disks:
         self._kept = contextlib.ExitStack()
         self.folder = ""
         self.drives: list[Drive] = []
-        self._lost: set[int] = set()
+        self.lost: set[int] = set()
 
     def __enter__(self) -> Disks:
         try:
@@ -140,11 +140,11 @@ class Disks:
     def forget(self) -> None:
         """Begin with empty disks: unmount, and free what the images occupy."""
         self.unmount_all()
-        for number in self._lost:
+        for number in self.lost:
             # A new one: the kernel would not forget the errors of the old block device.
             self.drives[number].close()
             self.drives[number] = self._new_drive(number)
-        self._lost.clear()
+        self.lost.clear()
         for drive in self.drives:
             drive.control("settle")
             with open(drive.image, "r+b") as image:
@@ -153,7 +153,7 @@ class Disks:
 
     def lose(self, number: int) -> None:
         """Let a drive die: errors are all that it answers, until `forget` brings a new one."""
-        self._lost.add(number)
+        self.lost.add(number)
         self.drives[number].control("die")
 
     def format(self) -> None:

@@ -9,7 +9,7 @@ import fcntl
 import os
 import struct
 from collections import Counter
-from collections.abc import Generator, Iterable, Sequence
+from collections.abc import Collection, Generator, Iterable, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -53,6 +53,25 @@ class Placement:
                 found[disk] += row.length_bytes
         return found
 
+    def rates_of_new(self, former: Placement) -> list[float]:
+        """Mean rate of every disk where that lies which it did not hold formerly.
+
+        Of all that it holds where it got nothing.
+        """
+        names = {
+            row.shard_id: held for row, held in zip(former.shards, former.holders, strict=True)
+        }
+        new = [
+            [disk for disk in held if disk not in names.get(row.shard_id, ())]
+            for row, held in zip(self.shards, self.holders, strict=True)
+        ]
+        rates, all_rates = (
+            Placement(self.shards, new, self.rates, {}).disk_rates(),
+            self.disk_rates(),
+        )
+        got = {disk for held in new for disk in held}
+        return [rates[n] if n in got else all_rates[n] for n in range(len(rates))]
+
     def disk_rates(self) -> list[float]:
         """Mean rate of every disk where its shards lie, bytes per second."""
         sizes = np.array([row.length_bytes for row in self.shards], dtype=np.float64)
@@ -64,13 +83,16 @@ class Placement:
         return rates
 
 
-def read_placement(config: Config, models: Sequence[HddModel]) -> Placement:
-    """Read the index and ask the filesystems where the shards lie."""
+def read_placement(
+    config: Config, models: Sequence[HddModel], lost: Collection[int] = ()
+) -> Placement:
+    """Read the index and ask the filesystems where the shards lie; `lost` disks hold nothing."""
     with _reading(config) as reader:
         shards = list(reader.shards())
     disk_ids = [disk.disk_id for disk in config.disk]
     paths = [disk.path for disk in config.disk]
     known = [[disk_ids.index(disk) for disk in row.disks] for row in shards]
+    known = [[disk for disk in held if disk not in lost] for held in known]
     rates = np.full((len(shards), len(models)), np.nan)
     for number, (row, held) in enumerate(zip(shards, known, strict=True)):
         for disk in held:

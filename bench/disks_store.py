@@ -86,8 +86,8 @@ class StoreUnderTest:
             daemon.start_engine(self.config, os.path.join(self.root, CONFIG_NAME))
 
     def placement(self) -> Placement:
-        """Tell where all shards lie."""
-        return read_placement(self.config, self.disks.models)
+        """Tell where all shards lie, on the disks that are left."""
+        return read_placement(self.config, self.disks.models, self.disks.lost)
 
     def calibrate(self) -> dict[str, str]:
         """Let the store measure its disks, as it does by itself when nothing else is to be done.

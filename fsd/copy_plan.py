@@ -8,15 +8,18 @@ another one has more, and what it has is never overdrawn.
 
 `CopyQueue` hands the copies out: the poorest shards first, and of those one whose source gives, and
 whose target takes, the fewest copies just now; of several, the one whose disks have the most to do
-yet. So every disk reads and writes all the time, and none is left with its writes at the end.
+yet. So every disk reads and writes all the time, and none is left with its writes at the end. What
+waits in it may be planned anew, when disks turn out to be slower, or faster, than they were known.
 """
 
 import itertools
 import threading
-from collections import Counter, deque
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
+
+from fsd.copy_turns import Flow
 
 KEPT_FREE_SHARE = 0.1
 TARGET_PASSES = 2
@@ -48,6 +51,11 @@ class Room(NamedTuple):
     free_bytes: int
     size_bytes: int
 
+    @property
+    def used_share(self) -> float:
+        """Return how much of it is taken, 0 of a disk that was not measured yet."""
+        return 1 - self.free_bytes / self.size_bytes if self.size_bytes else 0.0
+
 
 @dataclass(frozen=True, slots=True)
 class Planned:
@@ -56,6 +64,8 @@ class Planned:
     need: Need
     source: str
     target: str
+    flow: Flow = field(default_factory=Flow, compare=False)
+    """Of all copies of a queue between the two disks."""
 
 
 @dataclass(slots=True)
@@ -69,12 +79,20 @@ class _Leg:
 
 
 def plan_copies(
-    needs: Sequence[Need], pass_s: Mapping[str, float], rooms: Mapping[str, Room]
+    needs: Sequence[Need],
+    pass_s: Mapping[str, float],
+    rooms: Mapping[str, Room],
+    target_pass_s: Mapping[str, float] | None = None,
+    before_s: Mapping[str, float] | None = None,
 ) -> list[Planned]:
-    """Choose the disks of every copy; `pass_s` is the seconds per byte of one pass, by disk."""
+    """Choose the disks of every copy; `pass_s` is the seconds per byte of one pass, by disk.
+
+    Where copies come to lie it may be another one: `target_pass_s`. `before_s` is what each disk
+    has to do before.
+    """
     reads = [_Leg(need.length_bytes, need.sources, False) for need in needs]
     writes = [_Leg(need.length_bytes, need.targets, True) for need in needs]
-    _Work(pass_s, rooms).choose([*reads, *writes])
+    _Work(pass_s, target_pass_s or pass_s, rooms, before_s or {}).choose([*reads, *writes])
     return [
         Planned(need, read.disk, write.disk)
         for need, read, write in zip(needs, reads, writes, strict=True)
@@ -84,11 +102,18 @@ def plan_copies(
 class _Work:
     """The plan while it is made: the seconds, the legs and the free bytes of each disk."""
 
-    def __init__(self, pass_s: Mapping[str, float], rooms: Mapping[str, Room]) -> None:
+    def __init__(
+        self,
+        pass_s: Mapping[str, float],
+        target_pass_s: Mapping[str, float],
+        rooms: Mapping[str, Room],
+        before_s: Mapping[str, float],
+    ) -> None:
         self._pass_s = pass_s
+        self._target_pass_s = target_pass_s
         self._rooms = rooms
         self._free = {disk: room.free_bytes for disk, room in rooms.items()}
-        self._loads = dict.fromkeys(pass_s, 0.0)
+        self._loads = {disk: before_s.get(disk, 0.0) for disk in pass_s}
         self._legs: dict[str, list[_Leg]] = {disk: [] for disk in pass_s}
 
     def choose(self, legs: list[_Leg]) -> None:
@@ -133,8 +158,9 @@ class _Work:
                 self._put(leg, names[disk])
 
     def _s(self, leg: _Leg, disk: str) -> float:
-        passes = TARGET_PASSES if leg.writes else 1
-        return leg.size_bytes * passes * self._pass_s[disk]
+        if leg.writes:
+            return leg.size_bytes * TARGET_PASSES * self._target_pass_s[disk]
+        return leg.size_bytes * self._pass_s[disk]
 
     def _fits(self, leg: _Leg, disk: str) -> bool:
         return not leg.writes or self._free[disk] >= leg.size_bytes
@@ -198,6 +224,10 @@ class CopyQueue:
     _waiting: dict[int, dict[tuple[str, str], deque[Planned]]] = field(
         default_factory=dict[int, dict[tuple[str, str], deque[Planned]]]
     )
+    _flows: defaultdict[tuple[str, str], Flow] = field(
+        default_factory=lambda: defaultdict[tuple[str, str], Flow](Flow)
+    )
+    _running: dict[str, Planned] = field(default_factory=dict[str, Planned])
     _giving: Counter[str] = field(default_factory=Counter[str])
     _taking: Counter[str] = field(default_factory=Counter[str])
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -206,10 +236,40 @@ class CopyQueue:
     def of(planned: Sequence[Planned]) -> "CopyQueue":
         """Return a queue of all of them, the shortest of a pair of disks last."""
         queue = CopyQueue()
-        for one in sorted(planned, key=lambda one: -one.need.length_bytes):
-            pairs = queue._waiting.setdefault(one.need.copies, {})
-            pairs.setdefault((one.source, one.target), deque()).append(one)
+        queue._put(planned)
         return queue
+
+    def _put(self, planned: Iterable[Planned]) -> None:
+        for one in sorted(planned, key=lambda one: -one.need.length_bytes):
+            pair = one.source, one.target
+            flow = self._flows[pair]
+            flow.total_bytes += one.need.length_bytes
+            pairs = self._waiting.setdefault(one.need.copies, {})
+            pairs.setdefault(pair, deque()).append(replace(one, flow=flow))
+
+    def waiting(self) -> list[Planned]:
+        """Return the copies that nobody has taken."""
+        with self._lock:
+            return self._all_waiting()
+
+    def running(self) -> list[Planned]:
+        """Return the copies that were taken and have not ended."""
+        with self._lock:
+            return list(self._running.values())
+
+    def _all_waiting(self) -> list[Planned]:
+        queues = (queue for pairs in self._waiting.values() for queue in pairs.values())
+        return list(itertools.chain.from_iterable(queues))
+
+    def replan(self, planned: Sequence[Planned]) -> None:
+        """Let copies that still wait go between other disks; those taken meanwhile stay."""
+        with self._lock:
+            former = {one.need.shard_id: one for one in self._all_waiting()}
+            for one in former.values():
+                one.flow.total_bytes -= one.need.length_bytes
+            self._waiting.clear()
+            known = {one.need.shard_id: one for one in planned}
+            self._put(known.get(shard_id, one) for shard_id, one in former.items())
 
     def take(self) -> Planned | None:
         """Return the copy to begin now, None when all are taken; `done` follows."""
@@ -224,6 +284,7 @@ class CopyQueue:
                     del pairs[pair]
                 self._giving[pair[0]] += 1
                 self._taking[pair[1]] += 1
+                self._running[taken.need.shard_id] = taken
                 return taken
         return None
 
@@ -244,6 +305,7 @@ class CopyQueue:
         with self._lock:
             self._giving[planned.source] -= 1
             self._taking[planned.target] -= 1
+            del self._running[planned.need.shard_id]
 
     def __iter__(self) -> Iterator[Planned]:
         """Yield copies until all are taken; each is done when the next is asked for."""

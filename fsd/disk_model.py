@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 # E[sqrt(distance / span)] for two independent uniform positions.
 _AVERAGE_ROOT_DISTANCE = 8 / 15
+INNER_RATE_SHARE = 0.5
+"""Of the outer edge's rate: the inner tracks of most disks have about half the length."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,16 @@ class DiskModel:
         bandwidth, slope = self.bandwidth_bytes_per_s, self.root_seek_s()
         root = bandwidth / 2 * (slope + (slope**2 + 4 * self.seek_min_s / bandwidth) ** 0.5)
         return int(root**2)
+
+
+def slower_where_free(used_share: float) -> float:
+    """Return how many times the seconds of a byte what is written now takes, of one stored before.
+
+    Filesystems fill a disk from its outer edge, and its rate falls about linearly from there to
+    INNER_RATE_SHARE at the inner one. What was measured is the mean over what is stored.
+    """
+    lost = (1 - INNER_RATE_SHARE) * min(max(used_share, 0.0), 1.0)
+    return (1 - lost / 2) / (1 - lost)
 
 
 # Until a disk is measured it is planned as one like this; the dispatcher evens out the rest.

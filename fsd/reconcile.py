@@ -16,7 +16,7 @@ from typing import Any
 
 from fsd.catalog import CatalogShard
 from fsd.copy_plan import CopyQueue, Planned
-from fsd.errors import DiskError, NoReplicaError, NotEnoughDisksError
+from fsd.errors import CancelledError, FsdError
 from fsd.job import Job
 from fsd.replicate import COPIES_AT_ONCE_MAX, Replicator
 from fsd.store import Store
@@ -25,6 +25,8 @@ from fsd.trim import adopt_found, trim
 PERIOD_S = 5.0
 REBUILD_AFTER_S = 900.0
 RETRY_S = 30.0
+REPLAN_S = 5.0
+"""So often the copies that wait are planned anew, by what the disks did until then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,6 +149,17 @@ class Reconciler:
         shards = {want.shard.shard_id: want.shard for want in wants}
         lock = threading.Lock()
         copied = stuck = 0
+        planned_s = time.monotonic()
+
+        def replan_when_due() -> None:
+            nonlocal planned_s
+            with lock:
+                if time.monotonic() - planned_s < REPLAN_S:
+                    return
+                planned_s = time.monotonic()
+            needs = [planned.need for planned in queue.waiting()]
+            wanted = [(shards[need.shard_id], need.copies) for need in needs]
+            queue.replan(self._replicator.plan(wanted, queue.running()))
 
         def work() -> None:
             nonlocal copied, stuck
@@ -158,6 +171,7 @@ class Reconciler:
                 done = self._fill(shards[planned.need.shard_id], planned, job)
                 with lock:
                     copied, stuck = copied + done, stuck + (not done)
+                replan_when_due()
 
         with ThreadPoolExecutor(COPIES_AT_ONCE_MAX, "copy") as workers:
             for future in [workers.submit(work) for _ in range(COPIES_AT_ONCE_MAX)]:
@@ -172,7 +186,10 @@ class Reconciler:
             with self._replicator.claim(shard.shard_id) as known:
                 while known is not None and store.sound_copies(shard.shard_id) < target:
                     self._replicator.copy(known, job, wished=planned)
-        except (NotEnoughDisksError, NoReplicaError, DiskError) as error:
+        except CancelledError:
+            raise
+        except FsdError as error:
+            # Whatever it is, it is this shard's: the others are copied all the same.
             self._stuck[shard.shard_id] = time.monotonic()
             self.last_error = str(error)
             if job is not None:

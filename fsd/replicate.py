@@ -8,14 +8,16 @@ claims it, so that two of them never work on one shard; all copies share a few l
 """
 
 import threading
-from collections import Counter
-from collections.abc import Callable, Generator, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from fsd.catalog import CatalogShard
-from fsd.copy_plan import Need, Planned, Room, plan_copies
+from fsd.copy_plan import TARGET_PASSES, Need, Planned, Room, plan_copies
+from fsd.copy_turns import CopyTurns, Flow
 from fsd.departure import staying
+from fsd.disk_model import slower_where_free
 from fsd.disks import Disk
 from fsd.errors import CorruptError, DiskError, FsdError, NoReplicaError
 from fsd.job import Job
@@ -25,9 +27,9 @@ from fsd.read_errors import note_read_error
 from fsd.shard_copy import BACKGROUND, ShardCopy, TargetError
 from fsd.store import Store
 
-COPIES_AT_ONCE_MAX = 8
-"""A disk is idle while none of them waits for it: of three disks, that take turns, a tenth of the
-time with eight copies of two pieces each, a fifth with four."""
+COPIES_AT_ONCE_MAX = 6
+"""Enough to keep a few disks busy (see `copy_turns`), few enough that most can be planned anew."""
+COPY_SLOTS = 16
 
 
 class Replicator:
@@ -39,6 +41,7 @@ class Replicator:
         self._free = threading.Condition()
         self._claimed: set[str] = set()
         self._lanes = threading.Semaphore(COPIES_AT_ONCE_MAX)
+        self._turns = CopyTurns(COPY_SLOTS)
         self._reading: Counter[str] = Counter()
         self.mender = Mender(store)
 
@@ -83,6 +86,7 @@ class Replicator:
         self.mender.check(shard)
         chosen = target or self._choose_target(shard, leaving, wished.target if wished else "")
         reasons: list[str] = []
+        flow = wished.flow if wished else Flow(shard.length_bytes)
 
         def pause(done_bytes: int) -> None:
             self._pause(job, done_bytes if counted else 0)
@@ -90,7 +94,8 @@ class Replicator:
         for source in self._sources(shard, chosen, leaving, wished.source if wished else ""):
             try:
                 with self._lanes, self._read_from(source):
-                    ShardCopy(self._store, shard.shard_id, source, chosen, pause).run()
+                    way = source, chosen, flow
+                    ShardCopy(self._store, shard.shard_id, way, self._turns, pause).run()
             except TargetError:
                 raise
             except (CorruptError, DiskError) as error:
@@ -174,15 +179,26 @@ class Replicator:
         """Let a verified file that lies on the disk count as a replica of a claimed shard."""
         self._record("replica_add", shard, disk)
 
-    def plan(self, shards: Sequence[tuple[CatalogShard, int]]) -> list[Planned]:
-        """Plan one more copy of each (shard, sound copies it has) so that all ends soonest."""
+    def plan(
+        self, shards: Sequence[tuple[CatalogShard, int]], running: Sequence[Planned] = ()
+    ) -> list[Planned]:
+        """Plan one more copy of each (shard, sound copies it has) so that all ends soonest.
+
+        Disks are as fast as they were in the copies that they did last. Of the `running` ones half
+        is yet to be done.
+        """
         store = self._store
         spaces = store.disks.spaces()
         rooms = {
             space.disk_id: Room(space.free_bytes, store.disks.disks[space.disk_id].size_bytes)
             for space in spaces
         }
-        pass_s = {i: 1 / store.models.model(i).bandwidth_bytes_per_s for i in store.disks.disks}
+        pass_s, target_pass_s = self._paces_s(rooms)
+        before_s: defaultdict[str, float] = defaultdict(float)
+        for one in running:
+            half = one.need.length_bytes / 2
+            before_s[one.source] += half * pass_s.get(one.source, 0.0)
+            before_s[one.target] += half * TARGET_PASSES * target_pass_s.get(one.target, 0.0)
         same = store.config.store.allow_same_device
         needs: list[Need] = []
         for shard, copies in shards:
@@ -192,7 +208,19 @@ class Replicator:
             targets = [held.disk_id] if held else [space.disk_id for space in fitting]
             sources = [disk.disk_id for disk in store.sound_replicas(shard.shard_id)]
             needs.append(Need(shard.shard_id, size, copies, sources, targets))
-        return plan_copies(needs, pass_s, rooms)
+        return plan_copies(needs, pass_s, rooms, target_pass_s, before_s)
+
+    def _paces_s(self, rooms: Mapping[str, Room]) -> tuple[dict[str, float], dict[str, float]]:
+        """Return the seconds per byte of a pass by disk, as a source and as a target."""
+        turns, store = self._turns, self._store
+        known_s = {i: 1 / store.models.model(i).bandwidth_bytes_per_s for i in store.disks.disks}
+        sources_s = {i: turns.pace_s(i, writes=False) or s for i, s in known_s.items()}
+        targets_s: dict[str, float] = {}
+        for disk_id, room in rooms.items():
+            both_s = turns.pace_s(disk_id, writes=True)
+            guess_s = known_s[disk_id] * slower_where_free(room.used_share)
+            targets_s[disk_id] = both_s / TARGET_PASSES if both_s else guess_s
+        return sources_s, targets_s
 
     def _sources(
         self, shard: CatalogShard, target: Disk, leaving: Disk | None, wished: str

@@ -4,17 +4,18 @@
     target   copy_write: slot -> written; at times synced, read back, compared
              copy_finish -> adopt_part (the rename)
 
-While the target writes a piece, or reads many back, the source reads the next ones: as far as there
-are slots. Each disk does what it is asked for copies in the order it is asked, piece by piece, so
-that of the several copies that it takes part in one is always ready.
+While the target writes a piece, or reads many back, the source reads the next ones. Which piece is
+next at a disk, of all copies that it takes part in, `copy_turns` decides.
 """
 
+import itertools
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from fsd.copy_turns import CopyTurns, Flow, Turn
 from fsd.disks import Disk
 from fsd.errors import CorruptError, DiskError, FsdError
 from fsd.queue_rule import Kind
@@ -22,11 +23,10 @@ from fsd.slots import Slot
 from fsd.store import Store
 
 PIECE_BYTES_MAX = 24 << 20
-"""Of one turn of a disk: so long that the way of the head to it costs little. All copies together
-hold twice that in memory each."""
-PROVEN_BYTES = 64 << 20
+"""Of one turn of a disk: so long that the way of the head to it costs little."""
+PROVEN_BYTES = 128 << 20
 """Written before it is synced and read back: that is three more ways of the head."""
-SLOTS_PER_COPY = 2
+SLOTS_PER_COPY_MAX = 6
 CHECK_S = 0.5
 BACKGROUND = int(Kind.BACKGROUND)
 BEFORE_PIECES = int(Kind.BATCH)
@@ -45,6 +45,15 @@ class _Piece(NamedTuple):
     future: "Future[Any]"
 
 
+class _Ready(NamedTuple):
+    """Bytes that were read, and their turn to be written."""
+
+    slot: Slot
+    offset: int
+    size_bytes: int
+    turn: Turn
+
+
 class ShardCopy:
     """One copy; `between` is told the bytes done and raises when it is to end."""
 
@@ -52,17 +61,19 @@ class ShardCopy:
         self,
         store: Store,
         shard_id: str,
-        source: Disk,
-        target: Disk,
+        way: tuple[Disk, Disk, Flow],
+        turns: CopyTurns,
         between: Callable[[int], None],
     ) -> None:
         self._store = store
         self._shard_id = shard_id
-        self._source = source
-        self._target = target
+        self._source, self._target, self._flow = way
+        self._turns = turns
         self._between = between
-        self._free: list[Slot] = []
+        self._turn: Turn | None = None
+        self._slots: list[Slot] = []
         self._reads: deque[_Piece] = deque()
+        self._ready: deque[_Ready] = deque()
         self._writes: deque[_Piece] = deque()
         self._asked = self._taken = self._written = self._unproven = 0
 
@@ -71,10 +82,7 @@ class ShardCopy:
 
         Raises TargetError, or CorruptError or DiskError of the source; nothing is left then.
         """
-        slots: list[Slot] = []
         try:
-            slots += (self._store.pool.acquire() for _ in range(SLOTS_PER_COPY))
-            self._free = list(slots)
             length = self._source.call("copy_begin", self._shard_id, priority=BEFORE_PIECES)
             self._call_target("copy_create", self._shard_id, length)
             self._stream(length)
@@ -92,52 +100,91 @@ class ShardCopy:
             wait([ended, dropped])
             raise
         finally:
-            for slot in slots:
-                self._store.pool.release(slot)
+            for slot in list(self._slots):
+                self._give_back(slot, 0)
+            for turn in (self._turn, *(ready.turn for ready in self._ready)):
+                if turn is not None:
+                    self._turns.withdraw(turn)
 
     def _stream(self, length: int) -> None:
         while self._written < length:
-            while self._free and self._asked < length:
-                self._ask(length)
-            heads = [pieces[0].future for pieces in (self._reads, self._writes) if pieces]
-            wait(heads, CHECK_S, FIRST_COMPLETED)
+            if self._turn is None and self._may_read(length):
+                self._turn = self._ask(self._source, writes=False)
+            wait(self._events(), CHECK_S, FIRST_COMPLETED)
             self._between(0)
+            if self._turn is not None and self._turn.came.done():
+                self._read(self._turn, length)
+            if self._reads and self._reads[0].future.done():
+                self._take()
+            if self._ready and self._ready[0].turn.came.done():
+                self._write(length)
             if self._writes and self._writes[0].future.done():
                 self._note_written()
-            if self._reads and self._reads[0].future.done():
-                self._hand_over(length)
 
-    def _ask(self, length: int) -> None:
-        slot = self._free.pop()
+    def _may_read(self, length: int) -> bool:
+        return self._asked < length and len(self._slots) < SLOTS_PER_COPY_MAX
+
+    def _events(self) -> "list[Future[Any]]":
+        events = [pieces[0].future for pieces in (self._reads, self._writes) if pieces]
+        events += [turn.came for turn in (self._turn,) if turn is not None]
+        return events + [ready.turn.came for ready in itertools.islice(self._ready, 1)]
+
+    def _ask(self, disk: Disk, *, writes: bool) -> Turn:
+        return self._turns.ask(Turn(disk.disk_id, self._target.disk_id, self._flow, writes))
+
+    def _read(self, turn: Turn, length: int) -> None:
+        slot = self._store.pool.acquire()
+        self._slots.append(slot)
+        self._turn = None
         size = min(PIECE_BYTES_MAX, slot.size_bytes, length - self._asked)
-        arguments = (self._shard_id, slot.number, size)
-        future = self._source.request("copy_next", *arguments, slots=(slot,), priority=BACKGROUND)
+        future = self._send(turn, self._source, slot, size, "copy_next", slot.number, size)
         self._reads.append(_Piece(slot, size, future))
         self._asked += size
 
-    def _hand_over(self, length: int) -> None:
-        """Let the target write what the source has read."""
+    def _take(self) -> None:
+        """Let what was read wait for its turn at the target."""
         slot, size, future = self._reads.popleft()
         offset, got = future.result()
         if (offset, got) != (self._taken, size):
             raise CorruptError(f"the shard ends early, at {offset + got}")
         self._taken += size
-        self._unproven += size
-        prove = self._unproven >= PROVEN_BYTES or self._taken == length
-        self._unproven = 0 if prove else self._unproven
         self._store.disks.note_success(self._source, read_bytes=size)
-        arguments = (self._shard_id, offset, slot.number, size, prove)
-        written = self._target.request("copy_write", *arguments, slots=(slot,), priority=BACKGROUND)
-        self._writes.append(_Piece(slot, size, written))
+        self._ready.append(_Ready(slot, offset, size, self._ask(self._target, writes=True)))
+
+    def _write(self, length: int) -> None:
+        slot, offset, size, turn = self._ready.popleft()
+        self._unproven += size
+        prove = self._unproven >= PROVEN_BYTES or offset + size == length
+        self._unproven = 0 if prove else self._unproven
+        arguments = (offset, slot.number, size, prove)
+        future = self._send(turn, self._target, slot, size, "copy_write", *arguments)
+        self._writes.append(_Piece(slot, size, future))
 
     def _note_written(self) -> None:
         slot, size, future = self._writes.popleft()
         with blaming_target(self._store, self._target):
             future.result()
         self._store.disks.note_success(self._target, written_bytes=size, read_bytes=size)
-        self._free.append(slot)
+        self._give_back(slot, size)
         self._written += size
         self._between(size)
+
+    def _give_back(self, slot: Slot, done_bytes: int) -> None:
+        self._slots.remove(slot)
+        self._store.pool.release(slot)
+        self._turns.finish(self._target.disk_id, self._flow, done_bytes)
+
+    def _send(
+        self, turn: Turn, disk: Disk, slot: Slot, size: int, operation: str, *arguments: Any
+    ) -> "Future[Any]":
+        arguments = (self._shard_id, *arguments)
+        future = disk.request(operation, *arguments, slots=(slot,), priority=BACKGROUND)
+
+        def leave(done: "Future[Any]") -> None:
+            self._turns.leave(turn, 0 if done.exception() else size)
+
+        future.add_done_callback(leave)
+        return future
 
     def _call_target(self, operation: str, *arguments: Any) -> None:
         with blaming_target(self._store, self._target):

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fsd.copy_plan import KEPT_FREE_SHARE, CopyQueue, Need, Planned, Room, plan_copies
+from fsd.disk_model import slower_where_free
 
 MIB = 1 << 20
 GB = 10**9
@@ -82,6 +83,32 @@ def test_a_copy_of_three_is_read_from_the_disk_that_has_the_least_to_do():
     assert plan_copies([*forced, free], PASS_S, ROOMY)[1].source == "c"
 
 
+def test_a_disk_that_is_slow_where_it_is_free_takes_less_and_gives_as_much():
+    needs = [Need(f"{n}", 64 * MIB, 1, ["c"], ["a", "b"]) for n in range(30)]
+    same = {"a": 1 / 120e6, "b": 1 / 120e6, "c": 1 / 120e6}
+    inner = {**same, "b": 2 / 120e6}
+    taken = Counter(one.target for one in plan_copies(needs, same, ROOMY, inner))
+    assert taken == {"a": 20, "b": 10}
+    either = [Need(f"{n}", 64 * MIB, 2, ["a", "b"], ["c"]) for n in range(30)]
+    given = Counter(one.source for one in plan_copies(either, same, ROOMY, inner))
+    assert given == {"a": 15, "b": 15}
+
+
+def test_what_a_disk_has_to_do_before_counts():
+    needs = [Need(f"{n}", 64 * MIB, 1, ["c"], ["a", "b"]) for n in range(30)]
+    same = dict.fromkeys(PASS_S, 1 / 128e6)
+    before_s = {"a": 10 * 2 * 64 * MIB / 128e6}
+    taken = Counter(one.target for one in plan_copies(needs, same, ROOMY, None, before_s))
+    assert taken == {"a": 10, "b": 20}
+
+
+def test_free_tracks_are_the_inner_ones():
+    assert slower_where_free(0) == 1
+    # Half full: what is stored passes at 7/8 of the outer rate, the next byte at 3/4.
+    assert slower_where_free(0.5) == pytest.approx(7 / 6)
+    assert slower_where_free(1) == slower_where_free(1.2) == pytest.approx(1.5)
+
+
 def test_nothing_to_plan():
     assert plan_copies([], {}, {}) == []
     assert plan_copies([Need("n", MIB, 0, [], [])], PASS_S, ROOMY) == [
@@ -109,7 +136,7 @@ def test_the_poorest_come_first_and_heads_are_not_shared_while_others_idle():
     poor = Planned(Need("poor", MIB, 0, [], []), "a", "c")
     queue = CopyQueue.of([*planned, poor])
     first, second, third = queue.take(), queue.take(), queue.take()
-    assert first is poor
+    assert first == poor
     assert second is not None
     assert third is not None
     assert {(second.source, second.target), (third.source, third.target)} == set(pairs)
@@ -118,6 +145,36 @@ def test_the_poorest_come_first_and_heads_are_not_shared_while_others_idle():
     fourth = queue.take()
     assert fourth is not None
     assert (fourth.source, fourth.target) == (third.source, third.target)
+
+
+def test_copies_between_the_same_disks_are_of_one_flow():
+    planned = [Planned(Need(f"{n}", n + 1, 1, [], []), "ab"[n % 2], "c") for n in range(5)]
+    queue = CopyQueue.of(planned)
+    taken = {one.need.shard_id: one for one in queue.waiting()}
+    assert taken["0"].flow is taken["2"].flow is taken["4"].flow
+    assert taken["1"].flow is taken["3"].flow is not taken["0"].flow
+    assert (taken["0"].flow.total_bytes, taken["1"].flow.total_bytes) == (9, 6)
+
+
+def test_what_waits_is_planned_anew_and_what_was_taken_stays():
+    needs = [Need(f"{n}", 100, 1, [], []) for n in range(6)]
+    queue = CopyQueue.of([Planned(need, "a", "b") for need in needs])
+    first = queue.take()
+    assert first is not None
+    assert queue.running() == [first]
+    old = first.flow
+    old.done_bytes = 50
+    # One of them is unknown to the new plan, one was taken since it was begun.
+    queue.replan([Planned(need, "a", "c") for need in needs if need.shard_id != "5"])
+    assert old.total_bytes == 200
+    left = {one.need.shard_id: one for one in queue}
+    assert set(left) == {need.shard_id for need in needs} - {first.need.shard_id}
+    moved = [one for one in left.values() if one.target == "c"]
+    assert len(moved) == 4
+    assert all(one.flow is moved[0].flow is not old for one in moved)
+    assert (moved[0].flow.total_bytes, left["5"].target) == (400, "b")
+    queue.done(first)
+    assert queue.running() == queue.waiting() == []
 
 
 def test_every_copy_is_taken_once_by_many_threads():

@@ -1,0 +1,157 @@
+"""Whose turn it is in the copying of shards: it owns the order of all pieces at all disks.
+
+A piece is read at its source and written at its target. For both it waits here until its disk has
+room for one more request, and for reading until there is a slot as well, so that no slot is held by
+what only waits for its source. Of those that wait for a disk the first one is
+
+    what is read for a disk that has next to nothing to write yet: that one would be idle
+    then what belongs to the flow (all that goes from one disk to another) that is done least
+
+so that every disk is busy all the time, and all flows end together. A disk that takes nothing more
+never gets all slots. What pieces took is kept: plans are made by it.
+"""
+
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+
+REQUESTS_PER_DISK = 2
+"""One that runs, and one that waits at the disk, which would otherwise rest in between."""
+STARVING_PIECES_MAX = 1
+BACKLOG_SHARE_MAX = 0.5
+"""Of the slots, on their way to one disk: it may be hanging."""
+PACE_BYTES_MIN = 64 << 20
+PACE_BYTES_MAX = 1 << 30
+"""So much of what was done last says what a disk does just now."""
+
+
+@dataclass(slots=True)
+class Flow:
+    """All that is copied from one disk to another: its bytes, and those that are done."""
+
+    total_bytes: int = 0
+    done_bytes: int = 0
+
+    @property
+    def share(self) -> float:
+        """Return how much of it is done."""
+        return self.done_bytes / self.total_bytes if self.total_bytes else 0.0
+
+
+@dataclass(slots=True, eq=False)
+class Turn:
+    """A piece of a copy that waits to be read or written; `came` is done when it may be."""
+
+    disk_id: str
+    target_id: str
+    flow: Flow
+    writes: bool
+    came: "Future[None]" = field(default_factory=lambda: Future())
+    came_s: float = 0.0
+
+
+@dataclass(slots=True)
+class _Pace:
+    """What a disk did last, of one kind: pieces read, or pieces written and read back."""
+
+    seconds: float = 0.0
+    size_bytes: float = 0.0
+
+    def note(self, seconds: float, size_bytes: int) -> None:
+        self.seconds += seconds
+        self.size_bytes += size_bytes
+        if self.size_bytes > PACE_BYTES_MAX:
+            self.seconds /= 2
+            self.size_bytes /= 2
+
+
+class CopyTurns:
+    """The turns of all copies. Safe to use from several threads."""
+
+    def __init__(self, slots: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._paces: defaultdict[tuple[str, bool], _Pace] = defaultdict(_Pace)
+        self._free_since_s: dict[str, float] = {}
+        self._slots_left = slots
+        self._backlog_max = max(1, int(slots * BACKLOG_SHARE_MAX))
+        self._waiting: list[Turn] = []
+        self._requests: Counter[str] = Counter()
+        self._backlog: Counter[str] = Counter()
+        self._lock = threading.Lock()
+
+    def ask(self, turn: Turn) -> Turn:
+        """Let it wait. Once it came, `leave` follows when the disk has answered.
+
+        For what was read, `finish` follows when it is written too, or given up.
+        """
+        with self._lock:
+            self._waiting.append(turn)
+            self._give()
+        return turn
+
+    def leave(self, turn: Turn, size_bytes: int = 0) -> None:
+        """Note that the disk has answered, and how many bytes it has read, or written."""
+        with self._lock:
+            now_s = self._clock()
+            # Its requests follow one another: until the one before had ended, this one waited.
+            begun_s = max(turn.came_s, self._free_since_s.get(turn.disk_id, 0.0))
+            self._free_since_s[turn.disk_id] = now_s
+            if size_bytes:
+                self._paces[turn.disk_id, turn.writes].note(now_s - begun_s, size_bytes)
+            self._requests[turn.disk_id] -= 1
+            self._give()
+
+    def pace_s(self, disk_id: str, *, writes: bool) -> float | None:
+        """Return a disk's seconds for a byte that is read, or written and read back.
+
+        None before it has done enough for copies to know.
+        """
+        with self._lock:
+            pace = self._paces[disk_id, writes]
+            known = pace.size_bytes >= PACE_BYTES_MIN
+            return pace.seconds / pace.size_bytes if known else None
+
+    def finish(self, target_id: str, flow: Flow, done_bytes: int) -> None:
+        """Note that a piece's slot is free again, and how many bytes of it are written."""
+        with self._lock:
+            flow.done_bytes += done_bytes
+            self._backlog[target_id] -= 1
+            self._slots_left += 1
+            self._give()
+
+    def withdraw(self, turn: Turn) -> None:
+        """Take back what was asked and is not used, whether the turn has come or not."""
+        with self._lock:
+            if turn in self._waiting:
+                self._waiting.remove(turn)
+                return
+        self.leave(turn)
+        if not turn.writes:
+            self.finish(turn.target_id, turn.flow, 0)
+
+    def _give(self) -> None:
+        while able := [turn for turn in self._waiting if self._may(turn)]:
+            first = min(able, key=self._rank)
+            self._waiting.remove(first)
+            self._requests[first.disk_id] += 1
+            if not first.writes:
+                self._slots_left -= 1
+                self._backlog[first.target_id] += 1
+            first.came_s = self._clock()
+            first.came.set_result(None)
+
+    def _may(self, turn: Turn) -> bool:
+        if self._requests[turn.disk_id] >= REQUESTS_PER_DISK:
+            return False
+        has_slot = self._slots_left and self._backlog[turn.target_id] < self._backlog_max
+        return turn.writes or bool(has_slot)
+
+    def _rank(self, turn: Turn) -> tuple[int, float]:
+        """Return the place of a turn among those that wait; of equal ones the oldest is first."""
+        backlog = self._backlog[turn.target_id]
+        if not turn.writes and backlog <= STARVING_PIECES_MAX:
+            return 0, backlog
+        return 1, turn.flow.share

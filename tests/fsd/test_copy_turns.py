@@ -1,0 +1,175 @@
+"""Whose turn it is among the pieces of all copies: disks stay busy, and nothing is given twice."""
+
+import random
+import threading
+from collections import Counter
+
+import pytest
+
+from fsd.copy_turns import REQUESTS_PER_DISK, CopyTurns, Flow, Turn
+
+
+def reading(ways: str = "ab", total: int = 100, done: int = 0) -> Turn:
+    return Turn(ways[0], ways[1], Flow(total, done), writes=False)
+
+
+def writing(ways: str = "ab", total: int = 100, done: int = 0) -> Turn:
+    return Turn(ways[1], ways[1], Flow(total, done), writes=True)
+
+
+def ask(turns: CopyTurns, *asked: Turn) -> list[Turn]:
+    return [turns.ask(turn) for turn in asked]
+
+
+def came(*asked: Turn) -> list[bool]:
+    return [turn.came.done() for turn in asked]
+
+
+def test_a_disk_has_few_requests_at_a_time_and_all_disks_have_some():
+    turns = CopyTurns(100)
+    of_a = ask(turns, *(reading("ab") for _ in range(5)))
+    of_c = ask(turns, *(reading("cd") for _ in range(5)))
+    assert sum(came(*of_a)) == sum(came(*of_c)) == REQUESTS_PER_DISK
+    turns.leave(of_a[0])
+    assert (sum(came(*of_a)), sum(came(*of_c))) == (REQUESTS_PER_DISK + 1, REQUESTS_PER_DISK)
+
+
+def test_nothing_is_read_without_a_slot_and_what_was_read_is_written_without_another():
+    turns = CopyTurns(2)
+    first, second, third = ask(turns, reading("ab"), reading("cd"), reading("ef"))
+    assert came(first, second, third) == [True, True, False]
+    turns.leave(first)
+    assert not third.came.done()  # The slot is full until it is written.
+    write = turns.ask(writing("ab"))
+    assert write.came.done()
+    turns.leave(write)
+    turns.finish("b", first.flow, 10)
+    assert third.came.done()
+    assert first.flow.share == 0.1
+
+
+def test_a_disk_with_nothing_to_write_is_served_before_the_flow_that_is_behind():
+    turns = CopyTurns(100)
+    # Of what is read for b, three pieces are under way.
+    held = ask(turns, *(reading("xb") for _ in range(2)), reading("yb"))
+    busy = ask(turns, reading("ac"), reading("ac"))
+    behind, starving = ask(turns, reading("ab"), reading("ad", 100, 90))
+    turns.leave(busy[0])
+    assert came(behind, starving) == [False, True]
+    assert all(came(*held))
+
+
+def test_among_busy_disks_the_flow_that_is_behind_comes_first():
+    turns = CopyTurns(100)
+    ask(turns, *(reading("xb") for _ in range(2)), *(reading("yc") for _ in range(2)))
+    busy = ask(turns, reading("ae"), reading("ae"))
+    ahead, behind, write = ask(
+        turns, reading("ab", 100, 50), reading("ac", 1000, 400), writing("xa", 100, 45)
+    )
+    assert came(ahead, behind, write) == [False] * 3
+    turns.leave(busy[0])
+    assert came(ahead, behind, write) == [False, True, False]
+    turns.leave(busy[1])
+    assert came(ahead, behind, write) == [False, True, True]
+
+
+def test_of_one_copy_the_pieces_keep_their_order():
+    turns, flow = CopyTurns(100), Flow(100)
+    pieces = ask(turns, *(Turn("b", "b", flow, writes=True) for _ in range(6)))
+    order = list[int]()
+    for _ in pieces:
+        out = [n for n, turn in enumerate(pieces) if turn.came.done() and n not in order]
+        order.append(out[0])
+        turns.leave(pieces[out[0]])
+    assert order == sorted(order)
+
+
+def test_a_disk_that_hangs_does_not_get_all_slots():
+    turns = CopyTurns(8)
+    for _ in range(20):  # Everything is read at once, nothing is ever written.
+        turn = turns.ask(Turn("a", "hangs", Flow(100), writes=False))
+        if turn.came.done():
+            turns.leave(turn)
+    other = turns.ask(Turn("a", "b", Flow(100, 99), writes=False))
+    assert other.came.done()
+
+
+@pytest.mark.parametrize("writes", [False, True])
+@pytest.mark.parametrize("came_before", [False, True])
+def test_what_is_withdrawn_leaves_nothing_behind(writes: bool, came_before: bool):
+    turns = CopyTurns(2 * REQUESTS_PER_DISK)
+    held = list[Turn]()
+    if not came_before:
+        held = ask(turns, *(reading("aa") for _ in range(REQUESTS_PER_DISK)))
+    turn = turns.ask(Turn("a", "a", Flow(100), writes=writes))
+    assert turn.came.done() == came_before
+    turns.withdraw(turn)
+    for one in held:
+        turns.leave(one)
+        turns.finish("a", one.flow, 0)
+    later = ask(turns, *(reading("ab") for _ in range(9)))
+    assert sum(came(*later)) == REQUESTS_PER_DISK == sum(turn.came.done() for turn in later)
+
+
+def test_many_copies_in_many_threads_end_and_leave_all_free():
+    turns, chance = CopyTurns(4), random.Random(3)
+    out, most, lock = Counter[str](), Counter[str](), threading.Lock()
+    ways = [tuple(chance.sample("abc", 2)) for _ in range(12)]
+    flows = {way: Flow(20) for way in ways}
+
+    def piece(turn: Turn) -> None:
+        turns.ask(turn).came.result()
+        with lock:
+            out[turn.disk_id] += 1
+            most[turn.disk_id] = max(most[turn.disk_id], out[turn.disk_id])
+        with lock:
+            out[turn.disk_id] -= 1
+        turns.leave(turn)
+
+    def copy(source: str, target: str) -> None:
+        flow = flows[source, target]
+        for _ in range(20):
+            piece(Turn(source, target, flow, writes=False))
+            piece(Turn(target, target, flow, writes=True))
+            turns.finish(target, flow, 1)
+
+    threads = [threading.Thread(target=copy, args=way) for way in ways]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert max(most.values()) <= REQUESTS_PER_DISK
+    assert sum(flow.done_bytes for flow in flows.values()) == 20 * len(ways)
+    free = ask(turns, *(Turn(f"{n}", f"{n}", Flow(1), writes=False) for n in range(5)))
+    assert sum(came(*free)) == 4
+
+
+def test_a_disks_pace_is_what_its_pieces_took_one_after_the_other():
+    now_s = 100.0
+    turns, size = CopyTurns(100, clock=lambda: now_s), 32 << 20
+    first, second, third = ask(turns, reading(), reading(), reading())
+    now_s += 2
+    turns.leave(first, size)
+    assert turns.pace_s("a", writes=False) is None  # One says little.
+    now_s += 4
+    turns.leave(second, size)  # It waited for the first: 4 s, not 6.
+    assert turns.pace_s("a", writes=False) == pytest.approx(6 / (2 * size))
+    now_s += 100
+    turns.leave(third)  # An error says nothing of the pace.
+    now_s += 1000
+    idle = turns.ask(reading())  # Nor does what lies between two pieces.
+    now_s += 3
+    turns.leave(idle, size)
+    assert turns.pace_s("a", writes=False) == pytest.approx(9 / (3 * size))
+    assert turns.pace_s("a", writes=True) is None
+
+
+def test_a_disk_that_became_slow_is_known_as_slow_soon():
+    now_s = 0.0
+    turns, size = CopyTurns(100, clock=lambda: now_s), 64 << 20
+    for piece in range(400):
+        turn = turns.ask(writing())
+        now_s += 1 if piece < 300 else 10
+        turns.leave(turn, size)
+        turns.finish("b", turn.flow, size)
+    assert turns.pace_s("b", writes=True) == pytest.approx(10 / size, rel=0.01)
