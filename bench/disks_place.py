@@ -58,19 +58,17 @@ class Placement:
 
         Of all that it holds where it got nothing.
         """
-        names = {
-            row.shard_id: held for row, held in zip(former.shards, former.holders, strict=True)
-        }
+        ids = (row.shard_id for row in former.shards)
+        held_before = dict(zip(ids, former.holders, strict=True))
         new = [
-            [disk for disk in held if disk not in names.get(row.shard_id, ())]
+            [disk for disk in held if disk not in held_before.get(row.shard_id, ())]
             for row, held in zip(self.shards, self.holders, strict=True)
         ]
-        rates, all_rates = (
-            Placement(self.shards, new, self.rates, {}).disk_rates(),
-            self.disk_rates(),
-        )
         got = {disk for held in new for disk in held}
-        return [rates[n] if n in got else all_rates[n] for n in range(len(rates))]
+        pairs = zip(
+            Placement(self.shards, new, self.rates, {}).disk_rates(), self.disk_rates(), strict=True
+        )
+        return [rate if disk in got else mean for disk, (rate, mean) in enumerate(pairs)]
 
     def disk_rates(self) -> list[float]:
         """Mean rate of every disk where its shards lie, bytes per second."""

@@ -92,17 +92,21 @@ class CopyTurns:
             self._give()
         return turn
 
-    def leave(self, turn: Turn, size_bytes: int = 0) -> None:
-        """Note that the disk has answered, and how many bytes it has read, or written."""
+    def leave(self, turn: Turn) -> float:
+        """Note that the disk has answered; returns the seconds that it was at it."""
         with self._lock:
             now_s = self._clock()
             # Its requests follow one another: until the one before had ended, this one waited.
             begun_s = max(turn.came_s, self._free_since_s.get(turn.disk_id, 0.0))
             self._free_since_s[turn.disk_id] = now_s
-            if size_bytes:
-                self._paces[turn.disk_id, turn.writes].note(now_s - begun_s, size_bytes)
             self._requests[turn.disk_id] -= 1
             self._give()
+            return now_s - begun_s
+
+    def note_pace(self, disk_id: str, seconds: float, size_bytes: int, *, writes: bool) -> None:
+        """Note what reading bytes took a disk, or writing them, reading back and all."""
+        with self._lock:
+            self._paces[disk_id, writes].note(seconds, size_bytes)
 
     def pace_s(self, disk_id: str, *, writes: bool) -> float | None:
         """Return a disk's seconds for a byte that is read, or written and read back.

@@ -27,7 +27,7 @@ from fsd.read_errors import note_read_error
 from fsd.shard_copy import BACKGROUND, ShardCopy, TargetError
 from fsd.store import Store
 
-COPIES_AT_ONCE_MAX = 6
+COPIES_AT_ONCE_MAX = 8
 """Enough to keep a few disks busy (see `copy_turns`), few enough that most can be planned anew."""
 COPY_SLOTS = 16
 

@@ -42,7 +42,7 @@ class _Piece(NamedTuple):
 
     slot: Slot
     size_bytes: int
-    future: "Future[Any]"
+    future: "Future[tuple[Any, float]]"
 
 
 class _Ready(NamedTuple):
@@ -75,7 +75,8 @@ class ShardCopy:
         self._reads: deque[_Piece] = deque()
         self._ready: deque[_Ready] = deque()
         self._writes: deque[_Piece] = deque()
-        self._asked = self._taken = self._written = self._unproven = 0
+        self._asked = self._taken = self._written = self._unproven = self._proven = 0
+        self._write_s = 0.0
 
     def run(self) -> None:
         """Make a replica file on the target, durable and proven; the catalog is the caller's.
@@ -137,18 +138,19 @@ class ShardCopy:
         self._slots.append(slot)
         self._turn = None
         size = min(PIECE_BYTES_MAX, slot.size_bytes, length - self._asked)
-        future = self._send(turn, self._source, slot, size, "copy_next", slot.number, size)
+        future = self._send(turn, self._source, slot, "copy_next", slot.number, size)
         self._reads.append(_Piece(slot, size, future))
         self._asked += size
 
     def _take(self) -> None:
         """Let what was read wait for its turn at the target."""
         slot, size, future = self._reads.popleft()
-        offset, got = future.result()
+        (offset, got), seconds = future.result()
         if (offset, got) != (self._taken, size):
             raise CorruptError(f"the shard ends early, at {offset + got}")
         self._taken += size
         self._store.disks.note_success(self._source, read_bytes=size)
+        self._turns.note_pace(self._source.disk_id, seconds, size, writes=False)
         self._ready.append(_Ready(slot, offset, size, self._ask(self._target, writes=True)))
 
     def _write(self, length: int) -> None:
@@ -157,16 +159,22 @@ class ShardCopy:
         prove = self._unproven >= PROVEN_BYTES or offset + size == length
         self._unproven = 0 if prove else self._unproven
         arguments = (offset, slot.number, size, prove)
-        future = self._send(turn, self._target, slot, size, "copy_write", *arguments)
+        future = self._send(turn, self._target, slot, "copy_write", *arguments)
         self._writes.append(_Piece(slot, size, future))
 
     def _note_written(self) -> None:
         slot, size, future = self._writes.popleft()
         with blaming_target(self._store, self._target):
-            future.result()
+            _, seconds = future.result()
+        self._write_s += seconds
         self._store.disks.note_success(self._target, written_bytes=size, read_bytes=size)
         self._give_back(slot, size)
         self._written += size
+        if not self._writes and not self._unproven:
+            # All that was written was read back: only the two together tell how fast the disk is.
+            size_bytes, self._proven = self._written - self._proven, self._written
+            seconds, self._write_s = self._write_s, 0.0
+            self._turns.note_pace(self._target.disk_id, seconds, size_bytes, writes=True)
         self._between(size)
 
     def _give_back(self, slot: Slot, done_bytes: int) -> None:
@@ -175,16 +183,24 @@ class ShardCopy:
         self._turns.finish(self._target.disk_id, self._flow, done_bytes)
 
     def _send(
-        self, turn: Turn, disk: Disk, slot: Slot, size: int, operation: str, *arguments: Any
-    ) -> "Future[Any]":
+        self, turn: Turn, disk: Disk, slot: Slot, operation: str, *arguments: Any
+    ) -> "Future[tuple[Any, float]]":
+        """Ask for a piece; the answer comes with the seconds that the disk was at it."""
         arguments = (self._shard_id, *arguments)
         future = disk.request(operation, *arguments, slots=(slot,), priority=BACKGROUND)
 
+        answered: Future[tuple[Any, float]] = Future()
+
         def leave(done: "Future[Any]") -> None:
-            self._turns.leave(turn, 0 if done.exception() else size)
+            # At once, whatever this copy is waiting for: others may have the next turn.
+            seconds = self._turns.leave(turn)
+            if error := done.exception():
+                answered.set_exception(error)
+            else:
+                answered.set_result((done.result(), seconds))
 
         future.add_done_callback(leave)
-        return future
+        return answered
 
     def _call_target(self, operation: str, *arguments: Any) -> None:
         with blaming_target(self._store, self._target):

@@ -149,27 +149,24 @@ def test_a_disks_pace_is_what_its_pieces_took_one_after_the_other():
     turns, size = CopyTurns(100, clock=lambda: now_s), 32 << 20
     first, second, third = ask(turns, reading(), reading(), reading())
     now_s += 2
-    turns.leave(first, size)
-    assert turns.pace_s("a", writes=False) is None  # One says little.
+    assert turns.leave(first) == pytest.approx(2)
     now_s += 4
-    turns.leave(second, size)  # It waited for the first: 4 s, not 6.
-    assert turns.pace_s("a", writes=False) == pytest.approx(6 / (2 * size))
+    assert turns.leave(second) == pytest.approx(4)  # It waited for the first.
     now_s += 100
-    turns.leave(third)  # An error says nothing of the pace.
+    assert turns.leave(third) == pytest.approx(100)
     now_s += 1000
-    idle = turns.ask(reading())  # Nor does what lies between two pieces.
+    idle = turns.ask(reading())  # What lies between two pieces is nobody's.
     now_s += 3
-    turns.leave(idle, size)
-    assert turns.pace_s("a", writes=False) == pytest.approx(9 / (3 * size))
+    assert turns.leave(idle) == pytest.approx(3)
+    turns.note_pace("a", 2.0, size, writes=False)
+    assert turns.pace_s("a", writes=False) is None  # One says little.
+    turns.note_pace("a", 4.0, size, writes=False)
+    assert turns.pace_s("a", writes=False) == pytest.approx(6 / (2 * size))
     assert turns.pace_s("a", writes=True) is None
 
 
 def test_a_disk_that_became_slow_is_known_as_slow_soon():
-    now_s = 0.0
-    turns, size = CopyTurns(100, clock=lambda: now_s), 64 << 20
+    turns, size = CopyTurns(100), 64 << 20
     for piece in range(400):
-        turn = turns.ask(writing())
-        now_s += 1 if piece < 300 else 10
-        turns.leave(turn, size)
-        turns.finish("b", turn.flow, size)
+        turns.note_pace("b", 1.0 if piece < 300 else 10.0, size, writes=True)
     assert turns.pace_s("b", writes=True) == pytest.approx(10 / size, rel=0.01)
