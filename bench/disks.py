@@ -285,7 +285,7 @@ def parse(arguments: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--shard-mib", type=int, help="default 128; with --quick 16")
     parser.add_argument("--probe-mb", type=int, help="how much the fastest disk moves at first")
     parser.add_argument("--rounds", type=int, help="exports by the store: their median; default 3")
-    parser.add_argument("--reads", type=int, default=100, help="single cold reads")
+    parser.add_argument("--reads", type=int, default=300, help="single cold reads")
     parser.add_argument("--corpora", type=_words(tuple(FILES)), help="default mixed,small")
     parser.add_argument("--works", type=_words(WORKS), default=list(WORKS))
     parser.add_argument("--peers", type=_words(tuple(PEERS)), default=list(PEERS))

@@ -228,6 +228,7 @@ class CopyQueue:
         default_factory=lambda: defaultdict[tuple[str, str], Flow](Flow)
     )
     _running: dict[str, Planned] = field(default_factory=dict[str, Planned])
+    _ended_bytes: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     _giving: Counter[str] = field(default_factory=Counter[str])
     _taking: Counter[str] = field(default_factory=Counter[str])
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -252,10 +253,16 @@ class CopyQueue:
         with self._lock:
             return self._all_waiting()
 
-    def running(self) -> list[Planned]:
-        """Return the copies that were taken and have not ended."""
+    def left_bytes(self) -> dict[tuple[str, str], int]:
+        """Return what the copies that were taken have yet to write, by (source, target)."""
         with self._lock:
-            return list(self._running.values())
+            left: Counter[tuple[str, str]] = Counter()
+            for one in self._running.values():
+                left[one.source, one.target] += one.need.length_bytes
+            for pair in left:
+                written = self._flows[pair].done_bytes - self._ended_bytes[pair]
+                left[pair] = max(0, left[pair] - max(0, written))
+            return dict(left)
 
     def _all_waiting(self) -> list[Planned]:
         queues = (queue for pairs in self._waiting.values() for queue in pairs.values())
@@ -306,6 +313,7 @@ class CopyQueue:
             self._giving[planned.source] -= 1
             self._taking[planned.target] -= 1
             del self._running[planned.need.shard_id]
+            self._ended_bytes[planned.source, planned.target] += planned.need.length_bytes
 
     def __iter__(self) -> Iterator[Planned]:
         """Yield copies until all are taken; each is done when the next is asked for."""

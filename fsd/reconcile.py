@@ -159,7 +159,7 @@ class Reconciler:
                 planned_s = time.monotonic()
             needs = [planned.need for planned in queue.waiting()]
             wanted = [(shards[need.shard_id], need.copies) for need in needs]
-            queue.replan(self._replicator.plan(wanted, queue.running()))
+            queue.replan(self._replicator.plan(wanted, queue.left_bytes()))
 
         def work() -> None:
             nonlocal copied, stuck

@@ -180,12 +180,14 @@ class Replicator:
         self._record("replica_add", shard, disk)
 
     def plan(
-        self, shards: Sequence[tuple[CatalogShard, int]], running: Sequence[Planned] = ()
+        self,
+        shards: Sequence[tuple[CatalogShard, int]],
+        left_bytes: Mapping[tuple[str, str], int] | None = None,
     ) -> list[Planned]:
         """Plan one more copy of each (shard, sound copies it has) so that all ends soonest.
 
-        Disks are as fast as they were in the copies that they did last. Of the `running` ones half
-        is yet to be done.
+        Disks are as fast as they were in the copies that they did last. What they have to do before
+        is `left_bytes`, by (source, target).
         """
         store = self._store
         spaces = store.disks.spaces()
@@ -195,10 +197,9 @@ class Replicator:
         }
         pass_s, target_pass_s = self._paces_s(rooms)
         before_s: defaultdict[str, float] = defaultdict(float)
-        for one in running:
-            half = one.need.length_bytes / 2
-            before_s[one.source] += half * pass_s.get(one.source, 0.0)
-            before_s[one.target] += half * TARGET_PASSES * target_pass_s.get(one.target, 0.0)
+        for (source, target), size in (left_bytes or {}).items():
+            before_s[source] += size * pass_s.get(source, 0.0)
+            before_s[target] += size * TARGET_PASSES * target_pass_s.get(target, 0.0)
         same = store.config.store.allow_same_device
         needs: list[Need] = []
         for shard, copies in shards:

@@ -161,9 +161,9 @@ def test_what_waits_is_planned_anew_and_what_was_taken_stays():
     queue = CopyQueue.of([Planned(need, "a", "b") for need in needs])
     first = queue.take()
     assert first is not None
-    assert queue.running() == [first]
     old = first.flow
-    old.done_bytes = 50
+    old.done_bytes = 30
+    assert queue.left_bytes() == {("a", "b"): 70}
     # One of them is unknown to the new plan, one was taken since it was begun.
     queue.replan([Planned(need, "a", "c") for need in needs if need.shard_id != "5"])
     assert old.total_bytes == 200
@@ -173,8 +173,12 @@ def test_what_waits_is_planned_anew_and_what_was_taken_stays():
     assert len(moved) == 4
     assert all(one.flow is moved[0].flow is not old for one in moved)
     assert (moved[0].flow.total_bytes, left["5"].target) == (400, "b")
+    old.done_bytes += 100  # Copy 5, which has ended.
+    assert queue.left_bytes() == {("a", "b"): 70}
+    old.done_bytes += 70
     queue.done(first)
-    assert queue.running() == queue.waiting() == []
+    assert queue.left_bytes() == {}
+    assert queue.waiting() == []
 
 
 def test_every_copy_is_taken_once_by_many_threads():
