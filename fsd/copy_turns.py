@@ -49,7 +49,7 @@ class Turn:
     target_id: str
     flow: Flow
     writes: bool
-    came: "Future[None]" = field(default_factory=lambda: Future())
+    came: "Future[None]" = field(default_factory=Future[None])
     came_s: float = 0.0
 
 

@@ -13,7 +13,7 @@ from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 from fsd.catalog import CatalogShard
-from fsd.departure import check_room, may_be_removed, shards_on
+from fsd.departure import check_no_loss, check_room, may_be_removed, shards_on
 from fsd.disks import Disk
 from fsd.errors import (
     CancelledError,
@@ -92,8 +92,7 @@ def retire(engine: Engine, name: str, *, force: bool) -> Disk:
     store = engine.store
     engine.refuse_while_reindexed()
     engine.seal_and_project()
-    # One at a time: of two disks that have the same shard each may go, but not both.
-    with engine.joining:
+    with store.letting_go:
         answer = may_be_removed(store, disk)
         if not answer.safe and not force:
             raise UsageError(f"{disk.name} is needed: {answer.reason}; {answer.advice}")
@@ -105,6 +104,17 @@ def retire(engine: Engine, name: str, *, force: bool) -> Disk:
     _show(engine)
     engine.reconciler.poke()
     return disk
+
+
+def give_up_disk(store: Store, disk: Disk) -> None:
+    """Declare a disk gone; UsageError when it can be read and is the only one that gives a shard.
+
+    Whoever wants that is refused before already, but may have waited for copies and trims since.
+    """
+    with store.letting_go:
+        check_no_loss(store, disk)
+        store.catalog.append(("disk_gone", {"disk": disk.disk_id}))
+    store.disks.declare_gone(disk)
 
 
 def close_retired(store: Store, disk: Disk) -> None:

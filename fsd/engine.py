@@ -16,7 +16,7 @@ from fsd.config import Config
 from fsd.departure import check_no_loss
 from fsd.disk_join import join_disk
 from fsd.disks import Disk, DiskSet
-from fsd.drain import MOVING_KINDS, close_retired, mark_disks, resume_drains
+from fsd.drain import MOVING_KINDS, close_retired, give_up_disk, mark_disks, resume_drains
 from fsd.engine_lock import lock_engine, remove_scratch
 from fsd.errors import CorruptError, DiskError, FsdError, QuotaError, UsageError
 from fsd.inventory import take_inventory, take_inventory_or_lose
@@ -94,7 +94,7 @@ class Engine:
         self.jobs = JobRegistry(os.path.join(config.run_dir, "jobs"))
         self.watch = Watch(self)
         self._manifests = threading.Lock()
-        # Held while a disk joins, which writes drystone.toml anew, and when one leaves for good.
+        # Held while a disk joins, which writes drystone.toml anew.
         self.joining = threading.Lock()
         self._starting = threading.Lock()
         self._subjects: dict[str, Job] = {}
@@ -229,8 +229,7 @@ class Engine:
 
         def prepare() -> None:
             if disk is not None and disk.state != "gone":
-                self.store.catalog.append(("disk_gone", {"disk": disk.disk_id}))
-                self.store.disks.declare_gone(disk)
+                give_up_disk(self.store, disk)
             self.seal_and_project()
 
         name = disk.name if disk is not None else ""

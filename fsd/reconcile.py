@@ -27,6 +27,8 @@ REBUILD_AFTER_S = 900.0
 RETRY_S = 30.0
 REPLAN_S = 5.0
 """So often the copies that wait are planned anew, by what the disks did until then."""
+REPLAN_SHARE_MAX = 0.02
+"""Of the time: the plan of very many shards takes a second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,17 +151,20 @@ class Reconciler:
         shards = {want.shard.shard_id: want.shard for want in wants}
         lock = threading.Lock()
         copied = stuck = 0
-        planned_s = time.monotonic()
+        due_s = time.monotonic() + REPLAN_S
 
         def replan_when_due() -> None:
-            nonlocal planned_s
+            nonlocal due_s
+            begun_s = time.monotonic()
             with lock:
-                if time.monotonic() - planned_s < REPLAN_S:
+                if begun_s < due_s:
                     return
-                planned_s = time.monotonic()
+                due_s = float("inf")
             needs = [planned.need for planned in queue.waiting()]
             wanted = [(shards[need.shard_id], need.copies) for need in needs]
             queue.replan(self._replicator.plan(wanted, queue.left_bytes()))
+            ended_s = time.monotonic()
+            due_s = ended_s + max(REPLAN_S, (ended_s - begun_s) / REPLAN_SHARE_MAX)
 
         def work() -> None:
             nonlocal copied, stuck

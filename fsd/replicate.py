@@ -41,7 +41,7 @@ class Replicator:
         self._free = threading.Condition()
         self._claimed: set[str] = set()
         self._lanes = threading.Semaphore(COPIES_AT_ONCE_MAX)
-        self._turns = CopyTurns(COPY_SLOTS)
+        self.turns = CopyTurns(COPY_SLOTS)
         self._reading: Counter[str] = Counter()
         self.mender = Mender(store)
 
@@ -95,7 +95,7 @@ class Replicator:
             try:
                 with self._lanes, self._read_from(source):
                     way = source, chosen, flow
-                    ShardCopy(self._store, shard.shard_id, way, self._turns, pause).run()
+                    ShardCopy(self._store, shard.shard_id, way, self.turns, pause).run()
             except TargetError:
                 raise
             except (CorruptError, DiskError) as error:
@@ -138,12 +138,11 @@ class Replicator:
                 if len(others) < wanted:
                     self.copy(shard, job, leaving=disk, counted=not copied)
                     copied += 1
-                elif copied or not unproven or len(proven) >= wanted:
-                    break
+                elif copied or not unproven or len(others) - len(unproven) >= wanted:
+                    if self._drop(shard, disk, others):
+                        return copied * shard.length_bytes
                 elif self.prove(shard_id, unproven[0]):
                     proven.add(unproven[0].disk_id)
-            self._drop(shard, disk)
-            return copied * shard.length_bytes
 
     def prove(self, shard_id: str, disk: Disk) -> bool:
         """Read a replica back, every byte; a bad one is marked, to be copied again."""
@@ -172,8 +171,7 @@ class Replicator:
             others = staying(self._store, shard_id, disk)
             if sum(self.prove(shard_id, other) for other in others[:wanted]) < wanted:
                 return False
-            self._drop(shard, disk)
-            return True
+            return self._drop(shard, disk, others)
 
     def adopt(self, shard: CatalogShard, disk: Disk) -> None:
         """Let a verified file that lies on the disk count as a replica of a claimed shard."""
@@ -213,7 +211,7 @@ class Replicator:
 
     def _paces_s(self, rooms: Mapping[str, Room]) -> tuple[dict[str, float], dict[str, float]]:
         """Return the seconds per byte of a pass by disk, as a source and as a target."""
-        turns, store = self._turns, self._store
+        turns, store = self.turns, self._store
         known_s = {i: 1 / store.models.model(i).bandwidth_bytes_per_s for i in store.disks.disks}
         sources_s = {i: turns.pace_s(i, writes=False) or s for i, s in known_s.items()}
         targets_s: dict[str, float] = {}
@@ -300,17 +298,24 @@ class Replicator:
         if self._stop.is_set():
             raise DiskError("the engine is stopping")
 
-    def _drop(self, shard: CatalogShard, disk: Disk) -> None:
-        """Give a replica up: nothing counts on it any more before its file goes."""
-        self._record("replica_drop", shard, disk)
+    def _drop(self, shard: CatalogShard, disk: Disk, others: list[Disk]) -> bool:
+        """Give a replica up: nothing counts on it any more before its file goes.
+
+        False when not all the others stay by now: one may have been retired meanwhile.
+        """
+        with self._store.letting_go:
+            if not set(others) <= set(staying(self._store, shard.shard_id, disk)):
+                return False
+            self._record("replica_drop", shard, disk)
         # Barrier: a crash here leaves a file that the catalog does not know; the start finds it.
         if disk.state != "online":
-            return
+            return True
         try:
             disk.request("remove_shard", shard.shard_id, False, priority=BACKGROUND).result()
             disk.request("let_go", priority=BACKGROUND)
         except FsdError as error:
             self._store.disks.note_error(disk, error, writing=True)
+        return True
 
     def _record(self, kind: str, shard: CatalogShard, disk: Disk) -> None:
         store, shard_id = self._store, shard.shard_id

@@ -8,7 +8,6 @@ While the target writes a piece, or reads many back, the source reads the next o
 next at a disk, of all copies that it takes part in, `copy_turns` decides.
 """
 
-import itertools
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -127,8 +126,9 @@ class ShardCopy:
 
     def _events(self) -> "list[Future[Any]]":
         events = [pieces[0].future for pieces in (self._reads, self._writes) if pieces]
-        events += [turn.came for turn in (self._turn,) if turn is not None]
-        return events + [ready.turn.came for ready in itertools.islice(self._ready, 1)]
+        turns = [self._turn] if self._turn is not None else []
+        turns += [self._ready[0].turn] if self._ready else []
+        return [*events, *(turn.came for turn in turns)]
 
     def _ask(self, disk: Disk, *, writes: bool) -> Turn:
         return self._turns.ask(Turn(disk.disk_id, self._target.disk_id, self._flow, writes))
@@ -188,7 +188,6 @@ class ShardCopy:
         """Ask for a piece; the answer comes with the seconds that the disk was at it."""
         arguments = (self._shard_id, *arguments)
         future = disk.request(operation, *arguments, slots=(slot,), priority=BACKGROUND)
-
         answered: Future[tuple[Any, float]] = Future()
 
         def leave(done: "Future[Any]") -> None:

@@ -1,6 +1,8 @@
 """The open store: it owns what all verbs share (disks, catalog, shard table, index), no verb.
 
-Lock order: `Store.lock` guards the shard table and is never held across a disk request.
+Lock order: `Store.lock` guards the shard table and is never held across a disk request. Before it
+`Store.letting_go`, held from the judgement that a copy or a disk may go until the catalog says so:
+of two that have the same shard each may go, but not both.
 """
 
 import errno
@@ -61,6 +63,7 @@ class Store:
         self.pool = pool
         self.disks = disks
         self.lock = threading.RLock()
+        self.letting_go = threading.Lock()
         self.shards = ShardTable()
         self.catalog = CatalogLog(self)
         self.models = DiskModels(os.path.join(config.watch_dir, "disk_models.json"))

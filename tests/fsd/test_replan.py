@@ -1,0 +1,85 @@
+"""Copies are planned by what disks really do, and planned anew while they are made."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Iterator
+
+import pytest
+from store_checks import put, settle
+from store_harness import MIB, Store, write_files
+
+from fsd import reconcile
+from fsd.disks import Disk
+from fsd.engine import Engine
+from fsd.models import RebuildRequest
+
+FILES = {f"{n % 5}/{n}": os.urandom(200_000 + n) for n in range(120)}
+NOTED_BYTES = 1 << 30
+
+
+@pytest.fixture
+def engine(store, short_tmp: str) -> Iterator[Engine]:
+    made: Store = store(4, shard_size_bytes=MIB)
+    put(made, write_files(os.path.join(short_tmp, "source"), FILES), "first")
+    settle(made)
+    made.stop()
+    running = Engine(made.config)
+    running.start()
+    yield running
+    running.stop()
+
+
+def targets(engine: Engine, lost: Disk, left_bytes=None) -> Counter[str]:
+    """Return how many copies of what the lost disk held the plan lets come to each disk."""
+    shards = [s for s in engine.store.shards.state.shards.values() if lost.disk_id in s.disks]
+    planned = engine.replicator.plan([(shard, 1) for shard in shards], left_bytes)
+    assert all(one.target and one.source for one in planned)
+    return Counter(one.target for one in planned)
+
+
+def test_a_plan_goes_by_what_disks_did_and_have_to_do(engine: Engine):
+    turns = engine.replicator.turns
+    with engine.reconciler._busy:
+        lost, slow, *others = engine.store.disks.online()
+        engine.store.disks.declare_gone(lost)
+        before = targets(engine, lost)
+        assert min(before[disk.disk_id] for disk in (slow, *others)) > 0
+        busy = targets(engine, lost, {(others[0].disk_id, slow.disk_id): 1 << 34})
+        assert busy[slow.disk_id] == 0
+        for disk in (slow, *others):
+            turns.note_pace(disk.disk_id, 10.0, NOTED_BYTES, writes=False)
+            seconds = 2000.0 if disk is slow else 20.0
+            turns.note_pace(disk.disk_id, seconds, NOTED_BYTES, writes=True)
+        # It writes at a hundredth of their rate, though it reads as they do.
+        assert targets(engine, lost)[slow.disk_id] <= 1 < before[slow.disk_id]
+
+
+def test_a_rebuild_turns_away_from_a_disk_that_takes_copies_slowly(engine: Engine, monkeypatch):
+    """What it shows with the first copies holds for all that were not begun then."""
+    monkeypatch.setattr(reconcile, "REPLAN_S", 0.0)
+    monkeypatch.setattr(reconcile, "REPLAN_SHARE_MAX", 1e9)
+    monkeypatch.setattr(reconcile, "COPIES_AT_ONCE_MAX", 1)
+    turns, taken = engine.replicator.turns, list[str]()
+    lost, slow, *others = engine.store.disks.online()
+    adopt = engine.replicator.adopt
+
+    def note(shard, disk: Disk) -> None:
+        # As if it had been slow with this one, and the others had not.
+        for one in (slow, *others):
+            seconds = 2000.0 if one is slow else 20.0
+            turns.note_pace(one.disk_id, seconds, NOTED_BYTES, writes=True)
+        taken.append(disk.disk_id)
+        adopt(shard, disk)
+
+    monkeypatch.setattr(engine.replicator, "adopt", note)
+    with engine.reconciler._busy:
+        engine.store.disks.declare_gone(lost)
+        assert targets(engine, lost)[slow.disk_id] > 2
+    job = engine.rebuild(RebuildRequest())
+    assert job.finished.wait(60)
+    assert job.state == "done", (job.state, job.error)
+    assert len(taken) == job.result["copied"] > 8
+    # The first one, perhaps: nobody knew it then.
+    assert Counter(taken)[slow.disk_id] <= 1
