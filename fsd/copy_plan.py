@@ -68,9 +68,9 @@ class Planned:
     """Of all copies of a queue between the two disks."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class _Leg:
-    """Reading or writing one copy; `disk` is empty until one is chosen."""
+    """Reading or writing one copy; `disk` is empty until one is chosen. No two are the same."""
 
     size_bytes: int
     choices: Sequence[str]

@@ -67,6 +67,15 @@ def test_every_copy_gets_disks_of_its_own_choices(seed: int, count: int):
     assert all(placed[disk] <= rooms[disk].free_bytes for disk in PASS_S)
 
 
+@pytest.mark.parametrize("seed", [103, 236, 349])
+def test_shards_of_one_length_are_not_mistaken_for_one_another(seed: int):
+    rng = random.Random(seed)
+    needs = two_copies(rng, 20)
+    before_s = {disk: rng.uniform(0, 30) for disk in PASS_S}
+    planned = plan_copies(needs, PASS_S, ROOMY, None, before_s)
+    assert [one.need for one in planned] == needs
+
+
 def test_a_nearly_full_disk_takes_nothing_while_another_has_room():
     needs = [Need(f"{n}", 64 * MIB, 1, ["a"], ["b", "c"]) for n in range(20)]
     full = Room(int(1000 * GB * KEPT_FREE_SHARE), 1000 * GB)
