@@ -25,7 +25,7 @@ from typing import Protocol
 import numpy as np
 
 from bench.disks_corpus import SEED, Corpus
-from bench.disks_lab import Disks, Span, unmount
+from bench.disks_lab import BTRFS_COMMIT_S, Disks, Span, unmount
 from tests.lab import run
 
 READERS = 8
@@ -172,7 +172,7 @@ class Btrfs:
     def _mount(self) -> None:
         assert self._disks is not None
         devices = ",".join(f"device={device}" for device in self._disks.devices)
-        options = f"noatime,{devices}"
+        options = f"noatime,{self._disks.commit_every(BTRFS_COMMIT_S)},{devices}"
         run("mount", "-t", "btrfs", "-o", options, self._disks.devices[0], self._point)
 
 

@@ -58,7 +58,10 @@ def add_disks(app: FastAPI, engine: Engine) -> None:
 
     @app.post("/v1/disks/{name}/retire")
     def retire(name: str, request: RetireRequest) -> DiskStatus:
-        return _status(engine, drain.retire(engine, name, force=request.force))
+        found = drain.retire(
+            engine, name, force=request.force, lost_shards_max=request.lost_shards_max
+        )
+        return _status(engine, found)
 
     @app.post("/v1/disks/{name}/replace")
     def replace(name: str, request: ReplaceRequest) -> JobStatus:

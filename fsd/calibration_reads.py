@@ -19,7 +19,7 @@ from fsd.calibration import Jump, Samples, Stretch
 from fsd.child import Lane
 from fsd.errors import CalibrationError
 from fsd.record import SECTOR_BYTES
-from fsd.shard_file import READ_BYTES_MAX, WINDOW_BYTES, large_pages, open_direct
+from fsd.shard_file import READ_BYTES_MAX, large_pages, open_direct
 
 LIMIT_S = 30.0
 """For all of it, waiting included."""
@@ -37,6 +37,9 @@ STRETCHES = 10
 STRETCHES_LIMIT_S = 8.0
 WINDOWS = 5
 """Of a stretch; the first one pays for the approach and does not count."""
+STRETCH_WINDOW_BYTES = 4 << 20
+"""So little that a disk of 30 MB/s is measured in all its places within the limit, and that of the
+windows of a stretch hardly two meet what the engine reads once a second to see whether it lives."""
 WINDOW_BYTES_MIN = 64 << 10
 PART_BYTES_MIN = 10 << 20
 """Of a piece of a file that more than one stretch is read of."""
@@ -87,7 +90,7 @@ class CalibrationReads:
                     areas += find_areas(fd)
                 self._lane.step()
             areas.sort(key=lambda area: (area.address, area.fd, area.start))
-            view = memoryview(large_pages(WINDOW_BYTES))
+            view = memoryview(large_pages(STRETCH_WINDOW_BYTES))
             # Single sectors first: after the stretches some would lie in the drive's memory.
             jumps = self._jump(areas, view)
             stretches = self._stretch(areas, view)
@@ -210,7 +213,8 @@ def choose_stretches(areas: Sequence[Area]) -> list[tuple[int, int, int]]:
         for part in range(parts):
             size = area.length // parts
             start = area.start + part * size // SECTOR_BYTES * SECTOR_BYTES
-            window = min(WINDOW_BYTES, size // WINDOWS // SECTOR_BYTES * SECTOR_BYTES)
+            room = size // WINDOWS // SECTOR_BYTES * SECTOR_BYTES
+            window = min(STRETCH_WINDOW_BYTES, room)
             chosen.append((area.fd, start, window))
     random.shuffle(chosen)
     return chosen

@@ -22,6 +22,7 @@ from fsd.cli_session import (
     JsonOption,
     connect,
 )
+from fsd.disk_names import find_disk
 from fsd.errors import UsageError
 
 if TYPE_CHECKING:
@@ -179,7 +180,7 @@ def rebuild(
       drystone rebuild --disk d2
     """
     client = connect(config)
-    chosen = _find_disk(client, disk) if disk is not None else None
+    chosen = find_disk(client.disks(), disk) if disk is not None else None
     if dry_run:
         _tell_rebuild(client, chosen, json_output)
         return
@@ -201,15 +202,6 @@ def _tell_departure(client: Client, disk: DiskStatus) -> None:
         say(f"  {size} of it are on other disks, and are copied again where copies are missing.")
     tell_loss(answer)
     say(f"  if it comes back after all: drystone disk add {quote(disk.path)}")
-
-
-def _find_disk(client: Client, given: str) -> DiskStatus:
-    disks = client.disks()
-    for disk in disks:
-        if given in (disk.name, disk.disk_id, disk.path):
-            return disk
-    names = ", ".join(disk.name for disk in disks)
-    raise UsageError(f"there is no disk {given!a}; the disks are {names}")
 
 
 def _tell_rebuild(client: Client, chosen: DiskStatus | None, json_output: bool) -> None:

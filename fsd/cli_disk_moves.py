@@ -101,7 +101,7 @@ def retire(
     say(f"  {answer.reason}")
     tell_loss(answer)
     _ask_or_stop(yes)
-    disk = client.disk_retire(name, force=force)
+    disk = client.disk_retire(name, force=force, lost_shards_max=answer.sole_shards)
     if json_output:
         write_json(disk)
     else:

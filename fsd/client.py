@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from urllib.parse import quote
 
 from fsd.client_transport import REQUEST_TIMEOUT_S, Transport
+from fsd.disk_names import find_disk
 from fsd.errors import UsageError
 from fsd.models import (
     BatchFile,
@@ -265,27 +266,30 @@ class Client:
 
     def disk_drain(self, name: str) -> JobStatus:
         """Start moving everything off a disk; refused with the figures when it fits nowhere."""
-        return self._ask(JobStatus, "POST", f"/v1/disks/{_identifier(name)}/drain")
+        return self._ask(JobStatus, "POST", f"/v1/disks/{self._disk(name)}/drain")
 
     def disk_undrain(self, name: str) -> DiskStatus:
         """Take a draining disk back into use."""
         return self._ask(
-            DiskStatus, "POST", f"/v1/disks/{_identifier(name)}/undrain", timeout_s=JOB_END_S_MAX
+            DiskStatus, "POST", f"/v1/disks/{self._disk(name)}/undrain", timeout_s=JOB_END_S_MAX
         )
 
     def disk_removal(self, name: str) -> RemovalAnswer:
         """Tell whether a disk can be taken away, and what would be missing."""
-        return self._ask(RemovalAnswer, "GET", f"/v1/disks/{_identifier(name)}/removal")
+        return self._ask(RemovalAnswer, "GET", f"/v1/disks/{self._disk(name)}/removal")
 
-    def disk_retire(self, name: str, *, force: bool = False) -> DiskStatus:
-        """Never use a disk again; `force` also when something would be missing."""
-        path, request = f"/v1/disks/{_identifier(name)}/retire", RetireRequest(force=force)
+    def disk_retire(
+        self, name: str, *, force: bool = False, lost_shards_max: int | None = None
+    ) -> DiskStatus:
+        """Never use a disk again; `force` also when something would be missing, so much at most."""
+        path = f"/v1/disks/{self._disk(name)}/retire"
+        request = RetireRequest(force=force, lost_shards_max=lost_shards_max)
         return self._ask(DiskStatus, "POST", path, request)
 
     def disk_replace(self, old: str, new_path: str, new_name: str | None = None) -> JobStatus:
         """Add a disk and start to empty and retire the old one, or to rebuild a dead one."""
         request = ReplaceRequest(path=new_path, name=new_name)
-        return self._ask(JobStatus, "POST", f"/v1/disks/{_identifier(old)}/replace", request)
+        return self._ask(JobStatus, "POST", f"/v1/disks/{self._disk(old)}/replace", request)
 
     def disk_calibrate(self, name: str | None = None, *, accept: bool = False) -> JobStatus:
         """Start to measure how fast a disk reads, or all disks; see `CalibrateRequest`."""
@@ -346,6 +350,12 @@ class Client:
     def shutdown(self) -> None:
         """Ask the engine to stop; it answers before it does."""
         self._transport.call("POST", "/v1/shutdown")
+
+    def _disk(self, name: str) -> str:
+        """Return a disk's name as one quoted segment of a path; UsageError lists the names."""
+        if check_identifier(name):
+            name = find_disk(self.disks(), name).disk_id
+        return quote(name, safe="")
 
     def _ask(
         self,

@@ -26,6 +26,7 @@ from fsd.compact_copy import Copier, proven_records
 from fsd.compact_plan import Garbage, Victim, find_garbage, group_rounds
 from fsd.errors import CancelledError, CorruptError, FsdError, NoReplicaError
 from fsd.index import IndexReader, Location
+from fsd.index_heal import check_places
 from fsd.job import Job
 from fsd.purge_models import CompactPlan
 from fsd.purge_place import live_shard
@@ -189,6 +190,9 @@ class _Round:
             del living[number]
         if not living:
             return set()
+        # A wrong place would be taken for a record that lives elsewhere, and the right one dropped.
+        keys = (entry.key for entries in living.values() for entry in entries)
+        check_places(self._store, keys, self._job, besides=self._shards)
         fresh = self._copy(living)
         self._engine.on_barrier("copied")
         self._settle(fresh)

@@ -78,12 +78,28 @@ class Compiler:
         """Write the tree of a batch from its parts, later ones first; returns (files, bytes)."""
         files: dict[str, tuple[str, int]] = {}
         for path in part_paths:
-            with open(path, "rb") as file:
-                files.update((f.path, (f.key, f.size_bytes)) for f in parse_files(file.read()))
+            files.update(_read_part(path))
             self._step()
-        entries = (TreeEntry(path, bytes.fromhex(key), size) for path, (key, size) in files.items())
-        write_tree(tree_path, entries, created_ns=created_ns)
+        try:
+            _write_batch(tree_path, files, created_ns)
+        except ValueError:
+            # A path was a file in one put and a folder in another.
+            files = self._latest(part_paths)
+            _write_batch(tree_path, files, created_ns)
         return len(files), sum(size for _, size in files.values())
+
+    def _latest(self, part_paths: list[str]) -> dict[str, tuple[str, int]]:
+        """Return the files that can stand beside all those that were put after them."""
+        files: dict[str, tuple[str, int]] = {}
+        folders = set[str]()
+        for part_path in reversed(part_paths):
+            for path, file in reversed(_read_part(part_path).items()):
+                above = list(_folders_above(path))
+                if path not in files and path not in folders and files.keys().isdisjoint(above):
+                    files[path] = file
+                    folders.update(above)
+            self._step()
+        return files
 
     def load_manifest(
         self,
@@ -189,6 +205,21 @@ class Compiler:
             yield block
 
 
+def _read_part(path: str) -> dict[str, tuple[str, int]]:
+    with open(path, "rb") as file:
+        return {one.path: (one.key, one.size_bytes) for one in parse_files(file.read())}
+
+
+def _write_batch(tree_path: str, files: dict[str, tuple[str, int]], created_ns: int) -> None:
+    entries = (TreeEntry(path, bytes.fromhex(key), size) for path, (key, size) in files.items())
+    write_tree(tree_path, entries, created_ns=created_ns)
+
+
+def _folders_above(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
+
+
 def _dense(numbers: "UInt32s") -> "tuple[list[int], Int32s]":
     """Return (the shard numbers there are, ascending; the place among them of each record)."""
     import numpy as np
@@ -215,12 +246,14 @@ def record_sizes(lengths: "Int64s") -> "Int64s":
 
 
 def _make_folders(root: bytes, folder: bytes, made: set[bytes]) -> None:
-    if folder in made:
-        return
-    _make_folders(root, os.path.dirname(folder), made)
-    with contextlib.suppress(FileExistsError):
-        os.mkdir(os.path.join(root, folder), 0o755)
-    made.add(folder)
+    missing: list[bytes] = []
+    while folder not in made:  # A path may be deeper than calls can be nested.
+        missing.append(folder)
+        folder = os.path.dirname(folder)
+    for one in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(os.path.join(root, one), 0o755)
+        made.add(one)
 
 
 def _write_file(path: bytes, data: bytes) -> None:

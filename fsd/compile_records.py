@@ -143,7 +143,9 @@ def look_up(
             _take_each(records, entries.sizes, pairs, dict(found), wrong)
     if wrong:
         chosen = sorted(wrong)[:PROBLEMS_MAX]
-        raise ManifestError([_reason(reader, entries, number) for number in chosen], len(wrong))
+        reasons = [_reason(reader, entries, number) for number in chosen]
+        keys = [key for key in entries.keys_of(chosen) if reader.locate(key) is not None]
+        raise ManifestError(reasons, len(wrong), [key.hex() for key in keys])
     return records
 
 

@@ -48,6 +48,8 @@ _children: dict[ProcessMark, subprocess.Popen[bytes]] = {}
 def start(arguments: Sequence[str], pid_path: str, log_path: str, note: str = "") -> ProcessMark:
     """Start `python <arguments>` in a session of its own and write its pid file."""
     rotate_log(log_path)
+    for former in list(_children.values()):
+        former.poll()  # Found dead while its last threads ended, it is not reaped yet.
     descriptor = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
     try:
         child = subprocess.Popen(

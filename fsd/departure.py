@@ -90,7 +90,10 @@ def check_no_loss(store: Store, disk: Disk) -> None:
 
 
 def check_room(store: Store, disk: Disk) -> None:
-    """Raise QuotaError, with the figures, when the others cannot take over what a disk holds."""
+    """Raise QuotaError, with the figures, when the others cannot take over what a disk holds.
+
+    What still has to leave other draining disks needs its room too.
+    """
     same = store.config.store.allow_same_device
     spaces = store.disks.spaces(without=disk.disk_id)
     names = {other.disk_id: other.name for other in store.disks.disks.values()}
@@ -104,8 +107,14 @@ def check_room(store: Store, disk: Disk) -> None:
             f"take data, and without it there are {len(domains)} ({listed or 'none'}); "
             "add a disk first"
         )
+    also = [
+        other
+        for other in store.disks.disks.values()
+        if other is not disk and other.draining and other.readable and shards_on(store, other)
+    ]
+    leaving = {s.shard_id: s for one in (disk, *also) for s in shards_on(store, one)}
     needs: list[tuple[int, int, list[str]]] = []
-    for shard in shards_on(store, disk):
+    for shard in leaving.values():
         holders = [other.disk_id for other in staying(store, shard.shard_id, disk)]
         size = shard.length_bytes or store.config.store.shard_size_bytes
         wanted = store.config.copies(shard.class_name)
@@ -113,10 +122,17 @@ def check_room(store: Store, disk: Disk) -> None:
     found = find_places(needs, spaces, allow_same_domain=same)
     if found.unplaced_bytes:
         raise QuotaError(
-            f"{disk.name} cannot be drained: of {found.moved_bytes:,} bytes ({found.shards:,} "
-            f"shards) that must move, {found.unplaced_bytes:,} have no place on the others "
-            f"({listed}); add a disk or free space"
+            f"{disk.name} cannot be drained{_together(also)}: of {found.moved_bytes:,} bytes "
+            f"({found.shards:,} shards) that must move, {found.unplaced_bytes:,} have no place on "
+            f"the others ({listed}); add a disk or free space"
         )
+
+
+def _together(also: Sequence[Disk]) -> str:
+    if not also:
+        return ""
+    verb = "is" if len(also) == 1 else "are"
+    return f" together with {', '.join(disk.name for disk in also)}, which {verb} being emptied"
 
 
 def may_be_removed(store: Store, disk: Disk) -> RemovalAnswer:

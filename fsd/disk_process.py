@@ -31,6 +31,7 @@ from fsd.scan import ScanResult, scan_shard
 from fsd.scrub_pace import ScrubLane
 from fsd.shard_file import (
     ReadFiles,
+    one_turn,
     read_full,
 )
 from fsd.small_file import sync_folder
@@ -198,8 +199,10 @@ class DiskProcess:
 
     def copy_drop(self, shard_id: str) -> None:
         """Remove the part of a copy that was given up; see `CopyTargets.drop`."""
-        self._parts.drop(shard_id)
-        self._running.end(shard_id)
+        try:
+            self._parts.drop(shard_id)
+        finally:
+            self._running.end(shard_id)  # What cannot be removed now is a leftover.
 
     def write_group(
         self, shard_id: str, head: bytes, size: int, slot: int, offset: int, length: int, last: bool
@@ -224,25 +227,28 @@ class DiskProcess:
         source, target = self._shard_path(shard_id, True), self._shard_path(shard_id, False)
         self._forget(source)
         self._forget(target)
-        # Barrier: before the rename only a part file exists, which recovery deletes.
-        os.rename(source, target)
-        self._running.end(shard_id)
-        folder = os.path.dirname(target)
-        sync_folder(folder)
-        # The folder may be as new as the file; one that is old has nothing to sync.
-        sync_folder(os.path.dirname(folder))
+        # One turn: other copies would take the head away from the journal of this disk.
+        with one_turn(self._write):
+            # Barrier: before the rename only a part file exists, which recovery deletes.
+            os.rename(source, target)
+            self._running.end(shard_id)
+            folder = os.path.dirname(target)
+            sync_folder(folder)
+            # The folder may be as new as the file; one that is old has nothing to sync.
+            sync_folder(os.path.dirname(folder))
         # It may stand in for a damaged replica: the lanes must not go on reading that one.
         for files in self._files.values():
             files.outdate(shard_id)
 
     def remove_shard(self, shard_id: str, part: bool) -> None:
         """Delete a replica or a part; no error when it is not there."""
-        path = self._shard_path(shard_id, part)
-        self._forget(path)
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-        if part:
-            self._running.end(shard_id)
+        try:
+            path = self._shard_path(shard_id, part)
+            self._forget(path)
+            _unlink(path)
+        finally:
+            if part:
+                self._running.end(shard_id)  # What cannot be removed now is a leftover.
         for files in self._files.values() if not part else ():
             files.outdate(shard_id)
 

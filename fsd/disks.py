@@ -20,7 +20,8 @@ from typing import Any
 from fsd import disk_process
 from fsd.config import Config, DiskConfig
 from fsd.disk_health import DiskHealth, choose_steady, note_failure
-from fsd.errors import DiskError, DiskRefusedError, FsdError, NotFoundError
+from fsd.disk_names import find_disk
+from fsd.errors import DiskError, DiskRefusedError, FsdError
 from fsd.identity import mount_points
 from fsd.placement import DiskSpace
 from fsd.process import Child, Watchdog
@@ -183,12 +184,8 @@ class DiskSet:
         return [disk for disk in known if disk is not None and disk.readable]
 
     def by_name(self, name: str) -> Disk:
-        """Return a disk by its name or id; NotFoundError lists the names otherwise."""
-        for disk in self.disks.values():
-            if name in (disk.name, disk.disk_id):
-                return disk
-        names = ", ".join(disk.name for disk in self.disks.values())
-        raise NotFoundError(f"there is no disk {ascii(name)[1:-1]}; disks: {names}")
+        """Return a disk by its name, id or path; UsageError lists the names otherwise."""
+        return find_disk(self.disks.values(), name)
 
     def spaces(self, without: str = "") -> list[DiskSpace]:
         """Return the free space for placement, the reserve already taken off.
@@ -259,7 +256,8 @@ class DiskSet:
 
     def take_back(self, disk: Disk, path: str) -> None:
         """Enter a disk again that was declared gone; when it cannot be, it is a missing one."""
-        disk.path, disk.burying = path, None
+        # The last one so that the watcher does not look for it too, as in `_join`.
+        disk.path, disk.burying, disk.look_again_at = path, None, float("inf")
         self._set_state(disk, "missing", "declared gone before")
         self._join(disk)
 

@@ -80,22 +80,49 @@ def undrain(engine: Engine, name: str) -> Disk:
             raise UsageError(
                 f"{disk.name} is still being emptied; say it again when job {job.job_id} has ended"
             )
+    with engine.store.letting_go:
         _used(engine, name)  # It may have ended by retiring the disk.
-    engine.store.catalog.append(("disk_undrain", {"disk": disk.disk_id}))
+        engine.store.catalog.append(("disk_undrain", {"disk": disk.disk_id}))
     _show(engine)
     return disk
 
 
-def retire(engine: Engine, name: str, *, force: bool) -> Disk:
-    """Never use a disk again. Unless forced, UsageError when the store is not whole without it."""
+def _check_draining(store: Store, disk: Disk) -> None:
+    """Raise CancelledError when a disk that is being emptied was taken back into use."""
+    with store.lock:
+        if disk.disk_id not in store.shards.state.draining:
+            raise CancelledError(f"{disk.name} was taken back into use")
+
+
+def retire(
+    engine: Engine,
+    name: str,
+    *,
+    force: bool,
+    lost_shards_max: int | None = None,
+    drained: bool = False,
+) -> Disk:
+    """Never use a disk again. Unless forced, UsageError when the store is not whole without it.
+
+    Who forces it was told how many shards are lost by that: UsageError when it is more by now, for
+    the disk of their other copies may be forced out at the same moment. One that is to go because
+    it is `drained` stays when it was taken back meanwhile (CancelledError).
+    """
     disk = _used(engine, name)
     store = engine.store
     engine.refuse_while_reindexed()
     engine.seal_and_project()
     with store.letting_go:
+        if drained:
+            _check_draining(store, disk)
         answer = may_be_removed(store, disk)
         if not answer.safe and not force:
             raise UsageError(f"{disk.name} is needed: {answer.reason}; {answer.advice}")
+        if lost_shards_max is not None and answer.sole_shards > lost_shards_max:
+            raise UsageError(
+                f"{disk.name} is needed more than you were told: {answer.reason}; look again "
+                f"(drystone disk safe-to-remove {quote(disk.name)})"
+            )
         # Barrier: from here on no replica of it counts. A crash before the identity file says so is
         # made good by the next start.
         store.catalog.append(("disk_retire", {"disk": disk.disk_id}))
@@ -229,6 +256,7 @@ class _Drain:
         self._job.total_bytes = sum(shard.length_bytes for shard in first)
         while left := self._left():
             self._job.check()
+            _check_draining(self._store, self._disk)
             sealed = [shard for shard in left if shard.sealed]
             if sealed:
                 self._job.phase = "moving"
@@ -242,7 +270,7 @@ class _Drain:
             self._job.report({"shard": shard_id, "reason": reason})
         result = {"moved": self._moved, "stuck": len(self._stuck), "retired": False}
         if retire_after and not self._stuck:
-            retire(self._engine, self._disk.disk_id, force=False)
+            retire(self._engine, self._disk.disk_id, force=False, drained=True)
             result["retired"] = True
         return {**result, "incomplete": bool(self._stuck)}
 

@@ -219,7 +219,7 @@ class Engine:
 
     def rebuild(self, request: RebuildRequest) -> Job:
         """Start making the copies whole; a named disk is declared gone first."""
-        disk = self.store.disks.by_name(request.disk) if request.disk else None
+        disk = None if (name := request.disk) is None else self.store.disks.by_name(name)
         if disk is not None:
             check_no_loss(self.store, disk)
         return self.rebuild_lost(disk, "rebuild")
@@ -357,6 +357,7 @@ class Engine:
         self.store.catalog.catch_up(disk)
         mark_disks(self.store)
         take_inventory(self.store, disk, writable=writable)
+        self.store.sought.clear()
         self._behind = True
         self._changed.set()
 

@@ -41,11 +41,18 @@ class ConfigError(UsageError):
 class ManifestError(UsageError):
     """A manifest is refused as a whole; nothing of it was begun.
 
-    `problems` holds at most the first 20 lines of reasons, `problem_count` all of them.
+    `problems` holds at most the first 20 lines of reasons, `problem_count` all of them. `doubtful`
+    are keys (hex) of which not the manifest may be wrong, but the index.
     """
 
-    def __init__(self, problems: Sequence[str], problem_count: int | None = None) -> None:
+    def __init__(
+        self,
+        problems: Sequence[str],
+        problem_count: int | None = None,
+        doubtful: Sequence[str] = (),
+    ) -> None:
         self.problems = list(problems[:20])
+        self.doubtful = list(doubtful)
         self.problem_count = len(problems) if problem_count is None else problem_count
         hidden = self.problem_count - len(self.problems)
         more = f"\n  ... and {hidden} more" if hidden > 0 else ""
@@ -55,13 +62,13 @@ class ManifestError(UsageError):
             f"\n  {listed}{more}"
         )
 
-    def __reduce__(self) -> tuple[type["ManifestError"], tuple[list[str], int]]:
+    def __reduce__(self) -> tuple[type["ManifestError"], tuple[list[str], int, list[str]]]:
         """Travel between processes by the arguments, not by the finished message."""
-        return type(self), (self.problems, self.problem_count)
+        return type(self), (self.problems, self.problem_count, self.doubtful)
 
 
 class NotFoundError(FsdError):
-    """The named object, batch, view, job or disk does not exist here."""
+    """The named object, batch, view or job does not exist here."""
 
 
 class QuotaError(FsdError):

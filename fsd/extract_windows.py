@@ -36,8 +36,8 @@ def plan_windows(
 ) -> list[Window]:
     """Group items, sorted by offset, into reads of at most `window_bytes`.
 
-    Holes up to `hole_bytes_max` are read through: on this disk they cost less than a seek. A
-    record larger than a window stands alone.
+    Holes up to `hole_bytes_max` are read through, between windows as within them: on this disk
+    they cost less than a seek. A record larger than a window stands alone.
     """
     windows: list[Window] = []
     for position, item in enumerate(items):
@@ -48,6 +48,9 @@ def plan_windows(
             if start - last.end <= hole_bytes_max and end - last.start <= window_bytes:
                 windows[-1] = Window(last.start, max(end, last.end), last.first, position + 1)
                 continue
+            if 0 < start - last.end <= hole_bytes_max and end - last.end <= window_bytes:
+                # It goes on where the disk stands: what it reads ahead is what is asked for next.
+                start = last.end
         windows.append(Window(start, end, position, position + 1))
     return windows
 

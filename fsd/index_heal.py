@@ -4,11 +4,12 @@ LMDB has no checksums, so a flipped bit in it may name another place. Whatever i
 with its key: a wrong place is met as a record that is not there, and the footers say where it is.
 """
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from itertools import groupby
 
 from fsd.care import not_known
 from fsd.catalog import CatalogShard
+from fsd.errors import CorruptError
 from fsd.index import Location
 from fsd.job import Job
 from fsd.purge_place import live_shard
@@ -20,6 +21,8 @@ from fsd.store import Store
 FOREGROUND, BACKGROUND = 1, int(Kind.BACKGROUND)
 NUMBER_BITS = 32
 """Of a shard's number in a row of the index."""
+SOUGHT_MAX = 100_000
+"""Lost objects that are remembered as such, of some 150 bytes each."""
 
 
 def find_again(store: Store, key: bytes, tried: Location) -> list[Location]:
@@ -38,7 +41,8 @@ def find_again(store: Store, key: bytes, tried: Location) -> list[Location]:
         others = _living(store, _beside(store, key, tried.shard_number), tried)
     if not is_right:
         # Where one place is wrong others may be: a job looks at all of them.
-        store.misplaced.add(key.hex())
+        if key.hex() not in store.sought:
+            store.misplaced.add(key.hex())
         if others:
             _put_right(store, key, tried, others[0])
     return others
@@ -70,13 +74,80 @@ def heal_places(store: Store, keys: Iterable[str], job: Job) -> bool:
             Location(number, entry.offset, entry.length_bytes): entry.key.hex()
             for entry in iterate_entries(entries)
         }
-        wrong = {key: place for place, key in some if there.get(place) != key}
+        wrong = {k: at for at, k in some if there.get(at) != k and k not in store.sought}
         if wrong:
             store.misplaced.update(wrong)
             repair_index(store, job)
             # Perhaps by the job that looks at all of them, at the same time.
             return any(store.index.locate(bytes.fromhex(k)) != wrong[k] for k in wrong)
     return False
+
+
+def note_sought(store: Store, keys: Iterable[str]) -> int:
+    """Remember which of the objects (hex keys) all shards were looked through for in vain.
+
+    They are lost: nobody looks for them again before a disk comes back. Returns how many they are.
+    """
+    known = {key: store.index.locate(bytes.fromhex(key)) for key in keys}
+    vain = {
+        key
+        for key, place in known.items()
+        if place is not None and not _is_right(store, bytes.fromhex(key), place)
+    }
+    if len(store.sought) > SOUGHT_MAX:
+        store.sought.clear()
+    store.sought |= vain
+    return len(vain)
+
+
+def check_places(
+    store: Store, keys: Iterable[bytes], job: Job, *, besides: Container[int] = ()
+) -> None:
+    """Put all places of objects right before anything is deleted, or left out, for what they say.
+
+    The footers of the shards bear each of them out, but for those in the shards (by number)
+    `besides`. What is found nowhere is looked for in all of them. CorruptError when a place is
+    wrong and no shard says where the object is.
+    """
+    found: dict[int, list[tuple[bytes, Location]]] = {}
+    found_all = True
+    with store.index.read() as reader:
+        for key in keys:
+            place = reader.locate(key)
+            places = [*([] if place is None else [place]), *reader.spares(key)]
+            living = [one for one in places if live_shard(store, one) is not None]
+            found_all = found_all and (bool(living) or key.hex() in store.sought)
+            for one in living:
+                if one.shard_number not in besides:
+                    found.setdefault(one.shard_number, []).append((key, one))
+    wrong: list[tuple[bytes, Location]] = []
+    for number, some in found.items():
+        job.check()
+        wrong += _not_borne_out(store, number, some)
+    if found_all and not wrong:
+        return
+    with store.index.write() as writer:
+        for key, place in wrong:
+            writer.delete_spare(key, place)
+    store.misplaced.update(key.hex() for key, _ in wrong)
+    repair_index(store, job)
+    for key, place in wrong:
+        if store.index.locate(key) == place:
+            raise CorruptError(
+                f"the index has a wrong place for {key.hex()}, and no shard that can be read now "
+                "says where it is; drystone reindex makes the index anew"
+            )
+
+
+def _not_borne_out(
+    store: Store, number: int, some: list[tuple[bytes, Location]]
+) -> list[tuple[bytes, Location]]:
+    """Return those of the places in one shard that are not what its footer says."""
+    entries = _entries_of(store, number, FOREGROUND)
+    if entries is None:
+        return []  # Nobody can tell now.
+    there = {(one.key, one.offset, one.length_bytes) for one in iterate_entries(entries)}
+    return [(key, at) for key, at in some if (key, at.offset, at.length_bytes) not in there]
 
 
 def repair_index(store: Store, job: Job | None = None) -> int:

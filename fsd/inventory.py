@@ -43,10 +43,19 @@ def take_inventory(store: Store, disk: Disk, *, writable: bool) -> None:
 
 
 def _take_found(store: Store, sizes: dict[str, int]) -> set[str]:
-    """Take whole files of live, sealed shards out of `sizes`: verified, they may count again."""
+    """Take files of live shards out of `sizes`: once they are verified they may count again.
+
+    Whole ones of sealed shards, and what lies in those that are still open: of a disk that was
+    declared gone, and came back, it may be the only copy of what was acknowledged last.
+    """
     with store.lock:
         shards = store.shards.state.shards
-        found = {i for i, size in sizes.items() if i in shards and shards[i].length_bytes == size}
+        found = {
+            shard_id
+            for shard_id, size in sizes.items()
+            if (shard := shards.get(shard_id)) is not None
+            and (size == shard.length_bytes if shard.sealed else size > SHARD_HEADER_BYTES)
+        }
     for shard_id in found:
         del sizes[shard_id]
     return found

@@ -17,7 +17,13 @@ from fsd.areas import Areas
 from fsd.batch_tree import compiler, remove_tree, scratch_folder
 from fsd.compile_process import ManifestSummary
 from fsd.copying import Copying
-from fsd.errors import NoReplicaError, NotFoundError, SealedMismatchError, UsageError
+from fsd.errors import (
+    ManifestError,
+    NoReplicaError,
+    NotFoundError,
+    SealedMismatchError,
+    UsageError,
+)
 from fsd.index_heal import heal_places
 from fsd.index_rows import ViewRow, view_name
 from fsd.job import Job, timestamp
@@ -79,9 +85,10 @@ class Materialise:
         """Do all of it; returns the result document of the job."""
         try:
             return self._run()
-        except NoReplicaError as error:
+        except (NoReplicaError, ManifestError) as error:
             # The disks may have it all, and the index a wrong place, length or shard.
-            if not heal_places(self._store, error.unreadable, self._job):
+            keys = error.doubtful if isinstance(error, ManifestError) else error.unreadable
+            if not heal_places(self._store, keys, self._job):
                 raise
         self._job.report({"reason": "places in the index were wrong; they were put right"})
         self._job.advance(-self._job.done_files, -self._job.done_bytes)

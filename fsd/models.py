@@ -194,9 +194,13 @@ class CalibrateRequest(Document):
 
 
 class RetireRequest(Document):
-    """Never use a disk again; `force` also when the store is not whole without it."""
+    """Never use a disk again; `force` also when the store is not whole without it.
+
+    With `lost_shards_max` it is refused when more would be lost by then: as many as were told.
+    """
 
     force: bool = False
+    lost_shards_max: int | None = Field(default=None, ge=0)
 
 
 class ReplaceRequest(Document):

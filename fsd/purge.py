@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 from fsd.catalog import CatalogShard
 from fsd.errors import FsdError, NotFoundError, PurgeRefusedError
 from fsd.index import IndexReader, Location
+from fsd.index_heal import check_places
 from fsd.job import Job
 from fsd.projection import HIDDEN_PREFIX, project
 from fsd.purge_check import check_disks, check_index
@@ -111,6 +112,9 @@ class PurgeRun:
         self._job.phase = "reading what everything else refers to"
         with self._store.index.read() as reader:
             self._marking.mark_batches(reader)
+        self._job.phase = "comparing the index with the shards"
+        # A wrong place would be marked as dead: it may be that of another batch's record.
+        check_places(self._store, self._marking.candidates, self._job)
 
     def _decide(self) -> dict[str, Any]:
         marking, claims = self._marking, self._engine.claims

@@ -6,20 +6,21 @@ for copies are only made of what matches its digests. Its sound records are writ
 the ordinary path, and the files are set aside in quarantine, not deleted.
 """
 
+import hashlib
 from collections.abc import Iterable
 
 from fsd.catalog import CatalogShard
 from fsd.errors import DiskError, FsdError
-from fsd.group import GroupWriter
+from fsd.group import GROUP_OVERHEAD_BYTES, GroupWriter
 from fsd.index import IndexWriter
 from fsd.mend_places import other_places, read_elsewhere
 from fsd.mend_record import Records, ReplicaReader
 from fsd.open_shard import OpenShard
-from fsd.record import SECTOR_BYTES, Entry, iterate_entries
+from fsd.record import SECTOR_BYTES, Entry, align, iterate_entries, record_bytes
 from fsd.scan import Group
 from fsd.shard_writer import BuiltGroup, ShardWriter
 from fsd.slots import Slot
-from fsd.store import Store
+from fsd.store import PART_BYTES_MAX, Store
 
 LOST_LISTED_MAX = 20
 
@@ -37,11 +38,18 @@ def salvage(store: Store, shard: CatalogShard, number: int, scans: Iterable[list
     if len(store.replicas(shard.shard_id)) < len(shard.disks):
         # Before anything is written: this is tried again every few seconds.
         raise DiskError(f"a disk of shard {shard.shard_id} is away; its salvage waits for it")
+    with store.lock:
+        in_doubt = store.shards.state.purges.keys() & shard.marks.keys()
+    if in_doubt:
+        # What it marks is neither to be written again nor to be left behind.
+        raise DiskError(f"a purge in shard {shard.shard_id} is in doubt; its salvage waits")
+    entries = _entries(scans)
+    _check_sizes(store, shard, entries)
     pieces = _Pieces(store, shard)
     mover = _Mover(store, shard.class_name)
     lost: list[str] = []
     try:
-        for entry in _entries(scans):
+        for entry in entries:
             if entry.offset in shard.dead_records():
                 continue  # Written again it would live: no mark reaches its new place.
             payload = pieces.payload(entry)
@@ -59,6 +67,22 @@ def salvage(store: Store, shard: CatalogShard, number: int, scans: Iterable[list
         listed = ", ".join(lost[:LOST_LISTED_MAX])
         store.disks.remember(f"{len(lost)} objects of a damaged shard are lost: {listed}")
     _give_up(store, shard, number)
+
+
+def _check_sizes(store: Store, shard: CatalogShard, entries: list[Entry]) -> None:
+    """Raise DiskError, and write nothing, when a record fits into no group any more.
+
+    So it is once a person has made groups smaller. One shard must not keep the store from starting.
+    """
+    longest = max((record_bytes(entry.length_bytes) for entry in entries), default=0)
+    sizes = store.config.store
+    missing = longest + GROUP_OVERHEAD_BYTES - sizes.group_size_bytes - PART_BYTES_MAX
+    if missing > 0:
+        wanted = align(sizes.group_size_bytes + missing)
+        raise DiskError(
+            f"its salvage waits: shard {shard.shard_id} has records that are larger than a group "
+            f"may be; set group_size_bytes = {wanted} in drystone.toml, or more, and start again"
+        )
 
 
 def _is_place(store: Store, number: int, entry: Entry) -> bool:
@@ -103,8 +127,9 @@ class _Pieces:
     def payload(self, entry: Entry) -> bytes | None:
         """Return the content of a record, or None when it is sound nowhere."""
         _, pieces = self._records.payload(entry)
-        whole = b"".join(pieces)
-        return None if entry in self._records.lost else whole
+        # Copied one by one: each is valid until the next is read.
+        whole = b"".join(map(bytes, pieces))
+        return whole if hashlib.sha256(whole).digest() == entry.key else None
 
     def close(self) -> None:
         """Give the buffer back."""

@@ -16,7 +16,7 @@ from typing import Any
 
 from fsd.disks import Disk
 from fsd.errors import CancelledError, FsdError
-from fsd.index_heal import repair_index
+from fsd.index_heal import note_sought, repair_index
 from fsd.job import Job, timestamp
 from fsd.read_errors import note_read_error
 from fsd.replicate import BACKGROUND
@@ -130,10 +130,11 @@ class Scrubber:
 
     def repair_index(self, job: Job) -> dict[str, Any]:
         """Look at every row of the index, since a wrong one was met, and put it right."""
-        generation, met = self._store.index.generation, len(self._store.misplaced)
+        generation, met = self._store.index.generation, set(self._store.misplaced)
         self._store.misplaced.clear()
         repaired = repair_index(self._store, job)
-        self._note_wrong(generation, max(met, repaired))
+        # What is lost has no place that could be put right.
+        self._note_wrong(generation, max(len(met) - note_sought(self._store, met), repaired))
         return {"repaired": repaired}
 
     def _note_wrong(self, generation: int, count: int) -> None:

@@ -12,7 +12,6 @@ import errno
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from stat import S_ISREG
@@ -181,16 +180,32 @@ def discard(temporary: Path) -> None:
     if temporary.parent.name != TEMPORARY_FOLDER:
         raise UsageError(f"{temporary} is not a temporary folder of an area")
     if os.path.lexists(temporary):
-        shutil.rmtree(temporary)
+        _remove(os.fspath(temporary))
 
 
 def clear(temporary: Path) -> None:
     """Remove all that lies in a temporary folder, not the folder itself."""
     for entry in os.scandir(temporary):
         if entry.is_dir(follow_symlinks=False):
-            shutil.rmtree(entry.path)
+            _remove(entry.path)
         else:
             os.unlink(entry.path)
+
+
+def _remove(folder: str) -> None:
+    """Remove a folder with all in it, though it may be deeper than calls can be nested."""
+    if os.path.islink(folder):
+        raise OSError(f"{folder} is a link")
+    folders = [folder]
+    for one in folders:  # It grows while it is walked.
+        with os.scandir(one) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    folders.append(entry.path)
+                else:
+                    os.unlink(entry.path)
+    for one in reversed(folders):
+        os.rmdir(one)
 
 
 def _unlink_if_there(path: Path) -> None:

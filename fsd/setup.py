@@ -7,6 +7,7 @@ from collections.abc import Collection, Sequence
 
 from fsd import layout
 from fsd.config import AREAS, CONFIG_NAME, GIB, MIB, Config, load_config
+from fsd.disk_names import find_disk
 from fsd.errors import ConfigError, UsageError
 from fsd.identity import examine, make_identity, read_identity, write_identity
 from fsd.paths import check_identifier
@@ -87,18 +88,16 @@ def rebind_disk(config: Config, name: str, path: str) -> None:
     Raises UsageError when the identity there is not that disk's, or the original is still there.
     """
     path = os.path.abspath(path)
-    known = {disk.name: disk for disk in config.disk}
-    if name not in known:
-        raise UsageError(f"there is no disk {name!a}; the disks are {', '.join(sorted(known))}")
+    known = find_disk(config.disk, name)
     document = read_identity(path)
     if document.get("retired"):
         raise UsageError(
             f"{path} holds {document['name']}, which was retired for good; to use that disk again, "
             "make a new filesystem on it and add it (drystone disk add)"
         )
-    if document["disk_id"] != known[name].disk_id:
-        raise UsageError(f"{path} holds disk {document['name']}, not {name}")
-    original = known[name].path
+    if document["disk_id"] != known.disk_id:
+        raise UsageError(f"{path} holds disk {document['name']}, not {known.name}")
+    original = known.path
     if original != path and os.path.exists(os.path.join(original, layout.IDENTITY_NAME)):
         raise UsageError(f"the original is still there ({original}); unmount it first")
     binding = examine(path).binding

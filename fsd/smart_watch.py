@@ -21,6 +21,7 @@ from fsd.smart import (
     parse_smart,
     smart_notices,
 )
+from fsd.smart_memory import SmartMemory
 
 PERIOD_S = 3600.0
 TIMEOUT_S = 30.0
@@ -36,7 +37,6 @@ class _NotRunError(SmartUnavailableError):
 class _Asked:
     at: float
     thread: threading.Thread
-    first: SmartReading | None = None
     last: SmartReading | None = None
     problem: str = ""
 
@@ -44,8 +44,9 @@ class _Asked:
 class SmartWatch:
     """The last readings of all disks; `program` is smartctl, or empty to ask nobody."""
 
-    def __init__(self, program: str) -> None:
+    def __init__(self, program: str, memory: SmartMemory) -> None:
         self._program = program
+        self._memory = memory
         self._asked: dict[str, _Asked] = {}
 
     def tick(self, disks: list[Disk]) -> None:
@@ -60,9 +61,7 @@ class SmartWatch:
                     target=self._ask, args=(disk, device), name=f"smart-{disk.name}", daemon=True
                 )
                 former = asked or _Asked(now, thread)
-                self._asked[disk.disk_id] = _Asked(
-                    now, thread, former.first, former.last, former.problem
-                )
+                self._asked[disk.disk_id] = _Asked(now, thread, former.last, former.problem)
                 thread.start()
 
     def readings(self) -> dict[str, SmartReading]:
@@ -78,7 +77,8 @@ class SmartWatch:
             if asked is None or disk.state == "gone":
                 continue
             if asked.last is not None:
-                found += smart_notices(disk.name, asked.last, asked.first)
+                earlier = self._memory.earlier(disk.disk_id, time.time())
+                found += smart_notices(disk.name, asked.last, earlier)
             elif asked.problem:
                 problems[asked.problem] = None
         if problems:
@@ -105,7 +105,8 @@ class SmartWatch:
         except SmartUnavailableError as error:
             asked.problem = f"{disk.name} ({device}): {error}"
             return
-        asked.first, asked.problem = asked.first or asked.last, ""
+        asked.problem = ""
+        self._memory.note(disk.disk_id, asked.last, time.time())
 
     def _read(self, device: str, *options: str) -> SmartReading:
         arguments = ("--json", "-H", "-A", device, *LET_SLEEP, *options)

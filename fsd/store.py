@@ -69,6 +69,8 @@ class Store:
         self.models = DiskModels(os.path.join(config.watch_dir, "disk_models.json"))
         # Keys that the index had a wrong place for, until all of it has been looked at.
         self.misplaced: set[str] = set()
+        # Keys that all of it was looked through for in vain: not again for each who reads them.
+        self.sought: set[str] = set()
         # Asked where else an object lies that cannot be read at a place (see `index_heal`).
         self.find_again: Callable[[bytes, Location], list[Location]] = lambda _key, _place: []
         self.random = random.Random()

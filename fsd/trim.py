@@ -85,11 +85,15 @@ def adopt_found(store: Store, replicator: Replicator) -> int:
     """Verify the files that inventories found, and let sound ones count again; returns how many.
 
     What is damaged, or belongs to no live shard any more, is set aside as other unknown files are.
+    Those of open shards are left to who recovers these (see `waiting_shards`).
     """
     adopted = 0
     for disk in store.disks.online():
-        while disk.found:
-            shard_id = next(iter(disk.found))
+        for shard_id in sorted(disk.found):
+            with store.lock:
+                shard = store.shards.state.shards.get(shard_id)
+            if shard is not None and not shard.sealed:
+                continue
             with contextlib.suppress(FsdError):  # The disk's state says what happened.
                 adopted += _adopt_one(store, replicator, disk, shard_id)
             disk.found.discard(shard_id)

@@ -4,6 +4,7 @@ To recover a shard it is read whole on every disk that has it. One that waits fo
 again before something has changed that it may depend on: its disks, their states, or much time.
 """
 
+import contextlib
 import time
 from dataclasses import dataclass, field
 from shlex import quote
@@ -50,7 +51,21 @@ class WaitingShards:
             waiting = [s for s in shards if not s.sealed and s.shard_id not in store.shards.writing]
         known = {shard.shard_id for shard in waiting}
         self.found = {one: what for one, what in self.found.items() if one in known}
+        for shard in waiting:
+            self._count_found(shard)
         return sum(self._recover(shard, at_once) for shard in waiting)
+
+    def _count_found(self, shard: CatalogShard) -> None:
+        """Let files that inventories found count again: the recovery reads all that is in them."""
+        store = self.store
+        for disk in store.disks.online():
+            if shard.shard_id in disk.found:
+                entry = {"shard": shard.shard_id, "disk": disk.disk_id}
+                with contextlib.suppress(DiskError):  # Then the next round does it.
+                    store.catalog.append(("replica_add", entry))
+                    disk.found.discard(shard.shard_id)
+                    with store.lock:
+                        store.shards.lost.discard((shard.shard_id, disk.disk_id))
 
     def _recover(self, shard: CatalogShard, at_once: bool) -> bool:
         store, seen = self.store, self._look(shard)

@@ -17,6 +17,7 @@ from fsd.health_file import load_health, save_health
 from fsd.index_heal import find_again
 from fsd.models import Notice
 from fsd.scrub import Scrubber
+from fsd.smart_memory import SmartMemory
 from fsd.smart_watch import SmartWatch
 
 if TYPE_CHECKING:
@@ -46,7 +47,8 @@ class Watch:
         engine.store.find_again = functools.partial(find_again, engine.store)
         engine.replicator.mender.on_loss = self.scrubber.damage.note_lost
         self.calibrator = Calibrator(engine.store, lambda: bool(engine.jobs.running()))
-        self.smart = SmartWatch(engine.config.store.smartctl)
+        memory = SmartMemory(os.path.join(engine.config.watch_dir, "smart.json"))
+        self.smart = SmartWatch(engine.config.store.smartctl, memory)
         self.alerts = Alerts(engine.config)
         self._health_path = os.path.join(engine.config.watch_dir, "health.json")
         load_health(self._health_path, self._disks.values())

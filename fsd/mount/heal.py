@@ -11,10 +11,12 @@ from collections import OrderedDict
 
 import trio
 
-from fsd.errors import FsdError
+from fsd.errors import EngineUnavailableError, FsdError
 
 ASK_TIMEOUT_S = 10.0
 ASK_AGAIN_S = 60.0
+SILENT_S = 10.0
+"""So long nothing is asked of an engine that did not answer."""
 ASKED_KEPT_MAX = 4096
 ASKED_AT_ONCE_MAX = 4
 
@@ -28,6 +30,7 @@ class Healer:
         self._address = address
         self._asked: OrderedDict[bytes, float] = OrderedDict()
         self._limit: trio.CapacityLimiter | None = None
+        self._silent_until_s = float("-inf")
 
     def has_asked(self, key: bytes) -> bool:
         """Return whether the engine was asked about an object, not too many others ago."""
@@ -43,17 +46,25 @@ class Healer:
             self._asked.popitem(last=False)
         self._limit = self._limit or trio.CapacityLimiter(ASKED_AT_ONCE_MAX)
         return await trio.to_thread.run_sync(
-            _ask, self._address, key.hex(), abandon_on_cancel=True, limiter=self._limit
+            self._ask, key.hex(), abandon_on_cancel=True, limiter=self._limit
         )
 
+    def _ask(self, key: str) -> bool:
+        """Ask, in a thread, unless the engine was silent while this waited for others to be told.
 
-def _ask(address: str, key: str) -> bool:
-    # Here, for nearly no mount ever needs it: the models take a third of a second.
-    from fsd.client_transport import Transport
+        Else whoever reads many such objects would wait for one after the other, and keep all of
+        the mount's tasks waiting, while an engine hangs.
+        """
+        # Here, for nearly no mount ever needs it: the models take a third of a second.
+        from fsd.client_transport import Transport
 
-    path = f"/v1/objects/{key}/heal"
-    try:
-        return bool(Transport(address).call("POST", path, timeout_s=ASK_TIMEOUT_S))
-    except FsdError as error:
-        _log.warning("%s cannot be read, and nobody looks for it: %s", key, error)
-        return False
+        if time.monotonic() < self._silent_until_s:
+            return False
+        path = f"/v1/objects/{key}/heal"
+        try:
+            return bool(Transport(self._address).call("POST", path, timeout_s=ASK_TIMEOUT_S))
+        except FsdError as error:
+            if isinstance(error, EngineUnavailableError):
+                self._silent_until_s = time.monotonic() + SILENT_S
+            _log.warning("%s cannot be read, and nobody looks for it: %s", key, error)
+            return False

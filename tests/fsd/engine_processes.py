@@ -9,7 +9,9 @@ import signal
 import time
 from dataclasses import dataclass
 
+from fsd import daemon_process
 from fsd.config import Config
+from fsd.daemon_process import ProcessMark
 
 GONE_S_MAX = 20.0
 
@@ -25,11 +27,16 @@ class ChildProcess:
 
 def engine_pid(config: Config) -> int:
     """Return the engine's process id, 0 when none was started."""
+    mark = _mark(config)
+    return 0 if mark is None else mark.pid
+
+
+def _mark(config: Config) -> ProcessMark | None:
     try:
         with open(os.path.join(config.run_dir, "engine.pid"), encoding="utf-8") as file:
-            return int(json.load(file)["pid"])
+            return ProcessMark(**json.load(file))
     except FileNotFoundError:
-        return 0
+        return None
 
 
 def children(config: Config) -> list[ChildProcess]:
@@ -53,12 +60,16 @@ def child(config: Config, label: str) -> ChildProcess:
 
 def kill_engine(config: Config, *, group: bool) -> None:
     """Kill the engine with all its children, or alone; returns when it is dead."""
-    pid = engine_pid(config)
-    if not pid or _state(pid) in ("", "Z"):
+    mark = _mark(config)
+    if mark is None:
         return
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(pid, signal.SIGKILL) if group else os.kill(pid, signal.SIGKILL)
-    _wait_dead(pid)
+    if _state(mark.pid) not in ("", "Z"):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(mark.pid, signal.SIGKILL) if group else os.kill(mark.pid, signal.SIGKILL)
+        _wait_dead(mark.pid)
+    # Its threads outlive it for a moment, and nobody who finds it dead waits for these: what is not
+    # reaped then warns at the end of a run.
+    daemon_process.exit_status(mark)
 
 
 def kill_process(pid: int) -> None:

@@ -78,14 +78,16 @@ def test_every_record_is_found_with_its_size_and_all_its_paths(index):
 
 
 def test_the_columns_say_what_the_records_say(index):
-    entries = [entry(number) for number in range(50)] + [entry(7, "again"), entry(7, "and again")]
+    numbers = range(7, LOOKED_UP_AT_ONCE, 91)
+    entries = [entry(number) for number in numbers] + [entry(7, "again"), entry(7, "and again")]
     records, _ = found_in(index, entries)
     columns = (records.offsets(), records.lengths(), records.path_counts())
-    numbers, items = records.shard_numbers(), records.items(range(len(records)))
+    shards, items = records.shard_numbers(), records.items(range(len(records)))
+    assert max(offset for offset, *_ in items) > 1 << 32 < max(length for _, length, *_ in items)
     for position, (offset, length, key, paths) in enumerate(items):
         row = [int(column[position]) for column in columns]
         assert row == [offset, length, len(paths)]
-        assert Location(int(numbers[position]), offset, length) == index.locate(key)
+        assert Location(int(shards[position]), offset, length) == index.locate(key)
         assert records.key(position) == key
     assert [int(size) for size in record_sizes(columns[1])] == [
         record_bytes(int(length)) for length in columns[1]

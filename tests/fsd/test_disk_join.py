@@ -31,7 +31,7 @@ from store_harness import MIB, Store, write_files
 
 from fsd.drain import retire
 from fsd.engine import Engine
-from fsd.errors import ConfigError, EngineUnavailableError, NotFoundError, UsageError
+from fsd.errors import ConfigError, EngineUnavailableError, UsageError
 from fsd.identity import make_identity
 
 pytestmark = pytest.mark.timeout(240)
@@ -208,16 +208,6 @@ def test_a_replacement_that_cannot_begin_adds_no_disk(single, short_tmp):
     else:  # The drain was faster.
         assert len(store.client.disks()) == 4
     finish(store, job.job_id)
-
-
-def test_an_unknown_disk_is_one_line_whatever_it_is_called(store):
-    made = store(2)
-    for name in ("nosuch", "a\nb", "\udcff"):
-        for code, *command in ((1, "disk", "calibrate"), (2, "rebuild", "--yes", "--disk")):
-            result = drystone(*command, name, env=environment(made), expect=code)
-            assert b"d1, d2" in result.stderr and result.stderr.count(b"\n") == 1
-    with pytest.raises(NotFoundError, match="there is no disk nosuch; disks: d1, d2"):
-        made.client.disk_drain("nosuch")
 
 
 def interrupt(store: Store, act: Callable[[], object], after_s: float) -> None:

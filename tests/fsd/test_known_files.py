@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator
 
@@ -12,6 +13,7 @@ from fsd import known_files
 from fsd.engine import Engine
 from fsd.job import Job
 from fsd.models import BatchWriteRequest
+from fsd.tree import Tree
 
 FIRST = {
     "a": b"one",
@@ -35,8 +37,10 @@ def engine(store, monkeypatch, request: pytest.FixtureRequest) -> Iterator[Engin
     running.stop()
 
 
-def put(engine: Engine, folder: str) -> Job:
-    job = engine.batch_write(BatchWriteRequest(folder=folder, batch="b", class_name="raw"))
+def put(engine: Engine, folder: str, *files: str) -> Job:
+    """Put a folder, or only some files of it, as a batch."""
+    request = BatchWriteRequest(folder=folder, batch="b", class_name="raw", files=files or None)
+    job = engine.batch_write(request)
     assert job.finished.wait(60)
     return job
 
@@ -74,3 +78,29 @@ def test_what_a_batch_has_is_known_when_it_is_put_again(engine: Engine, short_tm
     with open(changed.report_path, encoding="ascii") as file:
         said = file.read()
     assert "has other content in it" in said and "is not in it" in said
+
+
+@pytest.mark.parametrize("engine", ["memory", "listing"], indirect=True)
+@pytest.mark.parametrize("names", [("a", "a/b/c"), ("a/b/c", "a/b")])
+def test_a_file_that_became_a_folder_is_what_it_is_now(
+    engine: Engine, short_tmp: str, names: tuple[str, str]
+):
+    """Both were acknowledged: the listing has the later one, and can be made at any time."""
+    before, after = names
+    first = write_files(os.path.join(short_tmp, "first"), {before: b"one", "other": b"two"})
+    job = put(engine, first, before, "other", "not there")
+    assert (job.state, statuses(job)["failed"]) == ("incomplete", 1)
+    second = write_files(os.path.join(short_tmp, "second"), {after: b"three", "other": b"two"})
+    job = put(engine, second)
+    assert (job.state, job.result.get("sealed")) == ("done", True), job.error
+    with engine.store.index.read() as reader:
+        row = reader.batch("b")
+    assert row is not None
+    with Tree(engine.store.index.tree_path(row.tree_file)) as tree:
+        assert (row.files, row.size_bytes, tree.file_count) == (2, 8, 2)
+        at: int | None = 0
+        for name in after.encode().split(b"/"):
+            assert at is not None
+            at = tree.lookup(at, name)
+        assert at is not None
+        assert tree.node(at).key == hashlib.sha256(b"three").digest()

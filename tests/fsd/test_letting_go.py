@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 
 import pytest
+from command import PROGRAM, environment
+from store_checks import assert_batch, put, settle
 from store_harness import Store, write_files
 
 from fsd.catalog import CatalogShard
+from fsd.departure import check_room, shards_on
 from fsd.disks import Disk
-from fsd.drain import retire
+from fsd.drain import REPLACE, _start, drain, mark_disks, retire, undrain
 from fsd.engine import Engine
+from fsd.errors import QuotaError
+from fsd.job import Job
 from fsd.models import BatchWriteRequest, RebuildRequest
 from fsd.replicate import Replicator
 from fsd.store import CatalogLog
@@ -105,3 +112,83 @@ def test_what_gives_copies_up_is_judged_and_said_under_one_lock(engine: Engine, 
     shard, first, _ = one_too_many(engine)
     assert engine.replicator.give_up(shard.shard_id, first)
     assert held == {"replica_add": False, "replica_drop": True}
+
+
+@pytest.mark.parametrize("engine", [1], indirect=True)
+def test_two_disks_that_are_emptied_at_once_share_the_room_of_the_others(engine: Engine, short_tmp):
+    store = engine.store
+    while len({disk for shard in store.shards.state.shards.values() for disk in shard.disks}) < 2:
+        number = len(store.shards.state.batches)
+        folder = write_files(f"{short_tmp}/{number}", {"one": os.urandom(400_000)})
+        job = engine.batch_write(BatchWriteRequest(folder=folder, batch=f"b{number}"))
+        assert job.finished.wait(60) and job.state == "done", job.error
+        engine.seal_and_project()
+    held = {disk: shards_on(store, disk) for disk in store.disks.disks.values()}
+    first, second = [disk for disk in held if held[disk]][:2]
+    # The rest has room for what either has, not for both; nobody measures it any more.
+    store.disks._stop.set()
+    store.disks._thread.join()
+    sizes = [sum(shard.length_bytes for shard in held[disk]) for disk in (first, second)]
+    taker, *full = (disk for disk in held if disk not in (first, second))
+    reserve = store.config.store.min_free_bytes
+    taker.free_bytes = reserve + len(held) * (max(sizes) + 1)
+    for disk in (*full, first, second):
+        disk.free_bytes = 0
+    for disk in (first, second):
+        check_room(store, disk)
+    store.catalog.append(("disk_drain", {"disk": first.disk_id}))
+    mark_disks(store)
+    with pytest.raises(QuotaError, match=f"with {first.name}, which is being emptied"):
+        drain(engine, second.name)
+    assert second.disk_id not in store.shards.state.draining
+
+
+@pytest.mark.parametrize("engine", [1], indirect=True)
+def test_a_disk_taken_back_while_somebody_begins_to_replace_it_is_not_retired(engine: Engine):
+    shard, first, (other,) = one_too_many(engine)
+    engine.replicator._drop(shard, other, [first])
+    # As after a drain that was cancelled.
+    engine.store.catalog.append(("disk_drain", {"disk": first.disk_id}))
+    mark_disks(engine.store)
+    with engine.replicator.claim(shard.shard_id):  # Nothing moves before it is taken back.
+        begun: list[Job] = []
+
+        def begin_again() -> None:
+            begun.append(_start(engine, REPLACE, first, retire_after=True))
+
+        at_undrain(engine, begin_again)
+        undrain(engine, first.name)
+    assert begun[0].finished.wait(60) and begun[0].state == "cancelled"
+    assert first.shown_state == "online" and not first.draining
+
+
+def at_undrain(engine: Engine, act: Callable[[], None]) -> None:
+    """Act when the catalog is about to be told that a disk is taken back."""
+    append = engine.store.catalog.append
+
+    def watched(*items, **more) -> None:
+        if items[0][0] == "disk_undrain":
+            act()
+        append(*items, **more)
+
+    engine.store.catalog.append = watched
+
+
+def test_force_takes_no_more_than_what_was_told(store, short_tmp: str):
+    """Both disks of two copies, each forced while the other one has all: nobody agreed to that."""
+    made: Store = store(2)
+    put(made, write_files(os.path.join(short_tmp, "source"), FILES), "first")
+    settle(made)
+    command = [sys.executable, PROGRAM, "disk", "retire", "--force", "d2"]
+    pipes = {"stdin": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env={**os.environ, **environment(made)}, **pipes) as asking:
+        assert b"will be retired for good" in asking.stderr.readline()
+        made.client.disk_retire("d1", force=True)
+        _, said = asking.communicate(b"y\n", timeout=60)
+    assert asking.returncode == 2 and b"WOULD BE LOST" not in said
+    assert b"would be lost" in said.splitlines()[-1] and b"safe-to-remove d2" in said
+    assert [one.state for one in made.client.disks()] == ["retired", "online"]
+    assert_batch(made, "first", FILES)
+    # Who is told, and says so again, has it done.
+    lost = made.client.disk_removal("d2").sole_shards
+    assert lost and made.client.disk_retire("d2", force=True, lost_shards_max=lost)

@@ -96,6 +96,17 @@ def test_the_canonical_bytes_are_read_back_as_they_were(entries: list[ManifestEn
 
 @given(lists)
 @settings(deadline=None, max_examples=50)
+def test_a_size_that_is_not_known_is_not_written(entries: list[ManifestEntry]):
+    sized = [entry for entry in entries if entry.key is not None]
+    unsized = in_order([entry._replace(size_bytes=None) for entry in sized])
+    written = format_manifest(unsized)
+    assert b"size_bytes" not in written
+    parsed = parse_manifest(written.splitlines(keepends=True), allow_case_collisions=True)
+    assert (list(parsed.entries), parsed.unsized, parsed.size_bytes) == (unsized, len(unsized), 0)
+
+
+@given(lists)
+@settings(deadline=None, max_examples=50)
 def test_order_by_key_and_deduplication_are_those_of_a_list(entries: list[ManifestEntry]):
     listed = in_order(entries)
     for mode in ("by_sha256", "by_node"):

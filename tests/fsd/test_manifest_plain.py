@@ -146,6 +146,9 @@ def number_line(number: str) -> bytes:
         [number_line("1}\\n{"), number_line("1")],
         *([number_line(number)] for number in ("", "-", "01", "1_0", "+1", "1 2", "1.0", "true")),
         *([number_line("7"), number_line(number)] for number in ("1e3", "0x1", "7,", ":7", "--7")),
+        # -1 is what a size that is not known is kept as.
+        *([number_line(size).replace(b"node_id", b"size_bytes")] for size in ("-1", "-7")),
+        [number_line('-1,"node_id":1').replace(b"node_id", b"size_bytes", 1)],
         [number_line("7").replace(b",", b";")],
         [number_line("7").replace(b'path":', b'path"=')],
         [number_line("7").replace(b"node_id", b"node-id")],

@@ -13,7 +13,9 @@ from store_checks import assert_batch, assert_clean, put, settle, until, wait_fo
 from store_harness import Store, write_files
 
 from fsd import layout
+from fsd.disk_join import join_disk
 from fsd.disks import Disk
+from fsd.drain import give_up_disk
 from fsd.engine import Engine
 from fsd.errors import DiskError
 from fsd.job import Job
@@ -169,6 +171,41 @@ def test_a_part_is_a_leftover_when_nobody_writes_it(
     assert not os.path.exists(path)
     assert other.call("verify", HEX_ID).problems == []
     pool.release(slot)
+
+
+def test_nobody_else_looks_for_a_disk_while_it_is_taken_back(engine: Engine):
+    """Two processes of one disk would keep each other out; the watcher comes at any moment."""
+    disks, disk = engine.store.disks, next(iter(engine.store.disks.disks.values()))
+    give_up_disk(engine.store, disk)
+    disks.on_change = disks._poll
+    assert join_disk(engine, disk.config.path, None) is disk
+    assert disk.state == "online" and disk.session == 2
+
+
+@pytest.mark.parametrize("how", ["copied", "mended"])
+def test_a_part_that_could_not_be_removed_is_a_leftover_then(
+    spawn, disk: tuple[str, str], how: str
+):
+    """Nobody goes on with it. So it is with what was asked before the disk was entered."""
+    begin, drop = {
+        "copied": (("copy_create", HEX_ID, 4096), ("copy_drop", HEX_ID)),
+        "mended": (("create_shard", HEX_ID, b"", 4096, True), ("remove_shard", HEX_ID, True)),
+    }[how]
+    child, path = spawn(), layout.part_path(disk[0], HEX_ID)
+    for _ in range(2):
+        for one in (begin, drop):
+            with pytest.raises(DiskError):
+                child.call(*one)
+        if os.path.isdir(path):
+            os.rmdir(path)
+        else:
+            child.call("attach", disk[0], disk[1], STORE, 1)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "wb"):
+            pass
+        child.call("remove_leftovers", [HEX_ID])
+        assert not os.path.exists(path)
+        os.mkdir(path)  # In the way of the second time, and no file.
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from fsd.smart import (
     parse_smart,
     smart_notices,
 )
+from fsd.smart_memory import GROWTH_S, SmartMemory
 
 
 def attribute(number: int, name: str, raw: int, text: str = "") -> dict:
@@ -241,6 +242,45 @@ def test_what_is_warned_of():
     }
 
 
+def earlier(memory: SmartMemory, at_s: float) -> int | None:
+    found = memory.earlier("d1", at_s)
+    return found and found.reallocated_sectors
+
+
+def test_what_grew_within_a_month_is_known_after_a_restart(tmp_path):
+    path = str(tmp_path / "watch" / "smart.json")
+    memory, now = SmartMemory(path), 1_800_000_000.0
+    assert memory.earlier("d1", now) is None
+    for at_s, count in ((now, 3), (now + 10, 3), (now + 20, 5), (now + 30, 9), (now + 40, None)):
+        memory.note("d1", SmartReading(reallocated_sectors=count), at_s)
+    for known in (memory, SmartMemory(path)):
+        assert earlier(known, now + 50) == earlier(known, now + GROWTH_S + 19) == 3
+        assert earlier(known, now + GROWTH_S + 20) == 5
+        # What stopped growing is no trend any more.
+        assert earlier(known, now + 2 * GROWTH_S) == 9
+    memory.note("d1", SmartReading(reallocated_sectors=2), now + 60)
+    assert earlier(SmartMemory(path), now + 70) == 2
+    for number in range(1000):
+        memory.note("d1", SmartReading(reallocated_sectors=3 + number), now + 100 + number)
+    assert earlier(SmartMemory(path), now + 2000) == 2
+    assert os.path.getsize(path) < 3000
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"[]", b'{"format": 2, "disks": {}}', b'{"format": 1, "disks": {"d1": [[1]]}}',
+     b'{"format": 1, "disks": {"d1": [[1, -5]]}}', b'{"format": 1, "disks": {"d1": [["x", 7]]}}',
+     b'{"format": 1, "disks": {"d1": [[1, 1e400]]}}', b'{"format": 1, "disks": [7]}'],
+)  # fmt: skip
+def test_a_damaged_memory_begins_anew(tmp_path, data):
+    path = tmp_path / "smart.json"
+    path.write_bytes(data)
+    memory = SmartMemory(str(path))
+    assert memory.earlier("d1", 10.0) is None
+    memory.note("d1", SmartReading(reallocated_sectors=7), 10.0)
+    assert earlier(SmartMemory(str(path)), 11.0) == 7
+
+
 @pytest.fixture
 def short_tmp(disk_tmp: str) -> str:
     """Stores of this file lie on a disk: they ask it how it is."""
@@ -284,6 +324,20 @@ def test_an_engine_asks_the_stand_in_about_the_device_of_the_mount(store, tmp_pa
     assert "66 °C" in notice(one, "smart-hot").message
     (call,) = (tmp_path / "calls").read_text().splitlines()
     assert call.startswith("--json -H -A /dev/")
+
+
+def test_sectors_that_grew_while_the_engine_was_down_are_a_trend(store, tmp_path):
+    answer = tmp_path / "answer.json"
+    answer.write_text(json.dumps(ata(reallocated=3)))
+    one = store_asking(store, script(tmp_path, f"cat {answer}"))
+    until(lambda: os.path.exists(f"{one.config.watch_dir}/smart.json"), "the first reading")
+    assert not any(n.code.startswith("smart") for n in one.client.warnings())
+    one.stop()
+    answer.write_text(json.dumps(ata(reallocated=4)))
+    one.start()
+    assert (
+        "4 reallocated sectors, and their number grows" in notice(one, "smart-reallocated").message
+    )
 
 
 @pytest.mark.parametrize(

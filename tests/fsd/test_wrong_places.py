@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 
 import pytest
@@ -62,6 +63,29 @@ def test_an_export_has_what_the_index_has_wrong_places_for(filled):
     again = store.client.export_to_3d(manifest, "again", "flat")
     finish(store, again.job_id)
     assert list(store.client.report(again.job_id)) == []
+
+
+def test_a_size_that_the_manifest_has_right_is_no_mistake_in_it(filled):
+    """The manifests of the store itself say every size; one that is wrong is refused as ever."""
+    store, files = filled
+    keys, lines = keys_of(files), list[dict[str, object]]()
+    misplace(store, {keys[path]: WRONG["length"] for path in ("large", "0/0")})
+    for path, key in keys.items():
+        lines.append({"path": path, "key": key, "size_bytes": len(files[path])})
+    manifest = os.path.join(store.root, "sized.jsonl")
+    write_lines(manifest, lines)
+    answer = store.client.export_to_3d(manifest, "sized", "flat")
+    finish(store, answer.job_id)
+    assert_sealed(answer.target_root, files)
+    lines[3]["size_bytes"] = 7
+    write_lines(manifest, lines)
+    with pytest.raises(FsdError, match="size_bytes says 7"):
+        store.client.export_to_3d(manifest, "wrong", "flat")
+
+
+def write_lines(path: str, lines: list[dict[str, object]]) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.writelines(json.dumps(line) + "\n" for line in lines)
 
 
 def test_the_mount_reads_what_the_index_has_wrong_places_for(filled):
