@@ -30,6 +30,8 @@ from fsd.store import Store
 COPIES_AT_ONCE_MAX = 8
 """Enough to keep a few disks busy (see `copy_turns`), few enough that most can be planned anew."""
 COPY_SLOTS = 16
+BUSY_COPIES_MIN = 6
+"""While so many go on, the disks have enough to do: one that has ended may wait to be counted."""
 
 
 class Replicator:
@@ -102,7 +104,8 @@ class Replicator:
                 reasons.append(f"{source.name}: {error}")
                 note_read_error(self._store, source, shard.shard_id, error)
                 continue
-            self.adopt(shard, chosen)
+            # An entry takes the heads of all disks away from what they do: some are written as one.
+            self._record("replica_add", shard, chosen, patient=self._are_disks_busy)
             return chosen
         if not self._store.replicas(shard.shard_id):
             raise NoReplicaError(
@@ -248,6 +251,10 @@ class Replicator:
             with self._free:
                 self._reading[source.disk_id] -= 1
 
+    def _are_disks_busy(self) -> bool:
+        with self._free:
+            return self._reading.total() >= BUSY_COPIES_MIN
+
     def _choose_target(self, shard: CatalogShard, leaving: Disk | None, wished: str) -> Disk:
         store = self._store
         held = self._bad_replica(shard, leaving)
@@ -317,9 +324,15 @@ class Replicator:
             self._store.disks.note_error(disk, error, writing=True)
         return True
 
-    def _record(self, kind: str, shard: CatalogShard, disk: Disk) -> None:
+    def _record(
+        self,
+        kind: str,
+        shard: CatalogShard,
+        disk: Disk,
+        patient: Callable[[], bool] | None = None,
+    ) -> None:
         store, shard_id = self._store, shard.shard_id
-        store.catalog.append((kind, {"shard": shard_id, "disk": disk.disk_id}))
+        store.catalog.append((kind, {"shard": shard_id, "disk": disk.disk_id}), patient=patient)
         with store.lock:
             store.shards.lost.discard((shard_id, disk.disk_id))
             store.shards.suspect.discard((shard_id, disk.disk_id))

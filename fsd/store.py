@@ -9,6 +9,7 @@ import errno
 import os
 import random
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
@@ -31,6 +32,8 @@ from fsd.slots import SlotPool
 
 PART_BYTES_MAX = 16 << 20
 ACK_COPIES_MAX = 2
+PATIENCE_S = 5.0
+PATIENCE_CHECK_S = 0.1
 
 
 @dataclass(slots=True)
@@ -150,7 +153,7 @@ class _Append:
     items: tuple[tuple[str, Mapping[str, object]], ...]
     everywhere: bool
     error: DiskError | None = None
-    done: bool = False
+    done: threading.Event = field(default_factory=threading.Event)
 
 
 class CatalogLog:
@@ -163,11 +166,17 @@ class CatalogLog:
         self._returning: dict[str, Child | None] = {}
         self._known: dict[tuple[int, int, bytes], CatalogEntry] = {}
 
-    def append(self, *items: tuple[str, Mapping[str, object]], everywhere: bool = False) -> None:
+    def append(
+        self,
+        *items: tuple[str, Mapping[str, object]],
+        everywhere: bool = False,
+        patient: Callable[[], bool] | None = None,
+    ) -> None:
         """Append entries, durable on all online disks (two at least) when it returns.
 
         With `everywhere` every disk of the store has to take them. Those of one call are applied
-        together; what several threads append at one moment goes to the disks as one.
+        together; what several threads append at one moment goes to the disks as one. Whoever is
+        `patient` lets others write them, for PATIENCE_S at most.
 
         Raises DiskError when fewer disks took them; nothing that depends on the entries may be
         acknowledged then. A crash in the middle leaves them on some disks: the next start brings
@@ -176,8 +185,12 @@ class CatalogLog:
         one = _Append(items, everywhere)
         with self._store.lock:
             self._waiting.append(one)
+        until_s = time.monotonic() + PATIENCE_S
+        while patient is not None and patient() and time.monotonic() < until_s:
+            if one.done.wait(PATIENCE_CHECK_S):
+                break
         with self._lock:
-            if not one.done:
+            if not one.done.is_set():
                 # Whoever comes first writes for all who wait; they find it done.
                 with self._store.lock:
                     together, self._waiting = self._waiting, []
@@ -185,7 +198,7 @@ class CatalogLog:
                     self._write(together)
                 finally:
                     for other in together:
-                        other.done = True
+                        other.done.set()
         if one.error is not None:
             raise one.error
 

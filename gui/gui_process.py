@@ -24,6 +24,7 @@ from gui.errors import ServerStartError, UsageError
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0
 POLL_INTERVAL_S = 0.05
+TAKE_TRIES = 10
 LOG_SIZE_BYTES_MAX = 10_000_000
 LOG_TAIL_BYTES = 4_000
 
@@ -45,12 +46,17 @@ def only_one(config: GuiConfig) -> Generator[None]:
     """Hold the lock of this store's server; UsageError when one runs already."""
     os.makedirs(config.run_dir, mode=0o700, exist_ok=True)
     with open(_lock_path(config), "a", encoding="ascii") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
+        for _ in range(TAKE_TRIES):
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                # Perhaps only somebody who looks whether it is held: that takes a moment.
+                time.sleep(POLL_INTERVAL_S)
+        else:
             raise UsageError(
                 "the pages of this store are served already; see `drystone gui status`"
-            ) from None
+            )
         yield
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
@@ -11,6 +12,7 @@ import pytest
 from gui_harness import PASSWORD, Scene
 
 from gui import gui_process
+from gui.errors import UsageError
 from gui.secret import storage_secret
 
 NODES = json.dumps({"selector": {"version": 1, "where": {"extension": "jpg"}}}).encode()
@@ -202,3 +204,19 @@ def test_the_secret_is_private_and_stays(scene: Scene):
 def test_only_one_server_runs(served: Scene):
     again, started = gui_process.start(served.config)
     assert not started and again.address == served.address
+
+
+def test_who_only_looks_whether_a_server_runs_keeps_none_from_starting(
+    scene: Scene, monkeypatch, tmp_path
+):
+    config = scene.config.model_copy(update={"root": str(tmp_path)})
+    os.makedirs(config.run_dir)
+    with open(os.path.join(config.run_dir, "gui.lock"), "a+", encoding="ascii") as look:
+        fcntl.flock(look, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        # It met the look, and goes on when that has ended.
+        monkeypatch.setattr(gui_process.time, "sleep", lambda _: look.close())
+        with gui_process.only_one(config):
+            assert look.closed
+            monkeypatch.setattr(gui_process.time, "sleep", lambda _: None)
+            with pytest.raises(UsageError, match="served already"), gui_process.only_one(config):
+                pass
