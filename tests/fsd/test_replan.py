@@ -63,17 +63,17 @@ def test_a_rebuild_turns_away_from_a_disk_that_takes_copies_slowly(engine: Engin
     monkeypatch.setattr(reconcile, "COPIES_AT_ONCE_MAX", 1)
     turns, taken = engine.replicator.turns, list[str]()
     lost, slow, *others = engine.store.disks.online()
-    adopt = engine.replicator.adopt
+    record = engine.replicator._record
 
-    def note(shard, disk: Disk) -> None:
+    def note(kind: str, shard, disk: Disk, patient=None) -> None:
         # As if it had been slow with this one, and the others had not.
         for one in (slow, *others):
             seconds = 2000.0 if one is slow else 20.0
             turns.note_pace(one.disk_id, seconds, NOTED_BYTES, writes=True)
         taken.append(disk.disk_id)
-        adopt(shard, disk)
+        record(kind, shard, disk, patient)
 
-    monkeypatch.setattr(engine.replicator, "adopt", note)
+    monkeypatch.setattr(engine.replicator, "_record", note)
     with engine.reconciler._busy:
         engine.store.disks.declare_gone(lost)
         assert targets(engine, lost)[slow.disk_id] > 2
