@@ -91,8 +91,10 @@ def _verify_disk(store: Store, disk: Disk, shards: list[CatalogShard], job: Job)
         try:
             result = disk.call("verify", shard.shard_id, priority=Kind.BACKGROUND)
         except FsdError as error:
-            if disk.disk_id not in shard.disks:
-                continue  # It has been moved to another disk meanwhile.
+            with store.lock:
+                known = store.shards.state.shards.get(shard.shard_id)
+            if known is None or disk.disk_id not in known.disks:
+                continue  # It has been moved to another disk meanwhile, or dropped with a purge.
             note_read_error(store, disk, shard.shard_id, error)
             job.report({"disk": disk.name, "shard": shard.shard_id, "reason": str(error)})
             problems += 1
