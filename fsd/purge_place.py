@@ -93,14 +93,15 @@ def unplace(store: Store, writer: IndexWriter, key: bytes, dead: Location) -> No
     writer.delete_spare(key, chosen)
 
 
-def forget_shards(writer: IndexWriter, numbers: set[int]) -> None:
-    """Forget every object and spare of shards that are no more, wherever the index has them.
+def forget_shards(store: Store, writer: IndexWriter, numbers: set[int]) -> None:
+    """Forget every record in shards that are no more, wherever the index has them.
 
-    The whole index is read: only an index that is older than a drop or a purge needs this.
+    What has another record is found there from now on. The whole index is read: only one that is
+    older than a drop or a purge needs this.
     """
-    gone = [key for key, location in writer.keys(b"") if location.shard_number in numbers]
-    for key in gone:
-        writer.delete_object(key)
+    gone = [one for one in writer.keys(b"") if one[1].shard_number in numbers]
+    for key, location in gone:
+        unplace(store, writer, key, location)
     spares = [spare for spare in writer.all_spares() if spare[1].shard_number in numbers]
     for key, location in spares:
         writer.delete_spare(key, location)

@@ -284,7 +284,7 @@ def _forget(store: Store, rows: list[ShardRow]) -> None:
     older = {row.number for row in rows if row.object_count and not row.vacated}
     with store.index.write() as writer:
         if older:
-            forget_shards(writer, older)
+            forget_shards(store, writer, older)
         for row in rows:
             writer.delete_shard(row)
 
