@@ -50,7 +50,7 @@ from tests.lab import why_not
 
 PEERS: dict[str, type[Peer]] = {"btrfs": Btrfs, "mergerfs": Mergerfs, "moosefs": MooseFS}
 WORKS = ("ingest", "export", "scrub", "reads", "rebuild")
-FILES = {"mixed": 18_000, "small": 30_000}
+FILES = {"mixed": 27_000, "small": 30_000}
 QUICK_FILES = {"mixed": 500, "small": 2000}
 TIMES_PEER_MIN = {"mixed": 3.0, "small": 8.0}
 LOST = 1

@@ -9,7 +9,7 @@ JSON escapes.
 
 import json
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple, cast
 
 from fsd.errors import CorruptError
@@ -71,6 +71,27 @@ def parse_files(data: bytes) -> list[PartFile]:
     if len(plain) == len(lines):
         return [PartFile(path, key, int(size_bytes)) for path, key, size_bytes in plain]
     return [PartFile(**json.loads(line)) for line in lines]
+
+
+def latest(newest_first: Iterable[PartFile]) -> dict[str, PartFile]:
+    """Return by path the files that can stand beside all those that were put after them.
+
+    A path may have been a file in one put and a folder in another.
+    """
+    files: dict[str, PartFile] = {}
+    folders = set[str]()
+    for file in newest_first:
+        path = file.path
+        above = list(_folders_above(path))
+        if path not in files and path not in folders and files.keys().isdisjoint(above):
+            files[path] = file
+            folders.update(above)
+    return files
+
+
+def _folders_above(path: str) -> Iterator[str]:
+    while path := path.rpartition("/")[0]:
+        yield path
 
 
 def estimate_bytes(path: str) -> int:

@@ -11,7 +11,7 @@ acknowledged entry is never written again.
 
 import json
 import struct
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -156,7 +156,8 @@ class CatalogState:
 
     `draining` tells of a disk whether it is to be retired when it is empty. `purges` are those in
     doubt, `purged` the batches that were purged and not put again, `purge_counts` how often each
-    was, `dropped` the shards whose files may be deleted wherever they turn up.
+    was, `dropped` the shards whose files may be deleted wherever they turn up, `voided` the purges
+    that were given up.
     """
 
     sequence: int = 0
@@ -172,6 +173,20 @@ class CatalogState:
     purged: set[str] = field(default_factory=set[str])
     purge_counts: dict[str, int] = field(default_factory=dict[str, int])
     dropped: set[str] = field(default_factory=set[str])
+    voided: set[str] = field(default_factory=set[str])
+
+    @classmethod
+    def of(cls, entries: Sequence[CatalogEntry]) -> "CatalogState":
+        """Return what all entries say, in their order.
+
+        That a purge was given up holds, though another entry says before that it was committed:
+        its disk was declared gone by then, and what the purge marks counts as stored again since.
+        """
+        state = cls()
+        state.voided = {str(one.data.get("purge")) for one in entries if one.kind == "purge_void"}
+        for entry in entries:
+            state.apply(entry)
+        return state
 
     def hidden_batches(self) -> set[str]:
         """Return the batches that are not shown: purged, or being purged."""
@@ -295,6 +310,8 @@ class CatalogState:
                 self.purges[purge].shards.append(shard_id)
 
     def _apply_purge_commit(self, purge: str) -> None:
+        if purge in self.voided:
+            return
         if known := self.purges.pop(purge, None):
             self.purged.add(known.batch)
             self.purge_counts[known.batch] = self.purge_counts.get(known.batch, 0) + 1
@@ -303,6 +320,7 @@ class CatalogState:
                 shard.vacated |= shard.marks.get(purge) == EVERY_RECORD
 
     def _apply_purge_void(self, purge: str) -> None:
+        self.voided.add(purge)
         if known := self.purges.pop(purge, None):
             for shard in self._marked(known):
                 shard.marks.pop(purge, None)

@@ -48,6 +48,12 @@ class Lane:
         self._page = page
         self._count = 0
 
+    def peek(self) -> tuple[str, Any] | None:
+        """Return the operation that comes next, and its arguments, unless a more urgent arrives."""
+        with self.queue.mutex:
+            waiting = self.queue.queue
+            return waiting[0][2][1:] if waiting else None
+
     def step(self) -> None:
         """Count one step (one system call that may take long)."""
         self._count += 1

@@ -137,6 +137,9 @@ class Claims:
         store = self._store
         with store.lock:
             shard = store.shards.state.shards.get(store.shards.ids.get(shard_number, ""))
+            writing = shard is not None and shard.shard_id in store.shards.writing
         if shard is None or (class_name == "raw" and shard.class_name != "raw"):
             return False
+        if not (shard.sealed or writing):
+            return False  # It was left, and waits for its recovery: some of it may be lost.
         return store.sound_copies(shard.shard_id) >= store.ack_copies(class_name)

@@ -154,7 +154,7 @@ class _Run:
 
 def heal(engine: Engine, shard_id: str, job: Job) -> CatalogShard | None:
     """Give a sealed shard all its copies; None when there is none of this id."""
-    with engine.replicator.claim(shard_id) as shard:
+    with engine.replicator.claim(shard_id, job) as shard:
         while shard is not None:
             wanted = engine.config.copies(shard.class_name)
             if engine.store.sound_copies(shard_id) >= wanted:
@@ -257,15 +257,17 @@ class _Round:
     def _vacate(self, living: dict[int, list[Entry]]) -> set[str]:
         """Give up the shards of which everything is found elsewhere now."""
         store, self._copies = self._store, {}
-        with store.index.read() as reader:
-            empty = [
-                self._shards[number]
-                for number, entries in living.items()
-                if all(self._is_safe(reader, self._shards[number], e.key) for e in entries)
-            ]
-        if not empty:
-            return set()
-        store.catalog.append(*[("shard_vacate", {"shard": shard.shard_id}) for shard in empty])
+        # A salvage may be about to give up a shard, and to rely on one of these.
+        with store.letting_go:
+            with store.index.read() as reader:
+                empty = [
+                    self._shards[number]
+                    for number, entries in living.items()
+                    if all(self._is_safe(reader, self._shards[number], e.key) for e in entries)
+                ]
+            if not empty:
+                return set()
+            store.catalog.append(*[("shard_vacate", {"shard": shard.shard_id}) for shard in empty])
         # Barrier: a crash here leaves an index that points into the old shards, which are still
         # there; the roll-forward of the next start points it at the fresh ones.
         self._engine.on_barrier("vacated")

@@ -11,7 +11,8 @@ from collections.abc import Iterator, Sequence
 
 from fsd.catalog import CatalogShard
 from fsd.errors import CorruptError, FsdError, NoReplicaError
-from fsd.extract import Item, check_record, plan_windows
+from fsd.extract import check_record
+from fsd.extract_windows import Item, plan_windows
 from fsd.group import GroupWriter
 from fsd.index import IndexWriter, Location
 from fsd.open_shard import OpenShard

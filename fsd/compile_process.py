@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from itertools import chain, islice
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
-from fsd.batch_part import parse_files
+from fsd.batch_part import PartFile, latest, parse_files
 from fsd.child import ChildServer, start_child
 from fsd.compile_records import Item, Records, look_up
 from fsd.disk_model import DiskModel
@@ -89,17 +89,14 @@ class Compiler:
         return len(files), sum(size for _, size in files.values())
 
     def _latest(self, part_paths: list[str]) -> dict[str, tuple[str, int]]:
-        """Return the files that can stand beside all those that were put after them."""
-        files: dict[str, tuple[str, int]] = {}
-        folders = set[str]()
+        found = latest(self._newest_first(part_paths))
+        return {path: (file.key, file.size_bytes) for path, file in found.items()}
+
+    def _newest_first(self, part_paths: list[str]) -> Iterator[PartFile]:
         for part_path in reversed(part_paths):
-            for path, file in reversed(_read_part(part_path).items()):
-                above = list(_folders_above(path))
-                if path not in files and path not in folders and files.keys().isdisjoint(above):
-                    files[path] = file
-                    folders.update(above)
+            with open(part_path, "rb") as part:
+                yield from reversed(parse_files(part.read()))
             self._step()
-        return files
 
     def load_manifest(
         self,
@@ -213,11 +210,6 @@ def _read_part(path: str) -> dict[str, tuple[str, int]]:
 def _write_batch(tree_path: str, files: dict[str, tuple[str, int]], created_ns: int) -> None:
     entries = (TreeEntry(path, bytes.fromhex(key), size) for path, (key, size) in files.items())
     write_tree(tree_path, entries, created_ns=created_ns)
-
-
-def _folders_above(path: str) -> Iterator[str]:
-    while path := path.rpartition("/")[0]:
-        yield path
 
 
 def _dense(numbers: "UInt32s") -> "tuple[list[int], Int32s]":

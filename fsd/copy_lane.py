@@ -1,18 +1,25 @@
 """One disk's part of a copy that runs: it owns its queue, its pace, and how long it still has.
 
 A disk's pace is the seconds that it took per second of the plan. It is 1 until a segment has
-ended, and grows while one is late. A segment goes to another disk only when that one would be done
-with it before its own disk is done with all it has: otherwise moving it would spoil the plan.
+ended, and grows while one is late. As soon as two disks would not end together, by their paces,
+one gives the other segments that wait (`even_out`): at the end none may be left that both have.
 """
 
 from collections import deque
+from collections.abc import Callable, Collection, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from itertools import islice
 
 from fsd.disks import Disk
 
 PACE_MIN = 0.25
 """A disk far faster than its model is not trusted to stay so."""
+GAIN_S_MIN = 0.05
+"""A segment that goes elsewhere costs two more seeks."""
+LOOKED_AT_MAX = 16
+"""Of a queue, from its end, of what the other disk can read."""
+MOVES_MAX = 64
 
 Items = list[tuple[int, int, bytes, tuple[bytes, ...]]]
 
@@ -61,6 +68,24 @@ class Lane:
         self.queue.append(task)
         self.queued_s += task.cost_s
 
+    @property
+    def idle(self) -> bool:
+        """Return whether it has nothing to do."""
+        return not self.outs and not self.queue and self.coming is None
+
+    def put_in_turn(self, task: Task) -> None:
+        """Let a task wait that was another disk's, where the head comes by."""
+        later = (n for n, other in enumerate(self.queue) if other.segment > task.segment)
+        self.queue.insert(next(later, len(self.queue)), task)
+        self.queued_s += task.cost_s
+
+    def next(self) -> Task | None:
+        """Take what comes first out of the queue; None when it is empty."""
+        task = self.queue[0] if self.queue else None
+        if task is not None:
+            self.remove(task)
+        return task
+
     def remove(self, task: Task) -> None:
         """Take a task that waits out of the queue."""
         self.queue.remove(task)
@@ -102,9 +127,48 @@ class Lane:
         spent_s = min(now_s - self._since, pace * self.outs[0].cost_s) if self.outs else 0.0
         return pace * (out_s + self.queued_s) - spent_s
 
-    def takes_over_s(self, owner: "Lane", now_s: float) -> float:
-        """Return how much less a task of `owner` must cost here to be worth taking over.
 
-        Such a task is done here before the owner is done with all it has. Not above 0: none is.
-        """
-        return (owner.remaining_s(now_s) - self.remaining_s(now_s)) / self.pace(now_s)
+def even_out(
+    lanes: Collection[Lane],
+    now_s: float,
+    may_read: Callable[[Task, Disk], bool],
+    slower: Callable[[Disk, Disk], float],
+) -> None:
+    """Move tasks that wait to disks that would be done sooner, so that all end together.
+
+    A move makes the later one of two disks end sooner; the disk that ends last gives first.
+    `slower` says how many times as long the first disk takes for what was planned for the second.
+    """
+    for _ in range(MOVES_MAX):
+        left = sorted(((lane.remaining_s(now_s), lane) for lane in lanes), key=lambda one: -one[0])
+        owners = (one for one in left if one[1].queue)
+        moves = (_best_move(*one, left, now_s, may_read, slower) for one in owners)
+        move = next((one for one in moves if one is not None), None)
+        if move is None:
+            return
+        owner, task, taker = move
+        owner.remove(task)
+        task.cost_s *= slower(taker.disk, owner.disk)
+        taker.put_in_turn(task)
+
+
+def _best_move(
+    owner_s: float,
+    owner: Lane,
+    left: Sequence[tuple[float, Lane]],
+    now_s: float,
+    may_read: Callable[[Task, Disk], bool],
+    slower: Callable[[Disk, Disk], float],
+) -> tuple[Lane, Task, Lane] | None:
+    best, latest_s = None, owner_s - GAIN_S_MIN
+    for taker_s, taker in left:
+        if taker_s >= latest_s:
+            continue
+        pace = slower(taker.disk, owner.disk) * taker.pace(now_s)
+        readable = (task for task in reversed(owner.queue) if may_read(task, taker.disk))
+        for task in islice(readable, LOOKED_AT_MAX):
+            rest_s = owner_s - task.cost_s * owner.pace(now_s)
+            after_s = max(taker_s + task.cost_s * pace, rest_s)
+            if after_s < latest_s:
+                latest_s, best = after_s, (owner, task, taker)
+    return best

@@ -4,9 +4,9 @@ All of it happens in the thread of the job. The threads that receive the answers
 them into a queue: they belong to every reader of that disk, and wait for nobody here. What is in a
 segment is asked of the compiler ahead, and a disk whose next segment is not there yet waits alone.
 
-Every disk has a queue and at most two segments out. A disk that runs dry takes over a segment of
-a busier one that shares its replica, where it would be done sooner (see `copy_lane`): so a disk
-that is late, by other load or by its health, keeps nobody. One that hangs is asked to give back
+Every disk has a queue and at most two segments out. A disk that would be done sooner than another
+takes segments of it that wait, and of which it has a replica (see `copy_lane`): so a disk that is
+late, by other load or by its health, keeps nobody. One that hangs is asked to give back
 the files it has not begun, which its process does without the disk. At the end one that has more
 left than another could do gives that one a part: all end together. When a disk dies or stalls,
 its process is dead before its segments go to other replicas. So two processes never write one
@@ -23,7 +23,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
 from fsd.compile_process import SegmentHead
-from fsd.copy_lane import Items, Lane, Task
+from fsd.copy_lane import Items, Lane, Task, even_out
 from fsd.disk_model import DiskModel
 from fsd.disks import Disk
 from fsd.errors import DiskError, FsdError
@@ -39,6 +39,8 @@ HANG_S = 2.0
 """A disk that has read nothing for so long gives back what it has not begun."""
 SHARED_S_MIN = 0.1
 """A disk that has less left shares it with nobody: opening the shard elsewhere takes a third."""
+EVEN_OUT_SHARE = 0.05
+"""Of the time, while no disk is idle."""
 _numbers = itertools.count(1)
 
 
@@ -79,6 +81,7 @@ class CopyRun:
         # What disks answered, and None when a segment has come from the compiler.
         self._answers: SimpleQueue[_Answer | None] = SimpleQueue()
         self._open = 0
+        self._even_until_s = 0.0
         self._fault: BaseException | None = None
         self.files = 0
         self.size_bytes = 0
@@ -165,7 +168,7 @@ class CopyRun:
         """Ask for a part of what the others still have, for each disk that has nothing left."""
         now = time.monotonic()
         for idle in list(self._lanes.values()):
-            if idle.outs or idle.queue or idle.coming or not idle.disk.readable:
+            if not idle.idle or not idle.disk.readable:
                 continue
             busy = [lane for lane in self._lanes.values() if lane.outs and not lane.queue]
             for lane in sorted(busy, key=lambda other: -other.remaining_s(now)):
@@ -221,8 +224,10 @@ class CopyRun:
         for lane in list(self._lanes.values()):
             if not lane.disk.readable:
                 self._move_away(lane)
+        self._even_out()
+        for lane in self._lanes.values():
             while lane.disk.readable and len(lane.outs) < IN_FLIGHT_MAX:
-                task = lane.coming or self._next(lane)
+                task = lane.coming or lane.next()
                 lane.coming = task if task and not self._has_items(task) else None
                 if task is None or lane.coming:
                     break
@@ -230,6 +235,14 @@ class CopyRun:
             if lane.queue:
                 self._has_items(lane.queue[0])  # It is asked for now, and here when it is wanted.
         self._share_the_end()
+
+    def _even_out(self) -> None:
+        """Move segments that wait where they are done sooner; a long queue takes a while."""
+        now = time.monotonic()
+        if now < self._even_until_s and not any(lane.idle for lane in self._lanes.values()):
+            return
+        even_out(self._lanes.values(), now, self._may_read, self._slower)
+        self._even_until_s = now + (time.monotonic() - now) / EVEN_OUT_SHARE
 
     def _has_items(self, task: Task) -> bool:
         """Return whether it is known what is in a task; asks for it when nobody has yet.
@@ -249,23 +262,6 @@ class CopyRun:
             wait([task.fetch], WAIT_S)
             self._job.check()
         return task.items or []
-
-    def _next(self, lane: Lane) -> Task | None:
-        if lane.queue:
-            task = lane.queue[0]
-            lane.remove(task)
-            return task
-        now = time.monotonic()
-        others = [other for other in self._lanes.values() if other.queue]
-        for busier in sorted(others, key=lambda other: -other.remaining_s(now)):
-            slower = self._slower(lane.disk, busier.disk)
-            limit_s = lane.takes_over_s(busier, now) / slower
-            for task in reversed(busier.queue) if limit_s > 0 else ():
-                if task.cost_s < limit_s and self._may_read(task, lane.disk):
-                    busier.remove(task)
-                    task.cost_s *= slower
-                    return task
-        return None
 
     def _model(self, disk: Disk) -> DiskModel:
         return self._store.models.model(disk.disk_id)

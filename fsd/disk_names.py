@@ -3,6 +3,7 @@
 It knows neither the engine's disks nor the configuration's: whatever has a name, an id and a path.
 """
 
+import os
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
@@ -38,7 +39,9 @@ def find_disk(disks: Iterable[Found], given: str) -> Found:
     """
     known = list(disks)
     called = [disk for disk in known if given in (disk.name, disk.disk_id)]
-    there = [disk for disk in reversed(known) if given == disk.path]
+    # A shell that completes the path of a folder ends it with a slash.
+    path = os.path.normpath(given)
+    there = [disk for disk in reversed(known) if path == os.path.normpath(disk.path)]
     for disk in (*called, *there):
         return disk
     names = ", ".join(disk.name for disk in known)

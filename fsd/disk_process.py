@@ -11,6 +11,7 @@ import itertools
 import os
 import sys
 import time
+from functools import partial
 from typing import Any
 
 from fsd import layout
@@ -22,7 +23,8 @@ from fsd.copy_source import CopySources
 from fsd.copy_target import CopyTargets
 from fsd.disk_epoch import heal_papers, open_lock, read_epoch, take_lock, write_epoch
 from fsd.errors import DiskError, DiskRefusedError
-from fsd.extract import Extractor, Item, Kept, PlainItem
+from fsd.extract import Item, Kept, PlainItem
+from fsd.extract_requests import Extractor, Request
 from fsd.growing_shards import GrowingShards
 from fsd.identity import check_identity, read_identity, retire_identity
 from fsd.queue_rule import Gate, GatedStep
@@ -32,6 +34,7 @@ from fsd.scrub_pace import ScrubLane
 from fsd.shard_file import (
     ReadFiles,
     one_turn,
+    open_direct,
     read_full,
 )
 from fsd.small_file import sync_folder
@@ -100,11 +103,12 @@ class DiskProcess:
         self._catalog = CatalogFile(GatedStep(server.lanes[LANE_CATALOG], gate, stream=False))
         others = [*server.lanes[:LANE_WATCH], foreground, *server.lanes[LANE_COPY:]]
         self.calibrate = CalibrationReads(server.lanes[LANE_SCRUB], others, self._shard_path).run
-        self._extractor = Extractor(GatedStep(server.lanes[LANE_EXTRACT], gate))
+        self._extracts = server.lanes[LANE_EXTRACT]
+        self._extractor = Extractor(GatedStep(self._extracts, gate), self._upcoming_segment)
         self.give_back = self._extractor.give_back  # In a lane that never waits for the disk.
         self._files = {
             lane: ReadFiles(lambda shard_id: self._shard_path(shard_id, False))
-            for lane in (LANE_EXTRACT, LANE_READ, LANE_FOREGROUND)
+            for lane in (LANE_READ, LANE_FOREGROUND)
         }
         self._blocks = BlockReader(self._files[LANE_FOREGROUND])
         self._growing = GrowingShards(self._write)
@@ -353,13 +357,21 @@ class DiskProcess:
         """End the scrub that runs now, if any, with a CancelledError."""
         self._scrub.stop()
 
-    def extract(
+    def extract(self, *asked: Any) -> Kept:
+        """Write the items' verified payloads as files; `asked` is what `_segment` takes."""
+        return self._extractor.run_for(self._segment(*asked))
+
+    def _upcoming_segment(self) -> Request | None:
+        """Return what `extract` will be asked for next, when that waits already."""
+        found = self._extracts.peek() if self._path else None
+        return self._segment(*found[1]) if found is not None and found[0] == "extract" else None
+
+    def _segment(
         self, number: int, shard_id: str, items: list[PlainItem], target: str, hole_bytes_max: int
-    ) -> Kept:
-        """Write the items' verified payloads as files; see `Extractor.run_for`."""
-        fd = self._files[LANE_EXTRACT].get(shard_id)
+    ) -> Request:
+        file = partial(open_direct, self._shard_path(shard_id, False), os.O_RDONLY)
         records, shard = [Item(*item) for item in items], bytes.fromhex(shard_id)
-        return self._extractor.run_for(number, fd, shard, records, target, hole_bytes_max)
+        return Request(number, file, shard, records, target, hole_bytes_max)
 
     def _shard_path(self, shard_id: str, part: bool) -> str:
         if not self._path:

@@ -6,6 +6,9 @@ missing   not there, dead or hung (reason); looked for again every few seconds
 gone      declared gone by the user; its replicas count no more (see the catalog)
 
 Beside its state a disk may be draining (see the catalog): it is read, and takes no new replica.
+
+A state changes with the set's lock held. Whatever a process told counts only while it still is the
+disk's: the disk may have been lost, declared gone or taken back meanwhile.
 """
 
 import errno
@@ -13,111 +16,22 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import Future
-from dataclasses import dataclass, field
-from typing import Any
 
 from fsd import disk_process
 from fsd.config import Config, DiskConfig
-from fsd.disk_health import DiskHealth, choose_steady, note_failure
+from fsd.disk import NOT_SEEN, Disk
+from fsd.disk_health import choose_steady, note_failure
 from fsd.disk_names import find_disk
 from fsd.errors import DiskError, DiskRefusedError, FsdError
 from fsd.identity import mount_points
 from fsd.placement import DiskSpace
 from fsd.process import Child, Watchdog
-from fsd.slots import Slot, SlotPool
+from fsd.slots import SlotPool
 
 POLL_S = 1.0
 LOOK_AGAIN_S = 4.0
 READ_ERRORS_MAX = 8
 LAST_ERRORS_MAX = 20
-NOT_SEEN = "not looked at yet"
-
-
-@dataclass(slots=True)
-class Counters:
-    """What a disk did since the engine started."""
-
-    read_bytes: int = 0
-    written_bytes: int = 0
-    errors: int = 0
-    late_reads: int = 0
-    read_errors_in_a_row: int = 0
-
-
-@dataclass(slots=True, eq=False)
-class Disk:
-    """One disk; its `child` is None while it is missing.
-
-    `found` are files of live shards that the catalog does not count here (see `trim`).
-    `session` counts how often it was entered: what was open on it before may not be there now.
-    """
-
-    config: DiskConfig
-    path: str
-    state: str = "missing"
-    reason: str = NOT_SEEN
-    failure_domain: str = ""
-    filesystem: str = ""
-    size_bytes: int = 0
-    free_bytes: int = 0
-    quarantined_files: int = 0
-    quarantined_bytes: int = 0
-    since: float = 0.0
-    draining: bool = False
-    retired: bool = False
-    found: set[str] = field(default_factory=set[str])
-    counters: Counters = field(default_factory=Counters)
-    health: DiskHealth = field(default_factory=DiskHealth)
-    last_error: str = ""
-    child: Child | None = None
-    burying: Child | None = None
-    session: int = 0
-    look_again_at: float = 0.0
-
-    @property
-    def disk_id(self) -> str:
-        """Return the id from the identity file, 32 hex digits."""
-        return self.config.disk_id
-
-    @property
-    def name(self) -> str:
-        """Return the name a person gave it."""
-        return self.config.name
-
-    @property
-    def readable(self) -> bool:
-        """Return whether replicas on it may be read."""
-        return self.state in ("online", "readonly")
-
-    @property
-    def shown_state(self) -> str:
-        """Return the state as a person sees it: `draining` and `retired` besides the others."""
-        if self.state == "gone":
-            return "retired" if self.retired else "gone"
-        return "draining" if self.draining and self.state == "online" else self.state
-
-    @property
-    def takes_replicas(self) -> bool:
-        """Return whether new replicas may be placed on it."""
-        return self.state == "online" and not self.draining
-
-    def request(
-        self, operation: str, *arguments: Any, slots: tuple[Slot, ...] = (), priority: int = 1
-    ) -> "Future[Any]":
-        """Send a request to the disk's process; the future fails at once when it is missing."""
-        child = self.child
-        if child is None:
-            future: Future[Any] = Future()
-            future.set_exception(
-                DiskError(f"disk {self.name} is missing: {self.reason}", self.name)
-            )
-            return future
-        return child.request(operation, *arguments, slots=slots, priority=priority)
-
-    def call(self, operation: str, *arguments: Any, priority: int = 1) -> Any:
-        """Send a request and wait; a stalled disk ends the wait with DiskStalledError."""
-        return self.request(operation, *arguments, priority=priority).result()
 
 
 class DiskSet:
@@ -217,6 +131,12 @@ class DiskSet:
         note_failure(disk.health, error, writing=writing)
         disk.last_error = str(error)
         self.remember(f"{disk.name}: {error}")
+        with self._lock:
+            self._draw_state(disk, error, number, writing=writing)
+
+    def _draw_state(
+        self, disk: Disk, error: BaseException, number: int | None, *, writing: bool
+    ) -> None:
         child = disk.child
         if child is None:
             return
@@ -258,7 +178,8 @@ class DiskSet:
         """Enter a disk again that was declared gone; when it cannot be, it is a missing one."""
         # The last one so that the watcher does not look for it too, as in `_join`.
         disk.path, disk.burying, disk.look_again_at = path, None, float("inf")
-        self._set_state(disk, "missing", "declared gone before")
+        with self._lock:
+            self._set_state(disk, "missing", "declared gone before")
         self._join(disk)
 
     def _join(self, disk: Disk) -> None:
@@ -266,19 +187,25 @@ class DiskSet:
         # Until it is entered the watcher must not look for it too, and fight over its lock.
         disk.look_again_at = float("inf")
         child = self._spawn(disk)
-        self.disks[disk.disk_id] = disk
-        entered = self._enter(disk, child)
-        disk.look_again_at = 0.0
+        # A new dictionary each time: whoever goes through the disks now is not disturbed.
+        self.disks = {**self.disks, disk.disk_id: disk}
+        entered = False
+        try:
+            entered = self._enter(disk, child)
+        finally:
+            disk.look_again_at = 0.0
+            if not (entered or known):
+                others = (one for one in self.disks.values() if one is not disk)
+                self.disks = {one.disk_id: one for one in others}
         if not entered:
-            if not known:
-                del self.disks[disk.disk_id]
             raise DiskRefusedError(disk.reason, disk.name)
 
     def declare_gone(self, disk: Disk) -> None:
         """Stop using a disk for good; its process is ended."""
-        self.lose(disk, "declared gone")
         rebuilt = "declared gone; its replicas are rebuilt elsewhere"
-        self._set_state(disk, "gone", "retired; never used again" if disk.retired else rebuilt)
+        with self._lock:  # Between the two the watcher would find it again.
+            self.lose(disk, "declared gone")
+            self._set_state(disk, "gone", "retired; never used again" if disk.retired else rebuilt)
 
     def _children(self) -> list[Child]:
         with self._lock:
@@ -308,24 +235,34 @@ class DiskSet:
             measure = child.call("check", disk.disk_id, self.epoch)
             # Before it counts as online, its replicas are compared with the catalog.
             self.on_return(disk, not measure[2])
-            self._take_measure(disk, measure)
+            self._take_measure(disk, child, measure)
         except (FsdError, OSError) as error:
-            self.lose(disk, str(error))
+            self._lose_child(disk, child, str(error))
             return False
+        except BaseException as error:
+            # Alive it would keep the disk's lock, and no other process could enter it.
+            self._lose_child(disk, child, f"{type(error).__name__}: {error}")
+            raise
         disk.counters.read_errors_in_a_row = 0
         return True
 
-    def _take_measure(self, disk: Disk, measure: tuple[int, int, bool]) -> None:
-        disk.size_bytes, disk.free_bytes, readonly = measure
-        if readonly:
-            self._set_state(disk, "readonly", "the filesystem is mounted read-only")
-        elif disk.state == "missing":
-            self._set_state(disk, "online", "")
-        elif self._recovered(disk):
+    def _take_measure(self, disk: Disk, child: Child, measure: tuple[int, int, bool]) -> None:
+        with self._lock:
+            if disk.child is not child:
+                return
+            disk.size_bytes, disk.free_bytes, readonly = measure
+            if readonly:
+                self._set_state(disk, "readonly", "the filesystem is mounted read-only")
+            elif disk.state == "missing":
+                self._set_state(disk, "online", "")
+            recovered = not readonly and disk.state == "readonly" and self._recovered(disk)
+        if recovered:
             # It may have refused catalog entries meanwhile, as a disk that was away did, and what
             # was to be removed.
             self.on_return(disk, True)
-            self._set_state(disk, "online", "")
+            with self._lock:
+                if disk.child is child:
+                    self._set_state(disk, "online", "")
 
     def _recovered(self, disk: Disk) -> bool:
         """Return whether the reason to be read-only has passed (a write error's never does)."""
@@ -339,10 +276,16 @@ class DiskSet:
             child, disk.child = disk.child, None
             if child is not None:
                 disk.burying = child
-        if child is not None:
-            child.kill(DiskError(f"disk {disk.name} was lost: {reason}", disk.name))
-        if disk.state != "gone":
-            self._set_state(disk, "missing", reason)
+                child.kill(DiskError(f"disk {disk.name} was lost: {reason}", disk.name))
+            if disk.state != "gone":
+                self._set_state(disk, "missing", reason)
+
+    def _lose_child(self, disk: Disk, child: Child, reason: str) -> None:
+        """Lose a disk whose process failed; of one that it has no more only the process ends."""
+        with self._lock:
+            if disk.child is child:
+                self.lose(disk, reason)
+        child.kill()
 
     def _set_state(self, disk: Disk, state: str, reason: str) -> None:
         changed = (disk.state, disk.reason) != (state, reason)
@@ -370,12 +313,14 @@ class DiskSet:
                     self.remember(f"{disk.name}: {type(error).__name__}: {error}")
 
     def _poll(self, disk: Disk) -> None:
-        if disk.readable and disk.child is not None:
+        child = disk.child
+        if disk.readable and child is not None:
             try:
-                self._take_measure(disk, disk.call("check", disk.disk_id, self.epoch, priority=0))
+                measure = child.call("check", disk.disk_id, self.epoch, priority=0)
+                self._take_measure(disk, child, measure)
             except (FsdError, OSError) as error:
                 note_failure(disk.health, error)
-                self.lose(disk, str(error))
+                self._lose_child(disk, child, str(error))
         elif disk.state == "missing" and (disk.burying is None or disk.burying.wait_dead(0.01)):
             # While the old process still hangs in the kernel, a new one would hang beside it.
             disk.burying = None
@@ -384,14 +329,21 @@ class DiskSet:
                 self._look_for(disk)
 
     def _look_for(self, disk: Disk) -> None:
-        reason = disk.reason
+        due = disk.look_again_at
         child = Child("fsd.disk_process", disk.name, disk_process.LANES, self._pool)
         self.watch(child)
         try:
-            disk.path = self._find(disk, child)
+            path = self._find(disk, child)
         except (FsdError, OSError):
             child.kill()
-            disk.reason = reason
             return
-        disk.child = child
+        except BaseException:
+            child.kill()
+            raise
+        with self._lock:
+            # It may have been declared gone, and even taken back, while it was looked for.
+            if disk.state != "missing" or disk.look_again_at != due:
+                child.kill()
+                return
+            disk.path, disk.child = path, child
         self._enter(disk, child)

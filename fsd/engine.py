@@ -10,6 +10,7 @@ from typing import Any
 
 from fsd.areas import Areas, Thresholds
 from fsd.care import fsck, verify
+from fsd.catalog import CatalogState
 from fsd.claims import Claims
 from fsd.compact_drop import Dropper
 from fsd.config import Config
@@ -117,8 +118,7 @@ class Engine:
             reasons = "; ".join(f"{d.name}: {d.reason}" for d in store.disks.disks.values())
             self.stop()
             raise DiskError(f"no disk of this store can be used ({reasons})")
-        for entry in store.catalog.load():
-            store.shards.state.apply(entry)
+        store.shards.state = CatalogState.of(store.catalog.load())
         mark_disks(store)
         self._add_new_disks()
         for disk in store.disks.disks.values():

@@ -5,29 +5,24 @@ that is two windows ahead (see `read_ahead`); every record is checked against it
 block checksums before a byte of it is written, and a file that cannot be verified is reported,
 never half-written.
 
-What has not been begun can be taken back (`give_back`): all of it while the disk hangs, half of it
-when another disk has nothing left to do. From then on that disk may write those files, since this
-one never will, whenever its read may end.
+What has not been begun can be taken back (see `extract_requests`).
 """
 
 import contextlib
 import errno
 import os
 import threading
-from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 from fsd.errors import CorruptError, FsdError, QuotaError
 from fsd.extract_windows import (
-    HOLE_BYTES_MAX,
     Item,
     Window,
     pieces_of,
-    plan_windows,
     ranges_of,
 )
-from fsd.read_ahead import BUFFERS, ReadAhead, Reads
+from fsd.read_ahead import BUFFERS, Reads
 from fsd.record import (
     BLOCK_BYTES,
     RECORD_HEADER_BYTES,
@@ -41,8 +36,6 @@ from fsd.shard_file import WINDOW_BYTES, Step, WindowReader
 FILE_MODE = 0o644
 # Records that are read one by one, each perhaps after seconds of the disk's own retries.
 FAILURES_STREAMED_MAX = 64
-ENDED_KEPT = 256
-"""Requests that are known to have ended: more than are ever out at once."""
 _Answer = TypeVar("_Answer")
 
 
@@ -70,98 +63,7 @@ class Kept(NamedTuple):
     failures: list[Failure]
 
 
-class Extractor:
-    """What writes the files, and reads ahead of itself, for the life of a disk process."""
-
-    def __init__(self, step: Step) -> None:
-        self._step = step
-        self._ahead = ReadAhead(step)
-        self._lock = threading.Lock()
-        self._running: tuple[int, _Segment] | None = None
-        self._ended: deque[int] = deque(maxlen=ENDED_KEPT)
-        self._taken: set[int] = set()
-
-    def run(
-        self,
-        fd: int,
-        shard_id: bytes,
-        items: Sequence[Item],
-        target: str,
-        hole_bytes_max: int = HOLE_BYTES_MAX,
-    ) -> tuple[int, int, list[Failure]]:
-        """Extract all items below `target`; returns (files, bytes written, failures).
-
-        Holes up to `hole_bytes_max` are read through.
-
-        Raises QuotaError when the SSD is full and FsdError for other faults of the target;
-        faults of this disk are failures of the items they hit.
-        """
-        kept = self.run_for(0, fd, shard_id, items, target, hole_bytes_max)
-        return kept.files, kept.size_bytes, kept.failures
-
-    def run_for(
-        self,
-        number: int,
-        fd: int,
-        shard_id: bytes,
-        items: Sequence[Item],
-        target: str,
-        hole_bytes_max: int = HOLE_BYTES_MAX,
-    ) -> Kept:
-        """Extract like `run`, as the request of this number: its rest may be taken back."""
-        windows = plan_windows(items, hole_bytes_max=hole_bytes_max)
-        ranges = [one for window in windows for one in ranges_of(window, items[window.first])]
-        reads = Reads(self._ahead, fd, ranges)
-        folder = guarded(os.open, target, os.O_RDONLY | os.O_DIRECTORY)
-        segment = _Segment(fd, shard_id, folder, self._step, reads, windows)
-        try:
-            if self._begin(number, segment):
-                for window in windows:
-                    if window.first >= segment.limit:
-                        break
-                    if window.end - window.start <= WINDOW_BYTES:
-                        segment.extract_window(window, items)
-                    else:
-                        segment.extract_large(window, items)
-                    if segment.stopped:
-                        break
-                    self._step()
-        finally:
-            self._end(number)
-            reads.close()
-            os.close(folder)
-        return segment.kept()
-
-    def give_back(self, number: int, half: bool = False) -> Kept | None:
-        """Never begin what a request has not begun; returns what it keeps, None when it has ended.
-
-        With `half` a request that runs keeps half of it, and None says that there is too little to
-        halve. Waits for nothing that the disk does; any thread may call it.
-        """
-        with self._lock:
-            if number in self._ended:
-                return None
-            if self._running is None or self._running[0] != number:
-                self._taken.add(number)
-                return Kept(0, True, 0, 0, [])
-            segment = self._running[1]
-            return segment.halve() if half else segment.stop()
-
-    def _begin(self, number: int, segment: "_Segment") -> bool:
-        with self._lock:
-            if number in self._taken:
-                self._taken.discard(number)
-                return False
-            self._running = (number, segment)
-            return True
-
-    def _end(self, number: int) -> None:
-        with self._lock:
-            self._running = None
-            self._ended.append(number)
-
-
-class _Segment:
+class Segment:
     """The windows of one request, in turn, and what became of their items."""
 
     def __init__(

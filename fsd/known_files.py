@@ -4,7 +4,7 @@ A small batch's paths are kept in memory. A large one would take some 300 bytes 
 listing is made on the SSD first, as it is when the batch ends, and the paths are looked up in that.
 """
 
-from fsd.batch_part import parse_files
+from fsd.batch_part import latest, parse_files
 from fsd.batch_tree import compile_batch
 from fsd.errors import FsdError
 from fsd.index import BatchRow
@@ -25,7 +25,7 @@ class KnownFiles:
         self._tree: Tree | None = None
 
     def load(self, store: Store, row: BatchRow, parts: list[bytes]) -> None:
-        """Take in what the parts list; of a path that they name twice the last one counts.
+        """Take in what the parts list; what was put last counts, as in the listing.
 
         The row gets a new listing when the batch is large.
         """
@@ -33,8 +33,9 @@ class KnownFiles:
         size_bytes = sum(place.length_bytes for place in places if place is not None)
         if size_bytes > KEPT_BYTES_MAX and self._open_tree(store, row):
             return
-        for key in parts:
-            self._keys.update((file.path, file.key) for file in parse_files(read_small(store, key)))
+        read = (parse_files(read_small(store, key)) for key in reversed(parts))
+        found = latest(file for part in read for file in reversed(part))
+        self._keys = {path: file.key for path, file in found.items()}
 
     def _open_tree(self, store: Store, row: BatchRow) -> bool:
         try:

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 CHUNK_FILES_MAX = 256
-CHUNK_BYTES_MAX = 16 << 20
+CHUNK_BYTES_MAX = 64 << 20
 
 
 class Found(NamedTuple):
@@ -101,7 +101,7 @@ def _kind(mode: int) -> str:
 
 
 def chunks(found: Iterable[Found]) -> Iterator[list[Found]]:
-    """Group files into chunks of at most 256 files and about 16 MiB."""
+    """Group files into chunks of at most 256 files and about 64 MiB."""
     chunk: list[Found] = []
     size = 0
     for entry in found:

@@ -6,9 +6,10 @@ catalog; a copy is made by `copying`.
 """
 
 import contextlib
+import json
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,10 +22,11 @@ from fsd.errors import (
     ManifestError,
     NoReplicaError,
     NotFoundError,
+    QuotaError,
     SealedMismatchError,
     UsageError,
 )
-from fsd.index_heal import heal_places
+from fsd.index_heal import heal_places, impossible_places
 from fsd.index_rows import ViewRow, view_name
 from fsd.job import Job, timestamp
 from fsd.layout import STORED_MANIFEST
@@ -79,20 +81,25 @@ class Materialise:
         self._request = request
         self._job = job
         self._references = references
+        self._too_long: list[str] = []
         self.answer: MaterialiseAnswer | None = None
 
     def run(self) -> dict[str, Any]:
         """Do all of it; returns the result document of the job."""
         try:
             return self._run()
-        except (NoReplicaError, ManifestError) as error:
+        except (NoReplicaError, ManifestError, QuotaError) as error:
             # The disks may have it all, and the index a wrong place, length or shard.
-            keys = error.doubtful if isinstance(error, ManifestError) else error.unreadable
-            if not heal_places(self._store, keys, self._job):
+            if not heal_places(self._store, self._doubtful(error), self._job):
                 raise
         self._job.report({"reason": "places in the index were wrong; they were put right"})
         self._job.advance(-self._job.done_files, -self._job.done_bytes)
         return self._run()
+
+    def _doubtful(self, error: NoReplicaError | ManifestError | QuotaError) -> Sequence[str]:
+        if isinstance(error, QuotaError):
+            return self._too_long
+        return error.doubtful if isinstance(error, ManifestError) else error.unreadable
 
     def _run(self) -> dict[str, Any]:
         store, job, request = self._store, self._job, self._request
@@ -112,7 +119,13 @@ class Materialise:
                     return self._publish(child, canonical, summary, document)
                 copying = self._references.copying(self._target.name, summary.sha256, canonical)
                 kept.enter_context(copying)
-            return self._copy(child, canonical, summary, document)
+            try:
+                return self._copy(child, canonical, summary, document)
+            except QuotaError:
+                if self.answer is None:
+                    # Perhaps it asks for so much because the index has a wrong length.
+                    self._too_long = impossible_places(store, _keys_in(canonical))
+                raise
 
     def _load(self, child: Child, folder: str, canonical: str) -> ManifestSummary:
         index, request = self._store.index, self._request
@@ -238,6 +251,13 @@ class Materialise:
         copied = copying.run(area, final)
         more = {**copied.more, "already_sealed": copied.already_sealed}
         return self._result(summary, str(final), **more)
+
+
+def _keys_in(canonical: str) -> Iterator[str]:
+    with open(canonical, "rb") as file:
+        for line in file:
+            if key := json.loads(line).get("key"):
+                yield key
 
 
 def unpublish(store: Store, kind: str, view_id: str, layout_id: str) -> None:

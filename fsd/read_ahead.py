@@ -2,11 +2,13 @@
 
 All reads are made by one thread, in the order given, and no byte is read twice: the head of the
 disk never goes back. While one range is used and the next one is there, the one behind it is read:
-the disk never waits for one thread to wake the other.
+the disk never waits for one thread to wake the other. When the last ranges of a file are on their
+way, those of the file that `follows` are asked for: nor does it wait between two files.
 """
 
+import os
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import NamedTuple
 
@@ -34,16 +36,34 @@ class ReadAhead:
 
 
 class Reads:
-    """The ranges of one file, in turn; used by one thread, and closed by it."""
+    """The ranges of one file, in turn; used by one thread, and closed by it.
 
-    def __init__(self, ahead: ReadAhead, fd: int, ranges: Sequence[Range]) -> None:
+    A `file` that is not open yet is opened by the thread that reads, before the first range, and
+    closed with this. `first` counts the ranges before these: they share the buffers.
+    """
+
+    def __init__(
+        self,
+        ahead: ReadAhead,
+        file: int | Callable[[], int],
+        ranges: Sequence[Range],
+        first: int = 0,
+    ) -> None:
+        self.follows: Callable[[int], Reads | None] = lambda _first: None
         self._ahead = ahead
-        self._fd = fd
+        self._opened = None if isinstance(file, int) else ahead.thread.submit(file)
+        self._given_fd = file if isinstance(file, int) else -1
         self._ranges = ranges
+        self._first = first
         self._before = ranges[-1].end if ranges else 0
         self._next = 0
         self._coming: deque[Future[memoryview]] = deque()
         self._former: tuple[Range, memoryview] | None = None
+
+    @property
+    def fd(self) -> int:
+        """Return the open file; raises what opening it raised."""
+        return self._given_fd if self._opened is None else self._opened.result()
 
     def next(self) -> memoryview:
         """Return the bytes of the next range, fewer where the file ends; valid till the next call.
@@ -52,14 +72,22 @@ class Reads:
         """
         if not self._coming:
             self._begin(self._next)
-        ahead = self._next + len(self._coming)
-        while len(self._coming) < BUFFERS and ahead < len(self._ranges):
-            if self._ranges[ahead].start >= self._before:
-                break
-            self._begin(ahead)
-            ahead += 1
+        if not self.read_ahead(BUFFERS):
+            follower = self.follows(self._first + self._next + len(self._coming))
+            if follower is not None:
+                follower.read_ahead(BUFFERS - len(self._coming))
         self._next += 1
         return self._coming.popleft().result()
+
+    def read_ahead(self, buffers: int) -> bool:
+        """Have so many buffers in use; returns whether there is more to read than fits."""
+        ahead = self._next + len(self._coming)
+        while ahead < len(self._ranges) and self._ranges[ahead].start < self._before:
+            if len(self._coming) >= buffers:
+                return True
+            self._begin(ahead)
+            ahead += 1
+        return False
 
     def end_before(self, offset: int) -> None:
         """Read nothing ahead from this place on; any thread may call it."""
@@ -68,11 +96,17 @@ class Reads:
     def skip(self, count: int) -> None:
         """Go on behind the next so many ranges, and read no more of them."""
         if count:
-            self.close()
+            self._drop()
             self._next += count
 
     def close(self) -> None:
         """Wait for what is being read: its buffer, and the file, may be used again then."""
+        self._drop()
+        if self._opened is not None and self._opened.exception() is None:
+            os.close(self._opened.result())
+            self._opened, self._given_fd = None, -1
+
+    def _drop(self) -> None:
         coming, self._coming = self._coming, deque()
         for one in reversed(coming):
             if not one.cancel():
@@ -83,11 +117,12 @@ class Reads:
 
     def _read(self, number: int) -> memoryview:
         wanted = self._ranges[number]
-        view = self._ahead.buffers[number % BUFFERS][: wanted.end - wanted.start]
+        buffer = self._ahead.buffers[(self._first + number) % BUFFERS]
+        view = buffer[: wanted.end - wanted.start]
         kept = self._keep(number, view)
         # What fails leaves nothing behind that the next range could begin with.
         self._former = None
-        kept += read_full(self._fd, view[kept:], wanted.start + kept, self._ahead.step)
+        kept += read_full(self.fd, view[kept:], wanted.start + kept, self._ahead.step)
         self._former = (wanted, view[:kept])
         return view[:kept]
 

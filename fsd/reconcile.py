@@ -9,8 +9,9 @@ one too many are given up (see `trim`).
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from fsd.catalog import CatalogShard
 from fsd.copy_plan import CopyQueue, Planned
 from fsd.errors import CancelledError, FsdError
 from fsd.job import Job
-from fsd.replicate import COPIES_AT_ONCE_MAX, Replicator
+from fsd.replicate import CANCEL_POLL_S, COPIES_AT_ONCE_MAX, Replicator
 from fsd.store import Store
 from fsd.trim import adopt_found, trim
 
@@ -90,7 +91,7 @@ class Reconciler:
         `prepare` runs while no background copy does, so that the job copies, and counts, what
         follows from it.
         """
-        with self._busy:
+        with self._alone(job):
             prepare()
             self._stuck.clear()
             self._replicator.mender.given_up.clear()
@@ -99,7 +100,29 @@ class Reconciler:
             job.total_bytes = sum(want.shard.length_bytes for want in wants)
             job.phase = "copying"
             copied, stuck = self._copy_all(wants, job)
+            stuck += self._report_open(job)
         return {"copied": copied, "stuck": stuck, "incomplete": stuck > 0}
+
+    def _report_open(self, job: Job) -> int:
+        """Name the shards that nobody writes and that could not be sealed, so not be copied."""
+        store = self._store
+        with store.lock:
+            known, writing = store.shards.state.shards.values(), store.shards.writing
+            left = [s.shard_id for s in known if not s.sealed and s.shard_id not in writing]
+        for shard_id in left:
+            reason = "it cannot be sealed now; drystone health says what it waits for"
+            job.report({"shard": shard_id, "reason": reason})
+        return len(left)
+
+    @contextmanager
+    def _alone(self, job: Job) -> Generator[None]:
+        """Wait for the round that runs in the background, at most till the job is cancelled."""
+        while not self._busy.acquire(timeout=CANCEL_POLL_S):
+            job.check()
+        try:
+            yield
+        finally:
+            self._busy.release()
 
     def _expected_back(self, shard: CatalogShard) -> int:
         disks = (self._store.disks.disks.get(disk_id) for disk_id in shard.disks)
@@ -188,7 +211,7 @@ class Reconciler:
         store = self._store
         target = store.config.copies(shard.class_name)
         try:
-            with self._replicator.claim(shard.shard_id) as known:
+            with self._replicator.claim(shard.shard_id, job) as known:
                 while known is not None and store.sound_copies(shard.shard_id) < target:
                     self._replicator.copy(known, job, wished=planned)
         except CancelledError:

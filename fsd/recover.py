@@ -29,11 +29,11 @@ from fsd.record import (
     payload_bytes,
 )
 from fsd.salvage import salvage
-from fsd.scan import Group, ScanResult
+from fsd.scan import Group
 from fsd.shard_writer import seal_in_catalog
 from fsd.slots import Slot
 from fsd.store import Store
-from fsd.survey import Replica, Survey, lacks_groups, survey, union
+from fsd.survey import Replica, Survey, footer_of, lacks_groups, survey, union
 
 PLACED_AT_ONCE_MAX = 16_384
 """Records of one index transaction; they come sorted by key, so a page is written once."""
@@ -360,20 +360,6 @@ def _pieces(packed: bytes) -> list[memoryview]:
     """Cut packed entries into what goes into one index transaction; at least one piece."""
     view, size = memoryview(packed), PLACED_AT_ONCE_MAX * ENTRY_BYTES
     return [view[start : start + size] for start in range(0, len(packed), size)] or [view]
-
-
-def footer_of(store: Store, shard: CatalogShard, priority: int = 1) -> ScanResult | None:
-    """Return the structure of a sealed shard from a replica with a sound footer, or None."""
-    for disk in store.replicas(shard.shard_id):
-        try:
-            scan = disk.call("scan", shard.shard_id, priority=priority)
-        except FsdError as error:
-            store.disks.note_error(disk, error)
-            continue
-        if scan.footer is not None:
-            return scan
-        store.mark_suspect(shard.shard_id, disk)
-    return None
 
 
 def _new_row(store: Store, head: PartHead) -> BatchRow:

@@ -30,6 +30,7 @@ from fsd.store import Store
 COPIES_AT_ONCE_MAX = 8
 """Enough to keep a few disks busy (see `copy_turns`), few enough that most can be planned anew."""
 COPY_SLOTS = 16
+CANCEL_POLL_S = 0.2
 BUSY_COPIES_MIN = 6
 """While so many go on, the disks have enough to do: one that has ended may wait to be counted."""
 
@@ -52,13 +53,17 @@ class Replicator:
         self._stop.set()
 
     @contextmanager
-    def claim(self, shard_id: str) -> Generator[CatalogShard | None]:
+    def claim(self, shard_id: str, job: Job | None = None) -> Generator[CatalogShard | None]:
         """Be the only one that changes a shard's replicas; yields None when it is no more.
 
-        Nobody claims a second shard while holding one.
+        Nobody claims a second shard while holding one. CancelledError when the job that waits is
+        cancelled: whoever has the shard may copy it for hours.
         """
         with self._free:
-            self._free.wait_for(lambda: shard_id not in self._claimed)
+            while shard_id in self._claimed:
+                if job is not None:
+                    job.check()
+                self._free.wait(CANCEL_POLL_S)
             self._claimed.add(shard_id)
         try:
             with self._store.lock:
@@ -126,7 +131,7 @@ class Replicator:
         copy has to be made, the ones that stay are read back and proven first. Returns the bytes
         copied. Raises what `copy` raises; the replica then stays.
         """
-        with self.claim(shard_id) as shard:
+        with self.claim(shard_id, job) as shard:
             if shard is None or disk.disk_id not in shard.disks:
                 return 0
             wanted = self._store.config.copies(shard.class_name)

@@ -89,7 +89,8 @@ def capacity(engine: Engine) -> Capacity:
     store = engine.store
     copies = engine.config.store.copies_raw
     same = engine.config.store.allow_same_device
-    spaces, held = store.disks.spaces(), _held(store)
+    spaces = store.disks.spaces()
+    held = _held(store, spaces)
     now = usable_besides(spaces, copies, held, allow_same_domain=same)
     after = usable_after_loss(spaces, copies, allow_same_domain=same, held=held)
     names = {disk.disk_id: disk.name for disk in store.disks.disks.values()}
@@ -114,9 +115,13 @@ def capacity(engine: Engine) -> Capacity:
     )
 
 
-def _held(store: Store) -> list[Held]:
-    """Return what the disks that stay hold, taken together where the same disks hold it."""
+def _held(store: Store, spaces: list[DiskSpace]) -> list[Held]:
+    """Return what those of the disks that stay hold, taken together where the same disks hold it.
+
+    A disk that was taken back meanwhile has no space among these, and counts the next time.
+    """
     staying = {disk.disk_id for disk in store.disks.disks.values() if _stays(disk)}
+    staying &= {space.disk_id for space in spaces}
     sizes: Counter[tuple[int, tuple[str, ...]]] = Counter()
     with store.lock:
         bad = store.shards.lost | store.shards.suspect

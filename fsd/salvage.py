@@ -6,17 +6,27 @@ for copies are only made of what matches its digests. Its sound records are writ
 the ordinary path, and the files are set aside in quarantine, not deleted.
 """
 
+import contextlib
 import hashlib
 from collections.abc import Iterable
 
 from fsd.catalog import CatalogShard
-from fsd.errors import DiskError, FsdError
+from fsd.errors import DiskError, FsdError, NotFoundError
 from fsd.group import GROUP_OVERHEAD_BYTES, GroupWriter
-from fsd.index import IndexWriter
+from fsd.index import IndexWriter, Location
 from fsd.mend_places import other_places, read_elsewhere
 from fsd.mend_record import Records, ReplicaReader
 from fsd.open_shard import OpenShard
-from fsd.record import SECTOR_BYTES, Entry, align, iterate_entries, record_bytes
+from fsd.purge_place import unplace
+from fsd.record import (
+    RECORD_BATCH_PART,
+    SECTOR_BYTES,
+    Entry,
+    align,
+    iterate_entries,
+    record_bytes,
+)
+from fsd.salvage_kept import Kept, check_kept, find_kept
 from fsd.scan import Group
 from fsd.shard_writer import BuiltGroup, ShardWriter
 from fsd.slots import Slot
@@ -33,7 +43,8 @@ def salvage(store: Store, shard: CatalogShard, number: int, scans: Iterable[list
     DiskError, changing nothing for good, when something is missing while a disk is away.
 
     The fresh shards are durable, sealed and catalogued before the old one is given up: a crash
-    between leaves content twice, which is harmless, and the salvage is done again.
+    between leaves content twice, which is harmless, and the salvage is done again. It relies then
+    on what an earlier try wrote (see `salvage_kept`).
     """
     if len(store.replicas(shard.shard_id)) < len(shard.disks):
         # Before anything is written: this is tried again every few seconds.
@@ -45,6 +56,7 @@ def salvage(store: Store, shard: CatalogShard, number: int, scans: Iterable[list
         raise DiskError(f"a purge in shard {shard.shard_id} is in doubt; its salvage waits")
     entries = _entries(scans)
     _check_sizes(store, shard, entries)
+    kept = find_kept(store, shard, number, entries)
     pieces = _Pieces(store, shard)
     mover = _Mover(store, shard.class_name)
     lost: list[str] = []
@@ -52,12 +64,14 @@ def salvage(store: Store, shard: CatalogShard, number: int, scans: Iterable[list
         for entry in entries:
             if entry.offset in shard.dead_records():
                 continue  # Written again it would live: no mark reaches its new place.
+            if entry in kept:
+                continue
             payload = pieces.payload(entry)
             if payload is not None:
                 mover.add(entry, payload)
             elif shard.sealed or _is_place(store, number, entry):
                 lost.append(entry.key.hex())
-        mover.finish()
+        mover.finish(kept)
     finally:
         mover.close()
         pieces.close()
@@ -66,7 +80,7 @@ def salvage(store: Store, shard: CatalogShard, number: int, scans: Iterable[list
     if lost:
         listed = ", ".join(lost[:LOST_LISTED_MAX])
         store.disks.remember(f"{len(lost)} objects of a damaged shard are lost: {listed}")
-    _give_up(store, shard, number)
+    _give_up(store, shard, number, kept)
 
 
 def _check_sizes(store: Store, shard: CatalogShard, entries: list[Entry]) -> None:
@@ -136,10 +150,15 @@ class _Pieces:
         self._pool.release(self._slot)
 
 
-def _give_up(store: Store, shard: CatalogShard, number: int) -> None:
-    # Barrier: nothing refers to the old shard any more once this entry is durable.
-    store.catalog.append(("shard_abandon", {"shard": shard.shard_id}))
+def _give_up(store: Store, shard: CatalogShard, number: int, kept: Kept) -> None:
+    with store.letting_go:
+        check_kept(store, shard, kept)
+        # Barrier: nothing refers to the old shard any more once this entry is durable.
+        store.catalog.append(("shard_abandon", {"shard": shard.shard_id}))
     with store.index.write() as writer:
+        # The roll-forward, which places what was written anew, may have placed these before.
+        for entry in kept:
+            unplace(store, writer, entry.key, Location(number, entry.offset, entry.length_bytes))
         writer.delete_shard(writer.shard(number))
     for disk in store.disks.readable(shard.disks):
         try:
@@ -167,17 +186,27 @@ class _Mover:
             if self._current().add(entry.key, payload, entry.flags) < 0:
                 raise FsdError(f"{entry.key.hex()} is too large to be moved")
 
-    def finish(self) -> None:
-        """Commit and seal what is left, and leave the fresh shards to the roll-forward."""
+    def finish(self, kept: Kept) -> None:
+        """Commit and seal what is left, and leave the fresh shards to the roll-forward.
+
+        It looks at those with `kept` batch parts too: an earlier try may have ended before this.
+        """
         self._commit()
+        numbers = {shard.number for shard in self._sealed}
+        parts = (one for one in kept.items() if one[0].flags == RECORD_BATCH_PART)
+        numbers |= {place.shard_number for _, place in parts}
         with self._store.index.write() as writer:
-            for shard in self._sealed:
-                row = writer.shard(shard.number)
-                row.sealed, row.placed_bytes = False, 0
-                writer.put_shard(row)
+            for number in numbers:
+                with contextlib.suppress(NotFoundError):  # Dropped: nothing is given up then.
+                    row = writer.shard(number)
+                    row.sealed, row.placed_bytes = False, 0
+                    writer.put_shard(row)
 
     def close(self) -> None:
-        """Give the buffer back."""
+        """Give up what was not committed, and give the buffer back."""
+        if self._shard is not None:
+            with contextlib.suppress(FsdError):  # A start forgets what was never written.
+                self._writer.seal(self._shard)
         self._store.pool.release(self._slot)
 
     def _current(self) -> GroupWriter:

@@ -134,9 +134,9 @@ class StageOutputs:
             half_made = begun_folder(final, self._root)
             held = self._held.pop(f"{target_id}/{layout_id}", None)
             places = [final, self.folder(target_id, layout_id), half_made]
-            load = self.trash.take(places, lambda: self._give_back(held))
-            if not load.there and held is not None:
-                self._areas.release(held.id)
+            # What a program removed itself is measured too: it would count until the next walk.
+            always = held is not None
+            load = self.trash.take(places, lambda: self._give_back(held), always=always)
             record = self._record(target_id, layout_id)
             for name in (record, record.with_suffix(".tmp")):
                 name.unlink(missing_ok=True)

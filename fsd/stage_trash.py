@@ -73,11 +73,11 @@ class Trash:
         if left:
             self._add(Load(places=left, gone=gone))
 
-    def take(self, places: Sequence[Path], gone: Gone = _nothing) -> Load:
+    def take(self, places: Sequence[Path], gone: Gone = _nothing, *, always: bool = False) -> Load:
         """Move folders out of sight, each in one step.
 
-        `gone` is told when all bytes of them are gone, or never when none was there. A crash in
-        between leaves some in sight: the release is then asked for again.
+        `gone` is told when all bytes of them are gone; when none was there only if `always`. A
+        crash in between leaves some in sight: the release is then asked for again.
         """
         load = Load(gone=gone)
         for place in places:
@@ -86,7 +86,7 @@ class Trash:
                 os.rename(place, hidden)
                 load.there.append(place)
                 load.places.append(hidden)
-        if load.there:
+        if load.there or always:
             self._add(load)
         else:
             load.finished.set()

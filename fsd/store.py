@@ -298,9 +298,7 @@ class CatalogLog:
             if len(union) == len(self._known):
                 return False
             self._known = {identify(entry): entry for entry in union}
-            state = CatalogState()
-            for entry in union:
-                state.apply(entry)
+            state = CatalogState.of(union)
             with self._store.lock:
                 state.sequence = max(state.sequence, self._store.shards.state.sequence)
                 self._store.shards.state = state

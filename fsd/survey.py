@@ -1,4 +1,4 @@
-"""What the replicas of an open shard hold: it owns reading them all, and decides nothing.
+"""What the replicas of a shard hold: it owns reading them, and decides nothing.
 
 A footer is written together with the last group, and a power cut may keep one and not the other.
 So a footer of a shard that the catalog does not know as sealed proves nothing by itself: it counts
@@ -70,6 +70,20 @@ def survey(store: Store, shard: CatalogShard) -> Survey:
             else:
                 store.disks.note_error(disk, error)
     return found
+
+
+def footer_of(store: Store, shard: CatalogShard, priority: int = 1) -> ScanResult | None:
+    """Return the structure of a sealed shard from a replica with a sound footer, or None."""
+    for disk in store.replicas(shard.shard_id):
+        try:
+            scan = disk.call("scan", shard.shard_id, priority=priority)
+        except FsdError as error:
+            store.disks.note_error(disk, error)
+            continue
+        if scan.footer is not None:
+            return scan
+        store.mark_suspect(shard.shard_id, disk)
+    return None
 
 
 def union(scans: Iterable[list[Group]]) -> list[Group]:

@@ -19,6 +19,7 @@ from fsd.models import Notice
 from fsd.scrub import Scrubber
 from fsd.smart_memory import SmartMemory
 from fsd.smart_watch import SmartWatch
+from fsd.suspect_file import load_suspects, save_suspects
 
 if TYPE_CHECKING:
     from fsd.disks import Disk
@@ -52,6 +53,8 @@ class Watch:
         self.alerts = Alerts(engine.config)
         self._health_path = os.path.join(engine.config.watch_dir, "health.json")
         load_health(self._health_path, self._disks.values())
+        self._suspects_path = os.path.join(engine.config.watch_dir, "suspect.json")
+        self._suspects = load_suspects(self._suspects_path, engine.store)
         self._saved_at = time.monotonic()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
@@ -66,6 +69,7 @@ class Watch:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=5 * TICK_S)
+            self._save_suspects()
         self.alerts.stop()
         self.scrubber.stop()
         save_health(self._health_path, self._disks.values())
@@ -108,11 +112,16 @@ class Watch:
             disk.health.settle(time.time())
         self.smart.tick(disks)
         self.calibrator.tick()
+        self._save_suspects()
         if self._engine.store.misplaced:
             self._repair_index()
         if time.monotonic() - self._saved_at > SAVE_PERIOD_S:
             self._saved_at = time.monotonic()
             save_health(self._health_path, self._disks.values())
+
+    def _save_suspects(self) -> None:
+        store = self._engine.store
+        self._suspects = save_suspects(self._suspects_path, store, self._suspects)
 
     def _repair_index(self) -> None:
         # While the store is being reindexed, or a look goes on already, the next second will do.

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import tempfile
 import threading
 import time
 from collections.abc import Sequence
@@ -31,6 +30,7 @@ from jobs.registry import load_extra_workflows
 from jobs.remote_http import RemoteApi, UntrustedError
 from jobs.remote_state import PathPrefix, RemoteTaskState
 from jobs.worker import PAUSE_S, HouseWorker
+from jobs.worker_folder import worker_folder
 from sql import (
     BusyError,
     Claim,
@@ -150,7 +150,7 @@ def work_remotely(place: RemotePlace, queues: Sequence[str], name: str) -> None:
     redis = _redis(place)
     prefix, beat_s, lease_s = _join(api, place.stage_root)
     full_name = f"{os.uname().nodename}-{name}-{os.getpid()}"
-    with tempfile.TemporaryDirectory(prefix="drystone-worker-") as log_dir:
+    with worker_folder() as log_dir:
         state = LogCarrier(RemoteTaskState(api, prefix), log_dir)
         execute.set_workplace(
             execute.Workplace(

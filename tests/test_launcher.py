@@ -276,7 +276,11 @@ def test_one(number):
 def test_the_few_that_failed_beside_others_run_once_more_alone(tmp_path, count, second_time):
     write(str(tmp_path / "test_flaky.py"), FLAKY.format(count=count, second_time=second_time))
     result = command_line(
-        "test", "--fast", code=f"drystone.FOLDERS = (); drystone.ROOT = {str(tmp_path)!r}"
+        "test",
+        "--fast",
+        code=f"drystone.FOLDERS = (); drystone.ROOT = {str(tmp_path)!r}",
+        # It starts pytest six times; most of that would be plugins that it has no use for.
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p xdist"},
     )
     fine = second_time and count <= 6
     assert result.returncode == (0 if fine else 1), result.stdout

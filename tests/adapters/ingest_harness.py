@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from command import ROOT
@@ -108,13 +110,29 @@ def ingest_killed(house: House, folder: str, batch: str, step: str, call: int) -
 
     `step` names what kills it (see ingest_killed.py), `call` at which call of that.
     """
-    arguments = [house.config_path, folder, batch, step, str(call)]
+    with killed_ingests(house) as killed:
+        return killed(folder, batch, step, call)
+
+
+@contextlib.contextmanager
+def killed_ingests(house: House) -> Iterator[Callable[[str, str, str, int], int]]:
+    """Yield `ingest_killed` for many of them, each in a process of its own."""
     program = os.path.join(ROOT, "tests", "adapters", "ingest_killed.py")
-    result = subprocess.run(
-        [sys.executable, program, *arguments],
-        capture_output=True,
-        timeout=120,
+    with subprocess.Popen(
+        [sys.executable, program],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
         env={**os.environ, "PYTHONPATH": ROOT},
-    )
-    assert result.returncode in (0, -signal.SIGKILL), result.stderr.decode()
-    return result.returncode
+    ) as process:
+        requests, answers = process.stdin, process.stdout
+        assert requests and answers
+
+        def killed(folder: str, batch: str, step: str, call: int) -> int:
+            arguments = [house.config_path, folder, batch, step, call]
+            print(json.dumps(arguments), file=requests, flush=True)
+            answer = answers.readline()
+            assert answer.strip() in ("0", str(-signal.SIGKILL)), answer
+            return int(answer)
+
+        yield killed

@@ -1,13 +1,17 @@
-"""Run as a program: ingest a folder and die by SIGKILL at the Nth call of a named function.
+"""Run as a program: ingest folders and die by SIGKILL at the Nth call of a named function.
 
 The functions are barriers of UA_1: what writes durably, stores, applies, registers or renames.
+Its input says which, a line for each death, and each is one of a copy of its process: most of such
+a short life would be imports.
 """
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -16,6 +20,7 @@ from adapters.batch_work import Signal
 from fsd import Client
 from sql import Database
 
+LIFE_S_MAX = 120
 PLACES: dict[str, tuple[Any, str]] = {
     "write_durably": (ingest, "write_durably"),
     "write_json": (ingest, "write_json_durably"),
@@ -56,5 +61,23 @@ def main(config_path: str, folder: str, batch: str, place: str, call: int) -> No
     ingest.ingest(config_path, Signal(folder, batch, "gallery-dl", "tester"))
 
 
+def serve() -> None:
+    """Print the exit code of each."""
+    for line in sys.stdin:
+        if not (pid := os.fork()):
+            _end(json.loads(line))
+        print(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), flush=True)
+
+
+def _end(arguments: list[Any]) -> None:
+    signal.alarm(LIFE_S_MAX)
+    try:
+        main(*arguments)
+    except BaseException:
+        traceback.print_exc()
+        os._exit(1)
+    os._exit(0)
+
+
 if __name__ == "__main__":
-    main(*sys.argv[1:5], int(sys.argv[5]))
+    serve()

@@ -11,7 +11,7 @@ import tarfile
 import threading
 
 import pytest
-from ingest_harness import PNG, QUARANTINED, SCRAPE, House, ingest_killed
+from ingest_harness import PNG, QUARANTINED, SCRAPE, House, ingest_killed, killed_ingests
 
 from adapters.audit import audit
 from adapters.batch_work import Signal
@@ -120,13 +120,14 @@ def test_killed_at_every_barrier_and_run_again(house: House):
     folder = house.scrape("whole")
     house.ingest(folder, "whole")
     killed = 0
-    for number, (place, call) in enumerate(BARRIERS):
-        copy = os.path.join(house.area("3a"), f"copy{number}")
-        shutil.copytree(folder, copy)
-        code = ingest_killed(house, copy, f"copy{number}", place, call)
-        killed += code != 0
-        report = house.ingest(copy, f"copy{number}")
-        assert report.state == "packed", (place, call)
+    with killed_ingests(house) as ingest_and_die:
+        for number, (place, call) in enumerate(BARRIERS):
+            copy = os.path.join(house.area("3a"), f"copy{number}")
+            shutil.copytree(folder, copy)
+            code = ingest_and_die(copy, f"copy{number}", place, call)
+            killed += code != 0
+            report = house.ingest(copy, f"copy{number}")
+            assert report.state == "packed", (place, call)
     assert killed >= len(BARRIERS) - 4
     # The same content: every copy found all nodes and edges, and packed the same objects.
     for name in os.listdir(house.area("3b")):

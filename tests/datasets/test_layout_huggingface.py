@@ -45,9 +45,11 @@ def python() -> str:
             file.seek(0)
             made = file.read() == wanted
         if not made:
+            # Our pip installs, and the few modules that are used are compiled when they are.
+            pip = [sys.executable, "-m", "pip", "--python", interpreter]
             for command in (
-                [sys.executable, "-m", "venv", folder],
-                [interpreter, "-m", "pip", "install", "-q", *REQUIREMENTS],
+                [sys.executable, "-m", "venv", "--without-pip", folder],
+                [*pip, "install", "-q", "--no-compile", *REQUIREMENTS],
             ):
                 result = subprocess.run(command, capture_output=True, timeout=INSTALL_S_MAX)
                 if result.returncode != 0:

@@ -1,16 +1,20 @@
-"""The pace of a disk in a copy, and which of its segments others take over."""
+"""The pace of a disk in a copy, and which of its segments others take."""
 
+import itertools
 import random
 
 import pytest
 
 from fsd.config import DiskConfig
-from fsd.copy_lane import Lane, Task
+from fsd.copy_lane import Lane, Task, even_out
 from fsd.disks import Disk
+
+_numbers = itertools.count()
 
 
 def lane_of(*costs: float) -> Lane:
-    made = Lane(Disk(DiskConfig(disk_id="ab" * 16, name="d1", path="/d1"), "/d1"))
+    name = f"d{next(_numbers)}"
+    made = Lane(Disk(DiskConfig(disk_id="ab" * 16, name=name, path="/d"), "/d"))
     for cost_s in costs:
         made.put(Task("shard", cost_s))
     return made
@@ -66,32 +70,75 @@ def test_a_disk_beyond_belief_is_not_believed():
     assert lane.pace(1) == 0.25
 
 
-def test_only_what_ends_sooner_is_taken_over():
-    owner, idle = lane_of(1, 1, 1), lane_of()
-    assert idle.takes_over_s(owner, 0) == 3
-    busy = lane_of(2)
-    send(busy, 0)
-    assert busy.takes_over_s(owner, 0) == 1
-    assert owner.takes_over_s(busy, 0) == -1
-    # A disk that takes twice its time takes over half as much.
-    busy.end(busy.outs[0], 4, done=True)
-    assert busy.takes_over_s(owner, 4) == 1.5
+def even(lanes: list[Lane], now_s: float, slower: list[list[float]] | None = None) -> list[int]:
+    """Let them even out; returns how many tasks each has then."""
+
+    def factor(disk: Disk, than: Disk) -> float:
+        of = [lane.disk for lane in lanes]
+        return slower[of.index(disk)][of.index(than)] if slower else 1.0
+
+    even_out(lanes, now_s, lambda task, disk: disk.name not in task.tried, factor)
+    return [len(lane.queue) for lane in lanes]
+
+
+def test_only_what_ends_sooner_goes_elsewhere():
+    lanes = [lane_of(1, 1, 1, 1), lane_of()]
+    assert even(lanes, 0) == [2, 2]
+    assert [lane.remaining_s(0) for lane in lanes] == [2, 2]
+    # Where it takes three times as long it would end later than here.
+    lanes = [lane_of(1, 1, 1, 1), lane_of()]
+    assert even(lanes, 0, [[1, 1], [3, 1]]) == [3, 1]
+    assert lanes[1].remaining_s(0) == 3
+    # A disk that takes twice its time is given half as much.
+    lanes = [lane_of(1, 1, 1, 1, 1, 1), lane_of(2)]
+    send(lanes[1], 0)
+    lanes[1].end(lanes[1].outs[0], 4, done=True)
+    assert even(lanes, 4) == [4, 2]
+
+
+def test_what_another_disk_cannot_read_stays():
+    lanes = [lane_of(1, 1, 1, 1), lane_of(), lane_of()]
+    for task in lanes[0].queue:
+        task.tried.add(lanes[1].disk.name)
+    lanes[0].queue[0].tried.add(lanes[2].disk.name)
+    assert even(lanes, 0) == [2, 0, 2]
+
+
+def test_of_a_chain_each_gives_to_the_next():
+    lanes = [lane_of(*[1] * 6), lane_of(*[1] * 6), lane_of()]
+    for task in lanes[0].queue:
+        task.tried.add(lanes[2].disk.name)
+    even(lanes, 0)
+    assert max(lane.remaining_s(0) for lane in lanes) <= 5
+    assert lanes[2].queue
+
+
+def test_moved_segments_keep_the_sweep():
+    owner, taker = lane_of(1, 1, 1, 1, 1, 1), lane_of(1)
+    for number, task in enumerate(owner.queue):
+        task.segment = number
+    taker.queue[0].segment = 4
+    even([owner, taker], 0)
+    assert [task.segment for task in taker.queue] == sorted(task.segment for task in taker.queue)
+    assert len(taker.queue) > 2
 
 
 def test_a_hanging_disk_loses_all_that_waits():
-    owner, idle = lane_of(1, 1, 1, 1), lane_of()
+    owner, other = lane_of(1, 1, 1, 1), lane_of(1)
     send(owner, 0)
-    taken = 0
+    send(other, 0)
     for now in range(60):
-        while owner.queue and idle.takes_over_s(owner, now) > 5:
-            owner.remove(owner.queue[-1])
-            taken += 1
-    assert taken == 3
+        even([owner, other], now)
+        if other.outs:
+            other.end(other.outs[0], now, done=True)
+        elif other.queue:
+            send(other, now)
+    assert not owner.queue
     assert owner.queued_s == 0
 
 
 @pytest.mark.parametrize("seed", range(20))
-def test_stealing_never_makes_a_plan_longer(seed: int):
+def test_moving_never_makes_a_plan_longer(seed: int):
     """Disks that keep the plan, run by the clock of the plan: nobody ends after its maximum."""
     chance = random.Random(seed)
     lanes = [lane_of(*(chance.uniform(0.1, 2) for _ in range(10))) for _ in range(4)]
@@ -116,8 +163,10 @@ def simulate(lanes: list[Lane], slower: list[list[float]], paces: list[float]) -
     now = 0.0
     ends: list[float] = [0.0] * len(lanes)
     while any(lane.queue or lane.outs for lane in lanes):
+        even(lanes, now, slower)
         for number, lane in enumerate(lanes):
-            while len(lane.outs) < 2 and dispatch(lanes, number, slower, now):
+            while len(lane.outs) < 2 and lane.queue:
+                send(lane, now)
                 if len(lane.outs) == 1:
                     ends[number] = now + lane.outs[0].cost_s * paces[number]
         number = min((n for n, lane in enumerate(lanes) if lane.outs), key=lambda n: ends[n])
@@ -126,20 +175,3 @@ def simulate(lanes: list[Lane], slower: list[list[float]], paces: list[float]) -
         if lane.outs:
             ends[number] = now + lane.outs[0].cost_s * paces[number]
     return now
-
-
-def dispatch(lanes: list[Lane], number: int, slower: list[list[float]], now: float) -> bool:
-    lane = lanes[number]
-    if lane.queue:
-        send(lane, now)
-        return True
-    owners = [other for other in range(len(lanes)) if lanes[other].queue]
-    for owner in sorted(owners, key=lambda other: -lanes[other].remaining_s(now)):
-        limit = lane.takes_over_s(lanes[owner], now)
-        for task in reversed(lanes[owner].queue):
-            if task.cost_s * slower[number][owner] < limit:
-                lanes[owner].remove(task)
-                task.cost_s *= slower[number][owner]
-                lane.begin(task, now)
-                return True
-    return False

@@ -79,6 +79,7 @@ def test_a_disk_is_found_by_name_id_or_the_path_that_it_is_at_now():
     disks = [old, new, other]
     assert find_disk(disks, "d1") is find_disk(disks, "d1-id") is old
     assert find_disk(disks, "/mnt/a") is new and find_disk(disks, "/mnt/b") is other
+    assert find_disk(disks, "/mnt/b/") is find_disk(disks, "/mnt//b/.") is other
     for name in ODD_NAMES:
         with pytest.raises(UsageError, match=r"the disks are d1, d2, d3$"):
             find_disk(disks, name)

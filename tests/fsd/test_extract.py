@@ -17,13 +17,11 @@ from fsd import record
 from fsd.errors import CorruptError, FsdError, QuotaError
 from fsd.extract import (
     FAILURES_STREAMED_MAX,
-    HOLE_BYTES_MAX,
-    Extractor,
     Failure,
-    Item,
     check_record,
-    plan_windows,
 )
+from fsd.extract_requests import Extractor
+from fsd.extract_windows import HOLE_BYTES_MAX, Item, plan_windows
 from fsd.record import Entry
 from fsd.shard_file import WINDOW_BYTES, no_step, open_direct
 

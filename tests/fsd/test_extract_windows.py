@@ -10,7 +10,8 @@ import pytest
 from shard_fixture import SHARD_ID, build_shard
 from shard_fixture import write_file as write
 
-from fsd.extract import HOLE_BYTES_MAX, Extractor, Item, plan_windows
+from fsd.extract_requests import Extractor
+from fsd.extract_windows import HOLE_BYTES_MAX, Item, plan_windows
 from fsd.shard_file import no_step
 
 

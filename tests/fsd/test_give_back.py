@@ -11,7 +11,8 @@ import pytest
 from shard_fixture import SHARD_ID, Shard, build_shard
 from shard_fixture import write_file as write
 
-from fsd.extract import Extractor, Item
+from fsd.extract import Item
+from fsd.extract_requests import Extractor, Request
 from fsd.shard_file import FreeStep, no_step
 
 MIB = 1 << 20
@@ -71,7 +72,7 @@ def test_what_a_hanging_disk_has_not_begun_is_given_back_and_never_written(
     items = items_of(big_shard)
     fd = write(tmp_path / "shard", big_shard.sealed())
     with ThreadPoolExecutor(1) as lane:
-        running = lane.submit(extractor.run_for, 7, fd, SHARD_ID, items, str(target))
+        running = lane.submit(extractor.run_for, Request(7, fd, SHARD_ID, items, str(target)))
         assert step.hangs.wait(20)
         begun = {0: 0, 1: 1, 3: 2}[reads]
         until_begun = time.monotonic() + 20
@@ -96,9 +97,9 @@ def test_a_request_that_waits_is_given_back_as_a_whole(
     assert extractor.give_back(8) == (0, True, 0, 0, [])
     fd = write(tmp_path / "shard", shard.sealed())
     items = items_of(shard)
-    assert extractor.run_for(8, fd, SHARD_ID, items, str(target)).end == 0
+    assert extractor.run_for(Request(8, fd, SHARD_ID, items, str(target))).end == 0
     assert os.listdir(target) == []
-    assert extractor.run_for(9, fd, SHARD_ID, items, str(target)).end == len(items)
+    assert extractor.run_for(Request(9, fd, SHARD_ID, items, str(target))).end == len(items)
     os.close(fd)
     assert files_in(target) == expected(shard, len(items))
 
@@ -112,7 +113,7 @@ def test_half_of_what_is_left_is_shared_while_the_request_runs(
     items = items_of(big_shard)
     fd = write(tmp_path / "shard", big_shard.sealed())
     with ThreadPoolExecutor(1) as lane:
-        running = lane.submit(extractor.run_for, 7, fd, SHARD_ID, items, str(target))
+        running = lane.submit(extractor.run_for, Request(7, fd, SHARD_ID, items, str(target)))
         assert step.hangs.wait(20)
         ends = [len(items)]
         while (kept := extractor.give_back(7, True)) is not None:
@@ -134,7 +135,7 @@ def test_what_is_shared_at_any_moment_is_written_once(
     fds = [write(tmp_path / name, big_shard.sealed()) for name in ("one", "two")]
     rest: list[Item] = []
     with ThreadPoolExecutor(1) as lane:
-        running = lane.submit(owner.run_for, 1, fds[0], SHARD_ID, items, str(target))
+        running = lane.submit(owner.run_for, Request(1, fds[0], SHARD_ID, items, str(target)))
         end = len(items)
         while not running.done():
             if (kept := owner.give_back(1, True)) is not None:
@@ -143,7 +144,7 @@ def test_what_is_shared_at_any_moment_is_written_once(
                 rest, end = items[kept.end : end] + rest, kept.end
         answer = running.result(20)
     assert answer.end == end and files_in(target) == expected(big_shard, end)
-    assert thief.run_for(2, fds[1], SHARD_ID, rest, str(target)).failures == []
+    assert thief.run_for(Request(2, fds[1], SHARD_ID, rest, str(target))).failures == []
     for fd in fds:
         os.close(fd)
     assert files_in(target) == expected(big_shard, len(items))

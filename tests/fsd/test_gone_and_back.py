@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from collections.abc import Iterator
 
 import pytest
@@ -18,7 +19,7 @@ from store_checks import (
 )
 from store_harness import Store, with_settings, write_files
 
-from fsd.compact import compact
+from fsd.compact import BARRIERS, compact
 from fsd.departure import shards_on
 from fsd.drain import drain
 from fsd.engine import Engine
@@ -109,6 +110,19 @@ def test_a_disk_is_gone_and_back_in_the_middle_of_a_compaction(store, barrier):
     assert [one.state for one in made.client.disks()] == ["online"] * 3
     assert_batch(made, "first", FILES)
     assert_clean(made)
+
+
+def test_a_compaction_gives_nothing_up_while_somebody_else_does(store):
+    """Such as a salvage: each may rely on what the other one is about to give up."""
+    made = store(2, started=False)
+    with opened(made) as engine:
+        barriers = {name: threading.Event() for name in BARRIERS}
+        engine.on_barrier = lambda name: barriers[name].set() if name in barriers else None
+        with engine.store.letting_go:
+            job = compact(engine, 0.01)
+            assert barriers["settled"].wait(60)
+            assert not barriers["vacated"].wait(0.3)
+        assert done(job).result["compacted"] > 0 and barriers["vacated"].is_set()
 
 
 def test_a_drain_is_cancelled_and_begun_again_while_a_rebuild_runs(store):

@@ -114,13 +114,18 @@ def test_reads_go_on_when_the_hanging_disk_is_killed(reading_store, stopped):
     assert_clean(store)
 
 
+def _processes_of(config, label):
+    return [one for one in children(config) if one.label == label]
+
+
 def test_reads_while_disk_processes_are_killed_again_and_again(reading_store):
     store, files = reading_store()
     with ThreadPoolExecutor(READERS) as readers:
         answers = [readers.submit(read_object, store, key_of(data)) for data in files.values()]
         for label in ("d1", "d2", "d1"):
-            kill_process(child(store.config, label).pid)
-            until(lambda name=label: name in {c.label for c in children(store.config)}, "a new one")
+            # One that finds the disk not free yet ends, and another one looks for it again.
+            found = until(lambda name=label: _processes_of(store.config, name), "a new one")
+            kill_process(found[0].pid)
         assert [answer.result() for answer in answers] == list(files.values())
     assert_nothing_left(store)
     assert_clean(store)

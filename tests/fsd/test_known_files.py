@@ -104,3 +104,24 @@ def test_a_file_that_became_a_folder_is_what_it_is_now(
             at = tree.lookup(at, name)
         assert at is not None
         assert tree.node(at).key == hashlib.sha256(b"three").digest()
+
+
+@pytest.mark.parametrize("engine", ["memory"], indirect=True)
+def test_what_the_listing_dropped_is_not_known(engine: Engine, short_tmp: str):
+    """Put again it is written into the batch once more, and not called existing."""
+    names, folders = ("a", "a/b/c"), dict[str, str]()
+    for name in names:
+        folders[name] = write_files(os.path.join(short_tmp, f"of {len(name)}"), {name: b"one"})
+        # The other one is missing: the batch is not sealed.
+        assert put(engine, folders[name], name, "not there").state == "incomplete"
+    former, later = names
+    assert statuses(put(engine, folders[later], later, "no"))["existing"] == 1
+    job = put(engine, folders[former], former)
+    assert (job.state, job.result["sealed"]) == ("done", True), job.error
+    with engine.store.index.read() as reader:
+        row, parts = reader.batch("b"), reader.batch_parts("b")
+    assert row is not None and row.files == 1
+    known = known_files.KnownFiles()
+    known.load(engine.store, row, parts)
+    assert [known.key(name) is not None for name in names] == [True, False]
+    known.close()

@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import os
 import random
+from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from store_checks import assert_batch, put
+from store_harness import MIB, with_settings, write_files
 
 from bench.disks_corpus import sizes
 from fsd.compile_process import record_sizes
 from fsd.disk_model import DiskModel
-from fsd.listing import Found, chunks
+from fsd.engine import Engine
+from fsd.listing import CHUNK_FILES_MAX, Found, chunks
+from fsd.models import BatchWriteRequest
 from fsd.pack_lane import LARGER_BYTES_MIN, arranged
 from fsd.packer import FileRead
 from fsd.plan import ReadPlan, plan_reads
@@ -79,3 +83,28 @@ def test_a_put_lays_them_so(store, short_tmp: str):
     )
     assert changes < 8, in_shard
     assert_batch(under_test, "scrape", {p: (source / p).read_bytes() for p in places})
+
+
+def test_a_chunk_begins_with_what_the_one_before_it_ended_with(store, short_tmp: str):
+    """Of three chunks the two stretches in the middle are joined with their neighbours."""
+    made = store(started=False, shard_size_bytes=64 * MIB)
+    engine = Engine(with_settings(made.root, packer_processes=1))
+    engine.start()
+    try:
+        files = {
+            f"{number:04}": os.urandom(8) + bytes(0 if number % 64 else LARGE)
+            for number in range(3 * CHUNK_FILES_MAX)
+        }
+        folder = write_files(os.path.join(short_tmp, "source"), files)
+        job = engine.batch_write(BatchWriteRequest(folder=folder, batch="chunks"))
+        assert job.finished.wait(60) and job.state == "done", job.error
+        places = {
+            name: engine.store.index.locate(sha256(data).digest()) for name, data in files.items()
+        }
+    finally:
+        engine.stop()
+    sizes_in_order = [
+        place.length_bytes >= LARGE for place in sorted(filter(None, places.values()))
+    ]
+    assert len(sizes_in_order) == len(files)
+    assert sum(one != other for one, other in pairwise(sizes_in_order)) == 3

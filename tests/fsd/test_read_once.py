@@ -12,7 +12,8 @@ from shard_fixture import SHARD_ID, Shard, build_shard
 
 from fsd.copy_source import CopySource
 from fsd.errors import CorruptError
-from fsd.extract import Extractor, Item
+from fsd.extract import Item
+from fsd.extract_requests import Extractor
 from fsd.read_ahead import RANGE_BYTES_MAX, Range, ReadAhead, Reads
 from fsd.record import SECTOR_BYTES, payload_offset
 from fsd.shard_file import no_step, open_direct

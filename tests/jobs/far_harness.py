@@ -72,6 +72,7 @@ def start(root: str, name: str, *arguments: str, within: Sequence[str] = ()) -> 
     # Python's own buffers are part of what is tested: a log has to be whole at the end of a task.
     left_out = ("DRYSTONE_CONFIG", "PYTHONUNBUFFERED")
     environment = {key: value for key, value in os.environ.items() if key not in left_out}
+    environment["TMPDIR"] = root
     with open(log_path, "wb") as log:
         popen = subprocess.Popen(
             [*within, sys.executable, PROGRAM, *arguments],

@@ -146,11 +146,11 @@ class PurgeWork(StoreWork):
                 continue
             assert (f"exports/{one.name}/plain" in views) == (end is None), (one, end)
             keys |= set(self.exports[one.name].values()) if end is None else set()
+        # One whose publishing was never answered may be there: what it shows stays as well.
+        shown = [n for n in self.exports if f"exports/{n}/plain" in views]
+        keys = keys.union(*(self.exports[name].values() for name in shown))
         for key in sorted(keys):
             self._check_object(key)
-        # A view whose publishing was never answered may be there: what it shows stays as well.
-        for name, files in self.exports.items():
-            doubtful |= set(files.values()) if f"exports/{name}/plain" in views else set()
         for name in standing.gone:
             own = set(self.keys[name].values()) - keys - doubtful
             others = (set(k.values()) for n, k in self.keys.items() if n in listed)

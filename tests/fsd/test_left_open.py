@@ -1,0 +1,62 @@
+"""What is lost is not said to be stored, so that a put of the same file brings it back."""
+
+from __future__ import annotations
+
+import os
+
+from engine_processes import kill_engine
+from store_checks import assert_clean, assert_readable, damage, finish, keys_of, put, settle
+from store_harness import MIB, write_files
+from test_salvage import make_groups, replica_paths
+
+
+def test_what_a_waiting_shard_has_lost_is_written_again_by_the_next_put(store, short_tmp: str):
+    """Its salvage waits, for its groups were made smaller; who still has the file may put it."""
+    files = {"lost": os.urandom(20 * MIB), "kept": os.urandom(9000)}
+    made = store(2, shard_size_bytes=64 * MIB)
+    source = write_files(os.path.join(short_tmp, "source"), files)
+    put(made, source, "first")
+    key = keys_of(files)["lost"]
+    offset, paths = made.client.head(key).offset, replica_paths(made, key)
+    kill_engine(made.config, group=True)
+    for path in paths:
+        damage(path, offset + 200)
+    make_groups(made, MIB)
+    made.start()
+    assert "open-shards" in [one.code for one in made.client.warnings()]
+    put(made, source, "again")
+    assert_readable(made, files)
+
+
+def test_what_is_lost_on_all_disks_is_written_again_also_after_a_restart(store, short_tmp: str):
+    """As `drystone warnings` advises; a restart must not take the damaged replicas for sound."""
+    files = {"lost": os.urandom(90_000), "kept": os.urandom(9000)}
+    made = store(2)
+    source = write_files(os.path.join(short_tmp, "source"), files)
+    put(made, source, "first")
+    settle(made)
+    key = keys_of(files)["lost"]
+    offset, paths = made.client.head(key).offset, replica_paths(made, key)
+    for path in paths:
+        damage(path, offset + 2000)
+    finish(made, made.client.verify().job_id, "incomplete")
+    for _ in range(2):
+        made.stop()
+        made.start()
+    put(made, source, "again")
+    assert_readable(made, files)
+    assert_clean(made)
+
+
+GARBAGE = (b"[1]", b'{"format": 1, "suspect": [3]}')
+
+
+def test_a_damaged_memory_of_damaged_replicas_costs_no_start(store):
+    """What is damaged is found again by whoever reads it."""
+    made = store(2)
+    for garbage in GARBAGE:
+        made.stop()
+        with open(os.path.join(made.config.watch_dir, "suspect.json"), "wb") as file:
+            file.write(garbage)
+        made.start()
+    assert_clean(made)
