@@ -27,6 +27,8 @@ MAKE_EXT4 = ("mkfs.ext4", "-q", "-F", "-m0", "-b4096", "-E")
 EXT4_EXTENDED = "nodiscard,lazy_itable_init=0,lazy_journal_init=0"
 EXT4_COMMIT_S, BTRFS_COMMIT_S = 5, 30
 """So often they commit by themselves, in the time of the disks: the defaults of both."""
+WRITEBACK_TIMERS = ("dirty_writeback_centisecs", "dirty_expire_centisecs")
+"""The kernel's, of all filesystems: so often it looks for what to write, when that is so old."""
 UNMOUNT_TRIES = 50
 LIMIT_SHARE = 0.9
 PROBE_BYTES = 4 << 20
@@ -59,6 +61,11 @@ class Span:
     def busy_share(self) -> float:
         """How much of the time the busiest disk was busy."""
         return max(disk.busy_s for disk in self.disks) / self.seconds
+
+    @property
+    def late_share(self) -> float:
+        """How much of the time the drive that did so most answered after its model's time."""
+        return max(disk.late_s for disk in self.disks) / self.seconds
 
     @property
     def limit(self) -> str:
@@ -113,6 +120,7 @@ class Disks:
         os.chmod(self.folder, 0o755)  # Peers' servers run as users of their own.
         self.ssd = os.path.join(self.folder, "ssd")
         os.makedirs(self.ssd)
+        self._kept.enter_context(slowed_writeback(self.time_scale))
         run("mount", "-t", "tmpfs", "-o", "size=75%", "tmpfs", self.ssd)
         self._kept.callback(unmount, self.ssd)
         for number, path in enumerate(self.paths):
@@ -235,6 +243,30 @@ class Disks:
                     worker.join()
             shares.append(span.busy_share)
         return shares[0], shares[1]
+
+
+@contextlib.contextmanager
+def slowed_writeback(factor: float) -> Generator[None]:
+    """Within, the kernel's timers of writing back are slowed as the disks are."""
+    paths = [os.path.join("/proc/sys/vm", name) for name in WRITEBACK_TIMERS]
+    former = [_read_number(path) for path in paths]
+    try:
+        for path, centiseconds in zip(paths, former, strict=True):
+            _write_number(path, round(centiseconds * factor))
+        yield
+    finally:
+        for path, centiseconds in zip(paths, former, strict=True):
+            _write_number(path, centiseconds)
+
+
+def _read_number(path: str) -> int:
+    with open(path, encoding="ascii") as file:
+        return int(file.read())
+
+
+def _write_number(path: str, number: int) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.write(f"{number}\n")
 
 
 def usage(drive: Drive) -> Usage:

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from fsd.copy_turns import Flow
+from fsd.copy_turns import Flow, Progress
 
 KEPT_FREE_SHARE = 0.1
 TARGET_PASSES = 2
@@ -66,6 +66,14 @@ class Planned:
     target: str
     flow: Flow = field(default_factory=Flow, compare=False)
     """Of all copies of a queue between the two disks."""
+    progress: Progress = field(default_factory=Progress, compare=False)
+
+
+class Left(NamedTuple):
+    """What copies that go on have yet to do at a disk, in bytes of passes over them."""
+
+    source_bytes: int = 0
+    target_bytes: int = 0
 
 
 @dataclass(slots=True, eq=False)
@@ -228,7 +236,6 @@ class CopyQueue:
         default_factory=lambda: defaultdict[tuple[str, str], Flow](Flow)
     )
     _running: dict[str, Planned] = field(default_factory=dict[str, Planned])
-    _ended_bytes: Counter[tuple[str, str]] = field(default_factory=Counter[tuple[str, str]])
     _giving: Counter[str] = field(default_factory=Counter[str])
     _taking: Counter[str] = field(default_factory=Counter[str])
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -253,16 +260,17 @@ class CopyQueue:
         with self._lock:
             return self._all_waiting()
 
-    def left_bytes(self) -> dict[tuple[str, str], int]:
-        """Return what the copies that were taken have yet to write, by (source, target)."""
+    def left(self) -> dict[str, Left]:
+        """Return what the copies that were taken have yet to read, write and read back, by disk."""
+        sources, targets = Counter[str](), Counter[str]()
         with self._lock:
-            left: Counter[tuple[str, str]] = Counter()
             for one in self._running.values():
-                left[one.source, one.target] += one.need.length_bytes
-            for pair in left:
-                written = self._flows[pair].done_bytes - self._ended_bytes[pair]
-                left[pair] = max(0, left[pair] - max(0, written))
-            return dict(left)
+                whole, done = one.need.length_bytes, one.progress
+                sources[one.source] += whole - done.read_bytes
+                targets[one.target] += (
+                    TARGET_PASSES * whole - done.written_bytes - done.proven_bytes
+                )
+        return {disk: Left(sources[disk], targets[disk]) for disk in {*sources, *targets}}
 
     def _all_waiting(self) -> list[Planned]:
         queues = (queue for pairs in self._waiting.values() for queue in pairs.values())
@@ -313,7 +321,6 @@ class CopyQueue:
             self._giving[planned.source] -= 1
             self._taking[planned.target] -= 1
             del self._running[planned.need.shard_id]
-            self._ended_bytes[planned.source, planned.target] += planned.need.length_bytes
 
     def __iter__(self) -> Iterator[Planned]:
         """Yield copies until all are taken; each is done when the next is asked for."""

@@ -2,7 +2,8 @@
 
     create  a part file with all its room                  (no sync: a part that is lost is no loss)
     write   at its place, a digest of each window kept in memory
-    prove   fdatasync -> read back from the disk, past the page cache -> compare with the digests
+    sync    fdatasync: what was written until then may be proven
+    prove   read back from the disk, past the page cache -> compare with the digests
     finish  all of it proven -> closed; the rename that makes it a replica is `adopt_part`
 
 Runs in a disk process, in one lane, which reads for copies too: whatever the disk does for copies
@@ -14,6 +15,7 @@ import contextlib
 import ctypes
 import mmap
 import os
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -43,12 +45,16 @@ class _Window(NamedTuple):
 
 @dataclass(slots=True)
 class _Part:
-    """A part file: its descriptor, its final length, what of it is proven."""
+    """A part file: its descriptor, its final length, what of it is proven.
+
+    Of the windows that are not, the first ones are synced.
+    """
 
     fd: int
     length_bytes: int
     proven_bytes: int = 0
-    unproven: list[_Window] = field(default_factory=list[_Window])
+    synced: int = 0
+    unproven: deque[_Window] = field(default_factory=deque[_Window])
 
 
 class CopyTargets:
@@ -72,12 +78,8 @@ class CopyTargets:
         # In one piece where the filesystem can; where it cannot, writing finds out.
         _libc.fallocate(fd, FALLOCATE_KEEP_SIZE, ctypes.c_long(0), ctypes.c_long(length))
 
-    def write(self, shard_id: str, offset: int, slot: int, size: int, prove: bool) -> None:
-        """Write slot bytes; with `prove` all that was written is durable and read back then.
-
-        Raises OSError (a failed fdatasync must never be retried on the same file: the kernel may
-        have dropped the pages) or CorruptError when the disk returns other bytes.
-        """
+    def write(self, shard_id: str, offset: int, slot: int, size: int) -> None:
+        """Write slot bytes."""
         part, view = self._parts[shard_id], self._slots[slot][:size]
         for start in range(0, size, WINDOW_BYTES):
             piece = view[start : start + WINDOW_BYTES]
@@ -85,22 +87,32 @@ class CopyTargets:
             digest = xxhash.xxh3_128_digest(piece)
             part.unproven.append(_Window(offset + start, len(piece), digest))
             write_full(part.fd, piece, offset + start, self._step)
-        if prove:
-            self._prove(part)
 
-    def _prove(self, part: _Part) -> None:
-        # Barrier: a crash before this, and before the rename that follows the last one, leaves a
-        # part file at most, which the next start removes.
-        os.fdatasync(part.fd)
-        self._step()
-        for window in part.unproven:
+    def prove(self, shard_id: str, size: int) -> None:
+        """Read back `size` bytes or a few more, those that were written first.
+
+        Everything that was written is synced before, unless these are already. Raises OSError (a
+        failed fdatasync must never be retried on the same file: the kernel may have dropped the
+        pages) or CorruptError when the disk returns other bytes.
+        """
+        part = self._parts[shard_id]
+        end = part.proven_bytes + size
+        while part.unproven and part.proven_bytes < end:
+            if not part.synced:
+                # Barrier: a crash before this, and before the rename that follows the last one,
+                # leaves a part file at most, which the next start removes.
+                os.fdatasync(part.fd)
+                self._step()
+                part.synced = len(part.unproven)
+            window = part.unproven[0]
             view = self._scratch[: window.length_bytes]
             count = read_full(part.fd, view, window.offset, self._step)
             if count != len(view) or xxhash.xxh3_128_digest(view) != window.digest:
                 place = f"at {window.offset}"
                 raise CorruptError("the disk returned other bytes than were written", place)
-        part.proven_bytes += sum(window.length_bytes for window in part.unproven)
-        part.unproven.clear()
+            part.unproven.popleft()
+            part.synced -= 1
+            part.proven_bytes += window.length_bytes
 
     def finish(self, shard_id: str) -> None:
         """Close a part that is proven to its end; FsdError when it is not."""

@@ -1,10 +1,12 @@
 """Whose turn it is in the copying of shards: it owns the order of all pieces at all disks.
 
-A piece is read at its source and written at its target. For both it waits here until its disk has
-room for one more request, and for reading until there is a slot as well, so that no slot is held by
-what only waits for its source. Of those that wait for a disk the first one is
+A piece is read at its source, written at its target, and with others read back there. For each of
+these it waits here until its disk has room for one more request, and for reading until there is a
+slot as well, so that no slot is held by what only waits for its source. Of those that wait for a
+disk the first one is
 
     what is read for a disk that has next to nothing to write yet: that one would be idle
+    then what is read back: a run of it is long, and costs few ways of the head while it lasts
     then what belongs to the flow (all that goes from one disk to another) that is done least
 
 so that every disk is busy all the time, and all flows end together. A disk that takes nothing more
@@ -17,6 +19,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from enum import Enum
 
 REQUESTS_PER_DISK = 2
 """One that runs, and one that waits at the disk, which would otherwise rest in between."""
@@ -41,14 +44,35 @@ class Flow:
         return self.done_bytes / self.total_bytes if self.total_bytes else 0.0
 
 
+@dataclass(slots=True)
+class Progress:
+    """How far a copy is: what its source has given, what its target has written and proven."""
+
+    read_bytes: int = 0
+    written_bytes: int = 0
+    proven_bytes: int = 0
+
+    def restart(self) -> None:
+        """Forget a try that failed."""
+        self.read_bytes = self.written_bytes = self.proven_bytes = 0
+
+
+class Step(Enum):
+    """What a piece waits for: its source, or its target."""
+
+    READ = "read"
+    WRITE = "write"
+    PROVE = "prove"
+
+
 @dataclass(slots=True, eq=False)
 class Turn:
-    """A piece of a copy that waits to be read or written; `came` is done when it may be."""
+    """A piece of a copy that waits for its next step; `came` is done when it may take it."""
 
     disk_id: str
     target_id: str
     flow: Flow
-    writes: bool
+    step: Step
     came: "Future[None]" = field(default_factory=Future[None])
     came_s: float = 0.0
 
@@ -85,7 +109,8 @@ class CopyTurns:
     def ask(self, turn: Turn) -> Turn:
         """Let it wait. Once it came, `leave` follows when the disk has answered.
 
-        For what was read, `finish` follows when it is written too, or given up.
+        For what was read, `finish` follows when it is written too, or given up. Of the same rank,
+        what asked first comes first.
         """
         with self._lock:
             self._waiting.append(turn)
@@ -104,7 +129,10 @@ class CopyTurns:
             return now_s - begun_s
 
     def note_pace(self, disk_id: str, seconds: float, size_bytes: int, *, writes: bool) -> None:
-        """Note what reading bytes took a disk, or writing them, reading back and all."""
+        """Note what reading bytes took a disk, or writing them, reading back and all.
+
+        Of bytes that are written, as many as could have been at the disk's outer edge (`slowdown`).
+        """
         with self._lock:
             self._paces[disk_id, writes].note(seconds, size_bytes)
 
@@ -133,7 +161,7 @@ class CopyTurns:
                 self._waiting.remove(turn)
                 return
         self.leave(turn)
-        if not turn.writes:
+        if turn.step is Step.READ:
             self.finish(turn.target_id, turn.flow, 0)
 
     def _give(self) -> None:
@@ -141,7 +169,7 @@ class CopyTurns:
             first = min(able, key=self._rank)
             self._waiting.remove(first)
             self._requests[first.disk_id] += 1
-            if not first.writes:
+            if first.step is Step.READ:
                 self._slots_left -= 1
                 self._backlog[first.target_id] += 1
             first.came_s = self._clock()
@@ -151,11 +179,13 @@ class CopyTurns:
         if self._requests[turn.disk_id] >= REQUESTS_PER_DISK:
             return False
         has_slot = self._slots_left and self._backlog[turn.target_id] < self._backlog_max
-        return turn.writes or bool(has_slot)
+        return turn.step is not Step.READ or bool(has_slot)
 
     def _rank(self, turn: Turn) -> tuple[int, float]:
         """Return the place of a turn among those that wait; of equal ones the oldest is first."""
         backlog = self._backlog[turn.target_id]
-        if not turn.writes and backlog <= STARVING_PIECES_MAX:
+        if turn.step is Step.READ and backlog <= STARVING_PIECES_MAX:
             return 0, backlog
-        return 1, turn.flow.share
+        if turn.step is Step.PROVE:
+            return 1, 0.0
+        return 2, turn.flow.share

@@ -39,14 +39,22 @@ class DiskModel:
         return int(root**2)
 
 
-def slower_where_free(used_share: float) -> float:
-    """Return how many times the seconds of a byte what is written now takes, of one stored before.
+def slowdown(used_share: float) -> float:
+    """Return how many times the seconds of a byte at the outer edge takes what is written now.
 
     Filesystems fill a disk from its outer edge, and its rate falls about linearly from there to
-    INNER_RATE_SHARE at the inner one. What was measured is the mean over what is stored.
+    INNER_RATE_SHARE at the inner one.
     """
-    lost = (1 - INNER_RATE_SHARE) * min(max(used_share, 0.0), 1.0)
-    return (1 - lost / 2) / (1 - lost)
+    return 1 / (1 - _lost_share(used_share))
+
+
+def slower_where_free(used_share: float) -> float:
+    """Return the same of a byte stored before: what was measured is the mean over these."""
+    return slowdown(used_share) * (1 - _lost_share(used_share) / 2)
+
+
+def _lost_share(used_share: float) -> float:
+    return (1 - INNER_RATE_SHARE) * min(max(used_share, 0.0), 1.0)
 
 
 # Until a disk is measured it is planned as one like this; the dispatcher evens out the rest.

@@ -82,6 +82,7 @@ LANES = {
     "copy_end": LANE_COPY,
     "copy_create": LANE_COPY,
     "copy_write": LANE_COPY,
+    "copy_prove": LANE_COPY,
     "copy_finish": LANE_COPY,
     "copy_drop": LANE_COPY,
 }
@@ -116,7 +117,8 @@ class DiskProcess:
         self.copy_begin, self.copy_next, self.copy_end = sources.begin, sources.next, sources.end
         parts = CopyTargets(slots, self._copy, lambda shard_id: self._shard_path(shard_id, True))
         self._parts, self._running = parts, RunningParts()
-        self.copy_write, self.copy_finish = parts.write, parts.finish
+        self.copy_write, self.copy_prove = parts.write, parts.prove
+        self.copy_finish = parts.finish
         self._place = self._path = ""
         self._root_fd = self._lock_fd = -1
 

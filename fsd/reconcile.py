@@ -185,7 +185,7 @@ class Reconciler:
                 due_s = float("inf")
             needs = [planned.need for planned in queue.waiting()]
             wanted = [(shards[need.shard_id], need.copies) for need in needs]
-            queue.replan(self._replicator.plan(wanted, queue.left_bytes()))
+            queue.replan(self._replicator.plan(wanted, queue.left()))
             ended_s = time.monotonic()
             due_s = ended_s + max(REPLAN_S, (ended_s - begun_s) / REPLAN_SHARE_MAX)
 

@@ -8,23 +8,23 @@ claims it, so that two of them never work on one shard; all copies share a few l
 """
 
 import threading
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from fsd.catalog import CatalogShard
-from fsd.copy_plan import TARGET_PASSES, Need, Planned, Room, plan_copies
-from fsd.copy_turns import CopyTurns, Flow
+from fsd.copy_plan import TARGET_PASSES, Left, Need, Planned, Room, plan_copies
+from fsd.copy_turns import CopyTurns, Flow, Progress
 from fsd.departure import staying
-from fsd.disk_model import slower_where_free
+from fsd.disk_model import slowdown, slower_where_free
 from fsd.disks import Disk
 from fsd.errors import CorruptError, DiskError, FsdError, NoReplicaError
 from fsd.job import Job
 from fsd.mend import Mender
 from fsd.placement import DiskSpace, choose_disks, fitting_disks
 from fsd.read_errors import note_read_error
-from fsd.shard_copy import BACKGROUND, ShardCopy, TargetError
+from fsd.shard_copy import BACKGROUND, ShardCopy, TargetError, Way
 from fsd.store import Store
 
 COPIES_AT_ONCE_MAX = 8
@@ -94,6 +94,7 @@ class Replicator:
         chosen = target or self._choose_target(shard, leaving, wished.target if wished else "")
         reasons: list[str] = []
         flow = wished.flow if wished else Flow(shard.length_bytes)
+        progress = wished.progress if wished else Progress()
 
         def pause(done_bytes: int) -> None:
             self._pause(job, done_bytes if counted else 0)
@@ -101,7 +102,7 @@ class Replicator:
         for source in self._sources(shard, chosen, leaving, wished.source if wished else ""):
             try:
                 with self._lanes, self._read_from(source):
-                    way = source, chosen, flow
+                    way = Way(source, chosen, flow, progress)
                     ShardCopy(self._store, shard.shard_id, way, self.turns, pause).run()
             except TargetError:
                 raise
@@ -188,12 +189,12 @@ class Replicator:
     def plan(
         self,
         shards: Sequence[tuple[CatalogShard, int]],
-        left_bytes: Mapping[tuple[str, str], int] | None = None,
+        left: Mapping[str, Left] | None = None,
     ) -> list[Planned]:
         """Plan one more copy of each (shard, sound copies it has) so that all ends soonest.
 
         Disks are as fast as they were in the copies that they did last. What they have to do before
-        is `left_bytes`, by (source, target).
+        is `left`, by disk.
         """
         store = self._store
         spaces = store.disks.spaces()
@@ -201,11 +202,14 @@ class Replicator:
             space.disk_id: Room(space.free_bytes, store.disks.disks[space.disk_id].size_bytes)
             for space in spaces
         }
-        pass_s, target_pass_s = self._paces_s(rooms)
-        before_s: defaultdict[str, float] = defaultdict(float)
-        for (source, target), size in (left_bytes or {}).items():
-            before_s[source] += size * pass_s.get(source, 0.0)
-            before_s[target] += size * TARGET_PASSES * target_pass_s.get(target, 0.0)
+        pass_s = self._source_pass_s()
+        coming_bytes = sum(shard.length_bytes for shard, _ in shards)
+        target_pass_s = self._target_pass_s(rooms, coming_bytes)
+        before_s = {
+            disk: work.source_bytes * pass_s.get(disk, 0.0)
+            + work.target_bytes * target_pass_s.get(disk, 0.0)
+            for disk, work in (left or {}).items()
+        }
         same = store.config.store.allow_same_device
         needs: list[Need] = []
         for shard, copies in shards:
@@ -217,17 +221,33 @@ class Replicator:
             needs.append(Need(shard.shard_id, size, copies, sources, targets))
         return plan_copies(needs, pass_s, rooms, target_pass_s, before_s)
 
-    def _paces_s(self, rooms: Mapping[str, Room]) -> tuple[dict[str, float], dict[str, float]]:
-        """Return the seconds per byte of a pass by disk, as a source and as a target."""
-        turns, store = self.turns, self._store
-        known_s = {i: 1 / store.models.model(i).bandwidth_bytes_per_s for i in store.disks.disks}
-        sources_s = {i: turns.pace_s(i, writes=False) or s for i, s in known_s.items()}
-        targets_s: dict[str, float] = {}
+    def _known_pass_s(self, disk_id: str) -> float:
+        return 1 / self._store.models.model(disk_id).bandwidth_bytes_per_s
+
+    def _source_pass_s(self) -> dict[str, float]:
+        """Return the seconds per byte of what copies read, by disk."""
+        known_s = {disk_id: self._known_pass_s(disk_id) for disk_id in self._store.disks.disks}
+        return {i: self.turns.pace_s(i, writes=False) or s for i, s in known_s.items()}
+
+    def _target_pass_s(self, rooms: Mapping[str, Room], coming_bytes: int) -> dict[str, float]:
+        """Return the seconds per byte of a pass over what copies write, by disk, in the mean.
+
+        All that comes fills the disks on, towards their slower tracks.
+        """
+        outer_s: dict[str, float] = {}
         for disk_id, room in rooms.items():
-            both_s = turns.pace_s(disk_id, writes=True)
-            guess_s = known_s[disk_id] * slower_where_free(room.used_share)
-            targets_s[disk_id] = both_s / TARGET_PASSES if both_s else guess_s
-        return sources_s, targets_s
+            both_s = self.turns.pace_s(disk_id, writes=True)
+            mean = slower_where_free(room.used_share) / slowdown(room.used_share)
+            outer_s[disk_id] = (
+                both_s / TARGET_PASSES if both_s else self._known_pass_s(disk_id) * mean
+            )
+        rates = sum(1 / pass_s for pass_s in outer_s.values())
+        found: dict[str, float] = {}
+        for disk_id, room in rooms.items():
+            mine_bytes = coming_bytes / outer_s[disk_id] / rates
+            half_share = mine_bytes / 2 / room.size_bytes if room.size_bytes else 0.0
+            found[disk_id] = outer_s[disk_id] * slowdown(room.used_share + half_share)
+        return found
 
     def _sources(
         self, shard: CatalogShard, target: Disk, leaving: Disk | None, wished: str

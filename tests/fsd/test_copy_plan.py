@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsd.copy_plan import KEPT_FREE_SHARE, CopyQueue, Need, Planned, Room, plan_copies
-from fsd.disk_model import slower_where_free
+from fsd.copy_plan import KEPT_FREE_SHARE, CopyQueue, Left, Need, Planned, Room, plan_copies
+from fsd.disk_model import slowdown, slower_where_free
 
 MIB = 1 << 20
 GB = 10**9
@@ -112,6 +112,7 @@ def test_what_a_disk_has_to_do_before_counts():
 
 
 def test_free_tracks_are_the_inner_ones():
+    assert [slowdown(share) for share in (-1, 0, 0.5, 1, 2)] == [1, 1, 4 / 3, 2, 2]
     assert slower_where_free(0) == 1
     # Half full: what is stored passes at 7/8 of the outer rate, the next byte at 3/4.
     assert slower_where_free(0.5) == pytest.approx(7 / 6)
@@ -171,8 +172,6 @@ def test_what_waits_is_planned_anew_and_what_was_taken_stays():
     first = queue.take()
     assert first is not None
     old = first.flow
-    old.done_bytes = 30
-    assert queue.left_bytes() == {("a", "b"): 70}
     # One of them is unknown to the new plan, one was taken since it was begun.
     queue.replan([Planned(need, "a", "c") for need in needs if need.shard_id != "5"])
     assert old.total_bytes == 200
@@ -182,12 +181,32 @@ def test_what_waits_is_planned_anew_and_what_was_taken_stays():
     assert len(moved) == 4
     assert all(one.flow is moved[0].flow is not old for one in moved)
     assert (moved[0].flow.total_bytes, left["5"].target) == (400, "b")
-    old.done_bytes += 100  # Copy 5, which has ended.
-    assert queue.left_bytes() == {("a", "b"): 70}
-    old.done_bytes += 70
     queue.done(first)
-    assert queue.left_bytes() == {}
     assert queue.waiting() == []
+
+
+def test_what_copies_have_left_is_told_by_what_each_disk_has_to_do_for_them():
+    needs = [Need(f"{n}", 100, 1, [], []) for n in range(3)]
+    queue = CopyQueue.of([Planned(needs[0], "a", "b"), *(Planned(n, "b", "a") for n in needs[1:])])
+    taken = {one.need.shard_id: one for one in (queue.take(), queue.take()) if one is not None}
+    assert queue.left() == {"a": Left(100, 200), "b": Left(100, 200)}
+    one = taken["0"].progress
+    one.read_bytes, one.written_bytes = 90, 80
+    # Nothing of it was read back.
+    assert queue.left() == {"a": Left(10, 200), "b": Left(100, 120)}
+    one.proven_bytes = 50
+    assert queue.left() == {"a": Left(10, 200), "b": Left(100, 70)}
+    one.restart()  # From another source, perhaps.
+    assert queue.left() == {"a": Left(100, 200), "b": Left(100, 200)}
+    for ended in taken.values():
+        queue.done(ended)
+    assert queue.left() == {}
+    # What was planned anew is another plan of the same copy.
+    queue.replan([Planned(need, "c", "a") for need in needs])
+    last = queue.take()
+    assert last is not None
+    last.progress.read_bytes = 30
+    assert queue.left() == {"c": Left(70, 0), "a": Left(0, 200)}
 
 
 def test_every_copy_is_taken_once_by_many_threads():

@@ -6,15 +6,19 @@ from collections import Counter
 
 import pytest
 
-from fsd.copy_turns import REQUESTS_PER_DISK, CopyTurns, Flow, Turn
+from fsd.copy_turns import REQUESTS_PER_DISK, CopyTurns, Flow, Step, Turn
 
 
 def reading(ways: str = "ab", total: int = 100, done: int = 0) -> Turn:
-    return Turn(ways[0], ways[1], Flow(total, done), writes=False)
+    return Turn(ways[0], ways[1], Flow(total, done), Step.READ)
 
 
 def writing(ways: str = "ab", total: int = 100, done: int = 0) -> Turn:
-    return Turn(ways[1], ways[1], Flow(total, done), writes=True)
+    return Turn(ways[1], ways[1], Flow(total, done), Step.WRITE)
+
+
+def proving(ways: str = "ab", total: int = 100, done: int = 0) -> Turn:
+    return Turn(ways[1], ways[1], Flow(total, done), Step.PROVE)
 
 
 def ask(turns: CopyTurns, *asked: Turn) -> list[Turn]:
@@ -73,9 +77,28 @@ def test_among_busy_disks_the_flow_that_is_behind_comes_first():
     assert came(ahead, behind, write) == [False, True, True]
 
 
+def test_what_is_read_back_goes_on_unless_another_disk_would_be_idle():
+    turns = CopyTurns(100)
+    ask(turns, *(reading("xc") for _ in range(2)))  # Enough for c to write.
+    running = ask(turns, *(writing("xb") for _ in range(REQUESTS_PER_DISK)))
+    write, *proofs = ask(turns, writing("xb"), *(proving("xb", 100, 99) for _ in range(3)))
+    turns.leave(running[0])
+    assert came(write, *proofs) == [False, True, False, False]
+    # It reads for b itself, and for c, which has something: they wait. For d nothing was read yet.
+    for_c, for_d = ask(turns, reading("bc"), reading("bd", 100, 90))
+    turns.leave(running[1])
+    assert came(for_c, for_d, *proofs) == [False, True, True, False, False]
+    turns.leave(proofs[0])
+    turns.leave(for_d)
+    assert came(write, for_c, *proofs) == [False, False, True, True, True]
+    turns.leave(proofs[1])
+    turns.leave(proofs[2])
+    assert came(write, for_c) == [True, True]
+
+
 def test_of_one_copy_the_pieces_keep_their_order():
     turns, flow = CopyTurns(100), Flow(100)
-    pieces = ask(turns, *(Turn("b", "b", flow, writes=True) for _ in range(6)))
+    pieces = ask(turns, *(Turn("b", "b", flow, Step.WRITE) for _ in range(6)))
     order = list[int]()
     for _ in pieces:
         out = [n for n, turn in enumerate(pieces) if turn.came.done() and n not in order]
@@ -87,21 +110,21 @@ def test_of_one_copy_the_pieces_keep_their_order():
 def test_a_disk_that_hangs_does_not_get_all_slots():
     turns = CopyTurns(8)
     for _ in range(20):  # Everything is read at once, nothing is ever written.
-        turn = turns.ask(Turn("a", "hangs", Flow(100), writes=False))
+        turn = turns.ask(Turn("a", "hangs", Flow(100), Step.READ))
         if turn.came.done():
             turns.leave(turn)
-    other = turns.ask(Turn("a", "b", Flow(100, 99), writes=False))
+    other = turns.ask(Turn("a", "b", Flow(100, 99), Step.READ))
     assert other.came.done()
 
 
-@pytest.mark.parametrize("writes", [False, True])
+@pytest.mark.parametrize("step", list(Step))
 @pytest.mark.parametrize("came_before", [False, True])
-def test_what_is_withdrawn_leaves_nothing_behind(writes: bool, came_before: bool):
+def test_what_is_withdrawn_leaves_nothing_behind(step: Step, came_before: bool):
     turns = CopyTurns(2 * REQUESTS_PER_DISK)
     held = list[Turn]()
     if not came_before:
         held = ask(turns, *(reading("aa") for _ in range(REQUESTS_PER_DISK)))
-    turn = turns.ask(Turn("a", "a", Flow(100), writes=writes))
+    turn = turns.ask(Turn("a", "a", Flow(100), step))
     assert turn.came.done() == came_before
     turns.withdraw(turn)
     for one in held:
@@ -129,8 +152,9 @@ def test_many_copies_in_many_threads_end_and_leave_all_free():
     def copy(source: str, target: str) -> None:
         flow = flows[source, target]
         for _ in range(20):
-            piece(Turn(source, target, flow, writes=False))
-            piece(Turn(target, target, flow, writes=True))
+            piece(Turn(source, target, flow, Step.READ))
+            piece(Turn(target, target, flow, Step.WRITE))
+            piece(Turn(target, target, flow, Step.PROVE))
             turns.finish(target, flow, 1)
 
     threads = [threading.Thread(target=copy, args=way) for way in ways]
@@ -140,7 +164,7 @@ def test_many_copies_in_many_threads_end_and_leave_all_free():
         thread.join()
     assert max(most.values()) <= REQUESTS_PER_DISK
     assert sum(flow.done_bytes for flow in flows.values()) == 20 * len(ways)
-    free = ask(turns, *(Turn(f"{n}", f"{n}", Flow(1), writes=False) for n in range(5)))
+    free = ask(turns, *(Turn(f"{n}", f"{n}", Flow(1), Step.READ) for n in range(5)))
     assert sum(came(*free)) == 4
 
 

@@ -223,10 +223,10 @@ def test_a_part_is_not_finished_before_all_of_it_was_read_back(
     data, slot = shard.sealed(), pool.acquire()
     slot.view[: len(data)] = data
     child.call("copy_create", HEX_ID, len(data))
-    child.call("copy_write", HEX_ID, 0, slot.number, 4096, True)
+    child.call("copy_write", HEX_ID, 0, slot.number, 4096)
+    child.call("copy_prove", HEX_ID, 4096)
     slot.view[: len(data) - 4096] = data[4096:]
-    rest = ("copy_write", HEX_ID, 4096, slot.number, len(data) - 4096)
-    child.call(*rest, False)
+    child.call("copy_write", HEX_ID, 4096, slot.number, len(data) - 4096)
     with pytest.raises(FsdError, match="not proven"):
         child.call("copy_finish", HEX_ID)
     # The disk lies: what it gives back is not what was written.
@@ -234,12 +234,13 @@ def test_a_part_is_not_finished_before_all_of_it_was_read_back(
         file.seek(50_000)
         file.write(b"other")
     with pytest.raises(CorruptError, match="other bytes"):
-        child.call("copy_write", HEX_ID, len(data) - 4096, slot.number, 0, True)
+        child.call("copy_prove", HEX_ID, len(data) - 4096)
     with pytest.raises(FsdError, match="not proven"):
         child.call("copy_finish", HEX_ID)
     child.call("copy_create", HEX_ID, len(data))
     slot.view[: len(data)] = data
-    child.call("copy_write", HEX_ID, 0, slot.number, len(data), True)
+    child.call("copy_write", HEX_ID, 0, slot.number, len(data))
+    child.call("copy_prove", HEX_ID, len(data))
     child.call("copy_finish", HEX_ID)
     child.call("adopt_part", HEX_ID)
     assert child.call("verify", HEX_ID).problems == []

@@ -216,8 +216,9 @@ def test_a_rotten_source_costs_the_target_nothing(store, engine_of, short_tmp):
             out = [future for future in out if not future.done()]
             while len(out) < 6:
                 place = (number % 60) * PIECE_BYTES_MAX
-                arguments = (other, place, slot.number, PIECE_BYTES_MAX, True)
+                arguments = (other, place, slot.number, PIECE_BYTES_MAX)
                 out.append(target.request("copy_write", *arguments, slots=(slot,), priority=2))
+                out.append(target.request("copy_prove", other, PIECE_BYTES_MAX, priority=2))
                 number += 1
             time.sleep(0.002)
         for future in out:

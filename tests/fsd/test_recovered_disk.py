@@ -143,7 +143,8 @@ def test_a_part_is_a_leftover_when_nobody_writes_it(
     def begin(on: Child) -> None:
         if how == "copied":
             on.call("copy_create", HEX_ID, len(data))
-            on.call("copy_write", HEX_ID, 0, slot.number, len(data), True)
+            on.call("copy_write", HEX_ID, 0, slot.number, len(data))
+            on.call("copy_prove", HEX_ID, len(data))
         else:
             on.call("create_shard", HEX_ID, b"", len(data), True)
             on.call("append", HEX_ID, 0, slot.number, 0, len(data), True)

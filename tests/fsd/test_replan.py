@@ -11,6 +11,7 @@ from store_checks import put, settle
 from store_harness import MIB, Store, write_files
 
 from fsd import reconcile
+from fsd.copy_plan import Left
 from fsd.disks import Disk
 from fsd.engine import Engine
 from fsd.models import RebuildRequest
@@ -31,10 +32,10 @@ def engine(store, short_tmp: str) -> Iterator[Engine]:
     running.stop()
 
 
-def targets(engine: Engine, lost: Disk, left_bytes=None) -> Counter[str]:
+def targets(engine: Engine, lost: Disk, left=None) -> Counter[str]:
     """Return how many copies of what the lost disk held the plan lets come to each disk."""
     shards = [s for s in engine.store.shards.state.shards.values() if lost.disk_id in s.disks]
-    planned = engine.replicator.plan([(shard, 1) for shard in shards], left_bytes)
+    planned = engine.replicator.plan([(shard, 1) for shard in shards], left)
     assert all(one.target and one.source for one in planned)
     return Counter(one.target for one in planned)
 
@@ -46,7 +47,7 @@ def test_a_plan_goes_by_what_disks_did_and_have_to_do(engine: Engine):
         engine.store.disks.declare_gone(lost)
         before = targets(engine, lost)
         assert min(before[disk.disk_id] for disk in (slow, *others)) > 0
-        busy = targets(engine, lost, {(others[0].disk_id, slow.disk_id): 1 << 34})
+        busy = targets(engine, lost, {slow.disk_id: Left(0, 1 << 35)})
         assert busy[slow.disk_id] == 0
         for disk in (slow, *others):
             turns.note_pace(disk.disk_id, 10.0, NOTED_BYTES, writes=False)

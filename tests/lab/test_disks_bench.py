@@ -9,6 +9,7 @@ import subprocess
 import pytest
 
 from bench.disks import WORKS, measure, parse
+from bench.disks_lab import WRITEBACK_TIMERS, slowed_writeback
 
 from . import why_not
 
@@ -47,3 +48,18 @@ def test_the_store_is_measured_and_nothing_stays_behind(
     assert os.listdir(short_tmp) == ["report.json"]
     assert short_tmp not in subprocess.check_output(["mount"], text=True)
     assert short_tmp not in subprocess.check_output(["losetup", "-l"], text=True)
+
+
+def test_the_kernels_timers_are_slowed_like_the_disks_and_no_longer_than_these():
+    def timers() -> list[int]:
+        found = list[int]()
+        for name in WRITEBACK_TIMERS:
+            with open(f"/proc/sys/vm/{name}", encoding="ascii") as file:
+                found.append(int(file.read()))
+        return found
+
+    former = timers()
+    with pytest.raises(KeyError), slowed_writeback(2.5):
+        assert timers() == [round(number * 2.5) for number in former]
+        raise KeyError
+    assert timers() == former

@@ -1,0 +1,89 @@
+"""Parts of copies: what was written is synced before it is read back, in pieces of any size."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from fsd.copy_target import CopyTargets
+from fsd.errors import CorruptError, FsdError
+from fsd.shard_file import WINDOW_BYTES, no_step
+
+SHARD = "ab" * 16
+PIECES = 4
+LENGTH = PIECES * WINDOW_BYTES + 4096
+
+
+class Target:
+    """A part in a folder, and the order of what is done to its file."""
+
+    def __init__(self, folder: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.path = os.path.join(folder, "part")
+        self.done = list[str]()
+        self.data = os.urandom(LENGTH)
+        self.parts = CopyTargets([memoryview(bytearray(self.data))], no_step, lambda _: self.path)
+        fdatasync = os.fdatasync
+
+        def synced(fd: int) -> None:
+            fdatasync(fd)
+            self.done.append("sync")
+
+        monkeypatch.setattr(os, "fdatasync", synced)
+        self.parts.create(SHARD, LENGTH)
+
+    def write(self, start: int, size: int) -> None:
+        self.parts._slots[0] = memoryview(bytearray(self.data[start : start + size]))
+        self.parts.write(SHARD, start, 0, size)
+        self.done.append("write")
+
+    def prove(self, size: int) -> None:
+        self.parts.prove(SHARD, size)
+        self.done.append("prove")
+
+
+@pytest.fixture
+def target(tmp_path, monkeypatch) -> Iterator[Target]:
+    made = Target(str(tmp_path), monkeypatch)
+    yield made
+    made.parts.drop(SHARD)
+
+
+def test_one_sync_is_enough_for_all_that_was_written_before_it(target: Target):
+    target.write(0, LENGTH)
+    for _ in range(PIECES):
+        target.prove(WINDOW_BYTES)
+        with pytest.raises(FsdError, match="not proven"):
+            target.parts.finish(SHARD)
+    target.prove(4096)
+    assert target.done == ["write", "sync", *["prove"] * (PIECES + 1)]
+    target.parts.finish(SHARD)
+    with open(target.path, "rb") as file:
+        assert file.read() == target.data
+
+
+def test_what_is_written_while_others_are_read_back_is_synced_before_its_own_turn(target: Target):
+    target.write(0, 2 * WINDOW_BYTES)
+    target.prove(WINDOW_BYTES)
+    target.write(2 * WINDOW_BYTES, LENGTH - 2 * WINDOW_BYTES)
+    target.prove(WINDOW_BYTES)
+    assert target.done == ["write", "sync", "prove", "write", "prove"]
+    target.prove(LENGTH - 2 * WINDOW_BYTES)
+    assert target.done[5:] == ["sync", "prove"]
+    target.parts.finish(SHARD)
+
+
+def test_every_window_is_compared(target: Target):
+    for number in range(PIECES + 1):
+        place = number * WINDOW_BYTES
+        target.parts.create(SHARD, LENGTH)
+        target.write(0, LENGTH)
+        with open(target.path, "r+b") as file:
+            file.seek(place + 100)
+            file.write(b"other")
+        target.prove(place)
+        with pytest.raises(CorruptError, match=f"at {place}"):
+            target.prove(LENGTH - place)
+        with pytest.raises(FsdError, match="not proven"):
+            target.parts.finish(SHARD)
