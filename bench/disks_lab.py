@@ -63,11 +63,6 @@ class Span:
         return max(disk.busy_s for disk in self.disks) / self.seconds
 
     @property
-    def late_share(self) -> float:
-        """How much of the time the drive that did so most answered after its model's time."""
-        return max(disk.late_s for disk in self.disks) / self.seconds
-
-    @property
     def limit(self) -> str:
         """`disk` when one of them was busy for 90 % of the time, else whoever kept it waiting."""
         return "disk" if self.busy_share >= LIMIT_SHARE else "cpu or waits"
