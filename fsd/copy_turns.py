@@ -26,9 +26,10 @@ REQUESTS_PER_DISK = 2
 STARVING_PIECES_MAX = 1
 BACKLOG_SHARE_MAX = 0.5
 """Of the slots, on their way to one disk: it may be hanging."""
-PACE_BYTES_MIN = 64 << 20
 PACE_BYTES_MAX = 1 << 30
 """So much of what was done last says what a disk does just now."""
+PACE_BYTES_EXPECTED = 256 << 20
+"""So much as was expected counts beside what was done: one or two copies say little."""
 
 
 @dataclass(slots=True)
@@ -136,15 +137,15 @@ class CopyTurns:
         with self._lock:
             self._paces[disk_id, writes].note(seconds, size_bytes)
 
-    def pace_s(self, disk_id: str, *, writes: bool) -> float | None:
+    def pace_s(self, disk_id: str, expected_s: float, *, writes: bool) -> float:
         """Return a disk's seconds for a byte that is read, or written and read back.
 
-        None before it has done enough for copies to know.
+        What was expected of it, as long as copies know nothing better.
         """
         with self._lock:
             pace = self._paces[disk_id, writes]
-            known = pace.size_bytes >= PACE_BYTES_MIN
-            return pace.seconds / pace.size_bytes if known else None
+            seconds = pace.seconds + PACE_BYTES_EXPECTED * expected_s
+            return seconds / (pace.size_bytes + PACE_BYTES_EXPECTED)
 
     def finish(self, target_id: str, flow: Flow, done_bytes: int) -> None:
         """Note that a piece's slot is free again, and how many bytes of it are written."""

@@ -226,8 +226,10 @@ class Replicator:
 
     def _source_pass_s(self) -> dict[str, float]:
         """Return the seconds per byte of what copies read, by disk."""
-        known_s = {disk_id: self._known_pass_s(disk_id) for disk_id in self._store.disks.disks}
-        return {i: self.turns.pace_s(i, writes=False) or s for i, s in known_s.items()}
+        return {
+            disk_id: self.turns.pace_s(disk_id, self._known_pass_s(disk_id), writes=False)
+            for disk_id in self._store.disks.disks
+        }
 
     def _target_pass_s(self, rooms: Mapping[str, Room], coming_bytes: int) -> dict[str, float]:
         """Return the seconds per byte of a pass over what copies write, by disk, in the mean.
@@ -236,11 +238,10 @@ class Replicator:
         """
         outer_s: dict[str, float] = {}
         for disk_id, room in rooms.items():
-            both_s = self.turns.pace_s(disk_id, writes=True)
             mean = slower_where_free(room.used_share) / slowdown(room.used_share)
-            outer_s[disk_id] = (
-                both_s / TARGET_PASSES if both_s else self._known_pass_s(disk_id) * mean
-            )
+            known_s = self._known_pass_s(disk_id) * mean
+            both_s = self.turns.pace_s(disk_id, TARGET_PASSES * known_s, writes=True)
+            outer_s[disk_id] = both_s / TARGET_PASSES
         rates = sum(1 / pass_s for pass_s in outer_s.values())
         found: dict[str, float] = {}
         for disk_id, room in rooms.items():

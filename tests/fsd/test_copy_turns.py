@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 
-from fsd.copy_turns import REQUESTS_PER_DISK, CopyTurns, Flow, Step, Turn
+from fsd.copy_turns import PACE_BYTES_EXPECTED, REQUESTS_PER_DISK, CopyTurns, Flow, Step, Turn
 
 
 def reading(ways: str = "ab", total: int = 100, done: int = 0) -> Turn:
@@ -170,7 +170,7 @@ def test_many_copies_in_many_threads_end_and_leave_all_free():
 
 def test_a_disks_pace_is_what_its_pieces_took_one_after_the_other():
     now_s = 100.0
-    turns, size = CopyTurns(100, clock=lambda: now_s), 32 << 20
+    turns = CopyTurns(100, clock=lambda: now_s)
     first, second, third = ask(turns, reading(), reading(), reading())
     now_s += 2
     assert turns.leave(first) == pytest.approx(2)
@@ -182,15 +182,16 @@ def test_a_disks_pace_is_what_its_pieces_took_one_after_the_other():
     idle = turns.ask(reading())  # What lies between two pieces is nobody's.
     now_s += 3
     assert turns.leave(idle) == pytest.approx(3)
-    turns.note_pace("a", 2.0, size, writes=False)
-    assert turns.pace_s("a", writes=False) is None  # One says little.
-    turns.note_pace("a", 4.0, size, writes=False)
-    assert turns.pace_s("a", writes=False) == pytest.approx(6 / (2 * size))
-    assert turns.pace_s("a", writes=True) is None
+    assert turns.pace_s("a", 7.0, writes=False) == 7.0
+    turns.note_pace("a", 0.0, PACE_BYTES_EXPECTED, writes=False)
+    assert turns.pace_s("a", 7.0, writes=False) == pytest.approx(3.5)
+    turns.note_pace("a", 0.0, 2 * PACE_BYTES_EXPECTED, writes=False)
+    assert turns.pace_s("a", 8.0, writes=False) == pytest.approx(2.0)
+    assert turns.pace_s("a", 7.0, writes=True) == 7.0
 
 
 def test_a_disk_that_became_slow_is_known_as_slow_soon():
     turns, size = CopyTurns(100), 64 << 20
     for piece in range(400):
         turns.note_pace("b", 1.0 if piece < 300 else 10.0, size, writes=True)
-    assert turns.pace_s("b", writes=True) == pytest.approx(10 / size, rel=0.01)
+    assert 7 / size <= turns.pace_s("b", 1 / size, writes=True) < 10 / size
