@@ -47,13 +47,14 @@ class _Window(NamedTuple):
 class _Part:
     """A part file: its descriptor, its final length, what of it is proven.
 
-    Of the windows that are not, the first ones are synced.
+    Of the windows that are not, the first ones are synced. What could not be synced never counts.
     """
 
     fd: int
     length_bytes: int
     proven_bytes: int = 0
     synced: int = 0
+    unsyncable: bool = False
     unproven: deque[_Window] = field(default_factory=deque[_Window])
 
 
@@ -91,17 +92,21 @@ class CopyTargets:
     def prove(self, shard_id: str, size: int) -> None:
         """Read back `size` bytes or a few more, those that were written first.
 
-        Everything that was written is synced before, unless these are already. Raises OSError (a
-        failed fdatasync must never be retried on the same file: the kernel may have dropped the
-        pages) or CorruptError when the disk returns other bytes.
+        Everything that was written is synced before, unless these are already. Raises OSError,
+        CorruptError when the disk returns other bytes, and FsdError after a sync has failed: one
+        that is tried again may succeed although the kernel has dropped the pages.
         """
         part = self._parts[shard_id]
         end = part.proven_bytes + size
         while part.unproven and part.proven_bytes < end:
+            if part.unsyncable:
+                raise FsdError(f"the copy of shard {shard_id} could not be synced")
             if not part.synced:
                 # Barrier: a crash before this, and before the rename that follows the last one,
                 # leaves a part file at most, which the next start removes.
+                part.unsyncable = True
                 os.fdatasync(part.fd)
+                part.unsyncable = False
                 self._step()
                 part.synced = len(part.unproven)
             window = part.unproven[0]

@@ -58,8 +58,8 @@ class Progress:
         self.read_bytes = self.written_bytes = self.proven_bytes = 0
 
 
-class Step(Enum):
-    """What a piece waits for: its source, or its target."""
+class CopyStep(Enum):
+    """What a piece waits for: to be read at its source, written or read back at its target."""
 
     READ = "read"
     WRITE = "write"
@@ -73,7 +73,7 @@ class Turn:
     disk_id: str
     target_id: str
     flow: Flow
-    step: Step
+    step: CopyStep
     came: "Future[None]" = field(default_factory=Future[None])
     came_s: float = 0.0
 
@@ -162,7 +162,7 @@ class CopyTurns:
                 self._waiting.remove(turn)
                 return
         self.leave(turn)
-        if turn.step is Step.READ:
+        if turn.step is CopyStep.READ:
             self.finish(turn.target_id, turn.flow, 0)
 
     def _give(self) -> None:
@@ -170,7 +170,7 @@ class CopyTurns:
             first = min(able, key=self._rank)
             self._waiting.remove(first)
             self._requests[first.disk_id] += 1
-            if first.step is Step.READ:
+            if first.step is CopyStep.READ:
                 self._slots_left -= 1
                 self._backlog[first.target_id] += 1
             first.came_s = self._clock()
@@ -180,13 +180,13 @@ class CopyTurns:
         if self._requests[turn.disk_id] >= REQUESTS_PER_DISK:
             return False
         has_slot = self._slots_left and self._backlog[turn.target_id] < self._backlog_max
-        return turn.step is not Step.READ or bool(has_slot)
+        return turn.step is not CopyStep.READ or bool(has_slot)
 
     def _rank(self, turn: Turn) -> tuple[int, float]:
         """Return the place of a turn among those that wait; of equal ones the oldest is first."""
         backlog = self._backlog[turn.target_id]
-        if turn.step is Step.READ and backlog <= STARVING_PIECES_MAX:
+        if turn.step is CopyStep.READ and backlog <= STARVING_PIECES_MAX:
             return 0, backlog
-        if turn.step is Step.PROVE:
+        if turn.step is CopyStep.PROVE:
             return 1, 0.0
         return 2, turn.flow.share

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 from fsd.copy_plan import Room
-from fsd.copy_turns import CopyTurns, Flow, Progress, Step, Turn
+from fsd.copy_turns import CopyStep, CopyTurns, Flow, Progress, Turn
 from fsd.disk_model import slowdown
 from fsd.disks import Disk
 from fsd.errors import CorruptError, DiskError, FsdError
@@ -132,9 +132,9 @@ class ShardCopy:
                     self._turns.withdraw(turn)
 
     def _stream(self, length: int) -> None:
-        while self._progress.proven_bytes < length:
+        while self._progress.proven_bytes < length or self._writes:
             if self._turn is None and self._may_read(length):
-                self._turn = self._ask(self._source, Step.READ)
+                self._turn = self._ask(self._source, CopyStep.READ)
             wait(self._events(), CHECK_S, FIRST_COMPLETED)
             self._between(0)
             if self._turn is not None and self._turn.came.done():
@@ -159,7 +159,7 @@ class ShardCopy:
         turns += [waiting[0].turn for waiting in (self._ready, self._proofs) if waiting]
         return [*events, *(turn.came for turn in turns)]
 
-    def _ask(self, disk: Disk, step: Step) -> Turn:
+    def _ask(self, disk: Disk, step: CopyStep) -> Turn:
         return self._turns.ask(Turn(disk.disk_id, self._target.disk_id, self._flow, step))
 
     def _read(self, turn: Turn, length: int) -> None:
@@ -180,7 +180,7 @@ class ShardCopy:
         self._progress.read_bytes += size
         self._store.disks.note_success(self._source, read_bytes=size)
         self._turns.note_pace(self._source.disk_id, seconds, size, writes=False)
-        self._ready.append(_Ready(slot, offset, size, self._ask(self._target, Step.WRITE)))
+        self._ready.append(_Ready(slot, offset, size, self._ask(self._target, CopyStep.WRITE)))
 
     def _write(self, length: int) -> None:
         slot, offset, size, turn = self._ready.popleft()
@@ -195,7 +195,7 @@ class ShardCopy:
         """Let all that was sent be read back: the disk does it after what it was sent before."""
         while size := min(PIECE_BYTES_MAX, self._sent - self._proofs_asked):
             self._proofs_asked += size
-            self._proofs.append(_Proof(size, self._ask(self._target, Step.PROVE)))
+            self._proofs.append(_Proof(size, self._ask(self._target, CopyStep.PROVE)))
 
     def _prove(self) -> None:
         size, turn = self._proofs.popleft()

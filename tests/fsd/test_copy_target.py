@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 
@@ -87,3 +88,27 @@ def test_every_window_is_compared(target: Target):
             target.prove(LENGTH - place)
         with pytest.raises(FsdError, match="not proven"):
             target.parts.finish(SHARD)
+
+
+def test_a_sync_that_failed_is_not_tried_again(target: Target, monkeypatch):
+    """The request for the next piece is on its way already when the first one fails."""
+    target.write(0, LENGTH)
+    synced = os.fdatasync
+
+    def fails(_: int) -> None:
+        raise OSError(errno.EIO, "the disk")
+
+    monkeypatch.setattr(os, "fdatasync", fails)
+    with pytest.raises(OSError, match="the disk"):
+        target.prove(WINDOW_BYTES)
+    monkeypatch.setattr(os, "fdatasync", synced)
+    with pytest.raises(FsdError, match="could not be synced"):
+        target.prove(WINDOW_BYTES)
+    assert "sync" not in target.done
+    with pytest.raises(FsdError, match="not proven"):
+        target.parts.finish(SHARD)
+    # Another try is another file.
+    target.parts.create(SHARD, LENGTH)
+    target.write(0, LENGTH)
+    target.prove(LENGTH)
+    target.parts.finish(SHARD)

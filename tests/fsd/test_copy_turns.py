@@ -6,19 +6,19 @@ from collections import Counter
 
 import pytest
 
-from fsd.copy_turns import PACE_BYTES_EXPECTED, REQUESTS_PER_DISK, CopyTurns, Flow, Step, Turn
+from fsd.copy_turns import PACE_BYTES_EXPECTED, REQUESTS_PER_DISK, CopyStep, CopyTurns, Flow, Turn
 
 
 def reading(ways: str = "ab", total: int = 100, done: int = 0) -> Turn:
-    return Turn(ways[0], ways[1], Flow(total, done), Step.READ)
+    return Turn(ways[0], ways[1], Flow(total, done), CopyStep.READ)
 
 
 def writing(ways: str = "ab", total: int = 100, done: int = 0) -> Turn:
-    return Turn(ways[1], ways[1], Flow(total, done), Step.WRITE)
+    return Turn(ways[1], ways[1], Flow(total, done), CopyStep.WRITE)
 
 
 def proving(ways: str = "ab", total: int = 100, done: int = 0) -> Turn:
-    return Turn(ways[1], ways[1], Flow(total, done), Step.PROVE)
+    return Turn(ways[1], ways[1], Flow(total, done), CopyStep.PROVE)
 
 
 def ask(turns: CopyTurns, *asked: Turn) -> list[Turn]:
@@ -98,7 +98,7 @@ def test_what_is_read_back_goes_on_unless_another_disk_would_be_idle():
 
 def test_of_one_copy_the_pieces_keep_their_order():
     turns, flow = CopyTurns(100), Flow(100)
-    pieces = ask(turns, *(Turn("b", "b", flow, Step.WRITE) for _ in range(6)))
+    pieces = ask(turns, *(Turn("b", "b", flow, CopyStep.WRITE) for _ in range(6)))
     order = list[int]()
     for _ in pieces:
         out = [n for n, turn in enumerate(pieces) if turn.came.done() and n not in order]
@@ -110,16 +110,16 @@ def test_of_one_copy_the_pieces_keep_their_order():
 def test_a_disk_that_hangs_does_not_get_all_slots():
     turns = CopyTurns(8)
     for _ in range(20):  # Everything is read at once, nothing is ever written.
-        turn = turns.ask(Turn("a", "hangs", Flow(100), Step.READ))
+        turn = turns.ask(Turn("a", "hangs", Flow(100), CopyStep.READ))
         if turn.came.done():
             turns.leave(turn)
-    other = turns.ask(Turn("a", "b", Flow(100, 99), Step.READ))
+    other = turns.ask(Turn("a", "b", Flow(100, 99), CopyStep.READ))
     assert other.came.done()
 
 
-@pytest.mark.parametrize("step", list(Step))
+@pytest.mark.parametrize("step", list(CopyStep))
 @pytest.mark.parametrize("came_before", [False, True])
-def test_what_is_withdrawn_leaves_nothing_behind(step: Step, came_before: bool):
+def test_what_is_withdrawn_leaves_nothing_behind(step: CopyStep, came_before: bool):
     turns = CopyTurns(2 * REQUESTS_PER_DISK)
     held = list[Turn]()
     if not came_before:
@@ -152,9 +152,9 @@ def test_many_copies_in_many_threads_end_and_leave_all_free():
     def copy(source: str, target: str) -> None:
         flow = flows[source, target]
         for _ in range(20):
-            piece(Turn(source, target, flow, Step.READ))
-            piece(Turn(target, target, flow, Step.WRITE))
-            piece(Turn(target, target, flow, Step.PROVE))
+            piece(Turn(source, target, flow, CopyStep.READ))
+            piece(Turn(target, target, flow, CopyStep.WRITE))
+            piece(Turn(target, target, flow, CopyStep.PROVE))
             turns.finish(target, flow, 1)
 
     threads = [threading.Thread(target=copy, args=way) for way in ways]
@@ -164,7 +164,7 @@ def test_many_copies_in_many_threads_end_and_leave_all_free():
         thread.join()
     assert max(most.values()) <= REQUESTS_PER_DISK
     assert sum(flow.done_bytes for flow in flows.values()) == 20 * len(ways)
-    free = ask(turns, *(Turn(f"{n}", f"{n}", Flow(1), Step.READ) for n in range(5)))
+    free = ask(turns, *(Turn(f"{n}", f"{n}", Flow(1), CopyStep.READ) for n in range(5)))
     assert sum(came(*free)) == 4
 
 
