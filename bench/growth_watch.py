@@ -20,6 +20,11 @@ def children(pid: int) -> list[int]:
     return [other for other in others if _stat(other)[1:2] == [b"%d" % pid]]
 
 
+def descendants(pid: int) -> list[int]:
+    """Return the living processes that this one or its nursery started."""
+    return [other for child in children(pid) for other in (child, *children(child))]
+
+
 def cpu_s(pid: int) -> float:
     """Return the CPU seconds of a process and its children, ended ones included."""
     return _own_cpu_s(pid) + sum(map(cpu_s, children(pid)))
@@ -60,7 +65,7 @@ class Peaks:
     def sample(self, pid: int) -> None:
         """Look once."""
         self.engine_bytes = max(self.engine_bytes, anonymous_bytes(pid))
-        helpers = map(anonymous_bytes, children(pid))
+        helpers = map(anonymous_bytes, descendants(pid))
         self.helper_bytes = max(self.helper_bytes, *helpers, 0)
 
     def follow(self, pid: int) -> None:

@@ -6,12 +6,10 @@ operations of a lane run one after the other and lanes run beside each other. Ea
 steps in a shared page: the engine sees from there that a lane is alive, without asking it.
 """
 
-import argparse
 import contextlib
 import mmap
 import os
 import queue
-import signal
 import struct
 import threading
 from collections.abc import Callable, Mapping
@@ -110,17 +108,11 @@ class ChildServer:
                 self.connection.send(answer)
 
 
-def start_child(lane_count: int) -> tuple[ChildServer, list[memoryview], argparse.Namespace]:
-    """Parse the arguments every child gets, map what it inherited, return its server."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--socket-fd", type=int, required=True)
-    parser.add_argument("--page-fd", type=int, required=True)
-    parser.add_argument("--slot-fds", default="")
-    parser.add_argument("--label", default="")
-    arguments = parser.parse_args()
-    # Ctrl-C in a terminal reaches the whole group; the engine decides when a child ends.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    page = mmap.mmap(arguments.page_fd, 8 * LANES_MAX)
-    fds = [int(part) for part in arguments.slot_fds.split(",") if part]
-    server = ChildServer(Connection(arguments.socket_fd), page, lane_count)
-    return server, map_slots(fds), arguments
+def start_child(lane_count: int, fds: list[int]) -> tuple[ChildServer, list[memoryview]]:
+    """Map what a child was given; returns its server and the slots.
+
+    `fds` are the page of its steps, its socket, and the slots in their order.
+    """
+    page_fd, socket_fd, *slot_fds = fds
+    page = mmap.mmap(page_fd, 8 * LANES_MAX)
+    return ChildServer(Connection(socket_fd), page, lane_count), map_slots(slot_fds)

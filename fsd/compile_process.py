@@ -259,10 +259,10 @@ def _write_file(path: bytes, data: bytes) -> None:
         os.close(fd)
 
 
-def main() -> None:
-    """Serve until the engine goes away."""
+def main(fds: list[int]) -> None:
+    """Serve until the engine goes away, see `start_child`."""
     # Millions of entries and not one cycle: looking for some took half of the process's time.
     gc.disable()
-    server, _, _ = start_child(1)
+    server, _ = start_child(1, fds)
     compiler = Compiler(server)
     server.serve({name: (lane, getattr(compiler, name)) for name, lane in LANES.items()})

@@ -393,8 +393,8 @@ def _unlink(path: str) -> None:
         os.unlink(path)
 
 
-def main() -> None:
-    """Serve until the engine goes away."""
+def main(fds: list[int]) -> None:
+    """Serve until the engine goes away, see `start_child`."""
     sys.setswitchinterval(SWITCH_S)
-    server, slots, _ = start_child(LANE_GIVE_BACK + 1)
+    server, slots = start_child(LANE_GIVE_BACK + 1, fds)
     server.serve(DiskProcess(server, slots).operations())

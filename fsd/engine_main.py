@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 
-from fsd import service_notify
+from fsd import nursery, service_notify
 from fsd.client import Client
 from fsd.config import load_config
 from fsd.errors import FsdError
@@ -35,6 +35,8 @@ def main() -> int:
 
 
 def _run(config_path: str) -> int:
+    # It imports what the engine's processes need while the engine imports what it needs itself.
+    nursery.prepare()
     # Here, after the thresholds: collections were a tenth of the time that these imports take.
     import uvicorn
 

@@ -209,8 +209,8 @@ def _read_whole(fd: int, size: int) -> bytes:
     return data
 
 
-def main() -> None:
-    """Serve until the engine goes away."""
-    server, slots, _ = start_child(1)
+def main(fds: list[int]) -> None:
+    """Serve until the engine goes away, see `start_child`."""
+    server, slots = start_child(1, fds)
     packer = Packer(server, slots)
     server.serve({name: (lane, getattr(packer, name)) for name, lane in LANES.items()})

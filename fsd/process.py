@@ -11,10 +11,7 @@ import contextlib
 import itertools
 import mmap
 import os
-import signal
 import socket
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable
@@ -23,6 +20,7 @@ from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import Any
 
+from fsd import nursery
 from fsd.child import LANES_MAX, read_steps
 from fsd.disk_health import SLOW_S, TroubleKind
 from fsd.errors import DiskError, DiskStalledError
@@ -48,7 +46,7 @@ class _LaneWatch:
 
 
 class Child:
-    """One running child process. Made by `spawn`; it never restarts itself."""
+    """One running child process; it never restarts itself."""
 
     def __init__(
         self,
@@ -75,9 +73,14 @@ class Child:
         os.ftruncate(page_fd, 8 * LANES_MAX)
         self._page = mmap.mmap(page_fd, 8 * LANES_MAX)
         ours, theirs = socket.socketpair()
-        self._process = _spawn(module, label, theirs, page_fd, pool)
-        theirs.close()
-        os.close(page_fd)
+        try:
+            self._process = nursery.fork(module, label, [page_fd, theirs.fileno(), *pool.fds])
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+            os.close(page_fd)
         self._socket = ours
         self._connection = Connection(os.dup(ours.fileno()))
         threading.Thread(target=self._receive, name=f"receive-{label}", daemon=True).start()
@@ -161,11 +164,7 @@ class Child:
 
     def wait_dead(self, timeout_s: float = DEATH_WAIT_S) -> bool:
         """Return whether the process has ended, waiting at most `timeout_s`."""
-        try:
-            self._process.wait(timeout_s)
-        except subprocess.TimeoutExpired:
-            return False
-        return True
+        return self._process.wait(timeout_s)
 
     def _receive(self) -> None:
         while True:
@@ -200,8 +199,7 @@ class Child:
                 return
             self._failure = error
             orphans, self._pending = list(self._pending.values()), {}
-        with contextlib.suppress(ProcessLookupError):
-            self._process.send_signal(signal.SIGKILL)
+        self._process.kill()
         # A process stuck in the kernel keeps its end open: this frees whoever sends or receives.
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
@@ -215,30 +213,6 @@ class Child:
         # A process stuck in the kernel may still write into its buffer: wait for its death.
         self._process.wait()
         self._pool.give_back(tuple(slot for pending in orphans for slot in pending.slots))
-
-
-def _spawn(
-    module: str, label: str, theirs: socket.socket, page_fd: int, pool: SlotPool
-) -> "subprocess.Popen[bytes]":
-    arguments = [
-        sys.executable,
-        "-m",
-        "fsd.child_main",
-        module,
-        f"--socket-fd={theirs.fileno()}",
-        f"--page-fd={page_fd}",
-        f"--slot-fds={','.join(map(str, pool.fds))}",
-        f"--label={label}",
-    ]
-    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-    return subprocess.Popen(
-        arguments,
-        pass_fds=(theirs.fileno(), page_fd, *pool.fds),
-        stdin=subprocess.DEVNULL,
-        cwd="/",
-        # numpy's threads, which nothing here uses: starting them takes half of its import.
-        env={"OPENBLAS_NUM_THREADS": "1", **os.environ, "PYTHONPATH": root},
-    )
 
 
 class Watchdog:

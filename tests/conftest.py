@@ -12,6 +12,7 @@ import command
 import database_harness
 import pytest
 import run_order
+import warm_start
 from run_folder import RunFolder, for_stores, on_disk
 from store_harness import MIB, Store, write_files
 
@@ -26,6 +27,7 @@ def pytest_configure() -> None:
     # Tests start some thousand processes of ours, and each would compile all that it imports.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+    warm_start.install()
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -49,7 +51,15 @@ def pytest_sessionfinish(exitstatus: int) -> None:
 
 
 def pytest_unconfigure() -> None:
+    warm_start.warm.close()
     _run.close()
+
+
+@pytest.fixture
+def cold_starts() -> Iterator[None]:
+    """Let engines, mounts and workers start as they do everywhere else, see `warm_start`."""
+    with warm_start.cold():
+        yield
 
 
 @pytest.fixture

@@ -184,7 +184,7 @@ def test_a_second_call_waits_for_the_first(tree, tmp_path):
     assert "waiting for it" in second.stderr.readline()
     stamp(tree, ".drystone-stamp")
     first.communicate("done\n")
-    output, errors = second.communicate(timeout=30)
+    output, errors = second.communicate(timeout=120)
     assert (second.returncode, errors) == (0, "")
     assert json.loads(output)["arguments"] == ["x"]
 

@@ -73,7 +73,7 @@ def bad_disk(
     finally:
         child.send_signal(signal.SIGTERM)
         subprocess.run(["umount", "-l", folder], check=False)
-        child.wait(timeout=10)
+        child.wait(timeout=60)
 
 
 def main() -> None:

@@ -36,7 +36,7 @@ def spawn(pool: SlotPool) -> Iterator[Callable[[], Child]]:
     yield start
     for child in children:
         child.kill()
-        assert child.wait_dead(10)
+        assert child.wait_dead(60)
 
 
 @pytest.fixture

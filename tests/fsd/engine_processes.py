@@ -13,7 +13,7 @@ from fsd import daemon_process
 from fsd.config import Config
 from fsd.daemon_process import ProcessMark
 
-GONE_S_MAX = 20.0
+GONE_S_MAX = 60.0
 
 
 @dataclass(frozen=True)
@@ -40,16 +40,17 @@ def _mark(config: Config) -> ProcessMark | None:
 
 
 def children(config: Config) -> list[ChildProcess]:
-    """Return the engine's child processes that are alive."""
-    parent = engine_pid(config)
-    found = []
+    """Return the engine's child processes that are alive: its nursery's forks."""
+    engine, parents = engine_pid(config), dict[int, int]()
     for name in os.listdir("/proc"):
         if name.isdigit():
-            with contextlib.suppress(
-                OSError, ValueError, IndexError
-            ):  # It ends or begins just now.
-                if _parent_of(name) == parent:
-                    found.append(_describe(int(name)))
+            with contextlib.suppress(OSError, ValueError, IndexError):  # It ends or begins now.
+                parents[int(name)] = _parent_of(name)
+    found = []
+    for pid, parent in parents.items():
+        if parents.get(parent) == engine:
+            with contextlib.suppress(OSError, ValueError):
+                found.append(_describe(pid))
     return found
 
 
@@ -103,7 +104,9 @@ def _parent_of(pid: str) -> int:
 
 
 def _describe(pid: int) -> ChildProcess:
+    """Read a process's title: `drystone disk_process d1`; ValueError before it has one."""
     with open(f"/proc/{pid}/cmdline", encoding="utf-8", errors="replace") as file:
-        words = file.read().split("\0")
-    labels = [word.removeprefix("--label=") for word in words if word.startswith("--label=")]
-    return ChildProcess(pid, words[words.index("fsd.child_main") + 1], labels[0])
+        program, module, label = file.read().rstrip("\0").split(" ", 2)
+    if program != "drystone":
+        raise ValueError(program)
+    return ChildProcess(pid, f"fsd.{module}", label)

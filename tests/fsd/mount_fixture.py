@@ -14,12 +14,11 @@ from store_fixture import StoreFixture
 from fsd.tree import TreeEntry
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-WAIT_S_MAX = 20.0
+WAIT_S_MAX = 60.0
 
 needs_fuse = [
     pytest.mark.skipif(not os.access("/dev/fuse", os.R_OK | os.W_OK), reason="needs /dev/fuse"),
     pytest.mark.skipif(os.getuid() != 0, reason="needs root to mount without fuse.conf"),
-    pytest.mark.timeout(90),
 ]
 
 

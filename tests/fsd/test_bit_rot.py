@@ -32,7 +32,6 @@ from fsd.identity import read_identity
 from fsd.layout import shard_path
 from fsd.models import Notice
 
-pytestmark = pytest.mark.timeout(300)
 ROUNDS, ROUNDS_SLOW = 1, 40
 PAPERS = (layout.IDENTITY_NAME, layout.IDENTITY_TWIN_NAME, layout.EPOCH_NAME)
 

@@ -128,12 +128,12 @@ def test_a_read_that_hangs_borrows_nothing(child: Child, pool: SlotPool, shard: 
     assert asked == 100 and silent_s > 0
     os.kill(child.pid, signal.SIGCONT)
     for request in requests[:50]:
-        assert request.result(20) == shard.payload(entry)
+        assert request.result(60) == shard.payload(entry)
     os.kill(child.pid, signal.SIGSTOP)
     late = child.request(*arguments)
     child.kill()
     with pytest.raises(DiskError):
-        late.result(20)
+        late.result(60)
     with pytest.raises(FsdError):
         child.request(*arguments).result(0)
     assert child.owing("read_piece") == (0, 0.0, 0)

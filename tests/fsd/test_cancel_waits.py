@@ -53,9 +53,9 @@ def test_a_job_that_waits_for_a_claimed_shard_is_cancelled(engine: Engine, monke
         else:
             store.mark_lost(shard.shard_id, disk)
             job = engine.rebuild(RebuildRequest())
-        assert asked.wait(20)
+        assert asked.wait(60)
         job.cancel()
-        assert job.finished.wait(20), "it waits for the shard"
+        assert job.finished.wait(60), "it waits for the shard"
     assert job.state == "cancelled", (job.state, job.error)
 
 
@@ -64,5 +64,5 @@ def test_a_rebuild_that_waits_for_a_round_is_cancelled_and_gives_no_disk_up(engi
     with engine.reconciler._busy:
         job = engine.rebuild_lost(disk, "rebuild")
         job.cancel()
-        assert job.finished.wait(20), "it waits for the round"
+        assert job.finished.wait(60), "it waits for the round"
     assert (job.state, disk.state) == ("cancelled", "online")

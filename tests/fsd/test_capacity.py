@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shlex
 
-import pytest
 from command import drystone, environment
 from loop_disks import loop_store, needs_loop
 from store_checks import assert_clean, disk, finish, put, settle, until
@@ -13,8 +12,6 @@ from store_harness import MIB, Store, write_files
 
 from fsd.config import load_config
 from fsd.setup import init_store
-
-pytestmark = pytest.mark.timeout(240)
 
 
 def fill(store: Store, short_tmp: str) -> None:

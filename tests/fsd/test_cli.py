@@ -182,13 +182,13 @@ def test_interrupt_detaches(store, tmp_path):
         # A shell's background job ignores Ctrl-C, and so would whatever it starts.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
     )
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while not (running := [job for job in made.client.jobs() if job.state == "running"]):
         assert time.monotonic() < deadline and process.poll() is None
     # The command may not have its answer yet; afterwards it waits for the job.
     time.sleep(0.5)
     process.send_signal(signal.SIGINT)
-    told = process.communicate(timeout=30)[1]
+    told = process.communicate(timeout=120)[1]
     assert process.returncode == 130, told
     assert f"drystone job cancel {running[0].job_id}".encode() in told
     drystone("job", "cancel", running[0].job_id, env=environment(made))
@@ -212,7 +212,7 @@ def test_a_closed_pipe_is_quiet(store, tmp_path):
     process.stdout.close()
     errors = process.stderr.read()
     process.stderr.close()
-    process.wait(timeout=30)
+    process.wait(timeout=120)
     assert errors == b""
 
 
@@ -230,7 +230,7 @@ def test_commands_import_only_what_they_need(filled):
         env={**os.environ, **environment(filled)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=120,
     )
     assert result.returncode == 0
     loaded = set(result.stderr.rpartition("LOADED")[2].split())

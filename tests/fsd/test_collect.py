@@ -30,7 +30,6 @@ from store_harness import Store, with_settings
 
 from fsd.errors import NotFoundError
 
-pytestmark = pytest.mark.timeout(240)
 LAYOUT = "plain"
 
 

@@ -99,7 +99,7 @@ def test_what_was_halved_once_may_be_halved_again(store, short_tmp, monkeypatch)
         return kept
 
     with exporting(store, short_tmp, monkeypatch, watched):
-        assert again.wait(30), "it is asked for once only"
+        assert again.wait(60), "it is asked for once only"
 
 
 def test_nobody_writes_what_a_process_had_before_that_is_dead(store, short_tmp, monkeypatch):

@@ -34,8 +34,6 @@ from fsd.engine import Engine
 from fsd.errors import ConfigError, EngineUnavailableError, UsageError
 from fsd.identity import make_identity
 
-pytestmark = pytest.mark.timeout(240)
-
 BAD_NAMES = ("d1", "--help", "a\nb", "a/b", ".x", "50%", "\udcff", "x" * 300)
 
 

@@ -27,8 +27,6 @@ from store_harness import MIB, Store, write_files
 from fsd.errors import QuotaError, UsageError
 from fsd.identity import read_identity
 
-pytestmark = pytest.mark.timeout(240)
-
 
 def make_files(count: int = 120, seed: int = 1) -> dict[str, bytes]:
     rng = random.Random(seed)

@@ -23,7 +23,7 @@ from store_harness import MIB, Store, write_files
 
 from fsd.errors import QuotaError
 
-pytestmark = [*needs_loop, pytest.mark.timeout(240)]
+pytestmark = needs_loop
 
 
 @pytest.fixture

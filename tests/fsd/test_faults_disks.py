@@ -24,7 +24,7 @@ from store_harness import MIB, Store, write_files
 
 from fsd.setup import init_store
 
-pytestmark = [*needs_loop, pytest.mark.timeout(240)]
+pytestmark = needs_loop
 
 
 @pytest.fixture

@@ -28,8 +28,6 @@ from store_harness import MIB, Store, write_files
 from fsd.config import load_config
 from fsd.errors import FsdError
 
-pytestmark = pytest.mark.timeout(180)
-
 
 def make_source(folder: str, count: int = 300, seed: int = 1) -> dict[str, bytes]:
     rng = random.Random(seed)

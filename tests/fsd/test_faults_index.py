@@ -14,7 +14,6 @@ from store_harness import MIB, Store, write_files
 from fsd import daemon
 from fsd.errors import CorruptError, FsdError
 
-pytestmark = pytest.mark.timeout(240)
 FLIPS = 6
 
 

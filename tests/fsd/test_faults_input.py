@@ -24,7 +24,6 @@ from store_harness import MIB, write_files
 
 from fsd.errors import ManifestError, SealedMismatchError
 
-pytestmark = pytest.mark.timeout(240)
 LONG_NAME = "n" * 255
 
 

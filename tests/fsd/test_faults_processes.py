@@ -30,8 +30,6 @@ from store_checks import (
 )
 from store_harness import MIB, with_settings, write_files
 
-pytestmark = pytest.mark.timeout(240)
-
 MANY_FILES = 20_000
 STALL_TIMEOUT_S = 2.0
 

@@ -26,8 +26,6 @@ from store_harness import MIB, with_settings, write_files
 
 from fsd.errors import FsdError, QuotaError
 
-pytestmark = pytest.mark.timeout(240)
-
 
 @pytest.fixture
 def small_ssd(short_tmp):

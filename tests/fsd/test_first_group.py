@@ -17,7 +17,7 @@ from fsd.engine import Engine
 from fsd.layout import CATALOG_NAME, shard_path
 
 FILES = {f"f{number % 3}/{number}": os.urandom(2000 + number) for number in range(40)}
-WAIT_S_MAX = 20.0
+WAIT_S_MAX = 60.0
 
 
 @pytest.fixture

@@ -73,16 +73,16 @@ def test_what_a_hanging_disk_has_not_begun_is_given_back_and_never_written(
     fd = write(tmp_path / "shard", big_shard.sealed())
     with ThreadPoolExecutor(1) as lane:
         running = lane.submit(extractor.run_for, Request(7, fd, SHARD_ID, items, str(target)))
-        assert step.hangs.wait(20)
+        assert step.hangs.wait(60)
         begun = {0: 0, 1: 1, 3: 2}[reads]
-        until_begun = time.monotonic() + 20
+        until_begun = time.monotonic() + 60
         while len(os.listdir(target)) < begun and time.monotonic() < until_begun:
             time.sleep(0.001)
         kept = extractor.give_back(7)
         assert kept is not None and kept.end <= len(items)
         there = files_in(target).keys()
         step.released.set()
-        answer = running.result(20)
+        answer = running.result(60)
         assert extractor.give_back(7) is None
     os.close(fd)
     assert (answer.end, answer.whole, answer.failures) == (kept.end, True, [])
@@ -114,13 +114,13 @@ def test_half_of_what_is_left_is_shared_while_the_request_runs(
     fd = write(tmp_path / "shard", big_shard.sealed())
     with ThreadPoolExecutor(1) as lane:
         running = lane.submit(extractor.run_for, Request(7, fd, SHARD_ID, items, str(target)))
-        assert step.hangs.wait(20)
+        assert step.hangs.wait(60)
         ends = [len(items)]
         while (kept := extractor.give_back(7, True)) is not None:
             assert kept == (kept.end, False, 0, 0, [])
             ends.append(kept.end)
         step.released.set()
-        answer = running.result(20)
+        answer = running.result(60)
     os.close(fd)
     assert len(ends) > 1 and ends == sorted(set(ends), reverse=True)
     assert (answer.end, answer.whole, answer.failures) == (ends[-1], True, [])
@@ -142,7 +142,7 @@ def test_what_is_shared_at_any_moment_is_written_once(
                 # Before it has begun it gives back all of it, as often as it is asked.
                 assert kept.end < end or kept == (0, True, 0, 0, [])
                 rest, end = items[kept.end : end] + rest, kept.end
-        answer = running.result(20)
+        answer = running.result(60)
     assert answer.end == end and files_in(target) == expected(big_shard, end)
     assert thief.run_for(Request(2, fds[1], SHARD_ID, rest, str(target))).failures == []
     for fd in fds:

@@ -28,8 +28,6 @@ from fsd.models import BatchWriteRequest
 from fsd.purge import purge
 from fsd.purge_models import PurgeRequest
 
-pytestmark = pytest.mark.timeout(120)
-
 FILES = {f"{number}": os.urandom(60_000) for number in range(12)}
 MORE = {f"{number}": os.urandom(60_000) for number in range(12)}
 

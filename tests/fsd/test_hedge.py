@@ -27,8 +27,6 @@ from store_harness import MIB, Store, with_settings, write_files
 
 from fsd.queue_rule import PIECE_BYTES
 
-pytestmark = pytest.mark.timeout(240)
-
 STALL_TIMEOUT_S = 120.0
 """Longer than a test: whatever is read meanwhile was not saved by the watchdog."""
 READERS = 8

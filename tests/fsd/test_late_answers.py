@@ -82,7 +82,7 @@ def test_every_file_is_made_and_counted_once(
                 request = request.model_copy(update={"target_id": f"{number}"})
                 job = engine.jobs.get(engine.materialise("exports", request).job_id)
                 until(lambda job=job: job.done_files >= REST, "what the other disk can do")
-                assert asked.wait(20)
+                assert asked.wait(60)
             finally:
                 os.kill(child.pid, signal.SIGCONT)
             until(lambda job=job: job.state != "running", "the export")

@@ -36,7 +36,6 @@ from fsd.record import (
 from fsd.rewrite import group_spans
 from fsd.scan import scan_shard
 
-pytestmark = pytest.mark.timeout(240)
 CHILD = os.path.join(os.path.dirname(__file__), "barrier_child.py")
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 FILES = {f"{n % 3}/{n}": os.urandom(2000 + 911 * n) for n in range(60)}

@@ -148,7 +148,7 @@ class Counted(FreeStep):
         self.reads += 1
         if self.reads == 6:
             self.waits.set()
-            assert self.released.wait(30)
+            assert self.released.wait(60)
         return wanted_bytes
 
 
@@ -161,7 +161,7 @@ def test_one_that_is_halved_ends_where_it_said_and_the_next_begins(tmp_path: Pat
     answers = []
     lane = threading.Thread(target=lambda: answers.append(extractor.run_for(first)))
     lane.start()
-    assert step.waits.wait(30)
+    assert step.waits.wait(60)
     kept = extractor.give_back(1, True)
     step.released.set()
     lane.join()

@@ -57,7 +57,7 @@ def thread() -> Iterator[ThreadPoolExecutor]:
 
 
 def wait_until_it_waits(engine: Engine, entry: Future[object]) -> None:
-    until_s = time.monotonic() + 30
+    until_s = time.monotonic() + 60
     while not engine.store.catalog._waiting:
         assert not entry.done() and time.monotonic() < until_s
         time.sleep(0.001)
@@ -74,7 +74,7 @@ def test_it_is_written_with_the_next_one(
     entry = thread.submit(engine.store.catalog.append, pin("a"), patient=lambda: True)
     wait_until_it_waits(engine, entry)
     engine.store.catalog.append(pin("b"))
-    entry.result(30)
+    entry.result(60)
     assert writes == [2]
     assert {"a", "b"} <= engine.store.shards.state.pins.keys()
 
@@ -88,7 +88,7 @@ def test_nobody_is_patient_for_longer_than_there_is_a_reason(
     wait_until_it_waits(engine, entry)
     assert not writes
     hurry.set()
-    entry.result(30)
+    entry.result(60)
     monkeypatch.setattr(store_module, "PATIENCE_S", 0.0)
     engine.store.catalog.append(pin("b"), patient=lambda: True)
     assert writes == [1, 1]
@@ -114,5 +114,5 @@ def test_a_copy_waits_to_be_counted_while_enough_others_go_on(
     wait_until_it_waits(engine, entry)
     assert not writes and engine.store.sound_copies(shard_id) == before
     others.close()
-    entry.result(30)
+    entry.result(60)
     assert writes == [1] and engine.store.sound_copies(shard_id) == before + 1

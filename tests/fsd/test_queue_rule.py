@@ -193,11 +193,11 @@ def test_the_gate_lets_the_urgent_pass_first():
     for thread in threads:
         thread.start()
         # It waits, and shows that it lives.
-        assert stepped.acquire(timeout=10)
+        assert stepped.acquire(timeout=60)
     order.append("FOREGROUND")
     gate.answer()
     for thread in threads:
-        thread.join(10)
+        thread.join(60)
     assert order in (["FOREGROUND", "BATCH", "SCRUB"], ["BATCH", "FOREGROUND", "SCRUB"])
 
 
@@ -229,7 +229,7 @@ def test_single_reads_go_before_what_the_disk_is_busy_with(child: Child, pool: S
     verify = [note("verify", child.request("verify", HEX_ID, priority=2)) for _ in range(3)]
     scrub = note("scrub", child.request("scrub", HEX_ID, 0.0, priority=2))
     for number in range(20):
-        assert note(f"read{number}", piece(child, large.entries[0])).result(20) == b"small"
+        assert note(f"read{number}", piece(child, large.entries[0])).result(60) == b"small"
     assert done == [f"read{number}" for number in range(20)]
     for request in (*verify, scrub):
         assert request.result(60).problems == []
@@ -247,13 +247,13 @@ def test_background_goes_on_beside_a_foreground_that_never_rests(
     count = 0
     while not (verify.done() and scrub.done()):
         # Eight are always waiting: the lane is not empty for one moment.
-        assert reads.pop(0).result(20) == b"small"
+        assert reads.pop(0).result(60) == b"small"
         reads.append(piece(child, shard.entries[0]))
         count += 1
     assert verify.result(0).problems == scrub.result(0).problems == []
     assert count > 8
     for read in reads:
-        read.result(20)
+        read.result(60)
 
 
 @pytest.mark.parametrize("foreground", [False, True])
@@ -265,7 +265,7 @@ def test_an_export_reads_a_mebibyte_after_the_other(
     target.mkdir()
     items = [(e.offset, e.length_bytes, e.key, (b"%d" % n,)) for n, e in enumerate(large.entries)]
     if foreground:
-        piece(child, large.entries[0]).result(20)
+        piece(child, large.entries[0]).result(60)
     before = reads_of(child)
     child.call("extract", 1, HEX_ID, items, str(target), HOLE_BYTES)
     assert 48 <= reads_of(child) - before < 48 + 16

@@ -25,7 +25,7 @@ from store_checks import (
 )
 from store_harness import MIB, Store, write_files
 
-pytestmark = [*needs_loop, pytest.mark.timeout(240)]
+pytestmark = needs_loop
 
 
 @pytest.fixture

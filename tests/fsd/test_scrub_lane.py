@@ -51,7 +51,7 @@ def test_others_are_answered_while_a_scrub_goes_on(child: Child, pool: SlotPool,
     assert not scrub.done()
     child.call("scrub_stop")
     with pytest.raises(CancelledError):
-        scrub.result(30)
+        scrub.result(60)
     pool.release(slot)
 
 
@@ -73,7 +73,7 @@ def test_a_slow_scrub_is_not_taken_for_a_hanging_disk(spawn: Callable[[], Child]
     assert troubles == []
     child.call("scrub_stop")
     with pytest.raises(CancelledError):
-        scrub.result(30)
+        scrub.result(60)
     watchdog.stop()
 
 

@@ -17,7 +17,6 @@ from fsd.setup import init_store
 
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not() or "the lab is there"),
-    pytest.mark.timeout(120),
 ]
 
 DISK_BYTES = 256 * MIB

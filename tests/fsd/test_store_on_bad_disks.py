@@ -39,7 +39,6 @@ from fsd.setup import init_store
 
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not() or "the lab is there"),
-    pytest.mark.timeout(300),
 ]
 
 DISKS = 4

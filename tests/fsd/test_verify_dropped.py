@@ -38,7 +38,7 @@ def test_what_was_dropped_meanwhile_is_no_problem(store, short_tmp: str):
 
         with engine.reconciler._busy:
             job = engine.start_job("verify", "", work)
-            assert job.finished.wait(30) and job.state == "done", job.error
+            assert job.finished.wait(60) and job.state == "done", job.error
         assert counts == [(0, 1), (0, 0)]
     finally:
         engine.stop()

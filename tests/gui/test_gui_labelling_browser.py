@@ -161,7 +161,7 @@ def test_a_skip_is_no_answer_and_a_lost_server_loses_nothing(work: Workshop, lea
     assert said == {int(first): None, int(second): {"class": "yes"}, int(third): {"class": "no"}}
     # What one skipped somebody else answers; then the run goes on.
     work.database.labels.add_answer(int(first), "lou", {"class": "no"})
-    page.wait_for_selector("text=Everything is answered", timeout=20_000)
+    page.wait_for_selector("text=Everything is answered")
     work.yard.wait(run_of(work, event), "done")
     lost = ("ERR_INTERNET_DISCONNECTED", "WebSocket")
     assert [line for line in lea.problems if not any(word in line for word in lost)] == []

@@ -124,7 +124,7 @@ def test_a_bad_receiver_and_a_bad_event_keep_nobody_waiting(database: Database, 
     hanging = threading.Event()
 
     def hang(_: dict) -> int:
-        hanging.wait(30)
+        hanging.wait(60)
         return 200
 
     with ExitStack() as stack:

@@ -139,7 +139,7 @@ def test_a_task_that_does_not_end_is_killed_by_down_and_begun_again(yards):
     assert len(yard.traces("stubborn")) == 2
 
 
-def test_down_leaves_nothing_that_was_about_to_be_revived(yards):
+def test_down_leaves_nothing_that_was_about_to_be_revived(yards, cold_starts):
     yard = yards(tables=WORKERS)
     yard.start_redis()
     supervise.wish(yard.config, up=True)

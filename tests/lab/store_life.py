@@ -23,7 +23,7 @@ from . import MODES, EmulatedDisk, HddModel, copy_image, flush_times, replay
 
 DISK_SIZES_MIB = (160, 128, 144)
 SSD_SIZE_MIB = 512
-END_S_MAX = 20.0
+END_S_MAX = 60.0
 
 
 @dataclass(frozen=True)

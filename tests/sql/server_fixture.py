@@ -66,7 +66,7 @@ class EmbeddedStore:
         """kill -9, and wait until that process is gone; its children may linger."""
         descriptor = os.pidfd_open(self.postmaster())
         signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 60
         while server.find(self.place) is not None:
             assert time.monotonic() < deadline
             time.sleep(0.01)

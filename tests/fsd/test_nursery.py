@@ -1,0 +1,139 @@
+"""The process that child processes are forks of: what it makes, and what it may do meanwhile."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+from engine_processes import children, engine_pid, kill_engine
+from store_checks import until
+from store_harness import Store
+
+from fsd import disk_process, nursery
+from fsd.process import Child
+from fsd.slots import SlotPool
+
+pytest_plugins = ("child_fixture",)
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def state_of(pid: int) -> str:
+    """Return the letter of a process's state, nothing when there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+            return file.read().rpartition(")")[2].split()[0]
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def parent_of(pid: int) -> int:
+    with open(f"/proc/{pid}/stat", encoding="utf-8", errors="replace") as file:
+        return int(file.read().rpartition(")")[2].split()[1])
+
+
+@pytest.fixture
+def begun(pool: SlotPool) -> Iterator[list[Child]]:
+    """Children that are dead when the test has ended."""
+    made: list[Child] = []
+    yield made
+    for child in made:
+        child.kill()
+        assert child.wait_dead(60)
+
+
+def start(pool: SlotPool, begun: list[Child], label: str = "d1") -> Child:
+    begun.append(Child("fsd.disk_process", label, disk_process.LANES, pool))
+    assert begun[-1].call("find", "none", []) is None
+    return begun[-1]
+
+
+def test_children_have_one_parent_and_show_who_they_are(pool: SlotPool, begun: list[Child]):
+    first, second = (start(pool, begun, label) for label in ("d1", "a disk with\nlines, \u2603"))
+    assert parent_of(first.pid) == parent_of(second.pid) != os.getpid()
+    with open(f"/proc/{second.pid}/cmdline", encoding="utf-8") as file:
+        title = file.read().rstrip("\0")
+    assert title == "drystone disk_process a disk with\nlines, \u2603"
+
+
+def test_a_dead_child_is_no_zombie(pool: SlotPool, begun: list[Child]):
+    child = start(pool, begun)
+    assert not child.wait_dead(0)
+    child.kill()
+    assert child.wait_dead(60)
+    until(lambda: state_of(child.pid) == "", "the nursery to wait for it")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
+def test_a_nursery_that_is_gone_or_silent_is_replaced(
+    pool: SlotPool, begun: list[Child], monkeypatch, number: signal.Signals
+):
+    """What it made before goes on, and its end is seen."""
+    before = start(pool, begun)
+    old = parent_of(before.pid)
+    os.kill(old, number)
+    monkeypatch.setattr(nursery, "FORK_TIMEOUT_S", 60.0)
+    if number == signal.SIGSTOP:
+        nursery._living()._socket.settimeout(0.5)
+    else:
+        until(lambda: state_of(old) in ("", "Z"), "the nursery to die")
+    after = start(pool, begun, "d2")
+    assert parent_of(after.pid) not in (old, 1)
+    assert state_of(old) == ""
+    assert before.alive and before.call("find", "none", []) is None
+    before.kill()
+    assert before.wait_dead(60)
+
+
+def test_no_more_processes_is_an_error_of_the_machine(pool: SlotPool, begun: list[Child]):
+    """And no reason for another nursery, nor for the loss of this one."""
+    living = parent_of(start(pool, begun).pid)
+    limits = resource.prlimit(living, resource.RLIMIT_NOFILE)
+    resource.prlimit(living, resource.RLIMIT_NOFILE, (3, limits[1]))
+    try:
+        with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
+            nursery.fork("fsd.disk_process", "d2", [])
+    finally:
+        resource.prlimit(living, resource.RLIMIT_NOFILE, limits)
+    assert parent_of(start(pool, begun, "d2").pid) == living
+
+
+def test_only_known_modules_are_made():
+    stranger = nursery.fork("os", "d1", [])
+    assert stranger.wait(60)
+
+
+def test_it_ends_with_its_process():
+    """Also where nobody can tell it: its socket closes."""
+    code = (
+        "import os\n"
+        "from fsd import disk_process, nursery\n"
+        "from fsd.process import Child\n"
+        "from fsd.slots import SlotPool\n"
+        "child = Child('fsd.disk_process', 'd1', disk_process.LANES, SlotPool(1, 4096))\n"
+        "child.call('find', 'none', [])\n"
+        "print(nursery._living()._process.pid, child.pid, flush=True)\n"
+        "os.kill(os.getpid(), 9)\n"
+    )
+    command = [sys.executable, "-c", code]
+    ended = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, check=False)
+    assert ended.returncode == -signal.SIGKILL
+    for pid in map(int, ended.stdout.split()):
+        until(lambda pid=pid: state_of(pid) in ("", "Z"), "the end of what it left")
+
+
+def test_with_the_engine_alone_killed_nothing_of_it_stays(store):
+    made: Store = store(2)
+    engine = engine_pid(made.config)
+    left = [child.pid for child in children(made.config)]
+    parents = {parent_of(pid) for pid in left}
+    assert len(left) == 2 and len(parents) == 1 and engine not in parents
+    kill_engine(made.config, group=False)
+    for pid in (*left, *parents):
+        until(lambda pid=pid: state_of(pid) in ("", "Z"), "the end of its processes")

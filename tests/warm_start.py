@@ -1,0 +1,277 @@
+"""Processes of ours without Python's start: it owns forking them from one that has imported all.
+
+Most of what a small test of a store costs is an engine, a worker or a mount that imports its
+libraries: a second of a processor, some thousand times. Where the tests' own process starts one
+of MODULES by `python -m`, it becomes a fork of a process that has imported what these need: a
+process of its own all the same, with its own arguments, environment, folder, session and outputs,
+that ends as Python ends. What the start itself does is tested by those who run the program
+(tests/command.py), and by those who ask for `cold_starts`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+MODULES = {
+    "fsd.engine_main": ("uvicorn", "fsd.api", "fsd.client", "fsd.report"),
+    "fsd.mount": ("fsd.mount.operations", "fsd.mount.loop", "fsd.mount.heal", "mimetypes"),
+    "jobs.process_main": ("jobs.worker", "jobs.keeper", "jobs.supervise"),
+}
+"""What may be forked, and what is imported for it; never the module itself, which is run."""
+
+MESSAGE_SIZE_BYTES_MAX = 1 << 17
+FDS_FREE_FROM = 200
+"""Descriptors that were handed over wait above the numbers that a process may ask for."""
+
+_real_popen = subprocess.Popen
+
+
+class Forked:
+    """What Popen returns, of a fork: its parent is the nursery, which tells how it ended."""
+
+    def __init__(self, nursery: Nursery, arguments: list[str], pid: int) -> None:
+        self.args = arguments
+        self.pid = pid
+        self.returncode: int | None = None
+        self._nursery = nursery
+
+    def poll(self) -> int | None:
+        """Return the exit code, None while it runs."""
+        if self.returncode is None:
+            self.returncode = self._nursery.ended(self.pid)
+        return self.returncode
+
+    def wait(self, timeout: float | None = None) -> int:
+        """Wait for the end; raises TimeoutExpired."""
+        until_s = None if timeout is None else time.monotonic() + timeout
+        while (code := self.poll()) is None:
+            if until_s is not None and time.monotonic() >= until_s:
+                raise subprocess.TimeoutExpired(self.args, timeout or 0.0)
+            time.sleep(0.005)
+        return code
+
+    def send_signal(self, number: int) -> None:
+        """Send a signal, unless it has ended."""
+        if self.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """Kill it."""
+        self.send_signal(signal.SIGKILL)
+
+
+class Nursery:
+    """The tests' half: it starts the process that is forked, and asks it."""
+
+    def __init__(self) -> None:
+        self._owner = os.getpid()
+        self._lock = threading.Lock()
+        self._endings: dict[int, int] = {}
+        self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with theirs:
+            self._process = _real_popen(
+                [sys.executable, os.path.abspath(__file__), str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                cwd=ROOT,
+                start_new_session=True,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+            )
+
+    @property
+    def is_ours(self) -> bool:
+        """Return whether this is the process that made it, and not a fork of that."""
+        return self._owner == os.getpid()
+
+    def fork(self, arguments: list[str], outputs: dict[int, int], **options: Any) -> Forked:
+        """Fork `python ARGUMENTS`; `outputs` maps descriptors of the fork to ours."""
+        order = {
+            "arguments": arguments[1:],
+            "numbers": list(outputs),
+            "environment": dict(options.get("env") or os.environ),
+            "folder": options.get("cwd") or os.getcwd(),
+            "session": bool(options.get("start_new_session")),
+        }
+        message = json.dumps(order).encode("utf-8", "surrogateescape")
+        with self._lock:
+            socket.send_fds(self._socket, [message], list(outputs.values()))
+            while "pid" not in (answer := self._hear()):
+                pass
+        return Forked(self, arguments, answer["pid"])
+
+    def ended(self, pid: int) -> int | None:
+        """Return the exit code of a fork, None as long as it runs."""
+        with self._lock:
+            while select.select([self._socket], [], [], 0)[0]:
+                self._hear()
+            return self._endings.get(pid)
+
+    def close(self) -> None:
+        """Let the nursery end; what it forked lives on."""
+        self._socket.close()
+        self._process.wait()
+
+    def _hear(self) -> dict[str, int]:
+        message = self._socket.recv(MESSAGE_SIZE_BYTES_MAX)
+        assert message, "the process that forks the tests' processes has ended"
+        answer = json.loads(message)
+        if "ended" in answer:
+            self._endings[answer["ended"]] = answer["code"]
+        return answer
+
+
+class WarmSubprocess:
+    """`subprocess` as a module of ours sees it while its processes start warm."""
+
+    def __init__(self) -> None:
+        self.is_cold = False
+        self._nursery: Nursery | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(subprocess, name)
+
+    def Popen(self, arguments: Sequence[str], **options: Any) -> Any:  # noqa: N802 - its name
+        """Fork what can be forked, start everything else."""
+        words = list(arguments)
+        known = words[:2] == [sys.executable, "-m"] and words[2] in MODULES
+        if self.is_cold or not known or options.get("pass_fds"):
+            return _real_popen(arguments, **options)
+        if self._nursery is None:
+            self._nursery = Nursery()
+        if not self._nursery.is_ours:
+            return _real_popen(arguments, **options)
+        outputs = {1: options.pop("stdout"), 2: options.pop("stderr")}
+        assert options.pop("stdin") == subprocess.DEVNULL
+        assert set(options) <= {"cwd", "env", "start_new_session", "pass_fds"}, options
+        return self._nursery.fork(words, outputs, **options)
+
+    def close(self) -> None:
+        """Let the nursery end, if there is one."""
+        if self._nursery is not None and self._nursery.is_ours:
+            self._nursery.close()
+            self._nursery = None
+
+
+warm = WarmSubprocess()
+
+
+def install() -> None:
+    """Let the modules that start processes for a test start them warm."""
+    for name in ("fsd.daemon_process", "jobs.process"):
+        importlib.import_module(name).subprocess = warm
+
+
+@contextlib.contextmanager
+def cold() -> Iterator[None]:
+    """Let processes start as they do everywhere else."""
+    warm.is_cold = True
+    try:
+        yield
+    finally:
+        warm.is_cold = False
+
+
+# The nursery itself. It has one thread, always: a fork has no others, and their locks for ever.
+
+
+def serve(control: socket.socket) -> None:
+    """Fork what is asked for until nobody is there to ask; returns in the forks as well."""
+    for needed in MODULES.values():
+        for name in needed:
+            importlib.import_module(name)
+    assert threading.active_count() == 1, threading.enumerate()
+    gc.collect()
+    gc.freeze()
+    woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    while True:
+        ready, _, _ = select.select([control, woken], [], [])
+        if woken in ready:
+            os.read(woken, 4096)
+            _tell_endings(control)
+        if control in ready:
+            message, fds = _next_order(control)
+            if not message:
+                os._exit(0)
+            order = json.loads(message)
+            pid = os.fork()
+            if pid == 0:
+                signal.set_wakeup_fd(-1)
+                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+                for descriptor in (control.detach(), woken, wake):
+                    os.close(descriptor)
+                _become(order, fds)
+            for descriptor in fds:
+                os.close(descriptor)
+            control.send(json.dumps({"pid": pid}).encode())
+
+
+def _next_order(control: socket.socket) -> tuple[bytes, list[int]]:
+    with contextlib.suppress(ConnectionError):
+        message, fds, _, _ = socket.recv_fds(control, MESSAGE_SIZE_BYTES_MAX, 8)
+        return message, fds
+    return b"", []
+
+
+def _tell_endings(control: socket.socket) -> None:
+    with contextlib.suppress(ChildProcessError, ConnectionError):
+        while (ending := os.waitpid(-1, os.WNOHANG))[0]:
+            answer = {"ended": ending[0], "code": os.waitstatus_to_exitcode(ending[1])}
+            control.send(json.dumps(answer).encode())
+
+
+def _become(order: dict[str, Any], fds: list[int]) -> NoReturn:
+    """Be `python -m MODULE ARGUMENTS` until its end."""
+    if order["session"]:
+        os.setsid()
+    # Out of the way first: the numbers that are wanted may be among those that came.
+    moved = [fcntl_dup(descriptor) for descriptor in fds]
+    for descriptor in fds:
+        os.close(descriptor)
+    for number, descriptor in zip(order["numbers"], moved, strict=True):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+    os.chdir(order["folder"])
+    os.environ.clear()
+    os.environ.update(order["environment"])
+    sys.path[0] = order["folder"]
+    option, module, *arguments = order["arguments"]
+    assert option == "-m"
+    # Whoever imports it gets one of its own, as ever: the one that runs is called `__main__`.
+    for name in (module, f"{module}.__main__"):
+        sys.modules.pop(name, None)
+    sys.argv = ["-m", *arguments]
+    sys.orig_argv = [sys.executable, "-m", module, *arguments]
+    gc.unfreeze()
+    runpy.run_module(module, run_name="__main__", alter_sys=True)
+    sys.exit(0)
+
+
+def fcntl_dup(descriptor: int) -> int:
+    """Return a copy above the numbers that a process may ask for."""
+    import fcntl
+
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, FDS_FREE_FROM)
+
+
+if __name__ == "__main__":
+    sys.path[0] = ROOT
+    sys.modules["warm_start"] = sys.modules["__main__"]
+    serve(socket.socket(fileno=int(sys.argv[1])))
