@@ -252,6 +252,8 @@ def _become(order: dict[str, Any], fds: list[int]) -> NoReturn:
     os.environ.clear()
     os.environ.update(order["environment"])
     sys.path[0] = order["folder"]
+    wished = order["environment"].get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[1:1] = [folder for folder in wished if folder and folder not in sys.path]
     option, module, *arguments = order["arguments"]
     assert option == "-m"
     # Whoever imports it gets one of its own, as ever: the one that runs is called `__main__`.
