@@ -25,7 +25,7 @@ ROOT = os.path.dirname(os.path.abspath(__file__))
 # face.
 FOLDERS = ("fsd", "sql", "adapters", "datasets", "jobs", "gui")
 
-TEST_WORKERS = 4
+TEST_WORKERS_MIN, TEST_WORKERS_MAX = 4, 8
 RETRIED_TESTS_MAX = 45
 
 # What writing to a file or a pipe can end with; nothing of it is a mistake of ours.
@@ -174,7 +174,6 @@ def test(
     static_steps = {
         "ruff format": [python, "-m", "ruff", "format", "--check", "."],
         "ruff check": [python, "-m", "ruff", "check", "."],
-        "basedpyright": [python, "-m", "basedpyright", "--pythonpath", python],
         "import-linter": [python, os.path.join("tests", "import_contracts.py")],
     }
     failed = (
@@ -182,11 +181,18 @@ def test(
         if fast
         else [name for name, command in static_steps.items() if not _passes(name, command)]
     )
+    # Beside the tests: it takes a minute of one processor, and they wait now and then.
+    types = (
+        []
+        if fast
+        else [_Beside("basedpyright", [python, "-m", "basedpyright", "--pythonpath", python])]
+    )
     pytest = [python, "-m", "pytest"]
     if not _passes("pytest", [*pytest, *_parallel(context.args), *context.args]) and (
         context.args or not _pass_alone(pytest)
     ):
         failed.append("pytest")
+    failed += [step.heading for step in types if not step.passes()]
     if failed:
         print(f"drystone: failed: {', '.join(failed)}", file=sys.stderr)
         raise typer.Exit(1)
@@ -194,7 +200,10 @@ def test(
 
 def _parallel(arguments: list[str]) -> list[str]:
     """Spread the whole suite over processes; whoever passes arguments decides for themselves."""
-    return [] if arguments else ["-n", str(TEST_WORKERS)]
+    # More than there are processors: a third of its time, a test of processes waits.
+    wanted = (os.cpu_count() or 1) * 3 // 2
+    workers = min(TEST_WORKERS_MAX, max(TEST_WORKERS_MIN, wanted))
+    return [] if arguments else ["-n", str(workers)]
 
 
 def _pass_alone(pytest: list[str]) -> bool:
@@ -224,6 +233,28 @@ def _passes(heading: str, command: list[str]) -> bool:
 
     print(f"== {heading}", flush=True)
     return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
+
+
+class _Beside:
+    """A step that runs while others do; what it says comes at its end."""
+
+    def __init__(self, heading: str, command: list[str]) -> None:
+        import subprocess
+        import tempfile
+
+        self.heading = heading
+        self._said = tempfile.TemporaryFile()
+        self._process = subprocess.Popen(
+            command, cwd=ROOT, stdout=self._said, stderr=subprocess.STDOUT
+        )
+
+    def passes(self) -> bool:
+        """Wait for it."""
+        code = self._process.wait()
+        with self._said as said:
+            said.seek(0)
+            print(f"== {self.heading}\n{said.read().decode()}", end="", flush=True)
+        return code == 0
 
 
 if __name__ == "__main__":

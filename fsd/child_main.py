@@ -1,4 +1,5 @@
-"""The nursery: the process that child processes are forks of. It owns their start, nothing after.
+"""The nursery: the process that child processes are forks of. It owns their start, and
+that the dead do not stay.
 
 It has imported what they all need: a child costs a few milliseconds instead of a tenth of a second
 of a processor, and shares that memory with the others. It has one thread, always: a fork has no
@@ -37,12 +38,16 @@ def main() -> None:
     woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    # Not select, which knows no descriptors above 1,023: the socket has the engine's number.
+    poll = select.poll()
+    poll.register(orders, select.POLLIN)
+    poll.register(woken, select.POLLIN)
     while True:
-        ready, _, _ = select.select([orders, woken], [], [])
+        ready = [descriptor for descriptor, _ in poll.poll()]
         if woken in ready:
             os.read(woken, 4096)
             _reap()
-        if orders not in ready:
+        if orders.fileno() not in ready:
             continue
         message, fds = _next_order(orders)
         if not message:
@@ -59,7 +64,9 @@ def main() -> None:
 
 def _next_order(orders: socket.socket) -> tuple[bytes, list[int]]:
     with contextlib.suppress(ConnectionError):
-        message, fds, _, _ = socket.recv_fds(orders, ORDER_SIZE_BYTES_MAX, FDS_MAX)
+        message, fds, _, _ = socket.recv_fds(
+            orders, ORDER_SIZE_BYTES_MAX, FDS_MAX, socket.MSG_CMSG_CLOEXEC
+        )
         return message, fds
     return b"", []
 

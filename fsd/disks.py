@@ -186,11 +186,11 @@ class DiskSet:
         known = disk.disk_id in self.disks
         # Until it is entered the watcher must not look for it too, and fight over its lock.
         disk.look_again_at = float("inf")
-        child = self._spawn(disk)
-        # A new dictionary each time: whoever goes through the disks now is not disturbed.
-        self.disks = {**self.disks, disk.disk_id: disk}
         entered = False
         try:
+            child = self._spawn(disk)
+            # A new dictionary each time: whoever goes through the disks now is not disturbed.
+            self.disks = {**self.disks, disk.disk_id: disk}
             entered = self._enter(disk, child)
         finally:
             disk.look_again_at = 0.0

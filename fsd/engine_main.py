@@ -36,7 +36,8 @@ def main() -> int:
 
 def _run(config_path: str) -> int:
     # It imports what the engine's processes need while the engine imports what it needs itself.
-    nursery.prepare()
+    with contextlib.suppress(OSError):  # The first child says it.
+        nursery.prepare()
     # Here, after the thresholds: collections were a tenth of the time that these imports take.
     import uvicorn
 

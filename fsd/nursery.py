@@ -1,10 +1,11 @@
 """Where child processes come from: it owns this process's half of the nursery, see child_main.
 
-A process has one nursery, started with its first child and started again when it is gone. Its
-children do not depend on it: they end when their socket closes, like it.
+A process has one nursery, started by `prepare` or with its first child, and started again when it
+is gone. Its children do not depend on it: they end when their socket closes, like it.
 """
 
 import atexit
+import errno
 import json
 import os
 import select
@@ -13,13 +14,13 @@ import socket
 import subprocess
 import sys
 import threading
-import weakref
 from contextlib import suppress
 
 FORK_TIMEOUT_S = 60.0
 """For an answer that takes milliseconds, or for the first, which waits for imports."""
 ANSWER_SIZE_BYTES_MAX = 4096
-TRIES = 2
+LABEL_LENGTH_MAX = 200
+END_TIMEOUT_S = 1.0
 
 _ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
@@ -30,18 +31,36 @@ class Offspring:
     def __init__(self, pid: int, pidfd: int) -> None:
         self.pid = pid
         self._pidfd = pidfd
-        weakref.finalize(self, os.close, pidfd)
+        self._lock = threading.Lock()
 
     def kill(self) -> None:
         """Send SIGKILL; nothing happens to one that has ended."""
-        with suppress(ProcessLookupError):
-            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+        with self._lock, suppress(ProcessLookupError):
+            if self._pidfd >= 0:
+                signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     def wait(self, timeout_s: float | None = None) -> bool:
         """Return whether it has ended, waiting for that as long as is said, or for ever."""
-        poll = select.poll()
-        poll.register(self._pidfd, select.POLLIN)
-        return bool(poll.poll(None if timeout_s is None else timeout_s * 1000))
+        with self._lock:
+            if self._pidfd < 0:
+                return True
+            mine = os.dup(self._pidfd)
+        try:
+            poll = select.poll()
+            poll.register(mine, select.POLLIN)
+            return bool(poll.poll(None if timeout_s is None else timeout_s * 1000))
+        finally:
+            os.close(mine)
+
+    def close(self) -> None:
+        """Forget it once it has ended."""
+        with self._lock:
+            if self._pidfd >= 0:
+                os.close(self._pidfd)
+            self._pidfd = -1
+
+    def __del__(self) -> None:
+        self.close()
 
 
 class _Nursery:
@@ -61,25 +80,20 @@ class _Nursery:
                 env={"OPENBLAS_NUM_THREADS": "1", **os.environ, "PYTHONPATH": _ROOT},
             )
 
-    def fork(self, order: bytes, fds: list[int]) -> Offspring:
-        """Ask for a child; OSError when the machine has no more, ConnectionError when it is gone.
-
-        TimeoutError when it does not answer.
-        """
+    def ask(self, order: bytes, fds: list[int]) -> tuple[bytes, list[int]]:
+        """Send an order and return its answer with descriptors; no bytes when it is gone."""
         socket.send_fds(self._socket, [order], fds)
-        message, pidfds, _, _ = socket.recv_fds(self._socket, ANSWER_SIZE_BYTES_MAX, 1)
-        if not message:
-            raise ConnectionResetError("the nursery has ended")
-        answer = json.loads(message)
-        if "errno" in answer:
-            raise OSError(answer["errno"], os.strerror(answer["errno"]))
-        return Offspring(answer["pid"], pidfds[0])
+        message, pidfds, _, _ = socket.recv_fds(
+            self._socket, ANSWER_SIZE_BYTES_MAX, 1, socket.MSG_CMSG_CLOEXEC
+        )
+        return message, pidfds
 
     def end(self) -> None:
         """Let it go, whatever state it is in."""
         self._socket.close()
         self._process.kill()
-        self._process.wait()
+        with suppress(subprocess.TimeoutExpired):  # It may hang in the kernel.
+            self._process.wait(END_TIMEOUT_S)
 
 
 _lock = threading.Lock()
@@ -95,18 +109,27 @@ def prepare() -> None:
 def fork(module: str, label: str, fds: list[int]) -> Offspring:
     """Return a new child process: `module` of child_main.MODULES, with its descriptors.
 
-    `label` is shown with the processes of the machine. Raises OSError when it cannot be made.
+    `label` is shown with the processes of the machine. Raises OSError when it cannot be made:
+    ConnectionError or TimeoutError when the nursery was gone or silent, and the next call has a
+    new one. Then a process may have been made all the same, which nobody knows: close the other
+    end of its socket.
     """
-    order = json.dumps({"module": module, "label": label}).encode()
+    shown = label[:LABEL_LENGTH_MAX].encode("utf-8", "replace").decode()
+    order = json.dumps({"module": module, "label": shown}).encode()
     with _lock:
-        for tries_left in reversed(range(TRIES)):
-            try:
-                return _living().fork(order, fds)
-            except (ConnectionError, TimeoutError):
-                _forget()  # Its answer may still come, and would be taken for that to the next.
-                if not tries_left:
-                    raise
-    raise AssertionError("it returns or raises above")
+        try:
+            message, pidfds = _living().ask(order, fds)
+            if not message:
+                raise ConnectionResetError("the nursery of processes has ended")
+        except BaseException:
+            _forget()  # Its answer may still come, and would be taken for that to the next.
+            raise
+    answer = json.loads(message)
+    if "errno" in answer:
+        raise OSError(answer["errno"], os.strerror(answer["errno"]))
+    if not pidfds:
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+    return Offspring(answer["pid"], pidfds[0])
 
 
 def _living() -> _Nursery:

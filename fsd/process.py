@@ -23,10 +23,12 @@ from typing import Any
 from fsd import nursery
 from fsd.child import LANES_MAX, read_steps
 from fsd.disk_health import SLOW_S, TroubleKind
-from fsd.errors import DiskError, DiskStalledError
+from fsd.errors import DiskError, DiskStalledError, FsdError
 from fsd.slots import Slot, SlotPool
 
 DEATH_WAIT_S = 1.0
+START_TRIES = 2
+"""A nursery that has died or hangs is replaced."""
 
 
 @dataclass(slots=True)
@@ -56,7 +58,10 @@ class Child:
         pool: SlotPool,
         stall_timeout_s: float | None = None,
     ) -> None:
-        """Start the child; `stall_timeout_s` replaces the watchdog's own limit for it."""
+        """Start the child; `stall_timeout_s` replaces the watchdog's own limit for it.
+
+        Raises FsdError when the machine has no more processes, memory or descriptors.
+        """
         self.label = label
         self.on_trouble: Callable[[TroubleKind], None] = lambda _kind: None
         self.slow = False
@@ -69,20 +74,8 @@ class Child:
         self._numbers = itertools.count(1)
         self._watch = [_LaneWatch() for _ in range(LANES_MAX)]
         self._failure: DiskError | None = None
-        page_fd = os.memfd_create(f"drystone-steps-{label}", os.MFD_CLOEXEC)
-        os.ftruncate(page_fd, 8 * LANES_MAX)
-        self._page = mmap.mmap(page_fd, 8 * LANES_MAX)
-        ours, theirs = socket.socketpair()
-        try:
-            self._process = nursery.fork(module, label, [page_fd, theirs.fileno(), *pool.fds])
-        except OSError:
-            ours.close()
-            raise
-        finally:
-            theirs.close()
-            os.close(page_fd)
-        self._socket = ours
-        self._connection = Connection(os.dup(ours.fileno()))
+        self._process, self._page, self._socket = _begin(module, label, pool)
+        self._connection = Connection(os.dup(self._socket.fileno()))
         threading.Thread(target=self._receive, name=f"receive-{label}", daemon=True).start()
 
     @property
@@ -212,7 +205,35 @@ class Child:
             pending.future.set_exception(error)
         # A process stuck in the kernel may still write into its buffer: wait for its death.
         self._process.wait()
+        self._process.close()
         self._pool.give_back(tuple(slot for pending in orphans for slot in pending.slots))
+
+
+def _begin(
+    module: str, label: str, pool: SlotPool
+) -> tuple[nursery.Offspring, mmap.mmap, socket.socket]:
+    """Return a new process, the page of its steps, and our end of its socket."""
+    for tries_left in reversed(range(START_TRIES)):
+        page_fd = os.memfd_create("drystone-steps", os.MFD_CLOEXEC)
+        # One of its own for each try: when a nursery ends before it has said whom it made, that
+        # one ends with this socket, and never hears what its successor is asked.
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                os.ftruncate(page_fd, 8 * LANES_MAX)
+                page = mmap.mmap(page_fd, 8 * LANES_MAX)
+                process = nursery.fork(module, label, [page_fd, theirs.fileno(), *pool.fds])
+                return process, page, ours
+            except OSError as error:
+                ours.close()
+                if not (tries_left and isinstance(error, (ConnectionError, TimeoutError))):
+                    raise FsdError(f"no process could be started for {label}: {error}") from error
+            except BaseException:
+                ours.close()
+                raise
+            finally:
+                os.close(page_fd)
+    raise AssertionError("it returns or raises above")
 
 
 class Watchdog:

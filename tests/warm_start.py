@@ -113,6 +113,7 @@ class Nursery:
             socket.send_fds(self._socket, [message], list(outputs.values()))
             while "pid" not in (answer := self._hear()):
                 pass
+            self._endings.pop(answer["pid"], None)  # Another one had this number before.
         return Forked(self, arguments, answer["pid"])
 
     def ended(self, pid: int) -> int | None:
@@ -142,6 +143,7 @@ class WarmSubprocess:
     def __init__(self) -> None:
         self.is_cold = False
         self._nursery: Nursery | None = None
+        self._lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(subprocess, name)
@@ -152,8 +154,9 @@ class WarmSubprocess:
         known = words[:2] == [sys.executable, "-m"] and words[2] in MODULES
         if self.is_cold or not known or options.get("pass_fds"):
             return _real_popen(arguments, **options)
-        if self._nursery is None:
-            self._nursery = Nursery()
+        with self._lock:
+            if self._nursery is None:
+                self._nursery = Nursery()
         if not self._nursery.is_ours:
             return _real_popen(arguments, **options)
         outputs = {1: options.pop("stdout"), 2: options.pop("stderr")}
@@ -211,14 +214,21 @@ def serve(control: socket.socket) -> None:
             if not message:
                 os._exit(0)
             order = json.loads(message)
+            has_begun, begins = os.pipe2(os.O_CLOEXEC)
             pid = os.fork()
             if pid == 0:
+                if order["session"]:
+                    os.setsid()
+                os.close(has_begun)
+                os.close(begins)
                 signal.set_wakeup_fd(-1)
                 signal.signal(signal.SIGCHLD, signal.SIG_DFL)
                 for descriptor in (control.detach(), woken, wake):
                     os.close(descriptor)
                 _become(order, fds)
-            for descriptor in fds:
+            os.close(begins)
+            os.read(has_begun, 1)  # Until it has a session of its own.
+            for descriptor in (*fds, has_begun):
                 os.close(descriptor)
             control.send(json.dumps({"pid": pid}).encode())
 
@@ -239,8 +249,6 @@ def _tell_endings(control: socket.socket) -> None:
 
 def _become(order: dict[str, Any], fds: list[int]) -> NoReturn:
     """Be `python -m MODULE ARGUMENTS` until its end."""
-    if order["session"]:
-        os.setsid()
     # Out of the way first: the numbers that are wanted may be among those that came.
     moved = [fcntl_dup(descriptor) for descriptor in fds]
     for descriptor in fds:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from engine_processes import ChildProcess, children, kill_engine, kill_process
+from engine_processes import ChildProcess, children, kill_engine, kill_nursery, kill_process
 from store_checks import assert_sealed, until
 from store_harness import Store, write_files
 
@@ -36,7 +36,7 @@ OPERATIONS = {
     "verify": 1,
     "start": 2,
 }
-VICTIMS = {"group": 4, "engine": 3, "child": 4, "mount": 1}
+VICTIMS = {"group": 4, "engine": 3, "child": 4, "mount": 1, "nursery": 1}
 
 
 @dataclass
@@ -110,6 +110,8 @@ class CrashRun:
     def _kill(self, victim: str) -> None:
         if victim == "mount":
             self._kill_mount()
+        elif victim == "nursery":
+            kill_nursery(self.store.config)
         elif victim == "child":
             # Sorted by label, not by process id: the choice must be the seed's.
             found = sorted(children(self.store.config), key=lambda child: (child.label, child.pid))

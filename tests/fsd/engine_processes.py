@@ -73,6 +73,16 @@ def kill_engine(config: Config, *, group: bool) -> None:
     daemon_process.exit_status(mark)
 
 
+def kill_nursery(config: Config) -> None:
+    """Kill the process that the engine's children are forks of, if there are some."""
+    for found in children(config)[:1]:
+        with contextlib.suppress(OSError, ValueError):
+            parent = _parent_of(str(found.pid))
+            with open(f"/proc/{parent}/cmdline", encoding="utf-8") as file:
+                if file.read().startswith("drystone nursery"):  # Else it has just died.
+                    kill_process(parent)
+
+
 def kill_process(pid: int) -> None:
     """Kill one process; no error when it is gone."""
     with contextlib.suppress(ProcessLookupError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import resource
 import signal
@@ -16,6 +17,7 @@ from store_checks import until
 from store_harness import Store
 
 from fsd import disk_process, nursery
+from fsd.errors import FsdError
 from fsd.process import Child
 from fsd.slots import SlotPool
 
@@ -55,11 +57,12 @@ def start(pool: SlotPool, begun: list[Child], label: str = "d1") -> Child:
 
 
 def test_children_have_one_parent_and_show_who_they_are(pool: SlotPool, begun: list[Child]):
-    first, second = (start(pool, begun, label) for label in ("d1", "a disk with\nlines, \u2603"))
+    odd = "a disk with\nlines, \u2603, \udcff" + 100 * "x"
+    first, second = (start(pool, begun, label) for label in ("d1", odd))
     assert parent_of(first.pid) == parent_of(second.pid) != os.getpid()
     with open(f"/proc/{second.pid}/cmdline", encoding="utf-8") as file:
         title = file.read().rstrip("\0")
-    assert title == "drystone disk_process a disk with\nlines, \u2603"
+    assert title.startswith("drystone disk_process a disk with\nlines, \u2603, ?xxx")
 
 
 def test_a_dead_child_is_no_zombie(pool: SlotPool, begun: list[Child]):
@@ -91,7 +94,7 @@ def test_a_nursery_that_is_gone_or_silent_is_replaced(
     assert before.wait_dead(60)
 
 
-def test_no_more_processes_is_an_error_of_the_machine(pool: SlotPool, begun: list[Child]):
+def test_no_more_descriptors_is_an_error_of_the_machine(pool: SlotPool, begun: list[Child]):
     """And no reason for another nursery, nor for the loss of this one."""
     living = parent_of(start(pool, begun).pid)
     limits = resource.prlimit(living, resource.RLIMIT_NOFILE)
@@ -99,14 +102,51 @@ def test_no_more_processes_is_an_error_of_the_machine(pool: SlotPool, begun: lis
     try:
         with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
             nursery.fork("fsd.disk_process", "d2", [])
+        with pytest.raises(FsdError, match=r"no process could be started for d2: .*open files"):
+            start(pool, begun, "d2")
     finally:
         resource.prlimit(living, resource.RLIMIT_NOFILE, limits)
     assert parent_of(start(pool, begun, "d2").pid) == living
 
 
-def test_only_known_modules_are_made():
-    stranger = nursery.fork("os", "d1", [])
-    assert stranger.wait(60)
+def test_a_child_that_nobody_was_told_of_ends(pool: SlotPool, begun: list[Child], monkeypatch):
+    """Its nursery made it and could not say so; the second try has a socket of its own."""
+    living = parent_of(start(pool, begun).pid)
+    ask, lost = nursery._Nursery.ask, list[int]()
+
+    def dies(self: nursery._Nursery, order: bytes, fds: list[int]) -> tuple[bytes, list[int]]:
+        message, pidfds = ask(self, order, fds)
+        if lost:
+            return message, pidfds
+        os.close(pidfds[0])
+        lost.append(json.loads(message)["pid"])
+        return b"", []
+
+    monkeypatch.setattr(nursery._Nursery, "ask", dies)
+    assert parent_of(start(pool, begun, "d2").pid) != living
+    until(lambda: state_of(lost[0]) in ("", "Z"), "the end of the one that was lost")
+
+
+def test_descriptors_above_1023(monkeypatch, pool: SlotPool, begun: list[Child]):
+    """A nursery that begins late in the life of a large engine has a socket with such a number."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if limits[1] < 4096:
+        pytest.skip("no more than 4,096 descriptors are allowed here")
+    resource.setrlimit(resource.RLIMIT_NOFILE, (4096, limits[1]))
+    many = [os.open(os.devnull, os.O_RDONLY) for _ in range(1100)]
+    try:
+        nursery._forget()
+        start(pool, begun)
+    finally:
+        for descriptor in many:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
+
+
+def test_what_is_no_child_of_ours_ends_at_once(pool: SlotPool, begun: list[Child]):
+    for module, label in (("os", "d1"), ("fsd.packer", 10_000 * "x")):
+        assert nursery.fork(module, label, []).wait(60)
+    start(pool, begun)
 
 
 def test_it_ends_with_its_process():
