@@ -243,7 +243,7 @@ class _Beside:
         import tempfile
 
         self.heading = heading
-        self._said = tempfile.TemporaryFile()
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as we do
         self._process = subprocess.Popen(
             command, cwd=ROOT, stdout=self._said, stderr=subprocess.STDOUT
         )
