@@ -56,13 +56,6 @@ def pytest_unconfigure() -> None:
 
 
 @pytest.fixture
-def cold_starts() -> Iterator[None]:
-    """Let engines, mounts and workers start as they do everywhere else, see `warm_start`."""
-    with warm_start.cold():
-        yield
-
-
-@pytest.fixture
 def disk_tmp() -> Iterator[str]:
     """As `short_tmp`, on a disk also where the run works in memory."""
     folder = tempfile.mkdtemp(prefix="ds-", dir=on_disk())

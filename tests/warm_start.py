@@ -5,7 +5,7 @@ libraries: a second of a processor, some thousand times. Where the tests' own pr
 of MODULES by `python -m`, it becomes a fork of a process that has imported what these need: a
 process of its own all the same, with its own arguments, environment, folder, session and outputs,
 that ends as Python ends. What the start itself does is tested by those who run the program
-(tests/command.py), and by those who ask for `cold_starts`.
+(tests/command.py), whose processes start as everywhere else.
 """
 
 from __future__ import annotations
@@ -23,12 +23,27 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+import traceback
+from collections.abc import Sequence
 from typing import Any, NoReturn
+
+from setproctitle import setproctitle
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MODULES = {
-    "fsd.engine_main": ("uvicorn", "fsd.api", "fsd.client", "fsd.report"),
+    "fsd.engine_main": (
+        "fsd.api",
+        "fsd.child_main",
+        "fsd.client",
+        "fsd.disk_process",
+        "fsd.packer",
+        "fsd.compile_process",
+        "fsd.report",
+        "uvicorn.lifespan.on",
+        "uvicorn.loops.auto",
+        "uvicorn.protocols.http.auto",
+        "uvicorn.protocols.websockets.auto",
+    ),
     "fsd.mount": ("fsd.mount.operations", "fsd.mount.loop", "fsd.mount.heal", "mimetypes"),
     "jobs.process_main": ("jobs.worker", "jobs.keeper", "jobs.supervise"),
 }
@@ -141,7 +156,6 @@ class WarmSubprocess:
     """`subprocess` as a module of ours sees it while its processes start warm."""
 
     def __init__(self) -> None:
-        self.is_cold = False
         self._nursery: Nursery | None = None
         self._lock = threading.Lock()
 
@@ -152,7 +166,7 @@ class WarmSubprocess:
         """Fork what can be forked, start everything else."""
         words = list(arguments)
         known = words[:2] == [sys.executable, "-m"] and words[2] in MODULES
-        if self.is_cold or not known or options.get("pass_fds"):
+        if not known or options.get("pass_fds"):
             return _real_popen(arguments, **options)
         with self._lock:
             if self._nursery is None:
@@ -180,21 +194,13 @@ def install() -> None:
         importlib.import_module(name).subprocess = warm
 
 
-@contextlib.contextmanager
-def cold() -> Iterator[None]:
-    """Let processes start as they do everywhere else."""
-    warm.is_cold = True
-    try:
-        yield
-    finally:
-        warm.is_cold = False
-
-
 # The nursery itself. It has one thread, always: a fork has no others, and their locks for ever.
 
 
 def serve(control: socket.socket) -> None:
     """Fork what is asked for until nobody is there to ask; returns in the forks as well."""
+    # Before the environment changes, behind which the room for the forks' titles lies.
+    setproctitle("drystone tests")
     for needed in MODULES.values():
         for name in needed:
             importlib.import_module(name)
@@ -269,9 +275,58 @@ def _become(order: dict[str, Any], fds: list[int]) -> NoReturn:
         sys.modules.pop(name, None)
     sys.argv = ["-m", *arguments]
     sys.orig_argv = [sys.executable, "-m", module, *arguments]
-    gc.unfreeze()
+    if module == "fsd.engine_main":
+        importlib.import_module("fsd.nursery").subprocess = EngineSubprocess()
     runpy.run_module(module, run_name="__main__", alter_sys=True)
     sys.exit(0)
+
+
+class EngineSubprocess:
+    """`subprocess` as a forked engine's `fsd.nursery` sees it: the engine's nursery is a fork."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(subprocess, name)
+
+    def Popen(self, arguments: Sequence[str], **options: Any) -> Any:  # noqa: N802 - its name
+        """Fork the engine itself as long as it has one thread."""
+        if threading.active_count() > 1:
+            return _real_popen(arguments, **options)
+        pid = os.fork()
+        if pid:
+            return _OwnFork(list(arguments), pid)
+        code = 1
+        try:
+            (kept,) = options["pass_fds"]
+            os.closerange(3, kept)
+            os.closerange(kept + 1, FDS_FREE_FROM)
+            os.chdir(options["cwd"])
+            os.environ.update(options["env"])
+            sys.argv = ["-m", str(kept)]
+            importlib.import_module("fsd.child_main").main()
+            code = 0
+        except BaseException:
+            traceback.print_exc()
+        finally:
+            os._exit(code)  # What the engine would do at its end is not for a copy of it.
+
+
+class _OwnFork:
+    """What Popen returns, of a child of this process."""
+
+    def __init__(self, arguments: list[str], pid: int) -> None:
+        self.args = arguments
+        self.pid = pid
+        self._pidfd = os.pidfd_open(pid)
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
+
+    def wait(self, timeout: float) -> None:
+        if not select.select([self._pidfd], [], [], timeout)[0]:
+            raise subprocess.TimeoutExpired(self.args, timeout)
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(self.pid, 0)
 
 
 def fcntl_dup(descriptor: int) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -12,6 +13,7 @@ from forked_command import run_forked
 from jobs_harness import Yard, kill, until
 
 from jobs import ConfigError, companion, load_jobs_config, process, redis_server, supervise
+from jobs.errors import ProcessError
 from jobs.keeper import Watch
 from jobs.process_main import keeper_mark, worker_mark
 from jobs.queues import Deliverer
@@ -139,7 +141,7 @@ def test_a_task_that_does_not_end_is_killed_by_down_and_begun_again(yards):
     assert len(yard.traces("stubborn")) == 2
 
 
-def test_down_leaves_nothing_that_was_about_to_be_revived(yards, cold_starts):
+def test_down_leaves_nothing_that_was_about_to_be_revived(yards):
     yard = yards(tables=WORKERS)
     yard.start_redis()
     supervise.wish(yard.config, up=True)
@@ -151,14 +153,14 @@ def test_down_leaves_nothing_that_was_about_to_be_revived(yards, cold_starts):
     )
 
     supervise.revive(watch)
-    with open(f"/proc/{process.find(worker_mark(yard.config, 'main-1'))}/cmdline", "rb") as file:
-        command = [os.fsdecode(part) for part in file.read().split(b"\0")[:-1]]
+    assert process.find(worker_mark(yard.config, "main-1"))
     companion.stop(yard.config_path)
     assert not supervise.running_workers(yard.config)
     # The same process, begun when `down` had not been said, comes to its mark after it.
-    log = os.path.join(yard.config.run_dir, "late.log")
-    process.spawn(command, log)
-    until(lambda: "the jobs were stopped meanwhile" in yard.log("late.log"))
+    first = supervise.wanted_workers(yard.config)[0]
+    with contextlib.suppress(ProcessError):  # It has its mark for a moment.
+        supervise.start_worker(yard.config, yard.config_path, first, wished=True)
+    until(lambda: "the jobs were stopped meanwhile" in yard.log("worker-main-1.log"))
     until(lambda: not supervise.running_workers(yard.config))
 
 
