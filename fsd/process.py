@@ -3,7 +3,7 @@
 A request returns a future. A lane that makes no step for the stall limit while a request of its
 is out means that the child hangs in the kernel or was stopped: it is killed (SIGKILL also ends a
 stopped process, and a process stuck in the kernel runs no further instruction of ours when it
-comes back, so its work may safely be given to others) and its futures fail. Nothing here ever
+comes back, so its work may safely be given to others) and its futures fail. Nobody who asks
 waits for a child without a limit.
 """
 
