@@ -200,8 +200,9 @@ def test(
 
 def _parallel(arguments: list[str]) -> list[str]:
     """Spread the whole suite over processes; whoever passes arguments decides for themselves."""
-    # More than there are processors: a third of its time, a test of processes waits.
-    wanted = (os.cpu_count() or 1) * 3 // 2
+    # A few more than there are processors, because tests wait; not so many that a machine which
+    # is short of them lets all wait for each other.
+    wanted = (os.cpu_count() or 1) * 5 // 4
     workers = min(TEST_WORKERS_MAX, max(TEST_WORKERS_MIN, wanted))
     return [] if arguments else ["-n", str(workers)]
 
