@@ -228,8 +228,12 @@ def test_both_replicas_damaged_in_different_records(filled):
         damage(path, offset + 80)
     assert_readable(store, files)
     ended = store.client.wait(store.client.verify().job_id)
-    assert ended.state == "incomplete"
+    # Those who read told of it: on a slow machine it is mended before the verification comes.
+    assert ended.state in ("incomplete", "done")
     assert_readable(store, files)
+    until(
+        lambda: store.client.wait(store.client.verify().job_id).state == "done", "it to be mended"
+    )
     # Also when it has to be found again without the index.
     finish(store, store.client.reindex().job_id)
     assert_batch(store, "first", files)
