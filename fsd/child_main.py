@@ -1,5 +1,4 @@
-"""The nursery: the process that child processes are forks of. It owns their start, and
-that the dead do not stay.
+"""The nursery: the process that child processes are forks of. It owns their start.
 
 It has imported what they all need: a child costs a few milliseconds instead of a tenth of a second
 of a processor, and shares that memory with the others. It has one thread, always: a fork has no

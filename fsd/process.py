@@ -214,26 +214,33 @@ def _begin(
 ) -> tuple[nursery.Offspring, mmap.mmap, socket.socket]:
     """Return a new process, the page of its steps, and our end of its socket."""
     for tries_left in reversed(range(START_TRIES)):
-        page_fd = os.memfd_create("drystone-steps", os.MFD_CLOEXEC)
+        try:
+            return _try_to_begin(module, label, pool)
+        except OSError as error:
+            if not (tries_left and isinstance(error, (ConnectionError, TimeoutError))):
+                raise FsdError(f"no process could be started for {label}: {error}") from error
+    raise AssertionError("it returns or raises above")
+
+
+def _try_to_begin(
+    module: str, label: str, pool: SlotPool
+) -> tuple[nursery.Offspring, mmap.mmap, socket.socket]:
+    page_fd = os.memfd_create("drystone-steps", os.MFD_CLOEXEC)
+    try:
+        os.ftruncate(page_fd, 8 * LANES_MAX)
+        page = mmap.mmap(page_fd, 8 * LANES_MAX)
         # One of its own for each try: when a nursery ends before it has said whom it made, that
         # one ends with this socket, and never hears what its successor is asked.
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                os.ftruncate(page_fd, 8 * LANES_MAX)
-                page = mmap.mmap(page_fd, 8 * LANES_MAX)
                 process = nursery.fork(module, label, [page_fd, theirs.fileno(), *pool.fds])
-                return process, page, ours
-            except OSError as error:
-                ours.close()
-                if not (tries_left and isinstance(error, (ConnectionError, TimeoutError))):
-                    raise FsdError(f"no process could be started for {label}: {error}") from error
             except BaseException:
                 ours.close()
                 raise
-            finally:
-                os.close(page_fd)
-    raise AssertionError("it returns or raises above")
+    finally:
+        os.close(page_fd)
+    return process, page, ours
 
 
 class Watchdog:

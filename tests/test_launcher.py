@@ -272,17 +272,24 @@ def test_one(number):
 """
 
 
-@pytest.mark.parametrize(("count", "second_time"), [(2, True), (2, False), (46, True)])
-def test_the_few_that_failed_beside_others_run_once_more_alone(tmp_path, count, second_time):
+@pytest.mark.parametrize(
+    ("count", "second_time", "stolen", "fine"),
+    [(2, True, 0, True), (2, False, 99, False), (7, True, 24, False), (7, True, 26, True),
+     (46, True, 99, False)],
+)  # fmt: skip
+def test_the_few_that_failed_beside_others_run_once_more_alone(
+    tmp_path, count, second_time, stolen, fine
+):
+    """More of them only where the kernel says that processors were taken away."""
     write(str(tmp_path / "test_flaky.py"), FLAKY.format(count=count, second_time=second_time))
     result = command_line(
         "test",
         "--fast",
-        code=f"drystone.FOLDERS = (); drystone.ROOT = {str(tmp_path)!r}",
+        code=f"drystone.FOLDERS = (); drystone.ROOT = {str(tmp_path)!r}; "
+        f"drystone._processor_ticks = iter([(5, 10), (5 + {stolen}, 110)]).__next__",
         # It starts pytest six times; most of that would be plugins that it has no use for.
         env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p xdist"},
     )
-    fine = second_time and count <= 45
     assert result.returncode == (0 if fine else 1), result.stdout
     assert ("passed alone: test_flaky.py::test_one[0]" in result.stdout) == fine
 

@@ -197,8 +197,8 @@ def install() -> None:
 # The nursery itself. It has one thread, always: a fork has no others, and their locks for ever.
 
 
-def serve(control: socket.socket) -> None:
-    """Fork what is asked for until nobody is there to ask; returns in the forks as well."""
+def serve(control: socket.socket) -> NoReturn:
+    """Fork what is asked for until nobody is there to ask; never returns."""
     # Before the environment changes, behind which the room for the forks' titles lies.
     setproctitle("drystone tests")
     for needed in MODULES.values():

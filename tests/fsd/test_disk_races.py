@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -13,8 +14,10 @@ from store_checks import until
 from store_harness import write_files
 
 from fsd import disks as disks_module
+from fsd import nursery
 from fsd.disks import Disk, DiskSet
 from fsd.engine import Engine
+from fsd.errors import FsdError
 from fsd.models import BatchWriteRequest
 from fsd.placement import DiskSpace
 from fsd.process import Child
@@ -70,6 +73,24 @@ def test_a_disk_that_was_not_entered_for_any_reason_may_join_again(disks: DiskSe
     next(others)
     assert disks.add(disk.config).state == "online"
     assert len(list(others)) == 1, "whoever goes through the disks is not disturbed"
+
+
+def test_a_disk_that_gets_no_process_is_looked_for_again(disks: DiskSet, monkeypatch):
+    disk = disks.online()[0]
+    disks.declare_gone(disk)
+    disks.wait_buried(disk)
+    fork, failed = nursery.fork, list[str]()
+
+    def fails_once(module: str, label: str, fds: list[int]) -> nursery.Offspring:
+        if failed:
+            return fork(module, label, fds)
+        failed.append(label)
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(nursery, "fork", fails_once)
+    with pytest.raises(FsdError, match="no process could be started"):
+        disks.take_back(disk, disk.config.path)
+    until(lambda: disk.state == "online", "the disk to be found all the same")
 
 
 def test_a_disk_that_is_declared_gone_while_it_is_looked_for_stays_gone(

@@ -75,13 +75,12 @@ def test_a_dead_child_is_no_zombie(pool: SlotPool, begun: list[Child]):
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_nursery_that_is_gone_or_silent_is_replaced(
-    pool: SlotPool, begun: list[Child], monkeypatch, number: signal.Signals
+    pool: SlotPool, begun: list[Child], number: signal.Signals
 ):
     """What it made before goes on, and its end is seen."""
     before = start(pool, begun)
     old = parent_of(before.pid)
     os.kill(old, number)
-    monkeypatch.setattr(nursery, "FORK_TIMEOUT_S", 60.0)
     if number == signal.SIGSTOP:
         nursery._living()._socket.settimeout(0.5)
     else:
@@ -127,7 +126,7 @@ def test_a_child_that_nobody_was_told_of_ends(pool: SlotPool, begun: list[Child]
     until(lambda: state_of(lost[0]) in ("", "Z"), "the end of the one that was lost")
 
 
-def test_descriptors_above_1023(monkeypatch, pool: SlotPool, begun: list[Child]):
+def test_descriptors_above_1023(pool: SlotPool, begun: list[Child]):
     """A nursery that begins late in the life of a large engine has a socket with such a number."""
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     if limits[1] < 4096:
