@@ -86,6 +86,21 @@ class _Leg:
     disk: str = ""
 
 
+class _State(NamedTuple):
+    """A partial plan: the greatest load of a disk, all of them, what fits yet, and the choices."""
+
+    peak_s: float
+    loads_s: tuple[float, ...]
+    room_bytes: tuple[float, ...]
+    disks: tuple[int, ...]
+
+    def put(self, disk: int, cost_s: float, size_bytes: int) -> "_State":
+        loads = (*self.loads_s[:disk], self.loads_s[disk] + cost_s, *self.loads_s[disk + 1 :])
+        left = self.room_bytes[disk] - size_bytes
+        room = (*self.room_bytes[:disk], left, *self.room_bytes[disk + 1 :])
+        return _State(max(loads), loads, room, (*self.disks, disk))
+
+
 def plan_copies(
     needs: Sequence[Need],
     pass_s: Mapping[str, float],
@@ -137,33 +152,34 @@ class _Work:
             if not self._improve():
                 break
         free = [leg for leg in order if leg.disk and len(leg.choices) > 1]
-        if len(free) <= SEARCHED_LEGS_MAX and all(self._has_ample_room(leg, free) for leg in free):
-            self._search(free)
-
-    def _has_ample_room(self, leg: _Leg, legs: Sequence[_Leg]) -> bool:
-        whole = _Leg(sum(other.size_bytes for other in legs if other.writes), (), leg.writes)
-        return all(self._stays_roomy(whole, disk) for disk in leg.choices)
+        if 0 < len(free) <= SEARCHED_LEGS_MAX:
+            self._search(sorted(free, key=lambda leg: -leg.size_bytes))
 
     def _search(self, legs: list[_Leg]) -> None:
         """Breadth first over the legs; of the partial plans the ones with the least peak stay."""
         names = list(self._loads)
-        fixed = dict(self._loads)
+        loads, room = dict(self._loads), {name: self._roomy_bytes(name) for name in names}
         for leg in legs:
-            fixed[leg.disk] -= self._s(leg, leg.disk)
-        states: list[tuple[float, tuple[float, ...], tuple[int, ...]]]
-        states = [(0.0, tuple(fixed[name] for name in names), ())]
-        for leg in sorted(legs, key=lambda leg: -leg.size_bytes):
+            loads[leg.disk] -= self._s(leg, leg.disk)
+            room[leg.disk] += leg.size_bytes if leg.writes else 0
+        states = [_State(0.0, tuple(loads.values()), tuple(room.values()), ())]
+        for leg in legs:
             costs = [(names.index(disk), self._s(leg, disk)) for disk in leg.choices]
-            grown: dict[tuple[float, ...], tuple[float, tuple[float, ...], tuple[int, ...]]] = {}
-            for _, loads, made in states:
+            grown: dict[tuple[float, ...], _State] = {}
+            for state in states:
                 for disk, cost_s in costs:
-                    after = (*loads[:disk], loads[disk] + cost_s, *loads[disk + 1 :])
-                    grown[after] = (max(after), after, (*made, disk))
+                    if not leg.writes or state.room_bytes[disk] >= leg.size_bytes:
+                        after = state.put(disk, cost_s, leg.size_bytes if leg.writes else 0)
+                        grown[after.loads_s] = after
             states = sorted(grown.values())[:SEARCHED_STATES_MAX]
-        if states[0][0] < max(self._loads.values(), default=0.0) * (1 - GAIN_MIN):
-            chosen = zip(sorted(legs, key=lambda leg: -leg.size_bytes), states[0][2], strict=True)
-            for leg, disk in chosen:
+        if states and states[0].peak_s < max(self._loads.values()) * (1 - GAIN_MIN):
+            for leg, disk in zip(legs, states[0].disks, strict=True):
                 self._put(leg, names[disk])
+
+    def _roomy_bytes(self, disk: str) -> float:
+        """Return what a disk can take so that it stays roomy; at least nothing."""
+        room = self._rooms.get(disk, Room(0, 0))
+        return self._free.get(disk, 0) - KEPT_FREE_SHARE * room.size_bytes
 
     def _s(self, leg: _Leg, disk: str) -> float:
         if leg.writes:

@@ -51,6 +51,24 @@ def test_a_plan_of_few_copies_is_nearly_the_best_there_is(seed: int):
     assert planned_s <= best_s * 1.03
 
 
+@pytest.mark.parametrize("seed", range(20))
+def test_so_is_one_where_no_disk_could_take_them_all(seed: int):
+    rng = random.Random(seed)
+    needs = two_copies(rng, 9)
+    total = sum(need.length_bytes for need in needs)
+    fitting = {disk: round(rng.uniform(0.4, 0.7) * total) for disk in PASS_S}
+    rooms = {disk: Room(fits + 10 * GB, 100 * GB) for disk, fits in fitting.items()}
+    best_s = float("inf")
+    for choice in itertools.product(*([(n.sources[0], t) for t in n.targets] for n in needs)):
+        taken = Counter[str]()
+        for need, (_, target) in zip(needs, choice, strict=True):
+            taken[target] += need.length_bytes
+        if all(taken[disk] <= fits for disk, fits in fitting.items()):
+            best_s = min(best_s, makespan_s(needs, list(choice)))
+    planned_s = makespan_s(needs, chosen(plan_copies(needs, PASS_S, rooms)))
+    assert planned_s <= best_s * 1.03
+
+
 @given(seed=st.integers(0, 10**6), count=st.integers(0, 60))
 @settings(max_examples=50, deadline=None)
 def test_every_copy_gets_disks_of_its_own_choices(seed: int, count: int):
