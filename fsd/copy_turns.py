@@ -132,7 +132,8 @@ class CopyTurns:
     def note_pace(self, disk_id: str, seconds: float, size_bytes: int, *, writes: bool) -> None:
         """Note what reading bytes took a disk, or writing them, reading back and all.
 
-        Of bytes that are written, as many as could have been at the disk's outer edge (`slowdown`).
+        Of bytes that are written, as many as could have been at the disk's outer edge (see
+        `DiskModel.slowdown`).
         """
         with self._lock:
             self._paces[disk_id, writes].note(seconds, size_bytes)

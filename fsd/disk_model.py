@@ -10,6 +10,9 @@ _AVERAGE_ROOT_DISTANCE = 8 / 15
 INNER_RATE_SHARE = 0.5
 """Of the outer edge's rate: the inner tracks of most disks have about half the length."""
 
+HEAD_SEEK_S_MIN = 0.001
+"""Of the average seek. No head moves so far in less, and no flash takes so long."""
+
 
 @dataclass(frozen=True, slots=True)
 class DiskModel:
@@ -38,23 +41,21 @@ class DiskModel:
         root = bandwidth / 2 * (slope + (slope**2 + 4 * self.seek_min_s / bandwidth) ** 0.5)
         return int(root**2)
 
+    def slowdown(self, used_share: float) -> float:
+        """Return how many times the seconds of a byte at the outer edge takes what is written now.
 
-def slowdown(used_share: float) -> float:
-    """Return how many times the seconds of a byte at the outer edge takes what is written now.
+        Filesystems fill a disk from its outer edge, and its rate falls about linearly from there to
+        INNER_RATE_SHARE at the inner one. What has no head is as fast everywhere.
+        """
+        return 1 / (1 - self._lost_share(used_share))
 
-    Filesystems fill a disk from its outer edge, and its rate falls about linearly from there to
-    INNER_RATE_SHARE at the inner one.
-    """
-    return 1 / (1 - _lost_share(used_share))
+    def slower_where_free(self, used_share: float) -> float:
+        """Return the same of a byte stored before: what was measured is the mean over these."""
+        return self.slowdown(used_share) * (1 - self._lost_share(used_share) / 2)
 
-
-def slower_where_free(used_share: float) -> float:
-    """Return the same of a byte stored before: what was measured is the mean over these."""
-    return slowdown(used_share) * (1 - _lost_share(used_share) / 2)
-
-
-def _lost_share(used_share: float) -> float:
-    return (1 - INNER_RATE_SHARE) * min(max(used_share, 0.0), 1.0)
+    def _lost_share(self, used_share: float) -> float:
+        lost_share = 1 - INNER_RATE_SHARE if self.average_seek_s() >= HEAD_SEEK_S_MIN else 0.0
+        return lost_share * min(max(used_share, 0.0), 1.0)
 
 
 # Until a disk is measured it is planned as one like this; the dispatcher evens out the rest.

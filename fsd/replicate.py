@@ -17,7 +17,6 @@ from fsd.catalog import CatalogShard
 from fsd.copy_plan import TARGET_PASSES, Left, Need, Planned, Room, plan_copies
 from fsd.copy_turns import CopyTurns, Flow, Progress
 from fsd.departure import staying
-from fsd.disk_model import slowdown, slower_where_free
 from fsd.disks import Disk
 from fsd.errors import CorruptError, DiskError, FsdError, NoReplicaError
 from fsd.job import Job
@@ -238,7 +237,8 @@ class Replicator:
         """
         outer_s: dict[str, float] = {}
         for disk_id, room in rooms.items():
-            mean = slower_where_free(room.used_share) / slowdown(room.used_share)
+            model = self._store.models.model(disk_id)
+            mean = model.slower_where_free(room.used_share) / model.slowdown(room.used_share)
             known_s = self._known_pass_s(disk_id) * mean
             both_s = self.turns.pace_s(disk_id, TARGET_PASSES * known_s, writes=True)
             outer_s[disk_id] = both_s / TARGET_PASSES
@@ -247,7 +247,8 @@ class Replicator:
         for disk_id, room in rooms.items():
             mine_bytes = coming_bytes / outer_s[disk_id] / rates
             half_share = mine_bytes / 2 / room.size_bytes if room.size_bytes else 0.0
-            found[disk_id] = outer_s[disk_id] * slowdown(room.used_share + half_share)
+            model = self._store.models.model(disk_id)
+            found[disk_id] = outer_s[disk_id] * model.slowdown(room.used_share + half_share)
         return found
 
     def _sources(

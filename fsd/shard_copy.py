@@ -18,7 +18,6 @@ from typing import Any, NamedTuple
 
 from fsd.copy_plan import Room
 from fsd.copy_turns import CopyStep, CopyTurns, Flow, Progress, Turn
-from fsd.disk_model import slowdown
 from fsd.disks import Disk
 from fsd.errors import CorruptError, DiskError, FsdError
 from fsd.queue_rule import Kind
@@ -89,7 +88,8 @@ class ShardCopy:
         self._source, self._target, self._flow, self._progress = way
         self._progress.restart()
         room = Room(self._target.free_bytes, self._target.size_bytes)
-        self._slowdown = slowdown(room.used_share)
+        model = store.models.model(self._target.disk_id)
+        self._slowdown = model.slowdown(room.used_share)
         self._turns = turns
         self._between = between
         self._turn: Turn | None = None

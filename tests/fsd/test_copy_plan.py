@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fsd.copy_plan import KEPT_FREE_SHARE, CopyQueue, Left, Need, Planned, Room, plan_copies
-from fsd.disk_model import slowdown, slower_where_free
+from fsd.disk_model import DEFAULT_MODEL, DiskModel
 
 MIB = 1 << 20
 GB = 10**9
@@ -130,11 +130,18 @@ def test_what_a_disk_has_to_do_before_counts():
 
 
 def test_free_tracks_are_the_inner_ones():
-    assert [slowdown(share) for share in (-1, 0, 0.5, 1, 2)] == [1, 1, 4 / 3, 2, 2]
-    assert slower_where_free(0) == 1
+    hdd = DEFAULT_MODEL
+    assert [hdd.slowdown(share) for share in (-1, 0, 0.5, 1, 2)] == [1, 1, 4 / 3, 2, 2]
+    assert hdd.slower_where_free(0) == 1
     # Half full: what is stored passes at 7/8 of the outer rate, the next byte at 3/4.
-    assert slower_where_free(0.5) == pytest.approx(7 / 6)
-    assert slower_where_free(1) == slower_where_free(1.2) == pytest.approx(1.5)
+    assert hdd.slower_where_free(0.5) == pytest.approx(7 / 6)
+    assert hdd.slower_where_free(1) == hdd.slower_where_free(1.2) == pytest.approx(1.5)
+
+
+def test_what_has_no_head_is_as_fast_everywhere():
+    ssd = DiskModel(500e6, 0.0001, 0.0002, 1 << 40)
+    assert [ssd.slowdown(share) for share in (0, 0.5, 1)] == [1, 1, 1]
+    assert [ssd.slower_where_free(share) for share in (0, 0.5, 1)] == [1, 1, 1]
 
 
 def test_nothing_to_plan():

@@ -13,7 +13,7 @@ from store_harness import MIB, write_files
 from fsd import shard_copy
 from fsd.catalog import CatalogShard
 from fsd.copy_plan import TARGET_PASSES, Need, Planned, Room
-from fsd.disk_model import slowdown
+from fsd.disk_model import DEFAULT_MODEL, DiskModel
 from fsd.disks import Disk
 from fsd.engine import Engine
 
@@ -77,7 +77,7 @@ def test_a_target_reads_back_in_pieces_what_it_was_sent_before(engine: Engine, m
 
 def test_what_a_target_took_is_kept_as_if_it_had_been_at_the_outer_edge(engine, monkeypatch):
     noted = list[tuple[str, float]]()
-    monkeypatch.setattr(shard_copy, "slowdown", lambda _: 3.0)
+    monkeypatch.setattr(DiskModel, "slowdown", lambda *_: 3.0)
     note_pace = engine.replicator.turns.note_pace
 
     def note(disk_id: str, seconds: float, size_bytes: int, *, writes: bool) -> None:
@@ -102,8 +102,10 @@ def test_targets_are_planned_by_the_tracks_that_are_still_to_come(engine: Engine
     pass_s = engine.replicator._target_pass_s
     nothing = pass_s(rooms, 0)
     assert nothing[first.disk_id] == pytest.approx(outer_s, rel=0.001)
-    assert nothing[second.disk_id] == pytest.approx(outer_s * slowdown(0.5), rel=0.001)
+    assert nothing[second.disk_id] == pytest.approx(
+        outer_s * DEFAULT_MODEL.slowdown(0.5), rel=0.001
+    )
     # Half of what comes is for each of them; in the mean it lies behind a half of that.
     much = pass_s(rooms, 1 << 39)
-    assert much[first.disk_id] == pytest.approx(outer_s * slowdown(0.125), rel=0.001)
-    assert much[second.disk_id] == pytest.approx(outer_s * slowdown(0.625), rel=0.001)
+    assert much[first.disk_id] == pytest.approx(outer_s * DEFAULT_MODEL.slowdown(0.125), rel=0.001)
+    assert much[second.disk_id] == pytest.approx(outer_s * DEFAULT_MODEL.slowdown(0.625), rel=0.001)
