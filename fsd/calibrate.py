@@ -18,7 +18,7 @@ from fsd.calibration_reads import FILES_MAX, LIMIT_S
 from fsd.disk_models import Measurement
 from fsd.disks import Disk
 from fsd.errors import CalibrationError, DiskError, FsdError, NotFoundError, UsageError
-from fsd.job import Job, timestamp
+from fsd.job import CANCEL_POLL_S, Job, timestamp
 from fsd.models import DiskModelStatus, Notice
 from fsd.store import Store
 
@@ -31,7 +31,6 @@ AGAIN_S = 3600.0
 """Between two tries of a disk that is measured by itself."""
 WAIT_S = 180.0
 """For the answer: a scrub of one shard may be ahead in the disk's process."""
-CANCEL_POLL_S = 0.2
 
 
 class Calibrator:

@@ -65,7 +65,7 @@ def compact(engine: Engine, dead_share: float | None) -> Job:
         collected = collect_manifests(engine, job)
         job.phase = "planning"
         job.done_files = job.done_bytes = 0
-        engine.seal_and_project()
+        engine.seal_and_project(job)
         victims = _find_garbage(engine, dead_share).victims
         job.total_files = len(victims)
         job.total_bytes = sum(victim.live_bytes for victim in victims)

@@ -250,7 +250,7 @@ class _Drain:
 
     def run(self, *, retire_after: bool) -> dict[str, Any]:
         self._job.phase = "sealing"
-        self._engine.seal_and_project()
+        self._engine.seal_and_project(self._job)
         first = self._left()
         self._job.total_files = len(first)
         self._job.total_bytes = sum(shard.length_bytes for shard in first)
@@ -285,7 +285,7 @@ class _Drain:
 
     def _wait_for_recovery(self, left: list[CatalogShard]) -> None:
         """Seal what a writer left behind; what cannot be sealed now cannot be moved."""
-        self._engine.seal_and_project()
+        self._engine.seal_and_project(self._job)
         for shard in left:
             if not shard.sealed and not self._is_written(shard):
                 self._stuck[shard.shard_id] = "it cannot be sealed while a disk of it is away"

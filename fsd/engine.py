@@ -227,17 +227,17 @@ class Engine:
     def rebuild_lost(self, disk: Disk | None, kind: str) -> Job:
         """Start making the copies whole without a disk, which is declared gone."""
 
-        def prepare() -> None:
+        def prepare(job: Job) -> None:
             if disk is not None and disk.state != "gone":
                 give_up_disk(self.store, disk)
-            self.seal_and_project()
+            self.seal_and_project(job)
 
         name = disk.name if disk is not None else ""
         return self.start_job(kind, name, lambda job: self.reconciler.rebuild(job, prepare))
 
-    def seal_and_project(self) -> None:
-        """Seal what nobody writes, so that whole shards and the index hold all there is."""
-        with self.maintenance:
+    def seal_and_project(self, job: Job | None = None) -> None:
+        """Seal what nobody writes, and index it; CancelledError when the job waits in vain."""
+        with self.maintenance if job is None else job.holding(self.maintenance):
             self.shard_writer.seal_idle()
             self.open_shards.recover_all(at_once=True)
             project(self.store)
@@ -255,7 +255,7 @@ class Engine:
         """Start making a new index from the shards; no other job may run meanwhile."""
 
         def work(job: Job) -> dict[str, Any]:
-            with self.maintenance:
+            with job.holding(self.maintenance):
                 return self._reindex(job)
 
         return self.start_job(REINDEX, "", work)

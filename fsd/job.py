@@ -8,14 +8,16 @@ import threading
 import time
 import traceback
 import uuid
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
+from typing import Any, Protocol
 
 from fsd.errors import CancelledError, FsdError, NotFoundError
 from fsd.models import JobState, JobStatus
 
 FINISHED_JOBS_MAX = 200
 RATE_WINDOW_S = 5.0
+CANCEL_POLL_S = 0.2
 
 
 def timestamp(seconds: float | None = None) -> str:
@@ -29,6 +31,17 @@ def _return_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
     if trim is not None:
         trim(0)
+
+
+class Lock(Protocol):
+    """A lock of `threading`, of either kind."""
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        """Return whether it is held now; waits at most `timeout` seconds for that."""
+        ...
+
+    def release(self) -> None:
+        """Let others have it."""
 
 
 class Job:
@@ -77,6 +90,16 @@ class Job:
         """Raise CancelledError when somebody cancelled the job."""
         if self._cancelled.is_set():
             raise CancelledError(f"job {self.job_id} was cancelled")
+
+    @contextmanager
+    def holding(self, lock: Lock) -> Generator[None]:
+        """Hold a lock; CancelledError when the job is cancelled while others have it."""
+        while not lock.acquire(timeout=CANCEL_POLL_S):
+            self.check()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def cancel(self) -> None:
         """Ask the job to stop at its next check."""

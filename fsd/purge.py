@@ -84,7 +84,8 @@ class PurgeRun:
         with engine.references.purging(job):
             self._look()
             job.phase = "waiting for views and exports that are being made"
-            with engine.references.alone(job), engine.maintenance, engine.moving:
+            alone = engine.references.alone(job)
+            with alone, job.holding(engine.maintenance), job.holding(engine.moving):
                 job.phase = "deciding"
                 self._know_everything()
                 try:
@@ -96,7 +97,7 @@ class PurgeRun:
     def _know_everything(self) -> None:
         check_disks(self._store)
         for tries_left in reversed(range(PROJECTIONS_MAX)):
-            self._engine.seal_and_project()
+            self._engine.seal_and_project(self._job)
             try:
                 check_index(self._store)
                 return

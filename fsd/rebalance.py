@@ -48,7 +48,7 @@ def rebalance(engine: Engine) -> Job:
 
     def work(job: Job) -> dict[str, Any]:
         job.phase = "planning"
-        engine.seal_and_project()
+        engine.seal_and_project(job)
         _, moves = _plan(engine.store)
         job.total_files = len(moves)
         job.total_bytes = sum(move.length_bytes for move in moves)

@@ -9,9 +9,8 @@ one too many are given up (see `trim`).
 
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +18,7 @@ from fsd.catalog import CatalogShard
 from fsd.copy_plan import CopyQueue, Planned
 from fsd.errors import CancelledError, FsdError
 from fsd.job import Job
-from fsd.replicate import CANCEL_POLL_S, COPIES_AT_ONCE_MAX, Replicator
+from fsd.replicate import COPIES_AT_ONCE_MAX, Replicator
 from fsd.store import Store
 from fsd.trim import adopt_found, trim
 
@@ -85,14 +84,14 @@ class Reconciler:
                 wants.append(Want(shard, copies))
         return sorted(wants, key=lambda want: (want.copies, want.shard.length_bytes))
 
-    def rebuild(self, job: Job, prepare: Callable[[], None]) -> dict[str, Any]:
+    def rebuild(self, job: Job, prepare: Callable[[Job], None]) -> dict[str, Any]:
         """Copy until every shard has its copies or cannot get them; resumable, cancellable.
 
         `prepare` runs while no background copy does, so that the job copies, and counts, what
         follows from it.
         """
-        with self._alone(job):
-            prepare()
+        with job.holding(self._busy):  # Else the round that runs in the background.
+            prepare(job)
             self._stuck.clear()
             self._replicator.mender.given_up.clear()
             wants = self.wanted(at_once=True)
@@ -113,16 +112,6 @@ class Reconciler:
             reason = "it cannot be sealed now; drystone health says what it waits for"
             job.report({"shard": shard_id, "reason": reason})
         return len(left)
-
-    @contextmanager
-    def _alone(self, job: Job) -> Generator[None]:
-        """Wait for the round that runs in the background, at most till the job is cancelled."""
-        while not self._busy.acquire(timeout=CANCEL_POLL_S):
-            job.check()
-        try:
-            yield
-        finally:
-            self._busy.release()
 
     def _expected_back(self, shard: CatalogShard) -> int:
         disks = (self._store.disks.disks.get(disk_id) for disk_id in shard.disks)

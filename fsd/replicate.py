@@ -19,7 +19,7 @@ from fsd.copy_turns import CopyTurns, Flow, Progress
 from fsd.departure import staying
 from fsd.disks import Disk
 from fsd.errors import CorruptError, DiskError, FsdError, NoReplicaError
-from fsd.job import Job
+from fsd.job import CANCEL_POLL_S, Job
 from fsd.mend import Mender
 from fsd.placement import DiskSpace, choose_disks, fitting_disks
 from fsd.read_errors import note_read_error
@@ -29,7 +29,6 @@ from fsd.store import Store
 COPIES_AT_ONCE_MAX = 8
 """Enough to keep a few disks busy (see `copy_turns`), few enough that most can be planned anew."""
 COPY_SLOTS = 16
-CANCEL_POLL_S = 0.2
 BUSY_COPIES_MIN = 6
 """While so many go on, the disks have enough to do: one that has ended may wait to be counted."""
 

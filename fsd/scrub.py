@@ -17,7 +17,7 @@ from typing import Any
 from fsd.disks import Disk
 from fsd.errors import CancelledError, FsdError
 from fsd.index_heal import note_sought, repair_index
-from fsd.job import Job, timestamp
+from fsd.job import CANCEL_POLL_S, Job, timestamp
 from fsd.read_errors import note_read_error
 from fsd.replicate import BACKGROUND
 from fsd.scrub_log import PAPERS, ROUND, Replica, ScrubLog
@@ -35,7 +35,6 @@ DEFER_S_MAX = 3600.0
 CLOCK_SLACK_S = 3600.0
 RETRY_S = 300.0
 RATE_WINDOW_S = 60.0
-CANCEL_POLL_S = 0.2
 
 
 class Scrubber:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from store_harness import write_files
 
+from fsd.compact import compact
 from fsd.drain import drain
 from fsd.engine import Engine
 from fsd.models import BatchWriteRequest, RebuildRequest
+from fsd.rebalance import rebalance
 
 FILES = {f"{number}": os.urandom(60_000) for number in range(12)}
 
@@ -56,6 +59,27 @@ def test_a_job_that_waits_for_a_claimed_shard_is_cancelled(engine: Engine, monke
         assert asked.wait(60)
         job.cancel()
         assert job.finished.wait(60), "it waits for the shard"
+    assert job.state == "cancelled", (job.state, job.error)
+
+
+@pytest.mark.parametrize("what", ["compact", "drain", "rebalance", "rebuild", "reindex"])
+def test_a_job_that_waits_for_maintenance_is_cancelled(engine: Engine, what: str):
+    disk = engine.store.disks.online()[0]
+    starts = {
+        "compact": lambda: compact(engine, None),
+        "drain": lambda: drain(engine, disk.name),
+        "rebalance": lambda: rebalance(engine),
+        "rebuild": lambda: engine.rebuild(RebuildRequest()),
+        "reindex": engine.reindex,
+    }
+    # Another thread has it: this one may take it again.
+    with ThreadPoolExecutor(1) as other:
+        other.submit(engine.maintenance.acquire).result()
+        job = starts[what]()
+        job.cancel()
+        ended = job.finished.wait(60)
+        other.submit(engine.maintenance.release).result()
+    assert ended, "it waits for maintenance"
     assert job.state == "cancelled", (job.state, job.error)
 
 

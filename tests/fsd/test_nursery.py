@@ -93,6 +93,42 @@ def test_a_nursery_that_is_gone_or_silent_is_replaced(
     assert before.wait_dead(60)
 
 
+@pytest.fixture
+def group() -> Iterator[str]:
+    """A control group whose processes may be limited in number."""
+    root = "/sys/fs/cgroup/pids"
+    folder = f"{root}/drystone-{os.getpid()}"
+    try:
+        os.mkdir(folder)
+    except OSError as error:
+        pytest.skip(f"no group of processes can be made: {error}")
+    yield folder
+    with open(f"{folder}/cgroup.procs", encoding="ascii") as file:
+        left = file.read().split()
+    for pid in left:
+        write(f"{root}/cgroup.procs", pid)
+    os.rmdir(folder)
+
+
+def write(path: str, text: str) -> None:
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+
+
+def test_no_more_processes_is_an_error_of_the_machine(
+    pool: SlotPool, begun: list[Child], group: str
+):
+    living = parent_of(start(pool, begun).pid)
+    write(f"{group}/cgroup.procs", str(living))
+    write(f"{group}/pids.max", "1")
+    with pytest.raises(BlockingIOError):
+        nursery.fork("fsd.disk_process", "d2", [])
+    with pytest.raises(FsdError, match=r"no process could be started for d2: .*unavailable"):
+        start(pool, begun, "d2")
+    write(f"{group}/pids.max", "max")
+    assert parent_of(start(pool, begun, "d2").pid) == living
+
+
 def test_no_more_descriptors_is_an_error_of_the_machine(pool: SlotPool, begun: list[Child]):
     """And no reason for another nursery, nor for the loss of this one."""
     living = parent_of(start(pool, begun).pid)
