@@ -81,7 +81,7 @@ class Calibrator:
                 f"disk {disk.name} holds {stored_bytes:,} bytes; "
                 f"{STORED_BYTES_MIN:,} at least are needed to measure it"
             )
-        with self._one:
+        with self._one if job is None else job.holding(self._one):
             future = disk.request("calibrate", shard_ids)
             deadline = time.monotonic() + WAIT_S + LIMIT_S
             while not wait([future], CANCEL_POLL_S).done:

@@ -109,7 +109,7 @@ class _Run:
         """Compact some shards; those that cannot be are left as they are."""
         self._job.check()
         self._job.phase = "compacting"
-        with self._engine.moving:
+        with self._job.holding(self._engine.moving):
             chosen = [(v, shard) for v in victims if (shard := self._heal(v)) is not None]
             work = _Round(self._engine, self._job, chosen)
             try:

@@ -152,11 +152,19 @@ class _Work:
             if not self._improve():
                 break
         free = [leg for leg in order if leg.disk and len(leg.choices) > 1]
-        if 0 < len(free) <= SEARCHED_LEGS_MAX:
-            self._search(sorted(free, key=lambda leg: -leg.size_bytes))
+        free.sort(key=lambda leg: -leg.size_bytes)
+        if 0 < len(free) <= SEARCHED_LEGS_MAX and not self._search(free):
+            self._search([leg for leg in free if self._lies_well(leg)])
 
-    def _search(self, legs: list[_Leg]) -> None:
-        """Breadth first over the legs; of the partial plans the ones with the least peak stay."""
+    def _lies_well(self, leg: _Leg) -> bool:
+        """Return whether a leg's disk, if it is written there, has more room than is kept free."""
+        return not leg.writes or self._roomy_bytes(leg.disk) >= 0
+
+    def _search(self, legs: list[_Leg]) -> bool:
+        """Return whether all of them can lie well; they do then, if that is new or ends sooner.
+
+        Breadth first over the legs; of the partial plans the ones with the least peak stay.
+        """
         names = list(self._loads)
         loads, room = dict(self._loads), {name: self._roomy_bytes(name) for name in names}
         for leg in legs:
@@ -165,19 +173,23 @@ class _Work:
         states = [_State(0.0, tuple(loads.values()), tuple(room.values()), ())]
         for leg in legs:
             costs = [(names.index(disk), self._s(leg, disk)) for disk in leg.choices]
-            grown: dict[tuple[float, ...], _State] = {}
+            grown: dict[tuple[tuple[float, ...], ...], _State] = {}
             for state in states:
                 for disk, cost_s in costs:
                     if not leg.writes or state.room_bytes[disk] >= leg.size_bytes:
                         after = state.put(disk, cost_s, leg.size_bytes if leg.writes else 0)
-                        grown[after.loads_s] = after
+                        grown[after.loads_s, after.room_bytes] = after
             states = sorted(grown.values())[:SEARCHED_STATES_MAX]
-        if states and states[0].peak_s < max(self._loads.values()) * (1 - GAIN_MIN):
+        if not states:
+            return False
+        sooner = states[0].peak_s < max(self._loads.values()) * (1 - GAIN_MIN)
+        if sooner or not all(self._lies_well(leg) for leg in legs):
             for leg, disk in zip(legs, states[0].disks, strict=True):
                 self._put(leg, names[disk])
+        return True
 
     def _roomy_bytes(self, disk: str) -> float:
-        """Return what a disk can take so that it stays roomy; at least nothing."""
+        """Return what a disk can take so that it stays roomy, negative when it is not."""
         room = self._rooms.get(disk, Room(0, 0))
         return self._free.get(disk, 0) - KEPT_FREE_SHARE * room.size_bytes
 

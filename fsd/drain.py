@@ -100,20 +100,21 @@ def retire(
     *,
     force: bool,
     lost_shards_max: int | None = None,
-    drained: bool = False,
+    drain: Job | None = None,
 ) -> Disk:
     """Never use a disk again. Unless forced, UsageError when the store is not whole without it.
 
     Who forces it was told how many shards are lost by that: UsageError when it is more by now, for
     the disk of their other copies may be forced out at the same moment. One that is to go because
-    it is `drained` stays when it was taken back meanwhile (CancelledError).
+    of its `drain` stays when that was cancelled, or it was taken back meanwhile (CancelledError).
     """
     disk = _used(engine, name)
     store = engine.store
     engine.refuse_while_reindexed()
-    engine.seal_and_project()
+    engine.seal_and_project(drain)
     with store.letting_go:
-        if drained:
+        if drain is not None:
+            drain.check()
             _check_draining(store, disk)
         answer = may_be_removed(store, disk)
         if not answer.safe and not force:
@@ -270,7 +271,7 @@ class _Drain:
             self._job.report({"shard": shard_id, "reason": reason})
         result = {"moved": self._moved, "stuck": len(self._stuck), "retired": False}
         if retire_after and not self._stuck:
-            retire(self._engine, self._disk.disk_id, force=False, drained=True)
+            retire(self._engine, self._disk.disk_id, force=False, drain=self._job)
             result["retired"] = True
         return {**result, "incomplete": bool(self._stuck)}
 

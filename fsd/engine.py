@@ -95,8 +95,7 @@ class Engine:
         self.jobs = JobRegistry(os.path.join(config.run_dir, "jobs"))
         self.watch = Watch(self)
         self._manifests = threading.Lock()
-        # Held while a disk joins, which writes drystone.toml anew.
-        self.joining = threading.Lock()
+        self.joining = threading.Lock()  # Held while a disk joins, which writes drystone.toml.
         self._starting = threading.Lock()
         self._subjects: dict[str, Job] = {}
         # Held by whatever recovers, projects or replaces the index: one of them at a time.
@@ -228,9 +227,10 @@ class Engine:
         """Start making the copies whole without a disk, which is declared gone."""
 
         def prepare(job: Job) -> None:
-            if disk is not None and disk.state != "gone":
-                give_up_disk(self.store, disk)
-            self.seal_and_project(job)
+            with job.holding(self.maintenance):
+                if disk is not None and disk.state != "gone":
+                    give_up_disk(self.store, disk)
+                self.seal_and_project()
 
         name = disk.name if disk is not None else ""
         return self.start_job(kind, name, lambda job: self.reconciler.rebuild(job, prepare))

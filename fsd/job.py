@@ -93,10 +93,11 @@ class Job:
 
     @contextmanager
     def holding(self, lock: Lock) -> Generator[None]:
-        """Hold a lock; CancelledError when the job is cancelled while others have it."""
+        """Hold a lock; CancelledError when the job is cancelled before it has it."""
         while not lock.acquire(timeout=CANCEL_POLL_S):
             self.check()
         try:
+            self.check()
             yield
         finally:
             lock.release()

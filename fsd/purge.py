@@ -97,7 +97,7 @@ class PurgeRun:
     def _know_everything(self) -> None:
         check_disks(self._store)
         for tries_left in reversed(range(PROJECTIONS_MAX)):
-            self._engine.seal_and_project(self._job)
+            self._engine.seal_and_project()
             try:
                 check_index(self._store)
                 return

@@ -5,16 +5,20 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 from store_harness import write_files
 
-from fsd.compact import compact
+from fsd import drain as drain_module
+from fsd.compact import _Run, compact
+from fsd.disks import Disk
 from fsd.drain import drain
 from fsd.engine import Engine
+from fsd.job import Job
 from fsd.models import BatchWriteRequest, RebuildRequest
+from fsd.purge import purge
+from fsd.purge_models import PurgeRequest
 from fsd.rebalance import rebalance
 
 FILES = {f"{number}": os.urandom(60_000) for number in range(12)}
@@ -62,25 +66,86 @@ def test_a_job_that_waits_for_a_claimed_shard_is_cancelled(engine: Engine, monke
     assert job.state == "cancelled", (job.state, job.error)
 
 
-@pytest.mark.parametrize("what", ["compact", "drain", "rebalance", "rebuild", "reindex"])
-def test_a_job_that_waits_for_maintenance_is_cancelled(engine: Engine, what: str):
+class WatchedLock:
+    """A lock of the engine that tells when somebody waits for it."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self.waited = threading.Event()
+
+    def acquire(self, blocking: bool = True, timeout: float = -1) -> bool:
+        held = self._lock.acquire(blocking, timeout)
+        if not held:
+            self.waited.set()
+        return held
+
+    def release(self) -> None:
+        self._lock.release()
+
+    def __enter__(self) -> None:
+        self._lock.acquire()
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+
+@pytest.mark.parametrize(
+    ("what", "lock_name"),
+    [
+        *((what, "maintenance") for what in ("compact", "drain", "purge", "rebalance")),
+        *((what, "maintenance") for what in ("rebuild", "reindex")),
+        *((what, "moving") for what in ("purge", "round")),
+    ],
+)
+def test_a_job_that_waits_for_maintenance_is_cancelled(
+    engine: Engine, monkeypatch, what: str, lock_name: str
+):
     disk = engine.store.disks.online()[0]
+
+    def compact_nothing(job: Job) -> dict[str, Any]:
+        _Run(engine, job).round([])
+        return {}
+
     starts = {
-        "compact": lambda: compact(engine, None),
+        "compact": lambda: compact(engine, 0.0),
         "drain": lambda: drain(engine, disk.name),
+        "purge": lambda: purge(engine, PurgeRequest(batch="first")),
         "rebalance": lambda: rebalance(engine),
-        "rebuild": lambda: engine.rebuild(RebuildRequest()),
+        "rebuild": lambda: engine.rebuild(RebuildRequest(disk=disk.name)),
         "reindex": engine.reindex,
+        "round": lambda: engine.start_job("compact", "", compact_nothing),
     }
-    # Another thread has it: this one may take it again.
-    with ThreadPoolExecutor(1) as other:
-        other.submit(engine.maintenance.acquire).result()
+    lock = WatchedLock()
+    monkeypatch.setattr(engine, lock_name, lock)
+    with lock:
         job = starts[what]()
+        assert lock.waited.wait(60), (job.phase, job.state, job.error)
         job.cancel()
-        ended = job.finished.wait(60)
-        other.submit(engine.maintenance.release).result()
-    assert ended, "it waits for maintenance"
-    assert job.state == "cancelled", (job.state, job.error)
+        assert job.finished.wait(60), "it waits for the lock"
+    assert job.state == "cancelled", job.error
+    assert disk.state != "gone"
+
+
+def test_a_drain_that_is_cancelled_at_its_end_retires_no_disk(engine: Engine, monkeypatch):
+    lock, retire = WatchedLock(), drain_module.retire
+    moved, held = threading.Event(), threading.Event()
+
+    def noted(*arguments: Any, **options: Any) -> Disk:
+        moved.set()
+        assert held.wait(60)
+        return retire(*arguments, **options)
+
+    monkeypatch.setattr(drain_module, "retire", noted)
+    disk = engine.store.disks.online()[0]
+    job = drain_module._start(engine, drain_module.DRAIN, disk, retire_after=True)
+    assert moved.wait(60)
+    monkeypatch.setattr(engine, "maintenance", lock)
+    with lock:
+        held.set()
+        assert lock.waited.wait(60)
+        job.cancel()
+        assert job.finished.wait(60), "it waits for maintenance"
+    assert (job.state, disk.retired) == ("cancelled", False), job.error
 
 
 def test_a_rebuild_that_waits_for_a_round_is_cancelled_and_gives_no_disk_up(engine: Engine):
