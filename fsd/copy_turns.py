@@ -7,6 +7,7 @@ disk the first one is
 
     what is read for a disk that has next to nothing to write yet: that one would be idle
     then what is read back: a run of it is long, and costs few ways of the head while it lasts
+    then what goes on where the head is, a few pieces long
     then what belongs to the flow (all that goes from one disk to another) that is done least
 
 so that every disk is busy all the time, and all flows end together. A disk that takes nothing more
@@ -24,6 +25,8 @@ from enum import Enum
 REQUESTS_PER_DISK = 2
 """One that runs, and one that waits at the disk, which would otherwise rest in between."""
 STARVING_PIECES_MAX = 1
+RUN_PIECES_MAX = 4
+"""Of one copy one after the other, though its flow may be ahead: not by much."""
 BACKLOG_SHARE_MAX = 0.5
 """Of the slots, on their way to one disk: it may be hanging."""
 PACE_BYTES_MAX = 1 << 30
@@ -70,12 +73,22 @@ class CopyStep(Enum):
 class Turn:
     """A piece of a copy that waits for its next step; `came` is done when it may take it."""
 
+    shard_id: str
     disk_id: str
     target_id: str
     flow: Flow
     step: CopyStep
     came: "Future[None]" = field(default_factory=Future[None])
     came_s: float = 0.0
+
+
+@dataclass(slots=True)
+class _Run:
+    """The pieces of one step of a copy that a disk had last, one after the other."""
+
+    shard_id: str
+    step: CopyStep
+    pieces: int = 0
 
 
 @dataclass(slots=True)
@@ -100,6 +113,7 @@ class CopyTurns:
         self._clock = clock
         self._paces: defaultdict[tuple[str, bool], _Pace] = defaultdict(_Pace)
         self._free_since_s: dict[str, float] = {}
+        self._runs: dict[str, _Run] = {}
         self._slots_left = slots
         self._backlog_max = max(1, int(slots * BACKLOG_SHARE_MAX))
         self._waiting: list[Turn] = []
@@ -174,6 +188,9 @@ class CopyTurns:
             if first.step is CopyStep.READ:
                 self._slots_left -= 1
                 self._backlog[first.target_id] += 1
+            if not self._is_of_run(first):
+                self._runs[first.disk_id] = _Run(first.shard_id, first.step)
+            self._runs[first.disk_id].pieces += 1
             first.came_s = self._clock()
             first.came.set_result(None)
 
@@ -183,6 +200,10 @@ class CopyTurns:
         has_slot = self._slots_left and self._backlog[turn.target_id] < self._backlog_max
         return turn.step is not CopyStep.READ or bool(has_slot)
 
+    def _is_of_run(self, turn: Turn) -> bool:
+        run = self._runs.get(turn.disk_id)
+        return run is not None and (run.shard_id, run.step) == (turn.shard_id, turn.step)
+
     def _rank(self, turn: Turn) -> tuple[int, float]:
         """Return the place of a turn among those that wait; of equal ones the oldest is first."""
         backlog = self._backlog[turn.target_id]
@@ -190,4 +211,6 @@ class CopyTurns:
             return 0, backlog
         if turn.step is CopyStep.PROVE:
             return 1, 0.0
-        return 2, turn.flow.share
+        if self._is_of_run(turn) and self._runs[turn.disk_id].pieces < RUN_PIECES_MAX:
+            return 2, 0.0
+        return 3, turn.flow.share

@@ -160,7 +160,8 @@ class ShardCopy:
         return [*events, *(turn.came for turn in turns)]
 
     def _ask(self, disk: Disk, step: CopyStep) -> Turn:
-        return self._turns.ask(Turn(disk.disk_id, self._target.disk_id, self._flow, step))
+        way = disk.disk_id, self._target.disk_id, self._flow
+        return self._turns.ask(Turn(self._shard_id, *way, step))
 
     def _read(self, turn: Turn, length: int) -> None:
         slot = self._store.pool.acquire()

@@ -1,24 +1,35 @@
 """Whose turn it is among the pieces of all copies: disks stay busy, and nothing is given twice."""
 
+import itertools
 import random
 import threading
 from collections import Counter
 
 import pytest
 
-from fsd.copy_turns import PACE_BYTES_EXPECTED, REQUESTS_PER_DISK, CopyStep, CopyTurns, Flow, Turn
+from fsd.copy_turns import (
+    PACE_BYTES_EXPECTED,
+    REQUESTS_PER_DISK,
+    RUN_PIECES_MAX,
+    CopyStep,
+    CopyTurns,
+    Flow,
+    Turn,
+)
+
+SHARDS = itertools.count()
 
 
 def reading(ways: str = "ab", total: int = 100, done: int = 0) -> Turn:
-    return Turn(ways[0], ways[1], Flow(total, done), CopyStep.READ)
+    return Turn(f"{next(SHARDS)}", ways[0], ways[1], Flow(total, done), CopyStep.READ)
 
 
 def writing(ways: str = "ab", total: int = 100, done: int = 0) -> Turn:
-    return Turn(ways[1], ways[1], Flow(total, done), CopyStep.WRITE)
+    return Turn(f"{next(SHARDS)}", ways[1], ways[1], Flow(total, done), CopyStep.WRITE)
 
 
 def proving(ways: str = "ab", total: int = 100, done: int = 0) -> Turn:
-    return Turn(ways[1], ways[1], Flow(total, done), CopyStep.PROVE)
+    return Turn(f"{next(SHARDS)}", ways[1], ways[1], Flow(total, done), CopyStep.PROVE)
 
 
 def ask(turns: CopyTurns, *asked: Turn) -> list[Turn]:
@@ -98,7 +109,7 @@ def test_what_is_read_back_goes_on_unless_another_disk_would_be_idle():
 
 def test_of_one_copy_the_pieces_keep_their_order():
     turns, flow = CopyTurns(100), Flow(100)
-    pieces = ask(turns, *(Turn("b", "b", flow, CopyStep.WRITE) for _ in range(6)))
+    pieces = ask(turns, *(Turn("s", "b", "b", flow, CopyStep.WRITE) for _ in range(6)))
     order = list[int]()
     for _ in pieces:
         out = [n for n, turn in enumerate(pieces) if turn.came.done() and n not in order]
@@ -107,13 +118,38 @@ def test_of_one_copy_the_pieces_keep_their_order():
     assert order == sorted(order)
 
 
+def test_a_disk_goes_on_with_a_copy_for_a_few_pieces():
+    turns, ahead, behind = CopyTurns(100), Flow(100, 90), Flow(100)
+    pieces = ask(
+        turns,
+        *(Turn("s", "b", "b", ahead, CopyStep.WRITE) for _ in range(RUN_PIECES_MAX + 2)),
+        *(Turn("t", "b", "b", behind, CopyStep.WRITE) for _ in range(RUN_PIECES_MAX + 2)),
+    )
+    order = list[Turn]()
+    for done in range(len(pieces)):
+        order += [turn for turn in pieces if turn.came.done() and turn not in order]
+        turns.leave(order[done])
+    # What is behind goes on for longer than that.
+    expected = "s" * RUN_PIECES_MAX + "t" * (RUN_PIECES_MAX + 2) + "ss"
+    assert "".join(turn.shard_id for turn in order) == expected
+
+
+def test_what_is_read_and_what_is_written_of_a_copy_are_not_in_one_place():
+    turns = CopyTurns(100)
+    held = ask(turns, *(Turn("s", "b", "b", Flow(100, 90), CopyStep.WRITE) for _ in range(2)))
+    ask(turns, *(reading("xc") for _ in range(2)))
+    other, behind = ask(turns, Turn("s", "b", "c", Flow(100, 90), CopyStep.READ), writing("xb"))
+    turns.leave(held[0])
+    assert came(other, behind) == [False, True]
+
+
 def test_a_disk_that_hangs_does_not_get_all_slots():
     turns = CopyTurns(8)
     for _ in range(20):  # Everything is read at once, nothing is ever written.
-        turn = turns.ask(Turn("a", "hangs", Flow(100), CopyStep.READ))
+        turn = turns.ask(Turn("s", "a", "hangs", Flow(100), CopyStep.READ))
         if turn.came.done():
             turns.leave(turn)
-    other = turns.ask(Turn("a", "b", Flow(100, 99), CopyStep.READ))
+    other = turns.ask(Turn("t", "a", "b", Flow(100, 99), CopyStep.READ))
     assert other.came.done()
 
 
@@ -124,7 +160,7 @@ def test_what_is_withdrawn_leaves_nothing_behind(step: CopyStep, came_before: bo
     held = list[Turn]()
     if not came_before:
         held = ask(turns, *(reading("aa") for _ in range(REQUESTS_PER_DISK)))
-    turn = turns.ask(Turn("a", "a", Flow(100), step))
+    turn = turns.ask(Turn("s", "a", "a", Flow(100), step))
     assert turn.came.done() == came_before
     turns.withdraw(turn)
     for one in held:
@@ -150,11 +186,11 @@ def test_many_copies_in_many_threads_end_and_leave_all_free():
         turns.leave(turn)
 
     def copy(source: str, target: str) -> None:
-        flow = flows[source, target]
+        flow, shard = flows[source, target], f"{next(SHARDS)}"
         for _ in range(20):
-            piece(Turn(source, target, flow, CopyStep.READ))
-            piece(Turn(target, target, flow, CopyStep.WRITE))
-            piece(Turn(target, target, flow, CopyStep.PROVE))
+            piece(Turn(shard, source, target, flow, CopyStep.READ))
+            piece(Turn(shard, target, target, flow, CopyStep.WRITE))
+            piece(Turn(shard, target, target, flow, CopyStep.PROVE))
             turns.finish(target, flow, 1)
 
     threads = [threading.Thread(target=copy, args=way) for way in ways]
@@ -164,7 +200,7 @@ def test_many_copies_in_many_threads_end_and_leave_all_free():
         thread.join()
     assert max(most.values()) <= REQUESTS_PER_DISK
     assert sum(flow.done_bytes for flow in flows.values()) == 20 * len(ways)
-    free = ask(turns, *(Turn(f"{n}", f"{n}", Flow(1), CopyStep.READ) for n in range(5)))
+    free = ask(turns, *(Turn("s", f"{n}", f"{n}", Flow(1), CopyStep.READ) for n in range(5)))
     assert sum(came(*free)) == 4
 
 
