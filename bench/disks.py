@@ -32,7 +32,6 @@ import time
 from dataclasses import asdict
 from typing import Any
 
-from bench.awake import awake
 from bench.bounds import (
     export_bound_s,
     ingest_bound_s,
@@ -249,8 +248,7 @@ def fixed_costs(work: Work) -> tuple[float, str]:
 def measure(given: argparse.Namespace) -> dict[str, Any]:
     """Do the whole run; returns the document of `--json`."""
     begun = time.monotonic()
-    scales = given.size_scale, given.time_scale, given.speed
-    with awake(), Disks(given.folder, *scales) as disks:
+    with Disks(given.folder, given.size_scale, given.time_scale, given.speed) as disks:
         write, read = disks.honesty(given.probe_mb)
         bench = Bench(given, disks)
         bench.say(

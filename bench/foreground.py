@@ -26,7 +26,6 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
-from bench.awake import awake
 from bench.disks_corpus import Corpus, make_corpus
 from bench.disks_lab import Disks
 from fsd import daemon, daemon_mount
@@ -73,7 +72,7 @@ class World:
 @contextlib.contextmanager
 def world(given: argparse.Namespace) -> Generator[World]:
     """A filled store on emulated disks; nothing is left of it."""
-    with awake(), Disks(given.folder, time_scale=given.time_scale) as disks:
+    with Disks(given.folder, time_scale=given.time_scale) as disks:
         disks.format()
         root = os.path.join(disks.ssd, "store")
         init_store(root, disks.paths, None, min_free_bytes=64 * MIB, shard_size_bytes=SHARD_BYTES)

@@ -7,8 +7,8 @@ disk the first one is
 
     what is read for a disk that has next to nothing to write yet: that one would be idle
     then what is read back: a run of it is long, and costs few ways of the head while it lasts
-    then what goes on where the head is, a few pieces long
-    then what belongs to the flow (all that goes from one disk to another) that is done least
+    then what belongs to the flow (all that goes from one disk to another) that is done least;
+    but the disk of that one goes on with the copy where its head is, a few pieces long
 
 so that every disk is busy all the time, and all flows end together. A disk that takes nothing more
 never gets all slots. What pieces took is kept: plans are made by it.
@@ -182,7 +182,7 @@ class CopyTurns:
 
     def _give(self) -> None:
         while able := [turn for turn in self._waiting if self._may(turn)]:
-            first = min(able, key=self._rank)
+            first = self._going_on(min(able, key=self._rank), able)
             self._waiting.remove(first)
             self._requests[first.disk_id] += 1
             if first.step is CopyStep.READ:
@@ -204,6 +204,14 @@ class CopyTurns:
         run = self._runs.get(turn.disk_id)
         return run is not None and (run.shard_id, run.step) == (turn.shard_id, turn.step)
 
+    def _going_on(self, first: Turn, able: list[Turn]) -> Turn:
+        """Return what its disk goes on with before that one, if anything, else `first` itself."""
+        run = self._runs.get(first.disk_id)
+        if run is None or run.pieces >= RUN_PIECES_MAX or self._rank(first)[0] < 2:
+            return first
+        here = (turn for turn in able if turn.disk_id == first.disk_id and self._is_of_run(turn))
+        return next(here, first)
+
     def _rank(self, turn: Turn) -> tuple[int, float]:
         """Return the place of a turn among those that wait; of equal ones the oldest is first."""
         backlog = self._backlog[turn.target_id]
@@ -211,6 +219,4 @@ class CopyTurns:
             return 0, backlog
         if turn.step is CopyStep.PROVE:
             return 1, 0.0
-        if self._is_of_run(turn) and self._runs[turn.disk_id].pieces < RUN_PIECES_MAX:
-            return 2, 0.0
-        return 3, turn.flow.share
+        return 2, turn.flow.share

@@ -112,9 +112,8 @@ def retire(
     store = engine.store
     engine.refuse_while_reindexed()
     engine.seal_and_project(drain)
-    with store.letting_go:
+    with store.letting_go if drain is None else drain.holding(store.letting_go):
         if drain is not None:
-            drain.check()
             _check_draining(store, disk)
         answer = may_be_removed(store, disk)
         if not answer.safe and not force:
@@ -134,12 +133,13 @@ def retire(
     return disk
 
 
-def give_up_disk(store: Store, disk: Disk) -> None:
+def give_up_disk(store: Store, disk: Disk, job: Job) -> None:
     """Declare a disk gone; UsageError when it can be read and is the only one that gives a shard.
 
     Whoever wants that is refused before already, but may have waited for copies and trims since.
+    CancelledError, with nothing changed, when its job is cancelled before that.
     """
-    with store.letting_go:
+    with job.holding(store.letting_go):
         check_no_loss(store, disk)
         store.catalog.append(("disk_gone", {"disk": disk.disk_id}))
     store.disks.declare_gone(disk)

@@ -229,7 +229,7 @@ class Engine:
         def prepare(job: Job) -> None:
             with job.holding(self.maintenance):
                 if disk is not None and disk.state != "gone":
-                    give_up_disk(self.store, disk)
+                    give_up_disk(self.store, disk, job)
                 self.seal_and_project()
 
         name = disk.name if disk is not None else ""

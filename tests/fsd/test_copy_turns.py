@@ -134,6 +134,21 @@ def test_a_disk_goes_on_with_a_copy_for_a_few_pieces():
     assert "".join(turn.shard_id for turn in order) == expected
 
 
+def test_a_run_takes_no_slot_from_the_flow_of_another_disk_that_is_behind():
+    turns = CopyTurns(8)
+    running = [Turn("s", "a", "b", Flow(100, 90), CopyStep.READ) for _ in range(3)]
+    ask(turns, *running[:2])
+    held = ask(turns, *(reading(ways) for ways in ("uc", "uc", "vd", "vd", "we", "we")))
+    behind = reading("yb")
+    ask(turns, behind, running[2])
+    assert came(behind, running[2]) == [False, False]
+    turns.leave(running[0])  # Its disk could go on, but there is no slot.
+    assert came(behind, running[2]) == [False, False]
+    turns.leave(held[0])
+    turns.finish("c", held[0].flow, 1)
+    assert came(behind, running[2]) == [True, False]
+
+
 def test_what_is_read_and_what_is_written_of_a_copy_are_not_in_one_place():
     turns = CopyTurns(100)
     held = ask(turns, *(Turn("s", "b", "b", Flow(100, 90), CopyStep.WRITE) for _ in range(2)))

@@ -177,7 +177,9 @@ def test_a_part_is_a_leftover_when_nobody_writes_it(
 def test_nobody_else_looks_for_a_disk_while_it_is_taken_back(engine: Engine):
     """Two processes of one disk would keep each other out; the watcher comes at any moment."""
     disks, disk = engine.store.disks, next(iter(engine.store.disks.disks.values()))
-    give_up_disk(engine.store, disk)
+    job = Job("rebuild", "", engine.config.run_dir)
+    job.run(lambda job: give_up_disk(engine.store, disk, job) or {})
+    assert (job.state, disk.state) == ("done", "gone"), job.error
     disks.on_change = disks._poll
     assert join_disk(engine, disk.config.path, None) is disk
     assert disk.state == "online" and disk.session == 2

@@ -8,7 +8,6 @@ import subprocess
 
 import pytest
 
-from bench.awake import awake
 from bench.disks import WORKS, measure, parse
 from bench.disks_lab import WRITEBACK_TIMERS, slowed_writeback
 
@@ -21,14 +20,6 @@ WORDS = (
     "--corpora mixed --files-mixed 120 --peers= --size-scale 0.06 --speed 20 --time-scale 1 "
     "--shard-mib 8 --probe-mb 8 --rounds 1 --reads 10"
 )
-
-
-def test_no_processor_sleeps_and_nobody_else_waits_for_it():
-    with awake() as pids:
-        assert len(pids) == len(os.sched_getaffinity(0))
-        for pid in pids:
-            assert os.sched_getscheduler(pid) == os.SCHED_IDLE
-    assert not any(os.path.exists(f"/proc/{pid}") for pid in pids)
 
 
 def test_the_store_is_measured_and_nothing_stays_behind(
