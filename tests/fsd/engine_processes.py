@@ -9,6 +9,8 @@ import signal
 import time
 from dataclasses import dataclass
 
+from store_checks import until
+
 from fsd import daemon_process
 from fsd.config import Config
 from fsd.daemon_process import ProcessMark
@@ -55,8 +57,12 @@ def children(config: Config) -> list[ChildProcess]:
 
 
 def child(config: Config, label: str) -> ChildProcess:
-    """Return the child with this label."""
-    return next(found for found in children(config) if found.label == label)
+    """Return the child with this label; one that begins now has it in a moment."""
+
+    def look() -> ChildProcess | None:
+        return next((one for one in children(config) if one.label == label), None)
+
+    return until(look, f"the process {label}")
 
 
 def kill_engine(config: Config, *, group: bool) -> None:
