@@ -161,7 +161,7 @@ class _Work:
         return not leg.writes or self._roomy_bytes(leg.disk) >= 0
 
     def _search(self, legs: list[_Leg]) -> bool:
-        """Return whether all of them can lie well; they do then, if that is new or ends sooner.
+        """Return whether a plan was found in which all lie well; it counts if new or sooner done.
 
         Breadth first over the legs; of the partial plans the ones with the least peak stay.
         """

@@ -32,8 +32,7 @@ class Watched:
         self.page.on("request", self._asked)
 
     def _said(self, message) -> None:
-        # Other tests add interfaces to this machine: Chromium loads anew what it was loading.
-        if message.type in ("error", "warning") and "ERR_NETWORK_CHANGED" not in message.text:
+        if message.type in ("error", "warning"):
             self.problems.append(f"{message.type}: {message.text}")
 
     def _asked(self, request) -> None:
