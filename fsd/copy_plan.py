@@ -3,8 +3,8 @@
 A copy has two legs: its source is busy for one pass over it, its target for two (written, and read
 back). Disks are chosen so that the one that is busy longest is done soonest: legs without a choice
 first, the longest next, then moves of one or two legs off the busiest disk; of few legs, where one
-more or less counts, many plans are compared. A target keeps a tenth of its size free as long as
-another one has more, and what it has is never overdrawn.
+more or less counts, many plans are compared. A target keeps a twentieth of its size free as long
+as another one has more, and what it has is never overdrawn.
 
 `CopyQueue` hands the copies out: the poorest shards first, and of those one whose source gives, and
 whose target takes, the fewest copies just now; of several, the one whose disks have the most to do
@@ -21,7 +21,8 @@ from typing import NamedTuple
 
 from fsd.copy_turns import Flow, Progress
 
-KEPT_FREE_SHARE = 0.1
+KEPT_FREE_SHARE = 0.05
+"""With less, filesystems lay large files in many pieces; more makes other disks end later."""
 TARGET_PASSES = 2
 IMPROVEMENTS_MAX = 2_000
 LEGS_MAX = 32
