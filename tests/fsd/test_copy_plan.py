@@ -57,7 +57,8 @@ def test_so_is_one_where_no_disk_could_take_them_all(seed: int):
     needs = two_copies(rng, 9)
     total = sum(need.length_bytes for need in needs)
     fitting = {disk: round(rng.uniform(0.4, 0.7) * total) for disk in PASS_S}
-    rooms = {disk: Room(fits + 10 * GB, 100 * GB) for disk, fits in fitting.items()}
+    kept_bytes = int(100 * GB * KEPT_FREE_SHARE)
+    rooms = {disk: Room(fits + kept_bytes, 100 * GB) for disk, fits in fitting.items()}
     best_s = float("inf")
     for choice in itertools.product(*([(n.sources[0], t) for t in n.targets] for n in needs)):
         taken = Counter[str]()
