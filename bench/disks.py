@@ -82,9 +82,12 @@ class Bench:
 
     def store(self, corpus: Corpus) -> dict[str, Span]:
         """Measure the store; returns the spans that peers are compared with."""
+        spans: dict[str, Span] = {}
+        if "ingest" in self.given.works:
+            spans["unread"] = self.ingest_unread(corpus)
         store = StoreUnderTest(self.disks, self.given.shard_mib * MIB)
         try:
-            spans = {"ingest": self.ingest(store, corpus)}
+            spans["ingest"] = self.ingest(store, corpus)
             for disk, reason in store.calibrate().items():
                 self.unmeasured.append(f"{corpus.name}: {disk}")
                 self.say(f"{disk} is planned by the model of no disk: {reason}")
@@ -107,6 +110,20 @@ class Bench:
             name = f"{corpus.name}: ingest, two verified copies: bound / time"
             even = f"placement {placement_imbalance(sizes, rates):.2f} x an even one"
             self.add(name, bound_s / work.span.seconds, work.span, 0.8, remark=even)
+        return work.span
+
+    def ingest_unread(self, corpus: Corpus) -> Span:
+        """Put the corpus into another store, which reads nothing back: as peers do it."""
+        store = StoreUnderTest(self.disks, self.given.shard_mib * MIB, read_back=False)
+        try:
+            work = store.ingest(corpus)
+            self.note(f"drystone ingest {corpus.name}, not read back", work.span, work.result)
+            place = store.placement()
+            bound_s = ingest_bound_s(place.disk_bytes(), place.disk_rates(), read_back=False)
+            name = f"{corpus.name}: ingest, two copies that are not read back: bound / time"
+            self.add(name, bound_s / work.span.seconds, work.span)
+        finally:
+            store.close()
         return work.span
 
     def export(self, store: StoreUnderTest, corpus: Corpus) -> Span:
@@ -190,9 +207,9 @@ class Bench:
             span = ingest(peer, self.disks, corpus)
             self.note(f"{peer.name} ingest {corpus.name}", span, {})
             if "ingest" in self.given.works:
-                name = f"{corpus.name}: ingest, time of {peer.name} / ours"
-                remark = "peers do not read back"
-                self.add(name, span.seconds / mine["ingest"].seconds, span, remark=remark)
+                for work, remark in (("ingest", "ours is read back"), ("unread", "nothing is")):
+                    name = f"{corpus.name}: ingest, time of {peer.name} / ours, {remark}"
+                    self.add(name, span.seconds / mine[work].seconds, span)
             if "export" in self.given.works:
                 target = os.path.join(self.disks.ssd, "out")
                 half = corpus.half()

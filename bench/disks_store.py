@@ -49,7 +49,9 @@ class Work:
 class StoreUnderTest:
     """A store whose disks are the emulated ones. `close` stops the engine."""
 
-    def __init__(self, disks: Disks, shard_size_bytes: int | None) -> None:
+    def __init__(
+        self, disks: Disks, shard_size_bytes: int | None, *, read_back: bool = True
+    ) -> None:
         """Format the disks and start a new store on them."""
         self.disks = disks
         disks.format()
@@ -66,7 +68,8 @@ class StoreUnderTest:
             text = file.read()
         with open(path, "w", encoding="utf-8") as file:
             # Nothing but the work that is measured.
-            file.write(text.replace("[store]\n", "[store]\nscrub_rate_bytes_per_s = 0\n", 1))
+            settings = f"scrub_rate_bytes_per_s = 0\nread_back = {str(read_back).lower()}\n"
+            file.write(text.replace("[store]\n", f"[store]\n{settings}", 1))
         self.config: Config = load_config(path)
         self.client = Client(self.config.socket_path)
         self.keys: dict[str, str] = {}
@@ -100,7 +103,7 @@ class StoreUnderTest:
         return dict(job.result["skipped"])
 
     def ingest(self, corpus: Corpus) -> Work:
-        """Put the corpus with two verified copies."""
+        """Put the corpus with two copies."""
         with self.disks.measured() as span:
             job = finished(self.client, self.client.batch_write(corpus.folder, BATCH))
         self.keys = {file.path: file.key for file in self.client.batch_files(BATCH)}

@@ -44,6 +44,8 @@ class StoreConfig(_Section):
     # Each writes a group to two disks: with four, four disks are hardly ever idle (on emulated
     # disks a put came from 0.42 to 0.74 of the bound). Each has two groups in memory.
     packer_processes: int = Field(default=4, ge=1, le=16)
+    read_back: bool = True
+    """Of what is put; without, what a disk wrote wrongly is found by a scrub only."""
     batch_size_bytes: int = Field(default=50 * GIB, ge=MIB)
     scrub_rate_bytes_per_s: SizeBytes = 16_000_000
     """Of each disk; 0 switches the background scrub off."""

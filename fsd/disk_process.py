@@ -211,11 +211,11 @@ class DiskProcess:
             self._running.end(shard_id)  # What cannot be removed now is a leftover.
 
     def write_group(
-        self, shard_id: str, head: bytes, size: int, slot: int, offset: int, length: int, last: bool
+        self, shard_id: str, head: bytes, size: int, slot: int, offset: int, length: int, *how: bool
     ) -> None:
         """Append slot bytes to a replica that is its first writer's; see `GrowingShards`."""
         path, view = self._shard_path(shard_id, False), self._slots[slot][:length]
-        self._growing.write_group(path, head, size, view, offset, last)
+        self._growing.write_group(path, head, size, view, offset, *how)
 
     def append(
         self, shard_id: str, offset: int, slot: int, start: int, length: int, part: bool

@@ -91,15 +91,24 @@ class OpenShard:
 
 
 def append_everywhere(
-    store: Store, shard: OpenShard, offset: int, slot: Slot, length: int, *, last: bool = False
+    store: Store,
+    shard: OpenShard,
+    offset: int,
+    slot: Slot,
+    length: int,
+    *,
+    last: bool = False,
+    read_back: bool = True,
 ) -> bool:
     """Write slot bytes at a place of the shard on all its disks; False when one failed.
 
     The first ones make the files, after the `last` ones they are cut. Disks that fail are taken
-    off `shard.disks`: their file is not a replica any more.
+    off `shard.disks`: their file is not a replica any more. Without `read_back` they are durable,
+    and not compared.
     """
     head, shard.head = shard.head, b""
-    arguments = (shard.shard_id, head, shard.capacity_bytes, slot.number, offset, length, last)
+    place = slot.number, offset, length
+    arguments = (shard.shard_id, head, shard.capacity_bytes, *place, last, read_back)
     failed = [disk for disk in shard.disks if not shard.stayed(disk)]
     futures = [
         (disk, disk.request("write_group", *arguments, slots=(slot,)))
@@ -109,7 +118,8 @@ def append_everywhere(
     for disk, future in futures:
         try:
             future.result()
-            store.disks.note_success(disk, read_bytes=length, written_bytes=length)
+            read_bytes = length if read_back else 0
+            store.disks.note_success(disk, read_bytes=read_bytes, written_bytes=length)
         except (FsdError, OSError) as error:
             store.disks.note_error(disk, error, writing=True)
             failed.append(disk)

@@ -256,14 +256,16 @@ class PackLane:
             self._batch.index_part(writer, filling.part_number, part_key, filling.references)
 
         try:
-            shard = self._writer.commit(filling.shard, group, extra, last=last)
+            read_back = self._store.config.store.read_back
+            shard = self._writer.commit(filling.shard, group, extra, last=last, read_back=read_back)
         except BaseException as error:
             self._give_up(filling, error)
             raise
         self._claims.settle(filling.keys, written=True)
         self._batch.keep_part(part_key, filling.part)
         self._release(filling)
-        # Acknowledged here and not before: bytes verified, catalog and index durable.
+        # Acknowledged here and not before: bytes verified (unless `read_back` is off), catalog and
+        # index durable.
         try:
             self._batch.acknowledge(filling.references, len(shard.disks))
         finally:
@@ -330,7 +332,8 @@ class PackLane:
         total = int(call("begin_large", path, read.key, read.size_bytes, shard_id))
         offset = shard.length_bytes
         while (count := int(call("fill_large", slot.number, self._group_bytes))) > 0:
-            if not append_everywhere(self._store, shard, offset, slot, count):
+            read_back = self._store.config.store.read_back
+            if not append_everywhere(self._store, shard, offset, slot, count, read_back=read_back):
                 raise _LostDiskError("disks failed while this large file was written; see health")
             offset += count
         if offset - shard.length_bytes != total:

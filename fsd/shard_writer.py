@@ -193,7 +193,13 @@ class ShardWriter:
         record_seals(self._store, ended, *entries)
 
     def commit(
-        self, shard: OpenShard, group: BuiltGroup, extra: IndexExtra, *, last: bool = False
+        self,
+        shard: OpenShard,
+        group: BuiltGroup,
+        extra: IndexExtra,
+        *,
+        last: bool = False,
+        read_back: bool = True,
     ) -> OpenShard:
         """Make a group durable, verified and indexed; returns the shard it ended up in.
 
@@ -206,10 +212,9 @@ class ShardWriter:
                 records = len(group.entries) // ENTRY_BYTES
                 ends = last or shard.full_after(group.length_bytes, records)
                 footer = self._put_footer(shard, group) if ends else 0
-                length = group.length_bytes + footer
-                if append_everywhere(
-                    self._store, shard, shard.length_bytes, group.slot, length, last=footer > 0
-                ):
+                place = shard.length_bytes, group.slot, group.length_bytes + footer
+                how = {"last": footer > 0, "read_back": read_back}
+                if append_everywhere(self._store, shard, *place, **how):
                     self._index(shard, group, extra)
                     shard.footer_bytes = footer
                     return shard
