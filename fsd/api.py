@@ -100,6 +100,7 @@ def _add_batches(app: FastAPI, engine: Engine) -> None:
 
     @app.get("/v1/batches")
     def batches() -> list[BatchStatus]:
+        engine.store.refuse_unfinished()
         with engine.store.index.read() as reader:
             return [_batch(r) for r in reader.batches() if not r.name.startswith(HIDDEN_PREFIX)]
 
@@ -135,6 +136,7 @@ def _add_batches(app: FastAPI, engine: Engine) -> None:
 
     @app.get("/v1/views")
     def views() -> list[ViewStatus]:
+        engine.store.refuse_unfinished()
         with engine.store.index.read() as reader:
             rows = list(reader.views())
         return [
@@ -241,6 +243,7 @@ async def _until(done: Callable[[], bool], limit_s: float) -> None:
 
 
 def _batch_row(engine: Engine, name: str) -> BatchRow:
+    engine.store.refuse_unfinished()
     with engine.store.index.read() as reader:
         row = reader.batch(name)
     if row is None:

@@ -5,6 +5,7 @@ FsdError
 │   ├── ConfigError            drystone.toml is missing, broken or contradictory
 │   └── ManifestError          a manifest is refused whole; lists its problems
 ├── NotFoundError              no such object, batch, view or job
+├── ReindexingError            the index is being made anew and does not know it yet
 ├── QuotaError                 an SSD area, the partition or the disks cannot hold it
 ├── NotEnoughDisksError        fewer disks can take a replica than copies are wanted
 ├── NoReplicaError             no readable replica is left; lists what is unreadable
@@ -69,6 +70,10 @@ class ManifestError(UsageError):
 
 class NotFoundError(FsdError):
     """The named object, batch, view or job does not exist here."""
+
+
+class ReindexingError(FsdError):
+    """The index is being made anew and does not know everything yet; ask again when it is done."""
 
 
 class QuotaError(FsdError):

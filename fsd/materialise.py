@@ -266,6 +266,7 @@ def unpublish(store: Store, kind: str, view_id: str, layout_id: str) -> None:
     with store.index.read() as reader:
         row = reader.view(name)
     if row is None:
+        store.refuse_unfinished()
         raise NotFoundError(f"there is no view {name}; `drystone views` lists them")
     store.catalog.append(
         ("view_unpublish", {"view_kind": kind, "view": view_id, "layout": layout_id})

@@ -92,7 +92,7 @@ def begin_generation(store: Store) -> Index | None:
     with store.lock:
         store.shards.numbers.clear()
         store.shards.ids.clear()
-    return store.set_index(index)
+    return store.set_index(index, whole=False)
 
 
 def publish_generation(store: Store, former: Index | None) -> None:
@@ -100,6 +100,7 @@ def publish_generation(store: Store, former: Index | None) -> None:
     index = store.index
     # Barrier: the new generation is committed and synced; CURRENT moves by one rename.
     set_current_generation(index.index_root, index.generation)
+    store.index_filled()
     if former is not None:
         former.close()
     for name in os.listdir(index.index_root):

@@ -27,9 +27,13 @@ READ_AGAIN_S = 2.5
 
 
 def locate(store: Store, key: bytes) -> Location:
-    """Return where an object lies; NotFoundError when the store has no such object."""
+    """Return where an object lies; NotFoundError when the store has no such object.
+
+    ReindexingError when only the index may lack it.
+    """
     location = store.index.locate(key)
     if location is None:
+        store.refuse_unfinished()
         raise NotFoundError(f"there is no object {key.hex()} in this store")
     return location
 

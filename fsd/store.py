@@ -25,7 +25,7 @@ from fsd.catalog import (
 from fsd.config import Config
 from fsd.disk_models import DiskModels
 from fsd.disks import Disk, DiskSet
-from fsd.errors import DiskError, FsdError, NoReplicaError
+from fsd.errors import DiskError, FsdError, NoReplicaError, ReindexingError
 from fsd.index import Index, Location
 from fsd.process import Child
 from fsd.slots import SlotPool
@@ -78,6 +78,7 @@ class Store:
         self.find_again: Callable[[bytes, Location], list[Location]] = lambda _key, _place: []
         self.random = random.Random()
         self._index: Index | None = None
+        self._is_reindexed = False
 
     @property
     def index(self) -> Index:
@@ -86,10 +87,25 @@ class Store:
             raise FsdError("the index is not open yet; the engine is starting or reindexing")
         return self._index
 
-    def set_index(self, index: Index | None) -> Index | None:
-        """Put another generation in place; returns the former one, still open."""
-        former, self._index = self._index, index
+    def set_index(self, index: Index | None, *, whole: bool = True) -> Index | None:
+        """Put another generation in place; returns the former one, still open.
+
+        One that is not `whole` is filled from the shards first, see `index_filled`.
+        """
+        former, self._index, self._is_reindexed = self._index, index, not whole
         return former
+
+    def index_filled(self) -> None:
+        """Note that the index knows everything there is."""
+        self._is_reindexed = False
+
+    def refuse_unfinished(self) -> None:
+        """Raise ReindexingError while what is not in the index may be in the store."""
+        if self._is_reindexed:
+            raise ReindexingError(
+                "the index is being made anew and does not know everything yet; nothing is lost: "
+                "ask again when that is done (`drystone jobs`)"
+            )
 
     def ack_copies(self, class_name: str) -> int:
         """Return how many verified copies an acknowledgement needs."""
