@@ -14,6 +14,7 @@ from store_harness import with_settings, write_files
 from fsd.compact import compact
 from fsd.drain import drain, replace
 from fsd.engine import Engine
+from fsd.errors import FsdError
 from fsd.job import Job
 from fsd.models import BatchWriteRequest, MaterialiseRequest, RebuildRequest, VerifyRequest
 from fsd.purge import purge
@@ -87,7 +88,10 @@ def test_every_kind_of_job(short_tmp, monkeypatch):
             finished(export(engine, manifest, "stage"))
             engine.seal_and_project()
             finished(purge(engine, PurgeRequest(batch="third")))
-            finished(compact(engine, 0.0))
+            engine.on_barrier = fail_when_copied
+            leave_off(compact(engine, 0.0))
+            engine.on_barrier = lambda _name: None
+            finished(compact(engine, 0.0))  # Which has nothing left to copy.
             for job in (engine.verify(VerifyRequest()), engine.fsck(), engine.watch.scrub_now()):
                 finished(job)
             engine.add_disk(disks[3].path, "d4")
@@ -103,6 +107,16 @@ def test_every_kind_of_job(short_tmp, monkeypatch):
             engine.stop()
     assert len(kinds) == 14
     assert [kind for kind in sorted(kinds) if not told.has_eta(kind)] == []
+
+
+def fail_when_copied(barrier: str) -> None:
+    if barrier == "copied":
+        raise FsdError("a test")
+
+
+def leave_off(job: Job) -> None:
+    assert job.finished.wait(WAIT_S) and job.result["copied_bytes"] == 0, job.error
+    assert job.state == "incomplete" and job.done_bytes > 0
 
 
 def only_at_once(engine: Engine) -> Callable[..., list[object]]:
