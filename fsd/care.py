@@ -94,7 +94,9 @@ def _verify_disk(store: Store, disk: Disk, shards: list[CatalogShard], job: Job)
             with store.lock:
                 known = store.shards.state.shards.get(shard.shard_id)
             if known is None or disk.disk_id not in known.disks:
-                continue  # It has been moved to another disk meanwhile, or dropped with a purge.
+                # It has been moved to another disk meanwhile, or dropped with a purge.
+                job.expect(-1, -shard.length_bytes)
+                continue
             note_read_error(store, disk, shard.shard_id, error)
             job.report({"disk": disk.name, "shard": shard.shard_id, "reason": str(error)})
             problems += 1
@@ -125,7 +127,7 @@ def fsck(store: Store, job: Job) -> dict[str, Any]:
     for name, check in (
         ("catalogs", _check_catalogs),
         ("replicas", _check_replicas),
-        ("index", check_index),
+        ("index", _check_index),
         ("batches and views", _check_references),
     ):
         job.check()
@@ -178,10 +180,15 @@ def _counts_still(store: Store, shard_id: str, disk: Disk) -> bool:
         return shard is not None and disk.disk_id in shard.disks and not written
 
 
-def check_index(store: Store, find: Any, job: Job) -> None:
+def _check_index(store: Store, find: Any, job: Job) -> None:
+    check_index(store, find, job, counted=True)
+
+
+def check_index(store: Store, find: Any, job: Job, *, counted: bool = False) -> None:
     """Every living record of every footer must be in the index, as a place or as a spare of one.
 
     As many footers are read at once as there are disks; `find` is called by one thread at a time.
+    Shards are `counted` as the job's work where they are all of it.
     """
     with store.lock:
         known = store.shards.state.shards.values()
@@ -192,10 +199,14 @@ def check_index(store: Store, find: Any, job: Job) -> None:
         with finding:
             find(what, **where)
 
+    def check(shard: CatalogShard) -> None:
+        _check_places(store, shard, find_alone, job)
+        job.advance(int(counted), 0)
+
+    job.expect(len(shards) if counted else 0)
     with ThreadPoolExecutor(max(1, len(store.disks.online())), "index") as workers:
-        checks = [workers.submit(_check_places, store, one, find_alone, job) for one in shards]
-        for check in checks:
-            check.result()
+        for checked in [workers.submit(check, shard) for shard in shards]:
+            checked.result()
 
 
 def _check_places(store: Store, shard: CatalogShard, find: Any, job: Job) -> None:

@@ -64,11 +64,10 @@ def compact(engine: Engine, dead_share: float | None) -> Job:
     def work(job: Job) -> dict[str, Any]:
         collected = collect_manifests(engine, job)
         job.phase = "planning"
-        job.done_files = job.done_bytes = 0
+        job.done_files = job.done_bytes = job.total_files = job.total_bytes = 0
         engine.seal_and_project(job)
         victims = _find_garbage(engine, dead_share).victims
-        job.total_files = len(victims)
-        job.total_bytes = sum(victim.live_bytes for victim in victims)
+        job.expect(len(victims), sum(victim.live_bytes for victim in victims))
         run = _Run(engine, job)
         for some in group_rounds(victims, engine.config.store.shard_size_bytes):
             run.give_way()
@@ -179,6 +178,7 @@ class _Round:
         self._store = engine.store
         self._job = job
         self._shards = {victim.number: shard for victim, shard in chosen}
+        self._planned_bytes = {victim.number: victim.live_bytes for victim, _ in chosen}
         self._copies: dict[str, int] = {}
         self.damaged: dict[str, str] = {}
         self.copied_bytes = 0
@@ -235,6 +235,9 @@ class _Round:
     ) -> None:
         with self._store.index.read() as reader:
             needed = [e for e in entries if not self._is_safe(reader, shard, e.key)]
+        # Some of it lives elsewhere.
+        needed_bytes = sum(entry.length_bytes for entry in needed)
+        self._job.expect(0, needed_bytes - self._planned_bytes[number])
         for entry, payload in proven_records(self._store, shard, number, needed):
             self._job.check()
             copier.add(entry, payload)

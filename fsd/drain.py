@@ -252,10 +252,8 @@ class _Drain:
     def run(self, *, retire_after: bool) -> dict[str, Any]:
         self._job.phase = "sealing"
         self._engine.seal_and_project(self._job)
-        first = self._left()
-        self._job.total_files = len(first)
-        self._job.total_bytes = sum(shard.length_bytes for shard in first)
         while left := self._left():
+            self._expect(left)
             self._job.check()
             _check_draining(self._store, self._disk)
             sealed = [shard for shard in left if shard.sealed]
@@ -279,6 +277,12 @@ class _Drain:
         """Return what is still there, what cannot be moved now left out; the poorest first."""
         found = [s for s in shards_on(self._store, self._disk) if s.shard_id not in self._stuck]
         return sorted(found, key=lambda shard: len(shard.disks))
+
+    def _expect(self, left: list[CatalogShard]) -> None:
+        """Set the totals anew, while nothing moves: puts may have brought more."""
+        job = self._job
+        job.total_files = job.done_files + len(left)
+        job.total_bytes = job.done_bytes + sum(shard.length_bytes for shard in left)
 
     def _is_written(self, shard: CatalogShard) -> bool:
         with self._store.lock:

@@ -4,7 +4,6 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,7 @@ from fsd.disk_join import join_disk
 from fsd.disks import Disk, DiskSet
 from fsd.drain import MOVING_KINDS, close_retired, give_up_disk, mark_disks, resume_drains
 from fsd.engine_lock import lock_engine, remove_scratch
-from fsd.errors import CorruptError, DiskError, FsdError, QuotaError, UsageError
+from fsd.errors import DiskError, FsdError, QuotaError, UsageError
 from fsd.inventory import take_inventory, take_inventory_or_lose
 from fsd.job import Job, JobRegistry
 from fsd.materialise import Materialise
@@ -43,6 +42,7 @@ from fsd.projection import (
 from fsd.purge_check import settle_purges
 from fsd.reconcile import Reconciler
 from fsd.references import References
+from fsd.reindex import REINDEX, reindex
 from fsd.replicate import COPY_SLOTS, Replicator
 from fsd.shard_writer import ShardWriter
 from fsd.slots import SlotPool
@@ -55,7 +55,6 @@ ACCEPT_TIMEOUT_S = 3600.0
 SLOTS_SPARE = 4
 HOUSEKEEPING_S = 5.0
 MEASURE_EVERY = 12
-REINDEX = "reindex"
 
 
 class Engine:
@@ -252,29 +251,16 @@ class Engine:
         return self.start_job("fsck", "", work)
 
     def reindex(self) -> Job:
-        """Start making a new index from the shards; no other job may run meanwhile."""
+        """Start making a new index from the shards; no other job may run meanwhile.
+
+        Cancelled, the one before is in use again.
+        """
 
         def work(job: Job) -> dict[str, Any]:
             with job.holding(self.maintenance):
-                return self._reindex(job)
+                return reindex(self, job)
 
         return self.start_job(REINDEX, "", work)
-
-    def _reindex(self, job: Job) -> dict[str, Any]:
-        with suppress(CorruptError):  # Of the index that is to go.
-            self.shard_writer.seal_idle()
-        former = begin_generation(self.store)
-        job.phase = "reading footers"
-        self.open_shards.recover_all(at_once=True)
-        shards = project(self.store)
-        write_disk_rows(self.store)
-        job.phase = "making listings"
-        problems = make_trees(self.store)
-        publish_generation(self.store, former)
-        with self.store.index.read() as reader:
-            objects = reader.object_count()
-        result = {"shards": shards, "objects": objects, "problems": problems}
-        return {**result, "incomplete": bool(problems)}
 
     def add_disk(self, path: str, name: str | None) -> Disk:
         """Take a folder as a disk, in drystone.toml and in the running store."""

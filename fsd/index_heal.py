@@ -116,13 +116,18 @@ def note_sought(store: Store, keys: Iterable[str]) -> int:
 
 
 def check_places(
-    store: Store, keys: Iterable[bytes], job: Job, *, besides: Container[int] = ()
+    store: Store,
+    keys: Iterable[bytes],
+    job: Job,
+    *,
+    besides: Container[int] = (),
+    counted: bool = False,
 ) -> None:
     """Put all places of objects right before anything is deleted, or left out, for what they say.
 
     The footers of the shards bear each of them out, but for those in the shards (by number)
     `besides`. What is found nowhere is looked for in all of them. CorruptError when a place is
-    wrong and no shard says where the object is.
+    wrong and no shard says where the object is. Shards are `counted` as work of the job.
     """
     # Packed: there may be ten million, 48 bytes each instead of 300.
     found: defaultdict[int, bytearray] = defaultdict(bytearray)
@@ -138,9 +143,11 @@ def check_places(
                 if one.shard_number not in besides:
                     found[one.shard_number] += pack_entry(Entry(key, *one[1:], 0))
     wrong: list[tuple[bytes, Location]] = []
+    job.expect(len(found) if counted else 0)
     for number, some in found.items():
         job.check()
         wrong += _not_borne_out(store, number, some)
+        job.advance(int(counted), 0)
     if not missing and not wrong:
         return
     with store.index.write() as writer:
@@ -177,7 +184,8 @@ def repair_index(store: Store, job: Job | None = None) -> int:
         shards = [shard for shard in known if shard.sealed and not shard.vacated]
     repaired = 0
     if job is not None:
-        job.phase, job.total_files = "comparing the index with the shards", len(shards)
+        job.phase = "comparing the index with the shards"
+        job.expect(len(shards))
     for shard in shards:
         if job is not None:
             job.check()

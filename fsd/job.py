@@ -112,6 +112,12 @@ class Job:
             self.done_files += files
             self.done_bytes += size_bytes
 
+    def expect(self, files: int, size_bytes: int = 0) -> None:
+        """Count work that is known of from now on; less than nothing for what need not be done."""
+        with self._lock:
+            self.total_files += files
+            self.total_bytes += size_bytes
+
     def report(self, *lines: dict[str, Any]) -> None:
         """Append lines to the job's report (JSON Lines, ASCII)."""
         self.report_lines("".join(json.dumps(line) + "\n" for line in lines))
@@ -182,8 +188,15 @@ class Job:
             first = self._samples[0]
         span = now - first[0]
         rate = (self.done_bytes - first[1]) / span if span > 0 else 0.0
+        if not self.total_bytes:
+            return rate, self._eta_by_files(now)
         left = self.total_bytes - self.done_bytes
         return rate, left / rate if rate > 0 and left >= 0 else None
+
+    def _eta_by_files(self, now: float) -> float | None:
+        """Of work that has no bytes, since the start: it is done in few and large steps."""
+        left, spent_s = self.total_files - self.done_files, now - self.started_s
+        return left * spent_s / self.done_files if self.done_files and left >= 0 else None
 
 
 class JobRegistry:

@@ -18,6 +18,7 @@ from fsd.index import (
     generation_path,
     set_current_generation,
 )
+from fsd.job import Job
 from fsd.read import read_to_file
 from fsd.recover import roll_forward
 from fsd.store import Store
@@ -95,6 +96,24 @@ def begin_generation(store: Store) -> Index | None:
     return store.set_index(index, whole=False)
 
 
+def take_up_generation(store: Store, former: Index) -> None:
+    """Put the generation that CURRENT names back in place of one that was begun, which goes.
+
+    It is rolled forward: shards may have been sealed, moved or dropped meanwhile. CorruptError when
+    it cannot be read; it is in place then as well.
+    """
+    with store.lock:
+        store.shards.numbers.clear()
+        store.shards.ids.clear()
+        begun = store.set_index(former)
+        _name_shards(store, former)
+    if begun is not None:
+        begun.close()
+        shutil.rmtree(begun.path, ignore_errors=True)
+    project(store)
+    write_disk_rows(store)
+
+
 def publish_generation(store: Store, former: Index | None) -> None:
     """Move CURRENT to the open generation and delete all others."""
     index = store.index
@@ -108,10 +127,13 @@ def publish_generation(store: Store, former: Index | None) -> None:
             shutil.rmtree(generation_path(index.index_root, int(name)), ignore_errors=True)
 
 
-def project(store: Store) -> int:
-    """Bring the open generation up to the catalog and the shards; returns the shards taken in."""
+def project(store: Store, job: Job | None = None) -> int:
+    """Bring the open generation up to the catalog and the shards; returns the shards taken in.
+
+    CancelledError between two shards when the job is cancelled.
+    """
     _forget_batches(store)
-    count = roll_forward(store)
+    count = roll_forward(store, job)
     with store.lock:
         state = store.shards.state
         hidden = state.hidden_batches()
@@ -156,19 +178,24 @@ def _forget_batches(store: Store) -> None:
         remove_tree(store, row.tree_file)
 
 
-def make_trees(store: Store) -> list[str]:
-    """Write the tree files that are missing; returns what could not be made, by name."""
+def make_trees(store: Store, job: Job | None = None) -> list[str]:
+    """Write the tree files that are missing; returns what could not be made, by name.
+
+    CancelledError between two of them when the job is cancelled.
+    """
     with store.index.read() as reader:
-        batches, views = list(reader.batches()), list(reader.views())
+        shown = [row for row in reader.batches() if not row.name.startswith(HIDDEN_PREFIX)]
+        batches = [row for row in shown if not _has_tree(store, row.tree_file)]
+        views = [view for view in reader.views() if not _has_tree(store, view.tree_file)]
     problems: list[str] = []
+    if job is not None:
+        job.expect(len(batches) + len(views))
     for row in batches:
-        if not row.name.startswith(HIDDEN_PREFIX) and not _has_tree(store, row.tree_file):
-            with _noting(problems, f"batch {row.name}"):
-                compile_batch(store, row)
+        with _noting(problems, f"batch {row.name}", job):
+            compile_batch(store, row)
     for view in views:
-        if not _has_tree(store, view.tree_file):
-            with _noting(problems, f"view {view.name}"):
-                make_view_tree(store, view)
+        with _noting(problems, f"view {view.name}", job):
+            make_view_tree(store, view)
     return problems
 
 
@@ -205,8 +232,12 @@ def _has_tree(store: Store, tree_file: str) -> bool:
 
 
 @contextlib.contextmanager
-def _noting(problems: list[str], what: str) -> Generator[None, None, None]:
+def _noting(problems: list[str], what: str, job: Job | None) -> Generator[None, None, None]:
+    if job is not None:
+        job.check()
     try:
         yield
     except FsdError as error:
         problems.append(f"{what}: {error}")
+    if job is not None:
+        job.advance(1, 0)

@@ -115,7 +115,7 @@ class PurgeRun:
             self._marking.mark_batches(reader)
         self._job.phase = "comparing the index with the shards"
         # A wrong place would be marked as dead: it may be that of another batch's record.
-        check_places(self._store, self._marking.candidates, self._job)
+        check_places(self._store, self._marking.candidates, self._job, counted=True)
 
     def _decide(self) -> dict[str, Any]:
         marking, claims = self._marking, self._engine.claims
@@ -165,6 +165,7 @@ class PurgeRun:
         """Make the index forget the records, one shard after the other, then the batch."""
         store = self._store
         self._job.phase = "forgetting"
+        self._job.expect(len(records))
         for shard_id, dead in records.items():
             with store.lock:
                 shard, number = store.shards.state.shards[shard_id], store.shards.numbers[shard_id]
@@ -180,6 +181,7 @@ class PurgeRun:
                 row.dead_mark = mark if row.sealed else row.dead_mark
                 row.placed_bytes = row.placed_bytes if row.sealed else 0
                 writer.put_shard(row)
+            self._job.advance(1, 0)
         project(store)
 
     def _marks(self, reader: IndexReader, records: Records) -> dict[str, str]:

@@ -41,6 +41,7 @@ class Marking:
         """Take every key of the batch: what its parts name, and the parts."""
         with self._store.index.read() as reader:
             parts = reader.batch_parts(self._batch)
+        self._job.expect(len(parts))
         for part in parts:
             data = read_small(self._store, part)
             self.candidates[part] = len(data)
@@ -48,6 +49,7 @@ class Marking:
             self.files += len(listed)
             self.candidates.update((bytes.fromhex(file.key), file.size_bytes) for file in listed)
             self._job.check()
+            self._job.advance(1, 0)
 
     def mark_batches(self, reader: IndexReader) -> None:
         """Leave out what other batches refer to.
@@ -58,7 +60,7 @@ class Marking:
         names = [row.name for row in reader.batches() if row.name != self._batch]
         lists = [(f"batch {name}", key) for name in names for key in reader.batch_parts(name)]
         new = [one for one in lists if one[1] not in self._seen]
-        self._job.total_files = max(self._job.total_files, len(lists))
+        self._job.expect(len(new))
         for holder, part in new:
             self._job.check()
             self.keep(holder, (part,))

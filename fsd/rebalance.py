@@ -100,7 +100,8 @@ class _Run:
         try:
             if not (target.takes_replicas and source.takes_replicas):
                 raise FsdError(f"{source.name} or {target.name} is not in use any more")
-            self._engine.replicator.vacate(move.shard_id, source, self._job, target)
+            vacate = self._engine.replicator.vacate
+            copied = vacate(move.shard_id, source, self._job, target)
         except CancelledError:
             raise
         except FsdError as error:
@@ -108,4 +109,4 @@ class _Run:
             self._job.report({"shard": move.shard_id, "reason": str(error)})
             return
         self.moved += 1
-        self._job.advance(1, 0)
+        self._job.advance(1, 0 if copied else move.length_bytes)

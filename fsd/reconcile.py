@@ -95,12 +95,15 @@ class Reconciler:
             self._stuck.clear()
             self._replicator.mender.given_up.clear()
             wants = self.wanted(at_once=True)
-            job.total_files = len(wants)
-            job.total_bytes = sum(want.shard.length_bytes for want in wants)
+            job.expect(len(wants), sum(self._lacking_bytes(want) for want in wants))
             job.phase = "copying"
             copied, stuck = self._copy_all(wants, job)
             stuck += self._report_open(job)
         return {"copied": copied, "stuck": stuck, "incomplete": stuck > 0}
+
+    def _lacking_bytes(self, want: Want) -> int:
+        wanted = self._store.config.copies(want.shard.class_name)
+        return (wanted - want.copies) * want.shard.length_bytes
 
     def _report_open(self, job: Job) -> int:
         """Name the shards that nobody writes and that could not be sealed, so not be copied."""
@@ -199,10 +202,12 @@ class Reconciler:
         """Copy a shard until it has its copies; False when that cannot be now."""
         store = self._store
         target = store.config.copies(shard.class_name)
+        lacking = target - planned.need.copies
         try:
             with self._replicator.claim(shard.shard_id, job) as known:
                 while known is not None and store.sound_copies(shard.shard_id) < target:
                     self._replicator.copy(known, job, wished=planned)
+                    lacking -= 1
         except CancelledError:
             raise
         except FsdError as error:
@@ -213,4 +218,7 @@ class Reconciler:
                 job.report({"shard": shard.shard_id, "reason": str(error)})
             return False
         self._stuck.pop(shard.shard_id, None)
+        if job is not None:
+            job.expect(0, -lacking * shard.length_bytes)  # Somebody else has made these.
+            job.advance(1, 0)
         return True

@@ -14,6 +14,7 @@ from fsd.catalog import CatalogShard
 from fsd.disks import Disk
 from fsd.errors import DiskError, FsdError, NotEnoughDisksError
 from fsd.index import BatchRow, Location, ShardRow
+from fsd.job import Job
 from fsd.open_shard import OpenShard, append_everywhere, write_footer
 from fsd.purge_place import forget_shards, take_in
 from fsd.read import read_record
@@ -252,8 +253,11 @@ def _adopt_footer(
     seal_in_catalog(store, target, sealed[0].scan.file_bytes, indexed=False)
 
 
-def roll_forward(store: Store) -> int:
-    """Put every sealed shard that the index has not seen into it; returns how many there were."""
+def roll_forward(store: Store, job: Job | None = None) -> int:
+    """Put every sealed shard that the index has not seen into it; returns how many there were.
+
+    CancelledError between two shards when the job is cancelled: the next round does the rest.
+    """
     # Rows first: a shard is in the catalog before it has a row, so a new one is not taken for dead.
     with store.index.read() as reader:
         rows = {row.shard_id: row for row in reader.shards()}
@@ -263,7 +267,11 @@ def roll_forward(store: Store) -> int:
     for shard_id in live & rows.keys():
         store.shards.name(shard_id, rows[shard_id].number)
     projected = 0
+    if job is not None:
+        job.expect(len(shards))
     for shard in shards:
+        if job is not None:
+            job.check()
         row = rows.get(shard.shard_id)
         if shard.sealed and (row is None or not row.sealed or row.dead_mark != shard.mark):
             projected += _try(store, shard, project_shard)
@@ -271,11 +279,13 @@ def roll_forward(store: Store) -> int:
             row.disks = list(shard.disks)
             with store.index.write() as writer:
                 writer.put_shard(row)
+        if job is not None:
+            job.advance(1, 0)
     _forget(store, [row for shard_id, row in rows.items() if shard_id not in live])
     with store.lock:
         salvaged = any(shard.shard_id not in store.shards.state.shards for shard in shards)
     # What was salvaged lies in fresh shards, which this round did not know of.
-    return projected + (roll_forward(store) if salvaged else 0)
+    return projected + (roll_forward(store, job) if salvaged else 0)
 
 
 def _forget(store: Store, rows: list[ShardRow]) -> None:

@@ -107,6 +107,8 @@ class Replicator:
             except (CorruptError, DiskError) as error:
                 reasons.append(f"{source.name}: {error}")
                 note_read_error(self._store, source, shard.shard_id, error)
+                if job is not None and counted:
+                    job.advance(0, -progress.written_bytes)  # The next source begins anew.
                 continue
             # An entry takes the heads of all disks away from what they do: some are written as one.
             self._record("replica_add", shard, chosen, patient=self._are_disks_busy)

@@ -11,6 +11,7 @@ from shlex import quote
 
 from fsd.catalog import CatalogShard
 from fsd.errors import DiskError, NotEnoughDisksError
+from fsd.job import Job
 from fsd.models import Notice
 from fsd.recover import recover_shard
 from fsd.store import Store
@@ -39,11 +40,12 @@ class WaitingShards:
     store: Store
     found: dict[str, Waiting] = field(default_factory=dict[str, Waiting])
 
-    def recover_all(self, *, at_once: bool = False) -> int:
+    def recover_all(self, *, at_once: bool = False, job: Job | None = None) -> int:
         """Heal and seal every shard that is open in the catalog and that nobody writes now.
 
         Those that wait are tried when something has changed, or `at_once`. Returns how many were
-        sealed; one disk's trouble stops nothing.
+        sealed; one disk's trouble stops nothing. CancelledError between two when the job is
+        cancelled.
         """
         store = self.store
         with store.lock:
@@ -53,7 +55,12 @@ class WaitingShards:
         self.found = {one: what for one, what in self.found.items() if one in known}
         for shard in waiting:
             self._count_found(shard)
-        return sum(self._recover(shard, at_once) for shard in waiting)
+        sealed = 0
+        for shard in waiting:
+            if job is not None:
+                job.check()
+            sealed += self._recover(shard, at_once)
+        return sealed
 
     def _count_found(self, shard: CatalogShard) -> None:
         """Let files that inventories found count again: the recovery reads all that is in them."""

@@ -236,25 +236,6 @@ def test_exports_go_on_while_their_shards_are_compacted(quick, short_tmp):
     assert_readable(store, files)
 
 
-def test_cancelled_and_begun_again(quick, short_tmp):
-    store = quick()
-    made = mixed_store(store, short_tmp, 8, 60)
-    for name in ("b0", "b2", "b3", "b5"):
-        purge(store, name)
-    job_id = store.client.compact(0.01).job_id
-    until(lambda: store.client.job(job_id).done_bytes > MIB, "some copying")
-    store.client.cancel(job_id)
-    assert store.client.wait(job_id).state in ("cancelled", "done")
-    for name in ("b1", "b4", "b6", "b7"):
-        assert_batch(store, name, made[name])
-    compact(store, 0.01)
-    until(lambda: store.client.compact_plan().waiting_shards == 0, "the old shards to go")
-    assert store.client.compact_plan().store_garbage_bytes == 0
-    for name in ("b1", "b4", "b6", "b7"):
-        assert_batch(store, name, made[name])
-    assert_clean(store)
-
-
 def test_a_disk_that_vanishes_in_the_middle(quick, short_tmp):
     store = quick(4)
     made = mixed_store(store, short_tmp, 8, 60)

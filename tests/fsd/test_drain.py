@@ -112,19 +112,6 @@ def test_two_of_three_disks_cannot_be_drained(store, short_tmp):
     assert_clean(made)
 
 
-def test_a_cancelled_drain_goes_on(full):
-    store, files = full
-    name = names(store)[2]
-    job = store.client.disk_drain(name)
-    store.client.cancel(job.job_id)
-    assert store.client.wait(job.job_id).state in ("cancelled", "done")
-    assert disk(store, 2).state == "draining"
-    assert_batch(store, "first", files)
-    finish(store, store.client.disk_drain(name).job_id)
-    assert_empty(store, 2)
-    assert_clean(store)
-
-
 def wait_for_drains(store: Store) -> None:
     for job in store.client.jobs():
         if job.kind == "drain":

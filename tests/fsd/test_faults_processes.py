@@ -190,22 +190,6 @@ def test_a_packer_dies(store, tmp_path, victim):
     assert_clean(made)
 
 
-def test_cancelled_puts_leave_nothing_behind(store, tmp_path):
-    """A cancelled put frees what it claimed: the same content can be put at once."""
-    made = store(3)
-    files = make_source(str(tmp_path / "source"), 2000)
-    for _ in range(3):
-        job_id = made.client.batch_write(str(tmp_path / "source"), "first").job_id
-        next(iter(made.client.report(job_id)))
-        made.client.cancel(job_id)
-        assert made.client.wait(job_id).state in ("cancelled", "done")
-    put(made, str(tmp_path / "source"), "second")
-    put(made, str(tmp_path / "source"), "first")
-    assert_batch(made, "first", files)
-    assert_batch(made, "second", files)
-    assert_clean(made)
-
-
 def test_the_compiler_dies(store, tmp_path):
     made = store(3)
     files = make_source(str(tmp_path / "source"), 3000)

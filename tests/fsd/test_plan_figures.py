@@ -1,4 +1,8 @@
-"""The planner's figures on random instances: against the LP, and against every plan there is."""
+"""The planner's figures on random instances: against the LP, and against every plan there is.
+
+The LP of the planner's own segments, each with its seek, says whether they were assigned well; the
+bound of the bytes and the disks' rates alone, whether they were cut well too.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +11,13 @@ from itertools import product
 import numpy as np
 import pytest
 
-from bench.bounds import makespan_bound_s
+from bench.bounds import export_bound_s, makespan_bound_s
 from fsd.assignment import assign
 from fsd.plan import DiskModel, ReadPlan, plan_reads
 
 MAKESPAN_OVER_LP_MAX = 1.05
+# By shards of 200 MB. Of a few there are eight segments a disk, and one too many is an eighth more.
+MAKESPANS_OVER_BOUND_MAX = ((3, 1.2), (9, 1.15), (60, 1.1), (300, 1.05))
 BEST_OVER_PLAN_MIN = 0.9
 SSD = DiskModel(2e9, 1e-4, 1e-4, 10**12)
 
@@ -62,6 +68,29 @@ def test_the_makespan_is_near_the_lp(number: int, corpus: tuple[float, int], wit
     rng = np.random.default_rng(number)
     plan, costs = random_plan(rng, corpus, with_ssd=with_ssd)
     assert plan.seconds <= MAKESPAN_OVER_LP_MAX * makespan_bound_s(costs)
+
+
+def quick_disks(rng: np.random.Generator) -> list[DiskModel]:
+    """Disks that seek in a millisecond: of 4 MiB, the least that is a segment, a thirtieth."""
+    count = int(rng.integers(4, 13))
+    rates = rng.uniform(40e6, 160e6, count).tolist()
+    return [DiskModel(rate, 0.0005, 0.0015, 10**12) for rate in rates]
+
+
+@pytest.mark.parametrize(("shards", "over_bound_max"), MAKESPANS_OVER_BOUND_MAX)
+@pytest.mark.parametrize("number", range(4))
+def test_the_makespan_is_near_the_true_bound(number: int, shards: int, over_bound_max: float):
+    """All of a few shards, which have to be cut to be shared by their disks, or of many."""
+    rng = np.random.default_rng(number)
+    disks, records = quick_disks(rng), 2000
+    lengths = rng.integers(50_000, 150_000, (shards, records))
+    offsets = np.cumsum(lengths, axis=1) - lengths
+    replicas = [rng.choice(len(disks), 2, replace=False).tolist() for _ in range(shards)]
+    shard = np.repeat(np.arange(shards, dtype=np.int32), records)
+    plan = plan_reads(shard, offsets.ravel(), lengths.ravel(), replicas, disks)
+    rates = [disk.bandwidth_bytes_per_s for disk in disks]
+    bound_s = export_bound_s(lengths.sum(axis=1).tolist(), replicas, rates)
+    assert bound_s <= plan.seconds <= over_bound_max * bound_s
 
 
 def random_costs(rng: np.random.Generator) -> np.ndarray:

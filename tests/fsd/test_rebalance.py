@@ -79,19 +79,6 @@ def test_files_are_gone_where_replicas_left(grown):
     assert moved > 0 and sum(after) == sum(before) and after[3] == moved
 
 
-def test_a_cancelled_rebalance_goes_on(grown):
-    store, files = grown
-    job = store.client.rebalance()
-    until(lambda: disk(store, 3).shards > 0, "the first move")
-    store.client.cancel(job.job_id)
-    assert store.client.wait(job.job_id).state in ("cancelled", "done")
-    assert_batch(store, "first", files)
-    left = store.client.rebalance_plan().moves
-    assert finish(store, store.client.rebalance().job_id)["moved"] <= left + 1
-    assert_copies(store, files, 2)
-    assert_clean(store)
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_kill_9_during_a_rebalance(grown, seed):
     store, files = grown

@@ -15,6 +15,7 @@ import struct
 from collections.abc import Iterator
 
 import pytest
+from bad_disk_rig import DISK_BYTES, DISKS, Rig
 from engine_processes import kill_engine
 from lab import EmulatedDisk, HddModel, why_not
 from lab.drive import run
@@ -25,6 +26,7 @@ from store_checks import (
     assert_readable,
     disk,
     finish,
+    key_of,
     keys_of,
     put,
     settle,
@@ -32,7 +34,7 @@ from store_checks import (
     until,
     wait_for_state,
 )
-from store_harness import MIB, Store, with_settings, write_files
+from store_harness import MIB, Store, write_files
 
 from fsd.layout import EPOCH_NAME, IDENTITY_NAME
 from fsd.setup import init_store
@@ -41,59 +43,10 @@ pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not() or "the lab is there"),
 ]
 
-DISKS = 4
-DISK_BYTES = 160 * MIB
-# Long enough for a healthy disk process on a machine that has no time for it.
-STALL_TIMEOUT_S = 6.0
 FIBMAP = 1
 FILESYSTEM_BLOCK_BYTES = 4096
 BAD_BYTES = 16 * 1024
-
-
-class Rig:
-    """A started store on emulated disks."""
-
-    def __init__(self, folder: str, copies: int = 2) -> None:
-        self.folder = folder
-        self.disks = [
-            EmulatedDisk(
-                os.path.join(folder, f"d{number}"), HddModel(DISK_BYTES), fast=True, work=folder
-            )
-            for number in range(1, DISKS + 1)
-        ]
-        for one in self.disks:
-            one.start()
-        root = os.path.join(folder, "s")
-        paths = [one.path for one in self.disks]
-        sizes = {"min_free_bytes": MIB, "shard_size_bytes": 2 * MIB}
-        init_store(root, paths, None, copies_raw=copies, **sizes)
-        self.store = Store(root, with_settings(root, stall_timeout_s=STALL_TIMEOUT_S), paths)
-        self.store.start()
-
-    def put(self, name: str, count: int = 150) -> dict[str, bytes]:
-        """Store a batch and return what is in it."""
-        folder, files = self.source(name, count)
-        put(self.store, folder, name)
-        return files
-
-    def source(self, name: str, count: int = 150) -> tuple[str, dict[str, bytes]]:
-        files = {f"{n % 7}/{n}": os.urandom(300 + n * 739 % 40_000) for n in range(count)}
-        return write_files(os.path.join(self.folder, name), files), files
-
-    def begin_put(self, folder: str, name: str) -> str:
-        """Start a put; returns its job when the first files are acknowledged."""
-        job_id = self.store.client.batch_write(folder, name).job_id
-        next(iter(self.store.client.report(job_id)))
-        return job_id
-
-    def close(self) -> None:
-        for one in self.disks:
-            if one.drive is not None:
-                one.control("resume")
-        self.store.stop()
-        kill_engine(self.store.config, group=True)
-        for one in self.disks:
-            one.close()
+SLOW = 8
 
 
 @pytest.fixture
@@ -295,25 +248,38 @@ def test_old_content_at_another_path(rig: Rig):
     assert_clean(rig.store)
 
 
+def heads(store: Store, data: bytes) -> list[str]:
+    return list(store.client.head(key_of(data)).disks)
+
+
 def test_two_disks_die_at_once_with_three_copies(rig_of_three_copies: Rig):
+    """In the middle of a put, which all disks are slow for: it is not over by then."""
     rig = rig_of_three_copies
     files = rig.put("first")
     settle(rig.store)
-    folder, more = rig.source("second")
-    job_id = rig.begin_put(folder, "second")
-    acknowledged = {line["path"] for line in rig.store.client.report(job_id) if line["key"]}
+    folder, more = rig.source("second", 300)
+    rig.slow_down(SLOW)
+    job_id = rig.store.client.batch_write(folder, "second").job_id
+    report = rig.store.client.report(job_id)
+    acknowledged = [next(report)["path"]]
     for one in rig.disks[:2]:
         one.control("die")
-    rig.store.client.wait(job_id)
-    assert_readable(rig.store, files)
+    rig.slow_down(0)
+    assert rig.store.client.job(job_id).state == "running"
+    acknowledged += [line["path"] for line in report if line["key"]]
+    assert rig.store.client.wait(job_id).state in ("done", "incomplete")
+    living = {disk(rig.store, number).name for number in (2, 3)}
+    acked = {path: more[path] for path in acknowledged}
+    third = {p: data for p, data in acked.items() if living & set(heads(rig.store, data))}
+    assert_readable(rig.store, {**files, **third})
     kill_engine(rig.store.config, group=True)
     for one in rig.disks[:2]:
         one.control("revive")
         one.remount_from(one.crash(2, "lost"))
     rig.store.start()
     assert_batch(rig.store, "first", files)
-    listed = {file.path for file in rig.store.client.batch_files("second")}
-    assert acknowledged <= listed
+    assert_readable(rig.store, acked)
+    assert set(acknowledged) <= {file.path for file in rig.store.client.batch_files("second")}
     put(rig.store, folder, "second")
     assert_batch(rig.store, "second", more)
     assert_clean(rig.store)
