@@ -1,11 +1,25 @@
 """Start one emulated disk and keep it until Ctrl-C: `python -m tests.lab /mnt/slow --size 4G`.
 
-Point any software at the folder. Meanwhile, from another terminal:
+Point any software at the folder, as root. Meanwhile, from another terminal, what goes on with it:
 
-    python -m tests.lab --control /mnt/slow hang
-    python -m tests.lab --control /mnt/slow stats
+    python -m tests.lab /mnt/slow --control hang
 
-The verbs are listed in hdd_control.c.
+    hang | resume     die | revive     readonly on|off     slow FACTOR     stats
+    eio BEGIN END [read|write|both]    eio-clear           flip OFFSET MASK
+                           the drive's own faults (hdd_control.c), in bytes of the device
+    power-cut [MODE [SEED]]
+                           the disk is gone; of un-flushed writes MODE decides what is left: lost,
+                           kept, prefix, some, torn (write_log.py; the last two are reorderings)
+    vanish                 the cable is pulled: the disk is gone, and un-flushed writes with it
+    return [with NAME] [at PATH]
+                           it is there again, perhaps with old content, perhaps at another path
+    keep NAME              remember the content of now, for `return with NAME`
+    flushes                how many flushes there were; needs a start with --log
+    replay FLUSH [MODE [SEED]]
+                           go back to a flush; MODE (lost) decides of the writes up to the next one
+
+The disk is called by its first path, wherever it returns. A log begins with the empty disk, and
+ends when it is first gone.
 """
 
 from __future__ import annotations
@@ -14,33 +28,41 @@ import argparse
 import json
 import os
 import signal
+import subprocess
 import sys
 
-from .drive import LabError, ask, why_not
+from .drive import LabError, why_not
 from .emulated_disk import EmulatedDisk
+from .keeper import Keeper, tell
 from .model import HddModel
 
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
-NOTE_SUFFIX = ".emulated-disk"
 
 
-def main() -> int:
+def main(words: list[str] | None = None) -> int:
     """Run the command line; returns its exit code."""
-    arguments = parse()
+    arguments = parse(words)
     try:
         if arguments.control:
-            return control(arguments.path, arguments.control)
-        problem = why_not()
+            print(json.dumps(tell(arguments.path, arguments.control), indent=1))
+            return 0
+        problem = why_not(arguments.filesystem)
         if problem:
             raise LabError(problem)
         return keep(arguments)
-    except (LabError, OSError) as error:
+    except (LabError, OSError, subprocess.SubprocessError) as error:
         print(f"lab: {error}", file=sys.stderr)
         return 1
 
 
-def parse() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m tests.lab", description=__doc__.split("\n")[0])
+def parse(words: list[str] | None) -> argparse.Namespace:
+    first, rest = __doc__.split("\n", 1)
+    parser = argparse.ArgumentParser(
+        prog="python -m tests.lab",
+        description=first,
+        epilog=rest,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("path", help="where the disk is (to be) mounted")
     parser.add_argument(
         "--control", nargs="+", metavar="WORD", help="tell the disk there something"
@@ -52,7 +74,8 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--filesystem", choices=("ext4", "xfs"), default="ext4")
     parser.add_argument("--work", help="folder for the image; needs room for what is written")
     parser.add_argument("--fast", action="store_true", help="without latency")
-    return parser.parse_args()
+    parser.add_argument("--log", action="store_true", help="log every write, for replay")
+    return parser.parse_args(words)
 
 
 def size_bytes(text: str) -> int:
@@ -74,30 +97,15 @@ def keep(arguments: argparse.Namespace) -> int:
         model,
         filesystem=arguments.filesystem,
         fast=arguments.fast,
+        keep_log=arguments.log,
         work=arguments.work,
     )
-    note = disk.path.rstrip("/") + NOTE_SUFFIX
     try:
-        with disk:
-            with open(note, "w", encoding="utf-8") as file:
-                file.write(disk.control_path)
+        with disk, Keeper(disk) as keeper:
             print(f"{disk.path} is an emulated disk until Ctrl-C", file=sys.stderr)
-            signal.pause()
+            keeper.serve()
     except KeyboardInterrupt:
-        return 0
-    finally:
-        if os.path.exists(note):
-            os.unlink(note)
-    return 0
-
-
-def control(path: str, words: list[str]) -> int:
-    note = os.path.abspath(path).rstrip("/") + NOTE_SUFFIX
-    if not os.path.exists(note):
-        raise LabError(f"no emulated disk was started for {path}")
-    with open(note, encoding="utf-8") as file:
-        answer = ask(file.read(), *words)
-    print(json.dumps(answer, indent=1))
+        pass
     return 0
 
 

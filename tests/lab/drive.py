@@ -31,14 +31,14 @@ class LabError(Exception):
     """The lab itself could not do something: a program failed, or the machine lacks a part."""
 
 
-def why_not() -> str:
+def why_not(filesystem: str = "ext4") -> str:
     """Return what this machine lacks for emulated disks; empty when it has everything."""
     if os.geteuid() != 0:
         return "emulated disks need root"
     for path in ("/dev/fuse", "/dev/loop-control"):
         if not os.path.exists(path):
             return f"emulated disks need {path}"
-    for program in ("cc", "pkg-config", "losetup", "mkfs.ext4", "mount", "umount"):
+    for program in ("cc", "pkg-config", "losetup", f"mkfs.{filesystem}", "mount", "umount"):
         if shutil.which(program) is None:
             return f"emulated disks need the program {program}"
     probe = subprocess.run(["pkg-config", "--exists", "fuse3 >= 3.14"], check=False)
@@ -80,10 +80,10 @@ def build() -> str:
     return program
 
 
-def ask(control_path: str, *words: object) -> dict[str, Any]:
-    """Send one line to a drive's control socket and return its answer; LabError if refused."""
+def ask(control_path: str, *words: object, timeout_s: float = COMMAND_TIMEOUT_S) -> dict[str, Any]:
+    """Send one line to a control socket and return its answer; LabError if refused."""
     with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(COMMAND_TIMEOUT_S)
+        connection.settimeout(timeout_s)
         connection.connect(control_path)
         connection.sendall(" ".join(map(str, words)).encode() + b"\n")
         with connection.makefile("r", encoding="utf-8") as answers:

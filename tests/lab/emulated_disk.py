@@ -6,16 +6,22 @@ import contextlib
 import os
 import shutil
 import tempfile
+import time
 from typing import Any
 
 from .drive import Drive, LabError, run
 from .model import HddModel
-from .write_log import add_survivors, copy_image
+from .write_log import add_survivors, copy_image, flush_times, replay
 
 MAKE = {
     # An HDD has no discard. Blocks as on a large disk: mkfs takes smaller ones on a small disk.
     "ext4": ("mkfs.ext4", "-q", "-m0", "-b4096", "-E", "nodiscard"),
     "xfs": ("mkfs.xfs", "-q", "-f", "-K"),
+}
+MOUNT_OPTIONS = {
+    "ext4": "noatime",
+    # A disk that returns is the same filesystem again, also while somebody holds the dead one.
+    "xfs": "noatime,nouuid",
 }
 
 
@@ -136,7 +142,25 @@ class EmulatedDisk:
         """
         run("sync", "--file-system", self.path)
         self.control("settle")
-        return copy_image(self.image, self._new_image())
+        return self.copy_of(self.image)
+
+    def copy_of(self, image: str) -> str:
+        """Return a copy of an image that nobody writes to. It is removed with the disk."""
+        return copy_image(image, self._new_image())
+
+    def replayed(self, flush: int, seed: int, mode: str) -> str:
+        """Return the image that a power cut between a flush and the next leaves of the first life.
+
+        Flushes count from 1; 0 is the empty disk. What was written after the flush has the fate
+        that `mode` and `seed` decide (see write_log): `lost` is the state at the flush.
+        """
+        if self._given is not None:
+            raise LabError("what the disk held before its log began is not known any more")
+        times = [0, *flush_times(self.log)]
+        until_ns = times[flush + 1] - 1 if flush + 1 < len(times) else time.monotonic_ns()
+        image = self._new_image()
+        replay(self.log, image, self.model.size_bytes, until_ns, seed, mode)
+        return image
 
     def crash(self, seed: int, mode: str = "some") -> str:
         """Cut the power; returns the image that is left. The disk answers with errors only.
@@ -165,4 +189,5 @@ class EmulatedDisk:
 
     def _mount(self) -> None:
         os.makedirs(self.path, exist_ok=True)
-        run("mount", "-t", self.filesystem, "-o", "noatime", self._running.device, self.path)
+        kind = self.filesystem
+        run("mount", "-t", kind, "-o", MOUNT_OPTIONS[kind], self._running.device, self.path)

@@ -6,6 +6,7 @@ import fcntl
 import mmap
 import os
 import random
+import shutil
 import signal
 import struct
 import subprocess
@@ -261,6 +262,14 @@ def test_nothing_is_left_behind_even_when_somebody_holds_a_file(disk: Disks):
         assert time.monotonic() < deadline
         time.sleep(0.01)
     assert not os.path.exists(one.work_folder)
+
+
+def test_what_is_missing_for_a_filesystem_is_named(short_tmp: str, monkeypatch: pytest.MonkeyPatch):
+    for program in ("cc", "pkg-config", "losetup", "mkfs.ext4", "mount", "umount"):
+        os.symlink(str(shutil.which(program)), os.path.join(short_tmp, program))
+    monkeypatch.setenv("PATH", short_tmp)
+    assert why_not() == ""
+    assert why_not("xfs") == "emulated disks need the program mkfs.xfs"
 
 
 def test_anyone_starts_one_with_one_command(short_tmp: str):
