@@ -14,6 +14,7 @@ from command import drystone, json_lines
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fsd import ballast
 from fsd.cli_watch import DOWN
 from fsd.config import CONFIG_NAME, Config, load_config
 from fsd.errors import ConfigError
@@ -121,6 +122,7 @@ def test_what_an_engine_exposes(filled):
     assert value(metrics, "usable_bytes") > value(metrics, "usable_after_loss_bytes") > 0
     assert value(metrics, "area_used_bytes", area="3c") >= 0
     assert value(metrics, "memory_anonymous_bytes") > 0
+    assert value(metrics, "ssd_ballast_bytes") >= ballast.SIZE_BYTES_MIN
 
 
 def test_names_are_as_prometheus_wants_them(filled):
