@@ -7,7 +7,7 @@ import time
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 
-from fsd import compile_process
+from fsd import ballast, compile_process
 from fsd.index import BatchRow
 from fsd.process import Child
 from fsd.read import read_small
@@ -63,7 +63,10 @@ def compile_batch(store: Store, row: BatchRow, known: Mapping[bytes, bytes] | No
                 file.write((known or {}).get(key) or read_small(store, key))
             paths.append(path)
         tree_path = store.index.tree_path(tree_file)
-        row.files, row.size_bytes = child.call("compile_batch", paths, tree_path, row.created_ns)
+        with ballast.naming(store.config.index_root):
+            row.files, row.size_bytes = child.call(
+                "compile_batch", paths, tree_path, row.created_ns
+            )
     row.tree_file = tree_file
     with store.index.write() as writer:
         writer.put_batch(row)

@@ -2,9 +2,10 @@
 
 import os
 import tomllib
+from ipaddress import ip_address
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from fsd.errors import ConfigError
 
@@ -87,6 +88,40 @@ class AlertsConfig(_Section):
     end_after_s: float = Field(default=120.0, ge=0)
 
 
+class MetricsConfig(_Section):
+    """Where Prometheus may scrape the metrics: an address of this machine and a port, or nowhere.
+
+    Nobody is asked who they are: anything but this machine wants a network that is trusted.
+    """
+
+    listen: str = ""
+
+    @field_validator("listen")
+    @classmethod
+    def _check_listen(cls, listen: str) -> str:
+        if listen:
+            _address(listen)
+        return listen
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Return host and port, None for nowhere."""
+        return _address(self.listen) if self.listen else None
+
+
+def _address(listen: str) -> tuple[str, int]:
+    host, _, port = listen.rpartition(":")
+    host = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        number = int(port)
+        version = ip_address(host).version
+    except ValueError:
+        number = version = 0
+    if not 0 < number < 1 << 16 or (version == 6) != listen.startswith("["):
+        raise ValueError('write an IP address and a port, as "127.0.0.1:9633" or "[::1]:9633"')
+    return host, number
+
+
 class Config(_Section):
     """The whole of drystone.toml, with `root` (its folder) added when it is read."""
 
@@ -96,6 +131,7 @@ class Config(_Section):
     store: StoreConfig
     quota: QuotaConfig = QuotaConfig()
     alerts: AlertsConfig = AlertsConfig()
+    metrics: MetricsConfig = MetricsConfig()
     disk: tuple[DiskConfig, ...] = ()
 
     @property

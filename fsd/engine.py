@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from fsd import ballast
 from fsd.areas import Areas, Thresholds
 from fsd.care import fsck, verify
 from fsd.catalog import CatalogState
@@ -14,9 +15,9 @@ from fsd.claims import Claims
 from fsd.compact_drop import Dropper
 from fsd.config import Config
 from fsd.departure import check_no_loss
-from fsd.disk_join import join_disk
+from fsd.disk_join import add_new_disks, join_disk
 from fsd.disks import Disk, DiskSet
-from fsd.drain import MOVING_KINDS, close_retired, give_up_disk, mark_disks, resume_drains
+from fsd.drain import MOVING_KINDS, give_up_disk, mark_disks, resume_drains
 from fsd.engine_lock import lock_engine, remove_scratch
 from fsd.errors import DiskError, FsdError, QuotaError, UsageError
 from fsd.inventory import take_inventory, take_inventory_or_lose
@@ -101,7 +102,7 @@ class Engine:
         self.maintenance = threading.RLock()
         # Held (after it) by a purge's decision, a round of a compaction, a drop: one at a time.
         self.moving = threading.Lock()
-        self._behind = False
+        self.behind = False
         self._stopping = threading.Event()
         self._changed = threading.Event()
         self.on_housekeeping = lambda: None
@@ -118,13 +119,14 @@ class Engine:
             raise DiskError(f"no disk of this store can be used ({reasons})")
         store.shards.state = CatalogState.of(store.catalog.load())
         mark_disks(store)
-        self._add_new_disks()
+        add_new_disks(store)
         for disk in store.disks.disks.values():
             if disk.readable:
                 take_inventory_or_lose(store, disk)
         settle_purges(store)
         with unfinished_start(store) as suspicious:
             self._bring_index_up(suspicious=suspicious)
+        self._keep_ballast()
         store.disks.on_return = self._welcome_back
         store.disks.on_change = lambda _disk: self._changed.set()
         store.disks.start_watching()
@@ -138,8 +140,14 @@ class Engine:
         new = open_index(self.store, suspicious=suspicious)
         try:
             self._fill_index()
+        except QuotaError:
+            if new:
+                raise
+            # All that was acknowledged is in it. The rest follows when there is room, as for disks
+            # that return while the engine runs: whatever deletes something projects first.
+            self.behind = True
         except Exception as error:
-            if new or isinstance(error, (DiskError, QuotaError)):
+            if new or isinstance(error, DiskError):
                 raise
             self.notes.append(f"the index was damaged ({error}) and has been made anew")
             begin_generation(self.store)
@@ -322,37 +330,20 @@ class Engine:
             if result["failed"]:
                 raise DiskError("the manifest could not be stored; see `drystone health`")
 
-    def _add_new_disks(self) -> None:
-        known = self.store.shards.state.disks
-        new = [disk for disk in self.store.disks.disks.values() if disk.disk_id not in known]
-        gone = set(self.store.shards.state.gone)
-        entries = [
-            ("disk_add", {"disk": disk.disk_id, "name": disk.name})
-            for disk in new
-            if disk.disk_id not in gone
-        ]
-        for disk in new:
-            if disk.disk_id in gone:
-                if disk.retired:
-                    close_retired(self.store, disk)
-                self.store.disks.declare_gone(disk)
-        if entries:
-            self.store.catalog.append(*entries)
-
     def _welcome_back(self, disk: Disk, writable: bool) -> None:
         self.store.catalog.catch_up(disk)
         mark_disks(self.store)
         take_inventory(self.store, disk, writable=writable)
         self.store.sought.clear()
-        self._behind = True
+        self.behind = True
         self._changed.set()
 
     def _catch_up_index(self) -> None:
-        if self.open_shards.recover_all() or settle_purges(self.store) or self._behind:
-            self._behind = True
+        if self.open_shards.recover_all() or settle_purges(self.store) or self.behind:
+            self.behind = True
             project(self.store)
             self.notes += make_trees(self.store)
-            self._behind = False
+            self.behind = False
 
     def _keep_house(self) -> None:
         turn = 0
@@ -363,12 +354,18 @@ class Engine:
                 return
             try:
                 self._tidy(turn)
+            except QuotaError:
+                pass  # Warned of as long as it lasts, see `ssd_notices`.
             except Exception as error:
                 # Housekeeping must outlive one bad round; health shows what happened.
                 self.notes = [*self.notes[-19:], f"housekeeping: {error}"]
             turn += 1
 
+    def _keep_ballast(self) -> None:
+        ballast.keep(self.config.index_root, self.store.index.size_bytes())
+
     def _tidy(self, turn: int) -> None:
+        self._keep_ballast()
         write_disk_rows(self.store)
         self.shard_writer.tidy()
         with self.maintenance:

@@ -43,6 +43,7 @@ def _run(config_path: str) -> int:
 
     from fsd.api import make_app
     from fsd.engine import Engine
+    from fsd.metrics_server import start_metrics
     from fsd.report import warnings, write_status_files
 
     try:
@@ -72,8 +73,11 @@ def _run(config_path: str) -> int:
     # The socket listens: whoever comes before the first turn of the server waits for it.
     service_notify.notify(service_notify.READY)
     _keep_watchdog(config.socket_path)
+    scraped = start_metrics(engine)
     server.run(sockets=[listener])
     service_notify.notify(service_notify.STOPPING)
+    if scraped is not None:
+        scraped.stop()
     with contextlib.suppress(FileNotFoundError):
         os.unlink(config.socket_path)
     engine.stop()

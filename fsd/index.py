@@ -28,6 +28,7 @@ from typing import Any, cast
 
 import lmdb
 
+from fsd import ballast
 from fsd.errors import CorruptError, NotFoundError, QuotaError
 from fsd.index_rows import (
     BatchRow,
@@ -42,6 +43,8 @@ from fsd.small_file import replace_file
 
 MAP_SIZE_BYTES = 1 << 38
 READERS_MAX = 254
+LOCK_BYTES = READERS_MAX * 64 + 128
+"""Of LMDB's table of readers: a cache line for each but one of them, and three more."""
 LAYOUT = 2
 """An index of another layout is made anew."""
 _SPARES = "spares"
@@ -87,7 +90,7 @@ class Index:
         self.generation = generation
         self.path = generation_path(index_root, generation)
         if not readonly:
-            os.makedirs(os.path.join(self.path, "trees"), mode=0o700, exist_ok=True)
+            self._take_room()
         try:
             # Read-ahead is off: lookups by hash are random, read-ahead only evicts useful pages.
             self._environment = lmdb.open(
@@ -111,8 +114,23 @@ class Index:
             # Readers that were killed would keep old pages from being reused for ever.
             self._environment.reader_check()
         except lmdb.Error as error:
+            if not readonly and os.strerror(errno.ENOSPC) in str(error):
+                raise QuotaError(ballast.full_message(self.index_root)) from error
             raise CorruptError(f"the index cannot be opened: {error}", self.path) from error
         self._writer = threading.Lock()
+
+    def _take_room(self) -> None:
+        """Make the folders, and take the room of the table of readers, which LMDB maps.
+
+        A hole in it that a full SSD cannot fill kills the process (SIGBUS), when it is opened or
+        when more read at once than ever before.
+        """
+        with ballast.naming(self.index_root):
+            os.makedirs(os.path.join(self.path, "trees"), mode=0o700, exist_ok=True)
+            ballast.ease(self.index_root)
+            with open(os.path.join(self.path, "lock.mdb"), "ab") as file:
+                if os.fstat(file.fileno()).st_blocks * 512 < LOCK_BYTES:
+                    os.posix_fallocate(file.fileno(), 0, LOCK_BYTES)
 
     def _check_length(self) -> None:
         """Refuse a file that was cut off: touching a page behind its end kills the process."""
@@ -128,7 +146,11 @@ class Index:
 
     @contextmanager
     def write(self) -> Generator["IndexWriter", None, None]:
-        """Open the one write transaction; durable (synced) when the block ends without error."""
+        """Open the one write transaction; durable (synced) when the block ends without error.
+
+        QuotaError when the SSD is full: the index is as it was, and the next write may have room.
+        """
+        ballast.ease(self.index_root)
         with self._writer, self._naming(), self._environment.begin(write=True) as transaction:
             yield IndexWriter(transaction, self._tables)
 
@@ -144,7 +166,8 @@ class Index:
             yield
         except lmdb.Error as error:
             if os.strerror(errno.ENOSPC) in str(error):
-                raise QuotaError("the SSD is full: the index cannot be written") from error
+                ballast.give_up(self.index_root)
+                raise QuotaError(ballast.full_message(self.index_root)) from error
             raise CorruptError(f"the index is damaged: {error}; reindex it", self.path) from error
 
     def locate(self, key: bytes) -> Location | None:
@@ -157,8 +180,11 @@ class Index:
         return os.path.join(self.path, "trees", tree_file)
 
     def size_bytes(self) -> int:
-        """Return the bytes the index takes on disk, tree files not counted."""
-        return os.stat(os.path.join(self.path, "data.mdb")).st_blocks * 512
+        """Return the bytes the index takes on disk, tree files not counted; 0 when deleted."""
+        try:
+            return os.stat(os.path.join(self.path, "data.mdb")).st_blocks * 512
+        except FileNotFoundError:  # What is open works on.
+            return 0
 
 
 class IndexReader:

@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from fsd import report
+from fsd import ballast, report
 from fsd.compact_plan import find_garbage
 from fsd.engine import Engine
 from fsd.metrics_text import Metric, render
@@ -66,6 +66,11 @@ def _store_metrics(engine: Engine, health: Health) -> list[Metric]:
             health.memory_anonymous_bytes,
         ),
         *_garbage_metrics(engine),
+        _gauge(
+            "ssd_ballast_bytes",
+            "Held back for the index on the SSD, 0 while that is full.",
+            ballast.size_bytes(engine.config.index_root),
+        ),
         _gauge("ssd_fill_ratio", "How full the SSD partition is, 0 to 1.", partition.fill),
     ]
 

@@ -6,6 +6,7 @@ import shutil
 import time
 from collections.abc import Generator
 
+from fsd import ballast
 from fsd.batch_tree import compile_batch, compiler, remove_tree, scratch_folder
 from fsd.errors import CorruptError, FsdError
 from fsd.index import (
@@ -37,12 +38,15 @@ def unfinished_start(store: Store) -> Generator[bool, None, None]:
     """
     root = store.config.index_root
     os.makedirs(root, mode=0o700, exist_ok=True)
+    ballast.ease(root)
     marker = os.path.join(root, STARTS_NAME)
     starts = os.path.getsize(marker) if os.path.exists(marker) else 0
-    with open(marker, "ab") as file:
+    # A full SSD is no reason not to start.
+    with contextlib.suppress(OSError), open(marker, "ab") as file:
         file.write(b"x")
     yield starts >= STARTS_MAX
-    os.unlink(marker)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(marker)
 
 
 def open_index(store: Store, *, suspicious: bool = False) -> bool:
@@ -209,7 +213,8 @@ def make_view_tree(store: Store, view: ViewRow) -> None:
         arguments = (path, index.index_root, index.generation, "by_node", True, output)
         child.call("load_manifest", *arguments)
         view.tree_file = f"view-{time.time_ns():x}.tree"
-        child.call("write_tree", index.tree_path(view.tree_file), view.created_ns)
+        with ballast.naming(index.index_root):
+            child.call("write_tree", index.tree_path(view.tree_file), view.created_ns)
     with index.write() as writer:
         writer.put_view(view)
 

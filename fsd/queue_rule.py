@@ -14,6 +14,10 @@ for the limit of its kind: two streams that alternate piece by piece would pay a
 holds for an export and a put as well, which may otherwise run side by side; what comes alone, like
 an entry for the catalog, neither waits for a turn nor takes one.
 
+No I/O priority of the kernel is set. Among ourselves it would decide nothing, since what gives way
+is not sent; whether it counts at all is up to the disk's scheduler; and a request that the kernel
+may hold back for as long as other programs use the disk would pass for a disk that hangs.
+
 `QueueRule` is the decision, pure. `Gate` lets the threads of a disk's process wait for it.
 """
 

@@ -23,6 +23,7 @@ from fsd.placement import (
     usable_after_loss,
     usable_besides,
 )
+from fsd.ssd_notices import ssd_notices
 from fsd.store import Store
 
 VERSION = "0.1"
@@ -220,7 +221,7 @@ def anonymous_bytes() -> int:
 
 def warnings(engine: Engine) -> tuple[Notice, ...]:
     """Return everything a person should know, the worst first, each with what to do."""
-    found = [*_disk_warnings(engine), *_shard_warnings(engine), *_space_warnings(engine)]
+    found = [*_disk_warnings(engine), *_shard_warnings(engine), *ssd_notices(engine)]
     found += [*engine.open_shards.notices(), *engine.watch.notices()]
     if engine.config.store.allow_same_device:
         found.append(
@@ -359,32 +360,6 @@ def _copies_warnings(engine: Engine) -> list[Notice]:
                 advice="drystone compact moves what lives in them and gives them up",
             )
         )
-    return found
-
-
-def _space_warnings(engine: Engine) -> list[Notice]:
-    found: list[Notice] = []
-    partition = engine.areas.partition_state()
-    if partition.state != "ok":
-        found.append(
-            Notice(
-                code="ssd-partition",
-                severity="critical" if partition.state == "emergency" else "warning",
-                message=f"the SSD partition is {partition.fill:.0%} full ({partition.state})",
-                advice="remove sealed exports that are no longer needed",
-            )
-        )
-    for usage in engine.areas.usage():
-        if usage.state != "ok":
-            found.append(
-                Notice(
-                    code="ssd-area",
-                    subject=usage.area,
-                    severity="warning",
-                    message=f"area {usage.area} is at its quota ({usage.state})",
-                    advice=f"free space in {usage.path} or raise its quota in drystone.toml",
-                )
-            )
     return found
 
 

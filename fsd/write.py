@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
-from fsd import batch_tree
+from fsd import ballast, batch_tree
 from fsd.batch_part import PartFile
 from fsd.claims import Claims
 from fsd.errors import FsdError, UsageError
@@ -91,6 +91,7 @@ class BatchWrite:
         self._parts: dict[bytes, bytes] = {}
         self._parts_bytes = 0
         self._target = store.config.copies(request.class_name)
+        self._check_ssd()
         self.row = self._open_batch()
 
     def run(self) -> dict[str, Any]:
@@ -119,6 +120,9 @@ class BatchWrite:
         for found in self._again:
             self.fail(found, "its content could not be written; see `drystone health`")
         return self._finish()
+
+    def _check_ssd(self) -> None:
+        ballast.check_room(self._store.config.index_root, self._store.index.size_bytes())
 
     def _open_batch(self) -> BatchRow:
         store, name = self._store, self.name
@@ -174,6 +178,7 @@ class BatchWrite:
         try:
             for chunk in chunks(files):
                 self._job.check()
+                self._check_ssd()
                 if errors:
                     break
                 if len(lanes) < lanes_max:

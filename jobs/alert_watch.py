@@ -15,7 +15,7 @@ from sql import Database, NotFoundError
 SILENT_MAX_S = 300.0
 """The engine may be starting; only when it has not answered for so long it is told."""
 BACKUP_SCHEDULE = "backup"
-_QUOTA_CODES = frozenset({"ssd-area", "ssd-partition", "disk-full"})
+_QUOTA_CODES = frozenset({"ssd-area", "ssd-full", "ssd-partition", "disk-full"})
 _DISK_CODES = ("disk-", "smart", "same-device", "unreadable", "copies", "lost")
 
 

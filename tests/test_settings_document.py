@@ -17,6 +17,7 @@ from fsd.config import (
     AlertsConfig,
     Config,
     DiskConfig,
+    MetricsConfig,
     QuotaConfig,
     StoreConfig,
 )
@@ -29,7 +30,7 @@ from sql.config import DatabaseConfig
 
 DOCUMENT = os.path.join(os.path.dirname(os.path.dirname(__file__)), "docs", "settings.md")
 ROW = re.compile(r"^\| `(\w+)` \| (.+?) \| (.+) \|$", re.MULTILINE)
-NOT_WRITTEN = {"root", "store", "quota", "alerts", "disk"}
+NOT_WRITTEN = {"root", "store", "quota", "alerts", "metrics", "disk"}
 """Fields of the whole: filled in by the code, or sections of their own."""
 
 # The models of [database] and [gui] are those that the frozen configurations inherit from.
@@ -39,6 +40,7 @@ SECTIONS: dict[str, type[Any] | None] = {
     "`[store]`": StoreConfig,
     "`[quota]`": QuotaConfig,
     "`[alerts]`": AlertsConfig,
+    "`[metrics]`": MetricsConfig,
     "`[database]`": DatabaseConfig.__base__,
     "`[ingest]`": IngestConfig,
     "`[actions]`": ActionsConfig,
@@ -99,6 +101,6 @@ def test_it_names_every_key_and_its_default(head: str):
 def test_no_other_section_is_accepted():
     """A misspelt section is an error, and not a setting that nobody reads."""
     named = {head.strip("`[]").split(".")[0] for head in SECTIONS if head.startswith("`")}
-    assert named == {*FOREIGN_SECTIONS, "disk", "store", "quota", "alerts"}
+    assert named == {*FOREIGN_SECTIONS, "disk", "store", "quota", "alerts", "metrics"}
     below = {head.strip("`[]").split(".")[1] for head in SECTIONS if head.startswith("`[jobs.")}
     assert set(OTHERS) == below - {"workers", "gpu"}

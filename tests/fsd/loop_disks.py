@@ -29,12 +29,12 @@ needs_loop = [
 class LoopDisk:
     """One ext4 filesystem in an image file, mounted at `path`."""
 
-    def __init__(self, image: str, path: str) -> None:
+    def __init__(self, image: str, path: str, size_bytes: int = IMAGE_BYTES) -> None:
         self.image = image
         self.path = path
         os.makedirs(path)
         with open(image, "wb") as file:
-            file.truncate(IMAGE_BYTES)
+            file.truncate(size_bytes)
         _run("mkfs.ext4", "-q", "-F", "-m", "0", "-I", "256", image)
         self.mount()
 

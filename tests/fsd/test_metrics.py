@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
+import http.client
 import math
 import os
 import re
+import socket
 
 import pytest
 from command import drystone, json_lines
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fsd import ballast
 from fsd.cli_watch import DOWN
-from fsd.metrics_text import Metric, render
+from fsd.config import CONFIG_NAME, Config, load_config
+from fsd.errors import ConfigError
+from fsd.metrics_server import REQUESTS_MAX
+from fsd.metrics_text import CONTENT_TYPE, Metric, render
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 SAMPLE = re.compile(rf"({NAME})(?:\{{(.*)\}})? (\S+)")
@@ -115,6 +122,7 @@ def test_what_an_engine_exposes(filled):
     assert value(metrics, "usable_bytes") > value(metrics, "usable_after_loss_bytes") > 0
     assert value(metrics, "area_used_bytes", area="3c") >= 0
     assert value(metrics, "memory_anonymous_bytes") > 0
+    assert value(metrics, "ssd_ballast_bytes") >= ballast.SIZE_BYTES_MIN
 
 
 def test_names_are_as_prometheus_wants_them(filled):
@@ -145,3 +153,54 @@ def test_the_command_prints_them_for_the_textfile_collector(filled):
     result = drystone("metrics", "--config", filled.config_path, expect=1)
     assert result.stdout.decode() == DOWN
     assert parse(DOWN) == {"drystone_up": ("gauge", "Whether the engine answers.", {(): 0.0})}
+
+
+def serve_at(root: str, listen: str) -> Config:
+    """Let the engine serve the metrics, from its next start on; returns the new configuration."""
+    path = os.path.join(root, CONFIG_NAME)
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(f'\n[metrics]\nlisten = "{listen}"\n')
+    return load_config(path)
+
+
+def ask(port: int, path: str = "/metrics", method: str = "GET") -> tuple[int, str | None, str]:
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=30)
+    with contextlib.closing(connection):
+        connection.request(method, path)
+        answer = connection.getresponse()
+        return answer.status, answer.getheader("Content-Type"), answer.read().decode()
+
+
+def test_prometheus_scrapes_them_over_http(store):
+    """Nothing but the metrics is there, who never asks is in nobody's way, a taken port is told."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        one = store(2, started=False)
+        one.config = serve_at(one.root, f"127.0.0.1:{port}")
+        one.start()
+        (notice,) = [n for n in one.client.health().warnings if "metrics" in n.message]
+        assert f"127.0.0.1:{port} cannot be listened on (Address already in use)" in notice.message
+    one.stop()
+    one.start()
+    assert not [n for n in one.client.health().warnings if "metrics" in n.message]
+    silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(REQUESTS_MAX // 2)]
+    status, content_type, text = ask(port)
+    assert (status, content_type) == (200, CONTENT_TYPE)
+    assert value(parse(text), "up") == 1
+    assert parse(text).keys() == parse(one.client.metrics()).keys()
+    for path in ("/", "/metrics/", "/v1/health", "/v1/metrics", "/docs", "/openapi.json"):
+        assert ask(port, path)[0] == 404, path
+    assert ask(port, method="POST")[0] == 405
+    assert ask(port, "/v1/shutdown", "POST")[0] == 404
+    assert one.client.health().state == "ok"
+    for connection in silent:
+        connection.close()
+
+
+@pytest.mark.parametrize(
+    "listen", ["9633", ":9633", "localhost:9633", "127.0.0.1:0", "127.0.0.1:65536", "::1:9633"]
+)
+def test_an_address_that_cannot_be_meant_is_refused(store, listen):
+    root = store(2, started=False).root
+    with pytest.raises(ConfigError, match=r'metrics\.listen.*"127\.0\.0\.1:9633"'):
+        serve_at(root, listen)

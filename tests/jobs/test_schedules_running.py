@@ -228,6 +228,6 @@ def test_bad_and_old_backups_become_events(yard: Yard):
 
 
 def test_warnings_have_their_topics():
-    assert kind_of("ssd-area") == kind_of("ssd-partition") == "quota"
+    assert kind_of("ssd-area") == kind_of("ssd-full") == kind_of("ssd-partition") == "quota"
     assert kind_of("disk-missing") == kind_of("lost") == "disk"
     assert kind_of("alerts") == "store"

@@ -1,0 +1,215 @@
+"""The SSD fills up under the index: what was acknowledged stays, and puts go on later."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+
+import pytest
+from engine_processes import kill_engine
+from loop_disks import LoopDisk, needs_loop
+from store_checks import assert_clean, assert_readable, finish, keys_of, put, until
+from store_harness import MIB, Store, with_settings, write_files
+
+from fsd import ballast
+from fsd.errors import QuotaError
+from fsd.setup import init_store
+
+pytestmark = needs_loop
+SSD_BYTES = 48 * MIB
+FILES = 5_500
+LEAVE_BYTES = (300 << 10, 700 << 10)
+"""By the first the put's second commit or so finds no room, by the other a later one."""
+READERS = 200
+MANY_READERS = f"""
+import sys, threading
+from fsd.index import Index
+
+index, ready, end = Index(sys.argv[1], 1), threading.Semaphore(0), threading.Event()
+
+def read():
+    with index.read():
+        ready.release()
+        end.wait()
+
+threads = [threading.Thread(target=read) for _ in range({READERS})]
+print("open", flush=True)
+sys.stdin.readline()
+for thread in threads:
+    thread.start()
+    ready.acquire()
+end.set()
+print("read")
+"""
+
+
+@pytest.fixture
+def ssd(short_tmp):
+    """A small ext4 filesystem, for the SSD."""
+    disk = LoopDisk(os.path.join(short_tmp, "ssd.ext4"), os.path.join(short_tmp, "ssd"), SSD_BYTES)
+    yield disk
+    disk.unmount_surely()
+
+
+@pytest.fixture
+def store(ssd, short_tmp):
+    """A started store with index and areas there, whose puts commit every few thousand files."""
+    root = os.path.join(short_tmp, "store")
+    paths = [os.path.join(root, f"d{n}") for n in range(2)]
+    init_store(root, paths, ssd.path, min_free_bytes=MIB, shard_size_bytes=MIB)
+    one = Store(root, with_settings(root, packer_processes=1), paths)
+    one.start()
+    yield one
+    one.stop()
+
+
+def leave(folder: str, free_bytes: int) -> str:
+    """Take all room but so much with one file; returns its path."""
+    path = os.path.join(folder, "filler")
+    with open(path, "wb") as file:
+        os.posix_fallocate(file.fileno(), 0, ballast.free_bytes(folder) - free_bytes)
+    return path
+
+
+def fill_up(ssd: LoopDisk) -> None:
+    """Take all room, to the last block."""
+    with open(ssd.fill(), "ab") as file, contextlib.suppress(OSError):
+        while True:
+            os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, 1 << 12)
+
+
+def is_full(store: Store) -> bool:
+    return "ssd-full" in [notice.code for notice in store.client.warnings()]
+
+
+def put_until_full(store: Store, source: str, batch: str) -> tuple[set[str], bool]:
+    """Put a folder that does not fit; returns what is acknowledged, and if a commit failed."""
+    job = store.client.wait(store.client.batch_write(source, batch).job_id)
+    assert job.state == "failed", job
+    error = job.error or ""
+    assert "the SSD is full" in error and "remove exports" in error and "\n" not in error, error
+    lines = list(store.client.report(job.job_id))
+    failed = any("not stored: the SSD is full" in (line["reason"] or "") for line in lines)
+    return {line["path"] for line in lines if line["status"] in ("written", "existing")}, failed
+
+
+def test_the_ssd_fills_up_during_a_put(store, ssd, tmp_path):
+    """Some levels meet the end of the room inside a commit; nothing acknowledged is missed."""
+    put(store, write_files(str(tmp_path / "old"), {"old": os.urandom(1000)}), "old")
+    in_commit = 0
+    for level, leave_bytes in enumerate(LEAVE_BYTES):
+        files = {f"{n % 10}/f{n}": os.urandom(650 + n % 100) for n in range(FILES)}
+        source = write_files(str(tmp_path / f"source{level}"), files)
+        filler = leave(ssd.path, leave_bytes)
+        paths, failed = put_until_full(store, source, f"b{level}")
+        in_commit += failed
+        assert 0 < len(paths) < FILES
+        acknowledged = {path: files[path] for path in sorted(paths)[:: len(paths) // 50]}
+        assert_readable(store, acknowledged)
+        assert is_full(store)
+        assert put_until_full(store, source, f"b{level}")[0] == set(), "refused before it begins"
+        if level > 0:
+            fill_up(ssd)  # What the ballast gave is used up too.
+        kill_engine(store.config, group=True)
+        store.start()
+        assert is_full(store), store.client.health()
+        assert_readable(store, acknowledged)
+        if level == 0:
+            finish(store, store.client.purge("old").job_id)
+            assert "old" not in [batch.batch for batch in store.client.batches()]
+        os.unlink(filler)
+        put(store, source, f"b{level}")
+        assert {f.path: f.key for f in store.client.batch_files(f"b{level}")} == keys_of(files)
+        assert_readable(store, acknowledged)
+        until(lambda: not is_full(store), "the ballast to be back")
+    assert in_commit, "no level filled the SSD inside a commit"
+    assert_clean(store)
+
+
+def test_a_listing_that_finds_no_room(store, ssd, tmp_path):
+    """All is acknowledged, only the mount's listing of the batch is not there yet."""
+    files = {f"{n}-".ljust(200, "x"): b"the same" for n in range(3000)}
+    source = write_files(str(tmp_path / "source"), files)
+    filler = leave(ssd.path, 300 << 10)
+    paths, failed = put_until_full(store, source, "b")
+    assert paths == set(files) and not failed
+    os.unlink(filler)
+    put(store, source, "b")
+    assert {f.path: f.key for f in store.client.batch_files("b")} == keys_of(files)
+
+
+def test_a_start_with_an_older_index_that_finds_no_room_to_follow(store, ssd, tmp_path):
+    """What it knows is read; it catches up by itself when there is room."""
+    old = {"old": os.urandom(1000)}
+    put(store, write_files(str(tmp_path / "old"), old), "old")
+    store.stop()
+    index = os.path.join(store.config.index_root, "1", "data.mdb")
+    with open(index, "rb") as file:
+        former = file.read()
+    store.start()
+    new = {f"f{n}": os.urandom(100) for n in range(3000)}
+    put(store, write_files(str(tmp_path / "new"), new), "new")
+    store.stop()
+    with open(index, "wb") as file:
+        file.write(former)
+    ballast.give_up(store.config.index_root)
+    fill_up(ssd)
+    store.start()
+    assert any("the index lacks" in notice.message for notice in store.client.warnings())
+    assert_readable(store, old)
+    assert [batch.batch for batch in store.client.batches()] == ["old"]
+    os.unlink(os.path.join(ssd.path, "filler"))
+    until(lambda: len(store.client.batches()) == 2, "the index to catch up")
+    until(lambda: store.client.health().objects >= len(new), "all of it")
+    assert {f.path: f.key for f in store.client.batch_files("new")} == keys_of(new)
+    assert_readable(store, dict(list(new.items())[::100]))
+
+
+def test_a_full_ssd_kills_nobody_who_maps_the_index(ssd):
+    """LMDB maps its table of readers: a page of it that finds no room would be a SIGBUS."""
+    first = os.path.join(ssd.path, "first")
+    program = [sys.executable, "-c", MANY_READERS, first]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(program, stdin=pipe, stdout=pipe, text=True) as child:
+        assert child.stdin is not None and child.stdout is not None
+        assert child.stdout.readline() == "open\n"
+        fill_up(ssd)
+        assert child.communicate("go on\n")[0] == "read\n"
+    assert child.returncode == 0
+    program[-1] = os.path.join(ssd.path, "first", "1")
+    done = subprocess.run(program, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "QuotaError: the SSD is full" in done.stderr.splitlines()[-1]
+
+
+def test_the_ballast_is_given_up_and_comes_back(ssd):
+    """It is there while there is room, as large as the index; a put is refused without it."""
+    root = ssd.path
+    hundredth = os.statvfs(root).f_blocks * os.statvfs(root).f_frsize // ballast.PARTITION_SHARE
+    ballast.keep(root, hundredth // 2)
+    assert ballast.size_bytes(root) == hundredth, "the least that is of use, if that is bearable"
+    assert os.stat(os.path.join(root, ballast.NAME)).st_blocks * 512 >= hundredth, "it is no hole"
+    ballast.check_room(root, 0)
+    filler = leave(root, hundredth // 2)
+    ballast.ease(root)
+    assert ballast.size_bytes(root) == hundredth
+    leave(root, hundredth // 8)
+    assert not ballast.given_up(root, 0)
+    ballast.ease(root)
+    assert ballast.free_bytes(root) > hundredth
+    assert ballast.given_up(root, 0)
+    with pytest.raises(QuotaError, match=r"the SSD is full.*remove exports"):
+        ballast.check_room(root, 0)
+    ballast.keep(root, 0)
+    assert ballast.size_bytes(root) == 0, "it would take what it has just given"
+    os.unlink(filler)
+    ballast.check_room(root, 0)
+    assert ballast.size_bytes(root) == hundredth
+
+
+def test_a_put_needs_no_folder_of_the_index(ssd):
+    """Somebody may have deleted what an engine has open."""
+    ballast.check_room(os.path.join(ssd.path, "deleted"), 0)
+    assert os.listdir(ssd.path) == ["lost+found"]
