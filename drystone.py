@@ -169,9 +169,20 @@ def options(
 def test(
     context: typer.Context,
     fast: Annotated[bool, typer.Option("--fast", help="Run pytest only.")] = False,
+    long_form: Annotated[
+        bool, typer.Option("--long", help="Run the tests of docs/faults.md, for hours.")
+    ] = False,
+    seed: Annotated[
+        str, typer.Option("--seed", metavar="S", help="Replay a --long with this seed.")
+    ] = "",
 ) -> None:
     """Run every check: format, lint, types, imports, tests. Other arguments go to pytest."""
     python = sys.executable
+    if long_form:
+        _run_long_form([python, "-m", "pytest"], seed, context.args)
+        return
+    if seed:
+        raise typer.BadParameter("it replays a --long, which is not asked for", param_hint="--seed")
     static_steps = {
         "ruff format": [python, "-m", "ruff", "format", "--check", "."],
         "ruff check": [python, "-m", "ruff", "check", "."],
@@ -197,6 +208,18 @@ def test(
     failed += [step.heading for step in types if not step.passes()]
     if failed:
         print(f"drystone: failed: {', '.join(failed)}", file=sys.stderr)
+        raise typer.Exit(1)
+
+
+def _run_long_form(pytest: list[str], seed: str, arguments: list[str]) -> None:
+    """Run the fault tests alone, as long as they are; no failure of these counts as an accident."""
+    import secrets
+
+    seed = seed or secrets.token_hex(4)
+    replay = f"./drystone test --long --seed {seed}"
+    command = [*pytest, *_parallel(arguments), "--long", "--seed", seed, *arguments]
+    if not _passes(f"pytest, long form; to replay it: {replay}", command):
+        print(f"drystone: failed: pytest; to replay it: {replay}", file=sys.stderr)
         raise typer.Exit(1)
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 
 import command
 import database_harness
+import long_form
 import pytest
 import run_order
 import warm_start
@@ -22,12 +23,18 @@ from sql import Database
 _run = RunFolder()
 
 
-def pytest_configure() -> None:
-    _run.open()
+def pytest_configure(config: pytest.Config) -> None:
+    long_form.configure(config)
+    if not config.getoption("--flush-life"):  # It lies in the folder of the run that failed.
+        _run.open()
     # Tests start some thousand processes of ours, and each would compile all that it imports.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
     warm_start.install()
+
+
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    return long_form.describe(config)
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -42,6 +49,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    long_form.select(config, items)
     worker = getattr(config, "workerinput", {})
     run_order.spread(items, worker.get("workercount", 1))
 
@@ -144,13 +152,10 @@ def database(database_url: str) -> Iterator[Database]:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption("--crash-points", type=int, default=240, help="kills in the crash test")
-    parser.addoption("--crash-seed", default="", help="replay the crash test with this seed")
-    parser.addoption("--slow", action="store_true", help="also tests that measure by the clock")
-    parser.addoption("--power-cuts", type=int, default=6, help="cuts in the power cut test")
-    parser.addoption("--power-seed", default="", help="replay the power cut test with this seed")
+    long_form.add_options(parser)
+    parser.addoption(
+        "--flush-life", default="", help="cut this life again, FOLDER or FOLDER:NUMBER"
+    )
     parser.addoption("--adapter-cases", type=int, default=15, help="hostile folders per adapter")
     parser.addoption("--adapter-seed", default="", help="replay an adapter test with this seed")
-    parser.addoption("--jobs-kills", type=int, default=6, help="kills in the chaos test of jobs")
-    parser.addoption("--jobs-seed", default="", help="replay the chaos test of jobs with this seed")
     parser.addoption("--postgres-dsn", default="", help="test on this server, as a superuser")

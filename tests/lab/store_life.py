@@ -12,6 +12,8 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 from store_harness import MIB, Store, with_settings
@@ -24,6 +26,8 @@ from . import MODES, EmulatedDisk, HddModel, copy_image, flush_times, replay
 DISK_SIZES_MIB = (160, 128, 144)
 SSD_SIZE_MIB = 512
 END_S_MAX = 60.0
+
+_telling = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -59,41 +63,48 @@ class Cut:
 
 @dataclass
 class Life:
-    """A store that runs, or did: its disks with their logs, and what it told."""
+    """A store that runs, or did: its disks with their logs, and what it told.
+
+    One that is the `last` is not cut again: it has no logs, and runs on its base images themselves.
+    """
 
     folder: str
     number: int
     bases: list[str | None]
     sizes_mib: tuple[int, ...] = (*DISK_SIZES_MIB, SSD_SIZE_MIB)
+    last: bool = False
     disks: list[EmulatedDisk] = field(default_factory=list)
     told: list[Told] = field(default_factory=list)
     begun_ns: int = 0
     ended_ns: int = 0
-    lock: threading.Lock = field(default_factory=threading.Lock)
 
     def power_on(self) -> None:
         """Start the disks; the store's engine is the caller's to start."""
-        last = len(self.sizes_mib) - 1
+        ssd = len(self.sizes_mib) - 1
         for number, (base, size) in enumerate(zip(self.bases, self.sizes_mib, strict=True)):
-            name = "ssd" if number == last else f"d{number + 1}"
-            image = base and copy_image(base, f"{base}-run")
+            name = "ssd" if number == ssd else f"d{number + 1}"
+            image = base if self.last else base and copy_image(base, f"{base}-run")
             disk = EmulatedDisk(
                 os.path.join(self.folder, name),
                 HddModel(size * MIB),
                 fast=True,
-                keep_log=True,
+                keep_log=not self.last,
                 work=self.folder,
                 image=image,
             )
             self.disks.append(disk)
-            disk.start()
+        self._of_all_disks(EmulatedDisk.start)
         self.begun_ns = time.monotonic_ns()
 
     def power_off(self) -> None:
         """Take the disks away; their logs stay until `forget`."""
         self.ended_ns = self.ended_ns or time.monotonic_ns()
-        for disk in self.disks:
-            disk.vanish()
+        self._of_all_disks(EmulatedDisk.vanish)
+
+    def _of_all_disks(self, work: Callable[[EmulatedDisk], None]) -> None:
+        # Most of it is waiting for the kernel.
+        with ThreadPoolExecutor(len(self.sizes_mib)) as threads:
+            list(threads.map(work, self.disks))
 
     def forget(self) -> None:
         """Remove everything of this life."""
@@ -105,7 +116,7 @@ class Life:
                     os.unlink(path)
 
     def tell(self, kind: str, name: str, path: str = "", key: str = "") -> None:
-        with self.lock:
+        with _telling:
             self.told.append(Told(time.monotonic_ns(), kind, name, path, key))
 
     def told_until(self, time_ns: int) -> list[Told]:
@@ -140,12 +151,18 @@ class Life:
             size = disk.model.size_bytes
             replay(disk.log, image, size, moment, seed, mode, base=self.bases[place])
             bases.append(image)
+        return self.with_images(bases, cut, number)
+
+    def with_images(
+        self, bases: list[str | None], cut: Cut, number: int, *, last: bool = False
+    ) -> Life:
+        """Return the life after a cut that left these images."""
         # What was told before counts from the first moment of the next life on.
         told = [replace(one, time_ns=0) for one in self.told_until(cut.time_ns)]
         if cut.index == "old":
             # Exports are folders of the SSD alone.
             told = [one for one in told if one.kind != "export"]
-        return Life(self.folder, number, bases, self.sizes_mib, told=told)
+        return Life(self.folder, number, bases, self.sizes_mib, last, told=told)
 
 
 def first_store(folder: str, life: Life, copies_raw: int = 3) -> Store:

@@ -19,6 +19,7 @@ from store_harness import Store, write_files
 from .store_life import Life
 
 SETTLE_S_MAX = 60.0
+READS_AT_ONCE = 4
 
 
 class StoreWork:
@@ -129,8 +130,12 @@ class StoreWork:
                 assert f"exports/{one.name}/plain" in views, one
             else:
                 self._check_export(one.name)
-        for key in sorted({one.key for one in told if one.key}):
-            self._check_object(key)
+        self.check_objects({one.key for one in told if one.key})
+
+    def check_objects(self, keys: set[str]) -> None:
+        """All of these can be read, and are what was put."""
+        with ThreadPoolExecutor(READS_AT_ONCE) as threads:
+            list(threads.map(self._check_object, sorted(keys)))
 
     def _check_object(self, key: str) -> None:
         output = os.path.join(self._folder, f"read-{key}")

@@ -51,11 +51,7 @@ class PowerRun:
 
     def run(self, cuts: int) -> None:
         try:
-            first = self.live_in_peace()
-            parent = first
-            for number in range(1, cuts + 1):
-                life = self.cut_and_go_on(parent, number)
-                parent = self.choose_parent(first, life)
+            self.cut_again_and_again(self.live_in_peace(), cuts)
         except BaseException:
             log = self.store.log()[-3000:] if self.store else ""
             steps = "\n".join(self.history)
@@ -65,9 +61,18 @@ class PowerRun:
                 f"{traceback.format_exc()}\n{log}"
             ) from None
         self.power_off()
+        self.remove()
+
+    def remove(self) -> None:
         for life in self.lives:
             life.forget()
         shutil.rmtree(self.folder)
+
+    def cut_again_and_again(self, first: Life, cuts: int) -> None:
+        parent = first
+        for number in range(1, cuts + 1):
+            life = self.cut_and_go_on(parent, number)
+            parent = self.choose_parent(first, life)
 
     def live_in_peace(self) -> Life:
         life = Life(self.folder, 0, [None] * 4)
@@ -96,7 +101,7 @@ class PowerRun:
     def cut_and_go_on(self, parent: Life, number: int) -> Life:
         cut = self.choose_cut(parent, number)
         begun = time.monotonic()
-        life = parent.after(cut, number)
+        life = self.life_after(parent, cut, number)
         self.history.append(f"cut {number}: {cut.describe(parent)}: {self.work.summary(life)}")
         self.lives.append(life)
         life.power_on()
@@ -105,6 +110,9 @@ class PowerRun:
         self.history[-1] += f" ({time.monotonic() - begun:.1f} s)"
         print(self.history[-1])
         return life
+
+    def life_after(self, parent: Life, cut: Cut, number: int) -> Life:
+        return parent.after(cut, number)
 
     def start_again(self, cut: Cut) -> None:
         assert self.store is not None

@@ -2,8 +2,7 @@
 
 One life of a store does one thing after the other and notes when each began and ended. Then the
 power is cut inside each of these windows, at a flush or anywhere, with another fate of un-flushed
-writes for every disk. The short form leaves out the windows that `test_power_cut` meets anyway.
-`--power-cuts N` makes N / 6 rounds, `--power-seed S` replays them.
+writes for every disk. `--power-cuts N` makes N / 6 rounds, `--power-seed S` replays them.
 """
 
 from __future__ import annotations
@@ -16,6 +15,7 @@ from contextlib import contextmanager
 import pytest
 from store_harness import with_settings
 
+from fsd.config import load_config
 from fsd.layout import CATALOG_NAME, IDENTITY_NAME
 
 from . import why_not
@@ -31,8 +31,17 @@ DISKS_MIB = (160, 128, 144, 112)
 DAMAGED_BYTES = 4096
 DAMAGED_APART_BYTES = 72 * 1024
 """No two places so far apart are in one block."""
-SHORT = ("replication", "scrub repair", "compaction", "drain", "rebuild")
-WINDOWS = ("mending", "put", "seal", "reindex", *SHORT)
+WINDOWS = (
+    "put",
+    "seal",
+    "replication",
+    "reindex",
+    "scrub repair",
+    "mending",
+    "compaction",
+    "drain",
+    "rebuild",
+)
 
 
 @pytest.mark.timeout(0)
@@ -40,14 +49,14 @@ def test_power_cut_in_each_operation(pytestconfig: pytest.Config):
     rounds = max(1, pytestconfig.getoption("--power-cuts") // CUTS_PER_ROUND)
     seed = pytestconfig.getoption("--power-seed") or SEED_OF_THE_SHORT_FORM
     run = EachOperation(f"each-{seed}")
-    run.windows = WINDOWS if rounds > 1 else SHORT
-    run.run(rounds * len(run.windows))
+    run.run(rounds * len(WINDOWS))
 
 
 class OneAfterTheOther(PurgeWork):
     """Every operation once, alone; `windows` says when each was (CLOCK_MONOTONIC)."""
 
     windows: dict[str, tuple[int, int]]
+    damaged_ns: int
 
     @contextmanager
     def window(self, name: str) -> Generator[None]:
@@ -62,13 +71,22 @@ class OneAfterTheOther(PurgeWork):
         with self.window("put"):
             for name in names:
                 self.put(life, name)
-        with self.window("replication"), self.window("seal"):
-            # Open shards are sealed first, then they get their third copies.
+        with self.window("seal"):
+            self.finish(client.verify().job_id)
+        # What was sealed just now gets its third copies; those of the others are for the window.
+        self.settle()
+        self.store.stop()
+        self.want_third_copies()
+        self.store.start()
+        with self.window("replication"):
+            # It has nothing to seal; the copies begin with its end.
             self.finish(client.verify().job_id)
             self.settle()
+        self.wait_for_disks()
         self._publish(life, "view")
         with self.window("reindex"):
             self.finish(client.reindex().job_id)
+        self.damaged_ns = time.monotonic_ns()
         self.damage_a_replica()
         # The first entry of a catalog and an identity: written again beside the shard.
         self.overwrite(os.path.join(self.store.disks[0], CATALOG_NAME), 0)
@@ -93,6 +111,24 @@ class OneAfterTheOther(PurgeWork):
         self.settle()
         with self.window("rebuild"):
             self.finish(client.rebuild(last).job_id)
+
+    def want_third_copies(self) -> None:
+        """Ask for one copy more of all that can be made again: every shard of it needs a copy."""
+        with open(self.store.config_path, encoding="utf-8") as file:
+            text = file.read()
+        assert "copies_generated = 2" in text
+        with open(self.store.config_path, "w", encoding="utf-8") as file:
+            file.write(text.replace("copies_generated = 2", "copies_generated = 3"))
+        self.store.config = load_config(self.store.config_path)
+
+    def has_damage(self, time_ns: int) -> bool:
+        """Return whether something was damaged before a moment that was not mended then."""
+        return self.damaged_ns <= time_ns <= self.windows["mending"][1]
+
+    def operation(self, time_ns: int) -> str:
+        """Return in which window a moment is; empty for what lies between them."""
+        found = (name for name, (begin, end) in self.windows.items() if begin <= time_ns <= end)
+        return next(found, "")
 
     def wait_for_disks(self) -> None:
         """Wait for a disk whose process was too slow for a moment; all have to take data now."""
@@ -140,9 +176,7 @@ def shard_files(disk: str) -> list[str]:
 
 
 class EachOperation(PowerRun):
-    """The cuts of one life, by turns in each of the chosen windows."""
-
-    windows: tuple[str, ...] = WINDOWS
+    """The cuts of one life, by turns in each of the windows."""
 
     def live_in_peace(self) -> Life:
         sizes = (*DISKS_MIB, SSD_SIZE_MIB)
@@ -159,10 +193,13 @@ class EachOperation(PowerRun):
         return life
 
     def choose_parent(self, first: Life, last: Life) -> Life:
+        # Nothing begins with the last one, and its images are large.
+        last.forget()
+        self.lives.remove(last)
         return first
 
     def choose_cut(self, parent: Life, number: int) -> Cut:
-        name = self.windows[(number - 1) % len(self.windows)]
+        name = WINDOWS[(number - 1) % len(WINDOWS)]
         self.history.append(f"in {name}")
         return parent.choose_cut(self.chance, self.made.windows[name])
 
@@ -170,7 +207,7 @@ class EachOperation(PowerRun):
         assert self.store is not None
         self.start_again(cut)
         self.work.check_told(life)
-        if self.history[-2] in ("in scrub repair", "in mending"):
+        if self.made.has_damage(cut.time_ns):
             # What was not repaired before the cut is found and repaired now.
             self.store.client.wait(self.store.client.verify().job_id)
             self.made.settle()

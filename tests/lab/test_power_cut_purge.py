@@ -149,8 +149,7 @@ class PurgeWork(StoreWork):
         # One whose publishing was never answered may be there: what it shows stays as well.
         shown = [n for n in self.exports if f"exports/{n}/plain" in views]
         keys = keys.union(*(self.exports[name].values() for name in shown))
-        for key in sorted(keys):
-            self._check_object(key)
+        self.check_objects(keys)
         for name in standing.gone:
             own = set(self.keys[name].values()) - keys - doubtful
             others = (set(k.values()) for n, k in self.keys.items() if n in listed)

@@ -93,13 +93,13 @@ def replay(
     with open(image, "ab" if base is not None else "wb") as file:
         file.truncate(size_bytes)
     durable, pending = split_at(read_records(log_path), time_ns)
-    _apply(log_path, image, [piece for record in durable for piece in _whole(record)])
-    _apply(log_path, image, survivors(pending, seed, mode))
+    apply_pieces(log_path, image, survivors(durable, 0, "kept"))
+    apply_pieces(log_path, image, survivors(pending, seed, mode))
 
 
 def add_survivors(pending_path: str, image: str, seed: int, mode: str) -> None:
     """Apply to a durable image what a power cut keeps of the writes that were not flushed."""
-    _apply(pending_path, image, survivors(read_records(pending_path), seed, mode))
+    apply_pieces(pending_path, image, survivors(read_records(pending_path), seed, mode))
 
 
 Piece = tuple[int, int, int]
@@ -136,7 +136,8 @@ def _sectors(record: Record) -> Iterator[Piece]:
         done += size
 
 
-def _apply(log_path: str, image: str, pieces: Sequence[Piece]) -> None:
+def apply_pieces(log_path: str, image: str, pieces: Sequence[Piece]) -> None:
+    """Write pieces of a log to an image."""
     if not pieces:
         return
     with (

@@ -1,0 +1,93 @@
+"""The long form of the fault tests: it owns which tests that are, how long each is, and the seed.
+
+`--long` runs what docs/faults.md names and nothing else. A length that somebody chose stays.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+LENGTHS = {
+    "--crash-points": (240, 5000, "kills in the crash test"),
+    "--power-cuts": (6, 200, "cuts in the power cut tests"),
+    "--flush-cuts": (6, 0, "cuts at flush boundaries; 0: at every one"),
+    "--jobs-kills": (6, 60, "kills in the chaos tests of jobs"),
+}
+"""Of each option: the short form, the long form, what it counts."""
+SEEDS = {
+    "--crash-seed": "replay the crash tests with this seed",
+    "--power-seed": "replay the power cut tests with this seed",
+    "--jobs-seed": "replay the chaos tests of jobs with this seed",
+}
+
+FILE = re.compile(r"`([\w/]*test_\w+\.py)`")
+NAME = re.compile(r"`(test_\w+)`")
+
+
+def add_options(parser: pytest.Parser) -> None:
+    """Declare the options of the long form and of its parts."""
+    parser.addoption("--long", action="store_true", help="the fault tests, in their long form")
+    parser.addoption("--seed", default="", help="replay all fault tests with this seed")
+    parser.addoption("--slow", action="store_true", help="also tests that measure by the clock")
+    for name, (short, _, what) in LENGTHS.items():
+        parser.addoption(name, type=int, default=short, help=what)
+    for name, what in SEEDS.items():
+        parser.addoption(name, default="", help=what)
+
+
+def configure(config: pytest.Config) -> None:
+    """Set the lengths and seeds that nobody chose."""
+    for name in SEEDS:
+        if not config.getoption(name):
+            _set(config, name, config.getoption("--seed"))
+    if not config.getoption("--long"):
+        return
+    config.option.slow = True
+    for name, (short, long, _) in LENGTHS.items():
+        if config.getoption(name) == short:
+            _set(config, name, long)
+
+
+def describe(config: pytest.Config) -> list[str]:
+    """Return the line that a long form begins with; none for a short one."""
+    if not config.getoption("--long"):
+        return []
+    names = (*LENGTHS, *SEEDS)
+    return ["long form: " + " ".join(f"{name} {config.getoption(name)}" for name in names)]
+
+
+def select(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is no fault test, for the long form."""
+    if not config.getoption("--long"):
+        return
+    wanted = fault_tests()
+    taken = [item for item in items if _place(item) in wanted]
+    config.hook.pytest_deselected(items=[item for item in items if _place(item) not in wanted])
+    items[:] = taken
+
+
+def fault_tests() -> set[tuple[str, str]]:
+    """Return (path below the root, name) of the tests that docs/faults.md names.
+
+    A row's names may be of any of its files, so there are pairs of which no test is.
+    """
+    found: set[tuple[str, str]] = set()
+    with open(os.path.join(ROOT, "docs", "faults.md"), encoding="utf-8") as file:
+        rows = [line for line in file if line.startswith("| ")]
+    for row in rows:
+        paths = [path if "/" in path else f"tests/fsd/{path}" for path in FILE.findall(row)]
+        found |= {(path, name) for path in paths for name in NAME.findall(row)}
+    return found
+
+
+def _place(item: pytest.Item) -> tuple[str, str]:
+    name = getattr(item, "originalname", None) or item.name
+    return os.path.relpath(item.path, ROOT), name
+
+
+def _set(config: pytest.Config, name: str, value: object) -> None:
+    setattr(config.option, name.removeprefix("--").replace("-", "_"), value)

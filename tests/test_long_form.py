@@ -1,0 +1,64 @@
+"""The long form of the fault tests: one command with one seed, and what it runs."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import long_form
+from test_launcher import command_line, write
+
+TOLD = """
+import pytest
+def pytest_addoption(parser):
+    parser.addoption("--long", action="store_true")
+    parser.addoption("--seed")
+def pytest_report_header(config):
+    return f"TOLD {config.getoption('--long')} {config.getoption('--seed')}"
+"""
+
+
+def collect(*arguments: str) -> str:
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider"]
+    result = subprocess.run(
+        [*command, *arguments], cwd=long_form.ROOT, capture_output=True, text=True, check=False
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout
+
+
+def test_the_fault_tests_get_their_lengths_and_one_seed_and_others_stay_out():
+    files = ("tests/fsd/test_crash.py", "tests/test_run_order.py")
+    told = collect("--long", "--seed", "s7", "--crash-points", "60", *files)
+    assert "--crash-points 60 --power-cuts 200 --flush-cuts 0 --jobs-kills 60" in told
+    assert "--crash-seed s7 --power-seed s7 --jobs-seed s7" in told
+    assert told.count("test_kill_at_any_moment") == 3
+    assert "test_run_order" not in told.replace(files[1], "")
+
+
+def test_what_the_document_names_is_found():
+    found = long_form.fault_tests()
+    assert ("tests/fsd/test_crash.py", "test_kill_at_any_moment") in found
+    assert ("tests/lab/test_power_cut_flush.py", "test_power_cut_at_every_flush") in found
+
+
+def test_one_command_with_a_seed_that_it_says(tmp_path):
+    write(str(tmp_path / "conftest.py"), TOLD)
+    write(str(tmp_path / "test_one.py"), "def test_one(): assert {ok}".format(ok="False"))
+    plain = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p xdist"}
+    code = f"drystone.FOLDERS = (); drystone.ROOT = {str(tmp_path)!r}"
+    result = command_line("test", "--long", "--seed", "s7", code=code, env=plain)
+    assert "TOLD True s7" in result.stdout, result
+    assert "ruff" not in result.stdout
+    assert result.returncode == 1
+    assert result.stderr == (
+        "drystone: failed: pytest; to replay it: ./drystone test --long --seed s7\n"
+    )
+
+
+def test_a_seed_alone_is_refused(tmp_path):
+    code = f"drystone.FOLDERS = (); drystone.ROOT = {str(tmp_path)!r}"
+    result = command_line("test", "--fast", "--seed", "s7", code=code)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert "--long" in result.stderr
