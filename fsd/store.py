@@ -278,6 +278,7 @@ class CatalogLog:
         for disk, entries in logs:
             self._bring_up_to_date(disk, entries, union)
         self._known = {identify(entry): entry for entry in union}
+        self._store.disks.outdo(max((entry.epoch for entry in union), default=0))
         return union
 
     def catch_up(self, disk: Disk) -> bool:
