@@ -18,6 +18,7 @@ from fsd.index import (
     generation_path,
     set_current_generation,
 )
+from fsd.index_check import check_rows
 from fsd.read import read_to_file
 from fsd.recover import roll_forward
 from fsd.store import Store
@@ -56,11 +57,14 @@ def open_index(store: Store, *, suspicious: bool = False) -> bool:
     ):
         with contextlib.suppress(CorruptError, ValueError, TypeError):
             index = Index(root, generation)
-            if _fits(store, index):
+            damage = check_rows(index)
+            if not damage and _fits(store, index):
                 _name_shards(store, index)
                 store.set_index(index)
                 return False
             index.close()
+            for reason in damage:
+                store.disks.remember(f"{reason}; it is made anew")
     begin_generation(store)
     return True
 
@@ -193,8 +197,12 @@ def write_disk_rows(store: Store) -> None:
         for disk in store.disks.disks.values()
     ]
     with store.index.write() as writer:
-        if writer.disks() == rows:
-            return
+        try:
+            if writer.disks() == rows:
+                return
+        except CorruptError as error:
+            writer.transaction.drop(writer.tables["disks"], delete=False)
+            store.disks.remember(f"{error}; written again")
         for row in rows:
             writer.put_disk(row)
 

@@ -76,6 +76,8 @@ class Store:
         self.sought: set[str] = set()
         # Asked where else an object lies that cannot be read at a place (see `index_heal`).
         self.find_again: Callable[[bytes, Location], list[Location]] = lambda _key, _place: []
+        # Something is missing in the index that housekeeping makes again from catalog and shards.
+        self.behind = False
         self.random = random.Random()
         self._index: Index | None = None
 

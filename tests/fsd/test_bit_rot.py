@@ -1,4 +1,6 @@
-"""Bits flip anywhere on the disks and in the index: all found by one scrub, healed, never served.
+"""Bits flip on the disks, places in the index are wrong: found by one scrub, healed, never served.
+
+Flips in all else of the index: `test_index_check`.
 
 `--crash-seed S` replays a run, `--slow` makes it long.
 """
