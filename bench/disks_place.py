@@ -17,7 +17,8 @@ import numpy as np
 import numpy.typing as npt
 
 from fsd.config import Config
-from fsd.index import Index, IndexReader, current_generation
+from fsd.generation import current_generation
+from fsd.index import Index, IndexReader
 from fsd.index_rows import ShardRow
 from fsd.layout import shard_path
 from tests.lab import HddModel

@@ -36,7 +36,8 @@ from bench.growth_plot import draw
 from bench.growth_store import GrowingStore
 from bench.growth_watch import anonymous_bytes, cpu_s, peaks
 from fsd import layout
-from fsd.index import Index, current_generation
+from fsd.generation import current_generation
+from fsd.index import Index
 from fsd.tree import Tree
 
 SIZES = (100_000, 1_000_000, 10_000_000)

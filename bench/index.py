@@ -28,8 +28,9 @@ from fsd.batch_part import PartFile, format_part
 from fsd.catalog import CatalogEntry, pack_frame
 from fsd.client import Client
 from fsd.config import CONFIG_NAME, MIB, Config
+from fsd.generation import current_generation
 from fsd.group import GroupWriter
-from fsd.index import Index, Location, current_generation
+from fsd.index import Index, Location
 from fsd.record import (
     RECORD_BATCH_PART,
     Entry,

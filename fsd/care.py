@@ -12,6 +12,7 @@ from fsd.catalog import CatalogShard
 from fsd.disks import Disk
 from fsd.errors import FsdError, NotFoundError
 from fsd.index import IndexReader, Location
+from fsd.index_check import check_order, check_rows
 from fsd.job import Job
 from fsd.lost_files import lost_files
 from fsd.models import VerifyRequest
@@ -127,7 +128,8 @@ def fsck(store: Store, job: Job) -> dict[str, Any]:
     for name, check in (
         ("catalogs", _check_catalogs),
         ("replicas", _check_replicas),
-        ("index", _check_index),
+        ("index", _check_index_rows),
+        ("places", _check_index),
         ("batches and views", _check_references),
     ):
         job.check()
@@ -252,6 +254,11 @@ def not_known(
         # A wrong place would only be met by whoever reads the object.
         if reader.locate(entry.key) != location and location not in reader.spares(entry.key):
             yield entry
+
+
+def _check_index_rows(store: Store, find: Any, job: Job) -> None:
+    for reason in (*check_rows(store.index), *check_order(store.index, job.check)):
+        find(reason)
 
 
 def _check_references(store: Store, find: Any, job: Job) -> None:

@@ -21,7 +21,7 @@ from fsd.catalog_file import CatalogFile
 from fsd.child import ChildServer, start_child
 from fsd.copy_source import CopySources
 from fsd.copy_target import CopyTargets
-from fsd.disk_epoch import heal_papers, open_lock, read_epoch, take_lock, write_epoch
+from fsd.disk_epoch import enter_epoch, heal_papers, open_lock, read_epoch, take_lock
 from fsd.errors import DiskError, DiskRefusedError
 from fsd.extract import Item, Kept, PlainItem
 from fsd.extract_requests import Extractor, Request
@@ -135,8 +135,10 @@ class DiskProcess:
                     return path
         return None
 
-    def attach(self, path: str, disk_id: str, store_id: str, epoch: int) -> tuple[str, str]:
-        """Lock the disk and enter the engine's epoch; returns (failure domain, filesystem).
+    def attach(
+        self, path: str, disk_id: str, store_id: str, epoch: int
+    ) -> tuple[str, str, list[str]]:
+        """Lock the disk, enter the engine's epoch; returns (failure domain, filesystem, damage).
 
         A disk in a later epoch was taken over by a second engine. DiskRefusedError then, and when
         it is not this very disk.
@@ -144,20 +146,14 @@ class DiskProcess:
         medium = check_identity(path, disk_id, store_id)
         self._lock_fd = open_lock(os.path.join(path, layout.LOCK_NAME))
         take_lock(self._lock_fd, path, self._write)
-        written = read_epoch(path)
-        if written > epoch:
-            raise DiskRefusedError(f"another engine took {path} over (epoch {written} > {epoch})")
-        if written < epoch:
-            with contextlib.suppress(OSError):  # A read-only disk is still read from.
-                write_epoch(path, epoch)
-                heal_papers(path, epoch)
+        damage = enter_epoch(path, epoch)
         # Everything goes by this descriptor: after an unmount, the folder that lies below the
         # mount point must not get a byte.
         self._root_fd = os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         self._place, self._path = path, f"/proc/self/fd/{self._root_fd}"
         with contextlib.suppress(OSError):  # A read-only disk is still read from.
             os.makedirs(os.path.join(path, layout.SHARDS_NAME), mode=0o700, exist_ok=True)
-        return medium.failure_domain, medium.filesystem
+        return medium.failure_domain, medium.filesystem, damage
 
     def epoch(self, path: str) -> int:
         """Return the epoch the disk was last entered in."""

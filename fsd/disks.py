@@ -70,6 +70,20 @@ class DiskSet:
             if disk.child is child:
                 self._enter(disk, child)
 
+    def outdo(self, epoch: int) -> None:
+        """Enter an epoch behind this one, which a catalog knows: so what follows is read behind it.
+
+        Only after the epoch of every disk that is here was damaged, or not written.
+        """
+        if epoch < self.epoch:
+            return
+        self.epoch = epoch + 1
+        for disk in self.online():
+            try:
+                disk.call("heal_papers", self.epoch)
+            except (FsdError, OSError) as error:
+                self.note_error(disk, error, writing=True)
+
     def start_watching(self) -> None:
         """Begin to look after the disks: free space, vanished and returning ones."""
         self._thread.start()
@@ -227,9 +241,11 @@ class DiskSet:
 
     def _enter(self, disk: Disk, child: Child) -> bool:
         try:
-            disk.failure_domain, disk.filesystem = child.call(
+            disk.failure_domain, disk.filesystem, damage = child.call(
                 "attach", disk.path, disk.disk_id, self.config.store.store_id, self.epoch
             )
+            for reason in damage:
+                self.remember(f"{disk.name}: {reason}; written again")
             disk.session += 1
             child.on_trouble = lambda kind: disk.health.note(kind, time.time())
             measure = child.call("check", disk.disk_id, self.epoch)

@@ -102,7 +102,6 @@ class Engine:
         self.maintenance = threading.RLock()
         # Held (after it) by a purge's decision, a round of a compaction, a drop: one at a time.
         self.moving = threading.Lock()
-        self.behind = False
         self._stopping = threading.Event()
         self._changed = threading.Event()
         self.on_housekeeping = lambda: None
@@ -145,7 +144,7 @@ class Engine:
                 raise
             # All that was acknowledged is in it. The rest follows when there is room, as for disks
             # that return while the engine runs: whatever deletes something projects first.
-            self.behind = True
+            self.store.behind = True
         except Exception as error:
             if new or isinstance(error, DiskError):
                 raise
@@ -335,15 +334,15 @@ class Engine:
         mark_disks(self.store)
         take_inventory(self.store, disk, writable=writable)
         self.store.sought.clear()
-        self.behind = True
+        self.store.behind = True
         self._changed.set()
 
     def _catch_up_index(self) -> None:
-        if self.open_shards.recover_all() or settle_purges(self.store) or self.behind:
-            self.behind = True
+        if self.open_shards.recover_all() or settle_purges(self.store) or self.store.behind:
+            self.store.behind = True
             project(self.store)
             self.notes += make_trees(self.store)
-            self.behind = False
+            self.store.behind = False
 
     def _keep_house(self) -> None:
         turn = 0

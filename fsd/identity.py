@@ -109,7 +109,7 @@ def write_identity(path: str, document: dict[str, Any]) -> None:
 def _write(path: str, name: str, document: dict[str, Any]) -> None:
     target = os.path.join(path, name)
     body = {key: value for key, value in document.items() if key != "checksum"}
-    body["checksum"] = _checksum(body)
+    body["checksum"] = checksum(body)
     replace_file(target, json.dumps(body, indent=1).encode())
 
 
@@ -169,7 +169,7 @@ def _read(path: str, name: str) -> tuple[dict[str, Any] | None, str]:
         return None, f"{target} is damaged (it holds no identity)"
     found: dict[str, Any] = document
     body = {key: value for key, value in found.items() if key != "checksum"}
-    if found.get("checksum") != _checksum(body):
+    if found.get("checksum") != checksum(body):
         return None, f"{target} is damaged (its checksum is wrong)"
     return found, ""
 
@@ -201,14 +201,15 @@ def check_identity(path: str, disk_id: str, store_id: str) -> Medium:
     return medium
 
 
+def checksum(body: dict[str, Any]) -> str:
+    """Return the checksum of a small document: 16 digits over its JSON, the keys sorted."""
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
+
+
 def mount_points() -> list[str]:
     """Return all mount points, as candidates for a disk that is mounted elsewhere now."""
     with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
         return [_unescape(line.split(" ")[4]) for line in file]
-
-
-def _checksum(body: dict[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _difference(recorded: Binding, found: Binding) -> str:

@@ -14,11 +14,12 @@ the mount opens it read-only and works on when the engine is gone.
     views        kind/id/layout, UTF-8     -> JSON ViewRow
     disks        disk id, ASCII            -> JSON DiskRow
     meta         name                      -> JSON value
+
+JSON has a checksum (see `index_rows`); `parts NAME` of meta marks all parts of a batch together.
 """
 
 import dataclasses
 import errno
-import json
 import os
 import struct
 import threading
@@ -30,16 +31,20 @@ import lmdb
 
 from fsd import ballast
 from fsd.errors import CorruptError, NotFoundError, QuotaError
+from fsd.generation import generation_path
 from fsd.index_rows import (
     BatchRow,
     DiskRow,
     Location,
     ShardRow,
     ViewRow,
+    damaged_row,
     pack_location,
+    pack_row,
+    part_digest,
     unpack_location,
+    unpack_row,
 )
-from fsd.small_file import replace_file
 
 MAP_SIZE_BYTES = 1 << 38
 READERS_MAX = 254
@@ -60,26 +65,7 @@ _TABLES = (
     _SPARES,
 )
 _NUMBER = struct.Struct(">I")
-
-
-def current_generation(index_root: str) -> int | None:
-    """Return the generation CURRENT names, or None when there is no index."""
-    try:
-        with open(os.path.join(index_root, "CURRENT"), encoding="ascii") as file:
-            return int(file.read().strip())
-    except (FileNotFoundError, ValueError):
-        return None
-
-
-def set_current_generation(index_root: str, generation: int) -> None:
-    """Point CURRENT at a generation; durable when it returns, a crash leaves the old one."""
-    target = os.path.join(index_root, "CURRENT")
-    replace_file(target, f"{generation}\n".encode())
-
-
-def generation_path(index_root: str, generation: int) -> str:
-    """Return the folder of one generation."""
-    return os.path.join(index_root, str(generation))
+_PARTS = "parts "
 
 
 class Index:
@@ -134,8 +120,8 @@ class Index:
 
     def _check_length(self) -> None:
         """Refuse a file that was cut off: touching a page behind its end kills the process."""
-        pages = int(self._environment.info()["last_pgno"]) + 1
-        needed = pages * int(self._environment.stat()["psize"])
+        page_bytes = int(self._environment.stat()["psize"])
+        needed = (int(self._environment.info()["last_pgno"]) + 1) * page_bytes
         if os.stat(os.path.join(self.path, "data.mdb")).st_size < needed:
             self._environment.close()
             raise CorruptError("the index is cut off", self.path)
@@ -146,10 +132,7 @@ class Index:
 
     @contextmanager
     def write(self) -> Generator["IndexWriter", None, None]:
-        """Open the one write transaction; durable (synced) when the block ends without error.
-
-        QuotaError when the SSD is full: the index is as it was, and the next write may have room.
-        """
+        """Open the one write transaction; durable when it ends, QuotaError (SSD full) undoes it."""
         ballast.ease(self.index_root)
         with self._writer, self._naming(), self._environment.begin(write=True) as transaction:
             yield IndexWriter(transaction, self._tables)
@@ -237,15 +220,15 @@ class IndexReader:
 
     def shard(self, number: int) -> ShardRow:
         """Return the row of a shard; NotFoundError when there is none."""
-        data = self.transaction.get(_NUMBER.pack(number), db=self.tables["shards"])
+        data = self._row("shards", _NUMBER.pack(number))
         if data is None:
             raise NotFoundError(f"the index knows no shard number {number}")
-        return ShardRow(number=number, **json.loads(bytes(data)))
+        return ShardRow(number=number, **data)
 
     def placed_bytes(self, number: int, dead_mark: str) -> int:
         """Return before which offset all of a shard is in the index, by the marks it followed."""
-        data = self.transaction.get(_NUMBER.pack(number), db=self.tables["shards"])
-        row = ShardRow(number=number, **json.loads(bytes(data))) if data else None
+        data = self._row("shards", _NUMBER.pack(number))
+        row = ShardRow(number=number, **data) if data else None
         return row.placed_bytes if row is not None and row.dead_mark == dead_mark else 0
 
     def shard_number(self, shard_id: str) -> int | None:
@@ -255,53 +238,69 @@ class IndexReader:
 
     def shards(self) -> Iterator[ShardRow]:
         """Yield every shard by number."""
-        for key, value in self.transaction.cursor(db=self.tables["shards"]):
-            yield ShardRow(number=_NUMBER.unpack(bytes(key))[0], **json.loads(bytes(value)))
+        for key, value in self.rows("shards"):
+            yield ShardRow(number=_NUMBER.unpack(key)[0], **value)
 
     def batch(self, name: str) -> BatchRow | None:
         """Return the row of a batch, or None."""
-        data = self.transaction.get(name.encode(), db=self.tables["batches"])
-        return None if data is None else BatchRow(**json.loads(bytes(data)))
+        data = self._row("batches", name.encode())
+        return None if data is None else BatchRow(**data)
 
     def batches(self) -> Iterator[BatchRow]:
         """Yield every batch by name."""
-        for _, value in self.transaction.cursor(db=self.tables["batches"]):
-            yield BatchRow(**json.loads(bytes(value)))
+        for _, value in self.rows("batches"):
+            yield BatchRow(**value)
 
     def batch_parts(self, name: str) -> list[bytes]:
-        """Return the keys of the batch's part objects, in the order they were committed."""
-        prefix = name.encode() + b"\0"
+        """Return the keys of the batch's part objects, in the order they were committed.
+
+        CorruptError when they are not those that were written, so that no file is left out.
+        """
+        keys, mark = self._parts(name)
+        if self.meta(_PARTS + name) not in (None, mark):
+            raise damaged_row("batch_parts", name.encode())
+        return keys
+
+    def _parts(self, name: str) -> tuple[list[bytes], int]:
+        prefix, mark = name.encode() + b"\0", 0
         cursor = self.transaction.cursor(db=self.tables["batch_parts"])
         keys: list[bytes] = []
         found = cursor.set_range(prefix)
-        while found and bytes(cursor.key()).startswith(prefix):
+        while found and (key := bytes(cursor.key())).startswith(prefix):
             keys.append(bytes(cursor.value()))
+            mark ^= part_digest(key, keys[-1])
             found = cursor.next()
-        return keys
+        return keys, mark
 
     def view(self, name: str) -> ViewRow | None:
         """Return the row of a view by `kind/id/layout`, or None."""
-        data = self.transaction.get(name.encode(), db=self.tables["views"])
-        return None if data is None else ViewRow(**json.loads(bytes(data)))
+        data = self._row("views", name.encode())
+        return None if data is None else ViewRow(**data)
 
     def views(self, kind: str = "") -> Iterator[ViewRow]:
         """Yield every view, or those of one kind, by name."""
-        prefix = f"{kind}/".encode() if kind else b""
-        cursor = self.transaction.cursor(db=self.tables["views"])
-        found = cursor.set_range(prefix) if prefix else cursor.first()
-        while found and bytes(cursor.key()).startswith(prefix):
-            yield ViewRow(**json.loads(bytes(cursor.value())))
-            found = cursor.next()
+        for _, value in self.rows("views", f"{kind}/".encode() if kind else b""):
+            yield ViewRow(**value)
 
     def disks(self) -> list[DiskRow]:
         """Return every disk by id."""
-        cursor = self.transaction.cursor(db=self.tables["disks"])
-        return [DiskRow(**json.loads(bytes(value))) for _, value in cursor]
+        return [DiskRow(**value) for _, value in self.rows("disks")]
 
     def meta(self, name: str) -> Any:
         """Return a value of the meta table, or None."""
-        data = self.transaction.get(name.encode(), db=self.tables["meta"])
-        return None if data is None else json.loads(bytes(data))
+        return self._row("meta", name.encode())
+
+    def rows(self, table: str, prefix: bytes = b"") -> Iterator[tuple[bytes, Any]]:
+        """Yield (key, what its JSON says) of a table in its order; CorruptError for damage."""
+        cursor = self.transaction.cursor(db=self.tables[table])
+        found = cursor.set_range(prefix) if prefix else cursor.first()
+        while found and (key := bytes(cursor.key())).startswith(prefix):
+            yield key, unpack_row(table, key, bytes(cursor.value()))
+            found = cursor.next()
+
+    def _row(self, table: str, key: bytes) -> Any:
+        data = self.transaction.get(key, db=self.tables[table])
+        return None if data is None else unpack_row(table, key, bytes(data))
 
 
 class IndexWriter(IndexReader):
@@ -335,12 +334,13 @@ class IndexWriter(IndexReader):
         while cursor.set_range(prefix) and bytes(cursor.key()).startswith(prefix):
             cursor.delete()
         self.transaction.delete(name.encode(), db=self.tables["batches"])
+        self.transaction.delete((_PARTS + name).encode(), db=self.tables["meta"])
 
     def put_shard(self, row: ShardRow) -> None:
         """Write a shard's row and its id."""
         data = dataclasses.asdict(row)
         number = _NUMBER.pack(data.pop("number"))
-        self.transaction.put(number, json.dumps(data).encode(), db=self.tables["shards"])
+        self.transaction.put(number, pack_row("shards", number, data), db=self.tables["shards"])
         self.transaction.put(bytes.fromhex(row.shard_id), number, db=self.tables["shard_ids"])
 
     def delete_shard(self, row: ShardRow) -> None:
@@ -367,12 +367,16 @@ class IndexWriter(IndexReader):
         """
         prefix, table = row.name.encode() + b"\0", self.tables["batch_parts"]
         row.part_count = max(row.part_count, number + 1)
-        if self.transaction.put(prefix + _NUMBER.pack(number), key, db=table, overwrite=False):
-            return True
-        if key in self.batch_parts(row.name):
-            return False
-        self.transaction.put(prefix + _NUMBER.pack(row.part_count), key, db=table)
-        row.part_count += 1
+        place = prefix + _NUMBER.pack(number)
+        if not self.transaction.put(place, key, db=table, overwrite=False):
+            if key in self.batch_parts(row.name):
+                return False
+            place = prefix + _NUMBER.pack(row.part_count)
+            self.transaction.put(place, key, db=table)
+            row.part_count += 1
+        mark = self.meta(_PARTS + row.name)
+        known = self._parts(row.name)[1] if mark is None else mark ^ part_digest(place, key)
+        self.put_meta(_PARTS + row.name, known)
         return True
 
     def put_view(self, row: ViewRow) -> None:
@@ -392,4 +396,5 @@ class IndexWriter(IndexReader):
         self._put_json("meta", name, value)
 
     def _put_json(self, table: str, name: str, value: Any) -> None:
-        self.transaction.put(name.encode(), json.dumps(value).encode(), db=self.tables[table])
+        key = name.encode()
+        self.transaction.put(key, pack_row(table, key, value), db=self.tables[table])

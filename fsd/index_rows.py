@@ -1,8 +1,18 @@
-"""The rows of the index: it owns their fields and the packing of a location, no transaction."""
+"""The rows of the index: it owns their fields, their checksums and their packing, no transaction.
 
+LMDB has no checksums. A row of JSON ends with one of its own, over table, key and text; those that
+an earlier version wrote have none, and are read as they are. A place has none: whatever is read
+there is compared with its key.
+"""
+
+import json
 import struct
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+import xxhash
+
+from fsd.errors import CorruptError
 
 _LOCATION = struct.Struct("<IIHIH")
 LOCATION_FIELDS = (
@@ -101,6 +111,41 @@ class DiskRow:
     reason: str = ""
 
 
+def pack_row(table: str, key: bytes, value: Any) -> bytes:
+    """Return a row of JSON as the index keeps it: text, line feed, xxh3-64 (8 bytes)."""
+    text = json.dumps(value).encode()
+    return text + b"\n" + _row_digest(table, key, text)
+
+
+def unpack_row(table: str, key: bytes, data: bytes) -> Any:
+    """Read what `pack_row` wrote; CorruptError when it is damaged, or the row of another key."""
+    text, digest = data[:-9], data[-8:]
+    # JSON on one line has no line feed: without one it is a row of an earlier version.
+    if data[-9:-8] != b"\n":
+        text = data
+    elif digest != _row_digest(table, key, text):
+        raise damaged_row(table, key)
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise damaged_row(table, key) from error
+
+
+def damaged_row(table: str, key: bytes) -> CorruptError:
+    """Return the error for a row that cannot be what was written."""
+    name = key.decode("utf-8", "backslashreplace")
+    return CorruptError(f"the index is damaged: row {name!r} of its {table}; reindex it")
+
+
+def part_digest(key: bytes, part: bytes) -> int:
+    """Return what one row of `batch_parts` adds (by exclusive or) to the mark of its batch."""
+    return xxhash.xxh3_64_intdigest(key + part)
+
+
+def _row_digest(table: str, key: bytes, text: bytes) -> bytes:
+    return xxhash.xxh3_64_digest(b"\0".join((table.encode(), key, text)))
+
+
 def view_name(kind: str, view_id: str, layout_id: str) -> str:
     """Return the key of a view: its path below the mount."""
     return f"{kind}/{view_id}/{layout_id}" if layout_id else f"{kind}/{view_id}"
@@ -129,5 +174,8 @@ def unpack_spans(data: bytes | bytearray) -> list[tuple[int, int]]:
 
 def unpack_location(data: bytes) -> Location:
     """Read what `pack_location` wrote."""
-    number, offset_low, offset_high, length_low, length_high = _LOCATION.unpack(data)
+    try:
+        number, offset_low, offset_high, length_low, length_high = _LOCATION.unpack(data)
+    except struct.error as error:
+        raise CorruptError(f"the index is damaged: a place of {len(data)} bytes") from error
     return Location(number, offset_low | offset_high << 32, length_low | length_high << 32)

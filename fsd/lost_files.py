@@ -11,7 +11,7 @@ from fsd.errors import FsdError
 from fsd.index import BatchRow, IndexReader
 from fsd.purge_place import live_shard
 from fsd.store import Store
-from fsd.tree import Tree
+from fsd.tree import Tree, open_verified
 
 LOOKED_UP_AT_ONCE = 4096
 
@@ -22,7 +22,7 @@ def lost_files(store: Store, row: BatchRow, step: Callable[[], None]) -> Iterato
     By the batch's listing; one that has none yet has nothing here. `step` is called now and then.
     """
     try:
-        tree = Tree(store.index.tree_path(row.tree_file)) if row.tree_file else None
+        tree = open_verified(store.index.tree_path(row.tree_file)) if row.tree_file else None
     except (FsdError, OSError):
         return
     if tree is None:

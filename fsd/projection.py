@@ -9,16 +9,9 @@ from collections.abc import Generator
 from fsd import ballast
 from fsd.batch_tree import compile_batch, compiler, remove_tree, scratch_folder
 from fsd.errors import CorruptError, FsdError
-from fsd.index import (
-    LAYOUT,
-    BatchRow,
-    DiskRow,
-    Index,
-    ViewRow,
-    current_generation,
-    generation_path,
-    set_current_generation,
-)
+from fsd.generation import current_generation, generation_path, set_current_generation
+from fsd.index import LAYOUT, BatchRow, DiskRow, Index, ViewRow
+from fsd.index_check import check_rows
 from fsd.job import Job
 from fsd.read import read_to_file
 from fsd.recover import roll_forward
@@ -61,11 +54,14 @@ def open_index(store: Store, *, suspicious: bool = False) -> bool:
     ):
         with contextlib.suppress(CorruptError, ValueError, TypeError):
             index = Index(root, generation)
-            if _fits(store, index):
+            damage = check_rows(index)
+            if not damage and _fits(store, index):
                 _name_shards(store, index)
                 store.set_index(index)
                 return False
             index.close()
+            for reason in damage:
+                store.disks.remember(f"{reason}; it is made anew")
     begin_generation(store)
     return True
 
@@ -226,8 +222,12 @@ def write_disk_rows(store: Store) -> None:
         for disk in store.disks.disks.values()
     ]
     with store.index.write() as writer:
-        if writer.disks() == rows:
-            return
+        try:
+            if writer.disks() == rows:
+                return
+        except CorruptError as error:
+            writer.transaction.drop(writer.tables["disks"], delete=False)
+            store.disks.remember(f"{error}; written again")
         for row in rows:
             writer.put_disk(row)
 

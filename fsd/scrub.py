@@ -15,14 +15,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from fsd.disks import Disk
-from fsd.errors import CancelledError, FsdError
+from fsd.errors import CancelledError, CorruptError, FsdError
 from fsd.index_heal import note_sought, repair_index
 from fsd.job import CANCEL_POLL_S, Job, timestamp
 from fsd.read_errors import note_read_error
 from fsd.replicate import BACKGROUND
 from fsd.scrub_log import PAPERS, ROUND, Replica, ScrubLog
 from fsd.scrub_losses import Damage
-from fsd.scrub_papers import check_entries, heal_papers
+from fsd.scrub_papers import check_entries, check_index_itself, heal_papers
 from fsd.scrub_plan import Debt, make_debts
 from fsd.store import Store
 from fsd.verify import VerifyResult
@@ -57,7 +57,7 @@ class Scrubber:
         self._paid_since_round = False
         # A start is no check: an engine that is started every morning would never make one.
         self._papers_s = self._log.times().get(PAPERS) or self._note_papers()
-        self._wrong_entries = (0, 0)
+        self._wrong_entries = self._damaged_rows = (0, 0)
         self._job = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scrub", daemon=True)
@@ -118,10 +118,28 @@ class Scrubber:
         self._papers_s = self._note_papers()
         job.phase = "checking the index"
         generation = self._store.index.generation
-        findings, wrong = check_entries(self._store, job)
-        if wrong:
+        problems += self._check_rows(job)
+        try:
+            findings, wrong = check_entries(self._store, job)
+        except CorruptError as error:
+            job.report({"reason": str(error)})
+            self._damaged_rows = generation, self.damaged_rows() + 1
+            return problems + 1
+        # Into tables that are damaged themselves nothing is written: a reindex mends all of it.
+        if wrong and not self.damaged_rows():
             self._note_wrong(generation, repair_index(self._store, job))
         return problems + findings
+
+    def _check_rows(self, job: Job | None = None) -> int:
+        generation = self._store.index.generation
+        problems, damaged = check_index_itself(self._store, job)
+        self._damaged_rows = generation, damaged
+        return problems
+
+    def damaged_rows(self) -> int:
+        """Return how much of the index that is in use only a reindex puts right."""
+        generation, damaged = self._damaged_rows
+        return damaged if generation == self._store.index.generation else 0
 
     def _note_papers(self) -> int:
         self._log.note(PAPERS, int(time.time()))
@@ -184,6 +202,7 @@ class Scrubber:
         if abs(time.time() - self._papers_s) >= DAY_S:
             self._papers_s = self._note_papers()
             heal_papers(self._store)
+            self._check_rows()
         now = time.time()
         for disk in self._store.disks.disks.values():
             if disk.readable and disk.disk_id not in self._active:

@@ -2,7 +2,8 @@
 
 The engine knows every entry of the catalog, and each disk has its identity twice: whatever cannot
 be read on a disk is written there again. The index has no copy: what is wrong in it is counted, and
-whoever asked has its rows put right from the footers.
+whoever asked has its rows put right from the footers. Listings (tree files) are made again from
+what they list.
 """
 
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 from fsd.care import FINDINGS_MAX, check_index
 from fsd.disks import Disk
 from fsd.errors import FsdError
+from fsd.index_check import check_order, check_rows, drop_damaged_trees, missing_rows
 from fsd.job import Job
 from fsd.store import Store
 
@@ -39,6 +41,22 @@ def _problems(store: Store, disk: Disk) -> list[str]:
     if lost:
         reasons.append(f"{lost} entries of its catalog could not be read")
     return [f"{reason}; written again" for reason in reasons]
+
+
+def check_index_itself(store: Store, job: Job | None = None) -> tuple[int, int]:
+    """Check rows and listings of the index; returns (problems, those that only a reindex mends).
+
+    With a job all objects are walked over too, which takes seconds for ten million.
+    """
+    step = job.check if job is not None else lambda: None
+    damage = [*check_rows(store.index), *missing_rows(store)]
+    damage += check_order(store.index, step) if job is not None else []
+    trees = drop_damaged_trees(store, step)
+    for reason in (*damage, *trees):
+        store.disks.remember(reason)
+        if job is not None:
+            job.report({"reason": reason})
+    return len(damage) + len(trees), len(damage)
 
 
 def check_entries(store: Store, job: Job) -> tuple[int, int]:

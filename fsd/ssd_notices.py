@@ -10,7 +10,7 @@ def ssd_notices(engine: Engine) -> list[Notice]:
     found: list[Notice] = []
     partition = engine.areas.partition_state()
     if ballast.given_up(engine.config.index_root, engine.store.index.size_bytes()):
-        behind = "; the index lacks what disks brought or a crash left" * engine.behind
+        behind = "; the index lacks what disks brought or a crash left" * engine.store.behind
         found.append(
             Notice(
                 code="ssd-full",

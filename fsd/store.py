@@ -76,6 +76,8 @@ class Store:
         self.sought: set[str] = set()
         # Asked where else an object lies that cannot be read at a place (see `index_heal`).
         self.find_again: Callable[[bytes, Location], list[Location]] = lambda _key, _place: []
+        # Something is missing in the index that housekeeping makes again from catalog and shards.
+        self.behind = False
         self.random = random.Random()
         self._index: Index | None = None
         self._is_reindexed = False
@@ -294,6 +296,7 @@ class CatalogLog:
         for disk, entries in logs:
             self._bring_up_to_date(disk, entries, union)
         self._known = {identify(entry): entry for entry in union}
+        self._store.disks.outdo(max((entry.epoch for entry in union), default=0))
         return union
 
     def catch_up(self, disk: Disk) -> bool:

@@ -268,3 +268,14 @@ class Tree:
         if start + size_bytes > self._end:
             raise CorruptTreeError(self.path, "a text lies outside the texts")
         return self._map[start : start + size_bytes]
+
+
+def open_verified(path: str | os.PathLike[str]) -> Tree:
+    """Open a tree file and read all of it once: what is read of it then is what was written."""
+    tree = Tree(path)
+    try:
+        tree.verify()
+    except BaseException:
+        tree.close()
+        raise
+    return tree

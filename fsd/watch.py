@@ -143,14 +143,24 @@ class Watch:
         ]
 
     def _index_notices(self) -> list[Notice]:
-        wrong = self.scrubber.wrong_entries()
-        if not wrong:
+        found = [
+            f"{count:,} {what}"
+            for count, what in (
+                (
+                    self.scrubber.wrong_entries(),
+                    "wrong places were found in the index, and put right",
+                ),
+                (self.scrubber.damaged_rows(), "damages were found in the index that stay in it"),
+            )
+            if count
+        ]
+        if not found:
             return []
         return [
             Notice(
                 code="index-damaged",
                 severity="warning",
-                message=f"{wrong:,} wrong places were found in the index, and put right",
+                message="; ".join(found),
                 advice="drystone reindex makes all of it anew from the shards; nothing is lost, "
                 "and the SSD or the memory may be failing",
             )

@@ -11,16 +11,8 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from fsd.errors import CorruptError, NotFoundError
-from fsd.index import (
-    BatchRow,
-    DiskRow,
-    Index,
-    IndexReader,
-    Location,
-    ShardRow,
-    ViewRow,
-    current_generation,
-)
+from fsd.generation import current_generation
+from fsd.index import BatchRow, DiskRow, Index, IndexReader, Location, ShardRow, ViewRow
 from fsd.layout import shard_path
 from fsd.mount.fetch import Place, Replica
 

@@ -25,7 +25,7 @@ from fsd.mount.inodes import (
 )
 from fsd.mount.trees import MountedTree, Trees
 from fsd.paths import IDENTIFIER_SIZE_BYTES_MAX
-from fsd.tree import Tree
+from fsd.tree import Tree, open_verified
 
 KINDS = {STAGE: "stage", EXPORTS: "exports", BROWSE: "browse"}
 
@@ -104,7 +104,7 @@ class PublishedFolders:
 
     def _open_tree(self, path: str, row: _Row) -> Tree:
         try:
-            return Tree(self._index.tree_path(row.tree_file))
+            return open_verified(self._index.tree_path(row.tree_file))
         except (FileNotFoundError, NotFoundError):
             # A new generation has files of its own; the row there says which.
             self._index.refresh(force=True)
@@ -112,7 +112,7 @@ class PublishedFolders:
         again = self._index.batch(name) if isinstance(row, BatchRow) else self._index.view(path)
         if again is None:
             raise missing()
-        return Tree(self._index.tree_path(again.tree_file))
+        return open_verified(self._index.tree_path(again.tree_file))
 
 
 def _identifier(name: bytes) -> str:

@@ -12,16 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 import xxhash
 
 from fsd import record
-from fsd.index import (
-    BatchRow,
-    DiskRow,
-    Index,
-    IndexWriter,
-    Location,
-    ShardRow,
-    ViewRow,
-    set_current_generation,
-)
+from fsd.generation import set_current_generation
+from fsd.index import BatchRow, DiskRow, Index, IndexWriter, Location, ShardRow, ViewRow
 from fsd.layout import shard_path
 from fsd.tree import TreeEntry
 from fsd.tree_write import write_tree

@@ -30,7 +30,7 @@ from fsd.config import load_config
 from fsd.departure import shards_on
 from fsd.drain import drain
 from fsd.engine import Engine
-from fsd.index import current_generation
+from fsd.generation import current_generation
 from fsd.job import Job
 from fsd.models import BatchWriteRequest, MaterialiseRequest
 from fsd.purge import purge

@@ -46,8 +46,9 @@ def test_a_disk_that_was_taken_over_is_noticed(child: Child, disk: tuple[str, st
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '{"epoch": null}', '{"epoch": "x"}'])
 def test_a_damaged_epoch_counts_as_none(child: Child, disk: tuple[str, str], text: str):
-    with open(os.path.join(disk[0], layout.EPOCH_NAME), "w") as file:
-        file.write(text)
+    for name in (layout.EPOCH_NAME, layout.EPOCH_TWIN_NAME):
+        with open(os.path.join(disk[0], name), "w") as file:
+            file.write(text)
     assert child.call("epoch", disk[0]) == 0
 
 

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fsd.errors import CorruptError, NotFoundError
+from fsd.generation import current_generation, generation_path, set_current_generation
 from fsd.index import (
     BatchRow,
     DiskRow,
@@ -17,10 +18,7 @@ from fsd.index import (
     Location,
     ShardRow,
     ViewRow,
-    current_generation,
-    generation_path,
     pack_location,
-    set_current_generation,
     unpack_location,
 )
 from fsd.index_rows import view_name

@@ -12,7 +12,8 @@ from store_harness import write_files
 from fsd import recover
 from fsd.config import Config
 from fsd.engine import Engine
-from fsd.index import Index, current_generation
+from fsd.generation import current_generation
+from fsd.index import Index
 from fsd.purge_place import take_in
 from fsd.record import Entry
 
