@@ -24,6 +24,7 @@ SIZE_BYTES_MAX = 64 << 20
 """As large as the index, which a commit rewrites some of, within these."""
 PARTITION_SHARE = 100
 """Never more than one part in so many of the SSD."""
+FULL_BYTES = 1 << 20
 LOW_SHARE = 4
 """Given up when less than one part in so many of it is free."""
 
@@ -64,6 +65,13 @@ def naming(index_root: str) -> Generator[None]:
             raise
         give_up(index_root)
         raise QuotaError(full_message(index_root)) from error
+
+
+def is_full(index_root: str, message: str) -> bool:
+    """Return whether LMDB's message means that the SSD is full: it calls a short write EIO."""
+    if os.strerror(errno.ENOSPC) in message:
+        return True
+    return os.strerror(errno.EIO) in message and free_bytes(index_root) < FULL_BYTES
 
 
 def size_bytes(index_root: str) -> int:

@@ -15,7 +15,8 @@ from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Literal, TypeAlias
 
-from fsd.index import IndexReader
+from fsd.index import IndexReader, Location
+from fsd.purge_place import live_shard
 from fsd.store import Store
 
 Decision: TypeAlias = Literal["existing", "claimed"] | Future[bool]
@@ -131,12 +132,13 @@ class Claims:
         location = reader.locate(key)
         if location is None or key in self._doomed:
             return False
-        return self._counts(location.shard_number, class_name)
+        return self._counts(location, class_name)
 
-    def _counts(self, shard_number: int, class_name: str) -> bool:
+    def _counts(self, location: Location, class_name: str) -> bool:
         store = self._store
+        # The index may not have followed a purge yet: what the catalog calls dead is not stored.
+        shard = live_shard(store, location)
         with store.lock:
-            shard = store.shards.state.shards.get(store.shards.ids.get(shard_number, ""))
             writing = shard is not None and shard.shard_id in store.shards.writing
         if shard is None or (class_name == "raw" and shard.class_name != "raw"):
             return False

@@ -3,7 +3,8 @@
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +42,7 @@ from fsd.projection import (
     write_disk_rows,
 )
 from fsd.purge_check import settle_purges
+from fsd.purge_place import live_shard
 from fsd.reconcile import Reconciler
 from fsd.references import References
 from fsd.reindex import REINDEX, reindex
@@ -138,15 +140,12 @@ class Engine:
         """Roll the index forward; one that cannot be read or used is made anew."""
         new = open_index(self.store, suspicious=suspicious)
         try:
-            self._fill_index()
-        except QuotaError:
-            if new:
-                raise
-            # All that was acknowledged is in it. The rest follows when there is room, as for disks
-            # that return while the engine runs: whatever deletes something projects first.
-            self.store.behind = True
+            try:
+                self._fill_index()
+            except QuotaError:
+                self._fill_index()  # The ballast is given up now: that is room for it.
         except Exception as error:
-            if new or isinstance(error, DiskError):
+            if new or isinstance(error, (DiskError, QuotaError)):
                 raise
             self.notes.append(f"the index was damaged ({error}) and has been made anew")
             begin_generation(self.store)
@@ -245,8 +244,9 @@ class Engine:
         """Seal what nobody writes, and index it; CancelledError when the job waits in vain."""
         with self.maintenance if job is None else job.holding(self.maintenance):
             self.shard_writer.seal_idle()
-            self.open_shards.recover_all(at_once=True)
-            project(self.store)
+            with self._catching_up():
+                self.open_shards.recover_all(at_once=True)
+                project(self.store)
 
     def fsck(self) -> Job:
         """Start comparing catalog, disks and index."""
@@ -312,7 +312,8 @@ class Engine:
     def _store_manifest(self, path: str, sha256: str) -> None:
         """Make a manifest an object of the store, referred to by a hidden batch."""
         with self._manifests:
-            if self.store.index.locate(bytes.fromhex(sha256)) is not None:
+            place = self.store.index.locate(bytes.fromhex(sha256))
+            if place is not None and live_shard(self.store, place) is not None:
                 return
             request = BatchWriteRequest(
                 folder=os.path.dirname(path),
@@ -338,11 +339,28 @@ class Engine:
         self._changed.set()
 
     def _catch_up_index(self) -> None:
-        if self.open_shards.recover_all() or settle_purges(self.store) or self.store.behind:
+        # Before it begins: a disk that returns meanwhile says so once more.
+        behind, self.store.behind = self.store.behind, False
+        with self._catching_up():
+            if self.open_shards.recover_all() or settle_purges(self.store) or behind:
+                project(self.store)
+                problems = make_trees(self.store)
+                if problems and self._is_ssd_full():
+                    self.store.behind = True  # Again when there is room; it is warned of.
+                else:
+                    self.notes += problems
+
+    @contextmanager
+    def _catching_up(self) -> Generator[None]:
+        """Let housekeeping go on with what fails within: shards may be sealed, purges settled."""
+        try:
+            yield
+        except BaseException:
             self.store.behind = True
-            project(self.store)
-            self.notes += make_trees(self.store)
-            self.store.behind = False
+            raise
+
+    def _is_ssd_full(self) -> bool:
+        return ballast.given_up(self.config.index_root, self.store.index.size_bytes())
 
     def _keep_house(self) -> None:
         turn = 0

@@ -19,7 +19,6 @@ JSON has a checksum (see `index_rows`); `parts NAME` of meta marks all parts of 
 """
 
 import dataclasses
-import errno
 import os
 import struct
 import threading
@@ -100,7 +99,7 @@ class Index:
             # Readers that were killed would keep old pages from being reused for ever.
             self._environment.reader_check()
         except lmdb.Error as error:
-            if not readonly and os.strerror(errno.ENOSPC) in str(error):
+            if not readonly and ballast.is_full(self.index_root, str(error)):
                 raise QuotaError(ballast.full_message(self.index_root)) from error
             raise CorruptError(f"the index cannot be opened: {error}", self.path) from error
         self._writer = threading.Lock()
@@ -148,7 +147,7 @@ class Index:
         try:
             yield
         except lmdb.Error as error:
-            if os.strerror(errno.ENOSPC) in str(error):
+            if ballast.is_full(self.index_root, str(error)):
                 ballast.give_up(self.index_root)
                 raise QuotaError(ballast.full_message(self.index_root)) from error
             raise CorruptError(f"the index is damaged: {error}; reindex it", self.path) from error

@@ -81,7 +81,12 @@ def check_order(index: Index, step: Callable[[], None]) -> list[str]:
 
 
 def missing_rows(store: Store) -> list[str]:
-    """Return which batches, views and shards of the catalog the index has no row of."""
+    """Return which batches, views and shards of the catalog the index has no row of.
+
+    None while the index is known to follow the catalog later.
+    """
+    if store.behind or store.is_unfinished:
+        return []
     missing = set(_missing(store))
     if missing:
         time.sleep(LOOK_AGAIN_S)
@@ -118,6 +123,6 @@ def drop_damaged_trees(store: Store, step: Callable[[], None]) -> list[str]:
                 open_verified(path).close()
             except CorruptTreeError as error:
                 found.append(str(error))
+                store.behind = True
                 os.unlink(path)
-    store.behind |= bool(found)
     return found

@@ -201,7 +201,10 @@ def repair_index(store: Store, job: Job | None = None) -> int:
 
 def _take_in(store: Store, shard: CatalogShard, entry: Entry) -> bool:
     """Let the index know a record: as the object's place, or as a spare of the place it has."""
-    right = Location(store.shards.numbers[shard.shard_id], entry.offset, entry.length_bytes)
+    number = store.shards.numbers.get(shard.shard_id)
+    if number is None:
+        return False  # The index does not know the shard yet: all of it comes with the next round.
+    right = Location(number, entry.offset, entry.length_bytes)
     known = store.index.locate(entry.key)
     if known is not None and _is_right(store, entry.key, known):
         with store.index.write() as writer:

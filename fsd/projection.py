@@ -37,9 +37,12 @@ def unfinished_start(store: Store) -> Generator[bool, None, None]:
     # A full SSD is no reason not to start.
     with contextlib.suppress(OSError), open(marker, "ab") as file:
         file.write(b"x")
-    yield starts >= STARTS_MAX
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(marker)
+    try:
+        yield starts >= STARTS_MAX
+    finally:
+        # Also after an error: whoever can raise one was not killed.
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(marker)
 
 
 def open_index(store: Store, *, suspicious: bool = False) -> bool:
@@ -48,6 +51,8 @@ def open_index(store: Store, *, suspicious: bool = False) -> bool:
     Returns whether it is new, so that CURRENT must be moved once it is filled.
     """
     root = store.config.index_root
+    # One that was never finished, by a crash or for want of room, would keep its room for ever.
+    _remove_others(root, current_generation(root))
     generation = None if suspicious else current_generation(root)
     if generation is not None and os.path.exists(
         os.path.join(generation_path(root, generation), "data.mdb")
@@ -110,6 +115,7 @@ def take_up_generation(store: Store, former: Index) -> None:
     if begun is not None:
         begun.close()
         shutil.rmtree(begun.path, ignore_errors=True)
+    store.behind = True  # Should this fail, housekeeping does it.
     project(store)
     write_disk_rows(store)
 
@@ -117,14 +123,20 @@ def take_up_generation(store: Store, former: Index) -> None:
 def publish_generation(store: Store, former: Index | None) -> None:
     """Move CURRENT to the open generation and delete all others."""
     index = store.index
-    # Barrier: the new generation is committed and synced; CURRENT moves by one rename.
-    set_current_generation(index.index_root, index.generation)
+    ballast.ease(index.index_root)
+    with ballast.naming(index.index_root):
+        # Barrier: the new generation is committed and synced; CURRENT moves by one rename.
+        set_current_generation(index.index_root, index.generation)
     store.index_filled()
     if former is not None:
         former.close()
-    for name in os.listdir(index.index_root):
-        if name.isdigit() and int(name) != index.generation:
-            shutil.rmtree(generation_path(index.index_root, int(name)), ignore_errors=True)
+    _remove_others(index.index_root, index.generation)
+
+
+def _remove_others(root: str, generation: int | None) -> None:
+    for name in os.listdir(root):
+        if name.isdigit() and int(name) != generation:
+            shutil.rmtree(generation_path(root, int(name)), ignore_errors=True)
 
 
 def project(store: Store, job: Job | None = None) -> int:

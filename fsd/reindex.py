@@ -15,6 +15,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from fsd.errors import CorruptError
+from fsd.generation import current_generation
 from fsd.job import Job
 from fsd.projection import (
     begin_generation,
@@ -45,11 +46,13 @@ def reindex(engine: Engine, job: Job) -> dict[str, Any]:
         job.phase = "making listings"
         problems = make_trees(store, job)
         job.check()
+        publish_generation(store, former)
     except BaseException:
-        if former is not None:
+        if current_generation(store.config.index_root) == store.index.generation:
+            store.index_filled()
+        elif former is not None:
             take_up_generation(store, former)
         raise
-    publish_generation(store, former)
     with store.index.read() as reader:
         objects = reader.object_count()
     result = {"shards": shards, "objects": objects, "problems": problems}

@@ -80,7 +80,7 @@ class Store:
         self.behind = False
         self.random = random.Random()
         self._index: Index | None = None
-        self._is_reindexed = False
+        self.is_unfinished = False
 
     @property
     def index(self) -> Index:
@@ -94,16 +94,16 @@ class Store:
 
         One that is not `whole` is filled from the shards first, see `index_filled`.
         """
-        former, self._index, self._is_reindexed = self._index, index, not whole
+        former, self._index, self.is_unfinished = self._index, index, not whole
         return former
 
     def index_filled(self) -> None:
         """Note that the index knows everything there is."""
-        self._is_reindexed = False
+        self.is_unfinished = False
 
     def refuse_unfinished(self) -> None:
         """Raise ReindexingError while what is not in the index may be in the store."""
-        if self._is_reindexed:
+        if self.is_unfinished:
             raise ReindexingError(
                 "the index is being made anew and does not know everything yet; nothing is lost: "
                 "ask again when that is done (`drystone jobs`)"

@@ -137,13 +137,20 @@ class BatchWrite:
             )
         with store.index.read() as reader:
             row, parts = reader.batch(name), reader.batch_parts(name)
+        with store.lock:
+            purges = store.shards.state.purge_counts.get(name, 0)
+            purged = name in store.shards.state.hidden_batches()
+        if row is not None and (purged or row.purges != purges):
+            # Its row is that of the purged one, and goes with all that would be put into it.
+            raise FsdError(
+                f"batch {name} was purged, and the index has not followed yet: try again in a "
+                "minute (`drystone warnings` says what keeps it)"
+            )
         if row is None:
             now = time.time_ns()
             store.catalog.append(
                 ("batch_open", {"batch": name, "class_name": self.class_name, "time_ns": now})
             )
-            with store.lock:
-                purges = store.shards.state.purge_counts.get(name, 0)
             row = BatchRow(name, self.class_name, now, purges=purges)
             with store.index.write() as writer:
                 writer.put_batch(row)
