@@ -142,10 +142,8 @@ class BatchWrite:
             purged = name in store.shards.state.hidden_batches()
         if row is not None and (purged or row.purges != purges):
             # Its row is that of the purged one, and goes with all that would be put into it.
-            raise FsdError(
-                f"batch {name} was purged, and the index has not followed yet: try again in a "
-                "minute (`drystone warnings` says what keeps it)"
-            )
+            reason = "and the index has not followed yet; try again (see `drystone warnings`)"
+            raise FsdError(f"batch {name} was purged, {reason}")
         if row is None:
             now = time.time_ns()
             store.catalog.append(
