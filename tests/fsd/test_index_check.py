@@ -104,6 +104,19 @@ def scrub(store: Store, state: str) -> str:
     return "\n".join(line["reason"] for line in store.client.report(job_id))
 
 
+def fsck(store: Store) -> str:
+    job_id = store.client.fsck().job_id
+    finish(store, job_id, "incomplete")
+    return "\n".join(line["reason"] for line in store.client.report(job_id))
+
+
+def test_a_damaged_listing_of_a_batch_is_found_by_fsck(filled):
+    trees = os.path.join(index_folder(filled), "trees")
+    for name in os.listdir(trees):
+        flip_text(os.path.join(trees, name), b"note.txt" if name.startswith("view-") else b"39")
+    assert "the checksum of its content is wrong" in fsck(filled)
+
+
 def is_damaged(store: Store) -> bool:
     return any(one.code == "index-damaged" for one in store.client.warnings())
 
@@ -114,6 +127,7 @@ def test_a_damaged_row_is_never_told_found_by_a_scrub_and_gone_with_a_reindex(fi
         filled.client.batches()
     assert filled.client.health().batches == 1
     assert [disk.state for disk in filled.client.disks()] == ["online", "online"]
+    assert "row 'first' of its batches; reindex it" in fsck(filled)
     assert "row 'first' of its batches; reindex it" in scrub(filled, "incomplete")
     assert is_damaged(filled)
     finish(filled, filled.client.reindex().job_id)
