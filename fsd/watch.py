@@ -57,7 +57,7 @@ class Watch:
         self._suspects = load_suspects(self._suspects_path, engine.store)
         self._saved_at = time.monotonic()
         # Of which generation of the index, and how many: whoever counts shards says it.
-        self.damaged_shards = (0, 0)
+        self.damaged_shards: tuple[int, int] = (0, 0)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
