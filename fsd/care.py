@@ -10,7 +10,7 @@ from typing import Any
 from fsd.batch_part import parse_files
 from fsd.catalog import CatalogShard
 from fsd.disks import Disk
-from fsd.errors import FsdError, NotFoundError
+from fsd.errors import CorruptError, FsdError, NotFoundError
 from fsd.index import IndexReader, Location
 from fsd.index_check import check_order, check_rows
 from fsd.job import Job
@@ -21,6 +21,7 @@ from fsd.read import read_small
 from fsd.read_errors import note_read_error
 from fsd.record import Entry, iterate_entries
 from fsd.store import Store
+from fsd.tree import CorruptTreeError
 
 FINDINGS_MAX = 1000
 
@@ -134,7 +135,10 @@ def fsck(store: Store, job: Job) -> dict[str, Any]:
     ):
         job.check()
         job.phase = f"checking {name}"
-        check(store, find, job)
+        try:
+            check(store, find, job)
+        except CorruptError as error:
+            find(str(error))
     return {"findings": findings, "incomplete": findings > 0}
 
 
@@ -272,9 +276,12 @@ def _check_references(store: Store, find: Any, job: Job) -> None:
             if reader.locate(bytes.fromhex(view.manifest_key)) is None:
                 find("the view's manifest is missing", view=view.name, key=view.manifest_key)
     for row in batches:
-        for path, key in lost_files(store, row, job.check):
-            name = path.encode("utf-8", "backslashreplace").decode()
-            find("a file's content is lost; put it again", batch=row.name, path=name, key=key)
+        try:
+            for path, key in lost_files(store, row, job.check):
+                name = path.encode("utf-8", "backslashreplace").decode()
+                find("a file's content is lost; put it again", batch=row.name, path=name, key=key)
+        except CorruptTreeError as error:
+            find(str(error), batch=row.name)
     for name in [row.tree_file for row in batches] + [view.tree_file for view in views]:
         if name and not os.path.exists(store.index.tree_path(name)):
             find("a listing is missing from the index; run `drystone reindex`", tree=name)

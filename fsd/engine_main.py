@@ -14,7 +14,7 @@ import time
 from fsd import nursery, service_notify
 from fsd.client import Client
 from fsd.config import load_config
-from fsd.errors import FsdError
+from fsd.errors import EngineUnavailableError, FsdError
 from fsd.unix_socket import reachable
 
 SHUTDOWN_GRACE_S = 5
@@ -105,12 +105,22 @@ def _keep_watchdog(socket_path: str) -> None:
     def keep() -> None:
         client = Client(socket_path)
         while True:
-            with contextlib.suppress(FsdError):
-                client.health(timeout_s=interval_s)
+            if _answers(client, interval_s):
                 service_notify.notify(service_notify.WATCHDOG)
             time.sleep(interval_s)
 
     threading.Thread(target=keep, name="watchdog", daemon=True).start()
+
+
+def _answers(client: Client, timeout_s: float) -> bool:
+    try:
+        client.health(timeout_s=timeout_s)
+    except EngineUnavailableError:
+        return False
+    except FsdError:
+        # It says what is wrong (its index is damaged); to be killed would not make that right.
+        return True
+    return True
 
 
 def _listen(path: str) -> socket.socket:

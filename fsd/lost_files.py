@@ -7,7 +7,6 @@ no verification meets it; only the listings still know of it.
 import os
 from collections.abc import Callable, Iterator
 
-from fsd.errors import FsdError
 from fsd.index import BatchRow, IndexReader
 from fsd.purge_place import live_shard
 from fsd.store import Store
@@ -19,11 +18,12 @@ LOOKED_UP_AT_ONCE = 4096
 def lost_files(store: Store, row: BatchRow, step: Callable[[], None]) -> Iterator[tuple[str, str]]:
     """Yield (path, key in hex) of each file whose content no living shard holds.
 
-    By the batch's listing; one that has none yet has nothing here. `step` is called now and then.
+    By the batch's listing; one that has none yet has nothing here, a damaged one is a
+    CorruptTreeError. `step` is called now and then.
     """
     try:
         tree = open_verified(store.index.tree_path(row.tree_file)) if row.tree_file else None
-    except (FsdError, OSError):
+    except OSError:
         return
     if tree is None:
         return

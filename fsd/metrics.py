@@ -6,6 +6,7 @@ from typing import Any
 from fsd import ballast, report
 from fsd.compact_plan import find_garbage
 from fsd.engine import Engine
+from fsd.errors import CorruptError
 from fsd.metrics_text import Metric, render
 from fsd.models import AreaStatus, Capacity, DiskStatus, Health
 
@@ -77,7 +78,11 @@ def _store_metrics(engine: Engine, health: Health) -> list[Metric]:
 
 def _garbage_metrics(engine: Engine) -> list[Metric]:
     share = engine.config.store.compact_dead_share
-    found, waiting = find_garbage(engine.store, share), engine.dropper.waiting()
+    try:
+        found = find_garbage(engine.store, share)
+    except CorruptError:
+        return []  # A damaged row of a shard is warned of; what is garbage nobody knows then.
+    waiting = engine.dropper.waiting()
     return [
         _gauge(
             "garbage_bytes", "Purged or doubled bytes in shards, of one copy.", found.total_bytes

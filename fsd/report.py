@@ -13,6 +13,8 @@ from fsd.departure import shards_on
 from fsd.disk_models import Measurement
 from fsd.disks import Disk
 from fsd.engine import Engine
+from fsd.index_figures import count_batches, count_views, sound_shards
+from fsd.index_rows import ShardRow
 from fsd.job import timestamp
 from fsd.models import AreaStatus, Capacity, DiskStatus, Health, Notice
 from fsd.placement import (
@@ -34,8 +36,7 @@ REASONS_SHOWN_MAX = 3
 def disk_statuses(engine: Engine) -> tuple[DiskStatus, ...]:
     """Return every disk with its state and counters."""
     store = engine.store
-    with store.index.read() as reader:
-        rows = list(reader.shards())
+    rows = _shard_rows(engine)
     return tuple(
         _disk_status(
             disk,
@@ -44,6 +45,14 @@ def disk_statuses(engine: Engine) -> tuple[DiskStatus, ...]:
         )
         for disk in store.disks.disks.values()
     )
+
+
+def _shard_rows(engine: Engine) -> list[ShardRow]:
+    index = engine.store.index
+    rows, damaged = sound_shards(index)
+    # The sums lack these, so the warning that says it must be there at once.
+    engine.watch.damaged_shards = (index.generation, damaged)
+    return rows
 
 
 def _disk_status(disk: Disk, lengths: list[int], known: Measurement | None) -> DiskStatus:
@@ -98,7 +107,7 @@ def capacity(engine: Engine) -> Capacity:
     worst = ", ".join(names.get(disk, disk) for disk in after.disk_ids)
     with store.index.read() as reader:
         objects = reader.object_count()
-        payload = sum(row.payload_bytes - row.dead_bytes for row in reader.shards())
+    payload = sum(row.payload_bytes - row.dead_bytes for row in _shard_rows(engine))
     partition = engine.areas.partition_state()
     return Capacity(
         copies=copies,
@@ -180,8 +189,8 @@ def health(engine: Engine) -> Health:
         unreadable += not store.replicas(shard.shard_id)
     with store.index.read() as reader:
         objects = reader.object_count()
-        batches = sum(not row.name.startswith(".") for row in reader.batches())
-        views = sum(1 for _ in reader.views())
+        batches, views = count_batches(reader), count_views(reader)
+    disks = disk_statuses(engine)
     found = warnings(engine)
     degraded = (
         lag_bytes
@@ -207,7 +216,7 @@ def health(engine: Engine) -> Health:
         index_bytes=store.index.size_bytes(),
         memory_anonymous_bytes=anonymous_bytes(),
         last_errors=(*store.disks.last_errors, *engine.notes),
-        disks=disk_statuses(engine),
+        disks=disks,
         warnings=found,
     )
 

@@ -56,6 +56,8 @@ class Watch:
         self._suspects_path = os.path.join(engine.config.watch_dir, "suspect.json")
         self._suspects = load_suspects(self._suspects_path, engine.store)
         self._saved_at = time.monotonic()
+        # Of which generation of the index, and how many: whoever counts shards says it.
+        self.damaged_shards: tuple[int, int] = (0, 0)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
 
@@ -142,6 +144,11 @@ class Watch:
             )
         ]
 
+    def _damaged_rows(self) -> int:
+        generation, shards = self.damaged_shards
+        met = shards if generation == self._engine.store.index.generation else 0
+        return max(met, self.scrubber.damaged_rows())
+
     def _index_notices(self) -> list[Notice]:
         found = [
             f"{count:,} {what}"
@@ -150,7 +157,7 @@ class Watch:
                     self.scrubber.wrong_entries(),
                     "wrong places were found in the index, and put right",
                 ),
-                (self.scrubber.damaged_rows(), "damages were found in the index that stay in it"),
+                (self._damaged_rows(), "damages were found in the index that stay in it"),
             )
             if count
         ]

@@ -122,7 +122,7 @@ def main(folder: str, seed: str, flips: str) -> None:
     path = os.path.join(folder, "1", "data.mdb")
     with open(path, "rb") as file:
         good = file.read()
-    rng = random.Random(int(seed))
+    rng = random.Random(seed)
     # Where nothing is written nothing can be damaged, but for the upper bytes of numbers.
     written = [offset for offset, byte in enumerate(good) if byte]
     for number in range(int(flips)):

@@ -32,6 +32,7 @@ FILES = {f"{n % 3}/{n}": bytes([n]) * (500 + n) for n in range(40)}
 TEXT = "what a sidecar says"
 
 
+@pytest.mark.timeout(0)  # Its long form is long; each flip is looked at and done with.
 def test_no_flipped_bit_of_an_index_is_told_or_stays_unseen(tmp_path, pytestconfig):
     seed = pytestconfig.getoption("--crash-seed") or str(time.time_ns())
     flips = FLIPS_SLOW if pytestconfig.getoption("--slow") else FLIPS
@@ -103,6 +104,19 @@ def scrub(store: Store, state: str) -> str:
     return "\n".join(line["reason"] for line in store.client.report(job_id))
 
 
+def fsck(store: Store) -> str:
+    job_id = store.client.fsck().job_id
+    finish(store, job_id, "incomplete")
+    return "\n".join(line["reason"] for line in store.client.report(job_id))
+
+
+def test_a_damaged_listing_of_a_batch_is_found_by_fsck(filled):
+    trees = os.path.join(index_folder(filled), "trees")
+    for name in os.listdir(trees):
+        flip_text(os.path.join(trees, name), b"note.txt" if name.startswith("view-") else b"39")
+    assert "the checksum of its content is wrong" in fsck(filled)
+
+
 def is_damaged(store: Store) -> bool:
     return any(one.code == "index-damaged" for one in store.client.warnings())
 
@@ -111,6 +125,9 @@ def test_a_damaged_row_is_never_told_found_by_a_scrub_and_gone_with_a_reindex(fi
     flip_text(f"{index_folder(filled)}/data.mdb", f'"files": {len(FILES)}'.encode())
     with pytest.raises(CorruptError, match="row 'first' of its batches; reindex it"):
         filled.client.batches()
+    assert filled.client.health().batches == 1
+    assert [disk.state for disk in filled.client.disks()] == ["online", "online"]
+    assert "row 'first' of its batches; reindex it" in fsck(filled)
     assert "row 'first' of its batches; reindex it" in scrub(filled, "incomplete")
     assert is_damaged(filled)
     finish(filled, filled.client.reindex().job_id)
@@ -119,6 +136,21 @@ def test_a_damaged_row_is_never_told_found_by_a_scrub_and_gone_with_a_reindex(fi
     (batch,) = filled.client.batches()
     assert batch.files == len(FILES)
     assert_batch(filled, "first", FILES)
+
+
+def test_a_damaged_row_of_a_shard_is_warned_of_and_all_else_is_told(filled):
+    before = filled.client.health()
+    flip_text(f"{index_folder(filled)}/data.mdb", b'"class_name": "raw')
+    health = filled.client.health()
+    (notice,) = [one for one in health.warnings if one.code == "index-damaged"]
+    assert "drystone reindex" in notice.advice
+    assert (health.objects, health.views) == (before.objects, before.views)
+    assert sum(disk.shards for disk in filled.client.disks()) < before.shards * 2
+    assert filled.client.capacity().objects == before.objects
+    assert "drystone_disk_shards" in filled.client.metrics()
+    finish(filled, filled.client.reindex().job_id)
+    assert not is_damaged(filled)
+    assert [disk.shards for disk in filled.client.disks()] == [disk.shards for disk in before.disks]
 
 
 def test_an_index_with_a_damaged_row_is_made_anew_at_the_start(filled):

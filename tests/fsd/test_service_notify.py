@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -12,8 +13,10 @@ import pytest
 from mount_fixture import WAIT_S_MAX, Mounted
 
 from fsd import service_notify
+from fsd.errors import CorruptError
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PAGE_BYTES = 4096
 
 
 @pytest.fixture
@@ -47,6 +50,28 @@ def test_the_engine_says_when_it_answers_and_that_it_still_does(store, manager):
             pass
         assert said == b"STOPPING=1"
         assert engine.wait(WAIT_S_MAX) == 0
+
+
+def test_an_engine_that_answers_with_an_error_lives(store, manager):
+    made = store(started=False)
+    command = [sys.executable, "-m", "fsd.engine_main", "--config", made.config_path]
+    with subprocess.Popen(command, cwd=ROOT) as engine:
+        try:
+            assert manager.recv(100) == b"READY=1"
+            data = os.path.join(made.config.index_root, "1", "data.mdb")
+            with open(data, "r+b") as file:
+                file.seek(2 * PAGE_BYTES)
+                file.write(bytes(os.path.getsize(data) - 2 * PAGE_BYTES))
+            with pytest.raises(CorruptError, match="reindex"):
+                made.client.health()
+            manager.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    manager.recv(100)
+            manager.settimeout(WAIT_S_MAX)
+            assert [manager.recv(100) for _ in range(3)] == [b"WATCHDOG=1"] * 3
+        finally:
+            engine.kill()
 
 
 @pytest.mark.skipif(not os.path.exists("/dev/fuse"), reason="no /dev/fuse here")
