@@ -1,7 +1,8 @@
 """The metrics over HTTP, for Prometheus to scrape: it owns one listener, never the control API.
 
 `[metrics] listen` in drystone.toml switches it on. It answers GET /metrics and nothing else, and
-has a thread and a loop of its own: who asks slowly, or never reads the answer, holds nobody up.
+has a thread and a loop of its own: who asks slowly, or never reads the answer, does not hold the
+engine up. Whoever keeps as many connections as there may be, and never asks, keeps others out.
 """
 
 import socket
