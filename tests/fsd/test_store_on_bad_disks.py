@@ -179,8 +179,10 @@ def test_a_slow_disk_delays_and_breaks_nothing(rig: Rig):
 def test_writes_fail_in_the_middle_of_a_commit_group(rig: Rig):
     files = rig.put("first")
     folder, more = rig.source("second", 300)
+    rig.slow_down(2)  # Else all of it is written before the disk fails.
     job_id = rig.begin_put(folder, "second")
     rig.disks[0].control("eio", 0, DISK_BYTES, "write")
+    rig.slow_down(0)
     finish(rig.store, job_id)
     until(lambda: disk(rig.store, 0).state != "online", "the disk to take no more")
     # A shard that it failed in has lost it, with the groups before: those are copied again. What it
