@@ -138,7 +138,7 @@ class Engine:
 
     def _bring_index_up(self, *, suspicious: bool) -> None:
         """Roll the index forward; one that cannot be read or used is made anew."""
-        new = open_index(self.store, suspicious=suspicious)
+        new, former = open_index(self.store, suspicious=suspicious), None
         try:
             try:
                 self._fill_index()
@@ -148,11 +148,10 @@ class Engine:
             if new or isinstance(error, (DiskError, QuotaError)):
                 raise
             self.notes.append(f"the index was damaged ({error}) and has been made anew")
-            begin_generation(self.store)
-            new = True
+            former, new = begin_generation(self.store), True
             self._fill_index()
         if new:
-            publish_generation(self.store, None)
+            publish_generation(self.store, former)
 
     def _fill_index(self) -> None:
         self.open_shards.recover_all()

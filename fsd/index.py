@@ -21,15 +21,14 @@ JSON has a checksum (see `index_rows`); `parts NAME` of meta marks all parts of 
 import dataclasses
 import os
 import struct
-import threading
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, cast
 
 import lmdb
 
-from fsd import ballast
-from fsd.errors import CorruptError, NotFoundError, QuotaError
+from fsd.environment import Environment
+from fsd.errors import NotFoundError
 from fsd.generation import generation_path
 from fsd.index_rows import (
     BatchRow,
@@ -45,10 +44,6 @@ from fsd.index_rows import (
     unpack_row,
 )
 
-MAP_SIZE_BYTES = 1 << 38
-READERS_MAX = 254
-LOCK_BYTES = READERS_MAX * 64 + 128
-"""Of LMDB's table of readers: a cache line for each but one of them, and three more."""
 LAYOUT = 2
 """An index of another layout is made anew."""
 _SPARES = "spares"
@@ -65,92 +60,28 @@ _TABLES = (
 )
 _NUMBER = struct.Struct(">I")
 _PARTS = "parts "
+NEXT_NUMBER = "next_shard_number"
 
 
-class Index:
+class Index(Environment):
     """One opened generation. Reads may come from any thread; writes take the writer's lock."""
 
     def __init__(self, index_root: str, generation: int, *, readonly: bool = False) -> None:
-        self.index_root = index_root
         self.generation = generation
-        self.path = generation_path(index_root, generation)
-        if not readonly:
-            self._take_room()
-        try:
-            # Read-ahead is off: lookups by hash are random, read-ahead only evicts useful pages.
-            self._environment = lmdb.open(
-                self.path,
-                map_size=MAP_SIZE_BYTES,
-                max_dbs=len(_TABLES),
-                max_readers=READERS_MAX,
-                readonly=readonly,
-                create=not readonly,
-                readahead=False,
-            )
-            self._check_length()
-            self._tables = {
-                name: self._environment.open_db(
-                    name.encode(), create=not readonly, dupsort=name == _SPARES
-                )
-                for name in _TABLES
-                # Who only reads may meet an index of an older engine, which had none.
-                if not (readonly and name == _SPARES)
-            }
-            # Readers that were killed would keep old pages from being reused for ever.
-            self._environment.reader_check()
-        except lmdb.Error as error:
-            if not readonly and ballast.is_full(self.index_root, str(error)):
-                raise QuotaError(ballast.full_message(self.index_root)) from error
-            raise CorruptError(f"the index cannot be opened: {error}", self.path) from error
-        self._writer = threading.Lock()
-
-    def _take_room(self) -> None:
-        """Make the folders, and take the room of the table of readers, which LMDB maps.
-
-        A hole in it that a full SSD cannot fill kills the process (SIGBUS), when it is opened or
-        when more read at once than ever before.
-        """
-        with ballast.naming(self.index_root):
-            os.makedirs(os.path.join(self.path, "trees"), mode=0o700, exist_ok=True)
-            ballast.ease(self.index_root)
-            with open(os.path.join(self.path, "lock.mdb"), "ab") as file:
-                if os.fstat(file.fileno()).st_blocks * 512 < LOCK_BYTES:
-                    os.posix_fallocate(file.fileno(), 0, LOCK_BYTES)
-
-    def _check_length(self) -> None:
-        """Refuse a file that was cut off: touching a page behind its end kills the process."""
-        page_bytes = int(self._environment.stat()["psize"])
-        needed = (int(self._environment.info()["last_pgno"]) + 1) * page_bytes
-        if os.stat(os.path.join(self.path, "data.mdb")).st_size < needed:
-            self._environment.close()
-            raise CorruptError("the index is cut off", self.path)
-
-    def close(self) -> None:
-        """Close the environment; no transaction may be open."""
-        self._environment.close()
+        path = generation_path(index_root, generation)
+        super().__init__(index_root, path, _TABLES, _SPARES, readonly=readonly)
 
     @contextmanager
     def write(self) -> Generator["IndexWriter", None, None]:
         """Open the one write transaction; durable when it ends, QuotaError (SSD full) undoes it."""
-        ballast.ease(self.index_root)
-        with self._writer, self._naming(), self._environment.begin(write=True) as transaction:
-            yield IndexWriter(transaction, self._tables)
+        with self.writing() as transaction:
+            yield IndexWriter(transaction, self.tables)
 
     @contextmanager
     def read(self) -> Generator["IndexReader", None, None]:
         """Open a read transaction: a consistent snapshot. Keep it short."""
-        with self._naming(), self._environment.begin() as transaction:
-            yield IndexReader(transaction, self._tables)
-
-    @contextmanager
-    def _naming(self) -> Generator[None, None, None]:
-        try:
-            yield
-        except lmdb.Error as error:
-            if ballast.is_full(self.index_root, str(error)):
-                ballast.give_up(self.index_root)
-                raise QuotaError(ballast.full_message(self.index_root)) from error
-            raise CorruptError(f"the index is damaged: {error}; reindex it", self.path) from error
+        with self.reading() as transaction:
+            yield IndexReader(transaction, self.tables)
 
     def locate(self, key: bytes) -> Location | None:
         """Return where the object lies, or None when the store has no such object."""
@@ -348,9 +279,9 @@ class IndexWriter(IndexReader):
         self.transaction.delete(bytes.fromhex(row.shard_id), db=self.tables["shard_ids"])
 
     def next_shard_number(self) -> int:
-        """Return a shard number that was never used in this generation and take it."""
-        number = int(self.meta("next_shard_number") or 1)
-        self.put_meta("next_shard_number", number + 1)
+        """Return a shard number that was never used, nor in generations before, and take it."""
+        number = int(self.meta(NEXT_NUMBER) or 1)
+        self.put_meta(NEXT_NUMBER, number + 1)
         return number
 
     def put_batch(self, row: BatchRow) -> None:

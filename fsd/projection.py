@@ -10,7 +10,7 @@ from fsd import ballast
 from fsd.batch_tree import compile_batch, compiler, remove_tree, scratch_folder
 from fsd.errors import CorruptError, FsdError
 from fsd.generation import current_generation, generation_path, set_current_generation
-from fsd.index import LAYOUT, BatchRow, DiskRow, Index, ViewRow
+from fsd.index import LAYOUT, NEXT_NUMBER, BatchRow, DiskRow, Index, ViewRow
 from fsd.index_check import check_rows
 from fsd.job import Job
 from fsd.read import read_to_file
@@ -91,14 +91,26 @@ def begin_generation(store: Store) -> Index | None:
     """Put a new, empty generation in place; returns the former one, still open."""
     root = store.config.index_root
     numbers = [int(name) for name in os.listdir(root) if name.isdigit()]
-    with contextlib.suppress(FsdError):
-        # The open one counts although somebody may have deleted its folder.
-        numbers.append(store.index.generation)
-    index = Index(root, max(numbers, default=0) + 1)
+    # Those that were open count although their folders are gone: somebody may read in them yet.
+    index = Index(root, max([*numbers, store.last_generation]) + 1)
+    _number_on(store, index)
     with store.lock:
         store.shards.numbers.clear()
         store.shards.ids.clear()
     return store.set_index(index, whole=False)
+
+
+def _number_on(store: Store, index: Index) -> None:
+    """Let a generation go on with the numbers of the open one: a reader may still hold a place.
+
+    Its number must never be that of another shard then.
+    """
+    # Where none is open, it is damaged, or the SSD is full: what is read is compared with its key.
+    with contextlib.suppress(FsdError):
+        with store.index.read() as reader:
+            used = int(reader.meta(NEXT_NUMBER) or 1)
+        with index.write() as writer:
+            writer.put_meta(NEXT_NUMBER, max(used, int(writer.meta(NEXT_NUMBER) or 1)))
 
 
 def take_up_generation(store: Store, former: Index) -> None:
@@ -107,6 +119,7 @@ def take_up_generation(store: Store, former: Index) -> None:
     It is rolled forward: shards may have been sealed, moved or dropped meanwhile. CorruptError when
     it cannot be read; it is in place then as well.
     """
+    _number_on(store, former)
     with store.lock:
         store.shards.numbers.clear()
         store.shards.ids.clear()
@@ -121,7 +134,7 @@ def take_up_generation(store: Store, former: Index) -> None:
 
 
 def publish_generation(store: Store, former: Index | None) -> None:
-    """Move CURRENT to the open generation and delete all others."""
+    """Move CURRENT to the open generation and delete all others; who reads there goes on."""
     index = store.index
     ballast.ease(index.index_root)
     with ballast.naming(index.index_root):

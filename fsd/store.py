@@ -81,6 +81,7 @@ class Store:
         self.random = random.Random()
         self._index: Index | None = None
         self.is_unfinished = False
+        self.last_generation = 0
 
     @property
     def index(self) -> Index:
@@ -95,6 +96,8 @@ class Store:
         One that is not `whole` is filled from the shards first, see `index_filled`.
         """
         former, self._index, self.is_unfinished = self._index, index, not whole
+        if index is not None:
+            self.last_generation = max(self.last_generation, index.generation)
         return former
 
     def index_filled(self) -> None:
