@@ -37,6 +37,7 @@ store's own checksums catch (a wrong key), never in a crash. The one exception i
 *while* it is mapped, which the kernel answers with SIGBUS: tree files are replaced by rename.
 """
 
+import io
 import mmap
 import os
 import struct
@@ -124,24 +125,25 @@ class Child(NamedTuple):
 class Tree:
     """An open tree file. Safe to read from several threads; close it when no reader is left.
 
-    Opening costs one page. Raises CorruptTreeError when the header or the sizes do not fit, OSError
-    when the file cannot be read. Every method raises ValueError after `close`.
+    Opening costs one page. Raises CorruptTreeError when the header or the sizes do not fit or
+    cannot be read, OSError when there is no such file. Every method raises ValueError after
+    `close`.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        with self.path.open("rb") as file:
-            if os.fstat(file.fileno()).st_size < HEADER_SIZE_BYTES:
+        with self.path.open("rb", buffering=0) as file:
+            header = _read(file, self.path, HEADER_SIZE_BYTES)
+            if len(header) < HEADER_SIZE_BYTES:
                 raise CorruptTreeError(self.path, "it is shorter than its header")
             self._map = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
         try:
-            self._read_header()
+            self._read_header(header)
         except BaseException:
             self._map.close()
             raise
 
-    def _read_header(self) -> None:
-        header = self._map[:HEADER_SIZE_BYTES]
+    def _read_header(self, header: bytes) -> None:
         if not header.startswith(MAGIC):
             raise CorruptTreeError(self.path, f"its magic is {header[:8]!r}")
         if CHECKSUM_STRUCT.pack(xxhash.xxh3_64_intdigest(header[:120])) != header[120:]:
@@ -172,10 +174,17 @@ class Tree:
         self._map.close()
 
     def verify(self) -> None:
-        """Read the whole file and compare its checksum; raises CorruptTreeError."""
+        """Read the whole file and compare its checksum; raises CorruptTreeError.
+
+        Not through the map: a sector that cannot be read, or is not there, would kill the process.
+        """
+        if self._map.closed:
+            raise ValueError("the tree is closed")
         checksum = xxhash.xxh3_64()
-        for start in range(HEADER_SIZE_BYTES, self._end, 1 << 20):
-            checksum.update(self._map[start : start + (1 << 20)])
+        with self.path.open("rb", buffering=0) as file:
+            file.seek(HEADER_SIZE_BYTES)
+            while piece := _read(file, self.path, 1 << 20):
+                checksum.update(piece)
         if checksum.intdigest() != self._body_checksum:
             raise CorruptTreeError(self.path, "the checksum of its content is wrong")
 
@@ -268,6 +277,13 @@ class Tree:
         if start + size_bytes > self._end:
             raise CorruptTreeError(self.path, "a text lies outside the texts")
         return self._map[start : start + size_bytes]
+
+
+def _read(file: io.FileIO, path: Path, size_bytes: int) -> bytes:
+    try:
+        return file.read(size_bytes)
+    except OSError as error:
+        raise CorruptTreeError(path, f"it cannot be read: {error}") from error
 
 
 def open_verified(path: str | os.PathLike[str]) -> Tree:

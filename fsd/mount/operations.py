@@ -106,6 +106,7 @@ class Mount(pyfuse3.Operations):
         self, parent_inode: int, name: bytes, ctx: pyfuse3.RequestContext
     ) -> pyfuse3.EntryAttributes:
         """Find a name in a folder."""
+        await self.namespace.open_folder(parent_inode, name)
         attributes = self.namespace.lookup(parent_inode, name)
         self.namespace.remember(attributes.inode)
         return self._filled(attributes)
@@ -119,11 +120,13 @@ class Mount(pyfuse3.Operations):
     @guarded
     async def getattr(self, inode: int, ctx: pyfuse3.RequestContext) -> pyfuse3.EntryAttributes:
         """Return the attributes of an inode."""
+        await self.namespace.open_tree(inode)
         return self._filled(self.namespace.attributes(inode))
 
     @guarded
     async def opendir(self, inode: int, ctx: pyfuse3.RequestContext) -> pyfuse3.FileHandleT:
         """Open a folder; what it lists is fixed from now on, except inside a view (immutable)."""
+        await self.namespace.open_folder(inode)
         handle = self._new_handle()
         self._listings[handle] = self.namespace.listing(inode)
         return handle
@@ -149,6 +152,7 @@ class Mount(pyfuse3.Operations):
         """Open a file; a small object is being read from its disk when this returns."""
         if flags & os.O_ACCMODE != os.O_RDONLY:
             raise pyfuse3.FUSEError(errno.EROFS)
+        await self.namespace.open_tree(inode)
         self.index.refresh()
         content = self.namespace.content(inode)
         if content.key and not self.source.knows(content.key, content.length_bytes):
@@ -199,6 +203,7 @@ class Mount(pyfuse3.Operations):
         """Return what the store knows of a file; the root has the mount's own counters."""
         if not name.startswith(XATTR_PREFIX):
             raise pyfuse3.FUSEError(errno.ENODATA)
+        await self.namespace.open_tree(inode)
         value = self._xattrs(inode).get(name[len(XATTR_PREFIX) :].decode("ascii", "replace"))
         if value is None:
             raise pyfuse3.FUSEError(errno.ENODATA)
@@ -209,6 +214,7 @@ class Mount(pyfuse3.Operations):
         self, inode: int, ctx: pyfuse3.RequestContext
     ) -> Sequence[pyfuse3.XAttrNameT]:
         """Return the names of a file's extended attributes."""
+        await self.namespace.open_tree(inode)
         names = [XATTR_PREFIX + name.encode() for name in self._xattrs(inode)]
         return cast("Sequence[pyfuse3.XAttrNameT]", names)
 

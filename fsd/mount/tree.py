@@ -1,7 +1,8 @@
 """The mount's namespace: it owns the root folder and who answers for which inode number.
 
-It reads the index, tree files and the status folder (all on the SSD), never a disk. Nothing here
-awaits. Names that can appear or vanish have short timeouts, the inside of a view has long ones.
+It reads the index, tree files and the status folder (all on the SSD), never a disk. Nothing but
+`open_tree` and `open_folder` awaits, which come before a tree is asked. Names that can appear or
+vanish have short timeouts, the inside of a view has long ones.
 """
 
 import errno
@@ -117,6 +118,18 @@ class Namespace:
         self._status = StatusFolder(status_folder)
         self._objects = ObjectFolders(index, self._mounted_ns)
         self._published = PublishedFolders(index, self._mounted_ns)
+
+    async def open_tree(self, inode: int) -> None:
+        """Open the tree that an inode lies in, if any, for what is asked of that inode."""
+        if in_tree(inode):
+            number, index = split_tree_inode(inode)
+            await self._published.trees.get(number).open_for(index)
+
+    async def open_folder(self, inode: int, name: bytes = b"") -> None:
+        """Open the tree that a folder lies in, if any, for one of its names or for all of them."""
+        if in_tree(inode):
+            number, index = split_tree_inode(inode)
+            await self._published.trees.get(number).open_folder(index, name)
 
     def lookup(self, parent: int, name: bytes) -> Attributes:
         """Return the attributes of a folder's child; FUSEError ENOENT when there is none."""

@@ -6,11 +6,13 @@ so that inode numbers stay. A number is not used again after its tree was unpubl
 
 import errno
 import json
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Awaitable, Callable, Container, Iterator
 from typing import Any
 
 import pyfuse3
+import trio
 
+from fsd.errors import FsdError
 from fsd.mount.inodes import (
     IMMUTABLE_TIMEOUT_S,
     JOB_INDEX,
@@ -27,13 +29,13 @@ SEAL_NAME = b"_SEALED"
 
 
 class MountedTree:
-    """One published tree; its file is opened on first use."""
+    """One published tree; whoever asks for more than its root opens its file first."""
 
     def __init__(
         self,
         number: int,
         identity: tuple[str, str, int],
-        open_tree: Callable[[], Tree],
+        open_tree: Callable[[], Awaitable[Tree]],
         document: dict[str, Any] | None,
     ) -> None:
         self.number = number
@@ -41,16 +43,44 @@ class MountedTree:
         self.created_ns = identity[2]
         self._open_tree = open_tree
         self._tree: Tree | None = None
+        self._failure: Exception = FsdError("nobody opened the tree")
+        self._opening = trio.Lock()
+        self._tries = 0
         job = None if document is None else _canonical_json(document)
         self._own: dict[bytes, tuple[int, bytes]] = {}
         if job is not None:
             self._own = {JOB_NAME: (JOB_INDEX, job), SEAL_NAME: (SEAL_INDEX, b"")}
 
+    async def open_for(self, index: int) -> None:
+        """Open the tree's file for what a node is, unless that is known without it."""
+        if self._tree is None and index != ROOT and self.own_file(index) is None:
+            await self._open()
+
+    async def open_folder(self, folder: int, name: bytes = b"") -> None:
+        """Open the tree's file for a name in a folder, or for all, unless known without it."""
+        if self._tree is None and not (folder == ROOT and name in self._own):
+            await self._open()
+
+    async def _open(self) -> None:
+        """Open the file, all of which is read; other requests go on meanwhile.
+
+        What prevents it is raised to those who then ask for the tree. Who waited for another one's
+        try does not try again.
+        """
+        tries = self._tries
+        async with self._opening:
+            if self._tree is None and tries == self._tries:
+                self._tries += 1
+                try:
+                    self._tree = await self._open_tree()
+                except (FsdError, OSError, pyfuse3.FUSEError) as error:
+                    self._failure = error
+
     @property
     def tree(self) -> Tree:
-        """Return the open tree."""
+        """Return the tree, once it was opened."""
         if self._tree is None:
-            self._tree = self._open_tree()
+            raise self._failure
         return self._tree
 
     def root_attributes(self) -> Attributes:
@@ -115,7 +145,8 @@ class TreeListing:
     """A folder of a tree, for readdir; offset n stands behind the n-th entry."""
 
     def __init__(self, mounted: MountedTree, folder: int) -> None:
-        self._mounted = mounted
+        self._tree = mounted.tree
+        self._number = mounted.number
         self._folder = folder
         self._own = list(mounted.own_entries()) if folder == ROOT else []
 
@@ -126,12 +157,11 @@ class TreeListing:
             name, attributes = own[position]
             yield name, attributes, position + 1
         offset = max(start, len(own))
-        base = tree_inode(self._mounted.number, 0)
+        base = tree_inode(self._number, 0)
         new = tuple.__new__
         timeout_s = IMMUTABLE_TIMEOUT_S
-        for index, name, kind, size_bytes, mtime_ns in self._mounted.tree.children(
-            self._folder, offset - len(own)
-        ):
+        children = self._tree.children(self._folder, offset - len(own))
+        for index, name, kind, size_bytes, mtime_ns in children:
             offset += 1
             fields = (base | index, kind == "dir", size_bytes, mtime_ns, timeout_s, timeout_s)
             # As in Tree.children: the plain constructor of a named tuple costs 0.5 us more.
@@ -156,7 +186,7 @@ class Trees:
     def publish(
         self,
         identity: tuple[str, str, int],
-        open_tree: Callable[[], Tree],
+        open_tree: Callable[[], Awaitable[Tree]],
         document: dict[str, Any] | None,
     ) -> MountedTree:
         """Return the tree of (name, content, created_ns), under a new number when it is new."""

@@ -8,6 +8,8 @@ A row in the index publishes, its removal unpublishes; both are seen within a se
 
 from collections.abc import Iterable
 
+import trio
+
 from fsd.errors import NotFoundError
 from fsd.index_rows import BatchRow, ViewRow, view_name
 from fsd.mount.index import MountIndex
@@ -97,14 +99,14 @@ class PublishedFolders:
         else:
             content, document = f"{row.files} files, {row.size_bytes} bytes", None
 
-        def open_tree() -> Tree:
-            return self._open_tree(path, row)
+        async def open_tree() -> Tree:
+            return await self._open_tree(path, row)
 
         return self.trees.publish((path, content, row.created_ns), open_tree, document)
 
-    def _open_tree(self, path: str, row: _Row) -> Tree:
+    async def _open_tree(self, path: str, row: _Row) -> Tree:
         try:
-            return open_verified(self._index.tree_path(row.tree_file))
+            return await _open_verified(self._index.tree_path(row.tree_file))
         except (FileNotFoundError, NotFoundError):
             # A new generation has files of its own; the row there says which.
             self._index.refresh(force=True)
@@ -112,7 +114,12 @@ class PublishedFolders:
         again = self._index.batch(name) if isinstance(row, BatchRow) else self._index.view(path)
         if again is None:
             raise missing()
-        return open_verified(self._index.tree_path(again.tree_file))
+        return await _open_verified(self._index.tree_path(again.tree_file))
+
+
+async def _open_verified(path: str) -> Tree:
+    """Open a tree file in a thread: all of it is read, and others must not wait for that."""
+    return await trio.to_thread.run_sync(open_verified, path, abandon_on_cancel=True)
 
 
 def _identifier(name: bytes) -> str:

@@ -166,6 +166,35 @@ def test_a_broken_tree_is_an_error_and_not_the_end(mounted: Mounted):
     assert mounted.read("stage/1/l/_JOB.json") == b"{}"
 
 
+def test_others_do_not_wait_for_a_listing_that_is_slow_to_read(mounted: Mounted):
+    """All of it is read when it is opened: seconds for a large one on a busy SSD."""
+    mounted.store.add([b"data"])
+    row = mounted.store.publish_view("stage", "1", "l", [entry("f", b"data")])
+    mounted.store.publish_view("stage", "2", "l", [entry("other", b"data")])
+    path = mounted.store.index.tree_path(row.tree_file)
+    os.rename(path, path + ".good")
+    os.mkfifo(path)
+    mounted.start()
+    with ThreadPoolExecutor(4) as pool:
+        waiting = pool.submit(os.listdir, mounted.path("stage/1/l"))
+        with open(path, "wb"):  # It is being read now.
+            asked = {
+                b"data": pool.submit(mounted.read, "stage/2/l/other"),
+                b"{}": pool.submit(mounted.read, "stage/1/l/_JOB.json"),
+                0: pool.submit(lambda: os.stat(mounted.path("stage/1/l")).st_size),
+            }
+            try:
+                for answer, one in asked.items():
+                    assert one.result(WAIT_S_MAX) == answer
+                assert not waiting.done()
+            finally:
+                os.rename(path + ".good", path)
+        # It had nothing to read.
+        with pytest.raises(OSError, match="Input/output error"):
+            waiting.result(WAIT_S_MAX)
+    assert mounted.read("stage/1/l/f") == b"data"
+
+
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_with_0(mounted: Mounted, number: int):
     mounted.start()

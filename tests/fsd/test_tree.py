@@ -3,6 +3,8 @@
 import hashlib
 import os
 import random
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -118,8 +120,9 @@ def test_misuse_is_an_error_of_its_own_kind(tmp_path: Path) -> None:
         with pytest.raises(ValueError, match="not a text"):
             tree.text(1)
     tree.close()
-    with pytest.raises(ValueError, match="closed"):
-        tree.node(0)
+    for ask in (lambda: tree.node(0), tree.verify):
+        with pytest.raises(ValueError, match="closed"):
+            ask()
 
 
 def test_an_empty_tree_has_a_root(tmp_path: Path) -> None:
@@ -269,6 +272,18 @@ def test_a_flipped_bit_anywhere_never_escapes(tmp_path: Path, content: bytes) ->
                     exercise(tree)
                 except FsdError as error:
                     assert isinstance(error, CorruptTreeError)
+
+
+def test_a_file_that_is_cut_off_under_its_reader_is_an_error(tmp_path: Path) -> None:
+    """Read through the map, what is not there (or a bad sector) would kill the process: SIGBUS."""
+    path = tmp_path / "cut"
+    paths = [f"{number}".zfill(100) for number in range(1000)]
+    tree_of(path, *(TreeEntry(one, key_of(one), 1) for one in paths)).close()
+    program = "import os, sys; from fsd.tree import Tree; tree = Tree(sys.argv[1])"
+    program += "; os.truncate(sys.argv[1], 200); tree.verify()"
+    done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert "CorruptTreeError" in done.stderr.splitlines()[-1]
 
 
 def test_several_threads_read_one_tree(tmp_path: Path) -> None:
