@@ -6,12 +6,15 @@ them all, and counted as garbage that a compaction may leave out.
 """
 
 from collections.abc import Iterable
+from itertools import islice
 
 from fsd.catalog import CatalogShard
 from fsd.index import IndexWriter, Location
 from fsd.purge_marks import DeadRecords
 from fsd.record import Entry
 from fsd.store import Store
+
+PIECE_RECORDS = 1 << 16
 
 
 def put_objects(writer: IndexWriter, number: int, placed: Iterable[Entry]) -> None:
@@ -93,15 +96,29 @@ def unplace(store: Store, writer: IndexWriter, key: bytes, dead: Location) -> No
     writer.delete_spare(key, chosen)
 
 
-def forget_shards(store: Store, writer: IndexWriter, numbers: set[int]) -> None:
+def forget_shards(store: Store, numbers: set[int]) -> None:
     """Forget every record in shards that are no more, wherever the index has them.
 
     What has another record is found there from now on. The whole index is read: only one that is
-    older than a drop or a purge needs this.
+    older than a drop or a purge needs this. In pieces, since LMDB keeps all that a transaction
+    writes in memory; done again after a crash, it goes on with what is left.
     """
-    gone = [one for one in writer.keys(b"") if one[1].shard_number in numbers]
-    for key, location in gone:
-        unplace(store, writer, key, location)
-    spares = [spare for spare in writer.all_spares() if spare[1].shard_number in numbers]
-    for key, location in spares:
-        writer.delete_spare(key, location)
+    after = b""
+    while True:
+        with store.index.read() as reader:
+            placed = (one for one in reader.keys(after=after) if one[1].shard_number in numbers)
+            gone = list(islice(placed, PIECE_RECORDS))
+        if not gone:
+            break
+        with store.index.write() as writer:
+            for key, location in gone:
+                unplace(store, writer, key, location)
+        after, _ = gone[-1]
+    while True:
+        with store.index.write() as writer:
+            spares = (one for one in writer.all_spares() if one[1].shard_number in numbers)
+            gone = list(islice(spares, PIECE_RECORDS))
+            for key, location in gone:
+                writer.delete_spare(key, location)
+        if not gone:
+            return

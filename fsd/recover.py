@@ -292,9 +292,9 @@ def _forget(store: Store, rows: list[ShardRow]) -> None:
     """Delete the rows of shards that are no more."""
     # Nothing is found in a shard that the index knew as vacated; else it is older than the drop.
     older = {row.number for row in rows if row.object_count and not row.vacated}
+    if older:
+        forget_shards(store, older)
     with store.index.write() as writer:
-        if older:
-            forget_shards(store, writer, older)
         for row in rows:
             writer.delete_shard(row)
 

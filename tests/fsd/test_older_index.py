@@ -8,12 +8,15 @@ import shutil
 from store_checks import assert_batch, key_of, put, read_object, settle
 from store_harness import Store, write_files
 
+from fsd import purge_place
 from fsd.engine import Engine
 
 FILES = {f"{number}": os.urandom(9_000 + number) for number in range(20)}
 
 
-def test_what_was_in_a_dropped_shard_is_found_in_the_other_that_has_it(store, short_tmp: str):
+def test_what_was_in_a_dropped_shard_is_found_in_the_other_that_has_it(
+    store, short_tmp: str, monkeypatch
+):
     made: Store = store(2)
     source = write_files(os.path.join(short_tmp, "source"), FILES)
     for class_name in ("generated", "raw"):
@@ -35,6 +38,10 @@ def test_what_was_in_a_dropped_shard_is_found_in_the_other_that_has_it(store, sh
         engine.stop()
     shutil.rmtree(made.config.index_root)
     shutil.copytree(older, made.config.index_root)
+    monkeypatch.setattr(purge_place, "PIECE_RECORDS", 3)
+    engine = Engine(made.config)
+    engine.start()
+    engine.stop()
     made.start()
     assert_batch(made, "generated", FILES)
     for data in FILES.values():
