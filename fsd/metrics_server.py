@@ -2,14 +2,16 @@
 
 `[metrics] listen` in drystone.toml switches it on. It answers GET /metrics and nothing else, and
 has a thread and a loop of its own: who asks slowly, or never reads the answer, does not hold the
-engine up. Whoever keeps as many connections as there may be, and never asks, keeps others out.
+engine up. A connection ends with its answer, and soon when nobody asks.
 """
 
+import asyncio
 import socket
 import threading
 
 import uvicorn
 from fastapi import FastAPI, Response
+from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from fsd import metrics
 from fsd.engine import Engine
@@ -17,8 +19,8 @@ from fsd.errors import FsdError
 from fsd.metrics_text import CONTENT_TYPE
 
 REQUESTS_MAX = 8
-"""At once, idle connections included; more are told to come back (503)."""
-IDLE_S_MAX = 5
+"""At once, silent connections included; more are told to come back (503)."""
+SILENT_S_MAX = 5
 BACKLOG = 16
 
 
@@ -30,11 +32,12 @@ class MetricsServer:
         listener = _listen(host, port)
         options = uvicorn.Config(
             _make_app(engine),
+            http=_Impatient,
             log_config=None,
             access_log=False,
             server_header=False,
             limit_concurrency=REQUESTS_MAX,
-            timeout_keep_alive=IDLE_S_MAX,
+            headers=[("Connection", "close")],
             timeout_graceful_shutdown=1,
         )
         self._server = uvicorn.Server(options)
@@ -46,6 +49,21 @@ class MetricsServer:
     def stop(self) -> None:
         """Take no more requests; returns at once."""
         self._server.should_exit = True
+
+
+class _Impatient(H11Protocol):
+    """A connection that counts among the few there may be, and ends when nobody asks by it.
+
+    uvicorn's own limit of idle time begins with the first answer.
+    """
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self.loop.call_later(SILENT_S_MAX, self._close_unless_asked)
+
+    def _close_unless_asked(self) -> None:
+        if not self.scope:
+            self.transport.close()
 
 
 def start_metrics(engine: Engine) -> MetricsServer | None:

@@ -13,6 +13,7 @@ import pytest
 from command import drystone, json_lines
 from hypothesis import given
 from hypothesis import strategies as st
+from store_checks import until
 
 from fsd import ballast
 from fsd.cli_watch import DOWN
@@ -183,7 +184,12 @@ def test_prometheus_scrapes_them_over_http(store):
     one.stop()
     one.start()
     assert not [n for n in one.client.health().warnings if "metrics" in n.message]
-    silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(REQUESTS_MAX // 2)]
+    silent = [socket.create_connection(("127.0.0.1", port)) for _ in range(REQUESTS_MAX)]
+    until(lambda: ask(port)[0] == 200, "those who never ask to be sent away")
+    with socket.create_connection(("127.0.0.1", port), 30) as one_who_stays:
+        one_who_stays.sendall(b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n.")
+        with one_who_stays.makefile("rb") as answer:
+            assert answer.read().startswith(b"HTTP/1.1 200 OK")  # To its end.
     status, content_type, text = ask(port)
     assert (status, content_type) == (200, CONTENT_TYPE)
     assert value(parse(text), "up") == 1
