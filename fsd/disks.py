@@ -207,8 +207,10 @@ class DiskSet:
             self.disks = {**self.disks, disk.disk_id: disk}
             entered = self._enter(disk, child)
         finally:
-            disk.look_again_at = 0.0
-            if not (entered or known):
+            if entered or known:
+                disk.look_again_at = 0.0
+            else:
+                # The watcher may hold it yet, and must go on not looking for it.
                 others = (one for one in self.disks.values() if one is not disk)
                 self.disks = {one.disk_id: one for one in others}
         if not entered:

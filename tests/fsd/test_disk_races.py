@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
@@ -61,14 +62,18 @@ def test_whatever_fails_no_process_is_left_with_the_lock(disks: DiskSet):
     assert any("ValueError" in line for line in disks.last_errors)
 
 
-def test_a_disk_that_was_not_entered_for_any_reason_may_join_again(disks: DiskSet):
+def test_a_disk_that_was_not_entered_for_any_reason_may_join_again(disks: DiskSet, monkeypatch):
     disk = disks.online()[0]
     disks.declare_gone(disk)
     del disks.disks[disk.disk_id]
     failing_once(disks)
+    tried: list[Disk] = []
+    monkeypatch.setattr(disks, "_join", lambda one: tried.append(one) or DiskSet._join(disks, one))
     with pytest.raises(ValueError, match="nobody thought"):
         disks.add(disk.config)
     assert disk.disk_id not in disks.disks
+    disks._poll(tried[0])  # Whoever has gone through the disks meanwhile may still hold it.
+    assert tried[0].child is None, "it would have the lock for good"
     others = iter(disks.disks.values())
     next(others)
     assert disks.add(disk.config).state == "online"
@@ -149,6 +154,9 @@ def test_capacity_may_be_asked_for_while_a_disk_is_taken_back(
     engine.seal_and_project()
     (shard,) = engine.store.shards.state.shards.values()
     disk, spaces = engine.store.disks.disks[shard.disks[0]], DiskSet.spaces
+    # The free space is that of the machine: nobody measures it from here on.
+    monkeypatch.setattr(DiskSet, "_take_measure", lambda *_: None)
+    time.sleep(20 * disks_module.POLL_S)
     before = capacity(engine).usable_bytes
     engine.store.disks.declare_gone(disk)
 
