@@ -27,7 +27,7 @@ FOLDERS = ("fsd", "sql", "adapters", "datasets", "jobs", "gui")
 
 TEST_WORKERS_MIN, TEST_WORKERS_MAX = 4, 8
 RETRIED_TESTS_MAX, RETRIED_TESTS_STARVED_MAX = 6, 45
-STARVED_STEAL_SHARE = 0.25
+SCARCE_STEAL_SHARE, STARVED_STEAL_SHARE = 0.1, 0.25
 
 # What writing to a file or a pipe can end with; nothing of it is a mistake of ours.
 _STDOUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
@@ -178,6 +178,7 @@ def test(
 ) -> None:
     """Run every check: format, lint, types, imports, tests. Other arguments go to pytest."""
     python = sys.executable
+    since = _processor_ticks()
     if long_form:
         _run_long_form([python, "-m", "pytest"], seed, context.args)
         return
@@ -200,9 +201,9 @@ def test(
         else [_Beside("basedpyright", [python, "-m", "basedpyright", "--pythonpath", python])]
     )
     pytest = [python, "-m", "pytest"]
-    before = _processor_ticks()
-    if not _passes("pytest", [*pytest, *_parallel(context.args), *context.args]) and (
-        context.args or not _pass_alone(pytest, _retried_max(before, _processor_ticks()))
+    parallel = _parallel(context.args, _stolen_share(since))
+    if not _passes("pytest", [*pytest, *parallel, *context.args]) and (
+        context.args or not _pass_alone(pytest, _retried_max(_stolen_share(since)))
     ):
         failed.append("pytest")
     failed += [step.heading for step in types if not step.passes()]
@@ -223,11 +224,12 @@ def _run_long_form(pytest: list[str], seed: str, arguments: list[str]) -> None:
         raise typer.Exit(1)
 
 
-def _parallel(arguments: list[str]) -> list[str]:
+def _parallel(arguments: list[str], stolen_share: float = 0.0) -> list[str]:
     """Spread the whole suite over processes; whoever passes arguments decides for themselves."""
-    # A few more than there are processors, because tests wait; not so many that a machine which
-    # is short of them lets all wait for each other.
-    wanted = (os.cpu_count() or 1) * 5 // 4
+    # More than there are processors, because tests wait; only a few more where the machine is
+    # short of them, or all would wait for each other.
+    processors = os.cpu_count() or 1
+    wanted = processors * 3 // 2 if stolen_share < SCARCE_STEAL_SHARE else processors * 5 // 4
     workers = min(TEST_WORKERS_MAX, max(TEST_WORKERS_MIN, wanted))
     return [] if arguments else ["-n", str(workers)]
 
@@ -245,10 +247,15 @@ def _processor_ticks() -> tuple[int, int]:
     return stolen, user + nice + system + irq + soft_irq + stolen
 
 
-def _retried_max(before: tuple[int, int], after: tuple[int, int]) -> int:
+def _stolen_share(since: tuple[int, int]) -> float:
+    """Return which share of the ticks that were asked for since then was taken away."""
+    stolen, asked = (now - then for now, then in zip(_processor_ticks(), since, strict=True))
+    return stolen / asked if asked else 0.0
+
+
+def _retried_max(stolen_share: float) -> int:
     """Return how many failures beside others may be accidents: more where processors were taken."""
-    stolen, asked = after[0] - before[0], after[1] - before[1]
-    is_starved = stolen > STARVED_STEAL_SHARE * asked
+    is_starved = stolen_share > STARVED_STEAL_SHARE
     return RETRIED_TESTS_STARVED_MAX if is_starved else RETRIED_TESTS_MAX
 
 

@@ -286,12 +286,19 @@ def test_the_few_that_failed_beside_others_run_once_more_alone(
         "test",
         "--fast",
         code=f"drystone.FOLDERS = (); drystone.ROOT = {str(tmp_path)!r}; "
-        f"drystone._processor_ticks = iter([(5, 10), (5 + {stolen}, 110)]).__next__",
+        f"drystone._processor_ticks = iter([(5, 10), (5, 10), (5 + {stolen}, 110)]).__next__",
         # It starts pytest six times; most of that would be plugins that it has no use for.
         env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p xdist"},
     )
     assert result.returncode == (0 if fine else 1), result.stdout
     assert ("passed alone: test_flaky.py::test_one[0]" in result.stdout) == fine
+
+
+def test_fewer_tests_run_beside_each_other_where_processors_are_taken_away(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    assert drystone._parallel([], 0.05) == ["-n", "6"]
+    assert drystone._parallel([], 0.2) == ["-n", "5"]
+    assert drystone._parallel(["tests/test_style.py"], 0.0) == []
 
 
 def test_no_command_hides_another():
