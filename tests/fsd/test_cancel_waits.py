@@ -155,3 +155,15 @@ def test_a_rebuild_that_waits_for_a_round_is_cancelled_and_gives_no_disk_up(engi
         job.cancel()
         assert job.finished.wait(60), "it waits for the round"
     assert (job.state, disk.state) == ("cancelled", "online")
+
+
+def test_a_measuring_that_waits_for_another_one_is_cancelled(engine: Engine, monkeypatch):
+    monkeypatch.setattr("fsd.calibrate.STORED_BYTES_MIN", 0)
+    lock, disk = WatchedLock(), engine.store.disks.online()[0]
+    monkeypatch.setattr(engine.watch.calibrator, "_one", lock)
+    with lock:
+        job = engine.watch.calibrate_now(disk.name, accept=False)
+        assert lock.waited.wait(60), (job.phase, job.state, job.error)
+        job.cancel()
+        assert job.finished.wait(60), "it waits for the other one"
+    assert job.state == "cancelled", job.error

@@ -24,7 +24,7 @@ def makespan_s(needs: list[Need], choice: list[tuple[str, str]]) -> float:
     loads: Counter[str] = Counter()
     for need, (source, target) in zip(needs, choice, strict=True):
         loads[source] += need.length_bytes * PASS_S[source]
-        loads[target] += 2 * need.length_bytes * PASS_S[target]
+        loads[target] += 2 * need.length_bytes * PASS_S.get(target, 0.0)
     return max(loads.values())
 
 
@@ -72,6 +72,21 @@ def test_so_is_one_where_no_disk_could_take_them_all(seed: int):
         taken[one.target] += one.need.length_bytes
     assert all(taken[disk] <= fits for disk, fits in fitting.items())
     assert makespan_s(needs, chosen(planned)) <= best_s * 1.03 < float("inf")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_so_is_that_of_the_others_where_one_can_only_come_to_a_full_disk(seed: int):
+    needs = two_copies(random.Random(seed), 9)
+    cramped = Need("cramped", 64 * MIB, 1, ["a"], ["d", "e"])
+    pass_s = {**PASS_S, "d": 1 / 150e6, "e": 1 / 150e6}
+    full = Room(int(100 * GB * KEPT_FREE_SHARE), 100 * GB)
+    rooms = {**ROOMY, "d": full, "e": full}
+    options = [[(need.sources[0], target) for target in need.targets] for need in needs]
+    every = (list(choice) for choice in itertools.product(*options))
+    best_s = min(makespan_s([*needs, cramped], [*one, ("a", "")]) for one in every)
+    *planned, last = chosen(plan_copies([*needs, cramped], pass_s, rooms))
+    assert last in (("a", "d"), ("a", "e"))
+    assert makespan_s([*needs, cramped], [*planned, ("a", "")]) <= best_s * 1.03
 
 
 @given(seed=st.integers(0, 10**6), count=st.integers(0, 60))

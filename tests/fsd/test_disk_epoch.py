@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -91,6 +94,32 @@ def test_a_later_epoch_in_one_file_is_another_engine(entered: Path, name: str, o
     assert enter_epoch(str(entered), 14) == [f"{beside.name} was damaged"] * (other == b"")
     assert read_epoch(str(entered)) == 14
     assert contents(entered)[0] == contents(entered)[1]
+
+
+DIES_BETWEEN = """
+import os, signal, sys
+from fsd.disk_epoch import enter_epoch
+
+rename = os.rename
+
+def rename_and_die(*paths):
+    rename(*paths)
+    os.kill(os.getpid(), signal.SIGKILL)
+
+os.rename = rename_and_die
+enter_epoch(sys.argv[1], 13)
+"""
+
+
+def test_killed_between_the_two_writes_the_disk_is_entered(entered: Path):
+    done = subprocess.run([sys.executable, "-c", DIES_BETWEEN, entered])
+    assert done.returncode == -signal.SIGKILL
+    assert len(set(contents(entered))) == 2
+    assert read_epoch(str(entered)) == 13
+    with pytest.raises(DiskRefusedError, match=r"took .* over"):
+        enter_epoch(str(entered), 12)
+    assert enter_epoch(str(entered), 14) == []
+    assert len(set(contents(entered))) == 1 and read_epoch(str(entered)) == 14
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
+from engine_processes import child
 from loop_disks import LoopDisk, needs_loop
 from store_checks import (
     assert_batch,
@@ -106,9 +108,12 @@ def test_a_full_disk_takes_no_more_and_is_read_on(loop_store, short_tmp):
     store, disks = loop_store
     first, files = make_source(short_tmp, "first", 600)
     put(store, first, "first")
-    folder, more = make_source(short_tmp, "source")
+    folder, more = make_source(short_tmp, "source", 3000)
     job_id = begin_put(store, folder, "second")
+    process = child(store.config, disk(store, 0).name).pid
+    os.kill(process, signal.SIGSTOP)  # Else all of it may be written before the disk is full.
     filler = disks[0].fill()
+    os.kill(process, signal.SIGCONT)
     finish(store, job_id)
     until(
         lambda: any(

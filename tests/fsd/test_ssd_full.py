@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import subprocess
 import sys
@@ -84,6 +85,18 @@ def is_full(store: Store) -> bool:
     return "ssd-full" in [notice.code for notice in store.client.warnings()]
 
 
+def start_with_no_room_left(store: Store, ssd: LoopDisk) -> None:
+    """What the last commit could not index may need some; then it says so, and starts with it."""
+    try:
+        store.start()
+    except FsdError as error:
+        assert "the SSD is full" in str(error) and "remove exports" in str(error), error
+        os.unlink(os.path.join(ssd.path, "filler"))
+        store.start()
+    else:
+        os.unlink(os.path.join(ssd.path, "filler"))
+
+
 def put_until_full(store: Store, source: str, batch: str) -> tuple[set[str], bool]:
     """Put a folder that does not fit; returns what is acknowledged, and if a commit failed."""
     job = store.client.wait(store.client.batch_write(source, batch).job_id)
@@ -100,12 +113,13 @@ def test_the_ssd_fills_up_during_a_put(store, ssd, tmp_path):
     put(store, write_files(str(tmp_path / "old"), {"old": os.urandom(1000)}), "old")
     in_commit = 0
     for level, leave_bytes in enumerate(LEAVE_BYTES):
-        files = {f"{n % 10}/f{n}": os.urandom(650 + n % 100) for n in range(FILES)}
+        count = FILES * (1 + level)  # Of the first put there are free pages in the index.
+        files = {f"{n % 10}/f{n}": os.urandom(650 + n % 100) for n in range(count)}
         source = write_files(str(tmp_path / f"source{level}"), files)
         filler = leave(ssd.path, leave_bytes)
         paths, failed = put_until_full(store, source, f"b{level}")
         in_commit += failed
-        assert 0 < len(paths) < FILES
+        assert 0 < len(paths) < count
         acknowledged = {path: files[path] for path in sorted(paths)[:: len(paths) // 50]}
         assert_readable(store, acknowledged)
         assert is_full(store)
@@ -113,13 +127,16 @@ def test_the_ssd_fills_up_during_a_put(store, ssd, tmp_path):
         if level > 0:
             fill_up(ssd)  # What the ballast gave is used up too.
         kill_engine(store.config, group=True)
-        store.start()
-        assert is_full(store), store.client.health()
+        if level > 0:
+            start_with_no_room_left(store, ssd)
+        else:
+            store.start()
+            assert is_full(store), store.client.health()
         assert_readable(store, acknowledged)
         if level == 0:
             finish(store, store.client.purge("old").job_id)
             assert "old" not in [batch.batch for batch in store.client.batches()]
-        os.unlink(filler)
+            os.unlink(filler)
         put(store, source, f"b{level}")
         assert {f.path: f.key for f in store.client.batch_files(f"b{level}")} == keys_of(files)
         assert_readable(store, acknowledged)
@@ -206,6 +223,15 @@ def test_the_ballast_is_given_up_and_comes_back(ssd):
     os.unlink(filler)
     ballast.check_room(root, 0)
     assert ballast.size_bytes(root) == hundredth
+
+
+def test_the_message_of_a_short_write_means_that_it_is_full_only_when_it_is(ssd):
+    """A bad sector has the same message, and other things to do about it."""
+    short_write = os.strerror(errno.EIO)
+    assert not ballast.is_full(ssd.path, short_write)
+    fill_up(ssd)
+    assert ballast.is_full(ssd.path, short_write)
+    assert not ballast.is_full(ssd.path, os.strerror(errno.EROFS))
 
 
 def test_a_put_needs_no_folder_of_the_index(ssd):

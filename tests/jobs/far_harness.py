@@ -84,16 +84,17 @@ def start(root: str, name: str, *arguments: str, within: Sequence[str] = ()) -> 
     return Process(popen, log_path)
 
 
-def start_api(yard: Yard, port: str = "0", host: str = "127.0.0.1") -> tuple[Process, str]:
+def start_api(
+    yard: Yard, port: str = "0", host: str = "127.0.0.1", within: Sequence[str] = ()
+) -> tuple[Process, str]:
     """Serve a yard's jobs over TCP; returns the process and its address."""
     tokens = [
         "--token-file", write_secret(os.path.join(yard.root, "token"), TOKEN),
         "--worker-token-file", write_secret(os.path.join(yard.root, "worker-token"), WORKER_TOKEN),
     ]  # fmt: skip
     config = ["--config", yard.config_path]
-    api = start(
-        yard.root, "api", "run", "serve", "--host", host, "--tcp-port", port, *tokens, *config
-    )
+    words = ["run", "serve", "--host", host, "--tcp-port", port, *tokens, *config]
+    api = start(yard.root, "api", *words, within=within)
     found: list[str] = []
 
     def listens() -> bool:

