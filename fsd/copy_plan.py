@@ -149,13 +149,19 @@ class _Work:
                 self._put(leg, min(roomy, key=lambda disk: self._loads[disk] + self._s(leg, disk)))
             elif allowed:
                 self._put(leg, max(allowed, key=lambda disk: self._free[disk]))
+        self._improve_all()
+        free = [leg for leg in order if leg.disk and len(leg.choices) > 1]
+        free.sort(key=lambda leg: -leg.size_bytes)
+        if 0 < len(free) <= SEARCHED_LEGS_MAX:
+            if not self._search(free):
+                self._search([leg for leg in free if self._lies_well(leg)])
+            # One in which all lie well counts also where it ends later.
+            self._improve_all()
+
+    def _improve_all(self) -> None:
         for _ in range(IMPROVEMENTS_MAX):
             if not self._improve():
                 break
-        free = [leg for leg in order if leg.disk and len(leg.choices) > 1]
-        free.sort(key=lambda leg: -leg.size_bytes)
-        if 0 < len(free) <= SEARCHED_LEGS_MAX and not self._search(free):
-            self._search([leg for leg in free if self._lies_well(leg)])
 
     def _lies_well(self, leg: _Leg) -> bool:
         """Return whether a leg's disk, if it is written there, has more room than is kept free."""
@@ -206,6 +212,15 @@ class _Work:
         left = self._free[disk] - leg.size_bytes if leg.writes else 0
         return not leg.writes or left >= KEPT_FREE_SHARE * self._rooms[disk].size_bytes
 
+    def _stay_roomy(self, moves: list[tuple[_Leg, str]]) -> bool:
+        """Return whether the disks that have more to take by all of the moves stay roomy."""
+        more: Counter[str] = Counter()
+        for leg, disk in moves:
+            if leg.writes:
+                more[disk] += leg.size_bytes
+                more[leg.disk] -= leg.size_bytes
+        return all(size <= self._roomy_bytes(disk) for disk, size in more.items() if size > 0)
+
     def _put(self, leg: _Leg, disk: str) -> None:
         if leg.disk:
             self._loads[leg.disk] -= self._s(leg, leg.disk)
@@ -225,7 +240,7 @@ class _Work:
             for other in (disk for disk in leg.choices if disk != busiest):
                 for moves in self._ways((leg, other)):
                     peak_s = self._peak_s(moves)
-                    if peak_s < best_s and all(self._stays_roomy(*move) for move in moves):
+                    if peak_s < best_s and self._stay_roomy(moves):
                         best_s, best = peak_s, moves
         for moved, disk in reversed(best):
             self._put(moved, disk)
