@@ -124,7 +124,7 @@ def test_a_disk_process_stopped_before_a_job_with_much_to_ask(patient_store, sto
 
 def test_a_disk_process_stopped_while_a_put_runs(patient_store, stopped, tmp_path):
     store = patient_store(3)
-    files = make_source(str(tmp_path / "source"), 2500)
+    files = make_source(str(tmp_path / "source"), 10_000)
     job_id = store.client.batch_write(str(tmp_path / "source"), "first").job_id
     next(iter(store.client.report(job_id)))
     stopped(child(store.config, "d2").pid)

@@ -218,19 +218,31 @@ def test_a_client_that_leaves_gives_its_connection_back(served: Served, database
     assert (status, total["count"]) == (200, 60_000)
 
 
+def connect_soon(process: subprocess.Popen[str], path: str) -> socket.socket:
+    """Connect to a socket that a process makes, and then listens on."""
+    deadline = time.monotonic() + 60
+    while True:
+        client = socket.socket(socket.AF_UNIX)
+        try:
+            client.connect(path)
+            return client
+        except (FileNotFoundError, ConnectionRefusedError):
+            client.close()
+            assert process.stderr is not None
+            assert process.poll() is None, process.stderr.read()
+            assert time.monotonic() < deadline, "nobody listens"
+            time.sleep(0.05)
+
+
 def test_the_process_serves_its_socket(store_config: str):
     run_dir = os.path.join(os.path.dirname(store_config), "run")
     path = os.path.join(run_dir, "database.sock")
     command = [sys.executable, "-m", "sql.api_main", "--config", store_config]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
-            deadline = time.monotonic() + 60
-            while not os.path.exists(path) and time.monotonic() < deadline:
-                assert process.poll() is None, process.stderr.read()
-                time.sleep(0.05)
+            client = connect_soon(process, path)
             assert os.stat(path).st_mode & 0o777 == 0o600
-            with contextlib.closing(socket.socket(socket.AF_UNIX)) as client:
-                client.connect(path)
+            with contextlib.closing(client):
                 client.sendall(b"GET /v1/health HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
                 assert client.recv(15).startswith(b"HTTP/1.1 200")
             second = subprocess.run(command, capture_output=True, text=True, timeout=60)
