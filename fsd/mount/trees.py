@@ -70,11 +70,11 @@ class MountedTree:
         tries = self._tries
         async with self._opening:
             if self._tree is None and tries == self._tries:
-                self._tries += 1
                 try:
                     self._tree = await self._open_tree()
                 except (FsdError, OSError, pyfuse3.FUSEError) as error:
                     self._failure = error
+                self._tries += 1
 
     @property
     def tree(self) -> Tree:

@@ -1,0 +1,46 @@
+"""The tree of a view in the mount: its file is opened once, for all who wait for it."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+import trio
+import trio.testing
+
+from fsd.mount.trees import MountedTree
+from fsd.tree import ROOT, Tree, TreeEntry
+from fsd.tree_write import write_tree
+
+WAITING = 5
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_who_waits_for_a_listing_shares_what_comes_of_it(tmp_path: Path, fails: bool):
+    """All of it is read, so that one after the other would keep the mount's tasks waiting."""
+    write_tree(tmp_path / "tree", [TreeEntry("a", bytes(32), 1)], created_ns=1)
+    tries: list[Tree | None] = []
+
+    async def open_tree() -> Tree:
+        await trio.testing.wait_all_tasks_blocked()
+        tries.append(None if fails else Tree(tmp_path / "tree"))
+        if tries[-1] is None:
+            raise OSError(errno.EIO, "a bad sector")
+        return tries[-1]
+
+    async def ask_together() -> None:
+        async with trio.open_nursery() as nursery:
+            for _ in range(WAITING):
+                nursery.start_soon(mounted.open_folder, ROOT)
+
+    mounted = MountedTree(1, ("exports/1/l", "", 0), open_tree, None)
+    trio.run(ask_together)
+    assert len(tries) == 1
+    if not fails:
+        assert mounted.tree is tries[0]
+        return
+    with pytest.raises(OSError, match="a bad sector"):
+        _ = mounted.tree
+    trio.run(ask_together)
+    assert len(tries) == 2, "later ones try again"
