@@ -21,18 +21,23 @@ def test_who_waits_for_a_listing_shares_what_comes_of_it(tmp_path: Path, fails: 
     """All of it is read, so that one after the other would keep the mount's tasks waiting."""
     write_tree(tmp_path / "tree", [TreeEntry("a", bytes(32), 1)], created_ns=1)
     tries: list[Tree | None] = []
+    read = trio.Event()
 
     async def open_tree() -> Tree:
-        await trio.testing.wait_all_tasks_blocked()
+        await read.wait()
         tries.append(None if fails else Tree(tmp_path / "tree"))
         if tries[-1] is None:
             raise OSError(errno.EIO, "a bad sector")
         return tries[-1]
 
     async def ask_together() -> None:
+        nonlocal read
+        read = trio.Event()
         async with trio.open_nursery() as nursery:
             for _ in range(WAITING):
                 nursery.start_soon(mounted.open_folder, ROOT)
+                await trio.testing.wait_all_tasks_blocked()
+            read.set()
 
     mounted = MountedTree(1, ("exports/1/l", "", 0), open_tree, None)
     trio.run(ask_together)
