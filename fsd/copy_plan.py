@@ -86,6 +86,10 @@ class _Leg:
     writes: bool
     disk: str = ""
 
+    @property
+    def written_bytes(self) -> int:
+        return self.size_bytes if self.writes else 0
+
 
 class _State(NamedTuple):
     """A partial plan: the greatest load of a disk, all of them, what fits yet, and the choices."""
@@ -100,6 +104,11 @@ class _State(NamedTuple):
         left = self.room_bytes[disk] - size_bytes
         room = (*self.room_bytes[:disk], left, *self.room_bytes[disk + 1 :])
         return _State(max(loads), loads, room, (*self.disks, disk))
+
+    def has_room(self, coming: Mapping[tuple[int, ...], int]) -> bool:
+        """Return whether no choice of disks has less room than what may go nowhere else."""
+        room = [max(0.0, left) for left in self.room_bytes]
+        return all(sum(room[disk] for disk in disks) >= size for disks, size in coming.items())
 
 
 def plan_copies(
@@ -176,15 +185,19 @@ class _Work:
         loads, room = dict(self._loads), {name: self._roomy_bytes(name) for name in names}
         for leg in legs:
             loads[leg.disk] -= self._s(leg, leg.disk)
-            room[leg.disk] += leg.size_bytes if leg.writes else 0
+            room[leg.disk] += leg.written_bytes
         states = [_State(0.0, tuple(loads.values()), tuple(room.values()), ())]
+        coming = Counter[tuple[int, ...]]()  # What is yet to be placed, by the disks it may go to.
+        for leg in legs:
+            coming[tuple(map(names.index, leg.choices))] += leg.written_bytes
         for leg in legs:
             costs = [(names.index(disk), self._s(leg, disk)) for disk in leg.choices]
+            coming[tuple(disk for disk, _ in costs)] -= leg.written_bytes
             grown: dict[tuple[tuple[float, ...], ...], _State] = {}
             for state in states:
                 for disk, cost_s in costs:
-                    if not leg.writes or state.room_bytes[disk] >= leg.size_bytes:
-                        after = state.put(disk, cost_s, leg.size_bytes if leg.writes else 0)
+                    after = state.put(disk, cost_s, leg.written_bytes)
+                    if not leg.writes or (after.room_bytes[disk] >= 0 and after.has_room(coming)):
                         grown[after.loads_s, after.room_bytes] = after
             states = sorted(grown.values())[:SEARCHED_STATES_MAX]
         if not states:
@@ -209,7 +222,7 @@ class _Work:
         return not leg.writes or self._free[disk] >= leg.size_bytes
 
     def _stays_roomy(self, leg: _Leg, disk: str) -> bool:
-        left = self._free[disk] - leg.size_bytes if leg.writes else 0
+        left = self._free[disk] - leg.written_bytes
         return not leg.writes or left >= KEPT_FREE_SHARE * self._rooms[disk].size_bytes
 
     def _stay_roomy(self, moves: list[tuple[_Leg, str]]) -> bool:
@@ -225,11 +238,11 @@ class _Work:
         if leg.disk:
             self._loads[leg.disk] -= self._s(leg, leg.disk)
             self._legs[leg.disk].remove(leg)
-            self._free[leg.disk] += leg.size_bytes if leg.writes else 0
+            self._free[leg.disk] += leg.written_bytes
         leg.disk = disk
         self._loads[disk] += self._s(leg, disk)
         self._legs[disk].append(leg)
-        self._free[disk] -= leg.size_bytes if leg.writes else 0
+        self._free[disk] -= leg.written_bytes
 
     def _improve(self) -> bool:
         """Take a leg off the busiest disk, another one making room for it; False if none helps."""

@@ -90,6 +90,7 @@ def test_so_is_one_where_two_disks_have_just_the_room_that_is_needed(seed: int):
         if room_is_left(needs, list(choice), fitting):
             best_s = min(best_s, makespan_s(needs, list(choice), before_s))
     planned = chosen(plan_copies(needs, PASS_S, rooms, None, before_s))
+    assert room_is_left(needs, planned, fitting)
     assert makespan_s(needs, planned, before_s) <= best_s * 1.03 < float("inf")
 
 
