@@ -21,6 +21,7 @@ from fsd.disks import Disk, DiskSet
 from fsd.drain import MOVING_KINDS, give_up_disk, mark_disks, resume_drains
 from fsd.engine_lock import lock_engine, remove_scratch
 from fsd.errors import DiskError, FsdError, QuotaError, UsageError
+from fsd.index_start import bring_index_up
 from fsd.inventory import take_inventory, take_inventory_or_lose
 from fsd.job import Job, JobRegistry
 from fsd.materialise import Materialise
@@ -33,11 +34,8 @@ from fsd.models import (
 )
 from fsd.projection import (
     MANIFESTS_BATCH,
-    begin_generation,
     make_trees,
-    open_index,
     project,
-    publish_generation,
     unfinished_start,
     write_disk_rows,
 )
@@ -126,7 +124,7 @@ class Engine:
                 take_inventory_or_lose(store, disk)
         settle_purges(store)
         with unfinished_start(store) as suspicious:
-            self._bring_index_up(suspicious=suspicious)
+            bring_index_up(self, suspicious=suspicious)
         self._keep_ballast()
         store.disks.on_return = self._welcome_back
         store.disks.on_change = lambda _disk: self._changed.set()
@@ -135,29 +133,6 @@ class Engine:
         self.watch.start()
         threading.Thread(target=self._keep_house, name="housekeeping", daemon=True).start()
         resume_drains(self)
-
-    def _bring_index_up(self, *, suspicious: bool) -> None:
-        """Roll the index forward; one that cannot be read or used is made anew."""
-        new, former = open_index(self.store, suspicious=suspicious), None
-        try:
-            try:
-                self._fill_index()
-            except QuotaError:
-                self._fill_index()  # The ballast is given up now: that is room for it.
-        except Exception as error:
-            if new or isinstance(error, (DiskError, QuotaError)):
-                raise
-            self.notes.append(f"the index was damaged ({error}) and has been made anew")
-            former, new = begin_generation(self.store), True
-            self._fill_index()
-        if new:
-            publish_generation(self.store, former)
-
-    def _fill_index(self) -> None:
-        self.open_shards.recover_all()
-        project(self.store)
-        write_disk_rows(self.store)
-        self.notes += make_trees(self.store)
 
     def stop(self) -> None:
         """Finish or stop what runs, seal open shards, end all processes. Safe to skip (kill -9)."""
@@ -246,6 +221,7 @@ class Engine:
             with self._catching_up():
                 self.open_shards.recover_all(at_once=True)
                 project(self.store)
+                self.store.index_filled()
 
     def fsck(self) -> Job:
         """Start comparing catalog, disks and index."""
@@ -299,7 +275,13 @@ class Engine:
                     f"(drystone job wait {writer.job_id})"
                 )
             self._subjects = {name: job for name, job in self._subjects.items() if job in busy}
-            self._subjects[subject] = job = self.jobs.start(kind, description, work)
+
+            def run(job: Job) -> dict[str, Any]:
+                if kind != REINDEX and self.store.is_unfinished:
+                    self.seal_and_project(job)
+                return work(job)
+
+            self._subjects[subject] = job = self.jobs.start(kind, description, run)
             return job
 
     def _write(self, request: BatchWriteRequest, job: Job) -> dict[str, Any]:
@@ -343,6 +325,7 @@ class Engine:
         with self._catching_up():
             if self.open_shards.recover_all() or settle_purges(self.store) or behind:
                 project(self.store)
+                self.store.index_filled()
                 problems = make_trees(self.store)
                 if problems and self._is_ssd_full():
                     self.store.behind = True  # Again when there is room; it is warned of.

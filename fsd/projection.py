@@ -128,8 +128,9 @@ def take_up_generation(store: Store, former: Index) -> None:
     if begun is not None:
         begun.close()
         shutil.rmtree(begun.path, ignore_errors=True)
-    store.behind = True  # Should this fail, housekeeping does it.
+    store.index_lacks()  # Should this fail, housekeeping does it.
     project(store)
+    store.index_filled()
     write_disk_rows(store)
 
 

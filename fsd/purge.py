@@ -46,6 +46,7 @@ def purge(engine: Engine, request: PurgeRequest) -> Job:
     with engine.store.index.read() as reader:
         known = reader.batch(request.batch)
     if known is None or request.batch.startswith(HIDDEN_PREFIX):
+        engine.store.refuse_unfinished()
         raise NotFoundError(f"there is no batch {request.batch}; `drystone ls` lists them")
 
     def work(job: Job) -> dict[str, Any]:

@@ -104,12 +104,17 @@ class Store:
         """Note that the index knows everything there is."""
         self.is_unfinished = False
 
+    def index_lacks(self) -> None:
+        """Note that it does not, and that housekeeping has to see to that."""
+        self.is_unfinished = self.behind = True
+
     def refuse_unfinished(self) -> None:
         """Raise ReindexingError while what is not in the index may be in the store."""
         if self.is_unfinished:
             raise ReindexingError(
-                "the index is being made anew and does not know everything yet; nothing is lost: "
-                "ask again when that is done (`drystone jobs`)"
+                "the index does not know everything yet: it is being made anew (`drystone jobs`), "
+                "or the SSD is full (`drystone health`); nothing is lost, ask again when that is "
+                "done"
             )
 
     def ack_copies(self, class_name: str) -> int:

@@ -189,7 +189,10 @@ def test_prometheus_scrapes_them_over_http(store):
     with socket.create_connection(("127.0.0.1", port), 30) as one_who_stays:
         one_who_stays.sendall(b"GET /metrics HTTP/1.1\r\nHost: here\r\n\r\n.")
         with one_who_stays.makefile("rb") as answer:
-            assert answer.read().startswith(b"HTTP/1.1 200 OK")  # To its end.
+            told = answer.read()  # To its end.
+            assert (
+                told.startswith(b"HTTP/1.1 200 OK") and b"\r\nconnection: close\r\n" in told.lower()
+            )
     status, content_type, text = ask(port)
     assert (status, content_type) == (200, CONTENT_TYPE)
     assert value(parse(text), "up") == 1

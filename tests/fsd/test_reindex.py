@@ -13,7 +13,7 @@ from store_harness import MIB, Store, write_files
 
 from fsd import engine as engine_module
 from fsd.engine import Engine
-from fsd.errors import ReindexingError
+from fsd.errors import QuotaError, ReindexingError
 from fsd.generation import current_generation, generation_path
 from fsd.job import Job
 from fsd.models import BatchWriteRequest
@@ -117,6 +117,33 @@ def test_one_that_cannot_be_published_leaves_the_former_in_use(engine: Engine, m
     assert open_indexes(engine) == {former.generation}
     assert ended(engine.reindex()).result["problems"] == []
     assert current_generation(root) == engine.store.index.generation > former.generation
+
+
+def test_the_former_one_that_finds_no_room_to_follow_calls_nothing_missing(
+    engine: Engine, monkeypatch
+):
+    """Shards may have been sealed since it was left: housekeeping takes them in."""
+    former = engine.store.index
+
+    def full(*_: Any) -> int:
+        assert engine.store.is_unfinished
+        raise QuotaError("the SSD is full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fsd.reindex.project", full)
+        patched.setattr("fsd.projection.project", full)
+        patched.setattr(engine_module, "project", full)
+        assert "the SSD is full" in str(ended(engine.reindex(), "failed").error)
+        assert engine.store.index is former and engine.store.is_unfinished
+        assert "the SSD is full" in str(ended(engine.fsck(), "failed").error), "it sees to it first"
+    until(lambda: not engine.store.is_unfinished, "the index to follow")
+
+
+def test_a_job_lets_the_index_follow_first_and_once(engine: Engine, monkeypatch):
+    monkeypatch.setattr(engine, "_catch_up_index", lambda: None)
+    engine.store.index_lacks()
+    ended(engine.fsck())
+    assert not engine.store.is_unfinished
 
 
 def test_catching_up_that_fails_is_done_again(engine: Engine, monkeypatch):

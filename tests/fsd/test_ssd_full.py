@@ -11,11 +11,20 @@ import sys
 import pytest
 from engine_processes import kill_engine
 from loop_disks import LoopDisk, needs_loop
-from store_checks import assert_clean, assert_readable, finish, keys_of, put, until
+from store_checks import (
+    assert_clean,
+    assert_readable,
+    finish,
+    key_of,
+    keys_of,
+    put,
+    read_object,
+    until,
+)
 from store_harness import MIB, Store, with_settings, write_files
 
 from fsd import ballast
-from fsd.errors import FsdError, QuotaError
+from fsd.errors import QuotaError, ReindexingError
 from fsd.setup import init_store
 
 pytestmark = needs_loop
@@ -85,18 +94,6 @@ def is_full(store: Store) -> bool:
     return "ssd-full" in [notice.code for notice in store.client.warnings()]
 
 
-def start_with_no_room_left(store: Store, ssd: LoopDisk) -> None:
-    """What the last commit could not index may need some; then it says so, and starts with it."""
-    try:
-        store.start()
-    except FsdError as error:
-        assert "the SSD is full" in str(error) and "remove exports" in str(error), error
-        os.unlink(os.path.join(ssd.path, "filler"))
-        store.start()
-    else:
-        os.unlink(os.path.join(ssd.path, "filler"))
-
-
 def put_until_full(store: Store, source: str, batch: str) -> tuple[set[str], bool]:
     """Put a folder that does not fit; returns what is acknowledged, and if a commit failed."""
     job = store.client.wait(store.client.batch_write(source, batch).job_id)
@@ -127,16 +124,13 @@ def test_the_ssd_fills_up_during_a_put(store, ssd, tmp_path):
         if level > 0:
             fill_up(ssd)  # What the ballast gave is used up too.
         kill_engine(store.config, group=True)
-        if level > 0:
-            start_with_no_room_left(store, ssd)
-        else:
-            store.start()
-            assert is_full(store), store.client.health()
+        store.start()
+        assert is_full(store), store.client.health()
         assert_readable(store, acknowledged)
         if level == 0:
             finish(store, store.client.purge("old").job_id)
             assert "old" not in [batch.batch for batch in store.client.batches()]
-            os.unlink(filler)
+        os.unlink(filler)
         put(store, source, f"b{level}")
         assert {f.path: f.key for f in store.client.batch_files(f"b{level}")} == keys_of(files)
         assert_readable(store, acknowledged)
@@ -157,8 +151,8 @@ def test_a_listing_that_finds_no_room(store, ssd, tmp_path):
     assert {f.path: f.key for f in store.client.batch_files("b")} == keys_of(files)
 
 
-def test_a_start_with_an_older_index_that_finds_no_room_to_follow(store, ssd, tmp_path):
-    """It says so and starts when there is room: what it lacks must not be called missing."""
+def start_with_an_older_index(store: Store, ssd: LoopDisk, tmp_path) -> tuple[dict, dict]:
+    """Start where no room is left to follow; returns the files of before, and those it lacks."""
     old = {"old": os.urandom(1000)}
     put(store, write_files(str(tmp_path / "old"), old), "old")
     store.stop()
@@ -173,14 +167,57 @@ def test_a_start_with_an_older_index_that_finds_no_room_to_follow(store, ssd, tm
         file.write(former)
     ballast.give_up(store.config.index_root)
     fill_up(ssd)
-    with pytest.raises(FsdError, match="SSD is full"):
-        store.start()
-    os.unlink(os.path.join(ssd.path, "filler"))
     store.start()
-    assert len(store.client.batches()) == 2
+    assert is_full(store)
+    return old, new
+
+
+def test_what_an_older_index_lacks_for_want_of_room_is_not_called_missing(store, ssd, tmp_path):
+    """Nothing that would rest on it is done, and with the room all of it is there."""
+    old, new = start_with_an_older_index(store, ssd, tmp_path)
     assert_readable(store, old)
-    assert {f.path: f.key for f in store.client.batch_files("new")} == keys_of(new)
+    client, lacking = store.client, key_of(new["f0"])
+    for ask in (
+        lambda: read_object(store, lacking),
+        lambda: client.head(lacking),
+        client.batches,
+        client.views,
+        lambda: list(client.batch_files("new")),
+        lambda: client.purge("new"),
+        lambda: client.unpublish("stage", "view", "v1"),
+    ):
+        with pytest.raises(ReindexingError, match="SSD is full"):
+            ask()
+    more = write_files(str(tmp_path / "more"), {"more": b"more"})
+    for begin in (
+        client.fsck,
+        lambda: client.verify("new"),
+        lambda: client.purge("old"),
+        lambda: client.batch_write(more, "more"),
+    ):
+        job = client.wait(begin().job_id)
+        assert job.state == "failed" and "the SSD is full" in (job.error or ""), job
+    os.unlink(os.path.join(ssd.path, "filler"))
+    # At once: a job sees to the index first.
+    put(store, more, "more")
+    assert [batch.batch for batch in client.batches()] == ["more", "new", "old"]
+    assert {f.path: f.key for f in client.batch_files("new")} == keys_of(new)
     assert_readable(store, dict(list(new.items())[::100]))
+    assert_clean(store)
+
+
+def test_housekeeping_takes_in_what_a_start_found_no_room_for(store, ssd, tmp_path):
+    """Nobody has to begin a job for that."""
+    _, new = start_with_an_older_index(store, ssd, tmp_path)
+    os.unlink(os.path.join(ssd.path, "filler"))
+
+    def is_there() -> bool:
+        with contextlib.suppress(ReindexingError):
+            return {f.path: f.key for f in store.client.batch_files("new")} == keys_of(new)
+        return False
+
+    until(is_there, "the index to follow")
+    assert len(store.client.batches()) == 2
 
 
 def test_a_full_ssd_kills_nobody_who_maps_the_index(ssd):
