@@ -166,6 +166,7 @@ class Job:
             self.failure = error
             if not isinstance(error, FsdError):
                 traceback.print_exc()
+        _forget_frames(self.failure)
         with self._lock:
             self._report.close()
         self.finished_s = time.time()
@@ -197,6 +198,16 @@ class Job:
         """Of work that has no bytes, since the start: it is done in few and large steps."""
         left, spent_s = self.total_files - self.done_files, now - self.started_s
         return left * spent_s / self.done_files if self.done_files and left >= 0 else None
+
+
+def _forget_frames(failure: BaseException | None) -> None:
+    """Let go of all that the frames of a failure hold: it is remembered with its job."""
+    chain = [failure]
+    while chain:
+        error = chain.pop()
+        if error is not None and error.__traceback__ is not None:
+            error.__traceback__ = None
+            chain += [error.__cause__, error.__context__]
 
 
 class JobRegistry:

@@ -1,0 +1,43 @@
+"""Jobs that have ended: what is remembered of them is little."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any
+
+import pytest
+
+from fsd.errors import FsdError
+from fsd.job import Job, JobRegistry
+
+
+class Batch:
+    """Stands for what may be large."""
+
+
+def test_a_failed_job_is_remembered_without_what_it_held(tmp_path):
+    held: list[weakref.ref[Batch]] = []
+
+    def hold_and_fail(error: Exception) -> None:
+        batch = Batch()
+        held.append(weakref.ref(batch))
+        raise error
+
+    def work(_job: Job) -> dict[str, Any]:
+        try:
+            try:
+                hold_and_fail(OSError("no room"))
+            except OSError as error:
+                cause = error
+                hold_and_fail(ValueError("met on the way"))
+        except ValueError:
+            raise FsdError("the batch was not stored") from cause
+
+    registry = JobRegistry(str(tmp_path / "jobs"))
+    job = registry.start("put", "", work)
+    assert job.finished.wait(60) and job.state == "failed"
+    assert len(held) == 2 and [one() for one in held] == [None, None]
+    told = registry.get(job.job_id).failure
+    assert told is not None and told.__cause__ is not None
+    with pytest.raises(FsdError, match="the batch was not stored"):
+        raise told
