@@ -187,17 +187,24 @@ class _Work:
             loads[leg.disk] -= self._s(leg, leg.disk)
             room[leg.disk] += leg.written_bytes
         states = [_State(0.0, tuple(loads.values()), tuple(room.values()), ())]
-        coming = Counter[tuple[int, ...]]()  # What is yet to be placed, by the disks it may go to.
+        # What is yet to be placed, by the disks it may go to, where those cannot take everything.
+        coming = Counter[tuple[int, ...]]()
         for leg in legs:
             coming[tuple(map(names.index, leg.choices))] += leg.written_bytes
+        scarce = {
+            disks: size
+            for disks, size in coming.items()
+            if size and not states[0].has_room({disks: coming.total()})
+        }
         for leg in legs:
             costs = [(names.index(disk), self._s(leg, disk)) for disk in leg.choices]
-            coming[tuple(disk for disk, _ in costs)] -= leg.written_bytes
+            if (disks := tuple(disk for disk, _ in costs)) in scarce:
+                scarce[disks] -= leg.written_bytes
             grown: dict[tuple[tuple[float, ...], ...], _State] = {}
             for state in states:
                 for disk, cost_s in costs:
                     after = state.put(disk, cost_s, leg.written_bytes)
-                    if not leg.writes or (after.room_bytes[disk] >= 0 and after.has_room(coming)):
+                    if not leg.writes or (after.room_bytes[disk] >= 0 and after.has_room(scarce)):
                         grown[after.loads_s, after.room_bytes] = after
             states = sorted(grown.values())[:SEARCHED_STATES_MAX]
         if not states:

@@ -4,7 +4,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from fsd.errors import DiskError, FsdError, QuotaError, UsageError
 from fsd.index_start import bring_index_up
 from fsd.inventory import take_inventory, take_inventory_or_lose
 from fsd.job import Job, JobRegistry
-from fsd.materialise import Materialise
+from fsd.materialise import RELEASE, Materialise
 from fsd.models import (
     BatchWriteRequest,
     MaterialiseAnswer,
@@ -49,13 +49,15 @@ from fsd.shard_writer import ShardWriter
 from fsd.slots import SlotPool
 from fsd.store import PART_BYTES_MAX, Store
 from fsd.waiting_shards import WaitingShards
-from fsd.watch import Watch
+from fsd.watch import CALIBRATE, Watch
 from fsd.write import BatchWrite, check_folder
 
 ACCEPT_TIMEOUT_S = 3600.0
 SLOTS_SPARE = 4
 HOUSEKEEPING_S = 5.0
 MEASURE_EVERY = 12
+NEEDS_NO_INDEX = frozenset({REINDEX, CALIBRATE, RELEASE})
+"""Jobs that do as well with an index that lacks something, and may make room for the rest."""
 
 
 class Engine:
@@ -102,6 +104,7 @@ class Engine:
         self.maintenance = threading.RLock()
         # Held (after it) by a purge's decision, a round of a compaction, a drop: one at a time.
         self.moving = threading.Lock()
+        self._drains_wait = False  # For the index to follow.
         self._stopping = threading.Event()
         self._changed = threading.Event()
         self.on_housekeeping = lambda: None
@@ -131,8 +134,10 @@ class Engine:
         store.disks.start_watching()
         self.reconciler.start()
         self.watch.start()
+        self._drains_wait = store.is_unfinished
+        if not self._drains_wait:
+            resume_drains(self)
         threading.Thread(target=self._keep_house, name="housekeeping", daemon=True).start()
-        resume_drains(self)
 
     def stop(self) -> None:
         """Finish or stop what runs, seal open shards, end all processes. Safe to skip (kill -9)."""
@@ -277,7 +282,7 @@ class Engine:
             self._subjects = {name: job for name, job in self._subjects.items() if job in busy}
 
             def run(job: Job) -> dict[str, Any]:
-                if kind != REINDEX and self.store.is_unfinished:
+                if self.store.is_unfinished and kind not in NEEDS_NO_INDEX:
                     self.seal_and_project(job)
                 return work(job)
 
@@ -326,11 +331,7 @@ class Engine:
             if self.open_shards.recover_all() or settle_purges(self.store) or behind:
                 project(self.store)
                 self.store.index_filled()
-                problems = make_trees(self.store)
-                if problems and self._is_ssd_full():
-                    self.store.behind = True  # Again when there is room; it is warned of.
-                else:
-                    self.notes += problems
+                self.make_listings()
 
     @contextmanager
     def _catching_up(self) -> Generator[None]:
@@ -341,8 +342,13 @@ class Engine:
             self.store.behind = True
             raise
 
-    def _is_ssd_full(self) -> bool:
-        return ballast.given_up(self.config.index_root, self.store.index.size_bytes())
+    def make_listings(self) -> None:
+        """Make what the mount shows; again when there is room, which is warned of till then."""
+        problems = make_trees(self.store)
+        if problems and ballast.given_up(self.config.index_root, self.store.index.size_bytes()):
+            self.store.behind = True
+        else:
+            self.notes += problems
 
     def _keep_house(self) -> None:
         turn = 0
@@ -353,8 +359,6 @@ class Engine:
                 return
             try:
                 self._tidy(turn)
-            except QuotaError:
-                pass  # Warned of as long as it lasts, see `ssd_notices`.
             except Exception as error:
                 # Housekeeping must outlive one bad round; health shows what happened.
                 self.notes = [*self.notes[-19:], f"housekeeping: {error}"]
@@ -364,13 +368,17 @@ class Engine:
         ballast.keep(self.config.index_root, self.store.index.size_bytes())
 
     def _tidy(self, turn: int) -> None:
-        self._keep_ballast()
-        write_disk_rows(self.store)
-        self.shard_writer.tidy()
-        with self.maintenance:
-            if all(job.kind in MOVING_KINDS for job in self.jobs.running()):
-                self._catch_up_index()
-        self.dropper.tick()
+        with suppress(QuotaError):  # Warned of as long as it lasts, see `ssd_notices`.
+            self._keep_ballast()
+            write_disk_rows(self.store)
+            self.shard_writer.tidy()
+            with self.maintenance:
+                if all(job.kind in MOVING_KINDS for job in self.jobs.running()):
+                    self._catch_up_index()
+            self.dropper.tick()
+        if self._drains_wait and not self.store.is_unfinished:
+            self._drains_wait = False
+            resume_drains(self)
         self.reconciler.poke()
         if turn % MEASURE_EVERY == 0:
             for area in self.areas.paths:

@@ -44,7 +44,7 @@ def find_again(store: Store, key: bytes, tried: Location) -> list[Location]:
         # Where one place is wrong others may be: a job looks at all of them.
         if key.hex() not in store.sought:
             store.misplaced.add(key.hex())
-        if others:
+        if others and not store.is_unfinished:
             _put_right(store, key, tried, others[0])
     return others
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from fsd.errors import DiskError, QuotaError
 from fsd.projection import (
     begin_generation,
-    make_trees,
     open_index,
     project,
     publish_generation,
@@ -53,4 +52,4 @@ def _fill(engine: "Engine") -> None:
     engine.open_shards.recover_all()
     project(engine.store)
     write_disk_rows(engine.store)
-    engine.notes += make_trees(engine.store)
+    engine.make_listings()

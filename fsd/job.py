@@ -9,7 +9,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from fsd.errors import CancelledError, FsdError, NotFoundError
@@ -165,9 +165,10 @@ class Job:
             self.state, self.error = "failed", str(error) or type(error).__name__
             self.failure = error
             if not isinstance(error, FsdError):
-                traceback.print_exc()
+                with suppress(OSError):
+                    traceback.print_exc()
         _forget_frames(self.failure)
-        with self._lock:
+        with self._lock, suppress(OSError):  # Its last lines may find no room.
             self._report.close()
         self.finished_s = time.time()
         _return_memory()

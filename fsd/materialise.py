@@ -37,6 +37,7 @@ from fsd.read import read_to_file
 from fsd.references import References
 from fsd.store import Store
 
+RELEASE = "release"
 AREA_OF_KIND = {"stage": "3c", "exports": "3d"}
 
 StoreManifest = Callable[[str, str], None]
@@ -263,14 +264,19 @@ def _keys_in(canonical: str) -> Iterator[str]:
 def unpublish(store: Store, kind: str, view_id: str, layout_id: str) -> None:
     """Take a view out of the mount and unpin its manifest; NotFoundError when there is none."""
     name = view_name(kind, view_id, layout_id)
-    with store.index.read() as reader:
-        row = reader.view(name)
-    if row is None:
-        store.refuse_unfinished()
+    with store.lock:
+        view = store.shards.state.views.get(name)
+    if view is None:
         raise NotFoundError(f"there is no view {name}; `drystone views` lists them")
     store.catalog.append(
         ("view_unpublish", {"view_kind": kind, "view": view_id, "layout": layout_id})
     )
-    with store.index.write() as writer:
-        writer.delete_view(name)
-    remove_tree(store, row.tree_file)
+    try:
+        with store.index.write() as writer:
+            row = writer.view(name)
+            writer.delete_view(name)
+    except QuotaError:
+        store.behind = True  # When there is room.
+        raise
+    if row is not None:
+        remove_tree(store, row.tree_file)

@@ -123,13 +123,17 @@ def take_up_generation(store: Store, former: Index) -> None:
     with store.lock:
         store.shards.numbers.clear()
         store.shards.ids.clear()
-        begun = store.set_index(former)
+        begun = store.set_index(former, whole=False)
         _name_shards(store, former)
     if begun is not None:
         begun.close()
         shutil.rmtree(begun.path, ignore_errors=True)
     store.index_lacks()  # Should this fail, housekeeping does it.
-    project(store)
+    try:
+        project(store)
+    except CorruptError:
+        store.index_filled()  # It is as before: damaged rows are told of by whoever reads them.
+        raise
     store.index_filled()
     write_disk_rows(store)
 
@@ -268,7 +272,7 @@ def _noting(problems: list[str], what: str, job: Job | None) -> Generator[None, 
         job.check()
     try:
         yield
-    except FsdError as error:
+    except (FsdError, OSError) as error:
         problems.append(f"{what}: {error}")
     if job is not None:
         job.advance(1, 0)

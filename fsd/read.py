@@ -19,6 +19,7 @@ from fsd.extract import FILE_MODE, guarded
 from fsd.hedge import PieceRead
 from fsd.index import Location
 from fsd.models import ObjectHead
+from fsd.purge_place import live_shard
 from fsd.store import Store
 
 PIECES_AHEAD = 1
@@ -29,11 +30,12 @@ READ_AGAIN_S = 2.5
 def locate(store: Store, key: bytes) -> Location:
     """Return where an object lies; NotFoundError when the store has no such object.
 
-    ReindexingError when only the index may lack it.
+    ReindexingError when only the index may lack it, or where it has moved to.
     """
     location = store.index.locate(key)
-    if location is None:
+    if store.is_unfinished and (location is None or live_shard(store, location) is None):
         store.refuse_unfinished()
+    if location is None:
         raise NotFoundError(f"there is no object {key.hex()} in this store")
     return location
 

@@ -180,6 +180,7 @@ def unpin(store: Store, name: str) -> None:
 
 def _check_whole(store: Store, manifest: str) -> None:
     """Parse the manifest and look up all it names, in a process of its own."""
+    store.refuse_unfinished()
     with scratch_folder(store) as folder, compiler(store, "pin") as child:
         path = os.path.join(folder, "manifest.jsonl")
         read_to_file(store, bytes.fromhex(manifest), path)

@@ -365,9 +365,11 @@ class Replicator:
             store.shards.lost.discard((shard_id, disk.disk_id))
             store.shards.suspect.discard((shard_id, disk.disk_id))
             known = store.shards.state.shards.get(shard_id)
-            if known is None:
+            number = store.shards.numbers.get(shard_id)
+            # One that the index does not know yet comes there with its disks.
+            if known is None or number is None:
                 return
-            number, disks = store.shards.numbers[shard_id], list(known.disks)
+            disks = list(known.disks)
         with store.index.write() as writer:
             row = writer.shard(number)
             row.disks = disks

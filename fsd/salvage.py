@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 from collections.abc import Iterable
 
+from fsd import ballast
 from fsd.catalog import CatalogShard
 from fsd.errors import DiskError, FsdError, NotFoundError
 from fsd.group import GROUP_OVERHEAD_BYTES, GroupWriter
@@ -40,7 +41,8 @@ def salvage(store: Store, shard: CatalogShard, number: int, scans: Iterable[list
 
     `scans` are the groups of every replica: each may be sound where the others are not, in the
     middle of a record as well. Raises
-    DiskError, changing nothing for good, when something is missing while a disk is away.
+    DiskError, changing nothing for good, when something is missing while a disk is away, QuotaError
+    when the SSD is full.
 
     The fresh shards are durable, sealed and catalogued before the old one is given up: a crash
     between leaves content twice, which is harmless, and the salvage is done again. It relies then
@@ -54,6 +56,7 @@ def salvage(store: Store, shard: CatalogShard, number: int, scans: Iterable[list
     if in_doubt:
         # What it marks is neither to be written again nor to be left behind.
         raise DiskError(f"a purge in shard {shard.shard_id} is in doubt; its salvage waits")
+    ballast.check_room(store.config.index_root, store.index.size_bytes())
     entries = _entries(scans)
     _check_sizes(store, shard, entries)
     kept = find_kept(store, shard, number, entries)

@@ -42,7 +42,7 @@ class Damage:
 
     def _name_losses(self) -> None:
         unnamed = self.lost_keys() - self._names.keys()
-        if unnamed:
+        if unnamed and not self._store.is_unfinished:
             self._names.update(names_of(self._store, unnamed))
 
     def replicas(self) -> list[Replica]:

@@ -68,7 +68,7 @@ def add_stage_outputs(app: FastAPI, engine: Engine) -> None:
 
         name = f"{target_id}/{layout_id}"
         # The subject is that of a stage: nothing is removed that is being written.
-        job = engine.start_job("release", name, work, subject=f"stage/{name}")
+        job = engine.start_job(materialise.RELEASE, name, work, subject=f"stage/{name}")
         job.ready.wait()
         return job.status()
 

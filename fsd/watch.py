@@ -115,7 +115,7 @@ class Watch:
         self.smart.tick(disks)
         self.calibrator.tick()
         self._save_suspects()
-        if self._engine.store.misplaced:
+        if self._engine.store.misplaced and not self._engine.store.is_unfinished:
             self._repair_index()
         if time.monotonic() - self._saved_at > SAVE_PERIOD_S:
             self._saved_at = time.monotonic()

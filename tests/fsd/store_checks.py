@@ -114,6 +114,12 @@ def disk(store: Store, number: int) -> Any:
     return next(d for d in store.client.disks() if d.path == store.disks[number])
 
 
+def first_read(store: Store, key: str) -> str:
+    """The name of the disk that an object is read from when all of its disks are idle and well."""
+    head = store.client.head(key)
+    return head.disks[-int(head.shard_id[:4], 16) % len(head.disks)]
+
+
 def wait_for_state(store: Store, number: int, *states: str) -> None:
     until(lambda: disk(store, number).state in states, f"disk {number} to be {states}")
 

@@ -7,7 +7,15 @@ from collections.abc import Iterator
 import pytest
 from bad_disk_rig import DISKS, Rig
 from lab import why_not
-from store_checks import assert_clean, assert_readable, disk, keys_of, settle, shard_files
+from store_checks import (
+    assert_clean,
+    assert_readable,
+    disk,
+    first_read,
+    keys_of,
+    settle,
+    shard_files,
+)
 
 from fsd import process
 from fsd.departure import shards_on
@@ -54,7 +62,7 @@ def read_slowly(rig: Rig, number: int) -> None:
 def test_slow_requests_make_a_disk_suspect_and_it_is_read_last(rig: Rig, monkeypatch):
     client, files = rig.store.client, rig.put("first", 300)
     settle(rig.store)
-    first = {key: client.head(key).disks[0] for key in keys_of(files).values()}
+    first = {key: first_read(rig.store, key) for key in keys_of(files).values()}
     asked = [one for one in range(DISKS) if disk(rig.store, one).name in first.values()]
     number = max(asked, key=lambda one: len(shard_files(rig.disks[one].path)))
     name = disk(rig.store, number).name

@@ -15,6 +15,7 @@ from store_checks import (
     assert_readable,
     damage,
     disk,
+    first_read,
     key_of,
     put,
     read_object,
@@ -78,22 +79,27 @@ def assert_nothing_left(store: Store) -> None:
 def test_many_reads_while_a_disk_hangs(reading_store, stopped):
     """Nobody waits for the watchdog: it has killed nothing when all of them are answered."""
     store, files = reading_store()
-    pid = stopped(child(store.config, "d1").pid)
     keys = [key_of(data) for data in files.values()]
     contents = {key_of(data): data for data in files.values()}
+    name = first_read(store, keys[0])
+    number = next(number for number in range(3) if disk(store, number).name == name)
+    pid = stopped(child(store.config, name).pid)
     with ThreadPoolExecutor(READERS) as readers:
         answers = readers.map(lambda key: read_object(store, key) == contents[key], keys * 2)
         assert all(answers)
-    assert is_stopped(pid) and disk(store, 0).state == "online"
+    assert is_stopped(pid) and disk(store, number).state == "online"
     # One read finds out that the disk hangs, and those that are on their way with it.
-    assert disk(store, 0).late_reads <= 2 * READERS
-    assert disk(store, 0).errors == 0
+    assert 0 < disk(store, number).late_reads <= 2 * READERS
+    assert disk(store, number).errors == 0
     assert_nothing_left(store)
     os.kill(pid, signal.SIGCONT)
     # The losers' answers come now, to nobody; the disk is asked again.
-    before = disk(store, 0).read_bytes
-    until(lambda: assert_readable(store, files) or disk(store, 0).read_bytes > before, "its reads")
-    assert child(store.config, "d1").pid == pid
+    before = disk(store, number).read_bytes
+    until(
+        lambda: assert_readable(store, files) or disk(store, number).read_bytes > before,
+        "its reads",
+    )
+    assert child(store.config, name).pid == pid
     assert_nothing_left(store)
     assert_clean(store)
 

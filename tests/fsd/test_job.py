@@ -41,3 +41,15 @@ def test_a_failed_job_is_remembered_without_what_it_held(tmp_path):
     assert told is not None and told.__cause__ is not None
     with pytest.raises(FsdError, match="the batch was not stored"):
         raise told
+
+
+def test_a_job_ends_also_where_its_report_finds_no_room(tmp_path):
+    def work(job: Job) -> dict[str, Any]:
+        job._report.close()
+        job._report = open("/dev/full", "wb")  # noqa: SIM115 - closed by the job.
+        job.report({"path": "one"})
+        return {}
+
+    job = JobRegistry(str(tmp_path / "jobs")).start("put", "", work)
+    assert job.finished.wait(60) and job.state == "done"
+    assert job.finished_s is not None and job._report.closed

@@ -13,7 +13,7 @@ from store_harness import MIB, Store, write_files
 
 from fsd import engine as engine_module
 from fsd.engine import Engine
-from fsd.errors import QuotaError, ReindexingError
+from fsd.errors import CorruptError, QuotaError, ReindexingError
 from fsd.generation import current_generation, generation_path
 from fsd.job import Job
 from fsd.models import BatchWriteRequest
@@ -140,10 +140,35 @@ def test_the_former_one_that_finds_no_room_to_follow_calls_nothing_missing(
 
 
 def test_a_job_lets_the_index_follow_first_and_once(engine: Engine, monkeypatch):
+    project, rounds = engine_module.project, list[OpenStore]()
+
+    def counting(store: OpenStore) -> int:
+        rounds.append(store)
+        return project(store)
+
+    monkeypatch.setattr(engine_module, "project", counting)
     monkeypatch.setattr(engine, "_catch_up_index", lambda: None)
     engine.store.index_lacks()
-    ended(engine.fsck())
-    assert not engine.store.is_unfinished
+    states = [ended(start(engine)).result["known"] for start in (look, look)]
+    assert states == [True, True] and rounds == [engine.store]
+
+
+def look(engine: Engine) -> Job:
+    return engine.start_job("look", "", lambda _job: {"known": not engine.store.is_unfinished})
+
+
+def test_the_former_one_that_is_damaged_is_used_as_it_was(engine: Engine, monkeypatch):
+    """Whoever reads its damaged rows is told so, and all others go on."""
+
+    def damaged(*_: Any) -> int:
+        raise CorruptError("the index is damaged", "here")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("fsd.reindex.project", damaged)
+        patched.setattr("fsd.projection.project", damaged)
+        patched.setattr(engine_module, "project", damaged)
+        assert "the index is damaged" in str(ended(engine.reindex(), "failed").error)
+        assert ended(look(engine)).result == {"known": True}
 
 
 def test_catching_up_that_fails_is_done_again(engine: Engine, monkeypatch):
@@ -160,6 +185,19 @@ def test_catching_up_that_fails_is_done_again(engine: Engine, monkeypatch):
     until(lambda: os.path.exists(listing(engine)), "the listing to be made again")
     assert not failures
     assert any("nobody thought of this" in note for note in engine.notes)
+
+
+def test_a_listing_that_finds_no_room_for_its_scratch_files_is_told(engine: Engine, monkeypatch):
+    def full(*_: Any, **__: Any) -> str:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    os.unlink(listing(engine))
+    with monkeypatch.context() as patched:
+        patched.setattr("fsd.batch_tree.tempfile.mkdtemp", full)
+        engine.make_listings()
+    assert any("batch first" in note and "No space left" in note for note in engine.notes)
+    engine.make_listings()
+    assert os.path.exists(listing(engine))
 
 
 def listing(engine: Engine) -> str:

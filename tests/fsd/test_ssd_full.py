@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import subprocess
@@ -10,25 +9,15 @@ import sys
 
 import pytest
 from engine_processes import kill_engine
-from loop_disks import LoopDisk, needs_loop
-from store_checks import (
-    assert_clean,
-    assert_readable,
-    finish,
-    key_of,
-    keys_of,
-    put,
-    read_object,
-    until,
-)
-from store_harness import MIB, Store, with_settings, write_files
+from loop_disks import needs_loop
+from small_ssd import fill_up, is_full, leave, small_ssd, small_ssd_store
+from store_checks import assert_clean, assert_readable, finish, keys_of, put, until
+from store_harness import Store, write_files
 
 from fsd import ballast
-from fsd.errors import QuotaError, ReindexingError
-from fsd.setup import init_store
+from fsd.errors import QuotaError
 
 pytestmark = needs_loop
-SSD_BYTES = 48 * MIB
 FILES = 7_000
 LEAVE_BYTES = (300 << 10, 700 << 10)
 """By the first the put's second commit or so finds no room, by the other a later one."""
@@ -57,41 +46,14 @@ print("read")
 
 @pytest.fixture
 def ssd(short_tmp):
-    """A small ext4 filesystem, for the SSD."""
-    disk = LoopDisk(os.path.join(short_tmp, "ssd.ext4"), os.path.join(short_tmp, "ssd"), SSD_BYTES)
-    yield disk
-    disk.unmount_surely()
+    with small_ssd(short_tmp) as made:
+        yield made
 
 
 @pytest.fixture
 def store(ssd, short_tmp):
-    """A started store with index and areas there, whose puts commit every few thousand files."""
-    root = os.path.join(short_tmp, "store")
-    paths = [os.path.join(root, f"d{n}") for n in range(2)]
-    init_store(root, paths, ssd.path, min_free_bytes=MIB, shard_size_bytes=MIB)
-    one = Store(root, with_settings(root, packer_processes=1), paths)
-    one.start()
-    yield one
-    one.stop()
-
-
-def leave(folder: str, free_bytes: int) -> str:
-    """Take all room but so much with one file; returns its path."""
-    path = os.path.join(folder, "filler")
-    with open(path, "wb") as file:
-        os.posix_fallocate(file.fileno(), 0, ballast.free_bytes(folder) - free_bytes)
-    return path
-
-
-def fill_up(ssd: LoopDisk) -> None:
-    """Take all room, to the last block."""
-    with open(ssd.fill(), "ab") as file, contextlib.suppress(OSError):
-        while True:
-            os.posix_fallocate(file.fileno(), os.fstat(file.fileno()).st_size, 1 << 12)
-
-
-def is_full(store: Store) -> bool:
-    return "ssd-full" in [notice.code for notice in store.client.warnings()]
+    with small_ssd_store(ssd, short_tmp, 2) as made:
+        yield made
 
 
 def put_until_full(store: Store, source: str, batch: str) -> tuple[set[str], bool]:
@@ -149,75 +111,6 @@ def test_a_listing_that_finds_no_room(store, ssd, tmp_path):
     os.unlink(filler)
     put(store, source, "b")
     assert {f.path: f.key for f in store.client.batch_files("b")} == keys_of(files)
-
-
-def start_with_an_older_index(store: Store, ssd: LoopDisk, tmp_path) -> tuple[dict, dict]:
-    """Start where no room is left to follow; returns the files of before, and those it lacks."""
-    old = {"old": os.urandom(1000)}
-    put(store, write_files(str(tmp_path / "old"), old), "old")
-    store.stop()
-    index = os.path.join(store.config.index_root, "1", "data.mdb")
-    with open(index, "rb") as file:
-        former = file.read()
-    store.start()
-    new = {f"f{n}": os.urandom(100) for n in range(3000)}
-    put(store, write_files(str(tmp_path / "new"), new), "new")
-    store.stop()
-    with open(index, "wb") as file:
-        file.write(former)
-    ballast.give_up(store.config.index_root)
-    fill_up(ssd)
-    store.start()
-    assert is_full(store)
-    return old, new
-
-
-def test_what_an_older_index_lacks_for_want_of_room_is_not_called_missing(store, ssd, tmp_path):
-    """Nothing that would rest on it is done, and with the room all of it is there."""
-    old, new = start_with_an_older_index(store, ssd, tmp_path)
-    assert_readable(store, old)
-    client, lacking = store.client, key_of(new["f0"])
-    for ask in (
-        lambda: read_object(store, lacking),
-        lambda: client.head(lacking),
-        client.batches,
-        client.views,
-        lambda: list(client.batch_files("new")),
-        lambda: client.purge("new"),
-        lambda: client.unpublish("stage", "view", "v1"),
-    ):
-        with pytest.raises(ReindexingError, match="SSD is full"):
-            ask()
-    more = write_files(str(tmp_path / "more"), {"more": b"more"})
-    for begin in (
-        client.fsck,
-        lambda: client.verify("new"),
-        lambda: client.purge("old"),
-        lambda: client.batch_write(more, "more"),
-    ):
-        job = client.wait(begin().job_id)
-        assert job.state == "failed" and "the SSD is full" in (job.error or ""), job
-    os.unlink(os.path.join(ssd.path, "filler"))
-    # At once: a job sees to the index first.
-    put(store, more, "more")
-    assert [batch.batch for batch in client.batches()] == ["more", "new", "old"]
-    assert {f.path: f.key for f in client.batch_files("new")} == keys_of(new)
-    assert_readable(store, dict(list(new.items())[::100]))
-    assert_clean(store)
-
-
-def test_housekeeping_takes_in_what_a_start_found_no_room_for(store, ssd, tmp_path):
-    """Nobody has to begin a job for that."""
-    _, new = start_with_an_older_index(store, ssd, tmp_path)
-    os.unlink(os.path.join(ssd.path, "filler"))
-
-    def is_there() -> bool:
-        with contextlib.suppress(ReindexingError):
-            return {f.path: f.key for f in store.client.batch_files("new")} == keys_of(new)
-        return False
-
-    until(is_there, "the index to follow")
-    assert len(store.client.batches()) == 2
 
 
 def test_a_full_ssd_kills_nobody_who_maps_the_index(ssd):
