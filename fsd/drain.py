@@ -8,7 +8,9 @@ disk draining; `drain` goes on, `undrain` takes it back into use.
 from __future__ import annotations
 
 import os
+import threading
 import time
+from collections.abc import Callable
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +28,7 @@ from fsd.errors import (
 from fsd.identity import read_identity
 from fsd.job import Job
 from fsd.projection import write_disk_rows
-from fsd.replicate import COPIES_AT_ONCE_MAX, each
+from fsd.replicate import COPIES_AT_ONCE_MAX
 from fsd.store import Store
 
 if TYPE_CHECKING:
@@ -313,3 +315,29 @@ class _Drain:
         tries = self._tries.get(shard.shard_id, 0) + 1
         self._tries[shard.shard_id] = tries
         return tries < TRIES_MAX
+
+
+def each(items: list[Any], work: Callable[[Any], None], workers_max: int) -> None:
+    """Do the work on every item in a few threads; the first error ends all and is raised."""
+    lock = threading.Lock()
+    queue = iter(items)
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        while not failures:
+            with lock:
+                item = next(queue, None)
+            if item is None:
+                return
+            try:
+                work(item)
+            except BaseException as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=run, name="replicas") for _ in range(workers_max)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]

@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from fsd.balance import Fill, Move, Placed, level_of, plan_moves
-from fsd.drain import REBALANCE
+from fsd.drain import REBALANCE, each
 from fsd.errors import CancelledError, FsdError
 from fsd.job import Job
 from fsd.models import DiskFill, RebalancePlan
-from fsd.replicate import COPIES_AT_ONCE_MAX, each
+from fsd.replicate import COPIES_AT_ONCE_MAX
 from fsd.store import Store
 
 if TYPE_CHECKING:

@@ -11,7 +11,6 @@ import threading
 from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from fsd.catalog import CatalogShard
 from fsd.copy_plan import TARGET_PASSES, Left, Need, Planned, Room, plan_copies
@@ -374,29 +373,3 @@ class Replicator:
             row = writer.shard(number)
             row.disks = disks
             writer.put_shard(row)
-
-
-def each(items: list[Any], work: Callable[[Any], None], workers_max: int) -> None:
-    """Do the work on every item in a few threads; the first error ends all and is raised."""
-    lock = threading.Lock()
-    queue = iter(items)
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        while not failures:
-            with lock:
-                item = next(queue, None)
-            if item is None:
-                return
-            try:
-                work(item)
-            except BaseException as error:
-                failures.append(error)
-
-    threads = [threading.Thread(target=run, name="replicas") for _ in range(workers_max)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
