@@ -59,7 +59,9 @@ def resume_drains(engine: Engine) -> None:
         draining = dict(engine.store.shards.state.draining)
     for disk_id, retiring in draining.items():
         disk = engine.store.disks.disks.get(disk_id)
-        if disk is not None and (retiring or shards_on(engine.store, disk)):
+        if disk is None or _emptying(engine, disk):
+            continue
+        if retiring or shards_on(engine.store, disk):
             _start(engine, DRAIN, disk, retire_after=retiring)
 
 

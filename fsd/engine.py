@@ -134,10 +134,10 @@ class Engine:
         store.disks.start_watching()
         self.reconciler.start()
         self.watch.start()
-        self._drains_wait = store.is_unfinished
-        if not self._drains_wait:
-            resume_drains(self)
+        self._drains_wait = drains_wait = store.is_unfinished
         threading.Thread(target=self._keep_house, name="housekeeping", daemon=True).start()
+        if not drains_wait:
+            resume_drains(self)
 
     def stop(self) -> None:
         """Finish or stop what runs, seal open shards, end all processes. Safe to skip (kill -9)."""
