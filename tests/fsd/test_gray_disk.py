@@ -59,6 +59,11 @@ def read_slowly(rig: Rig, number: int) -> None:
         engine.stop()
 
 
+def late_reads(rig: Rig, name: str) -> int:
+    """How often another disk than the named one let a reader wait for too long."""
+    return sum(one.late_reads for one in rig.store.client.disks() if one.name != name)
+
+
 def test_slow_requests_make_a_disk_suspect_and_it_is_read_last(rig: Rig, monkeypatch):
     client, files = rig.store.client, rig.put("first", 300)
     settle(rig.store)
@@ -74,9 +79,11 @@ def test_slow_requests_make_a_disk_suspect_and_it_is_read_last(rig: Rig, monkeyp
     assert disk(rig.store, number).health == "suspect"
     assert any(n.code == "disk-suspect" and name in n.message for n in client.warnings())
     assert all(client.head(key).disks[-1] == name for key in keys)
-    before = disk(rig.store, number).read_bytes
+    before = disk(rig.store, number).read_bytes, late_reads(rig, name)
     assert_readable(rig.store, files)
-    assert disk(rig.store, number).read_bytes == before, "it was read although others could be"
+    # Beside other tests another disk may be late: then nobody waits for that one.
+    after = disk(rig.store, number).read_bytes, late_reads(rig, name)
+    assert after[0] == before[0] or after[1] > before[1], "it was read although others could be"
     more = rig.put("second", 60)
     assert not any(name in client.head(key).disks for key in keys_of(more).values())
     assert_readable(rig.store, more)
