@@ -98,7 +98,6 @@ def test_what_the_index_lacks_is_not_called_missing(store, ssd, tmp_path):
         lambda: read_object(store, lacking),
         lambda: client.head(lacking),
         client.batches,
-        client.views,
         lambda: list(client.batch_files("new")),
         lambda: client.purge("new"),
         lambda: client.pin_manifest(key_of(OLD["old"]), "pin"),
