@@ -361,7 +361,8 @@ class Engine:
                 self._tidy(turn)
             except Exception as error:
                 # Housekeeping must outlive one bad round; health shows what happened.
-                self.notes = [*self.notes[-19:], f"housekeeping: {error}"]
+                if (note := f"housekeeping: {error}") not in self.notes:
+                    self.notes = [*self.notes[-19:], note]
             turn += 1
 
     def _keep_ballast(self) -> None:

@@ -120,16 +120,16 @@ def take_up_generation(store: Store, former: Index) -> None:
     it cannot be read; it is in place then as well.
     """
     _number_on(store, former)
-    with store.lock:
-        store.shards.numbers.clear()
-        store.shards.ids.clear()
-        begun = store.set_index(former, whole=False)
-        _name_shards(store, former)
-    if begun is not None:
-        begun.close()
-        shutil.rmtree(begun.path, ignore_errors=True)
-    store.index_lacks()  # Should this fail, housekeeping does it.
     try:
+        with store.lock:
+            store.shards.numbers.clear()
+            store.shards.ids.clear()
+            begun = store.set_index(former, whole=False)
+            store.index_lacks()  # Should this fail, housekeeping does it.
+            _name_shards(store, former)
+        if begun is not None:
+            begun.close()
+            shutil.rmtree(begun.path, ignore_errors=True)
         project(store)
     except CorruptError:
         store.index_filled()  # It is as before: damaged rows are told of by whoever reads them.

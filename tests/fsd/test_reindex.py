@@ -157,7 +157,8 @@ def look(engine: Engine) -> Job:
     return engine.start_job("look", "", lambda _job: {"known": not engine.store.is_unfinished})
 
 
-def test_the_former_one_that_is_damaged_is_used_as_it_was(engine: Engine, monkeypatch):
+@pytest.mark.parametrize("met_by", ["project", "_name_shards"])
+def test_the_former_one_that_is_damaged_is_used_as_it_was(engine: Engine, monkeypatch, met_by: str):
     """Whoever reads its damaged rows is told so, and all others go on."""
 
     def damaged(*_: Any) -> int:
@@ -165,7 +166,7 @@ def test_the_former_one_that_is_damaged_is_used_as_it_was(engine: Engine, monkey
 
     with monkeypatch.context() as patched:
         patched.setattr("fsd.reindex.project", damaged)
-        patched.setattr("fsd.projection.project", damaged)
+        patched.setattr(f"fsd.projection.{met_by}", damaged)
         patched.setattr(engine_module, "project", damaged)
         assert "the index is damaged" in str(ended(engine.reindex(), "failed").error)
         assert ended(look(engine)).result == {"known": True}

@@ -7,7 +7,7 @@ import signal
 
 import pytest
 from engine_processes import child
-from store_checks import finish, keys_of, put, settle, until
+from store_checks import finish, keys_of, put, settle, until, write_manifest
 from store_harness import write_files
 
 from fsd.errors import NotFoundError, ReindexingError
@@ -18,6 +18,8 @@ FILES = {f"{number}": os.urandom(20_000) for number in range(6)}
 def test_what_the_new_index_does_not_know_yet_is_not_missing(store, short_tmp: str):
     made = store(2)
     put(made, write_files(os.path.join(short_tmp, "source"), FILES), "first")
+    manifest = write_manifest(os.path.join(short_tmp, "manifest.jsonl"), keys_of(FILES))
+    finish(made, made.client.export_to_3d(manifest, "set", "plain", "view").job_id)
     settle(made)
     key, client = keys_of(FILES)["1"], made.client
     disks = [child(made.config, disk.name).pid for disk in made.config.disk]
@@ -34,7 +36,7 @@ def test_what_the_new_index_does_not_know_yet_is_not_missing(store, short_tmp: s
         ):
             with pytest.raises(ReindexingError, match="made anew"):
                 ask()
-        assert client.views() == []  # The catalog has these.
+        assert [view.name for view in client.views()] == ["exports/set/plain"], "by the catalog"
     finally:
         for pid in disks:
             os.kill(pid, signal.SIGCONT)
