@@ -18,6 +18,7 @@ from importlib.machinery import PathFinder
 from typing import Annotated
 
 import typer
+from typer.main import get_command_name, solve_typer_info_defaults
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
 
@@ -52,6 +53,7 @@ def main() -> None:
     try:
         try:
             _add_folder_commands()
+            _keep_named(app, sys.argv[1:])
             app(prog_name="drystone")
         finally:
             # Here, where a full disk can still be told; at the end of Python it could not.
@@ -121,6 +123,31 @@ def _add_folder_commands() -> None:
         chapter = getattr(face, "demo_chapter", None)
         if chapter is not None:
             importlib.import_module("fsd").add_chapter(chapter)
+
+
+def _keep_named(group: typer.Typer, words: list[str]) -> bool:
+    """Leave of all commands the one that `words` begin with, and tell whether there is one.
+
+    Typer makes the parameters of every command that it knows, which took half of the start.
+    """
+    # An option first may have a value, which only Typer can tell from a command.
+    if not words or words[0].startswith("-"):
+        return False
+    for command in group.registered_commands:
+        if command.callback and words[0] == (
+            command.name or get_command_name(command.callback.__name__)
+        ):
+            group.registered_commands, group.registered_groups = [command], []
+            return True
+    for inner in group.registered_groups:
+        name = solve_typer_info_defaults(inner).name
+        if not inner.typer_instance or (name and name != words[0]):
+            continue
+        # Commands of a group without a name are its parent's.
+        if _keep_named(inner.typer_instance, words[1:] if name else words) or name:
+            group.registered_commands, group.registered_groups = [], [inner]
+            return True
+    return False
 
 
 def _is_of_stdout(error: OSError) -> bool:

@@ -13,7 +13,6 @@ from adapters.errors import UsageError
 from fsd import (
     EXIT_CODES,
     EXIT_INCOMPLETE,
-    Client,
     ConfigOption,
     JsonOption,
     find_config,
@@ -173,6 +172,7 @@ def dry_run(
     Nothing is staged, run or written. Exit code 3 says that the stage has no room for it now.
     """
     from adapters.actions import contract_named, dry_run_action
+    from fsd import Client
     from sql import Database
 
     if selector is not None and batch is not None:

@@ -10,7 +10,6 @@ import typer
 from fsd import (
     EXIT_CODES,
     EXIT_INCOMPLETE,
-    Client,
     ConfigOption,
     JsonOption,
     find_config,
@@ -70,6 +69,7 @@ def replay(
     """
     from adapters.actions.registry import contract_named
     from adapters.actions.replay_outputs import replay_outputs
+    from fsd import Client
     from sql import Database
 
     path = find_config(config)

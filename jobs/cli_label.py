@@ -17,10 +17,8 @@ from adapters import (
     EXIT_INCOMPLETE,
     ConfigOption,
     JsonOption,
-    mount_root,
     safe_text,
     say,
-    store_client,
     write_json,
     write_line,
     write_table,
@@ -95,6 +93,7 @@ def export(
 
     Pictures are named as they lie in the mount; `label import` finds them again by their key.
     """
+    from adapters import mount_root
     from adapters.actions import export_tasks, label_config
 
     with opened(config) as session:
@@ -175,6 +174,7 @@ def _import(
     labeller: str | None,
 ) -> ImportReport:
     """Import files and folders; UsageError with the reason when nothing of them was an answer."""
+    from adapters import store_client
     from adapters.actions import ImportReport, import_labels
 
     client = store_client(session.config_path)

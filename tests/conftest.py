@@ -51,7 +51,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     long_form.select(config, items)
     worker = getattr(config, "workerinput", {})
-    run_order.spread(items, worker.get("workercount", 1))
+    is_long = config.getoption("--long")
+    seconds = run_order.SECONDS_LONG_FORM if is_long else run_order.SECONDS
+    run_order.spread(items, worker.get("workercount", 1), seconds)
 
 
 def pytest_sessionfinish(exitstatus: int) -> None:

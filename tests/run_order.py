@@ -7,7 +7,7 @@ the others. Times that are out of date cost nothing but time.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import pytest
 
@@ -43,22 +43,26 @@ SECONDS = {
     "test_sql_restore.py::test_a_lost_base_gives_way_to_the_export": 10,
 }
 """What takes ten seconds or more on a quiet machine, by the beginning of its name."""
+SECONDS_LONG_FORM = {**SECONDS, "test_power_cut_flush.py::test_power_cut_at_every_flush": 1800}
+"""The same in the long form, whose other tests are longer by their number."""
 
 
-def spread(items: list[pytest.Item], processes: int) -> None:
+def spread(
+    items: list[pytest.Item], processes: int, seconds: Mapping[str, float] = SECONDS
+) -> None:
     """Sort the tests so that an even share of the long ones is first in each process's part."""
     if processes < 2:
         return
-    found = [(_seconds(item.nodeid), item) for item in items]
+    found = [(_seconds(item.nodeid, seconds), item) for item in items]
     # Sorting is stable: every process of a run gets the same order.
     longest = sorted((one for one in found if one[0]), key=lambda one: -one[0])
     shares: list[list[pytest.Item]] = [[] for _ in range(processes)]
     loads = [0.0] * processes
-    for seconds, item in longest:
+    for length_s, item in longest:
         place = loads.index(min(loads))
         shares[place].append(item)
-        loads[place] += seconds
-    rest = [item for seconds, item in found if not seconds]
+        loads[place] += length_s
+    rest = [item for length_s, item in found if not length_s]
     items[:] = _join(shares, rest, len(items))
 
 
@@ -76,6 +80,6 @@ def _join(
     return ordered + rest[taken:]
 
 
-def _seconds(nodeid: str) -> float:
+def _seconds(nodeid: str, seconds: Mapping[str, float]) -> float:
     name = nodeid.rpartition("/")[2]
-    return next((seconds for begin, seconds in SECONDS.items() if name.startswith(begin)), 0.0)
+    return next((length_s for begin, length_s in seconds.items() if name.startswith(begin)), 0.0)

@@ -84,6 +84,12 @@ def write_files(folder: str, files: dict[str, bytes]) -> str:
     return folder
 
 
+def with_few_services(root: str) -> None:
+    """Let `up` start one worker and no pages beside a store: for tests of the store alone."""
+    with open(os.path.join(root, CONFIG_NAME), "a", encoding="utf-8") as file:
+        file.write('\n[gui]\nenabled = false\n\n[jobs.workers.one]\nqueues = ["default"]\n')
+
+
 def with_settings(root: str, **settings: object) -> Config:
     """Add settings to the [store] section of a store's drystone.toml; returns the new config."""
     path = os.path.join(root, CONFIG_NAME)

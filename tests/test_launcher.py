@@ -204,8 +204,68 @@ def test_help_is_lean():
     result = command_line("--help", code=after)
     assert result.returncode == 0
     assert "test" in result.stdout
-    heavy = {"numpy", "fastapi", "uvicorn", "httpx", "pyfuse3", "trio", "lmdb", "pytest", "asyncio"}
-    assert heavy & set(result.stdout.rpartition("LOADED")[2].split()) == set()
+    heavy = (
+        "fsd.models http.client psycopg rq nicegui numpy fastapi uvicorn httpx pyfuse3 trio lmdb"
+    )
+    loaded = set(result.stdout.rpartition("LOADED")[2].split())
+    assert {*heavy.split(), "pytest", "asyncio"} & loaded == set()
+
+
+HELPS = """
+import os, typer
+drystone._add_folder_commands()
+def help_of(command, words):
+    context = command.make_context("drystone", [], resilient_parsing=True)
+    for word in words:
+        inner = context.command.commands[word]
+        context = inner.make_context(word, [], context, resilient_parsing=True)
+    return context.get_help()
+def paths(command, words):
+    yield words
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from paths(inner, [*words, name])
+whole = typer.main.get_command(drystone.app)
+for words in paths(whole, []):
+    if os.fork() == 0:
+        drystone._keep_named(drystone.app, words)
+        alone = typer.main.get_command(drystone.app)
+        if words:
+            print(len(words), help_of(alone, words) == help_of(whole, words), flush=True)
+        os._exit(0)
+    os.wait()
+sys.exit()
+"""
+
+
+def test_each_command_is_what_it_was_when_no_other_is_made():
+    result = command_line(code=HELPS)
+    assert result.returncode == 0, result.stderr
+    told = result.stdout.splitlines()
+    assert len(told) > 150 and {line.split()[1] for line in told} == {"True"}
+    assert {line.split()[0] for line in told} == {"1", "2", "3"}
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        (["ls", "--json"], 1),
+        (["disk", "list"], 1),
+        (["disk", "no such command"], 1),
+        (["--config", "ls", "status"], None),
+        (["no such command"], None),
+        ([], None),
+    ],
+)
+def test_only_the_named_command_is_made(words, left):
+    code = f"""
+import typer
+drystone._add_folder_commands()
+drystone._keep_named(drystone.app, {words!r})
+print(len(typer.main.get_command(drystone.app).commands))
+sys.exit()
+"""
+    count = int(command_line(code=code).stdout)
+    assert count == left if left else count > 30
 
 
 def test_somebody_elses_package_is_refused(tmp_path):

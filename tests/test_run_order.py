@@ -28,11 +28,17 @@ def test_each_part_begins_with_its_share_of_the_long_ones():
     for left in (4, 3, 2, 1):  # As the scheduler gives them out.
         part = ordered[begin : begin + (len(ordered) - begin) // left]
         begin += len(part)
-        seconds = [run_order._seconds(one.nodeid) for one in part]
+        seconds = [run_order._seconds(one.nodeid, run_order.SECONDS) for one in part]
         count = sum(1 for one in seconds if one)
         assert all(seconds[:count]) and not any(seconds[count:])
         loads.append(sum(seconds))
     assert max(loads) - min(loads) <= max(run_order.SECONDS.values())
+
+
+def test_the_long_form_begins_with_the_longest():
+    items = named(501)
+    run_order.spread(items, 4, run_order.SECONDS_LONG_FORM)
+    assert items[0].nodeid.startswith("tests/fsd/test_power_cut_flush.py")
 
 
 def test_few_tests_and_one_process_are_left_alone():

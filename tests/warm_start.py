@@ -4,8 +4,8 @@ Most of what a small test of a store costs is an engine, a worker or a mount tha
 libraries: a second of a processor, some thousand times. Where the tests' own process starts one
 of MODULES by `python -m`, it becomes a fork of a process that has imported what these need: a
 process of its own all the same, with its own arguments, environment, folder, session and outputs,
-that ends as Python ends. What the start itself does is tested by those who run the program
-(tests/command.py), whose processes start as everywhere else.
+that ends as Python ends. The same goes for most runs of the program (tests/command.py). What the
+start itself does is tested by those who start it as everywhere else (test_launcher.py, demos).
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 import traceback
@@ -46,6 +47,17 @@ MODULES = {
     ),
     "fsd.mount": ("fsd.mount.operations", "fsd.mount.loop", "fsd.mount.heal", "mimetypes"),
     "jobs.process_main": ("jobs.worker", "jobs.keeper", "jobs.supervise"),
+    # The program itself; what is needed only by some of its commands they import as ever.
+    "drystone": (
+        "adapters.cli",
+        "datasets.cli",
+        "fsd.cli",
+        "gui.cli",
+        "jobs.cli",
+        "sql.cli",
+        "sql.database",
+        "typer",
+    ),
 }
 """What may be forked, and what is imported for it; never the module itself, which is run."""
 
@@ -114,18 +126,18 @@ class Nursery:
         """Return whether this is the process that made it, and not a fork of that."""
         return self._owner == os.getpid()
 
-    def fork(self, arguments: list[str], outputs: dict[int, int], **options: Any) -> Forked:
-        """Fork `python ARGUMENTS`; `outputs` maps descriptors of the fork to ours."""
+    def fork(self, arguments: list[str], files: dict[int, int], **options: Any) -> Forked:
+        """Fork `python ARGUMENTS`; `files` maps descriptors of the fork to ours."""
         order = {
             "arguments": arguments[1:],
-            "numbers": list(outputs),
+            "numbers": list(files),
             "environment": dict(options.get("env") or os.environ),
-            "folder": options.get("cwd") or os.getcwd(),
+            "folder": os.fspath(options.get("cwd") or os.getcwd()),
             "session": bool(options.get("start_new_session")),
         }
         message = json.dumps(order).encode("utf-8", "surrogateescape")
         with self._lock:
-            socket.send_fds(self._socket, [message], list(outputs.values()))
+            socket.send_fds(self._socket, [message], list(files.values()))
             while "pid" not in (answer := self._hear()):
                 pass
             self._endings.pop(answer["pid"], None)  # Another one had this number before.
@@ -173,10 +185,29 @@ class WarmSubprocess:
                 self._nursery = Nursery()
         if not self._nursery.is_ours:
             return _real_popen(arguments, **options)
-        outputs = {1: options.pop("stdout"), 2: options.pop("stderr")}
-        assert options.pop("stdin") == subprocess.DEVNULL
+        files = {1: options.pop("stdout"), 2: options.pop("stderr")}
+        if (given := options.pop("stdin")) != subprocess.DEVNULL:
+            files[0] = given
         assert set(options) <= {"cwd", "env", "start_new_session", "pass_fds"}, options
-        return self._nursery.fork(words, outputs, **options)
+        return self._nursery.fork(words, files, **options)
+
+    def run(
+        self, arguments: Sequence[str], *, timeout: float, input: bytes = b"", **options: Any
+    ) -> subprocess.CompletedProcess[bytes]:
+        """Run what can be forked to its end, as `subprocess.run` with `capture_output` does."""
+        with contextlib.ExitStack() as opened:
+            given, out, err = (opened.enter_context(tempfile.TemporaryFile()) for _ in range(3))
+            given.write(input)
+            given.seek(0)
+            files = {"stdin": given.fileno(), "stdout": out.fileno(), "stderr": err.fileno()}
+            process = self.Popen(arguments, **files, **options)
+            try:
+                code = process.wait(timeout)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                raise
+            texts = [(file.seek(0), file.read())[1] for file in (out, err)]
+        return subprocess.CompletedProcess(list(arguments), code, *texts)
 
     def close(self) -> None:
         """Let the nursery end, if there is one."""
@@ -265,11 +296,12 @@ def _become(order: dict[str, Any], fds: list[int]) -> NoReturn:
     os.chdir(order["folder"])
     os.environ.clear()
     os.environ.update(order["environment"])
-    sys.path[0] = order["folder"]
-    wished = order["environment"].get("PYTHONPATH", "").split(os.pathsep)
-    sys.path[1:1] = [folder for folder in wished if folder and folder not in sys.path]
     option, module, *arguments = order["arguments"]
     assert option == "-m"
+    # The program is a file, whose folder is first; modules are looked for in the working folder.
+    sys.path[0] = ROOT if module == "drystone" else order["folder"]
+    wished = order["environment"].get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[1:1] = [folder for folder in wished if folder and folder not in sys.path]
     # Whoever imports it gets one of its own, as ever: the one that runs is called `__main__`.
     for name in (module, f"{module}.__main__"):
         sys.modules.pop(name, None)

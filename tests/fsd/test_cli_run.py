@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 from command import FILES, PROGRAM, drystone, environment, json_lines, key_of
+from store_harness import with_few_services
 
 # ---- Setting up and running ------------------------------------------------------------------
 
@@ -51,6 +52,7 @@ def test_from_nothing_to_a_file_and_back(short_tmp, source):
 
 
 def test_up_after_kill_9(filled):
+    with_few_services(filled.root)
     before = json.loads(drystone("status", "--json", env=environment(filled)).stdout)
     os.kill(before["engine_pid"], signal.SIGKILL)
     drystone("up", "--no-mount", env=environment(filled))
@@ -64,6 +66,7 @@ def test_a_root_with_a_long_path(short_tmp):
     root = os.path.join(short_tmp, *["long" * 20] * 3)
     disks = [part for name in "ab" for part in ("--disk", os.path.join(short_tmp, name))]
     drystone("init", root, *disks)
+    with_few_services(root)
     drystone("up", "--no-mount", cwd=root)
     assert drystone("ls", "--json", cwd=root).stdout == b"[]\n"
     drystone("down", cwd=root)
@@ -84,6 +87,7 @@ def test_the_nearest_configuration_wins(store):
 
 def test_two_ups_at_once_start_one_engine(store):
     made = store(started=False)
+    with_few_services(made.root)
     command = [sys.executable, PROGRAM, "up", "--no-mount", "--config", made.config_path]
     both = [subprocess.Popen(command, stderr=subprocess.PIPE) for _ in range(2)]
     told = [process.communicate(timeout=60)[1] for process in both]
@@ -126,6 +130,7 @@ def test_a_broken_configuration_is_one_line(store):
 
 
 def test_mount_umount_and_a_dead_mount(filled, short_tmp):
+    with_few_services(filled.root)
     filled.mount()
     second = os.path.join(short_tmp, "second")
     drystone("mount", second, env=environment(filled))

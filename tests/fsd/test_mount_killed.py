@@ -11,7 +11,7 @@ from command import drystone, environment
 from engine_processes import kill_process
 from mount_fixture import needs_fuse
 from store_checks import assert_batch, assert_clean, contents_of, put, settle, until
-from store_harness import MIB, Store, write_files
+from store_harness import MIB, Store, with_few_services, write_files
 
 from fsd import daemon_mount
 
@@ -64,6 +64,7 @@ def kill_mount(made: Store) -> None:
 
 def test_readers_go_on_when_it_is_mounted_again(store, short_tmp):
     made = store(3)
+    with_few_services(made.root)
     files = {f"{n % 5}/{n}": os.urandom(2_000 + 9_973 * n) for n in range(30)}
     files["large"] = os.urandom(9 * MIB + 5)
     put(made, write_files(os.path.join(short_tmp, "source"), files), "first")

@@ -11,7 +11,7 @@ from itertools import count
 
 import pytest
 from action_house import MEASURE, ActionYard, lasting_yard
-from forked_command import run_forked
+from command import run_text
 from jobs_harness import until
 
 from adapters import AdapterError
@@ -280,7 +280,7 @@ def test_people_label_by_files_and_the_run_waits_for_them(yard, tmp_path):
     until(lambda: yard.task_states(run_id).get(("labels", 0)) == "waiting_labels")
 
     def label(*arguments: str, exit_code: int = 0) -> str:
-        ended = run_forked("label", *arguments, config_path=yard.config_path)
+        ended = run_text("label", *arguments, config_path=yard.config_path)
         assert ended.returncode == exit_code, ended.stdout + ended.stderr
         return ended.stdout + ended.stderr
 

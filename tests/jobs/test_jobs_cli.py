@@ -9,7 +9,7 @@ import signal
 import subprocess
 
 import pytest
-from forked_command import run_forked
+from command import run_text
 from jobs_harness import Yard, kill, until
 
 from jobs import ConfigError, companion, load_jobs_config, process, redis_server, supervise
@@ -21,7 +21,7 @@ from jobs.redis_server import connect
 
 
 def drystone(yard: Yard, *arguments: str, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
-    result = run_forked(*arguments, config_path=yard.config_path)
+    result = run_text(*arguments, config_path=yard.config_path)
     assert result.returncode == exit_code, result.stdout + result.stderr
     assert "Traceback" not in result.stderr
     return result

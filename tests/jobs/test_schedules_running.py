@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from command import run_text
 from far_harness import store_yard
-from forked_command import run_forked
 from jobs_harness import Yard, kill, until
 from store_harness import write_files
 
@@ -35,7 +35,7 @@ def ask(yard: Yard, *arguments: str, expect: int = 0) -> str:
 
 
 def drystone(yard: Yard, *arguments: str, expect: int) -> subprocess.CompletedProcess[str]:
-    result = run_forked(*arguments, config_path=yard.config_path)
+    result = run_text(*arguments, config_path=yard.config_path)
     assert result.returncode == expect, result
     return result
 

@@ -5,16 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 
 import pytest
+from command import run_text
 from selector_meaning import expected
 from selector_world import World, insert_world, make_world
 
 from sql import Database, node_flags
 from sql.selector_document import parse_selector
 
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 IMAGES = "version: 1\nwhere: {media_type: image}\n"
 
 
@@ -43,18 +42,7 @@ class Shell:
         return path
 
     def run(self, *arguments: str, stdin: str = "", code: int = 0) -> subprocess.CompletedProcess:
-        done = subprocess.run(
-            [
-                sys.executable,
-                os.path.join(ROOT, "drystone.py"),
-                *arguments,
-                "--config",
-                self.config,
-            ],
-            input=stdin,
-            capture_output=True,
-            text=True,
-        )
+        done = run_text(*arguments, config_path=self.config, text=stdin)
         assert done.returncode == code, done.stderr
         assert "Traceback" not in done.stderr
         return done
