@@ -194,7 +194,7 @@ def _show_outages(outages: tuple[tuple[str, str, str, str], ...]) -> None:
 async def act(
     desk: Desk,
     role: Role | None,
-    done: str,
+    done: str | Callable[[Any], str],
     function: Callable[P, Any],
     *args: P.args,
     **kwargs: P.kwargs,
@@ -202,7 +202,8 @@ async def act(
     """Do what a person asked for, if the person may, and say how it went; None when it failed.
 
     The person's role is asked for anew: a page may have been open for days. None is for everybody
-    who is logged in.
+    who is logged in. `done` may be made of the result; it is told before all that is shown is read
+    anew, which takes its time on a busy machine.
     """
     try:
         person = await desk.work(desk.sessions.still, visitor())
@@ -217,8 +218,8 @@ async def act(
             raise
         tell(str(error), bad=True)
         return None
-    if done:
-        tell(done)
+    if said := done(result) if callable(done) else done:
+        tell(said)
     await desk.poller.refresh()
     return result if result is not None else True
 

@@ -26,16 +26,20 @@ async def cancel(runs: RunDesk, run_id: int) -> None:
 
 async def retry(runs: RunDesk, run_id: int) -> None:
     """Begin anew what failed in a run."""
-    done = await runs.act("", lambda: runs.control().retry(run_id))
-    if done:
-        tell(f"Run {run_id} begins anew with {many(done, 'task')}; what was done stays done")
+    await runs.act(
+        lambda count: (
+            f"Run {run_id} begins anew with {many(count, 'task')}; what was done stays done"
+        ),
+        lambda: runs.control().retry(run_id),
+    )
 
 
 async def approve(runs: RunDesk, run_id: int) -> bool:
     """Let a run go on that waits for it."""
-    count = await runs.act("", lambda: runs.control().approve(run_id))
-    if count:
-        tell(f"Run {run_id} goes on, with {many(count, 'task')}")
+    count = await runs.act(
+        lambda count: f"Run {run_id} goes on, with {many(count, 'task')}",
+        lambda: runs.control().approve(run_id),
+    )
     return bool(count)
 
 

@@ -7,6 +7,7 @@ called through `Desk.work`.
 
 from __future__ import annotations
 
+import asyncio
 import functools
 import inspect
 import threading
@@ -108,14 +109,15 @@ class RunDesk:
             del self._followed[name]
             known[0].close()
 
-    async def act(self, done: str, function: Callable[..., Any], *args: Any) -> Any:
+    async def act(
+        self, done: str | Callable[[Any], str], function: Callable[..., Any], *args: Any
+    ) -> Any:
         """Do what an operator asked for and say how it went; all that is shown is read anew.
 
         None when it failed or is not allowed; the role is that of now.
         """
         result = await act(self.desk, "operator", done, function, *args)
-        for poller, _ in list(self._followed.values()):
-            await poller.refresh()
+        await asyncio.gather(*(poller.refresh() for poller, _ in self._followed.values()))
         return result
 
     def close(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import sys
@@ -54,6 +55,12 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     is_long = config.getoption("--long")
     seconds = run_order.SECONDS_LONG_FORM if is_long else run_order.SECONDS
     run_order.spread(items, worker.get("workercount", 1), seconds)
+
+
+def pytest_collection_finish() -> None:
+    # What was imported and collected lives as long as the run: nobody has to look through it again.
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_sessionfinish(exitstatus: int) -> None:

@@ -10,6 +10,7 @@ from gui.blocks import (
     at,
     badge,
     box,
+    button,
     card,
     empty,
     link,
@@ -27,7 +28,7 @@ from gui.pages.gates_approval import preview
 from gui.pages.runs import GROUP, short_time
 from gui.poller import Poller
 from gui.run_acts import approve, refuse
-from gui.run_blocks import add_run_style, button
+from gui.run_blocks import add_run_style
 from gui.run_desk import READING, RunDesk, work_page
 from gui.run_words import state_words
 

@@ -6,12 +6,11 @@ from typing import Any
 
 from nicegui import ui
 
-from gui.blocks import attributes, box, card, clean, empty, link, notice, text
+from gui.blocks import attributes, box, button, card, clean, empty, link, notice, text
 from gui.desk import Desk
 from gui.gate_reading import Sample, WaitRow, samples_of
 from gui.pages.scheduler_dry import show_dry_run
 from gui.run_acts import approve, refuse
-from gui.run_blocks import button
 from gui.run_desk import RunDesk
 
 PICTURED = ("image", "video")

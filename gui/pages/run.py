@@ -10,7 +10,7 @@ from typing import Annotated, Any, NamedTuple
 from fastapi import Path
 
 from gui import run_acts
-from gui.blocks import attributes, badge, box, card, link, notice, pairs, text
+from gui.blocks import attributes, badge, box, button, card, link, notice, pairs, text
 from gui.desk import Desk
 from gui.frame import frame, visitor
 from gui.live import live
@@ -18,7 +18,7 @@ from gui.pages.run_logs import LogChoice, RunLogs, choices_of
 from gui.pages.run_parts import show_chart, show_origin, show_steps, show_tasks, show_totals
 from gui.pages.runs import short_time
 from gui.poller import Poller
-from gui.run_blocks import add_run_style, button
+from gui.run_blocks import add_run_style
 from gui.run_desk import READING, RunDesk, work_page
 from gui.run_view import (
     Chart,

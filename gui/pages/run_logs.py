@@ -7,11 +7,10 @@ from typing import NamedTuple
 
 from nicegui import ui
 
-from gui.blocks import attributes, box, card, clean, empty, size, text
+from gui.blocks import attributes, box, button, card, clean, empty, size, text
 from gui.errors import UsageError
 from gui.frame import tell
 from gui.poller import Poller
-from gui.run_blocks import button
 from gui.run_desk import READING, RunDesk
 from gui.run_log import PROGRAM, LogPiece, find_lines, has_log, program_log, read_piece
 from gui.run_view import task_name

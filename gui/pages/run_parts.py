@@ -9,6 +9,7 @@ from gui.blocks import (
     attributes,
     badge,
     box,
+    button,
     card,
     empty,
     fill_bar,
@@ -18,7 +19,6 @@ from gui.blocks import (
     text,
 )
 from gui.pages.runs import short_time
-from gui.run_blocks import button
 from gui.run_view import BarRow, Chart, StepRow, TaskRow
 from gui.run_words import duration, first_line, state_words, tone_of
 

@@ -8,14 +8,14 @@ from typing import Any, NamedTuple
 
 from nicegui import ui
 
-from gui.blocks import attributes, badge, box, card, clean, empty, link, table, text
+from gui.blocks import attributes, badge, box, button, card, clean, empty, link, table, text
 from gui.desk import Desk
 from gui.frame import Place, add_place, frame, visitor
 from gui.live import live
 from gui.pages.runs_groups import GroupRow, groups_of, show_groups
 from gui.poller import Poller
 from gui.run_acts import cancel_many, retry_many
-from gui.run_blocks import add_run_style, button
+from gui.run_blocks import add_run_style
 from gui.run_desk import READING, RunDesk, work_page
 from gui.run_filters import PERIODS, STATES, RunQuery, query_of
 from gui.run_words import (

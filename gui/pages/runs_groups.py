@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from gui.blocks import badge, box, card, link, table, text
+from gui.blocks import badge, box, button, card, link, table, text
 from gui.frame import visitor
 from gui.run_acts import retry_many
-from gui.run_blocks import button
 from gui.run_desk import RunDesk
 from gui.run_words import first_line, tone_of
 

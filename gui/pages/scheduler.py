@@ -5,14 +5,14 @@ from __future__ import annotations
 import functools
 from typing import Any, NamedTuple
 
-from gui.blocks import attributes, badge, box, card, empty, link, table, text
+from gui.blocks import attributes, badge, box, button, card, empty, link, table, text
 from gui.desk import Desk
 from gui.frame import Place, add_place, frame, visitor
 from gui.live import live
 from gui.pages.runs import GROUP, short_time
 from gui.pages.scheduler_firing import enable, fire
 from gui.poller import Poller
-from gui.run_blocks import add_run_style, button
+from gui.run_blocks import add_run_style
 from gui.run_desk import READING, RunDesk, work_page
 from gui.run_words import WORKFLOW_TITLES
 

@@ -10,10 +10,9 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from nicegui import ui
 
-from gui.blocks import box, clean, notice, text
+from gui.blocks import box, button, clean, notice, text
 from gui.frame import confirm, tell, visitor
 from gui.pages.runs import short_time
-from gui.run_blocks import button
 from gui.run_desk import RunDesk
 from sql import Schedule
 

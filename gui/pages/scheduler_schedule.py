@@ -9,7 +9,7 @@ from typing import Annotated, Any, NamedTuple
 
 from fastapi import Path
 
-from gui.blocks import attributes, badge, box, card, link, notice, pairs, table, text
+from gui.blocks import attributes, badge, box, button, card, link, notice, pairs, table, text
 from gui.desk import Desk
 from gui.frame import frame, visitor
 from gui.live import live
@@ -17,7 +17,7 @@ from gui.pages.runs import short_time
 from gui.pages.scheduler_dialogs import ask_to_backfill, ask_to_change, show_times
 from gui.pages.scheduler_firing import enable, fire, remove
 from gui.poller import Poller
-from gui.run_blocks import add_run_style, button
+from gui.run_blocks import add_run_style
 from gui.run_desk import READING, RunDesk, work_page
 from gui.run_words import tone_of
 from sql import Firing, Schedule

@@ -11,14 +11,14 @@ from typing import Annotated, Any
 from fastapi import Path
 from nicegui import ui
 
-from gui.blocks import box, card, link, notice, pairs, text
+from gui.blocks import box, button, card, link, notice, pairs, text
 from gui.desk import Desk
 from gui.forms_sources import Form, form_of, parameters_of
 from gui.forms_view import FormView
 from gui.frame import frame, tell, visitor
 from gui.pages.scheduler_dialogs import ask_for_schedule
 from gui.pages.scheduler_dry import is_impossible, show_dry_run
-from gui.run_blocks import add_run_style, button
+from gui.run_blocks import add_run_style
 from gui.run_desk import RunDesk, work_page
 
 Workflow = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_-]{0,60}$")]

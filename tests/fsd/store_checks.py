@@ -21,7 +21,7 @@ def until(condition: Callable[[], Any], what: str) -> Any:
     deadline = time.monotonic() + SETTLE_S_MAX
     while not (value := condition()):
         assert time.monotonic() < deadline, f"timed out: {what}"
-        time.sleep(0.02)
+        time.sleep(0.05)
     return value
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime
 
 import gui_harness
 import pytest
 from gui_harness import HOSTILE, Scene
 
+from gui.poller import Poller
 from gui.run_filters import RunQuery, query_of
 from sql import NewTask, Outcome, Successors
 
@@ -71,6 +73,26 @@ async def test_labellers_and_viewers_see_what_they_may(scene: Scene):
         assert (await user.http_client.get("/scheduler/start/audit")).status_code == 403
         await user.open(f"/runs/{run_id}")
         await user.should_not_see("Cancel")
+
+
+async def test_what_was_done_is_said_before_all_is_read_anew(scene: Scene, monkeypatch):
+    run_id = fail_run(scene, "it broke", sample=4)
+    read, refresh = asyncio.Event(), Poller.refresh
+
+    async def refresh_later(poller: Poller) -> None:
+        await read.wait()
+        await refresh(poller)
+
+    async with gui_harness.simulated(scene, "ada") as (user, _):
+        await user.open(f"/runs/{run_id}")
+        await user.should_see("it broke")
+        monkeypatch.setattr(Poller, "refresh", refresh_later)
+        user.find("Retry from failure").click()
+        try:
+            await user.should_see(f"Run {run_id} begins anew with 1 task", retries=100)
+        finally:
+            read.set()
+        await user.should_not_see("Retry from failure", retries=100)
 
 
 async def test_a_run_that_is_not_there_says_so(scene: Scene):

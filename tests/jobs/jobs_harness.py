@@ -26,7 +26,7 @@ from sql import Database, Run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 PATIENCE_S = 60.0
-POLL_S = 0.02
+POLL_S = 0.05
 
 
 @dataclass
