@@ -215,6 +215,10 @@ async def act(
         result = await desk.work(function, *args, **kwargs)
     except Exception as error:
         if not (isinstance(error, GuiError) or hasattr(error, "exit_code")):
+            tell(
+                "This went wrong in a way that nobody thought of; see gui.log in the run folder",
+                bad=True,
+            )
             raise
         tell(str(error), bad=True)
         return None

@@ -11,6 +11,7 @@ from gui_harness import HOSTILE, Scene
 
 from gui.poller import Poller
 from gui.run_filters import RunQuery, query_of
+from jobs import RunControl
 from sql import NewTask, Outcome, Successors
 
 pytestmark = pytest.mark.asyncio
@@ -93,6 +94,18 @@ async def test_what_was_done_is_said_before_all_is_read_anew(scene: Scene, monke
         finally:
             read.set()
         await user.should_not_see("Retry from failure", retries=100)
+
+
+async def test_an_act_that_fails_as_nobody_thought_is_told_and_logged(
+    scene: Scene, monkeypatch, caplog
+):
+    run_id = fail_run(scene, "it broke again", sample=5)
+    async with gui_harness.simulated(scene, "ada") as (user, _):
+        await user.open(f"/runs/{run_id}")
+        monkeypatch.setattr(RunControl, "retry", lambda *_: 1 / 0)
+        user.find("Retry from failure").click()
+        await user.should_see("This went wrong in a way that nobody thought of", retries=100)
+        assert "ZeroDivisionError" in caplog.text
 
 
 async def test_a_run_that_is_not_there_says_so(scene: Scene):
