@@ -189,6 +189,60 @@ def test_a_second_call_waits_for_the_first(tree, tmp_path):
     assert json.loads(output)["arguments"] == ["x"]
 
 
+OFFLINE_PROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+[project]
+name = "tiny"
+version = "1"
+"""
+BACKEND = """
+import os, zipfile
+def build_editable(folder, config_settings=None, metadata_directory=None):
+    assert config_settings == {"editable_mode": "compat"}, config_settings
+    name = "tiny-1-py3-none-any.whl"
+    with zipfile.ZipFile(os.path.join(folder, name), "w") as wheel:
+        described = "Metadata-Version: 2.1\\nName: tiny\\nVersion: 1\\nProvides-Extra: dev\\n"
+        wheel.writestr("tiny-1.dist-info/METADATA", described)
+        wheel.writestr("tiny-1.dist-info/WHEEL", "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\n")
+        wheel.writestr("tiny-1.dist-info/RECORD", "")
+    return name
+"""
+APT = """#!/bin/sh
+echo "$*" >>"$APT_CALLS"
+case " $* " in *" fio "*) exit 100 ;; esac
+"""
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="packages are installed as root only")
+def test_installed_from_nothing_where_a_package_and_a_newer_pip_cannot_be_had(tree, tmp_path):
+    shutil.rmtree(os.path.join(tree, ".venv"))
+    write(os.path.join(tree, "pyproject.toml"), OFFLINE_PROJECT)
+    write(os.path.join(tree, "backend.py"), BACKEND)
+    programs = ["mkdir", "rm", "mv", "touch", "id", "env", "gcc", "pkg-config", "fusermount3"]
+    calls = str(tmp_path / "calls")
+    environment = {**bare_path(tmp_path, *programs), "PIP_NO_INDEX": "1", "APT_CALLS": calls}
+    os.symlink(os.path.realpath(sys.executable), tmp_path / "programs" / "python3")
+    write(str(tmp_path / "programs" / "apt-get"), APT)
+    os.chmod(tmp_path / "programs" / "apt-get", 0o755)
+    shell = shutil.which("sh")
+    command = [shell, os.path.join(tree, "drystone"), "test", "x"]
+    first = run(command, env=environment)
+    assert first.returncode == 0, first.stderr
+    assert json.loads(first.stdout)["arguments"] == ["test", "x"]
+    with open(calls, encoding="utf-8") as file:
+        called = [line.rpartition("install --no-install-recommends ")[2] for line in file]
+    wanted = ["chromium", "tesseract-ocr", "xfsprogs", "btrfs-progs", "fio", "pgbackrest"]
+    assert [line.split() for line in called[1:]] == [wanted, *([one] for one in wanted)]
+    refused = [line for line in first.stderr.splitlines() if "could not be installed" in line]
+    assert len(refused) == 1 and refused[0].startswith("drystone: fio ")
+    with open(os.path.join(tree, ".venv", "install.log"), encoding="utf-8") as file:
+        assert "No matching distribution found for pip" in file.read()
+    assert told(run(command, env=bare_path(tmp_path / "folder")))["arguments"] == ["test", "x"]
+
+
 # ---- drystone.py itself --------------------------------------------------------------------------
 
 

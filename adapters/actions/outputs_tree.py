@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
+from adapters.actions.stage_model import StagedInput, pack_inputs
 from adapters.beneath import open_beneath
 from adapters.errors import LimitError, RecordError
 from adapters.listing import PATH_BYTES_MAX
@@ -21,7 +22,7 @@ from adapters.listing import PATH_BYTES_MAX
 OUTPUT_FILES_MAX = 2_000_000
 OUTPUT_DEPTH_MAX = 64
 OWN_NAME = ".drystone-inputs.jsonl"
-"""Our list of the inputs, beside what is set aside; a program's file of this name is odd."""
+"""Our list of the inputs, beside what is set aside; a program's own file of this name is odd."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +98,17 @@ def list_outputs(root: str) -> OutputTree:
         finally:
             os.close(descriptor)
     return tree
+
+
+def leave_out_own(tree: OutputTree, inputs: Iterable[StagedInput]) -> None:
+    """Take our list of the inputs off, whole or begun: an attempt that had put it there died."""
+    if OWN_NAME not in tree.odd:
+        return
+    listed = pack_inputs(inputs)
+    with suppress(OSError), os.fdopen(open_beneath(tree.root, OWN_NAME), "rb") as file:
+        is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+        if is_file and listed.startswith(file.read(len(listed) + 1)):
+            del tree.odd[OWN_NAME]
 
 
 def list_given(root: str, paths: Iterable[str]) -> OutputTree:

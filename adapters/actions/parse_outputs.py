@@ -22,7 +22,7 @@ from adapters.actions.outputs_match import (
     path_fields,
     shown,
 )
-from adapters.actions.outputs_tree import OutputTree, list_outputs
+from adapters.actions.outputs_tree import OutputTree, leave_out_own, list_outputs
 from adapters.actions.parse_labels import read_coco, read_label_studio, read_yolo
 from adapters.actions.parse_readers import (
     WHOLE_FILE,
@@ -114,7 +114,9 @@ def parse_outputs(
     Files are read in the order of their paths, so that the same tree gives the same rows. Raises
     LimitError when there is more than the limits allow; then nothing of it can be taken.
     """
-    reading = _Reading(contract, InputNames(inputs, input_root), list_outputs(output_root))
+    tree = list_outputs(output_root)
+    leave_out_own(tree, inputs)
+    reading = _Reading(contract, InputNames(inputs, input_root), tree)
     reading.extensions, reading.wanted = extensions, wanted
     for path in sorted(reading.tree.files):
         reading.take_file(path)

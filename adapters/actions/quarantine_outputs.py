@@ -6,14 +6,13 @@ repaired contract or parser, needs nothing of 3C. See replay_outputs.py for that
 
 from __future__ import annotations
 
-import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from adapters.actions.children import batch_name, store_files
 from adapters.actions.outputs_tree import OWN_NAME, OutputFile, OutputTree
-from adapters.actions.stage_model import StagedInput
+from adapters.actions.stage_model import StagedInput, pack_inputs
 from adapters.errors import AdapterError
 from adapters.listing import quarantine_path
 from fsd import Client, safe_text
@@ -97,17 +96,17 @@ def _write_inputs(tree: OutputTree, inputs: Sequence[StagedInput]) -> OutputTree
     """
     _remove_inputs(tree.root)
     path = os.path.join(tree.root, OWN_NAME)
-    lines = (json.dumps(list(item)) + "\n" for item in inputs)
+    listed = pack_inputs(inputs)
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
-        with os.fdopen(descriptor, "w", encoding="ascii") as file:
-            file.writelines(lines)
-            size = file.tell()
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(listed)
     except OSError as error:
         raise AdapterError(
             f"{safe_text(path)} cannot be written: {error.strerror}; put that right and retry"
         ) from error
-    return OutputTree(tree.root, {**tree.files, OWN_NAME: OutputFile(OWN_NAME, size, 0, 0)})
+    own = OutputFile(OWN_NAME, len(listed), 0, 0)
+    return OutputTree(tree.root, {**tree.files, OWN_NAME: own})
 
 
 def _remove_inputs(root: str) -> None:
@@ -118,10 +117,3 @@ def _remove_inputs(root: str) -> None:
         pass
     except IsADirectoryError:
         os.rename(path, path + ".of-the-program")
-
-
-def read_inputs(path: str) -> Iterator[StagedInput]:
-    """Yield the inputs of a file that `keep_troubles` stored."""
-    with open(path, encoding="ascii") as file:
-        for line in file:
-            yield StagedInput(*json.loads(line))

@@ -18,7 +18,7 @@ from adapters.actions.hand_off import apply_intents, intent_id_of, outcomes_of
 from adapters.actions.hand_off_intent import Work
 from adapters.actions.outputs_tree import OWN_NAME
 from adapters.actions.parse_outputs import Parsed, Trouble, parse_outputs
-from adapters.actions.quarantine_outputs import read_inputs
+from adapters.actions.stage_model import StagedInput, unpack_inputs
 from adapters.errors import AdapterError, UsageError
 from adapters.listing import quarantine_path
 from fsd import Client, safe_text
@@ -26,7 +26,6 @@ from sql import NodeOutcome, SetAside, SetAsideRow
 
 if TYPE_CHECKING:
     from adapters.actions.contract_check import LoadedContract
-    from adapters.actions.stage_model import StagedInput
     from sql import Database
 
 
@@ -130,7 +129,8 @@ def _fetch(client: Client, batch: str, folder: str) -> list[StagedInput]:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         client.read(file.key, path)
         if file.path == OWN_NAME:
-            inputs = list(read_inputs(path))
+            with open(path, "rb") as listed:
+                inputs = list(unpack_inputs(listed.read()))
     if not inputs:
         raise AdapterError(f"batch {batch} of the store has no list of inputs; see `drystone ls`")
     return inputs

@@ -15,6 +15,7 @@ from hand_off_harness import Bench, contract, make_bench, png, running_store
 from ingest_harness import House
 from store_harness import Store, write_files
 
+from adapters.actions.outputs_tree import OWN_NAME
 from adapters.actions.registry import declare_contract
 from adapters.actions.replay_outputs import replay_outputs
 from adapters.errors import UsageError
@@ -141,6 +142,31 @@ def test_killed_at_every_barrier(bench: Bench, database_url: str):
     assert sorted(bench.outcomes().values()) == ["done", "failed", "missing", "missing"]
     assert len(bench.quarantine()) == 2
     assert bench.house.rows("SELECT count(*) FROM edge") == [(1,)]
+
+
+@pytest.mark.parametrize("left", ["whole", "begun", "empty"])
+def test_a_list_of_inputs_that_a_killed_attempt_left_is_not_set_aside(bench, database_url, left):
+    stray = {"stray.bin": b"x"}
+    bench.write(stray)
+    # Before the store is asked for it, or after.
+    call = 1 if left == "whole" else 0
+    assert killed(bench, database_url, "batch_write", call) == -signal.SIGKILL
+    listed = os.path.join(bench.output, OWN_NAME)
+    size = {"whole": os.path.getsize(listed), "begun": 20, "empty": 0}[left]
+    os.truncate(listed, size)
+    assert bench.take().quarantined == 1
+    assert [path for path, _, _ in bench.quarantine()] == ["stray.bin"]
+    assert os.listdir(bench.output) == list(stray)
+
+
+@pytest.mark.parametrize("content", [b"mine", b"[1, 2]\n", None])
+def test_a_file_of_the_program_with_the_name_of_that_list_is_told(bench, content):
+    if content is None:
+        os.mkfifo(os.path.join(bench.output, OWN_NAME))
+    else:
+        bench.write({OWN_NAME: content})
+    bench.take()
+    assert [path for path, _, _ in bench.quarantine()] == [OWN_NAME]
 
 
 def test_the_commands(house: House, tmp_path):
