@@ -78,8 +78,9 @@ class HouseWorker(Worker):
         )
         self._on_lost_horse = on_lost_horse
         self._on_idle = on_idle
-        # Shared with horses: the parent was asked to stop.
+        # Shared with horses: the parent was asked to stop; which queue has the last place.
         self._stopping = mmap.mmap(-1, 1)
+        self._last_in_line = mmap.mmap(-1, 1)
 
     @property
     def stopping(self) -> bool:
@@ -122,6 +123,7 @@ class HouseWorker(Worker):
             os.close(descriptor)
         _, status = os.waitpid(pid, 0)
         self._horse_pid = 0
+        self._line_up()
         if status != 0:
             # At once, so that nobody has to wait for a lease to end.
             self._on_lost_horse(f"its process ended badly (status {status})")
@@ -168,7 +170,10 @@ class HouseWorker(Worker):
             if task_id is not None:
                 with contextlib.suppress(*FORGOTTEN):
                     self.prepare_job_execution(job, len(self.queues) == 1)
-                execute.perform(task_id)
+                in_vain = execute.perform(task_id) == "waiting_space"
+                names = [one.name for one in self.queues]
+                self._last_in_line[0] = names.index(queue.name) + 1 if in_vain else 0
+                self._line_up()
         except (SqlError, JobsError) as error:
             # The task stays where it is: whoever keeps finds it.
             _log.warning("%s: %s", job.id, error)
@@ -176,6 +181,15 @@ class HouseWorker(Worker):
             with contextlib.suppress(*FORGOTTEN):
                 self._forget(job)
         return True
+
+    def _line_up(self) -> None:
+        """Put the queues in their order, that of a task that found no space behind the others.
+
+        Who gives space back may be in one of those; looking again and again would keep it waiting.
+        """
+        last = self._last_in_line[0] - 1
+        places = sorted(range(len(self.queues)), key=lambda place: place == last)
+        self._ordered_queues = [self.queues[place] for place in places]
 
     def _forget(self, job: Job) -> None:
         with self.connection.pipeline() as pipeline:

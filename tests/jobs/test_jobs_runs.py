@@ -72,6 +72,25 @@ def test_waiting_for_space_needs_no_worker_and_ends_by_itself(yard: Yard):
     yard.wait(run.run_id)
 
 
+@pytest.mark.parametrize("modules", [[], ["short_horses"]])
+def test_who_finds_no_space_lets_the_other_queues_go_first(yards, modules):
+    """Whether the same process takes the next task or another one."""
+    yard = yards(workflow_modules=["trial_workflows", *modules])
+    yard.start_redis()
+    looking = [yard.start("room", tag=str(number)).run_id for number in range(3)]
+    tidying = [yard.start("tidy", tag=str(number)).run_id for number in range(2)]
+    yard.start_worker("one", "default", "cpu")
+    for run_id in looking:
+        yard.wait(run_id, "waiting")
+    begun = {}
+    for name, run_ids in (("look", looking), ("tidy", tidying)):
+        for run_id in run_ids:
+            (attempt,) = yard.database.runs.show(run_id).attempts
+            begun[attempt.start_time] = name
+    # After a task that did not look, the order is what it was.
+    assert [begun[when] for when in sorted(begun)] == ["look", "tidy", "look", "tidy", "look"]
+
+
 def test_waiting_for_labels_ends_when_they_came(yard: Yard):
     yard.start_worker()
     run = yard.wait(yard.start("labels").run_id, "waiting")

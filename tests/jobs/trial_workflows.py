@@ -114,6 +114,7 @@ WORKFLOWS = (
     simple("labels", Step("wait", wait_for_labels)),
     simple("refuse", Step("refuse", refuse)),
     simple("nothing", Step("nothing", nothing)),
+    simple("tidy", Step("tidy", nothing, queue="cpu")),
     simple("stubborn", Step("stubborn", stubborn)),
     simple("infer", Step("infer", nothing, queue="gpu", gate="gpu")),
     simple("approved", Step("look", nothing), Step("write", nothing, gate="approval")),

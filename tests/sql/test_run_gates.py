@@ -78,13 +78,31 @@ def test_of_many_that_wait_for_space_only_some_look_at_a_time(database):
     for run_id in run_ids:
         end(database, take(database, run_id, "plan"), full)
     assert database.runs.look_for_space() == 4
-    # Those are queued: while they are, one more at a time is let in behind the rest.
-    assert database.runs.look_for_space() == 1
+    # However slow the workers are: those have to look before others do.
+    assert database.runs.look_for_space() == 0
     waiting = [run_id for run_id in run_ids if run_state(database, run_id) == "waiting"]
-    assert len(waiting) == 4
+    assert len(waiting) == 5
     for run_id in set(run_ids) - set(waiting):
         end(database, take(database, run_id, "plan"))
     assert database.runs.look_for_space() == 4
+
+
+def test_where_a_queue_is_busy_with_others_one_looks_at_a_time(database):
+    full = Outcome(state="waiting_space", error="3c is full", retry_in_s=0)
+    failed = Outcome(state="failed", error="x", retry_in_s=0)
+    run_ids = [start(database, key=f"k{number}") for number in range(2)]
+    others = [start(database, key=f"other{number}") for number in range(5)]
+    for run_id in run_ids:
+        end(database, take(database, run_id, "plan"), full)
+    # Who failed and is tried again has an error too, and does not look.
+    end(database, take(database, others[0], "plan"), failed)
+    assert states(database, others[0]) == {("plan", 0): "queued"}
+    for turn in range(4):
+        assert database.runs.look_for_space() == 1
+        assert database.runs.look_for_space() == 0
+        (looking,) = (one for one in run_ids if run_state(database, one) == "running")
+        assert looking == run_ids[turn % 2]
+        end(database, take(database, looking, "plan"), full)
 
 
 # ---- Queues ------------------------------------------------------------------------------------
