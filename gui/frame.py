@@ -44,6 +44,8 @@ PLACES: list[Place] = []
 
 HOME_OF_LABELLERS = "/labelling"
 THEME_COOKIE = "drystone_theme"
+RESPONSE_TIMEOUT_S = 60.0
+"""So long NiceGUI keeps a page that no browser has joined; by itself it waits for three seconds."""
 _THEMES = {"dark": True, "light": False}
 
 
@@ -84,7 +86,7 @@ def page(desk: Desk, path: str, role: Role | None = "viewer") -> Callable[[Build
                 _show_problem(desk, error)
             return None
 
-        ui.page(path)(built)
+        ui.page(path, response_timeout=RESPONSE_TIMEOUT_S)(built)
         return build
 
     return register

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import gui_harness
 import pytest
 from gui_harness import PASSWORD, Scene
@@ -41,6 +43,23 @@ async def test_a_node_shows_what_is_known(scene: Scene):
             await user.should_see(words)
         await user.open("/node/nothing-of-this-name")
         await user.should_see("No such node")
+
+
+async def test_a_page_that_takes_long_is_waited_for(scene: Scene):
+    from gui.blocks import text
+    from gui.frame import frame, page
+
+    async with gui_harness.simulated(scene, "vera") as (user, desk):
+
+        @page(desk, "/slow")
+        async def slow_page() -> None:
+            # NiceGUI would answer 500 after three seconds, which a busy database may well take.
+            await desk.work(time.sleep, 3.3)
+            with frame(desk, "Slow"):
+                text("it is here")
+
+        await user.open("/slow")
+        await user.should_see("it is here")
 
 
 async def test_admins_see_people(scene: Scene):
