@@ -78,9 +78,10 @@ class HouseWorker(Worker):
         )
         self._on_lost_horse = on_lost_horse
         self._on_idle = on_idle
-        # Shared with horses: the parent was asked to stop; which queue has the last place.
+        # Shared with horses: the parent was asked to stop; the queues' order, by their places.
         self._stopping = mmap.mmap(-1, 1)
-        self._last_in_line = mmap.mmap(-1, 1)
+        self._order = mmap.mmap(-1, len(self.queues))
+        self._order[:] = bytes(range(len(self.queues)))
 
     @property
     def stopping(self) -> bool:
@@ -123,7 +124,7 @@ class HouseWorker(Worker):
             os.close(descriptor)
         _, status = os.waitpid(pid, 0)
         self._horse_pid = 0
-        self._line_up()
+        self._ordered_queues = [self.queues[place] for place in self._order[:]]
         if status != 0:
             # At once, so that nobody has to wait for a lease to end.
             self._on_lost_horse(f"its process ended badly (status {status})")
@@ -170,10 +171,7 @@ class HouseWorker(Worker):
             if task_id is not None:
                 with contextlib.suppress(*FORGOTTEN):
                     self.prepare_job_execution(job, len(self.queues) == 1)
-                in_vain = execute.perform(task_id) == "waiting_space"
-                names = [one.name for one in self.queues]
-                self._last_in_line[0] = names.index(queue.name) + 1 if in_vain else 0
-                self._line_up()
+                self._line_up(queue, in_vain=execute.perform(task_id) == "waiting_space")
         except (SqlError, JobsError) as error:
             # The task stays where it is: whoever keeps finds it.
             _log.warning("%s: %s", job.id, error)
@@ -182,14 +180,18 @@ class HouseWorker(Worker):
                 self._forget(job)
         return True
 
-    def _line_up(self) -> None:
-        """Put the queues in their order, that of a task that found no space behind the others.
+    def _line_up(self, queue: Queue, *, in_vain: bool) -> None:
+        """Put a queue behind all others whose task found no space; else all as they were given.
 
         Who gives space back may be in one of those; looking again and again would keep it waiting.
         """
-        last = self._last_in_line[0] - 1
-        places = sorted(range(len(self.queues)), key=lambda place: place == last)
-        self._ordered_queues = [self.queues[place] for place in places]
+        names = [one.name for one in self.queues]
+        order = list(range(len(names)))
+        if in_vain:
+            last = names.index(queue.name)
+            order = [*(place for place in self._order[:] if place != last), last]
+        self._order[:] = bytes(order)
+        self._ordered_queues = [self.queues[place] for place in order]
 
     def _forget(self, job: Job) -> None:
         with self.connection.pipeline() as pipeline:

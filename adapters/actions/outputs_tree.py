@@ -105,10 +105,19 @@ def leave_out_own(tree: OutputTree, inputs: Iterable[StagedInput]) -> None:
     if OWN_NAME not in tree.odd:
         return
     listed = pack_inputs(inputs)
-    with suppress(OSError), os.fdopen(open_beneath(tree.root, OWN_NAME), "rb") as file:
-        is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-        if is_file and listed.startswith(file.read(len(listed) + 1)):
-            del tree.odd[OWN_NAME]
+    with suppress(OSError):
+        descriptor = open_beneath(tree.root, OWN_NAME)
+        try:
+            is_file = stat.S_ISREG(os.fstat(descriptor).st_mode)
+            if is_file and _begins(descriptor, listed):
+                del tree.odd[OWN_NAME]
+        finally:
+            os.close(descriptor)
+
+
+def _begins(descriptor: int, listed: bytes) -> bool:
+    with os.fdopen(descriptor, "rb", closefd=False) as file:
+        return listed.startswith(file.read(len(listed) + 1))
 
 
 def list_given(root: str, paths: Iterable[str]) -> OutputTree:

@@ -6,6 +6,7 @@ repaired contract or parser, needs nothing of 3C. See replay_outputs.py for that
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -56,8 +57,9 @@ def keep_troubles(
 
 
 def _row(trouble: Trouble, keys: dict[str, str], tree: OutputTree) -> SetAside:
-    reason, key = trouble.reason, keys.get(trouble.path)
-    if key is None and trouble.path in tree.files:
+    is_file = trouble.path in tree.files  # Not what has the name of our list, which has a key.
+    reason, key = trouble.reason, keys.get(trouble.path) if is_file else None
+    if key is None and is_file:
         reason += " (the file is too large, or too many were wrong, to be kept)"
     return SetAside(
         path=quarantine_path(trouble.path),
@@ -92,12 +94,15 @@ def _kept(contract: ActionContract, parsed: Parsed) -> list[str]:
 def _write_inputs(tree: OutputTree, inputs: Sequence[StagedInput]) -> OutputTree:
     """Write the inputs beside the outputs; returns the tree with that file, of a fixed time.
 
-    The store takes one folder for one batch. What the program put under the name is removed.
+    The store takes one folder for one batch. What the program put under the name goes aside, where
+    an attempt after a crash finds it.
     """
-    _remove_inputs(tree.root)
     path = os.path.join(tree.root, OWN_NAME)
     listed = pack_inputs(inputs)
     try:
+        if OWN_NAME in tree.odd:
+            _put_aside(path)
+        _remove_inputs(tree.root)
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o644)
         with os.fdopen(descriptor, "wb") as file:
             file.write(listed)
@@ -109,11 +114,13 @@ def _write_inputs(tree: OutputTree, inputs: Sequence[StagedInput]) -> OutputTree
     return OutputTree(tree.root, {**tree.files, OWN_NAME: own})
 
 
+def _put_aside(path: str) -> None:
+    aside = path + ".of-the-program"
+    while os.path.lexists(aside):
+        aside += "~"
+    os.rename(path, aside)
+
+
 def _remove_inputs(root: str) -> None:
-    path = os.path.join(root, OWN_NAME)
-    try:
-        os.unlink(path)
-    except FileNotFoundError:
-        pass
-    except IsADirectoryError:
-        os.rename(path, path + ".of-the-program")
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(os.path.join(root, OWN_NAME))

@@ -156,33 +156,30 @@ FROM unnest(%(task_ids)s::bigint[], %(attempts)s::integer[]) AS lost (task_id, a
 WHERE run_task.task_id = lost.task_id AND run_task.attempt + 1 = lost.attempt
     AND state = 'queued' AND abs(extract(epoch FROM clock_timestamp() - delivered_time)) > %(age_s)s
 
--- Few at a time, and one where the queue is busy with others: many that ask in vain, again and again,
--- would keep those from running who give space back. One that has asked before waits in the queue with
--- an error.
+-- Few at a time, however slow the workers are: many that ask in vain, again and again, would keep
+-- those from running who give space back. Who has asked before waits in the queue with an error; one
+-- of lower priority may wait there for long, and is no reason not to ask.
 -- name: look_for_space
-WITH busy AS (
-    SELECT waiting.queue, count(other.task_id) AS queued, coalesce(bool_or(
-        other.error IS NOT NULL AND EXISTS (
+WITH waiting AS (
+    SELECT queue, max(priority) AS priority FROM run_task
+    WHERE state = 'waiting_space' AND not_before <= now() GROUP BY queue
+), room AS (
+    SELECT waiting.queue, waiting.priority, %(probes)s - count(other.task_id) AS count
+    FROM waiting
+    LEFT JOIN run_task AS other ON other.queue = waiting.queue AND other.state = 'queued'
+        AND other.priority >= waiting.priority AND other.error IS NOT NULL AND EXISTS (
             SELECT FROM run_attempt
             WHERE run_attempt.task_id = other.task_id AND run_attempt.attempt = other.attempt
                 AND outcome = 'waiting_space'
         )
-    ), false) AS looks
-    FROM (
-        SELECT DISTINCT queue FROM run_task WHERE state = 'waiting_space' AND not_before <= now()
-    ) AS waiting
-    LEFT JOIN run_task AS other ON other.queue = waiting.queue AND other.state = 'queued'
-    GROUP BY waiting.queue
+    GROUP BY waiting.queue, waiting.priority
 ), chosen AS (
-    SELECT next.task_id
-    FROM busy
-    CROSS JOIN LATERAL (
+    SELECT next.task_id FROM room CROSS JOIN LATERAL (
         SELECT task.task_id FROM run_task AS task
-        WHERE task.queue = busy.queue AND task.state = 'waiting_space'
-            AND task.not_before <= now()
+        WHERE task.queue = room.queue AND task.priority = room.priority
+            AND task.state = 'waiting_space' AND task.not_before <= now()
         ORDER BY task.not_before
-        LIMIT greatest((NOT busy.looks)::integer, %(probes)s - busy.queued)
-        FOR UPDATE OF task SKIP LOCKED
+        LIMIT greatest(room.count, 0) FOR UPDATE OF task SKIP LOCKED
     ) AS next
 )
 UPDATE run_task SET state = run_task_entry(gate, gate_passed), delivered_time = NULL

@@ -16,6 +16,7 @@ from ingest_harness import House
 from store_harness import Store, write_files
 
 from adapters.actions.outputs_tree import OWN_NAME
+from adapters.actions.parse_outputs import parse_outputs
 from adapters.actions.registry import declare_contract
 from adapters.actions.replay_outputs import replay_outputs
 from adapters.errors import UsageError
@@ -159,14 +160,34 @@ def test_a_list_of_inputs_that_a_killed_attempt_left_is_not_set_aside(bench, dat
     assert os.listdir(bench.output) == list(stray)
 
 
-@pytest.mark.parametrize("content", [b"mine", b"[1, 2]\n", None])
-def test_a_file_of_the_program_with_the_name_of_that_list_is_told(bench, content):
-    if content is None:
-        os.mkfifo(os.path.join(bench.output, OWN_NAME))
+@pytest.mark.parametrize("content", [b"mine", b"[1, 2]\n", "fifo", "folder"])
+def test_a_file_of_the_program_with_the_name_of_that_list_is_told(bench, database_url, content):
+    path = os.path.join(bench.output, OWN_NAME)
+    aside = OWN_NAME + ".of-the-program"
+    if content == "fifo":
+        os.mkfifo(path)
+    elif content == "folder":
+        write_files(path, {"inside": b"x"})
+        aside += "/inside"
     else:
         bench.write({OWN_NAME: content})
+    bench.write({"stray.bin": b"x"})
+    descriptors = len(os.listdir("/proc/self/fd"))
+    parse_outputs(bench.loaded.contract, bench.inputs, bench.folder, bench.output, ())
+    assert len(os.listdir("/proc/self/fd")) == descriptors
+    # An attempt that is killed has put it aside, where the next one finds it.
+    assert killed(bench, database_url, "batch_write", 1) == -signal.SIGKILL
     bench.take()
-    assert [path for path, _, _ in bench.quarantine()] == [OWN_NAME]
+    assert sorted(path for path, _, _ in bench.quarantine()) == [aside, "stray.bin"]
+
+
+def test_what_the_program_wrote_under_both_names_is_kept(bench):
+    files = {OWN_NAME: b"mine", OWN_NAME + ".of-the-program": b"too", "stray.bin": b"x"}
+    bench.write(files)
+    bench.take()
+    assert sorted(path for path, _, _ in bench.quarantine()) == sorted(files)
+    kept = sorted(bench.house.rows("SELECT sha256 IS NOT NULL FROM action_quarantine"))
+    assert kept == [(False,), (True,), (True,)]
 
 
 def test_the_commands(house: House, tmp_path):

@@ -77,18 +77,23 @@ def test_who_finds_no_space_lets_the_other_queues_go_first(yards, modules):
     """Whether the same process takes the next task or another one."""
     yard = yards(workflow_modules=["trial_workflows", *modules])
     yard.start_redis()
-    looking = [yard.start("room", tag=str(number)).run_id for number in range(3)]
-    tidying = [yard.start("tidy", tag=str(number)).run_id for number in range(2)]
-    yard.start_worker("one", "default", "cpu")
-    for run_id in looking:
-        yard.wait(run_id, "waiting")
+    workflows = {"room": 3, "room_cpu": 3, "tidy": 2}
+    started = {
+        name: [yard.start(name, tag=str(number)).run_id for number in range(count)]
+        for name, count in workflows.items()
+    }
+    yard.start_worker("one", "default", "cpu", "io")
+    for name in ("room", "room_cpu"):
+        for run_id in started[name]:
+            yard.wait(run_id, "waiting")
     begun = {}
-    for name, run_ids in (("look", looking), ("tidy", tidying)):
+    for name, run_ids in started.items():
         for run_id in run_ids:
             (attempt,) = yard.database.runs.show(run_id).attempts
             begun[attempt.start_time] = name
     # After a task that did not look, the order is what it was.
-    assert [begun[when] for when in sorted(begun)] == ["look", "tidy", "look", "tidy", "look"]
+    turn = ["room", "room_cpu", "tidy"]
+    assert [begun[when] for when in sorted(begun)] == [*turn, *turn, "room", "room_cpu"]
 
 
 def test_waiting_for_labels_ends_when_they_came(yard: Yard):

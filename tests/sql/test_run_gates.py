@@ -87,22 +87,41 @@ def test_of_many_that_wait_for_space_only_some_look_at_a_time(database):
     assert database.runs.look_for_space() == 4
 
 
-def test_where_a_queue_is_busy_with_others_one_looks_at_a_time(database):
+def test_others_in_the_queue_keep_nobody_from_looking(database):
     full = Outcome(state="waiting_space", error="3c is full", retry_in_s=0)
     failed = Outcome(state="failed", error="x", retry_in_s=0)
-    run_ids = [start(database, key=f"k{number}") for number in range(2)]
-    others = [start(database, key=f"other{number}") for number in range(5)]
+    others = [start(database, key=f"other{number}") for number in range(9)]
+    for run_id in others[:5]:
+        # Who failed and is tried again has an error too, and does not look.
+        end(database, take(database, run_id, "plan"), failed)
+    run_ids = [start(database, key=f"k{number}") for number in range(5)]
     for run_id in run_ids:
         end(database, take(database, run_id, "plan"), full)
-    # Who failed and is tried again has an error too, and does not look.
-    end(database, take(database, others[0], "plan"), failed)
-    assert states(database, others[0]) == {("plan", 0): "queued"}
-    for turn in range(4):
+    assert database.runs.look_for_space() == 4
+    assert database.runs.look_for_space() == 0
+    # Who looked in vain makes room for one who waits longer.
+    end(database, take(database, run_ids[0], "plan"), full)
+    assert database.runs.look_for_space() == 1
+    assert [run_state(database, one) for one in run_ids] == ["waiting"] + ["running"] * 4
+
+
+def test_the_more_important_look_for_space_first(database):
+    full = Outcome(state="waiting_space", error="3c is full", retry_in_s=0)
+    priorities = [-10, -10, -10, -10, -10, 50, 0]
+    run_ids = [
+        start(database, key=f"k{number}", priority=priority)
+        for number, priority in enumerate(priorities)
+    ]
+    for run_id in run_ids[:5]:
+        end(database, take(database, run_id, "plan"), full)
+    # These wait behind others; they are no reason that nobody else looks.
+    assert database.runs.look_for_space() == 4
+    for run_id in run_ids[5:]:
+        end(database, take(database, run_id, "plan"), full)
+    for looking in (run_ids[5], run_ids[6]):
         assert database.runs.look_for_space() == 1
-        assert database.runs.look_for_space() == 0
-        (looking,) = (one for one in run_ids if run_state(database, one) == "running")
-        assert looking == run_ids[turn % 2]
-        end(database, take(database, looking, "plan"), full)
+        assert run_state(database, looking) == "running"
+    assert database.runs.look_for_space() == 0
 
 
 # ---- Queues ------------------------------------------------------------------------------------
