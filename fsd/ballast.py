@@ -17,6 +17,7 @@ import os
 from collections.abc import Generator
 
 from fsd.errors import DiskError, QuotaError
+from fsd.seal import sync_filesystem
 
 NAME = "ballast"
 SIZE_BYTES_MIN = 4 << 20
@@ -86,7 +87,10 @@ def check_room(index_root: str, index_bytes: int) -> None:
     """Raise QuotaError while the SSD is so full that the ballast is given up."""
     ease(index_root)
     if given_up(index_root, index_bytes):
-        raise QuotaError(full_message(index_root))
+        # Some filesystems (btrfs) show what was removed only when they have committed it.
+        _commit_removals(index_root)
+        if given_up(index_root, index_bytes):
+            raise QuotaError(full_message(index_root))
     keep(index_root, index_bytes)
 
 
@@ -121,6 +125,15 @@ def _fits(index_root: str, wanted_bytes: int) -> bool:
     more_bytes = wanted_bytes - size_bytes(index_root)
     # As much again stays free, and a little: it would else be given up by the next write.
     return free_bytes(index_root) >= more_bytes + wanted_bytes + wanted_bytes // LOW_SHARE
+
+
+def _commit_removals(index_root: str) -> None:
+    with contextlib.suppress(OSError):  # Also where somebody deleted the index.
+        descriptor = os.open(index_root, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            sync_filesystem(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _partition(index_root: str) -> os.statvfs_result:

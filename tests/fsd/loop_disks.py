@@ -1,4 +1,4 @@
-"""Real filesystems for fault tests: it owns small ext4 images, their mounts and their undoing."""
+"""Real filesystems for fault tests: it owns small images, their mounts and their undoing."""
 
 from __future__ import annotations
 
@@ -35,8 +35,11 @@ class LoopDisk:
         os.makedirs(path)
         with open(image, "wb") as file:
             file.truncate(size_bytes)
-        _run("mkfs.ext4", "-q", "-F", "-m", "0", "-I", "256", image)
+        self.make()
         self.mount()
+
+    def make(self) -> None:
+        _run("mkfs.ext4", "-q", "-F", "-m", "0", "-I", "256", self.image)
 
     def mount(self) -> None:
         _run("mount", "-o", "loop,errors=remount-ro", self.image, self.path)
@@ -97,6 +100,23 @@ class LoopDisk:
         _run("sync", "-f", self.path)
         shutil.copyfile(self.image, target)
         return target
+
+
+MAKE_BTRFS = """
+for point in $(awk '$3 ~ /fuse/ {print $2}' /proc/mounts); do umount -l "$point"; done
+exec mkfs.btrfs -q -f "$0"
+"""
+"""In a mount namespace of its own: mkfs.btrfs stumbles over anybody's FUSE mount that died."""
+
+
+class BtrfsDisk(LoopDisk):
+    """The same with btrfs, which needs 109 MiB or more."""
+
+    def make(self) -> None:
+        _run("unshare", "-m", "--propagation", "private", "sh", "-c", MAKE_BTRFS, self.image)
+
+    def mount(self) -> None:
+        _run("mount", "-o", "loop", self.image, self.path)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import pytest
+from loop_disks import MAKE_BTRFS
 
 from fsd.errors import DiskRefusedError, UsageError
 from fsd.identity import (
@@ -304,13 +305,6 @@ def test_failure_domains(tmp_path: Path, loop: Mount):
     (tmp_path / "a" / "sub").mkdir()
     assert one != two
     assert examine(str(tmp_path / "a" / "sub")).failure_domain == one
-
-
-MAKE_BTRFS = """
-for point in $(awk '$3 ~ /fuse/ {print $2}' /proc/mounts); do umount -l "$point"; done
-exec mkfs.btrfs -q -f "$0"
-"""
-"""In a mount namespace of its own: mkfs.btrfs stumbles over anybody's FUSE mount that died."""
 
 
 def test_subvolumes_of_one_btrfs_are_one_disk(tmp_path: Path, loop: Mount):

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 from engine_processes import kill_engine
-from loop_disks import needs_loop
+from loop_disks import BtrfsDisk, needs_loop
 from small_ssd import fill_up, is_full, leave, small_ssd, small_ssd_store
 from store_checks import assert_clean, assert_readable, finish, keys_of, put, until
 from store_harness import Store, write_files
@@ -21,6 +23,7 @@ pytestmark = needs_loop
 FILES = 7_000
 LEAVE_BYTES = (300 << 10, 700 << 10)
 """By the first the put's second commit or so finds no room, by the other a later one."""
+BTRFS_BYTES = 192 << 20
 READERS = 200
 MANY_READERS = f"""
 import sys, threading
@@ -99,6 +102,32 @@ def test_the_ssd_fills_up_during_a_put(store, ssd, tmp_path):
         until(lambda: not is_full(store), "the ballast to be back")
     assert in_commit, "no level filled the SSD inside a commit"
     assert_clean(store)
+
+
+@pytest.mark.skipif(shutil.which("mkfs.btrfs") is None, reason="needs mkfs.btrfs")
+def test_an_ssd_with_btrfs_fills_up(short_tmp, tmp_path):
+    """It shows what was removed only after a commit of its own: puts need not wait for that."""
+    files = {f"f{n}": os.urandom(650 + n % 100) for n in range(500)}
+    source = write_files(str(tmp_path / "source"), files)
+    path = os.path.join(short_tmp, "ssd")
+    with contextlib.ExitStack() as stack:
+        ssd = BtrfsDisk(f"{path}.btrfs", path, BTRFS_BYTES)
+        stack.callback(ssd.unmount_surely)
+        store = stack.enter_context(small_ssd_store(ssd, short_tmp, 2))
+        put(store, source, "first")
+        assert ballast.size_bytes(store.config.index_root) > 0
+        filler = ssd.fill()
+        more = write_files(str(tmp_path / "more"), {"one": b"one"})
+        assert put_until_full(store, more, "second") == (set(), False)
+        assert is_full(store) and ballast.size_bytes(store.config.index_root) == 0
+        kill_engine(store.config, group=True)
+        store.start()
+        assert is_full(store)
+        assert_readable(store, files)
+        os.unlink(filler)
+        put(store, more, "second")
+        until(lambda: not is_full(store), "the ballast to be back")
+        assert_clean(store)
 
 
 def test_a_listing_that_finds_no_room(store, ssd, tmp_path):
