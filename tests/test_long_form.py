@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 import long_form
-from test_launcher import command_line, write
+from test_command_line import command_line, write
 
 TOLD = """
 import pytest

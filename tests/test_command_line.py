@@ -1,0 +1,191 @@
+"""The command line around the sub-commands: its errors, its exit codes, and how tests are run."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import subprocess
+import sys
+
+import pytest
+import typer
+from test_launcher import ROOT, run, write
+
+import drystone
+
+
+def command_line(
+    *arguments: str, code: str = "", **options: object
+) -> subprocess.CompletedProcess[str]:
+    start = f"import sys; sys.path.insert(0, {ROOT!r}); import drystone; {code}\ndrystone.main()"
+    return run([sys.executable, "-c", start, *arguments], **options)
+
+
+def test_help_is_lean():
+    after = "import atexit; atexit.register(lambda: print('LOADED', *sys.modules))"
+    result = command_line("--help", code=after)
+    assert result.returncode == 0
+    assert "test" in result.stdout
+    heavy = (
+        "fsd.models http.client psycopg rq nicegui numpy fastapi uvicorn httpx pyfuse3 trio lmdb"
+    )
+    loaded = set(result.stdout.rpartition("LOADED")[2].split())
+    assert {*heavy.split(), "pytest", "asyncio"} & loaded == set()
+
+
+HELPS = """
+import os, typer
+drystone._add_folder_commands()
+def help_of(command, words):
+    context = command.make_context("drystone", [], resilient_parsing=True)
+    for word in words:
+        inner = context.command.commands[word]
+        context = inner.make_context(word, [], context, resilient_parsing=True)
+    return context.get_help()
+def paths(command, words):
+    yield words
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from paths(inner, [*words, name])
+whole = typer.main.get_command(drystone.app)
+for words in paths(whole, []):
+    if os.fork() == 0:
+        drystone._keep_named(drystone.app, words)
+        alone = typer.main.get_command(drystone.app)
+        if words:
+            print(len(words), help_of(alone, words) == help_of(whole, words), flush=True)
+        os._exit(0)
+    os.wait()
+sys.exit()
+"""
+
+
+def test_each_command_is_what_it_was_when_no_other_is_made():
+    result = command_line(code=HELPS)
+    assert result.returncode == 0, result.stderr
+    told = result.stdout.splitlines()
+    assert len(told) > 150 and {line.split()[1] for line in told} == {"True"}
+    assert {line.split()[0] for line in told} == {"1", "2", "3"}
+
+
+@pytest.mark.parametrize(
+    ("words", "left"),
+    [
+        (["ls", "--json"], 1),
+        (["disk", "list"], 1),
+        (["disk", "no such command"], 1),
+        (["--config", "ls", "status"], None),
+        (["no such command"], None),
+        ([], None),
+    ],
+)
+def test_only_the_named_command_is_made(words, left):
+    code = f"""
+import typer
+drystone._add_folder_commands()
+drystone._keep_named(drystone.app, {words!r})
+print(len(typer.main.get_command(drystone.app).commands))
+sys.exit()
+"""
+    count = int(command_line(code=code).stdout)
+    assert count == left if left else count > 30
+
+
+def test_somebody_elses_package_is_refused(tmp_path):
+    (tmp_path / "datasets").mkdir()
+    write(str(tmp_path / "datasets" / "__init__.py"), "raise SystemExit('was imported')")
+    result = command_line("--help", code=f"sys.path.insert(0, {str(tmp_path)!r})")
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr.count("\n") == 1
+    assert str(tmp_path / "datasets") in result.stderr
+
+
+def raising(statement: str) -> str:
+    """Return code that makes the sub-commands of the folders raise."""
+    return f"""
+class Told(Exception): exit_code = 3
+Told.__module__ = 'fsd.errors'
+def fail(): {statement}
+drystone._add_folder_commands = lambda: drystone.app.command()(fail)
+"""
+
+
+def test_a_persons_mistake_is_one_line():
+    result = command_line("fail", code=raising("raise Told('disk d1 is full')"))
+    assert (result.returncode, result.stdout) == (3, "")
+    assert result.stderr == "drystone: disk d1 is full\n"
+
+
+def test_our_own_mistake_shows_where():
+    result = command_line("fail", code=raising("raise ValueError('oops')"))
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
+
+
+def test_interrupt_is_silent():
+    result = command_line("fail", code=raising("raise KeyboardInterrupt"))
+    assert (result.returncode, result.stdout, result.stderr.strip()) == (130, "", "")
+
+
+def test_wrong_usage_is_2():
+    assert command_line("no-such-command").returncode == 2
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")
+@pytest.mark.parametrize("statement", ["print('x' * 100)", "print('x' * 100_000)"])
+def test_an_output_that_cannot_be_written_is_one_line(statement):
+    with open("/dev/full", "w", encoding="ascii") as full:
+        code = f"sys.stdout = open({full.fileno()}, 'w', closefd=False)\n" + raising(statement)
+        result = command_line("fail", code=code, pass_fds=[full.fileno()])
+    assert result.returncode == 1
+    assert result.stderr == "drystone: the output cannot be written: No space left on device\n"
+
+
+FLAKY = """
+import os
+import drystone
+import pytest
+import typer
+@pytest.mark.parametrize("number", range({count}))
+def test_one(number):
+    path = os.path.join(os.path.dirname(__file__), f"seen{{number}}")
+    seen = os.path.exists(path)
+    open(path, "w").close()
+    assert seen and {second_time}
+"""
+
+
+@pytest.mark.parametrize(
+    ("count", "second_time", "stolen", "fine"),
+    [(2, True, 0, True), (2, False, 99, False), (7, True, 24, False), (7, True, 26, True),
+     (46, True, 99, False)],
+)  # fmt: skip
+def test_the_few_that_failed_beside_others_run_once_more_alone(
+    tmp_path, count, second_time, stolen, fine
+):
+    """More of them only where the kernel says that processors were taken away."""
+    write(str(tmp_path / "test_flaky.py"), FLAKY.format(count=count, second_time=second_time))
+    result = command_line(
+        "test",
+        "--fast",
+        code=f"drystone.FOLDERS = (); drystone.ROOT = {str(tmp_path)!r}; "
+        f"drystone._processor_ticks = iter([(5, 10), (5, 10), (5 + {stolen}, 110)]).__next__",
+        # It starts pytest six times; most of that would be plugins that it has no use for.
+        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p xdist"},
+    )
+    assert result.returncode == (0 if fine else 1), result.stdout
+    assert ("passed alone: test_flaky.py::test_one[0]" in result.stdout) == fine
+
+
+def test_fewer_tests_run_beside_each_other_where_processors_are_taken_away(monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 4)
+    assert drystone._parallel([], 0.05) == ["-n", "6"]
+    assert drystone._parallel([], 0.2) == ["-n", "5"]
+    assert drystone._parallel(["tests/test_style.py"], 0.0) == []
+
+
+def test_no_command_hides_another():
+    names = []
+    for folder in drystone.FOLDERS:
+        commands = importlib.import_module(folder).cli_app
+        names += typer.main.get_group(commands).commands
+    assert sorted(set(names)) == sorted(names)
