@@ -232,7 +232,7 @@ def test_a_stopped_compiler_keeps_nobody_but_its_export(patient_store, tmp_path)
     assert_sealed(answer.target_root, files)
 
 
-def test_an_interrupted_export_leaves_nothing_to_another_manifest(store, tmp_path):
+def test_an_interrupted_export_leaves_nothing_to_another_manifest(store, stopped, tmp_path):
     """The same id again with other files: what the first attempt wrote must not be sealed in."""
     made = store(3, started=False)
     made.config = with_settings(made.root, batch_size_bytes=MIB)
@@ -240,6 +240,7 @@ def test_an_interrupted_export_leaves_nothing_to_another_manifest(store, tmp_pat
     files = make_source(str(tmp_path / "source"), 2500)
     put(made, str(tmp_path / "source"), "first")
     manifest = write_manifest(str(tmp_path / "m"), keys_of(files))
+    stopped(child(made.config, "d1").pid)  # It is not done before it is seen.
     answer = made.client.export_to_3d(manifest, "set", "plain")
     in_the_middle(made, "set")
     kill_engine(made.config, group=True)
