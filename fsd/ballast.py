@@ -13,11 +13,11 @@ room for the next commits, and the ballast is that for whatever comes next, tree
 
 import contextlib
 import errno
+import fcntl
 import os
 from collections.abc import Generator
 
 from fsd.errors import DiskError, QuotaError
-from fsd.seal import sync_filesystem
 
 NAME = "ballast"
 SIZE_BYTES_MIN = 4 << 20
@@ -26,6 +26,7 @@ SIZE_BYTES_MAX = 64 << 20
 PARTITION_SHARE = 100
 """Never more than one part in so many of the SSD."""
 FULL_BYTES = 1 << 20
+_BTRFS_IOC_SYNC = 0x9408
 LOW_SHARE = 4
 """Given up when less than one part in so many of it is free."""
 
@@ -87,7 +88,7 @@ def check_room(index_root: str, index_bytes: int) -> None:
     """Raise QuotaError while the SSD is so full that the ballast is given up."""
     ease(index_root)
     if given_up(index_root, index_bytes):
-        # Some filesystems (btrfs) show what was removed only when they have committed it.
+        # btrfs shows what was removed only when it has committed it.
         _commit_removals(index_root)
         if given_up(index_root, index_bytes):
             raise QuotaError(full_message(index_root))
@@ -128,10 +129,11 @@ def _fits(index_root: str, wanted_bytes: int) -> bool:
 
 
 def _commit_removals(index_root: str) -> None:
-    with contextlib.suppress(OSError):  # Also where somebody deleted the index.
+    # Not syncfs: that would take the error of a write from whoever waits to be told of it.
+    with contextlib.suppress(OSError):  # Another filesystem; or somebody deleted the index.
         descriptor = os.open(index_root, os.O_RDONLY | os.O_DIRECTORY)
         try:
-            sync_filesystem(descriptor)
+            fcntl.ioctl(descriptor, _BTRFS_IOC_SYNC)
         finally:
             os.close(descriptor)
 

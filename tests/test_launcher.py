@@ -50,8 +50,10 @@ def tree(tmp_path) -> str:
     return tree
 
 
-def run(command: list[str], **options: object) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(command, capture_output=True, text=True, timeout=60, **options)
+def run(
+    command: list[str], timeout_s: float = 60.0, **options: object
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, **options)
 
 
 def told(result: subprocess.CompletedProcess[str]) -> dict:
@@ -225,7 +227,7 @@ def test_installed_from_nothing_where_a_package_and_a_newer_pip_cannot_be_had(tr
     os.chmod(tmp_path / "programs" / "apt-get", 0o755)
     shell = shutil.which("sh")
     command = [shell, os.path.join(tree, "drystone"), "test", "x"]
-    first = run(command, env=environment)
+    first = run(command, 400.0, env=environment)
     assert first.returncode == 0, first.stderr
     assert json.loads(first.stdout)["arguments"] == ["test", "x"]
     with open(calls, encoding="utf-8") as file:

@@ -157,23 +157,25 @@ WHERE run_task.task_id = lost.task_id AND run_task.attempt + 1 = lost.attempt
     AND state = 'queued' AND abs(extract(epoch FROM clock_timestamp() - delivered_time)) > %(age_s)s
 
 -- Few at a time, however slow the workers are: many that ask in vain, again and again, would keep
--- those from running who give space back. Who has asked before waits in the queue with an error; one
--- of lower priority may wait there for long, and is no reason not to ask.
+-- those from running who give space back. Who has asked before waits in the queue with an error. The
+-- most important ask first, and beside them one of the others, which may want another kind of space.
 -- name: look_for_space
 WITH waiting AS (
     SELECT queue, max(priority) AS priority FROM run_task
     WHERE state = 'waiting_space' AND not_before <= now() GROUP BY queue
 ), room AS (
-    SELECT waiting.queue, waiting.priority, %(probes)s - count(other.task_id) AS count
+    SELECT waiting.queue, waiting.priority,
+        %(probes)s - count(other.task_id) FILTER (WHERE other.priority >= waiting.priority) AS count,
+        1 - count(other.task_id) FILTER (WHERE other.priority < waiting.priority) AS others
     FROM waiting
     LEFT JOIN run_task AS other ON other.queue = waiting.queue AND other.state = 'queued'
-        AND other.priority >= waiting.priority AND other.error IS NOT NULL AND EXISTS (
+        AND other.error IS NOT NULL AND EXISTS (
             SELECT FROM run_attempt
             WHERE run_attempt.task_id = other.task_id AND run_attempt.attempt = other.attempt
                 AND outcome = 'waiting_space'
         )
     GROUP BY waiting.queue, waiting.priority
-), chosen AS (
+), first AS (
     SELECT next.task_id FROM room CROSS JOIN LATERAL (
         SELECT task.task_id FROM run_task AS task
         WHERE task.queue = room.queue AND task.priority = room.priority
@@ -181,9 +183,17 @@ WITH waiting AS (
         ORDER BY task.not_before
         LIMIT greatest(room.count, 0) FOR UPDATE OF task SKIP LOCKED
     ) AS next
+), beside AS (
+    SELECT next.task_id FROM room CROSS JOIN LATERAL (
+        SELECT task.task_id FROM run_task AS task
+        WHERE task.queue = room.queue AND task.priority < room.priority
+            AND task.state = 'waiting_space' AND task.not_before <= now()
+        ORDER BY task.not_before
+        LIMIT greatest(room.others, 0) FOR UPDATE OF task SKIP LOCKED
+    ) AS next
 )
 UPDATE run_task SET state = run_task_entry(gate, gate_passed), delivered_time = NULL
-FROM chosen WHERE run_task.task_id = chosen.task_id
+WHERE task_id IN (SELECT task_id FROM first UNION ALL SELECT task_id FROM beside)
 RETURNING run_id
 
 -- Those who wait for people look now and then whether all is answered, however the answers came.

@@ -116,7 +116,9 @@ class BtrfsDisk(LoopDisk):
         _run("unshare", "-m", "--propagation", "private", "sh", "-c", MAKE_BTRFS, self.image)
 
     def mount(self) -> None:
-        _run("mount", "-o", "loop", self.image, self.path)
+        command = ["mount", "-o", "loop", self.image, self.path]
+        if subprocess.run(command, capture_output=True, check=False).returncode != 0:
+            pytest.skip("btrfs cannot be mounted here")
 
 
 @contextlib.contextmanager

@@ -105,23 +105,37 @@ def test_others_in_the_queue_keep_nobody_from_looking(database):
     assert [run_state(database, one) for one in run_ids] == ["waiting"] + ["running"] * 4
 
 
-def test_the_more_important_look_for_space_first(database):
+def test_the_more_important_look_for_space_first_and_one_of_the_others_beside(database):
     full = Outcome(state="waiting_space", error="3c is full", retry_in_s=0)
-    priorities = [-10, -10, -10, -10, -10, 50, 0]
-    run_ids = [
-        start(database, key=f"k{number}", priority=priority)
-        for number, priority in enumerate(priorities)
-    ]
-    for run_id in run_ids[:5]:
-        end(database, take(database, run_id, "plan"), full)
-    # These wait behind others; they are no reason that nobody else looks.
+
+    def waiting(count: int, priority: int) -> list[int]:
+        found = [
+            start(database, key=f"{priority}/{number}", priority=priority)
+            for number in range(count)
+        ]
+        for run_id in found:
+            end(database, take(database, run_id, "plan"), full)
+        return found
+
+    def looking(run_ids: list[int]) -> int:
+        return sum(run_state(database, run_id) == "running" for run_id in run_ids)
+
+    low = waiting(6, -10)
     assert database.runs.look_for_space() == 4
-    for run_id in run_ids[5:]:
-        end(database, take(database, run_id, "plan"), full)
-    for looking in (run_ids[5], run_ids[6]):
-        assert database.runs.look_for_space() == 1
-        assert run_state(database, looking) == "running"
+    # Those wait behind others: no reason that the more important ones do not look.
+    high = waiting(6, 50)
+    assert database.runs.look_for_space() == 4
+    assert (looking(high), looking(low)) == (4, 4)
     assert database.runs.look_for_space() == 0
+    for run_id in low:
+        if looking([run_id]):
+            end(database, take(database, run_id, "plan"), full)
+    # However many of the more important ones wait, somebody else may find what it needs.
+    for _ in range(2):
+        assert database.runs.look_for_space() == 1
+        (other,) = (run_id for run_id in low if looking([run_id]))
+        assert database.runs.look_for_space() == 0
+        end(database, take(database, other, "plan"), full)
 
 
 # ---- Queues ------------------------------------------------------------------------------------
