@@ -1,7 +1,8 @@
 """Jobs that are cancelled in the middle: nothing is lost, and the same again goes on and ends.
 
 Each is held at a place that it cannot pass by what it waits for in life: a shard or a file that
-somebody else has, a disk that does not answer.
+somebody else has, a disk that does not answer. One is held between two pieces of a shard, where a
+cancel comes to copies of any length.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
+import threading
 from collections.abc import Iterator
 
 from loop_disks import loop_store, needs_loop
@@ -24,6 +26,7 @@ from store_checks import (
 )
 from store_harness import MIB, Store, with_settings, write_files
 
+from fsd import layout
 from fsd.compact import compact
 from fsd.compact_plan import find_garbage, group_rounds
 from fsd.config import load_config
@@ -36,6 +39,7 @@ from fsd.models import BatchWriteRequest, MaterialiseRequest
 from fsd.purge import purge
 from fsd.purge_models import PurgeRequest
 from fsd.rebalance import _plan, rebalance
+from fsd.replicate import COPY_SLOTS
 from fsd.store import Store as OpenStore
 
 WAIT_S = 90.0
@@ -120,6 +124,42 @@ def test_a_drain(store):
         assert disk.shown_state == "draining"
         assert done(drain(engine, disk.name)).result["moved"] == 1
         assert shards_on(engine.store, disk) == [] and shard_files(disk.path) == []
+    check(made, {"first": files})
+
+
+def test_a_drain_in_the_middle_of_a_copy(store, monkeypatch):
+    """What is written of the copy goes at once, and nothing that it held stays taken."""
+    made, files = store(3, started=False), {"large": os.urandom(70 * MIB)}
+    with opened(made) as engine:
+        done(put(engine, made, "first", files))
+        done(engine.rebuild_lost(None, "rebuild"))
+        known, pool = engine.store.shards.state.shards, engine.store.pool
+        large = max(known.values(), key=lambda shard: shard.length_bytes)
+        disk = engine.store.disks.disks[large.disks[0]]
+        (other,) = (one for one in engine.store.disks.online() if one.disk_id not in large.disks)
+        part = layout.part_path(other.path, large.shard_id)
+        pause, written, go_on = engine.replicator._pause, threading.Event(), threading.Event()
+
+        def held(job: Job | None, done_bytes: int) -> None:
+            pause(job, done_bytes)
+            if done_bytes > MIB:
+                written.set()
+                assert go_on.wait(WAIT_S)
+
+        monkeypatch.setattr(engine.replicator, "_pause", held)
+        job = drain(engine, disk.name)
+        assert written.wait(WAIT_S)
+        assert 0 < job.done_bytes < large.length_bytes and os.path.getsize(part) > 0
+        job.cancel()
+        go_on.set()
+        cancelled(job)
+        assert not os.path.exists(part) and shard_files(other.path).count(large.shard_id) == 0
+        assert known[large.shard_id].disks == large.disks
+        until(lambda: pool._free.qsize() == len(pool.slots), "all slots to be free")
+        assert engine.replicator.turns._slots_left == COPY_SLOTS
+        assert not engine.replicator.turns._requests.total()
+        done(drain(engine, disk.name))
+        assert shards_on(engine.store, disk) == []
     check(made, {"first": files})
 
 

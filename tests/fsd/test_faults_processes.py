@@ -8,6 +8,7 @@ import random
 import signal
 import threading
 import time
+from collections.abc import Callable
 
 import pytest
 from engine_processes import child, children, kill_engine, kill_process
@@ -30,6 +31,8 @@ from store_checks import (
     write_manifest,
 )
 from store_harness import MIB, Store, with_settings, write_files
+
+from fsd.models import MaterialiseAnswer
 
 MANY_FILES = 20_000
 STALL_TIMEOUT_S = 2.0
@@ -81,24 +84,47 @@ def begun(store: Store, target_id: str) -> bool:
     return False
 
 
-def in_the_middle(store: Store, target_id: str) -> None:
-    """Wait until an export of this id writes files."""
-    until(lambda: begun(store, target_id), "files of the export")
+def stop_in_the_middle(
+    store: Store, manifest: str, find: Callable[[], list[int]]
+) -> tuple[MaterialiseAnswer, list[int]]:
+    """Stop processes while an export runs: of several exports the first that is not over then."""
+    for number in range(TRIES):
+        name = f"set{number}"
+        answer = store.client.export_to_3d(manifest, name, "plain")
+        wait_for_files(store, name, answer)
+        pids = find()
+        signal_all(pids, signal.SIGSTOP)
+        if pids and not os.path.exists(answer.target_root):
+            return answer, pids
+        signal_all(pids, signal.SIGCONT)
+        finish(store, answer.job_id)
+    raise AssertionError("each export was over before a process could be stopped")
+
+
+def wait_for_files(store: Store, name: str, answer: MaterialiseAnswer) -> None:
+    """Wait until an export of this id writes files, or is over."""
+    until(lambda: begun(store, name) or os.path.exists(answer.target_root), "files of the export")
+
+
+def signal_all(pids: list[int], number: signal.Signals) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # A compiler whose export is over.
+            os.kill(pid, number)
 
 
 @pytest.mark.parametrize("victims", [1, 2])
-def test_disk_processes_stopped_while_an_export_runs(patient_store, stopped, tmp_path, victims):
+def test_disk_processes_stopped_while_an_export_runs(patient_store, tmp_path, victims):
     """The one that must work: stopped processes cost the stall limit, not the export."""
     store = patient_store(4, copies_raw=victims + 1, shard_size_bytes=64 * MIB)
     files = make_source(str(tmp_path / "source"), MANY_FILES)
     put(store, str(tmp_path / "source"), "first")
     settle(store)
     manifest = write_manifest(str(tmp_path / "m"), keys_of(files))
-    answer = store.client.export_to_3d(manifest, "set", "plain")
-    in_the_middle(store, "set")
-    for number in range(victims):
-        stopped(child(store.config, f"d{number + 1}").pid)
-    assert not os.path.exists(answer.target_root), "the export is too small for this test"
+
+    def processes() -> list[int]:
+        return [child(store.config, f"d{number + 1}").pid for number in range(victims)]
+
+    answer, _ = stop_in_the_middle(store, manifest, processes)
     finish(store, answer.job_id)
     assert_sealed(answer.target_root, files)
     for number in range(victims):
@@ -221,13 +247,12 @@ def test_a_stopped_compiler_keeps_nobody_but_its_export(patient_store, tmp_path)
     put(store, str(tmp_path / "source"), "first")
     settle(store)
     manifest = write_manifest(str(tmp_path / "m"), keys_of(files))
-    answer = store.client.export_to_3d(manifest, "set", "plain")
-    in_the_middle(store, "set")
-    compilers = [c.pid for c in children(store.config) if c.module == "fsd.compile_process"]
-    for pid in compilers:
-        os.kill(pid, signal.SIGSTOP)
+
+    def processes() -> list[int]:
+        return [c.pid for c in children(store.config) if c.module == "fsd.compile_process"]
+
+    answer, compilers = stop_in_the_middle(store, manifest, processes)
     try:
-        assert not os.path.exists(answer.target_root), "the export is too small for this test"
         deadline = time.monotonic() + 3 * STALL_TIMEOUT_S
         for content in files.values():
             assert read_object(store, key_of(content)) == content
@@ -235,8 +260,7 @@ def test_a_stopped_compiler_keeps_nobody_but_its_export(patient_store, tmp_path)
                 break
         assert not any("made no progress" in e for e in store.client.health().last_errors)
     finally:
-        for pid in compilers:
-            os.kill(pid, signal.SIGCONT)
+        signal_all(compilers, signal.SIGCONT)
     finish(store, answer.job_id)
     assert_sealed(answer.target_root, files)
 
@@ -263,10 +287,10 @@ def interrupt_an_export(made: Store, manifest: str) -> str:
     for number in range(TRIES):
         made.start()
         name = f"set{number}"
-        target = made.client.export_to_3d(manifest, name, "plain").target_root
-        until(lambda name=name, t=target: begun(made, name) or os.path.exists(t), "the export")
+        answer = made.client.export_to_3d(manifest, name, "plain")
+        wait_for_files(made, name, answer)
         kill_engine(made.config, group=True)
-        if not os.path.exists(target):
+        if not os.path.exists(answer.target_root):
             assert begun(made, name)
             return name
     raise AssertionError("each export was over before it could be interrupted")
