@@ -20,12 +20,13 @@ LOSSES_SHOWN_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class ScrubReport:
-    """How a scrub ended; `losses` names objects that no copy gives any more."""
+    """How a scrub ended; `losses` names the first of the objects that no copy gives any more."""
 
     state: Literal["done", "incomplete", "failed", "cancelled"]
     error: str
     result: dict[str, Any]
     losses: list[str] = field(default_factory=list[str])
+    lost_objects: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +63,11 @@ def scrub(
             job = client.job(job.job_id, WAIT_STEP_S)
             if job.total_bytes:
                 progress(job.done_bytes, job.total_bytes, "bytes")
-        losses = list(client.scrub_status().losses)
+        status = client.scrub_status()
     except FsdError as error:
         raise AdapterError(f"the store was not scrubbed: {error}") from error
-    return ScrubReport(job.state, job.error or "", job.result, losses[:LOSSES_SHOWN_MAX])
+    losses = list(status.losses[:LOSSES_SHOWN_MAX])
+    return ScrubReport(job.state, job.error or "", job.result, losses, status.lost_objects)
 
 
 def store_client(config_path: str) -> Client:

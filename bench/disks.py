@@ -348,6 +348,9 @@ def main() -> None:
         found = measure(given)
         if (unmeasured := found["about"]["unmeasured"]) and not given.quick:
             raise SystemExit(f"not measured, so the plans are worth little: {unmeasured}")
+        missed = [row["work"] for row in found["rows"] if row["met"] is False]
+        if missed and not given.quick:
+            raise SystemExit(f"missed: {'; '.join(missed)}")
     except KeyboardInterrupt:
         raise SystemExit(130) from None
 

@@ -24,6 +24,7 @@ from fsd.models import (
     GetRequest,
     Health,
     JobStatus,
+    LossesRequest,
     MaterialiseAnswer,
     MaterialiseRequest,
     Notice,
@@ -190,6 +191,10 @@ def _add_care(app: FastAPI, engine: Engine) -> None:
     @app.post("/v1/fsck")
     def fsck() -> JobStatus:
         return engine.fsck().status()
+
+    @app.post("/v1/losses")
+    def losses(request: LossesRequest) -> JobStatus:
+        return engine.watch.losses(request.without).status()
 
 
 def _add_jobs(app: FastAPI, engine: Engine) -> None:

@@ -14,7 +14,7 @@ from fsd.errors import CorruptError, FsdError, NotFoundError
 from fsd.index import IndexReader, Location
 from fsd.index_check import check_order, check_rows
 from fsd.job import Job
-from fsd.lost_files import lost_files
+from fsd.lost_files import Givers, lost_files
 from fsd.models import VerifyRequest
 from fsd.queue_rule import Kind
 from fsd.read import read_small
@@ -266,6 +266,7 @@ def _check_index_rows(store: Store, find: Any, job: Job) -> None:
 
 
 def _check_references(store: Store, find: Any, job: Job) -> None:
+    givers = Givers(store)
     with store.index.read() as reader:
         batches, views = list(reader.batches()), list(reader.views())
         for row in batches:
@@ -277,9 +278,8 @@ def _check_references(store: Store, find: Any, job: Job) -> None:
                 find("the view's manifest is missing", view=view.name, key=view.manifest_key)
     for row in batches:
         try:
-            for path, key in lost_files(store, row, job.check):
-                name = path.encode("utf-8", "backslashreplace").decode()
-                find("a file's content is lost; put it again", batch=row.name, path=name, key=key)
+            for one in lost_files(store, row, givers, lambda _files: job.check()):
+                find(one.reason, batch=row.name, path=one.path, key=one.key)
         except CorruptTreeError as error:
             find(str(error), batch=row.name)
     for name in [row.tree_file for row in batches] + [view.tree_file for view in views]:

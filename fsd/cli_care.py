@@ -13,7 +13,14 @@ import typer
 from fsd.cli_disk import disk_rows
 from fsd.cli_disk_moves import tell_loss
 from fsd.cli_jobs import finish_job
-from fsd.cli_output import say, size_text, write_json, write_line, write_table
+from fsd.cli_output import (
+    problem_text,
+    say,
+    size_text,
+    write_json,
+    write_line,
+    write_table,
+)
 from fsd.cli_session import (
     EXIT_CODES,
     EXIT_FAILED,
@@ -21,6 +28,9 @@ from fsd.cli_session import (
     ConfigOption,
     JsonOption,
     connect,
+    end_with,
+    follow,
+    job_summary,
 )
 from fsd.disk_names import find_disk
 from fsd.errors import UsageError
@@ -241,3 +251,33 @@ def fsck(json_output: JsonOption = False, config: ConfigOption = None) -> None:
     """
     client = connect(config)
     finish_job(client, client.fsck(), json_output)
+
+
+@app.command(epilog=EXIT_CODES)
+def losses(
+    without: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--without", metavar="DISK", help="As if this disk were away too; repeatable."
+        ),
+    ] = None,
+    json_output: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """List every file that no disk gives, and why.
+
+    Exit code 3 when there are any.
+    """
+    client = connect(config)
+    job = follow(client, client.losses(without or ()).job_id)
+    for line in client.report(job.job_id):
+        if json_output:
+            write_json(line)
+        else:
+            where = line.get("batch") or line.get("view")
+            write_line(f"{where}: {problem_text(line)}")
+    if json_output:
+        write_json(job)
+    else:
+        say(job_summary(job))
+    end_with(job)

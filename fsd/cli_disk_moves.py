@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from shlex import quote
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -114,6 +115,7 @@ def tell_loss(answer: RemovalAnswer) -> None:
         say(f"  {answer.sole_objects:,} objects, {size_text(answer.sole_bytes)} WOULD BE LOST")
         for shard_id in answer.listed_shards[: answer.sole_shards]:
             say(f"    shard {shard_id}")
+        say(f"  (by name: drystone losses --without {quote(answer.name)})")
 
 
 def _ask_or_stop(yes: bool) -> None:

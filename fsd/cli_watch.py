@@ -86,8 +86,8 @@ def _write_scrub(answer: ScrubStatus) -> None:
     for name, value in rows:
         write_line(f"{name:<15} {value}")
     if answer.losses:
-        say(f"{len(answer.losses)} objects are lost (no copy gives them):")
-        list_some(answer.losses, len(answer.losses))
+        say(f"{answer.lost_objects:,} objects are lost (no copy gives them; drystone losses):")
+        list_some(answer.losses, answer.lost_objects)
 
 
 @app.command(epilog=EXIT_CODES)

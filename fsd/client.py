@@ -28,6 +28,7 @@ from fsd.models import (
     GetRequest,
     Health,
     JobStatus,
+    LossesRequest,
     MaterialiseAnswer,
     MaterialiseRequest,
     Notice,
@@ -255,6 +256,10 @@ class Client:
     def fsck(self) -> JobStatus:
         """Start to compare index, catalogs and shards with each other."""
         return self._ask(JobStatus, "POST", "/v1/fsck")
+
+    def losses(self, without: Sequence[str] = ()) -> JobStatus:
+        """Start to list the files that no disk gives, as if these disks (by name) were away."""
+        return self._ask(JobStatus, "POST", "/v1/losses", LossesRequest(without=tuple(without)))
 
     def disks(self) -> list[DiskStatus]:
         """List the disks."""

@@ -190,7 +190,7 @@ def _scrub_metrics(engine: Engine) -> list[Metric]:
             scrub.oldest_age_s,
         ),
         _gauge("scrub_damaged_replicas", "Damaged, not yet healed.", scrub.damaged_replicas),
-        _gauge("lost_objects", "Objects that no replica gives.", len(scrub.losses)),
+        _gauge("lost_objects", "Objects that no replica gives.", scrub.lost_objects),
     ]
 
 

@@ -128,6 +128,12 @@ class VerifyRequest(Document):
     repair: bool = False
 
 
+class LossesRequest(Document):
+    """What no disk gives; the disks named in `without` are taken for away."""
+
+    without: tuple[str, ...] = ()
+
+
 class RebuildRequest(Document):
     """Make the copies whole again; `disk` is declared gone first when it is named."""
 

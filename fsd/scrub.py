@@ -32,6 +32,7 @@ DAY_S = 86400.0
 TICK_S = 1.0
 PLAN_AGAIN_S = 5.0
 DEFER_S_MAX = 3600.0
+LOSSES_LISTED_MAX = 1000
 CLOCK_SLACK_S = 3600.0
 RETRY_S = 300.0
 RATE_WINDOW_S = 60.0
@@ -285,6 +286,7 @@ class Scrubber:
         following = due[0] if due else min(debts, key=lambda debt: debt.due_s, default=None)
         round_s = self._log.times().get(ROUND)
         names = {disk.disk_id: disk.name for disk in self._store.disks.disks.values()}
+        losses = self.damage.losses()
         return ScrubStatus(
             enabled=self._rate > 0,
             interval_days=self._store.config.store.scrub_interval_days,
@@ -303,7 +305,8 @@ class Scrubber:
             running=tuple(names[disk_id] for disk_id in list(self._active)),
             last_round_finished=timestamp(round_s) if round_s else None,
             damaged_replicas=len(self.damage.replicas()),
-            losses=self.damage.losses(),
+            losses=losses[:LOSSES_LISTED_MAX],
+            lost_objects=len(losses),
         )
 
     def _measured_rate(self) -> float:

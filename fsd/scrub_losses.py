@@ -13,8 +13,6 @@ from fsd.scrub_log import Replica
 from fsd.store import Store
 from fsd.verify import Problem
 
-NAMES_MAX = 1000
-
 
 class Damage:
     """The damaged replicas that were found, until they are healed."""
@@ -78,7 +76,7 @@ class Damage:
     def losses(self) -> tuple[str, ...]:
         """Return what is lost by name, sorted."""
         names = [name for key in self.lost_keys() for name in self._names.get(key) or [key]]
-        return tuple(sorted(names)[:NAMES_MAX])
+        return tuple(sorted(names))
 
     def _lies_in(self, key: str, shard_id: str) -> bool:
         # Content that came again meanwhile lies in another shard now.

@@ -7,6 +7,7 @@ import functools
 import os
 import threading
 import time
+from collections.abc import Sequence
 from shlex import quote
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from fsd.calibrate import Calibrator
 from fsd.errors import UsageError
 from fsd.health_file import load_health, save_health
 from fsd.index_heal import find_again
+from fsd.lost_files import Givers, list_losses
 from fsd.models import Notice
 from fsd.scrub import Scrubber
 from fsd.smart_memory import SmartMemory
@@ -79,6 +81,16 @@ class Watch:
     def scrub_now(self) -> Job:
         """Start paying the whole debt of the scrub."""
         return self._engine.start_job(SCRUB, "the whole debt", self.scrubber.run_now, SCRUB)
+
+    def losses(self, without: Sequence[str]) -> Job:
+        """Start listing the files that no disk gives; disks (by name) are taken for away."""
+        store = self._engine.store
+        away = {store.disks.by_name(name) for name in without}
+        damaged = self.scrubber.damage.lost_keys()
+        givers = Givers(store, {disk.disk_id for disk in away}, damaged)
+        named = ", ".join(sorted(disk.name for disk in away))
+        work = functools.partial(list_losses, store, givers)
+        return self._engine.start_job("losses", f"without {named}" if named else "", work)
 
     def calibrate_now(self, name: str | None, *, accept: bool) -> Job:
         """Start measuring one disk, or all that can be read; see `Calibrator.run`."""
@@ -177,16 +189,16 @@ class Watch:
         losses = self.scrubber.damage.losses()
         if not losses:
             return []
-        more = f" and {len(losses) - LOSSES_SHOWN_MAX} more" * (len(losses) > LOSSES_SHOWN_MAX)
+        more = f" and {len(losses) - LOSSES_SHOWN_MAX:,} more" * (len(losses) > LOSSES_SHOWN_MAX)
         return [
             Notice(
                 code="lost",
                 severity="critical",
-                message=f"{len(losses)} objects are damaged on every disk that holds them: "
+                message=f"{len(losses):,} objects are damaged on every disk that holds them: "
                 + ", ".join(losses[:LOSSES_SHOWN_MAX])
                 + more,
                 advice="store these files again from their source (drystone put): sound copies "
-                "then take their place",
+                "then take their place (drystone losses lists all of them)",
             )
         ]
 

@@ -29,7 +29,9 @@ class ScrubStatus(Document):
     damaged_replicas: int
     """Found by scrubbing and not healed yet."""
     losses: tuple[str, ...]
-    """Objects that no replica gives: `batch: path`, or the key of one that no batch names."""
+    """The first objects that no replica gives: `batch: path`, or the key of a nameless one."""
+    lost_objects: int
+    """How many they are."""
 
 
 class AlertResult(Document):

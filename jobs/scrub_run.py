@@ -31,7 +31,10 @@ def scrub(context: TaskContext) -> StepResult:
     for line in report.losses:
         context.log(f"lost: {line}")
     if report.losses:
-        error = f"{len(report.losses)} objects are lost, as {report.losses[0]}"
+        error = (
+            f"{report.lost_objects:,} objects are lost, as {report.losses[0]} "
+            "(drystone losses lists all)"
+        )
         return StepResult(values, state="partial", error=error)
     if report.state == "incomplete":
         return StepResult(values, state="partial", error=report.error or "not all was verified")

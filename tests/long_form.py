@@ -24,6 +24,9 @@ SEEDS = {
     "--jobs-seed": "replay the chaos tests of jobs with this seed",
 }
 
+SEED_VARIABLE = "DRYSTONE_TEST_SEED"
+"""The seed of a short form, which `./drystone test` says: what failed is run again with it."""
+
 FILE = re.compile(r"`([\w/]*test_\w+\.py)`")
 NAME = re.compile(r"`(test_\w+)`")
 
@@ -41,9 +44,12 @@ def add_options(parser: pytest.Parser) -> None:
 
 def configure(config: pytest.Config) -> None:
     """Set the lengths and seeds that nobody chose."""
+    of_the_run = os.environ.get(SEED_VARIABLE, "")
     for name in SEEDS:
         if not config.getoption(name):
-            _set(config, name, config.getoption("--seed"))
+            # Power cuts are the same ones in each short form, unless somebody chose others.
+            seed = "" if name == "--power-seed" else of_the_run
+            _set(config, name, config.getoption("--seed") or seed)
     if not config.getoption("--long"):
         return
     config.option.slow = True
@@ -53,11 +59,13 @@ def configure(config: pytest.Config) -> None:
 
 
 def describe(config: pytest.Config) -> list[str]:
-    """Return the line that a long form begins with; none for a short one."""
-    if not config.getoption("--long"):
-        return []
-    names = (*LENGTHS, *SEEDS)
-    return ["long form: " + " ".join(f"{name} {config.getoption(name)}" for name in names)]
+    """Return the line that a long form begins with, or a short one whose seeds are known."""
+    if config.getoption("--long"):
+        what, names = "long form", (*LENGTHS, *SEEDS)
+    else:
+        what, names = "random faults", tuple(name for name in SEEDS if config.getoption(name))
+    told = " ".join(f"{name} {config.getoption(name)}" for name in names)
+    return [f"{what}: {told}"] if told else []
 
 
 def select(config: pytest.Config, items: list[pytest.Item]) -> None:

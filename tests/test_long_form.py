@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import long_form
+import pytest
 from test_command_line import command_line, write
 
 TOLD = """
@@ -19,10 +20,15 @@ def pytest_report_header(config):
 """
 
 
-def collect(*arguments: str) -> str:
+def collect(*arguments: str, **variables: str) -> str:
     command = [sys.executable, "-m", "pytest", "--collect-only", "-p", "no:cacheprovider"]
     result = subprocess.run(
-        [*command, *arguments], cwd=long_form.ROOT, capture_output=True, text=True, check=False
+        [*command, *arguments],
+        cwd=long_form.ROOT,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert result.returncode == 0, result.stdout + result.stderr
     return result.stdout
@@ -57,8 +63,38 @@ def test_one_command_with_a_seed_that_it_says(tmp_path):
     )
 
 
-def test_a_seed_alone_is_refused(tmp_path):
-    code = f"drystone.FOLDERS = (); drystone.ROOT = {str(tmp_path)!r}"
-    result = command_line("test", "--fast", "--seed", "s7", code=code)
-    assert (result.returncode, result.stdout) == (2, "")
-    assert "--long" in result.stderr
+SEEDED = """
+import os
+def test_one():
+    print("TOLD", os.environ["DRYSTONE_TEST_SEED"])
+    with open(os.path.join(os.path.dirname(__file__), "seen"), "a+") as file:
+        file.seek(0)
+        seen = file.read()
+        file.write(os.environ["DRYSTONE_TEST_SEED"] + " ")
+    assert seen
+"""
+
+
+@pytest.mark.parametrize(("name", "excused"), [("test_one", True), ("test_crash", False)])
+@pytest.mark.parametrize("chosen", ["s7", ""])
+def test_what_failed_is_played_again_with_the_seed_of_the_run(tmp_path, name, excused, chosen):
+    """Random faults that lost something are not excused by another run of them."""
+    write(str(tmp_path / f"{name}.py"), SEEDED)
+    plain = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p xdist"}
+    plain.pop("DRYSTONE_TEST_SEED", None)
+    code = f"drystone.FOLDERS = (); drystone.ROOT = {str(tmp_path)!r}; "
+    code += "drystone._processor_ticks = lambda: (0, 0)"
+    arguments = ["--seed", chosen] if chosen else []
+    result = command_line("test", "--fast", *arguments, code=code, env=plain)
+    assert result.returncode == (0 if excused else 1), result
+    seeds = (tmp_path / "seen").read_text().split()
+    assert len(seeds) == 1 + excused and len(set(seeds)) == 1
+    assert seeds[0] == chosen if chosen else len(seeds[0]) == 8
+    assert f"== pytest; to replay its random faults: --seed {seeds[0]}" in result.stdout
+
+
+def test_the_seed_of_a_run_is_that_of_its_random_tests():
+    told = collect("tests/test_run_order.py", DRYSTONE_TEST_SEED="s8")
+    assert "random faults: --crash-seed s8 --jobs-seed s8" in told
+    told = collect("tests/test_run_order.py", "--crash-seed", "s9", DRYSTONE_TEST_SEED="s8")
+    assert "random faults: --crash-seed s9 --jobs-seed s8" in told

@@ -31,6 +31,7 @@ from gui.pages.words import AREA_NAMES, state_tone, storage_state
 from gui.polled import store_of
 from gui.poller import Poller
 
+LOSSES_SHOWN_MAX = 20
 _VERDICTS = {
     "ok": "all copies are there",
     "degraded": "readable, copies are missing",
@@ -136,8 +137,14 @@ def _scrub_of(poller: Poller) -> tuple[str, ...] | None:
         f"shard {found.next_shard[:8]} on {found.next_disk}" if found.next_shard else "nothing",
         ago(found.last_round_finished) if found.last_round_finished else "never",
         f"{found.damaged_replicas:,}",
-        *found.losses[:20],
+        *_losses_of(found.losses, found.lost_objects),
     )
+
+
+def _losses_of(losses: tuple[str, ...], count: int) -> tuple[str, ...]:
+    shown = losses[:LOSSES_SHOWN_MAX]
+    more = count - len(shown)
+    return (*shown, f"{more:,} more; `drystone losses` lists all") if more else shown
 
 
 def _show_scrub(desk: Desk, found: tuple[str, ...] | None) -> None:

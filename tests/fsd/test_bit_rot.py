@@ -2,7 +2,7 @@
 
 Flips in all else of the index: `test_index_check`.
 
-`--crash-seed S` replays a run, `--slow` makes it long.
+`--crash-seed S` replays the choices, `--slow` makes it long.
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from store_checks import (
     put,
     read_object,
     settle,
+    shard_files,
     until,
 )
-from store_harness import MIB, Store, write_files
+from store_harness import MIB, Store, with_settings, write_files
 from wrong_places import misplace, move
 
 from fsd import layout
@@ -46,8 +47,9 @@ PAPERS = (layout.IDENTITY_NAME, layout.IDENTITY_TWIN_NAME, *EPOCHS)
 def filled(store, tmp_path) -> tuple[Store, dict[str, bytes]]:
     """A store of three disks whose shards are all sealed, and what is in it."""
     made = store(3, shard_size_bytes=MIB)
-    files = {f"{n % 5}/{n}": os.urandom(200 + n * 977 % 60_000) for n in range(60)}
-    files["large"] = os.urandom(3 * MIB)
+    rng = random.Random(5)
+    files = {f"{n % 5}/{n}": rng.randbytes(200 + n * 977 % 60_000) for n in range(60)}
+    files["large"] = rng.randbytes(3 * MIB)
     put(made, write_files(str(tmp_path / "source"), files), "first")
     settle(made)
     return made, files
@@ -114,17 +116,32 @@ def test_a_flip_on_every_disk_is_found_and_healed(filled, pytestconfig):
     assert_batch(store, "first", files)
 
 
+def test_the_background_finds_every_flip(filled, pytestconfig):
+    """With an interval of 2.6 s: nobody reads the files, and nobody asks for a verification."""
+    store, files = filled
+    store.stop()
+    store.config = with_settings(store.root, scrub_interval_days=0.00003)
+    store.start()
+    seed = seed_of(pytestconfig)
+    rng = random.Random(seed)
+    flipped = flip_shards(rng.choice(store.disks), rng)
+    assert flipped
+    until(lambda: not any(left() for left in flipped.values()), f"--crash-seed {seed}: healing")
+    assert_readable(store, files, seed)
+    assert_clean(store)
+
+
 def flip_shards(disk_path: str, rng: random.Random) -> dict[str, Callable[[], bool]]:
     """Flip a bit in every shard of a disk, in what counts; returns by id if it is still flipped."""
     flipped: dict[str, Callable[[], bool]] = {}
-    for folder, _, names in os.walk(os.path.join(disk_path, layout.SHARDS_NAME)):
-        for name in names:
-            path = os.path.join(folder, name)
-            size = os.path.getsize(path)
-            # The first 64 bytes, the groups, or the footer's trailer: see FORMAT, "What counts".
-            parts = ((0, 64), (4096, 8192), (size - 104, size))
-            flip(path, rng, *rng.choice(parts))
-            flipped[name.removesuffix(layout.SHARD_SUFFIX)] = partial(holds, path, content_of(path))
+    # Their names are random, so the seed chooses by their sizes.
+    for path in sorted(shard_files(disk_path), key=os.path.getsize):
+        size = os.path.getsize(path)
+        # The first 64 bytes, the groups, or the footer's trailer: see FORMAT, "What counts".
+        parts = ((0, 64), (4096, 8192), (size - 104, size))
+        flip(path, rng, *rng.choice(parts))
+        shard_id = os.path.basename(path).removesuffix(layout.SHARD_SUFFIX)
+        flipped[shard_id] = partial(holds, path, content_of(path))
     return flipped
 
 

@@ -13,6 +13,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 from store_harness import Store, write_files
 
@@ -77,9 +78,10 @@ class StoreWork:
             for future in [threads.submit(work) for work in works]:
                 future.result()
 
-    def finish(self, job_id: str) -> None:
+    def finish(self, job_id: str) -> dict[str, Any]:
         ended = self.store.client.wait(job_id)
         assert ended.state == "done", (ended, list(self.store.client.report(job_id)))
+        return ended.result
 
     def make_batch(self, class_name: str = "") -> str:
         chance, self._made = self._chance, self._made + 1

@@ -35,6 +35,7 @@ WINDOWS = (
     "put",
     "seal",
     "replication",
+    "export",
     "reindex",
     "scrub repair",
     "mending",
@@ -42,6 +43,8 @@ WINDOWS = (
     "drain",
     "rebuild",
 )
+ON_THE_SSD = {"export", "reindex"}
+"""Of these what is written there alone."""
 
 
 @pytest.mark.timeout(0)
@@ -57,6 +60,7 @@ class OneAfterTheOther(PurgeWork):
 
     windows: dict[str, tuple[int, int]]
     damaged_ns: int
+    overwritten: list[tuple[str, int, bytes]]
 
     @contextmanager
     def window(self, name: str) -> Generator[None]:
@@ -65,7 +69,7 @@ class OneAfterTheOther(PurgeWork):
         self.windows[name] = (begun_ns, time.monotonic_ns())
 
     def live(self, life: Life) -> None:
-        self.windows = {}
+        self.windows, self.overwritten = {}, []
         client = self.store.client
         names = [self.make_batch(one) for one in ("raw", "raw", "generated")]
         with self.window("put"):
@@ -78,12 +82,16 @@ class OneAfterTheOther(PurgeWork):
         self.store.stop()
         self.want_third_copies()
         self.store.start()
+        before = self.replica_files()
         with self.window("replication"):
             # It has nothing to seal; the copies begin with its end.
             self.finish(client.verify().job_id)
             self.settle()
+        assert self.replica_files() > before
         self.wait_for_disks()
         self._publish(life, "view")
+        with self.window("export"):
+            self._publish(life, "copy")
         with self.window("reindex"):
             self.finish(client.reindex().job_id)
         self.damaged_ns = time.monotonic_ns()
@@ -92,25 +100,48 @@ class OneAfterTheOther(PurgeWork):
         self.overwrite(os.path.join(self.store.disks[0], CATALOG_NAME), 0)
         self.overwrite(os.path.join(self.store.disks[1], IDENTITY_NAME), 0, size=64)
         with self.window("scrub repair"):
-            client.wait(client.scrub().job_id)
+            self.scrub_damage()
             self.settle()
+        self.assert_healed()
         self.damage_all_replicas()
         with self.window("mending"):
-            client.wait(client.scrub().job_id)
+            self.scrub_damage()
             client.wait(client.verify().job_id)
             self.settle()
+        self.assert_healed()
         self.purge(life, names[0])
         with self.window("compaction"):
-            self.compact()
+            assert client.wait(client.compact(0.01).job_id).result["compacted"]
         self.wait_for_disks()
-        last = self.store.client.disks()[-1].name
+        last = client.disks()[-1].name
         with self.window("drain"):
-            self.finish(client.disk_drain(last).job_id)
+            assert self.finish(client.disk_drain(last).job_id)["moved"]
         client.disk_undrain(last)
-        self.put(life, names[0])
-        self.settle()
+        # Until the disk that is to be lost has something again.
+        while not client.disks()[-1].shards:
+            names.append(self.make_batch("raw"))
+            self.put(life, names[-1])
+            self.finish(client.verify().job_id)
+            self.settle()
         with self.window("rebuild"):
-            self.finish(client.rebuild(last).job_id)
+            assert self.finish(client.rebuild(last).job_id)["copied"]
+
+    def replica_files(self) -> int:
+        return sum(len(shard_files(disk)) for disk in self.store.disks)
+
+    def scrub_damage(self) -> None:
+        ended = self.store.client.wait(self.store.client.scrub().job_id)
+        assert ended.state == "incomplete" and ended.result["problems"], ended
+
+    def assert_healed(self) -> None:
+        """What was overwritten is there no more: each file was mended, or replaced by another."""
+        assert self.overwritten
+        for path, offset, wrong in self.overwritten:
+            if os.path.exists(path) and not path.endswith(CATALOG_NAME):
+                with open(path, "rb") as file:
+                    file.seek(offset)
+                    assert file.read(len(wrong)) != wrong, path
+        self.overwritten.clear()
 
     def want_third_copies(self) -> None:
         """Ask for one copy more of all that can be made again: every shard of it needs a copy."""
@@ -163,11 +194,13 @@ class OneAfterTheOther(PurgeWork):
             self.overwrite(path, number * step)
 
     def overwrite(self, path: str, offset: int, size: int = DAMAGED_BYTES) -> None:
+        wrong = self._chance.randbytes(size)
         with open(path, "r+b") as file:
             file.seek(offset)
-            file.write(self._chance.randbytes(size))
+            file.write(wrong)
             file.flush()
             os.fsync(file.fileno())
+        self.overwritten.append((path, offset, wrong))
 
 
 def shard_files(disk: str) -> list[str]:
@@ -207,6 +240,7 @@ class EachOperation(PowerRun):
         assert self.store is not None
         self.start_again(cut)
         self.work.check_told(life)
+        self.work.check_sealed_folders()
         if self.made.has_damage(cut.time_ns):
             # What was not repaired before the cut is found and repaired now.
             self.store.client.wait(self.store.client.verify().job_id)

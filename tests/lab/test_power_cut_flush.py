@@ -29,7 +29,7 @@ from . import why_not
 from .flush_cuts import Boundary, GrowingImage, boundaries, plan
 from .store_life import Cut, Life
 from .test_power_cut import SEED_OF_THE_SHORT_FORM
-from .test_power_cut_each import WINDOWS, EachOperation, OneAfterTheOther
+from .test_power_cut_each import ON_THE_SSD, WINDOWS, EachOperation, OneAfterTheOther
 
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "the lab is there")
 
@@ -114,6 +114,9 @@ class EveryFlush(EachOperation):
     def tell(self, first: Life, found: list[Boundary], cuts: int) -> None:
         names = Counter(self.made.operation(one.time_ns) or "between" for one in found)
         assert all(names[name] for name in WINDOWS), f"an operation without a flush: {names}"
+        ssd = len(first.disks) - 1
+        on_disks = {self.made.operation(one.time_ns) for one in found if one.place != ssd}
+        assert on_disks >= set(WINDOWS) - ON_THE_SSD, f"nothing was written: {on_disks}"
         where = ", ".join(f"{name} {count}" for name, count in names.items())
         self.say(f"seed {self.seed}, {cuts} cuts at {len(found)} flush boundaries: {where}")
 

@@ -146,6 +146,9 @@ class PurgeWork(StoreWork):
                 continue
             assert (f"exports/{one.name}/plain" in views) == (end is None), (one, end)
             keys |= set(self.exports[one.name].values()) if end is None else set()
+        for one in told:
+            if one.kind == "export":
+                self._check_export(one.name)
         # One whose publishing was never answered may be there: what it shows stays as well.
         shown = [n for n in self.exports if f"exports/{n}/plain" in views]
         keys = keys.union(*(self.exports[name].values() for name in shown))
