@@ -274,7 +274,7 @@ def losses(
         if json_output:
             write_json(line)
         else:
-            where = line.get("batch") or line.get("view")
+            where = line.get("batch") or line.get("named_by")
             write_line(f"{where}: {problem_text(line)}")
     if json_output:
         write_json(job)

@@ -15,6 +15,7 @@ from fsd.batch_part import parse_files
 from fsd.errors import FsdError
 from fsd.index import BatchRow, IndexReader, Location
 from fsd.job import Job
+from fsd.projection import HIDDEN_PREFIX
 from fsd.purge_place import live_shard
 from fsd.read import read_small
 from fsd.store import Store
@@ -103,7 +104,10 @@ def lost_files(
 
     By the batch's listing, or by its list of files in the store while it has none; a damaged
     listing is a CorruptTreeError. `step` is told now and then how many files were looked at.
+    Hidden batches list what was let go of as well: whoever names a manifest misses it.
     """
+    if row.name.startswith(HIDDEN_PREFIX):
+        return
     for some in _listed(store, row):
         with store.index.read() as reader:
             lost = [one for one in some if givers.why_lost(reader, one[1])]
@@ -141,9 +145,10 @@ def _in_parts(store: Store, row: BatchRow) -> Iterator[list[tuple[Callable[[], s
 
 
 def list_losses(store: Store, givers: Givers, job: Job) -> dict[str, Any]:
-    """Report every file that no disk gives, and what of the lists of files and views is lost so.
+    """Report every file that no disk gives, and what of lists of files and manifests is lost so.
 
-    One line each: batch or view, path, key, reason. What cannot be looked at is a line too.
+    One line each: batch or who names the manifest, path, key, reason. What cannot be looked at is
+    a line too.
     """
     job.phase = "looking for what no disk gives"
     files = others = 0
@@ -161,7 +166,7 @@ def list_losses(store: Store, givers: Givers, job: Job) -> dict[str, Any]:
         batches, views = list(reader.batches()), list(reader.views())
     for row in batches:
         job.check()
-        job.expect(row.files)
+        job.expect(0 if row.name.startswith(HIDDEN_PREFIX) else row.files)
         with store.index.read() as reader:
             lost = [key for key in reader.batch_parts(row.name) if givers.why_lost(reader, key)]
         for key in lost:
@@ -174,9 +179,12 @@ def list_losses(store: Store, givers: Givers, job: Job) -> dict[str, Any]:
                 job.report({**where, "reason": one.reason})
         except CorruptTreeError as error:
             tell(str(error), batch=row.name)
-    for view in views:
-        if reason := givers.why_still(bytes.fromhex(view.manifest_key)):
-            tell(f"its manifest: {reason}", view=view.name, key=view.manifest_key)
+    named = {f"view {view.name}": view.manifest_key for view in views}
+    with store.lock:
+        named |= {f"pin {pin.name}": pin.manifest_key for pin in store.shards.state.pins.values()}
+    for name, manifest in named.items():
+        if reason := givers.why_still(bytes.fromhex(manifest)):
+            tell(f"its manifest: {reason}", named_by=name, key=manifest)
     return {"files": files, "others": others, "incomplete": bool(files or others)}
 
 

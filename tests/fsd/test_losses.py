@@ -19,6 +19,7 @@ from store_checks import (
     shard_files,
     until,
     wait_for_state,
+    write_manifest,
 )
 from store_harness import Store, with_settings, write_files
 
@@ -190,6 +191,10 @@ def damage_contents(path: str, contents: list[bytes]) -> None:
 def test_a_batch_whose_list_of_files_is_on_these_disks(full):
     """The listing on the SSD still knows the names; that the list itself is away is said too."""
     one, files = full
+    manifest = write_manifest(os.path.join(one.root, "m"), keys_of({"f": files["small/0"]}))
+    answer = one.client.export_to_3d(manifest, "set", "plain", "view")
+    finish(one, answer.job_id)
+    one.client.pin_manifest(answer.manifest_key, "kept")
     names = [found.name for found in one.client.disks()]
     away(one, *names)
     job = one.client.wait(one.client.losses().job_id)
@@ -197,5 +202,7 @@ def test_a_batch_whose_list_of_files_is_on_these_disks(full):
     assert {line["path"] for line in lines if "path" in line} == set(files)
     parts = [line for line in lines if "list of files" in line["reason"]]
     assert {line["batch"] for line in parts} >= {"first", "second"}
+    named_by = {line["named_by"]: line["key"] for line in lines if "manifest" in line["reason"]}
+    assert named_by == dict.fromkeys(["view exports/set/plain", "pin kept"], answer.manifest_key)
     back(one, *names)
     until(lambda: one.client.health().state == "ok", "all copies")
