@@ -308,7 +308,7 @@ def _pass_alone(pytest: list[str], stolen_share: float) -> bool:
         return False
     if not 0 < len(names) <= count_max:
         return False
-    if not is_starved and any(map(NEVER_EXCUSED.search, names)):
+    if any(map(NEVER_EXCUSED.search, names)):
         return False
     passed = _passes("pytest, what failed, alone", [*pytest, "--last-failed"])
     if passed:

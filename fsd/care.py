@@ -11,17 +11,17 @@ from fsd.batch_part import parse_files
 from fsd.catalog import CatalogShard
 from fsd.disks import Disk
 from fsd.errors import CorruptError, FsdError, NotFoundError
+from fsd.givers import Givers
 from fsd.index import IndexReader, Location
 from fsd.index_check import check_order, check_rows
 from fsd.job import Job
-from fsd.lost_files import Givers, lost_files
+from fsd.lost_files import lost_files
 from fsd.models import VerifyRequest
 from fsd.queue_rule import Kind
 from fsd.read import read_small
 from fsd.read_errors import note_read_error
 from fsd.record import Entry, iterate_entries
 from fsd.store import Store
-from fsd.tree import CorruptTreeError
 
 FINDINGS_MAX = 1000
 
@@ -277,11 +277,8 @@ def _check_references(store: Store, find: Any, job: Job) -> None:
             if reader.locate(bytes.fromhex(view.manifest_key)) is None:
                 find("the view's manifest is missing", view=view.name, key=view.manifest_key)
     for row in batches:
-        try:
-            for one in lost_files(store, row, givers, lambda _files: job.check()):
-                find(one.reason, batch=row.name, path=one.path, key=one.key)
-        except CorruptTreeError as error:
-            find(str(error), batch=row.name)
+        for one in lost_files(store, row, givers, lambda _files: job.check(), find):
+            find(one.reason, batch=row.name, path=one.path, key=one.key)
     for name in [row.tree_file for row in batches] + [view.tree_file for view in views]:
         if name and not os.path.exists(store.index.tree_path(name)):
             find("a listing is missing from the index; run `drystone reindex`", tree=name)

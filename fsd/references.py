@@ -112,13 +112,17 @@ class References:
         seen: set[str] = set()
         for holder, manifest in named:
             if manifest not in seen:
-                yield holder, self._stored(manifest)
+                yield holder, self.stored(manifest)
                 seen.add(manifest)
         for holder, manifest, opened in self._opened_copies():
             with opened as file:
                 yield holder, itertools.chain([bytes.fromhex(manifest)], _keys(file, holder))
 
-    def _stored(self, manifest: str) -> Iterator[bytes]:
+    def stored(self, manifest: str) -> Iterator[bytes]:
+        """Yield a manifest's own key (given in hex), then the keys that it names.
+
+        Raises FsdError when it cannot be read as a whole.
+        """
         yield bytes.fromhex(manifest)
         with scratch_folder(self._store) as folder:
             path = os.path.join(folder, "manifest.jsonl")

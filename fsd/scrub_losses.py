@@ -52,6 +52,12 @@ class Damage:
             self._keys = {replica: keys for replica, keys in self._keys.items() if replica in bad}
             return list(self._keys)
 
+    def by_replica(self) -> dict[Replica, frozenset[str]]:
+        """Return the keys that are damaged in each replica that is damaged still."""
+        self.replicas()
+        with self._lock:
+            return dict(self._keys)
+
     def lost_keys(self) -> set[str]:
         """Return the keys that are damaged in every replica their shard has."""
         lost: set[str] = set()

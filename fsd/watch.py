@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 from fsd.alerts import Alerts
 from fsd.calibrate import Calibrator
 from fsd.errors import UsageError
+from fsd.givers import Givers
 from fsd.health_file import load_health, save_health
 from fsd.index_heal import find_again
-from fsd.lost_files import Givers, list_losses
+from fsd.lost_files import list_losses
 from fsd.models import Notice
 from fsd.scrub import Scrubber
 from fsd.smart_memory import SmartMemory
@@ -86,10 +87,10 @@ class Watch:
         """Start listing the files that no disk gives; disks (by name) are taken for away."""
         store = self._engine.store
         away = {store.disks.by_name(name) for name in without}
-        damaged = self.scrubber.damage.lost_keys()
+        damaged = self.scrubber.damage.by_replica()
         givers = Givers(store, {disk.disk_id for disk in away}, damaged)
         named = ", ".join(sorted(disk.name for disk in away))
-        work = functools.partial(list_losses, store, givers)
+        work = functools.partial(list_losses, store, self._engine.references.stored, givers)
         return self._engine.start_job("losses", f"without {named}" if named else "", work)
 
     def calibrate_now(self, name: str | None, *, accept: bool) -> Job:

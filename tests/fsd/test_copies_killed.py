@@ -18,6 +18,7 @@ from store_checks import (
     assert_batch,
     assert_clean,
     assert_copies,
+    disk,
     finish,
     put,
     settle,
@@ -29,6 +30,7 @@ from store_harness import MIB, Store, write_files
 from fsd.models import JobStatus
 
 DISKS = 5
+TRIES = 2
 FILES = {f"{number}": os.urandom(150_000 + number) for number in range(400)}
 
 
@@ -64,13 +66,13 @@ def test_killed_in_the_middle_of_copies(
     victim: str,
 ):
     seed = pytestconfig.getoption("--crash-seed") or str(time.time_ns())
-    lost, held = random.Random(seed).sample(range(DISKS), 2)
+    held, *others = random.Random(seed).sample(range(DISKS), 1 + TRIES)
     process = child(full.config, name_of(full, held))
-    job = begin(full, lost)
-    until(lambda: full.client.job(job.job_id).done_files, "the first copy")
-    os.kill(process.pid, signal.SIGSTOP)
-    job = full.client.job(job.job_id)
-    assert job.state == "running" and job.done_files < job.total_files, "too small for this test"
+    lost, job_id = next(
+        (number, job_id)
+        for number in others
+        if (job_id := stopped_in_the_middle(full, begin, number, process.pid))
+    )
     if victim == "engine":
         kill_engine(full.config, group=True)
         full.start()
@@ -78,14 +80,34 @@ def test_killed_in_the_middle_of_copies(
         kill_process(process.pid)
         until(lambda: child(full.config, process.label).pid != process.pid, "another process")
         wait_for_state(full, held, "online")
-        assert full.client.wait(job.job_id).state in ("done", "incomplete", "failed")
+        assert full.client.wait(job_id).state in ("done", "incomplete", "failed")
     # What the same command says again is done, whatever has gone on by itself meanwhile.
     if begin is begin_rebuild:
         finish(full, full.client.rebuild().job_id)
-    elif (found := full.client.disks()[lost]).shards:
-        running = [one for one in full.client.jobs() if one.kind == "drain"]
-        active = next((one.job_id for one in running if one.state == "running"), None)
-        finish(full, active or full.client.disk_drain(found.name).job_id)
+    elif victim == "disk" and disk(full, lost).shards:
+        finish(full, full.client.disk_drain(name_of(full, lost)).job_id)
+    else:  # It goes on by itself.
+        until(lambda: not disk(full, lost).shards, "the drain to go on")
     assert_batch(full, "first", FILES)
     assert_copies(full, FILES, 2, name_of(full, lost))
     assert_clean(full)
+
+
+def stopped_in_the_middle(
+    full: Store, begin: Callable[[Store, int], JobStatus], number: int, pid: int
+) -> str:
+    """Begin, and stop a process when copies go on: the job's id, or none when it was too late."""
+    job_id = begin(full, number).job_id
+    while not (job := full.client.job(job_id)).done_files and job.state == "running":
+        pass
+    os.kill(pid, signal.SIGSTOP)
+    done_files = -1
+    # Until nothing goes on that does not need it.
+    while (job := full.client.job(job_id)).state == "running" and job.done_files != done_files:
+        done_files = job.done_files
+        time.sleep(0.3)
+    if job.state == "running":
+        return job_id
+    os.kill(pid, signal.SIGCONT)
+    finish(full, job_id)
+    return ""

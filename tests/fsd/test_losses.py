@@ -69,7 +69,7 @@ def losses(one: Store, *without: str) -> dict[str, dict[str, Any]]:
     """Return the lines on files, by path; what the job says of itself fits them."""
     job = one.client.wait(one.client.losses(without).job_id)
     lines = list(one.client.report(job.job_id))
-    found = {line["path"]: line for line in lines if "path" in line}
+    found = {line["path"]: line for line in lines if "batch" in line and "path" in line}
     assert job.state == ("incomplete" if lines else "done"), (job.state, job.error)
     assert (job.result["files"], job.result["others"]) == (len(found), len(lines) - len(found))
     assert job.done_files == job.total_files > 0
@@ -175,6 +175,44 @@ def test_what_is_damaged_on_every_disk(full):
     assert {line["path"] for line in lines[:-1]} == expected
 
 
+def test_damage_here_and_the_sound_copy_away(full):
+    """Neither of these alone is a loss."""
+    one, files = full
+    small = fullest(one, files)[:3]
+    head = one.client.head(key_of(files[small[0]]))
+    here, there = head.disks
+    path = next(found.path for found in one.client.disks() if found.name == here)
+    (damaged,) = (shard for shard in shard_files(path) if head.shard_id in shard)
+    away(one, there)
+    damage_contents(damaged, [files[name] for name in small])
+    finish(one, one.client.scrub().job_id, "incomplete")
+    found = losses(one)
+    assert found.keys() == set(small)
+    for line in found.values():
+        assert "damaged" in line["reason"] and f"but for {there} (missing)" in line["reason"]
+    back(one, there)
+    until(lambda: one.client.health().state == "ok", "all copies")
+    assert losses(one) == {}
+
+
+def test_what_only_a_view_and_a_pin_still_name(full):
+    """Their batch was purged; what they show is lost all the same."""
+    one, files = full
+    kept = {"kept": files["large\n3 é"]}
+    manifest = write_manifest(os.path.join(one.root, "m"), keys_of(kept))
+    answer = one.client.export_to_3d(manifest, "set", "plain", "view")
+    finish(one, answer.job_id)
+    one.client.pin_manifest(answer.manifest_key, "pinned")
+    finish(one, one.client.purge("second").job_id)
+    settle(one)
+    disks = one.client.head(key_of(kept["kept"])).disks
+    job = one.client.wait(one.client.losses(disks).job_id)
+    lines = [x for x in one.client.report(job.job_id) if x.get("key") == key_of(kept["kept"])]
+    assert {line["named_by"] for line in lines} == {"view exports/set/plain", "pin pinned"}
+    assert [line["path"] for line in lines if "path" in line] == ["kept"]
+    assert losses(one) == {}
+
+
 def damage_contents(path: str, contents: list[bytes]) -> None:
     """Flip a byte in the middle of each content in a file, where it lies."""
     with open(path, "r+b") as file:
@@ -199,7 +237,7 @@ def test_a_batch_whose_list_of_files_is_on_these_disks(full):
     away(one, *names)
     job = one.client.wait(one.client.losses().job_id)
     lines = list(one.client.report(job.job_id))
-    assert {line["path"] for line in lines if "path" in line} == set(files)
+    assert {line["path"] for line in lines if "path" in line and "batch" in line} == set(files)
     parts = [line for line in lines if "list of files" in line["reason"]]
     assert {line["batch"] for line in parts} >= {"first", "second"}
     named_by = {line["named_by"]: line["key"] for line in lines if "manifest" in line["reason"]}

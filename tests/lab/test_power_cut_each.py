@@ -100,12 +100,13 @@ class OneAfterTheOther(PurgeWork):
         self.overwrite(os.path.join(self.store.disks[0], CATALOG_NAME), 0)
         self.overwrite(os.path.join(self.store.disks[1], IDENTITY_NAME), 0, size=64)
         with self.window("scrub repair"):
-            self.scrub_damage()
+            found = client.wait(client.scrub().job_id)
             self.settle()
+        assert found.result["problems"], found
         self.assert_healed()
         self.damage_all_replicas()
         with self.window("mending"):
-            self.scrub_damage()
+            client.wait(client.scrub().job_id)
             client.wait(client.verify().job_id)
             self.settle()
         self.assert_healed()
@@ -128,10 +129,6 @@ class OneAfterTheOther(PurgeWork):
 
     def replica_files(self) -> int:
         return sum(len(shard_files(disk)) for disk in self.store.disks)
-
-    def scrub_damage(self) -> None:
-        ended = self.store.client.wait(self.store.client.scrub().job_id)
-        assert ended.state == "incomplete" and ended.result["problems"], ended
 
     def assert_healed(self) -> None:
         """What was overwritten is there no more: each file was mended, or replaced by another."""
