@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from fsd.batch_part import PartHead, parse_head
 from fsd.catalog import CatalogShard
 from fsd.disks import Disk
+from fsd.ended_shards import adopt_footer, is_true, seal_as_told, told_more
 from fsd.errors import DiskError, FsdError, NotEnoughDisksError
 from fsd.index import BatchRow, Location, ShardRow
 from fsd.job import Job
@@ -29,8 +30,8 @@ from fsd.record import (
     pack_shard_header,
     payload_bytes,
 )
-from fsd.salvage import salvage
-from fsd.scan import Group
+from fsd.salvage import is_worth_mending, salvage
+from fsd.scan import Group, ScanResult
 from fsd.shard_writer import seal_in_catalog
 from fsd.slots import Slot
 from fsd.store import Store
@@ -61,28 +62,61 @@ def recover_shard(store: Store, shard: CatalogShard) -> bool:
         return _forget_unwritten(store, shard, found)
     sealed = [replica for replica in replicas if replica.sealed]
     if sealed:
-        _adopt_footer(store, shard, sealed, replicas)
+        adopt_footer(store, shard, _number(store, shard), sealed, replicas)
         return True
     groups = union(replica.scan.groups for replica in replicas)
     if found.count < len(shard.disks) and lacks_groups(store, shard, replicas, groups):
         return False
-    if not all(group.intact for group in groups):
-        if found.count < len(shard.disks):
-            return False  # A disk that is away may have it whole.
-        if not shard.large:
-            _drop_absent(store, shard, found)
-            scans = [replica.scan.groups for replica in replicas]
-            salvage(store, shard, _number(store, shard), scans)
-            return True
+    told = told_more(replicas, groups)
+    if told is None and groups and all(group.intact for group in groups):
+        return _heal_and_seal(store, shard, replicas, groups)
+    row = _row(store, shard)
+    if told is None and not groups and (row is None or not row.object_count):
+        # Torn before its first group was whole: nobody was told of anything in it.
+        seal_in_catalog(store, _open_shard(store, shard, replicas, []), 0)
+        return True
+    if found.count < len(shard.disks):
+        return False  # A disk that is away may have it whole.
+    return _seal_damaged(store, shard, found, groups, told)
+
+
+def _seal_damaged(
+    store: Store,
+    shard: CatalogShard,
+    found: Survey,
+    groups: list[Group],
+    told: ScanResult | None,
+) -> bool:
+    """Bring a shard to an end that no replica has whole, with all its disks here."""
+    replicas, number = found.replicas, _number(store, shard)
+    if told is not None and is_true(store, shard, told, groups):
+        seal_as_told(store, shard, number, told, replicas)
+        return True
+    scans = [replica.scan.groups for replica in replicas]
+    if told is None and shard.large and is_worth_mending(store, shard, number, scans):
+        # Its footers are damaged or were never written; the header says what they have to say.
+        if any(replica.disk.state != "online" for replica in replicas):
+            return False  # Left out of the seal, its blocks would be wanted.
+        for replica in replicas:
+            store.mark_suspect(shard.shard_id, replica.disk)
+        return _heal_and_seal(store, shard, replicas, groups)
+    _drop_absent(store, shard, found)
+    salvage(store, shard, number, scans, b"" if told is None else told.entries)
+    return True
+
+
+def _heal_and_seal(
+    store: Store, shard: CatalogShard, replicas: list[Replica], groups: list[Group]
+) -> bool:
+    """Give each replica the groups that it lacks and a footer; False when no disk takes them."""
     target = _open_shard(store, shard, replicas, groups)
     for replica in replicas:
         _heal(store, target, replica, groups, replicas)
     footer = pack_footer_of(
         bytes.fromhex(shard.shard_id), target.entries, target.length_bytes, target.digests
     )
-    if target.digests:
-        write_footer(store, target, footer)
-    if target.digests and not target.disks:
+    write_footer(store, target, footer)
+    if not target.disks:
         return False
     # The index may lack what it holds (a crash before the commit, an index from yesterday).
     seal_in_catalog(store, target, target.length_bytes + len(footer), indexed=False)
@@ -95,14 +129,20 @@ def _forget_unwritten(store: Store, shard: CatalogShard, found: Survey) -> bool:
     A crash between the catalog's entry and the first group leaves it so. What the index knows
     objects of was written, and is not forgotten when its files are gone.
     """
+    row = _row(store, shard)
     if not found.absent or len(found.absent) < len(shard.disks):
         return False
-    with store.index.read() as reader:
-        number = reader.shard_number(shard.shard_id)
-        if number is not None and reader.shard(number).object_count:
-            return False
+    if row is not None and row.object_count:
+        return False
     seal_in_catalog(store, _open_shard(store, shard, [], []), 0)
     return True
+
+
+def _row(store: Store, shard: CatalogShard) -> ShardRow | None:
+    """Return what the index knows of an open shard."""
+    with store.index.read() as reader:
+        number = reader.shard_number(shard.shard_id)
+        return None if number is None else reader.shard(number)
 
 
 def _drop_absent(store: Store, shard: CatalogShard, found: Survey) -> None:
@@ -117,7 +157,7 @@ def _drop_absent(store: Store, shard: CatalogShard, found: Survey) -> None:
 def _open_shard(
     store: Store, shard: CatalogShard, replicas: list[Replica], groups: list[Group]
 ) -> OpenShard:
-    entries = b"".join(group.entries for group in groups)
+    entries = b"".join(group.headers for group in groups)
     end = max((group.offset + group.length_bytes for group in groups), default=SHARD_HEADER_BYTES)
     return OpenShard(
         shard.shard_id,
@@ -159,7 +199,7 @@ def _heal(
         _heal_header(store, target, replica)
     for group in groups:
         mine = own.get(group.offset)
-        if mine is not None and (mine.intact or not group.intact):
+        if not group.intact or (mine is not None and mine.intact):
             continue
         if not _copy_group(store, target, replica.disk, group, replicas):
             store.mark_lost(target.shard_id, replica.disk)
@@ -222,35 +262,6 @@ def _copy_range(
         if not append_everywhere(store, one, offset, slot, size):
             return False
     return True
-
-
-def _adopt_footer(
-    store: Store, shard: CatalogShard, sealed: list[Replica], replicas: list[Replica]
-) -> None:
-    """Finish a seal that a crash interrupted: replicas without this footer are copied again.
-
-    Any footer will do: each has all groups that were acknowledged, one may have another besides.
-    """
-    footer, entries = sealed[0].scan.footer, sealed[0].scan.entries
-    assert footer is not None
-    same = [replica for replica in sealed if replica.scan.footer == footer]
-    target = OpenShard(
-        shard.shard_id,
-        _number(store, shard),
-        shard.class_name,
-        [replica.disk for replica in same],
-        footer.data_end,
-        shard.large,
-        footer.data_end,
-        len(entries) // ENTRY_BYTES,
-        bytearray(entries),
-        payload_bytes(entries),
-        [b"sealed"],
-    )
-    for replica in replicas:
-        if replica not in same:
-            store.mark_lost(shard.shard_id, replica.disk)
-    seal_in_catalog(store, target, sealed[0].scan.file_bytes, indexed=False)
 
 
 def roll_forward(store: Store, job: Job | None = None) -> int:

@@ -36,11 +36,18 @@ from fsd.store import PART_BYTES_MAX, Store
 LOST_LISTED_MAX = 20
 
 
-def salvage(store: Store, shard: CatalogShard, number: int, scans: Iterable[list[Group]]) -> None:
+def salvage(
+    store: Store,
+    shard: CatalogShard,
+    number: int,
+    scans: Iterable[list[Group]],
+    told: bytes = b"",
+) -> None:
     """Move every record that the replicas still give to fresh shards; lost keys are remembered.
 
     `scans` are the groups of every replica: each may be sound where the others are not, in the
-    middle of a record as well. Raises
+    middle of a record as well. `told` are packed entries of a footer, which knows of records whose
+    groups or headers nobody sees any more. What is left of a large object is set aside. Raises
     DiskError, changing nothing for good, when something is missing while a disk is away, QuotaError
     when the SSD is full.
 
@@ -57,7 +64,8 @@ def salvage(store: Store, shard: CatalogShard, number: int, scans: Iterable[list
         # What it marks is neither to be written again nor to be left behind.
         raise DiskError(f"a purge in shard {shard.shard_id} is in doubt; its salvage waits")
     ballast.check_room(store.config.index_root, store.index.size_bytes())
-    entries = _entries(scans)
+    # A large object fits into no group, and all of it was looked for (see `is_worth_mending`).
+    entries = [] if shard.large else _entries(scans, told)
     _check_sizes(store, shard, entries)
     kept = find_kept(store, shard, number, entries)
     pieces = _Pieces(store, shard)
@@ -86,6 +94,25 @@ def salvage(store: Store, shard: CatalogShard, number: int, scans: Iterable[list
     _give_up(store, shard, number, kept)
 
 
+def is_worth_mending(
+    store: Store, shard: CatalogShard, number: int, scans: Iterable[list[Group]]
+) -> bool:
+    """Return whether the shard of a large object is to be sealed though no replica is whole.
+
+    It is when each block is sound somewhere; and when the object was acknowledged, for what is
+    lost of it is then told as of every sealed shard. Else it was torn, and nobody knew of it. The
+    object is read through for this.
+    """
+    entries = _entries(scans)
+    if any(_is_place(store, number, entry) for entry in entries):
+        return True
+    pieces = _Pieces(store, shard)
+    try:
+        return bool(entries) and all(pieces.are_sound(entry) for entry in entries)
+    finally:
+        pieces.close()
+
+
 def _check_sizes(store: Store, shard: CatalogShard, entries: list[Entry]) -> None:
     """Raise DiskError, and write nothing, when a record fits into no group any more.
 
@@ -111,14 +138,10 @@ def _is_place(store: Store, number: int, entry: Entry) -> bool:
     return place is not None and (place.shard_number, place.offset) == (number, entry.offset)
 
 
-def _entries(scans: Iterable[list[Group]]) -> list[Entry]:
-    """Return what any replica has a right header of, once, in the order of the shard."""
-    found = {
-        (entry.offset, entry.key): entry
-        for groups in scans
-        for group in groups
-        for entry in iterate_entries(group.headers)
-    }
+def _entries(scans: Iterable[list[Group]], told: bytes = b"") -> list[Entry]:
+    """Return what any replica has a right header of, or is told, once, in the shard's order."""
+    packed = [told, *(group.headers for groups in scans for group in groups)]
+    found = {(entry.offset, entry.key): entry for some in packed for entry in iterate_entries(some)}
     return [found[place] for place in sorted(found)]
 
 
@@ -147,6 +170,13 @@ class _Pieces:
         # Copied one by one: each is valid until the next is read.
         whole = b"".join(map(bytes, pieces))
         return whole if hashlib.sha256(whole).digest() == entry.key else None
+
+    def are_sound(self, entry: Entry) -> bool:
+        """Return whether a record of any size can be put together, which is not kept."""
+        _, pieces = self._records.payload(entry)
+        for _ in pieces:
+            pass
+        return entry not in self._records.lost
 
     def close(self) -> None:
         """Give the buffer back."""
