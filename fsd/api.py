@@ -10,12 +10,12 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from fsd import materialise, read, report
 from fsd.api_disks import add_disks
-from fsd.batch_part import parse_files
 from fsd.engine import Engine
 from fsd.errors import FsdError, NotFoundError, UsageError
 from fsd.index import BatchRow
 from fsd.index_heal import heal_place
 from fsd.job import timestamp
+from fsd.lost_parts import newest_first
 from fsd.models import (
     BatchStatus,
     BatchWriteRequest,
@@ -35,7 +35,6 @@ from fsd.models import (
 )
 from fsd.projection import HIDDEN_PREFIX
 from fsd.purge_api import add_purge
-from fsd.read import read_small
 from fsd.stage_output import add_stage_outputs
 from fsd.watch_api import add_watch
 
@@ -111,17 +110,15 @@ def _add_batches(app: FastAPI, engine: Engine) -> None:
 
     @app.get("/v1/batches/{name}/files")
     def files(name: str) -> StreamingResponse:
-        _batch_row(engine, name)
+        row = _batch_row(engine, name)
         with engine.store.index.read() as reader:
             parts = reader.batch_parts(name)
 
         def lines() -> Iterator[str]:
             seen: set[str] = set()
             # The newest part wins: a batch that was resumed may name a path twice.
-            for key in reversed(parts):
-                fresh = [
-                    f for f in parse_files(read_small(engine.store, key)) if f.path not in seen
-                ]
+            for listed in newest_first(engine.store, row, parts):
+                fresh = [file for file in listed if file.path not in seen]
                 seen |= {file.path for file in fresh}
                 yield "".join(json.dumps(file._asdict()) + "\n" for file in fresh)
 

@@ -3,14 +3,23 @@
 import os
 import shutil
 import tempfile
-import time
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import islice
 
 from fsd import ballast, compile_process
+from fsd.batch_part import format_part
 from fsd.index import BatchRow
+from fsd.lost_parts import (
+    FILES_AT_ONCE,
+    listed_files,
+    name_tree,
+    not_listed,
+    open_listing,
+    parts_listed,
+    read_part,
+)
 from fsd.process import Child
-from fsd.read import read_small
 from fsd.store import Store
 
 # Sorting and planning 10 M entries takes a minute without a step that the watchdog could see.
@@ -44,33 +53,73 @@ def scratch_folder(store: Store) -> Generator[str, None, None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def compile_batch(store: Store, row: BatchRow, known: Mapping[bytes, bytes] | None = None) -> None:
+def compile_batch(store: Store, row: BatchRow, known: Mapping[bytes, bytes] | None = None) -> bool:
     """Write the batch's tree file and put it into the index; the mount shows it from then on.
 
-    Parts that are `known` by their keys are not read: each would cost the disks a seek.
+    Parts that are `known` by their keys are not read: each would cost the disks a seek. Returns
+    whether all could be read. What a lost one names comes from the listing before then; without
+    that it is a NoReplicaError.
 
     The tree is a projection: a crash before the index commit leaves a stale file and the old row.
     """
     with store.index.read() as reader:
         parts = reader.batch_parts(row.name)
-    tree_file = f"batch-{time.time_ns():x}.tree"
+    tree_file = name_tree(len(parts))
     former = row.tree_file
     with scratch_folder(store) as folder, compiler(store, f"batch {row.name}") as child:
-        paths: list[str] = []
-        for number, key in enumerate(parts):
-            path = os.path.join(folder, f"{number}.part")
-            with open(path, "wb") as file:
-                file.write((known or {}).get(key) or read_small(store, key))
-            paths.append(path)
+        paths, lost = _write_parts(store, parts, folder, known or {})
+        if lost:
+            paths = _former(store, row, parts, lost, folder) + paths[parts_listed(former) :]
+        whole = [path for path in paths if path]
         tree_path = store.index.tree_path(tree_file)
         with ballast.naming(store.config.index_root):
             row.files, row.size_bytes = child.call(
-                "compile_batch", paths, tree_path, row.created_ns
+                "compile_batch", whole, tree_path, row.created_ns
             )
     row.tree_file = tree_file
     with store.index.write() as writer:
         writer.put_batch(row)
     remove_tree(store, former)
+    return not lost
+
+
+def _write_parts(
+    store: Store, parts: Sequence[bytes], folder: str, known: Mapping[bytes, bytes]
+) -> tuple[list[str], list[bytes]]:
+    """Write the parts to files; returns their paths, empty where one is lost, and the lost ones."""
+    paths: list[str] = []
+    lost: list[bytes] = []
+    for number, key in enumerate(parts):
+        data = known.get(key) or read_part(store, key)
+        if data is None:
+            lost.append(key)
+            paths.append("")
+            continue
+        paths.append(_write(folder, f"{number}.part", data))
+    return paths, lost
+
+
+def _former(
+    store: Store, row: BatchRow, parts: Sequence[bytes], lost: Sequence[bytes], folder: str
+) -> list[str]:
+    """Write the former listing as parts, which stand for all those that it was made of."""
+    tree = open_listing(store, row, parts, lost)
+    if tree is None:
+        raise not_listed(row.name, lost[0])
+    paths: list[str] = []
+    with tree:
+        listed = listed_files(tree)
+        while files := tuple(islice(listed, FILES_AT_ONCE)):
+            data = format_part(row.name, row.class_name, len(paths), files)
+            paths.append(_write(folder, f"former-{len(paths)}.part", data))
+    return paths
+
+
+def _write(folder: str, name: str, data: bytes) -> str:
+    path = os.path.join(folder, name)
+    with open(path, "wb") as file:
+        file.write(data)
+    return path
 
 
 def remove_tree(store: Store, tree_file: str) -> None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-from fsd.batch_part import parse_files
 from fsd.catalog import CatalogShard
 from fsd.disks import Disk
 from fsd.errors import CorruptError, FsdError, NotFoundError
@@ -16,9 +15,9 @@ from fsd.index import IndexReader, Location
 from fsd.index_check import check_order, check_rows
 from fsd.job import Job
 from fsd.lost_files import lost_files
+from fsd.lost_parts import newest_first
 from fsd.models import VerifyRequest
 from fsd.queue_rule import Kind
-from fsd.read import read_small
 from fsd.read_errors import note_read_error
 from fsd.record import Entry, iterate_entries
 from fsd.store import Store
@@ -74,12 +73,12 @@ def _chosen(store: Store, request: VerifyRequest) -> list[CatalogShard]:
 
 def _shards_of_batch(store: Store, name: str) -> set[str]:
     with store.index.read() as reader:
-        if reader.batch(name) is None:
+        row = reader.batch(name)
+        if row is None:
             raise NotFoundError(f"there is no batch {name}; `drystone ls` lists them")
         parts = reader.batch_parts(name)
     numbers: set[int] = set()
-    for key in parts:
-        files = parse_files(read_small(store, key))
+    for files in newest_first(store, row, parts):
         with store.index.read() as reader:
             located = (reader.locate(bytes.fromhex(file.key)) for file in files)
             numbers |= {location.shard_number for location in located if location is not None}

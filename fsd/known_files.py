@@ -6,7 +6,7 @@ listing is made on the SSD first, as it is when the batch ends, and the paths ar
 
 from fsd.batch_part import latest, parse_files
 from fsd.batch_tree import compile_batch
-from fsd.errors import FsdError
+from fsd.errors import FsdError, NoReplicaError, NotFoundError
 from fsd.index import BatchRow
 from fsd.paths import encode_path
 from fsd.read import read_small
@@ -18,28 +18,42 @@ KEPT_BYTES_MAX = 16 << 20
 
 
 class KnownFiles:
-    """The paths of one batch as they were when it was opened; any thread may ask."""
+    """The paths of one batch as they were when it was opened; any thread may ask.
+
+    Where one `has_lost_parts`, nobody knows whose paths those are: all have to be listed again.
+    """
 
     def __init__(self) -> None:
+        self.has_lost_parts = False
         self._keys: dict[str, str] = {}
         self._tree: Tree | None = None
 
     def load(self, store: Store, row: BatchRow, parts: list[bytes]) -> None:
         """Take in what the parts list; what was put last counts, as in the listing.
 
-        The row gets a new listing when the batch is large.
+        The row gets a new listing when the batch is large, or a part of it is lost. FsdError when
+        that is the only one that knew of some files.
         """
         places = [store.index.locate(key) for key in parts]
         size_bytes = sum(place.length_bytes for place in places if place is not None)
         if size_bytes > KEPT_BYTES_MAX and self._open_tree(store, row):
             return
         read = (parse_files(read_small(store, key)) for key in reversed(parts))
-        found = latest(file for part in read for file in reversed(part))
+        try:
+            found = latest(file for part in read for file in reversed(part))
+        except (NoReplicaError, NotFoundError) as error:
+            if self._open_tree(store, row):
+                return
+            raise FsdError(
+                f"a part of the list of files of batch {row.name} is lost, and its listing too "
+                f"({error}); bring the disks back that had it, or give it up (`drystone reindex`) "
+                "and put the batch again then"
+            ) from error
         self._keys = {path: file.key for path, file in found.items()}
 
     def _open_tree(self, store: Store, row: BatchRow) -> bool:
         try:
-            compile_batch(store, row)
+            self.has_lost_parts = not compile_batch(store, row)
             self._tree = Tree(store.index.tree_path(row.tree_file))
         except (FsdError, OSError):
             # The batch cannot be listed, or the SSD is full: no reason not to store the rest of it.

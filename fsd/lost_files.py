@@ -105,7 +105,7 @@ def _in_tree(store: Store, tree_file: str) -> Iterator[_Listed]:
         for start in range(0, tree.node_count, LOOKED_UP_AT_ONCE):
             end = min(start + LOOKED_UP_AT_ONCE, tree.node_count)
             keys = ((node, tree.node(node).key) for node in range(start, end))
-            yield [(partial(_path, tree, node), key) for node, key in keys if key is not None]
+            yield [(partial(path_of, tree, node), key) for node, key in keys if key is not None]
 
 
 def list_losses(
@@ -204,7 +204,8 @@ def _text(path: str) -> str:
     return path.encode("utf-8", "backslashreplace").decode()
 
 
-def _path(tree: Tree, node: int) -> str:
+def path_of(tree: Tree, node: int) -> str:
+    """Return the path of a node of a listing."""
     names: list[bytes] = []
     while node:
         found = tree.node(node)

@@ -5,7 +5,7 @@ marks is hidden meanwhile, and counts for nobody. When all disks are here and no
 that it was committed, it was not, and everything is shown again.
 """
 
-from fsd.catalog import identify, unpack_frames
+from fsd.catalog import CatalogShard, identify, unpack_frames
 from fsd.errors import FsdError, PurgeRefusedError
 from fsd.store import Store
 
@@ -37,7 +37,11 @@ def check_disks(store: Store) -> None:
 
 
 def check_index(store: Store) -> None:
-    """Raise PurgeRefusedError unless the index knows every record of every shard."""
+    """Raise PurgeRefusedError unless the index knows every record of every shard.
+
+    A shard all of whose disks were declared gone keeps nobody: whoever did that gave up what only
+    they referred to, as in their catalogs. Marks hold for it all the same, should one come back.
+    """
     with store.lock:
         shards = list(store.shards.state.shards.values())
         writing = set(store.shards.writing)
@@ -47,16 +51,33 @@ def check_index(store: Store) -> None:
         row = rows.get(shard.shard_id)
         if shard.shard_id in writing:
             continue  # Group by group the index knows it.
+        if not shard.disks and not _is_found(store, shard.shard_id):
+            continue
         if not shard.sealed:
             raise PurgeRefusedError(
-                f"shard {shard.shard_id} was left open and cannot be sealed now; see "
-                "`drystone health`"
+                f"shard {shard.shard_id} was left open and cannot be sealed now; "
+                + _way_out(store, shard)
             )
         if row is None or not row.sealed or row.dead_mark != shard.mark:
             raise PurgeRefusedError(
                 f"the index does not know all of shard {shard.shard_id}, which may hold references;"
                 " see `drystone health`"
             )
+
+
+def _is_found(store: Store, shard_id: str) -> bool:
+    """Return whether a disk that came back has a file of it, which is to count again."""
+    return any(shard_id in disk.found for disk in store.disks.disks.values())
+
+
+def _way_out(store: Store, shard: CatalogShard) -> str:
+    all_here = len(store.disks.readable(shard.disks)) == len(shard.disks) > 0
+    if all_here and not store.replicas(shard.shard_id):
+        return (
+            "its files are on none of its disks any more: bring them back, or give up what was in "
+            "it (drystone reindex)"
+        )
+    return "see `drystone health`"
 
 
 def settle_purges(store: Store) -> bool:

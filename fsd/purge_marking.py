@@ -2,14 +2,22 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from shlex import quote
 
-from fsd.batch_part import parse_files
-from fsd.index import IndexReader, Location
+from fsd.batch_part import PartFile, parse_files
+from fsd.errors import PurgeRefusedError
+from fsd.index import BatchRow, IndexReader, Location
 from fsd.job import Job
+from fsd.lost_parts import are_named_again, listed_files, open_listing, read_part
+from fsd.projection import HIDDEN_PREFIX
 from fsd.purge_place import live_shard
-from fsd.read import read_small
 from fsd.references import References
 from fsd.store import Store
+
+GIVE_UP = (
+    "bring the disks back that had it (drystone disk add PATH), or give up what it named "
+    "(drystone reindex)"
+)
 
 
 @dataclass(slots=True)
@@ -40,34 +48,75 @@ class Marking:
     def collect(self) -> None:
         """Take every key of the batch: what its parts name, and the parts."""
         with self._store.index.read() as reader:
-            parts = reader.batch_parts(self._batch)
+            row, parts = reader.batch(self._batch), reader.batch_parts(self._batch)
+        lost: list[bytes] = []
         self._job.expect(len(parts))
         for part in parts:
-            data = read_small(self._store, part)
-            self.candidates[part] = len(data)
-            listed = parse_files(data)
-            self.files += len(listed)
-            self.candidates.update((bytes.fromhex(file.key), file.size_bytes) for file in listed)
+            data = read_part(self._store, part)
+            if data is None:
+                lost.append(part)
+            self.candidates[part] = len(data or b"")
+            self.files += self._take(parse_files(data or b""))
             self._job.check()
             self._job.advance(1, 0)
+        if row is not None and lost:
+            tree = open_listing(self._store, row, parts, lost)
+            if tree is None:
+                raise _refusal(row.name, lost, GIVE_UP)
+            with tree:
+                self.files = self._take(listed_files(tree))
+
+    def _take(self, files: Iterable[PartFile]) -> int:
+        count = 0
+        for count, file in enumerate(files, 1):  # noqa: B007
+            self.candidates[bytes.fromhex(file.key)] = file.size_bytes
+        return count
 
     def mark_batches(self, reader: IndexReader) -> None:
         """Leave out what other batches refer to.
 
         Called again it looks at what has come since: of a batch nothing goes but by a purge. Raises
-        FsdError when a part cannot be read: then nobody knows what it keeps.
+        PurgeRefusedError when a part cannot be read, and nobody knows what it keeps.
         """
-        names = [row.name for row in reader.batches() if row.name != self._batch]
-        lists = [(f"batch {name}", key) for name in names for key in reader.batch_parts(name)]
-        new = [one for one in lists if one[1] not in self._seen]
-        self._job.expect(len(new))
-        for holder, part in new:
-            self._job.check()
-            self.keep(holder, (part,))
-            files = parse_files(read_small(self._store, part))
-            self.keep(holder, (bytes.fromhex(file.key) for file in files))
-            self._seen.add(part)
-            self._job.advance(1, 0)
+        rows = [row for row in reader.batches() if row.name != self._batch]
+        lists = [(row, reader.batch_parts(row.name)) for row in rows]
+        self._job.expect(sum(part not in self._seen for _, parts in lists for part in parts))
+        for row, parts in lists:
+            lost = [p for p in parts if p not in self._seen and not self._mark_part(row.name, p)]
+            if lost:
+                self._check_named_again(row, parts, lost)
+                self._seen.update(lost)
+                # Marked as dead it is no part any more, which a reindex would look for in vain.
+                places = {part: reader.locate(part) for part in lost}
+                self.candidates.update((p, at.length_bytes) for p, at in places.items() if at)
+
+    def _mark_part(self, batch: str, part: bytes) -> bool:
+        """Leave out a part of another batch and what it names; False when it cannot be read."""
+        self._job.check()
+        self.keep(f"batch {batch}", (part,))
+        data = read_part(self._store, part)
+        self._job.advance(1, 0)
+        if data is None:
+            return False
+        self.keep(f"batch {batch}", (bytes.fromhex(file.key) for file in parse_files(data)))
+        self._seen.add(part)
+        return True
+
+    def _check_named_again(self, row: BatchRow, parts: list[bytes], lost: list[bytes]) -> None:
+        """Raise PurgeRefusedError unless the other parts name all that lost ones did."""
+        tree = open_listing(self._store, row, parts, lost)
+        if tree is None or row.name.startswith(HIDDEN_PREFIX):
+            raise _refusal(row.name, lost, GIVE_UP)
+        others = [part for part in parts if part not in lost]
+        with tree:
+            if not are_named_again(self._store, tree, others, self._job.check):
+                name = quote(row.name)
+                raise _refusal(
+                    row.name,
+                    lost,
+                    "put the batch again from its source, all of it (drystone put FOLDER --batch "
+                    f"{name}), or purge it before (drystone purge --batch {name})",
+                )
 
     def mark_others(self) -> None:
         """Leave out what views, pins and copies of this moment refer to; see `mark_batches`."""
@@ -98,3 +147,11 @@ class Marking:
                 if shard is not None:
                     found.setdefault(shard.shard_id, []).append((key, location))
         return found
+
+
+def _refusal(batch: str, lost: list[bytes], advice: str) -> PurgeRefusedError:
+    more = f" and {len(lost) - 1} more" * (len(lost) > 1)
+    return PurgeRefusedError(
+        f"no replica of {lost[0].hex()}{more} can be read, a part of the list of files of batch "
+        f"{batch}: nobody knows what else it refers to; {advice}"
+    )

@@ -127,19 +127,20 @@ def _forget_unwritten(store: Store, shard: CatalogShard, found: Survey) -> bool:
     """Abandon a shard whose files were never made; True when it was one.
 
     A crash between the catalog's entry and the first group leaves it so. What the index knows
-    objects of was written, and is not forgotten when its files are gone.
+    objects of was written, and is not forgotten when its files or all of its disks are gone.
     """
     row = _row(store, shard)
-    if not found.absent or len(found.absent) < len(shard.disks):
+    if len(found.absent) < len(shard.disks) or (row is not None and row.object_count):
         return False
-    if row is not None and row.object_count:
+    if not shard.disks and (row is None or not row.length_bytes):
+        # All were declared gone, and this index has not seen what was in it: one may come back.
         return False
     seal_in_catalog(store, _open_shard(store, shard, [], []), 0)
     return True
 
 
 def _row(store: Store, shard: CatalogShard) -> ShardRow | None:
-    """Return what the index knows of an open shard."""
+    """Return what the index knows of an open shard; without a length it has not seen its groups."""
     with store.index.read() as reader:
         number = reader.shard_number(shard.shard_id)
         return None if number is None else reader.shard(number)

@@ -20,6 +20,7 @@ AGAIN_S = 6 * 3600.0
 """A sector that could not be read may be readable later; nothing else changes by itself."""
 AGAIN_AFTER_ERROR_S = 30.0
 NAMED_MAX = 3
+ALL_GONE = "all disks that had it were declared gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ class WaitingShards:
         here = {disk.disk_id for disk in store.disks.readable(shard.disks)}
         away = [store.disks.disks.get(disk_id) for disk_id in shard.disks if disk_id not in here]
         names = tuple(sorted(disk.name for disk in away if disk is not None))
+        reason = reason if shard.disks else ALL_GONE
         again_at_s = time.monotonic() + again_s
         # As it was before: what changed meanwhile is news.
         self.found[shard.shard_id] = Waiting(shard.shard_id, names, reason, seen, again_at_s)
@@ -122,7 +124,18 @@ class WaitingShards:
                 advice=f"bring {', '.join(names)} back: what was acknowledged last may be whole "
                 f"there alone. If it is dead: {back} seals them without it, and names what is lost"
                 if names
-                else "drystone health names the errors; the engine tries again by itself, and "
-                "drystone rebuild at once",
+                else _advice(reasons),
             )
         ]
+
+
+def _advice(reasons: list[str]) -> str:
+    if reasons == [ALL_GONE]:
+        return (
+            "one that is not dead comes back with drystone disk add PATH, and what it has counts "
+            "again. Else put the files again from their source; nothing waits for these shards"
+        )
+    return (
+        "drystone health names the errors; the engine tries again by itself, and drystone rebuild "
+        "at once"
+    )

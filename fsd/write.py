@@ -305,8 +305,8 @@ class BatchWrite:
         if key is None and not self.row.sealed:
             return False
         if key is not None and key == read.key.hex():
-            if not self._claims.stored(read.key, self.class_name):
-                return False  # Listed, but not whole any more: this put writes it again.
+            if self._known.has_lost_parts or not self._claims.stored(read.key, self.class_name):
+                return False  # Listed, but not whole any more, or by whom is lost: once again.
             copies = self._store.ack_copies(self.class_name)
             file = PartFile(found.path, key, read.size_bytes)
             self.acknowledge([Reference(file, "existing")], copies)
