@@ -6,7 +6,6 @@ verification meets it, and a shard whose disks are all away is only a number; th
 know the names.
 """
 
-import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -20,7 +19,7 @@ from fsd.job import Job
 from fsd.projection import HIDDEN_PREFIX
 from fsd.read import read_small
 from fsd.store import Store
-from fsd.tree import CorruptTreeError, Tree, open_verified
+from fsd.tree import CorruptTreeError, open_verified, path_of
 
 LOOKED_UP_AT_ONCE = 4096
 
@@ -202,13 +201,3 @@ def _list_view(store: Store, view: ViewRow, givers: Givers, job: Job) -> int:
 
 def _text(path: str) -> str:
     return path.encode("utf-8", "backslashreplace").decode()
-
-
-def path_of(tree: Tree, node: int) -> str:
-    """Return the path of a node of a listing."""
-    names: list[bytes] = []
-    while node:
-        found = tree.node(node)
-        names.append(found.name)
-        node = found.parent
-    return os.fsdecode(b"/".join(reversed(names)))

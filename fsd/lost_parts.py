@@ -13,11 +13,10 @@ from itertools import islice
 from fsd.batch_part import PartFile, parse_files
 from fsd.errors import NoReplicaError, NotFoundError
 from fsd.index import BatchRow
-from fsd.lost_files import path_of
 from fsd.purge_place import live_shard
 from fsd.read import read_small
 from fsd.store import Store
-from fsd.tree import CorruptTreeError, Tree, open_verified
+from fsd.tree import CorruptTreeError, Tree, open_verified, path_of
 
 FILES_AT_ONCE = 65_536
 """Of a listing, in memory."""

@@ -295,3 +295,13 @@ def open_verified(path: str | os.PathLike[str]) -> Tree:
         tree.close()
         raise
     return tree
+
+
+def path_of(tree: Tree, node: int) -> str:
+    """Return the path of a node of a listing."""
+    names: list[bytes] = []
+    while node:
+        found = tree.node(node)
+        names.append(found.name)
+        node = found.parent
+    return os.fsdecode(b"/".join(reversed(names)))
