@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 from fsd.config import CONFIG_NAME, DiskConfig
 from fsd.disks import Disk
-from fsd.drain import close_retired
 from fsd.errors import ConfigError, DiskRefusedError, FsdError, UsageError
 from fsd.identity import check_identity, examine, make_identity, read_identity
 from fsd.projection import write_disk_rows
@@ -49,20 +48,13 @@ def join_disk(engine: Engine, path: str, name: str | None) -> Disk:
 
 
 def add_new_disks(store: Store) -> None:
-    """Enter the disks that the catalog does not know, at the start; let go of those gone."""
-    known = store.shards.state.disks
-    new = [disk for disk in store.disks.disks.values() if disk.disk_id not in known]
-    gone = set(store.shards.state.gone)
+    """Enter the disks that the catalog does not know, at the start."""
+    state = store.shards.state
     entries = [
         ("disk_add", {"disk": disk.disk_id, "name": disk.name})
-        for disk in new
-        if disk.disk_id not in gone
+        for disk in store.disks.disks.values()
+        if disk.disk_id not in {*state.disks, *state.gone}
     ]
-    for disk in new:
-        if disk.disk_id in gone:
-            if disk.retired:
-                close_retired(store, disk)
-            store.disks.declare_gone(disk)
     if entries:
         store.catalog.append(*entries)
 

@@ -25,6 +25,7 @@ from fsd.errors import (
     QuotaError,
     UsageError,
 )
+from fsd.gone_disks import follow_catalog, mark_disks
 from fsd.identity import read_identity
 from fsd.job import Job
 from fsd.projection import write_disk_rows
@@ -42,15 +43,6 @@ ACCEPT_S_MAX = 600.0
 DRAIN, REPLACE, REBALANCE = "drain", "replace", "rebalance"
 MOVING_KINDS = frozenset({DRAIN, REPLACE, REBALANCE, "scrub", "compact"})
 """Jobs that may run for days: housekeeping goes on beside them."""
-
-
-def mark_disks(store: Store) -> None:
-    """Tell the disks what the catalog says of them."""
-    with store.lock:
-        state = store.shards.state
-        for disk in store.disks.disks.values():
-            disk.draining = disk.disk_id in state.draining
-            disk.retired = disk.disk_id in state.retired
 
 
 def resume_drains(engine: Engine) -> None:
@@ -116,22 +108,23 @@ def retire(
     store = engine.store
     engine.refuse_while_reindexed()
     engine.seal_and_project(drain)
-    with store.letting_go if drain is None else drain.holding(store.letting_go):
-        if drain is not None:
-            _check_draining(store, disk)
-        answer = may_be_removed(store, disk)
-        if not answer.safe and not force:
-            raise UsageError(f"{disk.name} is needed: {answer.reason}; {answer.advice}")
-        if lost_shards_max is not None and answer.sole_shards > lost_shards_max:
-            raise UsageError(
-                f"{disk.name} is needed more than you were told: {answer.reason}; look again "
-                f"(drystone disk safe-to-remove {quote(disk.name)})"
-            )
-        # Barrier: from here on no replica of it counts. A crash before the identity file says so is
-        # made good by the next start.
-        store.catalog.append(("disk_retire", {"disk": disk.disk_id}))
-        disk.retired = True
-    close_retired(store, disk)
+    try:
+        with store.letting_go if drain is None else drain.holding(store.letting_go):
+            if drain is not None:
+                _check_draining(store, disk)
+            answer = may_be_removed(store, disk)
+            if not answer.safe and not force:
+                raise UsageError(f"{disk.name} is needed: {answer.reason}; {answer.advice}")
+            if lost_shards_max is not None and answer.sole_shards > lost_shards_max:
+                raise UsageError(
+                    f"{disk.name} is needed more than you were told: {answer.reason}; look again "
+                    f"(drystone disk safe-to-remove {quote(disk.name)})"
+                )
+            # Barrier: from here on no replica of it counts. A crash before the identity file says
+            # so is made good by the next start.
+            store.catalog.append(("disk_retire", {"disk": disk.disk_id}))
+    finally:
+        follow_catalog(store)  # An entry that is refused may hold all the same.
     _show(engine)
     engine.reconciler.poke()
     return disk
@@ -143,20 +136,12 @@ def give_up_disk(store: Store, disk: Disk, job: Job) -> None:
     Whoever wants that is refused before already, but may have waited for copies and trims since.
     CancelledError, with nothing changed, when its job is cancelled before that.
     """
-    with job.holding(store.letting_go):
-        check_no_loss(store, disk)
-        store.catalog.append(("disk_gone", {"disk": disk.disk_id}))
-    store.disks.declare_gone(disk)
-
-
-def close_retired(store: Store, disk: Disk) -> None:
-    """Mark the disk itself where it can be reached, and let go of it."""
-    if disk.state == "online":
-        try:
-            disk.call("retire")
-        except (FsdError, OSError) as error:
-            store.disks.note_error(disk, error)
-    store.disks.declare_gone(disk)
+    try:
+        with job.holding(store.letting_go):
+            check_no_loss(store, disk)
+            store.catalog.append(("disk_gone", {"disk": disk.disk_id}))
+    finally:
+        follow_catalog(store)  # An entry that is refused may hold all the same.
 
 
 def replace(engine: Engine, old_name: str, new_path: str, new_name: str | None) -> Job:

@@ -18,9 +18,10 @@ from fsd.config import Config
 from fsd.departure import check_no_loss
 from fsd.disk_join import add_new_disks, join_disk
 from fsd.disks import Disk, DiskSet
-from fsd.drain import MOVING_KINDS, give_up_disk, mark_disks, resume_drains
+from fsd.drain import MOVING_KINDS, give_up_disk, resume_drains
 from fsd.engine_lock import lock_engine, remove_scratch
-from fsd.errors import DiskError, FsdError, QuotaError, UsageError
+from fsd.errors import DiskError, DiskRefusedError, FsdError, QuotaError, UsageError
+from fsd.gone_disks import follow_catalog
 from fsd.index_start import bring_index_up
 from fsd.inventory import take_inventory, take_inventory_or_lose
 from fsd.job import Job, JobRegistry
@@ -120,7 +121,7 @@ class Engine:
             self.stop()
             raise DiskError(f"no disk of this store can be used ({reasons})")
         store.shards.state = CatalogState.of(store.catalog.load())
-        mark_disks(store)
+        follow_catalog(store)
         add_new_disks(store)
         for disk in store.disks.disks.values():
             if disk.readable:
@@ -318,7 +319,10 @@ class Engine:
 
     def _welcome_back(self, disk: Disk, writable: bool) -> None:
         self.store.catalog.catch_up(disk)
-        mark_disks(self.store)
+        # It may know that another disk is gone by now, or the others that it is.
+        follow_catalog(self.store)
+        if disk.state == "gone":
+            raise DiskRefusedError(f"{disk.name} was declared gone", disk.name)
         take_inventory(self.store, disk, writable=writable)
         self.store.sought.clear()
         self.store.behind = True
@@ -369,6 +373,7 @@ class Engine:
         ballast.keep(self.config.index_root, self.store.index.size_bytes())
 
     def _tidy(self, turn: int) -> None:
+        follow_catalog(self.store)
         with suppress(QuotaError):  # Warned of as long as it lasts, see `ssd_notices`.
             self._keep_ballast()
             write_disk_rows(self.store)

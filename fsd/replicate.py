@@ -85,7 +85,7 @@ class Replicator:
 
         `leaving` is a disk whose replica is about to go: its failure domain is free to take the
         copy. What is `wished` is done as far as it is still right. Raises NotEnoughDisksError,
-        NoReplicaError or DiskError, with nothing changed then.
+        NoReplicaError or DiskError, with no copy that counts then.
         """
         self.mender.check(shard)
         chosen = target or self._choose_target(shard, leaving, wished.target if wished else "")
@@ -111,7 +111,7 @@ class Replicator:
                 continue
             # An entry takes the heads of all disks away from what they do: some are written as one.
             self._record("replica_add", shard, chosen, patient=self._are_disks_busy)
-            return chosen
+            return self._counted(shard, chosen)
         if not self._store.replicas(shard.shard_id):
             raise NoReplicaError(
                 f"shard {shard.shard_id} has no sound replica to copy from "
@@ -122,7 +122,20 @@ class Replicator:
             # Every replica is damaged, each perhaps in another place.
             self.mender.mend(shard, chosen, pause)
         self.adopt(shard, chosen)
-        return chosen
+        return self._counted(shard, chosen)
+
+    def _counted(self, shard: CatalogShard, disk: Disk) -> Disk:
+        """Return the disk of a copy just made; DiskError unless there is a sound replica now.
+
+        Whoever copies until there are enough would make this one again and again, for ever.
+        """
+        if disk not in self._store.sound_replicas(shard.shard_id):
+            raise DiskError(
+                f"the copy of shard {shard.shard_id} on {disk.name} does not count: the disk was "
+                f"lost or declared gone, or the copy damaged (it is {disk.shown_state})",
+                disk.name,
+            )
+        return disk
 
     def vacate(self, shard_id: str, disk: Disk, job: Job | None, target: Disk | None = None) -> int:
         """Give a shard its copies elsewhere, then give its replica on `disk` up.

@@ -13,6 +13,7 @@ from fsd.departure import shards_on
 from fsd.disk_models import Measurement
 from fsd.disks import Disk
 from fsd.engine import Engine
+from fsd.gone_disks import gone_notices
 from fsd.index_figures import count_batches, count_views, sound_shards
 from fsd.index_rows import ShardRow
 from fsd.job import timestamp
@@ -231,7 +232,8 @@ def anonymous_bytes() -> int:
 def warnings(engine: Engine) -> tuple[Notice, ...]:
     """Return everything a person should know, the worst first, each with what to do."""
     found = [*_disk_warnings(engine), *_shard_warnings(engine), *ssd_notices(engine)]
-    found += [*engine.open_shards.notices(), *engine.watch.notices()]
+    found += [*gone_notices(engine.store), *engine.open_shards.notices()]
+    found += engine.watch.notices()
     if engine.config.store.allow_same_device:
         found.append(
             Notice(

@@ -26,6 +26,7 @@ REPAIRS: dict[str, tuple[str, Callable[[Desk], Awaitable[None]]] | None] = {
     "disk-missing": None,
     "disk-readonly": None,
     "disk-failing": None,
+    "disk-gone": None,
     "damaged": None,
     "lost": None,
     "unreadable": None,

@@ -15,9 +15,10 @@ from store_harness import Store, write_files
 from fsd.catalog import CatalogShard
 from fsd.departure import check_room, shards_on
 from fsd.disks import Disk
-from fsd.drain import REPLACE, _start, drain, mark_disks, retire, undrain
+from fsd.drain import REPLACE, _start, drain, retire, undrain
 from fsd.engine import Engine
 from fsd.errors import QuotaError
+from fsd.gone_disks import mark_disks
 from fsd.job import Job
 from fsd.models import BatchWriteRequest, RebuildRequest
 from fsd.replicate import Replicator
