@@ -156,7 +156,8 @@ class PurgeRun:
             # records; the roll-forward of the next start makes it forget them.
             self._engine.on_barrier("committed")
         finally:
-            # Also when nobody knows whether the commit arrived: in doubt means hidden.
+            # Also when it was refused: it holds where any disk took it, else it is in doubt, which
+            # means hidden.
             self._follow(records)
         self._engine.on_barrier("followed")
         with store.lock:

@@ -183,7 +183,7 @@ class _Append:
 
 
 class CatalogLog:
-    """Appends entries to every online disk; the state changes only after that."""
+    """Appends entries to every online disk; the state is what the disks' logs say together."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -205,8 +205,10 @@ class CatalogLog:
         `patient` lets others write them, for PATIENCE_S at most.
 
         Raises DiskError when fewer disks took them; nothing that depends on the entries may be
-        acknowledged then. A crash in the middle leaves them on some disks: the next start brings
-        the others up to date, which is harmless since nothing was acknowledged.
+        acknowledged then. Those that any disk took hold all the same, as a start would read them
+        there: the state says so at once, the index follows by itself (see `Store.behind`), and the
+        other disks get them when they return. What a caller told of the error may do is wait, or
+        say it again.
         """
         one = _Append(items, everywhere)
         with self._store.lock:
@@ -253,11 +255,16 @@ class CatalogLog:
         taken = self._send(disks, frames)
         for one, made in zip(together, entries, strict=True):
             one.error = self._refusal(one, taken, online)
-            if one.error is None:
-                with store.lock:
-                    for entry in made:
-                        store.shards.state.apply(entry)
-                        self._known[identify(entry)] = entry
+            if not taken:
+                continue
+            # Also what is refused. Were it forgotten until a start reads it on that disk, it could
+            # contradict what was decided meanwhile: of two shards that have the same records each
+            # would be given up, since the other one has them.
+            with store.lock:
+                for entry in made:
+                    store.shards.state.apply(entry)
+                    self._known[identify(entry)] = entry
+                store.behind |= one.error is not None
 
     def _takes(self, disk: Disk) -> bool:
         # One that was brought up to date gets what follows, though its inventory is still taken.
@@ -272,7 +279,8 @@ class CatalogLog:
             try:
                 future.result()
                 taken.add(disk.disk_id)
-            except (FsdError, OSError) as error:
+            except Exception as error:
+                # Whatever it is, the others may have taken it.
                 if disk.state == "online":
                     self._store.disks.note_error(disk, error, writing=True)
         return taken
@@ -282,7 +290,10 @@ class CatalogLog:
         # on two disks, or refused, before.
         if len(taken) < max(1, min(ACK_COPIES_MAX, online)):
             count = len(taken)
-            return DiskError(f"only {count} disks took a catalog entry; see `drystone health`")
+            holds = ", which holds all the same" * (count > 0)
+            return DiskError(
+                f"only {count} disks took a catalog entry{holds}; see `drystone health`"
+            )
         known = self._store.shards.state.disks
         lacking = [name for disk_id, name in known.items() if disk_id not in taken]
         if one.everywhere and lacking:

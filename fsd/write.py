@@ -6,12 +6,13 @@ same put again resumes it.
 """
 
 import json
+import os
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from fsd import ballast, batch_tree
@@ -149,7 +150,9 @@ class BatchWrite:
             store.catalog.append(
                 ("batch_open", {"batch": name, "class_name": self.class_name, "time_ns": now})
             )
-            row = BatchRow(name, self.class_name, now, purges=purges)
+            with store.lock:
+                # The first one holds: there may be one that was refused before, see `append`.
+                row = replace(store.shards.state.batches[name], purges=purges)
             with store.index.write() as writer:
                 writer.put_batch(row)
         if row.class_name != self.class_name:
@@ -391,8 +394,6 @@ def _line(path: str, status: str, *, reason: str) -> dict[str, Any]:
 
 def check_folder(folder: str) -> None:
     """Raise UsageError unless `folder` is a readable folder."""
-    import os
-
     if not os.path.isdir(folder):
         raise UsageError(f"{folder} is not a folder")
     if not os.access(folder, os.R_OK | os.X_OK):
