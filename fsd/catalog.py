@@ -118,7 +118,8 @@ class CatalogShard:
     """A shard as the catalog knows it; `disks` hold (or began) a replica.
 
     `marks` are the dead records by purge. A `vacated` shard holds nothing that is wanted: it stays
-    readable for those who are still reading it, and is dropped after the grace.
+    readable for those who are still reading it, and is dropped after the grace, unless it turns
+    out to be wanted after all.
     """
 
     shard_id: str
@@ -139,6 +140,10 @@ class CatalogShard:
     def dead_records(self) -> DeadRecords:
         """Return which records are dead, those in doubt too."""
         return dead_records(tuple(self.marks.values()), self.vacated)
+
+    def purged_records(self) -> DeadRecords:
+        """Return which records purges have marked, whether or not the shard is vacated."""
+        return dead_records(tuple(self.marks.values()), False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -263,6 +268,11 @@ class CatalogState:
     def _apply_shard_vacate(self, shard: str) -> None:
         if shard in self.shards:
             self.shards[shard].vacated = True
+
+    def _apply_shard_revive(self, shard: str) -> None:
+        # Purged records stay dead: their marks hold, and of those alone no shard is revived.
+        if shard in self.shards:
+            self.shards[shard].vacated = False
 
     def _apply_shard_drop(self, shard: str) -> None:
         self.shards.pop(shard, None)

@@ -114,6 +114,7 @@ class PurgeRun:
         self._job.phase = "reading what everything else refers to"
         with self._store.index.read() as reader:
             self._marking.mark_batches(reader)
+        self._marking.look_into_vacated()
         self._job.phase = "comparing the index with the shards"
         # A wrong place would be marked as dead: it may be that of another batch's record.
         check_places(self._store, self._marking.candidates, self._job, counted=True)
@@ -128,7 +129,8 @@ class PurgeRun:
             marking.mark_others()
             records = marking.records(reader)
             result = self._result(reader, records)
-            marks = self._marks(reader, records)
+            marking.look_into_vacated()
+            marks = {**marking.vacated_marks(), **self._marks(reader, records)}
         self._engine.on_barrier("decided")
         self._commit(marks, records)
         return result

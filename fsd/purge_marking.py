@@ -10,9 +10,12 @@ from fsd.index import BatchRow, IndexReader, Location
 from fsd.job import Job
 from fsd.lost_parts import are_named_again, listed_files, open_listing, read_part
 from fsd.projection import HIDDEN_PREFIX
+from fsd.purge_marks import pack_offsets
 from fsd.purge_place import live_shard
+from fsd.record import iterate_entries
 from fsd.references import References
 from fsd.store import Store
+from fsd.survey import footer_of
 
 GIVE_UP = (
     "bring the disks back that had it (drystone disk add PATH), or give up what it named "
@@ -41,6 +44,7 @@ class Marking:
         self._batch = batch
         self._job = job
         self._seen: set[bytes] = set()
+        self._vacated: dict[str, list[tuple[bytes, int]]] = {}
         self.candidates: dict[bytes, int] = {}
         self.kept: dict[str, Kept] = {}
         self.files = 0
@@ -147,6 +151,39 @@ class Marking:
                 if shard is not None:
                     found.setdefault(shard.shard_id, []).append((key, location))
         return found
+
+    def look_into_vacated(self) -> None:
+        """Find the records of the candidates in vacated shards, which the index has forgotten.
+
+        Unmarked they would be the only ones of their content that are not dead, and their shard
+        would count again (see `compact_drop`). Called again it looks at what has come since.
+        """
+        with self._store.lock:
+            shards = [s for s in self._store.shards.state.shards.values() if s.vacated and s.sealed]
+        for shard in shards:
+            if shard.shard_id in self._vacated:
+                continue
+            self._job.check()
+            scan = footer_of(self._store, shard)
+            if scan is None:
+                continue  # Nobody can revive it either.
+            entries = iterate_entries(scan.entries)
+            found = [(one.key, one.offset) for one in entries if one.key in self.candidates]
+            self._vacated[shard.shard_id] = found
+
+    def vacated_marks(self) -> dict[str, str]:
+        """Return the marks of what `look_into_vacated` found, of shards that are vacated still."""
+        marks: dict[str, str] = {}
+        for shard_id, found in self._vacated.items():
+            with self._store.lock:
+                shard = self._store.shards.state.shards.get(shard_id)
+            if shard is None or not shard.vacated:
+                continue
+            dead = shard.purged_records()
+            offsets = [at for key, at in found if key in self.candidates and at not in dead]
+            if offsets:
+                marks[shard_id] = pack_offsets(offsets)
+        return marks
 
 
 def _refusal(batch: str, lost: list[bytes], advice: str) -> PurgeRefusedError:

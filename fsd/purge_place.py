@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from itertools import islice
 
 from fsd.catalog import CatalogShard
-from fsd.index import IndexWriter, Location
+from fsd.index import IndexReader, IndexWriter, Location
 from fsd.purge_marks import DeadRecords
 from fsd.record import Entry
 from fsd.store import Store
@@ -31,6 +31,12 @@ def put_objects(writer: IndexWriter, number: int, placed: Iterable[Entry]) -> No
         writer.put_object(entry.key, location)
         if former is not None and former != location:
             writer.add_spare(entry.key, former)
+
+
+def places_of(reader: IndexReader, key: bytes) -> list[Location]:
+    """Return every place that the index has of a content: the object's, and its spares."""
+    place = reader.locate(key)
+    return [*([] if place is None else [place]), *reader.spares(key)]
 
 
 def live_shard(store: Store, location: Location) -> CatalogShard | None:

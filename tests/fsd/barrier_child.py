@@ -1,7 +1,8 @@
 """An engine that kills itself: `barrier_child.py CONFIG VERB BATCH BARRIER`, for the crash tests.
 
 It runs one purge or compaction, and what is dropped after it, or finds and mends what is damaged,
-and ends by SIGKILL when the named barrier is passed. It prints `done` when that never happens.
+or revives a shard that was given up wrongly, and ends by SIGKILL when the named barrier is passed.
+It prints `done` when that never happens.
 """
 
 from __future__ import annotations
@@ -15,6 +16,18 @@ from fsd.config import load_config
 from fsd.engine import Engine
 from fsd.models import RebuildRequest, VerifyRequest
 from fsd.purge_models import PurgeRequest
+from fsd.recover import project_shard
+
+
+def give_up(engine: Engine, batch: str) -> None:
+    """Vacate the shard of a batch, as the catalog of a disk may say that comes back."""
+    with engine.maintenance:
+        with engine.store.index.read() as reader:
+            place = reader.locate(reader.batch_parts(batch)[0])
+        assert place is not None
+        shard = engine.store.shard_of(place)
+        engine.store.catalog.append(("shard_vacate", {"shard": shard.shard_id}))
+        project_shard(engine.store, shard)
 
 
 def main(config: str, verb: str, batch: str, barrier: str) -> None:
@@ -28,6 +41,9 @@ def main(config: str, verb: str, batch: str, barrier: str) -> None:
     if verb == "mend":
         job = engine.verify(VerifyRequest())
         job.finished.wait()
+        job = engine.rebuild(RebuildRequest())
+    elif verb == "revive":
+        give_up(engine, batch)
         job = engine.rebuild(RebuildRequest())
     elif verb == "purge":
         job = purge.purge(engine, PurgeRequest(batch=batch))

@@ -73,6 +73,9 @@ PURGE_KINDS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+REVIVE_KINDS: list[tuple[str, dict[str, Any]]] = [("shard_revive", {"shard": "s1"})]
+
+
 def entry(sequence: int, kind: str = "batch_seal", epoch: int = 1, **data: Any) -> CatalogEntry:
     return CatalogEntry(sequence, epoch, kind, data)
 
@@ -131,6 +134,12 @@ def test_golden_log_of_a_return():
     entries = [CatalogEntry(n, 4, kind, data) for n, (kind, data) in enumerate(RETURN_KINDS, 1)]
     assert dump(log_of(*entries)) == dump(golden("catalog-return.txt"))
     assert list(unpack_frames(golden("catalog-return.txt"))) == entries
+
+
+def test_golden_log_of_a_revival():
+    entries = [CatalogEntry(n, 5, kind, data) for n, (kind, data) in enumerate(REVIVE_KINDS, 1)]
+    assert dump(log_of(*entries)) == dump(golden("catalog-revive.txt"))
+    assert list(unpack_frames(golden("catalog-revive.txt"))) == entries
 
 
 def test_frames_fill_sectors():
@@ -251,7 +260,8 @@ def test_every_kind():
 
 def test_every_kind_the_state_knows_is_tested():
     known = {name.removeprefix("_apply_") for name in dir(CatalogState) if "_apply_" in name}
-    assert known == {kind for kind, _ in KINDS + LATER_KINDS + PURGE_KINDS + RETURN_KINDS}
+    later = LATER_KINDS + PURGE_KINDS + RETURN_KINDS + REVIVE_KINDS
+    assert known == {kind for kind, _ in KINDS + later}
 
 
 def test_a_disk_drains_until_it_is_taken_back_or_retired():
@@ -298,6 +308,48 @@ def test_repeating_an_entry_changes_nothing():
 def test_a_batch_that_is_opened_again_keeps_its_time():
     again = ("batch_open", {"batch": "b1", "class_name": "raw", "time_ns": 99})
     assert state_of(*KINDS, again).batches["b1"] == BatchRow("b1", "raw", 7, sealed=True)
+
+
+@settings(max_examples=50)
+@given(st.permutations(range(4)), st.lists(st.integers(0, 23), max_size=30))
+def test_a_shard_is_revived_in_whatever_order_catalogs_are_joined(
+    order: list[int], holes: list[int]
+):
+    """Each disk lacks some entries; two runs that saw different disks numbered alike."""
+    opened = entry(1, "shard_open", shard="s", class_name="raw", disks=["d1", "d2"])
+    rows = [
+        opened,
+        entry(2, "shard_seal", shard="s", length=8192, disks=["d1", "d2"], time_ns=5),
+        entry(3, "disk_gone", 2, disk="d3"),
+        entry(3, "shard_vacate", 2, shard="s"),
+        entry(4, "batch_open", 2, batch="b", class_name="raw", time_ns=7),
+        entry(5, "shard_revive", 2, shard="s"),
+    ]
+    logs = [[row for n, row in enumerate(rows) if n + 6 * disk not in holes] for disk in range(4)]
+    union = merge([*(logs[n] for n in order), rows])
+    assert CatalogState.of(union) == CatalogState.of(merge(rows_of(rows)))
+    assert not CatalogState.of(union).shards["s"].vacated
+    # What says later that it was given up, by whoever did so, holds until it is revived again.
+    later = entry(1, "shard_vacate", 3, shard="s")
+    assert CatalogState.of(merge([[later], union])).shards["s"].vacated
+    again = entry(6, "shard_revive", 3, shard="s")
+    assert not CatalogState.of(merge([[again], [later], union])).shards["s"].vacated
+
+
+def rows_of(rows: list[CatalogEntry]) -> list[list[CatalogEntry]]:
+    return [[row] for row in reversed(rows)]
+
+
+def test_what_is_purged_stays_dead_in_a_shard_that_is_revived():
+    opened = ("shard_open", {"shard": "s1", "class_name": "raw", "disks": ["d1"]})
+    sealed = KINDS[5]
+    state = state_of(opened, sealed, *PURGE_KINDS[3:6], ("shard_vacate", {"shard": "s1"}))
+    assert 8 in state.shards["s1"].dead_records() and state.shards["s1"].vacated
+    purged = state.shards["s1"].purged_records().offsets
+    state.apply(entry(99, "shard_revive", shard="s1"))
+    assert state.shards["s1"].dead_records().offsets == purged != frozenset()
+    dropped = state_of(opened, sealed, ("shard_drop", {"shard": "s1"}), *REVIVE_KINDS)
+    assert (dropped.shards, dropped.dropped) == ({}, {"s1"})
 
 
 def test_the_state_does_not_share_lists_with_entries():

@@ -198,6 +198,16 @@ def test_killed_in_a_drop_after_a_purge(filled, barrier, index):
         assert not os.path.isdir(f"{disk}/quarantine") or not os.listdir(f"{disk}/quarantine")
 
 
+@at_barriers(*compact_drop.REVIVE_BARRIERS)
+def test_killed_while_a_shard_is_revived(filled, barrier, index):
+    store, files = filled
+    purge(store, "b1")
+    crash(store, "revive", "b2", barrier, index)
+    store.start()
+    check(store, files, {"b1"})
+    assert store.client.compact_plan().waiting_shards == 0
+
+
 def test_an_index_from_before_the_purge_and_the_next_put(filled, short_tmp):
     """The old index has parts of the batch that was purged; the one of its name is another."""
     store, files = filled
