@@ -17,20 +17,21 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from fsd.catalog import CatalogShard
 from fsd.collect import collect_manifests
 from fsd.compact_copy import Copier, proven_records
 from fsd.compact_plan import Garbage, Victim, find_garbage, group_rounds
+from fsd.compact_proof import batch_parts
 from fsd.errors import CancelledError, CorruptError, FsdError, NoReplicaError
 from fsd.index import IndexReader, Location
 from fsd.index_heal import check_places
 from fsd.job import Job
 from fsd.purge_models import CompactPlan
-from fsd.purge_place import live_shard
-from fsd.record import Entry, iterate_entries
+from fsd.purge_place import live_shard, places_of
+from fsd.record import RECORD_BATCH_PART, Entry, iterate_entries
 from fsd.recover import footer_of, project_shard
 from fsd.replicate import BACKGROUND
 
@@ -180,6 +181,7 @@ class _Round:
         self._shards = {victim.number: shard for victim, shard in chosen}
         self._planned_bytes = {victim.number: victim.live_bytes for victim, _ in chosen}
         self._copies: dict[str, int] = {}
+        self._parts: dict[int, set[int]] = {}
         self.damaged: dict[str, str] = {}
         self.copied_bytes = 0
 
@@ -233,8 +235,9 @@ class _Round:
     def _copy_shard(
         self, copier: Copier, number: int, shard: CatalogShard, entries: list[Entry]
     ) -> None:
+        self._learn_parts(entries)
         with self._store.index.read() as reader:
-            needed = [e for e in entries if not self._is_safe(reader, shard, e.key)]
+            needed = [e for e in entries if not self._is_safe(reader, shard, e)]
         # Some of it lives elsewhere.
         needed_bytes = sum(entry.length_bytes for entry in needed)
         self._job.expect(0, needed_bytes - self._planned_bytes[number])
@@ -260,13 +263,15 @@ class _Round:
     def _vacate(self, living: dict[int, list[Entry]]) -> set[str]:
         """Give up the shards of which everything is found elsewhere now."""
         store, self._copies = self._store, {}
+        for entries in living.values():
+            self._learn_parts(entries)
         # A salvage may be about to give up a shard, and to rely on one of these.
         with store.letting_go:
             with store.index.read() as reader:
                 empty = [
                     self._shards[number]
                     for number, entries in living.items()
-                    if all(self._is_safe(reader, self._shards[number], e.key) for e in entries)
+                    if all(self._is_safe(reader, self._shards[number], e) for e in entries)
                 ]
             if not empty:
                 return set()
@@ -279,15 +284,36 @@ class _Round:
         self._engine.on_barrier("vacate indexed")
         return {shard.shard_id for shard in empty}
 
-    def _is_safe(self, reader: IndexReader, shard: CatalogShard, key: bytes) -> bool:
-        """Return whether a record of the content lives outside of this round, with its copies."""
-        place = reader.locate(key)
-        places = ([] if place is None else [place]) + reader.spares(key)
+    def _learn_parts(self, entries: Iterable[Entry]) -> None:
+        """Learn where the contents of batch parts lie as batch parts; footers alone tell that.
+
+        Somebody may have stored a file of the same bytes, and a reindex takes that for no part.
+        """
+        keys = [entry.key for entry in entries if entry.flags == RECORD_BATCH_PART]
+        with self._store.index.read() as reader:
+            numbers = {place.shard_number for key in keys for place in places_of(reader, key)}
+        for number in numbers - self._shards.keys() - self._parts.keys():
+            with self._store.lock:
+                shard_id = self._store.shards.ids.get(number, "")
+                other = self._store.shards.state.shards.get(shard_id)
+            parts = None if other is None else batch_parts(self._store, other)
+            if parts is not None:
+                self._parts[number] = parts
+
+    def _is_safe(self, reader: IndexReader, shard: CatalogShard, entry: Entry) -> bool:
+        """Return whether a record of the content lives outside of this round, with its copies.
+
+        It is a batch part where this one is.
+        """
+        places = places_of(reader, entry.key)
+        if entry.flags == RECORD_BATCH_PART:
+            places = [one for one in places if one.offset in self._parts.get(one.shard_number, ())]
         return any(self._holds(location, shard.class_name) for location in places)
 
     def _holds(self, location: Location, class_name: str) -> bool:
         if location.shard_number in self._shards:
             return False
+        # None where its shard was vacated, too: that one is about to go.
         other = live_shard(self._store, location)
         if other is None or not other.sealed or (class_name == "raw" != other.class_name):
             return False
