@@ -91,6 +91,11 @@ def _tell(result: dict[str, Any], would: str) -> None:
     ]
     for name, count, size_bytes in rows:
         write_line(f"  {name:<21} {count}, {size_text(size_bytes)}")
+    if lost := result["lost_parts"]:
+        say(
+            f"of its list of files {lost:,} parts are lost: what a file was before another content "
+            "took its path is not known, and may stay"
+        )
 
 
 @app.command(epilog=EXIT_CODES)

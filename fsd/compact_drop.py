@@ -34,7 +34,9 @@ DROPS_PER_ROUND_MAX = 64
 LOOK_S_MAX = 5.0
 """Of one round, for the first looks."""
 LOOK_AGAIN_S = 30.0
-"""Before a look is tried again that failed."""
+"""Before a look is tried again that failed; twice as long each time, up to the grace."""
+NEEDED_AFTER_S = 900.0
+"""So long nothing else may give what the shard has: then it counts again, and gets its copies."""
 BARRIERS = ("drop written", "drop indexed", "dropped")
 REVIVE_BARRIERS = ("revived", "revive indexed")
 
@@ -59,6 +61,8 @@ class Dropper:
         self._store = engine.store
         self._since: dict[str, float] = {}
         self._again: dict[str, float] = {}
+        self._waits: dict[str, float] = {}
+        self._alone_since: dict[str, float] = {}
         self._proofs: dict[str, Proof] = {}
         self.problems: dict[str, str] = {}
 
@@ -76,21 +80,41 @@ class Dropper:
         waiting = {shard.shard_id for shard in self.waiting()}
         self._since = {i: since for i, since in self._since.items() if i in waiting}
         self._again = {i: again for i, again in self._again.items() if i in waiting}
+        self._waits = {i: wait for i, wait in self._waits.items() if i in waiting}
         self._proofs = {i: proof for i, proof in self._proofs.items() if i in waiting}
         self.problems = {i: why for i, why in self.problems.items() if i in waiting}
         now = time.monotonic()
+        self._note_alone(now)
         due: list[str] = []
         for shard_id in waiting:
             if now - self._since.setdefault(shard_id, now) >= self._store.config.store.grace_s:
                 due.append(shard_id)
             elif time.monotonic() - now < LOOK_S_MAX and self._lacks_proof(shard_id, now):
                 self._try(self._look, shard_id)
-        return sum(self._try(self._drop_due, shard_id) for shard_id in due[:DROPS_PER_ROUND_MAX])
+        dropped = 0
+        for shard_id in due[:DROPS_PER_ROUND_MAX]:
+            if time.monotonic() - now >= LOOK_S_MAX:
+                break
+            dropped += self._try(self._drop_due, shard_id)
+        return dropped
+
+    def _note_alone(self, now: float) -> None:
+        """Note since when no disk gives what shards wait for but the shards themselves."""
+        alone = {
+            shard_id
+            for shard_id, proof in self._proofs.items()
+            if not all(map(self._store.sound_copies, proof.homes))
+        }
+        self._alone_since = {one: self._alone_since.get(one, now) for one in alone}
+
+    def _is_needed(self, shard_id: str, now: float) -> bool:
+        since = self._alone_since.get(shard_id)
+        return since is not None and now - since >= NEEDED_AFTER_S
 
     def _lacks_proof(self, shard_id: str, now: float) -> bool:
         proof = self._proofs.get(shard_id)
         if proof is not None and weakest(self._store, proof) >= Worth.WAITING:
-            return False
+            return self._is_needed(shard_id, now)
         return now >= self._again.get(shard_id, 0.0)
 
     def _try(self, act: Callable[[str], bool], shard_id: str) -> bool:
@@ -100,7 +124,10 @@ class Dropper:
             self.problems[shard_id] = str(error)
             # At the end of the queue: what cannot go now must not keep the others.
             self._since[shard_id] = now = time.monotonic()
-            self._again[shard_id] = now + LOOK_AGAIN_S
+            wait_s = self._waits.get(shard_id, LOOK_AGAIN_S)
+            self._again[shard_id] = now + wait_s
+            grace_s = self._store.config.store.grace_s
+            self._waits[shard_id] = max(LOOK_AGAIN_S, min(2 * wait_s, grace_s))
             return False
 
     def _look(self, shard_id: str) -> bool:
@@ -115,9 +142,10 @@ class Dropper:
         with claimed as shard, alone as is_alone:
             if not is_alone or shard is None or not shard.vacated:
                 return False
+            # First, since a proof reads much; one that is older has its files looked after.
+            self._check_disks(shard)
             proof = self._prove(shard_id)
             if proof is not None:
-                self._check_disks(shard)
                 self._drop(shard, proof)
             elif shard.vacated:
                 raise FsdError(f"the index has not followed shard {shard_id} yet")
@@ -139,19 +167,35 @@ class Dropper:
         with store.index.read() as reader:
             if reader.shard(number).dead_mark != shard.mark:
                 return None
+        is_needed = self._is_needed(shard_id, time.monotonic())
         proof = prove(store, shard, number)
-        if proof.homeless:
+        if proof.homeless or (is_needed and proof.waiting_key):
+            if not self._knows_all_shards():
+                raise FsdError(f"the index knows not all shards yet; shard {shard_id} is kept")
             self._revive(shard_id, proof)
             return None
         self._proofs[shard_id] = proof
         return proof
 
-    def _revive(self, shard_id: str, proof: Proof) -> None:
-        """Let a shard count again of which something lives nowhere else."""
+    def _knows_all_shards(self) -> bool:
+        """Return whether the index has followed every shard that some disk has, here or not."""
         store = self._store
+        with store.lock:
+            sealed = [s for s in store.shards.state.shards.values() if s.sealed and s.disks]
+            marks = {store.shards.numbers.get(s.shard_id): s.mark for s in sealed}
+        with store.index.read() as reader:
+            followed = {row.number: row.dead_mark for row in reader.shards()}
+        return all(number is not None and followed.get(number) == m for number, m in marks.items())
+
+    def _revive(self, shard_id: str, proof: Proof) -> None:
+        """Let a shard count again of which something lives nowhere else, or nothing gives it."""
+        store = self._store
+        what = f"{proof.homeless} of its objects are in no other shard now"
+        if not proof.homeless:
+            what = "no disk gives the other shards that have its objects"
         store.disks.remember(
-            f"shard {shard_id} counts again: it was given up, and {proof.homeless} of its "
-            f"objects are in no other shard now, such as {proof.homeless_key}"
+            f"shard {shard_id} counts again: it was given up, and {what}, such as "
+            f"{proof.homeless_key or proof.waiting_key}"
         )
         store.catalog.append(("shard_revive", {"shard": shard_id}))
         # Barrier: its files stay, and get their copies again. A crash here leaves an index that
@@ -188,7 +232,13 @@ class Dropper:
                     f"{key} is still needed in shard {shard.shard_id}: the other shard that has it "
                     "has too few sound copies now, or has changed; it waits"
                 )
-            store.catalog.append(("shard_drop", {"shard": shard.shard_id}))
+            try:
+                store.catalog.append(("shard_drop", {"shard": shard.shard_id}))
+            except FsdError:
+                with store.lock:
+                    holds = shard.shard_id not in store.shards.state.shards
+                if not holds:
+                    raise
         # Barrier: nothing counts on the shard any more. A crash leaves files of a dropped shard,
         # which the next start deletes.
         self._engine.on_barrier("drop written")

@@ -292,9 +292,13 @@ class Engine:
 
     def _write(self, request: BatchWriteRequest, job: Job) -> dict[str, Any]:
         batch = BatchWrite(self.store, self.shard_writer, self.claims, request, job)
-        result = batch.run()
-        self._changed.set()
-        return result
+        try:
+            return batch.run()
+        except BaseException:
+            self.store.behind = True  # What was acknowledged of it is listed all the same.
+            raise
+        finally:
+            self._changed.set()
 
     def _store_manifest(self, path: str, sha256: str) -> None:
         """Make a manifest an object of the store, referred to by a hidden batch."""

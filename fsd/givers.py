@@ -59,7 +59,8 @@ class Givers:
             suspect = set(store.shards.suspect)
         for shard_id in shards:
             giving = [(shard_id, disk_id) for disk_id in self._giving(shard_id)]
-            if giving and all(one in suspect and one not in self._damaged for one in giving):
+            unjudged = [one for one in giving if one not in self._damaged]
+            if unjudged and all(one in suspect for one in giving):
                 yield shard_id
 
     def _why_none(self, key: bytes, places: list[Location]) -> str:

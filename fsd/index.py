@@ -293,9 +293,13 @@ class IndexWriter(IndexReader):
 
         A number that another part has (one was never acknowledged and came back with its disk)
         becomes the next free one. The row's counters are the caller's; its `part_count` follows
-        the highest number.
+        the highest number, its `tree_file` what is in the index.
         """
         prefix, table = row.name.encode() + b"\0", self.tables["batch_parts"]
+        if known_row := self.batch(row.name):
+            # A part that came back with its disk may have been taken in meanwhile.
+            row.tree_file = known_row.tree_file
+            row.part_count = max(row.part_count, known_row.part_count)
         row.part_count = max(row.part_count, number + 1)
         place = prefix + _NUMBER.pack(number)
         if not self.transaction.put(place, key, db=table, overwrite=False):

@@ -12,7 +12,7 @@ from itertools import islice
 
 from fsd.batch_part import PartFile, parse_files
 from fsd.errors import NoReplicaError, NotFoundError
-from fsd.index import BatchRow
+from fsd.index import BatchRow, IndexReader
 from fsd.purge_place import live_shard
 from fsd.read import read_small
 from fsd.store import Store
@@ -26,7 +26,7 @@ MARK_BYTES = 16
 
 def read_part(store: Store, key: bytes) -> bytes | None:
     """Return a part's bytes; None when nothing that is here gives them."""
-    if _is_gone(store, key):
+    if is_gone(store, key):
         return None  # At once: a read waits for disks that may be about to return.
     try:
         return read_small(store, key)
@@ -34,7 +34,7 @@ def read_part(store: Store, key: bytes) -> bytes | None:
         return None
 
 
-def _is_gone(store: Store, key: bytes) -> bool:
+def is_gone(store: Store, key: bytes) -> bool:
     """Return whether all disks that had it were declared gone."""
     with store.index.read() as reader:
         place, spares = reader.locate(key), reader.spares(key)
@@ -51,6 +51,15 @@ def parts_listed(tree_file: str) -> int:
     """Return of how many parts a listing was made; 0 where its name, an older one, does not say."""
     _, _, count = tree_file.removesuffix(".tree").partition("-")[2].partition("-")
     return int(count) if count.isdigit() else 0
+
+
+def is_behind(reader: IndexReader, row: BatchRow, part: bytes) -> bool:
+    """Return whether a part comes after those that the batch's listing was made of.
+
+    The listing stays then: it may be all that still tells what a lost one of these named.
+    """
+    listed = reader.batch_parts(row.name)[: parts_listed(row.tree_file)]
+    return bool(listed) and part not in listed
 
 
 def open_listing(

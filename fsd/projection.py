@@ -10,9 +10,10 @@ from fsd import ballast
 from fsd.batch_tree import compile_batch, compiler, remove_tree, scratch_folder
 from fsd.errors import CorruptError, FsdError
 from fsd.generation import current_generation, generation_path, set_current_generation
-from fsd.index import LAYOUT, NEXT_NUMBER, BatchRow, DiskRow, Index, ViewRow
+from fsd.index import LAYOUT, NEXT_NUMBER, BatchRow, DiskRow, Index, IndexReader, ViewRow
 from fsd.index_check import check_rows
 from fsd.job import Job
+from fsd.lost_parts import parts_listed
 from fsd.read import read_to_file
 from fsd.recover import roll_forward
 from fsd.store import Store
@@ -215,7 +216,7 @@ def make_trees(store: Store, job: Job | None = None) -> list[str]:
     """
     with store.index.read() as reader:
         shown = [row for row in reader.batches() if not row.name.startswith(HIDDEN_PREFIX)]
-        batches = [row for row in shown if not _has_tree(store, row.tree_file)]
+        batches = [row for row in shown if not _is_listed(store, reader, row)]
         views = [view for view in reader.views() if not _has_tree(store, view.tree_file)]
     problems: list[str] = []
     if job is not None:
@@ -260,6 +261,14 @@ def write_disk_rows(store: Store) -> None:
             store.disks.remember(f"{error}; written again")
         for row in rows:
             writer.put_disk(row)
+
+
+def _is_listed(store: Store, reader: IndexReader, row: BatchRow) -> bool:
+    """Return whether a batch has a listing of all its parts: a put that ended early adds some."""
+    if not _has_tree(store, row.tree_file):
+        return False
+    listed = parts_listed(row.tree_file)
+    return not listed or listed >= len(reader.batch_parts(row.name))
 
 
 def _has_tree(store: Store, tree_file: str) -> bool:

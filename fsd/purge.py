@@ -222,6 +222,7 @@ class PurgeRun:
             "files": marking.files,
             "purged_objects": len(marking.candidates),
             "purged_bytes": sum(marking.candidates.values()),
+            "lost_parts": marking.lost_parts,
             "kept_objects": sum(one.objects for _, one in kept),
             "kept_bytes": sum(one.size_bytes for _, one in kept),
             "dropped_shards": len(whole),

@@ -5,22 +5,18 @@ from dataclasses import dataclass
 from shlex import quote
 
 from fsd.batch_part import PartFile, parse_files
+from fsd.catalog import CatalogShard
 from fsd.errors import PurgeRefusedError
 from fsd.index import BatchRow, IndexReader, Location
 from fsd.job import Job
-from fsd.lost_parts import are_named_again, listed_files, open_listing, read_part
+from fsd.lost_parts import are_named_again, is_gone, listed_files, open_listing, read_part
 from fsd.projection import HIDDEN_PREFIX
-from fsd.purge_marks import pack_offsets
+from fsd.purge_marks import EVERY_RECORD, pack_offsets
 from fsd.purge_place import live_shard
 from fsd.record import iterate_entries
 from fsd.references import References
 from fsd.store import Store
 from fsd.survey import footer_of
-
-GIVE_UP = (
-    "bring the disks back that had it (drystone disk add PATH), or give up what it named "
-    "(drystone reindex)"
-)
 
 
 @dataclass(slots=True)
@@ -45,9 +41,11 @@ class Marking:
         self._job = job
         self._seen: set[bytes] = set()
         self._vacated: dict[str, list[tuple[bytes, int]]] = {}
+        self._forgotten: set[str] = set()
         self.candidates: dict[bytes, int] = {}
         self.kept: dict[str, Kept] = {}
         self.files = 0
+        self.lost_parts = 0
 
     def collect(self) -> None:
         """Take every key of the batch: what its parts name, and the parts."""
@@ -66,7 +64,8 @@ class Marking:
         if row is not None and lost:
             tree = open_listing(self._store, row, parts, lost)
             if tree is None:
-                raise _refusal(row.name, lost, GIVE_UP)
+                raise self._not_listed(row.name, lost)
+            self.lost_parts = len(lost)
             with tree:
                 self.files = self._take(listed_files(tree))
 
@@ -110,7 +109,7 @@ class Marking:
         """Raise PurgeRefusedError unless the other parts name all that lost ones did."""
         tree = open_listing(self._store, row, parts, lost)
         if tree is None or row.name.startswith(HIDDEN_PREFIX):
-            raise _refusal(row.name, lost, GIVE_UP)
+            raise self._not_listed(row.name, lost)
         others = [part for part in parts if part not in lost]
         with tree:
             if not are_named_again(self._store, tree, others, self._job.check):
@@ -121,6 +120,12 @@ class Marking:
                     "put the batch again from its source, all of it (drystone put FOLDER --batch "
                     f"{name}), or purge it before (drystone purge --batch {name})",
                 )
+
+    def _not_listed(self, batch: str, lost: list[bytes]) -> PurgeRefusedError:
+        advice = "bring back a disk that has it whole (drystone disk add PATH)"
+        if all(is_gone(self._store, part) for part in lost):
+            advice += ", or give up what it named (drystone reindex)"
+        return _refusal(batch, lost, advice)
 
     def mark_others(self) -> None:
         """Leave out what views, pins and copies of this moment refer to; see `mark_batches`."""
@@ -166,14 +171,29 @@ class Marking:
             self._job.check()
             scan = footer_of(self._store, shard)
             if scan is None:
-                continue  # Nobody can revive it either.
+                self._check_unreadable(shard)
+                continue
             entries = iterate_entries(scan.entries)
             found = [(one.key, one.offset) for one in entries if one.key in self.candidates]
             self._vacated[shard.shard_id] = found
 
+    def _check_unreadable(self, shard: CatalogShard) -> None:
+        """Let all of a vacated shard be dead that no disk has now: it may come back with one.
+
+        PurgeRefusedError where a sound replica could not be read: it may be read the next time.
+        Where all are damaged nobody can tell what is in them, also not who would revive it.
+        """
+        if not shard.disks:
+            self._forgotten.add(shard.shard_id)
+        elif self._store.sound_replicas(shard.shard_id):
+            raise PurgeRefusedError(
+                f"shard {shard.shard_id}, which was compacted, cannot be read now, and may have "
+                "some of the batch; ask again, or look at drystone warnings"
+            )
+
     def vacated_marks(self) -> dict[str, str]:
         """Return the marks of what `look_into_vacated` found, of shards that are vacated still."""
-        marks: dict[str, str] = {}
+        marks = dict.fromkeys(self._forgotten, EVERY_RECORD)
         for shard_id, found in self._vacated.items():
             with self._store.lock:
                 shard = self._store.shards.state.shards.get(shard_id)

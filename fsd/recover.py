@@ -16,6 +16,7 @@ from fsd.ended_shards import adopt_footer, is_true, seal_as_told, told_more
 from fsd.errors import DiskError, FsdError, NotEnoughDisksError
 from fsd.index import BatchRow, Location, ShardRow
 from fsd.job import Job
+from fsd.lost_parts import is_behind
 from fsd.open_shard import OpenShard, append_everywhere, write_footer
 from fsd.purge_place import forget_shards, take_in
 from fsd.read import read_record
@@ -352,7 +353,7 @@ def project_shard(store: Store, shard: CatalogShard) -> bool:
             if writer.add_batch_part(row, head.number, key):
                 row.files += head.files
                 row.size_bytes += head.size_bytes
-                row.tree_file = ""
+                row.tree_file = row.tree_file if is_behind(writer, row, key) else ""
             writer.put_batch(row)
         writer.put_shard(
             ShardRow(

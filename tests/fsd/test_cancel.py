@@ -41,6 +41,7 @@ from fsd.purge_models import PurgeRequest
 from fsd.rebalance import _plan, rebalance
 from fsd.replicate import COPY_SLOTS
 from fsd.store import Store as OpenStore
+from fsd.tree import open_verified
 
 WAIT_S = 90.0
 
@@ -101,11 +102,28 @@ def test_a_put(store):
             with engine.store.index.read() as reader:
                 row = reader.batch("first")
             assert row is not None and not row.sealed and row.files == len(files) - 1
+            # What was acknowledged is shown, also beside what a listing had before.
+            until(lambda: listed(engine, "first") == len(files) - 1, "a listing of all that")
             engine.claims.settle(held, written=False)
             engine.claims.forget(other)
+            files[f"more {len(files)}"] = os.urandom(50_000 + len(files))
         result = done(put(engine, made, "first", files)).result
-        assert (result["written"], result["existing"]) == (1, len(files) - 1)
+        assert (result["written"], result["existing"]) == (2, len(files) - 2)
     check(made, {"first": files})
+
+
+def listed(engine: Engine, batch: str) -> int:
+    """Return how many files the listing of a batch has."""
+    with engine.store.index.read() as reader:
+        row = reader.batch(batch)
+    if row is None or not row.tree_file:
+        return 0
+    try:
+        tree = open_verified(engine.store.index.tree_path(row.tree_file))
+    except FileNotFoundError:  # Another one takes its place.
+        return 0
+    with tree:
+        return sum(tree.node(number).key is not None for number in range(tree.node_count))
 
 
 def test_a_drain(store):

@@ -22,6 +22,7 @@ VERBS = {
     "disk retire": ["{}", "--force", "--yes"],
     "disk safe-to-remove": ["{}"],
     "disk undrain": ["{}"],
+    "losses": ["--without", "{}"],
     "rebuild": ["--disk", "{}", "--yes"],
 }
 ODD_NAMES = ("nosuch", "a\nb", "\udcff", "/mnt/nosuch", "x" * 300, "")
@@ -61,7 +62,7 @@ def test_an_unknown_disk_is_wrong_usage_and_one_line_with_the_known_ones(store):
         assert said.endswith(b"; the disks are d1, d2\n") and not done.result().stdout
     client = made.client
     asked = (client.disk_drain, client.disk_undrain, client.disk_removal, client.disk_retire,
-             client.disk_calibrate, client.rebuild)  # fmt: skip
+             client.disk_calibrate, client.rebuild, lambda name: client.losses([name]))  # fmt: skip
     for name in ODD_NAMES:
         for ask in asked:
             with pytest.raises(UsageError, match=r"there is no disk .*; the disks are d1, d2$"):

@@ -24,6 +24,7 @@ from store_checks import (
 from store_harness import Store, with_settings, write_files
 from test_gone_and_back import done
 
+from fsd import compact_drop, purge_marking
 from fsd.catalog import CatalogShard
 from fsd.compact import _Round
 from fsd.compact import compact as compact_verb
@@ -350,3 +351,55 @@ def test_a_compaction_relies_on_no_shard_that_is_vacated(store):
             engine.store.catalog.append(("shard_revive", {"shard": fresh.shard_id}))
             assert _Round(engine, job, [])._holds(place, "raw")
         job.discard()
+
+
+def test_it_counts_again_when_no_disk_gives_the_other_shard_for_long(store, monkeypatch):
+    """Then it gets its copies, and no disk that has it is taken for one that nothing needs."""
+    with compacted(store(4, started=False)) as (engine, old, fresh):
+        assert proven(engine, old) == Worth.SAFE
+        with engine.replicator.claim(old.shard_id):
+            others = [d for d in engine.store.disks.online() if d.disk_id not in fresh.disks]
+            if not any(one.disk_id in old.disks for one in others):
+                engine.replicator.copy(old, None, target=others[0])
+        away = [engine.store.disks.disks[disk_id] for disk_id in fresh.disks]
+        for one in away:
+            os.rename(one.path, one.path + ".away")
+        until(lambda: all(one.state == "missing" for one in away), "its disks to be missing")
+        assert proven(engine, old) == Worth.WAITING
+        for _ in range(3):
+            engine.dropper.tick()
+        assert old.vacated
+        monkeypatch.setattr(compact_drop, "NEEDED_AFTER_S", 0.0)
+        engine.wake()
+        until(lambda: not old.vacated, "the shard to count again")
+        for one in away:
+            os.rename(one.path + ".away", one.path)
+        until(lambda: all(one.state == "online" for one in away), "its disks to be back")
+
+
+def test_a_purge_reaches_a_vacated_shard_that_is_on_no_disk_and_comes_back(store):
+    """What was purged stays purged, whatever a disk that was declared gone still has."""
+    with compacted(store(3, started=False)) as (engine, old, _):
+        assert proven(engine, old) == Worth.SAFE
+        disks = list(old.disks)
+        words = [{"shard": old.shard_id, "disk": disk_id} for disk_id in disks]
+        engine.store.catalog.append(*(("replica_drop", one) for one in words))
+        assert old.disks == []
+        done(purge_verb(engine, PurgeRequest(batch="kept")))
+        engine.store.catalog.append(("replica_add", words[0]))
+        engine.store.behind = True  # As whenever a disk comes back.
+        engine.dropper._again.clear()
+        assert proven(engine, old) == Worth.SAFE and old.vacated
+        for data in KEPT.values():
+            assert engine.store.index.locate(bytes.fromhex(key_of(data))) is None
+
+
+def test_a_purge_waits_for_a_vacated_shard_that_cannot_be_read_just_now(store, monkeypatch):
+    with compacted(store(3, started=False)) as (engine, old, _):
+        with monkeypatch.context() as patch:
+            patch.setattr(purge_marking, "footer_of", lambda *_: None)
+            job = purge_verb(engine, PurgeRequest(batch="kept"))
+            assert job.finished.wait(90) and job.state == "failed"
+            assert "cannot be read now" in (job.error or "")
+        done(purge_verb(engine, PurgeRequest(batch="kept")))
+        assert old.vacated
