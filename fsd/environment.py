@@ -7,6 +7,7 @@ import os
 import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import lmdb
 
@@ -45,15 +46,12 @@ class Environment:
                 readahead=False,
             )
             self._check_length()
-            self.tables = {
-                name: self._environment.open_db(
-                    name.encode(), create=not readonly, dupsort=name == spares
-                )
-                for name in tables
-                if not (readonly and name == spares)
-            }
+            self.tables = self._open_tables(tables, spares, readonly=readonly)
             # Readers that were killed would keep old pages from being reused for ever.
             self._environment.reader_check()
+        except lmdb.NotFoundError as error:
+            self._environment.close()
+            raise CorruptError("the index is damaged: it lost a table", path) from error
         except lmdb.Error as error:
             if not readonly and ballast.is_full(index_root, str(error)):
                 raise QuotaError(ballast.full_message(index_root)) from error
@@ -75,6 +73,24 @@ class Environment:
             with open(os.path.join(self.path, "lock.mdb"), "ab") as file:
                 if os.fstat(file.fileno()).st_blocks * 512 < LOCK_BYTES:
                     os.posix_fallocate(file.fileno(), 0, LOCK_BYTES)
+
+    def _open_tables(self, tables: Sequence[str], spares: str, *, readonly: bool) -> dict[str, Any]:
+        """Make all tables of a new one at once, or open those of an older one, and make none.
+
+        A table whose name is damaged would else be taken for one that was never made: made again it
+        is empty, and tells whoever asks that nothing is there.
+        """
+        if readonly:
+            wanted = [name for name in tables if name != spares]
+            return {name: self._environment.open_db(name.encode(), create=False) for name in wanted}
+        with self._environment.begin(write=True) as transaction:
+            is_new = not transaction.stat()["entries"]
+            return {
+                name: self._environment.open_db(
+                    name.encode(), transaction, create=is_new, dupsort=name == spares
+                )
+                for name in tables
+            }
 
     def _check_length(self) -> None:
         """Refuse a file that was cut off: touching a page behind its end kills the process."""

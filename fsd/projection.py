@@ -58,7 +58,7 @@ def open_index(store: Store, *, suspicious: bool = False) -> bool:
     if generation is not None and os.path.exists(
         os.path.join(generation_path(root, generation), "data.mdb")
     ):
-        with contextlib.suppress(CorruptError, ValueError, TypeError):
+        try:
             index = Index(root, generation)
             damage = check_rows(index)
             if not damage and _fits(store, index):
@@ -66,8 +66,10 @@ def open_index(store: Store, *, suspicious: bool = False) -> bool:
                 store.set_index(index)
                 return False
             index.close()
-            for reason in damage:
-                store.disks.remember(f"{reason}; it is made anew")
+        except (CorruptError, ValueError, TypeError) as error:
+            damage = [str(error)]
+        for reason in damage:
+            store.disks.remember(f"{reason}; it is made anew")
     begin_generation(store)
     return True
 

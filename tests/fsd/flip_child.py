@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import random
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from fsd.errors import CorruptError, NotFoundError
@@ -18,6 +18,7 @@ from fsd.index_check import check_order, check_rows
 
 OBJECTS, SHARDS, PARTS = 400, 4, 12
 DAMAGED = "damaged"
+Answers = tuple[dict[str, Any], Any, bool]
 SAME, FOUND, SERVED, UNSEEN = range(4)
 WORDS = ("same", "found", "SERVED", "UNSEEN")
 
@@ -26,8 +27,8 @@ def key_of(number: int) -> bytes:
     return random.Random(number).randbytes(32)
 
 
-def fill(folder: str) -> None:
-    index = Index(folder, 1)
+def fill(index: Index) -> Iterator[None]:
+    """Write it in one transaction a shard; yields after each."""
     for shard in range(1, SHARDS + 1):
         with index.write() as writer:
             row = ShardRow(writer.next_shard_number(), f"{shard:032x}", "raw", ["d1", "d2"], True)
@@ -43,7 +44,7 @@ def fill(folder: str) -> None:
             writer.put_view(ViewRow("exports", f"e{shard}", "l", "ab" * 32, 5, "v", {"a": shard}))
             writer.put_disk(DiskRow(f"{shard:032x}", f"d{shard}", f"/mnt/{shard}", "online"))
             writer.put_meta("catalog_sequence", 100 + shard)
-    index.close()
+        yield
 
 
 def questions() -> dict[str, Callable[[IndexReader], Any]]:
@@ -80,7 +81,7 @@ def ask(index: Index, question: Callable[[IndexReader], Any]) -> Any:
         return DAMAGED
 
 
-def answers(index: Index) -> tuple[dict[str, Any], Any, bool]:
+def answers(index: Index) -> Answers:
     told = {name: ask(index, question) for name, question in questions().items()}
     wrong = bool(check_rows(index) or check_order(index, lambda: None))
     return told, ask(index, places), wrong
@@ -93,12 +94,15 @@ def is_other(expected: Any, told: Any) -> bool:
     return told not in (expected, DAMAGED, None)
 
 
-def judge(folder: str, expected: tuple[dict[str, Any], Any, bool]) -> tuple[int, str]:
+def judge(folder: str, expected: Answers, older: Answers) -> tuple[int, str]:
     try:
         index = Index(folder, 1)
     except CorruptError:
         return FOUND, "not opened"
     told, there, wrong = answers(index)
+    if (told, there) == older[:2]:
+        # As after a crash: what it lacks of the catalog is taken in when it is opened.
+        return FOUND, "before the last transaction"
     for name, one in told.items():
         if is_other(expected[0][name], one) or (name.startswith("parts") and one == []):
             return SERVED, f"{name}: {one} for {expected[0][name]}"
@@ -114,9 +118,8 @@ def is_less(expected: Any, told: Any) -> bool:
 
 
 def main(folder: str, seed: str, flips: str) -> None:
-    fill(folder)
     index = Index(folder, 1)
-    expected = answers(index)
+    *_, older, expected = [answers(index) for _ in fill(index)]
     assert not expected[2]
     index.close()
     path = os.path.join(folder, "1", "data.mdb")
@@ -135,7 +138,7 @@ def main(folder: str, seed: str, flips: str) -> None:
         child = os.fork()
         if not child:
             try:
-                verdict, why = judge(folder, expected)
+                verdict, why = judge(folder, expected, older)
                 if verdict > FOUND:
                     print(WORDS[verdict], bit, why, flush=True)
             except BaseException as error:

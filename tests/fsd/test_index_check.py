@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import struct
 import subprocess
 import sys
 import time
@@ -29,6 +30,8 @@ from fsd.index import BatchRow, Index
 FLIPS, FLIPS_SLOW = 60, 20_000
 CHILD = os.path.join(os.path.dirname(__file__), "flip_child.py")
 FILES = {f"{n % 3}/{n}": bytes([n]) * (500 + n) for n in range(40)}
+TABLE_ROW_BYTES, TABLE_FLAG = 48, 2
+"""LMDB's row of a table: the length of what it says of it, and what marks it as one."""
 TEXT = "what a sidecar says"
 
 
@@ -98,6 +101,19 @@ def flip_text(path: str, text: bytes) -> None:
         os.fsync(file.fileno())
 
 
+def rename_table(path: str, name: bytes) -> None:
+    """Flip one bit of a table's name, in the page of the names (each name is a key of it)."""
+    other = name[:-1] + bytes([name[-1] ^ 1])
+    with open(path, "r+b") as file:
+        data = bytearray(file.read())
+        head = struct.pack("<HHHH", TABLE_ROW_BYTES, 0, TABLE_FLAG, len(name))
+        assert head + name in data
+        file.seek(0)
+        file.write(data.replace(head + name, head + other))
+        file.flush()
+        os.fsync(file.fileno())
+
+
 def scrub(store: Store, state: str) -> str:
     job_id = store.client.scrub().job_id
     finish(store, job_id, state)
@@ -159,6 +175,18 @@ def test_an_index_with_a_damaged_row_is_made_anew_at_the_start(filled):
     filled.start()
     told = "\n".join(filled.client.health().last_errors)
     assert "row 'exports/set/plain' of its views; reindex it; it is made anew" in told
+    assert [view.name for view in filled.client.views()] == ["exports/set/plain"]
+    assert_batch(filled, "first", FILES)
+    assert_clean(filled)
+
+
+@pytest.mark.parametrize("table", [b"objects", b"views", b"meta"])
+def test_an_index_that_lost_a_table_is_made_anew_at_the_start(filled, table):
+    """Its name is damaged; what was in it must not be taken for what was never there."""
+    filled.stop()
+    rename_table(f"{index_folder(filled)}/data.mdb", table)
+    filled.start()
+    assert "it lost a table" in "\n".join(filled.client.health().last_errors)
     assert [view.name for view in filled.client.views()] == ["exports/set/plain"]
     assert_batch(filled, "first", FILES)
     assert_clean(filled)
