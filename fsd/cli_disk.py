@@ -163,9 +163,10 @@ def rebind(
     Example:
       drystone disk rebind d2 /mnt/new-hdd
     """
-    from fsd.setup import rebind_disk
+    from fsd.config import find_config
+    from fsd.disk_rebind import rebind_disk
 
-    rebind_disk(open_config(config), name, path)
+    rebind_disk(open_config(config), find_config(config), name, path)
     if json_output:
         write_json({"name": name, "path": os.path.abspath(path)})
     else:

@@ -215,9 +215,14 @@ def load_config(path: str) -> Config:
     return _with_absolute_paths(config)
 
 
+def absolute_path(root: str, path: str) -> str:
+    """Return a path of drystone.toml, which lies in `root`, from / on."""
+    return os.path.normpath(os.path.join(root, os.path.expanduser(path)))
+
+
 def _with_absolute_paths(config: Config) -> Config:
     def absolute(path: str) -> str:
-        return os.path.normpath(os.path.join(config.root, os.path.expanduser(path)))
+        return absolute_path(config.root, path)
 
     disks = tuple(disk.model_copy(update={"path": absolute(disk.path)}) for disk in config.disk)
     paths = {"ssd": absolute(config.ssd), "mount": absolute(config.mount), "disk": disks}
