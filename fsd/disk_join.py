@@ -122,7 +122,8 @@ def _identify(engine: Engine, path: str, name: str) -> dict[str, Any]:
 def _check_new(engine: Engine, place: Place) -> None:
     """Refuse what is no empty folder, or a part of something, or where nothing is mounted."""
     config, disks = engine.config, engine.store.disks
-    others = [(f"disk {disk.name}", disk.path) for disk in disks.disks.values()]
+    # A missing one may be dead, and its place be another's by now.
+    others = [(f"disk {one.name}", one.path) for one in disks.disks.values() if one.readable]
     others += [("the SSD", config.ssd), ("the mount", config.mount)]
     refusal = why_no_new_disk(place) or disks.ask(
         place.path, "overlap", place.path, config.root, others

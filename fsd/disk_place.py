@@ -187,7 +187,7 @@ def overlap(path: str, root: str, others: Iterable[tuple[str, str]]) -> str | No
     It may lie in `root`, the store's own folder, as the others may.
     """
     real = os.path.realpath(path)
-    for what, other in (*others, ("the store's own folder", root)):
+    for what, other in (("the store's own folder", root), *others):
         for place in {other, os.path.realpath(other)}:
             common = os.path.commonpath([real, place])
             if common == real:
