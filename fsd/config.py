@@ -134,6 +134,17 @@ class Config(_Section):
     metrics: MetricsConfig = MetricsConfig()
     disk: tuple[DiskConfig, ...] = ()
 
+    @field_validator("disk")
+    @classmethod
+    def _check_disks(cls, disks: tuple[DiskConfig, ...]) -> tuple[DiskConfig, ...]:
+        for what, values in (
+            ("disk_id", [disk.disk_id for disk in disks]),
+            ("name", [disk.name for disk in disks]),
+        ):
+            if twice := [value for value in values if values.count(value) > 1]:
+                raise ValueError(f"two of them have the {what} {twice[0]!a}")
+        return disks
+
     @property
     def run_dir(self) -> str:
         """Folder of sockets, process ids, logs and status files."""

@@ -36,6 +36,11 @@ def write_disk(config_path: str, disk: DiskConfig) -> bytes:
         listed = _entries(document)
         known = next((one for one in listed if one.get("disk_id") == disk.disk_id), None)
         if known is None:
+            if any(one.get("name") == disk.name for one in listed):
+                raise ConfigError(
+                    f"{config_path} lists another disk as {disk.name!a}; name this "
+                    "one otherwise (--name)"
+                )
             changed = _append(text, document, disk, root)
         elif absolute_path(root, str(known.get("path", ""))) == disk.path:
             return former

@@ -12,6 +12,7 @@ otherwise. What a crash leaves half done is taken in by the next start, or when 
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
@@ -41,6 +42,8 @@ def join_disk(engine: Engine, path: str, name: str | None) -> Disk:
         place = engine.store.disks.look_at(path)
         ours = place.is_of(engine.config.store.store_id)
         known = engine.store.disks.disks.get(place.disk_id) if ours else None
+        if ours and known is None and place.disk_id in engine.store.shards.state.gone:
+            known = _gone_and_forgotten(engine.store, place)
         if known is None:
             disk = _take_new(engine, place, name, ours=ours)
         elif known.state == "gone":
@@ -76,15 +79,7 @@ def _take_new(engine: Engine, place: Place, name: str | None, *, ours: bool) -> 
     """Take in a folder that is no disk yet, or that is one of `ours` only half."""
     store, path = engine.store, place.path
     document = place.identity if ours else None
-    if document is not None and (
-        document.get("retired") or document["disk_id"] in store.shards.state.gone
-    ):
-        raise UsageError(
-            f"{path} already is a disk of this store that it gave up for good "
-            f"({document['name']}); make a new filesystem there to use it again"
-        )
-    # Commands take names and ids alike.
-    taken = {name for disk in store.disks.disks.values() for name in (disk.name, disk.disk_id)}
+    taken = _taken(store)
     name = name or new_disk_name(taken)
     _check_name(name, taken)
     if document is None:
@@ -102,6 +97,22 @@ def _take_new(engine: Engine, place: Place, name: str | None, *, ours: bool) -> 
         raise
     store.catalog.catch_up(disk)
     store.catalog.append(("disk_add", {"disk": disk.disk_id, "name": name}))
+    return disk
+
+
+def _taken(store: Store) -> set[str]:
+    # Commands take names and ids alike.
+    return {name for disk in store.disks.disks.values() for name in (disk.name, disk.disk_id)}
+
+
+def _gone_and_forgotten(store: Store, place: Place) -> Disk:
+    """Return a disk that was declared gone, and that drystone.toml did not list at the start."""
+    document, taken = place.identity or {}, _taken(store)
+    name = document["name"] if document["name"] not in taken else new_disk_name(taken)
+    config = DiskConfig(disk_id=place.disk_id, name=name, path=place.path)
+    disk = Disk(config, place.path, state="gone", reason="declared gone", since=time.time())
+    disk.retired = bool(document.get("retired")) or disk.disk_id in store.shards.state.retired
+    store.disks.disks = {**store.disks.disks, disk.disk_id: disk}
     return disk
 
 

@@ -134,6 +134,7 @@ def test_a_link_stays_a_link_and_a_secret_a_secret(config: Path):
 
 def test_what_cannot_be_written_is_an_error_and_changes_nothing(config: Path):
     refused(config, "UTF-8", d2("/mnt/\udcff"))
+    refused(config, "lists another disk as 'd1'", DiskConfig(disk_id="c", name="d1", path="/c"))
     in_the_way = config.parent / "drystone.toml.tmp"
     in_the_way.mkdir()
     refused(config, "cannot be written .*so nothing was changed")
@@ -145,6 +146,16 @@ def test_what_cannot_be_written_is_an_error_and_changes_nothing(config: Path):
     with pytest.raises(ConfigError, match="cannot be read"):
         write_disk(str(config), d2("/mnt/b"))
     assert os.listdir(config.parent) == []
+
+
+@pytest.mark.parametrize("what", ["disk_id", "name"])
+def test_two_disks_of_one_name_or_id_are_refused(config: Path, what: str):
+    """As a section makes that was copied by hand, and not changed everywhere."""
+    text = (BASE + PLAIN).partition("[database]")[0]
+    twice = text.replace("b2", "a1") if what == "disk_id" else text.replace('"d2"', '"d1"')
+    config.write_text(twice)
+    with pytest.raises(ConfigError, match=f"disk: .*two of them have the {what} '[ad]1'"):
+        load_config(str(config))
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="needs root to mount")

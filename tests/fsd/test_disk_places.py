@@ -11,9 +11,10 @@ import pytest
 from command import drystone, environment
 from disk_folders import ODD, folder, mounting, moved, where
 from loop_disks import loop_store, needs_loop
-from store_checks import assert_batch, disk, put, until
+from store_checks import assert_batch, disk, put, settle, until, wait_for_state
 from store_harness import Store, with_settings, write_files
 
+from fsd.config import load_config
 from fsd.disk_place import look, why_missing, why_no_new_disk
 from fsd.errors import (
     ConfigError,
@@ -237,6 +238,26 @@ def test_one_that_drystone_toml_lists_no_more_is_listed_again(store):
     assert list(where(made)) == ["d1", "d2"]
     assert made.client.disk_add(made.disks[2]).name == "d3"
     assert list(where(made)) == ["d1", "d2", "d3"]
+
+
+def test_a_gone_disk_that_drystone_toml_lists_no_more_comes_back(store, short_tmp):
+    made: Store = store(3, copies_raw=1, copies_generated=1)
+    put(made, write_files(os.path.join(short_tmp, "source"), FILES), "first")
+    settle(made)
+    number = max(range(3), key=lambda one: disk(made, one).shards)
+    name, shards = disk(made, number).name, disk(made, number).shards
+    os.rename(made.disks[number], f"{made.disks[number]}.away")
+    wait_for_state(made, number, "missing")
+    made.client.wait(made.client.rebuild(name).job_id)
+    made.stop()
+    parts = Path(made.config_path).read_text().split("[[disk]]")
+    Path(made.config_path).write_text("[[disk]]".join(one for one in parts if name not in one))
+    Store(made.root, load_config(made.config_path), []).start()
+    os.rename(f"{made.disks[number]}.away", made.disks[number])
+    assert made.client.disk_add(made.disks[number]).name == name
+    until(lambda: disk(made, number).shards == shards, "its copies to count")
+    assert sorted(where(made)) == ["d1", "d2", "d3"]
+    assert_batch(made, "first", FILES)
 
 
 def test_what_cannot_be_written_down_changes_nothing(store, short_tmp):

@@ -20,6 +20,8 @@ from fsd.engine import Engine
 from fsd.layout import IDENTITY_NAME
 from fsd.report import warnings
 
+FILES = {f"{number}": os.urandom(50_000) for number in range(12)}
+
 
 def advised(engine: Engine) -> list[str]:
     return [one.advice for one in warnings(engine) if one.code == "disk-gone"]
