@@ -9,16 +9,21 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from disk_folders import ODD, moved, where
+from disk_folders import ODD, folder, moved, where
 from store_checks import assert_batch, disk, put, settle, until
 from store_harness import Store, with_settings, write_files
 
+from fsd import disk_process
 from fsd.config import Config
 from fsd.config_disks import toml_text
 from fsd.disk import Disk
+from fsd.disk_find import find_path
 from fsd.engine import Engine
+from fsd.errors import DiskRefusedError
 from fsd.layout import IDENTITY_NAME
+from fsd.process import Child, Watchdog
 from fsd.report import warnings
+from fsd.slots import SlotPool
 
 FILES = {f"{number}": os.urandom(50_000) for number in range(12)}
 
@@ -101,3 +106,26 @@ def test_a_gone_disk_comes_back_at_another_place_and_stays(store, short_tmp):
     assert disk(made, 0).state == "online"
     until(lambda: made.client.health().state == "ok", "its copies to count")
     assert_batch(made, "first", FILES)
+
+
+def test_where_another_disk_hangs_nobody_looks(store, short_tmp):
+    """As long as the process that was lost there has not ended: who looked there would hang too."""
+    made: Store = store(2, started=False)
+    pool = SlotPool(1, 4096)
+    try:
+        disks = {one.disk_id: Disk(one, one.path) for one in made.config.disk}
+        looked, hanging = disks.values()
+        child = hanging.burying = Child("fsd.disk_process", "d2", disk_process.LANES, pool)
+        shutil.rmtree(made.disks[0])
+        os.rename(made.disks[1], made.disks[0])
+        os.mkfifo(os.path.join(folder(made.disks[1]), IDENTITY_NAME))
+        other = Child("fsd.disk_process", "d1", disk_process.LANES, pool)
+        watchdog = Watchdog(lambda: [other], 2.0)
+        with pytest.raises(DiskRefusedError, match="holds d2, another disk of this store"):
+            find_path(made.config, disks, looked, other)
+        watchdog.stop()
+        for one in (child, other):
+            one.kill()
+            assert one.wait_dead(60)
+    finally:
+        pool.close()
