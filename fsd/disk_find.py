@@ -14,11 +14,13 @@ from fsd.process import Child
 
 def find_path(config: Config, disks: Mapping[str, Disk], disk: Disk, child: Child) -> str:
     """Return where a disk is now, by its child; DiskRefusedError says what is there instead."""
-    found = child.call("find", disk.disk_id, _candidates(config, disks, disk))
-    if isinstance(found, str):
+    candidates = _candidates(config, disks, disk)
+    found = child.call("find", disk.disk_id, candidates)
+    if found is not None:
         return found
+    place = child.call("look", candidates[0])
     names = {one.disk_id: one.name for one in disks.values()}
-    raise DiskRefusedError(why_missing(found, disk.name, config.store.store_id, names), disk.name)
+    raise DiskRefusedError(why_missing(place, disk.name, config.store.store_id, names), disk.name)
 
 
 def _candidates(config: Config, disks: Mapping[str, Disk], disk: Disk) -> list[str]:

@@ -96,10 +96,10 @@ def _look_at_disk(path: str, inode: tuple[int, int]) -> Place:
     return Place(path, "disk", identity=document, refusal=refusal, inode=inode)
 
 
-def find(step: Callable[[], None], disk_id: str, candidates: Sequence[str]) -> str | Place:
+def find(step: Callable[[], None], disk_id: str, candidates: Sequence[str]) -> str | None:
     """Return the first of the candidate paths that holds this disk now, one `step` for each.
 
-    One that only looks like it where there is no other; else what the first candidate is.
+    One that only looks like it where there is no other, so that it is said why that is refused.
     """
     alike: list[str] = []
     for path in candidates:
@@ -110,7 +110,7 @@ def find(step: Callable[[], None], disk_id: str, candidates: Sequence[str]) -> s
                 alike.append(path)
                 check_identity(path, disk_id, document["store_id"])
                 return path
-    return alike[0] if alike else look(candidates[0])
+    return alike[0] if alike else None
 
 
 def why_missing(place: Place, name: str, store_id: str, names: Mapping[str, str]) -> str:
