@@ -38,7 +38,7 @@ def rebind_disk(config: Config, config_path: str, name: str, path: str) -> None:
     if place.disk_id != known.disk_id or not place.is_of(config.store.store_id):
         raise UsageError(f"{path} holds disk {document['name']}, not {known.name}")
     mounted = [point for point in mount_points() if not point.startswith(NOT_DISKS)]
-    for other in (known.path, *mounted):
+    for other in (*(one.path for one in config.disk), *mounted):
         if _is_original(other, place):
             raise UsageError(f"the original is still there ({other}); unmount it first")
     moved = known.model_copy(update={"path": path})
