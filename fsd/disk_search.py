@@ -11,6 +11,8 @@ from fsd.errors import FsdError
 from fsd.process import Child
 
 PERIOD_S = 30.0
+STOP_WAIT_S = 2.0
+"""For a look that is on its way, which takes milliseconds where nothing hangs."""
 
 
 class DiskSearch:
@@ -29,6 +31,8 @@ class DiskSearch:
     def stop(self) -> None:
         """Look no more; a look that is on its way ends with its process."""
         self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(STOP_WAIT_S)
 
     def _run(self) -> None:
         while True:
