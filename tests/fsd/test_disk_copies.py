@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -100,3 +101,17 @@ def test_a_rebind_is_refused_while_the_original_is_mounted_elsewhere(store, shor
     with pytest.raises(UsageError, match="holds no copy of d1"):
         rebind_disk(made.config, made.config_path, "d1", short_tmp)
     assert where(made)["d1"] == os.path.join(made.root, "d1")
+
+
+def test_a_rebind_of_what_cannot_be_written_changes_nothing(store, short_tmp, mounts):
+    made: Store = store(2)
+    made.stop()
+    copy = os.path.join(short_tmp, "copy")
+    shutil.copytree(made.disks[0], copy)
+    shutil.rmtree(made.disks[0])
+    mounts(copy, "--bind", copy)
+    subprocess.run(["mount", "-o", "remount,bind,ro", copy], check=True)
+    before = Path(made.config_path).read_bytes()
+    with pytest.raises(DiskRefusedError, match="Read-only file system; mount it writable"):
+        rebind_disk(made.config, made.config_path, "d1", copy)
+    assert Path(made.config_path).read_bytes() == before
