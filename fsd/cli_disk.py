@@ -77,7 +77,7 @@ def list_disks(json_output: JsonOption = False, config: ConfigOption = None) -> 
 @app.command(epilog=EXIT_CODES)
 def add(
     path: Annotated[
-        str, typer.Argument(metavar="PATH", help="An empty folder: the root of a mounted disk.")
+        str, typer.Argument(metavar="PATH", help="The folder where the disk is mounted.")
     ],
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="Such as d5; made up when missing.")
@@ -85,9 +85,10 @@ def add(
     json_output: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Take one more disk into the store, or one again that was declared gone.
+    """Take one more disk into the store, or one again that was declared gone or is elsewhere now.
 
-    What such a disk holds counts again once every byte of it is verified.
+    A new one is an empty folder. What one that was gone holds counts again once every byte of it is
+    verified. drystone.toml says from then on where the disk is.
 
     \b
     Example:
@@ -98,7 +99,8 @@ def add(
     if json_output:
         write_json(disk)
     else:
-        say(f"{disk.name}: {size_text(disk.free_bytes)} free at {disk.path}, {disk.state}")
+        why = f": {disk.reason}" if disk.reason else ""
+        say(f"{disk.name}: {size_text(disk.free_bytes)} free at {disk.path}, {disk.state}{why}")
 
 
 @app.command(epilog=EXIT_CODES)
@@ -157,15 +159,17 @@ def rebind(
     """Declare that a copied or cloned disk is the disk NAME from now on.
 
     Copies are refused otherwise, so that an old clone is never taken for the original. The
-    original must be gone; a running engine finds the disk by itself.
+    original must be gone; drystone.toml says then where the copy is, and a running engine finds it
+    by itself.
 
     \b
     Example:
       drystone disk rebind d2 /mnt/new-hdd
     """
-    from fsd.setup import rebind_disk
+    from fsd.config import find_config
+    from fsd.disk_rebind import rebind_disk
 
-    rebind_disk(open_config(config), name, path)
+    rebind_disk(open_config(config), find_config(config), name, path)
     if json_output:
         write_json({"name": name, "path": os.path.abspath(path)})
     else:

@@ -266,7 +266,7 @@ class Client:
         return self._list(DiskStatus, "/v1/disks")
 
     def disk_add(self, path: str, name: str | None = None) -> DiskStatus:
-        """Take a folder, the root of a mounted filesystem, as a new disk."""
+        """Take a folder, the root of a mounted filesystem, as a disk: a new one, or one known."""
         return self._ask(DiskStatus, "POST", "/v1/disks", DiskAddRequest(path=path, name=name))
 
     def disk_drain(self, name: str) -> JobStatus:

@@ -134,6 +134,17 @@ class Config(_Section):
     metrics: MetricsConfig = MetricsConfig()
     disk: tuple[DiskConfig, ...] = ()
 
+    @field_validator("disk")
+    @classmethod
+    def _check_disks(cls, disks: tuple[DiskConfig, ...]) -> tuple[DiskConfig, ...]:
+        for what, values in (
+            ("disk_id", [disk.disk_id for disk in disks]),
+            ("name", [disk.name for disk in disks]),
+        ):
+            if twice := [value for value in values if values.count(value) > 1]:
+                raise ValueError(f"two of them have the {what} {twice[0]!a}")
+        return disks
+
     @property
     def run_dir(self) -> str:
         """Folder of sockets, process ids, logs and status files."""
@@ -215,9 +226,14 @@ def load_config(path: str) -> Config:
     return _with_absolute_paths(config)
 
 
+def absolute_path(root: str, path: str) -> str:
+    """Return a path of drystone.toml, which lies in `root`, from / on."""
+    return os.path.normpath(os.path.join(root, os.path.expanduser(path)))
+
+
 def _with_absolute_paths(config: Config) -> Config:
     def absolute(path: str) -> str:
-        return os.path.normpath(os.path.join(config.root, os.path.expanduser(path)))
+        return absolute_path(config.root, path)
 
     disks = tuple(disk.model_copy(update={"path": absolute(disk.path)}) for disk in config.disk)
     paths = {"ssd": absolute(config.ssd), "mount": absolute(config.mount), "disk": disks}

@@ -58,8 +58,6 @@ def make_loops(work: str) -> list[str]:
             file.truncate(size_mib << 20)
         _command("mkfs.ext4", "-q", "-m0", "-F", image)
         _command("mount", "-o", "loop,noatime", image, path)
-        # A disk is an empty folder to the store, and mkfs leaves this one.
-        os.rmdir(os.path.join(path, "lost+found"))
     return paths
 
 

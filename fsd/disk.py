@@ -30,7 +30,7 @@ class Disk:
 
     `found` are files of live shards that the catalog does not count here (see `trim`).
     `session` counts how often it was entered: what was open on it before may not be there now.
-    One that is `kept_out` could be read when it was let go of (see `gone_disks`).
+    `seen_at` is where one is that was declared gone, empty for nowhere (see `gone_disks`).
     """
 
     config: DiskConfig
@@ -46,7 +46,7 @@ class Disk:
     since: float = 0.0
     draining: bool = False
     retired: bool = False
-    kept_out: bool = False
+    seen_at: str = ""
     found: set[str] = field(default_factory=set[str])
     counters: Counters = field(default_factory=Counters)
     health: DiskHealth = field(default_factory=DiskHealth)

@@ -22,11 +22,12 @@ from fsd.child import ChildServer, start_child
 from fsd.copy_source import CopySources
 from fsd.copy_target import CopyTargets
 from fsd.disk_epoch import enter_epoch, heal_papers, open_lock, read_epoch, take_lock
+from fsd.disk_place import find, look, overlap
 from fsd.errors import DiskError, DiskRefusedError
 from fsd.extract import Item, Kept, PlainItem
 from fsd.extract_requests import Extractor, Request
 from fsd.growing_shards import GrowingShards
-from fsd.identity import check_identity, read_identity, retire_identity
+from fsd.identity import check_identity, make_identity, read_identity, retire_identity
 from fsd.queue_rule import Gate, GatedStep
 from fsd.running_parts import RunningParts
 from fsd.scan import ScanResult, scan_shard
@@ -48,6 +49,9 @@ SWITCH_S = 0.0005
 """How long a thread that computes may hold the others up; 5 ms by default, half a disk read."""
 
 LANES = {
+    "look": LANE_WRITE,
+    "overlap": LANE_WRITE,
+    "identify": LANE_WRITE,
     "find": LANE_WRITE,
     "epoch": LANE_WRITE,
     "attach": LANE_WRITE,
@@ -119,21 +123,14 @@ class DiskProcess:
         self._parts, self._running = parts, RunningParts()
         self.copy_write, self.copy_prove = parts.write, parts.prove
         self.copy_finish = parts.finish
+        self.look, self.overlap, self.identify = look, overlap, make_identity
+        self.find = partial(find, self._write)
         self._place = self._path = ""
         self._root_fd = self._lock_fd = -1
 
     def operations(self) -> dict[str, tuple[int, Any]]:
         """Return each operation with its lane, for the child's loop."""
         return {name: (lane, getattr(self, name)) for name, lane in LANES.items()}
-
-    def find(self, disk_id: str, candidates: list[str]) -> str | None:
-        """Return the first of the candidate paths that holds this disk now."""
-        for path in candidates:
-            self._write()
-            with contextlib.suppress(DiskRefusedError, OSError):
-                if read_identity(path)["disk_id"] == disk_id:
-                    return path
-        return None
 
     def attach(
         self, path: str, disk_id: str, store_id: str, epoch: int

@@ -16,20 +16,23 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 from fsd import disk_process
 from fsd.config import Config, DiskConfig
 from fsd.disk import NOT_SEEN, Disk
+from fsd.disk_find import find_path
 from fsd.disk_health import choose_steady, note_failure
 from fsd.disk_names import find_disk
+from fsd.disk_place import Place
 from fsd.errors import DiskError, DiskRefusedError, FsdError
-from fsd.identity import mount_points
 from fsd.placement import DiskSpace
 from fsd.process import Child, Watchdog
 from fsd.slots import SlotPool
 
 POLL_S = 1.0
 LOOK_AGAIN_S = 4.0
+LOOK_NOW_S_MAX = 10.0
 READ_ERRORS_MAX = 8
 LAST_ERRORS_MAX = 20
 
@@ -61,7 +64,7 @@ class DiskSet:
         epochs = [0]
         for disk, child in found:
             try:
-                disk.path = self._find(disk, child)
+                disk.path = self.find(disk, child)
                 epochs.append(child.call("epoch", disk.path))
             except (FsdError, OSError) as error:
                 self.lose(disk, str(error))
@@ -188,6 +191,26 @@ class DiskSet:
         self._join(disk)
         return disk
 
+    def ask(self, label: str, operation: str, *arguments: Any) -> Any:
+        """Ask a process of its own about a path, which may hang, and be no disk of the store."""
+        child = self.new_child(label)
+        try:
+            return child.call(operation, *arguments)
+        finally:
+            child.kill()
+
+    def look_at(self, path: str) -> Place:
+        """Return what there is at a path; DiskStalledError when it hangs."""
+        return self.ask(path, "look", path)
+
+    def look_now(self, disk: Disk) -> None:
+        """Let the watcher look for a missing disk at once, and wait for that, but not for long."""
+        with self._lock:
+            disk.look_again_at = 0.0
+        deadline = time.monotonic() + LOOK_NOW_S_MAX
+        while disk.state == "missing" and time.monotonic() < deadline:
+            time.sleep(POLL_S / 20)
+
     def take_back(self, disk: Disk, path: str) -> None:
         """Enter a disk again that was declared gone; when it cannot be, it is a missing one."""
         # The last one so that the watcher does not look for it too, as in `_join`.
@@ -228,18 +251,20 @@ class DiskSet:
             own = [disk.child for disk in self.disks.values() if disk.child is not None]
             return own + [child for child in self._extra if child.alive]
 
+    def new_child(self, label: str) -> Child:
+        """Return a process that is no disk's yet; whoever asked for it ends it."""
+        child = Child("fsd.disk_process", label, disk_process.LANES, self._pool)
+        self.watch(child)
+        return child
+
     def _spawn(self, disk: Disk) -> Child:
         child = Child("fsd.disk_process", disk.name, disk_process.LANES, self._pool)
         disk.child = child
         return child
 
-    def _find(self, disk: Disk, child: Child) -> str:
-        candidates = [disk.path, disk.config.path]
-        candidates += [path for path in mount_points() if not path.startswith(("/proc", "/sys"))]
-        path = child.call("find", disk.disk_id, candidates)
-        if path is None:
-            raise DiskRefusedError(f"disk {disk.name} is not at {disk.config.path}; is it mounted?")
-        return path
+    def find(self, disk: Disk, child: Child) -> str:
+        """Return where a disk is now, by its child; see `disk_find`."""
+        return find_path(self.config, self.disks, disk, child)
 
     def _enter(self, disk: Disk, child: Child) -> bool:
         try:
@@ -348,12 +373,14 @@ class DiskSet:
 
     def _look_for(self, disk: Disk) -> None:
         due = disk.look_again_at
-        child = Child("fsd.disk_process", disk.name, disk_process.LANES, self._pool)
-        self.watch(child)
+        child = self.new_child(disk.name)
         try:
-            path = self._find(disk, child)
-        except (FsdError, OSError):
+            path = self.find(disk, child)
+        except (FsdError, OSError) as error:
             child.kill()
+            with self._lock:
+                if disk.state == "missing" and disk.look_again_at == due:
+                    self._set_state(disk, "missing", str(error))
             return
         except BaseException:
             child.kill()

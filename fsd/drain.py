@@ -7,7 +7,6 @@ disk draining; `drain` goes on, `undrain` takes it back into use.
 
 from __future__ import annotations
 
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -16,17 +15,16 @@ from typing import TYPE_CHECKING, Any
 
 from fsd.catalog import CatalogShard
 from fsd.departure import check_no_loss, check_room, may_be_removed, shards_on
+from fsd.disk_place import whole_path
 from fsd.disks import Disk
 from fsd.errors import (
     CancelledError,
-    DiskRefusedError,
     FsdError,
     NoReplicaError,
     QuotaError,
     UsageError,
 )
 from fsd.gone_disks import follow_catalog, mark_disks
-from fsd.identity import read_identity
 from fsd.job import Job
 from fsd.projection import write_disk_rows
 from fsd.replicate import COPIES_AT_ONCE_MAX
@@ -185,12 +183,9 @@ def _emptying(engine: Engine, disk: Disk) -> Job | None:
 
 def _known_at(engine: Engine, path: str) -> Disk | None:
     """Return the disk of this store that a path holds already."""
-    path = os.path.abspath(path)
-    try:
-        disk_id = read_identity(path)["disk_id"]
-    except DiskRefusedError:
-        return None
-    disk = engine.store.disks.disks.get(disk_id)
+    place = engine.store.disks.look_at(whole_path(path))
+    ours = place.is_of(engine.config.store.store_id)
+    disk = engine.store.disks.disks.get(place.disk_id) if ours else None
     if disk is not None and disk.state == "gone":
         raise UsageError(f"{path} holds {disk.name}, which is {disk.shown_state}")
     return disk

@@ -7,7 +7,8 @@ entries that another disk brings, and after one that was refused though some dis
 Its files stay as they are. It does not come back by itself, though it may have taken what was
 acknowledged since: a start, which is told the same, could not tell it from one that was away all
 the time, and a person has said that it is gone. `disk add` takes it back, and whatever it holds
-counts again once it is verified (see `disk_join`).
+counts again once it is verified (see `disk_join`). That it is here is noticed and said (see
+`disk_search`).
 """
 
 from shlex import quote
@@ -42,7 +43,7 @@ def follow_catalog(store: Store) -> None:
                     store.disks.note_error(disk, error)
             with store.lock:  # It may be taken back just now.
                 if disk.disk_id in store.shards.state.gone:
-                    disk.kept_out = disk.readable
+                    disk.seen_at = disk.path if disk.readable else ""
                     store.disks.declare_gone(disk)
 
 
@@ -60,11 +61,11 @@ def gone_notices(store: Store) -> list[Notice]:
             code="disk-gone",
             subject=disk.name,
             severity="warning",
-            message=f"disk {disk.name} is here, and was declared gone: nothing on it counts, or is "
-            "read",
-            advice=f"drystone disk add {quote(disk.path)} takes it back, and what it holds counts "
-            "once it is verified; if it is to stay out, take it out before the next start",
+            message=f"disk {disk.name} is here ({disk.seen_at}), and was declared gone: nothing "
+            "on it counts, or is read",
+            advice=f"drystone disk add {quote(disk.seen_at)} takes it back, and what it holds "
+            "counts once it is verified; if it is to stay out, take it out before the next start",
         )
         for disk in store.disks.disks.values()
-        if disk.kept_out and disk.state == "gone" and not disk.retired
+        if disk.seen_at and disk.state == "gone" and not disk.retired
     ]

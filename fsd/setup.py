@@ -1,15 +1,18 @@
 """Making a store: it owns `init` and the writing of drystone.toml, never a running store."""
 
-import json
+import contextlib
+import itertools
 import os
 import uuid
 from collections.abc import Collection, Sequence
+from typing import Any
 
-from fsd import layout
 from fsd.config import AREAS, CONFIG_NAME, GIB, MIB, Config, load_config
-from fsd.disk_names import find_disk
-from fsd.errors import ConfigError, UsageError
-from fsd.identity import examine, make_identity, read_identity, write_identity
+from fsd.config_disks import disk_lines, relative_path, toml_text
+from fsd.disk_place import look, overlap, whole_path, why_no_new_disk, why_not_writable
+from fsd.errors import DiskRefusedError, UsageError
+from fsd.identity import examine, make_identity
+from fsd.layout import IDENTITY_NAME, IDENTITY_TWIN_NAME
 from fsd.paths import check_identifier
 from fsd.small_file import replace_file
 
@@ -38,27 +41,25 @@ def init_store(
     target = os.path.join(root, CONFIG_NAME)
     if os.path.exists(target):
         raise UsageError(f"{target} exists: this already is a store; see `drystone status`")
-    disks = [os.path.abspath(path) for path in disk_paths]
-    _check_disks(disks, max(copies_raw, copies_generated))
+    disks = [whole_path(os.path.abspath(path)) for path in disk_paths]
     ssd = os.path.abspath(ssd_path or os.path.join(root, "ssd"))
+    mount = os.path.abspath(mount or os.path.join(root, "mount"))
+    others = (("the SSD", ssd), ("the mount", mount))
+    _check_disks(disks, max(copies_raw, copies_generated), root, others)
     for path in (root, ssd, *disks, *(os.path.join(ssd, area) for area in AREAS)):
-        os.makedirs(path, mode=0o700, exist_ok=True)
+        _make_folder(path)
     domains = [examine(path).failure_domain for path in disks]
     same_device = len(set(domains)) < max(copies_raw, copies_generated)
     store_id = uuid.uuid4().hex
-    names = _names(disks)
-    identities = [
-        make_identity(path, store_id, name) for path, name in zip(disks, names, strict=True)
-    ]
     sizes = [os.statvfs(path).f_blocks * os.statvfs(path).f_frsize for path in disks]
     shard_size = shard_size_bytes or _shard_size(min(sizes))
     lines = [
         "# Drystone store. Paths may be relative to this file. See README.md for every setting.",
-        f"ssd = {_text(_relative(ssd, root))}",
-        f"mount = {_text(_relative(mount or os.path.join(root, 'mount'), root))}",
+        f"ssd = {toml_text(relative_path(ssd, root))}",
+        f"mount = {toml_text(relative_path(mount, root))}",
         "",
         "[store]",
-        f"store_id = {_text(store_id)}",
+        f"store_id = {toml_text(store_id)}",
         f"copies_raw = {copies_raw}",
         f"copies_generated = {copies_generated}",
         f"shard_size_bytes = {shard_size}",
@@ -67,43 +68,34 @@ def init_store(
         f"allow_same_device = {'true' if same_device else 'false'}",
         "",
     ]
-    for path, document in zip(disks, identities, strict=True):
-        lines += disk_lines(document["disk_id"], document["name"], _relative(path, root))
-    replace_file(target, "\n".join(lines).encode())
+    made: list[str] = []
+    try:
+        for path, name in zip(disks, _names(disks), strict=True):
+            made.append(path)
+            document = _identify(path, store_id, name)
+            lines += disk_lines(document["disk_id"], name, relative_path(path, root))
+        replace_file(target, "\n".join(lines).encode())
+    except BaseException:
+        # They were empty, and are disks of no store now.
+        for path, name in itertools.product(made, (IDENTITY_NAME, IDENTITY_TWIN_NAME)):
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(path, name))
+        raise
     return load_config(target)
 
 
-def add_disk_to_config(config_path: str, disk_id: str, name: str, path: str) -> None:
-    """Append a disk to drystone.toml, atomically."""
-    root = os.path.dirname(os.path.abspath(config_path))
-    with open(config_path, encoding="utf-8") as file:
-        text = file.read()
-    lines = disk_lines(disk_id, name, _relative(path, root))
-    replace_file(config_path, (text.rstrip("\n") + "\n\n" + "\n".join(lines)).encode())
+def _make_folder(path: str) -> None:
+    try:
+        os.makedirs(path, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be made: {error.strerror or error}") from error
 
 
-def rebind_disk(config: Config, name: str, path: str) -> None:
-    """Declare that `path` is the disk `name` from now on (a clone that replaces the original).
-
-    Raises UsageError when the identity there is not that disk's, or the original is still there.
-    """
-    path = os.path.abspath(path)
-    known = find_disk(config.disk, name)
-    document = read_identity(path)
-    if document.get("retired"):
-        raise UsageError(
-            f"{path} holds {document['name']}, which was retired for good; to use that disk again, "
-            "make a new filesystem on it and add it (drystone disk add)"
-        )
-    if document["disk_id"] != known.disk_id:
-        raise UsageError(f"{path} holds disk {document['name']}, not {known.name}")
-    original = known.path
-    if original != path and os.path.exists(os.path.join(original, layout.IDENTITY_NAME)):
-        raise UsageError(f"the original is still there ({original}); unmount it first")
-    binding = examine(path).binding
-    fields = ("filesystem_uuid", "filesystem_id", "device_serial", "root_inode")
-    document["binding"] = {field: getattr(binding, field) for field in fields}
-    write_identity(path, document)
+def _identify(path: str, store_id: str, name: str) -> dict[str, Any]:
+    try:
+        return make_identity(path, store_id, name)
+    except OSError as error:
+        raise DiskRefusedError(why_not_writable(path, error)) from error
 
 
 def new_disk_name(taken: Collection[str]) -> str:
@@ -118,23 +110,25 @@ def check_disk_name(name: str) -> str | None:
     return check_identifier(name)
 
 
-def _check_disks(disks: list[str], copies: int) -> None:
+def _check_disks(
+    disks: list[str], copies: int, root: str, others: Sequence[tuple[str, str]]
+) -> None:
     if not disks:
         raise UsageError(
             "name at least two disks, for example: drystone init ~/store "
             "--disk /mnt/hdd1 --disk /mnt/hdd2 --ssd /mnt/ssd/drystone"
         )
-    if len(set(disks)) != len(disks):
-        raise UsageError("one disk is named twice")
     if copies > len(disks):
         raise UsageError(f"{copies} copies need at least {copies} disks; {len(disks)} were named")
-    for path in disks:
-        if os.path.exists(os.path.join(path, layout.IDENTITY_NAME)):
-            raise UsageError(
-                f"{path} already is a disk of a store ({layout.IDENTITY_NAME} is there)"
-            )
-        if os.path.exists(path) and not os.path.isdir(path):
-            raise UsageError(f"{path} is not a folder")
+    places = [look(path) for path in disks]
+    folders = {one.inode if any(one.inode) else os.path.realpath(one.path) for one in places}
+    if len(folders) != len(disks):  # By whatever name: a link, or mounted twice.
+        raise UsageError("one disk is named twice")
+    for number, (path, place) in enumerate(zip(disks, places, strict=True)):
+        refusal = None if place.kind == "nothing" else why_no_new_disk(place)
+        rest = [("another of the disks", one) for one in disks[number + 1 :]]
+        if refusal or (refusal := overlap(path, root, (*rest, *others))):
+            raise UsageError(refusal)
     _check_mounted(disks)
 
 
@@ -169,28 +163,3 @@ def _shard_size(smallest_bytes: int) -> int:
     # 256 MiB, and at most 1/256 of the smallest disk, so that unequal disks fill evenly.
     share = smallest_bytes // SHARD_SHARE_MAX // MIB * MIB
     return max(MIB, min(256 * MIB, share))
-
-
-def disk_lines(disk_id: str, name: str, path: str) -> list[str]:
-    """Return a disk's section of drystone.toml; ConfigError when it cannot be written as TOML."""
-    return [
-        "[[disk]]",
-        f"disk_id = {_text(disk_id)}",
-        f"name = {_text(name)}",
-        f"path = {_text(path)}",
-        "",
-    ]
-
-
-def _text(value: str) -> str:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ConfigError(f"{value!r} cannot be written to a TOML file; use a UTF-8 name") from None
-    # A JSON string without surrogate pairs is a valid TOML basic string.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-
-
-def _relative(path: str, root: str) -> str:
-    path = os.path.abspath(path)
-    return os.path.relpath(path, root) if path.startswith(root + os.sep) else path

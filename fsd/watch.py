@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from fsd.alerts import Alerts
 from fsd.calibrate import Calibrator
+from fsd.disk_search import DiskSearch
 from fsd.errors import UsageError
 from fsd.givers import Givers
 from fsd.health_file import load_health, save_health
@@ -54,6 +55,7 @@ class Watch:
         memory = SmartMemory(os.path.join(engine.config.watch_dir, "smart.json"))
         self.smart = SmartWatch(engine.config.store.smartctl, memory)
         self.alerts = Alerts(engine.config)
+        self.search = DiskSearch(engine.store.disks)
         self._health_path = os.path.join(engine.config.watch_dir, "health.json")
         load_health(self._health_path, self._disks.values())
         self._suspects_path = os.path.join(engine.config.watch_dir, "suspect.json")
@@ -67,6 +69,7 @@ class Watch:
     def start(self) -> None:
         """Begin to watch; the engine is whole by now."""
         self.scrubber.start()
+        self.search.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -75,6 +78,7 @@ class Watch:
         if self._thread.is_alive():
             self._thread.join(timeout=5 * TICK_S)
             self._save_suspects()
+        self.search.stop()
         self.alerts.stop()
         self.scrubber.stop()
         save_health(self._health_path, self._disks.values())

@@ -101,7 +101,7 @@ def test_a_disk_that_gets_no_process_is_looked_for_again(disks: DiskSet, monkeyp
 def test_a_disk_that_is_declared_gone_while_it_is_looked_for_stays_gone(
     disks: DiskSet, monkeypatch
 ):
-    disk, find = disks.online()[0], DiskSet._find
+    disk, find = disks.online()[0], DiskSet.find
     disk.look_again_at = float("inf")  # This thread looks for it, the watcher does not.
     disks.lose(disk, "by the test")
     disks.wait_buried(disk)
@@ -111,7 +111,7 @@ def test_a_disk_that_is_declared_gone_while_it_is_looked_for_stays_gone(
         self.declare_gone(disk)
         return path
 
-    monkeypatch.setattr(DiskSet, "_find", found_too_late)
+    monkeypatch.setattr(DiskSet, "find", found_too_late)
     disks._look_for(disk)
     assert (disk.state, disk.child) == ("gone", None)
     monkeypatch.undo()

@@ -10,9 +10,10 @@ from collections.abc import Iterator
 import pytest
 
 from fsd.config import CONFIG_NAME
+from fsd.disk_rebind import rebind_disk
 from fsd.errors import DiskRefusedError, UsageError
 from fsd.identity import check_identity, read_identity
-from fsd.setup import init_store, rebind_disk
+from fsd.setup import init_store
 
 
 @pytest.fixture
@@ -60,10 +61,11 @@ def test_a_copied_disk_takes_the_original_s_place_only_when_told(tmp_path):
     identity = read_identity(disks[0])["disk_id"], config.store.store_id
     with pytest.raises(DiskRefusedError, match="disk rebind"):
         check_identity(copy, *identity)
+    written = os.path.join(config.root, CONFIG_NAME)
     with pytest.raises(UsageError, match="still there"):
-        rebind_disk(config, "a", copy)
+        rebind_disk(config, written, "a", copy)
     shutil.rmtree(disks[0])
-    rebind_disk(config, "a", copy)
+    rebind_disk(config, written, "a", copy)
     check_identity(copy, *identity)
 
 
