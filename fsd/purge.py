@@ -153,7 +153,7 @@ class PurgeRun:
         # it up, and the batch is whole again.
         self._engine.on_barrier("begun")
         try:
-            catalog.append(("purge_commit", entry))
+            catalog.append(("purge_commit", {**entry, **self._ended()}))
             # Barrier: from here on it has happened. A crash leaves an index that still knows the
             # records; the roll-forward of the next start makes it forget them.
             self._engine.on_barrier("committed")
@@ -164,6 +164,16 @@ class PurgeRun:
         self._engine.on_barrier("followed")
         with store.lock:
             assert purge not in store.shards.state.purges
+
+    def _ended(self) -> dict[str, list[str]]:
+        """Return the shards that nobody writes and that could not be sealed: who had them is gone.
+
+        What they have of the batch is of the one that is purged, should they come back.
+        """
+        with self._store.lock:
+            shards, writing = self._store.shards.state.shards, self._store.shards.writing
+            ended = sorted(i for i, one in shards.items() if not one.sealed and i not in writing)
+        return {"ended": ended} if ended else {}
 
     def _follow(self, records: Records) -> None:
         """Make the index forget the records, one shard after the other, then the batch."""
