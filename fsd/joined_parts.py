@@ -15,7 +15,6 @@ from fsd.batch_part import PartHead, parse_head
 from fsd.catalog import CatalogShard
 from fsd.errors import CorruptError, FsdError
 from fsd.index import BatchRow, IndexWriter, Location
-from fsd.lost_parts import is_behind
 from fsd.read import read_record
 from fsd.record import RECORD_BATCH_PART, RECORD_OBJECT, Entry
 from fsd.store import Store
@@ -66,7 +65,6 @@ def join(store: Store, writer: IndexWriter, key: bytes, head: PartHead) -> None:
     if writer.add_batch_part(row, head.number, key):
         row.files += head.files
         row.size_bytes += head.size_bytes
-        row.tree_file = row.tree_file if is_behind(writer, row, key) else ""
     writer.put_batch(row)
 
 

@@ -1,8 +1,9 @@
 """Parts of a batch's list of files that no disk gives: it owns what its listing still says of them.
 
-The listing on the SSD was made of all the parts that there were by then. So it has every path that
-a lost one names, and tells when a put has named all of them again. What it does not have is the
-former content of a path that was put again with another.
+The listing on the SSD was made of all the parts that there were by then, which its name tells: it
+stands for no others. So it has every path that a lost one names, and tells when a put has named all
+of them again. What it does not have is the former content of a path that was put again with
+another.
 """
 
 import time
@@ -12,7 +13,7 @@ from itertools import islice
 
 from fsd.batch_part import PartFile, parse_files
 from fsd.errors import NoReplicaError, NotFoundError
-from fsd.index import BatchRow, IndexReader
+from fsd.index import BatchRow
 from fsd.purge_place import live_shard
 from fsd.read import read_small
 from fsd.store import Store
@@ -42,24 +43,30 @@ def is_gone(store: Store, key: bytes) -> bool:
     return bool(shards) and all(shard is not None and not shard.disks for shard in shards)
 
 
-def name_tree(parts: int) -> str:
-    """Return a new name for a listing that is made of the first so many parts of its batch."""
-    return f"batch-{time.time_ns():x}-{parts}.tree"
+def name_tree(parts: Sequence[bytes]) -> str:
+    """Return a new name for a listing that is made of these parts, all that its batch has now."""
+    return f"batch-{time.time_ns():x}-{len(parts)}-{_digest(parts)}.tree"
 
 
-def parts_listed(tree_file: str) -> int:
-    """Return of how many parts a listing was made; 0 where its name, an older one, does not say."""
-    _, _, count = tree_file.removesuffix(".tree").partition("-")[2].partition("-")
-    return int(count) if count.isdigit() else 0
+def listed_parts(row: BatchRow, parts: Sequence[bytes]) -> Sequence[bytes]:
+    """Return those of a batch's parts, all in their order, that its listing was made of.
 
-
-def is_behind(reader: IndexReader, row: BatchRow, part: bytes) -> bool:
-    """Return whether a part comes after those that the batch's listing was made of.
-
-    The listing stays then: it may be all that still tells what a lost one of these named.
+    None when it was made of others. A name of an earlier version says only how many there were.
     """
-    listed = reader.batch_parts(row.name)[: parts_listed(row.tree_file)]
-    return bool(listed) and part not in listed
+    _, _, count, digest, *_ = *row.tree_file.removesuffix(".tree").split("-"), "", "", "", ""
+    if not count.isdigit():
+        return []
+    listed = [part for part in parts if part.hex() not in row.between][: int(count)]
+    return listed if (digest or _digest(listed)) == _digest(listed) else []
+
+
+def is_whole(row: BatchRow, parts: Sequence[bytes]) -> bool:
+    """Return whether a batch's listing was made of all these parts, and says so."""
+    return row.tree_file.endswith(f"-{len(parts)}-{_digest(parts)}.tree")
+
+
+def _digest(parts: Sequence[bytes]) -> str:
+    return blake2b(b"".join(parts), digest_size=MARK_BYTES).hexdigest()
 
 
 def open_listing(
@@ -67,9 +74,9 @@ def open_listing(
 ) -> Tree | None:
     """Open the batch's listing, proven, if it was made of the lost ones of its parts too.
 
-    `parts` are all that the index has, in their order. Later ones have higher numbers.
+    `parts` are all that the index has, in their order.
     """
-    if not set(lost) <= set(parts[: parts_listed(row.tree_file)]):
+    if not set(lost) <= set(listed_parts(row, parts)):
         return None
     try:
         return open_verified(store.index.tree_path(row.tree_file))
@@ -88,9 +95,10 @@ def listed_files(tree: Tree) -> Iterator[PartFile]:
 def newest_first(store: Store, row: BatchRow, parts: Sequence[bytes]) -> Iterator[list[PartFile]]:
     """Yield the files of a batch's parts, the newest part first, a path perhaps again and again.
 
-    From a lost part on the listing stands for all of them; without that it is a NoReplicaError.
+    From a lost part on the listing stands for all that it was made of, and comes before what it
+    does not have; without a listing it is a NoReplicaError.
     """
-    for key in reversed(parts):
+    for place, key in reversed(list(enumerate(parts))):
         data = read_part(store, key)
         if data is not None:
             yield parse_files(data)
@@ -102,7 +110,21 @@ def newest_first(store: Store, row: BatchRow, parts: Sequence[bytes]) -> Iterato
             listed = listed_files(tree)
             while files := list(islice(listed, FILES_AT_ONCE)):
                 yield files
+        for other in reversed(unlisted(row, parts, place)):
+            data = read_part(store, other)
+            if data is None:
+                raise not_listed(row.name, other)
+            yield parse_files(data)
         return
+
+
+def unlisted(row: BatchRow, parts: Sequence[bytes], place: int) -> list[bytes]:
+    """Return the parts before a lost one, at a place among all, that its listing does not have.
+
+    They came back with a disk. The listing stands for the lost one and the others before it.
+    """
+    known = set(listed_parts(row, parts))
+    return [part for part in parts[:place] if part not in known]
 
 
 def not_listed(batch: str, lost: bytes) -> NoReplicaError:
