@@ -128,7 +128,7 @@ def _former(
     """Write the former listing as parts, which stand for all those that it was made of."""
     tree = open_listing(store, row, parts, lost)
     if tree is None:
-        raise not_listed(row.name, lost[0])
+        raise not_listed(store, row, lost[0])
     paths: list[str] = []
     with tree:
         listed = listed_files(tree)

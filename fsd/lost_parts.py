@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from hashlib import blake2b
 from itertools import islice
+from shlex import quote
 
 from fsd.batch_part import PartFile, parse_files
 from fsd.errors import NoReplicaError, NotFoundError
 from fsd.index import BatchRow
-from fsd.purge_place import live_shard
+from fsd.purge_place import live_shard, places_of
 from fsd.read import read_small
 from fsd.store import Store
 from fsd.tree import CorruptTreeError, Tree, open_verified, path_of
@@ -38,8 +39,7 @@ def read_part(store: Store, key: bytes) -> bytes | None:
 def is_gone(store: Store, key: bytes) -> bool:
     """Return whether all disks that had it were declared gone."""
     with store.index.read() as reader:
-        place, spares = reader.locate(key), reader.spares(key)
-    shards = [live_shard(store, one) for one in ([] if place is None else [place, *spares])]
+        shards = [live_shard(store, one) for one in places_of(reader, key)]
     return bool(shards) and all(shard is not None and not shard.disks for shard in shards)
 
 
@@ -105,7 +105,7 @@ def newest_first(store: Store, row: BatchRow, parts: Sequence[bytes]) -> Iterato
             continue
         tree = open_listing(store, row, parts, [key])
         if tree is None:
-            raise not_listed(row.name, key)
+            raise not_listed(store, row, key)
         with tree:
             listed = listed_files(tree)
             while files := list(islice(listed, FILES_AT_ONCE)):
@@ -113,7 +113,7 @@ def newest_first(store: Store, row: BatchRow, parts: Sequence[bytes]) -> Iterato
         for other in reversed(unlisted(row, parts, place)):
             data = read_part(store, other)
             if data is None:
-                raise not_listed(row.name, other)
+                raise not_listed(store, row, other)
             yield parse_files(data)
         return
 
@@ -127,13 +127,37 @@ def unlisted(row: BatchRow, parts: Sequence[bytes], place: int) -> list[bytes]:
     return [part for part in parts[:place] if part not in known]
 
 
-def not_listed(batch: str, lost: bytes) -> NoReplicaError:
+def not_listed(store: Store, row: BatchRow, lost: bytes) -> NoReplicaError:
     """Return the error for a lost part of a batch without a listing that was made of it."""
     return NoReplicaError(
-        f"no replica of {lost.hex()} can be read, a part of the list of files of batch {batch}, "
-        "which has no other listing; `drystone reindex` gives up parts whose disks are gone",
+        f"no replica of {lost.hex()} can be read, a part of the list of files of batch {row.name}, "
+        f"which has no other listing; {way_out(store, row, [lost])}",
         [lost.hex()],
     )
+
+
+def way_out(store: Store, row: BatchRow, lost: Sequence[bytes]) -> str:
+    """Return what a person can do about lost parts that no listing of their batch stands for."""
+    away = _away(store, lost)
+    if away:
+        dead = " or ".join(f"drystone rebuild --disk {quote(name)}" for name in away)
+        return f"bring {', '.join(away)} back, or declare it gone if it is dead ({dead})"
+    back = "bring back a disk that has it whole (drystone disk add PATH)"
+    if not all(is_gone(store, part) for part in lost):
+        return back
+    # A sealed batch takes nothing that it does not list.
+    name, other = ("NAME", "as another batch ") if row.sealed else (quote(row.name), "")
+    again = f"put that again {other}(drystone put FOLDER --batch {name})"
+    return f"{back}, or give up what it named (drystone reindex) and {again}"
+
+
+def _away(store: Store, lost: Sequence[bytes]) -> list[str]:
+    """Return the names of disks that are away, and have a part by the catalog."""
+    with store.index.read() as reader:
+        places = [one for part in lost for one in places_of(reader, part)]
+    shards = [shard for one in places if (shard := live_shard(store, one)) is not None]
+    disks = [store.disks.disks.get(disk_id) for shard in shards for disk_id in shard.disks]
+    return sorted({disk.name for disk in disks if disk is not None and not disk.readable})
 
 
 def are_named_again(

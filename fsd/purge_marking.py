@@ -9,7 +9,7 @@ from fsd.catalog import CatalogShard
 from fsd.errors import PurgeRefusedError
 from fsd.index import BatchRow, IndexReader, Location
 from fsd.job import Job
-from fsd.lost_parts import are_named_again, is_gone, listed_files, open_listing, read_part
+from fsd.lost_parts import are_named_again, listed_files, open_listing, read_part, way_out
 from fsd.projection import HIDDEN_PREFIX
 from fsd.purge_marks import EVERY_RECORD, pack_offsets
 from fsd.purge_place import live_shard
@@ -64,7 +64,7 @@ class Marking:
         if row is not None and lost:
             tree = open_listing(self._store, row, parts, lost)
             if tree is None:
-                raise self._not_listed(row.name, lost)
+                raise self._not_listed(row, lost)
             self.lost_parts = len(lost)
             with tree:
                 self.files = self._take(listed_files(tree))
@@ -109,7 +109,7 @@ class Marking:
         """Raise PurgeRefusedError unless the other parts name all that lost ones did."""
         tree = open_listing(self._store, row, parts, lost)
         if tree is None or row.name.startswith(HIDDEN_PREFIX):
-            raise self._not_listed(row.name, lost)
+            raise self._not_listed(row, lost)
         others = [part for part in parts if part not in lost]
         with tree:
             if not are_named_again(self._store, tree, others, self._job.check):
@@ -121,11 +121,8 @@ class Marking:
                     f"{name}), or purge it before (drystone purge --batch {name})",
                 )
 
-    def _not_listed(self, batch: str, lost: list[bytes]) -> PurgeRefusedError:
-        advice = "bring back a disk that has it whole (drystone disk add PATH)"
-        if all(is_gone(self._store, part) for part in lost):
-            advice += ", or give up what it named (drystone reindex)"
-        return _refusal(batch, lost, advice)
+    def _not_listed(self, row: BatchRow, lost: list[bytes]) -> PurgeRefusedError:
+        return _refusal(row.name, lost, way_out(self._store, row, lost))
 
     def mark_others(self) -> None:
         """Leave out what views, pins and copies of this moment refer to; see `mark_batches`."""
