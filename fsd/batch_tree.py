@@ -16,8 +16,8 @@ from fsd.lost_parts import (
     name_tree,
     not_listed,
     open_listing,
-    parts_listed,
     read_part,
+    unlisted,
 )
 from fsd.process import Child
 from fsd.store import Store
@@ -63,21 +63,25 @@ def compile_batch(store: Store, row: BatchRow, known: Mapping[bytes, bytes] | No
     The tree is a projection: a crash before the index commit leaves a stale file and the old row.
     """
     with store.index.read() as reader:
-        parts = reader.batch_parts(row.name)
-    tree_file = name_tree(len(parts))
+        parts, known_row = reader.batch_parts(row.name), reader.batch(row.name)
+    if known_row is not None:  # A part that came back with its disk may have been taken in.
+        row.tree_file, row.between = known_row.tree_file, known_row.between
+    tree_file = name_tree(parts)
     former = row.tree_file
     with scratch_folder(store) as folder, compiler(store, f"batch {row.name}") as child:
         paths, lost = _write_parts(store, parts, folder, known or {})
         if lost:
-            paths = _former(store, row, parts, lost, folder) + paths[parts_listed(former) :]
-        whole = [path for path in paths if path]
+            paths = _by_former(store, row, parts, lost, folder, paths)
         tree_path = store.index.tree_path(tree_file)
         with ballast.naming(store.config.index_root):
             row.files, row.size_bytes = child.call(
-                "compile_batch", whole, tree_path, row.created_ns
+                "compile_batch", paths, tree_path, row.created_ns
             )
     row.tree_file = tree_file
     with store.index.write() as writer:
+        now = writer.batch(row.name)
+        came = [] if now is None else now.between
+        row.between = [part for part in came if bytes.fromhex(part) not in parts]
         writer.put_batch(row)
     remove_tree(store, former)
     return not lost
@@ -99,13 +103,32 @@ def _write_parts(
     return paths, lost
 
 
+def _by_former(
+    store: Store,
+    row: BatchRow,
+    parts: Sequence[bytes],
+    lost: Sequence[bytes],
+    folder: str,
+    paths: Sequence[str],
+) -> list[str]:
+    """Return what a listing is made of where parts are lost, the oldest first.
+
+    The former one stands for the last that is lost and those before. What it was not made of came
+    back with a disk, and gives way to it.
+    """
+    last = max(place for place, path in enumerate(paths) if not path)
+    came = unlisted(row, parts, last)
+    others = [paths[place] for place in range(last) if parts[place] in came]
+    return [*others, *_former(store, row, parts, lost, folder), *paths[last + 1 :]]
+
+
 def _former(
     store: Store, row: BatchRow, parts: Sequence[bytes], lost: Sequence[bytes], folder: str
 ) -> list[str]:
     """Write the former listing as parts, which stand for all those that it was made of."""
     tree = open_listing(store, row, parts, lost)
     if tree is None:
-        raise not_listed(row.name, lost[0])
+        raise not_listed(store, row, lost[0])
     paths: list[str] = []
     with tree:
         listed = listed_files(tree)

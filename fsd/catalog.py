@@ -119,7 +119,8 @@ class CatalogShard:
 
     `marks` are the dead records by purge. A `vacated` shard holds nothing that is wanted: it stays
     readable for those who are still reading it, and is dropped after the grace, unless it turns
-    out to be wanted after all.
+    out to be wanted after all. `ended` says how many purges had been committed when nobody wrote
+    it any more, None while somebody may.
     """
 
     shard_id: str
@@ -130,6 +131,7 @@ class CatalogShard:
     length_bytes: int = 0
     sealed_ns: int = 0
     vacated: bool = False
+    ended: int | None = None
     marks: dict[str, str] = field(default_factory=dict[str, str])
 
     @property
@@ -161,8 +163,8 @@ class CatalogState:
 
     `draining` tells of a disk whether it is to be retired when it is empty. `purges` are those in
     doubt, `purged` the batches that were purged and not put again, `purge_counts` how often each
-    was, `dropped` the shards whose files may be deleted wherever they turn up, `voided` the purges
-    that were given up.
+    was, `last_purges` which of all committed purges was its last (the first is 1), `dropped` the
+    shards whose files may be deleted wherever they turn up, `voided` the purges that were given up.
     """
 
     sequence: int = 0
@@ -177,6 +179,8 @@ class CatalogState:
     purges: dict[str, Purge] = field(default_factory=dict[str, Purge])
     purged: set[str] = field(default_factory=set[str])
     purge_counts: dict[str, int] = field(default_factory=dict[str, int])
+    last_purges: dict[str, int] = field(default_factory=dict[str, int])
+    purge_commits: int = 0
     dropped: set[str] = field(default_factory=set[str])
     voided: set[str] = field(default_factory=set[str])
 
@@ -196,6 +200,13 @@ class CatalogState:
     def hidden_batches(self) -> set[str]:
         """Return the batches that are not shown: purged, or being purged."""
         return self.purged | {purge.batch for purge in self.purges.values()}
+
+    def joins(self, shard: CatalogShard, batch: str) -> bool:
+        """Return whether a batch's parts in a shard count: it was not purged since the shard ended.
+
+        One of the same name that was put after the purge is another batch.
+        """
+        return shard.ended is None or shard.ended >= self.last_purges.get(batch, 0)
 
     def apply(self, entry: CatalogEntry) -> None:
         """Take one entry in; entries of kinds this version does not know are refused loudly.
@@ -249,6 +260,11 @@ class CatalogState:
         if known := self.shards.get(shard):
             known.sealed, known.length_bytes, known.sealed_ns = True, length, time_ns
             known.disks = self._not_gone(disks)
+            self._end(known)
+
+    def _end(self, shard: CatalogShard) -> None:
+        if shard.ended is None:
+            shard.ended = self.purge_commits
 
     def _not_gone(self, disks: list[str]) -> list[str]:
         # A disk may be declared gone between the end of a shard and its entry.
@@ -319,10 +335,15 @@ class CatalogState:
                 shard.marks[purge] = packed
                 self.purges[purge].shards.append(shard_id)
 
-    def _apply_purge_commit(self, purge: str) -> None:
+    def _apply_purge_commit(self, purge: str, ended: Sequence[str] = ()) -> None:
         if purge in self.voided:
             return
         if known := self.purges.pop(purge, None):
+            for shard_id in ended:
+                if left_open := self.shards.get(shard_id):
+                    self._end(left_open)
+            self.purge_commits += 1
+            self.last_purges[known.batch] = self.purge_commits
             self.purged.add(known.batch)
             self.purge_counts[known.batch] = self.purge_counts.get(known.batch, 0) + 1
             self.batches.pop(known.batch, None)

@@ -43,7 +43,8 @@ def collect_manifests(engine: Engine, job: Job) -> int:
         with engine.store.index.read() as reader:
             if not marking.unused(reader):
                 return 0
-        return PurgeRun(engine, COLLECTED, job, marking).delete()["purged_objects"]
+        run = PurgeRun(engine, COLLECTED, job, lambda: _ManifestMarking(engine, job))
+        return run.delete()["purged_objects"]
     except CancelledError:
         raise
     except FsdError as error:

@@ -29,6 +29,7 @@ from fsd.errors import CancelledError, CorruptError, FsdError, NoReplicaError
 from fsd.index import IndexReader, Location
 from fsd.index_heal import check_places
 from fsd.job import Job
+from fsd.joined_parts import joined
 from fsd.purge_models import CompactPlan
 from fsd.purge_place import live_shard, places_of
 from fsd.record import RECORD_BATCH_PART, Entry, iterate_entries
@@ -212,7 +213,8 @@ class _Round:
             self.damaged[shard.shard_id] = "no replica gives its footer"
             return []
         dead = shard.dead_records()
-        return [entry for entry in iterate_entries(scan.entries) if entry.offset not in dead]
+        entries = (entry for entry in iterate_entries(scan.entries) if entry.offset not in dead)
+        return list(joined(self._store, shard, entries, in_doubt=RECORD_BATCH_PART))
 
     def _copy(self, living: dict[int, list[Entry]]) -> list[str]:
         """Copy what lives nowhere else; shards that give something up are left out of `living`."""

@@ -71,6 +71,10 @@ class Dropper:
         with self._store.lock:
             return [s for s in self._store.shards.state.shards.values() if s.vacated]
 
+    def proof(self, shard_id: str) -> Proof | None:
+        """Return the last proof of a vacated shard; `weakest` says what it is worth by now."""
+        return self._proofs.get(shard_id)
+
     def tick(self) -> int:
         """Drop what has been vacated for long enough, a few at a time; returns how many.
 
@@ -172,7 +176,7 @@ class Dropper:
         if proof.homeless or (is_needed and proof.waiting_key):
             if not self._knows_all_shards():
                 raise FsdError(f"the index knows not all shards yet; shard {shard_id} is kept")
-            self._revive(shard_id, proof)
+            self.revive(shard_id, proof)
             return None
         self._proofs[shard_id] = proof
         return proof
@@ -187,8 +191,11 @@ class Dropper:
             followed = {row.number: row.dead_mark for row in reader.shards()}
         return all(number is not None and followed.get(number) == m for number, m in marks.items())
 
-    def _revive(self, shard_id: str, proof: Proof) -> None:
-        """Let a shard count again of which something lives nowhere else, or nothing gives it."""
+    def revive(self, shard_id: str, proof: Proof) -> None:
+        """Let a shard count again of which something lives nowhere else, or nothing gives it.
+
+        Only for who holds the engine's `maintenance`.
+        """
         store = self._store
         what = f"{proof.homeless} of its objects are in no other shard now"
         if not proof.homeless:

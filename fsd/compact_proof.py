@@ -21,8 +21,9 @@ from itertools import islice
 from fsd.catalog import CatalogShard
 from fsd.errors import FsdError
 from fsd.index import Location
+from fsd.joined_parts import joined
 from fsd.purge_place import PIECE_RECORDS, live_shard, places_of
-from fsd.record import RECORD_BATCH_PART, Entry, iterate_entries
+from fsd.record import RECORD_BATCH_PART, RECORD_OBJECT, Entry, iterate_entries
 from fsd.replicate import BACKGROUND
 from fsd.store import Store
 from fsd.survey import footer_of
@@ -66,7 +67,8 @@ def prove(store: Store, shard: CatalogShard, number: int) -> Proof:
     with store.lock:
         proof = Proof(shard.shard_id, shard.class_name, shard.mark)
         purged = shard.purged_records()
-    left = (entry for entry in iterate_entries(scan.entries) if entry.offset not in purged)
+    living = (entry for entry in iterate_entries(scan.entries) if entry.offset not in purged)
+    left = joined(store, shard, living, in_doubt=RECORD_BATCH_PART)
     while piece := list(islice(left, PIECE_RECORDS)):
         _prove(store, number, piece, proof)
     return proof
@@ -88,11 +90,12 @@ def weakest(store: Store, proof: Proof) -> Worth:
 
 
 def batch_parts(store: Store, shard: CatalogShard) -> set[int] | None:
-    """Return the offsets of a shard's batch parts; None when no footer says them now."""
+    """Return the offsets of a shard's batch parts that count; None when no footer says them now."""
     scan = footer_of(store, shard, BACKGROUND) if shard.sealed else None
     if scan is None:
         return None
-    return {one.offset for one in iterate_entries(scan.entries) if one.flags == RECORD_BATCH_PART}
+    entries = joined(store, shard, iterate_entries(scan.entries), in_doubt=RECORD_OBJECT)
+    return {one.offset for one in entries if one.flags == RECORD_BATCH_PART}
 
 
 def _prove(store: Store, number: int, piece: list[Entry], proof: Proof) -> None:
@@ -151,7 +154,8 @@ def _borne_out(store: Store, other: CatalogShard, pairs: Pairs) -> Iterable[Entr
     if scan is None:
         return None
     wanted = {(entry.key, place.offset, place.length_bytes) for entry, place in pairs}
-    there = {one[:3]: one.flags for one in iterate_entries(scan.entries) if one[:3] in wanted}
+    found = (one for one in iterate_entries(scan.entries) if one[:3] in wanted)
+    there = {one[:3]: one.flags for one in joined(store, other, found, in_doubt=RECORD_OBJECT)}
     right: list[Entry] = []
     for entry, place in pairs:
         flags = there.get((entry.key, place.offset, place.length_bytes))

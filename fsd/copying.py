@@ -79,6 +79,7 @@ class Copying:
         summary, job = self._summary, self._job
         area_root = Path(self._store.config.area_path(area))
         if confirm_sealed(final, area_root, self._document) is not None:
+            self._store_manifest()  # It may be lost since.
             self._accept(None)
             job.advance(summary.files, summary.size_bytes)
             return Copied(True, {})

@@ -41,7 +41,7 @@ from fsd.projection import (
     write_disk_rows,
 )
 from fsd.purge_check import settle_purges
-from fsd.purge_place import live_shard
+from fsd.purge_place import is_given
 from fsd.reconcile import Reconciler
 from fsd.references import References
 from fsd.reindex import REINDEX, reindex
@@ -301,10 +301,9 @@ class Engine:
             self._changed.set()
 
     def _store_manifest(self, path: str, sha256: str) -> None:
-        """Make a manifest an object of the store, referred to by a hidden batch."""
+        """Make a manifest an object that a hidden batch refers to; anew when no disk gives it."""
         with self._manifests:
-            place = self.store.index.locate(bytes.fromhex(sha256))
-            if place is not None and live_shard(self.store, place) is not None:
+            if is_given(self.store, bytes.fromhex(sha256)):
                 return
             request = BatchWriteRequest(
                 folder=os.path.dirname(path),

@@ -293,12 +293,12 @@ class IndexWriter(IndexReader):
 
         A number that another part has (one was never acknowledged and came back with its disk)
         becomes the next free one. The row's counters are the caller's; its `part_count` follows
-        the highest number, its `tree_file` what is in the index.
+        the highest number, its listing what is in the index.
         """
         prefix, table = row.name.encode() + b"\0", self.tables["batch_parts"]
         if known_row := self.batch(row.name):
             # A part that came back with its disk may have been taken in meanwhile.
-            row.tree_file = known_row.tree_file
+            row.tree_file, row.between = known_row.tree_file, known_row.between
             row.part_count = max(row.part_count, known_row.part_count)
         row.part_count = max(row.part_count, number + 1)
         place = prefix + _NUMBER.pack(number)
@@ -308,6 +308,8 @@ class IndexWriter(IndexReader):
             place = prefix + _NUMBER.pack(row.part_count)
             self.transaction.put(place, key, db=table)
             row.part_count += 1
+        elif row.tree_file and number + 1 < row.part_count:
+            row.between = [*row.between, key.hex()]
         mark = self.meta(_PARTS + row.name)
         known = self._parts(row.name)[1] if mark is None else mark ^ part_digest(place, key)
         self.put_meta(_PARTS + row.name, known)

@@ -68,7 +68,8 @@ class ShardRow:
 class BatchRow:
     """One ingest batch; its paths are in the part objects, its tree in `tree_file`.
 
-    `purges` counts the batches of this name that were purged before this one was put.
+    `purges` counts the batches of this name that were purged before this one was put. `between` are
+    parts (hex) that came after the listing was made, and stand before others that it was made of.
     """
 
     name: str
@@ -80,6 +81,7 @@ class BatchRow:
     part_count: int = 0
     tree_file: str = ""
     purges: int = 0
+    between: list[str] = field(default_factory=list[str])
 
 
 @dataclass(slots=True)

@@ -21,9 +21,8 @@ def take_inventory_or_lose(store: Store, disk: Disk) -> None:
 def take_inventory(store: Store, disk: Disk, *, writable: bool) -> None:
     """Mark what is missing as lost and what has a wrong length as suspect; set aside the rest.
 
-    On a disk that cannot be written nothing is set aside or removed; that waits until it can.
-
-    Files that may be replicas of live shards are left to the reconciler, which verifies them.
+    Files that may be replicas of live shards are left to the reconciler, which verifies them. On a
+    disk that cannot be written nothing is set aside, removed or verified; that waits until it can.
     """
     before = _lengths(store, disk)
     sizes, parts = disk.call("list_shards")
@@ -31,7 +30,7 @@ def take_inventory(store: Store, disk: Disk, *, writable: bool) -> None:
         # A disk that was full, and has room again, may have copies running all the time.
         disk.call("remove_leftovers", parts)
     _compare(store, disk, sizes, before)
-    disk.found = _take_found(store, sizes) if writable else set()
+    disk.found = _take_found(store, sizes)
     for shard_id, size in sizes.items() if writable else ():
         # A header alone (a crash between creating the file and the catalog) holds nothing. All that
         # was wanted of a dropped shard was verified elsewhere before it was dropped.

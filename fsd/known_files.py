@@ -8,6 +8,7 @@ from fsd.batch_part import latest, parse_files
 from fsd.batch_tree import compile_batch
 from fsd.errors import FsdError, NoReplicaError, NotFoundError
 from fsd.index import BatchRow
+from fsd.lost_parts import read_part, way_out
 from fsd.paths import encode_path
 from fsd.read import read_small
 from fsd.store import Store
@@ -45,9 +46,8 @@ class KnownFiles:
             if self._open_tree(store, row):
                 return
             raise FsdError(
-                f"a part of the list of files of batch {row.name} is lost, and its listing too "
-                f"({error}); bring the disks back that had it, or give it up (`drystone reindex`) "
-                "and put the batch again then"
+                f"a part of the list of files of batch {row.name} is lost, and its listing too: "
+                + way_out(store, row, [part for part in parts if read_part(store, part) is None])
             ) from error
         self._keys = {path: file.key for path, file in found.items()}
 

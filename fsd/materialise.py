@@ -200,6 +200,7 @@ class Materialise:
                     f"the view {target.name} is published with other content; "
                     f"choose another id, or `drystone unpublish {target.name}` first"
                 )
+            self._store_manifest(canonical, summary.sha256)  # It may be lost since.
             self._accept(summary, root, None)
             return self._result(summary, root, already_sealed=True)
         self._accept(summary, root, None)

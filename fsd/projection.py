@@ -13,7 +13,7 @@ from fsd.generation import current_generation, generation_path, set_current_gene
 from fsd.index import LAYOUT, NEXT_NUMBER, BatchRow, DiskRow, Index, IndexReader, ViewRow
 from fsd.index_check import check_rows
 from fsd.job import Job
-from fsd.lost_parts import parts_listed
+from fsd.lost_parts import is_whole
 from fsd.read import read_to_file
 from fsd.recover import roll_forward
 from fsd.store import Store
@@ -267,10 +267,7 @@ def write_disk_rows(store: Store) -> None:
 
 def _is_listed(store: Store, reader: IndexReader, row: BatchRow) -> bool:
     """Return whether a batch has a listing of all its parts: a put that ended early adds some."""
-    if not _has_tree(store, row.tree_file):
-        return False
-    listed = parts_listed(row.tree_file)
-    return not listed or listed >= len(reader.batch_parts(row.name))
+    return _has_tree(store, row.tree_file) and is_whole(row, reader.batch_parts(row.name))
 
 
 def _has_tree(store: Store, tree_file: str) -> bool:

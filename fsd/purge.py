@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from fsd.catalog import CatalogShard
@@ -29,6 +29,7 @@ from fsd.purge_marking import Marking
 from fsd.purge_marks import EVERY_RECORD, pack_offsets
 from fsd.purge_models import PurgeRequest
 from fsd.purge_place import unplace
+from fsd.purge_vacated import revive_needed
 
 if TYPE_CHECKING:
     from fsd.engine import Engine
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 MARK_BYTES_MAX = 1 << 20
 KEPT_LISTED_MAX = 200
 PROJECTIONS_MAX = 3
+LOOKS_MAX = 3
 BARRIERS = ("decided", "begun", "committed", "followed")
 
 Records = dict[str, list[tuple[bytes, Location]]]
@@ -58,16 +60,17 @@ def purge(engine: Engine, request: PurgeRequest) -> Job:
 
 
 class PurgeRun:
-    """One purge; `marking` says what may go, by default all that the batch has."""
+    """One purge; `mark` makes what says what may go, by default all that the batch has."""
 
     def __init__(
-        self, engine: Engine, batch: str, job: Job, marking: Marking | None = None
+        self, engine: Engine, batch: str, job: Job, mark: Callable[[], Marking] | None = None
     ) -> None:
         self._engine = engine
         self._store = engine.store
         self._batch = batch
         self._job = job
-        self._marking = marking or Marking(engine.store, engine.references, batch, job)
+        self._mark = mark or (lambda: Marking(engine.store, engine.references, batch, job))
+        self._marking = self._mark()
 
     def look(self) -> dict[str, Any]:
         """Find out what would go, changing nothing."""
@@ -83,17 +86,35 @@ class PurgeRun:
         # One at a time: of two batches that share an object the second one to go takes it along.
         job.phase = "waiting for another purge"
         with engine.references.purging(job):
-            self._look()
-            job.phase = "waiting for views and exports that are being made"
-            alone = engine.references.alone(job)
-            with alone, job.holding(engine.maintenance), job.holding(engine.moving):
-                job.phase = "deciding"
+            for _ in range(LOOKS_MAX):
+                self._settle_vacated()
+                self._look()
+                job.phase = "waiting for views and exports that are being made"
+                alone = engine.references.alone(job)
+                with alone, job.holding(engine.maintenance), job.holding(engine.moving):
+                    job.phase = "deciding"
+                    self._know_everything()
+                    if not revive_needed(engine, job):
+                        try:
+                            return self._decide()
+                        finally:
+                            engine.claims.pardon()
+                            engine.wake()
+                # What counts again may have more of this batch, or of others: all is looked at.
+                self._marking = self._mark()
+        raise PurgeRefusedError(
+            "compacted shards count again, one after the other, since what they have is in no "
+            "other shard now; ask again, and see drystone warnings"
+        )
+
+    def _settle_vacated(self) -> None:
+        """Let shards count again before the look, which would miss the lists of files in them."""
+        engine, job = self._engine, self._job
+        if engine.dropper.waiting():
+            job.phase = "looking at compacted shards"
+            with job.holding(engine.maintenance), job.holding(engine.moving):
                 self._know_everything()
-                try:
-                    return self._decide()
-                finally:
-                    engine.claims.pardon()
-                    engine.wake()
+                revive_needed(engine, job)
 
     def _know_everything(self) -> None:
         check_disks(self._store)
@@ -125,6 +146,7 @@ class PurgeRun:
         # taken for stored: it is written anew, beyond the reach of the marks.
         marking.keep_held(claims.held_among(marking.candidates))
         with claims.doom(marking.candidates) as reader:
+            marking.check_parts(reader)
             marking.mark_batches(reader)
             marking.mark_others()
             records = marking.records(reader)
@@ -153,7 +175,7 @@ class PurgeRun:
         # it up, and the batch is whole again.
         self._engine.on_barrier("begun")
         try:
-            catalog.append(("purge_commit", entry))
+            catalog.append(("purge_commit", {**entry, **self._ended()}))
             # Barrier: from here on it has happened. A crash leaves an index that still knows the
             # records; the roll-forward of the next start makes it forget them.
             self._engine.on_barrier("committed")
@@ -164,6 +186,16 @@ class PurgeRun:
         self._engine.on_barrier("followed")
         with store.lock:
             assert purge not in store.shards.state.purges
+
+    def _ended(self) -> dict[str, list[str]]:
+        """Return the shards that nobody writes and that could not be sealed: who had them is gone.
+
+        What they have of the batch is of the one that is purged, should they come back.
+        """
+        with self._store.lock:
+            shards, writing = self._store.shards.state.shards, self._store.shards.writing
+            ended = sorted(i for i, one in shards.items() if not one.sealed and i not in writing)
+        return {"ended": ended} if ended else {}
 
     def _follow(self, records: Records) -> None:
         """Make the index forget the records, one shard after the other, then the batch."""

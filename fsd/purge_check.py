@@ -51,7 +51,7 @@ def check_index(store: Store) -> None:
         row = rows.get(shard.shard_id)
         if shard.shard_id in writing:
             continue  # Group by group the index knows it.
-        if not shard.disks and not _is_found(store, shard.shard_id):
+        if not shard.disks and not is_found(store, shard.shard_id):
             continue
         if not shard.sealed:
             raise PurgeRefusedError(
@@ -65,9 +65,10 @@ def check_index(store: Store) -> None:
             )
 
 
-def _is_found(store: Store, shard_id: str) -> bool:
+def is_found(store: Store, shard_id: str) -> bool:
     """Return whether a disk that came back has a file of it, which is to count again."""
-    return any(shard_id in disk.found for disk in store.disks.disks.values())
+    disks = store.disks.disks.values()
+    return any(disk.readable and shard_id in disk.found for disk in disks)
 
 
 def _way_out(store: Store, shard: CatalogShard) -> str:
@@ -91,8 +92,10 @@ def settle_purges(store: Store) -> bool:
         return False
     try:
         check_disks(store)
-    except PurgeRefusedError as error:
-        store.disks.remember(f"a purge that was cut off stays in doubt: {error}")
+        store.catalog.append(*[("purge_void", {"purge": purge}) for purge in doubtful])
+    except FsdError as error:
+        what = f"a purge that was cut off stays in doubt: {error}"
+        if not any(one.endswith(what) for one in store.disks.last_errors):  # Asked for again.
+            store.disks.remember(what)
         return False
-    store.catalog.append(*[("purge_void", {"purge": purge}) for purge in doubtful])
     return True

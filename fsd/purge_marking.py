@@ -5,18 +5,15 @@ from dataclasses import dataclass
 from shlex import quote
 
 from fsd.batch_part import PartFile, parse_files
-from fsd.catalog import CatalogShard
 from fsd.errors import PurgeRefusedError
 from fsd.index import BatchRow, IndexReader, Location
 from fsd.job import Job
-from fsd.lost_parts import are_named_again, is_gone, listed_files, open_listing, read_part
+from fsd.lost_parts import are_named_again, listed_files, open_listing, read_part, way_out
 from fsd.projection import HIDDEN_PREFIX
-from fsd.purge_marks import EVERY_RECORD, pack_offsets
 from fsd.purge_place import live_shard
-from fsd.record import iterate_entries
+from fsd.purge_vacated import VacatedShards
 from fsd.references import References
 from fsd.store import Store
-from fsd.survey import footer_of
 
 
 @dataclass(slots=True)
@@ -40,8 +37,8 @@ class Marking:
         self._batch = batch
         self._job = job
         self._seen: set[bytes] = set()
-        self._vacated: dict[str, list[tuple[bytes, int]]] = {}
-        self._forgotten: set[str] = set()
+        self._parts: set[bytes] | None = None
+        self._vacated = VacatedShards(store, job)
         self.candidates: dict[bytes, int] = {}
         self.kept: dict[str, Kept] = {}
         self.files = 0
@@ -52,6 +49,7 @@ class Marking:
         with self._store.index.read() as reader:
             row, parts = reader.batch(self._batch), reader.batch_parts(self._batch)
         lost: list[bytes] = []
+        self._parts = set(parts)
         self._job.expect(len(parts))
         for part in parts:
             data = read_part(self._store, part)
@@ -64,7 +62,7 @@ class Marking:
         if row is not None and lost:
             tree = open_listing(self._store, row, parts, lost)
             if tree is None:
-                raise self._not_listed(row.name, lost)
+                raise self._not_listed(row, lost)
             self.lost_parts = len(lost)
             with tree:
                 self.files = self._take(listed_files(tree))
@@ -109,7 +107,7 @@ class Marking:
         """Raise PurgeRefusedError unless the other parts name all that lost ones did."""
         tree = open_listing(self._store, row, parts, lost)
         if tree is None or row.name.startswith(HIDDEN_PREFIX):
-            raise self._not_listed(row.name, lost)
+            raise self._not_listed(row, lost)
         others = [part for part in parts if part not in lost]
         with tree:
             if not are_named_again(self._store, tree, others, self._job.check):
@@ -121,11 +119,8 @@ class Marking:
                     f"{name}), or purge it before (drystone purge --batch {name})",
                 )
 
-    def _not_listed(self, batch: str, lost: list[bytes]) -> PurgeRefusedError:
-        advice = "bring back a disk that has it whole (drystone disk add PATH)"
-        if all(is_gone(self._store, part) for part in lost):
-            advice += ", or give up what it named (drystone reindex)"
-        return _refusal(batch, lost, advice)
+    def _not_listed(self, row: BatchRow, lost: list[bytes]) -> PurgeRefusedError:
+        return _refusal(row.name, lost, way_out(self._store, row, lost))
 
     def mark_others(self) -> None:
         """Leave out what views, pins and copies of this moment refer to; see `mark_batches`."""
@@ -160,50 +155,20 @@ class Marking:
     def look_into_vacated(self) -> None:
         """Find the records of the candidates in vacated shards, which the index has forgotten.
 
-        Unmarked they would be the only ones of their content that are not dead, and their shard
-        would count again (see `compact_drop`). Called again it looks at what has come since.
+        Called again it looks at what has come since.
         """
-        with self._store.lock:
-            shards = [s for s in self._store.shards.state.shards.values() if s.vacated and s.sealed]
-        for shard in shards:
-            if shard.shard_id in self._vacated:
-                continue
-            self._job.check()
-            scan = footer_of(self._store, shard)
-            if scan is None:
-                self._check_unreadable(shard)
-                continue
-            entries = iterate_entries(scan.entries)
-            found = [(one.key, one.offset) for one in entries if one.key in self.candidates]
-            self._vacated[shard.shard_id] = found
-
-    def _check_unreadable(self, shard: CatalogShard) -> None:
-        """Let all of a vacated shard be dead that no disk has now: it may come back with one.
-
-        PurgeRefusedError where a sound replica could not be read: it may be read the next time.
-        Where all are damaged nobody can tell what is in them, also not who would revive it.
-        """
-        if not shard.disks:
-            self._forgotten.add(shard.shard_id)
-        elif self._store.sound_replicas(shard.shard_id):
-            raise PurgeRefusedError(
-                f"shard {shard.shard_id}, which was compacted, cannot be read now, and may have "
-                "some of the batch; ask again, or look at drystone warnings"
-            )
+        self._vacated.look(self.candidates)
 
     def vacated_marks(self) -> dict[str, str]:
         """Return the marks of what `look_into_vacated` found, of shards that are vacated still."""
-        marks = dict.fromkeys(self._forgotten, EVERY_RECORD)
-        for shard_id, found in self._vacated.items():
-            with self._store.lock:
-                shard = self._store.shards.state.shards.get(shard_id)
-            if shard is None or not shard.vacated:
-                continue
-            dead = shard.purged_records()
-            offsets = [at for key, at in found if key in self.candidates and at not in dead]
-            if offsets:
-                marks[shard_id] = pack_offsets(offsets)
-        return marks
+        return self._vacated.marks(self.candidates)
+
+    def check_parts(self, reader: IndexReader) -> None:
+        """Raise PurgeRefusedError when the batch has parts by now that `collect` has not seen."""
+        if self._parts is not None and not self._parts.issuperset(reader.batch_parts(self._batch)):
+            raise PurgeRefusedError(
+                f"more of batch {self._batch} came back meanwhile, with a disk; ask again"
+            )
 
 
 def _refusal(batch: str, lost: list[bytes], advice: str) -> PurgeRefusedError:

@@ -48,6 +48,13 @@ def live_shard(store: Store, location: Location) -> CatalogShard | None:
         return shard
 
 
+def is_given(store: Store, key: bytes) -> bool:
+    """Return whether a disk that is here has a living record of a content, not known as damaged."""
+    with store.index.read() as reader:
+        shards = [live_shard(store, one) for one in places_of(reader, key)]
+    return any(store.sound_copies(shard.shard_id) for shard in shards if shard is not None)
+
+
 def place(
     store: Store, writer: IndexWriter, shard: CatalogShard, key: bytes, new: Location
 ) -> None:

@@ -14,9 +14,9 @@ from fsd.catalog import CatalogShard
 from fsd.disks import Disk
 from fsd.ended_shards import adopt_footer, is_true, seal_as_told, told_more
 from fsd.errors import DiskError, FsdError, NotEnoughDisksError
-from fsd.index import BatchRow, Location, ShardRow
+from fsd.index import Location, ShardRow
 from fsd.job import Job
-from fsd.lost_parts import is_behind
+from fsd.joined_parts import join, joins
 from fsd.open_shard import OpenShard, append_everywhere, write_footer
 from fsd.purge_place import forget_shards, take_in
 from fsd.read import read_record
@@ -349,12 +349,8 @@ def project_shard(store: Store, shard: CatalogShard) -> bool:
     with store.index.write() as writer:
         take_in(store, writer, shard, number, _behind(last, first), dead)
         for key, head in heads:
-            row = writer.batch(head.batch) or _new_row(store, head)
-            if writer.add_batch_part(row, head.number, key):
-                row.files += head.files
-                row.size_bytes += head.size_bytes
-                row.tree_file = row.tree_file if is_behind(writer, row, key) else ""
-            writer.put_batch(row)
+            if joins(store, shard, head.batch):
+                join(store, writer, key, head)
         writer.put_shard(
             ShardRow(
                 number,
@@ -383,12 +379,6 @@ def _pieces(packed: bytes) -> list[memoryview]:
     """Cut packed entries into what goes into one index transaction; at least one piece."""
     view, size = memoryview(packed), PLACED_AT_ONCE_MAX * ENTRY_BYTES
     return [view[start : start + size] for start in range(0, len(packed), size)] or [view]
-
-
-def _new_row(store: Store, head: PartHead) -> BatchRow:
-    with store.lock:
-        purges = store.shards.state.purge_counts.get(head.batch, 0)
-    return BatchRow(head.batch, head.class_name, 0, purges=purges)
 
 
 def _part_head(store: Store, number: int, entry: Entry) -> PartHead | None:

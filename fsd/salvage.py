@@ -15,6 +15,7 @@ from fsd.catalog import CatalogShard
 from fsd.errors import DiskError, FsdError, NotFoundError
 from fsd.group import GROUP_OVERHEAD_BYTES, GroupWriter
 from fsd.index import IndexWriter, Location
+from fsd.joined_parts import flags_of
 from fsd.mend_places import other_places, read_elsewhere
 from fsd.mend_record import Records, ReplicaReader
 from fsd.open_shard import OpenShard
@@ -79,7 +80,7 @@ def salvage(
                 continue
             payload = pieces.payload(entry)
             if payload is not None:
-                mover.add(entry, payload)
+                mover.add(entry, payload, flags_of(store, shard, entry, payload))
             elif shard.sealed or _is_place(store, number, entry):
                 lost.append(entry.key.hex())
         mover.finish(kept)
@@ -212,11 +213,11 @@ class _Mover:
         self._group: GroupWriter | None = None
         self._sealed: list[OpenShard] = []
 
-    def add(self, entry: Entry, payload: bytes) -> None:
+    def add(self, entry: Entry, payload: bytes, flags: int) -> None:
         """Put a record into the current group, or into the next one when it is full."""
-        if self._current().add(entry.key, payload, entry.flags) < 0:
+        if self._current().add(entry.key, payload, flags) < 0:
             self._commit()
-            if self._current().add(entry.key, payload, entry.flags) < 0:
+            if self._current().add(entry.key, payload, flags) < 0:
                 raise FsdError(f"{entry.key.hex()} is too large to be moved")
 
     def finish(self, kept: Kept) -> None:

@@ -13,8 +13,9 @@ from collections.abc import Iterable, Sequence
 from fsd.catalog import CatalogShard
 from fsd.errors import DiskError
 from fsd.index import Location
+from fsd.joined_parts import joined
 from fsd.purge_place import live_shard
-from fsd.record import Entry, iterate_entries
+from fsd.record import RECORD_OBJECT, Entry, iterate_entries
 from fsd.store import Store
 from fsd.survey import footer_of
 
@@ -55,10 +56,11 @@ def _borne_out(
     living = [(entry, place) for entry, place in some if place not in gone]
     other = live_shard(store, living[0][1]) if living else None
     scan = None if other is None else footer_of(store, other)
-    if scan is None:
+    if other is None or scan is None:
         return []
     wanted = {entry._replace(offset=place.offset) for entry, place in living}
-    there = wanted.intersection(iterate_entries(scan.entries))
+    found = wanted.intersection(iterate_entries(scan.entries))
+    there = set(joined(store, other, found, in_doubt=RECORD_OBJECT))
     return [one for one in living if one[0]._replace(offset=one[1].offset) in there]
 
 

@@ -106,11 +106,22 @@ def lacks_groups(
 ) -> bool:
     """Return whether there were more groups than are found: a disk that is away may have them.
 
-    A footer that its groups do not bear out says so, and an index that knows of more.
+    A footer that its groups do not bear out says so, a gap between groups, and an index that knows
+    of more. An index that was made anew has not seen them: then a replica must end with its last
+    group, for bytes behind that may be one that was acknowledged, and is damaged here.
     """
     if any(replica.scan.footer is not None for replica in replicas):
         return True
-    end = max((group.offset + group.length_bytes for group in groups), default=SHARD_HEADER_BYTES)
+    end = _end(groups)
+    if end != SHARD_HEADER_BYTES + sum(group.length_bytes for group in groups):
+        return True
     with store.index.read() as reader:
         number = reader.shard_number(shard.shard_id)
-        return number is not None and reader.shard(number).length_bytes > end
+        known_bytes = 0 if number is None else reader.shard(number).length_bytes
+    if known_bytes:
+        return known_bytes > end
+    return not any(one.scan.file_bytes <= _end(one.scan.groups) for one in replicas)
+
+
+def _end(groups: list[Group]) -> int:
+    return max((group.offset + group.length_bytes for group in groups), default=SHARD_HEADER_BYTES)

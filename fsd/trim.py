@@ -97,6 +97,8 @@ def adopt_found(store: Store, replicator: Replicator) -> int:
             with contextlib.suppress(FsdError):  # The disk's state says what happened.
                 adopted += _adopt_one(store, replicator, disk, shard_id)
             disk.found.discard(shard_id)
+    # The index may have been made without them, while no disk gave their shards.
+    store.behind |= adopted > 0
     return adopted
 
 

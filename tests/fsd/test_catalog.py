@@ -73,6 +73,11 @@ PURGE_KINDS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
+# A field that came later: `ended` of a commit.
+ENDED_KINDS: list[tuple[str, dict[str, Any]]] = [
+    ("purge_begin", {"purge": "0d" * 8, "batch": "b2"}),
+    ("purge_commit", {"purge": "0d" * 8, "ended": ["s1", "s2"]}),
+]
 REVIVE_KINDS: list[tuple[str, dict[str, Any]]] = [("shard_revive", {"shard": "s1"})]
 
 
@@ -140,6 +145,12 @@ def test_golden_log_of_a_revival():
     entries = [CatalogEntry(n, 5, kind, data) for n, (kind, data) in enumerate(REVIVE_KINDS, 1)]
     assert dump(log_of(*entries)) == dump(golden("catalog-revive.txt"))
     assert list(unpack_frames(golden("catalog-revive.txt"))) == entries
+
+
+def test_golden_log_of_a_purge_with_shards_that_ended_before():
+    entries = [CatalogEntry(n, 6, kind, data) for n, (kind, data) in enumerate(ENDED_KINDS, 1)]
+    assert dump(log_of(*entries)) == dump(golden("catalog-ended.txt"))
+    assert list(unpack_frames(golden("catalog-ended.txt"))) == entries
 
 
 def test_frames_fill_sectors():
@@ -250,7 +261,9 @@ def test_every_kind():
         disks={"d1": "hdd ä"},
         gone={"d2"},
         shards={
-            "s1": CatalogShard("s1", "raw", ["d3"], sealed=True, length_bytes=8192, sealed_ns=5),
+            "s1": CatalogShard(
+                "s1", "raw", ["d3"], sealed=True, length_bytes=8192, sealed_ns=5, ended=0
+            ),
             "s2": CatalogShard("s2", "generated", ["d1"], large=True),
         },
         batches={"b1": BatchRow("b1", "raw", 7, sealed=True), "b2": BatchRow("b2", "raw", 8)},

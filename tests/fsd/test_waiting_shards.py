@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 
 import pytest
 from command import drystone, environment, json_lines
@@ -17,6 +18,7 @@ from store_checks import (
     finish,
     keys_of,
     put,
+    settle,
     until,
     wait_for_state,
 )
@@ -27,8 +29,10 @@ from fsd.engine import Engine
 from fsd.errors import FsdError, UsageError
 from fsd.layout import shard_path
 from fsd.models import Notice
+from fsd.record import GROUP_HEADER_BYTES, SHARD_HEADER_BYTES, TRAILER_BYTES
 
 FILES = {f"folder/{number}.bin": os.urandom(3000 + number) for number in range(60)}
+GROUP_MAGIC = b"DRYGRUP1"
 VICTIM = "folder/7.bin"
 
 
@@ -79,6 +83,81 @@ def test_without_the_disk_what_is_sound_is_saved_and_what_is_lost_is_named(waiti
     with pytest.raises(FsdError):
         waiting.client.read(lost, os.path.join(waiting.root, "lost"))
     assert any(lost in line for line in waiting.client.health().last_errors)
+
+
+@pytest.mark.parametrize("lost", ["index", "reindex"])
+def test_what_may_be_a_group_is_waited_for_also_without_an_index(store, short_tmp: str, lost: str):
+    """The end of the last group is damaged here: as torn, to whoever does not know of it."""
+    made: Store = store(3)
+    put(made, write_files(os.path.join(short_tmp, "source"), FILES), "first")
+    head = made.client.head(keys_of(FILES)[VICTIM])
+    paths = {one.name: one.path for one in made.config.disk}
+    kill_engine(made.config, group=True)
+    here, away = (paths[name] for name in head.disks)
+    path = shard_path(here, head.shard_id)
+    damage(path, os.path.getsize(path) - TRAILER_BYTES, TRAILER_BYTES)
+    os.rename(away, away + ".away")
+    made.disks.sort(key=lambda one: one != away)
+    if lost == "index":
+        shutil.rmtree(made.config.index_root)
+    made.start()
+    if lost == "reindex":
+        assert warning(made) is not None
+        made.client.wait(made.client.reindex().job_id)
+    said, name = warning(made), disk(made, 0).name
+    assert said is not None and f"wait for {name}" in said.message
+    assert f"bring {name} back" in said.advice and f"rebuild --disk {name}" in said.advice
+    os.rename(away + ".away", away)
+    wait_for_state(made, 0, "online")
+    until(lambda: warning(made) is None, "the shard to be sealed")
+    assert_batch(made, "first", FILES)
+    assert_clean(made)
+
+
+def test_a_gap_between_groups_is_waited_for(store, short_tmp: str):
+    """Both ends of the first group are damaged here: nothing but the gap tells of it."""
+    made: Store = store(3)
+    put(made, write_files(os.path.join(short_tmp, "source"), FILES), "first")
+    put(made, write_files(os.path.join(short_tmp, "more"), {"more": b"more"}), "second")
+    head = made.client.head(keys_of(FILES)[VICTIM])
+    paths = {one.name: one.path for one in made.config.disk}
+    kill_engine(made.config, group=True)
+    here, away = (paths[name] for name in head.disks)
+    path = shard_path(here, head.shard_id)
+    with open(path, "rb") as file:
+        behind = file.read().index(GROUP_MAGIC, SHARD_HEADER_BYTES + 1)
+    damage(path, SHARD_HEADER_BYTES, GROUP_HEADER_BYTES)
+    damage(path, behind - TRAILER_BYTES, TRAILER_BYTES)
+    os.rename(away, away + ".away")
+    made.disks.sort(key=lambda one: one != away)
+    made.start()
+    assert warning(made) is not None
+    os.rename(away + ".away", away)
+    wait_for_state(made, 0, "online")
+    until(lambda: warning(made) is None, "the shard to be sealed")
+    assert_batch(made, "first", FILES)
+    assert_batch(made, "second", {"more": b"more"})
+    assert_clean(made)
+
+
+def test_a_shard_that_ends_with_its_last_group_waits_for_nobody(store, short_tmp: str):
+    """Every disk that took part has all that was acknowledged, and one of them is enough."""
+    made: Store = store(3)
+    put(made, write_files(os.path.join(short_tmp, "source"), FILES), "first")
+    name = made.client.head(keys_of(FILES)[VICTIM]).disks[0]
+    kill_engine(made.config, group=True)
+    away = next(one.path for one in made.config.disk if one.name == name)
+    os.rename(away, away + ".away")
+    shutil.rmtree(made.config.index_root)
+    made.start()
+    assert warning(made) is None
+    assert_readable(made, FILES)
+    os.rename(away + ".away", away)
+    made.disks.sort(key=lambda one: one != away)
+    wait_for_state(made, 0, "online")
+    settle(made)
+    assert_batch(made, "first", FILES)
+    assert_clean(made)
 
 
 def engine_of(store: Store) -> Engine | None:
