@@ -197,13 +197,22 @@ class Progress:
             self._shown = False
 
 
+_COUNTED = {
+    **dict.fromkeys(("drain", "replace", "rebuild", "rebalance", "compact", "fsck"), ("shard",)),
+    **dict.fromkeys(("verify", "scrub"), ("copy", "copies")),
+    **dict.fromkeys(("reindex", "purge"), ("step",)),
+    "calibrate": ("disk",),
+}
+"""What a job of this kind counts, where that is no files."""
+
+
 def progress_text(job: JobStatus) -> str:
     """Return a job's progress in one line: what is known of files, bytes, rate and time left."""
     parts = [job.kind]
     if job.total_files or job.done_files:
         total = job.total_files or job.done_files
         done = f"{job.done_files:,} of " * bool(job.total_files)
-        parts.append(done + count_text(total, "file"))
+        parts.append(done + count_text(total, *_COUNTED.get(job.kind, ("file",))))
     if job.total_bytes or job.done_bytes:
         parts.append(size_text(job.done_bytes) + _of(job.total_bytes, size_text(job.total_bytes)))
     if job.rate_bytes_per_s:

@@ -1,10 +1,12 @@
 """What is known to be lost: it owns that judgement for the store's health, and reads no content.
 
 Lost is what no disk gives now: shards without a disk that can be read, content that is damaged on
-all of its disks, and parts of a batch's list of files that no shard has. What lies on a disk that
-is only away is lost until that comes back; `drystone losses` names every file.
+all of its disks or went with a shard that was given up, and parts of a batch's list of files that
+no shard has. What lies on a disk that is only away is lost until that comes back; `drystone losses`
+names every file.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from fsd.catalog import CatalogShard
@@ -22,15 +24,19 @@ NAMED_MAX = 3
 
 @dataclass(frozen=True, slots=True)
 class KnownLosses:
-    """What no disk gives: shards by id, damaged objects by key, and batches by name."""
+    """What no disk gives: shards by id, objects by key, and batches by name.
+
+    `given_up` are keys of objects that are in no shard any more.
+    """
 
     unreadable: tuple[str, ...]
     damaged: tuple[str, ...]
     keys: frozenset[str]
+    given_up: tuple[str, ...]
     lists: tuple[str, ...]
 
     def __bool__(self) -> bool:
-        return bool(self.unreadable or self.damaged or self.keys or self.lists)
+        return bool(self.unreadable or self.damaged or self.keys or self.given_up or self.lists)
 
 
 def known_losses(engine: Engine) -> KnownLosses:
@@ -42,6 +48,7 @@ def known_losses(engine: Engine) -> KnownLosses:
         unreadable=tuple(s.shard_id for s in shards if not store.replicas(s.shard_id)),
         damaged=tuple(s.shard_id for s in shards if _is_damaged(engine, s)),
         keys=frozenset(engine.watch.scrubber.damage.lost_keys()),
+        given_up=_given_up(store),
         lists=_lost_lists(store),
     )
 
@@ -57,6 +64,22 @@ def _is_damaged(engine: Engine, shard: CatalogShard) -> bool:
         return False
     given_up = engine.replicator.mender.given_up.get(shard.shard_id)
     return len(replicas) == 1 if given_up is None else not given_up.deleted
+
+
+def _given_up(store: Store) -> tuple[str, ...]:
+    known = store.lost_keys.known()
+    if not known or store.is_unfinished:
+        return ()
+    givers = Givers(store)
+    with store.index.read() as reader:
+        lost = tuple(
+            key
+            for key in sorted(known)
+            # Put again it has another place, and purged none.
+            if reader.locate(bytes.fromhex(key)) and givers.why_lost(reader, bytes.fromhex(key))
+        )
+    store.lost_keys.forget(known.difference(lost))
+    return lost
 
 
 def _lost_lists(store: Store) -> tuple[str, ...]:
@@ -93,22 +116,34 @@ def loss_notices(losses: KnownLosses) -> list[Notice]:
                 message=f"{count_text(len(losses.unreadable), 'shard')} cannot be read from any "
                 "disk now",
                 advice="bring the missing disks back before anything else; one that was declared "
-                "gone comes back with drystone disk add PATH. drystone losses lists the files",
+                "gone comes back with drystone disk add PATH. If none of them can: drystone losses "
+                "names the files, put them again from their source",
+            )
+        )
+    if losses.given_up:
+        found.append(
+            Notice(
+                code="lost-objects",
+                severity="critical",
+                message=f"no disk gives {count_text(len(losses.given_up), 'object')} any more that "
+                f"had been stored: {_some(losses.given_up)}",
+                advice="drystone losses names the files; put them again from their source",
             )
         )
     if losses.lists:
-        names = ", ".join(losses.lists[:NAMED_MAX])
-        more = len(losses.lists) - NAMED_MAX
         found.append(
             Notice(
                 code="lost-list",
                 severity="critical",
                 message="no disk gives a part of the list of files of "
-                f"{count_text(len(losses.lists), 'batch', 'batches')}: {names}"
-                + f" and {more:,} more"
-                * (more > 0),
-                advice="bring missing disks back; else put what these batches had again, from its "
-                "source. drystone losses says what is affected",
+                f"{count_text(len(losses.lists), 'batch', 'batches')}: {_some(losses.lists)}",
+                advice="bring missing disks back; else put its files again as another batch, and "
+                "purge this one (drystone purge --batch NAME --dry-run tells what that does)",
             )
         )
     return found
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - NAMED_MAX
+    return ", ".join(names[:NAMED_MAX]) + f" and {more:,} more" * (more > 0)
