@@ -62,7 +62,7 @@ def _gone(disk: Disk) -> Notice:
         message=f"disk {disk.name} is here, and was declared gone: nothing on it counts, or is "
         "read",
         advice=f"drystone disk add {quote(disk.path)} takes it back, and what it holds counts "
-        "once it is verified; if it is to stay out, take it out before the next start",
+        "once it is verified; if it is to stay out, unmount it and take it out",
     )
 
 

@@ -101,7 +101,7 @@ def test_damage_of_one_of_two_copies_is_not_lost(filled: Store):
     until(lambda: filled.client.health().state == "ok", "it to be healed")
 
 
-def test_what_was_given_up_with_its_disks_is_lost_until_it_is_stored_again(filled: Store):
+def test_what_was_given_up_with_its_disks_is_lost(filled: Store):
     first, second = (disk(filled, number).name for number in (0, 1))
     lost = {
         path
