@@ -101,7 +101,7 @@ def check_room(store: Store, disk: Disk) -> None:
     takers = [space for space in spaces if space.eligible]
     domains = {space.disk_id if same else space.failure_domain for space in takers}
     copies = max(store.config.copies("raw"), store.config.copies("generated"))
-    listed = ", ".join(f"{names[s.disk_id]} with {size_text(s.free_bytes)}" for s in takers)
+    listed = ", ".join(f"{names[s.disk_id]} {size_text(s.free_bytes)} free" for s in takers)
     missing = [d.name for d in store.disks.disks.values() if d.state == "missing" and d is not disk]
     back = f"bring {' and '.join(missing)} back, or " * bool(missing)
     if len(domains) < copies:
