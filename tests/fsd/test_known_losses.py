@@ -92,6 +92,20 @@ def test_a_damaged_sole_copy_is_lost(store, short_tmp):
     health(made, LOST)
 
 
+def test_damage_here_is_a_loss_while_the_sound_copy_is_away(filled: Store):
+    head = filled.client.head(keys_of(FILES)["7"])
+    here, gone = head.disks
+    paths = {found.name: found.path for found in filled.client.disks()}
+    number = filled.disks.index(paths[gone])
+    away(filled, number)
+    health(filled, DEGRADED)
+    damage(shard_path(paths[here], head.shard_id), head.offset + 2000)
+    finish(filled, filled.client.verify().job_id, "incomplete")
+    health(filled, LOST)
+    back(filled, number)
+    until(lambda: filled.client.health().state == "ok", "it to be whole again")
+
+
 def test_damage_of_one_of_two_copies_is_not_lost(filled: Store):
     head = filled.client.head(keys_of(FILES)["7"])
     path = next(found.path for found in filled.client.disks() if found.name == head.disks[0])
