@@ -30,7 +30,7 @@ if TYPE_CHECKING:
         QuotaError,
         SealedMismatchError,
     )
-    from fsd.models import StageOutputAnswer
+    from fsd.models import RemovalAnswer, StageOutputAnswer
     from fsd.paths import check_identifier, check_relative_path, find_collisions, fold_path
     from fsd.setup import init_store
 
@@ -45,6 +45,7 @@ _HOMES = {
     "JsonOption": "fsd.cli_session",
     "NotFoundError": "fsd.errors",
     "QuotaError": "fsd.errors",
+    "RemovalAnswer": "fsd.models",
     "SealedMismatchError": "fsd.errors",
     "StageOutputAnswer": "fsd.models",
     "add_chapter": "fsd.companions",
@@ -77,6 +78,7 @@ __all__ = [
     "JsonOption",
     "NotFoundError",
     "QuotaError",
+    "RemovalAnswer",
     "SealedMismatchError",
     "StageOutputAnswer",
     "add_chapter",

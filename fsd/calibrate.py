@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import wait
-from shlex import quote
 from typing import Any
 
 from fsd.calibration import Samples, estimate_model
@@ -19,7 +18,7 @@ from fsd.disk_models import Measurement
 from fsd.disks import Disk
 from fsd.errors import CalibrationError, DiskError, FsdError, NotFoundError, UsageError
 from fsd.job import CANCEL_POLL_S, Job, timestamp
-from fsd.models import DiskModelStatus, Notice
+from fsd.models import DiskModelStatus
 from fsd.store import Store
 
 STORED_BYTES_MIN = 64 << 20
@@ -117,15 +116,6 @@ class Calibrator:
                 self._thread.start()
                 return
 
-    def notices(self, disks: list[Disk]) -> list[Notice]:
-        """Return what the models warn of: disks that became much slower."""
-        pairs = [(disk, self._store.models.get(disk.disk_id)) for disk in disks]
-        return [
-            _slow_notice(disk, known)
-            for disk, known in pairs
-            if known is not None and known.slow and disk.state != "gone"
-        ]
-
     def _measure_quietly(self, disk: Disk) -> None:
         try:
             self.measure(disk)
@@ -189,19 +179,4 @@ def model_status(known: Measurement) -> DiskModelStatus:
         measured=timestamp(known.measured_s),
         best_bandwidth_bytes_per_s=known.best_bandwidth_bytes_per_s,
         best=timestamp(known.best_s),
-    )
-
-
-def _slow_notice(disk: Disk, known: Measurement) -> Notice:
-    now, best = known.model.bandwidth_bytes_per_s, known.best_bandwidth_bytes_per_s
-    name = quote(disk.name)
-    return Notice(
-        code="disk-slow",
-        subject=disk.name,
-        severity="warning",
-        message=f"disk {disk.name} reads at {now / 1e6:.0f} MB/s, it once read at "
-        f"{best / 1e6:.0f} MB/s ({timestamp(known.best_s)[:10]})",
-        advice="look at its cable and at dmesg, and measure it again: drystone disk calibrate "
-        f"{name}; if it stays slow, drystone disk drain {name}, or live with it: "
-        f"drystone disk calibrate {name} --accept",
     )

@@ -195,7 +195,8 @@ def status(json_output: JsonOption = False, config: ConfigOption = None) -> None
         write_json({**asdict(found), **more, "critical": [one.model_dump() for one in critical]})
     else:
         lines = [f"{name:<8}  {text}" for name, (_, text) in beside.items()]
-        lines += [f"critical  {one.message}\n          {one.advice}" for one in critical]
+        for one in critical:
+            lines += [f"critical  {one.code}: {one.message}", f"          {one.advice}"]
         for line in [*_status_lines(settings, found), *lines]:
             write_line(line)
     if not found.engine_answers:

@@ -14,6 +14,7 @@ from fsd.cli_disk import disk_rows
 from fsd.cli_disk_moves import tell_loss
 from fsd.cli_jobs import finish_job
 from fsd.cli_output import (
+    count_text,
     problem_text,
     say,
     size_text,
@@ -59,14 +60,22 @@ def health(json_output: JsonOption = False, config: ConfigOption = None) -> None
         raise typer.Exit(EXIT_INCOMPLETE if answer.state == "degraded" else EXIT_FAILED)
 
 
+_STATE_WORDS = {
+    "ok": "ok",
+    "degraded": "degraded (all can be read, not everything is whole)",
+    "failed": "failed (something cannot be read; drystone losses names it)",
+}
+
+
 def _write_health(answer: Health) -> None:
-    write_line(f"{answer.state}: {answer.objects:,} objects in {answer.shards:,} shards")
+    objects, shards = count_text(answer.objects, "object"), count_text(answer.shards, "shard")
+    write_line(f"{_STATE_WORDS[answer.state]}: {objects} in {shards}")
     rows = [
         ("batches, views", f"{answer.batches:,}, {answer.views:,}"),
         ("waiting for copies", size_text(answer.replication_lag_bytes)),
         ("with one copy only", size_text(answer.single_copy_bytes)),
         ("unreadable shards", f"{answer.unreadable_shards:,}"),
-        ("rebuild queue", f"{answer.rebuild_queue:,} shards"),
+        ("rebuild queue", count_text(answer.rebuild_queue, "shard")),
         ("running jobs", f"{answer.running_jobs}"),
         ("index", size_text(answer.index_bytes)),
         ("engine memory", size_text(answer.memory_anonymous_bytes)),
@@ -83,14 +92,17 @@ def _write_health(answer: Health) -> None:
 
 def _write_warnings(found: list[Notice] | tuple[Notice, ...]) -> None:
     for warning in found:
-        write_line(f"{warning.severity}: {warning.message}")
+        write_line(f"{warning.severity} {warning.code}: {warning.message}")
         if warning.advice:
             write_line(f"    {warning.advice}")
 
 
 @app.command(epilog=EXIT_CODES)
 def warnings(json_output: JsonOption = False, config: ConfigOption = None) -> None:
-    """List what you should know, and what to do about it."""
+    """List what you should know, and what to do about it.
+
+    Each with its code, the same as in alerts and in --json.
+    """
     client = connect(config)
     answer = client.warnings()
     if json_output:
@@ -118,8 +130,8 @@ def capacity(json_output: JsonOption = False, config: ConfigOption = None) -> No
 def _write_capacity(answer: Capacity) -> None:
     loss = f" (worst case: {answer.worst_loss})" if answer.worst_loss else ""
     rows = [
-        ("stored", f"{size_text(answer.payload_bytes)} in {answer.objects:,} objects"),
-        (f"room, {answer.copies} copies", size_text(answer.usable_bytes)),
+        ("stored", f"{size_text(answer.payload_bytes)} in {count_text(answer.objects, 'object')}"),
+        (f"room at {count_text(answer.copies, 'copy', 'copies')}", size_text(answer.usable_bytes)),
         ("room after a loss", size_text(answer.usable_after_loss_bytes) + loss),
         ("SSD", f"{answer.partition_fill:.0%} full, {answer.partition_state}"),
     ]
@@ -155,19 +167,19 @@ def verify(
         typer.Option("--sample", metavar="P", help="A random share of all shards, such as 0.05."),
     ] = None,
     everything: Annotated[bool, typer.Option("--all", help="Every byte of every copy.")] = False,
-    repair: Annotated[
-        bool, typer.Option("--repair", help="Replace bad copies from good ones.")
-    ] = False,
     json_output: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Compare copies on the disks with their checksums."""
+    """Compare copies on the disks with their checksums.
+
+    What is found damaged is replaced from a good copy by itself, soon afterwards.
+    """
     if (batch is not None) + (sample is not None) + everything != 1:
         raise UsageError("say what to verify: --batch NAME, --sample 0.05 or --all")
     if sample is not None and not 0 < sample <= 1:
         raise UsageError("--sample is a share: above 0, at most 1")
     client = connect(config)
-    finish_job(client, client.verify(batch, sample, repair), json_output)
+    finish_job(client, client.verify(batch, sample), json_output)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -206,30 +218,36 @@ def _tell_departure(client: Client, disk: DiskStatus) -> None:
     say(f"{disk.name} ({disk.path}, {disk.state}) will be declared gone:")
     answer = client.disk_removal(disk.name)
     if not disk.stored_bytes:
-        say("  nothing is missing elsewhere that it should hold.")
+        say("  it holds nothing that counts.")
     elif disk.stored_bytes > answer.sole_bytes:
         size = size_text(disk.stored_bytes - answer.sole_bytes)
-        say(f"  {size} of it are on other disks, and are copied again where copies are missing.")
+        say(f"  {size} of what it holds is on other disks too, and is copied again from there.")
     tell_loss(answer)
     say(f"  if it comes back after all: drystone disk add {quote(disk.path)}")
 
 
 def _tell_rebuild(client: Client, chosen: DiskStatus | None, json_output: bool) -> None:
     state = client.health()
+    removal = client.disk_removal(chosen.name) if chosen else None
     plan: dict[str, Any] = {
         "disk": chosen.name if chosen else None,
         "disk_shards": chosen.shards if chosen else 0,
         "disk_stored_bytes": chosen.stored_bytes if chosen else 0,
+        "lost_objects": removal.sole_objects if removal else 0,
+        "lost_bytes": removal.sole_bytes if removal else 0,
+        "sole_away": removal.sole_away if removal else (),
         "rebuild_queue_shards": state.rebuild_queue,
         "usable_bytes": client.capacity().usable_bytes,
     }
     if json_output:
         write_json(plan)
         return
-    if chosen:
+    if chosen and removal:
         size = size_text(chosen.stored_bytes)
-        write_line(f"{chosen.name} would be declared gone: {chosen.shards:,} shards, {size}")
-    write_line(f"{state.rebuild_queue:,} shards are waiting for a copy now")
+        shards = count_text(chosen.shards, "shard")
+        write_line(f"{chosen.name} would be declared gone: {shards}, {size}")
+        tell_loss(removal)
+    write_line(f"waiting for a copy now: {count_text(state.rebuild_queue, 'shard')}")
     write_line(f"room for {size_text(plan['usable_bytes'])} more at the full number of copies")
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from fsd.cli_output import (
+    count_text,
     list_some,
     problem_text,
     say,
@@ -133,7 +134,7 @@ def _finish_materialise(
 ) -> None:
     if not json_output:
         size = size_text(answer.expected_bytes)
-        say(f"{answer.expected_files:,} files, {size} to {answer.target_root}")
+        say(f"{count_text(answer.expected_files, 'file')}, {size} to {answer.target_root}")
     job = follow(client, answer.job_id)
     failed = list(client.report(job.job_id)) if exit_code_of(job) else []
     if json_output:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from fsd.cli_jobs import finish_job
-from fsd.cli_output import say, size_text, write_json, write_line, write_table
+from fsd.cli_output import count_text, say, size_text, write_json, write_line, write_table
 from fsd.cli_session import (
     EXIT_CODES,
     EXIT_FAILED,
@@ -110,9 +110,13 @@ def retire(
 
 
 def tell_loss(answer: RemovalAnswer) -> None:
-    """Say what only this disk has."""
+    """Say what only this disk has, and who may have it besides once it is back."""
     if answer.sole_shards:
-        say(f"  {answer.sole_objects:,} objects, {size_text(answer.sole_bytes)} WOULD BE LOST")
+        objects = count_text(answer.sole_objects, "object")
+        say(f"  {objects}, {size_text(answer.sole_bytes)} WOULD BE LOST")
+        if answer.sole_away:
+            names = " and ".join(answer.sole_away)
+            say(f"  {names} may still have some of that: bring that back first (missing now)")
         for shard_id in answer.listed_shards[: answer.sole_shards]:
             say(f"    shard {shard_id}")
         say(f"  (by name: drystone losses --without {quote(answer.name)})")
@@ -143,7 +147,7 @@ def rebalance(
     if json_output:
         write_json(plan)
         return
-    write_line(f"{size_text(plan.move_bytes)} in {plan.moves:,} shards would move")
+    write_line(f"to be moved: {count_text(plan.moves, 'shard')}, {size_text(plan.move_bytes)}")
     rows = [
         (disk.name, size_text(disk.stored_bytes), f"{disk.fill:.1%}", f"{disk.fill_after:.1%}")
         for disk in plan.disks
@@ -181,11 +185,21 @@ def replace(
     finish_job(client, client.disk_replace(old, path, name), json_output)
 
 
+_THERE = ("online", "draining", "readonly")
+
+
 def _tell_replacement(answer: RemovalAnswer, path: str, disks: Sequence[DiskStatus]) -> None:
-    known = next((disk.name for disk in disks if disk.path == path), None)
+    # A disk that is not there has only left its path, to the new one perhaps.
+    here = (disk for disk in disks if disk.path == path and disk.state in _THERE)
+    known = next((disk.name for disk in here), None)
+    if known == answer.name:
+        raise UsageError(
+            f"{path} is {known} itself: name the folder of the disk that takes its place, or empty "
+            f"it onto the others (drystone disk drain {quote(answer.name)})"
+        )
     joins = f"{path} joins the store" if known is None else f"{path} is {known} already, not added"
-    if answer.state in ("online", "draining", "readonly"):
-        fate = "will be emptied and retired"
+    if answer.state in _THERE:
+        fate = "will be emptied onto all other disks and retired"
     elif answer.state in ("gone", "retired"):
         fate = "is out of use already"
     else:
@@ -193,3 +207,4 @@ def _tell_replacement(answer: RemovalAnswer, path: str, disks: Sequence[DiskStat
     say(f"{answer.name} ({answer.state}) {fate}; {joins}")
     if answer.state == "missing":
         tell_loss(answer)
+        say(f"  if {answer.name} comes back after all: drystone disk add PATH")

@@ -98,6 +98,11 @@ def size_text(size_bytes: float) -> str:
     return f"{value:.{0 if value >= 99.95 else 1}f} {_UNITS[unit]}"
 
 
+def count_text(count: int, noun: str, plural: str = "") -> str:
+    """Return a count with its noun: `1 object`, `12,345 objects`, `2 batches`."""
+    return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
 def duration_text(duration_s: float) -> str:
     """Return a duration as people say it: `0.42 s`, `2 min 5 s`, `3 h 20 min`, `5 days 2 h`."""
     if duration_s < 1:
@@ -149,10 +154,18 @@ def counts_text(result: dict[str, Any]) -> str:
         if unit != "bytes":
             size = result.get(name + "_bytes")
             more = f" ({size_text(size)})" if size else ""
-            parts.append(f"{value:,} {name.replace('_', ' ')}{more}")
+            words = name.replace("_", " ")
+            parts.append(f"{value:,} {_singular(words) if value == 1 else words}{more}")
         elif what not in result:
             parts.append(f"{size_text(value)} {what.replace('_', ' ')}")
     return ", ".join(parts)
+
+
+def _singular(words: str) -> str:
+    for plural, singular in (("sses", "ss"), ("ches", "ch"), ("ies", "y")):
+        if words.endswith(plural):
+            return words.removesuffix(plural) + singular
+    return words if words.endswith("ss") else words.removesuffix("s")
 
 
 class Progress:
@@ -184,11 +197,22 @@ class Progress:
             self._shown = False
 
 
+_COUNTED = {
+    **dict.fromkeys(("drain", "replace", "rebuild", "rebalance", "compact", "fsck"), ("shard",)),
+    **dict.fromkeys(("verify", "scrub"), ("copy", "copies")),
+    **dict.fromkeys(("reindex", "purge"), ("step",)),
+    "calibrate": ("disk",),
+}
+"""What a job of this kind counts, where that is no files."""
+
+
 def progress_text(job: JobStatus) -> str:
     """Return a job's progress in one line: what is known of files, bytes, rate and time left."""
     parts = [job.kind]
     if job.total_files or job.done_files:
-        parts.append(f"{job.done_files:,}{_of(job.total_files, f'{job.total_files:,}')} files")
+        total = job.total_files or job.done_files
+        done = f"{job.done_files:,} of " * bool(job.total_files)
+        parts.append(done + count_text(total, *_COUNTED.get(job.kind, ("file",))))
     if job.total_bytes or job.done_bytes:
         parts.append(size_text(job.done_bytes) + _of(job.total_bytes, size_text(job.total_bytes)))
     if job.rate_bytes_per_s:

@@ -7,7 +7,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from fsd.cli_jobs import finish_job
-from fsd.cli_output import safe_text, say, size_text, time_text, write_json, write_line, write_table
+from fsd.cli_output import (
+    count_text,
+    safe_text,
+    say,
+    size_text,
+    time_text,
+    write_json,
+    write_line,
+    write_table,
+)
 from fsd.cli_session import (
     EXIT_CODES,
     EXIT_FAILED,
@@ -73,7 +82,7 @@ def _look(client: Client, batch: str, json_output: bool) -> None:
         for line in lines:
             size = size_text(line["size_bytes"])
             holder = safe_text(str(line["holder"]))
-            write_line(f"  stays: {line['objects']:,} objects, {size}: {holder}")
+            write_line(f"  stays: {count_text(line['objects'], 'object')}, {size}: {holder}")
     if job.state != "done":
         end_with(job)
 
@@ -81,20 +90,24 @@ def _look(client: Client, batch: str, json_output: bool) -> None:
 def _tell(result: dict[str, Any], would: str) -> None:
     size = size_text(result["purged_bytes"])
     write_line(
-        f"{safe_text(str(result['batch']))}: {result['files']:,} files; "
-        f"{result['purged_objects']:,} objects ({size}) {would}deleted"
+        f"{safe_text(str(result['batch']))}: {count_text(result['files'], 'file')}; "
+        f"{count_text(result['purged_objects'], 'object')} ({size}) {would}deleted"
     )
     rows = [
-        ("kept for others", f"{result['kept_objects']:,} objects", result["kept_bytes"]),
-        ("free after the grace", f"{result['dropped_shards']:,} shards", result["dropped_bytes"]),
-        ("left to compact", f"{result['garbage_shards']:,} shards", result["garbage_bytes"]),
+        ("kept for others", count_text(result["kept_objects"], "object"), result["kept_bytes"]),
+        (
+            "free after the grace",
+            count_text(result["dropped_shards"], "shard"),
+            result["dropped_bytes"],
+        ),
+        ("left to compact", count_text(result["garbage_shards"], "shard"), result["garbage_bytes"]),
     ]
     for name, count, size_bytes in rows:
         write_line(f"  {name:<21} {count}, {size_text(size_bytes)}")
     if lost := result["lost_parts"]:
         say(
-            f"of its list of files {lost:,} parts are lost: what a file was before another content "
-            "took its path is not known, and may stay"
+            f"lost of its list of files: {count_text(lost, 'part')}. What a file was before "
+            "another content took its path is not known, and may stay"
         )
 
 
@@ -126,13 +139,13 @@ def compact(
         write_json(plan)
         return
     write_line(
-        f"{plan.shards:,} shards ({size_text(plan.shard_bytes)}) would be compacted: "
+        f"to be compacted: {count_text(plan.shards, 'shard')} ({size_text(plan.shard_bytes)}); "
         f"{size_text(plan.live_bytes)} copied, {size_text(plan.garbage_bytes)} freed, of each copy"
     )
     write_line(f"{size_text(plan.store_garbage_bytes)} of garbage in all shards")
     write_line(
-        f"{plan.waiting_shards:,} empty shards ({size_text(plan.waiting_bytes)}) wait for the end "
-        "of their grace"
+        f"waiting for the end of their grace: {count_text(plan.waiting_shards, 'empty shard')} "
+        f"({size_text(plan.waiting_bytes)})"
     )
 
 

@@ -10,6 +10,7 @@ import typer
 
 from fsd.cli_jobs import finish_job
 from fsd.cli_output import (
+    count_text,
     duration_text,
     list_some,
     say,
@@ -71,13 +72,15 @@ def _write_scrub(answer: ScrubStatus) -> None:
     finished = answer.last_round_finished
     rows = [
         ("background", f"at most {limit}" if answer.enabled else "off (scrub_rate_bytes_per_s)"),
-        ("copies", f"{answer.replicas:,} of shards, {size_text(answer.total_bytes)}"),
-        ("never scrubbed", f"{answer.never_scrubbed:,}"),
+        ("copies", f"{answer.replicas:,} (of shards), {size_text(answer.total_bytes)}"),
+        ("never scrubbed", f"{answer.never_scrubbed:,} of them"),
         ("due now", f"{answer.due_replicas:,}, {size_text(answer.overdue_bytes)}"),
         ("oldest proof", f"{duration_text(answer.oldest_age_s)} ago"),
         (
             "rate",
-            f"{size_text(answer.rate_bytes_per_s)}/s on {', '.join(answer.running) or 'none'}",
+            f"{size_text(answer.rate_bytes_per_s)}/s on {', '.join(answer.running)}"
+            if answer.running
+            else "nothing is read just now",
         ),
         ("next", following),
         ("last round", f"finished {time_text(finished)}" if finished else "none finished yet"),
@@ -86,7 +89,10 @@ def _write_scrub(answer: ScrubStatus) -> None:
     for name, value in rows:
         write_line(f"{name:<15} {value}")
     if answer.losses:
-        say(f"{answer.lost_objects:,} objects are lost (no copy gives them; drystone losses):")
+        say(
+            f"lost: {count_text(answer.lost_objects, 'object')} that no copy gives "
+            "(drystone losses lists all):"
+        )
         list_some(answer.losses, answer.lost_objects)
 
 

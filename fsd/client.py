@@ -221,11 +221,9 @@ class Client:
 
     # ---- Care ---------------------------------------------------------------------------------
 
-    def verify(
-        self, batch: str | None = None, sample: float | None = None, repair: bool = False
-    ) -> JobStatus:
+    def verify(self, batch: str | None = None, sample: float | None = None) -> JobStatus:
         """Start to verify a batch, a share (0-1) of the shards, or everything."""
-        request = VerifyRequest(batch=batch, sample=sample, repair=repair)
+        request = VerifyRequest(batch=batch, sample=sample)
         return self._ask(JobStatus, "POST", "/v1/verify", request)
 
     def rebuild(self, disk: str | None = None) -> JobStatus:

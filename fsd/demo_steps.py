@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from fsd import demo_disks
-from fsd.cli_output import Progress, duration_text, say, size_text
+from fsd.cli_output import Progress, count_text, duration_text, say, size_text
 from fsd.demo_files import Comparison, compare, list_tree
 from fsd.errors import FsdError
 
@@ -82,7 +82,7 @@ class Demo:
 
 
 def _told(step: Step) -> str:
-    parts = [f"{step.files:,} files"] if step.files else []
+    parts = [count_text(step.files, "file")] if step.files else []
     parts += [size_text(step.size_bytes)] if step.size_bytes else []
     parts.append(f"in {duration_text(step.duration_s)}")
     if step.note:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from shlex import quote
 
 from fsd.catalog import CatalogShard
+from fsd.cli_output import count_text, size_text
 from fsd.disks import Disk
 from fsd.errors import QuotaError, UsageError
 from fsd.models import RemovalAnswer
@@ -83,9 +84,9 @@ def check_no_loss(store: Store, disk: Disk) -> None:
     if sole:
         name = quote(disk.name)
         raise UsageError(
-            f"{disk.name} is {disk.shown_state} and the only disk that gives {_shards(len(sole))} "
-            f"({_size(sole):,} bytes): empty it first (drystone disk drain {name}), or give "
-            f"them up (drystone disk retire --force {name})"
+            f"{disk.name} is {disk.shown_state} and the only disk that gives {_shards(sole)}: "
+            f"empty it first (drystone disk drain {name}), or give them up (drystone disk retire "
+            f"--force {name})"
         )
 
 
@@ -100,12 +101,14 @@ def check_room(store: Store, disk: Disk) -> None:
     takers = [space for space in spaces if space.eligible]
     domains = {space.disk_id if same else space.failure_domain for space in takers}
     copies = max(store.config.copies("raw"), store.config.copies("generated"))
-    listed = ", ".join(f"{names[s.disk_id]} {s.free_bytes:,} bytes free" for s in takers)
+    listed = ", ".join(f"{names[s.disk_id]} {size_text(s.free_bytes)} free" for s in takers)
+    missing = [d.name for d in store.disks.disks.values() if d.state == "missing" and d is not disk]
+    back = f"bring {' and '.join(missing)} back, or " * bool(missing)
     if len(domains) < copies:
         raise QuotaError(
             f"{disk.name} cannot be drained: {copies} copies need {copies} independent disks that "
             f"take data, and without it there are {len(domains)} ({listed or 'none'}); "
-            "add a disk first"
+            f"{back}add a disk first"
         )
     also = [
         other
@@ -122,9 +125,10 @@ def check_room(store: Store, disk: Disk) -> None:
     found = find_places(needs, spaces, allow_same_domain=same)
     if found.unplaced_bytes:
         raise QuotaError(
-            f"{disk.name} cannot be drained{_together(also)}: of {found.moved_bytes:,} bytes "
-            f"({found.shards:,} shards) that must move, {found.unplaced_bytes:,} have no place on "
-            f"the others ({listed}); add a disk or free space"
+            f"{disk.name} cannot be drained{_together(also)}: of {size_text(found.moved_bytes)} "
+            f"({count_text(found.shards, 'shard')}) that must move, "
+            f"{size_text(found.unplaced_bytes)} have no place on the others ({listed or 'none'}); "
+            f"{back}add a disk, or free space"
         )
 
 
@@ -150,6 +154,7 @@ def may_be_removed(store: Store, disk: Disk) -> RemovalAnswer:
             written += shard.shard_id in store.shards.writing and copies > 0
         elif copies < store.config.copies(shard.class_name):
             short.append(shard)
+    away = missing_holders(store, sole, disk)
     with store.index.read() as reader:
         objects = {row.shard_id: row.object_count for row in reader.shards()}
     return RemovalAnswer(
@@ -160,11 +165,12 @@ def may_be_removed(store: Store, disk: Disk) -> RemovalAnswer:
         sole_shards=len(sole),
         sole_bytes=_size(sole),
         sole_objects=sum(objects.get(shard.shard_id, 0) for shard in sole),
+        sole_away=tuple(away),
         short_shards=len(short),
         short_bytes=_size(short),
         listed_shards=tuple(shard.shard_id for shard in [*sole, *short][:LISTED_MAX]),
-        reason=_reason(disk, sole, short, written),
-        advice=_advice(disk, sole, short, written),
+        reason=_reason(disk, sole, short, written, away),
+        advice=_advice(disk, sole, short, written, away),
     )
 
 
@@ -172,37 +178,65 @@ def _size(shards: Sequence[CatalogShard]) -> int:
     return sum(shard.length_bytes for shard in shards)
 
 
+def missing_holders(store: Store, shards: Sequence[CatalogShard], leaving: Disk) -> list[str]:
+    """Return the names of missing disks that the catalog counts a replica of these shards on.
+
+    Whether they are whole there only shows when they are back.
+    """
+    found: set[str] = set()
+    with store.lock:
+        for shard in shards:
+            lost = {disk_id for one, disk_id in store.shards.lost if one == shard.shard_id}
+            found.update(disk_id for disk_id in shard.disks if disk_id not in lost)
+    disks = (store.disks.disks.get(disk_id) for disk_id in found)
+    away = (one for one in disks if one is not None and one is not leaving)
+    return sorted(disk.name for disk in away if disk.state == "missing")
+
+
 def _reason(
-    disk: Disk, sole: Sequence[CatalogShard], short: Sequence[CatalogShard], written: int
+    disk: Disk,
+    sole: Sequence[CatalogShard],
+    short: Sequence[CatalogShard],
+    written: int,
+    away: Sequence[str],
 ) -> str:
     parts: list[str] = []
     if written:
-        parts.append(f"{_shards(written)} are being written on it just now")
+        verb = "is" if written == 1 else "are"
+        parts.append(f"{count_text(written, 'shard')} {verb} being written on it just now")
     if len(sole) > written:
-        parts.append(
-            f"{_shards(len(sole) - written)} ({_size(sole):,} bytes) have no other verified copy "
-            "and would be lost"
-        )
+        count = count_text(len(sole) - written, "shard")
+        text = f"{count} ({size_text(_size(sole))}) without another verified copy would be lost"
+        parts.append(text + f" ({_named(away)} may still have some of it)" * bool(away))
     if short:
-        parts.append(
-            f"{_shards(len(short))} ({_size(short):,} bytes) would have fewer copies than wanted"
-        )
+        parts.append(f"{_shards(short)} would have fewer copies than wanted")
     return "; ".join(parts) or f"nothing needs {disk.name}: all copies are elsewhere"
 
 
-def _shards(count: int) -> str:
-    return f"{count:,} shard(s)"
+def _named(away: Sequence[str]) -> str:
+    return f"{' and '.join(away)}, missing now,"
+
+
+def _shards(shards: Sequence[CatalogShard]) -> str:
+    return f"{count_text(len(shards), 'shard')} ({size_text(_size(shards))})"
 
 
 def _advice(
-    disk: Disk, sole: Sequence[CatalogShard], short: Sequence[CatalogShard], written: int
+    disk: Disk,
+    sole: Sequence[CatalogShard],
+    short: Sequence[CatalogShard],
+    written: int,
+    away: Sequence[str],
 ) -> str:
     if not sole and not short:
         return "" if disk.state == "gone" else f"drystone disk retire {quote(disk.name)}"
     if written == len(sole) and not short:
         return "ask again when the put that runs is done (`drystone jobs`)"
     if disk.readable:
-        return f"drystone disk drain {quote(disk.name)}"
+        first = f"bring {' and '.join(away)} back first, or " * bool(away)
+        return f"{first}drystone disk drain {quote(disk.name)}"
+    if away:
+        return f"bring {disk.name} or {' or '.join(away)} back: no other disk has what it holds"
     if sole:
         return f"bring {disk.name} back: no other disk has what it holds"
     return f"drystone rebuild --disk {quote(disk.name)}"

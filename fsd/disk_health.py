@@ -21,6 +21,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from fsd.cli_output import count_text
 from fsd.errors import CorruptError
 from fsd.placement import DiskSpace
 
@@ -129,8 +130,8 @@ class DiskHealth:
         for state, kind, window_s, limit in LIMITS:
             count = self.count(kind, window_s, now_s)
             if count >= max(1, limit * share):
-                plural = {"error": "errors", "stall": "stalls", "slow": "slow requests"}[kind]
-                found.append((state, f"{count} {plural} in {_window_text(window_s)}"))
+                noun = {"error": "error", "stall": "stall", "slow": "slow request"}[kind]
+                found.append((state, f"{count_text(count, noun)} in {_window_text(window_s)}"))
         return found
 
 

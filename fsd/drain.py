@@ -161,7 +161,7 @@ def replace(engine: Engine, old_name: str, new_path: str, new_name: str | None) 
     try:
         check_room(engine.store, old)
     except QuotaError as error:
-        raise QuotaError(f"{joined.name} is in use, but {error}") from error
+        raise QuotaError(f"{joined.name} has joined the store, but {error}") from error
     return _start(engine, REPLACE, old, retire_after=True)
 
 

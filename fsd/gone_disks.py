@@ -1,4 +1,4 @@
-"""Disks that the catalog calls gone: it owns that none of them stays in use, and what is said then.
+"""Disks that the catalog calls gone: it owns that none of them stays in use.
 
 No replica on such a disk counts. One that stayed in use would take copies that are acknowledged and
 count nowhere, so it is let go of wherever the catalog may have come to say so: at a start, with the
@@ -11,11 +11,8 @@ counts again once it is verified (see `disk_join`). That it is here is noticed a
 `disk_search`).
 """
 
-from shlex import quote
-
 from fsd.disks import Disk
 from fsd.errors import FsdError
-from fsd.models import Notice
 from fsd.store import Store
 
 
@@ -52,20 +49,3 @@ def _in_use_though_gone(store: Store) -> list[Disk]:
         gone = set(store.shards.state.gone)
     disks = store.disks.disks.values()
     return [disk for disk in disks if disk.disk_id in gone and disk.state != "gone"]
-
-
-def gone_notices(store: Store) -> list[Notice]:
-    """Return what a person should know of disks that are gone by the catalog, and here."""
-    return [
-        Notice(
-            code="disk-gone",
-            subject=disk.name,
-            severity="warning",
-            message=f"disk {disk.name} is here ({disk.seen_at}), and was declared gone: nothing "
-            "on it counts, or is read",
-            advice=f"drystone disk add {quote(disk.seen_at)} takes it back, and what it holds "
-            "counts once it is verified; if it is to stay out, take it out before the next start",
-        )
-        for disk in store.disks.disks.values()
-        if disk.seen_at and disk.state == "gone" and not disk.retired
-    ]

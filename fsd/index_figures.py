@@ -12,9 +12,13 @@ from fsd.projection import HIDDEN_PREFIX
 
 def count_batches(reader: IndexReader) -> int:
     """Return how many batches there are, hidden ones not counted; reads no row."""
+    return sum(not name.startswith(HIDDEN_PREFIX) for name in names_of_batches(reader))
+
+
+def names_of_batches(reader: IndexReader) -> list[str]:
+    """Return the names of all batches, hidden ones too; reads no row."""
     cursor = reader.transaction.cursor(db=reader.tables["batches"])
-    hidden = HIDDEN_PREFIX.encode()
-    return sum(not bytes(key).startswith(hidden) for key in cursor.iternext(values=False))
+    return [bytes(key).decode() for key in cursor.iternext(values=False)]
 
 
 def count_views(reader: IndexReader) -> int:

@@ -125,7 +125,6 @@ class VerifyRequest(Document):
 
     batch: str | None = None
     sample: float | None = Field(default=None, gt=0, le=1)
-    repair: bool = False
 
 
 class LossesRequest(Document):
@@ -219,7 +218,8 @@ class ReplaceRequest(Document):
 class RemovalAnswer(Document):
     """Whether a disk can be taken away: `safe` when every shard has its copies without it.
 
-    `sole_*` is what would be lost with it, `short_*` what would have too few copies.
+    `sole_*` is what would be lost with it, `short_*` what would have too few copies. `sole_away`
+    are the names of missing disks that may have something of the former still.
     """
 
     disk_id: str
@@ -229,6 +229,7 @@ class RemovalAnswer(Document):
     sole_shards: int
     sole_bytes: int
     sole_objects: int
+    sole_away: tuple[str, ...] = ()
     short_shards: int
     short_bytes: int
     listed_shards: tuple[str, ...]
@@ -302,7 +303,10 @@ class Notice(Document):
 
 
 class Health(Document):
-    """Whether all is well: `ok`, `degraded` (readable, not whole) or `failed` (losses)."""
+    """Whether all is well: `ok`, `degraded` (readable, not whole) or `failed` (losses).
+
+    Lost is what no disk gives now, whether its disks are only away or not.
+    """
 
     state: Literal["ok", "degraded", "failed"]
     store_id: str

@@ -5,6 +5,8 @@ marks is hidden meanwhile, and counts for nobody. When all disks are here and no
 that it was committed, it was not, and everything is shown again.
 """
 
+from shlex import quote
+
 from fsd.catalog import CatalogShard, identify, unpack_frames
 from fsd.errors import FsdError, PurgeRefusedError
 from fsd.store import Store
@@ -21,7 +23,8 @@ def check_disks(store: Store) -> None:
             more = f" ({disk.reason})" if disk is not None and disk.reason else ""
             raise PurgeRefusedError(
                 f"disk {name} {reason}{more}: its catalog may hold references that no other disk "
-                "has; bring it back, or declare it gone with `drystone rebuild --disk` first"
+                f"has; bring it back, or declare it gone first (drystone rebuild --disk "
+                f"{quote(name)})"
             )
         try:
             found = {identify(entry) for entry in unpack_frames(disk.call("read_catalog", True))}

@@ -5,18 +5,17 @@ import os
 import re
 import time
 from collections import Counter
-from shlex import quote
 
 from fsd.calibrate import model_status
-from fsd.cli_output import size_text
-from fsd.departure import shards_on
+from fsd.cli_output import count_text, size_text
 from fsd.disk_models import Measurement
+from fsd.disk_notices import disk_notices
 from fsd.disks import Disk
 from fsd.engine import Engine
-from fsd.gone_disks import gone_notices
 from fsd.index_figures import count_batches, count_views, sound_shards
 from fsd.index_rows import ShardRow
 from fsd.job import timestamp
+from fsd.known_losses import KnownLosses, known_losses, loss_notices
 from fsd.models import AreaStatus, Capacity, DiskStatus, Health, Notice
 from fsd.placement import (
     DiskSpace,
@@ -177,7 +176,7 @@ def health(engine: Engine) -> Health:
     store = engine.store
     with store.lock:
         shards = [s for s in store.shards.state.shards.values() if not s.vacated]
-    lag_bytes = single_bytes = unreadable = 0
+    lag_bytes = single_bytes = 0
     oldest_ns = 0
     for shard in shards:
         copies = store.sound_copies(shard.shard_id)
@@ -187,19 +186,19 @@ def health(engine: Engine) -> Health:
             oldest_ns = min(oldest_ns or shard.sealed_ns, shard.sealed_ns)
         if copies == 1 and store.config.copies(shard.class_name) > 1:
             single_bytes += shard.length_bytes
-        unreadable += not store.replicas(shard.shard_id)
     with store.index.read() as reader:
         objects = reader.object_count()
         batches, views = count_batches(reader), count_views(reader)
     disks = disk_statuses(engine)
-    found = warnings(engine)
+    losses = known_losses(engine)
+    found = warnings(engine, losses)
     degraded = (
         lag_bytes
         or engine.open_shards.found
         or any(d.state in ("missing", "readonly") for d in store.disks.disks.values())
     )
     return Health(
-        state="failed" if unreadable else "degraded" if degraded else "ok",
+        state="failed" if losses else "degraded" if degraded else "ok",
         store_id=engine.config.store.store_id,
         version=VERSION,
         epoch=store.disks.epoch,
@@ -211,7 +210,7 @@ def health(engine: Engine) -> Health:
         replication_lag_bytes=lag_bytes,
         replication_lag_oldest_s=max(0.0, time.time() - oldest_ns / 1e9) if oldest_ns else 0.0,
         single_copy_bytes=single_bytes,
-        unreadable_shards=unreadable,
+        unreadable_shards=len(losses.unreadable),
         rebuild_queue=len(engine.reconciler.wanted(at_once=True)),
         running_jobs=len(engine.jobs.running()),
         index_bytes=store.index.size_bytes(),
@@ -229,11 +228,11 @@ def anonymous_bytes() -> int:
     return int(found.group(1)) * 1024 if found else 0
 
 
-def warnings(engine: Engine) -> tuple[Notice, ...]:
+def warnings(engine: Engine, losses: KnownLosses | None = None) -> tuple[Notice, ...]:
     """Return everything a person should know, the worst first, each with what to do."""
-    found = [*_disk_warnings(engine), *_shard_warnings(engine), *ssd_notices(engine)]
-    found += [*gone_notices(engine.store), *engine.open_shards.notices()]
-    found += engine.watch.notices()
+    found = [*disk_notices(engine), *loss_notices(losses or known_losses(engine))]
+    found += [*_copies_warnings(engine), *ssd_notices(engine)]
+    found += [*engine.open_shards.notices(), *engine.watch.notices()]
     if engine.config.store.allow_same_device:
         found.append(
             Notice(
@@ -249,88 +248,6 @@ def warnings(engine: Engine) -> tuple[Notice, ...]:
     return tuple(sorted(found, key=lambda warning: order.index(warning.severity)))
 
 
-def _disk_warnings(engine: Engine) -> list[Notice]:
-    found: list[Notice] = []
-    reserve = engine.config.store.min_free_bytes
-    for disk in engine.store.disks.disks.values():
-        if disk.state == "missing":
-            found.append(
-                Notice(
-                    code="disk-missing",
-                    subject=disk.name,
-                    severity="critical",
-                    message=f"disk {disk.name} is missing: {disk.reason}",
-                    advice="mount or reconnect it; if it is dead: "
-                    f"drystone rebuild --disk {quote(disk.name)}",
-                )
-            )
-        elif disk.state == "readonly":
-            found.append(
-                Notice(
-                    code="disk-readonly",
-                    subject=disk.name,
-                    severity="warning",
-                    message=f"disk {disk.name} takes no new data: {disk.reason}",
-                    advice="free or add space, or look at the disk's health (smartctl, dmesg)",
-                )
-            )
-        elif disk.state == "online" and disk.free_bytes < reserve:
-            found.append(
-                Notice(
-                    code="disk-full",
-                    subject=disk.name,
-                    severity="warning",
-                    message=f"disk {disk.name} has reached its reserve of free space",
-                    advice="new data goes to other disks; add a disk (drystone capacity)",
-                )
-            )
-        if disk.draining:
-            left = len(shards_on(engine.store, disk))
-            found.append(
-                Notice(
-                    code="disk-draining",
-                    subject=disk.name,
-                    severity="info",
-                    message=f"disk {disk.name} is draining: {left:,} shards are still on it",
-                    advice=f"drystone disk drain {quote(disk.name)} goes on; undrain takes it back"
-                    if left
-                    else f"drystone disk retire {quote(disk.name)}, and it may be taken out",
-                )
-            )
-        if disk.quarantined_files:
-            found.append(
-                Notice(
-                    code="quarantine",
-                    subject=disk.name,
-                    severity="info",
-                    message=f"disk {disk.name} holds {disk.quarantined_files} set-aside shard files"
-                    f" ({disk.quarantined_bytes:,} bytes) that the catalog does not count",
-                    advice="when `drystone health` and `drystone fsck` are clean, delete the files "
-                    f"in {disk.path}/quarantine",
-                )
-            )
-    return found
-
-
-def _shard_warnings(engine: Engine) -> list[Notice]:
-    store = engine.store
-    with store.lock:
-        shards = [s.shard_id for s in store.shards.state.shards.values() if not s.vacated]
-    unreadable = [shard_id for shard_id in shards if not store.replicas(shard_id)]
-    found: list[Notice] = []
-    if unreadable:
-        found.append(
-            Notice(
-                code="unreadable",
-                severity="critical",
-                message=f"{len(unreadable)} shards have no readable replica now",
-                advice="bring the missing disks back before anything else; one that was declared "
-                "gone comes back with drystone disk add PATH",
-            )
-        )
-    return [*found, *_copies_warnings(engine)]
-
-
 def _copies_warnings(engine: Engine) -> list[Notice]:
     wants = engine.reconciler.wanted(at_once=True)
     given_up = dict(engine.replicator.mender.given_up)
@@ -343,7 +260,8 @@ def _copies_warnings(engine: Engine) -> list[Notice]:
             Notice(
                 code="copies",
                 severity="warning",
-                message=f"{len(rest)} shards ({size:,} bytes) have fewer copies than wanted",
+                message=f"{count_text(len(rest), 'shard')} ({size_text(size)}) with fewer copies "
+                "than wanted",
                 advice="drystone rebuild makes them whole now; "
                 + (engine.reconciler.last_error or "the engine does so by itself in a while"),
             )
@@ -355,8 +273,8 @@ def _copies_warnings(engine: Engine) -> list[Notice]:
             Notice(
                 code="damaged",
                 severity="critical",
-                message=f"{len(lost)} shards cannot be made whole; what is sound in them is read: "
-                + "; ".join(lost[:REASONS_SHOWN_MAX]),
+                message=f"{count_text(len(lost), 'shard')} cannot be made whole; what is sound in "
+                "them is read: " + "; ".join(lost[:REASONS_SHOWN_MAX]),
                 advice="store the lost files again (drystone put): the shards are then made whole "
                 "by themselves, also when a disk that is away comes back",
             )
@@ -366,7 +284,7 @@ def _copies_warnings(engine: Engine) -> list[Notice]:
             Notice(
                 code="damaged-garbage",
                 severity="warning",
-                message=f"{len(deleted)} shards cannot be made whole: "
+                message=f"{count_text(len(deleted), 'shard')} cannot be made whole: "
                 + "; ".join(deleted[:REASONS_SHOWN_MAX]),
                 advice="drystone compact moves what lives in them and gives them up",
             )

@@ -91,6 +91,7 @@ def salvage(
         raise DiskError(f"a disk of shard {shard.shard_id} is away; its salvage is tried again")
     if lost:
         listed = ", ".join(lost[:LOST_LISTED_MAX])
+        store.lost_keys.note(lost)
         store.disks.remember(f"{len(lost)} objects of a damaged shard are lost: {listed}")
     _give_up(store, shard, number, kept)
 

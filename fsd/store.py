@@ -27,6 +27,7 @@ from fsd.disk_models import DiskModels
 from fsd.disks import Disk, DiskSet
 from fsd.errors import DiskError, FsdError, NoReplicaError, ReindexingError
 from fsd.index import Index, Location
+from fsd.lost_keys import LostKeys
 from fsd.process import Child
 from fsd.slots import SlotPool
 
@@ -70,6 +71,7 @@ class Store:
         self.shards = ShardTable()
         self.catalog = CatalogLog(self)
         self.models = DiskModels(os.path.join(config.watch_dir, "disk_models.json"))
+        self.lost_keys = LostKeys(os.path.join(config.watch_dir, "lost_keys.json"))
         # Keys that the index had a wrong place for, until all of it has been looked at.
         self.misplaced: set[str] = set()
         # Keys that all of it was looked through for in vain: not again for each who reads them.

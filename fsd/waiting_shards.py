@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from shlex import quote
 
 from fsd.catalog import CatalogShard
+from fsd.cli_output import count_text
 from fsd.errors import DiskError, NotEnoughDisksError
 from fsd.job import Job
 from fsd.models import Notice
@@ -110,7 +111,7 @@ class WaitingShards:
             return []
         names = sorted({name for one in found for name in one.names})
         reasons = sorted({one.reason for one in found if one.reason and not one.names})
-        what = f"{len(found)} open shards cannot be sealed yet, and have no more copies till then"
+        what = f"{count_text(len(found), 'open shard')} cannot be sealed yet, nor copied till then"
         for_what = [f"they wait for {', '.join(names)}"] if names else []
         listed = [one.shard_id for one in found[:NAMED_MAX]]
         more = [f"and {len(found) - NAMED_MAX} more"] if len(found) > NAMED_MAX else []

@@ -8,11 +8,11 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from shlex import quote
 from typing import TYPE_CHECKING
 
 from fsd.alerts import Alerts
 from fsd.calibrate import Calibrator
+from fsd.cli_output import count_text
 from fsd.disk_search import DiskSearch
 from fsd.errors import UsageError
 from fsd.givers import Givers
@@ -26,7 +26,6 @@ from fsd.smart_watch import SmartWatch
 from fsd.suspect_file import load_suspects, save_suspects
 
 if TYPE_CHECKING:
-    from fsd.disks import Disk
     from fsd.engine import Engine
     from fsd.job import Job
 
@@ -110,12 +109,10 @@ class Watch:
         return self._engine.start_job(CALIBRATE, name or "all disks", work, CALIBRATE)
 
     def notices(self) -> list[Notice]:
-        """Return what a person should know."""
+        """Return what a person should know of what was watched; the disks' states apart."""
         disks = list(self._disks.values())
-        sick = [_health_notice(disk) for disk in disks if _is_sick(disk)]
-        seen = [*self.smart.notices(disks), *self.calibrator.notices(disks)]
-        scrubbed = [*self._scrub_notices(), *self._index_notices()]
-        return [*sick, *seen, *scrubbed, *self._alert_notices()]
+        seen = self.smart.notices(disks)
+        return [*seen, *self._scrub_notices(), *self._index_notices(), *self._alert_notices()]
 
     def _run(self) -> None:
         while not self._stop.wait(TICK_S):
@@ -156,7 +153,7 @@ class Watch:
             Notice(
                 code="alerts",
                 severity="info",
-                message=f"{self.alerts.waiting()} alerts wait to be sent: {error}",
+                message=f"{count_text(self.alerts.waiting(), 'alert')} to be sent: {error}",
                 advice="drystone alerts test tries at once",
             )
         ]
@@ -199,35 +196,10 @@ class Watch:
             Notice(
                 code="lost",
                 severity="critical",
-                message=f"{len(losses):,} objects are damaged on every disk that holds them: "
+                message=f"{count_text(len(losses), 'object')} damaged on every disk that has them: "
                 + ", ".join(losses[:LOSSES_SHOWN_MAX])
                 + more,
                 advice="store these files again from their source (drystone put): sound copies "
                 "then take their place (drystone losses lists all of them)",
             )
         ]
-
-
-def _is_sick(disk: Disk) -> bool:
-    return disk.health.rank > 0 and disk.state != "gone"
-
-
-def _health_notice(disk: Disk) -> Notice:
-    why = disk.health.reason
-    if disk.health.state == "failing":
-        return Notice(
-            code="disk-failing",
-            subject=disk.name,
-            severity="critical",
-            message=f"disk {disk.name} is failing: {why}",
-            advice=f"drain or replace it: drystone disk drain {quote(disk.name)}, or "
-            f"drystone disk replace {quote(disk.name)} PATH; new data goes to other disks",
-        )
-    return Notice(
-        code="disk-suspect",
-        subject=disk.name,
-        severity="warning",
-        message=f"disk {disk.name} is suspect: {why}",
-        advice="it is read last and takes no new data while others have room; look at its cable "
-        "and at dmesg",
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from nicegui import ui
 
-from fsd import FsdError
+from fsd import FsdError, RemovalAnswer
 from gui.blocks import box, button, size, text
 from gui.desk import Desk
 from gui.frame import act, confirm, tell
@@ -52,14 +52,18 @@ async def rebuild(desk: Desk, name: str) -> None:
         "If it comes back later, add it again: its copies count once they are verified.",
     ]
     if answer.sole_shards:
-        lines.insert(0, _only_there(answer.sole_objects, answer.sole_bytes, name))
+        lines.insert(0, _only_there(answer))
     if await confirm(f"Rebuild without {name}?", lines, "Rebuild", word=name):
         await act(desk, "operator", "the rebuild has begun", desk.store.rebuild, name)
 
 
-def _only_there(objects: int, size_bytes: int, name: str) -> str:
-    what = f"{objects:,} objects ({size(size_bytes)})"
-    return f"{what} are on no other disk: they cannot be read until {name} is back."
+def _only_there(answer: RemovalAnswer) -> str:
+    what = f"{answer.sole_objects:,} objects ({size(answer.sole_bytes)})"
+    lost = f"{what} are on no other disk: they cannot be read until {answer.name} is back."
+    if not answer.sole_away:
+        return lost
+    away = " and ".join(answer.sole_away)
+    return f"{lost} Missing now, and may still have some of them: {away}. Bring that back first."
 
 
 async def rebuild_all(desk: Desk) -> None:
@@ -113,8 +117,7 @@ async def replace(desk: Desk, old: str) -> None:
         tell(str(error), bad=True)
         return
     if answer.state == "missing" and answer.sole_shards:
-        lost = _only_there(answer.sole_objects, answer.sole_bytes, old)
-        lines = [lost, f"{old} is declared gone by this."]
+        lines = [_only_there(answer), f"{old} is declared gone by this."]
         if not await confirm(f"Replace {old} all the same?", lines, "Go on", word=old):
             return
     found = await _ask_for_disk(f"Replace {old}", "Replace it")

@@ -29,6 +29,8 @@ REPAIRS: dict[str, tuple[str, Callable[[Desk], Awaitable[None]]] | None] = {
     "disk-gone": None,
     "damaged": None,
     "lost": None,
+    "lost-list": None,
+    "lost-objects": None,
     "unreadable": None,
 }
 """By the code of a warning: what may be pressed, if anything."""

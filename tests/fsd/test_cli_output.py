@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from fsd.cli_output import duration_text, progress_text, size_text
+from fsd.cli_output import count_text, counts_text, duration_text, progress_text, size_text
 from fsd.models import JobStatus
 
 
@@ -37,5 +37,44 @@ def test_a_job_is_followed_in_one_line():
         done_bytes=10**9, total_bytes=5 * 10**9, rate_bytes_per_s=1e6, eta_s=4000.0, phase="moving",
     )  # fmt: skip
     assert progress_text(job) == (
-        "drain  2 of 10 files  1.0 GB of 5.0 GB  1.0 MB/s  1 h 6 min left  moving"
+        "drain  2 of 10 shards  1.0 GB of 5.0 GB  1.0 MB/s  1 h 6 min left  moving"
+    )
+
+
+@pytest.mark.parametrize(
+    ("kind", "done", "total", "text"),
+    [
+        ("put", 1, 1, "1 of 1 file"),
+        ("put", 3, 0, "3 files"),
+        ("verify", 0, 1, "0 of 1 copy"),
+        ("scrub", 2, 1200, "2 of 1,200 copies"),
+        ("rebuild", 0, 1, "0 of 1 shard"),
+    ],
+)
+def test_a_job_counts_what_it_works_on(kind: str, done: int, total: int, text: str):
+    job = JobStatus(
+        job_id="1", kind=kind, state="running", started="", done_files=done, total_files=total
+    )
+    assert progress_text(job) == f"{kind}  {text}"
+
+
+@pytest.mark.parametrize(
+    ("count", "words", "text"),
+    [
+        (1, ("object",), "1 object"),
+        (0, ("object",), "0 objects"),
+        (12345, ("shard",), "12,345 shards"),
+        (1, ("copy", "copies"), "1 copy"),
+        (2, ("batch", "batches"), "2 batches"),
+    ],
+)
+def test_a_count_has_its_noun(count: int, words: tuple[str, ...], text: str):
+    assert count_text(count, *words) == text
+
+
+def test_the_numbers_of_a_result_fit_their_words():
+    assert counts_text({"replicas": 1, "losses": 1, "batches": 1}) == "1 replica, 1 loss, 1 batch"
+    assert counts_text({"unreadable_shards": 1, "entries": 1}) == "1 unreadable shard, 1 entry"
+    assert (
+        counts_text({"replicas": 2, "losses": 2, "missing": 1}) == "2 replicas, 2 losses, 1 missing"
     )

@@ -106,7 +106,7 @@ def test_two_of_three_disks_cannot_be_drained(store, short_tmp):
     files = make_files(30)
     put(made, write_files(os.path.join(short_tmp, "source"), files), "first")
     finish(made, made.client.disk_drain(names(made)[0]).job_id)
-    with pytest.raises(QuotaError, match=r"2 copies need 2 .* there are 1 \(\w+ [\d,]+ bytes free"):
+    with pytest.raises(QuotaError, match=r"2 copies need 2 .* there are 1 \(\w+ [\d.]+ \wB free\)"):
         made.client.disk_drain(names(made)[1])
     assert [d.state for d in made.client.disks()] == ["draining", "online", "online"]
     assert_clean(made)

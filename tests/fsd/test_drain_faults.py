@@ -83,7 +83,7 @@ def test_what_the_others_cannot_hold_is_refused_with_the_figures(four, short_tmp
     for number in (2, 3):
         disks[number].fill()
         until(lambda n=number: disk(store, n).free_bytes < MIB, "the engine to see it full")
-    with pytest.raises(QuotaError, match=r"[\d,]+ bytes \(\d+ shards\) that must move, [\d,]+ "):
+    with pytest.raises(QuotaError, match=r"[\d.]+ \wB \(\d+ shards\) that must move, [\d.]+ \wB "):
         store.client.disk_drain(disk(store, 0).name)
     assert disk(store, 0).state == "online"
     assert_batch(store, "first", files)

@@ -235,7 +235,7 @@ def test_a_record_that_is_lost_is_named_and_its_shard_heals_when_it_comes_again(
     assert lost.key.hex() in warning.message and "put" in warning.advice
     assert notice("copies") is None
     assert f"first: {path}" in until(lambda: notice("lost"), "the name").message
-    assert filled.client.health().state == "degraded"
+    assert filled.client.health().state == "failed"
     damaged = [read_file(one) for one in shard.paths]
     job_id = filled.client.rebuild().job_id
     assert finish(filled, job_id, "incomplete")["stuck"] == 1

@@ -16,7 +16,7 @@ def test_purge_compact_and_pins(store, short_tmp):
         store_batch(made, short_tmp, name, files_of(name))
     config = ("--config", made.config_path)
     shown = drystone("purge", "--batch", "one", "--dry-run", *config).stdout.decode()
-    assert "would be deleted" in shown and "stays: 1 objects" in shown and "batch two" in shown
+    assert "would be deleted" in shown and "stays: 1 object," in shown and "batch two" in shown
     # Nobody is there to confirm.
     drystone("purge", "--batch", "one", *config, expect=1, input=b"n\n")
     lines = drystone("purge", "--batch", "one", "--dry-run", "--json", *config).stdout.splitlines()

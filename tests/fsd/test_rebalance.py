@@ -67,7 +67,7 @@ def test_a_new_disk_gets_its_share(grown):
     plan = plans[-1]
     assert plan["moves"] > 0 and stored(store) == before
     text = drystone("disk", "rebalance", "--dry-run", env=environment(store)).stdout
-    assert b"shards would move" in text and b"new" in text
+    assert b"to be moved: " in text and b" shards, " in text and b"new" in text
     drystone("disk", "rebalance", env=environment(store))
     after = stored(store)
     assert sum(after) == sum(before)

@@ -83,6 +83,16 @@ def test_without_the_disk_what_is_sound_is_saved_and_what_is_lost_is_named(waiti
     with pytest.raises(FsdError):
         waiting.client.read(lost, os.path.join(waiting.root, "lost"))
     assert any(lost in line for line in waiting.client.health().last_errors)
+    # A restart forgets none of it; the same file, put again, ends it.
+    for _ in range(2):
+        told = drystone("health", env=environment(waiting), expect=1).stdout.decode()
+        assert "critical lost-objects: no disk gives 1 object any more" in told and lost in told
+        waiting.stop()
+        waiting.start()
+    put(waiting, write_files(os.path.join(waiting.root, "again"), {VICTIM: FILES[VICTIM]}), "again")
+    drystone("rebuild", env=environment(waiting))
+    told = drystone("health", env=environment(waiting), expect=0).stdout.decode()
+    assert "lost-objects" not in told
 
 
 @pytest.mark.parametrize("lost", ["index", "reindex"])

@@ -20,6 +20,7 @@ from sql import parse_selector
 
 DISKS = ("d1", "d2", "d3")
 WHOLE = ".metric:has-text('Verdict') .metric-value:text-is('Whole')"
+UNREADABLE = ".metric:has-text('Verdict') .metric-value:text-is('Unreadable parts')"
 NOT_WHOLE = ".metric:has-text('Verdict') .metric-value:text-is('Not whole')"
 
 
@@ -150,7 +151,7 @@ def test_what_cannot_be_repaired_is_said_with_the_reason(house: Workshop, oto: W
     repair.locator(f".notice.bad:has-text('{sha256(data).hexdigest()}')").first.wait_for()
     repair.locator(".notice.bad:has-text('cannot be made whole')").wait_for()
     repair.locator(".notice.bad:has-text('doomed: doomed.bin')").wait_for()
-    page.wait_for_selector(NOT_WHOLE)
+    page.wait_for_selector(UNREADABLE)
     # The file comes again, and the shard that lost it is made whole from where it lies now.
     house.store.put(write_files(os.path.join(house.store.root, "again"), {"again": data}), "again")
     page.wait_for_selector(WHOLE)
