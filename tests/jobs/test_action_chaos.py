@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import database_harness
 import pytest
 from action_house import ActionYard, make_action_yard
-from jobs_harness import kill, until
+from jobs_harness import kill, kill_found, until
 from storm_actions import PARTS, PICTURE_BYTES, PICTURES, add_pair, left_by, leftovers
 
 from fsd import daemon
@@ -153,19 +153,18 @@ class _Storm:
         self.told.append(f"{victim} {name}")
         yard = self.yard
         if victim == "worker":
-            kill(yard.worker_pid(name))
+            kill_found(lambda: yard.worker_pid(name))
         elif victim == "horse":
             for horse in yard.horses(name):
                 kill(horse)
         elif victim == "both":
             process.kill_session(worker_mark(yard.config, name))
         elif victim == "redis":
-            kill(redis_server.find(yard.config) or 0)
-            until(lambda: redis_server.find(yard.config) is None)
+            kill_found(lambda: redis_server.find(yard.config))
         elif victim == "emptied":
             redis_server.connect(yard.config).flushall()
         elif victim == "keeper":
-            kill(process.find(keeper_mark(yard.config)) or 0)
+            kill_found(lambda: process.find(keeper_mark(yard.config)))
         elif victim == "database":
             running = server.find(self.place)
             assert running is not None
