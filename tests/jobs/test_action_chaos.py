@@ -192,7 +192,8 @@ class _Storm:
         """Wait for all; a task whose workers were killed as often as it may be tried is retried."""
         open_ids = set(run_ids)
 
-        def all_ended() -> bool:
+        def has_one_ended() -> bool:
+            count = len(open_ids)
             for run_id in sorted(open_ids):
                 state = self.yard.state(run_id)
                 if state in ("done", "partial"):
@@ -204,10 +205,12 @@ class _Storm:
                     assert self.retries[run_id] <= RETRIES_MAX, self.story([run_id])
                     self.told.append(f"run {run_id} retried")
                     self.yard.control.retry(run_id)
-            return not open_ids
+            return len(open_ids) < count
 
         patience_s = PATIENCE_S + PATIENCE_PER_KILL_S * len(self.told)
-        until(all_ended, lambda: self.story(sorted(open_ids)), patience_s)
+        while open_ids:
+            # A hang is that none ends for so long: beside other work all together take longer.
+            until(has_one_ended, lambda: self.story(sorted(open_ids)), patience_s)
         for run_id in run_ids:
             detail = self.yard.database.runs.show(run_id)
             ends = Counter(
