@@ -204,8 +204,8 @@ async def act(
     """Do what a person asked for, if the person may, and say how it went; None when it failed.
 
     The person's role is asked for anew: a page may have been open for days. None is for everybody
-    who is logged in. `done` may be made of the result; it is told before all that is shown is read
-    anew, which takes its time on a busy machine.
+    who is logged in. `done` may be made of the result; all that is shown is read anew after
+    that, and nobody waits for it: it takes its time on a busy machine, and a part may hang.
     """
     try:
         person = await desk.work(desk.sessions.still, visitor())
@@ -226,7 +226,7 @@ async def act(
         return None
     if said := done(result) if callable(done) else done:
         tell(said)
-    await desk.poller.refresh()
+    desk.poller.hurry()
     return result if result is not None else True
 
 

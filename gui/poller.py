@@ -1,8 +1,8 @@
 """What is going on: it owns the last known state of every part, read once for all browsers.
 
-Each part is read in a thread, again and again: quickly while somebody looks, slowly else. A part
-that does not answer keeps its last value, and says since when and why. Pages ask here and never
-wait; they are told when something changed.
+Each part is read in a thread of its own, again and again: quickly while somebody looks, slowly
+else. A part that does not answer keeps its last value, and says since when and why. Pages ask here
+and never wait; they are told when something changed.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ IDLE_FACTOR = 10.0
 """So many times slower when nobody looks."""
 TELL_INTERVAL_S = 0.25
 """Changes that come together are told once."""
+REFRESH_TIMEOUT_S = 45.0
+"""So long somebody waits for a part that hangs; a page has to be there within a minute."""
 
 Model = TypeVar("Model")
 log = logging.getLogger("drystone.gui")
@@ -48,6 +50,17 @@ class Reading:
     advice: str = ""
 
 
+@dataclass(slots=True)
+class _Line:
+    """The readings of one part, one after the other."""
+
+    thread: ThreadPoolExecutor
+    due: asyncio.Future[None] | None = None
+    """Is done when the next reading, which has not begun, has ended; None when none is due."""
+    task: asyncio.Task[None] | None = None
+    """Reads for as long as a reading is due."""
+
+
 class Poller:
     """Reads all parts until it is closed; one for a server."""
 
@@ -55,7 +68,9 @@ class Poller:
         self._parts = parts
         self._interval_s = interval_s
         # A part that hangs keeps its thread, and only its own.
-        self._threads = ThreadPoolExecutor(max(1, len(parts)), "gui-poll")
+        self._lines = {
+            part.name: _Line(ThreadPoolExecutor(1, f"gui-poll-{part.name}")) for part in parts
+        }
         self._readings = {part.name: Reading(part.title, advice=part.advice) for part in parts}
         self._watchers: dict[object, Callable[[], None]] = {}
         self._views: dict[Callable[[Poller], Any], tuple[int, Any]] = {}
@@ -63,6 +78,7 @@ class Poller:
         self._tasks: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
         self._wanted = asyncio.Event()
+        self._closed = False
 
     # ---- What pages ask --------------------------------------------------------------------------
 
@@ -105,29 +121,70 @@ class Poller:
         self._tasks.append(asyncio.create_task(self._tell()))
 
     def close(self) -> None:
-        """Stop reading; a read that hangs is left behind."""
+        """Stop reading, and wake whoever waits for it; a read that hangs is left behind."""
+        self._closed = True
         for task in self._tasks:
             task.cancel()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        for line in self._lines.values():
+            if line.task is not None:
+                line.task.cancel()
+            if line.due is not None and not line.due.done():
+                line.due.set_result(None)
+            line.thread.shutdown(wait=False, cancel_futures=True)
 
-    async def refresh(self) -> None:
-        """Read all parts now; for whoever has just changed something."""
-        await asyncio.gather(*(self._read(part) for part in self._parts if part.slowness <= 1))
+    def hurry(self) -> None:
+        """Read all parts soon; for whoever has just changed something. Nobody waits."""
+        self._ask_all()
+
+    async def refresh(self, timeout_s: float = REFRESH_TIMEOUT_S) -> None:
+        """Return after a reading of all parts that begins now or later, and knows what was done.
+
+        Returns without it when a part hangs, or when this is closed meanwhile.
+        """
+        asked = self._ask_all()
+        if asked:
+            await asyncio.wait(asked, timeout=timeout_s)
+
+    def _ask_all(self) -> list[asyncio.Future[None]]:
+        if self._closed:
+            return []
+        return [self._ask(part) for part in self._parts if part.slowness <= 1]
+
+    def _ask(self, part: Part) -> asyncio.Future[None]:
+        """Ask for a reading that has not begun yet; all who ask until it begins share it.
+
+        Wait for the answer with `asyncio.wait`, which does not cancel it for the others.
+        """
+        line = self._lines[part.name]
+        if line.due is None:
+            line.due = asyncio.get_running_loop().create_future()
+        if line.task is None:
+            line.task = asyncio.create_task(self._serve(part, line))
+        return line.due
+
+    async def _serve(self, part: Part, line: _Line) -> None:
+        while line.due is not None:
+            begun, line.due = line.due, None
+            try:
+                await self._read(part, line.thread)
+            finally:
+                begun.set_result(None)
+        line.task = None
 
     async def _follow(self, part: Part) -> None:
         while True:
-            await self._read(part)
+            await asyncio.wait([self._ask(part)])
             pause_s = self._interval_s * part.slowness
             await asyncio.sleep(pause_s)
             if not self._watchers:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._wanted.wait(), pause_s * (IDLE_FACTOR - 1))
 
-    async def _read(self, part: Part) -> None:
+    async def _read(self, part: Part, thread: ThreadPoolExecutor) -> None:
         before = self._readings[part.name]
         now = datetime.now(UTC)
         try:
-            value = await asyncio.get_running_loop().run_in_executor(self._threads, part.read)
+            value = await asyncio.get_running_loop().run_in_executor(thread, part.read)
         except Exception as error:
             reason = str(error) or type(error).__name__
             if not hasattr(error, "exit_code") and before.reason != reason:

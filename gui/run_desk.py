@@ -7,7 +7,6 @@ called through `Desk.work`.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import inspect
 import threading
@@ -117,7 +116,8 @@ class RunDesk:
         None when it failed or is not allowed; the role is that of now.
         """
         result = await act(self.desk, "operator", done, function, *args)
-        await asyncio.gather(*(poller.refresh() for poller, _ in self._followed.values()))
+        for poller, _ in self._followed.values():
+            poller.hurry()
         return result
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from fsd import ballast
 from fsd.setup import init_store
 
 SSD_BYTES = 48 * MIB
+STALL_TIMEOUT_S = 120.0
 
 
 @contextlib.contextmanager
@@ -32,7 +33,9 @@ def small_ssd_store(ssd: LoopDisk, folder: str, disks: int) -> Iterator[Store]:
     root = os.path.join(folder, "store")
     paths = [os.path.join(root, f"d{n}") for n in range(disks)]
     init_store(root, paths, ssd.path, min_free_bytes=MIB, shard_size_bytes=MIB)
-    one = Store(root, with_settings(root, packer_processes=1), paths)
+    # Beside other work a disk of a full machine may be silent for long, and none hangs here.
+    config = with_settings(root, packer_processes=1, stall_timeout_s=STALL_TIMEOUT_S)
+    one = Store(root, config, paths)
     one.start()
     try:
         yield one

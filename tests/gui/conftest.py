@@ -3,28 +3,18 @@
 from __future__ import annotations
 
 import os
-import shutil
 import tempfile
 from collections.abc import Iterator
 
 import gui_harness
 import pytest
+from chromium_browser import chromium, pytest_runtest_makereport
 from gui_harness import Scene
+
+__all__ = ["chromium", "pytest_runtest_makereport"]
 
 # Before NiceGUI is imported: it decides then where it may keep what it stores.
 os.environ.setdefault("NICEGUI_STORAGE_PATH", os.path.join(tempfile.gettempdir(), "ds-no-storage"))
-
-CHROMIUM = shutil.which("chromium") or "/usr/bin/chromium"
-FLAGS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 
 
 @pytest.fixture(scope="session")
@@ -39,18 +29,3 @@ def served(scene: Scene) -> Iterator[Scene]:
     """The same store with its pages served."""
     with gui_harness.served(scene) as made:
         yield made
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    """A running Chromium; skips where there is none.
-
-    Of a module, not of the session: its event loop would be in the way of other tests' loops.
-    """
-    if not os.path.exists(CHROMIUM):
-        pytest.skip("chromium is not installed (apt install chromium)")
-    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    with sync_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()

@@ -99,8 +99,11 @@ def test_hostile_text_stays_text(ada: Watched):
     ada.open("/explorer?media_type=image")
     ada.page.wait_for_selector(".ds-tile")
     ada.page.fill("input[data-search]", "onerror")
-    tile = ada.page.wait_for_selector(".ds-title:has-text('onerror')")
-    assert tile.inner_text() == HOSTILE
+    # It was in sight before: what was clicked then would go with the list that comes.
+    ada.page.wait_for_selector(".chip:has-text('onerror')")
+    ada.page.wait_for_function("location.search.includes('onerror')")
+    ada.page.wait_for_function("document.querySelectorAll('.ds-tile').length === 1")
+    assert ada.page.inner_text(".ds-title") == HOSTILE
     ada.page.click(".ds-tile:has-text('onerror')")
     ada.page.wait_for_selector("h1:has-text('onerror')")
     assert ada.page.inner_text("h1") == HOSTILE

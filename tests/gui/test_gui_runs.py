@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime
+from typing import Any
 
 import gui_harness
 import pytest
@@ -78,21 +79,21 @@ async def test_labellers_and_viewers_see_what_they_may(scene: Scene):
 
 async def test_what_was_done_is_said_before_all_is_read_anew(scene: Scene, monkeypatch):
     run_id = fail_run(scene, "it broke", sample=4)
-    read, refresh = asyncio.Event(), Poller.refresh
+    may_read, read = asyncio.Event(), Poller._read
 
-    async def refresh_later(poller: Poller) -> None:
-        await read.wait()
-        await refresh(poller)
+    async def read_later(poller: Poller, *given: Any) -> None:
+        await may_read.wait()
+        await read(poller, *given)
 
     async with gui_harness.simulated(scene, "ada") as (user, _):
         await user.open(f"/runs/{run_id}")
         await user.should_see("it broke")
-        monkeypatch.setattr(Poller, "refresh", refresh_later)
+        monkeypatch.setattr(Poller, "_read", read_later)
         user.find("Retry from failure").click()
         try:
             await user.should_see(f"Run {run_id} begins anew with 1 task", retries=100)
         finally:
-            read.set()
+            may_read.set()
         await user.should_not_see("Retry from failure", retries=100)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -192,10 +193,28 @@ def full_disk(folder: str, options: str) -> Iterator[str]:
 
 
 def kill(pid: int) -> None:
-    """Kill -9 a process that may be gone; 0 is none, and not our own group."""
-    if pid > 0:
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    """Kill -9 a process that may be gone, and wait until it is; 0 is none, and not our group."""
+    if pid <= 0:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        descriptor = os.pidfd_open(pid)
+        try:
+            signal.pidfd_send_signal(descriptor, signal.SIGKILL)
+            ended, _, _ = select.select([descriptor], [], [], PATIENCE_S)
+        finally:
+            os.close(descriptor)
+        assert ended, f"process {pid} does not end"
+
+
+def kill_found(find: Callable[[], int | None]) -> None:
+    """Kill what `find` finds, and wait until it is found no more.
+
+    Else whoever looks next takes it for a living one, and starts no other.
+    """
+    if pid := find():
+        kill(pid)
+        # A child may hold its mark for a moment longer.
+        until(lambda: find() != pid)
 
 
 def import_trial_workflows() -> None:

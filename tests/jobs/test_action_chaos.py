@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import database_harness
 import pytest
 from action_house import ActionYard, make_action_yard
-from jobs_harness import kill, until
+from jobs_harness import kill, kill_found, until
 from storm_actions import PARTS, PICTURE_BYTES, PICTURES, add_pair, left_by, leftovers
 
 from fsd import daemon
@@ -153,19 +153,18 @@ class _Storm:
         self.told.append(f"{victim} {name}")
         yard = self.yard
         if victim == "worker":
-            kill(yard.worker_pid(name))
+            kill_found(lambda: yard.worker_pid(name))
         elif victim == "horse":
             for horse in yard.horses(name):
                 kill(horse)
         elif victim == "both":
             process.kill_session(worker_mark(yard.config, name))
         elif victim == "redis":
-            kill(redis_server.find(yard.config) or 0)
-            until(lambda: redis_server.find(yard.config) is None)
+            kill_found(lambda: redis_server.find(yard.config))
         elif victim == "emptied":
             redis_server.connect(yard.config).flushall()
         elif victim == "keeper":
-            kill(process.find(keeper_mark(yard.config)) or 0)
+            kill_found(lambda: process.find(keeper_mark(yard.config)))
         elif victim == "database":
             running = server.find(self.place)
             assert running is not None
@@ -193,7 +192,8 @@ class _Storm:
         """Wait for all; a task whose workers were killed as often as it may be tried is retried."""
         open_ids = set(run_ids)
 
-        def all_ended() -> bool:
+        def has_one_ended() -> bool:
+            count = len(open_ids)
             for run_id in sorted(open_ids):
                 state = self.yard.state(run_id)
                 if state in ("done", "partial"):
@@ -205,10 +205,12 @@ class _Storm:
                     assert self.retries[run_id] <= RETRIES_MAX, self.story([run_id])
                     self.told.append(f"run {run_id} retried")
                     self.yard.control.retry(run_id)
-            return not open_ids
+            return len(open_ids) < count
 
         patience_s = PATIENCE_S + PATIENCE_PER_KILL_S * len(self.told)
-        until(all_ended, lambda: self.story(sorted(open_ids)), patience_s)
+        while open_ids:
+            # A hang is that none ends for so long: beside other work all together take longer.
+            until(has_one_ended, lambda: self.story(sorted(open_ids)), patience_s)
         for run_id in run_ids:
             detail = self.yard.database.runs.show(run_id)
             ends = Counter(

@@ -6,7 +6,7 @@ import random
 import time
 
 import pytest
-from jobs_harness import Yard, kill, until
+from jobs_harness import Yard, kill, kill_found
 
 from jobs import process, redis_server, supervise
 from jobs.process_main import keeper_mark, worker_mark
@@ -19,20 +19,19 @@ def strike(yard: Yard, chance: random.Random) -> str:
     """Kill something and start again what does not come back by itself."""
     victim, name = chance.choice(VICTIMS), chance.choice(WORKERS)
     if victim == "worker":
-        kill(yard.worker_pid(name))
+        kill_found(lambda: yard.worker_pid(name))
     elif victim == "horse":
         for horse in yard.horses(name):
             kill(horse)
     elif victim == "both":
         process.kill_session(worker_mark(yard.config, name))
     elif victim == "redis":
-        kill(redis_server.find(yard.config) or 0)
-        until(lambda: redis_server.find(yard.config) is None)
+        kill_found(lambda: redis_server.find(yard.config))
     elif victim == "emptied":
         if redis_server.answers(yard.config):
             redis_server.connect(yard.config).flushall()
     elif victim == "keeper":
-        kill(process.find(keeper_mark(yard.config)) or 0)
+        kill_found(lambda: process.find(keeper_mark(yard.config)))
     else:
         # As a crash of the server does: every connection of this database is cut.
         with yard.database.connection() as connection:
