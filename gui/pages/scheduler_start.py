@@ -80,6 +80,7 @@ class StartPage:
     def __init__(self, desk: Desk, runs: RunDesk, form: Form) -> None:
         self._desk, self._runs, self._form = desk, runs, form
         self._parameters: dict[str, Any] | None = None
+        self._asked: object = None
         with box("grid start"):
             with card("What exactly"):
                 if form.facts:
@@ -104,8 +105,9 @@ class StartPage:
             return
         if self._form.workflow == "ua_1" and given.get("folder") and not given.get("batch"):
             self._view.fill("batch", os.path.basename(given["folder"]))
-        if self._parameters is not None:
-            self._parameters = None
+        if self._asked is not None:
+            # An answer that is still to come is of another form, too.
+            self._asked = self._parameters = None
             self._show_nothing()
 
     def _show_nothing(self) -> None:
@@ -119,14 +121,23 @@ class StartPage:
             text(said, "hint", "p")
 
     async def _dry_run(self) -> None:
+        asked = self._asked = object()
+        self._parameters = None
         self._result.clear()
         with self._result, card("Dry run"):
             text("Counting…", "hint", "p")
-        answer = await self._runs.act("", self._try, self._view.given())
-        self._result.clear()
+        answer = None
+        try:
+            answer = await self._runs.act("", self._try, self._view.given())
+        finally:
+            if asked is self._asked:
+                self._show_answer(answer)
+
+    def _show_answer(self, answer: tuple[str, dict[str, Any], dict[str, Any]] | None) -> None:
         if not answer:
             self._show_nothing()
             return
+        self._result.clear()
         refused, parameters, report = answer
         with self._result:
             if refused:

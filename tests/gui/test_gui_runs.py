@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,6 +11,7 @@ import gui_harness
 import pytest
 from gui_harness import HOSTILE, Scene
 
+import jobs
 from gui.poller import Poller
 from gui.run_filters import RunQuery, query_of
 from jobs import RunControl
@@ -153,6 +155,44 @@ async def test_a_form_comes_from_the_workflows_model(scene: Scene):
         await user.should_see("Steps: ")
         answer = await user.http_client.get("/scheduler/start/no_such_workflow")
         assert "there is no workflow" in answer.text
+
+
+async def test_a_dry_run_that_fails_as_nobody_thought_counts_no_more(scene: Scene, monkeypatch):
+    async with gui_harness.simulated(scene, "oto") as (user, _):
+        await user.open("/scheduler/start/audit")
+        monkeypatch.setattr("jobs.dry_run_request", lambda *_: 1 / 0)
+        user.find("Dry run").click()
+        await user.should_see("This went wrong in a way that nobody thought of", retries=100)
+        await user.should_see("Press Dry run", retries=100)
+        await user.should_not_see("Counting…")
+
+
+async def test_the_answer_to_a_form_that_was_changed_meanwhile_starts_nothing(
+    scene: Scene, monkeypatch
+):
+    may_answer, asked = threading.Event(), threading.Event()
+    dry_run = jobs.dry_run_request
+
+    def answer_later(*given: Any) -> dict[str, Any]:
+        asked.set()
+        may_answer.wait(60)
+        return dry_run(*given)
+
+    async with gui_harness.simulated(scene, "oto") as (user, _):
+        await user.open("/scheduler/start/audit")
+        monkeypatch.setattr("jobs.dry_run_request", answer_later)
+        user.find("Dry run").click()
+        try:
+            await asyncio.to_thread(asked.wait, 60)
+            (element,) = user.find(kind=_number()).elements
+            element.set_value(3)
+            await user.should_see("Press Dry run", retries=100)
+        finally:
+            may_answer.set()
+        with pytest.raises(AssertionError):
+            await user.should_see("Exactly this is started.", retries=20)
+        user.find("Dry run").click()
+        await user.should_see("Exactly this is started.", retries=100)
 
 
 async def test_what_was_cloned_is_filled_in(scene: Scene):
