@@ -171,7 +171,8 @@ class DiskProcess:
             self._cold_s = moment
             here = here and read_identity(self._place)["disk_id"] == disk_id
         if not here:
-            raise DiskRefusedError(f"the disk is not at {self._place} any more: is it mounted?")
+            read_identity(self._place)  # Says so where nothing is mounted any more.
+            raise DiskRefusedError(f"{self._place} holds another disk now")
         info = os.statvfs(self._place)
         readonly = bool(info.f_flag & os.ST_RDONLY)
         if read_epoch(self._place) > epoch:

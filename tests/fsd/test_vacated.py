@@ -15,7 +15,7 @@ from store_harness import Store, write_files
 from test_gone_and_back import done
 from test_revive import KEPT, PURGED
 
-from fsd import compact_drop, purge_marking
+from fsd import compact_drop, purge_vacated
 from fsd.catalog import CatalogShard
 from fsd.compact import _Round
 from fsd.compact import compact as compact_verb
@@ -181,7 +181,7 @@ def test_a_purge_reaches_a_vacated_shard_that_is_on_no_disk_and_comes_back(store
 def test_a_purge_waits_for_a_vacated_shard_that_cannot_be_read_just_now(store, monkeypatch):
     with compacted(store(3, started=False)) as (engine, old, _):
         with monkeypatch.context() as patch:
-            patch.setattr(purge_marking, "footer_of", lambda *_: None)
+            patch.setattr(purge_vacated, "footer_of", lambda *_: None)
             job = purge_verb(engine, PurgeRequest(batch="kept"))
             assert job.finished.wait(90) and job.state == "failed"
             assert "cannot be read now" in (job.error or "")

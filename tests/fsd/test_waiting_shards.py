@@ -120,6 +120,7 @@ def test_what_may_be_a_group_is_waited_for_also_without_an_index(store, short_tm
     os.rename(away + ".away", away)
     wait_for_state(made, 0, "online")
     until(lambda: warning(made) is None, "the shard to be sealed")
+    settle(made)
     assert_batch(made, "first", FILES)
     assert_clean(made)
 
@@ -145,6 +146,7 @@ def test_a_gap_between_groups_is_waited_for(store, short_tmp: str):
     os.rename(away + ".away", away)
     wait_for_state(made, 0, "online")
     until(lambda: warning(made) is None, "the shard to be sealed")
+    settle(made)
     assert_batch(made, "first", FILES)
     assert_batch(made, "second", {"more": b"more"})
     assert_clean(made)
