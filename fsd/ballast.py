@@ -17,6 +17,7 @@ import fcntl
 import os
 from collections.abc import Generator
 
+from fsd.cli_output import size_text
 from fsd.errors import DiskError, QuotaError
 
 NAME = "ballast"
@@ -104,7 +105,7 @@ def given_up(index_root: str, index_bytes: int) -> bool:
 def full_message(index_root: str) -> str:
     """Return what a person who meets the full SSD should know and do."""
     return (
-        f"the SSD is full ({free_bytes(index_root):,} bytes are free) and its ballast given up: "
+        f"the SSD is full ({size_text(free_bytes(index_root))} are free) and its ballast given up: "
         "remove exports that are no longer needed, or whatever else filled it, and puts go on "
         "without a restart; what is stored stays readable"
     )

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from fsd.areas import Areas
+from fsd.cli_output import count_text
 from fsd.compile_process import ManifestSummary, SegmentHead
 from fsd.copy_run import CopyRun, Unreadable
 from fsd.disks import Disk
@@ -235,4 +236,5 @@ def _plan_digest(summary: ManifestSummary, heads: list[SegmentHead]) -> str:
 
 def _losses(keys: list[str]) -> str:
     listed = ", ".join(keys[:UNREADABLE_LISTED_MAX])
-    return f"{len(keys)} objects cannot be read from any disk now: {listed}; see `drystone health`"
+    count = count_text(len(keys), "object")
+    return f"{count} cannot be read from any disk now: {listed}; see `drystone health`"

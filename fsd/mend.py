@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from fsd.catalog import CatalogShard
+from fsd.cli_output import count_text
 from fsd.disks import Disk
 from fsd.errors import CorruptError, FsdError, NoReplicaError
 from fsd.index import Location
@@ -214,7 +215,7 @@ class _LostError(FsdError):
         self.records = [entry for entry in lost if entry.offset not in dead]
         keys = ", ".join(entry.key.hex() for entry in self.records[:LOST_NAMED_MAX])
         more = len(self.records) - LOST_NAMED_MAX
-        what = f"{len(self.records)} objects of it are sound nowhere: {keys}"
+        what = f"no disk has a sound copy of {count_text(len(self.records), 'object')}: {keys}"
         what += f" and {more} more" * (more > 0)
         if not self.records:
             what = "only deleted content is sound nowhere"

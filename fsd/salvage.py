@@ -12,6 +12,7 @@ from collections.abc import Iterable
 
 from fsd import ballast
 from fsd.catalog import CatalogShard
+from fsd.cli_output import count_text
 from fsd.errors import DiskError, FsdError, NotFoundError
 from fsd.group import GROUP_OVERHEAD_BYTES, GroupWriter
 from fsd.index import IndexWriter, Location
@@ -92,7 +93,7 @@ def salvage(
     if lost:
         listed = ", ".join(lost[:LOST_LISTED_MAX])
         store.lost_keys.note(lost)
-        store.disks.remember(f"{len(lost)} objects of a damaged shard are lost: {listed}")
+        store.disks.remember(f"lost {count_text(len(lost), 'object')} of a damaged shard: {listed}")
     _give_up(store, shard, number, kept)
 
 

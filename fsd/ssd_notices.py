@@ -1,6 +1,7 @@
 """What is said of the room on the SSD: it owns these notices, never the room."""
 
 from fsd import ballast
+from fsd.cli_output import size_text
 from fsd.engine import Engine
 from fsd.models import Notice
 
@@ -15,7 +16,7 @@ def ssd_notices(engine: Engine) -> list[Notice]:
             Notice(
                 code="ssd-full",
                 severity="critical",
-                message=f"the SSD is full: {partition.available_bytes:,} bytes are free, and the "
+                message=f"the SSD is full: {size_text(partition.available_bytes)} are free, and the "
                 f"ballast is given up; puts are refused{behind}",
                 advice="remove exports that are no longer needed, or whatever else filled it; "
                 "puts go on without a restart",

@@ -58,7 +58,7 @@ def ingest(context: TaskContext) -> StepResult:
         context.log(f"quarantined: {line}")
     values["problems"] = report.problems[:PROBLEMS_KEPT_MAX]
     if report.quarantined:
-        error = f"{report.quarantined:,} rows were quarantined; see `drystone quarantine list`"
+        error = f"rows in quarantine: {report.quarantined:,}; see `drystone quarantine list`"
         return StepResult(values, state="partial", error=error)
     return StepResult(values)
 

@@ -32,7 +32,7 @@ def scrub(context: TaskContext) -> StepResult:
         context.log(f"lost: {line}")
     if report.losses:
         error = (
-            f"{report.lost_objects:,} objects are lost, as {report.losses[0]} "
+            f"objects lost: {report.lost_objects:,}, such as {report.losses[0]} "
             "(drystone losses lists all)"
         )
         return StepResult(values, state="partial", error=error)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 
 import database_harness
 import pytest
-from jobs_harness import kill, until
+from jobs_harness import kill_found, until
 from store_harness import Store, write_files
 
 from jobs import RunControl, UsageError, load_jobs_config, process, redis_server, supervise
@@ -71,7 +71,7 @@ def test_a_scraped_folder_comes_in_and_what_is_wrong_is_told(plant: Plant):
     same, again = plant.control.start("ua_1", wanted)
     assert (created, again, same.run_id) == (True, False, run.run_id)
     ended = plant.wait(run.run_id)
-    assert ended.state == "partial" and "1 rows were quarantined" in (ended.reason or "")
+    assert ended.state == "partial" and "rows in quarantine: 1;" in (ended.reason or "")
     result = plant.database.runs.show(run.run_id).tasks[0].result
     assert (result["files"], result["state"], result["quarantined"]) == (3, "packed", 1)
     assert plant.database.ingest_batch("cats").state == "packed"
@@ -81,7 +81,7 @@ def test_an_ingest_that_was_killed_goes_on(plant: Plant):
     wanted = {"folder": plant.scrape("cats"), "batch": "cats", "source": "plain-folder"}
     run, _ = plant.control.start("ua_1", wanted)
     until(lambda: plant.database.runs.show(run.run_id).attempts)
-    kill(process.find(worker_mark(plant.config, "one")) or 0)
+    kill_found(lambda: process.find(worker_mark(plant.config, "one")))
     plant.start_worker()
     assert plant.wait(run.run_id).state == "partial"
     assert len(list(plant.database.quarantined("cats"))) == 1
