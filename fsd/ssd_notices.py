@@ -16,8 +16,8 @@ def ssd_notices(engine: Engine) -> list[Notice]:
             Notice(
                 code="ssd-full",
                 severity="critical",
-                message=f"the SSD is full: {size_text(partition.available_bytes)} are free, and the "
-                f"ballast is given up; puts are refused{behind}",
+                message=f"the SSD is full: {size_text(partition.available_bytes)} are free, and "
+                f"the ballast is given up; puts are refused{behind}",
                 advice="remove exports that are no longer needed, or whatever else filled it; "
                 "puts go on without a restart",
             )

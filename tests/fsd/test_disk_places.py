@@ -251,7 +251,9 @@ def test_a_gone_disk_that_drystone_toml_lists_no_more_comes_back(store, short_tm
     made.client.wait(made.client.rebuild(name).job_id)
     made.stop()
     parts = Path(made.config_path).read_text().split("[[disk]]")
-    Path(made.config_path).write_text("[[disk]]".join(one for one in parts if name not in one))
+    kept = [one for one in parts if f'name = "{name}"' not in one]
+    assert len(kept) == len(parts) - 1
+    Path(made.config_path).write_text("[[disk]]".join(kept))
     Store(made.root, load_config(made.config_path), []).start()
     os.rename(f"{made.disks[number]}.away", made.disks[number])
     assert made.client.disk_add(made.disks[number]).name == name
