@@ -44,12 +44,15 @@ def known_losses(engine: Engine) -> KnownLosses:
     store = engine.store
     with store.lock:
         shards = [s for s in store.shards.state.shards.values() if not s.vacated]
+    unreadable = tuple(s.shard_id for s in shards if not store.replicas(s.shard_id))
+    given_up = _given_up(store)
     return KnownLosses(
-        unreadable=tuple(s.shard_id for s in shards if not store.replicas(s.shard_id)),
+        unreadable=unreadable,
         damaged=tuple(s.shard_id for s in shards if _is_damaged(engine, s)),
         keys=frozenset(engine.watch.scrubber.damage.lost_keys()),
-        given_up=_given_up(store),
-        lists=_lost_lists(store),
+        given_up=given_up,
+        # Only these two lose a part; to look for each of ten thousand batches takes a while.
+        lists=_lost_lists(store) if unreadable or given_up else (),
     )
 
 

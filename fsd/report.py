@@ -230,7 +230,8 @@ def anonymous_bytes() -> int:
 
 def warnings(engine: Engine, losses: KnownLosses | None = None) -> tuple[Notice, ...]:
     """Return everything a person should know, the worst first, each with what to do."""
-    found = [*disk_notices(engine), *loss_notices(losses or known_losses(engine))]
+    losses = known_losses(engine) if losses is None else losses
+    found = [*disk_notices(engine), *loss_notices(losses)]
     found += [*_copies_warnings(engine), *ssd_notices(engine)]
     found += [*engine.open_shards.notices(), *engine.watch.notices()]
     if engine.config.store.allow_same_device:
