@@ -7,11 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from adapters.audit import AuditReport
-    from adapters.audit import audit as run_audit
-    from adapters.backup_sample import sample_check as backup_sample_check
-    from adapters.batch_work import Signal, check_signal
-    from adapters.care import (
+    from adapters.audit.audit import AuditReport
+    from adapters.audit.audit import audit as run_audit
+    from adapters.audit.backup_sample import sample_check as backup_sample_check
+    from adapters.audit.care import (
         ScrubReport,
         StoreNotice,
         mount_root,
@@ -19,20 +18,26 @@ if TYPE_CHECKING:
         store_client,
         store_notices,
     )
-    from adapters.care import scrub as scrub_store
-    from adapters.cli import app as cli_app
-    from adapters.demo import chapter as demo_chapter
-    from adapters.dry_run import dry_run as dry_run_folder
-    from adapters.errors import AdapterError, SpaceError
-    from adapters.folder import ScrapeFolder
-    from adapters.inbox import choose_adapter, waiting_folders
-    from adapters.ingest import ingest as run_ingest
-    from adapters.items import Adapter, Link, MediaFile, Observation, Problem, Record, Sniff
-    from adapters.registry import adapter_named, adapter_names, adapters, sniff
-    from adapters.thumbnail_worker import ThumbnailWorker
-    from adapters.thumbnails import EDGE_PX as THUMBNAIL_EDGE_PX
-    from adapters.thumbnails import SOURCE_SIZE_BYTES_MAX as THUMBNAIL_SOURCE_BYTES_MAX
-    from adapters.thumbnails import SourceFacts, ThumbnailReport, make_thumbnails, source_facts
+    from adapters.audit.care import scrub as scrub_store
+    from adapters.cli.app import app as cli_app
+    from adapters.cli.demo import chapter as demo_chapter
+    from adapters.ingest.dry_run import dry_run as dry_run_folder
+    from adapters.ingest.inbox import choose_adapter, waiting_folders
+    from adapters.ingest.ingest import ingest as run_ingest
+    from adapters.records.errors import AdapterError, SpaceError
+    from adapters.records.folder import ScrapeFolder
+    from adapters.records.items import Adapter, Link, MediaFile, Observation, Problem, Record, Sniff
+    from adapters.sources.registry import adapter_named, adapter_names, adapters, sniff
+    from adapters.thumbnails.thumbnails import EDGE_PX as THUMBNAIL_EDGE_PX
+    from adapters.thumbnails.thumbnails import SOURCE_SIZE_BYTES_MAX as THUMBNAIL_SOURCE_BYTES_MAX
+    from adapters.thumbnails.thumbnails import (
+        SourceFacts,
+        ThumbnailReport,
+        make_thumbnails,
+        source_facts,
+    )
+    from adapters.thumbnails.worker import ThumbnailWorker
+    from adapters.work.batch_work import Signal, check_signal
     from fsd import (
         EXIT_CODES,
         EXIT_INCOMPLETE,
@@ -49,21 +54,21 @@ if TYPE_CHECKING:
     )
 
 _HOMES = {
-    "Signal": "adapters.batch_work",
-    "check_signal": "adapters.batch_work",
-    "choose_adapter": "adapters.inbox",
-    "run_ingest": "adapters.ingest",
-    "dry_run_folder": "adapters.dry_run",
-    "SpaceError": "adapters.errors",
-    "AuditReport": "adapters.audit",
-    "run_audit": "adapters.audit",
-    "ScrubReport": "adapters.care",
-    "StoreNotice": "adapters.care",
-    "scrub_store": "adapters.care",
-    "mount_root": "adapters.care",
-    "stage_root": "adapters.care",
-    "store_client": "adapters.care",
-    "store_notices": "adapters.care",
+    "Signal": "adapters.work.batch_work",
+    "check_signal": "adapters.work.batch_work",
+    "choose_adapter": "adapters.ingest.inbox",
+    "run_ingest": "adapters.ingest.ingest",
+    "dry_run_folder": "adapters.ingest.dry_run",
+    "SpaceError": "adapters.records.errors",
+    "AuditReport": "adapters.audit.audit",
+    "run_audit": "adapters.audit.audit",
+    "ScrubReport": "adapters.audit.care",
+    "StoreNotice": "adapters.audit.care",
+    "scrub_store": "adapters.audit.care",
+    "mount_root": "adapters.audit.care",
+    "stage_root": "adapters.audit.care",
+    "store_client": "adapters.audit.care",
+    "store_notices": "adapters.audit.care",
     "EXIT_CODES": "fsd",
     "EXIT_INCOMPLETE": "fsd",
     "ConfigOption": "fsd",
@@ -76,30 +81,30 @@ _HOMES = {
     "write_json": "fsd",
     "write_line": "fsd",
     "write_table": "fsd",
-    "Adapter": "adapters.items",
-    "AdapterError": "adapters.errors",
-    "Link": "adapters.items",
-    "MediaFile": "adapters.items",
-    "Observation": "adapters.items",
-    "Problem": "adapters.items",
-    "Record": "adapters.items",
-    "ScrapeFolder": "adapters.folder",
-    "Sniff": "adapters.items",
-    "adapter_named": "adapters.registry",
-    "adapter_names": "adapters.registry",
-    "waiting_folders": "adapters.inbox",
-    "adapters": "adapters.registry",
-    "backup_sample_check": "adapters.backup_sample",
-    "cli_app": "adapters.cli",
-    "demo_chapter": "adapters.demo",
-    "sniff": "adapters.registry",
-    "SourceFacts": "adapters.thumbnails",
-    "THUMBNAIL_EDGE_PX": "adapters.thumbnails",
-    "THUMBNAIL_SOURCE_BYTES_MAX": "adapters.thumbnails",
-    "ThumbnailReport": "adapters.thumbnails",
-    "ThumbnailWorker": "adapters.thumbnail_worker",
-    "make_thumbnails": "adapters.thumbnails",
-    "source_facts": "adapters.thumbnails",
+    "Adapter": "adapters.records.items",
+    "AdapterError": "adapters.records.errors",
+    "Link": "adapters.records.items",
+    "MediaFile": "adapters.records.items",
+    "Observation": "adapters.records.items",
+    "Problem": "adapters.records.items",
+    "Record": "adapters.records.items",
+    "ScrapeFolder": "adapters.records.folder",
+    "Sniff": "adapters.records.items",
+    "adapter_named": "adapters.sources.registry",
+    "adapter_names": "adapters.sources.registry",
+    "waiting_folders": "adapters.ingest.inbox",
+    "adapters": "adapters.sources.registry",
+    "backup_sample_check": "adapters.audit.backup_sample",
+    "cli_app": "adapters.cli.app",
+    "demo_chapter": "adapters.cli.demo",
+    "sniff": "adapters.sources.registry",
+    "SourceFacts": "adapters.thumbnails.thumbnails",
+    "THUMBNAIL_EDGE_PX": "adapters.thumbnails.thumbnails",
+    "THUMBNAIL_SOURCE_BYTES_MAX": "adapters.thumbnails.thumbnails",
+    "ThumbnailReport": "adapters.thumbnails.thumbnails",
+    "ThumbnailWorker": "adapters.thumbnails.worker",
+    "make_thumbnails": "adapters.thumbnails.thumbnails",
+    "source_facts": "adapters.thumbnails.thumbnails",
 }
 
 _NAMES_THERE = {

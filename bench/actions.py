@@ -34,9 +34,9 @@ from adapters.actions import (
     stage_part,
     take_outputs,
 )
-from adapters.actions.parse_outputs import parse_outputs
-from adapters.actions.stage_manifest import manifest_file
-from adapters.actions.stage_tree import lay_out
+from adapters.actions.outputs.parse_outputs import parse_outputs
+from adapters.actions.stage.stage_manifest import manifest_file
+from adapters.actions.stage.stage_tree import lay_out
 from bench.actions_world import Clock, World, program, world
 
 GOAL = 0.8

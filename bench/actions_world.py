@@ -18,9 +18,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 
 from adapters.actions import LoadedContract, StagedPart, load_contract
-from adapters.batch_work import Signal
-from adapters.ingest import ingest
-from fsd import Client, daemon, init_store
+from adapters.ingest.ingest import ingest
+from adapters.work.batch_work import Signal
+from fsd import Client, init_store
+from fsd.cli import daemon
 from sql import Database, companion
 
 SEED = 1

@@ -16,10 +16,10 @@ import sys
 import tempfile
 import time
 
-from fsd import daemon
-from fsd.client import Client
-from fsd.config import CONFIG_NAME, MIB, Config
-from fsd.setup import init_store
+from fsd.cli import daemon
+from fsd.client.client import Client
+from fsd.disks.config import CONFIG_NAME, MIB, Config
+from fsd.engine.setup import init_store
 
 DISKS = 3
 SHARD_BYTES = 64 * MIB

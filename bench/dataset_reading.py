@@ -27,8 +27,10 @@ from typing import Any
 
 from adapters import Signal, run_ingest
 from datasets import build, export
-from fsd import Client, daemon, daemon_mount, init_store, load_config
-from sql import Database, server
+from fsd import Client, init_store, load_config
+from fsd.cli import daemon, daemon_mount
+from sql import Database
+from sql.server import server
 
 SEED = 3
 READERS = 2

@@ -23,12 +23,14 @@ import tempfile
 import time
 from typing import Any
 
-from datasets.building import build
-from datasets.choose import never, quiet
-from datasets.exports import materialise
-from datasets.manifest import ManifestWriter
-from fsd import Client, daemon, init_store, load_config
-from sql import Column, Database, DeclaredTable, server
+from datasets.choice.choose import never, quiet
+from datasets.freeze.building import build
+from datasets.freeze.manifest import ManifestWriter
+from datasets.versions.exports import materialise
+from fsd import Client, init_store, load_config
+from fsd.cli import daemon
+from sql import Column, Database, DeclaredTable
+from sql.server import server
 
 VIEW_OBJECTS = 10_000
 PUT_FILES_MAX = 100_000

@@ -45,7 +45,7 @@ from bench.disks_moosefs import MooseFS
 from bench.disks_peers import Btrfs, Mergerfs, Peer, export, ingest
 from bench.disks_report import Row, document, markdown, table
 from bench.disks_store import StoreUnderTest, Work
-from fsd.config import MIB
+from fsd.disks.config import MIB
 from tests.lab import why_not
 
 PEERS: dict[str, type[Peer]] = {"btrfs": Btrfs, "mergerfs": Mergerfs, "moosefs": MooseFS}

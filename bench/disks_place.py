@@ -16,11 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from fsd.config import Config
-from fsd.generation import current_generation
-from fsd.index import Index, IndexReader
-from fsd.index_rows import ShardRow
-from fsd.layout import shard_path
+from fsd.disks.config import Config
+from fsd.format.index_rows import ShardRow
+from fsd.format.layout import shard_path
+from fsd.store.generation import current_generation
+from fsd.store.index import Index, IndexReader
 from tests.lab import HddModel
 
 FIEMAP = 0xC020660B

@@ -21,11 +21,11 @@ from typing import Any
 from bench.disks_corpus import Corpus
 from bench.disks_lab import Disks, Span
 from bench.disks_place import Placement, read_placement, wanted_by_shard
-from fsd import daemon
-from fsd.client import Client
-from fsd.config import CONFIG_NAME, MIB, Config, load_config
-from fsd.models import JobStatus
-from fsd.setup import init_store
+from fsd.cli import daemon
+from fsd.client.client import Client
+from fsd.disks.config import CONFIG_NAME, MIB, Config, load_config
+from fsd.documents.models import JobStatus
+from fsd.engine.setup import init_store
 
 BATCH = "bench"
 MIN_FREE_BYTES = 64 * MIB

@@ -30,11 +30,11 @@ from dataclasses import dataclass, field
 
 from bench.disks_corpus import Corpus, make_corpus
 from bench.disks_lab import Disks
-from fsd import daemon, daemon_mount
-from fsd.client import Client
-from fsd.config import CONFIG_NAME, MIB, Config, load_config
-from fsd.errors import FsdError
-from fsd.setup import init_store
+from fsd.cli import daemon, daemon_mount
+from fsd.client.client import Client
+from fsd.disks.config import CONFIG_NAME, MIB, Config, load_config
+from fsd.engine.setup import init_store
+from fsd.format.errors import FsdError
 from tests.lab import why_not
 
 RATES_PER_S = (1.0, 5.0)

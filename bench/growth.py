@@ -35,10 +35,10 @@ from typing import TypeVar
 from bench.growth_plot import draw
 from bench.growth_store import GrowingStore
 from bench.growth_watch import anonymous_bytes, cpu_s, peaks
-from fsd import layout
-from fsd.generation import current_generation
-from fsd.index import Index
-from fsd.tree import Tree
+from fsd.format import layout
+from fsd.format.tree import Tree
+from fsd.store.generation import current_generation
+from fsd.store.index import Index
 
 SIZES = (100_000, 1_000_000, 10_000_000)
 PUT_FILES_MAX = 50_000

@@ -18,11 +18,11 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from functools import partial
 from itertools import accumulate
 
-from fsd import daemon
-from fsd.client import Client
-from fsd.config import CONFIG_NAME, MIB, Config
-from fsd.models import JobStatus
-from fsd.setup import init_store
+from fsd.cli import daemon
+from fsd.client.client import Client
+from fsd.disks.config import CONFIG_NAME, MIB, Config
+from fsd.documents.models import JobStatus
+from fsd.engine.setup import init_store
 
 DISKS = 4
 FOLDER_FILES = 1000

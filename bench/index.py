@@ -23,15 +23,15 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fsd import daemon, layout
-from fsd.batch_part import PartFile, format_part
-from fsd.catalog import CatalogEntry, pack_frame
-from fsd.client import Client
-from fsd.config import CONFIG_NAME, MIB, Config
-from fsd.generation import current_generation
-from fsd.group import GroupWriter
-from fsd.index import Index, Location
-from fsd.record import (
+from fsd.cli import daemon
+from fsd.client.client import Client
+from fsd.disks.config import CONFIG_NAME, MIB, Config
+from fsd.engine.setup import init_store
+from fsd.format import layout
+from fsd.format.batch_part import PartFile, format_part
+from fsd.format.catalog import CatalogEntry, pack_frame
+from fsd.format.group import GroupWriter
+from fsd.format.record import (
     RECORD_BATCH_PART,
     Entry,
     ShardHeader,
@@ -39,7 +39,8 @@ from fsd.record import (
     pack_footer,
     pack_shard_header,
 )
-from fsd.setup import init_store
+from fsd.store.generation import current_generation
+from fsd.store.index import Index, Location
 
 OBJECT_BYTES_MEAN = 38_000
 GROUP_OBJECTS = 64 * MIB // OBJECT_BYTES_MEAN

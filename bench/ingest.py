@@ -19,9 +19,10 @@ import subprocess
 import tempfile
 import time
 
-from adapters.batch_work import Signal
-from adapters.ingest import IngestReport, ingest
-from fsd import daemon, init_store
+from adapters.ingest.ingest import IngestReport, ingest
+from adapters.work.batch_work import Signal
+from fsd import init_store
+from fsd.cli import daemon
 from sql import Database, companion
 
 SEED = 1

@@ -32,12 +32,13 @@ from typing import Any
 
 import psycopg
 
-from sql import migrate, server
-from sql.apply import apply_intent
-from sql.apply_values import Converter, common_hash
-from sql.declared import Column, DeclaredTable, declare
-from sql.ingest_state import open_ingest_batch
-from sql.intent import (
+from sql.core import migrate
+from sql.core.declared import Column, DeclaredTable, declare
+from sql.core.statements import statements
+from sql.intent.apply import apply_intent
+from sql.intent.apply_values import Converter, common_hash
+from sql.intent.ingest_state import open_ingest_batch
+from sql.intent.intent import (
     CommonMetadata,
     Edge,
     PhysicalNode,
@@ -47,8 +48,8 @@ from sql.intent import (
     WriteIntent,
     key_of,
 )
-from sql.statements import statements
-from sql.tree_rebuild import check_derived
+from sql.intent.tree_rebuild import check_derived
+from sql.server import server
 
 SEED = 1
 GOAL = 0.6

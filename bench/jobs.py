@@ -24,13 +24,13 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from bench import jobs_work
-from jobs import process
-from jobs.control import RunControl
-from jobs.jobs_config import JobsConfig, load_jobs_config
-from jobs.process import APPLICATION_ROOT
+from jobs.core import process
+from jobs.core.config import JobsConfig, load_jobs_config
+from jobs.core.process import APPLICATION_ROOT
 from jobs.process_main import keeper_mark, worker_mark
-from jobs.redis_server import connect, start, stop
-from jobs.supervise import WantedWorker, start_keeper, start_worker
+from jobs.queues.redis_server import connect, start, stop
+from jobs.runs.control import RunControl
+from jobs.scheduler.supervise import WantedWorker, start_keeper, start_worker
 from sql import Database, companion
 
 POLL_S = 0.005

@@ -25,7 +25,7 @@ sys.path[:0] = [ROOT, os.path.join(ROOT, "tests", "fsd")]
 
 from store_fixture import StoreFixture  # noqa: E402  # pyright: ignore[reportMissingImports]
 
-from fsd.tree import TreeEntry  # noqa: E402
+from fsd.format.tree import TreeEntry  # noqa: E402
 
 MOUNT_S_MAX = 20
 READ_BYTES = 1 << 20

@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from bench import planner_helper
 from bench.bounds import makespan_bound_s
-from fsd.plan import DiskModel, Int64s, ReadPlan, plan_reads
+from fsd.planning.plan import DiskModel, Int64s, ReadPlan, plan_reads
 
 OBJECTS_DEFAULT = 10_000_000
 SHARD_BYTES = 256 * 1024**2

@@ -19,12 +19,12 @@ import numpy.typing as npt
 
 from bench.growth_store import path_of
 from bench.growth_watch import peaks
-from fsd.compile_process import LANES, ManifestSummary
-from fsd.index import Index
-from fsd.index_rows import LOCATION_FIELDS
-from fsd.plan import DiskModel
-from fsd.process import Child
-from fsd.slots import SlotPool
+from fsd.compile.compile_process import LANES, ManifestSummary
+from fsd.format.index_rows import LOCATION_FIELDS
+from fsd.planning.plan import DiskModel
+from fsd.process.process import Child
+from fsd.process.slots import SlotPool
+from fsd.store.index import Index
 
 SHARD_RECORDS = 8192
 RECORD_BYTES = 32 * 1024
@@ -81,7 +81,7 @@ def measure(folder: str, objects: int, share: float, disks: tuple[DiskModel, ...
     spread = len(disks)
     replicas = {number: [number % spread, (number + 1) % spread] for number in range(1, shards + 1)}
     figures: Figures = {"objects": objects, "wanted": wanted}
-    child = Child("fsd.compile_process", "bench", LANES, SlotPool(0, 0), TIMEOUT_S)
+    child = Child("fsd.compile.compile_process", "bench", LANES, SlotPool(0, 0), TIMEOUT_S)
     try:
         load = (manifest, folder, 1, "by_node", False, canonical)
         answer = _noted(figures, "load", lambda: child.call("load_manifest", *load))

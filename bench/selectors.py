@@ -29,9 +29,11 @@ from typing import Any
 import psycopg
 
 from bench.selectors_questions import POST, QUESTIONS, Question
-from sql import Database, select, server
-from sql.declared import Column, DeclaredTable
-from sql.selector_document import parse_selector
+from sql import Database
+from sql.core.declared import Column, DeclaredTable
+from sql.selector import select
+from sql.selector.document import parse_selector
+from sql.server import server
 
 GOAL = 1.2
 FETCH_ROWS = 5_000

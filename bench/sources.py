@@ -13,9 +13,9 @@ import os
 import time
 from collections import Counter
 
-from adapters.dry_run import dry_run
-from adapters.folder import ScrapeFolder
-from adapters.registry import sniff
+from adapters.ingest.dry_run import dry_run
+from adapters.records.folder import ScrapeFolder
+from adapters.sources.registry import sniff
 
 
 def main() -> None:

@@ -28,10 +28,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
-from fsd import daemon
-from fsd.client import Client
-from fsd.config import CONFIG_NAME, MIB, Config
-from fsd.setup import init_store
+from fsd.cli import daemon
+from fsd.client.client import Client
+from fsd.disks.config import CONFIG_NAME, MIB, Config
+from fsd.engine.setup import init_store
 
 CORPUS_ROOTS = ("/usr/share", "/usr/lib", "/usr/include", sys.base_prefix)
 FILE_SIZE_BYTES_MAX = 200_000

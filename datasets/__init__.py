@@ -7,56 +7,56 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from datasets.ancestry import Lineage, lineage
-    from datasets.building import BuildResult, build
-    from datasets.cli import app as cli_app
-    from datasets.comparison import Comparison, compare
-    from datasets.definition import Definition
-    from datasets.definition_file import load_definition, read_definition
-    from datasets.errors import (
+    from datasets.choice.definition_file import load_definition, read_definition
+    from datasets.choice.registry import layout_named, layout_names
+    from datasets.choice.report import SplitsReport
+    from datasets.cli.app import app as cli_app
+    from datasets.definition.definition import Definition
+    from datasets.definition.errors import (
         CancelledError,
         DatasetError,
         DefinitionError,
         RefusedError,
         UsageError,
     )
-    from datasets.exports import ExportResult, export, reproduce
-    from datasets.previews import Preview, preview
-    from datasets.registry import layout_named, layout_names
-    from datasets.report import SplitsReport
-    from datasets.retirement import Retired, retire
-    from datasets.verification import Verification, verify
+    from datasets.freeze.building import BuildResult, build
+    from datasets.versions.ancestry import Lineage, lineage
+    from datasets.versions.comparison import Comparison, compare
+    from datasets.versions.exports import ExportResult, export, reproduce
+    from datasets.versions.previews import Preview, preview
+    from datasets.versions.retirement import Retired, retire
+    from datasets.versions.verification import Verification, verify
     from fsd import QuotaError
 
 _HOMES = {
-    "BuildResult": "datasets.building",
-    "CancelledError": "datasets.errors",
-    "Comparison": "datasets.comparison",
-    "DatasetError": "datasets.errors",
-    "Definition": "datasets.definition",
-    "DefinitionError": "datasets.errors",
-    "ExportResult": "datasets.exports",
-    "Lineage": "datasets.ancestry",
-    "Preview": "datasets.previews",
+    "BuildResult": "datasets.freeze.building",
+    "CancelledError": "datasets.definition.errors",
+    "Comparison": "datasets.versions.comparison",
+    "DatasetError": "datasets.definition.errors",
+    "Definition": "datasets.definition.definition",
+    "DefinitionError": "datasets.definition.errors",
+    "ExportResult": "datasets.versions.exports",
+    "Lineage": "datasets.versions.ancestry",
+    "Preview": "datasets.versions.previews",
     "QuotaError": "fsd",
-    "RefusedError": "datasets.errors",
-    "Retired": "datasets.retirement",
-    "SplitsReport": "datasets.report",
-    "UsageError": "datasets.errors",
-    "Verification": "datasets.verification",
-    "build": "datasets.building",
-    "cli_app": "datasets.cli",
-    "compare": "datasets.comparison",
-    "export": "datasets.exports",
-    "layout_named": "datasets.registry",
-    "layout_names": "datasets.registry",
-    "lineage": "datasets.ancestry",
-    "load_definition": "datasets.definition_file",
-    "preview": "datasets.previews",
-    "read_definition": "datasets.definition_file",
-    "reproduce": "datasets.exports",
-    "retire": "datasets.retirement",
-    "verify": "datasets.verification",
+    "RefusedError": "datasets.definition.errors",
+    "Retired": "datasets.versions.retirement",
+    "SplitsReport": "datasets.choice.report",
+    "UsageError": "datasets.definition.errors",
+    "Verification": "datasets.versions.verification",
+    "build": "datasets.freeze.building",
+    "cli_app": "datasets.cli.app",
+    "compare": "datasets.versions.comparison",
+    "export": "datasets.versions.exports",
+    "layout_named": "datasets.choice.registry",
+    "layout_names": "datasets.choice.registry",
+    "lineage": "datasets.versions.ancestry",
+    "load_definition": "datasets.choice.definition_file",
+    "preview": "datasets.versions.previews",
+    "read_definition": "datasets.choice.definition_file",
+    "reproduce": "datasets.versions.exports",
+    "retire": "datasets.versions.retirement",
+    "verify": "datasets.versions.verification",
 }
 
 __all__ = [

@@ -8,8 +8,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from fsd.cli import app as cli_app
-    from fsd.cli_output import (
+    from fsd.cli.app import app as cli_app
+    from fsd.cli.companions import add_chapter, add_companion
+    from fsd.cli.demo_steps import Demo
+    from fsd.cli.output import (
         duration_text,
         safe_text,
         say,
@@ -18,53 +20,51 @@ if TYPE_CHECKING:
         write_line,
         write_table,
     )
-    from fsd.cli_session import EXIT_CODES, EXIT_INCOMPLETE, ConfigOption, JsonOption
-    from fsd.client import Client
-    from fsd.companions import add_chapter, add_companion
-    from fsd.config import find_config, load_config
-    from fsd.demo_steps import Demo
-    from fsd.errors import (
+    from fsd.cli.session import EXIT_CODES, EXIT_INCOMPLETE, ConfigOption, JsonOption
+    from fsd.client.client import Client
+    from fsd.disks.config import find_config, load_config
+    from fsd.documents.models import RemovalAnswer, StageOutputAnswer
+    from fsd.engine.setup import init_store
+    from fsd.format.errors import (
         EngineUnavailableError,
         FsdError,
         NotFoundError,
         QuotaError,
         SealedMismatchError,
     )
-    from fsd.models import RemovalAnswer, StageOutputAnswer
-    from fsd.paths import check_identifier, check_relative_path, find_collisions, fold_path
-    from fsd.setup import init_store
+    from fsd.format.paths import check_identifier, check_relative_path, find_collisions, fold_path
 
 _HOMES = {
-    "Client": "fsd.client",
-    "ConfigOption": "fsd.cli_session",
-    "Demo": "fsd.demo_steps",
-    "EXIT_CODES": "fsd.cli_session",
-    "EXIT_INCOMPLETE": "fsd.cli_session",
-    "EngineUnavailableError": "fsd.errors",
-    "FsdError": "fsd.errors",
-    "JsonOption": "fsd.cli_session",
-    "NotFoundError": "fsd.errors",
-    "QuotaError": "fsd.errors",
-    "RemovalAnswer": "fsd.models",
-    "SealedMismatchError": "fsd.errors",
-    "StageOutputAnswer": "fsd.models",
-    "add_chapter": "fsd.companions",
-    "add_companion": "fsd.companions",
-    "check_identifier": "fsd.paths",
-    "check_relative_path": "fsd.paths",
-    "cli_app": "fsd.cli",
-    "duration_text": "fsd.cli_output",
-    "find_collisions": "fsd.paths",
-    "find_config": "fsd.config",
-    "fold_path": "fsd.paths",
-    "init_store": "fsd.setup",
-    "load_config": "fsd.config",
-    "safe_text": "fsd.cli_output",
-    "say": "fsd.cli_output",
-    "size_text": "fsd.cli_output",
-    "write_json": "fsd.cli_output",
-    "write_line": "fsd.cli_output",
-    "write_table": "fsd.cli_output",
+    "Client": "fsd.client.client",
+    "ConfigOption": "fsd.cli.session",
+    "Demo": "fsd.cli.demo_steps",
+    "EXIT_CODES": "fsd.cli.session",
+    "EXIT_INCOMPLETE": "fsd.cli.session",
+    "EngineUnavailableError": "fsd.format.errors",
+    "FsdError": "fsd.format.errors",
+    "JsonOption": "fsd.cli.session",
+    "NotFoundError": "fsd.format.errors",
+    "QuotaError": "fsd.format.errors",
+    "RemovalAnswer": "fsd.documents.models",
+    "SealedMismatchError": "fsd.format.errors",
+    "StageOutputAnswer": "fsd.documents.models",
+    "add_chapter": "fsd.cli.companions",
+    "add_companion": "fsd.cli.companions",
+    "check_identifier": "fsd.format.paths",
+    "check_relative_path": "fsd.format.paths",
+    "cli_app": "fsd.cli.app",
+    "duration_text": "fsd.cli.output",
+    "find_collisions": "fsd.format.paths",
+    "find_config": "fsd.disks.config",
+    "fold_path": "fsd.format.paths",
+    "init_store": "fsd.engine.setup",
+    "load_config": "fsd.disks.config",
+    "safe_text": "fsd.cli.output",
+    "say": "fsd.cli.output",
+    "size_text": "fsd.cli.output",
+    "write_json": "fsd.cli.output",
+    "write_line": "fsd.cli.output",
+    "write_table": "fsd.cli.output",
 }
 
 __all__ = [

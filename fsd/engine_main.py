@@ -11,11 +11,11 @@ import sys
 import threading
 import time
 
-from fsd import nursery, service_notify
-from fsd.client import Client
-from fsd.config import load_config
-from fsd.errors import EngineUnavailableError, FsdError
-from fsd.unix_socket import reachable
+from fsd.client.client import Client
+from fsd.disks.config import load_config
+from fsd.format.errors import EngineUnavailableError, FsdError
+from fsd.process import nursery, service_notify
+from fsd.process.unix_socket import reachable
 
 SHUTDOWN_GRACE_S = 5
 GARBAGE_THRESHOLDS = (50_000, 20, 100)
@@ -41,10 +41,10 @@ def _run(config_path: str) -> int:
     # Here, after the thresholds: collections were a tenth of the time that these imports take.
     import uvicorn
 
-    from fsd.api import make_app
-    from fsd.engine import Engine
-    from fsd.metrics_server import start_metrics
-    from fsd.report import warnings, write_status_files
+    from fsd.engine.api import make_app
+    from fsd.engine.engine import Engine
+    from fsd.watch.metrics_server import start_metrics
+    from fsd.watch.report import warnings, write_status_files
 
     try:
         config = load_config(config_path)

@@ -7,16 +7,16 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gui.cli import app as cli_app
-    from gui.demo import chapter as demo_chapter
-    from gui.errors import GuiError
-    from gui.gui_companion import companion
+    from gui.cli.app import app as cli_app
+    from gui.cli.demo import chapter as demo_chapter
+    from gui.core.errors import GuiError
+    from gui.services.gui_companion import companion
 
 _HOMES = {
-    "GuiError": "gui.errors",
-    "cli_app": "gui.cli",
-    "companion": "gui.gui_companion",
-    "demo_chapter": "gui.demo",
+    "GuiError": "gui.core.errors",
+    "cli_app": "gui.cli.app",
+    "companion": "gui.services.gui_companion",
+    "demo_chapter": "gui.cli.demo",
 }
 
 _NAMES_THERE = {"cli_app": "app", "demo_chapter": "chapter"}

@@ -7,9 +7,9 @@ import sys
 
 def main() -> None:
     """Serve the store whose drystone.toml is the argument."""
-    from gui.config import load_gui_config
-    from gui.errors import GuiError
-    from gui.server import serve
+    from gui.core.config import load_gui_config
+    from gui.core.errors import GuiError
+    from gui.server.server import serve
 
     try:
         serve(load_gui_config(sys.argv[1]))

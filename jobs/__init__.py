@@ -7,11 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from jobs.cli import app as cli_app
-    from jobs.control import RunControl, check_parameters, make_request
-    from jobs.control import dry_run as dry_run_request
-    from jobs.demo import chapter as demo_chapter
-    from jobs.errors import (
+    from jobs.cli.app import app as cli_app
+    from jobs.cli.demo import chapter as demo_chapter
+    from jobs.core.config import JobsConfig, load_jobs_config
+    from jobs.core.errors import (
         CancelledError,
         ConfigError,
         JobsError,
@@ -23,12 +22,14 @@ if TYPE_CHECKING:
         WaitError,
     )
     from jobs.execute import Workplace, carry_out
-    from jobs.jobs_companion import companion
-    from jobs.jobs_config import JobsConfig, load_jobs_config
-    from jobs.local_state import LocalTaskState
-    from jobs.redis_server import answers as redis_answers
-    from jobs.registry import add_workflow, workflow_named, workflow_names
-    from jobs.schedules import (
+    from jobs.queues.redis_server import answers as redis_answers
+    from jobs.runs.control import RunControl, check_parameters, make_request
+    from jobs.runs.control import dry_run as dry_run_request
+    from jobs.runs.local_state import LocalTaskState
+    from jobs.runs.registry import add_workflow, workflow_named, workflow_names
+    from jobs.runs.task_state import TaskState
+    from jobs.runs.workflow import Step, StepResult, TaskContext, Workflow
+    from jobs.scheduler.schedules import (
         add_schedule,
         backfill_times,
         change_schedule,
@@ -36,59 +37,58 @@ if TYPE_CHECKING:
         new_schedule,
         try_schedule,
     )
-    from jobs.schedules import backfill as backfill_schedule
-    from jobs.schedules import described as described_schedule
-    from jobs.schedules import fire_now as fire_schedule
-    from jobs.schedules import request_at as schedule_requests
-    from jobs.schedules_cron import next_firings, parse_cron
-    from jobs.schedules_text import describe_cron
-    from jobs.task_state import TaskState
-    from jobs.workflow import Step, StepResult, TaskContext, Workflow
+    from jobs.scheduler.schedules import backfill as backfill_schedule
+    from jobs.scheduler.schedules import described as described_schedule
+    from jobs.scheduler.schedules import fire_now as fire_schedule
+    from jobs.scheduler.schedules import request_at as schedule_requests
+    from jobs.scheduler.schedules_cron import next_firings, parse_cron
+    from jobs.scheduler.schedules_text import describe_cron
+    from jobs.services.jobs_companion import companion
 
 _HOMES = {
-    "CancelledError": "jobs.errors",
-    "ConfigError": "jobs.errors",
-    "JobsConfig": "jobs.jobs_config",
-    "JobsError": "jobs.errors",
-    "LeaseLostError": "jobs.errors",
-    "LocalTaskState": "jobs.local_state",
-    "PermanentError": "jobs.errors",
-    "RedisUnavailableError": "jobs.errors",
-    "RunControl": "jobs.control",
-    "SpaceError": "jobs.errors",
-    "Step": "jobs.workflow",
-    "StepResult": "jobs.workflow",
-    "TaskContext": "jobs.workflow",
-    "TaskState": "jobs.task_state",
-    "UsageError": "jobs.errors",
-    "WaitError": "jobs.errors",
-    "Workflow": "jobs.workflow",
+    "CancelledError": "jobs.core.errors",
+    "ConfigError": "jobs.core.errors",
+    "JobsConfig": "jobs.core.config",
+    "JobsError": "jobs.core.errors",
+    "LeaseLostError": "jobs.core.errors",
+    "LocalTaskState": "jobs.runs.local_state",
+    "PermanentError": "jobs.core.errors",
+    "RedisUnavailableError": "jobs.core.errors",
+    "RunControl": "jobs.runs.control",
+    "SpaceError": "jobs.core.errors",
+    "Step": "jobs.runs.workflow",
+    "StepResult": "jobs.runs.workflow",
+    "TaskContext": "jobs.runs.workflow",
+    "TaskState": "jobs.runs.task_state",
+    "UsageError": "jobs.core.errors",
+    "WaitError": "jobs.core.errors",
+    "Workflow": "jobs.runs.workflow",
     "Workplace": "jobs.execute",
-    "add_schedule": "jobs.schedules",
-    "add_workflow": "jobs.registry",
-    "backfill_schedule": "jobs.schedules",
-    "backfill_times": "jobs.schedules",
+    "add_schedule": "jobs.scheduler.schedules",
+    "add_workflow": "jobs.runs.registry",
+    "backfill_schedule": "jobs.scheduler.schedules",
+    "backfill_times": "jobs.scheduler.schedules",
     "carry_out": "jobs.execute",
-    "change_schedule": "jobs.schedules",
-    "check_parameters": "jobs.control",
-    "cli_app": "jobs.cli",
-    "companion": "jobs.jobs_companion",
-    "describe_cron": "jobs.schedules_text",
-    "described_schedule": "jobs.schedules",
-    "demo_chapter": "jobs.demo",
-    "dry_run_request": "jobs.control",
-    "enable_schedule": "jobs.schedules",
-    "fire_schedule": "jobs.schedules",
-    "load_jobs_config": "jobs.jobs_config",
-    "make_request": "jobs.control",
-    "new_schedule": "jobs.schedules",
-    "next_firings": "jobs.schedules_cron",
-    "parse_cron": "jobs.schedules_cron",
-    "redis_answers": "jobs.redis_server",
-    "schedule_requests": "jobs.schedules",
-    "try_schedule": "jobs.schedules",
-    "workflow_named": "jobs.registry",
-    "workflow_names": "jobs.registry",
+    "change_schedule": "jobs.scheduler.schedules",
+    "check_parameters": "jobs.runs.control",
+    "cli_app": "jobs.cli.app",
+    "companion": "jobs.services.jobs_companion",
+    "describe_cron": "jobs.scheduler.schedules_text",
+    "described_schedule": "jobs.scheduler.schedules",
+    "demo_chapter": "jobs.cli.demo",
+    "dry_run_request": "jobs.runs.control",
+    "enable_schedule": "jobs.scheduler.schedules",
+    "fire_schedule": "jobs.scheduler.schedules",
+    "load_jobs_config": "jobs.core.config",
+    "make_request": "jobs.runs.control",
+    "new_schedule": "jobs.scheduler.schedules",
+    "next_firings": "jobs.scheduler.schedules_cron",
+    "parse_cron": "jobs.scheduler.schedules_cron",
+    "redis_answers": "jobs.queues.redis_server",
+    "schedule_requests": "jobs.scheduler.schedules",
+    "try_schedule": "jobs.scheduler.schedules",
+    "workflow_named": "jobs.runs.registry",
+    "workflow_names": "jobs.runs.registry",
 }
 
 _NAMES_THERE = {

@@ -18,7 +18,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from jobs.errors import (
+from jobs.core.errors import (
     CancelledError,
     GivenBackError,
     JobsError,
@@ -26,14 +26,14 @@ from jobs.errors import (
     PermanentError,
     WaitError,
 )
-from jobs.local_state import log_path, pack_result
-from jobs.registry import workflow_named
-from jobs.task_run import TaskRun, boot_s
-from jobs.workflow import Step, StepResult
+from jobs.runs.local_state import log_path, pack_result
+from jobs.runs.registry import workflow_named
+from jobs.runs.workflow import Step, StepResult
+from jobs.worker.task_run import TaskRun, boot_s
 from sql import BusyError, Claim, DatabaseUnavailableError, Outcome, StaleAttemptError
 
 if TYPE_CHECKING:
-    from jobs.task_state import TaskState
+    from jobs.runs.task_state import TaskState
     from sql import Database
 
 PATIENCE_S = 600.0

@@ -10,9 +10,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from jobs import process
-from jobs.errors import JobsError, ProcessError
-from jobs.jobs_config import JobsConfig, load_jobs_config
+from jobs.core import process
+from jobs.core.config import JobsConfig, load_jobs_config
+from jobs.core.errors import JobsError, ProcessError
 
 KEEPER = "keeper"
 WISHED = "--wished"
@@ -28,8 +28,8 @@ def run_worker(config_path: str, queues: Sequence[str], name: str, *, wished: bo
         raise ProcessError(f"there is a worker {name} already; give this one another --name")
     _log_to_stderr()
     _check_wish(config, wished=wished)
-    from jobs.supervise import Reviver
-    from jobs.worker import work
+    from jobs.scheduler.supervise import Reviver
+    from jobs.worker.worker import work
 
     # A horse that outlives its worker must not look like one.
     os.register_at_fork(after_in_child=lambda: os.close(mark))
@@ -44,7 +44,7 @@ def run_keeper(config_path: str, *, sole: bool = False, wished: bool = False) ->
         raise ProcessError("there is a keeper already")
     _log_to_stderr()
     _check_wish(config, wished=wished)
-    from jobs.keeper import keep
+    from jobs.scheduler.keeper import keep
 
     keep(config, config_path)
 
@@ -65,7 +65,7 @@ def _check_wish(config: JobsConfig, *, wished: bool) -> None:
     `down` takes the wish away and then looks for marks; we take a mark and then look for the wish.
     So one of the two sees the other, whoever started us and died.
     """
-    from jobs.supervise import is_wished
+    from jobs.scheduler.supervise import is_wished
 
     if wished and not is_wished(config):
         raise ProcessError("the jobs were stopped meanwhile")

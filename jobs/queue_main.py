@@ -15,9 +15,9 @@ import signal
 import socket
 import sys
 
-from jobs import redis_server
-from jobs.errors import JobsError, RedisUnavailableError
-from jobs.jobs_config import load_jobs_config
+from jobs.core.config import load_jobs_config
+from jobs.core.errors import JobsError, RedisUnavailableError
+from jobs.queues import redis_server
 
 
 def main() -> int:

@@ -7,9 +7,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from sql.action_book import ActionBook
-    from sql.action_context import NodeContext, NodeMetadata
-    from sql.action_rows import (
+    from sql.actions.action_book import ActionBook
+    from sql.actions.action_context import NodeContext, NodeMetadata
+    from sql.actions.action_rows import (
         EventDetail,
         NodeOutcome,
         PendingNode,
@@ -19,18 +19,47 @@ if TYPE_CHECKING:
         canonical_json,
         parameters_digest,
     )
-    from sql.api_limits import BodyLimit, TokenGate
-    from sql.api_listen import read_token, serve_apps, tcp_listener, unix_listener
-    from sql.backup import list_backups, make_backup
-    from sql.backup_list import Backup
-    from sql.backup_report import BackupReport
-    from sql.cli import app as cli_app
-    from sql.config import DatabaseConfig, load_config
-    from sql.database import Database
-    from sql.database_companion import companion
-    from sql.dataset_book import DatasetBook
-    from sql.dataset_candidates import Candidates
-    from sql.dataset_question import (
+    from sql.actions.history import PipelineState
+    from sql.actions.label_book import (
+        ImportedAnswer,
+        LabelAnswer,
+        LabelBook,
+        Labeller,
+        LabelProgress,
+        LabelRun,
+        LabelTask,
+    )
+    from sql.api.limits import BodyLimit, TokenGate
+    from sql.api.listen import read_token, serve_apps, tcp_listener, unix_listener
+    from sql.backup.backup import list_backups, make_backup
+    from sql.backup.listing import Backup
+    from sql.backup.report import BackupReport
+    from sql.backup.restore_database import (
+        Restored,
+        restore_in_place,
+        restore_to_database,
+        restore_to_folder,
+    )
+    from sql.backup.sample_check import set_sample_check
+    from sql.cli.app import app as cli_app
+    from sql.cli.database_companion import companion
+    from sql.core.config import DatabaseConfig, load_config
+    from sql.core.declared import Column, DeclaredTable
+    from sql.core.errors import (
+        BusyError,
+        DatabaseUnavailableError,
+        NotFoundError,
+        SelectorError,
+        SqlError,
+        StaleAttemptError,
+        UsageError,
+    )
+    from sql.core.file_types import default_file_extensions
+    from sql.core.health import Health
+    from sql.database.database import Database
+    from sql.datasets.dataset_book import DatasetBook
+    from sql.datasets.dataset_candidates import Candidates
+    from sql.datasets.dataset_question import (
         Ancestor,
         BoxQuestion,
         CandidateRow,
@@ -47,23 +76,17 @@ if TYPE_CHECKING:
         NewVersion,
         ValueQuestion,
     )
-    from sql.declared import Column, DeclaredTable
-    from sql.errors import (
-        BusyError,
-        DatabaseUnavailableError,
-        NotFoundError,
-        SelectorError,
-        SqlError,
-        StaleAttemptError,
-        UsageError,
+    from sql.datasets.explore_book import ExploredNode, Facets, FacetValue
+    from sql.datasets.node_report import NodeReport
+    from sql.datasets.thumbnail_book import KnownThumbnail, MadeThumbnail, NodeRange, Unpictured
+    from sql.intent.ingest_state import (
+        ArchiveRow,
+        IngestBatch,
+        OutboxPackage,
+        Quarantined,
+        QuarantineRow,
     )
-    from sql.event_book import Delivery, DueDelivery, Event, EventBook
-    from sql.explore_book import ExploredNode, Facets, FacetValue
-    from sql.file_types import default_file_extensions
-    from sql.health import Health
-    from sql.history import PipelineState
-    from sql.ingest_state import ArchiveRow, IngestBatch, OutboxPackage, Quarantined, QuarantineRow
-    from sql.intent import (
+    from sql.intent.intent import (
         ArchiveLocation,
         CommonMetadata,
         Edge,
@@ -79,25 +102,11 @@ if TYPE_CHECKING:
         key_of,
         load_intent,
     )
-    from sql.label_book import (
-        ImportedAnswer,
-        LabelAnswer,
-        LabelBook,
-        Labeller,
-        LabelProgress,
-        LabelRun,
-        LabelTask,
-    )
-    from sql.node_report import NodeReport
-    from sql.overview_book import Late, LateBackup, Standing
-    from sql.restore_database import (
-        Restored,
-        restore_in_place,
-        restore_to_database,
-        restore_to_folder,
-    )
-    from sql.run_book import RunBook
-    from sql.run_models import (
+    from sql.people.user_book import ROLES, ApiToken, Role, SavedView, Session, User
+    from sql.runs.event_book import Delivery, DueDelivery, Event, EventBook
+    from sql.runs.overview_book import Late, LateBackup, Standing
+    from sql.runs.run_book import RunBook
+    from sql.runs.run_models import (
         Attempt,
         Claim,
         DueTask,
@@ -115,8 +124,7 @@ if TYPE_CHECKING:
         Successors,
         clean_text,
     )
-    from sql.sample_check import set_sample_check
-    from sql.schedule_models import (
+    from sql.runs.schedule_models import (
         CatchUp,
         Firing,
         FiringDecision,
@@ -124,150 +132,148 @@ if TYPE_CHECKING:
         RunRequest,
         Schedule,
     )
-    from sql.select import Aggregate, Explanation, NodeRow
-    from sql.selector import Condition, Selector
-    from sql.selector_document import parse_selector, read_selector
-    from sql.thumbnail_book import KnownThumbnail, MadeThumbnail, NodeRange, Unpictured
-    from sql.user_book import ROLES, ApiToken, Role, SavedView, Session, User
+    from sql.selector.document import parse_selector, read_selector
+    from sql.selector.select import Aggregate, Explanation, NodeRow
+    from sql.selector.selector import Condition, Selector
 
 _HOMES = {
-    "ImportedAnswer": "sql.label_book",
-    "BodyLimit": "sql.api_limits",
-    "TokenGate": "sql.api_limits",
-    "read_token": "sql.api_listen",
-    "serve_apps": "sql.api_listen",
-    "tcp_listener": "sql.api_listen",
-    "unix_listener": "sql.api_listen",
-    "ActionBook": "sql.action_book",
-    "Aggregate": "sql.select",
-    "Ancestor": "sql.dataset_question",
-    "ApiToken": "sql.user_book",
-    "ArchiveLocation": "sql.intent",
-    "ArchiveRow": "sql.ingest_state",
-    "Attempt": "sql.run_models",
-    "Backup": "sql.backup_list",
-    "BackupReport": "sql.backup_report",
-    "BoxQuestion": "sql.dataset_question",
-    "CandidateRow": "sql.dataset_question",
-    "Candidates": "sql.dataset_candidates",
-    "CatchUp": "sql.schedule_models",
-    "Cell": "sql.dataset_question",
-    "Claim": "sql.run_models",
-    "Column": "sql.declared",
-    "CommonMetadata": "sql.intent",
-    "Condition": "sql.selector",
-    "Database": "sql.database",
-    "DatabaseConfig": "sql.config",
-    "BusyError": "sql.errors",
-    "DatabaseUnavailableError": "sql.errors",
-    "DatasetBook": "sql.dataset_book",
-    "DatasetExport": "sql.dataset_question",
-    "DatasetQuestion": "sql.dataset_question",
-    "DatasetVersion": "sql.dataset_question",
-    "DeclaredTable": "sql.declared",
-    "Delivery": "sql.event_book",
-    "DueDelivery": "sql.event_book",
-    "DueTask": "sql.run_models",
-    "Edge": "sql.intent",
-    "Event": "sql.event_book",
-    "EventBook": "sql.event_book",
-    "EventDetail": "sql.action_rows",
-    "Explanation": "sql.select",
-    "ExploredNode": "sql.explore_book",
-    "FacetValue": "sql.explore_book",
-    "Facets": "sql.explore_book",
-    "Firing": "sql.schedule_models",
-    "FiringDecision": "sql.schedule_models",
-    "FormerSplits": "sql.dataset_question",
-    "GpuGate": "sql.run_models",
-    "Groups": "sql.dataset_question",
-    "Health": "sql.health",
-    "IngestBatch": "sql.ingest_state",
-    "IntentResult": "sql.intent",
-    "LabelAnswer": "sql.label_book",
-    "LabelBook": "sql.label_book",
-    "LabelQuestion": "sql.dataset_question",
-    "LabelProgress": "sql.label_book",
-    "LabelRun": "sql.label_book",
-    "LabelTask": "sql.label_book",
-    "Labeller": "sql.label_book",
-    "Late": "sql.overview_book",
-    "LateBackup": "sql.overview_book",
-    "MemberChange": "sql.dataset_question",
-    "Membership": "sql.dataset_question",
-    "NearQuestion": "sql.dataset_question",
-    "NewSchedule": "sql.schedule_models",
-    "NewTask": "sql.run_models",
-    "NewVersion": "sql.dataset_question",
-    "NodeContext": "sql.action_context",
-    "NodeFlag": "sql.intent",
-    "NodeMetadata": "sql.action_context",
-    "NodeOutcome": "sql.action_rows",
-    "NodeReport": "sql.node_report",
-    "NodeRow": "sql.select",
-    "NotFoundError": "sql.errors",
-    "OutboxPackage": "sql.ingest_state",
-    "Outcome": "sql.run_models",
-    "PendingNode": "sql.action_rows",
-    "PhysicalNode": "sql.intent",
-    "PipelineState": "sql.history",
-    "Progress": "sql.run_models",
-    "QuarantineRow": "sql.ingest_state",
-    "Quarantined": "sql.ingest_state",
-    "QueueState": "sql.run_models",
-    "ROLES": "sql.user_book",
-    "Relationship": "sql.intent",
-    "Restored": "sql.restore_database",
-    "ResultRow": "sql.intent",
-    "Role": "sql.user_book",
-    "Run": "sql.run_models",
-    "RunBook": "sql.run_book",
-    "RunDetail": "sql.run_models",
-    "RunFilter": "sql.run_models",
-    "RunPage": "sql.run_models",
-    "RunRequest": "sql.schedule_models",
-    "RunState": "sql.run_models",
-    "RunTask": "sql.run_models",
-    "SavedView": "sql.user_book",
-    "Schedule": "sql.schedule_models",
-    "Selector": "sql.selector",
-    "SelectorError": "sql.errors",
-    "Session": "sql.user_book",
-    "SetAside": "sql.action_rows",
-    "SetAsideRow": "sql.action_rows",
-    "SourceMetadata": "sql.intent",
-    "SqlError": "sql.errors",
-    "StaleAttemptError": "sql.errors",
-    "Standing": "sql.overview_book",
-    "Successors": "sql.run_models",
-    "SupersededResults": "sql.intent",
-    "SupersededRow": "sql.action_rows",
-    "UsageError": "sql.errors",
-    "KnownThumbnail": "sql.thumbnail_book",
-    "MadeThumbnail": "sql.thumbnail_book",
-    "NodeRange": "sql.thumbnail_book",
-    "Unpictured": "sql.thumbnail_book",
-    "User": "sql.user_book",
-    "ValueQuestion": "sql.dataset_question",
-    "VirtualNode": "sql.intent",
-    "WriteIntent": "sql.intent",
-    "canonical_json": "sql.action_rows",
-    "clean_text": "sql.run_models",
-    "cli_app": "sql.cli",
-    "companion": "sql.database_companion",
-    "default_file_extensions": "sql.file_types",
-    "key_of": "sql.intent",
-    "list_backups": "sql.backup",
-    "load_config": "sql.config",
-    "load_intent": "sql.intent",
-    "make_backup": "sql.backup",
-    "parameters_digest": "sql.action_rows",
-    "parse_selector": "sql.selector_document",
-    "read_selector": "sql.selector_document",
-    "restore_in_place": "sql.restore_database",
-    "restore_to_database": "sql.restore_database",
-    "restore_to_folder": "sql.restore_database",
-    "set_sample_check": "sql.sample_check",
+    "ImportedAnswer": "sql.actions.label_book",
+    "BodyLimit": "sql.api.limits",
+    "TokenGate": "sql.api.limits",
+    "read_token": "sql.api.listen",
+    "serve_apps": "sql.api.listen",
+    "tcp_listener": "sql.api.listen",
+    "unix_listener": "sql.api.listen",
+    "ActionBook": "sql.actions.action_book",
+    "Aggregate": "sql.selector.select",
+    "Ancestor": "sql.datasets.dataset_question",
+    "ApiToken": "sql.people.user_book",
+    "ArchiveLocation": "sql.intent.intent",
+    "ArchiveRow": "sql.intent.ingest_state",
+    "Attempt": "sql.runs.run_models",
+    "Backup": "sql.backup.listing",
+    "BackupReport": "sql.backup.report",
+    "BoxQuestion": "sql.datasets.dataset_question",
+    "CandidateRow": "sql.datasets.dataset_question",
+    "Candidates": "sql.datasets.dataset_candidates",
+    "CatchUp": "sql.runs.schedule_models",
+    "Cell": "sql.datasets.dataset_question",
+    "Claim": "sql.runs.run_models",
+    "Column": "sql.core.declared",
+    "CommonMetadata": "sql.intent.intent",
+    "Condition": "sql.selector.selector",
+    "Database": "sql.database.database",
+    "DatabaseConfig": "sql.core.config",
+    "BusyError": "sql.core.errors",
+    "DatabaseUnavailableError": "sql.core.errors",
+    "DatasetBook": "sql.datasets.dataset_book",
+    "DatasetExport": "sql.datasets.dataset_question",
+    "DatasetQuestion": "sql.datasets.dataset_question",
+    "DatasetVersion": "sql.datasets.dataset_question",
+    "DeclaredTable": "sql.core.declared",
+    "Delivery": "sql.runs.event_book",
+    "DueDelivery": "sql.runs.event_book",
+    "DueTask": "sql.runs.run_models",
+    "Edge": "sql.intent.intent",
+    "Event": "sql.runs.event_book",
+    "EventBook": "sql.runs.event_book",
+    "EventDetail": "sql.actions.action_rows",
+    "Explanation": "sql.selector.select",
+    "ExploredNode": "sql.datasets.explore_book",
+    "FacetValue": "sql.datasets.explore_book",
+    "Facets": "sql.datasets.explore_book",
+    "Firing": "sql.runs.schedule_models",
+    "FiringDecision": "sql.runs.schedule_models",
+    "FormerSplits": "sql.datasets.dataset_question",
+    "GpuGate": "sql.runs.run_models",
+    "Groups": "sql.datasets.dataset_question",
+    "Health": "sql.core.health",
+    "IngestBatch": "sql.intent.ingest_state",
+    "IntentResult": "sql.intent.intent",
+    "LabelAnswer": "sql.actions.label_book",
+    "LabelBook": "sql.actions.label_book",
+    "LabelQuestion": "sql.datasets.dataset_question",
+    "LabelProgress": "sql.actions.label_book",
+    "LabelRun": "sql.actions.label_book",
+    "LabelTask": "sql.actions.label_book",
+    "Labeller": "sql.actions.label_book",
+    "Late": "sql.runs.overview_book",
+    "LateBackup": "sql.runs.overview_book",
+    "MemberChange": "sql.datasets.dataset_question",
+    "Membership": "sql.datasets.dataset_question",
+    "NearQuestion": "sql.datasets.dataset_question",
+    "NewSchedule": "sql.runs.schedule_models",
+    "NewTask": "sql.runs.run_models",
+    "NewVersion": "sql.datasets.dataset_question",
+    "NodeContext": "sql.actions.action_context",
+    "NodeFlag": "sql.intent.intent",
+    "NodeMetadata": "sql.actions.action_context",
+    "NodeOutcome": "sql.actions.action_rows",
+    "NodeReport": "sql.datasets.node_report",
+    "NodeRow": "sql.selector.select",
+    "NotFoundError": "sql.core.errors",
+    "OutboxPackage": "sql.intent.ingest_state",
+    "Outcome": "sql.runs.run_models",
+    "PendingNode": "sql.actions.action_rows",
+    "PhysicalNode": "sql.intent.intent",
+    "PipelineState": "sql.actions.history",
+    "Progress": "sql.runs.run_models",
+    "QuarantineRow": "sql.intent.ingest_state",
+    "Quarantined": "sql.intent.ingest_state",
+    "QueueState": "sql.runs.run_models",
+    "ROLES": "sql.people.user_book",
+    "Relationship": "sql.intent.intent",
+    "Restored": "sql.backup.restore_database",
+    "ResultRow": "sql.intent.intent",
+    "Role": "sql.people.user_book",
+    "Run": "sql.runs.run_models",
+    "RunBook": "sql.runs.run_book",
+    "RunDetail": "sql.runs.run_models",
+    "RunFilter": "sql.runs.run_models",
+    "RunPage": "sql.runs.run_models",
+    "RunRequest": "sql.runs.schedule_models",
+    "RunState": "sql.runs.run_models",
+    "RunTask": "sql.runs.run_models",
+    "SavedView": "sql.people.user_book",
+    "Schedule": "sql.runs.schedule_models",
+    "Selector": "sql.selector.selector",
+    "SelectorError": "sql.core.errors",
+    "Session": "sql.people.user_book",
+    "SetAside": "sql.actions.action_rows",
+    "SetAsideRow": "sql.actions.action_rows",
+    "SourceMetadata": "sql.intent.intent",
+    "SqlError": "sql.core.errors",
+    "StaleAttemptError": "sql.core.errors",
+    "Standing": "sql.runs.overview_book",
+    "Successors": "sql.runs.run_models",
+    "SupersededResults": "sql.intent.intent",
+    "SupersededRow": "sql.actions.action_rows",
+    "UsageError": "sql.core.errors",
+    "KnownThumbnail": "sql.datasets.thumbnail_book",
+    "MadeThumbnail": "sql.datasets.thumbnail_book",
+    "NodeRange": "sql.datasets.thumbnail_book",
+    "Unpictured": "sql.datasets.thumbnail_book",
+    "User": "sql.people.user_book",
+    "ValueQuestion": "sql.datasets.dataset_question",
+    "VirtualNode": "sql.intent.intent",
+    "WriteIntent": "sql.intent.intent",
+    "canonical_json": "sql.actions.action_rows",
+    "clean_text": "sql.runs.run_models",
+    "cli_app": "sql.cli.app",
+    "companion": "sql.cli.database_companion",
+    "default_file_extensions": "sql.core.file_types",
+    "key_of": "sql.intent.intent",
+    "list_backups": "sql.backup.backup",
+    "load_config": "sql.core.config",
+    "load_intent": "sql.intent.intent",
+    "make_backup": "sql.backup.backup",
+    "parameters_digest": "sql.actions.action_rows",
+    "parse_selector": "sql.selector.document",
+    "read_selector": "sql.selector.document",
+    "restore_in_place": "sql.backup.restore_database",
+    "restore_to_database": "sql.backup.restore_database",
+    "restore_to_folder": "sql.backup.restore_database",
+    "set_sample_check": "sql.backup.sample_check",
 }
 
 __all__ = [

@@ -18,10 +18,10 @@ import socket
 import subprocess
 import sys
 
-from sql import server
-from sql.config import find_config, load_config
-from sql.database import Database, place_of
-from sql.errors import DatabaseUnavailableError, SqlError
+from sql.core.config import find_config, load_config
+from sql.core.errors import DatabaseUnavailableError, SqlError
+from sql.database.database import Database, place_of
+from sql.server import server
 
 
 def main() -> int:

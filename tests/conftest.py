@@ -18,7 +18,7 @@ import warm_start
 from run_folder import RunFolder, for_stores, on_disk
 from store_harness import MIB, Store, write_files
 
-from fsd.setup import init_store
+from fsd.engine.setup import init_store
 from sql import Database
 
 _run = RunFolder()

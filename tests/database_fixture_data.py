@@ -16,10 +16,10 @@ from random import Random
 from typing import TypeVar
 
 from sql import Database, DeclaredTable
-from sql.declared import Column
-from sql.history import declare_action
-from sql.ingest_state import open_ingest_batch
-from sql.intent import (
+from sql.actions.history import declare_action
+from sql.core.declared import Column
+from sql.intent.ingest_state import open_ingest_batch
+from sql.intent.intent import (
     ArchiveLocation,
     CommonMetadata,
     Edge,

@@ -23,7 +23,8 @@ import run_folder
 from psycopg import conninfo
 from psycopg.sql import SQL, Identifier
 
-from sql import migrate, server
+from sql.core import migrate
+from sql.server import server
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 SETTINGS = {

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from fsd import daemon, daemon_mount
-from fsd.client import Client
-from fsd.config import CONFIG_NAME, Config, load_config
+from fsd.cli import daemon, daemon_mount
+from fsd.client.client import Client
+from fsd.disks.config import CONFIG_NAME, Config, load_config
 from gui import GuiError
 from gui import companion as gui_companion
 from jobs import JobsError

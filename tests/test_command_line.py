@@ -26,9 +26,8 @@ def test_help_is_lean():
     result = command_line("--help", code=after)
     assert result.returncode == 0
     assert "test" in result.stdout
-    heavy = (
-        "fsd.models http.client psycopg rq nicegui numpy fastapi uvicorn httpx pyfuse3 trio lmdb"
-    )
+    heavy = "fsd.documents.models http.client psycopg rq nicegui numpy fastapi uvicorn httpx"
+    heavy += " pyfuse3 trio lmdb"
     loaded = set(result.stdout.rpartition("LOADED")[2].split())
     assert {*heavy.split(), "pytest", "asyncio"} & loaded == set()
 
@@ -103,7 +102,7 @@ def raising(statement: str) -> str:
     """Return code that makes the sub-commands of the folders raise."""
     return f"""
 class Told(Exception): exit_code = 3
-Told.__module__ = 'fsd.errors'
+Told.__module__ = 'fsd.format.errors'
 def fail(): {statement}
 drystone._add_folder_commands = lambda: drystone.app.command()(fail)
 """

@@ -10,9 +10,9 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from adapters.actions.config import ActionsConfig
-from adapters.ingest_config import IngestConfig
-from fsd.config import (
+from adapters.actions.contract.config import ActionsConfig
+from adapters.ingest.config import IngestConfig
+from fsd.disks.config import (
     FOREIGN_SECTIONS,
     AlertsConfig,
     Config,
@@ -21,12 +21,12 @@ from fsd.config import (
     QuotaConfig,
     StoreConfig,
 )
-from gui.config import GuiConfig
-from jobs.alert_config import AlertsConfig as JobsAlertsConfig
-from jobs.alert_config import Channel
-from jobs.jobs_config import OTHERS, GpuConfig, JobsConfig, WorkerGroup
+from gui.core.config import GuiConfig
+from jobs.core.alert_config import AlertsConfig as JobsAlertsConfig
+from jobs.core.alert_config import Channel
+from jobs.core.config import OTHERS, GpuConfig, JobsConfig, WorkerGroup
 from jobs.runners.settings import RunnerSettings, Volume
-from sql.config import DatabaseConfig
+from sql.core.config import DatabaseConfig
 
 DOCUMENT = os.path.join(os.path.dirname(os.path.dirname(__file__)), "docs", "settings.md")
 ROW = re.compile(r"^\| `(\w+)` \| (.+?) \| (.+) \|$", re.MULTILINE)

@@ -144,8 +144,8 @@ def test_only_faces_of_other_folders_are_imported():
     [
         ("import fsd", []),
         ("from fsd import Client", []),
-        ("import fsd.record", ["fsd.record"]),
-        ("from fsd.record import Record", ["fsd.record"]),
+        ("import fsd.format.record", ["fsd.format.record"]),
+        ("from fsd.format.record import Record", ["fsd.format.record"]),
         ("from .record import Record", []),
         ("from jobs.runner import Runner", []),
         ("from fsdlike.record import Record", []),

@@ -33,29 +33,33 @@ from setproctitle import setproctitle
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MODULES = {
     "fsd.engine_main": (
-        "fsd.api",
-        "fsd.child_main",
-        "fsd.client",
-        "fsd.disk_process",
-        "fsd.packer",
-        "fsd.compile_process",
-        "fsd.report",
+        "fsd.engine.api",
+        "fsd.process.child_main",
+        "fsd.client.client",
+        "fsd.disk_io.disk_process",
+        "fsd.ingest.packer",
+        "fsd.compile.compile_process",
+        "fsd.watch.report",
         "uvicorn.lifespan.on",
         "uvicorn.loops.auto",
         "uvicorn.protocols.http.auto",
         "uvicorn.protocols.websockets.auto",
     ),
     "fsd.mount": ("fsd.mount.operations", "fsd.mount.loop", "fsd.mount.heal", "mimetypes"),
-    "jobs.process_main": ("jobs.worker", "jobs.keeper", "jobs.supervise"),
+    "jobs.process_main": (
+        "jobs.worker.worker",
+        "jobs.scheduler.keeper",
+        "jobs.scheduler.supervise",
+    ),
     # The program itself; what is needed only by some of its commands they import as ever.
     "drystone": (
-        "adapters.cli",
-        "datasets.cli",
-        "fsd.cli",
-        "gui.cli",
-        "jobs.cli",
-        "sql.cli",
-        "sql.database",
+        "adapters.cli.app",
+        "datasets.cli.app",
+        "fsd.cli.app",
+        "gui.cli.app",
+        "jobs.cli.app",
+        "sql.cli.app",
+        "sql.database.database",
         "typer",
     ),
 }
@@ -221,7 +225,7 @@ warm = WarmSubprocess()
 
 def install() -> None:
     """Let the modules that start processes for a test start them warm."""
-    for name in ("fsd.daemon_process", "jobs.process"):
+    for name in ("fsd.cli.daemon_process", "jobs.core.process"):
         importlib.import_module(name).subprocess = warm
 
 
@@ -308,13 +312,13 @@ def _become(order: dict[str, Any], fds: list[int]) -> NoReturn:
     sys.argv = ["-m", *arguments]
     sys.orig_argv = [sys.executable, "-m", module, *arguments]
     if module == "fsd.engine_main":
-        importlib.import_module("fsd.nursery").subprocess = EngineSubprocess()
+        importlib.import_module("fsd.process.nursery").subprocess = EngineSubprocess()
     runpy.run_module(module, run_name="__main__", alter_sys=True)
     sys.exit(0)
 
 
 class EngineSubprocess:
-    """`subprocess` as a forked engine's `fsd.nursery` sees it: the engine's nursery is a fork."""
+    """`subprocess` as `fsd.process.nursery` of a forked engine sees it: its nursery is a fork."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(subprocess, name)
@@ -334,7 +338,7 @@ class EngineSubprocess:
             os.chdir(options["cwd"])
             os.environ.update(options["env"])
             sys.argv = ["-m", str(kept)]
-            importlib.import_module("fsd.child_main").main()
+            importlib.import_module("fsd.process.child_main").main()
             code = 0
         except BaseException:
             traceback.print_exc()

@@ -7,30 +7,11 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from adapters.actions.ac1 import run_ac1, run_grouping, run_tagging
-    from adapters.actions.batch import make_batch, verify_sealed
-    from adapters.actions.children import ChildBounds, child_bounds
-    from adapters.actions.command import RenderedRun, checked_model, rendered_command
-    from adapters.actions.config import ActionsConfig, load_actions_config
-    from adapters.actions.contract import ActionContract
-    from adapters.actions.contract_check import LoadedContract, check_contract, load_contract
-    from adapters.actions.dry_run import DryRun
-    from adapters.actions.dry_run import dry_run as dry_run_action
-    from adapters.actions.events import begin_event, end_event, event_of_run
-    from adapters.actions.hand_off import HandOffReport, take_outputs
-    from adapters.actions.labels_agreement import Agreement
-    from adapters.actions.labels_answer import check_answer
-    from adapters.actions.labels_export import export_tasks, label_config
-    from adapters.actions.labels_import import ImportReport, import_labels
-    from adapters.actions.labels_publish import (
-        LabelReport,
-        label_report,
-        make_label_tasks,
-        publish_labels,
-    )
-    from adapters.actions.parameters import checked_parameters
-    from adapters.actions.parts import ActionPart, plan_parts
-    from adapters.actions.pipelines import (
+    from adapters.actions.contract.check import LoadedContract, check_contract, load_contract
+    from adapters.actions.contract.config import ActionsConfig, load_actions_config
+    from adapters.actions.contract.contract import ActionContract
+    from adapters.actions.contract.parameters import checked_parameters
+    from adapters.actions.contract.pipelines import (
         NextStage,
         Pipeline,
         declare_pipeline,
@@ -38,80 +19,99 @@ if TYPE_CHECKING:
         load_pipeline,
         next_stage,
     )
-    from adapters.actions.registry import (
+    from adapters.actions.contract.registry import (
         contract_named,
         contracts,
         declare_contract,
         registered_contract,
     )
-    from adapters.actions.replay_outputs import ReplayReport
-    from adapters.actions.replay_outputs import replay_outputs as replay_quarantine
-    from adapters.actions.stage import (
+    from adapters.actions.contract.stage_model import LeftOut, StagedInput, StagedPart
+    from adapters.actions.labels.agreement import Agreement
+    from adapters.actions.labels.answer import check_answer
+    from adapters.actions.labels.export import export_tasks, label_config
+    from adapters.actions.labels.importing import ImportReport, import_labels
+    from adapters.actions.labels.publish import (
+        LabelReport,
+        label_report,
+        make_label_tasks,
+        publish_labels,
+    )
+    from adapters.actions.outputs.children import ChildBounds, child_bounds
+    from adapters.actions.outputs.events import begin_event, end_event, event_of_run
+    from adapters.actions.outputs.hand_off import HandOffReport, take_outputs
+    from adapters.actions.outputs.replay_outputs import ReplayReport
+    from adapters.actions.outputs.replay_outputs import replay_outputs as replay_quarantine
+    from adapters.actions.run.ac1 import run_ac1, run_grouping, run_tagging
+    from adapters.actions.run.dry_run import DryRun
+    from adapters.actions.run.dry_run import dry_run as dry_run_action
+    from adapters.actions.stage.batch import make_batch, verify_sealed
+    from adapters.actions.stage.command import RenderedRun, checked_model, rendered_command
+    from adapters.actions.stage.parts import ActionPart, plan_parts
+    from adapters.actions.stage.stage import (
         changed_input,
         empty_output,
         release_part,
         release_stage_of,
         stage_part,
     )
-    from adapters.actions.stage_model import LeftOut, StagedInput, StagedPart
 
 _HOMES = {
-    "import_labels": "adapters.actions.labels_import",
-    "label_config": "adapters.actions.labels_export",
-    "export_tasks": "adapters.actions.labels_export",
-    "check_answer": "adapters.actions.labels_answer",
-    "LabelReport": "adapters.actions.labels_publish",
-    "ImportReport": "adapters.actions.labels_import",
-    "Agreement": "adapters.actions.labels_agreement",
-    "child_bounds": "adapters.actions.children",
-    "ChildBounds": "adapters.actions.children",
-    "replay_quarantine": "adapters.actions.replay_outputs",
-    "ReplayReport": "adapters.actions.replay_outputs",
-    "run_grouping": "adapters.actions.ac1",
-    "run_tagging": "adapters.actions.ac1",
-    "label_report": "adapters.actions.labels_publish",
-    "make_label_tasks": "adapters.actions.labels_publish",
-    "publish_labels": "adapters.actions.labels_publish",
-    "end_event": "adapters.actions.events",
-    "event_of_run": "adapters.actions.events",
-    "begin_event": "adapters.actions.events",
-    "HandOffReport": "adapters.actions.hand_off",
-    "take_outputs": "adapters.actions.hand_off",
-    "run_ac1": "adapters.actions.ac1",
-    "ActionContract": "adapters.actions.contract",
-    "ActionPart": "adapters.actions.parts",
-    "ActionsConfig": "adapters.actions.config",
-    "DryRun": "adapters.actions.dry_run",
-    "LeftOut": "adapters.actions.stage_model",
-    "LoadedContract": "adapters.actions.contract_check",
-    "NextStage": "adapters.actions.pipelines",
-    "Pipeline": "adapters.actions.pipelines",
-    "RenderedRun": "adapters.actions.command",
-    "StagedInput": "adapters.actions.stage_model",
-    "StagedPart": "adapters.actions.stage_model",
-    "changed_input": "adapters.actions.stage",
-    "check_contract": "adapters.actions.contract_check",
-    "checked_model": "adapters.actions.command",
-    "checked_parameters": "adapters.actions.parameters",
-    "contract_named": "adapters.actions.registry",
-    "contracts": "adapters.actions.registry",
-    "declare_contract": "adapters.actions.registry",
-    "declare_pipeline": "adapters.actions.pipelines",
-    "dry_run_action": "adapters.actions.dry_run",
-    "empty_output": "adapters.actions.stage",
-    "gates_of_action": "adapters.actions.pipelines",
-    "load_actions_config": "adapters.actions.config",
-    "load_contract": "adapters.actions.contract_check",
-    "load_pipeline": "adapters.actions.pipelines",
-    "make_batch": "adapters.actions.batch",
-    "next_stage": "adapters.actions.pipelines",
-    "plan_parts": "adapters.actions.parts",
-    "registered_contract": "adapters.actions.registry",
-    "release_part": "adapters.actions.stage",
-    "release_stage_of": "adapters.actions.stage",
-    "rendered_command": "adapters.actions.command",
-    "stage_part": "adapters.actions.stage",
-    "verify_sealed": "adapters.actions.batch",
+    "import_labels": "adapters.actions.labels.importing",
+    "label_config": "adapters.actions.labels.export",
+    "export_tasks": "adapters.actions.labels.export",
+    "check_answer": "adapters.actions.labels.answer",
+    "LabelReport": "adapters.actions.labels.publish",
+    "ImportReport": "adapters.actions.labels.importing",
+    "Agreement": "adapters.actions.labels.agreement",
+    "child_bounds": "adapters.actions.outputs.children",
+    "ChildBounds": "adapters.actions.outputs.children",
+    "replay_quarantine": "adapters.actions.outputs.replay_outputs",
+    "ReplayReport": "adapters.actions.outputs.replay_outputs",
+    "run_grouping": "adapters.actions.run.ac1",
+    "run_tagging": "adapters.actions.run.ac1",
+    "label_report": "adapters.actions.labels.publish",
+    "make_label_tasks": "adapters.actions.labels.publish",
+    "publish_labels": "adapters.actions.labels.publish",
+    "end_event": "adapters.actions.outputs.events",
+    "event_of_run": "adapters.actions.outputs.events",
+    "begin_event": "adapters.actions.outputs.events",
+    "HandOffReport": "adapters.actions.outputs.hand_off",
+    "take_outputs": "adapters.actions.outputs.hand_off",
+    "run_ac1": "adapters.actions.run.ac1",
+    "ActionContract": "adapters.actions.contract.contract",
+    "ActionPart": "adapters.actions.stage.parts",
+    "ActionsConfig": "adapters.actions.contract.config",
+    "DryRun": "adapters.actions.run.dry_run",
+    "LeftOut": "adapters.actions.contract.stage_model",
+    "LoadedContract": "adapters.actions.contract.check",
+    "NextStage": "adapters.actions.contract.pipelines",
+    "Pipeline": "adapters.actions.contract.pipelines",
+    "RenderedRun": "adapters.actions.stage.command",
+    "StagedInput": "adapters.actions.contract.stage_model",
+    "StagedPart": "adapters.actions.contract.stage_model",
+    "changed_input": "adapters.actions.stage.stage",
+    "check_contract": "adapters.actions.contract.check",
+    "checked_model": "adapters.actions.stage.command",
+    "checked_parameters": "adapters.actions.contract.parameters",
+    "contract_named": "adapters.actions.contract.registry",
+    "contracts": "adapters.actions.contract.registry",
+    "declare_contract": "adapters.actions.contract.registry",
+    "declare_pipeline": "adapters.actions.contract.pipelines",
+    "dry_run_action": "adapters.actions.run.dry_run",
+    "empty_output": "adapters.actions.stage.stage",
+    "gates_of_action": "adapters.actions.contract.pipelines",
+    "load_actions_config": "adapters.actions.contract.config",
+    "load_contract": "adapters.actions.contract.check",
+    "load_pipeline": "adapters.actions.contract.pipelines",
+    "make_batch": "adapters.actions.stage.batch",
+    "next_stage": "adapters.actions.contract.pipelines",
+    "plan_parts": "adapters.actions.stage.parts",
+    "registered_contract": "adapters.actions.contract.registry",
+    "release_part": "adapters.actions.stage.stage",
+    "release_stage_of": "adapters.actions.stage.stage",
+    "rendered_command": "adapters.actions.stage.command",
+    "stage_part": "adapters.actions.stage.stage",
+    "verify_sealed": "adapters.actions.stage.batch",
 }
 
 _NAMES_THERE = {"replay_quarantine": "replay_outputs", "dry_run_action": "dry_run"}

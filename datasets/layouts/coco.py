@@ -12,9 +12,9 @@ import shutil
 from collections.abc import Iterable, Iterator
 from typing import IO, Any
 
-from datasets.definition import Definition
-from datasets.layout_face import DatasetRow, LayoutContext, LayoutEntry, data_path
-from datasets.layout_options import IndexFile, Options, by_split, merged, option_problems, size_of
+from datasets.definition.definition import Definition
+from datasets.layout.face import DatasetRow, LayoutContext, LayoutEntry, data_path
+from datasets.layout.options import IndexFile, Options, by_split, merged, option_problems, size_of
 
 
 class CocoLayout:

@@ -13,9 +13,9 @@ from typing import Annotated, Any
 
 from pydantic import StringConstraints
 
-from datasets.definition import Definition
-from datasets.layout_face import DatasetRow, LayoutContext, LayoutEntry, data_path
-from datasets.layout_options import (
+from datasets.definition.definition import Definition
+from datasets.layout.face import DatasetRow, LayoutContext, LayoutEntry, data_path
+from datasets.layout.options import (
     IndexFile,
     Options,
     by_split,

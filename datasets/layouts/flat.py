@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from datasets.definition import Definition
-from datasets.layout_face import (
+from datasets.definition.definition import Definition
+from datasets.layout.face import (
     UNLABELLED,
     DatasetRow,
     LayoutContext,

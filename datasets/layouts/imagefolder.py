@@ -12,15 +12,9 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import IO, Any, Literal
 
-from datasets.definition import Definition
-from datasets.layout_face import (
-    UNLABELLED,
-    DatasetRow,
-    LayoutContext,
-    LayoutEntry,
-    data_path,
-)
-from datasets.layout_options import (
+from datasets.definition.definition import Definition
+from datasets.layout.face import UNLABELLED, DatasetRow, LayoutContext, LayoutEntry, data_path
+from datasets.layout.options import (
     IndexFile,
     Options,
     by_split,

@@ -17,9 +17,9 @@ from xml.etree import ElementTree
 
 from pydantic import Field, StringConstraints
 
-from datasets.definition import Definition
-from datasets.layout_face import Box, DatasetRow, InlineText, LayoutContext, LayoutEntry, data_path
-from datasets.layout_options import (
+from datasets.definition.definition import Definition
+from datasets.layout.face import Box, DatasetRow, InlineText, LayoutContext, LayoutEntry, data_path
+from datasets.layout.options import (
     IndexFile,
     Options,
     by_split,

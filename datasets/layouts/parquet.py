@@ -15,15 +15,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from datasets.definition import Definition
-from datasets.layout_face import (
-    DatasetRow,
-    GeneratedFile,
-    LayoutContext,
-    LayoutEntry,
-    data_path,
-)
-from datasets.layout_options import (
+from datasets.definition.definition import Definition
+from datasets.layout.face import DatasetRow, GeneratedFile, LayoutContext, LayoutEntry, data_path
+from datasets.layout.options import (
     Options,
     by_split,
     facts,

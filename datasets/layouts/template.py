@@ -15,8 +15,8 @@ from typing import Annotated, Any
 
 from pydantic import StringConstraints
 
-from datasets.definition import Definition
-from datasets.layout_face import (
+from datasets.definition.definition import Definition
+from datasets.layout.face import (
     UNLABELLED,
     DatasetRow,
     LayoutContext,
@@ -24,7 +24,7 @@ from datasets.layout_face import (
     component,
     data_path,
 )
-from datasets.layout_options import Options, option_problems, options_of
+from datasets.layout.options import Options, option_problems, options_of
 
 UNKNOWN = "unknown"
 _OWN = ("split", "label", "key", "node_id", "number", "extension", "media_type", "component")

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from xml.etree import ElementTree
 
-from datasets.definition import Definition
-from datasets.layout_face import Box, DatasetRow, InlineText, LayoutContext, LayoutEntry, data_path
-from datasets.layout_options import IndexFile, Options, by_split, option_problems, size_of
+from datasets.definition.definition import Definition
+from datasets.layout.face import Box, DatasetRow, InlineText, LayoutContext, LayoutEntry, data_path
+from datasets.layout.options import IndexFile, Options, by_split, option_problems, size_of
 
 
 class VocLayout:

@@ -17,16 +17,9 @@ from typing import Annotated
 
 from pydantic import Field
 
-from datasets.definition import Definition
-from datasets.layout_face import DatasetRow, GeneratedFile, LayoutContext, LayoutEntry
-from datasets.layout_options import (
-    Options,
-    by_split,
-    facts,
-    merged,
-    option_problems,
-    options_of,
-)
+from datasets.definition.definition import Definition
+from datasets.layout.face import DatasetRow, GeneratedFile, LayoutContext, LayoutEntry
+from datasets.layout.options import Options, by_split, facts, merged, option_problems, options_of
 
 SHARD_SIZE_BYTES = 512 << 20
 SAMPLES_MAX = 10_000

@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 
 import yaml
 
-from datasets.definition import Definition
-from datasets.layout_face import DatasetRow, InlineText, LayoutContext, LayoutEntry, data_path
-from datasets.layout_options import Options, option_problems, size_of
+from datasets.definition.definition import Definition
+from datasets.layout.face import DatasetRow, InlineText, LayoutContext, LayoutEntry, data_path
+from datasets.layout.options import Options, option_problems, size_of
 
 _VALIDATION_NAMES = ("validation", "valid")
 

@@ -19,13 +19,13 @@ from contextlib import suppress
 import pyfuse3
 import trio
 
-from fsd import service_notify
 from fsd.mount.fetch import Fetcher
 from fsd.mount.heal import Healer
 from fsd.mount.index import MountIndex
 from fsd.mount.loop import main as main_loop
 from fsd.mount.operations import Mount
 from fsd.mount.tree import Namespace
+from fsd.process import service_notify
 
 READ_AHEAD_KIB = 1024
 

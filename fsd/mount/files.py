@@ -12,7 +12,7 @@ from typing import Protocol
 
 import pyfuse3
 
-from fsd import record
+from fsd.format import record
 from fsd.mount.fetch import Fetch, Fetcher
 from fsd.mount.heal import Healer
 from fsd.mount.index import MountIndex

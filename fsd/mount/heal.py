@@ -11,7 +11,7 @@ from collections import OrderedDict
 
 import trio
 
-from fsd.errors import EngineUnavailableError, FsdError
+from fsd.format.errors import EngineUnavailableError, FsdError
 
 ASK_TIMEOUT_S = 10.0
 ASK_AGAIN_S = 60.0
@@ -56,7 +56,7 @@ class Healer:
         the mount's tasks waiting, while an engine hangs.
         """
         # Here, for nearly no mount ever needs it: the models take a third of a second.
-        from fsd.client_transport import Transport
+        from fsd.client.client_transport import Transport
 
         if time.monotonic() < self._silent_until_s:
             return False

@@ -10,11 +10,11 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
-from fsd.errors import CorruptError, NotFoundError
-from fsd.generation import current_generation
-from fsd.index import BatchRow, DiskRow, Index, IndexReader, Location, ShardRow, ViewRow
-from fsd.layout import shard_path
+from fsd.format.errors import CorruptError, NotFoundError
+from fsd.format.layout import shard_path
 from fsd.mount.fetch import Place, Replica
+from fsd.store.generation import current_generation
+from fsd.store.index import BatchRow, DiskRow, Index, IndexReader, Location, ShardRow, ViewRow
 
 REFRESH_INTERVAL_S = 1.0
 HEALTHY_STATES = ("online", "readonly")

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 
+from fsd.format.record import KEY_BYTES
 from fsd.mount.index import MountIndex
 from fsd.mount.inodes import (
     IMMUTABLE_TIMEOUT_S,
@@ -15,7 +16,6 @@ from fsd.mount.inodes import (
     folder_attributes,
     missing,
 )
-from fsd.record import KEY_BYTES
 
 _HEX_DIGITS = frozenset(b"0123456789abcdef")
 

@@ -10,7 +10,7 @@ where in the arena the payload begins. Messages travel over a SOCK_SEQPACKET pai
 import struct
 from typing import NamedTuple
 
-from fsd import record
+from fsd.format import record
 
 # A small record is read whole: at most this payload, in one pread with header and table.
 SMALL_PAYLOAD_BYTES_MAX = 1 << 20

@@ -13,8 +13,8 @@ import sys
 import threading
 from collections import OrderedDict
 
-from fsd import record
-from fsd.errors import CorruptError
+from fsd.format import record
+from fsd.format.errors import CorruptError
 from fsd.mount.protocol import (
     REQUEST_BYTES_MAX,
     SMALL_PAYLOAD_BYTES_MAX,

@@ -12,7 +12,8 @@ from typing import Any
 import pyfuse3
 import trio
 
-from fsd.errors import FsdError
+from fsd.format.errors import FsdError
+from fsd.format.tree import ROOT, Tree
 from fsd.mount.inodes import (
     IMMUTABLE_TIMEOUT_S,
     JOB_INDEX,
@@ -22,7 +23,6 @@ from fsd.mount.inodes import (
     missing,
     tree_inode,
 )
-from fsd.tree import ROOT, Tree
 
 JOB_NAME = b"_JOB.json"
 SEAL_NAME = b"_SEALED"

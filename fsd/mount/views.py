@@ -10,8 +10,10 @@ from collections.abc import Iterable
 
 import trio
 
-from fsd.errors import NotFoundError
-from fsd.index_rows import BatchRow, ViewRow, view_name
+from fsd.format.errors import NotFoundError
+from fsd.format.index_rows import BatchRow, ViewRow, view_name
+from fsd.format.paths import IDENTIFIER_SIZE_BYTES_MAX
+from fsd.format.tree import Tree, open_verified
 from fsd.mount.index import MountIndex
 from fsd.mount.inodes import (
     BATCHES,
@@ -26,8 +28,6 @@ from fsd.mount.inodes import (
     missing,
 )
 from fsd.mount.trees import MountedTree, Trees
-from fsd.paths import IDENTIFIER_SIZE_BYTES_MAX
-from fsd.tree import Tree, open_verified
 
 KINDS = {STAGE: "stage", EXPORTS: "exports", BROWSE: "browse"}
 

@@ -2,31 +2,29 @@
 
 from __future__ import annotations
 
-from gui.desk import Desk
-from gui.pages import (
-    account,
-    backups,
-    dataset,
-    dataset_diff,
-    dataset_new,
-    datasets,
-    explorer,
-    gates,
-    label_task,
-    labelling,
-    node,
-    overview,
-    pipelines,
-    pipelines_batch,
-    run,
-    runs,
-    scheduler,
-    scheduler_schedule,
-    scheduler_start,
-    storage,
-    users,
-)
-from gui.run_desk import RunDesk
+from gui.pages.account import page as account
+from gui.pages.backups import page as backups
+from gui.pages.datasets import diff as dataset_diff
+from gui.pages.datasets import new as dataset_new
+from gui.pages.datasets import page as datasets
+from gui.pages.datasets import version as dataset
+from gui.pages.explorer import node
+from gui.pages.explorer import page as explorer
+from gui.pages.gates import page as gates
+from gui.pages.labelling import page as labelling
+from gui.pages.labelling import task as label_task
+from gui.pages.overview import page as overview
+from gui.pages.pipelines import batch as pipelines_batch
+from gui.pages.pipelines import page as pipelines
+from gui.pages.runs import page as runs
+from gui.pages.runs import run
+from gui.pages.runs.desk import RunDesk
+from gui.pages.scheduler import page as scheduler
+from gui.pages.scheduler import schedule as scheduler_schedule
+from gui.pages.scheduler import start as scheduler_start
+from gui.pages.storage import page as storage
+from gui.pages.users import page as users
+from gui.reading.desk import Desk
 
 
 def register_pages(desk: Desk) -> None:

@@ -1,4 +1,4 @@
--- What staging has to know of many nodes at once; see sql/action_context.py.
+-- What staging has to know of many nodes at once; see sql/actions/action_context.py.
 
 -- name: nodes
 SELECT node.node_id, encode(node.sha256, 'hex'), content.file_size_bytes, type.file_extension,

@@ -1,4 +1,4 @@
--- What UA_2 keeps about its runs; see sql/action_book.py.
+-- What UA_2 keeps about its runs; see sql/actions/action_book.py.
 
 -- The event of a run, locked: two that begin the same run get one event.
 -- name: event_of_run

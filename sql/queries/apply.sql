@@ -1,4 +1,4 @@
--- Applying a write-intent; see sql/apply.py. Tables intent_* are temporary and its own: rows come
+-- Applying a write-intent; see sql/intent/apply.py. Tables intent_* are temporary and its own: rows come
 -- into them by COPY, with nodes as numbers from 0 in the order in which the intent names them.
 
 -- ---- What is known, before anything is written --------------------------------------------------

@@ -1,5 +1,5 @@
 -- Datasets: candidates in temporary tables, their labels, groups and splits, and what is kept.
--- See sql/dataset_candidates.py for the order in which they come.
+-- See sql/datasets/dataset_candidates.py for the order in which they come.
 
 -- One build of a dataset at a time: its versions are counted.
 -- name: take_turn

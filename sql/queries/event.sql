@@ -1,4 +1,4 @@
--- The outbox; see sql/event_book.py.
+-- The outbox; see sql/runs/event_book.py.
 
 -- name: add
 INSERT INTO event (kind, subject, document, once_key)

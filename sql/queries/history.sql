@@ -1,4 +1,4 @@
--- Actions, their batches and their history; see sql/history.py.
+-- Actions, their batches and their history; see sql/actions/history.py.
 
 -- name: declare_action
 INSERT INTO action (action_id, name, type) VALUES (%s, %s, %s) ON CONFLICT DO NOTHING

@@ -1,4 +1,4 @@
--- Ingest batches, their quarantine and their packages; see sql/ingest_state.py.
+-- Ingest batches, their quarantine and their packages; see sql/intent/ingest_state.py.
 
 -- name: open
 INSERT INTO ingest_batch (name, adapter, "user", folder, state, file_count, size_bytes)

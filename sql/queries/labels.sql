@@ -1,4 +1,4 @@
--- What people are asked and what they said (AC5); see sql/label_book.py.
+-- What people are asked and what they said (AC5); see sql/actions/label_book.py.
 
 -- Nobody is asked about what may not be shown: deleted and black-listed nodes.
 -- name: make_tasks

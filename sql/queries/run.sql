@@ -1,4 +1,4 @@
--- Runs as people ask for them; see sql/run_book.py. What workers do is in run_task.sql.
+-- Runs as people ask for them; see sql/runs/run_book.py. What workers do is in run_task.sql.
 
 -- One at a time per key; the lock ends with the transaction.
 -- name: lock_key

@@ -1,4 +1,4 @@
--- What people look at over many runs at once; see sql/run_summary_book.py. None changes a row.
+-- What people look at over many runs at once; see sql/runs/run_summary_book.py. None changes a row.
 
 -- Numbers and keys in a reason are taken for the same: the rest says what went wrong.
 -- name: failures

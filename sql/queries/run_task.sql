@@ -1,4 +1,4 @@
--- Tasks as workers and the keeper see them; see sql/run_claims.py. The row of a run is always locked
+-- Tasks as workers and the keeper see them; see sql/runs/run_claims.py. The row of a run is always locked
 -- before those of its tasks, so that no two of these ever wait for each other.
 
 -- name: run_of

@@ -1,4 +1,4 @@
--- Schedules and their history; see sql/schedule_book.py.
+-- Schedules and their history; see sql/runs/schedule_book.py.
 
 -- name: add
 INSERT INTO schedule (

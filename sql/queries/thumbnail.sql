@@ -1,4 +1,4 @@
--- Thumbnails in the store; see sql/thumbnail_book.py.
+-- Thumbnails in the store; see sql/datasets/thumbnail_book.py.
 
 -- The ends of runs of at most so many nodes without a thumbnail.
 -- name: ranges

@@ -1,4 +1,4 @@
--- What keeps node.root_id, node.component_id and node.depth; see sql/tree.py.
+-- What keeps node.root_id, node.component_id and node.depth; see sql/intent/tree.py.
 
 -- name: tree_relationships
 SELECT relationship_id FROM relationship WHERE forms_tree

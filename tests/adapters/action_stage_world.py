@@ -9,10 +9,7 @@ from dataclasses import dataclass, field
 from ingest_harness import House
 from store_harness import write_files
 
-from adapters.actions.contract_check import (
-    LoadedContract,
-    load_contract,
-)
+from adapters.actions.contract.check import LoadedContract, load_contract
 from sql import (
     CommonMetadata,
     DeclaredTable,

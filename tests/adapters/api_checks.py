@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from adapters.folder import ScrapeFolder
-from adapters.items import MediaFile, Observation, Problem, Record
-from adapters.relationships import FORMS_TREE
+from adapters.records.folder import ScrapeFolder
+from adapters.records.items import MediaFile, Observation, Problem, Record
+from adapters.records.relationships import FORMS_TREE
 
 SAMPLES = os.path.normpath(
     os.path.join(os.path.dirname(__file__), "..", "..", "..", "shared", "samples")

@@ -1,8 +1,8 @@
 """What every adapter must do: it owns the checks and the mutations, never a format.
 
-`check_adapter` reads a folder and checks the contract of `adapters.items.Adapter`: no exception,
-the same items again, sorted and well-formed, every value storable in the declared columns, and
-every file accounted for by the assembler.
+`check_adapter` reads a folder and checks the contract of `adapters.records.items.Adapter`: no
+exception, the same items again, sorted and well-formed, every value storable in the declared
+columns, and every file accounted for by the assembler.
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ import random
 from datetime import datetime
 from pathlib import Path
 
-from adapters.assemble import Assembler
-from adapters.folder import ScrapeFolder
-from adapters.items import Adapter, MediaFile, Problem, Record
-from adapters.registry import adapter_named
-from adapters.relationships import FORMS_TREE
+from adapters.ingest.assemble import Assembler
+from adapters.records.folder import ScrapeFolder
+from adapters.records.items import Adapter, MediaFile, Problem, Record
+from adapters.records.relationships import FORMS_TREE
+from adapters.sources.registry import adapter_named
 from sql import WriteIntent, default_file_extensions
 
 PYTHON_TYPES = {

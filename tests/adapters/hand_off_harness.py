@@ -20,12 +20,12 @@ from typing import Any
 from ingest_harness import House
 from store_harness import MIB, Store, write_files
 
-from adapters.actions.contract import ActionContract
-from adapters.actions.contract_check import LoadedContract, loaded_contract
-from adapters.actions.events import begin_event
-from adapters.actions.hand_off import HandOffReport, take_outputs
-from adapters.actions.registry import declare_contract
-from adapters.actions.stage_model import LeftOut, StagedInput, StagedPart
+from adapters.actions.contract.check import LoadedContract, loaded_contract
+from adapters.actions.contract.contract import ActionContract
+from adapters.actions.contract.registry import declare_contract
+from adapters.actions.contract.stage_model import LeftOut, StagedInput, StagedPart
+from adapters.actions.outputs.events import begin_event
+from adapters.actions.outputs.hand_off import HandOffReport, take_outputs
 from fsd import Client, init_store
 from sql import PhysicalNode, Selector, WriteIntent
 

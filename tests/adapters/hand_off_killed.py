@@ -14,8 +14,8 @@ from typing import Any
 
 from hand_off_harness import contract
 
-from adapters.actions.hand_off import take_outputs
-from adapters.actions.stage_model import StagedPart
+from adapters.actions.contract.stage_model import StagedPart
+from adapters.actions.outputs.hand_off import take_outputs
 from fsd import Client, load_config
 from sql import ActionBook, Database
 

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from command import ROOT
 from store_harness import Store, write_files
 
-from adapters.batch_work import Signal
-from adapters.ingest import IngestReport, ingest
+from adapters.ingest.ingest import IngestReport, ingest
+from adapters.work.batch_work import Signal
 from sql import Database
 
 # Two drawings by one person, one of them in two files; a third file that nobody describes; a

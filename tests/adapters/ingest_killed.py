@@ -15,8 +15,10 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from adapters import durable, ingest, package
-from adapters.batch_work import Signal
+from adapters.ingest import ingest
+from adapters.packages import package
+from adapters.records import durable
+from adapters.work.batch_work import Signal
 from fsd import Client
 from sql import Database
 

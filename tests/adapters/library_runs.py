@@ -12,14 +12,14 @@ from typing import Any
 from command import ROOT
 from ingest_harness import House
 
-from adapters.actions.batch import make_batch, verify_sealed
-from adapters.actions.command import checked_model, rendered_command
-from adapters.actions.contract_check import LoadedContract, load_contract
-from adapters.actions.events import begin_event, end_event
-from adapters.actions.hand_off import HandOffReport, take_outputs
-from adapters.actions.parts import plan_parts
-from adapters.actions.registry import declare_contract
-from adapters.actions.stage import release_part, stage_part
+from adapters.actions.contract.check import LoadedContract, load_contract
+from adapters.actions.contract.registry import declare_contract
+from adapters.actions.outputs.events import begin_event, end_event
+from adapters.actions.outputs.hand_off import HandOffReport, take_outputs
+from adapters.actions.stage.batch import make_batch, verify_sealed
+from adapters.actions.stage.command import checked_model, rendered_command
+from adapters.actions.stage.parts import plan_parts
+from adapters.actions.stage.stage import release_part, stage_part
 from jobs.runners import RunnerSettings, RunOutcome, run_program
 from sql import Selector
 

@@ -11,8 +11,8 @@ from typing import Any
 import conformance
 import pytest
 
-from adapters.folder import ScrapeFolder
-from adapters.items import Adapter, MediaFile, Problem, Record
+from adapters.records.folder import ScrapeFolder
+from adapters.records.items import Adapter, MediaFile, Problem, Record
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SAMPLES = os.path.join(ROOT, "..", "shared", "samples")

@@ -9,8 +9,8 @@ from typing import Any
 
 from ingest_harness import PNG, House
 
-from adapters.audit import audit
-from adapters.restore import Restored, restore
+from adapters.audit.audit import audit
+from adapters.cold_storage.restore import Restored, restore
 
 
 def small_packages(house: House) -> None:

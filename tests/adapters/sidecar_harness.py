@@ -11,9 +11,9 @@ from typing import Any
 
 from conformance import PYTHON_TYPES
 
-from adapters.folder import ScrapeFolder
-from adapters.items import Adapter, MediaFile, Observation, Problem, Record
-from adapters.relationships import FORMS_TREE
+from adapters.records.folder import ScrapeFolder
+from adapters.records.items import Adapter, MediaFile, Observation, Problem, Record
+from adapters.records.relationships import FORMS_TREE
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SAMPLES = os.path.join(ROOT, "..", "shared", "samples")

@@ -16,8 +16,8 @@ import pytest
 from conformance import check_adapter
 from hypothesis import strategies as st
 
-from adapters.folder import ScrapeFolder
-from adapters.items import Adapter, MediaFile, NodeReference, Observation, Problem, Record
+from adapters.records.folder import ScrapeFolder
+from adapters.records.items import Adapter, MediaFile, NodeReference, Observation, Problem, Record
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SAMPLES = os.path.join(ROOT, "..", "shared", "samples")

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import strategies
 
-from adapters.folder import ScrapeFolder
-from adapters.items import Adapter, MediaFile, Observation, Problem, Record
+from adapters.records.folder import ScrapeFolder
+from adapters.records.items import Adapter, MediaFile, Observation, Problem, Record
 
 SAMPLES = os.path.join(os.path.dirname(__file__), "..", "..", "..", "shared", "samples")
 

@@ -8,13 +8,13 @@ import random
 import numpy as np
 import pytest
 
-from adapters.actions.ac1 import run_ac1
-from adapters.actions.contract import ActionContract
-from adapters.actions.contract_check import LoadedContract, loaded_contract
-from adapters.actions.events import begin_event, end_event
-from adapters.actions.grouping import near_groups, parse_hashes
-from adapters.actions.registry import declare_contract
-from adapters.errors import UsageError
+from adapters.actions.contract.check import LoadedContract, loaded_contract
+from adapters.actions.contract.contract import ActionContract
+from adapters.actions.contract.registry import declare_contract
+from adapters.actions.outputs.events import begin_event, end_event
+from adapters.actions.run.ac1 import run_ac1
+from adapters.actions.run.grouping import near_groups, parse_hashes
+from adapters.records.errors import UsageError
 from sql import (
     Column,
     Database,
@@ -166,7 +166,7 @@ def groups_by_hand(hashes: list[int], distance_max: int) -> list[int]:
 def test_the_search_is_exact(
     distance_max: int, run_length_max: int, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr("adapters.actions.grouping.RUN_LENGTH_MAX", run_length_max)
+    monkeypatch.setattr("adapters.actions.run.grouping.RUN_LENGTH_MAX", run_length_max)
     chance = random.Random(distance_max)
     hashes = [chance.getrandbits(64) for _ in range(60)]
     # Some near others, some in a dense corner, some the same.

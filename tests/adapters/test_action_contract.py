@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.actions import ActionContract, check_contract, load_contract
-from adapters.actions.contract_check import canonical_json
-from adapters.errors import ContractError, UsageError
+from adapters.actions.contract.check import canonical_json
+from adapters.records.errors import ContractError, UsageError
 
 MODEL = "0" * 64
 

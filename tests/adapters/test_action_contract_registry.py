@@ -19,12 +19,12 @@ from adapters.actions import (
     declare_contract,
     load_actions_config,
 )
-from adapters.actions.command import checked_model
-from adapters.actions.contract import Output, RunSpec
-from adapters.actions.parameters import checked_parameters
-from adapters.actions.pipelines import check_pipeline
-from adapters.actions.registry import survey
-from adapters.errors import UsageError
+from adapters.actions.contract.contract import Output, RunSpec
+from adapters.actions.contract.parameters import checked_parameters
+from adapters.actions.contract.pipelines import check_pipeline
+from adapters.actions.contract.registry import survey
+from adapters.actions.stage.command import checked_model
+from adapters.records.errors import UsageError
 from sql import Database, SqlError
 
 

@@ -15,22 +15,22 @@ from hand_off_harness import Bench, make_inputs, running_store
 from ingest_harness import House
 from store_harness import Store, write_files
 
-from adapters.actions.contract import ActionContract, LabelTask
-from adapters.actions.contract_check import LoadedContract, loaded_contract
-from adapters.actions.events import begin_event
-from adapters.actions.labels_agreement import (
+from adapters.actions.contract.check import LoadedContract, loaded_contract
+from adapters.actions.contract.contract import ActionContract, LabelTask
+from adapters.actions.contract.registry import declare_contract
+from adapters.actions.labels.agreement import (
     agreement_of_boxes,
     agreement_of_classes,
     iou,
     majority_boxes,
     majority_class,
 )
-from adapters.actions.labels_answer import Box, check_answer
-from adapters.actions.labels_export import export_tasks, label_config
-from adapters.actions.labels_import import import_labels
-from adapters.actions.labels_publish import label_report, make_label_tasks, publish_labels
-from adapters.actions.registry import declare_contract
-from adapters.errors import RecordError, UsageError
+from adapters.actions.labels.answer import Box, check_answer
+from adapters.actions.labels.export import export_tasks, label_config
+from adapters.actions.labels.importing import import_labels
+from adapters.actions.labels.publish import label_report, make_label_tasks, publish_labels
+from adapters.actions.outputs.events import begin_event
+from adapters.records.errors import RecordError, UsageError
 from sql import Database
 
 # ---- Agreement -------------------------------------------------------------------------------

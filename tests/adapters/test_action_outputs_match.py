@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.actions.outputs_match import glob_pattern
+from adapters.actions.outputs.match import glob_pattern
 
 
 @pytest.mark.parametrize(

@@ -12,11 +12,12 @@ import pytest
 from hand_off_harness import png
 from store_harness import write_files
 
-from adapters.actions import outputs_tree, parse_outputs, parse_readers
-from adapters.actions.contract import ActionContract
-from adapters.actions.parse_outputs import Parsed
-from adapters.actions.stage_model import StagedInput
-from adapters.errors import LimitError
+from adapters.actions.contract.contract import ActionContract
+from adapters.actions.contract.stage_model import StagedInput
+from adapters.actions.outputs import parse_outputs, parse_readers
+from adapters.actions.outputs import tree as outputs_tree
+from adapters.actions.outputs.parse_outputs import Parsed
+from adapters.records.errors import LimitError
 
 KEYS = ["a" * 64, "b" * 64, "c" * 64]
 INPUTS = tuple(

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from store_harness import write_files
 
-from adapters.actions.contract import Output
-from adapters.actions.outputs_tree import list_outputs
-from adapters.actions.parse_labels import read_coco, read_label_studio, read_yolo
-from adapters.actions.parse_readers import Found, Reader
-from adapters.errors import RecordError
+from adapters.actions.contract.contract import Output
+from adapters.actions.outputs.parse_labels import read_coco, read_label_studio, read_yolo
+from adapters.actions.outputs.parse_readers import Found, Reader
+from adapters.actions.outputs.tree import list_outputs
+from adapters.records.errors import RecordError
 
 OUTPUT = {"name": "it", "glob": "**", "input": {"field": "x", "equals": "stem"}}
 

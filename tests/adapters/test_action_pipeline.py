@@ -14,8 +14,8 @@ from adapters.actions import (
     load_pipeline,
     next_stage,
 )
-from adapters.actions.pipelines import check_pipeline, declared_pipelines
-from adapters.errors import ContractError, UsageError
+from adapters.actions.contract.pipelines import check_pipeline, declared_pipelines
+from adapters.records.errors import ContractError, UsageError
 from sql import Database, SqlError, VirtualNode, WriteIntent
 
 TEXT = """\

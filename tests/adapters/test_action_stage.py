@@ -23,7 +23,7 @@ from adapters.actions import (
     stage_part,
     verify_sealed,
 )
-from adapters.errors import AdapterError, SpaceError, UsageError
+from adapters.records.errors import AdapterError, SpaceError, UsageError
 from sql import parse_selector
 
 # What was written counts until the stage is measured again.

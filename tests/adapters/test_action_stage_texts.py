@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from adapters.actions.stage_texts import json_writer
-from adapters.actions.templates import TemplateError, render, renderer, value_of
+from adapters.actions.contract.templates import TemplateError, render, renderer, value_of
+from adapters.actions.stage.stage_texts import json_writer
 
 TIME = datetime.datetime(2024, 5, 31, 12, tzinfo=datetime.UTC)
 HOSTILE = '50 % "quoted" %s {x} \\ \n\u2028 \U0001f600 \ud800 ünï'

@@ -16,8 +16,8 @@ from social_records import (
     said,
 )
 
-from adapters.fediverse.activitypub import ADAPTERS
-from adapters.items import MediaFile, Problem
+from adapters.records.items import MediaFile, Problem
+from adapters.sources.fediverse.activitypub import ADAPTERS
 
 ACTIVITYPUB = ADAPTERS[0]
 CONTEXT = "https://www.w3.org/ns/activitystreams"

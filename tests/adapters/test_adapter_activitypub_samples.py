@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from social_records import counts, links, read_set, said, samples
 
-from adapters.fediverse.activitypub import ADAPTERS
-from adapters.folder import ScrapeFolder
-from adapters.items import Record
+from adapters.records.folder import ScrapeFolder
+from adapters.records.items import Record
+from adapters.sources.fediverse.activitypub import ADAPTERS
 
 ACTIVITYPUB = ADAPTERS[0]
 

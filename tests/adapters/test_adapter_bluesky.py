@@ -21,9 +21,9 @@ from social_records import (
     samples,
 )
 
-from adapters.bluesky.records import ADAPTERS
-from adapters.folder import ScrapeFolder
-from adapters.items import MediaFile, Problem, Record
+from adapters.records.folder import ScrapeFolder
+from adapters.records.items import MediaFile, Problem, Record
+from adapters.sources.bluesky.records import ADAPTERS
 
 BLUESKY = ADAPTERS[0]
 ANN, BOB = "did:plc:ann", "did:plc:bob"

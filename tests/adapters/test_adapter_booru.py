@@ -10,9 +10,9 @@ from api_checks import BOMB, by_subject, counts, edges, fuzz, read, said, sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.booru import ADAPTERS
-from adapters.booru.site import site_of_host
-from adapters.folder import ScrapeFolder
+from adapters.records.folder import ScrapeFolder
+from adapters.sources.booru import ADAPTERS
+from adapters.sources.booru.site import site_of_host
 
 ADAPTER = ADAPTERS[0]
 MD5 = "0123456789abcdef0123456789abcdef"

@@ -16,8 +16,8 @@ import pytest
 from command import ROOT
 from conformance import check_adapter, copy_mutated, mutate
 
-from adapters.folder import ScrapeFolder
-from adapters.registry import MODULES, adapter_named, sniff
+from adapters.records.folder import ScrapeFolder
+from adapters.sources.registry import MODULES, adapter_named, sniff
 
 SHARED = os.path.join(ROOT, "..", "shared", "samples")
 OWN = os.path.join(ROOT, "samples")

@@ -21,7 +21,7 @@ from social_sources import (
     write,
 )
 
-from adapters.facebook.graph import ADAPTERS
+from adapters.sources.facebook.graph import ADAPTERS
 
 GRAPH = ADAPTERS[0]
 

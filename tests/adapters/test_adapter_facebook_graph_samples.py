@@ -16,9 +16,9 @@ from social_sources import (
     subject,
 )
 
-from adapters.facebook.graph import ADAPTERS
-from adapters.folder import ScrapeFolder
-from adapters.items import Record
+from adapters.records.folder import ScrapeFolder
+from adapters.records.items import Record
+from adapters.sources.facebook.graph import ADAPTERS
 
 GRAPH = ADAPTERS[0]
 

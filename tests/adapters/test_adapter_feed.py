@@ -10,7 +10,7 @@ import reading_checks as checks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.feeds import ADAPTERS
+from adapters.sources.feeds import ADAPTERS
 
 FEED = ADAPTERS[0]
 

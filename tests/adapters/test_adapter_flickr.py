@@ -9,8 +9,8 @@ from api_checks import BOMB, by_subject, counts, edges, fuzz, read, said, sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.flickr import ADAPTERS
-from adapters.folder import ScrapeFolder
+from adapters.records.folder import ScrapeFolder
+from adapters.sources.flickr import ADAPTERS
 
 ADAPTER = ADAPTERS[0]
 INFO = """<?xml version="1.0" encoding="utf-8" ?><rsp stat="ok">

@@ -10,9 +10,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sidecar_harness import check, edges, mutated, observed, read, read_one, write
 
-from adapters.folder import ScrapeFolder
-from adapters.gallery_dl import ADAPTERS
-from adapters.items import MediaFile, Problem, Record
+from adapters.records.folder import ScrapeFolder
+from adapters.records.items import MediaFile, Problem, Record
+from adapters.sources.gallery_dl import ADAPTERS
 
 ADAPTER = ADAPTERS[0]
 

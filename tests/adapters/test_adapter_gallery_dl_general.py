@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sidecar_harness import check, edges, mutated, observed, read_one, write
 
-from adapters.gallery_dl import ADAPTERS
+from adapters.sources.gallery_dl import ADAPTERS
 
 ADAPTER = ADAPTERS[0]
 

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sidecar_harness import check, edges, mutated, observed, read, samples, write
 
-from adapters.folder import ScrapeFolder
-from adapters.gallery_dl import ADAPTERS
-from adapters.items import Problem, Record
+from adapters.records.folder import ScrapeFolder
+from adapters.records.items import Problem, Record
+from adapters.sources.gallery_dl import ADAPTERS
 
 ADAPTER = ADAPTERS[0]
 

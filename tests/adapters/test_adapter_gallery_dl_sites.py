@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from gallery_dl_records import BIG, BLUESKY, BOORU, INSTAGRAM, PIXIV, REDDIT, TWEET
 from sidecar_harness import edges, observed, read, read_one, write
 
-from adapters.gallery_dl import ADAPTERS
+from adapters.sources.gallery_dl import ADAPTERS
 
 ADAPTER = ADAPTERS[0]
 

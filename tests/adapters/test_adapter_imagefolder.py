@@ -9,8 +9,8 @@ import reading_checks as checks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.folder import ScrapeFolder
-from adapters.imagefolder import ADAPTERS
+from adapters.records.folder import ScrapeFolder
+from adapters.sources.imagefolder import ADAPTERS
 
 IMAGEFOLDER = ADAPTERS[0]
 

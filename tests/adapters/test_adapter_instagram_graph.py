@@ -24,9 +24,9 @@ from social_sources import (
     write,
 )
 
-from adapters.folder import ScrapeFolder
-from adapters.instagram.graph import ADAPTERS
-from adapters.items import Record
+from adapters.records.folder import ScrapeFolder
+from adapters.records.items import Record
+from adapters.sources.instagram.graph import ADAPTERS
 
 GRAPH = ADAPTERS[0]
 

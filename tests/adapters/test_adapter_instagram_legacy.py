@@ -25,9 +25,9 @@ from social_sources import (
     write,
 )
 
-from adapters.folder import ScrapeFolder
-from adapters.instagram.legacy import ADAPTERS
-from adapters.items import Record
+from adapters.records.folder import ScrapeFolder
+from adapters.records.items import Record
+from adapters.sources.instagram.legacy import ADAPTERS
 
 LEGACY = ADAPTERS[0]
 

@@ -9,7 +9,7 @@ import reading_checks as checks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.manifest_file import ADAPTERS
+from adapters.sources.manifest_file import ADAPTERS
 
 MANIFEST = ADAPTERS[0]
 

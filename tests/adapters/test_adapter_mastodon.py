@@ -20,9 +20,9 @@ from social_records import (
     samples,
 )
 
-from adapters.fediverse.mastodon import ADAPTERS
-from adapters.folder import ScrapeFolder
-from adapters.items import MediaFile, Problem, Record
+from adapters.records.folder import ScrapeFolder
+from adapters.records.items import MediaFile, Problem, Record
+from adapters.sources.fediverse.mastodon import ADAPTERS
 
 MASTODON = ADAPTERS[0]
 ANN = "activitypub:user:https://one.example/users/ann"

@@ -10,10 +10,10 @@ from api_checks import by_subject, counts, edges, fuzz, read, said, sample, writ
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.folder import ScrapeFolder
-from adapters.museum import ADAPTERS
-from adapters.museum.responses import PROVIDERS
-from adapters.reading.open_licenses import license_of
+from adapters.records.folder import ScrapeFolder
+from adapters.sources.museum import ADAPTERS
+from adapters.sources.museum.responses import PROVIDERS
+from adapters.sources.reading.open_licenses import license_of
 
 ADAPTER = ADAPTERS[0]
 MET = {"objectID": 5, "primaryImage": "https://images.test/DP1234.jpg", "title": "Quail",

@@ -10,8 +10,8 @@ from api_checks import counts, edges, fuzz, read, said, sample, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.folder import ScrapeFolder
-from adapters.openverse_tsv import ADAPTERS, layout_of
+from adapters.records.folder import ScrapeFolder
+from adapters.sources.openverse_tsv import ADAPTERS, layout_of
 
 ADAPTER = ADAPTERS[0]
 N = "\\N"

@@ -9,8 +9,8 @@ from api_checks import by_subject, counts, edges, fuzz, read, said, sample, writ
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.folder import ScrapeFolder
-from adapters.pixiv import ADAPTERS
+from adapters.records.folder import ScrapeFolder
+from adapters.sources.pixiv import ADAPTERS
 
 ADAPTER = ADAPTERS[0]
 

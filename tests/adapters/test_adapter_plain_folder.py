@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from adapters.plain_folder import ADAPTERS
+from adapters.sources.plain_folder import ADAPTERS
 
 PLAIN = ADAPTERS[0]
 

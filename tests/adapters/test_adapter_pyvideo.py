@@ -9,8 +9,8 @@ from api_checks import by_subject, edges, fuzz, read, said, sample, write
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.folder import ScrapeFolder
-from adapters.pyvideo import ADAPTERS
+from adapters.records.folder import ScrapeFolder
+from adapters.sources.pyvideo import ADAPTERS
 
 ADAPTER = ADAPTERS[0]
 TALK = {

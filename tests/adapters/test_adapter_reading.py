@@ -9,14 +9,20 @@ from typing import Any
 
 import pytest
 
-from adapters.errors import RecordError
-from adapters.folder import ScrapeFolder
-from adapters.items import MediaFile, Problem, Record
-from adapters.reading.adapter import DocumentAdapter, Found, Part, of_value
-from adapters.reading.documents import JSON, JSON_AND_XML, document_paths, documents, likely_paths
-from adapters.reading.draft import Draft
-from adapters.reading.media_finder import MediaFinder, base_name
-from adapters.schemas.web import TABLE
+from adapters.records.errors import RecordError
+from adapters.records.folder import ScrapeFolder
+from adapters.records.items import MediaFile, Problem, Record
+from adapters.sources.reading.adapter import DocumentAdapter, Found, Part, of_value
+from adapters.sources.reading.documents import (
+    JSON,
+    JSON_AND_XML,
+    document_paths,
+    documents,
+    likely_paths,
+)
+from adapters.sources.reading.draft import Draft
+from adapters.sources.reading.media_finder import MediaFinder, base_name
+from adapters.sources.schemas.web import TABLE
 
 
 def folder_of(root: Path, files: dict[str, str]) -> ScrapeFolder:

@@ -17,8 +17,8 @@ from social_records import (
     said,
 )
 
-from adapters.items import MediaFile, Problem, Record
-from adapters.reddit.api import ADAPTERS
+from adapters.records.items import MediaFile, Problem, Record
+from adapters.sources.reddit.api import ADAPTERS
 
 REDDIT = ADAPTERS[0]
 

@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from social_records import check_adapter, counts, links, read, read_set, said, samples, write_files
 
-from adapters.folder import ScrapeFolder
-from adapters.items import MediaFile, Problem, Record
-from adapters.reddit.table import ADAPTERS
+from adapters.records.folder import ScrapeFolder
+from adapters.records.items import MediaFile, Problem, Record
+from adapters.sources.reddit.table import ADAPTERS
 
 CSV = ADAPTERS[0]
 HEADER = (

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from social_records import counts, links, observed, of_subject, read_set, said, samples
 
-from adapters.folder import ScrapeFolder
-from adapters.reddit.api import ADAPTERS
+from adapters.records.folder import ScrapeFolder
+from adapters.sources.reddit.api import ADAPTERS
 
 REDDIT = ADAPTERS[0]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from command import ROOT
 
-from adapters.errors import UsageError
-from adapters.registry import MODULES, adapter_named, adapter_names
+from adapters.records.errors import UsageError
+from adapters.sources.registry import MODULES, adapter_named, adapter_names
 
 MODULE = """
 from adapters import Observation, Record, Sniff

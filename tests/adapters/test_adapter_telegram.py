@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from social_records import check_mutated, links, mutated, read, said
 
-from adapters.items import MediaFile, Problem, Record
-from adapters.telegram.export import ADAPTERS
+from adapters.records.items import MediaFile, Problem, Record
+from adapters.sources.telegram.export import ADAPTERS
 
 TELEGRAM = ADAPTERS[0]
 CHAT = "telegram:channel:555"

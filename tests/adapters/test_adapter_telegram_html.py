@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from social_records import check_adapter, links, read, said, write_files
 
-from adapters.folder import ScrapeFolder
-from adapters.items import MediaFile, Problem, Record
-from adapters.telegram.html import ADAPTERS
+from adapters.records.folder import ScrapeFolder
+from adapters.records.items import MediaFile, Problem, Record
+from adapters.sources.telegram.html import ADAPTERS
 
 HTML = ADAPTERS[0]
 CHAT = "telegram:conversation:name/Evening walks"

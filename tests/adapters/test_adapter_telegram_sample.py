@@ -6,9 +6,9 @@ from datetime import UTC, datetime
 
 from social_records import counts, links, read_set, said, samples
 
-from adapters.folder import ScrapeFolder
-from adapters.items import MediaFile
-from adapters.telegram.export import ADAPTERS
+from adapters.records.folder import ScrapeFolder
+from adapters.records.items import MediaFile
+from adapters.sources.telegram.export import ADAPTERS
 
 TELEGRAM = ADAPTERS[0]
 

@@ -25,8 +25,8 @@ from social_sources import (
     write,
 )
 
-from adapters.folder import ScrapeFolder
-from adapters.tiktok_scraper import ADAPTERS, JSON5_BYTES_MAX
+from adapters.records.folder import ScrapeFolder
+from adapters.sources.tiktok_scraper import ADAPTERS, JSON5_BYTES_MAX
 
 TIKTOK = ADAPTERS[0]
 

@@ -19,9 +19,9 @@ from social_records import (
     samples,
 )
 
-from adapters.folder import ScrapeFolder
-from adapters.items import MediaFile, Problem, Record
-from adapters.tumblr.posts import ADAPTERS
+from adapters.records.folder import ScrapeFolder
+from adapters.records.items import MediaFile, Problem, Record
+from adapters.sources.tumblr.posts import ADAPTERS
 
 TUMBLR = ADAPTERS[0]
 KEY = "0123456789abcdef0123456789abcdef/0123456789abcdef-01"

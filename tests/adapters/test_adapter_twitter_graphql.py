@@ -23,8 +23,8 @@ from social_sources import (
     write,
 )
 
-from adapters.items import Record
-from adapters.twitter import ADAPTERS
+from adapters.records.items import Record
+from adapters.sources.twitter import ADAPTERS
 
 V1, V2, GRAPHQL = ADAPTERS[0], ADAPTERS[1], ADAPTERS[2]
 

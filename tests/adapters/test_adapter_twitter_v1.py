@@ -23,8 +23,8 @@ from social_sources import (
     write,
 )
 
-from adapters.folder import ScrapeFolder
-from adapters.twitter import ADAPTERS
+from adapters.records.folder import ScrapeFolder
+from adapters.sources.twitter import ADAPTERS
 
 V1 = ADAPTERS[0]
 BIG = 9_007_199_254_740_993  # 2**53 + 1: a float cannot hold it

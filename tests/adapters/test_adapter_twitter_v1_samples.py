@@ -17,8 +17,8 @@ from social_sources import (
     subject,
 )
 
-from adapters.folder import ScrapeFolder
-from adapters.twitter import ADAPTERS
+from adapters.records.folder import ScrapeFolder
+from adapters.sources.twitter import ADAPTERS
 
 V1 = ADAPTERS[0]
 

@@ -21,8 +21,8 @@ from social_sources import (
     write,
 )
 
-from adapters.folder import ScrapeFolder
-from adapters.twitter import ADAPTERS
+from adapters.records.folder import ScrapeFolder
+from adapters.sources.twitter import ADAPTERS
 
 V2 = ADAPTERS[1]
 

@@ -15,9 +15,9 @@ from social_sources import (
     subject,
 )
 
-from adapters.folder import ScrapeFolder
-from adapters.items import Record
-from adapters.twitter import ADAPTERS
+from adapters.records.folder import ScrapeFolder
+from adapters.records.items import Record
+from adapters.sources.twitter import ADAPTERS
 
 V2 = ADAPTERS[1]
 

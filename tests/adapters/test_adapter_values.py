@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from adapters.times import parse_time, time_of_ns
-from adapters.values import as_count, as_integer, as_number
+from adapters.records.times import parse_time, time_of_ns
+from adapters.records.values import as_count, as_integer, as_number
 
 NOON = datetime(2020, 1, 1, 12, 30, tzinfo=UTC)
 

@@ -14,7 +14,7 @@ import reading_checks as checks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.warc import ADAPTERS, streams
+from adapters.sources.warc import ADAPTERS, streams
 
 WARC = ADAPTERS[0]
 PNG = b"\x89PNG\r\n\x1a\n" + b"x" * 100

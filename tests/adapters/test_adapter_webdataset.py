@@ -14,8 +14,8 @@ import reading_checks as checks
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from adapters.folder import ScrapeFolder
-from adapters.webdataset import ADAPTERS, shard
+from adapters.records.folder import ScrapeFolder
+from adapters.sources.webdataset import ADAPTERS, shard
 
 WEBDATASET = ADAPTERS[0]
 

@@ -10,9 +10,9 @@ from api_checks import by_subject, counts, edges, fuzz, read, said, sample, writ
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.folder import ScrapeFolder
-from adapters.youtube_data import ADAPTERS
-from adapters.youtube_data.video import duration_s
+from adapters.records.folder import ScrapeFolder
+from adapters.sources.youtube_data import ADAPTERS
+from adapters.sources.youtube_data.video import duration_s
 
 ADAPTER = ADAPTERS[0]
 CHANNEL = "UC" + "a" * 22

@@ -11,9 +11,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sidecar_harness import check, edges, mutated, observed, read, read_one, write
 
-from adapters.folder import ScrapeFolder
-from adapters.items import MediaFile, Problem, Record
-from adapters.yt_dlp import ADAPTERS
+from adapters.records.folder import ScrapeFolder
+from adapters.records.items import MediaFile, Problem, Record
+from adapters.sources.yt_dlp import ADAPTERS
 
 ADAPTER = ADAPTERS[0]
 CHANNEL = "UC" + "a" * 22

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from sidecar_harness import check, edges, observed, read, samples, write
 
-from adapters.folder import ScrapeFolder
-from adapters.items import Problem, Record
-from adapters.yt_dlp import ADAPTERS
+from adapters.records.folder import ScrapeFolder
+from adapters.records.items import Problem, Record
+from adapters.sources.yt_dlp import ADAPTERS
 
 ADAPTER = ADAPTERS[0]
 

@@ -11,10 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from adapters.beneath import open_beneath, unlink_beneath
-from adapters.errors import AdapterError, BatchChangedError, LimitError, RecordError, UsageError
-from adapters.folder import ScrapeFolder, list_files, parse_json
-from adapters.listing import PATH_BYTES_MAX, quarantine_path, reading_error
+from adapters.records.beneath import open_beneath, unlink_beneath
+from adapters.records.errors import (
+    AdapterError,
+    BatchChangedError,
+    LimitError,
+    RecordError,
+    UsageError,
+)
+from adapters.records.folder import ScrapeFolder, list_files, parse_json
+from adapters.records.listing import PATH_BYTES_MAX, quarantine_path, reading_error
 
 NOBODY = 65534
 

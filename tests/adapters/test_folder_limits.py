@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from adapters.errors import AdapterError, BatchChangedError, LimitError, RecordError
-from adapters.folder import JSON_VALUES_MAX, ScrapeFolder, list_files, parse_json
-from adapters.inbox import waiting_folders
-from adapters.times import parse_time
-from adapters.values import as_integer
+from adapters.ingest.inbox import waiting_folders
+from adapters.records.errors import AdapterError, BatchChangedError, LimitError, RecordError
+from adapters.records.folder import JSON_VALUES_MAX, ScrapeFolder, list_files, parse_json
+from adapters.records.times import parse_time
+from adapters.records.values import as_integer
 
 
 def test_a_folder_that_became_a_link_is_not_followed(tmp_path: Path):

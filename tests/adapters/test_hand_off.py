@@ -11,10 +11,10 @@ from hand_off_harness import Bench, contract, make_bench, png, running_store
 from ingest_harness import House
 from store_harness import Store
 
-from adapters.actions.events import begin_event, end_event
-from adapters.actions.registry import declare_contract
-from adapters.actions.stage_model import LeftOut
-from adapters.errors import UsageError
+from adapters.actions.contract.registry import declare_contract
+from adapters.actions.contract.stage_model import LeftOut
+from adapters.actions.outputs.events import begin_event, end_event
+from adapters.records.errors import UsageError
 from sql import Database
 
 
@@ -238,7 +238,7 @@ def test_a_child_with_the_bytes_of_its_input_is_no_child(bench: Bench):
 
 
 def test_a_large_part_is_several_intents(bench: Bench, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("adapters.actions.hand_off_intent.INTENT_ROWS_MAX", 3)
+    monkeypatch.setattr("adapters.actions.outputs.hand_off_intent.INTENT_ROWS_MAX", 3)
     bench.write(good(bench))
     report = bench.take()
     assert (report.state, report.children, report.results, report.edges_new) == ("done", 8, 4, 8)

@@ -15,11 +15,11 @@ from hand_off_harness import Bench, contract, make_bench, png, running_store
 from ingest_harness import House
 from store_harness import Store, write_files
 
-from adapters.actions.outputs_tree import OWN_NAME
-from adapters.actions.parse_outputs import parse_outputs
-from adapters.actions.registry import declare_contract
-from adapters.actions.replay_outputs import replay_outputs
-from adapters.errors import UsageError
+from adapters.actions.contract.registry import declare_contract
+from adapters.actions.outputs.parse_outputs import parse_outputs
+from adapters.actions.outputs.replay_outputs import replay_outputs
+from adapters.actions.outputs.tree import OWN_NAME
+from adapters.records.errors import UsageError
 from sql import Database
 
 

@@ -9,8 +9,8 @@ import pytest
 from command import drystone, json_lines
 from ingest_harness import PNG, House
 
-from adapters.errors import UsageError
-from adapters.inbox import waiting_folders
+from adapters.ingest.inbox import waiting_folders
+from adapters.records.errors import UsageError
 
 FILES = {"one.png": PNG}
 

@@ -13,13 +13,13 @@ import threading
 import pytest
 from ingest_harness import PNG, QUARANTINED, SCRAPE, House, ingest_killed, killed_ingests
 
-from adapters.audit import audit
-from adapters.batch_work import Signal
-from adapters.errors import AdapterError, BatchChangedError, PackageError, UsageError
-from adapters.inbox import waiting_folders
-from adapters.ingest import ingest
-from adapters.outbox import confirm
-from adapters.package_read import read_manifest, verify_package
+from adapters.audit.audit import audit
+from adapters.cold_storage.outbox import confirm
+from adapters.ingest.inbox import waiting_folders
+from adapters.ingest.ingest import ingest
+from adapters.packages.package_read import read_manifest, verify_package
+from adapters.records.errors import AdapterError, BatchChangedError, PackageError, UsageError
+from adapters.work.batch_work import Signal
 from fsd import safe_text
 from sql import key_of
 

@@ -11,13 +11,13 @@ from ingest_harness import PNG, QUARANTINED, House
 from restore_checks import assert_same, cold_copies, only, refused
 from store_harness import write_files
 
-from adapters.audit import audit
-from adapters.batch_work import BatchWork
-from adapters.errors import AdapterError, UsageError
-from adapters.outbox import confirm
-from adapters.package_read import read_manifest
-from adapters.replay import replay
-from adapters.restore import restore
+from adapters.audit.audit import audit
+from adapters.cold_storage.outbox import confirm
+from adapters.cold_storage.restore import restore
+from adapters.ingest.replay import replay
+from adapters.packages.package_read import read_manifest
+from adapters.records.errors import AdapterError, UsageError
+from adapters.work.batch_work import BatchWork
 from sql import key_of
 
 ROWS = '{"url": "http://m.test/%d.jpg", "caption": "row %d"}\n'

@@ -19,11 +19,11 @@ from ingest_harness import PNG, SCRAPE, House
 from restore_checks import assert_same, cold_copies, large_files, only, refused, small_packages
 from store_harness import write_files
 
-from adapters.batch_work import BatchWork
-from adapters.errors import PackageError
-from adapters.package_read import verify_package
-from adapters.restore import restore
-from adapters.restore_describe import RESTORED_FOLDER
+from adapters.cold_storage.restore import restore
+from adapters.cold_storage.restore_describe import RESTORED_FOLDER
+from adapters.packages.package_read import verify_package
+from adapters.records.errors import PackageError
+from adapters.work.batch_work import BatchWork
 
 # ---- Batches come back whole -----------------------------------------------------------------
 

@@ -9,12 +9,12 @@ import shutil
 import pytest
 from ingest_harness import PNG, SCRAPE, House, ingest_killed
 
-from adapters.admission import abandon
-from adapters.audit import audit
-from adapters.batch_work import BatchWork, Signal
-from adapters.errors import AdapterError, BatchChangedError, UsageError
-from adapters.ingest import ingest
-from adapters.outbox import confirm, remake
+from adapters.audit.audit import audit
+from adapters.cold_storage.outbox import confirm, remake
+from adapters.ingest.admission import abandon
+from adapters.ingest.ingest import ingest
+from adapters.records.errors import AdapterError, BatchChangedError, UsageError
+from adapters.work.batch_work import BatchWork, Signal
 from fsd import safe_text
 
 LARGE = {f"{number:02d}.png": PNG + bytes([number]) * 300_000 for number in range(12)}

@@ -10,11 +10,11 @@ from action_stage_world import make_world
 from ingest_harness import House
 from library_runs import shipped
 
-from adapters.actions.batch import make_batch
-from adapters.actions.events import begin_event
-from adapters.actions.labels_answer import check_answer
-from adapters.actions.labels_publish import make_label_tasks, publish_labels
-from adapters.actions.registry import declare_contract
+from adapters.actions.contract.registry import declare_contract
+from adapters.actions.labels.answer import check_answer
+from adapters.actions.labels.publish import make_label_tasks, publish_labels
+from adapters.actions.outputs.events import begin_event
+from adapters.actions.stage.batch import make_batch
 
 CLASS = {"class": "drawing"}
 BOXES = {"boxes": [{"label": "face", "x": 1, "y": 2, "width": 30, "height": 40}]}

@@ -10,7 +10,7 @@ from action_stage_world import make_world
 from ingest_harness import House
 from library_runs import LEGACY, legacy, perform
 
-from adapters.actions.contract_check import load_contract
+from adapters.actions.contract.check import load_contract
 
 
 def contents() -> dict[str, bytes]:

@@ -15,8 +15,8 @@ from ingest_harness import House
 from library_folders import tiny_model
 from library_runs import LIBRARY, Performed, perform, shipped
 
-from adapters.actions.contract_check import load_contract
-from adapters.actions.registry import survey
+from adapters.actions.contract.check import load_contract
+from adapters.actions.contract.registry import survey
 from sql import parse_selector
 
 DRAWINGS = os.path.join(ROOT, "samples", "openclipart", "artists", "benji-park")

@@ -7,11 +7,11 @@ from action_stage_world import make_world
 from ingest_harness import House
 from library_runs import perform, shipped
 
-from adapters.actions.ac1 import run_ac1
-from adapters.actions.batch import make_batch
-from adapters.actions.events import begin_event, end_event
-from adapters.actions.hand_off import HandOffReport
-from adapters.actions.registry import declare_contract
+from adapters.actions.contract.registry import declare_contract
+from adapters.actions.outputs.events import begin_event, end_event
+from adapters.actions.outputs.hand_off import HandOffReport
+from adapters.actions.run.ac1 import run_ac1
+from adapters.actions.stage.batch import make_batch
 
 
 def perform_sql(house: House, name: str) -> HandOffReport:

@@ -9,9 +9,9 @@ import threading
 import pytest
 from dataset_house import House, Picture, definition, pets
 
-from datasets.building import BuildResult, build
-from datasets.errors import CancelledError, DefinitionError, RefusedError
-from datasets.previews import preview
+from datasets.definition.errors import CancelledError, DefinitionError, RefusedError
+from datasets.freeze.building import BuildResult, build
+from datasets.versions.previews import preview
 from sql import SqlError
 
 

@@ -10,7 +10,7 @@ from command import drystone
 from dataset_house import House, definition, pets
 from typer.testing import CliRunner
 
-from datasets.cli import app
+from datasets.cli.app import app
 
 
 def run(*arguments: str, expect: int = 0):

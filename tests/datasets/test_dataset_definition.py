@@ -7,10 +7,10 @@ import json
 import pytest
 from dataset_house import definition
 
-from datasets.definition import Definition
-from datasets.definition_file import definition_of, load_definition, read_definition
-from datasets.errors import DefinitionError, UsageError
-from datasets.names import parse_name
+from datasets.choice.definition_file import definition_of, load_definition, read_definition
+from datasets.definition.definition import Definition
+from datasets.definition.errors import DefinitionError, UsageError
+from datasets.definition.names import parse_name
 
 GOOD = """\
 version: 1

@@ -8,13 +8,13 @@ import shutil
 import pytest
 from dataset_house import House, Picture, definition, pets
 
-from datasets.ancestry import lineage
-from datasets.building import BuildResult, build
-from datasets.comparison import changes, compare, kinds
-from datasets.errors import CancelledError, NotFoundError, RefusedError, UsageError
-from datasets.exports import export, reproduce
-from datasets.retirement import retire
-from datasets.verification import verify
+from datasets.definition.errors import CancelledError, NotFoundError, RefusedError, UsageError
+from datasets.freeze.building import BuildResult, build
+from datasets.versions.ancestry import lineage
+from datasets.versions.comparison import changes, compare, kinds
+from datasets.versions.exports import export, reproduce
+from datasets.versions.retirement import retire
+from datasets.versions.verification import verify
 from fsd import FsdError
 from sql import SqlError, key_of
 

@@ -14,9 +14,9 @@ import pytest
 from command import ROOT
 from dataset_house import House, definition, pets
 
-from datasets.building import build
-from datasets.exports import export
-from datasets.verification import verify
+from datasets.freeze.building import build
+from datasets.versions.exports import export
+from datasets.versions.verification import verify
 
 STEPS = (
     "asking the database",

@@ -8,12 +8,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets import manifest as manifest_module
-from datasets.errors import RefusedError
-from datasets.manifest import ManifestWriter, entries_of
-from fsd.manifest import ManifestEntry, check_entries
-from fsd.manifest_form import format_manifest
-from fsd.paths import check_relative_path, find_collisions
+from datasets.definition.errors import RefusedError
+from datasets.freeze import manifest as manifest_module
+from datasets.freeze.manifest import ManifestWriter, entries_of
+from fsd.format.manifest import ManifestEntry, check_entries
+from fsd.format.manifest_form import format_manifest
+from fsd.format.paths import check_relative_path, find_collisions
 
 NAME = st.text(
     st.sampled_from("aAbBzé雨ß!-_. 0"), min_size=1, max_size=4

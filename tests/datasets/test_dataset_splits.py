@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from datasets.splits import plan_splits
+from datasets.choice.splits import plan_splits
 from sql import FormerSplits, Groups
 
 FRACTIONS = st.sampled_from(

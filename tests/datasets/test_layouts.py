@@ -20,9 +20,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from datasets.definition import Definition
-from datasets.errors import RefusedError
-from datasets.layout_face import (
+from datasets.choice.registry import layout_named, layout_names
+from datasets.definition.definition import Definition
+from datasets.definition.errors import RefusedError
+from datasets.layout.face import (
     Box,
     DatasetRow,
     GeneratedFile,
@@ -30,7 +31,6 @@ from datasets.layout_face import (
     LayoutContext,
     StoredFile,
 )
-from datasets.registry import layout_named, layout_names
 
 CLASSES = ("cat", "dog, big", "ünï")
 SPLITS = ("train", "validation")

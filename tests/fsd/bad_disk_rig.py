@@ -9,7 +9,7 @@ from lab import EmulatedDisk, HddModel
 from store_checks import put
 from store_harness import MIB, Store, with_settings, write_files
 
-from fsd.setup import init_store
+from fsd.engine.setup import init_store
 
 DISKS = 4
 DISK_BYTES = 160 * MIB

@@ -11,12 +11,12 @@ import os
 import signal
 import sys
 
-from fsd import compact, purge
-from fsd.config import load_config
-from fsd.engine import Engine
-from fsd.models import RebuildRequest, VerifyRequest
-from fsd.purge_models import PurgeRequest
-from fsd.recover import project_shard
+from fsd.delete import compact, purge
+from fsd.disks.config import load_config
+from fsd.documents.models import RebuildRequest, VerifyRequest
+from fsd.documents.purge_models import PurgeRequest
+from fsd.engine.engine import Engine
+from fsd.repair.recover import project_shard
 
 
 def give_up(engine: Engine, batch: str) -> None:

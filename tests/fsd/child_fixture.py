@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from fsd import disk_process
-from fsd.identity import make_identity
-from fsd.process import Child
-from fsd.slots import SlotPool
+from fsd.disk_io import disk_process
+from fsd.disk_io.identity import make_identity
+from fsd.process.process import Child
+from fsd.process.slots import SlotPool
 
 STORE = "5" * 32
 SLOT_BYTES = 1 << 20
@@ -28,7 +28,7 @@ def spawn(pool: SlotPool) -> Iterator[Callable[[], Child]]:
     children: list[Child] = []
 
     def start() -> Child:
-        children.append(Child("fsd.disk_process", "d1", disk_process.LANES, pool))
+        children.append(Child("fsd.disk_io.disk_process", "d1", disk_process.LANES, pool))
         # Answering once, it has started: what is measured later is not Python's start.
         children[-1].call("find", "none", [])
         return children[-1]

@@ -20,8 +20,8 @@ from engine_processes import ChildProcess, children, kill_engine, kill_nursery, 
 from store_checks import assert_sealed, until
 from store_harness import Store, write_files
 
-from fsd import daemon_mount
-from fsd.errors import FsdError
+from fsd.cli import daemon_mount
+from fsd.format.errors import FsdError
 
 HANG_S_MAX = 120.0
 BATCHES_MAX = 7
@@ -119,7 +119,7 @@ class CrashRun:
                 chosen = self.rng.choice(found)
                 self.history[-1] += f" ({chosen.label})"
                 kill_process(chosen.pid)
-                if chosen.module == "fsd.disk_process":
+                if chosen.module == "fsd.disk_io.disk_process":
                     self.killed_disk = chosen
         else:
             kill_engine(self.store.config, group=victim == "group")

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from store_harness import Store
 
-from fsd.config import load_config
+from fsd.disks.config import load_config
 
 ODD = "an odd \"place'\n[[disk]]\t\\ä"
 

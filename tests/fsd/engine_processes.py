@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 from store_checks import until
 
-from fsd import daemon_process
-from fsd.config import Config
-from fsd.daemon_process import ProcessMark
+from fsd.cli import daemon_process
+from fsd.cli.daemon_process import ProcessMark
+from fsd.disks.config import Config
 
 GONE_S_MAX = 60.0
 

@@ -12,9 +12,9 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from fsd.errors import CorruptError, NotFoundError
-from fsd.index import BatchRow, DiskRow, Index, IndexReader, Location, ShardRow, ViewRow
-from fsd.index_check import check_order, check_rows
+from fsd.format.errors import CorruptError, NotFoundError
+from fsd.repair.index_check import check_order, check_rows
+from fsd.store.index import BatchRow, DiskRow, Index, IndexReader, Location, ShardRow, ViewRow
 
 OBJECTS, SHARDS, PARTS = 400, 4, 12
 DAMAGED = "damaged"

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import pytest
 from store_harness import MIB, Store
 
-from fsd.setup import init_store
+from fsd.engine.setup import init_store
 
 IMAGE_BYTES = 112 << 20
 EXT4_IOC_SHUTDOWN = 0x8004587D

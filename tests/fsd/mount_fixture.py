@@ -11,7 +11,7 @@ from collections.abc import Callable
 import pytest
 from store_fixture import StoreFixture
 
-from fsd.tree import TreeEntry
+from fsd.format.tree import TreeEntry
 
 REPOSITORY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 WAIT_S_MAX = 60.0

@@ -10,7 +10,7 @@ import pytest
 from store_checks import finish, key_of
 from store_harness import Store, with_settings, write_files
 
-from fsd.errors import NotFoundError
+from fsd.format.errors import NotFoundError
 
 SHARED = b"held by two batches" * 50
 

@@ -1,13 +1,13 @@
-"""Shards made in memory with `fsd.group` and `fsd.record`, for the tests of what reads them."""
+"""Shards in memory, by `fsd.format.group` and `fsd.format.record`, for tests of what reads them."""
 
 import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from fsd.group import GroupWriter
-from fsd.layout import shard_path
-from fsd.record import (
+from fsd.format.group import GroupWriter
+from fsd.format.layout import shard_path
+from fsd.format.record import (
     GROUP_HEADER_BYTES,
     SHARD_HEADER_BYTES,
     TRAILER_BYTES,

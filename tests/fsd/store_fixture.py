@@ -1,7 +1,7 @@
 """A store made by hand for tests and benchmarks: shard files on folders, and an index of them.
 
-It writes what the engine would have written, with `fsd.record` and `fsd.index` alone: no catalog,
-no disk processes, no durability.
+It writes what the engine would have written, with `fsd.format.record` and `fsd.store.index` alone:
+no catalog, no disk processes, no durability.
 """
 
 import hashlib
@@ -11,12 +11,12 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import xxhash
 
-from fsd import record
-from fsd.generation import set_current_generation
-from fsd.index import BatchRow, DiskRow, Index, IndexWriter, Location, ShardRow, ViewRow
-from fsd.layout import shard_path
-from fsd.tree import TreeEntry
-from fsd.tree_write import write_tree
+from fsd.format import record
+from fsd.format.layout import shard_path
+from fsd.format.tree import TreeEntry
+from fsd.format.tree_write import write_tree
+from fsd.store.generation import set_current_generation
+from fsd.store.index import BatchRow, DiskRow, Index, IndexWriter, Location, ShardRow, ViewRow
 
 STORE_ID = bytes(16)
 

@@ -22,11 +22,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from store_checks import until
 
-from fsd import alert_send
-from fsd.alert_book import AlertBook, identify
-from fsd.alert_send import SIGNATURE_HEADER, AlertNotSentError, send
-from fsd.config import AlertsConfig, load_config
-from fsd.models import Notice
+from fsd.disks.config import AlertsConfig, load_config
+from fsd.documents.models import Notice
+from fsd.watch import alert_send
+from fsd.watch.alert_book import AlertBook, identify
+from fsd.watch.alert_send import SIGNATURE_HEADER, AlertNotSentError, send
 
 RAISE_S, END_S = 30.0, 120.0
 

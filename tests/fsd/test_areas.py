@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fsd.areas import Areas, Thresholds
-from fsd.errors import ConfigError, QuotaError
+from fsd.format.errors import ConfigError, QuotaError
+from fsd.store.areas import Areas, Thresholds
 
 MIB = 1024 * 1024
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tmpfs needs root")

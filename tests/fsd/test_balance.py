@@ -7,7 +7,7 @@ import random
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsd.balance import TOLERANCE, Fill, Move, Placed, level_of, plan_moves
+from fsd.planning.balance import TOLERANCE, Fill, Move, Placed, level_of, plan_moves
 
 
 def make(seed: int, disk_count: int, shard_count: int, size_max: int) -> tuple[list, list]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsd.batch_part import (
+from fsd.format.batch_part import (
     PartFile,
     PartHead,
     estimate_bytes,
@@ -14,7 +14,7 @@ from fsd.batch_part import (
     parse_files,
     parse_head,
 )
-from fsd.errors import CorruptError
+from fsd.format.errors import CorruptError
 
 KEY = bytes(range(32)).hex()
 FILES = [

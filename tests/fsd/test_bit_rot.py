@@ -32,11 +32,11 @@ from store_checks import (
 from store_harness import MIB, Store, with_settings, write_files
 from wrong_places import misplace, move
 
-from fsd import layout
-from fsd.errors import FsdError
-from fsd.identity import read_identity
-from fsd.layout import shard_path
-from fsd.models import Notice
+from fsd.disk_io.identity import read_identity
+from fsd.documents.models import Notice
+from fsd.format import layout
+from fsd.format.errors import FsdError
+from fsd.format.layout import shard_path
 
 ROUNDS, ROUNDS_SLOW = 1, 40
 EPOCHS = (layout.EPOCH_NAME, layout.EPOCH_TWIN_NAME)

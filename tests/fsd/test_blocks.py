@@ -8,13 +8,13 @@ import signal
 import pytest
 from shard_fixture import SHARD_ID, Shard, build_shard, store_shard
 
-from fsd import layout
-from fsd.blocks import piece_count
-from fsd.errors import CorruptError, DiskError, FsdError
-from fsd.process import Child
-from fsd.queue_rule import PIECE_BYTES
-from fsd.record import payload_offset
-from fsd.slots import SlotPool
+from fsd.disk_io.blocks import piece_count
+from fsd.disk_io.queue_rule import PIECE_BYTES
+from fsd.format import layout
+from fsd.format.errors import CorruptError, DiskError, FsdError
+from fsd.format.record import payload_offset
+from fsd.process.process import Child
+from fsd.process.slots import SlotPool
 
 pytest_plugins = ("child_fixture",)
 

@@ -14,8 +14,8 @@ import pytest
 from command import drystone, environment, json_lines
 from store_harness import write_files
 
-from fsd.calibration import Jump, Samples, Stretch, estimate_model
-from fsd.calibration_reads import (
+from fsd.disk_io.calibration import Jump, Samples, Stretch, estimate_model
+from fsd.disk_io.calibration_reads import (
     NEAR_BYTES,
     STRETCHES_LIMIT_S,
     WINDOWS,
@@ -24,9 +24,9 @@ from fsd.calibration_reads import (
     choose_stretches,
     find_areas,
 )
-from fsd.disk_model import DEFAULT_MODEL, DiskModel
-from fsd.disk_models import DiskModels, pack_models, unpack_models
-from fsd.errors import CalibrationError
+from fsd.disks.disk_models import DiskModels, pack_models, unpack_models
+from fsd.format.errors import CalibrationError
+from fsd.planning.disk_model import DEFAULT_MODEL, DiskModel
 
 MIB = 1 << 20
 DISK = "ab" * 16

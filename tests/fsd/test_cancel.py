@@ -26,22 +26,22 @@ from store_checks import (
 )
 from store_harness import MIB, Store, with_settings, write_files
 
-from fsd import layout
-from fsd.compact import compact
-from fsd.compact_plan import find_garbage, group_rounds
-from fsd.config import load_config
-from fsd.departure import shards_on
-from fsd.drain import drain
-from fsd.engine import Engine
-from fsd.generation import current_generation
-from fsd.job import Job
-from fsd.models import BatchWriteRequest, MaterialiseRequest
-from fsd.purge import purge
-from fsd.purge_models import PurgeRequest
-from fsd.rebalance import _plan, rebalance
-from fsd.replicate import COPY_SLOTS
-from fsd.store import Store as OpenStore
-from fsd.tree import open_verified
+from fsd.delete.compact import compact
+from fsd.delete.compact_plan import find_garbage, group_rounds
+from fsd.delete.purge import purge
+from fsd.disks.config import load_config
+from fsd.documents.models import BatchWriteRequest, MaterialiseRequest
+from fsd.documents.purge_models import PurgeRequest
+from fsd.engine.drain import drain
+from fsd.engine.engine import Engine
+from fsd.engine.rebalance import _plan, rebalance
+from fsd.format import layout
+from fsd.format.tree import open_verified
+from fsd.replicas.departure import shards_on
+from fsd.replicas.replicate import COPY_SLOTS
+from fsd.store.generation import current_generation
+from fsd.store.job import Job
+from fsd.store.store import Store as OpenStore
 
 WAIT_S = 90.0
 

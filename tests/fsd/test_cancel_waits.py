@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from store_harness import write_files
 
-from fsd import drain as drain_module
-from fsd.compact import _Run, compact
-from fsd.disks import Disk
-from fsd.drain import drain
-from fsd.engine import Engine
-from fsd.job import Job
-from fsd.models import BatchWriteRequest, RebuildRequest
-from fsd.purge import purge
-from fsd.purge_models import PurgeRequest
-from fsd.rebalance import rebalance
+from fsd.delete.compact import _Run, compact
+from fsd.delete.purge import purge
+from fsd.disks.disks import Disk
+from fsd.documents.models import BatchWriteRequest, RebuildRequest
+from fsd.documents.purge_models import PurgeRequest
+from fsd.engine import drain as drain_module
+from fsd.engine.drain import drain
+from fsd.engine.engine import Engine
+from fsd.engine.rebalance import rebalance
+from fsd.store.job import Job
 
 FILES = {f"{number}": os.urandom(60_000) for number in range(12)}
 
@@ -158,7 +158,7 @@ def test_a_rebuild_that_waits_for_a_round_is_cancelled_and_gives_no_disk_up(engi
 
 
 def test_a_measuring_that_waits_for_another_one_is_cancelled(engine: Engine, monkeypatch):
-    monkeypatch.setattr("fsd.calibrate.STORED_BYTES_MIN", 0)
+    monkeypatch.setattr("fsd.watch.calibrate.STORED_BYTES_MIN", 0)
     lock, disk = WatchedLock(), engine.store.disks.online()[0]
     monkeypatch.setattr(engine.watch.calibrator, "_one", lock)
     with lock:

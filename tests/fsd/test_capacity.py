@@ -10,8 +10,8 @@ from loop_disks import loop_store, needs_loop
 from store_checks import assert_clean, disk, finish, put, settle, until
 from store_harness import MIB, Store, write_files
 
-from fsd.config import load_config
-from fsd.setup import init_store
+from fsd.disks.config import load_config
+from fsd.engine.setup import init_store
 
 
 def fill(store: Store, short_tmp: str) -> None:

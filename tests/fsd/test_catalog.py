@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shard_fixture import dump, golden
 
-from fsd.catalog import (
+from fsd.format.catalog import (
     CatalogEntry,
     CatalogShard,
     CatalogState,
@@ -17,8 +17,8 @@ from fsd.catalog import (
     pack_frame,
     unpack_frames,
 )
-from fsd.errors import FsdError
-from fsd.index import BatchRow, ViewRow
+from fsd.format.errors import FsdError
+from fsd.store.index import BatchRow, ViewRow
 
 DOCUMENT = {"job_id": "j", "text": "ä\udcff" * 360, "expected_files": 3}
 VIEW = {

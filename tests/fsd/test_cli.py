@@ -235,4 +235,4 @@ def test_commands_import_only_what_they_need(filled):
     assert result.returncode == 0
     loaded = set(result.stderr.rpartition("LOADED")[2].split())
     assert loaded & {"fastapi", "numpy", "uvicorn", "pyfuse3", "trio", "lmdb"} == set()
-    assert "fsd.client" in loaded
+    assert "fsd.client.client" in loaded

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fsd.cli_output import count_text, counts_text, duration_text, progress_text, size_text
-from fsd.models import JobStatus
+from fsd.cli.output import count_text, counts_text, duration_text, progress_text, size_text
+from fsd.documents.models import JobStatus
 
 
 @pytest.mark.parametrize(

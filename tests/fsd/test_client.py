@@ -9,9 +9,9 @@ import os
 import pytest
 from store_harness import Store, write_files
 
-from fsd import client_transport
-from fsd.client import Client, check_key
-from fsd.errors import (
+from fsd.client import client_transport
+from fsd.client.client import Client, check_key
+from fsd.format.errors import (
     EngineUnavailableError,
     FsdError,
     ManifestError,

@@ -28,7 +28,7 @@ from store_checks import (
 )
 from store_harness import Store, with_settings
 
-from fsd.errors import NotFoundError
+from fsd.format.errors import NotFoundError
 
 LAYOUT = "plain"
 

@@ -5,15 +5,15 @@ import random
 
 import pytest
 
-from fsd import manifest_keys
-from fsd.compile_process import record_sizes
-from fsd.compile_records import LOOKED_UP_AT_ONCE, PROBLEMS_MAX, Records, look_up
-from fsd.errors import ManifestError
-from fsd.index import Index, Location
-from fsd.manifest import ManifestEntry
-from fsd.manifest_columns import Columns
-from fsd.manifest_keys import by_key
-from fsd.record import record_bytes
+from fsd.compile.compile_process import record_sizes
+from fsd.compile.compile_records import LOOKED_UP_AT_ONCE, PROBLEMS_MAX, Records, look_up
+from fsd.format import manifest_keys
+from fsd.format.errors import ManifestError
+from fsd.format.manifest import ManifestEntry
+from fsd.format.manifest_columns import Columns
+from fsd.format.manifest_keys import by_key
+from fsd.format.record import record_bytes
+from fsd.store.index import Index, Location
 
 SIZES = (0, 1, 65535, 65536, 65537, 1 << 33)
 

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from fsd.config import DiskConfig, load_config
-from fsd.config_disks import put_back, read_paths, write_disk
-from fsd.errors import ConfigError
+from fsd.disks.config import DiskConfig, load_config
+from fsd.disks.config_disks import put_back, read_paths, write_disk
+from fsd.format.errors import ConfigError
 
 BASE = """# Our store. path = "/mnt/b" was d2's first place.
 ssd = 'ssd'
@@ -177,8 +177,8 @@ def test_two_who_write_at_once_both_are_heard(config: Path):
 
 WRITE_FOR_EVER = """
 import itertools, sys
-from fsd.config import DiskConfig
-from fsd.config_disks import write_disk
+from fsd.disks.config import DiskConfig
+from fsd.disks.config_disks import write_disk
 for path in itertools.cycle(("/mnt/x", "/mnt/a much longer path than the other one")):
     write_disk(sys.argv[1], DiskConfig(disk_id="b2", name="d2", path=path))
     print(path, flush=True)

@@ -27,7 +27,7 @@ from store_checks import (
 )
 from store_harness import MIB, Store, write_files
 
-from fsd.models import JobStatus
+from fsd.documents.models import JobStatus
 
 DISKS = 5
 TRIES = 2

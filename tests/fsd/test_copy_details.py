@@ -18,16 +18,16 @@ from store_checks import assert_sealed, keys_of, until, write_manifest
 from store_fixture import StoreFixture
 from store_harness import MIB, with_settings, write_files
 
-from fsd import copy_run
-from fsd.compile_process import Compiler
-from fsd.disk_model import DiskModel
-from fsd.disks import Disk, DiskSet
-from fsd.engine import Engine
-from fsd.extract import Kept
-from fsd.models import BatchWriteRequest, MaterialiseRequest
-from fsd.read_ahead import BUFFERS, Range, ReadAhead, Reads
-from fsd.record import SECTOR_BYTES
-from fsd.shard_file import no_step
+from fsd.compile.compile_process import Compiler
+from fsd.disk_io.extract import Kept
+from fsd.disk_io.read_ahead import BUFFERS, Range, ReadAhead, Reads
+from fsd.disk_io.shard_file import no_step
+from fsd.disks.disks import Disk, DiskSet
+from fsd.documents.models import BatchWriteRequest, MaterialiseRequest
+from fsd.engine.engine import Engine
+from fsd.export import copy_run
+from fsd.format.record import SECTOR_BYTES
+from fsd.planning.disk_model import DiskModel
 
 FILES = 60
 FILE_BYTES = 100_000

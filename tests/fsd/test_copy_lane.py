@@ -5,9 +5,9 @@ import random
 
 import pytest
 
-from fsd.config import DiskConfig
-from fsd.copy_lane import Lane, Task, even_out
-from fsd.disks import Disk
+from fsd.disks.config import DiskConfig
+from fsd.disks.disks import Disk
+from fsd.export.copy_lane import Lane, Task, even_out
 
 _numbers = itertools.count()
 

@@ -11,8 +11,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsd.copy_plan import KEPT_FREE_SHARE, CopyQueue, Left, Need, Planned, Room, plan_copies
-from fsd.disk_model import DEFAULT_MODEL, DiskModel
+from fsd.planning.disk_model import DEFAULT_MODEL, DiskModel
+from fsd.replicas.copy_plan import (
+    KEPT_FREE_SHARE,
+    CopyQueue,
+    Left,
+    Need,
+    Planned,
+    Room,
+    plan_copies,
+)
 
 MIB = 1 << 20
 GB = 10**9

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from shard_fixture import SHARD_ID, Shard, build_shard
 from shard_fixture import write_file as write
 
-from fsd import record
-from fsd.copy_source import CopySource
-from fsd.errors import CorruptError
-from fsd.shard_file import no_step
+from fsd.disk_io.copy_source import CopySource
+from fsd.disk_io.shard_file import no_step
+from fsd.format import record
+from fsd.format.errors import CorruptError
 
 SLOTS = (4096, 8192, 65536, 1 << 20)
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
-from fsd.copy_target import CopyTargets
-from fsd.errors import CorruptError, FsdError
-from fsd.shard_file import WINDOW_BYTES, no_step
+from fsd.disk_io.copy_target import CopyTargets
+from fsd.disk_io.shard_file import WINDOW_BYTES, no_step
+from fsd.format.errors import CorruptError, FsdError
 
 SHARD = "ab" * 16
 PIECES = 4

@@ -7,7 +7,7 @@ from collections import Counter
 
 import pytest
 
-from fsd.copy_turns import (
+from fsd.replicas.copy_turns import (
     PACE_BYTES_EXPECTED,
     REQUESTS_PER_DISK,
     RUN_PIECES_MAX,

@@ -20,7 +20,7 @@ from engine_processes import kill_engine
 from run_folder import for_stores, on_disk
 from store_harness import MIB, Store, with_settings
 
-from fsd.setup import init_store
+from fsd.engine.setup import init_store
 
 MOUNTED_EVERY = 4
 POINTS_PER_STORE = 20

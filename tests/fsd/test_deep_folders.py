@@ -12,7 +12,7 @@ import pytest
 from store_checks import finish, keys_of, put, settle, write_manifest
 from store_harness import write_files
 
-from fsd.seal import clear, discard
+from fsd.disks.seal import clear, discard
 
 DEPTH = sys.getrecursionlimit() + 200
 FOLDERS = "a/" * DEPTH

@@ -12,7 +12,7 @@ import pytest
 from command import PROGRAM
 from store_harness import write_files
 
-from fsd import daemon_mount, demo_files
+from fsd.cli import daemon_mount, demo_files
 
 
 def demo(*arguments: str, cwd: str, expect: int = 0) -> subprocess.CompletedProcess:

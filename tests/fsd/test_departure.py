@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from store_checks import put
 from store_harness import write_files
 
-from fsd.departure import find_places
-from fsd.errors import DiskRefusedError
-from fsd.identity import check_identity, make_identity, read_identity, retire_identity
-from fsd.placement import DiskSpace
+from fsd.disk_io.identity import check_identity, make_identity, read_identity, retire_identity
+from fsd.format.errors import DiskRefusedError
+from fsd.planning.placement import DiskSpace
+from fsd.replicas.departure import find_places
 
 STORE = "5" * 32
 

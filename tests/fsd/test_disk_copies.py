@@ -14,10 +14,10 @@ from disk_folders import ODD, folder, mounting, moved, where
 from store_checks import until
 from store_harness import Store
 
-from fsd.disk_rebind import rebind_disk
-from fsd.errors import DiskRefusedError, UsageError
-from fsd.identity import make_identity, read_identity, write_identity
-from fsd.layout import IDENTITY_NAME
+from fsd.disk_io.identity import make_identity, read_identity, write_identity
+from fsd.format.errors import DiskRefusedError, UsageError
+from fsd.format.layout import IDENTITY_NAME
+from fsd.replicas.disk_rebind import rebind_disk
 
 
 @pytest.fixture

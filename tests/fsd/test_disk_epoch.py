@@ -14,11 +14,11 @@ import pytest
 from store_checks import assert_batch, assert_clean, put
 from store_harness import MIB, write_files
 
-from fsd.disk_epoch import enter_epoch, heal_papers, read_epoch
-from fsd.errors import DiskRefusedError
-from fsd.identity import make_identity
-from fsd.layout import EPOCH_NAME, EPOCH_TWIN_NAME
-from fsd.process import Child
+from fsd.disk_io.disk_epoch import enter_epoch, heal_papers, read_epoch
+from fsd.disk_io.identity import make_identity
+from fsd.format.errors import DiskRefusedError
+from fsd.format.layout import EPOCH_NAME, EPOCH_TWIN_NAME
+from fsd.process.process import Child
 
 pytest_plugins = ("child_fixture",)
 
@@ -98,7 +98,7 @@ def test_a_later_epoch_in_one_file_is_another_engine(entered: Path, name: str, o
 
 DIES_BETWEEN = """
 import os, signal, sys
-from fsd.disk_epoch import enter_epoch
+from fsd.disk_io.disk_epoch import enter_epoch
 
 rename = os.rename
 

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from store_checks import assert_readable, damage, disk, keys_of, settle, shard_files, until
 from store_harness import MIB, with_settings, write_files
 
-from fsd.disk_health import (
+from fsd.format.errors import CorruptError, DiskError, DiskStalledError
+from fsd.planning.disk_health import (
     LIMITS,
     LONG_S,
     QUIET_S,
@@ -25,8 +26,7 @@ from fsd.disk_health import (
     choose_steady,
     note_failure,
 )
-from fsd.errors import CorruptError, DiskError, DiskStalledError
-from fsd.placement import DiskSpace
+from fsd.planning.placement import DiskSpace
 
 troubles = st.lists(
     st.tuples(

@@ -9,13 +9,13 @@ import pytest
 from bad_disk_fixture import bad_disk
 from shard_fixture import SHARD_ID, build_shard, store_shard
 
-from fsd import layout
-from fsd.catalog_file import CatalogFile
-from fsd.errors import CorruptError, DiskRefusedError, FsdError
-from fsd.identity import read_identity, write_identity
-from fsd.process import Child
-from fsd.shard_file import OPEN_FILES_MAX, no_step
-from fsd.slots import SlotPool
+from fsd.disk_io.catalog_file import CatalogFile
+from fsd.disk_io.identity import read_identity, write_identity
+from fsd.disk_io.shard_file import OPEN_FILES_MAX, no_step
+from fsd.format import layout
+from fsd.format.errors import CorruptError, DiskRefusedError, FsdError
+from fsd.process.process import Child
+from fsd.process.slots import SlotPool
 
 pytest_plugins = ("child_fixture",)
 

@@ -14,15 +14,15 @@ import pytest
 from store_checks import until
 from store_harness import write_files
 
-from fsd import disks as disks_module
-from fsd import nursery
-from fsd.disks import Disk, DiskSet
-from fsd.engine import Engine
-from fsd.errors import FsdError
-from fsd.models import BatchWriteRequest
-from fsd.placement import DiskSpace
-from fsd.process import Child
-from fsd.report import capacity
+from fsd.disks import disks as disks_module
+from fsd.disks.disks import Disk, DiskSet
+from fsd.documents.models import BatchWriteRequest
+from fsd.engine.engine import Engine
+from fsd.format.errors import FsdError
+from fsd.planning.placement import DiskSpace
+from fsd.process import nursery
+from fsd.process.process import Child
+from fsd.watch.report import capacity
 
 
 @pytest.fixture

@@ -24,8 +24,8 @@ from store_checks import (
 )
 from store_harness import MIB, Store, write_files
 
-from fsd.errors import QuotaError, UsageError
-from fsd.identity import read_identity
+from fsd.disk_io.identity import read_identity
+from fsd.format.errors import QuotaError, UsageError
 
 
 def make_files(count: int = 120, seed: int = 1) -> dict[str, bytes]:

@@ -21,7 +21,7 @@ from store_checks import (
 )
 from store_harness import MIB, Store, write_files
 
-from fsd.errors import QuotaError
+from fsd.format.errors import QuotaError
 
 pytestmark = needs_loop
 

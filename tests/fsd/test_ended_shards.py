@@ -29,9 +29,9 @@ from test_mend import (
     wait_whole,
 )
 
-from fsd.errors import FsdError
-from fsd.record import FOOTER_TRAILER_BYTES, TRAILER_BYTES
-from fsd.rewrite import group_spans
+from fsd.format.errors import FsdError
+from fsd.format.record import FOOTER_TRAILER_BYTES, TRAILER_BYTES
+from fsd.format.rewrite import group_spans
 
 LARGE = "large/1"
 SMALL = {path: data for path, data in FILES.items() if path != LARGE}

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from store_harness import with_settings
 
 from bench.growth_watch import anonymous_bytes, peaks
-from fsd import daemon
-from fsd.config import Config
-from fsd.models import JobStatus
-from fsd.record import Entry, pack_entry, pack_footer_of
+from fsd.cli import daemon
+from fsd.disks.config import Config
+from fsd.documents.models import JobStatus
+from fsd.format.record import Entry, pack_entry, pack_footer_of
 
 FILES = 40_000
 PUT_BYTES_MAX = 36 << 20

@@ -13,17 +13,13 @@ from hypothesis import strategies as st
 from shard_fixture import SHARD_ID, Shard, build_shard
 from shard_fixture import write_file as write
 
-from fsd import record
-from fsd.errors import CorruptError, FsdError, QuotaError
-from fsd.extract import (
-    FAILURES_STREAMED_MAX,
-    Failure,
-    check_record,
-)
-from fsd.extract_requests import Extractor
-from fsd.extract_windows import HOLE_BYTES_MAX, Item, plan_windows
-from fsd.record import Entry
-from fsd.shard_file import WINDOW_BYTES, no_step, open_direct
+from fsd.disk_io.extract import FAILURES_STREAMED_MAX, Failure, check_record
+from fsd.disk_io.extract_requests import Extractor
+from fsd.disk_io.extract_windows import HOLE_BYTES_MAX, Item, plan_windows
+from fsd.disk_io.shard_file import WINDOW_BYTES, no_step, open_direct
+from fsd.format import record
+from fsd.format.errors import CorruptError, FsdError, QuotaError
+from fsd.format.record import Entry
 
 MIB = 1 << 20
 

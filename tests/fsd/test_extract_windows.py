@@ -10,9 +10,9 @@ import pytest
 from shard_fixture import SHARD_ID, build_shard
 from shard_fixture import write_file as write
 
-from fsd.extract_requests import Extractor
-from fsd.extract_windows import HOLE_BYTES_MAX, Item, plan_windows
-from fsd.shard_file import no_step
+from fsd.disk_io.extract_requests import Extractor
+from fsd.disk_io.extract_windows import HOLE_BYTES_MAX, Item, plan_windows
+from fsd.disk_io.shard_file import no_step
 
 
 def plan(*records: tuple[int, int]) -> list[tuple[int, ...]]:

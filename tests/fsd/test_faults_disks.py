@@ -24,7 +24,7 @@ from store_checks import (
 )
 from store_harness import MIB, Store, write_files
 
-from fsd.setup import init_store
+from fsd.engine.setup import init_store
 
 pytestmark = needs_loop
 

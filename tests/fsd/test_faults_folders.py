@@ -25,8 +25,8 @@ from store_checks import (
 )
 from store_harness import MIB, Store, write_files
 
-from fsd.config import load_config
-from fsd.errors import FsdError
+from fsd.disks.config import load_config
+from fsd.format.errors import FsdError
 
 
 def make_source(folder: str, count: int = 300, seed: int = 1) -> dict[str, bytes]:

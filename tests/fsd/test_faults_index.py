@@ -21,8 +21,8 @@ from store_checks import (
 )
 from store_harness import MIB, Store, write_files
 
-from fsd import daemon
-from fsd.errors import CorruptError, FsdError
+from fsd.cli import daemon
+from fsd.format.errors import CorruptError, FsdError
 
 FLIPS = 6
 READS = 10

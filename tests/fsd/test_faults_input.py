@@ -22,7 +22,7 @@ from store_checks import (
 )
 from store_harness import MIB, write_files
 
-from fsd.errors import ManifestError, SealedMismatchError
+from fsd.format.errors import ManifestError, SealedMismatchError
 
 LONG_NAME = "n" * 255
 
@@ -277,7 +277,7 @@ def shared_store(tmp_path_factory):
     """One store with one object, for tests that leave nothing behind; and the object's key."""
     from store_harness import Store
 
-    from fsd.setup import init_store
+    from fsd.engine.setup import init_store
 
     root = str(tmp_path_factory.mktemp("s") / "s")
     paths = [os.path.join(root, f"d{n}") for n in range(2)]

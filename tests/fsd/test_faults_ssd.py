@@ -23,7 +23,7 @@ from store_checks import (
 )
 from store_harness import MIB, with_settings, write_files
 
-from fsd.errors import FsdError, QuotaError
+from fsd.format.errors import FsdError, QuotaError
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def small_store(small_ssd, short_tmp):
     """A started store with its SSD areas (and its index) on the small tmpfs."""
     from store_harness import Store
 
-    from fsd.setup import init_store
+    from fsd.engine.setup import init_store
 
     root = os.path.join(short_tmp, "store")
     paths = [os.path.join(root, f"d{n}") for n in range(2)]

@@ -21,16 +21,15 @@ from store_checks import (
 )
 from store_harness import MIB, Store, with_settings, write_files
 
-from fsd.catalog import pack_frame, unpack_frames
-from fsd.copy_plan import Need, Planned
-from fsd.engine import Engine
-from fsd.errors import DiskError, FsdError
-from fsd.job import Job
-from fsd.layout import CATALOG_NAME, shard_path
-from fsd.models import BatchWriteRequest, RebuildRequest
-from fsd.purge import purge
-from fsd.purge_models import PurgeRequest
-from fsd.record import (
+from fsd.delete.purge import purge
+from fsd.disk_io.scan import scan_shard
+from fsd.documents.models import BatchWriteRequest, RebuildRequest
+from fsd.documents.purge_models import PurgeRequest
+from fsd.engine.engine import Engine
+from fsd.format.catalog import pack_frame, unpack_frames
+from fsd.format.errors import DiskError, FsdError
+from fsd.format.layout import CATALOG_NAME, shard_path
+from fsd.format.record import (
     RECORD_HEADER_BYTES,
     TRAILER_BYTES,
     Trailer,
@@ -40,8 +39,9 @@ from fsd.record import (
     pack_trailer,
     payload_offset,
 )
-from fsd.scan import scan_shard
-from fsd.shard_copy import PIECE_BYTES_MAX
+from fsd.replicas.copy_plan import Need, Planned
+from fsd.replicas.shard_copy import PIECE_BYTES_MAX
+from fsd.store.job import Job
 
 FILES = {f"{n % 3}/{n}": os.urandom(2000 + 911 * n) for n in range(60)}
 

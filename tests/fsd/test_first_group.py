@@ -12,9 +12,9 @@ from engine_processes import kill_engine
 from store_checks import assert_batch, assert_clean, assert_readable, damage, keys_of, put
 from store_harness import MIB, Store, write_files
 
-from fsd.catalog import CatalogEntry, pack_frame, unpack_frames
-from fsd.engine import Engine
-from fsd.layout import CATALOG_NAME, shard_path
+from fsd.engine.engine import Engine
+from fsd.format.catalog import CatalogEntry, pack_frame, unpack_frames
+from fsd.format.layout import CATALOG_NAME, shard_path
 
 FILES = {f"f{number % 3}/{number}": os.urandom(2000 + number) for number in range(40)}
 WAIT_S_MAX = 60.0
@@ -134,9 +134,9 @@ def test_replicas_with_different_footers_become_one(store, source: str, short_tm
 
 def longer_by_a_group(path: str, shard_id: str) -> None:
     """Put another group, and the footer of both, in the place of a replica's footer."""
-    from fsd.group import GroupWriter
-    from fsd.record import pack_footer_of
-    from fsd.scan import scan_shard
+    from fsd.disk_io.scan import scan_shard
+    from fsd.format.group import GroupWriter
+    from fsd.format.record import pack_footer_of
 
     with open(path, "r+b") as file:
         found = scan_shard(file.fileno(), bytes.fromhex(shard_id), whole=True)
@@ -247,7 +247,7 @@ def test_a_full_shard_costs_one_catalog_append(store, short_tmp: str, monkeypatc
 
 
 def put_here(engine: Engine, folder: str) -> None:
-    from fsd.models import BatchWriteRequest
+    from fsd.documents.models import BatchWriteRequest
 
     job = engine.batch_write(BatchWriteRequest(folder=folder, batch="b", class_name="raw"))
     job.finished.wait()

@@ -19,14 +19,14 @@ from store_checks import (
 )
 from store_harness import Store, with_settings, write_files
 
-from fsd.compact import BARRIERS, compact
-from fsd.departure import shards_on
-from fsd.drain import drain
-from fsd.engine import Engine
-from fsd.job import Job
-from fsd.models import BatchWriteRequest
-from fsd.purge import purge
-from fsd.purge_models import PurgeRequest
+from fsd.delete.compact import BARRIERS, compact
+from fsd.delete.purge import purge
+from fsd.documents.models import BatchWriteRequest
+from fsd.documents.purge_models import PurgeRequest
+from fsd.engine.drain import drain
+from fsd.engine.engine import Engine
+from fsd.replicas.departure import shards_on
+from fsd.store.job import Job
 
 FILES = {f"{number}": os.urandom(60_000) for number in range(12)}
 MORE = {f"{number}": os.urandom(60_000) for number in range(12)}

@@ -8,10 +8,10 @@ from store_checks import assert_batch, assert_clean, assert_copies, until
 from store_harness import MIB, Store
 from test_cancel import WAIT_S, done, files_of, opened, put
 
-from fsd.disks import Disk
-from fsd.engine import Engine
-from fsd.models import RebuildRequest
-from fsd.report import warnings
+from fsd.disks.disks import Disk
+from fsd.documents.models import RebuildRequest
+from fsd.engine.engine import Engine
+from fsd.watch.report import warnings
 
 
 def away(store: Store, *numbers: int) -> None:
@@ -114,7 +114,7 @@ def test_a_copy_that_does_not_count_is_an_error_of_its_shard(store, monkeypatch)
         done(put(engine, made, "first", files))
         done(engine.rebuild_lost(None, "rebuild"))
         gone = disk_at(engine, made, 1)
-        monkeypatch.setattr("fsd.engine.follow_catalog", lambda _store: None)
+        monkeypatch.setattr("fsd.engine.engine.follow_catalog", lambda _store: None)
         engine.store.catalog.append(("disk_gone", {"disk": gone.disk_id}))
         assert gone.state == "online"
         job = engine.rebuild(RebuildRequest())

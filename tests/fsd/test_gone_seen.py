@@ -13,17 +13,17 @@ from disk_folders import ODD, folder, moved, where
 from store_checks import assert_batch, disk, put, settle, until
 from store_harness import Store, with_settings, write_files
 
-from fsd import disk_process
-from fsd.config import Config
-from fsd.config_disks import toml_text
-from fsd.disk import Disk
-from fsd.disk_find import find_path
-from fsd.engine import Engine
-from fsd.errors import DiskRefusedError
-from fsd.layout import IDENTITY_NAME
-from fsd.process import Child, Watchdog
-from fsd.report import warnings
-from fsd.slots import SlotPool
+from fsd.disk_io import disk_process
+from fsd.disks.config import Config
+from fsd.disks.config_disks import toml_text
+from fsd.disks.disk import Disk
+from fsd.disks.disk_find import find_path
+from fsd.engine.engine import Engine
+from fsd.format.errors import DiskRefusedError
+from fsd.format.layout import IDENTITY_NAME
+from fsd.process.process import Child, Watchdog
+from fsd.process.slots import SlotPool
+from fsd.watch.report import warnings
 
 FILES = {f"{number}": os.urandom(50_000) for number in range(12)}
 
@@ -51,7 +51,7 @@ def one_gone(store: Store, config: Config) -> Iterator[tuple[Engine, Disk]]:
 def test_a_gone_disk_that_is_here_again_is_noticed_while_the_engine_runs(
     store, monkeypatch, short_tmp, place
 ):
-    monkeypatch.setattr("fsd.disk_search.PERIOD_S", 0.2)
+    monkeypatch.setattr("fsd.disks.disk_search.PERIOD_S", 0.2)
     made: Store = store(3, started=False)
     with one_gone(made, made.config) as (engine, gone):
         path = made.disks[0]
@@ -77,7 +77,7 @@ def test_a_gone_disk_that_is_here_again_is_noticed_while_the_engine_runs(
 def test_a_gone_disk_that_hangs_is_looked_for_by_one_process_and_holds_nobody_up(
     store, monkeypatch
 ):
-    monkeypatch.setattr("fsd.disk_search.PERIOD_S", 0.1)
+    monkeypatch.setattr("fsd.disks.disk_search.PERIOD_S", 0.1)
     made: Store = store(3, started=False)
     with one_gone(made, with_settings(made.root, stall_timeout_s=0.5)) as (engine, gone):
         path = made.disks[0]
@@ -115,11 +115,11 @@ def test_where_another_disk_hangs_nobody_looks(store, short_tmp):
     try:
         disks = {one.disk_id: Disk(one, one.path) for one in made.config.disk}
         looked, hanging = disks.values()
-        child = hanging.burying = Child("fsd.disk_process", "d2", disk_process.LANES, pool)
+        child = hanging.burying = Child("fsd.disk_io.disk_process", "d2", disk_process.LANES, pool)
         shutil.rmtree(made.disks[0])
         os.rename(made.disks[1], made.disks[0])
         os.mkfifo(os.path.join(folder(made.disks[1]), IDENTITY_NAME))
-        other = Child("fsd.disk_process", "d1", disk_process.LANES, pool)
+        other = Child("fsd.disk_io.disk_process", "d1", disk_process.LANES, pool)
         watchdog = Watchdog(lambda: [other], 2.0)
         with pytest.raises(DiskRefusedError, match="holds d2, another disk of this store"):
             find_path(made.config, disks, looked, other)

@@ -18,10 +18,11 @@ from store_checks import (
     shard_files,
 )
 
-from fsd import hedge, process
-from fsd.departure import shards_on
-from fsd.engine import Engine
-from fsd.read import read_small
+from fsd.engine.engine import Engine
+from fsd.process import process
+from fsd.replicas.departure import shards_on
+from fsd.store import hedge
+from fsd.store.read import read_small
 
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not() or "the lab is there"),

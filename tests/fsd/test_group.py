@@ -9,9 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shard_fixture import SHARD_ID, build_group, build_shard, golden, key_of, write_file
 
-from fsd import record
-from fsd.group import GROUP_RECORDS_MAX, GroupWriter, LargeGroup, large_group_bytes, readdress
-from fsd.scan import scan_shard
+from fsd.disk_io.scan import scan_shard
+from fsd.format import record
+from fsd.format.group import (
+    GROUP_RECORDS_MAX,
+    GroupWriter,
+    LargeGroup,
+    large_group_bytes,
+    readdress,
+)
 
 OTHER_ID = bytes(16)
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from fsd import disk_process
-from fsd.child import LANES_MAX, ChildServer, Lane, read_steps
-from fsd.disk_process import DiskProcess
-from fsd.growing_shards import GrowingShards
-from fsd.identity import make_identity
-from fsd.layout import part_path, shard_path
-from fsd.queue_rule import GRACE_S, Gate, GatedStep, Kind
-from fsd.shard_file import FreeStep
-from fsd.small_file import sync_folder
+from fsd.disk_io import disk_process
+from fsd.disk_io.disk_process import DiskProcess
+from fsd.disk_io.growing_shards import GrowingShards
+from fsd.disk_io.identity import make_identity
+from fsd.disk_io.queue_rule import GRACE_S, Gate, GatedStep, Kind
+from fsd.disk_io.shard_file import FreeStep
+from fsd.format.layout import part_path, shard_path
+from fsd.process.child import LANES_MAX, ChildServer, Lane, read_steps
+from fsd.process.small_file import sync_folder
 
 HEAD = b"h" * 4096
 GROUP_BYTES = 3 << 20

@@ -24,7 +24,7 @@ from store_checks import (
 )
 from store_harness import MIB, Store, with_settings, write_files
 
-from fsd.setup import init_store
+from fsd.engine.setup import init_store
 
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not() or "the lab is there"),

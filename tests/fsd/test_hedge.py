@@ -26,7 +26,7 @@ from store_checks import (
 )
 from store_harness import MIB, Store, with_settings, write_files
 
-from fsd.queue_rule import PIECE_BYTES
+from fsd.disk_io.queue_rule import PIECE_BYTES
 
 STALL_TIMEOUT_S = 120.0
 """Longer than a test: whatever is read meanwhile was not saved by the watchdog."""

@@ -12,8 +12,7 @@ from pathlib import Path
 import pytest
 from loop_disks import MAKE_BTRFS
 
-from fsd.errors import DiskRefusedError, UsageError
-from fsd.identity import (
+from fsd.disk_io.identity import (
     Binding,
     check_identity,
     examine,
@@ -24,7 +23,8 @@ from fsd.identity import (
     whole_device,
     write_identity,
 )
-from fsd.layout import IDENTITY_NAME, IDENTITY_TWIN_NAME
+from fsd.format.errors import DiskRefusedError, UsageError
+from fsd.format.layout import IDENTITY_NAME, IDENTITY_TWIN_NAME
 
 STORE = "5" * 32
 Mount = Callable[..., Path]

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsd.errors import CorruptError, NotFoundError
-from fsd.generation import current_generation, generation_path, set_current_generation
-from fsd.index import (
+from fsd.format.errors import CorruptError, NotFoundError
+from fsd.format.index_rows import view_name
+from fsd.store.generation import current_generation, generation_path, set_current_generation
+from fsd.store.index import (
     BatchRow,
     DiskRow,
     Index,
@@ -21,7 +22,6 @@ from fsd.index import (
     pack_location,
     unpack_location,
 )
-from fsd.index_rows import view_name
 
 
 def key(number: int) -> bytes:

@@ -24,8 +24,8 @@ from store_checks import (
 )
 from store_harness import MIB, Store, write_files
 
-from fsd.errors import CorruptError
-from fsd.index import BatchRow, Index
+from fsd.format.errors import CorruptError
+from fsd.store.index import BatchRow, Index
 
 FLIPS, FLIPS_SLOW = 60, 20_000
 CHILD = os.path.join(os.path.dirname(__file__), "flip_child.py")

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from fsd.errors import FsdError
-from fsd.job import Job, JobRegistry
+from fsd.format.errors import FsdError
+from fsd.store.job import Job, JobRegistry
 
 
 class Batch:

@@ -23,8 +23,8 @@ from store_checks import (
 from store_harness import Store, with_settings
 from test_purge_crash import crash, is_stored
 
-from fsd.batch_part import PartFile, format_part
-from fsd.catalog import CatalogEntry, CatalogState
+from fsd.format.batch_part import PartFile, format_part
+from fsd.format.catalog import CatalogEntry, CatalogState
 
 OTHER = {"other": b"of another batch" * 100}
 OLD = {f"old/{n}": os.urandom(3000) for n in range(5)}

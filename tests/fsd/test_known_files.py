@@ -9,11 +9,11 @@ from collections.abc import Iterator
 import pytest
 from store_harness import Store, write_files
 
-from fsd import known_files
-from fsd.engine import Engine
-from fsd.job import Job
-from fsd.models import BatchWriteRequest
-from fsd.tree import Tree
+from fsd.documents.models import BatchWriteRequest
+from fsd.engine.engine import Engine
+from fsd.format.tree import Tree
+from fsd.ingest import known_files
+from fsd.store.job import Job
 
 FIRST = {
     "a": b"one",

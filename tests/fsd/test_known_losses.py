@@ -19,7 +19,7 @@ from store_checks import (
 )
 from store_harness import MIB, Store, write_files
 
-from fsd.layout import shard_path
+from fsd.format.layout import shard_path
 
 OK, LOST, DEGRADED = 0, 1, 3
 FILES = {f"{number}": os.urandom(200_000) for number in range(20)}

@@ -12,10 +12,10 @@ import pytest
 from store_checks import assert_sealed, keys_of, until, write_manifest
 from store_harness import MIB, with_settings, write_files
 
-from fsd import copy_run
-from fsd.disks import Disk
-from fsd.engine import Engine
-from fsd.models import BatchWriteRequest, MaterialiseRequest
+from fsd.disks.disks import Disk
+from fsd.documents.models import BatchWriteRequest, MaterialiseRequest
+from fsd.engine.engine import Engine
+from fsd.export import copy_run
 
 FILES = 120
 FILE_BYTES = 100_000

@@ -12,17 +12,17 @@ from command import PROGRAM, environment
 from store_checks import assert_batch, put, settle
 from store_harness import Store, write_files
 
-from fsd.catalog import CatalogShard
-from fsd.departure import check_room, shards_on
-from fsd.disks import Disk
-from fsd.drain import REPLACE, _start, drain, retire, undrain
-from fsd.engine import Engine
-from fsd.errors import QuotaError
-from fsd.gone_disks import mark_disks
-from fsd.job import Job
-from fsd.models import BatchWriteRequest, RebuildRequest
-from fsd.replicate import Replicator
-from fsd.store import CatalogLog
+from fsd.disks.disks import Disk
+from fsd.documents.models import BatchWriteRequest, RebuildRequest
+from fsd.engine.drain import REPLACE, _start, drain, retire, undrain
+from fsd.engine.engine import Engine
+from fsd.format.catalog import CatalogShard
+from fsd.format.errors import QuotaError
+from fsd.replicas.departure import check_room, shards_on
+from fsd.replicas.gone_disks import mark_disks
+from fsd.replicas.replicate import Replicator
+from fsd.store.job import Job
+from fsd.store.store import CatalogLog
 
 FILES = {f"{number}": os.urandom(90_000) for number in range(4)}
 

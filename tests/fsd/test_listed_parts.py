@@ -10,10 +10,10 @@ from purge_checks import reindex
 from store_checks import assert_batch, finish, put, settle, shard_files, until
 from store_harness import Store, write_files
 
-from fsd.engine import Engine
-from fsd.index import BatchRow
-from fsd.lost_parts import is_whole, listed_parts, name_tree, unlisted
-from fsd.tree import Tree
+from fsd.compile.lost_parts import is_whole, listed_parts, name_tree, unlisted
+from fsd.engine.engine import Engine
+from fsd.format.tree import Tree
+from fsd.store.index import BatchRow
 
 PARTS = [bytes([n]) * 32 for n in range(5)]
 FILES = {str(n): os.urandom(3000 + n) for n in range(3)}

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fsd.listing import (
+from fsd.ingest.listing import (
     CHUNK_BYTES_MAX,
     CHUNK_FILES_MAX,
     Found,

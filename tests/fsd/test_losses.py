@@ -23,8 +23,8 @@ from store_checks import (
 )
 from store_harness import Store, with_settings, write_files
 
-from fsd.errors import UsageError
-from fsd.scrub import LOSSES_LISTED_MAX
+from fsd.format.errors import UsageError
+from fsd.scrub.scrub import LOSSES_LISTED_MAX
 
 NUMBERS = range(4000)
 """So many that one shard has more of them than a document of the API lists."""

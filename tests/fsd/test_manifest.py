@@ -13,17 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsd.errors import ManifestError
-from fsd.manifest import (
-    TEXT_SIZE_BYTES_MAX,
-    ManifestEntry,
-    check_entries,
-    parse_manifest,
-)
-from fsd.manifest_columns import Columns
-from fsd.manifest_form import format_manifest
-from fsd.manifest_keys import deduplicate
-from fsd.paths import check_relative_path, encode_path, find_collisions
+from fsd.format.errors import ManifestError
+from fsd.format.manifest import TEXT_SIZE_BYTES_MAX, ManifestEntry, check_entries, parse_manifest
+from fsd.format.manifest_columns import Columns
+from fsd.format.manifest_form import format_manifest
+from fsd.format.manifest_keys import deduplicate
+from fsd.format.paths import check_relative_path, encode_path, find_collisions
 
 KEY = bytes(range(32))
 KEY_HEX = KEY.hex()

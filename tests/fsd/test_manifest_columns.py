@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsd import manifest_columns, manifest_keys, paths
-from fsd.manifest import ManifestEntry, check_entries, parse_manifest
-from fsd.manifest_columns import Columns
-from fsd.manifest_form import format_manifest, format_pieces
-from fsd.manifest_keys import by_key, deduplicate
-from fsd.paths import check_relative_path, encode_path, find_collisions, surely_no_collision
-from fsd.tree import Tree, TreeEntry
-from fsd.tree_write import write_columns, write_tree
+from fsd.format import manifest_columns, manifest_keys, paths
+from fsd.format.manifest import ManifestEntry, check_entries, parse_manifest
+from fsd.format.manifest_columns import Columns
+from fsd.format.manifest_form import format_manifest, format_pieces
+from fsd.format.manifest_keys import by_key, deduplicate
+from fsd.format.paths import check_relative_path, encode_path, find_collisions, surely_no_collision
+from fsd.format.tree import Tree, TreeEntry
+from fsd.format.tree_write import write_columns, write_tree
 
 KEYS = [bytes([n]) * 32 for n in range(3)] + [b"\0" * 8 + bytes([n]) * 24 for n in range(3)]
 names = st.text(alphabet='aB.-"\\ é\udcff\n', min_size=1, max_size=3)

@@ -8,10 +8,10 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fsd import manifest
-from fsd.errors import ManifestError
-from fsd.manifest import ManifestEntry, parse_manifest
-from fsd.paths import all_surely_fine, check_relative_path
+from fsd.format import manifest
+from fsd.format.errors import ManifestError
+from fsd.format.manifest import ManifestEntry, parse_manifest
+from fsd.format.paths import all_surely_fine, check_relative_path
 
 KEY_HEX = bytes(range(32)).hex()
 HOSTILE = [

@@ -25,16 +25,16 @@ from store_checks import (
 )
 from store_harness import MIB, Store, with_settings, write_files
 
-from fsd.mend import BARRIERS
-from fsd.record import (
+from fsd.disk_io.scan import scan_shard
+from fsd.format.record import (
     RECORD_HEADER_BYTES,
     TRAILER_BYTES,
     Entry,
     iterate_entries,
     payload_offset,
 )
-from fsd.rewrite import group_spans
-from fsd.scan import scan_shard
+from fsd.format.rewrite import group_spans
+from fsd.replicas.mend import BARRIERS
 
 CHILD = os.path.join(os.path.dirname(__file__), "barrier_child.py")
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

@@ -12,12 +12,12 @@ import pytest
 from bad_disk_fixture import bad_disk
 from shard_fixture import SHARD_ID, Shard, build_shard, store_shard
 
-from fsd.identity import make_identity
-from fsd.layout import shard_path
-from fsd.mend_record import Records, ReplicaReader
-from fsd.process import Child
-from fsd.record import BLOCK_BYTES, RECORD_HEADER_BYTES, Entry, block_count, payload_offset
-from fsd.slots import SlotPool
+from fsd.disk_io.identity import make_identity
+from fsd.format.layout import shard_path
+from fsd.format.record import BLOCK_BYTES, RECORD_HEADER_BYTES, Entry, block_count, payload_offset
+from fsd.process.process import Child
+from fsd.process.slots import SlotPool
+from fsd.repair.mend_record import Records, ReplicaReader
 
 pytest_plugins = ("child_fixture",)
 

@@ -15,12 +15,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from store_checks import until
 
-from fsd import ballast
-from fsd.cli_watch import DOWN
-from fsd.config import CONFIG_NAME, Config, load_config
-from fsd.errors import ConfigError
-from fsd.metrics_server import REQUESTS_MAX
-from fsd.metrics_text import CONTENT_TYPE, Metric, render
+from fsd.cli.watch import DOWN
+from fsd.disks.config import CONFIG_NAME, Config, load_config
+from fsd.format.errors import ConfigError
+from fsd.store import ballast
+from fsd.watch.metrics_server import REQUESTS_MAX
+from fsd.watch.metrics_text import CONTENT_TYPE, Metric, render
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 SAMPLE = re.compile(rf"({NAME})(?:\{{(.*)\}})? (\S+)")

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 import pytest
 from mount_fixture import WAIT_S_MAX, Mounted, entry, needs_fuse, wait_for
 
+from fsd.format.tree import TreeEntry
 from fsd.mount.inodes import DynamicInodes
-from fsd.tree import TreeEntry
 
 pytestmark = needs_fuse
 

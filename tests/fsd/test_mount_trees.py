@@ -9,9 +9,9 @@ import pytest
 import trio
 import trio.testing
 
+from fsd.format.tree import ROOT, Tree, TreeEntry
+from fsd.format.tree_write import write_tree
 from fsd.mount.trees import MountedTree
-from fsd.tree import ROOT, Tree, TreeEntry
-from fsd.tree_write import write_tree
 
 WAITING = 5
 

@@ -14,12 +14,12 @@ import pytest
 from shard_fixture import SHARD_ID, Shard, build_shard, key_of, store_shard
 from store_checks import until
 
-from fsd.extract import Failure
-from fsd.extract_requests import Extractor, Request
-from fsd.extract_windows import Item
-from fsd.layout import shard_path
-from fsd.process import Child
-from fsd.shard_file import FreeStep, no_step, open_direct
+from fsd.disk_io.extract import Failure
+from fsd.disk_io.extract_requests import Extractor, Request
+from fsd.disk_io.extract_windows import Item
+from fsd.disk_io.shard_file import FreeStep, no_step, open_direct
+from fsd.format.layout import shard_path
+from fsd.process.process import Child
 
 pytest_plugins = ("child_fixture",)
 

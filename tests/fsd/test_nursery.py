@@ -17,10 +17,11 @@ from engine_processes import children, engine_pid, kill_engine
 from store_checks import until
 from store_harness import Store
 
-from fsd import disk_process, nursery
-from fsd.errors import FsdError
-from fsd.process import Child
-from fsd.slots import SlotPool
+from fsd.disk_io import disk_process
+from fsd.format.errors import FsdError
+from fsd.process import nursery
+from fsd.process.process import Child
+from fsd.process.slots import SlotPool
 
 pytest_plugins = ("child_fixture",)
 
@@ -52,7 +53,7 @@ def begun(pool: SlotPool) -> Iterator[list[Child]]:
 
 
 def start(pool: SlotPool, begun: list[Child], label: str = "d1") -> Child:
-    begun.append(Child("fsd.disk_process", label, disk_process.LANES, pool))
+    begun.append(Child("fsd.disk_io.disk_process", label, disk_process.LANES, pool))
     assert begun[-1].call("find", "none", []) is None
     return begun[-1]
 
@@ -124,7 +125,7 @@ def test_no_more_processes_is_an_error_of_the_machine(
     write(f"{group}/cgroup.procs", str(living))
     write(f"{group}/pids.max", "1")
     with pytest.raises(BlockingIOError):
-        nursery.fork("fsd.disk_process", "d2", [])
+        nursery.fork("fsd.disk_io.disk_process", "d2", [])
     with pytest.raises(FsdError, match=r"no process could be started for d2: .*unavailable"):
         start(pool, begun, "d2")
     write(f"{group}/pids.max", "max")
@@ -138,7 +139,7 @@ def test_no_more_descriptors_is_an_error_of_the_machine(pool: SlotPool, begun: l
     resource.prlimit(living, resource.RLIMIT_NOFILE, (3, limits[1]))
     try:
         with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
-            nursery.fork("fsd.disk_process", "d2", [])
+            nursery.fork("fsd.disk_io.disk_process", "d2", [])
         with pytest.raises(FsdError, match=r"no process could be started for d2: .*open files"):
             start(pool, begun, "d2")
     finally:
@@ -181,7 +182,7 @@ def test_descriptors_above_1023(pool: SlotPool, begun: list[Child]):
 
 
 def test_what_is_no_child_of_ours_ends_at_once(pool: SlotPool, begun: list[Child]):
-    for module, label in (("os", "d1"), ("fsd.packer", 10_000 * "x")):
+    for module, label in (("os", "d1"), ("fsd.ingest.packer", 10_000 * "x")):
         assert nursery.fork(module, label, []).wait(60)
     start(pool, begun)
 
@@ -190,10 +191,10 @@ def test_it_ends_with_its_process():
     """Also where nobody can tell it: its socket closes."""
     code = (
         "import os\n"
-        "from fsd import disk_process, nursery\n"
-        "from fsd.process import Child\n"
-        "from fsd.slots import SlotPool\n"
-        "child = Child('fsd.disk_process', 'd1', disk_process.LANES, SlotPool(1, 4096))\n"
+        "from fsd.disk_io import disk_process\nfrom fsd.process import nursery\n"
+        "from fsd.process.process import Child\n"
+        "from fsd.process.slots import SlotPool\n"
+        "child = Child('fsd.disk_io.disk_process', 'd1', disk_process.LANES, SlotPool(1, 4096))\n"
         "child.call('find', 'none', [])\n"
         "print(nursery._living()._process.pid, child.pid, flush=True)\n"
         "os.kill(os.getpid(), 9)\n"

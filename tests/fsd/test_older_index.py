@@ -21,10 +21,10 @@ from store_checks import (
 )
 from store_harness import Store, write_files
 
-from fsd import purge_place
-from fsd.engine import Engine
-from fsd.errors import NotFoundError, QuotaError, ReindexingError
-from fsd.read import head
+from fsd.engine.engine import Engine
+from fsd.format.errors import NotFoundError, QuotaError, ReindexingError
+from fsd.store import purge_place
+from fsd.store.read import head
 
 FILES = {f"{number}": os.urandom(9_000 + number) for number in range(20)}
 
@@ -35,8 +35,8 @@ def fill_ssd(patched: pytest.MonkeyPatch) -> None:
     def full(*_: Any) -> int:
         raise QuotaError("the SSD is full")
 
-    patched.setattr("fsd.index_start.project", full)
-    patched.setattr("fsd.engine.project", full)
+    patched.setattr("fsd.engine.index_start.project", full)
+    patched.setattr("fsd.engine.engine.project", full)
 
 
 @pytest.mark.parametrize("dropped", ["raw", "generated"])

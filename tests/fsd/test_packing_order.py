@@ -14,14 +14,14 @@ from store_checks import assert_batch, put
 from store_harness import MIB, with_settings, write_files
 
 from bench.disks_corpus import sizes
-from fsd.compile_process import record_sizes
-from fsd.disk_model import DiskModel
-from fsd.engine import Engine
-from fsd.listing import CHUNK_FILES_MAX, Found, chunks
-from fsd.models import BatchWriteRequest
-from fsd.pack_lane import LARGER_BYTES_MIN, arranged
-from fsd.packer import FileRead
-from fsd.plan import ReadPlan, plan_reads
+from fsd.compile.compile_process import record_sizes
+from fsd.documents.models import BatchWriteRequest
+from fsd.engine.engine import Engine
+from fsd.ingest.listing import CHUNK_FILES_MAX, Found, chunks
+from fsd.ingest.pack_lane import LARGER_BYTES_MIN, arranged
+from fsd.ingest.packer import FileRead
+from fsd.planning.disk_model import DiskModel
+from fsd.planning.plan import ReadPlan, plan_reads
 
 np = pytest.importorskip("numpy")
 

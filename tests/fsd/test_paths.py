@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsd.paths import (
+from fsd.format.paths import (
     check_identifier,
     check_relative_path,
     decode_path,

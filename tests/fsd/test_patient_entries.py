@@ -12,11 +12,11 @@ from contextlib import ExitStack
 import pytest
 from store_harness import Store, write_files
 
-from fsd import store as store_module
-from fsd.engine import Engine
-from fsd.models import BatchWriteRequest
-from fsd.replicate import BUSY_COPIES_MIN
-from fsd.store import CatalogLog
+from fsd.documents.models import BatchWriteRequest
+from fsd.engine.engine import Engine
+from fsd.replicas.replicate import BUSY_COPIES_MIN
+from fsd.store import store as store_module
+from fsd.store.store import CatalogLog
 
 FRAME_BYTES = 4096
 HOUR_S = 3600.0

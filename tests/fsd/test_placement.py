@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
-from fsd.errors import NotEnoughDisksError
-from fsd.placement import (
+from fsd.format.errors import NotEnoughDisksError
+from fsd.planning.placement import (
     TYPICAL_DISK_SIZES_BYTES,
     DiskSpace,
     Held,

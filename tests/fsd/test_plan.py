@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, seed, settings
 from hypothesis import strategies as st
 
-from fsd.errors import NoReplicaError
-from fsd.plan import DiskModel, ReadPlan, plan_reads, replan, segments_by_disk
+from fsd.format.errors import NoReplicaError
+from fsd.planning.plan import DiskModel, ReadPlan, plan_reads, replan, segments_by_disk
 
 MIB = 1024**2
 SEGMENT_BYTES_MAX = 64 * MIB

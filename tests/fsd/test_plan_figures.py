@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 
 from bench.bounds import export_bound_s, makespan_bound_s
-from fsd.assignment import assign
-from fsd.plan import DiskModel, ReadPlan, plan_reads
+from fsd.planning.assignment import assign
+from fsd.planning.plan import DiskModel, ReadPlan, plan_reads
 
 MAKESPAN_OVER_LP_MAX = 1.05
 # By shards of 200 MB. Of a few there are eight segments a disk, and one too many is an eighth more.

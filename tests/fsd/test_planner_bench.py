@@ -4,8 +4,8 @@ import random
 import tracemalloc
 
 from bench import planner, planner_helper
-from fsd.manifest import parse_manifest
-from fsd.manifest_keys import deduplicate
+from fsd.format.manifest import parse_manifest
+from fsd.format.manifest_keys import deduplicate
 
 ENTRIES = 20_000
 

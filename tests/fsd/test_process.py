@@ -14,10 +14,12 @@ import pytest
 from bad_disk_fixture import bad_disk
 from shard_fixture import SHARD_ID, build_shard, store_shard
 
-from fsd import compile_process, disk_process, layout
-from fsd.errors import CorruptError, DiskError, DiskRefusedError, DiskStalledError, FsdError
-from fsd.process import Child, Watchdog
-from fsd.slots import SlotPool
+from fsd.compile import compile_process
+from fsd.disk_io import disk_process
+from fsd.format import layout
+from fsd.format.errors import CorruptError, DiskError, DiskRefusedError, DiskStalledError, FsdError
+from fsd.process.process import Child, Watchdog
+from fsd.process.slots import SlotPool
 
 pytest_plugins = ("child_fixture",)
 
@@ -64,7 +66,7 @@ def free_slots(pool: SlotPool) -> int:
 
 def test_a_process_that_plans_starts_no_threads_of_numpy(pool: SlotPool):
     """They take half of the import, which every copy waits for."""
-    child = Child("fsd.compile_process", "plan", compile_process.LANES, pool)
+    child = Child("fsd.compile.compile_process", "plan", compile_process.LANES, pool)
     try:
         child.call("plan", {}, [])
         with open(f"/proc/{child.pid}/maps", encoding="utf-8") as file:
@@ -212,7 +214,9 @@ def test_a_hanging_lane_is_found_while_another_is_busy(
 
 
 def test_a_child_has_a_limit_of_its_own(pool: SlotPool, watchdog: Callable[..., Watchdog]):
-    patient = Child("fsd.disk_process", "d1", disk_process.LANES, pool, stall_timeout_s=60.0)
+    patient = Child(
+        "fsd.disk_io.disk_process", "d1", disk_process.LANES, pool, stall_timeout_s=60.0
+    )
     patient.call("find", "none", [])
     os.kill(patient.pid, signal.SIGSTOP)
     request = patient.request("read_catalog")

@@ -11,16 +11,21 @@ from loop_disks import loop_store, needs_loop
 from store_checks import keys_of, write_manifest
 from store_harness import with_settings, write_files
 
-from fsd.compact import compact
-from fsd.drain import drain, replace
-from fsd.engine import Engine
-from fsd.errors import FsdError
-from fsd.job import Job
-from fsd.models import BatchWriteRequest, MaterialiseRequest, RebuildRequest, VerifyRequest
-from fsd.purge import purge
-from fsd.purge_models import PurgeRequest
-from fsd.rebalance import rebalance
-from fsd.watch import REPAIR
+from fsd.delete.compact import compact
+from fsd.delete.purge import purge
+from fsd.documents.models import (
+    BatchWriteRequest,
+    MaterialiseRequest,
+    RebuildRequest,
+    VerifyRequest,
+)
+from fsd.documents.purge_models import PurgeRequest
+from fsd.engine.drain import drain, replace
+from fsd.engine.engine import Engine
+from fsd.engine.rebalance import rebalance
+from fsd.format.errors import FsdError
+from fsd.store.job import Job
+from fsd.watch.watch import REPAIR
 
 pytestmark = needs_loop
 WAIT_S = 90.0

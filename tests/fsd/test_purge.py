@@ -34,7 +34,7 @@ from store_checks import (
 )
 from store_harness import write_files
 
-from fsd.errors import NotFoundError, UsageError
+from fsd.format.errors import NotFoundError, UsageError
 
 
 @pytest.fixture

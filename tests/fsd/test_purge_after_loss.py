@@ -32,7 +32,7 @@ from store_checks import (
 )
 from store_harness import MIB, Store, with_settings, write_files
 
-from fsd.engine import Engine
+from fsd.engine.engine import Engine
 
 FIRST = files_of("one")
 SECOND = files_of("two")

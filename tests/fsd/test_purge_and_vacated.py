@@ -22,14 +22,14 @@ from store_harness import Store, with_settings
 from test_gone_and_back import declare_gone, done
 from test_revive import KEPT, Folders, Loops, give_up_apart, on_loop
 
-from fsd.engine import Engine
-from fsd.job import Job
-from fsd.layout import shard_path
-from fsd.purge import purge as purge_verb
-from fsd.purge_check import settle_purges
-from fsd.purge_marks import EVERY_RECORD
-from fsd.purge_models import PurgeRequest
-from fsd.purge_vacated import VacatedShards
+from fsd.delete.purge import purge as purge_verb
+from fsd.delete.purge_check import settle_purges
+from fsd.delete.purge_vacated import VacatedShards
+from fsd.documents.purge_models import PurgeRequest
+from fsd.engine.engine import Engine
+from fsd.format.layout import shard_path
+from fsd.format.purge_marks import EVERY_RECORD
+from fsd.store.job import Job
 
 
 @contextmanager

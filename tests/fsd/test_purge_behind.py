@@ -10,12 +10,12 @@ import pytest
 from store_checks import until
 from store_harness import write_files
 
-from fsd.engine import Engine
-from fsd.errors import QuotaError
-from fsd.job import Job
-from fsd.models import BatchWriteRequest
-from fsd.purge import purge
-from fsd.purge_models import PurgeRequest
+from fsd.delete.purge import purge
+from fsd.documents.models import BatchWriteRequest
+from fsd.documents.purge_models import PurgeRequest
+from fsd.engine.engine import Engine
+from fsd.format.errors import QuotaError
+from fsd.store.job import Job
 
 FILES = {f"{number}": os.urandom(30_000) for number in range(8)}
 
@@ -43,7 +43,7 @@ def test_what_is_put_before_the_index_follows_is_written_again(engine, short_tmp
         raise QuotaError("the SSD is full")
 
     with monkeypatch.context() as patched:
-        patched.setattr("fsd.purge.unplace", full)
+        patched.setattr("fsd.delete.purge.unplace", full)
         patched.setattr(engine, "_catch_up_index", lambda: None)
         job = purge(engine, PurgeRequest(batch="first"))
         assert job.finished.wait(60) and job.state == "failed", job.state

@@ -37,10 +37,10 @@ from store_checks import (
 )
 from store_harness import Store, with_settings, write_files
 
-from fsd import compact as compact_verb
-from fsd import compact_drop
-from fsd import purge as purge_verb
-from fsd.errors import NotFoundError
+from fsd.delete import compact as compact_verb
+from fsd.delete import compact_drop
+from fsd.delete import purge as purge_verb
+from fsd.format.errors import NotFoundError
 
 CHILD = os.path.join(os.path.dirname(__file__), "barrier_child.py")
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

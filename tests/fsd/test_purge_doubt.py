@@ -11,7 +11,7 @@ from store_checks import assert_batch, assert_clean, settle, until
 from store_harness import Store, write_files
 from test_purge_crash import crash
 
-from fsd.catalog import unpack_frames
+from fsd.format.catalog import unpack_frames
 
 Filled = tuple[Store, dict[str, dict[str, bytes]]]
 

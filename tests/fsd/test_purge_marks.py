@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fsd.catalog import CatalogEntry, CatalogState
-from fsd.compact_plan import Victim, choose_victims, group_rounds
-from fsd.errors import CorruptError
-from fsd.index import ShardRow
-from fsd.purge_marks import DeadRecords, pack_offsets, unpack_offsets
+from fsd.delete.compact_plan import Victim, choose_victims, group_rounds
+from fsd.format.catalog import CatalogEntry, CatalogState
+from fsd.format.errors import CorruptError
+from fsd.format.purge_marks import DeadRecords, pack_offsets, unpack_offsets
+from fsd.store.index import ShardRow
 
 OFFSETS = st.sets(st.integers(0, (1 << 48) // 8 - 1).map(lambda n: 8 * n), min_size=1)
 SHARDS = [

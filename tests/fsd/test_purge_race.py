@@ -28,7 +28,7 @@ from store_checks import (
 )
 from store_harness import Store, write_files
 
-from fsd.errors import EngineUnavailableError, FsdError, NotFoundError
+from fsd.format.errors import EngineUnavailableError, FsdError, NotFoundError
 
 STORES = 2
 ROUNDS = 4

@@ -14,17 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shard_fixture import SHARD_ID, build_shard, store_shard
 
-from fsd.process import Child
-from fsd.queue_rule import (
-    ACTIVE_S,
-    GRACE_S,
-    PIECE_BYTES,
-    WAIT_S_MAX,
-    Gate,
-    Kind,
-    QueueRule,
-)
-from fsd.slots import SlotPool
+from fsd.disk_io.queue_rule import ACTIVE_S, GRACE_S, PIECE_BYTES, WAIT_S_MAX, Gate, Kind, QueueRule
+from fsd.process.process import Child
+from fsd.process.slots import SlotPool
 
 pytest_plugins = ("child_fixture",)
 

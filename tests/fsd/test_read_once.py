@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from shard_fixture import SHARD_ID, Shard, build_shard
 
-from fsd.copy_source import CopySource
-from fsd.errors import CorruptError
-from fsd.extract import Item
-from fsd.extract_requests import Extractor
-from fsd.read_ahead import BUFFERS, RANGE_BYTES_MAX, Range, ReadAhead, Reads
-from fsd.record import SECTOR_BYTES, payload_offset
-from fsd.shard_file import no_step, open_direct
-from fsd.verify import verify_shard
+from fsd.disk_io.copy_source import CopySource
+from fsd.disk_io.extract import Item
+from fsd.disk_io.extract_requests import Extractor
+from fsd.disk_io.read_ahead import BUFFERS, RANGE_BYTES_MAX, Range, ReadAhead, Reads
+from fsd.disk_io.shard_file import no_step, open_direct
+from fsd.disk_io.verify import verify_shard
+from fsd.format.errors import CorruptError
+from fsd.format.record import SECTOR_BYTES, payload_offset
 
 MIB = 1 << 20
 SIZES = [3000, 700_000, 40, 900_000, 5 * MIB + 1, 10_000, 20 * MIB + 77, 1_500_000, 3_900_000, 99]

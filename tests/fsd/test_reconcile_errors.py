@@ -9,9 +9,9 @@ import pytest
 from store_checks import put, settle, until
 from store_harness import MIB, Store, write_files
 
-from fsd.disks import Disk
-from fsd.engine import Engine
-from fsd.models import RebuildRequest
+from fsd.disks.disks import Disk
+from fsd.documents.models import RebuildRequest
+from fsd.engine.engine import Engine
 
 FILES = {f"{n % 5}/{n}": os.urandom(90_000 + n) for n in range(60)}
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from shard_fixture import CREATED_NS, SHARD_ID, STORE_ID, build_shard, golden, key_of
 
-from fsd import record
-from fsd.errors import CorruptError
-from fsd.record import (
+from fsd.format import record
+from fsd.format.errors import CorruptError
+from fsd.format.record import (
     BLOCK_BYTES,
     Entry,
     Footer,

@@ -9,13 +9,13 @@ import pytest
 from engine_processes import kill_engine
 from store_harness import write_files
 
-from fsd import recover
-from fsd.config import Config
-from fsd.engine import Engine
-from fsd.generation import current_generation
-from fsd.index import Index
-from fsd.purge_place import take_in
-from fsd.record import Entry
+from fsd.disks.config import Config
+from fsd.engine.engine import Engine
+from fsd.format.record import Entry
+from fsd.repair import recover
+from fsd.store.generation import current_generation
+from fsd.store.index import Index
+from fsd.store.purge_place import take_in
 
 FILES = {f"d{n % 5}/{n:03d}.txt": f"content {n}".encode() * (n + 1) for n in range(60)}
 PIECE = 7

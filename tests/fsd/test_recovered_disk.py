@@ -12,16 +12,16 @@ from shard_fixture import SHARD_ID, build_shard
 from store_checks import assert_batch, assert_clean, put, settle, until, wait_for_state
 from store_harness import Store, write_files
 
-from fsd import layout
-from fsd.disk_join import join_disk
-from fsd.disks import Disk
-from fsd.drain import give_up_disk
-from fsd.engine import Engine
-from fsd.errors import DiskError
-from fsd.job import Job
-from fsd.layout import shard_path
-from fsd.process import Child
-from fsd.slots import SlotPool
+from fsd.disks.disks import Disk
+from fsd.engine.disk_join import join_disk
+from fsd.engine.drain import give_up_disk
+from fsd.engine.engine import Engine
+from fsd.format import layout
+from fsd.format.errors import DiskError
+from fsd.format.layout import shard_path
+from fsd.process.process import Child
+from fsd.process.slots import SlotPool
+from fsd.store.job import Job
 
 pytest_plugins = ("child_fixture",)
 

@@ -13,17 +13,17 @@ from store_checks import assert_batch, assert_clean, key_of, keys_of, until, wri
 from store_harness import MIB
 from test_cancel import WAIT_S, check, done, opened, put
 
-from fsd.catalog import CatalogState, merge, unpack_frames
-from fsd.compact import compact
-from fsd.disks import Disk
-from fsd.drain import retire
-from fsd.engine import Engine
-from fsd.errors import DiskError, FsdError
-from fsd.job import Job
-from fsd.models import MaterialiseRequest
-from fsd.purge import purge
-from fsd.purge_models import PurgeRequest
-from fsd.references import pin_manifest
+from fsd.compile.references import pin_manifest
+from fsd.delete.compact import compact
+from fsd.delete.purge import purge
+from fsd.disks.disks import Disk
+from fsd.documents.models import MaterialiseRequest
+from fsd.documents.purge_models import PurgeRequest
+from fsd.engine.drain import retire
+from fsd.engine.engine import Engine
+from fsd.format.catalog import CatalogState, merge, unpack_frames
+from fsd.format.errors import DiskError, FsdError
+from fsd.store.job import Job
 
 FILES = {f"{number}": os.urandom(60_000 + number) for number in range(12)}
 MORE = {f"{number}": os.urandom(50_000 + number) for number in range(3)}

@@ -11,14 +11,14 @@ import pytest
 from store_checks import assert_batch, assert_clean, until
 from store_harness import MIB, Store, write_files
 
-from fsd import engine as engine_module
-from fsd.engine import Engine
-from fsd.errors import CorruptError, QuotaError, ReindexingError
-from fsd.generation import current_generation, generation_path
-from fsd.job import Job
-from fsd.models import BatchWriteRequest
-from fsd.projection import make_trees
-from fsd.store import Store as OpenStore
+from fsd.documents.models import BatchWriteRequest
+from fsd.engine import engine as engine_module
+from fsd.engine.engine import Engine
+from fsd.format.errors import CorruptError, QuotaError, ReindexingError
+from fsd.repair.projection import make_trees
+from fsd.store.generation import current_generation, generation_path
+from fsd.store.job import Job
+from fsd.store.store import Store as OpenStore
 
 FILES = {f"{number}": os.urandom(120_000 + number) for number in range(30)}
 
@@ -91,7 +91,7 @@ def test_the_number_of_a_shard_is_never_that_of_another_one(engine: Engine, monk
     before = len(known)
     assert before > 2
     with monkeypatch.context() as patched:
-        patched.setattr("fsd.reindex.make_trees", cancel_and_make_trees)
+        patched.setattr("fsd.engine.reindex.make_trees", cancel_and_make_trees)
         ended(engine.reindex(), "cancelled")
     assert len(known) == 2 * before
     assert open_indexes(engine) == {engine.store.index.generation}
@@ -109,7 +109,7 @@ def test_one_that_cannot_be_published_leaves_the_former_in_use(engine: Engine, m
         raise OSError(errno.ENOSPC, "no room")
 
     with monkeypatch.context() as patched:
-        patched.setattr("fsd.projection.set_current_generation", full)
+        patched.setattr("fsd.repair.projection.set_current_generation", full)
         assert "the SSD is full" in str(ended(engine.reindex(), "failed").error)
     assert engine.store.index is former and not engine.store.is_unfinished
     assert current_generation(root) == former.generation
@@ -130,8 +130,8 @@ def test_the_former_one_that_finds_no_room_to_follow_calls_nothing_missing(
         raise QuotaError("the SSD is full")
 
     with monkeypatch.context() as patched:
-        patched.setattr("fsd.reindex.project", full)
-        patched.setattr("fsd.projection.project", full)
+        patched.setattr("fsd.engine.reindex.project", full)
+        patched.setattr("fsd.repair.projection.project", full)
         patched.setattr(engine_module, "project", full)
         assert "the SSD is full" in str(ended(engine.reindex(), "failed").error)
         assert engine.store.index is former and engine.store.is_unfinished
@@ -165,8 +165,8 @@ def test_the_former_one_that_is_damaged_is_used_as_it_was(engine: Engine, monkey
         raise CorruptError("the index is damaged", "here")
 
     with monkeypatch.context() as patched:
-        patched.setattr("fsd.reindex.project", damaged)
-        patched.setattr(f"fsd.projection.{met_by}", damaged)
+        patched.setattr("fsd.engine.reindex.project", damaged)
+        patched.setattr(f"fsd.repair.projection.{met_by}", damaged)
         patched.setattr(engine_module, "project", damaged)
         assert "the index is damaged" in str(ended(engine.reindex(), "failed").error)
         assert ended(look(engine)).result == {"known": True}
@@ -194,7 +194,7 @@ def test_a_listing_that_finds_no_room_for_its_scratch_files_is_told(engine: Engi
 
     os.unlink(listing(engine))
     with monkeypatch.context() as patched:
-        patched.setattr("fsd.batch_tree.tempfile.mkdtemp", full)
+        patched.setattr("fsd.compile.batch_tree.tempfile.mkdtemp", full)
         engine.make_listings()
     assert any("batch first" in note and "No space left" in note for note in engine.notes)
     engine.make_listings()

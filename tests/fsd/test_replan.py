@@ -10,11 +10,11 @@ import pytest
 from store_checks import put, settle
 from store_harness import MIB, Store, write_files
 
-from fsd import reconcile
-from fsd.copy_plan import Left
-from fsd.disks import Disk
-from fsd.engine import Engine
-from fsd.models import RebuildRequest
+from fsd.disks.disks import Disk
+from fsd.documents.models import RebuildRequest
+from fsd.engine.engine import Engine
+from fsd.replicas import reconcile
+from fsd.replicas.copy_plan import Left
 
 FILES = {f"{n % 5}/{n}": os.urandom(200_000 + n) for n in range(120)}
 NOTED_BYTES = 1 << 30

@@ -22,11 +22,11 @@ from store_checks import (
 from store_harness import Store, with_settings, write_files
 from test_gone_and_back import done
 
-from fsd.compact import compact as compact_verb
-from fsd.engine import Engine
-from fsd.layout import shard_path
-from fsd.purge import purge as purge_verb
-from fsd.purge_models import PurgeRequest
+from fsd.delete.compact import compact as compact_verb
+from fsd.delete.purge import purge as purge_verb
+from fsd.documents.purge_models import PurgeRequest
+from fsd.engine.engine import Engine
+from fsd.format.layout import shard_path
 
 SIZE = 9000
 KEPT, PURGED = files_of("kept", 8, SIZE), files_of("purged", 8, SIZE)

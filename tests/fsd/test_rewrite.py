@@ -9,9 +9,9 @@ import pytest
 import xxhash
 from shard_fixture import SHARD_ID, STORE_ID, Shard, build_shard, key_of
 
-from fsd.errors import CorruptError
-from fsd.group import LargeGroup
-from fsd.record import (
+from fsd.format.errors import CorruptError
+from fsd.format.group import LargeGroup
+from fsd.format.record import (
     SHARD_HEADER_BYTES,
     Entry,
     ShardHeader,
@@ -21,7 +21,7 @@ from fsd.record import (
     unpack_footer_trailer,
     unpack_shard_header,
 )
-from fsd.rewrite import Outline, Payload, group_spans, rewrite
+from fsd.format.rewrite import Outline, Payload, group_spans, rewrite
 
 SIZES = (0, 1, 7, 8, 4000, 65_535, 65_536, 65_537, 200_000)
 

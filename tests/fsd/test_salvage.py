@@ -25,10 +25,10 @@ from store_harness import MIB, Store, write_files
 from test_purge_crash import crash
 from test_purge_doubt import batches, bring_back, take_away
 
-from fsd.config import load_config
-from fsd.errors import FsdError
-from fsd.layout import shard_path
-from fsd.record import RECORD_HEADER_BYTES, payload_offset
+from fsd.disks.config import load_config
+from fsd.format.errors import FsdError
+from fsd.format.layout import shard_path
+from fsd.format.record import RECORD_HEADER_BYTES, payload_offset
 
 FILES = {f"folder/{number}.bin": os.urandom(3000 + number) for number in range(60)}
 

@@ -14,15 +14,15 @@ from store_checks import assert_batch, assert_readable, damage, finish, keys_of,
 from store_harness import Store, write_files
 from test_salvage import FILES, replica_paths
 
-from fsd import salvage
-from fsd.engine import Engine
-from fsd.errors import DiskError, NotEnoughDisksError
-from fsd.group import GroupWriter
-from fsd.index import Location
-from fsd.open_shard import OpenShard
-from fsd.recover import recover_shard
-from fsd.salvage_kept import Kept
-from fsd.shard_writer import ShardWriter
+from fsd.engine.engine import Engine
+from fsd.format.errors import DiskError, NotEnoughDisksError
+from fsd.format.group import GroupWriter
+from fsd.ingest.open_shard import OpenShard
+from fsd.ingest.shard_writer import ShardWriter
+from fsd.repair import salvage
+from fsd.repair.recover import recover_shard
+from fsd.repair.salvage_kept import Kept
+from fsd.store.index import Location
 
 VICTIM = "folder/7.bin"
 BEFORE = {"before": os.urandom(3000)}

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from shard_fixture import CREATED_NS, SHARD_ID, STORE_ID, Shard, build_group, build_shard
 from shard_fixture import write_file as write
 
-from fsd import record
-from fsd.errors import CorruptError
-from fsd.record import Entry, ShardHeader, iterate_entries
-from fsd.scan import Group, ScanResult, scan_shard
-from fsd.shard_file import BAD_READS_MAX, WindowReader, open_direct
+from fsd.disk_io.scan import Group, ScanResult, scan_shard
+from fsd.disk_io.shard_file import BAD_READS_MAX, WindowReader, open_direct
+from fsd.format import record
+from fsd.format.errors import CorruptError
+from fsd.format.record import Entry, ShardHeader, iterate_entries
 
 HEADER = ShardHeader(SHARD_ID, STORE_ID, CREATED_NS, "raw", False)
 

@@ -25,13 +25,13 @@ from store_checks import (
 )
 from store_harness import with_settings, write_files
 
-from fsd.catalog import CatalogShard
-from fsd.child import Lane, read_steps
-from fsd.errors import CancelledError
-from fsd.queue_rule import PIECE_BYTES, Gate, Kind
-from fsd.scrub_log import PAPERS, RECORD_BYTES, ROUND, ScrubLog, pack_record, unpack_records
-from fsd.scrub_pace import Pace
-from fsd.scrub_plan import JITTER_SHARE, NEW_AFTER_S, due_at, make_debts
+from fsd.disk_io.queue_rule import PIECE_BYTES, Gate, Kind
+from fsd.disk_io.scrub_pace import Pace
+from fsd.format.catalog import CatalogShard
+from fsd.format.errors import CancelledError
+from fsd.process.child import Lane, read_steps
+from fsd.scrub.scrub_log import PAPERS, RECORD_BYTES, ROUND, ScrubLog, pack_record, unpack_records
+from fsd.scrub.scrub_plan import JITTER_SHARE, NEW_AFTER_S, due_at, make_debts
 
 DAY_S = 86400.0
 ids = st.binary(min_size=16, max_size=16).map(bytes.hex)

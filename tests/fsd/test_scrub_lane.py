@@ -10,9 +10,9 @@ from concurrent.futures import TimeoutError as NotYet
 import pytest
 from shard_fixture import SHARD_ID, build_shard, store_shard
 
-from fsd.errors import CancelledError
-from fsd.process import Child, Watchdog
-from fsd.slots import SlotPool
+from fsd.format.errors import CancelledError
+from fsd.process.process import Child, Watchdog
+from fsd.process.slots import SlotPool
 
 pytest_plugins = ("child_fixture",)
 

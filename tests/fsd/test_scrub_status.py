@@ -10,10 +10,10 @@ import pytest
 from store_checks import disk, finish, settle, shard_files
 from store_harness import MIB, Store, with_settings, write_files
 
-from fsd.scrub import RATE_WINDOW_S
-from fsd.scrub_log import Replica, pack_record
-from fsd.scrub_plan import JITTER_SHARE
-from fsd.watch_models import ScrubStatus
+from fsd.documents.watch_models import ScrubStatus
+from fsd.scrub.scrub import RATE_WINDOW_S
+from fsd.scrub.scrub_log import Replica, pack_record
+from fsd.scrub.scrub_plan import JITTER_SHARE
 
 INTERVAL_DAYS = 10
 INTERVAL_S = INTERVAL_DAYS * 86400

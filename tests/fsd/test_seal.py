@@ -13,8 +13,7 @@ from typing import Any
 
 import pytest
 
-from fsd.errors import SealedMismatchError, UsageError
-from fsd.seal import (
+from fsd.disks.seal import (
     BARRIERS,
     begin,
     confirm_sealed,
@@ -25,6 +24,7 @@ from fsd.seal import (
     read_sealed,
     seal,
 )
+from fsd.format.errors import SealedMismatchError, UsageError
 
 JOB: dict[str, Any] = {
     "manifest_sha256": "ab" * 32,
@@ -214,7 +214,7 @@ def test_discard(area: Path) -> None:
 CHILD = """
 import json, os, signal, sys
 from pathlib import Path
-from fsd.seal import begin, seal
+from fsd.disks.seal import begin, seal
 area, final, barrier, job = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3], sys.argv[4]
 def on_barrier(passed):
     if passed == barrier:

@@ -12,8 +12,8 @@ import sys
 import pytest
 from mount_fixture import WAIT_S_MAX, Mounted
 
-from fsd import service_notify
-from fsd.errors import CorruptError
+from fsd.format.errors import CorruptError
+from fsd.process import service_notify
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 PAGE_BYTES = 4096

@@ -9,11 +9,11 @@ from collections.abc import Iterator
 
 import pytest
 
-from fsd.config import CONFIG_NAME
-from fsd.disk_rebind import rebind_disk
-from fsd.errors import DiskRefusedError, UsageError
-from fsd.identity import check_identity, read_identity
-from fsd.setup import init_store
+from fsd.disk_io.identity import check_identity, read_identity
+from fsd.disks.config import CONFIG_NAME
+from fsd.engine.setup import init_store
+from fsd.format.errors import DiskRefusedError, UsageError
+from fsd.replicas.disk_rebind import rebind_disk
 
 
 @pytest.fixture

@@ -10,12 +10,12 @@ import pytest
 from store_checks import put, settle
 from store_harness import MIB, write_files
 
-from fsd import shard_copy
-from fsd.catalog import CatalogShard
-from fsd.copy_plan import TARGET_PASSES, Need, Planned, Room
-from fsd.disk_model import DEFAULT_MODEL, DiskModel
-from fsd.disks import Disk
-from fsd.engine import Engine
+from fsd.disks.disks import Disk
+from fsd.engine.engine import Engine
+from fsd.format.catalog import CatalogShard
+from fsd.planning.disk_model import DEFAULT_MODEL, DiskModel
+from fsd.replicas import shard_copy
+from fsd.replicas.copy_plan import TARGET_PASSES, Need, Planned, Room
 
 PROVEN_PIECES = 4
 

@@ -10,10 +10,10 @@ from lab import EmulatedDisk, HddModel, why_not
 from store_checks import assert_sealed, keys_of, until, write_manifest
 from store_harness import MIB, with_settings, write_files
 
-from fsd import copy_run
-from fsd.engine import Engine
-from fsd.models import BatchWriteRequest, MaterialiseRequest
-from fsd.setup import init_store
+from fsd.documents.models import BatchWriteRequest, MaterialiseRequest
+from fsd.engine.engine import Engine
+from fsd.engine.setup import init_store
+from fsd.export import copy_run
 
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not() or "the lab is there"),

@@ -7,8 +7,8 @@ import os
 import pytest
 from store_harness import write_files
 
-from fsd.layout import EPOCH_NAME, IDENTITY_NAME
-from fsd.small_file import parse_json, replace_file
+from fsd.format.layout import EPOCH_NAME, IDENTITY_NAME
+from fsd.process.small_file import parse_json, replace_file
 
 DEEP = b"[" * 200_000 + b"]" * 200_000
 NO_JSON = [b"", b"{", b"\xff\xfe", b"\0" * 4096, DEEP, b'{"a":' * 200_000]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from store_checks import until
 from store_harness import with_settings
 
-from fsd.smart import (
+from fsd.disks.smart import (
     SmartAsleepError,
     SmartBridgeError,
     SmartReading,
@@ -23,7 +23,7 @@ from fsd.smart import (
     parse_smart,
     smart_notices,
 )
-from fsd.smart_memory import GROWTH_S, SmartMemory
+from fsd.disks.smart_memory import GROWTH_S, SmartMemory
 
 
 def attribute(number: int, name: str, raw: int, text: str = "") -> dict:

@@ -16,8 +16,8 @@ from small_ssd import fill_up, is_full, leave, small_ssd, small_ssd_store
 from store_checks import assert_clean, assert_readable, finish, keys_of, put, until
 from store_harness import Store, write_files
 
-from fsd import ballast
-from fsd.errors import QuotaError
+from fsd.format.errors import QuotaError
+from fsd.store import ballast
 
 pytestmark = needs_loop
 FILES = 7_000
@@ -27,7 +27,7 @@ BTRFS_BYTES = 192 << 20
 READERS = 200
 MANY_READERS = f"""
 import sys, threading
-from fsd.index import Index
+from fsd.store.index import Index
 
 index, ready, end = Index(sys.argv[1], 1), threading.Semaphore(0), threading.Event()
 

@@ -32,10 +32,10 @@ from store_checks import (
 )
 from store_harness import Store, write_files
 
-from fsd import ballast
-from fsd.engine import HOUSEKEEPING_S, Engine
-from fsd.errors import NoReplicaError, NotFoundError, ReindexingError
-from fsd.layout import shard_path
+from fsd.engine.engine import HOUSEKEEPING_S, Engine
+from fsd.format.errors import NoReplicaError, NotFoundError, ReindexingError
+from fsd.format.layout import shard_path
+from fsd.store import ballast
 
 pytestmark = needs_loop
 DISKS = 3

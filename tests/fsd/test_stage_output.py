@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from store_harness import MIB, Store
 
-from fsd.areas import Areas
-from fsd.errors import QuotaError, UsageError
-from fsd.models import StageOutputRequest
-from fsd.stage_output import StageOutputs
-from fsd.stage_trash import RELEASED_PREFIX
+from fsd.documents.models import StageOutputRequest
+from fsd.engine.stage_output import StageOutputs
+from fsd.export.stage_trash import RELEASED_PREFIX
+from fsd.format.errors import QuotaError, UsageError
+from fsd.store.areas import Areas
 
 
 def request(size_bytes: int, layout_id: str = "plain-0") -> StageOutputRequest:

@@ -13,12 +13,12 @@ import pytest
 from engine_processes import kill_engine
 from store_harness import MIB, Store, write_files
 
-from fsd.areas import Areas
-from fsd.errors import QuotaError
-from fsd.models import StageOutputRequest
-from fsd.seal import begin
-from fsd.stage_output import StageOutputs
-from fsd.stage_trash import RELEASED_PREFIX, Trash
+from fsd.disks.seal import begin
+from fsd.documents.models import StageOutputRequest
+from fsd.engine.stage_output import StageOutputs
+from fsd.export.stage_trash import RELEASED_PREFIX, Trash
+from fsd.format.errors import QuotaError
+from fsd.store.areas import Areas
 
 WAIT_S = 60.0
 FILES = 600
@@ -27,8 +27,8 @@ DEPTH = 1_100
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from fsd.areas import Areas
-from fsd.stage_output import StageOutputs
+from fsd.store.areas import Areas
+from fsd.engine.stage_output import StageOutputs
 outputs = StageOutputs(Areas(Path(sys.argv[1]), {}))
 assert outputs.release("7", "plain-0")[1] == 2
 os.kill(os.getpid(), signal.SIGKILL)

@@ -36,8 +36,8 @@ from store_checks import (
 )
 from store_harness import MIB, Store, write_files
 
-from fsd.layout import EPOCH_NAME, IDENTITY_NAME
-from fsd.setup import init_store
+from fsd.engine.setup import init_store
+from fsd.format.layout import EPOCH_NAME, IDENTITY_NAME
 
 pytestmark = [
     pytest.mark.skipif(bool(why_not()), reason=why_not() or "the lab is there"),

@@ -16,7 +16,7 @@ from store_checks import (
 )
 from store_harness import Store
 
-from fsd.engine import Engine
+from fsd.engine.engine import Engine
 
 
 def parts_of(store: Store, batch: str) -> list[bytes]:

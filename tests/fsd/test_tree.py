@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsd.errors import FsdError
-from fsd.paths import check_relative_path, encode_path, find_collisions
-from fsd.tree import ROOT, CorruptTreeError, Tree, TreeEntry
-from fsd.tree_write import write_tree
+from fsd.format.errors import FsdError
+from fsd.format.paths import check_relative_path, encode_path, find_collisions
+from fsd.format.tree import ROOT, CorruptTreeError, Tree, TreeEntry
+from fsd.format.tree_write import write_tree
 
 KEY = bytes(range(32))
 CREATED_NS = 1_700_000_000_000_000_000
@@ -279,7 +279,7 @@ def test_a_file_that_is_cut_off_under_its_reader_is_an_error(tmp_path: Path) -> 
     path = tmp_path / "cut"
     paths = [f"{number}".zfill(100) for number in range(1000)]
     tree_of(path, *(TreeEntry(one, key_of(one), 1) for one in paths)).close()
-    program = "import os, sys; from fsd.tree import Tree; tree = Tree(sys.argv[1])"
+    program = "import os, sys; from fsd.format.tree import Tree; tree = Tree(sys.argv[1])"
     program += "; os.truncate(sys.argv[1], 200); tree.verify()"
     done = subprocess.run([sys.executable, "-c", program, path], capture_output=True, text=True)
     assert done.returncode == 1

@@ -15,19 +15,19 @@ from store_harness import Store, write_files
 from test_gone_and_back import done
 from test_revive import KEPT, PURGED
 
-from fsd import compact_drop, purge_vacated
-from fsd.catalog import CatalogShard
-from fsd.compact import _Round
-from fsd.compact import compact as compact_verb
-from fsd.compact_proof import Worth, weakest
-from fsd.engine import Engine
-from fsd.errors import FsdError
-from fsd.index import Location
-from fsd.job import Job
-from fsd.models import BatchWriteRequest
-from fsd.purge import purge as purge_verb
-from fsd.purge_models import PurgeRequest
-from fsd.purge_place import places_of
+from fsd.delete import compact_drop, purge_vacated
+from fsd.delete.compact import _Round
+from fsd.delete.compact import compact as compact_verb
+from fsd.delete.compact_proof import Worth, weakest
+from fsd.delete.purge import purge as purge_verb
+from fsd.documents.models import BatchWriteRequest
+from fsd.documents.purge_models import PurgeRequest
+from fsd.engine.engine import Engine
+from fsd.format.catalog import CatalogShard
+from fsd.format.errors import FsdError
+from fsd.store.index import Location
+from fsd.store.job import Job
+from fsd.store.purge_place import places_of
 
 
 @contextlib.contextmanager

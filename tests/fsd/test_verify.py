@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from shard_fixture import SHARD_ID, Shard, build_shard
 from shard_fixture import write_file as write
 
-from fsd import record
-from fsd.scan import WHOLE_RECORD_BYTES_MAX
-from fsd.shard_file import FreeStep, open_direct
-from fsd.verify import VerifyResult, verify_shard
+from fsd.disk_io.scan import WHOLE_RECORD_BYTES_MAX
+from fsd.disk_io.shard_file import FreeStep, open_direct
+from fsd.disk_io.verify import VerifyResult, verify_shard
+from fsd.format import record
 
 SIZES = [[0, 10, 3000, 1], [70_000, 1], [134_968], [5000, 5000, 66_000]]
 

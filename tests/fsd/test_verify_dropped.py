@@ -7,10 +7,10 @@ import os
 from store_checks import put
 from store_harness import Store, write_files
 
-from fsd.care import _verify_disk
-from fsd.engine import Engine
-from fsd.job import Job
-from fsd.store import Store as OpenStore
+from fsd.engine.engine import Engine
+from fsd.repair.care import _verify_disk
+from fsd.store.job import Job
+from fsd.store.store import Store as OpenStore
 
 
 def test_what_was_dropped_meanwhile_is_no_problem(store, short_tmp: str):

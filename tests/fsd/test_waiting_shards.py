@@ -24,12 +24,12 @@ from store_checks import (
 )
 from store_harness import Store, write_files
 
-from fsd.disks import Disk
-from fsd.engine import Engine
-from fsd.errors import FsdError, UsageError
-from fsd.layout import shard_path
-from fsd.models import Notice
-from fsd.record import GROUP_HEADER_BYTES, SHARD_HEADER_BYTES, TRAILER_BYTES
+from fsd.disks.disks import Disk
+from fsd.documents.models import Notice
+from fsd.engine.engine import Engine
+from fsd.format.errors import FsdError, UsageError
+from fsd.format.layout import shard_path
+from fsd.format.record import GROUP_HEADER_BYTES, SHARD_HEADER_BYTES, TRAILER_BYTES
 
 FILES = {f"folder/{number}.bin": os.urandom(3000 + number) for number in range(60)}
 GROUP_MAGIC = b"DRYGRUP1"

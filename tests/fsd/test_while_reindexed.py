@@ -10,7 +10,7 @@ from engine_processes import child
 from store_checks import finish, keys_of, put, settle, until, write_manifest
 from store_harness import write_files
 
-from fsd.errors import NotFoundError, ReindexingError
+from fsd.format.errors import NotFoundError, ReindexingError
 
 FILES = {f"{number}": os.urandom(20_000) for number in range(6)}
 

@@ -19,8 +19,8 @@ from store_checks import (
 from store_harness import MIB, Store, write_files
 from wrong_places import Change, misplace, move
 
-from fsd import daemon
-from fsd.errors import FsdError
+from fsd.cli import daemon
+from fsd.format.errors import FsdError
 
 WRONG: dict[str, Change] = {
     "offset": move(9),

@@ -8,10 +8,10 @@ from purge_checks import assert_gone, compact, own, purge, quick_store, reindex,
 from store_checks import assert_batch, keys_of, settle, until
 from wrong_places import Change, misplace
 
-from fsd.engine import Engine
-from fsd.index import Location
-from fsd.index_heal import check_places
-from fsd.job import Job
+from fsd.engine.engine import Engine
+from fsd.repair.index_heal import check_places
+from fsd.store.index import Location
+from fsd.store.job import Job
 
 
 def note(found: dict[str, Location], name: str) -> Change:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 import lmdb
 from store_harness import Store
 
-from fsd.index import Location
-from fsd.index_rows import pack_location, unpack_location
+from fsd.format.index_rows import pack_location, unpack_location
+from fsd.store.index import Location
 
 Change = Callable[[Location], Location]
 

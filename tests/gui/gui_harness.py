@@ -19,13 +19,14 @@ import database_harness
 from PIL import Image
 from store_harness import MIB, Store, write_files
 
-from adapters.batch_work import Signal
-from adapters.ingest import ingest
-from fsd.setup import init_store
-from gui import gui_process
-from gui.config import GuiConfig, load_gui_config
-from gui.people import add_user, make_token
-from jobs import load_jobs_config, redis_server
+from adapters.ingest.ingest import ingest
+from adapters.work.batch_work import Signal
+from fsd.engine.setup import init_store
+from gui.access.people import add_user, make_token
+from gui.core.config import GuiConfig, load_gui_config
+from gui.server import gui_process
+from jobs import load_jobs_config
+from jobs.queues import redis_server
 from sql import CommonMetadata, Database, WriteIntent
 
 PASSWORD = "correct horse battery staple"
@@ -185,9 +186,9 @@ async def simulated(made: Scene, name: str) -> AsyncIterator:
     from nicegui import core
     from nicegui.testing.user_simulation import user_simulation
 
-    from gui.desk import Desk
-    from gui.guard import Guard
+    from gui.access.guard import Guard
     from gui.pages import register_pages
+    from gui.reading.desk import Desk
 
     ours = {key: module for key, module in sys.modules.items() if key.split(".")[0] == "gui"}
     desk = Desk(made.config)

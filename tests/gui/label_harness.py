@@ -14,7 +14,7 @@ from runs_harness import Workshop
 from store_harness import write_files
 
 from adapters import Signal, run_ingest
-from gui.people import add_user
+from gui.access.people import add_user
 
 LABELLERS = ("lea", "lou")
 

@@ -14,8 +14,8 @@ import gui_harness
 from gui_harness import PASSWORD, PEOPLE, Scene
 from store_harness import MIB, Store
 
-from fsd.setup import init_store
-from gui.people import add_user
+from fsd.engine.setup import init_store
+from gui.access.people import add_user
 
 # The house of UA_2's own tests; its folder is on the path only when they are collected too.
 sys.path.append(os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "jobs"))

@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import pytest
 from gui_harness import HOSTILE, PASSWORD, Scene
 
-from fsd import daemon
-from jobs import load_jobs_config, redis_server
+from fsd.cli import daemon
+from jobs import load_jobs_config
+from jobs.queues import redis_server
 
 PAGES = ("/", "/explorer?media_type=image", "/storage", "/backups", "/users", "/account")
 SERIOUS = ("serious", "critical")

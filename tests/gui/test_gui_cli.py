@@ -10,9 +10,9 @@ from gui_harness import PASSWORD, Scene
 from typer.testing import CliRunner
 
 from gui import companion
-from gui.cli import app
-from gui.config import load_gui_config
-from gui.errors import UsageError
+from gui.cli.app import app
+from gui.core.config import load_gui_config
+from gui.core.errors import UsageError
 from sql import UsageError as SqlUsageError
 
 

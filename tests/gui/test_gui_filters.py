@@ -6,9 +6,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
-from gui import filters as filtering
-from gui.errors import UsageError
-from gui.filters import Filters, chips_of, document_of, filters_of
+from gui.core import filters as filtering
+from gui.core.errors import UsageError
+from gui.core.filters import Filters, chips_of, document_of, filters_of
 from sql import SelectorError
 
 WRITTEN = """

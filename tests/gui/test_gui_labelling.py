@@ -6,9 +6,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from gui.label_desk import AHEAD, LabelDesk
-from gui.label_keys import TAKEN, keys_of
-from gui.roles import Visitor
+from gui.access.roles import Visitor
+from gui.pages.labelling.keys import TAKEN, keys_of
+from gui.reading.label_desk import AHEAD, LabelDesk
 from sql import Database
 
 

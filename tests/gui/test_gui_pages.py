@@ -46,8 +46,8 @@ async def test_a_node_shows_what_is_known(scene: Scene):
 
 
 async def test_a_page_that_takes_long_is_waited_for(scene: Scene):
-    from gui.blocks import text
-    from gui.frame import frame, page
+    from gui.widgets.blocks import text
+    from gui.widgets.frame import frame, page
 
     async with gui_harness.simulated(scene, "vera") as (user, desk):
 
@@ -70,7 +70,7 @@ async def test_admins_see_people(scene: Scene):
 
 
 async def test_acting_asks_for_the_role_of_now(scene: Scene):
-    from gui.frame import act
+    from gui.widgets.frame import act
 
     scene.database.users.add("temp", "operator", _hash())
     async with gui_harness.simulated(scene, "temp") as (user, desk):
@@ -87,7 +87,7 @@ async def test_acting_asks_for_the_role_of_now(scene: Scene):
 
 
 async def test_the_session_outlives_a_database_that_is_away(scene: Scene):
-    from gui.sessions import Sessions
+    from gui.access.sessions import Sessions
     from sql import DatabaseUnavailableError
 
     away = False
@@ -111,7 +111,7 @@ async def test_the_session_outlives_a_database_that_is_away(scene: Scene):
 
 
 async def test_a_part_that_is_down_says_so_and_keeps_its_value():
-    from gui.poller import Part, Poller
+    from gui.reading.poller import Part, Poller
 
     state = {"down": False, "value": 1}
 
@@ -141,6 +141,6 @@ async def test_a_part_that_is_down_says_so_and_keeps_its_value():
 
 
 def _hash() -> str:
-    from gui.passwords import hash_password
+    from gui.access.passwords import hash_password
 
     return hash_password(PASSWORD)

@@ -10,7 +10,7 @@ import gui_harness
 import pytest
 from gui_harness import Scene
 
-from gui.poller import Part, Poller
+from gui.reading.poller import Part, Poller
 
 pytestmark = pytest.mark.asyncio
 SHORT_S = 0.2
@@ -137,7 +137,7 @@ async def test_closing_wakes_whoever_waits_for_the_reading_that_runs(held: Held)
 
 async def test_an_act_waits_for_no_reading(scene: Scene, held: Held):
     """Whatever hangs: of the store, or of another run that somebody looks at."""
-    from gui.run_desk import RunDesk
+    from gui.pages.runs.desk import RunDesk
 
     async with gui_harness.simulated(scene, "oto") as (user, desk):
         runs = RunDesk(desk)
@@ -156,8 +156,8 @@ async def test_an_act_waits_for_no_reading(scene: Scene, held: Held):
 
 
 async def test_a_page_whose_reading_is_ended_before_its_first_says_so(scene: Scene, held: Held):
-    from gui.errors import UsageError
-    from gui.run_desk import RunDesk
+    from gui.core.errors import UsageError
+    from gui.pages.runs.desk import RunDesk
 
     async with gui_harness.simulated(scene, "oto") as (user, desk):
         runs = RunDesk(desk)

@@ -12,8 +12,8 @@ import pytest
 from gui_harness import HOSTILE, Scene
 
 import jobs
-from gui.poller import Poller
-from gui.run_filters import RunQuery, query_of
+from gui.pages.runs.filters import RunQuery, query_of
+from gui.reading.poller import Poller
 from jobs import RunControl
 from sql import NewTask, Outcome, Successors
 
@@ -60,7 +60,7 @@ async def test_the_list_is_filtered_by_its_address(scene: Scene):
 
 
 async def test_labellers_and_viewers_see_what_they_may(scene: Scene):
-    from gui.people import add_user
+    from gui.access.people import add_user
 
     run_id = make_run(scene, sample=3)
     if all(one.name != "lea" for one in scene.database.users.users()):
@@ -130,8 +130,8 @@ async def test_strangers_text_in_runs_stays_text(scene: Scene):
 
 
 async def test_an_act_is_refused_to_whoever_may_not(scene: Scene):
-    from gui import run_acts
-    from gui.run_desk import RunDesk
+    from gui.pages.runs import acts as run_acts
+    from gui.pages.runs.desk import RunDesk
 
     run_id = make_run(scene, sample=4)
     async with gui_harness.simulated(scene, "vera") as (user, desk):
@@ -247,8 +247,8 @@ async def test_filters_go_through_an_address_and_back():
 
 
 async def test_many_are_retried_and_what_is_refused_is_said(scene: Scene):
-    from gui import run_acts
-    from gui.run_desk import RunDesk
+    from gui.pages.runs import acts as run_acts
+    from gui.pages.runs.desk import RunDesk
 
     failed, queued = fail_run(scene, "no", sample=5), make_run(scene, sample=6)
     async with gui_harness.simulated(scene, "oto") as (user, desk):

@@ -9,12 +9,12 @@ import pytest
 from gui_harness import Scene
 from pydantic import BaseModel
 
-from gui.desk import Desk
-from gui.errors import UsageError
-from gui.forms import Field, fields_of, filled_in, shown_value
-from gui.forms_sources import form_of, parameters_of
-from gui.run_log import PIECE_SIZE_BYTES, find_lines, has_log, program_log, read_piece
-from gui.run_words import run_title
+from gui.core.errors import UsageError
+from gui.pages.runs.log import PIECE_SIZE_BYTES, find_lines, has_log, program_log, read_piece
+from gui.pages.runs.words import run_title
+from gui.pages.scheduler.forms import Field, fields_of, filled_in, shown_value
+from gui.pages.scheduler.forms_sources import form_of, parameters_of
+from gui.reading.desk import Desk
 
 
 class Everything(BaseModel):

@@ -11,9 +11,9 @@ from urllib.parse import urlencode
 import pytest
 from gui_harness import PASSWORD, Scene
 
-from gui import gui_process
-from gui.errors import UsageError
-from gui.secret import storage_secret
+from gui.access.secret import storage_secret
+from gui.core.errors import UsageError
+from gui.server import gui_process
 
 NODES = json.dumps({"selector": {"version": 1, "where": {"extension": "jpg"}}}).encode()
 JSON = "application/json"

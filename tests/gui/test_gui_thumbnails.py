@@ -16,7 +16,7 @@ from PIL import Image
 
 from adapters import ThumbnailWorker, source_facts
 from fsd import FsdError
-from gui.thumbnails import Thumbnails
+from gui.reading.thumbnails import Thumbnails
 from sql import KnownThumbnail
 
 

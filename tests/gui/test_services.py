@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from gui import services
-from gui.errors import UsageError
+from gui.core.errors import UsageError
+from gui.services import services
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 needs_systemd = pytest.mark.skipif(

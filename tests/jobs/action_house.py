@@ -21,9 +21,9 @@ from store_harness import MIB, Store, write_files
 
 from adapters import Signal, run_ingest
 from adapters.actions import contract_named
-from fsd.config import CONFIG_NAME, load_config
-from fsd.errors import FsdError
-from fsd.setup import init_store
+from fsd.disks.config import CONFIG_NAME, load_config
+from fsd.engine.setup import init_store
+from fsd.format.errors import FsdError
 from sql import Database
 
 JOBS = """

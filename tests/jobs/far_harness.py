@@ -16,7 +16,7 @@ from command import PROGRAM, ROOT
 from jobs_harness import HERE, Yard, import_trial_workflows, until
 from store_harness import Store
 
-from jobs.registry import load_extra_workflows
+from jobs.runs.registry import load_extra_workflows
 from sql import Database
 
 TOKEN, WORKER_TOKEN = "correct-horse-battery", "staple-correct-horse"

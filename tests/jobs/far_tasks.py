@@ -11,13 +11,13 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from served_app import Served
 
-from jobs.api_tasks import task_routes
-from jobs.api_tokens import TokenScopes
-from jobs.api_turns import Turns
-from jobs.local_state import LocalTaskState
-from jobs.registry import add_workflow
-from jobs.task_state import TaskState
-from jobs.workflow import Step, Workflow
+from jobs.api.tasks import task_routes
+from jobs.api.tokens import TokenScopes
+from jobs.api.turns import Turns
+from jobs.runs.local_state import LocalTaskState
+from jobs.runs.registry import add_workflow
+from jobs.runs.task_state import TaskState
+from jobs.runs.workflow import Step, Workflow
 from sql import (
     BodyLimit,
     Claim,
@@ -78,7 +78,7 @@ class World:
 
     def take_back(self) -> int:
         """Let the keeper find every worker silent."""
-        from jobs.local_state import following
+        from jobs.runs.local_state import following
 
         with self.database.connection() as connection:
             connection.execute("UPDATE run_task SET heartbeat = now() - interval '1 day'")
@@ -96,7 +96,7 @@ def local(database: Database, log_dir: str, made: list) -> LocalTaskState:
 
 
 def app_over(database: Database, state: TaskState) -> FastAPI:
-    from jobs.api import BODY_LIMITS_BYTES, add_errors
+    from jobs.api.app import BODY_LIMITS_BYTES, add_errors
 
     app = FastAPI()
     add_errors(app)

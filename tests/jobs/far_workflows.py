@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel
 
 from jobs import JobsError, Step, StepResult, TaskContext, Workflow
-from jobs.local_state import program_log
+from jobs.runs.local_state import program_log
 
 POLL_S = 0.01
 

@@ -17,12 +17,14 @@ from typing import Any
 
 import pytest
 
-from jobs import process, redis_server, supervise
-from jobs.control import RunControl
-from jobs.errors import ProcessError
-from jobs.jobs_config import JobsConfig, load_jobs_config
+from jobs.core import process
+from jobs.core.config import JobsConfig, load_jobs_config
+from jobs.core.errors import ProcessError
 from jobs.process_main import keeper_mark, worker_mark
-from jobs.supervise import WantedWorker
+from jobs.queues import redis_server
+from jobs.runs.control import RunControl
+from jobs.scheduler import supervise
+from jobs.scheduler.supervise import WantedWorker
 from sql import Database, Run
 
 HERE = os.path.dirname(os.path.abspath(__file__))

@@ -16,11 +16,14 @@ from action_house import ActionYard, make_action_yard
 from jobs_harness import kill, kill_found, until
 from storm_actions import PARTS, PICTURE_BYTES, PICTURES, add_pair, left_by, leftovers
 
-from fsd import daemon
-from jobs import execute, process, redis_server, supervise
-from jobs.local_state import LocalTaskState, following
+from fsd.cli import daemon
+from jobs import execute
+from jobs.core import process
 from jobs.process_main import keeper_mark, worker_mark
-from sql import server
+from jobs.queues import redis_server
+from jobs.runs.local_state import LocalTaskState, following
+from jobs.scheduler import supervise
+from sql.server import server
 
 WORKERS = ("one", "two")
 VICTIMS = ("worker", "horse", "both", "redis", "emptied", "keeper", "database", "engine")

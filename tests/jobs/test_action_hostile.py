@@ -19,8 +19,8 @@ from store_harness import write_files
 from storm_actions import leftovers
 
 from adapters.actions import contracts, declare_contract, registered_contract
-from jobs.remote_http import RemoteApi
-from jobs.remote_state import RemoteTaskState
+from jobs.remote.http import RemoteApi
+from jobs.remote.state import RemoteTaskState
 from sql import Outcome
 from sql import UsageError as SqlUsageError
 

@@ -16,9 +16,9 @@ from jobs_harness import until
 
 from adapters import AdapterError
 from adapters.actions import contracts, declare_pipeline, make_batch
-from adapters.actions.pipelines import check_pipeline
+from adapters.actions.contract.pipelines import check_pipeline
 from jobs import UsageError
-from jobs.action_request import prepare
+from jobs.runs.action_request import prepare
 from sql import SqlError
 
 _numbers = count(3000)

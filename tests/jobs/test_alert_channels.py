@@ -10,12 +10,12 @@ import sys
 import pytest
 from jobs_harness import Yard
 
-from jobs.alert_config import AlertsConfig
-from jobs.alert_duties import schedule_and_alert_duties
-from jobs.deliver import Deliverer as Teller
-from jobs.keeper import Watch
-from jobs.queues import Deliverer
-from jobs.redis_server import connect
+from jobs.core.alert_config import AlertsConfig
+from jobs.notify.deliver import Deliverer as Teller
+from jobs.queues.queues import Deliverer
+from jobs.queues.redis_server import connect
+from jobs.scheduler.alert_duties import schedule_and_alert_duties
+from jobs.scheduler.keeper import Watch
 from sql import Database
 
 

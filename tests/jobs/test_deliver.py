@@ -15,10 +15,10 @@ from contextlib import ExitStack
 import pytest
 from receivers import mail_server, port_of, web_server
 
-from jobs import deliver
-from jobs.alert_config import AlertsConfig, load_alerts_config, read_secret
-from jobs.deliver import ATTEMPTS_MAX, Deliverer, pause_s
-from jobs.errors import ConfigError
+from jobs.core.alert_config import AlertsConfig, load_alerts_config, read_secret
+from jobs.core.errors import ConfigError
+from jobs.notify import deliver
+from jobs.notify.deliver import ATTEMPTS_MAX, Deliverer, pause_s
 from sql import Database
 
 SECRET = b"a secret that nobody else has"
@@ -168,7 +168,7 @@ def test_it_is_given_up_in_the_end(database: Database):
 
 
 def test_a_command_that_hangs_is_ended_with_its_children(database: Database, monkeypatch, tmp_path):
-    monkeypatch.setattr("jobs.deliver_send.COMMAND_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("jobs.notify.send.COMMAND_TIMEOUT_S", 0.5)
     fail(database)
     pid_file = tmp_path / "pid"
     code = (

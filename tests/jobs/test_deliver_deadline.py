@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from jobs.alert_config import Channel
-from jobs.deliver_deadline import Deadline
-from jobs.deliver_send import test_document as a_document
-from jobs.deliver_send import try_channel
+from jobs.core.alert_config import Channel
+from jobs.notify.deadline import Deadline
+from jobs.notify.send import test_document as a_document
+from jobs.notify.send import try_channel
 
 TICK_S = 0.02
 
@@ -41,7 +41,7 @@ def drip(listener: socket.socket, begin: bytes) -> None:
 def test_a_receiver_that_drips_ends_with_its_try(
     listener: socket.socket, monkeypatch, kind: str, begin: bytes
 ):
-    monkeypatch.setattr("jobs.deliver_send.TRY_S", 0.3)
+    monkeypatch.setattr("jobs.notify.send.TRY_S", 0.3)
     port = listener.getsockname()[1]
     fields: dict[str, dict[str, Any]] = {
         "webhook": {"url": f"http://127.0.0.1:{port}/"},

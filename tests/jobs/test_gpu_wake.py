@@ -9,10 +9,10 @@ import threading
 import pytest
 from jobs_harness import Yard, until
 
-from jobs.gpu_wake import watch_gpu
-from jobs.keeper import Duty, Keeper, Watch, own_duties
-from jobs.queues import Deliverer
-from jobs.redis_server import connect
+from jobs.queues.queues import Deliverer
+from jobs.queues.redis_server import connect
+from jobs.scheduler.gpu_wake import watch_gpu
+from jobs.scheduler.keeper import Duty, Keeper, Watch, own_duties
 
 COMMANDS = ("wake", "health", "sleep")
 

@@ -18,10 +18,10 @@ from schemathesis import GenerationMode
 from schemathesis import checks as schema_checks
 from served_app import Served
 
-from jobs import api_main
-from jobs.api import make_app
-from jobs.errors import UsageError
-from jobs.local_state import LocalTaskState
+from jobs.api import main as api_main
+from jobs.api.app import make_app
+from jobs.core.errors import UsageError
+from jobs.runs.local_state import LocalTaskState
 
 
 def app_of(yard: Yard, tokens: tuple[str, str] | None = None):

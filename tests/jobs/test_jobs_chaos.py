@@ -8,8 +8,10 @@ import time
 import pytest
 from jobs_harness import Yard, kill, kill_found
 
-from jobs import process, redis_server, supervise
+from jobs.core import process
 from jobs.process_main import keeper_mark, worker_mark
+from jobs.queues import redis_server
+from jobs.scheduler import supervise
 
 WORKERS = ("one", "two")
 VICTIMS = ("worker", "horse", "both", "redis", "emptied", "keeper", "database")

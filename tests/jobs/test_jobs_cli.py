@@ -12,12 +12,15 @@ import pytest
 from command import run_text
 from jobs_harness import Yard, kill, until
 
-from jobs import ConfigError, companion, load_jobs_config, process, redis_server, supervise
-from jobs.errors import ProcessError
-from jobs.keeper import Watch
+from jobs import ConfigError, companion, load_jobs_config
+from jobs.core import process
+from jobs.core.errors import ProcessError
 from jobs.process_main import keeper_mark, worker_mark
-from jobs.queues import Deliverer
-from jobs.redis_server import connect
+from jobs.queues import redis_server
+from jobs.queues.queues import Deliverer
+from jobs.queues.redis_server import connect
+from jobs.scheduler import supervise
+from jobs.scheduler.keeper import Watch
 
 
 def drystone(yard: Yard, *arguments: str, exit_code: int = 0) -> subprocess.CompletedProcess[str]:

@@ -12,9 +12,11 @@ import pytest
 from command import ROOT
 from jobs_harness import Yard, kill, until
 
-from jobs import UsageError, process, redis_server
+from jobs import UsageError
+from jobs.core import process
 from jobs.process_main import worker_mark
-from jobs.redis_server import TRIES_MORE
+from jobs.queues import redis_server
+from jobs.queues.redis_server import TRIES_MORE
 
 
 def test_a_run_fans_out_and_comes_together(yard: Yard):

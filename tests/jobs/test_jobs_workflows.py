@@ -11,8 +11,11 @@ import pytest
 from jobs_harness import kill_found, until
 from store_harness import Store, write_files
 
-from jobs import RunControl, UsageError, load_jobs_config, process, redis_server, supervise
+from jobs import RunControl, UsageError, load_jobs_config
+from jobs.core import process
 from jobs.process_main import worker_mark
+from jobs.queues import redis_server
+from jobs.scheduler import supervise
 from sql import Database, Run
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 100

@@ -11,9 +11,9 @@ import threading
 from command import ROOT
 from jobs_harness import Yard, kill, until
 
-from jobs.keeper import Keeper, TakeBack, Watch, own_duties
-from jobs.queues import Deliverer
-from jobs.redis_server import connect
+from jobs.queues.queues import Deliverer
+from jobs.queues.redis_server import connect
+from jobs.scheduler.keeper import Keeper, TakeBack, Watch, own_duties
 
 # Freezes in the middle of every duty of a keeper, as a machine that is suspended does.
 FREEZER = """

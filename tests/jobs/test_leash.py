@@ -12,8 +12,8 @@ from command import ROOT
 from jobs_harness import full_disk, until
 from runner_harness import alive
 
-from jobs import leash
-from jobs.leash import run_on_leash
+from jobs.notify import leash
+from jobs.notify.leash import run_on_leash
 
 # A child in a session of its own, and an orphan that leads another; both ignore a soft end.
 AWAY = """
@@ -51,7 +51,7 @@ def test_a_command_that_hangs_is_ended_with_all_that_left_its_session(tmp_path):
 
 
 def test_it_is_ended_too_when_nobody_waits_for_it_any_more(tmp_path):
-    code = "import sys; from jobs.leash import run_on_leash; run_on_leash(sys.argv[1:], 3)"
+    code = "import sys; from jobs.notify.leash import run_on_leash; run_on_leash(sys.argv[1:], 3)"
     caller = subprocess.Popen(
         [sys.executable, "-c", code, *_away(tmp_path, "stay('main')")], cwd=ROOT
     )

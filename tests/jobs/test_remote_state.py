@@ -15,11 +15,11 @@ from fastapi import FastAPI, Request, Response
 from jobs_harness import full_disk
 from served_app import Served
 
-from jobs.errors import JobsError, UsageError
-from jobs.local_state import log_path
-from jobs.remote_http import RemoteApi
-from jobs.remote_state import PathPrefix, RemoteTaskState
-from jobs.remote_worker import LogCarrier
+from jobs.core.errors import JobsError, UsageError
+from jobs.remote.http import RemoteApi
+from jobs.remote.state import PathPrefix, RemoteTaskState
+from jobs.remote.worker import LogCarrier
+from jobs.runs.local_state import log_path
 from sql import (
     Claim,
     Database,

@@ -12,7 +12,7 @@ import pytest
 from far_harness import Process, start, start_api, start_far_worker, store_yard, write_secret
 from jobs_harness import Yard, kill, until
 
-from jobs.local_state import program_log
+from jobs.runs.local_state import program_log
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from jobs import schedules
-from jobs.errors import UsageError
+from jobs.core.errors import UsageError
+from jobs.scheduler import schedules
 from sql import Database, NewTask, NotFoundError, RunRequest, Schedule
 
 NOW = datetime(2026, 11, 21, 8, 0, 30, tzinfo=UTC)

@@ -13,8 +13,8 @@ from croniter import croniter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.errors import UsageError
-from jobs.schedules_cron import (
+from jobs.core.errors import UsageError
+from jobs.scheduler.schedules_cron import (
     EXPRESSION_LENGTH_MAX,
     firings,
     latest_firings,
@@ -22,8 +22,8 @@ from jobs.schedules_cron import (
     next_firings,
     parse_cron,
 )
-from jobs.schedules_plan import MISSED_MAX, make_plan
-from jobs.schedules_text import describe_cron
+from jobs.scheduler.schedules_plan import MISSED_MAX, make_plan
+from jobs.scheduler.schedules_text import describe_cron
 
 BERLIN = "Europe/Berlin"
 SPRING = datetime(2026, 3, 28, 23, 45, tzinfo=UTC)
@@ -149,7 +149,7 @@ def test_what_is_no_zone_is_refused(zone: str):
 def test_a_machine_without_zones_says_what_to_install():
     code = (
         "import sys, zoneinfo; sys.modules['tzdata'] = None; zoneinfo.reset_tzpath([])\n"
-        "from jobs.schedules_cron import parse_cron; parse_cron('@daily', 'Asia/Tokyo')"
+        "from jobs.scheduler.schedules_cron import parse_cron; parse_cron('@daily', 'Asia/Tokyo')"
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert ended.returncode == 1

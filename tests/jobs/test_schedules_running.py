@@ -15,9 +15,9 @@ from far_harness import store_yard
 from jobs_harness import Yard, kill, until
 from store_harness import write_files
 
-from jobs.alert_config import AlertsConfig
-from jobs.alert_watch import StoreWatch, kind_of
-from jobs.schedules import BUILT_IN
+from jobs.core.alert_config import AlertsConfig
+from jobs.scheduler.alert_watch import StoreWatch, kind_of
+from jobs.scheduler.schedules import BUILT_IN
 
 BATCH = {"a.txt": b"a" * 1000, "b.txt": b"b" * 1000}
 

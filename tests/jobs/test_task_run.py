@@ -11,12 +11,12 @@ from jobs_harness import full_disk, until
 from pydantic import BaseModel
 
 from jobs import execute
-from jobs.action_run import raise_if_failed
-from jobs.follow import follow_logs
-from jobs.local_state import LocalTaskState, following, program_log
-from jobs.registry import add_workflow
 from jobs.runners import RunnerSettings, run_program
-from jobs.workflow import Step, TaskContext, Workflow
+from jobs.runs.action_run import raise_if_failed
+from jobs.runs.follow import follow_logs
+from jobs.runs.local_state import LocalTaskState, following, program_log
+from jobs.runs.registry import add_workflow
+from jobs.runs.workflow import Step, TaskContext, Workflow
 from sql import Claim, Database, DatabaseUnavailableError, Progress
 
 LEASE_S = 1.5

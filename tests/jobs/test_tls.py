@@ -17,11 +17,11 @@ import pytest
 from far_harness import start, write_secret
 from receivers import mail_server, port_of, web_server
 
-from jobs.alert_config import AlertsConfig, Channel, load_alerts_config
-from jobs.deliver_send import test_document as a_document
-from jobs.deliver_send import try_channel
-from jobs.errors import ConfigError, UsageError
-from jobs.remote_http import RemoteApi, UntrustedError
+from jobs.core.alert_config import AlertsConfig, Channel, load_alerts_config
+from jobs.core.errors import ConfigError, UsageError
+from jobs.notify.send import test_document as a_document
+from jobs.notify.send import try_channel
+from jobs.remote.http import RemoteApi, UntrustedError
 
 pytestmark = pytest.mark.skipif(
     shutil.which("openssl") is None, reason="certificates are made with openssl"
@@ -113,7 +113,7 @@ def test_a_webhook_of_somebody_else_is_told_nothing(
         refusal = try_channel(_webhook(port_of(server), ours.path("pem")), a_document())
         assert "not valid for 'localhost'" in refusal
         assert server.got == []
-    monkeypatch.setattr("jobs.deliver_send.NETWORK_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("jobs.notify.send.NETWORK_TIMEOUT_S", 0.5)
     with web_server() as server:  # Plain HTTP where TLS was asked for: both wait for the other.
         assert try_channel(_webhook(port_of(server), ours.path("pem")), a_document())
         assert server.got == []

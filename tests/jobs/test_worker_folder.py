@@ -11,13 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from jobs.worker_folder import PREFIX, worker_folder
+from jobs.remote.worker_folder import PREFIX, worker_folder
 
 ROOT = str(Path(__file__).parents[2])
 HOUR_S = "3600"
 WORKER = f"""
 import os, sys, time
-from jobs.worker_folder import worker_folder
+from jobs.remote.worker_folder import worker_folder
 with worker_folder(sys.argv[1]) as folder:
     open(os.path.join(folder, "1.log"), "w").close()
     horse = os.fork() if sys.argv[2] == "horse" else -1
@@ -80,7 +80,7 @@ def test_only_what_killed_workers_left_is_removed(tmp_path: Path, workers: dict[
 
 
 def test_a_folder_that_another_worker_removed_before_it_was_locked(tmp_path: Path, monkeypatch):
-    from jobs import worker_folder as module
+    from jobs.remote import worker_folder as module
 
     lock, removed = module._lock, []
 

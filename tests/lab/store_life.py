@@ -18,8 +18,8 @@ from dataclasses import dataclass, field, replace
 
 from store_harness import MIB, Store, with_settings
 
-from fsd import daemon_process
-from fsd.setup import init_store
+from fsd.cli import daemon_process
+from fsd.engine.setup import init_store
 
 from . import MODES, EmulatedDisk, HddModel, copy_image, flush_times, replay
 

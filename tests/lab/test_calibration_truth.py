@@ -19,11 +19,11 @@ import pytest
 from command import drystone, environment
 from store_harness import MIB, Store
 
-import fsd.calibrate
-from fsd.engine import Engine
-from fsd.errors import FsdError
-from fsd.models import DiskModelStatus
-from fsd.setup import init_store
+import fsd.watch.calibrate
+from fsd.documents.models import DiskModelStatus
+from fsd.engine.engine import Engine
+from fsd.engine.setup import init_store
+from fsd.format.errors import FsdError
 
 from . import EmulatedDisk, HddModel, run, why_not
 

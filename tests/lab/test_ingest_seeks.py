@@ -9,7 +9,7 @@ import pytest
 from bench.disks_corpus import make_corpus
 from bench.disks_lab import Disks
 from bench.disks_store import StoreUnderTest
-from fsd.config import MIB
+from fsd.disks.config import MIB
 
 from . import why_not
 

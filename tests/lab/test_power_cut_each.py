@@ -15,8 +15,8 @@ from contextlib import contextmanager
 import pytest
 from store_harness import with_settings
 
-from fsd.config import load_config
-from fsd.layout import CATALOG_NAME, IDENTITY_NAME
+from fsd.disks.config import load_config
+from fsd.format.layout import CATALOG_NAME, IDENTITY_NAME
 
 from . import why_not
 from .store_life import SSD_SIZE_MIB, Cut, Life, first_store

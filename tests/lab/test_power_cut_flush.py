@@ -23,7 +23,7 @@ from collections.abc import Callable
 import pytest
 from store_harness import Store
 
-from fsd.config import CONFIG_NAME, load_config
+from fsd.disks.config import CONFIG_NAME, load_config
 
 from . import why_not
 from .flush_cuts import Boundary, GrowingImage, boundaries, plan

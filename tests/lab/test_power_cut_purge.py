@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 import pytest
 from store_harness import with_settings
 
-from fsd.errors import NotFoundError
+from fsd.format.errors import NotFoundError
 
 from . import why_not
 from .store_life import Cut, Life

@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import pytest
 
-from fsd.read_ahead import Range, ReadAhead, Reads
-from fsd.shard_file import WINDOW_BYTES, large_pages, no_step, open_direct, read_full
+from fsd.disk_io.read_ahead import Range, ReadAhead, Reads
+from fsd.disk_io.shard_file import WINDOW_BYTES, large_pages, no_step, open_direct, read_full
 
 from . import EmulatedDisk, HddModel, why_not
 

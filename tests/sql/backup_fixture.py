@@ -11,10 +11,11 @@ import database_fixture_data
 import psycopg
 from server_fixture import EmbeddedStore
 
-from sql import load_config, server
-from sql.backup import list_backups, make_backup
-from sql.backup_report import BackupReport
-from sql.intent import VirtualNode, WriteIntent
+from sql import load_config
+from sql.backup.backup import list_backups, make_backup
+from sql.backup.report import BackupReport
+from sql.intent.intent import VirtualNode, WriteIntent
+from sql.server import server
 
 NODES = 300
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from selector_world import EXTENSIONS, PIPELINES, Node, World
 
-from sql.selector import Condition, Metadata, Relative, Selector
+from sql.selector.selector import Condition, Metadata, Relative, Selector
 
 
 def expected(world: World, selector: Selector) -> set[int]:

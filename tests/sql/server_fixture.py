@@ -10,8 +10,10 @@ import sys
 import time
 from dataclasses import dataclass
 
-from sql import Database, load_config, server, server_socket
-from sql.database import place_of
+from sql import Database, load_config
+from sql.database.database import place_of
+from sql.server import server
+from sql.server import socket as server_socket
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 

@@ -19,8 +19,8 @@ from sql import (
     WriteIntent,
     key_of,
 )
-from sql.errors import IntentError, NotFoundError, UsageError
-from sql.label_book import ImportedAnswer
+from sql.actions.label_book import ImportedAnswer
+from sql.core.errors import IntentError, NotFoundError, UsageError
 
 DIGEST = "ab" * 32
 TABLE = DeclaredTable(

@@ -15,8 +15,8 @@ from sql import (
     Selector,
     ValueQuestion,
 )
-from sql.errors import BusyError, NotFoundError, UsageError
-from sql.selector import PipelineState
+from sql.core.errors import BusyError, NotFoundError, UsageError
+from sql.selector.selector import PipelineState
 
 KEY = "ab" * 32
 

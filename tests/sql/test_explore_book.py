@@ -14,7 +14,7 @@ from sql import (
     key_of,
     parse_selector,
 )
-from sql.declared import Column, DeclaredTable
+from sql.core.declared import Column, DeclaredTable
 
 EVERYTHING = parse_selector("version: 1")
 KEYS = [key_of(f"file {number}") for number in range(25)]

@@ -18,8 +18,8 @@ from sql import (
     Schedule,
     UsageError,
 )
-from sql.run_models import NewTask
-from sql.schedule_book import HISTORY_ROWS_MAX
+from sql.runs.run_models import NewTask
+from sql.runs.schedule_book import HISTORY_ROWS_MAX
 
 DUE = datetime(2026, 11, 21, 3, 0, tzinfo=UTC)
 NEXT = DUE + timedelta(days=1)

@@ -10,9 +10,9 @@ import time
 
 import pytest
 
-from sql import server
-from sql.config import load_config
-from sql.database import place_of
+from sql.core.config import load_config
+from sql.database.database import place_of
+from sql.server import server
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 START_S_MAX = 60.0

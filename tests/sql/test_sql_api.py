@@ -24,10 +24,10 @@ from selector_meaning import expected
 from selector_world import World, insert_world, make_world
 
 from sql import Database
-from sql.api import make_app
-from sql.api_main import read_token
-from sql.errors import UsageError
-from sql.selector_document import read_selector
+from sql.api.app import make_app
+from sql.api.main import read_token
+from sql.core.errors import UsageError
+from sql.selector.document import read_selector
 
 TOKEN = "correct-horse-battery-staple"
 
@@ -237,7 +237,7 @@ def connect_soon(process: subprocess.Popen[str], path: str) -> socket.socket:
 def test_the_process_serves_its_socket(store_config: str):
     run_dir = os.path.join(os.path.dirname(store_config), "run")
     path = os.path.join(run_dir, "database.sock")
-    command = [sys.executable, "-m", "sql.api_main", "--config", store_config]
+    command = [sys.executable, "-m", "sql.api.main", "--config", store_config]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         try:
             client = connect_soon(process, path)

@@ -14,10 +14,10 @@ import pytest
 from test_sql_api import Served
 
 from sql import Database
-from sql.api_stream import StreamLimits
-from sql.api_turns import QUERIES_MAX, Turns
-from sql.connections import CONNECTIONS_MAX
-from sql.errors import QueryTimeoutError
+from sql.api.stream import StreamLimits
+from sql.api.turns import QUERIES_MAX, Turns
+from sql.core.connections import CONNECTIONS_MAX
+from sql.core.errors import QueryTimeoutError
 
 EVERYTHING = {"version": 1}
 

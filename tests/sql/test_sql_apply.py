@@ -15,16 +15,16 @@ import psycopg
 import pytest
 
 from sql import Column, Database, DeclaredTable, SqlError
-from sql.errors import DatabaseUnavailableError, IntentError
-from sql.history import (
+from sql.actions.history import (
     create_action_batch,
     declare_action,
     record_action_history,
     seal_action_batch,
 )
-from sql.ingest_state import open_ingest_batch
-from sql.intent import WriteIntent, digest_of, key_of, load_intent
-from sql.tree_rebuild import check_derived
+from sql.core.errors import DatabaseUnavailableError, IntentError
+from sql.intent.ingest_state import open_ingest_batch
+from sql.intent.intent import WriteIntent, digest_of, key_of, load_intent
+from sql.intent.tree_rebuild import check_derived
 
 NOON = "2024-05-01T12:00:00Z"
 FILE = "ab" * 32
@@ -233,7 +233,7 @@ def test_an_empty_intent_is_recorded(ready: Database):
 
 
 def test_two_intents_in_one_transaction(ready: Database):
-    from sql.apply import apply_intent
+    from sql.intent.apply import apply_intent
 
     with ready.connection() as connection, connection.transaction():
         for intent_id in ("one", "two"):

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from sql import Database, DeclaredTable
-from sql.intent import key_of, load_intent
+from sql.intent.intent import key_of, load_intent
 
 CONTAINS = {"description": "contains", "forms_tree": True}
 

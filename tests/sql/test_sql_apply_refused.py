@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from test_sql_apply import CONTAINS, FILE, POST, TABLE, apply, count, file_node, virtual
 
 from sql import Column, Database, DeclaredTable
-from sql.errors import IntentError
-from sql.intent import WriteIntent, key_of, load_intent
+from sql.core.errors import IntentError
+from sql.intent.intent import WriteIntent, key_of, load_intent
 
 UNKNOWN = "cd" * 32
 

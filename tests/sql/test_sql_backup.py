@@ -25,18 +25,19 @@ from backup_fixture import (
 from command import drystone
 from server_fixture import run_python
 
-from sql import load_config, server
-from sql.backup import list_backups
-from sql.backup_folders import Target, find_targets, in_order, warnings_about
-from sql.backup_list import Backup, to_forget
-from sql.backup_report import BackupCheck, BackupFacts, BackupReport
-from sql.backup_snapshot import differences
-from sql.errors import UsageError
-from sql.restore_database import restore_to_folder
+from sql import load_config
+from sql.backup.backup import list_backups
+from sql.backup.folders import Target, find_targets, in_order, warnings_about
+from sql.backup.listing import Backup, to_forget
+from sql.backup.report import BackupCheck, BackupFacts, BackupReport
+from sql.backup.restore_database import restore_to_folder
+from sql.backup.snapshot import differences
+from sql.core.errors import UsageError
+from sql.server import server
 
 BACK_UP = """
 import sys
-from sql.backup import make_backup
+from sql.backup.backup import make_backup
 make_backup(sys.argv[1], say=lambda text: print(text, flush=True))
 """
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small filesystem")

@@ -11,8 +11,9 @@ import pytest
 from backup_fixture import BackupStore, rows_of
 from psycopg import conninfo
 
-from sql import Database, programs
-from sql.restore_database import restore_to_database
+from sql import Database
+from sql.backup.restore_database import restore_to_database
+from sql.core import programs
 
 PROGRAMS = "/usr/lib/postgresql/15/bin"
 missing = [

@@ -11,8 +11,9 @@ from command import drystone
 from server_fixture import EmbeddedStore
 
 import fsd
-from sql import Database, load_config, server
-from sql.migrate import known_migrations
+from sql import Database, load_config
+from sql.core.migrate import known_migrations
+from sql.server import server
 
 VERSION = len(known_migrations())
 

@@ -10,7 +10,7 @@ from command import drystone
 from server_fixture import EmbeddedStore
 
 from sql import Database
-from sql.intent import Edge, Relationship, VirtualNode, WriteIntent, key_of
+from sql.intent.intent import Edge, Relationship, VirtualNode, WriteIntent, key_of
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ import pytest
 from pydantic import ValidationError
 
 from sql import Column, Database, DeclaredTable
-from sql.declared import TYPES, declared_tables, schema_of
-from sql.errors import SchemaError
+from sql.core.declared import TYPES, declared_tables, schema_of
+from sql.core.errors import SchemaError
 
 
 def column(name: str, type_name: str = "bigint", **more: object) -> Column:

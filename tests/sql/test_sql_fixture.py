@@ -11,7 +11,7 @@ from database_fixture_data import (
 )
 
 from sql import Database
-from sql.tree_rebuild import check_derived
+from sql.intent.tree_rebuild import check_derived
 
 HASH = "b65c57bec0c372ff86fe04311f7e75bcc72cc823f5f3cc3c83ff63e2a56ad161"
 

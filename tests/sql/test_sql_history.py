@@ -11,8 +11,7 @@ import psycopg
 import pytest
 
 from sql import Database, SqlError
-from sql.errors import NotFoundError, StatementError, UsageError
-from sql.history import (
+from sql.actions.history import (
     add_to_action_batch,
     change_action_history,
     create_action_batch,
@@ -22,7 +21,8 @@ from sql.history import (
     record_action_history,
     seal_action_batch,
 )
-from sql.intent import VirtualNode, WriteIntent
+from sql.core.errors import NotFoundError, StatementError, UsageError
+from sql.intent.intent import VirtualNode, WriteIntent
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 

@@ -8,8 +8,8 @@ import pytest
 from pydantic import ValidationError
 
 from sql import Database, DeclaredTable
-from sql.errors import NotFoundError, UsageError
-from sql.ingest_state import (
+from sql.core.errors import NotFoundError, UsageError
+from sql.intent.ingest_state import (
     QuarantineRow,
     add_outbox_package,
     add_quarantine,
@@ -24,7 +24,7 @@ from sql.ingest_state import (
     quarantined,
     set_ingest_state,
 )
-from sql.intent import key_of, load_intent
+from sql.intent.intent import key_of, load_intent
 
 KEY = "ab" * 32
 HOSTILE = ("'; DROP TABLE quarantine; --", "%s", "雨/قصر/🧱", "tab\tline\nend", "..")

@@ -9,9 +9,11 @@ import psycopg
 import pytest
 from psycopg import conninfo
 
-from sql import Column, Database, DeclaredTable, VirtualNode, WriteIntent, apply, lock_waits
-from sql.errors import BusyError
-from sql.intent import load_intent
+from sql import Column, Database, DeclaredTable, VirtualNode, WriteIntent
+from sql.core import lock_waits
+from sql.core.errors import BusyError
+from sql.intent import apply
+from sql.intent.intent import load_intent
 
 
 def table(version: int, column_type: Any) -> DeclaredTable:

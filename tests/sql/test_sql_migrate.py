@@ -12,9 +12,10 @@ import psycopg
 import pytest
 from psycopg import conninfo
 
-from sql import Database, lock_waits, migrate, programs
-from sql.errors import BusyError, MigrationError
-from sql.migrate import Migration, known_migrations
+from sql import Database
+from sql.core import lock_waits, migrate, programs
+from sql.core.errors import BusyError, MigrationError
+from sql.core.migrate import Migration, known_migrations
 
 # Later migrations, made up: they alter what is there, so that their order matters.
 MORE = (

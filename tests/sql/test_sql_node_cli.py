@@ -11,8 +11,9 @@ from command import run_text
 from selector_meaning import expected
 from selector_world import World, insert_world, make_world
 
-from sql import Database, node_flags
-from sql.selector_document import parse_selector
+from sql import Database
+from sql.database import node_flags
+from sql.selector.document import parse_selector
 
 IMAGES = "version: 1\nwhere: {media_type: image}\n"
 

@@ -10,9 +10,9 @@ from psycopg import conninfo
 from psycopg.errors import lookup
 
 from sql import Database
-from sql.errors import BusyError, SqlError, StatementError, UsageError
-from sql.refusals import explanation
-from sql.selector_document import parse_selector
+from sql.core.errors import BusyError, SqlError, StatementError, UsageError
+from sql.core.refusals import explanation
+from sql.selector.document import parse_selector
 
 RAISE = "DO $$ BEGIN RAISE EXCEPTION 'no luck' USING ERRCODE = '{}'; END $$"
 
@@ -118,7 +118,7 @@ def test_long_lists_come_as_streams(database: Database, name):
             "SELECT record_id, 'p:' || n FROM content, generate_series(1, 5000) AS n"
         )
     assert batch.name == "b"
-    from sql import ingest_state
+    from sql.intent import ingest_state
 
     with database.reading() as connection:
         argument = None if name == "quarantined" else "p"

@@ -12,10 +12,12 @@ from backup_fixture import BackupStore, flip_bit, rows_of, served
 from command import drystone
 from psycopg import conninfo
 
-from sql import Database, load_config, server, unrestored
-from sql.database_companion import companion
-from sql.errors import BackupDamagedError, NotFoundError, UsageError
-from sql.restore_database import restore_in_place, restore_to_database, restore_to_folder
+from sql import Database, load_config
+from sql.backup.restore_database import restore_in_place, restore_to_database, restore_to_folder
+from sql.cli.database_companion import companion
+from sql.core.errors import BackupDamagedError, NotFoundError, UsageError
+from sql.database import unrestored
+from sql.server import server
 
 
 @pytest.fixture

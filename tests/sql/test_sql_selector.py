@@ -6,13 +6,14 @@ import pytest
 from selector_meaning import expected
 from selector_world import World, insert_world, make_world
 
-from sql import Database, select
-from sql.compile_selector import compile_selector
-from sql.errors import QueryTimeoutError, SelectorError, StatementError
-from sql.select import NodeRow
-from sql.selector import Selector
-from sql.selector_document import parse_selector, read_selector
-from sql.vocabulary import Vocabulary
+from sql import Database
+from sql.core.errors import QueryTimeoutError, SelectorError, StatementError
+from sql.selector import select
+from sql.selector.compile_selector import compile_selector
+from sql.selector.document import parse_selector, read_selector
+from sql.selector.select import NodeRow
+from sql.selector.selector import Selector
+from sql.selector.vocabulary import Vocabulary
 
 
 @pytest.fixture

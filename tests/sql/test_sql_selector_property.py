@@ -26,12 +26,13 @@ from selector_world import (
     make_world,
 )
 
-from sql import Database, select
-from sql.compile_selector import compile_selector
-from sql.select import NodeRow
-from sql.selector import Selector
-from sql.selector_document import read_selector
-from sql.vocabulary import load_vocabulary
+from sql import Database
+from sql.selector import select
+from sql.selector.compile_selector import compile_selector
+from sql.selector.document import read_selector
+from sql.selector.select import NodeRow
+from sql.selector.selector import Selector
+from sql.selector.vocabulary import load_vocabulary
 
 SEEDS = (1, 2, 3)
 NODES = 45

@@ -12,8 +12,10 @@ import pytest
 from server_fixture import EmbeddedStore, run_python
 from sql_errors_fixture import shows
 
-from sql import Database, load_config, server, server_socket
-from sql.errors import ConfigError, DatabaseUnavailableError
+from sql import Database, load_config
+from sql.core.errors import ConfigError, DatabaseUnavailableError
+from sql.server import server
+from sql.server import socket as server_socket
 
 OPEN = """
 import sys

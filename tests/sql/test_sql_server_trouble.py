@@ -15,8 +15,9 @@ import pytest
 from command import PROGRAM, drystone
 from server_fixture import EmbeddedStore, run_python
 
-from sql import server, server_claim
-from sql.errors import DatabaseUnavailableError
+from sql.core.errors import DatabaseUnavailableError
+from sql.server import claim as server_claim
+from sql.server import server
 
 OPEN = """
 import sys

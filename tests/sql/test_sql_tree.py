@@ -11,10 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sql import Database
-from sql.errors import SqlError
-from sql.intent import Edge, IntentResult, Relationship, VirtualNode, WriteIntent, key_of
-from sql.tree_order import least_labels
-from sql.tree_rebuild import check_derived, derived, rebuild_derived
+from sql.core.errors import SqlError
+from sql.intent.intent import Edge, IntentResult, Relationship, VirtualNode, WriteIntent, key_of
+from sql.intent.tree_order import least_labels
+from sql.intent.tree_rebuild import check_derived, derived, rebuild_derived
 
 TREE_WORDS = ("contains", "variant")
 RELATIONSHIPS = (

@@ -1,0 +1,1 @@
+"""Action contracts: the document, its rules, its templates, pipelines."""

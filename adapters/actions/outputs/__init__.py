@@ -1,0 +1,1 @@
+"""Outputs of programs: matched, parsed, handed off."""

@@ -1,0 +1,1 @@
+"""Actions of SQL alone, and dry runs."""

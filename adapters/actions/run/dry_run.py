@@ -1,0 +1,189 @@
+"""Dry run: it owns telling what an action would do, without staging, running or writing anything.
+
+How many nodes and bytes, where every file would lie, the exact command, how many children there
+may be, and whether the stage has room for the parts.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Literal
+
+from adapters.actions.contract.parameters import checked_parameters
+from adapters.actions.contract.stage_model import LeftOut, StagedPart
+from adapters.actions.stage.batch import selector_of, verify_sealed
+from adapters.actions.stage.command import RenderedRun, rendered_command
+from adapters.actions.stage.parts import ActionPart, cut
+from adapters.actions.stage.stage import output_bytes_max
+from adapters.actions.stage.stage_tree import lay_out
+from adapters.records.errors import UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from adapters.actions.contract.check import LoadedContract
+    from fsd import Client
+    from sql import Database, Selector
+
+BLOCK_BYTES = 4_096
+"""What the store reserves beside the bytes of each file."""
+MODEL_SHOWN = "MODEL"
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Whether the largest part fits into the stage: now, once running work is done, or never."""
+
+    verdict: Literal["fits", "waits", "never"]
+    needed_bytes: int
+    free_bytes: int | None
+    """None when the stage has no quota; then the partition limits."""
+    reason: str = ""
+
+
+@dataclass(slots=True)
+class DryRun:
+    """What an action would do. Sizes in bytes, of what is left to do."""
+
+    action: str
+    nodes: int = 0
+    nodes_done: int = 0
+    """Of the batch, done already by the same work; they would not be run again."""
+    size_bytes: int = 0
+    parts: int = 0
+    staged_files: int = 0
+    staged_bytes: int = 0
+    output_bytes_max: int = 0
+    children_max: int | None = None
+    """None for an action that makes none."""
+    children_bytes_max: int | None = None
+    paths: list[tuple[int | None, str]] = field(default_factory=list[tuple[int | None, str]])
+    """Node (None for a listing) and path below the stage area, the first ones of all."""
+    left_out: list[LeftOut] = field(default_factory=list[LeftOut])
+    command: RenderedRun | None = None
+    """Of the first part."""
+    room: Room | None = None
+
+
+def dry_run(
+    client: Client,
+    database: Database,
+    loaded: LoadedContract,
+    selector: Selector | None = None,
+    action_batch_id: int | None = None,
+    parameters: dict[str, Any] | None = None,
+    *,
+    paths_max: int = 200,
+    on_path: Callable[[int | None, str], None] | None = None,
+) -> DryRun:
+    """Say what the action would do with a batch, or with what a selector finds.
+
+    `on_path` is called with every path as it is found out; `paths` keeps the first. An action that
+    stages nothing is only counted.
+    """
+    contract = loaded.contract
+    values = checked_parameters(contract, parameters)
+    report = DryRun(contract.name)
+    batch = "BATCH" if action_batch_id is None else str(action_batch_id)
+    area = next(one.path for one in client.capacity().areas if one.area == "3c")
+    largest_bytes = 0
+    for part in _parts(database, loaded, selector, action_batch_id, values, report):
+        report.parts += 1
+        report.nodes += len(part.node_ids)
+        report.size_bytes += part.size_bytes
+        if contract.stage_layout is None:
+            continue
+        laid = lay_out(database, contract, part.number, part.node_ids, values)
+        root = f"3c/{batch}/{contract.stage_layout.layout_id}-{part.number}"
+        for entry in laid.entries:
+            path = f"{root}/{entry.path}"
+            if len(report.paths) < paths_max:
+                report.paths.append((entry.node_id, path))
+            if on_path is not None:
+                on_path(entry.node_id, path)
+        written_bytes = output_bytes_max(contract, laid.input_bytes)
+        copied_bytes = laid.staged_bytes + len(laid.entries) * BLOCK_BYTES
+        needed = written_bytes + (copied_bytes if contract.stage_layout.mode == "copy" else 0)
+        largest_bytes = max(largest_bytes, needed)
+        report.staged_files += len(laid.entries)
+        report.staged_bytes += laid.staged_bytes
+        report.output_bytes_max += written_bytes
+        report.left_out += laid.left_out
+        if report.command is None and contract.run_spec is not None:
+            where = os.path.join(os.path.dirname(area), root)
+            staged = _would_be(where, part, contract.stage_layout.mode, written_bytes)
+            report.command = rendered_command(loaded, staged, values, MODEL_SHOWN)
+    _children(loaded, report)
+    if contract.stage_layout is not None:
+        report.room = _room(client, largest_bytes)
+    return report
+
+
+def _parts(
+    database: Database,
+    loaded: LoadedContract,
+    selector: Selector | None,
+    action_batch_id: int | None,
+    values: dict[str, Any],
+    report: DryRun,
+) -> Iterator[ActionPart]:
+    contract = loaded.contract
+    if action_batch_id is None:
+        rows = database.query_nodes(selector_of(selector, loaded))
+        sizes = [(row.node_id, row.size_bytes or 0) for row in rows]
+        if not sizes:
+            raise UsageError(f"the selector finds no node that {contract.name} can work on")
+        return cut(sorted(sizes), contract.batch_size_bytes)
+    verify_sealed(database, action_batch_id)
+    pending = [
+        (node.node_id, node.size_bytes)
+        for node in database.actions.pending_nodes(
+            contract.action_id, action_batch_id, contract.version, values
+        )
+    ]
+    report.nodes_done = database.action_context.batch(action_batch_id).nodes - len(pending)
+    return cut(pending, contract.batch_size_bytes)
+
+
+def _would_be(path: str, part: ActionPart, mode: str, written_bytes: int) -> StagedPart:
+    return StagedPart(
+        action_batch_id=0,
+        layout_id=os.path.basename(path),
+        part=part.number,
+        mode=mode,
+        input_root=path,
+        output_root=path + ".output",
+        output_bytes_max=written_bytes,
+    )
+
+
+def _children(loaded: LoadedContract, report: DryRun) -> None:
+    contract = loaded.contract
+    outputs = contract.output_parser.outputs if contract.output_parser else ()
+    if any(output.child for output in outputs):
+        limits = contract.child_limits
+        report.children_max = int(report.nodes * limits.count_scale)
+        report.children_bytes_max = int(report.size_bytes * limits.bytes_scale)
+
+
+def _room(client: Client, needed_bytes: int) -> Room:
+    capacity = client.capacity()
+    area = next(one for one in capacity.areas if one.area == "3c")
+    if area.quota_bytes and needed_bytes > area.quota_bytes:
+        reason = (
+            f"one part needs {needed_bytes:,} bytes and the stage may hold {area.quota_bytes:,}: "
+            "lower batch_size_bytes or output_bytes_max in the contract, or raise stage_bytes"
+        )
+        return Room("never", needed_bytes, area.quota_bytes, reason)
+    free_bytes = None
+    if area.quota_bytes:
+        free_bytes = max(0, area.quota_bytes - area.used_bytes - area.reserved_bytes)
+    full = area.state in ("refuse", "emergency") or capacity.partition_state in (
+        "refuse",
+        "emergency",
+    )
+    if full or (free_bytes is not None and needed_bytes > free_bytes):
+        reason = "the stage is taken by other work; it would wait for room (WAIT_SPACE)"
+        return Room("waits", needed_bytes, free_bytes, reason)
+    return Room("fits", needed_bytes, free_bytes)

@@ -1,0 +1,1 @@
+"""Staging the inputs of an action batch in 3C."""

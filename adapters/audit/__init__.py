@@ -1,0 +1,1 @@
+"""Comparing database and store."""

@@ -1,0 +1,211 @@
+"""The commands about what actions work on: it owns `batch create|show` and `pipeline ...`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from adapters.cli.action import SelectorOption, selector_of
+from fsd import (
+    EXIT_CODES,
+    EXIT_INCOMPLETE,
+    ConfigOption,
+    JsonOption,
+    find_config,
+    safe_text,
+    say,
+    size_text,
+    write_json,
+    write_line,
+    write_table,
+)
+
+if TYPE_CHECKING:
+    from adapters.actions import Pipeline
+    from sql import PipelineState
+
+app = typer.Typer()
+batch_app = typer.Typer(no_args_is_help=True, help="Action batches: sealed choices of nodes.")
+pipeline_app = typer.Typer(no_args_is_help=True, help="Pipelines: actions in a line.")
+app.add_typer(batch_app, name="batch")
+app.add_typer(pipeline_app, name="pipeline")
+
+FileArgument = Annotated[str, typer.Argument(metavar="FILE", help="The pipeline, as YAML.")]
+
+
+@batch_app.command("create", epilog=EXIT_CODES)
+def create_batch(
+    selector: SelectorOption = None,
+    action: Annotated[
+        str | None,
+        typer.Option("--action", metavar="NAME", help="Only what this action can work on."),
+    ] = None,
+    json_output: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Make an action batch of what a selector finds now, and seal it.
+
+    Without a selector it is all that the action can work on. A sealed batch never changes.
+
+    \b
+    Example:
+      drystone batch create --selector cats.yaml --action image_probe
+    """
+    from adapters.actions import contract_named, make_batch
+    from sql import Database
+
+    path = find_config(config)
+    contract = contract_named(path, action) if action else None
+    with Database.open(path) as database:
+        batch = make_batch(database, selector_of(selector), contract=contract)
+        state = database.action_context.batch(batch)
+    if json_output:
+        write_json({"action_batch_id": batch, "nodes": state.nodes, "size_bytes": state.size_bytes})
+        return
+    say(f"{state.nodes:,} nodes, {size_text(state.size_bytes)}")
+    write_line(str(batch))
+
+
+@batch_app.command("show", epilog=EXIT_CODES)
+def show_batch(
+    batch: Annotated[int, typer.Argument(metavar="BATCH")],
+    json_output: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Tell what an action batch holds, what was done to it, and where it stands in pipelines."""
+    from adapters.actions import next_stage
+    from sql import Database
+
+    with Database.open(find_config(config)) as database:
+        held = database.action_context.batch(batch)
+        state = database.pipeline_state(batch)
+        coming = next_stage(database, batch)
+    if json_output:
+        write_json(
+            {
+                **state.model_dump(mode="json"),
+                "size_bytes": held.size_bytes,
+                "next": [stage.model_dump(mode="json") for stage in coming],
+            }
+        )
+        return
+    sealed = "not sealed" if held.seal_date is None else f"sealed {held.seal_date:%Y-%m-%d %H:%M}"
+    write_line(
+        f"action batch {batch}: {held.nodes:,} nodes, {size_text(held.size_bytes)}, {sealed}"
+    )
+    _show_state(state)
+
+
+def _show_state(state: PipelineState) -> None:
+    if state.pipelines:
+        rows = [
+            (one.pipeline, str(stage.stage_id), stage.action, f"{stage.nodes_done:,}",
+             "done" if stage.done else "next" if stage.stage_id == one.current_stage else "")
+            for one in state.pipelines
+            for stage in one.stages
+        ]  # fmt: skip
+        write_table(("pipeline", ">stage", "action", ">nodes done", ""), rows)
+    if state.events:
+        events = [
+            (str(event.event_id), event.action, event.status,
+             f"{event.start_time:%Y-%m-%d %H:%M}" if event.start_time else "")
+            for event in state.events
+        ]  # fmt: skip
+        write_table((">event", "action", "status", "started"), events)
+
+
+@pipeline_app.command("check", epilog=EXIT_CODES)
+def check_pipeline(
+    file: FileArgument, json_output: JsonOption = False, config: ConfigOption = None
+) -> None:
+    """Explain every mistake of a pipeline."""
+    from adapters.actions import contracts, load_pipeline
+
+    pipeline = load_pipeline(file, contracts(find_config(config)))
+    if json_output:
+        write_json(pipeline)
+        return
+    write_line(f"{pipeline.name} is in order: {_line(pipeline)}")
+
+
+@pipeline_app.command("declare", epilog=EXIT_CODES)
+def declare(
+    file: FileArgument, json_output: JsonOption = False, config: ConfigOption = None
+) -> None:
+    """Make a pipeline known to the database; its gates and parameters may change later."""
+    from adapters.actions import contracts, declare_pipeline, load_pipeline
+    from sql import Database
+
+    path = find_config(config)
+    known = contracts(path)
+    pipeline = load_pipeline(file, known)
+    with Database.open(path) as database:
+        number = declare_pipeline(database, pipeline, known)
+    if json_output:
+        write_json({"pipeline_id": number, **pipeline.model_dump(mode="json")})
+        return
+    write_line(f"{pipeline.name}: {_line(pipeline)}")
+
+
+@pipeline_app.command("list", epilog=EXIT_CODES)
+def list_pipelines(json_output: JsonOption = False, config: ConfigOption = None) -> None:
+    """List the pipelines of the database."""
+    from adapters.actions.contract.pipelines import declared_pipelines
+    from sql import Database
+
+    with Database.open(find_config(config)) as database:
+        found = declared_pipelines(database)
+    if json_output:
+        write_json([pipeline.model_dump(mode="json") for pipeline in found.values()])
+        return
+    write_table(("pipeline", "stages"), [(name, _line(one)) for name, one in found.items()])
+
+
+@pipeline_app.command("show", epilog=EXIT_CODES)
+def show_pipeline(
+    name: Annotated[str, typer.Argument(metavar="PIPELINE")],
+    batch: Annotated[
+        int | None, typer.Option("--batch", metavar="ID", help="Where this batch stands in it.")
+    ] = None,
+    json_output: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Tell the stages of a pipeline, their gates and parameters, and what a batch comes to next.
+
+    With --batch the exit code 3 says that the pipeline is not complete for it.
+    """
+    from adapters.actions import next_stage
+    from adapters.actions.contract.pipelines import declared_pipelines
+    from adapters.actions.contract.place import suggestion
+    from adapters.records.errors import UsageError
+    from sql import Database
+
+    with Database.open(find_config(config)) as database:
+        found = declared_pipelines(database)
+        if name not in found:
+            raise UsageError(f"there is no pipeline {name[:100]!a}{suggestion(name, found)}")
+        coming = next_stage(database, batch, name) if batch is not None else []
+    current = coming[0].stage_id if coming else None
+    if json_output:
+        document = found[name].model_dump(mode="json")
+        write_json(document if batch is None else {**document, "next_stage": current})
+    else:
+        rows = [
+            (str(number), step.action, step.gate, safe_text(_parameters(step.parameters)),
+             "next" if number == current else "")
+            for number, step in enumerate(found[name].stages, 1)
+        ]  # fmt: skip
+        write_table((">stage", "action", "gate", "parameters", ""), rows)
+    if current is not None:
+        raise typer.Exit(EXIT_INCOMPLETE)
+
+
+def _line(pipeline: Pipeline) -> str:
+    return " -> ".join(
+        step.action + (f" [{step.gate}]" if step.gate != "none" else "") for step in pipeline.stages
+    )
+
+
+def _parameters(values: dict[str, str | int | float | bool]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in values.items())

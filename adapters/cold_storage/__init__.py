@@ -1,0 +1,1 @@
+"""The outbox, and restoring from packages."""

@@ -1,0 +1,142 @@
+"""Telling the database again what packages say: it owns the order of that, and no bytes.
+
+The batch first, then each of its replays: intents, then where the objects lie and that the package
+has a copy, then what is set aside. The state of the batch comes last: a crash before it leaves one
+that the same command completes.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from adapters.cold_storage.restore_plan import Package, Part, Plan
+from adapters.ingest.ingest import FALLBACK
+from adapters.ingest.quarantine_close import close_understood, set_aside_new
+from adapters.packages.package import location_intents
+from adapters.packages.package_read import read_intents
+from adapters.records.errors import PackageError
+from adapters.records.items import Problem
+from adapters.records.names import derived_batch
+from adapters.sources.registry import adapter_named
+from adapters.work.batch_work import PROBLEMS_NAME
+from sql import Database
+
+RESTORED_FOLDER = "restored from packages"
+
+
+@dataclass(slots=True)
+class Told:
+    """How many intents there were, and how many of them the database had."""
+
+    intents: int = 0
+    repeated: int = 0
+
+
+def _storable(text: str) -> str:
+    text.encode()  # A lone surrogate is a ValueError here.
+    if "\0" in text:
+        raise ValueError("NUL cannot be stored")
+    return text
+
+
+class _Problem(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+    path: str
+    number: Annotated[int, Field(ge=-1, lt=1 << 31)]
+    reason: Annotated[str, AfterValidator(_storable)]
+
+
+class _Aside(BaseModel):
+    model_config = ConfigDict(strict=True)
+
+    problems: list[_Problem]
+    archives: list[str]
+
+
+def describe(
+    database: Database, plan: Plan, folder: str, outbox: str, say: Callable[[str], None]
+) -> Told:
+    """Apply everything that the packages of a batch say; `folder` has its unpacked files."""
+    adapter = adapter_named(plan.adapter)
+    for table in (*adapter.tables, *adapter_named(FALLBACK).tables):
+        database.declare(table)
+    known = {batch.name: batch for batch in database.ingest_batches()}
+    ours = plan.batch not in known or known[plan.batch].folder == RESTORED_FOLDER
+    if plan.batch not in known:
+        size = sum(entry.size_bytes for entry in plan.scraped)
+        count = len(plan.scraped)
+        database.open_ingest_batch(
+            plan.batch, plan.adapter, plan.user, RESTORED_FOLDER, count, size
+        )
+    told = Told()
+    keys = {entry.path: entry.key for entry in plan.scraped}
+    for part in plan.parts:
+        nodes = _apply(database, part, told, say)
+        for package in part.packages:
+            _register(database, plan.batch, package, nodes, outbox)
+        _set_aside(database, plan.batch, part, folder, keys)
+    if ours:
+        waiting = database.outbox_packages(plan.batch)
+        database.set_ingest_state(plan.batch, "packed" if waiting else "confirmed", None)
+    return told
+
+
+def _apply(database: Database, part: Part, told: Told, say: Callable[[str], None]) -> set[str]:
+    """Apply the intents of a part; returns the keys of its physical nodes."""
+    nodes: set[str] = set()
+    for package in part.packages:
+        for intent in read_intents(package.place, package.sums):
+            result = database.apply_intent(intent)
+            nodes.update(node.key for node in intent.physical_nodes)
+            told.intents += 1
+            told.repeated += result.repeated
+            say(f"{told.intents:,} intents")
+    return nodes
+
+
+def _register(
+    database: Database, batch: str, package: Package, nodes: set[str], outbox: str
+) -> None:
+    """Enter a package as ingest does: where its objects lie, then the package, then its copy."""
+    name = package.package_id
+    known = {one.package_id for one in database.outbox_packages(batch, waiting_only=False)}
+    if name not in known:
+        for number, intent in enumerate(location_intents(name, package.entries, nodes)):
+            database.apply_intent(intent.model_copy(update={"intent_id": f"01b:{name}:{number}"}))
+        database.add_outbox_package(
+            name, batch, len(package.entries), package.size_bytes, package.key
+        )
+    # What lies in the outbox itself still waits for its copy.
+    if not os.path.isdir(os.path.join(outbox, name)):
+        waiting = {one.package_id for one in database.outbox_packages(batch)}
+        if name in waiting:
+            database.confirm_outbox_package(name, package.place)
+
+
+def _set_aside(
+    database: Database, batch: str, part: Part, folder: str, keys: dict[str, str]
+) -> None:
+    """Set aside again what was; a replay also closes what it understood."""
+    path = os.path.join(folder, derived_batch(batch, part.replay), PROBLEMS_NAME)
+    if not os.path.exists(path):
+        raise PackageError(f"batch {batch}: no package has {PROBLEMS_NAME}")
+    problems, archives = _read_aside(path, batch)
+    if part.replay is not None:
+        close_understood(database, batch, problems)
+    set_aside_new(database, batch, problems, archives, keys)
+
+
+def _read_aside(path: str, batch: str) -> tuple[list[Problem], list[str]]:
+    try:
+        with open(path, encoding="ascii") as file:
+            aside = _Aside.model_validate(json.load(file))
+    except (ValueError, RecursionError) as error:
+        raise PackageError(f"batch {batch}: {PROBLEMS_NAME} is not ours: {error}") from error
+    return [Problem(one.path, one.number, one.reason) for one in aside.problems], aside.archives

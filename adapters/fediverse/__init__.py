@@ -1,8 +1,0 @@
-"""The fediverse: Mastodon's own API and archives, and ActivityPub objects of any server."""
-
-from adapters.fediverse.activitypub import ADAPTERS as ACTIVITYPUB
-from adapters.fediverse.mastodon import ADAPTERS as MASTODON
-
-ADAPTERS = (*ACTIVITYPUB, *MASTODON)
-
-__all__ = ["ADAPTERS"]

@@ -1,5 +1,0 @@
-"""Feeds: RSS, Atom, podcasts and JSON Feed. This is the family's face."""
-
-from adapters.feeds.adapter import ADAPTERS
-
-__all__ = ["ADAPTERS"]

@@ -1,5 +1,0 @@
-"""Flickr: REST responses (XML and JSON) and the normalised JSON of the Flickr Foundation."""
-
-from adapters.flickr.responses import ADAPTERS
-
-__all__ = ["ADAPTERS"]

@@ -1,5 +1,0 @@
-"""Sidecars of gallery-dl: this is the folder's face."""
-
-from adapters.gallery_dl.adapter import ADAPTERS
-
-__all__ = ["ADAPTERS"]

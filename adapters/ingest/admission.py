@@ -1,0 +1,81 @@
+"""Who may come in: it owns the checks of a folder and a name before anything is frozen.
+
+One name means one folder, for ever; a folder is in one batch at a time; what is complete is never
+opened again.
+"""
+
+from __future__ import annotations
+
+import os
+
+from adapters.records.errors import UsageError
+from adapters.work.batch_work import WORK_FOLDER, BatchWork, Signal, list_scrape
+from fsd import safe_text
+from sql import Database, IngestBatch
+
+COMPLETE = ("packed", "confirmed")
+ABANDONED = "abandoned"
+
+
+def admit(database: Database, signal: Signal, work: BatchWork, inbox: str) -> IngestBatch | None:
+    """Check a signal against what is known; returns the batch when it is complete already.
+
+    Raises UsageError with what to do instead. Call it with the batch's lock held.
+    """
+    _check_place(signal.folder, inbox)
+    known = {batch.name: batch for batch in database.ingest_batches()}
+    for other in known.values():
+        if (
+            other.name != signal.batch
+            and other.folder == safe_text(signal.folder)
+            and other.state not in (*COMPLETE, "stopped")
+        ):
+            raise UsageError(
+                f"{safe_text(signal.folder)} is being ingested as batch {other.name}; "
+                "finish that one first"
+            )
+    batch = known.get(signal.batch)
+    if batch is None:
+        return None
+    if batch.folder != safe_text(signal.folder) or batch.adapter != signal.adapter:
+        raise UsageError(
+            f"batch {batch.name} is {batch.folder}, read by {batch.adapter}; give this folder "
+            "another batch name"
+        )
+    if batch.state == "stopped" and batch.state_reason == ABANDONED:
+        raise UsageError(f"batch {batch.name} was abandoned; give the folder another batch name")
+    if batch.state not in COMPLETE:
+        return None
+    files = list_scrape(signal.folder) if os.path.isdir(signal.folder) else {}
+    size = sum(entry.size_bytes for entry in files.values())
+    if files and (len(files), size) != (batch.file_count, batch.size_bytes):
+        raise UsageError(
+            f"batch {batch.name} is complete with {batch.file_count:,} files; now the folder has "
+            f"{len(files):,} (or other ones): new files need a folder and a batch name of their own"
+        )
+    return batch
+
+
+def _check_place(folder: str, inbox: str) -> None:
+    inbox = os.path.realpath(inbox)
+    inside = os.path.commonpath([folder, inbox])
+    if inside == folder:
+        raise UsageError(f"{safe_text(folder)} holds the inbox itself; name one folder of it")
+    if inside == inbox and os.path.relpath(folder, inbox).startswith("."):
+        raise UsageError(f"{safe_text(folder)} is a work folder of the inbox ({WORK_FOLDER})")
+
+
+def abandon(database: Database, name: str, inbox: str) -> None:
+    """Give up a batch that cannot go on; its files and what the store has of them stay.
+
+    Raises UsageError for a batch that is complete, or that nobody began.
+    """
+    known = {batch.name: batch for batch in database.ingest_batches()}
+    if name not in known:
+        raise UsageError(f"there is no batch {name!a}; see `drystone inbox list`")
+    if known[name].state in (*COMPLETE, "described"):
+        raise UsageError(f"batch {name} is {known[name].state}: there is nothing to give up")
+    work = BatchWork(inbox, name)
+    with work.locked():
+        database.set_ingest_state(name, "stopped", ABANDONED)
+        work.remove()

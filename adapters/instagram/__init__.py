@@ -1,8 +1,0 @@
-"""Instagram: the Graph API, and the first API that ended in 2020."""
-
-from adapters.instagram.graph import ADAPTERS as GRAPH
-from adapters.instagram.legacy import ADAPTERS as LEGACY
-
-ADAPTERS = (*GRAPH, *LEGACY)
-
-__all__ = ["ADAPTERS"]

@@ -1,5 +1,0 @@
-"""Museums, libraries and stock sites: responses of eighteen providers of free media."""
-
-from adapters.museum.responses import ADAPTERS
-
-__all__ = ["ADAPTERS"]

@@ -1,0 +1,1 @@
+"""Packages for cold storage: their form, written and read."""

@@ -1,5 +1,0 @@
-"""pixiv and Fanbox: responses of their web and app APIs."""
-
-from adapters.pixiv.responses import ADAPTERS
-
-__all__ = ["ADAPTERS"]

@@ -1,5 +1,0 @@
-"""Plain folders: what files say about themselves. This is the family's face."""
-
-from adapters.plain_folder.adapter import ADAPTERS
-
-__all__ = ["ADAPTERS"]

@@ -1,0 +1,1 @@
+"""What an adapter reads and gives: folders, records, values, times."""

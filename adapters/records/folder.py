@@ -1,0 +1,245 @@
+"""A scraped folder as adapters see it: it owns safe access to its frozen listing, and no format.
+
+Names in records are never trusted: a file is only ever found in the listing that was frozen when
+the folder was signalled, and opened without following links. Everything has a limit, so a bomb in a
+scrape costs its own record and nothing else.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any, BinaryIO
+
+from adapters.records.beneath import open_beneath
+from adapters.records.errors import BatchChangedError, LimitError, RecordError
+from adapters.records.items import MediaFile
+from adapters.records.listing import FileEntry, list_files, reading_error
+from adapters.records.strict_json import (
+    JSON_DEPTH_MAX,
+    JSON_VALUES_MAX,
+    MIB,
+    decode_text,
+    parse_json,
+)
+from adapters.records.times import time_of_ns
+
+__all__ = [
+    "EXTRACTED_PREFIX",
+    "JSON_DEPTH_MAX",
+    "JSON_VALUES_MAX",
+    "LINE_BYTES_MAX",
+    "MIB",
+    "RECORD_BYTES_MAX",
+    "FileEntry",
+    "ScrapeFolder",
+    "decode_text",
+    "extension_of",
+    "list_files",
+    "parse_json",
+]
+
+RECORD_BYTES_MAX = 256 * MIB
+"""The largest sidecar that is read into memory; larger files are only streamed line by line."""
+LINE_BYTES_MAX = 64 * MIB
+REMEMBERED_BYTES_MAX = 16 * MIB
+"""The value of a file up to this size is kept until the next one is read."""
+EXTRACTED_BYTES_MAX = 64 << 30
+EXTRACTED_FILE_BYTES_MAX = 16 << 30
+EXTRACTED_FILES_MAX = 10_000_000
+EXTRACTED_PREFIX = "extracted:"
+
+
+class ScrapeFolder:
+    """A folder with its frozen listing of relative paths ('/' between the parts)."""
+
+    def __init__(
+        self,
+        root: str,
+        files: Mapping[str, FileEntry],
+        extraction_folder: str | None = None,
+    ) -> None:
+        self.root = root
+        self.files = dict(files)
+        self.paths = sorted(self.files)
+        self.extracted: dict[str, FileEntry] = {}
+        self._extraction_folder = extraction_folder
+        self._extracted_bytes = 0
+        self._by_name: dict[str, list[str]] | None = None
+        self._remembered: tuple[str, Any] | None = None
+
+    @classmethod
+    def of(cls, root: str, extraction_folder: str | None = None) -> ScrapeFolder:
+        """Freeze the listing of a folder now; skips what is no regular file."""
+        return cls(root, list_files(root), extraction_folder)
+
+    # ---- Finding -------------------------------------------------------------------------------
+
+    def with_suffix(self, *suffixes: str) -> list[str]:
+        """Return the sorted paths that end so, whatever their case."""
+        lowered = tuple(suffix.lower() for suffix in suffixes)
+        return [path for path in self.paths if path.lower().endswith(lowered)]
+
+    def media(self, path: str) -> MediaFile | None:
+        """Return the file at exactly this path of the listing, or None."""
+        return MediaFile(path) if path in self.files else None
+
+    def find(self, name: str, near: str = "") -> MediaFile | None:
+        """Find the file that a record at `near` names: beside it, below the root, or by base name.
+
+        A base name counts only when exactly one file has it. Never leaves the listing, whatever
+        the name says.
+        """
+        name = name.replace("\\", "/")
+        folder = near.rpartition("/")[0]
+        for candidate in (f"{folder}/{name}" if folder else name, name):
+            normal = os.path.normpath(candidate)
+            if normal in self.files:
+                return MediaFile(normal)
+        if self._by_name is None:
+            self._by_name = {}
+            for path in self.paths:
+                self._by_name.setdefault(path.rpartition("/")[2], []).append(path)
+        same = self._by_name.get(name.rpartition("/")[2], [])
+        return MediaFile(same[0]) if len(same) == 1 else None
+
+    def download_time(self, path: str) -> datetime | None:
+        """Return when the file was written, which is when it was scraped; None for no such year.
+
+        In whole seconds, because filesystems differ in what they keep of them.
+        """
+        entry = self.files.get(path) or self.extracted[path]
+        return time_of_ns(entry.mtime_ns // 1_000_000_000 * 1_000_000_000)
+
+    # ---- Reading -------------------------------------------------------------------------------
+
+    @contextmanager
+    def open(self, path: str) -> Generator[BinaryIO]:
+        """Open a file of the listing; BatchChangedError when it is no longer what was frozen.
+
+        No part of the path may have become a link. UsageError when it may not be read.
+        """
+        entry = self.files.get(path)
+        if entry is None:
+            raise RecordError(f"{path!a} is not in the frozen listing")
+        try:
+            descriptor = open_beneath(self.root, path)
+        except OSError as error:
+            raise reading_error(self.root, path, error) from error
+        with os.fdopen(descriptor, "rb") as file:
+            status = os.fstat(descriptor)
+            now = (stat.S_ISREG(status.st_mode), status.st_size, status.st_mtime_ns)
+            if now != (True, entry.size_bytes, entry.mtime_ns):
+                raise BatchChangedError(f"{path!a} changed after the folder was frozen")
+            yield file
+
+    def read_bytes(self, path: str, limit_bytes: int = RECORD_BYTES_MAX) -> bytes:
+        """Return the whole file; LimitError when it is larger than the limit."""
+        size = self.files[path].size_bytes if path in self.files else 0
+        if size > limit_bytes:
+            raise LimitError(f"{size:,} bytes; at most {limit_bytes:,} are read as one record")
+        with self.open(path) as file:
+            return file.read()
+
+    def read_text(self, path: str, limit_bytes: int = RECORD_BYTES_MAX) -> str:
+        """Return the file as text: UTF-8 with or without mark, UTF-16 with mark, else Latin-1."""
+        return decode_text(self.read_bytes(path, limit_bytes))
+
+    def read_json(self, path: str) -> Any:
+        """Return the value of a JSON file; RecordError says what is wrong and where.
+
+        The next call for the same file returns the same object: read it, never change it.
+        """
+        if self._remembered is not None and self._remembered[0] == path:
+            return self._remembered[1]
+        # Forgotten before the next is read: never two large values at once.
+        self._remembered = None
+        value = parse_json(self.read_text(path))
+        if self.files[path].size_bytes <= REMEMBERED_BYTES_MAX:
+            self._remembered = path, value
+        return value
+
+    def read_json_lines(self, path: str) -> Iterator[tuple[int, Any]]:
+        """Yield (number from 0, value or RecordError) of every line that is not empty."""
+        with self.open(path) as file:
+            for number, line in enumerate(_limited_lines(file)):
+                if isinstance(line, RecordError):
+                    yield number, line
+                elif line.strip():
+                    try:
+                        yield number, parse_json(decode_text(line))
+                    except RecordError as error:
+                        yield number, error
+
+    # ---- Extracting ----------------------------------------------------------------------------
+
+    def extract(self, archive: str, member: str, chunks: Iterable[bytes]) -> MediaFile:
+        """Write one member of an archive as a file of its own and return it.
+
+        The name is made of a counter, never of the member's own name except its extension.
+        LimitError beyond the limits; the half-written file is removed. In a dry run (no extraction
+        folder) the bytes are only hashed.
+        """
+        number = len(self.extracted)
+        if number >= EXTRACTED_FILES_MAX:
+            raise LimitError(f"more than {EXTRACTED_FILES_MAX:,} files in archives")
+        extension = extension_of(member)
+        name = f"{number // 1000:05d}/{number:08d}" + (f".{extension}" if extension else "")
+        digest, size = hashlib.sha256(), 0
+
+        def counted() -> Iterator[bytes]:
+            nonlocal size
+            for chunk in chunks:
+                size += len(chunk)
+                if (
+                    size > EXTRACTED_FILE_BYTES_MAX
+                    or self._extracted_bytes + size > EXTRACTED_BYTES_MAX
+                ):
+                    raise LimitError(f"{member[:200]!a} unpacks to more than the limit")
+                digest.update(chunk)
+                yield chunk
+
+        if self._extraction_folder is None:
+            for _ in counted():
+                pass
+        else:
+            _write_file(os.path.join(self._extraction_folder, name), counted)
+        self._extracted_bytes += size
+        archive_mtime_ns = self.files[archive].mtime_ns
+        path = EXTRACTED_PREFIX + name
+        self.extracted[path] = FileEntry(size, archive_mtime_ns, digest.hexdigest())
+        return MediaFile(path)
+
+
+def extension_of(name: str) -> str:
+    """Return the extension in lower case without the dot; empty when there is no usable one."""
+    base = name.replace("\\", "/").rpartition("/")[2]
+    extension = base.rpartition(".")[2].lower() if "." in base[1:] else ""
+    return extension if extension.isascii() and extension.isalnum() and len(extension) <= 16 else ""
+
+
+def _limited_lines(file: BinaryIO) -> Iterator[bytes | RecordError]:
+    while line := file.readline(LINE_BYTES_MAX):
+        if len(line) == LINE_BYTES_MAX and not line.endswith(b"\n"):
+            while rest := file.readline(LINE_BYTES_MAX):
+                if rest.endswith(b"\n"):
+                    break
+            yield LimitError(f"a line of more than {LINE_BYTES_MAX:,} bytes")
+        else:
+            yield line
+
+
+def _write_file(path: str, chunks: Callable[[], Iterator[bytes]]) -> None:
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    try:
+        with open(path, "wb") as file:
+            for chunk in chunks():
+                file.write(chunk)
+    except BaseException:
+        if os.path.exists(path):
+            os.unlink(path)
+        raise

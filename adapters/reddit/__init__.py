@@ -1,8 +1,0 @@
-"""Reddit: what its API gives, and tables of its posts."""
-
-from adapters.reddit.api import ADAPTERS as API
-from adapters.reddit.table import ADAPTERS as TABLE
-
-ADAPTERS = (*API, *TABLE)
-
-__all__ = ["ADAPTERS"]

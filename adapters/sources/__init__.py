@@ -1,0 +1,1 @@
+"""The formats of scraped folders, a folder for each platform."""

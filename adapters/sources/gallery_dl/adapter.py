@@ -1,0 +1,183 @@
+"""gallery-dl: it owns finding its sidecars in a folder, and which rules read which site.
+
+A sidecar is a JSON object with a `category`: `<media file>.json` beside its file, `info.json` of a
+post, lines of a .jsonl file, or the list that `gallery-dl --dump-json` prints. In such a list the
+entries that only point at other pages (queue messages) are no records and are left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from adapters.records.errors import RecordError
+from adapters.records.folder import ScrapeFolder
+from adapters.records.items import MediaFile, Problem, Record, Sniff
+from adapters.records.values import as_text, dig
+from adapters.sources.gallery_dl import (
+    bluesky,
+    booru,
+    flickr,
+    generic,
+    instagram,
+    mastodon,
+    pixiv,
+    reddit,
+    tumblr,
+    twitter,
+)
+from adapters.sources.gallery_dl.site_post import Sidecar, SitePost, read_sidecar
+from adapters.sources.reading.documents import document_paths, documents, likely_paths
+from adapters.sources.reading.draft import Draft
+from adapters.sources.reading.media_finder import MediaFinder
+from adapters.sources.schemas.activitypub import TABLE as ACTIVITYPUB
+from adapters.sources.schemas.bluesky import TABLE as BLUESKY
+from adapters.sources.schemas.booru import TABLE as BOORU
+from adapters.sources.schemas.flickr import TABLE as FLICKR
+from adapters.sources.schemas.instagram import TABLE as INSTAGRAM
+from adapters.sources.schemas.pixiv import TABLE as PIXIV
+from adapters.sources.schemas.reddit import TABLE as REDDIT
+from adapters.sources.schemas.tumblr import TABLE as TUMBLR
+from adapters.sources.schemas.twitter import TABLE as TWITTER
+from adapters.sources.schemas.web import TABLE as WEB
+
+SNIFFED_FILES_MAX = 20
+SNIFFED_BYTES_MAX = 4 << 20
+GUESSED_NAME_LENGTH_MIN = 8
+"""Shorter names ("1", "image") say too little to look for them in other folders."""
+
+URL_MESSAGE, QUEUE_MESSAGE = 3, 6
+
+Rules = Callable[[Sidecar], SitePost]
+RULES: dict[str, Rules] = {
+    "twitter": twitter.site_post_of,
+    "nitter": twitter.site_post_of,
+    "instagram": instagram.site_post_of,
+    "pixiv": pixiv.site_post_of,
+    "fanbox": pixiv.fanbox_site_post_of,
+    "reddit": reddit.site_post_of,
+    "bluesky": bluesky.site_post_of,
+    "flickr": flickr.site_post_of,
+    "tumblr": tumblr.site_post_of,
+}
+
+
+class GalleryDlAdapter:
+    """Sidecars of gallery-dl, of any site."""
+
+    name = "gallery-dl"
+    tables = (
+        *(TWITTER, INSTAGRAM, PIXIV, REDDIT, BLUESKY, ACTIVITYPUB, TUMBLR, FLICKR, BOORU),
+        WEB,
+    )
+
+    def sniff(self, folder: ScrapeFolder) -> Sniff:
+        """Look for `category` beside what else gallery-dl always writes."""
+        looked = likely_paths(folder, count_max=SNIFFED_FILES_MAX)
+        found = [max(_likeness(folder, path), 0.0) for path in looked]
+        if not found or not any(found):
+            return Sniff(0.0, "no JSON with a `category` as gallery-dl writes it")
+        confidence = round(sum(found) / len(found), 3)
+        return Sniff(confidence, f"{sum(map(bool, found))} of {len(found)} files are its sidecars")
+
+    def read(self, folder: ScrapeFolder) -> Iterator[Record | Problem]:
+        """Yield a record for every sidecar, sorted by path and number."""
+        media = MediaFinder(folder)
+        for path in document_paths(folder):
+            for number, value, is_alone in _values(folder, path):
+                draft = Draft(TWITTER.name, path, media)
+                yield _read_one(draft, number, value, is_alone)
+
+
+ADAPTERS = (GalleryDlAdapter(),)
+
+
+def _values(folder: ScrapeFolder, path: str) -> Iterator[tuple[int, Any, bool]]:
+    """Yield (number, value or RecordError, whether the file is this record and nothing else)."""
+    for document in documents(folder, path):
+        if document.line is not None:
+            yield document.line - 1, document.value, False
+        elif isinstance(document.value, list):
+            yield from _of_dump(document.value)
+        else:
+            yield -1, document.value, True
+
+
+def _of_dump(messages: list[Any]) -> Iterator[tuple[int, Any, bool]]:
+    for number, message in enumerate(messages):
+        if isinstance(message, dict):
+            yield number, message, False
+        elif not isinstance(message, list) or not message or not isinstance(message[-1], dict):
+            yield number, RecordError("no message of gallery-dl with an object at its end"), False
+        elif message[0] != QUEUE_MESSAGE:
+            url = message[1] if message[0] == URL_MESSAGE and len(message) == 3 else None
+            yield number, ({"url": url} if url else {}) | message[-1], False
+
+
+def _read_one(draft: Draft, number: int, value: Any, is_alone: bool) -> Record | Problem:
+    try:
+        if isinstance(value, RecordError):
+            raise value
+        sidecar = _sidecar(draft.media.folder, draft.path, value, is_alone)
+        read_sidecar(draft, sidecar, _rules(sidecar)(sidecar))
+        return draft.record(number, None if is_alone else value)
+    except RecordError as error:
+        return Problem(draft.path, number, str(error))
+
+
+def _sidecar(folder: ScrapeFolder, path: str, value: Any, is_alone: bool) -> Sidecar:
+    category = as_text(value.get("category"), 100) if isinstance(value, dict) else None
+    if category is None or not isinstance(value["category"], str):
+        raise RecordError("no gallery-dl record: it is no object with a text in `category`")
+    return Sidecar(value, category, _media_of(folder, path, value, is_alone))
+
+
+def _rules(sidecar: Sidecar) -> Rules:
+    known = RULES.get(sidecar.category.lower())
+    if known is not None:
+        return known
+    if mastodon.is_status(sidecar.data) or sidecar.category.lower().startswith("mastodon"):
+        return mastodon.site_post_of
+    if booru.is_booru(sidecar.category, sidecar.data):
+        return booru.site_post_of
+    if "tweet_id" in sidecar.data and isinstance(sidecar.data.get("author"), dict):
+        return twitter.site_post_of
+    return generic.site_post_of
+
+
+def _media_of(
+    folder: ScrapeFolder, path: str, data: dict[str, Any], is_alone: bool
+) -> MediaFile | None:
+    """Find the file: the sidecar's name without `.json`, else what the record calls it."""
+    stem = path[: -len(".json")]
+    if is_alone and path.lower().endswith(".json") and (file := folder.media(stem)):
+        return file
+    name, extension = as_text(data.get("filename"), 300), as_text(data.get("extension"), 20)
+    if name is None or extension is None:
+        return None
+    name = f"{name}.{extension}"
+    beside = path.rpartition("/")[0]
+    guess = folder.media(f"{beside}/{name}" if beside else name)
+    if guess is None and is_alone:
+        guess = folder.media(f"{stem}.{extension}")
+    if guess is None and len(name) >= GUESSED_NAME_LENGTH_MIN:
+        guess = folder.find(name, path)
+    # A file with a sidecar of its own is that sidecar's.
+    return None if guess and f"{guess.path}.json" in folder.files else guess
+
+
+def _likeness(folder: ScrapeFolder, path: str) -> float:
+    """Tell how much the first record of a file is like gallery-dl's."""
+    if folder.files[path].size_bytes > SNIFFED_BYTES_MAX:
+        return 0.0
+    try:
+        value = next((value for _, value, _ in _values(folder, path)), None)
+    except RecordError:
+        return 0.0
+    if not isinstance(value, dict) or not isinstance(value.get("category"), str):
+        return 0.0
+    if isinstance(value.get("subcategory"), str):
+        return 0.97
+    written = {"extension", "filename", "num", "count", "date", "id", "user", "author", "tags"}
+    beside = dig(value, "extension") is not None or path.rpartition("/")[2].count(".") > 1
+    return 0.85 if beside and len(written & value.keys()) >= 2 else 0.3

@@ -1,0 +1,105 @@
+"""Which adapters there are: it owns the list of ours and the entry points of other people's.
+
+A package of your own adds an adapter with an entry point in the group `drystone.adapters`: its
+name is the adapter's, its value is the Adapter. It is installed into the same environment.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any
+
+from adapters.records.errors import UsageError
+
+if TYPE_CHECKING:
+    from adapters.records.folder import ScrapeFolder
+    from adapters.records.items import Adapter, Sniff
+
+ENTRY_POINT_GROUP = "drystone.adapters"
+
+# Each module offers `ADAPTERS`; it is imported when one of its adapters is asked for. The order is
+# that of `source list`, and of two that are equally sure of a folder the first is taken.
+MODULES = {
+    "gallery-dl": "adapters.sources.gallery_dl",
+    "yt-dlp": "adapters.sources.yt_dlp",
+    "twitter-v1": "adapters.sources.twitter",
+    "twitter-v2": "adapters.sources.twitter",
+    "twitter-graphql": "adapters.sources.twitter",
+    "twitter-archive": "adapters.sources.twitter",
+    "instagram-graph": "adapters.sources.instagram",
+    "instagram-legacy": "adapters.sources.instagram",
+    "facebook-graph": "adapters.sources.facebook",
+    "tiktok-scraper": "adapters.sources.tiktok_scraper",
+    "reddit": "adapters.sources.reddit",
+    "reddit-csv": "adapters.sources.reddit",
+    "mastodon": "adapters.sources.fediverse",
+    "activitypub": "adapters.sources.fediverse",
+    "bluesky": "adapters.sources.bluesky",
+    "telegram": "adapters.sources.telegram",
+    "telegram-html": "adapters.sources.telegram",
+    "tumblr": "adapters.sources.tumblr",
+    "pixiv": "adapters.sources.pixiv",
+    "booru": "adapters.sources.booru",
+    "flickr": "adapters.sources.flickr",
+    "wikimedia-commons": "adapters.sources.wikimedia_commons",
+    "youtube-data": "adapters.sources.youtube_data",
+    "museum": "adapters.sources.museum",
+    "openverse-tsv": "adapters.sources.openverse_tsv",
+    "pyvideo": "adapters.sources.pyvideo",
+    "feed": "adapters.sources.feeds",
+    "warc": "adapters.sources.warc",
+    "imagefolder": "adapters.sources.imagefolder",
+    "webdataset": "adapters.sources.webdataset",
+    "manifest": "adapters.sources.manifest_file",
+    "plain-folder": "adapters.sources.plain_folder",
+}
+
+
+@cache
+def _entry_points() -> dict[str, EntryPoint]:
+    found: dict[str, EntryPoint] = {}
+    for point in entry_points(group=ENTRY_POINT_GROUP):
+        if point.name in MODULES or point.name in found:
+            raise UsageError(
+                f"two adapters are called {point.name}; uninstall the package that brings "
+                f"{point.value}"
+            )
+        found[point.name] = point
+    return found
+
+
+def adapter_names() -> list[str]:
+    """Return the names of all adapters, ours first, without importing them."""
+    return [*MODULES, *_entry_points()]
+
+
+@cache
+def adapter_named(name: str) -> Adapter:
+    """Return one adapter; UsageError lists the names when there is none."""
+    if name in MODULES:
+        ours: tuple[Any, ...] = import_module(MODULES[name]).ADAPTERS
+        return next(adapter for adapter in ours if adapter.name == name)
+    if name not in _entry_points():
+        raise UsageError(f"there is no adapter {name!a}; there are: {', '.join(adapter_names())}")
+    point = _entry_points()[name]
+    try:
+        return point.load()
+    except Exception as error:
+        raise UsageError(
+            f"the adapter {name} ({point.value}) cannot be loaded: {error}; "
+            "repair or uninstall its package"
+        ) from error
+
+
+def adapters() -> dict[str, Adapter]:
+    """Return all adapters by name."""
+    return {name: adapter_named(name) for name in adapter_names()}
+
+
+def sniff(folder: ScrapeFolder) -> list[tuple[str, Sniff]]:
+    """Ask every adapter about a folder; the surest first, those with confidence 0 left out."""
+    answers = [(name, adapter.sniff(folder)) for name, adapter in adapters().items()]
+    sure = [(name, answer) for name, answer in answers if answer.confidence > 0]
+    return sorted(sure, key=lambda pair: -pair[1].confidence)

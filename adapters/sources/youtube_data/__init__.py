@@ -1,0 +1,5 @@
+"""YouTube Data API v3."""
+
+from adapters.sources.youtube_data.responses import ADAPTERS
+
+__all__ = ["ADAPTERS"]

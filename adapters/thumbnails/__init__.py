@@ -1,0 +1,1 @@
+"""Thumbnails, made in a process of their own."""

@@ -1,5 +1,0 @@
-"""Webdataset shards and img2dataset folders. This is the family's face."""
-
-from adapters.webdataset.adapter import ADAPTERS
-
-__all__ = ["ADAPTERS"]

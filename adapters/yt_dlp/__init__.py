@@ -1,5 +1,0 @@
-"""Info files of yt-dlp and youtube-dl: this is the folder's face."""
-
-from adapters.yt_dlp.adapter import ADAPTERS
-
-__all__ = ["ADAPTERS"]

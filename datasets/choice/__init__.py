@@ -1,0 +1,1 @@
+"""From a definition to the chosen files: candidates, labels, splits, report."""

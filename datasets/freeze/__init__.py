@@ -1,0 +1,1 @@
+"""Building a version: its tree, its manifest, its pin in the store."""

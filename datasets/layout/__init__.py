@@ -1,0 +1,1 @@
+"""What a layout is given and what it gives."""

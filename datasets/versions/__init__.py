@@ -1,0 +1,1 @@
+"""Built versions: preview, export, verification, comparison, lineage, retirement."""

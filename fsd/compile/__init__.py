@@ -1,0 +1,1 @@
+"""Batch listings and manifests, compiled in a process of their own."""

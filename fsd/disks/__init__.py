@@ -1,0 +1,1 @@
+"""The disks as the engine sees them: identity, state, health, configuration."""

@@ -1,0 +1,187 @@
+"""The disks in drystone.toml: it owns writing where each one is, and leaves all else as it was.
+
+The text is edited in place, so that comments and the sections of others stay, and is written only
+when it then says exactly what was meant. A crash leaves the old file or the new one, whole.
+"""
+
+import contextlib
+import copy
+import fcntl
+import json
+import os
+import re
+import tomllib
+from collections.abc import Generator, Iterable
+from typing import Any
+
+from fsd.disks.config import DiskConfig, absolute_path
+from fsd.format.errors import ConfigError
+from fsd.process.small_file import sync_folder
+
+_PATH = re.compile(
+    r"""\bpath["']?[ \t]*=[ \t]*("{3}.*?"{3}|'{3}.*?'{3}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')""",
+    re.DOTALL,
+)
+"""A path of whatever disk, in a comment or anywhere else: the edit is tried and looked at."""
+
+
+def write_disk(config_path: str, disk: DiskConfig) -> bytes:
+    """Make drystone.toml name the disk at its path, durably; returns what it said before.
+
+    ConfigError when that cannot be done; the file is as it was then.
+    """
+    root = os.path.dirname(os.path.abspath(config_path))
+    with _edited_alone(config_path, root):
+        former, text, document = _read(config_path)
+        listed = _entries(document)
+        known = next((one for one in listed if one.get("disk_id") == disk.disk_id), None)
+        if known is None:
+            if any(one.get("name") == disk.name for one in listed):
+                raise ConfigError(
+                    f"{config_path} lists another disk as {disk.name!a}; name this "
+                    "one otherwise (--name)"
+                )
+            changed = _append(text, document, disk, root)
+        elif absolute_path(root, str(known.get("path", ""))) == disk.path:
+            return former
+        else:
+            changed = _move(text, document, listed.index(known), relative_path(disk.path, root))
+        if changed is None:
+            raise ConfigError(
+                f"{config_path} cannot be edited: it lists its disks in a way of its own; make it "
+                "say yourself:\n" + "\n".join(disk_lines(disk.disk_id, disk.name, disk.path))
+            )
+        _replace(config_path, changed.encode())
+        return former
+
+
+def put_back(config_path: str, former: bytes) -> None:
+    """Write what drystone.toml said before."""
+    with _edited_alone(config_path, os.path.dirname(os.path.abspath(config_path))):
+        _replace(config_path, former)
+
+
+def read_paths(config_path: str) -> dict[str, str]:
+    """Return {disk id: path} as drystone.toml says it now; nothing while it cannot be read."""
+    root = os.path.dirname(os.path.abspath(config_path))
+    try:
+        _, _, document = _read(config_path)
+    except ConfigError:
+        return {}
+    pairs = [(one.get("disk_id"), one.get("path")) for one in _entries(document)]
+    return {
+        disk_id: absolute_path(root, path)
+        for disk_id, path in pairs
+        if isinstance(disk_id, str) and isinstance(path, str)
+    }
+
+
+def disk_lines(disk_id: str, name: str, path: str) -> list[str]:
+    """Return a disk's section of drystone.toml; ConfigError when it cannot be written as TOML."""
+    return [
+        "[[disk]]",
+        f"disk_id = {toml_text(disk_id)}",
+        f"name = {toml_text(name)}",
+        f"path = {toml_text(path)}",
+        "",
+    ]
+
+
+def toml_text(value: str) -> str:
+    """Return a string as TOML; ConfigError for one that is not UTF-8."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{value!r} cannot be written to a TOML file; use a UTF-8 name") from None
+    # A JSON string without surrogate pairs is a valid TOML basic string.
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def relative_path(path: str, root: str) -> str:
+    """Return a path as drystone.toml has it: within its own folder it may move with that."""
+    path = os.path.abspath(path)
+    if not path.startswith(root + os.sep):
+        return path
+    short = os.path.relpath(path, root)
+    return f"./{short}" if short.startswith("~") else short  # Else it would be somebody's home.
+
+
+@contextlib.contextmanager
+def _edited_alone(config_path: str, root: str) -> Generator[None]:
+    """One writer at a time: commands edit the file beside the engine."""
+    try:
+        folder = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            yield
+        finally:
+            os.close(folder)
+    except OSError as error:
+        raise ConfigError(
+            f"{config_path} cannot be written ({error.strerror or error}), so nothing was changed; "
+            "repair that first"
+        ) from error
+
+
+def _read(config_path: str) -> tuple[bytes, str, dict[str, Any]]:
+    try:
+        with open(config_path, "rb") as file:
+            content = file.read()
+        text = content.decode()
+        return content, text, tomllib.loads(text)
+    except OSError as error:
+        raise ConfigError(f"{config_path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise ConfigError(
+            f"{config_path} is not valid TOML ({error}), so nothing was changed; repair that first"
+        ) from error
+
+
+def _entries(document: dict[str, Any]) -> list[dict[str, Any]]:
+    listed = document.get("disk")
+    return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+
+
+def _append(text: str, document: dict[str, Any], disk: DiskConfig, root: str) -> str | None:
+    entry = {**disk.model_dump(), "path": relative_path(disk.path, root)}
+    lines = disk_lines(entry["disk_id"], entry["name"], entry["path"])
+    wanted = {**document, "disk": [*document.get("disk", []), entry]}
+    return _first_that_says(wanted, [text.rstrip("\n") + "\n\n" + "\n".join(lines)])
+
+
+def _move(text: str, document: dict[str, Any], number: int, path: str) -> str | None:
+    wanted = copy.deepcopy(document)
+    wanted["disk"][number]["path"] = path
+    written = toml_text(path)
+    edits = (text[: one.start(1)] + written + text[one.end(1) :] for one in _PATH.finditer(text))
+    return _first_that_says(wanted, edits)
+
+
+def _first_that_says(wanted: dict[str, Any], edits: Iterable[str]) -> str | None:
+    for edit in edits:
+        with contextlib.suppress(tomllib.TOMLDecodeError):
+            if tomllib.loads(edit) == wanted:
+                return edit
+    return None
+
+
+def _replace(config_path: str, content: bytes) -> None:
+    """Replace the file, or what it is a link to; owner and mode stay, for it may hold secrets."""
+    target = os.path.realpath(config_path)
+    info, beside = os.stat(target), target + ".tmp"
+    try:
+        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+        with open(descriptor, "wb") as file:
+            file.write(content)
+            os.fchmod(descriptor, info.st_mode & 0o7777)
+            with contextlib.suppress(PermissionError):
+                os.fchown(descriptor, info.st_uid, info.st_gid)
+            file.flush()
+            os.fsync(descriptor)
+        # Barrier: a crash before this leaves the old file, and one beside it that nobody reads.
+        os.rename(beside, target)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(beside)
+        raise
+    sync_folder(os.path.dirname(target))

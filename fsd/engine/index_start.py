@@ -1,0 +1,55 @@
+"""The index when the engine starts: it owns bringing it up to date, or else how the store begins.
+
+One that is damaged is made anew from the shards. One that finds no room on the SSD for what it
+lacks stays as it is, and the store starts: nothing is called missing then (see
+`Store.refuse_unfinished`) until housekeeping, or the next job, has found room for the rest.
+"""
+
+from typing import TYPE_CHECKING
+
+from fsd.format.errors import DiskError, QuotaError
+from fsd.repair.projection import (
+    begin_generation,
+    open_index,
+    project,
+    publish_generation,
+    write_disk_rows,
+)
+
+if TYPE_CHECKING:
+    from fsd.engine.engine import Engine
+
+
+def bring_index_up(engine: "Engine", *, suspicious: bool) -> None:
+    """Open the index and roll it forward, or make it anew; QuotaError when that has no room."""
+    store = engine.store
+    new, former = open_index(store, suspicious=suspicious), None
+    try:
+        _fill_where_room_is_short(engine)
+    except QuotaError:
+        if new:
+            raise
+        store.index_lacks()
+        return
+    except Exception as error:
+        if new or isinstance(error, DiskError):
+            raise
+        engine.notes.append(f"the index was damaged ({error}) and has been made anew")
+        former, new = begin_generation(store), True
+        _fill(engine)
+    if new:
+        publish_generation(store, former)
+
+
+def _fill_where_room_is_short(engine: "Engine") -> None:
+    try:
+        _fill(engine)
+    except QuotaError:
+        _fill(engine)  # The ballast is given up now: that is room for it.
+
+
+def _fill(engine: "Engine") -> None:
+    engine.open_shards.recover_all()
+    project(engine.store)
+    write_disk_rows(engine.store)
+    engine.make_listings()

@@ -1,0 +1,29 @@
+"""The control API of watching the disks: it owns the paths of scrub, metrics and alerts."""
+
+from fastapi import FastAPI, Response
+
+from fsd.documents.models import JobStatus
+from fsd.documents.watch_models import AlertResult, ScrubStatus
+from fsd.engine.engine import Engine
+from fsd.watch import metrics
+from fsd.watch.metrics_text import CONTENT_TYPE
+
+
+def add_watch(app: FastAPI, engine: Engine) -> None:
+    """Add the routes to the application."""
+
+    @app.get("/v1/scrub")
+    def scrub_status() -> ScrubStatus:
+        return engine.watch.scrubber.status()
+
+    @app.post("/v1/scrub")
+    def scrub() -> JobStatus:
+        return engine.watch.scrub_now().status()
+
+    @app.get("/v1/metrics")
+    def prometheus() -> Response:
+        return Response(metrics.exposition(engine).encode(), headers={"Content-Type": CONTENT_TYPE})
+
+    @app.post("/v1/alerts/test")
+    def alerts_test() -> list[AlertResult]:
+        return engine.watch.alerts.test()

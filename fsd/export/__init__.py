@@ -1,0 +1,1 @@
+"""Materialise: a manifest becomes a copy on the SSD or a view in the mount."""

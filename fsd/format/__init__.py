@@ -1,0 +1,1 @@
+"""On-disk formats as pure functions: shards, catalog, index rows, manifests, tree files."""

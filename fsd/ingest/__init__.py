@@ -1,0 +1,1 @@
+"""BatchWrite: from a folder to sealed shards."""

@@ -1,0 +1,386 @@
+"""Open shards: it owns creating, extending and sealing them, and the order of durability.
+
+    shard_open in the catalog                  before the first group of a shard
+    group bytes -> fsync -> read back          on every acknowledging disk (in their processes)
+    index commit                               one transaction per group
+    acknowledge                                by the caller, after all of these
+    shard_seal in the catalog                  later: with the next shard_open, or by housekeeping
+
+The first group makes the files, the footer comes with the last one: a shard that is filled by one
+group is written and read back in one run. A shard has one writer at a time. When a disk fails under
+a group, the shard is sealed at the last group that is durable on all its disks, and the group moves
+to a fresh shard: never fewer copies.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from fsd.format.errors import DiskError
+from fsd.format.group import large_group_bytes, readdress
+from fsd.format.record import (
+    ENTRY_BYTES,
+    Entry,
+    ShardHeader,
+    iterate_entries,
+    pack_entry,
+    pack_footer_of,
+    pack_shard_header,
+)
+from fsd.ingest.open_shard import OpenShard, append_everywhere, write_footer
+from fsd.planning.fair_draws import FairDraws
+from fsd.process.slots import Slot
+from fsd.store.index import IndexWriter, ShardRow
+from fsd.store.purge_place import put_objects
+from fsd.store.store import PART_BYTES_MAX, Store
+
+COMMIT_TRIES_MAX = 4
+IDLE_SHARDS_MAX = 8
+SEAL_WITHIN_S = 10.0
+"""So long a sealed shard waits for another entry to go to all catalogs with."""
+
+
+@dataclass(frozen=True, slots=True)
+class BuiltGroup:
+    """A group in a slot, ready to be committed; entry offsets count from the group's start."""
+
+    slot: Slot
+    length_bytes: int
+    digest: bytes
+    entries: bytes
+
+
+IndexExtra = Callable[[IndexWriter, OpenShard, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """A shard whose files end in their footers; the catalog does not know it yet.
+
+    One that is not `indexed` has records that the index may lack: its row stays open, and the
+    roll-forward takes it in.
+    """
+
+    row: ShardRow
+    indexed: bool
+    since_s: float
+
+    def entry(self) -> tuple[str, dict[str, object]]:
+        """Return what the catalog is told."""
+        row = self.row
+        data = {"shard": row.shard_id, "length": row.length_bytes, "disks": row.disks}
+        return "shard_seal", {**data, "time_ns": row.sealed_ns}
+
+
+class ShardWriter:
+    """Lends open shards to packing lanes and commits their groups."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._draws = FairDraws()
+        self._idle: list[OpenShard] = []
+        self._ended: list[Ended] = []
+        self._sealing = threading.Lock()
+
+    def lease(self, class_name: str, need_bytes: int, owner: str = "") -> OpenShard:
+        """Return an open shard of the class with room, which nobody else writes until released.
+
+        An owner's shards are lent to that owner only.
+        """
+        store = self._store
+        with store.lock:
+            for shard in self._idle:
+                same = shard.class_name == class_name and shard.owner == owner
+                if same and shard.room_bytes >= need_bytes and shard.whole:
+                    self._idle.remove(shard)
+                    return shard
+        shard = self.create(class_name, store.config.store.shard_size_bytes, large=False)
+        shard.owner = owner
+        return shard
+
+    def release(self, shard: OpenShard) -> None:
+        """Give a leased shard back; a full one, or one too many, is sealed."""
+        if not shard.whole or shard.full_after():
+            self._end(shard)
+            return
+        with self._store.lock:
+            self._idle.append(shard)
+            extra = self._idle[:-IDLE_SHARDS_MAX]
+            self._idle = self._idle[-IDLE_SHARDS_MAX:]
+        for other in extra:
+            self._end(other)
+
+    def tidy(self) -> None:
+        """Seal what cannot be written any more, and let the catalog know what waits too long."""
+        self.seal_idle(lambda shard: not shard.whole, SEAL_WITHIN_S)
+
+    def seal_idle(
+        self,
+        predicate: Callable[[OpenShard], bool] = lambda _shard: True,
+        within_s: float = 0.0,
+    ) -> None:
+        """Seal the open shards that nobody writes and the predicate takes.
+
+        Afterwards the catalog knows every shard that was ended `within_s` ago or before.
+        """
+        with self._sealing:  # A rebuild must not miss those that housekeeping is sealing.
+            with self._store.lock:
+                taken = [shard for shard in self._idle if predicate(shard)]
+                self._idle = [shard for shard in self._idle if shard not in taken]
+            try:
+                while taken:
+                    self._end(taken.pop())
+            finally:
+                for shard in taken:
+                    self._leave(shard.shard_id)
+            self._record(self._take_ended(within_s))
+
+    def create(self, class_name: str, size_bytes: int, *, large: bool) -> OpenShard:
+        """Begin a shard on as many disks as an acknowledgement needs, known to the catalog.
+
+        Its files are made with the first group. Raises NotEnoughDisksError when fewer can take it.
+        """
+        store = self._store
+        chosen = self._draws.choose(
+            store.disks.spaces(),
+            store.ack_copies(class_name),
+            size_bytes + PART_BYTES_MAX,
+            store.random,
+            allow_same_domain=store.config.store.allow_same_device,
+        )
+        disks = [store.disks.disks[disk_id] for disk_id in chosen]
+        for disk in disks:
+            disk.free_bytes = max(0, disk.free_bytes - size_bytes)
+        shard_id = os.urandom(16).hex()
+        with store.lock:
+            # Before the catalog knows it, or a recovery that runs just now would take it for left.
+            store.shards.writing.add(shard_id)
+        entry: dict[str, object] = {"shard": shard_id, "class_name": class_name, "disks": [*chosen]}
+        opened = ("shard_open", {**entry, "large": True} if large else entry)
+        try:
+            # Barrier: from here on a restart knows the shard and looks for its groups; without any
+            # file of it, on disks that are all here, it forgets it again.
+            self._record(self._take_ended(), opened)
+            with store.index.write() as writer:
+                number = writer.next_shard_number()
+                shard = OpenShard(shard_id, number, class_name, disks, size_bytes, large)
+                writer.put_shard(shard.row())
+        except BaseException:
+            self._leave(shard_id)
+            raise
+        header = ShardHeader(
+            bytes.fromhex(shard_id),
+            bytes.fromhex(store.config.store.store_id),
+            time.time_ns(),
+            class_name,
+            large,
+        )
+        shard.head = pack_shard_header(header)
+        with store.lock:
+            store.shards.name(shard_id, number)
+        return shard
+
+    def _take_ended(self, within_s: float = 0.0) -> list[Ended]:
+        due_s = time.monotonic() - within_s
+        with self._store.lock:
+            taken = [ended for ended in self._ended if ended.since_s <= due_s]
+            self._ended = [ended for ended in self._ended if ended.since_s > due_s]
+        return taken
+
+    def _record(self, ended: list[Ended], *entries: tuple[str, dict[str, object]]) -> None:
+        record_seals(self._store, ended, *entries)
+
+    def commit(
+        self,
+        shard: OpenShard,
+        group: BuiltGroup,
+        extra: IndexExtra,
+        *,
+        last: bool = False,
+        read_back: bool = True,
+    ) -> OpenShard:
+        """Make a group durable, verified and indexed; returns the shard it ended up in.
+
+        The `last` group of a shard, and one that fills it, is written with the footer behind it.
+        `extra` adds to the same index transaction. The returned shard differs from `shard` when a
+        disk failed and the group had to move. Raises when it could be put nowhere.
+        """
+        for _ in range(COMMIT_TRIES_MAX):
+            try:
+                records = len(group.entries) // ENTRY_BYTES
+                ends = last or shard.full_after(group.length_bytes, records)
+                footer = self._put_footer(shard, group) if ends else 0
+                place = shard.length_bytes, group.slot, group.length_bytes + footer
+                how = {"last": footer > 0, "read_back": read_back}
+                if append_everywhere(self._store, shard, *place, **how):
+                    self._index(shard, group, extra)
+                    shard.footer_bytes = footer
+                    return shard
+            except BaseException:
+                self._leave(shard.shard_id)
+                raise
+            self.seal(shard)
+            placed = shard.placed
+            shard = self.lease(shard.class_name, group.length_bytes, shard.owner)
+            shard.placed &= placed
+            group = self._moved(shard, group)
+        self.release(shard)
+        raise DiskError(f"a group could not be written after {COMMIT_TRIES_MAX} tries; see health")
+
+    @staticmethod
+    def _put_footer(shard: OpenShard, group: BuiltGroup) -> int:
+        """Put the footer behind a group in its slot; returns its length, 0 without room for it."""
+        entries = b"".join(map(pack_entry, _placed(shard, group)))
+        end = shard.length_bytes + group.length_bytes
+        footer = pack_footer_of(
+            bytes.fromhex(shard.shard_id),
+            shard.entries + entries,
+            end,
+            [*shard.digests, group.digest],
+        )
+        view = group.slot.view[group.length_bytes :]
+        if len(footer) > len(view):
+            return 0
+        view[: len(footer)] = footer
+        return len(footer)
+
+    def _leave(self, shard_id: str) -> None:
+        """Write a shard no more; the recovery seals it at the groups that its replicas hold."""
+        with self._store.lock:
+            self._store.shards.writing.discard(shard_id)
+
+    def _moved(self, shard: OpenShard, group: BuiltGroup) -> BuiltGroup:
+        digest = readdress(
+            group.slot.view,
+            group.entries,
+            bytes.fromhex(shard.shard_id),
+            len(shard.digests),
+            shard.next_sequence,
+        )
+        return BuiltGroup(group.slot, group.length_bytes, digest, group.entries)
+
+    def _index(self, shard: OpenShard, group: BuiltGroup, extra: IndexExtra) -> None:
+        base = shard.length_bytes
+        placed = _placed(shard, group)
+        self.grow(shard, group.length_bytes, group.digest, placed)
+        # Barrier: the group is durable and verified; a crash before this commit leaves it to the
+        # roll-forward at the next start, which finds the same entries in the shard.
+        with self._store.index.write() as writer:
+            if shard.placed:
+                put_objects(writer, shard.number, placed)
+            shard.retaken |= shard.shard_id in self._store.shards.retaken
+            writer.put_shard(shard.row())
+            extra(writer, shard, base)
+
+    def commit_large(self, shard: OpenShard, digest: bytes, entry: bytes) -> None:
+        """Index and end a shard whose single large group is durable on all its disks."""
+        placed = [
+            Entry(item.key, shard.length_bytes + item.offset, item.length_bytes, item.flags)
+            for item in iterate_entries(entry)
+        ]
+        length = large_group_bytes(placed[0].length_bytes)
+        self.grow(shard, length, digest, placed)
+        try:
+            with self._store.index.write() as writer:
+                put_objects(writer, shard.number, placed)
+                writer.put_shard(shard.row())
+            self._end(shard)
+        except BaseException:
+            self._leave(shard.shard_id)
+            raise
+
+    @staticmethod
+    def grow(shard: OpenShard, length: int, digest: bytes, placed: Iterable[Entry]) -> None:
+        """Note a group that is durable on all the shard's disks."""
+        placed = list(placed)
+        shard.length_bytes += length
+        shard.next_sequence += len(placed)
+        # Packed: a shard of small files has hundreds of thousands, 48 bytes each instead of 400.
+        shard.entries += b"".join(map(pack_entry, placed))
+        shard.payload_bytes += sum(entry.length_bytes for entry in placed)
+        shard.digests.append(digest)
+
+    def seal(self, shard: OpenShard) -> None:
+        """Write the footer everywhere, cut the files, tell the catalog; never reopened after.
+
+        Disks that fail here simply keep no replica of it; the reconciler copies it again.
+        """
+        self._end(shard)
+        self._record(self._take_ended())
+
+    def _end(self, shard: OpenShard) -> None:
+        """Seal a shard; the catalog hears of it with its next entry.
+
+        Barrier: footers first, then the catalog. A crash between them finds a shard that is open
+        for the catalog and sealed on disk; recovery reads it, and believes a footer that is true.
+        """
+        kept = False
+        try:
+            if not shard.digests:
+                self.abandon(shard)
+                return
+            if not shard.footer_bytes:
+                shard_id = bytes.fromhex(shard.shard_id)
+                length = shard.length_bytes
+                footer = pack_footer_of(shard_id, shard.entries, length, shard.digests)
+                write_footer(self._store, shard, footer)
+            if shard.disks:
+                ended = _ended(shard, shard.length_bytes + shard.footer_bytes, shard.placed)
+                with self._store.lock:
+                    self._ended.append(ended)
+                kept = True
+            # Otherwise all its disks are lost at once. The catalog keeps it open: whichever of
+            # them comes back is recovered from, since its groups were acknowledged.
+        finally:
+            if not kept:
+                self._leave(shard.shard_id)
+
+    def abandon(self, shard: OpenShard) -> None:
+        """Drop a shard that holds nothing acknowledged (a large file that changed)."""
+        store = self._store
+        store.catalog.append(("shard_abandon", {"shard": shard.shard_id}))
+        with store.index.write() as writer:
+            writer.delete_shard(shard.row())
+        with store.lock:
+            store.shards.writing.discard(shard.shard_id)
+        for disk in shard.disks:
+            disk.request("remove_shard", shard.shard_id, False)
+
+
+def seal_in_catalog(store: Store, shard: OpenShard, length: int, *, indexed: bool = True) -> None:
+    """Record a sealed shard (or drop an empty one) in the catalog and the index; see `Ended`."""
+    if shard.digests:
+        record_seals(store, [_ended(shard, length, indexed)])
+    else:
+        ShardWriter(store).abandon(shard)
+
+
+def record_seals(store: Store, ended: list[Ended], *entries: tuple[str, dict[str, object]]) -> None:
+    """Tell the catalog, at once with other entries, and then the index, what is sealed."""
+    try:
+        if ended or entries:
+            store.catalog.append(*[one.entry() for one in ended], *entries)
+        if any(one.indexed for one in ended):
+            with store.index.write() as writer:
+                for one in ended:
+                    if one.indexed and one.row.shard_id not in store.shards.retaken:
+                        writer.put_shard(one.row)
+    finally:
+        with store.lock:
+            store.shards.writing.difference_update(one.row.shard_id for one in ended)
+            store.shards.retaken &= store.shards.writing
+
+
+def _ended(shard: OpenShard, length: int, indexed: bool) -> Ended:
+    return Ended(shard.row(sealed=True, length_bytes=length), indexed, time.monotonic())
+
+
+def _placed(shard: OpenShard, group: BuiltGroup) -> list[Entry]:
+    """Return a group's entries with their offsets in the shard that it is appended to."""
+    base = shard.length_bytes
+    return [
+        Entry(entry.key, base + entry.offset, entry.length_bytes, entry.flags)
+        for entry in iterate_entries(group.entries)
+    ]

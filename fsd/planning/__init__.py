@@ -1,0 +1,1 @@
+"""Planners: which disk takes a new shard, which disk reads which bytes. Pure, no I/O."""

@@ -1,0 +1,1 @@
+"""Child processes: fork server, shared buffers, messages, and external programs."""

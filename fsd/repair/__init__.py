@@ -1,0 +1,1 @@
+"""Recovery, salvage and reconstruction of shards, and the checks of the index."""

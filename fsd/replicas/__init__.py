@@ -1,0 +1,1 @@
+"""Replication: what copies there should be, and how they come to be."""

@@ -1,0 +1,1 @@
+"""Scrubbing: every replica is verified, the one that waited longest first."""

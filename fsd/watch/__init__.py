@@ -1,0 +1,1 @@
+"""Health, losses, warnings, alerts and metrics."""

@@ -1,0 +1,45 @@
+"""What is said of the room on the SSD: it owns these notices, never the room."""
+
+from fsd.cli.output import size_text
+from fsd.documents.models import Notice
+from fsd.engine.engine import Engine
+from fsd.store import ballast
+
+
+def ssd_notices(engine: Engine) -> list[Notice]:
+    """Return what a person should know of the SSD's room."""
+    found: list[Notice] = []
+    partition = engine.areas.partition_state()
+    if ballast.given_up(engine.config.index_root, engine.store.index.size_bytes()):
+        behind = "; the index lacks what disks brought or a crash left" * engine.store.behind
+        found.append(
+            Notice(
+                code="ssd-full",
+                severity="critical",
+                message=f"the SSD is full: {size_text(partition.available_bytes)} are free, and "
+                f"the ballast is given up; puts are refused{behind}",
+                advice="remove exports that are no longer needed, or whatever else filled it; "
+                "puts go on without a restart",
+            )
+        )
+    if partition.state != "ok":
+        found.append(
+            Notice(
+                code="ssd-partition",
+                severity="critical" if partition.state == "emergency" else "warning",
+                message=f"the SSD partition is {partition.fill:.0%} full ({partition.state})",
+                advice="remove sealed exports that are no longer needed",
+            )
+        )
+    for usage in engine.areas.usage():
+        if usage.state != "ok":
+            found.append(
+                Notice(
+                    code="ssd-area",
+                    subject=usage.area,
+                    severity="warning",
+                    message=f"area {usage.area} is at its quota ({usage.state})",
+                    advice=f"free space in {usage.path} or raise its quota in drystone.toml",
+                )
+            )
+    return found

@@ -1,0 +1,205 @@
+"""Watching the disks: it owns the parts that do so in a running engine, and what they warn of."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import threading
+import time
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from fsd.cli.output import count_text
+from fsd.disks.disk_search import DiskSearch
+from fsd.disks.health_file import load_health, save_health
+from fsd.disks.smart_memory import SmartMemory
+from fsd.disks.smart_watch import SmartWatch
+from fsd.documents.models import Notice
+from fsd.format.errors import UsageError
+from fsd.repair.index_heal import find_again
+from fsd.repair.lost_files import list_losses
+from fsd.scrub.scrub import Scrubber
+from fsd.store.givers import Givers
+from fsd.store.suspect_file import load_suspects, save_suspects
+from fsd.watch.alerts import Alerts
+from fsd.watch.calibrate import Calibrator
+
+if TYPE_CHECKING:
+    from fsd.engine.engine import Engine
+    from fsd.store.job import Job
+
+SCRUB = "scrub"
+CALIBRATE = "calibrate"
+REPAIR = "index repair"
+LOSSES_SHOWN_MAX = 20
+TICK_S = 1.0
+SAVE_PERIOD_S = 60.0
+
+
+class Watch:
+    """The watching parts of one engine, and the thread that asks them."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._disks = engine.store.disks.disks
+        self.scrubber = Scrubber(
+            engine.store,
+            lambda: any(job.kind != SCRUB for job in engine.jobs.running()),
+            engine.reconciler.poke,
+        )
+        engine.store.find_again = functools.partial(find_again, engine.store)
+        engine.replicator.mender.on_loss = self.scrubber.damage.note_lost
+        self.calibrator = Calibrator(engine.store, lambda: bool(engine.jobs.running()))
+        memory = SmartMemory(os.path.join(engine.config.watch_dir, "smart.json"))
+        self.smart = SmartWatch(engine.config.store.smartctl, memory)
+        self.alerts = Alerts(engine.config)
+        self.search = DiskSearch(engine.store.disks)
+        self._health_path = os.path.join(engine.config.watch_dir, "health.json")
+        load_health(self._health_path, self._disks.values())
+        self._suspects_path = os.path.join(engine.config.watch_dir, "suspect.json")
+        self._suspects = load_suspects(self._suspects_path, engine.store)
+        self._saved_at = time.monotonic()
+        # Of which generation of the index, and how many: whoever counts shards says it.
+        self.damaged_shards: tuple[int, int] = (0, 0)
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="watch", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch; the engine is whole by now."""
+        self.scrubber.start()
+        self.search.start()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop watching and make durable what is remembered."""
+        self._stop.set()
+        if self._thread.is_alive():
+            self._thread.join(timeout=5 * TICK_S)
+            self._save_suspects()
+        self.search.stop()
+        self.alerts.stop()
+        self.scrubber.stop()
+        save_health(self._health_path, self._disks.values())
+
+    def scrub_now(self) -> Job:
+        """Start paying the whole debt of the scrub."""
+        return self._engine.start_job(SCRUB, "the whole debt", self.scrubber.run_now, SCRUB)
+
+    def losses(self, without: Sequence[str]) -> Job:
+        """Start listing the files that no disk gives; disks (by name) are taken for away."""
+        store = self._engine.store
+        away = {store.disks.by_name(name) for name in without}
+        damaged = self.scrubber.damage.by_replica()
+        givers = Givers(store, {disk.disk_id for disk in away}, damaged)
+        named = ", ".join(sorted(disk.name for disk in away))
+        work = functools.partial(list_losses, store, self._engine.references.stored, givers)
+        return self._engine.start_job("losses", f"without {named}" if named else "", work)
+
+    def calibrate_now(self, name: str | None, *, accept: bool) -> Job:
+        """Start measuring one disk, or all that can be read; see `Calibrator.run`."""
+        disks = [disk for disk in self._disks.values() if disk.readable]
+        if name is not None:
+            disks = [disk := self._engine.store.disks.by_name(name)]
+            if not disk.readable:
+                raise UsageError(
+                    f"{disk.name} is {disk.shown_state}: only a disk that is there can be measured"
+                )
+        work = functools.partial(self.calibrator.run, disks, accept)
+        return self._engine.start_job(CALIBRATE, name or "all disks", work, CALIBRATE)
+
+    def notices(self) -> list[Notice]:
+        """Return what a person should know of what was watched; the disks' states apart."""
+        disks = list(self._disks.values())
+        seen = self.smart.notices(disks)
+        return [*seen, *self._scrub_notices(), *self._index_notices(), *self._alert_notices()]
+
+    def _run(self) -> None:
+        while not self._stop.wait(TICK_S):
+            try:
+                self._tick()
+            except Exception as error:
+                # Watching must outlive one bad round; health shows what happened.
+                self._engine.store.disks.remember(f"watch: {type(error).__name__}: {error}")
+
+    def _tick(self) -> None:
+        disks = list(self._disks.values())
+        for disk in disks:
+            disk.health.settle(time.time())
+        self.smart.tick(disks)
+        self.calibrator.tick()
+        self._save_suspects()
+        if self._engine.store.misplaced and not self._engine.store.is_unfinished:
+            self._repair_index()
+        if time.monotonic() - self._saved_at > SAVE_PERIOD_S:
+            self._saved_at = time.monotonic()
+            save_health(self._health_path, self._disks.values())
+
+    def _save_suspects(self) -> None:
+        store = self._engine.store
+        self._suspects = save_suspects(self._suspects_path, store, self._suspects)
+
+    def _repair_index(self) -> None:
+        # While the store is being reindexed, or a look goes on already, the next second will do.
+        with contextlib.suppress(UsageError):
+            work = self.scrubber.repair_index
+            self._engine.start_job(REPAIR, "places of objects", work, REPAIR)
+
+    def _alert_notices(self) -> list[Notice]:
+        error = self.alerts.last_error
+        if not error:
+            return []
+        return [
+            Notice(
+                code="alerts",
+                severity="info",
+                message=f"{count_text(self.alerts.waiting(), 'alert')} to be sent: {error}",
+                advice="drystone alerts test tries at once",
+            )
+        ]
+
+    def _damaged_rows(self) -> int:
+        generation, shards = self.damaged_shards
+        met = shards if generation == self._engine.store.index.generation else 0
+        return max(met, self.scrubber.damaged_rows())
+
+    def _index_notices(self) -> list[Notice]:
+        found = [
+            f"{count:,} {what}"
+            for count, what in (
+                (
+                    self.scrubber.wrong_entries(),
+                    "wrong places were found in the index, and put right",
+                ),
+                (self._damaged_rows(), "damages were found in the index that stay in it"),
+            )
+            if count
+        ]
+        if not found:
+            return []
+        return [
+            Notice(
+                code="index-damaged",
+                severity="warning",
+                message="; ".join(found),
+                advice="drystone reindex makes all of it anew from the shards; nothing is lost, "
+                "and the SSD or the memory may be failing",
+            )
+        ]
+
+    def _scrub_notices(self) -> list[Notice]:
+        losses = self.scrubber.damage.losses()
+        if not losses:
+            return []
+        more = f" and {len(losses) - LOSSES_SHOWN_MAX:,} more" * (len(losses) > LOSSES_SHOWN_MAX)
+        return [
+            Notice(
+                code="lost",
+                severity="critical",
+                message=f"{count_text(len(losses), 'object')} damaged on every disk that has them: "
+                + ", ".join(losses[:LOSSES_SHOWN_MAX])
+                + more,
+                advice="store these files again from their source (drystone put): sound copies "
+                "then take their place (drystone losses lists all of them)",
+            )
+        ]

@@ -1,0 +1,220 @@
+"""The door of the server: it owns who and what comes in, and the headers of what goes out.
+
+Every HTTP request and every websocket passes here first:
+  name     -> only names that are ours (a stranger's name that points at us is refused)
+  origin   -> what changes something, and every websocket, comes from a page of ours
+  size     -> bodies are bounded
+  visitor  -> a session's cookie, or for the API a token; else the way to the login page
+What a visitor may do is decided where it is done. No page is made here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import json
+from collections.abc import Awaitable, Callable, MutableMapping
+from http.cookies import CookieError, SimpleCookie
+from typing import Any
+from urllib.parse import quote, urlsplit
+
+from gui.access.roles import Visitor
+from gui.access.sessions import Sessions
+from gui.core.config import GuiConfig
+from sql import SqlError
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+App = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+BODY_SIZE_BYTES_MAX = 2_000_000
+VISITOR_KEY = "drystone.visitor"
+API_PREFIX = "/api/"
+LOGIN_PATH = "/login"
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+_WEBSOCKET_REFUSED = 4403
+
+# Pages are NiceGUI's, which compiles its templates in the browser and starts with a script of its
+# own; nothing of a stranger is ever put into a page as markup, and nothing comes from elsewhere.
+_CONTENT_POLICY = (
+    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; "
+    "style-src 'self' 'unsafe-inline'; img-src 'self' data: blob:; media-src 'self'; "
+    "font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; "
+    "form-action 'self'; frame-ancestors 'none'"
+)
+_HEADERS = {
+    b"content-security-policy": _CONTENT_POLICY.encode(),
+    b"x-content-type-options": b"nosniff",
+    b"x-frame-options": b"DENY",
+    # Not no-referrer: browsers then call the origin of our own forms null.
+    b"referrer-policy": b"same-origin",
+    b"cross-origin-opener-policy": b"same-origin",
+    b"cross-origin-resource-policy": b"same-origin",
+    b"permissions-policy": b"camera=(), microphone=(), geolocation=(), usb=(), payment=()",
+}
+
+
+class Guard:
+    """ASGI middleware; outermost, so that nothing answers before it has looked."""
+
+    def __init__(self, app: App, config: GuiConfig, sessions: Sessions) -> None:
+        self.app = app
+        self._config = config
+        self._sessions = sessions
+        self._names = {"localhost", config.host.lower(), *(name.lower() for name in config.names)}
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let one request or websocket in, or refuse it."""
+        if scope["type"] not in ("http", "websocket"):
+            await self.app(scope, receive, send)
+            return
+        headers = _headers(scope)
+        answer = _with_headers(send, scope["path"]) if scope["type"] == "http" else send
+        refused = self._stranger(scope, headers)
+        if refused:
+            await _refuse(scope, receive, answer, 403, refused)
+            return
+        if not _is_public(scope["path"]):
+            try:
+                visitor = await self._visitor(scope, headers)
+            except SqlError as error:
+                await _refuse(scope, receive, answer, 503, f"nobody can be let in now: {error}")
+                return
+            if visitor is None:
+                await _ask_to_log_in(scope, receive, answer)
+                return
+            scope[VISITOR_KEY] = visitor
+        await self.app(scope, _bounded(receive), answer)
+
+    def _stranger(self, scope: Scope, headers: dict[bytes, bytes]) -> str:
+        """Return why a request is not from a page of ours; nothing when it is well."""
+        host = headers.get(b"host", b"").decode("latin-1")
+        if not self._is_our_name(host):
+            return f"{host!a} is no name of this server; add it to `names` in [gui]"
+        size = headers.get(b"content-length", b"0")
+        if not size.isdigit() or int(size) > BODY_SIZE_BYTES_MAX:
+            return f"a request may have {BODY_SIZE_BYTES_MAX:,} bytes"
+        is_socket = scope["type"] == "websocket"
+        if not is_socket and scope["method"] in SAFE_METHODS:
+            return ""
+        if _token_of(headers) and scope["path"].startswith(API_PREFIX):
+            return ""  # A token is not sent by a browser on its own.
+        origin = headers.get(b"origin", b"").decode("latin-1")
+        if not origin:
+            return "the request does not say from which page it comes (Origin)"
+        if urlsplit(origin).netloc.lower() != host.lower():
+            return f"the request comes from another page, {origin!a}"
+        return ""
+
+    def _is_our_name(self, host: str) -> bool:
+        try:
+            name = (urlsplit(f"//{host}").hostname or "").lower()
+        except ValueError:
+            return False
+        if name in self._names:
+            return True
+        try:
+            ipaddress.ip_address(name)  # A plain address is nobody's name.
+        except ValueError:
+            return False
+        return True
+
+    async def _visitor(self, scope: Scope, headers: dict[bytes, bytes]) -> Visitor | None:
+        token = _token_of(headers)
+        if token and scope["path"].startswith(API_PREFIX):
+            return await asyncio.to_thread(self._sessions.visitor, token, is_token=True)
+        secret = cookie_of(headers.get(b"cookie", b""), self._config.cookie_name)
+        if not secret:
+            return None
+        known = self._sessions.remembered(secret)
+        return known or await asyncio.to_thread(self._sessions.visitor, secret)
+
+
+def cookie_of(header: bytes, name: str) -> str:
+    """Return one cookie of a request; nothing when it has none."""
+    try:
+        cookie = SimpleCookie(header.decode("latin-1"))
+    except CookieError:
+        return ""
+    return cookie[name].value if name in cookie else ""
+
+
+def _is_public(path: str) -> bool:
+    """Tell whether a path holds nothing but our program, which anybody may have."""
+    if path in (LOGIN_PATH, "/favicon.ico", "/healthz") or path.startswith("/static/"):
+        return True
+    # NiceGUI's own scripts lie below its version; what pages make lies beside it and is private.
+    first, _, rest = path.removeprefix("/_nicegui/").partition("/")
+    return path.startswith("/_nicegui/") and first[:1].isdigit() and bool(rest)
+
+
+def _headers(scope: Scope) -> dict[bytes, bytes]:
+    found: dict[bytes, bytes] = {}
+    for name, value in scope["headers"]:
+        # Twice the same, as two hosts, would let two readers see two things.
+        found[name] = value if name not in found else found[name] + b", " + value
+    return found
+
+
+def _token_of(headers: dict[bytes, bytes]) -> str:
+    kind, _, token = headers.get(b"authorization", b"").decode("latin-1").partition(" ")
+    return token.strip() if kind.lower() == "bearer" else ""
+
+
+def _with_headers(send: Send, path: str) -> Send:
+    async def answer(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            given = {name.lower() for name, _ in message["headers"]}
+            ours = [(name, value) for name, value in _HEADERS.items() if name not in given]
+            if b"cache-control" not in given and not _is_public(path):
+                ours.append((b"cache-control", b"no-store"))
+            message["headers"] = [*message["headers"], *ours]
+        await send(message)
+
+    return answer
+
+
+def _bounded(receive: Receive) -> Receive:
+    """Count the bytes of a body whose length nobody said."""
+    taken = 0
+
+    async def counted() -> Message:
+        nonlocal taken
+        message = await receive()
+        if message["type"] == "http.request":
+            taken += len(message.get("body", b""))
+            if taken > BODY_SIZE_BYTES_MAX:
+                return {"type": "http.disconnect"}
+        return message
+
+    return counted
+
+
+async def _ask_to_log_in(scope: Scope, receive: Receive, send: Send) -> None:
+    path = scope["path"]
+    is_page = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
+    if not is_page or path.startswith((API_PREFIX, "/_nicegui")):
+        await _refuse(scope, receive, send, 401, "log in first, or show a token")
+        return
+    query = scope.get("query_string", b"").decode("latin-1")
+    wanted = quote(path + (f"?{query}" if query else ""), safe="/")
+    location = LOGIN_PATH if wanted == "/" else f"{LOGIN_PATH}?next={wanted}"
+    headers = [(b"location", location.encode("ascii")), (b"content-length", b"0")]
+    await send({"type": "http.response.start", "status": 303, "headers": headers})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, reason: str) -> None:
+    if scope["type"] == "websocket":
+        await receive()
+        await send({"type": "websocket.close", "code": _WEBSOCKET_REFUSED, "reason": ""})
+        return
+    body = json.dumps({"error": reason}).encode("ascii")
+    headers = [
+        (b"content-type", b"application/json"),
+        (b"content-length", str(len(body)).encode()),
+    ]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

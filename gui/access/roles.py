@@ -1,0 +1,30 @@
+"""What a role may do: it owns the order of the roles and the refusal, and knows no person."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from gui.core.errors import ForbiddenError
+from sql import ROLES, Role
+
+
+class Visitor(NamedTuple):
+    """Whoever asks: a person in a browser, or a script with a person's token."""
+
+    user_id: int
+    name: str
+    role: Role
+    session_hash: bytes | None = None
+    """None for a script."""
+
+    def may(self, role: Role) -> bool:
+        """Tell whether this visitor has at least a role; who only labels sees nothing else."""
+        if self.role == "labeller" and role == "viewer":
+            return False
+        return ROLES.index(self.role) >= ROLES.index(role)
+
+
+def require(visitor: Visitor, role: Role) -> None:
+    """Raise ForbiddenError unless the visitor has at least this role."""
+    if not visitor.may(role):
+        raise ForbiddenError(f"this needs the role {role}; {visitor.name} is {visitor.role}")

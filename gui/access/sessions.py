@@ -1,0 +1,132 @@
+"""Who is asking: it owns logging in and out, and the short memory of sessions and tokens.
+
+A browser asks for dozens of things at once, so what the database said of a session counts for a few
+seconds more; for longer only while the database is away. Whoever is logged out or disabled through
+this server is forgotten at once.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from gui.access.passwords import hash_of, new_secret, password_fits
+from gui.access.roles import Visitor
+from gui.core.config import GuiConfig
+from sql import Database, DatabaseUnavailableError
+
+REMEMBERED_S = 5.0
+REMEMBERED_WITHOUT_DATABASE_S = 900.0
+"""So long pages stay usable for those who were logged in when the database went away."""
+REMEMBERED_MAX = 4_096
+SECRET_LENGTH_MAX = 200
+
+
+class LoginAnswer(NamedTuple):
+    """How an attempt ended: a secret for the cookie, or the reason for the person."""
+
+    secret: str | None
+    reason: str = ""
+    wait_s: float = 0.0
+
+
+class Sessions:
+    """Sessions and tokens of one store; every method may block, so call it in a thread."""
+
+    def __init__(self, config: GuiConfig, database: Callable[[], Database]) -> None:
+        self._config = config
+        self._database = database
+        self._lock = threading.Lock()
+        self._known: dict[bytes, tuple[Visitor | None, float]] = {}
+
+    def remembered(self, secret: str) -> Visitor | None:
+        """Return the visitor when the last answer is fresh; blocks for nothing."""
+        return self._fresh(hash_of(secret))
+
+    def visitor(self, secret: str, *, is_token: bool = False) -> Visitor | None:
+        """Return who has this cookie or token; None for nobody.
+
+        Raises DatabaseUnavailableError when nobody can tell and it is too long ago that somebody
+        could.
+        """
+        if not secret or len(secret) > SECRET_LENGTH_MAX:
+            return None
+        return self._visitor(hash_of(secret), is_token=is_token)
+
+    def still(self, visitor: Visitor) -> Visitor | None:
+        """Return who a visitor is now: another role, or None when the session has ended."""
+        assert visitor.session_hash is not None
+        return self._visitor(visitor.session_hash, is_token=False)
+
+    def _visitor(self, secret_hash: bytes, *, is_token: bool) -> Visitor | None:
+        if found := self._fresh(secret_hash):
+            return found
+        try:
+            visitor = (self._token if is_token else self._session)(secret_hash)
+        except DatabaseUnavailableError:
+            with self._lock:
+                visitor, asked = self._known.get(secret_hash, (None, 0.0))
+            if visitor is None or time.monotonic() - asked > REMEMBERED_WITHOUT_DATABASE_S:
+                raise
+            return visitor
+        with self._lock:
+            while len(self._known) >= REMEMBERED_MAX:
+                self._known.pop(next(iter(self._known)))
+            self._known.pop(secret_hash, None)
+            if visitor is not None:
+                self._known[secret_hash] = (visitor, time.monotonic())
+        return visitor
+
+    def log_in(self, name: str, password: str, address: str, browser: str) -> LoginAnswer:
+        """Check a password and open a session; raises SqlError when the database cannot."""
+        users = self._database().users
+        attempt = users.begin_login(name.strip().lower(), address)
+        if attempt.wait_s > 0:
+            minutes = max(1, round(attempt.wait_s / 60))
+            return LoginAnswer(
+                None, f"Too many attempts. Try again in {minutes} min.", attempt.wait_s
+            )
+        fits = password_fits(password, attempt.password_hash)
+        if not fits or attempt.user is None or attempt.user.is_disabled:
+            return LoginAnswer(None, "Name or password is wrong.")
+        secret = new_secret()
+        users.open_session(
+            attempt,
+            hash_of(secret),
+            address=address,
+            browser=browser,
+            lifetime_s=self._config.session_hours * 3600,
+            idle_s=self._config.session_idle_hours * 3600,
+        )
+        return LoginAnswer(secret)
+
+    def log_out(self, secret: str) -> None:
+        """End a session."""
+        self.forget(hash_of(secret))
+        self._database().users.end_session(hash_of(secret))
+
+    def forget(self, secret_hash: bytes | None = None) -> None:
+        """Ask the database again about one session, or about all."""
+        with self._lock:
+            if secret_hash is None:
+                self._known.clear()
+            else:
+                self._known.pop(secret_hash, None)
+
+    def _fresh(self, secret_hash: bytes) -> Visitor | None:
+        with self._lock:
+            visitor, asked = self._known.get(secret_hash, (None, 0.0))
+        return visitor if time.monotonic() - asked < REMEMBERED_S else None
+
+    def _session(self, session_hash: bytes) -> Visitor | None:
+        idle_s = self._config.session_idle_hours * 3600
+        session = self._database().users.session(session_hash, idle_s)
+        if session is None:
+            return None
+        return Visitor(session.user_id, session.name, session.role, session_hash)
+
+    def _token(self, token_hash: bytes) -> Visitor | None:
+        owner = self._database().users.token_owner(token_hash)
+        return None if owner is None else Visitor(owner.user_id, owner.name, owner.role)

@@ -1,0 +1,1 @@
+"""Configuration, errors and filters of the browser's side."""

@@ -1,0 +1,1 @@
+"""The account page: password, tokens, sessions."""

@@ -1,0 +1,149 @@
+"""How datasets look: it owns the tables of a report, the badge of leakage, and samples."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from nicegui import ui
+
+from gui.widgets.blocks import attributes, badge, box, card, clean, link, table, text
+from gui.widgets.explorer_routes import picture_of
+
+if TYPE_CHECKING:
+    from datasets import SplitsReport
+
+_STYLE = os.path.join(
+    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
+    "static",
+    "datasets.css",
+)
+CLASSES_SHOWN = 100
+KINSHIP = {
+    "component": "connected in trees",
+    "tree": "of one tree",
+    "bytes": "the same bytes",
+    "near": "near-duplicates",
+}
+_IMAGES = frozenset(
+    ["png", "jpg", "jpeg", "jpe", "jfif", "gif", "webp", "avif", "bmp", "tif", "tiff"]
+)
+_VIDEOS = frozenset(["mp4", "m4v", "webm", "mkv", "mov", "avi", "ogv"])
+
+
+def add_dataset_style() -> None:
+    """Add the style sheet to the current page."""
+    version = int(os.stat(_STYLE).st_mtime)
+    ui.add_head_html(f'<link rel="stylesheet" href="/static/datasets.css?{version}">')
+
+
+def leak_badge(leaking: Iterable[str], splits: int) -> None:
+    """Say whether something that belongs together is in two splits."""
+    kinds = [KINSHIP.get(kind, kind.replace("_", " ")) for kind in leaking]
+    if kinds:
+        badge("leaks: " + ", ".join(kinds), "bad")
+    elif splits > 1:
+        badge("no leakage", "good")
+    else:
+        badge("one split", "muted")
+
+
+def show_report(report: SplitsReport) -> None:
+    """Show splits, classes, the proof of no leakage, and what was left out."""
+    names = list(report.splits)
+    with box("grid"):
+        with card("Splits", f"{report.groups:,} groups, the largest has "
+                  f"{report.largest_group_files:,} files"):  # fmt: skip
+            table(
+                ("Split", ">Files", ">Share", ">Wanted"),
+                [
+                    (name, f"{one.files:,}", f"{one.share:.1%}", f"{one.share_wanted:.1%}")
+                    for name, one in report.splits.items()
+                ],
+                "Splits",
+            )
+        _show_excluded(report.excluded)
+    if report.classes:
+        _show_classes(report, names)
+    _show_leakage(report, names)
+
+
+def _show_classes(report: SplitsReport, names: list[str]) -> None:
+    hidden = len(report.classes) - CLASSES_SHOWN
+    hint = f"the first {CLASSES_SHOWN:,} of {len(report.classes):,}" if hidden > 0 else ""
+    with card("Class by split", hint):
+        table(
+            ("Class", *(f">{name}" for name in names), ">All"),
+            [
+                (
+                    label,
+                    *(f"{counts.get(name, 0):,}" for name in names),
+                    f"{sum(counts.values()):,}",
+                )
+                for label, counts in list(report.classes.items())[:CLASSES_SHOWN]
+            ],
+            "Files of each class in each split",
+        )
+        for label, missing in list(report.missing_classes.items())[:10]:
+            text(f"{label} is in no file of {', '.join(missing)}.", "hint", "p")
+
+
+def _show_leakage(report: SplitsReport, names: list[str]) -> None:
+    if len(names) < 2 or not report.leakage:
+        return
+    with card("Leakage", "what belongs together and has members in both; only the diagonal may"):
+        with box("row"):
+            leak_badge(report.leaking, len(names))
+        table(
+            ("Together in", "Split", *(f">{name}" for name in names)),
+            [
+                (KINSHIP.get(kind, kind.replace("_", " ")), names[place],
+                 *(f"{count:,}" for count in row))
+                for kind, matrix in report.leakage.items()
+                for place, row in enumerate(matrix)
+            ],
+            "Leakage",
+        )  # fmt: skip
+
+
+def _show_excluded(excluded: Mapping[str, int]) -> None:
+    with card("Left out", f"{sum(excluded.values()):,} files" if excluded else ""):
+        table(
+            ("Reason", ">Files"),
+            [(reason.replace("_", " "), f"{count:,}") for reason, count in excluded.items()],
+            "What was found and did not enter",
+            "Nothing: everything that was found entered.",
+        )
+
+
+def show_tiles(tiles: Iterable[tuple[str, str, str, str]]) -> None:
+    """Show files small: key, media type, what is below, and where it leads."""
+    with box("relatives"):
+        for key, media_type, words, target in tiles:
+            with attributes(box("relative", "a" if target else "div"), href=target):
+                address = picture_of(key, media_type)
+                if address:
+                    attributes(box(tag="img"), src=address, alt="", loading="lazy")
+                else:
+                    text(media_type or "file", "ds-kind")
+                text(words, "ds-title")
+
+
+def media_type_of(extension: str) -> str:
+    """Return what kind of media an extension stands for; nothing for others."""
+    lower = extension.lower()
+    return "image" if lower in _IMAGES else "video" if lower in _VIDEOS else ""
+
+
+def command(words: str) -> None:
+    """Show a command line, and a button that copies it."""
+    with box("row"):
+        text(words, "command", "code")
+        copy = text("Copy", "button small", "button")
+        attributes(copy, type="button", data_copy=clean(words), aria_label=f"Copy {words}")
+
+
+def version_link(name: str, version: int) -> None:
+    """Show a link to a version."""
+    link(f"{name}@{version}", f"/datasets/of/{name}@{version}")

@@ -1,0 +1,83 @@
+"""The preview of an approval: it owns what is shown before a person says yes: cost and samples."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from nicegui import ui
+
+from gui.pages.gates.reading import Sample, WaitRow, samples_of
+from gui.pages.runs.acts import approve, refuse
+from gui.pages.runs.desk import RunDesk
+from gui.pages.scheduler.dry_run import show_dry_run
+from gui.reading.desk import Desk
+from gui.widgets.blocks import attributes, box, button, card, clean, empty, link, notice, text
+
+PICTURED = ("image", "video")
+
+
+async def preview(desk: Desk, runs: RunDesk, row: WaitRow) -> None:
+    """Show what an approval would let happen, with a look at the nodes, and ask for the answer."""
+    answer = await runs.act("", _read, desk, runs, row)
+    if not answer:
+        return
+    report, samples, refused = answer
+    with ui.dialog() as dialog, box("dialog wide preview-dialog"):
+        text(row.title, tag="h2")
+        if refused:
+            notice(f"No dry run: {refused}", "warn")
+        else:
+            show_dry_run(report)
+        show_samples(samples)
+        with box("dialog-buttons"):
+            button("Close", lambda: dialog.submit(""))
+            button("Refuse", lambda: dialog.submit("refuse"))
+            button("Approve", lambda: dialog.submit("approve"), "primary")
+    said = await dialog
+    dialog.delete()
+    if said == "approve":
+        await approve(runs, row.run_id)
+    elif said == "refuse":
+        await refuse(runs, row.run_id)
+
+
+def _read(
+    desk: Desk, runs: RunDesk, row: WaitRow
+) -> tuple[dict[str, Any], tuple[Sample, ...], str]:
+    """Do the dry run of what waits, over the batch that was sealed for it; blocks."""
+    from jobs import dry_run_request
+
+    database = desk.database()
+    run = database.runs.run(row.run_id)
+    parameters = dict(run.parameters)
+    if row.action_batch_id is not None:
+        parameters |= {"action_batch_id": row.action_batch_id, "selector": None}
+    samples = samples_of(database, row.action_batch_id) if row.action_batch_id else ()
+    try:
+        return dry_run_request(runs.config_path, run.workflow, parameters), samples, ""
+    except Exception as error:
+        if not hasattr(error, "exit_code"):
+            raise
+        return {}, samples, str(error)
+
+
+def show_samples(samples: tuple[Sample, ...]) -> None:
+    """Show a few nodes of a batch."""
+    with card("Some of its nodes"):
+        if not samples:
+            empty("There is nothing to look at.", "The batch has no nodes with a picture.")
+            return
+        with box("relatives"):
+            for one in samples:
+                _show_sample(one)
+
+
+def _show_sample(one: Sample) -> None:
+    label = f"Node {one.node_id}"
+    with attributes(link("", f"/node/{one.node_id}", "relative"), title=clean(one.description)):
+        if one.media_type in PICTURED:
+            source = f"/thumbnail/{one.key}?media_type={one.media_type}"
+            attributes(box(tag="img"), src=source, alt=label, loading="lazy")
+        else:
+            text(one.media_type or "no file", "ds-kind")
+        text(label, "hint relative-name")

@@ -1,0 +1,133 @@
+"""Pipelines and batches: it owns the board, a column for each stage, a card for each batch."""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
+
+from gui.pages.runs.blocks import add_run_style
+from gui.pages.runs.desk import READING, RunDesk, work_page
+from gui.pages.runs.page import GROUP, short_time
+from gui.pages.runs.words import tone_of
+from gui.reading.desk import Desk
+from gui.reading.poller import Poller
+from gui.widgets.blocks import attributes, badge, box, card, empty, fill_bar, link, text
+from gui.widgets.frame import Place, add_place, frame, visitor
+from gui.widgets.live import live
+
+BATCHES_SHOWN = 60
+SLOWNESS = 4.0
+"""Counting the nodes of batches is no question for every second."""
+PIPELINES_OFFERED = 4
+
+
+class BoardReading(NamedTuple):
+    """Pipelines by name with their actions in order, and the cards of all of them."""
+
+    pipelines: tuple[tuple[str, tuple[str, ...]], ...]
+    cards: tuple[Any, ...]
+
+
+def register(desk: Desk, runs: RunDesk) -> None:
+    """Add the page."""
+    add_place(Place("Pipelines", "/pipelines", "p", group=GROUP))
+
+    @work_page(desk, "/pipelines")
+    async def pipelines_page() -> None:
+        add_run_style()
+        read = functools.partial(read_board, desk)
+        poller = await runs.follow("board", "Pipelines", read, SLOWNESS)
+        lead = "Sealed batches on their way, stage by stage; where each stands is derived."
+        with frame(desk, "Pipelines and batches", lead):
+            live(poller, _board_of, _show_board, "stack wide")
+
+
+def read_board(desk: Desk) -> BoardReading:
+    """Read pipelines and the newest batches; blocks."""
+    database = desk.database()
+    pipelines = tuple((one.name, one.actions) for one in database.action_context.pipelines())
+    return BoardReading(pipelines, tuple(database.run_summary.board(BATCHES_SHOWN)))
+
+
+def _board_of(poller: Poller) -> BoardReading:
+    return poller.value(READING)
+
+
+def _show_board(board: BoardReading) -> None:
+    if not board.pipelines:
+        with card("Pipelines"):
+            empty("No pipeline yet.", "A pipeline is a YAML file with actions in a line.",
+                  "drystone pipeline declare FILE")  # fmt: skip
+    for name, actions in board.pipelines:
+        with card(name, f"{len(actions)} stages"):
+            _show_columns(name, actions, [one for one in board.cards if one.pipeline == name])
+    _show_loose(board)
+
+
+def _show_columns(name: str, actions: tuple[str, ...], cards: list[Any]) -> None:
+    with attributes(box("board"), tabindex="0", role="region", aria_label=f"Board of {name}"):
+        for stage_id, action in enumerate(actions, 1):
+            here = [one for one in cards if one.stage_id == stage_id]
+            _show_column(f"{stage_id} {action}", here, name, action)
+        _show_column("Done", [one for one in cards if one.stage_id is None], name, "")
+
+
+def _show_column(title: str, cards: list[Any], pipeline: str, action: str) -> None:
+    with box("board-column", "section"):
+        with box("row spread"):
+            text(title, tag="h3")
+            text(f"{len(cards):,}", "hint")
+        for one in cards:
+            _show_card(one, pipeline, action)
+        if not cards:
+            text("none", "empty-line")
+
+
+def _show_card(one: Any, pipeline: str, action: str) -> None:
+    with box("batch-card"):
+        _card_head(one)
+        if action:
+            share = one.nodes_done / one.nodes if one.nodes else 0.0
+            fill_bar(share, f"batch {one.action_batch_id} is {share:.0%} through {action}")
+            text(f"{one.nodes_done:,} of {one.nodes:,} nodes done", "hint")
+            if one.last_state != "open" and one.seal_date and visitor().may("operator"):
+                _start_link(f"Start {action}", one.action_batch_id, pipeline)
+        else:
+            text(f"all {one.nodes:,} nodes through all stages", "hint")
+
+
+def _card_head(one: Any) -> None:
+    with box("row spread"):
+        link(f"Batch {one.action_batch_id}", f"/pipelines/batch/{one.action_batch_id}")
+        badge("sealed" if one.seal_date else "open", "good" if one.seal_date else "warn")
+    when = f"sealed {short_time(one.seal_date)}" if one.seal_date else "still being filled"
+    text(when, "hint")
+    if one.run_id is not None:
+        with box("row"):
+            link(f"run {one.run_id}", f"/runs/{one.run_id}")
+            words = "runs" if one.last_state == "open" else one.last_state
+            badge(words, "info" if words == "runs" else tone_of(words))
+
+
+def _show_loose(board: BoardReading) -> None:
+    loose = [one for one in board.cards if not one.pipeline]
+    with card("Batches in no pipeline", f"{len(loose):,}"):
+        if not loose:
+            empty("None of the newest.", "An action over a selector seals a batch of its own.",
+                  "drystone action batch --help")  # fmt: skip
+            return
+        with box("loose"):
+            for one in loose:
+                with box("batch-card"):
+                    _card_head(one)
+                    text(f"{one.nodes:,} nodes", "hint")
+                    if one.seal_date and visitor().may("operator"):
+                        for name, _ in board.pipelines[:PIPELINES_OFFERED]:
+                            _start_link(f"Begin {name}", one.action_batch_id, name)
+                        _start_link("Run an action", one.action_batch_id, "")
+
+
+def _start_link(label: str, action_batch_id: int, pipeline: str) -> None:
+    query = {"action_batch_id": str(action_batch_id)} | ({"pipeline": pipeline} if pipeline else {})
+    link(label, f"/scheduler/start/ua_2?{urlencode(query)}", "button small")

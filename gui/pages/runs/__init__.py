@@ -1,0 +1,1 @@
+"""The pages of runs, and what other pages show of them."""

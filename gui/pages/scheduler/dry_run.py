@@ -1,0 +1,172 @@
+"""What a dry run told: it owns how cost, paths, command and room are shown before anything starts.
+
+Documents of workflows that it does not know are shown as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
+
+from gui.pages.runs.words import many
+from gui.widgets.blocks import (
+    Tone,
+    attributes,
+    badge,
+    box,
+    card,
+    metric,
+    notice,
+    pairs,
+    size,
+    table,
+    text,
+)
+
+PATHS_SHOWN = 20
+LINES_SHOWN = 20
+REST_LENGTH_MAX = 6_000
+_OWN = ("workflow", "parameters", "steps")
+_ACTION = (
+    "action", "nodes", "nodes_done", "size_bytes", "parts", "staged_files", "staged_bytes",
+    "output_bytes_max", "children_max", "children_bytes_max", "paths", "left_out", "command",
+    "room",
+)  # fmt: skip
+_RUNNERS = {"python": "python; the worker's interpreter stands in front"}
+_ROOM: dict[str, tuple[str, Tone]] = {
+    "fits": ("fits", "good"),
+    "waits": ("waits for space", "warn"),
+    "never": ("does not fit", "bad"),
+}
+
+
+def show_dry_run(report: Mapping[str, Any]) -> None:
+    """Show what would happen, and what it would cost."""
+    told = {name: value for name, value in report.items() if name not in _OWN}
+    with card("Dry run", "nothing has been started"):
+        if "room" in told and "nodes" in told:
+            _show_action(told)
+            told = {name: value for name, value in told.items() if name not in _ACTION}
+        _show_rest(told)
+        steps = [str(step) for step in report.get("steps", ())]
+        text("Steps: " + " → ".join(steps), "hint")
+
+
+def is_impossible(report: Mapping[str, Any]) -> str:
+    """Return why it could never be done; nothing when it could."""
+    room: Mapping[str, Any] = report.get("room") or {}
+    return str(room.get("reason") or "it does not fit") if room.get("verdict") == "never" else ""
+
+
+# ---- An action -----------------------------------------------------------------------------------
+
+
+def _show_action(told: Mapping[str, Any]) -> None:
+    room: Mapping[str, Any] = told.get("room") or {}
+    words, tone = _ROOM.get(str(room.get("verdict")), ("nothing is staged", ""))
+    with box("metrics"):
+        done = told.get("nodes_done") or 0
+        metric("Nodes to do", f"{told['nodes']:,}", f"{done:,} are done already" if done else "")
+        metric("Input", size(told.get("size_bytes") or 0), many(told.get("parts") or 0, "part"))
+        metric("Files staged", f"{told.get('staged_files', 0):,}",
+               size(told.get("staged_bytes") or 0))  # fmt: skip
+        metric("Output at most", size(told.get("output_bytes_max") or 0), "reserved in the stage")
+        if told.get("children_max") is not None:
+            bytes_max = told.get("children_bytes_max")
+            metric("Children at most", f"{told['children_max']:,}",
+                   size(bytes_max) if bytes_max is not None else "")  # fmt: skip
+        needed = room.get("needed_bytes")
+        metric("Room in the stage", words, f"a part needs {size(needed)}" if needed else "", tone)
+    if room.get("reason"):
+        notice(str(room["reason"]), "bad" if room.get("verdict") == "never" else "warn")
+    if told.get("command"):
+        _show_command(told["command"])
+    _show_paths(told.get("paths") or ())
+    _show_left_out(told.get("left_out") or ())
+
+
+def _show_command(command: Mapping[str, Any]) -> None:
+    text("Exact command of the first part", tag="h3")
+    line = shlex.join(str(word) for word in command.get("argv", ()))
+    block = text(line, "log plain", "pre")
+    attributes(block, tabindex="0", role="region", aria_label="Exact command")
+    runner = str(command.get("runner", ""))
+    environment: Mapping[str, Any] = command.get("environment_set") or {}
+    rows = [
+        ("Runner", _RUNNERS.get(runner, runner)),
+        ("Works in", str(command.get("cwd", ""))),
+        ("Reads", str(command.get("input_root", ""))),
+        ("Writes", str(command.get("output_root", ""))),
+        ("Ends after", f"{float(command.get('timeout_s') or 0):,.0f} s"),
+        *([("Image", str(command["image"]))] if command.get("image") else []),
+        *([("Environment", ", ".join(map(str, environment)))] if environment else []),
+    ]
+    pairs(rows)
+
+
+def _show_paths(paths: Sequence[Any]) -> None:
+    if not paths:
+        return
+    shown = [_path(one) for one in paths[:PATHS_SHOWN]]
+    with attributes(box(tag="details"), open=False):
+        text(f"Paths in the stage, the first {len(shown)}", "summary", "summary")
+        table(("Node", "Path"), shown, "Paths in the stage")
+
+
+def _path(one: Any) -> tuple[str, Any]:
+    node, path = (one[0], one[1]) if isinstance(one, list | tuple) else (one.get("node_id"), one)
+    return (
+        "listing" if node is None else str(cast("object", node)),
+        lambda: text(str(path), "mono small"),
+    )
+
+
+def _show_left_out(left_out: Sequence[Any]) -> None:
+    reasons: dict[str, int] = {}
+    for one in left_out:
+        reason = str(one.get("reason", "") if isinstance(one, dict) else one[-1])  # pyright: ignore[reportUnknownMemberType, reportUnknownArgumentType]
+        reasons[reason] = reasons.get(reason, 0) + 1
+    for reason, count in reasons.items():
+        notice(f"{count:,} nodes would be left out: {reason}", "warn")
+
+
+# ---- Any other -----------------------------------------------------------------------------------
+
+
+def _show_rest(told: Mapping[str, Any]) -> None:
+    """Show figures as figures, lines as lines, and all else as it is written."""
+    figures = {
+        name: value
+        for name, value in told.items()
+        if isinstance(value, int | float) and not isinstance(value, bool)
+    }
+    if figures:
+        with box("metrics"):
+            for name, value in figures.items():
+                words = size(value) if name.endswith("_bytes") else f"{value:,}"
+                metric(name.replace("_", " ").capitalize(), words)
+    other = {name: value for name, value in told.items() if name not in figures}
+    for name, value in other.items():
+        if isinstance(value, str | bool):
+            pairs([(name.replace("_", " ").capitalize(), str(value))])
+        elif isinstance(value, list):
+            _show_lines(name, cast("list[Any]", value))
+        elif value:
+            text(name.replace("_", " ").capitalize(), tag="h3")
+            words = json.dumps(value, indent=1, ensure_ascii=False, default=str)
+            block = text(words[:REST_LENGTH_MAX], "log plain", "pre")
+            attributes(block, tabindex="0", role="region", aria_label=name)
+
+
+def _show_lines(name: str, lines: list[Any]) -> None:
+    if not lines:
+        return
+    with box("row"):
+        text(name.replace("_", " ").capitalize(), tag="h3")
+        badge(f"{len(lines):,}", "warn" if name == "problems" else "")
+    for line in lines[:LINES_SHOWN]:
+        text(line if isinstance(line, str) else json.dumps(line, default=str), "reason", "p")
+    if len(lines) > LINES_SHOWN:
+        text(f"and {len(lines) - LINES_SHOWN:,} more", "hint")

@@ -1,0 +1,196 @@
+"""Starting a workflow: it owns the page with its form, the dry run, and only then the start.
+
+What is started is exactly what the dry run was of: whatever changes in the form takes it back.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Annotated, Any
+
+from fastapi import Path
+from nicegui import ui
+
+from gui.pages.runs.blocks import add_run_style
+from gui.pages.runs.desk import RunDesk, work_page
+from gui.pages.scheduler.dialogs import ask_for_schedule
+from gui.pages.scheduler.dry_run import is_impossible, show_dry_run
+from gui.pages.scheduler.forms_sources import Form, form_of, parameters_of
+from gui.pages.scheduler.forms_view import FormView
+from gui.reading.desk import Desk
+from gui.widgets.blocks import box, button, card, link, notice, pairs, text
+from gui.widgets.frame import frame, tell, visitor
+
+Workflow = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_-]{0,60}$")]
+
+
+def register(desk: Desk, runs: RunDesk) -> None:
+    """Add the page."""
+
+    @work_page(desk, "/scheduler/start/{workflow}", "operator")
+    async def start_page(workflow: Workflow) -> None:
+        request = ui.context.client.request
+        query = dict(request.query_params) if request else {}
+        add_run_style()
+        form = await desk.work(_form, desk, runs, workflow, query)
+        with frame(desk, form.title, form.description):
+            StartPage(desk, runs, form)
+
+
+def _form(desk: Desk, runs: RunDesk, workflow: str, query: dict[str, str]) -> Form:
+    """Return the form, filled from a run that is cloned, or from the address; blocks."""
+    from jobs import load_jobs_config
+
+    runs.control()  # It makes workflows of one's own known.
+    load_jobs_config(runs.config_path)
+    given: dict[str, Any] = {
+        name: value for name, value in query.items() if name in ("action", "folder", "batch")
+    }
+    number = query.get("run", "")
+    if _is_id(number):
+        run = desk.database().runs.run(int(number))
+        if run.workflow == workflow:
+            given = {**run.parameters, **given}
+    if _is_id(query.get("action_batch_id", "")):
+        given["action_batch_id"] = int(query["action_batch_id"])
+        given.pop("selector", None)
+    if query.get("pipeline") and given.get("action_batch_id"):
+        given |= _of_stage(desk, query["pipeline"], given["action_batch_id"])
+    return form_of(desk, workflow, given)
+
+
+def _is_id(number: str) -> bool:
+    return number.isascii() and number.isdecimal() and 0 < int(number[:19]) < 2**63
+
+
+def _of_stage(desk: Desk, pipeline: str, action_batch_id: int) -> dict[str, Any]:
+    """Return action and parameters of what a batch comes to next in a pipeline."""
+    from adapters.actions import next_stage
+
+    stages = next_stage(desk.database(), action_batch_id, pipeline)
+    if not stages:
+        return {}
+    # Its gates need not be said: they are asked for however the action is started.
+    return {"action": stages[0].action, "parameters": stages[0].parameters}
+
+
+class StartPage:
+    """The form, and what became of its dry run."""
+
+    def __init__(self, desk: Desk, runs: RunDesk, form: Form) -> None:
+        self._desk, self._runs, self._form = desk, runs, form
+        self._parameters: dict[str, Any] | None = None
+        self._asked: object = None
+        with box("grid start"):
+            with card("What exactly"):
+                if form.facts:
+                    pairs(form.facts)
+                self._view = FormView(form, self._changed)
+                with box("row"):
+                    if not self._is_first_step():
+                        button("Dry run", self._dry_run, "primary")
+                    link("Back", "/scheduler", "button")
+            self._result = box("stack wide")
+        self._show_nothing()
+
+    def _is_first_step(self) -> bool:
+        """Tell whether the action has to be chosen before there is a form for it."""
+        return self._form.workflow == "ua_2" and "action" not in self._form.fixed
+
+    def _changed(self) -> None:
+        given = self._view.given()
+        if self._is_first_step():
+            if given.get("action"):
+                ui.navigate.to(f"/scheduler/start/ua_2?action={given['action']}")
+            return
+        if self._form.workflow == "ua_1" and given.get("folder") and not given.get("batch"):
+            self._view.fill("batch", os.path.basename(given["folder"]))
+        if self._asked is not None:
+            # An answer that is still to come is of another form, too.
+            self._asked = self._parameters = None
+            self._show_nothing()
+
+    def _show_nothing(self) -> None:
+        self._result.clear()
+        with self._result, card("Before it starts"):
+            said = (
+                "Press Dry run: it tells what would happen and what it costs, and starts nothing."
+            )
+            if self._is_first_step():
+                said = "Choose an action; its own form comes then."
+            text(said, "hint", "p")
+
+    async def _dry_run(self) -> None:
+        asked = self._asked = object()
+        self._parameters = None
+        self._result.clear()
+        with self._result, card("Dry run"):
+            text("Counting…", "hint", "p")
+        answer = None
+        try:
+            answer = await self._runs.act("", self._try, self._view.given())
+        finally:
+            if asked is self._asked:
+                self._show_answer(answer)
+
+    def _show_answer(self, answer: tuple[str, dict[str, Any], dict[str, Any]] | None) -> None:
+        if not answer:
+            self._show_nothing()
+            return
+        self._result.clear()
+        refused, parameters, report = answer
+        with self._result:
+            if refused:
+                with card("Dry run"):
+                    for line in refused.splitlines():
+                        if line.strip():
+                            notice(line.strip(), "bad")
+                return
+            self._parameters = parameters
+            show_dry_run(report)
+            self._show_buttons(is_impossible(report))
+
+    def _try(self, given: dict[str, Any]) -> tuple[str, dict[str, Any], dict[str, Any]]:
+        """Return why the request is refused, or its parameters and the report; blocks."""
+        from jobs import dry_run_request
+
+        try:
+            parameters = parameters_of(self._desk, self._form, given)
+            report = dry_run_request(self._runs.config_path, self._form.workflow, parameters)
+        except Exception as error:
+            if not hasattr(error, "exit_code"):
+                raise
+            return str(error), {}, {}
+        return "", parameters, report
+
+    def _show_buttons(self, impossible: str) -> None:
+        with card("Start"):
+            if impossible:
+                notice("It cannot be started: it would never fit.", "bad", impossible)
+                return
+            text("Exactly this is started.", "hint", "p")
+            with box("row"):
+                button("Start", self._start, "primary")
+                button("Schedule it", self._schedule)
+
+    async def _start(self) -> None:
+        parameters, workflow = self._parameters, self._form.workflow
+        if parameters is None:
+            tell("The form was changed; do the dry run again.", bad=True)
+            return
+        name = visitor().name
+
+        def start() -> tuple[int, bool]:
+            run, created = self._runs.control().start(workflow, parameters, requested_by=name)
+            return run.run_id, created
+
+        started = await self._runs.act("", start)
+        if started:
+            run_id, created = started
+            if not created:
+                tell(f"Run {run_id} does the same already; here it is.")
+            ui.navigate.to(f"/runs/{run_id}")
+
+    async def _schedule(self) -> None:
+        if self._parameters is not None:
+            await ask_for_schedule(self._runs, self._form.workflow, self._parameters)

@@ -1,0 +1,107 @@
+"""Work on the disks: it owns how the engine's jobs are shown, and which of them can be stopped.
+
+How far a job is changes with every reading, the rows only when a job begins or ends: a button to
+stop it must stay the same one while it is pressed.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import NamedTuple
+
+from fsd import duration_text
+from gui.pages.storage import acts as actions
+from gui.reading.desk import Desk
+from gui.reading.polled import store_of
+from gui.reading.poller import Poller
+from gui.widgets.blocks import badge, button, card, percent, size, table, text
+from gui.widgets.frame import visitor
+from gui.widgets.live import live
+from gui.widgets.words import state_tone
+
+JOBS_SHOWN = 12
+
+
+class JobRow(NamedTuple):
+    """A job as far as it stays the same; `end` is what it failed of."""
+
+    job_id: str
+    kind: str
+    state: str
+    about: str
+    end: str
+
+
+class Progress(NamedTuple):
+    """How far a job is."""
+
+    done: str
+    rate: str
+    eta: str
+    phase: str
+
+
+def show_engine_jobs(desk: Desk) -> None:
+    """Show the newest jobs and keep them up to date."""
+    live(desk.poller, rows_of, functools.partial(_show_rows, desk))
+
+
+def rows_of(poller: Poller) -> tuple[JobRow, ...]:
+    """Return the newest jobs; it changes when one begins or ends."""
+    store = store_of(poller)
+    jobs = sorted(store.jobs if store else (), key=lambda job: job.started, reverse=True)
+    return tuple(
+        JobRow(job.job_id, job.kind, job.state, job.description,
+               "" if job.state == "running" else (job.error or "").partition("\n")[0])
+        for job in jobs[:JOBS_SHOWN]
+    )  # fmt: skip
+
+
+def progress_of(poller: Poller) -> dict[str, Progress]:
+    """Return how far each job is; it changes with every reading."""
+    store = store_of(poller)
+    return {
+        job.job_id: Progress(
+            percent(job.done_bytes / job.total_bytes) if job.total_bytes else "",
+            f"{size(job.rate_bytes_per_s)}/s" if job.rate_bytes_per_s else "",
+            duration_text(job.eta_s) if job.eta_s is not None and job.state == "running" else "",
+            job.phase if job.state == "running" else "",
+        )
+        for job in (store.jobs if store else ())
+    }
+
+
+def _show_rows(desk: Desk, jobs: tuple[JobRow, ...]) -> None:
+    may = visitor().may("operator")
+
+    def stop(job: JobRow) -> None:
+        if may and job.state == "running":
+            button("Stop", lambda: actions.stop_job(desk, job.job_id), "small")
+
+    def progress(job: JobRow, pick: Callable[[Progress], str]) -> None:
+        def show(found: dict[str, Progress]) -> None:
+            if job.job_id in found:
+                text(pick(found[job.job_id]))
+
+        live(desk.poller, progress_of, show)
+
+    with card("Work on the disks", "rebuild, drain, scrub, exports and ingest of the engine"):
+        table(
+            ("Job", "State", "About", ">Done", ">Speed", ">Time left", "Phase", ""),
+            [
+                (
+                    job.kind,
+                    functools.partial(badge, job.state, state_tone(job.state)),
+                    job.about,
+                    functools.partial(progress, job, lambda now: now.done),
+                    functools.partial(progress, job, lambda now: now.rate),
+                    functools.partial(progress, job, lambda now: now.eta),
+                    job.end or functools.partial(progress, job, lambda now: now.phase),
+                    functools.partial(stop, job),
+                )
+                for job in jobs
+            ],
+            "Jobs of the engine",
+            "Nothing is being moved.",
+        )

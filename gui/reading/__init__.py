@@ -1,0 +1,1 @@
+"""What pages read: one poller and one desk for all browsers."""

@@ -1,0 +1,1 @@
+"""The server as a background process and as a unit of the machine."""

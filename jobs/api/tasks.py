@@ -1,0 +1,220 @@
+"""What a worker on another machine asks: it owns the routes below /v1/tasks and /v1/worker.
+
+The other end of `remote_state`. Only steps that are declared for other machines are handed out,
+told about or ended here, whatever numbers somebody sends.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Annotated, Any, TypeVar
+
+from fastapi import APIRouter, Path, Request
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from adapters import stage_root
+from jobs.api.turns import Turns
+from jobs.core.config import load_jobs_config
+from jobs.core.errors import UsageError
+from jobs.runs.local_state import following
+from jobs.runs.registry import workflow_named
+from jobs.runs.task_state import TaskState
+from jobs.runs.workflow import Step
+from sql import Claim, Database, NotFoundError, Outcome, Progress
+
+KNOWN_MAX = 100_000
+NOT_REMOTE = "this step is done on the machine of the database only"
+STRANGE_NAMES_SHOWN = 5
+
+TaskId = Annotated[int, Path(ge=1, le=2**63 - 1)]
+Token = Annotated[int, Field(ge=1, le=2**31 - 1)]
+WorkerName = Annotated[str, Field(min_length=1, max_length=200)]
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ClaimRequest(_Document):
+    """Who wants a task."""
+
+    worker: WorkerName
+
+
+class BeatRequest(_Document):
+    """An attempt is alive."""
+
+    token: Token
+    progress: Progress | None = None
+
+
+class BeatAnswer(_Document):
+    """Whether the run was cancelled."""
+
+    cancelled: bool
+
+
+class FinishRequest(_Document):
+    """An attempt ended."""
+
+    token: Token
+    outcome: Outcome
+
+
+class LogRequest(_Document):
+    """Text for the log of an attempt."""
+
+    token: Token
+    text: str
+    of_program: bool = False
+    """Whether the program said it that the attempt runs; that has a log of its own."""
+
+
+class LostRequest(_Document):
+    """A worker says that the process died that held its tasks."""
+
+    worker: WorkerName
+    reason: Annotated[str, Field(max_length=1_000)] = ""
+
+
+class PlaceAnswer(_Document):
+    """What a worker has to know of the machine of the database."""
+
+    stage_root: str
+    workflow_modules: tuple[str, ...]
+    heartbeat_s: float
+    lease_s: float
+    """After such a silence a task is somebody else's; whoever works must know the same number."""
+
+
+class RemoteSteps:
+    """Which tasks may be done on other machines; remembers what it has asked the database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._known: dict[int, Step] = {}
+
+    def check(self, task_id: int) -> Step:
+        """Return the step; raise NotFoundError for no task, UsageError for one that stays here."""
+        if task_id not in self._known:
+            if len(self._known) >= KNOWN_MAX:
+                self._known.clear()
+            found = self._database.runs.step_of(task_id)
+            if found is None:
+                raise NotFoundError(f"there is no task {task_id}")
+            workflow, step = found
+            self._known[task_id] = workflow_named(workflow).step(step)
+        found_step = self._known[task_id]
+        if not found_step.remote:
+            raise UsageError(NOT_REMOTE)
+        return found_step
+
+    def check_outcome(self, task_id: int, outcome: Outcome) -> None:
+        """Refuse an end that says more to those who follow than its step declares.
+
+        They believe their spec: a folder in it that a worker elsewhere may name is any folder here.
+        """
+        step = self.check(task_id)
+        if outcome.parts and step.per_part:
+            raise UsageError(f"the step {step.name} is one part and makes no others")
+        told = {name for spec in (outcome.pass_on, *outcome.parts) for name in spec}
+        if strange := sorted(told - set(step.passes_on)):
+            names = ", ".join(f"{name[:100]!a}" for name in strange[:STRANGE_NAMES_SHOWN])
+            raise UsageError(f"the step {step.name} does not declare that it passes on {names}")
+
+
+def task_routes(config_path: str, database: Database, state: TaskState, turns: Turns) -> APIRouter:
+    """Return the routes over a TaskState of this machine."""
+    router = APIRouter()
+    steps = RemoteSteps(database)
+
+    @router.post("/v1/tasks/{task_id}/claim")
+    async def claim(task_id: TaskId, asked: ClaimRequest) -> Claim | None:
+        return await turns.worker(lambda: _claim(steps, state, task_id, asked.worker))
+
+    @router.post("/v1/tasks/{task_id}/beat")
+    async def beat(task_id: TaskId, asked: BeatRequest) -> BeatAnswer:
+        def tell() -> BeatAnswer:
+            steps.check(task_id)
+            return BeatAnswer(cancelled=state.beat(task_id, asked.token, asked.progress))
+
+        return await turns.worker(tell)
+
+    @router.post("/v1/tasks/{task_id}/finish")
+    async def finish(task_id: TaskId, request: Request) -> dict[str, Any]:
+        def tell(asked: FinishRequest) -> None:
+            steps.check_outcome(task_id, asked.outcome)
+            state.finish(task_id, asked.token, asked.outcome)
+
+        return await _with_document(request, FinishRequest, tell, turns)
+
+    @router.post("/v1/tasks/{task_id}/log")
+    async def append_log(task_id: TaskId, request: Request) -> dict[str, Any]:
+        def tell(asked: LogRequest) -> None:
+            steps.check(task_id)
+            state.append_log(task_id, asked.token, asked.text, of_program=asked.of_program)
+
+        return await _with_document(request, LogRequest, tell, turns)
+
+    @router.post("/v1/worker/lost")
+    async def lost(asked: LostRequest) -> dict[str, int]:
+        reason = asked.reason or "its process died"
+        count = await turns.worker(
+            lambda: database.runs.take_back_of(remote_name(asked.worker), reason, following)
+        )
+        return {"count": count}
+
+    @router.get("/v1/worker/place")
+    async def place() -> PlaceAnswer:
+        return await turns.worker(lambda: _place(config_path))
+
+    return router
+
+
+def _place(config_path: str) -> PlaceAnswer:
+    config = load_jobs_config(config_path)
+    return PlaceAnswer(
+        stage_root=stage_root(config_path),
+        workflow_modules=config.workflow_modules,
+        heartbeat_s=config.heartbeat_s,
+        lease_s=config.lease_s,
+    )
+
+
+def _claim(steps: RemoteSteps, state: TaskState, task_id: int, worker: str) -> Claim | None:
+    try:
+        steps.check(task_id)
+    except (NotFoundError, UsageError):
+        # Not to be begun by this worker. The keeper sees that nobody has it and delivers it again.
+        return None
+    return state.claim(task_id, remote_name(worker))
+
+
+def remote_name(worker: str) -> str:
+    """Return how a worker elsewhere is called here: never as one of this machine."""
+    return f"remote {worker}"
+
+
+async def _with_document(
+    request: Request, model: type[Model], tell: Callable[[Model], None], turns: Turns
+) -> dict[str, Any]:
+    """Parse a large body in the thread, where it keeps no heartbeat waiting."""
+    body = await request.body()
+    await turns.worker(lambda: tell(parse(body, model)))
+    return {}
+
+
+def parse(body: bytes, model: type[Model]) -> Model:
+    """Return a document; UsageError says where it is wrong. Takes the surrogates of odd names."""
+    try:
+        return model.model_validate(json.loads(body))
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(map(str, item['loc']))}: {item['msg']}"
+            for item in error.errors(include_input=False, include_url=False)[:20]
+        ]
+        raise UsageError("the document is refused:\n  " + "\n  ".join(lines)) from None
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"the document is no JSON: {error}") from error

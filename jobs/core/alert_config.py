@@ -1,0 +1,154 @@
+"""Whom to tell of what: it owns the section [jobs.alerts] of drystone.toml and secrets in files.
+
+    [jobs.alerts]
+    store_every_s = 60                     # how often the store is asked for warnings; 0 is never
+
+    [[jobs.alerts.channel]]
+    name = "ops"
+    kind = "webhook"                       # or command, mail
+    events = ["failure", "disk", "quota", "backup"]
+    url = "https://example.org/hook"
+    secret_file = "hook.secret"            # beside drystone.toml, mode 0600
+    ca_file = "our-ca.pem"                 # where the system's authorities did not sign its TLS
+
+An event belongs to topics by its kind; a channel gets the events of its topics, or of kinds that
+it names itself (`run_done`). Secrets are read from files when they are needed, and never kept,
+shown or passed as arguments.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from jobs.core.config import read_document
+from jobs.core.errors import ConfigError
+
+SECRET_SIZE_BYTES_MAX = 4096
+CHANNELS_MAX = 20
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+TOPICS: dict[str, frozenset[str]] = {
+    "failure": frozenset({"run_failed", "run_partial", "schedule_failed"}),
+    "disk": frozenset({"disk", "store"}),
+    "quota": frozenset({"quota"}),
+    "backup": frozenset({"backup_failed", "backup_old"}),
+    "gate": frozenset({"run_waiting", "gpu_not_woken"}),
+}
+"""What people subscribe to, and the kinds of events that belong to it."""
+
+Kind = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
+Address = Annotated[
+    str, Field(pattern=r"^[^\s@,<>\x00-\x1f]+@[^\s@,<>\x00-\x1f]+$", max_length=254)
+]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Channel(_Section):
+    """One way to tell somebody; which fields it needs depends on `kind`."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")]
+    kind: Literal["command", "webhook", "mail"]
+    events: tuple[Kind, ...] = ("failure", "disk", "quota", "backup")
+    command: tuple[str, ...] = ()
+    url: Annotated[str, Field(pattern=r"^(https?://[^\s\x00-\x1f]+)?$", max_length=2000)] = ""
+    secret_file: str = ""
+    ca_file: str = ""
+    """PEM of the authorities that alone are trusted; empty for those of the system."""
+    host: str = ""
+    port: Annotated[int, Field(ge=1, le=65_535)] = 25
+    tls: Literal["none", "starttls", "tls"] = "none"
+    user: str = ""
+    password_file: str = ""
+    sender: Address | Literal[""] = ""
+    to: tuple[Address, ...] = ()
+
+    @model_validator(mode="after")
+    def _complete(self) -> Channel:
+        needed = {"command": ("command",), "webhook": ("url",), "mail": ("host", "sender", "to")}
+        missing = [name for name in needed[self.kind] if not getattr(self, name)]
+        if missing:
+            raise ValueError(f"a channel of kind {self.kind} needs {' and '.join(missing)}")
+        if bool(self.user) != bool(self.password_file):
+            raise ValueError("user and password_file belong together")
+        if self.user and self.tls == "none" and self.host not in LOOPBACK:
+            raise ValueError('a password needs tls = "starttls" or "tls", unless host is this one')
+        return self
+
+    def wants(self, kind: str) -> bool:
+        """Tell whether events of this kind come here."""
+        return any(kind == topic or kind in TOPICS.get(topic, ()) for topic in self.events)
+
+
+class AlertsConfig(_Section):
+    """The section with paths made absolute."""
+
+    channel: Annotated[tuple[Channel, ...], Field(max_length=CHANNELS_MAX)] = ()
+    store_every_s: Annotated[float, Field(ge=0)] = 60.0
+    backup_age_max_h: Annotated[float, Field(gt=0)] = 50.0
+
+    @model_validator(mode="after")
+    def _unique(self) -> AlertsConfig:
+        names = [channel.name for channel in self.channel]
+        if len(set(names)) != len(names):
+            raise ValueError("two channels have the same name")
+        return self
+
+    def channels_of(self, kind: str) -> list[str]:
+        """Return the names of the channels that get events of this kind."""
+        return [channel.name for channel in self.channel if channel.wants(kind)]
+
+
+def load_alerts_config(path: str) -> AlertsConfig:
+    """Read the section; ConfigError names the field that is wrong and never shows its value."""
+    document = read_document(path)
+    root = os.path.dirname(os.path.abspath(path))
+    section: Any = document.get("jobs", {})
+    try:
+        given = section.get("alerts", {}) if isinstance(section, dict) else section
+        config = AlertsConfig.model_validate(given)
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(['jobs', 'alerts', *map(str, item['loc'])])}: {item['msg']}"
+            for item in error.errors(include_input=False, include_url=False)
+        ]
+        raise ConfigError(f"{path} is refused:\n  " + "\n  ".join(lines)) from None
+    channels = tuple(_absolute(channel, root) for channel in config.channel)
+    return config.model_copy(update={"channel": channels})
+
+
+def read_secret(path: str) -> bytes:
+    """Return what a file of mode 0600 that is ours holds, without white space around it.
+
+    ConfigError says what is wrong with the file and shows nothing of it.
+    """
+    try:
+        with open(path, "rb") as file:
+            state = os.fstat(file.fileno())
+            secret = file.read(SECRET_SIZE_BYTES_MAX + 1).strip()
+    except OSError as error:
+        raise ConfigError(f"the secret file {path} cannot be read: {error.strerror}") from error
+    if stat.S_IMODE(state.st_mode) & 0o077 or state.st_uid != os.geteuid():
+        raise ConfigError(f"others may read the secret file {path}: chown it to you and chmod 600")
+    if not secret or len(secret) > SECRET_SIZE_BYTES_MAX:
+        raise ConfigError(f"the secret file {path} must hold 1 to {SECRET_SIZE_BYTES_MAX:,} bytes")
+    return secret
+
+
+def _absolute(channel: Channel, root: str) -> Channel:
+    def absolute(path: str) -> str:
+        return os.path.normpath(os.path.join(root, os.path.expanduser(path))) if path else ""
+
+    return channel.model_copy(
+        update={
+            "secret_file": absolute(channel.secret_file),
+            "ca_file": absolute(channel.ca_file),
+            "password_file": absolute(channel.password_file),
+        }
+    )

@@ -1,0 +1,137 @@
+"""The section [jobs] of drystone.toml: it owns its settings, frozen once they are read.
+
+What lies below [jobs.alerts] and [jobs.runners] is read by those who own it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import socket
+import tempfile
+import tomllib
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from jobs.core.errors import ConfigError
+
+SECTION = "jobs"
+OTHERS = ("alerts", "runners")
+SOCKET_PATH_BYTES_MAX = 107
+
+Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}$")]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class WorkerGroup(_Section):
+    """`count` workers that all listen on these queues, the first one first."""
+
+    queues: tuple[Name, ...] = Field(min_length=1)
+    count: int = Field(default=1, ge=0, le=64)
+
+
+class GpuConfig(_Section):
+    """A GPU machine that is woken when tasks wait for it, and put to sleep when it is idle.
+
+    Commands are argument lists; one that is empty is not run. Without a wake command the gate is
+    opened by hand (`drystone gpu ready`).
+    """
+
+    host: str = ""
+    wake_command: tuple[str, ...] = ()
+    health_command: tuple[str, ...] = ()
+    sleep_command: tuple[str, ...] = ()
+    wake_timeout_s: float = Field(default=300.0, gt=0)
+    command_timeout_s: float = Field(default=30.0, gt=0, le=600)
+    idle_s: float = Field(default=900.0, gt=0)
+
+
+def _default_workers() -> dict[Name, WorkerGroup]:
+    cores = os.cpu_count() or 1
+    return {
+        "io": WorkerGroup(queues=("io", "default"), count=2),
+        "cpu": WorkerGroup(queues=("cpu", "default"), count=max(1, min(8, cores // 2))),
+        "gpu": WorkerGroup(queues=("gpu",), count=1),
+    }
+
+
+class JobsConfig(_Section):
+    """How jobs run. `redis_url` is empty for the embedded server."""
+
+    redis_url: str = Field(default="", repr=False)
+    queues: tuple[Name, ...] = ("gpu", "io", "cpu", "default")
+    workers: dict[Name, WorkerGroup] = Field(default_factory=_default_workers)
+    gpu: GpuConfig = GpuConfig()
+    heartbeat_s: float = Field(default=5.0, gt=0, le=15)
+    lease_s: float = Field(default=30.0, gt=0, le=45)
+    """A worker that is silent for so long is thought dead, and its task is given to another."""
+    stop_timeout_s: float = Field(default=120.0, gt=0)
+    """So long `down` waits for tasks to end before it kills them; they are begun again later."""
+    space_retry_s: float = Field(default=30.0, gt=0)
+    """Between two looks whether there is space for a task that waits for some."""
+    workflow_modules: tuple[str, ...] = ()
+    """Python modules with workflows of one's own: each has them in a tuple WORKFLOWS."""
+    root: str
+
+    @property
+    def embedded(self) -> bool:
+        """Tell whether Redis is a server of our own."""
+        return not self.redis_url
+
+    @property
+    def run_dir(self) -> str:
+        """Folder of process marks, logs and the embedded server's data."""
+        return os.path.join(self.root, "run", "scheduler")
+
+    @property
+    def log_dir(self) -> str:
+        """Folder of the logs of attempts, `RUN/TASK-ATTEMPT.log` below it."""
+        return os.path.join(self.root, "run", "task-logs")
+
+    @property
+    def socket_path(self) -> str:
+        """Socket of the embedded server, elsewhere when its path would be too long."""
+        near = os.path.join(self.run_dir, "redis.sock")
+        if len(os.fsencode(near)) <= SOCKET_PATH_BYTES_MAX:
+            return near
+        name = hashlib.sha256(os.fsencode(os.path.realpath(self.run_dir))).hexdigest()[:16]
+        return os.path.join(tempfile.gettempdir(), f"drystone-{os.geteuid()}", name, "redis.sock")
+
+    @property
+    def gpu_host(self) -> str:
+        """Name of the GPU machine; this one when none is written down."""
+        return self.gpu.host or socket.gethostname()
+
+
+def read_document(path: str) -> dict[str, Any]:
+    """Return all of drystone.toml, unchecked; ConfigError when it is no TOML."""
+    try:
+        with open(path, "rb") as file:
+            return tomllib.load(file)
+    except OSError as error:
+        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+
+
+def load_jobs_config(path: str) -> JobsConfig:
+    """Read and check the section [jobs]; ConfigError names the field that is wrong."""
+    document = read_document(path)
+    section = document.get(SECTION, {})
+    if not isinstance(section, dict):
+        raise ConfigError(f"{path}: jobs has to be a section: [jobs]")
+    ours = {name: value for name, value in section.items() if name not in OTHERS}
+    root = os.path.dirname(os.path.abspath(path))
+    try:
+        return JobsConfig.model_validate({**ours, "root": root})
+    except ValidationError as error:
+        # Only the reasons: the value could be a password.
+        lines = [
+            f"{'.'.join([SECTION, *map(str, item['loc'])])}: {item['msg']}"
+            for item in error.errors(include_input=False, include_url=False)
+        ]
+        raise ConfigError(f"{path} is refused:\n  " + "\n  ".join(lines)) from error

@@ -1,0 +1,1 @@
+"""Deliveries of events: commands, webhooks and mail."""

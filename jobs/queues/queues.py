@@ -1,0 +1,126 @@
+"""The way of tasks into Redis: it owns the form of their jobs, and what Redis should hold.
+
+A job is a task's number and the attempt that it will be, under an id made of both. Nothing else
+goes to Redis, only a few tasks of every queue are there at a time, and nothing is ever read from it
+that the database does not know better.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from jobs.core.errors import RedisUnavailableError
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from rq import Queue
+
+    from sql import Database, DueTask
+
+DEPTH = 64
+"""So many tasks of a queue are in Redis at a time; priorities count among all others."""
+REFILL_BELOW = 16
+FAILED_JOB_TTL_S = 3_600
+FUNCTION = "jobs.execute.perform"
+_JOB_ID = re.compile(r"task-([0-9]{1,18})-[0-9]{1,9}", re.ASCII)
+
+
+class Deliverer:
+    """Brings due tasks to Redis."""
+
+    def __init__(self, redis: Redis, queues: Sequence[str]) -> None:
+        self._redis = redis
+        self._names = list(queues)
+
+    def queue(self, name: str) -> Queue:
+        """Return RQ's view of a queue."""
+        from rq import Queue
+        from rq.serializers import JSONSerializer
+
+        return Queue(name, connection=self._redis, serializer=JSONSerializer)
+
+    def push_due(self, database: Database, queues: Sequence[str] | None = None) -> int:
+        """Push what is due; returns how many. RedisUnavailableError: the keeper does it later."""
+        due = database.runs.due_tasks(queues or self._names, DEPTH)
+        self.push(due)
+        return len(due)
+
+    def push(self, tasks: Sequence[DueTask]) -> None:
+        """Push tasks in this order. A crash here leaves tasks that `missing` finds."""
+        from redis.exceptions import RedisError
+
+        if not tasks:
+            return
+        by_queue: dict[str, list[DueTask]] = {}
+        for task in tasks:
+            by_queue.setdefault(task.queue, []).append(task)
+        try:
+            for name, chosen in by_queue.items():
+                queue = self.queue(name)
+                queue.enqueue_many([_job(queue, task) for task in chosen])
+        except (RedisError, OSError) as error:
+            raise RedisUnavailableError(f"Redis does not answer: {error}") from error
+
+    def refill(self, database: Database, queue: str, made: int) -> None:
+        """Push after the end of a task: what it made, and when its queue runs dry."""
+        from redis.exceptions import RedisError
+
+        try:
+            if made or self._redis.llen(f"rq:queue:{queue}") < REFILL_BELOW:
+                self.push_due(database)
+        except (RedisError, OSError, RedisUnavailableError):
+            return  # Nothing is lost: the keeper delivers when Redis is back.
+
+    def missing(self, tasks: Sequence[DueTask]) -> list[DueTask]:
+        """Return those that are in no queue of Redis, because it was emptied or a job got lost."""
+        from redis.exceptions import RedisError
+
+        try:
+            held: set[str] = set()
+            for name in {task.queue for task in tasks}:
+                held.update(self.queue(name).get_job_ids())
+        except (RedisError, OSError) as error:
+            raise RedisUnavailableError(f"Redis does not answer: {error}") from error
+        return [task for task in tasks if job_id(task) not in held]
+
+    def clean(self) -> None:
+        """Forget jobs and workers that died; RQ's idle workers may take minutes for it."""
+        from redis.exceptions import RedisError
+        from rq.registry import StartedJobRegistry
+        from rq.serializers import JSONSerializer
+        from rq.worker_registration import clean_worker_registry
+
+        try:
+            for name in self._names:
+                StartedJobRegistry(
+                    name, connection=self._redis, serializer=JSONSerializer
+                ).cleanup()
+                clean_worker_registry(self.queue(name))
+        except (RedisError, OSError) as error:
+            raise RedisUnavailableError(f"Redis does not answer: {error}") from error
+
+
+def job_id(task: DueTask) -> str:
+    """Return the id of a task's job; RQ allows letters, digits, - and _."""
+    return f"task-{task.task_id}-{task.attempt}"
+
+
+def task_of(job_id: str) -> int | None:
+    """Return the task of a job's id; None when it is no id of ours."""
+    match = _JOB_ID.fullmatch(job_id)
+    return int(match[1]) if match else None
+
+
+def _job(queue: Queue, task: DueTask) -> Any:
+    return queue.prepare_data(
+        FUNCTION,
+        args=(task.task_id,),
+        job_id=job_id(task),
+        description=f"task {task.task_id}, attempt {task.attempt}",
+        # Time limits are the step's; a lease without heartbeats ends everything else.
+        timeout=-1,
+        result_ttl=0,
+        failure_ttl=FAILED_JOB_TTL_S,
+    )

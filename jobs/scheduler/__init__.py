@@ -1,0 +1,1 @@
+"""The scheduler's process: schedules, alerts, GPU machines, supervision."""

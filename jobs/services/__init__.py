@@ -1,0 +1,1 @@
+"""Processes that a service manager or `up` starts."""

@@ -1,0 +1,1 @@
+"""Actions, their history, results and labels."""

@@ -1,0 +1,264 @@
+"""Actions and their history: it owns action batches, events, pipelines, and where they stand.
+
+An action batch is filled, sealed and only then worked on. Where it stands in a pipeline is derived
+(the view pipeline_batch) and never written. Running anything is the scheduler's part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any, Literal
+
+import numpy as np
+import psycopg
+from psycopg import errors
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
+from sql.core.bigints import write_bigints
+from sql.core.errors import NotFoundError, UsageError
+from sql.core.statements import statements
+
+ActionType = Literal["AC0", "AC1", "AC2", "AC3", "AC4", "AC5"]
+ActionStatus = Literal["waiting", "running", "done", "failed", "cancelled"]
+
+_SQL = statements("history")
+
+
+class _Document(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ActionEvent(_Document):
+    """One run of an action over a batch."""
+
+    event_id: int
+    action_id: int
+    action: str
+    status: ActionStatus
+    start_time: AwareDatetime | None
+    end_time: AwareDatetime | None
+
+
+class StageState(_Document):
+    """One stage of a pipeline: done when every node of the batch has been through its action.
+
+    No stage of a batch without nodes is ever done.
+    """
+
+    stage_id: int
+    action_id: int
+    action: str
+    nodes_done: int
+    done: bool
+
+
+class PipelineProgress(_Document):
+    """Where the batch stands in one pipeline; `current_stage` is None when all stages are done."""
+
+    pipeline_id: int
+    pipeline: str
+    current_stage: int | None
+    stages: tuple[StageState, ...]
+
+
+class PipelineState(_Document):
+    """An action batch, the pipelines it is in, and all that happened to it."""
+
+    action_batch_id: int
+    create_date: AwareDatetime
+    seal_date: AwareDatetime | None
+    node_count: int
+    pipelines: tuple[PipelineProgress, ...]
+    events: tuple[ActionEvent, ...]
+
+
+def declare_action(
+    connection: psycopg.Connection[Any], action_id: int, name: str, action_type: ActionType
+) -> bool:
+    """Make an action known; False when it was. UsageError when its number or name means another."""
+    wanted = (action_id, name, action_type)
+    try:
+        new = connection.execute(_SQL["declare_action"], wanted).rowcount == 1
+    except (errors.CheckViolation, errors.NumericValueOutOfRange) as error:
+        raise UsageError(f"action {action_id} {name!r} of type {action_type} is refused") from error
+    for known in connection.execute(_SQL["action"], [action_id, name]).fetchall():
+        if known != wanted:
+            raise UsageError(
+                f"action {known[0]} is {known[1]!r} of type {known[2]} already; "
+                "take another number and name"
+            )
+    return new
+
+
+def declare_pipeline(
+    connection: psycopg.Connection[Any], name: str, action_ids: Sequence[int]
+) -> int:
+    """Make a pipeline of these actions in this order, and return its id; idempotent.
+
+    Raises UsageError when it is known with other actions, when one comes twice or is unknown.
+    """
+    if not action_ids or len(set(action_ids)) != len(action_ids):
+        raise UsageError(f"pipeline {name!r} needs at least one action, and each only once")
+    new = connection.execute(_SQL["insert_pipeline"], [name]).rowcount == 1
+    row = connection.execute(_SQL["pipeline"], [name]).fetchone()
+    assert row is not None
+    pipeline_id: int = row[0]
+    if not new:
+        known = [stage[0] for stage in connection.execute(_SQL["stages"], [pipeline_id])]
+        if known != list(action_ids):
+            raise UsageError(f"pipeline {name!r} has the actions {known}; take another name")
+        return pipeline_id
+    try:
+        connection.execute(_SQL["insert_stages"], [pipeline_id, list(action_ids)])
+    except errors.ForeignKeyViolation as error:
+        raise UsageError(f"pipeline {name!r} names an action that nobody declared") from error
+    return pipeline_id
+
+
+def create_action_batch(connection: psycopg.Connection[Any]) -> int:
+    """Begin an action batch; returns its id."""
+    row = connection.execute(_SQL["create_batch"]).fetchone()
+    assert row is not None
+    return row[0]
+
+
+def add_to_action_batch(
+    connection: psycopg.Connection[Any], action_batch_id: int, node_ids: Iterable[int]
+) -> int:
+    """Add nodes and return how many are new in it; UsageError when it is sealed."""
+    _, seal_date = _batch(connection, action_batch_id, change=True)
+    if seal_date is not None:
+        raise UsageError(
+            f"action batch {action_batch_id} was sealed at {seal_date}; make another batch"
+        )
+    connection.execute(_SQL["make_given"])
+    write_bigints(connection, "given_node", (np.fromiter(node_ids, np.int64),))
+    unknown = connection.execute(_SQL["unknown_given"], prepare=False).fetchall()
+    if unknown:
+        raise NotFoundError(f"there are no nodes {', '.join(str(row[0]) for row in unknown)}")
+    count = connection.execute(_SQL["add_given"], [action_batch_id], prepare=False).rowcount
+    connection.execute(_SQL["drop_given"])
+    return count
+
+
+def seal_action_batch(connection: psycopg.Connection[Any], action_batch_id: int) -> datetime:
+    """Seal a batch for ever and return when; sealing again returns the first time."""
+    _batch(connection, action_batch_id, change=True)
+    connection.execute(_SQL["seal"], [action_batch_id])
+    _, seal_date = _batch(connection, action_batch_id)
+    assert seal_date is not None
+    return seal_date
+
+
+def record_action_history(
+    connection: psycopg.Connection[Any],
+    action_id: int,
+    action_batch_id: int,
+    status: ActionStatus,
+    start_time: datetime | None = None,
+    end_time: datetime | None = None,
+) -> int:
+    """Record a run of an action over a sealed batch; returns the id of the event."""
+    _, seal_date = _batch(connection, action_batch_id)
+    if seal_date is None:
+        raise UsageError(f"action batch {action_batch_id} is not sealed; seal it before it runs")
+    _check_times(start_time, end_time)
+    given = (action_id, action_batch_id, start_time, end_time, status)
+    try:
+        row = connection.execute(_SQL["insert_event"], given).fetchone()
+    except errors.ForeignKeyViolation as error:
+        raise NotFoundError(f"there is no action {action_id}; declare it first") from error
+    except errors.CheckViolation as error:
+        raise UsageError(f"there is no status {status!r}") from error
+    assert row is not None
+    return row[0]
+
+
+def change_action_history(
+    connection: psycopg.Connection[Any],
+    event_id: int,
+    status: ActionStatus,
+    start_time: datetime | None = None,
+    end_time: datetime | None = None,
+) -> None:
+    """Bring a recorded run up to date; a time that is None stays as it is.
+
+    Raises UsageError when the run has ended otherwise: what runs again is another event.
+    """
+    _check_times(start_time, end_time)
+    given = {
+        "event_id": event_id, "status": status, "start_time": start_time, "end_time": end_time,
+    }  # fmt: skip
+    try:
+        changed = connection.execute(_SQL["change_event"], given).rowcount
+    except errors.CheckViolation as error:
+        raise UsageError(f"there is no status {status!r}, or it ended before it began") from error
+    if changed:
+        return
+    row = connection.execute(_SQL["event_status"], [event_id]).fetchone()
+    if row is None:
+        raise NotFoundError(f"there is no event {event_id}")
+    raise UsageError(f"event {event_id} is {row[0]} and cannot become {status}; record another run")
+
+
+def pipeline_state(connection: psycopg.Connection[Any], action_batch_id: int) -> PipelineState:
+    """Return where a batch stands in all pipelines it is in, and its history."""
+    create_date, seal_date = _batch(connection, action_batch_id)
+    row = connection.execute(_SQL["node_count"], [action_batch_id]).fetchone()
+    assert row is not None
+    node_count: int = row[0]
+    pipelines = connection.execute(_SQL["pipelines"], [action_batch_id]).fetchall()
+    return PipelineState(
+        action_batch_id=action_batch_id,
+        create_date=create_date,
+        seal_date=seal_date,
+        node_count=node_count,
+        pipelines=tuple(
+            PipelineProgress(
+                pipeline_id=pipeline_id,
+                pipeline=name,
+                current_stage=current_stage,
+                stages=_stages(connection, action_batch_id, pipeline_id, node_count),
+            )
+            for pipeline_id, name, current_stage in pipelines
+        ),
+        events=tuple(
+            ActionEvent.model_validate(dict(zip(ActionEvent.model_fields, event, strict=True)))
+            for event in connection.execute(_SQL["events"], [action_batch_id])
+        ),
+    )
+
+
+def _stages(
+    connection: psycopg.Connection[Any], action_batch_id: int, pipeline_id: int, node_count: int
+) -> tuple[StageState, ...]:
+    given = {"action_batch_id": action_batch_id, "pipeline_id": pipeline_id}
+    return tuple(
+        StageState(
+            stage_id=stage_id,
+            action_id=action_id,
+            action=name,
+            nodes_done=nodes_done,
+            done=nodes_done == node_count > 0,
+        )
+        for stage_id, action_id, name, nodes_done in connection.execute(_SQL["stage_counts"], given)
+    )
+
+
+def _batch(
+    connection: psycopg.Connection[Any], action_batch_id: int, *, change: bool = False
+) -> tuple[datetime, datetime | None]:
+    statement = _SQL["batch_to_change" if change else "batch"]
+    row = connection.execute(statement, [action_batch_id]).fetchone()
+    if row is None:
+        raise NotFoundError(f"there is no action batch {action_batch_id}")
+    return row[0], row[1]
+
+
+def _check_times(start_time: datetime | None, end_time: datetime | None) -> None:
+    for time in (start_time, end_time):
+        if time is not None and time.utcoffset() is None:
+            raise UsageError(f"{time} has no zone; say in which it is")
+    if start_time is not None and end_time is not None and end_time < start_time:
+        raise UsageError(f"a run cannot end ({end_time}) before it began ({start_time})")

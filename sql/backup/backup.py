@@ -1,0 +1,188 @@
+"""`drystone db backup`: it owns the way of a backup from the lock to the report.
+
+lock -> copies on two disks -> restore into a scratch server and compare -> report -> forget old
+chains -> alert when something is wrong.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+
+from sql.backup import check as backup_check
+from sql.backup import copies as backup_copies
+from sql.backup import data as backup_data
+from sql.backup import folders as backup_folders
+from sql.backup import listing as backup_list
+from sql.backup.alert import alert
+from sql.backup.check import CheckSample
+from sql.backup.folders import COPIES_WANTED
+from sql.backup.listing import Backup
+from sql.backup.make import Method, make_plan
+from sql.backup.report import REPORT_NAME, BackupCheck, BackupReport, State, record, write_document
+from sql.backup.write import Written, write_backup
+from sql.core.config import DatabaseConfig, find_config, load_config
+from sql.core.errors import BackupError, DatabaseUnavailableError, MigrationError, SqlError
+from sql.database import unrestored
+from sql.database.database import Database, dsn_of
+
+NOT_COMPARED = "a sample of files was not compared with the store"
+
+Say = Callable[[str], None]
+
+
+def make_backup(
+    config_path: str | None = None,
+    method: Method = "auto",
+    *,
+    check_sample: CheckSample | None = None,
+    say: Say = lambda _: None,
+) -> BackupReport:
+    """Back the database of a store up, check it, and return the report.
+
+    `check_sample` gets keys (64 hexadecimal digits) of files that the restored database knows, and
+    returns one line for each that the store lacks. A backup that could not be made, or whose check
+    found something, is `failed`; one with fewer than two copies is `incomplete`: both run
+    `alert_command`. Raises UsageError for a method that cannot be, BackupError for a server that is
+    not supported or when another backup is at work, and DatabaseUnavailableError.
+    """
+    path = find_config(config_path)
+    config = load_config(path)
+    try:
+        report = _make(path, config, method, check_sample, say)
+    except (BackupError, DatabaseUnavailableError, MigrationError) as error:
+        # Nobody to write it into: then the alert is all that is left of it.
+        wrong = alert(config.alert_command, _unbegun(config, error))
+        if wrong:
+            say(f"warning: {wrong}")
+        raise
+    wrong = "" if report.state == "ok" else alert(config.alert_command, report)
+    if wrong:
+        return report.model_copy(update={"warnings": (*report.warnings, wrong)})
+    return report
+
+
+def _make(
+    path: str, config: DatabaseConfig, method: Method, check_sample: CheckSample | None, say: Say
+) -> BackupReport:
+    with backup_folders.only_one(config) as lock, Database.open(path, say) as database:
+        _clean(config)
+        backups = list_backups(config)
+        with database.connection() as connection:
+            plan = make_plan(config, method, dsn_of(config, say), connection, backups)
+        report = _run(config, Written(plan), backups, lock, check_sample, say)
+        with database.connection() as connection:
+            record(connection, report)
+    return report
+
+
+def list_backups(config: DatabaseConfig) -> list[Backup]:
+    """Return the backups on the disks that are there now, oldest first."""
+    return backup_list.list_backups(backup_folders.readable_folders(config), config.store_id)
+
+
+def _run(
+    config: DatabaseConfig,
+    written: Written,
+    backups: Sequence[Backup],
+    lock: int,
+    check_sample: CheckSample | None,
+    say: Say,
+) -> BackupReport:
+    try:
+        write_backup(config, written, lock, say)
+    except (SqlError, OSError) as error:
+        return _finish(config, written, None, [f"no backup was made: {error}"])
+    assert written.facts is not None
+    made = Backup(written.facts, tuple(written.copies), None)
+    try:
+        check = backup_check.check_backup(
+            config, written.plan.dsn, [*backups, made], made, lock, check_sample, say
+        )
+    except (SqlError, OSError) as error:
+        return _finish(config, written, None, [f"the check could not be run: {error}"])
+    if check.sample_compared is None:
+        written.warnings.append(NOT_COMPARED)
+    unrestored_warning = unrestored.warning(config) if config.embedded else ""
+    if unrestored_warning:
+        written.warnings.append(unrestored_warning)
+    report = _finish(config, written, check, check.problems)
+    if report.state == "failed":
+        return report
+    removed = _forget(config, made.facts.system_identifier, written.warnings)
+    return report.model_copy(update={"removed": removed, "warnings": tuple(written.warnings)})
+
+
+def _finish(
+    config: DatabaseConfig,
+    written: Written,
+    check: BackupCheck | None,
+    problems: Sequence[str],
+) -> BackupReport:
+    """Judge, and put the report beside every copy."""
+    state: State = "ok" if len(written.copies) >= COPIES_WANTED else "incomplete"
+    report = BackupReport(
+        name=written.plan.name,
+        store_id=config.store_id,
+        kind=written.facts.kind if written.facts else written.plan.kind,
+        state="failed" if problems else state,
+        start_time=written.plan.start_time,
+        end_time=datetime.now(UTC),
+        copies=tuple(written.copies),
+        warnings=tuple(written.warnings),
+        problems=tuple(problems),
+        facts=written.facts,
+        check=check,
+    )
+    for folder in written.copies:
+        # A disk that died just now: the other copy and the database have the report.
+        with contextlib.suppress(OSError):
+            write_document(os.path.join(folder, REPORT_NAME), report)
+    return report
+
+
+def _unbegun(config: DatabaseConfig, error: SqlError) -> BackupReport:
+    now = datetime.now(UTC)
+    return BackupReport(
+        name="",
+        store_id=config.store_id,
+        kind="full" if config.embedded else "logical",
+        state="failed",
+        start_time=now,
+        end_time=now,
+        copies=(),
+        warnings=(),
+        problems=(f"no backup was begun: {error}",),
+    )
+
+
+def _forget(config: DatabaseConfig, system_identifier: str, warnings: list[str]) -> tuple[str, ...]:
+    removed: list[str] = []
+    backups = list_backups(config)
+    ours = backup_list.of_server(backups, system_identifier)
+    others = [backup.name for backup in backups if backup not in ours]
+    if others:
+        warnings.append(
+            f"of another database server, kept whatever backups_kept says: {', '.join(others)}; "
+            "restore one, or remove their folders when nobody needs them"
+        )
+    for backup in backup_list.to_forget(ours, config.backups_kept):
+        for folder in backup.copies:
+            try:
+                backup_copies.remove(folder)
+            except OSError as error:
+                warnings.append(f"{folder} was not removed: {error.strerror}")
+        removed.append(backup.name)
+    return tuple(removed)
+
+
+def _clean(config: DatabaseConfig) -> None:
+    """Remove what an interrupted backup left: its copies, and the server of its check."""
+    for folder in backup_check.scratch_folders(config):
+        backup_data.remove_scratch(folder)
+    for folder in backup_folders.readable_folders(config):
+        # A disk that cannot be written is told about by whoever chooses the targets.
+        with contextlib.suppress(OSError):
+            backup_copies.clean(folder)

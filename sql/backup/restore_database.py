@@ -1,0 +1,256 @@
+"""`drystone db restore`: it owns putting a backup back, and that nothing is ever lost by it.
+
+What is restored is compared with what the backup counted before it gets its place; the data folder
+that it replaces is renamed aside, never removed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import psycopg
+from psycopg import conninfo
+
+from sql.backup import data as backup_data
+from sql.backup import folders as backup_folders
+from sql.backup import listing as backup_list
+from sql.backup.backup import list_backups
+from sql.backup.copies import sync_folder, sync_tree
+from sql.backup.listing import Backup
+from sql.backup.snapshot import count_rows, differences
+from sql.core.config import DatabaseConfig, find_config, load_config
+from sql.core.connections import connect_once
+from sql.core.errors import BackupError, DatabaseUnavailableError, UsageError
+from sql.core.statements import statements
+from sql.database import unrestored
+from sql.database.database import Database, place_of
+from sql.server import server
+
+_AT_FDCWD = -100
+_RENAME_EXCHANGE = 2
+MAINTENANCE_DATABASE = "postgres"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Restored:
+    """What came of a restore; `aside` is where the former data folder lies now, or ''."""
+
+    name: str
+    source: str
+    target: str
+    tables: int
+    rows: int
+    aside: str = ""
+
+
+def restore_to_folder(
+    config_path: str | None, name: str, folder: str, say: Say = lambda _: None
+) -> Restored:
+    """Make a new data folder, whose server can be started by naming it as data in [database].
+
+    Raises NotFoundError, BackupDamagedError when no copy is whole, BackupError when what was
+    restored is not what was backed up. Then there is no new folder.
+    """
+    config = load_config(find_config(config_path))
+    folder = os.path.abspath(folder)
+    if os.path.isdir(folder) and os.listdir(folder):
+        raise UsageError(f"{folder} is not empty; name a new folder")
+    with backup_folders.only_one(config) as lock:
+        return _make_folder(config, name, folder, lock, say)
+
+
+def restore_to_database(
+    config_path: str | None, name: str, dsn: str, say: Say = lambda _: None
+) -> Restored:
+    """Restore the logical export into a database that is made, or is there and empty."""
+    config = load_config(find_config(config_path))
+    with backup_folders.only_one(config) as lock:
+        backup = backup_list.find_backup(list_backups(config), name)
+        copy = backup_list.whole_copy(backup, say)
+        made = _make_database(dsn)
+        try:
+            backup_data.fill(dsn, copy, lock)
+            return _compared(backup, backup_data.LOGICAL, dsn, _place_text(dsn))
+        except BaseException:
+            if made:
+                _drop_database(dsn)
+            raise
+
+
+def restore_in_place(
+    config_path: str | None, name: str, say: Say = lambda _: None, *, cut_off: bool = False
+) -> Restored:
+    """Put a backup in the place of the embedded server's data, and start it.
+
+    The former data folder is kept beside it. Refuses while somebody is connected, unless `cut_off`.
+    Raises what `restore_to_folder` raises; then nothing was replaced.
+    """
+    path = find_config(config_path)
+    config = load_config(path)
+    if not config.embedded:
+        raise UsageError(
+            "the database at dsn is not ours to replace: restore with --to into a new one, and "
+            "change dsn in [database] of drystone.toml"
+        )
+    place = place_of(config)
+    with backup_folders.only_one(config) as lock:
+        _refuse_clients(place, cut_off)
+        new = config.data + ".restored"
+        if os.path.isdir(new):
+            shutil.rmtree(new)
+        made = _make_folder(config, name, new, lock, say)
+        _refuse_clients(place, cut_off)
+        aside = ""
+        with server.held_down(place):
+            if os.path.isdir(config.data):
+                aside = _aside(config.data)
+                _exchange(new, config.data)
+                # A crash here leaves the new data in their place, and the former called .restored.
+                os.rename(new, aside)
+            else:
+                os.rename(new, config.data)
+            sync_folder(os.path.dirname(config.data))
+            unrestored.forget(config)
+        with Database.open(path, say):
+            say(f"the database is up with what {made.name} holds")
+    return Restored(made.name, made.source, config.data, made.tables, made.rows, aside)
+
+
+def describe(config_path: str | None, name: str, say: Say = lambda _: None) -> tuple[Backup, str]:
+    """Read a whole copy of a backup and return which one would be restored."""
+    config = load_config(find_config(config_path))
+    backup = backup_list.find_backup(list_backups(config), name)
+    return backup, backup_list.whole_copy(backup, say)
+
+
+# ---- A new data folder -----------------------------------------------------------------------
+
+
+def _make_folder(config: DatabaseConfig, name: str, folder: str, lock: int, say: Say) -> Restored:
+    """Make it as FOLDER.making, let the server replay its log, compare, stop it, and rename."""
+    backups = list_backups(config)
+    backup = backup_list.find_backup(backups, name)
+    making, run_dir = folder + ".making", folder + ".run"
+    place = server.Place(making, run_dir)
+    _remove(place)
+    os.makedirs(os.path.dirname(folder), exist_ok=True)
+    try:
+        say(f"restoring {backup.name} into {folder}")
+        source = backup_data.make_best(backups, backup, place, lock, say)
+        restored = _compared(backup, source, server.dsn(place), folder)
+        server.stop(place)
+        with contextlib.suppress(FileNotFoundError):
+            os.rmdir(folder)
+        sync_tree(making)
+        os.rename(making, folder)
+        sync_folder(os.path.dirname(folder))
+    finally:
+        _remove(place)
+    return restored
+
+
+def _remove(place: server.Place) -> None:
+    server.stop(place)
+    for folder in (place.data, place.run_dir):
+        if os.path.isdir(folder):
+            shutil.rmtree(folder)
+
+
+def _compared(backup: Backup, source: str, dsn: str, target: str) -> Restored:
+    with contextlib.closing(connect_once(dsn)) as connection:
+        counts = count_rows(connection)
+    facts = backup.facts
+    before = facts.counts_before if source == backup_data.BASE else facts.counts
+    problems = differences(source, counts, before, facts.counts)
+    if problems:
+        raise BackupError(
+            f"what was restored from {backup.name} is not what was backed up; try another one:\n  "
+            + "\n  ".join(problems)
+        )
+    return Restored(backup.name, source, target, len(counts), sum(counts.values()))
+
+
+# ---- In place of the live one ----------------------------------------------------------------
+
+
+def _refuse_clients(place: server.Place, cut_off: bool) -> None:
+    if cut_off or server.find(place) is None:
+        return
+    try:
+        with contextlib.closing(connect_once(server.dsn(place))) as connection:
+            clients = [name for (name,) in connection.execute(statements("backup")["clients"])]
+    except DatabaseUnavailableError:
+        return  # It is damaged: that may be why it is replaced.
+    if clients:
+        raise UsageError(
+            f"the database is in use by {', '.join(clients)}: stop them (`drystone down`), or cut "
+            "them off with --yes"
+        )
+
+
+def _aside(data: str) -> str:
+    stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    aside, number = f"{data}.before-{stamp}", 1
+    while os.path.exists(aside):
+        number += 1
+        aside = f"{data}.before-{stamp}-{number}"
+    return aside
+
+
+def _exchange(one: str, other: str) -> None:
+    """Swap two folders at once: at no moment is there no data folder, which a start would make."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    paths = (os.fsencode(one), os.fsencode(other))
+    if libc.renameat2(_AT_FDCWD, paths[0], _AT_FDCWD, paths[1], _RENAME_EXCHANGE) == 0:
+        return
+    code = ctypes.get_errno()
+    if code not in (errno.EINVAL, errno.ENOSYS):
+        raise OSError(code, os.strerror(code), other)
+    # This filesystem cannot. We hold the lock without which nobody starts the server.
+    between = one + ".swap"
+    os.rename(other, between)
+    os.rename(one, other)
+    os.rename(between, one)
+
+
+# ---- A new database of some server -----------------------------------------------------------
+
+
+def _make_database(dsn: str) -> bool:
+    """Make the database unless it is there; UsageError when something is in it."""
+    try:
+        with contextlib.closing(connect_once(dsn)) as connection:
+            tables = connection.execute(statements("backup")["tables"]).fetchall()
+    except DatabaseUnavailableError as error:
+        name = conninfo.conninfo_to_dict(dsn).get("dbname")
+        if not name or "does not exist" not in str(error):
+            raise
+        backup_data.new_database(_maintenance(dsn), str(name))
+        return True
+    if tables:
+        raise UsageError(f"{_place_text(dsn)} has {len(tables)} tables; name a new database")
+    return False
+
+
+def _drop_database(dsn: str) -> None:
+    name = str(conninfo.conninfo_to_dict(dsn)["dbname"])
+    with contextlib.suppress(psycopg.Error, DatabaseUnavailableError):
+        backup_data.drop_database(_maintenance(dsn), name)
+
+
+def _maintenance(dsn: str) -> str:
+    return conninfo.make_conninfo(dsn, dbname=MAINTENANCE_DATABASE)
+
+
+def _place_text(dsn: str) -> str:
+    parts = conninfo.conninfo_to_dict(dsn)
+    return f"database {parts.get('dbname')} at {parts.get('host') or 'the local socket'}"

@@ -1,0 +1,1 @@
+"""Connections, transactions, migrations, declared tables, and the errors of the database."""

@@ -1,0 +1,155 @@
+"""The connections of a Database: it owns how many there are, their reuse, and what a loss means.
+
+Deliberately not psycopg_pool: its threads go on trying to reach a server that is gone, with pauses
+that grow, while whoever asked waits; here that is an error at once, and a server that is back is
+used at once. A connection is checked without a round trip: an idle one has nothing to say, so one
+that is readable brings its own obituary.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import threading
+from collections.abc import Generator
+from typing import Any
+
+import psycopg
+from psycopg import IsolationLevel, conninfo
+from psycopg.pq import TransactionStatus
+
+from sql.core.errors import ConfigError, DatabaseUnavailableError
+from sql.core.refusals import explained, line
+
+CONNECTIONS_MAX = 8
+CONNECT_TIMEOUT_S = 10
+TURN_TIMEOUT_S = 60.0
+"""So long one waits for somebody else to give a connection back."""
+
+WRITER_IDLE_LIMIT_S = 600
+"""So long whoever changes something may do something else between two statements. A process that is
+frozen (SIGSTOP, a suspended machine) would keep its locks, and all others waiting, for ever."""
+
+# A schema named like the user would come before ours, and times are told in the session's zone:
+# whatever the role, the database or PGTZ say, ours are these.
+_SETTINGS = """
+    SELECT set_config('search_path', 'public', false), set_config('TimeZone', 'UTC', false),
+        set_config('idle_in_transaction_session_timeout', %s, false)
+"""
+
+
+class Connections:
+    """At most CONNECTIONS_MAX connections, lent to one thread each, last in first out."""
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+        self._turns = threading.BoundedSemaphore(CONNECTIONS_MAX)
+        self._lock = threading.Lock()
+        self._idle: list[psycopg.Connection[Any]] = []
+        self._closed = False
+
+    @contextlib.contextmanager
+    def lend(self) -> Generator[psycopg.Connection[Any]]:
+        """Yield a connection; its transaction is committed at the end, or rolled back on error.
+
+        Raises DatabaseUnavailableError when the server or the connection is gone, and every other
+        refusal of the server as the SqlError that explains it.
+        """
+        if not self._turns.acquire(timeout=TURN_TIMEOUT_S):
+            raise DatabaseUnavailableError(
+                f"all {CONNECTIONS_MAX} connections have been busy for {TURN_TIMEOUT_S:g} s; see "
+                "`drystone db health`"
+            )
+        try:
+            connection = self._take()
+            try:
+                with explained():
+                    yield connection
+                    connection.commit()
+            finally:
+                self._give_back(connection)
+        finally:
+            self._turns.release()
+
+    def close(self) -> None:
+        """Close the idle ones now and the lent ones when they come back."""
+        with self._lock:
+            self._closed = True
+            idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    def _take(self) -> psycopg.Connection[Any]:
+        while True:
+            with self._lock:
+                if self._closed:
+                    raise DatabaseUnavailableError("this Database has been closed")
+                connection = self._idle.pop() if self._idle else None
+            if connection is None:
+                return connect_once(self._dsn)
+            if _is_quiet(connection):
+                return connection
+            connection.close()
+
+    def _give_back(self, connection: psycopg.Connection[Any]) -> None:
+        with contextlib.suppress(psycopg.Error):
+            connection.rollback()
+        idle = connection.info.transaction_status == TransactionStatus.IDLE
+        with self._lock:
+            if idle and not self._closed and not connection.autocommit:
+                self._idle.append(connection)
+                return
+        connection.close()
+
+
+def connect_once(dsn: str) -> psycopg.Connection[Any]:
+    """Connect; messages never show the connection string, which may hold a password.
+
+    Transactions are READ COMMITTED, whatever the default of the server: what waited for a lock
+    must see what its holder wrote.
+    """
+    parts = parts_of(dsn)
+    # Anything else, as PGCLIENTENCODING=SQL_ASCII, would bring bytes in place of text.
+    parts["client_encoding"] = "utf8"
+    parts.setdefault("connect_timeout", CONNECT_TIMEOUT_S)
+    parts.setdefault("application_name", "drystone")
+    try:
+        connection = psycopg.connect(conninfo.make_conninfo("", **parts), autocommit=True)
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailableError(f"the database does not answer: {line(error)}") from None
+    try:
+        with explained():
+            connection.execute(_SETTINGS, [f"{WRITER_IDLE_LIMIT_S}s"])
+            connection.autocommit = False
+            connection.isolation_level = IsolationLevel.READ_COMMITTED
+    except BaseException:
+        connection.close()
+        raise
+    return connection
+
+
+@contextlib.contextmanager
+def connected(dsn: str) -> Generator[psycopg.Connection[Any]]:
+    """Yield a connection of one's own, closed at the end; commit what shall stay.
+
+    Raises SqlError, as `Connections.lend` does.
+    """
+    with contextlib.closing(connect_once(dsn)) as connection, explained():
+        yield connection
+
+
+def parts_of(dsn: str) -> dict[str, Any]:
+    """Take a connection string apart; ConfigError, which does not show it, when it is none."""
+    try:
+        return dict(conninfo.conninfo_to_dict(dsn))
+    except psycopg.ProgrammingError:
+        raise ConfigError(
+            "dsn in [database] is no connection string; write it as postgresql://USER@HOST/NAME or "
+            "as host=HOST user=USER dbname=NAME"
+        ) from None
+
+
+def _is_quiet(connection: psycopg.Connection[Any]) -> bool:
+    poll = select.poll()
+    poll.register(connection.fileno(), select.POLLIN)
+    return not poll.poll(0)

@@ -1,0 +1,93 @@
+"""The borders of transactions: it owns what one may do and for how long, and no statement of ours.
+
+Two kinds: one that may write, and one that can change nothing, runs as the reading role where there
+is one, and is cut off after the statement timeout.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from types import TracebackType
+from typing import Any, Self
+
+import psycopg
+from psycopg import errors
+
+from sql.core import migrate
+from sql.core.connections import Connections
+from sql.core.errors import QueryTimeoutError
+
+STATEMENT_TIMEOUT_S = 60.0
+READER_IDLE_LIMIT_S = 3_600.0
+"""So long a reader may do something else between two statements: its snapshot keeps dead rows."""
+
+# One statement, so that a reading transaction costs one round trip more.
+_BEGIN_READING = """
+    SELECT set_config('transaction_read_only', 'on', true),
+        set_config('statement_timeout', %s, true),
+        set_config('idle_in_transaction_session_timeout', %s, true), set_config('role', %s, true)
+"""
+
+
+class Transactions:
+    """The connections to a database that has been brought up to date."""
+
+    def __init__(self, dsn: str, statement_timeout_s: float = STATEMENT_TIMEOUT_S) -> None:
+        self.statement_timeout_s = statement_timeout_s
+        self._connections = Connections(dsn)
+        try:
+            with self.connection() as connection:
+                migrate.migrate(connection, migrate.known_migrations())
+                self.reader_role = migrate.ensure_reader(connection)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Close all connections; an embedded server stays up."""
+        self._connections.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def connection(self) -> Generator[psycopg.Connection[Any]]:
+        """Yield a connection in a transaction that ends with the block; for this folder only."""
+        with self._connections.lend() as connection:
+            yield connection
+
+    @contextlib.contextmanager
+    def reading(
+        self, idle_limit_s: float = READER_IDLE_LIMIT_S
+    ) -> Generator[psycopg.Connection[Any]]:
+        """Yield a connection that can change nothing; for this folder only.
+
+        Raises QueryTimeoutError when a statement takes longer than `statement_timeout_s`, or when
+        the next one comes later than `idle_limit_s`.
+        """
+        timeout_ms = str(max(1, round(self.statement_timeout_s * 1000)))
+        idle_ms = str(max(1, round(idle_limit_s * 1000)))
+        role = migrate.READER_ROLE if self.reader_role else "none"
+        with self.connection() as connection:
+            try:
+                connection.execute(_BEGIN_READING, [timeout_ms, idle_ms, role])
+                yield connection
+            except errors.QueryCanceled as error:
+                raise QueryTimeoutError(
+                    f"the query took longer than {self.statement_timeout_s:g} s; narrow it, or "
+                    "raise statement_timeout_s in [database] of drystone.toml"
+                ) from error
+            except errors.IdleInTransactionSessionTimeout as error:
+                raise QueryTimeoutError(
+                    f"nothing was read for {idle_limit_s:g} s, so the query was cut off; read on "
+                    "sooner, or ask for parts with limit and after_node_id"
+                ) from error

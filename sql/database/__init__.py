@@ -1,0 +1,1 @@
+"""One open database, and all that can be asked of it."""

@@ -1,0 +1,1 @@
+"""Datasets, candidates, and what people look at."""

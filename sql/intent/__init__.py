@@ -1,0 +1,1 @@
+"""Write-intents: the only way into the database."""

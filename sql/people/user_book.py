@@ -1,0 +1,374 @@
+"""People of the browser's side: it owns their rows, and how often a password may be guessed.
+
+Secrets come here as hashes only: making and checking them is the business of whoever logs people
+in. What a role may do is decided there too; here a role is a word.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+
+from psycopg import errors
+
+from sql.core.errors import NotFoundError, UsageError
+from sql.core.statements import statements
+
+if TYPE_CHECKING:
+    import psycopg
+
+    from sql.core.transactions import Transactions
+
+Role = Literal["viewer", "labeller", "operator", "admin"]
+ROLES: tuple[Role, ...] = get_args(Role)
+"""From the least to the most; a labeller sees what is labelled, and nothing else."""
+LABELLER: Role = "labeller"
+VIEWER: Role = "viewer"
+
+WINDOW_S = 900
+"""So long a wrong password counts."""
+FAILURES_PAIR_MAX = 5
+"""Of one name from one address: a person mistypes, a program guesses."""
+FAILURES_ADDRESS_MAX = 30
+"""Of all names from one address."""
+FAILURES_NAME_MAX = 100
+"""Of one name from all addresses; high, so that nobody is locked out by a stranger at once."""
+NAME_LENGTH_MAX = 100
+BROWSER_LENGTH_MAX = 100
+
+_SQL = statements("user")
+
+
+class User(NamedTuple):
+    """One person."""
+
+    user_id: int
+    name: str
+    role: Role
+    is_disabled: bool
+    create_time: datetime
+    password_time: datetime
+
+
+class LoginAttempt(NamedTuple):
+    """One attempt: `wait_s` > 0 says to refuse it; `user` is None for a name nobody has."""
+
+    attempt_id: int
+    wait_s: float
+    user: User | None
+    password_hash: str | None
+
+
+class Session(NamedTuple):
+    """A browser that is logged in."""
+
+    session_hash: bytes
+    user_id: int
+    name: str
+    role: Role
+    create_time: datetime
+    seen_time: datetime
+    expire_time: datetime
+    address: str
+    browser: str
+
+
+class ApiToken(NamedTuple):
+    """What a script shows; the secret itself is known to its owner only."""
+
+    token_id: int
+    user_name: str
+    name: str
+    role: Role
+    create_time: datetime
+    expire_time: datetime | None
+    used_time: datetime | None
+
+
+class TokenOwner(NamedTuple):
+    """Who a script works for: the lesser of the person's and the token's role."""
+
+    user_id: int
+    name: str
+    role: Role
+
+
+class SavedView(NamedTuple):
+    """Filters of a page that somebody gave a name."""
+
+    saved_view_id: int
+    user_id: int
+    user_name: str
+    page: str
+    name: str
+    query: str
+    is_shared: bool
+
+
+class UserBook:
+    """People, their sessions, tokens and saved views; each method is one transaction."""
+
+    def __init__(self, database: Transactions) -> None:
+        self._database = database
+
+    # ---- People ----------------------------------------------------------------------------------
+
+    def add(self, name: str, role: Role, password_hash: str) -> User:
+        """Add a person; UsageError when the name is taken or cannot be one."""
+        given = {"name": name, "role": role, "password_hash": password_hash}
+        with self._database.connection() as connection:
+            try:
+                row = connection.execute(_SQL["add"], given).fetchone()
+            except errors.CheckViolation as error:
+                raise _refused(name, role, error) from error
+            except (errors.DataError, UnicodeEncodeError) as error:
+                raise UsageError(f"{name!a} cannot be a name") from error
+        if row is None:
+            raise UsageError(f"there is a user {name} already; give another name")
+        return User(*row)
+
+    def users(self) -> list[User]:
+        """Return everybody, by name."""
+        return [User(*row) for row in self._rows("users")]
+
+    def user(self, name: str) -> User:
+        """Return one person; NotFoundError when there is none of this name."""
+        row = self._row("user", {"name": _clean(name)})
+        if row is None:
+            raise _unknown(name)
+        return User(*row)
+
+    def set_role(self, name: str, role: Role) -> None:
+        """Give a person another role; UsageError for the last admin."""
+        if role not in ROLES:
+            raise UsageError(f"there is no role {role!a}; the roles are {', '.join(ROLES)}")
+        with self._database.connection() as connection:
+            user_id = _locked(connection, name, stays_admin=role == "admin")
+            connection.execute(_SQL["set_role"], {"user_id": user_id, "role": role})
+
+    def set_disabled(self, name: str, *, is_disabled: bool) -> None:
+        """Shut a person out, at once, or let them in again; UsageError for the last admin."""
+        with self._database.connection() as connection:
+            user_id = _locked(connection, name, stays_admin=not is_disabled)
+            given = {"user_id": user_id, "is_disabled": is_disabled, "except_hash": None}
+            connection.execute(_SQL["set_disabled"], given)
+            if is_disabled:
+                connection.execute(_SQL["end_sessions"], given)
+
+    def set_password(
+        self, name: str, password_hash: str, keep_session: bytes | None = None
+    ) -> None:
+        """Set a password and end all sessions of the person, but the one that is kept."""
+        with self._database.connection() as connection:
+            given = {"name": _clean(name), "password_hash": password_hash}
+            row = connection.execute(_SQL["set_password"], given).fetchone()
+            if row is None:
+                raise _unknown(name)
+            ended = {"user_id": row[0], "except_hash": keep_session}
+            connection.execute(_SQL["end_sessions"], ended)
+
+    # ---- Logging in ------------------------------------------------------------------------------
+
+    def begin_login(self, name: str, address: str) -> LoginAttempt:
+        """Write an attempt down and tell whether it may go on; refuse it when `wait_s` > 0."""
+        given: dict[str, Any] = {
+            "name": _clean(name)[:NAME_LENGTH_MAX], "address": address, "window_s": WINDOW_S,
+        }  # fmt: skip
+        with self._database.connection() as connection:
+            connection.execute(_SQL["forget_attempts"])
+            connection.execute(_SQL["attempts_in_turn"])
+            row = connection.execute(_SQL["begin_attempt"], given).fetchone()
+            assert row is not None
+        # Another transaction: attempts that were written at the same moment are seen now.
+        given["attempt_id"] = row[0]
+        with self._database.connection() as connection:
+            counts = connection.execute(_SQL["count_attempts"], given).fetchone()
+            found = connection.execute(_SQL["password_of"], given).fetchone()
+        assert counts is not None
+        pair, of_address, of_name, wait_s = counts
+        refused = (
+            pair >= FAILURES_PAIR_MAX
+            or of_address >= FAILURES_ADDRESS_MAX
+            or of_name >= FAILURES_NAME_MAX
+        )
+        user = User(*found[:-1]) if found else None
+        return LoginAttempt(
+            given["attempt_id"], max(1.0, wait_s) if refused else 0.0, user,
+            found[-1] if found else None,
+        )  # fmt: skip
+
+    def open_session(
+        self,
+        attempt: LoginAttempt,
+        session_hash: bytes,
+        *,
+        address: str,
+        browser: str,
+        lifetime_s: float,
+        idle_s: float,
+    ) -> datetime:
+        """Open the session of an attempt whose password was right; returns when it expires."""
+        if attempt.user is None or attempt.wait_s > 0:
+            raise UsageError("this attempt was refused")
+        given = {
+            "attempt_id": attempt.attempt_id, "user_id": attempt.user.user_id,
+            "session_hash": session_hash, "address": address,
+            "browser": _clean(browser)[:BROWSER_LENGTH_MAX], "lifetime_s": lifetime_s,
+            "idle_s": idle_s,
+        }  # fmt: skip
+        with self._database.connection() as connection:
+            connection.execute(_SQL["forget_sessions"], given)
+            row = connection.execute(_SQL["open_session"], given).fetchone()
+            if row is None:
+                raise UsageError("this user is disabled; an admin can change that")
+            connection.execute(_SQL["succeed_attempt"], given)
+        return row[0]
+
+    def session(self, session_hash: bytes, idle_s: float) -> Session | None:
+        """Return a session that is alive, and note that it was used."""
+        given = {"session_hash": session_hash, "idle_s": idle_s}
+        with self._database.connection() as connection:
+            row = connection.execute(_SQL["session"], given).fetchone()
+            if row is None:
+                return None
+            connection.execute(_SQL["touch_session"], given)
+        return Session(*row)
+
+    def sessions(self, user_id: int | None = None) -> list[Session]:
+        """Return the sessions of a person, or all, the last used first."""
+        return [Session(*row) for row in self._rows("sessions", {"user_id": user_id})]
+
+    def end_session(self, session_hash: bytes) -> None:
+        """Log a browser out."""
+        with self._database.connection() as connection:
+            connection.execute(_SQL["end_session"], {"session_hash": session_hash})
+
+    # ---- Tokens ----------------------------------------------------------------------------------
+
+    def add_token(
+        self, name: str, token_name: str, role: Role, token_hash: bytes,
+        lifetime_s: float | None = None,
+    ) -> int:  # fmt: skip
+        """Make a token of a person known; UsageError when it has one of this name."""
+        user = self.user(name)
+        if not 1 <= len(token_name) <= NAME_LENGTH_MAX or not token_name.isprintable():
+            raise UsageError(f"a token's name has 1 to {NAME_LENGTH_MAX} printable characters")
+        if lesser_role(user.role, role) != role:
+            raise UsageError(f"{name} is {user.role}: a token cannot have the role {role}")
+        given = {
+            "name": name, "token_name": token_name, "role": role, "token_hash": token_hash,
+            "lifetime_s": lifetime_s,
+        }  # fmt: skip
+        row = self._row("add_token", given)
+        if row is None:
+            raise UsageError(f"{name} has a token {token_name!a} already; remove it first")
+        return row[0]
+
+    def tokens(self, name: str | None = None) -> list[ApiToken]:
+        """Return the tokens of a person, or all."""
+        return [ApiToken(*row) for row in self._rows("tokens", {"name": name})]
+
+    def remove_token(self, name: str, token_name: str) -> None:
+        """Make a token worthless; NotFoundError when there is none of this name."""
+        given = {"name": _clean(name), "token_name": _clean(token_name)}
+        with self._database.connection() as connection:
+            if not connection.execute(_SQL["remove_token"], given).rowcount:
+                raise NotFoundError(f"{name!a} has no token {token_name!a}")
+
+    def token_owner(self, token_hash: bytes) -> TokenOwner | None:
+        """Return whose token this is, and note that it was used; None when it is worthless.
+
+        It is so, too, while its role and that of its owner have nothing in common.
+        """
+        with self._database.connection() as connection:
+            row = connection.execute(_SQL["token_owner"], {"token_hash": token_hash}).fetchone()
+            if row is None:
+                return None
+            token_id, user_id, name, user_role, token_role = row
+            role = lesser_role(user_role, token_role)
+            if role is None:
+                return None
+            connection.execute(_SQL["touch_token"], {"token_id": token_id})
+        return TokenOwner(user_id, name, role)
+
+    # ---- Saved views -----------------------------------------------------------------------------
+
+    def save_view(
+        self, user_id: int, page: str, name: str, query: str, *, is_shared: bool = False
+    ) -> int:
+        """Keep filters under a name, in place of those that had it; returns the id."""
+        if not 1 <= len(name) <= NAME_LENGTH_MAX or not name.isprintable():
+            raise UsageError(f"a view's name has 1 to {NAME_LENGTH_MAX} printable characters")
+        given = {
+            "user_id": user_id, "page": page, "name": name, "query": query, "is_shared": is_shared,
+        }  # fmt: skip
+        with self._database.connection() as connection:
+            try:
+                row = connection.execute(_SQL["save_view"], given).fetchone()
+            except errors.CheckViolation as error:
+                raise UsageError("these filters are too long to be saved") from error
+        assert row is not None
+        return row[0]
+
+    def views(self, user_id: int, page: str) -> list[SavedView]:
+        """Return the views that a person sees on a page: the own ones and the shared ones."""
+        return [SavedView(*row) for row in self._rows("views", {"user_id": user_id, "page": page})]
+
+    def remove_view(self, user_id: int, saved_view_id: int) -> None:
+        """Forget a view of this person; NotFoundError when it is somebody else's."""
+        given = {"user_id": user_id, "saved_view_id": saved_view_id}
+        with self._database.connection() as connection:
+            if not connection.execute(_SQL["remove_view"], given).rowcount:
+                raise NotFoundError("you have no such view")
+
+    def _rows(self, query: str, given: dict[str, Any] | None = None) -> Sequence[Any]:
+        with self._database.connection() as connection:
+            return connection.execute(_SQL[query], given).fetchall()
+
+    def _row(self, query: str, given: dict[str, Any]) -> Any:
+        with self._database.connection() as connection:
+            return connection.execute(_SQL[query], given).fetchone()
+
+
+def lesser_role(one: Role, other: Role) -> Role | None:
+    """Return the role that may do what both of these may; None when that is nothing.
+
+    Who only labels sees nothing else, not even what a viewer does, and a viewer writes nothing.
+    """
+    if {one, other} == {LABELLER, VIEWER}:
+        return None
+    return one if ROLES.index(one) < ROLES.index(other) else other
+
+
+def _locked(connection: psycopg.Connection[Any], name: str, *, stays_admin: bool) -> int:
+    """Return the id of a person to change; somebody must always be able to let others in."""
+    rows = connection.execute(_SQL["lock_users"]).fetchall()
+    found = next((row for row in rows if row[1] == name), None)
+    if found is None:
+        raise _unknown(name)
+    admins = {row[1] for row in rows if row[2] == "admin" and not row[3]}
+    if not stays_admin and admins == {name}:
+        raise UsageError(f"{name} is the only admin; make somebody else one first")
+    return found[0]
+
+
+def _clean(text: str) -> str:
+    """Return what can be a parameter: PostgreSQL knows neither NUL nor lone surrogates."""
+    return text.replace("\0", "").encode("utf-8", "replace").decode("utf-8")
+
+
+def _unknown(name: str) -> NotFoundError:
+    return NotFoundError(f"there is no user {name!a}; `drystone gui user list` shows them")
+
+
+def _refused(name: str, role: str, error: errors.CheckViolation) -> UsageError:
+    constraint = error.diag.constraint_name or ""
+    if "role" in constraint:
+        return UsageError(f"there is no role {role!a}; the roles are {', '.join(ROLES)}")
+    if "name" in constraint:
+        return UsageError(
+            f"{name!a} cannot be a name: it has up to 63 of a-z, 0-9, '.', '_' and '-', and begins "
+            "with a letter or digit"
+        )
+    return UsageError("the password hash is none of argon2id")

@@ -1,0 +1,1 @@
+"""Selectors: which nodes are meant, compiled to SQL."""
