@@ -25,7 +25,7 @@ ROOT = os.path.dirname(os.path.abspath(__file__))
 
 # The folders of the application, as they may appear; each offers its commands as `cli_app` in its
 # face.
-FOLDERS = ("fsd", "sql", "adapters", "datasets", "jobs", "gui")
+FOLDERS = ("base", "fsd", "sql", "adapters", "datasets", "jobs", "gui")
 
 TEST_WORKERS_MIN, TEST_WORKERS_MAX = 4, 8
 RETRIED_TESTS_MAX, RETRIED_TESTS_STARVED_MAX = 6, 45

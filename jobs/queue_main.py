@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import argparse
 import os
-import select
 import signal
 import socket
 import sys
 
+from base.descriptors import wait_readable
 from jobs.core.config import load_jobs_config
 from jobs.core.errors import JobsError, RedisUnavailableError
 from jobs.queues import redis_server
@@ -40,7 +40,7 @@ def _run(config_path: str) -> int:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: None)
     if not config.embedded:
-        select.select([ours], [], [])
+        wait_readable(ours)
         return 0
 
     os.makedirs(config.run_dir, mode=0o700, exist_ok=True)
@@ -49,7 +49,7 @@ def _run(config_path: str) -> int:
     if pid is None:
         raise RedisUnavailableError("Redis ended as soon as it had started; see its log")
     descriptor = os.pidfd_open(pid)
-    readable, _, _ = select.select([ours, descriptor], [], [])
+    readable = wait_readable(ours, descriptor)
     os.close(descriptor)
     if descriptor in readable:
         raise RedisUnavailableError("the embedded Redis is gone")

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import select
 import shutil
 import signal
 import socket
 import subprocess
 import sys
 
+from base.descriptors import wait_readable
 from sql.core.config import find_config, load_config
 from sql.core.errors import DatabaseUnavailableError, SqlError
 from sql.database.database import Database, place_of
@@ -46,7 +46,7 @@ def _run(config_path: str) -> int:
         signal.signal(number, lambda _number, _frame: None)
     if not config.embedded:
         _say_ready()
-        select.select([ours], [], [])
+        wait_readable(ours)
         return 0
 
     with Database.open(config_path):
@@ -55,7 +55,7 @@ def _run(config_path: str) -> int:
         raise DatabaseUnavailableError("the database ended as soon as it had started")
     descriptor = os.pidfd_open(running.pid)
     _say_ready()
-    readable, _, _ = select.select([ours, descriptor], [], [])
+    readable = wait_readable(ours, descriptor)
     os.close(descriptor)
     if descriptor in readable:
         raise DatabaseUnavailableError("the database is gone; see run/database.log")

@@ -1,6 +1,6 @@
 """The direction of imports between our folders, as import-linter contracts.
 
-Owns the rule (`gui -> jobs -> datasets, adapters -> fsd, sql`, and who may use which library). The
+Owns the rule (`gui -> jobs -> datasets, adapters -> fsd, sql -> base`, and who may use which library). The
 contracts are made for the folders that exist, so a folder comes under them the day it appears.
 Never imports our code. Run as a script it lints: `drystone test` does so.
 """
@@ -14,7 +14,75 @@ import tempfile
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # Highest first. Folders on one layer do not know each other.
-LAYERS = (("gui",), ("jobs",), ("datasets", "adapters"), ("fsd", "sql"))
+LAYERS = (("gui",), ("jobs",), ("datasets", "adapters"), ("fsd", "sql"), ("base",))
+
+# The rooms of each folder, highest first: a room imports from those below it only. Rooms on one
+# line do not know each other. Modules that lie in no room are started by others, by their path.
+ROOMS: dict[str, tuple[str, ...]] = {
+    "fsd": (
+        "cli",
+        "mount",
+        "engine",
+        "watch",
+        "delete",
+        "export",
+        "scrub",
+        "replicas",
+        "repair",
+        "ingest",
+        "compile",
+        "client",
+        "store",
+        "disks",
+        "disk_io",
+        "process",
+        "planning",
+        "format",
+        "documents",
+    ),
+    "sql": (
+        "cli",
+        "api",
+        "backup",
+        "database",
+        "people",
+        "datasets",
+        "actions",
+        "runs",
+        "selector",
+        "intent",
+        "server",
+        "core",
+    ),
+    "jobs": (
+        "cli",
+        "api",
+        "services",
+        "remote",
+        "scheduler",
+        "worker",
+        "runs",
+        "queues",
+        "notify",
+        "runners",
+        "core",
+    ),
+    "datasets": ("cli", "versions", "freeze", "choice", "layouts", "layout", "definition"),
+    "gui": ("cli", "services", "server", "pages", "widgets", "reading", "access", "core"),
+    "adapters": (
+        "cli",
+        "audit",
+        "actions",
+        "thumbnails",
+        "cold_storage",
+        "ingest",
+        "packages",
+        "work",
+        "sources",
+        "records",
+    ),
+    "adapters.actions": ("run", "labels", "outputs", "stage", "contract"),
+}
 
 # A library belongs to one folder, which hides it from the others.
 OWNERS = {
@@ -38,8 +106,8 @@ def existing_folders(root: str = ROOT) -> list[str]:
     return [name for name in names if os.path.exists(os.path.join(root, name, "__init__.py"))]
 
 
-def contracts(folders: list[str]) -> str:
-    """Return the import-linter configuration (TOML) that holds for these folders."""
+def contracts(folders: list[str], root: str = ROOT) -> str:
+    """Return the import-linter configuration (TOML) that holds for these folders below root."""
     layers = [" | ".join(name for name in layer if name in folders) for layer in LAYERS]
     sections = [
         "[tool.importlinter]\n"
@@ -47,6 +115,12 @@ def contracts(folders: list[str]) -> str:
         "include_external_packages = true\n",
         _contract("imports run one way", "layers", layers=[layer for layer in layers if layer]),
     ]
+    for folder, rooms in ROOMS.items():
+        present = [room for room in rooms if _has_room(root, folder, room)]
+        if folder.split(".")[0] in folders and len(present) > 1:
+            sections.append(
+                _contract(f"rooms of {folder}", "layers", layers=[f"{folder}.{r}" for r in present])
+            )
     for library, owner in OWNERS.items():
         others = [name for name in folders if name != owner]
         if others:
@@ -58,6 +132,10 @@ def contracts(folders: list[str]) -> str:
                 _forbidden(f"{folder} never imports {', '.join(present)}", [folder], present)
             )
     return "\n".join(sections)
+
+
+def _has_room(root: str, folder: str, room: str) -> bool:
+    return os.path.exists(os.path.join(root, *folder.split("."), room, "__init__.py"))
 
 
 def _forbidden(name: str, sources: list[str], targets: list[str]) -> str:
@@ -91,7 +169,7 @@ def lint(root: str = ROOT) -> int:
     with tempfile.TemporaryDirectory() as folder:
         config = os.path.join(folder, "contracts.toml")
         with open(config, "w", encoding="utf-8") as file:
-            file.write(contracts(folders))
+            file.write(contracts(folders, root))
         return lint_imports(config_filename=config, no_cache=True, no_logo=True)
 
 

@@ -21,7 +21,7 @@ ROOT = import_contracts.ROOT
 FOLDERS = [name for layer in import_contracts.LAYERS for name in layer]
 OURS = (*FOLDERS, "tests", "bench")
 
-FILE_LINES_MAX = 400
+FILE_LINES_MAX = 500
 
 # Names that say nothing about what a file owns.
 BANNED_NAMES = {"utils.py", "util.py", "helpers.py", "helper.py", "manager.py", "misc.py"}
@@ -126,6 +126,8 @@ def beyond_faces(source: str, folder: str) -> list[str]:
         if "." in module
         and module not in SUB_FACES
         and module.split(".")[0] in FOLDERS
+        # Everybody stands on it, and its modules are small: it needs no face.
+        and module.split(".")[0] != "base"
         and module.split(".")[0] != folder
     ]
 
@@ -144,6 +146,7 @@ def test_only_faces_of_other_folders_are_imported():
     [
         ("import fsd", []),
         ("from fsd import Client", []),
+        ("from base.descriptors import wait_readable", []),
         ("import fsd.format.record", ["fsd.format.record"]),
         ("from fsd.format.record import Record", ["fsd.format.record"]),
         ("from .record import Record", []),

@@ -10,13 +10,13 @@ start itself does is tested by those who start it as everywhere else (test_launc
 
 from __future__ import annotations
 
+from base.descriptors import wait_readable
 import contextlib
 import gc
 import importlib
 import json
 import os
 import runpy
-import select
 import signal
 import socket
 import subprocess
@@ -150,7 +150,7 @@ class Nursery:
     def ended(self, pid: int) -> int | None:
         """Return the exit code of a fork, None as long as it runs."""
         with self._lock:
-            while select.select([self._socket], [], [], 0)[0]:
+            while wait_readable(self._socket, timeout_s=0):
                 self._hear()
             return self._endings.get(pid)
 
@@ -246,7 +246,7 @@ def serve(control: socket.socket) -> NoReturn:
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
     while True:
-        ready, _, _ = select.select([control, woken], [], [])
+        ready = wait_readable(control, woken)
         if woken in ready:
             os.read(woken, 4096)
             _tell_endings(control)
@@ -359,7 +359,7 @@ class _OwnFork:
             signal.pidfd_send_signal(self._pidfd, signal.SIGKILL)
 
     def wait(self, timeout: float) -> None:
-        if not select.select([self._pidfd], [], [], timeout)[0]:
+        if not wait_readable(self._pidfd, timeout_s=timeout):
             raise subprocess.TimeoutExpired(self.args, timeout)
         with contextlib.suppress(ChildProcessError):
             os.waitpid(self.pid, 0)

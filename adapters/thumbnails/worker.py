@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
 import subprocess
 import sys
+
+from base.descriptors import wait_readable
 
 ANSWER_TIMEOUT_S = 30.0
 ANSWER_SIZE_BYTES = 4_096
@@ -35,7 +36,7 @@ class ThumbnailWorker:
         except OSError:
             self.close()
             return "the decoder did not start"
-        if not select.select([process.stdout], [], [], ANSWER_TIMEOUT_S)[0]:
+        if not wait_readable(process.stdout, timeout_s=ANSWER_TIMEOUT_S):
             self.close()
             return f"decoding it takes more than {ANSWER_TIMEOUT_S:g} s"
         answer = os.read(process.stdout.fileno(), ANSWER_SIZE_BYTES)

@@ -21,10 +21,11 @@ from fsd.disk_io.copy_source import CopySources
 from fsd.disk_io.copy_target import CopyTargets
 from fsd.disk_io.disk_epoch import enter_epoch, heal_papers, open_lock, read_epoch, take_lock
 from fsd.disk_io.disk_place import find, look, overlap
-from fsd.disk_io.extract import Item, Kept, PlainItem
+from fsd.disk_io.extract import Failure, Item, Kept, PlainItem
 from fsd.disk_io.extract_requests import Extractor, Request
 from fsd.disk_io.growing_shards import GrowingShards
 from fsd.disk_io.identity import check_identity, make_identity, read_identity, retire_identity
+from fsd.disk_io.prove import prove_records
 from fsd.disk_io.queue_rule import Gate, GatedStep
 from fsd.disk_io.running_parts import RunningParts
 from fsd.disk_io.scan import ScanResult, scan_shard
@@ -75,6 +76,7 @@ LANES = {
     "read_window": LANE_READ,
     "scan": LANE_READ,
     "verify": LANE_READ,
+    "prove": LANE_READ,
     "let_go": LANE_READ,
     "copy_begin": LANE_COPY,
     "copy_next": LANE_COPY,
@@ -334,6 +336,14 @@ class DiskProcess:
         """Read every byte of a sealed shard and check every group, record and sha256."""
         fd = self._files[LANE_READ].get(shard_id)
         return verify_shard(fd, bytes.fromhex(shard_id), self._read)
+
+    def prove(
+        self, shard_id: str, items: list[tuple[int, int, bytes]]
+    ) -> tuple[int, list[Failure]]:
+        """Read records (offset, length, key) back; see `prove_records`."""
+        fd = self._files[LANE_READ].get(shard_id)
+        some = [Item(*item, ()) for item in items]
+        return prove_records(fd, bytes.fromhex(shard_id), some, self._read)
 
     def let_go(self) -> None:
         """Close what was removed while this lane had it open: it keeps its space till then."""

@@ -7,7 +7,7 @@ slot. Files are acknowledged group by group, after the index commit.
 import os
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 from fsd.format.batch_part import PartFile, estimate_bytes, format_part
 from fsd.format.errors import FsdError
@@ -18,6 +18,7 @@ from fsd.ingest.claims import Claims
 from fsd.ingest.listing import Found
 from fsd.ingest.open_shard import OpenShard, append_everywhere
 from fsd.ingest.packer import FileRead
+from fsd.ingest.read_back import read_back
 from fsd.ingest.shard_writer import BuiltGroup, ShardWriter
 from fsd.process.process import Child
 from fsd.process.slots import Slot
@@ -31,6 +32,12 @@ LARGER_BYTES_MIN = 256 << 10
 """A few of them side by side that nobody wants cost less to jump over than to read through."""
 # The source may be a network folder: it gets more patience than a disk of the store.
 SOURCE_TIMEOUT_S = 120.0
+
+
+PROVEN_KEPT_MAX = 65_536
+"""Keys of which a lane remembers that it read them back: of some 10 MB."""
+
+Known: TypeAlias = Literal["listed", "refused", "new"]
 
 
 class BatchFace(Protocol):
@@ -47,8 +54,16 @@ class BatchFace(Protocol):
         """Return the batch's name when it is big enough for shards of its own, else nothing."""
         ...
 
-    def known(self, found: Found, read: FileRead) -> bool:
-        """Return whether the file needs no new reference (and was reported)."""
+    def known(self, found: Found, read: FileRead) -> Known:
+        """Return whether the batch lists this file already, or refuses it (and reported that)."""
+        ...
+
+    def confirm(self, found: Found, read: FileRead) -> None:
+        """Report a file that the batch lists already, and whose content was read back."""
+        ...
+
+    def try_again(self, found: Found) -> None:
+        """Keep a file whose stored content could not be read back, for another round."""
         ...
 
     def wait_for(self, found: Found, read: FileRead, future: "Future[bool]") -> None:
@@ -120,6 +135,7 @@ class PackLane:
         self._group_bytes = min(sizes.group_size_bytes, sizes.shard_size_bytes)
         self._large_bytes = self._group_bytes // 2
         self._larger_first = True
+        self._proven: set[bytes] = set()
 
     def take(self, chunk: list[Found]) -> None:
         """Read, decide and pack one chunk."""
@@ -127,11 +143,14 @@ class PackLane:
         reads: list[FileRead] = self._child.call("read_chunk", paths, self._large_bytes)
         wanted: list[tuple[int, Found, FileRead]] = []
         fresh: list[tuple[int, Found, FileRead]] = []
+        listed: list[tuple[Found, FileRead]] = []
         for position, (found, read) in enumerate(zip(chunk, reads, strict=True)):
             if read.reason:
                 self._batch.fail(found, read.reason)
-            elif not self._batch.known(found, read):
+            elif (known := self._batch.known(found, read)) == "new":
                 fresh.append((position, found, read))
+            elif known == "listed":
+                listed.append((found, read))
         keys = [read.key for _, _, read in fresh]
         decisions = self._claims.decide(keys, self._batch.class_name, self._batch)
         existing: list[tuple[Found, FileRead]] = []
@@ -145,8 +164,27 @@ class PackLane:
         self._larger_first = not self._larger_first
         # What was claimed comes first: `_pack` settles it, whatever happens.
         self._pack(arranged(wanted, self._larger_first))
+        proven = self._read_back([read.key for _, read in listed + existing])
+        for found, read in listed:
+            if read.key in proven:
+                self._batch.confirm(found, read)
+            else:
+                self._batch.try_again(found)
         for found, read in existing:
-            self.refer(found.path, read.key, read.size_bytes, "existing")
+            if read.key in proven:
+                self.refer(found.path, read.key, read.size_bytes, "existing")
+            else:
+                self._claims.release(self._batch, [read.key])
+                self._batch.try_again(found)
+
+    def _read_back(self, keys: list[bytes]) -> set[bytes]:
+        """Return the keys of which a copy was read back, now or before in this lane."""
+        if not self._store.config.store.read_back:
+            return set(keys)
+        if len(self._proven) > PROVEN_KEPT_MAX:
+            self._proven.clear()
+        self._proven |= read_back(self._store, [key for key in keys if key not in self._proven])
+        return self._proven
 
     def refer(self, path: str, key: bytes, size_bytes: int, status: str) -> None:
         """Put a path whose content is durable (or in this group) into the group's part."""

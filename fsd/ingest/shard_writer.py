@@ -93,7 +93,7 @@ class ShardWriter:
         with store.lock:
             for shard in self._idle:
                 same = shard.class_name == class_name and shard.owner == owner
-                if same and shard.room_bytes >= need_bytes and shard.whole:
+                if same and shard.room_bytes >= need_bytes and self._is_whole(shard):
                     self._idle.remove(shard)
                     return shard
         shard = self.create(class_name, store.config.store.shard_size_bytes, large=False)
@@ -102,7 +102,7 @@ class ShardWriter:
 
     def release(self, shard: OpenShard) -> None:
         """Give a leased shard back; a full one, or one too many, is sealed."""
-        if not shard.whole or shard.full_after():
+        if not self._is_whole(shard) or shard.full_after():
             self._end(shard)
             return
         with self._store.lock:
@@ -114,7 +114,15 @@ class ShardWriter:
 
     def tidy(self) -> None:
         """Seal what cannot be written any more, and let the catalog know what waits too long."""
-        self.seal_idle(lambda shard: not shard.whole, SEAL_WITHIN_S)
+        self.seal_idle(lambda shard: not self._is_whole(shard), SEAL_WITHIN_S)
+
+    def _is_whole(self, shard: OpenShard) -> bool:
+        """Return whether the shard may grow: all its disks take writes, and no copy is damaged.
+
+        A damaged one is ended instead, with a footer of what was written: only then can a sound
+        copy of it be made, and what is put again meanwhile must not come to lie in it.
+        """
+        return shard.whole and not self._store.is_damaged(shard.shard_id)
 
     def seal_idle(
         self,

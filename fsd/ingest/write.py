@@ -23,7 +23,7 @@ from fsd.format.paths import check_identifier
 from fsd.ingest.claims import Claims
 from fsd.ingest.known_files import KnownFiles
 from fsd.ingest.listing import Found, chunks, list_folder, list_given
-from fsd.ingest.pack_lane import PackLane, Reference
+from fsd.ingest.pack_lane import Known, PackLane, Reference
 from fsd.ingest.packer import FileRead
 from fsd.ingest.shard_writer import ShardWriter
 from fsd.store import ballast
@@ -303,23 +303,30 @@ class BatchWrite:
             self._next_part += 1
             return self._next_part - 1
 
-    def known(self, found: Found, read: FileRead) -> bool:
-        """Return whether the batch has this path already, reporting it; see BatchFace."""
+    def known(self, found: Found, read: FileRead) -> Known:
+        """Return whether the batch lists this path with this content already; see BatchFace."""
         key = self._known.key(found.path)
         if key is None and not self.row.sealed:
-            return False
+            return "new"
         if key is not None and key == read.key.hex():
             if self._known.has_lost_parts or not self._claims.stored(read.key, self.class_name):
-                return False  # Listed, but not whole any more, or by whom is lost: once again.
-            copies = self._store.ack_copies(self.class_name)
-            file = PartFile(found.path, key, read.size_bytes)
-            self.acknowledge([Reference(file, "existing")], copies)
-            return True
+                return "new"  # Listed, but not whole any more, or by whom is lost: once again.
+            return "listed"
         if self.row.sealed:
             what = "is not in it" if key is None else "has other content in it"
             self.fail(found, f"batch {self.name} is sealed and this file {what}; use a new batch")
-            return True
-        return False
+            return "refused"
+        return "new"
+
+    def confirm(self, found: Found, read: FileRead) -> None:
+        """Report a file that the batch lists, and whose content was read back; see BatchFace."""
+        file = PartFile(found.path, read.key.hex(), read.size_bytes)
+        self.acknowledge([Reference(file, "existing")], self._store.ack_copies(self.class_name))
+
+    def try_again(self, found: Found) -> None:
+        """Take a file in the next round; see BatchFace."""
+        with self._lock:
+            self._again.append(found)
 
     def wait_for(self, found: Found, read: FileRead, future: "Future[bool]") -> None:
         """Keep a file whose bytes another group is writing; see BatchFace."""

@@ -10,9 +10,9 @@ import errno
 import logging
 import time
 from collections import Counter, OrderedDict, deque
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import trio
 
@@ -222,6 +222,10 @@ class Fetcher:
         """Start children ahead of the first read (a start takes about 0.1 s)."""
         for disk_id in disk_ids:
             self.child(disk_id).start()
+
+    def start_soon(self, call: Callable[..., Awaitable[Any]], *arguments: Any) -> None:
+        """Run a coroutine that no reader waits for."""
+        self._nursery.start_soon(call, *arguments)
 
     def fetch(self, place: Place, first_block: int, block_count: int) -> Fetch:
         """Begin to read blocks of a record; returns at once."""

@@ -10,6 +10,7 @@ import mmap
 import os
 import queue
 import threading
+import weakref
 
 from fsd.format.errors import FsdError
 
@@ -27,6 +28,7 @@ class Slot:
         self.view = memoryview(self.map)
         self.lent = 0
         self.released = True
+        self.close = weakref.finalize(self, os.close, fd)
 
 
 class SlotPool:
@@ -43,6 +45,11 @@ class SlotPool:
     def fds(self) -> list[int]:
         """Return the descriptors that a child inherits, in slot order."""
         return [slot.fd for slot in self.slots]
+
+    def close(self) -> None:
+        """Close the descriptors; no child is started from now on."""
+        for slot in self.slots:
+            slot.close()
 
     def acquire(self, timeout_s: float = ACQUIRE_TIMEOUT_S) -> Slot:
         """Return a free slot, waiting for one; FsdError when none comes in time."""

@@ -10,13 +10,14 @@ from itertools import groupby
 
 from fsd.disk_io.queue_rule import Kind
 from fsd.format.catalog import CatalogShard
-from fsd.format.errors import CorruptError
+from fsd.format.errors import CorruptError, FsdError
 from fsd.format.record import Entry, iterate_entries, pack_entry
 from fsd.repair.care import not_known
 from fsd.repair.recover import footer_of
 from fsd.store.index import Location
 from fsd.store.job import Job
 from fsd.store.purge_place import live_shard
+from fsd.store.read_errors import note_failures, note_read_error
 from fsd.store.store import Store
 
 FOREGROUND, BACKGROUND = 1, int(Kind.BACKGROUND)
@@ -50,12 +51,36 @@ def find_again(store: Store, key: bytes, tried: Location) -> list[Location]:
 
 
 def heal_place(store: Store, key: bytes) -> bool:
-    """Put the row of one object right if it is wrong; True when it lies elsewhere since then."""
+    """Put the row of one object right if it is wrong; True when it lies elsewhere since then.
+
+    Where the row is right, its replicas are read: what the caller could not read is then known
+    to be damaged, to the reconciler and to whoever puts that content again.
+    """
     place = store.index.locate(key)
     if place is None:
         return False
     find_again(store, key, place)
-    return store.index.locate(key) != place
+    if store.index.locate(key) != place:
+        return True
+    if live_shard(store, place) is not None:
+        _judge_replicas(store, key, place)
+    return False
+
+
+def _judge_replicas(store: Store, key: bytes, place: Location) -> None:
+    shard_id = store.shard_of(place).shard_id
+    item = (place.offset, place.length_bytes, key)
+    asked = [
+        (disk, disk.request("prove", shard_id, [item])) for disk in store.sound_replicas(shard_id)
+    ]
+    for disk, answer in asked:
+        try:
+            _, failures = answer.result()
+        except (FsdError, OSError) as error:
+            note_read_error(store, disk, shard_id, error)
+            continue
+        if failures:
+            note_failures(store, disk, shard_id, failures)
 
 
 def heal_places(store: Store, keys: Iterable[str], job: Job) -> bool:

@@ -75,27 +75,37 @@ class Scrubber:
             self._thread.join(timeout=5 * TICK_S)
         self._log.close()
 
-    def debts(self) -> list[Debt]:
-        """Return every replica that can be scrubbed now, in the order of payment."""
+    def debts(self, *, suspects: bool = False) -> list[Debt]:
+        """Return every replica that can be scrubbed now, in the order of payment.
+
+        Without `suspects`, known to be damaged, which are copied anew and not read once more.
+        """
         store = self._store
         with store.lock:
             shards = [s for s in store.shards.state.shards.values() if not s.vacated]
-            excluded = frozenset(store.shards.lost | store.shards.suspect)
+            known = set[tuple[str, str]]() if suspects else store.shards.suspect
+            excluded = frozenset(store.shards.lost | known)
         latest_s, times = time.time() + CLOCK_SLACK_S, self._log.times()
         debts = make_debts(shards, times, excluded, self._interval_s, latest_s)
         readable = {disk.disk_id for disk in store.disks.disks.values() if disk.readable}
         return [debt for debt in debts if debt.disk_id in readable]
 
     def run_now(self, job: Job) -> dict[str, Any]:
-        """Verify all that is due or was never scrubbed, every disk at its full speed.
+        """Verify all that is due, was never scrubbed, or is suspect, every disk at its full speed.
 
-        Gives way to other requests all the same. What was verified before a cancel counts.
+        Of a suspect replica only this tells where it is damaged. Gives way to other requests all the same. What was verified before a cancel counts.
         """
         with self._job:
             self._stop_active()
             job.phase = "scrubbing"
             now = time.time()
-            due = [debt for debt in self.debts() if debt.due_s <= now or not debt.verified_s]
+            with self._store.lock:
+                suspect = frozenset(self._store.shards.suspect)
+            due = [
+                debt
+                for debt in self.debts(suspects=True)
+                if debt.due_s <= now or not debt.verified_s or debt.replica in suspect
+            ]
             job.total_files, job.total_bytes = len(due), sum(debt.length_bytes for debt in due)
             by_disk: dict[str, list[Debt]] = {}
             for debt in due:

@@ -149,6 +149,14 @@ class Store:
         """Return how many replicas are online and not known to be damaged."""
         return len(self.sound_replicas(shard_id))
 
+    def is_damaged(self, shard_id: str) -> bool:
+        """Return whether a replica of the shard is known to be damaged or lost, on any disk."""
+        with self.lock:
+            shard = self.shards.state.shards.get(shard_id)
+            replicas = [(shard_id, disk_id) for disk_id in (shard.disks if shard else ())]
+            bad = (self.shards.suspect, self.shards.lost)
+            return any(replica in known for replica in replicas for known in bad)
+
     def shard_of(self, location: Location) -> CatalogShard:
         """Return the shard an index entry points at; NoReplicaError when it is not catalogued."""
         with self.lock:

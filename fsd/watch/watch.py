@@ -8,7 +8,7 @@ import os
 import threading
 import time
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from fsd.cli.output import count_text
 from fsd.disks.disk_search import DiskSearch
@@ -83,8 +83,14 @@ class Watch:
         save_health(self._health_path, self._disks.values())
 
     def scrub_now(self) -> Job:
-        """Start paying the whole debt of the scrub."""
-        return self._engine.start_job(SCRUB, "the whole debt", self.scrubber.run_now, SCRUB)
+        """Start paying the whole debt of the scrub, of shards that were still open too."""
+
+        def work(job: Job) -> dict[str, Any]:
+            # Only a sealed shard has a footer that says what must be in it.
+            self._engine.seal_and_project(job)
+            return self.scrubber.run_now(job)
+
+        return self._engine.start_job(SCRUB, "the whole debt", work, SCRUB)
 
     def losses(self, without: Sequence[str]) -> Job:
         """Start listing the files that no disk gives; disks (by name) are taken for away."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from base.descriptors import wait_readable
 import contextlib
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
@@ -202,7 +202,7 @@ def kill(pid: int) -> None:
         descriptor = os.pidfd_open(pid)
         try:
             signal.pidfd_send_signal(descriptor, signal.SIGKILL)
-            ended, _, _ = select.select([descriptor], [], [], PATIENCE_S)
+            ended = wait_readable(descriptor, timeout_s=PATIENCE_S)
         finally:
             os.close(descriptor)
         assert ended, f"process {pid} does not end"

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from base.descriptors import wait_readable
 import fcntl
 import os
 import pty
-import select
 import signal
 import sys
 import time
@@ -142,7 +142,7 @@ def test_psql_with_a_dsn_that_is_none_is_one_line(embedded):
 def read_until(terminal: int, wanted: bytes) -> None:
     seen = b""
     while wanted not in seen:
-        assert select.select([terminal], [], [], TIMEOUT_S)[0], seen
+        assert wait_readable(terminal, timeout_s=TIMEOUT_S), seen
         seen += os.read(terminal, 4096)
 
 

@@ -1,0 +1,1 @@
+"""What every folder stands on. It imports none of ours."""
