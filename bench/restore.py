@@ -64,9 +64,10 @@ def main() -> int:
                 server.stop(place)
         shutil.rmtree(root, ignore_errors=True)
     print(
-        f"{arguments.nodes:,} nodes, {sum(moment.counts.values()):,} rows: export {exported_s:.0f} s, "
-        f"{size_bytes / 1e9:.2f} GB; restore {restored_s:.0f} s ({restored_s / GOAL_S:.2f} x the "
-        f"goal); rows {'equal' if same else 'DIFFER'}"
+        f"{arguments.nodes:,} nodes, {sum(moment.counts.values()):,} rows: "
+        f"export {exported_s:.0f} s, {size_bytes / 1e9:.2f} GB; "
+        f"restore {restored_s:.0f} s ({restored_s / GOAL_S:.2f} x the goal); "
+        f"rows {'equal' if same else 'DIFFER'}"
     )
     return 0 if same and restored_s <= GOAL_S else 1
 

@@ -1,7 +1,8 @@
 """The direction of imports between our folders, as import-linter contracts.
 
-Owns the rule (`gui -> jobs -> datasets, adapters -> fsd, sql -> base`, and who may use which library). The
-contracts are made for the folders that exist, so a folder comes under them the day it appears.
+Owns the rule (`gui -> jobs -> datasets, adapters -> fsd, sql -> base`, the rooms of each folder
+from high to low, and who may use which library). The contracts are made for the folders that exist,
+so a folder comes under them the day it appears.
 Never imports our code. Run as a script it lints: `drystone test` does so.
 """
 

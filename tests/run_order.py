@@ -40,7 +40,7 @@ SECONDS = {
     "test_power_cut_flush.py::test_power_cut_at_every_flush": 11,
     "test_disk_health.py::test_a_process_that_hangs_is_a_stall": 11,
     "test_sql_restore.py::test_in_place": 10,
-    "test_sql_restore.py::test_a_lost_base_gives_way_to_the_export": 10,
+    "test_sql_restore.py::test_a_base_backup_of_a_former_version": 10,
 }
 """What takes ten seconds or more on a quiet machine, by the beginning of its name."""
 SECONDS_LONG_FORM = {**SECONDS, "test_power_cut_flush.py::test_power_cut_at_every_flush": 1800}

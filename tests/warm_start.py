@@ -10,7 +10,6 @@ start itself does is tested by those who start it as everywhere else (test_launc
 
 from __future__ import annotations
 
-from base.descriptors import wait_readable
 import contextlib
 import gc
 import importlib
@@ -29,6 +28,8 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from setproctitle import setproctitle
+
+from base.descriptors import wait_readable
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 MODULES = {

@@ -159,7 +159,6 @@ class Engine:
         index = self.store.set_index(None)
         if index is not None:
             index.close()
-        self.store.pool.close()
         os.close(self._lock_fd)
 
     # Verbs

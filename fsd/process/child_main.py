@@ -102,7 +102,7 @@ def _become(order: dict[str, str], fds: list[int]) -> NoReturn:
     module, label = order["module"], order["label"]
     if module not in MODULES:
         raise SystemExit(f"{module} is no child process of Drystone")
-    setproctitle(f"drystone {module.removeprefix('fsd.')} {label}")
+    setproctitle(f"drystone {module.rpartition('.')[2]} {label}")
     importlib.import_module(module).main(fds)
     sys.exit(0)
 

@@ -28,6 +28,7 @@ class Slot:
         self.view = memoryview(self.map)
         self.lent = 0
         self.released = True
+        # At the latest with the slot: an engine that ends in a process that goes on closes nothing.
         self.close = weakref.finalize(self, os.close, fd)
 
 
@@ -45,11 +46,6 @@ class SlotPool:
     def fds(self) -> list[int]:
         """Return the descriptors that a child inherits, in slot order."""
         return [slot.fd for slot in self.slots]
-
-    def close(self) -> None:
-        """Close the descriptors; no child is started from now on."""
-        for slot in self.slots:
-            slot.close()
 
     def acquire(self, timeout_s: float = ACQUIRE_TIMEOUT_S) -> Slot:
         """Return a free slot, waiting for one; FsdError when none comes in time."""
@@ -88,7 +84,7 @@ class SlotPool:
         for slot in self.slots:
             slot.view.release()
             slot.map.close()
-            os.close(slot.fd)
+            slot.close()
 
 
 def _make_slot(number: int, size_bytes: int) -> Slot:

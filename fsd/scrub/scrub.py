@@ -93,7 +93,8 @@ class Scrubber:
     def run_now(self, job: Job) -> dict[str, Any]:
         """Verify all that is due, was never scrubbed, or is suspect, every disk at its full speed.
 
-        Of a suspect replica only this tells where it is damaged. Gives way to other requests all the same. What was verified before a cancel counts.
+        Of a suspect replica only this tells where it is damaged. Gives way to other requests all
+        the same. What was verified before a cancel counts.
         """
         with self._job:
             self._stop_active()

@@ -29,7 +29,7 @@ LOOK_S = 0.2
 MARGIN_S = 5.0
 """So much longer than the command's time the leash may take, its own start and end included."""
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_LEASH = "import sys; sys.path.insert(0, sys.argv[1]); from jobs import leash; leash.main()"
+_LEASH = "import sys; sys.path.insert(0, sys.argv[1]); from jobs.notify import leash; leash.main()"
 
 
 @dataclass(frozen=True, slots=True)

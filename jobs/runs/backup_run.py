@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 from adapters import backup_sample_check
 from jobs.core.errors import JobsError
@@ -12,12 +12,17 @@ from jobs.runs.workflow import Step, StepResult, TaskContext, Workflow
 from sql import make_backup
 
 
+def _known(method: object) -> object:
+    # Schedules of former versions may ask for base backups, which are not made any more.
+    return "auto" if method == "base" else method
+
+
 class BackupParameters(BaseModel):
     """How it is made; see `drystone db backup`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    method: Literal["auto", "base", "logical", "pgbackrest"] = "auto"
+    method: Annotated[Literal["auto", "logical", "pgbackrest"], BeforeValidator(_known)] = "auto"
 
 
 def backup(context: TaskContext) -> StepResult:

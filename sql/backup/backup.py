@@ -25,6 +25,7 @@ from sql.backup.report import REPORT_NAME, BackupCheck, BackupReport, State, rec
 from sql.backup.write import Written, write_backup
 from sql.core.config import DatabaseConfig, find_config, load_config
 from sql.core.errors import BackupError, DatabaseUnavailableError, MigrationError, SqlError
+from sql.core.statements import statements
 from sql.database import unrestored
 from sql.database.database import Database, dsn_of
 
@@ -72,7 +73,8 @@ def _make(
         backups = list_backups(config)
         with database.connection() as connection:
             plan = make_plan(config, method, dsn_of(config, say), connection, backups)
-        report = _run(config, Written(plan), backups, lock, check_sample, say)
+            servers = {server for (server,) in connection.execute(statements("backup")["servers"])}
+        report = _run(config, Written(plan), servers, lock, check_sample, say)
         with database.connection() as connection:
             record(connection, report)
     return report
@@ -86,7 +88,7 @@ def list_backups(config: DatabaseConfig) -> list[Backup]:
 def _run(
     config: DatabaseConfig,
     written: Written,
-    backups: Sequence[Backup],
+    servers: set[str],
     lock: int,
     check_sample: CheckSample | None,
     say: Say,
@@ -98,9 +100,7 @@ def _run(
     assert written.facts is not None
     made = Backup(written.facts, tuple(written.copies), None)
     try:
-        check = backup_check.check_backup(
-            config, written.plan.dsn, [*backups, made], made, lock, check_sample, say
-        )
+        check = backup_check.check_backup(config, written.plan.dsn, made, lock, check_sample, say)
     except (SqlError, OSError) as error:
         return _finish(config, written, None, [f"the check could not be run: {error}"])
     if check.sample_compared is None:
@@ -111,7 +111,7 @@ def _run(
     report = _finish(config, written, check, check.problems)
     if report.state == "failed":
         return report
-    removed = _forget(config, made.facts.system_identifier, written.warnings)
+    removed = _forget(config, {made.facts.system_identifier, *servers}, written.warnings)
     return report.model_copy(update={"removed": removed, "warnings": tuple(written.warnings)})
 
 
@@ -148,7 +148,7 @@ def _unbegun(config: DatabaseConfig, error: SqlError) -> BackupReport:
     return BackupReport(
         name="",
         store_id=config.store_id,
-        kind="full" if config.embedded else "logical",
+        kind="logical",
         state="failed",
         start_time=now,
         end_time=now,
@@ -158,10 +158,10 @@ def _unbegun(config: DatabaseConfig, error: SqlError) -> BackupReport:
     )
 
 
-def _forget(config: DatabaseConfig, system_identifier: str, warnings: list[str]) -> tuple[str, ...]:
+def _forget(config: DatabaseConfig, servers: set[str], warnings: list[str]) -> tuple[str, ...]:
     removed: list[str] = []
     backups = list_backups(config)
-    ours = backup_list.of_server(backups, system_identifier)
+    ours = backup_list.of_servers(backups, servers)
     others = [backup.name for backup in backups if backup not in ours]
     if others:
         warnings.append(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -29,12 +29,10 @@ from sql.core.statements import statements
 from sql.server import server
 
 SAMPLE_SIZE = 200
-BASE_BACKUP = "base backup"
 PGBACKREST = "pgBackRest"
 LOGICAL_EXPORT = "logical export"
-CHECK_DATABASE = "drystone_logical_check"
-ROOM_FACTOR = 3
-"""A scratch server holds the database twice, and the new indexes of one of the two."""
+ROOM_FACTOR = 2
+"""A scratch server holds the database, and what sorting for its indexes takes."""
 
 CheckSample = Callable[[list[str]], list[str]]
 """Gets keys of files that the backup knows; returns one line for each that the store lacks."""
@@ -71,7 +69,6 @@ def scratch_folder(config: DatabaseConfig, size_bytes: int) -> str:
 def check_backup(
     config: DatabaseConfig,
     dsn: str,
-    backups: Sequence[Backup],
     backup: Backup,
     lock: int,
     check_sample: CheckSample | None,
@@ -81,11 +78,7 @@ def check_backup(
     begun = time.monotonic()
     found = _Findings()
     with backup_data.scratch(scratch_folder(config, backup.facts.database_size_bytes)) as place:
-        if backup.facts.has_base:
-            _attempt(
-                found, BASE_BACKUP, lambda: _check_base(found, backups, backup, place, lock, say)
-            )
-        elif backup.facts.pgbackrest_label:
+        if backup.facts.pgbackrest_label:
             _attempt(found, PGBACKREST, lambda: _check_pgbackrest(found, config, dsn, backup, lock))
         _attempt(found, LOGICAL_EXPORT, lambda: _check_logical(found, backup, place, lock, say))
     compared = None
@@ -114,22 +107,6 @@ def _attempt(found: _Findings, what: str, step: Callable[[], None]) -> None:
         found.problems.append(f"{what}: {error}")
 
 
-def _check_base(
-    found: _Findings,
-    backups: Sequence[Backup],
-    backup: Backup,
-    place: server.Place,
-    lock: int,
-    say: Callable[[str], None],
-) -> None:
-    say(f"checking the base backup of {backup.name}")
-    folders = backup_data.base_folders(backups, backup, backup.copies[0], say)
-    backup_data.make_base(folders, place.data, lock, scratch=True)
-    server.start(place, say)
-    facts = backup.facts
-    _examine(found, BASE_BACKUP, server.dsn(place), facts.counts_before, facts.counts)
-
-
 def _check_pgbackrest(
     found: _Findings, config: DatabaseConfig, dsn: str, backup: Backup, lock: int
 ) -> None:
@@ -142,22 +119,8 @@ def _check_logical(
     found: _Findings, backup: Backup, place: server.Place, lock: int, say: Callable[[str], None]
 ) -> None:
     say(f"checking the logical export of {backup.name}")
-    running = server.find(place)
-    copy = backup.copies[-1]
-    if running is None:
-        _forget_half(place)
-        backup_data.make_logical(place, copy, lock, say)
-        dsn = server.dsn(place)
-    else:
-        dsn = backup_data.new_database(server.dsn(place), CHECK_DATABASE)
-        backup_data.fill(dsn, copy, lock)
-    _examine(found, LOGICAL_EXPORT, dsn, backup.facts.counts, backup.facts.counts)
-
-
-def _forget_half(place: server.Place) -> None:
-    """A base backup that did not start must not stand in the way of the export."""
-    if os.path.isdir(place.data):
-        os.rename(place.data, place.data + ".failed")
+    backup_data.make_logical(place, backup.copies[-1], lock, say)
+    _examine(found, LOGICAL_EXPORT, server.dsn(place), backup.facts.counts, backup.facts.counts)
 
 
 def _examine(

@@ -8,24 +8,23 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
-from collections.abc import Callable, Generator, Sequence
+import time
+from collections.abc import Callable, Generator
 
 from psycopg import conninfo
 from psycopg.sql import SQL, Identifier
 
 from sql.backup import programs as backup_programs
-from sql.backup.listing import Backup, chain_of, whole_copy
-from sql.core import migrate, programs
+from sql.core import migrate
 from sql.core.connections import connect_once
-from sql.core.errors import BackupDamagedError
 from sql.server import data as server_data
 from sql.server import server
 
-BASE = "base"
 LOGICAL = "logical"
-_ALTERED = "postgresql.auto.conf"
 
 Say = Callable[[str], None]
+
+REMOVE_TIMEOUT_S = 30.0
 
 SCRATCH_SETTINGS = {
     "fsync": "off",
@@ -40,23 +39,6 @@ SCRATCH_SETTINGS = {
     "checkpoint_timeout": "1h",
 }
 """A server that is thrown away after the check."""
-
-
-def base_folders(backups: Sequence[Backup], backup: Backup, copy: str, say: Say) -> list[str]:
-    """Return whole copies of what a base backup builds upon, and of itself: `copy`."""
-    before = chain_of(backups, backup)[:-1]
-    return [os.path.join(one, BASE) for one in (*(whole_copy(b, say) for b in before), copy)]
-
-
-def make_base(folders: Sequence[str], data: str, lock: int, *, scratch: bool = False) -> None:
-    """Make a data folder of base backups; the server's start replays the log in it."""
-    os.makedirs(os.path.dirname(data), exist_ok=True)
-    backup_programs.combine(folders, data, lock)
-    if scratch:
-        # What a person set by hand may need files and programs that belong to the live server.
-        with open(os.path.join(data, _ALTERED), "w", encoding="ascii"):
-            pass
-    _give(data, programs.server_account())
 
 
 def make_logical(place: server.Place, copy: str, lock: int, say: Say) -> None:
@@ -75,27 +57,6 @@ def fill(dsn: str, copy: str, lock: int) -> None:
     # Rights are not restored, because their owners may not exist here; ours are made again.
     with contextlib.closing(connect_once(dsn)) as connection, connection.transaction():
         migrate.grant_reader(connection)
-
-
-def make_best(
-    backups: Sequence[Backup], backup: Backup, place: server.Place, lock: int, say: Say
-) -> str:
-    """Make a running server of the best that a backup has; returns BASE or LOGICAL.
-
-    Raises BackupDamagedError when no copy of the backup itself is whole.
-    """
-    copy = whole_copy(backup, say)
-    if backup.facts.has_base:
-        try:
-            folders = base_folders(backups, backup, copy, say)
-        except BackupDamagedError as error:
-            say(f"{error}\nrestoring the logical export in place of the base backup")
-        else:
-            make_base(folders, place.data, lock)
-            server.start(place, say)
-            return BASE
-    make_logical(place, copy, lock, say)
-    return LOGICAL
 
 
 def new_database(dsn: str, name: str) -> str:
@@ -129,16 +90,13 @@ def scratch(folder: str) -> Generator[server.Place]:
 
 def remove_scratch(folder: str) -> None:
     """Stop the server in such a folder and remove it."""
-    if os.path.isdir(folder):
+    deadline = time.monotonic() + REMOVE_TIMEOUT_S
+    while os.path.isdir(folder):
         server.stop(server.Place(os.path.join(folder, "data"), os.path.join(folder, "run")))
-        shutil.rmtree(folder)
-
-
-def _give(data: str, account: programs.Account) -> None:
-    """Make a data folder the server's, and closed to others."""
-    for path, _, names in os.walk(data, topdown=False):
-        for name in (".", *names):
-            one = os.path.join(path, name)
-            if os.geteuid() != account.uid:
-                os.chown(one, account.uid, account.gid, follow_symlinks=False)
-            os.chmod(one, 0o700 if name == "." else 0o600)
+        try:
+            shutil.rmtree(folder)
+        except OSError:
+            # An initdb whose caller was killed lives on for a moment, and works in that folder.
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)

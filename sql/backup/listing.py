@@ -6,7 +6,7 @@ Listing reads the small documents only; `whole_copy` reads everything of one bac
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -74,18 +74,6 @@ def find_backup(backups: Sequence[Backup], name: str) -> Backup:
     raise NotFoundError(f"there is no backup {name} on the disks; see `drystone db backups`")
 
 
-def chain_of(backups: Sequence[Backup], backup: Backup) -> list[Backup]:
-    """Return what a base backup builds upon, the full one first and itself last."""
-    known = {one.name: one for one in backups}
-    missing = [name for name in backup.facts.chain if name not in known]
-    if missing:
-        raise BackupDamagedError(
-            f"{backup.name} builds upon {', '.join(missing)}, of which there is no copy now; "
-            "is a disk missing?"
-        )
-    return [known[name] for name in backup.facts.chain]
-
-
 def whole_copy(backup: Backup, say: Callable[[str], None]) -> str:
     """Return a copy whose every byte agrees with its sums; BackupDamagedError when there is none.
 
@@ -103,35 +91,22 @@ def whole_copy(backup: Backup, say: Callable[[str], None]) -> str:
     )
 
 
-def of_server(backups: Sequence[Backup], system_identifier: str) -> list[Backup]:
-    """Return the backups of this server, each with the chain that it is part of.
+def of_servers(backups: Sequence[Backup], system_identifiers: Collection[str]) -> list[Backup]:
+    """Return the backups of these servers: the one that runs, and those it was restored from.
 
     Those of another server, or of one that is not known, may be all that is left of a database.
     """
-    ours = {
-        backup.facts.chain[0]
-        for backup in backups
-        if backup.facts.system_identifier == system_identifier
-    }
-    return [backup for backup in backups if backup.facts.chain[0] in ours]
+    return [one for one in backups if one.facts.system_identifier in system_identifiers]
 
 
 def to_forget(backups: Sequence[Backup], kept: int) -> list[Backup]:
-    """Return what can be removed, in the order of removal, so that at least `kept` remain.
-
-    Only whole chains, because an increment without what it builds upon is nothing; and never the
-    last good backup with what it builds upon. The end of a chain goes first.
-    """
-    chains: dict[str, list[Backup]] = {}
-    for backup in backups:
-        chains.setdefault(backup.facts.chain[0], []).append(backup)
+    """Return what can be removed, so that `kept` remain; never the last good one. Oldest last."""
     remaining, has_good = 0, False
     forgotten: list[Backup] = []
-    for _, chain in sorted(chains.items(), key=lambda item: item[1][-1].name, reverse=True):
-        good = any(backup.good for backup in chain)
-        if remaining < kept or (good and not has_good):
-            remaining += len(chain)
-            has_good = has_good or good
+    for backup in sorted(backups, key=lambda one: one.name, reverse=True):
+        if remaining < kept or (backup.good and not has_good):
+            remaining += 1
+            has_good = has_good or backup.good
         else:
-            forgotten += reversed(chain)
+            forgotten.append(backup)
     return forgotten

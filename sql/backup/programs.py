@@ -33,26 +33,6 @@ def dump(dsn: str, folder: str, snapshot_id: str, lock: int) -> None:
     _run(["pg_dump", "--no-password", *options, f"--file={path}"], dsn, lock)
 
 
-def base_backup(dsn: str, folder: str, label: str, manifest: str, lock: int) -> None:
-    """Write a base backup with the log it needs; an incremental one where a manifest is given."""
-    options = ["--format=plain", "--wal-method=stream", "--checkpoint=fast", f"--label={label}"]
-    # Our caller makes all of it durable at once.
-    options += ["--no-sync", "--no-password", f"--pgdata={folder}"]
-    options += [f"--incremental={manifest}"] if manifest else []
-    _run(["pg_basebackup", *options], dsn, lock)
-
-
-def combine(folders: Sequence[str], target: str, lock: int) -> None:
-    """Make one data folder, which must not exist, of a full backup and those built upon it."""
-    # No manifest: the sums of our copies are stronger and have been looked at. Not durable: a
-    # scratch server need not be, and a restore syncs what the server has made of it.
-    _run(
-        ["pg_combinebackup", "--no-manifest", "--no-sync", f"--output={target}", *folders],
-        None,
-        lock,
-    )
-
-
 def restore(dump_path: str, dsn: str, server_version_number: int, lock: int) -> None:
     """Fill an empty database from a logical export; owners and grants are those of whoever does."""
     options = ["--no-owner", "--no-acl", "--no-password"]

@@ -35,17 +35,16 @@ class _Model(BaseModel):
 class BackupFacts(_Model):
     """What was backed up, known when the last byte of it was written.
 
-    `chain` names the backups that it builds upon, the full one first and itself last. `counts` are
-    rows per table in the snapshot of the logical export; `counts_before` were taken before a base
-    backup began, whose rows lie between the two. `system_identifier` is PostgreSQL's own for the
-    server; '' is of before it was recorded.
+    `counts` are rows per table in the snapshot of the logical export; `counts_before` were taken
+    before pgBackRest began, whose rows lie between the two. `system_identifier` is PostgreSQL's own
+    for the server; '' is of before it was recorded. Backups of the kinds `full` and `incremental`
+    are of former versions: base backups with a logical export, which is what is restored of them.
     """
 
     format: Literal[1] = FORMAT
     name: str
     store_id: str
     kind: Kind
-    chain: tuple[str, ...]
     server_version: str
     server_version_number: int
     database_size_bytes: int
@@ -57,11 +56,6 @@ class BackupFacts(_Model):
     durations_s: dict[str, float]
     pgbackrest_label: str = ""
     system_identifier: str = ""
-
-    @property
-    def has_base(self) -> bool:
-        """Tell whether a copy holds a base backup of the whole server."""
-        return self.kind in ("full", "incremental")
 
 
 class BackupCheck(_Model):

@@ -24,6 +24,7 @@ from sql.backup import listing as backup_list
 from sql.backup.backup import list_backups
 from sql.backup.copies import sync_folder, sync_tree
 from sql.backup.listing import Backup
+from sql.backup.report import record
 from sql.backup.snapshot import count_rows, differences
 from sql.core.config import DatabaseConfig, find_config, load_config
 from sql.core.connections import connect_once
@@ -79,7 +80,7 @@ def restore_to_database(
         made = _make_database(dsn)
         try:
             backup_data.fill(dsn, copy, lock)
-            return _compared(backup, backup_data.LOGICAL, dsn, _place_text(dsn))
+            return _compared(backup, dsn, _place_text(dsn))
         except BaseException:
             if made:
                 _drop_database(dsn)
@@ -136,17 +137,16 @@ def describe(config_path: str | None, name: str, say: Say = lambda _: None) -> t
 
 
 def _make_folder(config: DatabaseConfig, name: str, folder: str, lock: int, say: Say) -> Restored:
-    """Make it as FOLDER.making, let the server replay its log, compare, stop it, and rename."""
-    backups = list_backups(config)
-    backup = backup_list.find_backup(backups, name)
+    """Make it as FOLDER.making, restore the export into its server, compare, stop, and rename."""
+    backup = backup_list.find_backup(list_backups(config), name)
     making, run_dir = folder + ".making", folder + ".run"
     place = server.Place(making, run_dir)
     _remove(place)
     os.makedirs(os.path.dirname(folder), exist_ok=True)
     try:
         say(f"restoring {backup.name} into {folder}")
-        source = backup_data.make_best(backups, backup, place, lock, say)
-        restored = _compared(backup, source, server.dsn(place), folder)
+        backup_data.make_logical(place, backup_list.whole_copy(backup, say), lock, say)
+        restored = _compared(backup, server.dsn(place), folder)
         server.stop(place)
         with contextlib.suppress(FileNotFoundError):
             os.rmdir(folder)
@@ -165,18 +165,19 @@ def _remove(place: server.Place) -> None:
             shutil.rmtree(folder)
 
 
-def _compared(backup: Backup, source: str, dsn: str, target: str) -> Restored:
+def _compared(backup: Backup, dsn: str, target: str) -> Restored:
     with contextlib.closing(connect_once(dsn)) as connection:
-        counts = count_rows(connection)
-    facts = backup.facts
-    before = facts.counts_before if source == backup_data.BASE else facts.counts
-    problems = differences(source, counts, before, facts.counts)
-    if problems:
-        raise BackupError(
-            f"what was restored from {backup.name} is not what was backed up; try another one:\n  "
-            + "\n  ".join(problems)
-        )
-    return Restored(backup.name, source, target, len(counts), sum(counts.values()))
+        counts, wanted = count_rows(connection), backup.facts.counts
+        if problems := differences(backup_data.LOGICAL, counts, wanted, wanted):
+            raise BackupError(
+                f"what was restored from {backup.name} is not what was backed up; try another "
+                "one:\n  " + "\n  ".join(problems)
+            )
+        if backup.report is not None:
+            # A new server has a new identity: this ties it to the backups of the former one.
+            record(connection, backup.report)
+            connection.commit()
+    return Restored(backup.name, backup_data.LOGICAL, target, len(counts), sum(counts.values()))
 
 
 # ---- In place of the live one ----------------------------------------------------------------

@@ -94,7 +94,7 @@ def _write_first(
         say(f"writing {folder}")
         try:
             os.mkdir(folder, 0o700)
-            written.facts = make_copy(config, written.plan, folder, lock, written.warnings.append)
+            written.facts = make_copy(config, written.plan, folder, lock)
             backup_copies.seal(folder)
             backup_copies.sync_tree(folder)
             return target

@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     from sql.backup.restore_database import Restored
 
 app = typer.Typer()
-METHODS = ("auto", "base", "logical", "pgbackrest")
+METHODS = ("auto", "logical", "pgbackrest")
 
 
 @app.command(epilog=EXIT_CODES)
 def backup(
     method: Annotated[
-        str, typer.Option(help="auto, base, logical or pgbackrest.", metavar="METHOD")
+        str, typer.Option(help="auto, logical or pgbackrest.", metavar="METHOD")
     ] = "auto",
     unless_within_h: Annotated[
         float | None,
@@ -33,9 +33,8 @@ def backup(
 ) -> None:
     """Back the database up to two disks, restore it into a scratch server, and compare.
 
-    auto is a base backup (incremental where it can be) of the embedded server, pgBackRest where a
-    stanza is configured, else logical. A logical export is part of all of them. A failed check ends
-    with 1, fewer than two copies with 3; both run alert_command.
+    auto is pgBackRest where a stanza is configured, else logical; the former has a logical export
+    too. A failed check ends with 1, fewer than two copies with 3; both run alert_command.
     """
     from sql.backup.backup import make_backup
     from sql.backup.sample_check import sample_check_of
@@ -178,8 +177,12 @@ def _show_restored(done: Restored, *, json_output: bool) -> None:
 
 
 def _method(text: str) -> Method:
+    from sql.cli.output import say
     from sql.core.errors import UsageError
 
+    if text == "base":
+        say("base backups are not made any more: this one is a logical export")
+        return "logical"
     for method in METHODS:
         if text == method:
             return method  # pyright: ignore[reportReturnType]
@@ -196,7 +199,6 @@ def _listed(one: Backup) -> dict[str, Any]:
         "age_s": (datetime.now(UTC) - one.facts.start_time).total_seconds(),
         "size_bytes": sum(one.facts.sizes_bytes.values()),
         "copies": list(one.copies),
-        "chain": list(one.facts.chain),
         "check": check,
     }
 

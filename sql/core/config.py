@@ -36,8 +36,8 @@ class DatabaseConfig(_Section):
     """The section with its defaults filled in and its paths absolute.
 
     `dsn` is empty for the embedded server, whose data lie in `data`. `backup_folders` is one folder
-    per disk unless somebody wrote others. One of `backups_full_every` base backups is a full one.
-    `pgbackrest_config` is empty for pgBackRest's own default.
+    per disk unless somebody wrote others. One of `backups_full_every` backups by pgBackRest is a
+    full one. `pgbackrest_config` is empty for pgBackRest's own default.
     `alert_command` gets the report of a backup that failed or is incomplete on its stdin.
     """
 

@@ -5,12 +5,8 @@ SELECT current_setting('server_version_num')::int, current_setting('server_versi
     pg_database_size(current_database()),
     (SELECT system_identifier::text FROM pg_control_system())
 
--- name: cluster
-SELECT coalesce(current_setting('summarize_wal', true), 'off') = 'on',
-    (SELECT count(*) FROM pg_tablespace) - 2
-
--- Not the tables of extensions, whose rows come with the extension; not unlogged ones, which no base
--- backup holds.
+-- Not the tables of extensions, whose rows come with the extension; not unlogged ones, which no
+-- export needs.
 -- name: tables
 SELECT namespace.nspname, class.relname
 FROM pg_class AS class JOIN pg_namespace AS namespace ON namespace.oid = class.relnamespace
@@ -50,11 +46,12 @@ VALUES (%s, %s, %s, %s, %s, %s, %s, %s)
 ON CONFLICT (backup_name) DO UPDATE SET end_time = EXCLUDED.end_time, state = EXCLUDED.state,
     copy_count = EXCLUDED.copy_count, report = EXCLUDED.report
 
--- What this database itself remembers: after a restore it never names a backup of the future that
--- was given up, on which an increment would be wrong.
--- name: last_base
-SELECT backup_name, state FROM backup_report
-WHERE kind IN ('full', 'incremental') AND copy_count > 0 ORDER BY start_time DESC LIMIT 1
+
+-- The servers whose backups are this database's own: a restore into a new server brings along what
+-- was recorded in the former one.
+-- name: servers
+SELECT DISTINCT report::jsonb -> 'facts' ->> 'system_identifier' FROM backup_report
+WHERE report::jsonb -> 'facts' ->> 'system_identifier' <> ''
 
 -- name: last
 SELECT backup_name, end_time, kind, state, copy_count, size_bytes,

@@ -32,9 +32,6 @@ def home_server_settings() -> dict[str, str]:
         "checkpoint_timeout": "15min",
         "max_wal_size": "4GB",
         "wal_compression": "on",
-        # Incremental backups need to know which blocks changed.
-        "wal_level": "replica",
-        "summarize_wal": "on",
         "timezone": "'UTC'",
         "log_timezone": "'UTC'",
         "log_checkpoints": "off",

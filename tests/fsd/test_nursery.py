@@ -191,7 +191,7 @@ def test_it_ends_with_its_process():
     """Also where nobody can tell it: its socket closes."""
     code = (
         "import os\n"
-        "from fsd import disk_process, nursery\n"
+        "from fsd.disk_io import disk_process\nfrom fsd.process import nursery\n"
         "from fsd.process.process import Child\n"
         "from fsd.process.slots import SlotPool\n"
         "child = Child('fsd.disk_io.disk_process', 'd1', disk_process.LANES, SlotPool(1, 4096))\n"

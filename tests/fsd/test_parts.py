@@ -112,7 +112,7 @@ def test_no_file_of_a_manifest_can_take_its_name(name: str):
 
 def test_a_crash_while_it_is_written_leaves_the_journal_before(tmp_path: Path):
     code = (
-        "import os, sys; from pathlib import Path; from fsd import parts\n"
+        "import os, sys; from pathlib import Path; from fsd.store import parts\n"
         "folder = Path(sys.argv[1]); fd = os.open(folder, os.O_RDONLY)\n"
         "journal = parts.Journal(folder, 'plan'); journal.add(range(0, 1), 1, fd)\n"
         "os.fsync = lambda _fd: os._exit(9); journal.add(range(1, 2), 2, fd)\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base.descriptors import wait_readable
 import contextlib
 import json
 import os
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 
+from base.descriptors import wait_readable
 from jobs.core import process
 from jobs.core.config import JobsConfig, load_jobs_config
 from jobs.core.errors import ProcessError

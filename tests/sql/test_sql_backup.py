@@ -14,6 +14,7 @@ import time
 import psycopg
 import pytest
 from backup_fixture import (
+    NODES,
     BackupStore,
     cut_in_half,
     intent,
@@ -25,6 +26,7 @@ from backup_fixture import (
 from command import drystone
 from server_fixture import run_python
 
+from jobs.runs.backup_run import BackupParameters
 from sql import load_config
 from sql.backup.backup import list_backups
 from sql.backup.folders import Target, find_targets, in_order, warnings_about
@@ -56,15 +58,14 @@ def filled(store):
     return store
 
 
-def test_a_chain_of_three_holds_each_moment(filled, short_tmp):
+def test_three_backups_hold_their_moments(filled, short_tmp):
     reports, moments = [], []
     for number in range(3):
         filled.add(f"added-{number}")
         moments.append(filled.rows())
         reports.append(filled.back_up())
     assert [report.state for report in reports] == ["ok"] * 3, reports
-    assert [report.kind for report in reports] == ["full", "incremental", "incremental"]
-    assert reports[2].facts.chain == tuple(report.name for report in reports)
+    assert [report.kind for report in reports] == ["logical"] * 3
     assert filled.listed() == [report.name for report in reports]
     assert leftovers(filled) == []
     for number in (0, 2):
@@ -126,8 +127,8 @@ def test_intents_during_a_backup_are_not_disturbed(filled):
         writer.join()
     assert failures == [] and set(applied) == {1}
     assert report.state == "ok", report.problems
-    facts = report.facts
-    assert facts.counts["node"] > facts.counts_before["node"]  # Or nothing was written meanwhile.
+    assert len(filled.rows()["node"]) > NODES  # Or nothing was written meanwhile.
+    assert report.facts.counts["node"] <= len(filled.rows()["node"])
 
 
 def test_killed_in_the_middle(filled):
@@ -185,7 +186,7 @@ def test_a_full_disk(filled, roomy_size):
     """A tight filesystem is the first choice (other than the SSD's), or the second one."""
     tight, roomy = os.path.join(filled.root, "tight"), os.path.join(filled.root, "roomy")
     with contextlib.ExitStack() as mounted:
-        mounted.enter_context(small_filesystem(tight, "1m"))
+        mounted.enter_context(small_filesystem(tight, "64k"))
         if roomy_size:
             mounted.enter_context(small_filesystem(roomy, roomy_size))
         else:
@@ -225,7 +226,6 @@ def test_rows_that_break_a_foreign_key(filled):
             "DELETE FROM node WHERE node_id = (SELECT node_id FROM virtual_asset LIMIT 1)"
         )
     done = drystone("db", "backup", "--config", filled.config_path, expect=1)
-    assert b"problem: base backup: table virtual_asset" in done.stderr
     assert b"problem: logical export: pg_restore failed" in done.stderr
     (line,) = open_text(os.path.join(filled.root, "alerts")).splitlines()
     assert json.loads(line)["state"] == "failed"
@@ -236,7 +236,7 @@ def test_an_export_that_was_damaged_before_it_was_checked(filled):
     alerted(filled)
 
     def damage(said: str) -> None:
-        if said.startswith("checking the base backup"):
+        if said.startswith("checking the logical export"):
             for folder in filled.folders:
                 cut_in_half(folder, "database.dump")
 
@@ -244,8 +244,7 @@ def test_an_export_that_was_damaged_before_it_was_checked(filled):
     assert report.state == "failed"
     assert any(line.startswith("logical export: ") for line in report.problems)
     assert os.path.exists(os.path.join(filled.root, "alerts"))
-    # The next one does not build upon it.
-    assert (filled.back_up().kind, filled.listed()[0]) == ("full", report.name)
+    assert (filled.back_up().state, filled.listed()[0]) == ("ok", report.name)
 
 
 def test_a_broken_alert_command_is_told(store):
@@ -327,9 +326,9 @@ def test_folders_are_ordered():
     assert "SSD" in warnings_about([ssd])[0]
 
 
-def backup(name: str, chain: str = "", *, good: bool = True) -> Backup:
-    """A backup as a listing has it; `chain` are the letters of those that it builds upon."""
-    facts = BackupFacts.model_construct(name=name, chain=(*chain, name))
+def backup(name: str, *, good: bool = True) -> Backup:
+    """A backup as a listing has it."""
+    facts = BackupFacts.model_construct(name=name)
     check = BackupCheck.model_construct(problems=() if good else ("wrong",))
     return Backup(facts, (), BackupReport.model_construct(check=check))
 
@@ -337,14 +336,11 @@ def backup(name: str, chain: str = "", *, good: bool = True) -> Backup:
 @pytest.mark.parametrize(
     ("backups", "kept", "forgotten"),
     [
-        ([backup("a"), backup("b", "a"), backup("c")], 1, "ba"),
-        # b is one too many, but what it builds upon stays, and so does it.
-        ([backup("a"), backup("b", "a"), backup("c")], 2, ""),
+        ([backup("a"), backup("b"), backup("c")], 1, "ba"),
         ([backup("a"), backup("b"), backup("c")], 2, "a"),
+        ([backup("a"), backup("b"), backup("c")], 3, ""),
         # Only a was good: it stays however many bad ones came later.
         ([backup("a"), backup("b", good=False), backup("c", good=False)], 1, "b"),
-        # Two branches of one full backup, as after a restore, are one.
-        ([backup("a"), backup("b", "a"), backup("c", "a")], 1, ""),
         ([], 1, ""),
     ],
 )
@@ -352,10 +348,16 @@ def test_what_is_forgotten(backups, kept, forgotten):
     assert "".join(one.name for one in to_forget(backups, kept)) == forgotten
 
 
-def test_retention_removes_whole_chains(store):
-    store.copies_go_to(*store.folders, more="backups_kept = 1\nbackups_full_every = 2")
+def test_retention(store):
+    store.copies_go_to(*store.folders, more="backups_kept = 2")
     reports = [store.back_up() for _ in range(3)]
-    assert [report.kind for report in reports] == ["full", "incremental", "full"]
-    assert [len(report.removed) for report in reports] == [0, 0, 2]
-    assert store.listed() == [reports[2].name]
-    assert all(os.listdir(folder) == [reports[2].name] for folder in store.folders)
+    assert [report.removed for report in reports] == [(), (), (reports[0].name,)]
+    assert store.listed() == [reports[1].name, reports[2].name]
+    assert all(len(os.listdir(folder)) == 2 for folder in store.folders)
+
+
+def test_the_method_of_a_former_version(store):
+    """Scripts and schedules that ask for a base backup go on, and get what is restored today."""
+    done = drystone("db", "backup", "--method", "base", "--config", store.config_path)
+    assert b"not made any more" in done.stderr and b"logical  ok" in done.stdout
+    assert BackupParameters(method="base").method == "auto"

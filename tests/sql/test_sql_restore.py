@@ -13,6 +13,7 @@ from command import drystone
 from psycopg import conninfo
 
 from sql import Database, load_config
+from sql.backup.copies import seal
 from sql.backup.restore_database import restore_in_place, restore_to_database, restore_to_folder
 from sql.cli.database_companion import companion
 from sql.core.errors import BackupDamagedError, NotFoundError, UsageError
@@ -39,7 +40,7 @@ def test_a_damaged_copy_gives_way_to_the_other(filled, short_tmp):
     said: list[str] = []
     target = os.path.join(short_tmp, "restored")
     done = restore_to_folder(filled.config_path, "latest", target, said.append)
-    assert any(damaged in line for line in said) and done.source == "base"
+    assert any(damaged in line for line in said) and done.source == "logical"
     with served(target) as dsn:
         assert rows_of(dsn) == before
     with pytest.raises(UsageError, match="not empty"):
@@ -59,20 +60,43 @@ def test_two_damaged_copies_replace_nothing(filled):
     assert os.listdir(os.path.dirname(filled.data)) == ["database"]
 
 
-def test_a_lost_base_gives_way_to_the_export(filled, short_tmp):
-    filled.back_up()
-    filled.add("later")
+def test_a_base_backup_of_a_former_version(filled, short_tmp):
+    """Of those that held a base backup the logical export is restored, whatever they build upon."""
     before, report = filled.rows(), filled.back_up()
-    assert report.kind == "incremental"
-    for folder in filled.folders:
-        shutil.rmtree(os.path.join(folder, report.facts.chain[0]))
+    name = report.name.replace("-logical", "-base")
+    for copy in report.copies:
+        old = os.path.join(os.path.dirname(copy), name)
+        os.rename(copy, old)
+        os.mkdir(os.path.join(old, "base"))
+        with open(os.path.join(old, "base", "PG_VERSION"), "w", encoding="ascii") as file:
+            file.write("18\n")
+        for document in ("backup.json", "report.json"):
+            rewrite(os.path.join(old, document), name)
+        os.unlink(os.path.join(old, "SHA256SUMS"))
+        seal(old)
+    filled.add("later")
+    listed = json.loads(drystone("db", "backups", "--json", "--config", filled.config_path).stdout)
+    assert [(one["name"], one["kind"], one["check"]) for one in listed] == [
+        (name, "incremental", "ok")
+    ]
     target = os.path.join(short_tmp, "restored")
-    done = restore_to_folder(filled.config_path, report.name, target)
-    assert done.source == "logical"
+    done = restore_to_folder(filled.config_path, "latest", target)
+    assert (done.name, done.source) == (name, "logical")
     with served(target) as dsn:
         assert rows_of(dsn) == before
-    # The next backup does not build upon nothing.
-    assert filled.back_up().kind == "full"
+    assert filled.back_up().state == "ok" and filled.listed()[0] == name
+
+
+def rewrite(path: str, name: str) -> None:
+    """Make a document of a backup what the last version wrote of an incremental one."""
+    with open(path, encoding="utf-8") as file:
+        document = json.load(file)
+    facts = document.get("facts", document)
+    for one in (document, facts):
+        one |= {"name": name, "kind": "incremental"}
+    facts["chain"] = ["20260101T000000Z-base", name]
+    with open(path, "w", encoding="utf-8") as file:
+        json.dump(document, file)
 
 
 def test_in_place(filled):
@@ -89,11 +113,10 @@ def test_in_place(filled):
     assert filled.rows() == before
     with served(done["aside"]) as dsn:
         assert rows_of(dsn) == changed
-    # History was turned back: an increment upon anything later would be wrong.
     filled.add("another-future")
     assert filled.back_up().state == "ok"
     with filled.open() as database:
-        assert database.health().backup.kind == "full"
+        assert database.health().backup.kind == "logical"
 
 
 def test_when_all_data_are_gone(filled):
@@ -109,7 +132,7 @@ def test_when_all_data_are_gone(filled):
 
 def test_a_lost_ssd_is_told_and_its_backups_outlive_those_of_the_new_one(filled):
     """`up` makes an empty database then: nobody may learn of it only when the backups are gone."""
-    filled.copies_go_to(*filled.folders, more="backups_kept = 1\nbackups_full_every = 1")
+    filled.copies_go_to(*filled.folders, more="backups_kept = 1")
     before, report = filled.rows(), filled.back_up()
     assert report.facts.system_identifier and "restore" not in companion_text(filled)
     lose_data(filled)
@@ -129,8 +152,9 @@ def test_a_lost_ssd_is_told_and_its_backups_outlive_those_of_the_new_one(filled)
     shown = drystone(*command.split()[1:], "--config", filled.config_path)
     assert shown.returncode == 0 and filled.rows() == before
     assert "restore" not in companion_text(filled)
-    # Restored, it is the server of the old backups again.
+    # Restored, it is the database of the old backups again, on a server of a new identity.
     last = filled.back_up()
+    assert last.facts.system_identifier != report.facts.system_identifier
     assert last.removed == (report.name,) and filled.listed() == [new.name, last.name]
 
 
@@ -182,8 +206,6 @@ def test_a_foreign_server(filled, database_server):
             assert sum(1 for _ in database.physical_contents()) == len(before["physical_content"])
         server.stop(filled.place)
         filled.copies_go_to(*filled.folders, more=f"dsn = {json.dumps(dsn)}")
-        with pytest.raises(UsageError, match="base backups are for the embedded"):
-            filled.back_up("base")
         with pytest.raises(UsageError, match="not ours to replace"):
             restore_in_place(filled.config_path, report.name)
         foreign = filled.back_up()

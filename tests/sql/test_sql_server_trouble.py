@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base.descriptors import wait_readable
 import fcntl
 import os
 import pty
@@ -15,6 +14,7 @@ import pytest
 from command import PROGRAM, drystone
 from server_fixture import EmbeddedStore, run_python
 
+from base.descriptors import wait_readable
 from sql.core.errors import DatabaseUnavailableError
 from sql.server import claim as server_claim
 from sql.server import server

@@ -164,7 +164,9 @@ def test_edges_on_cycles_are_left_out_and_reported(database: Database, intents):
         }
         keys = {key_of(name): name for name in graph}
         reported = [[keys[key] for key in cycle] for cycle in result.cycles]
-        assert {tuple(cycle[:2]) for cycle in reported} == on_cycles - before
+        found = {tuple(cycle[:2]) for cycle in reported}
+        # One that repeats an edge of the tree with another relationship may be left out as well.
+        assert on_cycles - before <= found <= on_cycles
         for cycle in reported:
             assert len(set(cycle)) == len(cycle) > 1
             assert all(graph.has_edge(*pair) for pair in itertools.pairwise([*cycle, cycle[0]]))
