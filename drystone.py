@@ -109,7 +109,8 @@ def _add_folder_commands() -> None:
 
     `up` and `down` are the store's, which knows no other folder: a folder whose services belong to
     a store offers them as `companion` in its face, its part of the demo as `demo_chapter`, and what
-    compares a backup of the database with the store as `backup_sample_check`.
+    compares a backup of the database with the store as `backup_sample_check`, and the database's
+    part in a purge as `purge_partner`.
     """
     faces = [
         importlib.import_module(name)
@@ -126,6 +127,9 @@ def _add_folder_commands() -> None:
         sample_check = getattr(face, "backup_sample_check", None)
         if sample_check is not None:
             importlib.import_module("sql").set_sample_check(sample_check)
+        partner = getattr(face, "purge_partner", None)
+        if partner is not None:
+            importlib.import_module("fsd").set_purge_partner(partner)
         chapter = getattr(face, "demo_chapter", None)
         if chapter is not None:
             importlib.import_module("fsd").add_chapter(chapter)

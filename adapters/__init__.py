@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from adapters.ingest.dry_run import dry_run as dry_run_folder
     from adapters.ingest.inbox import choose_adapter, waiting_folders
     from adapters.ingest.ingest import ingest as run_ingest
+    from adapters.ingest.purge import purge_partner
     from adapters.records.errors import AdapterError, SpaceError
     from adapters.records.folder import ScrapeFolder
     from adapters.records.items import Adapter, Link, MediaFile, Observation, Problem, Record, Sniff
@@ -61,6 +62,7 @@ _HOMES = {
     "dry_run_folder": "adapters.ingest.dry_run",
     "SpaceError": "adapters.records.errors",
     "AuditReport": "adapters.audit.audit",
+    "purge_partner": "adapters.ingest.purge",
     "run_audit": "adapters.audit.audit",
     "ScrubReport": "adapters.audit.care",
     "StoreNotice": "adapters.audit.care",
@@ -156,6 +158,7 @@ __all__ = [
     "find_config",
     "make_thumbnails",
     "mount_root",
+    "purge_partner",
     "run_audit",
     "run_ingest",
     "safe_text",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fsd.cli.app import app as cli_app
-    from fsd.cli.companions import add_chapter, add_companion
+    from fsd.cli.companions import add_chapter, add_companion, set_purge_partner
     from fsd.cli.demo_steps import Demo
     from fsd.cli.output import (
         duration_text,
@@ -61,6 +61,7 @@ _HOMES = {
     "load_config": "fsd.disks.config",
     "safe_text": "fsd.cli.output",
     "say": "fsd.cli.output",
+    "set_purge_partner": "fsd.cli.companions",
     "size_text": "fsd.cli.output",
     "write_json": "fsd.cli.output",
     "write_line": "fsd.cli.output",
@@ -94,6 +95,7 @@ __all__ = [
     "load_config",
     "safe_text",
     "say",
+    "set_purge_partner",
     "size_text",
     "write_json",
     "write_line",

@@ -6,11 +6,12 @@ in all of them but for odds of one in 300,000, and every finding is asked for ag
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import random
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,6 +39,7 @@ class AuditReport:
     damaged_count: int = 0
     files: int = 0
     undescribed_count: int = 0
+    unlisted_count: int = 0
     examples: list[str] = field(default_factory=list[str])
 
     def note(self, line: str) -> None:
@@ -72,12 +74,15 @@ def audit(
 
 def _stored(client: Client) -> NDArray[np.void]:
     """Return (short key, size) of every file of every batch, sorted by key."""
-    rows = (
-        (file.key, file.size_bytes)
-        for b in client.batches()
-        for file in client.batch_files(b.batch)
-    )
-    return _table(rows)
+
+    def rows() -> Iterator[tuple[str, int]]:
+        for batch in client.batches():
+            # Purged meanwhile, or its list of files is damaged: the store is asked key by key then.
+            with contextlib.suppress(FsdError):
+                for file in client.batch_files(batch.batch):
+                    yield file.key, file.size_bytes
+
+    return _table(rows())
 
 
 def _table(rows: Iterable[tuple[str, int]]) -> NDArray[np.void]:
@@ -158,15 +163,31 @@ def _check_files(
     for batch in batches:
         quarantined = {row.path for row in database.quarantined(batch, open_only=False)}
         for name in (batch, derived_batch(batch)):
-            for file in client.batch_files(name):
-                report.files += 1
-                number = np.uint64(int(file.key[:16], 16))
-                place = int(np.searchsorted(node_keys, number))
-                known = place < len(node_keys) and node_keys[place] == number
-                path = file.path if name == batch else _path_in_quarantine(file.path)
-                if not known and path is not None and quarantine_path(path) not in quarantined:
-                    report.undescribed_count += 1
-                    report.note(f"{batch}: {safe_text(path)} is not described")
+            try:
+                for file in client.batch_files(name):
+                    path = file.path if name == batch else _path_in_quarantine(file.path)
+                    _check_file(batch, path, file.key, node_keys, quarantined, report)
+            except FsdError as error:
+                # What is lost is told, and the rest compared all the same.
+                report.unlisted_count += 1
+                report.note(f"{name}: {error}")
+
+
+def _check_file(
+    batch: str,
+    path: str | None,
+    key: str,
+    node_keys: NDArray[np.uint64],
+    quarantined: Collection[str],
+    report: AuditReport,
+) -> None:
+    report.files += 1
+    number = np.uint64(int(key[:16], 16))
+    place = int(np.searchsorted(node_keys, number))
+    known = place < len(node_keys) and node_keys[place] == number
+    if not known and path is not None and quarantine_path(path) not in quarantined:
+        report.undescribed_count += 1
+        report.note(f"{batch}: {safe_text(path)} is not described")
 
 
 def _path_in_quarantine(derived_path: str) -> str | None:

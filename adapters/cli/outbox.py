@@ -231,11 +231,17 @@ def audit(
             ("of them not as promised", f"{report.damaged_count:,}"),
             ("files of ingested batches in the store", f"{report.files:,}"),
             ("of them neither node nor quarantined", f"{report.undescribed_count:,}"),
+            ("batches that the store cannot list", f"{report.unlisted_count:,}"),
         ]
         write_table(("audit", ">count"), rows)
         for line in report.examples:
             say(f"  {line}")
-    if report.missing_count or report.wrong_size_count or report.damaged_count:
+    if (
+        report.missing_count
+        or report.wrong_size_count
+        or report.damaged_count
+        or report.unlisted_count
+    ):
         raise typer.Exit(1)
     if report.undescribed_count:
         raise typer.Exit(EXIT_INCOMPLETE)

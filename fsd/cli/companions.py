@@ -38,7 +38,24 @@ class Companion(Protocol):
         ...
 
 
+class PurgePartner(Protocol):
+    """Who else knows of what is in batches, and has to be told of a purge: the database."""
+
+    def plan(self, config_path: str, batch: str) -> tuple[str, ...] | None:
+        """Return the store's batches that go with this one; None when it knows of no such batch."""
+        ...
+
+    def begin(self, config_path: str, batch: str) -> None:
+        """Hide what may go, durably; asked before anything is deleted, and again after a crash."""
+        ...
+
+    def finish(self, config_path: str, batch: str) -> int:
+        """Conclude, when everything was deleted; returns how many nodes have no bytes any more."""
+        ...
+
+
 _companions: list[Companion] = []
+_purge_partners: list[PurgePartner] = []
 _chapters: list[Callable[[Demo], None]] = []
 
 
@@ -62,6 +79,16 @@ def stop_all(config_path: str, say: Say = lambda _: None) -> None:
 def status_all(config_path: str) -> dict[str, tuple[bool, str]]:
     """Return by name whether each runs, and a line about it."""
     return {companion.name: companion.status(config_path) for companion in _companions}
+
+
+def set_purge_partner(partner: PurgePartner) -> None:
+    """Let purges tell this one from now on."""
+    _purge_partners[:] = [partner]
+
+
+def purge_partner() -> PurgePartner | None:
+    """Return who has to be told of purges, if anybody."""
+    return _purge_partners[0] if _purge_partners else None
 
 
 def add_chapter(chapter: Callable[[Demo], None]) -> None:

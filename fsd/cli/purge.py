@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from fsd.cli.companions import purge_partner
 from fsd.cli.jobs import finish_job
 from fsd.cli.output import (
     count_text,
@@ -26,6 +27,7 @@ from fsd.cli.session import (
     end_with,
     follow,
 )
+from fsd.disks.config import find_config
 
 if TYPE_CHECKING:
     from fsd.client.client import Client
@@ -47,7 +49,9 @@ def purge(
 ) -> None:
     """Delete a batch for good, with every object that nothing else refers to.
 
-    What other batches, published views, pinned manifests or running exports refer to stays. All
+    What other batches, published views, pinned manifests or running exports refer to stays. A batch
+    that was ingested goes with all that the store has of it; the database hides its nodes first, so
+    that selectors and datasets count them no more. Interrupted, the same again goes on. All
     disks have to be there. The space comes back after a grace (an hour of the engine's uptime), or
     by `drystone compact` where the batch shares shards with others. This cannot be undone.
 
@@ -55,19 +59,32 @@ def purge(
     Example:
       drystone purge --batch flickr-2024-05 --dry-run
     """
-    client = connect(config)
+    client, path = connect(config), find_config(config)
+    partner = purge_partner()
+    known = partner.plan(path, batch) if partner else None
+    names = (batch,) if known is None else known
     if dry_run or not yes:
-        _look(client, batch, json_output)
+        for name in names:
+            _look(client, name, json_output)
         if dry_run:
             return
         if not typer.confirm("Delete this for good?", err=True):
             raise typer.Exit(EXIT_FAILED)
-    job = follow(client, client.purge(batch).job_id)
-    if json_output:
-        write_json(job)
-    elif job.state == "done":
-        _tell(job.result, "")
-    end_with(job)
+    if partner and known is not None:
+        # Barrier: from here on nobody counts on what may go. A crash leaves the batch `purging`.
+        partner.begin(path, batch)
+    for name in names:
+        job = follow(client, client.purge(name).job_id)
+        if json_output:
+            write_json(job)
+        elif job.state == "done":
+            _tell(job.result, "")
+        if job.state != "done":
+            end_with(job)
+    if partner and known is not None:
+        # Barrier: the store has forgotten them. A crash here leaves what it kept hidden till then.
+        gone = partner.finish(path, batch)
+        say(f"the database: {count_text(gone, 'node')} of {safe_text(batch)} without bytes now")
 
 
 def _look(client: Client, batch: str, json_output: bool) -> None:

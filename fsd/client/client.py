@@ -13,6 +13,7 @@ from urllib.parse import quote
 from fsd.client.client_transport import REQUEST_TIMEOUT_S, Transport
 from fsd.disks.disk_names import find_disk
 from fsd.documents.models import (
+    KNOWN_KEYS_MAX,
     BatchFile,
     BatchStatus,
     BatchWriteRequest,
@@ -27,6 +28,7 @@ from fsd.documents.models import (
     GetRequest,
     Health,
     JobStatus,
+    KnownRequest,
     LossesRequest,
     MaterialiseAnswer,
     MaterialiseRequest,
@@ -183,6 +185,15 @@ class Client:
     def head(self, key: str) -> ObjectHead:
         """Tell where an object lies and how many copies it has, without reading it."""
         return self._ask(ObjectHead, "GET", f"/v1/objects/{check_key(key)}")
+
+    def known(self, keys: Sequence[str]) -> set[str]:
+        """Return those of the keys whose objects are in the store; reads no object."""
+        found: set[str] = set()
+        for start in range(0, len(keys), KNOWN_KEYS_MAX):
+            some = tuple(check_key(key) for key in keys[start : start + KNOWN_KEYS_MAX])
+            request = KnownRequest(keys=some)
+            found.update(self._transport.call("POST", "/v1/objects/known", request))
+        return found
 
     def read(self, key: str, output_path: str) -> ObjectHead:
         """Write an object, verified, to a file that must not exist yet."""

@@ -11,6 +11,10 @@ ViewKind = Literal["stage", "exports", "browse"]
 JobState = Literal["running", "done", "incomplete", "failed", "cancelled"]
 
 
+KNOWN_KEYS_MAX = 10_000
+"""Keys in one question."""
+
+
 class Document(BaseModel):
     """Root of all documents: unknown fields are refused, values are frozen."""
 
@@ -328,6 +332,12 @@ class Health(Document):
     last_errors: tuple[str, ...]
     disks: tuple[DiskStatus, ...]
     warnings: tuple[Notice, ...]
+
+
+class KnownRequest(Document):
+    """Ask which objects the store has, by their keys."""
+
+    keys: tuple[str, ...] = Field(max_length=KNOWN_KEYS_MAX)
 
 
 class BatchStatus(Document):

@@ -17,6 +17,7 @@ from fsd.documents.models import (
     GetRequest,
     Health,
     JobStatus,
+    KnownRequest,
     LossesRequest,
     MaterialiseAnswer,
     MaterialiseRequest,
@@ -168,6 +169,10 @@ def _add_objects(app: FastAPI, engine: Engine) -> None:
         key = _key(request.key)
         read.read_to_file(engine.store, key, request.output_path)
         return read.head(engine.store, key)
+
+    @app.post("/v1/objects/known")
+    def known(request: KnownRequest) -> list[str]:
+        return read.known(engine.store, request.keys)
 
     @app.post("/v1/objects/{key}/heal")
     def heal(key: str) -> bool:

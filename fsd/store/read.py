@@ -57,6 +57,21 @@ def head(store: Store, key: bytes) -> ObjectHead:
     )
 
 
+def known(store: Store, keys: Iterable[str]) -> list[str]:
+    """Return those of the keys (hexadecimal) whose objects are in the store, damaged or not.
+
+    ReindexingError while the index may lack some.
+    """
+    store.refuse_unfinished()
+    found: list[str] = []
+    with store.index.read() as reader:
+        for key in keys:
+            place = reader.locate(bytes.fromhex(key))
+            if place is not None and live_shard(store, place) is not None:
+                found.append(key)
+    return found
+
+
 def read_small(store: Store, key: bytes) -> bytes:
     """Return an object that fits a transfer buffer, verified; any replica may give it."""
     location = locate(store, key)

@@ -36,6 +36,7 @@ def audit(context: TaskContext) -> StepResult:
         "of another size": report.wrong_size_count,
         "damaged": report.damaged_count,
         "not described": report.undescribed_count,
+        "batches that cannot be listed": report.unlisted_count,
     }
     found = [f"{count:,} {what}" for what, count in problems.items() if count]
     if found:

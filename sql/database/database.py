@@ -7,7 +7,7 @@ DatabaseUnavailableError.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -254,6 +254,31 @@ class Database(Books):
 
         with self.connection() as connection:
             ingest_state.set_ingest_state(connection, name, state, reason)
+
+    def begin_purge(self, name: str) -> int:
+        """Hide the nodes of a batch that the store will be told to delete; returns how many."""
+        from sql.intent import purge
+
+        with self.connection() as connection:
+            return purge.begin_purge(connection, name)
+
+    def finish_purge(self, name: str, kept: Callable[[list[str]], Collection[str]]) -> int:
+        """End a purge; returns how many nodes lost their bytes.
+
+        `kept` is asked for some thousand keys at a time which of them the store has still.
+        """
+        from sql.intent import purge
+
+        gone = 0
+        with self.reading() as reading:
+            for keys in purge.hidden_keys(reading, name):
+                still = kept(keys)
+                gone += len(keys) - len(still)
+                with self.connection() as connection:
+                    purge.show_kept(connection, list(still))
+        with self.connection() as connection:
+            purge.finish_purge(connection, name)
+        return gone
 
     def add_quarantine(self, name: str, rows: Iterable[QuarantineRow]) -> int:
         """Set rows aside; returns how many are new."""

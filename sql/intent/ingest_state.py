@@ -18,7 +18,9 @@ from sql.core.errors import NotFoundError, UsageError
 from sql.core.statements import statements
 from sql.intent.intent import INTEGER_MAX, Count, Key, Text
 
-IngestState = Literal["frozen", "stored", "described", "packed", "confirmed", "stopped"]
+IngestState = Literal[
+    "frozen", "stored", "described", "packed", "confirmed", "stopped", "purging", "purged"
+]
 WHOLE_FILE = -1
 ROWS_PER_FETCH = 2_000
 
@@ -114,6 +116,8 @@ def open_ingest_batch(
     given = (name, adapter, user, folder, file_count, size_bytes)
     connection.execute(_SQL["open"], given)
     batch = ingest_batch(connection, name)
+    if batch.state in ("purging", "purged"):
+        raise UsageError(f"batch {name!r} was purged; take another name")
     if (batch.folder, batch.adapter) != (folder, adapter):
         raise UsageError(
             f"batch {name!r} is {batch.folder}, read by {batch.adapter}; take another name for "

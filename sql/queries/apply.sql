@@ -166,7 +166,10 @@ ON CONFLICT (node_id) DO NOTHING
 INSERT INTO physical_content (node_id, file_size_bytes, file_extension_id)
 SELECT intent_node.node_id, given.file_size_bytes, given.file_extension_id
 FROM intent_physical AS given JOIN intent_node USING (number)
-ON CONFLICT (node_id) DO NOTHING
+-- Purged content that came again.
+ON CONFLICT (node_id) DO UPDATE
+SET is_delete = (physical_content.delete_reason = 'deleted and purged'), delete_reason = NULL
+WHERE physical_content.delete_reason IS NOT NULL
 
 -- name: insert_common
 INSERT INTO common_metadata (
@@ -220,11 +223,12 @@ ON CONFLICT DO NOTHING
 -- name: set_flags
 UPDATE physical_content AS known
 SET in_black_list = coalesce(given.in_black_list, known.in_black_list),
-    is_delete = coalesce(given.is_delete, known.is_delete)
+    -- What was purged stays deleted: nobody has its bytes.
+    is_delete = known.delete_reason IS NOT NULL OR coalesce(given.is_delete, known.is_delete)
 FROM intent_flag AS given JOIN intent_node USING (number)
 WHERE known.node_id = intent_node.node_id
     AND (coalesce(given.in_black_list, known.in_black_list),
-        coalesce(given.is_delete, known.is_delete))
+        known.delete_reason IS NOT NULL OR coalesce(given.is_delete, known.is_delete))
     IS DISTINCT FROM (known.in_black_list, known.is_delete)
 
 -- name: insert_members

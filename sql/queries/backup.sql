@@ -31,6 +31,7 @@ ORDER BY 1, 2
 
 -- name: sample
 SELECT encode(node.sha256, 'hex') FROM node JOIN physical_content USING (node_id)
+WHERE delete_reason IS NULL
 ORDER BY random() LIMIT %s
 
 -- name: clients
