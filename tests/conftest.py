@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import os
 import shutil
@@ -20,6 +21,9 @@ from store_harness import MIB, Store, write_files
 
 from fsd.engine.setup import init_store
 from sql import Database
+
+LEFT_OPEN_MAX = 64
+"""Descriptors that the tests of one module may leave: fixtures of the session begin in some."""
 
 _run = RunFolder()
 
@@ -70,6 +74,25 @@ def pytest_sessionfinish(exitstatus: int) -> None:
 def pytest_unconfigure() -> None:
     warm_start.warm.close()
     _run.close()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def no_leaked_descriptors() -> Iterator[None]:
+    """What a module leaves open grows from module to module, until something else fails by it."""
+    before = _descriptors()
+    yield
+    if len(_descriptors()) > len(before) + LEFT_OPEN_MAX:
+        gc.collect()  # Engines that were dropped are of cycles.
+        left = sorted(set(_descriptors().items()) - set(before.items()))
+        assert len(left) <= LEFT_OPEN_MAX, f"{len(left)} descriptors are left open: {left}"
+
+
+def _descriptors() -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in os.listdir("/proc/self/fd"):
+        with contextlib.suppress(OSError):
+            found[name] = os.readlink(f"/proc/self/fd/{name}")
+    return found
 
 
 @pytest.fixture

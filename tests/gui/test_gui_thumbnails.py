@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import resource
 import zlib
 from collections.abc import Iterator
 from io import BytesIO
@@ -104,6 +105,24 @@ def test_a_dead_worker_is_replaced(tmp_path, worker: ThumbnailWorker):
     worker._process.wait()
     assert worker.make(source, target, "image", 320) != ""
     assert worker.make(source, target, "image", 320) == ""
+
+
+def test_a_process_with_a_thousand_descriptors_makes_pictures(tmp_path, worker: ThumbnailWorker):
+    """As with a thousand connections: the decoder's pipe has a number above 1,023 then."""
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(4096, limits[0]), limits[1]))
+    taken = [os.open(os.devnull, os.O_RDONLY) for _ in range(1_100)]
+    try:
+        assert max(taken) > 1_023
+        buffer = BytesIO()
+        Image.new("RGB", (900, 600)).save(buffer, "PNG")
+        target = os.path.join(tmp_path, "small.webp")
+        assert worker.make(written(tmp_path, "a", buffer.getvalue()), target, "image", 320) == ""
+        assert os.path.getsize(target)
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_many_ask_and_it_is_made_once(scene: Scene, tmp_path):
