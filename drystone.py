@@ -25,7 +25,9 @@ ROOT = os.path.dirname(os.path.abspath(__file__))
 
 # The folders of the application, as they may appear; each offers its commands as `cli_app` in its
 # face.
-FOLDERS = ("base", "fsd", "sql", "adapters", "datasets", "jobs", "gui")
+FOLDERS = ("fsd", "sql", "adapters", "datasets", "jobs", "gui")
+FOUNDATION = ("base",)
+"""What they stand on; it has no commands."""
 
 TEST_WORKERS_MIN, TEST_WORKERS_MAX = 4, 8
 RETRIED_TESTS_MAX, RETRIED_TESTS_STARVED_MAX = 6, 45
@@ -82,7 +84,7 @@ def foreign_folders() -> dict[str, str]:
     Nothing is imported for this. A folder that does not exist anywhere is not foreign.
     """
     foreign: dict[str, str] = {}
-    for name in FOLDERS:
+    for name in (*FOUNDATION, *FOLDERS):
         spec = PathFinder.find_spec(name)
         if spec is None or spec.origin is None:
             continue  # Absent, or a plain folder without an __init__: it hides nothing.

@@ -46,12 +46,6 @@ if TYPE_CHECKING:
         EngineUnavailableError,
         JsonOption,
         find_config,
-        safe_text,
-        say,
-        size_text,
-        write_json,
-        write_line,
-        write_table,
     )
 
 _HOMES = {
@@ -77,12 +71,6 @@ _HOMES = {
     "EngineUnavailableError": "fsd",
     "JsonOption": "fsd",
     "find_config": "fsd",
-    "safe_text": "fsd",
-    "say": "fsd",
-    "size_text": "fsd",
-    "write_json": "fsd",
-    "write_line": "fsd",
-    "write_table": "fsd",
     "Adapter": "adapters.records.items",
     "AdapterError": "adapters.records.errors",
     "Link": "adapters.records.items",
@@ -161,19 +149,13 @@ __all__ = [
     "purge_partner",
     "run_audit",
     "run_ingest",
-    "safe_text",
-    "say",
     "scrub_store",
-    "size_text",
     "sniff",
     "source_facts",
     "stage_root",
     "store_client",
     "store_notices",
     "waiting_folders",
-    "write_json",
-    "write_line",
-    "write_table",
 ]
 
 

@@ -11,15 +11,6 @@ if TYPE_CHECKING:
     from fsd.cli.app import app as cli_app
     from fsd.cli.companions import add_chapter, add_companion, set_purge_partner
     from fsd.cli.demo_steps import Demo
-    from fsd.cli.output import (
-        duration_text,
-        safe_text,
-        say,
-        size_text,
-        write_json,
-        write_line,
-        write_table,
-    )
     from fsd.cli.session import EXIT_CODES, EXIT_INCOMPLETE, ConfigOption, JsonOption
     from fsd.client.client import Client
     from fsd.disks.config import find_config, load_config
@@ -53,19 +44,12 @@ _HOMES = {
     "check_identifier": "fsd.format.paths",
     "check_relative_path": "fsd.format.paths",
     "cli_app": "fsd.cli.app",
-    "duration_text": "fsd.cli.output",
     "find_collisions": "fsd.format.paths",
     "find_config": "fsd.disks.config",
     "fold_path": "fsd.format.paths",
     "init_store": "fsd.engine.setup",
     "load_config": "fsd.disks.config",
-    "safe_text": "fsd.cli.output",
-    "say": "fsd.cli.output",
     "set_purge_partner": "fsd.cli.companions",
-    "size_text": "fsd.cli.output",
-    "write_json": "fsd.cli.output",
-    "write_line": "fsd.cli.output",
-    "write_table": "fsd.cli.output",
 }
 
 __all__ = [
@@ -87,19 +71,12 @@ __all__ = [
     "check_identifier",
     "check_relative_path",
     "cli_app",
-    "duration_text",
     "find_collisions",
     "find_config",
     "fold_path",
     "init_store",
     "load_config",
-    "safe_text",
-    "say",
     "set_purge_partner",
-    "size_text",
-    "write_json",
-    "write_line",
-    "write_table",
 ]
 
 

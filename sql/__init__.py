@@ -32,8 +32,6 @@ if TYPE_CHECKING:
     from sql.api.limits import BodyLimit, TokenGate
     from sql.api.listen import read_token, serve_apps, tcp_listener, unix_listener
     from sql.backup.backup import list_backups, make_backup
-    from sql.backup.listing import Backup
-    from sql.backup.report import BackupReport
     from sql.backup.restore_database import (
         Restored,
         restore_in_place,
@@ -43,6 +41,8 @@ if TYPE_CHECKING:
     from sql.backup.sample_check import set_sample_check
     from sql.cli.app import app as cli_app
     from sql.cli.database_companion import companion
+    from sql.copies.listing import Backup
+    from sql.copies.report import BackupReport
     from sql.core.config import DatabaseConfig, load_config
     from sql.core.declared import Column, DeclaredTable
     from sql.core.errors import (
@@ -151,8 +151,8 @@ _HOMES = {
     "ArchiveLocation": "sql.intent.intent",
     "ArchiveRow": "sql.intent.ingest_state",
     "Attempt": "sql.runs.run_models",
-    "Backup": "sql.backup.listing",
-    "BackupReport": "sql.backup.report",
+    "Backup": "sql.copies.listing",
+    "BackupReport": "sql.copies.report",
     "BoxQuestion": "sql.datasets.dataset_question",
     "CandidateRow": "sql.datasets.dataset_question",
     "Candidates": "sql.datasets.dataset_candidates",

@@ -166,7 +166,7 @@ def test_the_few_that_failed_beside_others_run_once_more_alone(
     result = command_line(
         "test",
         "--fast",
-        code=f"drystone.FOLDERS = (); drystone.ROOT = {str(tmp_path)!r}; "
+        code=f"drystone.FOLDERS = drystone.FOUNDATION = (); drystone.ROOT = {str(tmp_path)!r}; "
         f"drystone._processor_ticks = iter([(5, 10), (5, 10), (5 + {stolen}, 110)]).__next__",
         # It starts pytest six times; most of that would be plugins that it has no use for.
         env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p xdist"},

@@ -21,7 +21,8 @@ from adapters.records.folder import EXTRACTED_PREFIX
 from adapters.records.listing import quarantine_path
 from adapters.records.names import derived_batch
 from adapters.work.batch_work import LISTING_NAME, PROBLEMS_NAME
-from fsd import Client, FsdError, load_config, safe_text
+from base.text import safe_text
+from fsd import Client, FsdError, load_config
 from sql import Database
 
 EXAMPLES_MAX = 20

@@ -10,20 +10,9 @@ import typer
 
 from adapters.cli import action_quarantine as cli_action_quarantine
 from adapters.records.errors import UsageError
-from fsd import (
-    EXIT_CODES,
-    EXIT_INCOMPLETE,
-    ConfigOption,
-    JsonOption,
-    find_config,
-    load_config,
-    safe_text,
-    say,
-    size_text,
-    write_json,
-    write_line,
-    write_table,
-)
+from base.output import say, write_json, write_line, write_table
+from base.text import safe_text, size_text
+from fsd import EXIT_CODES, EXIT_INCOMPLETE, ConfigOption, JsonOption, find_config, load_config
 
 if TYPE_CHECKING:
     from adapters.actions import DryRun, LoadedContract

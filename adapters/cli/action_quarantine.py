@@ -7,18 +7,9 @@ from typing import Annotated
 
 import typer
 
-from fsd import (
-    EXIT_CODES,
-    EXIT_INCOMPLETE,
-    ConfigOption,
-    JsonOption,
-    find_config,
-    load_config,
-    safe_text,
-    say,
-    write_json,
-    write_table,
-)
+from base.output import say, write_json, write_table
+from base.text import safe_text
+from fsd import EXIT_CODES, EXIT_INCOMPLETE, ConfigOption, JsonOption, find_config, load_config
 
 app = typer.Typer(no_args_is_help=True, help="Outputs of actions that could not be understood.")
 

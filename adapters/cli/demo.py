@@ -58,7 +58,7 @@ order: [{by: size_bytes, descending: true}]
 
 def chapter(demo: Demo) -> None:
     """Ingest the sample scrapes and ask two questions across their trees."""
-    from fsd import say
+    from base.output import say
     from sql import Database, parse_selector
 
     if not os.path.isdir(SAMPLES):
@@ -92,7 +92,7 @@ def _ingest(
 
 
 def _ask(demo: Demo, database: Database, title: str, selector: Selector) -> None:
-    from fsd import say
+    from base.output import say
 
     paths = {
         file.key: f"{batch}/{file.path}"

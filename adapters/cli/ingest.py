@@ -9,20 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adapters.records.errors import UsageError
-from fsd import (
-    EXIT_CODES,
-    EXIT_INCOMPLETE,
-    ConfigOption,
-    JsonOption,
-    duration_text,
-    find_config,
-    load_config,
-    safe_text,
-    say,
-    size_text,
-    write_json,
-    write_table,
-)
+from base.output import say, write_json, write_table
+from base.text import duration_text, safe_text, size_text
+from fsd import EXIT_CODES, EXIT_INCOMPLETE, ConfigOption, JsonOption, find_config, load_config
 
 if TYPE_CHECKING:
     from adapters.ingest.inbox import Waiting

@@ -8,17 +8,9 @@ from typing import Annotated
 
 import typer
 
-from fsd import (
-    EXIT_CODES,
-    EXIT_INCOMPLETE,
-    ConfigOption,
-    JsonOption,
-    find_config,
-    say,
-    size_text,
-    write_json,
-    write_table,
-)
+from base.output import say, write_json, write_table
+from base.text import size_text
+from fsd import EXIT_CODES, EXIT_INCOMPLETE, ConfigOption, JsonOption, find_config
 
 app = typer.Typer()
 outbox_app = typer.Typer(no_args_is_help=True, help="Packages for cold storage (3B, TYPE1).")

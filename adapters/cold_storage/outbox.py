@@ -19,7 +19,8 @@ from adapters.records.beneath import open_beneath, unlink_beneath
 from adapters.records.durable import remove_folder
 from adapters.records.errors import AdapterError, UsageError
 from adapters.work.batch_work import READY_NAME, BatchWork, Listing
-from fsd import Client, load_config, safe_text
+from base.text import safe_text
+from fsd import Client, load_config
 from sql import Database, OutboxPackage
 
 NOT_OURS = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.EISDIR, errno.ENXIO)

@@ -28,7 +28,8 @@ from adapters.records.errors import AdapterError, PackageError, UsageError
 from adapters.sources.registry import adapter_named
 from adapters.work.batch_work import BatchWork
 from adapters.work.store_batch import store_batch, wait_for_former
-from fsd import Client, FsdError, load_config, safe_text
+from base.text import safe_text
+from fsd import Client, FsdError, load_config
 from sql import Database, SqlError
 
 WORK_FOLDER = ".restore"

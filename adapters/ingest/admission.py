@@ -10,7 +10,7 @@ import os
 
 from adapters.records.errors import UsageError
 from adapters.work.batch_work import WORK_FOLDER, BatchWork, Signal, list_scrape
-from fsd import safe_text
+from base.text import safe_text
 from sql import Database, IngestBatch
 
 COMPLETE = ("packed", "confirmed")

@@ -32,7 +32,7 @@ from adapters.records.items import (
 )
 from adapters.records.raw_excerpt import raw_excerpt
 from adapters.records.relationships import FORMS_TREE
-from fsd import safe_text
+from base.text import safe_text
 from sql import (
     CommonMetadata,
     Edge,

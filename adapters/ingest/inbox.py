@@ -21,7 +21,7 @@ from adapters.records.errors import AdapterError, UsageError
 from adapters.records.folder import ScrapeFolder
 from adapters.sources.registry import adapter_names, sniff
 from adapters.work.batch_work import READY_NAME, Signal, check_signal
-from fsd import safe_text
+from base.text import safe_text
 
 READY_BYTES_MAX = 64 << 10
 CONFIDENCE_MIN = 0.5

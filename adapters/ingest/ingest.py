@@ -43,7 +43,8 @@ from adapters.work.batch_work import (
     to_document,
 )
 from adapters.work.store_batch import store_batch, wait_for_former
-from fsd import Client, load_config, safe_text
+from base.text import safe_text
+from fsd import Client, load_config
 from sql import Database, IngestBatch, WriteIntent
 
 FALLBACK = "plain-folder"

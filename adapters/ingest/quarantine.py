@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from adapters.records.items import Problem
 from adapters.records.listing import quarantine_path
-from fsd import safe_text
+from base.text import safe_text
 from sql import Database, QuarantineRow
 
 

@@ -37,7 +37,8 @@ from adapters.records.names import FIXED_INFIX, derived_batch, fixed_batch
 from adapters.sources.registry import adapter_named
 from adapters.work.batch_work import LISTING_NAME, PROBLEMS_NAME, BatchWork, Listing, from_document
 from adapters.work.store_batch import store_batch
-from fsd import Client, load_config, safe_text
+from base.text import safe_text
+from fsd import Client, load_config
 from sql import Database, WriteIntent
 
 WORK_FOLDER = ".replay"

@@ -38,7 +38,7 @@ from adapters.packages.package_read import (
 from adapters.records.durable import sync_folder
 from adapters.records.errors import BatchChangedError
 from adapters.work.batch_work import BatchWork, Listing
-from fsd import safe_text
+from base.text import safe_text
 from sql import ArchiveLocation, Database, WriteIntent
 
 TAR_OVERHEAD_BYTES = 1_024

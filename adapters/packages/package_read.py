@@ -21,7 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationErr
 
 from adapters.records.errors import PackageError, UsageError
 from adapters.work.batch_work import check_batch_name
-from fsd import safe_text
+from base.text import safe_text
 from sql import WriteIntent
 
 OBJECTS_NAME = "objects.tar"

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from adapters.records.beneath import open_beneath
 from adapters.records.errors import AdapterError, BatchChangedError, UsageError
-from fsd import safe_text
+from base.text import safe_text
 
 PATH_BYTES_MAX = 4_000
 """The longest path below the folder that the store keeps."""

@@ -29,7 +29,7 @@ from typing import Any
 from adapters.records.durable import remove_folder, sync_folder, write_json_durably
 from adapters.records.errors import BatchChangedError, UsageError
 from adapters.records.folder import FileEntry, ScrapeFolder, list_files
-from fsd import safe_text
+from base.text import safe_text
 
 READY_NAME = "_READY.json"
 LISTING_NAME = "listing.json"

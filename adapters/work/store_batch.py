@@ -7,7 +7,8 @@ from itertools import islice
 from typing import Any, Literal
 
 from adapters.records.errors import AdapterError
-from fsd import Client, safe_text
+from base.text import safe_text
+from fsd import Client
 
 REASONS_SHOWN_MAX = 5
 

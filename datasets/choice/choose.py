@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from base.text import safe_text
 from datasets.choice.question import question_of
 from datasets.choice.registry import layout_named
 from datasets.choice.report import SplitsReport, make_report
@@ -19,7 +20,6 @@ from datasets.choice.splits import SplitPlan, plan_splits
 from datasets.definition.definition import CLASSES_MAX, Definition
 from datasets.definition.errors import CancelledError, DefinitionError, RefusedError
 from datasets.layout.face import DatasetRow, Layout
-from fsd import safe_text
 
 if TYPE_CHECKING:
     from sql import Candidates, Database, DatasetVersion

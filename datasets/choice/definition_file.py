@@ -14,10 +14,10 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from base.text import safe_text
 from datasets.choice.registry import layout_named
 from datasets.definition.definition import Definition
 from datasets.definition.errors import DefinitionError, UsageError
-from fsd import safe_text
 
 DOCUMENT_SIZE_BYTES_MAX = 16 << 20
 LEVELS_MAX = 60

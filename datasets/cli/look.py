@@ -8,19 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fsd import (
-    EXIT_CODES,
-    EXIT_INCOMPLETE,
-    ConfigOption,
-    JsonOption,
-    find_config,
-    safe_text,
-    say,
-    size_text,
-    write_json,
-    write_line,
-    write_table,
-)
+from base.output import say, write_json, write_line, write_table
+from base.text import safe_text, size_text
+from fsd import EXIT_CODES, EXIT_INCOMPLETE, ConfigOption, JsonOption, find_config
 
 if TYPE_CHECKING:
     from datasets.versions.ancestry import Lineage

@@ -6,16 +6,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from fsd import (
-    EXIT_CODES,
-    ConfigOption,
-    JsonOption,
-    find_config,
-    say,
-    write_json,
-    write_line,
-    write_table,
-)
+from base.output import say, write_json, write_line, write_table
+from fsd import EXIT_CODES, ConfigOption, JsonOption, find_config
 
 app = typer.Typer()
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 import time
 
+from base.output import say, write_line, write_table
+from base.text import duration_text, size_text
 from datasets.choice.report import SplitsReport, report_lines
 from datasets.versions.exports import ExportResult, room_text
 from datasets.versions.previews import Preview
-from fsd import duration_text, say, size_text, write_line, write_table
 
 CLASSES_SHOWN_MAX = 30
 PATHS_SHOWN_MAX = 10

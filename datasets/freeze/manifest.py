@@ -19,8 +19,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from base.text import safe_text
 from datasets.definition.errors import RefusedError
-from fsd import check_relative_path, fold_path, safe_text
+from fsd import check_relative_path, fold_path
 
 RUN_SIZE_BYTES = 64 << 20
 """Lines in memory before they are sorted and written as one run."""

@@ -16,11 +16,12 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import NamedTuple
 
+from base.text import safe_text
 from datasets.choice.choose import Cancelled, stop_if
 from datasets.definition.errors import DatasetError, RefusedError
 from datasets.freeze.manifest import ManifestWriter
 from datasets.layout.face import DatasetRow, GeneratedFile
-from fsd import Client, FsdError, check_relative_path, find_config, load_config, safe_text
+from fsd import Client, FsdError, check_relative_path, find_config, load_config
 
 FOLDER = ".datasets"
 SPOOL_SIZE_BYTES_MAX = 1 << 30

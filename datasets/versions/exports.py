@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from base.text import size_text
 from datasets.choice.choose import Cancelled, Progress, never, quiet, stop_if
 from datasets.definition.definition import Definition
 from datasets.definition.errors import CancelledError, DatasetError, RefusedError, UsageError
 from datasets.definition.names import parse_name
-from fsd import Client, FsdError, check_identifier, find_config, load_config, size_text
+from fsd import Client, FsdError, check_identifier, find_config, load_config
 
 if TYPE_CHECKING:
     from sql import Database, DatasetVersion

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from base.output import say, write_json, write_line
+from base.text import duration_text
 from fsd.cli import care as cli_care
 from fsd.cli import datasets as cli_datasets
 from fsd.cli import disk as cli_disk
@@ -19,7 +21,6 @@ from fsd.cli import files as cli_files
 from fsd.cli import jobs as cli_jobs
 from fsd.cli import purge as cli_purge
 from fsd.cli import watch as cli_watch
-from fsd.cli.output import duration_text, say, write_json, write_line
 from fsd.cli.session import (
     EXIT_CODES,
     EXIT_FAILED,

@@ -10,18 +10,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from base.output import say, write_json, write_line, write_table
+from base.text import count_text, size_text
 from fsd.cli.disk import disk_rows
 from fsd.cli.disk_moves import tell_loss
 from fsd.cli.jobs import finish_job
-from fsd.cli.output import (
-    count_text,
-    problem_text,
-    say,
-    size_text,
-    write_json,
-    write_line,
-    write_table,
-)
+from fsd.cli.output import problem_text
 from fsd.cli.session import (
     EXIT_CODES,
     EXIT_FAILED,

@@ -11,10 +11,11 @@ import os
 import shutil
 from typing import Any
 
+from base.output import say, write_json, write_line, write_table
+from base.text import size_text
 from fsd.cli import companions, daemon, daemon_mount, demo_disks, demo_steps
 from fsd.cli.demo_files import SAMPLE_ROOT, sample_files
 from fsd.cli.demo_steps import Demo, Step
-from fsd.cli.output import say, size_text, write_json, write_line, write_table
 from fsd.client.client import Client
 from fsd.disks.config import CONFIG_NAME, Config, load_config
 from fsd.engine.setup import init_store

@@ -16,9 +16,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from base.output import say
+from base.text import count_text, duration_text, size_text
 from fsd.cli import demo_disks
 from fsd.cli.demo_files import Comparison, compare, list_tree
-from fsd.cli.output import Progress, count_text, duration_text, say, size_text
+from fsd.cli.output import Progress
 from fsd.format.errors import FsdError
 
 if TYPE_CHECKING:

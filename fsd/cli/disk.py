@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from base.output import say, write_json, write_table
+from base.text import size_text
 from fsd.cli import disk_moves as cli_disk_moves
-from fsd.cli.output import say, size_text, write_json, write_table
 from fsd.cli.session import (
     EXIT_CODES,
     ConfigOption,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from base.output import say, write_json, write_line, write_table
+from base.text import count_text, size_text
 from fsd.cli.jobs import finish_job
-from fsd.cli.output import count_text, say, size_text, write_json, write_line, write_table
 from fsd.cli.session import (
     EXIT_CODES,
     EXIT_FAILED,

@@ -11,17 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from fsd.cli.output import (
-    LISTED_MAX,
-    list_some,
-    problem_text,
-    say,
-    size_text,
-    time_text,
-    write_json,
-    write_line,
-    write_table,
-)
+from base.output import LISTED_MAX, list_some, say, write_json, write_line, write_table
+from base.text import size_text, time_text
+from fsd.cli.output import problem_text
 from fsd.cli.session import (
     EXIT_CODES,
     EXIT_INCOMPLETE,

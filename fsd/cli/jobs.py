@@ -9,16 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fsd.cli.output import (
-    list_some,
-    problem_text,
-    progress_text,
-    say,
-    time_text,
-    write_json,
-    write_line,
-    write_table,
-)
+from base.output import list_some, say, write_json, write_line, write_table
+from base.text import time_text
+from fsd.cli.output import problem_text, progress_text
 from fsd.cli.session import (
     EXIT_CODES,
     ConfigOption,

@@ -6,18 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from base.output import say, write_json, write_line, write_table
+from base.text import count_text, safe_text, size_text, time_text
 from fsd.cli.companions import purge_partner
 from fsd.cli.jobs import finish_job
-from fsd.cli.output import (
-    count_text,
-    safe_text,
-    say,
-    size_text,
-    time_text,
-    write_json,
-    write_line,
-    write_table,
-)
 from fsd.cli.session import (
     EXIT_CODES,
     EXIT_FAILED,

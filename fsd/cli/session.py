@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fsd.cli.output import Progress, counts_text, duration_text, say, size_text
+from base.output import say
+from base.text import duration_text, size_text
+from fsd.cli.output import Progress, counts_text
 
 if TYPE_CHECKING:
     from fsd.client.client import Client

@@ -8,17 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from base.output import list_some, say, write_json, write_line
+from base.text import count_text, duration_text, size_text, time_text
 from fsd.cli.jobs import finish_job
-from fsd.cli.output import (
-    count_text,
-    duration_text,
-    list_some,
-    say,
-    size_text,
-    time_text,
-    write_json,
-    write_line,
-)
 from fsd.cli.session import (
     EXIT_CODES,
     EXIT_FAILED,

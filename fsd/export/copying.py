@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fsd.cli.output import count_text
+from base.text import count_text
 from fsd.compile.compile_process import ManifestSummary, SegmentHead
 from fsd.disks.disks import Disk
 from fsd.disks.seal import begin, clear, confirm_sealed, discard, open_filesystem, seal

@@ -21,7 +21,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from fsd.cli.output import count_text
+from base.text import count_text
 from fsd.format.errors import CorruptError
 from fsd.planning.placement import DiskSpace
 

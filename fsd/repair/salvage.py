@@ -10,7 +10,7 @@ import contextlib
 import hashlib
 from collections.abc import Iterable
 
-from fsd.cli.output import count_text
+from base.text import count_text
 from fsd.disk_io.scan import Group
 from fsd.format.catalog import CatalogShard
 from fsd.format.errors import DiskError, FsdError, NotFoundError

@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 from shlex import quote
 
-from fsd.cli.output import count_text
+from base.text import count_text
 from fsd.documents.models import Notice
 from fsd.format.catalog import CatalogShard
 from fsd.format.errors import DiskError, NotEnoughDisksError

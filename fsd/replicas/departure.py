@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
-from fsd.cli.output import count_text, size_text
+from base.text import count_text, size_text
 from fsd.disks.disks import Disk
 from fsd.documents.models import RemovalAnswer
 from fsd.format.catalog import CatalogShard

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from fsd.cli.output import count_text
+from base.text import count_text
 from fsd.disk_io.queue_rule import Kind
 from fsd.disks.disks import Disk
 from fsd.format.catalog import CatalogShard

@@ -17,7 +17,7 @@ import fcntl
 import os
 from collections.abc import Generator
 
-from fsd.cli.output import size_text
+from base.text import size_text
 from fsd.format.errors import DiskError, QuotaError
 
 NAME = "ballast"

@@ -2,7 +2,7 @@
 
 from shlex import quote
 
-from fsd.cli.output import count_text, size_text
+from base.text import count_text, size_text
 from fsd.disks.disk_models import Measurement
 from fsd.disks.disks import Disk
 from fsd.documents.models import Notice

@@ -9,7 +9,7 @@ names every file.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fsd.cli.output import count_text
+from base.text import count_text
 from fsd.documents.models import Notice
 from fsd.engine.engine import Engine
 from fsd.format.catalog import CatalogShard

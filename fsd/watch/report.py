@@ -6,7 +6,7 @@ import re
 import time
 from collections import Counter
 
-from fsd.cli.output import count_text, size_text
+from base.text import count_text, size_text
 from fsd.disks.disk_models import Measurement
 from fsd.disks.disks import Disk
 from fsd.documents.models import AreaStatus, Capacity, DiskStatus, Health, Notice

@@ -1,6 +1,6 @@
 """What is said of the room on the SSD: it owns these notices, never the room."""
 
-from fsd.cli.output import size_text
+from base.text import size_text
 from fsd.documents.models import Notice
 from fsd.engine.engine import Engine
 from fsd.store import ballast

@@ -10,7 +10,7 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from fsd.cli.output import count_text
+from base.text import count_text
 from fsd.disks.disk_search import DiskSearch
 from fsd.disks.health_file import load_health, save_health
 from fsd.disks.smart_memory import SmartMemory

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from fsd import EXIT_CODES, ConfigOption, JsonOption, find_config, write_json, write_line
+from base.output import write_json, write_line
+from fsd import EXIT_CODES, ConfigOption, JsonOption, find_config
 
 
 def serve(config: ConfigOption = None) -> None:

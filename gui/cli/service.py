@@ -37,7 +37,8 @@ def install(
 
     The same again brings the units up to date. Units of the system are hardened (see the drop-ins).
     """
-    from fsd import find_config, say, write_json, write_line
+    from base.output import say, write_json, write_line
+    from fsd import find_config
     from gui.services import services
 
     workers = services.checked_workers(worker)
@@ -66,7 +67,8 @@ def uninstall(
     user: UserOption = False, json_output: JsonOption = False, config: ConfigOption = None
 ) -> None:
     """Stop the services and remove their units; the store stays as it is."""
-    from fsd import find_config, say, write_json
+    from base.output import say, write_json
+    from fsd import find_config
     from gui.services import services
 
     find_config(config)

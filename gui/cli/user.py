@@ -11,16 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from fsd import (
-    EXIT_CODES,
-    ConfigOption,
-    JsonOption,
-    find_config,
-    say,
-    write_json,
-    write_line,
-    write_table,
-)
+from base.output import say, write_json, write_line, write_table
+from fsd import EXIT_CODES, ConfigOption, JsonOption, find_config
 
 if TYPE_CHECKING:
     from sql import Database, Role

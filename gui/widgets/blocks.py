@@ -15,7 +15,7 @@ from typing import Any, Literal
 from nicegui import ui
 from nicegui.elements.mixins.text_element import TextElement
 
-from fsd import duration_text, safe_text, size_text
+from base.text import duration_text, safe_text, size_text
 
 Tone = Literal["", "good", "warn", "bad", "info", "muted"]
 TEXT_LENGTH_MAX = 20_000

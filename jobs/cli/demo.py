@@ -133,6 +133,6 @@ def _carried_out(
 
 
 def _say(line: str) -> None:
-    from adapters import say
+    from base.output import say
 
     say(line)

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from adapters import EXIT_CODES, ConfigOption, JsonOption, say, write_json, write_table
+from adapters import EXIT_CODES, ConfigOption, JsonOption
+from base.output import say, write_json, write_table
 from jobs.cli.session import opened, person, time_text
 
 gpu_app = typer.Typer(no_args_is_help=True, help="GPU machines, and the tasks that wait for them.")

@@ -12,17 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from adapters import (
-    EXIT_CODES,
-    EXIT_INCOMPLETE,
-    ConfigOption,
-    JsonOption,
-    safe_text,
-    say,
-    write_json,
-    write_line,
-    write_table,
-)
+from adapters import EXIT_CODES, EXIT_INCOMPLETE, ConfigOption, JsonOption
+from base.output import say, write_json, write_line, write_table
+from base.text import safe_text
 from jobs.cli.session import RunArgument, Session, opened
 from jobs.core.errors import UsageError
 

@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from adapters import EXIT_CODES, ConfigOption, JsonOption, say, write_json, write_table
+from adapters import EXIT_CODES, ConfigOption, JsonOption
+from base.output import say, write_json, write_table
 from jobs.cli.session import Session, opened, person
 
 POLL_INTERVAL_S = 0.5

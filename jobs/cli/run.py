@@ -8,17 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adapters import (
-    EXIT_CODES,
-    EXIT_INCOMPLETE,
-    ConfigOption,
-    JsonOption,
-    find_config,
-    say,
-    write_json,
-    write_line,
-    write_table,
-)
+from adapters import EXIT_CODES, EXIT_INCOMPLETE, ConfigOption, JsonOption, find_config
+from base.output import say, write_json, write_line, write_table
 from jobs.cli.session import RunArgument, opened, person, time_text
 from jobs.core.errors import UsageError
 

@@ -9,16 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adapters import (
-    EXIT_CODES,
-    ConfigOption,
-    JsonOption,
-    safe_text,
-    say,
-    write_json,
-    write_line,
-    write_table,
-)
+from adapters import EXIT_CODES, ConfigOption, JsonOption
+from base.output import say, write_json, write_line, write_table
+from base.text import safe_text
 from jobs.cli.session import opened, person, time_text
 from jobs.core.errors import UsageError
 

@@ -30,7 +30,7 @@ from email.message import EmailMessage
 from typing import Any
 from urllib.parse import urlsplit
 
-from adapters import safe_text
+from base.text import safe_text
 from jobs.core.alert_config import Channel, read_secret
 from jobs.core.errors import ConfigError, JobsError
 from jobs.notify.deadline import Deadline

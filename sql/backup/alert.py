@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 
-from sql.backup.report import BackupReport
+from sql.copies.report import BackupReport
 
 ALERT_TIMEOUT_S = 60.0
 SAID_SIZE_MAX = 300

@@ -12,21 +12,21 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
 from sql.backup import check as backup_check
-from sql.backup import copies as backup_copies
 from sql.backup import data as backup_data
-from sql.backup import folders as backup_folders
-from sql.backup import listing as backup_list
 from sql.backup.alert import alert
 from sql.backup.check import CheckSample
-from sql.backup.folders import COPIES_WANTED
-from sql.backup.listing import Backup
 from sql.backup.make import Method, make_plan
-from sql.backup.report import REPORT_NAME, BackupCheck, BackupReport, State, record, write_document
 from sql.backup.write import Written, write_backup
+from sql.copies import files as backup_copies
+from sql.copies import folders as backup_folders
+from sql.copies import listing as backup_list
+from sql.copies import unrestored
+from sql.copies.folders import COPIES_WANTED
+from sql.copies.listing import Backup
+from sql.copies.report import REPORT_NAME, BackupCheck, BackupReport, State, record, write_document
 from sql.core.config import DatabaseConfig, find_config, load_config
 from sql.core.errors import BackupError, DatabaseUnavailableError, MigrationError, SqlError
 from sql.core.statements import statements
-from sql.database import unrestored
 from sql.database.database import Database, dsn_of
 
 NOT_COMPARED = "a sample of files was not compared with the store"

@@ -19,9 +19,9 @@ from psycopg.sql import SQL, Identifier
 
 from sql.backup import data as backup_data
 from sql.backup import pgbackrest as backup_pgbackrest
-from sql.backup.listing import Backup
-from sql.backup.report import BackupCheck
 from sql.backup.snapshot import count_rows, differences
+from sql.copies.listing import Backup
+from sql.copies.report import BackupCheck
 from sql.core.config import DatabaseConfig
 from sql.core.connections import connect_once
 from sql.core.errors import SqlError

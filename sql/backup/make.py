@@ -15,14 +15,14 @@ from typing import Any, Literal
 
 import psycopg
 
-from sql.backup import listing as backup_list
 from sql.backup import pgbackrest as backup_pgbackrest
 from sql.backup import programs as backup_programs
-from sql.backup.copies import size_of
 from sql.backup.data import LOGICAL
-from sql.backup.listing import Backup
-from sql.backup.report import FACTS_NAME, BackupFacts, Kind, write_document
 from sql.backup.snapshot import snapshot
+from sql.copies import listing as backup_list
+from sql.copies.files import size_of
+from sql.copies.listing import Backup
+from sql.copies.report import FACTS_NAME, BackupFacts, Kind, write_document
 from sql.core import programs
 from sql.core.config import DatabaseConfig
 from sql.core.errors import BackupError

@@ -19,18 +19,18 @@ import psycopg
 from psycopg import conninfo
 
 from sql.backup import data as backup_data
-from sql.backup import folders as backup_folders
-from sql.backup import listing as backup_list
 from sql.backup.backup import list_backups
-from sql.backup.copies import sync_folder, sync_tree
-from sql.backup.listing import Backup
-from sql.backup.report import record
 from sql.backup.snapshot import count_rows, differences
+from sql.copies import folders as backup_folders
+from sql.copies import listing as backup_list
+from sql.copies import unrestored
+from sql.copies.files import sync_folder, sync_tree
+from sql.copies.listing import Backup
+from sql.copies.report import record
 from sql.core.config import DatabaseConfig, find_config, load_config
 from sql.core.connections import connect_once
 from sql.core.errors import BackupError, DatabaseUnavailableError, UsageError
 from sql.core.statements import statements
-from sql.database import unrestored
 from sql.database.database import Database, place_of
 from sql.server import server
 

@@ -12,11 +12,11 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from sql.backup import copies as backup_copies
-from sql.backup import folders as backup_folders
-from sql.backup.folders import COPIES_WANTED, Target
 from sql.backup.make import Plan, make_copy
-from sql.backup.report import BackupFacts
+from sql.copies import files as backup_copies
+from sql.copies import folders as backup_folders
+from sql.copies.folders import COPIES_WANTED, Target
+from sql.copies.report import BackupFacts
 from sql.core.config import DatabaseConfig
 from sql.core.errors import BackupError, SqlError
 

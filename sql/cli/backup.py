@@ -10,10 +10,10 @@ import typer
 from sql.cli.session import EXIT_CODES, EXIT_FAILED, EXIT_INCOMPLETE, ConfigOption, JsonOption
 
 if TYPE_CHECKING:
-    from sql.backup.listing import Backup
     from sql.backup.make import Method
-    from sql.backup.report import BackupReport
     from sql.backup.restore_database import Restored
+    from sql.copies.listing import Backup
+    from sql.copies.report import BackupReport
 
 app = typer.Typer()
 METHODS = ("auto", "logical", "pgbackrest")
@@ -36,9 +36,9 @@ def backup(
     auto is pgBackRest where a stanza is configured, else logical; the former has a logical export
     too. A failed check ends with 1, fewer than two copies with 3; both run alert_command.
     """
+    from base.output import say, write_json
     from sql.backup.backup import make_backup
     from sql.backup.sample_check import sample_check_of
-    from sql.cli.output import say, write_json
     from sql.core.config import find_config
 
     path = find_config(config)
@@ -65,7 +65,8 @@ def _good_within(path: str, hours: float) -> str | None:
 
 def show_report(report: BackupReport, *, json_output: bool) -> None:
     """Write a report and end with its exit code."""
-    from sql.cli.output import say, size_text, write_json, write_line
+    from base.output import say, write_json, write_line
+    from base.text import size_text
 
     if json_output:
         write_json(report)
@@ -94,8 +95,8 @@ def show_report(report: BackupReport, *, json_output: bool) -> None:
 @app.command(epilog=EXIT_CODES)
 def backups(json_output: JsonOption = False, config: ConfigOption = None) -> None:
     """List the backups on the disks that are there now; works without a database."""
+    from base.output import write_json, write_table
     from sql.backup.backup import list_backups
-    from sql.cli.output import write_json, write_table
     from sql.core.config import find_config, load_config
 
     found = [_listed(one) for one in list_backups(load_config(find_config(config)))]
@@ -142,8 +143,8 @@ def restore(
     --replace keeps the former data folder beside the new one. A damaged copy is found by its sums,
     and another one is used.
     """
+    from base.output import say, write_json, write_line
     from sql.backup import restore_database
-    from sql.cli.output import say, write_json, write_line
     from sql.core.errors import UsageError
 
     if sum((to is not None, to_folder is not None, replace)) != 1:
@@ -165,7 +166,7 @@ def restore(
 def _show_restored(done: Restored, *, json_output: bool) -> None:
     from dataclasses import asdict
 
-    from sql.cli.output import write_json, write_line
+    from base.output import write_json, write_line
 
     if json_output:
         write_json(asdict(done))
@@ -177,7 +178,7 @@ def _show_restored(done: Restored, *, json_output: bool) -> None:
 
 
 def _method(text: str) -> Method:
-    from sql.cli.output import say
+    from base.output import say
     from sql.core.errors import UsageError
 
     if text == "base":
@@ -211,6 +212,6 @@ def _age(age_s: float) -> str:
 
 
 def _size(size_bytes: int) -> str:
-    from sql.cli.output import size_text
+    from base.text import size_text
 
     return size_text(size_bytes)

@@ -29,8 +29,8 @@ def start(json_output: JsonOption = False, config: ConfigOption = None) -> None:
 
     Does nothing when it runs. `drystone up` does this too.
     """
+    from base.output import say, write_json
     from sql.cli.database_companion import companion
-    from sql.cli.output import say, write_json
     from sql.core.config import find_config
 
     path = find_config(config)
@@ -47,8 +47,8 @@ def stop(json_output: JsonOption = False, config: ConfigOption = None) -> None:
     Open connections are cut, and whatever asks it something later starts it again. `drystone down`
     does this too.
     """
+    from base.output import say, write_json
     from sql.cli.database_companion import companion
-    from sql.cli.output import say, write_json
     from sql.core.config import find_config
 
     path = find_config(config)
@@ -64,7 +64,7 @@ def status(json_output: JsonOption = False, config: ConfigOption = None) -> None
 
     Exit code 1 when it does not.
     """
-    from sql.cli.output import write_json, write_line
+    from base.output import write_json, write_line
     from sql.core.config import find_config
 
     state = _state(find_config(config))
@@ -80,7 +80,8 @@ def status(json_output: JsonOption = False, config: ConfigOption = None) -> None
 @app.command(epilog=EXIT_CODES)
 def health(json_output: JsonOption = False, config: ConfigOption = None) -> None:
     """Show versions, sizes and estimates of rows; starts nothing."""
-    from sql.cli.output import size_text, write_json, write_line, write_table
+    from base.output import write_json, write_line, write_table
+    from base.text import size_text
     from sql.database.database import Database
 
     with Database.open(config, start=False) as database:
@@ -109,7 +110,7 @@ def dsn(config: ConfigOption = None) -> None:
 
     Starts the embedded server when it does not run.
     """
-    from sql.cli.output import say, write_line
+    from base.output import say, write_line
     from sql.core.config import find_config, load_config
     from sql.database.database import dsn_of
 
@@ -129,7 +130,7 @@ def psql(context: typer.Context, config: ConfigOption = None) -> None:
     """
     from psycopg import conninfo
 
-    from sql.cli.output import say
+    from base.output import say
     from sql.core.config import find_config, load_config
     from sql.core.connections import parts_of
     from sql.database.database import dsn_of
@@ -150,7 +151,7 @@ def migrate(
     config: ConfigOption = None,
 ) -> None:
     """Bring the schema up to date; every command that opens the database does so anyway."""
-    from sql.cli.output import say, write_json, write_line
+    from base.output import say, write_json, write_line
     from sql.core import migrate as way
     from sql.core.config import find_config, load_config
     from sql.core.connections import connected

@@ -16,8 +16,8 @@ class DatabaseCompanion:
 
     def start(self, config_path: str, say: Callable[[str], None] = lambda _: None) -> None:
         """Start the server and bring the schema up to date. Raises SqlError."""
+        from sql.copies import unrestored
         from sql.core.config import load_config
-        from sql.database import unrestored
         from sql.database.database import Database
 
         config = load_config(config_path)
@@ -45,9 +45,9 @@ class DatabaseCompanion:
 
     def status(self, config_path: str) -> tuple[bool, str]:
         """Tell whether the server runs, and a line about it."""
+        from sql.copies import unrestored
         from sql.core.config import load_config
         from sql.core.errors import SqlError
-        from sql.database import unrestored
         from sql.database.database import place_of
         from sql.server import server
 

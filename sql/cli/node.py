@@ -56,7 +56,8 @@ def select_nodes(
         media_type: image
         ancestor: {within: 2, where: {description: ["twitter:user:1", "twitter:user:2"]}}
     """
-    from sql.cli.output import size_text, write_json, write_line
+    from base.output import write_json, write_line
+    from base.text import size_text
     from sql.database.database import Database
     from sql.selector import select
 
@@ -105,8 +106,8 @@ def show(
 
     Where its bytes lie is told by `drystone head KEY`.
     """
+    from base.output import write_json
     from sql.cli.node_report import write_report
-    from sql.cli.output import write_json
     from sql.database.database import Database
     from sql.datasets.node_report import node_report
 
@@ -179,7 +180,8 @@ def _flag(
     json_output: bool,
     config: str | None,
 ) -> None:
-    from sql.cli.output import say, size_text, write_json
+    from base.output import say, write_json
+    from base.text import size_text
     from sql.core.errors import UsageError
     from sql.database import node_flags
     from sql.database.database import Database

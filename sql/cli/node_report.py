@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sql.cli.output import size_text, write_line
+from base.output import write_line
+from base.text import size_text
 from sql.datasets.node_report import LISTED_MAX, NodeReport, Row
 
 

@@ -28,8 +28,8 @@ def serve(
     On the unix socket `run/database.sock`, for its owner alone. Over TCP every request bears the
     token of a file that nobody else may read (mode 0600).
     """
+    from base.output import say
     from sql.api import main as api_main
-    from sql.cli.output import say
 
     say("serving run/database.sock; Ctrl-C ends it")
     api_main.serve(config, tcp_port, token_file)

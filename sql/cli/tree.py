@@ -20,7 +20,7 @@ def rebuild_tree(
 
     Write-intents keep them right as they go; this is for after a repair by hand.
     """
-    from sql.cli.output import say, write_json, write_line
+    from base.output import say, write_json, write_line
     from sql.database.database import Database
 
     with Database.open(config, say) as database:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from sql.copies import unrestored
 from sql.core.config import DatabaseConfig, find_config, load_config
 from sql.core.errors import DatabaseUnavailableError
 from sql.core.transactions import STATEMENT_TIMEOUT_S
-from sql.database import unrestored
 from sql.database.books import Books
 from sql.server import server
 

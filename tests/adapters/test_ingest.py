@@ -20,7 +20,7 @@ from adapters.ingest.ingest import ingest
 from adapters.packages.package_read import read_manifest, verify_package
 from adapters.records.errors import AdapterError, BatchChangedError, PackageError, UsageError
 from adapters.work.batch_work import Signal
-from fsd import safe_text
+from base.text import safe_text
 from sql import key_of
 
 

@@ -15,7 +15,7 @@ from adapters.ingest.admission import abandon
 from adapters.ingest.ingest import ingest
 from adapters.records.errors import AdapterError, BatchChangedError, UsageError
 from adapters.work.batch_work import BatchWork, Signal
-from fsd import safe_text
+from base.text import safe_text
 
 LARGE = {f"{number:02d}.png": PNG + bytes([number]) * 300_000 for number in range(12)}
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from fsd.cli.output import count_text, counts_text, duration_text, progress_text, size_text
+from base.text import count_text, duration_text, size_text
+from fsd.cli.output import counts_text, progress_text
 from fsd.documents.models import JobStatus
 
 

@@ -13,7 +13,7 @@ from server_fixture import EmbeddedStore
 
 from sql import load_config
 from sql.backup.backup import list_backups, make_backup
-from sql.backup.report import BackupReport
+from sql.copies.report import BackupReport
 from sql.intent.intent import VirtualNode, WriteIntent
 from sql.server import server
 

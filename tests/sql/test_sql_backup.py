@@ -29,11 +29,11 @@ from server_fixture import run_python
 from jobs.runs.backup_run import BackupParameters
 from sql import load_config
 from sql.backup.backup import list_backups
-from sql.backup.folders import Target, find_targets, in_order, warnings_about
-from sql.backup.listing import Backup, to_forget
-from sql.backup.report import BackupCheck, BackupFacts, BackupReport
 from sql.backup.restore_database import restore_to_folder
 from sql.backup.snapshot import differences
+from sql.copies.folders import Target, find_targets, in_order, warnings_about
+from sql.copies.listing import Backup, to_forget
+from sql.copies.report import BackupCheck, BackupFacts, BackupReport
 from sql.core.errors import UsageError
 from sql.server import server
 

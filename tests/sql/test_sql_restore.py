@@ -13,11 +13,11 @@ from command import drystone
 from psycopg import conninfo
 
 from sql import Database, load_config
-from sql.backup.copies import seal
 from sql.backup.restore_database import restore_in_place, restore_to_database, restore_to_folder
 from sql.cli.database_companion import companion
+from sql.copies import unrestored
+from sql.copies.files import seal
 from sql.core.errors import BackupDamagedError, NotFoundError, UsageError
-from sql.database import unrestored
 from sql.server import server
 
 

@@ -28,7 +28,7 @@ from adapters.actions.contract.place import (
 )
 from adapters.actions.contract.rules import broken_rules
 from adapters.records.errors import ContractError, UsageError
-from fsd import safe_text
+from base.text import safe_text
 from sql import Selector, SqlError, read_selector
 
 CONTRACT_NAME = "contract.yaml"

@@ -36,7 +36,7 @@ from adapters.actions.contract.place import (
     suggestion,
 )
 from adapters.records.errors import ContractError, UsageError
-from fsd import safe_text
+from base.text import safe_text
 
 if TYPE_CHECKING:
     from adapters.actions.contract.check import LoadedContract

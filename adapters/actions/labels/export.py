@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from adapters.records.errors import UsageError
-from fsd import safe_text
+from base.text import safe_text
 
 if TYPE_CHECKING:
     from adapters.actions.contract.contract import LabelTask as Question

@@ -24,7 +24,8 @@ from adapters.actions.outputs.tree import OutputTree, list_given, list_outputs
 from adapters.records.errors import RecordError, UsageError
 from adapters.records.folder import extension_of
 from adapters.records.listing import quarantine_path
-from fsd import Client, safe_text
+from base.text import safe_text
+from fsd import Client
 from sql import Edge, ImportedAnswer, PhysicalNode, Relationship, WriteIntent, canonical_json
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from adapters.records.errors import AdapterError, LimitError
 from adapters.work.store_batch import store_batch, wait_for_former
-from fsd import Client, safe_text, size_text
+from base.text import safe_text, size_text
+from fsd import Client
 
 if TYPE_CHECKING:
     from adapters.actions.contract.contract import ActionContract

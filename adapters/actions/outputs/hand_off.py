@@ -25,7 +25,8 @@ from adapters.actions.outputs.parse_outputs import Parsed, Trouble, parse_output
 from adapters.actions.outputs.quarantine_outputs import keep_troubles
 from adapters.records.errors import LimitError
 from adapters.records.listing import quarantine_path
-from fsd import Client, safe_text
+from base.text import safe_text
+from fsd import Client
 from sql import IntentResult, NodeOutcome, SetAside, UsageError, WriteIntent
 
 if TYPE_CHECKING:

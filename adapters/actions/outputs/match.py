@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from adapters.records.errors import RecordError
-from fsd import safe_text
+from base.text import safe_text
 
 if TYPE_CHECKING:
     from adapters.actions.contract.contract import InputMatch, Output

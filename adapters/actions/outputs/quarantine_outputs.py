@@ -16,7 +16,8 @@ from adapters.actions.outputs.children import batch_name, store_files
 from adapters.actions.outputs.tree import OWN_NAME, OutputFile, OutputTree
 from adapters.records.errors import AdapterError
 from adapters.records.listing import quarantine_path
-from fsd import Client, safe_text
+from base.text import safe_text
+from fsd import Client
 from sql import SetAside
 
 if TYPE_CHECKING:

@@ -21,7 +21,8 @@ from adapters.actions.outputs.parse_outputs import Parsed, Trouble, parse_output
 from adapters.actions.outputs.tree import OWN_NAME
 from adapters.records.errors import AdapterError, UsageError
 from adapters.records.listing import quarantine_path
-from fsd import Client, safe_text
+from base.text import safe_text
+from fsd import Client
 from sql import NodeOutcome, SetAside, SetAsideRow
 
 if TYPE_CHECKING:

@@ -24,7 +24,8 @@ from adapters.actions.contract.stage_model import LeftOut, StagedInput
 from adapters.actions.contract.templates import Renderer, render, renderer
 from adapters.actions.stage.stage_texts import ListingText, sidecar_writer
 from adapters.records.errors import UsageError
-from fsd import check_relative_path, find_collisions, safe_text
+from base.text import safe_text
+from fsd import check_relative_path, find_collisions
 
 if TYPE_CHECKING:
     from sql import Database, NodeContext

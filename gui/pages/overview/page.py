@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from fsd import duration_text
+from base.text import duration_text
 from gui.pages.overview.attention import Line, attention_of, show_attention
 from gui.reading.desk import Desk
 from gui.reading.polled import late_of, standing_of, store_of

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from fsd import duration_text
+from base.text import duration_text
 from gui.widgets.blocks import Tone
 
 TITLE_LENGTH_MAX = 120

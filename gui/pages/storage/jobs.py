@@ -10,7 +10,7 @@ import functools
 from collections.abc import Callable
 from typing import NamedTuple
 
-from fsd import duration_text
+from base.text import duration_text
 from gui.pages.storage import acts as actions
 from gui.reading.desk import Desk
 from gui.reading.polled import store_of

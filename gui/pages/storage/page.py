@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fsd import duration_text
+from base.text import duration_text
 from gui.pages.storage import acts as actions
 from gui.pages.storage.disks import show_disks
 from gui.pages.storage.jobs import show_engine_jobs

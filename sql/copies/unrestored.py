@@ -24,8 +24,8 @@ def tell_if_new(config: DatabaseConfig, say: Callable[[str], None]) -> None:
     """Call it before a server starts: mark and say that backups exist and the data are new."""
     if not _is_empty(config.data):
         return
-    from sql.backup import folders as backup_folders
-    from sql.backup import listing as backup_list
+    from sql.copies import folders as backup_folders
+    from sql.copies import listing as backup_list
 
     try:
         folders = backup_folders.readable_folders(config)

@@ -10,8 +10,8 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from sql.backup import copies as backup_copies
-from sql.backup.report import NAME, BackupFacts, BackupReport, read_facts, read_report
+from sql.copies import files as backup_copies
+from sql.copies.report import NAME, BackupFacts, BackupReport, read_facts, read_report
 from sql.core.errors import BackupDamagedError, NotFoundError
 
 LATEST = "latest"

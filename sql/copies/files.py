@@ -12,7 +12,7 @@ import os
 import shutil
 from collections.abc import Generator, Iterator
 
-from sql.backup.report import NAME, REPORT_NAME, private
+from sql.copies.report import NAME, REPORT_NAME, private
 
 SUMS_NAME = "SHA256SUMS"
 TEMPORARY = ".tmp-"
