@@ -50,7 +50,7 @@ def table(rows: Sequence[Row]) -> str:
 
 
 def markdown(rows: Sequence[Row]) -> str:
-    """For the README."""
+    """For docs/benchmarks.md."""
 
     def lines() -> Iterator[str]:
         yield "| " + " | ".join(HEADS) + " |"

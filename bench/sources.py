@@ -1,4 +1,4 @@
-"""What the adapters make of folders of samples: a table for the README.
+"""What the adapters make of folders of samples: a table for the documents.
 
     python -m bench.sources --folder FOLDER
 

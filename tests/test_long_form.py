@@ -53,7 +53,7 @@ def test_one_command_with_a_seed_that_it_says(tmp_path):
     write(str(tmp_path / "conftest.py"), TOLD)
     write(str(tmp_path / "test_one.py"), "def test_one(): assert {ok}".format(ok="False"))
     plain = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p xdist"}
-    code = f"drystone.FOLDERS = (); drystone.ROOT = {str(tmp_path)!r}"
+    code = f"drystone.FOLDERS = drystone.FOUNDATION = (); drystone.ROOT = {str(tmp_path)!r}"
     result = command_line("test", "--long", "--seed", "s7", code=code, env=plain)
     assert "TOLD True s7" in result.stdout, result
     assert "ruff" not in result.stdout
@@ -82,7 +82,7 @@ def test_what_failed_is_played_again_with_the_seed_of_the_run(tmp_path, name, ex
     write(str(tmp_path / f"{name}.py"), SEEDED)
     plain = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p xdist"}
     plain.pop("DRYSTONE_TEST_SEED", None)
-    code = f"drystone.FOLDERS = (); drystone.ROOT = {str(tmp_path)!r}; "
+    code = f"drystone.FOLDERS = drystone.FOUNDATION = (); drystone.ROOT = {str(tmp_path)!r}; "
     # Also where the host takes nearly all of the processors.
     code += "drystone._processor_ticks = iter([(5, 10), (5, 10), (104, 110)]).__next__"
     arguments = ["--seed", chosen] if chosen else []
