@@ -54,7 +54,7 @@ def init_store(
     sizes = [os.statvfs(path).f_blocks * os.statvfs(path).f_frsize for path in disks]
     shard_size = shard_size_bytes or _shard_size(min(sizes))
     lines = [
-        "# Drystone store. Paths may be relative to this file. See docs/settings.md for every setting.",
+        "# Drystone store. Paths may be relative to this file. docs/settings.md has every setting.",
         f"ssd = {toml_text(relative_path(ssd, root))}",
         f"mount = {toml_text(relative_path(mount, root))}",
         "",

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import select
 import threading
+import time
 from collections.abc import Generator
 from typing import Any
 
@@ -22,6 +23,14 @@ from sql.core.errors import ConfigError, DatabaseUnavailableError
 from sql.core.refusals import explained, line
 
 CONNECTIONS_MAX = 8
+RECOVERY_TIMEOUT_S = 300.0
+RECOVERY_POLL_S = 0.1
+# libpq has no SQLSTATE of a connection that was refused, only what the server said.
+_RECOVERING = (
+    "the database system is starting up",
+    "the database system is in recovery mode",
+    "the database system is not yet accepting connections",
+)
 CONNECT_TIMEOUT_S = 10
 TURN_TIMEOUT_S = 60.0
 """So long one waits for somebody else to give a connection back."""
@@ -113,10 +122,7 @@ def connect_once(dsn: str) -> psycopg.Connection[Any]:
     parts["client_encoding"] = "utf8"
     parts.setdefault("connect_timeout", CONNECT_TIMEOUT_S)
     parts.setdefault("application_name", "drystone")
-    try:
-        connection = psycopg.connect(conninfo.make_conninfo("", **parts), autocommit=True)
-    except psycopg.OperationalError as error:
-        raise DatabaseUnavailableError(f"the database does not answer: {line(error)}") from None
+    connection = _connect(conninfo.make_conninfo("", **parts))
     try:
         with explained():
             connection.execute(_SETTINGS, [f"{WRITER_IDLE_LIMIT_S}s"])
@@ -126,6 +132,20 @@ def connect_once(dsn: str) -> psycopg.Connection[Any]:
         connection.close()
         raise
     return connection
+
+
+def _connect(conninfo_text: str) -> psycopg.Connection[Any]:
+    """Connect, waiting for a server that replays its log after a crash: it is there in a moment."""
+    deadline = time.monotonic() + RECOVERY_TIMEOUT_S
+    while True:
+        try:
+            return psycopg.connect(conninfo_text, autocommit=True)
+        except psycopg.OperationalError as error:
+            said = line(error)
+            recovers = any(words in said for words in _RECOVERING)
+            if not recovers or time.monotonic() > deadline:
+                raise DatabaseUnavailableError(f"the database does not answer: {said}") from None
+            time.sleep(RECOVERY_POLL_S)
 
 
 @contextlib.contextmanager

@@ -181,6 +181,8 @@ def _launch(place: Place, account: programs.Account, claim: int, say: Say) -> No
         ) from error
     folder = server_socket.choose(place.data, place.run_dir)
     server_socket.make(folder, account)
+    # Whoever holds the claim on the data is alone with this folder, which is named after them.
+    server_socket.remove_stale(folder)
     arguments = ["-D", server_data.HERE, "-k", folder, "-p", str(server_socket.PORT)]
     log = _open_log(place.log_path)
     try:

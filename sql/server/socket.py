@@ -50,6 +50,17 @@ def make(folder: str, account: Account) -> None:
         ) from error
 
 
+def remove_stale(folder: str) -> None:
+    """Remove what a killed server left of its socket.
+
+    Only where nobody can serve it any more: the number in its lock may have passed to another
+    process by now, and PostgreSQL would refuse to start for it.
+    """
+    for name in (f".s.PGSQL.{PORT}", f".s.PGSQL.{PORT}.lock"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, name))
+
+
 def remove(folder: str) -> None:
     """Remove the folder of a server that ended, when nothing is in it."""
     with contextlib.suppress(OSError):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
 import signal
+import subprocess
 import sys
 import time
 
@@ -15,8 +17,10 @@ from command import PROGRAM, drystone
 from server_fixture import EmbeddedStore, run_python
 
 from base.descriptors import wait_readable
+from sql.core.connections import connect_once
 from sql.core.errors import DatabaseUnavailableError
 from sql.server import claim as server_claim
+from sql.core.programs import server_account
 from sql.server import server
 
 OPEN = """
@@ -105,6 +109,44 @@ def test_another_server_with_the_number_in_a_stale_mark(embedded, short_tmp):
         assert other.postmaster() != embedded.postmaster()
     finally:
         other.end()
+
+
+def test_a_stale_lock_of_the_socket_with_a_number_in_use(embedded):
+    """A killed server leaves it, and its number goes to another process in a while."""
+    server.start(embedded.place)
+    folder = server.find(embedded.place).socket_folder
+    path = os.path.join(folder, ".s.PGSQL.5432.lock")
+    with open(path, encoding="utf-8") as file:
+        lines = file.read().splitlines()
+    embedded.kill_postmaster()
+    # Of the server's own account: PostgreSQL takes no other process for one of its own.
+    options = {"user": server_account().uid} if os.geteuid() == 0 else {}
+    with subprocess.Popen(["sleep", "600"], **options) as somebody:
+        try:
+            with open(path, "w", encoding="utf-8") as file:
+                file.write("\n".join([str(somebody.pid), *lines[1:]]) + "\n")
+            assert server.start(embedded.place)
+            assert server.find(embedded.place).ready
+        finally:
+            somebody.kill()
+
+
+def test_who_connects_while_it_recovers_waits(embedded):
+    """When a backend is killed, PostgreSQL throws all out and replays its log."""
+    server.start(embedded.place)
+    dsn = server.dsn(embedded.place)
+    with psycopg.connect(dsn, autocommit=True) as connection:
+        connection.execute("CREATE TABLE much AS SELECT generate_series(1, 400000) AS number")
+        connection.execute("UPDATE much SET number = number + 1")
+        (pid,) = connection.execute(
+            "SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'"
+        ).fetchone()
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(psycopg.OperationalError):
+            while True:
+                connection.execute("SELECT 1")
+    with contextlib.closing(connect_once(dsn)) as connection:
+        assert connection.execute("SELECT count(*) FROM much").fetchone() == (400_000,)
 
 
 @pytest.mark.parametrize(
