@@ -87,7 +87,7 @@ class Watch:
 
         def work(job: Job) -> dict[str, Any]:
             # Only a sealed shard has a footer that says what must be in it.
-            self._engine.seal_and_project(job)
+            self._engine.shard_writer.seal_idle()
             return self.scrubber.run_now(job)
 
         return self._engine.start_job(SCRUB, "the whole debt", work, SCRUB)

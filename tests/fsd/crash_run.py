@@ -119,7 +119,7 @@ class CrashRun:
                 chosen = self.rng.choice(found)
                 self.history[-1] += f" ({chosen.label})"
                 kill_process(chosen.pid)
-                if chosen.module == "fsd.disk_io.disk_process":
+                if chosen.module == "disk_process":
                     self.killed_disk = chosen
         else:
             kill_engine(self.store.config, group=victim == "group")

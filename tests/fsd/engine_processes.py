@@ -125,4 +125,4 @@ def _describe(pid: int) -> ChildProcess:
         program, module, label = file.read().rstrip("\0").split(" ", 2)
     if program != "drystone":
         raise ValueError(program)
-    return ChildProcess(pid, f"fsd.{module}", label)
+    return ChildProcess(pid, module, label)

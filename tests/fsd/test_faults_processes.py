@@ -232,7 +232,7 @@ def test_the_compiler_dies(store, tmp_path):
     manifest = write_manifest(str(tmp_path / "m"), keys_of(files))
     answer = made.client.export_to_3d(manifest, "set", "plain")
     for found in children(made.config):
-        if found.module == "fsd.compile.compile_process":
+        if found.module == "compile_process":
             kill_process(found.pid)
     made.client.wait(answer.job_id)
     answer = made.client.export_to_3d(manifest, "set", "plain")
@@ -249,7 +249,7 @@ def test_a_stopped_compiler_keeps_nobody_but_its_export(patient_store, tmp_path)
     manifest = write_manifest(str(tmp_path / "m"), keys_of(files))
 
     def processes() -> list[int]:
-        return [c.pid for c in children(store.config) if c.module == "fsd.compile.compile_process"]
+        return [c.pid for c in children(store.config) if c.module == "compile_process"]
 
     answer, compilers = stop_in_the_middle(store, manifest, processes)
     try:

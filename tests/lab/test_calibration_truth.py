@@ -157,8 +157,8 @@ def test_a_disk_is_measured_by_itself_and_the_model_outlives_the_engine(slow_sto
     assert [disk.model for disk in store.client.disks()] == [None, None]
     store.stop()
     for name in ("QUIET_S", "LOOK_PERIOD_S"):
-        monkeypatch.setattr(fsd.calibrate, name, 0.0)
-    monkeypatch.setattr(fsd.calibrate, "AUTOMATIC_STORED_BYTES_MIN", FILES * FILE_BYTES // 2)
+        monkeypatch.setattr(fsd.watch.calibrate, name, 0.0)
+    monkeypatch.setattr(fsd.watch.calibrate, "AUTOMATIC_STORED_BYTES_MIN", FILES * FILE_BYTES // 2)
     engine = Engine(store.config)
     engine.start()
     try:

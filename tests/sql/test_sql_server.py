@@ -170,7 +170,7 @@ def test_a_socket_folder_of_somebody_else_is_refused(embedded, tmp_path, monkeyp
 
 def test_settings_of_ours_and_of_a_person(embedded):
     with embedded.open() as database, database.reading() as connection:
-        assert connection.execute("SHOW summarize_wal").fetchone() == ("on",)
+        assert connection.execute("SHOW checkpoint_timeout").fetchone() == ("15min",)
         assert connection.execute("SHOW fsync").fetchone() == ("on",)
         assert connection.execute("SHOW listen_addresses").fetchone() == ("",)
     with psycopg.connect(server.dsn(embedded.place), autocommit=True) as connection:

@@ -19,8 +19,8 @@ from server_fixture import EmbeddedStore, run_python
 from base.descriptors import wait_readable
 from sql.core.connections import connect_once
 from sql.core.errors import DatabaseUnavailableError
-from sql.server import claim as server_claim
 from sql.core.programs import server_account
+from sql.server import claim as server_claim
 from sql.server import server
 
 OPEN = """
