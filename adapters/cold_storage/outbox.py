@@ -63,7 +63,7 @@ def confirm(config_path: str, package_id: str, copy: str, database: Database) ->
     try:
         with work.locked():
             state = database.ingest_batch(package.batch).state
-            if state not in COMPLETE:
+            if state not in (*COMPLETE, "purged"):
                 raise UsageError(
                     f"batch {package.batch} is not packed yet ({state}); ingest it to its end "
                     "first, then confirm its packages"
@@ -102,7 +102,8 @@ def _free(
         root = os.path.realpath(listing.signal.folder)
         if root.startswith(os.path.realpath(inbox) + os.sep):
             files, size = _remove_frozen(root, listing)
-    database.set_ingest_state(package.batch, "confirmed", None)
+    if database.ingest_batch(package.batch).state != "purged":  # Whose cold copies stay.
+        database.set_ingest_state(package.batch, "confirmed", None)
     # Last: the listing says what may be removed.
     work.remove()
     return Freed(package.package_id, freed, True, files, size)

@@ -158,7 +158,8 @@ def _check_known(plan: Plan, database: Database) -> None:
         return
     size = sum(entry.size_bytes for entry in plan.scraped)
     same = plan.own is None or (len(plan.scraped), size) == (known.file_count, known.size_bytes)
-    unfinished = known.state not in COMPLETE and known.folder != RESTORED_FOLDER
+    ended = (*COMPLETE, "purged")
+    unfinished = known.state not in ended and known.folder != RESTORED_FOLDER
     if not same or unfinished or known.adapter != plan.adapter:
         raise UsageError(
             f"the database has a batch {plan.batch} of {known.file_count:,} files from "

@@ -75,14 +75,20 @@ def describe(
         database.open_ingest_batch(
             plan.batch, plan.adapter, plan.user, RESTORED_FOLDER, count, size
         )
+    was_purged = plan.batch in known and known[plan.batch].state == "purged"
     told = Told()
+    stored: set[str] = set()
     keys = {entry.path: entry.key for entry in plan.scraped}
     for part in plan.parts:
         nodes = _apply(database, part, told, say)
+        stored |= nodes
         for package in part.packages:
             _register(database, plan.batch, package, nodes, outbox)
         _set_aside(database, plan.batch, part, folder, keys)
-    if ours:
+    if was_purged:
+        # Its intents were applied long ago; the store has the bytes again.
+        database.show_kept(plan.batch, lambda keys: [key for key in keys if key in stored])
+    if ours or was_purged:
         waiting = database.outbox_packages(plan.batch)
         database.set_ingest_state(plan.batch, "packed" if waiting else "confirmed", None)
     return told

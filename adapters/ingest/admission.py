@@ -28,7 +28,7 @@ def admit(database: Database, signal: Signal, work: BatchWork, inbox: str) -> In
         if (
             other.name != signal.batch
             and other.folder == safe_text(signal.folder)
-            and other.state not in (*COMPLETE, "stopped")
+            and other.state not in (*COMPLETE, "stopped", "purged")
         ):
             raise UsageError(
                 f"{safe_text(signal.folder)} is being ingested as batch {other.name}; "
@@ -73,7 +73,7 @@ def abandon(database: Database, name: str, inbox: str) -> None:
     known = {batch.name: batch for batch in database.ingest_batches()}
     if name not in known:
         raise UsageError(f"there is no batch {name!a}; see `drystone inbox list`")
-    if known[name].state in (*COMPLETE, "described"):
+    if known[name].state in (*COMPLETE, "described", "purging", "purged"):
         raise UsageError(f"batch {name} is {known[name].state}: there is nothing to give up")
     work = BatchWork(inbox, name)
     with work.locked():

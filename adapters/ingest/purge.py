@@ -50,6 +50,18 @@ class PurgePartner:
         with Database.open(config_path) as database:
             database.begin_purge(batch)
 
+    def give_up(self, config_path: str, batch: str, store_batches: tuple[str, ...]) -> bool:
+        """Undo `begin` when the store refused and has all of them still; False when it has not."""
+        from fsd import Client, load_config
+        from sql import Database
+
+        client = Client(load_config(config_path).socket_path)
+        if not set(store_batches) <= {one.batch for one in client.batches()}:
+            return False
+        with Database.open(config_path) as database:
+            database.give_up_purge(batch, client.known)
+        return True
+
     def finish(self, config_path: str, batch: str) -> int:
         """Show again what the store kept; returns how many nodes lost their bytes."""
         from fsd import Client, load_config

@@ -49,6 +49,10 @@ class PurgePartner(Protocol):
         """Hide what may go, durably; asked before anything is deleted, and again after a crash."""
         ...
 
+    def give_up(self, config_path: str, batch: str, store_batches: tuple[str, ...]) -> bool:
+        """Undo `begin` when the store refused and nothing was deleted; False when something was."""
+        ...
+
     def finish(self, config_path: str, batch: str) -> int:
         """Conclude, when everything was deleted; returns how many nodes have no bytes any more."""
         ...

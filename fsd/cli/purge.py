@@ -72,6 +72,8 @@ def purge(
         elif job.state == "done":
             _tell(job.result, "")
         if job.state != "done":
+            if partner and known is not None and partner.give_up(path, batch, known):
+                say("nothing was deleted; the database shows the batch as before")
             end_with(job)
     if partner and known is not None:
         # Barrier: the store has forgotten them. A crash here leaves what it kept hidden till then.

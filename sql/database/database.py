@@ -269,6 +269,23 @@ class Database(Books):
         """
         from sql.intent import purge
 
+        gone = self.show_kept(name, kept)
+        with self.connection() as connection:
+            purge.finish_purge(connection, name)
+        return gone
+
+    def give_up_purge(self, name: str, kept: Callable[[list[str]], Collection[str]]) -> None:
+        """Show what a purge hid that the store refused, and let the batch be what it was."""
+        from sql.intent import purge
+
+        self.show_kept(name, kept)
+        with self.connection() as connection:
+            purge.give_up_purge(connection, name)
+
+    def show_kept(self, name: str, kept: Callable[[list[str]], Collection[str]]) -> int:
+        """Show nodes of a batch that were hidden for a purge and are `kept`; returns the others."""
+        from sql.intent import purge
+
         gone = 0
         with self.reading() as reading:
             for keys in purge.hidden_keys(reading, name):
@@ -276,8 +293,6 @@ class Database(Books):
                 gone += len(keys) - len(still)
                 with self.connection() as connection:
                     purge.show_kept(connection, list(still))
-        with self.connection() as connection:
-            purge.finish_purge(connection, name)
         return gone
 
     def add_quarantine(self, name: str, rows: Iterable[QuarantineRow]) -> int:

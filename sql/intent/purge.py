@@ -10,7 +10,7 @@ A crash leaves the batch `purging`: nothing that might be gone is shown, and the
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from psycopg.sql import SQL, Identifier
@@ -28,7 +28,10 @@ def begin_purge(connection: psycopg.Connection[Any], name: str) -> int:
 
     What other batches brought too is hidden as well, until `show_kept` knows that its bytes stay.
     """
-    ingest_state.set_ingest_state(connection, name, "purging")
+    state = ingest_state.ingest_batch(connection, name).state
+    if state != "purging":
+        # What it was before, should the store refuse.
+        ingest_state.set_ingest_state(connection, name, "purging", state)
     return connection.execute(_SQL["hide"], [name]).rowcount
 
 
@@ -46,6 +49,14 @@ def hidden_keys(connection: psycopg.Connection[Any], name: str) -> Iterator[list
 def show_kept(connection: psycopg.Connection[Any], keys: Sequence[str]) -> int:
     """Show nodes again whose bytes the store has still, as they were before; returns how many."""
     return connection.execute(_SQL["show"], [[bytes.fromhex(key) for key in keys]]).rowcount
+
+
+def give_up_purge(connection: psycopg.Connection[Any], name: str) -> None:
+    """Let a batch be what it was before `begin_purge`; its nodes have been shown again."""
+    batch = ingest_state.ingest_batch(connection, name)
+    if batch.state == "purging" and batch.state_reason:
+        former = cast(ingest_state.IngestState, batch.state_reason)
+        ingest_state.set_ingest_state(connection, name, former)
 
 
 def finish_purge(connection: psycopg.Connection[Any], name: str) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
+import time
 
 import pytest
 from command import drystone, json_lines
@@ -123,6 +126,36 @@ def test_what_a_person_deleted_stays_deleted_where_the_store_keeps_it(purgeable:
         f" WHERE sha256 = decode('{key_of(SHARED['alone.png'])}', 'hex')"
     )
     assert rows == [(True, None)]
+
+
+def test_a_purge_that_the_store_refuses_changes_nothing(purgeable: House, tmp_path):
+    house, before = purgeable, pictures(purgeable, tmp_path)
+    # A disk that is away may have what the batch refers to: no purge is sure without it.
+    away = house.store.disks[0]
+    os.rename(away, away + ".away")
+    try:
+        deadline = time.monotonic() + 60
+        while all(one.state != "missing" for one in house.store.client.disks()):
+            assert time.monotonic() < deadline, "the disk is not missed"
+            time.sleep(0.05)
+        said = run(house, "purge", "--batch", "cats", "--yes", expect=1).stderr.decode()
+        assert "nothing was deleted; the database shows the batch as before" in said
+    finally:
+        os.rename(away + ".away", away)
+    assert states(house) == {"cats": "packed", "dogs": "packed"}
+    assert pictures(house, tmp_path) == before
+
+
+def test_a_purged_batch_comes_back_from_its_packages(purgeable: House, tmp_path):
+    house, before = purgeable, pictures(purgeable, tmp_path)
+    copy = str(tmp_path / "cats-0001")
+    shutil.copytree(os.path.join(house.area("3b"), "cats-0001"), copy)
+    run(house, "purge", "--batch", "cats", "--yes")
+    run(house, "outbox", "confirm", "cats-0001", "--copy", copy)
+    assert states(house)["cats"] == "purged" and pictures(house, tmp_path) != before
+    run(house, "restore", copy)
+    assert states(house)["cats"] == "confirmed" and pictures(house, tmp_path) == before
+    assert audit(house.config_path, sample=50).missing_count == 0
 
 
 def test_a_batch_that_the_database_does_not_know_is_purged_as_ever(purgeable: House, tmp_path):
