@@ -164,12 +164,12 @@ class IndexReader:
     def shard_number(self, shard_id: str) -> int | None:
         """Return the local number of a shard id (32 hex digits), or None."""
         data = self.transaction.get(bytes.fromhex(shard_id), db=self.tables["shard_ids"])
-        return None if data is None else int(_NUMBER.unpack(data)[0])
+        return None if data is None else _number("shard_ids", bytes.fromhex(shard_id), bytes(data))
 
     def shards(self) -> Iterator[ShardRow]:
         """Yield every shard by number."""
         for key, value in self.rows("shards"):
-            yield ShardRow(number=_NUMBER.unpack(key)[0], **value)
+            yield ShardRow(number=_number("shards", key, key), **value)
 
     def batch(self, name: str) -> BatchRow | None:
         """Return the row of a batch, or None."""
@@ -231,6 +231,13 @@ class IndexReader:
     def _row(self, table: str, key: bytes) -> Any:
         data = self.transaction.get(key, db=self.tables[table])
         return None if data is None else unpack_row(table, key, bytes(data))
+
+
+def _number(table: str, key: bytes, data: bytes) -> int:
+    try:
+        return int(_NUMBER.unpack(data)[0])
+    except struct.error as error:
+        raise damaged_row(table, key) from error
 
 
 class IndexWriter(IndexReader):

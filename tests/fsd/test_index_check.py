@@ -25,7 +25,9 @@ from store_checks import (
 from store_harness import MIB, Store, write_files
 
 from fsd.format.errors import CorruptError
-from fsd.store.index import BatchRow, Index
+from fsd.format.index_rows import pack_row
+from fsd.repair.index_check import check_rows
+from fsd.store.index import BatchRow, Index, ShardRow
 
 FLIPS, FLIPS_SLOW = 60, 20_000
 CHILD = os.path.join(os.path.dirname(__file__), "flip_child.py")
@@ -46,6 +48,23 @@ def test_no_flipped_bit_of_an_index_is_told_or_stays_unseen(tmp_path, pytestconf
     bad = [line for line in lines if line.split(" ")[0] not in ("same", "found", "killed")]
     assert not bad, f"--crash-seed {seed}: {bad}"
     assert words.count("found") > flips // 20, (seed, words)
+
+
+def test_a_number_of_another_length_is_damage(tmp_path):
+    """A flipped bit in LMDB's own length of a value or key makes it longer or shorter."""
+    index = Index(str(tmp_path), 1)
+    with index.write() as writer:
+        writer.put_shard(ShardRow(1, "ab" * 16, "raw", ["d1"], True))
+        writer.transaction.put(bytes.fromhex("ab" * 16), b"\0\0\1", db=writer.tables["shard_ids"])
+        other = {"shard_id": "cd" * 16, "class_name": "raw", "disks": []}
+        row = pack_row("shards", b"\0\0\2", other)
+        writer.transaction.put(b"\0\0\2", row, db=writer.tables["shards"])
+    with index.read() as reader, pytest.raises(CorruptError, match="its shard_ids; reindex it"):
+        reader.shard_number("ab" * 16)
+    with index.read() as reader, pytest.raises(CorruptError, match="its shards; reindex it"):
+        list(reader.shards())
+    assert check_rows(index)
+    index.close()
 
 
 def test_rows_of_an_earlier_version_have_no_checksum(tmp_path):
