@@ -106,7 +106,7 @@ class Source:
             if fetch.data is not None:
                 if fetch.error_number in (errno.EIO, errno.EBADMSG):
                     # Another replica gave it: the engine learns which one did not.
-                    self.fetcher.start_soon(self.healer.heal, fetch.place.key)
+                    self.fetcher.start_soon(self.healer.tell, fetch.place.key)
                 return fetch
             failures += fetch.failed
             if failures > 1 and not await self.healer.heal(fetch.place.key):

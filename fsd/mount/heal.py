@@ -19,6 +19,7 @@ SILENT_S = 10.0
 """So long nothing is asked of an engine that did not answer."""
 ASKED_KEPT_MAX = 4096
 ASKED_AT_ONCE_MAX = 4
+TOLD_WAITING_MAX = 64
 
 _log = logging.getLogger(__name__)
 
@@ -48,6 +49,19 @@ class Healer:
         return await trio.to_thread.run_sync(
             self._ask, key.hex(), abandon_on_cancel=True, limiter=self._limit
         )
+
+    async def tell(self, key: bytes) -> None:
+        """Let the engine look at an object that one replica did not give; raises nothing.
+
+        It is told of some: whoever waits behind many such objects finds the same damage later.
+        """
+        if self._limit is not None and self._limit.statistics().tasks_waiting >= TOLD_WAITING_MAX:
+            return
+        try:
+            await self.heal(key)
+        except Exception:
+            # One that escaped would end the mount.
+            _log.exception("the engine was not told of %s", key.hex())
 
     def _ask(self, key: str) -> bool:
         """Ask, in a thread, unless the engine was silent while this waited for others to be told.

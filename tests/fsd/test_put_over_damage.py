@@ -102,6 +102,22 @@ def test_what_the_mount_finds_is_known_to_the_store(filled, source):
     assert_put_again(filled, source, "second")
 
 
+def test_a_copy_that_the_mount_could_not_read_is_known_although_another_gave_the_bytes(filled):
+    settle(filled)
+    mount = filled.mount()
+    for path in shard_files(filled.disks[0]):
+        with open(path, "rb") as file:
+            content = file.read()
+        for data in FILES.values():
+            if (offset := content.find(data)) >= 0:
+                damage(path, offset + 10)
+    assert not any(one.errors for one in filled.client.disks())
+    for name, data in FILES.items():
+        with open(f"{mount}/batches/first/{name}", "rb") as file:
+            assert file.read() == data
+    until(lambda: any(one.errors for one in filled.client.disks()), "the engine to be told")
+
+
 def lost_now(made: Store) -> bool:
     """Whether health knows that something is not whole."""
     return made.client.health().state != "ok"
