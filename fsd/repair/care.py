@@ -236,7 +236,9 @@ def _footer_entries(store: Store, shard: CatalogShard, find: Any) -> bytes | Non
             scan = disk.call("scan", shard.shard_id)
         except FsdError as error:
             note_read_error(store, disk, shard.shard_id, error)
-            find(f"its footer cannot be read: {error}", disk=disk.name, shard=shard.shard_id)
+            # A copy that is one too many may have been given up meanwhile.
+            if _counts_still(store, shard.shard_id, disk):
+                find(f"its footer cannot be read: {error}", disk=disk.name, shard=shard.shard_id)
             continue
         if scan.footer is not None:
             return scan.entries
