@@ -1,8 +1,8 @@
 """The `drystone` command: one Typer application made of each folder's sub-commands.
 
-It owns the start-up check (is `datasets` ours?), the `test` command and the edge where an exception
-becomes one line and an exit code. It never does the work of a sub-command, and it imports a folder
-only to ask for its commands.
+It owns the start-up check (is `datasets` ours?) and the edge where an exception becomes one line
+and an exit code. It never does the work of a sub-command, and it imports a folder only to ask for
+its commands.
 
 Exit codes: 0 done, 1 failed, 2 wrong usage or set-up, 3 degraded or incomplete, 130 interrupted.
 """
@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import errno
 import importlib
-import json
 import os
-import re
 import sys
 from importlib.machinery import PathFinder
 from typing import Annotated
@@ -28,15 +26,6 @@ ROOT = os.path.dirname(os.path.abspath(__file__))
 FOLDERS = ("fsd", "sql", "adapters", "datasets", "jobs", "gui")
 FOUNDATION = ("base",)
 """What they stand on; it has no commands."""
-
-TEST_WORKERS_MIN, TEST_WORKERS_MAX = 4, 8
-RETRIED_TESTS_MAX, RETRIED_TESTS_STARVED_MAX = 6, 45
-SCARCE_STEAL_SHARE, STARVED_STEAL_SHARE = 0.1, 0.25
-SEED_VARIABLE = "DRYSTONE_TEST_SEED"
-# Random faults against data that was acknowledged: that the same again goes well excuses nothing.
-NEVER_EXCUSED = re.compile(
-    r"test_(crash|bit_rot|index_check|purge_race|power_cut\w*|copies_killed)\.py"
-)
 
 # What writing to a file or a pipe can end with; nothing of it is a mistake of ours.
 _STDOUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
@@ -194,162 +183,40 @@ def _exit_code(error: Exception) -> int | None:
     return exit_code if isinstance(exit_code, int) else None
 
 
+def _tell_version(is_wanted: bool) -> None:
+    """Print the version and end, where it is asked for."""
+    if is_wanted:
+        from base.version import version  # Here, because it takes a while, and few ask.
+
+        print(f"drystone {version()}")
+        raise typer.Exit
+
+
 @app.callback()
 def options(
     config: Annotated[
         str | None,
         typer.Option("--config", metavar="FILE", help="The same as --config of a command."),
     ] = None,
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_tell_version, is_eager=True, help="Tell the version."),
+    ] = False,
 ) -> None:
     """Take the option that every command of the store has also before the command."""
 
 
-@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
-def test(
-    context: typer.Context,
-    fast: Annotated[bool, typer.Option("--fast", help="Run pytest only.")] = False,
-    long_form: Annotated[
-        bool, typer.Option("--long", help="Run the tests of docs/faults.md, for half an hour.")
-    ] = False,
-    seed: Annotated[
-        str, typer.Option("--seed", metavar="S", help="Replay random faults with this seed.")
-    ] = "",
-) -> None:
+@app.command(
+    context_settings={"allow_extra_args": True, "ignore_unknown_options": True},
+    add_help_option=False,  # It is the runner's, as all options of it are.
+)
+def test(context: typer.Context) -> None:
     """Run every check: format, lint, types, imports, tests. Other arguments go to pytest."""
-    python = sys.executable
-    since = _processor_ticks()
-    if long_form:
-        _run_long_form([python, "-m", "pytest"], seed, context.args)
-        return
-    seed = os.environ[SEED_VARIABLE] = seed or os.environ.get(SEED_VARIABLE) or _new_seed()
-    static_steps = {
-        "ruff format": [python, "-m", "ruff", "format", "--check", "."],
-        "ruff check": [python, "-m", "ruff", "check", "."],
-        "import-linter": [python, os.path.join("tests", "import_contracts.py")],
-    }
-    failed = (
-        []
-        if fast
-        else [name for name, command in static_steps.items() if not _passes(name, command)]
-    )
-    # Beside the tests: it takes a minute of one processor, and they wait now and then.
-    types = (
-        []
-        if fast
-        else [_Beside("basedpyright", [python, "-m", "basedpyright", "--pythonpath", python])]
-    )
-    pytest = [python, "-m", "pytest"]
-    parallel = _parallel(context.args, _stolen_share(since))
-    heading = f"pytest; to replay its random faults: --seed {seed}"
-    if not _passes(heading, [*pytest, *parallel, *context.args]) and (
-        context.args or not _pass_alone(pytest, _stolen_share(since))
-    ):
-        failed.append("pytest")
-    failed += [step.heading for step in types if not step.passes()]
-    if failed:
-        print(f"drystone: failed: {', '.join(failed)}", file=sys.stderr)
-        raise typer.Exit(1)
-
-
-def _run_long_form(pytest: list[str], seed: str, arguments: list[str]) -> None:
-    """Run the fault tests alone, as long as they are; no failure of these counts as an accident."""
-    seed = seed or _new_seed()
-    replay = f"./drystone test --long --seed {seed}"
-    command = [*pytest, *_parallel(arguments), "--long", "--seed", seed, *arguments]
-    if not _passes(f"pytest, long form; to replay it: {replay}", command):
-        print(f"drystone: failed: pytest; to replay it: {replay}", file=sys.stderr)
-        raise typer.Exit(1)
-
-
-def _new_seed() -> str:
-    """Return a seed that nobody chose."""
-    import secrets
-
-    return secrets.token_hex(4)
-
-
-def _parallel(arguments: list[str], stolen_share: float = 0.0) -> list[str]:
-    """Spread the whole suite over processes; whoever passes arguments decides for themselves."""
-    # More than there are processors, because tests wait; only a few more where the machine is
-    # short of them, or all would wait for each other.
-    processors = os.cpu_count() or 1
-    wanted = processors * 3 // 2 if stolen_share < SCARCE_STEAL_SHARE else processors * 5 // 4
-    workers = min(TEST_WORKERS_MAX, max(TEST_WORKERS_MIN, wanted))
-    return [] if arguments else ["-n", str(workers)]
-
-
-def _processor_ticks() -> tuple[int, int]:
-    """Return the ticks that were taken from this machine since its start, and those it asked for.
-
-    The kernel counts as stolen what a virtual machine wanted and its host gave to others.
-    """
-    try:
-        with open("/proc/stat", encoding="ascii") as file:
-            user, nice, system, _, _, irq, soft_irq, stolen = map(int, file.readline().split()[1:9])
-    except (OSError, ValueError):
-        return 0, 0
-    return stolen, user + nice + system + irq + soft_irq + stolen
-
-
-def _stolen_share(since: tuple[int, int]) -> float:
-    """Return which share of the ticks that were asked for since then was taken away."""
-    stolen, asked = (now - then for now, then in zip(_processor_ticks(), since, strict=True))
-    return stolen / asked if asked else 0.0
-
-
-def _pass_alone(pytest: list[str], stolen_share: float) -> bool:
-    """Run the few tests that failed beside others once more, alone, and name them if they pass.
-
-    Real servers, mounts and kills share a small machine here: a deadline that passes because some
-    suites run at once says nothing of the code. Many failures are no such accident (but where
-    processors were taken away), nor is one of the tests whose faults are random: these meet another
-    moment the next time. Whatever fails alone has failed.
-    """
-    is_starved = stolen_share > STARVED_STEAL_SHARE
-    count_max = RETRIED_TESTS_STARVED_MAX if is_starved else RETRIED_TESTS_MAX
-    try:
-        with open(os.path.join(ROOT, ".pytest_cache/v/cache/lastfailed"), encoding="utf-8") as file:
-            names = sorted(json.load(file))
-    except (OSError, ValueError):
-        return False
-    if not 0 < len(names) <= count_max:
-        return False
-    if any(map(NEVER_EXCUSED.search, names)):
-        return False
-    passed = _passes("pytest, what failed, alone", [*pytest, "--last-failed"])
-    if passed:
-        print(f"drystone: failed beside other tests, passed alone: {', '.join(names)}")
-    return passed
-
-
-def _passes(heading: str, command: list[str]) -> bool:
-    """Run one step from the repository root under its heading; its output goes straight through."""
-    import subprocess  # Here, because every other command starts without it.
-
-    print(f"== {heading}", flush=True)
-    return subprocess.run(command, cwd=ROOT, check=False).returncode == 0
-
-
-class _Beside:
-    """A step that runs while others do; what it says comes at its end."""
-
-    def __init__(self, heading: str, command: list[str]) -> None:
-        import subprocess
-        import tempfile
-
-        self.heading = heading
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115 - it lives as long as we do
-        self._process = subprocess.Popen(
-            command, cwd=ROOT, stdout=self._said, stderr=subprocess.STDOUT
-        )
-
-    def passes(self) -> bool:
-        """Wait for it."""
-        code = self._process.wait()
-        with self._said as said:
-            said.seek(0)
-            print(f"== {self.heading}\n{said.read().decode()}", end="", flush=True)
-        return code == 0
+    runner = os.path.join(ROOT, "tests", "run.py")
+    if not os.path.exists(runner):
+        print(f"drystone: {runner} is not there: tests come with a checkout only", file=sys.stderr)
+        raise typer.Exit(2)
+    os.execv(sys.executable, [sys.executable, runner, *context.args])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The command line around the sub-commands: its errors, its exit codes, and how tests are run."""
+"""The command line around the sub-commands: its errors, its exit codes, its version."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 import os
 import subprocess
 import sys
+from importlib import metadata
 
 import pytest
 import typer
@@ -139,47 +140,10 @@ def test_an_output_that_cannot_be_written_is_one_line(statement):
     assert result.stderr == "drystone: the output cannot be written: No space left on device\n"
 
 
-FLAKY = """
-import os
-import drystone
-import pytest
-import typer
-@pytest.mark.parametrize("number", range({count}))
-def test_one(number):
-    path = os.path.join(os.path.dirname(__file__), f"seen{{number}}")
-    seen = os.path.exists(path)
-    open(path, "w").close()
-    assert seen and {second_time}
-"""
-
-
-@pytest.mark.parametrize(
-    ("count", "second_time", "stolen", "fine"),
-    [(2, True, 0, True), (2, False, 99, False), (7, True, 24, False), (7, True, 26, True),
-     (46, True, 99, False)],
-)  # fmt: skip
-def test_the_few_that_failed_beside_others_run_once_more_alone(
-    tmp_path, count, second_time, stolen, fine
-):
-    """More of them only where the kernel says that processors were taken away."""
-    write(str(tmp_path / "test_flaky.py"), FLAKY.format(count=count, second_time=second_time))
-    result = command_line(
-        "test",
-        "--fast",
-        code=f"drystone.FOLDERS = drystone.FOUNDATION = (); drystone.ROOT = {str(tmp_path)!r}; "
-        f"drystone._processor_ticks = iter([(5, 10), (5, 10), (5 + {stolen}, 110)]).__next__",
-        # It starts pytest six times; most of that would be plugins that it has no use for.
-        env={**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p xdist"},
-    )
-    assert result.returncode == (0 if fine else 1), result.stdout
-    assert ("passed alone: test_flaky.py::test_one[0]" in result.stdout) == fine
-
-
-def test_fewer_tests_run_beside_each_other_where_processors_are_taken_away(monkeypatch):
-    monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    assert drystone._parallel([], 0.05) == ["-n", "6"]
-    assert drystone._parallel([], 0.2) == ["-n", "5"]
-    assert drystone._parallel(["tests/test_style.py"], 0.0) == []
+def test_the_version_is_that_of_the_package():
+    result = command_line("--version")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout == f"drystone {metadata.version('drystone')}\n"
 
 
 def test_no_command_hides_another():

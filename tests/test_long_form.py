@@ -1,4 +1,4 @@
-"""The long form of the fault tests: one command with one seed, and what it runs."""
+"""The long form of the fault tests: what it runs, how long, with which seeds."""
 
 from __future__ import annotations
 
@@ -7,17 +7,6 @@ import subprocess
 import sys
 
 import long_form
-import pytest
-from test_command_line import command_line, write
-
-TOLD = """
-import pytest
-def pytest_addoption(parser):
-    parser.addoption("--long", action="store_true")
-    parser.addoption("--seed")
-def pytest_report_header(config):
-    return f"TOLD {config.getoption('--long')} {config.getoption('--seed')}"
-"""
 
 
 def collect(*arguments: str, **variables: str) -> str:
@@ -47,51 +36,6 @@ def test_what_the_document_names_is_found():
     found = long_form.fault_tests()
     assert ("tests/fsd/test_crash.py", "test_kill_at_any_moment") in found
     assert ("tests/lab/test_power_cut_flush.py", "test_power_cut_at_every_flush") in found
-
-
-def test_one_command_with_a_seed_that_it_says(tmp_path):
-    write(str(tmp_path / "conftest.py"), TOLD)
-    write(str(tmp_path / "test_one.py"), "def test_one(): assert {ok}".format(ok="False"))
-    plain = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p xdist"}
-    code = f"drystone.FOLDERS = drystone.FOUNDATION = (); drystone.ROOT = {str(tmp_path)!r}"
-    result = command_line("test", "--long", "--seed", "s7", code=code, env=plain)
-    assert "TOLD True s7" in result.stdout, result
-    assert "ruff" not in result.stdout
-    assert result.returncode == 1
-    assert result.stderr == (
-        "drystone: failed: pytest; to replay it: ./drystone test --long --seed s7\n"
-    )
-
-
-SEEDED = """
-import os
-def test_one():
-    print("TOLD", os.environ["DRYSTONE_TEST_SEED"])
-    with open(os.path.join(os.path.dirname(__file__), "seen"), "a+") as file:
-        file.seek(0)
-        seen = file.read()
-        file.write(os.environ["DRYSTONE_TEST_SEED"] + " ")
-    assert seen
-"""
-
-
-@pytest.mark.parametrize(("name", "excused"), [("test_one", True), ("test_crash", False)])
-@pytest.mark.parametrize("chosen", ["s7", ""])
-def test_what_failed_is_played_again_with_the_seed_of_the_run(tmp_path, name, excused, chosen):
-    """Random faults that lost something are not excused by another run of them."""
-    write(str(tmp_path / f"{name}.py"), SEEDED)
-    plain = {**os.environ, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTEST_ADDOPTS": "-p xdist"}
-    plain.pop("DRYSTONE_TEST_SEED", None)
-    code = f"drystone.FOLDERS = drystone.FOUNDATION = (); drystone.ROOT = {str(tmp_path)!r}; "
-    # Also where the host takes nearly all of the processors.
-    code += "drystone._processor_ticks = iter([(5, 10), (5, 10), (104, 110)]).__next__"
-    arguments = ["--seed", chosen] if chosen else []
-    result = command_line("test", "--fast", *arguments, code=code, env=plain)
-    assert result.returncode == (0 if excused else 1), result
-    seeds = (tmp_path / "seen").read_text().split()
-    assert len(seeds) == 1 + excused and len(set(seeds)) == 1
-    assert seeds[0] == chosen if chosen else len(seeds[0]) == 8
-    assert f"== pytest; to replay its random faults: --seed {seeds[0]}" in result.stdout
 
 
 def test_the_seed_of_a_run_is_that_of_its_random_tests():

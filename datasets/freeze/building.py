@@ -17,11 +17,11 @@ import os
 from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from base.version import version
 from datasets.choice.choose import Cancelled, Chosen, Progress, chosen, describe, never, quiet
 from datasets.choice.definition_file import definition_of
 from datasets.choice.report import SplitsReport
@@ -171,7 +171,7 @@ def _document(found: Chosen, number: int, manifest: ManifestSummary) -> dict[str
         "document_format": DOCUMENT_FORMAT,
         "version": number,
         "built": datetime.now(UTC).isoformat(timespec="seconds"),
-        "drystone": _drystone_version(),
+        "drystone": version(),
         "seed": found.definition.splits.seed,
         "layout": found.layout.layout_id,
         "manifest_key": manifest.key,
@@ -180,10 +180,3 @@ def _document(found: Chosen, number: int, manifest: ManifestSummary) -> dict[str
         "sql": json.loads(found.candidates.shown_statement()),
         "report": found.report.model_dump(mode="json"),
     }
-
-
-def _drystone_version() -> str:
-    try:
-        return version("drystone")
-    except PackageNotFoundError:
-        return "unknown"

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
+from base.version import version
 from fsd.compile.lost_parts import newest_first
 from fsd.documents.models import (
     BatchStatus,
@@ -49,7 +50,7 @@ NDJSON = "application/x-ndjson"
 
 def make_app(engine: Engine, shut_down: Callable[[], None]) -> FastAPI:
     """Return the application; plain functions run in worker threads, so none blocks the loop."""
-    app = FastAPI(title="Drystone store", version=report.VERSION)
+    app = FastAPI(title="Drystone store", version=version())
 
     @app.exception_handler(FsdError)
     async def refuse(_request: Request, error: FsdError) -> Response:

@@ -7,6 +7,7 @@ import time
 from collections import Counter
 
 from base.text import count_text, size_text
+from base.version import version
 from fsd.disks.disk_models import Measurement
 from fsd.disks.disks import Disk
 from fsd.documents.models import AreaStatus, Capacity, DiskStatus, Health, Notice
@@ -200,7 +201,7 @@ def health(engine: Engine) -> Health:
     return Health(
         state="failed" if losses else "degraded" if degraded else "ok",
         store_id=engine.config.store.store_id,
-        version=VERSION,
+        version=version(),
         epoch=store.disks.epoch,
         started=timestamp(engine.started_s),
         objects=objects,
