@@ -167,8 +167,8 @@ def show_pipeline(
     """
     from adapters.actions import next_stage
     from adapters.actions.contract.pipelines import declared_pipelines
-    from adapters.actions.contract.place import suggestion
     from adapters.records.errors import UsageError
+    from base.mistakes import suggestion
     from sql import Database
 
     with Database.open(find_config(config)) as database:

@@ -23,6 +23,7 @@ import numpy as np
 import psycopg
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
+from base.mistakes import suggestion
 from sql.core.bigints import read_bigints, write_bigints
 from sql.core.errors import BusyError, UsageError
 from sql.core.statements import statements
@@ -39,7 +40,6 @@ from sql.datasets.dataset_question import (
 from sql.datasets.dataset_values import found_boxes, found_near, found_values, rows_statement
 from sql.intent.tree_order import least_labels
 from sql.selector.compile_selector import Compiled
-from sql.selector.document import suggestion
 from sql.selector.select import plan
 from sql.selector.selector import Condition, Selector
 

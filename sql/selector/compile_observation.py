@@ -9,10 +9,10 @@ from collections.abc import Iterator, Mapping
 
 from psycopg.sql import SQL, Composable, Identifier
 
+from base.mistakes import suggestion
 from sql.selector.compile_columns import column_terms, like_pattern
 from sql.selector.compile_scope import Build, Scope
 from sql.selector.compile_terms import FALSE, Term, among, both, look_up, range_terms, time_terms
-from sql.selector.document import suggestion
 from sql.selector.selector import ColumnMatch, Condition, Metadata
 
 

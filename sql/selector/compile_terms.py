@@ -11,8 +11,8 @@ from typing import TypeVar
 
 from psycopg.sql import SQL, Composable
 
+from base.mistakes import suggestion
 from sql.selector.compile_scope import Build
-from sql.selector.document import suggestion
 from sql.selector.values import IntegerRange, TimeRange
 
 Value = TypeVar("Value")

@@ -50,7 +50,7 @@ def test_each_mistake_of_a_form_is_a_line():
         filled_in(fields_of(Everything), given)
     lines = str(caught.value)
     for words in ("Name: fill this in", "Count: write a whole", "Share: write a number",
-                  "Document: this is no YAML"):  # fmt: skip
+                  "Document: line 2: is no YAML"):  # fmt: skip
         assert words in lines
 
 

@@ -19,15 +19,15 @@ from pydantic import ValidationError
 from adapters.actions.contract.contract import ActionContract
 from adapters.actions.contract.place import (
     DOCUMENT_BYTES_MAX,
-    Path,
-    Placed,
     Problem,
     ProblemError,
+    problem_at,
     problems_of,
     read_placed,
 )
 from adapters.actions.contract.rules import broken_rules
 from adapters.records.errors import ContractError, UsageError
+from base.documents import Path, Placed
 from base.text import safe_text
 from sql import Selector, SqlError, read_selector
 
@@ -88,11 +88,11 @@ def _read(data: str | bytes, folder: str | None) -> tuple[ActionContract | None,
         placed = read_placed(data)
     except ProblemError as error:
         return None, [error.problem]
-    if not isinstance(placed.document, dict):
+    if not isinstance(placed.value, dict):
         return None, [
             Problem(1, "the document", "a contract is a mapping: begin with `action_id: `")
         ]
-    document = dict(cast("dict[str, Any]", placed.document))
+    document = dict(cast("dict[str, Any]", placed.value))
     selector, problems = _selector(placed, document.pop("input_selector", None))
     try:
         contract = ActionContract.model_validate(document)
@@ -101,7 +101,7 @@ def _read(data: str | bytes, folder: str | None) -> tuple[ActionContract | None,
         return None, sorted(problems, key=lambda problem: problem.line)
     contract = contract.model_copy(update={"input_selector": selector})
     rules = broken_rules(contract, folder)
-    problems += [placed.problem(path, reason) for path, reason in rules]
+    problems += [problem_at(placed, path, reason) for path, reason in rules]
     return contract, sorted(problems, key=lambda problem: problem.line)
 
 
@@ -119,5 +119,5 @@ def _selector_problem(placed: Placed, line: str) -> Problem:
     place, _, reason = line.partition(": ")
     steps: Path = tuple(int(number) if number else word for number, word in _STEP.findall(place))
     if not reason or steps == ("selector",):
-        return placed.problem(("input_selector",), reason or line)
-    return placed.problem(("input_selector", *steps), reason)
+        return problem_at(placed, ("input_selector",), reason or line)
+    return problem_at(placed, ("input_selector", *steps), reason)

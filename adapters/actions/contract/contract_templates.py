@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from adapters.actions.contract import templates
 from adapters.actions.contract.contract import ActionContract, Relatives, StageLayout
-from adapters.actions.contract.place import Path, suggestion
 from adapters.actions.contract.stage_context import texts_in
 from adapters.actions.contract.templates import TemplateError, fields_of, render
+from base.documents import Path
+from base.mistakes import suggestion
 from fsd import check_relative_path
 
 Rule = tuple[Path, str]

@@ -28,14 +28,15 @@ from adapters.actions.contract.contract import Name, Part
 from adapters.actions.contract.parameters import checked_parameters
 from adapters.actions.contract.place import (
     DOCUMENT_BYTES_MAX,
-    Placed,
     Problem,
     ProblemError,
+    problem_at,
     problems_of,
     read_placed,
-    suggestion,
 )
 from adapters.records.errors import ContractError, UsageError
+from base.documents import Placed
+from base.mistakes import suggestion
 from base.text import safe_text
 
 if TYPE_CHECKING:
@@ -87,10 +88,10 @@ def check_pipeline(
         placed = read_placed(data)
     except ProblemError as error:
         return None, [error.problem]
-    if not isinstance(placed.document, dict):
+    if not isinstance(placed.value, dict):
         return None, [Problem(1, "the document", "a pipeline is a mapping: begin with `name: `")]
     try:
-        pipeline = Pipeline.model_validate(placed.document)
+        pipeline = Pipeline.model_validate(placed.value)
     except ValidationError as error:
         return None, problems_of(placed, error, Pipeline)
     problems = _problems(placed, pipeline, contracts)
@@ -107,19 +108,19 @@ def _problems(
         loaded = contracts.get(step.action)
         if step.action in seen:
             reason = f"{step.action} is a stage already; an action stands in a pipeline once"
-            problems.append(placed.problem((*place, "action"), reason))
+            problems.append(problem_at(placed, (*place, "action"), reason))
         seen.add(step.action)
         if loaded is None:
             reason = f"there is no action {step.action}" + suggestion(step.action, contracts)
-            problems.append(placed.problem((*place, "action"), reason))
+            problems.append(problem_at(placed, (*place, "action"), reason))
             continue
         try:
             checked_parameters(loaded.contract, step.parameters)
         except UsageError as error:
-            problems.append(placed.problem((*place, "parameters"), str(error)))
+            problems.append(problem_at(placed, (*place, "parameters"), str(error)))
         if step.gate == "gpu_ready" and loaded.contract.run_spec is None:
             reason = f"{step.action} runs no program, so it waits for no machine"
-            problems.append(placed.problem((*place, "gate"), reason))
+            problems.append(problem_at(placed, (*place, "gate"), reason))
     return problems
 
 

@@ -15,7 +15,8 @@ from pydantic import ValidationError
 from adapters.actions.contract.contract import ActionContract, Output, RunSpec
 from adapters.actions.contract.contract_templates import template_rules
 from adapters.actions.contract.parameters import checked_value
-from adapters.actions.contract.place import Path, suggestion
+from base.documents import Path
+from base.mistakes import suggestion
 from fsd import check_relative_path
 from sql import Column, DeclaredTable
 

@@ -13,10 +13,11 @@ from typing import Any, Literal, NamedTuple, cast
 import yaml
 from pydantic import BaseModel
 
+from base.documents import DocumentError, Limits, read_document
 from gui.core.errors import UsageError
 
 Kind = Literal["text", "integer", "number", "boolean", "choice", "document", "lines"]
-DOCUMENT_LENGTH_MAX = 200_000
+DOCUMENT_LIMITS = Limits(size_bytes_max=200_000, levels_max=60, values_max=100_000)
 
 
 class Field(NamedTuple):
@@ -112,15 +113,11 @@ def _number(field: Field, given: Any) -> int | float:
 
 
 def _document(field: Field, given: str) -> Any:
-    if len(given) > DOCUMENT_LENGTH_MAX:
-        raise UsageError(f"{field.label}: at most {DOCUMENT_LENGTH_MAX:,} letters")
     try:
-        if any(isinstance(token, yaml.AliasToken) for token in yaml.scan(given)):
-            # A few aliases of aliases are larger than any memory.
-            raise UsageError(f"{field.label}: write it without aliases (*)")
-        return json.loads(json.dumps(yaml.safe_load(given)))
-    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:
-        raise UsageError(f"{field.label}: this is no YAML: {error}") from None
+        # What JSON does not have, such as a date, is refused too.
+        return json.loads(json.dumps(read_document(given, DOCUMENT_LIMITS).value))
+    except (DocumentError, TypeError, ValueError) as error:
+        raise UsageError(f"{field.label}: {error}") from None
 
 
 def shown_value(field: Field, value: Any) -> Any:
