@@ -29,6 +29,7 @@ _run = RunFolder()
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", run_order.MARK)
     long_form.configure(config)
     if not config.getoption("--flush-life"):  # It lies in the folder of the run that failed.
         _run.open()
@@ -56,9 +57,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: object) -> object:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     long_form.select(config, items)
     worker = getattr(config, "workerinput", {})
-    is_long = config.getoption("--long")
-    seconds = run_order.SECONDS_LONG_FORM if is_long else run_order.SECONDS
-    run_order.spread(items, worker.get("workercount", 1), seconds)
+    is_long_form = config.getoption("--long")
+    run_order.spread(items, worker.get("workercount", 1), is_long_form=is_long_form)
 
 
 def pytest_collection_finish() -> None:

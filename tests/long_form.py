@@ -1,12 +1,12 @@
 """The long form of the fault tests: it owns which tests that are, how long each is, and the seed.
 
-`--long` runs what docs/faults.md names and nothing else. A length that somebody chose stays.
+`--long` runs what is marked `fault` and nothing else: the tests that docs/faults.md names, no more
+and no fewer (tests/fsd/test_faults_document.py). A length that somebody chose stays.
 """
 
 from __future__ import annotations
 
 import os
-import re
 
 import pytest
 
@@ -27,9 +27,6 @@ SEEDS = {
 SEED_VARIABLE = "DRYSTONE_TEST_SEED"
 """The seed of a short form, which `./drystone test` says: what failed is run again with it."""
 
-FILE = re.compile(r"`([\w/]*test_\w+\.py)`")
-NAME = re.compile(r"`(test_\w+)`")
-
 
 def add_options(parser: pytest.Parser) -> None:
     """Declare the options of the long form and of its parts."""
@@ -43,7 +40,8 @@ def add_options(parser: pytest.Parser) -> None:
 
 
 def configure(config: pytest.Config) -> None:
-    """Set the lengths and seeds that nobody chose."""
+    """Declare the mark, and set the lengths and seeds that nobody chose."""
+    config.addinivalue_line("markers", "fault: a fault of docs/faults.md, run by --long")
     of_the_run = os.environ.get(SEED_VARIABLE, "")
     for name in SEEDS:
         if not config.getoption(name):
@@ -72,29 +70,9 @@ def select(config: pytest.Config, items: list[pytest.Item]) -> None:
     """Leave out what is no fault test, for the long form."""
     if not config.getoption("--long"):
         return
-    wanted = fault_tests()
-    taken = [item for item in items if _place(item) in wanted]
-    config.hook.pytest_deselected(items=[item for item in items if _place(item) not in wanted])
-    items[:] = taken
-
-
-def fault_tests() -> set[tuple[str, str]]:
-    """Return (path below the root, name) of the tests that docs/faults.md names.
-
-    A row's names may be of any of its files, so there are pairs of which no test is.
-    """
-    found: set[tuple[str, str]] = set()
-    with open(os.path.join(ROOT, "docs", "faults.md"), encoding="utf-8") as file:
-        rows = [line for line in file if line.startswith("| ")]
-    for row in rows:
-        paths = [path if "/" in path else f"tests/fsd/{path}" for path in FILE.findall(row)]
-        found |= {(path, name) for path in paths for name in NAME.findall(row)}
-    return found
-
-
-def _place(item: pytest.Item) -> tuple[str, str]:
-    name = getattr(item, "originalname", None) or item.name
-    return os.path.relpath(item.path, ROOT), name
+    others = [item for item in items if not item.get_closest_marker("fault")]
+    config.hook.pytest_deselected(items=others)
+    items[:] = [item for item in items if item.get_closest_marker("fault")]
 
 
 def _set(config: pytest.Config, name: str, value: object) -> None:

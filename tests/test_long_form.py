@@ -32,12 +32,6 @@ def test_the_fault_tests_get_their_lengths_and_one_seed_and_others_stay_out():
     assert "test_run_order" not in told.replace(files[1], "")
 
 
-def test_what_the_document_names_is_found():
-    found = long_form.fault_tests()
-    assert ("tests/fsd/test_crash.py", "test_kill_at_any_moment") in found
-    assert ("tests/lab/test_power_cut_flush.py", "test_power_cut_at_every_flush") in found
-
-
 def test_the_seed_of_a_run_is_that_of_its_random_tests():
     told = collect("tests/test_run_order.py", DRYSTONE_TEST_SEED="s8")
     assert "random faults: --crash-seed s8 --jobs-seed s8" in told

@@ -4,57 +4,54 @@ from __future__ import annotations
 
 import os
 import random
-from pathlib import Path
 from types import SimpleNamespace
 
+import pytest
 import run_order
 from run_folder import RunFolder
 
 
-def named(count: int) -> list[SimpleNamespace]:
-    names = [f"tests/fsd/test_quick.py::test_{number}" for number in range(count)]
-    for begin in run_order.SECONDS:
-        names += [f"tests/fsd/{begin}[{number}]" for number in range(3)]
-    random.Random(7).shuffle(names)
-    return [SimpleNamespace(nodeid=name) for name in names]
+def marked(count: int) -> list[SimpleNamespace]:
+    """Return `count` tests without a mark among 60 with one, in an order by chance."""
+    marks = [None] * count
+    marks += [pytest.mark.seconds(10 + number // 2).mark for number in range(59)]
+    marks.append(pytest.mark.seconds(10, long_form=1800).mark)
+    random.Random(7).shuffle(marks)
+    return [SimpleNamespace(get_closest_marker={"seconds": mark}.get) for mark in marks]
+
+
+def length(item: SimpleNamespace) -> float:
+    return run_order.seconds(item, is_long_form=False)
 
 
 def test_each_part_begins_with_its_share_of_the_long_ones():
-    items = named(501)
+    items = marked(501)
     ordered = items.copy()
     run_order.spread(ordered, 4)
-    assert sorted(one.nodeid for one in ordered) == sorted(one.nodeid for one in items)
+    assert {id(one) for one in ordered} == {id(one) for one in items}
     loads, begin = [], 0
     for left in (4, 3, 2, 1):  # As the scheduler gives them out.
         part = ordered[begin : begin + (len(ordered) - begin) // left]
         begin += len(part)
-        seconds = [run_order._seconds(one.nodeid, run_order.SECONDS) for one in part]
+        seconds = [length(one) for one in part]
         count = sum(1 for one in seconds if one)
         assert all(seconds[:count]) and not any(seconds[count:])
         loads.append(sum(seconds))
-    assert max(loads) - min(loads) <= max(run_order.SECONDS.values())
+    assert max(loads) - min(loads) <= max(map(length, items))
 
 
 def test_the_long_form_begins_with_the_longest():
-    items = named(501)
-    run_order.spread(items, 4, run_order.SECONDS_LONG_FORM)
-    assert items[0].nodeid.startswith("tests/fsd/test_power_cut_flush.py")
+    items = marked(501)
+    run_order.spread(items, 4, is_long_form=True)
+    assert items[0].get_closest_marker("seconds").kwargs == {"long_form": 1800}
 
 
 def test_few_tests_and_one_process_are_left_alone():
     for count, processes in ((0, 1), (9, 1), (0, 4), (3, 200)):
-        items = named(count)
-        before = sorted(one.nodeid for one in items)
+        items = marked(count)
+        before = {id(one) for one in items}
         run_order.spread(items, processes)
-        assert sorted(one.nodeid for one in items) == before
-
-
-def test_every_long_test_exists():
-    here = Path(__file__).parent
-    found = {path.name: path.read_text(encoding="utf-8") for path in here.rglob("test_*.py")}
-    for begin in run_order.SECONDS:
-        module, _, function = begin.partition("::")
-        assert f"def {function}" in found[module], begin
+        assert {id(one) for one in items} == before and len(items) == count + 60
 
 
 def test_whoever_sets_a_place_is_left_alone(monkeypatch, tmp_path):

@@ -115,6 +115,7 @@ BARRIERS = [
 ]
 
 
+@pytest.mark.seconds(36)
 def test_killed_at_every_barrier_and_run_again(house: House):
     """One batch per barrier; the one that nobody killed says what all must come to."""
     folder = house.scrape("whole")

@@ -79,6 +79,7 @@ def load(python: str, tree: str, home: str, **options: object) -> dict:
     return json.loads(result.stdout)
 
 
+@pytest.mark.seconds(20)
 @pytest.mark.parametrize("folders", [True, False])
 def test_imagefolder_is_loaded(python, tmp_path, folders):
     rows = make_rows()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -83,6 +84,7 @@ def test_any_plan_keeps_the_copies_apart_and_moves_little(case):
         assert abs(after) <= abs(before) + 1e-6 and before * after >= -1e-3
 
 
+@pytest.mark.seconds(12)
 @settings(max_examples=50, deadline=None)
 @given(st.integers(0, 2**32), st.integers(3, 8))
 def test_a_new_disk_is_filled_to_the_level(seed: int, disk_count: int):

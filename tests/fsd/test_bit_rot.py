@@ -89,6 +89,7 @@ def frames(path: str) -> list[int]:
     return [place for place, content in found.items() if contents.count(content) == 1]
 
 
+@pytest.mark.fault
 def test_a_flip_on_every_disk_is_found_and_healed(filled, pytestconfig):
     """In the shards of one disk, and in the catalog, identity and epoch of another."""
     store, files = filled
@@ -116,6 +117,7 @@ def test_a_flip_on_every_disk_is_found_and_healed(filled, pytestconfig):
     assert_batch(store, "first", files)
 
 
+@pytest.mark.fault
 def test_the_background_finds_every_flip(filled, pytestconfig):
     """With an interval of 2.6 s: nobody reads the files, and nobody asks for a verification."""
     store, files = filled
@@ -183,6 +185,7 @@ def assert_readable(store: Store, files: dict[str, bytes], seed: str) -> None:
         assert read_object(store, key) == data, f"--crash-seed {seed}"
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("name", [layout.IDENTITY_NAME, layout.IDENTITY_TWIN_NAME])
 def test_a_damaged_identity_is_written_again_at_the_start(filled, name):
     store, files = filled
@@ -199,6 +202,7 @@ def test_a_damaged_identity_is_written_again_at_the_start(filled, name):
     assert_batch(store, "first", files)
 
 
+@pytest.mark.fault
 def test_entries_damaged_on_every_disk_are_written_again_while_the_engine_knows_them(filled):
     """A catalog entry that no disk has any more: the engine that runs is the good copy."""
     store, files = filled
@@ -220,6 +224,7 @@ def index_warning(store: Store) -> Notice | None:
     return next(found, None)
 
 
+@pytest.mark.fault
 def test_wrong_places_in_the_index_are_put_right_by_whoever_meets_them(filled):
     """The reader gets its bytes, and the rest is looked through by itself."""
     store, files = filled
@@ -257,6 +262,7 @@ def test_wrong_places_in_the_index_are_put_right_by_whoever_meets_them(filled):
     assert_clean(store)
 
 
+@pytest.mark.fault
 def test_wrong_places_in_the_index_are_found_and_put_right_by_a_scrub(filled):
     store, files = filled
     keys = [key for _, key in sorted(keys_of(files).items())[:6]]

@@ -13,6 +13,7 @@ import signal
 import threading
 from collections.abc import Iterator
 
+import pytest
 from loop_disks import loop_store, needs_loop
 from store_checks import (
     assert_batch,
@@ -88,6 +89,7 @@ def check(store: Store, batches: dict[str, dict[str, bytes]]) -> None:
     assert_clean(store)
 
 
+@pytest.mark.fault
 def test_a_put(store):
     """It waits for a file that another put has begun to write; the other files are stored."""
     made, files = store(3, started=False), files_of(40)
@@ -126,6 +128,7 @@ def listed(engine: Engine, batch: str) -> int:
         return sum(tree.node(number).key is not None for number in range(tree.node_count))
 
 
+@pytest.mark.fault
 def test_a_drain(store):
     made, files = store(4, started=False, shard_size_bytes=MIB), files_of(40)
     with opened(made) as engine:
@@ -145,6 +148,7 @@ def test_a_drain(store):
     check(made, {"first": files})
 
 
+@pytest.mark.fault
 def test_a_drain_in_the_middle_of_a_copy(store, monkeypatch):
     """What is written of the copy goes at once, and nothing that it held stays taken."""
     made, files = store(3, started=False), {"large": os.urandom(70 * MIB)}
@@ -184,6 +188,7 @@ def test_a_drain_in_the_middle_of_a_copy(store, monkeypatch):
 class TestOnDisksOfTheirOwn:
     pytestmark = needs_loop
 
+    @pytest.mark.fault
     def test_a_rebalance(self, short_tmp):
         files = files_of(150)
         with loop_store(short_tmp, 4, in_use=3) as (made, disks):
@@ -210,6 +215,7 @@ def planned_moves(store: OpenStore) -> list[str]:
     return [move.shard_id for move in _plan(store)[1]]
 
 
+@pytest.mark.fault
 def test_a_compaction(store):
     made = store(3, started=False, shard_size_bytes=MIB)
     # Small ones, which share shards.
@@ -236,6 +242,7 @@ def test_a_compaction(store):
     check(made, batches)
 
 
+@pytest.mark.fault
 def test_a_reindex(store, short_tmp):
     """The index before is in use again, with what has changed meanwhile; and so after a restart."""
     made, files = store(3, started=False, shard_size_bytes=MIB), files_of(40)

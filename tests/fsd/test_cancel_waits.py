@@ -89,6 +89,7 @@ class WatchedLock:
         self._lock.release()
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(
     ("what", "lock_name"),
     [

@@ -128,6 +128,7 @@ def test_views_in_the_mount(filled, tmp_path):
 # ---- Care ------------------------------------------------------------------------------------
 
 
+@pytest.mark.seconds(19)
 def test_care_commands_answer(filled):
     for command in (
         ("health",),
@@ -170,6 +171,7 @@ def test_a_lost_disk_is_rebuilt(filled):
     drystone("verify", "--all", env=environment(filled))
 
 
+@pytest.mark.seconds(31)
 def test_interrupt_detaches(store, tmp_path):
     made = store()
     (tmp_path / "big").mkdir()

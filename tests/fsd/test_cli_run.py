@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 
+import pytest
 from command import FILES, PROGRAM, drystone, environment, json_lines, key_of
 from store_harness import with_few_services
 
@@ -21,6 +22,7 @@ def test_init_without_disks_shows_an_example(tmp_path):
     assert not os.path.exists(tmp_path / "s")
 
 
+@pytest.mark.seconds(22)
 def test_from_nothing_to_a_file_and_back(short_tmp, source):
     root = os.path.join(short_tmp, "store")
     disks = [os.path.join(short_tmp, name) for name in ("a", "b", "c")]

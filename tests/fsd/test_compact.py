@@ -60,6 +60,7 @@ def stored_bytes(store: Store) -> int:
     return size
 
 
+@pytest.mark.seconds(14)
 def test_garbage_goes_and_what_lives_stays(quick, short_tmp):
     store = quick()
     made = mixed_store(store, short_tmp)
@@ -171,6 +172,7 @@ def test_a_shard_that_lost_a_record_is_kept(quick, short_tmp):
     assert_readable(store, {**rest, **made["b2"]})
 
 
+@pytest.mark.fault
 def test_readers_of_the_mount_are_not_disturbed(quick, short_tmp):
     store = quick()
     made = mixed_store(store, short_tmp)
@@ -207,6 +209,7 @@ def test_readers_of_the_mount_are_not_disturbed(quick, short_tmp):
     assert not failures, failures
 
 
+@pytest.mark.fault
 def test_exports_go_on_while_their_shards_are_compacted(quick, short_tmp):
     store = quick(stall_timeout_s=20)
     made = mixed_store(store, short_tmp)
@@ -236,6 +239,8 @@ def test_exports_go_on_while_their_shards_are_compacted(quick, short_tmp):
     assert_readable(store, files)
 
 
+@pytest.mark.seconds(18)
+@pytest.mark.fault
 def test_a_disk_that_vanishes_in_the_middle(quick, short_tmp):
     store = quick(4)
     made = mixed_store(store, short_tmp, 8, 60)

@@ -185,6 +185,7 @@ for path in itertools.cycle(("/mnt/x", "/mnt/a much longer path than the other o
 """
 
 
+@pytest.mark.fault
 def test_kill_9_leaves_the_old_file_or_the_new_one(config: Path):
     wanted = {"/mnt/x", "/mnt/a much longer path than the other one"}
     for _ in range(5):

@@ -57,6 +57,7 @@ def begin_drain(one: Store, number: int) -> JobStatus:
     return one.client.disk_drain(name_of(one, number))
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("victim", ["engine", "disk"])
 @pytest.mark.parametrize("begin", [begin_rebuild, begin_drain])
 def test_killed_in_the_middle_of_copies(

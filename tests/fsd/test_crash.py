@@ -36,6 +36,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     metafunc.parametrize(("number", "points"), lives, ids=[f"store{one[0]}" for one in lives])
 
 
+@pytest.mark.seconds(40)
+@pytest.mark.fault
 @pytest.mark.timeout(0)  # Every wait within has its own limit.
 def test_kill_at_any_moment(pytestconfig, number: int, points: int):
     seed = pytestconfig.getoption("--crash-seed") or str(time.time_ns())

@@ -42,6 +42,7 @@ def make_source(folder: str) -> str:
     return folder
 
 
+@pytest.mark.seconds(43)
 def test_the_whole_story_twice(place):
     source = make_source(os.path.join(place, "source"))
     for _ in range(2):
@@ -68,6 +69,7 @@ def test_the_whole_story_twice(place):
     assert sorted(os.listdir(place)) == ["source"]
 
 
+@pytest.mark.seconds(24)
 def test_real_filesystems(place):
     if os.geteuid() != 0 or not os.path.exists("/dev/loop-control"):
         pytest.skip("loop filesystems need root and /dev/loop-control")

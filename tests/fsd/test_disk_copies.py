@@ -26,6 +26,7 @@ def mounts() -> Iterator[Callable[..., str]]:
         yield mount
 
 
+@pytest.mark.fault
 def test_a_copy_beside_the_original_is_never_taken_for_it(store, short_tmp):
     made: Store = store(2)
     copy = os.path.join(short_tmp, "copy")
@@ -45,6 +46,7 @@ def test_a_copy_beside_the_original_is_never_taken_for_it(store, short_tmp):
     assert made.client.disk_add(made.disks[0]).state == "online"
 
 
+@pytest.mark.fault
 def test_the_original_is_found_behind_its_copy(store, short_tmp, mounts):
     made: Store = store(2)
     made.stop()

@@ -51,6 +51,7 @@ def test_golden_epoch(entered: Path):
     assert contents(entered) == [GOLDEN, GOLDEN]
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("name", NAMES)
 def test_every_flipped_bit_is_found_and_never_taken_for_another_epoch(entered: Path, name: str):
     other = next(one for one in NAMES if one != name)
@@ -76,6 +77,7 @@ def test_an_epoch_of_an_earlier_version_is_read_and_written_anew(entered: Path):
     assert all(json.loads(content)["checksum"] for content in contents(entered))
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("other", [GOLDEN, b"", None], ids=["earlier", "damaged", "none"])
 def test_a_later_epoch_in_one_file_is_another_engine(entered: Path, name: str, other: bytes | None):
@@ -111,6 +113,7 @@ enter_epoch(sys.argv[1], 13)
 """
 
 
+@pytest.mark.fault
 def test_killed_between_the_two_writes_the_disk_is_entered(entered: Path):
     done = subprocess.run([sys.executable, "-c", DIES_BETWEEN, entered])
     assert done.returncode == -signal.SIGKILL
@@ -122,6 +125,7 @@ def test_killed_between_the_two_writes_the_disk_is_entered(entered: Path):
     assert len(set(contents(entered))) == 1 and read_epoch(str(entered)) == 14
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("name", NAMES)
 def test_a_running_engine_keeps_a_damaged_disk_and_leaves_one_that_was_taken_over(
     child: Child, disk: tuple[str, str], name: str
@@ -140,6 +144,7 @@ def test_a_running_engine_keeps_a_damaged_disk_and_leaves_one_that_was_taken_ove
         child.call("check", disk[1], 1)
 
 
+@pytest.mark.fault
 def test_a_second_engine_has_no_damaged_disk_either(
     child: Child, spawn: Callable[[], Child], disk: tuple[str, str]
 ):
@@ -151,6 +156,7 @@ def test_a_second_engine_has_no_damaged_disk_either(
     assert [Path(disk[0], name).read_bytes() for name in NAMES] == [b"", b""]
 
 
+@pytest.mark.fault
 def test_damage_is_told_at_the_start_and_what_follows_is_in_a_later_epoch(store, tmp_path):
     """With all epochs gone the catalog says which there were: entries keep their order."""
     made = store(2, shard_size_bytes=MIB)

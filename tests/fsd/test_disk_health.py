@@ -8,6 +8,7 @@ import os
 import signal
 import time
 
+import pytest
 from command import drystone
 from engine_processes import child
 from hypothesis import given
@@ -101,6 +102,7 @@ def test_every_limit_leads_into_its_state_and_one_less_does_not():
         assert str(limit) in health.reason or window_s == LONG_S
 
 
+@pytest.mark.fault
 def test_slow_alone_is_never_failing():
     health = DiskHealth()
     for number in range(1000):
@@ -217,6 +219,7 @@ def test_a_disk_that_rots_is_failing_avoided_and_remembered(store, tmp_path):
     assert health_of(one, worst) == "failing", "a restart made it well"
 
 
+@pytest.mark.seconds(11)
 def test_a_process_that_hangs_is_a_stall(store):
     one = store(started=False)
     one.config = with_settings(one.root, stall_timeout_s=3.0)

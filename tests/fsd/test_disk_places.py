@@ -73,6 +73,7 @@ def test_what_is_there_is_told_apart_and_each_says_what_to_do(tmp_path: Path):
 # New disks
 
 
+@pytest.mark.fault
 def test_a_folder_that_cannot_be_a_new_disk_is_one_clear_error(store, short_tmp):
     made: Store = store(2)
     full, source = folder(short_tmp, "full"), folder(short_tmp, "source")
@@ -107,6 +108,7 @@ def test_a_folder_that_cannot_be_a_new_disk_is_one_clear_error(store, short_tmp)
     assert made.client.disk_add(f"/{os.path.dirname(fine)}//").path == os.path.dirname(fine)
 
 
+@pytest.mark.fault
 def test_a_folder_that_holds_the_store_or_a_part_of_it_is_no_disk(short_tmp):
     outer = folder(short_tmp, "outer")
     a, b = (os.path.join(short_tmp, name) for name in "ab")
@@ -142,6 +144,7 @@ def mounts() -> Iterator[Callable[..., str]]:
         yield mount
 
 
+@pytest.mark.fault
 def test_a_disk_that_nothing_can_be_written_to(short_tmp, mounts, store):
     readonly = mounts(f"{short_tmp}/ro", "-t", "tmpfs", "-o", "ro", "none")
     made: Store = store(2)
@@ -171,6 +174,7 @@ def test_a_disk_that_is_mounted_twice_is_one_disk(short_tmp, mounts, store):
         init_store(f"{short_tmp}/other", [fresh, again], None)
 
 
+@pytest.mark.fault
 def test_a_path_that_hangs_keeps_nobody_else_waiting(short_tmp, store):
     """As an identity file that cannot be opened does."""
     made: Store = store(2, started=False)
@@ -186,6 +190,7 @@ def test_a_path_that_hangs_keeps_nobody_else_waiting(short_tmp, store):
 # Disks that are elsewhere now
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("name", ["elsewhere", ODD])
 def test_a_missing_disk_is_taken_where_it_is_now_and_looked_for_there(store, short_tmp, name):
     made: Store = store(3)
@@ -216,6 +221,7 @@ def test_a_disk_in_use_elsewhere_is_written_down(store, short_tmp):
         made.client.disk_add(made.disks[0])
 
 
+@pytest.mark.fault
 def test_a_hand_edit_is_followed_for_a_missing_disk(store, short_tmp):
     made: Store = store(2)
     path = moved(made, 0, os.path.join(short_tmp, "elsewhere"))
@@ -257,6 +263,7 @@ def test_a_gone_disk_that_drystone_toml_lists_no_more_comes_back(store, short_tm
     assert_batch(made, "first", FILES)
 
 
+@pytest.mark.fault
 def test_what_cannot_be_written_down_changes_nothing(store, short_tmp):
     made: Store = store(3)
     path = moved(made, 0, os.path.join(short_tmp, "elsewhere"))
@@ -273,6 +280,7 @@ def test_what_cannot_be_written_down_changes_nothing(store, short_tmp):
     assert made.client.disk_add(path).state == "online"
 
 
+@pytest.mark.fault
 def test_folders_that_were_swapped_are_told_apart(store, short_tmp):
     made: Store = store(3)
     put(made, write_files(os.path.join(short_tmp, "source"), FILES), "first")
@@ -292,6 +300,7 @@ def test_folders_that_were_swapped_are_told_apart(store, short_tmp):
     assert where(made) == {"d1": second, "d2": first, "d3": made.disks[2]}
 
 
+@pytest.mark.fault
 def test_the_path_of_a_dead_disk_is_used_by_another(store, short_tmp):
     made: Store = store(3)
     place = made.disks[0]
@@ -316,6 +325,7 @@ class TestMountPoints:
 
     pytestmark = needs_loop
 
+    @pytest.mark.fault
     def test_disks_swapped_between_two_mount_points(self, disk_tmp):
         with loop_store(disk_tmp, 3) as (made, disks):
             made.stop()

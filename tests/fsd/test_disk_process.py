@@ -37,6 +37,7 @@ def test_a_disk_has_one_engine(child: Child, spawn: Callable[[], Child], disk: t
         spawn().call("attach", disk[0], disk[1], STORE, 1)
 
 
+@pytest.mark.fault
 def test_a_disk_that_was_taken_over_is_noticed(child: Child, disk: tuple[str, str]):
     with open(os.path.join(disk[0], layout.EPOCH_NAME), "w") as file:
         file.write('{"epoch": 5}')

@@ -55,6 +55,7 @@ def failing_once(disks: DiskSet) -> list[str]:
     return failed
 
 
+@pytest.mark.fault
 def test_whatever_fails_no_process_is_left_with_the_lock(disks: DiskSet):
     disk, failed = disks.online()[0], failing_once(disks)
     disks.lose(disk, "by the test")
@@ -98,6 +99,7 @@ def test_a_disk_that_gets_no_process_is_looked_for_again(disks: DiskSet, monkeyp
     until(lambda: disk.state == "online", "the disk to be found all the same")
 
 
+@pytest.mark.fault
 def test_a_disk_that_is_declared_gone_while_it_is_looked_for_stays_gone(
     disks: DiskSet, monkeypatch
 ):

@@ -118,6 +118,7 @@ def wait_for_drains(store: Store) -> None:
             finish(store, job.job_id)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("seed", range(3))
 def test_kill_9_during_a_drain(full, seed):
     """It is killed again and again: everything stays whole, and in the end the disk is empty."""
@@ -218,6 +219,7 @@ def test_a_suspect_disk_takes_what_has_no_other_place(store, short_tmp):
     assert_clean(made)
 
 
+@pytest.mark.fault
 def test_a_living_disk_is_replaced(full, short_tmp):
     store, files = full
     name = names(store)[1]
@@ -234,6 +236,7 @@ def test_a_living_disk_is_replaced(full, short_tmp):
     assert_clean(store)
 
 
+@pytest.mark.fault
 def test_a_replacement_goes_on_after_kill_9(full, short_tmp):
     store, files = full
     name = names(store)[1]
@@ -249,6 +252,7 @@ def test_a_replacement_goes_on_after_kill_9(full, short_tmp):
     assert_clean(store)
 
 
+@pytest.mark.fault
 def test_a_dead_disk_is_replaced(full, short_tmp):
     store, files = full
     name = names(store)[1]

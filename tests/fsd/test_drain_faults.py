@@ -41,6 +41,7 @@ def fill_store(store: Store, short_tmp: str, size_mib: int) -> dict[str, bytes]:
     return files
 
 
+@pytest.mark.fault
 def test_a_disk_dies_during_its_own_drain(four, short_tmp):
     store, disks = four
     files = fill_store(store, short_tmp, 50)
@@ -61,6 +62,7 @@ def test_a_disk_dies_during_its_own_drain(four, short_tmp):
     assert_clean(store)
 
 
+@pytest.mark.fault
 def test_another_disk_dies_during_a_drain(four, short_tmp):
     store, disks = four
     files = fill_store(store, short_tmp, 30)

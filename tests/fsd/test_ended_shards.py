@@ -83,6 +83,7 @@ def quarantined(store: Store) -> list[str]:
     return [name for folder in folders if os.path.isdir(folder) for name in os.listdir(folder)]
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("index_is_lost", [False, True])
 @pytest.mark.parametrize("sound_footers", [2, 1, 0])
 def test_a_large_object_with_another_bad_block_on_each_disk(
@@ -104,6 +105,7 @@ def test_a_large_object_with_another_bad_block_on_each_disk(
     assert_batch(filled, "first", FILES)
 
 
+@pytest.mark.fault
 def test_a_large_object_whose_group_no_disk_shows_any_more(filled: Store):
     """Its trailer is damaged on both; only the footers know that there is anything."""
     large = large_of(filled)
@@ -117,6 +119,7 @@ def test_a_large_object_whose_group_no_disk_shows_any_more(filled: Store):
     assert_mended(filled)
 
 
+@pytest.mark.fault
 def test_what_is_lost_of_a_large_object_is_told_by_name(filled: Store, short_tmp: str):
     """One block is bad on both; the file is put again, and its shard is whole again."""
     large = large_of(filled)
@@ -135,6 +138,7 @@ def test_what_is_lost_of_a_large_object_is_told_by_name(filled: Store, short_tmp
     assert_mended(filled)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("trailer_is_there", [True, False])
 def test_a_large_object_that_was_torn_is_given_up(
     filled: Store, short_tmp: str, trailer_is_there: bool
@@ -158,6 +162,7 @@ def test_a_large_object_that_was_torn_is_given_up(
     assert_clean(filled)
 
 
+@pytest.mark.fault
 def test_a_large_object_that_was_acknowledged_is_not_deleted(filled: Store):
     """All that says where it lies is damaged on both disks; the index knows that it was there."""
     large = large_of(filled)
@@ -169,6 +174,7 @@ def test_a_large_object_that_was_acknowledged_is_not_deleted(filled: Store):
     assert len(quarantined(filled)) == 2
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("way", ["both footers", "one footer", "no trailer", "no index"])
 def test_a_shard_of_small_files_keeps_a_footer_that_is_true(grouped: Store, way: str):
     """The index knows its last group, or a disk has that whole: nothing is written to it."""
@@ -192,6 +198,7 @@ def test_a_shard_of_small_files_keeps_a_footer_that_is_true(grouped: Store, way:
         reindex(grouped)
 
 
+@pytest.mark.fault
 def test_a_footer_of_which_nobody_knows_whether_it_is_true_is_not_written_over(grouped: Store):
     """The last group has no trailer on any disk, and the index is lost: all that is sound stays."""
     shard = max(replicas_of(grouped.disks).values(), key=lambda one: len(one.entries))

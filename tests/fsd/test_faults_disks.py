@@ -73,6 +73,7 @@ def assert_two_copies_besides(store: Store, number: int, files: dict[str, bytes]
     assert_copies(store, files, 2, disk(store, number).name)
 
 
+@pytest.mark.fault
 def test_a_disk_dies_in_the_middle_of_a_put(loop_store, short_tmp):
     store, disks = loop_store
     folder, files = make_source(short_tmp, "source")
@@ -85,6 +86,7 @@ def test_a_disk_dies_in_the_middle_of_a_put(loop_store, short_tmp):
     assert_two_copies_besides(store, 0, files)
 
 
+@pytest.mark.fault
 def test_all_disks_but_one_die(loop_store, short_tmp):
     """What was acknowledged stays readable or is said to be unreadable; nothing hangs."""
     store, disks = loop_store
@@ -104,6 +106,7 @@ def test_all_disks_but_one_die(loop_store, short_tmp):
     assert_batch(store, "first", files)
 
 
+@pytest.mark.fault
 def test_a_full_disk_takes_no_more_and_is_read_on(loop_store, short_tmp):
     store, disks = loop_store
     first, files = make_source(short_tmp, "first", 600)
@@ -134,6 +137,7 @@ def test_a_full_disk_takes_no_more_and_is_read_on(loop_store, short_tmp):
     assert_clean(store)
 
 
+@pytest.mark.fault
 def test_a_disk_that_turns_read_only_is_read_on(loop_store, short_tmp):
     store, disks = loop_store
     first, files = make_source(short_tmp, "first", 600)
@@ -165,6 +169,7 @@ def test_a_disk_that_turns_read_only_is_read_on(loop_store, short_tmp):
     assert_clean(store)
 
 
+@pytest.mark.fault
 def test_a_disk_vanishes_and_returns(loop_store, short_tmp):
     store, disks = loop_store
     first, files = make_source(short_tmp, "first", 600)
@@ -182,6 +187,7 @@ def test_a_disk_vanishes_and_returns(loop_store, short_tmp):
     assert_clean(store)
 
 
+@pytest.mark.fault
 def test_a_disk_returns_with_older_content(loop_store, short_tmp):
     store, disks = loop_store
     first, files = make_source(short_tmp, "first", 300)
@@ -206,6 +212,7 @@ def test_a_disk_returns_with_older_content(loop_store, short_tmp):
     assert_clean(store)
 
 
+@pytest.mark.fault
 def test_a_disk_is_missing_at_the_start_and_returns(loop_store, short_tmp):
     store, disks = loop_store
     first, files = make_source(short_tmp, "first", 600)
@@ -223,6 +230,7 @@ def test_a_disk_is_missing_at_the_start_and_returns(loop_store, short_tmp):
     assert_clean(store)
 
 
+@pytest.mark.fault
 def test_a_disk_mounted_elsewhere_is_recognised(loop_store, short_tmp):
     store, disks = loop_store
     first, files = make_source(short_tmp, "first", 200)

@@ -117,6 +117,7 @@ def test_disks_that_come_late_after_the_index_was_lost(filled, tmp_path):
     assert_clean(store)
 
 
+@pytest.mark.fault
 def test_a_copied_disk_folder_is_refused(filled):
     store, files = filled
     store.stop()
@@ -142,6 +143,7 @@ def test_an_emptied_disk_folder_is_refused(filled):
     assert os.listdir(store.disks[0]) == []
 
 
+@pytest.mark.fault
 def test_a_second_engine_on_the_same_config_is_refused(filled):
     store, files = filled
     os.unlink(os.path.join(store.config.run_dir, "engine.pid"))
@@ -154,6 +156,7 @@ def test_a_second_engine_on_the_same_config_is_refused(filled):
     until(lambda: not os.path.exists(store.config.socket_path), "the engine to end")
 
 
+@pytest.mark.fault
 def test_a_second_config_on_the_same_disks_is_refused(filled, tmp_path):
     store, files = filled
     root = str(tmp_path / "other")
@@ -237,6 +240,7 @@ def test_both_replicas_damaged_in_different_records(filled):
     assert_batch(store, "first", files)
 
 
+@pytest.mark.fault
 def test_an_object_lost_on_all_replicas_is_named(filled, tmp_path):
     store, files = filled
     path, data = next((p, d) for p, d in files.items() if len(d) > 1000)
@@ -278,6 +282,7 @@ def test_a_dead_disk_is_rebuilt(filled):
     assert_readable(store, files)
 
 
+@pytest.mark.fault
 def test_three_copies(store, tmp_path):
     made = store(4, copies_raw=3, shard_size_bytes=MIB)
     files = make_source(str(tmp_path / "source"))

@@ -92,6 +92,7 @@ def filled(store, tmp_path):
     return Filled(store(3, shard_size_bytes=MIB), str(tmp_path))
 
 
+@pytest.mark.fault
 def test_deleted(filled):
     filled.put_second()
     filled.store.stop()
@@ -109,6 +110,7 @@ def test_deleted_after_a_kill_with_open_shards(filled):
     filled.check()
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("left_bytes", [0, 4096, 8192, 3 * 4096, "half"])
 def test_cut_off(filled, left_bytes):
     filled.put_second()
@@ -119,6 +121,7 @@ def test_cut_off(filled, left_bytes):
     filled.check()
 
 
+@pytest.mark.fault
 def test_rolled_back(filled):
     """The SSD came back from a backup: all of the later batch is rolled forward."""
     filled.store.stop()
@@ -153,6 +156,7 @@ def test_rolled_back_behind_a_changed_view(filled):
     filled.check()
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("seed", range(FLIPS))
 def test_bits_flipped(filled, seed):
     """A flipped bit may hide anything, and tells nothing else: until a scrub or a reindex."""
@@ -176,6 +180,7 @@ def test_bits_flipped(filled, seed):
     filled.check()
 
 
+@pytest.mark.fault
 def test_an_engine_whose_index_is_damaged_under_it_can_be_asked_for_another(filled):
     """It answers with an error to nearly all; it is up all the same, and a reindex helps."""
     filled.put_second()

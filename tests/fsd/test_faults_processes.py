@@ -112,6 +112,7 @@ def signal_all(pids: list[int], number: signal.Signals) -> None:
             os.kill(pid, number)
 
 
+@pytest.mark.seconds(25)
 @pytest.mark.parametrize("victims", [1, 2])
 def test_disk_processes_stopped_while_an_export_runs(patient_store, tmp_path, victims):
     """The one that must work: stopped processes cost the stall limit, not the export."""
@@ -138,6 +139,7 @@ def told_of_stall(store, name: str) -> bool:
     return any(f"{name} made no progress" in line for line in store.client.health().last_errors)
 
 
+@pytest.mark.seconds(20)
 def test_a_disk_process_stopped_before_a_job_with_much_to_ask(patient_store, stopped, tmp_path):
     """Requests that do not fit the socket of a process that reads nothing must not block all."""
     store = patient_store(2, shard_size_bytes=64 * MIB)

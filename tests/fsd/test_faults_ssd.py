@@ -74,6 +74,7 @@ def fill(path: str) -> None:
             file.write(bytes(1 << 12))
 
 
+@pytest.mark.fault
 def test_an_export_during_which_the_ssd_fills_up_cleans_up(small_store, small_ssd, tmp_path):
     files = {f"f{n}": os.urandom(MIB // 2) for n in range(50)}
     put(small_store, write_files(str(tmp_path / "source"), files), "first")
@@ -104,6 +105,7 @@ def test_an_export_during_which_the_ssd_fills_up_cleans_up(small_store, small_ss
     assert_sealed(answer.target_root, files)
 
 
+@pytest.mark.fault
 def test_a_put_while_the_ssd_is_full(small_store, small_ssd, tmp_path):
     """The put is refused before anything is stored, says what to do, and later it goes on."""
     files = {f"f{n}": os.urandom(20 + n % 50) for n in range(20_000)}
@@ -122,6 +124,7 @@ def test_a_put_while_the_ssd_is_full(small_store, small_ssd, tmp_path):
     assert_readable(small_store, dict(list(files.items())[::100]))
 
 
+@pytest.mark.fault
 def test_an_output_that_cannot_be_written_leaves_nothing(small_store, small_ssd, tmp_path):
     data = os.urandom(60 * MIB)
     put(small_store, write_files(str(tmp_path / "source"), {"one": data}), "first")

@@ -95,6 +95,7 @@ def scan_of(path: str, shard_id: str):
         os.close(descriptor)
 
 
+@pytest.mark.fault
 def test_a_disk_that_returns_twice_lacks_no_entry(store, engine_of):
     engine = engine_of(store(3))
     one = list(engine.store.disks.disks.values())[2]
@@ -112,6 +113,7 @@ def test_a_disk_that_returns_twice_lacks_no_entry(store, engine_of):
     assert engine.store.catalog.lacking(one) == 0
 
 
+@pytest.mark.fault
 def test_a_disk_that_is_declared_gone_before_a_seal_is_told_stays_gone(store, engine_of, short_tmp):
     engine = engine_of(store(3))
     files = {f"{n}": os.urandom(900_000) for n in range(3)}
@@ -126,6 +128,7 @@ def test_a_disk_that_is_declared_gone_before_a_seal_is_told_stays_gone(store, en
     assert all(gone.disk_id not in disks for disks in holders)
 
 
+@pytest.mark.fault
 def test_a_footer_that_one_disk_cannot_bear_out_waits_for_the_other(store, short_tmp):
     """Killed before the catalog heard of the seal; then a bad sector, and the other disk away."""
     made = store(2)
@@ -154,6 +157,7 @@ def test_a_footer_that_one_disk_cannot_bear_out_waits_for_the_other(store, short
     assert unreadable(made) == []
 
 
+@pytest.mark.fault
 def test_mending_writes_no_replica_of_a_record_that_never_was_right(store, short_tmp):
     """A bit flipped in memory before any checksum was made: digests hold, the key does not."""
     made = store(2, started=False)
@@ -196,6 +200,7 @@ def test_mending_writes_no_replica_of_a_record_that_never_was_right(store, short
             assert file.read(1 << 16) != bytes(1 << 16)
 
 
+@pytest.mark.fault
 def test_a_rotten_source_costs_the_target_nothing(store, engine_of, short_tmp):
     """However much other copies have asked of the target before."""
     engine = engine_of(store(3, shard_size_bytes=32 * MIB))

@@ -62,6 +62,7 @@ class Held(FreeStep):
         return wanted_bytes
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("reads", [0, 1, 3])
 def test_what_a_hanging_disk_has_not_begun_is_given_back_and_never_written(
     big_shard: Shard, tmp_path: Path, target: Path, reads: int

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from store_checks import assert_batch, assert_clean, assert_copies, until
 from store_harness import MIB, Store
 from test_cancel import WAIT_S, done, files_of, opened, put
@@ -37,6 +38,7 @@ def advised(engine: Engine) -> list[str]:
     return [one.advice for one in warnings(engine) if one.code == "disk-gone"]
 
 
+@pytest.mark.fault
 def test_a_disk_in_use_is_let_go_of_when_another_one_says_that_it_is_gone(store):
     made = store(3, started=False, shard_size_bytes=MIB)
     batches = {name: files_of(20) for name in ("first", "meanwhile", "later")}
@@ -76,6 +78,7 @@ def test_a_disk_in_use_is_let_go_of_when_another_one_says_that_it_is_gone(store)
     assert_clean(made)
 
 
+@pytest.mark.fault
 def test_what_was_acknowledged_meanwhile_comes_back_with_the_disk(store):
     """The other disk that had it dies before it is copied."""
     made = store(3, started=False)
@@ -107,6 +110,7 @@ def test_what_was_acknowledged_meanwhile_comes_back_with_the_disk(store):
     assert_clean(made)
 
 
+@pytest.mark.fault
 def test_a_copy_that_does_not_count_is_an_error_of_its_shard(store, monkeypatch):
     """And is not made again at once, for ever: nobody else would be copied."""
     made, files = store(2, started=False), files_of(10)

@@ -47,6 +47,7 @@ def one_gone(store: Store, config: Config) -> Iterator[tuple[Engine, Disk]]:
         engine.stop()
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("place", ["old", "configured"])
 def test_a_gone_disk_that_is_here_again_is_noticed_while_the_engine_runs(
     store, monkeypatch, short_tmp, place
@@ -74,6 +75,7 @@ def test_a_gone_disk_that_is_here_again_is_noticed_while_the_engine_runs(
         assert gone.state == "online" and not advised(engine)
 
 
+@pytest.mark.fault
 def test_a_gone_disk_that_hangs_is_looked_for_by_one_process_and_holds_nobody_up(
     store, monkeypatch
 ):

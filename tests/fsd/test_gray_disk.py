@@ -83,6 +83,7 @@ def assert_read_elsewhere(
     rig.store.start()
 
 
+@pytest.mark.fault
 def test_slow_requests_make_a_disk_suspect_and_it_is_read_last(rig: Rig, monkeypatch):
     client, files = rig.store.client, rig.put("first", 300)
     settle(rig.store)

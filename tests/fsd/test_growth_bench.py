@@ -6,6 +6,8 @@ import subprocess
 import sys
 from xml.etree import ElementTree
 
+import pytest
+
 from bench.growth import ROWS
 from bench.growth_plot import ENGINE_MEMORIES, SERIES, draw
 
@@ -15,6 +17,7 @@ OBJECTS = 20_000
 """Fewer would measure the tables' own pages."""
 
 
+@pytest.mark.seconds(13)
 def test_a_tiny_store_grows_and_is_measured(short_tmp, tmp_path):
     found, plot = tmp_path / "growth.json", tmp_path / "growth.svg"
     arguments = ["--objects", str(OBJECTS), "--json", str(found), "--plot", str(plot)]

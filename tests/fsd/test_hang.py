@@ -72,6 +72,7 @@ def read_all(read: Callable[[bytes], bytes], contents: list[bytes]) -> None:
         assert list(readers.map(read, shuffled)) == shuffled
 
 
+@pytest.mark.fault
 def test_reads_through_engine_and_mount_while_a_disk_hangs(lab_store, short_tmp):
     """Before the hang is noticed, while its process cannot be killed, and when it is over."""
     store, disks = lab_store
@@ -102,6 +103,7 @@ def test_reads_through_engine_and_mount_while_a_disk_hangs(lab_store, short_tmp)
     assert_clean(store)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("lab_store", [120.0], indirect=True)
 def test_an_export_ends_while_a_disk_hangs(lab_store, short_tmp):
     """Long before the limit that ends its process: it gives back what it has not begun."""

@@ -127,6 +127,7 @@ def test_other_stores_and_other_disks_are_refused(tmp_path: Path):
     assert check_identity(str(tmp_path / "b"), two, STORE)
 
 
+@pytest.mark.fault
 def test_a_copied_folder_is_refused(tmp_path: Path):
     disk_id = new_disk(tmp_path / "d")
     shutil.copytree(tmp_path / "d", tmp_path / "copy")
@@ -141,6 +142,7 @@ def test_a_moved_folder_is_the_same_disk(tmp_path: Path):
     assert check_identity(str(tmp_path / "moved"), disk_id, STORE)
 
 
+@pytest.mark.fault
 def test_every_flipped_bit_is_refused_where_the_twin_is_gone_too(tmp_path: Path):
     disk_id = new_disk(tmp_path)
     (tmp_path / IDENTITY_TWIN_NAME).unlink()
@@ -254,6 +256,7 @@ def test_a_disk_copied_to_another_filesystem_is_refused(tmp_path: Path, loop: Mo
     assert "the filesystem's UUID differs" in refusal(second, disk_id)
 
 
+@pytest.mark.fault
 def test_a_clone_with_a_new_uuid_is_refused(tmp_path: Path, loop: Mount):
     first = loop(tmp_path / "image", tmp_path / "a")
     disk_id = make_identity(str(first), STORE, "one")["disk_id"]
@@ -265,6 +268,7 @@ def test_a_clone_with_a_new_uuid_is_refused(tmp_path: Path, loop: Mount):
     assert "looks like a copy" in refusal(clone, disk_id)
 
 
+@pytest.mark.fault
 def test_a_clone_on_another_device_is_refused_by_its_serial(tmp_path: Path, loop: Mount):
     first = loop(tmp_path / "image", tmp_path / "a")
     document = make_identity(str(first), STORE, "one")

@@ -37,6 +37,7 @@ TABLE_ROW_BYTES, TABLE_FLAG = 48, 2
 TEXT = "what a sidecar says"
 
 
+@pytest.mark.fault
 @pytest.mark.timeout(0)  # Its long form is long; each flip is looked at and done with.
 def test_no_flipped_bit_of_an_index_is_told_or_stays_unseen(tmp_path, pytestconfig):
     seed = pytestconfig.getoption("--crash-seed") or str(time.time_ns())
@@ -156,6 +157,7 @@ def is_damaged(store: Store) -> bool:
     return any(one.code == "index-damaged" for one in store.client.warnings())
 
 
+@pytest.mark.fault
 def test_a_damaged_row_is_never_told_found_by_a_scrub_and_gone_with_a_reindex(filled):
     flip_text(f"{index_folder(filled)}/data.mdb", f'"files": {len(FILES)}'.encode())
     with pytest.raises(CorruptError, match="row 'first' of its batches; reindex it"):
@@ -188,6 +190,7 @@ def test_a_damaged_row_of_a_shard_is_warned_of_and_all_else_is_told(filled):
     assert [disk.shards for disk in filled.client.disks()] == [disk.shards for disk in before.disks]
 
 
+@pytest.mark.fault
 def test_an_index_with_a_damaged_row_is_made_anew_at_the_start(filled):
     filled.stop()
     flip_text(f"{index_folder(filled)}/data.mdb", b'"view_id": "set')
@@ -199,6 +202,7 @@ def test_an_index_with_a_damaged_row_is_made_anew_at_the_start(filled):
     assert_clean(filled)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("table", [b"objects", b"views", b"meta"])
 def test_an_index_that_lost_a_table_is_made_anew_at_the_start(filled, table):
     """Its name is damaged; what was in it must not be taken for what was never there."""
@@ -211,12 +215,14 @@ def test_an_index_that_lost_a_table_is_made_anew_at_the_start(filled, table):
     assert_clean(filled)
 
 
+@pytest.mark.fault
 def test_a_damaged_row_of_a_disk_is_written_again(filled):
     flip_text(f"{index_folder(filled)}/data.mdb", b'"state": "online')
     until(lambda: "written again" in str(filled.client.health().last_errors), "the rows of disks")
     assert scrub(filled, "done") == ""
 
 
+@pytest.mark.fault
 def test_a_damaged_listing_is_never_shown_and_made_again_after_a_scrub(filled):
     trees = os.path.join(index_folder(filled), "trees")
     (name,) = [name for name in os.listdir(trees) if name.startswith("view-")]

@@ -90,6 +90,7 @@ def check(store: Store, files: dict[str, bytes] | None) -> None:
         assert everything(store) == before
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("class_name", ["raw", "generated"])
 def test_a_list_that_comes_back_after_the_purge_joins_no_later_batch(
     store: Callable[..., Store], short_tmp: str, class_name: str
@@ -109,6 +110,7 @@ def test_a_list_that_comes_back_after_the_purge_joins_no_later_batch(
     assert_gone(made, list(NEW.values()))
 
 
+@pytest.mark.fault
 def test_a_list_that_comes_back_makes_no_batch(store: Callable[..., Store], short_tmp: str):
     made = four_disks(store)
     lost = lose(made, short_tmp, OLD)
@@ -117,6 +119,7 @@ def test_a_list_that_comes_back_makes_no_batch(store: Callable[..., Store], shor
     check(made, None)
 
 
+@pytest.mark.fault
 def test_nor_does_a_salvage_make_a_part_of_it_again(store: Callable[..., Store], short_tmp: str):
     """The open shard that comes back is damaged everywhere: what is sound is written anew."""
     made = four_disks(store)
@@ -134,6 +137,7 @@ def test_nor_does_a_salvage_make_a_part_of_it_again(store: Callable[..., Store],
     check(made, NEW)
 
 
+@pytest.mark.fault
 def test_the_same_files_put_again_after_the_purge_are_a_batch(
     store: Callable[..., Store], short_tmp: str
 ):
@@ -151,6 +155,7 @@ def test_the_same_files_put_again_after_the_purge_are_a_batch(
     check(made, OLD)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(("barrier", "index"), [("begun", "kept"), ("committed", "lost")])
 def test_killed_in_the_purge(store: Callable[..., Store], short_tmp: str, barrier: str, index: str):
     made = four_disks(store)
@@ -171,6 +176,7 @@ def test_killed_in_the_purge(store: Callable[..., Store], short_tmp: str, barrie
     check(made, NEW)
 
 
+@pytest.mark.fault
 def test_a_file_with_the_bytes_of_a_list_outlives_it(store: Callable[..., Store], short_tmp: str):
     """Somebody stored a purged batch's list as a file: it is read, and is nobody's list."""
     made = quick_store(store, 3)

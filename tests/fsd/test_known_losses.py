@@ -52,6 +52,7 @@ def back(made: Store, number: int) -> None:
     wait_for_state(made, number, "online")
 
 
+@pytest.mark.fault
 def test_one_disk_away_is_degraded_and_two_lose_something_and_its_list_of_files(filled: Store):
     assert health(filled, OK).startswith("ok: ")
     away(filled, 0)
@@ -68,6 +69,7 @@ def test_one_disk_away_is_degraded_and_two_lose_something_and_its_list_of_files(
     assert "lost-list" not in codes(filled)
 
 
+@pytest.mark.fault
 def test_what_is_damaged_on_every_disk_is_lost(filled: Store):
     head = filled.client.head(keys_of(FILES)["7"])
     paths = {found.name: found.path for found in filled.client.disks()}
@@ -80,6 +82,7 @@ def test_what_is_damaged_on_every_disk_is_lost(filled: Store):
     until(lambda: filled.client.health().state == "ok", "it to be whole again")
 
 
+@pytest.mark.fault
 def test_a_damaged_sole_copy_is_lost(store, short_tmp):
     """Nothing else may have it, and it can be tried nowhere: there is one disk."""
     made = store(1, copies_raw=1, copies_generated=1)
@@ -92,6 +95,7 @@ def test_a_damaged_sole_copy_is_lost(store, short_tmp):
     health(made, LOST)
 
 
+@pytest.mark.fault
 def test_damage_here_is_a_loss_while_the_sound_copy_is_away(filled: Store):
     head = filled.client.head(keys_of(FILES)["7"])
     here, gone = head.disks
@@ -106,6 +110,7 @@ def test_damage_here_is_a_loss_while_the_sound_copy_is_away(filled: Store):
     until(lambda: filled.client.health().state == "ok", "it to be whole again")
 
 
+@pytest.mark.fault
 def test_damage_of_one_of_two_copies_is_not_lost(filled: Store):
     head = filled.client.head(keys_of(FILES)["7"])
     path = next(found.path for found in filled.client.disks() if found.name == head.disks[0])
@@ -115,6 +120,7 @@ def test_damage_of_one_of_two_copies_is_not_lost(filled: Store):
     until(lambda: filled.client.health().state == "ok", "it to be healed")
 
 
+@pytest.mark.fault
 def test_what_was_given_up_with_its_disks_is_lost(filled: Store):
     first, second = (disk(filled, number).name for number in (0, 1))
     lost = {

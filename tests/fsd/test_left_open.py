@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from engine_processes import kill_engine
 from store_checks import assert_clean, assert_readable, damage, finish, keys_of, put, settle
 from store_harness import MIB, write_files
 from test_salvage import make_groups, replica_paths
 
 
+@pytest.mark.fault
 def test_what_a_waiting_shard_has_lost_is_written_again_by_the_next_put(store, short_tmp: str):
     """Its salvage waits, for its groups were made smaller; who still has the file may put it."""
     files = {"lost": os.urandom(20 * MIB), "kept": os.urandom(9000)}
@@ -28,6 +30,7 @@ def test_what_a_waiting_shard_has_lost_is_written_again_by_the_next_put(store, s
     assert_readable(made, files)
 
 
+@pytest.mark.fault
 def test_what_is_lost_on_all_disks_is_written_again_also_after_a_restart(store, short_tmp: str):
     """As `drystone warnings` advises; a restart must not take the damaged replicas for sound."""
     files = {"lost": os.urandom(90_000), "kept": os.urandom(9000)}

@@ -103,6 +103,7 @@ def listed_names(store: Store) -> set[str]:
     return {file.path for file in store.client.batch_files("b")}
 
 
+@pytest.mark.fault
 def test_a_part_that_comes_back_before_a_lost_one_is_listed(parted: Store):
     shards = [parted.client.head(shard_of(parted, name)).shard_id for name in FILES]
     assert len(set(shards)) == 3
@@ -123,6 +124,7 @@ def test_a_part_that_comes_back_before_a_lost_one_is_listed(parted: Store):
     assert_batch(parted, "b", FILES)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("earlier", [True, False])
 def test_a_listing_of_other_parts_is_made_anew(parted: Store, earlier: bool):
     """It has as many parts as the batch: one of an earlier version, and one of another time."""

@@ -89,6 +89,7 @@ def only_on(holders: Mapping[str, set[str]], *names: str) -> set[str]:
     return {path for path, disks in holders.items() if disks <= set(names)}
 
 
+@pytest.mark.fault
 def test_all_files_of_disks_that_are_away_and_no_other(full):
     one, files = full
     holders = holders_of(one, files)
@@ -131,6 +132,7 @@ def test_as_if_a_disk_were_away(full):
     drystone("losses", "--without", "d9", "--config", one.config_path, expect=2)
 
 
+@pytest.mark.fault
 def test_what_was_given_up_for_good(full):
     """Nothing is counted on any more: neither their shards nor their disks are known by then."""
     one, files = full
@@ -149,6 +151,7 @@ def test_what_was_given_up_for_good(full):
     assert losses(one) == {}
 
 
+@pytest.mark.fault
 def test_what_is_damaged_on_every_disk(full):
     """More than are listed in one document; each is in the reports, and the counts are right."""
     one, files = full

@@ -56,6 +56,7 @@ def declare_gone(store: Store, numbers: list[int]) -> None:
         store.client.wait(store.client.rebuild(disk(store, number).name).job_id)
 
 
+@pytest.mark.fault
 def test_the_disks_that_are_away_are_named(lost: tuple[Store, list[int], str]):
     made, numbers, source = lost
     said = refused_put(made, source)
@@ -69,6 +70,7 @@ def test_the_disks_that_are_away_are_named(lost: tuple[Store, list[int], str]):
     assert_batch(made, "b", FILES)
 
 
+@pytest.mark.fault
 def test_a_sealed_batch_is_put_again_as_another_one(lost: tuple[Store, list[int], str]):
     made, numbers, source = lost
     declare_gone(made, numbers)
@@ -84,6 +86,7 @@ def test_a_sealed_batch_is_put_again_as_another_one(lost: tuple[Store, list[int]
     assert_batch(made, "c", FILES)
 
 
+@pytest.mark.fault
 def test_a_disk_that_is_taken_back_has_the_list(lost: tuple[Store, list[int], str]):
     made, numbers, source = lost
     declare_gone(made, numbers)

@@ -13,6 +13,7 @@ from store_harness import Store
 FILES = {f"{n}": os.urandom(2000 + n) for n in range(6)}
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("mode", ["view", "copy"])
 @pytest.mark.parametrize("name", ["first", "other"])
 def test_a_lost_manifest_is_stored_anew(

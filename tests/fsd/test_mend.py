@@ -131,6 +131,7 @@ def assert_mended(store: Store, files: dict[str, bytes] = FILES) -> None:
     assert_clean(store)
 
 
+@pytest.mark.fault
 def test_each_replica_is_damaged_in_another_record_and_in_another_piece(filled: Store):
     """A shard of many, and that of a large object with its table: all of it is readable, and heals.
 
@@ -151,6 +152,7 @@ def test_each_replica_is_damaged_in_another_record_and_in_another_piece(filled: 
     assert_mended(filled)
 
 
+@pytest.mark.fault
 def test_a_large_object_whose_blocks_are_all_sound_somewhere(filled: Store):
     """First the only table is damaged, the other replica cut off; then both footers are."""
     large = next(one for one in replicas_of(filled.disks).values() if len(one.entries) == 1)
@@ -197,6 +199,7 @@ def hits(shard: Replicas) -> dict[str, tuple[list[Hit], list[Hit]]]:
     }
 
 
+@pytest.mark.fault
 def test_whatever_is_damaged(store, short_tmp: str):
     """Each shard in another way: of all but payloads a shard needs no copy."""
     files = {f"{n % 3}/{n}": os.urandom(5000 + 373 * n) for n in range(320)}
@@ -218,6 +221,7 @@ def test_whatever_is_damaged(store, short_tmp: str):
     assert_mended(made, files)
 
 
+@pytest.mark.fault
 def test_a_record_that_is_lost_is_named_and_its_shard_heals_when_it_comes_again(
     filled: Store, short_tmp: str
 ):
@@ -248,6 +252,7 @@ def test_a_record_that_is_lost_is_named_and_its_shard_heals_when_it_comes_again(
     assert_mended(filled)
 
 
+@pytest.mark.fault
 def test_deleted_content_that_is_damaged_everywhere(filled: Store, short_tmp: str):
     """Nobody misses it: it is told what gives the shard up, and nothing is called lost."""
     more = {name: {f"{name}/{n}": os.urandom(9000) for n in range(20)} for name in ("a", "b")}
@@ -273,6 +278,7 @@ def test_deleted_content_that_is_damaged_everywhere(filled: Store, short_tmp: st
     assert_mended(filled, {**FILES, **more["b"]})
 
 
+@pytest.mark.fault
 def test_nothing_is_lost_while_a_disk_is_away(store, short_tmp: str):
     """Of three copies two are damaged in one record; the third is on a disk that comes back."""
     made = filled_store(store, short_tmp, FILES, 3, copies_raw=3)
@@ -291,6 +297,7 @@ def test_nothing_is_lost_while_a_disk_is_away(store, short_tmp: str):
     assert_mended(made)
 
 
+@pytest.mark.fault
 def test_killed_at_every_barrier_while_a_shard_is_put_together(filled: Store):
     shard = small(filled)
     for number, barrier in enumerate(BARRIERS):

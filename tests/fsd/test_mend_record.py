@@ -106,6 +106,7 @@ def check(shard: Shard, hits: Hits, spawn, pool: SlotPool, folder: str, cut_off:
     assert not lost and found == shard.payload(large(shard))
 
 
+@pytest.mark.fault
 def test_the_only_table_is_damaged(shard: Shard, spawn, pool: SlotPool, short_tmp: str):
     """Nobody else has one, or anything of the record: its blocks are what there is."""
     hits = {0: [], 1: [in_table(shard, 3), in_table(shard, BLOCKS - 1)]}
@@ -143,6 +144,7 @@ def test_a_table_that_cannot_be_read_and_a_damaged_one(
     assert not lost and found == shard.payload(large(shard))
 
 
+@pytest.mark.fault
 def test_no_table_says_which_of_two_blocks_is_right(
     shard: Shard, spawn, pool: SlotPool, short_tmp: str
 ):
@@ -153,6 +155,7 @@ def test_no_table_says_which_of_two_blocks_is_right(
     check(shard, hits, spawn, pool, short_tmp)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_each_replica_lacks(
     shard: Shard, spawn, pool: SlotPool, short_tmp: str, seed: int

@@ -30,6 +30,7 @@ def disk_first_asked(payload: bytes) -> int:
     return hashlib.sha256(payload).digest()[0] % 2
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("size", [50_000, 3_000_000])
 def test_a_corrupt_block_is_served_from_the_other_replica(mounted: Mounted, size: int):
     data = os.urandom(size)
@@ -42,6 +43,7 @@ def test_a_corrupt_block_is_served_from_the_other_replica(mounted: Mounted, size
     assert "checksum mismatch" in mounted.log_text()
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("size", [50_000, 3_000_000])
 def test_corrupt_on_all_replicas_is_an_error(mounted: Mounted, size: int):
     data = os.urandom(size)
@@ -66,6 +68,7 @@ def test_a_missing_shard_is_served_from_the_other_replica(mounted: Mounted):
     assert mounted.counter("replica_ENOENT") >= 1
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("size", [50_000, 30_000_000])
 def test_a_stopped_child_is_hedged_and_killed(mounted: Mounted, size: int):
     data = os.urandom(size)
@@ -166,6 +169,7 @@ def test_a_broken_tree_is_an_error_and_not_the_end(mounted: Mounted):
     assert mounted.read("stage/1/l/_JOB.json") == b"{}"
 
 
+@pytest.mark.fault
 def test_others_do_not_wait_for_a_listing_that_is_slow_to_read(mounted: Mounted):
     """All of it is read when it is opened: seconds for a large one on a busy SSD."""
     mounted.store.add([b"data"])

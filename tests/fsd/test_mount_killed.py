@@ -7,6 +7,7 @@ import os
 import random
 import threading
 
+import pytest
 from command import drystone, environment
 from engine_processes import kill_process
 from mount_fixture import needs_fuse
@@ -62,6 +63,7 @@ def kill_mount(made: Store) -> None:
     kill_process(mark.pid)
 
 
+@pytest.mark.fault
 def test_readers_go_on_when_it_is_mounted_again(store, short_tmp):
     made = store(3)
     with_few_services(made.root)

@@ -75,6 +75,7 @@ def test_a_dead_child_is_no_zombie(pool: SlotPool, begun: list[Child]):
     until(lambda: state_of(child.pid) == "", "the nursery to wait for it")
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_a_nursery_that_is_gone_or_silent_is_replaced(
     pool: SlotPool, begun: list[Child], number: signal.Signals
@@ -132,6 +133,7 @@ def test_no_more_processes_is_an_error_of_the_machine(
     assert parent_of(start(pool, begun, "d2").pid) == living
 
 
+@pytest.mark.fault
 def test_no_more_descriptors_is_an_error_of_the_machine(pool: SlotPool, begun: list[Child]):
     """And no reason for another nursery, nor for the loss of this one."""
     living = parent_of(start(pool, begun).pid)
@@ -206,6 +208,7 @@ def test_it_ends_with_its_process():
         until(lambda pid=pid: state_of(pid) in ("", "Z"), "the end of what it left")
 
 
+@pytest.mark.fault
 def test_with_the_engine_alone_killed_nothing_of_it_stays(store):
     made: Store = store(2)
     engine = engine_pid(made.config)

@@ -88,6 +88,7 @@ def test_what_was_in_a_dropped_shard_is_found_in_the_other_that_has_it(
     assert_batch(made, "again", FILES)
 
 
+@pytest.mark.fault
 def test_what_was_deleted_since_is_not_told_while_the_index_cannot_follow(
     store, short_tmp: str, monkeypatch
 ):
@@ -123,6 +124,7 @@ def test_what_was_deleted_since_is_not_told_while_the_index_cannot_follow(
     engine.stop()
 
 
+@pytest.mark.fault
 def test_lost_copies_of_shards_that_the_index_does_not_know_are_made_again(
     store, short_tmp: str, monkeypatch
 ):

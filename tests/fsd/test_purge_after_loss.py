@@ -98,6 +98,7 @@ def half_lost(store: Callable[..., Store], short_tmp: str) -> tuple[Store, list[
     return made, lost
 
 
+@pytest.mark.fault
 def test_an_open_shard_whose_disks_are_all_gone_keeps_no_purge(half_lost):
     """Who it was and what to do is said; what its disks have counts again when they come back."""
     store, lost = half_lost
@@ -120,6 +121,7 @@ def test_an_open_shard_whose_disks_are_all_gone_keeps_no_purge(half_lost):
     assert_gone(store, own(FIRST))
 
 
+@pytest.mark.fault
 def test_a_batch_that_is_put_again_lists_what_a_lost_part_did(half_lost, short_tmp: str):
     """A part of it alone is not enough. What both batches have stays when one is purged."""
     store, lost = half_lost
@@ -146,6 +148,7 @@ def test_a_batch_that_is_put_again_lists_what_a_lost_part_did(half_lost, short_t
     assert_gone(store, list(SECOND.values()))
 
 
+@pytest.mark.fault
 def test_a_sealed_batch_takes_no_other_files_though_a_part_of_it_is_lost(half_lost, short_tmp):
     store, _ = half_lost
     other = {"two/3": b"other content", "new": b"a new file"}
@@ -155,6 +158,7 @@ def test_a_sealed_batch_takes_no_other_files_though_a_part_of_it_is_lost(half_lo
     assert {one.path for one in store.client.batch_files("second")} == set(SECOND)
 
 
+@pytest.mark.fault
 def test_a_batch_with_a_lost_part_is_purged_by_its_listing(half_lost):
     """Then nothing keeps the other one; and neither comes back with the disks."""
     store, lost = half_lost
@@ -172,6 +176,7 @@ def test_a_batch_with_a_lost_part_is_purged_by_its_listing(half_lost):
         reindex(store)
 
 
+@pytest.mark.fault
 def test_a_sealed_shard_whose_disks_are_all_gone_keeps_no_purge(store, short_tmp: str):
     """It had one copy. The batch is put again, or a reindex gives up what its list named."""
     made = quick(store, 3, copies_generated=1)
@@ -191,6 +196,7 @@ def test_a_sealed_shard_whose_disks_are_all_gone_keeps_no_purge(store, short_tmp
     assert_batch(made, "second", SECOND)
 
 
+@pytest.mark.fault
 def test_a_list_that_is_damaged_on_disks_that_are_here(store, short_tmp: str):
     """Once the batch is put again nobody looks for it any more, whatever is made anew."""
     made = quick(store, 2)
@@ -216,6 +222,7 @@ def test_a_list_that_is_damaged_on_disks_that_are_here(store, short_tmp: str):
     assert_gone(made, [*own(FIRST), b"third"])
 
 
+@pytest.mark.fault
 def test_an_open_shard_without_anything_in_it_goes_with_its_disks(store, short_tmp: str):
     """Killed when a shard was opened, before its first group; then both of its disks are dead."""
     made = quick(store, 4, copies_raw=3)
@@ -240,6 +247,7 @@ def test_an_open_shard_without_anything_in_it_goes_with_its_disks(store, short_t
     compact(made)
 
 
+@pytest.mark.fault
 def test_files_that_are_on_none_of_their_disks_are_given_up_by_a_reindex(store, short_tmp: str):
     made = quick(store, 3)
     store_batch(made, short_tmp, "first", FIRST)

@@ -34,6 +34,7 @@ def put(engine: Engine, folder: str, batch: str) -> Job:
     return job
 
 
+@pytest.mark.fault
 def test_what_is_put_before_the_index_follows_is_written_again(engine, short_tmp, monkeypatch):
     folder = write_files(os.path.join(short_tmp, "source"), FILES)
     assert put(engine, folder, "first").state == "done"

@@ -125,6 +125,7 @@ def check(store: Store, files: dict[str, dict[str, bytes]], gone: set[str]) -> N
             assert everything(store) == before
 
 
+@pytest.mark.fault
 @at_barriers(*purge_verb.BARRIERS)
 def test_killed_in_a_purge(filled, short_tmp, barrier, index):
     store, files = filled
@@ -137,6 +138,7 @@ def test_killed_in_a_purge(filled, short_tmp, barrier, index):
     check(store, files, set())
 
 
+@pytest.mark.fault
 @at_barriers(*compact_verb.BARRIERS, *compact_drop.BARRIERS)
 def test_killed_in_a_compaction(filled, barrier, index):
     store, files = filled
@@ -151,6 +153,7 @@ def test_killed_in_a_compaction(filled, barrier, index):
     check(store, files, {"b0", "b2"})
 
 
+@pytest.mark.fault
 @at_barriers(*purge_verb.BARRIERS, short=("begun", "committed"))
 def test_killed_in_a_collection(filled, short_tmp, barrier, index):
     """A manifest that nothing names goes the way of a purge, wholly or not at all; others stay."""
@@ -185,6 +188,7 @@ def is_stored(store: Store, key: str) -> bool:
         return False
 
 
+@pytest.mark.fault
 @at_barriers(*compact_drop.BARRIERS)
 def test_killed_in_a_drop_after_a_purge(filled, barrier, index):
     store, files = filled
@@ -198,6 +202,7 @@ def test_killed_in_a_drop_after_a_purge(filled, barrier, index):
         assert not os.path.isdir(f"{disk}/quarantine") or not os.listdir(f"{disk}/quarantine")
 
 
+@pytest.mark.fault
 @at_barriers(*compact_drop.REVIVE_BARRIERS)
 def test_killed_while_a_shard_is_revived(filled, barrier, index):
     store, files = filled

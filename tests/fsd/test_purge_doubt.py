@@ -81,6 +81,7 @@ def test_begun_and_never_committed_is_shown_again_when_all_disks_are_here(filled
     assert_batch(store, "b3", files["b1"])
 
 
+@pytest.mark.fault
 def test_committed_on_disks_that_are_away(filled, short_tmp):
     store, files = filled
     crash(store, "purge", "b1", "committed", "lost")
@@ -103,6 +104,7 @@ def test_committed_on_disks_that_are_away(filled, short_tmp):
         store.start()
 
 
+@pytest.mark.fault
 def test_a_purge_that_some_disk_did_not_take_is_given_up(filled):
     store, files = filled
     store.stop()

@@ -35,6 +35,8 @@ ROUNDS = 4
 ROUNDS_SLOW = 60
 
 
+@pytest.mark.seconds(12)
+@pytest.mark.fault
 @pytest.mark.timeout(0)
 def test_whatever_was_acknowledged_is_there(store, short_tmp, pytestconfig):
     seed = pytestconfig.getoption("--crash-seed") or str(time.time_ns())
@@ -196,6 +198,7 @@ class Race:
             assert read_object(self.store, key) == data, key
 
 
+@pytest.mark.fault
 def test_the_same_bytes_again_and_again(store, short_tmp):
     """One content, purged and put by turns as fast as it goes: it is there after every put."""
     made = quick_store(store, 3)

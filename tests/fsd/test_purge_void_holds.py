@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+import pytest
 from purge_checks import files_of, quick_store, reindex, store_batch
 from store_checks import assert_batch, assert_clean, disk, finish, settle, until, wait_for_state
 from store_harness import Store
@@ -12,6 +13,7 @@ from test_purge_crash import crash
 from test_purge_doubt import batches, forget_last_entries
 
 
+@pytest.mark.fault
 def test_the_disk_that_alone_knew_of_the_commit_was_declared_gone_and_comes_back(
     store: Callable[..., Store], short_tmp: str
 ):

@@ -20,6 +20,7 @@ from store_checks import (
 from store_harness import Store
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("compacted", [False, True])
 def test_what_was_purged_while_a_disk_was_gone_stays_purged(
     store: Callable[..., Store], short_tmp: str, pytestconfig: pytest.Config, compacted: bool

@@ -60,6 +60,7 @@ def assert_put_again(made: Store, source: str, batch: str) -> None:
     assert_readable(made, {HIT: FILES[HIT]})
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("batch", ["first", "second"])
 def test_damage_that_nobody_has_read_yet(filled, source, batch):
     settle(filled)
@@ -69,6 +70,7 @@ def test_damage_that_nobody_has_read_yet(filled, source, batch):
     assert_readable(filled, FILES)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("batch", ["first", "second"])
 def test_damage_in_a_shard_that_is_still_open(filled, source, batch):
     damage_everywhere(filled, FILES[HIT])
@@ -92,6 +94,7 @@ def test_one_damaged_copy_is_found_and_the_content_kept_twice(filled, source):
     assert_readable(filled, FILES)
 
 
+@pytest.mark.fault
 def test_what_the_mount_finds_is_known_to_the_store(filled, source):
     settle(filled)
     mount = filled.mount()
@@ -123,6 +126,7 @@ def lost_now(made: Store) -> bool:
     return made.client.health().state != "ok"
 
 
+@pytest.mark.fault
 def test_scrub_now_reads_open_shards_and_health_and_losses_agree(filled, source):
     damage_everywhere(filled, FILES[HIT])
     result = finish(filled, filled.client.scrub().job_id, "incomplete")
@@ -135,6 +139,7 @@ def test_scrub_now_reads_open_shards_and_health_and_losses_agree(filled, source)
     assert finish(filled, filled.client.losses().job_id)["files"] == 0
 
 
+@pytest.mark.fault
 def test_all_existing_content_is_read_back(filled, source):
     """Every byte that is called existing was read from a disk."""
     settle(filled)

@@ -89,6 +89,8 @@ def test_files_are_gone_where_replicas_left(grown):
     assert moved > 0 and sum(after) == sum(before) and after[3] == moved
 
 
+@pytest.mark.seconds(12)
+@pytest.mark.fault
 @pytest.mark.parametrize("seed", range(3))
 def test_kill_9_during_a_rebalance(grown, seed):
     store, files = grown

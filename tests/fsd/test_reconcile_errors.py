@@ -28,6 +28,7 @@ def engine(store, short_tmp: str) -> Iterator[Engine]:
     running.stop()
 
 
+@pytest.mark.fault
 def test_one_shards_error_does_not_end_the_round(engine: Engine, monkeypatch):
     """The process of its source forgets the copy: what it answers then is no error of a disk."""
     store = engine.store

@@ -51,6 +51,7 @@ def fill_up(engine: Engine, disk: Disk) -> None:
     until(lambda: disk.state == "online", "the disk to recover")
 
 
+@pytest.mark.fault
 def test_a_copy_goes_on_while_its_full_disk_recovers(engine: Engine, short_tmp: str, monkeypatch):
     """It has its room since it began: only what nobody writes any more is a leftover."""
     store = engine.store
@@ -106,6 +107,7 @@ def on_loop(*tests):
     return tests[0]
 
 
+@pytest.mark.fault
 @on_loop
 def test_a_disk_returns_read_only_with_what_a_crash_left_on_it(short_tmp: str):
     """Nothing can be tidied up there: it is read all the same, and tidied once it takes writes."""
@@ -131,6 +133,7 @@ def test_a_disk_returns_read_only_with_what_a_crash_left_on_it(short_tmp: str):
         assert_clean(store)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("how", ["copied", "mended"])
 def test_a_part_is_a_leftover_when_nobody_writes_it(
     child: Child, spawn, pool: SlotPool, disk: tuple[str, str], how: str

@@ -70,6 +70,7 @@ def listed(engine: Engine) -> tuple[set[str], list[str]]:
         return batches, [row.view_id for row in reader.views()]
 
 
+@pytest.mark.fault
 def test_of_two_shards_with_the_same_records_only_one_is_given_up(store, monkeypatch):
     """One disk alone hears that the first is; the next compaction would give up the other one."""
     made = store(2, started=False)
@@ -94,6 +95,7 @@ def test_of_two_shards_with_the_same_records_only_one_is_given_up(store, monkeyp
     assert dropped == {old}
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize(
     "kind",
     ["batch_open", "shard_open", "shard_seal", "batch_seal", "view_publish", "manifest_pin",
@@ -138,6 +140,7 @@ def test_what_one_disk_took_holds_at_once(store, short_tmp, monkeypatch, kind):
     assert_clean(made)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("kind", ["disk_retire", "disk_gone"])
 def test_a_disk_that_is_given_up_by_a_refused_entry_is_used_no_more(store, monkeypatch, kind):
     made = store(4, started=False)
@@ -159,6 +162,7 @@ def test_a_disk_that_is_given_up_by_a_refused_entry_is_used_no_more(store, monke
     assert_clean(made)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("kind", ["replica_add", "replica_drop"])
 def test_a_copy_counts_or_does_not_though_its_entry_is_refused(store, monkeypatch, kind):
     made = store(3, started=False)

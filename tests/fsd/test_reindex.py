@@ -57,6 +57,7 @@ def open_indexes(engine: Engine) -> set[int]:
     return {int(os.path.basename(os.path.dirname(path))) for path in paths}
 
 
+@pytest.mark.fault
 def test_who_reads_goes_on_in_the_former_index_which_is_closed_after_them(engine: Engine):
     former = engine.store.index
     with former.read() as reader:
@@ -73,6 +74,7 @@ def test_who_reads_goes_on_in_the_former_index_which_is_closed_after_them(engine
         pass
 
 
+@pytest.mark.fault
 def test_the_number_of_a_shard_is_never_that_of_another_one(engine: Engine, monkeypatch):
     """A place that was looked up before would lead there; also in a reindex that was cancelled."""
     known: dict[int, str] = {}
@@ -102,6 +104,7 @@ def test_the_number_of_a_shard_is_never_that_of_another_one(engine: Engine, monk
     compare(engine.store)
 
 
+@pytest.mark.fault
 def test_one_that_cannot_be_published_leaves_the_former_in_use(engine: Engine, monkeypatch):
     former, root = engine.store.index, engine.config.index_root
 
@@ -119,6 +122,7 @@ def test_one_that_cannot_be_published_leaves_the_former_in_use(engine: Engine, m
     assert current_generation(root) == engine.store.index.generation > former.generation
 
 
+@pytest.mark.fault
 def test_the_former_one_that_finds_no_room_to_follow_calls_nothing_missing(
     engine: Engine, monkeypatch
 ):
@@ -139,6 +143,7 @@ def test_the_former_one_that_finds_no_room_to_follow_calls_nothing_missing(
     until(lambda: not engine.store.is_unfinished, "the index to follow")
 
 
+@pytest.mark.fault
 def test_a_job_lets_the_index_follow_first_and_once(engine: Engine, monkeypatch):
     project, rounds = engine_module.project, list[OpenStore]()
 
@@ -157,6 +162,7 @@ def look(engine: Engine) -> Job:
     return engine.start_job("look", "", lambda _job: {"known": not engine.store.is_unfinished})
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("met_by", ["project", "_name_shards"])
 def test_the_former_one_that_is_damaged_is_used_as_it_was(engine: Engine, monkeypatch, met_by: str):
     """Whoever reads its damaged rows is told so, and all others go on."""
@@ -172,6 +178,7 @@ def test_the_former_one_that_is_damaged_is_used_as_it_was(engine: Engine, monkey
         assert ended(look(engine)).result == {"known": True}
 
 
+@pytest.mark.fault
 def test_catching_up_that_fails_is_done_again(engine: Engine, monkeypatch):
     project, failures = engine_module.project, [RuntimeError("nobody thought of this")]
 
@@ -188,6 +195,7 @@ def test_catching_up_that_fails_is_done_again(engine: Engine, monkeypatch):
     assert any("nobody thought of this" in note for note in engine.notes)
 
 
+@pytest.mark.fault
 def test_a_listing_that_finds_no_room_for_its_scratch_files_is_told(engine: Engine, monkeypatch):
     def full(*_: Any, **__: Any) -> str:
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -208,6 +216,7 @@ def listing(engine: Engine) -> str:
     return engine.store.index.tree_path(row.tree_file)
 
 
+@pytest.mark.fault
 def test_a_generation_that_was_never_finished_goes_at_the_next_start(made: Store):
     made.start()
     made.put(write_files(os.path.join(made.root, "source"), FILES), "first")

@@ -27,6 +27,7 @@ def away(made: Store, number: int) -> str:
     return disk(made, number).name
 
 
+@pytest.mark.fault
 def test_a_missing_disk_that_may_have_the_rest_is_named(filled: Store):
     env = environment(filled)
     first = away(filled, 0)
@@ -55,6 +56,7 @@ def test_a_missing_disk_that_may_have_the_rest_is_named(filled: Store):
     assert filled.client.disk_removal(name).sole_away == ()
 
 
+@pytest.mark.fault
 def test_a_new_disk_may_stand_where_the_dead_one_stood(filled: Store):
     env, path = environment(filled), filled.disks[0]
     name = away(filled, 0)
@@ -69,6 +71,7 @@ def test_a_new_disk_may_stand_where_the_dead_one_stood(filled: Store):
     assert_batch(filled, "first", FILES)
 
 
+@pytest.mark.fault
 def test_a_disk_is_not_replaced_by_itself_and_nobody_is_asked(filled: Store):
     name, path = disk(filled, 0).name, filled.disks[0]
     told = drystone("disk", "replace", name, path, env=environment(filled), expect=2)

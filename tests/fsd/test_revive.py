@@ -125,6 +125,7 @@ def assert_kept(store: Store, shard_id: str) -> None:
     assert {store.client.head(key_of(data)).shard_id for data in KEPT.values()} == {shard_id}
 
 
+@pytest.mark.fault
 @on_loop
 def test_a_disk_that_comes_back_read_only_says_vacated_and_has_nothing_that_counts(short_tmp: str):
     with loop_store(short_tmp, 4) as (store, disks):
@@ -155,6 +156,7 @@ def assert_kept_still(store: Store) -> None:
         assert_batch(store, batch, KEPT)
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("indexed", ["rolled forward", "made anew"])
 def test_a_disk_comes_back_with_a_damaged_copy_of_what_it_relied_on(store, short_tmp, indexed):
     made = quick_store(store, 4)
@@ -183,6 +185,7 @@ def test_a_disk_comes_back_with_a_damaged_copy_of_what_it_relied_on(store, short
     assert_clean(made)
 
 
+@pytest.mark.fault
 def test_a_purge_that_was_committed_on_disks_declared_gone_is_void_for_its_bytes_too(
     store, short_tmp
 ):

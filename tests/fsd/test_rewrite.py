@@ -36,6 +36,7 @@ def payload_of(shard: Shard, entry: Entry) -> Payload:
     return block_checksums(data), [data[:100], data[100:]]
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("seed", range(6))
 def test_any_shard_comes_out_byte_for_byte(seed: int):
     chance = random.Random(seed)

@@ -51,6 +51,7 @@ def looked_for(store: Store) -> list[str]:
     return [job.state for job in store.client.jobs() if job.kind == "index repair"]
 
 
+@pytest.mark.fault
 def test_an_open_shard_with_a_hole_on_every_disk_is_salvaged(filled: Store):
     keys = keys_of(FILES)
     victim = "folder/7.bin"
@@ -89,6 +90,7 @@ def test_an_open_shard_with_a_hole_on_every_disk_is_salvaged(filled: Store):
     assert_clean(filled)
 
 
+@pytest.mark.fault
 def test_a_record_that_no_replica_has_whole_is_put_together(store, short_tmp: str):
     """Of an open shard, in which nothing can be healed by whole groups: nothing is lost."""
     files = {**FILES, "several": os.urandom(100_000), "many": os.urandom(3 * MIB)}
@@ -113,6 +115,7 @@ def test_a_record_that_no_replica_has_whole_is_put_together(store, short_tmp: st
     assert_clean(made)
 
 
+@pytest.mark.fault
 def test_a_shard_whose_footers_are_all_damaged_is_indexed_from_its_groups(filled: Store):
     keys = keys_of(FILES)
     paths = replica_paths(filled, keys["folder/1.bin"])
@@ -135,6 +138,7 @@ def make_groups(store: Store, size_bytes: int) -> None:
     store.config = load_config(store.config_path)
 
 
+@pytest.mark.fault
 def test_a_record_that_is_larger_than_a_group_may_be_now(store, short_tmp: str):
     """It waits, and the store is there; then it is read in many windows and is what it was."""
     big, files = os.urandom(20 * MIB), {f"{n}": os.urandom(9000) for n in range(9)}
@@ -158,6 +162,7 @@ def test_a_record_that_is_larger_than_a_group_may_be_now(store, short_tmp: str):
     assert_clean(made)
 
 
+@pytest.mark.fault
 def test_what_a_purge_in_doubt_marks_is_not_left_behind(store, short_tmp: str):
     """Shards are waited for till it is known whether they were purged."""
     made = quick_store(store, 4)

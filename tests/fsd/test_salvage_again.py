@@ -84,6 +84,7 @@ def assert_all_but_one(store: Store) -> None:
     finish(store, store.client.verify().job_id)
 
 
+@pytest.mark.fault
 def test_a_try_that_fails_half_way_is_gone_on_with(damaged):
     """Disks that have room for one shard each time: nothing is written twice, no part is lost.
 
@@ -190,6 +191,7 @@ def test_what_a_salvage_relies_on_is_where_it_is_found_afterwards(damaged, monke
         engine.stop()
 
 
+@pytest.mark.fault
 def test_a_crash_when_the_damaged_shard_is_given_up(damaged):
     """The catalog knows it no more, and the index still does: it is put right by the next start."""
     store, _ = damaged

@@ -180,6 +180,7 @@ def test_a_damaged_shard_header_hides_nothing_else(shard: Shard, tmp_path: Path)
         )
 
 
+@pytest.mark.fault
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_a_flipped_bit_costs_its_record_at_most(shard: Shard, tmp_path_factory, data):

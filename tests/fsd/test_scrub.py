@@ -220,6 +220,7 @@ def test_the_background_finds_and_heals_by_itself(store, tmp_path):
     assert_clean(one)
 
 
+@pytest.mark.fault
 def test_losses_are_listed_by_name_until_the_file_comes_again(store, tmp_path):
     one, files = filled_store(store, tmp_path, scrub_rate_bytes_per_s=0)
     replicas: dict[str, list[str]] = {}
@@ -282,6 +283,7 @@ def test_a_start_does_not_put_the_daily_check_off(store, tmp_path):
     assert checked_s() > 1_700_000_000
 
 
+@pytest.mark.fault
 def test_a_scrub_job_can_be_cancelled_and_what_it_did_counts(store, tmp_path):
     """It waits for a disk that does not answer; the others have paid their debt by then."""
     one, files = filled_store(store, tmp_path, scrub_rate_bytes_per_s=0, stall_timeout_s=120.0)

@@ -70,6 +70,7 @@ def put_until_full(store: Store, source: str, batch: str) -> tuple[set[str], boo
     return {line["path"] for line in lines if line["status"] in ("written", "existing")}, failed
 
 
+@pytest.mark.fault
 def test_the_ssd_fills_up_during_a_put(store, ssd, tmp_path):
     """Some levels meet the end of the room inside a commit; nothing acknowledged is missed."""
     put(store, write_files(str(tmp_path / "old"), {"old": os.urandom(1000)}), "old")
@@ -104,6 +105,7 @@ def test_the_ssd_fills_up_during_a_put(store, ssd, tmp_path):
     assert_clean(store)
 
 
+@pytest.mark.fault
 @pytest.mark.skipif(shutil.which("mkfs.btrfs") is None, reason="needs mkfs.btrfs")
 def test_an_ssd_with_btrfs_fills_up(short_tmp, tmp_path):
     """It shows what was removed only after a commit of its own: puts need not wait for that."""
@@ -130,6 +132,7 @@ def test_an_ssd_with_btrfs_fills_up(short_tmp, tmp_path):
         assert_clean(store)
 
 
+@pytest.mark.fault
 def test_a_listing_that_finds_no_room(store, ssd, tmp_path):
     """All is acknowledged, only the mount's listing of the batch is not there yet."""
     files = {f"{n}-".ljust(200, "x"): b"the same" for n in range(3000)}
@@ -142,6 +145,7 @@ def test_a_listing_that_finds_no_room(store, ssd, tmp_path):
     assert {f.path: f.key for f in store.client.batch_files("b")} == keys_of(files)
 
 
+@pytest.mark.fault
 def test_a_full_ssd_kills_nobody_who_maps_the_index(ssd):
     """LMDB maps its table of readers: a page of it that finds no room would be a SIGBUS."""
     first = os.path.join(ssd.path, "first")
@@ -159,6 +163,7 @@ def test_a_full_ssd_kills_nobody_who_maps_the_index(ssd):
     assert "QuotaError: the SSD is full" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.fault
 def test_the_ballast_is_given_up_and_comes_back(ssd):
     """It is there while there is room, as large as the index; a put is refused without it."""
     root = ssd.path
@@ -184,6 +189,7 @@ def test_the_ballast_is_given_up_and_comes_back(ssd):
     assert ballast.size_bytes(root) == hundredth
 
 
+@pytest.mark.fault
 def test_the_message_of_a_short_write_means_that_it_is_full_only_when_it_is(ssd):
     """A bad sector has the same message, and other things to do about it."""
     short_write = os.strerror(errno.EIO)
@@ -193,6 +199,7 @@ def test_the_message_of_a_short_write_means_that_it_is_full_only_when_it_is(ssd)
     assert not ballast.is_full(ssd.path, os.strerror(errno.EROFS))
 
 
+@pytest.mark.fault
 def test_a_put_needs_no_folder_of_the_index(ssd):
     """Somebody may have deleted what an engine has open."""
     ballast.check_room(os.path.join(ssd.path, "deleted"), 0)

@@ -90,6 +90,7 @@ def make_room(ssd: LoopDisk) -> None:
     os.unlink(filler(ssd))
 
 
+@pytest.mark.fault
 def test_what_the_index_lacks_is_not_called_missing(store, ssd, tmp_path):
     start_with_an_older_index(store, ssd)
     assert_readable(store, OLD)
@@ -122,6 +123,7 @@ def test_what_the_index_lacks_is_not_called_missing(store, ssd, tmp_path):
     assert_clean(store)
 
 
+@pytest.mark.fault
 def test_housekeeping_takes_it_in_when_there_is_room(store, ssd):
     """Nobody has to begin a job for that."""
     start_with_an_older_index(store, ssd)
@@ -130,6 +132,7 @@ def test_housekeeping_takes_it_in_when_there_is_room(store, ssd):
     assert len(store.client.batches()) == 3
 
 
+@pytest.mark.fault
 def test_what_was_purged_or_moved_since_is_not_told_as_it_was(store, ssd):
     """The index still has the place of before."""
     key = key_of(GONE["gone"])
@@ -153,6 +156,7 @@ def test_what_was_purged_or_moved_since_is_not_told_as_it_was(store, ssd):
     assert_readable(store, OLD)
 
 
+@pytest.mark.fault
 def test_a_stage_is_given_back_for_that_makes_room(store, ssd, tmp_path):
     manifest = write_manifest(str(tmp_path / "manifest.jsonl"), keys_of(OLD))
     store.client.stage_to_3c(manifest, "one", "flat")
@@ -164,6 +168,7 @@ def test_a_stage_is_given_back_for_that_makes_room(store, ssd, tmp_path):
     assert not os.path.exists(folder)
 
 
+@pytest.mark.fault
 def test_a_replica_that_is_lost_is_made_again(store, ssd):
     lost: list[str] = []
 
@@ -185,6 +190,7 @@ def test_a_replica_that_is_lost_is_made_again(store, ssd):
     assert_clean(store)
 
 
+@pytest.mark.fault
 def test_a_drain_goes_on_when_the_index_has_followed(store, ssd):
     number = next(n for n, folder in enumerate(store.disks) if shard_files(folder))
 
@@ -205,6 +211,7 @@ def test_a_drain_goes_on_when_the_index_has_followed(store, ssd):
     assert_clean(store)
 
 
+@pytest.mark.fault
 def test_what_has_to_be_written_anew_waits_for_room(store, ssd):
     """A try that finds no room in its midst would leave a shard, and the next one another."""
     files = {f"{number}": os.urandom(3000 + number) for number in range(60)}

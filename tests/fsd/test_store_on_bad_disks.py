@@ -86,6 +86,7 @@ def spoil_middles(one: EmulatedDisk) -> set[str]:
     return {os.path.basename(path).removesuffix(".shard") for path in paths}
 
 
+@pytest.mark.fault
 def test_bad_sectors_are_read_around_found_by_a_verify_and_healed(rig: Rig):
     files = rig.put("first")
     settle(rig.store)
@@ -106,6 +107,7 @@ def test_bad_sectors_are_read_around_found_by_a_verify_and_healed(rig: Rig):
     assert_batch(rig.store, "first", files)
 
 
+@pytest.mark.fault
 def test_bad_sectors_on_both_disks_of_a_shard_are_healed_from_each_other(rig: Rig):
     """No replica can be copied; together they are the whole shard."""
     files = rig.put("first")
@@ -127,6 +129,7 @@ def test_bad_sectors_on_both_disks_of_a_shard_are_healed_from_each_other(rig: Ri
     assert_batch(rig.store, "first", files)
 
 
+@pytest.mark.fault
 def test_bad_sectors_below_the_papers_of_a_disk_do_not_cost_the_disk(rig: Rig):
     """Its identity and its epoch, beginning with the former: a scrub writes them again."""
     files = rig.put("first")
@@ -148,6 +151,7 @@ def test_bad_sectors_below_the_papers_of_a_disk_do_not_cost_the_disk(rig: Rig):
     assert_clean(rig.store)
 
 
+@pytest.mark.fault
 def test_a_disk_hangs_and_answers_again(rig: Rig):
     files = rig.put("first")
     folder, more = rig.source("second")
@@ -164,6 +168,7 @@ def test_a_disk_hangs_and_answers_again(rig: Rig):
     assert_clean(rig.store)
 
 
+@pytest.mark.fault
 def test_a_slow_disk_delays_and_breaks_nothing(rig: Rig):
     files = rig.put("first")
     rig.disks[0].control("latency", "on")
@@ -176,6 +181,7 @@ def test_a_slow_disk_delays_and_breaks_nothing(rig: Rig):
     assert_clean(rig.store)
 
 
+@pytest.mark.fault
 def test_writes_fail_in_the_middle_of_a_commit_group(rig: Rig):
     files = rig.put("first")
     folder, more = rig.source("second", 300)
@@ -220,6 +226,7 @@ def test_a_bad_sector_in_the_catalog_costs_its_own_entry(rig: Rig):
     assert_clean(rig.store)
 
 
+@pytest.mark.fault
 def test_old_content_at_another_path(rig: Rig):
     """Its shards were copied elsewhere meanwhile: what is live and sound counts again."""
     files = rig.put("first")
@@ -254,6 +261,7 @@ def heads(store: Store, data: bytes) -> list[str]:
     return list(store.client.head(key_of(data)).disks)
 
 
+@pytest.mark.fault
 def test_two_disks_die_at_once_with_three_copies(rig_of_three_copies: Rig):
     """In the middle of a put, which all disks are slow for: it is not over by then."""
     rig = rig_of_three_copies
@@ -331,6 +339,7 @@ def partition_table(partition_bytes: int) -> bytes:
     return bytes(446) + first + second + bytes(32) + b"\x55\xaa"
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("places", [two_partitions, two_folders])
 def test_two_places_on_one_device_are_one_disk_to_copies(short_tmp: str, places):
     with contextlib.ExitStack() as undo:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from purge_checks import compact, purge, quick_store, reindex, store_batch
 from store_checks import (
     assert_batch,
@@ -33,6 +34,7 @@ def parts_of(store: Store, batch: str) -> list[bytes]:
     return [read_object(store, key.hex()) for key in keys]
 
 
+@pytest.mark.fault
 def test_a_batch_keeps_its_files_when_somebody_stored_the_list_of_them(store, short_tmp):
     made = quick_store(store, 3)
     files = {f"{n}": os.urandom(50 + n) for n in range(8)}
@@ -55,6 +57,7 @@ def test_a_batch_keeps_its_files_when_somebody_stored_the_list_of_them(store, sh
     assert_clean(made)
 
 
+@pytest.mark.fault
 def test_a_shard_is_kept_for_the_list_of_files_alone(store, short_tmp):
     """As an older version, which looked at the content alone, gave it up."""
     made = quick_store(store, 3)

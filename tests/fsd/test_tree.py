@@ -274,6 +274,7 @@ def test_a_flipped_bit_anywhere_never_escapes(tmp_path: Path, content: bytes) ->
                     assert isinstance(error, CorruptTreeError)
 
 
+@pytest.mark.fault
 def test_a_file_that_is_cut_off_under_its_reader_is_an_error(tmp_path: Path) -> None:
     """Read through the map, what is not there (or a bad sector) would kill the process: SIGBUS."""
     path = tmp_path / "cut"

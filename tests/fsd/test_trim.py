@@ -121,6 +121,7 @@ def test_a_damaged_copy_is_never_what_a_surplus_one_leaves(full):
     assert_clean(store)
 
 
+@pytest.mark.fault
 def test_a_file_that_the_catalog_forgot_counts_again(full, short_tmp):
     """As after a crash between the file and the catalog, or on an old image of a disk."""
     store, files = full

@@ -65,6 +65,7 @@ def proven(engine: Engine, shard: CatalogShard) -> Worth:
     return weakest(engine.store, engine.dropper._proofs[shard.shard_id])
 
 
+@pytest.mark.fault
 def test_what_the_other_shard_cannot_give_just_now_is_kept_and_what_it_lost_is_revived(store):
     with compacted(store(2, started=False)) as (engine, old, fresh):
         inside = engine.store
@@ -89,6 +90,7 @@ def test_what_the_other_shard_cannot_give_just_now_is_kept_and_what_it_lost_is_r
         until(is_known, "the index to know it")
 
 
+@pytest.mark.fault
 def test_shards_are_revived_when_the_disks_of_the_others_are_declared_gone(store):
     """The index still says that they have it; nobody will ever read it there."""
     made = store(4, started=False)
@@ -137,6 +139,7 @@ def test_a_compaction_relies_on_no_shard_that_is_vacated(store):
         job.discard()
 
 
+@pytest.mark.fault
 def test_it_counts_again_when_no_disk_gives_the_other_shard_for_long(store, monkeypatch):
     """Then it gets its copies, and no disk that has it is taken for one that nothing needs."""
     with compacted(store(4, started=False)) as (engine, old, fresh):

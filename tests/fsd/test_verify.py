@@ -72,6 +72,7 @@ def test_a_sound_shard(shard: Shard, big_shard: Shard, check):
         assert result == VerifyResult(len(one.entries), len(one.sealed()))
 
 
+@pytest.mark.fault
 @settings(max_examples=300, deadline=None)
 @given(data=st.data())
 def test_any_flipped_bit_that_counts_is_found(shard: Shard, tmp_path_factory, data):

@@ -55,6 +55,7 @@ def warning(store: Store) -> Notice | None:
     return next((one for one in store.client.warnings() if one.code == "open-shards"), None)
 
 
+@pytest.mark.fault
 def test_who_it_waits_for_is_said_and_it_goes_on_when_that_is_back(waiting: Store):
     waiting.start()
     said, name = warning(waiting), disk(waiting, 0).name
@@ -72,6 +73,7 @@ def test_who_it_waits_for_is_said_and_it_goes_on_when_that_is_back(waiting: Stor
     assert_clean(waiting)
 
 
+@pytest.mark.fault
 def test_without_the_disk_what_is_sound_is_saved_and_what_is_lost_is_named(waiting: Store):
     waiting.start()
     said, name = warning(waiting), disk(waiting, 0).name
@@ -95,6 +97,7 @@ def test_without_the_disk_what_is_sound_is_saved_and_what_is_lost_is_named(waiti
     assert "lost-objects" not in told
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("lost", ["index", "reindex"])
 def test_what_may_be_a_group_is_waited_for_also_without_an_index(store, short_tmp: str, lost: str):
     """The end of the last group is damaged here: as torn, to whoever does not know of it."""
@@ -125,6 +128,7 @@ def test_what_may_be_a_group_is_waited_for_also_without_an_index(store, short_tm
     assert_clean(made)
 
 
+@pytest.mark.fault
 def test_a_gap_between_groups_is_waited_for(store, short_tmp: str):
     """Both ends of the first group are damaged here: nothing but the gap tells of it."""
     made: Store = store(3)
@@ -152,6 +156,7 @@ def test_a_gap_between_groups_is_waited_for(store, short_tmp: str):
     assert_clean(made)
 
 
+@pytest.mark.fault
 def test_a_shard_that_ends_with_its_last_group_waits_for_nobody(store, short_tmp: str):
     """Every disk that took part has all that was acknowledged, and one of them is enough."""
     made: Store = store(3)
@@ -178,6 +183,7 @@ def engine_of(store: Store) -> Engine | None:
     return None
 
 
+@pytest.mark.fault
 def test_it_is_not_read_again_before_something_changes(waiting: Store, monkeypatch):
     scans: list[str] = []
     request = Disk.request

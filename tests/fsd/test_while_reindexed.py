@@ -15,6 +15,7 @@ from fsd.format.errors import NotFoundError, ReindexingError
 FILES = {f"{number}": os.urandom(20_000) for number in range(6)}
 
 
+@pytest.mark.fault
 def test_what_the_new_index_does_not_know_yet_is_not_missing(store, short_tmp: str):
     made = store(2)
     put(made, write_files(os.path.join(short_tmp, "source"), FILES), "first")

@@ -47,6 +47,7 @@ def victims(files: dict[str, bytes]) -> dict[str, str]:
     return dict(zip(WRONG, names, strict=False))
 
 
+@pytest.mark.fault
 def test_an_export_has_what_the_index_has_wrong_places_for(filled):
     """Also with wrong lengths, which its reservation is made of; it is begun again by itself."""
     store, files = filled
@@ -101,6 +102,7 @@ def write_lines(path: str, lines: list[dict[str, object]]) -> None:
         file.writelines(json.dumps(line) + "\n" for line in lines)
 
 
+@pytest.mark.fault
 def test_the_mount_reads_what_the_index_has_wrong_places_for(filled):
     """It asks the engine, which puts the row right; without one it is an error."""
     store, files = filled
@@ -148,6 +150,7 @@ def test_a_wrong_length_never_cuts_an_object_of_the_mount(filled, more: int):
             assert file.read() == data
 
 
+@pytest.mark.fault
 @pytest.mark.parametrize("way", ["shard", "no shard"])
 def test_a_place_in_another_shard_is_found_by_the_reader(filled, way: str):
     """Its number differs in one bit: that shard is looked at without waiting for all others."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from purge_checks import assert_gone, compact, own, purge, quick_store, reindex, store_batch
 from store_checks import assert_batch, keys_of, settle, until
 from wrong_places import Change, misplace
@@ -24,6 +25,7 @@ def note(found: dict[str, Location], name: str) -> Change:
     return tell
 
 
+@pytest.mark.fault
 def test_a_purge_takes_its_own_records_and_no_others(store, short_tmp: str):
     """A flipped bit names the first record of another shard, which lies where its own does."""
     made = quick_store(store)
@@ -47,6 +49,7 @@ def test_a_purge_takes_its_own_records_and_no_others(store, short_tmp: str):
     assert_batch(made, "b2", files["b2"])
 
 
+@pytest.mark.fault
 def test_a_compaction_drops_nothing_for_a_wrong_place(store, short_tmp: str):
     """The record lives nowhere else, though the index says so."""
     made = quick_store(store)

@@ -60,6 +60,7 @@ def house(store, short_tmp: str) -> Iterator[tuple[ActionYard, server.Place]]:
     server.stop(place)
 
 
+@pytest.mark.seconds(15)
 def test_every_step_whose_worker_dies_at_its_end_is_done_again_with_one_effect(house):
     yard, _ = house
     calm, storm = add_pair(yard, "calm", 900), add_pair(yard, "dead", 910)
@@ -113,6 +114,8 @@ def _die_in(yard: ActionYard, workplace: execute.Workplace, task_id: int) -> Non
     os._exit(1)
 
 
+@pytest.mark.seconds(15)
+@pytest.mark.fault
 @pytest.mark.timeout(4 * 3600)  # The long form.
 def test_every_batch_ends_exactly_once_whatever_is_killed(house, request: pytest.FixtureRequest):
     yard, place = house

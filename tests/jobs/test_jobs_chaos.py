@@ -55,6 +55,7 @@ def everything_up(yard: Yard) -> None:
             )
 
 
+@pytest.mark.seconds(15)
 def test_every_run_ends_exactly_once_whatever_is_killed(yard: Yard, request: pytest.FixtureRequest):
     kills = request.config.getoption("--jobs-kills")
     seed = request.config.getoption("--jobs-seed") or str(random.randrange(10**9))

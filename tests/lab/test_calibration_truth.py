@@ -122,6 +122,7 @@ def slow_disks(store: Store) -> list[str]:
     return [notice.message for notice in notices if notice.code == "disk-slow"]
 
 
+@pytest.mark.seconds(14)
 def test_disks_are_measured_as_they_are_and_plans_follow(slow_store):
     store, hdd = slow_store
     before = export(store, "before")
@@ -151,6 +152,7 @@ def test_disks_are_measured_as_they_are_and_plans_follow(slow_store):
     assert slow_disks(store) == []
 
 
+@pytest.mark.seconds(14)
 def test_a_disk_is_measured_by_itself_and_the_model_outlives_the_engine(slow_store, monkeypatch):
     store, hdd = slow_store
     hdd.control("latency", "off")
@@ -172,6 +174,7 @@ def test_a_disk_is_measured_by_itself_and_the_model_outlives_the_engine(slow_sto
     assert all(disk.model for disk in store.client.disks())
 
 
+@pytest.mark.seconds(14)
 def test_what_cannot_be_measured_is_said(slow_store):
     store, hdd = slow_store
     with pytest.raises(FsdError, match="there is no disk d9"):

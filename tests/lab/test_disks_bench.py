@@ -22,6 +22,7 @@ WORDS = (
 )
 
 
+@pytest.mark.seconds(11)
 def test_the_store_is_measured_and_nothing_stays_behind(
     request: pytest.FixtureRequest, short_tmp: str
 ):
@@ -50,6 +51,7 @@ def test_the_store_is_measured_and_nothing_stays_behind(
     assert short_tmp not in subprocess.check_output(["losetup", "-l"], text=True)
 
 
+@pytest.mark.seconds(11)
 def test_the_kernels_timers_are_slowed_like_the_disks_and_no_longer_than_these():
     def timers() -> list[int]:
         found = list[int]()

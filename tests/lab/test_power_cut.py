@@ -30,6 +30,8 @@ SEED_OF_THE_SHORT_FORM = "drystone"
 CUTS_PER_STORE = 20
 
 
+@pytest.mark.seconds(33)
+@pytest.mark.fault
 @pytest.mark.timeout(0)
 def test_power_cut_at_any_moment(pytestconfig: pytest.Config):
     cuts = pytestconfig.getoption("--power-cuts")

@@ -47,6 +47,8 @@ ON_THE_SSD = {"export", "reindex"}
 """Of these what is written there alone."""
 
 
+@pytest.mark.seconds(14)
+@pytest.mark.fault
 @pytest.mark.timeout(0)
 def test_power_cut_in_each_operation(pytestconfig: pytest.Config):
     rounds = max(1, pytestconfig.getoption("--power-cuts") // CUTS_PER_ROUND)

@@ -38,6 +38,8 @@ TOLD_EVERY = 25
 FAILURES_MAX = 10
 
 
+@pytest.mark.seconds(11, long_form=1800)
+@pytest.mark.fault
 @pytest.mark.timeout(0)
 def test_power_cut_at_every_flush(pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str]):
     def say(line: str) -> None:

@@ -29,6 +29,8 @@ from .test_power_cut import CUTS_PER_STORE, SEED_OF_THE_SHORT_FORM, PowerRun
 pytestmark = pytest.mark.skipif(bool(why_not()), reason=why_not() or "the lab is there")
 
 
+@pytest.mark.seconds(25)
+@pytest.mark.fault
 @pytest.mark.timeout(0)
 def test_power_cut_in_purges_and_compactions(pytestconfig: pytest.Config):
     cuts = pytestconfig.getoption("--power-cuts") // 2
@@ -37,6 +39,7 @@ def test_power_cut_in_purges_and_compactions(pytestconfig: pytest.Config):
         PurgeRun(f"purge-{seed}-{number}").run(min(CUTS_PER_STORE, cuts - first))
 
 
+@pytest.mark.fault
 @pytest.mark.timeout(0)
 def test_what_was_purged_stays_purged_whatever_index_comes_back():
     EachIndex("purged-and-put-again").run(len(INDEXES))

@@ -272,6 +272,7 @@ def store_config(database_url: str, short_tmp: str) -> str:
     return path
 
 
+@pytest.mark.seconds(13)
 def test_schemathesis_finds_nothing(database: Database, world: World):
     schema = schemathesis.openapi.from_asgi("/openapi.json", make_app(database))
     wanted = [

@@ -118,6 +118,7 @@ def configure(store: BackupStore, service: Service, stanza: str) -> None:
     )
 
 
+@pytest.mark.seconds(20)
 def test_a_system_service(store, service):
     configure(store, service, "main")
     store.fill()

@@ -60,6 +60,7 @@ def test_two_damaged_copies_replace_nothing(filled):
     assert os.listdir(os.path.dirname(filled.data)) == ["database"]
 
 
+@pytest.mark.seconds(10)
 def test_a_base_backup_of_a_former_version(filled, short_tmp):
     """Of those that held a base backup the logical export is restored, whatever they build upon."""
     before, report = filled.rows(), filled.back_up()
@@ -99,6 +100,7 @@ def rewrite(path: str, name: str) -> None:
         json.dump(document, file)
 
 
+@pytest.mark.seconds(10)
 def test_in_place(filled):
     before = filled.rows()
     first = filled.back_up()
