@@ -118,6 +118,7 @@ def _dry_run(folder: str, adapter: str, json_output: bool) -> None:
             ("nodes of files", f"{counts.physical_nodes:,}"),
             *_counted("nodes of", counts.virtual_nodes),
             *_counted("edges", counts.edges),
+            *_counted("values of another type in", counts.unread),
             ("would be quarantined", f"{counts.quarantined:,}"),
         ]
         write_table((f"{adapter}, nothing was written", ">count"), rows)

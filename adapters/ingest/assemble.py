@@ -58,6 +58,8 @@ class Counts:
     physical_nodes: int = 0
     observations: int = 0
     edges: dict[str, int] = field(default_factory=dict[str, int])
+    unread: dict[str, int] = field(default_factory=dict[str, int])
+    """Values of another type than their column, which are NULL, by `table.column`."""
     quarantined: int = 0
 
 
@@ -153,6 +155,8 @@ class Assembler:
 
     def _add(self, record: Record) -> None:
         self.counts.records += 1
+        for column, count in record.unread:
+            self.counts.unread[column] = self.counts.unread.get(column, 0) + count
         self._seen_files.add(record.path)
         self._record_files.add(record.path)
         subject = self._key(record.subject)

@@ -70,6 +70,7 @@ class Record:
     `path` and `number` (from 0; -1 when the file is one record) say where it was found. `complete`
     is the whole record as it was scraped: None when the file at `path` is this one record and
     nothing else, else a JSON value or text. It is stored as an object and tied to `subject`.
+    `unread` counts by `table.column` the values that were of another type and are NULL therefore.
     """
 
     path: str
@@ -78,6 +79,7 @@ class Record:
     observations: tuple[Observation, ...]
     links: tuple[Link, ...] = ()
     complete: Any = None
+    unread: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

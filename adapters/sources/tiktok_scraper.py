@@ -1,4 +1,4 @@
-"""Output of tiktok-scraper: it owns its posts, as JSON and as what its console prints.
+"""Output of tiktok-scraper: posts as JSON and as what its console prints.
 
 The console prints JavaScript object notation (JSON5) and leaves things out: `[Array]` and `...` are
 read as nothing. The slow parser of JSON5 only sees small files. `headers` hold the cookie of the
@@ -13,22 +13,66 @@ from typing import Any
 
 import json5
 
-from adapters.records.describe import describe
 from adapters.records.errors import LimitError, RecordError
 from adapters.records.folder import JSON_DEPTH_MAX, ScrapeFolder
-from adapters.records.items import Link, NodeReference
-from adapters.records.times import parse_time
-from adapters.records.values import as_boolean, as_count, as_number, as_text, dig, first, mappings
-from adapters.sources.reading.adapter import DocumentAdapter, Found, Part, of_value
+from adapters.sources.model import Edge, Medium, Node, Person, Rules, source
 from adapters.sources.reading.documents import Document, documents
-from adapters.sources.reading.draft import Draft
-from adapters.sources.reading.medium import media_node
-from adapters.sources.schemas.tiktok import TABLE
+from adapters.sources.shapes import adapter, shape
 
-PLATFORM = "tiktok"
-EXPECTED = "expected posts of tiktok-scraper (id, authorMeta, createTime), or its `collector`"
-ASSOCIATIONS_MAX = 100
-"""The most tags and people of one post that become nodes."""
+TIKTOK = source(
+    "tiktok",
+    "TikTok",
+    """
+    post:
+    post_id text = id # Id of the video
+    like_count bigint = diggCount # Likes
+    share_count bigint = shareCount # Shares
+    comment_count bigint = commentCount # Comments
+    hashtags text[] = hashtags[].name # Hashtags without #
+    music_id text = musicMeta.musicId # Id of the sound
+    music_title text = musicMeta.musicName # Title of the sound
+    music_author text = musicMeta.musicAuthor # Author of the sound
+    is_music_original boolean = musicMeta.musicOriginal # The sound was made for the video
+    medium:
+    post_id
+    media_url text = videoUrl # Address of the video, expires
+    width bigint = videoMeta.width # Width of the video in pixels
+    height bigint = videoMeta.height # Height of the video in pixels
+    duration_s double precision = videoMeta.duration # Length of the video
+    user:
+    user_id text = id # Id, on rows of users
+    user_name text = name # Name in the address, on rows of users
+    display_name text = nickName # Shown name, on rows of users
+    follower_count bigint = fans # Followers, on rows of users
+    following_count bigint = following # Followed accounts, on rows of users
+    heart_count bigint = heart # Likes that all videos got, on rows of users
+    post_count bigint = video # Videos, on rows of users
+    is_verified boolean = verified # Verified, on rows of users
+    """,
+)
+VIDEO = Medium(
+    id="id",
+    view="playCount",
+    urls="videoUrlNoWaterMark,videoUrl",
+    thumbs="covers.origin,covers.default,covers.dynamic",
+    # The scraper itself writes TIME_ID.mp4, or ID.mp4 when it is told to.
+    stems="id,{createTime}_{id}",
+    is_network=True,
+    is_video="id",
+)
+POST = Node(
+    "post",
+    id="id",
+    title="text",
+    view="playCount",
+    time="createTime",
+    author=Person(
+        id="id:text", name="name", title="nickName|name", at="authorMeta", is_own_author=True
+    ),
+    tags="hashtags[].name",
+    media=(VIDEO,),
+    edges=(Edge("mentioned", "username", "mentions[]:at:lower"),),
+)
 JSON5_BYTES_MAX = 256 << 10
 """About 10 s of parsing."""
 JSON5_DEPTH_MAX = 40
@@ -37,146 +81,6 @@ _OMITTED = re.compile(
     r"""|\[(?:Array|Object|Circular[^\]\n]{0,20})\]|\.\.\.(?:\s*\d+\s+more\s+items?)?""",
     re.DOTALL,
 )
-
-
-def recognises(value: Any) -> bool:
-    """Tell whether a JSON value holds posts."""
-    members = first(dig(value, "collector"), value)
-    return any(map(_is_post, members[:5] if isinstance(members, list) else [members]))
-
-
-def items_in(value: Any) -> Iterator[Found]:
-    """Yield what a document holds, and a RecordError for everything that is nothing known."""
-    if isinstance(value, list):
-        for member in value:
-            yield from items_in(member)
-    elif isinstance(dig(value, "collector"), list):
-        yield from items_in(value["collector"])
-    elif _is_post(value):
-        yield Part(_read_post, value)
-    else:
-        yield RecordError(EXPECTED)
-
-
-def _read_post(draft: Draft, value: dict[str, Any]) -> None:
-    node = describe(PLATFORM, "post", value.get("id"))
-    draft.subject = node
-    person = value.get("authorMeta")
-    author = _author_node(person)
-    tags = _tags(value)
-    title, views = as_text(value.get("text")), as_count(value.get("playCount"))
-    created = parse_time(value.get("createTime"))
-    meta = _post_columns(value, tags)
-    draft.observe(node, meta, title=title, view=views, update_time=created, author=author)
-    _observe_author(draft, person, author)
-    draft.link(author, node, "authored")
-    if author:
-        draft.link_all(_alias(author, person))
-    medium = _add_video(draft, value)
-    meta = _media_columns(value)
-    draft.observe(
-        medium, meta, is_root=True, title=title, view=views, update_time=created, author=author
-    )
-    draft.tag(PLATFORM, tags)
-    for other in _mentions(value):
-        draft.link(node, other, "mentioned")
-
-
-def _post_columns(value: dict[str, Any], tags: list[str]) -> dict[str, Any]:
-    music = value.get("musicMeta")
-    return {
-        "post_id": as_text(value.get("id")),
-        "like_count": as_count(value.get("diggCount")),
-        "share_count": as_count(value.get("shareCount")),
-        "comment_count": as_count(value.get("commentCount")),
-        "hashtags": tags or None,
-        "music_id": as_text(dig(music, "musicId")),
-        "music_title": as_text(dig(music, "musicName")),
-        "music_author": as_text(dig(music, "musicAuthor")),
-        "is_music_original": as_boolean(dig(music, "musicOriginal")),
-    }
-
-
-def _media_columns(value: dict[str, Any]) -> dict[str, Any]:
-    size = value.get("videoMeta")
-    return {
-        "post_id": as_text(value.get("id")),
-        "media_url": as_text(value.get("videoUrl")),
-        "width": as_count(dig(size, "width")),
-        "height": as_count(dig(size, "height")),
-        "duration_s": as_number(dig(size, "duration")),
-    }
-
-
-def _add_video(draft: Draft, value: dict[str, Any]) -> NodeReference:
-    """Tie the video with its other files; return its node."""
-    post_id, created = as_text(value.get("id")) or "", as_text(value.get("createTime"))
-    addresses = (value.get("videoUrlNoWaterMark"), value.get("videoUrl"))
-    covers = (dig(value, "covers", name) for name in ("origin", "default", "dynamic"))
-    # The scraper itself writes TIME_ID.mp4, or ID.mp4 when it is told to.
-    stems = [post_id, *([f"{created}_{post_id}"] if created else [])]
-    found = media_node(
-        draft,
-        describe(PLATFORM, "media", post_id),
-        [url for address in addresses if (url := as_text(address))],
-        [url for cover in covers if (url := as_text(cover))],
-        [stem for stem in stems if "/" not in stem],
-        is_video=True,
-    )
-    draft.link(draft.subject, found.node, "contains", 0)
-    draft.link_all(found.links)
-    return found.node
-
-
-def _author_node(person: Any) -> str | None:
-    user_id, name = as_text(dig(person, "id")), as_text(dig(person, "name"))
-    if user_id:
-        return describe(PLATFORM, "user", user_id)
-    return describe(PLATFORM, "username", name.lower()) if name else None
-
-
-def _observe_author(draft: Draft, person: Any, node: str | None) -> None:
-    name = as_text(dig(person, "name"))
-    meta = {
-        "user_id": as_text(dig(person, "id")),
-        "user_name": name,
-        "display_name": as_text(dig(person, "nickName")),
-        "follower_count": as_count(dig(person, "fans")),
-        "following_count": as_count(dig(person, "following")),
-        "heart_count": as_count(dig(person, "heart")),
-        "post_count": as_count(dig(person, "video")),
-        "is_verified": as_boolean(dig(person, "verified")),
-    }
-    title = first(meta["display_name"], name)
-    draft.observe(node, meta, title=title, author=node)
-
-
-def _alias(node: str, person: Any) -> list[Link]:
-    name = as_text(dig(person, "name"))
-    other = describe(PLATFORM, "username", name.lower()) if name else node
-    return [Link(node, other, "alias")] if other != node else []
-
-
-def _tags(value: dict[str, Any]) -> list[str]:
-    names = (as_text(tag.get("name")) for tag in mappings(value.get("hashtags")))
-    return list(dict.fromkeys(name for name in names if name))[:ASSOCIATIONS_MAX]
-
-
-def _mentions(value: dict[str, Any]) -> list[str]:
-    mentions = value.get("mentions")
-    listed = mentions if isinstance(mentions, list) else []
-    texts = (as_text(mention) for mention in listed if isinstance(mention, str))
-    names = (text.lstrip("@").lower() for text in texts if text)
-    found = dict.fromkeys(describe(PLATFORM, "username", name) for name in names if name)
-    return list(found)[:ASSOCIATIONS_MAX]
-
-
-# ---- Shapes ------------------------------------------------------------------------------------
-
-
-def _is_post(value: Any) -> bool:
-    signs = {"authorMeta", "musicMeta", "diggCount", "videoUrl", "playCount"}
-    return isinstance(value, dict) and "id" in value and len(signs & value.keys()) >= 2
 
 
 def _parse(folder: ScrapeFolder, path: str) -> Iterator[Document]:
@@ -231,12 +135,12 @@ def _depth(text: str) -> int:
 
 
 ADAPTERS = (
-    DocumentAdapter(
-        name="tiktok-scraper",
-        tables=(TABLE,),
-        split=of_value(items_in),
-        expected=EXPECTED,
-        recognise=recognises,
+    adapter(
+        "tiktok-scraper",
+        Rules(TIKTOK, "tiktok", {"post": POST}),
+        (shape("post", "id", "authorMeta musicMeta diggCount videoUrl playCount", at_least=2),),
+        "expected posts of tiktok-scraper (id, authorMeta, createTime), or its `collector`",
+        holders="collector",
         markers=((b"authorMeta", b"videoUrl"),),
         parse=_parse,
     ),

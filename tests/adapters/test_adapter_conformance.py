@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 from command import ROOT
 from conformance import check_adapter, copy_mutated, mutate
+from sources.cases import case_names, expected_of, folder_of
 
 from adapters.records.folder import ScrapeFolder
 from adapters.sources.registry import MODULES, adapter_named, sniff
@@ -61,10 +62,14 @@ SETS = {
 
 
 def folders_of(name: str) -> list[str]:
-    """Return the seed folders of an adapter: samples where they are, else the repository's own."""
+    """Return the seed folders of an adapter: samples where they are, and the repository's own."""
     shared = [os.path.join(SHARED, folder) for folder in SETS.get(name, [])]
     found = [folder for folder in shared if os.path.isdir(folder)]
-    return found or [os.path.join(OWN, "openclipart"), os.path.join(OWN, "pyvideo")]
+    cases = [case for case in case_names() if expected_of(case)[0]["adapter"] == name]
+    return [*found, *map(folder_of, cases)] or [
+        os.path.join(OWN, "openclipart"),
+        os.path.join(OWN, "pyvideo"),
+    ]
 
 
 @pytest.mark.parametrize("name", MODULES)

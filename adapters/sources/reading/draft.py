@@ -6,6 +6,7 @@ result. Duplicates and unknown values fall away here, so that no rule has to thi
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
@@ -29,6 +30,8 @@ class Draft:
         self.source = source
         self.path = path
         self.media = media
+        self.unread: Counter[str] = Counter()
+        """How often a column had a value of another type, by `table.column`."""
         self._observations: dict[NodeReference, Observation] = {}
         self._links: dict[Link, None] = {}
 
@@ -108,4 +111,6 @@ class Draft:
     def record(self, number: int, complete: Any) -> Record:
         """Return the finished record; what it says about its subject comes first."""
         said = sorted(self._observations.values(), key=lambda one: one.node != self.subject)
-        return Record(self.path, number, self.subject, tuple(said), tuple(self._links), complete)
+        unread = tuple(sorted(self.unread.items()))
+        links = tuple(self._links)
+        return Record(self.path, number, self.subject, tuple(said), links, complete, unread)

@@ -1,0 +1,451 @@
+"""Platforms as tables: what the columns of a source are, where a record has them, who made what.
+
+`source` declares the table of a platform: each line a column, its type, its path (paths.py) and its
+meaning; sections say of which nodes it is told. `Node`, `Person` and `Medium` say which nodes a
+record has and what ties them; they are the only writers of nodes and edges. Formats of one platform
+become the same fields by `recast`, so that one description reads them all. A value of another type
+than the column's is NULL and counted in `Draft.unread`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from itertools import islice
+from typing import Any
+
+from adapters.records.describe import reference
+from adapters.records.errors import RecordError
+from adapters.records.items import MediaFile, NodeReference
+from adapters.records.times import parse_time
+from adapters.records.values import as_boolean, as_count, as_number, as_text
+from adapters.sources.paths import ABOVE, COUNT, POSITION, Path, Read, compiled
+from adapters.sources.reading.draft import Draft
+from adapters.sources.reading.medium import media_node
+from adapters.sources.reading.web_address import node_of_address
+from sql import Column, DeclaredTable
+
+ASSOCIATIONS_MAX = 100
+"""The most people, pages and other nodes of one kind that one record ties to a node."""
+TEXTS_MAX = 1_000
+POSITION_MAX = 2**31 - 1
+READS: dict[str, Read] = {
+    "text": as_text,
+    "text[]": as_text,
+    "bigint": as_count,
+    "double precision": as_number,
+    "boolean": as_boolean,
+    "timestamptz": parse_time,
+}
+"""How the values of a type are read where the path names no other reader."""
+FROM_NODE = frozenset(
+    {"contains", "variant", "thumbnail", "attachment", "mentioned", "linked", "alias"}
+)
+"""Relationships that lead from a node to what its record names; all others lead to the node."""
+
+
+# ---- Columns -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A declared table, and by section the columns that a record's fields give."""
+
+    table: DeclaredTable
+    sections: Mapping[str, tuple[tuple[str, str, Path], ...]]
+
+    def columns(self, draft: Draft, section: str, fields: Any) -> dict[str, Any]:
+        """Return the columns of a section; what is of another type is left out and counted."""
+        found: dict[str, Any] = {}
+        for name, kind, path in self.sections.get(section, ()):
+            if kind == "text[]":
+                value, seen = path.every(fields, as_text)
+                value = value[:TEXTS_MAX] or None
+            else:
+                value, seen = path.first(fields, READS[kind])
+            if value is not None:
+                found[name] = value
+            elif seen:
+                draft.unread[f"{self.table.name}.{name}"] += 1
+        return found
+
+
+_LINE = re.compile(
+    r"(?P<name>\w+)(?: (?P<type>[a-z]+(?: precision)?(?:\[\])?))?(?: = (?P<path>.+?))?"
+    r"(?: # (?P<comment>.+))?"
+)
+
+
+def source(name: str, comment: str, declaration: str, version: int = 1) -> Source:
+    """Declare a platform's table; ValueError says which line is wrong.
+
+    `section:` begins the columns of one kind of node. `column type = path # Meaning` declares one
+    and says where it is; another section repeats it without type and meaning. A line of names
+    alone means these columns with the paths that they have in the first section that has them.
+    """
+    columns: dict[str, Column] = {}
+    sections: dict[str, dict[str, Path]] = {}
+    section: dict[str, Path] = {}
+    for line in filter(None, map(str.strip, declaration.splitlines())):
+        if re.fullmatch(r"\w+:", line):
+            section = sections.setdefault(line[:-1], {})
+            continue
+        if "=" not in line and "#" not in line:
+            section |= {word: _repeated(sections, word, line) for word in line.split()}
+            continue
+        found = _LINE.fullmatch(line)
+        if found is None or bool(found["type"]) != bool(found["comment"]):
+            raise ValueError(f"{line!r}: expected `column type = path # Meaning`")
+        if found["type"]:
+            columns[found["name"]] = Column(
+                name=found["name"],
+                type=found["type"],  # pyright: ignore[reportArgumentType]
+                comment=found["comment"],
+            )
+        elif found["name"] not in columns:
+            raise ValueError(f"{line!r}: the column is not declared above")
+        if found["path"]:
+            section[found["name"]] = compiled(found["path"])
+    table = DeclaredTable(
+        kind="source", name=name, version=version, comment=comment, columns=tuple(columns.values())
+    )
+    typed = {
+        kind: tuple((column, columns[column].type, path) for column, path in paths.items())
+        for kind, paths in sections.items()
+    }
+    return Source(table, typed)
+
+
+def _repeated(sections: Mapping[str, dict[str, Path]], name: str, line: str) -> Path:
+    found = next((paths[name] for paths in sections.values() if name in paths), None)
+    if found is None:
+        raise ValueError(f"{line!r}: no section above has the column {name}")
+    return found
+
+
+# ---- Fields ------------------------------------------------------------------------------------
+
+Change = Callable[[dict[str, Any]], dict[str, Any]]
+"""Gets the fields of an object and returns them changed; the record stays as it was scraped."""
+
+
+def recast(text: str, change: Change | None = None, **parts: Change) -> Change:
+    """Return what gives a format's objects the field names of its platform.
+
+    Each line is `field = path`; `field = path > part` gives every object there to a recast of its
+    own, always as a list. A field whose path finds nothing is absent. `change` is applied last.
+    """
+    lines = [line.partition(" = ") for line in filter(None, map(str.strip, text.splitlines()))]
+    plan: list[tuple[str, Path, Change | None]] = []
+    for name, _, rest in lines:
+        path, _, part = rest.partition(" > ")
+        plan.append((name, compiled(path), parts[part] if part else None))
+
+    def fields_of(record: dict[str, Any]) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for name, path, part in plan:
+            if part is not None:
+                values = [part(one) for one in objects_at(path, record)]
+                value = values or None
+            else:
+                value, _ = path.first(record)
+            if value is not None:
+                found[name] = value
+        return found if change is None else change(found)
+
+    return fields_of
+
+
+def objects_at(path: Path, fields: Any) -> Iterator[dict[str, Any]]:
+    """Yield the objects that a path finds, each knowing what is around it and its place there."""
+    values, _ = path.every(fields)
+    objects = [value for value in values if isinstance(value, dict)]
+    for position, one in enumerate(objects):
+        yield {**one, ABOVE: fields, POSITION: position, COUNT: len(objects)}
+
+
+# ---- Nodes -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A node that a record tells of; all texts but `kind` and `section` are paths.
+
+    `kind` is of the record's platform, or names another one (`web:page`). `section` says which
+    columns the source has of it, by default those of its kind.
+    """
+
+    kind: str
+    id: str
+    title: str = ""
+    view: str = ""
+    time: str = ""
+    section: str = ""
+    author: Person | None = None
+    tags: str = ""
+    tag_platform: str = ""
+    media: tuple[Medium, ...] = ()
+    edges: tuple[Edge, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Person(Node):
+    """An account: known by its id, else by its name, which is an alias where both are known.
+
+    `at` is where a record has its object. Columns `unless_only` are no reason for a row.
+    """
+
+    kind: str = "user"
+    id: str = ""
+    name: str = ""
+    at: str = ""
+    section: str = "user"
+    is_own_author: bool = False
+    unless_only: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Medium(Node):
+    """A picture, film or sound: the file that is there, else the description.
+
+    `urls` are its addresses best first, `stems` names without extension, `variants` and `thumbs`
+    addresses of its other files. `at` is where a record has the objects of its media; `needs` is
+    what must be there for one without a file to be a node. A field `file` names a file that is
+    known already. Title, time and author are those of what contains it, unless it has its own.
+    `is_network`: every file has a name of its own and all in `urls` are the medium's sizes, of
+    which `is_video` tells the previews apart.
+    """
+
+    kind: str = "media"
+    id: str = ""
+    at: str = ""
+    section: str = "medium"
+    urls: str = ""
+    stems: str = ""
+    variants: str = ""
+    thumbs: str = ""
+    needs: str = ""
+    container: str = ""
+    position: str = ""
+    is_network: bool = False
+    is_video: str = ""
+    post_stem: str = ""
+    """Id of the post after which scrapers number the files of its media."""
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """A tie of a node to others: `to` is their kind, or what is told of them.
+
+    The kind `address` means the node of a web address. `is_parent` says whether the node is the
+    parent where the relationship does not, `is_numbered` whether the others have positions.
+    """
+
+    relationship: str
+    to: str | Node
+    at: str = ""
+    is_parent: bool | None = None
+    is_numbered: bool = False
+    count_max: int = ASSOCIATIONS_MAX
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What is said of a node, for the media in it."""
+
+    title: str | None = None
+    time: datetime | None = None
+    author: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """How the records of one format are read: its source, its platform and its nodes.
+
+    `platform` is a word, or a function that finds it from the fields and the path of the file.
+    `prepare` makes the fields out of the record.
+    """
+
+    source: Source
+    platform: str | Callable[[dict[str, Any], Draft], str]
+    nodes: Mapping[str, Node]
+    prepare: Mapping[str, Change] = field(default_factory=dict[str, Change])
+
+    def read(self, draft: Draft, kind: str, value: Any) -> None:
+        """Read a record of one of `nodes`; RecordError when it has no usable id."""
+        if not isinstance(value, dict):
+            raise RecordError(f"the {kind} is no object: {str(value)[:80]!a}")
+        prepare = self.prepare.get(kind)
+        fields = value if prepare is None else prepare(value)
+        platform = self.platform if isinstance(self.platform, str) else self.platform(fields, draft)
+        node = self.nodes[kind]
+        writer = Writer(draft, self.source, platform)
+        subject = writer.identify(node, fields)
+        if subject is None:
+            said, _ = compiled(node.id).first(fields)
+            raise RecordError(f"the {node.kind} has no usable id: {str(said)[:80]!a}")
+        draft.subject = subject
+        writer.write(node, fields)
+
+
+def identity(value: Any) -> str | int | None:
+    """Return what can be an id: text or an integer; a float has lost digits already."""
+    return value if isinstance(value, str | int) and not isinstance(value, bool) else None
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """Writes what the fields of one record say into its draft."""
+
+    draft: Draft
+    source: Source
+    platform: str
+
+    def write(self, node: Node, fields: Any) -> str | None:
+        """Write a node with all that hangs on it; None when nothing names it."""
+        found = self.identify(node, fields)
+        if found is None:
+            return None
+        author = (
+            self.write(node.author, inner)
+            if node.author and (inner := _at(node.author, fields)) is not None
+            else None
+        )
+        said = _Said(_first(node.title, fields, as_text), _time(node, fields), author)
+        self.observe(node, fields, found, said)
+        if isinstance(node, Person):
+            self.draft.link(found, self._username(node, fields), "alias")
+        self.draft.link(author, found, "authored")
+        if node.tags:
+            names, _ = compiled(node.tags).every(fields, as_text)
+            self.draft.tag(node.tag_platform or self.platform, names, found)
+        for medium in node.media:
+            self._media(medium, fields, found, said)
+        for edge in node.edges:
+            self._edge(edge, fields, found)
+        return found
+
+    def observe(self, node: Node, fields: Any, found: NodeReference, said: _Said) -> None:
+        """Say what is told of a node."""
+        columns = self.source.columns(self.draft, node.section or node.kind, fields)
+        is_person = isinstance(node, Person)
+        if is_person and said.title is None and columns.keys() <= set(node.unless_only.split()):
+            return
+        self.draft.observe(
+            found,
+            columns,
+            is_root=isinstance(node, Medium),
+            title=said.title,
+            view=_first(node.view, fields, as_count),
+            update_time=said.time,
+            author=str(found) if is_person and node.is_own_author else said.author,
+        )
+
+    def identify(self, node: Node, fields: Any) -> str | None:
+        """Return the description of a node, or None when the fields do not name it."""
+        found = self.describe(node.kind, _first(node.id, fields, identity))
+        return self._username(node, fields) if found is None and isinstance(node, Person) else found
+
+    def describe(self, kind: str, value: Any) -> str | None:
+        """Return the description of a node of a kind, which may name another platform."""
+        if kind == "address":
+            return node_of_address(value)
+        platform, colon, word = kind.partition(":")
+        return reference(platform, word, value) if colon else reference(self.platform, kind, value)
+
+    def _username(self, person: Person, fields: Any) -> str | None:
+        name = _first(person.name, fields, as_text)
+        platform = person.kind.partition(":")[0] if ":" in person.kind else self.platform
+        return reference(platform, "username", name.lower()) if name else None
+
+    def _edge(self, edge: Edge, fields: Any, node: NodeReference) -> None:
+        is_parent = edge.relationship in FROM_NODE if edge.is_parent is None else edge.is_parent
+        if isinstance(edge.to, str):
+            values = compiled(edge.at).every(fields)[0]
+            others = (self.describe(edge.to, value) for value in values[: edge.count_max])
+        else:
+            objects = objects_at(compiled(edge.at), fields) if edge.at else iter((fields,))
+            target = edge.to
+            others = (self.write(target, one) for one in islice(objects, edge.count_max))
+        for number, other in enumerate(others):
+            parent, child = (node, other) if is_parent else (other, node)
+            position = number if edge.is_numbered else None
+            self.draft.link(parent, child, edge.relationship, position)
+
+    # ---- Media ---------------------------------------------------------------------------------
+
+    def _media(self, medium: Medium, fields: Any, container: str, said: _Said) -> None:
+        if medium.container:
+            other = _first(medium.container, fields, identity)
+            container = self.describe(container.split(":", 2)[1], other) or container
+        if not medium.at:
+            self._medium(medium, fields, container, said, 0)
+            return
+        for number, one in enumerate(objects_at(compiled(medium.at), fields)):
+            self._medium(medium, one, container, said, number)
+
+    def _medium(
+        self, medium: Medium, fields: Any, container: str, above: _Said, number: int
+    ) -> None:
+        node = self._file_or_description(medium, fields)
+        if node is None:
+            return
+        position = _first(medium.position, fields, as_count) if medium.position else number
+        is_position = position is not None and position <= POSITION_MAX
+        self.draft.link(container, node, "contains", position if is_position else None)
+        said = replace(
+            above,
+            title=_first(medium.title, fields, as_text) or above.title,
+            time=_time(medium, fields) or above.time,
+        )
+        self.observe(medium, fields, node, said)
+        for edge in medium.edges:
+            self._edge(edge, fields, node)
+
+    def _file_or_description(self, medium: Medium, fields: Any) -> NodeReference | None:
+        """Find the file of a medium and tie its other files; the description without a file."""
+        description = self.identify(medium, fields)
+        if isinstance(known := fields.get("file"), MediaFile):
+            return known
+        if medium.needs and not compiled(medium.needs).first(fields)[1]:
+            return None
+        urls, thumbs, stems = (
+            compiled(path).every(fields, as_text)[0]
+            for path in (medium.urls, medium.thumbs, medium.stems)
+        )
+        if medium.is_network:
+            is_video = bool(medium.is_video and compiled(medium.is_video).first(fields)[1])
+            if description is None:
+                return None
+            found = media_node(self.draft, description, urls, thumbs, stems, is_video)
+            self.draft.link_all(found.links)
+            return found.node
+        finder, near = self.draft.media, self.draft.path
+        node: NodeReference | None = finder.first(near, urls, stems)
+        if node is None and medium.post_stem:
+            post = _first(medium.post_stem, fields, as_text) or ""
+            position, count = fields.get(POSITION, 0), fields.get(COUNT, 1)
+            node = finder.of_post(post, position, count, near)
+        node = node or description
+        for relationship, addresses in (
+            ("variant", compiled(medium.variants).every(fields, as_text)[0]),
+            ("thumbnail", thumbs),
+        ):
+            for address in addresses:
+                self.draft.link(node, finder.by_address(address, near), relationship)
+        return node
+
+
+def _first(text: str, fields: Any, read: Read) -> Any:
+    return compiled(text).first(fields, read)[0] if text else None
+
+
+def _time(node: Node, fields: Any) -> datetime | None:
+    return _first(node.time, fields, parse_time)
+
+
+def _at(person: Person, fields: Any) -> Any:
+    """Return the object of a person: the fields themselves where they tell of it."""
+    return next(objects_at(compiled(person.at), fields), None) if person.at else fields
