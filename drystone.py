@@ -58,13 +58,14 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit(130)
     except Exception as error:
+        from base.errors import DrystoneError  # It is ours: that is known by now.
+
         if isinstance(error, OSError) and _is_of_stdout(error):
             sys.exit(_give_up_stdout(error))
-        exit_code = _exit_code(error)
-        if exit_code is None:
+        if not isinstance(error, DrystoneError):
             raise
         print(f"drystone: {error}", file=sys.stderr)
-        sys.exit(exit_code)
+        sys.exit(error.exit_code)
 
 
 def foreign_folders() -> dict[str, str]:
@@ -170,17 +171,6 @@ def _give_up_stdout(error: OSError) -> int:
     with open(os.devnull, "wb") as nowhere:
         os.dup2(nowhere.fileno(), sys.stdout.fileno())
     return 1
-
-
-def _exit_code(error: Exception) -> int | None:
-    """Return the exit code that one of our own errors carries; None for every other exception.
-
-    Recognised by where its class was defined: no folder is imported only to name its error root.
-    """
-    if type(error).__module__.partition(".")[0] not in FOLDERS:
-        return None
-    exit_code = getattr(error, "exit_code", None)
-    return exit_code if isinstance(exit_code, int) else None
 
 
 def _tell_version(is_wanted: bool) -> None:

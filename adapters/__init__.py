@@ -39,14 +39,7 @@ if TYPE_CHECKING:
     )
     from adapters.thumbnails.worker import ThumbnailWorker
     from adapters.work.batch_work import Signal, check_signal
-    from fsd import (
-        EXIT_CODES,
-        EXIT_INCOMPLETE,
-        ConfigOption,
-        EngineUnavailableError,
-        JsonOption,
-        find_config,
-    )
+    from fsd import ConfigOption, EngineUnavailableError, JsonOption, find_config
 
 _HOMES = {
     "Signal": "adapters.work.batch_work",
@@ -65,8 +58,6 @@ _HOMES = {
     "stage_root": "adapters.audit.care",
     "store_client": "adapters.audit.care",
     "store_notices": "adapters.audit.care",
-    "EXIT_CODES": "fsd",
-    "EXIT_INCOMPLETE": "fsd",
     "ConfigOption": "fsd",
     "EngineUnavailableError": "fsd",
     "JsonOption": "fsd",
@@ -110,8 +101,6 @@ _NAMES_THERE = {
 }
 
 __all__ = [
-    "EXIT_CODES",
-    "EXIT_INCOMPLETE",
     "THUMBNAIL_EDGE_PX",
     "THUMBNAIL_SOURCE_BYTES_MAX",
     "Adapter",

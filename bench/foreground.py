@@ -28,13 +28,13 @@ import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
 
+from base.errors import DrystoneError
 from bench.disks_corpus import Corpus, make_corpus
 from bench.disks_lab import Disks
 from fsd.cli import daemon, daemon_mount
 from fsd.client.client import Client
 from fsd.disks.config import CONFIG_NAME, MIB, Config, load_config
 from fsd.engine.setup import init_store
-from fsd.format.errors import FsdError
 from tests.lab import why_not
 
 RATES_PER_S = (1.0, 5.0)
@@ -226,7 +226,7 @@ def running(made: World, work: Beside | None) -> Generator[None]:
         try:
             while work is not None and not stop.is_set():
                 work(made, stop)
-        except (FsdError, OSError, SystemExit) as error:
+        except (DrystoneError, OSError, SystemExit) as error:
             faults.append(error)
 
     thread = threading.Thread(target=run)

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
         DatasetError,
         DefinitionError,
         RefusedError,
-        UsageError,
     )
     from datasets.freeze.building import BuildResult, build
     from datasets.versions.ancestry import Lineage, lineage
@@ -42,7 +41,6 @@ _HOMES = {
     "RefusedError": "datasets.definition.errors",
     "Retired": "datasets.versions.retirement",
     "SplitsReport": "datasets.choice.report",
-    "UsageError": "datasets.definition.errors",
     "Verification": "datasets.versions.verification",
     "build": "datasets.freeze.building",
     "cli_app": "datasets.cli.app",
@@ -73,7 +71,6 @@ __all__ = [
     "RefusedError",
     "Retired",
     "SplitsReport",
-    "UsageError",
     "Verification",
     "build",
     "cli_app",

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from fsd.cli.app import app as cli_app
     from fsd.cli.companions import add_chapter, add_companion, set_purge_partner
     from fsd.cli.demo_steps import Demo
-    from fsd.cli.session import EXIT_CODES, EXIT_INCOMPLETE, ConfigOption, JsonOption
+    from fsd.cli.session import ConfigOption, JsonOption
     from fsd.client.client import Client
     from fsd.disks.config import find_config, load_config
     from fsd.documents.models import RemovalAnswer, StageOutputAnswer
@@ -29,8 +29,6 @@ _HOMES = {
     "Client": "fsd.client.client",
     "ConfigOption": "fsd.cli.session",
     "Demo": "fsd.cli.demo_steps",
-    "EXIT_CODES": "fsd.cli.session",
-    "EXIT_INCOMPLETE": "fsd.cli.session",
     "EngineUnavailableError": "fsd.format.errors",
     "FsdError": "fsd.format.errors",
     "JsonOption": "fsd.cli.session",
@@ -53,8 +51,6 @@ _HOMES = {
 }
 
 __all__ = [
-    "EXIT_CODES",
-    "EXIT_INCOMPLETE",
     "Client",
     "ConfigOption",
     "Demo",

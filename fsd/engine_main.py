@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 
+from base.errors import DrystoneError
 from fsd.client.client import Client
 from fsd.disks.config import load_config
 from fsd.format.errors import EngineUnavailableError, FsdError
@@ -50,7 +51,7 @@ def _run(config_path: str) -> int:
         config = load_config(config_path)
         engine = Engine(config)
         engine.start()
-    except FsdError as error:
+    except DrystoneError as error:
         print(f"drystone: {error}", file=sys.stderr)
         return error.exit_code
     engine.on_housekeeping = lambda: write_status_files(engine)
@@ -117,7 +118,7 @@ def _answers(client: Client, timeout_s: float) -> bool:
         client.health(timeout_s=timeout_s)
     except EngineUnavailableError:
         return False
-    except FsdError:
+    except DrystoneError:
         # It says what is wrong (its index is damaged); to be killed would not make that right.
         return True
     return True

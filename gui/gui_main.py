@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sys
 
+from base.errors import DrystoneError
+
 
 def main() -> None:
     """Serve the store whose drystone.toml is the argument."""
     from gui.core.config import load_gui_config
-    from gui.core.errors import GuiError
     from gui.server.server import serve
 
     try:
         serve(load_gui_config(sys.argv[1]))
-    except GuiError as error:
+    except DrystoneError as error:
         print(f"drystone: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
 

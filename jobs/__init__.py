@@ -12,13 +12,11 @@ if TYPE_CHECKING:
     from jobs.core.config import JobsConfig, load_jobs_config
     from jobs.core.errors import (
         CancelledError,
-        ConfigError,
         JobsError,
         LeaseLostError,
         PermanentError,
         RedisUnavailableError,
         SpaceError,
-        UsageError,
         WaitError,
     )
     from jobs.execute import Workplace, carry_out
@@ -47,7 +45,6 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CancelledError": "jobs.core.errors",
-    "ConfigError": "jobs.core.errors",
     "JobsConfig": "jobs.core.config",
     "JobsError": "jobs.core.errors",
     "LeaseLostError": "jobs.core.errors",
@@ -60,7 +57,6 @@ _HOMES = {
     "StepResult": "jobs.runs.workflow",
     "TaskContext": "jobs.runs.workflow",
     "TaskState": "jobs.runs.task_state",
-    "UsageError": "jobs.core.errors",
     "WaitError": "jobs.core.errors",
     "Workflow": "jobs.runs.workflow",
     "Workplace": "jobs.execute",
@@ -104,7 +100,6 @@ _NAMES_THERE = {
 
 __all__ = [
     "CancelledError",
-    "ConfigError",
     "JobsConfig",
     "JobsError",
     "LeaseLostError",
@@ -117,7 +112,6 @@ __all__ = [
     "StepResult",
     "TaskContext",
     "TaskState",
-    "UsageError",
     "WaitError",
     "Workflow",
     "Workplace",

@@ -18,6 +18,7 @@ from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from base.errors import DrystoneError, UsageError
 from jobs.core.errors import (
     CancelledError,
     GivenBackError,
@@ -108,7 +109,7 @@ def carry_out(place: Workplace, task_id: int) -> str:
                 raise
             except Exception as error:
                 # The result cannot be kept, or what follows it cannot be made; say that instead.
-                if not isinstance(error, _own_errors()):
+                if not isinstance(error, DrystoneError):
                     _print_trace(error)
                 failed = Outcome(state="failed", error=_line(error), retry=False)
                 _patiently(lambda: place.state.finish(task_id, claim.token, failed))
@@ -159,11 +160,11 @@ def _failed(place: Workplace, run: TaskRun, error: BaseException) -> Outcome:
     if run.lost:
         # Whatever it is, it may come from being too late; nobody asks any more.
         return Outcome(state="failed", error=_line(error))
-    if not _is_ours(error):
+    if not isinstance(error, DrystoneError):
         _print_trace(error)
         return Outcome(state="failed", error=f"{type(error).__name__}: {_line(error)}")
     # A mistake in what was asked is the same mistake next time.
-    return Outcome(state="failed", error=_line(error), retry=_exit_code(error) != 2)
+    return Outcome(state="failed", error=_line(error), retry=not isinstance(error, UsageError))
 
 
 def _waiting(
@@ -173,30 +174,6 @@ def _waiting(
         # Labels are told when they come; still somebody looks once a day.
         retry_in_s = place.space_retry_s if state == "waiting_space" else 86_400.0
     return Outcome(state=state, error=_line(error), retry_in_s=retry_in_s)
-
-
-def _own_errors() -> tuple[type[Exception], ...]:
-    from sql import UsageError
-
-    return (UsageError, JobsError)
-
-
-def _is_ours(error: BaseException) -> bool:
-    return isinstance(_exit_code(error), int)
-
-
-def _exit_code(error: BaseException) -> int | None:
-    """Return the exit code that errors of our folders carry."""
-    if type(error).__module__.partition(".")[0] not in (
-        "fsd",
-        "sql",
-        "adapters",
-        "datasets",
-        "jobs",
-    ):
-        return None
-    code = getattr(error, "exit_code", None)
-    return code if isinstance(code, int) else None
 
 
 def _line(error: BaseException) -> str:

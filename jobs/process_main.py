@@ -10,9 +10,10 @@ import os
 import sys
 from collections.abc import Sequence
 
+from base.errors import DrystoneError
 from jobs.core import process
 from jobs.core.config import JobsConfig, load_jobs_config
-from jobs.core.errors import JobsError, ProcessError
+from jobs.core.errors import ProcessError
 
 KEEPER = "keeper"
 WISHED = "--wished"
@@ -90,7 +91,7 @@ def main(arguments: list[str]) -> int:
                     "usage: worker CONFIG NAME QUEUE... | keeper CONFIG [--wished]", file=sys.stderr
                 )
                 return 2
-    except JobsError as error:
+    except DrystoneError as error:
         print(f"drystone: {error}", file=sys.stderr)
         return error.exit_code
     return 0

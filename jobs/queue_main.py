@@ -15,8 +15,9 @@ import socket
 import sys
 
 from base.descriptors import wait_readable
+from base.errors import DrystoneError
 from jobs.core.config import load_jobs_config
-from jobs.core.errors import JobsError, RedisUnavailableError
+from jobs.core.errors import RedisUnavailableError
 from jobs.queues import redis_server
 
 
@@ -26,7 +27,7 @@ def main() -> int:
     parser.add_argument("--config", required=True)
     try:
         return _run(parser.parse_args().config)
-    except JobsError as error:
+    except DrystoneError as error:
         print(f"drystone: {error}", file=sys.stderr)
         return error.exit_code
 

@@ -52,7 +52,6 @@ if TYPE_CHECKING:
         SelectorError,
         SqlError,
         StaleAttemptError,
-        UsageError,
     )
     from sql.core.file_types import default_file_extensions
     from sql.core.health import Health
@@ -248,7 +247,6 @@ _HOMES = {
     "Successors": "sql.runs.run_models",
     "SupersededResults": "sql.intent.intent",
     "SupersededRow": "sql.actions.action_rows",
-    "UsageError": "sql.core.errors",
     "KnownThumbnail": "sql.datasets.thumbnail_book",
     "MadeThumbnail": "sql.datasets.thumbnail_book",
     "NodeRange": "sql.datasets.thumbnail_book",
@@ -388,7 +386,6 @@ __all__ = [
     "SupersededRow",
     "TokenGate",
     "Unpictured",
-    "UsageError",
     "User",
     "ValueQuestion",
     "VirtualNode",

@@ -18,8 +18,9 @@ import subprocess
 import sys
 
 from base.descriptors import wait_readable
+from base.errors import DrystoneError
 from sql.core.config import find_config, load_config
-from sql.core.errors import DatabaseUnavailableError, SqlError
+from sql.core.errors import DatabaseUnavailableError
 from sql.database.database import Database, place_of
 from sql.server import server
 
@@ -30,7 +31,7 @@ def main() -> int:
     parser.add_argument("--config")
     try:
         return _run(find_config(parser.parse_args().config))
-    except SqlError as error:
+    except DrystoneError as error:
         print(f"drystone: {error}", file=sys.stderr)
         return error.exit_code
 

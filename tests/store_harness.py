@@ -8,14 +8,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from base.errors import DrystoneError
 from fsd.cli import daemon, daemon_mount
 from fsd.client.client import Client
 from fsd.disks.config import CONFIG_NAME, Config, load_config
-from gui import GuiError
 from gui import companion as gui_companion
-from jobs import JobsError
 from jobs import companion as jobs_companion
-from sql import SqlError, companion
+from sql import companion
 
 MIB = 1 << 20
 
@@ -44,11 +43,12 @@ class Store:
         """Unmount and stop, as `drystone down` does."""
         daemon_mount.stop_all_mounts(self.config)
         daemon.stop_engine(self.config)
-        with contextlib.suppress(SqlError):  # A test may have broken or removed the configuration.
+        # A test may have broken or removed the configuration.
+        with contextlib.suppress(DrystoneError):
             companion.stop(self.config_path)
-        with contextlib.suppress(JobsError):
+        with contextlib.suppress(DrystoneError):
             jobs_companion.stop(self.config_path)
-        with contextlib.suppress(GuiError):
+        with contextlib.suppress(DrystoneError):
             gui_companion.stop(self.config_path)
 
     def mount(self) -> str:

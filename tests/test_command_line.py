@@ -102,8 +102,8 @@ def test_somebody_elses_package_is_refused(tmp_path):
 def raising(statement: str) -> str:
     """Return code that makes the sub-commands of the folders raise."""
     return f"""
-class Told(Exception): exit_code = 3
-Told.__module__ = 'fsd.format.errors'
+from base.errors import DrystoneError
+class Told(DrystoneError): exit_code = 3
 def fail(): {statement}
 drystone._add_folder_commands = lambda: drystone.app.command()(fail)
 """

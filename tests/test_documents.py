@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from adapters.actions import check_contract
 from base.documents import DocumentError, Limits, read_document
+from base.errors import UsageError
 from datasets.choice.definition_file import read_definition
 from datasets.definition.errors import DefinitionError
-from gui.core.errors import UsageError
 from gui.pages.scheduler.forms import Field, filled_in
 from sql.core.errors import SelectorError
 from sql.selector.document import parse_selector

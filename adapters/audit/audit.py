@@ -21,8 +21,9 @@ from adapters.records.folder import EXTRACTED_PREFIX
 from adapters.records.listing import quarantine_path
 from adapters.records.names import derived_batch
 from adapters.work.batch_work import LISTING_NAME, PROBLEMS_NAME
+from base.errors import DrystoneError
 from base.text import safe_text
-from fsd import Client, FsdError, load_config
+from fsd import Client, load_config
 from sql import Database
 
 EXAMPLES_MAX = 20
@@ -79,7 +80,7 @@ def _stored(client: Client) -> NDArray[np.void]:
     def rows() -> Iterator[tuple[str, int]]:
         for batch in client.batches():
             # Purged meanwhile, or its list of files is damaged: the store is asked key by key then.
-            with contextlib.suppress(FsdError):
+            with contextlib.suppress(DrystoneError):
                 for file in client.batch_files(batch.batch):
                     yield file.key, file.size_bytes
 
@@ -128,7 +129,7 @@ def _ask(client: Client, key: str, size: int, report: AuditReport) -> None:
     """Ask the store itself about a node that no batch lists so."""
     try:
         head = client.head(key)
-    except FsdError as error:
+    except DrystoneError as error:
         report.missing_count += 1
         report.note(f"{key}: in the database, not in the store ({error})")
         return
@@ -146,7 +147,7 @@ def _check_sample(client: Client, sampled: list[str], report: AuditReport) -> No
                 client.read(key, path)
                 with open(path, "rb") as file:
                     whole = hashlib.file_digest(file, "sha256").hexdigest() == key
-            except FsdError as error:
+            except DrystoneError as error:
                 whole = False
                 report.note(f"{key}: {error}")
             report.damaged_count += not whole
@@ -168,7 +169,7 @@ def _check_files(
                 for file in client.batch_files(name):
                     path = file.path if name == batch else _path_in_quarantine(file.path)
                     _check_file(batch, path, file.key, node_keys, quarantined, report)
-            except FsdError as error:
+            except DrystoneError as error:
                 # What is lost is told, and the rest compared all the same.
                 report.unlisted_count += 1
                 report.note(f"{name}: {error}")

@@ -9,8 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from adapters.records.errors import AdapterError, UsageError
-from fsd import Client, FsdError, load_config
+from adapters.records.errors import AdapterError
+from base.errors import DrystoneError, UsageError
+from fsd import Client, load_config
 
 SCRUB_KIND = "scrub"
 WAIT_STEP_S = 1.0
@@ -64,7 +65,7 @@ def scrub(
             if job.total_bytes:
                 progress(job.done_bytes, job.total_bytes, "bytes")
         status = client.scrub_status()
-    except FsdError as error:
+    except DrystoneError as error:
         raise AdapterError(f"the store was not scrubbed: {error}") from error
     losses = list(status.losses[:LOSSES_SHOWN_MAX])
     return ScrubReport(job.state, job.error or "", job.result, losses, status.lost_objects)
@@ -79,7 +80,7 @@ def mount_root(config_path: str) -> str:
     """Return the folder where the store is mounted here. Raises UsageError."""
     try:
         return load_config(config_path).mount
-    except FsdError as error:
+    except DrystoneError as error:
         raise UsageError(str(error)) from error
 
 
@@ -87,7 +88,7 @@ def stage_root(config_path: str) -> str:
     """Return the folder of the stage area (3C) here. Raises UsageError."""
     try:
         return load_config(config_path).area_path("3c")
-    except FsdError as error:
+    except DrystoneError as error:
         raise UsageError(str(error)) from error
 
 
@@ -95,7 +96,7 @@ def store_notices(config_path: str) -> list[StoreNotice]:
     """Return what the store warns of now; AdapterError when the engine does not answer."""
     try:
         found = Client(load_config(config_path).socket_path).warnings()
-    except FsdError as error:
+    except DrystoneError as error:
         raise AdapterError(f"the store's engine does not answer: {error}") from error
     notices: list[StoreNotice] = []
     for notice in found:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adapters.cli import action_quarantine as cli_action_quarantine
-from adapters.records.errors import UsageError
+from base.errors import EXIT_CODES, EXIT_INCOMPLETE, DrystoneError, UsageError
 from base.output import say, write_json, write_line, write_table
 from base.text import safe_text, size_text
-from fsd import EXIT_CODES, EXIT_INCOMPLETE, ConfigOption, JsonOption, find_config, load_config
+from fsd import ConfigOption, JsonOption, find_config, load_config
 
 if TYPE_CHECKING:
     from adapters.actions import DryRun, LoadedContract
@@ -102,11 +102,10 @@ def check(
 def list_contracts(json_output: JsonOption = False, config: ConfigOption = None) -> None:
     """List the actions there are: shipped ones, and those of [actions] folders in drystone.toml."""
     from adapters.actions.contract.registry import survey
-    from fsd import FsdError
 
     try:
         path = find_config(config)
-    except FsdError:
+    except DrystoneError:
         if config is not None:
             raise
         path = None  # What ships is there without a store.

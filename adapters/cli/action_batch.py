@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adapters.cli.action import SelectorOption, selector_of
+from base.errors import EXIT_CODES, EXIT_INCOMPLETE
 from base.output import say, write_json, write_line, write_table
 from base.text import safe_text, size_text
-from fsd import EXIT_CODES, EXIT_INCOMPLETE, ConfigOption, JsonOption, find_config
+from fsd import ConfigOption, JsonOption, find_config
 
 if TYPE_CHECKING:
     from adapters.actions import Pipeline
@@ -167,7 +168,7 @@ def show_pipeline(
     """
     from adapters.actions import next_stage
     from adapters.actions.contract.pipelines import declared_pipelines
-    from adapters.records.errors import UsageError
+    from base.errors import UsageError
     from base.mistakes import suggestion
     from sql import Database
 

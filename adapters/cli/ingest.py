@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapters.records.errors import UsageError
+from base.errors import EXIT_CODES, EXIT_INCOMPLETE, UsageError
 from base.output import say, write_json, write_table
 from base.text import duration_text, safe_text, size_text
-from fsd import EXIT_CODES, EXIT_INCOMPLETE, ConfigOption, JsonOption, find_config, load_config
+from fsd import ConfigOption, JsonOption, find_config, load_config
 
 if TYPE_CHECKING:
     from adapters.ingest.inbox import Waiting

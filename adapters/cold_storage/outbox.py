@@ -17,8 +17,9 @@ from adapters.packages.package import write_packages
 from adapters.packages.package_read import MANIFEST_NAME, OBJECTS_NAME, package_key, verify_package
 from adapters.records.beneath import open_beneath, unlink_beneath
 from adapters.records.durable import remove_folder
-from adapters.records.errors import AdapterError, UsageError
+from adapters.records.errors import AdapterError
 from adapters.work.batch_work import READY_NAME, BatchWork, Listing
+from base.errors import UsageError
 from base.text import safe_text
 from fsd import Client, load_config
 from sql import Database, OutboxPackage

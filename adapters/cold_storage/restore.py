@@ -24,13 +24,14 @@ from adapters.cold_storage.restore_plan import (
     store_name,
 )
 from adapters.packages.package_read import BLOCK_BYTES, Entry, read_objects
-from adapters.records.errors import AdapterError, PackageError, UsageError
+from adapters.records.errors import AdapterError, PackageError
 from adapters.sources.registry import adapter_named
 from adapters.work.batch_work import BatchWork
 from adapters.work.store_batch import store_batch, wait_for_former
+from base.errors import DrystoneError, UsageError
 from base.text import safe_text
-from fsd import Client, FsdError, load_config
-from sql import Database, SqlError
+from fsd import Client, load_config
+from sql import Database
 
 WORK_FOLDER = ".restore"
 COMPLETE = ("packed", "confirmed")
@@ -75,7 +76,7 @@ def restore(
         reports.append(report)
         try:
             _restore_batch(config_path, packages, client, database, report, say)
-        except (AdapterError, FsdError, SqlError) as error:
+        except DrystoneError as error:
             report.error, report.exit_code = safe_text(str(error)), error.exit_code
     return reports
 

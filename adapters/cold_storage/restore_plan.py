@@ -21,8 +21,9 @@ from adapters.packages.package_read import (
     read_manifest,
     verify_package,
 )
-from adapters.records.errors import PackageError, UsageError
+from adapters.records.errors import PackageError
 from adapters.records.names import derived_batch, fixed_batch
+from base.errors import UsageError
 
 MISSING_SHOWN_MAX = 10
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 
-from adapters.records.errors import UsageError
 from adapters.work.batch_work import WORK_FOLDER, BatchWork, Signal, list_scrape
+from base.errors import UsageError
 from base.text import safe_text
 from sql import Database, IngestBatch
 

@@ -32,6 +32,7 @@ from adapters.records.items import (
 )
 from adapters.records.raw_excerpt import raw_excerpt
 from adapters.records.relationships import FORMS_TREE
+from base.errors import DrystoneError
 from base.text import safe_text
 from sql import (
     CommonMetadata,
@@ -133,7 +134,7 @@ class Assembler:
                 self._enter(item)
                 if self._current.items >= self._items_max:
                     yield self._finish()
-        except (AdapterError, OSError):
+        except (DrystoneError, OSError):
             raise
         except Exception as error:
             raise AdapterError(

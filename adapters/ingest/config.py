@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from adapters.records.errors import UsageError
+from base.errors import UsageError
 
 GIB = 1 << 30
 

@@ -17,10 +17,11 @@ from dataclasses import dataclass
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from adapters.records.beneath import open_beneath
-from adapters.records.errors import AdapterError, UsageError
+from adapters.records.errors import AdapterError
 from adapters.records.folder import ScrapeFolder
 from adapters.sources.registry import adapter_names, sniff
 from adapters.work.batch_work import READY_NAME, Signal, check_signal
+from base.errors import DrystoneError, UsageError
 from base.text import safe_text
 
 READY_BYTES_MAX = 64 << 10
@@ -80,7 +81,7 @@ def _look_at(folder: str) -> Waiting:
         return Waiting(folder, None, f"cannot be read: {error.strerror}", is_refused=True)
     try:
         return Waiting(folder, read_signal(folder), None)
-    except (AdapterError, OSError) as error:
+    except (DrystoneError, OSError) as error:
         return Waiting(folder, None, str(error), is_refused=True)
 
 
@@ -131,7 +132,7 @@ def choose_adapter(folder: str, name: str) -> str:
     frozen = ScrapeFolder.of(folder)
     try:
         answers = sniff(frozen)
-    except (AdapterError, OSError):
+    except (DrystoneError, OSError):
         raise
     except Exception as error:
         raise AdapterError(

@@ -7,9 +7,9 @@ from collections.abc import Callable, Sequence
 
 from adapters.ingest.inbox import Waiting
 from adapters.ingest.ingest import IngestReport, ingest
-from adapters.records.errors import AdapterError
-from fsd import Client, FsdError, load_config
-from sql import Database, SqlError
+from base.errors import DrystoneError
+from fsd import Client, load_config
+from sql import Database
 
 
 def run_all(
@@ -33,7 +33,7 @@ def run_all(
             continue
         try:
             report = ingest(config_path, one.signal, say)
-        except (AdapterError, FsdError, SqlError, OSError) as error:
+        except (DrystoneError, OSError) as error:
             say(f"{name}: {error}")
             is_complete = False
             _check_services(config_path)

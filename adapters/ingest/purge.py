@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import re
 
-from adapters.records.errors import UsageError
 from adapters.records.names import DERIVED_SUFFIX, FIXED_INFIX
+from base.errors import UsageError
 
 
 class PurgePartner:

@@ -19,8 +19,9 @@ from typing import Annotated, Any, BinaryIO, Literal, cast
 
 from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
 
-from adapters.records.errors import PackageError, UsageError
+from adapters.records.errors import PackageError
 from adapters.work.batch_work import check_batch_name
+from base.errors import UsageError
 from base.text import safe_text
 from sql import WriteIntent
 

@@ -1,8 +1,8 @@
-"""Every error of the adapters; it owns the tree and the exit codes.
+"""The adapters' branch of the errors; their root and a person's mistakes are in `base.errors`.
 
+RefusedDocumentError
+└── ContractError         an action contract or a pipeline is refused; lists `place: reason`
 AdapterError
-├── UsageError            a person's mistake: says what to do (exit 2)
-│   └── ContractError     an action contract or a pipeline is refused; lists `place: reason`
 ├── RecordError           one record cannot be understood; it is quarantined with this reason
 ├── LimitError            a file is larger, deeper or more numerous than its named limit
 ├── SpaceError            the store has no room now: wait and try again
@@ -12,37 +12,18 @@ AdapterError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-PROBLEMS_SHOWN_MAX = 40
+from base.errors import DrystoneError, RefusedDocumentError
 
 
-class AdapterError(Exception):
-    """Root of the adapters' errors; `exit_code` is what the command line ends with."""
-
-    exit_code = 1
+class AdapterError(DrystoneError):
+    """A source, a batch or a package could not be worked on."""
 
 
-class UsageError(AdapterError):
-    """A mistake in what was asked; the message says what to do instead."""
+class ContractError(RefusedDocumentError):
+    """A contract or pipeline that somebody wrote is refused."""
 
-    exit_code = 2
-
-
-class ContractError(UsageError):
-    """A document that somebody wrote is refused; `problems` has one `place: reason` for each."""
-
-    def __init__(self, subject: str, problems: Sequence[str]) -> None:
-        self.subject = subject
-        self.problems = list(problems)
-        shown = self.problems[:PROBLEMS_SHOWN_MAX]
-        hidden = len(self.problems) - len(shown)
-        more = f"\n  ... and {hidden} more" if hidden else ""
-        super().__init__(f"{subject} is refused:\n  " + "\n  ".join(shown) + more)
-
-    def __reduce__(self) -> tuple[type[ContractError], tuple[str, list[str]]]:
-        """Travel between processes by the arguments, not by the finished message."""
-        return type(self), (self.subject, self.problems)
+    verdict = "is refused"
+    shown_max = 40
 
 
 class SpaceError(AdapterError):

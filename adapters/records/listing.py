@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from adapters.records.beneath import open_beneath
-from adapters.records.errors import AdapterError, BatchChangedError, UsageError
+from adapters.records.errors import AdapterError, BatchChangedError
+from base.errors import DrystoneError, UsageError
 from base.text import safe_text
 
 PATH_BYTES_MAX = 4_000
@@ -65,7 +66,7 @@ def _members(root: str, folder: str) -> Iterator[tuple[str, os.stat_result]]:
         raise reading_error(root, path, error) from error
 
 
-def reading_error(root: str, path: str, error: OSError) -> AdapterError:
+def reading_error(root: str, path: str, error: OSError) -> DrystoneError:
     """Return what a person should read when the filesystem refuses a path below a folder."""
     shown = _shown(root, path)
     if error.errno in (errno.EACCES, errno.EPERM):

@@ -11,7 +11,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import TYPE_CHECKING, Any
 
-from adapters.records.errors import UsageError
+from base.errors import UsageError
 
 if TYPE_CHECKING:
     from adapters.records.folder import ScrapeFolder

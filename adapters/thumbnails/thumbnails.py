@@ -22,7 +22,8 @@ from adapters.records.errors import AdapterError, SpaceError
 from adapters.thumbnails.main import FACTS_TAG
 from adapters.thumbnails.worker import ThumbnailWorker
 from adapters.work.store_batch import store_batch, wait_for_former
-from fsd import Client, FsdError, QuotaError, load_config
+from base.errors import DrystoneError
+from fsd import Client, QuotaError, load_config
 from sql import MadeThumbnail, Unpictured
 
 if TYPE_CHECKING:
@@ -167,7 +168,7 @@ def _stage(client: Client, manifest: str, stage: str) -> str:
         answer = client.stage_to_3c(manifest, stage, LAYOUT)
     except QuotaError as error:
         raise SpaceError(f"originals cannot be staged for thumbnails: {error}") from error
-    except FsdError:
+    except DrystoneError:
         return ""
     return answer.target_root if client.wait(answer.job_id).state == "done" else ""
 
@@ -209,7 +210,7 @@ def _draw(
         target = os.path.join(folder, "pictures", f"{node.key}.webp")
         try:
             source = path_of(node.key)
-        except FsdError:
+        except DrystoneError:
             continue
         reason = worker.make(source, target, node.media_type, EDGE_PX["small"])
         key = None if reason else _key_of(target)

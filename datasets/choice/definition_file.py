@@ -13,11 +13,12 @@ from typing import Any
 from pydantic import ValidationError
 
 from base.documents import DocumentError, Limits, Path, Placed, read_document
+from base.errors import UsageError
 from base.mistakes import fields_of, model_at, shown_value, suggestion
 from base.text import safe_text
 from datasets.choice.registry import layout_named
 from datasets.definition.definition import Definition
-from datasets.definition.errors import DefinitionError, UsageError
+from datasets.definition.errors import DefinitionError
 
 DOCUMENT_SIZE_BYTES_MAX = 16 << 20
 LIMITS = Limits(DOCUMENT_SIZE_BYTES_MAX, levels_max=60, values_max=2_000_000)

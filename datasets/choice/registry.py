@@ -9,8 +9,8 @@ import difflib
 import pkgutil
 from importlib import import_module
 
+from base.errors import UsageError
 from datasets import layouts
-from datasets.definition.errors import UsageError
 from datasets.layout.face import Layout
 
 

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 import typer
 
+from base.errors import EXIT_CODES
 from base.output import say, write_json, write_line, write_table
-from fsd import EXIT_CODES, ConfigOption, JsonOption, find_config
+from fsd import ConfigOption, JsonOption, find_config
 
 app = typer.Typer()
 

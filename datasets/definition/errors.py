@@ -1,8 +1,8 @@
-"""Every error of the datasets; it owns the tree and the exit codes.
+"""The datasets' branch of the errors; their root and a person's mistakes are in `base.errors`.
 
+RefusedDocumentError
+└── DefinitionError        a definition is refused; lists problems with their places
 DatasetError
-├── UsageError             a person's mistake: says what to do (exit 2)
-│   └── DefinitionError    a definition is refused; lists problems with their places
 ├── NotFoundError          no such dataset, version or export
 ├── RefusedError           the definition is well-formed, but what it asks for cannot be made
 ├── ChangedError           a tree or manifest is not what was built
@@ -11,37 +11,15 @@ DatasetError
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-PROBLEMS_SHOWN = 20
+from base.errors import DrystoneError, RefusedDocumentError
 
 
-class DatasetError(Exception):
-    """Root of the datasets' errors; `exit_code` is what the command line ends with."""
-
-    exit_code = 1
+class DatasetError(DrystoneError):
+    """A dataset could not be made, read or exported."""
 
 
-class UsageError(DatasetError):
-    """A mistake in what was asked; the message says what to do instead."""
-
-    exit_code = 2
-
-
-class DefinitionError(UsageError):
-    """A definition refused as a whole; `problems` has one `place: reason` for each mistake."""
-
-    def __init__(self, name: str, problems: Sequence[str]) -> None:
-        self.name = name
-        self.problems = list(problems)
-        hidden = len(self.problems) - PROBLEMS_SHOWN
-        more = f"\n  ... and {hidden} more" if hidden > 0 else ""
-        listed = "\n  ".join(self.problems[:PROBLEMS_SHOWN])
-        super().__init__(f"{name} is refused, nothing was done:\n  {listed}{more}")
-
-    def __reduce__(self) -> tuple[type[DefinitionError], tuple[str, list[str]]]:
-        """Travel between processes by the arguments, not by the finished message."""
-        return type(self), (self.name, self.problems)
+class DefinitionError(RefusedDocumentError):
+    """A definition is refused."""
 
 
 class NotFoundError(DatasetError):

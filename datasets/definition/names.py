@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from datasets.definition.errors import UsageError
+from base.errors import UsageError
 
 _NAME = re.compile(r"([a-z0-9][a-z0-9_-]{0,62})(?:@([1-9][0-9]{0,8}))?")
 _KEY = re.compile(r"[0-9a-f]{64}")

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
-from datasets.definition.errors import NotFoundError, UsageError
+from base.errors import UsageError
+from datasets.definition.errors import NotFoundError
 from datasets.definition.names import is_key
 from datasets.freeze.manifest import entries_of
 from datasets.versions.verification import job_of, stored_manifest

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from base.errors import DrystoneError, UsageError
 from base.text import size_text
 from datasets.choice.choose import Cancelled, Progress, never, quiet, stop_if
 from datasets.definition.definition import Definition
-from datasets.definition.errors import CancelledError, DatasetError, RefusedError, UsageError
+from datasets.definition.errors import CancelledError, DatasetError, RefusedError
 from datasets.definition.names import parse_name
-from fsd import Client, FsdError, check_identifier, find_config, load_config
+from fsd import Client, check_identifier, find_config, load_config
 
 if TYPE_CHECKING:
     from sql import Database, DatasetVersion
@@ -84,7 +85,7 @@ def export(
                 progress,
                 cancelled,
             )
-        except (FsdError, DatasetError) as error:
+        except DrystoneError as error:
             book.change_export(chosen_id, "failed", reason=str(error)[:2_000])
             raise
         # Barrier: the folder is sealed. A crash before this leaves a row `running`, which the same

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from base.errors import EXIT_CODES, EXIT_FAILED, EXIT_INCOMPLETE, DrystoneError
 from base.output import say, write_json, write_line
 from base.text import duration_text
 from fsd.cli import care as cli_care
@@ -21,14 +22,7 @@ from fsd.cli import files as cli_files
 from fsd.cli import jobs as cli_jobs
 from fsd.cli import purge as cli_purge
 from fsd.cli import watch as cli_watch
-from fsd.cli.session import (
-    EXIT_CODES,
-    EXIT_FAILED,
-    EXIT_INCOMPLETE,
-    ConfigOption,
-    JsonOption,
-    open_config,
-)
+from fsd.cli.session import ConfigOption, JsonOption, open_config
 
 if TYPE_CHECKING:
     from fsd.cli.daemon import DaemonStatus
@@ -213,11 +207,10 @@ def status(json_output: JsonOption = False, config: ConfigOption = None) -> None
 def _critical(settings: Config) -> list[Notice]:
     """Return the warnings that leave no time; the others are `drystone warnings`'."""
     from fsd.client.client import Client
-    from fsd.format.errors import FsdError
 
     try:
         found = Client(settings.socket_path).warnings()
-    except FsdError:
+    except DrystoneError:
         return []  # It has just ended, or starts: then this is not what is to be told.
     return [one for one in found if one.severity == "critical"]
 

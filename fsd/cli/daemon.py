@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from base.errors import DrystoneError
 from fsd.cli import daemon_mount, daemon_process
 from fsd.cli.daemon_process import ProcessMark
 from fsd.client.client import Client
@@ -126,7 +127,7 @@ def _answers(config: Config) -> bool:
         Client(config.socket_path).health(timeout_s=HEALTH_TIMEOUT_S)
     except EngineUnavailableError:
         return False
-    except FsdError:
+    except DrystoneError:
         # It is up, and says what is wrong (its index is damaged): it can be asked to mend that.
         return True
     return True

@@ -14,10 +14,11 @@ import shutil
 import subprocess
 import time
 
+from base.errors import UsageError
 from fsd.cli import daemon_process
 from fsd.cli.daemon_process import ProcessMark
 from fsd.disks.config import Config
-from fsd.format.errors import FsdError, UsageError
+from fsd.format.errors import FsdError
 
 MOUNT_START_TIMEOUT_S = 20.0
 MOUNT_STOP_TIMEOUT_S = 10.0

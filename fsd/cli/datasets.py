@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from base.errors import EXIT_CODES, UsageError
 from base.output import list_some, say, write_json, write_line, write_table
 from base.text import count_text, size_text, time_text
 from fsd.cli.output import problem_text
 from fsd.cli.session import (
-    EXIT_CODES,
     ConfigOption,
     JsonOption,
     connect,
@@ -26,7 +26,6 @@ from fsd.cli.session import (
     job_summary,
     open_config,
 )
-from fsd.format.errors import UsageError
 from fsd.format.layout import STORED_MANIFEST
 
 if TYPE_CHECKING:

@@ -11,6 +11,7 @@ import os
 import shutil
 from typing import Any
 
+from base.errors import DrystoneError, UsageError
 from base.output import say, write_json, write_line, write_table
 from base.text import size_text
 from fsd.cli import companions, daemon, daemon_mount, demo_disks, demo_steps
@@ -19,7 +20,7 @@ from fsd.cli.demo_steps import Demo, Step
 from fsd.client.client import Client
 from fsd.disks.config import CONFIG_NAME, Config, load_config
 from fsd.engine.setup import init_store
-from fsd.format.errors import FsdError, UsageError
+from fsd.format.errors import FsdError
 
 MARKER_NAME = ".drystone-demo"
 MIN_FREE_BYTES = 8 << 20
@@ -44,7 +45,7 @@ def run(work: str, folder: str | None, *, loop: bool, json_output: bool, gui: bo
     demo = Demo(work, source, files, loop, config, Client(config.socket_path), mounted, gui)
     try:
         _play(demo)
-    except FsdError:
+    except DrystoneError:
         say(f"\nthe demo ends here; the logs are in {config.run_dir}")
         raise
     _report(demo, json_output)

@@ -12,7 +12,8 @@ import shutil
 import struct
 import subprocess
 
-from fsd.format.errors import FsdError, UsageError
+from base.errors import UsageError
+from fsd.format.errors import FsdError
 
 DISK_SIZES_MIB = {"d1": 700, "d2": 500, "d3": 400, "d4": 300}
 COMMAND_TIMEOUT_S = 60.0

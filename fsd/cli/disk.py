@@ -8,18 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from base.errors import EXIT_CODES
 from base.output import say, write_json, write_table
 from base.text import size_text
 from fsd.cli import disk_moves as cli_disk_moves
-from fsd.cli.session import (
-    EXIT_CODES,
-    ConfigOption,
-    JsonOption,
-    connect,
-    end_with,
-    follow,
-    open_config,
-)
+from fsd.cli.session import ConfigOption, JsonOption, connect, end_with, follow, open_config
 
 if TYPE_CHECKING:
     from fsd.documents.models import DiskStatus

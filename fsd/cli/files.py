@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from base.errors import EXIT_CODES, EXIT_INCOMPLETE, UsageError
 from base.output import LISTED_MAX, list_some, say, write_json, write_line, write_table
 from base.text import size_text, time_text
 from fsd.cli.output import problem_text
 from fsd.cli.session import (
-    EXIT_CODES,
-    EXIT_INCOMPLETE,
     ConfigOption,
     JsonOption,
     connect,
@@ -26,7 +25,6 @@ from fsd.cli.session import (
     job_summary,
     open_config,
 )
-from fsd.format.errors import UsageError
 
 if TYPE_CHECKING:
     from fsd.client.client import Client

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from base.errors import EXIT_CODES
 from base.output import list_some, say, write_json, write_line, write_table
 from base.text import time_text
 from fsd.cli.output import problem_text, progress_text
 from fsd.cli.session import (
-    EXIT_CODES,
     ConfigOption,
     JsonOption,
     connect,

@@ -6,19 +6,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from base.errors import EXIT_CODES, EXIT_FAILED
 from base.output import say, write_json, write_line, write_table
 from base.text import count_text, safe_text, size_text, time_text
 from fsd.cli.companions import purge_partner
 from fsd.cli.jobs import finish_job
-from fsd.cli.session import (
-    EXIT_CODES,
-    EXIT_FAILED,
-    ConfigOption,
-    JsonOption,
-    connect,
-    end_with,
-    follow,
-)
+from fsd.cli.session import ConfigOption, JsonOption, connect, end_with, follow
 from fsd.disks.config import find_config
 
 if TYPE_CHECKING:

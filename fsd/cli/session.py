@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from base.errors import EXIT_FAILED, EXIT_INCOMPLETE, EXIT_INTERRUPTED
 from base.output import say
 from base.text import duration_text, size_text
 from fsd.cli.output import Progress, counts_text
@@ -20,15 +21,6 @@ if TYPE_CHECKING:
     from fsd.client.client import Client
     from fsd.disks.config import Config
     from fsd.documents.models import JobStatus
-
-EXIT_FAILED = 1
-EXIT_INCOMPLETE = 3
-EXIT_INTERRUPTED = 130
-
-EXIT_CODES = (
-    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 done but degraded or incomplete, "
-    "130 interrupted."
-)
 
 
 def _nearest(context: typer.Context, given: str | None) -> str | None:

@@ -8,17 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from base.errors import EXIT_CODES, EXIT_FAILED, EXIT_INCOMPLETE
 from base.output import list_some, say, write_json, write_line
 from base.text import count_text, duration_text, size_text, time_text
 from fsd.cli.jobs import finish_job
-from fsd.cli.session import (
-    EXIT_CODES,
-    EXIT_FAILED,
-    EXIT_INCOMPLETE,
-    ConfigOption,
-    JsonOption,
-    connect,
-)
+from fsd.cli.session import ConfigOption, JsonOption, connect
 
 if TYPE_CHECKING:
     from fsd.documents.watch_models import ScrubStatus
@@ -107,7 +101,8 @@ def metrics(
     Example:
       drystone metrics --output /var/lib/node_exporter/drystone.prom
     """
-    from fsd.format.errors import EngineUnavailableError, UsageError
+    from base.errors import UsageError
+    from fsd.format.errors import EngineUnavailableError
 
     client = connect(config)
     try:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from base.errors import UsageError
 from fsd.client.client_transport import REQUEST_TIMEOUT_S, Transport
 from fsd.disks.disk_names import find_disk
 from fsd.documents.models import (
@@ -53,7 +54,6 @@ from fsd.documents.purge_models import (
     PurgeRequest,
 )
 from fsd.documents.watch_models import AlertResult, ScrubStatus
-from fsd.format.errors import UsageError
 from fsd.format.paths import check_identifier
 
 MATERIALISE_TIMEOUT_S = 900.0

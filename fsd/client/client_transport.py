@@ -15,6 +15,8 @@ from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
 
+import base.errors
+from base.errors import DrystoneError
 from fsd.documents.models import Document, ErrorAnswer
 from fsd.format import errors
 from fsd.format.errors import EngineUnavailableError, FsdError, ManifestError
@@ -140,14 +142,14 @@ def _split_lines(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield rest
 
 
-def _error_of(status: int, body: bytes) -> FsdError:
+def _error_of(status: int, body: bytes) -> DrystoneError:
     try:
         answer = ErrorAnswer.model_validate(json.loads(body))
     except ValueError:
         shown = ascii(body[:500].decode("utf-8", "replace"))
         return FsdError(f"the engine answered {status}: {shown}")
-    kind = getattr(errors, answer.error, FsdError)
-    if not (isinstance(kind, type) and issubclass(kind, FsdError)):
+    kind = getattr(errors, answer.error, None) or getattr(base.errors, answer.error, FsdError)
+    if not (isinstance(kind, type) and issubclass(kind, DrystoneError)):
         kind = FsdError
     # Past __init__, which would dress up a message that is finished already.
     error = kind.__new__(kind)

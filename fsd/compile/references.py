@@ -18,9 +18,10 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 
+from base.errors import UsageError
 from fsd.compile.batch_tree import compiler, scratch_folder
 from fsd.format.catalog import Pin
-from fsd.format.errors import CorruptError, NotFoundError, UsageError
+from fsd.format.errors import CorruptError, NotFoundError
 from fsd.format.paths import check_identifier
 from fsd.process.small_file import parse_json
 from fsd.store.job import Job

@@ -13,10 +13,11 @@ import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from base.errors import DrystoneError
 from fsd.delete.purge import PurgeRun
 from fsd.delete.purge_marking import Marking
 from fsd.format.batch_part import parse_files
-from fsd.format.errors import CancelledError, FsdError
+from fsd.format.errors import CancelledError
 from fsd.process.small_file import parse_json
 from fsd.repair.projection import MANIFESTS_BATCH
 from fsd.store.index import IndexReader
@@ -47,7 +48,7 @@ def collect_manifests(engine: Engine, job: Job) -> int:
         return run.delete()["purged_objects"]
     except CancelledError:
         raise
-    except FsdError as error:
+    except DrystoneError as error:
         job.report({"reason": f"unused manifests stay: {error}"})
         return 0
 

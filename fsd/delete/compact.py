@@ -20,13 +20,14 @@ import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from base.errors import DrystoneError
 from fsd.delete.collect import collect_manifests
 from fsd.delete.compact_copy import Copier, proven_records
 from fsd.delete.compact_plan import Garbage, Victim, find_garbage, group_rounds
 from fsd.delete.compact_proof import batch_parts
 from fsd.documents.purge_models import CompactPlan
 from fsd.format.catalog import CatalogShard
-from fsd.format.errors import CancelledError, CorruptError, FsdError, NoReplicaError
+from fsd.format.errors import CancelledError, CorruptError, NoReplicaError
 from fsd.format.record import RECORD_BATCH_PART, Entry, iterate_entries
 from fsd.repair.index_heal import check_places
 from fsd.repair.recover import footer_of, project_shard
@@ -117,7 +118,7 @@ class _Run:
                 done = work.run()
             except CancelledError:
                 raise
-            except FsdError as error:
+            except DrystoneError as error:
                 for victim, _ in chosen:
                     self._skip(victim, str(error))
                 return
@@ -141,7 +142,7 @@ class _Run:
             shard = heal(self._engine, victim.shard_id, self._job)
         except CancelledError:
             raise
-        except FsdError as error:
+        except DrystoneError as error:
             self._skip(victim, f"its copies cannot be made whole: {error}")
             return None
         with self._store.lock:
@@ -255,7 +256,7 @@ class _Round:
             with self._store.lock:
                 shard = self._store.shards.state.shards.get(shard_id)
             if shard is not None and shard.sealed:
-                with contextlib.suppress(FsdError):  # The roll-forward looks again.
+                with contextlib.suppress(DrystoneError):  # The roll-forward looks again.
                     project_shard(self._store, shard)
 
     def _settle(self, fresh: list[str]) -> None:

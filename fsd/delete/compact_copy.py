@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 from collections.abc import Iterator, Sequence
 
+from base.errors import DrystoneError
 from fsd.disk_io.extract import check_record
 from fsd.disk_io.extract_windows import Item, plan_windows
 from fsd.format.catalog import CatalogShard
@@ -67,7 +68,7 @@ def _read_window(
             ).result()
             store.disks.note_success(disk, read_bytes=count)
             return slot.view[:count]
-        except (FsdError, OSError) as error:
+        except (DrystoneError, OSError) as error:
             note_read_error(store, disk, shard.shard_id, error)
     return None
 
@@ -124,7 +125,7 @@ class Copier:
     def close(self) -> None:
         """Give up what was not committed, seal the rest, and give the buffer back."""
         self._group = None
-        with contextlib.suppress(FsdError):  # A start seals what cannot be sealed now.
+        with contextlib.suppress(DrystoneError):  # A start seals what cannot be sealed now.
             self._seal()
         self._store.pool.release(self._slot)
 

@@ -20,6 +20,7 @@ from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
+from base.errors import DrystoneError
 from fsd.delete.compact_proof import Proof, Worth, prove, weakest
 from fsd.format.catalog import CatalogShard
 from fsd.format.errors import FsdError
@@ -124,7 +125,7 @@ class Dropper:
     def _try(self, act: Callable[[str], bool], shard_id: str) -> bool:
         try:
             return act(shard_id)
-        except FsdError as error:
+        except DrystoneError as error:
             self.problems[shard_id] = str(error)
             # At the end of the queue: what cannot go now must not keep the others.
             self._since[shard_id] = now = time.monotonic()
@@ -241,7 +242,7 @@ class Dropper:
                 )
             try:
                 store.catalog.append(("shard_drop", {"shard": shard.shard_id}))
-            except FsdError:
+            except DrystoneError:
                 with store.lock:
                     holds = shard.shard_id not in store.shards.state.shards
                 if not holds:
@@ -256,7 +257,7 @@ class Dropper:
         for disk in disks:
             try:
                 disk.request("remove_shard", shard.shard_id, False, priority=BACKGROUND).result()
-            except FsdError as error:
+            except DrystoneError as error:
                 store.disks.note_error(disk, error, writing=True)
         with store.lock:
             for disk in disks:

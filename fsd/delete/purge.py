@@ -18,12 +18,13 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from base.errors import DrystoneError
 from fsd.delete.purge_check import check_disks, check_index
 from fsd.delete.purge_marking import Marking
 from fsd.delete.purge_vacated import revive_needed
 from fsd.documents.purge_models import PurgeRequest
 from fsd.format.catalog import CatalogShard
-from fsd.format.errors import FsdError, NotFoundError, PurgeRefusedError
+from fsd.format.errors import NotFoundError, PurgeRefusedError
 from fsd.format.purge_marks import EVERY_RECORD, pack_offsets
 from fsd.repair.index_heal import check_places
 from fsd.repair.projection import HIDDEN_PREFIX, project
@@ -166,9 +167,9 @@ class PurgeRun:
             catalog.append(
                 ("purge_begin", {**entry, "batch": self._batch}), *entries, everywhere=True
             )
-        except FsdError as error:
+        except DrystoneError as error:
             # Some disks have it. Whether or not this word reaches them, it was never committed.
-            with contextlib.suppress(FsdError):
+            with contextlib.suppress(DrystoneError):
                 catalog.append(("purge_void", entry))
             raise PurgeRefusedError(f"nothing was purged: {error}") from error
         # Barrier: a crash here leaves a purge in doubt; the next start that sees all disks gives

@@ -7,8 +7,9 @@ that it was committed, it was not, and everything is shown again.
 
 from shlex import quote
 
+from base.errors import DrystoneError
 from fsd.format.catalog import CatalogShard, identify, unpack_frames
-from fsd.format.errors import FsdError, PurgeRefusedError
+from fsd.format.errors import PurgeRefusedError
 from fsd.store.store import Store
 
 
@@ -28,7 +29,7 @@ def check_disks(store: Store) -> None:
             )
         try:
             found = {identify(entry) for entry in unpack_frames(disk.call("read_catalog", True))}
-        except FsdError as error:
+        except DrystoneError as error:
             raise PurgeRefusedError(
                 f"the catalog of disk {name} cannot be read: {error}"
             ) from error
@@ -96,7 +97,7 @@ def settle_purges(store: Store) -> bool:
     try:
         check_disks(store)
         store.catalog.append(*[("purge_void", {"purge": purge}) for purge in doubtful])
-    except FsdError as error:
+    except DrystoneError as error:
         what = f"a purge that was cut off stays in doubt: {error}"
         if not any(one.endswith(what) for one in store.disks.last_errors):  # Asked for again.
             store.disks.remember(what)

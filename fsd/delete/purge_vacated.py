@@ -10,10 +10,11 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING
 
+from base.errors import DrystoneError
 from fsd.delete.compact_proof import Proof, Worth, prove, weakest
 from fsd.delete.purge_check import is_found
 from fsd.format.catalog import CatalogShard
-from fsd.format.errors import FsdError, PurgeRefusedError
+from fsd.format.errors import PurgeRefusedError
 from fsd.format.purge_marks import EVERY_RECORD, pack_offsets
 from fsd.format.record import iterate_entries
 from fsd.store.job import Job
@@ -50,7 +51,7 @@ def _proof(engine: Engine, shard: CatalogShard) -> Proof | None:
         return known
     try:
         return prove(store, shard, store.shards.numbers[shard.shard_id])
-    except FsdError as error:
+    except DrystoneError as error:
         if not store.sound_replicas(shard.shard_id):
             return None
         raise _unreadable(shard) from error

@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
+from base.errors import UsageError
 from fsd.disk_io.identity import check_identity, examine, read_identity
 from fsd.format import layout
-from fsd.format.errors import DiskError, DiskRefusedError, UsageError
+from fsd.format.errors import DiskError, DiskRefusedError
 
 NAMES_SHOWN_MAX = 3
 NAMES_COUNTED_MAX = 1000

@@ -21,8 +21,9 @@ from dataclasses import asdict, dataclass
 from shlex import quote
 from typing import Any
 
+from base.errors import UsageError
 from fsd.format import layout
-from fsd.format.errors import DiskRefusedError, UsageError
+from fsd.format.errors import DiskRefusedError
 from fsd.process.small_file import parse_json, replace_file
 
 IDENTITY_FORMAT = 1

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from fsd.format.errors import ConfigError
+from base.errors import ConfigError
 
 CONFIG_NAME = "drystone.toml"
 MIB = 1 << 20

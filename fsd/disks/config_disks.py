@@ -14,8 +14,8 @@ import tomllib
 from collections.abc import Generator, Iterable
 from typing import Any
 
+from base.errors import ConfigError
 from fsd.disks.config import DiskConfig, absolute_path
-from fsd.format.errors import ConfigError
 from fsd.process.small_file import sync_folder
 
 _PATH = re.compile(

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterable
 from typing import Protocol, TypeVar
 
-from fsd.format.errors import UsageError
+from base.errors import UsageError
 
 
 class Named(Protocol):

@@ -5,9 +5,9 @@ Nothing is done with what is found: `warnings` says that it is there (see `gone_
 
 import threading
 
+from base.errors import DrystoneError
 from fsd.disks.disk import Disk
 from fsd.disks.disks import DiskSet
-from fsd.format.errors import FsdError
 from fsd.process.process import Child
 
 PERIOD_S = 30.0
@@ -54,7 +54,7 @@ class DiskSearch:
         child = self._asked[disk.disk_id] = self._disks.new_child(disk.name)
         try:
             disk.seen_at = self._disks.find(disk, child)
-        except (FsdError, OSError):
+        except (DrystoneError, OSError):
             disk.seen_at = ""
         finally:
             child.kill()

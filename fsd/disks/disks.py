@@ -18,13 +18,14 @@ from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
+from base.errors import DrystoneError
 from fsd.disk_io import disk_process
 from fsd.disk_io.disk_place import Place
 from fsd.disks.config import Config, DiskConfig
 from fsd.disks.disk import NOT_SEEN, Disk
 from fsd.disks.disk_find import find_path
 from fsd.disks.disk_names import find_disk
-from fsd.format.errors import DiskError, DiskRefusedError, FsdError
+from fsd.format.errors import DiskError, DiskRefusedError
 from fsd.planning.disk_health import choose_steady, note_failure
 from fsd.planning.placement import DiskSpace
 from fsd.process.process import Child, Watchdog
@@ -66,7 +67,7 @@ class DiskSet:
             try:
                 disk.path = self.find(disk, child)
                 epochs.append(child.call("epoch", disk.path))
-            except (FsdError, OSError) as error:
+            except (DrystoneError, OSError) as error:
                 self.lose(disk, str(error))
         self.epoch = max(epochs) + 1
         for disk, child in found:
@@ -84,7 +85,7 @@ class DiskSet:
         for disk in self.online():
             try:
                 disk.call("heal_papers", self.epoch)
-            except (FsdError, OSError) as error:
+            except (DrystoneError, OSError) as error:
                 self.note_error(disk, error, writing=True)
 
     def start_watching(self) -> None:
@@ -279,7 +280,7 @@ class DiskSet:
             # Before it counts as online, its replicas are compared with the catalog.
             self.on_return(disk, not measure[2])
             self._take_measure(disk, child, measure)
-        except (FsdError, OSError) as error:
+        except (DrystoneError, OSError) as error:
             self._lose_child(disk, child, str(error))
             return False
         except BaseException as error:
@@ -361,7 +362,7 @@ class DiskSet:
             try:
                 measure = child.call("check", disk.disk_id, self.epoch, priority=0)
                 self._take_measure(disk, child, measure)
-            except (FsdError, OSError) as error:
+            except (DrystoneError, OSError) as error:
                 note_failure(disk.health, error)
                 self._lose_child(disk, child, str(error))
         elif disk.state == "missing" and (disk.burying is None or disk.burying.wait_dead(0.01)):
@@ -376,7 +377,7 @@ class DiskSet:
         child = self.new_child(disk.name)
         try:
             path = self.find(disk, child)
-        except (FsdError, OSError) as error:
+        except (DrystoneError, OSError) as error:
             child.kill()
             with self._lock:
                 if disk.state == "missing" and disk.look_again_at == due:

@@ -17,7 +17,8 @@ from pathlib import Path
 from stat import S_ISREG
 from typing import Any, cast
 
-from fsd.format.errors import SealedMismatchError, UsageError
+from base.errors import UsageError
+from fsd.format.errors import SealedMismatchError
 from fsd.format.paths import check_identifier
 from fsd.process.small_file import parse_json
 

@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import JSONResponse, StreamingResponse
 
+from base.errors import DrystoneError, UsageError
 from base.version import version
 from fsd.compile.lost_parts import newest_first
 from fsd.documents.models import (
@@ -34,7 +35,7 @@ from fsd.engine.purge_api import add_purge
 from fsd.engine.stage_output import add_stage_outputs
 from fsd.engine.watch_api import add_watch
 from fsd.export import materialise
-from fsd.format.errors import FsdError, NotFoundError, UsageError
+from fsd.format.errors import NotFoundError
 from fsd.repair.index_heal import heal_place
 from fsd.repair.projection import HIDDEN_PREFIX
 from fsd.store import read
@@ -52,8 +53,8 @@ def make_app(engine: Engine, shut_down: Callable[[], None]) -> FastAPI:
     """Return the application; plain functions run in worker threads, so none blocks the loop."""
     app = FastAPI(title="Drystone store", version=version())
 
-    @app.exception_handler(FsdError)
-    async def refuse(_request: Request, error: FsdError) -> Response:
+    @app.exception_handler(DrystoneError)
+    async def refuse(_request: Request, error: DrystoneError) -> Response:
         status = 404 if isinstance(error, NotFoundError) else 400 if error.exit_code == 2 else 409
         answer = ErrorAnswer(
             error=type(error).__name__, message=_utf8(str(error)), exit_code=error.exit_code

@@ -16,13 +16,14 @@ import time
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from base.errors import DrystoneError, UsageError
 from fsd.disk_io.disk_place import Place, whole_path, why_no_new_disk, why_not_writable
 from fsd.disk_io.identity import examine
 from fsd.disks.config import CONFIG_NAME, DiskConfig
 from fsd.disks.config_disks import disk_lines, put_back, read_paths, write_disk
 from fsd.disks.disks import Disk
 from fsd.engine.setup import check_disk_name, new_disk_name
-from fsd.format.errors import DiskError, DiskRefusedError, FsdError, UsageError
+from fsd.format.errors import DiskError, DiskRefusedError
 from fsd.repair.projection import write_disk_rows
 from fsd.store.store import Store
 
@@ -92,7 +93,7 @@ def _take_new(engine: Engine, place: Place, name: str | None, *, ours: bool) -> 
     # Barrier: drystone.toml names the disk. A crash from here on, and the next start takes it in.
     try:
         disk = store.disks.add(config)
-    except FsdError:
+    except DrystoneError:
         put_back(_config_path(engine), former)
         raise
     store.catalog.catch_up(disk)

@@ -13,10 +13,11 @@ from collections.abc import Callable
 from shlex import quote
 from typing import TYPE_CHECKING, Any
 
+from base.errors import DrystoneError, UsageError
 from fsd.disk_io.disk_place import whole_path
 from fsd.disks.disks import Disk
 from fsd.format.catalog import CatalogShard
-from fsd.format.errors import CancelledError, FsdError, NoReplicaError, QuotaError, UsageError
+from fsd.format.errors import CancelledError, NoReplicaError, QuotaError
 from fsd.repair.projection import write_disk_rows
 from fsd.replicas.departure import check_no_loss, check_room, may_be_removed, shards_on
 from fsd.replicas.gone_disks import follow_catalog, mark_disks
@@ -279,7 +280,7 @@ class _Drain:
             copied = self._engine.replicator.vacate(shard.shard_id, self._disk, self._job)
         except CancelledError:
             raise
-        except FsdError as error:
+        except DrystoneError as error:
             if isinstance(error, NoReplicaError) or not self._try_again(shard):
                 self._stuck[shard.shard_id] = str(error)
             return

@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from base.errors import DrystoneError, UsageError
 from fsd.compile.references import References
 from fsd.delete.compact_drop import Dropper
 from fsd.delete.purge_check import settle_purges
@@ -26,7 +27,7 @@ from fsd.engine.index_start import bring_index_up
 from fsd.engine.reindex import REINDEX, reindex
 from fsd.export.materialise import RELEASE, Materialise
 from fsd.format.catalog import CatalogState
-from fsd.format.errors import DiskError, DiskRefusedError, FsdError, QuotaError, UsageError
+from fsd.format.errors import DiskError, DiskRefusedError, FsdError, QuotaError
 from fsd.ingest.claims import Claims
 from fsd.ingest.shard_writer import ShardWriter
 from fsd.ingest.write import BatchWrite, check_folder
@@ -153,7 +154,7 @@ class Engine:
             job.finished.wait(timeout=30)
         try:
             self.shard_writer.seal_idle()
-        except FsdError as error:
+        except DrystoneError as error:
             self.notes.append(f"sealing at the stop: {error}")
         self.store.disks.stop()
         index = self.store.set_index(None)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from base.errors import DrystoneError
 from fsd.documents.models import DiskFill, RebalancePlan
 from fsd.engine.drain import REBALANCE, each
 from fsd.format.errors import CancelledError, FsdError
@@ -104,7 +105,7 @@ class _Run:
             copied = vacate(move.shard_id, source, self._job, target)
         except CancelledError:
             raise
-        except FsdError as error:
+        except DrystoneError as error:
             self.skipped += 1
             self._job.report({"shard": move.shard_id, "reason": str(error)})
             return

@@ -20,12 +20,13 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from base.errors import UsageError
 from fsd.disks.seal import TEMPORARY_FOLDER, begun_folder
 from fsd.documents.models import JobStatus, StageOutputAnswer, StageOutputRequest
 from fsd.engine.engine import Engine
 from fsd.export import materialise
 from fsd.export.stage_trash import Load, Trash
-from fsd.format.errors import FsdError, NotFoundError, QuotaError, UsageError
+from fsd.format.errors import FsdError, NotFoundError, QuotaError
 from fsd.format.paths import check_identifier
 from fsd.store.areas import Areas, Reservation
 from fsd.store.job import Job

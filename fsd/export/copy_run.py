@@ -22,11 +22,12 @@ from dataclasses import dataclass, replace
 from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple
 
+from base.errors import DrystoneError
 from fsd.compile.compile_process import SegmentHead
 from fsd.disk_io.extract import Kept
 from fsd.disks.disks import Disk
 from fsd.export.copy_lane import Items, Lane, Task, even_out
-from fsd.format.errors import DiskError, FsdError
+from fsd.format.errors import DiskError
 from fsd.planning.disk_model import DiskModel
 from fsd.process.process import Child
 from fsd.store.job import Job
@@ -134,7 +135,7 @@ class CopyRun:
                 answer = self._answers.get_nowait()
         try:
             self._job.check()
-        except FsdError as error:
+        except DrystoneError as error:
             self._fault = self._fault or error
 
     def _note_answer(self, answer: _Answer) -> None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from base.errors import UsageError
 from fsd.compile.batch_tree import compiler, remove_tree, scratch_folder
 from fsd.compile.compile_process import ManifestSummary
 from fsd.compile.references import References
@@ -25,7 +26,6 @@ from fsd.format.errors import (
     NotFoundError,
     QuotaError,
     SealedMismatchError,
-    UsageError,
 )
 from fsd.format.index_rows import ViewRow, view_name
 from fsd.format.layout import STORED_MANIFEST

@@ -1,15 +1,14 @@
-"""Every error of the store; it owns the tree and the exit codes, never the wording of a caller.
+"""The store's branch of the errors; their root and what a person did wrong are in `base.errors`.
 
+UsageError
+└── ManifestError              a manifest is refused whole; lists its problems
 FsdError
-├── UsageError                 a person's mistake: says what to do (exit 2)
-│   ├── ConfigError            drystone.toml is missing, broken or contradictory
-│   └── ManifestError          a manifest is refused whole; lists its problems
 ├── NotFoundError              no such object, batch, view or job
 ├── ReindexingError            the index is being made anew and does not know it yet
 ├── QuotaError                 an SSD area, the partition or the disks cannot hold it
 ├── NotEnoughDisksError        fewer disks can take a replica than copies are wanted
 ├── NoReplicaError             no readable replica is left; lists what is unreadable
-├── PurgeRefusedError       deleting is not surely safe now; says why, and nothing was deleted
+├── PurgeRefusedError          deleting is not surely safe now; says why, and nothing was deleted
 ├── SealedMismatchError        the target is sealed with other content
 ├── CorruptError               bytes that fail their checksum; carries where they lie
 ├── DiskError                  a disk refused, died or stalled; carries disk, path and errno
@@ -22,21 +21,11 @@ FsdError
 
 from collections.abc import Sequence
 
-
-class FsdError(Exception):
-    """Root of the store's errors; `exit_code` is what the command line ends with."""
-
-    exit_code = 1
+from base.errors import DrystoneError, UsageError
 
 
-class UsageError(FsdError):
-    """A mistake in what was asked; the message says what to do instead."""
-
-    exit_code = 2
-
-
-class ConfigError(UsageError):
-    """The configuration cannot be used as it is written."""
+class FsdError(DrystoneError):
+    """The store could not do it."""
 
 
 class ManifestError(UsageError):

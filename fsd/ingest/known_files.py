@@ -4,6 +4,7 @@ A small batch's paths are kept in memory. A large one would take some 300 bytes 
 listing is made on the SSD first, as it is when the batch ends, and the paths are looked up in that.
 """
 
+from base.errors import DrystoneError
 from fsd.compile.batch_tree import compile_batch
 from fsd.compile.lost_parts import read_part, way_out
 from fsd.format.batch_part import latest, parse_files
@@ -55,7 +56,7 @@ class KnownFiles:
         try:
             self.has_lost_parts = not compile_batch(store, row)
             self._tree = Tree(store.index.tree_path(row.tree_file))
-        except (FsdError, OSError):
+        except (DrystoneError, OSError):
             # The batch cannot be listed, or the SSD is full: no reason not to store the rest of it.
             return False
         return True

@@ -6,8 +6,8 @@ It never decides which disks those are, nor when a shard is sealed.
 import time
 from dataclasses import dataclass, field
 
+from base.errors import DrystoneError
 from fsd.disks.disks import Disk
-from fsd.format.errors import FsdError
 from fsd.format.record import ENTRY_BYTES, SHARD_HEADER_BYTES
 from fsd.process.slots import Slot
 from fsd.store.index import ShardRow
@@ -120,7 +120,7 @@ def append_everywhere(
             future.result()
             read_bytes = length if read_back else 0
             store.disks.note_success(disk, read_bytes=read_bytes, written_bytes=length)
-        except (FsdError, OSError) as error:
+        except (DrystoneError, OSError) as error:
             store.disks.note_error(disk, error, writing=True)
             failed.append(disk)
     for disk in failed:

@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
 
+from base.errors import DrystoneError
 from fsd.format.batch_part import PartFile, estimate_bytes, format_part
 from fsd.format.errors import FsdError
 from fsd.format.group import GROUP_RECORDS_MAX
@@ -339,7 +340,7 @@ class PackLane:
                     if not tries_left:
                         raise
             written = True
-        except FsdError as error:
+        except DrystoneError as error:
             self._batch.fail(found, str(error))
             return
         finally:
@@ -354,7 +355,7 @@ class PackLane:
             shard = self._writer.create(self._batch.class_name, size, large=True)
             try:
                 digest, entry = self._fill_large(shard, slot, found, read)
-            except FsdError:
+            except DrystoneError:
                 self._writer.abandon(shard)
                 raise
         finally:

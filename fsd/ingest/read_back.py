@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from concurrent.futures import Future
 from typing import Any
 
+from base.errors import DrystoneError
 from fsd.disks.disks import Disk
-from fsd.format.errors import FsdError
 from fsd.store.index import Location
 from fsd.store.read_errors import note_failures, note_read_error
 from fsd.store.store import Store
@@ -37,7 +37,7 @@ def read_back(store: Store, keys: Iterable[bytes]) -> set[bytes]:
     for disk, shard_id, items, answer in asked:
         try:
             size_bytes, failures = answer.result()
-        except (FsdError, OSError) as error:
+        except (DrystoneError, OSError) as error:
             note_read_error(store, disk, shard_id, error)
             continue
         failed = {failure.position for failure in failures}

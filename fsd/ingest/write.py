@@ -15,10 +15,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from base.errors import UsageError
 from fsd.compile import batch_tree
 from fsd.documents.models import BatchWriteRequest
 from fsd.format.batch_part import PartFile
-from fsd.format.errors import FsdError, UsageError
+from fsd.format.errors import FsdError
 from fsd.format.paths import check_identifier
 from fsd.ingest.claims import Claims
 from fsd.ingest.known_files import KnownFiles

@@ -11,7 +11,8 @@ from collections import OrderedDict
 
 import trio
 
-from fsd.format.errors import EngineUnavailableError, FsdError
+from base.errors import DrystoneError
+from fsd.format.errors import EngineUnavailableError
 
 ASK_TIMEOUT_S = 10.0
 ASK_AGAIN_S = 60.0
@@ -77,7 +78,7 @@ class Healer:
         path = f"/v1/objects/{key}/heal"
         try:
             return bool(Transport(self._address).call("POST", path, timeout_s=ASK_TIMEOUT_S))
-        except FsdError as error:
+        except DrystoneError as error:
             if isinstance(error, EngineUnavailableError):
                 self._silent_until_s = time.monotonic() + SILENT_S
             _log.warning("%s cannot be read, and nobody looks for it: %s", key, error)

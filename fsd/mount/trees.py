@@ -12,6 +12,7 @@ from typing import Any
 import pyfuse3
 import trio
 
+from base.errors import DrystoneError
 from fsd.format.errors import FsdError
 from fsd.format.tree import ROOT, Tree
 from fsd.mount.inodes import (
@@ -72,7 +73,7 @@ class MountedTree:
             if self._tree is None and tries == self._tries:
                 try:
                     self._tree = await self._open_tree()
-                except (FsdError, OSError, pyfuse3.FUSEError) as error:
+                except (DrystoneError, OSError, pyfuse3.FUSEError) as error:
                     self._failure = error
                 self._tries += 1
 

@@ -16,6 +16,7 @@ from collections.abc import Callable, Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
+from base.errors import DrystoneError
 from fsd.format.errors import DiskError, FsdError
 from fsd.process.slots import map_slots
 
@@ -96,7 +97,7 @@ class ChildServer:
                 answer = (request_id, True, operations[name][1](*arguments))
             except OSError as error:
                 answer = (request_id, False, DiskError(str(error), errno=error.errno))
-            except FsdError as error:
+            except DrystoneError as error:
                 answer = (request_id, False, error)
             except Exception as error:
                 # Anything else is a fault of ours: the engine must hear of it, the child lives on.

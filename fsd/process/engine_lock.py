@@ -4,7 +4,7 @@ import fcntl
 import os
 import shutil
 
-from fsd.format.errors import UsageError
+from base.errors import UsageError
 
 
 def lock_engine(path: str) -> int:

@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+from base.errors import DrystoneError
 from fsd.compile.lost_parts import newest_first
 from fsd.disk_io.queue_rule import Kind
 from fsd.disks.disks import Disk
 from fsd.documents.models import VerifyRequest
 from fsd.format.catalog import CatalogShard
-from fsd.format.errors import CorruptError, FsdError, NotFoundError
+from fsd.format.errors import CorruptError, NotFoundError
 from fsd.format.record import Entry, iterate_entries
 from fsd.repair.index_check import check_order, check_rows
 from fsd.repair.lost_files import lost_files
@@ -91,7 +92,7 @@ def _verify_disk(store: Store, disk: Disk, shards: list[CatalogShard], job: Job)
         job.check()
         try:
             result = disk.call("verify", shard.shard_id, priority=Kind.BACKGROUND)
-        except FsdError as error:
+        except DrystoneError as error:
             with store.lock:
                 known = store.shards.state.shards.get(shard.shard_id)
             if known is None or disk.disk_id not in known.disks:
@@ -234,7 +235,7 @@ def _footer_entries(store: Store, shard: CatalogShard, find: Any) -> bytes | Non
     for disk in (*sound, *others):
         try:
             scan = disk.call("scan", shard.shard_id)
-        except FsdError as error:
+        except DrystoneError as error:
             note_read_error(store, disk, shard.shard_id, error)
             # A copy that is one too many may have been given up meanwhile.
             if _counts_still(store, shard.shard_id, disk):

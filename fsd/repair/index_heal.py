@@ -8,9 +8,10 @@ from collections import defaultdict
 from collections.abc import Container, Iterable
 from itertools import groupby
 
+from base.errors import DrystoneError
 from fsd.disk_io.queue_rule import Kind
 from fsd.format.catalog import CatalogShard
-from fsd.format.errors import CorruptError, FsdError
+from fsd.format.errors import CorruptError
 from fsd.format.record import Entry, iterate_entries, pack_entry
 from fsd.repair.care import not_known
 from fsd.repair.recover import footer_of
@@ -76,7 +77,7 @@ def _judge_replicas(store: Store, key: bytes, place: Location) -> None:
     for disk, answer in asked:
         try:
             _, failures = answer.result()
-        except (FsdError, OSError) as error:
+        except (DrystoneError, OSError) as error:
             note_read_error(store, disk, shard_id, error)
             continue
         if failures:

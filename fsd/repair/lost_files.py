@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from base.errors import DrystoneError
 from fsd.format.batch_part import parse_files
-from fsd.format.errors import CorruptError, FsdError
+from fsd.format.errors import CorruptError
 from fsd.format.tree import CorruptTreeError, open_verified, path_of
 from fsd.repair.projection import HIDDEN_PREFIX
 from fsd.store.givers import Givers
@@ -92,7 +93,7 @@ def _files_of(store: Store, row: BatchRow, tell: Tell) -> Iterator[_Listed]:
     for part in parts:
         try:
             files = parse_files(read_small(store, part))
-        except FsdError as error:
+        except DrystoneError as error:
             tell(f"a part of its list of files: {error}", batch=row.name, key=part.hex())
             continue
         yield [(partial(str, file.path), bytes.fromhex(file.key)) for file in files]
@@ -151,7 +152,7 @@ def list_losses(
                 job.check()
                 if reason := givers.why_still(key):
                     tell(reason, named_by=name, key=key.hex())
-        except FsdError as error:
+        except DrystoneError as error:
             tell(f"its manifest: {error}", named_by=name, key=manifest)
     for shard_id in givers.doubtful():
         tell("its copies here are damaged, and a scrub must say where", shard=shard_id)

@@ -6,9 +6,10 @@ import shutil
 import time
 from collections.abc import Generator
 
+from base.errors import DrystoneError
 from fsd.compile.batch_tree import compile_batch, compiler, remove_tree, scratch_folder
 from fsd.compile.lost_parts import is_whole
-from fsd.format.errors import CorruptError, FsdError
+from fsd.format.errors import CorruptError
 from fsd.repair.index_check import check_rows
 from fsd.repair.recover import roll_forward
 from fsd.store import ballast
@@ -109,7 +110,7 @@ def _number_on(store: Store, index: Index) -> None:
     Its number must never be that of another shard then.
     """
     # Where none is open, it is damaged, or the SSD is full: what is read is compared with its key.
-    with contextlib.suppress(FsdError):
+    with contextlib.suppress(DrystoneError):
         with store.index.read() as reader:
             used = int(reader.meta(NEXT_NUMBER) or 1)
         with index.write() as writer:
@@ -280,7 +281,7 @@ def _noting(problems: list[str], what: str, job: Job | None) -> Generator[None, 
         job.check()
     try:
         yield
-    except (FsdError, OSError) as error:
+    except (DrystoneError, OSError) as error:
         problems.append(f"{what}: {error}")
     if job is not None:
         job.advance(1, 0)

@@ -9,11 +9,12 @@ yesterday and `drystone reindex`: every sealed shard that the index has not seen
 
 from collections.abc import Callable, Iterator
 
+from base.errors import DrystoneError
 from fsd.disk_io.scan import Group, ScanResult
 from fsd.disks.disks import Disk
 from fsd.format.batch_part import PartHead, parse_head
 from fsd.format.catalog import CatalogShard
-from fsd.format.errors import DiskError, FsdError, NotEnoughDisksError
+from fsd.format.errors import DiskError, NotEnoughDisksError
 from fsd.format.record import (
     ENTRY_BYTES,
     RECORD_BATCH_PART,
@@ -258,7 +259,7 @@ def _copy_range(
             )
             if future.result() != size:
                 return False
-        except FsdError as error:
+        except DrystoneError as error:
             store.disks.note_error(source, error)
             return False
         if not append_everywhere(store, one, offset, slot, size):
@@ -386,5 +387,5 @@ def _part_head(store: Store, number: int, entry: Entry) -> PartHead | None:
     location = Location(number, entry.offset, entry.length_bytes)
     try:
         return parse_head(read_record(store, location, entry.key))
-    except FsdError:
+    except DrystoneError:
         return None

@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 from collections.abc import Iterable
 
+from base.errors import DrystoneError
 from base.text import count_text
 from fsd.disk_io.scan import Group
 from fsd.format.catalog import CatalogShard
@@ -199,7 +200,7 @@ def _give_up(store: Store, shard: CatalogShard, number: int, kept: Kept) -> None
     for disk in store.disks.readable(shard.disks):
         try:
             disk.call("quarantine_shard", shard.shard_id)
-        except FsdError as error:
+        except DrystoneError as error:
             store.disks.note_error(disk, error, writing=True)
 
 
@@ -241,7 +242,7 @@ class _Mover:
     def close(self) -> None:
         """Give up what was not committed, and give the buffer back."""
         if self._shard is not None:
-            with contextlib.suppress(FsdError):  # A start forgets what was never written.
+            with contextlib.suppress(DrystoneError):  # A start forgets what was never written.
                 self._writer.seal(self._shard)
         self._store.pool.release(self._slot)
 

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from shlex import quote
 
+from base.errors import UsageError
 from base.text import count_text, size_text
 from fsd.disks.disks import Disk
 from fsd.documents.models import RemovalAnswer
 from fsd.format.catalog import CatalogShard
-from fsd.format.errors import QuotaError, UsageError
+from fsd.format.errors import QuotaError
 from fsd.planning.placement import DiskSpace
 from fsd.store.store import Store
 

@@ -11,8 +11,8 @@ counts again once it is verified (see `disk_join`). That it is here is noticed a
 `disk_search`).
 """
 
+from base.errors import DrystoneError
 from fsd.disks.disks import Disk
-from fsd.format.errors import FsdError
 from fsd.store.store import Store
 
 
@@ -36,7 +36,7 @@ def follow_catalog(store: Store) -> None:
             if disk.retired and disk.state == "online":
                 try:
                     disk.call("retire")
-                except (FsdError, OSError) as error:
+                except (DrystoneError, OSError) as error:
                     store.disks.note_error(disk, error)
             with store.lock:  # It may be taken back just now.
                 if disk.disk_id in store.shards.state.gone:

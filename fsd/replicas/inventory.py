@@ -4,8 +4,8 @@ Nothing that holds data is deleted: files that the catalog does not know go to `
 files of shards that were dropped on purpose are what a crash left of their deletion.
 """
 
+from base.errors import DrystoneError
 from fsd.disks.disks import Disk
-from fsd.format.errors import FsdError
 from fsd.format.record import SHARD_HEADER_BYTES
 from fsd.store.store import Store
 
@@ -14,7 +14,7 @@ def take_inventory_or_lose(store: Store, disk: Disk) -> None:
     """Take a disk's inventory; a disk that cannot give it is missing, which stops no start."""
     try:
         take_inventory(store, disk, writable=disk.state != "readonly")
-    except (FsdError, OSError) as error:
+    except (DrystoneError, OSError) as error:
         store.disks.lose(disk, str(error))
 
 

@@ -14,8 +14,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from base.errors import DrystoneError
 from fsd.format.catalog import CatalogShard
-from fsd.format.errors import CancelledError, FsdError
+from fsd.format.errors import CancelledError
 from fsd.replicas.copy_plan import CopyQueue, Planned
 from fsd.replicas.replicate import COPIES_AT_ONCE_MAX, Replicator
 from fsd.replicas.trim import adopt_found, trim
@@ -210,7 +211,7 @@ class Reconciler:
                     lacking -= 1
         except CancelledError:
             raise
-        except FsdError as error:
+        except DrystoneError as error:
             # Whatever it is, it is this shard's: the others are copied all the same.
             self._stuck[shard.shard_id] = time.monotonic()
             self.last_error = str(error)

@@ -12,9 +12,10 @@ from collections import Counter
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 
+from base.errors import DrystoneError
 from fsd.disks.disks import Disk
 from fsd.format.catalog import CatalogShard
-from fsd.format.errors import CorruptError, DiskError, FsdError, NoReplicaError
+from fsd.format.errors import CorruptError, DiskError, NoReplicaError
 from fsd.planning.placement import DiskSpace, choose_disks, fitting_disks
 from fsd.replicas.copy_plan import TARGET_PASSES, Left, Need, Planned, Room, plan_copies
 from fsd.replicas.copy_turns import CopyTurns, Flow, Progress
@@ -170,7 +171,7 @@ class Replicator:
         store = self._store
         try:
             result = disk.call("verify", shard_id, priority=BACKGROUND)
-        except FsdError as error:
+        except DrystoneError as error:
             note_read_error(store, disk, shard_id, error)
             if disk in store.sound_replicas(shard_id):
                 raise  # Not the replica's fault; whoever asked tries again later.
@@ -360,7 +361,7 @@ class Replicator:
         try:
             disk.request("remove_shard", shard.shard_id, False, priority=BACKGROUND).result()
             disk.request("let_go", priority=BACKGROUND)
-        except FsdError as error:
+        except DrystoneError as error:
             self._store.disks.note_error(disk, error, writing=True)
         return True
 

@@ -16,9 +16,10 @@ from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
+from base.errors import DrystoneError
 from fsd.disk_io.queue_rule import Kind
 from fsd.disks.disks import Disk
-from fsd.format.errors import CorruptError, DiskError, FsdError
+from fsd.format.errors import CorruptError, DiskError
 from fsd.process.slots import Slot
 from fsd.replicas.copy_plan import Room
 from fsd.replicas.copy_turns import CopyStep, CopyTurns, Flow, Progress, Turn
@@ -261,6 +262,6 @@ def blaming_target(store: Store, target: Disk) -> Generator[None]:
     """Draw the consequences of what fails within for the disk that is written: TargetError."""
     try:
         yield
-    except FsdError as error:
+    except DrystoneError as error:
         store.disks.note_error(target, error, writing=True)
         raise TargetError(f"{target.name}: {error}", target.name) from error

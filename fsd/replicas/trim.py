@@ -9,9 +9,9 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from base.errors import DrystoneError
 from fsd.disks.disks import Disk
 from fsd.format.catalog import CatalogShard
-from fsd.format.errors import FsdError
 from fsd.replicas.replicate import BACKGROUND, Replicator
 from fsd.store.store import Store
 
@@ -61,7 +61,8 @@ def trim(store: Store, replicator: Replicator) -> int:
             continue
         chosen = choose_surplus(_holders(store, shard), wanted)
         if chosen is not None:
-            with contextlib.suppress(FsdError):  # A disk in trouble; the next round looks again.
+            # A disk in trouble; the next round looks again.
+            with contextlib.suppress(DrystoneError):
                 trimmed += replicator.give_up(shard.shard_id, store.disks.disks[chosen])
     return trimmed
 
@@ -94,7 +95,7 @@ def adopt_found(store: Store, replicator: Replicator) -> int:
                 shard = store.shards.state.shards.get(shard_id)
             if shard is not None and not shard.sealed:
                 continue
-            with contextlib.suppress(FsdError):  # The disk's state says what happened.
+            with contextlib.suppress(DrystoneError):  # The disk's state says what happened.
                 adopted += _adopt_one(store, replicator, disk, shard_id)
             disk.found.discard(shard_id)
     # The index may have been made without them, while no disk gave their shards.

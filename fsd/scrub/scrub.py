@@ -14,10 +14,11 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from base.errors import DrystoneError
 from fsd.disk_io.verify import VerifyResult
 from fsd.disks.disks import Disk
 from fsd.documents.watch_models import ScrubStatus
-from fsd.format.errors import CancelledError, CorruptError, FsdError
+from fsd.format.errors import CancelledError, CorruptError
 from fsd.repair.index_heal import note_sought, repair_index
 from fsd.replicas.replicate import BACKGROUND
 from fsd.scrub.scrub_log import PAPERS, ROUND, Replica, ScrubLog
@@ -253,7 +254,7 @@ class Scrubber:
             result: VerifyResult = future.result()
         except CancelledError:
             return []
-        except FsdError as error:
+        except DrystoneError as error:
             self._later[debt.replica] = time.monotonic() + RETRY_S
             note_read_error(store, disk, debt.shard_id, error)
             return [{**where, "reason": str(error)}]

@@ -3,10 +3,10 @@
 import threading
 from collections.abc import Iterable
 
+from base.errors import DrystoneError
 from fsd.disk_io.verify import Problem
 from fsd.format.batch_part import parse_files
 from fsd.format.catalog import CatalogShard
-from fsd.format.errors import FsdError
 from fsd.format.record import Entry
 from fsd.repair.projection import HIDDEN_PREFIX
 from fsd.scrub.scrub_log import Replica
@@ -101,7 +101,7 @@ def names_of(store: Store, keys: set[str]) -> dict[str, list[str]]:
         for part in part_keys:
             try:
                 files = parse_files(read_small(store, part))
-            except FsdError:
+            except DrystoneError:
                 # The list itself is damaged: its objects go by their keys.
                 continue
             for file in files:

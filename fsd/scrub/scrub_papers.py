@@ -8,8 +8,8 @@ what they list.
 
 from typing import Any
 
+from base.errors import DrystoneError
 from fsd.disks.disks import Disk
-from fsd.format.errors import FsdError
 from fsd.repair.care import FINDINGS_MAX, check_index
 from fsd.repair.index_check import check_order, check_rows, drop_damaged_trees, missing_rows
 from fsd.store.job import Job
@@ -35,7 +35,7 @@ def _problems(store: Store, disk: Disk) -> list[str]:
     try:
         lost = store.catalog.heal(disk)
         reasons: list[str] = disk.call("heal_papers", store.disks.epoch)
-    except (FsdError, OSError) as error:
+    except (DrystoneError, OSError) as error:
         store.disks.note_error(disk, error)
         return [str(error)]
     if lost:

@@ -30,7 +30,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from fsd.format.errors import ConfigError, QuotaError
+from base.errors import ConfigError
+from fsd.format.errors import QuotaError
 
 AREA_NAMES = {"3a": "inbox", "3b": "outbox", "3c": "stage", "3d": "exports"}
 _BLOCK_SIZE_BYTES = 512  # the unit of st_blocks, whatever the filesystem's own blocks are

@@ -12,8 +12,9 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
+from base.errors import DrystoneError
 from fsd.documents.models import JobState, JobStatus
-from fsd.format.errors import CancelledError, FsdError, NotFoundError
+from fsd.format.errors import CancelledError, NotFoundError
 
 FINISHED_JOBS_MAX = 200
 RATE_WINDOW_S = 5.0
@@ -164,7 +165,7 @@ class Job:
         except Exception as error:
             self.state, self.error = "failed", str(error) or type(error).__name__
             self.failure = error
-            if not isinstance(error, FsdError):
+            if not isinstance(error, DrystoneError):
                 with suppress(OSError):
                     traceback.print_exc()
         _forget_frames(self.failure)

@@ -11,9 +11,10 @@ only no part, and must not become one by being written again: a fresh shard ends
 
 from collections.abc import Iterable, Iterator
 
+from base.errors import DrystoneError
 from fsd.format.batch_part import PartHead, parse_head
 from fsd.format.catalog import CatalogShard
-from fsd.format.errors import CorruptError, FsdError
+from fsd.format.errors import CorruptError
 from fsd.format.record import RECORD_BATCH_PART, RECORD_OBJECT, Entry
 from fsd.store.index import BatchRow, IndexWriter, Location
 from fsd.store.read import read_record
@@ -78,5 +79,5 @@ def _batch_of(store: Store, number: int, entry: Entry) -> str | None:
     location = Location(number, entry.offset, entry.length_bytes)
     try:
         return parse_head(read_record(store, location, entry.key)).batch
-    except FsdError:
+    except DrystoneError:
         return None

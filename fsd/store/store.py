@@ -13,6 +13,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
+from base.errors import DrystoneError
 from fsd.disks.config import Config
 from fsd.disks.disk_models import DiskModels
 from fsd.disks.disks import Disk, DiskSet
@@ -381,7 +382,7 @@ class CatalogLog:
         for disk, answer in asked:
             try:
                 logs.append((disk, list(unpack_frames(answer.result(), seen))))
-            except (FsdError, OSError) as error:
+            except (DrystoneError, OSError) as error:
                 store.disks.note_error(disk, error)
         return logs
 

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 
 import xxhash
 
+from base.errors import DrystoneError
 from fsd.disk_io.scan import Group, ScanResult
 from fsd.disks.disks import Disk
 from fsd.format.catalog import CatalogShard
-from fsd.format.errors import FsdError
 from fsd.format.record import SHARD_HEADER_BYTES
 from fsd.store.store import Store
 
@@ -64,7 +64,7 @@ def survey(store: Store, shard: CatalogShard) -> Survey:
     for disk, answer in asked:
         try:
             found.replicas.append(Replica(disk, answer.result()))
-        except FsdError as error:
+        except DrystoneError as error:
             if getattr(error, "errno", None) == errno.ENOENT:
                 found.absent.append(disk)
             else:
@@ -77,7 +77,7 @@ def footer_of(store: Store, shard: CatalogShard, priority: int = 1) -> ScanResul
     for disk in store.replicas(shard.shard_id):
         try:
             scan = disk.call("scan", shard.shard_id, priority=priority)
-        except FsdError as error:
+        except DrystoneError as error:
             store.disks.note_error(disk, error)
             continue
         if scan.footer is not None:

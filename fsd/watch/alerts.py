@@ -17,10 +17,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from base.errors import UsageError
 from fsd.disks.config import Config
 from fsd.documents.models import Notice
 from fsd.documents.watch_models import AlertResult
-from fsd.format.errors import UsageError
 from fsd.process.small_file import parse_json, replace_file
 from fsd.store.job import timestamp
 from fsd.watch.alert_book import AlertBook

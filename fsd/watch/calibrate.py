@@ -12,12 +12,13 @@ from collections.abc import Callable
 from concurrent.futures import wait
 from typing import Any
 
+from base.errors import DrystoneError, UsageError
 from fsd.disk_io.calibration import Samples, estimate_model
 from fsd.disk_io.calibration_reads import FILES_MAX, LIMIT_S
 from fsd.disks.disk_models import Measurement
 from fsd.disks.disks import Disk
 from fsd.documents.models import DiskModelStatus
-from fsd.format.errors import CalibrationError, DiskError, FsdError, NotFoundError, UsageError
+from fsd.format.errors import CalibrationError, DiskError, NotFoundError
 from fsd.store.job import CANCEL_POLL_S, Job, timestamp
 from fsd.store.store import Store
 
@@ -121,7 +122,7 @@ class Calibrator:
             self.measure(disk)
         except CalibrationError:
             return  # Others used the disk: the next try is an hour away.
-        except FsdError as error:
+        except DrystoneError as error:
             self._store.disks.remember(str(error))
 
     def _due(self, disk: Disk) -> bool:

@@ -13,8 +13,8 @@ import uvicorn
 from fastapi import FastAPI, Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from base.errors import DrystoneError
 from fsd.engine.engine import Engine
-from fsd.format.errors import FsdError
 from fsd.watch import metrics
 from fsd.watch.metrics_text import CONTENT_TYPE
 
@@ -106,7 +106,7 @@ def _make_app(engine: Engine) -> FastAPI:
         try:
             with turn:
                 text = metrics.exposition(engine)
-        except FsdError as error:
+        except DrystoneError as error:
             # The index is being replaced, for example: a failed scrape says so by itself.
             message = f"{error}\n".encode("utf-8", "backslashreplace")
             return Response(message, 503, media_type="text/plain; charset=utf-8")

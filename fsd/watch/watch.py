@@ -10,13 +10,13 @@ import time
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from base.errors import UsageError
 from base.text import count_text
 from fsd.disks.disk_search import DiskSearch
 from fsd.disks.health_file import load_health, save_health
 from fsd.disks.smart_memory import SmartMemory
 from fsd.disks.smart_watch import SmartWatch
 from fsd.documents.models import Notice
-from fsd.format.errors import UsageError
 from fsd.repair.index_heal import find_again
 from fsd.repair.lost_files import list_losses
 from fsd.scrub.scrub import Scrubber

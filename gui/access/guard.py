@@ -18,10 +18,10 @@ from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import quote, urlsplit
 
+from base.errors import DrystoneError
 from gui.access.roles import Visitor
 from gui.access.sessions import Sessions
 from gui.core.config import GuiConfig
-from sql import SqlError
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -79,7 +79,7 @@ class Guard:
         if not _is_public(scope["path"]):
             try:
                 visitor = await self._visitor(scope, headers)
-            except SqlError as error:
+            except DrystoneError as error:
                 await _refuse(scope, receive, answer, 503, f"nobody can be let in now: {error}")
                 return
             if visitor is None:

@@ -9,7 +9,7 @@ import threading
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError, VerifyMismatchError
 
-from gui.core.errors import UsageError
+from base.errors import UsageError
 
 PASSWORD_LENGTH_MIN = 10
 PASSWORD_SIZE_BYTES_MAX = 1024

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from base.errors import UsageError
 from gui.access.passwords import hash_of, hash_password, new_token, password_fits
-from gui.core.errors import UsageError
 from sql import Database, Role, User
 
 DAY_S = 86_400.0

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import typer
 
+from base.errors import EXIT_CODES
 from base.output import write_json, write_line
-from fsd import EXIT_CODES, ConfigOption, JsonOption, find_config
+from fsd import ConfigOption, JsonOption, find_config
 
 
 def serve(config: ConfigOption = None) -> None:

@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from fsd import EXIT_CODES, ConfigOption, JsonOption
+from base.errors import EXIT_CODES
+from fsd import ConfigOption, JsonOption
 
 app = typer.Typer(help="The services of systemd that run a store.", no_args_is_help=True)
 

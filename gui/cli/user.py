@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from base.errors import EXIT_CODES
 from base.output import say, write_json, write_line, write_table
-from fsd import EXIT_CODES, ConfigOption, JsonOption, find_config
+from fsd import ConfigOption, JsonOption, find_config
 
 if TYPE_CHECKING:
     from sql import Database, Role
@@ -155,7 +156,7 @@ def _database(config: str | None) -> Database:
 
 
 def _role(text: str) -> Role:
-    from gui.core.errors import UsageError
+    from base.errors import UsageError
     from sql import ROLES
 
     if text not in ROLES:
@@ -164,7 +165,7 @@ def _role(text: str) -> Role:
 
 
 def _password(path: str | None) -> str:
-    from gui.core.errors import UsageError
+    from base.errors import UsageError
 
     if path is None:
         if not sys.stdin.isatty():

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from gui.core.errors import UsageError
+from base.errors import UsageError
 
 SECTION = "gui"
 PORT_USUAL = 8420

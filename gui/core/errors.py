@@ -1,24 +1,17 @@
-"""Every error of the browser's side; it owns the tree and the exit codes.
+"""The pages' branch of the errors; their root and a person's mistakes are in `base.errors`.
 
 GuiError
-├── UsageError            a person's mistake: says what to do (exit 2)
 ├── ForbiddenError        the role of whoever asks does not allow it
 └── ServerStartError      the server did not start; the message has the end of its log
 """
 
 from __future__ import annotations
 
-
-class GuiError(Exception):
-    """Root of this folder's errors; `exit_code` is what the command line ends with."""
-
-    exit_code = 1
+from base.errors import DrystoneError
 
 
-class UsageError(GuiError):
-    """A mistake in what was asked; the message says what to do instead."""
-
-    exit_code = 2
+class GuiError(DrystoneError):
+    """A page or its server could not do it."""
 
 
 class ForbiddenError(GuiError):

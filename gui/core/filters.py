@@ -14,7 +14,7 @@ from urllib.parse import urlencode
 
 import yaml
 
-from gui.core.errors import UsageError
+from base.errors import UsageError
 from sql import Selector, SelectorError, parse_selector
 
 Document = dict[str, Any]

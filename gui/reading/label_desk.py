@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gui.core.errors import UsageError
+from base.errors import UsageError
 from sql import Labeller, LabelRun, LabelTask, NotFoundError
 
 if TYPE_CHECKING:

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
+from base.errors import DrystoneError
+
 IDLE_FACTOR = 10.0
 """So many times slower when nobody looks."""
 TELL_INTERVAL_S = 0.25
@@ -187,7 +189,7 @@ class Poller:
             value = await asyncio.get_running_loop().run_in_executor(thread, part.read)
         except Exception as error:
             reason = str(error) or type(error).__name__
-            if not hasattr(error, "exit_code") and before.reason != reason:
+            if not isinstance(error, DrystoneError) and before.reason != reason:
                 log.exception("%s cannot be read", part.title)
             after = Reading(
                 part.title, before.value, before.read_time, reason, before.down_since or now,

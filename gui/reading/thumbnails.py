@@ -23,8 +23,7 @@ from adapters import (
     THUMBNAIL_SOURCE_BYTES_MAX,
     ThumbnailWorker,
 )
-from fsd import FsdError
-from sql import SqlError
+from base.errors import DrystoneError
 
 if TYPE_CHECKING:
     from fsd import Client
@@ -150,7 +149,7 @@ class Thumbnails:
                 return self._broken(name, found.reason)
             self._store.read(found.thumbnail_key, scratch)
             os.replace(scratch, self._path(name, ".webp"))
-        except (SqlError, FsdError):
+        except DrystoneError:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(scratch)
             return None

@@ -12,14 +12,15 @@ from fastapi import APIRouter, Body, Depends, FastAPI, Query, Request
 from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from base.errors import DrystoneError, UsageError
 from gui.access.guard import VISITOR_KEY
 from gui.access.roles import Visitor, require
-from gui.core.errors import ForbiddenError, GuiError
+from gui.core.errors import ForbiddenError
 from gui.core.filters import Filters, document_of
 from gui.reading.desk import Desk
 from gui.reading.polled import late_of, standing_of
 from gui.widgets.explorer_routes import page_of
-from sql import Role, SqlError
+from sql import Role
 
 PREFIX = "/api/v1"
 PAGE_MAX = 500
@@ -61,10 +62,7 @@ def add_api(app: FastAPI, desk: Desk) -> None:
         status = 403 if isinstance(error, ForbiddenError) else _status_of(error)
         return JSONResponse({"error": str(error)}, status)
 
-    from fsd import FsdError
-
-    for kind in (GuiError, SqlError, FsdError):
-        app.add_exception_handler(kind, refuse)
+    app.add_exception_handler(DrystoneError, refuse)
 
 
 def _status_of(error: Exception) -> int:
@@ -73,7 +71,7 @@ def _status_of(error: Exception) -> int:
         return 503
     if name == "NotFoundError":
         return 404
-    return 400 if getattr(error, "exit_code", 1) == 2 else 409
+    return 400 if isinstance(error, UsageError) else 409
 
 
 def at_least(role: Role | None) -> Callable[[Request], Visitor]:

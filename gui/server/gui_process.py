@@ -18,8 +18,9 @@ import time
 from collections.abc import Generator
 from typing import NamedTuple
 
+from base.errors import UsageError
 from gui.core.config import GuiConfig
-from gui.core.errors import ServerStartError, UsageError
+from gui.core.errors import ServerStartError
 
 START_TIMEOUT_S = 60.0
 STOP_TIMEOUT_S = 20.0

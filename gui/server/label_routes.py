@@ -12,6 +12,7 @@ from fastapi import FastAPI, Path, Query, Request
 from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
+from base.errors import DrystoneError
 from gui.access.guard import VISITOR_KEY
 from gui.access.roles import Visitor, require
 from gui.core.errors import ForbiddenError
@@ -94,7 +95,7 @@ async def _labeller(desk: Desk, request: Request) -> Visitor:
 
 
 def _refused(error: Exception) -> Response:
-    if not hasattr(error, "exit_code"):
+    if not isinstance(error, DrystoneError):
         raise error
     status = 403 if isinstance(error, ForbiddenError) else 400
     status = 404 if isinstance(error, NotFoundError) else status

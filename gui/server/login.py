@@ -16,10 +16,10 @@ from urllib.parse import parse_qs
 from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 
+from base.errors import DrystoneError
 from gui.access.guard import cookie_of
 from gui.access.sessions import Sessions
 from gui.core.config import GuiConfig
-from sql import SqlError
 
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 FORM_SIZE_BYTES_MAX = 20_000
@@ -60,7 +60,7 @@ def add_login(app: FastAPI, config: GuiConfig, sessions: Sessions) -> None:
         arguments = (name, form.get("password", ""), _address(request), _browser(request))
         try:
             answer = await asyncio.to_thread(sessions.log_in, *arguments)
-        except SqlError as error:
+        except DrystoneError as error:
             return page(wanted, name, f"Nobody can log in now: {error}", 503)
         if answer.secret is None:
             return page(wanted, name, answer.reason, 429 if answer.wait_s else 403)
@@ -83,7 +83,7 @@ def add_login(app: FastAPI, config: GuiConfig, sessions: Sessions) -> None:
         secret = cookie_of(header, config.cookie_name)
         try:
             await asyncio.to_thread(sessions.log_out, secret)
-        except SqlError as error:
+        except DrystoneError as error:
             return page("/", problem=f"Not logged out: {error}", status=503)
         response = RedirectResponse("/login", 303)
         response.delete_cookie(config.cookie_name)

@@ -18,9 +18,9 @@ from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 
+from base.errors import UsageError
 from gui.access.guard import Guard
 from gui.core.config import PORT_USUAL, GuiConfig
-from gui.core.errors import UsageError
 from gui.reading.desk import Desk
 from gui.server.gui_process import only_one
 

@@ -12,6 +12,7 @@ from fastapi.responses import FileResponse, JSONResponse
 from starlette.background import BackgroundTask
 
 from adapters import source_facts
+from base.errors import DrystoneError
 from fsd import FsdError
 from gui.reading.desk import Desk
 from gui.reading.thumbnails import PICTURED, Size
@@ -40,7 +41,7 @@ def add_thumbnails(app: FastAPI, desk: Desk) -> None:
         assert media_type in PICTURED
         try:
             found = await desk.thumbnails.get(key, media_type, size)
-        except FsdError:
+        except DrystoneError:
             return _stand_in("away")
         if found.state != "ready":
             return _stand_in(found.state)
@@ -54,7 +55,7 @@ def add_thumbnails(app: FastAPI, desk: Desk) -> None:
     async def content(key: Key) -> Response:
         try:
             folder, path = await desk.work(_fetch, desk, key)
-        except FsdError as error:
+        except DrystoneError as error:
             return JSONResponse({"error": str(error)}, 404)
         remove = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)
         # Always as a file to keep: no stranger's bytes are shown under our name.

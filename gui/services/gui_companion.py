@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from base.errors import DrystoneError
+
 
 class GuiCompanion:
     """Starts and stops the server of the pages, unless `enabled` in [gui] is false."""
@@ -37,12 +39,11 @@ class GuiCompanion:
     def status(self, config_path: str) -> tuple[bool, str]:
         """Tell whether it runs, and where."""
         from gui.core.config import load_gui_config
-        from gui.core.errors import GuiError
         from gui.server import gui_process
 
         try:
             config = load_gui_config(config_path)
-        except GuiError as error:
+        except DrystoneError as error:
             return False, str(error)
         running = gui_process.find(config)
         if running is not None:

@@ -14,8 +14,9 @@ import subprocess
 import sys
 from dataclasses import dataclass
 
+from base.errors import UsageError
 from fsd import load_config
-from gui.core.errors import GuiError, UsageError
+from gui.core.errors import GuiError
 
 APPLICATION = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 TEMPLATES = os.path.join(APPLICATION, "systemd")

@@ -7,12 +7,13 @@ from urllib.parse import urlencode
 
 from fastapi import FastAPI, Query, Request
 
+from base.errors import DrystoneError
 from gui.access.guard import VISITOR_KEY
 from gui.core.filters import ADDRESS_LENGTH_MAX, Filters, filters_of, problems_of
 from gui.reading.desk import Desk
 from gui.reading.thumbnails import PICTURED
 from gui.widgets.blocks import clean, size
-from sql import ExploredNode, SqlError
+from sql import ExploredNode
 
 PAGE_NODES = 120
 
@@ -32,7 +33,7 @@ def add_explorer(app: FastAPI, desk: Desk) -> None:
         try:
             filters = filters_of({"s": s, "order": order})
             found = await desk.work(page_of, desk, filters, cursor)
-        except SqlError as error:
+        except DrystoneError as error:
             return {"nodes": [], "next": None, "problems": problems_of(error)}
         return {
             "nodes": [tile_of(node) for node in found],

@@ -14,9 +14,10 @@ from typing import Any, NamedTuple, ParamSpec, TypeVar
 from fastapi.responses import RedirectResponse
 from nicegui import ui
 
+from base.errors import DrystoneError
 from gui.access.guard import VISITOR_KEY
 from gui.access.roles import Visitor, require
-from gui.core.errors import ForbiddenError, GuiError
+from gui.core.errors import ForbiddenError
 from gui.reading.desk import Desk
 from gui.reading.poller import Poller
 from gui.widgets.blocks import attributes, box, button, clean, empty, link, text
@@ -81,7 +82,7 @@ def page(desk: Desk, path: str, role: Role | None = "viewer") -> Callable[[Build
                 if inspect.isawaitable(result):
                     await result
             except Exception as error:
-                if not hasattr(error, "exit_code"):
+                if not isinstance(error, DrystoneError):
                     raise
                 _show_problem(desk, error)
             return None
@@ -216,7 +217,7 @@ async def act(
             require(person, role)
         result = await desk.work(function, *args, **kwargs)
     except Exception as error:
-        if not (isinstance(error, GuiError) or hasattr(error, "exit_code")):
+        if not isinstance(error, DrystoneError):
             tell(
                 "This went wrong in a way that nobody thought of; see gui.log in the run folder",
                 bad=True,

@@ -15,17 +15,14 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
-from adapters import AdapterError
+from base.errors import DrystoneError, UsageError
 from jobs.api.runs import run_routes
 from jobs.api.schedules import schedule_routes
 from jobs.api.tasks import task_routes
 from jobs.api.tokens import TokenScopes
 from jobs.api.turns import Turns
-from jobs.core.errors import JobsError
-from jobs.core.errors import UsageError as JobsUsageError
 from jobs.runs.task_state import TaskState
-from sql import BodyLimit, BusyError, Database, DatabaseUnavailableError, NotFoundError, SqlError
-from sql import UsageError as SqlUsageError
+from sql import BodyLimit, BusyError, Database, DatabaseUnavailableError, NotFoundError
 
 VERSION = "1"
 DOCUMENT_SIZE_BYTES_MAX = 64 << 20
@@ -91,16 +88,8 @@ def make_app(
 def add_errors(app: FastAPI) -> None:
     """Answer our errors with their statuses."""
 
-    @app.exception_handler(SqlError)
-    async def refuse_sql(_request: Request, error: SqlError) -> Response:
-        return _refusal(_status_of(error), _answer(error))
-
-    @app.exception_handler(JobsError)
-    async def refuse_jobs(_request: Request, error: JobsError) -> Response:
-        return _refusal(_status_of(error), _answer(error))
-
-    @app.exception_handler(AdapterError)
-    async def refuse_adapters(_request: Request, error: AdapterError) -> Response:
+    @app.exception_handler(DrystoneError)
+    async def refuse(_request: Request, error: DrystoneError) -> Response:
         return _refusal(_status_of(error), _answer(error))
 
     @app.exception_handler(RequestValidationError)
@@ -118,9 +107,6 @@ def add_errors(app: FastAPI) -> None:
 
     @app.exception_handler(Exception)
     async def fail(_request: Request, error: Exception) -> Response:
-        # The adapters' and the store's errors carry an exit code, as all of ours do.
-        if isinstance(getattr(error, "exit_code", None), int):
-            return _refusal(_status_of(error), _answer(error))
         # The message of an unexpected error may carry anything; the log has it.
         message = f"the jobs' API failed ({type(error).__name__}); see its log"
         return _refusal(500, ErrorAnswer(error="JobsError", message=message))
@@ -131,7 +117,7 @@ def _status_of(error: Exception) -> int:
         return 503
     if isinstance(error, NotFoundError):
         return 404
-    if isinstance(error, SqlUsageError | JobsUsageError) or getattr(error, "exit_code", 1) == 2:
+    if isinstance(error, UsageError):
         return 400
     return 409
 

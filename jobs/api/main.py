@@ -12,10 +12,10 @@ import os
 from collections.abc import Callable
 
 from adapters import find_config
+from base.errors import UsageError
 from jobs.api.app import make_app
 from jobs.api.turns import Turns
 from jobs.core.config import load_jobs_config
-from jobs.core.errors import UsageError
 from jobs.queues.queues import Deliverer
 from jobs.queues.redis_server import connect
 from jobs.runs.local_state import LocalTaskState

@@ -14,9 +14,9 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adapters import stage_root
+from base.errors import UsageError
 from jobs.api.turns import Turns
 from jobs.core.config import load_jobs_config
-from jobs.core.errors import UsageError
 from jobs.runs.local_state import following
 from jobs.runs.registry import workflow_named
 from jobs.runs.task_state import TaskState

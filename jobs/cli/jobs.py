@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapters import EXIT_CODES, ConfigOption, JsonOption, find_config
+from adapters import ConfigOption, JsonOption, find_config
+from base.errors import EXIT_CODES
 from base.output import say, write_json, write_table
 from jobs.cli.session import opened, time_text
 

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from adapters import EXIT_CODES, EXIT_INCOMPLETE, ConfigOption, JsonOption
+from adapters import ConfigOption, JsonOption
+from base.errors import EXIT_CODES, EXIT_INCOMPLETE, UsageError
 from base.output import say, write_json, write_line, write_table
 from base.text import safe_text
 from jobs.cli.session import RunArgument, Session, opened
-from jobs.core.errors import UsageError
 
 if TYPE_CHECKING:
     from adapters.actions import ImportReport, LabelReport, LoadedContract

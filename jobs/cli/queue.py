@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from adapters import EXIT_CODES, ConfigOption, JsonOption
+from adapters import ConfigOption, JsonOption
+from base.errors import EXIT_CODES
 from base.output import say, write_json, write_table
 from jobs.cli.session import Session, opened, person
 

@@ -8,15 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adapters import EXIT_CODES, EXIT_INCOMPLETE, ConfigOption, JsonOption, find_config
+from adapters import ConfigOption, JsonOption, find_config
+from base.errors import EXIT_CODES, EXIT_FAILED, EXIT_INCOMPLETE, UsageError
 from base.output import say, write_json, write_line, write_table
 from jobs.cli.session import RunArgument, opened, person, time_text
-from jobs.core.errors import UsageError
 
 if TYPE_CHECKING:
     from sql import Run, RunDetail, RunTask
 
-EXIT_FAILED = 1
 TASKS_SHOWN_MAX = 40
 TEXT_SHOWN_MAX = 70
 RUN_STATES = ("queued", "running", "waiting", "done", "partial", "failed", "cancelled")

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adapters import EXIT_CODES, ConfigOption, JsonOption
+from adapters import ConfigOption, JsonOption
+from base.errors import EXIT_CODES, UsageError
 from base.output import say, write_json, write_line, write_table
 from base.text import safe_text
 from jobs.cli.session import opened, person, time_text
-from jobs.core.errors import UsageError
 
 if TYPE_CHECKING:
     from sql import Firing, Schedule

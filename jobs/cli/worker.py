@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from adapters import EXIT_CODES, ConfigOption, find_config
-from jobs.core.errors import UsageError
+from adapters import ConfigOption, find_config
+from base.errors import EXIT_CODES, UsageError
 
 app = typer.Typer()
 

@@ -24,8 +24,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from base.errors import ConfigError
 from jobs.core.config import read_document
-from jobs.core.errors import ConfigError
 
 SECRET_SIZE_BYTES_MAX = 4096
 CHANNELS_MAX = 20

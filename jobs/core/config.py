@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from jobs.core.errors import ConfigError
+from base.errors import ConfigError
 
 SECTION = "jobs"
 OTHERS = ("alerts", "runners")

@@ -1,8 +1,6 @@
-"""Every error of the jobs; it owns the tree and the exit codes.
+"""The jobs' branch of the errors; their root and a person's mistakes are in `base.errors`.
 
 JobsError
-├── UsageError               a person's mistake: says what to do (exit 2)
-│   └── ConfigError          the section [jobs] is broken or contradictory
 ├── RedisUnavailableError    Redis does not answer, or the embedded server does not start
 ├── ProcessError             a worker or the keeper does not start or stop
 ├── CancelledError           raised inside a task whose run was cancelled; ends it as cancelled
@@ -17,21 +15,11 @@ from __future__ import annotations
 
 from typing import Literal
 
-
-class JobsError(Exception):
-    """Root of the jobs' errors; `exit_code` is what the command line ends with."""
-
-    exit_code = 1
+from base.errors import DrystoneError
 
 
-class UsageError(JobsError):
-    """A mistake in what was asked; the message says what to do instead."""
-
-    exit_code = 2
-
-
-class ConfigError(UsageError):
-    """The section [jobs] cannot be used as it is written."""
+class JobsError(DrystoneError):
+    """A run, a task or a process of the jobs failed."""
 
 
 class RedisUnavailableError(JobsError):

@@ -15,10 +15,10 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from base.errors import ConfigError, DrystoneError
 from jobs.core.alert_config import AlertsConfig, Channel
-from jobs.core.errors import ConfigError
 from jobs.notify.send import NotDeliveredError, send
-from sql import Database, DueDelivery, SqlError
+from sql import Database, DueDelivery
 
 LEASE_S = 120.0
 """Longer than any try takes (each has one deadline, whatever the receiver does: `TRY_S` and
@@ -99,7 +99,7 @@ class Deliverer:
                     return
                 channel = found[0]
                 due = self._take(channel)
-        except SqlError:
+        except DrystoneError:
             # The database is away: the leases end, and everything is tried again.
             return
 

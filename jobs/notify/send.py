@@ -30,9 +30,10 @@ from email.message import EmailMessage
 from typing import Any
 from urllib.parse import urlsplit
 
+from base.errors import ConfigError
 from base.text import safe_text
 from jobs.core.alert_config import Channel, read_secret
-from jobs.core.errors import ConfigError, JobsError
+from jobs.core.errors import JobsError
 from jobs.notify.deadline import Deadline
 from jobs.notify.leash import run_on_leash
 

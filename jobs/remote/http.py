@@ -15,9 +15,9 @@ import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
-from jobs.core.errors import JobsError, UsageError
+from base.errors import UsageError
+from jobs.core.errors import JobsError
 from sql import DatabaseUnavailableError, NotFoundError
-from sql import UsageError as SqlUsageError
 
 TIMEOUT_S = 30.0
 ANSWER_SIZE_BYTES_MAX = 64 << 20
@@ -25,7 +25,7 @@ ANSWER_SIZE_BYTES_MAX = 64 << 20
 _REFUSALS: dict[str, type[Exception]] = {
     "NotFoundError": NotFoundError,
     "DatabaseUnavailableError": DatabaseUnavailableError,
-    "UsageError": SqlUsageError,
+    "UsageError": UsageError,
 }
 
 

@@ -20,10 +20,11 @@ from typing import TYPE_CHECKING
 from redis import Redis
 from redis.exceptions import RedisError
 
+from base.errors import DrystoneError, UsageError
 from jobs import execute
 from jobs.core.alert_config import read_secret
 from jobs.core.config import JobsConfig
-from jobs.core.errors import JobsError, UsageError
+from jobs.core.errors import JobsError
 from jobs.queues.redis_server import limits
 from jobs.remote.http import RemoteApi, UntrustedError
 from jobs.remote.state import PathPrefix, RemoteTaskState
@@ -37,7 +38,6 @@ from sql import (
     DatabaseUnavailableError,
     Outcome,
     Progress,
-    SqlError,
     read_token,
 )
 
@@ -88,7 +88,7 @@ class LogCarrier:
         """Say that the task is alive, and bring some of its log."""
         cancelled = self._state.beat(task_id, token, progress)
         for of_program in (False, True):
-            with contextlib.suppress(SqlError, JobsError, OSError):
+            with contextlib.suppress(DrystoneError, OSError):
                 self._carry(task_id, token, of_program)
         return cancelled
 
@@ -112,7 +112,7 @@ class LogCarrier:
                 pass
         except (DatabaseUnavailableError, BusyError):
             raise  # Nobody is there: the end cannot be told either, and both are tried again.
-        except (SqlError, JobsError, OSError) as error:
+        except (DrystoneError, OSError) as error:
             # Such as a full disk there: it loses words, not the task.
             _log.warning("the log of task %d is not whole: %s", task_id, error)
 
@@ -165,7 +165,7 @@ def work_remotely(place: RemotePlace, queues: Sequence[str], name: str) -> None:
         )
 
         def on_lost_horse(reason: str) -> None:
-            with contextlib.suppress(SqlError, JobsError):
+            with contextlib.suppress(DrystoneError):
                 api.ask("POST", "/v1/worker/lost", {"worker": full_name, "reason": reason[:1_000]})
 
         for number in count(1):

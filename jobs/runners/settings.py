@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
-from jobs.core.errors import ConfigError
+from base.errors import ConfigError
 
 FREE_BYTES_MIN = 256 << 20
 GRACE_S = 10.0

@@ -22,7 +22,8 @@ from adapters.actions import (
     next_stage,
     verify_sealed,
 )
-from jobs.core.errors import PermanentError, UsageError
+from base.errors import UsageError
+from jobs.core.errors import PermanentError
 from sql import Database, Selector, parse_selector
 
 

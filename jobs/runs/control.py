@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
+from base.errors import UsageError
 from jobs.core.config import JobsConfig, load_jobs_config
-from jobs.core.errors import RedisUnavailableError, UsageError
+from jobs.core.errors import RedisUnavailableError
 from jobs.queues.queues import Deliverer
 from jobs.queues.redis_server import connect
 from jobs.runs.registry import load_extra_workflows, workflow_named

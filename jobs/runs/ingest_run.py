@@ -13,7 +13,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from adapters import Signal, check_signal, choose_adapter, dry_run_folder, run_ingest
-from jobs.core.errors import UsageError
+from base.errors import UsageError
 from jobs.runs.workflow import Step, StepResult, TaskContext, Workflow
 
 PROBLEMS_KEPT_MAX = 100

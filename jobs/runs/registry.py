@@ -9,7 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from jobs.core.errors import ConfigError, UsageError
+from base.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from jobs.core.config import JobsConfig

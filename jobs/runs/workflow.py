@@ -19,7 +19,7 @@ from typing import Any, Literal, Protocol
 
 from pydantic import BaseModel
 
-from jobs.core.errors import UsageError
+from base.errors import UsageError
 from sql import NewTask, Successors
 
 Queue = Literal["io", "cpu", "gpu", "default"]

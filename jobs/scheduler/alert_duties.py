@@ -10,8 +10,8 @@ import time
 import tomllib
 from typing import TYPE_CHECKING
 
+from base.errors import ConfigError
 from jobs.core.alert_config import load_alerts_config
-from jobs.core.errors import ConfigError
 from jobs.notify.deliver import Deliverer
 from jobs.scheduler.alert_watch import StoreWatch
 from jobs.scheduler.keeper import Duty

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from adapters import AdapterError, StoreNotice, store_notices
+from adapters import StoreNotice, store_notices
+from base.errors import DrystoneError
 from jobs.core.alert_config import AlertsConfig
 from sql import Database, NotFoundError
 
@@ -40,7 +41,7 @@ class StoreWatch:
     def _look_at_store(self, now: datetime) -> int:
         try:
             notices = store_notices(self._config_path)
-        except AdapterError as error:
+        except DrystoneError as error:
             self._silent_since = self._silent_since or now
             if now - self._silent_since < timedelta(seconds=SILENT_MAX_S):
                 return 0

@@ -16,12 +16,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from jobs.core.errors import JobsError
+from base.errors import DrystoneError
 from jobs.queues.queues import Deliverer
 from jobs.queues.redis_server import connect
 from jobs.runs.local_state import following
 from jobs.runs.registry import load_extra_workflows
-from sql import Database, SqlError
+from sql import Database
 
 if TYPE_CHECKING:
     from jobs.core.config import JobsConfig
@@ -160,7 +160,7 @@ class Keeper:
             try:
                 with Database.open(self._config_path, start=False) as database:
                     self._run(database)
-            except SqlError as error:
+            except DrystoneError as error:
                 _log.warning("the database is away: %s", error)
                 self._stop.wait(RETRY_PAUSE_S)
 
@@ -192,7 +192,7 @@ class Keeper:
                 with watch.database.runs.sole_turn(duty.name, duty.turn_s) as mine:
                     if mine:
                         duty.function(watch)
-        except (SqlError, JobsError, OSError) as error:
+        except (DrystoneError, OSError) as error:
             _log.warning("%s: %s", duty.name, error)
             pause_s = max(pause_s, RETRY_PAUSE_S)
         except Exception:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from jobs.core.errors import UsageError
+from base.errors import UsageError
 from jobs.runs.control import make_request
 from jobs.scheduler.schedules_cron import firings, next_firing, next_firings, parse_cron
 from jobs.scheduler.schedules_plan import make_plan

@@ -26,7 +26,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
 from croniter import croniter
 
-from jobs.core.errors import UsageError
+from base.errors import UsageError
 
 EXPRESSION_LENGTH_MAX = 200
 ZONE_LENGTH_MAX = 64

@@ -14,8 +14,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from base.errors import DrystoneError
 from jobs.core import process
-from jobs.core.errors import JobsError
 from jobs.process_main import WISHED, keeper_mark, worker_mark
 from jobs.queues import redis_server
 
@@ -122,7 +122,7 @@ class Reviver:
             if is_wished(self._config) and process.find(keeper_mark(self._config)) is None:
                 _log.warning("the keeper is gone; it is started again")
                 start_keeper(self._config, self._config_path, wished=True)
-        except (JobsError, OSError) as error:
+        except (DrystoneError, OSError) as error:
             _log.warning("the keeper cannot be started: %s", error)
 
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from base.errors import DrystoneError
+
 
 class JobsCompanion:
     """Starts and stops Redis, the keeper and the workers."""
@@ -61,14 +63,13 @@ class JobsCompanion:
         """Tell whether everything that should run does, and a line about it."""
         from jobs.core import process
         from jobs.core.config import load_jobs_config
-        from jobs.core.errors import JobsError
         from jobs.process_main import keeper_mark
         from jobs.queues import redis_server
         from jobs.scheduler import supervise
 
         try:
             config = load_jobs_config(config_path)
-        except JobsError as error:
+        except DrystoneError as error:
             return False, str(error)
         redis = redis_server.answers(config)
         keeper = process.find(keeper_mark(config))

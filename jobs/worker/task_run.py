@@ -18,8 +18,9 @@ from datetime import datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
+from base.errors import DrystoneError
 from jobs.core.errors import CancelledError, GivenBackError, JobsError, LeaseLostError
-from sql import Claim, Progress, SqlError, StaleAttemptError
+from sql import Claim, Progress, StaleAttemptError
 
 if TYPE_CHECKING:
     from jobs.runs.task_state import TaskState
@@ -185,7 +186,7 @@ class TaskRun:
             except StaleAttemptError:
                 self._lost = True
                 return
-            except (SqlError, JobsError, OSError) as error:
+            except (DrystoneError, OSError) as error:
                 # The server is away: the next beat may reach it.
                 self._progress = self._progress or progress
                 self.log(f"no heartbeat: {error}")

@@ -24,13 +24,14 @@ from rq.exceptions import InvalidJobOperation, NoSuchJobError
 from rq.serializers import JSONSerializer
 from rq.worker import Worker
 
+from base.errors import DrystoneError
 from jobs import execute
 from jobs.core.errors import JobsError
 from jobs.queues.queues import Deliverer, task_of
 from jobs.queues.redis_server import connect
 from jobs.runs.local_state import LocalTaskState, following
 from jobs.runs.registry import load_extra_workflows
-from sql import Database, SqlError
+from sql import Database
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -172,7 +173,7 @@ class HouseWorker(Worker):
                 with contextlib.suppress(*FORGOTTEN):
                     self.prepare_job_execution(job, len(self.queues) == 1)
                 self._line_up(queue, in_vain=execute.perform(task_id) == "waiting_space")
-        except (SqlError, JobsError) as error:
+        except DrystoneError as error:
             # The task stays where it is: whoever keeps finds it.
             _log.warning("%s: %s", job.id, error)
         finally:
@@ -226,7 +227,10 @@ def work(
 
     def on_lost_horse(reason: str) -> None:
         # A connection of its own, closed again before the next fork.
-        with contextlib.suppress(SqlError), Database.open(config_path, start=False) as database:
+        with (
+            contextlib.suppress(DrystoneError),
+            Database.open(config_path, start=False) as database,
+        ):
             freed = database.runs.take_back_of(full_name, reason, following)
             _log.warning("took %d task(s) back: %s", freed, reason)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from base.errors import UsageError
 from sql.actions import history
 from sql.actions.action_rows import (
     EventDetail,
@@ -29,7 +30,7 @@ from sql.actions.action_rows import (
     made,
     parameters_digest,
 )
-from sql.core.errors import NotFoundError, UsageError
+from sql.core.errors import NotFoundError
 from sql.core.statements import statements
 from sql.core.transactions import Transactions
 

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
+from base.errors import UsageError
 from sql.actions import history
-from sql.core.errors import NotFoundError, UsageError
+from sql.core.errors import NotFoundError
 from sql.core.statements import statements
 
 if TYPE_CHECKING:

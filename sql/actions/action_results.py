@@ -12,9 +12,10 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from base.errors import UsageError
 from sql.actions.action_rows import EventDetail, canonical_json, parameters_digest
 from sql.core.declared import DeclaredTable, schema_of
-from sql.core.errors import IntentError, NotFoundError, UsageError
+from sql.core.errors import IntentError, NotFoundError
 from sql.core.statements import statements
 from sql.intent.apply_values import Converter
 from sql.intent.intent import IntentResult

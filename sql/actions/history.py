@@ -15,8 +15,9 @@ import psycopg
 from psycopg import errors
 from pydantic import AwareDatetime, BaseModel, ConfigDict
 
+from base.errors import UsageError
 from sql.core.bigints import write_bigints
-from sql.core.errors import NotFoundError, UsageError
+from sql.core.errors import NotFoundError
 from sql.core.statements import statements
 
 ActionType = Literal["AC0", "AC1", "AC2", "AC3", "AC4", "AC5"]

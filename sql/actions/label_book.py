@@ -15,8 +15,9 @@ import psycopg
 from psycopg import errors
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from base.errors import UsageError
 from sql.actions.action_rows import canonical_json, made
-from sql.core.errors import NotFoundError, UsageError
+from sql.core.errors import NotFoundError
 from sql.core.statements import statements
 from sql.core.transactions import Transactions
 from sql.intent.intent import Key, Text

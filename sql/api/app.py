@@ -17,6 +17,7 @@ from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from base.errors import DrystoneError, UsageError
 from sql.actions.history import PipelineState
 from sql.api.limits import BODY_SIZE_BYTES_MAX, BodyLimit, TokenGate
 from sql.api.models import ErrorAnswer, HistoryAnswer, HistoryChange, HistoryRequest, NodeAnswer
@@ -28,8 +29,6 @@ from sql.core.errors import (
     IntentError,
     NotFoundError,
     SelectorError,
-    SqlError,
-    UsageError,
 )
 from sql.core.health import Health
 from sql.database.database import Database
@@ -68,7 +67,7 @@ EventId = Annotated[int, Path(ge=0, le=2**63 - 1)]
 class _WrongDocumentError(Exception):
     """A body that is no document of its kind; `cause` lists why."""
 
-    def __init__(self, cause: SqlError) -> None:
+    def __init__(self, cause: DrystoneError) -> None:
         super().__init__(str(cause))
         self.cause = cause
 
@@ -97,8 +96,8 @@ def make_app(
 
 
 def _add_errors(app: FastAPI) -> None:
-    @app.exception_handler(SqlError)
-    async def refuse(_request: Request, error: SqlError) -> Response:
+    @app.exception_handler(DrystoneError)
+    async def refuse(_request: Request, error: DrystoneError) -> Response:
         status = 400 if isinstance(error, UsageError) else 409
         if isinstance(error, NotFoundError):
             status = 404

@@ -19,7 +19,8 @@ from typing import Any
 
 import uvicorn
 
-from sql.core.errors import DatabaseUnavailableError, UsageError
+from base.errors import UsageError
+from sql.core.errors import DatabaseUnavailableError
 
 HOST = "127.0.0.1"
 TOKEN_LENGTH_MIN = 20

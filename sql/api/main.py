@@ -13,11 +13,11 @@ import argparse
 import contextlib
 import sys
 
+from base.errors import DrystoneError, UsageError
 from sql.api.app import make_app
 from sql.api.listen import read_token, serve_apps, tcp_listener, unix_listener
 from sql.api.turns import Turns
 from sql.core.config import find_config, load_config
-from sql.core.errors import SqlError, UsageError
 from sql.database.database import Database
 
 SOCKET_NAME = "database.sock"
@@ -32,7 +32,7 @@ def main() -> int:
     arguments = parser.parse_args()
     try:
         serve(arguments.config, arguments.tcp_port, arguments.token_file)
-    except SqlError as error:
+    except DrystoneError as error:
         print(f"drystone: {error}", file=sys.stderr)
         return error.exit_code
     return 0

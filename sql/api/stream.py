@@ -18,8 +18,9 @@ from anyio import CancelScope, to_thread
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
+from base.errors import DrystoneError
 from sql.api.models import ErrorAnswer
-from sql.core.errors import QueryTimeoutError, SqlError
+from sql.core.errors import QueryTimeoutError
 from sql.selector.select import NodeRow
 
 NDJSON = "application/x-ndjson"
@@ -101,7 +102,7 @@ class RowStream(Response):
                         "parts of it with limit and after_node_id"
                     )
                 chunk = await to_thread.run_sync(lambda: list(islice(self._rows, LINES_PER_CHUNK)))
-        except SqlError as error:
+        except DrystoneError as error:
             yield (json.dumps(error_answer(error).model_dump()) + "\n").encode()
 
 
@@ -110,7 +111,7 @@ async def _until_gone(receive: Receive) -> None:
         pass
 
 
-def error_answer(error: SqlError) -> ErrorAnswer:
+def error_answer(error: DrystoneError) -> ErrorAnswer:
     """Return an error as the document that is answered."""
     problems: list[str] = list(getattr(error, "problems", []))
     return ErrorAnswer(error=type(error).__name__, message=str(error), problems=problems)

@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from base.errors import DrystoneError
 from sql.backup import check as backup_check
 from sql.backup import data as backup_data
 from sql.backup.alert import alert
@@ -25,7 +26,7 @@ from sql.copies.folders import COPIES_WANTED
 from sql.copies.listing import Backup
 from sql.copies.report import REPORT_NAME, BackupCheck, BackupReport, State, record, write_document
 from sql.core.config import DatabaseConfig, find_config, load_config
-from sql.core.errors import BackupError, DatabaseUnavailableError, MigrationError, SqlError
+from sql.core.errors import BackupError, DatabaseUnavailableError, MigrationError
 from sql.core.statements import statements
 from sql.database.database import Database, dsn_of
 
@@ -95,13 +96,13 @@ def _run(
 ) -> BackupReport:
     try:
         write_backup(config, written, lock, say)
-    except (SqlError, OSError) as error:
+    except (DrystoneError, OSError) as error:
         return _finish(config, written, None, [f"no backup was made: {error}"])
     assert written.facts is not None
     made = Backup(written.facts, tuple(written.copies), None)
     try:
         check = backup_check.check_backup(config, written.plan.dsn, made, lock, check_sample, say)
-    except (SqlError, OSError) as error:
+    except (DrystoneError, OSError) as error:
         return _finish(config, written, None, [f"the check could not be run: {error}"])
     if check.sample_compared is None:
         written.warnings.append(NOT_COMPARED)
@@ -143,7 +144,7 @@ def _finish(
     return report
 
 
-def _unbegun(config: DatabaseConfig, error: SqlError) -> BackupReport:
+def _unbegun(config: DatabaseConfig, error: DrystoneError) -> BackupReport:
     now = datetime.now(UTC)
     return BackupReport(
         name="",

@@ -17,6 +17,7 @@ from typing import Any
 import psycopg
 from psycopg.sql import SQL, Identifier
 
+from base.errors import DrystoneError
 from sql.backup import data as backup_data
 from sql.backup import pgbackrest as backup_pgbackrest
 from sql.backup.snapshot import count_rows, differences
@@ -24,7 +25,6 @@ from sql.copies.listing import Backup
 from sql.copies.report import BackupCheck
 from sql.core.config import DatabaseConfig
 from sql.core.connections import connect_once
-from sql.core.errors import SqlError
 from sql.core.statements import statements
 from sql.server import server
 
@@ -103,7 +103,7 @@ def _attempt(found: _Findings, what: str, step: Callable[[], None]) -> None:
     try:
         step()
         found.restored.append(what)
-    except (SqlError, psycopg.Error, OSError) as error:
+    except (DrystoneError, psycopg.Error, OSError) as error:
         found.problems.append(f"{what}: {error}")
 
 

@@ -21,10 +21,11 @@ from typing import Any
 
 from psycopg import conninfo
 
+from base.errors import UsageError
 from sql.core import programs
 from sql.core.config import DatabaseConfig
 from sql.core.connections import connect_once
-from sql.core.errors import BackupError, DatabaseUnavailableError, UsageError
+from sql.core.errors import BackupError, DatabaseUnavailableError
 from sql.core.statements import statements
 
 PROGRAM = "pgbackrest"

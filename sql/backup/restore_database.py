@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 import psycopg
 from psycopg import conninfo
 
+from base.errors import UsageError
 from sql.backup import data as backup_data
 from sql.backup.backup import list_backups
 from sql.backup.snapshot import count_rows, differences
@@ -29,7 +30,7 @@ from sql.copies.listing import Backup
 from sql.copies.report import record
 from sql.core.config import DatabaseConfig, find_config, load_config
 from sql.core.connections import connect_once
-from sql.core.errors import BackupError, DatabaseUnavailableError, UsageError
+from sql.core.errors import BackupError, DatabaseUnavailableError
 from sql.core.statements import statements
 from sql.database.database import Database, place_of
 from sql.server import server

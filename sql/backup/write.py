@@ -12,13 +12,14 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from base.errors import DrystoneError
 from sql.backup.make import Plan, make_copy
 from sql.copies import files as backup_copies
 from sql.copies import folders as backup_folders
 from sql.copies.folders import COPIES_WANTED, Target
 from sql.copies.report import BackupFacts
 from sql.core.config import DatabaseConfig
-from sql.core.errors import BackupError, SqlError
+from sql.core.errors import BackupError
 
 FULL = os.strerror(errno.ENOSPC)
 """What Python and PostgreSQL's programs say of a full disk; then another one is tried."""
@@ -98,7 +99,7 @@ def _write_first(
             backup_copies.seal(folder)
             backup_copies.sync_tree(folder)
             return target
-        except (SqlError, OSError) as error:
+        except (DrystoneError, OSError) as error:
             _discard(target, written.plan)
             if FULL not in str(error) or target is targets[-1]:
                 raise

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import typer
 
+from base.errors import EXIT_CODES
 from sql.cli import backup as cli_backup
 from sql.cli import database as cli_database
 from sql.cli import node as cli_node
 from sql.cli import serve as cli_serve
 from sql.cli import tree as cli_tree
-from sql.cli.session import EXIT_CODES
 
 cli_database.app.command("rebuild-tree", epilog=EXIT_CODES)(cli_tree.rebuild_tree)
 

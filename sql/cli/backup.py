@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sql.cli.session import EXIT_CODES, EXIT_FAILED, EXIT_INCOMPLETE, ConfigOption, JsonOption
+from base.errors import EXIT_CODES, EXIT_FAILED, EXIT_INCOMPLETE
+from sql.cli.session import ConfigOption, JsonOption
 
 if TYPE_CHECKING:
     from sql.backup.make import Method
@@ -143,9 +144,9 @@ def restore(
     --replace keeps the former data folder beside the new one. A damaged copy is found by its sums,
     and another one is used.
     """
+    from base.errors import UsageError
     from base.output import say, write_json, write_line
     from sql.backup import restore_database
-    from sql.core.errors import UsageError
 
     if sum((to is not None, to_folder is not None, replace)) != 1:
         raise UsageError("say where to: one of --to DSN, --to-folder FOLDER, --replace")
@@ -178,8 +179,8 @@ def _show_restored(done: Restored, *, json_output: bool) -> None:
 
 
 def _method(text: str) -> Method:
+    from base.errors import UsageError
     from base.output import say
-    from sql.core.errors import UsageError
 
     if text == "base":
         say("base backups are not made any more: this one is a logical export")

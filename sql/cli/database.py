@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sql.cli.session import EXIT_CODES, EXIT_FAILED, ConfigOption, JsonOption
+from base.errors import EXIT_CODES, EXIT_FAILED, DrystoneError
+from sql.cli.session import ConfigOption, JsonOption
 
 if TYPE_CHECKING:
     from sql.core.config import DatabaseConfig
@@ -210,8 +211,8 @@ def _become(command: list[str], environment: dict[str, str]) -> None:
 
 
 def _refuse_foreign(path: str, what: str) -> None:
+    from base.errors import UsageError
     from sql.core.config import load_config
-    from sql.core.errors import UsageError
 
     if not load_config(path).embedded:
         raise UsageError(f"the database has a dsn in [database] of {path}: it is not {what} by us")
@@ -224,7 +225,6 @@ def _state(path: str) -> dict[str, Any]:
     from sql.cli.database_companion import companion
     from sql.core.config import load_config
     from sql.core.connections import parts_of
-    from sql.core.errors import SqlError
     from sql.database.database import Database, place_of
     from sql.server import server
 
@@ -237,7 +237,7 @@ def _state(path: str) -> dict[str, Any]:
     try:
         with Database.connect(config.dsn):
             up, text = True, "answers"
-    except SqlError as error:
+    except DrystoneError as error:
         up, text = False, str(error)
     parts = parts_of(config.dsn) if up else {}
     parts.pop("password", None)

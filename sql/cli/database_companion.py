@@ -8,6 +8,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from base.errors import DrystoneError
+
 
 class DatabaseCompanion:
     """Starts and stops the embedded server; a database with a dsn is somebody else's to run."""
@@ -47,13 +49,12 @@ class DatabaseCompanion:
         """Tell whether the server runs, and a line about it."""
         from sql.copies import unrestored
         from sql.core.config import load_config
-        from sql.core.errors import SqlError
         from sql.database.database import place_of
         from sql.server import server
 
         try:
             config = load_config(config_path)
-        except SqlError as error:
+        except DrystoneError as error:
             return False, str(error)
         if not config.embedded:
             return True, "not ours to start (dsn in [database]); see `drystone db health`"

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sql.cli.session import EXIT_CODES, EXIT_FAILED, ConfigOption, JsonOption
+from base.errors import EXIT_CODES, EXIT_FAILED
+from sql.cli.session import ConfigOption, JsonOption
 
 if TYPE_CHECKING:
     from sql.database.node_flags import Verb
@@ -180,9 +181,9 @@ def _flag(
     json_output: bool,
     config: str | None,
 ) -> None:
+    from base.errors import UsageError
     from base.output import say, write_json
     from base.text import size_text
-    from sql.core.errors import UsageError
     from sql.database import node_flags
     from sql.database.database import Database
 
@@ -209,7 +210,7 @@ def _flag(
 
 
 def _read(file: str) -> Selector:
-    from sql.core.errors import UsageError
+    from base.errors import UsageError
     from sql.selector.document import DOCUMENT_SIZE_BYTES_MAX, parse_selector
 
     try:

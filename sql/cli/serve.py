@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from sql.cli.session import EXIT_CODES, ConfigOption
+from base.errors import EXIT_CODES
+from sql.cli.session import ConfigOption
 
 app = typer.Typer()
 

@@ -6,11 +6,6 @@ from typing import Annotated
 
 import typer
 
-EXIT_FAILED = 1
-EXIT_INCOMPLETE = 3
-
-EXIT_CODES = "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 incomplete, 130 interrupted."
-
 
 def _nearest(context: typer.Context, given: str | None) -> str | None:
     """Prefer `--config` of the command, then that of `drystone` itself, then the environment."""

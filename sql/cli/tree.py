@@ -6,7 +6,8 @@ from typing import Annotated
 
 import typer
 
-from sql.cli.session import EXIT_INCOMPLETE, ConfigOption, JsonOption
+from base.errors import EXIT_INCOMPLETE
+from sql.cli.session import ConfigOption, JsonOption
 
 
 def rebuild_tree(

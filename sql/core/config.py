@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from sql.core.errors import ConfigError
+from base.errors import ConfigError
 
 CONFIG_NAME = "drystone.toml"
 SECTION = "database"

@@ -19,7 +19,8 @@ import psycopg
 from psycopg import IsolationLevel, conninfo
 from psycopg.pq import TransactionStatus
 
-from sql.core.errors import ConfigError, DatabaseUnavailableError
+from base.errors import ConfigError
+from sql.core.errors import DatabaseUnavailableError
 from sql.core.refusals import explained, line
 
 CONNECTIONS_MAX = 8

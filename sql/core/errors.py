@@ -1,11 +1,11 @@
-"""Every error of the database; it owns the tree and the exit codes, never the wording of a caller.
+"""The database's branch of the errors; their root and a person's mistakes are in `base.errors`.
 
-SqlError
-├── UsageError                  a person's mistake: says what to do (exit 2)
-│   ├── ConfigError             the section [database] is broken or contradictory
+UsageError
+├── RefusedDocumentError
 │   ├── IntentError             a write-intent is refused whole; lists problems with their paths
-│   ├── SelectorError           a selector is refused; lists problems with their paths
-│   └── SchemaError             a declared table contradicts what is there; carries the difference
+│   └── SelectorError           a selector is refused; lists problems with their paths
+└── SchemaError                 a declared table contradicts what is there; carries the difference
+SqlError
 ├── NotFoundError               no such batch, pipeline, node or package
 ├── StaleAttemptError           a worker speaks of a task that is somebody else's by now
 ├── MigrationError              the schema of the database cannot be brought to that of the code
@@ -20,52 +20,35 @@ SqlError
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-PROBLEMS_SHOWN = 20
-
-
-class SqlError(Exception):
-    """Root of the database's errors; `exit_code` is what the command line ends with."""
-
-    exit_code = 1
+from base.errors import DrystoneError, RefusedDocumentError, UsageError
 
 
-class UsageError(SqlError):
-    """A mistake in what was asked; the message says what to do instead."""
-
-    exit_code = 2
+class SqlError(DrystoneError):
+    """The database could not do it."""
 
 
-class ConfigError(UsageError):
-    """The configuration cannot be used as it is written."""
-
-
-class _ListedError(UsageError):
-    """A document refused as a whole; `problems` has one `path: reason` for each thing wrong."""
+class _RefusedError(RefusedDocumentError):
+    """A document refused as a whole, of a kind that needs no name."""
 
     what = "the document"
 
     def __init__(self, problems: Sequence[str]) -> None:
-        self.problems = list(problems)
-        shown = self.problems[:PROBLEMS_SHOWN]
-        hidden = len(self.problems) - len(shown)
-        more = f"\n  ... and {hidden} more" if hidden else ""
-        super().__init__(
-            f"{self.what} is refused, nothing was done:\n  " + "\n  ".join(shown) + more
-        )
+        super().__init__(self.what, problems)
 
-    def __reduce__(self) -> tuple[type[_ListedError], tuple[list[str]]]:
+    def __reduce__(self) -> tuple[Any, ...]:
         """Travel between processes by the arguments, not by the finished message."""
         return type(self), (self.problems,)
 
 
-class IntentError(_ListedError):
+class IntentError(_RefusedError):
     """A write-intent is refused as a whole; nothing of it was written."""
 
     what = "the write-intent"
 
 
-class SelectorError(_ListedError):
+class SelectorError(_RefusedError):
     """A selector is refused; nothing was asked of the database."""
 
     what = "the selector"

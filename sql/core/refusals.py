@@ -1,7 +1,7 @@
 """What the server's refusals mean to a person: it owns their wording, and asks nothing itself.
 
-psycopg's errors end here: whatever leaves this folder is a SqlError that says what to do, where
-that is known, with the server's own first line and the SQLSTATE to look up.
+psycopg's errors end here: whatever leaves this folder is an error of ours that says what to do,
+where that is known, with the server's own first line and the SQLSTATE to look up.
 """
 
 from __future__ import annotations
@@ -13,13 +13,12 @@ from collections.abc import Generator
 import psycopg
 from psycopg import errors
 
+from base.errors import DrystoneError, UsageError
 from sql.core.errors import (
     BusyError,
     DatabaseUnavailableError,
     QueryTimeoutError,
-    SqlError,
     StatementError,
-    UsageError,
 )
 
 # The server or the connection is gone; everything else that psycopg counts as operational (a
@@ -53,7 +52,7 @@ _ADVICE = {
 
 @contextlib.contextmanager
 def explained() -> Generator[None]:
-    """Raise every refusal of the server in the block as the SqlError that explains it.
+    """Raise every refusal of the server in the block as the error that explains it.
 
     Also what psycopg itself refuses to send: numbers and text that no column can hold.
     """
@@ -65,7 +64,7 @@ def explained() -> Generator[None]:
         raise UsageError(f"a value is out of the range of its column: {line(error)}") from error
 
 
-def explanation(error: psycopg.Error) -> SqlError:
+def explanation(error: psycopg.Error) -> DrystoneError:
     """Return what an error of psycopg means to a person."""
     state, said = error.sqlstate or "", line(error)
     if isinstance(error, _GONE) or (isinstance(error, psycopg.OperationalError) and not state):

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from sql.core.errors import UsageError
+from base.errors import UsageError
 from sql.database.database import Database
 from sql.intent.intent import NodeFlag, WriteIntent
 from sql.selector import select

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from psycopg import ServerCursor, errors
 
-from sql.core.errors import BusyError, NotFoundError, UsageError
+from base.errors import UsageError
+from sql.core.errors import BusyError, NotFoundError
 from sql.core.statements import statements
 from sql.datasets.dataset_candidates import FETCH_ROWS, Candidates
 from sql.datasets.dataset_question import (

@@ -23,9 +23,10 @@ import numpy as np
 import psycopg
 from psycopg.sql import SQL, Composable, Composed, Identifier
 
+from base.errors import UsageError
 from base.mistakes import suggestion
 from sql.core.bigints import read_bigints, write_bigints
-from sql.core.errors import BusyError, UsageError
+from sql.core.errors import BusyError
 from sql.core.statements import statements
 from sql.datasets.dataset_question import (
     CandidateRow,

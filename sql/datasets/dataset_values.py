@@ -11,9 +11,9 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
+from base.errors import UsageError
 from base.mistakes import suggestion
 from sql.core.declared import DeclaredTable, declared_tables, schema_of
-from sql.core.errors import UsageError
 from sql.datasets.dataset_question import BoxQuestion, DatasetQuestion, NearQuestion, ValueQuestion
 from sql.selector.compile_columns import like_pattern
 

@@ -13,8 +13,9 @@ from psycopg.rows import dict_row
 from psycopg.sql import SQL, Identifier
 from pydantic import BaseModel, ConfigDict
 
+from base.errors import UsageError
 from sql.core.declared import declared_tables
-from sql.core.errors import NotFoundError, UsageError
+from sql.core.errors import NotFoundError
 from sql.core.statements import statements
 from sql.intent.intent import key_of
 from sql.selector.values import BIGINT_MAX

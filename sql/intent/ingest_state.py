@@ -14,7 +14,8 @@ import psycopg
 from psycopg.rows import args_row
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from sql.core.errors import NotFoundError, UsageError
+from base.errors import UsageError
+from sql.core.errors import NotFoundError
 from sql.core.statements import statements
 from sql.intent.intent import INTEGER_MAX, Count, Key, Text
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from psycopg import errors
 
-from sql.core.errors import NotFoundError, UsageError
+from base.errors import UsageError
+from sql.core.errors import NotFoundError
 from sql.core.statements import statements
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from typing import Any
 import psycopg
 from psycopg import errors
 
-from sql.core.errors import NotFoundError, UsageError
+from base.errors import UsageError
+from sql.core.errors import NotFoundError
 from sql.core.statements import statements
 from sql.runs.event_book import add_event
 from sql.runs.run_models import (

@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sql.core.errors import NotFoundError, UsageError
+from base.errors import UsageError
+from sql.core.errors import NotFoundError
 from sql.core.statements import statements
 from sql.runs.run_models import clean_text
 from sql.runs.run_requests import start

@@ -14,7 +14,7 @@ from adapters.actions.contract.registry import declare_contract
 from adapters.actions.outputs.events import begin_event, end_event
 from adapters.actions.run.ac1 import run_ac1
 from adapters.actions.run.grouping import near_groups, parse_hashes
-from adapters.records.errors import UsageError
+from base.errors import UsageError
 from sql import (
     Column,
     Database,

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from adapters.actions import ActionContract, check_contract, load_contract
 from adapters.actions.contract.check import canonical_json
-from adapters.records.errors import ContractError, UsageError
+from adapters.records.errors import ContractError
+from base.errors import UsageError
 
 MODEL = "0" * 64
 

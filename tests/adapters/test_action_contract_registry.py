@@ -24,8 +24,8 @@ from adapters.actions.contract.parameters import checked_parameters
 from adapters.actions.contract.pipelines import check_pipeline
 from adapters.actions.contract.registry import survey
 from adapters.actions.stage.command import checked_model
-from adapters.records.errors import UsageError
-from sql import Database, SqlError
+from base.errors import DrystoneError, UsageError
+from sql import Database
 
 
 def store_of(tmp_path: Path, folders: list[str]) -> str:
@@ -107,13 +107,15 @@ def test_declaring_makes_the_action_and_its_table_once(database: Database, tmp_p
 def test_a_version_that_meant_something_else_is_refused(database: Database, tmp_path: Path):
     declare_contract(database, load(tmp_path, action_contracts.AC2))
     other = action_contracts.AC2.replace("{index:04}", "{index:05}")
-    with pytest.raises(SqlError, match="raise the version to 2, or take back what was changed"):
+    with pytest.raises(
+        DrystoneError, match="raise the version to 2, or take back what was changed"
+    ):
         declare_contract(database, load(tmp_path, other))
     newer = load(tmp_path, other.replace("version: 1\ndesc", "version: 2\ndesc"))
     declare_contract(database, newer)
-    with pytest.raises(SqlError, match="is at version 2, and version 1 was asked for"):
+    with pytest.raises(DrystoneError, match="is at version 2, and version 1 was asked for"):
         declare_contract(database, load(tmp_path, action_contracts.AC2))
-    with pytest.raises(SqlError, match="is 'measure' of type AC2 already"):
+    with pytest.raises(DrystoneError, match="is 'measure' of type AC2 already"):
         declare_contract(
             database, load(tmp_path, action_contracts.AC1.replace("id: 503", "id: 501"))
         )
@@ -122,7 +124,7 @@ def test_a_version_that_meant_something_else_is_refused(database: Database, tmp_
 def test_a_column_cannot_leave_a_result_table(database: Database, tmp_path: Path):
     declare_contract(database, load(tmp_path, action_contracts.AC2))
     text = action_contracts.AC2.replace("width", "height").replace("version: 1\nd", "version: 2\nd")
-    with pytest.raises(SqlError, match=r"column width .* is gone; keep it"):
+    with pytest.raises(DrystoneError, match=r"column width .* is gone; keep it"):
         declare_contract(database, load(tmp_path, text))
 
 

@@ -30,7 +30,8 @@ from adapters.actions.labels.export import export_tasks, label_config
 from adapters.actions.labels.importing import import_labels
 from adapters.actions.labels.publish import label_report, make_label_tasks, publish_labels
 from adapters.actions.outputs.events import begin_event
-from adapters.records.errors import RecordError, UsageError
+from adapters.records.errors import RecordError
+from base.errors import UsageError
 from sql import Database
 
 # ---- Agreement -------------------------------------------------------------------------------

@@ -15,8 +15,9 @@ from adapters.actions import (
     next_stage,
 )
 from adapters.actions.contract.pipelines import check_pipeline, declared_pipelines
-from adapters.records.errors import ContractError, UsageError
-from sql import Database, SqlError, VirtualNode, WriteIntent
+from adapters.records.errors import ContractError
+from base.errors import DrystoneError, UsageError
+from sql import Database, VirtualNode, WriteIntent
 
 TEXT = """\
 pipeline: 1
@@ -139,7 +140,7 @@ def test_gates_may_change_and_actions_may_not(database: Database, contracts):
     assert declared_pipelines(database)["pictures"] == changed
     shorter, _ = check_pipeline(TEXT.replace("  - action: starred\n", ""), contracts)
     assert shorter is not None
-    with pytest.raises(SqlError, match="take another name"):
+    with pytest.raises(DrystoneError, match="take another name"):
         declare_pipeline(database, shorter, contracts)
     assert declared_pipelines(database)["pictures"] == changed
     with pytest.raises(UsageError, match="no pipeline 'picture'; did you mean pictures"):

@@ -23,7 +23,8 @@ from adapters.actions import (
     stage_part,
     verify_sealed,
 )
-from adapters.records.errors import AdapterError, SpaceError, UsageError
+from adapters.records.errors import SpaceError
+from base.errors import DrystoneError, UsageError
 from sql import parse_selector
 
 # What was written counts until the stage is measured again.
@@ -96,10 +97,10 @@ def test_a_tree_with_sidecars_and_a_listing(world: World, tmp_path: Path):
     # Programs and other machines may write there: another node in the list is nobody's input.
     listed = Path(done.inputs_path).read_text()
     Path(done.inputs_path).write_text(listed.replace(f"[{done.files[0].node_id},", "[1,"))
-    with pytest.raises(AdapterError, match="released or changed"):
+    with pytest.raises(DrystoneError, match="released or changed"):
         StagedPart.of_json(document).check_files()
     os.unlink(done.inputs_path)
-    with pytest.raises(AdapterError, match="was it released"):
+    with pytest.raises(DrystoneError, match="was it released"):
         StagedPart.of_json(document).check_files()
 
 

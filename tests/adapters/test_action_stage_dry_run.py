@@ -19,7 +19,7 @@ from adapters.actions import (
     rendered_command,
     stage_part,
 )
-from adapters.records.errors import UsageError
+from base.errors import UsageError
 from sql import parse_selector
 
 SELECTOR = "version: 1\nwhere: {metadata: {title: Cat}}\n"

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from command import ROOT
 
-from adapters.records.errors import UsageError
 from adapters.sources.registry import MODULES, adapter_named, adapter_names
+from base.errors import UsageError
 
 MODULE = """
 from adapters import Observation, Record, Sniff

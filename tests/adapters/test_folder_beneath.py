@@ -12,15 +12,10 @@ from pathlib import Path
 import pytest
 
 from adapters.records.beneath import open_beneath, unlink_beneath
-from adapters.records.errors import (
-    AdapterError,
-    BatchChangedError,
-    LimitError,
-    RecordError,
-    UsageError,
-)
+from adapters.records.errors import AdapterError, BatchChangedError, LimitError, RecordError
 from adapters.records.folder import ScrapeFolder, list_files, parse_json
 from adapters.records.listing import PATH_BYTES_MAX, quarantine_path, reading_error
+from base.errors import UsageError
 
 NOBODY = 65534
 

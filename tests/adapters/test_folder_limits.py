@@ -9,10 +9,11 @@ from pathlib import Path
 import pytest
 
 from adapters.ingest.inbox import waiting_folders
-from adapters.records.errors import AdapterError, BatchChangedError, LimitError, RecordError
+from adapters.records.errors import BatchChangedError, LimitError, RecordError
 from adapters.records.folder import JSON_VALUES_MAX, ScrapeFolder, list_files, parse_json
 from adapters.records.times import parse_time
 from adapters.records.values import as_integer
+from base.errors import DrystoneError
 
 
 def test_a_folder_that_became_a_link_is_not_followed(tmp_path: Path):
@@ -37,7 +38,7 @@ def test_a_file_that_became_a_fifo_does_not_block(tmp_path: Path):
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may list every folder")
 def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path):
     (tmp_path / "closed").mkdir(mode=0)
-    with pytest.raises(AdapterError, match="closed"):
+    with pytest.raises(DrystoneError, match="closed"):
         list_files(str(tmp_path))
 
 
@@ -49,7 +50,7 @@ def test_a_path_that_is_too_long_is_one_error(tmp_path: Path):
         os.close(here)
         here = inner
     os.close(here)
-    with pytest.raises(AdapterError, match="cannot be listed"):
+    with pytest.raises(DrystoneError, match="cannot be listed"):
         list_files(str(tmp_path))
 
 

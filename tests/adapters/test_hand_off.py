@@ -14,7 +14,7 @@ from store_harness import Store
 from adapters.actions.contract.registry import declare_contract
 from adapters.actions.contract.stage_model import LeftOut
 from adapters.actions.outputs.events import begin_event, end_event
-from adapters.records.errors import UsageError
+from base.errors import UsageError
 from sql import Database
 
 

@@ -19,7 +19,7 @@ from adapters.actions.contract.registry import declare_contract
 from adapters.actions.outputs.parse_outputs import parse_outputs
 from adapters.actions.outputs.replay_outputs import replay_outputs
 from adapters.actions.outputs.tree import OWN_NAME
-from adapters.records.errors import UsageError
+from base.errors import UsageError
 from sql import Database
 
 

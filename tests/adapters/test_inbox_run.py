@@ -10,7 +10,7 @@ from command import drystone, json_lines
 from ingest_harness import PNG, House
 
 from adapters.ingest.inbox import waiting_folders
-from adapters.records.errors import UsageError
+from base.errors import UsageError
 
 FILES = {"one.png": PNG}
 

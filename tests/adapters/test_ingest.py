@@ -18,8 +18,9 @@ from adapters.cold_storage.outbox import confirm
 from adapters.ingest.inbox import waiting_folders
 from adapters.ingest.ingest import ingest
 from adapters.packages.package_read import read_manifest, verify_package
-from adapters.records.errors import AdapterError, BatchChangedError, PackageError, UsageError
+from adapters.records.errors import BatchChangedError, PackageError
 from adapters.work.batch_work import Signal
+from base.errors import DrystoneError, UsageError
 from base.text import safe_text
 from sql import key_of
 
@@ -286,7 +287,7 @@ def test_a_store_that_is_down_is_said_and_nothing_is_described(house: House):
 def test_hostile_names_of_batches_are_refused(house: House):
     folder = house.scrape("cats")
     for name in ("../up", "", ".hidden", "a/b", "x" * 200, "nul\0"):
-        with pytest.raises((UsageError, AdapterError)):
+        with pytest.raises(DrystoneError):
             house.ingest(folder, name)
     assert safe_text("odd\udcff.png") in {
         safe_text(file) for file in os.listdir(os.fsdecode(folder))

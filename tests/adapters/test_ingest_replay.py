@@ -16,8 +16,8 @@ from adapters.cold_storage.outbox import confirm
 from adapters.cold_storage.restore import restore
 from adapters.ingest.replay import replay
 from adapters.packages.package_read import read_manifest
-from adapters.records.errors import AdapterError, UsageError
 from adapters.work.batch_work import BatchWork
+from base.errors import DrystoneError, UsageError
 from sql import key_of
 
 ROWS = '{"url": "http://m.test/%d.jpg", "caption": "row %d"}\n'
@@ -153,6 +153,6 @@ def test_a_batch_that_the_store_has_only_in_part(house: House, tmp_path):
     house.store.put(derived, "part.derived")
     house.database.open_ingest_batch("part", "plain-folder", None, "/gone", 2, 10)
     house.database.set_ingest_state("part", "packed", None)
-    with pytest.raises(AdapterError, match="lacks 1 files of batch part"):
+    with pytest.raises(DrystoneError, match="lacks 1 files of batch part"):
         replay(house.config_path, "part", None)
     assert os.listdir(os.path.join(house.area("3a"), ".replay")) == []

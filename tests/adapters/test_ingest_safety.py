@@ -13,8 +13,9 @@ from adapters.audit.audit import audit
 from adapters.cold_storage.outbox import confirm, remake
 from adapters.ingest.admission import abandon
 from adapters.ingest.ingest import ingest
-from adapters.records.errors import AdapterError, BatchChangedError, UsageError
+from adapters.records.errors import BatchChangedError
 from adapters.work.batch_work import BatchWork, Signal
+from base.errors import DrystoneError, UsageError
 from base.text import safe_text
 
 LARGE = {f"{number:02d}.png": PNG + bytes([number]) * 300_000 for number in range(12)}
@@ -232,7 +233,7 @@ def test_what_the_filesystem_refuses_is_one_line_and_the_next_run_goes_on(house:
     os.rename(outbox, outbox + ".away")
     with open(outbox, "w") as file:
         file.write("in the way")
-    with pytest.raises(AdapterError, match="put that right and run it again"):
+    with pytest.raises(DrystoneError, match="put that right and run it again"):
         house.ingest(folder, "cats")
     os.unlink(outbox)
     os.rename(outbox + ".away", outbox)

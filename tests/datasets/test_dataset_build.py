@@ -9,10 +9,10 @@ import threading
 import pytest
 from dataset_house import House, Picture, definition, pets
 
+from base.errors import DrystoneError
 from datasets.definition.errors import CancelledError, DefinitionError, RefusedError
 from datasets.freeze.building import BuildResult, build
 from datasets.versions.previews import preview
-from sql import SqlError
 
 
 def make(house: House, **parts) -> BuildResult:
@@ -112,7 +112,7 @@ def test_what_may_not_enter_is_counted_by_reason(house: House):
     assert make(house, **named).files == 1
     # Nothing asked for: the incomplete one enters.
     assert make(house, **{**parts, "require_complete": []}).files == 17
-    with pytest.raises(SqlError, match="did you mean both"):
+    with pytest.raises(DrystoneError, match="did you mean both"):
         make(house, **{**parts, "require_complete": ["bot"]})
 
 
@@ -173,9 +173,9 @@ def test_labels_from_everywhere(house: House):
         "root": {"pets": 12},
         "tree": {"a": 6, "b": 6},
     }
-    with pytest.raises(SqlError, match="has no column 'tag'; did you mean tags"):
+    with pytest.raises(DrystoneError, match="has no column 'tag'; did you mean tags"):
         make(house, labels={"from": {"result": {"action": "pet_label", "column": "tag"}}})
-    with pytest.raises(SqlError, match="did you mean pet_label"):
+    with pytest.raises(DrystoneError, match="did you mean pet_label"):
         make(house, labels={"from": {"result": {"action": "pet_labl", "column": "tags"}}})
 
 
@@ -273,7 +273,7 @@ def test_cancelled_and_built_twice_at_once(house: House):
     other.start()
     assert inside.wait(60)
     try:
-        with pytest.raises(SqlError, match="is being built by another process"):
+        with pytest.raises(DrystoneError, match="is being built by another process"):
             make(house)
         assert preview(house.config_path, definition(), database=house.database).report.files == 21
     finally:

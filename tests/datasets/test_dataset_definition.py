@@ -7,9 +7,10 @@ import json
 import pytest
 from dataset_house import definition
 
+from base.errors import UsageError
 from datasets.choice.definition_file import definition_of, load_definition, read_definition
 from datasets.definition.definition import Definition
-from datasets.definition.errors import DefinitionError, UsageError
+from datasets.definition.errors import DefinitionError
 from datasets.definition.names import parse_name
 
 GOOD = """\

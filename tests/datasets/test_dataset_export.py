@@ -8,15 +8,15 @@ import shutil
 import pytest
 from dataset_house import House, Picture, definition, pets
 
-from datasets.definition.errors import CancelledError, NotFoundError, RefusedError, UsageError
+from base.errors import DrystoneError, UsageError
+from datasets.definition.errors import CancelledError, NotFoundError, RefusedError
 from datasets.freeze.building import BuildResult, build
 from datasets.versions.ancestry import lineage
 from datasets.versions.comparison import changes, compare, kinds
 from datasets.versions.exports import export, reproduce
 from datasets.versions.retirement import retire
 from datasets.versions.verification import verify
-from fsd import FsdError
-from sql import SqlError, key_of
+from sql import key_of
 
 
 def make(house: House, **parts) -> BuildResult:
@@ -71,7 +71,7 @@ def test_a_copy_is_sealed_verified_and_made_again_from_the_manifest_alone(house:
         verify(house.config_path, house.store.root)
     with pytest.raises(UsageError, match="cannot be the id"):
         export(house.config_path, "pets", export_id="a/b", database=house.database)
-    with pytest.raises(SqlError, match="is another version, layout or mode"):
+    with pytest.raises(DrystoneError, match="is another version, layout or mode"):
         export(house.config_path, "pets", mode="view", export_id="pets-v1", database=house.database)
 
 
@@ -92,7 +92,7 @@ def test_a_view_is_published_at_once_and_retired(house: House):
     assert house.store.client.views() == []
     with pytest.raises(UsageError, match="is retired"):
         export(house.config_path, "pets@1", database=house.database)
-    with pytest.raises(SqlError, match="all its versions are retired"):
+    with pytest.raises(DrystoneError, match="all its versions are retired"):
         export(house.config_path, "pets", database=house.database)
     again = retire(house.config_path, house.database, "pets@1", remove_copies=True)
     assert (again.retired_now, again.removed) == (False, ("pets-v1",))
@@ -136,7 +136,7 @@ def test_what_may_not_be_used_any_more_is_not_exported(house: House):
 def test_cancelled_failed_and_run_again(house: House):
     house.add(pets())
     make(house)
-    with pytest.raises((CancelledError, FsdError)):
+    with pytest.raises((CancelledError, DrystoneError)):
         export(house.config_path, "pets", cancelled=lambda: True, database=house.database)
     (row,) = house.database.datasets.exports()
     assert row.state == "failed" and row.reason
@@ -146,7 +146,7 @@ def test_cancelled_failed_and_run_again(house: House):
     assert (row.state, row.reason) == ("sealed", None)
     # A file that the store has no bytes of: told by name, and no version is made.
     lost = house.describe_only(Picture("lost", 1))
-    with pytest.raises(FsdError, match=f"the store has no object {lost}"):
+    with pytest.raises(DrystoneError, match=f"the store has no object {lost}"):
         make(house, labels={**definition()["labels"], "unlabelled": "keep"})
     assert [one.version for one in house.database.datasets.versions("pets")] == [1]
     # A row that a killed run left is put right by the same export again.
@@ -164,7 +164,7 @@ def test_a_quota_that_is_too_small_is_told_before_anything_is_copied(house: Hous
     with open(house.config_path, "a", encoding="utf-8") as file:
         file.write("\n[quota]\nexports_bytes = 1000000\n")
     house.restart()
-    with pytest.raises(FsdError, match="3d"):
+    with pytest.raises(DrystoneError, match="3d"):
         export(house.config_path, "pets", database=house.database)
     assert not os.path.exists(os.path.join(house.area("3d"), "pets-v1"))
     assert house.database.datasets.exports()[0].state == "failed"

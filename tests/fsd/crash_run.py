@@ -20,8 +20,8 @@ from engine_processes import ChildProcess, children, kill_engine, kill_nursery, 
 from store_checks import assert_sealed, until
 from store_harness import Store, write_files
 
+from base.errors import DrystoneError
 from fsd.cli import daemon_mount
-from fsd.format.errors import FsdError
 
 HANG_S_MAX = 120.0
 BATCHES_MAX = 7
@@ -323,7 +323,7 @@ class CrashRun:
 def _run(work: Callable[[], object], failures: list[BaseException]) -> None:
     """Run an operation; only what is not the store's own refusal is a failure of the test."""
     try:
-        with contextlib.suppress(FsdError):
+        with contextlib.suppress(DrystoneError):
             work()
     except BaseException as error:
         failures.append(error)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fsd.format.errors import ConfigError, QuotaError
+from base.errors import ConfigError
+from fsd.format.errors import QuotaError
 from fsd.store.areas import Areas, Thresholds
 
 MIB = 1024 * 1024

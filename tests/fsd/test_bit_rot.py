@@ -32,10 +32,10 @@ from store_checks import (
 from store_harness import MIB, Store, with_settings, write_files
 from wrong_places import misplace, move
 
+from base.errors import DrystoneError
 from fsd.disk_io.identity import read_identity
 from fsd.documents.models import Notice
 from fsd.format import layout
-from fsd.format.errors import FsdError
 from fsd.format.layout import shard_path
 
 ROUNDS, ROUNDS_SLOW = 1, 40
@@ -252,7 +252,7 @@ def test_wrong_places_in_the_index_are_put_right_by_whoever_meets_them(filled):
     # A record that is damaged itself is still no fault of the index.
     for path in (d.path for d in store.config.disk if d.name in victim.disks):
         damage(shard_path(path, victim.shard_id), victim.offset + 100)
-    with pytest.raises(FsdError, match=lost[:8]):
+    with pytest.raises(DrystoneError, match=lost[:8]):
         read_object(store, lost)
     assert len([job for job in store.client.jobs() if job.kind == "index repair"]) == 1
     put(store, write_files(os.path.join(store.root, "again"), {"again": keys[lost]}), "again")

@@ -8,10 +8,11 @@ import signal
 import pytest
 from shard_fixture import SHARD_ID, Shard, build_shard, store_shard
 
+from base.errors import DrystoneError
 from fsd.disk_io.blocks import piece_count
 from fsd.disk_io.queue_rule import PIECE_BYTES
 from fsd.format import layout
-from fsd.format.errors import CorruptError, DiskError, FsdError
+from fsd.format.errors import CorruptError, DiskError
 from fsd.format.record import payload_offset
 from fsd.process.process import Child
 from fsd.process.slots import SlotPool
@@ -134,6 +135,6 @@ def test_a_read_that_hangs_borrows_nothing(child: Child, pool: SlotPool, shard: 
     child.kill()
     with pytest.raises(DiskError):
         late.result(60)
-    with pytest.raises(FsdError):
+    with pytest.raises(DrystoneError):
         child.request(*arguments).result(0)
     assert child.owing("read_piece") == (0, 0.0, 0)

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shard_fixture import dump, golden
 
+from base.errors import DrystoneError
 from fsd.format.catalog import (
     CatalogEntry,
     CatalogShard,
@@ -17,7 +18,6 @@ from fsd.format.catalog import (
     pack_frame,
     unpack_frames,
 )
-from fsd.format.errors import FsdError
 from fsd.store.index import BatchRow, ViewRow
 
 DOCUMENT = {"job_id": "j", "text": "ä\udcff" * 360, "expected_files": 3}
@@ -375,14 +375,14 @@ def test_the_state_does_not_share_lists_with_entries():
 def test_an_unknown_kind_is_refused_loudly():
     state = state_of(*KINDS[:3])
     for kind in ("shard_moved", "", "_init__", "apply"):
-        with pytest.raises(FsdError, match=r"entry 7 of epoch 3 .* newer"):
+        with pytest.raises(DrystoneError, match=r"entry 7 of epoch 3 .* newer"):
             state.apply(CatalogEntry(7, 3, kind, {}))
     assert state.sequence == 3
 
 
 def test_an_unknown_or_missing_field_is_refused_loudly():
     for data in ({"disk": "d", "name": "n", "more": 1}, {"disk": "d"}):
-        with pytest.raises(FsdError, match="not understood by this version"):
+        with pytest.raises(DrystoneError, match="not understood by this version"):
             state_of(("disk_add", data))
 
 

@@ -9,15 +9,10 @@ import os
 import pytest
 from store_harness import Store, write_files
 
+from base.errors import DrystoneError, UsageError
 from fsd.client import client_transport
 from fsd.client.client import Client, check_key
-from fsd.format.errors import (
-    EngineUnavailableError,
-    FsdError,
-    ManifestError,
-    NotFoundError,
-    UsageError,
-)
+from fsd.format.errors import EngineUnavailableError, FsdError, ManifestError, NotFoundError
 
 HOSTILE = {
     "plain.txt": b"plain",
@@ -115,7 +110,7 @@ def test_what_does_not_exist(filled, tmp_path):
 def test_an_output_is_never_overwritten(filled, tmp_path):
     made, keys = filled
     (tmp_path / "precious").write_bytes(b"precious")
-    with pytest.raises(FsdError):
+    with pytest.raises(DrystoneError):
         made.client.read(keys["plain.txt"], str(tmp_path / "precious"))
     assert (tmp_path / "precious").read_bytes() == b"precious"
 
@@ -189,7 +184,7 @@ def test_an_unknown_key_is_refused_before_it_begins(filled, tmp_path):
         {"path": "good", "key": keys["plain.txt"]},
         {"path": "bad", "key": "0" * 64},
     )
-    with pytest.raises(FsdError, match=r"0{64}"):
+    with pytest.raises(DrystoneError, match=r"0{64}"):
         made.client.export_to_3d(manifest, "set", "unknown", "copy")
 
 

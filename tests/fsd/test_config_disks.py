@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
+from base.errors import ConfigError
 from fsd.disks.config import DiskConfig, load_config
 from fsd.disks.config_disks import put_back, read_paths, write_disk
-from fsd.format.errors import ConfigError
 
 BASE = """# Our store. path = "/mnt/b" was d2's first place.
 ssd = 'ssd'

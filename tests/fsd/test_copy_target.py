@@ -8,9 +8,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from base.errors import DrystoneError
 from fsd.disk_io.copy_target import CopyTargets
 from fsd.disk_io.shard_file import WINDOW_BYTES, no_step
-from fsd.format.errors import CorruptError, FsdError
+from fsd.format.errors import CorruptError
 
 SHARD = "ab" * 16
 PIECES = 4
@@ -55,7 +56,7 @@ def test_one_sync_is_enough_for_all_that_was_written_before_it(target: Target):
     target.write(0, LENGTH)
     for _ in range(PIECES):
         target.prove(WINDOW_BYTES)
-        with pytest.raises(FsdError, match="not proven"):
+        with pytest.raises(DrystoneError, match="not proven"):
             target.parts.finish(SHARD)
     target.prove(4096)
     assert target.done == ["write", "sync", *["prove"] * (PIECES + 1)]
@@ -86,7 +87,7 @@ def test_every_window_is_compared(target: Target):
         target.prove(place)
         with pytest.raises(CorruptError, match=f"at {place}"):
             target.prove(LENGTH - place)
-        with pytest.raises(FsdError, match="not proven"):
+        with pytest.raises(DrystoneError, match="not proven"):
             target.parts.finish(SHARD)
 
 
@@ -102,10 +103,10 @@ def test_a_sync_that_failed_is_not_tried_again(target: Target, monkeypatch):
     with pytest.raises(OSError, match="the disk"):
         target.prove(WINDOW_BYTES)
     monkeypatch.setattr(os, "fdatasync", synced)
-    with pytest.raises(FsdError, match="could not be synced"):
+    with pytest.raises(DrystoneError, match="could not be synced"):
         target.prove(WINDOW_BYTES)
     assert "sync" not in target.done
-    with pytest.raises(FsdError, match="not proven"):
+    with pytest.raises(DrystoneError, match="not proven"):
         target.parts.finish(SHARD)
     # Another try is another file.
     target.parts.create(SHARD, LENGTH)

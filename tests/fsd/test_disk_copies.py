@@ -14,8 +14,9 @@ from disk_folders import ODD, folder, mounting, moved, where
 from store_checks import until
 from store_harness import Store
 
+from base.errors import UsageError
 from fsd.disk_io.identity import make_identity, read_identity, write_identity
-from fsd.format.errors import DiskRefusedError, UsageError
+from fsd.format.errors import DiskRefusedError
 from fsd.format.layout import IDENTITY_NAME
 from fsd.replicas.disk_rebind import rebind_disk
 

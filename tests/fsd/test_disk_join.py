@@ -29,10 +29,11 @@ from store_checks import (
 )
 from store_harness import MIB, Store, write_files
 
+from base.errors import ConfigError, UsageError
 from fsd.disk_io.identity import make_identity
 from fsd.engine.drain import retire
 from fsd.engine.engine import Engine
-from fsd.format.errors import ConfigError, EngineUnavailableError, UsageError
+from fsd.format.errors import EngineUnavailableError
 
 BAD_NAMES = ("d1", "--help", "a\nb", "a/b", ".x", "50%", "\udcff", "x" * 300)
 

@@ -10,9 +10,9 @@ import pytest
 import typer
 from command import drystone, environment
 
+from base.errors import UsageError
 from fsd.cli.app import app
 from fsd.disks.disk_names import find_disk
-from fsd.format.errors import UsageError
 
 VERBS = {
     "disk calibrate": ["{}"],

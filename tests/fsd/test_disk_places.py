@@ -14,11 +14,12 @@ from loop_disks import loop_store, needs_loop
 from store_checks import assert_batch, disk, put, settle, until, wait_for_state
 from store_harness import Store, with_settings, write_files
 
+from base.errors import ConfigError, UsageError
 from fsd.disk_io.disk_place import look, why_missing, why_no_new_disk
 from fsd.disk_io.identity import make_identity, read_identity
 from fsd.disks.config import load_config
 from fsd.engine.setup import init_store
-from fsd.format.errors import ConfigError, DiskRefusedError, DiskStalledError, UsageError
+from fsd.format.errors import DiskRefusedError, DiskStalledError
 from fsd.format.layout import IDENTITY_NAME, IDENTITY_TWIN_NAME
 
 FILES = {f"{number}": os.urandom(50_000) for number in range(12)}

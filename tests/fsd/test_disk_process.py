@@ -9,11 +9,12 @@ import pytest
 from bad_disk_fixture import bad_disk
 from shard_fixture import SHARD_ID, build_shard, store_shard
 
+from base.errors import DrystoneError
 from fsd.disk_io.catalog_file import CatalogFile
 from fsd.disk_io.identity import read_identity, write_identity
 from fsd.disk_io.shard_file import OPEN_FILES_MAX, no_step
 from fsd.format import layout
-from fsd.format.errors import CorruptError, DiskRefusedError, FsdError
+from fsd.format.errors import CorruptError, DiskRefusedError
 from fsd.process.process import Child
 from fsd.process.slots import SlotPool
 
@@ -229,7 +230,7 @@ def test_a_part_is_not_finished_before_all_of_it_was_read_back(
     child.call("copy_prove", HEX_ID, 4096)
     slot.view[: len(data) - 4096] = data[4096:]
     child.call("copy_write", HEX_ID, 4096, slot.number, len(data) - 4096)
-    with pytest.raises(FsdError, match="not proven"):
+    with pytest.raises(DrystoneError, match="not proven"):
         child.call("copy_finish", HEX_ID)
     # The disk lies: what it gives back is not what was written.
     with open(layout.part_path(disk[0], HEX_ID), "r+b") as file:
@@ -237,7 +238,7 @@ def test_a_part_is_not_finished_before_all_of_it_was_read_back(
         file.write(b"other")
     with pytest.raises(CorruptError, match="other bytes"):
         child.call("copy_prove", HEX_ID, len(data) - 4096)
-    with pytest.raises(FsdError, match="not proven"):
+    with pytest.raises(DrystoneError, match="not proven"):
         child.call("copy_finish", HEX_ID)
     child.call("copy_create", HEX_ID, len(data))
     slot.view[: len(data)] = data

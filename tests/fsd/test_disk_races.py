@@ -14,11 +14,11 @@ import pytest
 from store_checks import until
 from store_harness import write_files
 
+from base.errors import DrystoneError
 from fsd.disks import disks as disks_module
 from fsd.disks.disks import Disk, DiskSet
 from fsd.documents.models import BatchWriteRequest
 from fsd.engine.engine import Engine
-from fsd.format.errors import FsdError
 from fsd.planning.placement import DiskSpace
 from fsd.process import nursery
 from fsd.process.process import Child
@@ -94,7 +94,7 @@ def test_a_disk_that_gets_no_process_is_looked_for_again(disks: DiskSet, monkeyp
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     monkeypatch.setattr(nursery, "fork", fails_once)
-    with pytest.raises(FsdError, match="no process could be started"):
+    with pytest.raises(DrystoneError, match="no process could be started"):
         disks.take_back(disk, disk.config.path)
     until(lambda: disk.state == "online", "the disk to be found all the same")
 

@@ -24,8 +24,9 @@ from store_checks import (
 )
 from store_harness import MIB, Store, write_files
 
+from base.errors import UsageError
 from fsd.disk_io.identity import read_identity
-from fsd.format.errors import QuotaError, UsageError
+from fsd.format.errors import QuotaError
 
 
 def make_files(count: int = 120, seed: int = 1) -> dict[str, bytes]:

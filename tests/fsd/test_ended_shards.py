@@ -29,7 +29,7 @@ from test_mend import (
     wait_whole,
 )
 
-from fsd.format.errors import FsdError
+from base.errors import DrystoneError
 from fsd.format.record import FOOTER_TRAILER_BYTES, TRAILER_BYTES
 from fsd.format.rewrite import group_spans
 
@@ -151,7 +151,7 @@ def test_a_large_object_that_was_torn_is_given_up(
         os.truncate(path, large.data_end)
         large.hit(number, payload(entry, 5 * MIB), *([] if trailer_is_there else tails))
     filled.start()
-    with pytest.raises(FsdError):
+    with pytest.raises(DrystoneError):
         filled.client.head(entry.key.hex())
     assert not any(os.path.exists(path) for path in large.paths)
     # What may be more than torn is set aside.

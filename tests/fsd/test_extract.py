@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from shard_fixture import SHARD_ID, Shard, build_shard
 from shard_fixture import write_file as write
 
+from base.errors import DrystoneError
 from fsd.disk_io.extract import FAILURES_STREAMED_MAX, Failure, check_record
 from fsd.disk_io.extract_requests import Extractor
 from fsd.disk_io.extract_windows import HOLE_BYTES_MAX, Item, plan_windows
 from fsd.disk_io.shard_file import WINDOW_BYTES, no_step, open_direct
 from fsd.format import record
-from fsd.format.errors import CorruptError, FsdError, QuotaError
+from fsd.format.errors import CorruptError, QuotaError
 from fsd.format.record import Entry
 
 MIB = 1 << 20
@@ -346,10 +347,10 @@ def test_a_target_that_is_not_there_is_no_fault_of_the_disk(
 ):
     items = items_of(shard.entries)
     for wrong in (target / "missing", tmp_path / "s"):
-        with pytest.raises(FsdError, match="the SSD cannot be written"):
+        with pytest.raises(DrystoneError, match="the SSD cannot be written"):
             run(extractor, tmp_path / "s", shard.data, items, wrong)
     items = [items[0]._replace(paths=(b"no/such/folder",))]
-    with pytest.raises(FsdError, match="the SSD cannot be written"):
+    with pytest.raises(DrystoneError, match="the SSD cannot be written"):
         run(extractor, tmp_path / "s", shard.data, items, target)
 
 
@@ -358,7 +359,7 @@ def test_links_are_not_written_through(
 ):
     (tmp_path / "outside").write_bytes(b"precious")
     (target / "f1").symlink_to(tmp_path / "outside")
-    with pytest.raises(FsdError):
+    with pytest.raises(DrystoneError):
         run(extractor, tmp_path / "s", shard.data, items_of(shard.entries), target)
     assert (tmp_path / "outside").read_bytes() == b"precious"
 
@@ -367,7 +368,7 @@ def test_it_can_be_used_again_after_an_error(
     shard: Shard, extractor: Extractor, tmp_path: Path, target: Path
 ):
     items = items_of(shard.entries)
-    with pytest.raises(FsdError):
+    with pytest.raises(DrystoneError):
         run(extractor, tmp_path / "s", shard.data, items, target / "missing")
     assert run(extractor, tmp_path / "s", shard.data, items, target)[2] == []
     assert files_in(target) == expected(shard, items)

@@ -25,8 +25,8 @@ from store_checks import (
 )
 from store_harness import MIB, Store, write_files
 
+from base.errors import DrystoneError
 from fsd.disks.config import load_config
-from fsd.format.errors import FsdError
 
 
 def make_source(folder: str, count: int = 300, seed: int = 1) -> dict[str, bytes]:
@@ -148,7 +148,7 @@ def test_a_second_engine_on_the_same_config_is_refused(filled):
     store, files = filled
     os.unlink(os.path.join(store.config.run_dir, "engine.pid"))
     os.rename(store.config.socket_path, store.config.socket_path + ".hidden")
-    with pytest.raises(FsdError, match="runs already"):
+    with pytest.raises(DrystoneError, match="runs already"):
         store.start()
     os.rename(store.config.socket_path + ".hidden", store.config.socket_path)
     assert_readable(store, files)
@@ -168,7 +168,7 @@ def test_a_second_config_on_the_same_disks_is_refused(filled, tmp_path):
     with open(os.path.join(root, "drystone.toml"), "w", encoding="utf-8") as file:
         file.write(text)
     other = Store(root, load_config(os.path.join(root, "drystone.toml")), store.disks)
-    with pytest.raises(FsdError, match="lock"):
+    with pytest.raises(DrystoneError, match="lock"):
         other.start()
     assert [d.state for d in store.client.disks()] == ["online"] * 3
     assert_readable(store, files)
@@ -247,7 +247,7 @@ def test_an_object_lost_on_all_replicas_is_named(filled, tmp_path):
     key = keys_of(files)[path]
     for number in (0, 1):
         damage(*replica(store, key, number))
-    with pytest.raises(FsdError, match=key):
+    with pytest.raises(DrystoneError, match=key):
         read_object(store, key)
     assert not any(name.startswith("read-") for name in os.listdir(store.root))
     manifest = tmp_path / "m"

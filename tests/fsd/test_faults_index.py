@@ -21,8 +21,9 @@ from store_checks import (
 )
 from store_harness import MIB, Store, write_files
 
+from base.errors import DrystoneError
 from fsd.cli import daemon
-from fsd.format.errors import CorruptError, FsdError
+from fsd.format.errors import CorruptError
 
 FLIPS = 6
 READS = 10
@@ -62,15 +63,15 @@ class Filled:
         """Nothing that the index tells is wrong; what it does not tell is an error."""
         client = self.store.client
         for batch, files in (("first", self.first), ("second", self.second)):
-            with contextlib.suppress(FsdError):
+            with contextlib.suppress(DrystoneError):
                 assert {file.path: file.key for file in client.batch_files(batch)} == keys_of(files)
             for path in rng.sample(sorted(files), READS):
-                with contextlib.suppress(FsdError):
+                with contextlib.suppress(DrystoneError):
                     assert read_object(self.store, key_of(files[path])) == files[path]
-        with contextlib.suppress(FsdError):
+        with contextlib.suppress(DrystoneError):
             counts = {row.batch: row.files for row in client.batches() if row.batch in COUNTS}
             assert counts == COUNTS
-        with contextlib.suppress(FsdError):
+        with contextlib.suppress(DrystoneError):
             assert [view.name for view in client.views()] == ["exports/set/plain"]
 
     def assert_listed(self) -> None:
@@ -165,7 +166,7 @@ def test_bits_flipped(filled, seed):
     kill_engine(store.config, group=True)
     flip(filled.data, random.Random(seed))
     start_at_last(store)
-    with contextlib.suppress(FsdError):
+    with contextlib.suppress(DrystoneError):
         filled.assert_right_or_error(random.Random(seed))
         # What it meets it puts right, or says; the engine may die of a page only touched now.
         if store.client.wait(store.client.scrub().job_id).state == "done":
@@ -175,7 +176,7 @@ def test_bits_flipped(filled, seed):
         try:
             finish(store, store.client.reindex().job_id)
             break
-        except FsdError:
+        except DrystoneError:
             start_at_last(store)  # It died of a page it only touched now.
     filled.check()
 
@@ -218,6 +219,6 @@ def start_at_last(store: Store) -> None:
         try:
             store.start()
             return
-        except FsdError:
+        except DrystoneError:
             continue
     store.start()

@@ -23,7 +23,8 @@ from store_checks import (
 )
 from store_harness import MIB, with_settings, write_files
 
-from fsd.format.errors import FsdError, QuotaError
+from base.errors import DrystoneError
+from fsd.format.errors import QuotaError
 
 
 @pytest.fixture
@@ -129,9 +130,9 @@ def test_an_output_that_cannot_be_written_leaves_nothing(small_store, small_ssd,
     data = os.urandom(60 * MIB)
     put(small_store, write_files(str(tmp_path / "source"), {"one": data}), "first")
     output = os.path.join(small_ssd, "output")
-    with pytest.raises(FsdError, match="full"):
+    with pytest.raises(DrystoneError, match="full"):
         small_store.client.read(key_of(data), output)
     assert not os.path.exists(output)
-    with pytest.raises(FsdError, match="exists"):
+    with pytest.raises(DrystoneError, match="exists"):
         small_store.client.read(key_of(data), str(tmp_path / "source" / "one"))
     assert json.loads(json.dumps(small_store.client.health().state)) == "ok"

@@ -21,13 +21,14 @@ from store_checks import (
 )
 from store_harness import MIB, Store, with_settings, write_files
 
+from base.errors import DrystoneError
 from fsd.delete.purge import purge
 from fsd.disk_io.scan import scan_shard
 from fsd.documents.models import BatchWriteRequest, RebuildRequest
 from fsd.documents.purge_models import PurgeRequest
 from fsd.engine.engine import Engine
 from fsd.format.catalog import pack_frame, unpack_frames
-from fsd.format.errors import DiskError, FsdError
+from fsd.format.errors import DiskError
 from fsd.format.layout import CATALOG_NAME, shard_path
 from fsd.format.record import (
     RECORD_HEADER_BYTES,
@@ -82,7 +83,7 @@ def unreadable(store: Store) -> list[str]:
     for path, data in FILES.items():
         try:
             assert read_object(store, key_of(data)) == data
-        except FsdError:
+        except DrystoneError:
             lost.append(path)
     return lost
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 from loop_disks import MAKE_BTRFS
 
+from base.errors import UsageError
 from fsd.disk_io.identity import (
     Binding,
     check_identity,
@@ -23,7 +24,7 @@ from fsd.disk_io.identity import (
     whole_device,
     write_identity,
 )
-from fsd.format.errors import DiskRefusedError, UsageError
+from fsd.format.errors import DiskRefusedError
 from fsd.format.layout import IDENTITY_NAME, IDENTITY_TWIN_NAME
 
 STORE = "5" * 32

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from base.errors import DrystoneError
 from fsd.format.errors import FsdError
 from fsd.store.job import Job, JobRegistry
 
@@ -39,7 +40,7 @@ def test_a_failed_job_is_remembered_without_what_it_held(tmp_path):
     assert len(held) == 2 and [one() for one in held] == [None, None]
     told = registry.get(job.job_id).failure
     assert told is not None and told.__cause__ is not None
-    with pytest.raises(FsdError, match="the batch was not stored"):
+    with pytest.raises(DrystoneError, match="the batch was not stored"):
         raise told
 
 

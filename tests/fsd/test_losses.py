@@ -23,7 +23,7 @@ from store_checks import (
 )
 from store_harness import Store, with_settings, write_files
 
-from fsd.format.errors import UsageError
+from base.errors import UsageError
 from fsd.scrub.scrub import LOSSES_LISTED_MAX
 
 NUMBERS = range(4000)

@@ -17,8 +17,8 @@ from engine_processes import children, engine_pid, kill_engine
 from store_checks import until
 from store_harness import Store
 
+from base.errors import DrystoneError
 from fsd.disk_io import disk_process
-from fsd.format.errors import FsdError
 from fsd.process import nursery
 from fsd.process.process import Child
 from fsd.process.slots import SlotPool
@@ -127,7 +127,7 @@ def test_no_more_processes_is_an_error_of_the_machine(
     write(f"{group}/pids.max", "1")
     with pytest.raises(BlockingIOError):
         nursery.fork("fsd.disk_io.disk_process", "d2", [])
-    with pytest.raises(FsdError, match=r"no process could be started for d2: .*unavailable"):
+    with pytest.raises(DrystoneError, match=r"no process could be started for d2: .*unavailable"):
         start(pool, begun, "d2")
     write(f"{group}/pids.max", "max")
     assert parent_of(start(pool, begun, "d2").pid) == living
@@ -142,7 +142,9 @@ def test_no_more_descriptors_is_an_error_of_the_machine(pool: SlotPool, begun: l
     try:
         with pytest.raises(OSError, match=os.strerror(errno.EMFILE)):
             nursery.fork("fsd.disk_io.disk_process", "d2", [])
-        with pytest.raises(FsdError, match=r"no process could be started for d2: .*open files"):
+        with pytest.raises(
+            DrystoneError, match=r"no process could be started for d2: .*open files"
+        ):
             start(pool, begun, "d2")
     finally:
         resource.prlimit(living, resource.RLIMIT_NOFILE, limits)

@@ -14,10 +14,11 @@ import pytest
 from bad_disk_fixture import bad_disk
 from shard_fixture import SHARD_ID, build_shard, store_shard
 
+from base.errors import DrystoneError
 from fsd.compile import compile_process
 from fsd.disk_io import disk_process
 from fsd.format import layout
-from fsd.format.errors import CorruptError, DiskError, DiskRefusedError, DiskStalledError, FsdError
+from fsd.format.errors import CorruptError, DiskError, DiskRefusedError, DiskStalledError
 from fsd.process.process import Child, Watchdog
 from fsd.process.slots import SlotPool
 
@@ -57,7 +58,7 @@ def free_slots(pool: SlotPool) -> int:
     try:
         while True:
             taken.append(pool.acquire(0.001))
-    except FsdError:
+    except DrystoneError:
         pass
     for slot in taken:
         pool.release(slot)
@@ -97,7 +98,7 @@ def test_errors_keep_their_kind(child: Child, disk: tuple[str, str]):
         child.call("copy_begin", HEX_ID)
     with pytest.raises(DiskRefusedError):
         child.call("check", "another id", 1)
-    with pytest.raises(FsdError, match="create_shard: ValueError") as fault:
+    with pytest.raises(DrystoneError, match="create_shard: ValueError") as fault:
         child.call("create_shard", "\0", b"", 0, False)
     assert not isinstance(fault.value, DiskError)
     assert child.alive
@@ -347,7 +348,7 @@ def test_a_request_that_fails_at_once_borrows_nothing(child: Child, pool: SlotPo
 
 def test_no_slot_free(pool: SlotPool):
     slots = [pool.acquire() for _ in range(3)]
-    with pytest.raises(FsdError, match="no transfer buffer came free"):
+    with pytest.raises(DrystoneError, match="no transfer buffer came free"):
         pool.acquire(0.01)
     waiter: list[Any] = []
     thread = threading.Thread(target=lambda: waiter.append(pool.acquire(5)))

@@ -34,7 +34,8 @@ from store_checks import (
 )
 from store_harness import write_files
 
-from fsd.format.errors import NotFoundError, UsageError
+from base.errors import UsageError
+from fsd.format.errors import NotFoundError
 
 
 @pytest.fixture

@@ -28,7 +28,8 @@ from store_checks import (
 )
 from store_harness import Store, write_files
 
-from fsd.format.errors import EngineUnavailableError, FsdError, NotFoundError
+from base.errors import DrystoneError
+from fsd.format.errors import EngineUnavailableError, NotFoundError
 
 STORES = 2
 ROUNDS = 4
@@ -164,7 +165,7 @@ class Race:
                 answer = client.export_to_3d(manifest, name, "plain", mode="view")
             except EngineUnavailableError:
                 raise
-            except FsdError:
+            except DrystoneError:
                 return  # Some of it was purged before.
             if client.wait(answer.job_id).state == "done":
                 self.views[name] = files

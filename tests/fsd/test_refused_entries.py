@@ -13,6 +13,7 @@ from store_checks import assert_batch, assert_clean, key_of, keys_of, until, wri
 from store_harness import MIB
 from test_cancel import WAIT_S, check, done, opened, put
 
+from base.errors import DrystoneError
 from fsd.compile.references import pin_manifest
 from fsd.delete.compact import compact
 from fsd.delete.purge import purge
@@ -22,7 +23,7 @@ from fsd.documents.purge_models import PurgeRequest
 from fsd.engine.drain import retire
 from fsd.engine.engine import Engine
 from fsd.format.catalog import CatalogState, merge, unpack_frames
-from fsd.format.errors import DiskError, FsdError
+from fsd.format.errors import DiskError
 from fsd.store.job import Job
 
 FILES = {f"{number}": os.urandom(60_000 + number) for number in range(12)}
@@ -109,7 +110,7 @@ def test_what_one_disk_took_holds_at_once(store, short_tmp, monkeypatch, kind):
         done(put(engine, made, "second", MORE))
         state = engine.store.shards.state
         refuse(monkeypatch, kind, engine.store.disks.online()[1])
-        with pytest.raises(FsdError):
+        with pytest.raises(DrystoneError):
             if kind == "manifest_pin":
                 pin_manifest(engine.store, engine.references, "kept", key_of(MANIFEST))
             elif kind == "view_publish":

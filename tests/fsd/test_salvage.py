@@ -25,8 +25,8 @@ from store_harness import MIB, Store, write_files
 from test_purge_crash import crash
 from test_purge_doubt import batches, bring_back, take_away
 
+from base.errors import DrystoneError
 from fsd.disks.config import load_config
-from fsd.format.errors import FsdError
 from fsd.format.layout import shard_path
 from fsd.format.record import RECORD_HEADER_BYTES, payload_offset
 
@@ -62,12 +62,12 @@ def test_an_open_shard_with_a_hole_on_every_disk_is_salvaged(filled: Store):
         damage(path, head.offset + 200)
     filled.start()
     assert_readable(filled, {path: data for path, data in FILES.items() if path != victim})
-    with pytest.raises(FsdError):
+    with pytest.raises(DrystoneError):
         filled.client.read(keys[victim], os.path.join(filled.root, "lost"))
     # Looked for once in all shards, and not again for each who asks.
     until(lambda: looked_for(filled) == ["done"], "the look at the index")
     for _ in range(2):
-        with pytest.raises(FsdError):
+        with pytest.raises(DrystoneError):
             filled.client.read(keys[victim], os.path.join(filled.root, "lost"))
     finish(filled, filled.client.verify().job_id)
     assert looked_for(filled) == ["done"]

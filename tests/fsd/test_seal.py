@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from base.errors import UsageError
 from fsd.disks.seal import (
     BARRIERS,
     begin,
@@ -24,7 +25,7 @@ from fsd.disks.seal import (
     read_sealed,
     seal,
 )
-from fsd.format.errors import SealedMismatchError, UsageError
+from fsd.format.errors import SealedMismatchError
 
 JOB: dict[str, Any] = {
     "manifest_sha256": "ab" * 32,

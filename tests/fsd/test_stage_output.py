@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 from store_harness import MIB, Store
 
+from base.errors import UsageError
 from fsd.documents.models import StageOutputRequest
 from fsd.engine.stage_output import StageOutputs
 from fsd.export.stage_trash import RELEASED_PREFIX
-from fsd.format.errors import QuotaError, UsageError
+from fsd.format.errors import QuotaError
 from fsd.store.areas import Areas
 
 

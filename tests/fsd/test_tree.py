@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fsd.format.errors import FsdError
+from base.errors import DrystoneError
 from fsd.format.paths import check_relative_path, encode_path, find_collisions
 from fsd.format.tree import ROOT, CorruptTreeError, Tree, TreeEntry
 from fsd.format.tree_write import write_tree
@@ -270,7 +270,7 @@ def test_a_flipped_bit_anywhere_never_escapes(tmp_path: Path, content: bytes) ->
                     tree.verify()
                 try:
                     exercise(tree)
-                except FsdError as error:
+                except DrystoneError as error:
                     assert isinstance(error, CorruptTreeError)
 
 

@@ -15,6 +15,7 @@ from store_harness import Store, write_files
 from test_gone_and_back import done
 from test_revive import KEPT, PURGED
 
+from base.errors import DrystoneError
 from fsd.delete import compact_drop, purge_vacated
 from fsd.delete.compact import _Round
 from fsd.delete.compact import compact as compact_verb
@@ -24,7 +25,6 @@ from fsd.documents.models import BatchWriteRequest
 from fsd.documents.purge_models import PurgeRequest
 from fsd.engine.engine import Engine
 from fsd.format.catalog import CatalogShard
-from fsd.format.errors import FsdError
 from fsd.store.index import Location
 from fsd.store.job import Job
 from fsd.store.purge_place import places_of
@@ -73,7 +73,7 @@ def test_what_the_other_shard_cannot_give_just_now_is_kept_and_what_it_lost_is_r
         first, second = inside.sound_replicas(fresh.shard_id)
         inside.mark_suspect(fresh.shard_id, first)
         assert proven(engine, old) == Worth.WAITING
-        with pytest.raises(FsdError, match="too few sound copies now"):
+        with pytest.raises(DrystoneError, match="too few sound copies now"):
             engine.dropper._drop_due(old.shard_id)
         assert old.vacated
         inside.mark_suspect(fresh.shard_id, second)

@@ -24,10 +24,10 @@ from store_checks import (
 )
 from store_harness import Store, write_files
 
+from base.errors import DrystoneError, UsageError
 from fsd.disks.disks import Disk
 from fsd.documents.models import Notice
 from fsd.engine.engine import Engine
-from fsd.format.errors import FsdError, UsageError
 from fsd.format.layout import shard_path
 from fsd.format.record import GROUP_HEADER_BYTES, SHARD_HEADER_BYTES, TRAILER_BYTES
 
@@ -82,7 +82,7 @@ def test_without_the_disk_what_is_sound_is_saved_and_what_is_lost_is_named(waiti
     assert warning(waiting) is None
     assert_readable(waiting, {path: data for path, data in FILES.items() if path != VICTIM})
     lost = keys_of(FILES)[VICTIM]
-    with pytest.raises(FsdError):
+    with pytest.raises(DrystoneError):
         waiting.client.read(lost, os.path.join(waiting.root, "lost"))
     assert any(lost in line for line in waiting.client.health().last_errors)
     # A restart forgets none of it; the same file, put again, ends it.

@@ -19,8 +19,8 @@ from store_checks import (
 from store_harness import MIB, Store, write_files
 from wrong_places import Change, misplace, move
 
+from base.errors import DrystoneError
 from fsd.cli import daemon
-from fsd.format.errors import FsdError
 
 WRONG: dict[str, Change] = {
     "offset": move(9),
@@ -80,7 +80,7 @@ def test_a_size_that_the_manifest_has_right_is_no_mistake_in_it(filled):
     assert_sealed(answer.target_root, files)
     lines[3]["size_bytes"] = 7
     write_lines(manifest, lines)
-    with pytest.raises(FsdError, match="size_bytes says 7"):
+    with pytest.raises(DrystoneError, match="size_bytes says 7"):
         store.client.export_to_3d(manifest, "wrong", "flat")
 
 
@@ -158,5 +158,5 @@ def test_a_place_in_another_shard_is_found_by_the_reader(filled, way: str):
     key = keys_of(files)["0/0"]
     misplace(store, {key: WRONG[way]})
     assert read_object(store, key) == files["0/0"]
-    with pytest.raises(FsdError, match="no object"):
+    with pytest.raises(DrystoneError, match="no object"):
         read_object(store, "0" * 64)

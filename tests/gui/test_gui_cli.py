@@ -9,11 +9,10 @@ import pytest
 from gui_harness import PASSWORD, Scene
 from typer.testing import CliRunner
 
+from base.errors import UsageError
 from gui import companion
 from gui.cli.app import app
 from gui.core.config import load_gui_config
-from gui.core.errors import UsageError
-from sql import UsageError as SqlUsageError
 
 
 def run(scene: Scene, *arguments: str, stdin: str = ""):
@@ -46,7 +45,7 @@ def test_a_password_is_never_an_argument_and_never_short(scene: Scene):
     role = run(scene, "user", "add", "yan", "--role", "king", "--password-file", "-")
     assert isinstance(role.exception, UsageError)
     named = run(scene, "user", "add", "Y N", "--password-file", "-", stdin=PASSWORD + "\n")
-    assert isinstance(named.exception, SqlUsageError)
+    assert isinstance(named.exception, UsageError)
 
 
 def test_the_companion_starts_and_stops_the_server(served: Scene):

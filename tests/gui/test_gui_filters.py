@@ -6,8 +6,8 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from base.errors import UsageError
 from gui.core import filters as filtering
-from gui.core.errors import UsageError
 from gui.core.filters import Filters, chips_of, document_of, filters_of
 from sql import SelectorError
 

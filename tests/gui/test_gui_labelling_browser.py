@@ -13,7 +13,7 @@ from label_harness import ask
 from runs_harness import Workshop
 from test_gui_browser import Watched
 
-from sql import UsageError
+from base.errors import UsageError
 
 
 @pytest.fixture(scope="module")

@@ -156,7 +156,7 @@ async def test_an_act_waits_for_no_reading(scene: Scene, held: Held):
 
 
 async def test_a_page_whose_reading_is_ended_before_its_first_says_so(scene: Scene, held: Held):
-    from gui.core.errors import UsageError
+    from base.errors import UsageError
     from gui.pages.runs.desk import RunDesk
 
     async with gui_harness.simulated(scene, "oto") as (user, desk):

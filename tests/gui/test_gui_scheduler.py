@@ -9,7 +9,7 @@ import pytest
 from gui_harness import Scene
 from pydantic import BaseModel
 
-from gui.core.errors import UsageError
+from base.errors import UsageError
 from gui.pages.runs.log import PIECE_SIZE_BYTES, find_lines, has_log, program_log, read_piece
 from gui.pages.runs.words import run_title
 from gui.pages.scheduler.forms import Field, fields_of, filled_in, shown_value

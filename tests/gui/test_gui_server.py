@@ -11,8 +11,8 @@ from urllib.parse import urlencode
 import pytest
 from gui_harness import PASSWORD, Scene
 
+from base.errors import UsageError
 from gui.access.secret import storage_secret
-from gui.core.errors import UsageError
 from gui.server import gui_process
 
 NODES = json.dumps({"selector": {"version": 1, "where": {"extension": "jpg"}}}).encode()

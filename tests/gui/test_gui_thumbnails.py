@@ -16,7 +16,7 @@ from gui_harness import Scene
 from PIL import Image
 
 from adapters import ThumbnailWorker, source_facts
-from fsd import FsdError
+from base.errors import DrystoneError
 from gui.reading.thumbnails import Thumbnails
 from sql import KnownThumbnail
 
@@ -138,7 +138,7 @@ def test_many_ask_and_it_is_made_once(scene: Scene, tmp_path):
         assert {one.state for one in answers} == {"ready"} and made._made == 1
         unknown = hashlib.sha256(b"unknown").hexdigest()
         for _ in range(3):  # Fails at once, and again.
-            with pytest.raises(FsdError):
+            with pytest.raises(DrystoneError):
                 asyncio.run(made.get(unknown, "image"))
     finally:
         made.close()

@@ -10,7 +10,7 @@ import sys
 
 import pytest
 
-from gui.core.errors import UsageError
+from base.errors import UsageError
 from gui.services import services
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))

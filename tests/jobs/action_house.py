@@ -21,9 +21,9 @@ from store_harness import MIB, Store, write_files
 
 from adapters import Signal, run_ingest
 from adapters.actions import contract_named
+from base.errors import DrystoneError
 from fsd.disks.config import CONFIG_NAME, load_config
 from fsd.engine.setup import init_store
-from fsd.format.errors import FsdError
 from sql import Database
 
 JOBS = """
@@ -153,7 +153,8 @@ class ActionYard(Yard):
 
     def staged(self) -> list[str]:
         """What lies in 3C, by its folders, when all that was released is gone."""
-        with contextlib.suppress(FsdError):  # The engine may be down: then what lies there lies.
+        # The engine may be down: then what lies there lies.
+        with contextlib.suppress(DrystoneError):
             for job in self.store.client.jobs():
                 if job.kind == "release":
                     self.store.client.wait(job.job_id)

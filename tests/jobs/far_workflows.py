@@ -8,7 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from jobs import JobsError, Step, StepResult, TaskContext, Workflow
+from base.errors import DrystoneError
+from jobs import Step, StepResult, TaskContext, Workflow
 from jobs.runs.local_state import program_log
 
 POLL_S = 0.01
@@ -34,7 +35,7 @@ def compute(context: TaskContext) -> StepResult:
         text = file.read()
     try:
         reached = str(context.database)
-    except JobsError as error:
+    except DrystoneError as error:
         reached = str(error)
     print(f"computing part {context.part} \x1b[31m \udcff".encode(errors="surrogateescape"))
     context.log("x" * 100_000)

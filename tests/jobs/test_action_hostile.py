@@ -19,10 +19,10 @@ from store_harness import write_files
 from storm_actions import leftovers
 
 from adapters.actions import contracts, declare_contract, registered_contract
+from base.errors import UsageError
 from jobs.remote.http import RemoteApi
 from jobs.remote.state import RemoteTaskState
 from sql import Outcome
-from sql import UsageError as SqlUsageError
 
 OUTSIDE = {"secret.txt": b"secret", "folder/kept.txt": b"kept"}
 _numbers = count(2000)
@@ -240,7 +240,7 @@ def test_a_worker_elsewhere_cannot_name_a_folder_of_this_machine(yard, tmp_path)
         assert claim is not None
         forged = {**claim.spec["staged"], "output_root": outside}
         lie = Outcome(state="done", pass_on={"exit_state": "done", "staged": forged})
-        with pytest.raises(SqlUsageError, match="does not declare that it passes on 'staged'"):
+        with pytest.raises(UsageError, match="does not declare that it passes on 'staged'"):
             far.finish(claim.task_id, claim.token, lie)
         far.finish(
             claim.task_id, claim.token, Outcome(state="done", pass_on={"exit_state": "done"})

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 from action_house import ActionYard, lasting_yard
 
-from datasets import DatasetError
-from jobs import UsageError, dry_run_request
+from base.errors import DrystoneError
+from jobs import dry_run_request
 
 DEFINITION = """
 version: 1
@@ -82,6 +82,6 @@ REFUSED = [
 def test_requests_that_cannot_be(yard):
     runs = yard.rows("SELECT count(*) FROM run")
     for parameters, reason in REFUSED:
-        with pytest.raises((UsageError, DatasetError), match=reason):
+        with pytest.raises(DrystoneError, match=reason):
             yard.control.start("ua_3", parameters)
     assert yard.rows("SELECT count(*) FROM run") == runs

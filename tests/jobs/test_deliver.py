@@ -15,8 +15,8 @@ from contextlib import ExitStack
 import pytest
 from receivers import mail_server, port_of, web_server
 
+from base.errors import ConfigError
 from jobs.core.alert_config import AlertsConfig, load_alerts_config, read_secret
-from jobs.core.errors import ConfigError
 from jobs.notify import deliver
 from jobs.notify.deliver import ATTEMPTS_MAX, Deliverer, pause_s
 from sql import Database

@@ -18,9 +18,9 @@ from schemathesis import GenerationMode
 from schemathesis import checks as schema_checks
 from served_app import Served
 
+from base.errors import UsageError
 from jobs.api import main as api_main
 from jobs.api.app import make_app
-from jobs.core.errors import UsageError
 from jobs.runs.local_state import LocalTaskState
 
 

@@ -12,7 +12,8 @@ import pytest
 from command import run_text
 from jobs_harness import Yard, kill, until
 
-from jobs import ConfigError, companion, load_jobs_config
+from base.errors import ConfigError
+from jobs import companion, load_jobs_config
 from jobs.core import process
 from jobs.core.errors import ProcessError
 from jobs.process_main import keeper_mark, worker_mark

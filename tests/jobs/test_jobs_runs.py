@@ -12,7 +12,7 @@ import pytest
 from command import ROOT
 from jobs_harness import Yard, kill, until
 
-from jobs import UsageError
+from base.errors import UsageError
 from jobs.core import process
 from jobs.process_main import worker_mark
 from jobs.queues import redis_server

@@ -11,7 +11,8 @@ import pytest
 from jobs_harness import kill_found, until
 from store_harness import Store, write_files
 
-from jobs import RunControl, UsageError, load_jobs_config
+from base.errors import UsageError
+from jobs import RunControl, load_jobs_config
 from jobs.core import process
 from jobs.process_main import worker_mark
 from jobs.queues import redis_server

@@ -15,7 +15,8 @@ from fastapi import FastAPI, Request, Response
 from jobs_harness import full_disk
 from served_app import Served
 
-from jobs.core.errors import JobsError, UsageError
+from base.errors import UsageError
+from jobs.core.errors import JobsError
 from jobs.remote.http import RemoteApi
 from jobs.remote.state import PathPrefix, RemoteTaskState
 from jobs.remote.worker import LogCarrier
@@ -28,7 +29,6 @@ from sql import (
     Outcome,
     StaleAttemptError,
 )
-from sql import UsageError as SqlUsageError
 
 
 @pytest.fixture
@@ -67,16 +67,16 @@ def test_only_what_a_step_declares_is_passed_on(far: World):
         Outcome(state="done", parts=({"number": 1, "root": "/etc"},)),
         Outcome(state="partial", parts=({"number": 1},), pass_on={"more": 1, "staged": {}}),
     ):
-        with pytest.raises(SqlUsageError, match=r"not declare that it passes on '(root|stag)"):
+        with pytest.raises(UsageError, match=r"not declare that it passes on '(root|stag)"):
             far.state.finish(plan.task_id, plan.token, outcome)
     far.state.finish(plan.task_id, plan.token, Outcome(state="done", parts=({"number": 1},)))
     (task_id,) = [
         task.task_id for task in far.database.runs.show(plan.run_id).tasks if task.step == "do"
     ]
     part = far.claimed(task_id)
-    with pytest.raises(SqlUsageError, match="makes no others"):
+    with pytest.raises(UsageError, match="makes no others"):
         far.state.finish(task_id, part.token, Outcome(state="done", parts=({"number": 2},)))
-    with pytest.raises(SqlUsageError, match="'number'"):
+    with pytest.raises(UsageError, match="'number'"):
         far.state.finish(task_id, part.token, Outcome(state="done", pass_on={"number": 7}))
     far.state.finish(task_id, part.token, Outcome(state="done", result={"number": 7}))
     tasks = far.database.runs.show(plan.run_id).tasks
@@ -120,7 +120,7 @@ def test_tokens_are_good_for_their_paths(far: World):
     for token in ("", "wrong", "staple-correct-hors", "é" * 20):
         with pytest.raises(UsageError, match="refuses the token"):
             RemoteTaskState(RemoteApi(address, token.encode().decode("latin-1"))).claim(task, "w1")
-    with pytest.raises(SqlUsageError, match="tasks only"):
+    with pytest.raises(UsageError, match="tasks only"):
         RemoteApi(address, WORKER_TOKEN).ask("GET", "/v1/runs")
     assert RemoteTaskState(RemoteApi(address, TOKEN)).claim(task, "w1") is not None
 

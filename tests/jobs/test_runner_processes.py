@@ -13,7 +13,7 @@ import pytest
 from command import ROOT
 from runner_harness import Bench, alive, write_stand_ins
 
-from jobs.core.errors import UsageError
+from base.errors import UsageError
 from jobs.runners import RunnerSettings, load_runner_settings, runner_named
 
 # Writes the process ids of a child in a session of its own and of an orphaned grandchild.

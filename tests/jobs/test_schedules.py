@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jobs.core.errors import UsageError
+from base.errors import UsageError
 from jobs.scheduler import schedules
 from sql import Database, NewTask, NotFoundError, RunRequest, Schedule
 

@@ -13,7 +13,7 @@ from croniter import croniter
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jobs.core.errors import UsageError
+from base.errors import UsageError
 from jobs.scheduler.schedules_cron import (
     EXPRESSION_LENGTH_MAX,
     firings,

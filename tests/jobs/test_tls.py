@@ -17,8 +17,8 @@ import pytest
 from far_harness import start, write_secret
 from receivers import mail_server, port_of, web_server
 
+from base.errors import ConfigError, UsageError
 from jobs.core.alert_config import AlertsConfig, Channel, load_alerts_config
-from jobs.core.errors import ConfigError, UsageError
 from jobs.notify.send import test_document as a_document
 from jobs.notify.send import try_channel
 from jobs.remote.http import RemoteApi, UntrustedError

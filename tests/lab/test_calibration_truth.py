@@ -20,10 +20,10 @@ from command import drystone, environment
 from store_harness import MIB, Store
 
 import fsd.watch.calibrate
+from base.errors import DrystoneError
 from fsd.documents.models import DiskModelStatus
 from fsd.engine.engine import Engine
 from fsd.engine.setup import init_store
-from fsd.format.errors import FsdError
 
 from . import EmulatedDisk, HddModel, run, why_not
 
@@ -177,7 +177,7 @@ def test_a_disk_is_measured_by_itself_and_the_model_outlives_the_engine(slow_sto
 @pytest.mark.seconds(14)
 def test_what_cannot_be_measured_is_said(slow_store):
     store, hdd = slow_store
-    with pytest.raises(FsdError, match="there is no disk d9"):
+    with pytest.raises(DrystoneError, match="there is no disk d9"):
         store.client.disk_calibrate("d9")
     table = drystone("disk", "calibrate", "ssd", env=environment(store)).stdout.splitlines()
     assert [line.split()[0] for line in table] == [b"disk", b"ssd"]

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from base.errors import UsageError
 from sql import (
     Column,
     Database,
@@ -20,7 +21,7 @@ from sql import (
     key_of,
 )
 from sql.actions.label_book import ImportedAnswer
-from sql.core.errors import IntentError, NotFoundError, UsageError
+from sql.core.errors import IntentError, NotFoundError
 
 DIGEST = "ab" * 32
 TABLE = DeclaredTable(

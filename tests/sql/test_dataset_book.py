@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from selector_world import insert_world, make_world
 
+from base.errors import UsageError
 from sql import (
     Condition,
     Database,
@@ -15,7 +16,7 @@ from sql import (
     Selector,
     ValueQuestion,
 )
-from sql.core.errors import BusyError, NotFoundError, UsageError
+from sql.core.errors import BusyError, NotFoundError
 from sql.selector.selector import PipelineState
 
 KEY = "ab" * 32

@@ -23,7 +23,8 @@ from run_steps import (
     task_ids,
 )
 
-from sql import NewTask, NotFoundError, Outcome, Progress, StaleAttemptError, Successors, UsageError
+from base.errors import UsageError
+from sql import NewTask, NotFoundError, Outcome, Progress, StaleAttemptError, Successors
 
 # ---- Starting ----------------------------------------------------------------------------------
 

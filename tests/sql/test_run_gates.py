@@ -21,7 +21,8 @@ from run_steps import (
     task_ids,
 )
 
-from sql import DatabaseUnavailableError, DueTask, NewTask, Outcome, RunFilter, UsageError
+from base.errors import UsageError
+from sql import DatabaseUnavailableError, DueTask, NewTask, Outcome, RunFilter
 
 # ---- Waiting and gates -------------------------------------------------------------------------
 

@@ -9,15 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from pydantic import ValidationError
 
-from sql import (
-    Database,
-    FiringDecision,
-    NewSchedule,
-    NotFoundError,
-    RunRequest,
-    Schedule,
-    UsageError,
-)
+from base.errors import UsageError
+from sql import Database, FiringDecision, NewSchedule, NotFoundError, RunRequest, Schedule
 from sql.runs.run_models import NewTask
 from sql.runs.schedule_book import HISTORY_ROWS_MAX
 

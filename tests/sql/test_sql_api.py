@@ -23,10 +23,10 @@ from schemathesis import checks as schema_checks
 from selector_meaning import expected
 from selector_world import World, insert_world, make_world
 
+from base.errors import UsageError
 from sql import Database
 from sql.api.app import make_app
 from sql.api.main import read_token
-from sql.core.errors import UsageError
 from sql.selector.document import read_selector
 
 TOKEN = "correct-horse-battery-staple"

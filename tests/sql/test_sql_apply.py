@@ -14,7 +14,8 @@ from typing import Any
 import psycopg
 import pytest
 
-from sql import Column, Database, DeclaredTable, SqlError
+from base.errors import DrystoneError
+from sql import Column, Database, DeclaredTable
 from sql.actions.history import (
     create_action_batch,
     declare_action,
@@ -375,7 +376,7 @@ def test_a_lost_connection_leaves_nothing(ready: Database, database_url: str, ob
     def work() -> None:
         try:
             apply(ready, "one", **post_intent())
-        except SqlError as error:
+        except DrystoneError as error:
             ended.append(error)
 
     with psycopg.connect(database_url) as blocker, psycopg.connect(database_url) as killer:

@@ -26,6 +26,7 @@ from backup_fixture import (
 from command import drystone
 from server_fixture import run_python
 
+from base.errors import UsageError
 from jobs.runs.backup_run import BackupParameters
 from sql import load_config
 from sql.backup.backup import list_backups
@@ -34,7 +35,6 @@ from sql.backup.snapshot import differences
 from sql.copies.folders import Target, find_targets, in_order, warnings_about
 from sql.copies.listing import Backup, to_forget
 from sql.copies.report import BackupCheck, BackupFacts, BackupReport
-from sql.core.errors import UsageError
 from sql.server import server
 
 BACK_UP = """

@@ -199,5 +199,5 @@ def test_the_store_leaves_the_sections_of_others_alone(store):
     assert fsd.load_config(made.config_path) == made.config
     with open(made.config_path, "a", encoding="utf-8") as file:
         file.write("[databse]\n")
-    with pytest.raises(fsd.FsdError, match="databse"):
+    with pytest.raises(fsd.DrystoneError, match="databse"):
         fsd.load_config(made.config_path)

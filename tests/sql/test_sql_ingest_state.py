@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from base.errors import UsageError
 from sql import Database, DeclaredTable
-from sql.core.errors import NotFoundError, UsageError
+from sql.core.errors import NotFoundError
 from sql.intent.ingest_state import (
     QuarantineRow,
     add_outbox_package,

@@ -9,8 +9,9 @@ import pytest
 from psycopg import conninfo
 from psycopg.errors import lookup
 
+from base.errors import DrystoneError, UsageError
 from sql import Database
-from sql.core.errors import BusyError, SqlError, StatementError, UsageError
+from sql.core.errors import BusyError, SqlError, StatementError
 from sql.core.refusals import explanation
 from sql.selector.document import parse_selector
 
@@ -63,7 +64,7 @@ def test_every_error_of_psycopg_is_explained():
     ],
 )
 def test_arguments_out_of_range_are_a_persons_mistake(database: Database, call):
-    with pytest.raises(SqlError):
+    with pytest.raises(DrystoneError):
         call(database)
 
 

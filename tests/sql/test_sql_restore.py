@@ -12,12 +12,13 @@ from backup_fixture import BackupStore, flip_bit, rows_of, served
 from command import drystone
 from psycopg import conninfo
 
+from base.errors import UsageError
 from sql import Database, load_config
 from sql.backup.restore_database import restore_in_place, restore_to_database, restore_to_folder
 from sql.cli.database_companion import companion
 from sql.copies import unrestored
 from sql.copies.files import seal
-from sql.core.errors import BackupDamagedError, NotFoundError, UsageError
+from sql.core.errors import BackupDamagedError, NotFoundError
 from sql.server import server
 
 

@@ -12,8 +12,9 @@ import pytest
 from server_fixture import EmbeddedStore, run_python
 from sql_errors_fixture import shows
 
+from base.errors import ConfigError
 from sql import Database, load_config
-from sql.core.errors import ConfigError, DatabaseUnavailableError
+from sql.core.errors import DatabaseUnavailableError
 from sql.server import server
 from sql.server import socket as server_socket
 

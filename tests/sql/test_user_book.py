@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from sql import Database, NotFoundError, UsageError
+from base.errors import UsageError
+from sql import Database, NotFoundError
 from sql.people.user_book import FAILURES_ADDRESS_MAX, FAILURES_PAIR_MAX, LoginAttempt
 
 HASH = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo"

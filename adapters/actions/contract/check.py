@@ -26,10 +26,11 @@ from adapters.actions.contract.place import (
     read_placed,
 )
 from adapters.actions.contract.rules import broken_rules
-from adapters.records.errors import ContractError, UsageError
+from adapters.records.errors import ContractError
 from base.documents import Path, Placed
+from base.errors import DrystoneError, UsageError
 from base.text import safe_text
-from sql import Selector, SqlError, read_selector
+from sql import Selector, read_selector
 
 CONTRACT_NAME = "contract.yaml"
 _STEP = re.compile(r"\[(\d+)\]|([^.\[\]]+)")
@@ -110,7 +111,7 @@ def _selector(placed: Placed, document: Any) -> tuple[Selector | None, list[Prob
         return None, []
     try:
         return read_selector(document), []
-    except SqlError as error:
+    except DrystoneError as error:
         said: list[str] = getattr(error, "problems", [str(error)])
     return None, [_selector_problem(placed, line) for line in said]
 

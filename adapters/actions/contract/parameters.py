@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapters.actions.contract.contract import ActionContract, Parameter
-from adapters.records.errors import UsageError
+from base.errors import UsageError
 
 TEXT_LENGTH_MAX = 2_000
 

@@ -34,8 +34,9 @@ from adapters.actions.contract.place import (
     problems_of,
     read_placed,
 )
-from adapters.records.errors import ContractError, UsageError
+from adapters.records.errors import ContractError
 from base.documents import Placed
+from base.errors import UsageError
 from base.mistakes import suggestion
 from base.text import safe_text
 

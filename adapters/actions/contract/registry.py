@@ -19,7 +19,8 @@ from adapters.actions.contract.check import (
 from adapters.actions.contract.config import load_actions_config
 from adapters.actions.contract.contract import ActionContract
 from adapters.actions.contract.rules import result_table
-from adapters.records.errors import ContractError, UsageError
+from adapters.records.errors import ContractError
+from base.errors import UsageError
 from base.mistakes import suggestion
 from sql import Relationship, WriteIntent
 

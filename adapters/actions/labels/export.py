@@ -11,7 +11,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from adapters.records.errors import UsageError
+from base.errors import UsageError
 from base.text import safe_text
 
 if TYPE_CHECKING:

@@ -21,9 +21,10 @@ from adapters.actions.labels.read import FORMATS, ReadAnswer, ReadTrouble, read_
 from adapters.actions.outputs.children import store_files
 from adapters.actions.outputs.match import path_fields, shown
 from adapters.actions.outputs.tree import OutputTree, list_given, list_outputs
-from adapters.records.errors import RecordError, UsageError
+from adapters.records.errors import RecordError
 from adapters.records.folder import extension_of
 from adapters.records.listing import quarantine_path
+from base.errors import UsageError
 from base.text import safe_text
 from fsd import Client
 from sql import Edge, ImportedAnswer, PhysicalNode, Relationship, WriteIntent, canonical_json

@@ -24,7 +24,8 @@ from adapters.actions.labels.agreement import (
     majority_class,
 )
 from adapters.actions.labels.answer import Box, boxes_of
-from adapters.records.errors import AdapterError, UsageError
+from adapters.records.errors import AdapterError
+from base.errors import UsageError
 from sql import LabelAnswer, LabelTask, NodeOutcome, ResultRow, SupersededResults, WriteIntent
 
 if TYPE_CHECKING:

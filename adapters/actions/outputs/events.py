@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from adapters.records.errors import UsageError
+from base.errors import UsageError
 
 if TYPE_CHECKING:
     from adapters.actions.contract.check import LoadedContract

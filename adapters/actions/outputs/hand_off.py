@@ -25,9 +25,10 @@ from adapters.actions.outputs.parse_outputs import Parsed, Trouble, parse_output
 from adapters.actions.outputs.quarantine_outputs import keep_troubles
 from adapters.records.errors import LimitError
 from adapters.records.listing import quarantine_path
+from base.errors import UsageError
 from base.text import safe_text
 from fsd import Client
-from sql import IntentResult, NodeOutcome, SetAside, UsageError, WriteIntent
+from sql import IntentResult, NodeOutcome, SetAside, WriteIntent
 
 if TYPE_CHECKING:
     from adapters.actions.contract.check import LoadedContract

@@ -19,8 +19,9 @@ from adapters.actions.outputs.hand_off import apply_intents, intent_id_of, outco
 from adapters.actions.outputs.hand_off_intent import Work
 from adapters.actions.outputs.parse_outputs import Parsed, Trouble, parse_outputs
 from adapters.actions.outputs.tree import OWN_NAME
-from adapters.records.errors import AdapterError, UsageError
+from adapters.records.errors import AdapterError
 from adapters.records.listing import quarantine_path
+from base.errors import UsageError
 from base.text import safe_text
 from fsd import Client
 from sql import NodeOutcome, SetAside, SetAsideRow

@@ -15,7 +15,7 @@ from adapters.actions.outputs.events import check_event
 from adapters.actions.outputs.hand_off import HandOffReport, intent_id_of, report_of
 from adapters.actions.run.grouping import near_groups, parse_hashes
 from adapters.actions.run.tagging import run_tagging as tag
-from adapters.records.errors import UsageError
+from base.errors import UsageError
 from sql import (
     Edge,
     NodeOutcome,

@@ -17,7 +17,7 @@ from adapters.actions.stage.command import RenderedRun, rendered_command
 from adapters.actions.stage.parts import ActionPart, cut
 from adapters.actions.stage.stage import output_bytes_max
 from adapters.actions.stage.stage_tree import lay_out
-from adapters.records.errors import UsageError
+from base.errors import UsageError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

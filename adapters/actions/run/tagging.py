@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from adapters.records.errors import UsageError
+from base.errors import UsageError
 
 if TYPE_CHECKING:
     from adapters.actions.contract.check import LoadedContract

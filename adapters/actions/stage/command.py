@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from adapters.actions.contract.parameters import checked_parameters
 from adapters.actions.contract.stage_context import parameter_fields
 from adapters.actions.contract.templates import render
-from adapters.records.errors import UsageError
+from base.errors import UsageError
 
 if TYPE_CHECKING:
     from adapters.actions.contract.check import LoadedContract

@@ -26,7 +26,8 @@ from adapters.actions.contract.stage_model import StagedPart, pack_inputs
 from adapters.actions.contract.templates import render
 from adapters.actions.stage.stage_manifest import manifest_file, scratch_prefix
 from adapters.actions.stage.stage_tree import LaidOut, lay_out
-from adapters.records.errors import AdapterError, SpaceError, UsageError
+from adapters.records.errors import AdapterError, SpaceError
+from base.errors import UsageError
 from fsd import QuotaError, SealedMismatchError
 
 if TYPE_CHECKING:

@@ -23,7 +23,7 @@ from adapters.actions.contract.stage_context import (
 from adapters.actions.contract.stage_model import LeftOut, StagedInput
 from adapters.actions.contract.templates import Renderer, render, renderer
 from adapters.actions.stage.stage_texts import ListingText, sidecar_writer
-from adapters.records.errors import UsageError
+from base.errors import UsageError
 from base.text import safe_text
 from fsd import check_relative_path, find_collisions
 

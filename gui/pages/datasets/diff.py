@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from base.errors import DrystoneError
 from gui.pages.datasets.reading import CHANGES_SHOWN, compared, node_lineage
 from gui.pages.datasets.view import version_link
 from gui.pages.runs.desk import work_page
@@ -11,7 +12,6 @@ from gui.reading.desk import Desk
 from gui.widgets.blocks import badge, box, card, empty, link, metric, notice, table
 from gui.widgets.frame import frame
 from gui.widgets.words import state_tone
-from sql import SqlError
 
 if TYPE_CHECKING:
     from datasets import Comparison
@@ -35,7 +35,7 @@ def register(desk: Desk) -> None:
     async def lineage(name: str) -> None:
         try:
             above, members = await desk.work(lambda: node_lineage(desk.database(), name))
-        except SqlError as error:
+        except DrystoneError as error:
             with frame(desk, "No such node"):
                 empty("It is not here.", str(error))
             return

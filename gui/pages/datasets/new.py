@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import events, ui
 
-from gui.core.errors import UsageError
+from base.errors import UsageError
 from gui.pages.datasets.reading import definition_yaml, one_version
 from gui.pages.datasets.view import add_dataset_style, media_type_of, show_report, show_tiles
 from gui.pages.runs.desk import work_page

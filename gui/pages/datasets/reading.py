@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import yaml
 
-from gui.core.errors import UsageError
+from base.errors import UsageError
 from sql import NotFoundError
 
 if TYPE_CHECKING:

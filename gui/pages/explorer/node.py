@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from fsd import FsdError
+from base.errors import DrystoneError
 from gui.reading.desk import Desk
 from gui.widgets.blocks import (
     at,
@@ -23,7 +23,7 @@ from gui.widgets.blocks import (
 from gui.widgets.explorer_routes import picture_of, tile_of
 from gui.widgets.frame import frame, page
 from gui.widgets.words import state_tone
-from sql import ExploredNode, NodeReport, SqlError
+from sql import ExploredNode, NodeReport
 
 VALUE_LENGTH_MAX = 600
 RELATIVES_SHOWN = 24
@@ -36,7 +36,7 @@ def register(desk: Desk) -> None:
     async def node(name: str) -> None:
         try:
             report, known = await desk.work(_load, desk, name)
-        except SqlError as error:
+        except DrystoneError as error:
             with frame(desk, "No such node"):
                 empty("It is not here.", str(error))
             return
@@ -128,7 +128,7 @@ async def _copies(desk: Desk, facts: dict[str, Any]) -> None:
     with card("Copies on disks"):
         try:
             head = await desk.work(desk.store.head, facts["key"])
-        except FsdError as error:
+        except DrystoneError as error:
             text(str(error), "empty-line")
             return
         with box("row"):

@@ -7,15 +7,15 @@ from typing import Any
 
 from nicegui import background_tasks, events, ui
 
+from base.errors import DrystoneError
 from gui.core import filters as filtering
-from gui.core.errors import UsageError
 from gui.core.filters import FACETS, Chip, Filters
 from gui.pages.explorer.grid import ThumbnailGrid
 from gui.reading.desk import Desk
 from gui.widgets.blocks import attributes, box, button, clean, notice, size, text
 from gui.widgets.explorer_routes import source_of
 from gui.widgets.frame import Place, act, add_place, frame, page, tell, visitor
-from sql import SavedView, SqlError
+from sql import SavedView
 
 PAGE = "explorer"
 _TITLES = {
@@ -46,7 +46,7 @@ class Explorer:
         problems: list[str] = []
         try:
             self.filters = filtering.filters_of(query)
-        except SqlError as error:
+        except DrystoneError as error:
             self.filters, problems = Filters(filtering.empty_document()), _shown(error)
         self._asked = 0
         self._build()
@@ -81,7 +81,7 @@ class Explorer:
         try:
             address = wanted.address
             _ = wanted.selector
-        except (UsageError, SqlError) as error:
+        except DrystoneError as error:
             tell("\n".join(_shown(error)), bad=True)
             return
         self.filters = wanted
@@ -132,7 +132,7 @@ class Explorer:
         try:
             found = await self._desk.work(self._desk.facets.count, self.filters)
             said = f"{found.nodes:,} nodes, {size(found.size_bytes)}"
-        except SqlError as error:
+        except DrystoneError as error:
             found, said = None, f"not counted: {_shown(error)[0]}"
         if asked != self._asked or self._client.is_deleted:
             return  # Somebody has filtered on meanwhile.
@@ -174,7 +174,7 @@ class Explorer:
             def apply() -> None:
                 try:
                     document = filtering.document_of(area.value or "")
-                except SqlError as error:
+                except DrystoneError as error:
                     problems.clear()
                     with problems:
                         for problem in _shown(error):
@@ -220,7 +220,7 @@ class Explorer:
 
         try:
             found = await self._desk.work(views)
-        except SqlError:
+        except DrystoneError:
             return
         if self._client.is_deleted:
             return

@@ -6,6 +6,7 @@ from typing import Any
 
 from nicegui import ui
 
+from base.errors import DrystoneError
 from gui.pages.gates.reading import Sample, WaitRow, samples_of
 from gui.pages.runs.acts import approve, refuse
 from gui.pages.runs.desk import RunDesk
@@ -56,7 +57,7 @@ def _read(
     try:
         return dry_run_request(runs.config_path, run.workflow, parameters), samples, ""
     except Exception as error:
-        if not hasattr(error, "exit_code"):
+        if not isinstance(error, DrystoneError):
             raise
         return {}, samples, str(error)
 

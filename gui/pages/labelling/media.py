@@ -10,7 +10,7 @@ import os
 import tempfile
 from typing import TYPE_CHECKING
 
-from gui.core.errors import UsageError
+from base.errors import UsageError
 from gui.widgets.blocks import clean
 
 if TYPE_CHECKING:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from base.errors import DrystoneError
 from gui.pages.runs.desk import RunDesk
 from gui.pages.runs.words import many
 from gui.widgets.frame import confirm, tell
@@ -87,7 +88,7 @@ async def _each(
             try:
                 call(run_id)
             except Exception as error:
-                if not hasattr(error, "exit_code"):
+                if not isinstance(error, DrystoneError):
                     raise
                 refused.append(f"{run_id}: {error}")
         return len(run_ids) - len(refused), refused

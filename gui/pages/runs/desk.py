@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from nicegui import app, ui
 
-from gui.core.errors import ForbiddenError, UsageError
+from base.errors import UsageError
+from gui.core.errors import ForbiddenError
 from gui.reading.desk import Desk
 from gui.reading.poller import Part, Poller
 from gui.widgets.frame import Build, act, page, visitor

@@ -10,7 +10,7 @@ import os
 import re
 from typing import NamedTuple
 
-from gui.core.errors import UsageError
+from base.errors import UsageError
 
 PIECE_SIZE_BYTES = 16_000
 """So much of a log is shown at a time."""

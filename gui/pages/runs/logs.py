@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from nicegui import ui
 
-from gui.core.errors import UsageError
+from base.errors import UsageError
 from gui.pages.runs.desk import READING, RunDesk
 from gui.pages.runs.log import PROGRAM, LogPiece, find_lines, has_log, program_log, read_piece
 from gui.pages.runs.view import task_name

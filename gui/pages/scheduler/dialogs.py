@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, available_timezones
 
 from nicegui import ui
 
+from base.errors import DrystoneError
 from gui.pages.runs.desk import RunDesk
 from gui.pages.runs.page import short_time
 from gui.widgets.blocks import box, button, clean, notice, text
@@ -44,13 +45,13 @@ def preview(expression: str, zone: str) -> Preview:
     """Say what an expression means; blocks a little."""
     from datetime import UTC
 
-    from jobs import JobsError, describe_cron, next_firings, parse_cron
+    from jobs import describe_cron, next_firings, parse_cron
 
     try:
         cron = parse_cron(expression, zone)
         times = next_firings(cron, datetime.now(UTC), FIRINGS_SHOWN)
         return Preview(describe_cron(cron), tuple(times))
-    except JobsError as error:
+    except DrystoneError as error:
         return Preview(str(error), refused=True)
 
 

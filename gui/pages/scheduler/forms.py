@@ -14,7 +14,7 @@ import yaml
 from pydantic import BaseModel
 
 from base.documents import DocumentError, Limits, read_document
-from gui.core.errors import UsageError
+from base.errors import UsageError
 
 Kind = Literal["text", "integer", "number", "boolean", "choice", "document", "lines"]
 DOCUMENT_LIMITS = Limits(size_bytes_max=200_000, levels_max=60, values_max=100_000)

@@ -10,7 +10,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gui.core.errors import UsageError
+from base.errors import UsageError
 from gui.pages.runs.words import workflow_title
 from gui.pages.scheduler.forms import Field, fields_of, filled_in, shown_value
 from gui.reading.desk import Desk

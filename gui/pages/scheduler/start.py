@@ -11,6 +11,7 @@ from typing import Annotated, Any
 from fastapi import Path
 from nicegui import ui
 
+from base.errors import DrystoneError
 from gui.pages.runs.blocks import add_run_style
 from gui.pages.runs.desk import RunDesk, work_page
 from gui.pages.scheduler.dialogs import ask_for_schedule
@@ -158,7 +159,7 @@ class StartPage:
             parameters = parameters_of(self._desk, self._form, given)
             report = dry_run_request(self._runs.config_path, self._form.workflow, parameters)
         except Exception as error:
-            if not hasattr(error, "exit_code"):
+            if not isinstance(error, DrystoneError):
                 raise
             return str(error), {}, {}
         return "", parameters, report

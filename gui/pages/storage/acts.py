@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from nicegui import ui
 
-from fsd import FsdError, RemovalAnswer
+from base.errors import DrystoneError
+from fsd import RemovalAnswer
 from gui.reading.desk import Desk
 from gui.widgets.blocks import box, button, size, text
 from gui.widgets.frame import act, confirm, tell
@@ -29,7 +30,7 @@ async def retire(desk: Desk, name: str) -> None:
     """Show what would be missing without a disk, and retire it."""
     try:
         answer = await desk.work(desk.store.disk_removal, name)
-    except FsdError as error:
+    except DrystoneError as error:
         tell(str(error), bad=True)
         return
     if not answer.safe:
@@ -44,7 +45,7 @@ async def rebuild(desk: Desk, name: str) -> None:
     """Say what only a missing disk has, ask, then declare it gone and make the copies whole."""
     try:
         answer = await desk.work(desk.store.disk_removal, name)
-    except FsdError as error:
+    except DrystoneError as error:
         tell(str(error), bad=True)
         return
     lines = [
@@ -87,7 +88,7 @@ async def rebalance(desk: Desk) -> None:
     """Show what a rebalance would move, ask, and begin it."""
     try:
         plan = await desk.work(desk.store.rebalance_plan)
-    except FsdError as error:
+    except DrystoneError as error:
         tell(str(error), bad=True)
         return
     if not plan.moves:
@@ -113,7 +114,7 @@ async def replace(desk: Desk, old: str) -> None:
     """Ask for a new disk that takes the place of an old one; say first what only that one has."""
     try:
         answer = await desk.work(desk.store.disk_removal, old)
-    except FsdError as error:
+    except DrystoneError as error:
         tell(str(error), bad=True)
         return
     if answer.state == "missing" and answer.sole_shards:
