@@ -14,9 +14,10 @@ import importlib
 import os
 import sys
 from importlib.machinery import PathFinder
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 from typer.main import get_command_name, solve_typer_info_defaults
 
 ROOT = os.path.dirname(os.path.abspath(__file__))
@@ -30,8 +31,45 @@ FOUNDATION = ("base",)
 # What writing to a file or a pipe can end with; nothing of it is a mistake of ours.
 _STDOUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
 
+HELP = {
+    "First steps": "demo init up status down test",
+    "Store": "put get head ls stage export views unpublish mount umount health warnings losses "
+    "capacity jobs job metrics alerts purge pin pins unpin",
+    "Disks": "disk verify scrub fsck rebuild reindex compact",
+    "Database": "db select node",
+    "Collect": "inbox ingest source quarantine outbox restore audit",
+    "Work": "contract batch action pipeline label approve run schedule queue worker scheduler gpu",
+    "Datasets": "dataset",
+    "People and services": "gui service",
+}
+"""What `--help` lists under which heading, and in which order."""
+
+
+class Commands(TyperGroup):
+    """The commands of all folders, which are too many for one list."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write them under the headings of HELP; what it does not name comes last."""
+        shown = {name: self.commands[name] for name in self.list_commands(ctx)}
+        groups = {heading: names.split() for heading, names in HELP.items()}
+        named = {name for names in groups.values() for name in names}
+        groups["Others"] = [name for name in shown if name not in named]
+        width = max(map(len, shown))
+        for heading, names in groups.items():
+            rows = [
+                # All headings have one column of names.
+                (name.ljust(width), shown[name].get_short_help_str(formatter.width - 6 - width))
+                for name in names
+                if name in shown and not shown[name].hidden
+            ]
+            if rows:
+                with formatter.section(heading):
+                    formatter.write_dl(rows)
+
+
 app = typer.Typer(
     name="drystone",
+    cls=Commands,
     help="Drystone: a self-hosted data-asset platform over unequal disks.",
     no_args_is_help=True,
     add_completion=False,

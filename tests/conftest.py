@@ -96,6 +96,21 @@ def _descriptors() -> dict[str, str]:
 
 
 @pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """A function that compares a text with the file of that name in the folder `golden` beside."""
+
+    def compare(name: str, text: str) -> None:
+        path = request.path.parent / "golden" / name
+        if request.config.getoption("--write-golden"):
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        known = path.read_text(encoding="utf-8") if path.exists() else ""
+        assert text == known, f"{path} differs; --write-golden writes it anew, to be looked at"
+
+    return compare
+
+
+@pytest.fixture
 def disk_tmp() -> Iterator[str]:
     """As `short_tmp`, on a disk also where the run works in memory."""
     folder = tempfile.mkdtemp(prefix="ds-", dir=on_disk())
@@ -188,6 +203,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--flush-life", default="", help="cut this life again, FOLDER or FOLDER:NUMBER"
     )
+    parser.addoption("--write-golden", action="store_true", help="write golden texts anew")
     parser.addoption("--adapter-cases", type=int, default=15, help="hostile folders per adapter")
     parser.addoption("--adapter-seed", default="", help="replay an adapter test with this seed")
     parser.addoption("--postgres-dsn", default="", help="test on this server, as a superuser")

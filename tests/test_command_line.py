@@ -33,6 +33,27 @@ def test_help_is_lean():
     assert {*heavy.split(), "pytest", "asyncio"} & loaded == set()
 
 
+def test_help_lists_all_commands_under_headings(golden):
+    result = command_line("--help", env={**os.environ, "COLUMNS": "100"})
+    golden("help.txt", result.stdout)
+    assert "Others:" not in result.stdout, "drystone.HELP lacks a command"
+
+
+def test_no_command_has_two_headings_or_is_not_there():
+    named = " ".join(drystone.HELP.values()).split()
+    assert len(named) == len(set(named))
+    assert set(named) <= {"test", *names_of_commands()}
+
+
+def test_a_command_without_a_heading_is_listed_too():
+    code = """
+def another(): 'Not known to HELP.'
+drystone._add_folder_commands = lambda: drystone.app.command()(another)
+"""
+    told = command_line("--help", code=code).stdout
+    assert told.endswith("\nOthers:\n  another  Not known to HELP.\n")
+
+
 HELPS = """
 import os, typer
 drystone._add_folder_commands()
@@ -146,9 +167,14 @@ def test_the_version_is_that_of_the_package():
     assert result.stdout == f"drystone {metadata.version('drystone')}\n"
 
 
-def test_no_command_hides_another():
+def names_of_commands() -> list[str]:
     names = []
     for folder in drystone.FOLDERS:
         commands = importlib.import_module(folder).cli_app
         names += typer.main.get_group(commands).commands
+    return names
+
+
+def test_no_command_hides_another():
+    names = names_of_commands()
     assert sorted(set(names)) == sorted(names)
