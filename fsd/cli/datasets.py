@@ -63,7 +63,9 @@ DedupOption = Annotated[
 def stage(
     manifest: ManifestArgument,
     batch_id: Annotated[str, typer.Option("--batch", metavar="ID", help="The action batch.")],
-    layout_id: Annotated[str, typer.Option("--layout", metavar="ID", help="Its layout.")],
+    layout_id: Annotated[
+        str, typer.Option("--layout", metavar="ID", help="Its layout, or a part of it: ID/PART.")
+    ],
     mode: ModeOption = "copy",
     dedup: DedupOption = "by_node",
     allow_case_collisions: CollisionsOption = False,
@@ -187,10 +189,10 @@ def unpublish(
 
 def _view_parts(name: str) -> tuple[ViewKind, str, str]:
     parts = name.strip("/").split("/")
-    if len(parts) == 3:
+    if len(parts) in (3, 4):
         for kind in ("stage", "exports", "browse"):
             if parts[0] == kind:
-                return kind, parts[1], parts[2]
+                return kind, parts[1], "/".join(parts[2:])
     raise UsageError(
         f"{name!a} is not a view: its name is KIND/ID/LAYOUT with KIND stage, exports or "
         "browse; `drystone views` lists them"

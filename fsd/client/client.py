@@ -6,7 +6,7 @@ that the engine named, with its message, and EngineUnavailableError when nobody 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import quote
 
@@ -54,7 +54,7 @@ from fsd.documents.purge_models import (
     PurgeRequest,
 )
 from fsd.documents.watch_models import AlertResult, ScrubStatus
-from fsd.format.paths import check_identifier
+from fsd.format.paths import check_identifier, check_layout
 
 MATERIALISE_TIMEOUT_S = 900.0
 """The engine reads and checks the whole manifest before it answers: millions of lines."""
@@ -115,15 +115,20 @@ class Client:
         mode: ExportMode = "copy",
         dedup_mode: DedupMode = "by_node",
         allow_case_collisions: bool = False,
+        provenance: Mapping[str, str | int | None] | None = None,
     ) -> MaterialiseAnswer:
-        """Begin to make a manifest (a path or key) into `3c/<batch>/<layout>/`, or a view."""
+        """Begin to make a manifest (a path or key) into `3c/<batch>/<layout>/`, or a view.
+
+        The layout may be a part of one, `shrinker/0`; `provenance` is sealed into its `_JOB.json`.
+        """
         request = MaterialiseRequest(
             manifest=manifest,
             target_id=_checked(action_batch_id),
-            layout_id=_checked(layout_id),
+            layout_id=_checked_layout(layout_id),
             mode=mode,
             dedup_mode=dedup_mode,
             allow_case_collisions=allow_case_collisions,
+            provenance=dict(provenance or {}),
         )
         return self._ask(MaterialiseAnswer, "POST", "/v1/stage", request, MATERIALISE_TIMEOUT_S)
 
@@ -156,7 +161,7 @@ class Client:
         """
         request = StageOutputRequest(
             target_id=_checked(action_batch_id),
-            layout_id=_checked(layout_id),
+            layout_id=_checked_layout(layout_id),
             size_bytes=size_bytes,
             files=files,
         )
@@ -168,7 +173,7 @@ class Client:
         On return nothing of it is in sight, and the job ends when its bytes are gone: wait for it
         only for these. A job that has failed already says why nothing was removed.
         """
-        path = f"/v1/stage/{_identifier(action_batch_id)}/{_identifier(layout_id)}"
+        path = f"/v1/stage/{_identifier(action_batch_id)}/{quote(_checked_layout(layout_id))}"
         return self._ask(JobStatus, "DELETE", path)
 
     def views(self) -> list[ViewStatus]:
@@ -177,7 +182,8 @@ class Client:
 
     def unpublish(self, kind: ViewKind, view_id: str, layout_id: str) -> None:
         """Take a view out of the mount; the objects stay."""
-        path = f"/v1/views/{kind}/{_identifier(view_id)}/{_identifier(layout_id)}"
+        layout = quote(_checked_layout(layout_id) if kind == "stage" else _checked(layout_id))
+        path = f"/v1/views/{kind}/{_identifier(view_id)}/{layout}"
         self._transport.call("DELETE", path)
 
     # ---- Objects ------------------------------------------------------------------------------
@@ -407,6 +413,14 @@ def _checked(name: str) -> str:
     reason = check_identifier(name)
     if reason:
         raise UsageError(f"{name!a} cannot be used as a name: {reason}")
+    return name
+
+
+def _checked_layout(name: str) -> str:
+    """Return a layout's id, or that of a part of one; UsageError when it cannot be one."""
+    reason = check_layout(name)
+    if reason:
+        raise UsageError(f"{name!a} cannot be used as the id of a layout: {reason}")
     return name
 
 

@@ -106,10 +106,11 @@ def _folders(engine: Engine) -> Iterator[tuple[str, bytes]]:
     """Yield (folder, key of its manifest) of whatever lies complete, or begun, on the SSD."""
     for area in _AREAS:
         root = glob.escape(engine.config.area_path(area))
-        for path in glob.glob(f"{root}/*/*/_JOB.json") + glob.glob(f"{root}/.tmp/*/_JOB.json"):
-            key = _manifest_of(path)
-            if key is not None:
-                yield os.path.dirname(path), key
+        for folders in ("*/*", "*/*/*", ".tmp/*"):  # A layout, a part of one, and what is begun.
+            for path in glob.glob(f"{root}/{folders}/_JOB.json"):
+                key = _manifest_of(path)
+                if key is not None:
+                    yield os.path.dirname(path), key
 
 
 def _manifest_of(path: str) -> bytes | None:

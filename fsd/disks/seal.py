@@ -25,7 +25,7 @@ from fsd.process.small_file import parse_json
 TEMPORARY_FOLDER = ".tmp"
 JOB_NAME = "_JOB.json"
 SEALED_NAME = "_SEALED"
-IDENTITY_FIELDS = ("manifest_sha256", "layout_id", "mode", "dedup_mode")
+IDENTITY_FIELDS = ("manifest_sha256", "layout_id", "mode", "dedup_mode", "provenance")
 DEPTH_MAX = 4
 JOB_SIZE_BYTES_MAX = 16 * 1024 * 1024
 _NAME_SIZE_BYTES_MAX = 255

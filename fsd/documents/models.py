@@ -1,8 +1,8 @@
 """The documents of the control API: it owns their fields, shared by the engine and its client."""
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 ClassName = Literal["raw", "generated"]
 ExportMode = Literal["copy", "view"]
@@ -13,6 +13,9 @@ JobState = Literal["running", "done", "incomplete", "failed", "cancelled"]
 
 KNOWN_KEYS_MAX = 10_000
 """Keys in one question."""
+PROVENANCE_MAX = 32
+PROVENANCE_LENGTH_MAX = 1_000
+Provenance = Annotated[str, StringConstraints(max_length=PROVENANCE_LENGTH_MAX)] | int | None
 
 
 class Document(BaseModel):
@@ -38,10 +41,15 @@ class MaterialiseRequest(Document):
     """The path of a JSON Lines file the engine can read, or the key of a stored manifest."""
     target_id: str
     layout_id: str
+    """Of a stage it may be a part of one: `shrinker/0`."""
     mode: ExportMode = "copy"
     dedup_mode: DedupMode = "by_node"
     allow_case_collisions: bool = False
     """Take paths that differ only in case: they collide on other systems, not on this one."""
+    provenance: Annotated[dict[str, Provenance], Field(max_length=PROVENANCE_MAX)] = Field(
+        default_factory=dict[str, Provenance]
+    )
+    """What it is made for, in the caller's words: sealed into `_JOB.json`."""
 
 
 class MaterialiseAnswer(Document):

@@ -156,7 +156,7 @@ def _add_batches(app: FastAPI, engine: Engine) -> None:
             for row in rows
         ]
 
-    @app.delete("/v1/views/{kind}/{view_id}/{layout_id}", status_code=204)
+    @app.delete("/v1/views/{kind}/{view_id}/{layout_id:path}", status_code=204)
     def unpublish(kind: str, view_id: str, layout_id: str) -> None:
         materialise.unpublish(engine.store, kind, view_id, layout_id)
 

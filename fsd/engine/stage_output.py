@@ -1,7 +1,8 @@
 """Folders of the stage (3C) that programs write into, and giving a stage back when it is done.
 
-It owns `3c/<id>/<layout>.output/`: a folder with room reserved for it, whose reservation outlives
-the engine (a record in 3c/.outputs, taken up again at the start). What somebody writes there is
+It owns `3c/<id>/<layout>.output/` (of a part: `3c/<id>/<layout>/<part>.output/`): a folder with
+room reserved for it, whose reservation outlives the engine (a record in 3c/.outputs, taken up again
+at the start). What somebody writes there is
 counted once, because every measurement of the area counts it against the reservation. It never
 looks at what the files are.
 
@@ -27,7 +28,7 @@ from fsd.engine.engine import Engine
 from fsd.export import materialise
 from fsd.export.stage_trash import Load, Trash
 from fsd.format.errors import FsdError, NotFoundError, QuotaError
-from fsd.format.paths import check_identifier
+from fsd.format.paths import check_identifier, check_layout
 from fsd.store.areas import Areas, Reservation
 from fsd.store.job import Job
 
@@ -50,9 +51,10 @@ def add_stage_outputs(app: FastAPI, engine: Engine) -> None:
             reserved_bytes=reservation.size_bytes,
         )
 
-    @app.delete("/v1/stage/{target_id}/{layout_id}")
+    @app.delete("/v1/stage/{target_id}/{layout_id:path}")
     def release(target_id: str, layout_id: str) -> JobStatus:
         _check(target_id, layout_id)
+        materialise.refuse_nested(engine.store, "stage", target_id, layout_id)
 
         def work(job: Job) -> dict[str, Any]:
             with contextlib.suppress(NotFoundError):
@@ -141,8 +143,11 @@ class StageOutputs:
             record = self._record(target_id, layout_id)
             for name in (record, record.with_suffix(".tmp")):
                 name.unlink(missing_ok=True)
-            with contextlib.suppress(OSError):  # Other stages of the batch lie there.
-                final.parent.rmdir()
+            with contextlib.suppress(OSError):  # Other parts, or stages of the batch, lie there.
+                for parent in final.parents:
+                    if parent == self._root:
+                        break
+                    parent.rmdir()
             return load, sum(place != half_made for place in load.there)
 
     def _give_back(self, held: Reservation | None) -> None:
@@ -182,15 +187,19 @@ class StageOutputs:
 
     def _record(self, target_id: str, layout_id: str) -> Path:
         # No identifier has a comma, so no two stages share a name; a long one is told by its hash.
-        name = f"{target_id},{layout_id}"
+        name = f"{target_id},{layout_id}".replace("/", ",")
         if len(os.fsencode(name)) > 200:
             name = uuid.uuid5(uuid.NAMESPACE_URL, name).hex
         return self._records / f"{name}.json"
 
 
 def _check(target_id: str, layout_id: str) -> None:
-    for name in (target_id, layout_id, layout_id + OUTPUT_SUFFIX):
-        if reason := check_identifier(name):
+    reasons = {
+        target_id: check_identifier(target_id),
+        layout_id: check_layout(layout_id) or check_layout(layout_id + OUTPUT_SUFFIX),
+    }
+    for name, reason in reasons.items():
+        if reason:
             raise UsageError(f"the id {name!r} is refused: {reason}")
     if layout_id.endswith(OUTPUT_SUFFIX):
         raise UsageError(f"a layout's id does not end with {OUTPUT_SUFFIX}")

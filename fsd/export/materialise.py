@@ -18,6 +18,7 @@ from base.errors import UsageError
 from fsd.compile.batch_tree import compiler, remove_tree, scratch_folder
 from fsd.compile.compile_process import ManifestSummary
 from fsd.compile.references import References
+from fsd.disks.seal import SEALED_NAME
 from fsd.documents.models import MaterialiseAnswer, MaterialiseRequest
 from fsd.export.copying import Copying
 from fsd.format.errors import (
@@ -29,7 +30,7 @@ from fsd.format.errors import (
 )
 from fsd.format.index_rows import ViewRow, view_name
 from fsd.format.layout import STORED_MANIFEST
-from fsd.format.paths import check_identifier
+from fsd.format.paths import check_identifier, check_layout
 from fsd.process.process import Child
 from fsd.repair.index_heal import heal_places, impossible_places
 from fsd.store.areas import Areas
@@ -70,9 +71,8 @@ class Materialise:
         job: Job,
         references: References,
     ) -> None:
-        for part in (request.target_id, request.layout_id):
-            if reason := check_identifier(part):
-                raise UsageError(f"the id {part!r} is refused: {reason}")
+        refuse_ids(kind, request.target_id, request.layout_id)
+        refuse_nested(store, kind, request.target_id, request.layout_id)
         if not STORED_MANIFEST.fullmatch(request.manifest) and not os.path.isfile(request.manifest):
             raise UsageError(f"there is no manifest {request.manifest}")
         self._store = store
@@ -150,12 +150,16 @@ class Materialise:
         return path
 
     def _document(self, summary: ManifestSummary) -> dict[str, Any]:
+        layout_id, slash, part = self._target.layout_id.partition("/")
+        provenance = self._request.provenance
         return {
+            **({"part": part} if slash else {}),
+            **({"provenance": provenance} if provenance else {}),
             "job_id": self._job.job_id,
             "manifest_sha256": summary.sha256,
             "kind": self._target.kind,
             "id": self._target.view_id,
-            "layout_id": self._target.layout_id,
+            "layout_id": layout_id,
             "mode": self._request.mode,
             "dedup_mode": self._request.dedup_mode,
             "started": timestamp(self._job.started_s),
@@ -195,7 +199,8 @@ class Materialise:
         with store.index.read() as reader:
             former = reader.view(target.name)
         if former is not None:
-            if former.manifest_key != summary.sha256:
+            asked = (summary.sha256, document.get("provenance"))
+            if (former.manifest_key, former.document.get("provenance")) != asked:
                 raise SealedMismatchError(
                     f"the view {target.name} is published with other content; "
                     f"choose another id, or `drystone unpublish {target.name}` first"
@@ -260,6 +265,29 @@ def _keys_in(canonical: str) -> Iterator[str]:
         for line in file:
             if key := json.loads(line).get("key"):
                 yield key
+
+
+def refuse_ids(kind: str, target_id: str, layout_id: str) -> None:
+    """Refuse what cannot be folders; a stage alone has parts (UsageError)."""
+    check = check_layout if kind == "stage" else check_identifier
+    for name, reason in ((target_id, check_identifier(target_id)), (layout_id, check(layout_id))):
+        if reason:
+            raise UsageError(f"the id {name!r} is refused: {reason}")
+
+
+def refuse_nested(store: Store, kind: str, target_id: str, layout_id: str) -> None:
+    """Refuse a part below a stage that has none, and a stage where parts lie (UsageError)."""
+    layout, has_part, _ = layout_id.partition("/")
+    name = view_name(kind, target_id, layout)
+    folder = Path(store.config.area_path(AREA_OF_KIND[kind])) / target_id / layout
+    with store.lock:
+        views = list(store.shards.state.views)
+    if has_part and ((folder / SEALED_NAME).exists() or name in views):
+        raise UsageError(f"{name} is laid out without parts; choose another layout id")
+    if has_part or (folder / SEALED_NAME).exists():
+        return
+    if any(view.startswith(name + "/") for view in views) or any(folder.glob(f"*/{SEALED_NAME}")):
+        raise UsageError(f"{name} has parts: name one, such as {layout}/0")
 
 
 def unpublish(store: Store, kind: str, view_id: str, layout_id: str) -> None:

@@ -127,6 +127,15 @@ def check_identifier(text: str) -> str | None:
     return None
 
 
+def check_layout(text: str) -> str | None:
+    """Why this may not be the layout id of a stage, or None when it may: `shrinker`, `shrinker/0`.
+
+    What follows the slash is a part of the layout: it lies below, and is made and released alone.
+    """
+    layout, slash, part = text.partition("/")
+    return check_identifier(layout) or (check_identifier(part) if slash else None)
+
+
 def _is_identifier_character(character: str) -> bool:
     # Marks (category M) belong to the letters of many scripts, and to decomposed accents.
     return (

@@ -99,12 +99,12 @@ class MountIndex:
         """Return a published view, or None."""
         return self._ask(lambda reader: reader.view(name), None)
 
-    def views(self, kind: str) -> list[ViewRow]:
-        """Return the published views of a kind, by name."""
-        return self._ask(lambda reader: list(reader.views(kind)), [])
+    def views(self, path: str) -> list[ViewRow]:
+        """Return the published views below a path such as `stage` or `stage/7`, by name."""
+        return self._ask(lambda reader: list(reader.views(path)), [])
 
     def has_view_below(self, path: str) -> bool:
-        """Return whether a view `kind/id/layout` is published for this `kind/id`."""
+        """Return whether a view is published below a path such as `stage/7`."""
         return self._ask(lambda reader: next(reader.views(path), None) is not None, False)
 
     def batch(self, name: str) -> BatchRow | None:

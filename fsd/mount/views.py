@@ -1,6 +1,6 @@
 """What is published in the mount: it owns the names of batches and views, down to their trees.
 
-    batches/<name>/...   stage/<id>/<layout>/...   exports/<id>/<layout>/...
+    batches/<name>/...   stage/<id>/<layout>[/<part>]/...   exports/<id>/<layout>/...
     browse/<id>[/<layout>]/...
 
 A row in the index publishes, its removal unpublishes; both are seen within a second.
@@ -11,7 +11,7 @@ from collections.abc import Iterable
 import trio
 
 from fsd.format.errors import NotFoundError
-from fsd.format.index_rows import BatchRow, ViewRow, view_name
+from fsd.format.index_rows import BatchRow, ViewRow
 from fsd.format.paths import IDENTIFIER_SIZE_BYTES_MAX
 from fsd.format.tree import Tree, open_verified
 from fsd.mount.index import MountIndex
@@ -35,7 +35,7 @@ _Row = BatchRow | ViewRow
 
 
 class PublishedFolders:
-    """The sections of batches and views; `groups` are the folders of an id that has layouts."""
+    """The sections of batches and views; `groups` are the folders above views."""
 
     def __init__(self, index: MountIndex, mounted_ns: int) -> None:
         self.groups = DynamicInodes(GROUP_FIRST)
@@ -49,10 +49,11 @@ class PublishedFolders:
         if parent == BATCHES:
             path = f"batches/{identifier}"
             return self._root(path, self._index.batch(identifier))
-        if parent in KINDS:
-            return self._view_or_group(KINDS[parent], identifier)
-        path = f"{self._group_path(parent)}/{identifier}"
-        return self._root(path, self._index.view(path))
+        path = f"{KINDS.get(parent) or self._group_path(parent)}/{identifier}"
+        row = self._index.view(path)
+        if row is None and self._index.has_view_below(path):
+            return self._group(path)
+        return self._root(path, row)
 
     def attributes(self, inode: int) -> Attributes:
         """Return the attributes of an id's folder."""
@@ -70,22 +71,15 @@ class PublishedFolders:
             views = self._index.views(kind)
             self.trees.retain(f"{kind}/", {row.name for row in views})
             return dict.fromkeys(row.view_id.encode() for row in views)
-        kind, view_id = self._group_path(inode).split("/")
-        views = self._index.views(kind)
-        return [row.layout_id.encode() for row in views if row.view_id == view_id]
+        path = self._group_path(inode)
+        below = [row.name.removeprefix(f"{path}/") for row in self._index.views(path)]
+        return dict.fromkeys(name.partition("/")[0].encode() for name in below)
 
     def _group_path(self, inode: int) -> str:
         return self.groups.identity(inode).decode()
 
     def _group(self, path: str) -> Attributes:
         return self.attributes(self.groups.number(path.encode()))
-
-    def _view_or_group(self, kind: str, view_id: str) -> Attributes:
-        path = view_name(kind, view_id, "")
-        row = self._index.view(path) if kind == "browse" else None
-        if row is None and self._index.has_view_below(path):
-            return self._group(path)
-        return self._root(path, row)
 
     def _root(self, path: str, row: _Row | None) -> Attributes:
         if row is None:

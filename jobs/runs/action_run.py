@@ -126,7 +126,8 @@ def run(context: TaskContext) -> StepResult:
     parameters = context.parameters["parameters"]
     empty_output(loaded, staged, parameters)
     models = load_actions_config(context.config_path or None).models
-    rendered = rendered_command(loaded, staged, parameters, checked_model(loaded, models))
+    model_path = checked_model(loaded, models)
+    rendered = rendered_command(loaded, staged, parameters, model_path, context.run_id)
     context.log("runs: " + " ".join(rendered.argv))
     outcome = run_program(
         {**rendered.model_dump(mode="json"), "attempt": context.token},

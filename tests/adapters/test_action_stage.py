@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,11 +15,16 @@ from action_stage_world import IMAGES, POST, World, connect, hide, load, make_wo
 from ingest_harness import House
 
 from adapters.actions import (
+    ActionPart,
+    LoadedContract,
     StagedPart,
+    changed_input,
     declare_contract,
+    empty_output,
     make_batch,
     plan_parts,
     release_part,
+    release_stage_of,
     rendered_command,
     stage_part,
     verify_sealed,
@@ -38,14 +44,12 @@ def world(house: House) -> World:
     return make_world(house, contents, {"p0.png": "Cat", "p1.png": HOSTILE, "p2.png": "Cat"})
 
 
-def staged(world: World, loaded, parameters=None, suffix: str = "") -> StagedPart:
+def staged(world: World, loaded, parameters=None) -> StagedPart:
     house = world.house
     declare_contract(house.database, loaded)
     batch = make_batch(house.database, IMAGES, contract=loaded)
     [part] = plan_parts(house.database, loaded, batch, parameters or {})
-    return stage_part(
-        house.store.client, house.database, loaded, batch, part, parameters or {}, suffix
-    )
+    return stage_part(house.store.client, house.database, loaded, batch, part, parameters or {})
 
 
 def tree(root: str) -> dict[str, bytes]:
@@ -179,9 +183,9 @@ def test_hidden_nodes_are_left_out_and_named(world: World, tmp_path: Path):
     # Even when nothing is left: whoever runs the part sees that there is nothing to run.
     bare = loaded.contract.stage_layout.model_copy(update={"sidecars": (), "listings": ()})
     contract = loaded.contract.model_copy(update={"stage_layout": bare})
-    one = part.model_copy(update={"node_ids": (world.ids["p0.png"],)})
+    one = part.model_copy(update={"number": 1, "node_ids": (world.ids["p0.png"],)})
     client, emptied = house.store.client, replace(loaded, contract=contract)
-    empty = stage_part(client, house.database, emptied, batch, one, {}, "-empty")
+    empty = stage_part(client, house.database, emptied, batch, one, {})
     assert (empty.files, empty.staged_files, len(empty.left_out)) == ((), 0, 1)
 
 
@@ -211,14 +215,131 @@ def test_a_title_that_changed_meanwhile_is_staged_anew(world: World, tmp_path: P
 
 def test_release_frees_everything_and_may_come_twice(world: World, tmp_path: Path):
     house = world.house
-    done = staged(world, load(tmp_path, action_contracts.AC2), suffix="-x")
-    assert done.layout_id == "plain-0-x"
+    done = staged(world, load(tmp_path, action_contracts.AC2))
+    assert done.layout_id == "plain/0"
+    assert done.input_root == f"{house.area('3c')}/{done.action_batch_id}/plain/0"
     assert reserved_bytes(house) >= done.output_bytes_max
     Path(done.output_root, "out").write_bytes(b"x" * 5000)
     for _ in range(2):
         release_part(house.store.client, done)
         assert in_stage(house) == []
         assert reserved_bytes(house) < SETTLING_BYTES
+
+
+def test_what_is_staged_says_what_it_was_made_for(world: World, tmp_path: Path):
+    house, loaded = world.house, load(tmp_path, action_contracts.AC2)
+    done = staged(world, loaded)
+    document = json.loads(Path(done.input_root, "_JOB.json").read_text())
+    assert (document["layout_id"], document["part"]) == ("plain", "0")
+    assert document["provenance"] == {
+        "action": "measure",
+        "action_id": loaded.contract.action_id,
+        "contract_version": 1,
+        "contract_sha256": loaded.digest,
+        "program": loaded.contract.run_spec.command[0],
+        "image": None,
+        "model_sha256": None,
+    }
+    # The same files for another version are staged anew: no document says what is not true.
+    newer = replace(loaded, contract=loaded.contract.model_copy(update={"version": 2}))
+    [part] = plan_parts(house.database, loaded, done.action_batch_id, {})
+    again = stage_part(house.store.client, house.database, newer, done.action_batch_id, part, {})
+    assert (again.input_root, again.manifest_key) == (done.input_root, done.manifest_key)
+    document = json.loads(Path(again.input_root, "_JOB.json").read_text())
+    assert document["provenance"]["contract_version"] == 2
+
+
+@pytest.mark.parametrize("mode", ["copy", "view"])
+def test_parts_lie_beside_each_other_and_go_one_by_one(world: World, tmp_path: Path, mode: str):
+    house = world.house
+    if mode == "view":
+        house.store.mount()
+    text = action_contracts.AC2.replace("layout_id: plain", f"layout_id: plain\n  mode: {mode}")
+    loaded, client = load(tmp_path, text), house.store.client
+    declare_contract(house.database, loaded)
+    batch = make_batch(house.database, IMAGES, contract=loaded)
+    [whole] = plan_parts(house.database, loaded, batch, {})
+    parts = [
+        ActionPart(number=number, node_ids=(node_id,), size_bytes=1)
+        for number, node_id in enumerate(whole.node_ids)
+    ]
+    made = [stage_part(client, house.database, loaded, batch, part, {}) for part in parts]
+    root = os.path.dirname(made[0].input_root)
+    assert sorted(name for name in os.listdir(root) if name.isdigit()) == ["0", "1", "2", "3"]
+    with pytest.raises(UsageError, match=f"stage/{batch}/plain has parts: name one"):
+        client.release_stage(str(batch), "plain")
+    release_part(client, made[1])
+    assert sorted(name for name in os.listdir(root) if name.isdigit()) == ["0", "2", "3"]
+    assert tree(made[2].input_root)[made[2].files[0].path]
+    for part in made:
+        release_part(client, part)
+    assert in_stage(house) == []
+    assert client.views() == []
+    assert reserved_bytes(house) < SETTLING_BYTES
+
+
+def test_no_part_lies_below_a_stage_that_has_none(world: World, tmp_path: Path):
+    house, loaded = world.house, load(tmp_path, action_contracts.AC2)
+    done = staged(world, loaded)
+    client, batch = house.store.client, str(done.action_batch_id)
+    with pytest.raises(UsageError, match=f"stage/{batch}/plain has parts"):
+        client.stage_to_3c(done.manifest_key, batch, "plain")
+    client.wait(client.stage_to_3c(done.manifest_key, batch, "whole").job_id)
+    with pytest.raises(UsageError, match=f"stage/{batch}/whole is laid out without parts"):
+        client.stage_to_3c(done.manifest_key, batch, "whole/0")
+    for wrong in ("plain/0/1", "plain/", "/0", "plain/..", "plain/_SEALED"):
+        with pytest.raises(UsageError):
+            client.stage_to_3c(done.manifest_key, batch, wrong)
+
+
+def staged_as_before(world: World, loaded: LoadedContract) -> StagedPart:
+    """Stage a part as the last version did: in `<layout>-<part>`, and nothing said what for."""
+    house, done = world.house, staged(world, loaded)
+    client, batch = house.store.client, str(done.action_batch_id)
+    client.stage_output(batch, "plain-0", done.output_bytes_max)
+    client.wait(client.stage_to_3c(done.manifest_key, batch, "plain-0", done.mode).job_id)
+    root = os.path.join(house.area("3c"), batch, "plain-0")
+    shutil.copy(done.inputs_path, root + ".inputs")
+    release_part(client, done)
+    document = {
+        **done.to_json(),
+        "layout_id": "plain-0",
+        "input_root": root,
+        "output_root": root + ".output",
+        "inputs_path": root + ".inputs",
+    }
+    return StagedPart.of_json(json.loads(json.dumps(document)))
+
+
+def test_what_the_last_version_staged_is_run_and_freed_there(world: World, tmp_path: Path):
+    house, loaded = world.house, load(tmp_path, action_contracts.AC2)
+    former = staged_as_before(world, loaded)
+    house.store.stop()
+    house.store.start()
+    former.check_files()
+    assert changed_input(former) is None
+    empty_output(loaded, former, {})
+    assert rendered_command(loaded, former, {}).environment_set["DRYSTONE_LAYOUT_ID"] == "plain"
+    assert reserved_bytes(house) >= former.output_bytes_max
+    release_part(house.store.client, former)
+    assert in_stage(house) == []
+    assert reserved_bytes(house) < SETTLING_BYTES
+
+
+def test_what_the_last_version_left_of_a_part_goes_with_it(world: World, tmp_path: Path):
+    house, loaded = world.house, load(tmp_path, action_contracts.AC2)
+    former = staged_as_before(world, loaded)
+    batch, client = former.action_batch_id, house.store.client
+    release_stage_of(client, loaded, batch, 0)
+    assert in_stage(house) == []
+    former = staged_as_before(world, loaded)
+    batch = former.action_batch_id
+    [part] = plan_parts(house.database, loaded, batch, {})
+    done = stage_part(client, house.database, loaded, batch, part, {})
+    assert os.listdir(os.path.join(house.area("3c"), str(batch))) == ["plain"]
+    release_part(client, done)
+    assert in_stage(house) == []
+    assert os.listdir(os.path.join(house.area("3c"), ".outputs")) == []
 
 
 def test_a_restart_of_the_engine_keeps_the_reservation(world: World, tmp_path: Path):
@@ -249,8 +370,8 @@ def test_a_view_shows_the_inputs_without_copying(world: World, tmp_path: Path):
     assert done.input_root.startswith(world.house.store.config.mount)
     assert len(tree(done.input_root)) == 9
     assert sorted(os.listdir(os.path.dirname(done.output_root))) == [
-        "plain-0.inputs",
-        "plain-0.output",
+        "0.inputs",
+        "0.output",
     ]
     release_part(world.house.store.client, done)
     assert world.house.store.client.views() == []
@@ -291,6 +412,21 @@ def test_the_command_is_rendered_with_the_folders(world: World, tmp_path: Path):
     assert run.cwd == done.input_root
     assert run.output_bytes_max == done.output_bytes_max
     assert run.contract_folder == loaded.folder
+    assert run.environment_set == {
+        "DRYSTONE_ACTION_BATCH_ID": str(done.action_batch_id),
+        "DRYSTONE_RUN_ID": "RUN",
+        "DRYSTONE_LAYOUT_ID": loaded.contract.stage_layout.layout_id,
+        "DRYSTONE_PART": "0",
+    }
+    spec = loaded.contract.run_spec.model_copy(
+        update={"command": ("x", "{run_id}-{action_batch_id}-{layout_id}-{part}")}
+    )
+    asking = replace(loaded, contract=loaded.contract.model_copy(update={"run_spec": spec}))
+    told = rendered_command(asking, done, {"size": 7}, run_id=31)
+    assert (
+        told.argv[1] == f"31-{done.action_batch_id}-{run.environment_set['DRYSTONE_LAYOUT_ID']}-0"
+    )
+    assert told.environment_set["DRYSTONE_RUN_ID"] == "31"
     assert type(run).model_validate(json.loads(run.model_dump_json())) == run
 
 

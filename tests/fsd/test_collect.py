@@ -55,6 +55,10 @@ def test_only_what_nothing_names_goes_and_only_when_it_is_old(store, short_tmp):
         "folder": publish(made, short_tmp, "d", parts["d"], "copy"),
         "batch": publish(made, short_tmp, "e", parts["e"], "view"),
     }
+    some = keys_of({path: files[path] for path in names[5:]})
+    part = client.stage_to_3c(write_manifest(os.path.join(short_tmp, "f.jsonl"), some), "7", "l/0")
+    finish(made, part.job_id)
+    kept["part of a stage"] = part.manifest_key
     client.pin_manifest(kept["pin"], "mine")
     output = os.path.join(short_tmp, "manifest")
     client.read(kept["batch"], output)

@@ -61,6 +61,16 @@ def test_every_tree_shows_the_same_bytes(mounted: Mounted):
         assert mounted.read(root, "a/note.txt") == "näive\n".encode()
     assert mounted.read("stage/7/plain/_JOB.json") == '{"job":"7","name":"ä"}'.encode()
     assert mounted.read("stage/7/plain/_SEALED") == b""
+    for part in ("0", "1", "10"):
+        store.publish_view("stage", "8", f"cut/{part}", [entries[0]])
+    store.publish_view("stage", "8", "plain", entries)
+    wait_for(lambda: os.path.exists(mounted.path("stage/8/cut/10")), "the part")
+    assert sorted(os.listdir(mounted.path("stage/8"))) == ["cut", "plain"]
+    assert sorted(os.listdir(mounted.path("stage/8/cut"))) == ["0", "1", "10"]
+    assert mounted.read("stage/8/cut/10/a/b0/f0.bin") == payloads[0]
+    assert mounted.read("stage/8/plain/a/b1/f1.bin") == payloads[1]
+    assert not os.path.exists(mounted.path("stage/8/cut/2"))
+    assert not os.path.exists(mounted.path("stage/8/cut/a"))
     for data in payloads:
         name = hashlib.sha256(data).hexdigest()
         assert mounted.read("objects", name[:2], name[2:4], name) == data

@@ -75,6 +75,25 @@ def test_a_program_runs_over_all_and_nothing_is_left_behind(yard):
     yard.check_done_once(run_id)
 
 
+def test_a_program_is_told_where_and_for_what_it_runs(yard):
+    told = os.path.join(yard.root, "told")
+    action = add(yard, f"pwd -P > {told}; env | grep ^DRYSTONE_ | sort >> {told}\n{MEASURE}")
+    run_id = yard.act(action)
+    yard.wait(run_id, "done")
+    ((batch_id,),) = yard.rows(
+        "SELECT action_batch_id FROM action_event JOIN action_event_detail ON id = action_event_id "
+        f"WHERE {event_of(yard, run_id)}"
+    )
+    with open(told, encoding="utf-8") as file:
+        assert file.read().splitlines() == [
+            os.path.realpath(f"{yard.store.config.area_path('3c')}/{batch_id}/flat/0.output"),
+            f"DRYSTONE_ACTION_BATCH_ID={batch_id}",
+            "DRYSTONE_LAYOUT_ID=flat",
+            "DRYSTONE_PART=0",
+            f"DRYSTONE_RUN_ID={run_id}",
+        ]
+
+
 def test_the_same_work_is_not_done_twice(yard):
     action = add(yard)
     first = yard.act(action)

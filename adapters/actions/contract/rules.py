@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from adapters.actions.contract.contract import ActionContract, Output, RunSpec
 from adapters.actions.contract.contract_templates import template_rules
 from adapters.actions.contract.parameters import checked_value
+from adapters.actions.contract.templates import PLACE
 from base.documents import Path
 from base.mistakes import suggestion
 from fsd import check_relative_path
@@ -160,6 +161,8 @@ def _run(contract: ActionContract, folder: str | None) -> Iterator[Rule]:
                 yield ("run_spec", "environment", key), f"{name!a} is no name of a variable"
     for name in set(spec.environment.allow) & set(spec.environment.set):
         yield ("run_spec", "environment", "allow"), f"{name} is in `set` too; one of the two counts"
+    for name in sorted(set(spec.environment.set) & set(PLACE.values())):
+        yield ("run_spec", "environment", "set", name), "is given to every program already"
     yield from _program(spec, folder)
 
 

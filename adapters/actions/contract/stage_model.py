@@ -48,7 +48,8 @@ class StagedPart(BaseModel):
 
     action_batch_id: int
     layout_id: str
-    """The folder's name below the batch, with the part and the suffix."""
+    """Its place below the batch: `<layout>/<part>`; `<layout>-<part>` where an earlier version
+    staged it."""
     part: int
     mode: str
     input_root: str

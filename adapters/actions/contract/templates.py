@@ -41,7 +41,15 @@ OF_FILE = OF_INPUT | _group("file", _FILE)
 OF_PARENT_FILE = OF_INPUT | {"number"}
 """`parent` is the relative, `number` its place among those of its input, from 0."""
 OF_CHILD_FILE = OF_INPUT | {"number"} | _group("child", _NODE)
-OF_RUN = OF_PART | {"input", "output", "contract", "model"}
+
+PLACE = {
+    "action_batch_id": "DRYSTONE_ACTION_BATCH_ID",
+    "run_id": "DRYSTONE_RUN_ID",
+    "layout_id": "DRYSTONE_LAYOUT_ID",
+    "part": "DRYSTONE_PART",
+}
+"""Fields of a run that every program is told in its environment too."""
+OF_RUN = OF_PART | PLACE.keys() | {"input", "output", "contract", "model"}
 
 Value = str | int | float | bool | datetime.datetime | None
 Renderer = Callable[[Mapping[str, Value]], str]

@@ -95,7 +95,7 @@ def dry_run(
         if contract.stage_layout is None:
             continue
         laid = lay_out(database, contract, part.number, part.node_ids, values)
-        root = f"3c/{batch}/{contract.stage_layout.layout_id}-{part.number}"
+        root = f"3c/{batch}/{contract.stage_layout.layout_id}/{part.number}"
         for entry in laid.entries:
             path = f"{root}/{entry.path}"
             if len(report.paths) < paths_max:
@@ -112,7 +112,9 @@ def dry_run(
         report.left_out += laid.left_out
         if report.command is None and contract.run_spec is not None:
             where = os.path.join(os.path.dirname(area), root)
-            staged = _would_be(where, part, contract.stage_layout.mode, written_bytes)
+            staged = _would_be(
+                action_batch_id or 0, where, part, contract.stage_layout.mode, written_bytes
+            )
             report.command = rendered_command(loaded, staged, values, MODEL_SHOWN)
     _children(loaded, report)
     if contract.stage_layout is not None:
@@ -146,10 +148,12 @@ def _parts(
     return cut(pending, contract.batch_size_bytes)
 
 
-def _would_be(path: str, part: ActionPart, mode: str, written_bytes: int) -> StagedPart:
+def _would_be(
+    action_batch_id: int, path: str, part: ActionPart, mode: str, written_bytes: int
+) -> StagedPart:
     return StagedPart(
-        action_batch_id=0,
-        layout_id=os.path.basename(path),
+        action_batch_id=action_batch_id,
+        layout_id="/".join(path.rsplit("/", 2)[1:]),
         part=part.number,
         mode=mode,
         input_root=path,

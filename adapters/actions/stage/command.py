@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from adapters.actions.contract.parameters import checked_parameters
 from adapters.actions.contract.stage_context import parameter_fields
-from adapters.actions.contract.templates import render
+from adapters.actions.contract.templates import PLACE, render
 from base.errors import UsageError
 
 if TYPE_CHECKING:
@@ -53,9 +53,12 @@ def rendered_command(
     staged: StagedPart,
     parameters: dict[str, Any],
     model_path: str = "",
+    run_id: int | None = None,
 ) -> RenderedRun:
     """Return the command of a staged part.
 
+    Every program is told its place (PLACE) in its environment, whether its templates ask for it or
+    not. Without a run, or a batch, the words RUN and BATCH stand for their numbers.
     `model_path` is where the model file of an action lies that is pinned to one (see
     `checked_model`); UsageError when it is missing.
     """
@@ -67,12 +70,19 @@ def rendered_command(
             f"action {contract.name} needs its model file: name it in drystone.toml, "
             f'[actions.models] {contract.name} = "FILE"'
         )
+    assert contract.stage_layout is not None
+    place: dict[str, str | int] = {
+        "action_batch_id": staged.action_batch_id or "BATCH",
+        "run_id": run_id or "RUN",
+        "layout_id": contract.stage_layout.layout_id,
+        "part": staged.part,
+    }
     fields = {
         "input": staged.input_root,
         "output": staged.output_root,
         "contract": loaded.folder,
         "model": model_path,
-        "part": staged.part,
+        **place,
         **parameter_fields(checked_parameters(contract, parameters)),
     }
     folders = {
@@ -89,7 +99,10 @@ def rendered_command(
         output_root=staged.output_root,
         contract_folder=loaded.folder,
         environment_allow=spec.environment.allow,
-        environment_set={name: render(v, fields) for name, v in spec.environment.set.items()},
+        environment_set={
+            **{name: render(v, fields) for name, v in spec.environment.set.items()},
+            **{PLACE[name]: str(value) for name, value in place.items()},
+        },
         timeout_s=spec.timeout_s,
         memory_bytes=spec.memory_bytes,
         output_bytes_max=staged.output_bytes_max,

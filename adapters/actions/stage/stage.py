@@ -3,9 +3,11 @@
 The store makes the input folder (reserved, verified, sealed); the output folder beside it is the
 store's too, with room reserved for what the program may write. Programs are run elsewhere.
 
-    3c/<batch>/<layout>-<part>/           the inputs, read-only in spirit
-    3c/<batch>/<layout>-<part>.output/    where the program writes
-    3c/<batch>/<layout>-<part>.inputs     which input lies where, one JSON line each
+    3c/<batch>/<layout>/<part>/           the inputs, read-only in spirit
+    3c/<batch>/<layout>/<part>.output/    where the program writes
+    3c/<batch>/<layout>/<part>.inputs     which input lies where, one JSON line each
+
+A part that an earlier version staged lies in `<layout>-<part>`, and is run and freed there.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from adapters.actions.contract.contract import ActionContract
+from adapters.actions.contract.contract import ActionContract, StageLayout
 from adapters.actions.contract.parameters import checked_parameters
 from adapters.actions.contract.stage_context import parameter_fields
 from adapters.actions.contract.stage_model import StagedPart, pack_inputs
@@ -51,7 +53,6 @@ def stage_part(
     action_batch_id: int,
     part: ActionPart,
     parameters: dict[str, Any],
-    layout_suffix: str = "",
 ) -> StagedPart:
     """Lay a part out and wait until it lies there; its output folder is empty then.
 
@@ -63,14 +64,15 @@ def stage_part(
     if contract.stage_layout is None:
         raise UsageError(f"action {contract.name} ({contract.type}) stages nothing")
     values = checked_parameters(contract, parameters)
-    layout_id = _layout_id(contract, part.number, layout_suffix)
+    layout_id = f"{contract.stage_layout.layout_id}/{part.number}"
     limit_bytes = output_bytes_max(contract, part.size_bytes)
+    _release_former_place(client, contract, action_batch_id, part.number)
     try:
         _wait_for_former(client, f"{action_batch_id}/{layout_id}")
         # The output first: without room for what comes of it, nothing is laid out or even asked.
         output = client.stage_output(str(action_batch_id), layout_id, limit_bytes)
         laid = lay_out(database, contract, part.number, part.node_ids, values)
-        place = _Place(contract, action_batch_id, part.number, layout_id)
+        place = _Place(loaded, action_batch_id, part.number, layout_id)
         staged = _make(client, place, laid, output)
     except (QuotaError, UsageError) as error:
         if _is_there(client, action_batch_id, layout_id):
@@ -82,35 +84,37 @@ def stage_part(
     return staged
 
 
-def _layout_id(contract: ActionContract, number: int, suffix: str) -> str:
-    assert contract.stage_layout is not None
-    return f"{contract.stage_layout.layout_id}-{number}{suffix}"
-
-
 @dataclass(frozen=True, slots=True)
 class _Place:
     """What is staged where: a part of a batch, by a contract."""
 
-    contract: ActionContract
+    loaded: LoadedContract
     action_batch_id: int
     number: int
     layout_id: str
 
+    @property
+    def layout(self) -> StageLayout:
+        """Return the layout, which a contract that is staged has."""
+        assert self.loaded.contract.stage_layout is not None
+        return self.loaded.contract.stage_layout
+
 
 def _make(client: Client, place: _Place, laid: LaidOut, output: StageOutputAnswer) -> StagedPart:
-    layout, layout_id = place.contract.stage_layout, place.layout_id
-    assert layout is not None
+    mode, layout_id = place.layout.mode, place.layout_id
     batch, folder = str(place.action_batch_id), os.path.dirname(output.path)
-    _remove_beside(folder, layout_id)
-    with manifest_file(client, folder, layout_id, laid) as manifest:
+    _remove_beside(_path_of(client, place.action_batch_id, layout_id))
+    about = provenance(place.loaded)
+    with manifest_file(client, folder, os.path.basename(layout_id), laid) as manifest:
         try:
-            answer = client.stage_to_3c(manifest, batch, layout_id, layout.mode)
+            answer = client.stage_to_3c(manifest, batch, layout_id, mode, provenance=about)
         except SealedMismatchError:
-            # An earlier attempt staged what the database said then (a title, a parent).
+            # An earlier attempt staged what the database said then (a title, a parent), or for
+            # another version of the contract.
             _release_stage(client, batch, layout_id)
             _wait_for_former(client, f"{batch}/{layout_id}")
             output = client.stage_output(batch, layout_id, output.reserved_bytes)
-            answer = client.stage_to_3c(manifest, batch, layout_id, layout.mode)
+            answer = client.stage_to_3c(manifest, batch, layout_id, mode, provenance=about)
         listed = pack_inputs(laid.inputs)
         staged = _staged(place, laid, output, answer, hashlib.sha256(listed).hexdigest())
         # While the store copies. A crash leaves a list without a stage: the next call removes it.
@@ -121,7 +125,7 @@ def _make(client: Client, place: _Place, laid: LaidOut, output: StageOutputAnswe
             f"the inputs of part {place.number} of action batch {batch} could not be staged "
             f"({job.state}): {job.error or 'see the report of job ' + job.job_id}"
         )
-    if layout.mode == "view":
+    if mode == "view":
         _wait_for_view(answer.target_root)
     return staged
 
@@ -133,12 +137,11 @@ def _staged(
     answer: MaterialiseAnswer,
     inputs_sha256: str,
 ) -> StagedPart:
-    assert place.contract.stage_layout is not None
     return StagedPart(
         action_batch_id=place.action_batch_id,
         layout_id=place.layout_id,
         part=place.number,
-        mode=place.contract.stage_layout.mode,
+        mode=place.layout.mode,
         input_root=answer.target_root,
         output_root=output.path,
         job_id=answer.job_id,
@@ -153,6 +156,20 @@ def _staged(
         files=tuple(laid.inputs),
         left_out=tuple(laid.left_out),
     )
+
+
+def provenance(loaded: LoadedContract) -> dict[str, str | int | None]:
+    """Return what a stage is made for, as its `_JOB.json` tells: program, contract and model."""
+    contract, spec = loaded.contract, loaded.contract.run_spec
+    return {
+        "action": contract.name,
+        "action_id": contract.action_id,
+        "contract_version": contract.version,
+        "contract_sha256": loaded.digest,
+        "program": spec.command[0] if spec else None,
+        "image": spec.image if spec else None,
+        "model_sha256": contract.model_sha256,
+    }
 
 
 def output_bytes_max(contract: ActionContract, input_bytes: int) -> int:
@@ -225,18 +242,29 @@ def release_stage_of(
     loaded: LoadedContract,
     action_batch_id: int,
     number: int,
-    layout_suffix: str = "",
 ) -> None:
     """Free what may have been made of a part that was never staged to its end. Idempotent."""
     layout = loaded.contract.stage_layout
     if layout is not None:
-        release(client, action_batch_id, _layout_id(loaded.contract, number, layout_suffix))
+        release(client, action_batch_id, f"{layout.layout_id}/{number}")
+        _release_former_place(client, loaded.contract, action_batch_id, number)
+
+
+def _release_former_place(
+    client: Client, contract: ActionContract, action_batch_id: int, number: int
+) -> None:
+    """Free what an attempt by an earlier version left of a part, where that put it."""
+    assert contract.stage_layout is not None
+    layout_id = f"{contract.stage_layout.layout_id}-{number}"
+    # The output folder was made first, and no other layout has one of this name.
+    if os.path.lexists(_path_of(client, action_batch_id, layout_id) + ".output"):
+        release(client, action_batch_id, layout_id)
 
 
 def release(client: Client, action_batch_id: int, layout_id: str) -> None:
     """Free a stage by its name, which may be gone already. AdapterError when it cannot be."""
     _wait_for_former(client, f"{action_batch_id}/{layout_id}")
-    _remove_beside(_batch_folder(client, action_batch_id), layout_id)
+    _remove_beside(_path_of(client, action_batch_id, layout_id))
     _release_stage(client, str(action_batch_id), layout_id)
 
 
@@ -249,25 +277,26 @@ def _release_stage(client: Client, batch: str, layout_id: str) -> None:
         )
 
 
-def _batch_folder(client: Client, action_batch_id: int) -> str:
+def _path_of(client: Client, action_batch_id: int, layout_id: str) -> str:
     area = next(one.path for one in client.capacity().areas if one.area == "3c")
-    return os.path.join(area, str(action_batch_id))
+    return os.path.join(area, str(action_batch_id), layout_id)
 
 
 def _is_there(client: Client, action_batch_id: int, layout_id: str) -> bool:
     """Whether anything of a stage lies in 3C, made by this attempt or by an earlier one."""
-    path = os.path.join(_batch_folder(client, action_batch_id), layout_id)
+    path = _path_of(client, action_batch_id, layout_id)
     return any(os.path.lexists(path + suffix) for suffix in ("", ".output", ".inputs"))
 
 
-def _remove_beside(folder: str, layout_id: str) -> None:
+def _remove_beside(path: str) -> None:
     """Remove what we put beside a stage, also what a killed attempt left half made."""
-    for name in (f"{layout_id}.inputs", f"{layout_id}.inputs.tmp"):
+    for beside in (f"{path}.inputs", f"{path}.inputs.tmp"):
         with contextlib.suppress(FileNotFoundError):
-            os.unlink(os.path.join(folder, name))
+            os.unlink(beside)
+    folder, part = os.path.split(path)
     with contextlib.suppress(FileNotFoundError):
         for name in os.listdir(folder):
-            if name.startswith(scratch_prefix(layout_id)):
+            if name.startswith(scratch_prefix(part)):
                 shutil.rmtree(os.path.join(folder, name), ignore_errors=True)
 
 

@@ -24,16 +24,16 @@ TEXT_BYTES_MAX = 1 << 20
 """The limit of a text in a manifest; a longer listing is stored as an object of its own."""
 
 
-def scratch_prefix(layout_id: str) -> str:
+def scratch_prefix(part: str) -> str:
     """Return how the folders begin that a killed attempt may have left beside a stage."""
-    # No layout has a comma in its id, so none finds those of another.
-    return f".manifest-{layout_id},"
+    # No part has a comma in its id, so none finds those of another.
+    return f".manifest-{part},"
 
 
 @contextlib.contextmanager
-def manifest_file(client: Client, folder: str, layout_id: str, laid: LaidOut) -> Generator[str]:
+def manifest_file(client: Client, folder: str, part: str, laid: LaidOut) -> Generator[str]:
     """Yield the path of the manifest, below a folder that the engine can read."""
-    scratch = tempfile.mkdtemp(prefix=scratch_prefix(layout_id), dir=folder)
+    scratch = tempfile.mkdtemp(prefix=scratch_prefix(part), dir=folder)
     try:
         path = os.path.join(scratch, "manifest.jsonl")
         seen: set[int] = set()
