@@ -1,8 +1,8 @@
 """A disk with bad sectors: a FUSE mount of one file, parts of which answer EIO, at once or late.
 
-Run as `python bad_disk_fixture.py MOUNT_POINT FILE HANG_SECONDS START-END ...`; the file appears
-under every name. Whoever reads a part that hangs cannot be killed until the answer comes, as it is
-with a disk that hangs in the kernel.
+Run as `python bad_disk_fixture.py MOUNT_POINT FILE HANGS_WHILE START-END ...`; the file appears
+under every name. Whoever reads a bad part waits while the path HANGS_WHILE is there, and cannot be
+killed until the answer comes, as it is with a disk that hangs in the kernel.
 The kernel's device mapper would do as well, but is missing in many containers.
 """
 
@@ -24,9 +24,9 @@ ROOT_INODE, FILE_INODE = pyfuse3.ROOT_INODE, 2
 
 
 class BadDisk(pyfuse3.Operations):
-    def __init__(self, path: str, bad: Sequence[tuple[int, int]], hang_s: float) -> None:
+    def __init__(self, path: str, bad: Sequence[tuple[int, int]], hangs_while: str) -> None:
         super().__init__()
-        self.hang_s = hang_s
+        self.hangs_while = hangs_while
         self.fd = os.open(path, os.O_RDONLY)
         self.bad = bad
 
@@ -47,28 +47,27 @@ class BadDisk(pyfuse3.Operations):
 
     async def read(self, fh, off, size):
         if any(off < end and start < off + size for start, end in self.bad):
-            await trio.sleep(self.hang_s)
+            while os.path.exists(self.hangs_while):
+                await trio.sleep(0.02)
             raise pyfuse3.FUSEError(errno.EIO)
         return os.pread(self.fd, size, off)
 
 
 @contextmanager
 def bad_disk(
-    folder: str, path: str, bad: Sequence[tuple[int, int]], hang_s: float = 0.0
+    folder: str, path: str, bad: Sequence[tuple[int, int]], hangs_while: str = ""
 ) -> Iterator[str]:
     """Mount the file on `folder` with bad byte ranges; yields the path to read it at."""
     if not os.path.exists("/dev/fuse") or os.geteuid() != 0:
         pytest.skip("needs /dev/fuse and root")
     os.makedirs(folder, exist_ok=True)
     ranges = [f"{start}-{end}" for start, end in bad]
-    child = subprocess.Popen([sys.executable, __file__, folder, path, str(hang_s), *ranges])
+    child = subprocess.Popen([sys.executable, __file__, folder, path, hangs_while, *ranges])
     try:
-        for _ in range(200):
-            if os.path.exists(os.path.join(folder, "shard")):
-                break
+        while not os.path.exists(os.path.join(folder, "shard")):
+            if child.poll() is not None:
+                pytest.skip("FUSE does not work here")
             time.sleep(0.02)
-        else:
-            pytest.skip("FUSE does not work here")
         yield os.path.join(folder, "shard")
     finally:
         child.send_signal(signal.SIGTERM)
@@ -77,10 +76,10 @@ def bad_disk(
 
 
 def main() -> None:
-    folder, path, hang_s = sys.argv[1:4]
+    folder, path, hangs_while = sys.argv[1:4]
     bad = [(int(start), int(end)) for start, end in (pair.split("-") for pair in sys.argv[4:])]
     options = {*pyfuse3.default_options, "fsname=bad_disk", "ro"}
-    pyfuse3.init(BadDisk(path, bad, float(hang_s)), folder, options)
+    pyfuse3.init(BadDisk(path, bad, hangs_while), folder, options)
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     trio.run(pyfuse3.main)
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
-import time
 
 import pytest
 from command import FILES, PROGRAM, ROOT, drystone, environment, json_lines, key_of
@@ -171,30 +172,32 @@ def test_a_lost_disk_is_rebuilt(filled):
     drystone("verify", "--all", env=environment(filled))
 
 
-@pytest.mark.seconds(31)
 def test_interrupt_detaches(store, tmp_path):
     made = store()
     (tmp_path / "big").mkdir()
     with open(tmp_path / "big" / "zeros", "wb") as file:
         file.truncate(1 << 30)
-    process = subprocess.Popen(
-        [sys.executable, PROGRAM, "put", str(tmp_path / "big"), "--batch", "big"],
-        env={**os.environ, **environment(made)},
-        stderr=subprocess.PIPE,
-        # A shell's background job ignores Ctrl-C, and so would whatever it starts.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
-    )
-    deadline = time.monotonic() + 60
-    while not (running := [job for job in made.client.jobs() if job.state == "running"]):
-        assert time.monotonic() < deadline and process.poll() is None
-    # The command may not have its answer yet; afterwards it waits for the job.
-    time.sleep(0.5)
-    process.send_signal(signal.SIGINT)
-    told = process.communicate(timeout=120)[1]
-    assert process.returncode == 130, told
-    assert f"drystone job cancel {running[0].job_id}".encode() in told
-    drystone("job", "cancel", running[0].job_id, env=environment(made))
-    drystone("job", "wait", running[0].job_id, env=environment(made), expect=1)
+    terminal, theirs = pty.openpty()
+    with open(terminal, "rb", buffering=0) as shown:
+        process = subprocess.Popen(
+            [sys.executable, PROGRAM, "put", str(tmp_path / "big"), "--batch", "big"],
+            env={**os.environ, **environment(made)},
+            stderr=theirs,
+            # A shell's background job ignores Ctrl-C, and so would whatever it starts.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        )
+        os.close(theirs)
+        # What it shows on a terminal is the progress of its job: it follows it.
+        told = shown.read(4096)
+        process.send_signal(signal.SIGINT)
+        with contextlib.suppress(OSError):  # As a terminal ends.
+            while more := shown.read(4096):
+                told += more
+    assert process.wait(120) == 130, told
+    (running,) = [job for job in made.client.jobs() if job.state == "running"]
+    assert f"drystone job cancel {running.job_id}".encode() in told
+    drystone("job", "cancel", running.job_id, env=environment(made))
+    drystone("job", "wait", running.job_id, env=environment(made), expect=1)
 
 
 def test_a_closed_pipe_is_quiet(store, tmp_path):

@@ -43,7 +43,7 @@ def watchdog() -> Iterator[Callable[..., Watchdog]]:
         one.stop()
 
 
-def wait_until(condition: Callable[[], bool], limit_s: float = 5.0) -> bool:
+def wait_until(condition: Callable[[], bool], limit_s: float = 60.0) -> bool:
     end = time.monotonic() + limit_s
     while time.monotonic() < end:
         if condition():
@@ -168,31 +168,48 @@ def test_a_lane_takes_the_urgent_first(child: Child, tmp_path: Path):
 # Stalls and deaths
 
 
-def test_a_busy_child_is_not_stalled(child: Child, watchdog: Callable[..., Watchdog]):
-    watchdog(child)
-    end = time.monotonic() + 2 * STALL_S
-    while time.monotonic() < end:
-        child.call("read_catalog")
-    assert child.alive
+def test_a_busy_child_is_not_stalled(child: Child):
+    """However long it goes on: each look finds steps that the one before did not."""
+    now, ahead = time.monotonic(), child.request("read_catalog")
+    for _ in range(20):
+        answered, ahead = ahead, child.request("read_catalog")
+        answered.result(60)
+        now += 10 * STALL_S
+        assert child.stalled_s(now) == 0.0
+    ahead.result(60)
 
 
 def test_an_idle_child_is_not_stalled(child: Child, watchdog: Callable[..., Watchdog]):
     watchdog(child)
-    time.sleep(2 * STALL_S)
-    assert child.stalled_s(time.monotonic()) == 0.0
+    assert child.stalled_s(time.monotonic() + 3600.0) == 0.0
     assert child.call("read_catalog") == b""
 
 
-def test_a_stopped_child_is_killed_within_its_limit(
+def looks_beyond_the_limit(child: Child) -> list[float]:
+    """Return a list of what the watchdog's looks find from here on, beyond its limit."""
+    found: list[float] = []
+    look = child.stalled_s
+
+    def noted(now: float) -> float:
+        stalled_s = look(now)
+        if stalled_s > STALL_S:
+            found.append(stalled_s)
+        return stalled_s
+
+    child.stalled_s = noted
+    return found
+
+
+def test_a_stopped_child_is_killed_by_the_first_look_beyond_its_limit(
     child: Child, watchdog: Callable[..., Watchdog]
 ):
-    watchdog(child)
+    beyond = looks_beyond_the_limit(child)
     os.kill(child.pid, signal.SIGSTOP)
-    began = time.monotonic()
+    watchdog(child)
     with pytest.raises(DiskStalledError, match="d1 made no progress"):
         child.call("read_catalog")
-    assert STALL_S < time.monotonic() - began < STALL_S + 4 * Watchdog.PERIOD_S
-    assert child.wait_dead(5)
+    assert len(beyond) == 1
+    assert child.wait_dead(60)
     assert not child.alive
     with pytest.raises(DiskStalledError):
         child.call("read_catalog")
@@ -202,16 +219,14 @@ def test_a_hanging_lane_is_found_while_another_is_busy(
     child: Child, watchdog: Callable[..., Watchdog], tmp_path: Path
 ):
     request, _ = blocking_find(child, tmp_path / "odd")
+    beyond = looks_beyond_the_limit(child)
     watchdog(child)
-    began = time.monotonic()
-    while not request.done() and time.monotonic() < began + 5:
-        try:
+    with pytest.raises(DiskError):
+        while True:
             child.call("read_catalog")
-        except DiskError:
-            break
     with pytest.raises(DiskStalledError):
         request.result(60)
-    assert time.monotonic() - began < STALL_S + 4 * Watchdog.PERIOD_S
+    assert len(beyond) == 1
 
 
 def test_a_child_has_a_limit_of_its_own(pool: SlotPool, watchdog: Callable[..., Watchdog]):
@@ -295,7 +310,7 @@ def test_a_lent_slot_comes_back_only_after_the_death(child: Child, pool: SlotPoo
     child.kill()
     with pytest.raises(DiskError):
         request.result(60)
-    assert child.wait_dead(5)
+    assert child.wait_dead(60)
     assert wait_until(lambda: free_slots(pool) == 3)
 
 
@@ -305,21 +320,22 @@ def test_a_disk_that_hangs_in_the_kernel_frees_the_caller_but_not_the_slot(
     child = spawn()
     (tmp_path / "file").write_bytes(bytes(4096))
     folder = str(tmp_path / "mnt")
-    with bad_disk(folder, str(tmp_path / "file"), [(0, 4096)], hang_s=3.0):
+    hangs = tmp_path / "hangs"
+    hangs.touch()
+    with bad_disk(folder, str(tmp_path / "file"), [(0, 4096)], hangs_while=str(hangs)):
         slot = pool.acquire()
-        began = time.monotonic()
         request = child.request("find", "none", [folder], slots=(slot,))
         pool.release(slot)
         watchdog(child)
         with pytest.raises(DiskStalledError):
             request.result(60)
-        assert time.monotonic() - began < STALL_S + 1.0
         # SIGKILL does not end it now, and it might still write into the slot.
         assert not child.wait_dead(0.2)
         assert free_slots(pool) == 2
         with pytest.raises(DiskStalledError):
             child.call("read_catalog")
-        assert child.wait_dead(10)
+        hangs.unlink()
+        assert child.wait_dead(60)
         assert wait_until(lambda: free_slots(pool) == 3)
 
 

@@ -20,7 +20,7 @@ COMMANDS = ("wake", "health", "sleep")
 @pytest.fixture
 def machine(yards, short_tmp) -> Yard:
     """A machine of shell scripts: each notes that it was called, and does what its file says."""
-    lines = ["[jobs.gpu]", 'host = "big"', "wake_timeout_s = 0.5", "command_timeout_s = 5"]
+    lines = ["[jobs.gpu]", 'host = "big"', "wake_timeout_s = 3600", "command_timeout_s = 60"]
     for name in COMMANDS:
         path = os.path.join(short_tmp, name)
         with open(path, "w", encoding="ascii") as file:
@@ -102,7 +102,7 @@ def test_one_that_does_not_wake_is_told_and_left_alone_for_a_while(machine, shor
     assert _gate(machine) == ("waking", f"{short_tmp}/wake ended with 3 no such host")
     _ago(machine, "since")
     _look(machine)
-    assert _gate(machine)[0] == "asleep" and "did not wake within 0.5 s" in _gate(machine)[1]
+    assert _gate(machine)[0] == "asleep" and "did not wake within 3600 s" in _gate(machine)[1]
     assert "gpu_not_woken" in [event.kind for event in machine.database.events.events()]
     calls = _calls(short_tmp)
     _look(machine)
@@ -121,17 +121,22 @@ def test_one_that_answers_no_more_closes_its_gate(machine, short_tmp):
 
 
 @pytest.mark.parametrize(
-    ("what", "reason"),
-    [("sleep 60", "did not end within"), ("rm -f $0; exec /nowhere", "ended with")],
+    ("what", "timeout_s", "reason"),
+    [
+        ("sleep 600", 0.3, "did not end within"),
+        ("rm -f $0; exec /nowhere", 60, "ended with"),
+    ],
 )
-def test_a_health_command_that_hangs_or_breaks_is_no_answer(yards, short_tmp, what, reason):
+def test_a_health_command_that_hangs_or_breaks_is_no_answer(
+    yards, short_tmp, what, timeout_s, reason
+):
     path = os.path.join(short_tmp, "health")
     with open(path, "w", encoding="ascii") as file:
         file.write(f"#!/bin/sh\n{what}\n")
     os.chmod(path, stat.S_IRWXU)
     yard = yards(
         tables="[jobs.gpu]\nhost = 'big'\nwake_command = ['/bin/true']\n"
-        f"health_command = ['{path}']\ncommand_timeout_s = 0.3"
+        f"health_command = ['{path}']\ncommand_timeout_s = {timeout_s}"
     )
     yard.start_redis()
     yard.control.gpu_ready()
