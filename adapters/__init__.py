@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     )
     from adapters.thumbnails.worker import ThumbnailWorker
     from adapters.work.batch_work import Signal, check_signal
-    from fsd import ConfigOption, EngineUnavailableError, JsonOption, find_config
+    from fsd import EngineUnavailableError
 
 _HOMES = {
     "Signal": "adapters.work.batch_work",
@@ -58,10 +58,7 @@ _HOMES = {
     "stage_root": "adapters.audit.care",
     "store_client": "adapters.audit.care",
     "store_notices": "adapters.audit.care",
-    "ConfigOption": "fsd",
     "EngineUnavailableError": "fsd",
-    "JsonOption": "fsd",
-    "find_config": "fsd",
     "Adapter": "adapters.records.items",
     "AdapterError": "adapters.records.errors",
     "Link": "adapters.records.items",
@@ -106,9 +103,7 @@ __all__ = [
     "Adapter",
     "AdapterError",
     "AuditReport",
-    "ConfigOption",
     "EngineUnavailableError",
-    "JsonOption",
     "Link",
     "MediaFile",
     "Observation",
@@ -132,7 +127,6 @@ __all__ = [
     "cli_app",
     "demo_chapter",
     "dry_run_folder",
-    "find_config",
     "make_thumbnails",
     "mount_root",
     "purge_partner",

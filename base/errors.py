@@ -3,7 +3,7 @@
 DrystoneError                   something of ours failed (exit 1)
 ├── UsageError                  a person's mistake: says what to do (exit 2)
 │   ├── ConfigError             drystone.toml is missing, broken or contradictory
-│   └── RefusedDocumentError           a document that somebody wrote is refused; lists its problems
+│   └── RefusedDocumentError    a document that somebody wrote is refused; lists its problems
 │       ├── ContractError       adapters: an action contract or a pipeline
 │       ├── DefinitionError     datasets: a definition
 │       ├── IntentError         sql: a write-intent

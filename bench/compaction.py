@@ -16,9 +16,10 @@ import sys
 import tempfile
 import time
 
+from base.config import CONFIG_NAME
 from fsd.cli import daemon
 from fsd.client.client import Client
-from fsd.disks.config import CONFIG_NAME, MIB, Config
+from fsd.disks.config import MIB, Config
 from fsd.engine.setup import init_store
 
 DISKS = 3

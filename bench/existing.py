@@ -16,9 +16,10 @@ import statistics
 import tempfile
 import time
 
+from base.config import CONFIG_NAME
 from fsd.cli import daemon
 from fsd.client.client import Client
-from fsd.disks.config import CONFIG_NAME, load_config
+from fsd.disks.config import load_config
 from fsd.engine.setup import init_store
 
 DROP_CACHES = "/proc/sys/vm/drop_caches"

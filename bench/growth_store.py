@@ -18,9 +18,10 @@ from concurrent.futures import Future, ProcessPoolExecutor
 from functools import partial
 from itertools import accumulate
 
+from base.config import CONFIG_NAME
 from fsd.cli import daemon
 from fsd.client.client import Client
-from fsd.disks.config import CONFIG_NAME, MIB, Config
+from fsd.disks.config import MIB, Config
 from fsd.documents.models import JobStatus
 from fsd.engine.setup import init_store
 

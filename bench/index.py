@@ -23,9 +23,10 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from base.config import CONFIG_NAME
 from fsd.cli import daemon
 from fsd.client.client import Client
-from fsd.disks.config import CONFIG_NAME, MIB, Config
+from fsd.disks.config import MIB, Config
 from fsd.engine.setup import init_store
 from fsd.format import layout
 from fsd.format.batch_part import PartFile, format_part

@@ -28,9 +28,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import chain
 
+from base.config import CONFIG_NAME
 from fsd.cli import daemon
 from fsd.client.client import Client
-from fsd.disks.config import CONFIG_NAME, MIB, Config
+from fsd.disks.config import MIB, Config
 from fsd.engine.setup import init_store
 
 CORPUS_ROOTS = ("/usr/share", "/usr/lib", "/usr/include", sys.base_prefix)

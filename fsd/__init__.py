@@ -11,9 +11,8 @@ if TYPE_CHECKING:
     from fsd.cli.app import app as cli_app
     from fsd.cli.companions import add_chapter, add_companion, set_purge_partner
     from fsd.cli.demo_steps import Demo
-    from fsd.cli.session import ConfigOption, JsonOption
     from fsd.client.client import Client
-    from fsd.disks.config import find_config, load_config
+    from fsd.disks.config import load_config
     from fsd.documents.models import RemovalAnswer, StageOutputAnswer
     from fsd.engine.setup import init_store
     from fsd.format.errors import (
@@ -27,11 +26,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Client": "fsd.client.client",
-    "ConfigOption": "fsd.cli.session",
     "Demo": "fsd.cli.demo_steps",
     "EngineUnavailableError": "fsd.format.errors",
     "FsdError": "fsd.format.errors",
-    "JsonOption": "fsd.cli.session",
     "NotFoundError": "fsd.format.errors",
     "QuotaError": "fsd.format.errors",
     "RemovalAnswer": "fsd.documents.models",
@@ -43,7 +40,6 @@ _HOMES = {
     "check_relative_path": "fsd.format.paths",
     "cli_app": "fsd.cli.app",
     "find_collisions": "fsd.format.paths",
-    "find_config": "fsd.disks.config",
     "fold_path": "fsd.format.paths",
     "init_store": "fsd.engine.setup",
     "load_config": "fsd.disks.config",
@@ -52,11 +48,9 @@ _HOMES = {
 
 __all__ = [
     "Client",
-    "ConfigOption",
     "Demo",
     "EngineUnavailableError",
     "FsdError",
-    "JsonOption",
     "NotFoundError",
     "QuotaError",
     "RemovalAnswer",
@@ -68,7 +62,6 @@ __all__ = [
     "check_relative_path",
     "cli_app",
     "find_collisions",
-    "find_config",
     "fold_path",
     "init_store",
     "load_config",

@@ -17,9 +17,10 @@ import socket
 import subprocess
 import sys
 
+from base.config import find_config
 from base.descriptors import wait_readable
 from base.errors import DrystoneError
-from sql.core.config import find_config, load_config
+from sql.core.config import load_config
 from sql.core.errors import DatabaseUnavailableError
 from sql.database.database import Database, place_of
 from sql.server import server

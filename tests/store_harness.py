@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 
 import pytest
 
+from base.config import CONFIG_NAME
 from base.errors import DrystoneError
 from fsd.cli import daemon, daemon_mount
 from fsd.client.client import Client
-from fsd.disks.config import CONFIG_NAME, Config, load_config
+from fsd.disks.config import Config, load_config
 from gui import companion as gui_companion
 from jobs import companion as jobs_companion
 from sql import companion

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adapters.cli import action_quarantine as cli_action_quarantine
+from base.config import find_config
 from base.errors import EXIT_CODES, EXIT_INCOMPLETE, DrystoneError, UsageError
+from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_line, write_table
 from base.text import safe_text, size_text
-from fsd import ConfigOption, JsonOption, find_config, load_config
+from fsd import load_config
 
 if TYPE_CHECKING:
     from adapters.actions import DryRun, LoadedContract

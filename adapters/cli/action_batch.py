@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from adapters.cli.action import SelectorOption, selector_of
+from base.config import find_config
 from base.errors import EXIT_CODES, EXIT_INCOMPLETE
+from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_line, write_table
 from base.text import safe_text, size_text
-from fsd import ConfigOption, JsonOption, find_config
 
 if TYPE_CHECKING:
     from adapters.actions import Pipeline

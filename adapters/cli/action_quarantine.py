@@ -7,10 +7,12 @@ from typing import Annotated
 
 import typer
 
+from base.config import find_config
 from base.errors import EXIT_CODES, EXIT_INCOMPLETE
+from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_table
 from base.text import safe_text
-from fsd import ConfigOption, JsonOption, find_config, load_config
+from fsd import load_config
 
 app = typer.Typer(no_args_is_help=True, help="Outputs of actions that could not be understood.")
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from base.config import find_config
 from base.errors import EXIT_CODES, EXIT_INCOMPLETE, UsageError
+from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_table
 from base.text import duration_text, safe_text, size_text
-from fsd import ConfigOption, JsonOption, find_config, load_config
+from fsd import load_config
 
 if TYPE_CHECKING:
     from adapters.ingest.inbox import Waiting

@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
+from base.config import find_config
 from base.errors import EXIT_CODES, EXIT_INCOMPLETE
+from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_table
 from base.text import size_text
-from fsd import ConfigOption, JsonOption, find_config
 
 app = typer.Typer()
 outbox_app = typer.Typer(no_args_is_help=True, help="Packages for cold storage (3B, TYPE1).")

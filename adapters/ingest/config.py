@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import tomllib
-from typing import Any
+from pydantic import BaseModel, ConfigDict, Field
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from base.errors import UsageError
+from base.config import read_config
 
 GIB = 1 << 30
 
@@ -27,13 +24,4 @@ class IngestConfig(BaseModel):
 
 def load_ingest_config(path: str) -> IngestConfig:
     """Read the section; UsageError names the field that is wrong."""
-    with open(path, "rb") as file:
-        document: dict[str, Any] = tomllib.load(file)
-    try:
-        return IngestConfig.model_validate(document.get("ingest", {}))
-    except ValidationError as error:
-        lines = [
-            f"ingest.{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-            for item in error.errors()
-        ]
-        raise UsageError(f"{path} is refused:\n  " + "\n  ".join(lines)) from error
+    return read_config(path).checked(IngestConfig, "ingest")

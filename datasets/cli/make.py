@@ -6,9 +6,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from base.config import find_config
 from base.errors import EXIT_CODES
+from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_line, write_table
-from fsd import ConfigOption, JsonOption, find_config
 
 app = typer.Typer()
 

@@ -16,12 +16,13 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import NamedTuple
 
+from base.config import find_config
 from base.text import safe_text
 from datasets.choice.choose import Cancelled, stop_if
 from datasets.definition.errors import DatasetError, RefusedError
 from datasets.freeze.manifest import ManifestWriter
 from datasets.layout.face import DatasetRow, GeneratedFile
-from fsd import Client, FsdError, check_relative_path, find_config, load_config
+from fsd import Client, FsdError, check_relative_path, load_config
 
 FOLDER = ".datasets"
 SPOOL_SIZE_BYTES_MAX = 1 << 30

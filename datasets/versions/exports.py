@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from base.config import find_config
 from base.errors import DrystoneError, UsageError
 from base.text import size_text
 from datasets.choice.choose import Cancelled, Progress, never, quiet, stop_if
 from datasets.definition.definition import Definition
 from datasets.definition.errors import CancelledError, DatasetError, RefusedError
 from datasets.definition.names import parse_name
-from fsd import Client, check_identifier, find_config, load_config
+from fsd import Client, check_identifier, load_config
 
 if TYPE_CHECKING:
     from sql import Database, DatasetVersion

@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import BaseModel, ConfigDict
 
+from base.config import find_config
 from datasets.choice.choose import Cancelled, Chosen, Progress, chosen, never, quiet
 from datasets.choice.definition_file import definition_of
 from datasets.choice.report import SplitsReport
 from datasets.definition.definition import Definition
 from datasets.freeze.tree import sample_paths
 from datasets.versions.exports import client_of
-from fsd import find_config, load_config
+from fsd import load_config
 
 if TYPE_CHECKING:
     from sql import Database

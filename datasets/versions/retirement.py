@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel, ConfigDict
 
+from base.config import find_config
 from datasets.definition.errors import DatasetError
 from datasets.definition.names import parse_name, pin_name
 from datasets.versions.exports import client_of
 from datasets.versions.verification import manifest_of
-from fsd import NotFoundError, find_config, load_config
+from fsd import NotFoundError, load_config
 
 if TYPE_CHECKING:
     from sql import Database, DatasetExport

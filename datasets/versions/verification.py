@@ -15,11 +15,12 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from base.config import find_config
 from datasets.choice.choose import Cancelled, Progress, never, quiet, stop_if
 from datasets.definition.errors import NotFoundError
 from datasets.freeze.manifest import entries_of
 from datasets.versions.exports import client_of
-from fsd import find_config, load_config
+from fsd import load_config
 
 SEAL_FILES = frozenset({"_JOB.json", "_SEALED"})
 PROBLEMS_MAX = 1_000

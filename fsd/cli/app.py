@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from base.errors import EXIT_CODES, EXIT_FAILED, EXIT_INCOMPLETE, DrystoneError
+from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_line
 from base.text import duration_text
 from fsd.cli import care as cli_care
@@ -22,7 +23,7 @@ from fsd.cli import files as cli_files
 from fsd.cli import jobs as cli_jobs
 from fsd.cli import purge as cli_purge
 from fsd.cli import watch as cli_watch
-from fsd.cli.session import ConfigOption, JsonOption, open_config
+from fsd.cli.session import open_config
 
 if TYPE_CHECKING:
     from fsd.cli.daemon import DaemonStatus
@@ -129,8 +130,8 @@ def up(
 
     Does nothing when they run. Where nothing can be mounted the engine runs alone: exit code 3.
     """
+    from base.config import find_config
     from fsd.cli import companions, daemon
-    from fsd.disks.config import find_config
 
     settings = open_config(config)
     started = daemon.start_engine(settings, find_config(config), say)
@@ -162,8 +163,8 @@ def down(json_output: JsonOption = False, config: ConfigOption = None) -> None:
 
     Does nothing when they are down.
     """
+    from base.config import find_config
     from fsd.cli import companions, daemon, daemon_mount
-    from fsd.disks.config import find_config
 
     settings = open_config(config)
     try:
@@ -184,8 +185,8 @@ def status(json_output: JsonOption = False, config: ConfigOption = None) -> None
 
     Exit code 1 when the engine does not run.
     """
+    from base.config import find_config
     from fsd.cli import companions, daemon
-    from fsd.disks.config import find_config
 
     settings = open_config(config)
     found = daemon.status(settings)

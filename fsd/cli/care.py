@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from base.errors import EXIT_CODES, EXIT_FAILED, EXIT_INCOMPLETE, UsageError
+from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_line, write_table
 from base.text import count_text, size_text
 from fsd.cli.disk import disk_rows
 from fsd.cli.disk_moves import tell_loss
 from fsd.cli.jobs import finish_job
 from fsd.cli.output import problem_text
-from fsd.cli.session import ConfigOption, JsonOption, connect, end_with, follow, job_summary
+from fsd.cli.session import connect, end_with, follow, job_summary
 from fsd.disks.disk_names import find_disk
 
 if TYPE_CHECKING:

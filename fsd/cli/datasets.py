@@ -13,19 +13,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from base.errors import EXIT_CODES, UsageError
+from base.options import ConfigOption, JsonOption
 from base.output import list_some, say, write_json, write_line, write_table
 from base.text import count_text, size_text, time_text
 from fsd.cli.output import problem_text
-from fsd.cli.session import (
-    ConfigOption,
-    JsonOption,
-    connect,
-    end_with,
-    exit_code_of,
-    follow,
-    job_summary,
-    open_config,
-)
+from fsd.cli.session import connect, end_with, exit_code_of, follow, job_summary, open_config
 from fsd.format.layout import STORED_MANIFEST
 
 if TYPE_CHECKING:

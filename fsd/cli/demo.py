@@ -11,6 +11,7 @@ import os
 import shutil
 from typing import Any
 
+from base.config import CONFIG_NAME
 from base.errors import DrystoneError, UsageError
 from base.output import say, write_json, write_line, write_table
 from base.text import size_text
@@ -18,7 +19,7 @@ from fsd.cli import companions, daemon, daemon_mount, demo_disks, demo_steps
 from fsd.cli.demo_files import SAMPLE_ROOT, sample_files
 from fsd.cli.demo_steps import Demo, Step
 from fsd.client.client import Client
-from fsd.disks.config import CONFIG_NAME, Config, load_config
+from fsd.disks.config import Config, load_config
 from fsd.engine.setup import init_store
 from fsd.format.errors import FsdError
 

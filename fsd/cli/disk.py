@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from base.errors import EXIT_CODES
+from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_table
 from base.text import size_text
 from fsd.cli import disk_moves as cli_disk_moves
-from fsd.cli.session import ConfigOption, JsonOption, connect, end_with, follow, open_config
+from fsd.cli.session import connect, end_with, follow, open_config
 
 if TYPE_CHECKING:
     from fsd.documents.models import DiskStatus
@@ -160,7 +161,7 @@ def rebind(
     Example:
       drystone disk rebind d2 /mnt/new-hdd
     """
-    from fsd.disks.config import find_config
+    from base.config import find_config
     from fsd.replicas.disk_rebind import rebind_disk
 
     rebind_disk(open_config(config), find_config(config), name, path)

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from base.errors import EXIT_CODES, EXIT_FAILED, EXIT_INCOMPLETE, UsageError
+from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_line, write_table
 from base.text import count_text, size_text
 from fsd.cli.jobs import finish_job
-from fsd.cli.session import ConfigOption, JsonOption, connect
+from fsd.cli.session import connect
 
 if TYPE_CHECKING:
     from fsd.documents.models import DiskStatus, RemovalAnswer

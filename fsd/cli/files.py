@@ -12,19 +12,11 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from base.errors import EXIT_CODES, EXIT_INCOMPLETE, UsageError
+from base.options import ConfigOption, JsonOption
 from base.output import LISTED_MAX, list_some, say, write_json, write_line, write_table
 from base.text import size_text, time_text
 from fsd.cli.output import problem_text
-from fsd.cli.session import (
-    ConfigOption,
-    JsonOption,
-    connect,
-    detach_on_interrupt,
-    end_with,
-    follow,
-    job_summary,
-    open_config,
-)
+from fsd.cli.session import connect, detach_on_interrupt, end_with, follow, job_summary, open_config
 
 if TYPE_CHECKING:
     from fsd.client.client import Client

@@ -10,18 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from base.errors import EXIT_CODES
+from base.options import ConfigOption, JsonOption
 from base.output import list_some, say, write_json, write_line, write_table
 from base.text import time_text
 from fsd.cli.output import problem_text, progress_text
-from fsd.cli.session import (
-    ConfigOption,
-    JsonOption,
-    connect,
-    end_with,
-    exit_code_of,
-    follow,
-    job_summary,
-)
+from fsd.cli.session import connect, end_with, exit_code_of, follow, job_summary
 
 if TYPE_CHECKING:
     from fsd.client.client import Client

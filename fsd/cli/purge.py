@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from base.config import find_config
 from base.errors import EXIT_CODES, EXIT_FAILED
+from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_line, write_table
 from base.text import count_text, safe_text, size_text, time_text
 from fsd.cli.companions import purge_partner
 from fsd.cli.jobs import finish_job
-from fsd.cli.session import ConfigOption, JsonOption, connect, end_with, follow
-from fsd.disks.config import find_config
+from fsd.cli.session import connect, end_with, follow
 
 if TYPE_CHECKING:
     from fsd.client.client import Client

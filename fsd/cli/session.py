@@ -47,7 +47,8 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdo
 
 def open_config(given: str | None) -> Config:
     """Read the configuration that a command was pointed at."""
-    from fsd.disks.config import find_config, load_config
+    from base.config import find_config
+    from fsd.disks.config import load_config
 
     return load_config(find_config(given))
 

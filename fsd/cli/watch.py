@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from base.errors import EXIT_CODES, EXIT_FAILED, EXIT_INCOMPLETE
+from base.options import ConfigOption, JsonOption
 from base.output import list_some, say, write_json, write_line
 from base.text import count_text, duration_text, size_text, time_text
 from fsd.cli.jobs import finish_job
-from fsd.cli.session import ConfigOption, JsonOption, connect
+from fsd.cli.session import connect
 
 if TYPE_CHECKING:
     from fsd.documents.watch_models import ScrubStatus

@@ -1,15 +1,13 @@
 """The configuration: it owns `drystone.toml`, read once at the edge and frozen afterwards."""
 
 import os
-import tomllib
 from ipaddress import ip_address
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from base.errors import ConfigError
+from base.config import absolute_path, read_config
 
-CONFIG_NAME = "drystone.toml"
 MIB = 1 << 20
 GIB = 1 << 30
 AREAS = ("3a", "3b", "3c", "3d")
@@ -179,56 +177,10 @@ class Config(_Section):
         return self.store.copies_raw if class_name == "raw" else self.store.copies_generated
 
 
-def find_config(given: str | None) -> str:
-    """Return the path of the configuration: the given file, else one here or above.
-
-    Raises ConfigError that says how to make one.
-    """
-    if given:
-        if os.path.isdir(given):
-            given = os.path.join(given, CONFIG_NAME)
-        if not os.path.isfile(given):
-            raise ConfigError(f"{given} does not exist; make a store with `drystone init ROOT`")
-        return os.path.abspath(given)
-    folder = os.getcwd()
-    while True:
-        candidate = os.path.join(folder, CONFIG_NAME)
-        if os.path.isfile(candidate):
-            return candidate
-        parent = os.path.dirname(folder)
-        if parent == folder:
-            raise ConfigError(
-                f"no {CONFIG_NAME} here or above; make a store with `drystone init ROOT`, or name "
-                "one with --config FILE or DRYSTONE_CONFIG"
-            )
-        folder = parent
-
-
 def load_config(path: str) -> Config:
     """Read and check a configuration file; ConfigError names the field that is wrong."""
-    try:
-        with open(path, "rb") as file:
-            document = tomllib.load(file)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    root = os.path.dirname(os.path.abspath(path))
-    ours = {name: value for name, value in document.items() if name not in FOREIGN_SECTIONS}
-    try:
-        config = Config.model_validate({**ours, "root": root})
-    except ValidationError as error:
-        lines = [
-            f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-            for item in error.errors()
-        ]
-        raise ConfigError(f"{path} is refused:\n  " + "\n  ".join(lines)) from error
-    return _with_absolute_paths(config)
-
-
-def absolute_path(root: str, path: str) -> str:
-    """Return a path of drystone.toml, which lies in `root`, from / on."""
-    return os.path.normpath(os.path.join(root, os.path.expanduser(path)))
+    file = read_config(path)
+    return _with_absolute_paths(file.checked(Config, without=FOREIGN_SECTIONS, root=file.root))
 
 
 def _with_absolute_paths(config: Config) -> Config:

@@ -14,8 +14,9 @@ import tomllib
 from collections.abc import Generator, Iterable
 from typing import Any
 
+from base.config import absolute_path, read_config
 from base.errors import ConfigError
-from fsd.disks.config import DiskConfig, absolute_path
+from fsd.disks.config import DiskConfig
 from fsd.process.small_file import sync_folder
 
 _PATH = re.compile(
@@ -125,16 +126,10 @@ def _edited_alone(config_path: str, root: str) -> Generator[None]:
 
 def _read(config_path: str) -> tuple[bytes, str, dict[str, Any]]:
     try:
-        with open(config_path, "rb") as file:
-            content = file.read()
-        text = content.decode()
-        return content, text, tomllib.loads(text)
-    except OSError as error:
-        raise ConfigError(f"{config_path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise ConfigError(
-            f"{config_path} is not valid TOML ({error}), so nothing was changed; repair that first"
-        ) from error
+        file = read_config(config_path)
+    except ConfigError as error:
+        raise ConfigError(f"{error}, so nothing was changed; repair that first") from error
+    return file.content, file.content.decode(), file.document
 
 
 def _entries(document: dict[str, Any]) -> list[dict[str, Any]]:

@@ -3,9 +3,10 @@
 import os
 from collections.abc import Mapping
 
+from base.config import CONFIG_NAME
 from fsd.disk_io.disk_place import why_missing
 from fsd.disk_io.identity import mount_points
-from fsd.disks.config import CONFIG_NAME, Config
+from fsd.disks.config import Config
 from fsd.disks.config_disks import read_paths
 from fsd.disks.disk import Disk
 from fsd.format.errors import DiskRefusedError

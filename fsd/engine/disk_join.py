@@ -16,10 +16,11 @@ import time
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
+from base.config import CONFIG_NAME
 from base.errors import DrystoneError, UsageError
 from fsd.disk_io.disk_place import Place, whole_path, why_no_new_disk, why_not_writable
 from fsd.disk_io.identity import examine
-from fsd.disks.config import CONFIG_NAME, DiskConfig
+from fsd.disks.config import DiskConfig
 from fsd.disks.config_disks import disk_lines, put_back, read_paths, write_disk
 from fsd.disks.disks import Disk
 from fsd.engine.setup import check_disk_name, new_disk_name

@@ -7,10 +7,11 @@ import uuid
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from base.config import CONFIG_NAME
 from base.errors import UsageError
 from fsd.disk_io.disk_place import look, overlap, whole_path, why_no_new_disk, why_not_writable
 from fsd.disk_io.identity import examine, make_identity
-from fsd.disks.config import AREAS, CONFIG_NAME, GIB, MIB, Config, load_config
+from fsd.disks.config import AREAS, GIB, MIB, Config, load_config
 from fsd.disks.config_disks import disk_lines, relative_path, toml_text
 from fsd.format.errors import DiskRefusedError
 from fsd.format.layout import IDENTITY_NAME, IDENTITY_TWIN_NAME

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typer
 
+from base.config import find_config
 from base.errors import EXIT_CODES
+from base.options import ConfigOption, JsonOption
 from base.output import write_json, write_line
-from fsd import ConfigOption, JsonOption, find_config
 
 
 def serve(config: ConfigOption = None) -> None:

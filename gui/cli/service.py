@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from base.errors import EXIT_CODES
-from fsd import ConfigOption, JsonOption
+from base.options import ConfigOption, JsonOption
 
 app = typer.Typer(help="The services of systemd that run a store.", no_args_is_help=True)
 
@@ -38,8 +38,8 @@ def install(
 
     The same again brings the units up to date. Units of the system are hardened (see the drop-ins).
     """
+    from base.config import find_config
     from base.output import say, write_json, write_line
-    from fsd import find_config
     from gui.services import services
 
     workers = services.checked_workers(worker)
@@ -68,8 +68,8 @@ def uninstall(
     user: UserOption = False, json_output: JsonOption = False, config: ConfigOption = None
 ) -> None:
     """Stop the services and remove their units; the store stays as it is."""
+    from base.config import find_config
     from base.output import say, write_json
-    from fsd import find_config
     from gui.services import services
 
     find_config(config)

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from base.config import find_config
 from base.errors import EXIT_CODES
+from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_line, write_table
-from fsd import ConfigOption, JsonOption, find_config
 
 if TYPE_CHECKING:
     from sql import Database, Role

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import tomllib
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from base.errors import UsageError
+from base.config import read_config
 
 SECTION = "gui"
 PORT_USUAL = 8420
@@ -68,30 +66,12 @@ class GuiConfig(_Section):
 
 def load_gui_config(config_path: str) -> GuiConfig:
     """Read the section; UsageError names the field that is wrong."""
-    try:
-        with open(config_path, "rb") as file:
-            document: dict[str, Any] = tomllib.load(file)
-    except OSError as error:
-        raise UsageError(f"{config_path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{config_path} is not valid TOML: {error}") from error
-    root = os.path.dirname(os.path.abspath(config_path))
-    try:
-        section = _Section.model_validate(document.get(SECTION, {}))
-        return GuiConfig(
-            **section.model_dump(),
-            config_path=os.path.abspath(config_path),
-            root=root,
-            store_id=document["store"]["store_id"],
-            ssd=os.path.normpath(os.path.join(root, os.path.expanduser(document["ssd"]))),
-        )
-    except ValidationError as error:
-        lines = [
-            f"{SECTION}.{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-            for item in error.errors()
-        ]
-        raise UsageError(f"{config_path} is refused:\n  " + "\n  ".join(lines)) from error
-    except (KeyError, TypeError) as error:
-        raise UsageError(
-            f"{config_path} lacks `ssd` or [store]; `drystone init` writes them"
-        ) from error
+    file = read_config(config_path)
+    return file.checked(
+        GuiConfig,
+        SECTION,
+        config_path=file.path,
+        root=file.root,
+        store_id=file.store_id,
+        ssd=file.ssd,
+    )

@@ -11,7 +11,7 @@ import contextlib
 import os
 from collections.abc import Callable
 
-from adapters import find_config
+from base.config import find_config
 from base.errors import UsageError
 from jobs.api.app import make_app
 from jobs.api.turns import Turns

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapters import ConfigOption, JsonOption, find_config
+from base.config import find_config
 from base.errors import EXIT_CODES
+from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_table
 from jobs.cli.session import opened, time_text
 

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from adapters import ConfigOption, JsonOption
 from base.errors import EXIT_CODES, EXIT_INCOMPLETE, UsageError
+from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_line, write_table
 from base.text import safe_text
 from jobs.cli.session import RunArgument, Session, opened

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from adapters import ConfigOption, JsonOption
 from base.errors import EXIT_CODES
+from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_table
 from jobs.cli.session import Session, opened, person
 

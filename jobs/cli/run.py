@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adapters import ConfigOption, JsonOption, find_config
+from base.config import find_config
 from base.errors import EXIT_CODES, EXIT_FAILED, EXIT_INCOMPLETE, UsageError
+from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_line, write_table
 from jobs.cli.session import RunArgument, opened, person, time_text
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from adapters import ConfigOption, JsonOption
 from base.errors import EXIT_CODES, UsageError
+from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_line, write_table
 from base.text import safe_text
 from jobs.cli.session import opened, person, time_text

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from adapters import find_config
+from base.config import find_config
 
 if TYPE_CHECKING:
     from jobs.core.config import JobsConfig

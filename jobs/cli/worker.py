@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
-from adapters import ConfigOption, find_config
+from base.config import find_config
 from base.errors import EXIT_CODES, UsageError
+from base.options import ConfigOption
 
 app = typer.Typer()
 

@@ -20,12 +20,12 @@ from __future__ import annotations
 
 import os
 import stat
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from base.config import read_config
 from base.errors import ConfigError
-from jobs.core.config import read_document
 
 SECRET_SIZE_BYTES_MAX = 4096
 CHANNELS_MAX = 20
@@ -107,19 +107,9 @@ class AlertsConfig(_Section):
 
 def load_alerts_config(path: str) -> AlertsConfig:
     """Read the section; ConfigError names the field that is wrong and never shows its value."""
-    document = read_document(path)
-    root = os.path.dirname(os.path.abspath(path))
-    section: Any = document.get("jobs", {})
-    try:
-        given = section.get("alerts", {}) if isinstance(section, dict) else section
-        config = AlertsConfig.model_validate(given)
-    except ValidationError as error:
-        lines = [
-            f"{'.'.join(['jobs', 'alerts', *map(str, item['loc'])])}: {item['msg']}"
-            for item in error.errors(include_input=False, include_url=False)
-        ]
-        raise ConfigError(f"{path} is refused:\n  " + "\n  ".join(lines)) from None
-    channels = tuple(_absolute(channel, root) for channel in config.channel)
+    file = read_config(path)
+    config = file.checked(AlertsConfig, "jobs", "alerts")
+    channels = tuple(_absolute(channel, file.root) for channel in config.channel)
     return config.model_copy(update={"channel": channels})
 
 

@@ -9,12 +9,11 @@ import hashlib
 import os
 import socket
 import tempfile
-import tomllib
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from base.errors import ConfigError
+from base.config import read_config
 
 SECTION = "jobs"
 OTHERS = ("alerts", "runners")
@@ -107,31 +106,7 @@ class JobsConfig(_Section):
         return self.gpu.host or socket.gethostname()
 
 
-def read_document(path: str) -> dict[str, Any]:
-    """Return all of drystone.toml, unchecked; ConfigError when it is no TOML."""
-    try:
-        with open(path, "rb") as file:
-            return tomllib.load(file)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from None
-
-
 def load_jobs_config(path: str) -> JobsConfig:
     """Read and check the section [jobs]; ConfigError names the field that is wrong."""
-    document = read_document(path)
-    section = document.get(SECTION, {})
-    if not isinstance(section, dict):
-        raise ConfigError(f"{path}: jobs has to be a section: [jobs]")
-    ours = {name: value for name, value in section.items() if name not in OTHERS}
-    root = os.path.dirname(os.path.abspath(path))
-    try:
-        return JobsConfig.model_validate({**ours, "root": root})
-    except ValidationError as error:
-        # Only the reasons: the value could be a password.
-        lines = [
-            f"{'.'.join([SECTION, *map(str, item['loc'])])}: {item['msg']}"
-            for item in error.errors(include_input=False, include_url=False)
-        ]
-        raise ConfigError(f"{path} is refused:\n  " + "\n  ".join(lines)) from error
+    file = read_config(path)
+    return file.checked(JobsConfig, SECTION, without=OTHERS, root=file.root)

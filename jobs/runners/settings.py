@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from base.errors import ConfigError
+from base.config import read_config
 
 FREE_BYTES_MIN = 256 << 20
 GRACE_S = 10.0
@@ -67,13 +66,4 @@ def load_runner_settings(config_path: str | None) -> RunnerSettings:
     """
     if config_path is None:
         return RunnerSettings()
-    with open(config_path, "rb") as file:
-        document: dict[str, Any] = tomllib.load(file)
-    try:
-        return RunnerSettings.model_validate(document.get("jobs", {}).get("runners", {}))
-    except ValidationError as error:
-        lines = [
-            f"jobs.runners.{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-            for item in error.errors()
-        ]
-        raise ConfigError(f"{config_path} is refused:\n  " + "\n  ".join(lines)) from error
+    return read_config(config_path).checked(RunnerSettings, "jobs", "runners")

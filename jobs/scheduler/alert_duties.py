@@ -7,9 +7,9 @@ import logging
 import os
 import threading
 import time
-import tomllib
 from typing import TYPE_CHECKING
 
+from base.config import read_config
 from base.errors import ConfigError
 from jobs.core.alert_config import load_alerts_config
 from jobs.notify.deliver import Deliverer
@@ -69,7 +69,7 @@ class _Alerts:
         config = load_alerts_config(watch.config_path)
         if self._opened is not None:
             self._opened[0].close()
-        deliverer = Deliverer(config, watch.database, _store_id(watch.config_path))
+        deliverer = Deliverer(config, watch.database, read_config(watch.config_path).store_id)
         self._opened = deliverer, StoreWatch(watch.config_path, config, watch.database)
         self._database, self._every_s = watch.database, config.store_every_s
         self._read_as = read_as
@@ -122,8 +122,3 @@ def _form_of(path: str) -> tuple[int, ...]:
         found = os.stat(path)
         return found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns
     return ()
-
-
-def _store_id(config_path: str) -> str:
-    with open(config_path, "rb") as file:
-        return str(tomllib.load(file).get("store", {}).get("store_id", ""))

@@ -13,11 +13,12 @@ import argparse
 import contextlib
 import sys
 
+from base.config import find_config
 from base.errors import DrystoneError, UsageError
 from sql.api.app import make_app
 from sql.api.listen import read_token, serve_apps, tcp_listener, unix_listener
 from sql.api.turns import Turns
-from sql.core.config import find_config, load_config
+from sql.core.config import load_config
 from sql.database.database import Database
 
 SOCKET_NAME = "database.sock"

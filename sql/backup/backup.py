@@ -11,6 +11,7 @@ import os
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 
+from base.config import find_config
 from base.errors import DrystoneError
 from sql.backup import check as backup_check
 from sql.backup import data as backup_data
@@ -25,7 +26,7 @@ from sql.copies import unrestored
 from sql.copies.folders import COPIES_WANTED
 from sql.copies.listing import Backup
 from sql.copies.report import REPORT_NAME, BackupCheck, BackupReport, State, record, write_document
-from sql.core.config import DatabaseConfig, find_config, load_config
+from sql.core.config import DatabaseConfig, load_config
 from sql.core.errors import BackupError, DatabaseUnavailableError, MigrationError
 from sql.core.statements import statements
 from sql.database.database import Database, dsn_of

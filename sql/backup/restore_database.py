@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 import psycopg
 from psycopg import conninfo
 
+from base.config import find_config
 from base.errors import UsageError
 from sql.backup import data as backup_data
 from sql.backup.backup import list_backups
@@ -28,7 +29,7 @@ from sql.copies import unrestored
 from sql.copies.files import sync_folder, sync_tree
 from sql.copies.listing import Backup
 from sql.copies.report import record
-from sql.core.config import DatabaseConfig, find_config, load_config
+from sql.core.config import DatabaseConfig, load_config
 from sql.core.connections import connect_once
 from sql.core.errors import BackupError, DatabaseUnavailableError
 from sql.core.statements import statements

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from base.errors import EXIT_CODES, EXIT_FAILED, EXIT_INCOMPLETE
-from sql.cli.session import ConfigOption, JsonOption
+from base.options import ConfigOption, JsonOption
 
 if TYPE_CHECKING:
     from sql.backup.make import Method
@@ -37,10 +37,10 @@ def backup(
     auto is pgBackRest where a stanza is configured, else logical; the former has a logical export
     too. A failed check ends with 1, fewer than two copies with 3; both run alert_command.
     """
+    from base.config import find_config
     from base.output import say, write_json
     from sql.backup.backup import make_backup
     from sql.backup.sample_check import sample_check_of
-    from sql.core.config import find_config
 
     path = find_config(config)
     recent = None if unless_within_h is None else _good_within(path, unless_within_h)
@@ -96,9 +96,10 @@ def show_report(report: BackupReport, *, json_output: bool) -> None:
 @app.command(epilog=EXIT_CODES)
 def backups(json_output: JsonOption = False, config: ConfigOption = None) -> None:
     """List the backups on the disks that are there now; works without a database."""
+    from base.config import find_config
     from base.output import write_json, write_table
     from sql.backup.backup import list_backups
-    from sql.core.config import find_config, load_config
+    from sql.core.config import load_config
 
     found = [_listed(one) for one in list_backups(load_config(find_config(config)))]
     if json_output:

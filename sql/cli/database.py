@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from base.errors import EXIT_CODES, EXIT_FAILED, DrystoneError
-from sql.cli.session import ConfigOption, JsonOption
+from base.options import ConfigOption, JsonOption
 
 if TYPE_CHECKING:
     from sql.core.config import DatabaseConfig
@@ -30,9 +30,9 @@ def start(json_output: JsonOption = False, config: ConfigOption = None) -> None:
 
     Does nothing when it runs. `drystone up` does this too.
     """
+    from base.config import find_config
     from base.output import say, write_json
     from sql.cli.database_companion import companion
-    from sql.core.config import find_config
 
     path = find_config(config)
     _refuse_foreign(path, "started")
@@ -48,9 +48,9 @@ def stop(json_output: JsonOption = False, config: ConfigOption = None) -> None:
     Open connections are cut, and whatever asks it something later starts it again. `drystone down`
     does this too.
     """
+    from base.config import find_config
     from base.output import say, write_json
     from sql.cli.database_companion import companion
-    from sql.core.config import find_config
 
     path = find_config(config)
     _refuse_foreign(path, "stopped")
@@ -65,8 +65,8 @@ def status(json_output: JsonOption = False, config: ConfigOption = None) -> None
 
     Exit code 1 when it does not.
     """
+    from base.config import find_config
     from base.output import write_json, write_line
-    from sql.core.config import find_config
 
     state = _state(find_config(config))
     if json_output:
@@ -111,8 +111,9 @@ def dsn(config: ConfigOption = None) -> None:
 
     Starts the embedded server when it does not run.
     """
+    from base.config import find_config
     from base.output import say, write_line
-    from sql.core.config import find_config, load_config
+    from sql.core.config import load_config
     from sql.database.database import dsn_of
 
     write_line(dsn_of(load_config(find_config(config)), say))
@@ -131,8 +132,9 @@ def psql(context: typer.Context, config: ConfigOption = None) -> None:
     """
     from psycopg import conninfo
 
+    from base.config import find_config
     from base.output import say
-    from sql.core.config import find_config, load_config
+    from sql.core.config import load_config
     from sql.core.connections import parts_of
     from sql.database.database import dsn_of
 
@@ -152,9 +154,10 @@ def migrate(
     config: ConfigOption = None,
 ) -> None:
     """Bring the schema up to date; every command that opens the database does so anyway."""
+    from base.config import find_config
     from base.output import say, write_json, write_line
     from sql.core import migrate as way
-    from sql.core.config import find_config, load_config
+    from sql.core.config import load_config
     from sql.core.connections import connected
     from sql.database.database import dsn_of
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from base.errors import EXIT_CODES, EXIT_FAILED
-from sql.cli.session import ConfigOption, JsonOption
+from base.options import ConfigOption, JsonOption
 
 if TYPE_CHECKING:
     from sql.database.node_flags import Verb

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from base.errors import EXIT_CODES
-from sql.cli.session import ConfigOption
+from base.options import ConfigOption
 
 app = typer.Typer()
 

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from base.errors import EXIT_INCOMPLETE
-from sql.cli.session import ConfigOption, JsonOption
+from base.options import ConfigOption, JsonOption
 
 
 def rebuild_tree(

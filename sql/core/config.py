@@ -7,14 +7,11 @@ judges nothing: that is the store's part.
 from __future__ import annotations
 
 import os
-import tomllib
-from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from base.errors import ConfigError
+from base.config import read_config
 
-CONFIG_NAME = "drystone.toml"
 SECTION = "database"
 
 
@@ -57,69 +54,19 @@ class DatabaseConfig(_Section):
         return os.path.join(self.root, "run")
 
 
-def find_config(given: str | None) -> str:
-    """Return the path of the configuration: the given file, else one here or above.
-
-    Raises ConfigError that says how to make one.
-    """
-    if given:
-        path = os.path.join(given, CONFIG_NAME) if os.path.isdir(given) else given
-        if not os.path.isfile(path):
-            raise ConfigError(f"{path} does not exist; make a store with `drystone init ROOT`")
-        return os.path.abspath(path)
-    folder = os.getcwd()
-    while not os.path.isfile(os.path.join(folder, CONFIG_NAME)):
-        if folder == os.path.dirname(folder):
-            raise ConfigError(
-                f"no {CONFIG_NAME} here or above; make a store with `drystone init ROOT`, or name "
-                "one with --config FILE or DRYSTONE_CONFIG"
-            )
-        folder = os.path.dirname(folder)
-    return os.path.join(folder, CONFIG_NAME)
-
-
 def load_config(path: str) -> DatabaseConfig:
     """Read and check the section [database]; ConfigError names the field that is wrong."""
-    try:
-        with open(path, "rb") as file:
-            document = tomllib.load(file)
-    except OSError as error:
-        raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from error
-    root = os.path.dirname(os.path.abspath(path))
-    try:
-        section = _Section.model_validate(document.get(SECTION, {}))
-        return _filled_in(section, document, root)
-    except ValidationError as error:
-        # Only the reasons: the value could be a password.
-        lines = [
-            f"{'.'.join([SECTION, *map(str, item['loc'])])}: {item['msg']}"
-            for item in error.errors(include_input=False, include_url=False)
-        ]
-    except (KeyError, TypeError):
-        lines = ["`ssd`, [store] or [[disk]] is missing or mistyped; `drystone init` writes them"]
-    raise ConfigError(f"{path} is refused:\n  " + "\n  ".join(lines))
-
-
-def _filled_in(section: _Section, document: dict[str, Any], root: str) -> DatabaseConfig:
-    def absolute(*parts: str) -> str:
-        return os.path.normpath(os.path.join(root, os.path.expanduser(os.path.join(*parts))))
-
-    disks = [absolute(disk["path"]) for disk in document.get("disk", [])]
-    written = [absolute(folder) for folder in section.backup_folders]
+    file = read_config(path)
+    section = file.checked(_Section, SECTION)
+    disks = file.disk_paths
+    written = tuple(map(file.absolute, section.backup_folders))
+    usual = tuple(os.path.join(disk, "database-backup") for disk in disks)
     return DatabaseConfig(
-        dsn=section.dsn,
-        data=absolute(section.data) if section.data else absolute(document["ssd"], "database"),
-        backup_folders=tuple(written or [os.path.join(disk, "database-backup") for disk in disks]),
-        backups_kept=section.backups_kept,
-        backups_full_every=section.backups_full_every,
-        pgbackrest_stanza=section.pgbackrest_stanza,
-        pgbackrest_config=section.pgbackrest_config,
-        alert_command=section.alert_command,
-        statement_timeout_s=section.statement_timeout_s,
-        root=root,
-        store_id=document["store"]["store_id"],
-        ssd=absolute(document["ssd"]),
-        disks=tuple(disks),
+        **section.model_dump(exclude={"data", "backup_folders"}),
+        data=file.absolute(section.data) if section.data else os.path.join(file.ssd, "database"),
+        backup_folders=written or usual,
+        root=file.root,
+        store_id=file.store_id,
+        ssd=file.ssd,
+        disks=disks,
     )

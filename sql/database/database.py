@@ -11,8 +11,9 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
+from base.config import find_config
 from sql.copies import unrestored
-from sql.core.config import DatabaseConfig, find_config, load_config
+from sql.core.config import DatabaseConfig, load_config
 from sql.core.errors import DatabaseUnavailableError
 from sql.core.transactions import STATEMENT_TIMEOUT_S
 from sql.database.books import Books

@@ -140,7 +140,7 @@ def test_what_cannot_be_written_is_an_error_and_changes_nothing(config: Path):
     refused(config, "cannot be written .*so nothing was changed")
     in_the_way.rmdir()
     config.write_text(BASE + PLAIN + "half an ed")
-    refused(config, "is not valid TOML .*so nothing was changed")
+    refused(config, "is not valid TOML: .*so nothing was changed")
     assert read_paths(str(config)) == {}
     config.unlink()
     with pytest.raises(ConfigError, match="cannot be read"):

@@ -15,9 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from store_checks import until
 
+from base.config import CONFIG_NAME
 from base.errors import ConfigError
 from fsd.cli.watch import DOWN
-from fsd.disks.config import CONFIG_NAME, Config, load_config
+from fsd.disks.config import Config, load_config
 from fsd.store import ballast
 from fsd.watch.metrics_server import REQUESTS_MAX
 from fsd.watch.metrics_text import CONTENT_TYPE, Metric, render

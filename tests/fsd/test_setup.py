@@ -9,9 +9,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from base.config import CONFIG_NAME
 from base.errors import UsageError
 from fsd.disk_io.identity import check_identity, read_identity
-from fsd.disks.config import CONFIG_NAME
 from fsd.engine.setup import init_store
 from fsd.format.errors import DiskRefusedError
 from fsd.replicas.disk_rebind import rebind_disk

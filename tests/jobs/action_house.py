@@ -21,8 +21,9 @@ from store_harness import MIB, Store, write_files
 
 from adapters import Signal, run_ingest
 from adapters.actions import contract_named
+from base.config import CONFIG_NAME
 from base.errors import DrystoneError
-from fsd.disks.config import CONFIG_NAME, load_config
+from fsd.disks.config import load_config
 from fsd.engine.setup import init_store
 from sql import Database
 

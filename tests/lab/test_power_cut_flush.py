@@ -23,7 +23,8 @@ from collections.abc import Callable
 import pytest
 from store_harness import Store
 
-from fsd.disks.config import CONFIG_NAME, load_config
+from base.config import CONFIG_NAME
+from fsd.disks.config import load_config
 
 from . import why_not
 from .flush_cuts import Boundary, GrowingImage, boundaries, plan

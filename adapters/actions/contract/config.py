@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import tomllib
-from typing import Any
+from pydantic import BaseModel, ConfigDict, Field
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
-
-from base.errors import UsageError
+from base.config import read_config
 
 
 class ActionsConfig(BaseModel):
@@ -26,22 +22,9 @@ def load_actions_config(path: str | None) -> ActionsConfig:
     """Read the section, with absolute paths; None has no store. UsageError names a wrong field."""
     if path is None:
         return ActionsConfig()
-    with open(path, "rb") as file:
-        document: dict[str, Any] = tomllib.load(file)
-    try:
-        config = ActionsConfig.model_validate(document.get("actions", {}))
-    except ValidationError as error:
-        lines = [
-            f"actions.{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
-            for item in error.errors()
-        ]
-        raise UsageError(f"{path} is refused:\n  " + "\n  ".join(lines)) from error
-    root = os.path.dirname(os.path.abspath(path))
-
-    def absolute(one: str) -> str:
-        return os.path.normpath(os.path.join(root, os.path.expanduser(one)))
-
+    file = read_config(path)
+    config = file.checked(ActionsConfig, "actions")
     return ActionsConfig(
-        folders=tuple(map(absolute, config.folders)),
-        models={name: absolute(one) for name, one in config.models.items()},
+        folders=tuple(map(file.absolute, config.folders)),
+        models={name: file.absolute(one) for name, one in config.models.items()},
     )

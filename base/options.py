@@ -1,4 +1,4 @@
-"""What all commands of the database share: the options that every one of them has."""
+"""The options that every command has: which store, and answers in JSON."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ def _nearest(context: typer.Context, given: str | None) -> str | None:
     return outer if outer and (source is None or source.name != "COMMANDLINE") else given
 
 
-# The one place where this folder reads the environment.
+# The one place where the environment is read.
 ConfigOption = Annotated[
     str | None,
     typer.Option(
