@@ -18,10 +18,10 @@ from typing import Any
 
 from adapters.records.describe import reference
 from adapters.records.errors import RecordError
-from adapters.records.items import MediaFile, NodeReference
+from adapters.records.items import NodeReference
 from adapters.records.times import parse_time
 from adapters.records.values import as_boolean, as_count, as_number, as_text
-from adapters.sources.paths import ABOVE, COUNT, POSITION, Path, Read, compiled
+from adapters.sources.paths import ABOVE, COUNT, PLATFORM, POSITION, Path, Read, compiled
 from adapters.sources.reading.draft import Draft
 from adapters.sources.reading.medium import media_node
 from adapters.sources.reading.web_address import node_of_address
@@ -31,6 +31,8 @@ ASSOCIATIONS_MAX = 100
 """The most people, pages and other nodes of one kind that one record ties to a node."""
 TEXTS_MAX = 1_000
 POSITION_MAX = 2**31 - 1
+FILE = "^file"
+"""Field of a medium whose file is known already, or known to be missing."""
 READS: dict[str, Read] = {
     "text": as_text,
     "text[]": as_text,
@@ -88,7 +90,7 @@ def source(name: str, comment: str, declaration: str, version: int = 1) -> Sourc
     columns: dict[str, Column] = {}
     sections: dict[str, dict[str, Path]] = {}
     section: dict[str, Path] = {}
-    for line in filter(None, map(str.strip, declaration.splitlines())):
+    for line in filter(None, (" ".join(line.split()) for line in declaration.splitlines())):
         if re.fullmatch(r"\w+:", line):
             section = sections.setdefault(line[:-1], {})
             continue
@@ -162,8 +164,9 @@ def objects_at(path: Path, fields: Any) -> Iterator[dict[str, Any]]:
     """Yield the objects that a path finds, each knowing what is around it and its place there."""
     values, _ = path.every(fields)
     objects = [value for value in values if isinstance(value, dict)]
+    around = {ABOVE: fields, COUNT: len(objects), PLATFORM: fields.get(PLATFORM)}
     for position, one in enumerate(objects):
-        yield {**one, ABOVE: fields, POSITION: position, COUNT: len(objects)}
+        yield {POSITION: position, **one, **around}
 
 
 # ---- Nodes -------------------------------------------------------------------------------------
@@ -212,8 +215,8 @@ class Medium(Node):
 
     `urls` are its addresses best first, `stems` names without extension, `variants` and `thumbs`
     addresses of its other files. `at` is where a record has the objects of its media; `needs` is
-    what must be there for one without a file to be a node. A field `file` names a file that is
-    known already. Title, time and author are those of what contains it, unless it has its own.
+    what must be there for one to be a node. Title, time and author are those of what contains it,
+    unless it has its own.
     `is_network`: every file has a name of its own and all in `urls` are the medium's sizes, of
     which `is_video` tells the previews apart.
     """
@@ -279,15 +282,29 @@ class Rules:
             raise RecordError(f"the {kind} is no object: {str(value)[:80]!a}")
         prepare = self.prepare.get(kind)
         fields = value if prepare is None else prepare(value)
-        platform = self.platform if isinstance(self.platform, str) else self.platform(fields, draft)
+        writer, fields = self._writer(draft, fields)
         node = self.nodes[kind]
-        writer = Writer(draft, self.source, platform)
         subject = writer.identify(node, fields)
         if subject is None:
             said, _ = compiled(node.id).first(fields)
             raise RecordError(f"the {node.kind} has no usable id: {str(said)[:80]!a}")
         draft.subject = subject
         writer.write(node, fields)
+
+    def read_any(self, draft: Draft, kind: str, fields: dict[str, Any]) -> bool:
+        """Read fields that may tell of a medium or of a person alone; False for nothing."""
+        writer, fields = self._writer(draft, fields)
+        node = self.nodes[kind]
+        subject: NodeReference | None = writer.write(node, fields)
+        if subject is None:
+            subject = writer.write_parts(node, fields)
+        if subject is not None:
+            draft.subject = subject
+        return subject is not None
+
+    def _writer(self, draft: Draft, fields: dict[str, Any]) -> tuple[Writer, dict[str, Any]]:
+        platform = self.platform if isinstance(self.platform, str) else self.platform(fields, draft)
+        return Writer(draft, self.source, platform), {**fields, PLATFORM: platform}
 
 
 def identity(value: Any) -> str | int | None:
@@ -308,11 +325,7 @@ class Writer:
         found = self.identify(node, fields)
         if found is None:
             return None
-        author = (
-            self.write(node.author, inner)
-            if node.author and (inner := _at(node.author, fields)) is not None
-            else None
-        )
+        author = self._author(node, fields)
         said = _Said(_first(node.title, fields, as_text), _time(node, fields), author)
         self.observe(node, fields, found, said)
         if isinstance(node, Person):
@@ -321,11 +334,27 @@ class Writer:
         if node.tags:
             names, _ = compiled(node.tags).every(fields, as_text)
             self.draft.tag(node.tag_platform or self.platform, names, found)
-        for medium in node.media:
-            self._media(medium, fields, found, said)
         for edge in node.edges:
             self._edge(edge, fields, found)
+        for medium in node.media:
+            self._media(medium, fields, found, said)
         return found
+
+    def write_parts(self, node: Node, fields: Any) -> NodeReference | None:
+        """Write what hangs on a node that nothing names: its media, author, or other nodes."""
+        author = self._author(node, fields)
+        said = _Said(_first(node.title, fields, as_text), _time(node, fields), author)
+        media = [one for medium in node.media for one in self._media(medium, fields, None, said)]
+        for one in media:
+            self.draft.link(author, one, "authored")
+        if media or author:
+            return media[0] if media else author
+        others = (one for edge in node.edges for one in self._others(edge, fields, Node))
+        return next((one for one in others if one is not None), None)
+
+    def _author(self, node: Node, fields: Any) -> str | None:
+        at = None if node.author is None else _at(node.author, fields)
+        return None if node.author is None or at is None else self.write(node.author, at)
 
     def observe(self, node: Node, fields: Any, found: NodeReference, said: _Said) -> None:
         """Say what is told of a node."""
@@ -362,36 +391,44 @@ class Writer:
 
     def _edge(self, edge: Edge, fields: Any, node: NodeReference) -> None:
         is_parent = edge.relationship in FROM_NODE if edge.is_parent is None else edge.is_parent
-        if isinstance(edge.to, str):
-            values = compiled(edge.at).every(fields)[0]
-            others = (self.describe(edge.to, value) for value in values[: edge.count_max])
-        else:
-            objects = objects_at(compiled(edge.at), fields) if edge.at else iter((fields,))
-            target = edge.to
-            others = (self.write(target, one) for one in islice(objects, edge.count_max))
-        for number, other in enumerate(others):
+        for number, other in enumerate(self._others(edge, fields)):
             parent, child = (node, other) if is_parent else (other, node)
             position = number if edge.is_numbered else None
             self.draft.link(parent, child, edge.relationship, position)
 
+    def _others(
+        self, edge: Edge, fields: Any, only: type[Any] = object
+    ) -> Iterator[NodeReference | None]:
+        if not isinstance(edge.to, only):
+            return
+        if isinstance(edge.to, str):
+            values = compiled(edge.at).every(fields)[0]
+            yield from (self.describe(edge.to, value) for value in values[: edge.count_max])
+            return
+        objects = objects_at(compiled(edge.at), fields) if edge.at else iter((fields,))
+        for one in islice(objects, edge.count_max):
+            yield self.write(edge.to, one)
+
     # ---- Media ---------------------------------------------------------------------------------
 
-    def _media(self, medium: Medium, fields: Any, container: str, said: _Said) -> None:
+    def _media(
+        self, medium: Medium, fields: Any, container: str | None, said: _Said
+    ) -> list[NodeReference]:
+        """Write the media of a node, each contained in it or in what the fields name instead."""
         if medium.container:
-            other = _first(medium.container, fields, identity)
-            container = self.describe(container.split(":", 2)[1], other) or container
-        if not medium.at:
-            self._medium(medium, fields, container, said, 0)
-            return
-        for number, one in enumerate(objects_at(compiled(medium.at), fields)):
-            self._medium(medium, one, container, said, number)
+            kind = container.split(":", 2)[1] if container else "post"
+            other = self.describe(kind, _first(medium.container, fields, identity))
+            container = other or container
+        objects = objects_at(compiled(medium.at), fields) if medium.at else iter((fields,))
+        found = (self._medium(medium, one, container, said, n) for n, one in enumerate(objects))
+        return [node for node in found if node is not None]
 
     def _medium(
-        self, medium: Medium, fields: Any, container: str, above: _Said, number: int
-    ) -> None:
+        self, medium: Medium, fields: Any, container: str | None, above: _Said, number: int
+    ) -> NodeReference | None:
         node = self._file_or_description(medium, fields)
         if node is None:
-            return
+            return None
         position = _first(medium.position, fields, as_count) if medium.position else number
         is_position = position is not None and position <= POSITION_MAX
         self.draft.link(container, node, "contains", position if is_position else None)
@@ -403,12 +440,13 @@ class Writer:
         self.observe(medium, fields, node, said)
         for edge in medium.edges:
             self._edge(edge, fields, node)
+        return node
 
     def _file_or_description(self, medium: Medium, fields: Any) -> NodeReference | None:
         """Find the file of a medium and tie its other files; the description without a file."""
         description = self.identify(medium, fields)
-        if isinstance(known := fields.get("file"), MediaFile):
-            return known
+        if FILE in fields:
+            return fields[FILE] or description
         if medium.needs and not compiled(medium.needs).first(fields)[1]:
             return None
         urls, thumbs, stems = (

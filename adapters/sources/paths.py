@@ -7,6 +7,7 @@
 | `a:reader` | what the reader makes of it; several are applied in turn |
 | `'word'`, `{a}_{b}` | the word itself; a text with values in it, all of which must be there |
 | `^.a`, `^position`, `^count` | of a nested object: the one around it, its place from 0, how many |
+| `^platform` | the platform of the record, as its rules found it out |
 
 Missing, null and empty values are skipped, and so are those of another type: nothing that a record
 holds is ever an error. A path that is written wrongly is a ValueError when it is compiled. What
@@ -36,8 +37,8 @@ Read = Callable[[Any], Any]
 
 VALUES_MAX = 10_000
 """The most values of one list that are looked at."""
-ABOVE, POSITION, COUNT = "^", "^position", "^count"
-"""Names under which a nested object knows the one around it, its place, and how many there are."""
+ABOVE, POSITION, COUNT, PLATFORM = "^", "^position", "^count", "^platform"
+"""Names under which fields know what is around them, their place, how many there are, and whose."""
 
 
 def _nonzero(value: Any) -> Any:
@@ -54,7 +55,9 @@ def _unescaped(value: Any) -> Any:
 
 
 def _words(value: Any) -> Any:
-    return (as_text(value, 200_000) or "").split() if isinstance(value, str) else value
+    if isinstance(value, str):
+        return (as_text(value, 200_000) or "").split()
+    return [*value] if isinstance(value, list) else value
 
 
 def _without(sign: str) -> Read:
@@ -95,12 +98,12 @@ def add_readers(**readers: Read) -> None:
     _READERS.update(readers)
 
 
-def names_reader(names: dict[Any, Any]) -> Read:
-    """Return a reader that looks numbers (or texts) up in a table; others are nothing."""
+def names_reader(names: dict[int, Any]) -> Read:
+    """Return a reader that looks numbers up in a table; a text stays, another number is nothing."""
 
     def read(value: Any) -> Any:
         number = as_count(value)
-        return names.get(as_text(value) if number is None else number)
+        return as_text(value) if number is None else names.get(number)
 
     return read
 
@@ -205,13 +208,19 @@ def _reading(
     find: Callable[[Any], Iterator[Any]], readers: list[Read]
 ) -> Callable[[Any], Iterator[Any]]:
     def read(record: Any) -> Iterator[Any]:
-        for value in find(record):
-            for reader in readers:
-                value = None if value is None else reader(value)
-            if value is not None and value != "":
-                yield value
+        values = list(find(record))
+        for reader in readers:
+            # What a reader splits goes on in parts.
+            values = [part for value in values for part in _parts(value, reader(value))]
+        yield from (value for value in values if value is not None and value != "")
 
     return read
+
+
+def _parts(value: Any, read: Any) -> list[Any]:
+    if isinstance(read, list) and read is not value:
+        return read
+    return [] if read is None else [read]
 
 
 def _literal(text: str) -> Callable[[Any], Iterator[Any]]:

@@ -10,9 +10,7 @@ from api_checks import BOMB, by_subject, counts, edges, fuzz, read, said, sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.records.folder import ScrapeFolder
-from adapters.sources.booru import ADAPTERS
-from adapters.sources.booru.site import site_of_host
+from adapters.sources.booru import ADAPTERS, site_of_host
 
 ADAPTER = ADAPTERS[0]
 MD5 = "0123456789abcdef0123456789abcdef"
@@ -67,100 +65,6 @@ FILES = {
     "z.rss": FEED,
     "danbooru.donmai.us/t.json": TAGS,
 }
-
-
-def test_typed_elements(tmp_path):
-    records, problems = read(ADAPTER, write(tmp_path, {"p.xml": POST}))
-    assert problems == []
-    post, gone = records
-    assert edges(post) == [
-        "danbooru:user:5 -alias-> danbooru:username:ann b",
-        "danbooru:user:5 -authored-> danbooru:post:77",
-        "danbooru:tag:zed -credited-> danbooru:post:77",
-        "danbooru:tag:boat -tagged-> danbooru:post:77",
-        "danbooru:tag:sea -tagged-> danbooru:post:77",
-        "danbooru:tag:zed -tagged-> danbooru:post:77",
-        "danbooru:post:70 -linked-> danbooru:post:77",
-        "danbooru:album:9 -member-> danbooru:post:77",
-        "danbooru:post:77 -linked-> pixiv:post:123456",
-        f"danbooru:post:77 -contains(0)-> danbooru:media:{MD5}",
-    ]
-    meta = said(post).meta
-    assert (meta["score"], meta["favorite_count"], meta["size_bytes"]) == (-3, 4, 300)
-    assert (meta["rating"], meta["status"], meta["parent_id"]) == ("s", "active", "70")
-    assert said(post).update_time == datetime(2018, 10, 11, 16, 33, 35, tzinfo=UTC)
-    assert said(post).title is None and "characters" not in meta
-    assert said(post, f"danbooru:media:{MD5}").is_root
-    # A deleted post has no file; nil is no value.
-    assert edges(gone) == ["danbooru:tag:gone -tagged-> danbooru:post:78"]
-    assert said(gone).meta["status"] == "deleted" and "parent_id" not in said(gone).meta
-
-
-def test_the_hash_finds_the_file_and_its_sizes(tmp_path):
-    files = {"p.xml": POST, f"files/{MD5}.jpg": b"j", f"files/sample-{MD5}.jpg": b"s"}
-    records, _ = read(ADAPTER, write(tmp_path, files))
-    assert edges(records[0], "contains", "variant", "thumbnail") == [
-        f"danbooru:post:77 -contains(0)-> file files/{MD5}.jpg",
-        f"file files/{MD5}.jpg -variant-> file files/sample-{MD5}.jpg",
-    ]
-
-
-def test_attributes_underscores_and_other_software(tmp_path):
-    files = {"g.xml": ATTRIBUTES, "e.json": NESTED, "m.json": MOEBOORU}
-    records, problems = read(ADAPTER, write(tmp_path, files))
-    assert problems == []
-    nested, attributes, moebooru = records
-    assert edges(attributes) == [
-        "gelbooru:user:3 -authored-> gelbooru:post:9",
-        "gelbooru:tag:one -tagged-> gelbooru:post:9",
-        "gelbooru:tag:two -tagged-> gelbooru:post:9",
-        f"gelbooru:post:9 -contains(0)-> gelbooru:media:{MD5}",
-    ]
-    assert said(attributes).update_time == datetime(2014, 10, 11, 17, 33, 35, tzinfo=UTC)
-    assert edges(nested) == [
-        "e621:user:6 -authored-> e621:post:4",
-        "e621:tag:kim -credited-> e621:post:4",
-        "e621:tag:kim -tagged-> e621:post:4",
-        "e621:tag:lake -tagged-> e621:post:4",
-        "e621:tag:fox -tagged-> e621:post:4",
-        "e621:post:3 -linked-> e621:post:4",
-        "e621:album:12 -member-> e621:post:4",
-        "e621:post:4 -linked-> twitter:post:55",
-        f"e621:post:4 -contains(0)-> e621:media:{MD5}",
-    ]
-    assert said(nested).meta["score"] == 2 and said(nested).meta["status"] == "pending"
-    assert moebooru.subject == "yandere:post:8"
-    assert said(moebooru).update_time == datetime(2017, 7, 14, 2, 40, tzinfo=UTC)
-
-
-def test_a_feed(tmp_path):
-    records, _ = read(ADAPTER, write(tmp_path, {"z.rss": FEED, "4040.jpg": b"x"}))
-    (record,) = records
-    assert edges(record) == [
-        "zerochan:tag:blue sky -tagged-> zerochan:post:4040",
-        "zerochan:tag:boat -tagged-> zerochan:post:4040",
-        "zerochan:tag:two words -tagged-> zerochan:post:4040",
-        "zerochan:post:4040 -contains(0)-> file 4040.jpg",
-    ]
-    assert said(record).meta["width"] == 30
-    assert ADAPTER.sniff(ScrapeFolder.of(str(tmp_path))).confidence == 0.95
-    other = FEED.replace("zerochan.net", "news.test").replace("Zerochan Anime Image Board", "News")
-    root = write(tmp_path / "other", {"z.rss": other})
-    assert ADAPTER.sniff(ScrapeFolder.of(root)).confidence == 0
-
-
-def test_tags_are_nodes_without_posts(tmp_path):
-    xml = '<tags type="array"><tag type="4" count="12" name="Big Boat" id="3"/></tags>'
-    tags = [{"id": 1, "name": "zed", "post_count": 10, "category": 1, "is_locked": False}]
-    root = write(tmp_path, {"gelbooru.com/t.xml": xml, "t.json": tags})
-    records, problems = read(ADAPTER, root)
-    assert problems == []
-    assert [r.subject for r in records] == ["gelbooru:tag:big boat", "danbooru:tag:zed"]
-    assert said(records[0]).meta == {
-        "site": "gelbooru", "post_count": 12, "tag_category": "character",
-    }  # fmt: skip
-    assert said(records[1]).meta["tag_category"] == "artist"
-    assert all(record.links == () for record in records)
 
 
 def test_what_a_person_can_do_is_said(tmp_path):

@@ -14,9 +14,10 @@ from adapters.records.errors import RecordError
 from adapters.records.folder import ScrapeFolder
 from adapters.records.items import MediaFile, Problem, Record, Sniff
 from adapters.records.values import as_text, dig
+from adapters.sources.booru import BOORU, is_booru
+from adapters.sources.booru import GALLERY_DL as OF_BOORU
 from adapters.sources.gallery_dl import (
     bluesky,
-    booru,
     flickr,
     generic,
     instagram,
@@ -26,13 +27,13 @@ from adapters.sources.gallery_dl import (
     tumblr,
     twitter,
 )
-from adapters.sources.gallery_dl.site_post import Sidecar, SitePost, read_sidecar
+from adapters.sources.gallery_dl.site_post import SitePost, read_sidecar
 from adapters.sources.reading.documents import document_paths, documents, likely_paths
 from adapters.sources.reading.draft import Draft
 from adapters.sources.reading.media_finder import MediaFinder
+from adapters.sources.reading.sidecar import Sidecar, SidecarFormat
 from adapters.sources.schemas.activitypub import TABLE as ACTIVITYPUB
 from adapters.sources.schemas.bluesky import TABLE as BLUESKY
-from adapters.sources.schemas.booru import TABLE as BOORU
 from adapters.sources.schemas.flickr import TABLE as FLICKR
 from adapters.sources.schemas.instagram import TABLE as INSTAGRAM
 from adapters.sources.schemas.pixiv import TABLE as PIXIV
@@ -49,7 +50,7 @@ GUESSED_NAME_LENGTH_MIN = 8
 URL_MESSAGE, QUEUE_MESSAGE = 3, 6
 
 Rules = Callable[[Sidecar], SitePost]
-RULES: dict[str, Rules] = {
+RULES: dict[str, Rules | SidecarFormat] = {
     "twitter": twitter.site_post_of,
     "nitter": twitter.site_post_of,
     "instagram": instagram.site_post_of,
@@ -67,7 +68,7 @@ class GalleryDlAdapter:
 
     name = "gallery-dl"
     tables = (
-        *(TWITTER, INSTAGRAM, PIXIV, REDDIT, BLUESKY, ACTIVITYPUB, TUMBLR, FLICKR, BOORU),
+        *(TWITTER, INSTAGRAM, PIXIV, REDDIT, BLUESKY, ACTIVITYPUB, TUMBLR, FLICKR, BOORU.table),
         WEB,
     )
 
@@ -119,7 +120,11 @@ def _read_one(draft: Draft, number: int, value: Any, is_alone: bool) -> Record |
         if isinstance(value, RecordError):
             raise value
         sidecar = _sidecar(draft.media.folder, draft.path, value, is_alone)
-        read_sidecar(draft, sidecar, _rules(sidecar)(sidecar))
+        rules = _rules(sidecar)
+        if isinstance(rules, SidecarFormat):
+            rules.read(draft, sidecar)
+        else:
+            read_sidecar(draft, sidecar, rules(sidecar))
         return draft.record(number, None if is_alone else value)
     except RecordError as error:
         return Problem(draft.path, number, str(error))
@@ -132,14 +137,14 @@ def _sidecar(folder: ScrapeFolder, path: str, value: Any, is_alone: bool) -> Sid
     return Sidecar(value, category, _media_of(folder, path, value, is_alone))
 
 
-def _rules(sidecar: Sidecar) -> Rules:
+def _rules(sidecar: Sidecar) -> Rules | SidecarFormat:
     known = RULES.get(sidecar.category.lower())
     if known is not None:
         return known
     if mastodon.is_status(sidecar.data) or sidecar.category.lower().startswith("mastodon"):
         return mastodon.site_post_of
-    if booru.is_booru(sidecar.category, sidecar.data):
-        return booru.site_post_of
+    if is_booru(sidecar.category, sidecar.data):
+        return OF_BOORU
     if "tweet_id" in sidecar.data and isinstance(sidecar.data.get("author"), dict):
         return twitter.site_post_of
     return generic.site_post_of

@@ -5,17 +5,12 @@ Paths are written with dots (`stats.views`); the first that holds something usab
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
-from adapters.records.times import parse_time
-from adapters.records.values import as_count, as_text, dig, first, text_of_html
+from adapters.records.values import as_count, as_text, dig
 
 T = TypeVar("T")
-
-POSTED_FROM = datetime(1990, 1, 1, tzinfo=UTC)
-"""Nothing was posted before: 1970-01-01 and 0001-01-01 are how sites write "unknown"."""
 
 TIMES = (
     "date post_date created_at createdAt published_at publishedAt published_time published "
@@ -59,52 +54,9 @@ def look(data: Mapping[str, Any], paths: str, read: Callable[[Any], T | None]) -
     return None
 
 
-def posted(value: Any) -> datetime | None:
-    """Return when something was posted; gallery-dl writes UTC where it names no zone."""
-    time = parse_time(value)
-    return time if time is not None and time >= POSTED_FROM else None
-
-
-def address(value: Any) -> str | None:
-    """Return a web address; gallery-dl's own prefixes (`ytdl:`) are left off."""
-    text = as_text(value) if isinstance(value, str) else None
-    text = text.removeprefix("ytdl:") if text else None
-    return text if text and text.startswith(("http://", "https://", "//")) else None
-
-
-def plain(value: Any) -> str | None:
-    """Return text, out of HTML when it looks like that."""
-    if isinstance(value, str) and "<" in value and ">" in value:
-        return text_of_html(value)
-    return as_text(value) if isinstance(value, str) else None
-
-
 def count(data: Mapping[str, Any], paths: str) -> int | None:
     """Return the first count that is a number."""
     return look(data, paths, as_count)
-
-
-def tags_of(value: Any, count_max: int = 1_000) -> list[str] | None:
-    """Return tags from a list, from text, or from an object of categories with lists or text."""
-    names: Iterable[Any] = ()
-    if isinstance(value, str):
-        names = value.split(",") if "," in value else value.split()
-    elif isinstance(value, list):
-        names = [_name_of_tag(tag) for tag in value[:count_max]]
-    elif isinstance(value, dict):
-        if any(isinstance(part, list | str) for part in value.values()):
-            names = [tag for part in value.values() for tag in tags_of(part) or ()]
-        else:
-            names = list(value)
-    texts = (as_text(name, 300) for name in names)
-    clean = (text.lstrip("#").strip() for text in texts if text is not None)
-    return list(dict.fromkeys(text for text in clean if text))[:count_max] or None
-
-
-def _name_of_tag(tag: Any) -> Any:
-    if not isinstance(tag, dict):
-        return tag
-    return first(*(tag.get(key) for key in ("name", "tag", "title", "text", "slug")))
 
 
 def language_of(data: Mapping[str, Any]) -> str | None:

@@ -11,8 +11,8 @@ from typing import Any
 
 from adapters.records.times import parse_time
 from adapters.records.values import as_count, as_number, as_text, dig, first
-from adapters.sources.gallery_dl.fields import address, plain, posted, tags_of
-from adapters.sources.gallery_dl.site_post import Person, Sidecar, SitePost, reference
+from adapters.sources.gallery_dl.site_post import Person, SitePost, reference
+from adapters.sources.reading.sidecar import Sidecar, address, plain, posted, tags_of
 
 PLATFORM = "flickr"
 GRANULARITIES = {0: "second", 4: "month", 6: "year", 8: "circa"}

@@ -21,13 +21,9 @@ from adapters.sources.gallery_dl.fields import (
     TIMES,
     VIEWS,
     WIDTHS,
-    address,
     count,
     language_of,
     look,
-    plain,
-    posted,
-    tags_of,
 )
 from adapters.sources.gallery_dl.people import author_of, credited, person_of
 from adapters.sources.gallery_dl.profiles import (
@@ -42,7 +38,8 @@ from adapters.sources.gallery_dl.profiles import (
     REPOSTED,
     Profile,
 )
-from adapters.sources.gallery_dl.site_post import Sidecar, SitePost, reference, word_of
+from adapters.sources.gallery_dl.site_post import SitePost, reference
+from adapters.sources.reading.sidecar import Sidecar, address, plain, posted, tags_of, word_of
 
 _TITLES = "title post.title name fulltitle episode_name chapter_string"
 _TEXTS = (

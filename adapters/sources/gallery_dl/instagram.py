@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from adapters.records.values import as_count, as_number, as_text, dig, first, mappings
-from adapters.sources.gallery_dl.fields import address, posted, tags_of
-from adapters.sources.gallery_dl.site_post import PERSONS_MAX, Person, Sidecar, SitePost, reference
+from adapters.sources.gallery_dl.site_post import PERSONS_MAX, Person, SitePost, reference
+from adapters.sources.reading.sidecar import Sidecar, address, posted, tags_of
 
 PLATFORM = "instagram"
 

@@ -20,8 +20,8 @@ from adapters.records.values import (
 )
 from adapters.sources.fediverse.mastodon_account import account_node
 from adapters.sources.fediverse.mastodon_media import address_of
-from adapters.sources.gallery_dl.fields import address, posted, tags_of
-from adapters.sources.gallery_dl.site_post import PERSONS_MAX, Person, Sidecar, SitePost, reference
+from adapters.sources.gallery_dl.site_post import PERSONS_MAX, Person, SitePost, reference
+from adapters.sources.reading.sidecar import Sidecar, address, posted, tags_of
 
 PLATFORM = "activitypub"
 

@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from adapters.records.values import as_count, as_text, dig, first, text_of_html
-from adapters.sources.gallery_dl.fields import address, plain, posted, tags_of
-from adapters.sources.gallery_dl.site_post import Person, Sidecar, SitePost, known, reference
+from adapters.sources.gallery_dl.site_post import Person, SitePost, known, reference
+from adapters.sources.reading.sidecar import Sidecar, address, plain, posted, tags_of
 
 RATINGS = {0: "general", 1: "r18", 2: "r18g"}
 IS_AI = {1: False, 2: True}

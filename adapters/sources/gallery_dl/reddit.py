@@ -19,8 +19,8 @@ from adapters.records.values import (
     first,
     mappings,
 )
-from adapters.sources.gallery_dl.fields import address, posted
-from adapters.sources.gallery_dl.site_post import Person, Sidecar, SitePost, reference
+from adapters.sources.gallery_dl.site_post import Person, SitePost, reference
+from adapters.sources.reading.sidecar import Sidecar, address, posted
 
 PLATFORM = "reddit"
 NOBODY = frozenset(("[deleted]", "[removed]"))

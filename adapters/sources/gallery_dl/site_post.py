@@ -6,7 +6,6 @@ same way: author -authored-> post -contains-> medium. Rules of a site never live
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -14,50 +13,14 @@ from typing import Any
 
 from adapters.records import describe
 from adapters.records.errors import RecordError
-from adapters.records.items import Link, MediaFile, Observation
-from adapters.records.values import as_count, as_text, dig
+from adapters.records.items import Link, Observation
+from adapters.records.values import as_text
 from adapters.sources.reading.draft import Draft
+from adapters.sources.reading.sidecar import Sidecar, nothing_in
 
 TAGS_MAX = 100
 PERSONS_MAX = 100
 """Mentioned, credited or tagged people and tags that one record may bring as nodes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Sidecar:
-    """One record of gallery-dl, the site it is of and the media file that lies beside it."""
-
-    data: dict[str, Any]
-    category: str
-    media: MediaFile | None
-
-    @property
-    def platform(self) -> str:
-        """The category as a word."""
-        return word_of(self.category)
-
-    @property
-    def subcategory(self) -> str:
-        """What of the site was asked for: `post`, `saved`, `timeline` ..."""
-        return as_text(self.data.get("subcategory"), 100) or ""
-
-    @property
-    def has_medium(self) -> bool:
-        """Whether this is about a medium; false for a post alone, such as a tweet without any."""
-        named = as_text(self.data.get("extension")) or as_text(self.data.get("filename"))
-        return bool(self.media or named or dig(self.data, "media", "url"))
-
-    @property
-    def number_in_post(self) -> int | None:
-        """`num`: which medium of its post this is; most sites count from 1."""
-        number = as_count(self.data.get("num"))
-        return number if number is not None and number < 2**31 else None
-
-    @property
-    def position(self) -> int | None:
-        """`num` as a position from 0, for sites that count from 1 (and say 0 for the only one)."""
-        number = self.number_in_post
-        return None if number is None else max(number - 1, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,10 +88,7 @@ def read_sidecar(draft: Draft, sidecar: Sidecar, said: SitePost) -> None:
     others = [one.node for one in said.others]
     subject = next((node for node in (said.post, medium, author, *others) if node), None)
     if subject is None:
-        raise RecordError(
-            f"a record of {sidecar.category[:60]!a} without id, address, file name and author; "
-            "give gallery-dl's `metadata` postprocessor all fields"
-        )
+        raise RecordError(nothing_in(sidecar))
     draft.subject = subject
     draft.observe(
         said.post,
@@ -175,9 +135,3 @@ def reference(platform: str, kind: str, identity: Any) -> str | None:
     if identity in (0, "0"):
         return None
     return describe.reference(platform, kind, identity)
-
-
-def word_of(category: str) -> str:
-    """Return a category as the word that descriptions begin with: `500px` -> `site_500px`."""
-    text = re.sub(r"[^a-z0-9]+", "_", category.lower()[:60]).strip("_")
-    return text if text[:1].isascii() and text[:1].isalpha() else f"site_{text}".rstrip("_")

@@ -9,8 +9,8 @@ from __future__ import annotations
 from typing import Any
 
 from adapters.records.values import as_count, as_number, as_text, dig, first
-from adapters.sources.gallery_dl.fields import address, plain, posted, tags_of
-from adapters.sources.gallery_dl.site_post import Person, Sidecar, SitePost, reference
+from adapters.sources.gallery_dl.site_post import Person, SitePost, reference
+from adapters.sources.reading.sidecar import Sidecar, address, plain, posted, tags_of
 
 PLATFORM = "tumblr"
 

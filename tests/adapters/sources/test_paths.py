@@ -33,7 +33,7 @@ RECORD: dict[str, Any] = {
         ("names[]", "@Ada", ["@Ada", "3", "@Bob"]),
         ("names", None, ["@Ada", "3", "@Bob"]),
         ("names[]:at:lower", "ada", ["ada", "bob"]),
-        ("words:words", None, ["one", "two"]),
+        ("words:words", "one", ["one", "two"]),
         ("a.n:nonzero|'none'", "none", ["none"]),
         ("{^.id}_{words}", "outer_one two one", ["outer_one two one"]),
         ("{^.id}_{absent}", None, []),
