@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 from dataclasses import dataclass, field
 
 import pytest
@@ -99,4 +100,17 @@ def with_settings(root: str, **settings: object) -> Config:
     lines = "".join(f"{name} = {value}\n" for name, value in settings.items())
     with open(path, "w", encoding="utf-8") as file:
         file.write(text.replace("[store]\n", f"[store]\n{lines}"))
+    return load_config(path)
+
+
+def with_quota(root: str, **sizes_bytes: int) -> Config:
+    """Set quotas of a store that `init_store` made, such as `stage_bytes`; 0 is none."""
+    path = os.path.join(root, CONFIG_NAME)
+    with open(path, encoding="utf-8") as file:
+        text = file.read()
+    for name, size_bytes in sizes_bytes.items():
+        text, changed = re.subn(rf"(?m)^{name} = \d+$", f"{name} = {size_bytes}", text)
+        assert changed == 1, text
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
     return load_config(path)

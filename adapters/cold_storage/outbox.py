@@ -1,30 +1,27 @@
 """The way out of 3A and 3B: it owns confirming cold copies and freeing what they make needless.
 
-Only files that were frozen with the batch, unchanged since, are ever removed, and only when the
-batch is packed and every package of it has a verified copy elsewhere. Links are never followed. A
-folder outside the inbox is the user's own and stays.
+A package leaves 3B when its copy is confirmed; the files of its batch leave 3A when the batch is
+packed and every package of it is confirmed (`adapters.work.inbox_free`).
 """
 
 from __future__ import annotations
 
-import errno
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from adapters.ingest.admission import COMPLETE
 from adapters.packages.package import write_packages
 from adapters.packages.package_read import MANIFEST_NAME, OBJECTS_NAME, package_key, verify_package
-from adapters.records.beneath import open_beneath, unlink_beneath
 from adapters.records.durable import remove_folder
 from adapters.records.errors import AdapterError
-from adapters.work.batch_work import READY_NAME, BatchWork, Listing
+from adapters.work.batch_work import BatchWork
+from adapters.work.inbox_free import free_inbox
 from base.errors import UsageError
 from base.text import safe_text
-from fsd import Client, load_config
+from fsd import Client, FsdError, load_config
 from sql import Database, OutboxPackage
-
-NOT_OURS = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.EINVAL, errno.EISDIR, errno.ENXIO)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +45,8 @@ def confirm(config_path: str, package_id: str, copy: str, database: Database) ->
     """Verify the TYPE1 copy of a package by reading all of it, then free 3B, then 3A.
 
     `copy` is the copied folder. Raises PackageError when it is not whole, UsageError when it is
-    the outbox's own, another package, or the batch is not packed yet. Safe to repeat: what is freed
-    already is not missed.
+    the outbox's own or another package. A batch that waits for room to be packed to its end keeps
+    its files in 3A. Safe to repeat: what is freed already is not missed.
     """
     config = load_config(config_path)
     known = {
@@ -64,14 +61,17 @@ def confirm(config_path: str, package_id: str, copy: str, database: Database) ->
     try:
         with work.locked():
             state = database.ingest_batch(package.batch).state
-            if state not in (*COMPLETE, "purged"):
+            if state not in (*COMPLETE, "described", "purged"):
                 raise UsageError(
-                    f"batch {package.batch} is not packed yet ({state}); ingest it to its end "
-                    "first, then confirm its packages"
+                    f"batch {package.batch} is {state}; ingest it to its end first, then confirm "
+                    "its packages"
                 )
             # Durable before anything is removed: a crash afterwards is a repeat that only removes.
             database.confirm_outbox_package(package_id, copy)
-            return _free(database, package, own, work, config.area_path("3a"))
+            freed = _free(database, package, own, work, config.area_path("3a"))
+        with suppress(FsdError):  # Whoever waits for room in the outbox finds it at once.
+            Client(config.socket_path).release_outbox(package_id)
+        return freed
     except OSError as error:
         raise AdapterError(
             f"{package_id} is confirmed, but not all of it could be freed: "
@@ -95,58 +95,12 @@ def _free(
 ) -> Freed:
     freed = _size_of(own)
     remove_folder(own)
-    if database.outbox_packages(package.batch):
+    # A batch that is still being packed has packages to come: its files are needed for them.
+    is_packed = database.ingest_batch(package.batch).state in (*COMPLETE, "purged")
+    if not is_packed or database.outbox_packages(package.batch):
         return Freed(package.package_id, freed, False, 0, 0)
-    files, size = 0, 0
-    if os.path.exists(work.listing_path):
-        listing = work.read_listing()
-        root = os.path.realpath(listing.signal.folder)
-        if root.startswith(os.path.realpath(inbox) + os.sep):
-            files, size = _remove_frozen(root, listing)
-    if database.ingest_batch(package.batch).state != "purged":  # Whose cold copies stay.
-        database.set_ingest_state(package.batch, "confirmed", None)
-    # Last: the listing says what may be removed.
-    work.remove()
+    files, size = free_inbox(database, package.batch, work, inbox)
     return Freed(package.package_id, freed, True, files, size)
-
-
-def _remove_frozen(root: str, listing: Listing) -> tuple[int, int]:
-    """Remove the frozen files that are still what they were; returns files and bytes."""
-    files, size = 0, 0
-    folders: set[str] = set()
-    for path, entry in listing.files.items():
-        folders.add(os.path.dirname(path))
-        try:
-            descriptor = open_beneath(root, path)
-            status = os.fstat(descriptor)
-            os.close(descriptor)
-            unchanged = (status.st_size, status.st_mtime_ns) == (entry.size_bytes, entry.mtime_ns)
-            if unchanged:
-                unlink_beneath(root, path)
-                files, size = files + 1, size + entry.size_bytes
-        except OSError as error:
-            # Gone already, or no longer what was frozen: a link, a folder. What is not ours stays.
-            if error.errno not in NOT_OURS:
-                raise
-    ready = os.path.join(root, READY_NAME)
-    if os.path.lexists(ready):
-        os.unlink(ready)
-    _remove_empty(root, folders)
-    return files, size
-
-
-def _remove_empty(root: str, folders: set[str]) -> None:
-    """Remove the folders that held frozen files and are empty now, the deepest first."""
-    above = {
-        "/".join(parts[:count])
-        for folder in folders
-        for parts in [folder.split("/")]
-        for count in range(len(parts) + 1)
-    }
-    for folder in sorted(above, key=lambda path: -path.count("/") if path else 1):
-        place = os.path.join(root, folder)
-        if os.path.isdir(place) and not os.path.islink(place) and not os.listdir(place):
-            os.rmdir(place)
 
 
 def remake(
@@ -169,6 +123,7 @@ def remake(
             work,
             work.read_listing(),
             {file.path: file.key for file in client.batch_files(batch)},
+            client=client,
             outbox=config.area_path("3b"),
             size_bytes_max=read_description(work)["package_size_bytes"],
             say=say,

@@ -8,19 +8,25 @@ from __future__ import annotations
 
 import os
 
+from adapters.records.errors import SpaceError
 from adapters.work.batch_work import WORK_FOLDER, BatchWork, Signal, list_scrape
 from base.errors import UsageError
 from base.text import safe_text
+from fsd import Client
 from sql import Database, IngestBatch
 
 COMPLETE = ("packed", "confirmed")
 ABANDONED = "abandoned"
+FULL = ("refuse", "emergency")
 
 
-def admit(database: Database, signal: Signal, work: BatchWork, inbox: str) -> IngestBatch | None:
+def admit(
+    database: Database, client: Client, signal: Signal, inbox: str, *, packages: bool
+) -> IngestBatch | None:
     """Check a signal against what is known; returns the batch when it is complete already.
 
-    Raises UsageError with what to do instead. Call it with the batch's lock held.
+    Raises UsageError with what to do instead, SpaceError when the SSD is too full for a new batch.
+    Call it with the batch's lock held. `packages` says whether it will fill the outbox.
     """
     _check_place(signal.folder, inbox)
     known = {batch.name: batch for batch in database.ingest_batches()}
@@ -36,6 +42,7 @@ def admit(database: Database, signal: Signal, work: BatchWork, inbox: str) -> In
             )
     batch = known.get(signal.batch)
     if batch is None:
+        _check_room(client, signal, inbox, packages)
         return None
     if batch.folder != safe_text(signal.folder) or batch.adapter != signal.adapter:
         raise UsageError(
@@ -63,6 +70,29 @@ def _check_place(folder: str, inbox: str) -> None:
         raise UsageError(f"{safe_text(folder)} holds the inbox itself; name one folder of it")
     if inside == inbox and os.path.relpath(folder, inbox).startswith("."):
         raise UsageError(f"{safe_text(folder)} is a work folder of the inbox ({WORK_FOLDER})")
+
+
+def _check_room(client: Client, signal: Signal, inbox: str, packages: bool) -> None:
+    """Refuse a new batch while its way is full to the refuse level, reservations counted.
+
+    A folder that lies in the inbox is not refused because of the inbox: to carry it in, and out to
+    cold storage, is what makes that empty.
+    """
+    capacity = client.capacity()
+    areas = {one.area: one for one in capacity.areas}
+    inside = os.path.commonpath([signal.folder, os.path.realpath(inbox)]) == os.path.realpath(inbox)
+    full = [
+        f"{name} ({area})"
+        for area, name, counts in (("3a", "the inbox", not inside), ("3b", "the outbox", packages))
+        if counts and areas[area].state in FULL
+    ]
+    if capacity.partition_state in FULL:
+        full.append("the SSD")
+    if full:
+        raise SpaceError(
+            f"batch {signal.batch}: {' and '.join(full)} is too full for a new batch; copy "
+            "packages away and confirm them (`drystone outbox list`), or make room, and try again"
+        )
 
 
 def abandon(database: Database, name: str, inbox: str) -> None:

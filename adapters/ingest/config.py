@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from base.config import read_config
 
 GIB = 1 << 30
+MIB = 1 << 20
 
 
 class IngestConfig(BaseModel):
@@ -14,12 +15,19 @@ class IngestConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    package_size_bytes: int = Field(default=4 * GIB, ge=1 << 20)
+    package_size_bytes: int = Field(default=4 * GIB, ge=MIB)
     """Packages for cold storage hold at most this much; a larger file has one of its own."""
     intent_items: int = Field(default=20_000, ge=100, le=1_000_000)
     """So many rows go into one write-intent, that is into one transaction."""
     packages: bool = True
-    """Whether packages for cold storage (TYPE1) are made at all."""
+    """Whether packages for cold storage (TYPE1) are made; without, the inbox is freed at once."""
+
+
+def package_size_bytes_max(settings: IngestConfig, outbox_quota_bytes: int) -> int:
+    """Return what packages are cut to: two of them fit into the quota of the outbox (0 is none)."""
+    if not outbox_quota_bytes:
+        return settings.package_size_bytes
+    return max(MIB, min(settings.package_size_bytes, outbox_quota_bytes // 2))
 
 
 def load_ingest_config(path: str) -> IngestConfig:

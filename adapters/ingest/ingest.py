@@ -22,9 +22,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.ingest.admission import admit
+from adapters.ingest.admission import COMPLETE, admit
 from adapters.ingest.assemble import Assembler, describe_problem
-from adapters.ingest.config import IngestConfig, load_ingest_config
+from adapters.ingest.config import IngestConfig, load_ingest_config, package_size_bytes_max
 from adapters.ingest.quarantine import set_aside
 from adapters.packages.package import node_keys, write_packages
 from adapters.records.durable import sync_filesystem, write_durably, write_json_durably
@@ -42,8 +42,9 @@ from adapters.work.batch_work import (
     check_unchanged,
     to_document,
 )
+from adapters.work.inbox_free import free_inbox
 from adapters.work.store_batch import store_batch, wait_for_former
-from base.text import safe_text
+from base.text import safe_text, size_text
 from fsd import Client, load_config
 from sql import Database, IngestBatch, WriteIntent
 
@@ -84,6 +85,8 @@ class _Run:
     signal: Signal
     work: BatchWork
     settings: IngestConfig
+    package_size_bytes: int
+    inbox: str
     outbox: str
     client: Client
     database: Database
@@ -108,28 +111,19 @@ def ingest(
 ) -> IngestReport:
     """Carry one folder in; returns when it is described and packed.
 
-    Raises BatchChangedError when the folder changed, AdapterError and the errors of store and
-    database otherwise; the same call again goes on where this one ended.
+    Raises BatchChangedError when the folder changed, SpaceError when there is no room for it or for
+    its packages now, AdapterError and the errors of store and database otherwise; the same call
+    again goes on where this one ended.
     """
-    config = load_config(config_path)
     adapter_named(signal.adapter)
     check_signal(signal)
     signal = Signal(os.path.realpath(signal.folder), signal.batch, signal.adapter, signal.user)
-    work = BatchWork(config.area_path("3a"), signal.batch)
     opened = database or Database.open(config_path)
-    run = _Run(
-        signal=signal,
-        work=work,
-        settings=load_ingest_config(config_path),
-        outbox=config.area_path("3b"),
-        client=client or Client(config.socket_path),
-        database=opened,
-        say=say,
-        report=IngestReport(signal.batch, signal.adapter),
-    )
+    run = _run_of(config_path, signal, say, client, opened)
     try:
-        with work.locked():
-            former = admit(opened, signal, work, config.area_path("3a"))
+        with run.work.locked():
+            _free_when_confirmed(run)  # What a run before was killed in.
+            former = admit(opened, run.client, signal, run.inbox, packages=run.settings.packages)
             if former is not None:
                 return _report_former(run, former)
             _run_steps(run)
@@ -143,6 +137,28 @@ def ingest(
         if database is None:
             opened.close()
     return run.report
+
+
+def _run_of(
+    config_path: str,
+    signal: Signal,
+    say: Callable[[str], None],
+    client: Client | None,
+    database: Database,
+) -> _Run:
+    config, settings = load_config(config_path), load_ingest_config(config_path)
+    return _Run(
+        signal=signal,
+        work=BatchWork(config.area_path("3a"), signal.batch),
+        settings=settings,
+        package_size_bytes=package_size_bytes_max(settings, config.quota.outbox_bytes),
+        inbox=config.area_path("3a"),
+        outbox=config.area_path("3b"),
+        client=client or Client(config.socket_path),
+        database=database,
+        say=say,
+        report=IngestReport(signal.batch, signal.adapter),
+    )
 
 
 def _run_steps(run: _Run) -> None:
@@ -250,7 +266,7 @@ def _describe(run: _Run) -> None:
         )
     description = {
         **_description(assembler, written),
-        "package_size_bytes": run.settings.package_size_bytes,
+        "package_size_bytes": run.package_size_bytes,
     }
     write_json_durably(os.path.join(run.work.derived, LISTING_NAME), to_document(run.frozen))
     aside = {name: description[name] for name in ("problems", "archives")}
@@ -306,6 +322,7 @@ def _package(run: _Run) -> None:
             run.work,
             run.frozen,
             run.keys,
+            client=run.client,
             outbox=run.outbox,
             # As it was when the batch was described: another size would cut it elsewhere.
             size_bytes_max=read_description(run.work)["package_size_bytes"],
@@ -313,6 +330,22 @@ def _package(run: _Run) -> None:
         )
     run.database.set_ingest_state(run.signal.batch, "packed", None)
     run.report.state = "packed"
+    # A crash here leaves it to the same call again, or to who confirms a package once more.
+    _free_when_confirmed(run)
+
+
+def _free_when_confirmed(run: _Run) -> None:
+    """Free the inbox when nothing is waited for: no package is made, or all are confirmed."""
+    name = run.signal.batch
+    known = {batch.name: batch for batch in run.database.ingest_batches()}
+    if name not in known or known[name].state not in COMPLETE:
+        return
+    if run.database.outbox_packages(name) or not os.path.exists(run.work.listing_path):
+        return
+    files, size = free_inbox(run.database, name, run.work, run.inbox)
+    run.report.state = "confirmed"
+    if files:
+        run.say(f"{name}: {files:,} files of the inbox are free ({size_text(size)})")
 
 
 STEPS = (_freeze, _store, _describe, _derive, _apply, _package)

@@ -130,6 +130,7 @@ def _replay(run: _Run, fixed: str | None, outbox: str) -> None:
     if settings.packages:
         written = write_replay_packages(
             run.database,
+            run.client,
             listing,
             name,
             {one: run.below(one) for one in ("fixed", "derived") if os.path.isdir(run.below(one))},

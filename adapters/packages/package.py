@@ -20,7 +20,8 @@ import json
 import os
 import shutil
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager, suppress
 from typing import IO, Any, BinaryIO, cast
 
 from adapters.packages.package_read import (
@@ -36,12 +37,18 @@ from adapters.packages.package_read import (
     package_key,
 )
 from adapters.records.durable import sync_folder
-from adapters.records.errors import BatchChangedError
+from adapters.records.errors import BatchChangedError, SpaceError
 from adapters.work.batch_work import BatchWork, Listing
+from base.errors import UsageError
 from base.text import safe_text
+from fsd import Client, FsdError, QuotaError
 from sql import ArchiveLocation, Database, WriteIntent
 
 TAR_OVERHEAD_BYTES = 1_024
+FILES_MAX = 4
+"""Of a package: objects, manifest, intents, sums."""
+SLACK_BYTES = 64 << 10
+"""The ends of the tar, SHA256SUMS, whole blocks; and what an empty area itself occupies."""
 LOCATIONS_PER_INTENT = 20_000
 
 
@@ -51,6 +58,7 @@ def write_packages(
     listing: Listing,
     keys: dict[str, str],
     *,
+    client: Client,
     outbox: str,
     size_bytes_max: int,
     say: Callable[[str], None],
@@ -60,7 +68,8 @@ def write_packages(
 
     A package that is registered is left alone, also when it has been moved away; with `remake` one
     that waits for its copy and is not in the outbox is written again, the same bytes. Raises
-    BatchChangedError when a file is no longer what the store has.
+    BatchChangedError when a file is no longer what the store has, SpaceError when the outbox has no
+    room for the next one now: those before it stay, and the same call goes on.
     """
     batch = listing.signal.batch
     known = {one.package_id: one for one in database.outbox_packages(batch, waiting_only=False)}
@@ -74,9 +83,8 @@ def write_packages(
         if former is not None and not (remake and lost):
             continue
         say(f"{batch}: packing {name}, {len(entries):,} files")
-        write_package(
-            target, manifest_head(listing, number, len(plan), len(entries)), work.intents, entries
-        )
+        head = manifest_head(listing, number, len(plan), len(entries))
+        write_package(client, target, head, work.intents, entries)
         for part, intent in enumerate(location_intents(name, entries, nodes)):
             database.apply_intent(intent.model_copy(update={"intent_id": f"01b:{name}:{part}"}))
         # Last: from here on the package counts, and nothing is written again.
@@ -132,22 +140,61 @@ def split_entries(entries: Iterator[Entry], size_bytes_max: int) -> Iterator[lis
 
 
 def write_package(
-    target: str, head: dict[str, Any], intents_folder: str, entries: list[Entry]
+    client: Client, target: str, head: dict[str, Any], intents_folder: str, entries: list[Entry]
 ) -> None:
-    """Write one package durably; the first of a batch takes the files of `intents_folder` in."""
+    """Write one package durably; the first of a batch takes the files of `intents_folder` in.
+
+    Its room in the outbox is reserved before; SpaceError when there is none now.
+    """
     temporary = target + ".tmp"
     for left in (temporary, target):  # A whole one that was never registered is made again.
         shutil.rmtree(left, ignore_errors=True)
     os.makedirs(temporary, mode=0o700)
     try:
-        _fill_package(temporary, head, intents_folder, entries)
+        size_bytes = _size_bytes_max(head, intents_folder, entries)
+        with _room(client, os.path.basename(target), size_bytes):
+            _fill_package(temporary, head, intents_folder, entries)
+            # A crash before this line leaves a folder that ends in .tmp; the next run removes it.
+            os.rename(temporary, target)
+            sync_folder(os.path.dirname(target))
     except BaseException:
         # A full disk is not made better by half a package.
         shutil.rmtree(temporary, ignore_errors=True)
         raise
-    # A crash before this line leaves a folder that ends in .tmp, which the next run removes.
-    os.rename(temporary, target)
-    sync_folder(os.path.dirname(target))
+
+
+def _size_bytes_max(head: dict[str, Any], intents_folder: str, entries: list[Entry]) -> int:
+    """Return how much a package occupies at most, without reading a content."""
+    sizes = {entry.key: entry.size_bytes for entry in entries}
+    size = sum(size + TAR_OVERHEAD_BYTES for size in sizes.values()) + SLACK_BYTES
+    size += sum(len(_manifest_line(entry)) for entry in entries)
+    if head["package"] == 1:
+        size += sum(entry.stat().st_size + 1 for entry in os.scandir(intents_folder))
+    return size
+
+
+@contextmanager
+def _room(client: Client, package: str, size_bytes: int) -> Generator[None]:
+    """Hold room in the outbox for a package that is written now."""
+    try:
+        client.reserve_outbox(package, size_bytes, FILES_MAX)
+    except QuotaError as error:
+        quota = next(one.quota_bytes for one in client.capacity().areas if one.area == "3b")
+        if quota and size_bytes + SLACK_BYTES > quota:
+            raise UsageError(
+                f"package {package} needs {size_bytes:,} bytes, and the outbox may never hold more "
+                f"than {quota:,}: raise outbox_bytes in [quota] of drystone.toml and restart, then "
+                "run it again"
+            ) from None
+        raise SpaceError(
+            f"{error}; it goes on when packages were copied away and confirmed (`drystone outbox "
+            "list`)"
+        ) from None
+    try:
+        yield
+    finally:
+        with suppress(FsdError):  # An engine that is gone has forgotten it.
+            client.release_outbox(package)
 
 
 def _fill_package(
@@ -158,17 +205,7 @@ def _fill_package(
     with _hashed(os.path.join(temporary, MANIFEST_NAME)) as manifest:
         manifest.write(_line(head))
         for entry in entries:
-            manifest.write(
-                _line(
-                    {
-                        "path": entry.path,
-                        "key": entry.key,
-                        "size_bytes": entry.size_bytes,
-                        "set": entry.set_name,
-                        "mtime_ns": entry.mtime_ns,
-                    }
-                )
-            )
+            manifest.write(_manifest_line(entry))
     written = [objects, manifest]
     if head["package"] == 1:
         with _hashed(os.path.join(temporary, INTENTS_NAME)) as intents:
@@ -180,6 +217,18 @@ def _fill_package(
         for one in written:
             sums.write(f"{one.hexdigest}  {os.path.basename(one.path)}\n".encode())
     sync_folder(temporary)
+
+
+def _manifest_line(entry: Entry) -> bytes:
+    return _line(
+        {
+            "path": entry.path,
+            "key": entry.key,
+            "size_bytes": entry.size_bytes,
+            "set": entry.set_name,
+            "mtime_ns": entry.mtime_ns,
+        }
+    )
 
 
 def _write_objects(output: _HashedFile, entries: list[Entry]) -> None:

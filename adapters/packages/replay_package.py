@@ -14,11 +14,13 @@ from collections.abc import Iterator
 from adapters.packages.package import location_intents, manifest_head, split_entries, write_package
 from adapters.packages.package_read import Entry, file_key, package_key
 from adapters.work.batch_work import Listing
+from fsd import Client
 from sql import Database
 
 
 def write_replay_packages(
     database: Database,
+    client: Client,
     listing: Listing,
     run: str,
     folders: dict[str, str],
@@ -38,7 +40,7 @@ def write_replay_packages(
         name = f"{batch}-r{run}-{number:04d}"
         target = os.path.join(outbox, name)
         head = {**manifest_head(listing, number, len(plan), len(entries)), "replay": run}
-        write_package(target, head, intents_folder, entries)
+        write_package(client, target, head, intents_folder, entries)
         # A crash before this line leaves a package that nobody waits for.
         size = sum(entry.stat().st_size for entry in os.scandir(target))
         database.add_outbox_package(name, batch, len(entries), size, package_key(target))

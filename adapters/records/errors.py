@@ -3,6 +3,7 @@
 RefusedDocumentError
 └── ContractError         an action contract or a pipeline is refused; lists `place: reason`
 AdapterError
+├── BatchBusyError        another process works on the batch: wait for it
 ├── RecordError           one record cannot be understood; it is quarantined with this reason
 ├── LimitError            a file is larger, deeper or more numerous than its named limit
 ├── SpaceError            the store has no room now: wait and try again
@@ -24,6 +25,10 @@ class ContractError(RefusedDocumentError):
 
     verdict = "is refused"
     shown_max = 40
+
+
+class BatchBusyError(AdapterError):
+    """Another process works on the batch; the same call succeeds when that one is done."""
 
 
 class SpaceError(AdapterError):

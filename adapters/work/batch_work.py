@@ -27,7 +27,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from adapters.records.durable import remove_folder, sync_folder, write_json_durably
-from adapters.records.errors import BatchChangedError
+from adapters.records.errors import BatchBusyError, BatchChangedError
 from adapters.records.folder import FileEntry, ScrapeFolder, list_files
 from base.errors import UsageError
 from base.text import safe_text
@@ -96,7 +96,7 @@ class BatchWork:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise UsageError(
+            raise BatchBusyError(
                 f"batch {os.path.basename(self.folder)} is being ingested by another process; "
                 "wait for it"
             ) from None

@@ -35,6 +35,7 @@ from fsd.documents.models import (
     MaterialiseRequest,
     Notice,
     ObjectHead,
+    OutboxRoomRequest,
     RebalancePlan,
     RebuildRequest,
     RemovalAnswer,
@@ -175,6 +176,19 @@ class Client:
         """
         path = f"/v1/stage/{_identifier(action_batch_id)}/{quote(_checked_layout(layout_id))}"
         return self._ask(JobStatus, "DELETE", path)
+
+    def reserve_outbox(self, package: str, size_bytes: int, files: int) -> None:
+        """Promise room in the outbox (3B) for a package; the same name again takes the place.
+
+        Held until `release_outbox` or the end of the engine. Raises QuotaError when it does not
+        fit now.
+        """
+        request = OutboxRoomRequest(package=_checked(package), size_bytes=size_bytes, files=files)
+        self._transport.call("POST", "/v1/outbox", request)
+
+    def release_outbox(self, package: str) -> None:
+        """Give back what a package did not need; what lies there counts by itself. Idempotent."""
+        self._transport.call("DELETE", f"/v1/outbox/{_identifier(package)}")
 
     def views(self) -> list[ViewStatus]:
         """List the published views."""

@@ -80,6 +80,14 @@ class StageOutputAnswer(Document):
     reserved_bytes: int
 
 
+class OutboxRoomRequest(Document):
+    """Reserve room in the outbox (3B) for one package, by its name; again takes the place."""
+
+    package: str
+    size_bytes: int = Field(ge=0)
+    files: int = Field(default=0, ge=0)
+
+
 class JobStatus(Document):
     """One long operation. `done_*` over `total_*` is its progress, in its own units."""
 
@@ -268,7 +276,10 @@ class RebalancePlan(Document):
 
 
 class AreaStatus(Document):
-    """One SSD area: a soft quota of one partition."""
+    """One SSD area: a soft quota of one partition. `state` counts what is reserved, too.
+
+    `refuses` says that nothing more is promised there, because what lies there is so much alone.
+    """
 
     area: str
     path: str
@@ -277,6 +288,7 @@ class AreaStatus(Document):
     reserved_bytes: int
     files: int
     state: Literal["ok", "warn", "refuse", "emergency"]
+    refuses: bool = False
 
 
 class Capacity(Document):

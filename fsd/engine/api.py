@@ -31,6 +31,7 @@ from fsd.documents.models import (
 )
 from fsd.engine.api_disks import add_disks
 from fsd.engine.engine import Engine
+from fsd.engine.outbox_room import add_outbox_room
 from fsd.engine.purge_api import add_purge
 from fsd.engine.stage_output import add_stage_outputs
 from fsd.engine.watch_api import add_watch
@@ -72,6 +73,7 @@ def make_app(engine: Engine, shut_down: Callable[[], None]) -> FastAPI:
     add_watch(app, engine)
     add_purge(app, engine)
     add_stage_outputs(app, engine)
+    add_outbox_room(app, engine)
     _add_batches(app, engine)
     _add_objects(app, engine)
     _add_care(app, engine)

@@ -19,6 +19,8 @@ from fsd.format.paths import check_identifier
 from fsd.process.small_file import replace_file
 
 SHARD_SHARE_MAX = 256
+QUOTA_SHARES = {"inbox": 0.2, "outbox": 0.2, "stage": 0.25, "exports": 0.2}
+"""Of the SSD, for each area; the rest is the index's and the database's."""
 
 
 def init_store(
@@ -69,6 +71,7 @@ def init_store(
         f"min_free_bytes = {min_free_bytes}",
         f"allow_same_device = {'true' if same_device else 'false'}",
         "",
+        *_quota_lines(ssd),
     ]
     made: list[str] = []
     try:
@@ -84,6 +87,16 @@ def init_store(
                 os.unlink(os.path.join(path, name))
         raise
     return load_config(target)
+
+
+def _quota_lines(ssd: str) -> list[str]:
+    found = os.statvfs(ssd)
+    size_bytes = found.f_blocks * found.f_frsize
+    areas = [
+        f"{name}_bytes = {max(MIB, int(size_bytes * share) // MIB * MIB)}"
+        for name, share in QUOTA_SHARES.items()
+    ]
+    return ["# Of the SSD as it was found; change them as you like.", "[quota]", *areas, ""]
 
 
 def _make_folder(path: str) -> None:

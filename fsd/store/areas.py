@@ -79,7 +79,8 @@ class Usage:
 class AreaUsage:
     """An area as last measured. `quota_bytes` 0 is none; `measured` False means never so far.
 
-    `reserved_bytes` is what reservations still hold beyond `used_bytes`.
+    `reserved_bytes` is what reservations still hold beyond `used_bytes`, and counts in `state`;
+    `refuses` says that what lies there is so much alone that nothing more is promised.
     """
 
     area: str
@@ -89,6 +90,7 @@ class AreaUsage:
     files: int
     reserved_bytes: int
     state: State
+    refuses: bool
     measured: bool
     unreadable: int
 
@@ -285,24 +287,30 @@ class Areas:
     def _area_usage(self, area: str) -> AreaUsage:
         usage, quota_bytes = self._usage.get(area, Usage()), self.quotas[area]
         holds = [h for h in self._holds.values() if h.reservation.area == area]
+        reserved_bytes = sum(hold.unmeasured_bytes() for hold in holds)
         return AreaUsage(
             area=area,
             path=self.paths[area],
             quota_bytes=quota_bytes,
             used_bytes=usage.used_bytes,
             files=usage.files,
-            reserved_bytes=sum(hold.unmeasured_bytes() for hold in holds),
-            state=self.thresholds.state(usage.used_bytes / quota_bytes) if quota_bytes else "ok",
+            reserved_bytes=reserved_bytes,
+            state=self._state(usage.used_bytes + reserved_bytes, quota_bytes),
+            # Not by what is reserved: a job may promise itself its output first, then its input.
+            refuses=self._state(usage.used_bytes, quota_bytes) in ("refuse", "emergency"),
             measured=area in self._usage,
             unreadable=usage.unreadable,
         )
+
+    def _state(self, size_bytes: int, quota_bytes: int) -> State:
+        return self.thresholds.state(size_bytes / quota_bytes) if quota_bytes else "ok"
 
     def _check_quota(self, area: str, size_bytes: int, asked: str) -> None:
         usage = self._area_usage(area)
         if not usage.quota_bytes:
             return
         free_bytes = max(0, usage.quota_bytes - usage.used_bytes - usage.reserved_bytes)
-        if usage.state not in ("refuse", "emergency") and size_bytes <= free_bytes:
+        if not usage.refuses and size_bytes <= free_bytes:
             return
         raise QuotaError(
             f"area {area} ({AREA_NAMES[area]}): {asked}, but {free_bytes:,} are free of its quota "

@@ -90,6 +90,7 @@ def area_statuses(engine: Engine) -> tuple[AreaStatus, ...]:
             reserved_bytes=usage.reserved_bytes,
             files=usage.files,
             state=usage.state,
+            refuses=usage.refuses,
         )
         for usage in engine.areas.usage()
     )

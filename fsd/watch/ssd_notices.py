@@ -37,9 +37,22 @@ def ssd_notices(engine: Engine) -> list[Notice]:
                 Notice(
                     code="ssd-area",
                     subject=usage.area,
-                    severity="warning",
-                    message=f"area {usage.area} is at its quota ({usage.state})",
+                    severity="critical" if usage.state == "emergency" else "warning",
+                    message=f"area {usage.area} is at its quota ({usage.state}): "
+                    f"{size_text(usage.used_bytes)} used and {size_text(usage.reserved_bytes)} "
+                    f"reserved of {size_text(usage.quota_bytes)}",
                     advice=f"free space in {usage.path} or raise its quota in drystone.toml",
                 )
             )
+    if without := [usage.area for usage in engine.areas.usage() if not usage.quota_bytes]:
+        found.append(
+            Notice(
+                code="no-quota",
+                severity="info",
+                message=f"{', '.join(without)}: without a quota; what lies there may fill the SSD "
+                "for all others, the index and the database too",
+                advice="write their sizes into [quota] of drystone.toml (docs/settings.md); a new "
+                "store has them from `drystone init`",
+            )
+        )
     return found

@@ -16,6 +16,7 @@ from adapters.cold_storage.outbox import confirm
 from adapters.cold_storage.restore import restore
 from adapters.ingest.replay import replay
 from adapters.packages.package_read import read_manifest
+from adapters.records.errors import BatchBusyError
 from adapters.work.batch_work import BatchWork
 from base.errors import DrystoneError, UsageError
 from sql import key_of
@@ -135,7 +136,7 @@ def test_one_at_a_time_and_nothing_of_others_is_removed(house: House):
     theirs = write_files(os.path.join(house.area("3a"), ".replay", "rows"), {"files/x": b"x"})
     with (
         BatchWork(house.area("3a"), "rows").locked(),
-        pytest.raises(UsageError, match="another process"),
+        pytest.raises(BatchBusyError, match="another process"),
     ):
         replay(house.config_path, "rows", None)
     assert os.path.exists(os.path.join(theirs, "files", "x"))

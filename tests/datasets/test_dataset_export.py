@@ -7,6 +7,7 @@ import shutil
 
 import pytest
 from dataset_house import House, Picture, definition, pets
+from store_harness import with_quota
 
 from base.errors import DrystoneError, UsageError
 from datasets.definition.errors import CancelledError, NotFoundError, RefusedError
@@ -161,8 +162,7 @@ def test_a_quota_that_is_too_small_is_told_before_anything_is_copied(house: Hous
     house.add(pictures)
     make(house, splits={"fractions": {"all": 1.0}})
     house.store.stop()
-    with open(house.config_path, "a", encoding="utf-8") as file:
-        file.write("\n[quota]\nexports_bytes = 1000000\n")
+    with_quota(house.store.root, exports_bytes=1_000_000)
     house.restart()
     with pytest.raises(DrystoneError, match="3d"):
         export(house.config_path, "pets", database=house.database)

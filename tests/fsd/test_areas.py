@@ -122,6 +122,15 @@ def test_reservations_share_the_quota(partition: Path) -> None:
 
 
 @needs_root
+def test_reservations_count_in_the_state_and_do_not_refuse(partition: Path) -> None:
+    areas = Areas(partition, {"3c": 4 * MIB})
+    areas.reserve("3c", "job-1", 15 * MIB // 4, 1)
+    assert (areas.usage()[2].state, areas.usage()[2].refuses) == ("refuse", False)
+    areas.reserve("3c", "job-1", MIB // 8, 1)
+    assert (areas.usage()[2].state, areas.usage()[2].refuses) == ("emergency", False)
+
+
+@needs_root
 def test_what_lies_there_before_counts_without_a_measurement(partition: Path) -> None:
     write(partition / "3c" / "foreign", 3 * MIB)
     areas = Areas(partition, {"3c": 4 * MIB})

@@ -40,6 +40,14 @@ def test_an_empty_mount_point_beside_mounted_disks_is_refused(mounted, disk_tmp)
     assert os.listdir(mounted) == os.listdir(empty) == []
 
 
+def test_the_areas_have_quotas_by_the_size_of_the_ssd(tmp_path, disk_tmp):
+    config = init_store(str(tmp_path / "store"), [str(tmp_path / name) for name in "ab"], disk_tmp)
+    found = os.statvfs(disk_tmp)
+    quotas = config.quota.by_area()
+    assert 0.8 < sum(quotas.values()) / (found.f_blocks * found.f_frsize) < 0.9
+    assert min(quotas.values()) > 0 and max(quotas, key=quotas.__getitem__) == "3c"
+
+
 def test_folders_of_one_device_are_a_try_out(tmp_path):
     disks = [str(tmp_path / name) for name in ("a", "b")]
     config = init_store(str(tmp_path / "store"), disks, None)

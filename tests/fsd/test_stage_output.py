@@ -9,10 +9,11 @@ import uuid
 from pathlib import Path
 
 import pytest
-from store_harness import MIB, Store
+from store_harness import MIB, Store, with_quota
 
 from base.errors import UsageError
-from fsd.documents.models import StageOutputRequest
+from fsd.documents.models import Notice, OutboxRoomRequest, StageOutputRequest
+from fsd.engine.outbox_room import OutboxRoom
 from fsd.engine.stage_output import StageOutputs
 from fsd.export.stage_trash import RELEASED_PREFIX
 from fsd.format.errors import QuotaError
@@ -109,3 +110,42 @@ def _filled(folder: Path) -> Path:
     folder.mkdir()
     (folder / "a.txt").write_bytes(b"a")
     return folder
+
+
+def test_the_outbox_is_warned_of_with_what_is_promised_and_areas_without_a_quota_are_told(store):
+    made = store(started=False)
+    with_quota(made.root, outbox_bytes=100 * MIB, exports_bytes=0)
+    made.start()
+
+    def notices() -> dict[str, Notice]:
+        return {notice.code: notice for notice in made.client.warnings()}
+
+    assert "3d: without a quota" in notices()["no-quota"].message
+    assert "ssd-area" not in notices()
+    made.client.reserve_outbox("cats-0001", 90 * MIB, 4)
+    assert (notices()["ssd-area"].severity, notices()["ssd-area"].subject) == ("warning", "3b")
+    # Again, it takes the place of the first; and one that finds no room holds none.
+    made.client.reserve_outbox("cats-0001", 96 * MIB, 4)
+    assert notices()["ssd-area"].severity == "critical"
+    assert "(emergency)" in notices()["ssd-area"].message
+    with pytest.raises(QuotaError, match="package cats-0002 asks for"):
+        made.client.reserve_outbox("cats-0002", 8 * MIB, 4)
+    with pytest.raises(UsageError):
+        made.client.reserve_outbox("../cats", MIB, 4)
+    for package in ("cats-0001", "cats-0001", "cats-0002"):
+        made.client.release_outbox(package)
+    assert "ssd-area" not in notices()
+
+
+def test_a_package_that_is_being_written_is_counted_once(tmp_path: Path):
+    areas = Areas(tmp_path, {"3b": 20 * MIB})
+    room = OutboxRoom(areas)
+    room.reserve(OutboxRoomRequest(package="cats-0001", size_bytes=12 * MIB, files=4))
+    (tmp_path / "3b/cats-0001.tmp").mkdir()
+    (tmp_path / "3b/cats-0001.tmp/objects.tar").write_bytes(os.urandom(10 * MIB))
+    room.reserve(OutboxRoomRequest(package="cats-0002", size_bytes=7 * MIB, files=4))
+    os.rename(tmp_path / "3b/cats-0001.tmp", tmp_path / "3b/cats-0001")
+    room.release("cats-0001")
+    (outbox,) = [usage for usage in areas.usage() if usage.area == "3b"]
+    assert 10 * MIB <= outbox.used_bytes < 11 * MIB
+    assert outbox.reserved_bytes == 7 * MIB

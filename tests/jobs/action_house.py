@@ -17,13 +17,11 @@ from typing import Any
 import database_harness
 from jobs_harness import Yard, until
 from PIL import Image, PngImagePlugin
-from store_harness import MIB, Store, write_files
+from store_harness import MIB, Store, with_quota, write_files
 
 from adapters import Signal, run_ingest
 from adapters.actions import contract_named
-from base.config import CONFIG_NAME
 from base.errors import DrystoneError
-from fsd.disks.config import load_config
 from fsd.engine.setup import init_store
 from sql import Database
 
@@ -184,7 +182,7 @@ def make_action_yard(
 
 @contextlib.contextmanager
 def lasting_yard(
-    database_server: str, database_template: str, tables: str = ""
+    database_server: str, database_template: str, **quota_bytes: int
 ) -> Iterator[ActionYard]:
     """Make a store with six pictures, Redis, a keeper and a worker, for all tests of a module."""
     with contextlib.ExitStack() as stack:
@@ -192,10 +190,7 @@ def lasting_yard(
         stack.callback(shutil.rmtree, root)
         paths = [os.path.join(root, f"d{number}") for number in range(2)]
         init_store(root, paths, None, min_free_bytes=MIB, shard_size_bytes=4 * MIB)
-        path = os.path.join(root, CONFIG_NAME)
-        with open(path, "a", encoding="utf-8") as file:
-            file.write(tables)
-        store = Store(root, load_config(path), paths)
+        store = Store(root, with_quota(root, **quota_bytes), paths)
         url = stack.enter_context(database_harness.new_database(database_server, database_template))
         stack.callback(store.stop)
         store.start()

@@ -14,6 +14,7 @@ import database_harness
 import pytest
 from action_house import ActionYard, make_action_yard
 from jobs_harness import kill, kill_found, until
+from store_harness import with_quota
 from storm_actions import PARTS, PICTURE_BYTES, PICTURES, add_pair, left_by, leftovers
 
 from fsd.cli import daemon
@@ -46,9 +47,8 @@ def house(store, short_tmp: str) -> Iterator[tuple[ActionYard, server.Place]]:
     server.start(place)
     with database_harness.new_database(server.dsn(place, "postgres")) as url:
         made = store(started=False)
-        with open(made.config_path, "a", encoding="utf-8") as file:
-            # With a quota, what is given back is measured at once.
-            file.write(f"\n[quota]\nstage_bytes = {STAGE_BYTES}\n")
+        # With a quota, what is given back is measured at once.
+        with_quota(made.root, stage_bytes=STAGE_BYTES)
         made.start()
         yard = make_action_yard(made, url, PICTURES, PICTURE_BYTES)
         try:

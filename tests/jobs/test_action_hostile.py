@@ -31,8 +31,7 @@ _numbers = count(2000)
 @pytest.fixture(scope="module")
 def yard(database_server: str, database_template: str) -> Iterator[ActionYard]:
     """One store with six pictures, a worker and a keeper, for all cases."""
-    quota = "\n[quota]\nstage_bytes = 1000000000\n"
-    with lasting_yard(database_server, database_template, quota) as made:
+    with lasting_yard(database_server, database_template, stage_bytes=1_000_000_000) as made:
         yield made
 
 

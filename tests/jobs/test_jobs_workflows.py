@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import re
+import shutil
 from collections.abc import Callable, Iterator
 
 import database_harness
 import pytest
 from jobs_harness import kill_found, until
-from store_harness import Store, write_files
+from store_harness import Store, with_quota, write_files
 
+from adapters.cold_storage.outbox import confirm
+from adapters.records.errors import BatchBusyError
 from base.errors import UsageError
 from jobs import RunControl, load_jobs_config
 from jobs.core import process
 from jobs.process_main import worker_mark
 from jobs.queues import redis_server
 from jobs.scheduler import supervise
-from sql import Database, Run
+from sql import Database, Run, RunTask
 
 PNG = b"\x89PNG\r\n\x1a\n" + b"\0" * 100
+OUTBOX_BYTES = 10_000_000
 SCRAPE = {"one.png": PNG + b"1", "two.png": PNG + b"2", "program.exe": b"MZ"}
 
 
@@ -27,8 +33,11 @@ class Plant:
     """A running store, its database, and one worker."""
 
     def __init__(self, store: Store, dsn: str) -> None:
+        with_quota(store.root, outbox_bytes=OUTBOX_BYTES)
+        store.start()
         with open(store.config_path, "a", encoding="utf-8") as file:
-            file.write(f"\n[database]\ndsn = {json.dumps(dsn)}\n[jobs]\nheartbeat_s = 0.3\n")
+            file.write(f"\n[database]\ndsn = {json.dumps(dsn)}\n")
+            file.write("[jobs]\nheartbeat_s = 0.3\nspace_retry_s = 1\n")
         self.store = store
         self.database = Database.connect(dsn)
         self.config = load_jobs_config(store.config_path)
@@ -62,7 +71,7 @@ def plant(
 ) -> Iterator[Plant]:
     new = database_harness.new_database(database_server, database_template)
     with new as dsn:
-        made = Plant(store(), dsn)
+        made = Plant(store(started=False), dsn)
         try:
             yield made
         finally:
@@ -89,6 +98,37 @@ def test_an_ingest_that_was_killed_goes_on(plant: Plant):
     plant.start_worker()
     assert plant.wait(run.run_id).state == "partial"
     assert len(list(plant.database.quarantined("cats"))) == 1
+
+
+def test_without_room_in_the_outbox_a_run_waits_and_goes_on_when_packages_are_confirmed(
+    plant: Plant, tmp_path
+):
+    files = {f"{number:02d}.png": PNG + bytes([number]) * 1_000_000 for number in range(13)}
+    folder = write_files(os.path.join(plant.store.config.area_path("3a"), "large"), files)
+    wanted = {"folder": folder, "batch": "large", "source": "plain-folder"}
+    run, _ = plant.control.start("ua_1", wanted)
+    waited: list[RunTask] = []
+
+    def waits() -> bool:
+        waited[:] = plant.database.runs.show(run.run_id).tasks
+        return waited[0].state == "waiting_space"
+
+    until(waits)
+    assert waited[0].failures == 0
+    assert re.search(r"package large-\d+ asks for .* confirmed", waited[0].error or "")
+    outbox = plant.store.config.area_path("3b")
+
+    def copied_away() -> bool:
+        for package in plant.database.outbox_packages("large"):
+            name = package.package_id
+            copy = shutil.copytree(os.path.join(outbox, name), tmp_path / name, dirs_exist_ok=True)
+            with contextlib.suppress(BatchBusyError):  # The run looks whether there is room by now.
+                confirm(plant.store.config_path, name, str(copy), plant.database)
+        return plant.database.runs.run(run.run_id).state == "done"
+
+    until(copied_away)
+    packages = plant.database.outbox_packages("large", waiting_only=False)
+    assert len(packages) > 2 and sum(package.size_bytes for package in packages) > OUTBOX_BYTES
 
 
 def test_what_could_never_come_in_is_refused_at_once(plant: Plant):
