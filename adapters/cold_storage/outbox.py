@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from adapters.ingest.admission import COMPLETE
 from adapters.packages.package import write_packages
 from adapters.packages.package_read import MANIFEST_NAME, OBJECTS_NAME, package_key, verify_package
-from adapters.records.durable import remove_folder
 from adapters.records.errors import AdapterError
 from adapters.work.batch_work import BatchWork
 from adapters.work.inbox_free import free_inbox
 from base.errors import UsageError
+from base.files import remove_folder
 from base.text import safe_text
 from fsd import Client, FsdError, load_config
 from sql import Database, OutboxPackage

@@ -27,7 +27,6 @@ from adapters.ingest.assemble import Assembler, describe_problem
 from adapters.ingest.config import IngestConfig, load_ingest_config, package_size_bytes_max
 from adapters.ingest.quarantine import set_aside
 from adapters.packages.package import node_keys, write_packages
-from adapters.records.durable import sync_filesystem, write_durably, write_json_durably
 from adapters.records.errors import AdapterError, BatchChangedError
 from adapters.records.items import Problem
 from adapters.records.names import derived_batch
@@ -44,6 +43,7 @@ from adapters.work.batch_work import (
 )
 from adapters.work.inbox_free import free_inbox
 from adapters.work.store_batch import store_batch, wait_for_former
+from base.files import sync_filesystem, write_durably, write_json_durably
 from base.text import safe_text, size_text
 from fsd import Client, load_config
 from sql import Database, IngestBatch, WriteIntent

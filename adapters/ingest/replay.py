@@ -30,7 +30,6 @@ from adapters.ingest.ingest import FALLBACK
 from adapters.ingest.quarantine_close import close_understood, set_aside_new
 from adapters.packages.package_read import file_key
 from adapters.packages.replay_package import write_locations, write_replay_packages
-from adapters.records.durable import write_json_durably
 from adapters.records.errors import AdapterError
 from adapters.records.folder import FileEntry, ScrapeFolder, list_files
 from adapters.records.names import FIXED_INFIX, derived_batch, fixed_batch
@@ -38,6 +37,7 @@ from adapters.sources.registry import adapter_named
 from adapters.work.batch_work import LISTING_NAME, PROBLEMS_NAME, BatchWork, Listing, from_document
 from adapters.work.store_batch import store_batch
 from base.errors import UsageError
+from base.files import write_json_durably
 from base.text import safe_text
 from fsd import Client, load_config
 from sql import Database, WriteIntent

@@ -36,10 +36,10 @@ from adapters.packages.package_read import (
     member_name,
     package_key,
 )
-from adapters.records.durable import sync_folder
 from adapters.records.errors import BatchChangedError, SpaceError
 from adapters.work.batch_work import BatchWork, Listing
 from base.errors import UsageError
+from base.files import sync_folder
 from base.text import safe_text
 from fsd import Client, FsdError, QuotaError
 from sql import ArchiveLocation, Database, WriteIntent

@@ -26,10 +26,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from adapters.records.durable import remove_folder, sync_folder, write_json_durably
 from adapters.records.errors import BatchBusyError, BatchChangedError
 from adapters.records.folder import FileEntry, ScrapeFolder, list_files
 from base.errors import UsageError
+from base.files import remove_folder, sync_folder, write_json_durably
 from base.text import safe_text
 
 READY_NAME = "_READY.json"

@@ -19,8 +19,8 @@ import time
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 
+from base.files import parse_json
 from fsd.format.errors import FsdError
-from fsd.process.small_file import parse_json
 
 LOG_SIZE_BYTES_MAX = 10 * 1024 * 1024
 LOG_LINES_SHOWN = 15

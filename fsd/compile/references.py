@@ -19,11 +19,11 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
 
 from base.errors import UsageError
+from base.files import parse_json
 from fsd.compile.batch_tree import compiler, scratch_folder
 from fsd.format.catalog import Pin
 from fsd.format.errors import CorruptError, NotFoundError
 from fsd.format.paths import check_identifier
-from fsd.process.small_file import parse_json
 from fsd.store.job import Job
 from fsd.store.read import read_to_file
 from fsd.store.store import Store

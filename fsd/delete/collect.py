@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from base.errors import DrystoneError
+from base.files import parse_json
 from fsd.delete.purge import PurgeRun
 from fsd.delete.purge_marking import Marking
 from fsd.format.batch_part import parse_files
 from fsd.format.errors import CancelledError
-from fsd.process.small_file import parse_json
 from fsd.repair.projection import MANIFESTS_BATCH
 from fsd.store.index import IndexReader
 from fsd.store.job import Job

@@ -10,9 +10,9 @@ import mmap
 import os
 from collections.abc import Iterable
 
+from base.files import sync_folder
 from fsd.disk_io.shard_file import Step, open_direct, read_full, write_full
 from fsd.format.record import SECTOR_BYTES, align
-from fsd.process.small_file import sync_folder
 
 AHEAD_BYTES = 64 * SECTOR_BYTES
 """Frames of as many entries are appended before the file has to grow again."""

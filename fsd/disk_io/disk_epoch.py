@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from base.files import parse_json, write_durably
 from fsd.disk_io.identity import checksum, heal_identity, read_cold
 from fsd.format import layout
 from fsd.format.errors import DiskRefusedError
-from fsd.process.small_file import parse_json, replace_file
 
 LOCK_WAIT_S = 3.0
 LOCK_POLL_S = 0.02
@@ -84,7 +84,7 @@ def heal_papers(path: str, epoch: int) -> list[str]:
             damaged.append(f"{name} was damaged")
         if found[name] != epoch:
             # Barrier: a crash behind the first of the two leaves the disk entered, as both do.
-            replace_file(target, _pack(epoch))
+            write_durably(target, _pack(epoch))
     return [*damaged, *heal_identity(path)]
 
 

@@ -14,6 +14,7 @@ import time
 from functools import partial
 from typing import Any
 
+from base.files import sync_folder
 from fsd.disk_io.blocks import BlockReader
 from fsd.disk_io.calibration_reads import CalibrationReads
 from fsd.disk_io.catalog_file import CatalogFile
@@ -35,7 +36,6 @@ from fsd.disk_io.verify import VerifyResult, verify_shard
 from fsd.format import layout
 from fsd.format.errors import DiskError, DiskRefusedError
 from fsd.process.child import ChildServer, start_child
-from fsd.process.small_file import sync_folder
 
 LANE_WRITE, LANE_EXTRACT, LANE_READ, LANE_WATCH, LANE_SCRUB, LANE_FOREGROUND = range(6)
 LANE_COPY, LANE_CATALOG, LANE_GIVE_BACK = 6, 7, 8

@@ -9,6 +9,7 @@ import ctypes
 import mmap
 import os
 
+from base.files import sync_folder
 from fsd.disk_io.shard_file import (
     FALLOCATE_KEEP_SIZE,
     WINDOW_BYTES,
@@ -20,7 +21,6 @@ from fsd.disk_io.shard_file import (
     write_full,
     write_verified,
 )
-from fsd.process.small_file import sync_folder
 
 _libc = ctypes.CDLL(None, use_errno=True)
 

@@ -22,9 +22,9 @@ from shlex import quote
 from typing import Any
 
 from base.errors import UsageError
+from base.files import parse_json, write_durably
 from fsd.format import layout
 from fsd.format.errors import DiskRefusedError
-from fsd.process.small_file import parse_json, replace_file
 
 IDENTITY_FORMAT = 1
 BLKID_TIMEOUT_S = 10
@@ -111,7 +111,7 @@ def _write(path: str, name: str, document: dict[str, Any]) -> None:
     target = os.path.join(path, name)
     body = {key: value for key, value in document.items() if key != "checksum"}
     body["checksum"] = checksum(body)
-    replace_file(target, json.dumps(body, indent=1).encode())
+    write_durably(target, json.dumps(body, indent=1).encode())
 
 
 def retire_identity(path: str) -> None:

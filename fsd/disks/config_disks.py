@@ -16,8 +16,8 @@ from typing import Any
 
 from base.config import absolute_path, read_config
 from base.errors import ConfigError
+from base.files import OWNER_AS_IT_IS, write_durably
 from fsd.disks.config import DiskConfig
-from fsd.process.small_file import sync_folder
 
 _PATH = re.compile(
     r"""\bpath["']?[ \t]*=[ \t]*("{3}.*?"{3}|'{3}.*?'{3}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')""",
@@ -163,20 +163,10 @@ def _first_that_says(wanted: dict[str, Any], edits: Iterable[str]) -> str | None
 def _replace(config_path: str, content: bytes) -> None:
     """Replace the file, or what it is a link to; owner and mode stay, for it may hold secrets."""
     target = os.path.realpath(config_path)
-    info, beside = os.stat(target), target + ".tmp"
+    info = os.stat(target)
+    mode = info.st_mode & 0o7777
     try:
-        descriptor = os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        with open(descriptor, "wb") as file:
-            file.write(content)
-            os.fchmod(descriptor, info.st_mode & 0o7777)
-            with contextlib.suppress(PermissionError):
-                os.fchown(descriptor, info.st_uid, info.st_gid)
-            file.flush()
-            os.fsync(descriptor)
-        # Barrier: a crash before this leaves the old file, and one beside it that nobody reads.
-        os.rename(beside, target)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(beside)
-        raise
-    sync_folder(os.path.dirname(target))
+        write_durably(target, content, mode=mode, owner=(info.st_uid, info.st_gid))
+    except PermissionError:
+        # Only root may give a file to somebody else: whoever else may write it gets it.
+        write_durably(target, content, mode=mode, owner=OWNER_AS_IT_IS)

@@ -18,8 +18,8 @@ from typing import Any
 
 import xxhash
 
+from base.files import parse_json, write_durably
 from fsd.planning.disk_model import DEFAULT_MODEL, DiskModel
-from fsd.process.small_file import parse_json, replace_file
 
 FORMAT = 1
 SLOW_SHARE_MAX = 0.5
@@ -110,7 +110,7 @@ class DiskModels:
     def _write(self) -> None:
         with contextlib.suppress(OSError):
             os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
-            replace_file(self._path, pack_models(self._known))
+            write_durably(self._path, pack_models(self._known))
 
 
 def pack_models(known: dict[str, Measurement]) -> bytes:

@@ -8,8 +8,8 @@ import contextlib
 import json
 from collections.abc import Iterable
 
+from base.files import parse_json, write_durably
 from fsd.disks.disks import Disk
-from fsd.process.small_file import parse_json, replace_file
 
 
 def load_health(path: str, disks: Iterable[Disk]) -> None:
@@ -29,4 +29,4 @@ def save_health(path: str, disks: Iterable[Disk]) -> None:
     """Write the disks' health; a full SSD keeps the former file."""
     document = {disk.disk_id: disk.health.dump() for disk in disks}
     with contextlib.suppress(OSError):
-        replace_file(path, json.dumps(document).encode())
+        write_durably(path, json.dumps(document).encode())

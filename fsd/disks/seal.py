@@ -18,9 +18,9 @@ from stat import S_ISREG
 from typing import Any, cast
 
 from base.errors import UsageError
+from base.files import parse_json, sync_filesystem, sync_folder
 from fsd.format.errors import SealedMismatchError
 from fsd.format.paths import check_identifier
-from fsd.process.small_file import parse_json
 
 TEMPORARY_FOLDER = ".tmp"
 JOB_NAME = "_JOB.json"
@@ -111,7 +111,7 @@ def seal(
     final_dir.parent.mkdir(parents=True, exist_ok=True)
     # A crash here leaves empty parents, which the next attempt uses.
     on_barrier("parents made")
-    _sync_filesystem(temporary, filesystem_fd)
+    sync_filesystem(temporary if filesystem_fd is None else filesystem_fd)
     # A crash here leaves a complete temporary folder that no reader looks at: the job resumes.
     on_barrier("synced")
     _rename_new(temporary, final_dir)
@@ -220,23 +220,6 @@ def _write_new(path: Path, content: bytes) -> None:
         file.write(content)
 
 
-def _sync_filesystem(folder: Path, filesystem_fd: int | None) -> None:
-    """One syncfs for all files of the job: thousands of fsyncs would each wait for the device."""
-    descriptor = open_filesystem(folder) if filesystem_fd is None else filesystem_fd
-    try:
-        sync_filesystem(descriptor)
-    finally:
-        if filesystem_fd is None:
-            os.close(descriptor)
-
-
-def sync_filesystem(descriptor: int) -> None:
-    """Make everything written to the descriptor's filesystem durable (syncfs); OSError if not."""
-    if _libc.syncfs(descriptor) != 0:
-        code = ctypes.get_errno()
-        raise OSError(code, f"syncfs failed, discard what was written: {os.strerror(code)}")
-
-
 def _rename_new(source: Path, target: Path) -> None:
     """Rename, and never onto something that exists, not even an empty folder."""
     paths = (os.fsencode(source), os.fsencode(target))
@@ -263,8 +246,4 @@ def _fsync_folders(final_dir: Path, area_root: Path) -> None:
         folders.append(folders[-1].parent)
     for folder in (*folders, area_root / TEMPORARY_FOLDER):
         if folder.exists():
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            sync_folder(folder)

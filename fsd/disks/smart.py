@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from shlex import quote
 from typing import Any
 
+from base.files import parse_json
 from fsd.documents.models import Notice
-from fsd.process.small_file import parse_json
 
 # The exit status of smartctl is a set of bits; the first two mean that nothing was read.
 EXIT_COMMAND_LINE = 1

@@ -13,8 +13,8 @@ import os
 import threading
 from typing import Any
 
+from base.files import parse_json, write_durably
 from fsd.disks.smart import NUMBER_MAX, SmartReading
-from fsd.process.small_file import parse_json, replace_file
 
 FORMAT = 1
 GROWTH_S = 30 * 86_400.0
@@ -58,7 +58,7 @@ class SmartMemory:
     def _write(self) -> None:
         with contextlib.suppress(OSError):
             os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
-            replace_file(self._path, pack_changes(self._known))
+            write_durably(self._path, pack_changes(self._known))
 
 
 def _shorten(changes: Changes, now_s: float) -> Changes:

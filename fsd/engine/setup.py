@@ -9,6 +9,7 @@ from typing import Any
 
 from base.config import CONFIG_NAME
 from base.errors import UsageError
+from base.files import write_durably
 from fsd.disk_io.disk_place import look, overlap, whole_path, why_no_new_disk, why_not_writable
 from fsd.disk_io.identity import examine, make_identity
 from fsd.disks.config import AREAS, GIB, MIB, Config, load_config
@@ -16,7 +17,6 @@ from fsd.disks.config_disks import disk_lines, relative_path, toml_text
 from fsd.format.errors import DiskRefusedError
 from fsd.format.layout import IDENTITY_NAME, IDENTITY_TWIN_NAME
 from fsd.format.paths import check_identifier
-from fsd.process.small_file import replace_file
 
 SHARD_SHARE_MAX = 256
 QUOTA_SHARES = {"inbox": 0.2, "outbox": 0.2, "stage": 0.25, "exports": 0.2}
@@ -79,7 +79,7 @@ def init_store(
             made.append(path)
             document = _identify(path, store_id, name)
             lines += disk_lines(document["disk_id"], name, relative_path(path, root))
-        replace_file(target, "\n".join(lines).encode())
+        write_durably(target, "\n".join(lines).encode())
     except BaseException:
         # They were empty, and are disks of no store now.
         for path, name in itertools.product(made, (IDENTITY_NAME, IDENTITY_TWIN_NAME)):

@@ -15,7 +15,7 @@ import time
 
 import xxhash
 
-from fsd.process.small_file import replace_file
+from base.files import write_durably
 
 RECORD = struct.Struct("<16s16sQ")
 RECORD_BYTES = RECORD.size + 8
@@ -112,4 +112,4 @@ def _read(path: str) -> tuple[dict[Replica, int], int]:
 
 def _write_anew(path: str, times: dict[Replica, int]) -> None:
     # A crash leaves the old log, which says the same.
-    replace_file(path, b"".join(pack_record(*replica_time) for replica_time in times.items()))
+    write_durably(path, b"".join(pack_record(*replica_time) for replica_time in times.items()))

@@ -2,7 +2,7 @@
 
 import os
 
-from fsd.process.small_file import replace_file
+from base.files import write_durably
 
 
 def current_generation(index_root: str) -> int | None:
@@ -17,7 +17,7 @@ def current_generation(index_root: str) -> int | None:
 def set_current_generation(index_root: str, generation: int) -> None:
     """Point CURRENT at a generation; durable when it returns, a crash leaves the old one."""
     target = os.path.join(index_root, "CURRENT")
-    replace_file(target, f"{generation}\n".encode())
+    write_durably(target, f"{generation}\n".encode())
 
 
 def generation_path(index_root: str, generation: int) -> str:

@@ -13,7 +13,7 @@ import os
 import threading
 from collections.abc import Iterable
 
-from fsd.process.small_file import parse_json, replace_file
+from base.files import parse_json, write_durably
 
 FORMAT = 1
 KEPT_MAX = 100_000
@@ -54,4 +54,4 @@ class LostKeys:
         with contextlib.suppress(OSError):
             os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
             document = {"format": FORMAT, "lost": sorted(keys)}
-            replace_file(self._path, json.dumps(document).encode())
+            write_durably(self._path, json.dumps(document).encode())

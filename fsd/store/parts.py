@@ -9,8 +9,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from fsd.disks.seal import sync_filesystem
-from fsd.process.small_file import parse_json
+from base.files import parse_json, sync_filesystem
 
 JOURNAL_NAME = "_PARTS"
 

@@ -10,7 +10,7 @@ lost or damaged, they are found again by whoever reads them.
 import contextlib
 import json
 
-from fsd.process.small_file import parse_json, replace_file
+from base.files import parse_json, write_durably
 from fsd.store.store import Store
 
 FORMAT = 1
@@ -51,6 +51,6 @@ def save_suspects(path: str, store: Store, saved: Suspects) -> Suspects:
         return saved
     with contextlib.suppress(OSError):
         document = {"format": FORMAT, "suspect": sorted(found)}
-        replace_file(path, json.dumps(document).encode())
+        write_durably(path, json.dumps(document).encode())
         return found
     return saved

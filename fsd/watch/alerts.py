@@ -18,10 +18,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from base.errors import UsageError
+from base.files import parse_json, write_durably
 from fsd.disks.config import Config
 from fsd.documents.models import Notice
 from fsd.documents.watch_models import AlertResult
-from fsd.process.small_file import parse_json, replace_file
 from fsd.store.job import timestamp
 from fsd.watch.alert_book import AlertBook
 from fsd.watch.alert_send import AlertNotSentError, channels, send
@@ -167,7 +167,7 @@ class Alerts:
         # A full SSD keeps it from being written; the alert of that goes out from memory.
         with contextlib.suppress(OSError):
             document = {"raised": self._book.dump(), "outbox": letters}
-            replace_file(self._path, json.dumps(document).encode())
+            write_durably(self._path, json.dumps(document).encode())
 
     def _load(self) -> None:
         try:

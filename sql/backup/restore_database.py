@@ -20,13 +20,14 @@ from psycopg import conninfo
 
 from base.config import find_config
 from base.errors import UsageError
+from base.files import sync_folder
 from sql.backup import data as backup_data
 from sql.backup.backup import list_backups
 from sql.backup.snapshot import count_rows, differences
 from sql.copies import folders as backup_folders
 from sql.copies import listing as backup_list
 from sql.copies import unrestored
-from sql.copies.files import sync_folder, sync_tree
+from sql.copies.files import sync_tree
 from sql.copies.listing import Backup
 from sql.copies.report import record
 from sql.core.config import DatabaseConfig, load_config

@@ -12,6 +12,7 @@ import os
 import shutil
 from collections.abc import Generator, Iterator
 
+from base.files import sync_folder
 from sql.copies.report import NAME, REPORT_NAME, private
 
 SUMS_NAME = "SHA256SUMS"
@@ -52,12 +53,6 @@ def sync_tree(folder: str) -> None:
                 # So that reading back asks the disk and not our memory.
                 os.posix_fadvise(descriptor, 0, 0, os.POSIX_FADV_DONTNEED)
         sync_folder(path)
-
-
-def sync_folder(folder: str) -> None:
-    """Make the names in a folder durable."""
-    with _opened(folder, os.O_RDONLY | os.O_DIRECTORY) as descriptor:
-        os.fsync(descriptor)
 
 
 def damage_of(folder: str) -> list[str]:

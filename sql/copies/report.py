@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeVar
 import psycopg
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from base.files import write_durably
 from sql.core.statements import statements
 
 FACTS_NAME = "backup.json"
@@ -111,18 +112,8 @@ def private(path: str, flags: int) -> int:
 
 def write_document(path: str, document: BaseModel) -> None:
     """Write a document whole or not at all; durable when this returns."""
-    temporary = path + ".tmp"
-    with open(temporary, "w", encoding="utf-8", opener=private) as file:
-        json.dump(document.model_dump(mode="json"), file, indent=1)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(temporary, path)
-    folder = os.open(os.path.dirname(path), os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    text = json.dumps(document.model_dump(mode="json"), indent=1) + "\n"
+    write_durably(path, text.encode(), mode=0o600)
 
 
 def record(connection: psycopg.Connection[Any], report: BackupReport) -> None:

@@ -10,6 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Callable
 
+from base.files import sync_folder
 from sql.core import programs
 from sql.core.errors import DatabaseUnavailableError
 
@@ -44,7 +45,7 @@ def make_data(data: str, say: Callable[[str], None]) -> programs.Account:
             os.chown(making, account.uid, account.gid)
         _initdb(making, account)
         os.rename(making, data)
-        _sync_folder(os.path.dirname(data))
+        sync_folder(os.path.dirname(data))
     except OSError as error:
         raise DatabaseUnavailableError(
             f"no database can be made in {data}: {error.strerror}; check the folder and its owner, "
@@ -100,11 +101,3 @@ def _checked_owner(data: str, version: str) -> programs.Account:
             f"this as {name} or as root"
         )
     return programs.account_of(owner)
-
-
-def _sync_folder(folder: str) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from base.files import OWNER_AS_IT_IS, write_durably
 from sql.core.programs import Account
 
 FILE_NAME = "drystone.conf"
@@ -43,24 +44,15 @@ def write_settings(data: str, more: dict[str, str], account: Account) -> None:
     settings = {**home_server_settings(), **more}
     text = "# Written at each start; change settings with ALTER SYSTEM, which overrules these.\n"
     text += "".join(f"{name} = {value}\n" for name, value in settings.items())
-    _replace(os.path.join(data, FILE_NAME), text, account)
+    is_other = os.geteuid() != account.uid
+    owner = (account.uid, account.gid) if is_other else OWNER_AS_IT_IS
+    write_durably(os.path.join(data, FILE_NAME), text.encode(), mode=0o600, owner=owner)
     main = os.path.join(data, "postgresql.conf")
     with open(main, encoding="utf-8") as file:
         former = file.read()
     if _INCLUDE not in former:
-        _replace(main, f"{former.rstrip()}\n{_INCLUDE}", account)
-
-
-def _replace(path: str, text: str, account: Account) -> None:
-    temporary = path + ".tmp"
-    with open(temporary, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    if os.geteuid() != account.uid:
-        os.chown(temporary, account.uid, account.gid)
-    os.chmod(temporary, 0o600)
-    os.replace(temporary, path)
+        text = f"{former.rstrip()}\n{_INCLUDE}"
+        write_durably(main, text.encode(), mode=0o600, owner=owner)
 
 
 def _megabytes(size_bytes: int, least: int, most: int) -> str:

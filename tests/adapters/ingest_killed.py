@@ -17,8 +17,8 @@ from typing import Any
 
 from adapters.ingest import ingest
 from adapters.packages import package
-from adapters.records import durable
 from adapters.work.batch_work import Signal
+from base import files
 from fsd import Client
 from sql import Database
 
@@ -26,7 +26,7 @@ LIFE_S_MAX = 120
 PLACES: dict[str, tuple[Any, str]] = {
     "write_durably": (ingest, "write_durably"),
     "write_json": (ingest, "write_json_durably"),
-    "sync": (durable, "sync_folder"),
+    "sync": (files, "sync_folder"),
     "record": (ingest, "_write_record"),
     "batch_write": (Client, "batch_write"),
     "wait": (Client, "wait"),

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from base.files import sync_folder
 from fsd.disk_io import disk_process
 from fsd.disk_io.disk_process import DiskProcess
 from fsd.disk_io.growing_shards import GrowingShards
@@ -17,7 +18,6 @@ from fsd.disk_io.queue_rule import GRACE_S, Gate, GatedStep, Kind
 from fsd.disk_io.shard_file import FreeStep
 from fsd.format.layout import part_path, shard_path
 from fsd.process.child import LANES_MAX, ChildServer, Lane, read_steps
-from fsd.process.small_file import sync_folder
 
 HEAD = b"h" * 4096
 GROUP_BYTES = 3 << 20
