@@ -131,6 +131,7 @@ if TYPE_CHECKING:
         RunRequest,
         Schedule,
     )
+    from sql.selector.computed import Computed
     from sql.selector.document import parse_selector, read_selector
     from sql.selector.select import Aggregate, Explanation, NodeRow
     from sql.selector.selector import Condition, Selector
@@ -160,6 +161,7 @@ _HOMES = {
     "Claim": "sql.runs.run_models",
     "Column": "sql.core.declared",
     "CommonMetadata": "sql.intent.intent",
+    "Computed": "sql.selector.computed",
     "Condition": "sql.selector.selector",
     "Database": "sql.database.database",
     "DatabaseConfig": "sql.core.config",
@@ -295,6 +297,7 @@ __all__ = [
     "Claim",
     "Column",
     "CommonMetadata",
+    "Computed",
     "Condition",
     "Database",
     "DatabaseConfig",

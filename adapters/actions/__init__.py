@@ -36,7 +36,6 @@ if TYPE_CHECKING:
         make_label_tasks,
         publish_labels,
     )
-    from adapters.actions.outputs.children import ChildBounds, child_bounds
     from adapters.actions.outputs.events import begin_event, end_event, event_of_run
     from adapters.actions.outputs.hand_off import HandOffReport, take_outputs
     from adapters.actions.outputs.replay_outputs import ReplayReport
@@ -45,7 +44,7 @@ if TYPE_CHECKING:
     from adapters.actions.run.dry_run import DryRun
     from adapters.actions.run.dry_run import dry_run as dry_run_action
     from adapters.actions.stage.batch import make_batch, verify_sealed
-    from adapters.actions.stage.command import RenderedRun, checked_model, rendered_command
+    from adapters.actions.stage.command import RenderedRun, checked_models, rendered_command
     from adapters.actions.stage.parts import ActionPart, plan_parts
     from adapters.actions.stage.stage import (
         changed_input,
@@ -63,8 +62,6 @@ _HOMES = {
     "LabelReport": "adapters.actions.labels.publish",
     "ImportReport": "adapters.actions.labels.importing",
     "Agreement": "adapters.actions.labels.agreement",
-    "child_bounds": "adapters.actions.outputs.children",
-    "ChildBounds": "adapters.actions.outputs.children",
     "replay_quarantine": "adapters.actions.outputs.replay_outputs",
     "ReplayReport": "adapters.actions.outputs.replay_outputs",
     "run_grouping": "adapters.actions.run.ac1",
@@ -91,7 +88,7 @@ _HOMES = {
     "StagedPart": "adapters.actions.contract.stage_model",
     "changed_input": "adapters.actions.stage.stage",
     "check_contract": "adapters.actions.contract.check",
-    "checked_model": "adapters.actions.stage.command",
+    "checked_models": "adapters.actions.stage.command",
     "checked_parameters": "adapters.actions.contract.parameters",
     "contract_named": "adapters.actions.contract.registry",
     "contracts": "adapters.actions.contract.registry",
@@ -121,7 +118,6 @@ __all__ = [
     "ActionPart",
     "ActionsConfig",
     "Agreement",
-    "ChildBounds",
     "DryRun",
     "HandOffReport",
     "ImportReport",
@@ -138,9 +134,8 @@ __all__ = [
     "changed_input",
     "check_answer",
     "check_contract",
-    "checked_model",
+    "checked_models",
     "checked_parameters",
-    "child_bounds",
     "contract_named",
     "contracts",
     "declare_contract",

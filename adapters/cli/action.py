@@ -18,7 +18,7 @@ from fsd import load_config
 
 if TYPE_CHECKING:
     from adapters.actions import DryRun, LoadedContract
-    from sql import Selector
+    from sql import Explanation, Selector
 
 app = typer.Typer()
 contract_app = typer.Typer(no_args_is_help=True, help="The contracts of actions.")
@@ -69,7 +69,8 @@ def parameters_of(given: list[str] | None) -> dict[str, str]:
 def check(
     file: Annotated[str, typer.Argument(metavar="FILE", help="Or the folder of a contract.yaml.")],
     with_database: Annotated[
-        bool, typer.Option("--database", help="Also plan its selector in the store's database.")
+        bool,
+        typer.Option("--database", help="Also plan its SQL in the store's database, and show it."),
     ] = False,
     json_output: JsonOption = False,
     config: ConfigOption = None,
@@ -85,19 +86,47 @@ def check(
             raise
         write_json({"path": file, "problems": error.problems})
         raise typer.Exit(error.exit_code) from None
-    if with_database and loaded.contract.input_selector is not None:
-        from sql import Database
-
-        with Database.open(find_config(config)) as database:
-            database.explain(loaded.contract.input_selector)
+    computed = _planned(loaded, config) if with_database else None
     if json_output:
-        write_json({"path": loaded.path, "problems": [], **_described(loaded)})
+        shown = {"computed": _sql_of(computed)} if computed else {}
+        write_json({"path": loaded.path, "problems": [], **_described(loaded), **shown})
         return
     contract = loaded.contract
     write_line(
         f"{contract.name} version {contract.version} ({contract.type}) is in order; "
         f"digest {loaded.digest[:12]}"
     )
+    if contract.child_limits.count_scale is not None:
+        say(
+            f"  child_limits.count_scale {contract.child_limits.count_scale:g} takes the place of "
+            "the installation's ([actions] child_count_scale)"
+        )
+    if computed is not None:
+        _show_sql(computed)
+    elif contract.tagging is not None and contract.tagging.computed:
+        say("  --database plans its computed columns and shows their SQL")
+
+
+def _planned(loaded: LoadedContract, config: str | None) -> Explanation | None:
+    """Plan what a contract asks of the database, and return its computed columns."""
+    from adapters.actions.run.tagging import explain_tagging
+    from sql import Database
+
+    with Database.open(find_config(config)) as database:
+        if loaded.contract.input_selector is not None:
+            database.explain(loaded.contract.input_selector)
+        return explain_tagging(database, loaded)
+
+
+def _sql_of(computed: Explanation) -> dict[str, object]:
+    return {"statement": computed.statement, "parameters": computed.parameters}
+
+
+def _show_sql(computed: Explanation) -> None:
+    """Show a statement and its parameters beside it: they are never part of it."""
+    write_line(f"  SQL: {safe_text(computed.statement)}")
+    for name, value in computed.parameters.items():
+        write_line(f"    {name} = {safe_text(repr(value))}")
 
 
 @contract_app.command("list", epilog=EXIT_CODES)
@@ -195,6 +224,7 @@ def dry_run(
 def _as_json(report: DryRun) -> dict[str, object]:
     document = asdict(report)
     document["command"] = report.command.model_dump(mode="json") if report.command else None
+    document["computed"] = _sql_of(report.computed) if report.computed else None
     return document
 
 
@@ -213,6 +243,8 @@ def _show(report: DryRun) -> None:
         needed = f"the largest part needs {size_text(report.room.needed_bytes)}"
         rows.append(("room", report.room.verdict, needed))
     write_table((f"{report.action}, nothing was done", ">count", ""), rows)
+    if report.computed is not None:
+        _show_sql(report.computed)
     for node_id, path in report.paths[:10]:
         say(f"  {'-' if node_id is None else node_id}  {safe_text(path)}")
     if report.staged_files > 10:

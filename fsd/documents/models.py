@@ -14,7 +14,7 @@ JobState = Literal["running", "done", "incomplete", "failed", "cancelled"]
 KNOWN_KEYS_MAX = 10_000
 """Keys in one question."""
 PROVENANCE_MAX = 32
-PROVENANCE_LENGTH_MAX = 1_000
+PROVENANCE_LENGTH_MAX = 4_000
 Provenance = Annotated[str, StringConstraints(max_length=PROVENANCE_LENGTH_MAX)] | int | None
 
 

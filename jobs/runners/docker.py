@@ -96,11 +96,11 @@ def _options(request: RunRequest, settings: RunnerSettings, name: str) -> list[s
 
 
 def mounts(request: RunRequest) -> list[tuple[str, bool]]:
-    """Return the folders a container sees, each with whether it is read-only."""
+    """Return the folders and files a container sees, each with whether it is read-only."""
     folders = [(request.input_root, True), (request.output_root, False)]
     if request.contract_folder:
         folders.append((request.contract_folder, True))
-    return folders
+    return folders + [(path, True) for path in request.model_files]
 
 
 def container_environment(request: RunRequest) -> dict[str, str]:

@@ -56,6 +56,7 @@ class RunRequest(BaseModel):
     requires: tuple[Text, ...] = ()
     programs: tuple[Text, ...] = ()
     extra: Text | None = None
+    model_files: tuple[Folder, ...] = ()
     attempt: Annotated[int, Field(ge=1, lt=1_000_000)] = 1
     """Number of this try of the part: whoever tries again ends what an earlier one left."""
 

@@ -23,7 +23,7 @@ from adapters.actions import (
     StagedPart,
     begin_event,
     changed_input,
-    checked_model,
+    checked_models,
     declare_contract,
     empty_output,
     event_of_run,
@@ -125,9 +125,8 @@ def run(context: TaskContext) -> StepResult:
         )
     parameters = context.parameters["parameters"]
     empty_output(loaded, staged, parameters)
-    models = load_actions_config(context.config_path or None).models
-    model_path = checked_model(loaded, models)
-    rendered = rendered_command(loaded, staged, parameters, model_path, context.run_id)
+    models = checked_models(loaded, load_actions_config(context.config_path or None).models)
+    rendered = rendered_command(loaded, staged, parameters, models, context.run_id)
     context.log("runs: " + " ".join(rendered.argv))
     outcome = run_program(
         {**rendered.model_dump(mode="json"), "attempt": context.token},

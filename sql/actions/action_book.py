@@ -35,7 +35,10 @@ from sql.core.statements import statements
 from sql.core.transactions import Transactions
 
 if TYPE_CHECKING:
+    from sql.core.declared import DeclaredTable
     from sql.intent.intent import IntentResult
+    from sql.selector.computed import Computed
+    from sql.selector.select import Explanation
 
 ROWS_PER_FETCH = 5_000
 
@@ -206,15 +209,34 @@ class ActionBook:
         with self._database.connection() as connection:
             return connection.execute(_SQL["mark_replayed"], [list(quarantine_ids)]).rowcount
 
-    def tag_batch(self, event_id: int, values: Mapping[str, Any]) -> IntentResult:
+    def tag_batch(
+        self,
+        event_id: int,
+        values: Mapping[str, Any],
+        computed: Mapping[str, Computed] | None = None,
+    ) -> IntentResult:
         """Give every node of the event's batch one row of results, by SQL alone; done once (AC1).
 
-        Nodes that equal work has done are left out.
+        Nodes that equal work has done are left out. `computed` are the columns whose value depends
+        on the node.
         """
         from sql.actions import action_results
 
         with self._database.connection() as connection:
-            return action_results.tag_batch(connection, _event(connection, event_id), values)
+            event = _event(connection, event_id)
+            return action_results.tag_batch(connection, event, values, computed or {})
+
+    def explain_computed(
+        self, table: DeclaredTable, computed: Mapping[str, Computed]
+    ) -> Explanation:
+        """Return the SQL of computed columns, and what the planner expects of it for all nodes.
+
+        Raises UsageError or SelectorError for what the database cannot compute.
+        """
+        from sql.selector import compile_computed
+
+        with self._database.reading() as connection:
+            return compile_computed.explain_computed(connection, table, computed)
 
     def column_of_batch(
         self, action_batch_id: int, action: str, column: str

@@ -19,6 +19,9 @@ from sql.core.errors import IntentError, NotFoundError
 from sql.core.statements import statements
 from sql.intent.apply_values import Converter
 from sql.intent.intent import IntentResult
+from sql.selector.compile_computed import build_for, column_value, computed_columns
+from sql.selector.compile_scope import Scope
+from sql.selector.computed import Computed
 
 ROWS_PER_FETCH = 20_000
 
@@ -26,15 +29,20 @@ _SQL = statements("actions")
 
 
 def tag_batch(
-    connection: psycopg.Connection[Any], event: EventDetail, values: Mapping[str, Any]
+    connection: psycopg.Connection[Any],
+    event: EventDetail,
+    values: Mapping[str, Any],
+    computed: Mapping[str, Computed],
 ) -> IntentResult:
     """Give every node of the event's batch that equal work has not done one row of results.
 
+    `values` are those of every node, `computed` those that depend on it, by columns.
     Former rows of the same parameters are superseded, and the nodes are done. It is recorded like a
     write-intent, `action:EVENT:0`, and done once.
     """
     intent_id = f"action:{event.event_id}:0"
-    digest = hashlib.sha256(canonical_json([event.event_id, dict(values)]).encode()).digest()
+    said = [event.event_id, dict(values), *_documents(computed)]
+    digest = hashlib.sha256(canonical_json(said).encode()).digest()
     # Who tags by the same event at the same moment waits here, and then finds it done.
     connection.execute(_SQL["event_to_change"], [event.event_id])
     former = connection.execute(_SQL["former_intent"], [intent_id]).fetchone()
@@ -55,7 +63,7 @@ def tag_batch(
     connection.execute(_SQL["make_tagged"])
     connection.execute(_SQL["fill_tagged"], given, prepare=False)
     superseded = _supersede(connection, table, given)
-    new = _insert(connection, table, event.event_id, cells)
+    new = _insert(connection, table, event.event_id, cells, computed)
     connection.execute(_SQL["tagged_done"], given, prepare=False)
     connection.execute(_SQL["drop_tagged"])
     result = IntentResult(intent_id=intent_id, rows_new=new, results_superseded=superseded)
@@ -87,20 +95,42 @@ def _supersede(
     return connection.execute(statement, given, prepare=False).rowcount
 
 
+def _documents(computed: Mapping[str, Computed]) -> list[Any]:
+    """Return what is computed as JSON; nothing where nothing is, as before there was any."""
+    said = {
+        name: one.model_dump(mode="json", by_alias=True, exclude_none=True)
+        for name, one in computed.items()
+    }
+    return [said] if said else []
+
+
 def _insert(
-    connection: psycopg.Connection[Any], table: DeclaredTable, event_id: int, cells: list[Any]
+    connection: psycopg.Connection[Any],
+    table: DeclaredTable,
+    event_id: int,
+    cells: list[Any],
+    computed: Mapping[str, Computed],
 ) -> int:
-    names = [sql.Identifier(column.name) for column in table.columns]
-    columns = sql.SQL(", ").join([sql.Identifier("action_event_id"), *names])
-    places = sql.SQL(", ").join(
-        # The types are of the allow-list of sql/core/declared.py.
-        sql.SQL("%s::" + column.type)  # pyright: ignore[reportArgumentType]
-        for column in table.columns
-    )
+    build = build_for(connection, computed)
+    scope = Scope(build, sql.SQL("given_tag.node_id"))
+    expressions = computed_columns(scope, table, computed)
+    names = [column.name for column in table.columns]
+    columns = sql.SQL(", ").join([sql.Identifier(name) for name in ("action_event_id", *names)])
+    values = [
+        expressions.get(name) or column_value(build, table, name, cell)
+        for name, cell in zip(names, cells, strict=True)
+    ]
     statement = sql.SQL(
-        "INSERT INTO {} (node_id, {}) SELECT node_id, %s::bigint, {} FROM given_tag ORDER BY 1"
-    ).format(sql.Identifier(table.table_name), columns, places)
-    return connection.execute(statement, [event_id, *cells], prepare=False).rowcount
+        "INSERT INTO {} (node_id, {}) SELECT given_tag.node_id, {}::bigint, {} FROM given_tag{}"
+        " ORDER BY 1"
+    ).format(
+        sql.Identifier(table.table_name),
+        columns,
+        build.bind(event_id),
+        sql.SQL(", ").join(values),
+        scope.joins(),
+    )
+    return connection.execute(statement, build.parameters, prepare=False).rowcount
 
 
 def column_of_batch(

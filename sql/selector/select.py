@@ -159,7 +159,7 @@ def explain(connection: psycopg.Connection[Any], selector: Selector) -> Explanat
         rows_estimate=planned.rows_estimate,
         cost=planned.cost,
         statement=compiled.statement.as_string(connection),
-        parameters={name: _shown(value) for name, value in compiled.parameters.items()},
+        parameters={name: shown_value(value) for name, value in compiled.parameters.items()},
         plan="\n".join(line for (line,) in lines),
     )
 
@@ -220,11 +220,12 @@ def _estimate(connection: psycopg.Connection[Any], compiled: Compiled) -> tuple[
     return plan["Total Cost"], plan["Plan Rows"]
 
 
-def _shown(value: Any) -> Any:
+def shown_value(value: Any) -> Any:
+    """Return a parameter as JSON can say it."""
     if isinstance(value, bytes):
         return value.hex()
     if isinstance(value, datetime.datetime):
         return value.isoformat()
     if isinstance(value, list | tuple):
-        return [_shown(part) for part in value]
+        return [shown_value(part) for part in value]
     return value

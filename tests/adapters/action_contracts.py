@@ -99,4 +99,34 @@ stage_layout:
     - {path: coco.json, format: coco, columns: {size_bytes: "{node.size_bytes}"}}
 """
 
-ALL = {"AC1": AC1, "AC2": AC2, "AC4": AC4, "AC5": AC5}
+AC3 = (
+    """\
+action_id: 505
+name: tagged
+type: AC3
+version: 1
+description: Words of a model that comes in an image, with a list of its own
+pins: {files: {words: "WORDS", weights: "WEIGHTS"}, image: "sha256:IMAGE"}
+stage_layout:
+  layout_id: plain
+  files: [{path: "in/{node.key}.{node.extension}"}]
+run_spec:
+  runner: docker
+  image: tagger@sha256:IMAGE
+  command: [tag, "{input}", "--words={model.words}", "--weights={model.weights}"]
+  gate: gpu_ready
+output_parser:
+  outputs:
+    - name: tags
+      glob: tags.csv
+      format: csv
+      input: {field: file, equals: stem}
+      results: {word: word}
+result_schema:
+  word: {type: text, description: The word}
+""".replace("WORDS", "1" * 64)
+    .replace("WEIGHTS", "2" * 64)
+    .replace("IMAGE", "3" * 64)
+)
+
+ALL = {"AC1": AC1, "AC2": AC2, "AC3": AC3, "AC4": AC4, "AC5": AC5}

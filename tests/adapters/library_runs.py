@@ -17,7 +17,7 @@ from adapters.actions.contract.registry import declare_contract
 from adapters.actions.outputs.events import begin_event, end_event
 from adapters.actions.outputs.hand_off import HandOffReport, take_outputs
 from adapters.actions.stage.batch import make_batch, verify_sealed
-from adapters.actions.stage.command import checked_model, rendered_command
+from adapters.actions.stage.command import checked_models, rendered_command
 from adapters.actions.stage.parts import plan_parts
 from adapters.actions.stage.stage import release_part, stage_part
 from jobs.runners import RunnerSettings, RunOutcome, run_program
@@ -63,9 +63,9 @@ def perform(
     (part,) = plan_parts(database, loaded, batch, values)
     staged = stage_part(client, database, loaded, batch, part, values)
     log_path = os.path.join(house.store.root, "logs", f"{run_id}.log")
-    model_path = checked_model(loaded, models or {})
+    paths = checked_models(loaded, models or {})
     outcome = run_program(
-        rendered_command(loaded, staged, values, model_path).model_dump(mode="json"),
+        rendered_command(loaded, staged, values, paths).model_dump(mode="json"),
         log_path=log_path,
         heartbeat=lambda progress: None,
         cancelled=lambda: False,

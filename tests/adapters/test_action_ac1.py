@@ -10,15 +10,17 @@ import pytest
 
 from adapters.actions.contract.check import LoadedContract, loaded_contract
 from adapters.actions.contract.contract import ActionContract
-from adapters.actions.contract.registry import declare_contract
+from adapters.actions.contract.registry import declare_contract, registered_contract
 from adapters.actions.outputs.events import begin_event, end_event
 from adapters.actions.run.ac1 import run_ac1
 from adapters.actions.run.grouping import near_groups, parse_hashes
+from adapters.actions.run.tagging import explain_tagging
 from base.errors import UsageError
 from sql import (
     Column,
     Database,
     DeclaredTable,
+    PhysicalNode,
     ResultRow,
     Selector,
     VirtualNode,
@@ -96,6 +98,74 @@ def test_a_new_version_of_a_tag_supersedes(database: Database, nodes: list[int])
     assert (report.results, report.superseded) == (1, 1)
     found = rows(database, "SELECT node_id, tag FROM result_mark ORDER BY 1")
     assert found == [(nodes[0], "huge"), (nodes[1], "large")]
+
+
+HOSTILE = "'; DROP TABLE node; --%(p1)s"
+COMPUTED = {
+    "tagging": {
+        "values": {"level": 1},
+        "computed": {
+            "tag": {
+                "cases": [
+                    {"where": {"size_bytes": {"min": 1000}}, "then": "large"},
+                    {"where": {"extension": ["txt"]}, "then": HOSTILE},
+                    {"where": {"not": {"description": {"prefix": "n"}}}, "then": "bytes"},
+                ],
+                "otherwise": "thought",
+            },
+            "known": {"cases": [{"where": {"description": {"equals": ["n1"]}}, "then": True}]},
+        },
+    },
+    "result_schema": {
+        **TAGGING["result_schema"],
+        "known": {"type": "boolean", "description": "Whether it is the first"},
+    },
+}
+
+
+def test_computed_columns_are_those_of_each_node(database: Database, nodes: list[int]):
+    files = (("a", 2000, "png"), ("b", 10, "txt"), ("c", 10, "png"))
+    keys = {name: key_of(name) for name, _, _ in files}
+    physical = tuple(
+        PhysicalNode(key=keys[name], size_bytes=size, extension=extension)
+        for name, size, extension in files
+    )
+    database.apply_intent(WriteIntent(intent_id="files", physical_nodes=physical))
+    ids = {row.key: row.node_id for row in database.query_nodes(Selector(version=1))}
+    wanted = {
+        ids[keys["a"]]: ("large", 1, None),
+        ids[keys["b"]]: (HOSTILE, 1, None),
+        ids[keys["c"]]: ("bytes", 1, None),
+        nodes[0]: ("thought", 1, None),
+        nodes[1]: ("thought", 1, True),
+    }
+    contract = loaded(**COMPUTED)
+    event = begin(database, contract, list(wanted), 1)
+    # As it was registered, which is how a run knows it that goes on after a restart.
+    contract = registered_contract(database, contract.digest)
+    explained = explain_tagging(database, contract)
+    assert "CASE WHEN" in explained.statement and "DROP TABLE" not in explained.statement
+    assert HOSTILE in explained.parameters.values()
+    report = run_ac1(database, contract, event)
+    assert (report.state, report.results) == ("done", 5)
+    assert run_ac1(database, contract, event).repeated
+    found = rows(database, "SELECT node_id, tag, level, known FROM result_mark")
+    assert {node_id: tuple(values) for node_id, *values in found} == wanted
+
+
+def test_conditions_that_the_database_does_not_know_tag_nothing(
+    database: Database, nodes: list[int]
+):
+    cases = [{"where": {"metadata": {"source": ["nowhere"]}}, "then": "x"}]
+    tagging = {"values": {"level": 1}, "computed": {"tag": {"cases": cases}}}
+    contract = loaded(**{**TAGGING, "tagging": tagging})
+    event = begin(database, contract, nodes, 1)
+    place = r"tagging\.computed\.tag\.cases\[0\]\.where\.metadata.*nowhere"
+    with pytest.raises(UsageError, match=place):
+        explain_tagging(database, contract)
+    with pytest.raises(UsageError, match=place):
+        run_ac1(database, contract, event)
+    assert rows(database, "SELECT count(*) FROM result_mark") == [(0,)]
 
 
 def write_hashes(database: Database, nodes: list[int], hashes: dict[int, str | None]) -> None:

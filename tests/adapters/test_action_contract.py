@@ -94,6 +94,70 @@ MISTAKES = [
         [("stars: 5", "stars: five")],
         "tagging.values.stars: is 'five', and the column is integer",
     ),
+    (
+        "AC1",
+        [
+            (
+                "values: {stars: 5, ",
+                "computed: {stars: {cases: [{where: {depht: {min: 1}}, then: 1}]}}, values: {",
+            )
+        ],
+        "line 6, tagging.computed.stars.cases[0].where.depht: unknown key; did you mean depth?",
+    ),
+    (
+        "AC1",
+        [
+            (
+                "values: {stars: 5, ",
+                "computed: {stars: {cases: [{where: {depth: {min: 1}}, then: one}]}}, values: {",
+            )
+        ],
+        "tagging.computed.stars.cases[0].then: is 'one', and the column is integer",
+    ),
+    (
+        "AC1",
+        [
+            (
+                "values: {stars: 5",
+                "computed: {stares: {cases: [{where: {depth: 1}, then: 1}]}}, values: {stars: 5",
+            )
+        ],
+        "tagging.computed.stares: is no column of result_schema; did you mean stars?",
+    ),
+    (
+        "AC1",
+        [
+            (
+                "values: {stars: 5",
+                "computed: {stars: {cases: [{where: {depth: 1}, then: 1}]}}, values: {stars: 5",
+            )
+        ],
+        "tagging.computed.stars: is in `values` too",
+    ),
+    (
+        "AC1",
+        [
+            (
+                "values: {stars: 5, ",
+                "computed: {stars: {cases: [{sql: now(), then: 1}]}}, values: {",
+            )
+        ],
+        "tagging.computed.stars.cases[0].sql: unknown key",
+    ),
+    ("AC2", [("type: AC2", "type: AC2\npins: {}")], "pins: is for AC3 and AC4"),
+    ("AC3", [("pins: {files", "pins: {}\n#")], "pins: is empty: name the digest of the `image`"),
+    ("AC3", [("type: AC3", f"type: AC3\nmodel_sha256: '{MODEL}'")], "give one of the two"),
+    (
+        "AC3",
+        [("image: tagger@", "image: tagger@sha256:0123-")],
+        "pins.image: run_spec.image ends with",
+    ),
+    (
+        "AC3",
+        [("{model.words}", "{model.word}")],
+        "there is no field {model.word} here; did you mean",
+    ),
+    ("AC3", [("{model.words}", "{model}")], "there is no field {model} here"),
     ("AC1", [("stars: 5,", "stares: 5,")], "values.stares: is no column of result_schema; did you"),
     (
         "AC2",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 from pathlib import Path
@@ -13,6 +14,7 @@ from command import ROOT
 
 from adapters.actions import (
     ActionContract,
+    StagedPart,
     check_contract,
     contract_named,
     contracts,
@@ -23,7 +25,8 @@ from adapters.actions.contract.contract import Output, RunSpec
 from adapters.actions.contract.parameters import checked_parameters
 from adapters.actions.contract.pipelines import check_pipeline
 from adapters.actions.contract.registry import survey
-from adapters.actions.stage.command import checked_model
+from adapters.actions.stage.command import checked_models, rendered_command
+from adapters.actions.stage.stage import provenance
 from base.errors import DrystoneError, UsageError
 from sql import Database
 
@@ -163,12 +166,76 @@ def test_the_model_file_is_the_one_the_version_is_pinned_to(tmp_path: Path):
     loaded = load(tmp_path, text.replace("  environment:", "  gate: gpu_ready\n  environment:"))
     model = tmp_path / "m.onnx"
     with pytest.raises(UsageError, match=r"\[actions\.models\] measure = \"FILE\""):
-        checked_model(loaded, {})
+        checked_models(loaded, {})
     models = load_actions_config(store_of(tmp_path, [])).models
     with pytest.raises(UsageError, match=r"cannot be read: .*m\.onnx: No such file"):
-        checked_model(loaded, models)
+        checked_models(loaded, models)
     model.write_bytes(b"bar")
     with pytest.raises(UsageError, match="is not the model that version 1 of action measure"):
-        checked_model(loaded, models)
+        checked_models(loaded, models)
     model.write_bytes(b"foo")
-    assert os.path.samefile(checked_model(loaded, models), model)
+    assert os.path.samefile(checked_models(loaded, models)["model"], model)
+
+
+def test_several_pinned_files_are_named_and_checked_one_by_one(tmp_path: Path):
+    (tmp_path / "words.txt").write_bytes(b"words")
+    (tmp_path / "weights.bin").write_bytes(b"weights")
+    text = action_contracts.AC3
+    for stands, name in (("1", b"words"), ("2", b"weights")):
+        text = text.replace(stands * 64, hashlib.sha256(name).hexdigest())
+    folder = tmp_path / "actions" / "tagged"
+    folder.mkdir(parents=True)
+    (folder / "contract.yaml").write_text(text)
+    config = tmp_path / "drystone.toml"
+    table = "[actions]\nfolders = ['actions']\n[actions.models.tagged]\nwords = 'words.txt'\n"
+    config.write_text(table)
+    loaded = contract_named(str(config), "tagged")
+    with pytest.raises(UsageError, match=r'\[actions\.models\.tagged\] weights = "FILE"'):
+        checked_models(loaded, load_actions_config(str(config)).models)
+    config.write_text(table + "weights = 'words.txt'\n")
+    with pytest.raises(UsageError, match=r"words.txt is not the model that version 1 of action"):
+        checked_models(loaded, load_actions_config(str(config)).models)
+    config.write_text(table + "weights = 'weights.bin'\n")
+    paths = checked_models(loaded, load_actions_config(str(config)).models)
+    assert paths == {
+        "model.words": str(tmp_path / "words.txt"),
+        "model.weights": str(tmp_path / "weights.bin"),
+    }
+    staged = StagedPart(
+        action_batch_id=1, layout_id="plain/0", part=0, mode="copy", input_root="/in",
+        output_root="/out", output_bytes_max=1,
+    )  # fmt: skip
+    run = rendered_command(loaded, staged, {}, paths)
+    assert run.argv[2:] == (f"--words={tmp_path}/words.txt", f"--weights={tmp_path}/weights.bin")
+    assert run.model_files == tuple(sorted(paths.values()))
+    told = provenance(loaded)
+    assert told["image"] == "tagger@sha256:" + "3" * 64
+    assert told["model"].startswith("weights=") and " words=" in told["model"]
+
+
+def test_the_cap_on_children_is_a_setting_that_a_contract_may_except_itself_from(tmp_path: Path):
+    config = tmp_path / "drystone.toml"
+    for name, number, limits in (
+        ("plain", 900, ""),
+        ("ten", 901, "child_limits: {count_scale: 10}"),
+        ("many", 902, "child_limits: {count_scale: 500}"),
+        ("few", 903, "child_limits: {count_scale: 2}"),
+    ):
+        folder = tmp_path / "actions" / name
+        folder.mkdir(parents=True)
+        text = action_contracts.AC4.replace("action_id: 502", f"action_id: {number}")
+        (folder / "contract.yaml").write_text(
+            text.replace("name: shrink", f"name: {name}") + limits
+        )
+    scales = {}
+    for cap in ("", "child_count_scale = 3"):
+        config.write_text(f"[actions]\nfolders = ['actions']\n{cap}\n")
+        scales[cap] = [
+            contract_named(str(config), name).count_scale
+            for name in ("plain", "ten", "many", "few")
+        ]
+    # 10 written down says what is so anyway, and is of the same digest as ever.
+    assert scales == {"": [10, 10, 500, 2], "child_count_scale = 3": [3, 3, 500, 2]}
+    config.write_text("[actions]\nchild_count_scale = 0\n")
+    with pytest.raises(UsageError, match=r"actions\.child_count_scale: Input should be greater"):
+        load_actions_config(str(config))

@@ -238,7 +238,7 @@ def test_what_is_staged_says_what_it_was_made_for(world: World, tmp_path: Path):
         "contract_sha256": loaded.digest,
         "program": loaded.contract.run_spec.command[0],
         "image": None,
-        "model_sha256": None,
+        "model": None,
     }
     # The same files for another version are staged anew: no document says what is not true.
     newer = replace(loaded, contract=loaded.contract.model_copy(update={"version": 2}))

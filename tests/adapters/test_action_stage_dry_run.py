@@ -83,6 +83,17 @@ def test_the_commands(world: World, tmp_path: Path):
     assert (told["nodes"], told["staged_files"], told["room"]["verdict"]) == (2, 5, "fits")
     assert len(run(world, *arguments, "--paths").stdout.splitlines()) == 5
     assert b"left out" in run(world, *arguments).stdout
+    shelf = "shelf: {cases: [{where: {size_bytes: {min: 1}}, then: some}], otherwise: none}"
+    computed = action_contracts.AC1.replace("values: {", f"computed: {{{shelf}}}, values: {{")
+    load(tmp_path, computed + "  shelf: {type: text, description: Where}\n", "actions/starred")
+    contract = str(tmp_path / "actions/starred/contract.yaml")
+    [checked] = json_lines(run(world, "contract", "check", contract, "--database", "--json"))
+    assert "CASE WHEN" in checked["computed"]["statement"]
+    assert {"some", "none"} <= set(checked["computed"]["parameters"].values())
+    assert b"SQL: SELECT" in run(world, "contract", "check", contract, "--database").stdout
+    [told] = json_lines(run(world, "action", "dry-run", "starred", *arguments[3:], "--json"))
+    assert told["computed"] == checked["computed"]
+    assert b"= 'some'" in run(world, "action", "dry-run", "starred", *arguments[3:]).stdout
     created = run(world, "batch", "create", "--selector", str(selector), "--action", "measure")
     batch = created.stdout.decode().strip()
     pipeline = tmp_path / "pictures.yaml"

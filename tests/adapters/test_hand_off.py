@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hand_off_harness import Bench, contract, make_bench, png, running_store
@@ -14,6 +15,7 @@ from store_harness import Store
 from adapters.actions.contract.registry import declare_contract
 from adapters.actions.contract.stage_model import LeftOut
 from adapters.actions.outputs.events import begin_event, end_event
+from adapters.actions.outputs.replay_outputs import replay_outputs
 from base.errors import UsageError
 from sql import Database
 
@@ -178,13 +180,13 @@ def test_a_program_that_failed_gives_nothing(bench: Bench):
 
 
 def test_ten_times_the_children_are_refused_as_a_whole(bench: Bench):
-    item = bench.inputs[0]
-    bench.write({f"crops/{item.node_id}_{number}.png": png(number) for number in range(41)})
+    ids = [item.node_id for item in bench.inputs]
+    bench.write({f"crops/{ids[number % 4]}_{number}.png": png(number) for number in range(41)})
     report = bench.take()
     assert report.state == "failed" and "41 children of 4 inputs" in report.reason
     assert bench.quarantine()[0][0] == "."
     assert bench.house.rows("SELECT count(*) FROM node") == [(4,)]
-    os.unlink(os.path.join(bench.output, f"crops/{item.node_id}_40.png"))
+    os.unlink(os.path.join(bench.output, f"crops/{ids[0]}_40.png"))
     assert bench.take().children == 40
 
 
@@ -194,6 +196,45 @@ def test_children_may_not_be_ten_times_as_large(bench: Bench):
     bench.write({f"crops/{item.node_id}_0.png": png(0)[:-12] + b"\0" * limit + png(0)[-12:]})
     report = bench.take()
     assert report.state == "failed" and "child_limits.bytes_scale" in report.reason
+
+
+def test_an_input_whose_own_children_are_too_large_fails_alone(bench: Bench):
+    small, other = bench.inputs[:2]
+    swollen = png(0)[:-12] + b"\0" * (10 * small.size_bytes) + png(0)[-12:]
+    rows = "".join(f"{item.path},cat,0.5\n" for item in bench.inputs)
+    bench.write(
+        {
+            f"crops/{small.node_id}_0.png": png(1),
+            f"crops/{small.node_id}_1.png": swollen,
+            f"crops/{other.node_id}_0.png": png(2),
+            "found.csv": f"file,thing,score\n{rows}".encode(),
+        }
+    )
+    report = bench.take()
+    assert (report.state, report.children, report.failed_inputs) == ("partial", 1, (small.node_id,))
+    assert [node_id for node_id, _, _ in bench.results()] == [
+        item.node_id for item in bench.inputs[1:]
+    ]
+    [(path, number, reason)] = bench.quarantine()
+    assert (path, number) == (f"crops/{small.node_id}_0.png", -1)
+    assert "is allowed for this input (child_limits.bytes_scale)" in reason
+    # No replay gets past the limit by reading a part of its children.
+    replayed = replay_outputs(
+        bench.client, bench.house.database, bench.loaded, bench.event, bench.house.area("3c")
+    )
+    assert (replayed.open, replayed.children) == (1, 0)
+    before = bench.contents()
+    assert bench.take().repeated
+    assert bench.contents() == before
+
+
+def test_the_count_of_children_is_the_installations(bench: Bench):
+    bench.loaded = replace(bench.loaded, count_cap=1)
+    item = bench.inputs[0]
+    bench.write({f"crops/{item.node_id}_{number}.png": png(number) for number in range(5)})
+    report = bench.take()
+    assert report.state == "failed"
+    assert "drystone.toml allows 4 (child_limits.count_scale" in report.reason
 
 
 def test_a_contract_that_changed_meanwhile_is_refused(bench: Bench):

@@ -24,7 +24,9 @@ def calls(tmp_path, folder: str) -> list[list[str]]:
 
 def test_docker_isolates_the_program(make, tmp_path):
     bench = make("docker")
-    assert bench.run("pass", memory_bytes=512 << 20, gpu=True).state == "done"
+    model = str(tmp_path / "model.onnx")
+    given = {"memory_bytes": 512 << 20, "gpu": True, "model_files": (model,)}
+    assert bench.run("pass", **given, environment_set={"DRYSTONE_PART": "7"}).state == "done"
     before, run, inspect, after = calls(tmp_path, "containers")
     assert [before[0], run[0], inspect[0], after[0]] == ["ps", "run", "inspect", "rm"]
     line = " ".join(run)
@@ -42,6 +44,8 @@ def test_docker_isolates_the_program(make, tmp_path):
         f"type=bind,source={bench.input},target={bench.input},readonly",
         f"type=bind,source={bench.output},target={bench.output} ",
         f"type=bind,source={bench.contract},target={bench.contract},readonly",
+        f"type=bind,source={model},target={model},readonly",
+        "--env DRYSTONE_PART=7",
         f"--workdir {bench.output}",
     ):
         assert part in line
@@ -91,7 +95,8 @@ def test_the_manifest_of_a_job(make, tmp_path):
         "k8s_namespace": "media",
         "k8s_volume": {"kind": "hostPath", "root": bench.root, "host_root": "/mnt/stage"},
     }
-    outcome = bench.run("pass", memory_bytes=512 << 20, gpu=True, timeout_s=90)
+    told = {"environment_set": {"DRYSTONE_RUN_ID": "31"}}
+    outcome = bench.run("pass", memory_bytes=512 << 20, gpu=True, timeout_s=90, **told)
     assert outcome.state == "done", bench.log
     document = manifest(tmp_path)
     spec = document["spec"]
@@ -102,6 +107,7 @@ def test_the_manifest_of_a_job(make, tmp_path):
     assert pod["securityContext"]["runAsUser"] == os.stat(bench.output).st_uid
     assert pod["volumes"][0]["hostPath"] == {"path": "/mnt/stage", "type": "Directory"}
     container = pod["containers"][0]
+    assert {"name": "DRYSTONE_RUN_ID", "value": "31"} in container["env"]
     assert container["resources"]["limits"] == {
         "memory": str(512 << 20),
         "nvidia.com/gpu": 1,

@@ -16,7 +16,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
-from adapters.actions.contract.contract import ActionContract
+from adapters.actions.contract.contract import A4_SCALE, ActionContract
 from adapters.actions.contract.place import (
     DOCUMENT_BYTES_MAX,
     Problem,
@@ -45,6 +45,13 @@ class LoadedContract:
     folder: str
     digest: str
     """sha256 of its canonical JSON, 64 hexadecimal digits."""
+    count_cap: float = A4_SCALE
+    """Children per input in this installation, which the contract may except itself from."""
+
+    @property
+    def count_scale(self) -> float:
+        """Return how many times as many children as inputs there may be."""
+        return self.contract.child_limits.count_scale or self.count_cap
 
 
 def load_contract(path: str) -> LoadedContract:

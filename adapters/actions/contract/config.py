@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import BaseModel, ConfigDict, Field
 
+from adapters.actions.contract.contract import A4_SCALE
 from base.config import read_config
 
 
@@ -14,8 +17,12 @@ class ActionsConfig(BaseModel):
 
     folders: tuple[str, ...] = ()
     """Each has a folder per action with its contract.yaml; relative to drystone.toml."""
-    models: dict[str, str] = Field(default_factory=dict[str, str])
-    """The model file of an AC3 by the name of the action; relative to drystone.toml."""
+    models: dict[str, str | dict[str, str]] = Field(default_factory=dict[str, str | dict[str, str]])
+    """The model file of an AC3 by the name of the action, or its files by their names in `pins`;
+    relative to drystone.toml."""
+    child_count_scale: Annotated[float, Field(gt=0)] = A4_SCALE
+    """Children are at most so many times as many as their inputs, unless a contract says otherwise.
+    """
 
 
 def load_actions_config(path: str | None) -> ActionsConfig:
@@ -26,5 +33,11 @@ def load_actions_config(path: str | None) -> ActionsConfig:
     config = file.checked(ActionsConfig, "actions")
     return ActionsConfig(
         folders=tuple(map(file.absolute, config.folders)),
-        models={name: file.absolute(one) for name, one in config.models.items()},
+        models={
+            name: file.absolute(one)
+            if isinstance(one, str)
+            else {file_name: file.absolute(path) for file_name, path in one.items()}
+            for name, one in config.models.items()
+        },
+        child_count_scale=config.child_count_scale,
     )

@@ -11,18 +11,29 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    field_validator,
+    model_validator,
+)
 
-from sql import Selector
+from sql import Computed, Selector
 
 A4_SCALE = 10
-"""Children have at most so many times the bytes, and the number, of the inputs."""
+"""Children have at most so many times the bytes of their input, and of all inputs together; their
+number is at most so many times that of the inputs, unless the installation or the contract says
+otherwise."""
 BATCH_SIZE_BYTES = 50_000_000_000
 TIMEOUT_S = 3_600.0
 TEMPLATE_LENGTH_MAX = 1_000
+PINNED_FILES_MAX = 20
 
 ActionKind = Literal["AC1", "AC2", "AC3", "AC4", "AC5"]
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 Template = Annotated[str, StringConstraints(min_length=1, max_length=TEMPLATE_LENGTH_MAX)]
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_ ]{0,60}$")]
 LayoutId = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$")]
@@ -238,10 +249,19 @@ class OutputParser(Part):
 
 
 class ChildLimits(Part):
-    """Children over their inputs; a count above A4_SCALE must be written down (key frames)."""
+    """Children over their inputs: their bytes, per input and in sum, and their number in sum.
+
+    A `count_scale` that is written down is an exception from the cap of the installation, such as
+    for key frames. One of 10 is none: that is what installations have unless they say otherwise.
+    """
 
     bytes_scale: Annotated[float, Field(gt=0, le=A4_SCALE)] = A4_SCALE
-    count_scale: Annotated[float, Field(gt=0)] = A4_SCALE
+    count_scale: Annotated[float, Field(gt=0)] | None = None
+
+    @field_validator("count_scale")
+    @classmethod
+    def _no_exception(cls, value: float | None) -> float | None:
+        return None if value == A4_SCALE else value
 
 
 class LabelTask(Part):
@@ -255,9 +275,16 @@ class LabelTask(Part):
 
 
 class Tagging(Part):
-    """AC1: the result row that every node of the batch gets; SQL only."""
+    """AC1: the result row that every node of the batch gets; SQL only.
 
-    values: dict[Name, str | int | float | bool]
+    `values` are the same for all of them, `computed` depend on what the database knows of each: a
+    CASE over the conditions of a selector.
+    """
+
+    values: dict[Name, str | int | float | bool] = Field(
+        default_factory=dict[str, str | int | float | bool]
+    )
+    computed: dict[Name, Computed] = Field(default_factory=dict[str, Computed])
 
 
 class Grouping(Part):
@@ -272,6 +299,19 @@ class Grouping(Part):
     column: Name
     distance_max: Annotated[int, Field(ge=0, le=16)] = 4
     relationship: Word = "near duplicate"
+
+
+class Pins(Part):
+    """What a version was pinned to instead of one model file: an image, several files, or both.
+
+    `image` is the digest that `run_spec.image` ends with. `files` have names of their own:
+    `{model.NAME}` is the path of one in a template.
+    """
+
+    image: Annotated[str, StringConstraints(pattern=r"^sha256:[0-9a-f]{64}$")] | None = None
+    files: Annotated[dict[Name, Sha256], Field(max_length=PINNED_FILES_MAX)] = Field(
+        default_factory=dict[str, str]
+    )
 
 
 class ActionContract(Part):
@@ -296,5 +336,7 @@ class ActionContract(Part):
     label_task: LabelTask | None = None
     tagging: Tagging | None = None
     grouping: Grouping | None = None
-    model_sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    model_sha256: Sha256 | None = None
     """AC3: the model file that this version was pinned to."""
+    pins: Pins | None = None
+    """AC3 without a single model file: what this version was pinned to instead."""

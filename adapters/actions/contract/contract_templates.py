@@ -93,6 +93,8 @@ def _commands(contract: ActionContract, parameters: frozenset[str]) -> Iterator[
     allowed = templates.OF_RUN | parameters
     if not contract.model_sha256:
         allowed -= {"model"}
+    if contract.pins is not None:
+        allowed |= {f"model.{name}" for name in contract.pins.files}
     for number, piece in enumerate(spec.command):
         yield from _fields(("run_spec", "command", number), piece, allowed)
     for name, text in spec.environment.set.items():

@@ -7,7 +7,7 @@ drystone.toml. One that is broken never hides the others: it is listed with its 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from adapters.actions.contract.check import (
@@ -43,9 +43,10 @@ def survey(config_path: str | None) -> Survey:
     """Read every contract there is. A name or number that is taken already breaks the later one."""
     found = Survey()
     numbers: dict[int, str] = {}
-    for path in _files((LIBRARY, *load_actions_config(config_path).folders)):
+    config = load_actions_config(config_path)
+    for path in _files((LIBRARY, *config.folders)):
         try:
-            loaded = load_contract(path)
+            loaded = replace(load_contract(path), count_cap=config.child_count_scale)
             contract = loaded.contract
             other = found.contracts.get(contract.name)
             taken = other.path if other else numbers.get(contract.action_id)

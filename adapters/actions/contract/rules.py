@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from pydantic import ValidationError
 
-from adapters.actions.contract.contract import ActionContract, Output, RunSpec
+from adapters.actions.contract.contract import ActionContract, Output, RunSpec, Tagging
 from adapters.actions.contract.contract_templates import template_rules
 from adapters.actions.contract.parameters import checked_value
 from adapters.actions.contract.templates import PLACE
@@ -42,6 +42,7 @@ def broken_rules(contract: ActionContract, folder: str | None = None) -> list[Ru
         *_gates(contract),
         *_parameters(contract),
         *_run(contract, folder),
+        *_pins(contract),
         *_outputs(contract),
         *_results(contract),
         *_tagging(contract),
@@ -58,7 +59,7 @@ def _kind(contract: ActionContract) -> Iterator[Rule]:
         name: getattr(contract, name) is not None
         for name in (
             "stage_layout", "run_spec", "output_parser", "label_task", "tagging", "grouping",
-            "model_sha256",
+            "model_sha256", "pins",
         )
     }  # fmt: skip
     for name, kinds in _ALLOWED.items():
@@ -69,6 +70,13 @@ def _kind(contract: ActionContract) -> Iterator[Rule]:
             yield (name,), f"is missing: an {kind} {_MEANING[kind]}"
     if kind == "AC1" and has["tagging"] == has["grouping"]:
         yield ("tagging",), "an AC1 has exactly one of `tagging` and `grouping`"
+    if has["model_sha256"] and contract.pins is not None:
+        yield ("pins",), "stands in the place of `model_sha256`: give one of the two"
+    if kind == "AC3" and not has["model_sha256"] and contract.pins is None:
+        yield (
+            ("model_sha256",),
+            f"is missing: an AC3 {_MEANING[kind]}; without one model file write `pins` instead",
+        )
     if kind != "AC4" and contract.parameters:
         yield (
             ("parameters",),
@@ -94,13 +102,13 @@ _ALLOWED = {
     "tagging": ("AC1",),
     "grouping": ("AC1",),
     "model_sha256": ("AC3", "AC4"),
+    "pins": ("AC3", "AC4"),
 }
 _NEEDED = {
     "stage_layout": _PROGRAM_KINDS,
     "run_spec": _PROGRAM_KINDS,
     "output_parser": _PROGRAM_KINDS,
     "label_task": ("AC5",),
-    "model_sha256": ("AC3",),
 }
 
 
@@ -164,6 +172,17 @@ def _run(contract: ActionContract, folder: str | None) -> Iterator[Rule]:
     for name in sorted(set(spec.environment.set) & set(PLACE.values())):
         yield ("run_spec", "environment", "set", name), "is given to every program already"
     yield from _program(spec, folder)
+
+
+def _pins(contract: ActionContract) -> Iterator[Rule]:
+    pins, spec = contract.pins, contract.run_spec
+    if pins is None:
+        return
+    if pins.image is None and not pins.files:
+        yield ("pins",), "is empty: name the digest of the `image`, or `files` with their sha256"
+    image = spec.image if spec else None
+    if pins.image is not None and not (image or "").endswith("@" + pins.image):
+        yield ("pins", "image"), f"run_spec.image ends with its digest: write NAME@{pins.image}"
 
 
 def _program(spec: RunSpec, folder: str | None) -> Iterator[Rule]:
@@ -313,15 +332,28 @@ def result_table(contract: ActionContract) -> DeclaredTable | None:
 def _tagging(contract: ActionContract) -> Iterator[Rule]:
     if contract.tagging is None:
         return
-    columns = contract.result_schema
-    for name, value in contract.tagging.values.items():
-        place: Path = ("tagging", "values", name)
+    columns, tagging = contract.result_schema, contract.tagging
+    for place, name, value in _tags(tagging):
         column = columns.get(name)
         if column is None:
-            yield place, "is no column of result_schema" + suggestion(name, columns)
+            yield place[:3], "is no column of result_schema" + suggestion(name, columns)
         elif column.type not in _FITTING[type(value)]:
             yield place, f"is {value!a}, and the column is {column.type}"
-    for name in set(columns) - set(contract.tagging.values):
+    for name in set(tagging.values) & set(tagging.computed):
+        yield ("tagging", "computed", name), "is in `values` too; one of the two counts"
+    for name in set(columns) - set(tagging.values) - set(tagging.computed):
         yield ("result_schema", name), "tagging gives it no value: name it in `values`"
-    if not contract.tagging.values:
+    if not tagging.values and not tagging.computed:
         yield ("tagging", "values"), "is empty; a tag has at least one value"
+
+
+def _tags(tagging: Tagging) -> Iterator[tuple[Path, str, str | int | float | bool]]:
+    """Yield every value that a tag may give: where it stands, and its column."""
+    for name, value in tagging.values.items():
+        yield ("tagging", "values", name), name, value
+    for name, computed in tagging.computed.items():
+        place: Path = ("tagging", "computed", name)
+        for number, case in enumerate(computed.cases):
+            yield (*place, "cases", number, "then"), name, case.then
+        if computed.otherwise is not None:
+            yield (*place, "otherwise"), name, computed.otherwise

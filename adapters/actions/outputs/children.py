@@ -6,61 +6,75 @@ The store's answer is the truth: key and size of a child are what was stored, no
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from adapters.actions.outputs.parse_outputs import Parsed, Trouble
+from adapters.actions.outputs.parse_readers import WHOLE_FILE
 from adapters.records.errors import AdapterError, LimitError
 from adapters.work.store_batch import store_batch, wait_for_former
 from base.text import safe_text, size_text
 from fsd import Client
 
 if TYPE_CHECKING:
+    from adapters.actions.contract.check import LoadedContract
     from adapters.actions.contract.contract import ActionContract
     from adapters.actions.contract.stage_model import StagedInput
-    from adapters.actions.outputs.parse_outputs import ChildFile
     from adapters.actions.outputs.tree import OutputTree
 
-
-@dataclass(frozen=True, slots=True)
-class ChildBounds:
-    """What the children of a part may be together."""
-
-    count_max: int
-    size_bytes_max: int
+COUNT_SCALE_PLACES = "child_limits.count_scale of the contract, or [actions] child_count_scale"
 
 
-def child_bounds(contract: ActionContract, input_count: int, input_bytes: int) -> ChildBounds:
-    """Return the limits for so many inputs; a runner may stop a program that exceeds them."""
-    limits = contract.child_limits
-    return ChildBounds(int(limits.count_scale * input_count), int(limits.bytes_scale * input_bytes))
+def check_children(loaded: LoadedContract, inputs: Sequence[StagedInput], parsed: Parsed) -> None:
+    """Hold the children to their limits: in sum, then those of each input.
 
-
-def check_children(
-    contract: ActionContract, inputs: Iterable[StagedInput], children: Iterable[ChildFile]
-) -> None:
-    """Raise LimitError when the children are more, or larger, than the contract allows.
-
-    All of the part or nothing: which of too many would be the right ones, nobody can say. A file
-    that is a child of two inputs counts once for its bytes.
+    Raises LimitError when all are more, or larger, than is allowed: which of too many would be the
+    right ones, nobody can say. An input whose own children are too large keeps none, nor rows, and
+    is in `parsed.refused`. A file that is a child of two inputs counts for both, in sum once.
     """
-    listed = list(inputs)
-    bounds = child_bounds(contract, len(listed), sum(item.size_bytes for item in listed))
-    count, sizes = 0, dict[str, int]()
-    for child in children:
-        count += 1
-        sizes[child.path] = child.size_bytes
-    if count > bounds.count_max:
+    size_bytes_max, count_max = child_bounds(loaded, inputs)
+    sizes = {child.path: child.size_bytes for child in parsed.children}
+    if len(parsed.children) > count_max:
+        source = "the contract" if loaded.contract.child_limits.count_scale else "drystone.toml"
         raise LimitError(
-            f"{count:,} children of {len(listed):,} inputs; the contract allows "
-            f"{bounds.count_max:,} (child_limits.count_scale)"
+            f"{len(parsed.children):,} children of {len(inputs):,} inputs; {source} allows "
+            f"{count_max:,} ({COUNT_SCALE_PLACES})"
         )
-    size = sum(sizes.values())
-    if size > bounds.size_bytes_max:
+    if sum(sizes.values()) > size_bytes_max:
         raise LimitError(
-            f"children of {size_text(size)}; the contract allows {size_text(bounds.size_bytes_max)}"
-            " for these inputs (child_limits.bytes_scale)"
+            f"children of {size_text(sum(sizes.values()))}; the contract allows "
+            f"{size_text(size_bytes_max)} for these inputs (child_limits.bytes_scale)"
         )
+    _refuse_swollen(loaded.contract, inputs, parsed)
+
+
+def child_bounds(loaded: LoadedContract, inputs: Sequence[StagedInput]) -> tuple[int, int]:
+    """Return how many bytes the children of these inputs may have together, and their number."""
+    input_bytes = sum(item.size_bytes for item in inputs)
+    size_bytes_max = int(loaded.contract.child_limits.bytes_scale * input_bytes)
+    return size_bytes_max, int(loaded.count_scale * len(inputs))
+
+
+def _refuse_swollen(
+    contract: ActionContract, inputs: Sequence[StagedInput], parsed: Parsed
+) -> None:
+    """Take out what belongs to inputs whose own children are too large."""
+    own: dict[int, dict[str, int]] = {}
+    for child in parsed.children:
+        own.setdefault(child.node_id, {})[child.path] = child.size_bytes
+    for item in inputs:
+        sizes = own.get(item.node_id, {})
+        allowed = int(contract.child_limits.bytes_scale * item.size_bytes)
+        if sum(sizes.values()) <= allowed:
+            continue
+        reason = (
+            f"its children have {size_text(sum(sizes.values()))}, and {size_text(allowed)} is "
+            "allowed for this input (child_limits.bytes_scale)"
+        )
+        parsed.refused[item.node_id] = Trouble(min(sizes), WHOLE_FILE, reason, item.node_id)
+        parsed.rows.pop(item.node_id, None)
+        parsed.seen.discard(item.node_id)
+    parsed.children = [one for one in parsed.children if one.node_id not in parsed.refused]
 
 
 def store_files(client: Client, tree: OutputTree, prefix: str, paths: list[str]) -> dict[str, str]:

@@ -114,7 +114,7 @@ def take_outputs(
             staged.output_root,
             database.file_extensions(),
         )
-        check_children(work.contract, staged.files, parsed.children)
+        check_children(loaded, staged.files, parsed)
     except LimitError as error:
         aside = SetAside(path=WHOLE_PART, reason=safe_text(str(error))[:REASON_LENGTH_MAX])
         database.actions.set_aside(work.event_id, work.part, [aside], None)
@@ -143,11 +143,13 @@ def _take(
     ]
     if not parsed.children and not any(parsed.rows.values()) and _all_failed(outcomes):
         # No intent says that it was taken: what a retry writes is read anew.
+        set_aside_refused(database, work, parsed)
         database.actions.set_aside(work.event_id, work.part, rows, batch)
         return _fail_each(database, work, parsed, outcomes)
     intent_id = intent_id_of(work.event_id, work.part)
     results = apply_intents(database, work, intent_id, staged.files, parsed, keys, replaced)
     # A crash here leaves the intents: the next call writes the rows below, and nothing else.
+    set_aside_refused(database, work, parsed)
     database.actions.set_aside(work.event_id, work.part, rows, batch)
     database.actions.record_outcomes(work.event_id, work.part, outcomes)
     sizes = {child.path: child.size_bytes for child in parsed.children}
@@ -163,8 +165,7 @@ def _take(
             "nodes_new": sum(result.nodes_new for result in results),
             "edges_new": sum(result.edges_new for result in results),
             "cycles": sum(len(result.cycles) for result in results),
-            "quarantined": len(rows),
-            "problems": tuple(_line(trouble) for trouble in parsed.troubles[:LISTED_MAX]),
+            **_aside(parsed),
             "repeated": any(result.repeated for result in results),
         }
     )
@@ -208,7 +209,7 @@ def outcomes_of(
     """Return what became of every input: a record that was refused fails its input."""
     parser = contract.output_parser
     assert parser is not None
-    wrong: dict[int, str] = {}
+    wrong = {node_id: _line(trouble) for node_id, trouble in parsed.refused.items()}
     for trouble in parsed.troubles:
         if trouble.node_id is not None and not trouble.harmless:
             wrong.setdefault(trouble.node_id, _line(trouble))
@@ -247,8 +248,7 @@ def _fail_each(
             "files": len(parsed.tree.files),
             "ignored": parsed.ignored,
             "records": parsed.records,
-            "quarantined": len(parsed.troubles),
-            "problems": tuple(_line(trouble) for trouble in parsed.troubles[:LISTED_MAX]),
+            **_aside(parsed),
             "reason": f"every input failed, such as {outcomes[0].reason}",
         }
     )
@@ -283,6 +283,28 @@ def report_of(event_id: int, part: int, outcomes: Sequence[NodeOutcome]) -> Hand
         missing_inputs=tuple(by_outcome["missing"][:LISTED_MAX]),
         failed_inputs=tuple(by_outcome["failed"][:LISTED_MAX]),
     )
+
+
+def set_aside_refused(database: Database, work: Work, parsed: Parsed) -> None:
+    """Enter the inputs of which nothing is taken. No bytes are kept: what is too large stays so."""
+    rows = [
+        SetAside(
+            path=quarantine_path(trouble.path),
+            record_number=trouble.number,
+            node_id=trouble.node_id,
+            reason=_short(trouble.reason),
+        )
+        for trouble in parsed.refused.values()
+    ]
+    if rows:
+        database.actions.set_aside(work.event_id, work.part, rows, None)
+
+
+def _aside(parsed: Parsed) -> dict[str, Any]:
+    """Return what a report says of what was set aside."""
+    troubles = [*parsed.refused.values(), *parsed.troubles]
+    listed = tuple(_line(trouble) for trouble in troubles[:LISTED_MAX])
+    return {"quarantined": len(troubles), "problems": listed}
 
 
 def _line(trouble: Trouble) -> str:

@@ -95,6 +95,8 @@ class Parsed:
     troubles: list[Trouble] = field(default_factory=list[Trouble])
     named: dict[tuple[str, int], str] = field(default_factory=dict[tuple[str, int], str])
     """The file that a record of `troubles` names as its child: it is kept with the record."""
+    refused: dict[int, Trouble] = field(default_factory=dict[int, Trouble])
+    """Inputs of which nothing is taken, for their children are too large."""
     ignored: int = 0
     records: int = 0
 

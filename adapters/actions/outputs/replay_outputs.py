@@ -97,11 +97,11 @@ def _replay_batch(
     output = os.path.join(folder, "output")
     extensions = database.file_extensions()
     parsed = parse_outputs(loaded.contract, inputs, "", output, extensions, is_wanted)
-    check_children(loaded.contract, inputs, parsed.children)
+    check_children(loaded, inputs, parsed)
     mark = hashlib.sha256(repr((loaded.digest, batch, sorted(wanted))).encode()).hexdigest()[:12]
     still = {
         (quarantine_path(trouble.path), trouble.number): trouble
-        for trouble in parsed.troubles
+        for trouble in (*parsed.troubles, *parsed.refused.values())
         if is_wanted(trouble.path, trouble.number) and not trouble.harmless
     }
     _take(client, database, work, inputs, parsed, mark)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from adapters.actions.contract.parameters import checked_parameters
 from adapters.actions.contract.stage_model import LeftOut, StagedPart
+from adapters.actions.run.tagging import explain_tagging
 from adapters.actions.stage.batch import selector_of, verify_sealed
-from adapters.actions.stage.command import RenderedRun, rendered_command
+from adapters.actions.stage.command import RenderedRun, rendered_command, shown_models
 from adapters.actions.stage.parts import ActionPart, cut
 from adapters.actions.stage.stage import output_bytes_max
 from adapters.actions.stage.stage_tree import lay_out
@@ -24,11 +25,10 @@ if TYPE_CHECKING:
 
     from adapters.actions.contract.check import LoadedContract
     from fsd import Client
-    from sql import Database, Selector
+    from sql import Database, Explanation, Selector
 
 BLOCK_BYTES = 4_096
 """What the store reserves beside the bytes of each file."""
-MODEL_SHOWN = "MODEL"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +64,8 @@ class DryRun:
     command: RenderedRun | None = None
     """Of the first part."""
     room: Room | None = None
+    computed: Explanation | None = None
+    """The SQL of computed columns of a tag (AC1)."""
 
 
 def dry_run(
@@ -115,7 +117,8 @@ def dry_run(
             staged = _would_be(
                 action_batch_id or 0, where, part, contract.stage_layout.mode, written_bytes
             )
-            report.command = rendered_command(loaded, staged, values, MODEL_SHOWN)
+            report.command = rendered_command(loaded, staged, values, shown_models(loaded))
+    report.computed = explain_tagging(database, loaded)
     _children(loaded, report)
     if contract.stage_layout is not None:
         report.room = _room(client, largest_bytes)
@@ -167,7 +170,7 @@ def _children(loaded: LoadedContract, report: DryRun) -> None:
     outputs = contract.output_parser.outputs if contract.output_parser else ()
     if any(output.child for output in outputs):
         limits = contract.child_limits
-        report.children_max = int(report.nodes * limits.count_scale)
+        report.children_max = int(report.nodes * loaded.count_scale)
         report.children_bytes_max = int(report.size_bytes * limits.bytes_scale)
 
 

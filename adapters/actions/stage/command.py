@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,7 +16,11 @@ from base.errors import UsageError
 
 if TYPE_CHECKING:
     from adapters.actions.contract.check import LoadedContract
+    from adapters.actions.contract.contract import ActionContract
     from adapters.actions.contract.stage_model import StagedPart
+
+
+NO_MODELS: Mapping[str, str] = {}
 
 
 class RenderedRun(BaseModel):
@@ -46,30 +51,30 @@ class RenderedRun(BaseModel):
     requires: tuple[str, ...] = ()
     extra: str | None = None
     programs: tuple[str, ...] = ()
+    model_files: tuple[str, ...] = ()
+    """Files of this machine that containers see, read-only, under the same paths."""
 
 
 def rendered_command(
     loaded: LoadedContract,
     staged: StagedPart,
     parameters: dict[str, Any],
-    model_path: str = "",
+    models: Mapping[str, str] = NO_MODELS,
     run_id: int | None = None,
 ) -> RenderedRun:
     """Return the command of a staged part.
 
     Every program is told its place (PLACE) in its environment, whether its templates ask for it or
     not. Without a run, or a batch, the words RUN and BATCH stand for their numbers.
-    `model_path` is where the model file of an action lies that is pinned to one (see
-    `checked_model`); UsageError when it is missing.
+    `models` says where the files lie that the contract is pinned to (see `checked_models`);
+    UsageError when one is missing.
     """
     contract, spec = loaded.contract, loaded.contract.run_spec
     if spec is None:
         raise UsageError(f"action {contract.name} ({contract.type}) runs no program")
-    if contract.model_sha256 and not model_path:
-        raise UsageError(
-            f"action {contract.name} needs its model file: name it in drystone.toml, "
-            f'[actions.models] {contract.name} = "FILE"'
-        )
+    for name in pinned_files(contract):
+        if not models.get(name):
+            raise UsageError(_unnamed(contract, name))
     assert contract.stage_layout is not None
     place: dict[str, str | int] = {
         "action_batch_id": staged.action_batch_id or "BATCH",
@@ -81,7 +86,8 @@ def rendered_command(
         "input": staged.input_root,
         "output": staged.output_root,
         "contract": loaded.folder,
-        "model": model_path,
+        "model": "",
+        **models,
         **place,
         **parameter_fields(checked_parameters(contract, parameters)),
     }
@@ -113,21 +119,52 @@ def rendered_command(
         requires=spec.requires,
         extra=spec.extra,
         programs=spec.programs,
+        model_files=tuple(sorted(models.values())),
     )
 
 
-def checked_model(loaded: LoadedContract, models: dict[str, str]) -> str:
-    """Return the path of the contract's model file, "" when it needs none; UsageError when the
-    file is not there or is not the one that this version is pinned to."""
-    contract = loaded.contract
-    if not contract.model_sha256:
-        return ""
-    path = models.get(contract.name, "")
-    if not path:
-        raise UsageError(
-            f"action {contract.name} needs its model file: name it in drystone.toml, "
-            f'[actions.models] {contract.name} = "FILE"'
-        )
+def pinned_files(contract: ActionContract) -> dict[str, str]:
+    """Return the sha256 of every file that a contract is pinned to, by its field in templates."""
+    pinned = {"model": contract.model_sha256} if contract.model_sha256 else dict[str, str]()
+    files = contract.pins.files if contract.pins else {}
+    return pinned | {f"model.{name}": digest for name, digest in files.items()}
+
+
+def shown_models(loaded: LoadedContract) -> dict[str, str]:
+    """Return words in the place of the pinned files, for who only looks."""
+    return {name: name.upper() for name in pinned_files(loaded.contract)}
+
+
+def checked_models(
+    loaded: LoadedContract, models: Mapping[str, str | Mapping[str, str]]
+) -> dict[str, str]:
+    """Return the paths of the contract's pinned files, none when it needs none; UsageError when
+    one is not there or is not the one that this version is pinned to."""
+    contract, given = loaded.contract, models.get(loaded.contract.name, "")
+    named = (
+        {"model": given} if isinstance(given, str) else {f"model.{k}": v for k, v in given.items()}
+    )
+    paths: dict[str, str] = {}
+    for name, wanted in pinned_files(contract).items():
+        path = named.get(name, "")
+        if not path:
+            raise UsageError(_unnamed(contract, name))
+        _check_pinned(contract, path, wanted)
+        paths[name] = path
+    return paths
+
+
+def _unnamed(contract: ActionContract, name: str) -> str:
+    table, _, file = name.partition(".")
+    place = (
+        f"[actions.models.{contract.name}] {file}" if file else f"[actions.models] {contract.name}"
+    )
+    return (
+        f'action {contract.name} needs its {table} file: name it in drystone.toml, {place} = "FILE"'
+    )
+
+
+def _check_pinned(contract: ActionContract, path: str, wanted: str) -> None:
     try:
         with open(path, "rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
@@ -135,10 +172,9 @@ def checked_model(loaded: LoadedContract, models: dict[str, str]) -> str:
         raise UsageError(
             f"the model of action {contract.name} cannot be read: {path}: {error.strerror}"
         ) from None
-    if found != contract.model_sha256:
+    if found != wanted:
         raise UsageError(
             f"{path} is not the model that version {contract.version} of action {contract.name} "
-            f"was pinned to (sha256 {found}, wanted {contract.model_sha256}): name the right file, "
+            f"was pinned to (sha256 {found}, wanted {wanted}): name the right file, "
             "or raise the version and pin it to this one"
         )
-    return path

@@ -168,8 +168,14 @@ def provenance(loaded: LoadedContract) -> dict[str, str | int | None]:
         "contract_sha256": loaded.digest,
         "program": spec.command[0] if spec else None,
         "image": spec.image if spec else None,
-        "model_sha256": contract.model_sha256,
+        "model": contract.model_sha256 or _pinned(contract),
     }
+
+
+def _pinned(contract: ActionContract) -> str | None:
+    """Return what stands in the place of one model file; the image's digest is with the image."""
+    files = contract.pins.files if contract.pins else {}
+    return " ".join(f"{name}={digest}" for name, digest in sorted(files.items())) or None
 
 
 def output_bytes_max(contract: ActionContract, input_bytes: int) -> int:
