@@ -29,6 +29,7 @@ if TYPE_CHECKING:
         LabelRun,
         LabelTask,
     )
+    from sql.actions.pipeline_book import EnrolledBatch, WaitingDataset
     from sql.api.limits import BodyLimit, TokenGate
     from sql.api.listen import read_token, serve_apps, tcp_listener, unix_listener
     from sql.backup.backup import list_backups, make_backup
@@ -176,6 +177,7 @@ _HOMES = {
     "DueDelivery": "sql.runs.event_book",
     "DueTask": "sql.runs.run_models",
     "Edge": "sql.intent.intent",
+    "EnrolledBatch": "sql.actions.pipeline_book",
     "Event": "sql.runs.event_book",
     "EventBook": "sql.runs.event_book",
     "EventDetail": "sql.actions.action_rows",
@@ -256,6 +258,7 @@ _HOMES = {
     "User": "sql.people.user_book",
     "ValueQuestion": "sql.datasets.dataset_question",
     "VirtualNode": "sql.intent.intent",
+    "WaitingDataset": "sql.actions.pipeline_book",
     "WriteIntent": "sql.intent.intent",
     "canonical_json": "sql.actions.action_rows",
     "clean_text": "sql.runs.run_models",
@@ -311,6 +314,7 @@ __all__ = [
     "DueDelivery",
     "DueTask",
     "Edge",
+    "EnrolledBatch",
     "Event",
     "EventBook",
     "EventDetail",
@@ -392,6 +396,7 @@ __all__ = [
     "User",
     "ValueQuestion",
     "VirtualNode",
+    "WaitingDataset",
     "WriteIntent",
     "canonical_json",
     "clean_text",

@@ -15,7 +15,7 @@ from base.text import safe_text, size_text
 
 if TYPE_CHECKING:
     from adapters.actions import Pipeline
-    from sql import PipelineState
+    from sql import EnrolledBatch, PipelineState, WaitingDataset
 
 app = typer.Typer()
 batch_app = typer.Typer(no_args_is_help=True, help="Action batches: sealed choices of nodes.")
@@ -23,6 +23,8 @@ pipeline_app = typer.Typer(no_args_is_help=True, help="Pipelines: actions in a l
 app.add_typer(batch_app, name="batch")
 app.add_typer(pipeline_app, name="pipeline")
 
+NameArgument = Annotated[str, typer.Argument(metavar="PIPELINE")]
+BatchesArgument = Annotated[list[int], typer.Argument(metavar="BATCH...", min=1)]
 FileArgument = Annotated[str, typer.Argument(metavar="FILE", help="The pipeline, as YAML.")]
 
 
@@ -32,6 +34,10 @@ def create_batch(
     action: Annotated[
         str | None,
         typer.Option("--action", metavar="NAME", help="Only what this action can work on."),
+    ] = None,
+    pipeline: Annotated[
+        str | None,
+        typer.Option("--pipeline", metavar="NAME", help="Put it into this pipeline."),
     ] = None,
     json_output: JsonOption = False,
     config: ConfigOption = None,
@@ -52,6 +58,8 @@ def create_batch(
     with Database.open(path) as database:
         batch = make_batch(database, selector_of(selector), contract=contract)
         state = database.action_context.batch(batch)
+        if pipeline is not None:
+            database.pipelines.enrol(pipeline, [batch])
     if json_output:
         write_json({"action_batch_id": batch, "nodes": state.nodes, "size_bytes": state.size_bytes})
         return
@@ -125,7 +133,11 @@ def check_pipeline(
 def declare(
     file: FileArgument, json_output: JsonOption = False, config: ConfigOption = None
 ) -> None:
-    """Make a pipeline known to the database; its gates and parameters may change later."""
+    """Make a pipeline known to the database; its gates and parameters may change later.
+
+    Nothing is in it, and no dataset asks for it, until a batch is enrolled or a run names it. The
+    datasets that wait for batches which are in it already are named.
+    """
     from adapters.actions import contracts, declare_pipeline, load_pipeline
     from sql import Database
 
@@ -134,10 +146,108 @@ def declare(
     pipeline = load_pipeline(file, known)
     with Database.open(path) as database:
         number = declare_pipeline(database, pipeline, known)
+        waiting = database.pipelines.waiting_datasets(pipeline.name)
     if json_output:
-        write_json({"pipeline_id": number, **pipeline.model_dump(mode="json")})
+        document = pipeline.model_dump(mode="json")
+        write_json({"pipeline_id": number, **document, "datasets": _documents(waiting)})
         return
     write_line(f"{pipeline.name}: {_line(pipeline)}")
+    _tell_waiting(waiting)
+
+
+@pipeline_app.command("enrol", epilog=EXIT_CODES)
+def enrol(
+    name: NameArgument,
+    batches: BatchesArgument,
+    json_output: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Put sealed action batches into a pipeline, and name the datasets that wait for it.
+
+    A dataset with `require_complete: default` leaves out the files of a batch until every pipeline
+    that the batch is in is complete for them. A pipeline with `advance: auto` begins by itself.
+    """
+    from sql import Database
+
+    with Database.open(find_config(config)) as database:
+        count = database.pipelines.enrol(name, batches)
+        waiting = database.pipelines.waiting_datasets(name)
+    if json_output:
+        write_json({"enrolled": count, "datasets": _documents(waiting)})
+        return
+    write_line(f"{name}: {count:,} new in it")
+    _tell_waiting(waiting)
+
+
+@pipeline_app.command("withdraw", epilog=EXIT_CODES)
+def withdraw(name: NameArgument, batches: BatchesArgument, config: ConfigOption = None) -> None:
+    """Take action batches out of a pipeline; what was done for their nodes stays done."""
+    from sql import Database
+
+    with Database.open(find_config(config)) as database:
+        database.pipelines.withdraw(name, batches)
+    write_line(f"{name}: {len(set(batches)):,} taken out of it")
+
+
+@pipeline_app.command("state", epilog=EXIT_CODES)
+def show_pipeline_state(
+    name: Annotated[str | None, typer.Argument(metavar="[PIPELINE]")] = None,
+    batch: Annotated[
+        int | None, typer.Option("--batch", metavar="ID", help="This batch in all its pipelines.")
+    ] = None,
+    json_output: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Tell where the batches of a pipeline stand, or where one batch stands in its pipelines.
+
+    \b
+    Example:
+      drystone pipeline state pictures
+      drystone pipeline state --batch 7
+    """
+    from base.errors import UsageError
+    from sql import Database
+
+    if (name is None) == (batch is None):
+        raise UsageError("name a pipeline, or a batch with --batch ID")
+    with Database.open(find_config(config)) as database:
+        if batch is not None:
+            of_batch = database.pipeline_state(batch)
+            if json_output:
+                write_json(of_batch)
+            else:
+                _show_state(of_batch)
+            return
+        state = database.pipelines.state(name or "")
+    if json_output:
+        write_json(state)
+        return
+    rows = [
+        (str(one.action_batch_id), f"{one.node_count:,}", f"{one.enrol_time:%Y-%m-%d %H:%M}",
+         _place(one))
+        for one in state.batches
+    ]  # fmt: skip
+    write_table((">batch", ">nodes", "enrolled", "stage"), rows)
+
+
+def _place(one: EnrolledBatch) -> str:
+    if one.current_stage is None:
+        return "complete"
+    stage = one.stages[one.current_stage - 1]
+    done = f"{stage.nodes_done:,} of {one.node_count:,} nodes done"
+    return f"{stage.stage_id} of {len(one.stages)}: {stage.action}, {done}"
+
+
+def _documents(waiting: list[WaitingDataset]) -> list[dict[str, object]]:
+    return [one._asdict() for one in waiting]
+
+
+def _tell_waiting(waiting: list[WaitingDataset]) -> None:
+    for one in waiting:
+        say(
+            f"dataset {one.name} waits for it: its next build leaves out {one.files_left_out:,} of "
+            f"{one.files:,} files until it is complete for them"
+        )
 
 
 @pipeline_app.command("list", epilog=EXIT_CODES)
@@ -156,7 +266,7 @@ def list_pipelines(json_output: JsonOption = False, config: ConfigOption = None)
 
 @pipeline_app.command("show", epilog=EXIT_CODES)
 def show_pipeline(
-    name: Annotated[str, typer.Argument(metavar="PIPELINE")],
+    name: NameArgument,
     batch: Annotated[
         int | None, typer.Option("--batch", metavar="ID", help="Where this batch stands in it.")
     ] = None,
@@ -194,9 +304,10 @@ def show_pipeline(
 
 
 def _line(pipeline: Pipeline) -> str:
-    return " -> ".join(
+    line = " -> ".join(
         step.action + (f" [{step.gate}]" if step.gate != "none" else "") for step in pipeline.stages
     )
+    return line + (", by itself" if pipeline.advance == "auto" else "")
 
 
 def _parameters(values: dict[str, str | int | float | bool]) -> str:

@@ -32,7 +32,7 @@ CHANNELS_MAX = 20
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 TOPICS: dict[str, frozenset[str]] = {
-    "failure": frozenset({"run_failed", "run_partial", "schedule_failed"}),
+    "failure": frozenset({"run_failed", "run_partial", "schedule_failed", "pipeline_failed"}),
     "disk": frozenset({"disk", "store"}),
     "quota": frozenset({"quota"}),
     "backup": frozenset({"backup_failed", "backup_old"}),

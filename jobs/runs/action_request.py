@@ -17,6 +17,7 @@ from adapters.actions import (
     LoadedContract,
     checked_parameters,
     contract_named,
+    declared_pipelines,
     dry_run_action,
     gates_of_action,
     next_stage,
@@ -30,7 +31,8 @@ from sql import Database, Selector, parse_selector
 class ActionParameters(BaseModel):
     """An action over a sealed batch, or over what a selector finds (its contract's by default).
 
-    With `pipeline` it is what the batch comes to next there, with the parameters of that stage.
+    With `pipeline` it is what the batch comes to next there, with the parameters of that stage;
+    `enrol` puts the batch into the pipeline when the run begins, and is filled in with `pipeline`.
     `parameters` are those of an AC4. With `approval` a person is asked first, and with `gpu_ready`
     a machine is waited for; what the contract or a declared pipeline asks for is asked in any case,
     so nobody can take it away. The last three are filled in, and given in vain; `contract_digest`
@@ -49,6 +51,7 @@ class ActionParameters(BaseModel):
     gpu_ready: bool = False
     contract_digest: str | None = None
     gate: Literal["gpu", "approval"] | None = None
+    enrol: str | None = None
     version: int | None = None
     queue: Literal["io", "cpu", "gpu"] = "cpu"
     approval_step: Literal["plan", "stage"] = "stage"
@@ -71,6 +74,7 @@ def prepare(config_path: str, parameters: dict[str, Any]) -> dict[str, Any]:
         if given.action_batch_id is not None:
             verify_sealed(database, given.action_batch_id)
         given = _of_stage(database, given)
+        _check_enrolment(database, given)
         asked = _gates(given) | gates_of_action(database, given.action)
     loaded = contract_named(config_path, given.action)
     if given.contract_digest not in (None, loaded.digest):
@@ -114,8 +118,22 @@ def _of_stage(database: Database, given: ActionParameters) -> ActionParameters:
     if given.parameters and given.parameters != stage.parameters:
         raise UsageError(f"{where}: the pipeline gives the parameters of its stages")
     # The gates of the pipeline are among those of the action.
-    update = {"pipeline": None, "action": stage.action, "parameters": stage.parameters}
+    update = {"pipeline": None, "enrol": given.pipeline, "action": stage.action,
+              "parameters": stage.parameters}  # fmt: skip
     return given.model_copy(update=update)
+
+
+def _check_enrolment(database: Database, given: ActionParameters) -> None:
+    """Refuse a run that enrols its batch in a pipeline which is not there, or has other actions."""
+    if given.enrol is None:
+        return
+    pipeline = declared_pipelines(database).get(given.enrol)
+    if pipeline is None:
+        raise UsageError(
+            f"there is no pipeline {given.enrol[:100]!a}; see `drystone pipeline list`"
+        )
+    if given.action not in (stage.action for stage in pipeline.stages):
+        raise UsageError(f"pipeline {given.enrol} has no stage {given.action}")
 
 
 def _gates(given: ActionParameters) -> frozenset[str]:

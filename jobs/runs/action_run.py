@@ -72,6 +72,9 @@ def plan(context: TaskContext) -> StepResult:
         selector = selector_of(context.parameters["selector"])
         batch_id = make_batch(database, selector, contract=loaded)
     verify_sealed(database, batch_id)
+    if context.parameters.get("enrol"):
+        by = f"run {context.run_id}"
+        database.pipelines.enrol(context.parameters["enrol"], [batch_id], by)
     parameters = context.parameters["parameters"]
     event_id = begin_event(database, loaded, batch_id, run_id=context.run_id, parameters=parameters)
     passed = {"action_batch_id": batch_id, "action_event_id": event_id}

@@ -42,10 +42,7 @@ class ActionEvent(_Document):
 
 
 class StageState(_Document):
-    """One stage of a pipeline: done when every node of the batch has been through its action.
-
-    No stage of a batch without nodes is ever done.
-    """
+    """One stage of a pipeline: done when its action is done for every node of the batch."""
 
     stage_id: int
     action_id: int
@@ -160,7 +157,10 @@ def record_action_history(
     start_time: datetime | None = None,
     end_time: datetime | None = None,
 ) -> int:
-    """Record a run of an action over a sealed batch; returns the id of the event."""
+    """Record a run of an action over a sealed batch; returns the id of the event.
+
+    `done` is done for every node, unless the run says what became of each (`ActionBook`).
+    """
     _, seal_date = _batch(connection, action_batch_id)
     if seal_date is None:
         raise UsageError(f"action batch {action_batch_id} is not sealed; seal it before it runs")
@@ -173,6 +173,8 @@ def record_action_history(
     except errors.CheckViolation as error:
         raise UsageError(f"there is no status {status!r}") from error
     assert row is not None
+    if status == "done":
+        connection.execute(_SQL["done_for_all"], [row[0]])
     return row[0]
 
 
@@ -196,6 +198,8 @@ def change_action_history(
     except errors.CheckViolation as error:
         raise UsageError(f"there is no status {status!r}, or it ended before it began") from error
     if changed:
+        if status == "done":
+            connection.execute(_SQL["done_for_all"], [event_id])
         return
     row = connection.execute(_SQL["event_status"], [event_id]).fetchone()
     if row is None:
@@ -220,7 +224,7 @@ def pipeline_state(connection: psycopg.Connection[Any], action_batch_id: int) ->
                 pipeline_id=pipeline_id,
                 pipeline=name,
                 current_stage=current_stage,
-                stages=_stages(connection, action_batch_id, pipeline_id, node_count),
+                stages=stage_states(connection, action_batch_id, pipeline_id, node_count),
             )
             for pipeline_id, name, current_stage in pipelines
         ),
@@ -231,9 +235,10 @@ def pipeline_state(connection: psycopg.Connection[Any], action_batch_id: int) ->
     )
 
 
-def _stages(
+def stage_states(
     connection: psycopg.Connection[Any], action_batch_id: int, pipeline_id: int, node_count: int
 ) -> tuple[StageState, ...]:
+    """Return the stages of a pipeline for a batch of so many nodes."""
     given = {"action_batch_id": action_batch_id, "pipeline_id": pipeline_id}
     return tuple(
         StageState(
@@ -241,7 +246,7 @@ def _stages(
             action_id=action_id,
             action=name,
             nodes_done=nodes_done,
-            done=nodes_done == node_count > 0,
+            done=nodes_done == node_count,
         )
         for stage_id, action_id, name, nodes_done in connection.execute(_SQL["stage_counts"], given)
     )

@@ -19,6 +19,7 @@ from starlette.exceptions import HTTPException
 
 from base.errors import DrystoneError, UsageError
 from sql.actions.history import PipelineState
+from sql.actions.pipeline_book import PipelineBatches
 from sql.api.limits import BODY_SIZE_BYTES_MAX, BodyLimit, TokenGate
 from sql.api.models import ErrorAnswer, HistoryAnswer, HistoryChange, HistoryRequest, NodeAnswer
 from sql.api.schema import body_of, describe_bodies
@@ -174,6 +175,20 @@ def _add_actions(app: FastAPI, database: Database, turns: Turns) -> None:
     @app.get("/v1/action-batches/{action_batch_id}/pipeline-state")
     async def get_pipeline_state(action_batch_id: EventId) -> PipelineState:
         return await turns.actions.run(lambda: database.pipeline_state(action_batch_id))
+
+    @app.get("/v1/pipelines/{pipeline}/state")
+    async def get_pipeline_batches(pipeline: str) -> PipelineBatches:
+        return await turns.actions.run(lambda: database.pipelines.state(pipeline))
+
+    @app.put("/v1/pipelines/{pipeline}/batches/{action_batch_id}")
+    async def enrol_batch(pipeline: str, action_batch_id: EventId) -> PipelineState:
+        await turns.actions.run(lambda: database.pipelines.enrol(pipeline, [action_batch_id]))
+        return await get_pipeline_state(action_batch_id)
+
+    @app.delete("/v1/pipelines/{pipeline}/batches/{action_batch_id}")
+    async def withdraw_batch(pipeline: str, action_batch_id: EventId) -> PipelineState:
+        await turns.actions.run(lambda: database.pipelines.withdraw(pipeline, [action_batch_id]))
+        return await get_pipeline_state(action_batch_id)
 
     @app.post("/v1/action-history")
     async def record_action_history(asked: HistoryRequest) -> HistoryAnswer:

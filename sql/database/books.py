@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from sql.actions.action_book import ActionBook
     from sql.actions.action_context import ActionContext
     from sql.actions.label_book import LabelBook
+    from sql.actions.pipeline_book import PipelineBook
     from sql.datasets.dataset_book import DatasetBook
     from sql.datasets.explore_book import ExploreBook
     from sql.datasets.thumbnail_book import ThumbnailBook
@@ -96,6 +97,13 @@ class Books(Transactions):
         from sql.actions.action_context import ActionContext
 
         return ActionContext(self)
+
+    @property
+    def pipelines(self) -> PipelineBook:
+        """Which batches are in which pipeline, and where they stand."""
+        from sql.actions.pipeline_book import PipelineBook
+
+        return PipelineBook(self)
 
     @property
     def labels(self) -> LabelBook:

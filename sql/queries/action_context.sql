@@ -114,16 +114,6 @@ JOIN action USING (action_id)
 LEFT JOIN pipeline_document AS document ON document.pipeline_id = pipeline.id
 GROUP BY pipeline.id, document.document ORDER BY pipeline.name
 
--- The first stage that is not done for every node, also of a batch that is not in the pipeline yet:
--- what another batch did for its nodes counts (see the view pipeline_batch).
+-- Also of a batch that is not in the pipeline yet: what was done for its nodes in another counts.
 -- name: first_open_stage
-SELECT min(stage.stage_id)
-FROM pipeline JOIN pipeline_stage AS stage ON stage.pipeline_id = pipeline.id
-WHERE pipeline.name = %(pipeline)s AND EXISTS (
-    SELECT FROM action_batch_node AS member
-    WHERE member.action_batch_id = %(action_batch_id)s AND NOT EXISTS (
-        SELECT FROM action_batch_node AS other JOIN action_event AS event USING (action_batch_id)
-        WHERE other.node_id = member.node_id AND event.action_id = stage.action_id
-            AND event.status = 'done'
-    )
-)
+SELECT first_open_stage(id, %(action_batch_id)s) FROM pipeline WHERE name = %(pipeline)s

@@ -13,25 +13,20 @@ SELECT set_config('work_mem', '256MB', true), set_config('maintenance_work_mem',
 -- name: pipelines
 SELECT name, id FROM pipeline
 
--- Excluded unless every pipeline that one of its action batches is in is complete for the node.
+-- Excluded unless every pipeline that one of its action batches is enrolled in is complete for the node.
 -- name: exclude_incomplete
-WITH entered AS (
-    SELECT DISTINCT event.action_batch_id, stage.pipeline_id
-    FROM action_event AS event JOIN pipeline_stage AS stage USING (action_id)
-), required AS (
-    SELECT DISTINCT member.node_id, entered.pipeline_id
-    FROM entered JOIN action_batch_node AS member USING (action_batch_id)
-), done AS (
-    SELECT DISTINCT member.node_id, event.action_id
-    FROM action_event AS event JOIN action_batch_node AS member USING (action_batch_id)
-    WHERE event.status = 'done'
+WITH required AS (
+    SELECT DISTINCT member.node_id, stage.action_id
+    FROM pipeline_enrolment AS enrolment JOIN pipeline_stage AS stage USING (pipeline_id)
+    JOIN action_batch_node AS member USING (action_batch_id)
 )
 UPDATE candidate SET reason = 'pipeline_incomplete'
 WHERE reason IS NULL AND node_id IN (
-    SELECT required.node_id
-    FROM required JOIN pipeline_stage AS stage USING (pipeline_id)
-    LEFT JOIN done ON done.node_id = required.node_id AND done.action_id = stage.action_id
-    WHERE done.node_id IS NULL
+    SELECT required.node_id FROM required
+    WHERE NOT EXISTS (
+        SELECT FROM node_action_done AS done
+        WHERE done.node_id = required.node_id AND done.action_id = required.action_id
+    )
 )
 
 -- Excluded unless these pipelines are complete for the node, whether it was ever in one or not.
@@ -39,10 +34,9 @@ WHERE reason IS NULL AND node_id IN (
 WITH wanted AS (
     SELECT DISTINCT action_id FROM pipeline_stage WHERE pipeline_id = ANY(%s::integer[])
 ), done AS (
-    SELECT member.node_id, count(DISTINCT event.action_id) AS actions
-    FROM action_event AS event JOIN action_batch_node AS member USING (action_batch_id)
-    WHERE event.status = 'done' AND event.action_id IN (SELECT action_id FROM wanted)
-    GROUP BY member.node_id
+    SELECT node_id, count(DISTINCT action_id) AS actions
+    FROM node_action_done WHERE action_id IN (SELECT action_id FROM wanted)
+    GROUP BY node_id
 )
 UPDATE candidate SET reason = 'pipeline_incomplete'
 WHERE reason IS NULL AND NOT EXISTS (

@@ -52,6 +52,16 @@ WHERE action_batch_id = %s AND seal_date IS NULL
 INSERT INTO action_event (action_id, action_batch_id, start_time, end_time, status)
 VALUES (%s, %s, %s, %s, %s) RETURNING id
 
+-- An event that nobody tells node by node is done for all of its batch.
+-- name: done_for_all
+INSERT INTO action_node (action_event_id, node_id, part, outcome)
+SELECT event.id, member.node_id, 0, 'done'
+FROM action_event AS event JOIN action_batch_node AS member USING (action_batch_id)
+WHERE event.id = %s AND NOT EXISTS (
+    SELECT FROM action_event_detail AS detail WHERE detail.action_event_id = event.id
+)
+ON CONFLICT DO NOTHING
+
 -- A run that has ended stays as it ended; only its times may still be told.
 -- name: change_event
 UPDATE action_event
@@ -75,15 +85,14 @@ SELECT state.pipeline_id, pipeline.name, state.current_stage
 FROM pipeline_batch AS state JOIN pipeline ON pipeline.id = state.pipeline_id
 WHERE state.action_batch_id = %s ORDER BY state.pipeline_id
 
--- How many nodes of the batch have been through each action of the pipeline, in whatever batch.
+-- For how many nodes of the batch each action of the pipeline is done.
 -- name: stage_counts
 SELECT stage.stage_id, stage.action_id, action.name, (
     SELECT count(*)
     FROM action_batch_node AS member
     WHERE member.action_batch_id = %(action_batch_id)s AND EXISTS (
-        SELECT FROM action_batch_node AS other JOIN action_event AS event USING (action_batch_id)
-        WHERE other.node_id = member.node_id AND event.action_id = stage.action_id
-            AND event.status = 'done'
+        SELECT FROM node_action_done AS done
+        WHERE done.node_id = member.node_id AND done.action_id = stage.action_id
     )
 )
 FROM pipeline_stage AS stage JOIN action USING (action_id)

@@ -45,15 +45,10 @@ SELECT batch.action_batch_id, batch.create_date, batch.seal_date, (
     SELECT count(*) FROM action_batch_node AS member WHERE member.action_batch_id = batch.action_batch_id
 ), pipeline.name, place.current_stage, CASE WHEN stage.action_id IS NOT NULL THEN (
     SELECT count(*) FROM action_batch_node AS member
-    WHERE member.action_batch_id = batch.action_batch_id AND (EXISTS (
-        SELECT FROM action_node AS known JOIN action_event AS event ON event.id = known.action_event_id
-        WHERE known.node_id = member.node_id AND known.outcome = 'done'
-            AND event.action_id = stage.action_id
-    ) OR EXISTS (
-        SELECT FROM action_batch_node AS other JOIN action_event AS event USING (action_batch_id)
-        WHERE other.node_id = member.node_id AND event.action_id = stage.action_id
-            AND event.status = 'done'
-    ))
+    WHERE member.action_batch_id = batch.action_batch_id AND EXISTS (
+        SELECT FROM node_action_done AS done
+        WHERE done.node_id = member.node_id AND done.action_id = stage.action_id
+    )
 ) END, coalesce(last.run_reference, ''), coalesce(last.state, '')
 FROM (
     SELECT * FROM action_batch ORDER BY action_batch_id DESC LIMIT %(limit)s

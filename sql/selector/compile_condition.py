@@ -202,13 +202,12 @@ def _membership_terms(scope: Scope, condition: Condition, path: str) -> Iterator
 
 
 def _action_done(scope: Scope, action_id: int) -> Term:
-    member, event = scope.build.alias("member"), scope.build.alias("event")
+    done = scope.build.alias("done")
     statement = SQL(
-        "EXISTS (SELECT FROM action_batch_node AS {0}"
-        " JOIN action_event AS {1} USING (action_batch_id)"
-        " WHERE {0}.node_id = {2} AND {1}.action_id = {3} AND {1}.status = 'done')"
+        "EXISTS (SELECT FROM node_action_done AS {0}"
+        " WHERE {0}.node_id = {1} AND {0}.action_id = {2})"
     )
-    return Term(statement.format(member, event, scope.node_id, scope.build.bind(action_id)))
+    return Term(statement.format(done, scope.node_id, scope.build.bind(action_id)))
 
 
 def _member(scope: Scope, what: str, ids: Sequence[int]) -> Term:

@@ -97,7 +97,7 @@ class ActionResult(Part):
 
 
 class ActionState(Part):
-    """Whether the node is in an action batch for which this action is done."""
+    """Whether this action is done for the node (the view node_action_done)."""
 
     name: Text
     done: Flag = True

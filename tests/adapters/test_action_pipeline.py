@@ -100,6 +100,8 @@ def test_a_batch_comes_from_stage_to_stage(database: Database, contracts):
     batch = sealed(database, "a", "b")
     assert next_stage(database, batch) == []
     [first] = next_stage(database, batch, "pictures")
+    database.pipelines.enrol("pictures", [batch])
+    assert next_stage(database, batch) == [first]
     assert (first.stage_id, first.action, first.gate, first.stages) == (1, "measure", "none", 3)
     database.record_action_history(501, batch, "done")
     [second] = next_stage(database, batch)
@@ -120,6 +122,9 @@ def test_a_shared_action_is_done_for_every_pipeline(database: Database, contract
         declare_pipeline(database, pipeline, contracts)
     batch = sealed(database, "a")
     database.record_action_history(501, batch, "done")
+    assert next_stage(database, batch) == [], "it is in neither"
+    for name in ("pictures", "other"):
+        database.pipelines.enrol(name, [batch])
     assert {(one.pipeline, one.action) for one in next_stage(database, batch)} == {
         ("pictures", "shrink"),
         ("other", "which_animal"),

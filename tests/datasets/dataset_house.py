@@ -124,6 +124,11 @@ class House:
         self.database.seal_action_batch(batch)
         return self.database.record_action_history(number, batch, status)
 
+    def batch_of(self, event: int) -> int:
+        """Return the batch that an event was over."""
+        ((batch,),) = self.rows(f"SELECT action_batch_id FROM action_event WHERE id = {event}")
+        return batch
+
     def add(self, pictures: list[Picture]) -> None:
         """Store and describe pictures, their posts and authors, and their labels."""
         self.batches += 1

@@ -82,3 +82,56 @@ def test_a_dataset_from_its_file_to_its_retirement(house: House, tmp_path):
     assert "pets@1 is retired" in gone.stderr and not os.path.exists(root)
     missing = drystone("dataset", "export", "nothing", *config, expect=1)
     assert b"there is no dataset nothing" in missing.stderr
+
+
+def test_a_declared_pipeline_changes_no_dataset_and_an_enrolled_batch_is_told(
+    house: House, tmp_path
+):
+    pictures = pets(10, 10)
+    house.add(pictures)
+    config = ("--config", house.config_path)
+    path, line = str(tmp_path / "pets.yaml"), str(tmp_path / "line.yaml")
+    with open(path, "w", encoding="utf-8") as file:
+        yaml.safe_dump(definition(), file)
+    with open(line, "w", encoding="utf-8") as file:
+        yaml.safe_dump(
+            {"name": "line", "stages": [{"action": "image_probe"}, {"action": "tag_filter"}]}, file
+        )
+
+    def answer(*arguments: str):
+        return json.loads(drystone(*arguments, "--json", *config).stdout)
+
+    def excluded() -> dict[str, int]:
+        return answer("dataset", "preview", path)["report"]["excluded"]
+
+    files = answer("dataset", "build", path)["report"]["files"]
+    before = excluded()
+    # The first action of the line was run over ten of its files, before there was a pipeline.
+    chosen = str(tmp_path / "chosen.yaml")
+    with open(chosen, "w", encoding="utf-8") as file:
+        yaml.safe_dump({"version": 1, "where": {"key": [one.key for one in pictures[:10]]}}, file)
+    batch = answer("batch", "create", "--selector", chosen)["action_batch_id"]
+    house.database.declare_action(101, "image_probe", "AC2")
+    house.database.record_action_history(101, batch, "done")
+    declared = drystone("pipeline", "declare", line, *config)
+    assert b"line: image_probe -> tag_filter" in declared.stdout and declared.stderr == b""
+    assert excluded() == before
+    told = drystone("pipeline", "enrol", "line", str(batch), *config)
+    assert f"dataset pets waits for it: its next build leaves out 10 of {files} files" in (
+        told.stderr.decode()
+    )
+    assert excluded() == {**before, "pipeline_incomplete": 10}
+    assert answer("pipeline", "declare", line)["datasets"] == [
+        {"name": "pets", "files": files, "files_left_out": 10}
+    ]
+    # By pipeline, and by batch.
+    shown = drystone("pipeline", "state", "line", *config).stdout.decode()
+    assert "2 of 2: tag_filter, 0 of 10 nodes done" in shown
+    assert answer("pipeline", "state", "line")["batches"][0]["action_batch_id"] == batch
+    (place,) = answer("pipeline", "state", "--batch", str(batch))["pipelines"]
+    assert (place["pipeline"], place["current_stage"]) == ("line", 2)
+    for wrong in ((), ("line", "--batch", str(batch))):
+        refused = drystone("pipeline", "state", *wrong, *config, expect=2).stderr
+        assert b"name a pipeline, or a batch with --batch ID" in refused
+    drystone("pipeline", "withdraw", "line", str(batch), *config)
+    assert excluded() == before

@@ -219,14 +219,25 @@ async def test_the_board_and_the_batch_show_where_things_stand(scene: Scene):
     now = datetime.now(UTC)
     database.record_action_history(9001, batch, "done", now, now)
     loose = database.action_context.make_sealed_batch(nodes[:1])
+    database.pipelines.enrol("looks", [batch])
+    database.declare_action(101, "image_probe", "AC2")
+    steps = '"stages": [{"action": "image_probe"}]'
+    text = f'{{"pipeline": 1, "name": "probes", "advance": "auto", {steps}}}'
+    database.action_context.declare_pipeline("probes", [101], text)
     cards = {one.action_batch_id: one for one in database.run_summary.board()}
     assert (cards[batch].pipeline, cards[batch].stage_id, cards[batch].nodes) == ("looks", 2, 4)
     assert cards[loose].pipeline == "" and cards[loose].run_id is None
     async with gui_harness.simulated(scene, "oto") as (user, _):
         await user.open("/pipelines")
         for words in ("looks", "1 first_look", "2 second_look", f"Batch {batch}", "sealed",
-                      "0 of 4 nodes done", "Start second_look", "Begin looks"):  # fmt: skip
+                      "0 of 4 nodes done", "Start second_look", "Begin looks",
+                      "2 stages, each begins when somebody says so",
+                      "1 stage, each begins by itself"):  # fmt: skip
             await user.should_see(words)
+        await user.open(f"/pipelines/batch/{loose}")
+        await user.should_see("In no pipeline; a run that names one puts it there.")
+        await user.open(f"/scheduler/start/ua_2?action_batch_id={loose}&pipeline=probes")
+        await user.should_see("probes; the batch is put into it")
         await user.open(f"/pipelines/batch/{batch}")
         for words in ("Pipeline looks", "4 of 4", "comes next", "first_look", "Some of its nodes"):
             await user.should_see(words)

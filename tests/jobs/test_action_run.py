@@ -18,6 +18,7 @@ from adapters.actions import contracts, declare_pipeline, make_batch
 from adapters.actions.contract.pipelines import check_pipeline
 from base.errors import DrystoneError, UsageError
 from jobs.runs.action_request import prepare
+from jobs.runs.control import dry_run
 
 _numbers = count(3000)
 
@@ -220,6 +221,8 @@ def test_the_gates_of_a_pipeline_hold_however_a_run_is_started(yard):
     batch = make_batch(yard.database, None, contract=known[first])
     onward = {"pipeline": pipeline.name, "action_batch_id": batch}
     assert prepare(yard.config_path, onward)["action"] == first
+    assert dry_run(yard.config_path, "ua_2", onward)["parameters"]["enrol"] == pipeline.name
+    assert yard.database.pipelines.state(pipeline.name).batches == (), "only asked, never begun"
     with pytest.raises(UsageError, match=f"comes to {first} next, not to {second}"):
         yard.control.start("ua_2", {**onward, "action": second})
     yard.database.record_action_history(known[first].contract.action_id, batch, "done")
@@ -227,6 +230,16 @@ def test_the_gates_of_a_pipeline_hold_however_a_run_is_started(yard):
     until(lambda: yard.task_states(started.run_id).get(("stage", 1)) == "waiting_approval")
     yard.control.approve(started.run_id)
     yard.wait(started.run_id, "done")
+    (enrolled,) = yard.database.pipelines.state(pipeline.name).batches
+    assert enrolled.enrolled_by == f"run {started.run_id}", "the run named the pipeline"
+    assert (enrolled.action_batch_id, enrolled.current_stage) == (batch, None)
+    for wrong, words in (
+        ({"enrol": "nowhere"}, "no pipeline"),
+        ({"action": "near_duplicates"}, "no stage"),
+    ):
+        asked = {"action": second, "enrol": pipeline.name, "action_batch_id": batch, **wrong}
+        with pytest.raises(UsageError, match=words):
+            yard.control.start("ua_2", asked)
     with pytest.raises(UsageError, match="has been through all of it"):
         yard.control.start("ua_2", onward)
     for given in ({"action_batch_id": batch}, {"selector": {"version": 1}}, {}):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from typing import Any
 
-from selector_world import EXTENSIONS, PIPELINES, Node, World
+from selector_world import EXTENSIONS, PIPELINES, Node, World, outcome_of
 
 from sql.selector.selector import Condition, Metadata, Relative, Selector
 
@@ -154,7 +154,9 @@ def _columns(row: dict[str, Any], columns: dict[str, Any]) -> bool:
 
 
 def _is_done(world: World, node: Node, action: str) -> bool:
-    return any((batch, action) in world.done for batch in node.action_batches)
+    return any(
+        outcome_of(world, batch, action, node.node_id) == "done" for batch in node.action_batches
+    )
 
 
 def _related(world: World, node: Node, wanted: Relative, *, up: bool, within: int) -> bool:

@@ -33,6 +33,7 @@ TIMES = tuple(START + timedelta(hours=6 * step) for step in range(12))
 USERS = ("ann", "Bob", "%")
 ACTIONS = {"ocr": 10, "faces": 11, "crops": 12}
 PIPELINES = {"both": ("ocr", "faces"), "one": ("crops",)}
+ENROLLED = {"both": (1, 3), "one": (2,)}
 NUMBERS = (0, 1, 2, 5, 10, 2**53 + 1, -3)
 
 ALPHA = DeclaredTable(
@@ -84,6 +85,9 @@ class World:
     nodes: dict[int, Node]
     edges: list[tuple[int, int, str]]
     done: set[tuple[int, str]]
+    """Batches for all of which an action is done."""
+    done_alone: set[tuple[int, str, int]]
+    """Nodes for which it is done in a batch for which it is not."""
 
 
 def make_world(seed: int, count: int = 45) -> World:
@@ -103,7 +107,7 @@ def make_world(seed: int, count: int = 45) -> World:
             }
         key = hashlib.sha256((description or f"{seed} {node_id}").encode()).digest()
         nodes[node_id] = Node(node_id, key, description, content)
-    world = World(nodes, sorted(_edges(random, count)), set())
+    world = World(nodes, sorted(_edges(random, count)), set(), set())
     _derive(world)
     for node in nodes.values():
         _observe(node, random)
@@ -115,7 +119,16 @@ def make_world(seed: int, count: int = 45) -> World:
         for action in ACTIONS:
             if random.random() < 0.5:
                 world.done.add((number, action))
+            else:
+                some = [node_id for node_id in batches[number] if random.random() < 0.4]
+                world.done_alone.update((number, action, node_id) for node_id in some)
     return world
+
+
+def outcome_of(world: World, batch: int, action: str, node_id: int) -> str:
+    """Return what became of a node of a batch in the run of an action over it."""
+    done = (batch, action) in world.done or (batch, action, node_id) in world.done_alone
+    return "done" if done else "missing"
 
 
 def _edges(random: Random, count: int) -> Iterator[tuple[int, int, str]]:
@@ -276,6 +289,16 @@ def _insert_batches(run: Callable[..., Any], world: World) -> None:
         ],
     )
     run(
+        "INSERT INTO action_node (action_event_id, node_id, part, outcome) SELECT event.id, %s, 0, "
+        "%s FROM action_event AS event WHERE action_id = %s AND action_batch_id = %s",
+        [
+            (n.node_id, outcome_of(world, batch, name, n.node_id), number, batch)
+            for n in world.nodes.values()
+            for batch in n.action_batches
+            for name, number in ACTIONS.items()
+        ],
+    )
+    run(
         "INSERT INTO result_ocr (node_id, action_event_id, position, word) VALUES "
         "(%(node_id)s, 1, %(position)s, %(word)s)",
         [{"node_id": n.node_id, **row} for n in world.nodes.values() for row in n.ocr],
@@ -289,6 +312,11 @@ def _insert_batches(run: Callable[..., Any], world: World) -> None:
             for name, actions in PIPELINES.items()
             for stage, action in enumerate(actions, 1)
         ],
+    )
+    run(
+        "INSERT INTO pipeline_enrolment (pipeline_id, action_batch_id) "
+        "SELECT id, %s FROM pipeline WHERE name = %s",
+        [(batch, name) for name, batches in ENROLLED.items() for batch in batches],
     )
     run(
         "INSERT INTO ingest_batch (name, adapter, folder, state) VALUES (%s, '', '', 'frozen')",

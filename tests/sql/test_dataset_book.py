@@ -47,7 +47,7 @@ def test_complete_is_what_the_selectors_say(database: Database, seed: int):
             all=tuple(Condition(pipeline=PipelineState(name=name)) for name in names),
         )
         assert keys(database, DatasetQuestion(everything, pipelines=names)) == wanted
-    # By default: every pipeline that one of its batches is in, which is what 12c says.
+    # By default: every pipeline that one of its batches is enrolled in, which is what 12c says.
     with database.connection() as connection:
         rows = connection.execute(
             "SELECT encode(sha256, 'hex'), pipeline.name FROM pipeline_batch "

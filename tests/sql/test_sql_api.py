@@ -140,6 +140,24 @@ def test_intents_and_history(served: Served, world: World):
     assert served.ask("GET", "/v1/health")[1]["schema_current"] is True
 
 
+def test_batches_are_put_into_pipelines_and_taken_out(
+    served: Served, database: Database, world: World
+):
+    status, state = served.ask("GET", "/v1/pipelines/both/state")
+    assert (status, [one["action_batch_id"] for one in state["batches"]]) == (200, [3, 1])
+    status, answer = served.ask("GET", "/v1/pipelines/bth/state")
+    assert (status, answer["error"]) == (404, "NotFoundError")
+    place = "/v1/pipelines/one/batches/1"
+    status, answer = served.ask("PUT", place)
+    assert status == 400 and "is not sealed" in answer["message"]
+    database.seal_action_batch(1)
+    status, state = served.ask("PUT", place)
+    assert (status, [one["pipeline"] for one in state["pipelines"]]) == (200, ["both", "one"])
+    status, state = served.ask("DELETE", place)
+    assert (status, [one["pipeline"] for one in state["pipelines"]]) == (200, ["both"])
+    assert served.ask("DELETE", place)[0] == 400
+
+
 @pytest.mark.parametrize(
     "body",
     [

@@ -143,6 +143,8 @@ def test_a_stage_is_done_when_every_node_is(database: Database, nodes: list[int]
         pipeline = declare_pipeline(connection, "texts", [20, 30])
         whole = sealed_batch(connection, nodes)
         half, rest = sealed_batch(connection, nodes[:6]), sealed_batch(connection, nodes[6:])
+    database.pipelines.enrol("texts", [whole, half])
+    with database.connection() as connection:
         record_action_history(connection, 20, whole, "running")
         record_action_history(connection, 20, half, "done")
 
@@ -164,16 +166,44 @@ def test_a_stage_is_done_when_every_node_is(database: Database, nodes: list[int]
         assert stages(half) == (None, [6, 6], [True, True])
 
 
-@pytest.mark.parametrize("status", ["failed", "running", "done"])
-def test_a_batch_without_nodes_completes_nothing(database: Database, nodes: list[int], status: Any):
+def test_only_what_can_go_through_a_pipeline_is_enrolled(database: Database, nodes: list[int]):
     with database.connection() as connection:
         declare_pipeline(connection, "texts", [20, 30])
-        batch = sealed_batch(connection, [])
-        for action in (20, 30):
-            record_action_history(connection, action, batch, status)
-        (progress,) = pipeline_state(connection, batch).pipelines
-    assert progress.current_stage == 1
-    assert [stage.done for stage in progress.stages] == [False, False]
+        empty, full = sealed_batch(connection, []), sealed_batch(connection, nodes)
+        unsealed = create_action_batch(connection)
+    book = database.pipelines
+    for batch, words, error in (
+        (empty, "has no nodes", UsageError),
+        (unsealed, "is not sealed", UsageError),
+        (99, "there is no action batch 99", NotFoundError),
+    ):
+        with pytest.raises(error, match=words):
+            book.enrol("texts", [full, batch])
+    assert book.state("texts").batches == (), "all or none"
+    with pytest.raises(NotFoundError, match="no pipeline 'text'; did you mean texts"):
+        book.enrol("text", [full])
+    assert book.enrol("texts", [full, full], "ann") == 1 and book.enrol("texts", [full]) == 0
+    (one,) = book.state("texts").batches
+    assert (one.action_batch_id, one.enrolled_by, one.node_count) == (full, "ann", 10)
+    book.withdraw("texts", [full])
+    with pytest.raises(UsageError, match=f"batch {full} is not in pipeline texts"):
+        book.withdraw("texts", [full])
+    assert database.pipeline_state(full).pipelines == ()
+
+
+def test_both_sides_of_a_pipeline_say_the_same(database: Database, nodes: list[int]):
+    with database.connection() as connection:
+        declare_pipeline(connection, "texts", [20, 30])
+        first, second = sealed_batch(connection, nodes[:4]), sealed_batch(connection, nodes[2:])
+        record_action_history(connection, 20, first, "done")
+    database.pipelines.enrol("texts", [first, second])
+    of_pipeline = {one.action_batch_id: one for one in database.pipelines.state("texts").batches}
+    assert list(of_pipeline) == [second, first]
+    for batch, place, done in ((first, 2, [4, 0]), (second, 1, [2, 0])):
+        (of_batch,) = database.pipeline_state(batch).pipelines
+        assert of_batch.current_stage == of_pipeline[batch].current_stage == place
+        assert of_batch.stages == of_pipeline[batch].stages
+        assert [stage.nodes_done for stage in of_batch.stages] == done
 
 
 @pytest.mark.parametrize("ended", ["done", "failed", "cancelled"])

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import psycopg
 import pytest
 from schema_design import DESIGN, INDEXES
+
+from sql.actions.history import record_action_history
 
 
 @pytest.fixture
@@ -213,10 +216,14 @@ def add_pipeline(connection, name: str, actions: list[int]) -> int:
     return pipeline
 
 
-def add_event(connection, action: int, batch: int, status: str = "done") -> None:
+def add_event(connection, action: int, batch: int, status: Any = "done") -> None:
+    record_action_history(connection, action, batch, status)
+
+
+def enrol(connection, pipeline: int, batch: int) -> None:
     connection.execute(
-        "INSERT INTO action_event (action_id, action_batch_id, status) VALUES (%s, %s, %s)",
-        [action, batch, status],
+        "INSERT INTO pipeline_enrolment (pipeline_id, action_batch_id) VALUES (%s, %s)",
+        [pipeline, batch],
     )
 
 
@@ -228,8 +235,10 @@ def stages(connection) -> dict[tuple[int, int], int | None]:
 def test_a_batch_moves_from_stage_to_stage(connection):
     pipeline = add_pipeline(connection, "photos", [1, 2])
     batch = add_batch(connection, add_nodes(connection, 3), seal=True)
-    assert stages(connection) == {}
     add_event(connection, 1, batch, "waiting")
+    # That it shares an action with a pipeline means nothing.
+    assert stages(connection) == {}
+    enrol(connection, pipeline, batch)
     assert stages(connection) == {(batch, pipeline): 1}
     for status in ("running", "failed", "cancelled"):
         add_event(connection, 1, batch, status)
@@ -245,6 +254,8 @@ def test_a_shared_action_runs_once(connection):
     faces = add_pipeline(connection, "faces", [1, 3])
     batch = add_batch(connection, add_nodes(connection, 2), seal=True)
     add_event(connection, 1, batch)
+    enrol(connection, photos, batch)
+    enrol(connection, faces, batch)
     assert stages(connection) == {(batch, photos): 2, (batch, faces): 2}
     add_event(connection, 3, batch)
     assert stages(connection) == {(batch, photos): 2, (batch, faces): None}
@@ -256,6 +267,8 @@ def test_a_stage_is_done_only_when_every_node_is(connection):
     whole = add_batch(connection, [first, second, third], seal=True)
     add_event(connection, 2, whole, "waiting")
     part = add_batch(connection, [first, second], seal=True)
+    enrol(connection, pipeline, whole)
+    enrol(connection, pipeline, part)
     add_event(connection, 1, part)
     # The third node is missing.
     assert stages(connection) == {(whole, pipeline): 1, (part, pipeline): 2}
@@ -270,6 +283,7 @@ def test_a_stage_is_done_only_when_every_node_is(connection):
 def test_a_later_stage_alone_does_not_skip_the_first(connection):
     pipeline = add_pipeline(connection, "photos", [1, 2])
     batch = add_batch(connection, add_nodes(connection, 1), seal=True)
+    enrol(connection, pipeline, batch)
     add_event(connection, 2, batch)
     assert stages(connection) == {(batch, pipeline): 1}
 
@@ -277,3 +291,9 @@ def test_a_later_stage_alone_does_not_skip_the_first(connection):
 def test_nobody_writes_the_view(connection):
     with pytest.raises(psycopg.Error):
         connection.execute("INSERT INTO pipeline_batch VALUES (1, 1, 1)")
+    with pytest.raises(psycopg.Error):
+        connection.execute(
+            "INSERT INTO pipeline_batch (action_batch_id, pipeline_id) VALUES (1, 1)"
+        )
+    with pytest.raises(psycopg.Error):
+        connection.execute("INSERT INTO node_action_done VALUES (1, 1, 1)")

@@ -4,15 +4,17 @@ A pipeline is actions in a line, each with a gate and parameters of its own:
 
     pipeline: 1
     name: pictures
+    advance: manual
     stages:
       - action: image_probe
       - action: multi_size
         gate: approval
         parameters: {sizes: "800x600"}
 
-Another branch is another sealed batch, made by a selector. Where a batch stands is derived from
-what was done (table 12c); nothing here is ever written when a batch moves on, and nothing moves it
-on by itself. A gate belongs to the action for as long as the pipeline is declared: whoever runs
+Another branch is another sealed batch, made by a selector. A batch is in a pipeline once it is
+enrolled; where it stands there is derived from what was done (table 12c) and never written. With
+`advance: auto` the keeper of the scheduler begins each stage that comes next, once; gates hold
+either way. A gate belongs to the action for as long as the pipeline is declared: whoever runs
 that action, over whatever nodes, has done the stage for them, so every run of it is asked.
 """
 
@@ -65,6 +67,8 @@ class Pipeline(Part):
     pipeline: Literal[1] = 1
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,60}$")]
     description: str = ""
+    advance: Literal["auto", "manual"] = "manual"
+    """Whether the next stage of an enrolled batch begins by itself."""
     stages: Annotated[tuple[PipelineStep, ...], Field(min_length=1, max_length=STAGES_MAX)]
 
 

@@ -115,6 +115,8 @@ def _show_excluded(excluded: Mapping[str, int]) -> None:
             "What was found and did not enter",
             "Nothing: everything that was found entered.",
         )
+        if "pipeline_incomplete" in excluded:
+            link("Which batches are in which pipeline", "/pipelines")
 
 
 def show_tiles(tiles: Iterable[tuple[str, str, str, str]]) -> None:

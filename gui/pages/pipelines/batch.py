@@ -95,6 +95,8 @@ def _show(found: BatchReading) -> None:
             link("Run an action over it", f"/scheduler/start/ua_2?{query}", "button")
     for pipeline in state.pipelines:
         _show_stages(pipeline, state.node_count)
+    if not state.pipelines:
+        text("In no pipeline; a run that names one puts it there.", "hint")
     _show_events(state.events)
     show_samples(found.samples)
 

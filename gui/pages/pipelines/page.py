@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 from gui.pages.runs.blocks import add_run_style
 from gui.pages.runs.desk import READING, RunDesk, work_page
 from gui.pages.runs.page import GROUP, short_time
-from gui.pages.runs.words import tone_of
+from gui.pages.runs.words import many, tone_of
 from gui.reading.desk import Desk
 from gui.reading.poller import Poller
 from gui.widgets.blocks import attributes, badge, box, card, empty, fill_bar, link, text
@@ -22,10 +22,18 @@ SLOWNESS = 4.0
 PIPELINES_OFFERED = 4
 
 
-class BoardReading(NamedTuple):
-    """Pipelines by name with their actions in order, and the cards of all of them."""
+class Line(NamedTuple):
+    """A pipeline; `is_auto` when its batches go on by themselves."""
 
-    pipelines: tuple[tuple[str, tuple[str, ...]], ...]
+    name: str
+    actions: tuple[str, ...]
+    is_auto: bool
+
+
+class BoardReading(NamedTuple):
+    """Pipelines with their actions in order, and the cards of all of them."""
+
+    pipelines: tuple[Line, ...]
     cards: tuple[Any, ...]
 
 
@@ -38,15 +46,20 @@ def register(desk: Desk, runs: RunDesk) -> None:
         add_run_style()
         read = functools.partial(read_board, desk)
         poller = await runs.follow("board", "Pipelines", read, SLOWNESS)
-        lead = "Sealed batches on their way, stage by stage; where each stands is derived."
+        lead = "Sealed batches that were put into a pipeline, and where each of them stands."
         with frame(desk, "Pipelines and batches", lead):
             live(poller, _board_of, _show_board, "stack wide")
 
 
 def read_board(desk: Desk) -> BoardReading:
     """Read pipelines and the newest batches; blocks."""
+    from adapters.actions import declared_pipelines
+
     database = desk.database()
-    pipelines = tuple((one.name, one.actions) for one in database.action_context.pipelines())
+    pipelines = tuple(
+        Line(name, tuple(stage.action for stage in one.stages), one.advance == "auto")
+        for name, one in declared_pipelines(database).items()
+    )
     return BoardReading(pipelines, tuple(database.run_summary.board(BATCHES_SHOWN)))
 
 
@@ -59,8 +72,9 @@ def _show_board(board: BoardReading) -> None:
         with card("Pipelines"):
             empty("No pipeline yet.", "A pipeline is a YAML file with actions in a line.",
                   "drystone pipeline declare FILE")  # fmt: skip
-    for name, actions in board.pipelines:
-        with card(name, f"{len(actions)} stages"):
+    for name, actions, is_auto in board.pipelines:
+        how = "each begins by itself" if is_auto else "each begins when somebody says so"
+        with card(name, f"{many(len(actions), 'stage')}, {how}"):
             _show_columns(name, actions, [one for one in board.cards if one.pipeline == name])
     _show_loose(board)
 
@@ -115,7 +129,7 @@ def _show_loose(board: BoardReading) -> None:
     with card("Batches in no pipeline", f"{len(loose):,}"):
         if not loose:
             empty("None of the newest.", "An action over a selector seals a batch of its own.",
-                  "drystone action batch --help")  # fmt: skip
+                  "drystone batch create --help")  # fmt: skip
             return
         with box("loose"):
             for one in loose:
@@ -123,8 +137,8 @@ def _show_loose(board: BoardReading) -> None:
                     _card_head(one)
                     text(f"{one.nodes:,} nodes", "hint")
                     if one.seal_date and visitor().may("operator"):
-                        for name, _ in board.pipelines[:PIPELINES_OFFERED]:
-                            _start_link(f"Begin {name}", one.action_batch_id, name)
+                        for line in board.pipelines[:PIPELINES_OFFERED]:
+                            _start_link(f"Begin {line.name}", one.action_batch_id, line.name)
                         _start_link("Run an action", one.action_batch_id, "")
 
 

@@ -145,10 +145,14 @@ def _action_form(desk: Desk, description: str, given: Mapping[str, Any]) -> Form
         *_parameter_fields(contract),
     )  # fmt: skip
     # What a run that is cloned asked for beside the contract.
-    gates = {name: given[name] for name in ("approval", "gpu_ready", "gate") if given.get(name)}
+    names = ("approval", "gpu_ready", "gate", "enrol")
+    asked = {name: given[name] for name in names if given.get(name)}
+    facts = _contract_facts(contract)
+    if given.get("enrol"):
+        facts = (("Pipeline", f"{given['enrol']}; the batch is put into it"), *facts)
     return Form(
-        "ua_2", contract.name, contract.description, _contract_facts(contract), fields,
-        _action_values(fields, given, inputs[0][0]), {"action": contract.name, **gates},
+        "ua_2", contract.name, contract.description, facts, fields,
+        _action_values(fields, given, inputs[0][0]), {"action": contract.name, **asked},
     )  # fmt: skip
 
 

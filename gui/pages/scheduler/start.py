@@ -65,14 +65,15 @@ def _is_id(number: str) -> bool:
 
 
 def _of_stage(desk: Desk, pipeline: str, action_batch_id: int) -> dict[str, Any]:
-    """Return action and parameters of what a batch comes to next in a pipeline."""
+    """Return what a batch comes to next in a pipeline, which the run puts it into."""
     from adapters.actions import next_stage
 
     stages = next_stage(desk.database(), action_batch_id, pipeline)
     if not stages:
         return {}
     # Its gates need not be said: they are asked for however the action is started.
-    return {"action": stages[0].action, "parameters": stages[0].parameters}
+    first = stages[0]
+    return {"action": first.action, "parameters": first.parameters, "enrol": pipeline}
 
 
 class StartPage:
