@@ -46,7 +46,7 @@ def _md5(value: Any) -> Any:
 add_readers(
     md5=_md5,
     pools=lambda value: _POOL.findall(as_text(value) or ""),
-    booru_category=names_reader(CATEGORIES),
+    booru_category=names_reader(CATEGORIES, keeps_text=True),
     one_space=lambda value: " ".join((as_text(value) or "").split()),
 )
 BOORU = source(

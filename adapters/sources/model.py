@@ -191,13 +191,15 @@ class Node:
     tag_platform: str = ""
     media: tuple[Medium, ...] = ()
     edges: tuple[Edge, ...] = ()
+    unless_only: str = ""
+    """Columns which alone are no reason for a row."""
 
 
 @dataclass(frozen=True, slots=True)
 class Person(Node):
     """An account: known by its id, else by its name, which is an alias where both are known.
 
-    `at` is where a record has its object. Columns `unless_only` are no reason for a row.
+    `at` is where a record has its object.
     """
 
     kind: str = "user"
@@ -206,7 +208,6 @@ class Person(Node):
     at: str = ""
     section: str = "user"
     is_own_author: bool = False
-    unless_only: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,7 +244,8 @@ class Edge:
     """A tie of a node to others: `to` is their kind, or what is told of them.
 
     The kind `address` means the node of a web address. `is_parent` says whether the node is the
-    parent where the relationship does not, `is_numbered` whether the others have positions.
+    parent where the relationship does not, `is_numbered` whether the others have positions. Without
+    a relationship the others are only told of.
     """
 
     relationship: str
@@ -251,6 +253,8 @@ class Edge:
     at: str = ""
     is_parent: bool | None = None
     is_numbered: bool = False
+    position: str = ""
+    """Where the other node's fields say its position."""
     count_max: int = ASSOCIATIONS_MAX
 
 
@@ -349,7 +353,7 @@ class Writer:
             self.draft.link(author, one, "authored")
         if media or author:
             return media[0] if media else author
-        others = (one for edge in node.edges for one in self._others(edge, fields, Node))
+        others = (one for edge in node.edges for one, _ in self._others(edge, fields, Node))
         return next((one for one in others if one is not None), None)
 
     def _author(self, node: Node, fields: Any) -> str | None:
@@ -360,14 +364,17 @@ class Writer:
         """Say what is told of a node."""
         columns = self.source.columns(self.draft, node.section or node.kind, fields)
         is_person = isinstance(node, Person)
-        if is_person and said.title is None and columns.keys() <= set(node.unless_only.split()):
+        view = _first(node.view, fields, as_count)
+        beside = set(node.unless_only.split())
+        is_told = said.title or view or said.time or said.author or columns.keys() - beside
+        if not is_told and not isinstance(node, Medium):
             return
         self.draft.observe(
             found,
             columns,
             is_root=isinstance(node, Medium),
             title=said.title,
-            view=_first(node.view, fields, as_count),
+            view=view,
             update_time=said.time,
             author=str(found) if is_person and node.is_own_author else said.author,
         )
@@ -391,23 +398,27 @@ class Writer:
 
     def _edge(self, edge: Edge, fields: Any, node: NodeReference) -> None:
         is_parent = edge.relationship in FROM_NODE if edge.is_parent is None else edge.is_parent
-        for number, other in enumerate(self._others(edge, fields)):
+        for number, (other, told) in enumerate(self._others(edge, fields)):
+            position = number if edge.is_numbered else _first(edge.position, told, as_count)
+            if position is not None and position > POSITION_MAX:
+                position = None
             parent, child = (node, other) if is_parent else (other, node)
-            position = number if edge.is_numbered else None
-            self.draft.link(parent, child, edge.relationship, position)
+            if edge.relationship:
+                self.draft.link(parent, child, edge.relationship, position)
 
     def _others(
         self, edge: Edge, fields: Any, only: type[Any] = object
-    ) -> Iterator[NodeReference | None]:
+    ) -> Iterator[tuple[str | None, Any]]:
+        """Yield the other nodes of an edge, each with the fields that tell of it."""
         if not isinstance(edge.to, only):
             return
         if isinstance(edge.to, str):
             values = compiled(edge.at).every(fields)[0]
-            yield from (self.describe(edge.to, value) for value in values[: edge.count_max])
+            yield from ((self.describe(edge.to, one), None) for one in values[: edge.count_max])
             return
         objects = objects_at(compiled(edge.at), fields) if edge.at else iter((fields,))
         for one in islice(objects, edge.count_max):
-            yield self.write(edge.to, one)
+            yield self.write(edge.to, one), one
 
     # ---- Media ---------------------------------------------------------------------------------
 

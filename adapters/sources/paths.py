@@ -35,7 +35,7 @@ from adapters.records.values import (
 Read = Callable[[Any], Any]
 """From a raw value to a usable one, or None; it never raises."""
 
-VALUES_MAX = 10_000
+VALUES_MAX = 100_000
 """The most values of one list that are looked at."""
 ABOVE, POSITION, COUNT, PLATFORM = "^", "^position", "^count", "^platform"
 """Names under which fields know what is around them, their place, how many there are, and whose."""
@@ -60,6 +60,10 @@ def _words(value: Any) -> Any:
     return [*value] if isinstance(value, list) else value
 
 
+def _keys(value: Any) -> Any:
+    return [*value] if isinstance(value, dict) else None
+
+
 def _without(sign: str) -> Read:
     return lambda value: value.lstrip(sign) or None if isinstance(value, str) else None
 
@@ -78,6 +82,7 @@ _READERS: dict[str, Read] = {
     "signed": as_integer,
     "unescaped": _unescaped,
     "words": _words,
+    "keys": _keys,
     "at": _without("@"),
     "hash": _without("#"),
     "string": _only(str),
@@ -98,12 +103,12 @@ def add_readers(**readers: Read) -> None:
     _READERS.update(readers)
 
 
-def names_reader(names: dict[int, Any]) -> Read:
-    """Return a reader that looks numbers up in a table; a text stays, another number is nothing."""
+def names_reader(names: dict[int, Any], keeps_text: bool = False) -> Read:
+    """Return a reader that looks numbers up in a table; others are nothing, or stay as texts."""
 
     def read(value: Any) -> Any:
         number = as_count(value)
-        return as_text(value) if number is None else names.get(number)
+        return names.get(number) if number is not None else as_text(value) if keeps_text else None
 
     return read
 

@@ -101,15 +101,24 @@ def _check(folder: ScrapeFolder, tables: dict[str, Any], record: Record) -> None
             assert platform and kind and identity.strip() and node.encode()
 
 
-def edges(record: Record, *relationships: str) -> list[str]:
+class Edges(list[str]):
+    """Edges of a record, whose order is nobody's promise."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, list) and sorted(self) == sorted(other)
+
+    __hash__ = None  # type: ignore[assignment]
+
+
+def edges(record: Record, *relationships: str) -> Edges:
     """Return the edges in a form that is easy to write down: `parent -name(position)-> child`."""
-    return [
+    return Edges(
         f"{_name(link.parent)} -{link.relationship}"
         + (f"({link.position})" if link.position is not None else "")
         + f"-> {_name(link.child)}"
         for link in record.links
         if not relationships or link.relationship in relationships
-    ]
+    )
 
 
 def _name(node: str | MediaFile) -> str:

@@ -79,106 +79,6 @@ FILES = {
 }
 
 
-def test_text_and_integer_ids_meet_and_zones_agree(tmp_path):
-    records, problems = read(ADAPTER, write(tmp_path, {"a.json": WEB, "b.json": APP}))
-    assert problems == []
-    web, app = records
-    assert (web.number, app.number) == (-1, 0)
-    assert web.subject == app.subject == "pixiv:post:700001"
-    shared = edges(web, "authored", "contains", "tagged", "alias")
-    assert edges(app, "authored", "contains", "tagged", "alias") == [
-        edge for edge in shared if "690000" not in edge
-    ]
-    assert edges(web, "authored", "contains", "member") == [
-        "pixiv:user:42 -authored-> pixiv:post:700001",
-        "pixiv:album:900 -member(3)-> pixiv:post:700001",
-        "pixiv:user:42 -authored-> pixiv:post:690000",
-        "pixiv:post:700001 -contains(0)-> pixiv:media:700001_p0",
-        "pixiv:post:700001 -contains(1)-> pixiv:media:700001_p1",
-    ]
-    assert (
-        said(web).update_time == said(app).update_time == datetime(2021, 3, 4, 5, 6, 7, tzinfo=UTC)
-    )
-    assert said(web).meta["work_type"] == "manga"
-    assert (said(web).meta["is_ai"], said(app).meta["is_ai"]) == (False, True)
-    assert (said(web).view, said(app).view) == (70, 71)
-
-
-def test_related_works_are_references_only(tmp_path):
-    records, _ = read(ADAPTER, write(tmp_path, {"a.json": WEB}))
-    assert len(records) == 1
-    assert "pixiv:post:690000" not in [o.node for o in records[0].observations]
-
-
-def test_files_are_found_by_address_page_and_id(tmp_path):
-    files = {"a.json": WEB, "700001_p0.png": b"0", "pictures/700001_p1.jpg": b"1"}
-    (record,), _ = read(ADAPTER, write(tmp_path, files))
-    assert edges(record, "contains") == [
-        "pixiv:post:700001 -contains(0)-> file 700001_p0.png",
-        "pixiv:post:700001 -contains(1)-> file pictures/700001_p1.jpg",
-    ]
-    # Only the first page's size is said; the others' is unknown.
-    second = next(o for o in record.observations if o.meta.get("media_url", "").endswith("_p1.png"))
-    assert "width" not in second.meta and second.is_root
-
-
-def test_frames_of_an_animation(tmp_path):
-    frames = [{"file": "000000.jpg", "delay": 60}, {"file": "000001.jpg", "delay": 60}]
-    url = "https://i.pximg.net/img-zip-ugoira/img/2020/01/01/00/00/00/800002_ugoira1920x1080.zip"
-    web = {"error": False, "body": {"src": url, "originalSrc": url, "frames": frames}}
-    app = {"ugoira_metadata": {"zip_urls": {"medium": url}, "frames": frames}}
-    work = {"id": 800002, "type": "ugoira", "page_count": 1, "meta_pages": [], "title": "loop"}
-    root = write(tmp_path, {"1.json": web, "2.json": app, "3.json": {"illust": work}})
-    records, problems = read(ADAPTER, root)
-    assert problems == []
-    for record in records:
-        assert edges(record) == ["pixiv:post:800002 -contains(0)-> pixiv:media:800002_ugoira"]
-    assert said(records[0], "pixiv:media:800002_ugoira").meta["frame_count"] == 2
-    (tmp_path / "800002_ugoira1920x1080.zip").write_bytes(b"zip")
-    for record in read(ADAPTER, root)[0]:
-        assert edges(record) == ["pixiv:post:800002 -contains(0)-> file 800002_ugoira1920x1080.zip"]
-
-
-def test_fanbox_blocks_keep_their_order(tmp_path):
-    (record,), problems = read(ADAPTER, write(tmp_path, {"f.json": FANBOX}))
-    assert problems == []
-    assert edges(record) == [
-        "pixiv:user:42 -authored-> fanbox:post:5001",
-        "pixiv:user:42 -alias-> fanbox:username:umi-draws",
-        "fanbox:tag:wip -tagged-> fanbox:post:5001",
-        "fanbox:post:5001 -contains(0)-> fanbox:media:bbb222",
-        "fanbox:post:5001 -contains(1)-> fanbox:media:aaa111",
-        "fanbox:post:5001 -attachment-> fanbox:media:fff111",
-        "pixiv:user:42 -authored-> fanbox:post:5000",
-        "fanbox:post:5001 -linked-> youtube:post:abcdefghijk",
-        "fanbox:post:5001 -reply-> fanbox:comment:c1",
-        "pixiv:user:7 -authored-> fanbox:comment:c1",
-        "fanbox:comment:c1 -reply-> fanbox:comment:c2",
-        "pixiv:user:42 -authored-> fanbox:comment:c2",
-    ]
-    assert said(record).title == "Hello there"
-    assert said(record, "fanbox:comment:c1").meta == {"like_count": 1}
-
-
-def test_bookmarks_are_a_collection_of_their_owner(tmp_path):
-    work = {"id": "5", "title": "A", "illustType": 0, "userId": "8", "userName": "B",
-            "pageCount": 1, "createDate": "2020-02-27T00:29:13+09:00"}  # fmt: skip
-    page = {"works": [work], "extraData": {"meta": {"canonical": "https://x.test/en/users/9"}}}
-    records, problems = read(ADAPTER, write(tmp_path, {"b.json": {"body": page}}))
-    assert problems == []
-    assert edges(records[0]) == [
-        "pixiv:user:9 -authored-> pixiv:album:bookmarks-9",
-        "pixiv:album:bookmarks-9 -member-> pixiv:post:5",
-    ]
-    assert "works" not in records[0].complete and records[1].complete == work
-
-
-def test_novels_are_not_pictures_of_the_same_number(tmp_path):
-    novel = {"id": 5, "title": "Words", "user": {"id": 8, "name": "B"}, "total_view": 3}
-    records, _ = read(ADAPTER, write(tmp_path, {"n.json": {"novels": [novel]}}))
-    assert [record.subject for record in records] == ["pixiv:novel:5"]
-
-
 def test_what_a_person_can_do_is_said(tmp_path):
     files = {
         "1.json": {"error": True, "message": "尚無權限", "body": []},
@@ -201,15 +101,6 @@ def test_what_a_person_can_do_is_said(tmp_path):
     assert reasons[1] == "pixiv answered with an error: Rate Limit"
     assert "all-12345.json" in reasons[2]
     assert "no usable id" in reasons[5]
-
-
-def test_json_lines_and_marks(tmp_path):
-    work = '{"id": %d, "title": "t", "meta_pages": [], "page_count": 1}'
-    text = "\ufeff" + "\n".join(work % number for number in (1, 2)) + "\n{broken\n"
-    records, problems = read(ADAPTER, write(tmp_path, {"a.json": text}))
-    assert [(r.subject, r.number) for r in records] == [("pixiv:post:1", 0), ("pixiv:post:2", 1)]
-    assert [(p.number, p.reason[:6]) for p in problems] == [(2, "line 3")]
-    assert records[0].complete["id"] == 1
 
 
 def test_sniff(tmp_path):

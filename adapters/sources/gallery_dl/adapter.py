@@ -22,12 +22,14 @@ from adapters.sources.gallery_dl import (
     generic,
     instagram,
     mastodon,
-    pixiv,
     reddit,
     tumblr,
     twitter,
 )
 from adapters.sources.gallery_dl.site_post import SitePost, read_sidecar
+from adapters.sources.pixiv.fanbox import GALLERY_DL as OF_FANBOX
+from adapters.sources.pixiv.works import GALLERY_DL as OF_PIXIV
+from adapters.sources.pixiv.works import PIXIV
 from adapters.sources.reading.documents import document_paths, documents, likely_paths
 from adapters.sources.reading.draft import Draft
 from adapters.sources.reading.media_finder import MediaFinder
@@ -36,7 +38,6 @@ from adapters.sources.schemas.activitypub import TABLE as ACTIVITYPUB
 from adapters.sources.schemas.bluesky import TABLE as BLUESKY
 from adapters.sources.schemas.flickr import TABLE as FLICKR
 from adapters.sources.schemas.instagram import TABLE as INSTAGRAM
-from adapters.sources.schemas.pixiv import TABLE as PIXIV
 from adapters.sources.schemas.reddit import TABLE as REDDIT
 from adapters.sources.schemas.tumblr import TABLE as TUMBLR
 from adapters.sources.schemas.twitter import TABLE as TWITTER
@@ -54,8 +55,8 @@ RULES: dict[str, Rules | SidecarFormat] = {
     "twitter": twitter.site_post_of,
     "nitter": twitter.site_post_of,
     "instagram": instagram.site_post_of,
-    "pixiv": pixiv.site_post_of,
-    "fanbox": pixiv.fanbox_site_post_of,
+    "pixiv": OF_PIXIV,
+    "fanbox": OF_FANBOX,
     "reddit": reddit.site_post_of,
     "bluesky": bluesky.site_post_of,
     "flickr": flickr.site_post_of,
@@ -68,7 +69,17 @@ class GalleryDlAdapter:
 
     name = "gallery-dl"
     tables = (
-        *(TWITTER, INSTAGRAM, PIXIV, REDDIT, BLUESKY, ACTIVITYPUB, TUMBLR, FLICKR, BOORU.table),
+        *(
+            TWITTER,
+            INSTAGRAM,
+            PIXIV.table,
+            REDDIT,
+            BLUESKY,
+            ACTIVITYPUB,
+            TUMBLR,
+            FLICKR,
+            BOORU.table,
+        ),
         WEB,
     )
 

@@ -10,21 +10,19 @@ Advertisements (`zoneConfig`) and the page's own description (`extraData`) are n
 from __future__ import annotations
 
 import re
-from functools import partial
 from typing import Any
 
-from adapters.records.describe import describe, reference
 from adapters.records.errors import RecordError
 from adapters.records.values import as_text, dig, first, mappings
 from adapters.sources.pixiv.fanbox import fanbox_parts
-from adapters.sources.pixiv.media import read_frames, read_pages
-from adapters.sources.pixiv.work import observe_user, read_novel, read_work
-from adapters.sources.reading.adapter import DocumentAdapter, Part, as_object, parts_of
+from adapters.sources.pixiv.works import PIXIV, RULES, frames_of, pages_of
+from adapters.sources.reading.adapter import DocumentAdapter, Part, Rule, parts_of
 from adapters.sources.reading.documents import Document
 from adapters.sources.reading.draft import Draft
-from adapters.sources.schemas import pixiv as schema
+from adapters.sources.shapes import reader
 
-_LISTS = {"illusts": read_work, "novels": read_novel}
+_WORK, _NOVEL, _USER = (reader(RULES, kind) for kind in ("work", "novel", "user"))
+_LISTS = {"illusts": _WORK, "novels": _NOVEL}
 _USER_PAGE = re.compile(r"(?:/users?/|/creator/|member\.php\?id=)(\d+)")
 _LONE_NUMBER = re.compile(r"(?<!\d)(\d{2,12})(?!\d)")
 
@@ -60,14 +58,14 @@ def _ajax_parts(body: Any, whole: Any) -> list[Part] | None:
     if not isinstance(body, dict):
         return None
     if _is_work(body):
-        return [Part(read_work, body, whole)]
+        return [Part(_WORK, body, whole)]
     if isinstance(body.get("works"), list):
         bookmarks = [Part(_bookmarks, body, {k: v for k, v in body.items() if k != "works"})]
         return (bookmarks if _page_owner(body) else []) + _works(body["works"], body)
     if "frames" in body:
-        return [Part(read_frames, body, whole)]
+        return [Part(_frames, body, whole)]
     if "userId" in body and "name" in body:
-        return [Part(_user, body, whole)]
+        return [Part(_USER, body, whole)]
     if {"illusts", "manga"} & body.keys():
         return [Part(_profile, body, whole)]
     return None
@@ -75,18 +73,18 @@ def _ajax_parts(body: Any, whole: Any) -> list[Part] | None:
 
 def _app_parts(value: dict[str, Any]) -> list[Part] | None:
     if _is_work(value):
-        return [Part(read_work, value)]
+        return [Part(_WORK, value)]
     if "ugoira_metadata" in value:
-        return [Part(read_frames, value["ugoira_metadata"], value)]
+        return [Part(_frames, value["ugoira_metadata"], value)]
     if isinstance(value.get("user"), dict) and "profile" in value:
-        return [Part(_user, value)]
+        return [Part(_USER, value)]
     previews = value.get("user_previews")
     if isinstance(previews, list):
         members = list(mappings(previews))
         works = [p for m in members for k, rule in _LISTS.items() for p in parts_of(rule, m.get(k))]
-        return parts_of(_user, previews) + works
-    single = [Part(read_work, value["illust"], value)] if "illust" in value else []
-    single += [Part(read_novel, value["novel"], value)] if "novel" in value else []
+        return parts_of(_USER, previews) + works
+    single = [Part(_WORK, value["illust"], value)] if "illust" in value else []
+    single += [Part(_NOVEL, value["novel"], value)] if "novel" in value else []
     found = any(isinstance(value.get(key), list) for key in _LISTS)
     lists = [part for key, rule in _LISTS.items() for part in parts_of(rule, value.get(key))]
     return single + lists if single or found else None
@@ -99,16 +97,20 @@ def _list_parts(values: list[Any], whole: Any) -> list[Part] | None:
         and all(isinstance(dig(v, "urls", "original"), str) for v in values)
         and not (_is_work(values[0]))
     ):
-        return [Part(read_pages, values, whole)]
-    return parts_of(read_work, values) if any(map(_is_work, values)) else None
+        return [Part(_pages, values, whole)]
+    return parts_of(_WORK, values) if any(map(_is_work, values)) else None
 
 
 def _works(values: list[Any], body: dict[str, Any]) -> list[Part]:
     owner = _page_owner(body)
-    rule = partial(
-        read_work, album=reference("pixiv", "album", f"bookmarks-{owner}" if owner else None)
-    )
-    return parts_of(rule, values)
+    return parts_of(_work_of(f"bookmarks-{owner}") if owner else _WORK, values)
+
+
+def _work_of(album: str) -> Rule:
+    def read(draft: Draft, value: Any) -> None:
+        RULES.read(draft, "work", value | {"album": album} if isinstance(value, dict) else value)
+
+    return read
 
 
 def _is_work(value: Any) -> bool:
@@ -122,15 +124,12 @@ def _is_work(value: Any) -> bool:
 # ---- Users and pages of lists ------------------------------------------------------------------
 
 
-def _user(draft: Draft, value: Any) -> None:
-    """Read a user: of the web (flat), or of the app (`user` inside)."""
-    page = as_object(value, "the user")
-    user = page["user"] if isinstance(page.get("user"), dict) else page
-    identity = first(user.get("userId"), user.get("id"))
-    node = describe("pixiv", "user", identity)
-    name, account = as_text(user.get("name")), as_text(user.get("account"))
-    observe_user(draft, node, identity, name, account)
-    draft.subject = node
+def _frames(draft: Draft, value: Any) -> None:
+    RULES.read(draft, "pages", frames_of(value))
+
+
+def _pages(draft: Draft, value: Any) -> None:
+    RULES.read(draft, "pages", pages_of(value))
 
 
 def _profile(draft: Draft, value: Any) -> None:
@@ -141,18 +140,14 @@ def _profile(draft: Draft, value: Any) -> None:
             "the list of all works does not say whose they are: put the user's number into the "
             "file name, such as all-12345.json"
         )
-    user = describe("pixiv", "user", owner)
-    for kind, keys in (("post", ("illusts", "manga")), ("novel", ("novels",))):
-        for key in keys:
-            members = value.get(key)
-            for identity in members if isinstance(members, dict) else ():
-                draft.link(user, reference("pixiv", kind, identity), "authored")
-    for pick in mappings(value.get("pickup")):
-        if _is_work(pick):
-            draft.link(user, reference("pixiv", "post", pick.get("id")), "authored")
-    name = next((as_text(p.get("userName")) for p in mappings(value.get("pickup"))), None)
-    observe_user(draft, user, owner, name, None)
-    draft.subject = user
+    picks = list(mappings(value.get("pickup")))
+    works = [pick.get("id") for pick in picks if _is_work(pick)]
+    for key in ("illusts", "manga"):
+        works += value[key] if isinstance(value.get(key), dict) else ()
+    name = next((as_text(pick.get("userName")) for pick in picks), None)
+    novels = list(value["novels"]) if isinstance(value.get("novels"), dict) else []
+    fields = {"userId": owner, "userName": name, "works": works, "novels": novels}
+    RULES.read(draft, "profile", fields)
 
 
 def _page_owner(body: dict[str, Any]) -> str | None:
@@ -174,20 +169,13 @@ def _number_in(path: str) -> str | None:
 def _bookmarks(draft: Draft, value: Any) -> None:
     """Read a page of bookmarks: a collection that its owner made; its works are other records."""
     owner = _page_owner(value)
-    album = describe("pixiv", "album", f"bookmarks-{owner}")
-    user = describe("pixiv", "user", owner)
-    draft.link(user, album, "authored")
-    title = as_text(dig(value, "extraData", "meta", "title"))
-    draft.observe(album, title=title, author=user)
-    for work in mappings(value.get("works")):
-        draft.link(album, reference("pixiv", "post", work.get("id")), "member")
-    draft.subject = album
+    RULES.read(draft, "bookmarks", value | {"owner": owner, "album": f"bookmarks-{owner}"})
 
 
 ADAPTERS = (
     DocumentAdapter(
         name="pixiv",
-        tables=(schema.TABLE,),
+        tables=(PIXIV.table,),
         split=split,
         expected="no known response of pixiv or Fanbox: works, lists, bookmarks, users, pages, "
         "ugoira frames and Fanbox posts are read",

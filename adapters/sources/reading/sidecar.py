@@ -8,7 +8,7 @@ about its medium, or about the account.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -75,6 +75,7 @@ class SidecarFormat:
     fields: Change
     medium: Change | None = None
     counts_from: int | None = 1
+    kind: Callable[[Sidecar], str] = lambda _sidecar: "post"
 
     def read(self, draft: Draft, sidecar: Sidecar) -> None:
         """Read one sidecar; RecordError when nothing in it names a node."""
@@ -84,7 +85,7 @@ class SidecarFormat:
             own = fields if self.medium is None else self.medium(sidecar.data)
             one = {**own, FILE: sidecar.media, POSITION: self._position(sidecar)}
             fields = {**fields, "media": [one]}
-        if not self.rules.read_any(draft, "post", fields):
+        if not self.rules.read_any(draft, self.kind(sidecar), fields):
             raise RecordError(nothing_in(sidecar))
 
     def _position(self, sidecar: Sidecar) -> int | None:
@@ -103,11 +104,9 @@ def nothing_in(sidecar: Sidecar) -> str:
 
 def of_sidecar(node: Node) -> Node:
     """Return a platform's node as sidecars tell of it: one medium, whose file is known."""
-    media = tuple(
-        replace(one, at="media[]", position=POSITION, urls="", stems="", variants="", thumbs="",
-                needs="", is_network=False, post_stem="")
-        for one in node.media
-    )  # fmt: skip
+    nowhere = dict.fromkeys(("urls", "stems", "variants", "thumbs", "needs", "post_stem"), "")
+    place = {"at": "media[]", "position": f"number|{POSITION}", "is_network": False}
+    media = tuple(replace(one, **place, **nowhere) for one in node.media)
     return replace(node, media=media)
 
 

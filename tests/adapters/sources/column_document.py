@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 from importlib import import_module
+from pkgutil import walk_packages
 
+import adapters.sources
 from adapters.sources.model import Source
-from adapters.sources.registry import MODULES
 
 PATH = os.path.join(os.path.dirname(__file__), "..", "..", "..", "docs", "adapters.md")
 HEAD = "## What is read into which column\n"
@@ -23,8 +24,8 @@ where only one is said.
 def sources() -> list[Source]:
     """Return the declared sources of all adapters, by name."""
     found: dict[str, Source] = {}
-    for name in sorted(set(MODULES.values())):
-        for value in vars(import_module(name)).values():
+    for module in walk_packages(adapters.sources.__path__, "adapters.sources."):
+        for value in vars(import_module(module.name)).values():
             if isinstance(value, Source):
                 found[value.table.name] = value
     return [found[name] for name in sorted(found)]
