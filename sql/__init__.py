@@ -81,6 +81,7 @@ if TYPE_CHECKING:
     from sql.datasets.thumbnail_book import KnownThumbnail, MadeThumbnail, NodeRange, Unpictured
     from sql.intent.ingest_state import (
         ArchiveRow,
+        ConfirmedBy,
         IngestBatch,
         OutboxPackage,
         Quarantined,
@@ -215,6 +216,7 @@ _HOMES = {
     "NodeReport": "sql.datasets.node_report",
     "NodeRow": "sql.selector.select",
     "NotFoundError": "sql.core.errors",
+    "ConfirmedBy": "sql.intent.ingest_state",
     "OutboxPackage": "sql.intent.ingest_state",
     "Outcome": "sql.runs.run_models",
     "PendingNode": "sql.actions.action_rows",
@@ -302,6 +304,7 @@ __all__ = [
     "CommonMetadata",
     "Computed",
     "Condition",
+    "ConfirmedBy",
     "Database",
     "DatabaseConfig",
     "DatabaseUnavailableError",

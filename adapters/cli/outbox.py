@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from base.config import find_config
-from base.errors import EXIT_CODES, EXIT_INCOMPLETE
+from base.errors import EXIT_CODES, EXIT_INCOMPLETE, UsageError
 from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_table
 from base.text import size_text
+
+if TYPE_CHECKING:
+    from sql import OutboxPackage
 
 app = typer.Typer()
 outbox_app = typer.Typer(no_args_is_help=True, help="Packages for cold storage (3B, TYPE1).")
@@ -30,7 +33,6 @@ def list_outbox(
     config: ConfigOption = None,
 ) -> None:
     """List the packages that wait for their copy, oldest first, with their age."""
-    from adapters.cold_storage.outbox import package_folder
     from sql import Database
 
     path = find_config(config)
@@ -45,39 +47,69 @@ def list_outbox(
             f"{package.file_count:,}",
             size_text(package.size_bytes),
             f"{(datetime.now(UTC) - package.create_time).total_seconds() / 86400:.1f}",
-            package.confirmed_copy or package_folder(path, package.package_id),
+            package.confirmed_by or "",
+            _where(path, package),
         )
         for package in found
     ]
-    write_table(("package", ">files", ">size", ">days", "where"), rows)
+    write_table(("package", ">files", ">size", ">days", "confirmed by", "where"), rows)
+
+
+def _where(path: str, package: OutboxPackage) -> str:
+    from adapters.cold_storage.outbox import package_folder
+
+    if package.confirmed_by == "trust":
+        return "somewhere; nobody looked"
+    return package.confirmed_copy or package_folder(path, package.package_id)
 
 
 @outbox_app.command(epilog=EXIT_CODES)
 def confirm(
     package: Annotated[str, typer.Argument(metavar="PACKAGE", help="As `outbox list` names it.")],
-    copy: Annotated[str, typer.Option("--copy", metavar="FOLDER", help="The copied folder.")],
+    copy: Annotated[
+        str | None, typer.Option("--copy", metavar="FOLDER", help="The copied folder, read whole.")
+    ] = None,
+    sums: Annotated[
+        str | None,
+        typer.Option("--sums", metavar="FILE", help="A listing of the copy with SHA-256."),
+    ] = None,
+    trust: Annotated[
+        bool, typer.Option("--trust", help="Nothing is looked at, which is recorded.")
+    ] = False,
     json_output: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
     """Verify the copy of a package by reading all of it, then free the outbox and the inbox.
 
     The files in the inbox are removed when every package of their batch is confirmed. A folder that
-    was ingested from elsewhere is yours and stays.
+    was ingested from elsewhere is yours and stays. Of a copy that cannot be read now (tape,
+    Glacier), --sums takes what `sha256sum` printed in its folder, or a CSV of the storage with the
+    SHA-256 of whole files; SHA256SUMS itself has to be in it.
     """
-    from adapters.cold_storage.outbox import confirm as run
+    from adapters.cold_storage import outbox
     from sql import Database
 
+    if [copy is not None, sums is not None, trust].count(True) != 1:
+        raise UsageError("say one of --copy FOLDER, --sums FILE and --trust")
     path = find_config(config)
     with Database.open(path) as database:
-        freed = run(path, package, copy, database)
+        if copy is not None:
+            freed = outbox.confirm(path, package, copy, database)
+            how = "the copy is whole"
+        elif sums is not None:
+            freed = outbox.confirm_by_sums(path, package, sums, database)
+            how = "the copy has the hashes of the package"
+        else:
+            freed = outbox.confirm_on_trust(path, package, database)
+            how = "confirmed without a look at the copy"
     if json_output:
         write_json(asdict(freed))
         return
-    say(f"{package}: the copy is whole; {size_text(freed.outbox_bytes)} of the outbox are free")
+    say(f"{package}: {how}; {size_text(freed.outbox_bytes)} of the outbox are free")
     if freed.batch_complete:
         say(f"the batch is confirmed; {size_text(freed.inbox_bytes)} of the inbox are free")
     else:
-        say("other packages of its batch still wait; the inbox keeps the files until then")
+        say("its batch is not complete yet; the inbox keeps the files until then")
 
 
 @outbox_app.command(epilog=EXIT_CODES)

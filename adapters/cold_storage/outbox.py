@@ -11,17 +11,25 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 
+from adapters.cold_storage.sums import check_listed
 from adapters.ingest.admission import COMPLETE
 from adapters.packages.package import write_packages
-from adapters.packages.package_read import MANIFEST_NAME, OBJECTS_NAME, package_key, verify_package
-from adapters.records.errors import AdapterError
+from adapters.packages.package_read import (
+    MANIFEST_NAME,
+    OBJECTS_NAME,
+    SUMS_NAME,
+    package_key,
+    read_sums,
+    verify_package,
+)
+from adapters.records.errors import AdapterError, PackageError
 from adapters.work.batch_work import BatchWork
 from adapters.work.inbox_free import free_inbox
 from base.errors import UsageError
 from base.files import remove_folder
 from base.text import safe_text
 from fsd import Client, FsdError, load_config
-from sql import Database, OutboxPackage
+from sql import ConfirmedBy, Database, OutboxPackage
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,33 +56,70 @@ def confirm(config_path: str, package_id: str, copy: str, database: Database) ->
     the outbox's own or another package. A batch that waits for room to be packed to its end keeps
     its files in 3A. Safe to repeat: what is freed already is not missed.
     """
-    config = load_config(config_path)
-    known = {
-        package.package_id: package for package in database.outbox_packages(waiting_only=False)
-    }
-    if package_id not in known:
-        raise UsageError(f"there is no package {package_id!a}; see `drystone outbox list`")
-    package, own = known[package_id], os.path.join(config.area_path("3b"), package_id)
+    package, own = _known(config_path, package_id, database)
     copy = os.path.realpath(copy)
     _check_copy(package, copy, own)
+    return _conclude(config_path, package, own, database, (copy, "copy"))
+
+
+def confirm_by_sums(config_path: str, package_id: str, listing: str, database: Database) -> Freed:
+    """As `confirm`, of a copy that cannot be read now: by a listing of its files' checksums.
+
+    Raises PackageError when the listing does not have all files of the package with their hashes.
+    A package that is confirmed already is not compared again, only freed.
+    """
+    package, own = _known(config_path, package_id, database)
+    listing = os.path.realpath(listing)
+
+    if package.confirm_time is not None:
+        return _conclude(config_path, package, own, database, None)
+    _check_sums(package, listing, own)
+    return _conclude(config_path, package, own, database, (listing, "sums"))
+
+
+def confirm_on_trust(config_path: str, package_id: str, database: Database) -> Freed:
+    """As `confirm`, because somebody says that there is a copy: nothing is looked at."""
+    package, own = _known(config_path, package_id, database)
+    evidence = (None, "trust") if package.confirm_time is None else None
+    return _conclude(config_path, package, own, database, evidence)
+
+
+def _known(config_path: str, package_id: str, database: Database) -> tuple[OutboxPackage, str]:
+    """Return a package and its folder in the outbox."""
+    known = {one.package_id: one for one in database.outbox_packages(waiting_only=False)}
+    if package_id not in known:
+        raise UsageError(f"there is no package {package_id!a}; see `drystone outbox list`")
+    return known[package_id], package_folder(config_path, package_id)
+
+
+def _conclude(
+    config_path: str,
+    package: OutboxPackage,
+    own: str,
+    database: Database,
+    evidence: tuple[str | None, ConfirmedBy] | None,
+) -> Freed:
+    """Record where a copy is and how that is known (None: as before), and free the room."""
+    config, name = load_config(config_path), package.package_id
     work = BatchWork(config.area_path("3a"), package.batch)
+    state = database.ingest_batch(package.batch).state
+    if state not in (*COMPLETE, "described", "purged"):
+        raise UsageError(
+            f"batch {package.batch} is {state}; ingest it to its end first, then confirm its "
+            "packages"
+        )
     try:
         with work.locked():
-            state = database.ingest_batch(package.batch).state
-            if state not in (*COMPLETE, "described", "purged"):
-                raise UsageError(
-                    f"batch {package.batch} is {state}; ingest it to its end first, then confirm "
-                    "its packages"
-                )
             # Durable before anything is removed: a crash afterwards is a repeat that only removes.
-            database.confirm_outbox_package(package_id, copy)
+            if evidence is not None:
+                database.confirm_outbox_package(name, *evidence)
             freed = _free(database, package, own, work, config.area_path("3a"))
         with suppress(FsdError):  # Whoever waits for room in the outbox finds it at once.
-            Client(config.socket_path).release_outbox(package_id)
+            Client(config.socket_path).release_outbox(name)
         return freed
     except OSError as error:
         raise AdapterError(
-            f"{package_id} is confirmed, but not all of it could be freed: "
+            f"{name} is confirmed, but not all of it could be freed: "
             f"{error.strerror} ({safe_text(str(error.filename))}); put that right and repeat"
         ) from error
 
@@ -88,6 +133,19 @@ def _check_copy(package: OutboxPackage, copy: str, own: str) -> None:
     verify_package(copy)
     if package_key(copy) != package.key:
         raise UsageError(f"{copy!a} is a whole package, but not {package.package_id}")
+
+
+def _check_sums(package: OutboxPackage, listing: str, own: str) -> None:
+    if not os.path.isdir(own):
+        raise UsageError(
+            f"{package.package_id} is no longer in the outbox, so there is nothing to compare "
+            f"with; `drystone outbox remake {package.batch}` writes it again"
+        )
+    if package_key(own) != package.key:
+        raise PackageError(f"{own!a} is not what was packed: its {SUMS_NAME} is another")
+    folder = check_listed(listing, {**read_sums(own), SUMS_NAME: package.key})
+    if os.path.isabs(folder) and os.path.realpath(folder) == os.path.realpath(own):
+        raise UsageError(f"{listing!a} lists the outbox's own files; list those of the copy")
 
 
 def _free(

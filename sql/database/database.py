@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from sql.intent.ingest_state import (
         ArchiveRow,
         BatchCounts,
+        ConfirmedBy,
         IngestBatch,
         IngestState,
         OutboxPackage,
@@ -339,12 +340,14 @@ class Database(Books):
         with self.reading() as connection:
             return ingest_state.outbox_packages(connection, batch, waiting_only=waiting_only)
 
-    def confirm_outbox_package(self, package_id: str, copy: str) -> OutboxPackage:
-        """Record that a verified copy of a package exists."""
+    def confirm_outbox_package(
+        self, package_id: str, copy: str | None, by: ConfirmedBy = "copy"
+    ) -> OutboxPackage:
+        """Record that a copy of a package exists elsewhere, and how that is known."""
         from sql.intent import ingest_state
 
         with self.connection() as connection:
-            return ingest_state.confirm_outbox_package(connection, package_id, copy)
+            return ingest_state.confirm_outbox_package(connection, package_id, copy, by)
 
     def archive_rows(self, package_id: str) -> Iterator[ArchiveRow]:
         """Yield what lies in a package, by path."""

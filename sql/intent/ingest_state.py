@@ -65,6 +65,10 @@ class Quarantined(QuarantineRow):
     replayed_time: AwareDatetime | None
 
 
+ConfirmedBy = Literal["copy", "sums", "trust"]
+"""The copy was read; a listing of its checksums was compared; somebody said so."""
+
+
 class OutboxPackage(_Document):
     """A package for cold storage; `confirm_time` is None while it waits for its copy."""
 
@@ -75,7 +79,9 @@ class OutboxPackage(_Document):
     key: str
     create_time: AwareDatetime
     confirm_time: AwareDatetime | None
+    confirmed_by: ConfirmedBy | None
     confirmed_copy: str | None
+    """Where the copy or the listing of its checksums was; None on trust."""
 
 
 class ArchiveRow(_Document):
@@ -245,10 +251,13 @@ def outbox_packages(
 
 
 def confirm_outbox_package(
-    connection: psycopg.Connection[Any], package_id: str, copy: str
+    connection: psycopg.Connection[Any],
+    package_id: str,
+    copy: str | None,
+    by: ConfirmedBy = "copy",
 ) -> OutboxPackage:
-    """Record that a verified copy exists; the time of the first confirmation stays."""
-    if not connection.execute(_SQL["confirm"], [copy, package_id]).rowcount:
+    """Record that a copy exists, and how that is known; the time of the first one stays."""
+    if not connection.execute(_SQL["confirm"], [by, copy, package_id]).rowcount:
         raise NotFoundError(f"there is no package {package_id!r}; see `drystone outbox list`")
     return _packages(connection, package_id=package_id)[0]
 

@@ -55,7 +55,7 @@ ON CONFLICT (package_id) DO NOTHING
 -- name: packages
 SELECT package.package_id, batch.name, package.file_count, package.size_bytes,
     encode(package.sha256, 'hex'), package.create_time, package.confirm_time,
-    package.confirmed_copy
+    package.confirmed_by, package.confirmed_copy
 FROM outbox_package AS package JOIN ingest_batch AS batch USING (ingest_batch_id)
 WHERE (%(package_id)s::text IS NULL OR package.package_id = %(package_id)s)
     AND (%(name)s::text IS NULL OR batch.name = %(name)s)
@@ -63,7 +63,8 @@ WHERE (%(package_id)s::text IS NULL OR package.package_id = %(package_id)s)
 ORDER BY package.create_time, package.package_id
 
 -- name: confirm
-UPDATE outbox_package SET confirm_time = coalesce(confirm_time, now()), confirmed_copy = %s
+UPDATE outbox_package SET confirm_time = coalesce(confirm_time, now()), confirmed_by = %s,
+    confirmed_copy = %s
 WHERE package_id = %s
 
 -- name: archive_rows

@@ -113,7 +113,7 @@ def test_packages_wait_until_they_are_confirmed(march: Database):
         first = confirm_outbox_package(connection, "march-1", "/cold/march-1.tar")
         again = confirm_outbox_package(connection, "march-1", "/cold/march-1.tar")
         assert first == again
-        assert first.confirmed_copy == "/cold/march-1.tar"
+        assert (first.confirmed_by, first.confirmed_copy) == ("copy", "/cold/march-1.tar")
         assert [one.package_id for one in outbox_packages(connection)] == ["march-2"]
         assert len(outbox_packages(connection, "march", waiting_only=False)) == 2
         assert batch_counts(connection, "march").packages_waiting == 1
@@ -123,6 +123,8 @@ def test_packages_wait_until_they_are_confirmed(march: Database):
             confirm_outbox_package(connection, "nobody", "/cold")
         with pytest.raises(NotFoundError):
             add_outbox_package(connection, "x", "nobody", 1, 1, KEY)
+        trusted = confirm_outbox_package(connection, "march-2", None, "trust")
+        assert (trusted.confirmed_by, trusted.confirmed_copy) == ("trust", None)
 
 
 def test_counts_and_archive_rows(march: Database):
