@@ -23,10 +23,10 @@ from typing import Any
 from rq import Queue
 from rq.serializers import JSONSerializer
 
+from base import process
+from base.process import APPLICATION_ROOT
 from bench import jobs_work
-from jobs.core import process
 from jobs.core.config import JobsConfig, load_jobs_config
-from jobs.core.process import APPLICATION_ROOT
 from jobs.process_main import keeper_mark, worker_mark
 from jobs.queues.redis_server import connect, start, stop
 from jobs.runs.control import RunControl

@@ -10,10 +10,10 @@ import os
 import sys
 from collections.abc import Sequence
 
+from base import process
 from base.errors import DrystoneError
-from jobs.core import process
+from base.process import ProcessError
 from jobs.core.config import JobsConfig, load_jobs_config
-from jobs.core.errors import ProcessError
 
 KEEPER = "keeper"
 WISHED = "--wished"
@@ -24,7 +24,7 @@ def run_worker(config_path: str, queues: Sequence[str], name: str, *, wished: bo
     """Be a worker until SIGTERM. ProcessError when one of this name lives here already, or with
     `wished` when the jobs were stopped meanwhile."""
     config = load_jobs_config(config_path)
-    mark = process.take_mark(worker_mark(config, name))
+    mark = process.claim(worker_mark(config, name))
     if mark is None:
         raise ProcessError(f"there is a worker {name} already; give this one another --name")
     _log_to_stderr()
@@ -41,7 +41,7 @@ def run_keeper(config_path: str, *, sole: bool = False, wished: bool = False) ->
     """Be a keeper until SIGTERM; several do no harm. With `sole` only when there is no other, and
     with `wished` only while the jobs should be up."""
     config = load_jobs_config(config_path)
-    if process.take_mark(keeper_mark(config)) is None and sole:
+    if process.claim(keeper_mark(config)) is None and sole:
         raise ProcessError("there is a keeper already")
     _log_to_stderr()
     _check_wish(config, wished=wished)

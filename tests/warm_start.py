@@ -225,9 +225,8 @@ warm = WarmSubprocess()
 
 
 def install() -> None:
-    """Let the modules that start processes for a test start them warm."""
-    for name in ("fsd.cli.daemon_process", "jobs.core.process"):
-        importlib.import_module(name).subprocess = warm
+    """Let the module that starts processes for a test start them warm."""
+    importlib.import_module("base.process").subprocess = warm
 
 
 # The nursery itself. It has one thread, always: a fork has no others, and their locks for ever.

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from base import process
 from base.errors import DrystoneError
 from fsd.cli import daemon_mount, daemon_process
 from fsd.cli.daemon_process import ProcessMark
@@ -79,7 +80,7 @@ def _wait_until_it_answers(
         if not daemon_process.is_alive(mark):
             raise FsdError(
                 f"the engine {daemon_process.exit_status(mark)} before it answered; the end of "
-                f"{engine_log(config)}:\n{daemon_process.log_tail(engine_log(config))}"
+                f"{engine_log(config)}:\n{process.log_tail(engine_log(config))}"
             )
         now = time.monotonic()
         if now - begun > ENGINE_START_TIMEOUT_S:
@@ -90,7 +91,7 @@ def _wait_until_it_answers(
         if now >= notice_due:
             notice_due = now + ENGINE_NOTICE_INTERVAL_S
             on_notice(f"the engine is still starting ({now - begun:.0f} s)")
-        daemon_process.sleep_a_little()
+        time.sleep(process.POLL_INTERVAL_S)
 
 
 def stop_engine(config: Config) -> bool:
@@ -113,7 +114,7 @@ def _shut_down(config: Config) -> bool:
     while _answers(config):
         if time.monotonic() > deadline:
             raise FsdError("the engine was asked to stop and still answers; who started it?")
-        daemon_process.sleep_a_little()
+        time.sleep(process.POLL_INTERVAL_S)
     return True
 
 

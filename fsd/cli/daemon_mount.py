@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import time
 
+from base import process
 from base.errors import UsageError
 from fsd.cli import daemon_process
 from fsd.cli.daemon_process import ProcessMark
@@ -89,9 +90,9 @@ def _wait_until_mounted(config: Config, mark: ProcessMark, point: str) -> None:
             daemon_process.stop(mark, MOUNT_STOP_TIMEOUT_S)
             raise MountUnavailableError(
                 f"the mount {how}; the store works without it; the end of "
-                f"{mount_log(config)}:\n{daemon_process.log_tail(mount_log(config))}"
+                f"{mount_log(config)}:\n{process.log_tail(mount_log(config))}"
             )
-        daemon_process.sleep_a_little()
+        time.sleep(process.POLL_INTERVAL_S)
 
 
 def stop_mount(config: Config, point: str | None = None) -> bool:

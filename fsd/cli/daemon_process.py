@@ -1,34 +1,26 @@
-"""One background process: it owns the pid file, the log, and the certainty of whom it signals.
+"""A background process of the store, found by its pid file: the engine and the mounts.
 
 A pid file names a process by its pid, its start time and the boot it was started in, so a pid that
 the kernel gave to somebody else is never taken for ours. Signals go through a pidfd that was opened
-before that was checked. It knows nothing of engines and mounts.
+before that was checked. No claim (see `base.process`): what the engine forks would hold it, too.
 """
 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import json
 import os
-import select
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 
+from base import process
 from base.files import parse_json
 from fsd.format.errors import FsdError
 
-LOG_SIZE_BYTES_MAX = 10 * 1024 * 1024
-LOG_LINES_SHOWN = 15
-LOG_TAIL_SIZE_BYTES = 16 * 1024
 KILL_TIMEOUT_S = 5.0
-POLL_INTERVAL_S = 0.02
-
-APPLICATION_ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,23 +39,7 @@ _children: dict[ProcessMark, subprocess.Popen[bytes]] = {}
 
 def start(arguments: Sequence[str], pid_path: str, log_path: str, note: str = "") -> ProcessMark:
     """Start `python <arguments>` in a session of its own and write its pid file."""
-    rotate_log(log_path)
-    for former in list(_children.values()):
-        former.poll()  # Found dead while its last threads ended, it is not reaped yet.
-    descriptor = os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    try:
-        child = subprocess.Popen(
-            [sys.executable, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=descriptor,
-            stderr=descriptor,
-            # `python -m` searches its folder first: ours, and never one that happens to hold an
-            # `fsd`. It also keeps the process off the filesystems that people want to unmount.
-            cwd=APPLICATION_ROOT,
-            start_new_session=True,
-        )
-    finally:
-        os.close(descriptor)
+    child = process.spawn([sys.executable, *arguments], log_path)
     mark = ProcessMark(child.pid, _started_ticks(child.pid), _boot_id(), note)
     _children[mark] = child
     temporary = f"{pid_path}.{os.getpid()}.tmp"
@@ -97,9 +73,7 @@ def forget(pid_path: str) -> None:
 @contextlib.contextmanager
 def start_lock(run_dir: str) -> Generator[None]:
     """Let one command start things at a time; the kernel drops the lock when we die."""
-    os.makedirs(run_dir, mode=0o700, exist_ok=True)
-    with open(os.path.join(run_dir, "start.lock"), "w", encoding="ascii") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
+    with process.turn(os.path.join(run_dir, "start.lock")):
         yield
 
 
@@ -133,11 +107,11 @@ def stop(mark: ProcessMark, timeout_s: float) -> bool:
         if not is_alive(mark):
             return True
         signal.pidfd_send_signal(descriptor, signal.SIGTERM)
-        if _has_ended(descriptor, timeout_s):
+        if process.has_ended(descriptor, timeout_s):
             return True
         # It is alive and leads its group, so this number cannot belong to somebody else.
         os.killpg(mark.pid, signal.SIGKILL)
-        if not _has_ended(descriptor, KILL_TIMEOUT_S):
+        if not process.has_ended(descriptor, KILL_TIMEOUT_S):
             raise FsdError(f"process {mark.pid} does not end even when killed; a disk may hang")
         return False
     except ProcessLookupError:
@@ -154,30 +128,10 @@ def wait_ended(mark: ProcessMark, timeout_s: float) -> bool:
     except ProcessLookupError:
         return True
     try:
-        return not is_alive(mark) or _has_ended(descriptor, timeout_s)
+        return not is_alive(mark) or process.has_ended(descriptor, timeout_s)
     finally:
         os.close(descriptor)
         _reap(mark)
-
-
-def rotate_log(path: str) -> None:
-    """Move a log that has grown large aside, in place of the one moved before."""
-    try:
-        if os.path.getsize(path) > LOG_SIZE_BYTES_MAX:
-            os.replace(path, path + ".1")
-    except FileNotFoundError:
-        return
-
-
-def log_tail(path: str) -> str:
-    """Return the last lines of a log, for a message."""
-    try:
-        with open(path, "rb") as file:
-            file.seek(max(0, os.path.getsize(path) - LOG_TAIL_SIZE_BYTES))
-            lines = file.read().decode("utf-8", "backslashreplace").splitlines()
-    except OSError:
-        return ""
-    return "\n".join(lines[-LOG_LINES_SHOWN:])
 
 
 def started_ago_s(mark: ProcessMark) -> float:
@@ -185,17 +139,6 @@ def started_ago_s(mark: ProcessMark) -> float:
     with open("/proc/uptime", encoding="ascii") as file:
         uptime_s = float(file.read().split()[0])
     return max(0.0, uptime_s - mark.started_ticks / os.sysconf("SC_CLK_TCK"))
-
-
-def sleep_a_little() -> None:
-    """Wait between two looks at a process that is starting or ending."""
-    time.sleep(POLL_INTERVAL_S)
-
-
-def _has_ended(pidfd: int, timeout_s: float) -> bool:
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(timeout_s * 1000))
 
 
 def _reap(mark: ProcessMark) -> int | None:

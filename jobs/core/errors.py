@@ -2,7 +2,6 @@
 
 JobsError
 ├── RedisUnavailableError    Redis does not answer, or the embedded server does not start
-├── ProcessError             a worker or the keeper does not start or stop
 ├── CancelledError           raised inside a task whose run was cancelled; ends it as cancelled
 ├── LeaseLostError           raised inside a task that is somebody else's by now; changes nothing
 ├── GivenBackError           raised by a step: it was stopped, nobody's fault; it is begun again
@@ -24,10 +23,6 @@ class JobsError(DrystoneError):
 
 class RedisUnavailableError(JobsError):
     """Redis does not answer; no run is lost, and what is due is delivered when it is back."""
-
-
-class ProcessError(JobsError):
-    """A process of the jobs did not start or does not stop; the message has the end of its log."""
 
 
 class CancelledError(JobsError):

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from jobs.core import process
+from base import process
 from jobs.core.errors import RedisUnavailableError
 
 if TYPE_CHECKING:
@@ -139,7 +139,7 @@ def _launch(config: JobsConfig) -> int:
     _make_socket_folder(os.path.dirname(config.socket_path))
     with contextlib.suppress(FileNotFoundError):
         os.unlink(config.socket_path)  # Of a server that was killed.
-    mark = process.take_mark(_mark(config))
+    mark = process.claim(_mark(config))
     if mark is None:
         return find(config) or 0
     try:
@@ -157,11 +157,11 @@ def _launch(config: JobsConfig) -> int:
         }
         flat = [word for pair in arguments.items() for word in pair]
         # The server inherits the mark, so it is held for as long as it lives.
-        pid = process.spawn([str(_binary.get_binary_path()), *flat], _log(config), [mark])
-        process.write_pid(mark, pid)
+        child = process.spawn([str(_binary.get_binary_path()), *flat], _log(config), [mark])
+        process.write_pid(mark, child.pid)
     finally:
         os.close(mark)
-    return pid
+    return child.pid
 
 
 def _make_socket_folder(folder: str) -> None:

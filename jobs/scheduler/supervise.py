@@ -14,8 +14,8 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from base import process
 from base.errors import DrystoneError
-from jobs.core import process
 from jobs.process_main import WISHED, keeper_mark, worker_mark
 from jobs.queues import redis_server
 

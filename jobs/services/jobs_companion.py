@@ -38,7 +38,7 @@ class JobsCompanion:
 
         Raises JobsError.
         """
-        from jobs.core import process
+        from base import process
         from jobs.core.config import load_jobs_config
         from jobs.process_main import keeper_mark, worker_mark
         from jobs.queues import redis_server
@@ -61,7 +61,7 @@ class JobsCompanion:
 
     def status(self, config_path: str) -> tuple[bool, str]:
         """Tell whether everything that should run does, and a line about it."""
-        from jobs.core import process
+        from base import process
         from jobs.core.config import load_jobs_config
         from jobs.process_main import keeper_mark
         from jobs.queues import redis_server

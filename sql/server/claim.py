@@ -8,11 +8,10 @@ inherit: as long as it is held one of them lives, whatever postmaster.pid says a
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import os
-import time
 from collections.abc import Generator
 
+from base.process import find, take_lock, write_pid, written_pid
 from sql.core.errors import DatabaseUnavailableError
 
 ORPHANS_TIMEOUT_S = 30.0
@@ -33,14 +32,13 @@ def lock(path: str, timeout_s: float) -> Generator[None]:
             f"the database cannot be started or stopped: {path}: {error.strerror}"
         ) from error
     try:
-        if not _taken(descriptor, timeout_s):
-            holder = os.pread(descriptor, 20, 0).decode("ascii", "replace").strip()
+        if not take_lock(descriptor, timeout_s):
+            holder = written_pid(descriptor)
             raise DatabaseUnavailableError(
                 f"process {holder or '?'} has been starting or stopping the database for more than "
                 f"{timeout_s:g} s; wait for it, or end it"
             )
-        os.ftruncate(descriptor, 0)
-        os.pwrite(descriptor, b"%d\n" % os.getpid(), 0)
+        write_pid(descriptor, os.getpid())
         yield
     finally:
         os.close(descriptor)
@@ -48,17 +46,7 @@ def lock(path: str, timeout_s: float) -> Generator[None]:
 
 def in_use(data: str) -> bool:
     """Tell whether a process of a server lives, by trying to share the lock that they hold."""
-    try:
-        descriptor = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
+    return find(data) is not None
 
 
 @contextlib.contextmanager
@@ -70,7 +58,7 @@ def sole_use(data: str) -> Generator[int]:
     """
     descriptor = os.open(data, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        if not _taken(descriptor, ORPHANS_TIMEOUT_S):
+        if not take_lock(descriptor, ORPHANS_TIMEOUT_S):
             raise DatabaseUnavailableError(
                 f"queries of a killed server still work in {data}; wait for them, or end the "
                 "postgres processes that have this working directory"
@@ -108,17 +96,3 @@ def _remove_stale_mark(data: str) -> None:
         # One that a person started without us holds no lock: PostgreSQL then says so itself.
         if not serves(pid, data):
             os.unlink(path)
-
-
-def _taken(descriptor: int, timeout_s: float) -> bool:
-    """Take the lock of a file for ourselves; False when others had it all the time."""
-    deadline = time.monotonic() + timeout_s
-    while True:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                return False
-            time.sleep(POLL_INTERVAL_S)
-        else:
-            return True

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
 import signal
-import subprocess
 import time
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
-from typing import Any
 
 from psycopg import conninfo, pq
 
+from base import process
+from base.process import ProcessError
 from sql.core import programs
 from sql.core.errors import DatabaseUnavailableError
 from sql.server import data as server_data
@@ -26,8 +25,6 @@ from sql.server.claim import in_use, lock, serves, sole_use
 from sql.server.settings import write_settings
 
 LOG_NAME = "database.log"
-LOG_SIZE_BYTES_MAX = 10 * 1024 * 1024
-LOG_LINES_SHOWN = 12
 START_TIMEOUT_S = 900.0
 """A start after a crash replays the log first; it shows its own log when it dies before."""
 NOTICE_INTERVAL_S = 5.0
@@ -48,9 +45,6 @@ _HARMLESS = frozenset(
 )
 
 Say = Callable[[str], None]
-
-# Our own children, kept so that they are reaped.
-_children: list[subprocess.Popen[Any]] = []
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +114,7 @@ def held_down(place: Place) -> Generator[None]:
 
 def find(place: Place) -> Running | None:
     """Return the server of this data folder, or None."""
-    _reap()
+    process.reap()
     if not in_use(place.data):
         return None
     try:
@@ -159,15 +153,6 @@ def _lock(place: Place, timeout_s: float) -> contextlib.AbstractContextManager[N
     return lock(os.path.join(place.run_dir, "database.lock"), timeout_s)
 
 
-def log_tail(place: Place) -> str:
-    """Return the last lines of the log, for a message."""
-    try:
-        with open(place.log_path, encoding="utf-8", errors="backslashreplace") as file:
-            return "\n".join(file.read().splitlines()[-LOG_LINES_SHOWN:])
-    except OSError:
-        return ""
-
-
 # ---- The process -----------------------------------------------------------------------------
 
 
@@ -184,25 +169,17 @@ def _launch(place: Place, account: programs.Account, claim: int, say: Say) -> No
     # Whoever holds the claim on the data is alone with this folder, which is named after them.
     server_socket.remove_stale(folder)
     arguments = ["-D", server_data.HERE, "-k", folder, "-p", str(server_socket.PORT)]
-    log = _open_log(place.log_path)
     try:
-        child: subprocess.Popen[Any] = subprocess.Popen(
+        child = process.spawn(
             [programs.program("postgres"), *arguments],
-            cwd=place.data,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env=programs.ENVIRONMENT,
-            umask=0o077,
-            start_new_session=True,
-            pass_fds=[claim],
-            **programs.identity(account),
+            place.log_path,
+            [claim],
+            folder=place.data,
+            environment=programs.ENVIRONMENT,
+            identity={"umask": 0o077, **programs.identity(account)},
         )
-    except OSError as error:
+    except ProcessError as error:
         raise DatabaseUnavailableError(f"PostgreSQL cannot be started: {error}") from error
-    finally:
-        os.close(log)
-    _children.append(child)
     _wait_until_ready(place, child.pid, say)
 
 
@@ -218,7 +195,7 @@ def _wait_until_ready(place: Place, pid: int, say: Say) -> None:
         if not serves(pid, place.data):
             raise DatabaseUnavailableError(
                 f"PostgreSQL ended before it was ready; the end of {place.log_path}:\n"
-                + log_tail(place)
+                + process.log_tail(place.log_path)
             )
         now = time.monotonic()
         if now - begun > START_TIMEOUT_S:
@@ -241,7 +218,7 @@ def _stop(place: Place) -> bool:
             _end(place, found.pid, descriptor)
         finally:
             os.close(descriptor)
-    _reap()
+    process.reap()
     server_socket.remove(found.socket_folder)
     return True
 
@@ -253,28 +230,6 @@ def _end(place: Place, pid: int, pidfd: int) -> None:
         return
     for number, timeout_s in ((signal.SIGINT, STOP_TIMEOUT_S), (signal.SIGQUIT, KILL_TIMEOUT_S)):
         signal.pidfd_send_signal(pidfd, number)
-        if _has_ended(pidfd, timeout_s):
+        if process.has_ended(pidfd, timeout_s):
             return
     raise DatabaseUnavailableError(f"the database (process {pid}) does not stop; a disk may hang")
-
-
-def _has_ended(pidfd: int, timeout_s: float) -> bool:
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(timeout_s * 1000))
-
-
-def _reap() -> None:
-    _children[:] = [child for child in _children if child.poll() is None]
-
-
-def _open_log(path: str) -> int:
-    try:
-        with contextlib.suppress(FileNotFoundError):
-            if os.path.getsize(path) > LOG_SIZE_BYTES_MAX:
-                os.replace(path, path + ".1")
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
-    except OSError as error:
-        raise DatabaseUnavailableError(
-            f"the database's log {path} cannot be written: {error.strerror}; make room for it"
-        ) from error

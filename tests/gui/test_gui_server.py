@@ -11,6 +11,7 @@ from urllib.parse import urlencode
 import pytest
 from gui_harness import PASSWORD, Scene
 
+from base import process
 from base.errors import UsageError
 from gui.access.secret import storage_secret
 from gui.server import gui_process
@@ -214,9 +215,9 @@ def test_who_only_looks_whether_a_server_runs_keeps_none_from_starting(
     with open(os.path.join(config.run_dir, "gui.lock"), "a+", encoding="ascii") as look:
         fcntl.flock(look, fcntl.LOCK_SH | fcntl.LOCK_NB)
         # It met the look, and goes on when that has ended.
-        monkeypatch.setattr(gui_process.time, "sleep", lambda _: look.close())
+        monkeypatch.setattr(process.time, "sleep", lambda _: look.close())
         with gui_process.only_one(config):
             assert look.closed
-            monkeypatch.setattr(gui_process.time, "sleep", lambda _: None)
+            monkeypatch.setattr(process.time, "sleep", lambda _: None)
             with pytest.raises(UsageError, match="served already"), gui_process.only_one(config):
                 pass

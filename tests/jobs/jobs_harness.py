@@ -16,10 +16,10 @@ from typing import Any
 
 import pytest
 
+from base import process
 from base.descriptors import wait_readable
-from jobs.core import process
+from base.process import ProcessError
 from jobs.core.config import JobsConfig, load_jobs_config
-from jobs.core.errors import ProcessError
 from jobs.process_main import keeper_mark, worker_mark
 from jobs.queues import redis_server
 from jobs.runs.control import RunControl

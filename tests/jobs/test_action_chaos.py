@@ -17,9 +17,9 @@ from jobs_harness import kill, kill_found, until
 from store_harness import with_quota
 from storm_actions import PARTS, PICTURE_BYTES, PICTURES, add_pair, left_by, leftovers
 
+from base import process
 from fsd.cli import daemon
 from jobs import execute
-from jobs.core import process
 from jobs.process_main import keeper_mark, worker_mark
 from jobs.queues import redis_server
 from jobs.runs.local_state import LocalTaskState, following

@@ -8,7 +8,7 @@ import time
 import pytest
 from jobs_harness import Yard, kill, kill_found
 
-from jobs.core import process
+from base import process
 from jobs.process_main import keeper_mark, worker_mark
 from jobs.queues import redis_server
 from jobs.scheduler import supervise

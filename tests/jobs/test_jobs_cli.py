@@ -12,10 +12,10 @@ import pytest
 from command import run_text
 from jobs_harness import Yard, kill, until
 
+from base import process
 from base.errors import ConfigError
+from base.process import ProcessError
 from jobs import companion, load_jobs_config
-from jobs.core import process
-from jobs.core.errors import ProcessError
 from jobs.process_main import keeper_mark, worker_mark
 from jobs.queues import redis_server
 from jobs.queues.queues import Deliverer

@@ -12,8 +12,8 @@ import pytest
 from command import ROOT
 from jobs_harness import Yard, kill, until
 
+from base import process
 from base.errors import UsageError
-from jobs.core import process
 from jobs.process_main import worker_mark
 from jobs.queues import redis_server
 from jobs.queues.redis_server import TRIES_MORE

@@ -16,9 +16,9 @@ from store_harness import Store, with_quota, write_files
 
 from adapters.cold_storage.outbox import confirm
 from adapters.records.errors import BatchBusyError
+from base import process
 from base.errors import UsageError
 from jobs import RunControl, load_jobs_config
-from jobs.core import process
 from jobs.process_main import worker_mark
 from jobs.queues import redis_server
 from jobs.scheduler import supervise
