@@ -183,6 +183,9 @@ def _keep_named(group: typer.Typer, words: list[str]) -> bool:
         name = solve_typer_info_defaults(inner).name
         if not inner.typer_instance or (name and name != words[0]):
             continue
+        # What has one word only is not imported for another.
+        if getattr(inner.typer_instance, "group", words[0]) != words[0]:
+            continue
         # Commands of a group without a name are its parent's.
         if _keep_named(inner.typer_instance, words[1:] if name else words) or name:
             group.registered_commands, group.registered_groups = [], [inner]

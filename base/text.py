@@ -5,6 +5,13 @@ direction overrides) appears as a backslash escape, so that no name can drive a 
 line.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
 _UNITS = ("B", "kB", "MB", "GB", "TB", "PB")
 
 
@@ -49,8 +56,15 @@ def duration_text(duration_s: float) -> str:
     return f"{whole // 86400} days {whole % 86400 // 3600} h"
 
 
-def time_text(timestamp: str) -> str:
-    """Return a time stamp of the engine in this machine's time zone: `2024-11-21 09:30:15`."""
+def time_text(moment: datetime | str | None) -> str:
+    """Return a time, or a time stamp, in this machine's zone: `2024-11-21 09:30:15`.
+
+    An empty text for None.
+    """
     from datetime import datetime
 
-    return datetime.fromisoformat(timestamp).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+    if moment is None:
+        return ""
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")

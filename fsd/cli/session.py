@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
 from base.errors import EXIT_FAILED, EXIT_INCOMPLETE, EXIT_INTERRUPTED
+from base.options import ConfigOption, JsonOption
 from base.output import say
 from base.text import duration_text, size_text
 from fsd.cli.output import Progress, counts_text
@@ -22,27 +23,7 @@ if TYPE_CHECKING:
     from fsd.disks.config import Config
     from fsd.documents.models import JobStatus
 
-
-def _nearest(context: typer.Context, given: str | None) -> str | None:
-    """Prefer `--config` of the command, then that of `drystone` itself, then the environment."""
-    source = context.get_parameter_source("config")
-    outer = context.find_root().params.get("config")
-    return outer if outer and (source is None or source.name != "COMMANDLINE") else given
-
-
-# The one place where the environment is read.
-ConfigOption = Annotated[
-    str | None,
-    typer.Option(
-        "--config",
-        envvar="DRYSTONE_CONFIG",
-        callback=_nearest,
-        metavar="FILE",
-        help="The store's drystone.toml; without it, one here or in a folder above.",
-        show_default=False,
-    ),
-]
-JsonOption = Annotated[bool, typer.Option("--json", help="Answer in JSON on stdout.")]
+__all__ = ["ConfigOption", "JsonOption"]
 
 
 def open_config(given: str | None) -> Config:

@@ -19,6 +19,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from base.errors import DrystoneError
+from base.operations.routes import PROBLEM_TYPE, problem_document
 from gui.access.roles import Visitor
 from gui.access.sessions import Sessions
 from gui.core.config import GuiConfig
@@ -211,9 +212,10 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, reaso
         await receive()
         await send({"type": "websocket.close", "code": _WEBSOCKET_REFUSED, "reason": ""})
         return
-    body = json.dumps({"error": reason}).encode("ascii")
+    name = {401: "NotLoggedInError", 403: "ForbiddenError"}.get(status, "DatabaseUnavailableError")
+    body = json.dumps(problem_document(status, name, reason)).encode("ascii")
     headers = [
-        (b"content-type", b"application/json"),
+        (b"content-type", PROBLEM_TYPE.encode()),
         (b"content-length", str(len(body)).encode()),
     ]
     await send({"type": "http.response.start", "status": status, "headers": headers})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from base.operations.operation import Caller
 from gui.core.errors import ForbiddenError
 from sql import ROLES, Role
 
@@ -19,12 +20,17 @@ class Visitor(NamedTuple):
 
     def may(self, role: Role) -> bool:
         """Tell whether this visitor has at least a role; who only labels sees nothing else."""
-        if self.role == "labeller" and role == "viewer":
-            return False
-        return ROLES.index(self.role) >= ROLES.index(role)
+        return is_enough(self.role, role)
 
 
-def require(visitor: Visitor, role: Role) -> None:
+def is_enough(role: str, wanted: str) -> bool:
+    """Tell whether a role is at least the one that is wanted."""
+    if role == "labeller" and wanted == "viewer":
+        return False
+    return role in ROLES and ROLES.index(role) >= ROLES.index(wanted)
+
+
+def require(visitor: Visitor | Caller, role: Role) -> None:
     """Raise ForbiddenError unless the visitor has at least this role."""
-    if not visitor.may(role):
+    if not is_enough(visitor.role, role):
         raise ForbiddenError(f"this needs the role {role}; {visitor.name} is {visitor.role}")

@@ -25,7 +25,7 @@ from gui.reading.thumbnails import Thumbnails
 from sql import Database
 
 if TYPE_CHECKING:
-    from jobs import RunControl
+    from jobs import RunControl, RunSession
 
 THREADS_MAX = 16
 
@@ -55,7 +55,7 @@ class Desk:
         self._threads = ThreadPoolExecutor(THREADS_MAX, "gui-work")
         self._lock = threading.Lock()
         self._database: Database | None = None
-        self._control: RunControl | None = None
+        self._session: RunSession | None = None
 
     def database(self) -> Database:
         """Return the database, opened when it is first needed; blocks.
@@ -67,15 +67,18 @@ class Desk:
                 self._database = Database.open(self.config.config_path, start=False)
             return self._database
 
-    def control(self) -> RunControl:
-        """Return what starts and changes runs, made when it is first needed; blocks."""
-        from jobs import RunControl
+    def session(self) -> RunSession:
+        """Return the place of work of the scheduler's operations; blocks."""
+        from jobs import RunSession
 
-        database = self.database()
         with self._lock:
-            if self._control is None:
-                self._control = RunControl(self.config.config_path, database)
-            return self._control
+            if self._session is None:
+                self._session = RunSession(self.config.config_path, self.database)
+            return self._session
+
+    def control(self) -> RunControl:
+        """Return what starts and changes runs; blocks."""
+        return self.session().control
 
     async def work(
         self, function: Callable[P, Result], *args: P.args, **kwargs: P.kwargs

@@ -1,6 +1,7 @@
 """The HTTP API: it owns the routes below /api/v1, for scripts that do what pages do.
 
-A script shows a token; what its role does not allow is 403, a mistake 400 with the reason.
+A script shows a token. Operations are served as they are described; what is refused is answered as
+a problem (`base.operations.routes`).
 """
 
 from __future__ import annotations
@@ -9,17 +10,18 @@ from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Body, Depends, FastAPI, Query, Request
-from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
+from starlette.exceptions import HTTPException
 
-from base.errors import DrystoneError, UsageError
+from base.operations.operation import Caller, Operation
+from base.operations.routes import add_problems, router_of
 from gui.access.guard import VISITOR_KEY
 from gui.access.roles import Visitor, require
-from gui.core.errors import ForbiddenError
 from gui.core.filters import Filters, document_of
 from gui.reading.desk import Desk
 from gui.reading.polled import late_of, standing_of
 from gui.widgets.explorer_routes import page_of
+from jobs import jobs_operations
 from sql import Role
 
 PREFIX = "/api/v1"
@@ -56,22 +58,36 @@ def add_api(app: FastAPI, desk: Desk) -> None:
     _add_reading(router, desk)
     _add_explorer(router, desk)
     _add_storage(router, desk)
+    router.include_router(router_of(jobs_operations().values(), _Server(desk)))
     app.include_router(router)
 
-    async def refuse(_request: Request, error: Exception) -> Response:
-        status = 403 if isinstance(error, ForbiddenError) else _status_of(error)
-        return JSONResponse({"error": str(error)}, status)
+    @app.api_route(
+        PREFIX + "/{path:path}",
+        methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
+        include_in_schema=False,
+    )
+    async def nothing(path: str) -> None:
+        # Before NiceGUI's page for a person who is lost.
+        raise HTTPException(404, f"there is nothing at {PREFIX}/{path[:200]}")
 
-    app.add_exception_handler(DrystoneError, refuse)
+    add_problems(app)
 
 
-def _status_of(error: Exception) -> int:
-    name = type(error).__name__
-    if name in ("EngineUnavailableError", "DatabaseUnavailableError"):
-        return 503
-    if name == "NotFoundError":
-        return 404
-    return 400 if isinstance(error, UsageError) else 409
+class _Server:
+    """Serves operations to accounts: a session's or a token's, by their roles."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+
+    def caller(self, request: Request) -> Caller:
+        visitor: Visitor = request.scope[VISITOR_KEY]
+        return Caller(visitor.name, visitor.role)
+
+    def check(self, caller: Caller, one: Operation[Any, Any, Any]) -> None:
+        require(caller, one.role)
+
+    async def run(self, function: Callable[[Any], Any]) -> Any:
+        return await self._desk.work(lambda: function(self._desk.session()))
 
 
 def at_least(role: Role | None) -> Callable[[Request], Visitor]:

@@ -141,8 +141,8 @@ export default {
       const response = await fetch(this.source + path, given);
       const answer = await response.json();
       if (response.ok) return answer;
-      if (response.status >= 500) throw new Error(answer.error ?? "");
-      throw new Refused(answer.error ?? `the server said ${response.status}`);
+      if (response.status >= 500) throw new Error(answer.detail ?? "");
+      throw new Refused(answer.detail ?? `the server said ${response.status}`);
     },
     async more() {
       clearTimeout(this.timer);

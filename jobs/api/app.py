@@ -6,23 +6,21 @@ each in their turns (see `api_turns`), so that nothing blocks the loop.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
-from fastapi.exceptions import RequestValidationError
-from pydantic import BaseModel, ConfigDict
-from starlette.exceptions import HTTPException
+from fastapi import FastAPI, Request
 
-from base.errors import DrystoneError, UsageError
-from jobs.api.runs import run_routes
-from jobs.api.schedules import schedule_routes
+from base.operations.commands import local_caller
+from base.operations.operation import Caller, Operation
+from base.operations.routes import add_problems, problem_answers, router_of
+from jobs.api.operations import jobs_operations
 from jobs.api.tasks import task_routes
 from jobs.api.tokens import TokenScopes
 from jobs.api.turns import Turns
+from jobs.runs.session import Session
 from jobs.runs.task_state import TaskState
-from sql import BodyLimit, BusyError, Database, DatabaseUnavailableError, NotFoundError
+from sql import BodyLimit, Database
 
 VERSION = "1"
 DOCUMENT_SIZE_BYTES_MAX = 64 << 20
@@ -32,31 +30,6 @@ BODY_LIMITS_BYTES: Mapping[str, int] = {
     "/v1/tasks/": DOCUMENT_SIZE_BYTES_MAX,
     "/v1/runs": REQUEST_SIZE_BYTES_MAX,
     "/v1/schedules": REQUEST_SIZE_BYTES_MAX,
-}
-
-
-class ErrorAnswer(BaseModel):
-    """A refusal: the name of the error, what to do, and one line for each thing wrong."""
-
-    model_config = ConfigDict(frozen=True)
-
-    error: str
-    message: str
-    problems: list[str] = []
-
-
-_REFUSALS: dict[int | str, dict[str, Any]] = {
-    status: {"model": ErrorAnswer, "description": what}
-    for status, what in {
-        400: "Refused; the message says what to do",
-        401: "Over TCP without a token",
-        403: "With a token that is not good for this",
-        404: "No such run, task or schedule",
-        409: "It cannot be done now; of an attempt: it is over",
-        413: "The document is too large",
-        422: "The document is wrong; `problems` has a line for each mistake",
-        503: "The database does not answer, or is busy: try again",
-    }.items()
 }
 
 
@@ -74,60 +47,30 @@ def make_app(
     only its owner can open). Applications on one database share its turns.
     """
     turns = turns or Turns()
-    app = FastAPI(title="Drystone jobs", version=VERSION, responses=_REFUSALS)
-    add_errors(app)
+    app = FastAPI(title="Drystone jobs", version=VERSION, responses=problem_answers())
+    add_problems(app)
     app.include_router(task_routes(config_path, database, state, turns))
-    app.include_router(run_routes(config_path, database, turns))
-    app.include_router(schedule_routes(config_path, database, turns))
+    server = _Server(Session(config_path, lambda: database), turns)
+    app.include_router(router_of(jobs_operations().values(), server), prefix="/v1")
     app.add_middleware(BodyLimit, limits_bytes=BODY_LIMITS_BYTES)
     if tokens is not None:
         app.add_middleware(TokenScopes, token=tokens[0], worker_token=tokens[1])
     return app
 
 
-def add_errors(app: FastAPI) -> None:
-    """Answer our errors with their statuses."""
+class _Server:
+    """Serves operations to whoever was let in: the socket's owner, or who bears the token."""
 
-    @app.exception_handler(DrystoneError)
-    async def refuse(_request: Request, error: DrystoneError) -> Response:
-        return _refusal(_status_of(error), _answer(error))
+    def __init__(self, session: Session, turns: Turns) -> None:
+        self._session = session
+        self._turns = turns
+        self._caller = local_caller()
 
-    @app.exception_handler(RequestValidationError)
-    async def refuse_request(_request: Request, error: RequestValidationError) -> Response:
-        problems = [
-            f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:20]
-        ]
-        message = "the request is refused, nothing was done"
-        return _refusal(422, ErrorAnswer(error="UsageError", message=message, problems=problems))
+    def caller(self, request: Request) -> Caller:
+        return self._caller
 
-    @app.exception_handler(HTTPException)
-    async def refuse_by_status(_request: Request, error: HTTPException) -> Response:
-        answer = ErrorAnswer(error="UsageError", message=str(error.detail))
-        return _refusal(error.status_code, answer, error.headers)
+    def check(self, caller: Caller, one: Operation[Any, Any, Any]) -> None:
+        pass  # Only people get to operations, and they may do all.
 
-    @app.exception_handler(Exception)
-    async def fail(_request: Request, error: Exception) -> Response:
-        # The message of an unexpected error may carry anything; the log has it.
-        message = f"the jobs' API failed ({type(error).__name__}); see its log"
-        return _refusal(500, ErrorAnswer(error="JobsError", message=message))
-
-
-def _status_of(error: Exception) -> int:
-    if isinstance(error, DatabaseUnavailableError | BusyError):
-        return 503
-    if isinstance(error, NotFoundError):
-        return 404
-    if isinstance(error, UsageError):
-        return 400
-    return 409
-
-
-def _answer(error: Exception) -> ErrorAnswer:
-    name = "UsageError" if _status_of(error) == 400 else type(error).__name__
-    return ErrorAnswer(error=name, message=str(error))
-
-
-def _refusal(status: int, answer: ErrorAnswer, headers: Any = None) -> Response:
-    # In ASCII: a message may quote text that UTF-8 cannot carry.
-    body = json.dumps(answer.model_dump())
-    return Response(body, status, headers, media_type="application/json")
+    async def run(self, function: Callable[[Any], Any]) -> Any:
+        return await self._turns.person(lambda: function(self._session))

@@ -12,6 +12,8 @@ from typing import Any
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from base.operations.routes import PROBLEM_TYPE, problem_document
+
 WORKER_PATHS = ("/v1/tasks/", "/v1/worker/")
 
 
@@ -43,11 +45,12 @@ class TokenScopes:
 
 
 async def _refuse(send: Send, status: int, message: str, headers: Any = ()) -> None:
-    answer = {"error": "UsageError", "message": message, "problems": []}
+    body = json.dumps(problem_document(status, "UsageError", message)).encode()
+    kind = PROBLEM_TYPE.encode()
     start = {
         "type": "http.response.start",
         "status": status,
-        "headers": [(b"content-type", b"application/json"), (b"connection", b"close"), *headers],
+        "headers": [(b"content-type", kind), (b"connection", b"close"), *headers],
     }
     await send(start)
-    await send({"type": "http.response.body", "body": json.dumps(answer).encode()})
+    await send({"type": "http.response.body", "body": body})

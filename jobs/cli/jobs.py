@@ -1,4 +1,4 @@
-"""The commands about all runs together: it owns `run serve alerts alert-test`."""
+"""The commands about runs that are no operations: it owns `run logs serve alerts alert-test`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,28 @@ from base.config import find_config
 from base.errors import EXIT_CODES
 from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_table
-from jobs.cli.session import opened, time_text
+from base.text import time_text
+from jobs.cli.session import RunArgument
+from jobs.runs.session import opened
 
 if TYPE_CHECKING:
     from sql import Delivery
 
 app = typer.Typer()
+
+
+@app.command("logs", epilog=EXIT_CODES)
+def show_logs(
+    run: RunArgument,
+    task: Annotated[int | None, typer.Option(metavar="TASK", help="Of this task only.")] = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Until the run ends.")] = False,
+    config: ConfigOption = None,
+) -> None:
+    """Print the logs of a run's attempts, the oldest first."""
+    from jobs.runs.follow import follow_logs
+
+    with opened(config) as session:
+        follow_logs(session.database, session.config.log_dir, run, task, follow=follow)
 
 
 @app.command(epilog=EXIT_CODES)

@@ -16,7 +16,8 @@ from base.errors import EXIT_CODES, EXIT_INCOMPLETE, UsageError
 from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_line, write_table
 from base.text import safe_text
-from jobs.cli.session import RunArgument, Session, opened
+from jobs.cli.session import RunArgument
+from jobs.runs.session import Session, opened
 
 if TYPE_CHECKING:
     from adapters.actions import ImportReport, LabelReport, LoadedContract

@@ -226,7 +226,7 @@ def test_routes_refuse_what_does_not_fit(work: Workshop, lea: Watched):
     assert post(f"{event}/answer", yes, Origin=None).status == 403
     for document in ({"class": "maybe"}, {"class": "yes", "more": 1}, {}, {"boxes": []}):
         answer = post(f"{event}/answer", {"task": task, "document": document})
-        assert answer.status == 400 and answer.document["error"]
+        assert answer.status == 400 and answer.document["detail"]
     for body in ([], {"task": "x"}, {"task": 0}, {"task": task, "document": []}, {"held": [1]}):
         assert post(f"{event}/answer", body).status == 422
     assert post(f"{event}/answer", {"task": 10**9, "document": None}).status == 404

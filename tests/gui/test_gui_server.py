@@ -157,7 +157,7 @@ def test_the_api_pages_through_nodes(served: Scene):
     assert served.ask("GET", "/api/v1/nodes/999999999", Authorization=header).status == 404
     wrong = json.dumps({"selector": {"version": 1, "wher": 1}}).encode()
     refused = served.ask("POST", "/api/v1/nodes", wrong, Authorization=header, Content_Type=JSON)
-    assert refused.status == 400 and "wher" in refused.document["error"]
+    assert refused.status == 400 and "wher" in refused.document["detail"]
 
 
 def test_the_api_describes_itself(served: Scene):

@@ -96,10 +96,11 @@ def local(database: Database, log_dir: str, made: list) -> LocalTaskState:
 
 
 def app_over(database: Database, state: TaskState) -> FastAPI:
-    from jobs.api.app import BODY_LIMITS_BYTES, add_errors
+    from base.operations.routes import add_problems
+    from jobs.api.app import BODY_LIMITS_BYTES
 
     app = FastAPI()
-    add_errors(app)
+    add_problems(app)
     app.include_router(task_routes("/nowhere", database, state, Turns()))
     app.add_middleware(BodyLimit, limits_bytes=BODY_LIMITS_BYTES)
     app.add_middleware(TokenScopes, token=TOKEN, worker_token=WORKER_TOKEN)

@@ -84,7 +84,7 @@ def test_mistakes_are_one_line_and_exit_code_2(yard: Yard, folder: str):
         (["run", "start", "nothing"], "folder: Field required"),
         (["run", "start", "nothing", "--set", "folder"], "no NAME=VALUE"),
         (["run", "start", "nothing", "--parameters", "/no/such"], "is no JSON file"),
-        (["run", "list", "--state", "odd"], "there is no state"),
+        (["run", "list", "--state", "odd"], "Input should be 'queued', 'running'"),
         (["queue", "pause", "odd"], "there is no queue"),
         (["worker", "--queues", "odd"], "there is no queue"),
     ):

@@ -117,7 +117,7 @@ def test_the_command_line(yard: Yard):
     assert "still going on" in ask(yard, "schedule", "fire", "nightly", expect=1)
     span = ["--since", "2026-11-01T00:00", "--until", "2026-11-03"]
     times = json.loads(ask(yard, "schedule", "backfill", "nightly", *span, "--dry-run", "--json"))
-    assert times == ["2026-10-31T23:00:00+00:00", "2026-11-01T23:00:00+00:00"]
+    assert times == ["2026-10-31T23:00:00Z", "2026-11-01T23:00:00Z"]
     made = json.loads(ask(yard, "schedule", "backfill", "nightly", *span, "--json"))
     assert [one["outcome"] for one in made] == ["fired", "fired"]
     history = json.loads(ask(yard, "schedule", "history", "nightly", "--json"))

@@ -127,15 +127,13 @@ def _show_gpu(runs: RunDesk, found: tuple[tuple[Machine, ...], tuple[WaitRow, ..
 
 
 def _gpu_buttons(runs: RunDesk, machine: Machine) -> None:
-    by = f"by {visitor().name}"
-
     async def ready() -> None:
         done = f"{machine.host} is ready; what waits for it goes on"
-        await runs.act(done, lambda: runs.control().gpu_ready(machine.host, by))
+        await runs.operate("gpu.ready", {"host": machine.host}, done)
 
     async def finished() -> None:
         done = f"{machine.host} gets nothing new; what runs there goes on"
-        await runs.act(done, lambda: runs.control().gpu_done(machine.host, by))
+        await runs.operate("gpu.done", {"host": machine.host}, done)
 
     with box("row"):
         button("GPU ready", ready, "primary" if machine.state != "ready" else "")
@@ -240,14 +238,10 @@ def _show_queues(runs: RunDesk, queues: tuple[Any, ...]) -> None:
     may_act = visitor().may("operator")
 
     def buttons(one: Any) -> None:
-        by = visitor().name
-
         async def turn() -> None:
             words = "goes on" if one.paused else "is paused; what runs goes on"
-            await runs.act(
-                f"queue {one.queue} {words}",
-                lambda: runs.control().set_queue(one.queue, paused=not one.paused, by=by),
-            )
+            name = "queue.resume" if one.paused else "queue.pause"
+            await runs.operate(name, {"queue": one.queue}, f"queue {one.queue} {words}")
 
         if may_act:
             button("Resume" if one.paused else "Pause", turn, "small")

@@ -21,27 +21,29 @@ async def cancel(runs: RunDesk, run_id: int) -> None:
     """Ask, then cancel one run."""
     lines = ["What runs stops at its next border; what is finished stays."]
     if await confirm(f"Cancel run {run_id}?", lines, "Cancel the run"):
-        why = "cancelled in the browser"
-        await runs.act(f"run {run_id} is cancelled", lambda: runs.control().cancel(run_id, why))
+        asked = {"run_id": run_id, "reason": "cancelled in the browser"}
+        await runs.operate("run.cancel", asked, f"run {run_id} is cancelled")
 
 
 async def retry(runs: RunDesk, run_id: int) -> None:
     """Begin anew what failed in a run."""
-    await runs.act(
-        lambda count: (
-            f"Run {run_id} begins anew with {many(count, 'task')}; what was done stays done"
+    await runs.operate(
+        "run.retry",
+        {"run_id": run_id},
+        lambda answer: (
+            f"Run {run_id} begins anew with {many(answer.tasks, 'task')}; what was done stays done"
         ),
-        lambda: runs.control().retry(run_id),
     )
 
 
 async def approve(runs: RunDesk, run_id: int) -> bool:
     """Let a run go on that waits for it."""
-    count = await runs.act(
-        lambda count: f"Run {run_id} goes on, with {many(count, 'task')}",
-        lambda: runs.control().approve(run_id),
+    answer = await runs.operate(
+        "run.approve",
+        {"run_id": run_id},
+        lambda answer: f"Run {run_id} goes on, with {many(answer.tasks, 'task')}",
     )
-    return bool(count)
+    return bool(answer)
 
 
 async def refuse(runs: RunDesk, run_id: int) -> bool:
@@ -49,8 +51,8 @@ async def refuse(runs: RunDesk, run_id: int) -> bool:
     lines = ["The run is cancelled, and what it laid out is freed."]
     if not await confirm(f"Refuse run {run_id}?", lines, "Refuse it"):
         return False
-    call = lambda: runs.control().cancel(run_id, "refused in the browser")  # noqa: E731
-    return bool(await runs.act(f"run {run_id} is refused", call))
+    asked = {"run_id": run_id, "reason": "refused in the browser"}
+    return bool(await runs.operate("run.cancel", asked, f"run {run_id} is refused"))
 
 
 async def cancel_many(runs: RunDesk, run_ids: Iterable[int]) -> bool:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from nicegui import app, ui
 
 from base.errors import UsageError
+from base.operations.operation import Caller, Operation
 from gui.core.errors import ForbiddenError
 from gui.reading.desk import Desk
 from gui.reading.poller import Part, Poller
@@ -47,20 +48,13 @@ class RunDesk:
         return self.desk.config.config_path
 
     def control(self) -> RunControl:
-        """Return what changes runs, made when it is first needed; blocks."""
-        from jobs import RunControl
+        """Return what changes runs; blocks."""
+        return self.desk.control()
 
-        with self._lock:
-            if self._control is None:
-                self._control = RunControl(self.config_path, self.desk.database())
-            return self._control
-
-    @functools.cached_property
+    @property
     def config(self) -> JobsConfig:
         """The settings of the scheduler. Raises ConfigError."""
-        from jobs import load_jobs_config
-
-        return load_jobs_config(self.config_path)
+        return self.desk.session().config
 
     async def follow(
         self, name: str, title: str, read: Callable[[], Any], slowness: float = 1.0
@@ -110,16 +104,36 @@ class RunDesk:
             known[0].close()
 
     async def act(
-        self, done: str | Callable[[Any], str], function: Callable[..., Any], *args: Any
+        self,
+        done: str | Callable[[Any], str],
+        function: Callable[..., Any],
+        *args: Any,
+        role: Role = "operator",
     ) -> Any:
-        """Do what an operator asked for and say how it went; all that is shown is read anew.
+        """Do what a person asked for and say how it went; all that is shown is read anew.
 
         None when it failed or is not allowed; the role is that of now.
         """
-        result = await act(self.desk, "operator", done, function, *args)
+        result = await act(self.desk, role, done, function, *args)
         for poller, _ in self._followed.values():
             poller.hurry()
         return result
+
+    async def operate(
+        self, name: str, values: dict[str, Any], done: str | Callable[[Any], str] = ""
+    ) -> Any:
+        """Ask for an operation as the person who looks, and say how it went; see `act`.
+
+        The role that it needs is the operation's. Returns its answer.
+        """
+        from jobs import jobs_operations
+
+        one = jobs_operations()[name]
+        caller = Caller(visitor().name, visitor().role)
+        return await self.act(done, self._asked, one, caller, values, role=one.role)
+
+    def _asked(self, one: Operation[Any, Any, Any], caller: Caller, values: dict[str, Any]) -> Any:
+        return one(self.desk.session(), caller, one.request_of(values))
 
     def close(self) -> None:
         """End all readings."""

@@ -14,7 +14,7 @@ from base.errors import DrystoneError
 from gui.pages.runs.desk import RunDesk
 from gui.pages.runs.page import short_time
 from gui.widgets.blocks import box, button, clean, notice, text
-from gui.widgets.frame import confirm, tell, visitor
+from gui.widgets.frame import confirm, tell
 from sql import Schedule
 
 FIRINGS_SHOWN = 5
@@ -131,18 +131,10 @@ async def ask_for_schedule(runs: RunDesk, workflow: str, parameters: dict[str, A
     fields = await ScheduleDialog(runs, "Schedule it", "Make the schedule", {}).ask()
     if fields is None:
         return
-    name = visitor().name
-
-    def add() -> str:
-        from jobs import add_schedule, new_schedule, schedule_requests
-
-        new = new_schedule(**fields, workflow=workflow, parameters=parameters, created_by=name)
-        add_schedule(runs.desk.database(), new, schedule_requests(runs.config_path))
-        return new.name
-
-    made = await runs.act("", add)
+    asked = {**fields, "workflow": workflow, "parameters": parameters}
+    made = await runs.operate("schedule.add", asked)
     if made:
-        ui.navigate.to(f"/scheduler/schedule/{made}")
+        ui.navigate.to(f"/scheduler/schedule/{made.name}")
 
 
 async def ask_to_change(runs: RunDesk, schedule: Schedule) -> bool:
@@ -152,13 +144,8 @@ async def ask_to_change(runs: RunDesk, schedule: Schedule) -> bool:
     if fields is None:
         return False
 
-    def change() -> None:
-        from jobs import change_schedule, schedule_requests
-
-        request = schedule_requests(runs.config_path)
-        change_schedule(runs.desk.database(), schedule.name, fields, request)
-
-    return bool(await runs.act(f"{schedule.name} is changed", change))
+    asked = {**fields, "name": schedule.name}
+    return bool(await runs.operate("schedule.set", asked, f"{schedule.name} is changed"))
 
 
 async def ask_to_backfill(runs: RunDesk, schedule: Schedule) -> bool:
@@ -189,9 +176,8 @@ async def ask_to_backfill(runs: RunDesk, schedule: Schedule) -> bool:
 
 
 async def _backfill(runs: RunDesk, schedule: Schedule, since: datetime, until: datetime) -> bool:
-    from jobs import backfill_schedule, backfill_times, schedule_requests
-
-    times: Any = await runs.act("", backfill_times, schedule, since, until)
+    asked = {"name": schedule.name, "since": since, "until": until}
+    times: Any = await runs.operate("schedule.backfill_plan", asked)
     if times is None or times is True:
         return False
     if not times:
@@ -203,15 +189,7 @@ async def _backfill(runs: RunDesk, schedule: Schedule, since: datetime, until: d
     ]
     if not await confirm(clean(f"Make up for {schedule.name}?"), lines, "Start the runs"):
         return False
-    name = visitor().name
-
-    def make_up() -> int:
-        request = schedule_requests(runs.config_path)
-        made = backfill_schedule(runs.desk.database(), schedule.name, times, request, name)
-        runs.control().push()
-        return len(made)
-
-    count = await runs.act("", make_up)
-    if count is not None:
-        tell(f"{int(count)} runs were started" if count else "All of them had fired already.")
-    return bool(count)
+    made = await runs.operate("schedule.backfill", asked)
+    if isinstance(made, list):
+        tell(f"{len(made)} runs were started" if made else "All of them had fired already.")
+    return bool(made)

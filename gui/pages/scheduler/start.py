@@ -20,7 +20,7 @@ from gui.pages.scheduler.forms_sources import Form, form_of, parameters_of
 from gui.pages.scheduler.forms_view import FormView
 from gui.reading.desk import Desk
 from gui.widgets.blocks import box, button, card, link, notice, pairs, text
-from gui.widgets.frame import frame, tell, visitor
+from gui.widgets.frame import frame, tell
 
 Workflow = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_-]{0,60}$")]
 
@@ -180,18 +180,12 @@ class StartPage:
         if parameters is None:
             tell("The form was changed; do the dry run again.", bad=True)
             return
-        name = visitor().name
-
-        def start() -> tuple[int, bool]:
-            run, created = self._runs.control().start(workflow, parameters, requested_by=name)
-            return run.run_id, created
-
-        started = await self._runs.act("", start)
+        asked = {"workflow": workflow, "parameters": parameters}
+        started = await self._runs.operate("run.start", asked)
         if started:
-            run_id, created = started
-            if not created:
-                tell(f"Run {run_id} does the same already; here it is.")
-            ui.navigate.to(f"/runs/{run_id}")
+            if not started.created:
+                tell(f"Run {started.run_id} does the same already; here it is.")
+            ui.navigate.to(f"/runs/{started.run_id}")
 
     async def _schedule(self) -> None:
         if self._parameters is not None:

@@ -1,0 +1,1 @@
+"""Operations: what may be asked of Drystone, each described once for shell, HTTP and pages."""
