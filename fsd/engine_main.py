@@ -11,11 +11,12 @@ import sys
 import threading
 import time
 
-from base.errors import DrystoneError
+from base.errors import EXIT_USAGE, DrystoneError
 from fsd.client.client import Client
 from fsd.disks.config import load_config
 from fsd.format.errors import EngineUnavailableError, FsdError
 from fsd.process import nursery, service_notify
+from fsd.process.address_space import address_space_problem
 from fsd.process.unix_socket import reachable
 
 SHUTDOWN_GRACE_S = 5
@@ -30,6 +31,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description="Run the engine of one store in the foreground.")
     parser.add_argument("--config", required=True)
     arguments = parser.parse_args()
+    if problem := address_space_problem():
+        print(f"drystone: {problem}", file=sys.stderr)
+        return EXIT_USAGE
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     _keep_memory_small()
     return _run(arguments.config)

@@ -19,6 +19,7 @@ from base.text import duration_text
 from fsd.cli import care as cli_care
 from fsd.cli import datasets as cli_datasets
 from fsd.cli import disk as cli_disk
+from fsd.cli import doctor as cli_doctor
 from fsd.cli import files as cli_files
 from fsd.cli import jobs as cli_jobs
 from fsd.cli import purge as cli_purge
@@ -278,3 +279,4 @@ app.add_typer(cli_jobs.app)
 app.add_typer(cli_watch.app)
 app.add_typer(cli_purge.app)
 app.add_typer(cli_disk.app, name="disk")
+app.add_typer(cli_doctor.app)

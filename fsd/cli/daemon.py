@@ -12,12 +12,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from base import process
-from base.errors import DrystoneError
+from base.errors import DrystoneError, UsageError
 from fsd.cli import daemon_mount, daemon_process
 from fsd.cli.daemon_process import ProcessMark
 from fsd.client.client import Client
 from fsd.disks.config import Config
 from fsd.format.errors import EngineUnavailableError, FsdError
+from fsd.process.address_space import address_space_problem
 
 ENGINE_START_TIMEOUT_S = 900.0
 """A start after a crash recovers shards first; it shows its log when it dies before."""
@@ -57,7 +58,8 @@ def start_engine(
 ) -> bool:
     """Start the engine and wait until it answers; False when it ran already.
 
-    Raises FsdError with the end of its log when it dies before.
+    Raises FsdError with the end of its log when it dies before, UsageError where it could not
+    even open its index.
     """
     with daemon_process.start_lock(config.run_dir):
         mark = daemon_process.find(_engine_pid_path(config))
@@ -65,6 +67,8 @@ def start_engine(
             return False  # Started by somebody else, such as a service manager.
         started = mark is None
         if mark is None:
+            if problem := address_space_problem():
+                raise UsageError(problem)
             arguments = ["-m", "fsd.engine_main", "--config", os.path.abspath(config_path)]
             mark = daemon_process.start(arguments, _engine_pid_path(config), engine_log(config))
         _wait_until_it_answers(config, mark, on_notice)

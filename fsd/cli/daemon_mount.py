@@ -20,6 +20,7 @@ from fsd.cli import daemon_process
 from fsd.cli.daemon_process import ProcessMark
 from fsd.disks.config import Config
 from fsd.format.errors import FsdError
+from fsd.process.address_space import address_space_problem
 
 MOUNT_START_TIMEOUT_S = 20.0
 MOUNT_STOP_TIMEOUT_S = 10.0
@@ -44,7 +45,7 @@ def mount_problem() -> str | None:
         return f"{FUSE_DEVICE} may not be opened by this user"
     if shutil.which("fusermount3") is None:
         return "fusermount3 is not installed (Debian, Ubuntu: apt-get install fuse3)"
-    return None
+    return address_space_problem()
 
 
 def start_mount(config: Config, point: str | None = None) -> bool:

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+from base.errors import UsageError
 from fsd.format.errors import CorruptError, NotFoundError
 from fsd.format.layout import shard_path
 from fsd.mount.fetch import Place, Replica
@@ -60,7 +61,7 @@ class MountIndex:
             return
         try:
             index = Index(self._root, generation, readonly=True)
-        except CorruptError as error:
+        except (CorruptError, UsageError) as error:
             # The generation that is open goes on to serve; the next look tries again.
             _log.warning("index generation %d: %s", generation, error)
             return

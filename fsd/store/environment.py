@@ -11,10 +11,11 @@ from typing import Any
 
 import lmdb
 
+from base.errors import UsageError
 from fsd.format.errors import CorruptError, QuotaError, ReindexingError
+from fsd.process.address_space import INDEX_MAP_BYTES, address_space_problem
 from fsd.store import ballast
 
-MAP_SIZE_BYTES = 1 << 38
 READERS_MAX = 254
 LOCK_BYTES = READERS_MAX * 64 + 128
 """Of LMDB's table of readers: a cache line for each but one of them, and three more."""
@@ -38,7 +39,7 @@ class Environment:
             # Read-ahead is off: lookups by hash are random, read-ahead only evicts useful pages.
             self._environment = lmdb.open(
                 path,
-                map_size=MAP_SIZE_BYTES,
+                map_size=INDEX_MAP_BYTES,
                 max_dbs=len(tables),
                 max_readers=READERS_MAX,
                 readonly=readonly,
@@ -52,6 +53,10 @@ class Environment:
         except lmdb.NotFoundError as error:
             self._environment.close()
             raise CorruptError("the index is damaged: it lost a table", path) from error
+        except lmdb.MemoryError as error:
+            # No damage: it is not made anew for that.
+            problem = address_space_problem() or address_space_problem(indexes=2)
+            raise UsageError(problem or f"the index cannot be mapped: {error}") from error
         except lmdb.Error as error:
             if not readonly and ballast.is_full(index_root, str(error)):
                 raise QuotaError(ballast.full_message(index_root)) from error
