@@ -12,12 +12,12 @@ import threading
 import time
 
 from base.errors import EXIT_USAGE, DrystoneError
+from base.http import listen
 from fsd.client.client import Client
 from fsd.disks.config import load_config
 from fsd.format.errors import EngineUnavailableError, FsdError
 from fsd.process import nursery, service_notify
 from fsd.process.address_space import address_space_problem
-from fsd.process.unix_socket import reachable
 
 SHUTDOWN_GRACE_S = 5
 GARBAGE_THRESHOLDS = (50_000, 20, 100)
@@ -130,19 +130,10 @@ def _answers(client: Client, timeout_s: float) -> bool:
 
 def _listen(path: str) -> socket.socket:
     """Open the control socket for its owner only; a stale one is replaced (the lock is ours)."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    mask = os.umask(0o177)
     try:
-        with reachable(path) as short_path:
-            listener.bind(short_path)
+        return listen(path)
     except OSError as error:
         raise FsdError(f"the control socket {path} cannot be opened: {error}") from error
-    finally:
-        os.umask(mask)
-    listener.listen(128)
-    return listener
 
 
 if __name__ == "__main__":

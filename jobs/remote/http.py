@@ -10,12 +10,12 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
-import socket
 import ssl
 from typing import Any
 from urllib.parse import urlsplit
 
 from base.errors import UsageError
+from base.http import connection
 from jobs.core.errors import JobsError
 from sql import DatabaseUnavailableError, NotFoundError
 
@@ -46,17 +46,6 @@ class UntrustedError(DatabaseUnavailableError):
     """Whoever answers has another name, or a certificate that nobody signed whom we trust."""
 
 
-class _UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path: str, timeout_s: float) -> None:
-        super().__init__("localhost", timeout=timeout_s)
-        self._path = path
-
-    def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(self._path)
-
-
 class RemoteApi:
     """The jobs' API at one address; safe to use from several threads, nothing to close."""
 
@@ -85,9 +74,9 @@ class RemoteApi:
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         try:
-            with contextlib.closing(self._connect()) as connection:
-                connection.request(method, path, body, headers)
-                answer = connection.getresponse()
+            with contextlib.closing(self._connect()) as opened:
+                opened.request(method, path, body, headers)
+                answer = opened.getresponse()
                 text = answer.read(ANSWER_SIZE_BYTES_MAX + 1)
         except ssl.SSLCertVerificationError as error:
             raise UntrustedError(
@@ -122,16 +111,10 @@ class RemoteApi:
         raise RefusedError(name, message)
 
     def _connect(self) -> http.client.HTTPConnection:
-        if self._address.startswith("/"):
-            return _UnixConnection(self._address, self._timeout_s)
-        parts = urlsplit(self._address)
-        host = parts.hostname or ""
-        if parts.scheme == "http":
-            return http.client.HTTPConnection(host, parts.port, timeout=self._timeout_s)
-        try:
-            context = ssl.create_default_context(cafile=self._ca_file or None)
-        except OSError as error:  # An ssl.SSLError, too.
-            raise UsageError(f"--ca-file {self._ca_file} is not usable: {error}") from error
-        return http.client.HTTPSConnection(
-            host, parts.port, timeout=self._timeout_s, context=context
-        )
+        tls = None
+        if self._address.startswith("https:"):
+            try:
+                tls = ssl.create_default_context(cafile=self._ca_file or None)
+            except OSError as error:  # An ssl.SSLError, too.
+                raise UsageError(f"--ca-file {self._ca_file} is not usable: {error}") from error
+        return connection(self._address, self._timeout_s, tls)

@@ -20,6 +20,7 @@ from typing import Any
 import uvicorn
 
 from base.errors import UsageError
+from base.http import listen
 from sql.core.errors import DatabaseUnavailableError
 
 HOST = "127.0.0.1"
@@ -86,29 +87,16 @@ def unix_listener(run_dir: str, name: str) -> Generator[socket.socket]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise DatabaseUnavailableError(f"somebody serves {path} already") from None
-        with contextlib.suppress(FileNotFoundError):
-            os.unlink(path)
-        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-            _bind(listener, run_dir, name)
-            listener.listen(128)
+        try:
+            listener = listen(path)
+        except OSError as error:
+            raise DatabaseUnavailableError(
+                f"the socket {path} cannot be opened: {error.strerror}"
+            ) from error
+        with listener:
             yield listener
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)
-
-
-def _bind(listener: socket.socket, run_dir: str, name: str) -> None:
-    # Through a descriptor: a socket's own path may have 107 bytes only.
-    folder = os.open(run_dir, os.O_PATH | os.O_DIRECTORY)
-    mask = os.umask(0o177)
-    try:
-        listener.bind(f"/proc/self/fd/{folder}/{name}")
-    except OSError as error:
-        raise DatabaseUnavailableError(
-            f"the socket in {run_dir} cannot be opened: {error.strerror}"
-        ) from error
-    finally:
-        os.umask(mask)
-        os.close(folder)
 
 
 def tcp_listener(port: int, host: str = HOST) -> socket.socket:

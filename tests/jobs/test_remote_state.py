@@ -16,6 +16,7 @@ from jobs_harness import full_disk
 from served_app import Served
 
 from base.errors import UsageError
+from base.http import listen
 from jobs.core.errors import JobsError
 from jobs.remote.http import RemoteApi
 from jobs.remote.state import PathPrefix, RemoteTaskState
@@ -187,11 +188,10 @@ def test_odd_servers_are_errors_of_ours(status: int, body: bytes, error: type[Ex
 
 
 def test_a_unix_socket_is_an_address(database: Database, short_tmp: str):
-    path = os.path.join(short_tmp, "jobs.sock")
-    listener = socket.socket(socket.AF_UNIX)
-    listener.bind(path)
-    listener.listen()
-    served = Served(app_over(database, local(database, short_tmp, [])), listener)
+    # Longer than the 107 bytes that the kernel takes.
+    path = os.path.join(short_tmp, "a" * 120, "jobs.sock")
+    os.mkdir(os.path.dirname(path))
+    served = Served(app_over(database, local(database, short_tmp, [])), listen(path))
     try:
         assert RemoteTaskState(RemoteApi(path, WORKER_TOKEN)).claim(5, "w1") is None
     finally:
