@@ -8,6 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from base.ballast import Ballast
 from base.errors import DrystoneError, UsageError
 from fsd.compile.references import References
 from fsd.delete.compact_drop import Dropper
@@ -130,7 +131,7 @@ class Engine:
         settle_purges(store)
         with unfinished_start(store) as suspicious:
             bring_index_up(self, suspicious=suspicious)
-        self._keep_ballast()
+        self._ballast().keep()
         store.disks.on_return = self._welcome_back
         store.disks.on_change = lambda _disk: self._changed.set()
         store.disks.start_watching()
@@ -353,7 +354,7 @@ class Engine:
     def make_listings(self) -> None:
         """Make what the mount shows; again when there is room, which is warned of till then."""
         problems = make_trees(self.store)
-        if problems and ballast.given_up(self.config.index_root, self.store.index.size_bytes()):
+        if problems and self._ballast().is_given_up():
             self.store.behind = True
         else:
             self.notes += problems
@@ -373,13 +374,13 @@ class Engine:
                     self.notes = [*self.notes[-19:], note]
             turn += 1
 
-    def _keep_ballast(self) -> None:
-        ballast.keep(self.config.index_root, self.store.index.size_bytes())
+    def _ballast(self) -> Ballast:
+        return ballast.of_index(self.config.index_root, self.store.index.size_bytes())
 
     def _tidy(self, turn: int) -> None:
         follow_catalog(self.store)
         with suppress(QuotaError):  # Warned of as long as it lasts, see `ssd_notices`.
-            self._keep_ballast()
+            self._ballast().keep()
             write_disk_rows(self.store)
             self.shard_writer.tidy()
             with self.maintenance:

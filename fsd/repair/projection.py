@@ -33,7 +33,7 @@ def unfinished_start(store: Store) -> Generator[bool, None, None]:
     """
     root = store.config.index_root
     os.makedirs(root, mode=0o700, exist_ok=True)
-    ballast.ease(root)
+    ballast.of_index(root).ease()
     marker = os.path.join(root, STARTS_NAME)
     starts = os.path.getsize(marker) if os.path.exists(marker) else 0
     # A full SSD is no reason not to start.
@@ -145,7 +145,7 @@ def take_up_generation(store: Store, former: Index) -> None:
 def publish_generation(store: Store, former: Index | None) -> None:
     """Move CURRENT to the open generation and delete all others; who reads there goes on."""
     index = store.index
-    ballast.ease(index.index_root)
+    ballast.of_index(index.index_root).ease()
     with ballast.naming(index.index_root):
         # Barrier: the new generation is committed and synced; CURRENT moves by one rename.
         set_current_generation(index.index_root, index.generation)

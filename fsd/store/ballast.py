@@ -1,4 +1,4 @@
-"""The ballast: it owns a file on the SSD that only takes up room, given up when there is no other.
+"""The ballast of the index: room on the SSD that its next commits find when there is no other.
 
 Whoever fills the SSD (an export, the database, somebody's film) takes the room of the index too.
 LMDB grows its file by what it writes and turns to that with the last write of a commit: one that
@@ -13,11 +13,10 @@ room for the next commits, and the ballast is that for whatever comes next, tree
 
 import contextlib
 import errno
-import fcntl
 import os
 from collections.abc import Generator
 
-from base.text import size_text
+from base.ballast import Ballast, filesystem, free_bytes, free_text
 from fsd.format.errors import DiskError, QuotaError
 
 NAME = "ballast"
@@ -27,35 +26,14 @@ SIZE_BYTES_MAX = 64 << 20
 PARTITION_SHARE = 100
 """Never more than one part in so many of the SSD."""
 FULL_BYTES = 1 << 20
-_BTRFS_IOC_SYNC = 0x9408
-LOW_SHARE = 4
-"""Given up when less than one part in so many of it is free."""
 
 
-def keep(index_root: str, index_bytes: int) -> None:
-    """Make the ballast, or a larger one, if then still more than its own size is free."""
-    wanted_bytes = _wanted_bytes(index_root, index_bytes)
-    if size_bytes(index_root) >= wanted_bytes or not _fits(index_root, wanted_bytes):
-        return
-    try:
-        with open(os.path.join(index_root, NAME), "ab") as file:
-            os.posix_fallocate(file.fileno(), 0, wanted_bytes)
-    except OSError:
-        # Somebody was faster, or the filesystem knows no such files: none is as good as a part.
-        give_up(index_root)
-
-
-def ease(index_root: str) -> None:
-    """Give the ballast up when hardly anything else is free; to be called before an index write."""
-    held_bytes = size_bytes(index_root)
-    if held_bytes and free_bytes(index_root) < held_bytes // LOW_SHARE:
-        give_up(index_root)
-
-
-def give_up(index_root: str) -> None:
-    """Delete the ballast, if it is there."""
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(os.path.join(index_root, NAME))
+def of_index(index_root: str, index_bytes: int = 0) -> Ballast:
+    """Return the ballast of an index that is so large."""
+    found = filesystem(index_root)
+    bearable_bytes = found.f_blocks * found.f_frsize // PARTITION_SHARE
+    wanted_bytes = min(max(index_bytes, SIZE_BYTES_MIN), SIZE_BYTES_MAX, bearable_bytes)
+    return Ballast(os.path.join(index_root, NAME), wanted_bytes)
 
 
 @contextlib.contextmanager
@@ -66,7 +44,7 @@ def naming(index_root: str) -> Generator[None]:
     except (OSError, DiskError) as error:  # A DiskError it is from a child.
         if error.errno != errno.ENOSPC:
             raise
-        give_up(index_root)
+        of_index(index_root).give_up()
         raise QuotaError(full_message(index_root)) from error
 
 
@@ -77,70 +55,16 @@ def is_full(index_root: str, message: str) -> bool:
     return os.strerror(errno.EIO) in message and free_bytes(index_root) < FULL_BYTES
 
 
-def size_bytes(index_root: str) -> int:
-    """Return how much room the ballast takes; 0 when it was given up."""
-    try:
-        return os.stat(os.path.join(index_root, NAME)).st_size
-    except FileNotFoundError:
-        return 0
-
-
 def check_room(index_root: str, index_bytes: int) -> None:
     """Raise QuotaError while the SSD is so full that the ballast is given up."""
-    ease(index_root)
-    if given_up(index_root, index_bytes):
-        # btrfs shows what was removed only when it has committed it.
-        _commit_removals(index_root)
-        if given_up(index_root, index_bytes):
-            raise QuotaError(full_message(index_root))
-    keep(index_root, index_bytes)
-
-
-def given_up(index_root: str, index_bytes: int) -> bool:
-    """Return whether there is no ballast, and no room for it either."""
-    missing = not size_bytes(index_root)
-    return missing and not _fits(index_root, _wanted_bytes(index_root, index_bytes))
+    if not of_index(index_root, index_bytes).has_room():
+        raise QuotaError(full_message(index_root))
 
 
 def full_message(index_root: str) -> str:
     """Return what a person who meets the full SSD should know and do."""
     return (
-        f"the SSD is full ({size_text(free_bytes(index_root))} are free) and its ballast given up: "
+        f"the SSD is full ({free_text(index_root)}) and its ballast given up: "
         "remove exports that are no longer needed, or whatever else filled it, and puts go on "
         "without a restart; what is stored stays readable"
     )
-
-
-def free_bytes(index_root: str) -> int:
-    """Return what is free on the SSD for an engine that is not root."""
-    found = _partition(index_root)
-    return found.f_bavail * found.f_frsize
-
-
-def _wanted_bytes(index_root: str, index_bytes: int) -> int:
-    found = _partition(index_root)
-    bearable_bytes = found.f_blocks * found.f_frsize // PARTITION_SHARE
-    return min(max(index_bytes, SIZE_BYTES_MIN), SIZE_BYTES_MAX, bearable_bytes)
-
-
-def _fits(index_root: str, wanted_bytes: int) -> bool:
-    more_bytes = wanted_bytes - size_bytes(index_root)
-    # As much again stays free, and a little: it would else be given up by the next write.
-    return free_bytes(index_root) >= more_bytes + wanted_bytes + wanted_bytes // LOW_SHARE
-
-
-def _commit_removals(index_root: str) -> None:
-    # Not syncfs: that would take the error of a write from whoever waits to be told of it.
-    with contextlib.suppress(OSError):  # Another filesystem; or somebody deleted the index.
-        descriptor = os.open(index_root, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            fcntl.ioctl(descriptor, _BTRFS_IOC_SYNC)
-        finally:
-            os.close(descriptor)
-
-
-def _partition(index_root: str) -> os.statvfs_result:
-    try:
-        return os.statvfs(index_root)
-    except FileNotFoundError:  # Somebody deleted the index, which can be made anew.
-        return os.statvfs(os.path.dirname(index_root))

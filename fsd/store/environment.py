@@ -74,7 +74,7 @@ class Environment:
         """
         with ballast.naming(self.index_root):
             os.makedirs(os.path.join(self.path, "trees"), mode=0o700, exist_ok=True)
-            ballast.ease(self.index_root)
+            ballast.of_index(self.index_root).ease()
             with open(os.path.join(self.path, "lock.mdb"), "ab") as file:
                 if os.fstat(file.fileno()).st_blocks * 512 < LOCK_BYTES:
                     os.posix_fallocate(file.fileno(), 0, LOCK_BYTES)
@@ -115,7 +115,7 @@ class Environment:
     @contextmanager
     def writing(self) -> Generator["lmdb.Transaction", None, None]:
         """Open the one write transaction; durable when it ends, QuotaError (SSD full) undoes it."""
-        ballast.ease(self.index_root)
+        ballast.of_index(self.index_root).ease()
         with self._writer, self._used(), self._environment.begin(write=True) as transaction:
             yield transaction
 
@@ -136,7 +136,7 @@ class Environment:
             yield
         except lmdb.Error as error:
             if ballast.is_full(self.index_root, str(error)):
-                ballast.give_up(self.index_root)
+                ballast.of_index(self.index_root).give_up()
                 raise QuotaError(ballast.full_message(self.index_root)) from error
             raise CorruptError(f"the index is damaged: {error}; reindex it", self.path) from error
         finally:

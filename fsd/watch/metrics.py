@@ -71,7 +71,7 @@ def _store_metrics(engine: Engine, health: Health) -> list[Metric]:
         _gauge(
             "ssd_ballast_bytes",
             "Held back for the index on the SSD, 0 while that is full.",
-            ballast.size_bytes(engine.config.index_root),
+            ballast.of_index(engine.config.index_root).size_bytes(),
         ),
         _gauge("ssd_fill_ratio", "How full the SSD partition is, 0 to 1.", partition.fill),
     ]

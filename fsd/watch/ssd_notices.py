@@ -1,5 +1,6 @@
 """What is said of the room on the SSD: it owns these notices, never the room."""
 
+from base.ballast import free_text
 from base.text import size_text
 from fsd.documents.models import Notice
 from fsd.engine.engine import Engine
@@ -10,13 +11,13 @@ def ssd_notices(engine: Engine) -> list[Notice]:
     """Return what a person should know of the SSD's room."""
     found: list[Notice] = []
     partition = engine.areas.partition_state()
-    if ballast.given_up(engine.config.index_root, engine.store.index.size_bytes()):
+    if ballast.of_index(engine.config.index_root, engine.store.index.size_bytes()).is_given_up():
         behind = "; the index lacks what disks brought or a crash left" * engine.store.behind
         found.append(
             Notice(
                 code="ssd-full",
                 severity="critical",
-                message=f"the SSD is full: {size_text(partition.available_bytes)} are free, and "
+                message=f"the SSD is full: {free_text(engine.config.index_root)}, and "
                 f"the ballast is given up; puts are refused{behind}",
                 advice="remove exports that are no longer needed, or whatever else filled it; "
                 "puts go on without a restart",

@@ -25,6 +25,7 @@ ANSWER_SIZE_BYTES_MAX = 64 << 20
 _REFUSALS: dict[str, type[Exception]] = {
     "NotFoundError": NotFoundError,
     "DatabaseUnavailableError": DatabaseUnavailableError,
+    "DatabaseFullError": DatabaseUnavailableError,
     "UsageError": UsageError,
 }
 

@@ -27,7 +27,7 @@ from sql.copies.folders import COPIES_WANTED
 from sql.copies.listing import Backup
 from sql.copies.report import REPORT_NAME, BackupCheck, BackupReport, State, record, write_document
 from sql.core.config import DatabaseConfig, load_config
-from sql.core.errors import BackupError, DatabaseUnavailableError, MigrationError
+from sql.core.errors import BackupError, SqlError
 from sql.core.statements import statements
 from sql.database.database import Database, dsn_of
 
@@ -55,11 +55,13 @@ def make_backup(
     config = load_config(path)
     try:
         report = _make(path, config, method, check_sample, say)
-    except (BackupError, DatabaseUnavailableError, MigrationError) as error:
+    except (SqlError, OSError) as error:
         # Nobody to write it into: then the alert is all that is left of it.
         wrong = alert(config.alert_command, _unbegun(config, error))
         if wrong:
             say(f"warning: {wrong}")
+        if isinstance(error, OSError):
+            raise BackupError(f"no backup was begun: {error}") from error
         raise
     wrong = "" if report.state == "ok" else alert(config.alert_command, report)
     if wrong:
@@ -77,8 +79,21 @@ def _make(
             plan = make_plan(config, method, dsn_of(config, say), connection, backups)
             servers = {server for (server,) in connection.execute(statements("backup")["servers"])}
         report = _run(config, Written(plan), servers, lock, check_sample, say)
+        return _recorded(database, report)
+
+
+def _recorded(database: Database, report: BackupReport) -> BackupReport:
+    """Keep the report in the database; one that cannot be kept is not all that a backup should be.
+
+    It lies beside the copies all the same.
+    """
+    try:
         with database.connection() as connection:
             record(connection, report)
+    except SqlError as error:
+        warnings = (*report.warnings, f"the database does not have this report: {error}")
+        state = "failed" if report.state == "failed" else "incomplete"
+        return report.model_copy(update={"state": state, "warnings": warnings})
     return report
 
 
@@ -145,7 +160,7 @@ def _finish(
     return report
 
 
-def _unbegun(config: DatabaseConfig, error: DrystoneError) -> BackupReport:
+def _unbegun(config: DatabaseConfig, error: SqlError | OSError) -> BackupReport:
     now = datetime.now(UTC)
     return BackupReport(
         name="",

@@ -67,7 +67,7 @@ class DatabaseCompanion:
         if not found.ready:
             return False, f"process {found.pid} is starting"
         minutes = max(0.0, time.time() - found.started_s) / 60
-        warning = unrestored.warning(config)
+        warning = unrestored.warning(config) or place_of(config).refusal()
         text = f"up for {minutes:.0f} min, process {found.pid}"
         return True, f"{text}; warning: {warning}" if warning else text
 

@@ -59,8 +59,10 @@ class Connections:
         self._closed = False
 
     @contextlib.contextmanager
-    def lend(self) -> Generator[psycopg.Connection[Any]]:
+    def lend(self, *, read_only: bool = False) -> Generator[psycopg.Connection[Any]]:
         """Yield a connection; its transaction is committed at the end, or rolled back on error.
+
+        With `read_only` the server refuses every change in it.
 
         Raises DatabaseUnavailableError when the server or the connection is gone, and every other
         refusal of the server as the SqlError that explains it.
@@ -74,6 +76,7 @@ class Connections:
             connection = self._take()
             try:
                 with explained():
+                    connection.read_only = read_only or None
                     yield connection
                     connection.commit()
             finally:

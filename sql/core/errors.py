@@ -15,6 +15,7 @@ SqlError
 ├── BackupError                 a backup could not be made, restored or checked
 │   └── BackupDamagedError      no copy of a backup is as it was written; lists what is wrong
 └── DatabaseUnavailableError    nobody answers, or the embedded server does not start
+    └── DatabaseFullError       there is no room to write; the embedded server only reads till then
 """
 
 from __future__ import annotations
@@ -118,3 +119,7 @@ class BackupDamagedError(BackupError):
 
 class DatabaseUnavailableError(SqlError):
     """Nobody answers, or the embedded server does not start; the message has the end of its log."""
+
+
+class DatabaseFullError(DatabaseUnavailableError):
+    """The filesystem of the embedded server is full: reading goes on, the same call works later."""

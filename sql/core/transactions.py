@@ -7,7 +7,7 @@ is one, and is cut off after the statement timeout.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from types import TracebackType
 from typing import Any, Self
 
@@ -16,8 +16,9 @@ from psycopg import errors
 
 from sql.core import migrate
 from sql.core.connections import Connections
-from sql.core.errors import QueryTimeoutError
+from sql.core.errors import DatabaseFullError, QueryTimeoutError, StatementError
 
+READ_ONLY = errors.ReadOnlySqlTransaction.sqlstate
 STATEMENT_TIMEOUT_S = 60.0
 READER_IDLE_LIMIT_S = 3_600.0
 """So long a reader may do something else between two statements: its snapshot keeps dead rows."""
@@ -31,10 +32,19 @@ _BEGIN_READING = """
 
 
 class Transactions:
-    """The connections to a database that has been brought up to date."""
+    """The connections to a database that has been brought up to date.
 
-    def __init__(self, dsn: str, statement_timeout_s: float = STATEMENT_TIMEOUT_S) -> None:
+    `refusal` says why nothing can be written now; empty, all can.
+    """
+
+    def __init__(
+        self,
+        dsn: str,
+        statement_timeout_s: float = STATEMENT_TIMEOUT_S,
+        refusal: Callable[[], str] = lambda: "",
+    ) -> None:
         self.statement_timeout_s = statement_timeout_s
+        self._refusal = refusal
         self._connections = Connections(dsn)
         try:
             with self.connection() as connection:
@@ -61,9 +71,18 @@ class Transactions:
 
     @contextlib.contextmanager
     def connection(self) -> Generator[psycopg.Connection[Any]]:
-        """Yield a connection in a transaction that ends with the block; for this folder only."""
-        with self._connections.lend() as connection:
-            yield connection
+        """Yield a connection in a transaction that ends with the block; for this folder only.
+
+        Without room it only reads: DatabaseFullError when something is to be changed in it.
+        """
+        refusal = self._refusal()
+        try:
+            with self._connections.lend(read_only=bool(refusal)) as connection:
+                yield connection
+        except StatementError as error:
+            if refusal and error.sqlstate == READ_ONLY:
+                raise DatabaseFullError(refusal) from error
+            raise
 
     @contextlib.contextmanager
     def reading(

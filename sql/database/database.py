@@ -7,6 +7,7 @@ DatabaseUnavailableError.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
@@ -38,6 +39,9 @@ if TYPE_CHECKING:
     from sql.selector.select import Aggregate, Explanation, NodeRow
     from sql.selector.selector import Selector
 
+REOPEN_TIMEOUT_S = 10.0
+REOPEN_POLL_S = 0.1
+
 
 class Database(Books):
     """A database that is up to date. Use `open` or `connect`, and it as a context manager."""
@@ -58,7 +62,19 @@ class Database(Books):
         config = load_config(find_config(config_path))
         if not start and config.embedded and server.find(place_of(config)) is None:
             raise DatabaseUnavailableError("the database is down; start it with `drystone up`")
-        return cls(dsn_of(config, say), config.statement_timeout_s)
+        if not config.embedded:
+            return cls(config.dsn, config.statement_timeout_s)
+        deadline = time.monotonic() + REOPEN_TIMEOUT_S
+        while True:
+            dsn = dsn_of(config, say)
+            try:
+                return cls(dsn, config.statement_timeout_s, place_of(config).refusal)
+            except DatabaseUnavailableError:
+                # One that finds no room to replay its log ends in a moment; the next one has the
+                # room of the ballast.
+                if not start or time.monotonic() > deadline:
+                    raise
+            time.sleep(REOPEN_POLL_S)
 
     @classmethod
     def connect(cls, dsn: str, statement_timeout_s: float = STATEMENT_TIMEOUT_S) -> Database:
@@ -369,4 +385,4 @@ def dsn_of(config: DatabaseConfig, say: Callable[[str], None] = lambda _: None) 
 
 def place_of(config: DatabaseConfig) -> server.Place:
     """Return where the embedded server of a store lives."""
-    return server.Place(config.data, config.run_dir)
+    return server.Place(config.data, config.run_dir, has_ballast=True)

@@ -38,7 +38,8 @@ def lock(path: str, timeout_s: float) -> Generator[None]:
                 f"process {holder or '?'} has been starting or stopping the database for more than "
                 f"{timeout_s:g} s; wait for it, or end it"
             )
-        write_pid(descriptor, os.getpid())
+        with contextlib.suppress(OSError):  # On a full disk nobody is named.
+            write_pid(descriptor, os.getpid())
         yield
     finally:
         os.close(descriptor)

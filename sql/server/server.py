@@ -20,6 +20,7 @@ from base.process import ProcessError
 from sql.core import programs
 from sql.core.errors import DatabaseUnavailableError
 from sql.server import data as server_data
+from sql.server import room
 from sql.server import socket as server_socket
 from sql.server.claim import in_use, lock, serves, sole_use
 from sql.server.settings import write_settings
@@ -54,11 +55,17 @@ class Place:
     data: str
     run_dir: str
     settings: dict[str, str] = field(default_factory=dict[str, str])
+    has_ballast: bool = False
+    """Whether room is kept for it beside its data; a server for a moment needs none."""
 
     @property
     def log_path(self) -> str:
         """The server's log; one that grew large is beside it as `.1`."""
         return os.path.join(self.run_dir, LOG_NAME)
+
+    def refusal(self) -> str:
+        """Return why nothing can be written now, empty where there is room; keeps the ballast."""
+        return room.refusal(self.data) if self.has_ballast else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +85,7 @@ def start(place: Place, say: Say = lambda _: None) -> bool:
 
     Any number of processes may do so at once. Raises DatabaseUnavailableError.
     """
+    place.refusal()  # A full filesystem has room for the marks of the server from here on.
     found = find(place)
     if found is not None and found.ready:
         return False
@@ -93,6 +101,8 @@ def start(place: Place, say: Say = lambda _: None) -> bool:
         account = server_data.make_data(place.data, say)
         with sole_use(place.data) as claim:
             _launch(place, account, claim, say)
+    if refusal := place.refusal():
+        say(f"warning: {refusal}")
     return True
 
 
@@ -162,7 +172,8 @@ def _launch(place: Place, account: programs.Account, claim: int, say: Say) -> No
         write_settings(place.data, place.settings, account)
     except OSError as error:
         raise DatabaseUnavailableError(
-            f"{error.filename}: {error.strerror}; PostgreSQL must be able to write its data"
+            f"{error.filename or place.data}: {error.strerror}; PostgreSQL must be able to write "
+            f"its data; {place.refusal()}".removesuffix("; ")
         ) from error
     folder = server_socket.choose(place.data, place.run_dir)
     server_socket.make(folder, account)
@@ -193,9 +204,10 @@ def _wait_until_ready(place: Place, pid: int, say: Say) -> None:
         if found is not None and found.stopping:
             raise DatabaseUnavailableError(f"somebody stops PostgreSQL (process {pid}) just now")
         if not serves(pid, place.data):
+            refusal = place.refusal()
             raise DatabaseUnavailableError(
-                f"PostgreSQL ended before it was ready; the end of {place.log_path}:\n"
-                + process.log_tail(place.log_path)
+                f"PostgreSQL ended before it was ready; {refusal and refusal + '; '}"
+                f"the end of {place.log_path}:\n{process.log_tail(place.log_path)}"
             )
         now = time.monotonic()
         if now - begun > START_TIMEOUT_S:

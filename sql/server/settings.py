@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 
+from base.ballast import filesystem
 from base.files import OWNER_AS_IT_IS, write_durably
 from sql.core.programs import Account
 
@@ -14,11 +15,15 @@ FILE_NAME = "drystone.conf"
 MIB = 1 << 20
 GIB = 1 << 30
 CONNECTIONS_MAX = 60
+WAL_SHARE = 25
+"""The log may grow to one part in so many of the filesystem before a checkpoint empties it."""
 _INCLUDE = f"include_if_exists = '{FILE_NAME}'\n"
 
 
-def home_server_settings() -> dict[str, str]:
-    """Return settings for a home server whose memory is shared with everything else it does."""
+def home_server_settings(data: str) -> dict[str, str]:
+    """Return settings for a home server whose memory and SSD are shared with all else it does."""
+    disk = filesystem(data)
+    disk_bytes = disk.f_blocks * disk.f_frsize
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     return {
         "listen_addresses": "''",
@@ -31,7 +36,7 @@ def home_server_settings() -> dict[str, str]:
         # An SSD, and writes that come in large intents: fewer checkpoints, compressed page images.
         "random_page_cost": "1.1",
         "checkpoint_timeout": "15min",
-        "max_wal_size": "4GB",
+        "max_wal_size": _megabytes(disk_bytes // WAL_SHARE, 64 * MIB, 4 * GIB),
         "wal_compression": "on",
         "timezone": "'UTC'",
         "log_timezone": "'UTC'",
@@ -41,7 +46,7 @@ def home_server_settings() -> dict[str, str]:
 
 def write_settings(data: str, more: dict[str, str], account: Account) -> None:
     """Write drystone.conf and make postgresql.conf include it; idempotent."""
-    settings = {**home_server_settings(), **more}
+    settings = {**home_server_settings(data), **more}
     text = "# Written at each start; change settings with ALTER SYSTEM, which overrules these.\n"
     text += "".join(f"{name} = {value}\n" for name, value in settings.items())
     is_other = os.geteuid() != account.uid

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from loop_disks import LoopDisk
 from store_harness import MIB, Store, with_settings
 
+from base import ballast
 from fsd.engine.setup import init_store
-from fsd.store import ballast
 
 SSD_BYTES = 48 * MIB
 STALL_TIMEOUT_S = 120.0

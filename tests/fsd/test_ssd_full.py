@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import shutil
 import subprocess
@@ -16,6 +17,7 @@ from small_ssd import fill_up, is_full, leave, small_ssd, small_ssd_store
 from store_checks import assert_clean, assert_readable, finish, keys_of, put, until
 from store_harness import Store, write_files
 
+from base.ballast import free_bytes
 from fsd.format.errors import QuotaError
 from fsd.store import ballast
 
@@ -117,11 +119,11 @@ def test_an_ssd_with_btrfs_fills_up(short_tmp, tmp_path):
         stack.callback(ssd.unmount_surely)
         store = stack.enter_context(small_ssd_store(ssd, short_tmp, 2))
         put(store, source, "first")
-        assert ballast.size_bytes(store.config.index_root) > 0
+        assert ballast.of_index(store.config.index_root).size_bytes() > 0
         filler = ssd.fill()
         more = write_files(str(tmp_path / "more"), {"one": b"one"})
         assert put_until_full(store, more, "second") == (set(), False)
-        assert is_full(store) and ballast.size_bytes(store.config.index_root) == 0
+        assert is_full(store) and ballast.of_index(store.config.index_root).size_bytes() == 0
         kill_engine(store.config, group=True)
         store.start()
         assert is_full(store)
@@ -164,29 +166,46 @@ def test_a_full_ssd_kills_nobody_who_maps_the_index(ssd):
 
 
 @pytest.mark.fault
+def test_without_an_inode_the_message_speaks_of_files(ssd):
+    ballast.check_room(ssd.path, 0)
+    folder = os.path.join(ssd.path, "many")
+    os.mkdir(folder)
+    with contextlib.suppress(OSError):
+        for number in itertools.count():
+            with open(os.path.join(folder, str(number)), "wb"):
+                pass
+    with pytest.raises(QuotaError, match=r"0 inodes are free, .*remove many small files; .*MB are"):
+        ballast.check_room(ssd.path, 0)
+    shutil.rmtree(folder)
+    ballast.check_room(ssd.path, 0)
+
+
+@pytest.mark.fault
 def test_the_ballast_is_given_up_and_comes_back(ssd):
     """It is there while there is room, as large as the index; a put is refused without it."""
     root = ssd.path
     hundredth = os.statvfs(root).f_blocks * os.statvfs(root).f_frsize // ballast.PARTITION_SHARE
-    ballast.keep(root, hundredth // 2)
-    assert ballast.size_bytes(root) == hundredth, "the least that is of use, if that is bearable"
+    ballast.of_index(root, hundredth // 2).keep()
+    assert ballast.of_index(root).size_bytes() == hundredth, (
+        "the least that is of use, if that is bearable"
+    )
     assert os.stat(os.path.join(root, ballast.NAME)).st_blocks * 512 >= hundredth, "it is no hole"
     ballast.check_room(root, 0)
     filler = leave(root, hundredth // 2)
-    ballast.ease(root)
-    assert ballast.size_bytes(root) == hundredth
+    ballast.of_index(root).ease()
+    assert ballast.of_index(root).size_bytes() == hundredth
     leave(root, hundredth // 8)
-    assert not ballast.given_up(root, 0)
-    ballast.ease(root)
-    assert ballast.free_bytes(root) > hundredth
-    assert ballast.given_up(root, 0)
+    assert not ballast.of_index(root, 0).is_given_up()
+    ballast.of_index(root).ease()
+    assert free_bytes(root) > hundredth
+    assert ballast.of_index(root, 0).is_given_up()
     with pytest.raises(QuotaError, match=r"the SSD is full.*remove exports"):
         ballast.check_room(root, 0)
-    ballast.keep(root, 0)
-    assert ballast.size_bytes(root) == 0, "it would take what it has just given"
+    ballast.of_index(root, 0).keep()
+    assert ballast.of_index(root).size_bytes() == 0, "it would take what it has just given"
     os.unlink(filler)
     ballast.check_room(root, 0)
-    assert ballast.size_bytes(root) == hundredth
+    assert ballast.of_index(root).size_bytes() == hundredth
 
 
 @pytest.mark.fault

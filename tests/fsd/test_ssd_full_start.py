@@ -74,7 +74,7 @@ def start_with_an_older_index(
     meanwhile()
     with open(index, "wb") as file:
         file.write(former)
-    ballast.give_up(store.config.index_root)
+    ballast.of_index(store.config.index_root).give_up()
     fill_up(ssd)
     store.start()
     assert is_full(store)
@@ -223,7 +223,7 @@ def test_what_has_to_be_written_anew_waits_for_room(store, ssd):
     kill_engine(store.config, group=True)
     for name in head.disks:
         damage(shard_path(paths[name], head.shard_id), head.offset + 200)
-    ballast.give_up(store.config.index_root)
+    ballast.of_index(store.config.index_root).give_up()
     fill_up(ssd)
     before = [shard_files(folder) for folder in store.disks]
     store.start()

@@ -11,6 +11,7 @@ from command import drystone
 from server_fixture import EmbeddedStore
 
 import fsd
+from base.errors import DrystoneError
 from sql import Database, load_config
 from sql.core.migrate import known_migrations
 from sql.server import server
@@ -199,5 +200,5 @@ def test_the_store_leaves_the_sections_of_others_alone(store):
     assert fsd.load_config(made.config_path) == made.config
     with open(made.config_path, "a", encoding="utf-8") as file:
         file.write("[databse]\n")
-    with pytest.raises(fsd.DrystoneError, match="databse"):
+    with pytest.raises(DrystoneError, match="databse"):
         fsd.load_config(made.config_path)
