@@ -30,8 +30,7 @@ if TYPE_CHECKING:
     from jobs.runs.task_state import TaskState
     from jobs.runs.workflow import Step, StepResult, TaskContext, Workflow
     from jobs.scheduler.schedules import described as described_schedule
-    from jobs.scheduler.schedules_cron import next_firings, parse_cron
-    from jobs.scheduler.schedules_text import describe_cron
+    from jobs.scheduler.schedules_cron import describe_cron, next_firings, parse_cron
     from jobs.services.jobs_companion import companion
 
 _HOMES = {
@@ -57,7 +56,7 @@ _HOMES = {
     "check_parameters": "jobs.runs.control",
     "cli_app": "jobs.cli.app",
     "companion": "jobs.services.jobs_companion",
-    "describe_cron": "jobs.scheduler.schedules_text",
+    "describe_cron": "jobs.scheduler.schedules_cron",
     "described_schedule": "jobs.scheduler.schedules",
     "demo_chapter": "jobs.cli.demo",
     "dry_run_request": "jobs.runs.control",

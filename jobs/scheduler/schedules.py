@@ -14,9 +14,14 @@ from pydantic import ValidationError
 
 from base.errors import UsageError
 from jobs.runs.control import make_request
-from jobs.scheduler.schedules_cron import firings, next_firing, next_firings, parse_cron
+from jobs.scheduler.schedules_cron import (
+    describe_cron,
+    firings,
+    next_firing,
+    next_firings,
+    parse_cron,
+)
 from jobs.scheduler.schedules_plan import make_plan
-from jobs.scheduler.schedules_text import describe_cron
 from sql import (
     Database,
     DatabaseUnavailableError,

@@ -1,7 +1,8 @@
 """When a cron expression fires: it owns the calendar and daylight saving, and has no clock.
 
-Pure functions over moments in UTC. The calendar is croniter's, over the wall clock of a time zone;
-how a wall clock that jumps meets real time is decided here:
+Pure functions over moments in UTC. The calendar and the words are cronsim's, over a wall clock that
+never jumps; how the clock of a time zone meets real time is decided here (cronsim's own rule misses
+the second half hour where a zone is put back by thirty minutes):
 
 - A local time that does not exist (the clock was put forward over it) fires at the moment of the
   jump, once, however many times of the expression were left out.
@@ -11,29 +12,28 @@ how a wall clock that jumps meets real time is decided here:
 
 An expression has five fields (minute, hour, day of month, month, day of week) or is one of
 `@hourly @daily @weekly @monthly @yearly`. When both days are restricted, either is enough, as in
-every cron.
+every cron. Beyond what cronsim reads, a range may go over the end of its field (`22-2`, `fri-mon`),
+`?` is `*`, and `l5` is `5l`, the last Friday.
 """
 
 from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import islice, takewhile
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
 
-from croniter import croniter
+from cronsim import CronSim, CronSimError
 
 from base.errors import UsageError
 
 EXPRESSION_LENGTH_MAX = 200
 ZONE_LENGTH_MAX = 64
-YEARS_BETWEEN_MAX = 41
-"""The 29th of February that is a certain day of the week comes at least so often."""
 YEAR_MAX = 2400
-"""Nothing is planned beyond; `datetime` ends at 9999, and croniter tires before."""
+"""Nothing is planned beyond; `datetime` ends at 9999."""
 
 _ALIASES = {
     "@hourly": "0 * * * *",
@@ -44,10 +44,16 @@ _ALIASES = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
 }
-_NAMES = re.compile("jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec|sun|mon|tue|wed|thu|fri|sat")
-# Without names: digits and the signs of cron. `h` and `r`, croniter's hashed and random values,
-# are left out: the same schedule must fire at the same time for every scheduler.
-_FIELD = re.compile(r"[0-9*/,\-#lw?]+", re.ASCII)
+_FIELD = re.compile(r"[0-9*/,\-#lw]+", re.ASCII)
+_RANGE = re.compile(r"([0-9]{1,2})-([0-9]{1,2})", re.ASCII)
+_LIMITS = ((0, 59), (0, 23), (1, 31), (1, 12), (0, 6))
+_MONTH, _WEEKDAY = 3, 4
+_NAMES = {
+    _MONTH: [
+        "", "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+    ],
+    _WEEKDAY: ["sun", "mon", "tue", "wed", "thu", "fri", "sat"],
+}  # fmt: skip
 _ZONE = re.compile(r"[A-Za-z][A-Za-z0-9_+\-/]*", re.ASCII)
 # How far back to look for the latest firings, nearest first.
 _SPANS = tuple(timedelta(days=days) for days in (1 / 24, 1, 8, 32, 367, 9 * 366, 41 * 366))
@@ -55,7 +61,7 @@ _SPANS = tuple(timedelta(days=days) for days in (1 / 24, 1, 8, 32, 367, 9 * 366,
 
 @dataclass(frozen=True, slots=True)
 class Cron:
-    """A checked expression in a time zone; `fields` is the expression without aliases."""
+    """A checked expression in a time zone; `fields` is what cronsim reads of it."""
 
     expression: str
     fields: tuple[str, str, str, str, str]
@@ -76,18 +82,54 @@ def parse_cron(expression: str, zone_name: str) -> Cron:
             f"cron {shown!a} is refused: it has to have the five fields minute, hour, day of "
             f"month, month and day of week, or be one of {', '.join(sorted(_ALIASES))}"
         )
-    for field in fields:
-        if not _FIELD.fullmatch(_NAMES.sub("0", field)):
-            raise UsageError(f"cron {shown!a} is refused: field {field!a} cannot be understood")
+    read = _read_by_cronsim(fields)
+    for given, field in zip(fields, read, strict=True):
+        if not _FIELD.fullmatch(field):
+            raise UsageError(f"cron {shown!a} is refused: field {given!a} cannot be understood")
     try:
-        expanded, _ = croniter.expand(" ".join(fields))
-    except (ValueError, KeyError, IndexError, OverflowError) as error:
-        # croniter's own errors are ValueErrors; the others are its slips over odd input.
+        every_hour = CronSim(" ".join(read), datetime(2024, 1, 1)).hours == set(range(24))
+    except (CronSimError, ValueError) as error:
         raise UsageError(f"cron {shown!a} is refused: {error}") from error
-    cron = Cron(expression.strip(), fields, zone, every_hour=expanded[1] == ["*"])
+    cron = Cron(expression.strip(), read, zone, every_hour)
     if next(_walls(cron, datetime(2024, 1, 1)), None) is None:
         raise UsageError(f"cron {shown!a} never fires: there is no such day")
     return cron
+
+
+def describe_cron(cron: Cron) -> str:
+    """Return one line such as `at 03:30 on Monday through Friday (Europe/Berlin)`."""
+    words = CronSim(" ".join(cron.fields), datetime(2024, 1, 1)).explain()
+    return f"{words[0].lower()}{words[1:]} ({cron.zone.key})"
+
+
+def _read_by_cronsim(fields: Sequence[str]) -> tuple[str, str, str, str, str]:
+    """Return the fields in the notation of cronsim, which says what is wrong with them."""
+    minute, hour, day, month, weekday = (
+        ",".join(_term(term, place) for term in field.split(","))
+        for place, field in enumerate(fields)
+    )
+    if "*" not in (day, weekday):
+        # Or cronsim takes a day that begins with a star for one that must match as well.
+        day, weekday = day.replace("*", "1-31"), weekday.replace("*", "0-6")
+    return minute, hour, day, month, weekday
+
+
+def _term(term: str, place: int) -> str:
+    """Return one term of a field, in numbers, its range cut in two where it goes over the end."""
+    for number, name in enumerate(_NAMES.get(place, ())):
+        term = term.replace(name, str(number)) if name else term
+    term = "*" if term in ("?", "*/1") else term
+    if place == _WEEKDAY and term.startswith("l"):
+        return f"{term[1:]}l"
+    if not (found := _RANGE.fullmatch(term)):
+        return term
+    first, last = int(found[1]), int(found[2])
+    if place == _WEEKDAY and first != last:  # Sunday begins a week, and ends it.
+        first, last = first % 7, last or 7
+    if first <= last:
+        return f"{first}-{last}"
+    lowest, highest = _LIMITS[place]
+    return f"{first}-{highest},{lowest}-{last}"
 
 
 def find_zone(name: str) -> ZoneInfo:
@@ -156,20 +198,9 @@ def latest_firings(cron: Cron, since: datetime, until: datetime, count: int) -> 
 
 def _walls(cron: Cron, after: datetime) -> Iterator[datetime]:
     """Yield the matching times of a wall clock that never jumps, later than `after`."""
-    calendar = croniter(
-        " ".join(cron.fields),
-        after,
-        ret_type=datetime,
-        max_years_between_matches=YEARS_BETWEEN_MAX,
-    )
-    while True:
-        try:
-            wall: datetime = calendar.get_next(datetime)
-        except (ValueError, OverflowError):
-            return
-        if wall.year > YEAR_MAX:
-            return
-        yield wall
+    calendar = CronSim(" ".join(cron.fields), after)
+    # Where nothing matches for fifty years, it ends.
+    yield from takewhile(lambda wall: wall.year <= YEAR_MAX, calendar)
 
 
 def _moments(wall: datetime, zone: ZoneInfo) -> tuple[datetime, datetime]:

@@ -201,7 +201,7 @@ def test_a_schedule_is_made_in_plain_words_fired_and_disabled(work: Workshop, ot
     page.get_by_label("When (cron").fill("99 * * * *")
     page.wait_for_selector(".dialog .notice.bad")
     page.click("button:has-text('on weekdays at 9')")
-    page.wait_for_selector("text=Fires at 09:00, on Monday to Friday (UTC). Next:")
+    page.wait_for_selector("text=Fires at 09:00 on Monday through Friday (UTC). Next:")
     page.get_by_label("Name, such as").fill("mornings")
     page.click("button:has-text('Make the schedule')")
     page.wait_for_selector("h1:has-text('Schedule mornings')")

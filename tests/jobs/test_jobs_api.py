@@ -145,7 +145,7 @@ def test_schedules(ask: Asker, quiet_yard: Yard):
     }  # fmt: skip
     status, answer = ask("POST", "/v1/schedules", new)
     assert status == 200, answer
-    assert answer["text"] == "at 03:30, every day (Europe/Berlin)"
+    assert answer["text"] == "at 03:30 every day (Europe/Berlin)"
     assert len(answer["upcoming"]) == 5
     assert answer["built_in"] is False
     assert ask("POST", "/v1/schedules", {**new, "built_in": True})[0] == 422

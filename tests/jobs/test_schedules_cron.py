@@ -9,13 +9,14 @@ from itertools import takewhile
 
 import pytest
 from command import ROOT
-from croniter import croniter
+from cronsim import CronSim
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from base.errors import UsageError
 from jobs.scheduler.schedules_cron import (
     EXPRESSION_LENGTH_MAX,
+    describe_cron,
     firings,
     latest_firings,
     next_firing,
@@ -23,7 +24,6 @@ from jobs.scheduler.schedules_cron import (
     parse_cron,
 )
 from jobs.scheduler.schedules_plan import MISSED_MAX, make_plan
-from jobs.scheduler.schedules_text import describe_cron
 
 BERLIN = "Europe/Berlin"
 SPRING = datetime(2026, 3, 28, 23, 45, tzinfo=UTC)
@@ -98,15 +98,13 @@ def test_firings_are_those_of_a_reading_of_the_wall(minute, hour, zone, offset_m
 def read_the_wall(cron, begin: datetime, end: datetime) -> list[datetime]:
     """Look at the clock every minute, as a cron daemon that never sleeps; returns when it fires."""
     expected = []
-    minutes, hours, *_ = croniter.expand(" ".join(cron.fields))[0]
+    read = CronSim(" ".join(cron.fields), begin)
     moment = begin - timedelta(hours=2)
     shown: set[datetime] = set()
     wall = moment.astimezone(cron.zone).replace(tzinfo=None)
 
     def matches(wall: datetime) -> bool:
-        return (minutes == ["*"] or wall.minute in minutes) and (
-            hours == ["*"] or wall.hour in hours
-        )
+        return wall.minute in read.minutes and wall.hour in read.hours
 
     while moment <= end:
         now = moment.astimezone(cron.zone).replace(tzinfo=None)
@@ -127,7 +125,8 @@ def read_the_wall(cron, begin: datetime, end: datetime) -> list[datetime]:
      "0 0 30 2 *", "0 0 * * fri#9", "@reboot", "H * * * *", "R R * * *", "٣ * * * *",
      "0 0 * * \x1b[2J", "0 0 1 13 *", "a b c d e", "0;0 * * *", "1-2-3 * * * *", "- * * * *",
      "0 0 * * fri#", "0," * EXPRESSION_LENGTH_MAX + "0 * * * *", "* " * 100_000,
-     "\x00 * * * *", "\ud800 * * * *", "0 0 0 * *"],
+     "\x00 * * * *", "\ud800 * * * *", "0 0 0 * *", "0 0 15w * *", "0 22-2/2 * * *",
+     "0 0 l-3 * *", "1-99 * * * *"],
 )  # fmt: skip
 def test_what_is_no_expression_is_refused_in_a_line(expression: str):
     with pytest.raises(UsageError) as refusal:
@@ -227,22 +226,46 @@ def test_years_of_missed_minutes_are_a_short_history():
 
 
 @pytest.mark.parametrize(
+    ("expression", "same"),
+    [
+        ("30 22-2 * * *", "30 22,23,0,1,2 * * *"),
+        ("0 0 * * fri-mon", "0 0 * * 5,6,0,1"),
+        ("0 0 * * mon-sun", "0 0 * * *"),
+        ("0 0 * * 7-2", "0 0 * * 0,1,2"),
+        ("0 0 * * sun-sun", "0 0 * * 7"),
+        ("0 0 * * 0-7", "0 0 * * *"),
+        ("0 0 ? nov-feb *", "0 0 * 11,12,1,2 *"),
+        ("0 0 */1 * mon", "0 0 * * mon"),
+        # Either of two days is enough, however they are written.
+        ("0 0 */10 * mon", "0 0 1,11,21,31 * 1"),
+        ("0 0 1-31 * mon", "0 0 * * *"),
+        ("0 0 15 * */2", "0 0 15 * 0,2,4,6"),
+        ("0 0 28-2 * l5", "0 0 1,2,28,29,30,31 * 5l"),
+    ],
+)
+def test_what_is_written_otherwise_is_the_same(expression: str, same: str):
+    assert local_times(expression, SPRING, 60) == local_times(same, SPRING, 60)
+
+
+@pytest.mark.parametrize(
     ("expression", "text"),
     [
-        ("* * * * *", "every minute, every day (UTC)"),
-        ("*/5 * * * *", "every 5 minutes, every day (UTC)"),
-        ("@hourly", "at the start of every hour, every day (UTC)"),
-        ("7 * * * *", "at minute 7 of every hour, every day (UTC)"),
-        ("30 3 * * *", "at 03:30, every day (UTC)"),
+        ("* * * * *", "every minute (UTC)"),
+        ("*/5 * * * *", "every fifth minute of every hour (UTC)"),
+        ("@hourly", "at the start of every hour (UTC)"),
+        ("7 * * * *", "at minute 7 of every hour (UTC)"),
+        ("30 3 * * *", "at 03:30 every day (UTC)"),
         ("30 1,2 * jan,mar-may *",
-         "at 01:30 and 02:30, every day, in January and March to May (UTC)"),
-        ("*/15 9-17 * * 1-5", "every 15 minutes, in the hours 09 to 17, on Monday to Friday (UTC)"),
-        ("0 0 * * 5-7", "at 00:00, on Friday to Sunday (UTC)"),
-        ("0 0 * * fri#2", "at 00:00, on the second Friday of the month (UTC)"),
-        ("0 0 * * l5", "at 00:00, on the last Friday of the month (UTC)"),
+         "at 01:30 and 02:30 in January and every month from March through May (UTC)"),
+        ("*/15 9-17 * * 1-5",
+         "every 15th minute from 09:00 through 17:59 on Monday through Friday (UTC)"),
+        ("0 0 * * 5-7", "at 00:00 on Friday through Sunday (UTC)"),
+        ("0 0 * * sat-sun", "at 00:00 on Saturday and Sunday (UTC)"),
+        ("0 0 * * fri#2", "at 00:00 on the second Friday of the month (UTC)"),
+        ("0 0 * * l5", "at 00:00 on the last Friday of the month (UTC)"),
+        ("0 0 lw * *", "at 00:00 on the last weekday of every month (UTC)"),
         ("0 0 1,l * mon",
-         "at 00:00, on day 1 and the last day of the month or on Monday (UTC)"),
-        ("0 0 15w * *", "cron 0 0 15w * * (UTC)"),
+         "at 00:00 on the first and the last day of month and on Monday (UTC)"),
     ],
 )  # fmt: skip
 def test_plain_words(expression: str, text: str):

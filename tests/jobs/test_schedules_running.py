@@ -104,7 +104,7 @@ def test_the_command_line(yard: Yard):
     where = ["--zone", "Europe/Berlin", "-p", "folder=/x", "-p", "parts=3"]
     shown = json.loads(ask(yard, *arguments, *where, "--json"))
     assert shown["parameters"] == {"folder": "/x", "parts": 3}
-    assert shown["text"] == "at 03:30, on Monday to Friday (Europe/Berlin)"
+    assert shown["text"] == "at 03:30 on Monday through Friday (Europe/Berlin)"
     assert len(shown["upcoming"]) == 5
     again = drystone(yard, *arguments, *where, expect=2)
     assert "another name" in again.stderr
