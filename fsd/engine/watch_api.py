@@ -5,8 +5,6 @@ from fastapi import FastAPI, Response
 from fsd.documents.models import JobStatus
 from fsd.documents.watch_models import AlertResult, ScrubStatus
 from fsd.engine.engine import Engine
-from fsd.watch import metrics
-from fsd.watch.metrics_text import CONTENT_TYPE
 
 
 def add_watch(app: FastAPI, engine: Engine) -> None:
@@ -22,7 +20,11 @@ def add_watch(app: FastAPI, engine: Engine) -> None:
 
     @app.get("/v1/metrics")
     def prometheus() -> Response:
-        return Response(metrics.exposition(engine).encode(), headers={"Content-Type": CONTENT_TYPE})
+        # Here, because most engines are never asked for them.
+        from base.metrics import CONTENT_TYPE
+        from fsd.watch.metrics import exposition
+
+        return Response(exposition(engine), headers={"Content-Type": CONTENT_TYPE})
 
     @app.post("/v1/alerts/test")
     def alerts_test() -> list[AlertResult]:

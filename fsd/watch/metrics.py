@@ -1,15 +1,14 @@
 """The engine's metrics: it owns their names and where their values come from, not their format."""
 
 from collections import Counter
-from typing import Any
 
+from base.metrics import Metric, counters, gauge, gauges, render
 from fsd.delete.compact_plan import find_garbage
 from fsd.documents.models import AreaStatus, Capacity, DiskStatus, Health
 from fsd.engine.engine import Engine
 from fsd.format.errors import CorruptError
 from fsd.store import ballast
 from fsd.watch import report
-from fsd.watch.metrics_text import Metric, render
 
 DISK_STATES = ("online", "readonly", "missing", "gone", "draining", "retired")
 DISK_HEALTHS = ("ok", "suspect", "failing")
@@ -17,7 +16,7 @@ JOB_STATES = ("running", "done", "incomplete", "failed", "cancelled")
 SEVERITIES = ("info", "warning", "critical")
 
 
-def exposition(engine: Engine) -> str:
+def exposition(engine: Engine) -> bytes:
     """Return all metrics as text for Prometheus."""
     health = report.health(engine)
     metrics = [
@@ -32,48 +31,44 @@ def exposition(engine: Engine) -> str:
     return render(metrics)
 
 
-def _gauge(name: str, text: str, value: float) -> Metric:
-    return Metric(f"drystone_{name}", "gauge", text, [({}, float(value))])
-
-
 def _store_metrics(engine: Engine, health: Health) -> list[Metric]:
-    info = Metric("drystone_build_info", "gauge", "The version; its value is always 1.")
-    info.add(1, version=health.version, store_id=health.store_id)
-    state = Metric("drystone_state", "gauge", "1 for the state the store is in.")
+    info = gauges("build_info", "The version; its value is always 1.", "version", "store_id")
+    info.add_metric([health.version, health.store_id], 1)
+    state = gauges("state", "1 for the state the store is in.", "state")
     for name in ("ok", "degraded", "failed"):
-        state.add(health.state == name, state=name)
+        state.add_metric([name], health.state == name)
     partition = engine.areas.partition_state()
     return [
-        _gauge("up", "Whether the engine answers.", 1),
+        gauge("up", "Whether the engine answers.", 1),
         info,
         state,
-        _gauge("start_time_seconds", "When the engine started, Unix time.", engine.started_s),
-        _gauge("objects", "Distinct contents.", health.objects),
-        _gauge("shards", "Shards.", health.shards),
-        _gauge("batches", "Ingest batches.", health.batches),
-        _gauge("views", "Published views.", health.views),
-        _gauge("replication_lag_bytes", "Bytes still to be copied.", health.replication_lag_bytes),
-        _gauge(
+        gauge("start_time_seconds", "When the engine started, Unix time.", engine.started_s),
+        gauge("objects", "Distinct contents.", health.objects),
+        gauge("shards", "Shards.", health.shards),
+        gauge("batches", "Ingest batches.", health.batches),
+        gauge("views", "Published views.", health.views),
+        gauge("replication_lag_bytes", "Bytes still to be copied.", health.replication_lag_bytes),
+        gauge(
             "replication_lag_seconds",
             "How long the oldest missing copy has been missing.",
             health.replication_lag_oldest_s,
         ),
-        _gauge("single_copy_bytes", "Bytes with one copy only.", health.single_copy_bytes),
-        _gauge("unreadable_shards", "Shards no disk gives now.", health.unreadable_shards),
-        _gauge("rebuild_queue_shards", "Shards that wait for a copy.", health.rebuild_queue),
-        _gauge("index_bytes", "Size of the index on the SSD.", health.index_bytes),
-        _gauge(
+        gauge("single_copy_bytes", "Bytes with one copy only.", health.single_copy_bytes),
+        gauge("unreadable_shards", "Shards no disk gives now.", health.unreadable_shards),
+        gauge("rebuild_queue_shards", "Shards that wait for a copy.", health.rebuild_queue),
+        gauge("index_bytes", "Size of the index on the SSD.", health.index_bytes),
+        gauge(
             "memory_anonymous_bytes",
             "Memory of the engine's process, mapped files not counted.",
             health.memory_anonymous_bytes,
         ),
         *_garbage_metrics(engine),
-        _gauge(
+        gauge(
             "ssd_ballast_bytes",
             "Held back for the index on the SSD, 0 while that is full.",
             ballast.of_index(engine.config.index_root).size_bytes(),
         ),
-        _gauge("ssd_fill_ratio", "How full the SSD partition is, 0 to 1.", partition.fill),
+        gauge("ssd_fill_ratio", "How full the SSD partition is, 0 to 1.", partition.fill),
     ]
 
 
@@ -85,12 +80,12 @@ def _garbage_metrics(engine: Engine) -> list[Metric]:
         return []  # A damaged row of a shard is warned of; what is garbage nobody knows then.
     waiting = engine.dropper.waiting()
     return [
-        _gauge(
+        gauge(
             "garbage_bytes", "Purged or doubled bytes in shards, of one copy.", found.total_bytes
         ),
-        _gauge("compactable_shards", "Shards worth a compaction.", len(found.victims)),
-        _gauge("vacated_shards", "Empty shards that wait for the end of the grace.", len(waiting)),
-        _gauge(
+        gauge("compactable_shards", "Shards worth a compaction.", len(found.victims)),
+        gauge("vacated_shards", "Empty shards that wait for the end of the grace.", len(waiting)),
+        gauge(
             "vacated_bytes",
             "What those free on all disks together.",
             sum(shard.length_bytes * len(shard.disks) for shard in waiting),
@@ -100,13 +95,13 @@ def _garbage_metrics(engine: Engine) -> list[Metric]:
 
 def _capacity_metrics(found: Capacity) -> list[Metric]:
     return [
-        _gauge("usable_bytes", "What still fits at the wanted copies.", found.usable_bytes),
-        _gauge(
+        gauge("usable_bytes", "What still fits at the wanted copies.", found.usable_bytes),
+        gauge(
             "usable_after_loss_bytes",
             "What still fits after the loss of the worst disk and the rebuild.",
             found.usable_after_loss_bytes,
         ),
-        _gauge(
+        gauge(
             "unplaced_after_loss_bytes",
             "Bytes of copies without a place after the loss of the worst disk.",
             found.unplaced_after_loss_bytes,
@@ -115,33 +110,32 @@ def _capacity_metrics(found: Capacity) -> list[Metric]:
 
 
 def _disk_metrics(disks: tuple[DiskStatus, ...]) -> list[Metric]:
-    rows: list[tuple[str, Any, str, str]] = [
-        ("size_bytes", "gauge", "Size of the filesystem.", "size_bytes"),
-        ("free_bytes", "gauge", "Free bytes of the filesystem.", "free_bytes"),
-        ("stored_bytes", "gauge", "Bytes of replicas.", "stored_bytes"),
-        ("shards", "gauge", "Replicas.", "shards"),
-        ("read_bytes_total", "counter", "Bytes read since the start.", "read_bytes"),
-        ("written_bytes_total", "counter", "Bytes written since the start.", "written_bytes"),
-        ("errors_total", "counter", "Failed requests since the start.", "errors"),
-        ("late_reads_total", "counter", "Reads that another disk was asked for too.", "late_reads"),
-    ]
+    rows = (
+        (gauges, "size_bytes", "Size of the filesystem.", "size_bytes"),
+        (gauges, "free_bytes", "Free bytes of the filesystem.", "free_bytes"),
+        (gauges, "stored_bytes", "Bytes of replicas.", "stored_bytes"),
+        (gauges, "shards", "Replicas.", "shards"),
+        (counters, "read_bytes_total", "Bytes read since the start.", "read_bytes"),
+        (counters, "written_bytes_total", "Bytes written since the start.", "written_bytes"),
+        (counters, "errors_total", "Failed requests since the start.", "errors"),
+        (counters, "late_reads_total", "Reads that another disk was asked for too.", "late_reads"),
+    )
     metrics: list[Metric] = []
-    for name, kind, text, attribute in rows:
-        metric = Metric(f"drystone_disk_{name}", kind, text)
+    for kind, name, text, attribute in rows:
+        family = kind(f"disk_{name}", text, "disk")
         for disk in disks:
-            metric.add(getattr(disk, attribute), disk=disk.name)
-        metrics.append(metric)
-    state = Metric("drystone_disk_state", "gauge", "1 for the state the disk is in.")
-    judged = Metric("drystone_disk_health", "gauge", "1 for the judgement over the disk.")
+            family.add_metric([disk.name], getattr(disk, attribute))
+        metrics.append(family)
+    state = gauges("disk_state", "1 for the state the disk is in.", "disk", "state")
+    judged = gauges("disk_health", "1 for the judgement over the disk.", "disk", "health")
+    speed = gauges("disk_read_rate_bytes_per_second", "As last measured.", "disk")
     for disk in disks:
         for name in DISK_STATES:
-            state.add(disk.state == name, disk=disk.name, state=name)
+            state.add_metric([disk.name, name], disk.state == name)
         for name in DISK_HEALTHS:
-            judged.add(disk.health == name, disk=disk.name, health=name)
-    speed = Metric("drystone_disk_read_rate_bytes_per_second", "gauge", "As last measured.")
-    for disk in disks:
+            judged.add_metric([disk.name, name], disk.health == name)
         if disk.model is not None:
-            speed.add(disk.model.bandwidth_bytes_per_s, disk=disk.name)
+            speed.add_metric([disk.name], disk.model.bandwidth_bytes_per_s)
     return [*metrics, state, judged, speed]
 
 
@@ -157,51 +151,54 @@ def _smart_metrics(engine: Engine) -> list[Metric]:
     )
     metrics: list[Metric] = []
     for name, text, attribute in rows:
-        metric = Metric(f"drystone_disk_smart_{name}", "gauge", text)
+        family = gauges(f"disk_smart_{name}", text, "disk")
         for disk in engine.store.disks.disks.values():
             value = getattr(readings.get(disk.disk_id), attribute, None)
             if value is not None:
-                metric.add(value, disk=disk.name)
-        metrics.append(metric)
+                family.add_metric([disk.name], value)
+        metrics.append(family)
     return metrics
 
 
 def _area_metrics(areas: tuple[AreaStatus, ...]) -> list[Metric]:
-    used = Metric("drystone_area_used_bytes", "gauge", "Bytes in an SSD area.")
-    reserved = Metric("drystone_area_reserved_bytes", "gauge", "Bytes promised to jobs.")
-    quota = Metric("drystone_area_quota_bytes", "gauge", "Quota of an SSD area, 0 is none.")
-    files = Metric("drystone_area_files", "gauge", "Files in an SSD area.")
-    for area in areas:
-        used.add(area.used_bytes, area=area.area)
-        reserved.add(area.reserved_bytes, area=area.area)
-        quota.add(area.quota_bytes, area=area.area)
-        files.add(area.files, area=area.area)
-    return [used, reserved, quota, files]
+    rows = (
+        ("used_bytes", "Bytes in an SSD area."),
+        ("reserved_bytes", "Bytes promised to jobs."),
+        ("quota_bytes", "Quota of an SSD area, 0 is none."),
+        ("files", "Files in an SSD area."),
+    )
+    metrics: list[Metric] = []
+    for name, text in rows:
+        family = gauges(f"area_{name}", text, "area")
+        for area in areas:
+            family.add_metric([area.area], getattr(area, name))
+        metrics.append(family)
+    return metrics
 
 
 def _scrub_metrics(engine: Engine) -> list[Metric]:
     scrub = engine.watch.scrubber.status()
     return [
-        _gauge("scrub_overdue_bytes", "Bytes due to be verified.", scrub.overdue_bytes),
-        _gauge("scrub_overdue_replicas", "Replicas due to be verified.", scrub.due_replicas),
-        _gauge("scrub_never_replicas", "Replicas never scrubbed.", scrub.never_scrubbed),
-        _gauge(
+        gauge("scrub_overdue_bytes", "Bytes due to be verified.", scrub.overdue_bytes),
+        gauge("scrub_overdue_replicas", "Replicas due to be verified.", scrub.due_replicas),
+        gauge("scrub_never_replicas", "Replicas never scrubbed.", scrub.never_scrubbed),
+        gauge(
             "scrub_oldest_age_seconds",
             "Since some replica was last known to be right.",
             scrub.oldest_age_s,
         ),
-        _gauge("scrub_damaged_replicas", "Damaged, not yet healed.", scrub.damaged_replicas),
-        _gauge("lost_objects", "Objects that no replica gives.", scrub.lost_objects),
+        gauge("scrub_damaged_replicas", "Damaged, not yet healed.", scrub.damaged_replicas),
+        gauge("lost_objects", "Objects that no replica gives.", scrub.lost_objects),
     ]
 
 
 def _job_metrics(engine: Engine, health: Health) -> list[Metric]:
     states = Counter(job.state for job in engine.jobs.all())
-    jobs = Metric("drystone_jobs", "gauge", "Jobs that run, and the last ones that ended.")
+    jobs = gauges("jobs", "Jobs that run, and the last ones that ended.", "state")
     for name in JOB_STATES:
-        jobs.add(states.get(name, 0), state=name)
+        jobs.add_metric([name], states.get(name, 0))
     severities = Counter(notice.severity for notice in health.warnings)
-    notices = Metric("drystone_warnings", "gauge", "What `drystone warnings` lists.")
+    notices = gauges("warnings", "What `drystone warnings` lists.", "severity")
     for name in SEVERITIES:
-        notices.add(severities.get(name, 0), severity=name)
+        notices.add_metric([name], severities.get(name, 0))
     return [jobs, notices]

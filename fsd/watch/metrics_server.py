@@ -14,9 +14,9 @@ from fastapi import FastAPI, Response
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from base.errors import DrystoneError
+from base.metrics import CONTENT_TYPE
 from fsd.engine.engine import Engine
 from fsd.watch import metrics
-from fsd.watch.metrics_text import CONTENT_TYPE
 
 REQUESTS_MAX = 8
 """At once, silent connections included; more are told to come back (503)."""
@@ -110,6 +110,6 @@ def _make_app(engine: Engine) -> FastAPI:
             # The index is being replaced, for example: a failed scrape says so by itself.
             message = f"{error}\n".encode("utf-8", "backslashreplace")
             return Response(message, 503, media_type="text/plain; charset=utf-8")
-        return Response(text.encode(), headers={"Content-Type": CONTENT_TYPE})
+        return Response(text, headers={"Content-Type": CONTENT_TYPE})
 
     return app

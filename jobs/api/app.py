@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request
 from base.operations.commands import local_caller
 from base.operations.operation import Caller, Operation
 from base.operations.routes import add_problems, problem_answers, router_of
+from jobs.api.metrics import metric_routes
 from jobs.api.operations import jobs_operations
 from jobs.api.tasks import task_routes
 from jobs.api.tokens import TokenScopes
@@ -52,6 +53,7 @@ def make_app(
     app.include_router(task_routes(config_path, database, state, turns))
     server = _Server(Session(config_path, lambda: database), turns)
     app.include_router(router_of(jobs_operations().values(), server), prefix="/v1")
+    app.include_router(metric_routes(database, turns))
     app.add_middleware(BodyLimit, limits_bytes=BODY_LIMITS_BYTES)
     if tokens is not None:
         app.add_middleware(TokenScopes, token=tokens[0], worker_token=tokens[1])

@@ -17,11 +17,11 @@ from store_checks import until
 
 from base.config import CONFIG_NAME
 from base.errors import ConfigError
+from base.metrics import CONTENT_TYPE, counters, gauges, render
 from fsd.cli.watch import DOWN
 from fsd.disks.config import Config, load_config
 from fsd.store import ballast
 from fsd.watch.metrics_server import REQUESTS_MAX
-from fsd.watch.metrics_text import CONTENT_TYPE, Metric, render
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 SAMPLE = re.compile(rf"({NAME})(?:\{{(.*)\}})? (\S+)")
@@ -78,25 +78,26 @@ numbers = st.floats(allow_nan=False) | st.integers(-(10**18), 10**18)
 
 @given(texts, texts, numbers)
 def test_any_label_and_value_survive(help_text, label, value):
-    metric = Metric("drystone_x_bytes", "gauge", help_text.replace("\r", ""))
-    metric.add(value, disk=label)
-    parsed = parse(render([metric]))["drystone_x_bytes"]
+    family = gauges("x_bytes", help_text.replace("\r", ""), "disk")
+    family.add_metric([label], value)
+    parsed = parse(render([family]).decode())["drystone_x_bytes"]
     assert parsed[0] == "gauge"
     assert parsed[2] == {(("disk", label),): float(value)}
 
 
 def test_odd_numbers_and_names():
-    metric = Metric("x", "gauge", "odd")
+    family = gauges("x", "odd", "n")
     for number, value in enumerate((math.inf, -math.inf, 0.0, 1e300, 0.1)):
-        metric.add(value, n=str(number))
-    assert list(parse(render([metric]))["x"][2].values()) == [math.inf, -math.inf, 0.0, 1e300, 0.1]
-    metric = Metric("x", "gauge", "odd", [({}, math.nan)])
-    assert "x NaN\n" in render([metric])
-    metric = Metric("x", "gauge", "odd", [({"disk": "a\udcff"}, 1.0)])
-    assert parse(render([metric]))["x"][2] == {(("disk", "a\\udcff"),): 1.0}
-    assert render([Metric("x", "gauge", "without a sample")]) == ""
-    with pytest.raises(ValueError, match="no name"):
-        render([Metric("bad-name", "gauge", "", [({}, 1.0)])])
+        family.add_metric([str(number)], value)
+    found = parse(render([family]).decode())["drystone_x"][2]
+    assert list(found.values()) == [math.inf, -math.inf, 0.0, 1e300, 0.1]
+    family = counters("x_total", "odd")
+    family.add_metric([], math.nan)
+    assert (
+        render([family])
+        == b"# HELP drystone_x_total odd\n# TYPE drystone_x_total counter\ndrystone_x_total NaN\n"
+    )
+    assert render([gauges("x", "without a sample")]) == b""
 
 
 def value(metrics, name: str, **labels: str) -> float:

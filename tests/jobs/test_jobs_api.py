@@ -47,6 +47,13 @@ class Asker:
             answer = connection.getresponse()
             return answer.status, json.loads(answer.read())
 
+    def text(self, path: str) -> tuple[tuple[int, str], str]:
+        """Return (status, type of content) and the text of an answer that is no JSON."""
+        with contextlib.closing(http.client.HTTPConnection(self._host)) as connection:
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return (answer.status, answer.headers["content-type"]), answer.read().decode()
+
 
 @pytest.fixture
 def quiet_yard(store, database_url: str) -> Iterator[Yard]:
@@ -89,6 +96,28 @@ def test_runs_are_started_listed_shown_cancelled_and_retried(ask: Asker, quiet_y
     assert quiet_yard.state(first) == "queued"
     assert ask("GET", "/v1/runs/999999")[0] == 404
     assert ask("POST", "/v1/runs/999999/cancel", {})[0] == 404
+
+
+def test_figures_of_runs_and_queues_are_those_of_the_database(ask: Asker, quiet_yard: Yard):
+    first = start(ask)
+    start(ask, tag="another")
+    ask("POST", f"/v1/runs/{first}/cancel", {"reason": "no"})
+    quiet_yard.database.runs.limit_queue("io", 3)
+    quiet_yard.database.runs.set_queue("io", paused=True)
+    quiet_yard.control.gpu_ready('big "host"')
+    (kind, told), text = ask.text("/v1/metrics")
+    assert (kind, told) == (200, "text/plain; version=0.0.4; charset=utf-8")
+    lines = text.splitlines()
+    for expected in (
+        'drystone_runs{state="cancelled"} 1.0',
+        'drystone_runs{state="queued"} 1.0',
+        'drystone_runs{state="failed"} 0.0',
+        'drystone_tasks{queue="default",state="queued"} 1.0',
+        'drystone_queue_tasks_max{queue="io"} 3.0',
+        'drystone_queue_closed{queue="io"} 1.0',
+        'drystone_gpu_state{host="big \\"host\\"",state="ready"} 1.0',
+    ):
+        assert expected in lines, text
 
 
 def test_a_wrong_request_says_what_is_wrong(ask: Asker):

@@ -1,0 +1,49 @@
+"""The figures of runs, queues and GPU machines for Prometheus, as the database knows them.
+
+Workers are forked for every task and end with it: what they counted would end with them.
+"""
+
+from __future__ import annotations
+
+from typing import get_args
+
+from fastapi import APIRouter, Response
+
+from base.metrics import CONTENT_TYPE, Metric, gauges, render
+from jobs.api.turns import Turns
+from sql import Database, RunState
+
+GPU_STATES = ("asleep", "waking", "ready")
+
+
+def metric_routes(database: Database, turns: Turns) -> APIRouter:
+    """Return the routes."""
+    router = APIRouter()
+
+    @router.get("/v1/metrics", response_class=Response)
+    async def metrics() -> Response:
+        text = await turns.person(lambda: render(_families(database)))
+        return Response(text, headers={"Content-Type": CONTENT_TYPE})
+
+    return router
+
+
+def _families(database: Database) -> list[Metric]:
+    counts = database.runs.run_counts()
+    runs = gauges("runs", "Runs of workflows, all that were ever started.", "state")
+    for state in get_args(RunState):
+        runs.add_metric([state], counts.get(state, 0))
+    tasks = gauges("tasks", "Tasks that have not ended.", "queue", "state")
+    limits = gauges("queue_tasks_max", "How many tasks of a queue may run at once.", "queue")
+    closed = gauges("queue_closed", "1 where a queue is paused or drained.", "queue")
+    for queue in database.runs.queues():
+        for state in ("queued", "running", "waiting"):
+            tasks.add_metric([queue.queue, state], getattr(queue, state))
+        if queue.running_max is not None:
+            limits.add_metric([queue.queue], queue.running_max)
+        closed.add_metric([queue.queue], queue.paused or queue.draining)
+    machines = gauges("gpu_state", "1 for the state that a GPU machine is in.", "host", "state")
+    for gate in database.runs.gpus():
+        for state in GPU_STATES:
+            machines.add_metric([gate.host, state], gate.state == state)
+    return [runs, tasks, limits, closed, machines]
