@@ -9,6 +9,7 @@ import threading
 import time
 from dataclasses import dataclass
 
+from base.run_command import run_command
 from fsd.disk_io.identity import device_path
 from fsd.disks.disks import Disk
 from fsd.disks.smart import (
@@ -21,9 +22,9 @@ from fsd.disks.smart import (
 )
 from fsd.disks.smart_memory import SmartMemory
 from fsd.documents.models import Notice
-from fsd.process.program import run_program
 
 PERIOD_S = 3600.0
+OUTPUT_SIZE_BYTES_MAX = 1 << 20
 TIMEOUT_S = 30.0
 LET_SLEEP = ("-n", "standby")
 BEHIND_BRIDGE = ("-d", "sat")
@@ -110,7 +111,8 @@ class SmartWatch:
 
     def _read(self, device: str, *options: str) -> SmartReading:
         arguments = ("--json", "-H", "-A", device, *LET_SLEEP, *options)
-        outcome = run_program([self._program, *arguments], TIMEOUT_S)
-        if outcome.code is None:
-            raise _NotRunError(outcome.problem)
-        return parse_smart(outcome.output, outcome.code)
+        command = [self._program, *arguments]
+        ended = run_command(command, TIMEOUT_S, said_bytes_max=OUTPUT_SIZE_BYTES_MAX)
+        if ended.code is None:
+            raise _NotRunError(ended.problem)
+        return parse_smart(ended.said.decode("utf-8", "replace"), ended.code)

@@ -18,9 +18,9 @@ from collections.abc import Generator
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
+from base.run_command import run_command
 from fsd.disks.config import AlertsConfig
 from fsd.format.errors import FsdError
-from fsd.process.program import run_program
 
 COMMAND_TIMEOUT_S = 30.0
 WEBHOOK_TIMEOUT_S = 10.0
@@ -54,12 +54,14 @@ def sign(secret: bytes, body: bytes) -> str:
 
 
 def _run_command(config: AlertsConfig, body: bytes) -> None:
-    outcome = run_program(config.command, COMMAND_TIMEOUT_S, body + b"\n")
-    if output := outcome.output.strip()[:OUTPUT_LOGGED_MAX]:
+    ended = run_command(
+        config.command, COMMAND_TIMEOUT_S, given=body + b"\n", said_bytes_max=OUTPUT_LOGGED_MAX
+    )
+    if output := ended.said.decode("utf-8", "replace").strip():
         # The engine's stderr is its log.
         print(f"alert command: {output!a}", file=sys.stderr, flush=True)
-    if outcome.code != 0:
-        why = outcome.problem or f"exit code {outcome.code}"
+    if ended.code != 0:
+        why = ended.problem or f"exit code {ended.code}"
         raise AlertNotSentError(f"the alert command {config.command[0]!a} failed: {why}")
 
 

@@ -31,11 +31,11 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from base.errors import ConfigError
+from base.run_command import run_command
 from base.text import safe_text
 from jobs.core.alert_config import Channel, read_secret
 from jobs.core.errors import JobsError
 from jobs.notify.deadline import Deadline
-from jobs.notify.leash import run_on_leash
 
 COMMAND_TIMEOUT_S = 30.0
 NETWORK_TIMEOUT_S = 10.0
@@ -92,7 +92,7 @@ def sign(secret: bytes, time_s: int, body: bytes) -> str:
 
 def _run_command(channel: Channel, document: dict[str, Any]) -> None:
     name = channel.command[0]
-    ended = run_on_leash(
+    ended = run_command(
         channel.command,
         COMMAND_TIMEOUT_S,
         given=_body(document) + b"\n",

@@ -25,7 +25,8 @@ import sys
 import time
 from typing import Any
 
-from jobs.runners import descendants, written
+from base import descendants
+from jobs.runners import written
 from jobs.runners.program_log import ProgramLog
 
 TICK_S = 0.1

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from jobs.notify.leash import run_on_leash
+from base.run_command import run_command
 
 if TYPE_CHECKING:
     from jobs.core.config import GpuConfig
@@ -87,7 +87,7 @@ def _run(command: Sequence[str], gpu: GpuConfig) -> str:
     """Run a command; returns '' or what went wrong. An empty command is never wrong."""
     if not command:
         return ""
-    ended = run_on_leash(command, gpu.command_timeout_s, said_bytes_max=OUTPUT_SHOWN_MAX)
+    ended = run_command(command, gpu.command_timeout_s, said_bytes_max=OUTPUT_SHOWN_MAX)
     if ended.code == 0:
         return ""
     if ended.code is None:

@@ -1,8 +1,8 @@
-"""Short commands of people (wake a machine, tell somebody): it owns that none of them stays.
+"""Runs somebody else's short command (smartctl, an alert, a wake-up) so that none of it stays.
 
-    caller --starts--> leash --starts--> command and whatever that starts
+    caller --starts--> runner --starts--> command and whatever that starts
 
-The leash is a subreaper: a command that does not end in time is killed with all that came from it,
+The runner is a subreaper: a command that does not end in time is killed with all that came from it,
 in whichever session or process group, also when the caller has died meanwhile. A command that ends
 in time is believed: what it leaves running on purpose (a tunnel, an agent) is left alone.
 Never reads what a command means. Standard library only.
@@ -21,15 +21,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
-from jobs.runners import descendants
+from base import descendants
 
 SAID_BYTES_MAX = 16 << 20
 """A command that writes more is ended: it would fill the memory until its time is over."""
 LOOK_S = 0.2
 MARGIN_S = 5.0
-"""So much longer than the command's time the leash may take, its own start and end included."""
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-_LEASH = "import sys; sys.path.insert(0, sys.argv[1]); from jobs.notify import leash; leash.main()"
+"""So much longer than the command's time the runner may take, its own start and end included."""
+ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+_RUNNER = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from base import run_command; run_command.main()"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +46,7 @@ class Ended:
     problem: str = ""
 
 
-def run_on_leash(
+def run_command(
     argv: Sequence[str], timeout_s: float, *, given: bytes = b"", said_bytes_max: int = 500
 ) -> Ended:
     """Run a command without a shell, `given` on its stdin, to its end or its timeout."""
@@ -58,8 +60,8 @@ def run_on_leash(
         inlet.write(given)
         inlet.seek(0)
         try:
-            leash = subprocess.Popen(
-                [sys.executable, "-I", "-B", "-c", _LEASH, ROOT, json.dumps(orders)],
+            runner = subprocess.Popen(
+                [sys.executable, "-I", "-B", "-c", _RUNNER, ROOT, json.dumps(orders)],
                 stdin=inlet,
                 stdout=subprocess.PIPE,
                 stderr=outlet,
@@ -68,7 +70,7 @@ def run_on_leash(
             )
         except (OSError, ValueError) as error:
             return Ended(None, problem=f"cannot be run: {error}")
-        report = _report(leash, timeout_s + descendants.KILL_S + MARGIN_S)
+        report = _report(runner, timeout_s + descendants.KILL_S + MARGIN_S)
         outlet.seek(max(0, outlet.seek(0, os.SEEK_END) - said_bytes_max))
         return Ended(report.get("code"), outlet.read(said_bytes_max), report.get("problem", ""))
 
@@ -77,19 +79,19 @@ def _memory_file(name: str) -> BinaryIO:
     return os.fdopen(os.memfd_create(name), "w+b")
 
 
-def _report(leash: subprocess.Popen[bytes], within_s: float) -> dict[str, Any]:
-    """Return what the leash has to say; bounded, should it hang in the kernel itself."""
+def _report(runner: subprocess.Popen[bytes], within_s: float) -> dict[str, Any]:
+    """Return what the runner has to say; bounded, should it hang in the kernel itself."""
     try:
-        text, _ = leash.communicate(timeout=within_s)
+        text, _ = runner.communicate(timeout=within_s)
         return json.loads(text)
     except (subprocess.TimeoutExpired, ValueError):
-        leash.kill()
+        runner.kill()
         return {"problem": "was not seen to end"}
     finally:
-        if leash.stdout:
-            leash.stdout.close()
+        if runner.stdout:
+            runner.stdout.close()
         with contextlib.suppress(subprocess.TimeoutExpired):
-            leash.wait(1.0)
+            runner.wait(1.0)
 
 
 def main() -> None:

@@ -12,8 +12,7 @@ from command import ROOT
 from jobs_harness import full_disk, until
 from runner_harness import alive
 
-from jobs.notify import leash
-from jobs.notify.leash import run_on_leash
+from base.run_command import SAID_BYTES_MAX, run_command
 
 # A child in a session of its own, and an orphan that leads another; both ignore a soft end.
 AWAY = """
@@ -44,14 +43,14 @@ def _pids(folder) -> list[int]:
 
 
 def test_a_command_that_hangs_is_ended_with_all_that_left_its_session(tmp_path):
-    ended = run_on_leash(_away(tmp_path, "stay('main')"), 3)
+    ended = run_command(_away(tmp_path, "stay('main')"), 3)
     assert (ended.code, ended.problem) == (None, "did not end within 3 s")
     # On a busy machine it may not have come so far.
     assert not any(alive(pid) for pid in _pids(tmp_path))
 
 
 def test_it_is_ended_too_when_nobody_waits_for_it_any_more(tmp_path):
-    code = "import sys; from jobs.notify.leash import run_on_leash; run_on_leash(sys.argv[1:], 3)"
+    code = "import sys; from base.run_command import run_command; run_command(sys.argv[1:], 3)"
     caller = subprocess.Popen(
         [sys.executable, "-c", code, *_away(tmp_path, "stay('main')")], cwd=ROOT
     )
@@ -63,7 +62,7 @@ def test_it_is_ended_too_when_nobody_waits_for_it_any_more(tmp_path):
 
 def test_what_a_command_leaves_behind_on_purpose_is_left_alone(tmp_path):
     try:
-        ended = run_on_leash(_away(tmp_path, "os._exit(0)"), 60)
+        ended = run_command(_away(tmp_path, "os._exit(0)"), 60)
         assert (ended.code, ended.said) == (0, b"both are there\n")
         assert all(alive(pid) for pid in _pids(tmp_path)) and len(_pids(tmp_path)) == 2
     finally:
@@ -82,7 +81,7 @@ def test_what_a_command_leaves_behind_on_purpose_is_left_alone(tmp_path):
     ],
 )
 def test_how_it_ended(command: list[str], code: int | None, said: bytes, problem: str):
-    ended = run_on_leash(command, 60, given=b"given ", said_bytes_max=10)
+    ended = run_command(command, 60, given=b"given ", said_bytes_max=10)
     assert (ended.code, ended.said) == (code, said)
     assert ended.problem.startswith(problem) if problem else not ended.problem
 
@@ -90,10 +89,10 @@ def test_how_it_ended(command: list[str], code: int | None, said: bytes, problem
 def test_a_command_runs_where_nothing_can_be_written(tmp_path, monkeypatch):
     with full_disk(str(tmp_path / "full"), "size=64k") as folder:
         monkeypatch.setattr("tempfile.tempdir", folder)
-        ended = run_on_leash(["/bin/sh", "-c", "cat; head -c 100000 /dev/zero"], 60, given=b"x")
+        ended = run_command(["/bin/sh", "-c", "cat; head -c 100000 /dev/zero"], 60, given=b"x")
     assert (ended.code, len(ended.said)) == (0, 500)
 
 
 def test_a_command_that_would_fill_the_memory_is_ended():
-    ended = run_on_leash(["/bin/sh", "-c", "while :; do head -c 1000000 /dev/zero; done"], 60)
-    assert ended.problem == f"wrote more than {leash.SAID_BYTES_MAX:,} bytes"
+    ended = run_command(["/bin/sh", "-c", "while :; do head -c 1000000 /dev/zero; done"], 60)
+    assert ended.problem == f"wrote more than {SAID_BYTES_MAX:,} bytes"
