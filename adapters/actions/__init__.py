@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from adapters.actions.stage.batch import make_batch, verify_sealed
     from adapters.actions.stage.command import RenderedRun, checked_models, rendered_command
     from adapters.actions.stage.parts import ActionPart, plan_parts
+    from adapters.actions.stage.room import limit_bytes as stage_limit_bytes
     from adapters.actions.stage.stage import (
         changed_input,
         empty_output,
@@ -109,11 +110,16 @@ _HOMES = {
     "release_part": "adapters.actions.stage.stage",
     "release_stage_of": "adapters.actions.stage.stage",
     "rendered_command": "adapters.actions.stage.command",
+    "stage_limit_bytes": "adapters.actions.stage.room",
     "stage_part": "adapters.actions.stage.stage",
     "verify_sealed": "adapters.actions.stage.batch",
 }
 
-_NAMES_THERE = {"replay_quarantine": "replay_outputs", "dry_run_action": "dry_run"}
+_NAMES_THERE = {
+    "replay_quarantine": "replay_outputs",
+    "dry_run_action": "dry_run",
+    "stage_limit_bytes": "limit_bytes",
+}
 
 __all__ = [
     "ActionContract",
@@ -168,6 +174,7 @@ __all__ = [
     "run_ac1",
     "run_grouping",
     "run_tagging",
+    "stage_limit_bytes",
     "stage_part",
     "take_outputs",
     "verify_sealed",

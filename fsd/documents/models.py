@@ -289,6 +289,8 @@ class AreaStatus(Document):
     files: int
     state: Literal["ok", "warn", "refuse", "emergency"]
     refuses: bool = False
+    limit_bytes: int = 0
+    """The most that can ever be promised there: the quota, or what new jobs may fill of the SSD."""
 
 
 class Capacity(Document):

@@ -80,7 +80,8 @@ class AreaUsage:
     """An area as last measured. `quota_bytes` 0 is none; `measured` False means never so far.
 
     `reserved_bytes` is what reservations still hold beyond `used_bytes`, and counts in `state`;
-    `refuses` says that what lies there is so much alone that nothing more is promised.
+    `refuses` says that what lies there is so much alone that nothing more is promised; an empty SSD
+    would promise `limit_bytes` at most.
     """
 
     area: str
@@ -91,6 +92,7 @@ class AreaUsage:
     reserved_bytes: int
     state: State
     refuses: bool
+    limit_bytes: int
     measured: bool
     unreadable: int
 
@@ -298,12 +300,17 @@ class Areas:
             state=self._state(usage.used_bytes + reserved_bytes, quota_bytes),
             # Not by what is reserved: a job may promise itself its output first, then its input.
             refuses=self._state(usage.used_bytes, quota_bytes) in ("refuse", "emergency"),
+            limit_bytes=min(quota_bytes or self._partition_limit(), self._partition_limit()),
             measured=area in self._usage,
             unreadable=usage.unreadable,
         )
 
     def _state(self, size_bytes: int, quota_bytes: int) -> State:
         return self.thresholds.state(size_bytes / quota_bytes) if quota_bytes else "ok"
+
+    def _partition_limit(self) -> int:
+        found = self.partition_state()
+        return int((found.used_bytes + found.available_bytes) * self.thresholds.refuse)
 
     def _check_quota(self, area: str, size_bytes: int, asked: str) -> None:
         usage = self._area_usage(area)

@@ -91,6 +91,7 @@ def area_statuses(engine: Engine) -> tuple[AreaStatus, ...]:
             files=usage.files,
             state=usage.state,
             refuses=usage.refuses,
+            limit_bytes=usage.limit_bytes,
         )
         for usage in engine.areas.usage()
     )

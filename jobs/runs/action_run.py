@@ -35,6 +35,7 @@ from adapters.actions import (
     release_part,
     rendered_command,
     run_ac1,
+    stage_limit_bytes,
     stage_part,
     take_outputs,
     verify_sealed,
@@ -85,7 +86,8 @@ def plan(context: TaskContext) -> StepResult:
         make_label_tasks(database, loaded, event_id)
     if loaded.contract.stage_layout is None:
         return StepResult(passed, pass_on=passed)
-    parts = plan_parts(database, loaded, batch_id, parameters)
+    limit_bytes = stage_limit_bytes(store_client(context.config_path))
+    parts = plan_parts(database, loaded, batch_id, parameters, limit_bytes)
     if not parts:
         context.log("every node of the batch is done already, by this or by another run")
     specs = [{"action_part": part.model_dump(mode="json")} for part in parts]

@@ -8,15 +8,21 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from adapters.actions.contract.parameters import checked_parameters
 from adapters.actions.contract.stage_model import LeftOut, StagedPart
 from adapters.actions.run.tagging import explain_tagging
 from adapters.actions.stage.batch import selector_of, verify_sealed
 from adapters.actions.stage.command import RenderedRun, rendered_command, shown_models
-from adapters.actions.stage.parts import ActionPart, cut
-from adapters.actions.stage.stage import output_bytes_max
+from adapters.actions.stage.parts import ActionPart, cut_for
+from adapters.actions.stage.room import (
+    Room,
+    limit_bytes,
+    needed_bytes,
+    output_bytes_max,
+    room_for,
+)
 from adapters.actions.stage.stage_tree import lay_out
 from base.errors import UsageError
 
@@ -26,20 +32,6 @@ if TYPE_CHECKING:
     from adapters.actions.contract.check import LoadedContract
     from fsd import Client
     from sql import Database, Explanation, Selector
-
-BLOCK_BYTES = 4_096
-"""What the store reserves beside the bytes of each file."""
-
-
-@dataclass(frozen=True, slots=True)
-class Room:
-    """Whether the largest part fits into the stage: now, once running work is done, or never."""
-
-    verdict: Literal["fits", "waits", "never"]
-    needed_bytes: int
-    free_bytes: int | None
-    """None when the stage has no quota; then the partition limits."""
-    reason: str = ""
 
 
 @dataclass(slots=True)
@@ -90,7 +82,8 @@ def dry_run(
     batch = "BATCH" if action_batch_id is None else str(action_batch_id)
     area = next(one.path for one in client.capacity().areas if one.area == "3c")
     largest_bytes = 0
-    for part in _parts(database, loaded, selector, action_batch_id, values, report):
+    limit = limit_bytes(client) if contract.stage_layout is not None else 0
+    for part in _parts(database, loaded, selector, action_batch_id, values, report, limit):
         report.parts += 1
         report.nodes += len(part.node_ids)
         report.size_bytes += part.size_bytes
@@ -105,9 +98,8 @@ def dry_run(
             if on_path is not None:
                 on_path(entry.node_id, path)
         written_bytes = output_bytes_max(contract, laid.input_bytes)
-        copied_bytes = laid.staged_bytes + len(laid.entries) * BLOCK_BYTES
-        needed = written_bytes + (copied_bytes if contract.stage_layout.mode == "copy" else 0)
-        largest_bytes = max(largest_bytes, needed)
+        sizes = (laid.input_bytes, laid.staged_bytes, len(laid.entries))
+        largest_bytes = max(largest_bytes, needed_bytes(contract, *sizes))
         report.staged_files += len(laid.entries)
         report.staged_bytes += laid.staged_bytes
         report.output_bytes_max += written_bytes
@@ -121,7 +113,7 @@ def dry_run(
     report.computed = explain_tagging(database, loaded)
     _children(loaded, report)
     if contract.stage_layout is not None:
-        report.room = _room(client, largest_bytes)
+        report.room = room_for(client, largest_bytes)
     return report
 
 
@@ -132,6 +124,7 @@ def _parts(
     action_batch_id: int | None,
     values: dict[str, Any],
     report: DryRun,
+    limit: int,
 ) -> Iterator[ActionPart]:
     contract = loaded.contract
     if action_batch_id is None:
@@ -139,7 +132,7 @@ def _parts(
         sizes = [(row.node_id, row.size_bytes or 0) for row in rows]
         if not sizes:
             raise UsageError(f"the selector finds no node that {contract.name} can work on")
-        return cut(sorted(sizes), contract.batch_size_bytes)
+        return cut_for(contract, sorted(sizes), limit)
     verify_sealed(database, action_batch_id)
     pending = [
         (node.node_id, node.size_bytes)
@@ -148,7 +141,7 @@ def _parts(
         )
     ]
     report.nodes_done = database.action_context.batch(action_batch_id).nodes - len(pending)
-    return cut(pending, contract.batch_size_bytes)
+    return cut_for(contract, pending, limit)
 
 
 def _would_be(
@@ -172,25 +165,3 @@ def _children(loaded: LoadedContract, report: DryRun) -> None:
         limits = contract.child_limits
         report.children_max = int(report.nodes * loaded.count_scale)
         report.children_bytes_max = int(report.size_bytes * limits.bytes_scale)
-
-
-def _room(client: Client, needed_bytes: int) -> Room:
-    capacity = client.capacity()
-    area = next(one for one in capacity.areas if one.area == "3c")
-    if area.quota_bytes and needed_bytes > area.quota_bytes:
-        reason = (
-            f"one part needs {needed_bytes:,} bytes and the stage may hold {area.quota_bytes:,}: "
-            "lower batch_size_bytes or output_bytes_max in the contract, or raise stage_bytes"
-        )
-        return Room("never", needed_bytes, area.quota_bytes, reason)
-    free_bytes = None
-    if area.quota_bytes:
-        free_bytes = max(0, area.quota_bytes - area.used_bytes - area.reserved_bytes)
-    full = area.state in ("refuse", "emergency") or capacity.partition_state in (
-        "refuse",
-        "emergency",
-    )
-    if full or (free_bytes is not None and needed_bytes > free_bytes):
-        reason = "the stage is taken by other work; it would wait for room (WAIT_SPACE)"
-        return Room("waits", needed_bytes, free_bytes, reason)
-    return Room("fits", needed_bytes, free_bytes)

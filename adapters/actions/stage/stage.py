@@ -26,6 +26,12 @@ from adapters.actions.contract.parameters import checked_parameters
 from adapters.actions.contract.stage_context import parameter_fields
 from adapters.actions.contract.stage_model import StagedPart, pack_inputs
 from adapters.actions.contract.templates import render
+from adapters.actions.stage.room import (
+    limit_bytes,
+    needed_bytes,
+    never_fits,
+    output_bytes_max,
+)
 from adapters.actions.stage.stage_manifest import manifest_file, scratch_prefix
 from adapters.actions.stage.stage_tree import LaidOut, lay_out
 from adapters.records.errors import AdapterError, SpaceError
@@ -38,9 +44,6 @@ if TYPE_CHECKING:
     from fsd import Client, MaterialiseAnswer, StageOutputAnswer
     from sql import Database
 
-OUTPUT_SLACK_BYTES = 16 << 20
-"""Beside children: logs, listings and records, so that tiny inputs may have them."""
-OUTPUT_BYTES_MIN = 64 << 20
 VIEW_APPEARS_S_MAX = 10.0
 VIEW_POLL_S = 0.05
 SEALED_NAME = "_SEALED"
@@ -57,21 +60,24 @@ def stage_part(
     """Lay a part out and wait until it lies there; its output folder is empty then.
 
     Safe to call again: what lies there sealed with the same content stays. Raises SpaceError when
-    the store has no room now (then nothing is left behind), UsageError when the contract's
-    templates lead two files to one place.
+    the store has no room now (then nothing is left behind), UsageError when it never has it, or
+    when the contract's templates lead two files to one place.
     """
     contract = loaded.contract
     if contract.stage_layout is None:
         raise UsageError(f"action {contract.name} ({contract.type}) stages nothing")
     values = checked_parameters(contract, parameters)
     layout_id = f"{contract.stage_layout.layout_id}/{part.number}"
-    limit_bytes = output_bytes_max(contract, part.size_bytes)
+    written_bytes = output_bytes_max(contract, part.size_bytes)
+    needed = written_bytes
     _release_former_place(client, contract, action_batch_id, part.number)
     try:
         _wait_for_former(client, f"{action_batch_id}/{layout_id}")
         # The output first: without room for what comes of it, nothing is laid out or even asked.
-        output = client.stage_output(str(action_batch_id), layout_id, limit_bytes)
+        output = client.stage_output(str(action_batch_id), layout_id, written_bytes)
         laid = lay_out(database, contract, part.number, part.node_ids, values)
+        sizes = (part.size_bytes, laid.staged_bytes, len(laid.entries))
+        needed = needed_bytes(contract, *sizes)
         place = _Place(loaded, action_batch_id, part.number, layout_id)
         staged = _make(client, place, laid, output)
     except (QuotaError, UsageError) as error:
@@ -79,6 +85,8 @@ def stage_part(
             release(client, action_batch_id, layout_id)
         if isinstance(error, UsageError):
             raise
+        if reason := never_fits(needed, limit_bytes(client)):
+            raise UsageError(f"part {part.number} never fits: {reason}") from None
         raise SpaceError(f"part {part.number} of action batch {action_batch_id}: {error}") from None
     empty_output(loaded, staged, values)
     return staged
@@ -176,15 +184,6 @@ def _pinned(contract: ActionContract) -> str | None:
     """Return what stands in the place of one model file; the image's digest is with the image."""
     files = contract.pins.files if contract.pins else {}
     return " ".join(f"{name}={digest}" for name, digest in sorted(files.items())) or None
-
-
-def output_bytes_max(contract: ActionContract, input_bytes: int) -> int:
-    """Return how much a part may write, which is what is reserved for it."""
-    written = contract.run_spec.output_bytes_max if contract.run_spec else None
-    if any(o.child for o in contract.output_parser.outputs) if contract.output_parser else False:
-        limit_bytes = int(input_bytes * contract.child_limits.bytes_scale) + OUTPUT_SLACK_BYTES
-        return min(written, limit_bytes) if written else limit_bytes
-    return written or max(OUTPUT_BYTES_MIN, input_bytes)
 
 
 def empty_output(loaded: LoadedContract, staged: StagedPart, parameters: dict[str, Any]) -> None:
