@@ -91,9 +91,14 @@ def init(
     mount: Annotated[
         str | None, typer.Option("--mount", metavar="POINT", help="Where `up` mounts it.")
     ] = None,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do not ask where one copy is wished.")
+    ] = False,
     json_output: JsonOption = False,
 ) -> None:
     """Make a store of some disks and a folder on the SSD.
+
+    With `--copies 1` it asks first: the files of a disk that dies are lost then.
 
     \b
     Example:
@@ -101,6 +106,13 @@ def init(
     """
     from fsd.engine.setup import init_store
 
+    if copies == 1:
+        say(
+            "with one copy of each file, a disk that dies takes its files with it, and a file that "
+            "goes bad cannot be mended"
+        )
+        if not yes and not typer.confirm("Keep only one copy?", err=True):
+            raise typer.Exit(EXIT_FAILED)
     settings = init_store(
         root,
         disk or [],

@@ -48,6 +48,8 @@ class StoreConfig(_Section):
     batch_size_bytes: int = Field(default=50 * GIB, ge=MIB)
     scrub_rate_bytes_per_s: SizeBytes = 16_000_000
     """Of each disk; 0 switches the background scrub off."""
+    background_copy_rate_bytes_per_s: SizeBytes = 0
+    """Of all copies together that the store makes by itself; 0 is no limit."""
     scrub_interval_days: float = Field(default=30.0, gt=0)
     grace_s: float = Field(default=3600.0, ge=0)
     """Of the engine's uptime, before the files of a shard that nobody wants are deleted."""

@@ -91,7 +91,8 @@ class Reconciler:
         `prepare` runs while no background copy does, so that the job copies, and counts, what
         follows from it.
         """
-        with job.holding(self._busy):  # Else the round that runs in the background.
+        # Else the round that runs in the background, which begins no more copies.
+        with self._replicator.pace.lifted(), job.holding(self._busy):
             prepare(job)
             self._stuck.clear()
             self._replicator.mender.given_up.clear()
@@ -165,7 +166,7 @@ class Reconciler:
         plan = self._replicator.plan([(want.shard, want.copies) for want in wants])
         queue = CopyQueue.of(plan)
         shards = {want.shard.shard_id: want.shard for want in wants}
-        lock = threading.Lock()
+        lock, pace = threading.Lock(), self._replicator.pace
         copied = stuck = 0
         due_s = time.monotonic() + REPLAN_S
 
@@ -185,7 +186,7 @@ class Reconciler:
         def work() -> None:
             nonlocal copied, stuck
             for planned in queue:
-                if self._stop.is_set():
+                if self._stop.is_set() or (job is None and pace.is_lifted):
                     return
                 if job is not None:
                     job.check()
@@ -194,8 +195,9 @@ class Reconciler:
                     copied, stuck = copied + done, stuck + (not done)
                 replan_when_due()
 
-        with ThreadPoolExecutor(COPIES_AT_ONCE_MAX, "copy") as workers:
-            for future in [workers.submit(work) for _ in range(COPIES_AT_ONCE_MAX)]:
+        lanes = COPIES_AT_ONCE_MAX if job is not None else pace.copies_max or COPIES_AT_ONCE_MAX
+        with ThreadPoolExecutor(lanes, "copy") as workers:
+            for future in [workers.submit(work) for _ in range(lanes)]:
                 future.result()
         return copied, stuck
 

@@ -21,6 +21,7 @@ from fsd.replicas.copy_plan import TARGET_PASSES, Left, Need, Planned, Room, pla
 from fsd.replicas.copy_turns import CopyTurns, Flow, Progress
 from fsd.replicas.departure import staying
 from fsd.replicas.mend import Mender
+from fsd.replicas.pace import CopyPace
 from fsd.replicas.shard_copy import BACKGROUND, ShardCopy, TargetError, Way
 from fsd.store.job import CANCEL_POLL_S, Job
 from fsd.store.read_errors import note_read_error
@@ -43,6 +44,7 @@ class Replicator:
         self._claimed: set[str] = set()
         self._lanes = threading.Semaphore(COPIES_AT_ONCE_MAX)
         self.turns = CopyTurns(COPY_SLOTS)
+        self.pace = CopyPace(store.config.store.background_copy_rate_bytes_per_s)
         self._reading: Counter[str] = Counter()
         self.mender = Mender(store)
 
@@ -86,7 +88,8 @@ class Replicator:
 
         `leaving` is a disk whose replica is about to go: its failure domain is free to take the
         copy. What is `wished` is done as far as it is still right. Raises NotEnoughDisksError,
-        NoReplicaError or DiskError, with no copy that counts then.
+        NoReplicaError or DiskError, with no copy that counts then. Without a `job` it is nobody's
+        wish but the store's own, and keeps to the pace of background copies.
         """
         self.mender.check(shard)
         chosen = target or self._choose_target(shard, leaving, wished.target if wished else "")
@@ -101,7 +104,8 @@ class Replicator:
             try:
                 with self._lanes, self._read_from(source):
                     way = Way(source, chosen, flow, progress)
-                    ShardCopy(self._store, shard.shard_id, way, self.turns, pause).run()
+                    pace = self.pace if job is None else None
+                    ShardCopy(self._store, shard.shard_id, way, self.turns, pause, pace).run()
             except TargetError:
                 raise
             except (CorruptError, DiskError) as error:

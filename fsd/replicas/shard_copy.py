@@ -10,6 +10,7 @@ next at a disk, of all copies that it takes part in, `copy_turns` decides: also 
 back for long gives others something to write meanwhile.
 """
 
+import time
 from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import FIRST_COMPLETED, Future, wait
@@ -23,6 +24,7 @@ from fsd.format.errors import CorruptError, DiskError
 from fsd.process.slots import Slot
 from fsd.replicas.copy_plan import Room
 from fsd.replicas.copy_turns import CopyStep, CopyTurns, Flow, Progress, Turn
+from fsd.replicas.pace import CopyPace
 from fsd.store.store import Store
 
 PIECE_BYTES_MAX = 24 << 20
@@ -74,7 +76,10 @@ class _Ready(NamedTuple):
 
 
 class ShardCopy:
-    """One copy; `between` is told the bytes done and raises when it is to end."""
+    """One copy; `between` is told the bytes done and raises when it is to end.
+
+    With a `pace` it reads a piece only when that is due, and holds no memory while it waits.
+    """
 
     def __init__(
         self,
@@ -83,6 +88,7 @@ class ShardCopy:
         way: Way,
         turns: CopyTurns,
         between: Callable[[int], None],
+        pace: CopyPace | None = None,
     ) -> None:
         self._store = store
         self._shard_id = shard_id
@@ -93,6 +99,7 @@ class ShardCopy:
         self._slowdown = model.slowdown(room.used_share)
         self._turns = turns
         self._between = between
+        self._pace = pace
         self._turn: Turn | None = None
         self._slots: list[Slot] = []
         self._reads: deque[_Piece] = deque()
@@ -136,7 +143,10 @@ class ShardCopy:
         while self._progress.proven_bytes < length or self._writes:
             if self._turn is None and self._may_read(length):
                 self._turn = self._ask(self._source, CopyStep.READ)
-            wait(self._events(), CHECK_S, FIRST_COMPLETED)
+            if events := self._events():
+                wait(events, CHECK_S, FIRST_COMPLETED)
+            elif self._pace is not None:
+                time.sleep(min(self._pace.wait_s(), CHECK_S))
             self._between(0)
             if self._turn is not None and self._turn.came.done():
                 self._read(self._turn, length)
@@ -152,7 +162,9 @@ class ShardCopy:
                 self._note_proven()
 
     def _may_read(self, length: int) -> bool:
-        return self._asked < length and len(self._slots) < SLOTS_PER_COPY_MAX
+        if self._asked >= length or len(self._slots) >= SLOTS_PER_COPY_MAX:
+            return False
+        return self._pace is None or self._pace.wait_s() == 0.0
 
     def _events(self) -> "list[Future[Any]]":
         events = [out[0][-1] for out in (self._reads, self._writes, self._proving) if out]
@@ -169,6 +181,9 @@ class ShardCopy:
         self._slots.append(slot)
         self._turn = None
         size = min(PIECE_BYTES_MAX, slot.size_bytes, length - self._asked)
+        if self._pace is not None:
+            size = self._pace.piece_bytes(size)
+            self._pace.take(size)
         future = self._send(turn, self._source, (slot,), "copy_next", slot.number, size)
         self._reads.append(_Piece(slot, size, future))
         self._asked += size

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import subprocess
 import sys
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -19,6 +20,7 @@ from base.options import ConfigOption, JsonOption
 
 if TYPE_CHECKING:
     from sql.core.config import DatabaseConfig
+    from sql.core.errors import SqlError
     from sql.core.health import BackupHealth
 
 app = typer.Typer(help="The database: its server, its schema, its backups.", no_args_is_help=True)
@@ -126,6 +128,8 @@ def dsn(config: ConfigOption = None) -> None:
 def psql(context: typer.Context, config: ConfigOption = None) -> None:
     """Open psql on the database; arguments after -- go to it.
 
+    An embedded server that was down is stopped again afterwards, unless others use it by then.
+
     \b
     Example:
       drystone db psql -- -c 'SELECT count(*) FROM node'
@@ -136,15 +140,24 @@ def psql(context: typer.Context, config: ConfigOption = None) -> None:
     from base.output import say
     from sql.core.config import load_config
     from sql.core.connections import parts_of
-    from sql.database.database import dsn_of
+    from sql.database.database import dsn_of, place_of
+    from sql.server import server
 
     settings = load_config(find_config(config))
+    was_down = settings.embedded and server.find(place_of(settings)) is None
     parts = parts_of(dsn_of(settings, say))
+    if was_down:
+        # Its session may outlive it: the server looks for a lost client when a query has ended.
+        parts["application_name"] = f"drystone db psql {os.getpid()}"
     # Not in the arguments, which every user of the machine can read.
     secret = parts.pop("password", None)
     environment = {**os.environ, "PGPASSWORD": str(secret)} if secret else dict(os.environ)
     command = [_psql(settings), "-d", conninfo.make_conninfo("", **parts), *context.args]
-    _become(command, environment)
+    if not was_down:
+        _become(command, environment)
+    exit_code = _run(command, environment)
+    _stop_unused(settings, parts["application_name"])
+    raise typer.Exit(exit_code)
 
 
 @app.command(epilog=EXIT_CODES)
@@ -201,8 +214,6 @@ def _psql(settings: DatabaseConfig) -> str:
 
 def _become(command: list[str], environment: dict[str, str]) -> None:
     """Turn into another program: then Ctrl-C is its to understand, and its exit code is ours."""
-    from sql.core.errors import SqlError
-
     sys.stdout.flush()
     sys.stderr.flush()
     # Python ignores this one, and a program would inherit that.
@@ -210,7 +221,56 @@ def _become(command: list[str], environment: dict[str, str]) -> None:
     try:
         os.execvpe(command[0], command, environment)
     except OSError as error:
-        raise SqlError(f"{command[0]} cannot be run: {error.strerror}") from error
+        raise _cannot_run(command, error) from error
+
+
+def _run(command: list[str], environment: dict[str, str]) -> int:
+    """Run another program to its end, whoever tells us to end; returns the exit code for it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        child = subprocess.Popen(command, env=environment)
+    except OSError as error:
+        raise _cannot_run(command, error) from error
+
+    def pass_on(number: int, _frame: object) -> None:
+        child.send_signal(number)
+
+    def ignore(_number: int, _frame: object) -> None:
+        """Not SIG_IGN, which the program would inherit."""
+
+    # Ctrl-C comes to both of us and is the program's to understand; the others come to us alone.
+    signal.signal(signal.SIGINT, ignore)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, pass_on)
+    code = child.wait()
+    return code if code >= 0 else 128 - code
+
+
+def _cannot_run(command: list[str], error: OSError) -> SqlError:
+    from sql.core.errors import SqlError
+
+    return SqlError(f"{command[0]} cannot be run: {error.strerror}")
+
+
+def _stop_unused(settings: DatabaseConfig, ours: str) -> None:
+    """Stop the embedded server, unless somebody is connected under another name than ours."""
+    from base.output import say
+    from sql.core.connections import connected
+    from sql.core.statements import statements
+    from sql.database.database import place_of
+    from sql.server import server
+
+    place = place_of(settings)
+    if server.find(place) is None:
+        return
+    with connected(server.dsn(place)) as connection:
+        clients = connection.execute(statements("backup")["clients"]).fetchall()
+    others = [name for (name,) in clients if not name.startswith(f"{ours} (")]
+    if others:
+        say(f"the database stays up, others use it: {', '.join(others)}")
+    else:
+        server.stop(place)
 
 
 def _refuse_foreign(path: str, what: str) -> None:

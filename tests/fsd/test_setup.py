@@ -8,10 +8,12 @@ import subprocess
 from collections.abc import Iterator
 
 import pytest
+from command import drystone
 
 from base.config import CONFIG_NAME
 from base.errors import UsageError
 from fsd.disk_io.identity import check_identity, read_identity
+from fsd.disks.config import load_config
 from fsd.engine.setup import init_store
 from fsd.format.errors import DiskRefusedError
 from fsd.replicas.disk_rebind import rebind_disk
@@ -83,3 +85,18 @@ def test_a_disk_of_another_store_is_refused(tmp_path):
     init_store(str(tmp_path / "one"), disks[:2], None)
     with pytest.raises(UsageError, match="already is a disk"):
         init_store(str(tmp_path / "two"), disks[1:], None)
+
+
+def test_one_copy_is_asked_for_first(tmp_path):
+    root, disk = str(tmp_path / "store"), str(tmp_path / "hdd1")
+    one = ("--copies", "1", "--copies-generated", "1")
+    asked = ("init", root, "--disk", disk, *one)
+    for answer in (b"n\n", b""):
+        refused = drystone(*asked, input=answer, expect=1)
+        assert b"a disk that dies takes its files with it" in refused.stderr
+        assert not os.path.exists(root) and not os.path.exists(disk)
+    drystone(*asked, input=b"y\n")
+    assert load_config(os.path.join(root, CONFIG_NAME)).store.copies_raw == 1
+    other, second = str(tmp_path / "other"), str(tmp_path / "hdd2")
+    drystone("init", other, "--disk", second, *one, "--yes", stdin=subprocess.DEVNULL)
+    assert os.path.exists(os.path.join(other, CONFIG_NAME))

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import subprocess
+import sys
 
 import psycopg
 import pytest
-from command import drystone
+from command import PROGRAM, drystone
 from server_fixture import EmbeddedStore
 
 import fsd
@@ -69,6 +72,42 @@ def test_dsn_and_psql_start_what_they_need(embedded):
     assert query.stdout == b"42\n"
     # What psql ends with is what we end with.
     drystone("db", "psql", *config, "--", "-v", "ON_ERROR_STOP=1", "-c", "nonsense", expect=1)
+    assert server.find(embedded.place) is None, "it was down before"
+    drystone("db", "start", *config)
+    assert drystone("db", "psql", *config, "--", "-Atc", "SELECT 1").stdout == b"1\n"
+    assert server.find(embedded.place) is not None
+
+
+def test_psql_leaves_a_server_to_others_who_came_meanwhile(embedded):
+    config = ("--config", embedded.config_path)
+    query = "SELECT pg_sleep(300) WHERE 1 = 1"
+    program = [sys.executable, PROGRAM, "db", "psql", *config, "--", "-Atc", query]
+    psql = subprocess.Popen(program, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while (found := server.find(embedded.place)) is None or not found.ready:
+        assert psql.poll() is None
+    with psycopg.connect(server.dsn(embedded.place), autocommit=True) as other:
+        end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+        while not other.execute(end).fetchall():
+            assert psql.poll() is None
+        said = psql.communicate(timeout=60)[1]
+        assert b"the database stays up, others use it: unnamed (process " in said
+        assert psql.returncode == 2, "what psql says of a lost connection"
+    assert server.find(embedded.place) is not None
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_psql_that_is_ended_leaves_no_server_behind(embedded, number):
+    program = [sys.executable, PROGRAM, "db", "psql", "--config", embedded.config_path]
+    psql = subprocess.Popen([*program, "--", "-c", "SELECT pg_sleep(300)"])
+    while (found := server.find(embedded.place)) is None or not found.ready:
+        assert psql.poll() is None
+    with psycopg.connect(server.dsn(embedded.place), autocommit=True) as other:
+        asleep = "SELECT FROM pg_stat_activity WHERE wait_event = 'PgSleep'"
+        while not other.execute(asleep).fetchall():
+            assert psql.poll() is None
+    psql.send_signal(number)
+    assert psql.wait(timeout=60) == 128 + number
+    assert server.find(embedded.place) is None
 
 
 def test_migrate(embedded):
