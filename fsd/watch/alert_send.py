@@ -1,37 +1,14 @@
-"""Telling one person or machine: it owns how an alert goes to a command or a webhook, once.
+"""Telling somebody of an alert of the store, by its command or its webhook, once."""
 
-The command gets the JSON document on stdin, without a shell. The webhook gets it as a POST; with a
-secret file, `X-Drystone-Signature: sha256=HEX` is the HMAC-SHA256 of the body under the file's
-content (less white space around it). Redirects are not followed: only 2xx counts as taken.
-"""
+from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
-import http.client
-import json
-import socket
-import ssl
 import sys
-import threading
-from collections.abc import Generator
 from typing import Any
-from urllib.parse import SplitResult, urlsplit
 
-from base.run_command import run_command
+from base.notify import NotDeliveredError, tell_command, tell_webhook
 from fsd.disks.config import AlertsConfig
-from fsd.format.errors import FsdError
-
-COMMAND_TIMEOUT_S = 30.0
-WEBHOOK_TIMEOUT_S = 10.0
-WEBHOOK_TRY_S = 20.0
-"""For all of one try, whatever the receiver does; the other is for a silence."""
-OUTPUT_LOGGED_MAX = 2000
-SIGNATURE_HEADER = "X-Drystone-Signature"
-
-
-class AlertNotSentError(FsdError):
-    """It was not taken; the message says why, and it may be tried again."""
 
 
 def channels(config: AlertsConfig) -> tuple[str, ...]:
@@ -40,68 +17,28 @@ def channels(config: AlertsConfig) -> tuple[str, ...]:
 
 
 def send(config: AlertsConfig, channel: str, document: dict[str, Any]) -> None:
-    """Send one document one way; AlertNotSentError when it was not taken."""
-    body = json.dumps(document).encode("ascii")
+    """Send one document one way. Raises NotDeliveredError and ConfigError."""
     if channel == "command":
-        _run_command(config, body)
+        if said := tell_command(config.command, document):
+            # The engine's stderr is its log.
+            print(f"alert command: {said}", file=sys.stderr, flush=True)
     else:
-        _post(config, body)
+        secret = _secret(config.secret_file) if config.secret_file else b""
+        tell_webhook(config.webhook, document, secret=secret, former=_former_signature)
 
 
-def sign(secret: bytes, body: bytes) -> str:
-    """Return the value of the signature's header."""
-    return "sha256=" + hmac.new(secret.strip(), body, hashlib.sha256).hexdigest()
+def _former_signature(secret: bytes, _time_s: int, body: bytes) -> str:
+    return "sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest()
 
 
-def _run_command(config: AlertsConfig, body: bytes) -> None:
-    ended = run_command(
-        config.command, COMMAND_TIMEOUT_S, given=body + b"\n", said_bytes_max=OUTPUT_LOGGED_MAX
-    )
-    if output := ended.said.decode("utf-8", "replace").strip():
-        # The engine's stderr is its log.
-        print(f"alert command: {output!a}", file=sys.stderr, flush=True)
-    if ended.code != 0:
-        why = ended.problem or f"exit code {ended.code}"
-        raise AlertNotSentError(f"the alert command {config.command[0]!a} failed: {why}")
-
-
-def _post(config: AlertsConfig, body: bytes) -> None:
-    headers = {"Content-Type": "application/json", "User-Agent": "drystone"}
+def _secret(path: str) -> bytes:
     try:
-        parts = urlsplit(config.webhook)
-        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-        if config.secret_file:
-            with open(config.secret_file, "rb") as file:
-                headers[SIGNATURE_HEADER] = sign(file.read(), body)
-        with _connection(parts) as connection:
-            connection.request("POST", target, body, headers)
-            status = connection.getresponse().status
-    except (OSError, http.client.HTTPException, ValueError) as error:
-        raise AlertNotSentError(f"the webhook was not reached: {error}") from error
-    if not 200 <= status < 300:
-        raise AlertNotSentError(f"the webhook answered {status}")
-
-
-@contextlib.contextmanager
-def _connection(parts: SplitResult) -> Generator[http.client.HTTPConnection]:
-    """Connect, for so long at most: a receiver that sends a byte now and then never ends itself."""
-    secure, host = parts.scheme == "https", parts.hostname or ""
-    kind = http.client.HTTPSConnection if secure else http.client.HTTPConnection
-    connection = kind(host, parts.port, timeout=WEBHOOK_TIMEOUT_S)
-    address = host, connection.port
-    with socket.create_connection(address, WEBHOOK_TIMEOUT_S) as plain, plain.dup() as guard:
-        timer = threading.Timer(WEBHOOK_TRY_S, _hang_up, (guard,))
-        timer.daemon = True
-        timer.start()
-        try:
-            tls = ssl.create_default_context() if secure else None
-            connection.sock = tls.wrap_socket(plain, server_hostname=host) if tls else plain
-            yield connection
-        finally:
-            timer.cancel()
-            connection.close()
-
-
-def _hang_up(guard: socket.socket) -> None:
-    with contextlib.suppress(OSError):  # It was over just before.
-        guard.shutdown(socket.SHUT_RDWR)
+        with open(path, "rb") as file:
+            secret = file.read().strip()
+    except OSError as error:
+        raise NotDeliveredError(
+            f"the secret file {path} cannot be read: {error.strerror}"
+        ) from error
+    if not secret:
+        raise NotDeliveredError(f"the secret file {path} is empty")
+    return secret

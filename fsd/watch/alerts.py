@@ -17,14 +17,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from base.errors import UsageError
+from base.errors import DrystoneError, UsageError
 from base.files import parse_json, write_durably
 from fsd.disks.config import Config
 from fsd.documents.models import Notice
 from fsd.documents.watch_models import AlertResult
 from fsd.store.job import timestamp
 from fsd.watch.alert_book import AlertBook
-from fsd.watch.alert_send import AlertNotSentError, channels, send
+from fsd.watch.alert_send import channels, send
 
 OUTBOX_MAX = 500
 RETRY_S = 5.0
@@ -91,7 +91,7 @@ class Alerts:
             detail = ""
             try:
                 send(self._config, way, document)
-            except AlertNotSentError as error:
+            except DrystoneError as error:
                 detail = str(error)
             results.append(AlertResult(channel=way, sent=not detail, detail=detail))
         return results
@@ -152,7 +152,7 @@ class Alerts:
             done, self._errors[way] = True, ""
         except Exception as error:
             # Telling must outlive one bad letter, whatever went wrong with it.
-            known = isinstance(error, AlertNotSentError)
+            known = isinstance(error, DrystoneError)
             self._errors[way] = str(error) if known else f"{type(error).__name__}: {error}"
             letter.due_s = time.time() + min(RETRY_S_MAX, RETRY_S * 2**letter.tries)
             letter.tries += 1

@@ -16,8 +16,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from base.errors import ConfigError, DrystoneError
+from base.notify import NotDeliveredError
 from jobs.core.alert_config import AlertsConfig, Channel
-from jobs.notify.send import NotDeliveredError, send
+from jobs.notify.send import send
 from sql import Database, DueDelivery
 
 LEASE_S = 120.0

@@ -1,35 +1,18 @@
-"""The cry for help when a backup is not good: it owns running a person's own command."""
+"""The cry for help when a backup is not good: a person's own command is told."""
 
 from __future__ import annotations
 
-import subprocess
-
+from base.notify import NotDeliveredError, tell_command
 from sql.copies.report import BackupReport
 
 ALERT_TIMEOUT_S = 60.0
-SAID_SIZE_MAX = 300
 
 
 def alert(command: tuple[str, ...], report: BackupReport) -> str:
-    """Run the command with the report as JSON on its stdin; returns what went wrong, or ''.
-
-    No shell is involved, and nothing of the report is in the arguments.
-    """
-    if not command:
-        return ""
+    """Run the command with the report as JSON on its stdin; returns what went wrong, or ''."""
     try:
-        done = subprocess.run(
-            command,
-            input=report.model_dump_json().encode(),
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            timeout=ALERT_TIMEOUT_S,
-        )
-    except subprocess.TimeoutExpired:
-        return f"alert_command {command[0]} was ended after {ALERT_TIMEOUT_S:g} s"
-    except OSError as error:
-        return f"alert_command {command[0]} cannot be run: {error.strerror}"
-    if done.returncode:
-        said = done.stderr.decode(errors="backslashreplace").strip()[:SAID_SIZE_MAX]
-        return f"alert_command {command[0]} failed with {done.returncode}: {said}"
+        if command:
+            tell_command(command, report.model_dump(mode="json"), ALERT_TIMEOUT_S)
+    except NotDeliveredError as error:
+        return f"alert_command {error}"
     return ""

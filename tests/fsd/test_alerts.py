@@ -22,11 +22,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from store_checks import until
 
+from base import notify
+from base.notify import FORMER_SIGNATURE_HEADER, NotDeliveredError
 from fsd.disks.config import AlertsConfig, load_config
 from fsd.documents.models import Notice
-from fsd.watch import alert_send
 from fsd.watch.alert_book import AlertBook, identify
-from fsd.watch.alert_send import SIGNATURE_HEADER, AlertNotSentError, send
+from fsd.watch.alert_send import send
 
 RAISE_S, END_S = 30.0, 120.0
 
@@ -212,7 +213,7 @@ def test_command_and_webhook_are_told_of_a_disk_that_vanishes_and_returns(
     assert raised["store_id"] == one.config.store.store_id
     for headers, body in hook.got:
         expected = hmac.new(b"a secret", body, hashlib.sha256).hexdigest()
-        assert headers[SIGNATURE_HEADER] == f"sha256={expected}"
+        assert headers[FORMER_SIGNATURE_HEADER] == f"sha256={expected}"
     # The refused one came again, with its id.
     assert hook.documents()[0]["id"] == hook.documents()[1]["id"]
     # No shell: the argument arrived as it is written, and the output is in the log.
@@ -265,7 +266,7 @@ def test_without_anybody_to_tell_the_test_says_so(store):
 
 @pytest.mark.parametrize("url", ["http://[", "http://h:99999/", "http:///x", "http://a b/"])
 def test_an_address_that_is_none_is_a_letter_not_sent(url):
-    with pytest.raises(AlertNotSentError, match="not reached"):
+    with pytest.raises(NotDeliveredError, match="not reached"):
         send(AlertsConfig(webhook=url), "webhook", {})
 
 
@@ -304,8 +305,8 @@ def dripping() -> Iterator[str]:
 
 
 def test_a_receiver_that_never_comes_to_an_end_is_left(dripping, monkeypatch):
-    monkeypatch.setattr(alert_send, "WEBHOOK_TRY_S", 0.3)
-    with pytest.raises(AlertNotSentError, match="not reached"):
+    monkeypatch.setattr(notify, "TRY_S", 0.3)
+    with pytest.raises(NotDeliveredError, match="not reached"):
         send(AlertsConfig(webhook=dripping), "webhook", {})
 
 
@@ -328,7 +329,7 @@ def test_a_command_is_told_although_the_folder_for_temporary_files_is_full(tmp_p
         (full / "filler").write_bytes(bytes(64 << 10))
         monkeypatch.setattr(tempfile, "tempdir", str(full))
         command, target = collector(tmp_path)
-        with contextlib.suppress(AlertNotSentError):  # What it prints may find no room.
+        with contextlib.suppress(NotDeliveredError):  # What it prints may find no room.
             send(AlertsConfig(command=tuple(command)), "command", {"code": "x" * 10_000})
         assert [document["code"] for document in told(target)] == ["x" * 10_000]
     finally:
@@ -338,6 +339,6 @@ def test_a_command_is_told_although_the_folder_for_temporary_files_is_full(tmp_p
 def test_a_webhook_without_its_secret_is_not_sent_unsigned(receiver, tmp_path):
     hook = receiver(204)
     config = AlertsConfig(webhook=hook.url, secret_file=str(tmp_path / "missing"))
-    with pytest.raises(AlertNotSentError, match="No such file"):
+    with pytest.raises(NotDeliveredError, match="No such file"):
         send(config, "webhook", {})
     assert hook.got == []

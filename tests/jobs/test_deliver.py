@@ -168,7 +168,7 @@ def test_it_is_given_up_in_the_end(database: Database):
 
 
 def test_a_command_that_hangs_is_ended_with_its_children(database: Database, monkeypatch, tmp_path):
-    monkeypatch.setattr("jobs.notify.send.COMMAND_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("base.notify.COMMAND_TIMEOUT_S", 0.5)
     fail(database)
     pid_file = tmp_path / "pid"
     code = (

@@ -113,7 +113,7 @@ def test_a_webhook_of_somebody_else_is_told_nothing(
         refusal = try_channel(_webhook(port_of(server), ours.path("pem")), a_document())
         assert "not valid for 'localhost'" in refusal
         assert server.got == []
-    monkeypatch.setattr("jobs.notify.send.NETWORK_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("base.notify.NETWORK_TIMEOUT_S", 0.5)
     with web_server() as server:  # Plain HTTP where TLS was asked for: both wait for the other.
         assert try_channel(_webhook(port_of(server), ours.path("pem")), a_document())
         assert server.got == []

@@ -251,7 +251,7 @@ def test_a_broken_alert_command_is_told(store):
     store.copies_go_to(store.folders[0], more='alert_command = ["/nowhere/alert"]')
     assert any("cannot be run" in line for line in store.back_up("logical").warnings)
     store.copies_go_to(store.folders[0], more='alert_command = ["false"]')
-    assert any("failed with 1" in line for line in store.back_up("logical").warnings)
+    assert any("'false' ended with 1: " in line for line in store.back_up("logical").warnings)
 
 
 def test_a_database_that_is_gone(store):

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import smtplib
 import socket
 import threading
 import time
@@ -66,7 +65,7 @@ class Deadline:
             for handle in self._handles:
                 handle.close()
             self._handles.clear()
-        if over and isinstance(error, OSError | http.client.HTTPException | smtplib.SMTPException):
+        if over and isinstance(error, OSError | http.client.HTTPException):
             raise TimeoutError(f"it took longer than {self._within_s:g} s") from error
 
     def _watch(self, found: socket.socket) -> None:
