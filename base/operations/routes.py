@@ -13,17 +13,26 @@ import re
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Annotated, Any, Protocol
 
-from fastapi import APIRouter, Body, Depends, FastAPI, Path, Query, Request, Response
+from fastapi import APIRouter, Body, Depends, FastAPI, Header, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse
 
 from base.errors import DrystoneError, UsageError
+from base.operations.once import Answered, Requests, ask_once
 from base.operations.operation import Caller, Operation
 
 PROBLEM_TYPE = "application/problem+json"
 PROBLEM_LINES_MAX = 20
+REPEATED_HEADER = "Idempotent-Replayed"
+KEY_LENGTH_MAX = 255
+_KEY_WORDS = (
+    "A key of your own, such as a UUID: for a day the same request with it is done once, and "
+    "answered the same again."
+)
+_Key = Annotated[str | None, Header(description=_KEY_WORDS, max_length=KEY_LENGTH_MAX)]
 _PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
 
 
@@ -52,6 +61,7 @@ STATUSES: dict[int, str] = {
     413: "The document is too large",
     422: "The request is wrong; `problems` has a line for each mistake",
     503: "What it needs does not answer, or is busy: try again",
+    507: "There is no room for it",
 }
 
 
@@ -68,6 +78,10 @@ class Server(Protocol):
 
     async def run(self, function: Callable[[Any], Any]) -> Any:
         """Call a function with the place of work, in a thread."""
+        ...
+
+    def requests(self, place: Any) -> Requests:
+        """Return where requests with keys are kept, for those that are done once."""
         ...
 
 
@@ -114,6 +128,7 @@ def _endpoint(one: Operation[Any, Any, Any], server: Server) -> Callable[..., Aw
 
     async def endpoint(**given: Any) -> Any:
         http_request: Request = given.pop("http_request")
+        key: str | None = given.pop("idempotency_key", None)
         caller = server.caller(http_request)
         told = given.pop("told", None)
         fields = {**(told.model_dump(exclude_unset=True) if told is not None else {}), **given}
@@ -121,7 +136,13 @@ def _endpoint(one: Operation[Any, Any, Any], server: Server) -> Callable[..., Aw
             asked = one.request.model_validate(fields)
         except ValidationError as error:
             raise RequestValidationError(error.errors(include_context=False)) from None
-        return await server.run(lambda place: one(place, caller, asked))
+        if key is None or one.kind != "change":
+            return await server.run(lambda place: one(place, caller, asked))
+        answered: Answered = await server.run(
+            lambda place: ask_once(server.requests(place), key, one, place, caller, asked)
+        )
+        repeated = {REPEATED_HEADER: "true"} if answered.is_repeated else None
+        return JSONResponse(answered.document, headers=repeated)
 
     kind = inspect.Parameter.KEYWORD_ONLY
     parameters = [inspect.Parameter("http_request", kind, annotation=Request)]
@@ -129,6 +150,11 @@ def _endpoint(one: Operation[Any, Any, Any], server: Server) -> Callable[..., Aw
         field = one.request.model_fields[name]
         wanted = Annotated[field.annotation, *field.metadata, Path(description=field.description)]
         parameters.append(inspect.Parameter(name, kind, annotation=wanted))
+    if one.kind == "change":
+        wanted = Annotated[str | None, Header(description=_KEY_WORDS, max_length=KEY_LENGTH_MAX)]
+        parameters.append(
+            inspect.Parameter("idempotency_key", kind, default=None, annotation=wanted)
+        )
     if rest:
         model = _part_of(one, rest)
         if one.method in ("GET", "DELETE"):
@@ -162,7 +188,9 @@ def _field(field: FieldInfo) -> tuple[Any, FieldInfo]:
 _STATUSES_OF = {
     "NotFoundError": 404,
     "ForbiddenError": 403,
+    "KeyReusedError": 422,
     "BusyError": 503,
+    "DatabaseFullError": 507,
     "DatabaseUnavailableError": 503,
     "EngineUnavailableError": 503,
     "RedisUnavailableError": 503,
@@ -194,7 +222,7 @@ def add_problems(app: FastAPI) -> None:
             for item in error.errors()[:PROBLEM_LINES_MAX]
         ]
         detail = "the request is refused, nothing was done"
-        return problem_of(422, "UsageError", detail, lines)
+        return problem_of(422, "UsageError", detail, lines, "wrong_request")
 
     @app.exception_handler(HTTPException)
     async def refuse_by_status(_request: Request, error: HTTPException) -> Response:
@@ -209,21 +237,29 @@ def add_problems(app: FastAPI) -> None:
 
 
 def problem_of(
-    status: int, error: str, detail: str, problems: Iterable[str] = (), headers: Any = None
+    status: int,
+    error: str,
+    detail: str,
+    problems: Iterable[str] = (),
+    code: str = "",
+    headers: Any = None,
 ) -> Response:
     """Return a problem as an answer; in ASCII: a message may quote what UTF-8 cannot carry."""
-    body = problem_document(status, error, detail, problems)
+    body = problem_document(status, error, detail, problems, code)
     return Response(json.dumps(body), status, headers, media_type=PROBLEM_TYPE)
 
 
 def problem_document(
-    status: int, error: str, detail: str, problems: Iterable[str] = ()
+    status: int, error: str, detail: str, problems: Iterable[str] = (), code: str = ""
 ) -> dict[str, Any]:
-    """Return the document of a problem; `error` is the name of an error's class."""
+    """Return the document of a problem; `error` is the name of an error's class.
+
+    The code is that name, unless one is given.
+    """
     return Problem(
         title=STATUSES.get(status, "It failed").partition(";")[0],
         status=status,
-        code="wrong_request" if status == 422 else code_of(error),
+        code=code or code_of(error),
         detail=detail,
         problems=list(problems),
         error=error,

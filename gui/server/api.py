@@ -13,6 +13,7 @@ from fastapi import APIRouter, Body, Depends, FastAPI, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.exceptions import HTTPException
 
+from base.operations.once import Requests
 from base.operations.operation import Caller, Operation
 from base.operations.routes import add_problems, router_of
 from gui.access.guard import VISITOR_KEY
@@ -88,6 +89,9 @@ class _Server:
 
     async def run(self, function: Callable[[Any], Any]) -> Any:
         return await self._desk.work(lambda: function(self._desk.session()))
+
+    def requests(self, place: Any) -> Requests:
+        return place.database.requests
 
 
 def at_least(role: Role | None) -> Callable[[Request], Visitor]:

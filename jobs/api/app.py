@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 
 from base.operations.commands import local_caller
+from base.operations.once import Requests
 from base.operations.operation import Caller, Operation
 from base.operations.routes import add_problems, problem_answers, router_of
 from jobs.api.metrics import metric_routes
@@ -76,3 +77,6 @@ class _Server:
 
     async def run(self, function: Callable[[Any], Any]) -> Any:
         return await self._turns.person(lambda: function(self._session))
+
+    def requests(self, place: Any) -> Requests:
+        return place.database.requests

@@ -4,9 +4,11 @@ UsageError
 ├── RefusedDocumentError
 │   ├── IntentError             a write-intent is refused whole; lists problems with their paths
 │   └── SelectorError           a selector is refused; lists problems with their paths
+├── KeyReusedError              an Idempotency-Key was sent with another request before
 └── SchemaError                 a declared table contradicts what is there; carries the difference
 SqlError
 ├── NotFoundError               no such batch, pipeline, node or package
+├── AnswerLostError             a request was done, and its answer is not known any more
 ├── StaleAttemptError           a worker speaks of a task that is somebody else's by now
 ├── MigrationError              the schema of the database cannot be brought to that of the code
 ├── QueryTimeoutError           a query ran longer than it may
@@ -66,6 +68,14 @@ class SchemaError(UsageError):
     def __reduce__(self) -> tuple[type[SchemaError], tuple[str, list[str]]]:
         """Travel between processes by the arguments, not by the finished message."""
         return type(self), (self.message, self.difference)
+
+
+class KeyReusedError(UsageError):
+    """An Idempotency-Key stands for another request; take a new one."""
+
+
+class AnswerLostError(SqlError):
+    """The request was done before, by a process that was stopped before it answered."""
 
 
 class NotFoundError(SqlError):

@@ -17,6 +17,7 @@ from psycopg import errors
 from sql.core import migrate
 from sql.core.connections import Connections
 from sql.core.errors import DatabaseFullError, QueryTimeoutError, StatementError
+from sql.core.request_mark import mark_if_changed
 
 READ_ONLY = errors.ReadOnlySqlTransaction.sqlstate
 STATEMENT_TIMEOUT_S = 60.0
@@ -79,6 +80,8 @@ class Transactions:
         try:
             with self._connections.lend(read_only=bool(refusal)) as connection:
                 yield connection
+                if not refusal:
+                    mark_if_changed(connection)
         except StatementError as error:
             if refusal and error.sqlstate == READ_ONLY:
                 raise DatabaseFullError(refusal) from error
@@ -96,7 +99,7 @@ class Transactions:
         timeout_ms = str(max(1, round(self.statement_timeout_s * 1000)))
         idle_ms = str(max(1, round(idle_limit_s * 1000)))
         role = migrate.READER_ROLE if self.reader_role else "none"
-        with self.connection() as connection:
+        with self._connections.lend() as connection:
             try:
                 connection.execute(_BEGIN_READING, [timeout_ms, idle_ms, role])
                 yield connection

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sql.datasets.dataset_book import DatasetBook
     from sql.datasets.explore_book import ExploreBook
     from sql.datasets.thumbnail_book import ThumbnailBook
+    from sql.people.request_book import RequestBook
     from sql.people.user_book import UserBook
     from sql.runs.event_book import EventBook
     from sql.runs.overview_book import OverviewBook
@@ -69,6 +70,13 @@ class Books(Transactions):
         from sql.runs.overview_book import OverviewBook
 
         return OverviewBook(self)
+
+    @property
+    def requests(self) -> RequestBook:
+        """Requests that carry a key, and what came of them."""
+        from sql.people.request_book import RequestBook
+
+        return RequestBook(self)
 
     @property
     def schedules(self) -> ScheduleBook:

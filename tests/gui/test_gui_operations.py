@@ -67,3 +67,25 @@ def test_refusals_are_problems(served: Scene):
     assert sorted(line.partition(":")[0] for line in problem["problems"]) == [
         "body.priority", "body.workflow", "body.x",
     ]  # fmt: skip
+
+
+def test_a_key_makes_a_change_happen_once(served: Scene):
+    header = {"Authorization": served.token("oto", "operator"), "Content_Type": JSON}
+    key = {"Idempotency_Key": "a-key"}
+    asked = json.dumps({"workflow": "audit"}).encode()
+    first = served.ask("POST", "/api/v1/runs", asked, **header, **key)
+    assert first.status == 200 and first.document["created"], first.body
+    served.ask("POST", f"/api/v1/runs/{first.document['run_id']}/cancel", **header)
+    # Without its key this would be another run.
+    again = served.ask("POST", "/api/v1/runs", asked, **header, **key)
+    assert (again.status, again.document) == (200, first.document)
+    assert again.headers["Idempotent-Replayed"] == "true"
+    other = json.dumps({"workflow": "scrub"}).encode()
+    refused = served.ask("POST", "/api/v1/runs", other, **header, **key)
+    assert (refused.status, refused.document["code"]) == (422, "key_reused")
+    # What is refused may be asked again, put right, with its key.
+    wrong = json.dumps({"workflow": "none"}).encode()
+    assert served.ask("POST", "/api/v1/runs", wrong, **header, Idempotency_Key="b").status == 400
+    right = served.ask("POST", "/api/v1/runs", asked, **header, Idempotency_Key="b")
+    assert right.status == 200 and right.document["run_id"] != first.document["run_id"]
+    served.ask("POST", f"/api/v1/runs/{right.document['run_id']}/cancel", **header)

@@ -111,6 +111,8 @@ INDEXES = {
     "queue_state_pkey": "",
     "relationship_action_id_description_key": "a word means one thing to an action",
     "relationship_pkey": "",
+    "request_key_create_time": "the oldest are forgotten",
+    "request_key_pkey": "",
     "run_active_key": "the same request is the same run",
     "run_attempt_pkey": "",
     "run_key_done": "was this done before",

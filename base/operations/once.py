@@ -1,0 +1,67 @@
+"""Operations that are asked for with a key are done once, and answered the same again."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from contextlib import AbstractContextManager
+from typing import Any, NamedTuple, Protocol
+
+from pydantic import BaseModel, TypeAdapter
+
+from base.operations.operation import Caller, Operation
+
+
+class Requests(Protocol):
+    """Where it is kept what was asked for with which key; `sql` has it."""
+
+    def begin(self, account: str, key: str, operation: str, digest: bytes) -> tuple[bool, Any]:
+        """Begin a request; or return True and the answer that it had."""
+        ...
+
+    def marking(self, account: str, key: str) -> AbstractContextManager[None]:
+        """Return a block in which every change marks the request as done."""
+        ...
+
+    def finish(self, account: str, key: str, answer: Any) -> None:
+        """Keep the answer."""
+        ...
+
+    def abandon(self, account: str, key: str) -> None:
+        """Forget a request that changed nothing."""
+        ...
+
+
+class Answered(NamedTuple):
+    """An answer as a JSON document, and whether it is that of an earlier request."""
+
+    document: Any
+    is_repeated: bool
+
+
+def ask_once(
+    requests: Requests,
+    key: str,
+    one: Operation[Any, Any, Any],
+    place: Any,
+    caller: Caller,
+    asked: BaseModel,
+) -> Answered:
+    """Do an operation unless that was done under this key; errors are its own and those of `begin`.
+
+    A request that fails before it changed anything may be asked for again with its key.
+    """
+    text = json.dumps(asked.model_dump(mode="json"), sort_keys=True)
+    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    is_known, answer = requests.begin(caller.name, key, one.name, digest)
+    if is_known:
+        return Answered(answer, True)
+    try:
+        with requests.marking(caller.name, key):
+            answer = one(place, caller, asked)
+    except Exception:
+        requests.abandon(caller.name, key)
+        raise
+    document = TypeAdapter(one.answer).dump_python(answer, mode="json")
+    requests.finish(caller.name, key, document)
+    return Answered(document, False)

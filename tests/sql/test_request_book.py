@@ -1,0 +1,139 @@
+"""Requests that carry a key are done once, also when their process is killed at any moment."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+
+import psycopg
+import pytest
+
+from base.errors import UsageError
+from sql import BusyError, Database
+from sql.core.errors import AnswerLostError, KeyReusedError
+
+ONE, OTHER = b"1" * 32, b"2" * 32
+KEY = "7b0c2c1e-3a5f"
+
+# Does a request as a server does, and is killed where it is told to be.
+CHILD = """
+import os, signal, sys
+from sql import Database
+url, moment = sys.argv[1:]
+def die(at):
+    if at == moment:
+        os.kill(os.getpid(), signal.SIGKILL)
+with Database(url) as database:
+    assert database.requests.begin("ann", "KEY", "wish.tell", b"1" * 32) == (False, None)
+    die("begun")
+    with database.requests.marking("ann", "KEY"):
+        with database.reading() as connection:
+            connection.execute("SELECT 1")
+        with database.connection() as connection:
+            connection.execute("SELECT 1")
+        die("read")
+        with database.connection() as connection:
+            connection.execute("INSERT INTO wish VALUES (1)")
+            die("written")
+        die("committed")
+    database.requests.finish("ann", "KEY", {"told": 1})
+    die("finished")
+""".replace("KEY", KEY)
+
+
+@pytest.fixture
+def wishes(database: Database, database_url: str) -> Database:
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("CREATE TABLE wish (wish_id integer)")
+    return database
+
+
+def told(database: Database) -> int:
+    with database.reading() as connection:
+        row = connection.execute("SELECT count(*) FROM wish").fetchone()
+    assert row is not None
+    return row[0]
+
+
+def killed(url: str, moment: str) -> None:
+    child = subprocess.run([sys.executable, "-c", CHILD, url, moment], check=False, timeout=60)
+    assert child.returncode == -9
+
+
+@pytest.mark.parametrize("moment", ["begun", "read", "written"])
+def test_what_was_killed_before_its_commit_is_done_by_the_next(
+    wishes: Database, database_url: str, moment: str
+):
+    killed(database_url, moment)
+    assert told(wishes) == 0
+    assert wishes.requests.begin("ann", KEY, "wish.tell", ONE) == (False, None)
+    # And by one of those who come.
+    with pytest.raises(BusyError):
+        wishes.requests.begin("ann", KEY, "wish.tell", ONE)
+
+
+def test_what_was_killed_after_its_commit_is_never_done_again(wishes: Database, database_url: str):
+    killed(database_url, "committed")
+    assert told(wishes) == 1
+    for _ in range(2):
+        with pytest.raises(AnswerLostError, match="take a new key"):
+            wishes.requests.begin("ann", KEY, "wish.tell", ONE)
+    wishes.requests.abandon("ann", KEY)
+    with pytest.raises(AnswerLostError):
+        wishes.requests.begin("ann", KEY, "wish.tell", ONE)
+
+
+def test_what_was_finished_is_answered_the_same(wishes: Database, database_url: str):
+    killed(database_url, "finished")
+    assert wishes.requests.begin("ann", KEY, "wish.tell", ONE) == (True, {"told": 1})
+    with pytest.raises(KeyReusedError):
+        wishes.requests.begin("ann", KEY, "wish.tell", OTHER)
+    with pytest.raises(KeyReusedError):
+        wishes.requests.begin("ann", KEY, "wish.else", ONE)
+    # Another's key is another key.
+    assert wishes.requests.begin("bob", KEY, "wish.tell", OTHER) == (False, None)
+
+
+def test_of_many_at_once_one_goes_on(wishes: Database):
+    came: list[object] = []
+
+    def ask() -> None:
+        try:
+            came.append(wishes.requests.begin("ann", KEY, "wish.tell", ONE))
+        except BusyError:
+            came.append("busy")
+
+    threads = [threading.Thread(target=ask) for _ in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(map(str, came)) == ["(False, None)", *["busy"] * 5]
+
+
+def test_what_failed_may_be_asked_again_and_a_day_later_it_is_forgotten(
+    wishes: Database, database_url: str
+):
+    wishes.requests.begin("ann", KEY, "wish.tell", ONE)
+    wishes.requests.abandon("ann", KEY)
+    assert wishes.requests.begin("ann", KEY, "wish.tell", OTHER) == (False, None)
+    wishes.requests.finish("ann", KEY, None)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("UPDATE request_key SET create_time = now() - interval '25 hours'")
+    assert wishes.requests.begin("ann", KEY, "wish.tell", ONE) == (False, None)
+
+
+@pytest.mark.parametrize("key", ["", "x" * 256, "a\nb", "\u00e4"])
+def test_a_key_is_plain(wishes: Database, key: str):
+    with pytest.raises(UsageError, match="printable ASCII"):
+        wishes.requests.begin("ann", key, "wish.tell", ONE)
+
+
+def test_a_number_that_is_somebody_elses_by_now_is_no_life(wishes: Database, database_url: str):
+    wishes.requests.begin("ann", KEY, "wish.tell", ONE)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        holder = f"{os.uname().nodename} {os.getpid()} 1"
+        connection.execute("UPDATE request_key SET holder = %s", [holder])
+    assert wishes.requests.begin("ann", KEY, "wish.tell", ONE) == (False, None)
