@@ -90,7 +90,7 @@ def source(name: str, comment: str, declaration: str, version: int = 1) -> Sourc
     columns: dict[str, Column] = {}
     sections: dict[str, dict[str, Path]] = {}
     section: dict[str, Path] = {}
-    for line in filter(None, (" ".join(line.split()) for line in declaration.splitlines())):
+    for line in _lines(declaration):
         if re.fullmatch(r"\w+:", line):
             section = sections.setdefault(line[:-1], {})
             continue
@@ -120,6 +120,12 @@ def source(name: str, comment: str, declaration: str, version: int = 1) -> Sourc
     return Source(table, typed)
 
 
+def _lines(text: str) -> Iterator[str]:
+    """Yield lines with single spaces; one that ends in a backslash goes on in the next."""
+    joined = text.replace("\\\n", " ").splitlines()
+    yield from filter(None, (" ".join(line.split()) for line in joined))
+
+
 def _repeated(sections: Mapping[str, dict[str, Path]], name: str, line: str) -> Path:
     found = next((paths[name] for paths in sections.values() if name in paths), None)
     if found is None:
@@ -136,10 +142,11 @@ Change = Callable[[dict[str, Any]], dict[str, Any]]
 def recast(text: str, change: Change | None = None, **parts: Change) -> Change:
     """Return what gives a format's objects the field names of its platform.
 
-    Each line is `field = path`; `field = path > part` gives every object there to a recast of its
-    own, always as a list. A field whose path finds nothing is absent. `change` is applied last.
+    Each line is `field = path` for one value, `field[] = path` for all; `field = path > part` gives
+    every object there to a recast of its own, always as a list. A field whose path finds nothing is
+    absent. `change` is applied last.
     """
-    lines = [line.partition(" = ") for line in filter(None, map(str.strip, text.splitlines()))]
+    lines = [line.partition(" = ") for line in _lines(text)]
     plan: list[tuple[str, Path, Change | None]] = []
     for name, _, rest in lines:
         path, _, part = rest.partition(" > ")
@@ -149,12 +156,14 @@ def recast(text: str, change: Change | None = None, **parts: Change) -> Change:
         found: dict[str, Any] = {}
         for name, path, part in plan:
             if part is not None:
-                values = [part(one) for one in objects_at(path, record)]
+                values = [told for one in objects_at(path, record) if (told := part(one))]
                 value = values or None
+            elif name.endswith("[]"):
+                value = path.every(record)[0] or None
             else:
                 value, _ = path.first(record)
             if value is not None:
-                found[name] = value
+                found[name.removesuffix("[]")] = value
         return found if change is None else change(found)
 
     return fields_of
@@ -192,7 +201,7 @@ class Node:
     media: tuple[Medium, ...] = ()
     edges: tuple[Edge, ...] = ()
     unless_only: str = ""
-    """Columns which alone are no reason for a row."""
+    """Columns, or `author`, which alone are no reason for a row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,7 +226,7 @@ class Medium(Node):
     `urls` are its addresses best first, `stems` names without extension, `variants` and `thumbs`
     addresses of its other files. `at` is where a record has the objects of its media; `needs` is
     what must be there for one to be a node. Title, time and author are those of what contains it,
-    unless it has its own.
+    unless it has its own or `container` names another node, which it belongs to.
     `is_network`: every file has a name of its own and all in `urls` are the medium's sizes, of
     which `is_video` tells the previews apart.
     """
@@ -366,7 +375,8 @@ class Writer:
         is_person = isinstance(node, Person)
         view = _first(node.view, fields, as_count)
         beside = set(node.unless_only.split())
-        is_told = said.title or view or said.time or said.author or columns.keys() - beside
+        is_told = said.title or view or said.time or columns.keys() - beside
+        is_told = is_told or (said.author and "author" not in beside)
         if not is_told and not isinstance(node, Medium):
             return
         self.draft.observe(
@@ -429,7 +439,8 @@ class Writer:
         if medium.container:
             kind = container.split(":", 2)[1] if container else "post"
             other = self.describe(kind, _first(medium.container, fields, identity))
-            container = other or container
+            # What is said of the node is not said of another one's media.
+            container, said = (other, _Said()) if other else (container, said)
         objects = objects_at(compiled(medium.at), fields) if medium.at else iter((fields,))
         found = (self._medium(medium, one, container, said, n) for n, one in enumerate(objects))
         return [node for node in found if node is not None]
@@ -447,6 +458,7 @@ class Writer:
             above,
             title=_first(medium.title, fields, as_text) or above.title,
             time=_time(medium, fields) or above.time,
+            author=self._author(medium, fields) or above.author,
         )
         self.observe(medium, fields, node, said)
         for edge in medium.edges:

@@ -24,7 +24,6 @@ from adapters.sources.gallery_dl import (
     mastodon,
     reddit,
     tumblr,
-    twitter,
 )
 from adapters.sources.gallery_dl.site_post import SitePost, read_sidecar
 from adapters.sources.pixiv.fanbox import GALLERY_DL as OF_FANBOX
@@ -40,8 +39,9 @@ from adapters.sources.schemas.flickr import TABLE as FLICKR
 from adapters.sources.schemas.instagram import TABLE as INSTAGRAM
 from adapters.sources.schemas.reddit import TABLE as REDDIT
 from adapters.sources.schemas.tumblr import TABLE as TUMBLR
-from adapters.sources.schemas.twitter import TABLE as TWITTER
 from adapters.sources.schemas.web import TABLE as WEB
+from adapters.sources.twitter.sidecar import GALLERY_DL as OF_TWITTER
+from adapters.sources.twitter.tweet import TWITTER
 
 SNIFFED_FILES_MAX = 20
 SNIFFED_BYTES_MAX = 4 << 20
@@ -52,8 +52,8 @@ URL_MESSAGE, QUEUE_MESSAGE = 3, 6
 
 Rules = Callable[[Sidecar], SitePost]
 RULES: dict[str, Rules | SidecarFormat] = {
-    "twitter": twitter.site_post_of,
-    "nitter": twitter.site_post_of,
+    "twitter": OF_TWITTER,
+    "nitter": OF_TWITTER,
     "instagram": instagram.site_post_of,
     "pixiv": OF_PIXIV,
     "fanbox": OF_FANBOX,
@@ -70,7 +70,7 @@ class GalleryDlAdapter:
     name = "gallery-dl"
     tables = (
         *(
-            TWITTER,
+            TWITTER.table,
             INSTAGRAM,
             PIXIV.table,
             REDDIT,
@@ -97,7 +97,7 @@ class GalleryDlAdapter:
         media = MediaFinder(folder)
         for path in document_paths(folder):
             for number, value, is_alone in _values(folder, path):
-                draft = Draft(TWITTER.name, path, media)
+                draft = Draft(TWITTER.table.name, path, media)
                 yield _read_one(draft, number, value, is_alone)
 
 
@@ -157,7 +157,7 @@ def _rules(sidecar: Sidecar) -> Rules | SidecarFormat:
     if is_booru(sidecar.category, sidecar.data):
         return OF_BOORU
     if "tweet_id" in sidecar.data and isinstance(sidecar.data.get("author"), dict):
-        return twitter.site_post_of
+        return OF_TWITTER
     return generic.site_post_of
 
 

@@ -10,32 +10,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
+from adapters.records.describe import reference, username
 from adapters.records.errors import RecordError
 from adapters.records.folder import ScrapeFolder, parse_json
 from adapters.records.items import Problem, Record, Sniff
-from adapters.records.times import parse_time
-from adapters.records.values import as_id, as_text, dig, first
+from adapters.records.values import as_id, dig
+from adapters.sources.model import recast
+from adapters.sources.paths import compiled
 from adapters.sources.reading.adapter import Rule
 from adapters.sources.reading.draft import Draft
 from adapters.sources.reading.media_finder import MediaFinder
-from adapters.sources.twitter.tweet import (
-    TABLES,
-    Tweet,
-    User,
-    distinct,
-    plain,
-    read_tweet,
-    read_user,
-)
-from adapters.sources.twitter.v1 import parse_tweet
+from adapters.sources.twitter.tweet import RULES, TABLES, fields_of_tweet, read_tweet
+from adapters.sources.twitter.v1_fields import V1_TWEET
 
 _WRAPPER = re.compile(r"\s*window\.(?:YTD\.(\w+)\.part\d+|__THAR_CONFIG)\s*=\s*")
 _TWEETS = {"tweets", "tweet", "deleted_tweets", "community_tweet"}
 _PEOPLE = {"follower": True, "following": False}
 _HEAD_BYTES = 200
+User = dict[str, Any]
+"""The fields of an account; empty where nothing names it."""
 
 
 class TwitterArchive:
@@ -75,7 +70,7 @@ def _read_part(media: MediaFinder, path: str, account: User) -> Iterator[Record 
         yield _whole(path, account)
     for number, member in enumerate(value):
         try:
-            draft = Draft(TABLES[0].name, path, media)
+            draft = Draft("twitter", path, media)
             rule(draft, member)
             yield draft.record(number, member)
         except RecordError as error:
@@ -95,30 +90,40 @@ def _rule_of(name: str, account: User) -> Rule | None:
     return None
 
 
-def _tweet(value: Any, account: User) -> Tweet:
+def _tweet(value: Any, account: User) -> dict[str, Any]:
     inner = dig(value, "tweet")
-    fields = inner if isinstance(inner, dict) else value
-    if not isinstance(fields, dict):
+    raw = inner if isinstance(inner, dict) else value
+    if not isinstance(raw, dict):
         raise RecordError("expected an object with a tweet")
-    tweet = parse_tweet(fields)
-    edits = first(
-        dig(fields, "edit_info", "initial", "editTweetIds"),
-        dig(fields, "edit_info", "edit", "editControlInitial", "editTweetIds"),
-    )
-    versions = distinct(as_id(v) for v in edits) if isinstance(edits, list) else ()
-    tweet = replace(tweet, author=tweet.author if tweet.author.node else account, versions=versions)
+    fields = V1_TWEET(raw) | {"versions": _VERSIONS.every(raw)[0]}
+    if fields.get("id") is None:
+        raise RecordError("the tweet has no usable id; expected digits in id_str or id")
+    author = fields["author"][0]
+    fields["author"] = [author if author.get("id") or author.get("name") else account]
     # The archive tells the original of a retweet only where it has media.
-    sources = [m.source_post_id for m in tweet.media if m.source_post_id]
-    if (tweet.text or "").startswith("RT @") and sources and sources[0] != tweet.id:
-        return replace(tweet, repost_of=sources[0], quote_of=None)
-    return tweet
+    shown = [one["source_post_id"] for one in fields["media"] if "source_post_id" in one]
+    if str(fields.get("text")).startswith("RT @") and shown and shown[0] != fields["id"]:
+        fields |= {"repost_of": shown[0], "quote_of": None}
+    return fields_of_tweet(fields)
 
 
-def _like(value: Any) -> Tweet:
-    tweet_id = as_id(dig(value, "like", "tweetId"))
-    if tweet_id is None:
+_VERSIONS = compiled(
+    "edit_info.initial.editTweetIds[]:id|edit_info.edit.editControlInitial.editTweetIds[]:id"
+)
+_LIKE = recast("id = like.tweetId:id\ntext = like.fullText:unescaped")
+_ACCOUNT = recast("""
+    id = account.accountId:id
+    name = account.username:text
+    display_name = account.accountDisplayName
+    created = account.createdAt
+""")
+
+
+def _like(value: Any) -> dict[str, Any]:
+    fields = _LIKE(value) if isinstance(value, dict) else {}
+    if "id" not in fields:
         raise RecordError("the liked tweet has no usable id; expected digits in like.tweetId")
-    return Tweet(tweet_id, plain(dig(value, "like", "fullText")))
+    return fields
 
 
 def _account(folder: ScrapeFolder) -> User:
@@ -128,37 +133,35 @@ def _account(folder: ScrapeFolder) -> User:
             name, value = _part(folder, path)
         except RecordError:
             continue
-        user = _account_user(dig(value, 0))
-        if name == "account" and user.node:
-            return user
-    return User()
+        first = dig(value, 0)
+        if name == "account" and isinstance(first, dict):
+            user = {key: one for key, one in _ACCOUNT(first).items() if key != "created"}
+            if user.get("id") or user.get("name"):
+                return user
+    return {}
 
 
-def _account_user(value: Any) -> User:
-    said = dig(value, "account")
-    return User(
-        id=as_id(dig(said, "accountId")),
-        name=as_text(dig(said, "username")),
-        display_name=as_text(dig(said, "accountDisplayName")),
-    )
+def _node_of(user: User) -> str | None:
+    identity, name = user.get("id"), user.get("name")
+    return reference("twitter", "user", identity) or username("twitter", name)
 
 
 def _read_account(draft: Draft, value: Any) -> None:
-    created = parse_time(dig(value, "account", "createdAt"))
-    read_user(draft, replace(_account_user(value), created=created))
+    RULES.read(draft, "user", _ACCOUNT(value) if isinstance(value, dict) else value)
 
 
 def _read_person(draft: Draft, value: Any, name: str, account: User) -> None:
-    user = User(id=as_id(dig(value, name, "accountId")))
-    read_user(draft, user)
+    user = {"id": as_id(dig(value, name, "accountId"))}
+    RULES.read(draft, "user", user)
     follower, followed = (user, account) if _PEOPLE[name] else (account, user)
-    draft.link(follower.node, followed.node, "follows")
+    draft.link(_node_of(follower), _node_of(followed), "follows")
 
 
 def _whole(path: str, account: User) -> Record | Problem:
-    if account.node is None:
+    node = _node_of(account)
+    if node is None:
         return Problem(path, -1, "no account.js tells whose archive this is; put it beside this")
-    return Record(path, -1, account.node, ())
+    return Record(path, -1, node, ())
 
 
 def _part(folder: ScrapeFolder, path: str) -> tuple[str, Any]:

@@ -9,14 +9,14 @@ collected.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from typing import Any
 
 from adapters.records.errors import RecordError
-from adapters.records.values import as_count, as_id, as_text, dig, first
+from adapters.records.values import dig, first
+from adapters.sources.model import recast
 from adapters.sources.reading.adapter import DocumentAdapter, Found, Part, of_value
-from adapters.sources.twitter.tweet import TABLES, Tweet, User, distinct, item
-from adapters.sources.twitter.v1 import parse_tweet
+from adapters.sources.twitter.tweet import TABLES, tweet_item, user_item
+from adapters.sources.twitter.v1_fields import V1_TWEET
 
 EXPECTED = "expected a GraphQL response of the web application with tweet_results or user results"
 _TWEET_NAMES = ("tweet_results", "tweet_result", "tweetResult")
@@ -58,9 +58,9 @@ def _results_in(value: Any) -> Iterator[Found]:
 def _users_in(result: Any) -> Iterator[Found]:
     """Yield an account, and what its timelines hold."""
     if isinstance(result, dict):
-        user = _user(result)
-        if user.name or user.display_name:
-            yield item(user, result)
+        user = _USER(result)
+        if user.get("name") or user.get("display_name"):
+            yield user_item(user, result)
         yield from _results_in(result)
 
 
@@ -69,15 +69,12 @@ def _tweets_in(result: Any, is_inner: bool = False) -> Iterator[Found]:
     tweet = _unwrapped(result)
     if tweet is None:
         return
-    try:
-        yield item(_tweet(tweet), tweet, is_inner)
-    except RecordError as error:
-        yield error
+    yield tweet_item(_tweet(tweet), tweet, is_inner)
     for inner in (_retweeted(tweet), dig(tweet, "quoted_status_result", "result")):
         yield from _tweets_in(inner, is_inner=True)
 
 
-def _tweet(value: dict[str, Any]) -> Tweet:
+def _tweet(value: dict[str, Any]) -> dict[str, Any]:
     legacy = value.get("legacy")
     note = dig(value, "note_tweet", "note_tweet_results", "result")
     quoted = _unwrapped(dig(value, "quoted_status_result", "result"))
@@ -99,38 +96,29 @@ def _tweet(value: dict[str, Any]) -> Tweet:
     fields["quoted_status"] = {
         "id_str": first(dig(quoted, "rest_id"), dig(value, "quotedRefResult", "result", "rest_id"))
     }
-    tweet = parse_tweet(fields)
-    author = _user(dig(value, "core", "user_results", "result"))
-    return replace(
-        tweet,
-        author=author if author.node else tweet.author,
-        view_count=as_count(dig(value, "views", "count")),
-        versions=_versions(value),
-    )
+    tweet, more = V1_TWEET(fields), _MORE(value)
+    author = [user for user in more.get("author", ()) if user.get("id") or user.get("name")]
+    return tweet | more | {"author": author or tweet["author"]}
 
 
-def _versions(value: dict[str, Any]) -> tuple[str, ...]:
-    control = value.get("edit_control")
-    ids = first(
-        dig(control, "edit_control_initial", "edit_tweet_ids"), dig(control, "edit_tweet_ids")
-    )
-    return distinct(as_id(version) for version in ids) if isinstance(ids, list) else ()
-
-
-def _user(value: Any) -> User:
-    """Understand an account; newer responses moved most fields out of `legacy`."""
-    core, legacy = dig(value, "core"), dig(value, "legacy")
-    counts = dig(value, "relationship_counts")
-    return User(
-        id=as_id(dig(value, "rest_id")),
-        name=as_text(first(dig(core, "screen_name"), dig(legacy, "screen_name"))),
-        display_name=as_text(first(dig(core, "name"), dig(legacy, "name"))),
-        follower_count=as_count(first(dig(counts, "followers"), dig(legacy, "followers_count"))),
-        following_count=as_count(first(dig(counts, "following"), dig(legacy, "friends_count"))),
-        post_count=as_count(
-            first(dig(value, "tweet_counts", "tweets"), dig(legacy, "statuses_count"))
-        ),
-    )
+# Newer responses moved most fields of an account out of `legacy`.
+_USER = recast("""
+    id = rest_id:id
+    name = core.screen_name|legacy.screen_name
+    display_name = core.name|legacy.name
+    follower_count = relationship_counts.followers|legacy.followers_count
+    following_count = relationship_counts.following|legacy.friends_count
+    post_count = tweet_counts.tweets|legacy.statuses_count
+""")
+_MORE = recast(
+    """
+    author = core.user_results.result > user
+    view_count = views.count
+    versions[] = edit_control.edit_control_initial.edit_tweet_ids[]:id \
+        |edit_control.edit_tweet_ids[]:id
+    """,
+    user=_USER,
+)
 
 
 def _unwrapped(result: Any) -> dict[str, Any] | None:

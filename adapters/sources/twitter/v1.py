@@ -1,6 +1,6 @@
 """Twitter API v1.1: it owns tweets and users as the REST and streaming APIs wrote them.
 
-Takes one tweet, a list, `statuses` of a search, JSON Lines, Gnip activities (activity.py), embedded
+Takes one tweet, a list, `statuses` of a search, JSON Lines, Gnip activities, embedded
 codes and lone media. Inner tweets (retweeted, quoted) are records of their own. Notices of the
 stream (`delete`, `limit`, ...) and of Gnip (`info`) are no records and skipped.
 """
@@ -11,29 +11,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from adapters.records.errors import RecordError
-from adapters.records.times import parse_time
-from adapters.records.values import as_boolean, as_count, as_id, as_text, dig, first, text_of_html
+from adapters.records.values import as_text, dig
+from adapters.sources.model import recast
 from adapters.sources.reading.adapter import DocumentAdapter, Found, of_value
-from adapters.sources.twitter.activity import activities_in, is_activity
 from adapters.sources.twitter.tweet import (
     TABLES,
-    LoneMedium,
-    Tweet,
-    User,
-    client_of,
-    item,
-    pages_in,
-    plain,
+    medium_item,
     status_in,
+    tweet_item,
+    user_item,
 )
-from adapters.sources.twitter.v1_parts import (
-    entities,
-    hashtags_of,
-    media_of,
-    mentions_of,
-    parse_medium,
-    parse_user,
-)
+from adapters.sources.twitter.v1_fields import ACTIVITY, V1_MEDIUM, V1_TWEET, V1_USER
 
 EXPECTED = "expected a v1.1 tweet (id_str and text), a list of them, `statuses` or an activity"
 _NOTICES = {
@@ -66,96 +54,62 @@ def items_in(value: Any) -> Iterator[Found]:
     elif inside := _inside(value):
         yield from items_in(inside)
     elif is_activity(value):
-        for activity in activities_in(value):
-            yield _item(activity.fields, activity.raw, activity.is_inner)
+        yield from _activities_in(value)
     elif is_tweet(value):
         yield from tweets_in(value)
     elif _is_user(value):
-        yield item(parse_user(value), value)
+        yield user_item(V1_USER(value), value)
         if is_tweet(status := value.get("status")):
             yield from tweets_in({"user": {**value, "status": None}, **status}, is_inner=True)
     elif _is_embed(value):
-        yield item(_tweet_of_embed(value), value)
+        yield tweet_item(_EMBED(value), value)
     elif _is_medium(value):
-        yield _lone_medium(value)
+        owner = status_in(value.get("expanded_url"))
+        yield medium_item(V1_MEDIUM(value) | {"post_id": owner}, value)
     elif not _is_nothing(value):
         yield RecordError(EXPECTED)
 
 
 def tweets_in(value: dict[str, Any], is_inner: bool = False) -> Iterator[Found]:
     """Yield a tweet and the tweets inside of it, the outer one first."""
-    yield _item(value, value, is_inner)
+    yield tweet_item(V1_TWEET(value), value, is_inner)
     for name in ("retweeted_status", "quoted_status"):
         if isinstance(inner := value.get(name), dict):
             yield from tweets_in(inner, is_inner=True)
 
 
-def _item(fields: dict[str, Any], raw: Any, is_inner: bool) -> Found:
-    try:
-        return item(parse_tweet(fields), raw, is_inner)
-    except RecordError as error:
-        return error
+def _activities_in(value: dict[str, Any], is_inner: bool = False) -> Iterator[Found]:
+    """Yield an activity and those inside of it: a `share` is a retweet of its `object`."""
+    yield tweet_item(ACTIVITY(value), value, is_inner)
+    original = value.get("object") if value.get("verb") == "share" else None
+    if isinstance(original, dict) and is_activity(original):
+        yield from _activities_in(original, is_inner=True)
+    if isinstance(quoted := value.get("twitter_quoted_status"), dict):
+        yield from _activities_in(quoted, is_inner=True)
 
 
-def parse_tweet(value: dict[str, Any]) -> Tweet:
-    """Understand one v1.1 tweet, also the `legacy` part of GraphQL; RecordError without an id."""
-    tweet_id = as_id(first(value.get("id_str"), value.get("id")))
-    if tweet_id is None:
-        raise RecordError("the tweet has no usable id; expected digits in id_str or id")
-    extended = dig(value, "extended_tweet")
-    whole = extended if isinstance(extended, dict) else {}
-    repost_of = _id_of(value, "retweeted_status")
-    reply_to = as_id(
-        first(value.get("in_reply_to_status_id_str"), value.get("in_reply_to_status_id"))
-    )
-    known = as_id(first(value.get("conversation_id_str"), value.get("conversation_id")))
-    return Tweet(
-        id=tweet_id,
-        text=plain(first(whole.get("full_text"), value.get("full_text"), value.get("text"))),
-        created=parse_time(value.get("created_at")),
-        author=parse_user(first(value.get("user"), {"id_str": value.get("user_id_str")})),
-        # What answers nothing begins a conversation of its own, though v1.1 does not say so.
-        conversation_id=known or (None if _answers(value) else tweet_id),
-        reply_to=reply_to,
-        repost_of=repost_of,
-        quote_of=None if repost_of else _quoted(value),
-        media=() if isinstance(value.get("retweeted_status"), dict) else media_of(value),
-        hashtags=hashtags_of(value),
-        mentions=mentions_of(value),
-        pages=pages_in(first(u.get("expanded_url"), u.get("url")) for u in entities(value, "urls")),
-        columns=_columns(value),
-    )
+def _of_embed(fields: dict[str, Any]) -> dict[str, Any]:
+    address = as_text(fields.get("author_url")) or ""
+    name = as_text(address.rstrip("/").rpartition("/")[2])
+    author = {"name": name, "display_name": fields.get("display_name")}
+    return fields | {"id": status_in(fields.get("url")), "author": [author]}
 
 
-def _columns(value: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "language": as_text(value.get("lang")),
-        "favorite_count": as_count(value.get("favorite_count")),
-        "retweet_count": as_count(value.get("retweet_count")),
-        "reply_count": as_count(value.get("reply_count")),
-        "quote_count": as_count(value.get("quote_count")),
-        "bookmark_count": as_count(value.get("bookmark_count")),
-        "is_sensitive": as_boolean(value.get("possibly_sensitive")),
-        "client": client_of(value.get("source")),
-    }
-
-
-def _answers(value: dict[str, Any]) -> bool:
-    names = ("in_reply_to_status_id_str", "in_reply_to_status_id")
-    return any(value.get(name) not in (None, "") for name in names)
-
-
-def _id_of(value: dict[str, Any], name: str) -> str | None:
-    inner = dig(value, name)
-    return as_id(first(dig(inner, "id_str"), dig(inner, "id")))
-
-
-def _quoted(value: dict[str, Any]) -> str | None:
-    said = as_id(first(value.get("quoted_status_id_str"), value.get("quoted_status_id")))
-    return said or _id_of(value, "quoted_status")
+_EMBED = recast(
+    "url = url\ntext = html:html\nauthor_url = author_url\ndisplay_name = author_name", _of_embed
+)
 
 
 # ---- Shapes ------------------------------------------------------------------------------------
+
+
+def is_activity(value: Any) -> bool:
+    """Tell whether a value is an activity of Twitter."""
+    return (
+        isinstance(value, dict)
+        and value.get("objectType") == "activity"
+        and isinstance(value.get("actor"), dict)
+    )
 
 
 def is_tweet(value: Any) -> bool:
@@ -200,23 +154,6 @@ def _is_nothing(value: Any) -> bool:
     if not isinstance(value, dict):
         return False
     return dig(value, "statuses") == [] or (len(value) <= 2 and bool(_NOTICES & value.keys()))
-
-
-def _tweet_of_embed(value: dict[str, Any]) -> Tweet:
-    address = as_text(value.get("author_url")) or ""
-    name = as_text(address.rstrip("/").rpartition("/")[2])
-    return Tweet(
-        id=status_in(value.get("url")) or "",
-        text=text_of_html(value.get("html")),
-        author=User(name=name, display_name=as_text(value.get("author_name"))),
-    )
-
-
-def _lone_medium(value: dict[str, Any]) -> Found:
-    medium = parse_medium(value)
-    if medium is None:
-        return RecordError("the medium has no usable id; expected digits in id_str or id")
-    return item(LoneMedium(medium, status_in(value.get("expanded_url"))), value)
 
 
 ADAPTERS = (

@@ -7,26 +7,22 @@ a node, by its id. Partial `errors` and `meta` are no records and skipped.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.records.errors import RecordError
-from adapters.records.times import parse_time
-from adapters.records.values import as_boolean, as_count, as_id, as_text, dig, first, mappings
+from adapters.records.values import as_id, as_text, dig, first, mappings
+from adapters.sources.model import recast
 from adapters.sources.reading.adapter import DocumentAdapter, Found, of_value
 from adapters.sources.twitter.tweet import (
     TABLES,
-    LoneMedium,
-    Medium,
-    Tweet,
-    User,
-    client_of,
-    distinct,
-    item,
-    pages_in,
-    plain,
+    best_first,
+    is_picture,
+    medium_item,
+    tweet_item,
+    user_item,
 )
-from adapters.sources.twitter.v2_parts import Page, page_of, parse_medium, parse_user
 
 EXPECTED = "expected a v2 page (data, includes), or flattened v2 tweets"
 _TWEET_SIGNS = (
@@ -54,7 +50,7 @@ def items_in(value: Any) -> Iterator[Found]:
     elif _is_tweet(value):
         yield from _tweets_in(value, Page(), is_inner=False)
     elif _is_user(value):
-        yield item(parse_user(value), value)
+        yield user_item(_USER(value), value)
     elif isinstance(value, dict) and ("data" in value or "includes" in value):
         yield from _page_in(value)
     elif dig(value, "meta", "result_count") != 0:
@@ -68,7 +64,7 @@ def _page_in(value: dict[str, Any]) -> Iterator[Found]:
         if _is_some_tweet(member):
             yield from _tweets_in(member, page, is_inner=False)
         elif _is_user(member):
-            yield item(parse_user(member), member)
+            yield user_item(_USER(member), member)
         else:
             yield _unknown(member)
     here = {as_id(tweet.get("id")) for tweet in tweets}
@@ -78,116 +74,127 @@ def _page_in(value: dict[str, Any]) -> Iterator[Found]:
     authors = {as_id(tweet.get("author_id")) for tweet in [*tweets, *others]}
     for user_id, user in page.users.items():
         if user_id not in authors:
-            yield item(parse_user(user), user, is_inner=True)
+            yield user_item(_USER(user), user, is_inner=True)
     used = {key for tweet in [*tweets, *others] for key in _media_keys(tweet)}
     for key, medium in page.media.items():
-        if key not in used and (parsed := parse_medium(medium)) is not None:
-            yield item(LoneMedium(parsed), medium, is_inner=True)
+        fields = _MEDIUM(medium)
+        if key not in used and fields.get("id"):
+            yield medium_item(fields, medium, is_inner=True)
 
 
 def _tweets_in(value: dict[str, Any], page: Page, is_inner: bool) -> Iterator[Found]:
     """Yield a tweet, and the tweets that flattening put inside of it."""
-    try:
-        yield item(_tweet(value, page), _complete(value, page), is_inner)
-    except RecordError as error:
-        yield error
+    yield tweet_item(_tweet(value, page), _complete(value, page), is_inner)
     for inner in mappings(value.get("referenced_tweets")):
         if "text" in inner:
             yield from _tweets_in(inner, page, is_inner=True)
 
 
-def _tweet(value: dict[str, Any], page: Page) -> Tweet:
-    tweet_id = as_id(value.get("id"))
-    if tweet_id is None:
-        raise RecordError("the tweet has no usable id; expected digits in id")
+def _tweet(value: dict[str, Any], page: Page) -> dict[str, Any]:
+    fields = _TWEET(value)
     referred = {
         as_text(reference.get("type")): as_id(reference.get("id"))
         for reference in mappings(value.get("referenced_tweets"))
     }
     repost_of = referred.get("retweeted")
-    return Tweet(
-        id=tweet_id,
-        text=plain(first(dig(value, "note_tweet", "text"), value.get("text"))),
-        created=parse_time(value.get("created_at")),
-        author=_author(value, page),
-        conversation_id=as_id(value.get("conversation_id")),
-        reply_to=referred.get("replied_to"),
-        repost_of=repost_of,
-        quote_of=None if repost_of else referred.get("quoted"),
-        media=_media(value, page, repost_of),
-        hashtags=distinct(as_text(tag.get("tag")) for tag in _entities(value, "hashtags")),
-        mentions=_mentions(value, page),
-        pages=pages_in(
-            first(url.get("expanded_url"), url.get("url")) for url in _entities(value, "urls")
-        ),
-        versions=distinct(as_id(v) for v in _list(value.get("edit_history_tweet_ids"))),
-        view_count=as_count(_metric(value, "impression_count")),
-        columns=_columns(value),
-    )
-
-
-def _columns(value: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "language": as_text(value.get("lang")),
-        "favorite_count": as_count(_metric(value, "like_count")),
-        "retweet_count": as_count(_metric(value, "retweet_count")),
-        "reply_count": as_count(_metric(value, "reply_count")),
-        "quote_count": as_count(_metric(value, "quote_count")),
-        "bookmark_count": as_count(_metric(value, "bookmark_count")),
-        "is_sensitive": as_boolean(value.get("possibly_sensitive")),
-        "client": client_of(value.get("source")),
+    return fields | {
+        "author": [_author(value, page)],
+        "reply_to": referred.get("replied_to"),
+        "repost_of": repost_of,
+        "quote_of": None if repost_of else referred.get("quoted"),
+        "media": _media(value, page, repost_of),
+        "mentions": [_mention(one, page) for one in fields.get("mentions", ())],
+        "pages": [one["page"] for one in fields.get("urls", ()) if "page" in one],
     }
 
 
-def _metric(value: dict[str, Any], name: str) -> Any:
-    return dig(value, "public_metrics", name)
+_USER = recast("""
+    id = id:id
+    name = username:text
+    display_name = name
+    follower_count = public_metrics.followers_count
+    following_count = public_metrics.following_count
+    post_count = public_metrics.tweet_count
+""")
+_KIND_OF_KEY = {"3": "photo", "7": "video", "13": "video", "16": "animated_gif"}
 
 
-def _list(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else []
+def _of_medium(fields: dict[str, Any]) -> dict[str, Any]:
+    kind = fields.get("type") or _KIND_OF_KEY.get(str(fields.get("key")).partition("_")[0])
+    urls = best_first(fields.get("variants"), "bit_rate")
+    url, preview = as_text(fields.get("url")), as_text(fields.get("preview"))
+    previews = [preview] if preview else []
+    if url:
+        # Some old responses gave a video the address of its preview.
+        (previews if kind != "photo" and is_picture(url) else urls).append(url)
+    return fields | {"type": kind, "urls": urls, "thumbs": previews}
 
 
-def _entities(value: dict[str, Any], name: str) -> Iterator[dict[str, Any]]:
-    # A long tweet has the entities of its whole text in the note.
-    whole = dig(value, "note_tweet", "entities", name)
-    return mappings(first(whole, dig(value, "entities", name)))
+_MEDIUM = recast(
+    """
+    id = media_key:tail
+    key = media_key:text
+    type = type:text
+    variants = variants
+    url = url
+    preview = preview_image_url
+    alt_text = alt_text
+    width = width
+    height = height
+    duration_ms = duration_ms
+    view_count = public_metrics.view_count
+    """,
+    _of_medium,
+)
+# A long tweet has the entities of its whole text in the note.
+_TWEET = recast(
+    """
+    id = id:id
+    text = note_tweet.text:unescaped|text:unescaped
+    created = created_at
+    conversation_id = conversation_id:id
+    hashtags[] = note_tweet.entities.hashtags[].tag|entities.hashtags[].tag
+    mentions = note_tweet.entities.mentions|entities.mentions > mention
+    urls = note_tweet.entities.urls|entities.urls > url
+    versions[] = edit_history_tweet_ids[]:id
+    view_count = public_metrics.impression_count
+    language = lang
+    favorite_count = public_metrics.like_count
+    retweet_count = public_metrics.retweet_count
+    reply_count = public_metrics.reply_count
+    quote_count = public_metrics.quote_count
+    bookmark_count = public_metrics.bookmark_count
+    is_sensitive = possibly_sensitive
+    client = source:html
+    """,
+    mention=recast("id = id:id\nname = username:text"),
+    url=recast("page = expanded_url|url"),
+)
 
 
-def _author(value: dict[str, Any], page: Page) -> User:
+def _author(value: dict[str, Any], page: Page) -> dict[str, Any]:
     flattened = value.get("author")
     if isinstance(flattened, dict):
-        return parse_user(flattened)
+        return _USER(flattened)
     author_id = as_id(value.get("author_id"))
-    return parse_user(page.users.get(author_id or "", {"id": author_id}))
+    return _USER(page.users.get(author_id or "", {"id": author_id}))
 
 
-def _mentions(value: dict[str, Any], page: Page) -> tuple[User, ...]:
-    people: dict[str | None, User] = {}
-    for mention in _entities(value, "mentions"):
-        name = as_text(mention.get("username"))
-        # Older responses name the person only; the page often knows the id.
-        user_id = as_id(mention.get("id")) or page.names.get((name or "").lower())
-        person = User(user_id, name)
-        people.setdefault(person.node, person)
-    people.pop(None, None)
-    return tuple(people.values())
+def _mention(person: dict[str, Any], page: Page) -> dict[str, Any]:
+    # Older responses name the person only; the page often knows the id.
+    return {"id": page.names.get(str(person.get("name")).lower())} | person
 
 
-def _media(value: dict[str, Any], page: Page, repost_of: str | None) -> tuple[Medium, ...]:
+def _media(value: dict[str, Any], page: Page, repost_of: str | None) -> list[dict[str, Any]]:
     if repost_of is not None and (repost_of in page.tweets or _has_inner(value)):
-        return ()
+        return []
     flattened = {
         as_text(medium.get("media_key")): medium
         for medium in mappings(dig(value, "attachments", "media"))
     }
-    media: dict[str, Medium] = {}
-    for key in _media_keys(value) or [key for key in flattened if key]:
-        medium = parse_medium(
-            {"media_key": key, **(flattened.get(key) or page.media.get(key) or {})}
-        )
-        if medium is not None:
-            media[medium.id] = medium
-    return tuple(media.values())
+    keys = _media_keys(value) or [key for key in flattened if key]
+    known = (flattened.get(key) or page.media.get(key) or {} for key in keys)
+    return [_MEDIUM({"media_key": key, **one}) for key, one in zip(keys, known, strict=True)]
 
 
 def _has_inner(value: dict[str, Any]) -> bool:
@@ -195,11 +202,40 @@ def _has_inner(value: dict[str, Any]) -> bool:
 
 
 def _media_keys(value: dict[str, Any]) -> list[str]:
-    keys = _list(dig(value, "attachments", "media_keys"))
-    return [text for key in keys if (text := as_text(key))]
+    keys = dig(value, "attachments", "media_keys")
+    return [text for key in keys if (text := as_text(key))] if isinstance(keys, list) else []
 
 
 # ---- Pages -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """The included objects of a page by their ids, as they were delivered."""
+
+    users: Mapping[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    names: Mapping[str, str] = field(default_factory=dict[str, str])
+    """Ids of the included users by their lower-case names."""
+    media: Mapping[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+    tweets: Mapping[str, dict[str, Any]] = field(default_factory=dict[str, dict[str, Any]])
+
+
+def page_of(value: dict[str, Any]) -> Page:
+    """Return the included objects of a response."""
+    included = value.get("includes")
+    users = _by(dig(included, "users"), "id")
+    names = {
+        name.lower(): user_id
+        for user_id, user in users.items()
+        if (name := as_text(user.get("username")))
+    }
+    return Page(
+        users, names, _by(dig(included, "media"), "media_key"), _by(dig(included, "tweets"), "id")
+    )
+
+
+def _by(objects: Any, name: str) -> dict[str, dict[str, Any]]:
+    return {key: item for item in mappings(objects) if (key := as_text(item.get(name)))}
 
 
 def _complete(value: dict[str, Any], page: Page) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+function draw() { return 1 }

@@ -1,0 +1,8 @@
+window.YTD.following.part0 = [
+  {
+    "following": {
+      "accountId": "9"
+    }
+  },
+  {}
+]

@@ -1,0 +1,3 @@
+window.YTD.app.part0 = [
+  {}
+]
