@@ -15,7 +15,8 @@ from xml.etree.ElementTree import tostring
 
 from adapters.records.errors import RecordError
 from adapters.records.values import as_boolean, as_text, dig, first
-from adapters.sources.model import Edge, Medium, Node, Person, Rules, recast, source
+from adapters.sources.columns import recast, source
+from adapters.sources.model import Edge, Medium, Node, Person, Rules
 from adapters.sources.paths import add_readers, names_reader
 from adapters.sources.reading.adapter import (
     SURE,

@@ -15,7 +15,8 @@ import json5
 
 from adapters.records.errors import LimitError, RecordError
 from adapters.records.folder import JSON_DEPTH_MAX, ScrapeFolder
-from adapters.sources.model import Edge, Medium, Node, Person, Rules, source
+from adapters.sources.columns import source
+from adapters.sources.model import Edge, Medium, Node, Person, Rules
 from adapters.sources.reading.documents import Document, documents
 from adapters.sources.shapes import adapter, shape
 

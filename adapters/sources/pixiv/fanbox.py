@@ -11,7 +11,8 @@ from typing import Any
 
 from adapters.records.describe import reference
 from adapters.records.values import dig, first, mappings
-from adapters.sources.model import Edge, Medium, Node, Person, Rules, recast
+from adapters.sources.columns import recast
+from adapters.sources.model import Edge, Medium, Node, Person, Rules
 from adapters.sources.pixiv.works import PIXIV
 from adapters.sources.reading.adapter import Part, as_object, parts_of
 from adapters.sources.reading.draft import Draft

@@ -13,7 +13,8 @@ from typing import Any
 
 from adapters.records.errors import RecordError
 from adapters.records.values import as_count, as_text, dig, first, mappings
-from adapters.sources.model import Edge, Medium, Node, Person, Rules, recast, source
+from adapters.sources.columns import recast, source
+from adapters.sources.model import Edge, Medium, Node, Person, Rules
 from adapters.sources.paths import add_readers, compiled, names_reader
 from adapters.sources.reading.adapter import as_object
 from adapters.sources.reading.sidecar import Sidecar, SidecarFormat, of_sidecar

@@ -17,7 +17,8 @@ from adapters.records.errors import RecordError
 from adapters.records.items import MediaFile
 from adapters.records.times import parse_time
 from adapters.records.values import as_count, as_text, dig, first, text_of_html
-from adapters.sources.model import FILE, Change, Node, Rules
+from adapters.sources.columns import Change
+from adapters.sources.model import FILE, Node, Rules
 from adapters.sources.paths import POSITION, add_readers
 from adapters.sources.reading.draft import Draft
 

@@ -17,7 +17,7 @@ from adapters.records.errors import RecordError
 from adapters.records.folder import ScrapeFolder, parse_json
 from adapters.records.items import Problem, Record, Sniff
 from adapters.records.values import as_id, dig
-from adapters.sources.model import recast
+from adapters.sources.columns import recast
 from adapters.sources.paths import compiled
 from adapters.sources.reading.adapter import Rule
 from adapters.sources.reading.draft import Draft

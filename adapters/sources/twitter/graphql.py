@@ -13,7 +13,7 @@ from typing import Any
 
 from adapters.records.errors import RecordError
 from adapters.records.values import dig, first
-from adapters.sources.model import recast
+from adapters.sources.columns import recast
 from adapters.sources.reading.adapter import DocumentAdapter, Found, Part, of_value
 from adapters.sources.twitter.tweet import TABLES, tweet_item, user_item
 from adapters.sources.twitter.v1_fields import V1_TWEET

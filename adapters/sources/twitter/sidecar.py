@@ -12,7 +12,8 @@ from dataclasses import replace
 from typing import Any
 
 from adapters.records.values import as_number
-from adapters.sources.model import Edge, Node, Rules, recast
+from adapters.sources.columns import recast
+from adapters.sources.model import Edge, Node, Rules
 from adapters.sources.reading.sidecar import SidecarFormat, of_sidecar, tags_of
 from adapters.sources.twitter.tweet import TWEET, TWITTER, USER
 

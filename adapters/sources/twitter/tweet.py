@@ -16,7 +16,8 @@ from typing import Any
 from adapters.records.errors import RecordError
 from adapters.records.folder import extension_of
 from adapters.records.values import as_count, as_id, as_text, first, mappings
-from adapters.sources.model import Edge, Medium, Node, Person, Rules, source
+from adapters.sources.columns import source
+from adapters.sources.model import Edge, Medium, Node, Person, Rules
 from adapters.sources.paths import add_readers
 from adapters.sources.reading.adapter import Found, Part, Rule
 from adapters.sources.reading.draft import Draft

@@ -12,7 +12,7 @@ from typing import Any
 
 from adapters.records.errors import RecordError
 from adapters.records.values import as_text, dig
-from adapters.sources.model import recast
+from adapters.sources.columns import recast
 from adapters.sources.reading.adapter import DocumentAdapter, Found, of_value
 from adapters.sources.twitter.tweet import (
     TABLES,

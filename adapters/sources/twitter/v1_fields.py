@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from adapters.records.values import as_text, first
-from adapters.sources.model import recast
+from adapters.sources.columns import recast
 from adapters.sources.twitter.tweet import best_first, status_in
 
 V1_USER = recast("""

@@ -10,7 +10,7 @@ from importlib import import_module
 from pkgutil import walk_packages
 
 import adapters.sources
-from adapters.sources.model import Source
+from adapters.sources.columns import Source
 
 PATH = os.path.join(os.path.dirname(__file__), "..", "..", "..", "docs", "adapters.md")
 HEAD = "## What is read into which column\n"

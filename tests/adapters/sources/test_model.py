@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from adapters.records.errors import RecordError
 from adapters.records.folder import ScrapeFolder
 from adapters.records.items import MediaFile, Record
-from adapters.sources.model import Edge, Medium, Node, Person, Rules, recast, source
+from adapters.sources.columns import recast, source
+from adapters.sources.model import Edge, Medium, Node, Person, Rules
 from adapters.sources.reading.draft import Draft
 from adapters.sources.reading.media_finder import MediaFinder
 
