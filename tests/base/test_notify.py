@@ -116,15 +116,10 @@ def test_a_secret_that_is_none_sends_nothing(hook: Hook, secret: bytes):
 
 
 def test_a_command_gets_the_document_and_is_heard(tmp_path):
-    code = (
-        "import sys; open(sys.argv[1], 'wb').write(sys.stdin.buffer.read()); print('thanks\\x1b')"
-    )
-    path = tmp_path / "told"
-    assert (
-        tell_command([sys.executable, "-c", f"{code}; print('thanks\\x1b')", str(path)], DOCUMENT)
-        == "thanks\\x1b"
-    )
-    assert json.loads(path.read_bytes()) == DOCUMENT
+    code = "import sys; open(sys.argv[1], 'wb').write(sys.stdin.buffer.read())"
+    command = [sys.executable, "-c", f"{code}; print('thanks\\x1b')", str(tmp_path / "told")]
+    assert tell_command(command, DOCUMENT) == "thanks\\x1b"
+    assert json.loads((tmp_path / "told").read_bytes()) == DOCUMENT
     with pytest.raises(NotDeliveredError, match=r"'/bin/sh' ended with 3: no"):
         tell_command(["/bin/sh", "-c", "echo no; exit 3"], DOCUMENT)
     with pytest.raises(NotDeliveredError, match=r"'/bin/sleep' did not end within 0\.2 s"):
