@@ -64,6 +64,13 @@ def read(path: str) -> str:
         return file.read()
 
 
+def test_no_two_modules_of_tests_have_one_name():
+    """pytest imports them by their name alone, and stops at the second."""
+    names = [os.path.basename(path) for path in python_files() if path.startswith("tests/")]
+    tests = [name for name in names if name.startswith("test_")]
+    assert sorted(set(tests)) == sorted(tests)
+
+
 def test_files_are_short():
     # A face is three lists of names, which no reader reads from top to bottom.
     modules = [path for path in python_files() if os.path.basename(path) != "__init__.py"]
