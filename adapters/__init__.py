@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from adapters.audit.care import (
         ScrubReport,
         StoreNotice,
+        inbox_root,
         mount_root,
         stage_root,
         store_client,
@@ -21,8 +22,15 @@ if TYPE_CHECKING:
     from adapters.audit.care import scrub as scrub_store
     from adapters.cli.app import app as cli_app
     from adapters.cli.demo import chapter as demo_chapter
+    from adapters.ingest.admission import ingest_states
     from adapters.ingest.dry_run import dry_run as dry_run_folder
-    from adapters.ingest.inbox import choose_adapter, waiting_folders
+    from adapters.ingest.inbox import Waiting as WaitingFolder
+    from adapters.ingest.inbox import (
+        choose_adapter,
+        is_signalled,
+        read_signal,
+        waiting_folders,
+    )
     from adapters.ingest.ingest import ingest as run_ingest
     from adapters.ingest.purge import purge_partner
     from adapters.records.errors import AdapterError, SpaceError
@@ -45,6 +53,10 @@ _HOMES = {
     "Signal": "adapters.work.batch_work",
     "check_signal": "adapters.work.batch_work",
     "choose_adapter": "adapters.ingest.inbox",
+    "WaitingFolder": "adapters.ingest.inbox",
+    "is_signalled": "adapters.ingest.inbox",
+    "read_signal": "adapters.ingest.inbox",
+    "ingest_states": "adapters.ingest.admission",
     "run_ingest": "adapters.ingest.ingest",
     "dry_run_folder": "adapters.ingest.dry_run",
     "SpaceError": "adapters.records.errors",
@@ -54,6 +66,7 @@ _HOMES = {
     "ScrubReport": "adapters.audit.care",
     "StoreNotice": "adapters.audit.care",
     "scrub_store": "adapters.audit.care",
+    "inbox_root": "adapters.audit.care",
     "mount_root": "adapters.audit.care",
     "stage_root": "adapters.audit.care",
     "store_client": "adapters.audit.care",
@@ -86,6 +99,7 @@ _HOMES = {
 }
 
 _NAMES_THERE = {
+    "WaitingFolder": "Waiting",
     "THUMBNAIL_EDGE_PX": "EDGE_PX",
     "THUMBNAIL_SOURCE_BYTES_MAX": "SOURCE_SIZE_BYTES_MAX",
     "run_ingest": "ingest",
@@ -118,6 +132,7 @@ __all__ = [
     "StoreNotice",
     "ThumbnailReport",
     "ThumbnailWorker",
+    "WaitingFolder",
     "adapter_named",
     "adapter_names",
     "adapters",
@@ -127,9 +142,13 @@ __all__ = [
     "cli_app",
     "demo_chapter",
     "dry_run_folder",
+    "inbox_root",
+    "ingest_states",
+    "is_signalled",
     "make_thumbnails",
     "mount_root",
     "purge_partner",
+    "read_signal",
     "run_audit",
     "run_ingest",
     "scrub_store",

@@ -84,6 +84,14 @@ def mount_root(config_path: str) -> str:
         raise UsageError(str(error)) from error
 
 
+def inbox_root(config_path: str) -> str:
+    """Return the folder of the inbox (3A) here. Raises UsageError."""
+    try:
+        return load_config(config_path).area_path("3a")
+    except DrystoneError as error:
+        raise UsageError(str(error)) from error
+
+
 def stage_root(config_path: str) -> str:
     """Return the folder of the stage area (3C) here. Raises UsageError."""
     try:

@@ -63,6 +63,12 @@ def admit(
     return batch
 
 
+def ingest_states(database: Database, folder: str) -> dict[str, str]:
+    """Return the batches that a folder is known by, with their states."""
+    shown = safe_text(os.path.realpath(folder))
+    return {one.name: one.state for one in database.ingest_batches() if one.folder == shown}
+
+
 def _check_place(folder: str, inbox: str) -> None:
     inbox = os.path.realpath(inbox)
     inside = os.path.commonpath([folder, inbox])

@@ -44,12 +44,14 @@ class Waiting:
     """One folder of the inbox: its signal, or why there is none that can be used.
 
     `is_refused` when there is a signal and something is wrong with it or its folder.
+    `signal_time_s` is when that was written last, 0 without one.
     """
 
     folder: str
     signal: Signal | None
     problem: str | None
     is_refused: bool = False
+    signal_time_s: float = 0.0
 
 
 def waiting_folders(inbox: str) -> list[Waiting]:
@@ -74,15 +76,21 @@ def waiting_folders(inbox: str) -> list[Waiting]:
 
 def _look_at(folder: str) -> Waiting:
     try:
-        os.lstat(os.path.join(folder, READY_NAME))
+        # Not its time of modification, which whoever copies it may keep.
+        time_s = os.lstat(os.path.join(folder, READY_NAME)).st_ctime
     except FileNotFoundError:
         return Waiting(folder, None, f"no {READY_NAME} yet")
     except OSError as error:
         return Waiting(folder, None, f"cannot be read: {error.strerror}", is_refused=True)
     try:
-        return Waiting(folder, read_signal(folder), None)
+        return Waiting(folder, read_signal(folder), None, signal_time_s=time_s)
     except (DrystoneError, OSError) as error:
-        return Waiting(folder, None, str(error), is_refused=True)
+        return Waiting(folder, None, str(error), is_refused=True, signal_time_s=time_s)
+
+
+def is_signalled(folder: str) -> bool:
+    """Whether a folder has a signal, usable or not."""
+    return os.path.lexists(os.path.join(folder, READY_NAME))
 
 
 def read_signal(folder: str) -> Signal:

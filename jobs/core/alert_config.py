@@ -32,7 +32,9 @@ CHANNELS_MAX = 20
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 TOPICS: dict[str, frozenset[str]] = {
-    "failure": frozenset({"run_failed", "run_partial", "schedule_failed", "pipeline_failed"}),
+    "failure": frozenset(
+        {"run_failed", "run_partial", "schedule_failed", "pipeline_failed", "inbox_refused"}
+    ),
     "disk": frozenset({"disk", "store"}),
     "quota": frozenset({"quota"}),
     "backup": frozenset({"backup_failed", "backup_old"}),

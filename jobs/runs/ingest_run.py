@@ -12,7 +12,15 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from adapters import Signal, check_signal, choose_adapter, dry_run_folder, run_ingest
+from adapters import (
+    Signal,
+    check_signal,
+    choose_adapter,
+    dry_run_folder,
+    is_signalled,
+    read_signal,
+    run_ingest,
+)
 from base.errors import UsageError
 from jobs.runs.workflow import Step, StepResult, TaskContext, Workflow
 
@@ -20,12 +28,15 @@ PROBLEMS_KEPT_MAX = 100
 
 
 class IngestParameters(BaseModel):
-    """What a person says about a folder: see `drystone ingest`."""
+    """What a person says about a folder: see `drystone ingest`.
+
+    What is not said (or is `auto`) is what the folder's `_READY.json` says, where it has one.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     folder: str = Field(min_length=1)
-    batch: str = Field(min_length=1)
+    batch: str | None = Field(default=None, min_length=1)
     source: str = "auto"
     user: str | None = None
 
@@ -36,9 +47,18 @@ def prepare(_config_path: str, parameters: dict[str, Any]) -> dict[str, Any]:
     if not os.path.isdir(given.folder):
         raise UsageError(f"{given.folder!a} is not a folder on this machine")
     folder = os.path.realpath(given.folder)
-    source = choose_adapter(folder, given.source)
-    check_signal(Signal(folder, given.batch, source, given.user))
-    return given.model_copy(update={"folder": folder, "source": source}).model_dump()
+    batch, source, user = given.batch, given.source, given.user
+    # Who says everything needs no signal, and one that cannot be used is in nobody's way then.
+    if (batch is None or source == "auto") and is_signalled(folder):
+        signal = read_signal(folder)
+        source = signal.adapter if source == "auto" else source
+        batch, user = batch or signal.batch, user or signal.user
+    if batch is None:
+        raise UsageError(f"say the name of the batch: {folder!a} has no _READY.json that does")
+    signal = Signal(folder, batch, choose_adapter(folder, source), user)
+    check_signal(signal)
+    completed = {"folder": folder, "batch": batch, "source": signal.adapter, "user": user}
+    return given.model_copy(update=completed).model_dump()
 
 
 def ingest(context: TaskContext) -> StepResult:
@@ -51,6 +71,7 @@ def ingest(context: TaskContext) -> StepResult:
         context.log(line)
         context.progress(0, text=line)
 
+    assert given.batch is not None  # Of a request that was prepared.
     signal = Signal(given.folder, given.batch, given.source, given.user)
     report = run_ingest(context.config_path, signal, say, database=context.database)
     values = asdict(report)

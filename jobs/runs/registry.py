@@ -19,6 +19,7 @@ _HOMES = {
     "ua_1": "jobs.runs.ingest_run",
     "ua_2": "jobs.runs.action_run",
     "ua_3": "jobs.runs.dataset_run",
+    "inbox": "jobs.runs.inbox_run",
     "backup": "jobs.runs.backup_run",
     "scrub": "jobs.runs.scrub_run",
     "audit": "jobs.runs.audit_run",

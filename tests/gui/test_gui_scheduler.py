@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Literal
 
@@ -87,6 +88,30 @@ def test_a_browser_brings_in_what_is_in_the_inbox_only(scene: Scene):
                 parameters_of(desk, form, {**good, "folder": bad})
         os.unlink(link)
     finally:
+        desk.close()
+
+
+def test_the_form_of_a_folder_keeps_what_its_signal_says(scene: Scene):
+    desk = Desk(scene.config)
+    folder = os.path.join(desk.store_config.area_path("3a"), "demo")
+    ready = os.path.join(folder, "_READY.json")
+    said = {"format": "plain-folder", "batch": "demo-11", "user": "ann"}
+    try:
+        with open(ready, "w", encoding="utf-8") as file:
+            json.dump(said, file)
+        form = form_of(desk, "ua_1", {"folder": folder})
+        assert form.values == {
+            "folder": folder,
+            "batch": "demo-11",
+            "source": "plain-folder",
+            "user": "ann",
+        }
+        assert form_of(desk, "ua_1", {}).signals[folder]["source"] == "plain-folder"
+        # Who says something else is heard.
+        other = form_of(desk, "ua_1", {"folder": folder, "source": "manifest"})
+        assert (other.values["source"], other.values["batch"]) == ("manifest", "demo-11")
+    finally:
+        os.unlink(ready)
         desk.close()
 
 

@@ -23,6 +23,7 @@ WORKFLOW_TITLES = {
     "ua_1": "Bring a folder in",
     "ua_2": "Run an action",
     "ua_3": "Build a dataset",
+    "inbox": "Look into the inbox",
     "backup": "Back up the database",
     "scrub": "Verify the disks",
     "audit": "Compare database and store",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from base.errors import UsageError
@@ -39,6 +40,8 @@ class Form(NamedTuple):
     values: dict[str, Any]
     fixed: dict[str, Any]
     """Parameters that were chosen before the form."""
+    signals: Mapping[str, Mapping[str, str]] = MappingProxyType({})
+    """What `_READY.json` says of the folders of the inbox, by field."""
 
 
 def form_of(desk: Desk, workflow: str, given: Mapping[str, Any]) -> Form:
@@ -86,12 +89,15 @@ def _ingest_form(desk: Desk, description: str, given: Mapping[str, Any]) -> Form
 
     inbox = desk.store_config.area_path("3a")
     folders: list[tuple[str, str]] = []
+    signals: dict[str, dict[str, str]] = {}
     for one in waiting_folders(inbox):
         name = os.path.basename(one.folder)
         folders.append((one.folder, f"{name} ({one.problem})" if one.problem else name))
-        if one.folder == given.get("folder") and one.signal is not None:
-            given = {"batch": one.signal.batch, "user": one.signal.user, **given}
+        if (signal := one.signal) is not None:
+            said = {"batch": signal.batch, "source": signal.adapter, "user": signal.user or ""}
+            signals[one.folder] = said
     chosen = given.get("folder")
+    given = {**signals.get(str(chosen), {}), **given}
     known = {path for path, _ in folders}
     fields = (
         Field("folder", "choice", "Folder in the inbox", None, True, tuple(folders)),
@@ -108,7 +114,7 @@ def _ingest_form(desk: Desk, description: str, given: Mapping[str, Any]) -> Form
         "user": given.get("user"),
     }
     facts = (("Inbox", inbox), ("Folders in it", f"{len(folders):,}"))
-    return Form("ua_1", workflow_title("ua_1"), description, facts, fields, values, {})
+    return Form("ua_1", workflow_title("ua_1"), description, facts, fields, values, {}, signals)
 
 
 # ---- UA_2 ----------------------------------------------------------------------------------------

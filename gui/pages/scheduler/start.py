@@ -83,6 +83,7 @@ class StartPage:
         self._desk, self._runs, self._form = desk, runs, form
         self._parameters: dict[str, Any] | None = None
         self._asked: object = None
+        self._folder: str | None = form.values.get("folder")
         with box("grid start"):
             with card("What exactly"):
                 if form.facts:
@@ -105,12 +106,23 @@ class StartPage:
             if given.get("action"):
                 ui.navigate.to(f"/scheduler/start/ua_2?action={given['action']}")
             return
-        if self._form.workflow == "ua_1" and given.get("folder") and not given.get("batch"):
-            self._view.fill("batch", os.path.basename(given["folder"]))
+        if self._form.workflow == "ua_1":
+            self._folder_chosen(given)
         if self._asked is not None:
             # An answer that is still to come is of another form, too.
             self._asked = self._parameters = None
             self._show_nothing()
+
+    def _folder_chosen(self, given: dict[str, Any]) -> None:
+        """Write what the folder's signal says, once, where another folder was chosen."""
+        former, self._folder = self._folder, given.get("folder")
+        if self._folder in (None, former):
+            return
+        said = self._form.signals.get(self._folder)
+        if said is None:
+            said = {} if given.get("batch") else {"batch": os.path.basename(self._folder)}
+        for name, value in said.items():
+            self._view.fill(name, value)
 
     def _show_nothing(self) -> None:
         self._result.clear()
