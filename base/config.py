@@ -6,6 +6,7 @@ store's id, the SSD, the paths of the disks) this file knows how it is written.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tomllib
 from collections.abc import Iterable
@@ -13,11 +14,17 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from base.errors import ConfigError
+from base.files import write_durably
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
 CONFIG_NAME = "drystone.toml"
+LAST_NAME = ".drystone.toml.last"
+"""Beside it: what it said when `up` read it last, for `down` and for whoever has to repair it."""
+END_LINE = "# end of drystone.toml"
+END_PROMISE = f'# What is written here ends with "{END_LINE}": without that line it was cut off.'
+"""What makes half a file an error: TOML that is cut off between two lines is TOML."""
 
 Model = TypeVar("Model", bound="BaseModel")
 
@@ -51,10 +58,42 @@ def read_config(path: str) -> ConfigFile:
     except OSError as error:
         raise ConfigError(f"{path} cannot be read: {error.strerror}") from error
     try:
-        document = tomllib.loads(content.decode())
+        text = content.decode()
+        document = tomllib.loads(text)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise ConfigError(f"{path} is not valid TOML: {error}") from None
+        raise ConfigError(f"{path} is not valid TOML: {error}{_last_hint(path)}") from None
+    lines = text.splitlines()
+    if END_PROMISE in lines and END_LINE not in lines:
+        raise ConfigError(
+            f"{path} was cut off: it lacks its line `{END_LINE}`; put back what is missing"
+            + _last_hint(path)
+        )
     return ConfigFile(os.path.abspath(path), content, document)
+
+
+def last_config(path: str) -> str:
+    """Return the path of what the file said when `keep_last` read it last, there or not."""
+    return os.path.join(os.path.dirname(os.path.abspath(path)), LAST_NAME)
+
+
+def keep_last(path: str) -> None:
+    """Keep what the file says beside it, with its mode, unless that is there already."""
+    content = read_config(path).content
+    kept = last_config(path)
+    try:
+        with open(kept, "rb") as file:
+            if file.read() == content:
+                return
+    except OSError:
+        pass
+    with contextlib.suppress(OSError):  # Where nobody can write, nothing is kept.
+        write_durably(kept, content, mode=os.stat(path).st_mode & 0o700)
+
+
+def _last_hint(path: str) -> str:
+    kept = last_config(path)
+    is_there = os.path.exists(kept) and os.path.abspath(path) != kept
+    return f"; {kept} has what it said at the last `drystone up`" if is_there else ""
 
 
 def absolute_path(root: str, *parts: str) -> str:

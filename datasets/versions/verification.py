@@ -114,15 +114,20 @@ def manifest_of(folder: str) -> str:
 
 
 def job_of(folder: str) -> dict[str, Any]:
-    """Return `_JOB.json` of a sealed folder; NotFoundError when it is none."""
+    """Return `_JOB.json` of a sealed folder; NotFoundError when it has none that can be used."""
     try:
         with open(os.path.join(folder, "_JOB.json"), encoding="utf-8") as file:
             document = json.load(file)
         if isinstance(document["manifest_sha256"], str):
             return document
+    except FileNotFoundError:
+        raise NotFoundError(f"{folder!a} is no export of this store: it has no _JOB.json") from None
     except (OSError, ValueError, KeyError, TypeError):
         pass
-    raise NotFoundError(f"{folder!a} is no export of this store: it has no _JOB.json of ours")
+    raise NotFoundError(
+        f"the _JOB.json of {folder!a} is damaged, so nobody can say what it was made from; remove "
+        "the folder, and export it again"
+    )
 
 
 @contextmanager

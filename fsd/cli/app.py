@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from base.errors import EXIT_CODES, EXIT_FAILED, EXIT_INCOMPLETE, DrystoneError
+from base.errors import EXIT_CODES, EXIT_FAILED, EXIT_INCOMPLETE, ConfigError, DrystoneError
 from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_line
 from base.text import duration_text
@@ -143,10 +143,11 @@ def up(
 
     Does nothing when they run. Where nothing can be mounted the engine runs alone: exit code 3.
     """
-    from base.config import find_config
+    from base.config import find_config, keep_last
     from fsd.cli import companions, daemon
 
     settings = open_config(config)
+    keep_last(find_config(config))
     started = daemon.start_engine(settings, find_config(config), say)
     say("the engine is up" if started else "the engine was up already")
     problem = None if no_mount else _mount(settings, None)
@@ -174,15 +175,14 @@ def _mount(settings: Config, point: str | None) -> str | None:
 def down(json_output: JsonOption = False, config: ConfigOption = None) -> None:
     """Unmount the store and stop the engine and what belongs to it (database, jobs, pages).
 
-    Does nothing when they are down.
+    Does nothing when they are down. A broken drystone.toml is no hindrance.
     """
-    from base.config import find_config
     from fsd.cli import companions, daemon, daemon_mount
 
-    settings = open_config(config)
+    path, settings = _config_to_stop(config)
     try:
         # First, because tasks end what they do, and need the engine for it.
-        companions.stop_all(find_config(config), say)
+        companions.stop_all(path, say)
     finally:
         mounts = daemon_mount.stop_all_mounts(settings)
         stopped = daemon.stop_engine(settings)
@@ -190,6 +190,21 @@ def down(json_output: JsonOption = False, config: ConfigOption = None) -> None:
             write_json({"unmounted": mounts, "engine_stopped": stopped})
         say("unmounted" if mounts else "nothing was mounted")
         say("the engine is down" if stopped else "the engine was down already")
+
+
+def _config_to_stop(given: str | None) -> tuple[str, Config]:
+    """Return the configuration, or what it was at the last `up` when it cannot be used now."""
+    from base.config import find_config, last_config
+
+    path = find_config(given)
+    try:
+        return path, open_config(path)
+    except ConfigError as error:
+        kept = last_config(path)
+        if not os.path.exists(kept):
+            raise
+        say(f"warning: {error}\nso what runs is stopped by {kept}")
+        return kept, open_config(kept)
 
 
 @app.command(epilog=EXIT_CODES)

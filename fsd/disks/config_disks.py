@@ -14,7 +14,7 @@ import tomllib
 from collections.abc import Generator, Iterable
 from typing import Any
 
-from base.config import absolute_path, read_config
+from base.config import END_LINE, absolute_path, read_config
 from base.errors import ConfigError
 from base.files import OWNER_AS_IT_IS, write_durably
 from fsd.disks.config import DiskConfig
@@ -141,7 +141,11 @@ def _append(text: str, document: dict[str, Any], disk: DiskConfig, root: str) ->
     entry = {**disk.model_dump(), "path": relative_path(disk.path, root)}
     lines = disk_lines(entry["disk_id"], entry["name"], entry["path"])
     wanted = {**document, "disk": [*document.get("disk", []), entry]}
-    return _first_that_says(wanted, [text.rstrip("\n") + "\n\n" + "\n".join(lines)])
+    written = "\n".join(lines)
+    # Before the end that a file may have, for a cut behind that is not seen.
+    before, end, behind = text.rpartition(f"\n{END_LINE}\n")
+    edits = [before + "\n" + written + end + behind] if end else []
+    return _first_that_says(wanted, [*edits, text.rstrip("\n") + "\n\n" + written])
 
 
 def _move(text: str, document: dict[str, Any], number: int, path: str) -> str | None:

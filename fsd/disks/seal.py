@@ -130,18 +130,26 @@ def format_job(job_document: Mapping[str, Any]) -> bytes:
 
 
 def read_sealed(final_dir: Path) -> dict[str, Any] | None:
-    """The job document, or None unless `_SEALED` is there and `_JOB.json` parses to an object.
+    """The job document, or None unless `_SEALED` and `_JOB.json` are there.
 
-    It says nothing about durability: before acting on it use `confirm_sealed`.
+    It says nothing about durability: before acting on it use `confirm_sealed`. Raises
+    SealedMismatchError when the document is damaged.
     """
     try:
         if not S_ISREG((final_dir / SEALED_NAME).lstat().st_mode):
             return None
         with (final_dir / JOB_NAME).open("rb") as file:
             document: object = parse_json(file.read(JOB_SIZE_BYTES_MAX))
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (FileNotFoundError, NotADirectoryError):
         return None
-    return cast("dict[str, Any]", document) if isinstance(document, dict) else None
+    except ValueError:
+        document = None
+    if not isinstance(document, dict):
+        raise SealedMismatchError(
+            f"{final_dir} is sealed, and its {JOB_NAME} is damaged, so nobody can say what it was "
+            "made from; remove the folder, and export it again"
+        )
+    return cast("dict[str, Any]", document)
 
 
 def is_same_job(document: Mapping[str, Any], other: Mapping[str, Any]) -> bool:

@@ -7,7 +7,7 @@ import uuid
 from collections.abc import Collection, Sequence
 from typing import Any
 
-from base.config import CONFIG_NAME
+from base.config import CONFIG_NAME, END_LINE, END_PROMISE
 from base.errors import UsageError
 from base.files import write_durably
 from fsd.disk_io.disk_place import look, overlap, whole_path, why_no_new_disk, why_not_writable
@@ -59,6 +59,7 @@ def init_store(
     shard_size = shard_size_bytes or _shard_size(min(sizes))
     lines = [
         "# Drystone store. Paths may be relative to this file. docs/settings.md has every setting.",
+        END_PROMISE,
         f"ssd = {toml_text(relative_path(ssd, root))}",
         f"mount = {toml_text(relative_path(mount, root))}",
         "",
@@ -79,7 +80,7 @@ def init_store(
             made.append(path)
             document = _identify(path, store_id, name)
             lines += disk_lines(document["disk_id"], name, relative_path(path, root))
-        write_durably(target, "\n".join(lines).encode())
+        write_durably(target, "\n".join([*lines, END_LINE, ""]).encode())
     except BaseException:
         # They were empty, and are disks of no store now.
         for path, name in itertools.product(made, (IDENTITY_NAME, IDENTITY_TWIN_NAME)):

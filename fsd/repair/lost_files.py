@@ -15,7 +15,7 @@ from base.errors import DrystoneError
 from fsd.format.batch_part import parse_files
 from fsd.format.errors import CorruptError
 from fsd.format.tree import CorruptTreeError, open_verified, path_of
-from fsd.repair.projection import HIDDEN_PREFIX
+from fsd.repair.projection import HIDDEN_PREFIX, MANIFESTS_BATCH
 from fsd.store.givers import Givers
 from fsd.store.index import BatchRow, ViewRow
 from fsd.store.job import Job
@@ -111,7 +111,8 @@ def _in_tree(store: Store, tree_file: str) -> Iterator[_Listed]:
 def list_losses(
     store: Store, pinned: Callable[[str], Iterator[bytes]], givers: Givers, job: Job
 ) -> dict[str, Any]:
-    """Report every file that no disk gives, of batches, views and pins, and what of their lists.
+    """Report every file that no disk gives, of batches, views and pins, what of their lists, and
+    manifests of copies.
 
     One line each: the batch, or who else names it, path, key, reason; a pin knows no paths. What
     cannot be looked at is a line too. `pinned` gives the keys that a manifest names.
@@ -154,9 +155,28 @@ def list_losses(
                     tell(reason, named_by=name, key=key.hex())
         except DrystoneError as error:
             tell(f"its manifest: {error}", named_by=name, key=manifest)
+    views_of = {view.manifest_key for view in views}
+    _tell_manifests(store, {*named.values(), *views_of}, givers, tell)
     for shard_id in givers.doubtful():
         tell("its copies here are damaged, and a scrub must say where", shard=shard_id)
     return {"files": files, "others": others, "incomplete": bool(files or others)}
+
+
+def _tell_manifests(store: Store, told: set[str], givers: Givers, tell: Tell) -> None:
+    """Tell the stored manifests that no disk gives, besides those of views and pins: of copies."""
+    with store.index.read() as reader:
+        row = reader.batch(MANIFESTS_BATCH)
+    for some in () if row is None else _files_of(store, row, tell):
+        with store.index.read() as reader:
+            lost = [
+                key
+                for _, key in some
+                # What was let go of has no place, and is not missed.
+                if key.hex() not in told and reader.locate(key) and givers.why_lost(reader, key)
+            ]
+        for key in lost:
+            if reason := givers.why_still(key):
+                tell(f"a stored manifest: {reason}", key=key.hex())
 
 
 def _tell_lost_parts(store: Store, row: BatchRow, givers: Givers, tell: Tell) -> None:

@@ -17,6 +17,7 @@ from sql import Labeller, LabelRun, LabelTask, NotFoundError
 
 if TYPE_CHECKING:
     from adapters.actions import LabelReport, LoadedContract
+    from gui.access.roles import Visitor
     from jobs import RunControl
     from sql import Database
 
@@ -66,6 +67,11 @@ class LabelDesk:
         self._in_hand: dict[int, dict[int, dict[str, float]]] = {}
         self._contracts: dict[str, LoadedContract] = {}
         self._standings: dict[int, tuple[float, Standing]] = {}
+
+    def check_shown(self, key: str, visitor: Visitor) -> None:
+        """Raise NotFoundError for bytes that no task is about, to who sees nothing but tasks."""
+        if not visitor.may("viewer") and not self._database().labels.is_asked(key):
+            raise NotFoundError("no task is about this")
 
     # ---- How far runs are ------------------------------------------------------------------------
 

@@ -13,6 +13,7 @@ from fastapi.responses import FileResponse, JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from base.errors import DrystoneError
+from base.operations.routes import problem_of
 from gui.access.guard import VISITOR_KEY
 from gui.access.roles import Visitor, require
 from gui.core.errors import ForbiddenError
@@ -63,7 +64,8 @@ def add_labelling(app: FastAPI, desk: Desk) -> None:
         if extension not in PLAYED:
             return JSONResponse({"error": "browsers do not play such files"}, 404)
         try:
-            await _labeller(desk, request)
+            visitor = await _labeller(desk, request)
+            await desk.work(desk.labels.check_shown, key, visitor)
             path = await desk.work(media_path, desk, key)
         except Exception as error:
             return _refused(error)
@@ -99,7 +101,7 @@ def _refused(error: Exception) -> Response:
         raise error
     status = 403 if isinstance(error, ForbiddenError) else 400
     status = 404 if isinstance(error, NotFoundError) else status
-    return JSONResponse({"error": clean(str(error))}, status)
+    return problem_of(status, type(error).__name__, clean(str(error)))
 
 
 # ---- What blocks -----------------------------------------------------------------------------
@@ -127,7 +129,8 @@ def _undo(desk: Desk, event_id: int, visitor: Visitor) -> dict[str, Any]:
     return {"task": {**shown, "answer": taken.document}}
 
 
-def _text(desk: Desk, key: str, _visitor: Visitor) -> dict[str, Any]:
+def _text(desk: Desk, key: str, visitor: Visitor) -> dict[str, Any]:
+    desk.labels.check_shown(key, visitor)
     return {"text": text_of(desk, key)}
 
 

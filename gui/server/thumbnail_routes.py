@@ -7,13 +7,14 @@ import shutil
 import tempfile
 from typing import Annotated, Literal
 
-from fastapi import FastAPI, Path, Query, Response
+from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
 from starlette.background import BackgroundTask
 
 from adapters import source_facts
 from base.errors import DrystoneError
 from fsd import FsdError
+from gui.access.guard import VISITOR_KEY
 from gui.reading.desk import Desk
 from gui.reading.thumbnails import PICTURED, Size
 
@@ -34,12 +35,14 @@ def add_thumbnails(app: FastAPI, desk: Desk) -> None:
 
     @app.get("/thumbnail/{key}", include_in_schema=False)
     async def thumbnail(
+        request: Request,
         key: Key,
         media_type: Annotated[Literal["image", "video"], Query()] = "image",
         size: Annotated[Size, Query()] = "small",
     ) -> Response:
         assert media_type in PICTURED
         try:
+            await desk.work(desk.labels.check_shown, key, request.scope[VISITOR_KEY])
             found = await desk.thumbnails.get(key, media_type, size)
         except DrystoneError:
             return _stand_in("away")
@@ -52,8 +55,9 @@ def add_thumbnails(app: FastAPI, desk: Desk) -> None:
         return FileResponse(found.path, media_type="image/webp", headers=headers)
 
     @app.get("/content/{key}", include_in_schema=False)
-    async def content(key: Key) -> Response:
+    async def content(request: Request, key: Key) -> Response:
         try:
+            await desk.work(desk.labels.check_shown, key, request.scope[VISITOR_KEY])
             folder, path = await desk.work(_fetch, desk, key)
         except DrystoneError as error:
             return JSONResponse({"error": str(error)}, 404)

@@ -147,6 +147,12 @@ class LabelBook:
             raise NotFoundError(f"there is no label task {task_id}")
         return made(LabelTask, row)
 
+    def is_asked(self, key: str) -> bool:
+        """Tell whether a task is about the content of this key, and may be shown."""
+        with self._database.reading() as connection:
+            row = connection.execute(_SQL["is_asked"], {"key": key}).fetchone()
+        return bool(row and row[0])
+
     def add_answer(
         self, task_id: int, labeller: str, document: dict[str, Any] | None, origin: str = "gui"
     ) -> int:

@@ -55,6 +55,17 @@ CROSS JOIN LATERAL (
 ) AS told
 WHERE task.label_task_id = %s
 
+-- Whether somebody is, or was, asked about a content that may be shown.
+-- name: is_asked
+SELECT EXISTS (
+    SELECT FROM label_task AS task JOIN node USING (node_id)
+    WHERE node.sha256 = decode(%(key)s, 'hex')
+        AND NOT EXISTS (
+            SELECT FROM physical_content AS content
+            WHERE content.node_id = task.node_id AND (content.is_delete OR content.in_black_list)
+        )
+)
+
 -- name: add_answer
 INSERT INTO label_answer (label_task_id, labeller, kind, document, origin)
 VALUES (%s, %s, %s, %s, %s) RETURNING label_answer_id

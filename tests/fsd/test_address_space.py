@@ -47,6 +47,7 @@ def index_of(store: Store) -> list[str]:
     return sorted(os.listdir(store.config.index_root))
 
 
+@pytest.mark.fault
 def test_a_start_says_it_in_one_line_and_throws_no_index_away(made):
     store, files = made
     before = index_of(store)
@@ -67,6 +68,7 @@ def test_a_start_says_it_in_one_line_and_throws_no_index_away(made):
     assert index_of(store) == before
 
 
+@pytest.mark.fault
 def test_the_doctor_says_what_would_not_start():
     found = json.loads(limited(PROGRAM, "doctor", "--json", expect=1).stdout)
     states = {one["what"]: one for one in found}
@@ -80,6 +82,7 @@ def test_the_doctor_says_what_would_not_start():
     assert {one["what"]: one["state"] for one in free}["engine"] == "ok"
 
 
+@pytest.mark.fault
 def test_an_index_is_not_taken_for_damaged_where_it_cannot_be_mapped(made):
     store, _ = made
     code = (

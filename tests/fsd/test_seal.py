@@ -146,7 +146,10 @@ def test_read_sealed_trusts_nothing_by_halves(area: Path) -> None:
     assert read_sealed(final) == JOB
     for broken in (b"", b"{", b"[]", b"\xff", b"[" * 200_000):
         (final / "_JOB.json").write_bytes(broken)
-        assert read_sealed(final) is None
+        with pytest.raises(SealedMismatchError, match=r"_JOB\.json is damaged"):
+            read_sealed(final)
+        with pytest.raises(SealedMismatchError, match=r"remove the folder, and export it again"):
+            confirm_sealed(final, area, JOB)
     (final / "_JOB.json").unlink()
     assert read_sealed(final) is None
     (final / "_SEALED").unlink()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 
@@ -14,6 +15,8 @@ from runs_harness import Workshop
 from test_gui_browser import Watched
 
 from base.errors import UsageError
+
+UNASKED = b"nobody,is,asked\n1,2,3\n"
 
 
 @pytest.fixture(scope="module")
@@ -248,7 +251,17 @@ def test_routes_refuse_what_does_not_fit(work: Workshop, lea: Watched):
     # Media: by key only, as what it is, and never as a page.
     key = "0" * 64
     assert work.ask("GET", f"/labelling/media/{key}.html", cookie=lea_cookie).status == 404
-    assert work.ask("GET", f"/labelling/media/{key}.mp4", cookie=lea_cookie).status == 400
+    assert work.ask("GET", f"/labelling/media/{key}.mp4", cookie=lea_cookie).status == 404
+    # Who only labels gets the bytes of what is asked about, and no others.
+    label_harness.add_files(work, "unasked", {"unasked.csv": UNASKED})
+    other = hashlib.sha256(UNASKED).hexdigest()
+    for path in (f"labelling/text/{other}", f"labelling/media/{other}.mp4", f"content/{other}"):
+        assert work.ask("GET", f"/{path}", cookie=lea_cookie).status == 404, path
+    assert work.ask("GET", f"/content/{other}", cookie=vera).status == 200
+    assert work.ask("GET", f"/content/{real}", cookie=lea_cookie).status == 200
+    for asked, seen in ((real, False), (other, True)):
+        picture = work.ask("GET", f"/thumbnail/{asked}", cookie=lea_cookie)
+        assert (picture.headers.get("x-drystone-picture") == "away") is seen
     assert work.ask("GET", "/labelling/text/..%2f..%2fetc", cookie=lea_cookie).status in (404, 422)
 
 
