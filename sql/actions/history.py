@@ -42,7 +42,10 @@ class ActionEvent(_Document):
 
 
 class StageState(_Document):
-    """One stage of a pipeline: done when its action is done for every node of the batch."""
+    """One stage of a pipeline: done when its action is done for every node of the batch.
+
+    Nodes that are deleted, purged or black-listed are not waited for.
+    """
 
     stage_id: int
     action_id: int
@@ -224,7 +227,7 @@ def pipeline_state(connection: psycopg.Connection[Any], action_batch_id: int) ->
                 pipeline_id=pipeline_id,
                 pipeline=name,
                 current_stage=current_stage,
-                stages=stage_states(connection, action_batch_id, pipeline_id, node_count),
+                stages=stage_states(connection, action_batch_id, pipeline_id),
             )
             for pipeline_id, name, current_stage in pipelines
         ),
@@ -236,9 +239,9 @@ def pipeline_state(connection: psycopg.Connection[Any], action_batch_id: int) ->
 
 
 def stage_states(
-    connection: psycopg.Connection[Any], action_batch_id: int, pipeline_id: int, node_count: int
+    connection: psycopg.Connection[Any], action_batch_id: int, pipeline_id: int
 ) -> tuple[StageState, ...]:
-    """Return the stages of a pipeline for a batch of so many nodes."""
+    """Return the stages of a pipeline for a batch."""
     given = {"action_batch_id": action_batch_id, "pipeline_id": pipeline_id}
     return tuple(
         StageState(
@@ -246,9 +249,11 @@ def stage_states(
             action_id=action_id,
             action=name,
             nodes_done=nodes_done,
-            done=nodes_done == node_count,
+            done=nodes_open == 0,
         )
-        for stage_id, action_id, name, nodes_done in connection.execute(_SQL["stage_counts"], given)
+        for stage_id, action_id, name, nodes_done, nodes_open in connection.execute(
+            _SQL["stage_counts"], given
+        )
     )
 
 

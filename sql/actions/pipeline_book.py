@@ -117,7 +117,7 @@ class PipelineBook:
                     enrolled_by=enrolled_by,
                     node_count=node_count,
                     current_stage=current_stage,
-                    stages=stage_states(connection, action_batch_id, pipeline_id, node_count),
+                    stages=stage_states(connection, action_batch_id, pipeline_id),
                 )
                 for action_batch_id, enrol_time, enrolled_by, node_count, current_stage in (
                     connection.execute(_SQL["enrolled"], given).fetchall()

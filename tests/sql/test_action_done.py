@@ -98,3 +98,25 @@ def test_work_that_was_done_elsewhere_is_counted_where_it_was_done(world: World)
     world.finish(event, world.nodes[4:])
     assert world.book.end_event(event) == "done"
     assert world.book.outcome_counts(event) == {"done": 6}
+
+
+@pytest.mark.parametrize("flag", ["is_delete", "in_black_list"])
+def test_a_stage_does_not_wait_for_hidden_nodes(world: World, flag: str):
+    batch = world.batch(world.nodes)
+    world.database.pipelines.enrol("looks", [batch])
+    world.finish(event := world.begin(batch, "run:1"), world.nodes[:9])
+    (place,) = world.database.pipeline_state(batch).pipelines
+    assert (place.current_stage, place.stages[0].nodes_done, place.stages[0].done) == (1, 9, False)
+    with world.database.connection() as connection:
+        hide = f"UPDATE physical_content SET {flag} = true WHERE node_id = %s"
+        connection.execute(hide, [world.nodes[9]])  # pyright: ignore[reportArgumentType]
+    (place,) = world.database.pipeline_state(batch).pipelines
+    assert (place.current_stage, place.stages[0].nodes_done, place.stages[0].done) == (
+        None,
+        9,
+        True,
+    )
+    (of_pipeline,) = world.database.pipelines.state("looks").batches
+    assert (of_pipeline.current_stage, of_pipeline.stages) == (None, place.stages)
+    # The run itself says that not every node was done.
+    assert world.book.end_event(event) == "partial"
