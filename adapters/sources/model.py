@@ -333,9 +333,9 @@ class Writer:
         )
         if medium.is_network:
             is_video = bool(medium.is_video and compiled(medium.is_video).first(fields)[1])
-            if description is None:
+            found = media_node(self.draft, description or "", urls, thumbs, stems, is_video)
+            if not found.node:
                 return None
-            found = media_node(self.draft, description, urls, thumbs, stems, is_video)
             self.draft.link_all(found.links)
             return found.node
         finder, near = self.draft.media, self.draft.path

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from pathlib import Path
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from social_sources import (
@@ -17,11 +16,9 @@ from social_sources import (
     mutated,
     outputs,
     positions,
-    problems,
     records,
     samples,
     subject,
-    write,
 )
 
 from adapters.records.folder import ScrapeFolder
@@ -43,135 +40,6 @@ PHOTO = {
     "like_count": 3,
     "comments_count": 2,
 }
-
-
-def test_a_photo_has_the_id_that_its_short_code_spells(tmp_path: Path):
-    write(tmp_path, {"x.json": PHOTO})
-    [record] = records(GRAPH, tmp_path)
-    node, medium = "instagram:post:18600493", "instagram:media:18600493"
-    assert (record.subject, record.number, record.complete) == (node, -1, None)
-    said = about(record, node)
-    assert said.update_time == datetime(2021, 7, 26, 10, 45, 20, tzinfo=UTC)
-    assert (said.title, said.view, said.is_root) == (PHOTO["caption"], None, False)
-    assert known(said) == {
-        "post_id": "18600493",
-        "shortcode": "BG9It",
-        "media_type": "image",
-        "hashtags": ["Sea"],
-        "like_count": 3,
-        "comment_count": 2,
-    }
-    assert edges(record) == {
-        ("instagram:user:17841400000000007", "authored", node),
-        ("instagram:user:17841400000000007", "alias", "instagram:username:ada_l"),
-        (node, "alias", "instagram:post:17890000000000001"),
-        (node, "contains", medium),
-        ("instagram:tag:sea", "tagged", node),
-        (node, "mentioned", "instagram:username:bob"),
-    }
-    shown = about(record, medium)
-    assert (shown.is_root, shown.title) == (True, PHOTO["caption"])
-    assert known(shown) == {
-        "post_id": "18600493",
-        "shortcode": "BG9It",
-        "media_id": "18600493",
-        "media_type": "image",
-        "media_url": PHOTO["media_url"],
-    }
-
-
-@pytest.mark.parametrize(
-    "name", ["1_2_3_n.jpg", "17890000000000001.jpg", "18600493.png", "BG9It.jpg", "18600493_1.jpg"]
-)
-def test_files_by_address_id_and_code(tmp_path: Path, name: str):
-    write(tmp_path, {"x.json": PHOTO, f"media/{name}": b"jpg"})
-    [record] = records(GRAPH, tmp_path)
-    assert positions(record) == [(0, f"file media/{name}")]
-
-
-def test_a_carousel_contains_its_children_in_order_and_not_its_cover(tmp_path: Path):
-    children = [
-        {**PHOTO, "id": "11", "permalink": "https://www.instagram.com/p/BVXgm/"},
-        {"id": "12", "ig_id": "99", "media_type": "VIDEO", "thumbnail_url": "https://e.org/t.jpg"},
-        {"id": "13", "media_type": "IMAGE"},  # without an address, as for copyrighted media
-    ]
-    post = {**PHOTO, "media_type": "CAROUSEL_ALBUM", "children": {"data": children}}
-    bare = {**PHOTO, "id": "5", "permalink": "x", "media_type": "CAROUSEL_ALBUM"}
-    write(tmp_path, {"x.json": {"data": [post, bare], "paging": {}}, "t.jpg": b"thumbnail"})
-    full, empty = records(GRAPH, tmp_path)
-    assert positions(full) == [
-        (0, "instagram:media:22378534"),
-        (1, "instagram:media:99"),
-        (2, "instagram:media:13"),
-    ]
-    assert ("instagram:media:99", "thumbnail", "file t.jpg") in edges(full)
-    assert about(full, "instagram:media:99").meta["media_type"] == "video"
-    assert known(about(full, str(full.subject)))["media_type"] == "carousel"
-    assert positions(empty) == []
-
-
-def test_discovery_profiles_stories_and_comments(tmp_path: Path):
-    story = {
-        "id": "21",
-        "media_type": "IMAGE",
-        "media_product_type": "STORY",
-        "permalink": "https://instagram.com/stories/ada_l/31",
-    }
-    answer = {"id": "42", "text": "yes", "timestamp": "2021-07-26T10:45:20+0000"}
-    comment = {**answer, "id": "41", "text": "hi @Eve", "username": "Bob", "like_count": 1}
-    comment["replies"] = {"data": [answer]}
-    profile = {
-        "id": "17841400000000007",
-        "username": "Ada_L",
-        "name": "Ada",
-        "followers_count": 5,
-        "follows_count": 6,
-        "media_count": 7,
-        "media": {"data": [{"id": "22", "media_type": "VIDEO", "comments": {"data": [comment]}}]},
-    }
-    write(tmp_path, {"a.json": {"business_discovery": profile, "id": "1"}, "b.json": [story]})
-    person, post, first, second, told = records(GRAPH, tmp_path)
-    assert known(about(person, "instagram:user:17841400000000007")) == {
-        "user_id": "17841400000000007",
-        "user_name": "Ada_L",
-        "display_name": "Ada",
-        "follower_count": 5,
-        "following_count": 6,
-        "post_count": 7,
-    }
-    assert ("instagram:user:17841400000000007", "authored", "instagram:post:22") in edges(post)
-    assert edges(first) == {
-        ("instagram:username:bob", "authored", "instagram:comment:41"),
-        ("instagram:post:22", "reply", "instagram:comment:41"),
-        ("instagram:comment:41", "mentioned", "instagram:username:eve"),
-    }
-    assert edges(second) == {("instagram:comment:41", "reply", "instagram:comment:42")}
-    assert told.subject == "instagram:post:31"
-    assert known(about(told, "instagram:post:31"))["media_type"] == "story"
-
-
-def test_lone_pages_of_comments(tmp_path: Path):
-    on = {"id": "51", "text": "a", "timestamp": "2021-07-26T10:45:20+0000", "media": {"id": "6"}}
-    below = {**on, "id": "52", "parent_id": "51"}
-    write(tmp_path, {"a.json": {"data": [on, below]}})
-    first, second = records(GRAPH, tmp_path)
-    assert edges(first) == {("instagram:post:6", "reply", "instagram:comment:51")}
-    assert edges(second) == {("instagram:comment:51", "reply", "instagram:comment:52")}
-
-
-def test_what_is_nothing_known_is_a_problem(tmp_path: Path):
-    write(tmp_path, {"a.json": {"data": [{"id": 5.5, "media_type": "IMAGE"}, PHOTO]}, "b.json": 3})
-    assert [(p.path, p.number) for p in problems(GRAPH, tmp_path)] == [("a.json", 0), ("b.json", 0)]
-    # Half of the folder is something else, which makes every format less than sure.
-    assert 0.7 < GRAPH.sniff(ScrapeFolder.of(str(tmp_path))).confidence < 0.8
-
-
-@pytest.mark.parametrize("missing", [*PHOTO])
-def test_every_field_may_be_missing(tmp_path: Path, missing: str):
-    write(tmp_path, {"x.json": {n: field for n, field in PHOTO.items() if n != missing}})
-    [record] = records(GRAPH, tmp_path)
-    expected = "17890000000000001" if missing == "permalink" else "18600493"
-    assert record.subject == f"instagram:post:{expected}"
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from social_sources import (
@@ -17,12 +15,9 @@ from social_sources import (
     known,
     mutated,
     outputs,
-    positions,
-    problems,
     records,
     samples,
     subject,
-    write,
 )
 
 from adapters.records.folder import ScrapeFolder
@@ -64,125 +59,6 @@ NEWER = {
     "location": {"latitude": 0.25, "longitude": -1.5, "name": "Pier"},
     "users_in_photo": [{"user": person(9, "Zoe"), "position": {"x": 0.1, "y": 0.2}}],
 }
-
-
-def test_newer_posts_with_counts_epoch_and_words(tmp_path: Path):
-    write(tmp_path, {"a.json": {"meta": {"code": 200}, "data": NEWER}})
-    post, comment = records(LEGACY, tmp_path)
-    node, medium = "instagram:post:18600493", "instagram:media:18600493"
-    said = about(post, node)
-    assert said.update_time == datetime(2011, 2, 3, 5, 18, 47, tzinfo=UTC)
-    assert said.title == "fish @eve"
-    assert known(said) == {
-        "post_id": "18600493",
-        "shortcode": "BG9It",
-        "media_type": "image",
-        "hashtags": ["Sea", "fish"],
-        "like_count": 15,
-        "comment_count": 2,
-        "location_name": "Pier",
-        "latitude": 0.25,
-        "longitude": -1.5,
-        "filter_name": "Lo-fi",
-    }
-    assert edges(post) == {
-        ("instagram:user:7", "authored", node),
-        ("instagram:user:7", "alias", "instagram:username:ada_l"),
-        (node, "contains", medium),
-        ("instagram:tag:sea", "tagged", node),
-        ("instagram:tag:fish", "tagged", node),
-        (node, "mentioned", "instagram:user:9"),
-        ("instagram:user:9", "alias", "instagram:username:zoe"),
-        (node, "mentioned", "instagram:username:eve"),
-    }
-    assert edges(comment) == {
-        ("instagram:user:8", "authored", "instagram:comment:92"),
-        ("instagram:user:8", "alias", "instagram:username:bob"),
-        (node, "reply", "instagram:comment:92"),
-    }
-
-
-def test_posts_of_the_beta_with_lists_iso_times_and_numbers(tmp_path: Path):
-    caption = {"id": 91, "message": "fish", "from": person(7, "Ada_L"), "created_time": "x"}
-    other = {"id": 92, "message": "hi", "from": person(8, "Bob")}
-    older = {
-        "id": 18600493,
-        "type": 1,
-        "created_time": "2011-01-20T12:04:54+0000",
-        "user": person(7, "Ada_L"),
-        "caption": caption,
-        "comments": [caption, {**other, "created_time": "2011-01-20T14:52:12+0000"}],
-        "like_count": 52,
-        "images": sizes("a", "high_resolution"),
-        "location": None,
-    }
-    write(tmp_path, {"a.json": {"data": [older]}})
-    # The caption is the first comment, too: it is no comment of its own.
-    post, comment = records(LEGACY, tmp_path)
-    assert comment.subject == "instagram:comment:92"
-    said = about(post, "instagram:post:18600493")
-    assert said.update_time == datetime(2011, 1, 20, 12, 4, 54, tzinfo=UTC)
-    assert (said.meta["media_type"], said.meta["like_count"]) == ("image", 52)
-    shown = about(post, "instagram:media:18600493").meta
-    assert (shown["media_url"], shown["width"]) == ("http://e.org/a_7.jpg", 612)
-
-
-def test_sizes_are_one_medium_with_variants_and_a_thumbnail(tmp_path: Path):
-    files = {name: name.encode() for name in ("a_7.jpg", "a_6.jpg", "a_5.jpg")}
-    write(tmp_path, {"x.json": NEWER, **files})
-    post = records(LEGACY, tmp_path)[0]
-    assert positions(post) == [(0, "file a_7.jpg")]
-    assert {edge for edge in edges(post) if edge[0].startswith("file")} == {
-        ("file a_7.jpg", "variant", "file a_6.jpg"),
-        ("file a_7.jpg", "thumbnail", "file a_5.jpg"),
-    }
-
-
-def test_videos_and_carousels(tmp_path: Path):
-    videos = {
-        "low_resolution": {"url": "http://e.org/v_low.mp4", "width": 480, "height": 480},
-        "standard_resolution": {"url": "http://e.org/v.mp4", "width": 640, "height": 640},
-    }
-    film = {**NEWER, "id": "1_7", "type": "video", "videos": videos}
-    parts = [{"type": "image", "images": sizes("b")}, {"type": "video", "videos": videos}]
-    album = {**NEWER, "id": "2_7", "type": "carousel", "carousel_media": parts}
-    write(tmp_path, {"x.json": {"data": [film, album]}, "v.mp4": b"v", "a_7.jpg": b"a"})
-    found = records(LEGACY, tmp_path)
-    one, two = subject(found, "instagram:post:1"), subject(found, "instagram:post:2")
-    assert positions(one) == [(0, "file v.mp4")]
-    assert ("file v.mp4", "thumbnail", "file a_7.jpg") in edges(one)
-    assert about(one, "file v.mp4").meta["width"] == 640
-    assert positions(two) == [(0, "instagram:media:2_1"), (1, "file v.mp4")]
-
-
-def test_people_embeds_and_errors(tmp_path: Path):
-    embed = {"provider_name": "Instagram", "media_id": "5_7", "title": "t #x", "author_id": 7}
-    profile = {**person(7, "Ada_L"), "counts": {"media": 1, "follows": 2, "followed_by": 3}}
-    files = {
-        "a.json": {**embed, "author_name": "Ada_L", "url": "http://e.org/7.jpg", "type": "photo"},
-        "b.json": {"meta": {"code": 200}, "data": profile},
-        "c.json": {"meta": {"code": 400, "error_message": "invalid token"}},
-        "d.json": [{"cars": 1}],
-    }
-    write(tmp_path, files)
-    embedded, someone, wrong, other = outputs(LEGACY, tmp_path)
-    assert edges(embedded) == {
-        ("instagram:user:7", "authored", "instagram:post:5"),
-        ("instagram:user:7", "alias", "instagram:username:ada_l"),
-        ("instagram:post:5", "contains", "instagram:media:5"),
-        ("instagram:tag:x", "tagged", "instagram:post:5"),
-    }
-    assert known(about(someone, "instagram:user:7"))["follower_count"] == 3
-    assert wrong.reason == "only an error in it: invalid token"
-    assert "first Instagram API" in other.reason
-    assert len(problems(LEGACY, tmp_path)) == 2
-
-
-@pytest.mark.parametrize("missing", [*NEWER])
-def test_every_field_may_be_missing(tmp_path: Path, missing: str):
-    value = {name: field for name, field in NEWER.items() if name != missing}
-    write(tmp_path, {"x.json": {"meta": {"code": 200}, "data": value}})
-    assert records(LEGACY, tmp_path)[0].subject == "instagram:post:18600493"
 
 
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

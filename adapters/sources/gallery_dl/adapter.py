@@ -20,12 +20,13 @@ from adapters.sources.gallery_dl import (
     bluesky,
     flickr,
     generic,
-    instagram,
     mastodon,
     reddit,
     tumblr,
 )
 from adapters.sources.gallery_dl.site_post import SitePost, read_sidecar
+from adapters.sources.instagram.post import INSTAGRAM
+from adapters.sources.instagram.sidecar import GALLERY_DL as OF_INSTAGRAM
 from adapters.sources.pixiv.fanbox import GALLERY_DL as OF_FANBOX
 from adapters.sources.pixiv.works import GALLERY_DL as OF_PIXIV
 from adapters.sources.pixiv.works import PIXIV
@@ -36,7 +37,6 @@ from adapters.sources.reading.sidecar import Sidecar, SidecarFormat
 from adapters.sources.schemas.activitypub import TABLE as ACTIVITYPUB
 from adapters.sources.schemas.bluesky import TABLE as BLUESKY
 from adapters.sources.schemas.flickr import TABLE as FLICKR
-from adapters.sources.schemas.instagram import TABLE as INSTAGRAM
 from adapters.sources.schemas.reddit import TABLE as REDDIT
 from adapters.sources.schemas.tumblr import TABLE as TUMBLR
 from adapters.sources.schemas.web import TABLE as WEB
@@ -54,7 +54,7 @@ Rules = Callable[[Sidecar], SitePost]
 RULES: dict[str, Rules | SidecarFormat] = {
     "twitter": OF_TWITTER,
     "nitter": OF_TWITTER,
-    "instagram": instagram.site_post_of,
+    "instagram": OF_INSTAGRAM,
     "pixiv": OF_PIXIV,
     "fanbox": OF_FANBOX,
     "reddit": reddit.site_post_of,
@@ -71,7 +71,7 @@ class GalleryDlAdapter:
     tables = (
         *(
             TWITTER.table,
-            INSTAGRAM,
+            INSTAGRAM.table,
             PIXIV.table,
             REDDIT,
             BLUESKY,

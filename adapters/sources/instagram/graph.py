@@ -9,25 +9,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from adapters.records.describe import describe
 from adapters.records.errors import RecordError
-from adapters.records.times import parse_time
-from adapters.records.values import as_count, as_id, as_text, dig, first, mappings
+from adapters.records.values import as_id, as_text, dig, first, mappings
+from adapters.sources.columns import recast
 from adapters.sources.instagram.post import (
-    PLATFORM,
     TABLES,
-    Comment,
-    Medium,
-    Person,
-    Post,
+    comment_item,
     id_of_shortcode,
-    post_node,
-    read_comment,
-    read_person,
-    read_post,
+    post_item,
     shortcode_in,
+    user_item,
 )
-from adapters.sources.reading.adapter import DocumentAdapter, Found, Part, of_value
+from adapters.sources.reading.adapter import DocumentAdapter, Found, of_value
 
 EXPECTED = "expected media of the Instagram Graph API (id and media_type, or permalink), or a page"
 _KINDS = {"IMAGE": "image", "VIDEO": "video", "CAROUSEL_ALBUM": "carousel", "REELS": "video"}
@@ -44,7 +37,7 @@ def recognises(value: Any) -> bool:
     )
 
 
-def items_in(value: Any, parent: str | None = None) -> Iterator[Found]:
+def items_in(value: Any, parent: dict[str, Any] | None = None) -> Iterator[Found]:
     """Yield what a document holds, and a RecordError for everything that is nothing known."""
     if isinstance(value, list):
         for member in value:
@@ -65,56 +58,58 @@ def items_in(value: Any, parent: str | None = None) -> Iterator[Found]:
         yield RecordError(EXPECTED)
 
 
-def _profile_in(value: dict[str, Any]) -> Iterator[Found]:
-    person = Person(
-        id=as_id(value.get("id")),
-        name=as_text(value.get("username")),
-        display_name=as_text(value.get("name")),
-        follower_count=as_count(value.get("followers_count")),
-        following_count=as_count(value.get("follows_count")),
-        post_count=as_count(value.get("media_count")),
-    )
+_PROFILE = recast("""
+    id = id:id
+    name = username:text
+    display_name = name
+    follower_count = followers_count
+    following_count = follows_count
+    post_count = media_count
+""")
+_POST = recast("""
+    caption = caption
+    created = timestamp
+    view_count = view_count
+    other_id = id:id
+    like_count = like_count
+    comment_count = comments_count
+""")
+_OWNER = recast("id = owner.id:id\nname = username:text|owner.username:text")
+_COMMENT = recast("""
+    id = id:id
+    text = text
+    created = timestamp
+    comment = parent_id:id
+    like_count = like_count
+""")
+_WRITER = recast("id = from.id:id\nname = username:text|from.username:text")
+NO_ID = "the medium has no usable id; expected digits in id, or a permalink"
 
+
+def _profile_in(value: dict[str, Any]) -> Iterator[Found]:
+    person = _PROFILE(value)
     media = [m for name in ("media", "stories") for m in mappings(dig(value, name, "data"))]
-    if person.name or person.display_name:
-        yield Part(read_person, person, value)
+    if "name" in person or "display_name" in person:
+        yield user_item(person, value)
     for member in media:
         # The media of a profile need not repeat whose they are.
         yield from _post_in(member, person)
 
 
-def _post_in(value: dict[str, Any], owner: Person | None = None) -> Iterator[Found]:
-    post = _post(value, owner or Person())
-    if isinstance(post, RecordError):
-        yield post
-        return
-
-    yield Part(read_post, post, value)
-    for comment in mappings(dig(value, "comments", "data")):
-        yield from _comment_in(comment, post_node(post.id), is_inner=True)
-
-
-def _post(value: dict[str, Any], owner: Person) -> Post | RecordError:
+def _post_in(value: dict[str, Any], owner: dict[str, Any] | None = None) -> Iterator[Found]:
     shortcode, post_id = _identity(value)
-    if post_id is None:
-        return RecordError("the medium has no usable id; expected digits in id, or a permalink")
-    caption = as_text(value.get("caption"))
     kind = _KINDS.get(str(value.get("media_type")))
-    return Post(
-        id=post_id,
-        shortcode=shortcode,
-        kind="story" if _is_story(value) else kind,
-        caption=caption,
-        created=parse_time(value.get("timestamp")),
-        author=_author(value, owner),
-        media=_media(value, post_id, kind),
-        view_count=as_count(value.get("view_count")),
-        other_id=as_id(value.get("id")),
-        columns={
-            "like_count": as_count(value.get("like_count")),
-            "comment_count": as_count(value.get("comments_count")),
-        },
-    )
+    whose = {name: one for name, one in (owner or {}).items() if name in ("id", "name")}
+    fields = _POST(value) | {
+        "id": post_id,
+        "shortcode": shortcode,
+        "kind": "story" if _is_story(value) else kind,
+        "author": [whose | _OWNER(value)],
+        "media": _media(value, post_id, kind),
+    }
+    yield post_item(fields, value, NO_ID)
+    for comment in mappings(dig(value, "comments", "data")) if post_id else ():
+        yield from _comment_in(comment, {"post": post_id}, is_inner=True)
 
 
 def _identity(value: dict[str, Any]) -> tuple[str | None, str | None]:
@@ -126,68 +121,37 @@ def _identity(value: dict[str, Any]) -> tuple[str | None, str | None]:
     return shortcode, first(own, as_id(value.get("id")))
 
 
-def _author(value: dict[str, Any], owner: Person) -> Person:
-    return Person(
-        id=first(as_id(dig(value, "owner", "id")), owner.id),
-        name=first(
-            as_text(value.get("username")), as_text(dig(value, "owner", "username")), owner.name
-        ),
-    )
-
-
-def _media(value: dict[str, Any], post_id: str, kind: str | None) -> tuple[Medium, ...]:
+def _media(value: dict[str, Any], post_id: str | None, kind: str | None) -> list[dict[str, Any]]:
     children = list(mappings(dig(value, "children", "data")))
     if not children:
-        return (_medium(value, post_id, is_cover=kind == "carousel"),)
-    media: dict[str, Medium] = {}
-    for child in children:
-        child_id = _identity(child)[1]
-        if child_id is not None:
-            media[child_id] = _medium(child, child_id)
-    return tuple(media.values())
+        return [_medium(value, post_id) | {"is_cover": kind == "carousel"}]
+    media = {found: _medium(child, found) for child in children if (found := _identity(child)[1])}
+    return list(media.values())
 
 
-def _medium(value: dict[str, Any], medium_id: str, is_cover: bool = False) -> Medium:
+def _medium(value: dict[str, Any], medium_id: str | None) -> dict[str, Any]:
     url, preview = as_text(value.get("media_url")), as_text(value.get("thumbnail_url"))
-    graph_id = as_id(value.get("id"))
-    return Medium(
-        id=medium_id,
-        kind=_KINDS.get(str(value.get("media_type"))),
-        urls=(url,) if url else (),
-        thumbnail_urls=(preview,) if preview else (),
-        stems=(graph_id,) if graph_id else (),
-        alt_text=as_text(value.get("alt_text")),
-        is_cover=is_cover,
-    )
+    return {
+        "id": medium_id,
+        "kind": _KINDS.get(str(value.get("media_type"))),
+        "urls": [url] if url else [],
+        "thumbs": [preview] if preview else [],
+        "stems": [graph_id] if (graph_id := as_id(value.get("id"))) else [],
+        "alt_text": value.get("alt_text"),
+    }
 
 
 def _comment_in(
-    value: dict[str, Any], parent: str | None, is_inner: bool = False
+    value: dict[str, Any], parent: dict[str, Any] | None, is_inner: bool = False
 ) -> Iterator[Found]:
-    comment_id = as_id(value.get("id"))
-    if comment_id is None:
-        yield RecordError("the comment has no usable id; expected digits in id")
-        return
-    answered, medium = as_id(value.get("parent_id")), dig(value, "media")
-    if answered:
-        parent = describe(PLATFORM, "comment", answered)
-    elif isinstance(medium, dict) and (post_id := _identity(medium)[1]):
-        parent = post_node(post_id)
-    comment = Comment(
-        id=comment_id,
-        text=as_text(value.get("text")),
-        created=parse_time(value.get("timestamp")),
-        author=Person(
-            id=as_id(dig(value, "from", "id")),
-            name=as_text(first(value.get("username"), dig(value, "from", "username"))),
-        ),
-        parent=parent,
-        like_count=as_count(value.get("like_count")),
-    )
-
-    yield Part(read_comment, comment, value, is_inner)
-    for answer in mappings(dig(value, "replies", "data")):
-        yield from _comment_in(answer, describe(PLATFORM, "comment", comment_id), is_inner=True)
+    fields = _COMMENT(value)
+    medium = value.get("media")
+    if isinstance(medium, dict) and "comment" not in fields and (found := _identity(medium)[1]):
+        parent = {"post": found}
+    whose = {} if "comment" in fields else parent or {}
+    yield comment_item(fields | whose | {"author": [_WRITER(value)]}, value, is_inner)
+    for answer in mappings(dig(value, "replies", "data")) if "id" in fields else ():
+        yield from _comment_in(answer, {"comment": fields["id"]}, is_inner=True)
 
 
 # ---- Shapes ------------------------------------------------------------------------------------

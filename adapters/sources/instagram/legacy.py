@@ -11,31 +11,17 @@ from collections.abc import Iterator
 from typing import Any
 
 from adapters.records.errors import RecordError
-from adapters.records.times import parse_time
-from adapters.records.values import (
-    as_count,
-    as_id,
-    as_number,
-    as_text,
-    as_texts,
-    dig,
-    first,
-    mappings,
-)
+from adapters.records.values import as_id, as_text, dig, first, mappings
+from adapters.sources.columns import recast
 from adapters.sources.instagram.post import (
     TABLES,
-    Comment,
-    Medium,
-    Person,
-    Post,
+    comment_item,
     id_of_shortcode,
-    post_node,
-    read_comment,
-    read_person,
-    read_post,
+    post_item,
     shortcode_in,
+    user_item,
 )
-from adapters.sources.reading.adapter import DocumentAdapter, Found, Part, of_value
+from adapters.sources.reading.adapter import DocumentAdapter, Found, of_value
 
 EXPECTED = "expected posts, comments or users of the first Instagram API, or its embed"
 _SIZES = ("high_resolution", "standard_resolution", "low_resolution", "low_bandwidth")
@@ -63,11 +49,11 @@ def items_in(value: Any) -> Iterator[Found]:
     elif _is_post(value) or _may_be_post(value):
         yield from _post_in(value)
     elif _is_comment(value):
-        yield _comment(value, None)
+        yield comment_item(_COMMENT(value), value)
     elif _is_embed(value):
         yield _embed(value)
     elif _is_person(value):
-        yield _person_item(value)
+        yield user_item(_PERSON(value), value)
     elif isinstance(dig(value, "data"), list | dict):
         yield from items_in(value["data"])
     elif error := as_text(first(dig(value, "meta", "error_message"), None), 200):
@@ -76,52 +62,55 @@ def items_in(value: Any) -> Iterator[Found]:
         yield RecordError(EXPECTED)
 
 
+_PERSON = recast("""
+    id = id:id
+    name = username:text
+    display_name = full_name
+    follower_count = counts.followed_by
+    following_count = counts.follows
+    post_count = counts.media
+""")
+_COMMENT = recast(
+    """
+    id = id:id
+    text = text.text|text.message|text|message.text|message
+    created = created_time
+    author = from > person
+    """,
+    person=_PERSON,
+)
+_POST = recast(
+    """
+    kind = type
+    caption = caption.text|caption.message|caption:string
+    created = created_time
+    author = user > person
+    people = users_in_photo[].user > person
+    like_count = likes.count|like_count
+    comment_count = comments.count|comment_count
+    location_name = location.name
+    latitude = location.latitude
+    longitude = location.longitude
+    filter_name = filter
+    """,
+    person=_PERSON,
+)
+NO_ID = "the post has no usable id; expected digits in id, or a link"
+
+
 def _post_in(value: dict[str, Any]) -> Iterator[Found]:
-    post = _post(value)
-    if post is None:
-        yield RecordError("the post has no usable id; expected digits in id, or a link")
-        return
-    yield _post_item(post, value)
+    shortcode = shortcode_in(value.get("link"))
+    post_id = _own_id(value.get("id")) or id_of_shortcode(shortcode)
+    fields = _POST(value) | {"id": post_id, "shortcode": shortcode, "kind": _kind(value)}
+    if isinstance(tags := value.get("tags"), list):
+        fields["hashtags"] = [tag for tag in tags if as_text(tag)]
+    yield post_item(fields | {"media": _media(value, post_id)}, value, NO_ID)
     comments = value.get("comments")
     listed = comments if isinstance(comments, list) else dig(comments, "data")
     caption_id = as_id(dig(value, "caption", "id"))
-    for comment in mappings(listed):
+    for comment in mappings(listed) if post_id else ():
         if caption_id is None or as_id(comment.get("id")) != caption_id:
-            yield _comment(comment, post_node(post.id), is_inner=True)
-
-
-def _post_item(post: Post, raw: Any) -> Part:
-    return Part(read_post, post, raw)
-
-
-def _post(value: dict[str, Any]) -> Post | None:
-    shortcode = shortcode_in(value.get("link"))
-    post_id = _own_id(value.get("id")) or id_of_shortcode(shortcode)
-    if post_id is None:
-        return None
-    tags = value.get("tags")
-    tagged = (dig(tagged, "user") for tagged in mappings(value.get("users_in_photo")))
-    return Post(
-        id=post_id,
-        shortcode=shortcode,
-        kind=_kind(value),
-        caption=_text(value.get("caption")),
-        created=parse_time(value.get("created_time")),
-        author=_person(value.get("user")),
-        media=_media(value, post_id),
-        people=tuple(_person(user) for user in tagged),
-        hashtags=tuple(as_texts(tags) or ()) if isinstance(tags, list) else None,
-        columns={
-            "like_count": as_count(first(dig(value, "likes", "count"), value.get("like_count"))),
-            "comment_count": as_count(
-                first(dig(value, "comments", "count"), value.get("comment_count"))
-            ),
-            "location_name": as_text(dig(value, "location", "name")),
-            "latitude": as_number(dig(value, "location", "latitude")),
-            "longitude": as_number(dig(value, "location", "longitude")),
-            "filter_name": as_text(value.get("filter")),
-        },
-    )
+            yield comment_item(_COMMENT(comment) | {"post": post_id}, comment, is_inner=True)
 
 
 def _own_id(value: Any) -> str | None:
@@ -133,97 +122,62 @@ def _kind(value: dict[str, Any]) -> str | None:
     return _KINDS.get(str(value.get("type")))
 
 
-def _text(value: Any) -> str | None:
-    return as_text(first(dig(value, "text"), dig(value, "message"), value))
-
-
-def _media(value: dict[str, Any], post_id: str) -> tuple[Medium, ...]:
+def _media(value: dict[str, Any], post_id: str | None) -> list[dict[str, Any]]:
     parts = list(mappings(value.get("carousel_media")))
-    if not parts:
-        return (_medium(value, post_id, ()),)
     # The parts of a carousel have no ids of their own in this API.
-    return tuple(
-        _medium(part, f"{post_id}_{number}", ()) for number, part in enumerate(parts, start=1)
-    )
+    numbered = [_medium(part, f"{post_id}_{n}") for n, part in enumerate(parts, start=1)]
+    return numbered or [_medium(value, post_id)]
 
 
-def _medium(value: dict[str, Any], medium_id: str, stems: tuple[str, ...]) -> Medium:
+def _medium(value: dict[str, Any], medium_id: str | None) -> dict[str, Any]:
     pictures, videos = dig(value, "images"), dig(value, "videos")
     is_video = isinstance(videos, dict) or _kind(value) == "video"
     shown = _urls(pictures, _SIZES)
     best = next((b for s in _SIZES if (b := dig(videos if is_video else pictures, s))), None)
     previews = _urls(pictures, ("thumbnail",))
-    return Medium(
-        id=medium_id,
-        kind="video" if is_video else _kind(value) or "image",
-        urls=_urls(videos, _SIZES) if is_video else shown,
-        thumbnail_urls=(*shown, *previews) if is_video else previews,
-        stems=stems,
-        width=as_count(dig(best, "width")),
-        height=as_count(dig(best, "height")),
-    )
+    return {
+        "id": medium_id,
+        "kind": "video" if is_video else _kind(value) or "image",
+        "urls": _urls(videos, _SIZES) if is_video else shown,
+        "thumbs": [*shown, *previews] if is_video else previews,
+        "width": dig(best, "width"),
+        "height": dig(best, "height"),
+    }
 
 
-def _urls(sizes: Any, names: tuple[str, ...]) -> tuple[str, ...]:
+def _urls(sizes: Any, names: tuple[str, ...]) -> list[str]:
     """Return the addresses of sizes, which are objects or, in some dumps, plain texts."""
     found = (as_text(first(dig(sizes, name, "url"), dig(sizes, name))) for name in names)
-    return tuple(url for url in found if url)
+    return [url for url in found if url]
 
 
-def _comment(value: dict[str, Any], parent: str | None, is_inner: bool = False) -> Found:
-    comment_id = as_id(value.get("id"))
-    if comment_id is None:
-        return RecordError("the comment has no usable id; expected digits in id")
-    comment = Comment(
-        id=comment_id,
-        text=_text(value),
-        created=parse_time(value.get("created_time")),
-        author=_person(value.get("from")),
-        parent=parent,
-    )
-
-    return Part(read_comment, comment, value, is_inner)
+def _of_embed(fields: dict[str, Any]) -> dict[str, Any]:
+    post_id = _own_id(fields.get("media_id"))
+    kind = "image" if fields.get("type") == "photo" else None
+    medium = {name: fields[name] for name in ("width", "height") if name in fields}
+    medium |= {"urls": [fields["url"]] if "url" in fields else [], "id": post_id, "kind": kind}
+    medium["thumbs"] = [fields["preview"]] if "preview" in fields else []
+    return fields | {"id": post_id, "kind": kind, "media": [medium]}
 
 
-def _person(value: Any) -> Person:
-    return Person(
-        id=as_id(dig(value, "id")),
-        name=as_text(dig(value, "username")),
-        display_name=as_text(dig(value, "full_name")),
-        follower_count=as_count(dig(value, "counts", "followed_by")),
-        following_count=as_count(dig(value, "counts", "follows")),
-        post_count=as_count(dig(value, "counts", "media")),
-    )
-
-
-def _person_item(value: dict[str, Any]) -> Part:
-    person = _person(value)
-
-    return Part(read_person, person, value)
+_AUTHOR = recast("id = author_id:id\nname = author_name:text")
+_EMBED = recast(
+    """
+    media_id = media_id
+    type = type
+    caption = title
+    url = url:text
+    preview = thumbnail_url:text
+    width = width
+    height = height
+    """,
+    _of_embed,
+)
 
 
 def _embed(value: dict[str, Any]) -> Found:
-    post_id = _own_id(value.get("media_id"))
-    if post_id is None:
-        return RecordError("the embed has no usable id; expected digits in media_id")
-    url, preview = as_text(value.get("url")), as_text(value.get("thumbnail_url"))
-    medium = Medium(
-        id=post_id,
-        kind="image" if value.get("type") == "photo" else None,
-        urls=(url,) if url else (),
-        thumbnail_urls=(preview,) if preview else (),
-        width=as_count(value.get("width")),
-        height=as_count(value.get("height")),
-    )
-    author = Person(as_id(value.get("author_id")), as_text(value.get("author_name")))
-    post = Post(
-        id=post_id,
-        kind=medium.kind,
-        caption=as_text(value.get("title")),
-        author=author,
-        media=(medium,),
-    )
-    return _post_item(post, value)
+    fields = _EMBED(value) | {"author": [_AUTHOR(value)]}
+    return post_item(fields, value, "the embed has no usable id; expected digits in media_id")
 
 
 # ---- Shapes ------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""A post of Instagram as every format tells it: it owns its shape and the record made of it.
+"""Instagram as a table: what a post, a comment, an account and a medium are in every format of it.
 
 The id of a post is the number that its short code spells, so that the Graph API, whose ids are its
 own, meets the old API and scrapers. The Graph API's numbers for people are its own, too: they meet
@@ -8,101 +8,144 @@ the others over the name.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
-from adapters.records.describe import describe
 from adapters.records.errors import RecordError
-from adapters.records.items import Link
-from adapters.records.values import as_id, as_text
-from adapters.sources.reading.draft import Draft
-from adapters.sources.reading.medium import media_node
-from adapters.sources.schemas.instagram import TABLE
+from adapters.records.values import as_id, as_text, mappings
+from adapters.sources.columns import source
+from adapters.sources.model import Edge, Medium, Node, Person, Rules
+from adapters.sources.reading.adapter import Found, Part
+from adapters.sources.shapes import reader
 
-PLATFORM = "instagram"
-TABLES = (TABLE,)
-ASSOCIATIONS_MAX = 100
-"""The most tags and people of one post that become nodes."""
 _ALPHABET = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
 _KEY_LENGTH = 28
 """Codes of posts of private accounts end with a key of this length."""
 _TAG = re.compile(r"(?<![\w&/])#(\w+)")
 _MENTION = re.compile(r"(?<![\w.@/])@([A-Za-z0-9_.]{1,30})")
 
+INSTAGRAM = source(
+    "instagram",
+    "Instagram",
+    """
+    post:
+    post_id text = id # Id of the post
+    shortcode text = shortcode # Code in the address of the post
+    medium:
+    post_id = ^.id
+    shortcode = shortcode|^.shortcode
+    media_id text = id # Id of the medium
+    post:
+    media_type text = kind # image, video, carousel or story
+    like_count bigint = like_count # Likes of the post
+    comment_count bigint = comment_count # Comments of the post
+    hashtags text[] = hashtags # Hashtags without #
+    location_name text = location_name # Place it is tagged with
+    latitude double precision = latitude # Latitude of the place in degrees
+    longitude double precision = longitude # Longitude of the place in degrees
+    medium:
+    media_type
+    width bigint = width # Width of the medium in pixels
+    height bigint = height # Height of the medium in pixels
+    media_url text = urls[0] # Address of the medium, expires
+    alt_text text = alt_text # Accessibility caption
+    post:
+    filter_name text = filter_name # Filter that was applied
+    comment:
+    like_count
+    user:
+    user_id text = id # Id, on rows of users
+    user_name text = name # Name in the address, on rows of users
+    display_name text = display_name # Shown name, on rows of users
+    follower_count bigint = follower_count # Followers, on rows of users
+    following_count bigint = following_count # Followed accounts, on rows of users
+    post_count bigint = post_count # Posts, on rows of users
+    """,
+)
+USER = Person(
+    id="id", name="name", title="display_name|name", is_own_author=True, unless_only="user_id"
+)
+_AUTHOR = replace(USER, at="author")
+_MENTIONED = Edge("mentioned", Person(id="id", name="name", section="mention"), "people")
+POST = Node(
+    "post",
+    id="id",
+    title="caption",
+    view="view_count",
+    time="created",
+    author=_AUTHOR,
+    tags="hashtags",
+    media=(
+        Medium(
+            id="key",
+            at="media",
+            time="created",
+            urls="urls",
+            thumbs="thumbs",
+            stems="names",
+            is_network=True,
+            is_video="is_video",
+        ),
+    ),
+    edges=(Edge("alias", "post", "other_id"), _MENTIONED),
+)
+COMMENT = Node(
+    "comment",
+    id="id",
+    title="text",
+    time="created",
+    author=_AUTHOR,
+    edges=(Edge("reply", "post", "post"), Edge("reply", "comment", "comment"), _MENTIONED),
+)
+RULES = Rules(INSTAGRAM, "instagram", {"post": POST, "comment": COMMENT, "user": USER})
+TABLES = (INSTAGRAM.table,)
 
-@dataclass(frozen=True, slots=True)
-class Person:
-    """What a record says about an account; known by id, by name or by both."""
 
-    id: str | None = None
-    name: str | None = None
-    display_name: str | None = None
-    follower_count: int | None = None
-    following_count: int | None = None
-    post_count: int | None = None
-
-    @property
-    def node(self) -> str | None:
-        """The description of its node, or None when nothing names it."""
-        if self.id:
-            return describe(PLATFORM, "user", self.id)
-        return describe(PLATFORM, "username", self.name.lower()) if self.name else None
+def fields_of_post(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return a post with what follows from its fields: tags, people and the names of files."""
+    caption, media = as_text(fields.get("caption")), list(mappings(fields.get("media")))
+    people = [*mappings(fields.get("people")), *people_in(caption)]
+    return {"hashtags": tags_in(caption)} | fields | {
+        "people": people,
+        "media": [_with_names(one, fields, n, len(media)) for n, one in enumerate(media, 1)],
+    }  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Medium:
-    """One picture or video; `urls` are its sizes, the best first."""
+def _with_names(
+    medium: dict[str, Any], post: dict[str, Any], number: int, count: int
+) -> dict[str, Any]:
+    """Add the names of its file: gallery-dl says POST_MEDIUM, instaloader and others CODE_NUMBER.
 
-    id: str
-    kind: str | None = None
-    urls: tuple[str, ...] = ()
-    thumbnail_urls: tuple[str, ...] = ()
-    stems: tuple[str, ...] = ()
-    width: int | None = None
-    height: int | None = None
-    alt_text: str | None = None
-    is_cover: bool = False
-    """It only shows another medium: without a file it is no node."""
-
-
-@dataclass(frozen=True, slots=True)
-class Post:
-    """One post, reel or story; `columns` are counts and place by the names of the table."""
-
-    id: str
-    shortcode: str | None = None
-    kind: str | None = None
-    caption: str | None = None
-    created: datetime | None = None
-    author: Person = field(default_factory=Person)
-    media: tuple[Medium, ...] = ()
-    people: tuple[Person, ...] = ()
-    hashtags: tuple[str, ...] | None = None
-    """As the format lists them; None where they have to be read out of the caption."""
-    view_count: int | None = None
-    other_id: str | None = None
-    """Its id in the Graph API, which is not that of the rest of the world."""
-    columns: dict[str, Any] = field(default_factory=dict[str, Any])
+    A cover only shows another medium: without a file it is no node, and so has no key.
+    """
+    identity, code = medium.get("id"), as_text(post.get("shortcode"))
+    names = [identity, *medium.get("stems", ()), f"{post['id']}_{identity}"]
+    names += [f"{post['id']}_{number}", *([f"{code}_{number}"] if code else [])]
+    names += [code] if code and count == 1 else []
+    is_video = True if medium.get("kind") == "video" else None
+    key = None if medium.get("is_cover") else identity
+    return medium | {"names": names, "is_video": is_video, "key": key}
 
 
-@dataclass(frozen=True, slots=True)
-class Comment:
-    """One comment; `parent` is the description of what it answers."""
-
-    id: str
-    text: str | None
-    created: datetime | None
-    author: Person
-    parent: str | None = None
-    like_count: int | None = None
+def post_item(fields: dict[str, Any], raw: Any, expected: str) -> Found:
+    """Return the part of a post, or the RecordError that says what was expected of its id."""
+    if not fields.get("id"):
+        return RecordError(expected)
+    return Part(reader(RULES, "post"), fields_of_post(fields), raw)
 
 
-def post_node(post_id: str) -> str:
-    """Return the description of a post's node."""
-    return describe(PLATFORM, "post", post_id)
+def comment_item(fields: dict[str, Any], raw: Any, is_inner: bool = False) -> Found:
+    """Return the part of a comment, or the RecordError of one without an id."""
+    if not fields.get("id"):
+        return RecordError("the comment has no usable id; expected digits in id")
+    fields = fields | {"people": people_in(as_text(fields.get("text")))}
+    return Part(reader(RULES, "comment"), fields, raw, is_inner)
+
+
+def user_item(fields: dict[str, Any], raw: Any) -> Part:
+    """Return the part of an account."""
+    return Part(reader(RULES, "user"), fields, raw)
 
 
 def shortcode_in(url: Any) -> str | None:
@@ -128,130 +171,12 @@ def id_of_shortcode(code: str | None) -> str | None:
     return as_id(number)
 
 
-def tags_in(text: str | None) -> tuple[str, ...]:
+def tags_in(text: str | None) -> list[str]:
     """Return the hashtags in a text, without #, once each."""
-    found = dict.fromkeys(_TAG.findall(text or ""))
-    return tuple(tag for tag in found if not tag.isdigit())
+    return [tag for tag in dict.fromkeys(_TAG.findall(text or "")) if not tag.isdigit()]
 
 
-def people_in(text: str | None) -> tuple[Person, ...]:
+def people_in(text: str | None) -> list[dict[str, Any]]:
     """Return the people whom a text names."""
     names = dict.fromkeys(name.strip(".").lower() for name in _MENTION.findall(text or ""))
-    return tuple(Person(name=name) for name in names if name)
-
-
-# ---- Records -----------------------------------------------------------------------------------
-
-
-def read_post(draft: Draft, post: Post) -> None:
-    """Read a post, with the files of its media out of the folder."""
-    node, author = post_node(post.id), post.author.node
-    draft.subject = node
-    hashtags = tags_in(post.caption) if post.hashtags is None else post.hashtags
-    meta = {
-        "post_id": post.id,
-        "shortcode": post.shortcode,
-        "media_type": post.kind,
-        "hashtags": list(hashtags),
-        **post.columns,
-    }
-    draft.observe(
-        node,
-        meta,
-        title=post.caption,
-        view=post.view_count,
-        update_time=post.created,
-        author=author,
-    )
-    _observe_person(draft, post.author)
-    draft.link(author, node, "authored")
-    draft.link_all(alias(post.author))
-    if post.other_id:
-        draft.link(node, post_node(post.other_id), "alias")
-    for position, medium in enumerate(post.media):
-        _add_medium(draft, medium, post, position)
-    draft.tag(PLATFORM, hashtags)
-    draft.link_all(_mentioned(node, (*post.people, *people_in(post.caption))))
-
-
-def read_comment(draft: Draft, comment: Comment) -> None:
-    """Read a comment."""
-    node, author = describe(PLATFORM, "comment", comment.id), comment.author.node
-    draft.subject = node
-    meta = {"like_count": comment.like_count}
-    draft.observe(node, meta, title=comment.text, update_time=comment.created, author=author)
-    _observe_person(draft, comment.author)
-    draft.link(author, node, "authored")
-    draft.link_all(alias(comment.author))
-    draft.link(comment.parent, node, "reply")
-    draft.link_all(_mentioned(node, people_in(comment.text)))
-
-
-def read_person(draft: Draft, person: Person) -> None:
-    """Read an account; RecordError when nothing names it."""
-    if person.node is None:
-        raise RecordError("the user has neither an id nor a name")
-    draft.subject = person.node
-    _observe_person(draft, person)
-    draft.link_all(alias(person))
-
-
-def _observe_person(draft: Draft, person: Person) -> None:
-    """Say what is said about an account, if anything but its id is."""
-    said = {
-        "user_name": person.name,
-        "display_name": person.display_name,
-        "follower_count": person.follower_count,
-        "following_count": person.following_count,
-        "post_count": person.post_count,
-    }
-    if any(value is not None for value in said.values()):
-        meta = {"user_id": person.id, **said}
-        title = person.display_name or person.name
-        draft.observe(person.node, meta, title=title, author=person.node)
-
-
-def alias(person: Person) -> list[Link]:
-    """Return the edge from an account to its name, when both are known."""
-    name = Person(name=person.name).node
-    return [Link(person.node, name, "alias")] if person.id and person.node and name else []
-
-
-def _mentioned(node: str, people: tuple[Person, ...]) -> Iterator[Link]:
-    named = {person.node: person for person in people[:ASSOCIATIONS_MAX] if person.node}
-    for other, person in named.items():
-        yield Link(node, other, "mentioned")
-        yield from alias(person)
-
-
-def _add_medium(draft: Draft, medium: Medium, post: Post, position: int) -> None:
-    description = describe(PLATFORM, "media", medium.id)
-    # gallery-dl calls files POST_MEDIUM, instaloader and others CODE_NUMBER.
-    stems = [medium.id, *medium.stems, f"{post.id}_{medium.id}", f"{post.id}_{position + 1}"]
-    if post.shortcode:
-        stems.append(f"{post.shortcode}_{position + 1}")
-        stems += [post.shortcode] if len(post.media) == 1 else []
-    is_video = medium.kind == "video"
-    found = media_node(draft, description, medium.urls, medium.thumbnail_urls, stems, is_video)
-    if medium.is_cover and found.node == description:
-        return
-    meta = {
-        "post_id": post.id,
-        "shortcode": post.shortcode,
-        "media_id": medium.id,
-        "media_type": medium.kind,
-        "width": medium.width,
-        "height": medium.height,
-        "media_url": medium.urls[0] if medium.urls else None,
-        "alt_text": medium.alt_text,
-    }
-    draft.observe(
-        found.node,
-        meta,
-        is_root=True,
-        title=post.caption,
-        update_time=post.created,
-        author=post.author.node,
-    )
-    draft.link(post_node(post.id), found.node, "contains", position)
-    draft.link_all(found.links)
+    return [{"name": name} for name in names if name]
