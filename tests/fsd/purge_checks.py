@@ -1,17 +1,23 @@
-"""What tests of purges and compactions share: a store with a short grace, and the verbs."""
+"""What tests of purges share: a store with a short grace, the verbs, kills at barriers."""
 
 from __future__ import annotations
 
 import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from store_checks import finish, key_of
+from store_checks import finish, key_of, until
 from store_harness import Store, with_settings, write_files
 
+from fsd.format.catalog import unpack_frames
 from fsd.format.errors import NotFoundError
 
+CHILD = os.path.join(os.path.dirname(__file__), "barrier_child.py")
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 SHARED = b"held by two batches" * 50
 
 
@@ -70,3 +76,52 @@ def everything(store: Store) -> object:
     batches = {batch.batch: batch for batch in client.batches()}
     files = {name: sorted(client.batch_files(name), key=lambda f: f.path) for name in batches}
     return batches, files, client.views(), client.pins(), client.health().objects
+
+
+def crash(store: Store, verb: str, batch: str, barrier: str, index: str) -> None:
+    """Kill the engine at a barrier; what is left is a stopped store."""
+    store.stop()
+    root, old = store.config.index_root, os.path.join(store.root, "old-index")
+    shutil.copytree(root, old)
+    arguments = [sys.executable, CHILD, store.config_path, verb, batch, barrier]
+    ended = subprocess.run(
+        arguments,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        env={**os.environ, "PYTHONPATH": ROOT},
+        start_new_session=True,
+    )
+    assert ended.returncode == -9, (ended.returncode, ended.stdout, ended.stderr)
+    if index != "kept":
+        shutil.rmtree(root)
+    if index == "old":
+        shutil.copytree(old, root)
+
+
+def take_away(store: Store, *numbers: int) -> None:
+    for number in numbers:
+        os.rename(store.disks[number], f"{store.disks[number]}-away")
+
+
+def bring_back(store: Store, *numbers: int) -> None:
+    for number in numbers:
+        os.rename(f"{store.disks[number]}-away", store.disks[number])
+    until(lambda: all(d.state == "online" for d in store.client.disks()), "the disks")
+
+
+def forget_last_entries(store: Store, number: int, kind: str) -> None:
+    """Cut a catalog off before the first entry of a kind, as if the disk had not taken it."""
+    path = os.path.join(store.disks[number], "catalog.log")
+    with open(path, "rb") as file:
+        log = file.read()
+    for end in range(0, len(log), 4096):
+        if any(entry.kind == kind for entry in unpack_frames(log[: end + 4096])):
+            with open(path, "r+b") as file:
+                file.truncate(end)
+            return
+    raise AssertionError(f"no {kind} in {path}")
+
+
+def batches(store: Store) -> list[str]:
+    return [batch.batch for batch in store.client.batches()]

@@ -7,7 +7,16 @@ from collections.abc import Callable
 
 import pytest
 from engine_processes import kill_engine
-from purge_checks import assert_gone, compact, everything, purge, quick_store, reindex, store_batch
+from purge_checks import (
+    assert_gone,
+    compact,
+    crash,
+    everything,
+    purge,
+    quick_store,
+    reindex,
+    store_batch,
+)
 from store_checks import (
     assert_batch,
     assert_clean,
@@ -21,7 +30,7 @@ from store_checks import (
     wait_for_state,
 )
 from store_harness import Store, with_settings
-from test_purge_crash import crash, is_stored
+from test_purge_crash import is_stored
 
 from fsd.format.batch_part import PartFile, format_part
 from fsd.format.catalog import CatalogEntry, CatalogState

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -17,6 +15,7 @@ import pytest
 from purge_checks import (
     assert_gone,
     compact,
+    crash,
     everything,
     files_of,
     own,
@@ -42,8 +41,6 @@ from fsd.delete import compact_drop
 from fsd.delete import purge as purge_verb
 from fsd.format.errors import NotFoundError
 
-CHILD = os.path.join(os.path.dirname(__file__), "barrier_child.py")
-ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BATCHES = 4
 PURGED_FROM = ("committed", "followed", *compact_drop.BARRIERS)
 INDEXES = ("kept", "old", "lost")
@@ -87,27 +84,6 @@ def filled(store, short_tmp) -> Iterator[tuple[Store, dict[str, dict[str, bytes]
         store_batch(made, short_tmp, name, content)
     settle(made)
     yield made, files
-
-
-def crash(store: Store, verb: str, batch: str, barrier: str, index: str) -> None:
-    """Kill the engine at a barrier; what is left is a stopped store."""
-    store.stop()
-    root, old = store.config.index_root, os.path.join(store.root, "old-index")
-    shutil.copytree(root, old)
-    arguments = [sys.executable, CHILD, store.config_path, verb, batch, barrier]
-    ended = subprocess.run(
-        arguments,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        env={**os.environ, "PYTHONPATH": ROOT},
-        start_new_session=True,
-    )
-    assert ended.returncode == -9, (ended.returncode, ended.stdout, ended.stderr)
-    if index != "kept":
-        shutil.rmtree(root)
-    if index == "old":
-        shutil.copytree(old, root)
 
 
 def check(store: Store, files: dict[str, dict[str, bytes]], gone: set[str]) -> None:

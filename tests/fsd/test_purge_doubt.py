@@ -6,12 +6,22 @@ import os
 from collections.abc import Callable, Iterator
 
 import pytest
-from purge_checks import assert_gone, files_of, own, purge, quick_store, reindex, store_batch
+from purge_checks import (
+    assert_gone,
+    batches,
+    bring_back,
+    crash,
+    files_of,
+    forget_last_entries,
+    own,
+    purge,
+    quick_store,
+    reindex,
+    store_batch,
+    take_away,
+)
 from store_checks import assert_batch, assert_clean, settle, until
 from store_harness import Store, write_files
-from test_purge_crash import crash
-
-from fsd.format.catalog import unpack_frames
 
 Filled = tuple[Store, dict[str, dict[str, bytes]]]
 
@@ -25,34 +35,6 @@ def filled(store: Callable[..., Store], short_tmp: str) -> Iterator[Filled]:
         store_batch(made, short_tmp, name, content)
     settle(made)
     yield made, files
-
-
-def take_away(store: Store, *numbers: int) -> None:
-    for number in numbers:
-        os.rename(store.disks[number], f"{store.disks[number]}-away")
-
-
-def bring_back(store: Store, *numbers: int) -> None:
-    for number in numbers:
-        os.rename(f"{store.disks[number]}-away", store.disks[number])
-    until(lambda: all(d.state == "online" for d in store.client.disks()), "the disks")
-
-
-def forget_last_entries(store: Store, number: int, kind: str) -> None:
-    """Cut a catalog off before the first entry of a kind, as if the disk had not taken it."""
-    path = os.path.join(store.disks[number], "catalog.log")
-    with open(path, "rb") as file:
-        log = file.read()
-    for end in range(0, len(log), 4096):
-        if any(entry.kind == kind for entry in unpack_frames(log[: end + 4096])):
-            with open(path, "r+b") as file:
-                file.truncate(end)
-            return
-    raise AssertionError(f"no {kind} in {path}")
-
-
-def batches(store: Store) -> list[str]:
-    return [batch.batch for batch in store.client.batches()]
 
 
 def test_begun_and_never_committed_is_shown_again_when_all_disks_are_here(filled, short_tmp):

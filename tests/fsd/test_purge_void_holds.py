@@ -6,11 +6,17 @@ import os
 from collections.abc import Callable
 
 import pytest
-from purge_checks import files_of, quick_store, reindex, store_batch
+from purge_checks import (
+    batches,
+    crash,
+    files_of,
+    forget_last_entries,
+    quick_store,
+    reindex,
+    store_batch,
+)
 from store_checks import assert_batch, assert_clean, disk, finish, settle, until, wait_for_state
 from store_harness import Store
-from test_purge_crash import crash
-from test_purge_doubt import batches, forget_last_entries
 
 
 @pytest.mark.fault

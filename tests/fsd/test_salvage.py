@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 from engine_processes import kill_engine
-from purge_checks import files_of, quick_store, store_batch
+from purge_checks import batches, bring_back, crash, files_of, quick_store, store_batch, take_away
 from store_checks import (
     assert_batch,
     assert_clean,
@@ -22,8 +22,6 @@ from store_checks import (
     until,
 )
 from store_harness import MIB, Store, write_files
-from test_purge_crash import crash
-from test_purge_doubt import batches, bring_back, take_away
 
 from base.errors import DrystoneError
 from fsd.disks.config import load_config
