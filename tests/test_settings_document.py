@@ -15,6 +15,7 @@ from adapters.ingest.config import IngestConfig
 from fsd.disks.config import (
     FOREIGN_SECTIONS,
     AlertsConfig,
+    AreasConfig,
     Config,
     DiskConfig,
     MetricsConfig,
@@ -30,7 +31,7 @@ from sql.core.config import DatabaseConfig
 
 DOCUMENT = os.path.join(os.path.dirname(os.path.dirname(__file__)), "docs", "settings.md")
 ROW = re.compile(r"^\| `(\w+)` \| (.+?) \| (.+) \|$", re.MULTILINE)
-NOT_WRITTEN = {"root", "store", "quota", "alerts", "metrics", "disk"}
+NOT_WRITTEN = {"root", "store", "quota", "areas", "alerts", "metrics", "disk"}
 """Fields of the whole: filled in by the code, or sections of their own."""
 
 # The models of [database] and [gui] are those that the frozen configurations inherit from.
@@ -39,6 +40,7 @@ SECTIONS: dict[str, type[Any] | None] = {
     "`[[disk]]`": DiskConfig,
     "`[store]`": StoreConfig,
     "`[quota]`": QuotaConfig,
+    "`[areas]`": AreasConfig,
     "`[alerts]`": AlertsConfig,
     "`[metrics]`": MetricsConfig,
     "`[database]`": DatabaseConfig.__base__,
@@ -101,6 +103,6 @@ def test_it_names_every_key_and_its_default(head: str):
 def test_no_other_section_is_accepted():
     """A misspelt section is an error, and not a setting that nobody reads."""
     named = {head.strip("`[]").split(".")[0] for head in SECTIONS if head.startswith("`")}
-    assert named == {*FOREIGN_SECTIONS, "disk", "store", "quota", "alerts", "metrics"}
+    assert named == {*FOREIGN_SECTIONS, "disk", "store", "quota", "areas", "alerts", "metrics"}
     below = {head.strip("`[]").split(".")[1] for head in SECTIONS if head.startswith("`[jobs.")}
     assert set(OTHERS) == below - {"workers", "gpu"}

@@ -91,7 +91,11 @@ class BatchWork:
 
         The lock lies beside the work folder, which comes and goes under it.
         """
-        os.makedirs(os.path.dirname(self.folder), mode=0o700, exist_ok=True)
+        above = os.path.dirname(self.folder)
+        os.makedirs(above, mode=0o700, exist_ok=True)
+        if os.lstat(above).st_uid != os.geteuid():
+            # Who may deliver into the inbox might have made it first.
+            raise UsageError(f"{above!a} belongs to another account; remove it and repeat")
         descriptor = os.open(self.folder + ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)

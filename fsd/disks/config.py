@@ -78,6 +78,26 @@ class QuotaConfig(_Section):
         return dict(zip(AREAS, sizes, strict=True))
 
 
+class AreasConfig(_Section):
+    """Groups of accounts that may reach an area of the SSD; empty for none but the store's own.
+
+    A group is a name or a number, a mode octal digits. See `engine.area_access`.
+    """
+
+    inbox_group: str = ""
+    inbox_mode: str = Field(default="3770", pattern="^[0-7]{3,4}$")
+    stage_group: str = ""
+    stage_mode: str = Field(default="2750", pattern="^[0-7]{3,4}$")
+
+    def by_area(self) -> dict[str, tuple[str, int]]:
+        """Return group and mode of each area that has a group."""
+        given = {
+            "3a": (self.inbox_group, int(self.inbox_mode, 8)),
+            "3c": (self.stage_group, int(self.stage_mode, 8)),
+        }
+        return {area: pair for area, pair in given.items() if pair[0]}
+
+
 class AlertsConfig(_Section):
     """Whom to tell of warnings: a command, a webhook, or both; see `alerts`."""
 
@@ -130,6 +150,7 @@ class Config(_Section):
     mount: str
     store: StoreConfig
     quota: QuotaConfig = QuotaConfig()
+    areas: AreasConfig = AreasConfig()
     alerts: AlertsConfig = AlertsConfig()
     metrics: MetricsConfig = MetricsConfig()
     disk: tuple[DiskConfig, ...] = ()

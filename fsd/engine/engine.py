@@ -22,6 +22,7 @@ from fsd.documents.models import (
     RebuildRequest,
     VerifyRequest,
 )
+from fsd.engine.area_access import give_access
 from fsd.engine.disk_join import add_new_disks, join_disk
 from fsd.engine.drain import MOVING_KINDS, give_up_disk, resume_drains
 from fsd.engine.index_start import bring_index_up
@@ -90,6 +91,7 @@ class Engine:
                 config.quota.warn_fill, config.quota.refuse_fill, config.quota.emergency_fill
             ),
         )
+        self.notes += give_access(config)
         self.shard_writer = ShardWriter(self.store)
         self.claims = Claims(self.store)
         self.replicator = Replicator(self.store)

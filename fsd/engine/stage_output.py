@@ -24,6 +24,7 @@ from fastapi import FastAPI
 from base.errors import UsageError
 from fsd.disks.seal import TEMPORARY_FOLDER, begun_folder
 from fsd.documents.models import JobStatus, StageOutputAnswer, StageOutputRequest
+from fsd.engine.area_access import share_output
 from fsd.engine.engine import Engine
 from fsd.export import materialise
 from fsd.export.stage_trash import Load, Trash
@@ -40,7 +41,11 @@ CANCEL_LOOK_S = 0.5
 
 def add_stage_outputs(app: FastAPI, engine: Engine) -> None:
     """Add the two verbs to the API, and take up again what was reserved before a restart."""
-    outputs = StageOutputs(engine.areas, lambda text: engine.notes.append(text))
+    outputs = StageOutputs(
+        engine.areas,
+        lambda text: engine.notes.append(text),
+        lambda folder: share_output(str(folder), engine.config),
+    )
 
     @app.post("/v1/stage/output")
     def open_output(request: StageOutputRequest) -> StageOutputAnswer:
@@ -83,8 +88,12 @@ class StageOutputs:
     """
 
     def __init__(
-        self, areas: Areas, on_problem: Callable[[str], None] = lambda _text: None
+        self,
+        areas: Areas,
+        on_problem: Callable[[str], None] = lambda _text: None,
+        share: Callable[[Path], None] = lambda _folder: None,
     ) -> None:
+        self._share = share
         self._areas = areas
         self._root = areas.paths[AREA]
         self._records = self._root / RECORDS_FOLDER
@@ -124,6 +133,7 @@ class StageOutputs:
             temporary.rename(record)
             folder = self.folder(request.target_id, request.layout_id)
             folder.mkdir(parents=True, exist_ok=True)
+            self._share(folder)
             self._areas.watch(held.id, folder)
             return held
 

@@ -148,6 +148,8 @@ def work_remotely(place: RemotePlace, queues: Sequence[str], name: str) -> None:
     """
     api = RemoteApi(place.api, read_token(place.token_file), place.ca_file)
     redis = _redis(place)
+    # What a program makes below the stage is removed by the store's account, of the same group.
+    os.umask(os.umask(0o077) & ~0o070)
     prefix, beat_s, lease_s = _join(api, place.stage_root)
     full_name = f"{os.uname().nodename}-{name}-{os.getpid()}"
     with worker_folder() as log_dir:
