@@ -54,7 +54,7 @@ if TYPE_CHECKING:
         SqlError,
         StaleAttemptError,
     )
-    from sql.core.file_types import default_file_extensions
+    from sql.core.file_types import default_file_extensions, media_type_of
     from sql.core.health import Health
     from sql.database.database import Database
     from sql.datasets.dataset_book import DatasetBook
@@ -273,6 +273,7 @@ _HOMES = {
     "load_intent": "sql.intent.intent",
     "make_backup": "sql.backup.backup",
     "parameters_digest": "sql.actions.action_rows",
+    "media_type_of": "sql.core.file_types",
     "parse_selector": "sql.selector.document",
     "read_selector": "sql.selector.document",
     "restore_in_place": "sql.backup.restore_database",
@@ -411,6 +412,7 @@ __all__ = [
     "load_config",
     "load_intent",
     "make_backup",
+    "media_type_of",
     "parameters_digest",
     "parse_selector",
     "read_selector",

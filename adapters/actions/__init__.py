@@ -21,6 +21,7 @@ if TYPE_CHECKING:
         next_stage,
     )
     from adapters.actions.contract.registry import (
+        contract_at,
         contract_named,
         contracts,
         declare_contract,
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from adapters.actions.run.ac1 import run_ac1, run_grouping, run_tagging
     from adapters.actions.run.dry_run import DryRun
     from adapters.actions.run.dry_run import dry_run as dry_run_action
+    from adapters.actions.run.try_inputs import read_inputs
+    from adapters.actions.run.try_outputs import try_outputs
     from adapters.actions.stage.batch import make_batch, verify_sealed
     from adapters.actions.stage.command import RenderedRun, checked_models, rendered_command
     from adapters.actions.stage.parts import ActionPart, plan_parts
@@ -55,6 +58,7 @@ if TYPE_CHECKING:
         release_stage_of,
         stage_part,
     )
+    from adapters.actions.stage.stage_nodes import stage_nodes
 
 _HOMES = {
     "import_labels": "adapters.actions.labels.importing",
@@ -92,6 +96,7 @@ _HOMES = {
     "check_contract": "adapters.actions.contract.check",
     "checked_models": "adapters.actions.stage.command",
     "checked_parameters": "adapters.actions.contract.parameters",
+    "contract_at": "adapters.actions.contract.registry",
     "contract_named": "adapters.actions.contract.registry",
     "contracts": "adapters.actions.contract.registry",
     "declare_contract": "adapters.actions.contract.registry",
@@ -109,9 +114,12 @@ _HOMES = {
     "registered_contract": "adapters.actions.contract.registry",
     "release_part": "adapters.actions.stage.stage",
     "release_stage_of": "adapters.actions.stage.stage",
+    "read_inputs": "adapters.actions.run.try_inputs",
     "rendered_command": "adapters.actions.stage.command",
     "stage_limit_bytes": "adapters.actions.stage.room",
+    "stage_nodes": "adapters.actions.stage.stage_nodes",
     "stage_part": "adapters.actions.stage.stage",
+    "try_outputs": "adapters.actions.run.try_outputs",
     "verify_sealed": "adapters.actions.stage.batch",
 }
 
@@ -144,6 +152,7 @@ __all__ = [
     "check_contract",
     "checked_models",
     "checked_parameters",
+    "contract_at",
     "contract_named",
     "contracts",
     "declare_contract",
@@ -166,6 +175,7 @@ __all__ = [
     "next_stage",
     "plan_parts",
     "publish_labels",
+    "read_inputs",
     "registered_contract",
     "release_part",
     "release_stage_of",
@@ -175,8 +185,10 @@ __all__ = [
     "run_grouping",
     "run_tagging",
     "stage_limit_bytes",
+    "stage_nodes",
     "stage_part",
     "take_outputs",
+    "try_outputs",
     "verify_sealed",
 ]
 

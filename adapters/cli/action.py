@@ -54,6 +54,16 @@ def selector_of(file: str | None) -> Selector | None:
         raise UsageError(f"{file!a} cannot be read: {error.strerror}") from None
 
 
+def store_if_any(config: str | None) -> str | None:
+    """Return drystone.toml, or None where there is none: what ships is there without a store."""
+    try:
+        return find_config(config)
+    except DrystoneError:
+        if config is not None:
+            raise
+        return None
+
+
 def parameters_of(given: list[str] | None) -> dict[str, str]:
     """Return the parameters of `--set NAME=VALUE`."""
     values: dict[str, str] = {}
@@ -134,13 +144,7 @@ def list_contracts(json_output: JsonOption = False, config: ConfigOption = None)
     """List the actions there are: shipped ones, and those of [actions] folders in drystone.toml."""
     from adapters.actions.contract.registry import survey
 
-    try:
-        path = find_config(config)
-    except DrystoneError:
-        if config is not None:
-            raise
-        path = None  # What ships is there without a store.
-    found = survey(path)
+    found = survey(store_if_any(config))
     if json_output:
         write_json([_described(loaded) for loaded in found.contracts.values()])
     else:

@@ -1,8 +1,8 @@
-"""The commands about what actions work on: it owns `batch create|show` and `pipeline ...`."""
+"""The commands about what actions work on: it owns `batch create|show|stage` and `pipeline ...`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -95,6 +95,51 @@ def show_batch(
         f"action batch {batch}: {held.nodes:,} nodes, {size_text(held.size_bytes)}, {sealed}"
     )
     _show_state(state)
+
+
+@batch_app.command("stage", epilog=EXIT_CODES)
+def stage_batch(
+    batch: Annotated[int, typer.Argument(metavar="BATCH")],
+    layout: Annotated[
+        str, typer.Option("--layout", metavar="ID", help="Name of the folder below the batch.")
+    ],
+    nodes: Annotated[
+        list[int] | None,
+        typer.Option("--node", metavar="ID", help="Only this node; may be given several times."),
+    ] = None,
+    mode: Annotated[
+        Literal["copy", "view"], typer.Option("--mode", help="A copy in 3C, or a view.")
+    ] = "copy",
+    free: Annotated[bool, typer.Option("--free", help="Free it instead.")] = False,
+    json_output: JsonOption = False,
+    config: ConfigOption = None,
+) -> None:
+    """Lay the nodes of a sealed batch out as 3c/BATCH/LAYOUT/NODE.EXTENSION, by hand.
+
+    Runs of actions do that themselves. It stays until it is freed. Exit code 3 when nodes are left
+    out: deleted, black-listed or without bytes.
+    """
+    from adapters import store_client
+    from adapters.actions import stage_nodes
+    from sql import Database
+
+    path = find_config(config)
+    client = store_client(path)
+    if free:
+        client.release_stage(str(batch), layout)
+        say(f"3c/{batch}/{layout} is free")
+        return
+    with Database.open(path) as database:
+        answer, left_out = stage_nodes(client, database, batch, layout, nodes, mode)
+    if json_output:
+        write_json({**answer.model_dump(), "left_out": [one._asdict() for one in left_out]})
+    else:
+        say(f"{answer.expected_files:,} files, {size_text(answer.expected_bytes)}")
+        for one in left_out:
+            say(f"  left out: node {one.node_id}, {one.reason}")
+        write_line(answer.target_root)
+    if left_out:
+        raise typer.Exit(EXIT_INCOMPLETE)
 
 
 def _show_state(state: PipelineState) -> None:

@@ -26,6 +26,14 @@ def default_file_extensions() -> frozenset[str]:
     return frozenset(extension for text in FILE_TYPES.values() for extension in text.split())
 
 
+def media_type_of(extension: str) -> MediaType | None:
+    """Return what a new database takes an extension for; None for one that it does not take."""
+    for media_type, text in FILE_TYPES.items():
+        if extension in text.split():
+            return media_type
+    return None
+
+
 def file_extensions(connection: psycopg.Connection[Any]) -> frozenset[str]:
     """Return the extensions that this database takes."""
     rows = connection.execute("SELECT file_extension FROM file_type").fetchall()

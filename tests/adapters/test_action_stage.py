@@ -26,9 +26,11 @@ from adapters.actions import (
     release_part,
     release_stage_of,
     rendered_command,
+    stage_nodes,
     stage_part,
     verify_sealed,
 )
+from adapters.actions.stage.stage import _wait_for_view
 from base.errors import DrystoneError, UsageError
 from sql import parse_selector
 
@@ -200,6 +202,33 @@ def test_staging_again_changes_nothing_and_empties_the_output(world: World, tmp_
     assert Path(done.input_root, "_JOB.json").stat().st_mtime_ns == before
     assert os.listdir(done.output_root) == []
     assert reserved_bytes(house) == reserved
+
+
+@pytest.mark.parametrize("mode", ["copy", "view"])
+def test_nodes_are_laid_out_by_their_ids(world: World, mode: str):
+    house, client, database = world.house, world.house.store.client, world.house.database
+    if mode == "view":
+        house.store.mount()
+    batch = make_batch(database, parse_selector("version: 1\nwhere: {is_physical: true}"))
+    hide(world, "p0.png")
+    answer, left_out = stage_nodes(client, database, batch, "all", mode=mode)
+    assert left_out == [(world.ids["p0.png"], "deleted")]
+    if mode == "view":
+        _wait_for_view(answer.target_root)
+    assert tree(answer.target_root) == {
+        f"{world.ids[name]}.{name.rpartition('.')[2]}": data
+        for name, data in world.contents.items()
+        if name != "p0.png"
+    }
+    some = [world.ids["t.txt"], world.ids["p2.png"]]
+    answer, left_out = stage_nodes(client, database, batch, "some/3", some)
+    assert answer.target_root == f"{house.area('3c')}/{batch}/some/3"
+    assert set(tree(answer.target_root)) == {f"{some[0]}.txt", f"{some[1]}.png"}
+    with pytest.raises(UsageError, match=f"node {world.ids['post']} is not in action batch"):
+        stage_nodes(client, database, batch, "wrong", [world.ids["post"]])
+    for layout in ("all", "some/3"):
+        client.release_stage(str(batch), layout)
+    assert in_stage(house) == []
 
 
 def test_a_title_that_changed_meanwhile_is_staged_anew(world: World, tmp_path: Path):

@@ -96,10 +96,20 @@ def test_the_commands(world: World, tmp_path: Path):
     assert b"= 'some'" in run(world, "action", "dry-run", "starred", *arguments[3:]).stdout
     created = run(world, "batch", "create", "--selector", str(selector), "--action", "measure")
     batch = created.stdout.decode().strip()
+    laid = run(world, "batch", "stage", batch, "--layout", "by hand", "--json")
+    [laid] = json_lines(laid)
+    assert len([name for name in os.listdir(laid["target_root"]) if name[0] != "_"]) == 2
+    run(world, "batch", "stage", batch, "--layout", "by hand", "--free")
+    assert not os.path.exists(laid["target_root"])
+    assert (
+        b"is not in action batch"
+        in run(world, "batch", "stage", batch, "--layout", "a", "--node", "999999", expect=2).stderr
+    )
     pipeline = tmp_path / "pictures.yaml"
     pipeline.write_text("name: pictures\nstages: [{action: measure}, {action: shrink}]\n")
     run(world, "pipeline", "check", str(pipeline))
     run(world, "pipeline", "declare", str(pipeline))
+    run(world, "pipeline", "enrol", "pictures", batch)
     [[listed]] = json_lines(run(world, "pipeline", "list", "--json"))
     assert [stage["action"] for stage in listed["stages"]] == ["measure", "shrink"]
     house.database.record_action_history(501, int(batch), "done")

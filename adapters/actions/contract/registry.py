@@ -81,6 +81,14 @@ def contract_named(config_path: str | None, name: str) -> LoadedContract:
     )
 
 
+def contract_at(config_path: str | None, place: str) -> LoadedContract:
+    """Return the contract of a file or folder, or else of the action of this name."""
+    if not os.path.exists(place):
+        return contract_named(config_path, place)
+    count_cap = load_actions_config(config_path).child_count_scale
+    return replace(load_contract(place), count_cap=count_cap)
+
+
 def declare_contract(database: Database, loaded: LoadedContract) -> None:
     """Make an action known: its row, its relationships, its result table, its version and digest.
 

@@ -152,20 +152,13 @@ def _take(
     set_aside_refused(database, work, parsed)
     database.actions.set_aside(work.event_id, work.part, rows, batch)
     database.actions.record_outcomes(work.event_id, work.part, outcomes)
-    sizes = {child.path: child.size_bytes for child in parsed.children}
     return report_of(work.event_id, work.part, outcomes).model_copy(
         update={
-            "files": len(parsed.tree.files),
-            "ignored": parsed.ignored,
-            "records": parsed.records,
-            "results": sum(len(rows) for rows in parsed.rows.values()),
+            **figures_of(parsed),
             "superseded": sum(result.results_superseded for result in results),
-            "children": len(parsed.children),
-            "children_bytes": sum(sizes.values()),
             "nodes_new": sum(result.nodes_new for result in results),
             "edges_new": sum(result.edges_new for result in results),
             "cycles": sum(len(result.cycles) for result in results),
-            **_aside(parsed),
             "repeated": any(result.repeated for result in results),
         }
     )
@@ -245,10 +238,7 @@ def _fail_each(
     database.actions.record_outcomes(work.event_id, work.part, outcomes)
     return report_of(work.event_id, work.part, outcomes).model_copy(
         update={
-            "files": len(parsed.tree.files),
-            "ignored": parsed.ignored,
-            "records": parsed.records,
-            **_aside(parsed),
+            **figures_of(parsed),
             "reason": f"every input failed, such as {outcomes[0].reason}",
         }
     )
@@ -300,11 +290,19 @@ def set_aside_refused(database: Database, work: Work, parsed: Parsed) -> None:
         database.actions.set_aside(work.event_id, work.part, rows, None)
 
 
-def _aside(parsed: Parsed) -> dict[str, Any]:
-    """Return what a report says of what was set aside."""
+def figures_of(parsed: Parsed) -> dict[str, Any]:
+    """Return what a report says of what was read, and of what was set aside."""
     troubles = [*parsed.refused.values(), *parsed.troubles]
-    listed = tuple(_line(trouble) for trouble in troubles[:LISTED_MAX])
-    return {"quarantined": len(troubles), "problems": listed}
+    return {
+        "files": len(parsed.tree.files),
+        "ignored": parsed.ignored,
+        "records": parsed.records,
+        "results": sum(len(rows) for rows in parsed.rows.values()),
+        "children": len(parsed.children),
+        "children_bytes": sum({one.path: one.size_bytes for one in parsed.children}.values()),
+        "quarantined": len(troubles),
+        "problems": tuple(_line(trouble) for trouble in troubles[:LISTED_MAX]),
+    }
 
 
 def _line(trouble: Trouble) -> str:
