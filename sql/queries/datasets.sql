@@ -16,16 +16,16 @@ SELECT name, id FROM pipeline
 -- Excluded unless every pipeline that one of its action batches is enrolled in is complete for the node.
 -- name: exclude_incomplete
 WITH required AS (
-    SELECT DISTINCT member.node_id, stage.action_id
+    SELECT DISTINCT enrolment.action_batch_id, stage.action_id
     FROM pipeline_enrolment AS enrolment JOIN pipeline_stage AS stage USING (pipeline_id)
-    JOIN action_batch_node AS member USING (action_batch_id)
 )
 UPDATE candidate SET reason = 'pipeline_incomplete'
 WHERE reason IS NULL AND node_id IN (
-    SELECT required.node_id FROM required
+    SELECT member.node_id
+    FROM required JOIN action_batch_node AS member USING (action_batch_id)
     WHERE NOT EXISTS (
         SELECT FROM node_action_done AS done
-        WHERE done.node_id = required.node_id AND done.action_id = required.action_id
+        WHERE done.node_id = member.node_id AND done.action_id = required.action_id
     )
 )
 

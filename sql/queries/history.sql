@@ -88,20 +88,21 @@ WHERE state.action_batch_id = %s ORDER BY state.pipeline_id
 -- For how many nodes of the batch each action of the pipeline is done, and how many are still open:
 -- not done, and not hidden.
 -- name: stage_counts
-SELECT stage.stage_id, stage.action_id, action.name, counted.done, counted.open
+SELECT stage.stage_id, stage.action_id, action.name, (
+    SELECT count(*) FROM action_batch_node AS member
+    WHERE member.action_batch_id = %(action_batch_id)s AND EXISTS (
+        SELECT FROM node_action_done AS done
+        WHERE done.node_id = member.node_id AND done.action_id = stage.action_id
+    )
+), (
+    SELECT count(*) FROM action_batch_node AS member
+    WHERE member.action_batch_id = %(action_batch_id)s AND NOT EXISTS (
+        SELECT FROM node_action_done AS done
+        WHERE done.node_id = member.node_id AND done.action_id = stage.action_id
+    ) AND NOT EXISTS (
+        SELECT FROM physical_content AS hidden
+        WHERE hidden.node_id = member.node_id AND (hidden.in_black_list OR hidden.is_delete)
+    )
+)
 FROM pipeline_stage AS stage JOIN action USING (action_id)
-CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE told.is_done) AS done,
-        count(*) FILTER (WHERE NOT told.is_done AND hidden.node_id IS NULL) AS open
-    FROM action_batch_node AS member
-    LEFT JOIN physical_content AS hidden
-        ON hidden.node_id = member.node_id AND (hidden.in_black_list OR hidden.is_delete)
-    CROSS JOIN LATERAL (
-        SELECT EXISTS (
-            SELECT FROM node_action_done AS done
-            WHERE done.node_id = member.node_id AND done.action_id = stage.action_id
-        ) AS is_done
-    ) AS told
-    WHERE member.action_batch_id = %(action_batch_id)s
-) AS counted
 WHERE stage.pipeline_id = %(pipeline_id)s ORDER BY stage.stage_id
