@@ -19,7 +19,7 @@ from adapters.sources.reading.adapter import DocumentAdapter, Part, as_object, p
 from adapters.sources.reading.documents import Document
 from adapters.sources.reading.draft import Draft
 from adapters.sources.reading.web_address import node_of_address
-from adapters.sources.schemas import video_site as schema
+from adapters.sources.youtube_data import VIDEO_SITE
 
 SPEAKERS_MAX = 200
 _NOT_WORD = re.compile(r"[^a-z0-9]+")
@@ -152,7 +152,7 @@ def _event(draft: Draft, value: Any) -> None:
 ADAPTERS = (
     DocumentAdapter(
         name="pyvideo",
-        tables=(schema.TABLE,),
+        tables=(VIDEO_SITE.table,),
         split=split,
         expected="no record of pyvideo.org: a talk has title, videos and speakers",
     ),

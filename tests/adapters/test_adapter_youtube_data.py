@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.records.folder import ScrapeFolder
-from adapters.sources.youtube_data import ADAPTERS
-from adapters.sources.youtube_data.video import duration_s
+from adapters.sources.youtube_data import ADAPTERS, duration_s
 
 ADAPTER = ADAPTERS[0]
 CHANNEL = "UC" + "a" * 22
@@ -53,77 +52,6 @@ THREAD = {
 FILES = {"v.json": {"kind": "youtube#videoListResponse", "items": [VIDEO, FOUND, PLACE, THREAD]},
          "c.json": comment("T9", parentId="T1"),
          "p.json": {"items": [{"id": "PL0123456789", "snippet": {}}]}}  # fmt: skip
-
-
-def test_a_video(tmp_path):
-    root = write(tmp_path, {"v.json": {"kind": "youtube#videoListResponse", "items": [VIDEO]}})
-    (record,), problems = read(ADAPTER, root)
-    assert problems == [] and record.complete == VIDEO
-    assert edges(record) == [
-        f"youtube:channel:{CHANNEL} -authored-> youtube:post:abc-DEF_123",
-        "youtube:tag:one -tagged-> youtube:post:abc-DEF_123",
-        "youtube:tag:two -tagged-> youtube:post:abc-DEF_123",
-        "youtube:post:abc-DEF_123 -contains(0)-> youtube:media:abc-DEF_123",
-    ]
-    about = said(record)
-    assert (about.view, about.title) == (12345678901, "A <b c> &amp;")
-    assert about.meta["duration_s"] == 3853.0 and about.meta["comment_count"] == 0
-    assert about.meta["categories"] == ["Science & Technology"]
-    assert "dislike_count" not in about.meta
-    write(tmp_path, {"A title [abc-DEF_123].webm": b"v", "A title [abc-DEF_123].info.json": "{}"})
-    records, _ = read(ADAPTER, root)
-    assert edges(records[-1], "contains") == [
-        "youtube:post:abc-DEF_123 -contains(0)-> file A title [abc-DEF_123].webm"
-    ]
-
-
-def test_search_results_and_playlist_items_are_about_the_video(tmp_path):
-    listed = {**FOUND, "id": {"kind": "youtube#playlist", "playlistId": "PL9"}}
-    files = {"s.json": {"items": [FOUND, PLACE, listed]}}
-    (found, place, playlist), problems = read(ADAPTER, write(tmp_path, files))
-    assert problems == []
-    assert found.subject == place.subject == "youtube:post:abc-DEF_123"
-    assert said(found).title == "Rock & Roll"
-    assert said(found, f"youtube:channel:{CHANNEL}").title == "It's"
-    assert edges(place) == [
-        "youtube:playlist:PL123 -member(4)-> youtube:post:abc-DEF_123",
-        f"youtube:channel:{CHANNEL} -authored-> youtube:playlist:PL123",
-    ]
-    assert said(place).title is None
-    assert said(place).update_time == datetime(2020, 1, 2, 3, 4, 5, tzinfo=UTC)
-    assert playlist.subject == "youtube:playlist:PL9"
-
-
-def test_threads_and_answers(tmp_path):
-    (record, answer), problems = read(
-        ADAPTER, write(tmp_path, {"c.json": {"items": [THREAD, comment("T2.a", parentId="T2")]}})
-    )
-    assert problems == []
-    assert edges(record, "reply") == [
-        "youtube:post:abc-DEF_123 -reply-> youtube:comment:T1",
-        "youtube:comment:T1 -reply-> youtube:comment:T1.a",
-        "youtube:comment:T1 -reply-> youtube:comment:T1.b",
-    ]
-    assert said(record).meta["comment_count"] == 2 and said(record).title == "hello"
-    assert said(record, "youtube:comment:T1.a").title == "x & y"
-    assert edges(answer) == [
-        "youtube:comment:T2 -reply-> youtube:comment:T2.a",
-        "youtube:channel:UCann -authored-> youtube:comment:T2.a",
-    ]
-
-
-def test_channels_hide_their_subscribers(tmp_path):
-    channel = {"kind": "youtube#channel", "id": CHANNEL,
-               "snippet": {"title": "C", "customUrl": "@See"},
-               "statistics": {"viewCount": "9", "subscriberCount": "0",
-                              "hiddenSubscriberCount": True},
-               "contentDetails": {"relatedPlaylists": {"likes": "", "uploads": "UUx"}}}  # fmt: skip
-    (record,), _ = read(ADAPTER, write(tmp_path, {"c.json": channel}))
-    assert edges(record) == [
-        f"youtube:channel:{CHANNEL} -alias-> youtube:username:@see",
-        f"youtube:channel:{CHANNEL} -authored-> youtube:playlist:UUx",
-    ]
-    assert said(record).view == 9 and "follower_count" not in said(record).meta
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from adapters.records.items import Problem, Record, Sniff
 from adapters.sources.reading.documents import Document, document_paths, documents
 from adapters.sources.reading.draft import Draft
 from adapters.sources.reading.media_finder import MediaFinder
-from adapters.sources.schemas.video_site import TABLE
+from adapters.sources.youtube_data import VIDEO_SITE
 from adapters.sources.yt_dlp.files import INFO, FilesBeside
 from adapters.sources.yt_dlp.info import Reading, is_info, is_list
 from adapters.sources.yt_dlp.site import platform_of
@@ -28,7 +28,7 @@ class YtDlpAdapter:
     """Info files of yt-dlp and youtube-dl, with the files beside them."""
 
     name = "yt-dlp"
-    tables = (TABLE,)
+    tables = (VIDEO_SITE.table,)
 
     def sniff(self, folder: ScrapeFolder) -> Sniff:
         """Look for info dicts in JSON files, those called `.info.json` first."""
@@ -46,7 +46,7 @@ class YtDlpAdapter:
         files, media = FilesBeside(folder, paths), MediaFinder(folder)
         for path in paths:
             for document in documents(folder, path):
-                yield _read_one(files, Draft(TABLE.name, path, media), document)
+                yield _read_one(files, Draft(VIDEO_SITE.table.name, path, media), document)
 
 
 ADAPTERS = (YtDlpAdapter(),)

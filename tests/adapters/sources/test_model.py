@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.records.errors import RecordError
@@ -116,6 +116,7 @@ def test_values_of_another_type_are_none_and_counted():
     assert record.observations[0].meta == {"post_id": "1"}
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(data=st.data())
 def test_no_value_is_an_error_of_the_record(data: st.DataObject):
     value = copy.deepcopy(VALUE)

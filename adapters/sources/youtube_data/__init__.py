@@ -1,5 +1,0 @@
-"""YouTube Data API v3."""
-
-from adapters.sources.youtube_data.responses import ADAPTERS
-
-__all__ = ["ADAPTERS"]
