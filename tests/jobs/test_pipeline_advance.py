@@ -9,10 +9,12 @@ from itertools import count
 
 import pytest
 from action_house import MEASURE, ActionYard, lasting_yard
-from jobs_harness import until
+from jobs_harness import kill_found, until
 
 from adapters.actions import contracts, declare_pipeline, make_batch
 from adapters.actions.contract.pipelines import check_pipeline
+from base import process
+from jobs.process_main import keeper_mark
 
 _numbers = count(3500)
 
@@ -116,3 +118,25 @@ def test_what_cannot_be_begun_is_told_once_and_tried_again(yard: ActionYard):
     shutil.move(aside, folder)
     until(lambda: place(yard, name) is None)
     assert len(yard.rows(told)) == 1
+
+
+@pytest.mark.fault
+def test_a_keeper_killed_between_the_run_and_the_note_of_it_begins_no_second(yard: ActionYard):
+    name, batch, _ = line(yard, "auto", (MEASURE, "approval"))
+    noted = (
+        "SELECT begun_stage FROM pipeline_enrolment JOIN pipeline ON id = pipeline_id "
+        f"WHERE name = '{name}'"
+    )
+    yard.database.pipelines.enrol(name, [batch])
+    until(lambda: yard.rows(noted) == [(1,)])
+    kill_found(lambda: process.find(keeper_mark(yard.config)))
+    yard.rows_change(
+        "UPDATE pipeline_enrolment SET begun_stage = 0 FROM pipeline "
+        f"WHERE pipeline.id = pipeline_id AND name = '{name}'"
+    )
+    yard.start_keeper()
+    until(lambda: yard.rows(noted) == [(1,)])
+    ((_, run_id, _),) = begun(yard, name)
+    until(lambda: yard.task_states(run_id).get(("stage", 1)) == "waiting_approval")
+    yard.control.approve(run_id)
+    until(lambda: place(yard, name) is None)
