@@ -32,7 +32,7 @@ FOUNDATION = ("base",)
 _STDOUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
 
 HELP = {
-    "First steps": "demo init up status down doctor test",
+    "First steps": "demo fixture init up status down doctor test",
     "Store": "put get head ls stage export views unpublish mount umount health warnings losses "
     "capacity jobs job metrics alerts purge pin pins unpin",
     "Disks": "disk verify scrub fsck rebuild reindex compact",

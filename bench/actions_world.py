@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import random
 import shutil
 import tempfile
 import time
@@ -22,6 +21,7 @@ from adapters.ingest.ingest import ingest
 from adapters.work.batch_work import Signal
 from fsd import Client, init_store
 from fsd.cli import daemon
+from fsd.fixture.corpus import even_sizes, write_files
 from sql import Database, companion
 
 SEED = 1
@@ -131,7 +131,10 @@ def world(folder: str | None, files: int, outputs: Outputs, *, sidecars: bool) -
     companion.start(path)
     try:
         inbox = os.path.join(config.area_path("3a"), "pictures")
-        _make_pictures(inbox, files)
+        # Whole to whoever looks at their ends.
+        head, tail = b"\x89PNG\r\n\x1a\n", b"\0\0\0\0IEND\xaeB`\x82"
+        found = even_sizes(files, 1_000, 8_000)
+        write_files(inbox, found, extension="png", head=head, tail=tail)
         with Database.open(path) as database:
             ingest(path, Signal(inbox, "pictures", "plain-folder", "bench"), database=database)
             client = TimedClient(config.socket_path)
@@ -173,14 +176,3 @@ def _contract(root: str, outputs: Outputs, sidecars: bool) -> LoadedContract:
     with open(os.path.join(folder, "contract.yaml"), "w", encoding="utf-8") as file:
         file.write(text)
     return load_contract(folder)
-
-
-def _make_pictures(folder: str, files: int) -> None:
-    chance = random.Random(SEED)
-    for number in range(files):
-        place = os.path.join(folder, f"{number // 1000:03d}")
-        os.makedirs(place, exist_ok=True)
-        body = chance.randbytes(chance.randrange(1_000, 8_000))
-        with open(os.path.join(place, f"{number}.png"), "wb") as file:
-            # Whole to whoever looks at its ends.
-            file.write(b"\x89PNG\r\n\x1a\n" + body + b"\0\0\0\0IEND\xaeB`\x82")

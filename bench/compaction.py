@@ -15,12 +15,14 @@ import subprocess
 import sys
 import tempfile
 import time
+import zlib
 
 from base.config import CONFIG_NAME
 from fsd.cli import daemon
 from fsd.client.client import Client
 from fsd.disks.config import MIB, Config
 from fsd.engine.setup import init_store
+from fsd.fixture.corpus import write_files
 
 DISKS = 3
 SHARD_BYTES = 64 * MIB
@@ -28,11 +30,9 @@ CONFIG_LINES = "grace_s = 0\nscrub_rate_bytes_per_s = 0\n"
 
 
 def write_batch(folder: str, size_bytes: int, file_bytes: int) -> str:
-    """Write random files of one size; returns the folder."""
-    os.makedirs(folder)
-    for number in range(size_bytes // file_bytes):
-        with open(os.path.join(folder, str(number)), "wb") as file:
-            file.write(os.urandom(file_bytes))
+    """Write random files of one size, others in each folder; returns the folder."""
+    seed = zlib.crc32(os.path.basename(folder).encode())
+    write_files(folder, [file_bytes] * (size_bytes // file_bytes), seed=seed)
     return folder
 
 

@@ -29,6 +29,7 @@ from adapters import Signal, run_ingest
 from datasets import build, export
 from fsd import Client, init_store, load_config
 from fsd.cli import daemon, daemon_mount
+from fsd.fixture.corpus import even_sizes, write_files
 from sql import Database
 from sql.server import server
 
@@ -75,7 +76,8 @@ def main() -> int:
 def measure(config_path: str, database: Database, arguments: argparse.Namespace) -> dict[str, Any]:
     config = load_config(config_path)
     inbox = os.path.join(config.area_path("3a"), "pictures")
-    write_pictures(inbox, arguments.files)
+    # Bytes that no compression and no duplicate can shorten, with the head of a JPEG.
+    write_files(inbox, even_sizes(arguments.files, 2_000, 60_000), head=b"\xff\xd8\xff\xe0")
     run_ingest(config_path, Signal(inbox, "pictures", "plain-folder", "bench"), database=database)
     built = build(config_path, DEFINITION, database=database)
     client = Client(config.socket_path)
@@ -122,16 +124,6 @@ def measure(config_path: str, database: Database, arguments: argparse.Namespace)
             for name, values in seconds.items()
         },
     }
-
-
-def write_pictures(folder: str, count: int) -> None:
-    """Bytes that no compression and no duplicate can shorten, with the head of a JPEG."""
-    chance = random.Random(SEED)
-    for number in range(count):
-        path = os.path.join(folder, f"{number % 200:03}", f"{number}.jpg")
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "wb") as file:
-            file.write(b"\xff\xd8\xff\xe0" + chance.randbytes(chance.randrange(2_000, 60_000)))
 
 
 def wait(client: Client, manifest_key: str, number: int) -> None:

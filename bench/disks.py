@@ -39,13 +39,13 @@ from bench.bounds import (
     rebuild_bound_s,
     scrub_bound_s,
 )
-from bench.disks_corpus import Corpus, make_corpus
 from bench.disks_lab import Disks, Span
 from bench.disks_moosefs import MooseFS
 from bench.disks_peers import Btrfs, Mergerfs, Peer, export, ingest
 from bench.disks_report import Row, document, markdown, table
 from bench.disks_store import StoreUnderTest, Work
 from fsd.disks.config import MIB
+from fsd.fixture.corpus import Corpus, make_corpus
 from tests.lab import why_not
 
 PEERS: dict[str, type[Peer]] = {"btrfs": Btrfs, "mergerfs": Mergerfs, "moosefs": MooseFS}

@@ -14,9 +14,9 @@ import subprocess
 import time
 from contextlib import ExitStack, suppress
 
-from bench.disks_corpus import Corpus
 from bench.disks_lab import Disks, unmount
 from bench.disks_peers import copy_all, wait_until
+from fsd.fixture.corpus import Corpus
 from tests.lab import run
 
 PROGRAMS = ("mfsmaster", "mfschunkserver", "mfsmount", "mfssetgoal", "mfscheckfile")

@@ -24,8 +24,8 @@ from typing import Protocol
 
 import numpy as np
 
-from bench.disks_corpus import SEED, Corpus
 from bench.disks_lab import BTRFS_COMMIT_S, Disks, Span, unmount
+from fsd.fixture.corpus import SEED, Corpus
 from tests.lab import run
 
 READERS = 8

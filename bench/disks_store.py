@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from base.config import CONFIG_NAME
-from bench.disks_corpus import Corpus
 from bench.disks_lab import Disks, Span
 from bench.disks_place import Placement, read_placement, wanted_by_shard
 from fsd.cli import daemon
@@ -27,6 +26,7 @@ from fsd.client.client import Client
 from fsd.disks.config import MIB, Config, load_config
 from fsd.documents.models import JobStatus
 from fsd.engine.setup import init_store
+from fsd.fixture.corpus import Corpus
 
 BATCH = "bench"
 MIN_FREE_BYTES = 64 * MIB

@@ -21,6 +21,7 @@ from fsd.cli import daemon
 from fsd.client.client import Client
 from fsd.disks.config import load_config
 from fsd.engine.setup import init_store
+from fsd.fixture.corpus import write_files
 
 DROP_CACHES = "/proc/sys/vm/drop_caches"
 
@@ -41,11 +42,7 @@ def main() -> int:
 
 def measure(root: str, arguments: argparse.Namespace) -> int:
     source = os.path.join(root, "source")
-    for number in range(arguments.files):
-        folder = os.path.join(source, str(number % 50))
-        os.makedirs(folder, exist_ok=True)
-        with open(os.path.join(folder, str(number)), "wb") as file:
-            file.write(os.urandom(arguments.file_kib << 10))
+    write_files(source, [arguments.file_kib << 10] * arguments.files)
     disks = [os.path.join(root, f"disk{number}") for number in range(3)]
     for folder in (*disks, os.path.join(root, "ssd")):
         os.makedirs(folder)

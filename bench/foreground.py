@@ -30,12 +30,12 @@ from dataclasses import dataclass, field
 
 from base.config import CONFIG_NAME
 from base.errors import DrystoneError
-from bench.disks_corpus import Corpus, make_corpus
 from bench.disks_lab import Disks
 from fsd.cli import daemon, daemon_mount
 from fsd.client.client import Client
 from fsd.disks.config import MIB, Config, load_config
 from fsd.engine.setup import init_store
+from fsd.fixture.corpus import Corpus, make_corpus
 from tests.lab import why_not
 
 RATES_PER_S = (1.0, 5.0)

@@ -23,6 +23,7 @@ LAYERS = (("gui",), ("jobs",), ("datasets", "adapters"), ("fsd", "sql"), ("base"
 ROOMS: dict[str, tuple[str, ...]] = {
     "fsd": (
         "cli",
+        "fixture",
         "mount",
         "engine",
         "watch",

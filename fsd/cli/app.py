@@ -15,7 +15,7 @@ import typer
 from base.errors import EXIT_CODES, EXIT_FAILED, EXIT_INCOMPLETE, ConfigError, DrystoneError
 from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_line
-from base.text import duration_text
+from base.text import duration_text, size_text
 from fsd.cli import care as cli_care
 from fsd.cli import datasets as cli_datasets
 from fsd.cli import disk as cli_disk
@@ -70,6 +70,55 @@ def demo(
     ok = story.run(work, folder, loop=loop, json_output=json_output, gui=not no_gui)
     if not ok:
         raise typer.Exit(EXIT_INCOMPLETE)
+
+
+@app.command(epilog=EXIT_CODES)
+def fixture(
+    work: Annotated[str, typer.Argument(metavar="FOLDER", help="A new folder for all of it.")],
+    files: Annotated[int, typer.Option("--files", min=1, max=10_000_000)] = 1000,
+    small: Annotated[
+        bool, typer.Option("--small", help="Only small ones, without the 5 % that are larger.")
+    ] = False,
+    disks: Annotated[
+        str, typer.Option("--disks", metavar="MIB,MIB...", help="How large each disk is.")
+    ] = "700,500,400,300",
+    loop: Annotated[
+        bool, typer.Option("--loop", help="Real ext4 disks of these sizes in files (needs root).")
+    ] = False,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="The same makes the same files.")] = 1,
+    clean: Annotated[bool, typer.Option("--clean", help="Stop it and remove the folder.")] = False,
+    json_output: JsonOption = False,
+) -> None:
+    """Make a store on unequal disks, and files to put, to try things on.
+
+    95 % of the files are small (24 kB in the middle), 4 % have 0.3 to 3 MB, 1 % 8 to 32 MB; none
+    can be compressed, and no two are the same. Folders stand for disks unless --loop.
+
+    \b
+    Example:
+      drystone fixture /tmp/try --files 500
+      cd /tmp/try && drystone up && drystone put files --batch first
+      drystone fixture /tmp/try --clean
+    """
+    from fsd.cli import demo as story
+    from fsd.fixture.store import disk_sizes_of, make_fixture
+
+    if clean:
+        say(story.clean(work))
+        return
+    kind, sizes_mib = "small" if small else "mixed", disk_sizes_of(disks)
+    settings, made = make_fixture(
+        work, files, kind=kind, loop=loop, sizes_mib=sizes_mib, seed=seed, say=say
+    )
+    if json_output:
+        document = {"root": settings.root, "files": made.folder, "count": len(made.sizes)}
+        write_json({**document, "size_bytes": made.size_bytes, "seed": seed})
+        return
+    say(
+        f"made a store of {len(settings.disk)} disks in {settings.root}, and "
+        f"{len(made.sizes):,} files of {size_text(made.size_bytes)} in {made.folder}; now:"
+    )
+    say(f"  cd {settings.root}\n  drystone up\n  drystone put files --batch first")
 
 
 @app.command(epilog=EXIT_CODES)

@@ -6,7 +6,6 @@ between is in demo_steps.
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from typing import Any
@@ -15,18 +14,14 @@ from base.config import CONFIG_NAME
 from base.errors import DrystoneError, UsageError
 from base.output import say, write_json, write_line, write_table
 from base.text import size_text
-from fsd.cli import companions, daemon, daemon_mount, demo_disks, demo_steps
+from fsd.cli import companions, daemon, daemon_mount, demo_steps
 from fsd.cli.demo_files import SAMPLE_ROOT, sample_files
 from fsd.cli.demo_steps import Demo, Step
 from fsd.client.client import Client
 from fsd.disks.config import Config, load_config
-from fsd.engine.setup import init_store
+from fsd.fixture import disks as demo_disks
+from fsd.fixture.store import MARKER_NAME, made_by, make_place
 from fsd.format.errors import FsdError
-
-MARKER_NAME = ".drystone-demo"
-MIN_FREE_BYTES = 8 << 20
-SHARD_SIZE_BYTES = 8 << 20
-"""Small, so that a hundred megabytes already are many shards, spread over all disks."""
 
 
 def run(work: str, folder: str | None, *, loop: bool, json_output: bool, gui: bool = True) -> bool:
@@ -39,7 +34,7 @@ def run(work: str, folder: str | None, *, loop: bool, json_output: bool, gui: bo
     if os.path.exists(os.path.join(work, MARKER_NAME)):
         say(f"removing the former demo in {os.path.relpath(work)}")
         clean(work)
-    config = _make(work, loop)
+    config = make_place(work, "drystone demo", loop, demo_disks.DISK_SIZES_MIB)
     mounted = _start(config)
     files = sample_files() if folder is None else None
     source = SAMPLE_ROOT if folder is None else os.path.abspath(folder)
@@ -65,24 +60,6 @@ def _play(demo: Demo) -> None:
     demo_steps.verify(demo)
     for chapter in companions.chapters():
         chapter(demo)
-
-
-def _make(work: str, loop: bool) -> Config:
-    """Make the work folder with its marker, the disks and the store."""
-    if os.path.exists(work) and (not os.path.isdir(work) or os.listdir(work)):
-        raise UsageError(f"{work} exists and is not a demo; name another folder with --work DIR")
-    os.makedirs(work, exist_ok=True)
-    with open(os.path.join(work, MARKER_NAME), "w", encoding="ascii") as file:
-        json.dump({"made_by": "drystone demo", "loop": loop}, file)
-    disks = demo_disks.make_loops(work) if loop else demo_disks.make_folders(work)
-    return init_store(
-        work,
-        disks,
-        os.path.join(work, "ssd"),
-        min_free_bytes=MIN_FREE_BYTES,
-        shard_size_bytes=SHARD_SIZE_BYTES,
-        mount=os.path.join(work, "mount"),
-    )
 
 
 def _start(config: Config) -> bool:
@@ -114,6 +91,7 @@ def stop(work: str) -> str:
 def clean(work: str) -> str:
     """Stop the demo, take its disks away and remove its folder; returns what was done."""
     work = _marked(work)
+    maker = made_by(work)
     stop(work)
     demo_disks.unmount_loops(work)
     left = demo_disks.mounts_below(work)
@@ -124,7 +102,7 @@ def clean(work: str) -> str:
         if entry.name != MARKER_NAME:
             _remove(entry)
     shutil.rmtree(work)
-    return f"removed the demo in {work}"
+    return f"removed the demo in {work}" if maker == "drystone demo" else f"removed {work}"
 
 
 def _remove(entry: os.DirEntry[str]) -> None:
@@ -136,8 +114,11 @@ def _remove(entry: os.DirEntry[str]) -> None:
 
 def _marked(work: str) -> str:
     work = os.path.abspath(work)
-    if not os.path.exists(os.path.join(work, MARKER_NAME)):
-        raise UsageError(f"there is no demo in {work} (no {MARKER_NAME}); name it with --work DIR")
+    if made_by(work) is None:
+        raise UsageError(
+            f"there is no demo in {work} (no {MARKER_NAME}), and no fixture: name its folder "
+            "(of a demo with --work DIR)"
+        )
     return work
 
 

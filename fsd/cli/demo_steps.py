@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 from base.output import say
 from base.text import count_text, duration_text, size_text
-from fsd.cli import demo_disks
 from fsd.cli.demo_files import Comparison, compare, list_tree
 from fsd.cli.output import Progress
+from fsd.fixture import disks as demo_disks
 from fsd.format.errors import FsdError
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ import pytest
 from store_checks import assert_batch, put
 from store_harness import MIB, with_settings, write_files
 
-from bench.disks_corpus import sizes
 from fsd.compile.compile_process import record_sizes
 from fsd.documents.models import BatchWriteRequest
 from fsd.engine.engine import Engine
+from fsd.fixture.corpus import sizes
 from fsd.ingest.listing import CHUNK_FILES_MAX, Found, chunks
 from fsd.ingest.pack_lane import LARGER_BYTES_MIN, arranged
 from fsd.ingest.packer import FileRead

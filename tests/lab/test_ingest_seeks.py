@@ -6,10 +6,10 @@ import os
 
 import pytest
 
-from bench.disks_corpus import make_corpus
 from bench.disks_lab import Disks
 from bench.disks_store import StoreUnderTest
 from fsd.disks.config import MIB
+from fsd.fixture.corpus import make_corpus
 
 from . import why_not
 
