@@ -22,7 +22,6 @@ from adapters.sources.gallery_dl import (
     generic,
     mastodon,
     reddit,
-    tumblr,
 )
 from adapters.sources.gallery_dl.site_post import SitePost, read_sidecar
 from adapters.sources.instagram.post import INSTAGRAM
@@ -38,8 +37,9 @@ from adapters.sources.schemas.activitypub import TABLE as ACTIVITYPUB
 from adapters.sources.schemas.bluesky import TABLE as BLUESKY
 from adapters.sources.schemas.flickr import TABLE as FLICKR
 from adapters.sources.schemas.reddit import TABLE as REDDIT
-from adapters.sources.schemas.tumblr import TABLE as TUMBLR
 from adapters.sources.schemas.web import TABLE as WEB
+from adapters.sources.tumblr.blog import GALLERY_DL as OF_TUMBLR
+from adapters.sources.tumblr.blog import TUMBLR
 from adapters.sources.twitter.sidecar import GALLERY_DL as OF_TWITTER
 from adapters.sources.twitter.tweet import TWITTER
 
@@ -60,7 +60,7 @@ RULES: dict[str, Rules | SidecarFormat] = {
     "reddit": reddit.site_post_of,
     "bluesky": bluesky.site_post_of,
     "flickr": flickr.site_post_of,
-    "tumblr": tumblr.site_post_of,
+    "tumblr": OF_TUMBLR,
 }
 
 
@@ -76,7 +76,7 @@ class GalleryDlAdapter:
             REDDIT,
             BLUESKY,
             ACTIVITYPUB,
-            TUMBLR,
+            TUMBLR.table,
             FLICKR,
             BOORU.table,
         ),

@@ -8,18 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from bs4 import BeautifulSoup
 
-from adapters.records.describe import reference
-from adapters.records.items import MediaFile, NodeReference
 from adapters.records.values import as_count, as_number, as_text, dig, first, mappings
-from adapters.sources.reading.draft import Draft
 from adapters.sources.reading.media_finder import base_name
 
-PLATFORM = "tumblr"
 BLOCK_TYPES = frozenset({"text", "image", "link", "audio", "video", "poll", "paywall", "answer"})
 BLOCKS_MAX = 1_000
 SIZES_MAX = 50
@@ -30,62 +25,32 @@ _SIZED_NAME = re.compile(
 _KEYED_ADDRESS = re.compile(r"media\.tumblr\.com/([0-9a-f]{32}/[0-9a-f]{16}-[0-9a-f]{2})/")
 
 
-@dataclass(frozen=True, slots=True)
-class Medium:
-    """One medium in all its sizes, the largest first."""
-
-    sizes: tuple[dict[str, Any], ...]
-    about: dict[str, Any]
-    posters: tuple[str, ...] = ()
-
-
 def blocks_of(raw: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the NPF blocks of a post or trail item."""
     content = raw.get("content")
     return list(mappings([content] if isinstance(content, dict) else content))[:BLOCKS_MAX]
 
 
-def add_media(draft: Draft, raw: dict[str, Any], post_id: str) -> None:
-    """Tie the media of a post in order, the previews that are there, and the pages it links to."""
+def media_of(raw: dict[str, Any], post_id: str | None) -> list[dict[str, Any]]:
+    """Return the media of a post in order."""
     media = [*_of_legacy(raw), *_of_blocks(raw)] or list(_of_html(raw))
-    for position, medium in enumerate(media):
-        addresses = [size["url"] for size in medium.sizes if isinstance(size.get("url"), str)]
-        files = _files(draft, addresses)
-        if not files and (found := draft.media.of_post(post_id, position, len(media), draft.path)):
-            files = [found]
-        identity = identity_of(medium, addresses, f"{post_id}/{position}")
-        target: NodeReference | None = files[0] if files else reference(PLATFORM, "media", identity)
-        if target is None:
-            continue
-        draft.link(draft.subject, target, "contains", position)
-        draft.observe_medium(target, _meta(medium, addresses), as_text(medium.about.get("caption")))
-        for file in files[1:]:
-            draft.link(target, file, "variant")
-        for file in _files(draft, list(medium.posters)):
-            draft.link(target, file, "thumbnail")
-    for address in _pages(raw):
-        draft.link(draft.subject, reference("web", "page", address), "linked")
+    return [one | {"id": _identity_of(one, f"{post_id}/{n}")} for n, one in enumerate(media)]
 
 
-def identity_of(medium: Medium, addresses: list[str], scope: str) -> str:
+def _identity_of(medium: dict[str, Any], scope: str) -> str:
     """Return what is the same for all sizes of a picture."""
-    for size in medium.sizes:
+    for size in medium["sizes"]:
         if key := first(as_text(size.get("media_key")), as_text(size.get("mediaKey"))):
             return key.replace(":", "/", 1)
-    for address in addresses:
+    for address in medium["urls"]:
         if found := _KEYED_ADDRESS.search(address):
             return found.group(1)
         if found := _SIZED_NAME.fullmatch(base_name(address)):
             return found.group(1)
-    return addresses[0] if addresses else scope
+    return medium["urls"][0] if medium["urls"] else scope
 
 
-def _files(draft: Draft, addresses: list[str]) -> list[MediaFile]:
-    found = (draft.media.by_address(address, draft.path) for address in addresses)
-    return list(dict.fromkeys(file for file in found if file is not None))
-
-
-def _of_legacy(raw: dict[str, Any]) -> Iterator[Medium]:
+def _of_legacy(raw: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for photo in mappings(raw.get("photos")):
         sizes = [photo.get("original_size"), *mappings(photo.get("alt_sizes"))]
         yield _medium(sizes, {"caption": photo.get("caption")})
@@ -103,7 +68,7 @@ def _of_legacy(raw: dict[str, Any]) -> Iterator[Medium]:
         yield _medium([{"url": sound}], about, [raw.get("album_art")])
 
 
-def _of_blocks(raw: dict[str, Any]) -> Iterator[Medium]:
+def _of_blocks(raw: dict[str, Any]) -> Iterator[dict[str, Any]]:
     for block in blocks_of(raw):
         if block.get("type") not in ("image", "audio", "video"):
             continue
@@ -118,7 +83,7 @@ def _of_blocks(raw: dict[str, Any]) -> Iterator[Medium]:
         yield _medium(sizes, block | {"caption": caption, "duration": seconds}, posters)
 
 
-def _of_html(raw: dict[str, Any]) -> Iterator[Medium]:
+def _of_html(raw: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield the pictures that a text post shows."""
     for name in ("body", "answer", "caption"):
         html = raw.get(name)
@@ -134,29 +99,24 @@ def _of_html(raw: dict[str, Any]) -> Iterator[Medium]:
                 yield _medium([{"url": address}], {"alt_text": image.get("alt")})
 
 
-def _medium(sizes: list[Any], about: dict[str, Any], posters: list[Any] | None = None) -> Medium:
+def _medium(
+    sizes: list[Any], about: dict[str, Any], posters: list[Any] | None = None
+) -> dict[str, Any]:
     known = {size["url"]: size for size in mappings(sizes) if isinstance(size.get("url"), str)}
     ordered = sorted(known.values(), key=lambda size: -(as_count(size.get("width")) or 0))
-    shown = [poster for poster in posters or [] if isinstance(poster, str)]
-    return Medium(tuple(ordered[:SIZES_MAX]), about, tuple(shown))
-
-
-def _meta(medium: Medium, addresses: list[str]) -> dict[str, Any]:
-    largest = medium.sizes[0] if medium.sizes else {}
+    largest = ordered[0] if ordered else {}
+    names = ("alt_text", "duration", "artist", "album", "provider", "caption")
     return {
-        "media_url": as_text(addresses[0]) if addresses else None,
-        "mime_type": as_text(largest.get("type")),
-        "alt_text": as_text(medium.about.get("alt_text")),
-        "width": as_count(largest.get("width")),
-        "height": as_count(largest.get("height")),
-        "duration_s": as_number(medium.about.get("duration")),
-        "artist": as_text(medium.about.get("artist")),
-        "album": as_text(medium.about.get("album")),
-        "provider": as_text(medium.about.get("provider")),
+        **{name: about.get(name) for name in names},
+        **{name: largest.get(name) for name in ("type", "width", "height")},
+        "sizes": ordered[:SIZES_MAX],
+        "urls": [size["url"] for size in ordered[:SIZES_MAX]],
+        "posters": [poster for poster in posters or [] if isinstance(poster, str)],
     }
 
 
-def _pages(raw: dict[str, Any]) -> list[str]:
+def pages_of(raw: dict[str, Any]) -> list[str]:
+    """Return the pages that a post links to."""
     found = [raw.get("url") if raw.get("type") == "link" else None, raw.get("permalink_url")]
     for block in blocks_of(raw):
         if block.get("type") in ("link", "video", "audio"):

@@ -12,23 +12,18 @@ post, and broken trail items, whose post is gone.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import pairwise
+from dataclasses import replace
 from typing import Any
 
-from adapters.records.describe import describe, reference
 from adapters.records.errors import RecordError
-from adapters.records.times import parse_time
-from adapters.records.values import as_count, as_text, as_texts, dig, first, mappings
+from adapters.records.values import as_text, dig, first, mappings
 from adapters.sources.reading.adapter import DocumentAdapter, Part, of_value
 from adapters.sources.reading.draft import Draft
 from adapters.sources.reading.rich_text import text_of_post
-from adapters.sources.schemas.tumblr import TABLE
-from adapters.sources.tumblr.media import BLOCK_TYPES, add_media, blocks_of
+from adapters.sources.shapes import reader
+from adapters.sources.tumblr.blog import RULES, TUMBLR
+from adapters.sources.tumblr.media import BLOCK_TYPES, blocks_of, media_of, pages_of
 
-PLATFORM = "tumblr"
-LEGACY_TYPES = frozenset(
-    {"text", "photo", "video", "audio", "quote", "link", "chat", "answer", "postcard", "blocks"}
-)
 HOLDERS = (
     "posts",
     "liked_posts",
@@ -93,13 +88,13 @@ def split(value: Any) -> Iterator[Part]:
     elif "response" in value and isinstance(value.get("meta"), dict):
         yield from split(value["response"])
     elif is_post(value):
-        yield Part(read_post, value)
+        yield Part(_READ["post"], value)
         for item in mappings(value.get("trail")):
             if _trail_id(item) and _trail_id(item) != _id_of(value) and blocks_of(item):
-                yield Part(read_trail_item, item)
+                yield Part(_READ["trail"], item)
     elif _is_note(value):
         if value["type"] != "like":
-            yield Part(read_note, value)
+            yield Part(_READ["note"], value)
     elif _is_body(value):
         yield Part(_without_id, value)
     elif any(isinstance(value.get(name), dict | list) for name in HOLDERS):
@@ -107,7 +102,7 @@ def split(value: Any) -> Iterator[Part]:
             if isinstance(value.get(name), dict | list):
                 yield from split(value[name])
     elif isinstance(value.get("name"), str):
-        yield Part(read_blog, value)
+        yield Part(_READ["blog"], value)
     else:
         yield Part(_unknown, value)
 
@@ -124,103 +119,53 @@ def _without_id(draft: Draft, value: Any) -> None:
     raise RecordError("blocks without a post id and a blog: the body of a request, or an example")
 
 
-# ---- Reading ---------------------------------------------------------------------------------
+# ---- Fields ----------------------------------------------------------------------------------
 
 
-def read_post(draft: Draft, raw: dict[str, Any]) -> None:
-    """Read a post of either format."""
+def _post(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return a post of either format."""
     post_id = _id_of(raw)
-    if post_id is None:
-        raise RecordError("the post has no id")
-    draft.subject = describe(PLATFORM, "post", post_id)
-    blog = raw.get("blog") if isinstance(raw.get("blog"), dict) else {"name": raw.get("blog_name")}
-    author = add_blog(draft, blog)
-    draft.link(author, draft.subject, "authored")
-    tags = as_texts(raw.get("tags")) or []
-    meta = {
-        "post_id": post_id,
-        "blog_name": first(as_text(raw.get("blog_name")), as_text(dig(blog, "name"))),
-        "blog_uuid": as_text(dig(blog, "uuid")),
-        "post_type": first(as_text(raw.get("original_type")), as_text(raw.get("type"))),
-        "post_url": as_text(raw.get("post_url")),
-        "slug": as_text(raw.get("slug")),
-        "state": as_text(raw.get("state")),
-        "note_count": as_count(raw.get("note_count")),
-        "play_count": as_count(raw.get("plays")),
-        "origin_url": as_text(raw.get("source_url")),
-        "tags": tags or None,
-    }
-    draft.observe(
-        draft.subject,
-        meta,
-        title=title_of(raw),
-        update_time=parse_time(raw.get("timestamp")) or parse_time(raw.get("date")),
-        author=author,
-    )
-    draft.tag(PLATFORM, [tag.lstrip("#") for tag in tags])
-    _add_trail(draft, raw, post_id)
-    add_media(draft, raw, post_id)
+    blog = raw["blog"] if isinstance(raw.get("blog"), dict) else {"name": raw.get("blog_name")}
+    said = {"title": title_of(raw), "media": media_of(raw, post_id), "pages": pages_of(raw)}
+    return raw | said | {"id": post_id, "blog": blog, "chain": _chain(raw, post_id)}
 
 
-def read_trail_item(draft: Draft, item: dict[str, Any]) -> None:
-    """Read what an earlier post of a reblog chain added."""
+def _trail_item(item: dict[str, Any]) -> dict[str, Any]:
+    """Return what an earlier post of a reblog chain added."""
     post_id = _trail_id(item)
-    draft.subject = describe(PLATFORM, "post", post_id or "")
-    author = add_blog(draft, item.get("blog"))
-    draft.link(author, draft.subject, "authored")
-    meta = {"post_id": post_id, "blog_name": as_text(dig(item, "blog", "name"))}
-    time = parse_time(dig(item, "post", "timestamp"))
-    draft.observe(draft.subject, meta, title=title_of(item), update_time=time, author=author)
-    add_media(draft, item, post_id or "")
+    said = {"title": title_of(item), "media": media_of(item, post_id), "pages": pages_of(item)}
+    return said | {
+        "id": post_id,
+        "blog": item.get("blog"),
+        "timestamp": dig(item, "post", "timestamp"),
+    }
 
 
-def read_note(draft: Draft, raw: dict[str, Any]) -> None:
-    """Read a reblog in a list of notes."""
+def _note(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return a reblog in a list of notes."""
     post_id = as_text(raw.get("post_id"))
     if post_id is None:
         raise RecordError(f"a {as_text(raw['type'])} in a list of notes has no id of its own")
-    draft.subject = describe(PLATFORM, "post", post_id)
     blog = {"name": raw.get("blog_name"), "uuid": raw.get("blog_uuid"), "url": raw.get("blog_url")}
-    author = add_blog(draft, blog)
-    draft.link(author, draft.subject, "authored")
     text = first(as_text(raw.get("reply_text")), as_text(raw.get("added_text")))
-    meta = {"post_id": post_id, "blog_name": as_text(raw.get("blog_name"))}
-    time = parse_time(raw.get("timestamp"))
-    draft.observe(draft.subject, meta, title=text, update_time=time, author=author)
+    return {"id": post_id, "blog": blog, "title": text, "timestamp": raw.get("timestamp")}
 
 
-def read_blog(draft: Draft, raw: dict[str, Any]) -> None:
-    """Read what is said about a blog on its own."""
-    blog = blog_node(raw)
-    if blog is None:
-        raise RecordError("the blog has neither uuid nor name")
-    draft.subject = blog
-    add_blog(draft, raw)
-
-
-def blog_node(raw: Any) -> str | None:
-    """Return the node of a blog: by uuid, else by name."""
-    uuid, name = as_text(dig(raw, "uuid")), as_text(dig(raw, "name"))
-    if uuid:
-        return reference(PLATFORM, "user", uuid)
-    return reference(PLATFORM, "username", name.lower()) if name else None
-
-
-def add_blog(draft: Draft, raw: Any) -> str | None:
-    """Say what a record tells about a blog; returns its node."""
-    blog, name = blog_node(raw), as_text(dig(raw, "name"))
-    if blog is None:
-        return None
-    meta = {
-        "blog_name": name,
-        "blog_uuid": as_text(raw.get("uuid")),
-        "blog_title": as_text(raw.get("title")),
-        "post_count": as_count(raw.get("posts")),
-    }
-    title = first(as_text(raw.get("title")), name)
-    draft.observe(blog, meta, title=title, update_time=parse_time(raw.get("updated")))
-    draft.link(blog, reference(PLATFORM, "username", name.lower()) if name else None, "alias")
-    return blog
+def _chain(raw: dict[str, Any], post_id: str | None) -> list[dict[str, Any]]:
+    """Return the chain from the first post over those of the trail to this one."""
+    root = as_text(raw.get("reblogged_root_id"))
+    chain: dict[str, Any] = {root: None} if root else {}
+    for item in mappings(raw.get("trail")):
+        if (earlier := _trail_id(item)) and earlier != post_id:
+            chain[earlier] = chain.get(earlier) or item.get("blog")
+    if parent := as_text(raw.get("reblogged_from_id")):
+        by = {"name": raw.get("reblogged_from_name"), "uuid": raw.get("reblogged_from_uuid")}
+        known = chain.pop(parent, None)
+        chain[parent] = [known, by] if known else by
+    chain.pop(post_id or "", None)
+    following = [*list(chain)[1:], post_id]
+    pairs = zip(chain.items(), following, strict=True) if chain else ()
+    return [{"id": one, "blogs": blogs, "next": after} for (one, blogs), after in pairs]
 
 
 def title_of(raw: dict[str, Any]) -> str | None:
@@ -237,9 +182,6 @@ def title_of(raw: dict[str, Any]) -> str | None:
     )
 
 
-# ---- Parts -----------------------------------------------------------------------------------
-
-
 def _id_of(raw: dict[str, Any]) -> str | None:
     found = first(raw.get("id_string"), raw.get("id"))
     return as_text(found) if isinstance(found, str | int) else None
@@ -250,30 +192,17 @@ def _trail_id(item: dict[str, Any]) -> str | None:
     return as_text(found) if isinstance(found, str | int) else None
 
 
-def _add_trail(draft: Draft, raw: dict[str, Any], post_id: str) -> None:
-    """Tie the chain from the first post over those of the trail to this one."""
-    chain: dict[str, None] = dict.fromkeys(filter(None, [as_text(raw.get("reblogged_root_id"))]))
-    for item in mappings(raw.get("trail")):
-        earlier = _trail_id(item)
-        if earlier and earlier != post_id:
-            chain.setdefault(earlier)
-            author = blog_node(item.get("blog"))
-            draft.link(author, reference(PLATFORM, "post", earlier), "authored")
-    if parent := as_text(raw.get("reblogged_from_id")):
-        chain.pop(parent, None)
-        chain[parent] = None
-        by = {"name": raw.get("reblogged_from_name"), "uuid": raw.get("reblogged_from_uuid")}
-        draft.link(blog_node(by), reference(PLATFORM, "post", parent), "authored")
-    chain.pop(post_id, None)
-    nodes = [reference(PLATFORM, "post", earlier) for earlier in chain]
-    for original, again in pairwise([*nodes, draft.subject]):
-        draft.link(original, again, "repost")
+_FIELDS = {"post": _post, "trail": _trail_item, "note": _note}
+_READ = {
+    **{kind: reader(replace(RULES, prepare=_FIELDS), kind) for kind in _FIELDS},
+    "blog": reader(RULES, "blog"),
+}
 
 
 ADAPTERS = (
     DocumentAdapter(
         name="tumblr",
-        tables=(TABLE,),
+        tables=(TUMBLR.table,),
         recognise=recognise,
         split=of_value(split),
         expected="no response of the Tumblr API with posts, a blog or notes",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from adapters.records.values import as_count, as_text
@@ -81,6 +81,7 @@ PATHS = st.sampled_from(
 )
 
 
+@settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(record=JSON, path=PATHS)
 def test_no_record_is_an_error(record: Any, path: str):
     value, seen = compiled(path).first(record, as_count)
