@@ -19,8 +19,9 @@ from typing import Any, Literal, TypeVar
 from adapters.actions import LoadedContract, StagedPart, load_contract
 from adapters.ingest.ingest import ingest
 from adapters.work.batch_work import Signal
-from fsd import Client, init_store
+from fsd import Client
 from fsd.cli import daemon
+from fsd.engine.setup import init_store
 from fsd.fixture.corpus import even_sizes, write_files
 from sql import Database, companion
 

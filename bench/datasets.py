@@ -27,8 +27,9 @@ from datasets.choice.choose import never, quiet
 from datasets.freeze.building import build
 from datasets.freeze.manifest import ManifestWriter
 from datasets.versions.exports import materialise
-from fsd import Client, init_store, load_config
+from fsd import Client, load_config
 from fsd.cli import daemon
+from fsd.engine.setup import init_store
 from sql import Column, Database, DeclaredTable
 from sql.server import server
 

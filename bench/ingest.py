@@ -21,8 +21,8 @@ import time
 
 from adapters.ingest.ingest import IngestReport, ingest
 from adapters.work.batch_work import Signal
-from fsd import init_store
 from fsd.cli import daemon
+from fsd.engine.setup import init_store
 from sql import Database, companion
 
 SEED = 1

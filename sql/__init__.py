@@ -3,67 +3,45 @@
 This is the folder's face. Names are loaded when they are first used, so that `--help` stays quick.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+# pyright: reportUnusedImport=false
+
+from typing import TYPE_CHECKING
+
+from base.lazy import lazy_face
 
 if TYPE_CHECKING:
-    from sql.actions.action_book import ActionBook
     from sql.actions.action_context import NodeContext, NodeMetadata
     from sql.actions.action_rows import (
         EventDetail,
         NodeOutcome,
-        PendingNode,
         SetAside,
         SetAsideRow,
-        SupersededRow,
         canonical_json,
-        parameters_digest,
     )
     from sql.actions.history import PipelineState
-    from sql.actions.label_book import (
-        ImportedAnswer,
-        LabelAnswer,
-        LabelBook,
-        Labeller,
-        LabelProgress,
-        LabelRun,
-        LabelTask,
-    )
+    from sql.actions.label_book import ImportedAnswer, LabelAnswer, Labeller, LabelRun, LabelTask
     from sql.actions.pipeline_book import EnrolledBatch, WaitingDataset
-    from sql.api.limits import BodyLimit, TokenGate
+    from sql.api.limits import BodyLimit
     from sql.api.listen import read_token, serve_apps, tcp_listener, unix_listener
-    from sql.backup.backup import list_backups, make_backup
-    from sql.backup.restore_database import (
-        Restored,
-        restore_in_place,
-        restore_to_database,
-        restore_to_folder,
-    )
+    from sql.backup.backup import make_backup
     from sql.backup.sample_check import set_sample_check
     from sql.cli.app import app as cli_app
     from sql.cli.database_companion import companion
-    from sql.copies.listing import Backup
-    from sql.copies.report import BackupReport
-    from sql.core.config import DatabaseConfig, load_config
+    from sql.core.config import load_config
     from sql.core.declared import Column, DeclaredTable
     from sql.core.errors import (
         BusyError,
         DatabaseUnavailableError,
         NotFoundError,
         SelectorError,
-        SqlError,
         StaleAttemptError,
     )
     from sql.core.file_types import default_file_extensions, media_type_of
-    from sql.core.health import Health
     from sql.database.database import Database
-    from sql.datasets.dataset_book import DatasetBook
     from sql.datasets.dataset_candidates import Candidates
     from sql.datasets.dataset_question import (
-        Ancestor,
         BoxQuestion,
         CandidateRow,
-        Cell,
         DatasetExport,
         DatasetQuestion,
         DatasetVersion,
@@ -71,28 +49,19 @@ if TYPE_CHECKING:
         Groups,
         LabelQuestion,
         MemberChange,
-        Membership,
         NearQuestion,
         NewVersion,
         ValueQuestion,
     )
-    from sql.datasets.explore_book import ExploredNode, Facets, FacetValue
+    from sql.datasets.explore_book import ExploredNode, Facets
     from sql.datasets.node_report import NodeReport
-    from sql.datasets.thumbnail_book import KnownThumbnail, MadeThumbnail, NodeRange, Unpictured
-    from sql.intent.ingest_state import (
-        ArchiveRow,
-        ConfirmedBy,
-        IngestBatch,
-        OutboxPackage,
-        Quarantined,
-        QuarantineRow,
-    )
+    from sql.datasets.thumbnail_book import KnownThumbnail, MadeThumbnail, Unpictured
+    from sql.intent.ingest_state import ConfirmedBy, IngestBatch, OutboxPackage, QuarantineRow
     from sql.intent.intent import (
         ArchiveLocation,
         CommonMetadata,
         Edge,
         IntentResult,
-        NodeFlag,
         PhysicalNode,
         Relationship,
         ResultRow,
@@ -101,12 +70,10 @@ if TYPE_CHECKING:
         VirtualNode,
         WriteIntent,
         key_of,
-        load_intent,
     )
     from sql.people.user_book import ROLES, ApiToken, Role, SavedView, Session, User
-    from sql.runs.event_book import Delivery, DueDelivery, Event, EventBook
+    from sql.runs.event_book import Delivery, DueDelivery
     from sql.runs.overview_book import Late, LateBackup, Standing
-    from sql.runs.run_book import RunBook
     from sql.runs.run_models import (
         Attempt,
         Claim,
@@ -123,312 +90,11 @@ if TYPE_CHECKING:
         RunState,
         RunTask,
         Successors,
-        clean_text,
     )
-    from sql.runs.schedule_models import (
-        CatchUp,
-        Firing,
-        FiringDecision,
-        NewSchedule,
-        RunRequest,
-        Schedule,
-    )
+    from sql.runs.schedule_models import Firing, FiringDecision, NewSchedule, RunRequest, Schedule
     from sql.selector.computed import Computed
     from sql.selector.document import parse_selector, read_selector
-    from sql.selector.select import Aggregate, Explanation, NodeRow
+    from sql.selector.select import Explanation
     from sql.selector.selector import Condition, Selector
 
-_HOMES = {
-    "ImportedAnswer": "sql.actions.label_book",
-    "BodyLimit": "sql.api.limits",
-    "TokenGate": "sql.api.limits",
-    "read_token": "sql.api.listen",
-    "serve_apps": "sql.api.listen",
-    "tcp_listener": "sql.api.listen",
-    "unix_listener": "sql.api.listen",
-    "ActionBook": "sql.actions.action_book",
-    "Aggregate": "sql.selector.select",
-    "Ancestor": "sql.datasets.dataset_question",
-    "ApiToken": "sql.people.user_book",
-    "ArchiveLocation": "sql.intent.intent",
-    "ArchiveRow": "sql.intent.ingest_state",
-    "Attempt": "sql.runs.run_models",
-    "Backup": "sql.copies.listing",
-    "BackupReport": "sql.copies.report",
-    "BoxQuestion": "sql.datasets.dataset_question",
-    "CandidateRow": "sql.datasets.dataset_question",
-    "Candidates": "sql.datasets.dataset_candidates",
-    "CatchUp": "sql.runs.schedule_models",
-    "Cell": "sql.datasets.dataset_question",
-    "Claim": "sql.runs.run_models",
-    "Column": "sql.core.declared",
-    "CommonMetadata": "sql.intent.intent",
-    "Computed": "sql.selector.computed",
-    "Condition": "sql.selector.selector",
-    "Database": "sql.database.database",
-    "DatabaseConfig": "sql.core.config",
-    "BusyError": "sql.core.errors",
-    "DatabaseUnavailableError": "sql.core.errors",
-    "DatasetBook": "sql.datasets.dataset_book",
-    "DatasetExport": "sql.datasets.dataset_question",
-    "DatasetQuestion": "sql.datasets.dataset_question",
-    "DatasetVersion": "sql.datasets.dataset_question",
-    "DeclaredTable": "sql.core.declared",
-    "Delivery": "sql.runs.event_book",
-    "DueDelivery": "sql.runs.event_book",
-    "DueTask": "sql.runs.run_models",
-    "Edge": "sql.intent.intent",
-    "EnrolledBatch": "sql.actions.pipeline_book",
-    "Event": "sql.runs.event_book",
-    "EventBook": "sql.runs.event_book",
-    "EventDetail": "sql.actions.action_rows",
-    "Explanation": "sql.selector.select",
-    "ExploredNode": "sql.datasets.explore_book",
-    "FacetValue": "sql.datasets.explore_book",
-    "Facets": "sql.datasets.explore_book",
-    "Firing": "sql.runs.schedule_models",
-    "FiringDecision": "sql.runs.schedule_models",
-    "FormerSplits": "sql.datasets.dataset_question",
-    "GpuGate": "sql.runs.run_models",
-    "Groups": "sql.datasets.dataset_question",
-    "Health": "sql.core.health",
-    "IngestBatch": "sql.intent.ingest_state",
-    "IntentResult": "sql.intent.intent",
-    "LabelAnswer": "sql.actions.label_book",
-    "LabelBook": "sql.actions.label_book",
-    "LabelQuestion": "sql.datasets.dataset_question",
-    "LabelProgress": "sql.actions.label_book",
-    "LabelRun": "sql.actions.label_book",
-    "LabelTask": "sql.actions.label_book",
-    "Labeller": "sql.actions.label_book",
-    "Late": "sql.runs.overview_book",
-    "LateBackup": "sql.runs.overview_book",
-    "MemberChange": "sql.datasets.dataset_question",
-    "Membership": "sql.datasets.dataset_question",
-    "NearQuestion": "sql.datasets.dataset_question",
-    "NewSchedule": "sql.runs.schedule_models",
-    "NewTask": "sql.runs.run_models",
-    "NewVersion": "sql.datasets.dataset_question",
-    "NodeContext": "sql.actions.action_context",
-    "NodeFlag": "sql.intent.intent",
-    "NodeMetadata": "sql.actions.action_context",
-    "NodeOutcome": "sql.actions.action_rows",
-    "NodeReport": "sql.datasets.node_report",
-    "NodeRow": "sql.selector.select",
-    "NotFoundError": "sql.core.errors",
-    "ConfirmedBy": "sql.intent.ingest_state",
-    "OutboxPackage": "sql.intent.ingest_state",
-    "Outcome": "sql.runs.run_models",
-    "PendingNode": "sql.actions.action_rows",
-    "PhysicalNode": "sql.intent.intent",
-    "PipelineState": "sql.actions.history",
-    "Progress": "sql.runs.run_models",
-    "QuarantineRow": "sql.intent.ingest_state",
-    "Quarantined": "sql.intent.ingest_state",
-    "QueueState": "sql.runs.run_models",
-    "ROLES": "sql.people.user_book",
-    "Relationship": "sql.intent.intent",
-    "Restored": "sql.backup.restore_database",
-    "ResultRow": "sql.intent.intent",
-    "Role": "sql.people.user_book",
-    "Run": "sql.runs.run_models",
-    "RunBook": "sql.runs.run_book",
-    "RunDetail": "sql.runs.run_models",
-    "RunFilter": "sql.runs.run_models",
-    "RunPage": "sql.runs.run_models",
-    "RunRequest": "sql.runs.schedule_models",
-    "RunState": "sql.runs.run_models",
-    "RunTask": "sql.runs.run_models",
-    "SavedView": "sql.people.user_book",
-    "Schedule": "sql.runs.schedule_models",
-    "Selector": "sql.selector.selector",
-    "SelectorError": "sql.core.errors",
-    "Session": "sql.people.user_book",
-    "SetAside": "sql.actions.action_rows",
-    "SetAsideRow": "sql.actions.action_rows",
-    "SourceMetadata": "sql.intent.intent",
-    "SqlError": "sql.core.errors",
-    "StaleAttemptError": "sql.core.errors",
-    "Standing": "sql.runs.overview_book",
-    "Successors": "sql.runs.run_models",
-    "SupersededResults": "sql.intent.intent",
-    "SupersededRow": "sql.actions.action_rows",
-    "KnownThumbnail": "sql.datasets.thumbnail_book",
-    "MadeThumbnail": "sql.datasets.thumbnail_book",
-    "NodeRange": "sql.datasets.thumbnail_book",
-    "Unpictured": "sql.datasets.thumbnail_book",
-    "User": "sql.people.user_book",
-    "ValueQuestion": "sql.datasets.dataset_question",
-    "VirtualNode": "sql.intent.intent",
-    "WaitingDataset": "sql.actions.pipeline_book",
-    "WriteIntent": "sql.intent.intent",
-    "canonical_json": "sql.actions.action_rows",
-    "clean_text": "sql.runs.run_models",
-    "cli_app": "sql.cli.app",
-    "companion": "sql.cli.database_companion",
-    "default_file_extensions": "sql.core.file_types",
-    "key_of": "sql.intent.intent",
-    "list_backups": "sql.backup.backup",
-    "load_config": "sql.core.config",
-    "load_intent": "sql.intent.intent",
-    "make_backup": "sql.backup.backup",
-    "parameters_digest": "sql.actions.action_rows",
-    "media_type_of": "sql.core.file_types",
-    "parse_selector": "sql.selector.document",
-    "read_selector": "sql.selector.document",
-    "restore_in_place": "sql.backup.restore_database",
-    "restore_to_database": "sql.backup.restore_database",
-    "restore_to_folder": "sql.backup.restore_database",
-    "set_sample_check": "sql.backup.sample_check",
-}
-
-__all__ = [
-    "ROLES",
-    "ActionBook",
-    "Aggregate",
-    "Ancestor",
-    "ApiToken",
-    "ArchiveLocation",
-    "ArchiveRow",
-    "Attempt",
-    "Backup",
-    "BackupReport",
-    "BodyLimit",
-    "BoxQuestion",
-    "BusyError",
-    "CandidateRow",
-    "Candidates",
-    "CatchUp",
-    "Cell",
-    "Claim",
-    "Column",
-    "CommonMetadata",
-    "Computed",
-    "Condition",
-    "ConfirmedBy",
-    "Database",
-    "DatabaseConfig",
-    "DatabaseUnavailableError",
-    "DatasetBook",
-    "DatasetExport",
-    "DatasetQuestion",
-    "DatasetVersion",
-    "DeclaredTable",
-    "Delivery",
-    "DueDelivery",
-    "DueTask",
-    "Edge",
-    "EnrolledBatch",
-    "Event",
-    "EventBook",
-    "EventDetail",
-    "Explanation",
-    "ExploredNode",
-    "FacetValue",
-    "Facets",
-    "Firing",
-    "FiringDecision",
-    "FormerSplits",
-    "GpuGate",
-    "Groups",
-    "Health",
-    "ImportedAnswer",
-    "IngestBatch",
-    "IntentResult",
-    "KnownThumbnail",
-    "LabelAnswer",
-    "LabelBook",
-    "LabelProgress",
-    "LabelQuestion",
-    "LabelRun",
-    "LabelTask",
-    "Labeller",
-    "Late",
-    "LateBackup",
-    "MadeThumbnail",
-    "MemberChange",
-    "Membership",
-    "NearQuestion",
-    "NewSchedule",
-    "NewTask",
-    "NewVersion",
-    "NodeContext",
-    "NodeFlag",
-    "NodeMetadata",
-    "NodeOutcome",
-    "NodeRange",
-    "NodeReport",
-    "NodeRow",
-    "NotFoundError",
-    "OutboxPackage",
-    "Outcome",
-    "PendingNode",
-    "PhysicalNode",
-    "PipelineState",
-    "Progress",
-    "QuarantineRow",
-    "Quarantined",
-    "QueueState",
-    "Relationship",
-    "Restored",
-    "ResultRow",
-    "Role",
-    "Run",
-    "RunBook",
-    "RunDetail",
-    "RunFilter",
-    "RunPage",
-    "RunRequest",
-    "RunState",
-    "RunTask",
-    "SavedView",
-    "Schedule",
-    "Selector",
-    "SelectorError",
-    "Session",
-    "SetAside",
-    "SetAsideRow",
-    "SourceMetadata",
-    "SqlError",
-    "StaleAttemptError",
-    "Standing",
-    "Successors",
-    "SupersededResults",
-    "SupersededRow",
-    "TokenGate",
-    "Unpictured",
-    "User",
-    "ValueQuestion",
-    "VirtualNode",
-    "WaitingDataset",
-    "WriteIntent",
-    "canonical_json",
-    "clean_text",
-    "cli_app",
-    "companion",
-    "default_file_extensions",
-    "key_of",
-    "list_backups",
-    "load_config",
-    "load_intent",
-    "make_backup",
-    "media_type_of",
-    "parameters_digest",
-    "parse_selector",
-    "read_selector",
-    "read_token",
-    "restore_in_place",
-    "restore_to_database",
-    "restore_to_folder",
-    "serve_apps",
-    "set_sample_check",
-    "tcp_listener",
-    "unix_listener",
-]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module sql has no attribute {name}")
-    module = import_module(_HOMES[name])
-    return getattr(module, "app" if name == "cli_app" else name)
+__getattr__ = lazy_face(__name__, __file__)

@@ -9,7 +9,7 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.actions import check_contract
+from adapters.actions.contract.check import check_contract
 from base.documents import DocumentError, Limits, read_document
 from base.errors import UsageError
 from datasets.choice.definition_file import read_definition

@@ -14,13 +14,13 @@ from sql import (
     CommonMetadata,
     DeclaredTable,
     Edge,
-    NodeFlag,
     PhysicalNode,
     Relationship,
     VirtualNode,
     WriteIntent,
     parse_selector,
 )
+from sql.intent.intent import NodeFlag
 
 POST = "example:post:1"
 IMAGES = parse_selector("version: 1\nwhere: {media_type: image}")

@@ -26,7 +26,8 @@ from adapters.actions.contract.registry import declare_contract
 from adapters.actions.contract.stage_model import LeftOut, StagedInput, StagedPart
 from adapters.actions.outputs.events import begin_event
 from adapters.actions.outputs.hand_off import HandOffReport, take_outputs
-from fsd import Client, init_store
+from fsd import Client
+from fsd.engine.setup import init_store
 from sql import PhysicalNode, Selector, WriteIntent
 
 

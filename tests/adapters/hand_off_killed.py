@@ -17,7 +17,8 @@ from hand_off_harness import contract
 from adapters.actions.contract.stage_model import StagedPart
 from adapters.actions.outputs.hand_off import take_outputs
 from fsd import Client, load_config
-from sql import ActionBook, Database
+from sql import Database
+from sql.actions.action_book import ActionBook
 
 PLACES: dict[str, tuple[Any, str]] = {
     "batch_write": (Client, "batch_write"),

@@ -20,7 +20,8 @@ from adapters.actions.stage.batch import make_batch, verify_sealed
 from adapters.actions.stage.command import checked_models, rendered_command
 from adapters.actions.stage.parts import plan_parts
 from adapters.actions.stage.stage import release_part, stage_part
-from jobs.runners import RunnerSettings, RunOutcome, run_program
+from jobs.runners import RunOutcome, run_program
+from jobs.runners.settings import RunnerSettings
 from sql import Selector
 
 LIBRARY = os.path.join(ROOT, "adapters", "actions", "library")

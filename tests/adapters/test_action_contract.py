@@ -11,8 +11,8 @@ import yaml
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.actions import ActionContract, check_contract, load_contract
-from adapters.actions.contract.check import canonical_json
+from adapters.actions import ActionContract, load_contract
+from adapters.actions.contract.check import canonical_json, check_contract
 from adapters.records.errors import ContractError
 from base.errors import UsageError
 

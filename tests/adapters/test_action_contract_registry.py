@@ -15,12 +15,12 @@ from command import ROOT
 from adapters.actions import (
     ActionContract,
     StagedPart,
-    check_contract,
     contract_named,
     contracts,
     declare_contract,
     load_actions_config,
 )
+from adapters.actions.contract.check import check_contract
 from adapters.actions.contract.contract import Output, RunSpec
 from adapters.actions.contract.parameters import checked_parameters
 from adapters.actions.contract.pipelines import check_pipeline

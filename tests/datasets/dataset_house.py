@@ -20,7 +20,6 @@ from sql import (
     Database,
     DeclaredTable,
     Edge,
-    NodeFlag,
     PhysicalNode,
     Relationship,
     ResultRow,
@@ -28,6 +27,7 @@ from sql import (
     WriteIntent,
     key_of,
 )
+from sql.intent.intent import NodeFlag
 
 LABEL = DeclaredTable(
     kind="action",

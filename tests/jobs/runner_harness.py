@@ -14,7 +14,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from jobs.runners import RunnerSettings, RunOutcome, RunProgress, run_program
+from jobs.runners import RunOutcome, RunProgress, run_program
+from jobs.runners.settings import RunnerSettings
 
 # The stand-in for docker: run, ps, rm, inspect. A container is a process whose id lies in a file,
 # so that `rm --force` can end it, as the daemon would; SIGTERM is passed on, SIGKILL is not.

@@ -14,7 +14,9 @@ from command import ROOT
 from runner_harness import Bench, alive, write_stand_ins
 
 from base.errors import UsageError
-from jobs.runners import RunnerSettings, load_runner_settings, runner_named
+from jobs.runners import load_runner_settings
+from jobs.runners.program import runner_named
+from jobs.runners.settings import RunnerSettings
 
 # Writes the process ids of a child in a session of its own and of an orphaned grandchild.
 FORKING = """

@@ -11,7 +11,8 @@ from jobs_harness import full_disk, until
 from pydantic import BaseModel
 
 from jobs import execute
-from jobs.runners import RunnerSettings, run_program
+from jobs.runners import run_program
+from jobs.runners.settings import RunnerSettings
 from jobs.runs.action_run import raise_if_failed
 from jobs.runs.follow import follow_logs
 from jobs.runs.local_state import LocalTaskState, following, program_log

@@ -11,7 +11,7 @@ import psycopg
 import pytest
 
 from base.errors import UsageError
-from sql import Database, SqlError
+from sql import Database
 from sql.actions.history import (
     add_to_action_batch,
     change_action_history,
@@ -22,7 +22,7 @@ from sql.actions.history import (
     record_action_history,
     seal_action_batch,
 )
-from sql.core.errors import NotFoundError, StatementError
+from sql.core.errors import NotFoundError, SqlError, StatementError
 from sql.intent.intent import VirtualNode, WriteIntent
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
