@@ -26,7 +26,7 @@ from adapters.cold_storage.restore_plan import (
 from adapters.packages.package_read import BLOCK_BYTES, Entry, read_objects
 from adapters.records.errors import AdapterError, PackageError
 from adapters.sources.registry import adapter_named
-from adapters.work.batch_work import BatchWork
+from adapters.work.batch_work import BatchWork, make_own_folder
 from adapters.work.store_batch import store_batch, wait_for_former
 from base.errors import DrystoneError, UsageError
 from base.text import safe_text
@@ -99,6 +99,7 @@ def _restore_batch(
             report.packages = [one.package_id for part in plan.parts for one in part.packages]
             check_names(plan, client, database)
             wait_for_former(client, plan.sets.keys())
+            make_own_folder(os.path.dirname(folder))
             shutil.rmtree(folder, ignore_errors=True)  # Ours: the batch is locked.
             try:
                 _unpack(plan, folder, say)

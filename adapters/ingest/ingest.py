@@ -163,7 +163,7 @@ def _run_of(
 
 def _run_steps(run: _Run) -> None:
     try:
-        for step in STEPS:
+        for step in STEPS if not _is_described(run) else PACKING:
             begun = time.monotonic()
             step(run)
             run.report.duration_s[step.__name__.strip("_")] = time.monotonic() - begun
@@ -178,17 +178,31 @@ def _report_former(run: _Run, batch: IngestBatch) -> IngestReport:
     """Fill the report of a batch that an earlier run carried all the way in."""
     report, name = run.report, run.signal.batch
     run.say(f"{name}: is in already")
-    if os.path.exists(run.work.described_path):
-        _report_description(report, read_description(run.work))
-    counts = run.database.batch_counts(name)
     report.files, report.size_bytes = batch.file_count, batch.size_bytes
-    report.stored_existing, report.nodes_existing = report.files, counts.nodes
-    report.observations_existing, report.edges_existing = counts.observations, counts.edges
-    report.quarantined = counts.quarantined
+    _report_counts(run)
     packages = run.database.outbox_packages(name, waiting_only=False)
     report.packages = sorted(package.package_id for package in packages)
     report.state = batch.state
     return report
+
+
+def _report_counts(run: _Run) -> None:
+    """Fill the report with what earlier runs brought."""
+    report = run.report
+    if os.path.exists(run.work.described_path):
+        _report_description(report, read_description(run.work))
+    counts = run.database.batch_counts(run.signal.batch)
+    report.stored_existing, report.nodes_existing = report.files, counts.nodes
+    report.observations_existing, report.edges_existing = counts.observations, counts.edges
+    report.quarantined = counts.quarantined
+
+
+def _is_described(run: _Run) -> bool:
+    """Whether all but the packages is done, as of a run that waits for room to pack the rest."""
+    known = {batch.name: batch for batch in run.database.ingest_batches()}
+    batch = known.get(run.signal.batch)
+    is_described = batch is not None and batch.state == "described"
+    return is_described and os.path.exists(run.work.described_path)
 
 
 # ---- The steps, in order ---------------------------------------------------------------------
@@ -348,7 +362,14 @@ def _free_when_confirmed(run: _Run) -> None:
         run.say(f"{name}: {files:,} files of the inbox are free ({size_text(size)})")
 
 
+def _take_up(run: _Run) -> None:
+    """Know what the store has: it is not read again for every look whether there is room."""
+    run.keys = {file.path: file.key for file in run.client.batch_files(run.signal.batch)}
+    _report_counts(run)
+
+
 STEPS = (_freeze, _store, _describe, _derive, _apply, _package)
+PACKING = (_freeze, _take_up, _package)
 
 
 def _report_description(report: IngestReport, described: dict[str, Any]) -> list[Problem]:

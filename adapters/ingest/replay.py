@@ -34,7 +34,14 @@ from adapters.records.errors import AdapterError
 from adapters.records.folder import FileEntry, ScrapeFolder, list_files
 from adapters.records.names import FIXED_INFIX, derived_batch, fixed_batch
 from adapters.sources.registry import adapter_named
-from adapters.work.batch_work import LISTING_NAME, PROBLEMS_NAME, BatchWork, Listing, from_document
+from adapters.work.batch_work import (
+    LISTING_NAME,
+    PROBLEMS_NAME,
+    BatchWork,
+    Listing,
+    from_document,
+    make_own_folder,
+)
 from adapters.work.store_batch import store_batch
 from base.errors import UsageError
 from base.files import write_json_durably
@@ -95,6 +102,7 @@ def replay(
         run = _Run(config_path, batch, folder, client, database, say, Replayed(batch))
         try:
             with BatchWork(inbox, batch).locked():
+                make_own_folder(os.path.dirname(folder))
                 shutil.rmtree(folder, ignore_errors=True)  # Ours: the batch is locked.
                 try:
                     _replay(run, fixed, config.area_path("3b"))

@@ -91,11 +91,7 @@ class BatchWork:
 
         The lock lies beside the work folder, which comes and goes under it.
         """
-        above = os.path.dirname(self.folder)
-        os.makedirs(above, mode=0o700, exist_ok=True)
-        if os.lstat(above).st_uid != os.geteuid():
-            # Who may deliver into the inbox might have made it first.
-            raise UsageError(f"{above!a} belongs to another account; remove it and repeat")
+        make_own_folder(os.path.dirname(self.folder))
         descriptor = os.open(self.folder + ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -135,6 +131,13 @@ class BatchWork:
         """Return the frozen listing."""
         with open(self.listing_path, encoding="ascii") as file:
             return from_document(json.load(file))
+
+
+def make_own_folder(path: str) -> None:
+    """Make a work folder of the inbox; UsageError when another account, that delivers, did so."""
+    os.makedirs(path, mode=0o700, exist_ok=True)
+    if os.lstat(path).st_uid != os.geteuid():
+        raise UsageError(f"{path!a} belongs to another account; remove it and repeat")
 
 
 def check_batch_name(batch: str) -> None:

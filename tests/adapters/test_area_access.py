@@ -14,8 +14,9 @@ from ingest_harness import PNG, House, make_house
 from store_harness import MIB, Store
 
 from adapters.cold_storage.outbox import confirm_on_trust
+from adapters.cold_storage.restore import restore
 from adapters.ingest.inbox import waiting_folders
-from adapters.work.batch_work import BatchWork
+from adapters.ingest.replay import replay
 from base.errors import UsageError
 from fsd.engine.setup import init_store
 
@@ -93,14 +94,20 @@ def test_several_accounts_deliver_and_see_nothing_else(house: House):
     assert [name for name in os.listdir(inbox) if not name.startswith(".")] == []
 
 
-def test_nobody_takes_the_place_of_the_work_folder(house: House):
+def test_nobody_takes_the_place_of_a_work_folder(house: House):
     inbox = house.area("3a")
-    assert run_as(ANN, 'mkdir "$1"', os.path.join(inbox, ".ingest"))
-    with (
-        pytest.raises(UsageError, match="belongs to another account"),
-        BatchWork(inbox, "cats").locked(),
-    ):
-        pass
+    for name in (".ingest", ".replay", ".restore"):
+        assert run_as(ANN, 'mkdir "$1"', os.path.join(inbox, name))
+    folder = house.scrape("cats", {"one.png": PNG})
+    with pytest.raises(UsageError, match=r"\.ingest' belongs to another account"):
+        house.ingest(folder, "cats")
+    os.rmdir(os.path.join(inbox, ".ingest"))
+    house.ingest(folder, "cats")
+    with pytest.raises(UsageError, match=r"\.replay' belongs to another account"):
+        replay(house.config_path, "cats", None)
+    package = os.path.join(house.area("3b"), "cats-0001")
+    [report] = restore(house.config_path, [package], house.database)
+    assert ".restore' belongs to another account" in str(report.error)
 
 
 def test_the_account_of_a_worker_reads_inputs_and_writes_outputs(house: House, tmp_path):

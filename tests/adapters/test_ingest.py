@@ -18,7 +18,7 @@ from adapters.cold_storage.outbox import confirm
 from adapters.ingest.inbox import waiting_folders
 from adapters.ingest.ingest import ingest
 from adapters.packages.package_read import read_manifest, verify_package
-from adapters.records.errors import BatchChangedError, PackageError
+from adapters.records.errors import BatchBusyError, BatchChangedError, PackageError
 from adapters.work.batch_work import Signal
 from base.errors import DrystoneError, UsageError
 from base.text import safe_text
@@ -178,7 +178,7 @@ def test_two_runs_of_one_batch_do_not_meet(house: House):
     def run() -> None:
         try:
             results.append(house.ingest(folder, "cats").state)
-        except UsageError as error:
+        except BatchBusyError as error:
             results.append(str(error))
 
     threads = [threading.Thread(target=run) for _ in range(3)]

@@ -73,6 +73,10 @@ def test_packages_never_exceed_the_quota_and_go_on_when_there_is_room(full_house
     house, folder = full_house, full_house.scrape("large", LARGE)
     report, waited = ingest_at_last(house, folder, str(tmp_path))
     assert waited >= 1
+    # Who waits does not read what is stored again: one put of the files, and one of the records.
+    puts = [job for job in house.store.client.jobs() if job.kind == "put"]
+    assert len(puts) == 2
+    assert (report.files, report.stored_existing, report.nodes_existing) == (13, 13, 13)
     assert report.state == "packed"
     assert occupied_bytes(house.area("3b")) <= QUOTA_BYTES
     confirm_all(house, str(tmp_path))
