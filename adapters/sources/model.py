@@ -107,7 +107,8 @@ class Medium(Node):
 class Edge:
     """A tie of a node to others: `to` is their kind, or what is told of them.
 
-    The kind `address` means the node of a web address. `is_parent` says whether the node is the
+    The kind `address` means the node of a web address, `described` a description that a function
+    of the platform made ready. `is_parent` says whether the node is the
     parent where the relationship does not, `is_numbered` whether the others have positions. Without
     a relationship the others are only told of.
     """
@@ -253,6 +254,8 @@ class Writer:
         """Return the description of a node of a kind, which may name another platform."""
         if kind == "address":
             return node_of_address(value)
+        if kind == "described":
+            return value if isinstance(value, str) else None
         platform, colon, word = kind.partition(":")
         return reference(platform, word, value) if colon else reference(self.platform, kind, value)
 

@@ -8,75 +8,49 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from adapters.records.describe import reference
-from adapters.records.items import NodeReference
-from adapters.records.values import as_count, as_text, dig, first, mappings
-from adapters.sources.bluesky.addresses import (
-    PLATFORM,
-    authority_node,
-    collection_of,
-    is_at_uri,
-    uri_node,
-)
-from adapters.sources.reading.draft import Draft
+from adapters.records.values import as_text, dig, first, mappings
+from adapters.sources.bluesky.addresses import collection_of, is_at_uri, uri_node
 
 BLOBS_MAX = 100
 _CID_OF_ADDRESS = re.compile(r"/(baf[a-z2-7]{20,})(?:@|/|$)")
 
 
-def add_embeds(draft: Draft, raw: dict[str, Any], record: dict[str, Any]) -> None:
-    """Tie media, pages and quotes of a record and of its view."""
+def fields_of_embeds(raw: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
+    """Return media, pages, quotes and people of a record and of its view."""
     embed, view = record.get("embed"), first(raw.get("embed"), dig(raw, "embeds", 0))
     media = _media(embed, view)
     if embed is None and collection_of(raw.get("uri")) != "app.bsky.feed.post":
         media += [(blob, {}) for blob in blobs_of(record)]
-    rkey = str(raw.get("uri")).rpartition("/")[2]
-    for position, (item, shown) in enumerate(media):
-        _add_medium(draft, item, shown, (position, len(media), rkey))
+    pages, thumbnail = list[Any](), None
     for holder, seen in ((embed, view), (dig(embed, "media"), dig(view, "media"))):
         external = first(dig(holder, "external"), dig(seen, "external"))
         if isinstance(external, dict):
-            draft.link(draft.subject, reference("web", "page", external.get("uri")), "linked")
-            address = dig(seen, "external", "thumb")
-            draft.link(draft.subject, draft.media.by_address(address, draft.path), "thumbnail")
+            pages.append(external.get("uri"))
+            thumbnail = thumbnail or dig(seen, "external", "thumb")
+    features = [
+        f for facet in mappings(record.get("facets")) for f in mappings(facet.get("features"))
+    ]
     quoted = first(_quoted_uri(embed), _quoted_uri(view))
-    target = uri_node(quoted)
-    if collection_of(quoted) == "app.bsky.feed.post":
-        draft.link(target, draft.subject, "quote")
-    else:
-        draft.link(draft.subject, target, "linked")
+    is_quote = collection_of(quoted) == "app.bsky.feed.post"
+    return {
+        "rkey": str(raw.get("uri")).rpartition("/")[2],
+        "media": [_medium(item, shown) for item, shown in media],
+        "pages": [*(f.get("uri") for f in features), *pages],
+        "people": [f.get("did") for f in features if isinstance(f.get("did"), str)],
+        "quoted" if is_quote else "embedded": uri_node(quoted),
+        "thumbnail": thumbnail,
+    }
 
 
-def _add_medium(
-    draft: Draft,
-    item: dict[str, Any],
-    shown: dict[str, Any],
-    where: tuple[int, int, str],
-) -> None:
-    position, count, rkey = where
+def _medium(item: dict[str, Any], shown: dict[str, Any]) -> dict[str, Any]:
     addresses = [shown.get(name) for name in ("fullsize", "playlist", "thumb", "thumbnail")]
     blob = first(item.get("image"), item.get("video"), item)
-    cid = first(cid_of(blob), shown.get("cid"), *map(_cid_of_address, addresses))
-    file = None
-    if isinstance(cid, str):
-        file = draft.media.by_stem(cid, draft.path) or draft.media.by_stem(
-            f"{cid}@jpeg", draft.path
-        )
-    file = file or draft.media.of_post(rkey, position, count, draft.path)
-    medium: NodeReference | None = file or reference(PLATFORM, "media", first(cid, *addresses))
-    if medium is None:
-        return
-    alt = first(as_text(item.get("alt")), as_text(shown.get("alt")))
-    ratio = first(item.get("aspectRatio"), shown.get("aspectRatio"))
-    meta = {
-        "cid": as_text(cid),
-        "media_url": first(*map(as_text, addresses)),
-        "alt_text": alt,
-        "width": as_count(dig(ratio, "width")),
-        "height": as_count(dig(ratio, "height")),
+    return {
+        "cid": first(cid_of(blob), shown.get("cid"), *map(_cid_of_address, addresses)),
+        "urls": [text for text in map(as_text, addresses) if text],
+        "alt": first(as_text(item.get("alt")), as_text(shown.get("alt"))),
+        "aspectRatio": first(item.get("aspectRatio"), shown.get("aspectRatio")),
     }
-    draft.link(draft.subject, medium, "contains", position)
-    draft.observe_medium(medium, meta, alt)
 
 
 def _media(embed: Any, view: Any) -> list[tuple[dict[str, Any], dict[str, Any]]]:
@@ -109,17 +83,11 @@ def _quoted_uri(embed: Any) -> Any:
     return first(dig(record, "uri"), dig(record, "record", "uri"))
 
 
-def add_facets(draft: Draft, record: dict[str, Any]) -> list[str]:
-    """Tie the people and pages that the text names; returns its hashtags."""
+def tags_of_facets(record: dict[str, Any]) -> list[str]:
+    """Return the hashtags of a record, of its own list and of its text."""
     tags = [as_text(tag) for tag in record["tags"]] if isinstance(record.get("tags"), list) else []
     for facet in mappings(record.get("facets")):
-        for feature in mappings(facet.get("features")):
-            tags.append(as_text(feature.get("tag")))
-            if isinstance(feature.get("did"), str):
-                person = authority_node(f"at://{feature['did']}/")
-                draft.link(draft.subject, person, "mentioned")
-            if isinstance(feature.get("uri"), str):
-                draft.link(draft.subject, reference("web", "page", feature["uri"]), "linked")
+        tags += [as_text(feature.get("tag")) for feature in mappings(facet.get("features"))]
     return list(dict.fromkeys(tag for tag in tags if tag))
 
 

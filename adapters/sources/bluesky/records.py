@@ -18,20 +18,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from adapters.records.errors import RecordError
-from adapters.records.times import parse_time
-from adapters.records.values import as_count, as_text, as_texts, dig, first, mappings
-from adapters.sources.bluesky.addresses import (
-    PLATFORM,
-    POST,
-    authority_node,
-    collection_of,
-    is_at_uri,
-    uri_node,
-)
-from adapters.sources.bluesky.embed import add_embeds, add_facets, quoted_views
+from adapters.records.values import as_text, dig, first
+from adapters.sources.bluesky.addresses import collection_of, is_at_uri, uri_node
+from adapters.sources.bluesky.embed import fields_of_embeds, quoted_views, tags_of_facets
+from adapters.sources.bluesky.post import BLUESKY, RULES, person_of
 from adapters.sources.reading.adapter import DocumentAdapter, Part, of_value
 from adapters.sources.reading.draft import Draft
-from adapters.sources.schemas.bluesky import TABLE
+from adapters.sources.shapes import reader
 
 ABSENT = ("#notFoundPost", "#blockedPost", "#viewNotFound", "#viewBlocked", "#viewDetached")
 
@@ -85,13 +78,13 @@ def split(value: Any) -> Iterator[Part]:
     elif not isinstance(value, dict):
         return
     elif is_record(value):
-        yield Part(read_record, value)
+        yield Part(_record, value)
         for quoted in quoted_views(value.get("embed")) + quoted_views(value.get("embeds")):
             yield from split(quoted)
     elif _is_commit(value):
-        yield Part(read_commit, value)
+        yield Part(_commit, value)
     elif _is_profile(value):
-        yield Part(read_profile, value)
+        yield Part(_PROFILE, value)
     elif isinstance(value.get("$type"), str) and value["$type"].endswith(ABSENT):
         return
     elif isinstance(value.get("$type"), str) and ("createdAt" in value or "text" in value):
@@ -99,7 +92,7 @@ def split(value: Any) -> Iterator[Part]:
     else:
         if _is_repost_reason(value.get("reason")) and isinstance(value.get("post"), dict):
             if is_at_uri(dig(value, "reason", "uri")):
-                yield Part(read_repost_reason, value)
+                yield Part(_repost, value)
             value = {key: part for key, part in value.items() if key != "reason"}
         for part in value.values():
             yield from split(part)
@@ -111,154 +104,73 @@ def _without_address(draft: Draft, value: Any) -> None:
 
 # ---- Reading ---------------------------------------------------------------------------------
 
+_PROFILE = reader(RULES, "user")
 
-def read_record(draft: Draft, raw: dict[str, Any]) -> None:
-    """Read a record with its address: a post, or anything else."""
+
+def _record(draft: Draft, raw: dict[str, Any]) -> None:
+    """Read a record with its address: a post, a profile, or anything else."""
     inside = first(raw.get("record"), raw.get("value"))
     record = inside if isinstance(inside, dict) else raw
     uri = raw["uri"]
     if collection_of(uri) == "app.bsky.actor.profile":
-        _read_profile_record(draft, uri, record)
+        owner = person_of(None, uri)
+        RULES.read(draft, "profile", record | owner | {"uri": uri})
         return
     subject = uri_node(uri)
     if subject is None:
         raise RecordError(f"no at:// address of a record: {str(uri)[:80]!a}")
-    draft.subject = subject
     person = first(raw.get("author"), raw.get("creator"))
-    author = add_user(draft, person) or authority_node(uri)
-    draft.link(author, subject, "authored")
-    tags = add_facets(draft, record)
-    draft.observe(
-        subject,
-        _meta(raw, record) | {"hashtags": tags or None},
-        title=_title(record),
-        update_time=parse_time(first(record.get("createdAt"), raw.get("indexedAt"))),
-        author=author,
-    )
-    draft.tag(PLATFORM, tags)
-    _add_relations(draft, record, uri)
-    add_embeds(draft, raw, record)
+    fields = raw | {
+        "record": record,
+        "author": [person_of(person, uri)],
+        "hashtags": tags_of_facets(record),
+        **_relations(record, uri),
+        **fields_of_embeds(raw, record),
+    }
+    kind = subject.split(":", 2)[1]
+    RULES.read(draft, kind if kind in RULES.nodes else "record", fields)
+    preview = draft.media.by_address(fields["thumbnail"], draft.path)
+    draft.link(draft.subject, preview, "thumbnail")
 
 
-def read_commit(draft: Draft, raw: dict[str, Any]) -> None:
+def _commit(draft: Draft, raw: dict[str, Any]) -> None:
     """Read an event of Jetstream."""
     commit = raw["commit"]
     uri = f"at://{raw.get('did')}/{commit['collection']}/{commit.get('rkey')}"
     if not isinstance(commit.get("record"), dict):
         raise RecordError(f"the event says only that {uri[:200]!a} was deleted")
-    record = {"uri": uri, "cid": commit.get("cid"), "value": commit["record"]}
-    read_record(draft, record)
+    _record(draft, {"uri": uri, "cid": commit.get("cid"), "value": commit["record"]})
 
 
-def read_repost_reason(draft: Draft, raw: dict[str, Any]) -> None:
+def _repost(draft: Draft, raw: dict[str, Any]) -> None:
     """Read why a post is in a feed: somebody reposted it, in a record with an address."""
     reason = raw["reason"]
-    subject = uri_node(reason["uri"], POST)
-    if subject is None:
-        raise RecordError("the repost has no usable address")
-    draft.subject = subject
-    author = add_user(draft, reason.get("by")) or authority_node(reason["uri"])
-    draft.link(author, subject, "authored")
-    meta = {"uri": as_text(reason["uri"]), "cid": as_text(reason.get("cid"))}
-    time = parse_time(reason.get("indexedAt"))
-    draft.observe(subject, meta, update_time=time, author=author)
-    draft.link(uri_node(dig(raw, "post", "uri")), subject, "repost")
+    author = person_of(reason.get("by"), reason["uri"])
+    original = uri_node(dig(raw, "post", "uri"))
+    fields = {name: reason.get(name) for name in ("uri", "cid", "indexedAt")}
+    RULES.read(draft, "post", fields | {"author": [author], "reposted": original})
 
 
-def read_profile(draft: Draft, raw: dict[str, Any]) -> None:
-    """Read the view of an account."""
-    draft.subject = f"{PLATFORM}:user:{raw['did']}"
-    user = add_user(draft, raw)
-    if user is None:
-        raise RecordError("the profile has no usable DID")
-    draft.subject = user
-
-
-def _read_profile_record(draft: Draft, uri: str, record: dict[str, Any]) -> None:
-    user = authority_node(uri)
-    if user is None:
-        raise RecordError("the profile has no owner")
-    draft.subject = user
-    name = as_text(record.get("displayName"))
-    meta = {"uri": as_text(uri), "display_name": name}
-    title = first(name, as_text(record.get("description")))
-    draft.observe(user, meta, title=title, update_time=parse_time(record.get("createdAt")))
-
-
-def add_user(draft: Draft, raw: Any) -> str | None:
-    """Say what an embedded profile tells; returns its node."""
-    did = dig(raw, "did")
-    if not isinstance(did, str):
-        return None
-    user = authority_node(f"at://{did}/")
-    if user is None:
-        return None
-    handle = as_text(raw.get("handle"))
-    meta = {
-        "did": as_text(did),
-        "handle": handle,
-        "display_name": as_text(raw.get("displayName")),
-        "follower_count": as_count(raw.get("followersCount")),
-        "post_count": as_count(raw.get("postsCount")),
-        "labels": _labels(raw.get("labels")),
-    }
-    draft.observe(user, meta, title=first(as_text(raw.get("displayName")), handle))
-    if handle and handle != "handle.invalid":
-        draft.link(user, authority_node(f"at://{handle}/"), "alias")
-    return user
-
-
-# ---- Parts -----------------------------------------------------------------------------------
-
-
-def _title(record: dict[str, Any]) -> str | None:
-    names = ("text", "displayName", "name", "title", "description")
-    return first(*(as_text(record.get(name)) for name in names))
-
-
-def _meta(raw: dict[str, Any], record: dict[str, Any]) -> dict[str, Any]:
-    return {
-        "uri": as_text(raw.get("uri")),
-        "cid": as_text(raw.get("cid")),
-        "like_count": as_count(raw.get("likeCount")),
-        "repost_count": as_count(raw.get("repostCount")),
-        "reply_count": as_count(raw.get("replyCount")),
-        "quote_count": as_count(raw.get("quoteCount")),
-        "bookmark_count": as_count(raw.get("bookmarkCount")),
-        "languages": as_texts(record.get("langs")),
-        "labels": _labels(raw.get("labels")) or _labels(dig(record, "labels", "values")),
-    }
-
-
-def _labels(value: Any) -> list[str] | None:
-    names = [as_text(label.get("val")) for label in mappings(value)]
-    return [name for name in names if name] or None
-
-
-def _add_relations(draft: Draft, record: dict[str, Any], uri: str) -> None:
-    reply = record.get("reply")
-    draft.link(uri_node(dig(reply, "parent", "uri")), draft.subject, "reply")
+def _relations(record: dict[str, Any], uri: str) -> dict[str, Any]:
+    """Return what a record answers, where that began, and what it is about."""
+    reply, found = record.get("reply"), dict[str, Any]()
+    found["answered"] = uri_node(dig(reply, "parent", "uri"))
     root = dig(reply, "root", "uri")
     if is_at_uri(root) and (original := uri_node(root)):
-        conversation = f"{PLATFORM}:conversation:{original.split(':', 2)[2]}"
-        draft.link(conversation, original, "conversation")
-        draft.link(conversation, draft.subject, "conversation")
+        found["root"] = [{"node": original, "id": original.split(":", 2)[2]}]
     subject = first(dig(record, "subject", "uri"), record.get("subject"))
-    repeats = collection_of(uri) == "app.bsky.feed.repost"
     if is_at_uri(subject):
-        target = uri_node(subject)
-        if repeats:
-            draft.link(target, draft.subject, "repost")
-        else:
-            draft.link(draft.subject, target, "linked")
+        is_repost = collection_of(uri) == "app.bsky.feed.repost"
+        found["reposted" if is_repost else "about"] = uri_node(subject)
     elif isinstance(subject, str) and subject.startswith("did:"):
-        draft.link(draft.subject, authority_node(f"at://{subject}/"), "mentioned")
+        found["person"] = subject
+    return found
 
 
 ADAPTERS = (
     DocumentAdapter(
         name="bluesky",
-        tables=(TABLE,),
+        tables=(BLUESKY.table,),
         recognise=recognise,
         split=of_value(split),
         expected="no view, record or event of Bluesky",

@@ -14,10 +14,11 @@ from adapters.records.errors import RecordError
 from adapters.records.folder import ScrapeFolder
 from adapters.records.items import MediaFile, Problem, Record, Sniff
 from adapters.records.values import as_text, dig
+from adapters.sources.bluesky.post import BLUESKY
+from adapters.sources.bluesky.post import GALLERY_DL as OF_BLUESKY
 from adapters.sources.booru import BOORU, is_booru
 from adapters.sources.booru import GALLERY_DL as OF_BOORU
 from adapters.sources.gallery_dl import (
-    bluesky,
     flickr,
     generic,
     mastodon,
@@ -34,7 +35,6 @@ from adapters.sources.reading.draft import Draft
 from adapters.sources.reading.media_finder import MediaFinder
 from adapters.sources.reading.sidecar import Sidecar, SidecarFormat
 from adapters.sources.schemas.activitypub import TABLE as ACTIVITYPUB
-from adapters.sources.schemas.bluesky import TABLE as BLUESKY
 from adapters.sources.schemas.flickr import TABLE as FLICKR
 from adapters.sources.schemas.reddit import TABLE as REDDIT
 from adapters.sources.schemas.web import TABLE as WEB
@@ -58,7 +58,7 @@ RULES: dict[str, Rules | SidecarFormat] = {
     "pixiv": OF_PIXIV,
     "fanbox": OF_FANBOX,
     "reddit": reddit.site_post_of,
-    "bluesky": bluesky.site_post_of,
+    "bluesky": OF_BLUESKY,
     "flickr": flickr.site_post_of,
     "tumblr": OF_TUMBLR,
 }
@@ -74,7 +74,7 @@ class GalleryDlAdapter:
             INSTAGRAM.table,
             PIXIV.table,
             REDDIT,
-            BLUESKY,
+            BLUESKY.table,
             ACTIVITYPUB,
             TUMBLR.table,
             FLICKR,
