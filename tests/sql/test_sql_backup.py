@@ -212,7 +212,7 @@ def test_a_full_disk(filled, roomy_size):
 
 def alerted(store: BackupStore) -> list[str]:
     """Make the alert command append its stdin to a file, and return the settings for that."""
-    code = "import sys; open(sys.argv[1], 'a').write(sys.stdin.read() + chr(10))"
+    code = "import sys; open(sys.argv[1], 'a').write(sys.stdin.read())"
     command = [sys.executable, "-c", code, os.path.join(store.root, "alerts")]
     store.copies_go_to(*store.folders, more=f"alert_command = {json.dumps(command)}")
     return command
