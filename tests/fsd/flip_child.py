@@ -18,6 +18,9 @@ from fsd.store.index import BatchRow, DiskRow, Index, IndexReader, Location, Sha
 
 OBJECTS, SHARDS, PARTS = 400, 4, 12
 DAMAGED = "damaged"
+BITS_KNOWN = (228_708,)
+"""Flipped in each run: of the 20,000 flips of seed 5360c1e1 the one that was an error of its own
+instead of damage. It is in LMDB's own length of a row."""
 Answers = tuple[dict[str, Any], Any, bool]
 SAME, FOUND, SERVED, UNSEEN = range(4)
 WORDS = ("same", "found", "SERVED", "UNSEEN")
@@ -117,6 +120,16 @@ def is_less(expected: Any, told: Any) -> bool:
     return told in (DAMAGED, None) or (isinstance(told, list) and len(told) < len(expected))
 
 
+def bits_of(seed: str, good: bytes, flips: int) -> Iterator[int]:
+    """Yield the bits that a seed flips."""
+    rng = random.Random(seed)
+    # Where nothing is written nothing can be damaged, but for the upper bytes of numbers.
+    written = [offset for offset, byte in enumerate(good) if byte]
+    for number in range(flips):
+        offset = rng.choice(written) if number % 4 else rng.randrange(len(good))
+        yield 8 * offset + rng.randrange(8)
+
+
 def main(folder: str, seed: str, flips: str) -> None:
     index = Index(folder, 1)
     *_, older, expected = [answers(index) for _ in fill(index)]
@@ -125,12 +138,7 @@ def main(folder: str, seed: str, flips: str) -> None:
     path = os.path.join(folder, "1", "data.mdb")
     with open(path, "rb") as file:
         good = file.read()
-    rng = random.Random(seed)
-    # Where nothing is written nothing can be damaged, but for the upper bytes of numbers.
-    written = [offset for offset, byte in enumerate(good) if byte]
-    for number in range(int(flips)):
-        offset = rng.choice(written) if number % 4 else rng.randrange(len(good))
-        bit = 8 * offset + rng.randrange(8)
+    for bit in (*BITS_KNOWN, *bits_of(seed, good, int(flips))):
         damaged = bytearray(good)
         damaged[bit // 8] ^= 1 << bit % 8
         with open(path, "wb") as file:
