@@ -5,15 +5,13 @@ from __future__ import annotations
 import csv
 import io
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from social_records import check_adapter, counts, links, read, read_set, said, samples, write_files
+from social_records import check_adapter, counts, links, read_set, said, samples, write_files
 
 from adapters.records.folder import ScrapeFolder
-from adapters.records.items import MediaFile, Problem, Record
 from adapters.sources.reddit.table import ADAPTERS
 
 CSV = ADAPTERS[0]
@@ -45,82 +43,6 @@ ROW = [
     "http://i.example.net/Qwerty1.jpg",
     "",
 ]
-
-
-def test_a_row(tmp_path: Path) -> None:
-    (item,) = read(CSV, tmp_path, {"Trails.csv": table(ROW)})
-    assert isinstance(item, Record)
-    assert (item.number, item.complete["score"]) == (0, "12.0")
-    assert links(item) == {
-        "reddit:subreddit:trails -member-> reddit:post:a1",
-        "reddit:post:a1 -contains 0-> web:media:http://i.example.net/Qwerty1.jpg",
-    }
-    row = said(item, "reddit:post:a1")
-    assert (row.title, row.author) == ('A "walk", long', None)
-    assert row.update_time == datetime(2020, 9, 13, 12, 26, 40, tzinfo=UTC)
-    assert row.meta == {
-        "post_id": "t3_a1",
-        "subreddit": "Trails",
-        "score": 12,
-        "up_count": 14,
-        "comment_count": 3,
-        "permalink": "http://www.reddit.com/r/Trails/comments/a1/a_walk/",
-        "url": "http://i.example.net/Qwerty1.jpg",
-        "is_nsfw": False,
-        "is_self": False,
-        "is_edited": False,
-    }
-
-
-def test_the_picture_is_found_by_address_or_id(tmp_path: Path) -> None:
-    other = [*ROW[:4], "b2", "t3_b2", *ROW[6:11], "http://example.net/page", ""]
-    files = {"Trails.csv": table(ROW, other), "img/Qwerty1.jpg": b"1", "img/b2.png": b"2"}
-    items = read(CSV, tmp_path, files)
-    assert "reddit:post:a1 -contains 0-> file:img/Qwerty1.jpg" in links(items[0])
-    assert "reddit:post:b2 -contains 0-> file:img/b2.png" in links(items[1])
-    assert said(items[1], MediaFile("img/b2.png")).meta["url"] == "http://example.net/page"
-
-
-@pytest.mark.parametrize(
-    ("edited", "expected"), [("True", True), ("False", False), ("1600000500.0", True), ("", None)]
-)
-def test_edited(tmp_path: Path, edited: str, expected: bool | None) -> None:
-    (item,) = read(CSV, tmp_path, {"t.csv": table([*ROW[:10], edited, *ROW[11:]])})
-    assert said(item, "reddit:post:a1").meta.get("is_edited") is expected
-
-
-def test_a_table_with_authors_and_comments(tmp_path: Path) -> None:
-    header = "created_utc,score,id,name,body,parent_id,link_id,author,subreddit"
-    row = ["1600000000", "-4", "c1", "t1_c1", "two\nlines", "t3_a1", "t3_a1", "Bob", "Trails"]
-    (item,) = read(CSV, tmp_path, {"t.csv": table(row, header=header)})
-    assert {
-        "reddit:user:bob -authored-> reddit:comment:c1",
-        "reddit:post:a1 -reply-> reddit:comment:c1",
-    } < links(item)
-    assert said(item, "reddit:comment:c1").meta["score"] == -4
-    assert said(item, "reddit:comment:c1").title == "two\nlines"
-
-
-def test_bad_rows_and_tables(tmp_path: Path) -> None:
-    long, nameless = [*ROW, "one too many"], [*ROW[:4], "", "", *ROW[6:]]
-    files = {"a.csv": table(long, nameless, ROW, ROW[:6]), "b.csv": "x,y\n1,2\n", "c.csv": ""}
-    items = read(CSV, tmp_path, files)
-    assert [(item.path, item.number, type(item).__name__) for item in items] == [
-        ("a.csv", 0, "Problem"),
-        ("a.csv", 1, "Problem"),
-        ("a.csv", 2, "Record"),
-        ("a.csv", 3, "Record"),
-        ("b.csv", -1, "Problem"),
-        ("c.csv", -1, "Problem"),
-    ]
-    assert isinstance(items[0], Problem)
-    assert "more cells" in items[0].reason
-
-
-def test_odd_bytes(tmp_path: Path) -> None:
-    data = b"\xef\xbb\xbf" + table(ROW).replace("walk", "caf\xe9").encode("latin-1")
-    (item,) = read(CSV, tmp_path, {"t.csv": data})
-    assert said(item, "reddit:post:a1").title == 'A "caf\xe9", long'
 
 
 @settings(max_examples=60, deadline=None)

@@ -34,9 +34,9 @@ from adapters.sources.reading.documents import document_paths, documents, likely
 from adapters.sources.reading.draft import Draft
 from adapters.sources.reading.media_finder import MediaFinder
 from adapters.sources.reading.sidecar import Sidecar, SidecarFormat
+from adapters.sources.reddit.things import REDDIT
 from adapters.sources.schemas.activitypub import TABLE as ACTIVITYPUB
 from adapters.sources.schemas.flickr import TABLE as FLICKR
-from adapters.sources.schemas.reddit import TABLE as REDDIT
 from adapters.sources.schemas.web import TABLE as WEB
 from adapters.sources.tumblr.blog import GALLERY_DL as OF_TUMBLR
 from adapters.sources.tumblr.blog import TUMBLR
@@ -73,7 +73,7 @@ class GalleryDlAdapter:
             TWITTER.table,
             INSTAGRAM.table,
             PIXIV.table,
-            REDDIT,
+            REDDIT.table,
             BLUESKY.table,
             ACTIVITYPUB,
             TUMBLR.table,

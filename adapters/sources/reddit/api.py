@@ -19,8 +19,7 @@ from adapters.records.errors import RecordError
 from adapters.records.values import dig, mappings
 from adapters.sources.reading.adapter import DocumentAdapter, Part, of_value
 from adapters.sources.reading.draft import Draft
-from adapters.sources.reddit.things import READERS, read_collection
-from adapters.sources.schemas.reddit import TABLE
+from adapters.sources.reddit.things import READERS, REDDIT, read_collection
 
 SILENT_KINDS = frozenset({"more", "t6", "KarmaList", "TrophyList", "UserList"})
 EXPORT_LISTS = ("saved", "upvoted", "downvoted", "comments", "submissions", "inbox", "subreddits")
@@ -114,7 +113,7 @@ def kind_of_bare(value: dict[str, Any]) -> str | None:
 ADAPTERS = (
     DocumentAdapter(
         name="reddit",
-        tables=(TABLE,),
+        tables=(REDDIT.table,),
         recognise=recognise,
         split=of_value(split),
         expected="no thing of Reddit: listings, things, exports and collections are read",

@@ -5,31 +5,18 @@ Addresses come HTML-escaped unless the request had raw_json=1; both are understo
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 from adapters.records.describe import describe, reference
-from adapters.records.items import NodeReference
 from adapters.records.values import as_count, as_text, dig, mappings
-from adapters.sources.reading.draft import Draft
 from adapters.sources.reading.media_finder import base_name, is_media_address
 
 PICTURE_HOSTS = frozenset({"i.redd.it", "i.reddituploads.com"})
 PREVIEWS_MAX = 200
-
-
-@dataclass(frozen=True, slots=True)
-class Medium:
-    """One medium of a post; `addresses` best first, the first is the one to keep."""
-
-    identity: str
-    media_id: str | None
-    addresses: tuple[str, ...]
-    caption: str | None = None
-    width: int | None = None
-    height: int | None = None
+_POST_ADDRESS = re.compile(r"https?://[a-z.]*reddit\.com/(?:r/[^/]+/)?comments/([0-9a-z]{1,13})\b")
 
 
 def unescape(value: Any) -> str | None:
@@ -43,7 +30,7 @@ def unescape(value: Any) -> str | None:
     return text.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
 
 
-def media_of(raw: dict[str, Any]) -> list[Medium]:
+def media_of(raw: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the media of a submission or comment in their order."""
     if isinstance(raw.get("media_metadata"), dict):
         return list(_gallery(raw))
@@ -74,40 +61,19 @@ def host_of(address: str) -> str:
         return ""
 
 
-def add_media(draft: Draft, raw: dict[str, Any], post_id: str) -> list[Medium]:
-    """Tie the media to the post, observe them, and tie previews that were downloaded."""
-    media = media_of(raw)
-    nodes: list[NodeReference] = []
-    for position, medium in enumerate(media):
-        file = next(
-            filter(None, (draft.media.by_address(a, draft.path) for a in medium.addresses)), None
-        )
-        file = file or (
-            draft.media.by_stem(medium.media_id, draft.path) if medium.media_id else None
-        )
-        file = file or draft.media.of_post(post_id, position, len(media), draft.path)
-        nodes.append(file or medium.identity)
-    if not media and (file := draft.media.of_post(post_id, 0, 1, draft.path)):
-        nodes.append(file)
-        media = [Medium("", None, ())]
-    for position, (medium, found) in enumerate(zip(media, nodes, strict=True)):
-        draft.link(draft.subject, found, "contains", position)
-        meta = {
-            "media_id": medium.media_id,
-            "url": medium.addresses[0] if medium.addresses else unescape(raw.get("url")),
-            "width": medium.width,
-            "height": medium.height,
-        }
-        draft.observe_medium(found, meta, medium.caption)
-    parent = nodes[0] if len(nodes) == 1 else draft.subject
-    for address in _previews(raw):
-        file = draft.media.by_address(address, draft.path)
-        if file is not None and file not in nodes:
-            draft.link(parent, file, "thumbnail")
-    return media
+def target_of(raw: dict[str, Any], post_id: str) -> str | None:
+    """Return the post or page that a link post leads to."""
+    address = unescape(raw.get("url_overridden_by_dest")) or unescape(raw.get("url"))
+    if address is None or raw.get("is_self") is True or is_picture_link(address):
+        return None
+    if found := _POST_ADDRESS.match(address):
+        return reference("reddit", "post", found.group(1))
+    is_own = address.endswith(f"/gallery/{post_id}")
+    is_web = address.startswith(("http://", "https://"))
+    return reference("web", "page", address) if is_web and not is_own else None
 
 
-def _gallery(raw: dict[str, Any]) -> Iterator[Medium]:
+def _gallery(raw: dict[str, Any]) -> Iterator[dict[str, Any]]:
     known = raw["media_metadata"]
     items = list(mappings(dig(raw, "gallery_data", "items")))
     captions = {as_text(item.get("media_id")): as_text(item.get("caption")) for item in items}
@@ -119,17 +85,17 @@ def _gallery(raw: dict[str, Any]) -> Iterator[Medium]:
         entry = known.get(media_id)
         addresses = [dig(entry, "s", key) for key in ("u", "gif", "mp4")]
         addresses += [dig(entry, key) for key in ("hlsUrl", "dashUrl")]
-        yield Medium(
+        yield dict[str, Any](
             identity=identity,
             media_id=media_id,
-            addresses=tuple(a for a in map(unescape, addresses) if a),
+            urls=[a for a in map(unescape, addresses) if a],
             caption=captions.get(media_id),
             width=as_count(dig(entry, "s", "x")) or as_count(dig(entry, "x")),
             height=as_count(dig(entry, "s", "y")) or as_count(dig(entry, "y")),
         )
 
 
-def _video(raw: dict[str, Any], video: dict[str, Any]) -> Medium:
+def _video(raw: dict[str, Any], video: dict[str, Any]) -> dict[str, Any]:
     addresses = [unescape(video.get(key)) for key in ("fallback_url", "hls_url", "dash_url")]
     addresses = [address for address in addresses if address]
     media_id = None
@@ -138,16 +104,16 @@ def _video(raw: dict[str, Any], video: dict[str, Any]) -> Medium:
             media_id = urlsplit(address).path.strip("/").partition("/")[0] or None
             break
     identity = reference("reddit", "media", media_id) or _described(raw, addresses)
-    return Medium(
+    return dict[str, Any](
         identity=identity,
         media_id=media_id,
-        addresses=tuple(addresses),
+        urls=addresses,
         width=as_count(video.get("width")),
         height=as_count(video.get("height")),
     )
 
 
-def _picture(raw: dict[str, Any], address: str) -> Medium:
+def _picture(raw: dict[str, Any], address: str) -> dict[str, Any]:
     on_reddit = host_of(address) in PICTURE_HOSTS
     media_id = base_name(address).partition(".")[0] if on_reddit else None
     identity = (reference("reddit", "media", media_id) if media_id else None) or _described(
@@ -157,10 +123,10 @@ def _picture(raw: dict[str, Any], address: str) -> Medium:
     addresses = [address]
     if address.endswith(".gifv"):
         addresses += [address[:-4] + "mp4", address[:-1]]
-    return Medium(
+    return dict[str, Any](
         identity=identity,
         media_id=media_id or None,
-        addresses=tuple(addresses),
+        urls=addresses,
         width=as_count(dig(source, "width")),
         height=as_count(dig(source, "height")),
     )
@@ -172,7 +138,8 @@ def _described(raw: dict[str, Any], addresses: list[str]) -> str:
     return named or describe("reddit", "media", as_text(raw.get("name")) or as_text(raw.get("id")))
 
 
-def _previews(raw: dict[str, Any]) -> list[str]:
+def previews_of(raw: dict[str, Any]) -> list[str]:
+    """Return the addresses of smaller pictures of a post."""
     found = [raw.get("thumbnail")]
     for image in mappings(dig(raw, "preview", "images")):
         found.append(dig(image, "source", "url"))

@@ -17,8 +17,7 @@ from adapters.records.values import as_boolean, as_number
 from adapters.sources.reading.draft import Draft
 from adapters.sources.reading.media_finder import MediaFinder
 from adapters.sources.reddit.api import kind_of_bare
-from adapters.sources.reddit.things import READERS
-from adapters.sources.schemas.reddit import TABLE
+from adapters.sources.reddit.things import READERS, REDDIT
 
 SUFFIXES = (".csv", ".tsv")
 NEEDED = frozenset({"created_utc", "score"})
@@ -35,7 +34,7 @@ class RedditCsv:
     """The adapter; see the module."""
 
     name = "reddit-csv"
-    tables = (TABLE,)
+    tables = (REDDIT.table,)
 
     def sniff(self, folder: ScrapeFolder) -> Sniff:
         """Tell how sure the folder is of this format, by the headers of its CSV files."""
@@ -57,7 +56,7 @@ class RedditCsv:
                 continue
             with folder.open(path) as file:
                 for number, row in enumerate(_rows(file, path)):
-                    yield _read_row(Draft(TABLE.name, path, finder), number, row)
+                    yield _read_row(Draft(REDDIT.table.name, path, finder), number, row)
 
 
 def _read_row(draft: Draft, number: int, row: dict[Any, Any] | RecordError) -> Record | Problem:

@@ -1,7 +1,7 @@
-"""Things of Reddit: it owns turning one submission, comment, message or account into a record.
+"""Reddit as a table: submissions, comments, messages, accounts, subreddits, collections.
 
-`READERS` has a function for each kind (t1 comment, t2 account, t3 submission, t4 message,
-t5 subreddit); api.py finds them in documents, table.py in tables.
+`READERS` has the rule of each kind (t1 comment, t2 account, t3 submission, t4 message, t5
+subreddit); api.py finds them in documents, table.py in tables, sidecar.py in gallery-dl's sidecars.
 """
 
 from __future__ import annotations
@@ -9,142 +9,171 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from adapters.records.describe import describe, reference
+from adapters.records.describe import reference
 from adapters.records.errors import RecordError
 from adapters.records.times import parse_time
-from adapters.records.values import as_boolean, as_count, as_integer, as_number, as_text, dig, first
+from adapters.records.values import as_count, as_text, first
+from adapters.sources.columns import source
+from adapters.sources.model import Edge, Medium, Node, Person, Rules
+from adapters.sources.paths import add_readers
 from adapters.sources.reading.adapter import Rule
 from adapters.sources.reading.draft import Draft
-from adapters.sources.reddit.media import add_media, is_picture_link, unescape
+from adapters.sources.reddit.media import media_of, previews_of, target_of, unescape
 
 NOBODY = frozenset({"[deleted]", "[removed]", ""})
-_POST_ADDRESS = re.compile(r"https?://[a-z.]*reddit\.com/(?:r/[^/]+/)?comments/([0-9a-z]{1,13})\b")
 _SUBREDDIT_ADDRESS = re.compile(r"(?:https?://[a-z.]*reddit\.com)?/r/([^/\s]+)/")
 
 
-def read_submission(draft: Draft, raw: dict[str, Any]) -> None:
-    """Read one t3."""
-    post_id = _id(raw, "t3_")
-    draft.subject = describe("reddit", "post", post_id)
-    author = _add_author(draft, raw)
-    meta = _meta(raw, f"t3_{post_id}") | {
-        "comment_count": as_count(raw.get("num_comments")),
-        "upvote_ratio": as_number(raw.get("upvote_ratio")),
-        "domain": as_text(raw.get("domain")),
-        "url": unescape(raw.get("url")),
-        "flair": as_text(raw.get("link_flair_text")),
-        "is_nsfw": as_boolean(raw.get("over_18")),
-        "is_spoiler": as_boolean(raw.get("spoiler")),
-        "is_self": as_boolean(raw.get("is_self")),
-    }
-    draft.observe(
-        draft.subject,
-        meta,
-        title=first(unescape(raw.get("title")), unescape(raw.get("selftext"))),
-        view=as_count(raw.get("view_count")),
-        update_time=_time(raw),
-        author=author,
-    )
-    _add_subreddit(draft, raw)
-    if isinstance(raw.get("crosspost_parent"), str):
-        original = raw["crosspost_parent"].removeprefix("t3_")
-        draft.link(reference("reddit", "post", original), draft.subject, "repost")
-    if not add_media(draft, raw, post_id):
-        _add_target(draft, raw, post_id)
+def _somebody(value: Any) -> Any:
+    text = as_text(value)
+    return None if text in NOBODY else text
 
 
-def read_comment(draft: Draft, raw: dict[str, Any]) -> None:
-    """Read one t1."""
-    comment_id = _id(raw, "t1_")
-    draft.subject = describe("reddit", "comment", comment_id)
-    meta = _meta(raw, f"t1_{comment_id}") | {"depth": as_count(raw.get("depth"))}
-    draft.observe(
-        draft.subject,
-        meta,
-        title=unescape(raw.get("body")),
-        update_time=_time(raw),
-        author=_add_author(draft, raw),
-    )
-    _add_subreddit(draft, raw)
-    draft.link(_full_name(raw.get("parent_id")), draft.subject, "reply")
-    post = _full_name(raw.get("link_id"))
-    if post is not None:
-        conversation = describe("reddit", "conversation", post.rpartition(":")[2])
-        draft.link(conversation, post, "conversation")
-        draft.link(conversation, draft.subject, "conversation")
-    add_media(draft, raw | {"url": None, "url_overridden_by_dest": None}, comment_id)
+def _permalink(value: Any) -> Any:
+    text = as_text(value)
+    return f"https://www.reddit.com{text}" if text and text.startswith("/") else text
 
 
-def read_message(draft: Draft, raw: dict[str, Any]) -> None:
-    """Read one t4: a private message, or a comment as the inbox shows it."""
-    if str(raw.get("name")).startswith("t1_"):
-        read_comment(draft, raw)
-        return
-    draft.subject = describe("reddit", "message", _id(raw, "t4_"))
-    draft.observe(
-        draft.subject,
-        _meta(raw, as_text(raw.get("name"))),
-        title=first(unescape(raw.get("subject")), unescape(raw.get("body"))),
-        update_time=_time(raw),
-        author=_add_author(draft, raw),
-    )
-    answered = as_text(raw.get("parent_id"))
-    if answered and answered.startswith("t4_"):
-        draft.link(reference("reddit", "message", answered[3:]), draft.subject, "reply")
+add_readers(
+    unescape=unescape,
+    somebody=_somebody,
+    reddit_permalink=_permalink,
+    edited=lambda value: bool(value) if isinstance(value, bool | int | float) else None,
+)
+REDDIT = source(
+    "reddit",
+    "Reddit",
+    """
+    post:
+    post_id text = full_name # Full name (t3_..., t1_...) of the post or comment
+    subreddit text = subreddit_name # Name of the subreddit
+    score bigint = score:signed # Votes up minus down
+    up_count bigint = ups # Votes up
+    comment_count bigint = num_comments # Comments
+    upvote_ratio double precision = upvote_ratio # Share of votes up, 0 to 1
+    domain text = domain # Where the link leads
+    url text = url:unescape # The link or medium
+    permalink text = permalink:reddit_permalink # Address of the post
+    flair text = link_flair_text # Flair of the post
+    is_nsfw boolean = over_18 # Marked over 18
+    is_spoiler boolean = spoiler # Marked as spoiler
+    is_self boolean = is_self # Text without a link
+    is_edited boolean = edited:edited # Was edited
+    comment:
+    post_id subreddit score up_count permalink is_edited
+    depth bigint = depth # Depth of a comment, from 0
+    medium:
+    media_id text = media_id # Id in a gallery
+    url = urls[0]|^.url:unescape
+    width bigint = width # Width of the medium in pixels
+    height bigint = height # Height of the medium in pixels
+    album:
+    permalink = permalink
+    subreddit:
+    subreddit = subreddit_name
+    subscriber_count bigint = subscribers # Subscribers, on rows of subreddits
+    is_nsfw = over18
+    user:
+    user_name text = name # Name, on rows of users
+    """,
+)
+AUTHOR = Person(id="name:somebody:lower", title="name:somebody", at="by")
+_MEMBER = Edge("member", "subreddit", "subreddit_name:lower")
+_KNOWN = Edge("", Node("subreddit", id="subreddit_name:lower", title="subreddit_name"), "known")
+_MEDIUM = Medium(
+    kind="described",
+    id="identity",
+    at="media",
+    title="caption",
+    urls="urls",
+    stems="media_id",
+    thumbs="previews",
+    post_stem="^.id",
+)
+SUBMISSION = Node(
+    "post",
+    id="id",
+    title="title:unescape|selftext:unescape",
+    view="view_count",
+    time="time",
+    author=AUTHOR,
+    media=(_MEDIUM,),
+    edges=(
+        _MEMBER,
+        _KNOWN,
+        Edge("repost", "post", "original"),
+        Edge("linked", "described", "target"),
+    ),
+)
+COMMENT = Node(
+    "comment",
+    id="id",
+    title="body:unescape",
+    time="time",
+    author=AUTHOR,
+    media=(_MEDIUM,),
+    edges=(
+        _MEMBER,
+        _KNOWN,
+        Edge("reply", "described", "answered"),
+        Edge(
+            "conversation",
+            Node("conversation", id="id", section="none",
+                 edges=(Edge("conversation", "post", "id", True),)),
+            "conversation",
+        ),
+    ),
+)  # fmt: skip
+MESSAGE = Node(
+    "message",
+    id="id",
+    section="comment",
+    title="subject:unescape|body:unescape",
+    time="time",
+    author=AUTHOR,
+    edges=(Edge("reply", "message", "answered"),),
+)
+ACCOUNT = Person(id="name:lower", title="subreddit.title|name", time="time")
+SUBREDDIT = Node(
+    "subreddit", id="subreddit_name:lower", title="title:unescape|subreddit_name", time="time"
+)
+COLLECTION = Node(
+    "album",
+    id="collection_id",
+    title="title:unescape",
+    time="last_update_utc|created_at_utc",
+    author=AUTHOR,
+    edges=(
+        Edge("member", "described", "members", is_parent=True, is_numbered=True, count_max=10_000),
+    ),
+)
 
 
-def read_account(draft: Draft, raw: dict[str, Any]) -> None:
-    """Read one t2."""
-    name = as_text(raw.get("name"))
-    if name is None:
-        raise RecordError("the account has no name")
-    draft.subject = describe("reddit", "user", name.lower())
-    title = first(as_text(dig(raw, "subreddit", "title")), name)
-    draft.observe(draft.subject, {"user_name": name}, title=title, update_time=_time(raw))
+# ---- Fields ------------------------------------------------------------------------------------
 
 
-def read_subreddit(draft: Draft, raw: dict[str, Any]) -> None:
-    """Read one t5."""
-    name = as_text(raw.get("display_name"))
-    if name is None:
-        raise RecordError("the subreddit has no display_name")
-    draft.subject = describe("reddit", "subreddit", name.lower())
-    meta = {
-        "subreddit": name,
-        "subscriber_count": as_count(raw.get("subscribers")),
-        "is_nsfw": as_boolean(raw.get("over18")),
-    }
-    title = first(unescape(raw.get("title")), name)
-    draft.observe(draft.subject, meta, title=title, update_time=_time(raw))
-
-
-def read_collection(draft: Draft, raw: dict[str, Any]) -> None:
-    """Read a collection: a list of posts that a moderator put together."""
-    draft.subject = describe("reddit", "album", raw.get("collection_id"))
-    author = _user(raw.get("author_name"))
-    draft.observe(
-        draft.subject,
-        {"permalink": as_text(raw.get("permalink"))},
-        title=unescape(raw.get("title")),
-        update_time=parse_time(first(raw.get("last_update_utc"), raw.get("created_at_utc"))),
-        author=author,
-    )
-    draft.link(author, draft.subject, "authored")
-    links = raw.get("link_ids")
-    for position, name in enumerate(links if isinstance(links, list) else []):
-        draft.link(draft.subject, _full_name(name), "member", position)
-
-
-READERS: dict[str, Rule] = {
-    "t1": read_comment,
-    "t2": read_account,
-    "t3": read_submission,
-    "t4": read_message,
-    "t5": read_subreddit,
-}
-
-
-# ---- Parts -----------------------------------------------------------------------------------
+def _thing(raw: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the fields that submissions, comments and messages share."""
+    identity = _id(raw, prefix)
+    subreddit, author = raw.get("subreddit"), raw.get("author")
+    about = subreddit if isinstance(subreddit, dict) else {}
+    name = as_text(about.get("display_name") if about else subreddit)
+    if name is None and (found := _SUBREDDIT_ADDRESS.match(str(raw.get("permalink")))):
+        name = as_text(found.group(1))
+    count = as_count(first(raw.get("subreddit_subscribers"), about.get("subscribers")))
+    known = [{"subreddit_name": name, "subscribers": count}] if count is not None else []
+    hidden = {"score": None, "ups": None} if raw.get("score_hidden") is True else {}
+    edited = raw.get("edited")
+    edited_time = parse_time(edited) if isinstance(edited, int | float) and edited > 1 else None
+    said = author if isinstance(author, dict) else {"name": author}
+    return raw | hidden | {
+        "id": identity,
+        "full_name": f"{prefix}{identity}",
+        "subreddit_name": name,
+        "known": known,
+        "by": [{"name": said.get("name")}],
+        "time": edited_time or raw.get("created_utc"),
+    }  # fmt: skip
 
 
 def _id(raw: dict[str, Any], prefix: str) -> str:
@@ -157,7 +186,7 @@ def _id(raw: dict[str, Any], prefix: str) -> str:
     return found.removeprefix(prefix)
 
 
-def _full_name(value: Any) -> str | None:
+def full_name(value: Any) -> str | None:
     """Return the node that a full name such as t1_d8r4im1 means."""
     kinds = {"t1_": "comment", "t3_": "post"}
     if not isinstance(value, str) or value[:3] not in kinds:
@@ -165,70 +194,79 @@ def _full_name(value: Any) -> str | None:
     return reference("reddit", kinds[value[:3]], value[3:])
 
 
-def _user(value: Any) -> str | None:
-    name = as_text(value.get("name") if isinstance(value, dict) else value)
-    return None if name is None or name in NOBODY else reference("reddit", "user", name.lower())
+def _read(draft: Draft, kind: str, fields: dict[str, Any], raw: dict[str, Any]) -> None:
+    """Read a submission or comment with its media and the previews of them that are there."""
+    media, previews = media_of(raw), previews_of(raw)
+    if len(media) == 1 or not media:
+        media = [{**(media[0] if media else {}), "previews": previews}]
+    RULES.read(draft, kind, fields | {"media": media})
+    if len(media) > 1:
+        shown = {draft.media.by_address(url, draft.path) for one in media for url in one["urls"]}
+        for preview in previews:
+            if (file := draft.media.by_address(preview, draft.path)) not in shown:
+                draft.link(draft.subject, file, "thumbnail")
 
 
-def _add_author(draft: Draft, raw: dict[str, Any]) -> str | None:
-    author = _user(raw.get("author"))
-    if author is not None:
-        draft.link(author, draft.subject, "authored")
-        said = raw["author"].get("name") if isinstance(raw["author"], dict) else raw["author"]
-        draft.observe(author, {"user_name": as_text(said)}, title=as_text(said))
-    return author
+def _submission(draft: Draft, raw: dict[str, Any]) -> None:
+    fields = _thing(raw, "t3_")
+    original = raw.get("crosspost_parent")
+    fields["original"] = original.removeprefix("t3_") if isinstance(original, str) else None
+    if not media_of(raw) and not draft.media.of_post(fields["id"], 0, 1, draft.path):
+        fields["target"] = target_of(raw, fields["id"])
+    _read(draft, "submission", fields, raw)
 
 
-def _subreddit_name(raw: dict[str, Any]) -> str | None:
-    said = raw.get("subreddit")
-    name = as_text(said.get("display_name") if isinstance(said, dict) else said)
-    if name is None:
-        found = _SUBREDDIT_ADDRESS.match(str(raw.get("permalink")))
-        name = as_text(found.group(1)) if found else None
-    return name
+def _comment(draft: Draft, raw: dict[str, Any]) -> None:
+    fields, post = _thing(raw, "t1_"), full_name(raw.get("link_id"))
+    fields["answered"] = full_name(raw.get("parent_id"))
+    fields["conversation"] = [{"id": post.rpartition(":")[2]}] if post else []
+    _read(draft, "comment", fields, raw | {"url": None, "url_overridden_by_dest": None})
 
 
-def _add_subreddit(draft: Draft, raw: dict[str, Any]) -> None:
-    name = _subreddit_name(raw)
-    subreddit = reference("reddit", "subreddit", name.lower()) if name else None
-    draft.link(subreddit, draft.subject, "member")
-    about = raw["subreddit"].get("subscribers") if isinstance(raw.get("subreddit"), dict) else None
-    count = as_count(first(raw.get("subreddit_subscribers"), about))
-    if subreddit is not None and count is not None:
-        draft.observe(subreddit, {"subreddit": name, "subscriber_count": count}, title=name)
-
-
-def _add_target(draft: Draft, raw: dict[str, Any], post_id: str) -> None:
-    """Tie a link post to the post or page it leads to."""
-    address = unescape(raw.get("url_overridden_by_dest")) or unescape(raw.get("url"))
-    if address is None or raw.get("is_self") is True or is_picture_link(address):
+def _message(draft: Draft, raw: dict[str, Any]) -> None:
+    """Read a private message, or a comment as the inbox shows it."""
+    if str(raw.get("name")).startswith("t1_"):
+        _comment(draft, raw)
         return
-    if found := _POST_ADDRESS.match(address):
-        draft.link(draft.subject, reference("reddit", "post", found.group(1)), "linked")
-    elif address.startswith(("http://", "https://")) and not address.endswith(
-        f"/gallery/{post_id}"
-    ):
-        draft.link(draft.subject, reference("web", "page", address), "linked")
-
-
-def _time(raw: dict[str, Any]) -> Any:
-    edited = raw.get("edited")
-    edited_time = parse_time(edited) if isinstance(edited, int | float) and edited > 1 else None
-    return edited_time or parse_time(raw.get("created_utc"))
-
-
-def _meta(raw: dict[str, Any], full_name: str | None) -> dict[str, Any]:
-    """Return the columns that submissions and comments share."""
-    permalink = as_text(raw.get("permalink"))
-    edited = raw.get("edited")
-    hidden = raw.get("score_hidden") is True
-    return {
-        "post_id": full_name,
-        "subreddit": _subreddit_name(raw),
-        "score": None if hidden else as_integer(raw.get("score")),
-        "up_count": None if hidden else as_count(raw.get("ups")),
-        "permalink": f"https://www.reddit.com{permalink}"
-        if permalink and permalink.startswith("/")
-        else permalink,
-        "is_edited": bool(edited) if isinstance(edited, bool | int | float) else None,
+    answered = as_text(raw.get("parent_id"))
+    is_message = answered is not None and answered.startswith("t4_")
+    fields = {
+        "full_name": raw.get("name"),
+        "answered": answered[3:] if answered and is_message else None,
     }
+    RULES.read(draft, "message", _thing(raw, "t4_") | fields)
+
+
+def _account(draft: Draft, raw: dict[str, Any]) -> None:
+    if as_text(raw.get("name")) is None:
+        raise RecordError("the account has no name")
+    RULES.read(draft, "account", raw | {"time": raw.get("created_utc")})
+
+
+def _subreddit(draft: Draft, raw: dict[str, Any]) -> None:
+    name = as_text(raw.get("display_name"))
+    if name is None:
+        raise RecordError("the subreddit has no display_name")
+    RULES.read(draft, "subreddit", raw | {"subreddit_name": name, "time": raw.get("created_utc")})
+
+
+def read_collection(draft: Draft, raw: dict[str, Any]) -> None:
+    """Read a collection: a list of posts that a moderator put together."""
+    links = raw["link_ids"] if isinstance(raw.get("link_ids"), list) else []
+    author = {"name": raw.get("author_name")}
+    RULES.read(draft, "collection", raw | {"by": [author], "members": [*map(full_name, links)]})
+
+
+RULES = Rules(
+    REDDIT,
+    "reddit",
+    {"submission": SUBMISSION, "comment": COMMENT, "message": MESSAGE, "account": ACCOUNT,
+     "subreddit": SUBREDDIT, "collection": COLLECTION},
+)  # fmt: skip
+READERS: dict[str, Rule] = {
+    "t1": _comment,
+    "t2": _account,
+    "t3": _submission,
+    "t4": _message,
+    "t5": _subreddit,
+}
