@@ -111,7 +111,16 @@ def load_alerts_config(path: str) -> AlertsConfig:
     """Read the section; ConfigError names the field that is wrong and never shows its value."""
     file = read_config(path)
     config = file.checked(AlertsConfig, "jobs", "alerts")
-    channels = tuple(_absolute(channel, file.root) for channel in config.channel)
+    channels = tuple(
+        channel.model_copy(
+            update={
+                name: file.absolute(given)
+                for name in ("secret_file", "ca_file", "password_file")
+                if (given := getattr(channel, name))
+            }
+        )
+        for channel in config.channel
+    )
     return config.model_copy(update={"channel": channels})
 
 
@@ -131,16 +140,3 @@ def read_secret(path: str) -> bytes:
     if not secret or len(secret) > SECRET_SIZE_BYTES_MAX:
         raise ConfigError(f"the secret file {path} must hold 1 to {SECRET_SIZE_BYTES_MAX:,} bytes")
     return secret
-
-
-def _absolute(channel: Channel, root: str) -> Channel:
-    def absolute(path: str) -> str:
-        return os.path.normpath(os.path.join(root, os.path.expanduser(path))) if path else ""
-
-    return channel.model_copy(
-        update={
-            "secret_file": absolute(channel.secret_file),
-            "ca_file": absolute(channel.ca_file),
-            "password_file": absolute(channel.password_file),
-        }
-    )
