@@ -13,7 +13,7 @@ disks: a shard, or what is wanted of it. It may be split over its disks: that ma
 
 whose dual needs no solver: for any prices >= 0 of the disks that sum to 1,
 sum over units of min over disks of (price * seconds) <= T. The best prices are searched for; what
-is returned is such a sum, never above T and within 0.5 % of it (tests/fsd/test_bounds.py).
+is returned is such a sum, never above T and within 0.5 % of it (tests/fsd/planning/test_bounds.py).
 """
 
 from collections.abc import Collection, Sequence

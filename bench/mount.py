@@ -21,7 +21,7 @@ import time
 from collections.abc import Callable, Generator
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
-sys.path[:0] = [ROOT, os.path.join(ROOT, "tests", "fsd")]
+sys.path[:0] = [ROOT, *(os.path.join(ROOT, "tests", "kit", name) for name in ("store", "run"))]
 
 from store_fixture import StoreFixture  # noqa: E402  # pyright: ignore[reportMissingImports]
 

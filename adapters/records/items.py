@@ -102,7 +102,7 @@ class Sniff:
 class Adapter(Protocol):
     """One format of scraped folders. Stateless; every method may be called from any thread.
 
-    Conformance (tests/adapters/conformance.py): `read` never raises for bad input, only for a
+    Conformance (tests/kit/adapters/conformance.py): `read` never raises for bad input, only for a
     folder that vanishes; every file that looks like a record of the format gives a Record or a
     Problem; the same folder gives the same items in the same order.
     """

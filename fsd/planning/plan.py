@@ -7,7 +7,7 @@ chooses the disks. Pure: arrays in, a plan out.
 
 Cost of a segment on a disk = approach + bytes read / bandwidth + a seek by distance for every
 hole that costs less to jump over than to read.
-Measured by tests/fsd/test_plan.py, tests/fsd/test_plan_figures.py and bench/planner.py.
+Measured by tests/fsd/planning/test_plan.py, test_plan_figures.py and bench/planner.py.
 """
 
 from collections.abc import Collection, Iterable, Sequence

@@ -32,7 +32,7 @@ def killed(house: House, wanted: dict, step: str) -> None:
     path = os.path.join(house.store.root, "definition.json")
     with open(path, "w", encoding="ascii") as file:
         json.dump(wanted, file)
-    program = os.path.join(ROOT, "tests", "datasets", "dataset_killed.py")
+    program = os.path.join(ROOT, "tests", "kit", "datasets", "dataset_killed.py")
     result = subprocess.run(
         [sys.executable, program, house.config_path, path, step],
         capture_output=True,
