@@ -66,7 +66,7 @@ def _close_parts(context: TaskContext, loaded: LoadedContract, event: EventDetai
             continue
         if not result:
             # Killed in the middle, or never begun: perhaps the store has made it all the same.
-            release_stage_of(client, loaded, event.action_batch_id, part - 1)
+            release_stage_of(client, loaded, event.action_batch_id, part - 1, context.run_id)
             continue
         staged = StagedPart.of_json(result["staged"])
         state, error = ended.get(part, ("cancelled", None))

@@ -106,6 +106,7 @@ def stage(context: TaskContext) -> StepResult:
         context.spec["action_batch_id"],
         part,
         context.parameters["parameters"],
+        context.run_id,
     )
     document = staged.to_json()
     values = {"staged": document, "files": staged.staged_files, "size_bytes": staged.staged_bytes}

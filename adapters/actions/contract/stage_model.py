@@ -48,8 +48,8 @@ class StagedPart(BaseModel):
 
     action_batch_id: int
     layout_id: str
-    """Its place below the batch: `<layout>/<part>`; `<layout>-<part>` where an earlier version
-    staged it."""
+    """Its place below the batch: `<layout>/<run>-<part>`; `<layout>-<part>` where an earlier
+    version staged it."""
     part: int
     mode: str
     input_root: str

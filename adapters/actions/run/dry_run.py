@@ -90,7 +90,7 @@ def dry_run(
         if contract.stage_layout is None:
             continue
         laid = lay_out(database, contract, part.number, part.node_ids, values)
-        root = f"3c/{batch}/{contract.stage_layout.layout_id}/{part.number}"
+        root = f"3c/{batch}/{contract.stage_layout.layout_id}/RUN-{part.number}"
         for entry in laid.entries:
             path = f"{root}/{entry.path}"
             if len(report.paths) < paths_max:

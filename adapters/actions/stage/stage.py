@@ -3,11 +3,13 @@
 The store makes the input folder (reserved, verified, sealed); the output folder beside it is the
 store's too, with room reserved for what the program may write. Programs are run elsewhere.
 
-    3c/<batch>/<layout>/<part>/           the inputs, read-only in spirit
-    3c/<batch>/<layout>/<part>.output/    where the program writes
-    3c/<batch>/<layout>/<part>.inputs     which input lies where, one JSON line each
+    3c/<batch>/<layout>/<run>-<part>/           the inputs, read-only in spirit
+    3c/<batch>/<layout>/<run>-<part>.output/    where the program writes
+    3c/<batch>/<layout>/<run>-<part>.inputs     which input lies where, one JSON line each
 
-A part that an earlier version staged lies in `<layout>-<part>`, and is run and freed there.
+Several actions have the same layout, and may run over one batch at a time: each run has its own
+folders. A part that an earlier version staged lies in `<layout>-<part>`, and is run and freed
+there.
 """
 
 from __future__ import annotations
@@ -56,6 +58,7 @@ def stage_part(
     action_batch_id: int,
     part: ActionPart,
     parameters: dict[str, Any],
+    run_id: int | None = None,
 ) -> StagedPart:
     """Lay a part out and wait until it lies there; its output folder is empty then.
 
@@ -67,7 +70,7 @@ def stage_part(
     if contract.stage_layout is None:
         raise UsageError(f"action {contract.name} ({contract.type}) stages nothing")
     values = checked_parameters(contract, parameters)
-    layout_id = f"{contract.stage_layout.layout_id}/{part.number}"
+    layout_id = layout_of_part(contract.stage_layout, part.number, run_id)
     written_bytes = output_bytes_max(contract, part.size_bytes)
     needed = written_bytes
     _release_former_place(client, contract, action_batch_id, part.number)
@@ -166,6 +169,11 @@ def _staged(
     )
 
 
+def layout_of_part(layout: StageLayout, number: int, run_id: int | None) -> str:
+    """Return where a part lies below its batch; without a run, by its number alone."""
+    return f"{layout.layout_id}/{number if run_id is None else f'{run_id}-{number}'}"
+
+
 def provenance(loaded: LoadedContract) -> dict[str, str | int | None]:
     """Return what a stage is made for, as its `_JOB.json` tells: program, contract and model."""
     contract, spec = loaded.contract, loaded.contract.run_spec
@@ -247,22 +255,32 @@ def release_stage_of(
     loaded: LoadedContract,
     action_batch_id: int,
     number: int,
+    run_id: int | None = None,
 ) -> None:
     """Free what may have been made of a part that was never staged to its end. Idempotent."""
     layout = loaded.contract.stage_layout
     if layout is not None:
-        release(client, action_batch_id, f"{layout.layout_id}/{number}")
+        release(client, action_batch_id, layout_of_part(layout, number, run_id))
         _release_former_place(client, loaded.contract, action_batch_id, number)
 
 
 def _release_former_place(
     client: Client, contract: ActionContract, action_batch_id: int, number: int
 ) -> None:
-    """Free what an attempt by an earlier version left of a part, where that put it."""
+    """Free what an attempt by an earlier version left half made of a part, where that put it.
+
+    What is whole there stays: it may be that of another run, which frees it itself.
+    """
     assert contract.stage_layout is not None
     layout_id = f"{contract.stage_layout.layout_id}-{number}"
+    path, view = (
+        _path_of(client, action_batch_id, layout_id),
+        f"stage/{action_batch_id}/{layout_id}",
+    )
     # The output folder was made first, and no other layout has one of this name.
-    if os.path.lexists(_path_of(client, action_batch_id, layout_id) + ".output"):
+    if not os.path.lexists(path + ".output") or os.path.lexists(os.path.join(path, SEALED_NAME)):
+        return
+    if all(one.name != view for one in client.views()):
         release(client, action_batch_id, layout_id)
 
 

@@ -356,16 +356,23 @@ def test_what_the_last_version_staged_is_run_and_freed_there(world: World, tmp_p
 
 def test_what_the_last_version_left_of_a_part_goes_with_it(world: World, tmp_path: Path):
     house, loaded = world.house, load(tmp_path, action_contracts.AC2)
-    former = staged_as_before(world, loaded)
-    batch, client = former.action_batch_id, house.store.client
-    release_stage_of(client, loaded, batch, 0)
-    assert in_stage(house) == []
-    former = staged_as_before(world, loaded)
+    former, client = staged_as_before(world, loaded), house.store.client
     batch = former.action_batch_id
-    [part] = plan_parts(house.database, loaded, batch, {})
-    done = stage_part(client, house.database, loaded, batch, part, {})
-    assert os.listdir(os.path.join(house.area("3c"), str(batch))) == ["plain"]
-    release_part(client, done)
+    # It is whole, so it may be that of another run.
+    release_stage_of(client, loaded, batch, 0, 31)
+    former.check_files()
+    release_part(client, former)
+    for again in (False, True):
+        client.stage_output(str(batch), "plain-0", former.output_bytes_max)
+        if again:
+            [part] = plan_parts(house.database, loaded, batch, {})
+            done = stage_part(client, house.database, loaded, batch, part, {}, 31)
+            assert done.layout_id == "plain/31-0"
+            assert os.listdir(os.path.join(house.area("3c"), str(batch))) == ["plain"]
+            release_part(client, done)
+        else:
+            release_stage_of(client, loaded, batch, 0, 31)
+        assert in_stage(house) == []
     assert in_stage(house) == []
     assert os.listdir(os.path.join(house.area("3c"), ".outputs")) == []
 

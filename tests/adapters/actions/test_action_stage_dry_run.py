@@ -48,14 +48,17 @@ def test_what_is_told_is_what_is_staged(world: World, tmp_path: Path):
     assert [name for name in os.listdir(house.area("3c")) if not name.startswith(".")] == []
     batch = make_batch(database, IMAGES, contract=loaded)
     [part] = plan_parts(database, loaded, batch, {"size": 7})
-    staged = stage_part(client, database, loaded, batch, part, {"size": 7})
+    staged = stage_part(client, database, loaded, batch, part, {"size": 7}, 31)
     assert told.staged_files == staged.staged_files
     assert told.staged_bytes == staged.staged_bytes
     assert told.output_bytes_max == staged.output_bytes_max
     of_batch = dry_run_action(client, database, loaded, None, batch, {"size": 7})
-    assert of_batch.command == rendered_command(loaded, staged, {"size": 7})
+    # But for the number of the run, which there is not yet.
+    command = rendered_command(loaded, staged, {"size": 7}, run_id=31)
+    shown = of_batch.command.model_dump_json().replace("/RUN-", "/31-").replace('"RUN"', '"31"')
+    assert shown == command.model_dump_json()
     for _, path in of_batch.paths:
-        assert os.path.isfile(os.path.join(house.store.config.ssd, path))
+        assert os.path.isfile(os.path.join(house.store.config.ssd, path.replace("RUN", "31")))
 
 
 def test_selectors_that_find_nothing_are_told(world: World, tmp_path: Path):

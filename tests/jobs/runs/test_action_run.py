@@ -19,6 +19,7 @@ from adapters.actions.contract.pipelines import check_pipeline
 from base.errors import DrystoneError, UsageError
 from jobs.runs.action_request import prepare
 from jobs.runs.control import dry_run
+from sql import parse_selector
 
 _numbers = count(3000)
 
@@ -87,12 +88,33 @@ def test_a_program_is_told_where_and_for_what_it_runs(yard):
     )
     with open(told, encoding="utf-8") as file:
         assert file.read().splitlines() == [
-            os.path.realpath(f"{yard.store.config.area_path('3c')}/{batch_id}/flat/0.output"),
+            os.path.realpath(
+                f"{yard.store.config.area_path('3c')}/{batch_id}/flat/{run_id}-0.output"
+            ),
             f"DRYSTONE_ACTION_BATCH_ID={batch_id}",
             "DRYSTONE_LAYOUT_ID=flat",
             "DRYSTONE_PART=0",
             f"DRYSTONE_RUN_ID={run_id}",
         ]
+
+
+def test_two_actions_of_one_layout_run_over_a_batch_at_the_same_time(yard):
+    begun, go = (os.path.join(yard.root, name) for name in ("slow-begun", "slow-go"))
+    # Its inputs and outputs are used again after the other action has been and gone.
+    wait = f"touch {begun}\nwhile ! test -e {go}; do sleep 0.1; done"
+    slow, quick = add(yard, f"({MEASURE})\n{wait}\n{MEASURE}"), add(yard)
+    batch = make_batch(yard.database, parse_selector("version: 1\nwhere: {extension: png}"))
+    yard.start_worker("two")
+    first = yard.act(slow, action_batch_id=batch)
+    until(lambda: os.path.exists(begun), lambda: yard.story(first))
+    second = yard.act(quick, action_batch_id=batch)
+    yard.wait(second, "done")
+    with open(go, "w", encoding="ascii"):
+        pass
+    yard.wait(first, "done")
+    for action in (slow, quick):
+        assert yard.rows(f"SELECT count(*) FROM result_{action}") == [(6,)]
+    assert yard.staged() == []
 
 
 def test_the_same_work_is_not_done_twice(yard):
