@@ -21,7 +21,7 @@ from store_checks import (
     until,
     write_manifest,
 )
-from store_harness import MIB, with_settings, write_files
+from store_harness import MIB, with_quota, with_settings, write_files
 
 from base.errors import DrystoneError
 from fsd.format.errors import QuotaError
@@ -49,6 +49,7 @@ def small_store(small_ssd, short_tmp):
     root = os.path.join(short_tmp, "store")
     paths = [os.path.join(root, f"d{n}") for n in range(2)]
     init_store(root, paths, small_ssd, min_free_bytes=MIB, shard_size_bytes=4 * MIB)
+    with_quota(root, exports_bytes=0)  # The partition is what is full here.
     store = Store(root, with_settings(root, stall_timeout_s=3.0), paths)
     store.start()
     yield store
