@@ -96,6 +96,7 @@ class Medium(Node):
     thumbs: str = ""
     needs: str = ""
     container: str = ""
+    container_kind: str = ""
     position: str = ""
     is_network: bool = False
     is_video: str = ""
@@ -295,7 +296,7 @@ class Writer:
     ) -> list[NodeReference]:
         """Write the media of a node, each contained in it or in what the fields name instead."""
         if medium.container:
-            kind = container.split(":", 2)[1] if container else "post"
+            kind = medium.container_kind or (container or "x:post").split(":", 2)[1]
             other = self.describe(kind, _first(medium.container, fields, identity))
             # What is said of the node is not said of another one's media.
             container, said = (other, _Said()) if other else (container, said)

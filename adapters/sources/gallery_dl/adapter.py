@@ -22,7 +22,6 @@ from adapters.sources.gallery_dl import (
     flickr,
     generic,
     mastodon,
-    reddit,
 )
 from adapters.sources.gallery_dl.site_post import SitePost, read_sidecar
 from adapters.sources.instagram.post import INSTAGRAM
@@ -34,6 +33,7 @@ from adapters.sources.reading.documents import document_paths, documents, likely
 from adapters.sources.reading.draft import Draft
 from adapters.sources.reading.media_finder import MediaFinder
 from adapters.sources.reading.sidecar import Sidecar, SidecarFormat
+from adapters.sources.reddit.sidecar import GALLERY_DL as OF_REDDIT
 from adapters.sources.reddit.things import REDDIT
 from adapters.sources.schemas.activitypub import TABLE as ACTIVITYPUB
 from adapters.sources.schemas.flickr import TABLE as FLICKR
@@ -57,7 +57,7 @@ RULES: dict[str, Rules | SidecarFormat] = {
     "instagram": OF_INSTAGRAM,
     "pixiv": OF_PIXIV,
     "fanbox": OF_FANBOX,
-    "reddit": reddit.site_post_of,
+    "reddit": OF_REDDIT,
     "bluesky": OF_BLUESKY,
     "flickr": flickr.site_post_of,
     "tumblr": OF_TUMBLR,

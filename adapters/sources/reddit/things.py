@@ -63,6 +63,8 @@ REDDIT = source(
     post_id subreddit score up_count permalink is_edited
     depth bigint = depth # Depth of a comment, from 0
     medium:
+    post_id = post_id
+    subreddit = subreddit
     media_id text = media_id # Id in a gallery
     url = urls[0]|^.url:unescape
     width bigint = width # Width of the medium in pixels
