@@ -139,7 +139,7 @@ def _add_folder_commands() -> None:
 
     `up` and `down` are the store's, which knows no other folder: a folder whose services belong to
     a store offers them as `companion` in its face, its part of the demo as `demo_chapter`, and what
-    compares a backup of the database with the store as `backup_sample_check`, and the database's
+    store and cold storage add to a backup as `backup_partner`, and the database's
     part in a purge as `purge_partner`.
     """
     faces = [
@@ -154,9 +154,9 @@ def _add_folder_commands() -> None:
         companion = getattr(face, "companion", None)
         if companion is not None:
             importlib.import_module("fsd").add_companion(companion)
-        sample_check = getattr(face, "backup_sample_check", None)
-        if sample_check is not None:
-            importlib.import_module("sql").set_sample_check(sample_check)
+        backup_partner = getattr(face, "backup_partner", None)
+        if backup_partner is not None:
+            importlib.import_module("sql").set_backup_partner(backup_partner)
         partner = getattr(face, "purge_partner", None)
         if partner is not None:
             importlib.import_module("fsd").set_purge_partner(partner)

@@ -11,7 +11,7 @@ from base.lazy import lazy_face
 
 if TYPE_CHECKING:
     from adapters.audit.audit import audit as run_audit
-    from adapters.audit.backup_sample import sample_check as backup_sample_check
+    from adapters.audit.backup_partner import backup_partner
     from adapters.audit.care import (
         StoreNotice,
         inbox_root,

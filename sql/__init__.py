@@ -24,9 +24,12 @@ if TYPE_CHECKING:
     from sql.api.limits import BodyLimit
     from sql.api.listen import read_token, serve_apps, tcp_listener, unix_listener
     from sql.backup.backup import make_backup
-    from sql.backup.sample_check import set_sample_check
+    from sql.backup.partner import Packaged, Packager, set_backup_partner
+    from sql.backup.restore_database import restore_fresh, verified_export
+    from sql.backup.without_secrets import Export, seal_export
     from sql.cli.app import app as cli_app
     from sql.cli.database_companion import companion
+    from sql.copies.report import BackupFacts, read_facts
     from sql.core.config import load_config
     from sql.core.declared import Column, DeclaredTable
     from sql.core.errors import (
@@ -56,6 +59,7 @@ if TYPE_CHECKING:
     from sql.datasets.explore_book import ExploredNode, Facets
     from sql.datasets.node_report import NodeReport
     from sql.datasets.thumbnail_book import KnownThumbnail, MadeThumbnail, Unpictured
+    from sql.intent.cold_book import NewPackage
     from sql.intent.ingest_state import ConfirmedBy, IngestBatch, OutboxPackage, QuarantineRow
     from sql.intent.intent import (
         ArchiveLocation,

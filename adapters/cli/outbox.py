@@ -32,7 +32,11 @@ def list_outbox(
     json_output: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """List the packages that wait for their copy, oldest first, with their age."""
+    """List the packages that wait for their copy, oldest first, with their age.
+
+    `_database-...` is the database without its secrets, `_generated-...` what actions and datasets
+    made; both come with a backup of the database.
+    """
     from sql import Database
 
     path = find_config(config)
@@ -106,6 +110,8 @@ def confirm(
         write_json(asdict(freed))
         return
     say(f"{package}: {how}; {size_text(freed.outbox_bytes)} of the outbox are free")
+    if freed.batch is None:
+        return
     if freed.batch_complete:
         say(f"the batch is confirmed; {size_text(freed.inbox_bytes)} of the inbox are free")
     else:
@@ -140,11 +146,13 @@ def restore(
     json_output: JsonOption = False,
     config: ConfigOption = None,
 ) -> None:
-    """Rebuild objects, batches and their descriptions from packages, when all disks are gone.
+    """Rebuild a store and its database from packages, when all disks are gone.
 
-    A batch is restored whole: name all packages of it at once, or the folder that holds them; all
-    are verified before anything of it is stored. A batch that fails stops no other, and the exit
-    code is 3 then. Safe to repeat.
+    Name the folder that holds all packages. The newest one of the database takes the place of a
+    database that nothing has come into yet, after all bytes are back; without one, the packages of
+    batches say what is known of their files. A batch is restored whole: name all packages of it at
+    once; all are verified before anything of it is stored. A batch that fails stops no other, and
+    the exit code is 3 then. Safe to repeat.
     """
     from adapters.cold_storage.restore import restore as run
     from sql import Database
@@ -172,6 +180,9 @@ def restore(
             if report.error is None
         ]
         write_table(("batch", ">packages", ">files", ">written now", ">intents applied"), rows)
+    for report in reports:
+        for line in report.notes:
+            say(line)
     for report in failed:
         say(f"drystone: {report.error}")
     if failed:

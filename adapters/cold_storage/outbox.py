@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from adapters.cold_storage.sums import check_listed
 from adapters.ingest.admission import COMPLETE
+from adapters.packages.database_package import database_sums, read_database
 from adapters.packages.package import write_packages
 from adapters.packages.package_read import (
     MANIFEST_NAME,
@@ -23,7 +24,7 @@ from adapters.packages.package_read import (
     verify_package,
 )
 from adapters.records.errors import AdapterError, PackageError
-from adapters.work.batch_work import BatchWork
+from adapters.work.batch_work import BatchWork, locked_batch
 from adapters.work.inbox_free import free_inbox
 from base.errors import UsageError
 from base.files import remove_folder
@@ -37,6 +38,8 @@ class Freed:
     """What a confirmation freed."""
 
     package_id: str
+    batch: str | None
+    """None for what was made, and for the database."""
     outbox_bytes: int
     batch_complete: bool
     """Whether all packages of the batch are confirmed now."""
@@ -88,7 +91,10 @@ def _known(config_path: str, package_id: str, database: Database) -> tuple[Outbo
     """Return a package and its folder in the outbox."""
     known = {one.package_id: one for one in database.outbox_packages(waiting_only=False)}
     if package_id not in known:
-        raise UsageError(f"there is no package {package_id!a}; see `drystone outbox list`")
+        raise UsageError(
+            f"there is no package {package_id!a}, or a newer one took its place; see `drystone "
+            "outbox list`"
+        )
     return known[package_id], package_folder(config_path, package_id)
 
 
@@ -101,19 +107,20 @@ def _conclude(
 ) -> Freed:
     """Record where a copy is and how that is known (None: as before), and free the room."""
     config, name = load_config(config_path), package.package_id
-    work = BatchWork(config.area_path("3a"), package.batch)
-    state = database.ingest_batch(package.batch).state
-    if state not in (*COMPLETE, "described", "purged"):
-        raise UsageError(
-            f"batch {package.batch} is {state}; ingest it to its end first, then confirm its "
-            "packages"
-        )
+    inbox = config.area_path("3a")
+    if package.batch is not None:
+        state = database.ingest_batch(package.batch).state
+        if state not in (*COMPLETE, "described", "purged"):
+            raise UsageError(
+                f"batch {package.batch} is {state}; ingest it to its end first, then confirm its "
+                "packages"
+            )
     try:
-        with work.locked():
+        with locked_batch(inbox, package.batch or name):
             # Durable before anything is removed: a crash afterwards is a repeat that only removes.
             if evidence is not None:
                 database.confirm_outbox_package(name, *evidence)
-            freed = _free(database, package, own, work, config.area_path("3a"))
+            freed = _free(database, package, own, inbox)
         with suppress(FsdError):  # Whoever waits for room in the outbox finds it at once.
             Client(config.socket_path).release_outbox(name)
         return freed
@@ -127,38 +134,44 @@ def _conclude(
 def _check_copy(package: OutboxPackage, copy: str, own: str) -> None:
     if not os.path.isdir(copy):
         raise UsageError(f"{copy!a} is not a folder; name the copied folder of the package")
-    for name in (OBJECTS_NAME, MANIFEST_NAME):
+    for name in (SUMS_NAME, OBJECTS_NAME, MANIFEST_NAME):
         if _same_file(os.path.join(copy, name), os.path.join(own, name)):
             raise UsageError(f"{copy!a} is the outbox's own file; name the copy elsewhere")
-    verify_package(copy)
+    if package.kind == "database":
+        read_database(copy)
+    else:
+        verify_package(copy)
     if package_key(copy) != package.key:
         raise UsageError(f"{copy!a} is a whole package, but not {package.package_id}")
 
 
 def _check_sums(package: OutboxPackage, listing: str, own: str) -> None:
     if not os.path.isdir(own):
+        again = f"`drystone outbox remake {package.batch}`" if package.batch else "the next backup"
         raise UsageError(
             f"{package.package_id} is no longer in the outbox, so there is nothing to compare "
-            f"with; `drystone outbox remake {package.batch}` writes it again"
+            f"with; {again} writes it again"
         )
     if package_key(own) != package.key:
         raise PackageError(f"{own!a} is not what was packed: its {SUMS_NAME} is another")
-    folder = check_listed(listing, {**read_sums(own), SUMS_NAME: package.key})
+    sums = database_sums(own) if package.kind == "database" else read_sums(own)
+    folder = check_listed(listing, {**sums, SUMS_NAME: package.key})
     if os.path.isabs(folder) and os.path.realpath(folder) == os.path.realpath(own):
         raise UsageError(f"{listing!a} lists the outbox's own files; list those of the copy")
 
 
-def _free(
-    database: Database, package: OutboxPackage, own: str, work: BatchWork, inbox: str
-) -> Freed:
+def _free(database: Database, package: OutboxPackage, own: str, inbox: str) -> Freed:
     freed = _size_of(own)
     remove_folder(own)
+    if package.batch is None:
+        return Freed(package.package_id, None, freed, False, 0, 0)
     # A batch that is still being packed has packages to come: its files are needed for them.
     is_packed = database.ingest_batch(package.batch).state in (*COMPLETE, "purged")
     if not is_packed or database.outbox_packages(package.batch):
-        return Freed(package.package_id, freed, False, 0, 0)
+        return Freed(package.package_id, package.batch, freed, False, 0, 0)
+    work = BatchWork(inbox, package.batch)
     files, size = free_inbox(database, package.batch, work, inbox)
-    return Freed(package.package_id, freed, True, files, size)
+    return Freed(package.package_id, package.batch, freed, True, files, size)
 
 
 def remake(
@@ -192,7 +205,11 @@ def remake(
 def _size_of(folder: str) -> int:
     if not os.path.isdir(folder):
         return 0
-    return sum(entry.stat().st_size for entry in os.scandir(folder) if entry.is_file())
+    return sum(
+        os.lstat(os.path.join(place, name)).st_size
+        for place, _folders, names in os.walk(folder)
+        for name in names
+    )
 
 
 def _same_file(one: str, other: str) -> bool:

@@ -1,9 +1,11 @@
 """Getting everything back from TYPE1 packages: it owns the last resort, when all disks are gone.
 
 All packages of a batch are verified, unpacked side by side on the SSD and stored again under the
-names that they had; then what UA_1 and the replays told the database is told again. A batch that
-fails stops no other. All of it can be repeated: stored content is not written twice, an intent that
-was applied is not applied again, and what a repair closed stays closed.
+names that they had. What actions and datasets made comes back the same way. Then the database: out
+of its own package where one was named and nothing has come into the database yet, and what UA_1 and
+the replays told it of later batches is told again. A batch that fails stops no other. All of it can
+be repeated: stored content is not written twice, an intent that was applied is not applied again,
+what a repair closed stays closed, and a database with something in it is not replaced.
 """
 
 from __future__ import annotations
@@ -14,7 +16,20 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from adapters.cold_storage.restore_describe import RESTORED_FOLDER, describe
+from adapters.cold_storage.restore_database import (
+    FoundDatabase,
+    bring_back_state,
+    find_database,
+    put_in_place,
+    register,
+    what_is_left,
+)
+from adapters.cold_storage.restore_describe import (
+    RESTORED_FOLDER,
+    confirm_copies,
+    describe,
+    register_generated,
+)
 from adapters.cold_storage.restore_plan import (
     Package,
     Plan,
@@ -23,10 +38,12 @@ from adapters.cold_storage.restore_plan import (
     make_plan,
     store_name,
 )
+from adapters.packages.database_package import is_database
 from adapters.packages.package_read import BLOCK_BYTES, Entry, read_objects
 from adapters.records.errors import AdapterError, PackageError
 from adapters.sources.registry import adapter_named
-from adapters.work.batch_work import BatchWork, make_own_folder
+from adapters.work.batch_work import LISTING_NAME, locked_batch, make_own_folder
+from adapters.work.batch_work import WORK_FOLDER as INGEST_FOLDER
 from adapters.work.store_batch import store_batch, wait_for_former
 from base.errors import DrystoneError, UsageError
 from base.text import safe_text
@@ -39,7 +56,10 @@ COMPLETE = ("packed", "confirmed")
 
 @dataclass(slots=True)
 class Restored:
-    """What came back of one batch; `error` says why nothing, or not all, of it did."""
+    """What came back of one batch; `error` says why nothing, or not all, of it did.
+
+    `notes` are what a person should know or do. The package of a database has a report too.
+    """
 
     batch: str
     packages: list[str] = field(default_factory=list[str])
@@ -49,8 +69,37 @@ class Restored:
     stored_existing: int = 0
     intents: int = 0
     intents_repeated: int = 0
+    notes: list[str] = field(default_factory=list[str])
     error: str | None = None
     exit_code: int = 0
+
+
+@dataclass(slots=True)
+class _Run:
+    """What the batches of one restore share."""
+
+    config_path: str
+    inbox: str
+    outbox: str
+    client: Client
+    found: FoundDatabase | None
+    say: Callable[[str], None]
+
+    def unwanted(self, plan: Plan) -> set[str]:
+        """Return what the packages have and the store had let go of, in its own time."""
+        if self.found is None or plan.adapter is not None:
+            return set()
+        return {name for name in plan.sets if self.found.is_gone(plan.batch, name)}
+
+    def adopts(self, batch: str, database: Database | None) -> bool:
+        """Tell whether a batch that is not finished can only be finished by its packages.
+
+        So it is where the database came out of a package, and the frozen listing was lost before.
+        """
+        if database is None or self.found is None or not self.found.is_known_to(database):
+            return False
+        folder = os.path.join(self.inbox, INGEST_FOLDER, batch)
+        return not os.path.exists(os.path.join(folder, LISTING_NAME))
 
 
 def restore(
@@ -59,55 +108,125 @@ def restore(
     database: Database | None,
     say: Callable[[str], None] = lambda _line: None,
 ) -> list[Restored]:
-    """Bring back the batches of all packages at or right below `places`.
+    """Bring back all packages at or right below `places`.
 
     Without a database only the bytes. What is wrong with a batch is in its report; an engine that
-    does not answer, or places without packages, are raised.
+    does not answer, places without packages, and a package of a database that is not whole are
+    raised, before anything is stored.
     """
-    client = Client(load_config(config_path).socket_path)
+    config = load_config(config_path)
+    client = Client(config.socket_path)
     client.batches()  # Before hours of reading: is anybody there to store it?
-    groups, wrong = by_batch(find_packages(places))
+    packages = find_packages(places)
+    areas = (config.area_path("3a"), config.area_path("3b"))
+    run = _Run(config_path, *areas, client, find_database(packages, say), say)
+    groups, wrong = by_batch([place for place in packages if not is_database(place)])
     reports = [
         Restored("", [place], error=str(error), exit_code=error.exit_code)
         for place, error in wrong.items()
     ]
-    for batch, packages in sorted(groups.items()):
-        report = Restored(batch, [os.path.basename(place) for place in packages])
-        reports.append(report)
-        try:
-            _restore_batch(config_path, packages, client, database, report, say)
-        except DrystoneError as error:
-            report.error, report.exit_code = safe_text(str(error)), error.exit_code
+    batches = [(Restored(name, list(named)), named) for name, named in sorted(groups.items())]
+    reports += [report for report, _named in batches]
+    # Until its own package is in place, nothing is told to a database that will be replaced.
+    is_due = database is not None and run.found is not None and database.cold.is_fresh()
+    for report, named in batches:
+        _attempt(run, report, named, None if is_due else database)
+    if run.found is not None:
+        own = Restored(os.path.basename(run.found.place), [run.found.place])
+        reports.append(own)
+        _restore_database(run, own, batches, database, is_due=is_due)
     return reports
 
 
-def _restore_batch(
-    config_path: str,
-    packages: list[str],
-    client: Client,
-    database: Database | None,
+def _attempt(run: _Run, report: Restored, packages: list[str], database: Database | None) -> None:
+    if run.found is not None and run.found.was_purged(report.batch):
+        report.notes = [
+            f"{report.batch} had been purged, and stays so; to have it back all the same, name its "
+            "packages alone"
+        ]
+        return
+    try:
+        _restore_batch(run, packages, database, report)
+    except DrystoneError as error:
+        report.error, report.exit_code = safe_text(str(error)), error.exit_code
+
+
+def _restore_database(
+    run: _Run,
     report: Restored,
-    say: Callable[[str], None],
+    batches: list[tuple[Restored, list[str]]],
+    database: Database | None,
+    *,
+    is_due: bool,
 ) -> None:
-    config = load_config(config_path)
-    inbox, batch = config.area_path("3a"), report.batch
+    """Put the database in place, after all bytes, and tell it what it does not know yet."""
+    assert run.found is not None
+    if database is None:
+        report.notes = ["the database was not asked for"]
+        return
+    try:
+        if is_due:
+            # The store first: a crash after this leaves pins of what is there.
+            if run.found.state is not None:
+                report.notes += bring_back_state(run.client, run.found.state)
+            report.notes += put_in_place(run.config_path, run.found, run.say)
+            # A crash from here on: the same again tells the rest, to a database that stays.
+            register(database, run.found, run.outbox)
+            for one, packages in batches:
+                if one.error is None and not _is_known(run, one, packages, database):
+                    _attempt(run, one, packages, database)
+        elif run.found.is_known_to(database):
+            register(database, run.found, run.outbox)
+            report.notes.append("the database is the one of this package, and stays as it is")
+        else:
+            report.notes.append(
+                "the database knows things already, and stays as it is; to replace it: `drystone "
+                f"db restore {safe_text(run.found.place)} --replace`"
+            )
+        report.notes += what_is_left(run.client, database)
+    except DrystoneError as error:
+        report.error, report.exit_code = safe_text(str(error)), error.exit_code
+
+
+def _is_known(run: _Run, report: Restored, packages: list[str], database: Database) -> bool:
+    """Tell whether a database knows all of these packages; then they only get their copies."""
+    known = {one.package_id: one for one in database.outbox_packages(waiting_only=False)}
+    if not set(report.packages) <= known.keys():
+        return False
+    batch = known[report.packages[0]].batch
+    if batch is not None and database.ingest_batch(batch).state not in (*COMPLETE, "purged"):
+        return False
+    confirm_copies(database, batch, report.packages, packages, run.outbox)
+    # No other package waits: as after the last `outbox confirm`.
+    is_packed = batch is not None and database.ingest_batch(batch).state == "packed"
+    if batch is not None and is_packed and not database.outbox_packages(batch):
+        database.set_ingest_state(batch, "confirmed", None)
+    return True
+
+
+def _restore_batch(
+    run: _Run, packages: list[str], database: Database | None, report: Restored
+) -> None:
+    inbox, batch = run.inbox, report.batch
     folder = os.path.join(inbox, WORK_FOLDER, batch)
     try:
-        with BatchWork(inbox, batch).locked():
-            say(f"{batch}: verifying {len(packages):,} packages")
+        with locked_batch(inbox, batch):
+            run.say(f"{batch}: verifying {len(packages):,} packages")
             plan = make_plan(batch, packages)
-            report.packages = [one.package_id for part in plan.parts for one in part.packages]
-            check_names(plan, client, database)
-            wait_for_former(client, plan.sets.keys())
+            ordered = [one for part in plan.parts for one in part.packages]
+            report.packages = [one.package_id for one in ordered]
+            packages[:] = [one.place for one in ordered]
+            wanted = {k: v for k, v in plan.sets.items() if k not in run.unwanted(plan)}
+            is_adopted = run.adopts(batch, database)
+            check_names(plan, wanted, run.client, database, is_adopted=is_adopted)
+            wait_for_former(run.client, wanted.keys())
             make_own_folder(os.path.dirname(folder))
             shutil.rmtree(folder, ignore_errors=True)  # Ours: the batch is locked.
             try:
-                _unpack(plan, folder, say)
-                _store(client, plan, folder, report, say)
+                _unpack(plan, folder, run.say)
+                _store(run.client, plan, wanted, folder, report, run.say)
                 if database is not None:
-                    outbox = config.area_path("3b")
-                    done = describe(database, plan, folder, outbox, lambda n: say(f"{batch}: {n}"))
-                    report.intents, report.intents_repeated = done.intents, done.repeated
+                    _tell(run, plan, folder, database, report)
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
@@ -119,13 +238,28 @@ def _restore_batch(
         ) from error
 
 
+def _tell(run: _Run, plan: Plan, folder: str, database: Database, report: Restored) -> None:
+    if plan.adapter is None:
+        register_generated(database, plan, run.outbox)
+        return
+    done = describe(database, plan, folder, run.outbox, lambda n: run.say(f"{plan.batch}: {n}"))
+    report.intents, report.intents_repeated = done.intents, done.repeated
+
+
 # ---- May it be called so? --------------------------------------------------------------------
 
 
-def check_names(plan: Plan, client: Client, database: Database | None) -> None:
+def check_names(
+    plan: Plan,
+    wanted: dict[str, list[Entry]],
+    client: Client,
+    database: Database | None,
+    *,
+    is_adopted: bool,
+) -> None:
     """Raise UsageError when another batch has this name, before any byte is stored."""
     stored = {one.batch: one.sealed for one in client.batches()}
-    for name, entries in plan.sets.items():
+    for name, entries in wanted.items():
         if name in stored:
             _check_stored(client, name, stored[name], {e.path: e.key for e in entries})
     if plan.own is None and plan.batch not in stored:
@@ -133,9 +267,9 @@ def check_names(plan: Plan, client: Client, database: Database | None) -> None:
             f"these are packages of a replay of batch {plan.batch}, which the store does not have; "
             "name the packages of the batch itself too"
         )
-    if database is not None:
+    if database is not None and plan.adapter is not None:
         adapter_named(plan.adapter)
-        _check_known(plan, database)
+        _check_known(plan, database, is_adopted=is_adopted)
 
 
 def _check_stored(client: Client, name: str, sealed: bool, ours: dict[str, str]) -> None:
@@ -150,7 +284,8 @@ def _check_stored(client: Client, name: str, sealed: bool, ours: dict[str, str])
         )
 
 
-def _check_known(plan: Plan, database: Database) -> None:
+def _check_known(plan: Plan, database: Database, *, is_adopted: bool) -> None:
+    """Refuse another batch, and one that ingest is to finish, unless nobody can: `is_adopted`."""
     known = {batch.name: batch for batch in database.ingest_batches()}.get(plan.batch)
     if known is None:
         if plan.own is None:
@@ -162,6 +297,7 @@ def _check_known(plan: Plan, database: Database) -> None:
     same = plan.own is None or (len(plan.scraped), size) == (known.file_count, known.size_bytes)
     ended = (*COMPLETE, "purged")
     unfinished = known.state not in ended and known.folder != RESTORED_FOLDER
+    unfinished = known.state == "purging" or (unfinished and not is_adopted)
     if not same or unfinished or known.adapter != plan.adapter:
         raise UsageError(
             f"the database has a batch {plan.batch} of {known.file_count:,} files from "
@@ -222,12 +358,19 @@ def _unpack_package(package: Package, folder: str) -> None:
 
 
 def _store(
-    client: Client, plan: Plan, folder: str, report: Restored, say: Callable[[str], None]
+    client: Client,
+    plan: Plan,
+    wanted: dict[str, list[Entry]],
+    folder: str,
+    report: Restored,
+    say: Callable[[str], None],
 ) -> None:
-    for name, entries in plan.sets.items():
+    report.files = report.size_bytes = 0
+    for name, entries in wanted.items():
         say(f"{name}: storing {len(entries):,} files")
         paths = sorted(entry.path for entry in entries)
-        result = store_batch(client, os.path.join(folder, name), name, paths)
+        class_name = "generated" if plan.adapter is None else "raw"
+        result = store_batch(client, os.path.join(folder, name), name, paths, class_name)
         report.files += len(paths)
         report.size_bytes += sum(entry.size_bytes for entry in entries)
         report.stored_new += result.get("written", 0)

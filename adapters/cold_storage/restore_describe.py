@@ -25,9 +25,10 @@ from adapters.records.items import Problem
 from adapters.records.names import derived_batch
 from adapters.sources.registry import adapter_named
 from adapters.work.batch_work import PROBLEMS_NAME
-from sql import Database
+from sql import Database, NewPackage
 
 RESTORED_FOLDER = "restored from packages"
+ENDED = ("packed", "confirmed", "purged")
 
 
 @dataclass(slots=True)
@@ -64,11 +65,15 @@ def describe(
     database: Database, plan: Plan, folder: str, outbox: str, say: Callable[[str], None]
 ) -> Told:
     """Apply everything that the packages of a batch say; `folder` has its unpacked files."""
+    assert plan.adapter is not None
     adapter = adapter_named(plan.adapter)
     for table in (*adapter.tables, *adapter_named(FALLBACK).tables):
         database.declare(table)
     known = {batch.name: batch for batch in database.ingest_batches()}
     ours = plan.batch not in known or known[plan.batch].folder == RESTORED_FOLDER
+    if plan.own is not None and not ours:
+        # Nobody finishes one whose frozen listing is not here: who restores has looked.
+        ours = known[plan.batch].state not in ENDED
     if plan.batch not in known:
         size = sum(entry.size_bytes for entry in plan.scraped)
         count = len(plan.scraped)
@@ -119,11 +124,37 @@ def _register(
         database.add_outbox_package(
             name, batch, len(package.entries), package.size_bytes, package.key
         )
-    # What lies in the outbox itself still waits for its copy.
-    if not os.path.isdir(os.path.join(outbox, name)):
-        waiting = {one.package_id for one in database.outbox_packages(batch)}
-        if name in waiting:
-            database.confirm_outbox_package(name, package.place)
+    confirm_copies(database, batch, [name], [package.place], outbox)
+
+
+def register_generated(database: Database, plan: Plan, outbox: str) -> None:
+    """Enter the packages of what actions and datasets made, with their copies."""
+    packages = [one for part in plan.parts for one in part.packages]
+    new = [
+        NewPackage(
+            package_id=one.package_id,
+            kind="generated",
+            file_count=len(one.entries),
+            size_bytes=one.size_bytes,
+            key=one.key,
+            store_batches=tuple(dict.fromkeys(entry.batch for entry in one.entries)),
+        )
+        for one in packages
+    ]
+    database.cold.add(new)
+    places = [one.place for one in packages]
+    confirm_copies(database, None, [one.package_id for one in packages], places, outbox)
+
+
+def confirm_copies(
+    database: Database, batch: str | None, packages: list[str], places: list[str], outbox: str
+) -> None:
+    """Say of packages that wait that these places are their copies."""
+    waiting = {one.package_id for one in database.outbox_packages(batch)}
+    for name, place in zip(packages, places, strict=True):
+        # What lies in the outbox itself still waits for its copy.
+        if name in waiting and not os.path.isdir(os.path.join(outbox, name)):
+            database.confirm_outbox_package(name, place)
 
 
 def _set_aside(

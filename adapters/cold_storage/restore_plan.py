@@ -65,10 +65,14 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """One batch: its own part first (absent when only replays were named), then its replays."""
+    """One batch: its own part first (absent when only replays were named), then its replays.
+
+    Or a group of batches of the store that actions and datasets made, which is one part.
+    """
 
     batch: str
-    adapter: str
+    adapter: str | None
+    """None for what was made: then `batch` is the name of a group."""
     user: str | None
     parts: list[Part]
 
@@ -90,6 +94,8 @@ class Plan:
 
 def store_name(head: ManifestHead, entry: Entry) -> str:
     """Return the batch of the store that a path of a package belongs to."""
+    if entry.batch:
+        return entry.batch
     if entry.set_name == "fixed":
         return fixed_batch(head.batch, head.replay or "")
     return derived_batch(head.batch, head.replay) if entry.set_name == "derived" else head.batch
@@ -163,7 +169,7 @@ def _verified(place: str) -> Package:
     return Package(place, head, entries, sums, package_key(place), size)
 
 
-def _signal(batch: str, parts: Iterable[dict[int, Package]]) -> tuple[str, str | None]:
+def _signal(batch: str, parts: Iterable[dict[int, Package]]) -> tuple[str | None, str | None]:
     signals = {
         (package.head.adapter, package.head.user) for part in parts for package in part.values()
     }

@@ -42,9 +42,10 @@ def check_listed(listing: str, expected: Mapping[str, str]) -> str:
     seen = 0
     for path, key in _rows(listing):
         seen += 1
-        folder, _, name = path.rpartition("/")
-        if name in expected:
-            folders.setdefault(folder, {}).setdefault(name, set()).add(key)
+        for name in expected:
+            folder = f"/{path}".removesuffix(f"/{name}")  # A name may have a folder in it.
+            if folder != f"/{path}":
+                folders.setdefault(folder[1:], {}).setdefault(name, set()).add(key)
     if not seen:
         raise UsageError(
             f"{listing!a} has no line with a path and a SHA-256; give the output of `sha256sum`, "

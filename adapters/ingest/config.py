@@ -21,6 +21,8 @@ class IngestConfig(BaseModel):
     """So many rows go into one write-intent, that is into one transaction."""
     packages: bool = True
     """Whether packages for cold storage (TYPE1) are made; without, the inbox is freed at once."""
+    database_package_days: float = Field(default=0.0, ge=0)
+    """So many days lie between two packages of the database; 0 is one with every good backup."""
 
 
 def package_size_bytes_max(settings: IngestConfig, outbox_quota_bytes: int) -> int:

@@ -5,7 +5,9 @@ A package is a folder of the outbox (3B), made to be copied away as it is:
     <batch>-0001/
       objects.tar        objects/ab/<sha256>: each content of the batch once, named by its hash
       manifest.jsonl     first line: what this is; then one line per path of the batch in this
-                         package: path, key, size, set (files or derived), time of modification
+                         package: path, key, size, set (files or derived), time of modification,
+                         and its batch of the store where it is what was made (see
+                         generated_package.py)
       intents.jsonl      in the first package only: what UA_1 told the database, one per line
       SHA256SUMS         of the files above, as `sha256sum -c` reads it
 
@@ -140,7 +142,11 @@ def split_entries(entries: Iterator[Entry], size_bytes_max: int) -> Iterator[lis
 
 
 def write_package(
-    client: Client, target: str, head: dict[str, Any], intents_folder: str, entries: list[Entry]
+    client: Client,
+    target: str,
+    head: dict[str, Any],
+    intents_folder: str | None,
+    entries: list[Entry],
 ) -> None:
     """Write one package durably; the first of a batch takes the files of `intents_folder` in.
 
@@ -152,7 +158,7 @@ def write_package(
     os.makedirs(temporary, mode=0o700)
     try:
         size_bytes = _size_bytes_max(head, intents_folder, entries)
-        with _room(client, os.path.basename(target), size_bytes):
+        with room_in_outbox(client, os.path.basename(target), size_bytes):
             _fill_package(temporary, head, intents_folder, entries)
             # A crash before this line leaves a folder that ends in .tmp; the next run removes it.
             os.rename(temporary, target)
@@ -163,18 +169,18 @@ def write_package(
         raise
 
 
-def _size_bytes_max(head: dict[str, Any], intents_folder: str, entries: list[Entry]) -> int:
+def _size_bytes_max(head: dict[str, Any], intents_folder: str | None, entries: list[Entry]) -> int:
     """Return how much a package occupies at most, without reading a content."""
     sizes = {entry.key: entry.size_bytes for entry in entries}
     size = sum(size + TAR_OVERHEAD_BYTES for size in sizes.values()) + SLACK_BYTES
     size += sum(len(_manifest_line(entry)) for entry in entries)
-    if head["package"] == 1:
+    if intents_folder is not None and head["package"] == 1:
         size += sum(entry.stat().st_size + 1 for entry in os.scandir(intents_folder))
     return size
 
 
 @contextmanager
-def _room(client: Client, package: str, size_bytes: int) -> Generator[None]:
+def room_in_outbox(client: Client, package: str, size_bytes: int) -> Generator[None]:
     """Hold room in the outbox for a package that is written now."""
     try:
         client.reserve_outbox(package, size_bytes, FILES_MAX)
@@ -198,7 +204,7 @@ def _room(client: Client, package: str, size_bytes: int) -> Generator[None]:
 
 
 def _fill_package(
-    temporary: str, head: dict[str, Any], intents_folder: str, entries: list[Entry]
+    temporary: str, head: dict[str, Any], intents_folder: str | None, entries: list[Entry]
 ) -> None:
     with _hashed(os.path.join(temporary, OBJECTS_NAME)) as objects:
         _write_objects(objects, entries)
@@ -207,7 +213,7 @@ def _fill_package(
         for entry in entries:
             manifest.write(_manifest_line(entry))
     written = [objects, manifest]
-    if head["package"] == 1:
+    if intents_folder is not None and head["package"] == 1:
         with _hashed(os.path.join(temporary, INTENTS_NAME)) as intents:
             for name in sorted(os.listdir(intents_folder)):
                 with open(os.path.join(intents_folder, name), "rb") as file:
@@ -227,6 +233,7 @@ def _manifest_line(entry: Entry) -> bytes:
             "size_bytes": entry.size_bytes,
             "set": entry.set_name,
             "mtime_ns": entry.mtime_ns,
+            **({"batch": entry.batch} if entry.batch else {}),
         }
     )
 

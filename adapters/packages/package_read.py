@@ -17,12 +17,20 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any, BinaryIO, Literal, cast
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    ValidationError,
+    model_validator,
+)
 
 from adapters.records.errors import PackageError
 from adapters.work.batch_work import check_batch_name
 from base.errors import UsageError
 from base.text import safe_text
+from fsd import check_identifier
 from sql import WriteIntent
 
 OBJECTS_NAME = "objects.tar"
@@ -38,12 +46,19 @@ MANIFEST_LINE_BYTES_MAX = 1 << 16
 INTENT_BYTES_MAX = 1 << 30
 SETS = ("files", "derived")
 REPLAY_SETS = ("fixed", "derived")
+GENERATED_SETS = ("generated",)
+GENERATED_PREFIX = "_generated-"
+"""Of the group that stands for a batch in packages of what was made; no batch is called so."""
+_GROUP = re.compile(GENERATED_PREFIX + r"[0-9]{8}T[0-9]{6}Z-[1-9][0-9]{0,8}")
 _MEMBER = re.compile(r"objects/([0-9a-f]{2})/([0-9a-f]{64})")
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One path; `set_name` is `files` (as scraped), `derived`, or `fixed` (repaired)."""
+    """One path; `set_name` is `files` (as scraped), `derived`, `fixed` (repaired) or `generated`.
+
+    The last is what an action or a dataset made; `batch` is its batch of the store then.
+    """
 
     path: str
     key: str
@@ -52,6 +67,7 @@ class Entry:
     mtime_ns: int
     place: str
     """Where its bytes are now."""
+    batch: str = ""
 
 
 def _checked_path(value: object) -> str:
@@ -74,10 +90,20 @@ def _checked_path(value: object) -> str:
 def _checked_batch(value: object) -> str:
     if not isinstance(value, str):
         raise ValueError("a batch is named by text")
+    if _GROUP.fullmatch(value):
+        return value
     try:
         check_batch_name(value)
     except UsageError as error:
         raise ValueError(str(error)) from None
+    return value
+
+
+def _checked_store_batch(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a batch is named by text")
+    if reason := check_identifier(value):
+        raise ValueError(reason)
     return value
 
 
@@ -90,9 +116,11 @@ class ManifestHead(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True)
 
     format: Literal["drystone-package"]
-    version: Literal[1]
+    version: Literal[1, 2]
+    """2 is of what was made, which former versions cannot restore."""
     batch: Annotated[str, PlainValidator(_checked_batch)]
-    adapter: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]{0,99}$")]
+    """Of what was made: the name of the group, see GENERATED_PREFIX."""
+    adapter: Annotated[str, Field(pattern="^[a-z0-9][a-z0-9_-]{0,99}$")] | None = None
     user: Annotated[str, Field(max_length=200)] | None = None
     entries: _Count
     package: Annotated[int, Field(ge=1)]
@@ -101,6 +129,19 @@ class ManifestHead(BaseModel):
     replay: Annotated[str, Field(pattern="^[0-9a-f]{16}$")] | None = None
     """The run whose findings these are; None for the packages of the batch itself."""
 
+    @property
+    def is_generated(self) -> bool:
+        """Whether it holds what actions and datasets made, and no ingest batch."""
+        return self.batch.startswith(GENERATED_PREFIX)
+
+    @model_validator(mode="after")
+    def _check_kind(self) -> ManifestHead:
+        if self.is_generated != (self.version == 2) or self.is_generated == bool(self.adapter):
+            raise ValueError(
+                "a package is of an ingest batch with its adapter, or of what was made"
+            )
+        return self
+
 
 class _Line(BaseModel):
     model_config = ConfigDict(frozen=True, strict=True)
@@ -108,8 +149,9 @@ class _Line(BaseModel):
     path: Annotated[str, PlainValidator(_checked_path)]
     key: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     size_bytes: _Count
-    set_name: Literal["files", "derived", "fixed"] = Field(alias="set")
+    set_name: Literal["files", "derived", "fixed", "generated"] = Field(alias="set")
     mtime_ns: Annotated[int, Field(ge=-(1 << 63), lt=1 << 63)]
+    batch: Annotated[str, PlainValidator(_checked_store_batch)] = ""
 
 
 def member_name(key: str) -> str:
@@ -213,9 +255,11 @@ def _entry_of(path: str, head: ManifestHead, number: int, document: object) -> E
         raise PackageError(
             f"{path!a}, line {number}, cannot be restored: {_first(error)}"
         ) from error
-    if line.set_name not in (REPLAY_SETS if head.replay else SETS):
+    sets = GENERATED_SETS if head.is_generated else REPLAY_SETS if head.replay else SETS
+    if line.set_name not in sets or bool(line.batch) != head.is_generated:
         raise PackageError(f"{path!a}, line {number}: the set {line.set_name} is not of its kind")
-    return Entry(line.path, line.key, line.size_bytes, line.set_name, line.mtime_ns, "")
+    size, mtime_ns = line.size_bytes, line.mtime_ns
+    return Entry(line.path, line.key, size, line.set_name, mtime_ns, "", line.batch)
 
 
 def read_intents(package: str, sums: dict[str, str]) -> Iterator[WriteIntent]:

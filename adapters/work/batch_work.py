@@ -77,6 +77,7 @@ class BatchWork:
 
     def __init__(self, inbox: str, batch: str) -> None:
         check_batch_name(batch)
+        self._batch = batch
         self.folder = os.path.join(inbox, WORK_FOLDER, batch)
         self.listing_path = os.path.join(self.folder, LISTING_NAME)
         self.derived = os.path.join(self.folder, "derived")
@@ -87,23 +88,9 @@ class BatchWork:
 
     @contextmanager
     def locked(self) -> Generator[None]:
-        """Hold the batch: two runs of one batch at a time would write over each other.
-
-        The lock lies beside the work folder, which comes and goes under it.
-        """
-        make_own_folder(os.path.dirname(self.folder))
-        descriptor = os.open(self.folder + ".lock", os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise BatchBusyError(
-                f"batch {os.path.basename(self.folder)} is being ingested by another process; "
-                "wait for it"
-            ) from None
-        else:
+        """Hold the batch; see `locked_batch`."""
+        with locked_batch(os.path.dirname(os.path.dirname(self.folder)), self._batch):
             yield
-        finally:
-            os.close(descriptor)
 
     def remove(self) -> None:
         """Remove the work folder; a crash meanwhile leaves nothing under its name."""
@@ -138,6 +125,27 @@ def make_own_folder(path: str) -> None:
     os.makedirs(path, mode=0o700, exist_ok=True)
     if os.lstat(path).st_uid != os.geteuid():
         raise UsageError(f"{path!a} belongs to another account; remove it and repeat")
+
+
+@contextmanager
+def locked_batch(inbox: str, batch: str) -> Generator[None]:
+    """Hold a batch: two runs of one batch at a time would write over each other.
+
+    The lock lies beside the work folder, which comes and goes under it.
+    """
+    path = os.path.join(inbox, WORK_FOLDER, batch + ".lock")
+    make_own_folder(os.path.dirname(path))
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise BatchBusyError(
+            f"batch {batch} is being ingested by another process; wait for it"
+        ) from None
+    else:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def check_batch_name(batch: str) -> None:

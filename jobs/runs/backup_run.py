@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict
 
-from adapters import backup_sample_check
+from adapters import backup_partner
 from jobs.core.errors import JobsError
 from jobs.runs.workflow import Step, StepResult, TaskContext, Workflow
 from sql import make_backup
@@ -26,7 +26,7 @@ class BackupParameters(BaseModel):
 
 
 def backup(context: TaskContext) -> StepResult:
-    """Make a backup, restore it and compare; `partial` with fewer than two copies."""
+    """Make a backup, restore it and compare; `partial` with fewer copies, or not all packages."""
 
     def say(line: str) -> None:
         context.check_cancelled()
@@ -37,7 +37,8 @@ def backup(context: TaskContext) -> StepResult:
     report = make_backup(
         context.config_path,
         method,
-        check_sample=backup_sample_check(context.config_path),
+        check_sample=backup_partner.sample_check(context.config_path),
+        package=backup_partner.packager(context.config_path),
         say=say,
     )
     for line in (*report.warnings, *report.problems):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from base.config import find_config
@@ -16,8 +17,9 @@ from base.errors import DrystoneError
 from sql.backup import check as backup_check
 from sql.backup import data as backup_data
 from sql.backup.alert import alert
-from sql.backup.check import CheckSample
 from sql.backup.make import Method, make_plan
+from sql.backup.partner import CheckSample, Packaged, Packager
+from sql.backup.without_secrets import Export
 from sql.backup.write import Written, write_backup
 from sql.copies import files as backup_copies
 from sql.copies import folders as backup_folders
@@ -31,6 +33,7 @@ from sql.core.errors import BackupError, SqlError
 from sql.core.statements import statements
 from sql.database.database import Database, dsn_of
 
+NOTHING_PACKAGED = Packaged()
 NOT_COMPARED = "a sample of files was not compared with the store"
 
 Say = Callable[[str], None]
@@ -41,20 +44,22 @@ def make_backup(
     method: Method = "auto",
     *,
     check_sample: CheckSample | None = None,
+    package: Packager | None = None,
     say: Say = lambda _: None,
 ) -> BackupReport:
     """Back the database of a store up, check it, and return the report.
 
     `check_sample` gets keys (64 hexadecimal digits) of files that the restored database knows, and
-    returns one line for each that the store lacks. A backup that could not be made, or whose check
-    found something, is `failed`; one with fewer than two copies is `incomplete`: both run
-    `alert_command`. Raises UsageError for a method that cannot be, BackupError for a server that is
-    not supported or when another backup is at work, and DatabaseUnavailableError.
+    returns one line for each that the store lacks. `package` makes packages for cold storage of a
+    good one. A backup that could not be made, or whose check found something, is `failed`; one with
+    fewer than two copies, or not all packages, is `incomplete`: both run `alert_command`. Raises
+    UsageError for a method that cannot be, BackupError for a server that is not supported or when
+    another backup is at work, and DatabaseUnavailableError.
     """
     path = find_config(config_path)
     config = load_config(path)
     try:
-        report = _make(path, config, method, check_sample, say)
+        report = _make(path, config, method, _Asked(check_sample, package, say))
     except (SqlError, OSError) as error:
         # Nobody to write it into: then the alert is all that is left of it.
         wrong = alert(config.alert_command, _unbegun(config, error))
@@ -69,16 +74,24 @@ def make_backup(
     return report
 
 
-def _make(
-    path: str, config: DatabaseConfig, method: Method, check_sample: CheckSample | None, say: Say
-) -> BackupReport:
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """Who takes part in a backup."""
+
+    check_sample: CheckSample | None
+    package: Packager | None
+    say: Say
+
+
+def _make(path: str, config: DatabaseConfig, method: Method, asked: _Asked) -> BackupReport:
+    say = asked.say
     with backup_folders.only_one(config) as lock, Database.open(path, say) as database:
         _clean(config)
         backups = list_backups(config)
         with database.connection() as connection:
             plan = make_plan(config, method, dsn_of(config, say), connection, backups)
             servers = {server for (server,) in connection.execute(statements("backup")["servers"])}
-        report = _run(config, Written(plan), servers, lock, check_sample, say)
+        report = _run(config, Written(plan), servers, lock, asked)
         return _recorded(database, report)
 
 
@@ -107,17 +120,25 @@ def _run(
     written: Written,
     servers: set[str],
     lock: int,
-    check_sample: CheckSample | None,
-    say: Say,
+    asked: _Asked,
 ) -> BackupReport:
+    packaged = NOTHING_PACKAGED
+
+    def take(export: Export) -> None:
+        nonlocal packaged
+        if asked.package is not None:
+            packaged = asked.package(export, asked.say)
+
     try:
-        write_backup(config, written, lock, say)
+        write_backup(config, written, lock, asked.say)
     except (DrystoneError, OSError) as error:
         return _finish(config, written, None, [f"no backup was made: {error}"])
     assert written.facts is not None
     made = Backup(written.facts, tuple(written.copies), None)
     try:
-        check = backup_check.check_backup(config, written.plan.dsn, made, lock, check_sample, say)
+        check = backup_check.check_backup(
+            config, written.plan.dsn, made, lock, asked.check_sample, asked.say, take
+        )
     except (DrystoneError, OSError) as error:
         return _finish(config, written, None, [f"the check could not be run: {error}"])
     if check.sample_compared is None:
@@ -125,7 +146,9 @@ def _run(
     unrestored_warning = unrestored.warning(config) if config.embedded else ""
     if unrestored_warning:
         written.warnings.append(unrestored_warning)
-    report = _finish(config, written, check, check.problems)
+    told = (*packaged.problems, *packaged.warnings)
+    written.warnings += [f"cold storage: {line}" for line in told]
+    report = _finish(config, written, check, check.problems, packaged)
     if report.state == "failed":
         return report
     removed = _forget(config, {made.facts.system_identifier, *servers}, written.warnings)
@@ -137,9 +160,11 @@ def _finish(
     written: Written,
     check: BackupCheck | None,
     problems: Sequence[str],
+    packaged: Packaged = NOTHING_PACKAGED,
 ) -> BackupReport:
     """Judge, and put the report beside every copy."""
-    state: State = "ok" if len(written.copies) >= COPIES_WANTED else "incomplete"
+    whole = len(written.copies) >= COPIES_WANTED and not packaged.problems
+    state: State = "ok" if whole else "incomplete"
     report = BackupReport(
         name=written.plan.name,
         store_id=config.store_id,
@@ -152,6 +177,7 @@ def _finish(
         problems=tuple(problems),
         facts=written.facts,
         check=check,
+        packages=packaged.packages,
     )
     for folder in written.copies:
         # A disk that died just now: the other copy and the database have the report.

@@ -20,7 +20,9 @@ from psycopg.sql import SQL, Identifier
 from base.errors import DrystoneError
 from sql.backup import data as backup_data
 from sql.backup import pgbackrest as backup_pgbackrest
+from sql.backup.partner import CheckSample
 from sql.backup.snapshot import count_rows, differences
+from sql.backup.without_secrets import Export
 from sql.copies.listing import Backup
 from sql.copies.report import BackupCheck
 from sql.core.config import DatabaseConfig
@@ -33,9 +35,6 @@ PGBACKREST = "pgBackRest"
 LOGICAL_EXPORT = "logical export"
 ROOM_FACTOR = 2
 """A scratch server holds the database, and what sorting for its indexes takes."""
-
-CheckSample = Callable[[list[str]], list[str]]
-"""Gets keys of files that the backup knows; returns one line for each that the store lacks."""
 
 
 @dataclass
@@ -73,19 +72,25 @@ def check_backup(
     lock: int,
     check_sample: CheckSample | None,
     say: Callable[[str], None],
+    take: Callable[[Export], None] = lambda _: None,
 ) -> BackupCheck:
-    """Restore a backup of which all copies have just been verified; never raises what it found."""
+    """Restore a backup of which all copies have just been verified; never raises what it found.
+
+    `take` gets the restored database when nothing is wrong with it, and may change it.
+    """
     begun = time.monotonic()
     found = _Findings()
     with backup_data.scratch(scratch_folder(config, backup.facts.database_size_bytes)) as place:
         if backup.facts.pgbackrest_label:
             _attempt(found, PGBACKREST, lambda: _check_pgbackrest(found, config, dsn, backup, lock))
         _attempt(found, LOGICAL_EXPORT, lambda: _check_logical(found, backup, place, lock, say))
-    compared = None
-    if check_sample is not None:
-        missing = check_sample(found.keys)
-        found.problems += [f"not in the store: {line}" for line in missing]
-        compared = len(found.keys)
+        compared = None
+        if check_sample is not None:
+            missing = check_sample(found.keys)
+            found.problems += [f"not in the store: {line}" for line in missing]
+            compared = len(found.keys)
+        if not found.problems:
+            take(Export(server.dsn(place), backup.facts, lock))
     return BackupCheck(
         end_time=datetime.now(UTC),
         duration_s=round(time.monotonic() - begun, 3),

@@ -28,11 +28,13 @@ from sql.copies import folders as backup_folders
 from sql.copies import listing as backup_list
 from sql.copies import unrestored
 from sql.copies.files import sync_tree
-from sql.copies.listing import Backup
-from sql.copies.report import record
+from sql.copies.listing import LATEST, Backup
+from sql.copies.report import NAME, BackupFacts, BackupReport, read_facts, record
+from sql.core import programs
 from sql.core.config import DatabaseConfig, load_config
 from sql.core.connections import connect_once
-from sql.core.errors import BackupError, DatabaseUnavailableError
+from sql.core.errors import BackupDamagedError, BackupError, DatabaseUnavailableError
+from sql.core.migrate import known_migrations
 from sql.core.statements import statements
 from sql.database.database import Database, place_of
 from sql.server import server
@@ -78,7 +80,7 @@ def restore_to_database(
     """Restore the logical export into a database that is made, or is there and empty."""
     config = load_config(find_config(config_path))
     with backup_folders.only_one(config) as lock:
-        backup = backup_list.find_backup(list_backups(config), name)
+        backup = _find(config, name)
         copy = backup_list.whole_copy(backup, say)
         made = _make_database(dsn)
         try:
@@ -132,8 +134,74 @@ def restore_in_place(
 def describe(config_path: str | None, name: str, say: Say = lambda _: None) -> tuple[Backup, str]:
     """Read a whole copy of a backup and return which one would be restored."""
     config = load_config(find_config(config_path))
-    backup = backup_list.find_backup(list_backups(config), name)
+    backup = _find(config, name)
     return backup, backup_list.whole_copy(backup, say)
+
+
+def restore_fresh(config_path: str, folder: str, say: Say = lambda _: None) -> Restored:
+    """Put the backup in `folder` in the place of a store's database that nothing has come into.
+
+    Whoever is connected is cut off; whether it is fresh is for the caller to know. Killed anywhere,
+    the database is the fresh one, empty, or what was restored: the same again goes on.
+    """
+    config = load_config(find_config(config_path))
+    if config.embedded:
+        return restore_in_place(config_path, folder, say, cut_off=True)
+    with backup_folders.only_one(config) as lock:
+        backup = _find(config, folder)
+        copy = backup_list.whole_copy(backup, say)
+        with contextlib.closing(connect_once(config.dsn)) as connection:
+            # A crash after this leaves an empty database, which whoever opens it makes fresh again.
+            connection.execute(statements("backup")["empty"])
+            connection.commit()
+        backup_data.fill(config.dsn, copy, lock)
+        restored = _compared(backup, config.dsn, _place_text(config.dsn))
+    with Database.open(config_path, say):
+        return restored
+
+
+def verified_export(folder: str, say: Say = lambda _: None) -> BackupFacts:
+    """Return the facts of a copy or package, every byte of which was compared with its sums.
+
+    Raises BackupDamagedError, and BackupError for one that only a later Drystone can restore.
+    """
+    backup = _of_folder(folder)
+    backup_list.whole_copy(backup, say)
+    return backup.facts
+
+
+def _find(config: DatabaseConfig, name: str) -> Backup:
+    """Return a backup of this store by its name, or what lies in a folder."""
+    if name != LATEST and not NAME.fullmatch(name) and os.path.isdir(name):
+        return _of_folder(name)
+    backup = backup_list.find_backup(list_backups(config), name)
+    _refuse_later(backup.facts, backup.name)
+    return backup
+
+
+def _of_folder(folder: str) -> Backup:
+    facts = read_facts(folder)
+    if facts is None:
+        raise BackupDamagedError(
+            f"{folder} is no export of a database that this Drystone can read: its backup.json is "
+            "missing, damaged, or of a later version"
+        )
+    _refuse_later(facts, folder)
+    return Backup(facts, (folder,), None)
+
+
+def _refuse_later(facts: BackupFacts, what: str) -> None:
+    known, has = len(known_migrations()), facts.counts.get("schema_migration", 0)
+    if has > known:
+        raise BackupError(
+            f"{what} has been through {has} migrations, and this Drystone knows only {known}: "
+            "update Drystone, and restore it with that"
+        )
+    if facts.server_version_number // 10_000 > programs.MAJOR_VERSION:
+        raise BackupError(
+            f"{what} was made by PostgreSQL {facts.server_version}, and this Drystone restores up "
+            f"to {programs.MAJOR_VERSION}: update Drystone, and restore it with that"
+        )
 
 
 # ---- A new data folder -----------------------------------------------------------------------
@@ -141,7 +209,7 @@ def describe(config_path: str | None, name: str, say: Say = lambda _: None) -> t
 
 def _make_folder(config: DatabaseConfig, name: str, folder: str, lock: int, say: Say) -> Restored:
     """Make it as FOLDER.making, restore the export into its server, compare, stop, and rename."""
-    backup = backup_list.find_backup(list_backups(config), name)
+    backup = _find(config, name)
     making, run_dir = folder + ".making", folder + ".run"
     place = server.Place(making, run_dir)
     _remove(place)
@@ -176,11 +244,27 @@ def _compared(backup: Backup, dsn: str, target: str) -> Restored:
                 f"what was restored from {backup.name} is not what was backed up; try another "
                 "one:\n  " + "\n  ".join(problems)
             )
-        if backup.report is not None:
-            # A new server has a new identity: this ties it to the backups of the former one.
-            record(connection, backup.report)
-            connection.commit()
+        # A new server has a new identity: this ties it to the backups of the former one.
+        record(connection, backup.report or _report_of(backup))
+        connection.commit()
     return Restored(backup.name, backup_data.LOGICAL, target, len(counts), sum(counts.values()))
+
+
+def _report_of(backup: Backup) -> BackupReport:
+    """Return what the facts alone say: of a package, or of a backup that was never checked."""
+    facts = backup.facts
+    return BackupReport(
+        name=facts.name,
+        store_id=facts.store_id,
+        kind=facts.kind,
+        state="incomplete",
+        start_time=facts.start_time,
+        end_time=facts.end_time,
+        copies=(),
+        warnings=(f"restored from {', '.join(backup.copies)}",),
+        problems=(),
+        facts=facts,
+    )
 
 
 # ---- In place of the live one ----------------------------------------------------------------

@@ -35,12 +35,14 @@ def backup(
     """Back the database up to two disks, restore it into a scratch server, and compare.
 
     auto is pgBackRest where a stanza is configured, else logical; the former has a logical export
-    too. A failed check ends with 1, fewer than two copies with 3; both run alert_command.
+    too. A good one becomes a package for cold storage, without passwords and tokens. A failed check
+    ends with 1, fewer than two copies or a package that could not be made with 3; both run
+    alert_command.
     """
     from base.config import find_config
     from base.output import say, write_json
     from sql.backup.backup import make_backup
-    from sql.backup.sample_check import sample_check_of
+    from sql.backup.partner import backup_partner
 
     path = find_config(config)
     recent = None if unless_within_h is None else _good_within(path, unless_within_h)
@@ -49,7 +51,14 @@ def backup(
         if json_output:
             write_json({"name": recent, "state": "recent"})
         return
-    report = make_backup(path, _method(method), check_sample=sample_check_of(path), say=say)
+    partner = backup_partner()
+    report = make_backup(
+        path,
+        _method(method),
+        check_sample=partner.sample_check(path) if partner else None,
+        package=partner.packager(path) if partner else None,
+        say=say,
+    )
     show_report(report, json_output=json_output)
 
 
@@ -83,6 +92,8 @@ def show_report(report: BackupReport, *, json_output: bool) -> None:
                 f"tables, {check.rows:,} rows, {check.constraints} constraints, "
                 f"{check.sample_compared or 0} files compared with the store"
             )
+        for name in report.packages:
+            write_line(f"package   {name}  (`drystone outbox list`)")
         for name in report.removed:
             write_line(f"removed   {name}")
     for line in report.warnings:

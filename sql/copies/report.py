@@ -33,6 +33,15 @@ class _Model(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
+class LeftOut(_Model):
+    """What an export for cold storage lacks, for a person to make anew after a restore."""
+
+    passwords: tuple[str, ...] = ()
+    """Names of accounts that came back without their password."""
+    tokens: tuple[str, ...] = ()
+    """API tokens that did not come back, as `OWNER: NAME`."""
+
+
 class BackupFacts(_Model):
     """What was backed up, known when the last byte of it was written.
 
@@ -57,6 +66,8 @@ class BackupFacts(_Model):
     durations_s: dict[str, float]
     pgbackrest_label: str = ""
     system_identifier: str = ""
+    left_out: LeftOut | None = None
+    """Of a package for cold storage; None where nothing was left out."""
 
 
 class BackupCheck(_Model):
@@ -88,6 +99,8 @@ class BackupReport(_Model):
     facts: BackupFacts | None = None
     check: BackupCheck | None = None
     removed: tuple[str, ...] = ()
+    packages: tuple[str, ...] = ()
+    """For cold storage, made with this backup."""
 
     @property
     def size_bytes(self) -> int:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sql.datasets.dataset_book import DatasetBook
     from sql.datasets.explore_book import ExploreBook
     from sql.datasets.thumbnail_book import ThumbnailBook
+    from sql.intent.cold_book import ColdBook
     from sql.people.request_book import RequestBook
     from sql.people.user_book import UserBook
     from sql.runs.event_book import EventBook
@@ -126,3 +127,10 @@ class Books(Transactions):
         from sql.datasets.thumbnail_book import ThumbnailBook
 
         return ThumbnailBook(self)
+
+    @property
+    def cold(self) -> ColdBook:
+        """Packages for cold storage that are of no ingest batch."""
+        from sql.intent.cold_book import ColdBook
+
+        return ColdBook(self)

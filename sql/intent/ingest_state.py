@@ -22,6 +22,7 @@ from sql.intent.intent import INTEGER_MAX, Count, Key, Text
 IngestState = Literal[
     "frozen", "stored", "described", "packed", "confirmed", "stopped", "purging", "purged"
 ]
+PackageKind = Literal["batch", "generated", "database"]
 WHOLE_FILE = -1
 ROWS_PER_FETCH = 2_000
 
@@ -70,10 +71,14 @@ ConfirmedBy = Literal["copy", "sums", "trust"]
 
 
 class OutboxPackage(_Document):
-    """A package for cold storage; `confirm_time` is None while it waits for its copy."""
+    """A package for cold storage; `confirm_time` is None while it waits for its copy.
+
+    `batch` is the ingest batch; None for what actions and datasets made, and for the database.
+    """
 
     package_id: str
-    batch: str
+    kind: PackageKind
+    batch: str | None
     file_count: int
     size_bytes: int
     key: str

@@ -64,3 +64,31 @@ FROM backup_report ORDER BY end_time DESC LIMIT 1
 SELECT current_setting('data_directory', true),
     (SELECT setting FROM pg_config WHERE name = 'BINDIR'),
     (SELECT rolname FROM pg_roles WHERE oid = 10)
+
+-- All that is ours, and nothing of extensions: what is restored makes it again.
+-- name: empty
+DO $$
+DECLARE
+    doomed record;
+BEGIN
+    FOR doomed IN
+        SELECT format('public.%I', class.relname) AS name,
+            CASE class.relkind WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW'
+                WHEN 'S' THEN 'SEQUENCE' ELSE 'TABLE' END AS kind
+        FROM pg_class AS class
+        WHERE class.relnamespace = 'public'::regnamespace AND class.relkind IN ('r', 'p', 'v', 'm', 'S')
+            AND NOT EXISTS (SELECT FROM pg_depend
+                WHERE classid = 'pg_class'::regclass AND objid = class.oid AND deptype IN ('e', 'i'))
+    LOOP
+        EXECUTE format('DROP %s IF EXISTS %s CASCADE', doomed.kind, doomed.name);
+    END LOOP;
+    FOR doomed IN
+        SELECT format('public.%I(%s)', routine.proname,
+            pg_get_function_identity_arguments(routine.oid)) AS name FROM pg_proc AS routine
+        WHERE routine.pronamespace = 'public'::regnamespace AND NOT EXISTS (
+            SELECT FROM pg_depend
+            WHERE classid = 'pg_proc'::regclass AND objid = routine.oid AND deptype = 'e')
+    LOOP
+        EXECUTE format('DROP ROUTINE IF EXISTS %s CASCADE', doomed.name);
+    END LOOP;
+END $$

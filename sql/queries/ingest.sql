@@ -53,10 +53,10 @@ SELECT %s, ingest_batch_id, %s, %s, %s FROM ingest_batch WHERE name = %s
 ON CONFLICT (package_id) DO NOTHING
 
 -- name: packages
-SELECT package.package_id, batch.name, package.file_count, package.size_bytes,
+SELECT package.package_id, package.kind, batch.name, package.file_count, package.size_bytes,
     encode(package.sha256, 'hex'), package.create_time, package.confirm_time,
     package.confirmed_by, package.confirmed_copy
-FROM outbox_package AS package JOIN ingest_batch AS batch USING (ingest_batch_id)
+FROM outbox_package AS package LEFT JOIN ingest_batch AS batch USING (ingest_batch_id)
 WHERE (%(package_id)s::text IS NULL OR package.package_id = %(package_id)s)
     AND (%(name)s::text IS NULL OR batch.name = %(name)s)
     AND NOT (%(waiting_only)s AND package.confirm_time IS NOT NULL)

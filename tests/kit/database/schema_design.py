@@ -95,6 +95,7 @@ INDEXES = {
     "node_sha256_key": "the identity of a node",
     "outbox_package_pkey": "",
     "outbox_package_waiting": "packages without a confirmed copy, oldest first",
+    "outbox_store_batch_pkey": "",
     "physical_content_file_extension_id": "selectors by extension and media type",
     "physical_content_hidden": "the few deleted and black-listed ones",
     "physical_content_node_id_key": "a node has one content",
