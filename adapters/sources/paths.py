@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -117,7 +117,7 @@ def names_reader(names: dict[int, Any], keeps_text: bool = False) -> Read:
 class Part:
     """One path: what finds its raw values, and whether these are read already."""
 
-    find: Callable[[Any], Iterator[Any]]
+    find: Callable[[Any], Iterable[Any]]
     is_final: bool = False
 
 
@@ -210,10 +210,12 @@ def _part(text: str) -> Part:
 
 
 def _reading(
-    find: Callable[[Any], Iterator[Any]], readers: list[Read]
-) -> Callable[[Any], Iterator[Any]]:
+    find: Callable[[Any], Iterable[Any]], readers: list[Read]
+) -> Callable[[Any], Iterable[Any]]:
     def read(record: Any) -> Iterator[Any]:
         values = list(find(record))
+        if not values:
+            return
         for reader in readers:
             # What a reader splits goes on in parts.
             values = [part for value in values for part in _parts(value, reader(value))]
@@ -228,13 +230,13 @@ def _parts(value: Any, read: Any) -> list[Any]:
     return [] if read is None else [read]
 
 
-def _literal(text: str) -> Callable[[Any], Iterator[Any]]:
+def _literal(text: str) -> Callable[[Any], Iterable[Any]]:
     if len(text) < 3 or text[-1] != "'":
         raise ValueError(f"{text!r}: a word stands between two quotes")
-    return lambda _record: iter((text[1:-1],))
+    return lambda _record: (text[1:-1],)
 
 
-def _template(text: str) -> Callable[[Any], Iterator[Any]]:
+def _template(text: str) -> Callable[[Any], Iterable[Any]]:
     # Texts and paths in turn, beginning and ending with a text.
     pieces = _HOLE.split(text)
     paths = [compiled(piece) for piece in pieces[1::2]]
@@ -250,7 +252,7 @@ def _template(text: str) -> Callable[[Any], Iterator[Any]]:
     return find
 
 
-def _steps(text: str) -> Callable[[Any], Iterator[Any]]:
+def _steps(text: str) -> Callable[[Any], Iterable[Any]]:
     steps, position = list[str | int | None](), 0
     while position < len(text):
         found = _STEP.match(text, position)
@@ -263,11 +265,18 @@ def _steps(text: str) -> Callable[[Any], Iterator[Any]]:
     if None in steps:
         return lambda record: _each(record, steps)
     straight = tuple(step for step in steps if step is not None)
+    if len(straight) == 1 and isinstance(straight[0], str):
+        name = straight[0]  # Most paths are one field, and most fields are missing.
 
-    def find(record: Any) -> Iterator[Any]:
+        def find_field(record: Any) -> Iterable[Any]:
+            value = record.get(name) if isinstance(record, dict) else None
+            return () if value is None or value == "" else (value,)
+
+        return find_field
+
+    def find(record: Any) -> Iterable[Any]:
         value = dig(record, *straight)
-        if value is not None and value != "":
-            yield value
+        return () if value is None or value == "" else (value,)
 
     return find
 
