@@ -34,8 +34,13 @@ def write_line(text: str) -> None:
 
 def write_json(value: BaseModel | dict[str, Any] | list[Any]) -> None:
     """Write one document as one line of ASCII JSON; times in ISO 8601, UTC as `Z`."""
+    sys.stdout.write(json_text(value) + "\n")
+
+
+def json_text(value: Any) -> str:
+    """Return a document as ASCII JSON; times in ISO 8601, UTC as `Z`."""
     # Not pydantic's own JSON: it refuses the lone surrogates of names that are not UTF-8.
-    sys.stdout.write(json.dumps(value, default=_plain) + "\n")
+    return json.dumps(value, default=_plain)
 
 
 def _plain(value: Any) -> Any:

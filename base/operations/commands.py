@@ -15,7 +15,7 @@ from importlib import import_module
 from typing import Annotated, Any, get_args, get_origin
 
 import typer
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from typer.models import CommandInfo
 
@@ -103,7 +103,7 @@ def _meant(
 
 def _tell(one: Operation[Any, Any, Any], answer: Any, request: BaseModel, *, is_json: bool) -> None:
     if is_json or one.cli is None or one.cli.show is None:
-        write_json(TypeAdapter(one.answer).dump_python(answer, mode="json"))
+        write_json(one.document_of(answer))
     else:
         one.cli.show(answer, request)
 

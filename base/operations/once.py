@@ -7,8 +7,9 @@ import json
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple, Protocol
 
-from pydantic import BaseModel, TypeAdapter
+from pydantic import BaseModel
 
+from base.errors import UsageError
 from base.operations.operation import Caller, Operation
 
 
@@ -51,17 +52,24 @@ def ask_once(
 
     A request that fails before it changed anything may be asked for again with its key.
     """
-    text = json.dumps(asked.model_dump(mode="json"), sort_keys=True)
-    digest = hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()
+    digest = _digest(asked)
     is_known, answer = requests.begin(caller.name, key, one.name, digest)
     if is_known:
         return Answered(answer, True)
     try:
         with requests.marking(caller.name, key):
             answer = one(place, caller, asked)
+        document = one.document_of(answer)
     except Exception:
         requests.abandon(caller.name, key)
         raise
-    document = TypeAdapter(one.answer).dump_python(answer, mode="json")
     requests.finish(caller.name, key, document)
     return Answered(document, False)
+
+
+def _digest(asked: BaseModel) -> bytes:
+    try:
+        text = json.dumps(asked.model_dump(), sort_keys=True, default=str)
+    except (RecursionError, ValueError) as error:
+        raise UsageError("the request has too many levels") from error
+    return hashlib.sha256(text.encode()).digest()

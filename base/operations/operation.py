@@ -8,14 +8,16 @@ who asks, and a checked request, and returns a document. Never imports Typer or 
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import ModuleType
 from typing import Any, Generic, Literal, NamedTuple, TypeVar
 
-from pydantic import BaseModel, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from base.errors import UsageError
+from base.output import json_text
 
 Place = TypeVar("Place")
 Request = TypeVar("Request", bound=BaseModel)
@@ -118,6 +120,11 @@ class Operation(Generic[Place, Request, Answer]):
         except ValidationError as error:
             words = self.name.replace(".", " ")
             raise UsageError(f"{words}: " + "; ".join(problem_lines(error))) from None
+
+    def document_of(self, answer: Answer) -> Any:
+        """Return an answer as a JSON document; numbers that JSON has not are null."""
+        text = json_text(TypeAdapter(self.answer).dump_python(answer))
+        return json.loads(text, parse_constant=lambda _: None)
 
     @property
     def help(self) -> str:

@@ -18,7 +18,6 @@ from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse
 
 from base.errors import DrystoneError, UsageError
 from base.operations.once import Answered, Requests, ask_once
@@ -137,12 +136,13 @@ def _endpoint(one: Operation[Any, Any, Any], server: Server) -> Callable[..., Aw
         except ValidationError as error:
             raise RequestValidationError(error.errors(include_context=False)) from None
         if key is None or one.kind != "change":
-            return await server.run(lambda place: one(place, caller, asked))
+            document = await server.run(lambda place: one.document_of(one(place, caller, asked)))
+            return _answer(document)
         answered: Answered = await server.run(
             lambda place: ask_once(server.requests(place), key, one, place, caller, asked)
         )
         repeated = {REPEATED_HEADER: "true"} if answered.is_repeated else None
-        return JSONResponse(answered.document, headers=repeated)
+        return _answer(answered.document, repeated)
 
     kind = inspect.Parameter.KEYWORD_ONLY
     parameters = [inspect.Parameter("http_request", kind, annotation=Request)]
@@ -168,6 +168,11 @@ def _endpoint(one: Operation[Any, Any, Any], server: Server) -> Callable[..., Aw
     endpoint.__signature__ = inspect.Signature(parameters)  # pyright: ignore[reportFunctionMemberAccess]
     endpoint.__annotations__ = {}
     return endpoint
+
+
+def _answer(document: Any, headers: dict[str, str] | None = None) -> Response:
+    # In ASCII: names that are no UTF-8 come back as they were given, and hide no others.
+    return Response(json.dumps(document), headers=headers, media_type="application/json")
 
 
 def _part_of(one: Operation[Any, Any, Any], names: list[str]) -> type[BaseModel]:

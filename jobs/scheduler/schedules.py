@@ -34,6 +34,7 @@ from sql import (
 
 BACKFILL_MAX = 200
 """So many times are made up for at once; a longer range is given in parts."""
+YEAR_MIN = 1900
 SHOWN_FIRINGS = 5
 
 Request = Callable[[str, dict[str, Any], str], RunRequest]
@@ -188,14 +189,22 @@ def fire_now(
     return made[0]
 
 
-def backfill_times(schedule: Schedule, since: datetime, until: datetime) -> list[datetime]:
-    """Return the times from `since` up to and without `until` that a backfill makes up for."""
+def backfill_times(
+    schedule: Schedule, since: datetime, until: datetime, now: datetime | None = None
+) -> list[datetime]:
+    """Return the times from `since` up to and without `until` that a backfill makes up for.
+
+    Those that have not come yet are the clock's.
+    """
     if until <= since:
         raise UsageError("the time since when has to be before the time until when")
+    if since.year < YEAR_MIN:
+        raise UsageError(f"nothing is made up for before the year {YEAR_MIN}; give a later time")
+    now = now or datetime.now(UTC)
     cron = parse_cron(schedule.cron, schedule.zone)
     times: list[datetime] = []
     for moment in firings(cron, since - timedelta(microseconds=1)):
-        if moment >= until:
+        if moment >= until or moment > now:
             break
         if len(times) == BACKFILL_MAX:
             raise UsageError(

@@ -11,7 +11,9 @@ from __future__ import annotations
 
 import json
 import os
-from contextlib import AbstractContextManager
+import secrets
+from collections.abc import Generator
+from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Any
 
 from base.errors import UsageError
@@ -26,6 +28,8 @@ KEPT_S = 24 * 3_600
 KEY_LENGTH_MAX = 255
 
 _SQL = statements("request_key")
+_being_done: dict[tuple[int, str, str], str] = {}
+"""The holders of this process whose request goes on, by database, account and key."""
 
 
 class RequestBook:
@@ -41,13 +45,15 @@ class RequestBook:
         BusyError while it is being done, AnswerLostError when it was done and nobody knows the
         answer any more.
         """
-        given = {"account": account, "key": _checked(key), "holder": _this_process()}
+        mine = f"{_this_process()}:{secrets.token_hex(8)}"
+        given = {"account": account, "key": _checked(key), "holder": mine}
         with self._database.connection() as connection:
             connection.execute(_SQL["forget"], {"kept_s": KEPT_S})
             begun = connection.execute(
                 _SQL["begin"], {**given, "operation": operation, "digest": digest}
             ).rowcount
             if begun:
+                self._hold(account, key, mine)
                 return False, None
             row = connection.execute(_SQL["known"], given).fetchone()
             if row is None:  # Abandoned at this moment.
@@ -61,13 +67,14 @@ class RequestBook:
                 return True, json.loads(answer)
             if is_done:
                 raise AnswerLostError(
-                    f"{operation} was done, but the server was stopped before it answered; look at "
-                    "what there is, and take a new key to do it again"
+                    f"{operation} was done, but the server failed or was stopped before it "
+                    "answered; look at what there is, and take a new key to do it again"
                 )
             if _is_alive(holder):
                 raise BusyError("the same request is being done; ask again")
             if not connection.execute(_SQL["take_over"], {**given, "former": holder}).rowcount:
                 raise BusyError("the same request is being done; ask again")
+            self._hold(account, key, mine)
         return False, None
 
     def marking(self, account: str, key: str) -> AbstractContextManager[None]:
@@ -77,13 +84,24 @@ class RequestBook:
     def finish(self, account: str, key: str, answer: Any) -> None:
         """Keep the answer, a JSON document."""
         given = {"account": account, "key": key, "answer": json.dumps(answer)}
-        with self._database.connection() as connection:
+        with self._released(account, key), self._database.connection() as connection:
             connection.execute(_SQL["finish"], given)
 
     def abandon(self, account: str, key: str) -> None:
         """Forget a request that changed nothing; one that was marked stays."""
-        with self._database.connection() as connection:
+        with self._released(account, key), self._database.connection() as connection:
             connection.execute(_SQL["abandon"], {"account": account, "key": key})
+
+    def _hold(self, account: str, key: str, holder: str) -> None:
+        _being_done[id(self._database), account, key] = holder
+
+    @contextmanager
+    def _released(self, account: str, key: str) -> Generator[None]:
+        """Let others do the request after this block, also when the database failed in it."""
+        try:
+            yield
+        finally:
+            _being_done.pop((id(self._database), account, key), None)
 
 
 def _checked(key: str) -> str:
@@ -100,7 +118,10 @@ def _this_process() -> str:
 
 def _is_alive(holder: str) -> bool:
     """Tell whether a process may still be doing its request; of other machines nobody knows."""
-    node, pid, ticks = holder.rsplit(" ", 2)
+    node, pid, rest = holder.rsplit(" ", 2)
+    ticks, mark, _ = rest.partition(":")  # A row of the last version has no mark.
+    if mark and f"{node} {pid} {ticks}" == _this_process():
+        return holder in list(_being_done.values())
     return node != os.uname().nodename or _start_ticks(int(pid)) == ticks
 
 

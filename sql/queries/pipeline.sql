@@ -38,8 +38,8 @@ WHERE action_batch_id = %(action_batch_id)s AND begun_stage < %(stage)s
     AND pipeline_id = (SELECT id FROM pipeline WHERE name = %(pipeline)s)
 
 -- Of the newest version of each dataset that asks for the pipelines of its files: the files that the
--- next build leaves out because this one is not complete for them. The definition is JSON as
--- `json.dumps` writes it.
+-- next build leaves out because this one is not complete for them, and for no other reason: what is
+-- hidden is left out in any case. The definition is JSON as `json.dumps` writes it.
 -- name: waiting
 WITH open_node AS MATERIALIZED (
     SELECT DISTINCT member.node_id
@@ -48,6 +48,9 @@ WITH open_node AS MATERIALIZED (
     WHERE enrolment.pipeline_id = %(pipeline_id)s AND NOT EXISTS (
         SELECT FROM node_action_done AS done
         WHERE done.node_id = member.node_id AND done.action_id = stage.action_id
+    ) AND NOT EXISTS (
+        SELECT FROM physical_content AS hidden
+        WHERE hidden.node_id = member.node_id AND (hidden.in_black_list OR hidden.is_delete)
     )
 ), newest AS (
     SELECT DISTINCT ON (dataset_id) dataset_version_id, dataset_id, file_count

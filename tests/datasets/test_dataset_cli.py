@@ -124,6 +124,17 @@ def test_a_declared_pipeline_changes_no_dataset_and_an_enrolled_batch_is_told(
     assert answer("pipeline", "declare", line)["datasets"] == [
         {"name": "pets", "files": files, "files_left_out": 10}
     ]
+    # Of what is hidden the next build says so, whatever pipelines say.
+    hide = (
+        "UPDATE physical_content SET in_black_list = %s WHERE node_id = "
+        "(SELECT min(node_id) FROM action_batch_node WHERE action_batch_id = %s)"
+    )
+    with house.database.connection() as connection:
+        connection.execute(hide, [True, batch])
+    assert answer("pipeline", "declare", line)["datasets"][0]["files_left_out"] == 9
+    assert excluded() == {**before, "black_listed": 1, "pipeline_incomplete": 9}
+    with house.database.connection() as connection:
+        connection.execute(hide, [False, batch])
     # By pipeline, and by batch.
     shown = drystone("pipeline", "state", "line", *config).stdout.decode()
     assert "2 of 2: tag_filter, 0 of 10 nodes done" in shown

@@ -37,9 +37,11 @@ class Asker:
         self._host = served.address.removeprefix("http://")
         self._token = token
 
-    def __call__(self, method: str, path: str, document: Any = None) -> tuple[int, Any]:
+    def __call__(
+        self, method: str, path: str, document: Any = None, more: dict[str, str] | None = None
+    ) -> tuple[int, Any]:
         body = document if isinstance(document, bytes) else json.dumps(document).encode()
-        headers = {"content-type": "application/json"}
+        headers = {"content-type": "application/json", **(more or {})}
         if self._token:
             headers["authorization"] = f"Bearer {self._token}"
         with contextlib.closing(http.client.HTTPConnection(self._host)) as connection:
@@ -96,6 +98,31 @@ def test_runs_are_started_listed_shown_cancelled_and_retried(ask: Asker, quiet_y
     assert quiet_yard.state(first) == "queued"
     assert ask("GET", "/v1/runs/999999")[0] == 404
     assert ask("POST", "/v1/runs/999999/cancel", {})[0] == 404
+
+
+def test_names_that_are_no_utf8_come_back_as_they_were_given(ask: Asker):
+    odd = {"folder": "/x\udcff"}
+    run_id = start(ask, **odd)
+    assert ask("GET", f"/v1/runs/{run_id}")[1]["run"]["parameters"]["folder"] == odd["folder"]
+    (run,) = ask("GET", "/v1/runs")[1]["runs"]
+    assert run["parameters"]["folder"] == odd["folder"]
+    asked = {"workflow": "nothing", "parameters": odd}
+    assert ask("POST", "/v1/runs/plan", asked)[0] == 200
+    assert ask("POST", "/v1/schedules", {**asked, "name": "odd", "cron": "@daily"})[0] == 200
+    (schedule,) = ask("GET", "/v1/schedules")[1]
+    assert schedule["parameters"] == odd
+    for replayed in (None, "true"):
+        status, answer = ask("POST", "/v1/runs", asked, {"idempotency-key": "odd"})
+        assert (status, answer["run_id"]) == (200, run_id), replayed
+
+
+@pytest.mark.parametrize("levels", [100, 300, 700, 900, 950, 5_000])
+def test_a_document_of_many_levels_is_refused_with_a_key_too(ask: Asker, levels: int):
+    deep = "[" * levels + "]" * levels
+    body = f'{{"workflow": "nothing", "parameters": {{"folder": {deep}}}}}'.encode()
+    for headers in ({}, {"idempotency-key": "deep"}):
+        assert ask("POST", "/v1/runs", body, headers)[0] == 400
+    assert ask("GET", "/v1/runs")[1]["runs"] == []
 
 
 def test_figures_of_runs_and_queues_are_those_of_the_database(ask: Asker, quiet_yard: Yard):
@@ -190,8 +217,11 @@ def test_schedules(ask: Asker, quiet_yard: Yard):
     span = {"since": "2026-11-01T00:00:00+01:00", "until": "2026-11-01T02:00:00+01:00"}
     assert len(ask("POST", "/v1/schedules/nightly/backfill/plan", span)[1]) == 2
     assert len(ask("POST", "/v1/schedules/nightly/backfill", span)[1]) == 2
-    span["since"] = "1926-11-01T00:00:00+01:00"
-    assert ask("POST", "/v1/schedules/nightly/backfill", span)[0] == 400
+    for since in ("1926-11-01T00:00:00+01:00", "0001-01-01T00:00"):
+        span["since"] = since
+        assert ask("POST", "/v1/schedules/nightly/backfill", span)[0] == 400
+    future = {"since": "2290-01-01T00:00", "until": "2290-01-03T00:00"}
+    assert ask("POST", "/v1/schedules/nightly/backfill", future) == (200, [])
     _, history = ask("GET", "/v1/schedules/nightly/history?limit=2")
     assert len(history) == 2
     assert [one["name"] for one in ask("GET", "/v1/schedules")[1]] == ["nightly"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -186,7 +186,8 @@ def test_backfill(database: Database):
     schedule = add(database, catch_up="skip")
     fire(database, NOW + 4 * HOUR + timedelta(minutes=30))
     midnight = NOW.replace(hour=0, minute=0, second=0)
-    times = schedules.backfill_times(schedule, midnight + 7 * HOUR, midnight + 12 * HOUR)
+    span, now = (midnight + 7 * HOUR, midnight + 12 * HOUR), midnight + 400 * HOUR
+    times = schedules.backfill_times(schedule, *span, now)
     assert [time.hour for time in times] == [7, 8, 9, 10, 11]
     made = schedules.backfill(database, "hourly", times, request, "ann")
     assert [one.outcome for one in made] == ["fired"] * 5
@@ -194,7 +195,13 @@ def test_backfill(database: Database):
     assert len({run.run_key for run in database.runs.list_runs().runs}) == 5
     assert database.schedules.schedule("hourly").next_time == midnight + 13 * HOUR
     with pytest.raises(UsageError, match="shorter range"):
-        schedules.backfill_times(schedule, midnight, midnight + timedelta(days=900))
+        schedules.backfill_times(schedule, midnight, midnight + timedelta(days=900), now)
+    # What has not come yet is the clock's.
+    assert schedules.backfill_times(schedule, *span, midnight + 9 * HOUR) == times[:3]
+    assert schedules.backfill_times(schedule, *span, midnight) == []
+    for since in (datetime.min, datetime.min.replace(tzinfo=timezone(14 * HOUR))):
+        with pytest.raises(UsageError, match="before the year 1900"):
+            schedules.backfill_times(schedule, since.replace(tzinfo=since.tzinfo or UTC), now)
     with pytest.raises(UsageError, match="before"):
         schedules.backfill_times(schedule, midnight, midnight)
 

@@ -12,7 +12,7 @@ import pytest
 
 from base.errors import UsageError
 from sql import BusyError, Database
-from sql.core.errors import AnswerLostError, KeyReusedError
+from sql.core.errors import AnswerLostError, KeyReusedError, StatementError
 
 ONE, OTHER = b"1" * 32, b"2" * 32
 KEY = "7b0c2c1e-3a5f"
@@ -123,6 +123,25 @@ def test_what_failed_may_be_asked_again_and_a_day_later_it_is_forgotten(
     with psycopg.connect(database_url, autocommit=True) as connection:
         connection.execute("UPDATE request_key SET create_time = now() - interval '25 hours'")
     assert wishes.requests.begin("ann", KEY, "wish.tell", ONE) == (False, None)
+
+
+@pytest.mark.parametrize("end", ["abandon", "finish"])
+def test_what_ended_while_the_database_failed_is_done_by_the_next(
+    wishes: Database, database_url: str, end: str
+):
+    wishes.requests.begin("ann", KEY, "wish.tell", ONE)
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        connection.execute("ALTER TABLE request_key RENAME TO away")
+        with pytest.raises(StatementError):
+            if end == "abandon":
+                wishes.requests.abandon("ann", KEY)
+            else:
+                wishes.requests.finish("ann", KEY, None)
+        connection.execute("ALTER TABLE away RENAME TO request_key")
+    # The server lives on, its request does not.
+    assert wishes.requests.begin("ann", KEY, "wish.tell", ONE) == (False, None)
+    with pytest.raises(BusyError):
+        wishes.requests.begin("ann", KEY, "wish.tell", ONE)
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\nb", "\u00e4"])
