@@ -160,6 +160,7 @@ def test_a_dry_run_does_nothing_and_waiting_tells_how_it_ended(app: typer.Typer,
         (["moonlight"], "wish tell: name: String should have at most 5 characters"),
         (["moon", "--set", "x"], "'x' is no NAME=VALUE"),
         (["moon", "--details", "/no/such"], "/no/such is no JSON file"),
+        (["moon", "--dry-run", "--wait"], "give --dry-run or --wait"),
     ],
 )
 def test_what_is_wrong_is_one_line(app: typer.Typer, place: list[str], given, words):

@@ -73,6 +73,8 @@ def add_command(app: typer.Typer, one: Operation[Any, Any, Any], opened: Opened)
     def command(**given: Any) -> None:
         config, is_json = given.pop("config"), given.pop("json_output")
         waits, is_dry = given.pop("wait_for_it", False), given.pop("dry_run_only", False)
+        if waits and is_dry:
+            raise UsageError("give --dry-run or --wait: a dry run starts nothing to wait for")
         meant = _meant(one, given, is_dry=is_dry)
         told = given if meant.request is one.request else {}
         request = meant.request_of(_told(told, cli))

@@ -185,6 +185,7 @@ def plan(session: Session, caller: Caller, asked: AddRequest) -> list[datetime]:
             "parameters": "NAME=VALUE", "catch_up": "POLICY", "catch_up_max": "COUNT",
         },
         pairs=("parameters",),
+        files={"parameters": "--parameters"},
         dry_run=plan,
         show=_show,
     ),
@@ -219,11 +220,15 @@ def add(session: Session, caller: Caller, asked: AddRequest) -> DescribedSchedul
             "parameters": "NAME=VALUE", "catch_up": "POLICY", "catch_up_max": "COUNT",
         },
         pairs=("parameters",),
+        files={"parameters": "--parameters"},
         show=_show,
     ),
 )  # fmt: skip
 def change(session: Session, _caller: Caller, asked: ChangeRequest) -> DescribedSchedule:
-    """Change a schedule; what is not named stays. Given parameters replace all of the former."""
+    """Change a schedule; what is not named stays. Given parameters replace all of the former.
+
+    A file that holds {} takes them all away.
+    """
     from jobs.scheduler import schedules
 
     fields = asked.model_dump(exclude_none=True, exclude={"name"})

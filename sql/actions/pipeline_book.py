@@ -84,6 +84,7 @@ class PipelineBook:
             pipeline_id = _pipeline(connection, pipeline)
             for action_batch_id in action_batch_ids:
                 _check_batch(connection, action_batch_id)
+            # In order, so that of two that enrol the same batches one waits for the other.
             return sum(
                 connection.execute(
                     _SQL["enrol"],
@@ -93,14 +94,14 @@ class PipelineBook:
                         "by": clean_text(by, 200),
                     },
                 ).rowcount
-                for action_batch_id in dict.fromkeys(action_batch_ids)
+                for action_batch_id in sorted(set(action_batch_ids))
             )
 
     def withdraw(self, pipeline: str, action_batch_ids: Sequence[int]) -> None:
         """Take batches out of a pipeline, all or none; what was done for their nodes stays done."""
         with self._database.connection() as connection:
             pipeline_id = _pipeline(connection, pipeline)
-            for action_batch_id in dict.fromkeys(action_batch_ids):
+            for action_batch_id in sorted(set(action_batch_ids)):
                 given = {"pipeline_id": pipeline_id, "action_batch_id": action_batch_id}
                 if not connection.execute(_SQL["withdraw"], given).rowcount:
                     raise UsageError(f"batch {action_batch_id} is not in pipeline {pipeline}")

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
+import psycopg
 import pytest
 from test_action_book import World
 
@@ -120,3 +124,24 @@ def test_a_stage_does_not_wait_for_hidden_nodes(world: World, flag: str):
     assert (of_pipeline.current_stage, of_pipeline.stages) == (None, place.stages)
     # The run itself says that not every node was done.
     assert world.book.end_event(event) == "partial"
+
+
+def test_who_enrols_the_same_batches_in_another_order_waits(world: World, database_url: str):
+    first, second = world.batch(world.nodes[:5]), world.batch(world.nodes[5:])
+    enrol = (
+        "INSERT INTO pipeline_enrolment (pipeline_id, action_batch_id, enrolled_by)"
+        " SELECT id, %s, 'other' FROM pipeline WHERE name = 'looks'"
+    )
+    waits = "SELECT FROM pg_stat_activity WHERE cardinality(pg_blocking_pids(pid)) > 0"
+    with (
+        ThreadPoolExecutor(1) as threads,
+        psycopg.connect(database_url) as other,
+        psycopg.connect(database_url, autocommit=True) as watcher,
+    ):
+        other.execute(enrol, [first])
+        enrolled = threads.submit(world.database.pipelines.enrol, "looks", [second, first])
+        while not watcher.execute(waits).rowcount:
+            threading.Event().wait(0.01)
+        other.execute(enrol, [second])
+        other.commit()
+        assert enrolled.result(60) == 0
