@@ -142,9 +142,12 @@ def cookie_of(header: bytes, name: str) -> str:
     return cookie[name].value if name in cookie else ""
 
 
+_PUBLIC = frozenset({LOGIN_PATH, "/favicon.ico", "/live", "/ready", "/healthz"})
+
+
 def _is_public(path: str) -> bool:
     """Tell whether a path holds nothing but our program, which anybody may have."""
-    if path in (LOGIN_PATH, "/favicon.ico", "/healthz") or path.startswith("/static/"):
+    if path in _PUBLIC or path.startswith("/static/"):
         return True
     # NiceGUI's own scripts lie below its version; what pages make lies beside it and is private.
     first, _, rest = path.removeprefix("/_nicegui/").partition("/")

@@ -21,6 +21,7 @@ from gui.access.roles import Visitor, require
 from gui.core.filters import Filters, document_of
 from gui.reading.desk import Desk
 from gui.reading.polled import late_of, standing_of
+from gui.server.probes import Dependency, dependencies
 from gui.widgets.explorer_routes import page_of
 from jobs import jobs_operations
 from sql import Role
@@ -117,6 +118,11 @@ def _add_reading(router: APIRouter, desk: Desk) -> None:
     async def me(visitor: Anybody) -> dict[str, str]:
         """Tell who the token belongs to, and what it may do."""
         return {"name": visitor.name, "role": visitor.role}
+
+    @router.get("/health", tags=["overview"])
+    async def health(visitor: Viewer) -> list[Dependency]:
+        """Return how everything answers that the server needs, as last read."""
+        return dependencies(desk.poller)
 
     @router.get("/overview", tags=["overview"])
     async def overview(visitor: Viewer) -> dict[str, Any]:

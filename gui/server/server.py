@@ -15,7 +15,6 @@ from collections.abc import AsyncGenerator
 
 import uvicorn
 from fastapi import FastAPI
-from fastapi.responses import PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 
 from base.errors import UsageError
@@ -40,6 +39,7 @@ def make_app(desk: Desk) -> Guard:
     from gui.server.api import add_api
     from gui.server.label_routes import add_labelling
     from gui.server.login import add_login
+    from gui.server.probes import add_probes
     from gui.server.rq_mount import mount_rq_dashboard, redis_url_of
     from gui.server.thumbnail_routes import add_thumbnails
     from gui.widgets.explorer_routes import add_explorer
@@ -59,10 +59,7 @@ def make_app(desk: Desk) -> Guard:
         redoc_url=None,
     )
 
-    @app.get("/healthz", include_in_schema=False)
-    async def healthz() -> PlainTextResponse:
-        return PlainTextResponse("ok")
-
+    add_probes(app, desk.poller)
     app.mount("/static", StaticFiles(directory=os.path.join(HERE, "static")))
     add_login(app, desk.config, desk.sessions)
     add_thumbnails(app, desk)

@@ -10,9 +10,11 @@ from urllib.parse import urlencode
 
 import pytest
 from gui_harness import PASSWORD, Scene
+from store_checks import until
 
 from base import process
 from base.errors import UsageError
+from fsd.cli import daemon
 from gui.access.secret import storage_secret
 from gui.server import gui_process
 
@@ -121,6 +123,35 @@ def test_roles_bound_what_a_token_may_do(served: Scene):
     assert served.ask("GET", "/api/v1/me", Authorization="Bearer drystone_wrong").status == 401
     # A token is for the API; pages want a person.
     assert served.ask("GET", "/storage", Authorization=operator).status == 303
+
+
+def test_probes_tell_strangers_little_and_viewers_what_is_down(served: Scene):
+    def ready() -> tuple[int, dict]:
+        answer = served.ask("GET", "/ready")
+        return answer.status, answer.document
+
+    assert served.ask("GET", "/live").body == b"ok"
+    until(lambda: ready() == (200, {"ready": True, "waits_for": []}), "probes")
+    assert served.ask("GET", "/api/v1/health").status == 401
+    viewer = served.token("vera", "viewer")
+
+    def states() -> dict[str, str]:
+        found = served.ask("GET", "/api/v1/health", Authorization=viewer).document
+        return {one["name"]: one["state"] for one in found}
+
+    until(lambda: states()["engine"] == "up", "probes")
+    daemon.stop_engine(served.store.config)
+    try:
+        until(
+            lambda: ready() == (503, {"ready": False, "waits_for": ["engine"]}),
+            "probes",
+        )
+        down = served.ask("GET", "/api/v1/health", Authorization=viewer).document[0]
+        assert (down["name"], down["state"]) == ("engine", "down")
+        assert down["since"] and down["reason"] and "drystone up" in down["advice"]
+    finally:
+        served.store.start()
+    until(lambda: ready()[0] == 200, "probes")
 
 
 def test_a_backup_is_a_run(served: Scene):
