@@ -181,11 +181,16 @@ class ActionContext:
             return pipeline_id
 
     def first_open_stage(self, pipeline: str, action_batch_id: int) -> int | None:
-        """Return the first stage that is not done for every node of a batch; None when all are."""
+        """Return the first stage that is not done for every node of a batch; None when all are.
+
+        Raises NotFoundError when there is no such batch.
+        """
         given = {"pipeline": pipeline, "action_batch_id": action_batch_id}
         with self._database.reading() as connection:
             row = connection.execute(_SQL["first_open_stage"], given).fetchone()
-            return row[0] if row else None
+        if row is None:
+            raise NotFoundError(f"there is no action batch {action_batch_id}")
+        return row[0]
 
     def pipelines(self) -> list[DeclaredPipeline]:
         """Return all pipelines, by name."""

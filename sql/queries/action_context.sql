@@ -116,4 +116,6 @@ GROUP BY pipeline.id, document.document ORDER BY pipeline.name
 
 -- Also of a batch that is not in the pipeline yet: what was done for its nodes in another counts.
 -- name: first_open_stage
-SELECT first_open_stage(id, %(action_batch_id)s) FROM pipeline WHERE name = %(pipeline)s
+SELECT first_open_stage(pipeline.id, batch.action_batch_id)
+FROM action_batch AS batch LEFT JOIN pipeline ON pipeline.name = %(pipeline)s
+WHERE batch.action_batch_id = %(action_batch_id)s

@@ -119,6 +119,9 @@ def test_the_commands(world: World, tmp_path: Path):
     [shown] = json_lines(run(world, "batch", "show", batch, "--json"))
     assert (shown["node_count"], shown["next"][0]["action"]) == (2, "shrink")
     assert b"pictures" in run(world, "batch", "show", batch).stdout
+    for unknown in ("999999", "9" * 30):
+        refused = run(world, "pipeline", "show", "pictures", "--batch", unknown, expect=1)
+        assert f"there is no action batch {unknown}".encode() in refused.stderr
     stands = run(world, "pipeline", "show", "pictures", "--batch", batch, expect=3).stdout
     assert b"shrink" in stands
 
