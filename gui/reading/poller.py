@@ -50,6 +50,8 @@ class Reading:
     reason: str = ""
     down_since: datetime | None = None
     advice: str = ""
+    error: Exception | None = None
+    """Why it is down; `reason` is that in words."""
 
 
 @dataclass(slots=True)
@@ -193,7 +195,7 @@ class Poller:
                 log.exception("%s cannot be read", part.title)
             after = Reading(
                 part.title, before.value, before.read_time, reason, before.down_since or now,
-                part.advice,
+                part.advice, error,
             )  # fmt: skip
         else:
             after = Reading(part.title, value, now, advice=part.advice)

@@ -15,9 +15,9 @@ from fastapi.responses import RedirectResponse
 from nicegui import ui
 
 from base.errors import DrystoneError
+from base.operations.routes import status_of
 from gui.access.guard import VISITOR_KEY
 from gui.access.roles import Visitor, require
-from gui.core.errors import ForbiddenError
 from gui.reading.desk import Desk
 from gui.reading.poller import Poller
 from gui.widgets.blocks import attributes, box, button, clean, empty, link, text
@@ -47,6 +47,12 @@ HOME_OF_LABELLERS = "/labelling"
 THEME_COOKIE = "drystone_theme"
 RESPONSE_TIMEOUT_S = 60.0
 """So long NiceGUI keeps a page that no browser has joined; by itself it waits for three seconds."""
+_PROBLEMS = {
+    400: ("Not possible", "The address asks for something that cannot be."),
+    403: ("Not for your role", "This page needs something else."),
+    404: ("Not here", "What this page is about does not exist, or not any more."),
+}
+"""Title and lead of a page that shows a problem, by its status."""
 _THEMES = {"dark": True, "light": False}
 
 
@@ -95,12 +101,13 @@ def page(desk: Desk, path: str, role: Role | None = "viewer") -> Callable[[Build
 
 def _show_problem(desk: Desk, error: Exception) -> None:
     """Show what a person can do about an error of ours, in place of the page."""
-    refused = isinstance(error, ForbiddenError)
+    status = status_of(error)
+    title, lead = _PROBLEMS.get(status, ("Not possible now", "This page needs something else."))
     client = ui.context.client
     client.content.clear()
-    client.status_code = 403 if refused else 503
-    with client.content, frame(desk, "Not for your role" if refused else "Not possible now"):
-        empty("This page needs something else.", str(error))
+    client.status_code = status if status in _PROBLEMS else 503
+    with client.content, frame(desk, title):
+        empty(lead, str(error))
         link("Back to the overview", "/")
 
 

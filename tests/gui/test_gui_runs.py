@@ -114,6 +114,7 @@ async def test_an_act_that_fails_as_nobody_thought_is_told_and_logged(
 async def test_a_run_that_is_not_there_says_so(scene: Scene):
     async with gui_harness.simulated(scene, "ada") as (user, _):
         answer = await user.http_client.get("/runs/999999")
+        assert answer.status_code == 404
         assert "there is no run 999999" in answer.text
         answer = await user.http_client.get("/runs/0")
         assert answer.status_code == 422

@@ -62,7 +62,7 @@ class RunDesk:
         """Return a poller of the reading `name` for the current page, after its first reading.
 
         Pages that give the same name share it; it ends with the last page that looks at it. Raises
-        UsageError with the reason when it cannot be read at all.
+        the error of the reading when it cannot be read at all.
         """
         client = ui.context.client
         poller = self._join(name, title, read, slowness, client)
@@ -72,7 +72,7 @@ class RunDesk:
         reading = poller.reading(READING)
         if reading.read_time is None:
             self._leave(name, client)
-            raise UsageError(reading.reason or f"{title} is not known yet")
+            raise reading.error or UsageError(f"{title} is not known yet")
         return poller
 
     def _join(
