@@ -23,6 +23,7 @@ class Deadline:
         self._handles: list[socket.socket] = []
         self._timer = threading.Timer(within_s, self._end)
         self._timer.daemon = True
+        # Guards `_handles` and `_over`, between the timer and who uses the connection. Innermost.
         self._lock = threading.Lock()
         self._over = False
 

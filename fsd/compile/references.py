@@ -36,6 +36,8 @@ class References:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        # Guards all below. Who purges or is alone says so in a field and lets it go: what that
+        # keeps out waits here before it takes `Engine.maintenance`. Innermost.
         self._changed = threading.Condition()
         self._resolving = 0
         self._alone = False

@@ -77,6 +77,8 @@ class Segment:
         self._reads = reads
         self._windows = windows
         self.limit = windows[-1].last if windows else 0
+        # Guards the fields that the lane which extracts and the one that takes back both change.
+        # After `Extractor._lock`; innermost.
         self._lock = threading.Lock()
         self._end = 0
         self._writing = False

@@ -56,6 +56,7 @@ class Extractor:
         self._upcoming = upcoming
         self._ahead = ReadAhead(step)
         self._early: _Prepared | None = None
+        # Guards what runs, has ended and was taken back. Before `Segment._lock`.
         self._lock = threading.Lock()
         self._running: tuple[int, Segment] | None = None
         self._ended: deque[int] = deque(maxlen=ENDED_KEPT)

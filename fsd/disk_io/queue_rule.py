@@ -134,6 +134,7 @@ class Gate:
 
     def __init__(self) -> None:
         self._rule = QueueRule()
+        # Guards the rule, never held while the disk is asked. Innermost.
         self._changed = threading.Condition()
 
     def pass_in(

@@ -13,6 +13,7 @@ class RunningParts:
     """The ids of the shards whose parts somebody writes; any thread may call its methods."""
 
     def __init__(self) -> None:
+        # Guards the ids, also while a leftover goes: nobody begins its part meanwhile. Innermost.
         self._lock = threading.Lock()
         self._ids: set[str] = set()
 

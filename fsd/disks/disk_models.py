@@ -53,6 +53,7 @@ class DiskModels:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        # Guards all below and the file, which is written with it held. Innermost.
         self._lock = threading.Lock()
         self._doubted: set[str] = set()
         self.problem = ""

@@ -52,6 +52,8 @@ class DiskSet:
         self.on_change: Callable[[Disk], None] = lambda _disk: None
         self.last_errors: list[str] = []
         self._pool = pool
+        # Guards state, path and process of every disk, never held while a process is asked. After
+        # `Store.lock`, before the locks of `Child`.
         self._lock = threading.RLock()
         self._extra: list[Child] = []
         self._stop = threading.Event()

@@ -30,6 +30,7 @@ class SmartMemory:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        # Guards the counts and the file, which is written with it held. Innermost.
         self._lock = threading.Lock()
         self._known: dict[str, Changes] = {}
         with contextlib.suppress(OSError, ValueError), open(path, "rb") as file:

@@ -296,6 +296,7 @@ class _Drain:
 
 def each(items: list[Any], work: Callable[[Any], None], workers_max: int) -> None:
     """Do the work on every item in a few threads; the first error ends all and is raised."""
+    # Guards the iterator, which all threads take from. Innermost.
     lock = threading.Lock()
     queue = iter(items)
     failures: list[BaseException] = []

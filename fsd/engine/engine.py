@@ -101,8 +101,12 @@ class Engine:
         self.dropper = Dropper(self)
         self.jobs = JobRegistry(os.path.join(config.run_dir, "jobs"))
         self.watch = Watch(self)
+        # Held while a manifest is stored: two who need the same one store it once. Before all that
+        # a put takes.
         self._manifests = threading.Lock()
         self.joining = threading.Lock()  # Held while a disk joins, which writes drystone.toml.
+        # Guards `_subjects`: of two jobs that exclude one another one begins. Before the
+        # registry's.
         self._starting = threading.Lock()
         self._subjects: dict[str, Job] = {}
         # Held by whatever recovers, projects or replaces the index: one of them at a time.

@@ -36,6 +36,7 @@ class OutboxRoom:
 
     def __init__(self, areas: Areas) -> None:
         self._areas = areas
+        # Guards `_held`, also while the area is walked. Before the locks of `Areas`.
         self._lock = threading.Lock()
         self._held: dict[str, Reservation] = {}
 

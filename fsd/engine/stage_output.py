@@ -98,6 +98,7 @@ class StageOutputs:
         self._root = areas.paths[AREA]
         self._records = self._root / RECORDS_FOLDER
         self._records.mkdir(exist_ok=True)
+        # Guards `_held`, the records and the folders. Before the locks of `Trash` and `Areas`.
         self._lock = threading.Lock()
         self._held: dict[str, Reservation] = {}
         self._take_up()

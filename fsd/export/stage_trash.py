@@ -61,6 +61,7 @@ class Trash:
     ) -> None:
         self._folder = folder
         self._on_problem = on_problem
+        # Guards all below, never held while something is removed. Innermost.
         self._lock = threading.Lock()
         self._loads: deque[Load] = deque()
         self._stuck: list[str] = []

@@ -27,6 +27,7 @@ class Claims:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        # Guards all below. A snapshot of the index is opened with it held, and `Store.lock` taken.
         self._lock = threading.Lock()
         # A claim gets its future when somebody first waits for it: hardly any ever does.
         self._claimed: dict[bytes, Future[bool] | None] = {}

@@ -82,6 +82,8 @@ class ShardWriter:
         self._draws = FairDraws()
         self._idle: list[OpenShard] = []
         self._ended: list[Ended] = []
+        # Held while idle shards are sealed. After `Engine.maintenance`, before the catalog's. The
+        # lists above are guarded by `Store.lock`.
         self._sealing = threading.Lock()
 
     def lease(self, class_name: str, need_bytes: int, owner: str = "") -> OpenShard:

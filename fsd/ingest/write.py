@@ -85,6 +85,7 @@ class BatchWrite:
         self._claims = claims
         self._request = request
         self._job = job
+        # Guards all below, between the lanes. After the index's writer; innermost.
         self._lock = threading.Lock()
         self._counts = _Counts()
         self._waiting: list[_Waiting] = []

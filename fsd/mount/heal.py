@@ -46,6 +46,7 @@ class Healer:
         self._asked[key] = now_s
         while len(self._asked) > ASKED_KEPT_MAX:
             self._asked.popitem(last=False)
+        # Of threads that ask the engine at once. Made here, where there is a loop.
         self._limit = self._limit or trio.CapacityLimiter(ASKED_AT_ONCE_MAX)
         return await trio.to_thread.run_sync(
             self._ask, key.hex(), abandon_on_cancel=True, limiter=self._limit

@@ -70,6 +70,7 @@ class Reader:
 
     def __init__(self, arena: mmap.mmap) -> None:
         self.arena = memoryview(arena)
+        # Guards both caches, between the two threads; never held while the disk is read. Innermost.
         self._lock = threading.Lock()
         self._shards: OrderedDict[bytes, ShardFile] = OrderedDict()
         self._tables: OrderedDict[tuple[bytes, int], bytes] = OrderedDict()

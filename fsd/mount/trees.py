@@ -45,6 +45,7 @@ class MountedTree:
         self._open_tree = open_tree
         self._tree: Tree | None = None
         self._failure: Exception = FsdError("nobody opened the tree")
+        # Held while the file is opened, across awaits: who comes meanwhile waits for that try.
         self._opening = trio.Lock()
         self._tries = 0
         job = None if document is None else _canonical_json(document)

@@ -20,6 +20,7 @@ class FairDraws:
     """One series of draws. Safe to use from several threads; forgotten with the engine."""
 
     def __init__(self) -> None:
+        # Guards `_behind_bytes`. Innermost.
         self._lock = threading.Lock()
         self._behind_bytes: dict[str, float] = {}
 

@@ -70,6 +70,7 @@ class ChildServer:
     def __init__(self, connection: Connection, page: mmap.mmap, lane_count: int) -> None:
         self.connection = connection
         self.lanes = [Lane(number, page) for number in range(lane_count)]
+        # Held for one answer: lanes must not mix theirs. Innermost.
         self._send = threading.Lock()
         self._order = 0
 

@@ -31,6 +31,7 @@ class Offspring:
     def __init__(self, pid: int, pidfd: int) -> None:
         self.pid = pid
         self._pidfd = pidfd
+        # Guards `_pidfd`: no signal goes to a number that was closed. Innermost.
         self._lock = threading.Lock()
 
     def kill(self) -> None:
@@ -96,6 +97,7 @@ class _Nursery:
             self._process.wait(END_TIMEOUT_S)
 
 
+# Held from an order to its answer, and guards `_nursery`: one fork at a time. Innermost.
 _lock = threading.Lock()
 _nursery: _Nursery | None = None
 

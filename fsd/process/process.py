@@ -68,7 +68,10 @@ class Child:
         self.stall_timeout_s = stall_timeout_s
         self._lanes = lanes
         self._pool = pool
+        # Guards `_pending`, `_watch` and `_failure`. After `DiskSet._lock`, before the pool's.
         self._lock = threading.Lock()
+        # Held for one message; may wait for a child that takes none, so never with another lock of
+        # this object.
         self._sending = threading.Lock()
         self._pending: dict[int, _Pending] = {}
         self._numbers = itertools.count(1)

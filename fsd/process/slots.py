@@ -38,6 +38,7 @@ class SlotPool:
     def __init__(self, count: int, size_bytes: int) -> None:
         self.slots = [_make_slot(number, size_bytes) for number in range(count)]
         self._free: queue.LifoQueue[Slot] = queue.LifoQueue()
+        # Guards `lent` and `released` of all slots. After `Child._lock`; innermost.
         self._lock = threading.Lock()
         for slot in reversed(self.slots):
             self._free.put(slot)

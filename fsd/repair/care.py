@@ -199,6 +199,7 @@ def check_index(store: Store, find: Any, job: Job, *, counted: bool = False) -> 
     with store.lock:
         known = store.shards.state.shards.values()
         shards = [shard for shard in known if shard.sealed and not shard.vacated]
+    # Held while `find` is called, by one thread at a time.
     finding = threading.Lock()
 
     def find_alone(what: str, **where: Any) -> None:

@@ -302,6 +302,7 @@ class CopyQueue:
     _running: dict[str, Planned] = field(default_factory=dict[str, Planned])
     _giving: Counter[str] = field(default_factory=Counter[str])
     _taking: Counter[str] = field(default_factory=Counter[str])
+    # Guards all above. Innermost.
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @staticmethod

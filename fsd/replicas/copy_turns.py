@@ -119,6 +119,7 @@ class CopyTurns:
         self._waiting: list[Turn] = []
         self._requests: Counter[str] = Counter()
         self._backlog: Counter[str] = Counter()
+        # Guards all above. Innermost.
         self._lock = threading.Lock()
 
     def ask(self, turn: Turn) -> Turn:

@@ -48,6 +48,8 @@ class Reconciler:
         self._replicator = replicator
         self._wake = threading.Event()
         self._stop = threading.Event()
+        # Held for a round of copies, or a whole rebuild. Before `Engine.maintenance` and
+        # claims of shards.
         self._busy = threading.Lock()
         self._stuck: dict[str, float] = {}
         self.last_error = ""
@@ -166,6 +168,7 @@ class Reconciler:
         plan = self._replicator.plan([(want.shard, want.copies) for want in wants])
         queue = CopyQueue.of(plan)
         shards = {want.shard.shard_id: want.shard for want in wants}
+        # Guards the counts and `due_s`, between the lanes. Innermost.
         lock, pace = threading.Lock(), self._replicator.pace
         copied = stuck = 0
         due_s = time.monotonic() + REPLAN_S

@@ -40,8 +40,10 @@ class Replicator:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._stop = threading.Event()
+        # Guards `_claimed` and `_reading`; a claim is an entry there, held while a shard is copied.
         self._free = threading.Condition()
         self._claimed: set[str] = set()
+        # Copies at once, whoever makes them. Taken by who has claimed the shard, for one copy.
         self._lanes = threading.Semaphore(COPIES_AT_ONCE_MAX)
         self.turns = CopyTurns(COPY_SLOTS)
         self.pace = CopyPace(store.config.store.background_copy_rate_bytes_per_s)

@@ -60,6 +60,7 @@ class Scrubber:
         # A start is no check: an engine that is started every morning would never make one.
         self._papers_s = self._log.times().get(PAPERS) or self._note_papers()
         self._wrong_entries = self._damaged_rows = (0, 0)
+        # Held for a scrub that was asked for: the background pays nothing meanwhile. Outermost.
         self._job = threading.Lock()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="scrub", daemon=True)

@@ -62,6 +62,7 @@ class ScrubLog:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        # Guards the times and the file, which is written with it held. Innermost.
         self._lock = threading.Lock()
         with contextlib.suppress(OSError):
             os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)

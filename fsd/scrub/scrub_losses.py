@@ -19,6 +19,7 @@ class Damage:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        # Guards `_keys`. Never held with `Store.lock`. Innermost.
         self._lock = threading.Lock()
         self._keys: dict[Replica, frozenset[str]] = {}
         self._names: dict[str, list[str]] = {}

@@ -162,7 +162,9 @@ class Areas:
         if len({path.stat().st_dev for path in self.paths.values()}) != 1:
             raise ConfigError(f"the areas of {ssd_root} must lie on one filesystem")
         self._root = ssd_root
+        # Guards usage and holds, never held while an area is walked. Innermost.
         self._lock = threading.Lock()
+        # Held for the walk of an area, one at a time. Before `_lock`.
         self._walking = {area: threading.Lock() for area in AREA_NAMES}
         self._usage: dict[str, Usage] = {}
         self._holds: dict[str, _Hold] = {}

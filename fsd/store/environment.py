@@ -61,9 +61,12 @@ class Environment:
             if not readonly and ballast.is_full(index_root, str(error)):
                 raise QuotaError(ballast.full_message(index_root)) from error
             raise CorruptError(f"the index cannot be opened: {error}", path) from error
+        # Held for a write transaction: there is one. `Store.lock` may be taken within, never the
+        # other way round.
         self._writer = threading.Lock()
         self._users = 0
         self._is_ending = False
+        # Guards `_users` and `_is_ending`. Innermost.
         self._ending = threading.Lock()
 
     def _take_room(self) -> None:

@@ -66,6 +66,7 @@ class Job:
         self.finished = threading.Event()
         self.ready = threading.Event()
         self._cancelled = threading.Event()
+        # Guards counts, samples and the report. Innermost.
         self._lock = threading.Lock()
         self._samples: list[tuple[float, int]] = []
         # Open for the life of the job, closed when it ends.
@@ -218,6 +219,7 @@ class JobRegistry:
     def __init__(self, report_path: str) -> None:
         self._report_path = report_path
         self._jobs: dict[str, Job] = {}
+        # Guards `_jobs`. After `Engine._starting`; innermost.
         self._lock = threading.Lock()
         os.makedirs(report_path, mode=0o700, exist_ok=True)
         for name in os.listdir(report_path):

@@ -24,6 +24,7 @@ class LostKeys:
 
     def __init__(self, path: str) -> None:
         self._path = path
+        # Guards the keys and the file, which is written with it held. Innermost.
         self._lock = threading.Lock()
         self._keys: frozenset[str] = frozenset()
         with contextlib.suppress(OSError, ValueError, KeyError, TypeError):

@@ -67,7 +67,9 @@ class Store:
         self.config = config
         self.pool = pool
         self.disks = disks
+        # Guards `shards` and what waits in `catalog`; see above.
         self.lock = threading.RLock()
+        # Held until the catalog says what goes; before the catalog's lock and `lock`.
         self.letting_go = threading.Lock()
         self.shards = ShardTable()
         self.catalog = CatalogLog(self)
@@ -198,6 +200,9 @@ class CatalogLog:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        # Held while entries go to all disks, or a disk is brought up to date, so while disks are
+        # asked. After `Store.letting_go`, before `Store.lock`. Guards all below but what waits,
+        # which `Store.lock` guards.
         self._lock = threading.Lock()
         self._waiting: list[_Append] = []
         self._returning: dict[str, Child | None] = {}

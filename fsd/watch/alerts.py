@@ -54,6 +54,7 @@ class Alerts:
         self._errors: dict[str, str] = {}
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
+        # Guards the outbox and the file, which is written with it held. Innermost.
         self._lock = threading.Lock()
         self._load()
 

@@ -39,6 +39,7 @@ class Calibrator:
     def __init__(self, store: Store, jobs_run: Callable[[], bool]) -> None:
         self._store = store
         self._jobs_run = jobs_run
+        # Held for one measurement: two would slow one another down. Outermost.
         self._one = threading.Lock()
         self._quiet_since = time.monotonic()
         self._look_at = 0.0

@@ -21,6 +21,7 @@ _SECRET_BYTES = 32
 
 # RFC 9106's second choice: 3 passes over 64 MiB.
 _hasher = PasswordHasher(time_cost=3, memory_cost=65_536, parallelism=4)
+# Held while a password is hashed, by no more threads than that. Innermost.
 _turns = threading.BoundedSemaphore(HASHES_AT_ONCE_MAX)
 # Of a password that nobody knows: a wrong name costs as long as a wrong password.
 _NOBODY = (

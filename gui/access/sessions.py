@@ -38,6 +38,7 @@ class Sessions:
     def __init__(self, config: GuiConfig, database: Callable[[], Database]) -> None:
         self._config = config
         self._database = database
+        # Guards `_known`, never held while the database is asked. Innermost.
         self._lock = threading.Lock()
         self._known: dict[bytes, tuple[Visitor | None, float]] = {}
 

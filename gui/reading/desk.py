@@ -53,6 +53,7 @@ class Desk:
         parts = polled_parts(self.store, self.database, config.config_path)
         self.poller = Poller(parts, config.poll_interval_s)
         self._threads = ThreadPoolExecutor(THREADS_MAX, "gui-work")
+        # Guards the two below, also while they are opened, which may wait for the database.
         self._lock = threading.Lock()
         self._database: Database | None = None
         self._session: RunSession | None = None

@@ -22,6 +22,7 @@ class FacetCounts:
 
     def __init__(self, database: Callable[[], Database]) -> None:
         self._database = database
+        # Guards `_known`, never held while the database counts. Innermost.
         self._lock = threading.Lock()
         self._known: dict[str, tuple[Facets, float]] = {}
 

@@ -63,6 +63,7 @@ class LabelDesk:
     def __init__(self, database: Callable[[], Database], control: Callable[[], RunControl]) -> None:
         self._database = database
         self._control = control
+        # Guards all below, never held while the database is asked. Innermost.
         self._lock = threading.Lock()
         self._in_hand: dict[int, dict[int, dict[str, float]]] = {}
         self._contracts: dict[str, LoadedContract] = {}

@@ -63,6 +63,7 @@ class Thumbnails:
         self._bytes_max = cache_bytes_max
         self._threads = ThreadPoolExecutor(workers, "gui-thumbnail")
         self._local = threading.local()
+        # Guards all below, never held while a picture is made. Innermost.
         self._lock = threading.Lock()
         self._workers: list[ThumbnailWorker] = []
         self._making: dict[str, Future[Thumbnail]] = {}

@@ -21,6 +21,7 @@ class Turns:
     """The turns of one process, for all the sockets that it serves."""
 
     def __init__(self) -> None:
+        # Held by a request while it has its thread; two, so that people never keep workers waiting.
         self._people = CapacityLimiter(PEOPLE_MAX)
         self._workers = CapacityLimiter(WORKERS_MAX)
 

@@ -44,6 +44,7 @@ class _Alerts:
         self._every_s = 0.0
         self._next_look_s = 0.0
         self._read_as: tuple[int, ...] = ()
+        # Guards all above but when to look next: `look` is done in a thread of its own.
         self._lock = threading.Lock()
 
     def tell(self, watch: Watch) -> None:
@@ -58,7 +59,7 @@ class _Alerts:
             store.look()
 
     def _open(self, watch: Watch) -> tuple[Deliverer, StoreWatch]:
-        with self._lock:  # `look` is done in a thread.
+        with self._lock:
             return self._opened_for(watch)
 
     def _opened_for(self, watch: Watch) -> tuple[Deliverer, StoreWatch]:

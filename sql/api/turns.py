@@ -31,6 +31,7 @@ class Turn:
         self._what = what
         self._count = count
         self._wait_s = wait_s
+        # Held by a request while it has its thread and connection; waits in the event loop.
         self._free = asyncio.Semaphore(count)
 
     async def take(self) -> None:

@@ -53,7 +53,10 @@ class Connections:
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
+        # Held with a connection, for the whole transaction. Who has one and asks for another may
+        # wait for itself, for TURN_TIMEOUT_S.
         self._turns = threading.BoundedSemaphore(CONNECTIONS_MAX)
+        # Guards the two below, never held while the server is asked. Innermost.
         self._lock = threading.Lock()
         self._idle: list[psycopg.Connection[Any]] = []
         self._closed = False

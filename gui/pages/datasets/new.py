@@ -47,6 +47,7 @@ _READ_FILE = f"""async (event) => {{
   event.target.value = "";
   emit(text);
 }}"""
+# Held for a preview; who does not get it at once is told so.
 _previews = threading.BoundedSemaphore(PREVIEWS_MAX)
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +36,6 @@ class RunDesk:
 
     def __init__(self, desk: Desk) -> None:
         self.desk = desk
-        self._lock = threading.Lock()
-        self._control: RunControl | None = None
         self._followed: dict[str, tuple[Poller, set[object]]] = {}
         app.on_shutdown(self.close)
 
