@@ -46,11 +46,15 @@ class Damage:
 
     def replicas(self) -> list[Replica]:
         """Return the replicas that are damaged still."""
+        with self._lock:
+            known = dict(self._keys)
         with self._store.lock:
             bad = set(self._store.shards.suspect)
         with self._lock:
-            # A healed replica is no suspect any more.
-            self._keys = {replica: keys for replica, keys in self._keys.items() if replica in bad}
+            for replica, keys in known.items():
+                # A healed one is no suspect any more; what was noted again meanwhile may be.
+                if replica not in bad and self._keys.get(replica) is keys:
+                    del self._keys[replica]
             return list(self._keys)
 
     def by_replica(self) -> dict[Replica, frozenset[str]]:

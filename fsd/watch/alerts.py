@@ -54,7 +54,7 @@ class Alerts:
         self._errors: dict[str, str] = {}
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        # Guards the outbox and the file, which is written with it held. Innermost.
+        # Guards the book, the outbox and the file, which is written with it held. Innermost.
         self._lock = threading.Lock()
         self._load()
 
@@ -117,10 +117,12 @@ class Alerts:
                 self._errors["look"] = f"{type(error).__name__}: {error}"
 
     def _take(self, notices: Sequence[Notice], now_s: float) -> None:
-        news = self._book.update(notices, now_s)
-        if not news:
-            return
+        # The book as well: what is raised is saved by whoever sends meanwhile, and only with its
+        # letters, or a crash would leave it told of to nobody.
         with self._lock:
+            news = self._book.update(notices, now_s)
+            if not news:
+                return
             for event, known in news:
                 document = self._document(event, asdict(known), known.first_s)
                 self._outbox += [_Letter(way, document) for way in channels(self._config)]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jobs import RunControl, RunSession
 
 THREADS_MAX = 16
+CLOSE_TIMEOUT_S = 2.0
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -93,6 +94,11 @@ class Desk:
         self.poller.close()
         self.thumbnails.close()
         self._threads.shutdown(wait=False, cancel_futures=True)
-        with self._lock, contextlib.suppress(Exception):
-            if self._database is not None:
-                self._database.close()
+        # Somebody may hold it while the database is waited for; that process ends without it, too.
+        if self._lock.acquire(timeout=CLOSE_TIMEOUT_S):
+            try:
+                with contextlib.suppress(Exception):
+                    if self._database is not None:
+                        self._database.close()
+            finally:
+                self._lock.release()

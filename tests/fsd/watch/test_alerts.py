@@ -10,6 +10,7 @@ import json
 import os
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -28,8 +29,11 @@ from fsd.disks.config import AlertsConfig, load_config
 from fsd.documents.models import Notice
 from fsd.watch.alert_book import AlertBook, identify
 from fsd.watch.alert_send import send
+from fsd.watch.alerts import Alerts
 
 RAISE_S, END_S = 30.0, 120.0
+# A warning is known by its text without its numbers.
+_LETTERS = str.maketrans("0123456789", "abcdefghij")
 
 
 def make_notice(code: str = "disk-missing", severity: str = "critical", text: str = "disk d1 x"):
@@ -342,3 +346,42 @@ def test_a_webhook_without_its_secret_is_not_sent_unsigned(receiver, tmp_path):
     with pytest.raises(NotDeliveredError, match="No such file"):
         send(config, "webhook", {})
     assert hook.got == []
+
+
+def test_what_is_raised_is_saved_with_its_letters_by_whoever_saves(store):
+    """Who looks and who sends save the same book: neither sees half of what the other does."""
+    config = store(1, started=False, copies_raw=1, copies_generated=1).config
+    config = config.model_copy(
+        update={"alerts": AlertsConfig(command=("true",), raise_after_s=0.0, end_after_s=0.0)}
+    )
+    os.makedirs(config.watch_dir)
+    alerts = Alerts(config)
+    notices = [make_notice(text=f"disk {number:04}".translate(_LETTERS)) for number in range(300)]
+    over, wrong = threading.Event(), []
+
+    def send_all() -> None:
+        try:
+            while not over.is_set():
+                alerts._send_first("none")  # It finds no letter, as most do, ...
+                with alerts._lock:
+                    alerts._save()  # ... and one that did would save.
+                with open(os.path.join(config.watch_dir, "alerts.json"), "rb") as file:
+                    document = json.load(file)
+                told = {letter["document"]["message"] for letter in document["outbox"]}
+                missing = {one["message"] for one in document["raised"].values()} - told
+                assert not missing, f"{len(missing)} are raised and told to nobody"
+        except Exception as error:
+            wrong.append(error)
+
+    interval_s = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    thread = threading.Thread(target=send_all)
+    thread.start()
+    try:
+        for round_number in range(40):
+            alerts._take(notices if round_number % 2 == 0 else [], float(round_number))
+    finally:
+        over.set()
+        thread.join()
+        sys.setswitchinterval(interval_s)
+    assert wrong == []
