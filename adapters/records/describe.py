@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from adapters.records.errors import RecordError
 
@@ -23,15 +24,25 @@ def describe(platform: str, kind: str, identity: object) -> str:
 
     Accepts text and integers only: a float has lost digits of a long id already.
     """
-    if not _WORD.fullmatch(platform) or not _WORD.fullmatch(kind):
-        raise ValueError(f"{platform!r}, {kind!r}: platform and kind are lower-case words")
-    if isinstance(identity, bool) or not isinstance(identity, str | int):
+    prefix = _prefix(platform, kind)
+    if isinstance(identity, bool) or not isinstance(identity, (str, int)):
         raise RecordError(f"the {kind} has no usable id: {str(identity)[:80]!a}")
-    text = unicodedata.normalize("NFC", str(identity)).strip()
-    text = "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cs"))
+    text = str(identity)
+    if text.isascii() and text.isprintable():
+        text = text.strip()  # Most are, and there is nothing to normalize or leave out.
+    else:
+        text = unicodedata.normalize("NFC", text).strip()
+        text = "".join(c for c in text if unicodedata.category(c) not in ("Cc", "Cs"))
     if not text or len(text) > IDENTITY_LENGTH_MAX:
         raise RecordError(f"the {kind} has no usable id: {text[:80]!a}")
-    return f"{platform}:{kind}:{text}"
+    return prefix + text
+
+
+@lru_cache(maxsize=1_024)
+def _prefix(platform: str, kind: str) -> str:
+    if not _WORD.fullmatch(platform) or not _WORD.fullmatch(kind):
+        raise ValueError(f"{platform!r}, {kind!r}: platform and kind are lower-case words")
+    return f"{platform}:{kind}:"
 
 
 def reference(platform: str, kind: str, identity: object) -> str | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 from adapters.records.errors import LimitError, RecordError
@@ -75,16 +74,12 @@ def _check_depth(value: Any) -> None:
     # One iterator per level, so that the check needs no memory of its own.
     levels = [iter((value,))]
     while levels:
-        below = next((found for found in map(_members, levels[-1]) if found is not None), None)
-        if below is None:
-            levels.pop()
-        elif len(levels) > JSON_DEPTH_MAX:
-            raise LimitError(f"nested deeper than {JSON_DEPTH_MAX}")
+        for found in levels[-1]:
+            if isinstance(found, (dict, list)):
+                break
         else:
-            levels.append(below)
-
-
-def _members(value: Any) -> Iterator[Any] | None:
-    if isinstance(value, dict):
-        return iter(value.values())
-    return iter(value) if isinstance(value, list) else None
+            levels.pop()
+            continue
+        if len(levels) > JSON_DEPTH_MAX:
+            raise LimitError(f"nested deeper than {JSON_DEPTH_MAX}")
+        levels.append(iter(found.values() if isinstance(found, dict) else found))

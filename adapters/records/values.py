@@ -22,8 +22,10 @@ _INTEGER = re.compile(r"-?(?:[0-9]+|[0-9]{1,3}(?:,[0-9]{3})+)")
 def dig(value: Any, *path: str | int) -> Any:
     """Follow keys and indexes into a nested value; None as soon as something is missing."""
     for part in path:
-        if isinstance(part, str):
-            value = value.get(part) if isinstance(value, dict) else None
+        if isinstance(value, dict):
+            value = value.get(part) if isinstance(part, str) else None
+        elif isinstance(part, str):
+            return None
         else:
             inside = isinstance(value, list) and -len(value) <= part < len(value)
             value = value[part] if inside else None
@@ -39,10 +41,15 @@ def first(*values: Any) -> Any:
 
 def as_text(value: Any, length_max: int = TEXT_LENGTH_MAX) -> str | None:
     """Return clean text, cut to the limit: no NUL, no lone surrogates; numbers as digits."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, str):
+        text = value
+    elif isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    text = clean(str(value)).strip()
-    return text[:length_max] or None
+    else:
+        text = str(value)
+    if not text.isascii() or "\0" in text:
+        text = clean(text)
+    return text.strip()[:length_max] or None
 
 
 def clean(text: str) -> str:
@@ -56,20 +63,18 @@ def clean(text: str) -> str:
 
 def as_integer(value: Any) -> int | None:
     """Return an integer that fits bigint: from a number or from text such as '1,234'."""
-    if isinstance(value, bool):
-        return None
     if isinstance(value, str):
         digits = value.strip()
         if len(digits) > INTEGER_LENGTH_MAX or not _INTEGER.fullmatch(digits):
             return None
         value = int(digits.replace(",", ""))
-    if isinstance(value, float):
+    elif isinstance(value, float):
         if not value.is_integer() or abs(value) > 2**53:
             return None
         value = int(value)
-    if not isinstance(value, int) or abs(value) > BIGINT_MAX:
+    elif isinstance(value, bool) or not isinstance(value, int):
         return None
-    return value
+    return value if -BIGINT_MAX <= value <= BIGINT_MAX else None
 
 
 def as_id(value: Any) -> str | None:
@@ -88,10 +93,11 @@ def as_count(value: Any) -> int | None:
 
 def as_number(value: Any) -> float | None:
     """Return a finite number, from a number or its text."""
-    if isinstance(value, bool) or not isinstance(value, str | int | float):
+    if isinstance(value, str):
+        if "_" in value or not value.isascii():
+            return None  # Python would take them for digits.
+    elif isinstance(value, bool) or not isinstance(value, (int, float)):
         return None
-    if isinstance(value, str) and ("_" in value or not value.isascii()):
-        return None  # Python would take them for digits.
     try:
         number = float(value)
     except (ValueError, OverflowError):

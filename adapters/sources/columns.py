@@ -8,13 +8,22 @@ its platform. Pure, but for what is unusable being counted.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from adapters.records.times import parse_time
 from adapters.records.values import as_boolean, as_count, as_number, as_text
-from adapters.sources.paths import ABOVE, COUNT, PLATFORM, POSITION, Path, Read, compiled
+from adapters.sources.paths import (
+    ABOVE,
+    COUNT,
+    PLATFORM,
+    POSITION,
+    First,
+    Path,
+    Read,
+    compiled,
+)
 from adapters.sources.reading.draft import Draft
 from sql import Column, DeclaredTable
 
@@ -36,21 +45,38 @@ class Source:
 
     table: DeclaredTable
     sections: Mapping[str, tuple[tuple[str, str, Path], ...]]
+    _bound: Mapping[str, tuple[tuple[str, First], ...]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Bind the paths to what reads their types."""
+        bound = {
+            section: tuple((name, _column(kind, path)) for name, kind, path in columns)
+            for section, columns in self.sections.items()
+        }
+        object.__setattr__(self, "_bound", bound)
 
     def columns(self, draft: Draft, section: str, fields: Any) -> dict[str, Any]:
         """Return the columns of a section; what is of another type is left out and counted."""
         found: dict[str, Any] = {}
-        for name, kind, path in self.sections.get(section, ()):
-            if kind == "text[]":
-                value, seen = path.every(fields, as_text)
-                value = value[:TEXTS_MAX] or None
-            else:
-                value, seen = path.first(fields, READS[kind])
+        for name, find in self._bound.get(section, ()):
+            value, seen = find(fields)
             if value is not None:
                 found[name] = value
             elif seen:
                 draft.unread[f"{self.table.name}.{name}"] += 1
         return found
+
+
+def _column(kind: str, path: Path) -> First:
+    if kind != "text[]":
+        return path.first_of(READS[kind])
+    every = path.every_of(as_text)
+
+    def find_texts(fields: Any) -> tuple[Any, bool]:
+        values, seen = every(fields)
+        return values[:TEXTS_MAX] or None, seen
+
+    return find_texts
 
 
 _LINE = re.compile(
@@ -116,6 +142,8 @@ def _repeated(sections: Mapping[str, dict[str, Path]], name: str, line: str) -> 
 
 Change = Callable[[dict[str, Any]], dict[str, Any]]
 """Gets the fields of an object and returns them changed; the record stays as it was scraped."""
+Objects = Callable[[Any], Iterable[dict[str, Any]]]
+"""From fields to the objects in them, each knowing what is around it and its place there."""
 
 
 def recast(text: str, change: Change | None = None, **parts: Change) -> Change:
@@ -126,31 +154,44 @@ def recast(text: str, change: Change | None = None, **parts: Change) -> Change:
     absent. `change` is applied last.
     """
     lines = [line.partition(" = ") for line in _lines(text)]
-    plan: list[tuple[str, Path, Change | None]] = []
+    plan: list[tuple[str, First]] = []
     for name, _, rest in lines:
         path, _, part = rest.partition(" > ")
-        plan.append((name, compiled(path), parts[part] if part else None))
+        find = _field(compiled(path), name.endswith("[]"), parts[part] if part else None)
+        plan.append((name.removesuffix("[]"), find))
 
     def fields_of(record: dict[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
-        for name, path, part in plan:
-            if part is not None:
-                values = [told for one in objects_at(path, record) if (told := part(one))]
-                value = values or None
-            elif name.endswith("[]"):
-                value = path.every(record)[0] or None
-            else:
-                value, _ = path.first(record)
+        for name, find in plan:
+            value, _ = find(record)
             if value is not None:
-                found[name.removesuffix("[]")] = value
+                found[name] = value
         return found if change is None else change(found)
 
     return fields_of
 
 
-def objects_at(path: Path, fields: Any) -> Iterator[dict[str, Any]]:
-    """Yield the objects that a path finds, each knowing what is around it and its place there."""
-    values, _ = path.every(fields)
+def _field(path: Path, is_list: bool, part: Change | None) -> First:
+    """Return what finds the value of one line of `recast`."""
+    if part is not None:
+        objects = objects_of(path)
+        return lambda record: ([t for one in objects(record) if (t := part(one))] or None, True)
+    every = path.every_of()
+    return (lambda record: (every(record)[0] or None, True)) if is_list else path.first_of()
+
+
+def objects_of(path: Path) -> Objects:
+    """Return what finds the objects of a path."""
+    every = path.every_of()
+
+    def find_objects(fields: Any) -> Iterable[dict[str, Any]]:
+        values, _ = every(fields)
+        return _placed(fields, values) if values else ()
+
+    return find_objects
+
+
+def _placed(fields: Any, values: list[Any]) -> Iterator[dict[str, Any]]:
     objects = [value for value in values if isinstance(value, dict)]
     around = {ABOVE: fields, COUNT: len(objects), PLATFORM: fields.get(PLATFORM)}
     for position, one in enumerate(objects):

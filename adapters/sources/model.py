@@ -8,19 +8,28 @@ all. A value of another type than its column's is NULL and counted in `Draft.unr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from adapters.records.describe import reference
 from adapters.records.errors import RecordError
 from adapters.records.items import NodeReference
 from adapters.records.times import parse_time
 from adapters.records.values import as_count, as_text
-from adapters.sources.columns import Change, Source, objects_at
-from adapters.sources.paths import COUNT, PLATFORM, POSITION, Read, compiled
+from adapters.sources.columns import Change, Objects, Source, objects_of
+from adapters.sources.paths import (
+    COUNT,
+    PLATFORM,
+    POSITION,
+    Every,
+    First,
+    Path,
+    Read,
+    compiled,
+)
 from adapters.sources.reading.draft import Draft
 from adapters.sources.reading.medium import media_node
 from adapters.sources.reading.web_address import node_of_address
@@ -57,6 +66,11 @@ class Node:
     edges: tuple[Edge, ...] = ()
     unless_only: str = ""
     """Columns, or `author`, which alone are no reason for a row."""
+    find: _Found = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Bind the paths."""
+        object.__setattr__(self, "find", _found(self))
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,10 +136,82 @@ class Edge:
     position: str = ""
     """Where the other node's fields say its position."""
     count_max: int = ASSOCIATIONS_MAX
+    is_from_node: bool = field(init=False, repr=False)
+    find_values: Every = field(init=False, repr=False, compare=False)
+    find_objects: Objects = field(init=False, repr=False, compare=False)
+    find_position: First = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Bind the paths."""
+        is_parent = self.relationship in FROM_NODE if self.is_parent is None else self.is_parent
+        bound = {
+            "is_from_node": is_parent,
+            "find_values": compiled(self.at).every_of(),
+            "find_objects": objects_or_itself(self.at),
+            "find_position": compiled(self.position).first_of(as_count),
+        }
+        for name, value in bound.items():
+            object.__setattr__(self, name, value)
+
+
+def identity(value: Any) -> str | int | None:
+    """Return what can be an id: text or an integer; a float has lost digits already."""
+    return value if isinstance(value, (str, int)) and not isinstance(value, bool) else None
 
 
 @dataclass(frozen=True, slots=True)
-class _Said:
+class _Found:
+    """The paths of a node, each bound to what reads its values."""
+
+    section: str
+    beside: frozenset[str]
+    at: Objects
+    id: First
+    name: First
+    title: First
+    view: First
+    time: First
+    container: First
+    position: First
+    post_stem: First
+    needs: First
+    is_video: First
+    tags: Every
+    urls: Every
+    stems: Every
+    variants: Every
+    thumbs: Every
+
+
+_FIRSTS: Mapping[str, Read | None] = {
+    **dict.fromkeys(("id", "container"), identity),
+    **dict.fromkeys(("name", "title", "post_stem"), as_text),
+    **dict.fromkeys(("view", "position"), as_count),
+    **dict.fromkeys(("needs", "is_video"), None),
+    "time": parse_time,
+}
+_EVERIES = ("tags", "urls", "stems", "variants", "thumbs")
+
+
+def _found(node: Node) -> _Found:
+    def path(name: str) -> Path:
+        return compiled(getattr(node, name, ""))  # Not every node has all of them.
+
+    return _Found(
+        section=node.section or node.kind,
+        beside=frozenset(node.unless_only.split()),
+        at=objects_or_itself(getattr(node, "at", "")),
+        **{name: path(name).first_of(read) for name, read in _FIRSTS.items()},
+        **{name: path(name).every_of(as_text) for name in _EVERIES},
+    )
+
+
+def objects_or_itself(path: str) -> Objects:
+    """Return what finds the objects at a path, or the fields themselves without one."""
+    return objects_of(compiled(path)) if path else lambda fields: (fields,)
+
+
+class _Said(NamedTuple):
     """What is said of a node, for the media in it."""
 
     title: str | None = None
@@ -156,10 +242,10 @@ class Rules:
         node = self.nodes[kind]
         subject = writer.identify(node, fields)
         if subject is None:
-            said, _ = compiled(node.id).first(fields)
+            said, _ = compiled(node.id).first_of()(fields)
             raise RecordError(f"the {node.kind} has no usable id: {str(said)[:80]!a}")
         draft.subject = subject
-        writer.write(node, fields)
+        writer.write(node, fields, subject)
 
     def read_any(self, draft: Draft, kind: str, fields: dict[str, Any]) -> bool:
         """Read fields that may tell of a medium or of a person alone; False for nothing."""
@@ -177,11 +263,6 @@ class Rules:
         return Writer(draft, self.source, platform), {**fields, PLATFORM: platform}
 
 
-def identity(value: Any) -> str | int | None:
-    """Return what can be an id: text or an integer; a float has lost digits already."""
-    return value if isinstance(value, str | int) and not isinstance(value, bool) else None
-
-
 @dataclass(frozen=True, slots=True)
 class Writer:
     """Writes what the fields of one record say into its draft."""
@@ -190,19 +271,19 @@ class Writer:
     source: Source
     platform: str
 
-    def write(self, node: Node, fields: Any) -> str | None:
+    def write(self, node: Node, fields: Any, known: str | None = None) -> str | None:
         """Write a node with all that hangs on it; None when nothing names it."""
-        found = self.identify(node, fields)
+        found = known or self.identify(node, fields)
         if found is None:
             return None
         author = self._author(node, fields)
-        said = _Said(_first(node.title, fields, as_text), _time(node, fields), author)
+        said = _Said(node.find.title(fields)[0], node.find.time(fields)[0], author)
         self.observe(node, fields, found, said)
         if isinstance(node, Person):
             self.draft.link(found, self._username(node, fields), "alias")
         self.draft.link(author, found, "authored")
         if node.tags:
-            names, _ = compiled(node.tags).every(fields, as_text)
+            names, _ = node.find.tags(fields)
             self.draft.tag(node.tag_platform or self.platform, names, found)
         for edge in node.edges:
             self._edge(edge, fields, found)
@@ -213,26 +294,29 @@ class Writer:
     def write_parts(self, node: Node, fields: Any) -> NodeReference | None:
         """Write what hangs on a node that nothing names: its media, author, or other nodes."""
         author = self._author(node, fields)
-        said = _Said(_first(node.title, fields, as_text), _time(node, fields), author)
+        said = _Said(node.find.title(fields)[0], node.find.time(fields)[0], author)
         media = [one for medium in node.media for one in self._media(medium, fields, None, said)]
         for one in media:
             self.draft.link(author, one, "authored")
         if media or author:
             return media[0] if media else author
-        others = (one for edge in node.edges for one, _ in self._others(edge, fields, Node))
+        told = (edge for edge in node.edges if isinstance(edge.to, Node))
+        others = (one for edge in told for one, _ in self._others(edge, fields))
         return next((one for one in others if one is not None), None)
 
     def _author(self, node: Node, fields: Any) -> str | None:
-        at = None if node.author is None else _at(node.author, fields)
-        return None if node.author is None or at is None else self.write(node.author, at)
+        if node.author is None:
+            return None
+        at = next(iter(node.author.find.at(fields)), None)
+        return None if at is None else self.write(node.author, at)
 
     def observe(self, node: Node, fields: Any, found: NodeReference, said: _Said) -> None:
         """Say what is told of a node."""
-        columns = self.source.columns(self.draft, node.section or node.kind, fields)
+        columns = self.source.columns(self.draft, node.find.section, fields)
         is_person = isinstance(node, Person)
-        view = _first(node.view, fields, as_count)
-        beside = set(node.unless_only.split())
-        is_told = said.title or view or said.time or columns.keys() - beside
+        view, _ = node.find.view(fields)
+        beside = node.find.beside
+        is_told = said.title or view or said.time or (columns.keys() - beside)
         is_told = is_told or (said.author and "author" not in beside)
         if not is_told and not isinstance(node, Medium):
             return
@@ -248,7 +332,7 @@ class Writer:
 
     def identify(self, node: Node, fields: Any) -> str | None:
         """Return the description of a node, or None when the fields do not name it."""
-        found = self.describe(node.kind, _first(node.id, fields, identity))
+        found = self.describe(node.kind, node.find.id(fields)[0])
         return self._username(node, fields) if found is None and isinstance(node, Person) else found
 
     def describe(self, kind: str, value: Any) -> str | None:
@@ -261,33 +345,30 @@ class Writer:
         return reference(platform, word, value) if colon else reference(self.platform, kind, value)
 
     def _username(self, person: Person, fields: Any) -> str | None:
-        name = _first(person.name, fields, as_text)
+        name, _ = person.find.name(fields)
         platform = person.kind.partition(":")[0] if ":" in person.kind else self.platform
         return reference(platform, "username", name.lower()) if name else None
 
     def _edge(self, edge: Edge, fields: Any, node: NodeReference) -> None:
-        is_parent = edge.relationship in FROM_NODE if edge.is_parent is None else edge.is_parent
-        for number, (other, told) in enumerate(self._others(edge, fields)):
-            position = number if edge.is_numbered else _first(edge.position, told, as_count)
+        if not (others := self._others(edge, fields)):
+            return
+        for number, (other, told) in enumerate(others):
+            position = number if edge.is_numbered else edge.find_position(told)[0]
             if position is not None and position > POSITION_MAX:
                 position = None
-            parent, child = (node, other) if is_parent else (other, node)
+            parent, child = (node, other) if edge.is_from_node else (other, node)
             if edge.relationship:
                 self.draft.link(parent, child, edge.relationship, position)
 
-    def _others(
-        self, edge: Edge, fields: Any, only: type[Any] = object
-    ) -> Iterator[tuple[str | None, Any]]:
-        """Yield the other nodes of an edge, each with the fields that tell of it."""
-        if not isinstance(edge.to, only):
-            return
-        if isinstance(edge.to, str):
-            values = compiled(edge.at).every(fields)[0]
-            yield from ((self.describe(edge.to, one), None) for one in values[: edge.count_max])
-            return
-        objects = objects_at(compiled(edge.at), fields) if edge.at else iter((fields,))
-        for one in islice(objects, edge.count_max):
-            yield self.write(edge.to, one), one
+    def _others(self, edge: Edge, fields: Any) -> Iterable[tuple[str | None, Any]]:
+        """Return the other nodes of an edge, each with the fields that tell of it."""
+        to = edge.to
+        if isinstance(to, str):
+            values, _ = edge.find_values(fields)
+            return [(self.describe(to, one), None) for one in values[: edge.count_max]]
+        if not (objects := edge.find_objects(fields)):
+            return ()
+        return ((self.write(to, one), one) for one in islice(objects, edge.count_max))
 
     # ---- Media ---------------------------------------------------------------------------------
 
@@ -297,11 +378,11 @@ class Writer:
         """Write the media of a node, each contained in it or in what the fields name instead."""
         if medium.container:
             kind = medium.container_kind or (container or "x:post").split(":", 2)[1]
-            other = self.describe(kind, _first(medium.container, fields, identity))
+            other = self.describe(kind, medium.find.container(fields)[0])
             # What is said of the node is not said of another one's media.
             container, said = (other, _Said()) if other else (container, said)
-        objects = objects_at(compiled(medium.at), fields) if medium.at else iter((fields,))
-        found = (self._medium(medium, one, container, said, n) for n, one in enumerate(objects))
+        objects = enumerate(medium.find.at(fields))
+        found = (self._medium(medium, one, container, said, number) for number, one in objects)
         return [node for node in found if node is not None]
 
     def _medium(
@@ -310,14 +391,13 @@ class Writer:
         node = self._file_or_description(medium, fields)
         if node is None:
             return None
-        position = _first(medium.position, fields, as_count) if medium.position else number
+        position = medium.find.position(fields)[0] if medium.position else number
         is_position = position is not None and position <= POSITION_MAX
         self.draft.link(container, node, "contains", position if is_position else None)
-        said = replace(
-            above,
-            title=_first(medium.title, fields, as_text) or above.title,
-            time=_time(medium, fields) or above.time,
-            author=self._author(medium, fields) or above.author,
+        said = _Said(
+            medium.find.title(fields)[0] or above.title,
+            medium.find.time(fields)[0] or above.time,
+            self._author(medium, fields) or above.author,
         )
         self.observe(medium, fields, node, said)
         for edge in medium.edges:
@@ -329,14 +409,12 @@ class Writer:
         description = self.identify(medium, fields)
         if FILE in fields:
             return fields[FILE] or description
-        if medium.needs and not compiled(medium.needs).first(fields)[1]:
+        find = medium.find
+        if medium.needs and not find.needs(fields)[1]:
             return None
-        urls, thumbs, stems = (
-            compiled(path).every(fields, as_text)[0]
-            for path in (medium.urls, medium.thumbs, medium.stems)
-        )
+        urls, thumbs, stems = find.urls(fields)[0], find.thumbs(fields)[0], find.stems(fields)[0]
         if medium.is_network:
-            is_video = bool(medium.is_video and compiled(medium.is_video).first(fields)[1])
+            is_video = find.is_video(fields)[1]
             found = media_node(self.draft, description or "", urls, thumbs, stems, is_video)
             if not found.node:
                 return None
@@ -345,27 +423,14 @@ class Writer:
         finder, near = self.draft.media, self.draft.path
         node: NodeReference | None = finder.first(near, urls, stems)
         if node is None and medium.post_stem:
-            post = _first(medium.post_stem, fields, as_text) or ""
+            post = find.post_stem(fields)[0] or ""
             position, count = fields.get(POSITION, 0), fields.get(COUNT, 1)
             node = finder.of_post(post, position, count, near)
         node = node or description
         for relationship, addresses in (
-            ("variant", compiled(medium.variants).every(fields, as_text)[0]),
+            ("variant", find.variants(fields)[0]),
             ("thumbnail", thumbs),
         ):
             for address in addresses:
                 self.draft.link(node, finder.by_address(address, near), relationship)
         return node
-
-
-def _first(text: str, fields: Any, read: Read) -> Any:
-    return compiled(text).first(fields, read)[0] if text else None
-
-
-def _time(node: Node, fields: Any) -> datetime | None:
-    return _first(node.time, fields, parse_time)
-
-
-def _at(person: Person, fields: Any) -> Any:
-    """Return the object of a person: the fields themselves where they tell of it."""
-    return next(objects_at(compiled(person.at), fields), None) if person.at else fields

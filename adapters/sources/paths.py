@@ -11,14 +11,14 @@
 
 Missing, null and empty values are skipped, and so are those of another type: nothing that a record
 holds is ever an error. A path that is written wrongly is a ValueError when it is compiled. What
-reads it is asked for by `first` and `every`, which also tell whether something unusable was there.
+reads it is bound by `first_of` and `every_of`, which also tell whether anything unusable was there.
 """
 
 from __future__ import annotations
 
 import html
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -113,48 +113,81 @@ def names_reader(names: dict[int, Any], keeps_text: bool = False) -> Read:
     return read
 
 
+Find = Callable[[Any], Sequence[Any]]
+"""From a record to the raw values at a place in it, none of them missing or empty."""
+First = Callable[[Any], tuple[Any, bool]]
+"""From a record to its first usable value or None, and whether anything was there at all."""
+Every = Callable[[Any], tuple[list[Any], bool]]
+"""From a record to all usable values once each, and whether anything was there at all."""
+_NOTHING, _UNUSABLE = (None, False), (None, True)
+
+
 @dataclass(frozen=True, slots=True)
 class Part:
     """One path: what finds its raw values, and whether these are read already."""
 
-    find: Callable[[Any], Iterable[Any]]
+    find: Find
     is_final: bool = False
+    name: str | None = None
+    """The field that the path is, where it is no more than that."""
 
 
 @dataclass(frozen=True, slots=True)
 class Path:
-    """A compiled path: all of its groups, of each the first part with something usable."""
+    """A compiled path: all of its groups, of each the first part with something usable.
+
+    `first_of` and `every_of` bind it to what reads its values. That is done once, where a table is
+    declared, and so what they return is all that a record costs.
+    """
 
     text: str
     groups: tuple[tuple[Part, ...], ...]
 
-    def first(self, record: Any, read: Read = lambda value: value) -> tuple[Any, bool]:
-        """Return the first usable value or None, and whether anything was there at all."""
-        seen = False
-        for group in self.groups:
-            for part in group:
-                for raw in part.find(record):
-                    value = raw if part.is_final else read(raw)
+    def first_of(self, read: Read | None = None) -> First:
+        """Return what finds the first usable value of a record."""
+        parts = [part for group in self.groups for part in group]
+        if not parts:
+            return lambda _record: _NOTHING
+        names = [part.name for part in parts if part.name is not None]
+        if len(names) == len(parts):
+            return _first_of_fields(names, read)
+        finds = [(part.find, None if part.is_final else read) for part in parts]
+
+        def find_first(record: Any) -> tuple[Any, bool]:
+            found = _NOTHING
+            for find, read_one in finds:
+                for raw in find(record):
+                    value = raw if read_one is None else read_one(raw)
                     if value is not None and value != "":
                         return value, True
-                    seen = True
-        return None, seen
+                    found = _UNUSABLE
+            return found
 
-    def every(self, record: Any, read: Read = lambda value: value) -> tuple[list[Any], bool]:
-        """Return all usable values once each, and whether anything was there at all."""
-        found: list[Any] = []
-        seen = False
-        for group in self.groups:
-            for part in group:
-                lists = (raw if isinstance(raw, list) else [raw] for raw in part.find(record))
-                members = [member for members in lists for member in members]
-                values = [read(member) for member in members[:VALUES_MAX]]
-                usable = [value for value in values if value is not None and value != ""]
-                seen = seen or bool(members)
-                if usable:
-                    found += usable
-                    break
-        return _distinct(found), seen
+        return find_first
+
+    def every_of(self, read: Read | None = None) -> Every:
+        """Return what finds all usable values of a record."""
+        groups = [[part.find for part in group] for group in self.groups]
+        if not groups:
+            return lambda _record: ([], False)
+        if len(groups) == 1 and len(groups[0]) == 1:
+            return _every_of_part(groups[0][0], read)
+
+        def find_every(record: Any) -> tuple[list[Any], bool]:
+            found: list[Any] = []
+            seen = False
+            for group in groups:
+                for find in group:
+                    if not (raws := find(record)) or not (members := _flat(raws)):
+                        continue
+                    seen = True
+                    values = members if read is None else map(read, members)
+                    if usable := [value for value in values if value is not None and value != ""]:
+                        found += usable
+                        break
+            return _distinct(found), seen
+
+        return find_every
 
 
 @lru_cache(maxsize=4_096)
@@ -164,7 +197,50 @@ def compiled(text: str) -> Path:
     return Path(text, tuple(tuple(map(_part, _split(group, "|"))) for group in groups))
 
 
+def _first_of_fields(names: list[str], read: Read | None) -> First:
+    # Most paths are a field or one of some, and most fields are missing.
+    def find_first(record: Any) -> tuple[Any, bool]:
+        if not isinstance(record, dict):
+            return _NOTHING
+        found = _NOTHING
+        for name in names:
+            raw = record.get(name)
+            if raw is None or raw == "":
+                continue
+            value = raw if read is None else read(raw)
+            if value is not None and value != "":
+                return value, True
+            found = _UNUSABLE
+        return found
+
+    return find_first
+
+
+def _every_of_part(find: Find, read: Read | None) -> Every:
+    def find_every(record: Any) -> tuple[list[Any], bool]:
+        raws = find(record)
+        members = _flat(raws) if raws else ()
+        if not members:
+            return [], False
+        values = members if read is None else map(read, members)
+        return _distinct([value for value in values if value is not None and value != ""]), True
+
+    return find_every
+
+
+def _flat(raws: Sequence[Any]) -> list[Any]:
+    """Return values, of lists their members."""
+    if len(raws) == 1:
+        members = raws[0] if isinstance(raws[0], list) else [raws[0]]
+    else:
+        lists = (raw if isinstance(raw, list) else [raw] for raw in raws)
+        members = [member for members in lists for member in members]
+    return members[:VALUES_MAX] if len(members) > VALUES_MAX else members
+
+
 def _distinct(values: list[Any]) -> list[Any]:
+    if len(values) < 2:
+        return values
     try:
         return list(dict.fromkeys(values))
     except TypeError:  # Objects have no hash, and are told apart by nobody.
@@ -204,22 +280,32 @@ def _part(text: str) -> Part:
     if unknown or not body:
         reason = f"there is no reader {unknown[0]!r}" if unknown else "a path is missing"
         raise ValueError(f"{text!r}: {reason}")
-    find = _literal(body) if body[0] == "'" else _template(body) if "{" in body else _steps(body)
-    readers = [_READERS[name] for name in names]
-    return Part(_reading(find, readers) if readers else find, bool(_FINAL & set(names)))
+    steps = None if body[0] == "'" or "{" in body else _steps(body)
+    find = _each(steps) if steps else _literal(body) if body[0] == "'" else _template(body)
+    if readers := [_READERS[name] for name in names]:
+        return Part(_reading(find, readers), bool(_FINAL & set(names)))
+    field = steps[0] if steps and len(steps) == 1 else None
+    return Part(find, name=field if isinstance(field, str) else None)
 
 
-def _reading(
-    find: Callable[[Any], Iterable[Any]], readers: list[Read]
-) -> Callable[[Any], Iterable[Any]]:
-    def read(record: Any) -> Iterator[Any]:
-        values = list(find(record))
-        if not values:
-            return
+def _reading(find: Find, readers: list[Read]) -> Find:
+    first, *others = readers
+
+    def read(record: Any) -> Sequence[Any]:
+        raws = find(record)
+        if not raws:
+            return ()
+        if len(raws) == 1 and not others:
+            value = first(raws[0])
+            if value is None or value == "":
+                return ()
+            if not isinstance(value, list):
+                return (value,)
+        values = list(raws)
         for reader in readers:
             # What a reader splits goes on in parts.
             values = [part for value in values for part in _parts(value, reader(value))]
-        yield from (value for value in values if value is not None and value != "")
+        return [value for value in values if value is not None and value != ""]
 
     return read
 
@@ -230,29 +316,31 @@ def _parts(value: Any, read: Any) -> list[Any]:
     return [] if read is None else [read]
 
 
-def _literal(text: str) -> Callable[[Any], Iterable[Any]]:
+def _literal(text: str) -> Find:
     if len(text) < 3 or text[-1] != "'":
         raise ValueError(f"{text!r}: a word stands between two quotes")
     return lambda _record: (text[1:-1],)
 
 
-def _template(text: str) -> Callable[[Any], Iterable[Any]]:
+def _template(text: str) -> Find:
     # Texts and paths in turn, beginning and ending with a text.
     pieces = _HOLE.split(text)
-    paths = [compiled(piece) for piece in pieces[1::2]]
+    texts, holes = pieces[::2], [compiled(piece).first_of(as_text) for piece in pieces[1::2]]
 
-    def find(record: Any) -> Iterator[Any]:
-        values = [path.first(record, as_text)[0] for path in paths]
-        if None not in values:
-            filled = [
-                text for pair in zip(pieces[::2], [*values, ""], strict=True) for text in pair
-            ]
-            yield "".join(filled)
+    def find(record: Any) -> Sequence[Any]:
+        filled = texts[0]
+        for hole, text in zip(holes, texts[1:], strict=True):
+            value, _ = hole(record)
+            if value is None:
+                return ()
+            filled += value + text
+        return (filled,)
 
     return find
 
 
-def _steps(text: str) -> Callable[[Any], Iterable[Any]]:
+def _steps(text: str) -> list[str | int | None]:
+    """Return the fields, the indexes, and None for every member."""
     steps, position = list[str | int | None](), 0
     while position < len(text):
         found = _STEP.match(text, position)
@@ -262,33 +350,38 @@ def _steps(text: str) -> Callable[[Any], Iterable[Any]]:
             steps.append(name)
         steps += [int(index) if index else None for index in re.findall(r"\[(\d*)\]", found[3])]
         position = found.end()
-    if None in steps:
-        return lambda record: _each(record, steps)
-    straight = tuple(step for step in steps if step is not None)
-    if len(straight) == 1 and isinstance(straight[0], str):
-        name = straight[0]  # Most paths are one field, and most fields are missing.
+    return steps
 
-        def find_field(record: Any) -> Iterable[Any]:
-            value = record.get(name) if isinstance(record, dict) else None
-            return () if value is None or value == "" else (value,)
 
-        return find_field
+def _each(steps: list[str | int | None]) -> Find:
+    """Return what follows steps, of which some mean every member of a list."""
+    if None not in steps:
+        return _straight([step for step in steps if step is not None])
+    position = steps.index(None)
+    find_list = _straight([step for step in steps[:position] if step is not None])
+    find_inside = _each(steps[position + 1 :])
 
-    def find(record: Any) -> Iterable[Any]:
-        value = dig(record, *straight)
-        return () if value is None or value == "" else (value,)
+    def find(record: Any) -> Sequence[Any]:
+        lists = find_list(record)
+        if not lists or not isinstance(lists[0], list):
+            return ()
+        return [value for member in lists[0][:VALUES_MAX] for value in find_inside(member)]
 
     return find
 
 
-def _each(record: Any, steps: list[str | int | None]) -> Iterator[Any]:
-    """Follow steps of which some mean every member of a list."""
-    for index, step in enumerate(steps):
-        if step is None:
-            members = record[:VALUES_MAX] if isinstance(record, list) else ()
-            for member in members:
-                yield from _each(member, steps[index + 1 :])
-            return
-        record = dig(record, step)
-    if record is not None and record != "":
-        yield record
+def _straight(steps: list[str | int]) -> Find:
+    names = [step for step in steps if isinstance(step, str)]
+
+    def find(record: Any) -> Sequence[Any]:
+        value = dig(record, *steps)
+        return () if value is None or value == "" else (value,)
+
+    def find_field(record: Any) -> Sequence[Any]:
+        for name in names:
+            if not isinstance(record, dict):
+                return ()
+            record = record.get(name)
+        return () if record is None or record == "" else (record,)
+
+    return find_field if len(names) == len(steps) else find

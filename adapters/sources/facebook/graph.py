@@ -31,9 +31,10 @@ from adapters.sources.shapes import reader
 
 EXPECTED = "expected posts, photos, videos, albums, events or comments of the Facebook Graph API"
 _NAMES = {
-    "video": "title|description|name",
-    **dict.fromkeys(("album", "event", "photo"), "name"),
+    "video": compiled("title|description|name").first_of(as_text),
+    **dict.fromkeys(("album", "event", "photo"), compiled("name").first_of(as_text)),
 }
+_OTHER_NAMES = compiled("message|story|title|name|description").first_of(as_text)
 """Where the title of a kind is; of all others it is the message or what comes nearest to it."""
 
 
@@ -96,13 +97,13 @@ def _thing(
     album, shown_in = value.get("album"), as_object_id(value.get("page_story_id"))
     shown_in = shown_in or as_object_id(value.get("post_id"))
     media, pages = _attached(value, thing_id)
-    title = compiled(_NAMES.get(kind, "message|story|title|name|description")).first(value, as_text)
+    title, _ = _NAMES.get(kind, _OTHER_NAMES)(value)
     is_post = kind == "post"
     return _THING(value) | (parent or {}) | {
         "id": thing_id,
         "kind": kind,
-        "title": title[0],
-        "hashtags": tags_in(title[0]),
+        "title": title,
+        "hashtags": tags_in(title),
         "author": [_author(value, kind, thing_id)],
         "wall_id": thing_id.partition("_")[0] if is_post and "_" in thing_id else None,
         "album": _thing(album, "album", None) if isinstance(album, dict) else None,

@@ -103,11 +103,14 @@ BOOKMARKS = Node(
 )
 
 
+_TYPE = compiled("illustType:pixiv_type|type").first_of()
+
+
 def _work(work: dict[str, Any]) -> dict[str, Any]:
     """Return the fields of a work with its pages, each with its address as far as it is known."""
     identity = as_text(first(work.get("illustId"), work.get("id"))) or ""
     # Lists of the web call every picture `illust` in `type`, animations included.
-    if compiled("illustType:pixiv_type|type").first(work)[0] == "ugoira":
+    if _TYPE(work)[0] == "ugoira":
         one = {"key": f"{identity}_ugoira", "url": _original(work), "stems": _animation(identity)}
         return work | {"media": [one | _size(work)]}
     pages = [dig(page, "image_urls", "original") for page in mappings(work.get("meta_pages"))]
@@ -202,6 +205,8 @@ RULES = Rules(
 # ---- gallery-dl --------------------------------------------------------------------------------
 
 _SIDECAR = recast("create_date = create_date:posted|date:posted\ntags = tags:tags")
+_TAGS = compiled("tags:tags").every_of()
+_URL = compiled("url:address").first_of()
 
 
 def _is_novel(data: dict[str, Any]) -> bool:
@@ -219,14 +224,14 @@ def _page_of_sidecar(data: dict[str, Any]) -> dict[str, Any]:
         "key": f"{identity}_{page}" if identity else None,
         "work_type": kind,
         "frame_count": _length(data.get("frames")) if is_ugoira else None,
-        "url": compiled("url:address").first(data)[0],
+        "url": _URL(data)[0],
         "number": 0 if is_ugoira else None,
     }
 
 
 def _of_sidecar(data: dict[str, Any]) -> dict[str, Any]:
-    tags = compiled("tags:tags").every(data)[0]
-    return data | _SIDECAR(data) | {"tags": tags} | ({"type": "novel"} if _is_novel(data) else {})
+    novel = {"type": "novel"} if _is_novel(data) else {}
+    return data | _SIDECAR(data) | {"tags": _TAGS(data)[0]} | novel
 
 
 def _kind(sidecar: Sidecar) -> str:

@@ -196,9 +196,15 @@ def full_name(value: Any) -> str | None:
     return reference("reddit", kinds[value[:3]], value[3:])
 
 
-def _read(draft: Draft, kind: str, fields: dict[str, Any], raw: dict[str, Any]) -> None:
+def _read(
+    draft: Draft,
+    kind: str,
+    fields: dict[str, Any],
+    raw: dict[str, Any],
+    media: list[dict[str, Any]],
+) -> None:
     """Read a submission or comment with its media and the previews of them that are there."""
-    media, previews = media_of(raw), previews_of(raw)
+    previews = previews_of(raw)
     if len(media) == 1 or not media:
         media = [{**(media[0] if media else {}), "previews": previews}]
     RULES.read(draft, kind, fields | {"media": media})
@@ -213,16 +219,18 @@ def _submission(draft: Draft, raw: dict[str, Any]) -> None:
     fields = _thing(raw, "t3_")
     original = raw.get("crosspost_parent")
     fields["original"] = original.removeprefix("t3_") if isinstance(original, str) else None
-    if not media_of(raw) and not draft.media.of_post(fields["id"], 0, 1, draft.path):
+    media = media_of(raw)
+    if not media and not draft.media.of_post(fields["id"], 0, 1, draft.path):
         fields["target"] = target_of(raw, fields["id"])
-    _read(draft, "submission", fields, raw)
+    _read(draft, "submission", fields, raw, media)
 
 
 def _comment(draft: Draft, raw: dict[str, Any]) -> None:
     fields, post = _thing(raw, "t1_"), full_name(raw.get("link_id"))
     fields["answered"] = full_name(raw.get("parent_id"))
     fields["conversation"] = [{"id": post.rpartition(":")[2]}] if post else []
-    _read(draft, "comment", fields, raw | {"url": None, "url_overridden_by_dest": None})
+    raw = raw | {"url": None, "url_overridden_by_dest": None}
+    _read(draft, "comment", fields, raw, media_of(raw))
 
 
 def _message(draft: Draft, raw: dict[str, Any]) -> None:

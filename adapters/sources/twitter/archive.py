@@ -95,7 +95,7 @@ def _tweet(value: Any, account: User) -> dict[str, Any]:
     raw = inner if isinstance(inner, dict) else value
     if not isinstance(raw, dict):
         raise RecordError("expected an object with a tweet")
-    fields = V1_TWEET(raw) | {"versions": _VERSIONS.every(raw)[0]}
+    fields = V1_TWEET(raw) | {"versions": _VERSIONS(raw)[0]}
     if fields.get("id") is None:
         raise RecordError("the tweet has no usable id; expected digits in id_str or id")
     author = fields["author"][0]
@@ -109,7 +109,7 @@ def _tweet(value: Any, account: User) -> dict[str, Any]:
 
 _VERSIONS = compiled(
     "edit_info.initial.editTweetIds[]:id|edit_info.edit.editControlInitial.editTweetIds[]:id"
-)
+).every_of()
 _LIKE = recast("id = like.tweetId:id\ntext = like.fullText:unescaped")
 _ACCOUNT = recast("""
     id = account.accountId:id

@@ -42,14 +42,14 @@ RECORD: dict[str, Any] = {
     ],
 )
 def test_what_a_path_finds(path: str, first: Any, every: list[Any]):
-    assert compiled(path).first(RECORD, as_text)[0] == first
-    assert compiled(path).every(RECORD, as_text)[0] == every
+    assert compiled(path).first_of(as_text)(RECORD)[0] == first
+    assert compiled(path).every_of(as_text)(RECORD)[0] == every
 
 
 def test_what_is_of_another_type_is_seen_and_not_used():
-    assert compiled("a|words").first(RECORD, as_count) == (None, True)
-    assert compiled("absent|empty").first(RECORD, as_count) == (None, False)
-    assert compiled("words|a.b[0].c").first(RECORD, as_count) == (1, True)
+    assert compiled("a|words").first_of(as_count)(RECORD) == (None, True)
+    assert compiled("absent|empty").first_of(as_count)(RECORD) == (None, False)
+    assert compiled("words|a.b[0].c").first_of(as_count)(RECORD) == (1, True)
 
 
 @pytest.mark.parametrize(
@@ -84,7 +84,7 @@ PATHS = st.sampled_from(
 @settings(deadline=None, suppress_health_check=list(HealthCheck))
 @given(record=JSON, path=PATHS)
 def test_no_record_is_an_error(record: Any, path: str):
-    value, seen = compiled(path).first(record, as_count)
+    value, seen = compiled(path).first_of(as_count)(record)
     assert value is None or (type(value) is int and seen)
-    values, _ = compiled(path).every(record, as_text)
+    values, _ = compiled(path).every_of(as_text)(record)
     assert all(isinstance(one, str | int) and one != "" for one in values)
