@@ -96,8 +96,9 @@ class ScrapeFolder:
         """
         name = name.replace("\\", "/")
         folder = near.rpartition("/")[0]
-        for candidate in (f"{folder}/{name}" if folder else name, name):
-            normal = os.path.normpath(candidate)
+        is_normal = "/" not in name and name not in ("", ".", "..")
+        for candidate in (f"{folder}/{name}", name) if folder else (name,):
+            normal = candidate if is_normal else os.path.normpath(candidate)
             if normal in self.files:
                 return MediaFile(normal)
         if self._by_name is None:

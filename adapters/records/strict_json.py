@@ -40,9 +40,7 @@ def parse_json(text: str) -> Any:
             f"about {count:,} values in one document; at most {JSON_VALUES_MAX:,} are read"
         )
     try:
-        value = json.loads(
-            text, parse_constant=_refuse_constant, parse_int=_parse_int, parse_float=_parse_float
-        )
+        value = _DECODER.decode(text)
     except RecursionError as error:
         raise LimitError(f"nested deeper than {JSON_DEPTH_MAX}") from error
     except ValueError as error:
@@ -68,6 +66,11 @@ def _parse_float(digits: str) -> float:
     if number - number != 0:
         raise ValueError(f"{digits[:40]} is beyond the largest number")
     return number
+
+
+_DECODER = json.JSONDecoder(
+    parse_constant=_refuse_constant, parse_int=_parse_int, parse_float=_parse_float
+)
 
 
 def _check_depth(value: Any) -> None:

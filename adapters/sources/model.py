@@ -8,7 +8,7 @@ all. A value of another type than its column's is NULL and counted in `Draft.unr
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import islice
@@ -300,8 +300,12 @@ class Writer:
             self.draft.link(author, one, "authored")
         if media or author:
             return media[0] if media else author
-        told = (edge for edge in node.edges if isinstance(edge.to, Node))
-        others = (one for edge in told for one, _ in self._others(edge, fields))
+        others = (
+            self.write(edge.to, one)
+            for edge in node.edges
+            if isinstance(edge.to, Node)
+            for one in islice(edge.find_objects(fields), edge.count_max)
+        )
         return next((one for one in others if one is not None), None)
 
     def _author(self, node: Node, fields: Any) -> str | None:
@@ -341,8 +345,10 @@ class Writer:
             return node_of_address(value)
         if kind == "described":
             return value if isinstance(value, str) else None
-        platform, colon, word = kind.partition(":")
-        return reference(platform, word, value) if colon else reference(self.platform, kind, value)
+        if ":" not in kind:
+            return reference(self.platform, kind, value)
+        platform, _, word = kind.partition(":")
+        return reference(platform, word, value)
 
     def _username(self, person: Person, fields: Any) -> str | None:
         name, _ = person.find.name(fields)
@@ -350,25 +356,26 @@ class Writer:
         return reference(platform, "username", name.lower()) if name else None
 
     def _edge(self, edge: Edge, fields: Any, node: NodeReference) -> None:
-        if not (others := self._others(edge, fields)):
-            return
-        for number, (other, told) in enumerate(others):
-            position = number if edge.is_numbered else edge.find_position(told)[0]
-            if position is not None and position > POSITION_MAX:
-                position = None
-            parent, child = (node, other) if edge.is_from_node else (other, node)
-            if edge.relationship:
-                self.draft.link(parent, child, edge.relationship, position)
-
-    def _others(self, edge: Edge, fields: Any) -> Iterable[tuple[str | None, Any]]:
-        """Return the other nodes of an edge, each with the fields that tell of it."""
         to = edge.to
         if isinstance(to, str):
             values, _ = edge.find_values(fields)
-            return [(self.describe(to, one), None) for one in values[: edge.count_max]]
-        if not (objects := edge.find_objects(fields)):
-            return ()
-        return ((self.write(to, one), one) for one in islice(objects, edge.count_max))
+            for number, value in enumerate(values[: edge.count_max]):
+                position = number if edge.is_numbered else None
+                self._tie(edge, node, self.describe(to, value), position)
+            return
+        for number, one in enumerate(islice(edge.find_objects(fields), edge.count_max)):
+            position = number if edge.is_numbered else edge.find_position(one)[0]
+            self._tie(edge, node, self.write(to, one), position)
+
+    def _tie(
+        self, edge: Edge, node: NodeReference, other: str | None, position: int | None
+    ) -> None:
+        if position is not None and position > POSITION_MAX:
+            position = None
+        if edge.is_from_node:
+            self.draft.link(node, other, edge.relationship, position)
+        elif edge.relationship:
+            self.draft.link(other, node, edge.relationship, position)
 
     # ---- Media ---------------------------------------------------------------------------------
 

@@ -199,6 +199,15 @@ def compiled(text: str) -> Path:
 
 def _first_of_fields(names: list[str], read: Read | None) -> First:
     # Most paths are a field or one of some, and most fields are missing.
+    name = names[0]
+
+    def find_field(record: Any) -> tuple[Any, bool]:
+        raw = record.get(name) if isinstance(record, dict) else None
+        if raw is None or raw == "":
+            return _NOTHING
+        value = raw if read is None else read(raw)
+        return _UNUSABLE if value is None or value == "" else (value, True)
+
     def find_first(record: Any) -> tuple[Any, bool]:
         if not isinstance(record, dict):
             return _NOTHING
@@ -213,7 +222,7 @@ def _first_of_fields(names: list[str], read: Read | None) -> First:
             found = _UNUSABLE
         return found
 
-    return find_first
+    return find_field if len(names) == 1 else find_first
 
 
 def _every_of_part(find: Find, read: Read | None) -> Every:
@@ -282,26 +291,35 @@ def _part(text: str) -> Part:
         raise ValueError(f"{text!r}: {reason}")
     steps = None if body[0] == "'" or "{" in body else _steps(body)
     find = _each(steps) if steps else _literal(body) if body[0] == "'" else _template(body)
-    if readers := [_READERS[name] for name in names]:
-        return Part(_reading(find, readers), bool(_FINAL & set(names)))
-    field = steps[0] if steps and len(steps) == 1 else None
-    return Part(find, name=field if isinstance(field, str) else None)
+    field = steps[0] if steps and len(steps) == 1 and isinstance(steps[0], str) else None
+    readers = [_READERS[name] for name in names]
+    if field is not None and len(readers) == 1:
+        find = _reading_field(field, readers[0])
+    elif readers:
+        find = _reading(find, readers)
+    return Part(find, bool(_FINAL & set(names)), None if readers else field)
+
+
+def _reading_field(name: str, reader: Read) -> Find:
+    def read(record: Any) -> Sequence[Any]:
+        raw = record.get(name) if isinstance(record, dict) else None
+        if raw is None or raw == "":
+            return ()
+        value = reader(raw)
+        if value is None or value == "":
+            return ()
+        if isinstance(value, list) and value is not raw:
+            return [member for member in value if member is not None and member != ""]
+        return (value,)
+
+    return read
 
 
 def _reading(find: Find, readers: list[Read]) -> Find:
-    first, *others = readers
-
     def read(record: Any) -> Sequence[Any]:
-        raws = find(record)
-        if not raws:
+        values = find(record)
+        if not values:
             return ()
-        if len(raws) == 1 and not others:
-            value = first(raws[0])
-            if value is None or value == "":
-                return ()
-            if not isinstance(value, list):
-                return (value,)
-        values = list(raws)
         for reader in readers:
             # What a reader splits goes on in parts.
             values = [part for value in values for part in _parts(value, reader(value))]
@@ -359,7 +377,17 @@ def _each(steps: list[str | int | None]) -> Find:
         return _straight([step for step in steps if step is not None])
     position = steps.index(None)
     find_list = _straight([step for step in steps[:position] if step is not None])
-    find_inside = _each(steps[position + 1 :])
+    inside = steps[position + 1 :]
+    find_inside = _each(inside)
+    field = inside[0] if len(inside) == 1 and isinstance(inside[0], str) else None
+
+    def find_fields(record: Any) -> Sequence[Any]:
+        lists = find_list(record)
+        if not lists or not isinstance(lists[0], list):
+            return ()
+        members = [member for member in lists[0][:VALUES_MAX] if isinstance(member, dict)]
+        values = [member.get(field) for member in members]
+        return [value for value in values if value is not None and value != ""]
 
     def find(record: Any) -> Sequence[Any]:
         lists = find_list(record)
@@ -367,7 +395,7 @@ def _each(steps: list[str | int | None]) -> Find:
             return ()
         return [value for member in lists[0][:VALUES_MAX] for value in find_inside(member)]
 
-    return find
+    return find if field is None else find_fields
 
 
 def _straight(steps: list[str | int]) -> Find:

@@ -110,7 +110,10 @@ class Draft:
 
     def record(self, number: int, complete: Any) -> Record:
         """Return the finished record; what it says about its subject comes first."""
-        said = sorted(self._observations.values(), key=lambda one: one.node != self.subject)
+        subject = self.subject
+        first = [one for node, one in self._observations.items() if node == subject]
+        others = [one for node, one in self._observations.items() if node != subject]
         unread = tuple(sorted(self.unread.items()))
         links = tuple(self._links)
-        return Record(self.path, number, self.subject, tuple(said), links, complete, unread)
+        said = (*first, *others)
+        return Record(self.path, number, subject, said, links, complete, unread)

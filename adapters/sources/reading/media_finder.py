@@ -34,6 +34,10 @@ COMMON_STEMS = _words(
     "profile banner square"
 )
 """Names that many addresses end in: they match nothing."""
+# Of an address without anything odd: its path and query, as `urlsplit` has them, but sooner.
+_PLAIN_ADDRESS = re.compile(
+    r"https?://[A-Za-z0-9.:_-]*(/[!\"$->@-~]*)?(?:\?([!\"$-~]*))?(?:#[!-~]*)?"
+)
 _BRACKETED = re.compile(r"\[([\w-]{6,64})\]$")
 
 
@@ -74,7 +78,9 @@ class MediaFinder:
             return None
         if "." not in name:
             return self.by_stem(name, near)
-        found = self.folder.find(name, near) or self.folder.find(unquote(name), near)
+        found = self.folder.find(name, near)
+        if found is None and "%" in name:
+            found = self.folder.find(unquote(name), near)
         return found if found and extension_of(found.path) not in DATA_EXTENSIONS else None
 
     def by_stem(self, stem: object, near: str) -> MediaFile | None:
@@ -86,7 +92,9 @@ class MediaFinder:
 
     def all_by_stem(self, stem: object, near: str) -> list[MediaFile]:
         """Return all files of the medium with this name, in one folder; video before image."""
-        paths = self._stems().get(str(stem), []) if stem else []
+        paths = self._stems().get(str(stem)) if stem else None
+        if not paths:
+            return []
         folder = near.rpartition("/")[0]
         beside = [path for path in paths if path.rpartition("/")[0] == folder]
         chosen = beside or paths
@@ -143,15 +151,22 @@ def base_name(address: object) -> str:
     if not isinstance(address, str):
         return ""
     try:
-        parts = urlsplit(address.strip()[:4_096])
-        name = parts.path.rpartition("/")[2]
-        if "." not in name and "format=" in parts.query:
-            name += "." + parse_qs(parts.query, max_num_fields=50).get("format", [""])[0]
+        path, query = _path_and_query(address.strip()[:4_096])
+        name = path.rpartition("/")[2]
+        if "." not in name and "format=" in query:
+            name += "." + parse_qs(query, max_num_fields=50).get("format", [""])[0]
     except ValueError:
         return ""
     name, colon, size = name.partition(":")
     name = name if "." in name or not colon else f"{name}:{size}"
     return name if "\0" not in unquote(name) and len(name) <= NAME_LENGTH_MAX else ""
+
+
+def _path_and_query(address: str) -> tuple[str, str]:
+    if found := _PLAIN_ADDRESS.fullmatch(address):
+        return found[1] or "", found[2] or ""
+    parts = urlsplit(address)
+    return parts.path, parts.query
 
 
 def is_media_address(address: object) -> bool:

@@ -24,6 +24,9 @@ _KNOWN = tuple(
     )
 )  # fmt: skip
 
+# The host of an address without user or port; whatever is odd is left to `urlsplit`.
+_PLAIN_HOST = re.compile(r"https?://([A-Za-z0-9.-]+)(?=[/?#][!-~]*\Z|\Z)")
+
 
 def node_of_address(address: Any) -> str | None:
     """Return the node of an address: the post that it is known to show, else the page itself."""
@@ -43,6 +46,8 @@ def host_of(address: Any) -> str | None:
     """Return the host of an absolute address in lower case."""
     if not isinstance(address, str) or "//" not in address:
         return None
+    if found := _PLAIN_HOST.match(address):
+        return found[1].lower()
     try:
         return (urlsplit(address.strip()).hostname or "").lower() or None
     except ValueError:

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from adapters.records.describe import describe, reference
 from adapters.records.values import as_count, as_text, dig, mappings
 from adapters.sources.reading.media_finder import base_name, is_media_address
+from adapters.sources.reading.web_address import host_of
 
 PICTURE_HOSTS = frozenset({"i.redd.it", "i.reddituploads.com"})
 PREVIEWS_MAX = 200
@@ -47,18 +48,10 @@ def media_of(raw: dict[str, Any]) -> list[dict[str, Any]]:
 
 def is_picture_link(address: str) -> bool:
     """Tell whether a link leads to a medium and not to a page about it."""
-    host = host_of(address)
+    host = host_of(address) or ""
     return host in PICTURE_HOSTS or (
         is_media_address(address) and not host.endswith("wikipedia.org")
     )
-
-
-def host_of(address: str) -> str:
-    """Return the host of an address in lower case; empty when there is none."""
-    try:
-        return (urlsplit(address).hostname or "").lower()
-    except ValueError:
-        return ""
 
 
 def target_of(raw: dict[str, Any], post_id: str) -> str | None:
