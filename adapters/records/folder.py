@@ -13,6 +13,7 @@ import stat
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, BinaryIO
 
 from adapters.records.beneath import open_beneath
@@ -216,6 +217,7 @@ class ScrapeFolder:
         return MediaFile(path)
 
 
+@lru_cache(maxsize=4_096)
 def extension_of(name: str) -> str:
     """Return the extension in lower case without the dot; empty when there is no usable one."""
     base = name.replace("\\", "/").rpartition("/")[2]

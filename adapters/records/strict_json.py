@@ -78,7 +78,8 @@ def _check_depth(value: Any) -> None:
     levels = [iter((value,))]
     while levels:
         for found in levels[-1]:
-            if isinstance(found, (dict, list)):
+            kind = type(found)  # The parser makes no objects and lists but these.
+            if kind is dict or kind is list:
                 break
         else:
             levels.pop()

@@ -136,7 +136,7 @@ def _within(time: datetime | None) -> datetime | None:
     if time is None:
         return None
     try:
-        time = time.astimezone(UTC)
+        time = time if time.tzinfo is UTC else time.astimezone(UTC)
     except (OverflowError, ValueError):
         return None
     return time if EARLIEST <= time <= LATEST else None
