@@ -6,8 +6,11 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from adapters.records.errors import RecordError
 from adapters.records.folder import ScrapeFolder
@@ -22,6 +25,7 @@ from adapters.sources.reading.documents import (
 )
 from adapters.sources.reading.draft import Draft
 from adapters.sources.reading.media_finder import MediaFinder, base_name
+from adapters.sources.reading.web_address import host_of
 from adapters.sources.schemas.web import TABLE
 
 
@@ -177,6 +181,27 @@ def test_a_record_that_is_the_file_repeats_nothing(tmp_path: Path):
 )
 def test_base_names(address: object, name: str):
     assert base_name(address) == name
+
+
+@settings(max_examples=500)
+@given(
+    scheme=st.sampled_from(["http:", "https:", "HTTP:", ""]),
+    host=st.sampled_from(["a.b", "Z-0", "a:1", "u@a", "[::1]", "[a", ""]),
+    rest=st.text("a.a./?#:" + "@[=\u00e9\t", max_size=12),
+)
+def test_addresses_are_taken_apart_as_the_library_does(scheme: str, host: str, rest: str):
+    address = f"{scheme}//{host}/{rest}".strip()
+    try:
+        parts = urlsplit(address)
+        host = (parts.hostname or "").lower() or None
+    except ValueError:
+        assert (host_of(address), base_name(address)) == (None, "")
+        return
+    assert host_of(address) == host
+    name = parts.path.rpartition("/")[2]
+    if "." in name and "\0" not in name and "%" not in name:
+        stem, colon, _ = name.partition(":")
+        assert base_name(address) == (name if colon and "." not in stem else stem)
 
 
 def test_media_by_address(tmp_path: Path):

@@ -76,6 +76,8 @@ PATHS = st.sampled_from(
         "a:html",
         "b:signed",
         "a[][]:at",
+        "a[].b",
+        "a.b.c",
         "c:positive",
     ]
 )
