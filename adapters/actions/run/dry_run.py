@@ -25,13 +25,14 @@ from adapters.actions.stage.room import (
 )
 from adapters.actions.stage.stage_tree import lay_out
 from base.errors import UsageError
+from sql import Explanation  # Not for types alone: a dry run becomes JSON by its fields' types.
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from adapters.actions.contract.check import LoadedContract
     from fsd import Client
-    from sql import Database, Explanation, Selector
+    from sql import Database, Selector
 
 
 @dataclass(slots=True)

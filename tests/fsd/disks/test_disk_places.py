@@ -14,6 +14,7 @@ from loop_disks import loop_store, needs_loop
 from store_checks import assert_batch, disk, put, settle, until, wait_for_state
 from store_harness import Store, with_settings, write_files
 
+from base.config import END_LINE
 from base.errors import ConfigError, UsageError
 from fsd.disk_io.disk_place import look, why_missing, why_no_new_disk
 from fsd.disk_io.identity import make_identity, read_identity
@@ -236,7 +237,7 @@ def test_a_hand_edit_is_followed_for_a_missing_disk(store, short_tmp):
 def test_one_that_drystone_toml_lists_no_more_is_listed_again(store):
     made: Store = store(3)
     text = Path(made.config_path).read_text()
-    Path(made.config_path).write_text(text[: text.rindex("[[disk]]")])
+    Path(made.config_path).write_text(text[: text.rindex("[[disk]]")] + END_LINE + "\n")
     assert list(where(made)) == ["d1", "d2"]
     assert made.client.disk_add(made.disks[2]).name == "d3"
     assert list(where(made)) == ["d1", "d2", "d3"]
@@ -255,7 +256,7 @@ def test_a_gone_disk_that_drystone_toml_lists_no_more_comes_back(store, short_tm
     parts = Path(made.config_path).read_text().split("[[disk]]")
     kept = [one for one in parts if f'name = "{name}"' not in one]
     assert len(kept) == len(parts) - 1
-    Path(made.config_path).write_text("[[disk]]".join(kept))
+    Path(made.config_path).write_text("[[disk]]".join(kept) + f"\n{END_LINE}\n")
     Store(made.root, load_config(made.config_path), []).start()
     os.rename(f"{made.disks[number]}.away", made.disks[number])
     assert made.client.disk_add(made.disks[number]).name == name

@@ -344,7 +344,8 @@ def test_two_keepers_do_no_harm(yard: Yard):
             yard.check_done_once(run.run_id)
         assert len(yard.traces("work")) == 9
     finally:
-        kill(second)
+        kill(second.pid)
+        second.wait()
 
 
 def test_nothing_in_redis_is_believed_but_the_number_of_a_task(yard: Yard):
