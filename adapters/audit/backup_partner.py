@@ -19,14 +19,15 @@ class BackupPartner:
         """Return a function that lists which of some keys the store does not have readable."""
 
         def check(keys: list[str]) -> list[str]:
-            from fsd import Client, FsdError, load_config
+            from base.errors import DrystoneError
+            from fsd import Client, load_config
 
             client = Client(load_config(config_path).socket_path)
             problems: list[str] = []
             for key in keys:
                 try:
                     head = client.head(key)
-                except FsdError as error:
+                except DrystoneError as error:
                     problems.append(f"{key} is in the backup and not in the store: {error}")
                     continue
                 if head.copies < 1:

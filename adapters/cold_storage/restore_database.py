@@ -19,8 +19,9 @@ from adapters.packages.database_package import (
 )
 from adapters.packages.package_read import GENERATED_PREFIX
 from adapters.records.errors import PackageError
+from base.errors import DrystoneError
 from base.text import safe_text
-from fsd import Client, FsdError
+from fsd import Client
 from sql import BackupFacts, Database, read_facts, restore_fresh
 
 KEYS_ASKED = 10_000
@@ -121,7 +122,7 @@ def bring_back_state(client: Client, state: StoreState) -> list[str]:
     for pin in state.pins:
         try:
             client.pin_manifest(pin.manifest, pin.name)
-        except FsdError as error:
+        except DrystoneError as error:
             wrong.append(f"pin {safe_text(pin.name)}: {error}")
     there = {(view.view_id, view.layout_id) for view in client.views() if view.kind == "exports"}
     for view in state.views:
@@ -131,7 +132,7 @@ def bring_back_state(client: Client, state: StoreState) -> list[str]:
             answer = client.export_to_3d(view.manifest, view.view_id, view.layout_id, "view")
             job = client.wait(answer.job_id)
             reason = "" if job.state == "done" else job.error or job.state
-        except FsdError as error:
+        except DrystoneError as error:
             reason = str(error)
         if reason:
             name = f"exports/{safe_text(view.view_id)}/{safe_text(view.layout_id)}"
