@@ -29,6 +29,7 @@ ROWS_MAX = 60_000
 
 
 @pytest.mark.fault
+@pytest.mark.timeout(0)
 def test_the_first_up_after_a_kill_works(store, pytestconfig):
     seed = pytestconfig.getoption("--crash-seed") or str(time.time_ns())
     choices = random.Random(f"up {seed}")
