@@ -12,7 +12,7 @@ from itertools import count
 import pytest
 from action_house import MEASURE, ActionYard, lasting_yard
 from command import run_text
-from jobs_harness import until
+from jobs_harness import kill_found, until
 
 from adapters.actions import contracts, declare_pipeline, make_batch
 from adapters.actions.contract.pipelines import check_pipeline
@@ -115,6 +115,8 @@ def test_two_actions_of_one_layout_run_over_a_batch_at_the_same_time(yard):
     for action in (slow, quick):
         assert yard.rows(f"SELECT count(*) FROM result_{action}") == [(6,)]
     assert yard.staged() == []
+    # Other tests of this yard know one worker, and freeze it.
+    kill_found(lambda: yard.worker_pid("two"))
 
 
 def test_the_same_work_is_not_done_twice(yard):
