@@ -32,15 +32,15 @@ FOUNDATION = ("base",)
 _STDOUT_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EPIPE)
 
 HELP = {
-    "First steps": "demo fixture init up status down doctor test",
-    "Store": "put get head ls stage export views unpublish mount umount health warnings losses "
-    "capacity jobs job metrics alerts purge pin pins unpin",
+    "First steps": "demo fixture init up status log down doctor test",
+    "Store": "put seal get head ls stage export views unpublish mount umount health warnings "
+    "losses capacity jobs job metrics alerts purge pin pins unpin",
     "Disks": "disk verify scrub fsck rebuild reindex compact",
-    "Database": "db select node",
-    "Collect": "inbox ingest source quarantine outbox restore audit",
+    "Database": "db select node collection",
+    "Collect": "inbox ingest source schema quarantine outbox restore audit",
     "Work": "contract batch action pipeline label approve run schedule queue worker scheduler gpu",
     "Datasets": "dataset",
-    "People and services": "gui service",
+    "People and services": "events webhook gui view token group grant audit-log api service",
 }
 """What `--help` lists under which heading, and in which order."""
 
@@ -88,8 +88,10 @@ def main() -> None:
     try:
         try:
             _add_folder_commands()
+            if sys.argv[1:] in ([], ["--help"]):
+                _keep_lines(app)
             _keep_named(app, sys.argv[1:])
-            app(prog_name="drystone")
+            app(prog_name="drystone", obj=_witness)
         finally:
             # Here, where a full disk can still be told; at the end of Python it could not.
             sys.stdout.flush()
@@ -104,6 +106,11 @@ def main() -> None:
             raise
         print(f"drystone: {error}", file=sys.stderr)
         sys.exit(error.exit_code)
+
+
+def _witness(*place: Any) -> Any:
+    """Return who keeps in the audit log what a command changes."""
+    return importlib.import_module("sql").shell_witness(*place)
 
 
 def foreign_folders() -> dict[str, str]:
@@ -138,9 +145,8 @@ def _add_folder_commands() -> None:
     """Join the commands of all folders, and tell the store what starts and stops with it.
 
     `up` and `down` are the store's, which knows no other folder: a folder whose services belong to
-    a store offers them as `companion` in its face, its part of the demo as `demo_chapter`, and what
-    store and cold storage add to a backup as `backup_partner`, and the database's
-    part in a purge as `purge_partner`.
+    a store offers them as `companion` (and `api_companion`) in its face, its part of the demo as
+    `demo_chapter`, and what store and cold storage add to a backup as `backup_partner`.
     """
     faces = [
         importlib.import_module(name)
@@ -151,18 +157,27 @@ def _add_folder_commands() -> None:
         commands = getattr(face, "cli_app", None)
         if commands is not None:
             app.add_typer(commands)
-        companion = getattr(face, "companion", None)
-        if companion is not None:
-            importlib.import_module("fsd").add_companion(companion)
+        for companion in (getattr(face, "api_companion", None), getattr(face, "companion", None)):
+            if companion is not None:
+                importlib.import_module("fsd").add_companion(companion)
         backup_partner = getattr(face, "backup_partner", None)
         if backup_partner is not None:
             importlib.import_module("sql").set_backup_partner(backup_partner)
-        partner = getattr(face, "purge_partner", None)
-        if partner is not None:
-            importlib.import_module("fsd").set_purge_partner(partner)
         chapter = getattr(face, "demo_chapter", None)
         if chapter is not None:
             importlib.import_module("fsd").add_chapter(chapter)
+
+
+def _keep_lines(group: typer.Typer) -> None:
+    """Leave of groups their names and lines: a list of them needs none of their commands."""
+    for inner in group.registered_groups:
+        if inner.typer_instance is None:
+            continue
+        if solve_typer_info_defaults(inner).name:
+            inner.typer_instance.registered_commands = []
+            inner.typer_instance.registered_groups = []
+        else:
+            _keep_lines(inner.typer_instance)
 
 
 def _keep_named(group: typer.Typer, words: list[str]) -> bool:

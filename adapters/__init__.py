@@ -28,13 +28,38 @@ if TYPE_CHECKING:
     from adapters.ingest.inbox import Waiting as WaitingFolder
     from adapters.ingest.inbox import choose_adapter, is_signalled, read_signal, waiting_folders
     from adapters.ingest.ingest import ingest as run_ingest
-    from adapters.ingest.purge import purge_partner
+    from adapters.ingest.purge import PurgePlace
+    from adapters.operations.listed import adapters_operations
+    from adapters.operations.schemas import Decided as SchemaDecided
+    from adapters.receive.parts import BODY_BYTES_MAX as RECEIVED_BYTES_MAX
+    from adapters.receive.receipts import Receipt
+    from adapters.receive.receipts import Said as ReceivedSaid
+    from adapters.receive.receiver import PREFIX as RECEIVED_PREFIX
+    from adapters.receive.receiver import Receiver
+    from adapters.receive.receiver import folder_of as received_folder
+    from adapters.receive.resumable import CHECKSUMS as RESUMABLE_CHECKSUMS
+    from adapters.receive.resumable import About as ResumableAbout
+    from adapters.receive.resumable import ChecksumError, OffsetError, Resumables
+    from adapters.receive.state import PARTS_TOLD_MAX as RECEIVED_TOLD_MAX
+    from adapters.receive.state import ReceivedState
+    from adapters.receive.state import RequestPage as ReceivedRequestPage
+    from adapters.receive.state import RequestState as ReceivedRequestState
+    from adapters.receive.state import RequestStatus as ReceivedRequestStatus
+    from adapters.receive.state import page_of as received_page
+    from adapters.receive.state import state_of as received_state
+    from adapters.receive.state import status_of as received_status
+    from adapters.receive.upload import Upload as ReceivedUpload
     from adapters.records.errors import SpaceError
     from adapters.records.items import MediaFile, Observation, Problem, Record, Sniff
+    from adapters.schemas.look import PreviewRow as SchemaPreviewRow
+    from adapters.schemas.look import SchemaLine, SchemaSight
+    from adapters.schemas.look import difference as schema_difference
+    from adapters.schemas.look import lines as schema_lines
+    from adapters.schemas.look import sight as schema_sight
     from adapters.sources.registry import adapter_names
     from adapters.thumbnails.thumbnails import EDGE_PX as THUMBNAIL_EDGE_PX
     from adapters.thumbnails.thumbnails import SOURCE_SIZE_BYTES_MAX as THUMBNAIL_SOURCE_BYTES_MAX
-    from adapters.thumbnails.thumbnails import make_thumbnails, source_facts
+    from adapters.thumbnails.thumbnails import drawn_as, make_thumbnails, source_facts
     from adapters.thumbnails.worker import ThumbnailWorker
     from adapters.work.batch_work import Signal, check_signal
     from fsd import EngineUnavailableError

@@ -8,6 +8,7 @@ DrystoneError                   something of ours failed (exit 1)
 │       ├── DefinitionError     datasets: a definition
 │       ├── IntentError         sql: a write-intent
 │       └── SelectorError       sql: a selector
+├── JournalError                what was to be accepted is not durable; see `base/journal`
 ├── FsdError                    the store; its branch is drawn in `fsd/format/errors.py`
 ├── SqlError                    the database; see `sql/core/errors.py`
 ├── AdapterError                sources, ingest, actions; see `adapters/records/errors.py`
@@ -40,6 +41,8 @@ class DrystoneError(Exception):
     """Something of ours failed; the message is for a person, `exit_code` for a command's end."""
 
     exit_code = EXIT_FAILED
+    is_lost = False
+    """Whether another process was asked and never answered: nobody knows whether it was done."""
 
 
 class UsageError(DrystoneError):

@@ -26,6 +26,16 @@ def lazy_face(name: str, path: str) -> Callable[[str], Any]:
     return load
 
 
+class LateModule:
+    """A module that is imported when something of it is first used; types see the real one."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __getattr__(self, wanted: str) -> Any:
+        return getattr(import_module(self._name), wanted)
+
+
 def read_homes(path: str) -> dict[str, tuple[str, str]]:
     """Return {name: (its module, its name there)} of a face."""
     import ast  # Here, because every process of a disk imports a face, and asks it nothing.

@@ -10,10 +10,15 @@ from collections.abc import Iterable, Iterator
 
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4 as CONTENT_TYPE
 from prometheus_client import generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
 from prometheus_client.registry import Collector
 
-__all__ = ["CONTENT_TYPE", "Metric", "counters", "gauge", "gauges", "render"]
+__all__ = ["CONTENT_TYPE", "Metric", "counters", "gauge", "gauges", "histograms", "render"]
 
 
 def gauge(name: str, text: str, value: float) -> Metric:
@@ -29,6 +34,11 @@ def gauges(name: str, text: str, *labels: str) -> GaugeMetricFamily:
 def counters(name: str, text: str, *labels: str) -> CounterMetricFamily:
     """Return a counter without a sample yet; its name ends in `_total`."""
     return CounterMetricFamily(f"drystone_{name}", text, labels=labels)
+
+
+def histograms(name: str, text: str, *labels: str) -> HistogramMetricFamily:
+    """Return a histogram without a sample yet; a sample has buckets by their bounds, and a sum."""
+    return HistogramMetricFamily(f"drystone_{name}", text, labels=labels)
 
 
 class _Families(Collector):

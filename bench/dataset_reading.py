@@ -28,7 +28,7 @@ from typing import Any
 from adapters import Signal, run_ingest
 from datasets import build, export
 from fsd import Client, load_config
-from fsd.cli import daemon, daemon_mount
+from fsd.cli.daemons import daemon, daemon_mount
 from fsd.engine.setup import init_store
 from fsd.fixture.corpus import even_sizes, write_files
 from sql import Database

@@ -28,7 +28,7 @@ from datasets.freeze.building import build
 from datasets.freeze.manifest import ManifestWriter
 from datasets.versions.exports import materialise
 from fsd import Client, load_config
-from fsd.cli import daemon
+from fsd.cli.daemons import daemon
 from fsd.engine.setup import init_store
 from sql import Column, Database, DeclaredTable
 from sql.server import server
@@ -113,7 +113,7 @@ def store_pictures(config_path: str, files: int, sources: str) -> None:
 
 def load(database: Database, files: int) -> None:
     """Fill the tables; checks between them are off while this lasts."""
-    database.declare_action(10, "kind", "AC2")
+    database.actions.declare_action(10, "kind", "AC2")
     database.declare(TABLE)
     with database.connection() as connection:
         connection.execute("SET session_replication_role = replica")

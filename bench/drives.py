@@ -26,7 +26,7 @@ from collections.abc import Generator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from bench.disks_lab import DISKS, GB
+from bench.disks.lab import DISKS, GB
 from tests.lab import Drive, HddModel, LabError, why_not
 
 GOAL = (0.95, 1.05)

@@ -17,7 +17,7 @@ import tempfile
 import time
 
 from base.config import CONFIG_NAME
-from fsd.cli import daemon
+from fsd.cli.daemons import daemon
 from fsd.client.client import Client
 from fsd.disks.config import load_config
 from fsd.engine.setup import init_store

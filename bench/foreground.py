@@ -3,7 +3,7 @@
     python -m bench.foreground [--count 60] [--files 12000] [--hang-count 400] [--folder /var/tmp]
                                [--time-scale 1] [--beside scrub ...] [--json]
 
-Four unequal emulated HDDs (see `bench.disks_lab`; needs root), every object on two. Small objects
+Four unequal emulated HDDs (see `bench.disks.lab`; needs root), every object on two. Small objects
 are read through the API, each for the first time and past the page cache, at 1 and at 5 reads per
 second: with nothing else running, then beside a scrub, a verification, the copies of a drain and of
 a rebalance, a reindex, an export and a put, each begun again until the reads are done. A ratio is
@@ -30,8 +30,8 @@ from dataclasses import dataclass, field
 
 from base.config import CONFIG_NAME
 from base.errors import DrystoneError
-from bench.disks_lab import Disks
-from fsd.cli import daemon, daemon_mount
+from bench.disks.lab import Disks
+from fsd.cli.daemons import daemon, daemon_mount
 from fsd.client.client import Client
 from fsd.disks.config import MIB, Config, load_config
 from fsd.engine.setup import init_store

@@ -24,7 +24,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from base.config import CONFIG_NAME
-from fsd.cli import daemon
+from fsd.cli.daemons import daemon
 from fsd.client.client import Client
 from fsd.disks.config import MIB, Config
 from fsd.engine.setup import init_store

@@ -21,7 +21,7 @@ import time
 
 from adapters.ingest.ingest import IngestReport, ingest
 from adapters.work.batch_work import Signal
-from fsd.cli import daemon
+from fsd.cli.daemons import daemon
 from fsd.engine.setup import init_store
 from sql import Database, companion
 

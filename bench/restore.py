@@ -16,7 +16,7 @@ import shutil
 import tempfile
 import time
 
-from bench.selectors import load
+from bench.selectors.command import load
 from sql import Database
 from sql.backup import data as backup_data
 from sql.backup import programs as backup_programs

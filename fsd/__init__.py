@@ -12,11 +12,11 @@ from base.lazy import lazy_face
 
 if TYPE_CHECKING:
     from fsd.cli.app import app as cli_app
-    from fsd.cli.companions import add_chapter, add_companion, set_purge_partner
-    from fsd.cli.demo_steps import Demo
+    from fsd.cli.daemons.companions import add_chapter, add_companion
+    from fsd.cli.demo.demo_steps import Demo
     from fsd.client.client import Client
     from fsd.disks.config import load_config
-    from fsd.documents.models import RemovalAnswer, StageOutputAnswer
+    from fsd.documents.models import JobStatus, MaterialiseAnswer, RemovalAnswer, StageOutputAnswer
     from fsd.format.errors import (
         EngineUnavailableError,
         FsdError,
@@ -25,5 +25,7 @@ if TYPE_CHECKING:
         SealedMismatchError,
     )
     from fsd.format.paths import check_identifier, check_relative_path, find_collisions, fold_path
+    from fsd.operations.jobs import follow as follow_job
+    from fsd.operations.listed import store_operations
 
 __getattr__ = lazy_face(__name__, __file__)

@@ -12,11 +12,12 @@ import threading
 import time
 
 from base.errors import EXIT_USAGE, DrystoneError
-from base.http import listen
+from base.logging.daemon import daemon_log
+from base.network.http import listen
 from fsd.client.client import Client
 from fsd.disks.config import load_config
 from fsd.format.errors import EngineUnavailableError, FsdError
-from fsd.process import nursery, service_notify
+from fsd.process import fork_server, service_notify
 from fsd.process.address_space import address_space_problem
 
 SHUTDOWN_GRACE_S = 5
@@ -36,30 +37,32 @@ def main() -> int:
         return EXIT_USAGE
     gc.set_threshold(*GARBAGE_THRESHOLDS)
     _keep_memory_small()
-    return _run(arguments.config)
-
-
-def _run(config_path: str) -> int:
-    # It imports what the engine's processes need while the engine imports what it needs itself.
-    with contextlib.suppress(OSError):  # The first child says it.
-        nursery.prepare()
-    # Here, after the thresholds: collections were a tenth of the time that these imports take.
-    import uvicorn
-
-    from fsd.engine.api import make_app
-    from fsd.engine.engine import Engine
-    from fsd.watch.metrics_server import start_metrics
-    from fsd.watch.report import warnings, write_status_files
-
     try:
-        config = load_config(config_path)
-        engine = Engine(config)
-        engine.start()
+        with daemon_log("engine", arguments.config):
+            _run(arguments.config)
     except DrystoneError as error:
         print(f"drystone: {error}", file=sys.stderr)
         return error.exit_code
-    engine.on_housekeeping = lambda: write_status_files(engine)
-    engine.watch.alerts.start(lambda: warnings(engine))
+    return 0
+
+
+def _run(config_path: str) -> None:
+    # It imports what the engine's processes need while the engine imports what it needs itself.
+    with contextlib.suppress(OSError):  # The first child says it.
+        fork_server.prepare()
+    # Here, after the thresholds: collections were a tenth of the time that these imports take.
+    import uvicorn
+
+    from fsd.engine.engine import Engine
+    from fsd.operations.app import make_app
+    from fsd.watch.metrics_server import start_metrics
+    from fsd.watch.report import warnings, write_status_files
+
+    config = load_config(config_path)
+    engine = Engine(config)
+    engine.start()
+    engine.on_housekeeping = lambda: write_status_files(engine.watch)
+    engine.watch.alerts.start(lambda: warnings(engine.watch))
     server: uvicorn.Server | None = None
 
     def shut_down() -> None:
@@ -69,7 +72,7 @@ def _run(config_path: str) -> int:
     listener = _listen(config.socket_path)
     options = uvicorn.Config(
         make_app(engine, shut_down),
-        log_level="warning",
+        log_config=None,  # What it has to say goes where ours goes.
         access_log=False,
         timeout_graceful_shutdown=SHUTDOWN_GRACE_S,
     )
@@ -78,7 +81,7 @@ def _run(config_path: str) -> int:
     # The socket listens: whoever comes before the first turn of the server waits for it.
     service_notify.notify(service_notify.READY)
     _keep_watchdog(config.socket_path)
-    scraped = start_metrics(engine)
+    scraped = start_metrics(engine.watch)
     server.run(sockets=[listener])
     service_notify.notify(service_notify.STOPPING)
     if scraped is not None:
@@ -86,7 +89,6 @@ def _run(config_path: str) -> int:
     with contextlib.suppress(FileNotFoundError):
         os.unlink(config.socket_path)
     engine.stop()
-    return 0
 
 
 def _keep_memory_small() -> None:

@@ -12,6 +12,6 @@ from base.lazy import lazy_face
 if TYPE_CHECKING:
     from gui.cli.app import app as cli_app
     from gui.cli.demo import chapter as demo_chapter
-    from gui.services.gui_companion import companion
+    from gui.services.gui_companion import api_companion, companion
 
 __getattr__ = lazy_face(__name__, __file__)

@@ -10,7 +10,10 @@ from typing import TYPE_CHECKING
 from base.lazy import lazy_face
 
 if TYPE_CHECKING:
+    from jobs.api.metrics import run_metrics
     from jobs.api.operations import jobs_operations
+    from jobs.api.tasks import DOCUMENT_SIZE_BYTES_MAX as TASK_DOCUMENT_BYTES_MAX
+    from jobs.api.tasks import Tasks, task_routes
     from jobs.cli.app import app as cli_app
     from jobs.cli.demo import chapter as demo_chapter
     from jobs.core.config import JobsConfig, load_jobs_config

@@ -10,15 +10,17 @@ taken and does nothing.
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 import sys
 import time
-import traceback
 from collections.abc import Callable, Generator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from base.errors import DrystoneError, UsageError
+from base.logging.daemon import also_on_stderr
+from base.logging.ids import about, bind
 from jobs.core.errors import (
     CancelledError,
     GivenBackError,
@@ -36,6 +38,8 @@ from sql import BusyError, Claim, DatabaseUnavailableError, Outcome, StaleAttemp
 if TYPE_CHECKING:
     from jobs.runs.task_state import TaskState
     from sql import Database
+
+_log = logging.getLogger(__name__)
 
 PATIENCE_S = 600.0
 """So long the end of a task is told again and again while the database is away."""
@@ -81,8 +85,22 @@ def carry_out(place: Workplace, task_id: int) -> str:
     asked_s, claim = _patiently(lambda: (boot_s(), place.state.claim(task_id, place.worker)))
     if claim is None:
         return "not to be begun"
+    ids = {"run": claim.run_id, "task": claim.task_id, "attempt": claim.token}
+    asked = {"request_id": claim.request_id, "trace_id": claim.trace_id}
+    with bind(**ids, **asked, workflow=claim.workflow, step=claim.step):
+        _log.info("%s of run %d starts", claim.step, claim.run_id, extra=about("task.started"))
+        state = _attempt(place, claim, asked_s)
+        level = logging.WARNING if state == "failed" else logging.INFO
+        told = about("task.ended", state=state)
+        _log.log(level, "%s of run %d: %s", claim.step, claim.run_id, state, extra=told)
+    return state
+
+
+def _attempt(place: Workplace, claim: Claim, asked_s: float) -> str:
+    """Do an attempt that was claimed, with its output in its log; returns how it ended."""
+    task_id = claim.task_id
     path = os.path.join(place.log_dir, log_path(claim.run_id, claim.task_id, claim.token))
-    with _output_to(path):
+    with _output_to(path), also_on_stderr():
         run = TaskRun(
             place.state,
             claim,
@@ -110,7 +128,7 @@ def carry_out(place: Workplace, task_id: int) -> str:
             except Exception as error:
                 # The result cannot be kept, or what follows it cannot be made; say that instead.
                 if not isinstance(error, DrystoneError):
-                    _print_trace(error)
+                    _log.exception("the end cannot be kept", extra=about("task.end_failed"))
                 failed = Outcome(state="failed", error=_line(error), retry=False)
                 _patiently(lambda: place.state.finish(task_id, claim.token, failed))
                 return "failed"
@@ -161,7 +179,7 @@ def _failed(place: Workplace, run: TaskRun, error: BaseException) -> Outcome:
         # Whatever it is, it may come from being too late; nobody asks any more.
         return Outcome(state="failed", error=_line(error))
     if not isinstance(error, DrystoneError):
-        _print_trace(error)
+        _log.error("a step failed", exc_info=error, extra=about("task.failed"))
         return Outcome(state="failed", error=f"{type(error).__name__}: {_line(error)}")
     # A mistake in what was asked is the same mistake next time.
     return Outcome(state="failed", error=_line(error), retry=not isinstance(error, UsageError))
@@ -219,11 +237,6 @@ def _output_to(path: str) -> Generator[None]:
             os.dup2(descriptor, number)
             os.close(descriptor)
         os.close(log)
-
-
-def _print_trace(error: BaseException) -> None:
-    with contextlib.suppress(OSError):
-        traceback.print_exception(error)
 
 
 def _flush() -> None:

@@ -1,94 +1,80 @@
-"""`python -m jobs.process_main worker|keeper ...`: it owns the marks of long-running processes.
+"""`python -m jobs.process_main worker|scheduler ...`: it owns the marks of long-running processes.
 
 Whoever starts one twice under the same name finds the mark taken, and the second goes away.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import sys
 from collections.abc import Sequence
 
-from base import process
 from base.errors import DrystoneError
-from base.process import ProcessError
+from base.logging.daemon import daemon_log
+from base.processes import process
+from base.processes.process import ProcessError
 from jobs.core.config import JobsConfig, load_jobs_config
-
-KEEPER = "keeper"
-WISHED = "--wished"
-"""Last argument of what runs only for as long as `up` holds."""
+from jobs.core.marks import WHILE_UP, scheduler_mark, worker_mark
 
 
-def run_worker(config_path: str, queues: Sequence[str], name: str, *, wished: bool = False) -> None:
+def run_worker(
+    config_path: str, queues: Sequence[str], name: str, *, while_up: bool = False
+) -> None:
     """Be a worker until SIGTERM. ProcessError when one of this name lives here already, or with
-    `wished` when the jobs were stopped meanwhile."""
+    `while_up` when the jobs were stopped meanwhile."""
     config = load_jobs_config(config_path)
     mark = process.claim(worker_mark(config, name))
     if mark is None:
         raise ProcessError(f"there is a worker {name} already; give this one another --name")
-    _log_to_stderr()
-    _check_wish(config, wished=wished)
-    from jobs.scheduler.supervise import Reviver
-    from jobs.worker.worker import work
+    with daemon_log(f"worker-{name}", config_path):
+        _check_should_run(config, while_up=while_up)
+        from jobs.scheduler.supervise import Reviver
+        from jobs.worker.worker import work
 
-    # A horse that outlives its worker must not look like one.
-    os.register_at_fork(after_in_child=lambda: os.close(mark))
-    work(config, config_path, queues, name, Reviver(config, config_path).keeper)
+        # A horse that outlives its worker must not look like one.
+        os.register_at_fork(after_in_child=lambda: os.close(mark))
+        work(config, config_path, queues, name, Reviver(config, config_path).scheduler)
 
 
-def run_keeper(config_path: str, *, sole: bool = False, wished: bool = False) -> None:
-    """Be a keeper until SIGTERM; several do no harm. With `sole` only when there is no other, and
-    with `wished` only while the jobs should be up."""
+def run_scheduler(config_path: str, *, sole: bool = False, while_up: bool = False) -> None:
+    """Be a scheduler until SIGTERM; several do no harm. With `sole` only when there is no other,
+    and with `while_up` only while the jobs should be up."""
     config = load_jobs_config(config_path)
-    if process.claim(keeper_mark(config)) is None and sole:
-        raise ProcessError("there is a keeper already")
-    _log_to_stderr()
-    _check_wish(config, wished=wished)
-    from jobs.scheduler.keeper import keep
+    if process.claim(scheduler_mark(config)) is None and sole:
+        raise ProcessError("there is a scheduler already")
+    with daemon_log("scheduler", config_path):
+        _check_should_run(config, while_up=while_up)
+        from jobs.scheduler.scheduler_loop import keep
 
-    keep(config, config_path)
-
-
-def worker_mark(config: JobsConfig, name: str) -> str:
-    """Return the mark of a worker."""
-    return os.path.join(config.run_dir, f"worker-{name}.mark")
+        keep(config, config_path)
 
 
-def keeper_mark(config: JobsConfig) -> str:
-    """Return the mark of the keeper."""
-    return os.path.join(config.run_dir, f"{KEEPER}.mark")
-
-
-def _check_wish(config: JobsConfig, *, wished: bool) -> None:
+def _check_should_run(config: JobsConfig, *, while_up: bool) -> None:
     """Go away again when somebody said `down` while this process was being started.
 
-    `down` takes the wish away and then looks for marks; we take a mark and then look for the wish.
+    `down` takes the file away and then looks for marks; we take a mark and then look for the file.
     So one of the two sees the other, whoever started us and died.
     """
-    from jobs.scheduler.supervise import is_wished
+    from jobs.scheduler.supervise import should_run
 
-    if wished and not is_wished(config):
+    if while_up and not should_run(config):
         raise ProcessError("the jobs were stopped meanwhile")
-
-
-def _log_to_stderr() -> None:
-    logging.basicConfig(format="%(asctime)s %(levelname)s %(name)s: %(message)s", level="INFO")
 
 
 def main(arguments: list[str]) -> int:
     """Run what the arguments say; returns the exit code."""
-    wished = arguments[-1:] == [WISHED]
+    while_up = arguments[-1:] == [WHILE_UP]
     try:
-        match arguments[:-1] if wished else arguments:
+        match arguments[:-1] if while_up else arguments:
             case ["worker", config_path, name, *queues] if queues:
-                run_worker(config_path, queues, name, wished=wished)
-            case ["keeper", config_path]:
+                run_worker(config_path, queues, name, while_up=while_up)
+            case ["scheduler", config_path]:
                 # Two who say `up` at once: what only one knows of, nobody would stop.
-                run_keeper(config_path, sole=True, wished=wished)
+                run_scheduler(config_path, sole=True, while_up=while_up)
             case _:
                 print(
-                    "usage: worker CONFIG NAME QUEUE... | keeper CONFIG [--wished]", file=sys.stderr
+                    "usage: worker CONFIG NAME QUEUE... | scheduler CONFIG [--while-up]",
+                    file=sys.stderr,
                 )
                 return 2
     except DrystoneError as error:

@@ -14,8 +14,9 @@ import signal
 import socket
 import sys
 
-from base.descriptors import wait_readable
 from base.errors import DrystoneError
+from base.logging.daemon import daemon_log
+from base.processes.descriptors import wait_readable
 from jobs.core.config import load_jobs_config
 from jobs.core.errors import RedisUnavailableError
 from jobs.queues import redis_server
@@ -33,7 +34,14 @@ def main() -> int:
 
 
 def _run(config_path: str) -> int:
-    config = load_jobs_config(os.path.abspath(config_path))
+    with daemon_log("queue-service", config_path):
+        _keep(os.path.abspath(config_path))
+    return 0
+
+
+def _keep(config_path: str) -> None:
+    """Start the server and stay until it is gone or a signal comes."""
+    config = load_jobs_config(config_path)
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     theirs.setblocking(False)
@@ -42,7 +50,7 @@ def _run(config_path: str) -> int:
         signal.signal(number, lambda _number, _frame: None)
     if not config.embedded:
         wait_readable(ours)
-        return 0
+        return
 
     os.makedirs(config.run_dir, mode=0o700, exist_ok=True)
     redis_server.start(config)
@@ -55,7 +63,6 @@ def _run(config_path: str) -> int:
     if descriptor in readable:
         raise RedisUnavailableError("the embedded Redis is gone")
     redis_server.stop(config)
-    return 0
 
 
 if __name__ == "__main__":

@@ -31,12 +31,17 @@ BEGIN
         SELECT oid FROM pg_class
         WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
             AND pg_has_role(current_user, relowner, 'USAGE')
+            -- What signs and is shown to others; it is kept in the clear.
+            AND relname <> 'webhook_secret'
             AND NOT has_table_privilege('drystone_reader', oid, 'SELECT')
     LOOP
         EXECUTE format('GRANT SELECT ON TABLE %s TO drystone_reader', readable::regclass);
     END LOOP;
     -- Tables that are declared later.
     ALTER DEFAULT PRIVILEGES IN SCHEMA public GRANT SELECT ON TABLES TO drystone_reader;
+    IF to_regclass('public.webhook_secret') IS NOT NULL THEN
+        REVOKE ALL ON TABLE public.webhook_secret FROM drystone_reader;
+    END IF;
 EXCEPTION
     -- A user who works in a schema of somebody else goes without the role, too.
     WHEN insufficient_privilege THEN

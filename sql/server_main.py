@@ -18,8 +18,9 @@ import subprocess
 import sys
 
 from base.config import find_config
-from base.descriptors import wait_readable
 from base.errors import DrystoneError
+from base.logging.daemon import daemon_log
+from base.processes.descriptors import wait_readable
 from sql.core.config import load_config
 from sql.core.errors import DatabaseUnavailableError
 from sql.database.database import Database, place_of
@@ -38,6 +39,13 @@ def main() -> int:
 
 
 def _run(config_path: str) -> int:
+    with daemon_log("database-service", config_path):
+        _keep(config_path)
+    return 0
+
+
+def _keep(config_path: str) -> None:
+    """Start the server and stay until it is gone or a signal comes."""
     config = load_config(config_path)
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
@@ -49,7 +57,7 @@ def _run(config_path: str) -> int:
     if not config.embedded:
         _say_ready()
         wait_readable(ours)
-        return 0
+        return
 
     with Database.open(config_path):
         running = server.find(place_of(config))
@@ -62,7 +70,6 @@ def _run(config_path: str) -> int:
     if descriptor in readable:
         raise DatabaseUnavailableError("the database is gone; see run/database.log")
     server.stop(place_of(config))
-    return 0
 
 
 def _say_ready() -> None:

@@ -6,21 +6,28 @@ import contextlib
 import gc
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
 
 import command
+import compiled_share
 import database_harness
 import long_form
 import pytest
+import quiet_logs
 import run_order
 import warm_start
+from hypothesis import HealthCheck, settings
+from quiet_logs import no_unexpected_warnings
 from run_folder import RunFolder, for_stores, on_disk
 from store_harness import MIB, Store, write_files
 
 from fsd.engine.setup import init_store
 from sql import Database
+
+__all__ = ["no_unexpected_warnings"]
 
 LEFT_OPEN_MAX = 64
 """Descriptors that the tests of one module may leave: fixtures of the session begin in some."""
@@ -30,13 +37,29 @@ _run = RunFolder()
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", run_order.MARK)
+    config.addinivalue_line("markers", quiet_logs.MARK)
     long_form.configure(config)
+    # How long something takes on a machine that others use says nothing of it.
+    settings.register_profile(
+        "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    )
+    settings.load_profile("unhurried")
     if not config.getoption("--flush-life"):  # It lies in the folder of the run that failed.
         _run.open()
     # Tests start some thousand processes of ours, and each would compile all that it imports.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     sys.dont_write_bytecode = False
+    # Who is started in the background of a shell never hears of Ctrl-C, nor what tests start.
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     warm_start.install()
+
+
+def pytest_sessionstart(session: pytest.Session) -> None:
+    worker, whole = getattr(session.config, "workerinput", None), session.config.rootpath / "tests"
+    if worker is not None and [os.path.abspath(one) for one in session.config.args] == [str(whole)]:
+        number = int(worker["workerid"].removeprefix("gw"))
+        compiled_share.make_share(session.config, whole, number, worker["workercount"])
 
 
 def pytest_report_header(config: pytest.Config) -> list[str]:

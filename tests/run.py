@@ -67,8 +67,8 @@ def _run_short_form(arguments: list[str], *, is_fast: bool) -> list[str]:
         types = [sys.executable, "-m", "basedpyright", "--pythonpath", sys.executable]
         beside.append(_Beside("basedpyright", types))
     heading = f"pytest; to replay its random faults: --seed {os.environ[SEED_VARIABLE]}"
-    parallel = _parallel(arguments, _stolen_share(since))
-    if not _passes(heading, [*PYTEST, *parallel, *arguments]):
+    processes = parallel(arguments, _stolen_share(since))
+    if not _passes(heading, [*PYTEST, *processes, *arguments]):
         failed.append("pytest")
         if not arguments:
             _tell_what_passes_alone()
@@ -78,7 +78,7 @@ def _run_short_form(arguments: list[str], *, is_fast: bool) -> list[str]:
 def _run_long_form(seed: str, arguments: list[str]) -> None:
     """Run the fault tests alone, as long as they are."""
     replay = f"./drystone test --long --seed {seed}"
-    command = [*PYTEST, *_parallel(arguments), "--long", "--seed", seed, *arguments]
+    command = [*PYTEST, *parallel(arguments), "--long", "--seed", seed, *arguments]
     if not _passes(f"pytest, long form; to replay it: {replay}", command):
         print(f"drystone: failed: pytest; to replay it: {replay}", file=sys.stderr)
         raise typer.Exit(1)
@@ -89,7 +89,7 @@ def _new_seed() -> str:
     return secrets.token_hex(4)
 
 
-def _parallel(arguments: list[str], stolen_share: float = 0.0) -> list[str]:
+def parallel(arguments: list[str], stolen_share: float = 0.0) -> list[str]:
     """Spread the whole suite over processes; whoever passes arguments decides for themselves."""
     # More than there are processors, because tests wait; only a few more where the machine is
     # short of them, or all would wait for each other.

@@ -28,7 +28,7 @@ def test_help_is_lean():
     assert result.returncode == 0
     assert "test" in result.stdout
     heavy = "fsd.documents.models http.client psycopg rq nicegui numpy fastapi uvicorn httpx"
-    heavy += " pyfuse3 trio lmdb"
+    heavy += " pyfuse3 trio lmdb yaml adapters.operations datasets.operations"
     loaded = set(result.stdout.rpartition("LOADED")[2].split())
     assert {*heavy.split(), "pytest", "asyncio"} & loaded == set()
 

@@ -14,7 +14,7 @@ from base.documents import DocumentError, Limits, read_document
 from base.errors import UsageError
 from datasets.choice.definition_file import read_definition
 from datasets.definition.errors import DefinitionError
-from gui.pages.scheduler.forms import Field, filled_in
+from gui.widgets.forms import Field, filled_in
 from sql.core.errors import SelectorError
 from sql.selector.document import parse_selector
 

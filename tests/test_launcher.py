@@ -11,8 +11,12 @@ import os
 import shutil
 import subprocess
 import sys
+import tomllib
+import zipfile
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 LAUNCHER = os.path.join(ROOT, "drystone")
@@ -22,6 +26,8 @@ import json, os, sys
 file = os.path.abspath(__file__)
 print(json.dumps({"arguments": sys.argv[1:], "cwd": os.getcwd(), "file": file}))
 """
+LOCKS = ("requirements.lock", "requirements-dev.lock")
+LOCKED = "locked==1 --hash=sha256:" + 64 * "0" + "\n"
 
 
 def write(path: str, text: str) -> None:
@@ -43,6 +49,9 @@ def tree(tmp_path) -> str:
     os.makedirs(os.path.join(tree, ".venv", "bin"))
     shutil.copy2(LAUNCHER, tree)
     shutil.copy2(os.path.join(ROOT, "pyproject.toml"), tree)
+    for name in LOCKS:
+        write(os.path.join(tree, name), LOCKED)
+        shutil.copystat(os.path.join(tree, "pyproject.toml"), os.path.join(tree, name))
     write(os.path.join(tree, "drystone.py"), TELL)
     os.symlink(sys.executable, os.path.join(tree, ".venv", "bin", "python"))
     stamp(tree, ".drystone-stamp")
@@ -121,7 +130,8 @@ def test_the_warm_path_starts_no_other_program(tree, tmp_path, command):
 
 
 @pytest.mark.parametrize(
-    "stale", ["no stamp", "other folder", "newer project", "older project", "no python"]
+    "stale",
+    ["no stamp", "other folder", "newer project", "older project", "newer lock", "no python"],
 )
 def test_what_is_not_fresh_is_installed_again(tree, tmp_path, stale):
     project = os.path.join(tree, "pyproject.toml")
@@ -133,9 +143,14 @@ def test_what_is_not_fresh_is_installed_again(tree, tmp_path, stale):
         shutil.copystat(project, mark)
     elif stale == "no python":
         os.unlink(os.path.join(tree, ".venv", "bin", "python"))
+    elif stale == "older project":
+        when_s = os.stat(project).st_mtime - 60
+        for name in ("pyproject.toml", *LOCKS):
+            os.utime(os.path.join(tree, name), (when_s, when_s))
     else:
-        when_s = os.stat(project).st_mtime + (60 if stale == "newer project" else -60)
-        os.utime(project, (when_s, when_s))
+        newer = project if stale == "newer project" else os.path.join(tree, "requirements.lock")
+        when_s = os.stat(project).st_mtime + 60
+        os.utime(newer, (when_s, when_s))
     # Without python on PATH the cold path shows itself by its first complaint, and changes nothing.
     result = run([os.path.join(tree, "drystone"), "demo"], env=bare_path(tmp_path, "mkdir", "rm"))
     assert (result.returncode, result.stdout) == (1, "")
@@ -214,19 +229,26 @@ case " $* " in *" fio "*) exit 100 ;; esac
 """
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="packages are installed as root only")
-def test_installed_from_nothing_where_a_package_and_a_newer_pip_cannot_be_had(tree, tmp_path):
+def offline(tree: str, tmp_path) -> tuple[list[str], dict[str, str]]:
+    """Return the command that installs tree anew without an index, and its variables."""
     shutil.rmtree(os.path.join(tree, ".venv"))
     write(os.path.join(tree, "pyproject.toml"), OFFLINE_PROJECT)
     write(os.path.join(tree, "backend.py"), BACKEND)
-    programs = ["mkdir", "rm", "mv", "touch", "id", "env", "gcc", "pkg-config", "fusermount3"]
-    calls = str(tmp_path / "calls")
-    environment = {**bare_path(tmp_path, *programs), "PIP_NO_INDEX": "1", "APT_CALLS": calls}
+    programs = ["mkdir", "rm", "mv", "touch", "tail", "grep"]
+    programs += ["id", "env", "gcc", "pkg-config", "fusermount3"]
+    environment = {**bare_path(tmp_path, *programs), "PIP_NO_INDEX": "1"}
     os.symlink(os.path.realpath(sys.executable), tmp_path / "programs" / "python3")
+    return [shutil.which("sh"), os.path.join(tree, "drystone")], environment
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="packages are installed as root only")
+def test_installed_from_nothing_where_a_package_and_a_newer_pip_cannot_be_had(tree, tmp_path):
+    calls = str(tmp_path / "calls")
+    command, environment = offline(tree, tmp_path)
+    environment["APT_CALLS"] = calls
     write(str(tmp_path / "programs" / "apt-get"), APT)
     os.chmod(tmp_path / "programs" / "apt-get", 0o755)
-    shell = shutil.which("sh")
-    command = [shell, os.path.join(tree, "drystone"), "test", "x"]
+    command += ["test", "x"]
     first = run(command, 400.0, env=environment)
     assert first.returncode == 0, first.stderr
     assert json.loads(first.stdout)["arguments"] == ["test", "x"]
@@ -238,5 +260,57 @@ def test_installed_from_nothing_where_a_package_and_a_newer_pip_cannot_be_had(tr
     assert len(refused) == 1 and refused[0].startswith("drystone: fio ")
     with open(os.path.join(tree, ".venv", "install.log"), encoding="utf-8") as file:
         log = file.read()
+    assert "the tested versions cannot be had here" in first.stderr
+    assert "No matching distribution found for locked==1" in log
     assert "No matching distribution found for pip" in log or "already satisfied: pip" in log
     assert told(run(command, env=bare_path(tmp_path / "folder")))["arguments"] == ["test", "x"]
+
+
+def test_a_package_that_is_not_the_tested_one_is_not_installed(tree, tmp_path):
+    command, environment = offline(tree, tmp_path)
+    with zipfile.ZipFile(tmp_path / "locked-1-py3-none-any.whl", "w") as wheel:
+        wheel.writestr("locked.py", "")
+        described = "Metadata-Version: 2.1\nName: locked\nVersion: 1\n"
+        wheel.writestr("locked-1.dist-info/METADATA", described)
+        wheel.writestr("locked-1.dist-info/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\n")
+        wheel.writestr("locked-1.dist-info/RECORD", "")
+    result = run([*command, "x"], 400.0, env={**environment, "PIP_FIND" + "_LINKS": str(tmp_path)})
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "a package is not the one that was tested" in result.stderr
+    assert not os.path.exists(os.path.join(tree, ".venv", ".drystone-stamp"))
+
+
+def test_the_locks_hold_one_file_hash_at_least_and_no_place(tmp_path):
+    with open(os.path.join(ROOT, "pyproject.toml"), "rb") as file:
+        project = tomllib.load(file)["project"]
+    extras = project["optional-dependencies"]
+    asked = {
+        "requirements.lock": project["dependencies"],
+        "requirements-dev.lock": [
+            *project["dependencies"],
+            *(one for ones in extras.values() for one in ones if not one.startswith("drystone[")),
+        ],
+    }
+    for name, requirements in asked.items():
+        with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+            text = file.read()
+        assert "://" not in text and "index" not in text and "file:" not in text
+        versions = locked_versions(text)
+        for requirement in map(Requirement, requirements):
+            for version in versions[canonicalize_name(requirement.name)]:
+                assert requirement.specifier.contains(version), (name, str(requirement), version)
+
+
+def locked_versions(text: str) -> dict[str, list[str]]:
+    """Return the versions of each package in a lock file; each entry must have a hash."""
+    versions: dict[str, list[str]] = {}
+    for entry in text.replace("\\\n", " ").splitlines():
+        requirement, *hashes = entry.split(" --hash=")
+        found = Requirement(requirement)
+        assert hashes and all(len(one.strip()) == len("sha256:") + 64 for one in hashes), (
+            requirement
+        )
+        exact = str(found.specifier)
+        assert exact.startswith("=="), requirement
+        versions.setdefault(canonicalize_name(found.name), []).append(exact.removeprefix("=="))
+    return versions

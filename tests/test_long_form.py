@@ -27,7 +27,8 @@ def test_the_fault_tests_get_their_lengths_and_one_seed_and_others_stay_out():
     files = ("tests/fsd/engine/test_crash.py", "tests/test_run_order.py")
     told = collect("--long", "--seed", "s7", "--crash-points", "60", *files)
     assert (
-        "--crash-points 60 --power-cuts 200 --flush-cuts 0 --jobs-kills 60 --up-cycles 200" in told
+        "--crash-points 60 --power-cuts 200 --flush-cuts 0 --jobs-kills 60 --door-seconds 600"
+        " --up-cycles 200" in told
     )
     assert "--crash-seed s7 --power-seed s7 --jobs-seed s7" in told
     assert told.count("test_kill_at_any_moment") == 3

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import glob
 import importlib
-import importlib.util
 import os
+import pkgutil
 import re
 from typing import get_args
 
@@ -50,12 +50,7 @@ def command_names() -> set[str]:
 
 def python_name(dotted: str) -> object:
     """Return what a dotted name stands for: a package, then what hangs on it."""
-    words = dotted.split(".")
-    places = [n for n in range(1, len(words)) if importlib.util.find_spec(".".join(words[:n]))]
-    found: object = importlib.import_module(".".join(words[: max(places)]))
-    for word in words[max(places) :]:
-        found = getattr(found, word)
-    return found
+    return pkgutil.resolve_name(dotted)
 
 
 def test_operations_and_commands_are_there():

@@ -71,9 +71,9 @@ def test_what_passes_passes_and_a_chosen_test_that_fails_is_run_once(tmp_path):
 
 def test_fewer_tests_run_beside_each_other_where_processors_are_taken_away(monkeypatch):
     monkeypatch.setattr(os, "cpu_count", lambda: 4)
-    assert runner._parallel([], 0.05) == ["-n", "6"]
-    assert runner._parallel([], 0.2) == ["-n", "5"]
-    assert runner._parallel(["tests/test_style.py"], 0.0) == []
+    assert runner.parallel([], 0.05) == ["-n", "6"]
+    assert runner.parallel([], 0.2) == ["-n", "5"]
+    assert runner.parallel(["tests/test_style.py"], 0.0) == []
 
 
 TOLD = """

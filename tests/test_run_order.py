@@ -1,13 +1,16 @@
-"""The order of a run with several processes, and where a run keeps its files."""
+"""The order of a run with several processes, what each compiles, and where a run has its files."""
 
 from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import pytest
 import run_order
+from compiled_share import make_share
 from run_folder import RunFolder
 
 
@@ -60,3 +63,22 @@ def test_whoever_sets_a_place_is_left_alone(monkeypatch, tmp_path):
     folder.open()
     assert (folder.path, os.environ["TMPDIR"]) == ("", str(tmp_path))
     folder.close()
+
+
+def test_each_process_compiles_a_share_and_pytest_takes_it(tmp_path, pytestconfig):
+    for number in range(5):
+        path = tmp_path / str(number % 2) / f"test_{number}.py"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f"def test_it():\n    assert {number} == {number}\n")
+    modules = sorted(tmp_path.rglob("test_*.py"))
+    shares = [make_share(pytestconfig, tmp_path, number, 2) for number in range(2)]
+    assert [len(share) for share in shares] == [3, 2] and sorted(
+        [*shares[0], *shares[1]]
+    ) == modules
+    assert make_share(pytestconfig, tmp_path, 0, 1) == [], "what was made is found"
+    compiled = {path: path.stat() for path in tmp_path.rglob("*.pyc")}
+    run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
+    assert b"5 passed" in subprocess.run(run, cwd=tmp_path, capture_output=True).stdout
+    assert {path: path.stat() for path in tmp_path.rglob("test_*.pyc")} == compiled
+    modules[1].write_text("def test_it():\n    pass\n")
+    assert make_share(pytestconfig, tmp_path, 0, 1) == [modules[1]], "an older form is made anew"

@@ -11,7 +11,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from adapters.actions.contract.config import ActionsConfig
+from adapters.decide.decision import Thresholds
 from adapters.ingest.config import IngestConfig
+from base.logging.config import LogConfig
 from fsd.disks.config import (
     FOREIGN_SECTIONS,
     AlertsConfig,
@@ -25,13 +27,13 @@ from fsd.disks.config import (
 from gui.core.config import GuiConfig
 from jobs.core.alert_config import AlertsConfig as JobsAlertsConfig
 from jobs.core.alert_config import Channel
-from jobs.core.config import OTHERS, GpuConfig, JobsConfig, WorkerGroup
+from jobs.core.config import OTHERS, GpuConfig, JobsConfig, WebhooksConfig, WorkerGroup
 from jobs.runners.settings import RunnerSettings, Volume
 from sql.core.config import DatabaseConfig
 
 DOCUMENT = os.path.join(os.path.dirname(os.path.dirname(__file__)), "docs", "settings.md")
 ROW = re.compile(r"^\| `(\w+)` \| (.+?) \| (.+) \|$", re.MULTILINE)
-NOT_WRITTEN = {"root", "store", "quota", "areas", "alerts", "metrics", "disk"}
+NOT_WRITTEN = {"root", "store", "quota", "areas", "alerts", "metrics", "log", "disk"}
 """Fields of the whole: filled in by the code, or sections of their own."""
 
 # The models of [database] and [gui] are those that the frozen configurations inherit from.
@@ -43,12 +45,15 @@ SECTIONS: dict[str, type[Any] | None] = {
     "`[areas]`": AreasConfig,
     "`[alerts]`": AlertsConfig,
     "`[metrics]`": MetricsConfig,
+    "`[log]`": LogConfig,
     "`[database]`": DatabaseConfig.__base__,
     "`[ingest]`": IngestConfig,
+    "`[schemas]`": Thresholds,
     "`[actions]`": ActionsConfig,
     "`[jobs]`": JobsConfig,
     "`[jobs.workers.NAME]`": WorkerGroup,
     "`[jobs.gpu]`": GpuConfig,
+    "`[jobs.webhooks]`": WebhooksConfig,
     "`[jobs.alerts]`": JobsAlertsConfig,
     "`[[jobs.alerts.channel]]`": Channel,
     "`[jobs.runners]`": RunnerSettings,
@@ -103,6 +108,7 @@ def test_it_names_every_key_and_its_default(head: str):
 def test_no_other_section_is_accepted():
     """A misspelt section is an error, and not a setting that nobody reads."""
     named = {head.strip("`[]").split(".")[0] for head in SECTIONS if head.startswith("`")}
-    assert named == {*FOREIGN_SECTIONS, "disk", "store", "quota", "areas", "alerts", "metrics"}
+    own = {"disk", "store", "quota", "areas", "alerts", "metrics", "log"}
+    assert named == {*FOREIGN_SECTIONS, *own}
     below = {head.strip("`[]").split(".")[1] for head in SECTIONS if head.startswith("`[jobs.")}
-    assert set(OTHERS) == below - {"workers", "gpu"}
+    assert set(OTHERS) == below - {"workers", "gpu", "webhooks"}

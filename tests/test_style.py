@@ -13,15 +13,21 @@ import re
 import subprocess
 import sys
 import tokenize
+from collections.abc import Iterator
 
 import import_contracts
+import networkx
 import pytest
+import warm_start
 
 ROOT = import_contracts.ROOT
 FOLDERS = [name for layer in import_contracts.LAYERS for name in layer]
 OURS = (*FOLDERS, "tests", "bench")
 
 FILE_LINES_MAX = 500
+PRIVATE_NAMES_MAX = 103
+PUBLIC_ALL_THE_SAME = {"_replace", "_asdict", "_make", "_fields", "_exit"}
+"""Of named tuples and os."""
 
 # Names that say nothing about what a file owns.
 BANNED_NAMES = {"utils.py", "util.py", "helpers.py", "helper.py", "manager.py", "misc.py"}
@@ -71,6 +77,18 @@ def test_no_two_modules_of_tests_have_one_name():
     assert sorted(set(tests)) == sorted(tests)
 
 
+def test_what_starts_warm_is_where_it_is_looked_for():
+    names = {name for needed in warm_start.MODULES.values() for name in needed}
+    ours = {name for name in names if os.path.isdir(os.path.join(ROOT, name.partition(".")[0]))}
+    paths = {name: os.path.join(ROOT, *name.split(".")) for name in ours}
+    missing = {
+        name
+        for name, path in paths.items()
+        if not (os.path.isfile(f"{path}.py") or os.path.isfile(os.path.join(path, "__init__.py")))
+    }
+    assert ours and not missing, f"warm_start.MODULES names what is elsewhere: {sorted(missing)}"
+
+
 def test_files_are_short():
     # A face is three lists of names, which no reader reads from top to bottom.
     modules = [path for path in python_files() if os.path.basename(path) != "__init__.py"]
@@ -80,6 +98,33 @@ def test_files_are_short():
 
 def test_file_names_say_what_is_inside():
     assert [path for path in python_files() if os.path.basename(path) in BANNED_NAMES] == []
+
+
+def test_tests_reach_into_few_private_names():
+    """What a test needs is public, or passed in: a clock, a way to send. Never more than now."""
+    found = [hit for path in python_files() if path.startswith("tests/") for hit in private(path)]
+    assert len(found) <= PRIVATE_NAMES_MAX, found
+
+
+def private(path: str) -> Iterator[str]:
+    """Yield the names of our code with an underscore in front that a test takes hold of."""
+    for node in ast.walk(ast.parse(read(path))):
+        names: list[str] = []
+        if isinstance(node, ast.Attribute):
+            is_own = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
+            names = [] if is_own else [node.attr]
+        elif isinstance(node, ast.ImportFrom):
+            is_ours = (node.module or "").split(".")[0] in FOLDERS
+            names = [one.name for one in node.names] if is_ours else []
+        elif isinstance(node, ast.Call) and ast.unparse(node.func).endswith("setattr"):
+            names = [str(one.value) for one in node.args[1:2] if isinstance(one, ast.Constant)]
+        for name in names:
+            if (
+                name.startswith("_")
+                and not name.startswith("__")
+                and name not in PUBLIC_ALL_THE_SAME
+            ):
+                yield f"{path}: {name}"
 
 
 def test_no_references_to_line_numbers():
@@ -153,7 +198,7 @@ def test_only_faces_of_other_folders_are_imported():
     [
         ("import fsd", []),
         ("from fsd import Client", []),
-        ("from base.descriptors import wait_readable", []),
+        ("from base.processes.descriptors import wait_readable", []),
         ("import fsd.format.record", ["fsd.format.record"]),
         ("from fsd.format.record import Record", ["fsd.format.record"]),
         ("from .record import Record", []),
@@ -198,3 +243,61 @@ def test_the_contracts_catch(tmp_path, files: dict[str, str], broken: list[str])
     verdicts = re.findall(r"^(.+?) BROKEN$", result.stdout, re.MULTILINE)
     assert verdicts == broken, result.stdout + result.stderr
     assert result.returncode == (1 if broken else 0)
+
+
+def modules_below(root: str) -> dict[str, str]:
+    """Return the modules of our folders below root, and their paths."""
+    found: dict[str, str] = {}
+    for folder in import_contracts.existing_folders(root):
+        for place, _, names in os.walk(os.path.join(root, folder)):
+            for name in names:
+                if name.endswith(".py"):
+                    path = os.path.join(place, name)
+                    dotted = os.path.relpath(path, root)[: -len(".py")].replace(os.sep, ".")
+                    found[dotted.removesuffix(".__init__")] = path
+    return found
+
+
+def imports_of(path: str, modules: dict[str, str]) -> Iterator[str]:
+    """Yield the modules of ours that a file imports, within functions and type checks too."""
+    with open(path, encoding="utf-8") as file:
+        tree = ast.parse(file.read())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name in modules)
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{path} has a relative import"
+            for alias in node.names:
+                for name in (f"{node.module}.{alias.name}", node.module or ""):
+                    if name in modules:
+                        yield name
+                        break
+
+
+def cycles(root: str) -> list[list[str]]:
+    """Return the groups of modules that import one another."""
+    modules = modules_below(root)
+    graph: networkx.DiGraph[str] = networkx.DiGraph()
+    for name, path in modules.items():
+        graph.add_edges_from((name, other) for other in imports_of(path, modules) if other != name)
+    groups = networkx.strongly_connected_components(graph)
+    return sorted(sorted(group) for group in groups if len(group) > 1)
+
+
+def test_there_is_no_import_cycle():
+    assert cycles(ROOT) == []
+
+
+def test_a_cycle_of_types_is_found(tmp_path):
+    for folder in ("base", "fsd"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "__init__.py").write_text("")
+    (tmp_path / "base" / "low.py").write_text("")
+    (tmp_path / "fsd" / "one.py").write_text(
+        "from typing import TYPE_CHECKING\n"
+        "from base.low import nothing\n"
+        "if TYPE_CHECKING:\n    from fsd import three\n"
+    )
+    (tmp_path / "fsd" / "two.py").write_text("import fsd.one\n")
+    (tmp_path / "fsd" / "three.py").write_text("def late():\n    from fsd.two import thing\n")
+    assert cycles(str(tmp_path)) == [["fsd.one", "fsd.three", "fsd.two"]]

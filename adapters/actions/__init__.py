@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from adapters.actions.contract.check import LoadedContract, load_contract
     from adapters.actions.contract.config import load_actions_config
     from adapters.actions.contract.contract import ActionContract
+    from adapters.actions.contract.contract import LabelTask as LabelQuestion
     from adapters.actions.contract.parameters import checked_parameters
     from adapters.actions.contract.pipelines import (
         NextStage,
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
         load_pipeline,
         next_stage,
     )
+    from adapters.actions.contract.question import NewQuestion, make_question
     from adapters.actions.contract.registry import (
         contract_at,
         contract_named,

@@ -62,7 +62,7 @@ def audit(
     report = AuditReport()
     with Database.open(config_path) as database:
         # First of all: a batch that is finished meanwhile has nodes that are not looked at.
-        batches = [one.name for one in database.ingest_batches() if one.state in DESCRIBED]
+        batches = [one.name for one in database.ingests.batches() if one.state in DESCRIBED]
         say("listing what the store has")
         stored = _stored(client)
         say("comparing the database with it")
@@ -163,7 +163,7 @@ def _check_files(
     report: AuditReport,
 ) -> None:
     for batch in batches:
-        quarantined = {row.path for row in database.quarantined(batch, open_only=False)}
+        quarantined = {row.path for row in database.quarantine.of_batches(batch, open_only=False)}
         for name in (batch, derived_batch(batch)):
             try:
                 for file in client.batch_files(name):

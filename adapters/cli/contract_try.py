@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from adapters.cli.action import SetOption, parameters_of, store_if_any
+from adapters.cli.contract_check import SetOption, parameters_of
 from base.errors import EXIT_CODES, EXIT_FAILED, EXIT_INCOMPLETE, UsageError
 from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_line, write_table
@@ -50,6 +50,7 @@ def try_contract(
       drystone contract try shrink/contract.yaml --inputs pics --outputs done
     """
     from adapters.actions import contract_at, read_inputs, try_outputs
+    from adapters.operations.shipped import store_if_any
 
     loaded = contract_at(store_if_any(config), contract)
     listed, root = read_inputs(inputs)

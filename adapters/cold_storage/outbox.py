@@ -89,7 +89,7 @@ def confirm_on_trust(config_path: str, package_id: str, database: Database) -> F
 
 def _known(config_path: str, package_id: str, database: Database) -> tuple[OutboxPackage, str]:
     """Return a package and its folder in the outbox."""
-    known = {one.package_id: one for one in database.outbox_packages(waiting_only=False)}
+    known = {one.package_id: one for one in database.ingests.packages(waiting_only=False)}
     if package_id not in known:
         raise UsageError(
             f"there is no package {package_id!a}, or a newer one took its place; see `drystone "
@@ -109,7 +109,7 @@ def _conclude(
     config, name = load_config(config_path), package.package_id
     inbox = config.area_path("3a")
     if package.batch is not None:
-        state = database.ingest_batch(package.batch).state
+        state = database.ingests.batch(package.batch).state
         if state not in (*COMPLETE, "described", "purged"):
             raise UsageError(
                 f"batch {package.batch} is {state}; ingest it to its end first, then confirm its "
@@ -119,7 +119,7 @@ def _conclude(
         with locked_batch(inbox, package.batch or name):
             # Durable before anything is removed: a crash afterwards is a repeat that only removes.
             if evidence is not None:
-                database.confirm_outbox_package(name, *evidence)
+                database.ingests.confirm_package(name, *evidence)
             freed = _free(database, package, own, inbox)
         with suppress(FsdError):  # Whoever waits for room in the outbox finds it at once.
             Client(config.socket_path).release_outbox(name)
@@ -166,8 +166,8 @@ def _free(database: Database, package: OutboxPackage, own: str, inbox: str) -> F
     if package.batch is None:
         return Freed(package.package_id, None, freed, False, 0, 0)
     # A batch that is still being packed has packages to come: its files are needed for them.
-    is_packed = database.ingest_batch(package.batch).state in (*COMPLETE, "purged")
-    if not is_packed or database.outbox_packages(package.batch):
+    is_packed = database.ingests.batch(package.batch).state in (*COMPLETE, "purged")
+    if not is_packed or database.ingests.packages(package.batch):
         return Freed(package.package_id, package.batch, freed, False, 0, 0)
     work = BatchWork(inbox, package.batch)
     files, size = free_inbox(database, package.batch, work, inbox)
@@ -185,7 +185,7 @@ def remake(
 
     config = load_config(config_path)
     work = BatchWork(config.area_path("3a"), batch)
-    if not database.outbox_packages(batch) or not os.path.exists(work.described_path):
+    if not database.ingests.packages(batch) or not os.path.exists(work.described_path):
         raise UsageError(f"no package of batch {batch!a} waits for its copy")
     client = Client(config.socket_path)
     with work.locked():

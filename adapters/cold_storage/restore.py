@@ -41,7 +41,8 @@ from adapters.cold_storage.restore_plan import (
 from adapters.packages.database_package import is_database
 from adapters.packages.package_read import BLOCK_BYTES, Entry, read_objects
 from adapters.records.errors import AdapterError, PackageError
-from adapters.sources.registry import adapter_named
+from adapters.schemas.config import load_thresholds
+from adapters.sources.registry import adapter_of_stored
 from adapters.work.batch_work import LISTING_NAME, locked_batch, make_own_folder
 from adapters.work.batch_work import WORK_FOLDER as INGEST_FOLDER
 from adapters.work.store_batch import store_batch, wait_for_former
@@ -190,17 +191,17 @@ def _restore_database(
 
 def _is_known(run: _Run, report: Restored, packages: list[str], database: Database) -> bool:
     """Tell whether a database knows all of these packages; then they only get their copies."""
-    known = {one.package_id: one for one in database.outbox_packages(waiting_only=False)}
+    known = {one.package_id: one for one in database.ingests.packages(waiting_only=False)}
     if not set(report.packages) <= known.keys():
         return False
     batch = known[report.packages[0]].batch
-    if batch is not None and database.ingest_batch(batch).state not in (*COMPLETE, "purged"):
+    if batch is not None and database.ingests.batch(batch).state not in (*COMPLETE, "purged"):
         return False
     confirm_copies(database, batch, report.packages, packages, run.outbox)
     # No other package waits: as after the last `outbox confirm`.
-    is_packed = batch is not None and database.ingest_batch(batch).state == "packed"
-    if batch is not None and is_packed and not database.outbox_packages(batch):
-        database.set_ingest_state(batch, "confirmed", None)
+    is_packed = batch is not None and database.ingests.batch(batch).state == "packed"
+    if batch is not None and is_packed and not database.ingests.packages(batch):
+        database.ingests.set_state(batch, "confirmed", None)
     return True
 
 
@@ -242,7 +243,10 @@ def _tell(run: _Run, plan: Plan, folder: str, database: Database, report: Restor
     if plan.adapter is None:
         register_generated(database, plan, run.outbox)
         return
-    done = describe(database, plan, folder, run.outbox, lambda n: run.say(f"{plan.batch}: {n}"))
+    thresholds = load_thresholds(run.config_path)
+    done = describe(
+        database, plan, folder, run.outbox, thresholds, lambda n: run.say(f"{plan.batch}: {n}")
+    )
     report.intents, report.intents_repeated = done.intents, done.repeated
 
 
@@ -268,7 +272,7 @@ def check_names(
             "name the packages of the batch itself too"
         )
     if database is not None and plan.adapter is not None:
-        adapter_named(plan.adapter)
+        adapter_of_stored(plan.adapter)
         _check_known(plan, database, is_adopted=is_adopted)
 
 
@@ -286,7 +290,7 @@ def _check_stored(client: Client, name: str, sealed: bool, ours: dict[str, str])
 
 def _check_known(plan: Plan, database: Database, *, is_adopted: bool) -> None:
     """Refuse another batch, and one that ingest is to finish, unless nobody can: `is_adopted`."""
-    known = {batch.name: batch for batch in database.ingest_batches()}.get(plan.batch)
+    known = {batch.name: batch for batch in database.ingests.batches()}.get(plan.batch)
     if known is None:
         if plan.own is None:
             raise UsageError(
@@ -304,7 +308,7 @@ def _check_known(plan: Plan, database: Database, *, is_adopted: bool) -> None:
             f"{known.folder} ({known.state}), which is not the one of these packages, or not "
             "complete; nothing was restored. Finish that one, or restore into another database"
         )
-    packages = {one.package_id: one for one in database.outbox_packages(waiting_only=False)}
+    packages = {one.package_id: one for one in database.ingests.packages(waiting_only=False)}
     for package in (one for part in plan.parts for one in part.packages):
         row = packages.get(package.package_id)
         if row is not None and row.key != package.key:

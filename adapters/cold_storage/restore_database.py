@@ -145,7 +145,7 @@ def register(database: Database, found: FoundDatabase, outbox: str) -> None:
     package = described(found.place, found.facts)
     database.cold.add([package])
     if not os.path.isdir(os.path.join(outbox, package.package_id)):
-        database.confirm_outbox_package(package.package_id, found.place)
+        database.ingests.confirm_package(package.package_id, found.place, is_event=False)
 
 
 def what_is_left(client: Client, database: Database) -> list[str]:

@@ -16,14 +16,16 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from adapters.cold_storage.restore_plan import Package, Part, Plan
-from adapters.ingest.ingest import FALLBACK
-from adapters.ingest.quarantine_close import close_understood, set_aside_new
+from adapters.decide.decision import Thresholds
+from adapters.ingest.declaring import Declarer
+from adapters.ingest.quarantine import close_understood, set_aside
 from adapters.packages.package import location_intents
 from adapters.packages.package_read import read_intents
 from adapters.records.errors import PackageError
 from adapters.records.items import Problem
 from adapters.records.names import derived_batch
-from adapters.sources.registry import adapter_named
+from adapters.schemas.propose import take_up
+from adapters.sources.registry import adapter_of_stored
 from adapters.work.batch_work import PROBLEMS_NAME
 from sql import Database, NewPackage
 
@@ -62,14 +64,17 @@ class _Aside(BaseModel):
 
 
 def describe(
-    database: Database, plan: Plan, folder: str, outbox: str, say: Callable[[str], None]
+    database: Database,
+    plan: Plan,
+    folder: str,
+    outbox: str,
+    thresholds: Thresholds,
+    say: Callable[[str], None],
 ) -> Told:
     """Apply everything that the packages of a batch say; `folder` has its unpacked files."""
     assert plan.adapter is not None
-    adapter = adapter_named(plan.adapter)
-    for table in (*adapter.tables, *adapter_named(FALLBACK).tables):
-        database.declare(table)
-    known = {batch.name: batch for batch in database.ingest_batches()}
+    declarer = Declarer(database, adapter_of_stored(plan.adapter))
+    known = {batch.name: batch for batch in database.ingests.batches()}
     ours = plan.batch not in known or known[plan.batch].folder == RESTORED_FOLDER
     if plan.own is not None and not ours:
         # Nobody finishes one whose frozen listing is not here: who restores has looked.
@@ -77,33 +82,35 @@ def describe(
     if plan.batch not in known:
         size = sum(entry.size_bytes for entry in plan.scraped)
         count = len(plan.scraped)
-        database.open_ingest_batch(
-            plan.batch, plan.adapter, plan.user, RESTORED_FOLDER, count, size
-        )
+        database.ingests.open(plan.batch, plan.adapter, plan.user, RESTORED_FOLDER, count, size)
     was_purged = plan.batch in known and known[plan.batch].state == "purged"
     told = Told()
     stored: set[str] = set()
     keys = {entry.path: entry.key for entry in plan.scraped}
     for part in plan.parts:
-        nodes = _apply(database, part, told, say)
+        nodes = _apply(database, declarer, part, told, say)
         stored |= nodes
         for package in part.packages:
             _register(database, plan.batch, package, nodes, outbox)
         _set_aside(database, plan.batch, part, folder, keys)
+    take_up(database, plan.batch, thresholds, say)
     if was_purged:
         # Its intents were applied long ago; the store has the bytes again.
-        database.show_kept(plan.batch, lambda keys: [key for key in keys if key in stored])
+        database.ingests.show_kept(plan.batch, lambda keys: [key for key in keys if key in stored])
     if ours or was_purged:
-        waiting = database.outbox_packages(plan.batch)
-        database.set_ingest_state(plan.batch, "packed" if waiting else "confirmed", None)
+        waiting = database.ingests.packages(plan.batch)
+        database.ingests.set_state(plan.batch, "packed" if waiting else "confirmed", None)
     return told
 
 
-def _apply(database: Database, part: Part, told: Told, say: Callable[[str], None]) -> set[str]:
+def _apply(
+    database: Database, declarer: Declarer, part: Part, told: Told, say: Callable[[str], None]
+) -> set[str]:
     """Apply the intents of a part; returns the keys of its physical nodes."""
     nodes: set[str] = set()
     for package in part.packages:
         for intent in read_intents(package.place, package.sums):
+            declarer.declare(intent)
             result = database.apply_intent(intent)
             nodes.update(node.key for node in intent.physical_nodes)
             told.intents += 1
@@ -117,11 +124,11 @@ def _register(
 ) -> None:
     """Enter a package as ingest does: where its objects lie, then the package, then its copy."""
     name = package.package_id
-    known = {one.package_id for one in database.outbox_packages(batch, waiting_only=False)}
+    known = {one.package_id for one in database.ingests.packages(batch, waiting_only=False)}
     if name not in known:
         for number, intent in enumerate(location_intents(name, package.entries, nodes)):
             database.apply_intent(intent.model_copy(update={"intent_id": f"01b:{name}:{number}"}))
-        database.add_outbox_package(
+        database.ingests.add_package(
             name, batch, len(package.entries), package.size_bytes, package.key
         )
     confirm_copies(database, batch, [name], [package.place], outbox)
@@ -150,11 +157,11 @@ def confirm_copies(
     database: Database, batch: str | None, packages: list[str], places: list[str], outbox: str
 ) -> None:
     """Say of packages that wait that these places are their copies."""
-    waiting = {one.package_id for one in database.outbox_packages(batch)}
+    waiting = {one.package_id for one in database.ingests.packages(batch)}
     for name, place in zip(packages, places, strict=True):
         # What lies in the outbox itself still waits for its copy.
         if name in waiting and not os.path.isdir(os.path.join(outbox, name)):
-            database.confirm_outbox_package(name, place)
+            database.ingests.confirm_package(name, place, is_event=False)
 
 
 def _set_aside(
@@ -167,7 +174,7 @@ def _set_aside(
     problems, archives = _read_aside(path, batch)
     if part.replay is not None:
         close_understood(database, batch, problems)
-    set_aside_new(database, batch, problems, archives, keys)
+    set_aside(database, batch, problems, archives, keys)
 
 
 def _read_aside(path: str, batch: str) -> tuple[list[Problem], list[str]]:

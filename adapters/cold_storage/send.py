@@ -160,7 +160,7 @@ def _stamp(database: Database) -> str:
 
 
 def _ours(database: Database) -> list[OutboxPackage]:
-    return [one for one in database.outbox_packages(waiting_only=False) if one.batch is None]
+    return [one for one in database.ingests.packages(waiting_only=False) if one.batch is None]
 
 
 def _state(client: Client, database: Database, stamp: str) -> StoreState:
@@ -168,7 +168,7 @@ def _state(client: Client, database: Database, stamp: str) -> StoreState:
         stamp=stamp,
         batches=sorted(one.batch for one in client.batches()),
         purged=sorted(
-            one.name for one in database.ingest_batches() if one.state in ("purging", "purged")
+            one.name for one in database.ingests.batches() if one.state in ("purging", "purged")
         ),
         pins=[StoredPin(name=one.name, manifest=one.manifest) for one in client.pins()],
         views=[

@@ -29,7 +29,6 @@ KEY_NAMES = ("key", "path", "name", "file", "filename", "object")
 _SUM_LINE = re.compile(r"([0-9A-Fa-f]{64}) [ *](.+)|SHA256 \((.+)\) = ([0-9A-Fa-f]{64})")
 _HEX = re.compile("[0-9A-Fa-f]{64}")
 _BASE64 = re.compile("[A-Za-z0-9+/]{43}=")
-_COMPOSITE = re.compile("[A-Za-z0-9+/]{43}=-[0-9]+")
 
 
 def check_listed(listing: str, expected: Mapping[str, str]) -> str:

@@ -29,7 +29,7 @@ def admit(
     Call it with the batch's lock held. `packages` says whether it will fill the outbox.
     """
     _check_place(signal.folder, inbox)
-    known = {batch.name: batch for batch in database.ingest_batches()}
+    known = {batch.name: batch for batch in database.ingests.batches()}
     for other in known.values():
         if (
             other.name != signal.batch
@@ -66,7 +66,7 @@ def admit(
 def ingest_states(database: Database, folder: str) -> dict[str, str]:
     """Return the batches that a folder is known by, with their states."""
     shown = safe_text(os.path.realpath(folder))
-    return {one.name: one.state for one in database.ingest_batches() if one.folder == shown}
+    return {one.name: one.state for one in database.ingests.batches() if one.folder == shown}
 
 
 def _check_place(folder: str, inbox: str) -> None:
@@ -106,12 +106,12 @@ def abandon(database: Database, name: str, inbox: str) -> None:
 
     Raises UsageError for a batch that is complete, or that nobody began.
     """
-    known = {batch.name: batch for batch in database.ingest_batches()}
+    known = {batch.name: batch for batch in database.ingests.batches()}
     if name not in known:
         raise UsageError(f"there is no batch {name!a}; see `drystone inbox list`")
     if known[name].state in (*COMPLETE, "described", "purging", "purged"):
         raise UsageError(f"batch {name} is {known[name].state}: there is nothing to give up")
     work = BatchWork(inbox, name)
     with work.locked():
-        database.set_ingest_state(name, "stopped", ABANDONED)
+        database.ingests.set_state(name, "stopped", ABANDONED)
         work.remove()

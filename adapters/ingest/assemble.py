@@ -1,8 +1,8 @@
 """From records to write-intents: it owns the rules that hold for every adapter.
 
 Every file of the batch ends as exactly one of: a physical node, a quarantined file, or an archive
-that records were read out of (a WARC, a tar). Rules that no adapter needs to know: what is no
-image, video, sound or text is quarantined; so is an empty file, because all empty files are one
+that records were read out of (a WARC, a tar). Rules that no adapter needs to know: what file_type
+does not have is quarantined; so is an empty file, because all empty files are one
 node and would tie strangers together; files that no record mentions are described by the
 plain-folder adapter; every record is kept complete as an object.
 
@@ -19,10 +19,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from adapters.records.adapter import Adapter
 from adapters.records.errors import AdapterError, RecordError
 from adapters.records.folder import EXTRACTED_PREFIX, FileEntry, ScrapeFolder, extension_of
 from adapters.records.items import (
-    Adapter,
     Link,
     MediaFile,
     NodeReference,
@@ -32,6 +32,7 @@ from adapters.records.items import (
 )
 from adapters.records.raw_excerpt import raw_excerpt
 from adapters.records.relationships import FORMS_TREE
+from adapters.sources.mixed import who_could
 from base.errors import DrystoneError
 from base.text import safe_text
 from sql import (
@@ -45,8 +46,6 @@ from sql import (
     key_of,
 )
 
-RECORDS_PREFIX = "records:"
-
 
 @dataclass(slots=True)
 class Counts:
@@ -58,9 +57,12 @@ class Counts:
     virtual_nodes: dict[str, int] = field(default_factory=dict[str, int])
     physical_nodes: int = 0
     observations: int = 0
+    """Rows of metadata: what is common to all sources, and the columns of one."""
     edges: dict[str, int] = field(default_factory=dict[str, int])
     unread: dict[str, int] = field(default_factory=dict[str, int])
     """Values of another type than their column, which are NULL, by `table.column`."""
+    download_times: dict[str, int] = field(default_factory=dict[str, int])
+    """Records by what told when they were scraped: `record` or `file`."""
     quarantined: int = 0
 
 
@@ -95,6 +97,7 @@ class Assembler:
         self._refused: set[str] = set()
         self._seen_nodes: set[bytes] = set()
         self._seen_observations: set[bytes] = set()
+        self._seen_edges: set[bytes] = set()
         self._record_files: set[str] = set()
         self._declared_files: set[str] = set()
         self.problems: list[Problem] = []
@@ -105,12 +108,18 @@ class Assembler:
         """Read the whole folder; yields intents of about `intent_items` rows."""
         yield from self._take(self._adapter.read(self._folder))
         if self._fallback is not None and self._fallback.name != self._adapter.name:
-            left = {
-                path: entry
-                for path, entry in self._folder.files.items()
+            left = [
+                path
+                for path in self._folder.paths
                 if path not in self._seen_files and self._reason_against(path) is None
-            }
-            rest = ScrapeFolder(self._folder.root, left)
+            ]
+            rest = self._folder.part(left)
+            # They stay files with nodes: what is listed is that somebody might say more of them,
+            # where the adapter has not said why it cannot.
+            told = {problem.path for problem in self.problems}
+            for path in rest.paths:
+                if path not in told and (reason := who_could(rest, path)) is not None:
+                    self.problems.append(Problem(path, 0, reason))
             yield from self._take(self._fallback.read(rest))
         for path in self._folder.paths:
             if path in self._declared_files or path in self._refused:
@@ -164,7 +173,7 @@ class Assembler:
         if subject is None:
             return  # Its own file is quarantined, which is on the list already.
         value, complete_key = self._complete(record)
-        download_time = self._folder.download_time(record.path)
+        download_time = self._download_time(record)
         excerpt = raw_excerpt(value)
         for observation in record.observations:
             self._observe(observation, download_time, excerpt)
@@ -173,8 +182,18 @@ class Assembler:
         if complete_key is not None and complete_key != subject:
             self._edge(subject, complete_key, "record", None)
 
+    def _download_time(self, record: Record) -> datetime | None:
+        """Return when a record was scraped: as it says itself, else when its file was written."""
+        teller = "file" if record.scraped_time is None else "record"
+        self.counts.download_times[teller] = self.counts.download_times.get(teller, 0) + 1
+        return record.scraped_time or self._folder.download_time(record.path)
+
     def _complete(self, record: Record) -> tuple[Any, str | None]:
         """Return the record's value (for its excerpt) and the key of the object that keeps it."""
+        if record.complete is None and record.excerpt is not None:
+            # The subject holds the record; the file that it lay in may be packed, and no node.
+            is_node = self._reason_against(record.path) is None
+            return record.excerpt, self._file_key(record.path) if is_node else None
         if record.complete is None:
             return _value_of(self._folder, record.path), self._file_key(record.path)
         if isinstance(record.complete, str):
@@ -221,6 +240,7 @@ class Assembler:
         )
         values = {name: value for name, value in observation.meta.items() if value is not None}
         if values:
+            self.counts.observations += 1
             self._current.source.append(
                 SourceMetadata(
                     key=key, source=observation.source, download_time=download_time, values=values
@@ -242,10 +262,7 @@ class Assembler:
             observation.author,
             sorted((name, str(value)) for name, value in observation.meta.items()),
         )
-        digest = hashlib.blake2b(repr(said).encode("utf-8", "replace"), digest_size=16).digest()
-        new = digest not in self._seen_observations
-        self._seen_observations.add(digest)
-        return new
+        return _is_new(said, self._seen_observations)
 
     def _link(self, link: Link) -> None:
         parent, child = self._key(link.parent), self._key(link.child)
@@ -253,7 +270,8 @@ class Assembler:
             self._edge(parent, child, link.relationship, link.position)
 
     def _edge(self, parent: str, child: str, relationship: str, position: int | None) -> None:
-        self.counts.edges[relationship] = self.counts.edges.get(relationship, 0) + 1
+        if _is_new((parent, child, relationship), self._seen_edges):
+            self.counts.edges[relationship] = self.counts.edges.get(relationship, 0) + 1
         self._current.edges[parent, child, relationship] = Edge(
             parent=parent, child=child, relationship=relationship, position=position
         )
@@ -294,7 +312,7 @@ class Assembler:
         extension = extension_of(path)
         if extension not in self._extensions:
             shown = f"'.{extension}'" if extension else "a name without extension"
-            return f"{shown} is no image, video, sound or text; its bytes are kept in the store"
+            return f"{shown} is of no type in file_type; its bytes are kept in the store"
         if self._entry(path).size_bytes == 0:
             return "the file is empty"
         return None
@@ -347,6 +365,14 @@ class _Part:
             + len(self.source)
             + len(self.edges)
         )
+
+
+def _is_new(said: tuple[Any, ...], seen: set[bytes]) -> bool:
+    digest = hashlib.blake2b(repr(said).encode("utf-8", "replace"), digest_size=16).digest()
+    if digest in seen:
+        return False
+    seen.add(digest)
+    return True
 
 
 def _value_of(folder: ScrapeFolder, path: str) -> Any:

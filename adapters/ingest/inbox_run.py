@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 
 from adapters.ingest.inbox import Waiting
 from adapters.ingest.ingest import IngestReport, ingest
@@ -13,11 +13,8 @@ from sql import Database
 
 
 def run_all(
-    config_path: str,
-    found: Sequence[Waiting],
-    show: Callable[[IngestReport], None],
-    say: Callable[[str], None],
-) -> bool:
+    config_path: str, found: Sequence[Waiting], say: Callable[[str], None]
+) -> Generator[IngestReport, None, bool]:
     """Ingest the signalled folders in order; returns whether all of them are in and understood.
 
     Every failure is one line, and the next folder is tried. Raises the error of the store's engine
@@ -41,7 +38,7 @@ def run_all(
             say(f"{name}: failed by a mistake of ours, {type(error).__name__}: {error}")
             mistake = mistake or error
         else:
-            show(report)
+            yield report
             is_complete = is_complete and not report.quarantined
     if mistake is not None:
         raise mistake

@@ -22,14 +22,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from adapters.decide.decision import Thresholds
 from adapters.ingest.admission import COMPLETE, admit
 from adapters.ingest.assemble import Assembler, describe_problem
 from adapters.ingest.config import IngestConfig, load_ingest_config, package_size_bytes_max
+from adapters.ingest.declaring import Declarer
 from adapters.ingest.quarantine import set_aside
 from adapters.packages.package import node_keys, write_packages
 from adapters.records.errors import AdapterError, BatchChangedError
 from adapters.records.items import Problem
 from adapters.records.names import derived_batch
+from adapters.schemas.config import load_thresholds
+from adapters.schemas.propose import take_up
+from adapters.sources.mixed import FALLBACK
 from adapters.sources.registry import adapter_named
 from adapters.work.batch_work import (
     LISTING_NAME,
@@ -48,8 +53,6 @@ from base.text import safe_text, size_text
 from fsd import Client, load_config
 from sql import Database, IngestBatch, WriteIntent
 
-FALLBACK = "plain-folder"
-
 
 @dataclass(slots=True)
 class IngestReport:
@@ -65,6 +68,7 @@ class IngestReport:
     records: int = 0
     nodes_new: int = 0
     nodes_existing: int = 0
+    download_times: dict[str, int] = field(default_factory=dict[str, int])
     observations_new: int = 0
     observations_existing: int = 0
     edges_new: int = 0
@@ -74,6 +78,8 @@ class IngestReport:
     quarantined: int = 0
     problems: list[str] = field(default_factory=list[str])
     cycles: int = 0
+    proposals: list[str] = field(default_factory=list[str])
+    """Schemas of JSON documents that wait for somebody to accept them."""
     packages: list[str] = field(default_factory=list[str])
     duration_s: dict[str, float] = field(default_factory=dict[str, float])
 
@@ -85,6 +91,7 @@ class _Run:
     signal: Signal
     work: BatchWork
     settings: IngestConfig
+    thresholds: Thresholds
     package_size_bytes: int
     inbox: str
     outbox: str
@@ -151,6 +158,7 @@ def _run_of(
         signal=signal,
         work=BatchWork(config.area_path("3a"), signal.batch),
         settings=settings,
+        thresholds=load_thresholds(config_path),
         package_size_bytes=package_size_bytes_max(settings, config.quota.outbox_bytes),
         inbox=config.area_path("3a"),
         outbox=config.area_path("3b"),
@@ -170,7 +178,7 @@ def _run_steps(run: _Run) -> None:
     except BatchChangedError as error:
         if run.listing is not None:
             _open_batch(run)
-            run.database.set_ingest_state(run.signal.batch, "stopped", safe_text(str(error)))
+            run.database.ingests.set_state(run.signal.batch, "stopped", safe_text(str(error)))
         raise
 
 
@@ -180,7 +188,7 @@ def _report_former(run: _Run, batch: IngestBatch) -> IngestReport:
     run.say(f"{name}: is in already")
     report.files, report.size_bytes = batch.file_count, batch.size_bytes
     _report_counts(run)
-    packages = run.database.outbox_packages(name, waiting_only=False)
+    packages = run.database.ingests.packages(name, waiting_only=False)
     report.packages = sorted(package.package_id for package in packages)
     report.state = batch.state
     return report
@@ -191,7 +199,7 @@ def _report_counts(run: _Run) -> None:
     report = run.report
     if os.path.exists(run.work.described_path):
         _report_description(report, read_description(run.work))
-    counts = run.database.batch_counts(run.signal.batch)
+    counts = run.database.ingests.counts(run.signal.batch)
     report.stored_existing, report.nodes_existing = report.files, counts.nodes
     report.observations_existing, report.edges_existing = counts.observations, counts.edges
     report.quarantined = counts.quarantined
@@ -199,7 +207,7 @@ def _report_counts(run: _Run) -> None:
 
 def _is_described(run: _Run) -> bool:
     """Whether all but the packages is done, as of a run that waits for room to pack the rest."""
-    known = {batch.name: batch for batch in run.database.ingest_batches()}
+    known = {batch.name: batch for batch in run.database.ingests.batches()}
     batch = known.get(run.signal.batch)
     is_described = batch is not None and batch.state == "described"
     return is_described and os.path.exists(run.work.described_path)
@@ -221,7 +229,7 @@ def _freeze(run: _Run) -> None:
 
 def _open_batch(run: _Run) -> None:
     frozen = run.frozen
-    run.database.open_ingest_batch(
+    run.database.ingests.open(
         run.signal.batch,
         run.signal.adapter,
         frozen.signal.user,
@@ -246,7 +254,7 @@ def _store(run: _Run) -> None:
     # What came or changed meanwhile was not frozen, and one of the two would be lost later.
     check_unchanged(run.frozen)
     # A crash here repeats the store step, which finds every file existing.
-    run.database.set_ingest_state(run.signal.batch, "stored", None)
+    run.database.ingests.set_state(run.signal.batch, "stored", None)
 
 
 def _describe(run: _Run) -> None:
@@ -308,13 +316,12 @@ def _derive(run: _Run) -> None:
 
 def _apply(run: _Run) -> None:
     described = read_description(run.work)
-    adapter = adapter_named(run.signal.adapter)
-    for table in (*adapter.tables, *adapter_named(FALLBACK).tables):
-        run.database.declare(table)
+    declarer = Declarer(run.database, adapter_named(run.signal.adapter))
     report = run.report
     for number in range(1, described["intents"] + 1):
         with open(os.path.join(run.work.intents, f"{number:06d}.json"), "rb") as file:
             intent = WriteIntent.model_validate_json(file.read())
+        declarer.declare(intent)
         result = run.database.apply_intent(intent)
         report.nodes_new += result.nodes_new
         report.nodes_existing += result.nodes_existing
@@ -324,9 +331,11 @@ def _apply(run: _Run) -> None:
         report.edges_existing += result.edges_existing
         report.cycles += len(result.cycles)
         run.say(f"{run.signal.batch}: applied {number:,} of {described['intents']:,} intents")
+    # A crash before the state says "described" does all of it again, to the same end.
+    report.proposals = take_up(run.database, run.signal.batch, run.thresholds, run.say)
     problems = _report_description(report, described)
     set_aside(run.database, run.signal.batch, problems, described["archives"], run.keys)
-    run.database.set_ingest_state(run.signal.batch, "described", None)
+    run.database.ingests.set_state(run.signal.batch, "described", None)
 
 
 def _package(run: _Run) -> None:
@@ -342,7 +351,7 @@ def _package(run: _Run) -> None:
             size_bytes_max=read_description(run.work)["package_size_bytes"],
             say=run.say,
         )
-    run.database.set_ingest_state(run.signal.batch, "packed", None)
+    run.database.ingests.set_state(run.signal.batch, "packed", None)
     run.report.state = "packed"
     # A crash here leaves it to the same call again, or to who confirms a package once more.
     _free_when_confirmed(run)
@@ -351,10 +360,10 @@ def _package(run: _Run) -> None:
 def _free_when_confirmed(run: _Run) -> None:
     """Free the inbox when nothing is waited for: no package is made, or all are confirmed."""
     name = run.signal.batch
-    known = {batch.name: batch for batch in run.database.ingest_batches()}
+    known = {batch.name: batch for batch in run.database.ingests.batches()}
     if name not in known or known[name].state not in COMPLETE:
         return
-    if run.database.outbox_packages(name) or not os.path.exists(run.work.listing_path):
+    if run.database.ingests.packages(name) or not os.path.exists(run.work.listing_path):
         return
     files, size = free_inbox(run.database, name, run.work, run.inbox)
     run.report.state = "confirmed"
@@ -376,6 +385,8 @@ def _report_description(report: IngestReport, described: dict[str, Any]) -> list
     problems = [Problem(**problem) for problem in described["problems"]]
     report.records, report.quarantined = described["records"], len(problems)
     report.edges, report.virtual_nodes = described["edges"], described["virtual_nodes"]
+    # A batch that an older version described says nothing of them.
+    report.download_times = described.get("download_times", {})
     report.problems = [describe_problem(problem) for problem in problems]
     return problems
 
@@ -406,6 +417,7 @@ def _description(assembler: Assembler, intents: int) -> dict[str, Any]:
         "physical_nodes": counts.physical_nodes,
         "observations": counts.observations,
         "edges": counts.edges,
+        "download_times": counts.download_times,
         "problems": [
             {"path": problem.path, "number": problem.number, "reason": problem.reason}
             for problem in assembler.problems

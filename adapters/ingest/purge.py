@@ -6,70 +6,128 @@ other batches, views and pins keep.
 
 from __future__ import annotations
 
+import functools
 import os
 import re
+from collections.abc import Callable
+from dataclasses import dataclass
 
+from adapters.records.errors import AdapterError
 from adapters.records.names import DERIVED_SUFFIX, FIXED_INFIX
 from base.errors import UsageError
+from base.text import safe_text
+from fsd import Client, JobStatus, load_config
 
 
-class PurgePartner:
-    """The database's part in a purge; see `fsd.PurgePartner`."""
+# Not slotted: the client is made when it is first needed.
+@dataclass(frozen=True)
+class PurgePlace:
+    """A store and its database, which a purge asks by turns; the latter need not be there.
 
-    def plan(self, config_path: str, batch: str) -> tuple[str, ...] | None:
-        """Return the store's batches of an ingest batch; None when the database has no such one.
+    `say` takes what happens on the way, `follow` waits for the end of a job of the store.
+    """
 
-        UsageError for one that is purged.
-        """
-        from fsd import Client, load_config
-        from sql import Database, NotFoundError
-        from sql import load_config as load_database_config
+    config_path: str
+    say: Callable[[str], None] = lambda _line: None
+    follow: Callable[[Client, str], JobStatus] = lambda store, job_id: store.wait(job_id)
 
-        config = load_database_config(config_path)
-        if config.embedded and not os.path.isdir(config.data):
-            return None  # Nothing was ever ingested: no database is made only to say so.
-        with Database.open(config_path) as database:
-            try:
-                state = database.ingest_batch(batch).state
-            except NotFoundError:
-                return None
-        client = Client(load_config(config_path).socket_path)
-        own = re.compile(
-            f"{re.escape(batch)}({re.escape(DERIVED_SUFFIX)}(-[0-9a-f]{{16}})?"
-            f"|{re.escape(FIXED_INFIX)}[0-9a-f]{{16}})?"
-        )
-        names = tuple(sorted(one.batch for one in client.batches() if own.fullmatch(one.batch)))
-        if state == "purged" and not names:
-            raise UsageError(f"batch {batch} was purged already; there is nothing left of it")
-        return names
-
-    def begin(self, config_path: str, batch: str) -> None:
-        """Hide the batch's nodes, durably, before the store is asked to delete anything."""
-        from sql import Database
-
-        with Database.open(config_path) as database:
-            database.begin_purge(batch)
-
-    def give_up(self, config_path: str, batch: str, store_batches: tuple[str, ...]) -> bool:
-        """Undo `begin` when the store refused and has all of them still; False when it has not."""
-        from fsd import Client, load_config
-        from sql import Database
-
-        client = Client(load_config(config_path).socket_path)
-        if not set(store_batches) <= {one.batch for one in client.batches()}:
-            return False
-        with Database.open(config_path) as database:
-            database.give_up_purge(batch, client.known)
-        return True
-
-    def finish(self, config_path: str, batch: str) -> int:
-        """Show again what the store kept; returns how many nodes lost their bytes."""
-        from fsd import Client, load_config
-        from sql import Database
-
-        client = Client(load_config(config_path).socket_path)
-        with Database.open(config_path) as database:
-            return database.finish_purge(batch, client.known)
+    @functools.cached_property
+    def store(self) -> Client:
+        """The store's engine."""
+        settings = load_config(self.config_path)
+        return Client(settings.socket_path, settings.run_dir)
 
 
-purge_partner = PurgePartner()
+def look(place: PurgePlace, batch: str) -> JobStatus:
+    """Let the store find out what it would delete of one of its batches; nothing is changed."""
+    return _ended(place, place.store.purge(batch, dry_run=True))
+
+
+def purge(place: PurgePlace, batch: str) -> tuple[list[JobStatus], int | None]:
+    """Delete a batch for good; returns the store's jobs, and how many nodes lost their bytes.
+
+    They are None for a batch that the database does not know. Raises AdapterError when the store
+    refuses or fails, and UsageError for a batch that was purged.
+    """
+    known = plan(place, batch)
+    if known is not None:
+        # Barrier: from here on nobody counts on what may go. A crash leaves the batch `purging`.
+        begin(place, batch)
+    done: list[JobStatus] = []
+    for name in (batch,) if known is None else known:
+        begun = place.store.purge(name)
+        try:
+            done.append(_ended(place, begun))
+        except AdapterError as error:
+            if known is not None and give_up(place, batch, known):
+                place.say("nothing was deleted; the database shows the batch as before")
+            if not done:
+                raise
+            gone = ", ".join(safe_text(job.result["batch"]) for job in done)
+            raise AdapterError(
+                f"{error}; {gone} is deleted, the same again does the rest"
+            ) from None
+    if known is None:
+        return done, None
+    # Barrier: the store has forgotten them. A crash here leaves what it kept hidden till then.
+    return done, finish(place, batch)
+
+
+def _ended(place: PurgePlace, begun: JobStatus) -> JobStatus:
+    job = place.follow(place.store, begun.job_id)
+    if job.state != "done":
+        raise AdapterError(job.error or f"{job.kind} {job.job_id}: {job.state}")
+    return job
+
+
+def plan(place: PurgePlace, batch: str) -> tuple[str, ...] | None:
+    """Return the store's batches of an ingest batch; None when the database has no such one.
+
+    UsageError for one that is purged.
+    """
+    from sql import Database, NotFoundError
+    from sql import load_config as load_database_config
+
+    config = load_database_config(place.config_path)
+    if config.embedded and not os.path.isdir(config.data):
+        return None  # Nothing was ever ingested: no database is made only to say so.
+    with Database.open(place.config_path) as database:
+        try:
+            state = database.ingests.batch(batch).state
+        except NotFoundError:
+            return None
+    own = re.compile(
+        f"{re.escape(batch)}({re.escape(DERIVED_SUFFIX)}(-[0-9a-f]{{16}})?"
+        f"|{re.escape(FIXED_INFIX)}[0-9a-f]{{16}})?"
+    )
+    names = tuple(sorted(one.batch for one in place.store.batches() if own.fullmatch(one.batch)))
+    if state == "purged" and not names:
+        raise UsageError(f"batch {batch} was purged already; there is nothing left of it")
+    return names
+
+
+def begin(place: PurgePlace, batch: str) -> None:
+    """Hide the batch's nodes, durably, before the store is asked to delete anything."""
+    from sql import Database
+
+    with Database.open(place.config_path) as database:
+        database.ingests.begin_purge(batch)
+
+
+def give_up(place: PurgePlace, batch: str, store_batches: tuple[str, ...]) -> bool:
+    """Undo `begin` when the store refused and has all of them still; False when it has not."""
+    from sql import Database
+
+    if not set(store_batches) <= {one.batch for one in place.store.batches()}:
+        return False
+    with Database.open(place.config_path) as database:
+        database.ingests.give_up_purge(batch, place.store.known)
+    return True
+
+
+def finish(place: PurgePlace, batch: str) -> int:
+    """Show again what the store kept; returns how many nodes lost their bytes."""
+    from sql import Database
+
+    with Database.open(place.config_path) as database:
+        return database.ingests.finish_purge(batch, place.store.known)

@@ -26,14 +26,19 @@ from dataclasses import dataclass
 
 from adapters.ingest.assemble import Assembler
 from adapters.ingest.config import load_ingest_config
-from adapters.ingest.ingest import FALLBACK
-from adapters.ingest.quarantine_close import close_understood, set_aside_new
+from adapters.ingest.declaring import Declarer
+from adapters.ingest.quarantine import close_understood, set_aside
 from adapters.packages.package_read import file_key
 from adapters.packages.replay_package import write_locations, write_replay_packages
+from adapters.records.adapter import Adapter
 from adapters.records.errors import AdapterError
 from adapters.records.folder import FileEntry, ScrapeFolder, list_files
+from adapters.records.listing import quarantine_path
 from adapters.records.names import FIXED_INFIX, derived_batch, fixed_batch
-from adapters.sources.registry import adapter_named
+from adapters.schemas.config import load_thresholds
+from adapters.schemas.propose import take_up
+from adapters.sources.mixed import FALLBACK, RedirectedAdapter
+from adapters.sources.registry import RETIRED, adapter_named, adapter_of_stored
 from adapters.work.batch_work import (
     LISTING_NAME,
     PROBLEMS_NAME,
@@ -84,9 +89,15 @@ class _Run:
 
 
 def replay(
-    config_path: str, batch: str, fixed: str | None, say: Callable[[str], None] = lambda _: None
+    config_path: str,
+    batch: str,
+    fixed: str | None,
+    say: Callable[[str], None] = lambda _: None,
+    source: str | None = None,
 ) -> Replayed:
     """Read a batch again, with repaired files in place of those at the same paths.
+
+    What is set aside now is read by the adapter `source`, if one is named, from then on.
 
     Raises UsageError when there is no such batch, somebody else works on it, or a repaired file
     belongs to no file of it; AdapterError when the store or the SSD refuses.
@@ -94,8 +105,10 @@ def replay(
     config = load_config(config_path)
     inbox = config.area_path("3a")
     folder = os.path.join(inbox, WORK_FOLDER, batch)
+    if source is not None:
+        adapter_named(source)
     with Database.open(config_path) as database:
-        known = {one.name: one for one in database.ingest_batches()}
+        known = {one.name: one for one in database.ingests.batches()}
         if batch not in known or known[batch].state not in REPLAYABLE:
             raise UsageError(f"there is no stored batch {batch!a}; ingest it first")
         client = Client(config.socket_path)
@@ -105,7 +118,7 @@ def replay(
                 make_own_folder(os.path.dirname(folder))
                 shutil.rmtree(folder, ignore_errors=True)  # Ours: the batch is locked.
                 try:
-                    _replay(run, fixed, config.area_path("3b"))
+                    _replay(run, fixed, source, config.area_path("3b"))
                 finally:
                     shutil.rmtree(folder, ignore_errors=True)
         except OSError as error:
@@ -116,11 +129,20 @@ def replay(
     return run.report
 
 
-def _replay(run: _Run, fixed: str | None, outbox: str) -> None:
-    run.report.before = len(list(run.database.quarantined(run.batch)))
+def _replay(run: _Run, fixed: str | None, source: str | None, outbox: str) -> None:
+    rows = list(run.database.quarantine.of_batches(run.batch))
+    run.report.before = len(rows)
     listing, keys, derived_keys = _fetch(run)
+    before = _asked_before(run)
+    asked = {path: name for path, name in before.items() if name not in RETIRED}
+    if source is not None:
+        aside = {row.path for row in rows}
+        asked |= {path: source for path in listing.files if quarantine_path(path) in aside}
+    adapter: Adapter = adapter_of_stored(listing.signal.adapter)
+    if asked:
+        adapter = RedirectedAdapter(adapter, asked)
     name = _overlay(run, fixed, listing, keys)
-    assembler = _assembler(run, listing, keys, name)
+    assembler = _assembler(run, adapter, listing, keys, name)
     nodes = _read(run, assembler)
     aside = {
         "problems": [
@@ -128,6 +150,7 @@ def _replay(run: _Run, fixed: str | None, outbox: str) -> None:
             for one in assembler.problems
         ],
         "archives": assembler.archives,
+        "asked": asked,
     }
     _drop_known(run.below("derived"), derived_keys)
     write_json_durably(os.path.join(run.below("derived"), PROBLEMS_NAME), aside)
@@ -148,11 +171,11 @@ def _replay(run: _Run, fixed: str | None, outbox: str) -> None:
         )
     # A crash before this line leaves a package that says more than the database; a later run
     # writes its own, and restoring both is the same as restoring the later one.
-    _apply(run, listing.signal.adapter)
+    _apply(run, adapter)
     write_locations(run.database, written, nodes)
     report = run.report
     report.understood, report.left = close_understood(run.database, run.batch, assembler.problems)
-    set_aside_new(run.database, run.batch, assembler.problems, assembler.archives, keys)
+    set_aside(run.database, run.batch, assembler.problems, assembler.archives, keys)
 
 
 # ---- Fetching --------------------------------------------------------------------------------
@@ -195,6 +218,21 @@ def _bring(run: _Run, listing: Listing, path: str, key: str) -> None:
     run.client.read(key, target)
     mtime_ns = listing.files[path].mtime_ns
     os.utime(target, ns=(mtime_ns, mtime_ns))
+
+
+def _asked_before(run: _Run) -> dict[str, str]:
+    """Return who was asked to read which files; the last replay says it of all."""
+    prefix = f"{derived_batch(run.batch)}-"
+    former = sorted(one.batch for one in run.client.batches() if one.batch.startswith(prefix))
+    if not former:
+        return {}
+    keys = {file.path: file.key for file in run.client.batch_files(former[-1])}
+    if PROBLEMS_NAME not in keys:
+        return {}
+    path = run.below(PROBLEMS_NAME)
+    run.client.read(keys[PROBLEMS_NAME], path)
+    with open(path, encoding="ascii") as file:
+        return json.load(file).get("asked", {})
 
 
 # ---- Repairs ---------------------------------------------------------------------------------
@@ -249,7 +287,9 @@ def _repaired(fixed: str, listing: Listing) -> list[str]:
 # ---- Reading and applying --------------------------------------------------------------------
 
 
-def _assembler(run: _Run, listing: Listing, keys: dict[str, str], name: str) -> Assembler:
+def _assembler(
+    run: _Run, adapter: Adapter, listing: Listing, keys: dict[str, str], name: str
+) -> Assembler:
     root = run.below("files")
     files = {
         path: FileEntry(entry.size_bytes, entry.mtime_ns, keys[path])
@@ -258,7 +298,7 @@ def _assembler(run: _Run, listing: Listing, keys: dict[str, str], name: str) -> 
     derived = run.below("derived")
     return Assembler(
         ScrapeFolder(root, files, os.path.join(derived, "extracted")),
-        adapter_named(listing.signal.adapter),
+        adapter,
         intent_prefix=f"ua1:{run.batch}:replay-{name}",
         ingest_batch=run.batch,
         user=listing.signal.user,
@@ -290,15 +330,17 @@ def _drop_known(folder: str, known: set[str]) -> None:
             os.unlink(place)
 
 
-def _apply(run: _Run, adapter_name: str) -> None:
-    for table in (*adapter_named(adapter_name).tables, *adapter_named(FALLBACK).tables):
-        run.database.declare(table)
+def _apply(run: _Run, adapter: Adapter) -> None:
+    declarer = Declarer(run.database, adapter)
     for name in sorted(os.listdir(run.below("intents"))):
         with open(os.path.join(run.below("intents"), name), "rb") as file:
-            result = run.database.apply_intent(WriteIntent.model_validate_json(file.read()))
+            intent = WriteIntent.model_validate_json(file.read())
+        declarer.declare(intent)
+        result = run.database.apply_intent(intent)
         run.report.nodes_new += result.nodes_new
         run.report.observations_new += result.observations_new
         run.report.edges_new += result.edges_new
+    take_up(run.database, run.batch, load_thresholds(run.config_path), run.say)
 
 
 def _write(path: str, data: bytes) -> None:

@@ -74,7 +74,7 @@ def write_packages(
     room for the next one now: those before it stay, and the same call goes on.
     """
     batch = listing.signal.batch
-    known = {one.package_id: one for one in database.outbox_packages(batch, waiting_only=False)}
+    known = {one.package_id: one for one in database.ingests.packages(batch, waiting_only=False)}
     nodes = node_keys(work)
     plan = list(split_entries(_entries(work, listing, keys), size_bytes_max))
     names = [f"{batch}-{number:04d}" for number in range(1, len(plan) + 1)]
@@ -91,7 +91,7 @@ def write_packages(
             database.apply_intent(intent.model_copy(update={"intent_id": f"01b:{name}:{part}"}))
         # Last: from here on the package counts, and nothing is written again.
         size = sum(entry.stat().st_size for entry in os.scandir(target))
-        database.add_outbox_package(name, batch, len(entries), size, package_key(target))
+        database.ingests.add_package(name, batch, len(entries), size, package_key(target))
     return names
 
 

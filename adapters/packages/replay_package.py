@@ -43,7 +43,7 @@ def write_replay_packages(
         write_package(client, target, head, intents_folder, entries)
         # A crash before this line leaves a package that nobody waits for.
         size = sum(entry.stat().st_size for entry in os.scandir(target))
-        database.add_outbox_package(name, batch, len(entries), size, package_key(target))
+        database.ingests.add_package(name, batch, len(entries), size, package_key(target))
         written[name] = entries
     return written
 

@@ -7,14 +7,19 @@ scrape costs its own record and nothing else.
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import hashlib
+import lzma
 import os
 import stat
+import zlib
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar, cast
 
 from adapters.records.beneath import open_beneath
 from adapters.records.errors import BatchChangedError, LimitError, RecordError
@@ -48,11 +53,36 @@ RECORD_BYTES_MAX = 256 * MIB
 """The largest sidecar that is read into memory; larger files are only streamed line by line."""
 LINE_BYTES_MAX = 64 * MIB
 REMEMBERED_BYTES_MAX = 16 * MIB
-"""The value of a file up to this size is kept until the next one is read."""
+"""The values of the files read last are kept, as many as these bytes and files."""
+REMEMBERED_MAX = 24
 EXTRACTED_BYTES_MAX = 64 << 30
 EXTRACTED_FILE_BYTES_MAX = 16 << 30
 EXTRACTED_FILES_MAX = 10_000_000
 EXTRACTED_PREFIX = "extracted:"
+_Made = TypeVar("_Made")
+
+
+@dataclass(slots=True)
+class _Shared:
+    """What the parts of a folder share: files out of archives, and the values read last."""
+
+    extracted: dict[str, FileEntry] = field(default_factory=dict[str, FileEntry])
+    extracted_bytes: int = 0
+    values: dict[str, tuple[int, Any]] = field(default_factory=dict[str, tuple[int, Any]])
+
+    def remember(self, path: str, size_bytes: int, value: Any) -> None:
+        """Keep the value of a file of this size."""
+        if size_bytes <= REMEMBERED_BYTES_MAX:
+            self.values[path] = size_bytes, value
+
+    def make_room(self, size_bytes: int) -> None:
+        """Forget the oldest values, as long as one of this size would be too much beside them."""
+        sizes = [size for size, _ in self.values.values()]
+        for path in list(self.values):
+            if len(sizes) < REMEMBERED_MAX and sum(sizes) + size_bytes <= REMEMBERED_BYTES_MAX:
+                return
+            del self.values[path]
+            sizes.pop(0)
 
 
 class ScrapeFolder:
@@ -67,16 +97,36 @@ class ScrapeFolder:
         self.root = root
         self.files = dict(files)
         self.paths = sorted(self.files)
-        self.extracted: dict[str, FileEntry] = {}
+        self.whole = self
+        """The folder that this is a part of."""
+        self._shared = _Shared()
         self._extraction_folder = extraction_folder
-        self._extracted_bytes = 0
         self._by_name: dict[str, list[str]] | None = None
-        self._remembered: tuple[str, Any] | None = None
+        self._once: dict[Any, Any] = {}
 
     @classmethod
     def of(cls, root: str, extraction_folder: str | None = None) -> ScrapeFolder:
         """Freeze the listing of a folder now; skips what is no regular file."""
         return cls(root, list_files(root), extraction_folder)
+
+    def part(self, paths: Iterable[str]) -> ScrapeFolder:
+        """Return the folder with these of its files alone; what is extracted is that of all."""
+        part = ScrapeFolder(
+            self.root, {path: self.files[path] for path in paths}, self._extraction_folder
+        )
+        part.whole, part._shared = self.whole, self._shared
+        return part
+
+    def once(self, name: object, make: Callable[[], _Made]) -> _Made:
+        """Return what `make` makes of the listing, which never changes: made once, kept by name."""
+        if name not in self._once:
+            self._once[name] = make()
+        return self._once[name]
+
+    @property
+    def extracted(self) -> dict[str, FileEntry]:
+        """Return what was unpacked so far."""
+        return self._shared.extracted
 
     # ---- Finding -------------------------------------------------------------------------------
 
@@ -149,33 +199,59 @@ class ScrapeFolder:
 
     def read_text(self, path: str, limit_bytes: int = RECORD_BYTES_MAX) -> str:
         """Return the file as text: UTF-8 with or without mark, UTF-16 with mark, else Latin-1."""
-        return decode_text(self.read_bytes(path, limit_bytes))
+        if not is_packed(path):
+            return decode_text(self.read_bytes(path, limit_bytes))
+        with self.unpacked(path) as file:
+            data = file.read(limit_bytes + 1)
+        if len(data) > limit_bytes:
+            raise LimitError(f"unpacks to more than {limit_bytes:,} bytes, the most of one record")
+        return decode_text(data)
+
+    @contextmanager
+    def unpacked(self, path: str) -> Generator[BinaryIO]:
+        """Open a file, unpacked where its name says it is packed; RecordError when it is damaged.
+
+        It is unpacked as it is read, so that a bomb costs no more than what is taken of it.
+        """
+        with self.open(path) as file:
+            unpack = _UNPACKERS.get(extension_of(path))
+            try:
+                yield file if unpack is None else cast("BinaryIO", unpack(file))
+            except (OSError, EOFError, lzma.LZMAError, zlib.error) as error:
+                if unpack is None:
+                    raise
+                raise RecordError(f"damaged {extension_of(path)}: {error}") from error
 
     def read_json(self, path: str) -> Any:
         """Return the value of a JSON file; RecordError says what is wrong and where.
 
         The next call for the same file returns the same object: read it, never change it.
         """
-        if self._remembered is not None and self._remembered[0] == path:
-            return self._remembered[1]
+        if path in self._shared.values:
+            return self._shared.values[path][1]
         # Forgotten before the next is read: never two large values at once.
-        self._remembered = None
+        size_bytes = self.files[path].size_bytes
+        self._shared.make_room(size_bytes)
         value = parse_json(self.read_text(path))
-        if self.files[path].size_bytes <= REMEMBERED_BYTES_MAX:
-            self._remembered = path, value
+        self._shared.remember(path, size_bytes, value)
         return value
 
     def read_json_lines(self, path: str) -> Iterator[tuple[int, Any]]:
         """Yield (number from 0, value or RecordError) of every line that is not empty."""
-        with self.open(path) as file:
+        for number, line in self.read_lines(path):
+            try:
+                yield number, line if isinstance(line, RecordError) else parse_json(line)
+            except RecordError as error:
+                yield number, error
+
+    def read_lines(self, path: str) -> Iterator[tuple[int, str | RecordError]]:
+        """Yield (number from 0, text or RecordError) of every line that is not empty."""
+        with self.unpacked(path) as file:
             for number, line in enumerate(_limited_lines(file)):
                 if isinstance(line, RecordError):
                     yield number, line
                 elif line.strip():
-                    try:
-                        yield number, parse_json(decode_text(line))
-                    except RecordError as error:
-                        yield number, error
+                    yield number, decode_text(line)
 
     # ---- Extracting ----------------------------------------------------------------------------
 
@@ -199,7 +275,7 @@ class ScrapeFolder:
                 size += len(chunk)
                 if (
                     size > EXTRACTED_FILE_BYTES_MAX
-                    or self._extracted_bytes + size > EXTRACTED_BYTES_MAX
+                    or self._shared.extracted_bytes + size > EXTRACTED_BYTES_MAX
                 ):
                     raise LimitError(f"{member[:200]!a} unpacks to more than the limit")
                 digest.update(chunk)
@@ -210,11 +286,28 @@ class ScrapeFolder:
                 pass
         else:
             _write_file(os.path.join(self._extraction_folder, name), counted)
-        self._extracted_bytes += size
+        self._shared.extracted_bytes += size
         archive_mtime_ns = self.files[archive].mtime_ns
         path = EXTRACTED_PREFIX + name
         self.extracted[path] = FileEntry(size, archive_mtime_ns, digest.hexdigest())
         return MediaFile(path)
+
+
+_UNPACKERS: dict[str, Callable[[BinaryIO], Any]] = {
+    "gz": lambda file: gzip.GzipFile(fileobj=file),
+    "bz2": bz2.BZ2File,
+    "xz": lzma.LZMAFile,
+}
+
+
+def is_packed(path: str) -> bool:
+    """Tell whether a file is one that is packed, such as `tweets.jsonl.bz2`."""
+    return extension_of(path) in _UNPACKERS
+
+
+def unpacked_name(path: str) -> str:
+    """Return the path without the extension of what packed it."""
+    return path.rpartition(".")[0] if is_packed(path) else path
 
 
 @lru_cache(maxsize=4_096)

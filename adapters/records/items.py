@@ -8,14 +8,10 @@ description without reading each other.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Protocol
-
-if TYPE_CHECKING:
-    from adapters.records.folder import ScrapeFolder
-    from sql import DeclaredTable
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +66,7 @@ class Record:
     `path` and `number` (from 0; -1 when the file is one record) say where it was found. `complete`
     is the whole record as it was scraped: None when the file at `path` is this one record and
     nothing else, else a JSON value or text. It is stored as an object and tied to `subject`.
+    `scraped_time` is when it was scraped, where the record itself says so; else it is the file's.
     `unread` counts by `table.column` the values that were of another type and are NULL therefore.
     """
 
@@ -80,6 +77,9 @@ class Record:
     links: tuple[Link, ...] = ()
     complete: Any = None
     unread: tuple[tuple[str, int], ...] = ()
+    scraped_time: datetime | None = None
+    excerpt: Any = None
+    """What the excerpt is made of where `complete` is None and the file is more than the record."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,30 +97,3 @@ class Sniff:
 
     confidence: float
     reason: str
-
-
-class Adapter(Protocol):
-    """One format of scraped folders. Stateless; every method may be called from any thread.
-
-    Conformance (tests/kit/adapters/conformance.py): `read` never raises for bad input, only for a
-    folder that vanishes; every file that looks like a record of the format gives a Record or a
-    Problem; the same folder gives the same items in the same order.
-    """
-
-    @property
-    def name(self) -> str:
-        """Name of the format, such as `gallery-dl`."""
-        ...
-
-    @property
-    def tables(self) -> tuple[DeclaredTable, ...]:
-        """The declared tables of the sources that it can yield."""
-        ...
-
-    def sniff(self, folder: ScrapeFolder) -> Sniff:
-        """Tell how sure this folder is of this format; reads a few files at most."""
-        ...
-
-    def read(self, folder: ScrapeFolder) -> Iterator[Record | Problem]:
-        """Yield what the folder says, sorted by path and number."""
-        ...

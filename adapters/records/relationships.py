@@ -12,6 +12,7 @@ FORMS_TREE = {
     "variant": True,  # another size or encoding of the same picture or video
     "thumbnail": True,  # a preview of its parent
     "attachment": True,  # a file beside the main content: subtitles, annotations, an archive
+    "attached": True,  # an object that a program sent -> a file that it names
     "authored": False,  # author -> what they made
     "credited": False,  # artist, speaker, uploader beside the author -> the work
     "member": False,  # channel, subreddit, playlist, group, set, site -> what is in it

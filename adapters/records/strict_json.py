@@ -47,7 +47,7 @@ def parse_json(text: str) -> Any:
         raise RecordError(f"no valid JSON: {str(error)[:200]}") from error
     # Most documents have fewer brackets than that, and need no walk.
     if brackets > JSON_DEPTH_MAX:
-        _check_depth(value)
+        check_depth(value)
     return value
 
 
@@ -73,7 +73,8 @@ _DECODER = json.JSONDecoder(
 )
 
 
-def _check_depth(value: Any) -> None:
+def check_depth(value: Any) -> None:
+    """Raise LimitError for what is nested too deep."""
     # One iterator per level, so that the check needs no memory of its own.
     levels = [iter((value,))]
     while levels:

@@ -128,7 +128,7 @@ TAG = Node("tag", id="name:one_space:lower", title="name", time="updated_at|crea
 # ---- Which site --------------------------------------------------------------------------------
 
 # Hosts whose second-level label is not how people call the site.
-_NAMES = {"donmai": "danbooru", "yande": "yandere"}
+_NAMES = {"donmai": "danbooru", "yande": "yandere", "derpicdn": "derpibooru"}
 _HOST = re.compile(r"(?:[a-z0-9-]+\.)+(?:[a-z]{2,})")
 BOORU_WORDS = re.compile(
     r"booru|donmai|konachan|yande\.re|sankaku|zerochan|e621|e926|rule34|behoimi|image ?board",
@@ -178,8 +178,23 @@ def _fields(value: Any) -> dict[str, Any]:
     found = _of_element(value) if hasattr(value, "iter") else as_object(value, "the record")
     named = {name.strip().lower().replace("-", "_"): one for name, one in found.items()}
     fields = {name: one for name, one in named.items() if one not in ("", None)}
+    fields = fields | {name: one for name, one in _ELSEWHERE(fields).items() if name not in fields}
     status = status_of(fields)
     return fields if status is None else fields | {"status": status}
+
+
+# Zerochan's and Philomena's names; `large` is a size there and a flag elsewhere.
+_ELSEWHERE = recast("""
+    file_url = view_url:string|full:string
+    large_file_url = representations.large:string|large:string
+    sample_url = representations.medium:string|medium:string
+    preview_url = representations.thumb:string|small:string|thumbnail:string
+    fav_count = faves
+    file_size = size:nonzero
+    source = source_url
+    sources[] = source_urls[]
+    uploader_name = uploader:string
+""")
 
 
 def _of_element(element: Element) -> dict[str, Any]:
@@ -266,7 +281,8 @@ _SIDECAR = recast("""
     created_at = date:posted|created_at.s:posted|created_at:posted
     title = title:plain|description:plain
     fav_count = fav_count:positive|favorite_count|favorites|faves
-    file_url = file_url:address|file.url:address|url:address
+    file_url = file_url:address|file.url:address|view_url:address|url:address
+    source = source:string|source_url:string|source_urls[0]:string|source[0]:string
     file_size = file_size:positive|file.size|size
     uploader_id = uploader_id|creator_id|uploader.id|author.id
     uploader_name = uploader_name|uploader.name|uploader:string|author.name|author:string|owner
@@ -317,12 +333,15 @@ def split(value: Any) -> list[Part] | None:
         if value.get("success") is False:
             reason = as_text(first(value.get("reason"), value.get("message")))
             raise RecordError(f"the site answered with an error: {reason or 'without a reason'}")
-        inner = first(value.get("posts"), value.get("post"), value.get("tags"), value.get("tag"))
+        inner = first(*(value.get(name) for name in _HOLDERS))
         lists = [inner] if isinstance(inner, dict) else inner
         if not isinstance(lists, list) or _is_post(value):
             lists = [value]
         return _json_parts(lists, value)
     return _json_parts(value, value) if isinstance(value, list) else None
+
+
+_HOLDERS = ("posts", "post", "images", "image", "items", "tags", "tag")
 
 
 def _json_parts(members: list[Any], whole: Any) -> list[Part] | None:
@@ -336,7 +355,7 @@ def _is_post(value: Any) -> bool:
     if not isinstance(value, dict) or "id" not in value:
         return False
     described = {"tag_string", "tags", "md5", "hash"} & value.keys()
-    booru = {"file_url", "md5", "hash", "tag_string", "preview_url"} & value.keys()
+    booru = {"file_url", "md5", "hash", "tag_string", "preview_url", "view_url"} & value.keys()
     return bool(described and booru) or isinstance(dig(value, "file", "md5"), str)
 
 

@@ -151,7 +151,8 @@ def recast(text: str, change: Change | None = None, **parts: Change) -> Change:
 
     Each line is `field = path` for one value, `field[] = path` for all; `field = path > part` gives
     every object there to a recast of its own, always as a list. A field whose path finds nothing is
-    absent. `change` is applied last.
+    absent; of several lines of one field the first that finds something counts. `change` is applied
+    last.
     """
     lines = [line.partition(" = ") for line in _lines(text)]
     plan: list[tuple[str, First]] = []
@@ -163,7 +164,7 @@ def recast(text: str, change: Change | None = None, **parts: Change) -> Change:
     def fields_of(record: dict[str, Any]) -> dict[str, Any]:
         found: dict[str, Any] = {}
         for name, find in plan:
-            value, _ = find(record)
+            value = None if name in found else find(record)[0]
             if value is not None:
                 found[name] = value
         return found if change is None else change(found)

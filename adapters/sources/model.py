@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from adapters.records.describe import reference
 from adapters.records.errors import RecordError
-from adapters.records.items import NodeReference
+from adapters.records.items import MediaFile, NodeReference
 from adapters.records.times import parse_time
 from adapters.records.values import as_count, as_text
 from adapters.sources.columns import Change, Objects, Source, objects_of
@@ -122,10 +122,10 @@ class Medium(Node):
 class Edge:
     """A tie of a node to others: `to` is their kind, or what is told of them.
 
-    The kind `address` means the node of a web address, `described` a description that a function
-    of the platform made ready. `is_parent` says whether the node is the
-    parent where the relationship does not, `is_numbered` whether the others have positions. Without
-    a relationship the others are only told of.
+    The kind `address` means the node of a web address, `file` the file that has the base name of
+    one, `described` a description or a file that a function of the platform made ready. `is_parent`
+    says whether the node is the parent where the relationship does not, `is_numbered` whether the
+    others have positions. Without a relationship the others are only told of.
     """
 
     relationship: str
@@ -298,15 +298,13 @@ class Writer:
         media = [one for medium in node.media for one in self._media(medium, fields, None, said)]
         for one in media:
             self.draft.link(author, one, "authored")
-        if media or author:
-            return media[0] if media else author
-        others = (
+        others = [
             self.write(edge.to, one)
             for edge in node.edges
             if isinstance(edge.to, Node)
             for one in islice(edge.find_objects(fields), edge.count_max)
-        )
-        return next((one for one in others if one is not None), None)
+        ]
+        return next((one for one in (*media, author, *others) if one is not None), None)
 
     def _author(self, node: Node, fields: Any) -> str | None:
         if node.author is None:
@@ -361,14 +359,21 @@ class Writer:
             values, _ = edge.find_values(fields)
             for number, value in enumerate(values[: edge.count_max]):
                 position = number if edge.is_numbered else None
-                self._tie(edge, node, self.describe(to, value), position)
+                self._tie(edge, node, self._other(to, value), position)
             return
         for number, one in enumerate(islice(edge.find_objects(fields), edge.count_max)):
             position = number if edge.is_numbered else edge.find_position(one)[0]
             self._tie(edge, node, self.write(to, one), position)
 
+    def _other(self, kind: str, value: Any) -> NodeReference | None:
+        if isinstance(value, MediaFile):
+            return value
+        if kind == "file":
+            return self.draft.media.by_address(value, self.draft.path)
+        return self.describe(kind, value)
+
     def _tie(
-        self, edge: Edge, node: NodeReference, other: str | None, position: int | None
+        self, edge: Edge, node: NodeReference, other: NodeReference | None, position: int | None
     ) -> None:
         if position is not None and position > POSITION_MAX:
             position = None

@@ -2,7 +2,10 @@
 
 | written | finds |
 | --- | --- |
-| `a.b`, `a[0]`, `a[].b` | a field of a field, a member of a list, a field of every member |
+| `a.b`, `a[0]`, `a[-1]` | a field of a field, a member of a list, the last one |
+| `a[].b` | a field of every member |
+| `a[kind=film].b` | a field of those members whose `kind` is that word |
+| `.` | the record itself |
 | `x|y`, `x,y` | the first that holds something usable; all of them |
 | `a:reader` | what the reader makes of it; several are applied in turn |
 | `'word'`, `{a}_{b}` | the word itself; a text with values in it, all of which must be there |
@@ -31,12 +34,15 @@ from adapters.records.values import (
     dig,
     text_of_html,
 )
+from adapters.sources.reading.rich_text import text_of_post
 
 Read = Callable[[Any], Any]
 """From a raw value to a usable one, or None; it never raises."""
 
 VALUES_MAX = 100_000
 """The most values of one list that are looked at."""
+BODY_LENGTH_MAX = 100_000
+"""The most characters of a whole text (`:body`); other texts are cut at 4,096."""
 ABOVE, POSITION, COUNT, PLATFORM = "^", "^position", "^count", "^platform"
 """Names under which fields know what is around them, their place, how many there are, and whose."""
 
@@ -68,6 +74,13 @@ def _without(sign: str) -> Read:
     return lambda value: value.lstrip(sign) or None if isinstance(value, str) else None
 
 
+def body_of(value: Any) -> str | None:
+    """Return a whole text, out of HTML when it looks like that."""
+    # What many sites write is no HTML, and then its lines stay as they are.
+    is_html = isinstance(value, str) and "<" in value and ">" in value
+    return text_of_post(value, BODY_LENGTH_MAX) if is_html else as_text(value, BODY_LENGTH_MAX)
+
+
 def _only(kind: type[Any]) -> Read:
     return lambda value: value if isinstance(value, kind) else None
 
@@ -76,6 +89,8 @@ _READERS: dict[str, Read] = {
     "id": as_id,
     "text": as_text,
     "html": text_of_html,
+    "body": body_of,
+    "whole": lambda value: as_text(value, BODY_LENGTH_MAX),
     "lower": _lower,
     "nonzero": _nonzero,
     "positive": lambda value: as_count(value) or None,
@@ -83,12 +98,16 @@ _READERS: dict[str, Read] = {
     "unescaped": _unescaped,
     "words": _words,
     "keys": _keys,
+    "values": lambda value: [*value.values()] if isinstance(value, dict) else None,
+    "commas": lambda value: value.split(",") if isinstance(value, str) else value,
+    "stem": lambda value: value.rpartition(".")[0] or value if isinstance(value, str) else None,
+    "name": lambda value: value.rpartition("/")[2] if isinstance(value, str) else None,
     "at": _without("@"),
     "hash": _without("#"),
     "string": _only(str),
     "object": _only(dict),
 }
-_FINAL = {"signed"}
+_FINAL = {"signed", "body", "whole"}
 """Readers whose answer is taken as it is, whatever the type of the column reads."""
 
 
@@ -259,7 +278,9 @@ def _distinct(values: list[Any]) -> list[Any]:
 # ---- Compiling ---------------------------------------------------------------------------------
 
 _READER_NAMES = re.compile(r"(?::[a-z_0-9]+)*$")
-_STEP = re.compile(r"\.?(?:\"([^\"]+)\"|([^\s.\[\]:|,{}'\"]+)|(?=\[))((?:\[\d*\])*)")
+_STEP = re.compile(
+    r"\.?(?:\"([^\"]+)\"|([^\s.\[\]:|,{}'\"]+)|(?=\[))((?:\[(?:-?\d+|\w+=[^\]]+)?\])*)"
+)
 _HOLE = re.compile(r"\{([^{}]*)\}")
 
 
@@ -290,7 +311,10 @@ def _part(text: str) -> Part:
         reason = f"there is no reader {unknown[0]!r}" if unknown else "a path is missing"
         raise ValueError(f"{text!r}: {reason}")
     steps = None if body[0] == "'" or "{" in body else _steps(body)
-    find = _each(steps) if steps else _literal(body) if body[0] == "'" else _template(body)
+    if steps is not None:
+        find = _each(steps)
+    else:
+        find = _literal(body) if body[0] == "'" else _template(body)
     field = steps[0] if steps and len(steps) == 1 and isinstance(steps[0], str) else None
     readers = [_READERS[name] for name in names]
     if field is not None and len(readers) == 1:
@@ -357,43 +381,59 @@ def _template(text: str) -> Find:
     return find
 
 
-def _steps(text: str) -> list[str | int | None]:
-    """Return the fields, the indexes, and None for every member."""
-    steps, position = list[str | int | None](), 0
+@dataclass(frozen=True, slots=True)
+class _Members:
+    """Every member of a list, or those of whose fields one is a word."""
+
+    field: str = ""
+    word: str = ""
+
+    def of(self, value: Any) -> list[Any]:
+        members = value[:VALUES_MAX] if isinstance(value, list) else []
+        if not self.field:
+            return members
+        return [one for one in members if as_text(dig(one, self.field)) == self.word]
+
+
+def _steps(text: str) -> list[str | int | _Members]:
+    """Return the fields, the indexes, and which members are meant; none for the record itself."""
+    steps, position = list[str | int | _Members](), 0
+    if text == ".":
+        return steps
     while position < len(text):
         found = _STEP.match(text, position)
         if found is None or found.end() == position:
             raise ValueError(f"{text!r}: no path, expected fields such as a.b, a[0] or a[].b")
         if name := found[1] or found[2]:
             steps.append(name)
-        steps += [int(index) if index else None for index in re.findall(r"\[(\d*)\]", found[3])]
+        for inside in re.findall(r"\[([^\]]*)\]", found[3]):
+            field, _, word = inside.partition("=")
+            steps.append(_Members(field, word) if word or not inside else int(inside))
         position = found.end()
     return steps
 
 
-def _each(steps: list[str | int | None]) -> Find:
+def _each(steps: list[str | int | _Members]) -> Find:
     """Return what follows steps, of which some mean every member of a list."""
-    if None not in steps:
-        return _straight([step for step in steps if step is not None])
-    position = steps.index(None)
-    find_list = _straight([step for step in steps[:position] if step is not None])
-    inside = steps[position + 1 :]
-    find_inside = _each(inside)
+    position = next((n for n, step in enumerate(steps) if isinstance(step, _Members)), None)
+    if position is None:
+        return _straight([step for step in steps if not isinstance(step, _Members)])
+    find_list = _straight([step for step in steps[:position] if not isinstance(step, _Members)])
+    inside, which = steps[position + 1 :], steps[position]
+    assert isinstance(which, _Members)
+    members_of, find_inside = which.of, _each(inside)
     field = inside[0] if len(inside) == 1 and isinstance(inside[0], str) else None
 
     def find_fields(record: Any) -> Sequence[Any]:
         lists = find_list(record)
-        if not lists or not isinstance(lists[0], list):
-            return ()
-        members = [member for member in lists[0][:VALUES_MAX] if isinstance(member, dict)]
-        values = [member.get(field) for member in members]
+        members = members_of(lists[0]) if lists else ()
+        values = [member.get(field) for member in members if isinstance(member, dict)]
         return [value for value in values if value is not None and value != ""]
 
     def find(record: Any) -> Sequence[Any]:
         lists = find_list(record)
-        if not lists or not isinstance(lists[0], list):
-            return ()
-        return [value for member in lists[0][:VALUES_MAX] for value in find_inside(member)]
+        members = members_of(lists[0]) if lists else ()
+        return [value for member in members for value in find_inside(member)]
 
     return find if field is None else find_fields
 

@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from base.errors import UsageError
 
 if TYPE_CHECKING:
+    from adapters.records.adapter import Adapter
     from adapters.records.folder import ScrapeFolder
-    from adapters.records.items import Adapter, Sniff
+    from adapters.records.items import Sniff
 
 ENTRY_POINT_GROUP = "drystone.adapters"
 
@@ -28,33 +29,48 @@ MODULES = {
     "twitter-v2": "adapters.sources.twitter",
     "twitter-graphql": "adapters.sources.twitter",
     "twitter-archive": "adapters.sources.twitter",
+    "snscrape": "adapters.sources.twitter",
     "instagram-graph": "adapters.sources.instagram",
-    "instagram-legacy": "adapters.sources.instagram",
+    "instaloader": "adapters.sources.instagram",
     "facebook-graph": "adapters.sources.facebook",
     "tiktok-scraper": "adapters.sources.tiktok_scraper",
     "reddit": "adapters.sources.reddit",
     "reddit-csv": "adapters.sources.reddit",
     "mastodon": "adapters.sources.fediverse",
     "activitypub": "adapters.sources.fediverse",
+    "lemmy": "adapters.sources.lemmy",
+    "4chan": "adapters.sources.fourchan",
     "bluesky": "adapters.sources.bluesky",
     "telegram": "adapters.sources.telegram",
     "telegram-html": "adapters.sources.telegram",
+    "discord": "adapters.sources.discord",
     "tumblr": "adapters.sources.tumblr",
     "pixiv": "adapters.sources.pixiv",
     "booru": "adapters.sources.booru",
+    "google-takeout": "adapters.sources.google_takeout",
     "flickr": "adapters.sources.flickr",
     "wikimedia-commons": "adapters.sources.wikimedia_commons",
     "youtube-data": "adapters.sources.youtube_data",
     "museum": "adapters.sources.museum",
-    "openverse-tsv": "adapters.sources.openverse_tsv",
     "pyvideo": "adapters.sources.pyvideo",
     "feed": "adapters.sources.feeds",
     "warc": "adapters.sources.warc",
+    "coco": "adapters.sources.annotated",
+    "yolo": "adapters.sources.annotated",
+    "voc": "adapters.sources.annotated",
+    "labelme": "adapters.sources.annotated",
+    "cvat": "adapters.sources.annotated",
     "imagefolder": "adapters.sources.imagefolder",
     "webdataset": "adapters.sources.webdataset",
     "manifest": "adapters.sources.manifest_file",
+    "mixed": "adapters.sources.mixed",
+    "json": "adapters.sources.json_objects",
     "plain-folder": "adapters.sources.plain_folder",
 }
+
+RETIRED = frozenset({"instagram-legacy", "openverse-tsv"})
+"""Formats that are read no more. Batches of them are restored and replayed with all that is known
+of them, and their files are files."""
 
 
 @cache
@@ -91,6 +107,11 @@ def adapter_named(name: str) -> Adapter:
             f"the adapter {name} ({point.value}) cannot be loaded: {error}; "
             "repair or uninstall its package"
         ) from error
+
+
+def adapter_of_stored(name: str) -> Adapter:
+    """Return the adapter that a stored batch was read by, which may be read no more."""
+    return adapter_named("plain-folder" if name in RETIRED else name)
 
 
 def adapters() -> dict[str, Adapter]:

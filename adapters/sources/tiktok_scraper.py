@@ -29,6 +29,7 @@ TIKTOK = source(
     like_count bigint = diggCount # Likes
     share_count bigint = shareCount # Shares
     comment_count bigint = commentCount # Comments
+    url text = https://www.tiktok.com/@{authorMeta.name}/video/{id} # Address of the video
     hashtags text[] = hashtags[].name # Hashtags without #
     music_id text = musicMeta.musicId # Id of the sound
     music_title text = musicMeta.musicName # Title of the sound
@@ -49,7 +50,9 @@ TIKTOK = source(
     heart_count bigint = heart # Likes that all videos got, on rows of users
     post_count bigint = video # Videos, on rows of users
     is_verified boolean = verified # Verified, on rows of users
+    bio text = signature # What an account says about itself, on rows of users
     """,
+    version=2,
 )
 VIDEO = Medium(
     id="id",

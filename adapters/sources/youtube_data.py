@@ -79,6 +79,17 @@ VIDEO_SITE = source(
     frame_rate double precision # Frames per second
     webpage_url text = https://www.youtube.com/watch?v={id} # Address of its page
     privacy text = status.privacyStatus # public, unlisted ...
+    text text = snippet.description:body # Description
+    thumbnail_url text = snippet.thumbnails.maxres.url|snippet.thumbnails.high.url \
+        |snippet.thumbnails.default.url # Address of the preview
+    artist text # Who plays or sings it
+    album text # Album of a piece of music
+    track text # Name of a piece of music
+    series text # Series that it is an episode of
+    season_number bigint # Number of the season
+    episode_number bigint # Number of the episode
+    release_time timestamptz # When it came out, where that is not when it was published here
+    location text # Place
     medium:
     site video_id channel_id duration_s webpage_url
     item:
@@ -88,14 +99,14 @@ VIDEO_SITE = source(
     channel_id = id
     comment_count
     webpage_url = https://www.youtube.com/channel/{id}
-    privacy
+    privacy text thumbnail_url
     follower_count bigint = subscribers # Followers, on rows of channels
     video_count bigint = statistics.videoCount # Videos, on rows of channels and playlists
     owner:
     site
     channel_id = id
     playlist:
-    site channel_id privacy
+    site channel_id privacy text thumbnail_url
     webpage_url = https://www.youtube.com/playlist?list={id}
     video_count = contentDetails.itemCount
     comment:
@@ -108,6 +119,7 @@ VIDEO_SITE = source(
     video_id = snippet.videoId
     language = snippet.language
     """,
+    version=2,
 )
 OWNER = Person(kind="channel", id="id", title="title", at="owner", section="owner")
 FILE = Medium(id="id", stems="id")

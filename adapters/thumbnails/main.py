@@ -53,13 +53,16 @@ def main() -> None:
 
 
 def _make(request: dict[str, Any]) -> str:
+    import pillow_heif
     from PIL import Image, ImageFile
 
+    pillow_heif.register_heif_opener()
     Image.MAX_IMAGE_PIXELS = PIXELS_MAX
     ImageFile.LOAD_TRUNCATED_IMAGES = False
     edge_px: int = request["edge_px"]
-    if request["media_type"] == "video":
-        picture = _video_frame(request["source"])
+    draw = _OTHERS.get(request["media_type"])
+    if draw is not None:
+        picture = draw(request["source"], edge_px)
         if isinstance(picture, str):
             return picture
         facts = (*picture.size, 1)
@@ -76,12 +79,20 @@ def _make(request: dict[str, Any]) -> str:
 
 
 def _decoded(path: str, edge_px: int) -> tuple[Image.Image, tuple[int, int, int]]:
-    from PIL import Image, ImageOps
+    from PIL import Image, ImageOps, UnidentifiedImageError
 
     with warnings.catch_warnings():
         # Twice the limit is an error of Pillow's own, once is only a warning: here both are.
         warnings.simplefilter("error", Image.DecompressionBombWarning)
-        picture = Image.open(path)
+        try:
+            picture = Image.open(path)
+        except UnidentifiedImageError:
+            from adapters.thumbnails import svg
+
+            drawing = svg.drawn(path, edge_px)
+            if drawing is None:
+                raise
+            return drawing[0], (*drawing[1], 1)
         width, height = picture.size
         # Lets JPEG decode at an eighth where that is enough: 20 times faster.
         picture.draft("RGB", (edge_px, edge_px))
@@ -92,12 +103,10 @@ def _decoded(path: str, edge_px: int) -> tuple[Image.Image, tuple[int, int, int]
     return turned, (width, height, orientation if known else 1)
 
 
-def _video_frame(path: str) -> Image.Image | str:
+def _video_frame(path: str, _edge_px: int) -> Image.Image | str:
     """Return the first frame after a second that is not all of one colour, or why there is none."""
-    try:
-        import av
-    except ImportError:
-        return "no picture of videos: install the extra `video`"
+    import av
+
     best: Image.Image | None = None
     with av.open(path, options={"protocol_whitelist": "file"}) as container:
         if not container.streams.video:
@@ -110,6 +119,22 @@ def _video_frame(path: str) -> Image.Image | str:
             if (frame.time or 0.0) >= SECONDS_INTO_VIDEO or number >= FRAMES_TRIED_MAX:
                 break
     return best if best is not None else "there is no picture in it"
+
+
+def _sound(path: str, edge_px: int) -> Image.Image | str:
+    from adapters.thumbnails import sound
+
+    return sound.drawn(path, edge_px)
+
+
+def _document(path: str, edge_px: int) -> Image.Image | str:
+    from adapters.thumbnails import pdf
+
+    return pdf.drawn(path, edge_px)
+
+
+_OTHERS = {"video": _video_frame, "sound": _sound, "document": _document}
+"""What draws a kind that Pillow does not: it returns a picture, or why there is none."""
 
 
 if __name__ == "__main__":

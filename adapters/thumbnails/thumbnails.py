@@ -1,6 +1,7 @@
 """Thumbnails of what is in the store: it owns making those that are missing, and where each goes.
 
-1. A chunk of images and videos is staged, in the order in which the disks like to read it.
+1. A chunk of images, videos, sounds and documents is staged, in the order in which the disks
+   like to read it.
 2. A process apart draws each (see `thumbnail_worker`): its maker is a stranger.
 3. The pictures are stored as generated data. A crash here leaves a batch that nothing refers to;
    the same pictures again are the same objects.
@@ -29,9 +30,15 @@ from sql import MadeThumbnail, Unpictured
 if TYPE_CHECKING:
     from sql import Database
 
-EDGE_PX = {"small": 320, "large": 1280}
-"""Longest edge. Small ones are kept in the store; a large one is drawn when somebody looks."""
-SOURCE_SIZE_BYTES_MAX = {"image": 300_000_000, "video": 4_000_000_000}
+EDGE_PX = {"small": 320, "large": 1280, "full": 4096}
+"""Longest edge. Small ones are kept in the store; others are drawn when somebody looks."""
+SOURCE_SIZE_BYTES_MAX = {
+    "image": 300_000_000,
+    "video": 4_000_000_000,
+    "sound": 2_000_000_000,
+    "document": 300_000_000,
+}
+"""By what a file is drawn as, see `drawn_as`."""
 CHUNK_NODES = 500
 CHUNK_BYTES = 2_000_000_000
 LAYOUT = "originals"
@@ -55,6 +62,13 @@ class ThumbnailReport(NamedTuple):
     made: int
     broken: int
     away: int
+
+
+def drawn_as(media_type: str | None, extension: str | None) -> str | None:
+    """Return as what a file is drawn; None for what has no picture, as most texts."""
+    if extension == "pdf":
+        return "document"
+    return media_type if media_type in SOURCE_SIZE_BYTES_MAX else None
 
 
 def source_facts(path: str) -> SourceFacts | None:
@@ -126,8 +140,12 @@ def _chunk(missing: Sequence[Unpictured]) -> list[Unpictured]:
     return chunk
 
 
+def _kind(node: Unpictured) -> str:
+    return drawn_as(node.media_type, node.extension) or node.media_type
+
+
 def _too_large(node: Unpictured) -> bool:
-    return node.size_bytes > SOURCE_SIZE_BYTES_MAX[node.media_type]
+    return node.size_bytes > SOURCE_SIZE_BYTES_MAX[_kind(node)]
 
 
 @contextlib.contextmanager
@@ -212,7 +230,7 @@ def _draw(
             source = path_of(node.key)
         except DrystoneError:
             continue
-        reason = worker.make(source, target, node.media_type, EDGE_PX["small"])
+        reason = worker.make(source, target, _kind(node), EDGE_PX["small"])
         key = None if reason else _key_of(target)
         made.append(MadeThumbnail(node.node_id, key, reason))
         progress(number)

@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 
-from base.descriptors import wait_readable
+from base.processes.descriptors import wait_readable
 
 ANSWER_TIMEOUT_S = 30.0
 ANSWER_SIZE_BYTES = 4_096
@@ -26,7 +26,7 @@ class ThumbnailWorker:
         self._asked = 0
 
     def make(self, source: str, target: str, media_type: str, edge_px: int) -> str:
-        """Make a picture of a file; returns why it cannot be done, or nothing."""
+        """Make a picture of a file, drawn as `media_type`; returns why there is none."""
         process = self._running()
         assert process.stdin is not None and process.stdout is not None
         request = {"source": source, "target": target, "media_type": media_type, "edge_px": edge_px}

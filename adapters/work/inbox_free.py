@@ -28,8 +28,8 @@ def free_inbox(database: Database, batch: str, work: BatchWork, inbox: str) -> t
         root = os.path.realpath(listing.signal.folder)
         if root.startswith(os.path.realpath(inbox) + os.sep):
             files, size = _remove_frozen(root, listing)
-    if database.ingest_batch(batch).state != "purged":  # Whose cold copies stay.
-        database.set_ingest_state(batch, "confirmed", None)
+    if database.ingests.batch(batch).state != "purged":  # Whose cold copies stay.
+        database.ingests.set_state(batch, "confirmed", None)
     # Last: the listing says what may be removed.
     work.remove()
     return files, size

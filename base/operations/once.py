@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from pydantic import BaseModel
 
-from base.errors import UsageError
+from base.errors import DrystoneError, UsageError
 from base.operations.operation import Caller, Operation
 
 
@@ -28,8 +28,8 @@ class Requests(Protocol):
         """Keep the answer."""
         ...
 
-    def abandon(self, account: str, key: str) -> None:
-        """Forget a request that changed nothing."""
+    def abandon(self, account: str, key: str, *, is_undone: bool = True) -> None:
+        """Forget a request that changed nothing; whoever did it said so where `is_undone`."""
         ...
 
 
@@ -53,17 +53,23 @@ def ask_once(
     A request that fails before it changed anything may be asked for again with its key.
     """
     digest = _digest(asked)
-    is_known, answer = requests.begin(caller.name, key, one.name, digest)
+    is_known, answer = requests.begin(caller.account, key, one.name, digest)
     if is_known:
         return Answered(answer, True)
     try:
-        with requests.marking(caller.name, key):
+        with requests.marking(caller.account, key):
             answer = one(place, caller, asked)
         document = one.document_of(answer)
-    except Exception:
-        requests.abandon(caller.name, key)
+    except Exception as error:
+        # What is no error of ours may have come after the change.
+        is_undone = isinstance(error, DrystoneError) and not error.is_lost
+        requests.abandon(caller.account, key, is_undone=is_undone)
         raise
-    requests.finish(caller.name, key, document)
+    if one.is_secret:
+        # It stays marked as done; who asks again is told that the answer is gone.
+        requests.abandon(caller.account, key)
+    else:
+        requests.finish(caller.account, key, document)
     return Answered(document, False)
 
 

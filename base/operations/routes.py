@@ -7,24 +7,39 @@ that says what to do, and the mistakes one by one.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import json
 import re
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Body, Depends, FastAPI, Header, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, StreamingResponse
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic.fields import FieldInfo
+from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from base.errors import DrystoneError, UsageError
+from base.errors import DrystoneError
+from base.logging.ids import in_log
 from base.operations.once import Answered, Requests, ask_once
-from base.operations.operation import Caller, Operation
+from base.operations.operation import Caller, Operation, message_of
+from base.operations.problem import (
+    PROBLEM_KEY,
+    PROBLEM_LINES_MAX,
+    PROBLEM_TYPE,
+    RETRY_AFTER_S,
+    STATUSES,
+    Problem,
+    code_of,
+    problem_document,
+    status_of,
+)
+from base.operations.witness import Witness, witnessed
 
-PROBLEM_TYPE = "application/problem+json"
-PROBLEM_LINES_MAX = 20
+NDJSON = "application/x-ndjson"
 REPEATED_HEADER = "Idempotent-Replayed"
 KEY_LENGTH_MAX = 255
 _KEY_WORDS = (
@@ -35,35 +50,6 @@ _Key = Annotated[str | None, Header(description=_KEY_WORDS, max_length=KEY_LENGT
 _PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
 
 
-class Problem(BaseModel):
-    """A refusal: its status, a code for programs, what to do, and one line for each mistake."""
-
-    model_config = ConfigDict(frozen=True)
-
-    type: str = "about:blank"
-    title: str
-    status: int
-    code: str
-    detail: str
-    problems: list[str] = []
-    error: str
-    """The name of the error's class; with `message` as before, for workers of the last version."""
-    message: str
-
-
-STATUSES: dict[int, str] = {
-    400: "The request is refused; the detail says what to do",
-    401: "Nobody is logged in: send a token",
-    403: "The role is not enough",
-    404: "There is no such thing",
-    409: "It cannot be done now",
-    413: "The document is too large",
-    422: "The request is wrong; `problems` has a line for each mistake",
-    503: "What it needs does not answer, or is busy: try again",
-    507: "There is no room for it",
-}
-
-
 class Server(Protocol):
     """What serves operations: it knows who asks, and in which thread a function may block."""
 
@@ -72,7 +58,7 @@ class Server(Protocol):
         ...
 
     def check(self, caller: Caller, one: Operation[Any, Any, Any]) -> None:
-        """Raise an error unless the caller's role is enough."""
+        """Raise an error unless the caller's role is enough; blocks nothing."""
         ...
 
     async def run(self, function: Callable[[Any], Any]) -> Any:
@@ -83,13 +69,32 @@ class Server(Protocol):
         """Return where requests with keys are kept, for those that are done once."""
         ...
 
+    def witness(self) -> Witness | None:
+        """Return who keeps what was asked for; None where that is known elsewhere."""
+        ...
+
 
 def router_of(operations: Iterable[Operation[Any, Any, Any]], server: Server) -> APIRouter:
     """Return the routes of operations."""
     router = APIRouter()
+    add_routes(router, operations, server)
+    return router
+
+
+def add_routes(
+    router: APIRouter,
+    operations: Iterable[Operation[Any, Any, Any]],
+    server: Server,
+    prefix: str = "",
+) -> None:
+    """Add the routes of operations to those of an application, say.
+
+    One that is included instead is built again by its first request, and every request is compared
+    with all of its routes twice.
+    """
     for one in operations:
         router.add_api_route(
-            one.path,
+            prefix + one.path,
             _endpoint(one, server),
             methods=[one.method],
             name=one.name,
@@ -97,28 +102,46 @@ def router_of(operations: Iterable[Operation[Any, Any, Any]], server: Server) ->
             summary=one.help.partition("\n")[0],
             description=f"{one.help}\n\nNeeds the role {one.role}.",
             tags=[one.group],
-            response_model=one.answer,
+            response_model=None if one.kind == "stream" else one.answer,
+            response_class=_Lines if one.kind == "stream" else JSONResponse,
             dependencies=[Depends(_checked(one, server))],
             responses=problem_answers(),
         )
-    return router
 
 
 def problem_answers() -> dict[int | str, dict[str, Any]]:
     """Return what OpenAPI says of refusals."""
-    content = {PROBLEM_TYPE: {"schema": Problem.model_json_schema()}}
+    content = {PROBLEM_TYPE: {"schema": _problem_schema()}}
     return {
         status: {"description": words, "content": content} for status, words in STATUSES.items()
     }
 
 
-def _checked(one: Operation[Any, Any, Any], server: Server) -> Callable[[Request], None]:
+@functools.cache
+def _problem_schema() -> dict[str, Any]:
+    # Once, not for each of some fifty routes: that was a fifth of what an engine's start cost.
+    return Problem.model_json_schema()
+
+
+def _checked(one: Operation[Any, Any, Any], server: Server) -> Callable[[Request], Awaitable[None]]:
     """Return what refuses those whose role is not enough, before a body is looked at."""
 
-    def check(request: Request) -> None:
-        server.check(server.caller(request), one)
+    async def check(request: Request) -> None:
+        caller = server.caller(request)
+        try:
+            server.check(caller, one)
+        except DrystoneError as error:
+            await run_in_threadpool(_refuse, one, server, caller, error)
 
     return check
+
+
+def _refuse(
+    one: Operation[Any, Any, Any], server: Server, caller: Caller, error: DrystoneError
+) -> None:
+    """Raise a refusal of what nobody was asked for yet, once it is written down; may block."""
+    with witnessed(server.witness(), one, caller, None, "api"):
+        raise error
 
 
 def _endpoint(one: Operation[Any, Any, Any], server: Server) -> Callable[..., Awaitable[Any]]:
@@ -135,12 +158,24 @@ def _endpoint(one: Operation[Any, Any, Any], server: Server) -> Callable[..., Aw
             asked = one.request.model_validate(fields)
         except ValidationError as error:
             raise RequestValidationError(error.errors(include_context=False)) from None
-        if key is None or one.kind != "change":
-            document = await server.run(lambda place: one.document_of(one(place, caller, asked)))
+        if one.kind == "stream":
+            return _stream(one, await server.run(lambda place: one(place, caller, asked)))
+        if key is None or not one.changes:
+
+            def work(place: Any) -> Any:
+                with witnessed(server.witness(), one, caller, asked, "api"):
+                    return _document(one, one(place, caller, asked))
+
+            document = await server.run(work)
+            if inspect.isawaitable(document):
+                document = one.document_of(await document)
             return _answer(document)
-        answered: Answered = await server.run(
-            lambda place: ask_once(server.requests(place), key, one, place, caller, asked)
-        )
+
+        def work_once(place: Any) -> Answered:
+            with witnessed(server.witness(), one, caller, asked, "api"):
+                return ask_once(server.requests(place), key, one, place, caller, asked)
+
+        answered: Answered = await server.run(work_once)
         repeated = {REPEATED_HEADER: "true"} if answered.is_repeated else None
         return _answer(answered.document, repeated)
 
@@ -150,7 +185,7 @@ def _endpoint(one: Operation[Any, Any, Any], server: Server) -> Callable[..., Aw
         field = one.request.model_fields[name]
         wanted = Annotated[field.annotation, *field.metadata, Path(description=field.description)]
         parameters.append(inspect.Parameter(name, kind, annotation=wanted))
-    if one.kind == "change":
+    if one.changes:
         wanted = Annotated[str | None, Header(description=_KEY_WORDS, max_length=KEY_LENGTH_MAX)]
         parameters.append(
             inspect.Parameter("idempotency_key", kind, default=None, annotation=wanted)
@@ -170,9 +205,49 @@ def _endpoint(one: Operation[Any, Any, Any], server: Server) -> Callable[..., Aw
     return endpoint
 
 
+def _document(one: Operation[Any, Any, Any], answer: Any) -> Any:
+    # What waits does so in the loop, and takes no thread for it.
+    return answer if inspect.isawaitable(answer) else one.document_of(answer)
+
+
+def _stream(one: Operation[Any, Any, Any], items: Any) -> Response:
+    """Return an answer of many documents, a line each; an error on the way is the last one.
+
+    Items that are bytes are lines already.
+    """
+
+    def line_of(item: Any) -> str | bytes:
+        return item if isinstance(item, bytes) else json.dumps(one.document_of(item)) + "\n"
+
+    def failed(error: DrystoneError) -> str:
+        problem = problem_document(status_of(error), type(error).__name__, str(error))
+        return json.dumps({PROBLEM_KEY: problem}) + "\n"
+
+    def lines() -> Iterator[str | bytes]:
+        try:
+            for item in items:
+                yield line_of(item)
+        except DrystoneError as error:
+            yield failed(error)
+
+    async def lines_of_loop() -> AsyncIterator[str | bytes]:
+        try:
+            async for item in items:
+                yield line_of(item)
+        except DrystoneError as error:
+            yield failed(error)
+
+    is_async = hasattr(items, "__aiter__")
+    return _Lines(lines_of_loop() if is_async else lines())
+
+
 def _answer(document: Any, headers: dict[str, str] | None = None) -> Response:
     # In ASCII: names that are no UTF-8 come back as they were given, and hide no others.
     return Response(json.dumps(document), headers=headers, media_type="application/json")
+
+
+class _Lines(StreamingResponse):
+    media_type = NDJSON
 
 
 def _part_of(one: Operation[Any, Any, Any], names: list[str]) -> type[BaseModel]:
@@ -190,42 +265,19 @@ def _field(field: FieldInfo) -> tuple[Any, FieldInfo]:
 # ---- Problems ------------------------------------------------------------------------------------
 
 
-_STATUSES_OF = {
-    "NotFoundError": 404,
-    "ForbiddenError": 403,
-    "KeyReusedError": 422,
-    "BusyError": 503,
-    "DatabaseFullError": 507,
-    "DatabaseUnavailableError": 503,
-    "EngineUnavailableError": 503,
-    "RedisUnavailableError": 503,
-}
-"""Statuses of errors by the name of their class, or of one that it is made of."""
-
-
-def status_of(error: Exception) -> int:
-    """Return the status of one of our errors: 400 for a mistake of whoever asks, else 409."""
-    for kind in type(error).__mro__:
-        if status := _STATUSES_OF.get(kind.__name__):
-            return status
-    return 400 if isinstance(error, UsageError) else 409
-
-
-def add_problems(app: FastAPI) -> None:
-    """Answer errors as problems."""
+def add_problems(app: FastAPI, failure: str = "the server failed") -> None:
+    """Answer errors as problems; `failure` is what an unexpected one is called."""
 
     @app.exception_handler(DrystoneError)
     async def refuse(_request: Request, error: Exception) -> Response:
         status = status_of(error)
         name = "UsageError" if status == 400 else type(error).__name__
-        return problem_of(status, name, str(error))
+        lines = list(getattr(error, "problems", ()))[:PROBLEM_LINES_MAX]
+        return problem_of(status, name, str(error), lines, code_of(type(error).__name__))
 
     @app.exception_handler(RequestValidationError)
     async def refuse_request(_request: Request, error: RequestValidationError) -> Response:
-        lines = [
-            f"{'.'.join(str(part) for part in item['loc'] if part != 'told')}: {item['msg']}"
-            for item in error.errors()[:PROBLEM_LINES_MAX]
-        ]
+        lines = [_line(item) for item in error.errors()[:PROBLEM_LINES_MAX]]
         detail = "the request is refused, nothing was done"
         return problem_of(422, "UsageError", detail, lines, "wrong_request")
 
@@ -237,8 +289,13 @@ def add_problems(app: FastAPI) -> None:
     @app.exception_handler(Exception)
     async def fail(_request: Request, error: Exception) -> Response:
         # The message of an unexpected error may carry anything; the log has it.
-        detail = f"the server failed ({type(error).__name__}); see its log"
+        detail = f"{failure} ({type(error).__name__}); {in_log()}"
         return problem_of(500, "ServerFailedError", detail)
+
+
+def _line(item: Mapping[str, Any]) -> str:
+    place = ".".join(str(part) for part in item["loc"] if part != "told")
+    return f"{place}: {message_of(item['msg'])}"
 
 
 def problem_of(
@@ -250,29 +307,7 @@ def problem_of(
     headers: Any = None,
 ) -> Response:
     """Return a problem as an answer; in ASCII: a message may quote what UTF-8 cannot carry."""
+    if status == 503:
+        headers = {"retry-after": str(RETRY_AFTER_S), **(headers or {})}
     body = problem_document(status, error, detail, problems, code)
     return Response(json.dumps(body), status, headers, media_type=PROBLEM_TYPE)
-
-
-def problem_document(
-    status: int, error: str, detail: str, problems: Iterable[str] = (), code: str = ""
-) -> dict[str, Any]:
-    """Return the document of a problem; `error` is the name of an error's class.
-
-    The code is that name, unless one is given.
-    """
-    return Problem(
-        title=STATUSES.get(status, "It failed").partition(";")[0],
-        status=status,
-        code=code or code_of(error),
-        detail=detail,
-        problems=list(problems),
-        error=error,
-        message=detail,
-    ).model_dump()
-
-
-def code_of(error: str) -> str:
-    """Return the code of an error for programs: `not_found` for `NotFoundError`."""
-    words = re.findall(r"[A-Z][a-z0-9]*", error.removesuffix("Error"))
-    return "_".join(words).lower() or "failed"

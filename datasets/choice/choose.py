@@ -17,9 +17,10 @@ from datasets.choice.registry import layout_named
 from datasets.choice.report import SplitsReport, make_report
 from datasets.choice.rows import dataset_rows
 from datasets.choice.splits import SplitPlan, plan_splits
-from datasets.definition.definition import CLASSES_MAX, Definition
+from datasets.definition.definition import Definition
 from datasets.definition.errors import CancelledError, DefinitionError, RefusedError
 from datasets.layout.face import DatasetRow, Layout
+from sql import CLASSES_MAX
 
 if TYPE_CHECKING:
     from sql import Candidates, Database, DatasetVersion

@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict
-
+from base.model import Document
 from datasets.choice.splits import SplitPlan
 from datasets.definition.definition import Definition
 
@@ -20,11 +19,7 @@ if TYPE_CHECKING:
 NO_LABEL = "(no label)"
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class SplitTotal(_Document):
+class SplitTotal(Document):
     """Files and bytes of a split, and what share of all files that is."""
 
     files: int
@@ -33,7 +28,7 @@ class SplitTotal(_Document):
     share_wanted: float
 
 
-class Former(_Document):
+class Former(Document):
     """What was taken over from a former version; see `SplitPlan`."""
 
     version: int
@@ -42,7 +37,7 @@ class Former(_Document):
     files_moved: int
 
 
-class SplitsReport(_Document):
+class SplitsReport(Document):
     """What a dataset contains.
 
     `classes` is the class x split table in files. `leakage` counts by kind of kinship, for each two

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from datasets.choice.question import HEIGHT, WIDTH
-from datasets.definition.definition import Boxes, Definition
+from datasets.definition.definition import Definition
 from datasets.layout.face import Box, DatasetRow
-from sql import CandidateRow
+from sql import Boxes, CandidateRow, geometry_of
 
 _OWN = frozenset({WIDTH, HEIGHT})
 
@@ -60,17 +60,18 @@ def _boxes(
     width: int,
     height: int,
 ) -> tuple[Box, ...]:
-    return tuple(
-        box
-        for label, *numbers, confidence in found
-        if (box := _box(classes[int(label)], numbers, confidence, form, width, height)) is not None
-    )
+    cut: list[Box] = []
+    for label, *numbers, confidence, geometry, number in found:
+        box = _box(classes[int(label)], numbers, form, width, height)
+        if box is not None:
+            told = geometry_of(geometry)
+            cut.append(box._replace(confidence=confidence, geometry=told, number=number))
+    return tuple(cut)
 
 
 def _box(
     label: str,
     numbers: list[float],
-    confidence: float | None,
     form: Boxes,
     width: int,
     height: int,
@@ -89,5 +90,5 @@ def _box(
     right, bottom = min(float(width), right), min(float(height), bottom)
     # Also false for numbers that are none.
     if right > left and bottom > top:
-        return Box(label, left, top, right - left, bottom - top, confidence)
+        return Box(label, left, top, right - left, bottom - top)
     return None

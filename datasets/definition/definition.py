@@ -10,151 +10,27 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import BeforeValidator, Field, StringConstraints, model_validator
 
-from sql import Condition, Selector
+from base.model import Document
+from sql import Boxes, Condition, Labels, NearDuplicates, Selector, ValueSource, Word
 
-CLASSES_MAX = 10_000
 SPLITS_MAX = 20
 """Fewer than the bits of a number in the database, where leakage is counted by bits."""
 NAMES_MAX = 100
 FRACTIONS_TOLERANCE = 1e-6
-ANCESTOR_EDGES_MAX = 6
 INTEGER_MAX = 2**63 - 1
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9][a-z0-9_-]{0,62}$")]
-Word = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
 SplitName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$")]
 LayoutId = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,40}$")]
-Text = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")]
-"""A label or class: one line, nothing that a terminal or a file format would trip over."""
 Positive = Annotated[int, Field(strict=True, ge=1, le=INTEGER_MAX)]
-Where = Literal["node", "parent", "tree_root"]
 
 
-class Part(BaseModel):
-    """Root of all parts of a definition: unknown keys are refused, values are frozen."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
+# ---- What is told of the files ----------------------------------------------------------------
 
 
-# ---- Where a value comes from ----------------------------------------------------------------
-
-
-class ResultColumn(Part):
-    """A column of the results of an action; each value of an array column counts alone."""
-
-    action: Word
-    column: Word
-
-
-class MetadataField(Part):
-    """A field that every source fills in; `author` is the author's canonical description."""
-
-    field: Literal["title", "user", "source", "author", "view", "update_time", "download_time"]
-
-
-class SourceColumn(Part):
-    """A column of the declared metadata of one source."""
-
-    source: Word
-    column: Word
-
-
-class TreeAncestor(Part):
-    """The name of an ancestor that is described as `ANCESTOR:NAME`, such as `twitter:user`.
-
-    The nearest counts, at most `within` edges above, of any relationship.
-    """
-
-    ancestor: Annotated[str, StringConstraints(min_length=1, max_length=200)]
-    within: Annotated[int, Field(strict=True, ge=1, le=ANCESTOR_EDGES_MAX)] = 3
-
-
-class ValueSource(Part):
-    """One place where values are found; `of` says whose: of the file, its parents or its root."""
-
-    result: ResultColumn | None = None
-    metadata: MetadataField | None = None
-    source_metadata: SourceColumn | None = None
-    tree: TreeAncestor | None = None
-    of: Where = "node"
-
-    @model_validator(mode="after")
-    def _is_one(self) -> Self:
-        given = [self.result, self.metadata, self.source_metadata, self.tree]
-        if sum(one is not None for one in given) != 1:
-            raise ValueError("needs exactly one of result, metadata, source_metadata, tree")
-        if self.tree is not None and self.of != "node":
-            raise ValueError("`tree` looks above the file already: leave out `of`")
-        return self
-
-
-# ---- Labels and boxes ------------------------------------------------------------------------
-
-
-class Labels(Part):
-    """The class of a file: found values, mapped, and what happens where that is not one class.
-
-    `map` renames; a value that is mapped to null counts as not there. With `classes`, in the order
-    of their numbers, other values count as not there; without it every value found is a class, in
-    the order of their bytes. `multiple`: `first` takes the oldest, `last` the newest, `vote` the
-    most frequent (the first class of equals), `all` keeps them all.
-    """
-
-    source: ValueSource = Field(alias="from")
-    map: Annotated[dict[str, Text | None], Field(max_length=CLASSES_MAX)] = Field(
-        default_factory=dict[str, Text | None]
-    )
-    classes: Annotated[tuple[Text, ...], Field(min_length=1, max_length=CLASSES_MAX)] | None = None
-    unlabelled: Literal["error", "drop", "keep"] = "error"
-    multiple: Literal["error", "drop", "first", "last", "vote", "all"] = "error"
-
-    @model_validator(mode="after")
-    def _classes_are_different(self) -> Self:
-        if self.classes is not None:
-            if len(set(self.classes)) < len(self.classes):
-                raise ValueError("classes: one is there twice")
-            strangers = sorted({name for name in self.map.values() if name} - {*self.classes})
-            if strangers:
-                raise ValueError(f"map: {strangers[0]!r} is not among classes")
-        return self
-
-
-class Boxes(Part):
-    """Rows of an action's results that are boxes: which columns hold what.
-
-    `form` says what x, y, width and height mean: the corner and the size (`xywh`), two corners
-    (`xyxy`), or the centre and the size (`cxcywh`); `unit` whether they are pixels or shares of the
-    image. Labels go through the map and classes of `labels`; a box of another class is left out.
-    """
-
-    action: Word
-    label: Word = "label"
-    x: Word = "x"
-    y: Word = "y"
-    width: Word = "width"
-    height: Word = "height"
-    confidence: Word | None = None
-    confidence_min: float | None = None
-    form: Literal["xywh", "xyxy", "cxcywh"] = "xywh"
-    unit: Literal["pixels", "shares"] = "pixels"
-
-    @model_validator(mode="after")
-    def _fits(self) -> Self:
-        if self.confidence_min is not None and self.confidence is None:
-            raise ValueError("confidence_min needs `confidence`, the column that holds it")
-        return self
-
-
-class ImageSize(Part):
+class ImageSize(Document):
     """Where the width and the height of an image are found, in pixels."""
 
     width: ValueSource
@@ -164,7 +40,7 @@ class ImageSize(Part):
 # ---- What is taken ---------------------------------------------------------------------------
 
 
-class Limits(Part):
+class Limits(Document):
     """How many files enter; which of them is decided by the seed and the bytes alone.
 
     `balance: undersample` cuts every class to the size of the least. `per_group_max` is for each
@@ -179,25 +55,6 @@ class Limits(Part):
     balance: Literal["none", "undersample"] = "none"
 
 
-class NearDuplicates(Part):
-    """Which files look alike: equal values of an action's column, or edges of a relationship.
-
-    They are never in two splits.
-    """
-
-    action: Word | None = None
-    column: Word | None = None
-    relationship: Text | None = None
-
-    @model_validator(mode="after")
-    def _is_one(self) -> Self:
-        if (self.action is None) != (self.column is None):
-            raise ValueError("action and column belong together")
-        if (self.action is None) == (self.relationship is None):
-            raise ValueError("needs either action and column, or relationship")
-        return self
-
-
 # ---- Splits ----------------------------------------------------------------------------------
 
 
@@ -205,7 +62,7 @@ def _fractions(value: Any) -> Any:
     return {"all": 1.0} if value is None else value
 
 
-class Splits(Part):
+class Splits(Document):
     """The parts of a dataset. What belongs together is never separated.
 
     `group_by: component` keeps whatever tree edges connect in one split; `tree` only what has the
@@ -239,7 +96,7 @@ class Splits(Part):
 # ---- The tree --------------------------------------------------------------------------------
 
 
-class LayoutChoice(Part):
+class LayoutChoice(Document):
     """Which layout, and its own options."""
 
     layout_id: LayoutId = Field(alias="id")
@@ -250,7 +107,7 @@ def _layout(value: Any) -> Any:
     return {"id": value} if isinstance(value, str) else value
 
 
-class Sidecars(Part):
+class Sidecars(Document):
     """Small files beside the data: one per file with what is known of it, one that describes all.
 
     `per_file` json has label, split and `metadata`; txt has the value of `caption`, a name of
@@ -269,7 +126,7 @@ class Sidecars(Part):
         return self
 
 
-class Definition(Part):
+class Definition(Document):
     """A dataset: which nodes, with which labels, in which splits, laid out how.
 
     `require_complete` lists the pipelines that must be complete for a node: `default` means every

@@ -142,7 +142,7 @@ def _facts(row: DatasetRow) -> dict[str, Any]:
     if row.width is not None and row.height is not None:
         facts |= {"width": row.width, "height": row.height}
     if row.boxes:
-        facts["boxes"] = [box._asdict() for box in row.boxes]
+        facts["boxes"] = [box.as_json() for box in row.boxes]
     return facts
 
 

@@ -29,7 +29,6 @@ SPOOL_SIZE_BYTES_MAX = 1 << 30
 SPOOL_FILES_MAX = 1_000
 """Generated files are stored when so much, or so many, wait."""
 REASONS_SHOWN_MAX = 5
-_READ_BYTES = 1 << 20
 
 
 class StoredObject(NamedTuple):

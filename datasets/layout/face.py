@@ -26,6 +26,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from datasets.definition.definition import Definition
+    from sql import Geometry
 
 COMPONENT_BYTES_MAX = 150
 """Of a name made of a text from outside; a name may have 255 bytes with what is added to it."""
@@ -34,7 +35,10 @@ UNLABELLED = "unlabelled"
 
 
 class Box(NamedTuple):
-    """A labelled box in pixels: its left upper corner and its size, within the image."""
+    """A labelled box in pixels: its left upper corner and its size, within the image.
+
+    `geometry` is what the label has beside the box, `number` the id that it had where it came from.
+    """
 
     label: str
     x: float
@@ -42,6 +46,16 @@ class Box(NamedTuple):
     width: float
     height: float
     confidence: float | None = None
+    geometry: Geometry | None = None
+    number: str | None = None
+
+    def as_json(self) -> dict[str, Any]:
+        """Return it for sidecars, without what is unknown."""
+        found = self._asdict() | {"geometry": None}
+        if self.geometry is not None:
+            found["geometry"] = self.geometry.model_dump(mode="json", exclude_none=True)
+        known = ("label", "x", "y", "width", "height", "confidence")
+        return {n: value for n, value in found.items() if value is not None or n in known}
 
 
 class DatasetRow(NamedTuple):

@@ -84,7 +84,7 @@ def _parts(rows: Iterable[DatasetRow], options: WebDatasetOptions) -> Iterator[l
 def _description(row: DatasetRow, context: LayoutContext) -> str:
     own = facts(row) | {"labels": list(row.labels)}
     if context.definition.boxes is not None:
-        own["boxes"] = [box._asdict() for box in row.boxes]
+        own["boxes"] = [box.as_json() for box in row.boxes]
     return json.dumps(merged(own, row.metadata), ensure_ascii=False)
 
 

@@ -13,37 +13,10 @@ from datasets.definition.errors import NotFoundError
 from datasets.definition.names import is_key
 from datasets.freeze.manifest import entries_of
 from datasets.versions.verification import job_of, stored_manifest
-from sql import key_of
+from sql import Ancestor, Membership, key_of
 
 if TYPE_CHECKING:
     from sql import Database
-
-
-class AncestorLine(BaseModel):
-    """A node above, and what is known of it; depth 0 is the node itself."""
-
-    model_config = ConfigDict(frozen=True)
-
-    depth: int
-    node_id: int
-    key: str
-    description: str | None
-    relationship: str | None
-    source: str | None
-    title: str | None
-
-
-class DatasetLine(BaseModel):
-    """A version with this node or with files below it; split and label are the node's own."""
-
-    model_config = ConfigDict(frozen=True)
-
-    name: str
-    version: int
-    state: str
-    files: int
-    split: str | None
-    label: str | None
 
 
 class Lineage(BaseModel):
@@ -53,8 +26,8 @@ class Lineage(BaseModel):
 
     node_id: int
     key: str
-    ancestors: tuple[AncestorLine, ...]
-    datasets: tuple[DatasetLine, ...]
+    ancestors: tuple[Ancestor, ...]
+    datasets: tuple[Membership, ...]
     export: dict[str, Any] | None = None
 
 
@@ -78,8 +51,8 @@ def lineage(config_path: str, database: Database, what: str) -> Lineage:
     return Lineage(
         node_id=node_id,
         key=above[0].key,
-        ancestors=tuple(AncestorLine(**one._asdict()) for one in above),
-        datasets=tuple(DatasetLine(**one._asdict()) for one in book.memberships(node_id)),
+        ancestors=tuple(above),
+        datasets=tuple(book.memberships(node_id)),
         export=export,
     )
 

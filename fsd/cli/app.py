@@ -13,21 +13,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from base.errors import EXIT_CODES, EXIT_FAILED, EXIT_INCOMPLETE, ConfigError, DrystoneError
+from base.operations.commands import OperationGroup, add_later
 from base.options import ConfigOption, JsonOption
 from base.output import say, write_json, write_line
 from base.text import duration_text, size_text
-from fsd.cli import care as cli_care
-from fsd.cli import datasets as cli_datasets
 from fsd.cli import disk as cli_disk
 from fsd.cli import doctor as cli_doctor
-from fsd.cli import files as cli_files
-from fsd.cli import jobs as cli_jobs
-from fsd.cli import purge as cli_purge
-from fsd.cli import watch as cli_watch
-from fsd.cli.session import open_config
+from fsd.cli import log as cli_log
+from fsd.cli import metrics as cli_metrics
+from fsd.cli.session import open_config, opened
 
 if TYPE_CHECKING:
-    from fsd.cli.daemon import DaemonStatus
+    from fsd.cli.daemons.daemon import DaemonStatus
     from fsd.disks.config import Config
     from fsd.documents.models import Notice
 
@@ -61,7 +58,7 @@ def demo(
 
     Exit codes: 0 all as promised, 1 failed, 2 wrong usage, 3 something was not as promised.
     """
-    from fsd.cli import demo as story
+    from fsd.cli.demo import demo as story
 
     if stop or clean:
         done = story.clean(work) if clean else story.stop(work)
@@ -100,7 +97,7 @@ def fixture(
       cd /tmp/try && drystone up && drystone put files --batch first
       drystone fixture /tmp/try --clean
     """
-    from fsd.cli import demo as story
+    from fsd.cli.demo import demo as story
     from fsd.fixture.store import disk_sizes_of, make_fixture
 
     if clean:
@@ -158,7 +155,7 @@ def init(
     if copies == 1:
         say(
             "with one copy of each file, a disk that dies takes its files with it, and a file that "
-            "goes bad cannot be mended"
+            "goes bad cannot be repaired"
         )
         if not yes and not typer.confirm("Keep only one copy?", err=True):
             raise typer.Exit(EXIT_FAILED)
@@ -193,7 +190,7 @@ def up(
     Does nothing when they run. Where nothing can be mounted the engine runs alone: exit code 3.
     """
     from base.config import find_config, keep_last
-    from fsd.cli import companions, daemon
+    from fsd.cli.daemons import companions, daemon
 
     settings = open_config(config)
     keep_last(find_config(config))
@@ -210,7 +207,7 @@ def up(
 
 def _mount(settings: Config, point: str | None) -> str | None:
     """Mount and say so; returns what is in the way on a machine that cannot."""
-    from fsd.cli import daemon_mount
+    from fsd.cli.daemons import daemon_mount
 
     try:
         mounted = daemon_mount.start_mount(settings, point)
@@ -226,7 +223,7 @@ def down(json_output: JsonOption = False, config: ConfigOption = None) -> None:
 
     Does nothing when they are down. A broken drystone.toml is no hindrance.
     """
-    from fsd.cli import companions, daemon, daemon_mount
+    from fsd.cli.daemons import companions, daemon, daemon_mount
 
     path, settings = _config_to_stop(config)
     try:
@@ -263,7 +260,7 @@ def status(json_output: JsonOption = False, config: ConfigOption = None) -> None
     Exit code 1 when the engine does not run.
     """
     from base.config import find_config
-    from fsd.cli import companions, daemon
+    from fsd.cli.daemons import companions, daemon
 
     settings = open_config(config)
     found = daemon.status(settings)
@@ -294,7 +291,7 @@ def _critical(settings: Config) -> list[Notice]:
 
 
 def _status_lines(settings: Config, found: DaemonStatus) -> list[str]:
-    from fsd.cli import daemon
+    from fsd.cli.daemons import daemon
 
     if found.engine_answers:
         by = f"process {found.engine_pid}" if found.engine_pid else "started by somebody else"
@@ -337,7 +334,7 @@ def umount(
 
     Works also when something in it is still open.
     """
-    from fsd.cli import daemon_mount
+    from fsd.cli.daemons import daemon_mount
 
     settings = open_config(config)
     where = os.path.abspath(point) if point else settings.mount
@@ -348,11 +345,58 @@ def umount(
         say(f"unmounted {where}" if stopped else f"nothing was mounted at {where}")
 
 
-app.add_typer(cli_files.app)
-app.add_typer(cli_datasets.app)
-app.add_typer(cli_care.app)
-app.add_typer(cli_jobs.app)
-app.add_typer(cli_watch.app)
-app.add_typer(cli_purge.app)
-app.add_typer(cli_disk.app, name="disk")
+_WORDS = {
+    "fsd.operations.files": {
+        "put": "Store a folder as a batch.",
+        "seal": "Seal a batch that was kept open: nothing more comes into it.",
+        "get": "Read one stored file, verified.",
+        "head": "Tell where a stored file lies, and its copies.",
+        "ls": "List the batches, or the files of one.",
+    },
+    "fsd.operations.layouts": {
+        "stage": "Lay files out for a program that works on them.",
+        "export": "Make a dataset folder of stored files.",
+        "views": "List the published views.",
+        "unpublish": "Take a view out of the mount.",
+    },
+    "fsd.operations.look": {
+        "health": "Tell whether all is well.",
+        "warnings": "List what you should know, and what to do about it.",
+        "capacity": "Tell what fits, also after losing a disk.",
+    },
+    "fsd.operations.care": {
+        "verify": "Compare copies on the disks with their checksums.",
+        "scrub": "Tell how much is due to be verified.",
+        "rebuild": "Make the copies whole again.",
+        "reindex": "Build a new index from the disks alone.",
+        "fsck": "Compare index, catalogs and shards.",
+        "losses": "List every file that no disk gives, and why.",
+    },
+    "fsd.operations.jobs": {"jobs": "List the jobs that run, and the last ones that ended."},
+    "fsd.operations.deletion": {
+        "compact": "Give the space of purged objects back: what lives beside them is written into "
+        "fresh shards.",
+        "pin": "Keep a manifest and all it names, whatever is purged, until `unpin`.",
+        "unpin": "Let a pinned manifest go; what it names may then be purged with its batch.",
+        "pins": "List the pinned manifests.",
+    },
+}
+"""The commands of one word that are operations, and their first lines, which a test compares."""
+
+for _module, _commands in _WORDS.items():
+    add_later(app, _module, _commands, opened)
+
+
+def _group(name: str, module: str, words: str) -> typer.Typer:
+    group = OperationGroup(name, module, opened=opened, no_args_is_help=True, help=words)
+    app.add_typer(group, name=name)
+    return group
+
+
+app.add_typer(cli_metrics.app)
+app.add_typer(cli_log.app)
+_group("job", "fsd.operations.jobs", "Wait for a job of the engine, or stop it.")
+_group("alerts", "fsd.operations.care", "Try whether alerts arrive.")
+_DISK_WORDS = "List the disks, add, drain, replace, retire and balance them."
+_group("disk", "fsd.operations.disks", _DISK_WORDS).add_typer(cli_disk.app)
 app.add_typer(cli_doctor.app)

@@ -48,7 +48,7 @@ def doctor(json_output: JsonOption = False) -> None:
 
 def examine() -> list[Finding]:
     """Look at this machine as a process sees it that is started from here."""
-    from fsd.cli.daemon_mount import mount_problem
+    from fsd.cli.daemons.daemon_mount import mount_problem
     from fsd.process.address_space import address_space_problem
 
     start, anew = address_space_problem(), address_space_problem(indexes=2)

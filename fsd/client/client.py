@@ -1,371 +1,208 @@
-"""The typed face of the control API: it owns what can be asked and what is answered.
+"""The client of an engine: the store's operations as methods, for whoever works with a store.
 
-Control only: bytes of objects never pass here, they go by path. Every method raises the FsdError
-that the engine named, with its message, and EngineUnavailableError when nobody answers.
+Control only: bytes of objects never pass here, they go by path. Every method raises the error that
+the engine named, UsageError for what cannot be asked, and EngineUnavailableError when nobody
+answers.
 """
+
+# pyright: reportUnknownLambdaType=false
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, TypeVar
-from urllib.parse import quote
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
 
-from base.errors import UsageError
-from fsd.client.client_transport import REQUEST_TIMEOUT_S, Transport
+from base.lazy import LateModule
+from base.operations.remote import REQUEST_TIMEOUT_S, Remote
 from fsd.disks.disk_names import find_disk
-from fsd.documents.models import (
-    KNOWN_KEYS_MAX,
-    BatchFile,
-    BatchStatus,
-    BatchWriteRequest,
-    CalibrateRequest,
-    Capacity,
-    ClassName,
-    DedupMode,
-    DiskAddRequest,
-    DiskStatus,
-    Document,
-    ExportMode,
-    GetRequest,
-    Health,
-    JobStatus,
-    KnownRequest,
-    LossesRequest,
-    MaterialiseAnswer,
-    MaterialiseRequest,
-    Notice,
-    ObjectHead,
-    OutboxRoomRequest,
-    RebalancePlan,
-    RebuildRequest,
-    RemovalAnswer,
-    ReplaceRequest,
-    RetireRequest,
-    StageOutputAnswer,
-    StageOutputRequest,
-    VerifyRequest,
-    ViewKind,
-    ViewStatus,
-)
-from fsd.documents.purge_models import (
-    CompactPlan,
-    CompactRequest,
-    PinRequest,
-    PinStatus,
-    PurgeRequest,
-)
-from fsd.documents.watch_models import AlertResult, ScrubStatus
-from fsd.format.paths import check_identifier, check_layout
+from fsd.documents.models import KNOWN_KEYS_MAX
+from fsd.documents.names import check_key
+from fsd.format.errors import EngineUnavailableError, FsdError
+from fsd.format.paths import check_identifier
 
-MATERIALISE_TIMEOUT_S = 900.0
-"""The engine reads and checks the whole manifest before it answers: millions of lines."""
-READ_OBJECT_TIMEOUT_S = 3600.0
-"""The engine answers when the object is written: a large video from a slow disk."""
-JOB_END_S_MAX = 120.0
+if TYPE_CHECKING:
+    from pydantic import BaseModel
+
+    from base.operations.operation import Operation
+    from fsd.documents.models import BatchFile, Health, JobStatus, ViewKind
+    from fsd.operations import care, deletion, disks, jobs, layouts, look
+    from fsd.operations import files as _files
+else:
+    # A command asks one thing, and loads the models of that.
+    care = LateModule("fsd.operations.care")
+    deletion = LateModule("fsd.operations.deletion")
+    disks = LateModule("fsd.operations.disks")
+    jobs = LateModule("fsd.operations.jobs")
+    layouts = LateModule("fsd.operations.layouts")
+    look = LateModule("fsd.operations.look")
+    _files = LateModule("fsd.operations.files")
+
+__all__ = ["Client", "check_key"]
+
+PREFIX = "/v1"
 WAIT_STEP_S = 20.0
 PROGRESS_STEP_S = 0.25
+TREE_FIELDS = ("manifest", "target_id", "layout_id", "mode", "dedup_mode")
 
-Model = TypeVar("Model", bound=Document)
+Answer = TypeVar("Answer")
 
 
-class Client:
-    """A connection to one engine, by the path of its unix socket or by an `http://` address.
+def _asks(
+    find: Callable[[], Operation[Any, Any, Answer]], *names: str, **defaults: Any
+) -> Callable[..., Answer]:
+    """Return a method that asks an operation: its fields by name, or the first of them in order.
 
-    Safe to use from several threads; there is nothing to close.
+    What it does, and what its fields mean, is said where the operation is.
     """
 
-    def __init__(self, address: str) -> None:
-        self._transport = Transport(address)
+    def ask(client: Client, *values: Any, **fields: Any) -> Answer:
+        named = dict(zip(names[: len(values)], values, strict=True))
+        return client.do(find(), **{**defaults, **named, **fields})
+
+    return ask
+
+
+class Client(Remote):
+    """A connection to one engine, by the path of its unix socket or by an `http://` address.
+
+    Safe to use from several threads; there is nothing to close. Commands keep what they need for a
+    moment in `run_dir`.
+    """
+
+    error = FsdError
+    called = "the engine"
+
+    def __init__(self, address: str, run_dir: str = "") -> None:
+        super().__init__(address, PREFIX)
+        self.run_dir = run_dir or os.path.dirname(address)
+
+    def ask(
+        self, one: Operation[Any, Any, Any], request: BaseModel, timeout_s: float | None = None
+    ) -> Any:
+        """Return the answer of an operation; of a stream, its items as they come."""
+        # A disk may be named by its path, which is no part of an address.
+        if "{disk}" in one.path and check_identifier(name := getattr(request, "disk", "")):
+            disk_id = find_disk(self.disks(), name).disk_id
+            request = request.model_copy(update={"disk": disk_id})
+        return super().ask(one, request, timeout_s)
+
+    def do(self, one: Operation[Any, Any, Answer], **fields: Any) -> Answer:
+        """Return the answer of an operation; fields that are None are not given."""
+        return self.ask(one, one.request_of(fields))
+
+    def items(self, one: Operation[Any, Any, Any], **fields: Any) -> Iterator[Any]:
+        """Yield what a stream tells."""
+        yield from self.do(one, **fields)
+
+    def away(self, reason: str) -> EngineUnavailableError:
+        """Return the error for an engine that does not answer."""
+        return EngineUnavailableError(
+            {
+                "late": "the engine does not answer in time; `drystone status` and its log tell "
+                "more",
+                "gone": "the engine went away before it had answered; `drystone status` tells more",
+                "forbidden": f"the engine belongs to another user: {self.address} may not be "
+                "opened",
+                "down": "the engine is not running; start it with `drystone up`",
+            }[reason]
+        )
 
     # ---- Batches ------------------------------------------------------------------------------
 
-    def batch_write(
-        self,
-        folder: str,
-        batch: str,
-        class_name: ClassName = "raw",
-        files: Sequence[str] | None = None,
-    ) -> JobStatus:
-        """Start to store a folder, or the listed relative paths of it, as an ingest batch."""
-        listed = None if files is None else tuple(files)
-        request = BatchWriteRequest(
-            folder=folder, batch=_checked(batch), class_name=class_name, files=listed
-        )
-        return self._ask(JobStatus, "POST", "/v1/batches", request, MATERIALISE_TIMEOUT_S)
-
-    def batches(self) -> list[BatchStatus]:
-        """List the ingest batches."""
-        return self._list(BatchStatus, "/v1/batches")
-
-    def batch(self, name: str) -> BatchStatus:
-        """Describe one batch."""
-        return self._ask(BatchStatus, "GET", f"/v1/batches/{_identifier(name)}")
+    batch_write = _asks(lambda: _files.put, "folder", "batch", "class_name", "files")
+    seal = _asks(lambda: _files.seal, "batch")
+    batches = _asks(lambda: _files.batches)
+    batch = _asks(lambda: _files.batch, "batch")
 
     def batch_files(self, name: str) -> Iterator[BatchFile]:
         """Stream the files of a batch, in no particular order."""
-        for line in self._transport.lines(f"/v1/batches/{_identifier(name)}/files"):
-            yield BatchFile.model_validate(line)
+        return self.items(_files.files, batch=name)
 
     # ---- Stages, exports, views ---------------------------------------------------------------
 
-    def stage_to_3c(
-        self,
-        manifest: str,
-        action_batch_id: str,
-        layout_id: str,
-        mode: ExportMode = "copy",
-        dedup_mode: DedupMode = "by_node",
-        allow_case_collisions: bool = False,
-        provenance: Mapping[str, str | int | None] | None = None,
-    ) -> MaterialiseAnswer:
-        """Begin to make a manifest (a path or key) into `3c/<batch>/<layout>/`, or a view.
-
-        The layout may be a part of one, `shrinker/0`; `provenance` is sealed into its `_JOB.json`.
-        """
-        request = MaterialiseRequest(
-            manifest=manifest,
-            target_id=_checked(action_batch_id),
-            layout_id=_checked_layout(layout_id),
-            mode=mode,
-            dedup_mode=dedup_mode,
-            allow_case_collisions=allow_case_collisions,
-            provenance=dict(provenance or {}),
-        )
-        return self._ask(MaterialiseAnswer, "POST", "/v1/stage", request, MATERIALISE_TIMEOUT_S)
-
-    def export_to_3d(
-        self,
-        manifest: str,
-        dataset_export_id: str,
-        dataset_layout_id: str,
-        mode: ExportMode = "copy",
-        dedup_mode: DedupMode = "by_node",
-        allow_case_collisions: bool = False,
-    ) -> MaterialiseAnswer:
-        """Begin to make a manifest (a path or key) into `3d/<export>/<layout>/`, or a view."""
-        request = MaterialiseRequest(
-            manifest=manifest,
-            target_id=_checked(dataset_export_id),
-            layout_id=_checked(dataset_layout_id),
-            mode=mode,
-            dedup_mode=dedup_mode,
-            allow_case_collisions=allow_case_collisions,
-        )
-        return self._ask(MaterialiseAnswer, "POST", "/v1/exports", request, MATERIALISE_TIMEOUT_S)
-
-    def stage_output(
-        self, action_batch_id: str, layout_id: str, size_bytes: int, files: int = 0
-    ) -> StageOutputAnswer:
-        """Make `3c/<batch>/<layout>.output/` for a program, with room reserved; again it is kept.
-
-        The reservation holds until `release_stage`. Raises QuotaError when it does not fit.
-        """
-        request = StageOutputRequest(
-            target_id=_checked(action_batch_id),
-            layout_id=_checked_layout(layout_id),
-            size_bytes=size_bytes,
-            files=files,
-        )
-        return self._ask(StageOutputAnswer, "POST", "/v1/stage/output", request)
-
-    def release_stage(self, action_batch_id: str, layout_id: str) -> JobStatus:
-        """Remove a stage (copy or view) with its output; it may be gone already.
-
-        On return nothing of it is in sight, and the job ends when its bytes are gone: wait for it
-        only for these. A job that has failed already says why nothing was removed.
-        """
-        path = f"/v1/stage/{_identifier(action_batch_id)}/{quote(_checked_layout(layout_id))}"
-        return self._ask(JobStatus, "DELETE", path)
-
-    def reserve_outbox(self, package: str, size_bytes: int, files: int) -> None:
-        """Promise room in the outbox (3B) for a package; the same name again takes the place.
-
-        Held until `release_outbox` or the end of the engine. Raises QuotaError when it does not
-        fit now.
-        """
-        request = OutboxRoomRequest(package=_checked(package), size_bytes=size_bytes, files=files)
-        self._transport.call("POST", "/v1/outbox", request)
-
-    def release_outbox(self, package: str) -> None:
-        """Give back what a package did not need; what lies there counts by itself. Idempotent."""
-        self._transport.call("DELETE", f"/v1/outbox/{_identifier(package)}")
-
-    def views(self) -> list[ViewStatus]:
-        """List the published views."""
-        return self._list(ViewStatus, "/v1/views")
+    stage_to_3c = _asks(lambda: layouts.stage, *TREE_FIELDS)
+    export_to_3d = _asks(lambda: layouts.export, *TREE_FIELDS, mode="copy")
+    stage_output = _asks(
+        lambda: layouts.stage_output, "target_id", "layout_id", "size_bytes", "files"
+    )
+    release_stage = _asks(lambda: layouts.release_stage, "target_id", "layout_id")
+    reserve_outbox = _asks(lambda: layouts.reserve_outbox, "package", "size_bytes", "files")
+    release_outbox = _asks(lambda: layouts.release_outbox, "package")
+    views = _asks(lambda: layouts.views)
 
     def unpublish(self, kind: ViewKind, view_id: str, layout_id: str) -> None:
         """Take a view out of the mount; the objects stay."""
-        layout = quote(_checked_layout(layout_id) if kind == "stage" else _checked(layout_id))
-        path = f"/v1/views/{kind}/{_identifier(view_id)}/{layout}"
-        self._transport.call("DELETE", path)
+        self.do(layouts.unpublish, name=f"{kind}/{view_id}/{layout_id}")
 
     # ---- Objects ------------------------------------------------------------------------------
 
-    def head(self, key: str) -> ObjectHead:
-        """Tell where an object lies and how many copies it has, without reading it."""
-        return self._ask(ObjectHead, "GET", f"/v1/objects/{check_key(key)}")
+    head = _asks(lambda: _files.head, "key")
+    read = _asks(lambda: _files.read, "key", "output")
 
     def known(self, keys: Sequence[str]) -> set[str]:
         """Return those of the keys whose objects are in the store; reads no object."""
         found: set[str] = set()
         for start in range(0, len(keys), KNOWN_KEYS_MAX):
-            some = tuple(check_key(key) for key in keys[start : start + KNOWN_KEYS_MAX])
-            request = KnownRequest(keys=some)
-            found.update(self._transport.call("POST", "/v1/objects/known", request))
+            found.update(self.do(_files.known, keys=tuple(keys[start : start + KNOWN_KEYS_MAX])))
         return found
-
-    def read(self, key: str, output_path: str) -> ObjectHead:
-        """Write an object, verified, to a file that must not exist yet."""
-        request = GetRequest(key=check_key(key), output_path=output_path)
-        return self._ask(ObjectHead, "POST", "/v1/objects/read", request, READ_OBJECT_TIMEOUT_S)
 
     # ---- Deletion -----------------------------------------------------------------------------
 
-    def purge(self, batch: str, *, dry_run: bool = False) -> JobStatus:
-        """Start to delete a batch for good, with every object that nothing else refers to.
-
-        A dry run tells in its result and report what would go, what stays and because of whom.
-        """
-        request = PurgeRequest(batch=_checked(batch), dry_run=dry_run)
-        return self._ask(JobStatus, "POST", "/v1/purge", request)
-
-    def compact(self, dead_share: float | None = None) -> JobStatus:
-        """Start to write anew what lives in shards with at least this share (0-1) of garbage."""
-        request = CompactRequest(dead_share=dead_share)
-        return self._ask(JobStatus, "POST", "/v1/compact", request)
-
-    def compact_plan(self, dead_share: float | None = None) -> CompactPlan:
-        """Tell what a compaction would do."""
-        query = "" if dead_share is None else f"?dead_share={dead_share:g}"
-        return self._ask(CompactPlan, "GET", f"/v1/compact{query}")
-
-    def pin_manifest(self, key: str, name: str) -> PinStatus:
-        """Keep a stored manifest and all it names, whatever is purged, until `unpin`.
-
-        The same again changes nothing; a name has one manifest.
-        """
-        request = PinRequest(name=_checked(name), manifest=check_key(key))
-        return self._ask(PinStatus, "POST", "/v1/pins", request, MATERIALISE_TIMEOUT_S)
-
-    def unpin(self, name: str) -> None:
-        """Let a pinned manifest go; NotFoundError when nothing is pinned by this name."""
-        self._transport.call("DELETE", f"/v1/pins/{_identifier(name)}")
-
-    def pins(self) -> list[PinStatus]:
-        """List the pinned manifests by name."""
-        return self._list(PinStatus, "/v1/pins")
+    purge = _asks(lambda: deletion.purge, "batch")
+    compact = _asks(lambda: deletion.compact, "dead_share")
+    compact_plan = _asks(lambda: deletion.compact_plan, "dead_share")
+    pin_manifest = _asks(lambda: deletion.pin, "manifest", "name")
+    unpin = _asks(lambda: deletion.unpin, "name")
+    pins = _asks(lambda: deletion.pins)
 
     # ---- Care ---------------------------------------------------------------------------------
 
+    rebuild = _asks(lambda: care.rebuild, "disk")
+    alerts_test = _asks(lambda: care.alerts_test)
+    scrub_status = _asks(lambda: care.scrub_status)
+    scrub = _asks(lambda: care.scrub)
+    reindex = _asks(lambda: care.reindex)
+    fsck = _asks(lambda: care.fsck)
+    losses = _asks(lambda: care.losses, "without")
+    capacity = _asks(lambda: look.capacity)
+    warnings = _asks(lambda: look.warnings)
+
     def verify(self, batch: str | None = None, sample: float | None = None) -> JobStatus:
         """Start to verify a batch, a share (0-1) of the shards, or everything."""
-        request = VerifyRequest(batch=batch, sample=sample)
-        return self._ask(JobStatus, "POST", "/v1/verify", request)
-
-    def rebuild(self, disk: str | None = None) -> JobStatus:
-        """Start to make the copies whole again; a named disk is declared gone first."""
-        return self._ask(JobStatus, "POST", "/v1/rebuild", RebuildRequest(disk=disk))
+        everything = batch is None and sample is None
+        return self.do(care.verify, batch=batch, sample=sample, everything=everything)
 
     def metrics(self) -> str:
         """Return the metrics in Prometheus' text format."""
-        return self._transport.text("/v1/metrics")
-
-    def alerts_test(self) -> list[AlertResult]:
-        """Send a test alert every way there is, at once."""
-        answer = self._transport.call("POST", "/v1/alerts/test")
-        return [AlertResult.model_validate(item) for item in answer]
-
-    def scrub_status(self) -> ScrubStatus:
-        """Tell how much is due to be verified, and since when."""
-        return self._ask(ScrubStatus, "GET", "/v1/scrub")
-
-    def scrub(self) -> JobStatus:
-        """Start to verify all that is due, at full speed."""
-        return self._ask(JobStatus, "POST", "/v1/scrub")
-
-    def reindex(self) -> JobStatus:
-        """Start to build a new index from the shards and catalogs alone."""
-        return self._ask(JobStatus, "POST", "/v1/reindex")
-
-    def fsck(self) -> JobStatus:
-        """Start to compare index, catalogs and shards with each other."""
-        return self._ask(JobStatus, "POST", "/v1/fsck")
-
-    def losses(self, without: Sequence[str] = ()) -> JobStatus:
-        """Start to list the files that no disk gives, as if these disks (by name) were away."""
-        return self._ask(JobStatus, "POST", "/v1/losses", LossesRequest(without=tuple(without)))
-
-    def disks(self) -> list[DiskStatus]:
-        """List the disks."""
-        return self._list(DiskStatus, "/v1/disks")
-
-    def disk_add(self, path: str, name: str | None = None) -> DiskStatus:
-        """Take a folder, the root of a mounted filesystem, as a disk: a new one, or one known."""
-        return self._ask(DiskStatus, "POST", "/v1/disks", DiskAddRequest(path=path, name=name))
-
-    def disk_drain(self, name: str) -> JobStatus:
-        """Start moving everything off a disk; refused with the figures when it fits nowhere."""
-        return self._ask(JobStatus, "POST", f"/v1/disks/{self._disk(name)}/drain")
-
-    def disk_undrain(self, name: str) -> DiskStatus:
-        """Take a draining disk back into use."""
-        return self._ask(
-            DiskStatus, "POST", f"/v1/disks/{self._disk(name)}/undrain", timeout_s=JOB_END_S_MAX
-        )
-
-    def disk_removal(self, name: str) -> RemovalAnswer:
-        """Tell whether a disk can be taken away, and what would be missing."""
-        return self._ask(RemovalAnswer, "GET", f"/v1/disks/{self._disk(name)}/removal")
-
-    def disk_retire(
-        self, name: str, *, force: bool = False, lost_shards_max: int | None = None
-    ) -> DiskStatus:
-        """Never use a disk again; `force` also when something would be missing, so much at most."""
-        path = f"/v1/disks/{self._disk(name)}/retire"
-        request = RetireRequest(force=force, lost_shards_max=lost_shards_max)
-        return self._ask(DiskStatus, "POST", path, request)
-
-    def disk_replace(self, old: str, new_path: str, new_name: str | None = None) -> JobStatus:
-        """Add a disk and start to empty and retire the old one, or to rebuild a dead one."""
-        request = ReplaceRequest(path=new_path, name=new_name)
-        return self._ask(JobStatus, "POST", f"/v1/disks/{self._disk(old)}/replace", request)
-
-    def disk_calibrate(self, name: str | None = None, *, accept: bool = False) -> JobStatus:
-        """Start to measure how fast a disk reads, or all disks; see `CalibrateRequest`."""
-        request = CalibrateRequest(disk=name, accept=accept)
-        return self._ask(JobStatus, "POST", "/v1/calibrate", request)
-
-    def rebalance(self) -> JobStatus:
-        """Start moving replicas until all disks are equally full."""
-        return self._ask(JobStatus, "POST", "/v1/rebalance")
-
-    def rebalance_plan(self) -> RebalancePlan:
-        """Tell what a rebalance would move."""
-        return self._ask(RebalancePlan, "GET", "/v1/rebalance")
-
-    def capacity(self) -> Capacity:
-        """Tell what fits, now and after the loss of any one disk."""
-        return self._ask(Capacity, "GET", "/v1/capacity")
+        return self.do(look.metrics).metrics
 
     def health(self, timeout_s: float = REQUEST_TIMEOUT_S) -> Health:
         """Tell whether all is well."""
-        return self._ask(Health, "GET", "/v1/health", timeout_s=timeout_s)
+        return self.ask(look.health, look.health.request(), timeout_s)
 
-    def warnings(self) -> list[Notice]:
-        """List what a person should know."""
-        return self._list(Notice, "/v1/warnings")
+    # ---- Disks --------------------------------------------------------------------------------
+
+    disks = _asks(lambda: disks.list_disks)
+    disk_add = _asks(lambda: disks.add, "path", "name")
+    disk_drain = _asks(lambda: disks.drain, "disk")
+    disk_undrain = _asks(lambda: disks.undrain, "disk")
+    disk_removal = _asks(lambda: disks.removal, "disk")
+    disk_retire = _asks(lambda: disks.retire, "disk")
+    disk_replace = _asks(lambda: disks.replace, "disk", "path", "name")
+    disk_calibrate = _asks(lambda: disks.calibrate, "disk")
+    rebalance = _asks(lambda: disks.rebalance)
+    rebalance_plan = _asks(lambda: disks.rebalance_plan)
 
     # ---- Jobs ---------------------------------------------------------------------------------
 
-    def jobs(self) -> list[JobStatus]:
-        """List the jobs that run and the last ones that ended."""
-        return self._list(JobStatus, "/v1/jobs")
+    jobs = _asks(lambda: jobs.list_jobs)
+    cancel = _asks(lambda: jobs.cancel, "job_id")
 
     def job(self, job_id: str, wait_s: float = 0.0) -> JobStatus:
         """Describe a job as soon as it has ended, at the latest after `wait_s`."""
-        path = f"/v1/jobs/{_identifier(job_id)}?wait_s={wait_s:g}"
-        return self._ask(JobStatus, "GET", path, timeout_s=wait_s + REQUEST_TIMEOUT_S)
+        found: Any = self.do(jobs.wait, job_id=job_id, wait_s=wait_s)
+        return found
 
     def wait(
         self, job_id: str, on_progress: Callable[[JobStatus], None] | None = None
@@ -379,65 +216,10 @@ class Client:
             if job.state != "running":
                 return job
 
-    def cancel(self, job_id: str) -> JobStatus:
-        """Ask a job to stop; what it had acknowledged stays."""
-        return self._ask(JobStatus, "POST", f"/v1/jobs/{_identifier(job_id)}/cancel")
-
     def report(self, job_id: str) -> Iterator[dict[str, Any]]:
         """Stream a job's report line by line, and follow it until the job ends."""
-        return self._transport.lines(f"/v1/jobs/{_identifier(job_id)}/report")
+        return self.items(jobs.report, job_id=job_id)
 
     def shutdown(self) -> None:
         """Ask the engine to stop; it answers before it does."""
-        self._transport.call("POST", "/v1/shutdown")
-
-    def _disk(self, name: str) -> str:
-        """Return a disk's name as one quoted segment of a path; UsageError lists the names."""
-        if check_identifier(name):
-            name = find_disk(self.disks(), name).disk_id
-        return quote(name, safe="")
-
-    def _ask(
-        self,
-        model: type[Model],
-        method: str,
-        path: str,
-        request: Document | None = None,
-        timeout_s: float = REQUEST_TIMEOUT_S,
-    ) -> Model:
-        return model.model_validate(self._transport.call(method, path, request, timeout_s))
-
-    def _list(self, model: type[Model], path: str) -> list[Model]:
-        return [model.model_validate(item) for item in self._transport.call("GET", path)]
-
-
-def check_key(key: str) -> str:
-    """Return the key in lower case; UsageError when it is not a sha256 in hexadecimal."""
-    lowered = key.lower()
-    if len(lowered) != 64 or set(lowered) - set("0123456789abcdef"):
-        raise UsageError(
-            f"{key!a} is not a key: a key is a sha256, 64 hexadecimal digits "
-            "(`drystone ls BATCH` shows them)"
-        )
-    return lowered
-
-
-def _checked(name: str) -> str:
-    """Return a name that can be one folder; UsageError when it cannot."""
-    reason = check_identifier(name)
-    if reason:
-        raise UsageError(f"{name!a} cannot be used as a name: {reason}")
-    return name
-
-
-def _checked_layout(name: str) -> str:
-    """Return a layout's id, or that of a part of one; UsageError when it cannot be one."""
-    reason = check_layout(name)
-    if reason:
-        raise UsageError(f"{name!a} cannot be used as the id of a layout: {reason}")
-    return name
-
-
-def _identifier(name: str) -> str:
-    """Return a name as one quoted segment of a path; UsageError when it cannot be one."""
-    return quote(_checked(name), safe="")
+        self.call("POST", "/shutdown")

@@ -3,7 +3,7 @@
 import os
 import shutil
 import tempfile
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
@@ -11,6 +11,7 @@ from fsd.compile import compile_process
 from fsd.compile.lost_parts import (
     FILES_AT_ONCE,
     listed_files,
+    listed_parts,
     name_tree,
     not_listed,
     open_listing,
@@ -19,8 +20,8 @@ from fsd.compile.lost_parts import (
 )
 from fsd.format.batch_part import format_part
 from fsd.process.process import Child
-from fsd.store import ballast
 from fsd.store.index import BatchRow
+from fsd.store.ssd import ballast
 from fsd.store.store import Store
 
 # Sorting and planning 10 M entries takes a minute without a step that the watchdog could see.
@@ -54,12 +55,19 @@ def scratch_folder(store: Store) -> Generator[str, None, None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def compile_batch(store: Store, row: BatchRow, known: Mapping[bytes, bytes] | None = None) -> bool:
+def compile_batch(
+    store: Store,
+    row: BatchRow,
+    known: Mapping[bytes, bytes] | None = None,
+    *,
+    add_to_former: bool = False,
+) -> bool:
     """Write the batch's tree file and put it into the index; the mount shows it from then on.
 
-    Parts that are `known` by their keys are not read: each would cost the disks a seek. Returns
-    whether all could be read. What a lost one names comes from the listing before then; without
-    that it is a NoReplicaError.
+    Parts that are `known` by their keys are not read: each would cost the disks a seek; nor are,
+    with `add_to_former`, those that the listing before was made of, when all others are known.
+    Returns whether all could be read. What a lost one names comes from the listing before then;
+    without that it is a NoReplicaError.
 
     The tree is a projection: a crash before the index commit leaves a stale file and the old row.
     """
@@ -70,9 +78,10 @@ def compile_batch(store: Store, row: BatchRow, known: Mapping[bytes, bytes] | No
     tree_file = name_tree(parts)
     former = row.tree_file
     with scratch_folder(store) as folder, compiler(store, f"batch {row.name}") as child:
-        paths, lost = _write_parts(store, parts, folder, known or {})
-        if lost:
-            paths = _by_former(store, row, parts, lost, folder, paths)
+        made_of = _made_of(store, row, parts, known or {}) if add_to_former else frozenset[bytes]()
+        paths, lost = _write_parts(store, parts, folder, known or {}, made_of)
+        if stood_for := [part for part in parts if part in made_of or part in lost]:
+            paths = _by_former(store, row, parts, stood_for, folder, paths)
         tree_path = store.index.tree_path(tree_file)
         with ballast.naming(store.config.index_root):
             row.files, row.size_bytes = child.call(
@@ -88,13 +97,34 @@ def compile_batch(store: Store, row: BatchRow, known: Mapping[bytes, bytes] | No
     return not lost
 
 
+def _made_of(
+    store: Store, row: BatchRow, parts: Sequence[bytes], known: Mapping[bytes, bytes]
+) -> frozenset[bytes]:
+    """Return the parts that the former listing can stand for; none where it is not all the rest."""
+    listed = listed_parts(row, parts)
+    if not listed or any(part not in known for part in parts[len(listed) :]):
+        return frozenset()
+    tree = open_listing(store, row, parts, listed)
+    if tree is None or list(listed) != list(parts[: len(listed)]):
+        return frozenset()
+    tree.close()
+    return frozenset(listed)
+
+
 def _write_parts(
-    store: Store, parts: Sequence[bytes], folder: str, known: Mapping[bytes, bytes]
+    store: Store,
+    parts: Sequence[bytes],
+    folder: str,
+    known: Mapping[bytes, bytes],
+    unread: Collection[bytes],
 ) -> tuple[list[str], list[bytes]]:
     """Write the parts to files; returns their paths, empty where one is lost, and the lost ones."""
     paths: list[str] = []
     lost: list[bytes] = []
     for number, key in enumerate(parts):
+        if key in unread:
+            paths.append("")
+            continue
         data = known.get(key) or read_part(store, key)
         if data is None:
             lost.append(key)

@@ -14,12 +14,12 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from fsd.compile.compile_records import Item, Records, look_up
-from fsd.disk_io.extract import FILE_MODE
+from fsd.disk_io.extract.extract import FILE_MODE
 from fsd.format.batch_part import PartFile, latest, parse_files
-from fsd.format.manifest import parse_manifest
-from fsd.format.manifest_columns import Columns
-from fsd.format.manifest_form import format_pieces
-from fsd.format.manifest_keys import DedupMode, deduplicate
+from fsd.format.manifest.manifest import parse_manifest
+from fsd.format.manifest.manifest_columns import Columns
+from fsd.format.manifest.manifest_form import format_pieces
+from fsd.format.manifest.manifest_keys import DedupMode, deduplicate
 from fsd.format.record import BLOCK_BYTES, RECORD_HEADER_BYTES
 from fsd.format.tree import TreeEntry
 from fsd.format.tree_write import write_columns, write_tree

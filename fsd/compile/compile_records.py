@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from fsd.format.errors import ManifestError
 from fsd.format.index_rows import LOCATION_FIELDS, unpack_lengths, unpack_spans
-from fsd.format.manifest_columns import UNKNOWN_SIZE, Columns
-from fsd.format.manifest_keys import KeyOrder
+from fsd.format.manifest.manifest_columns import UNKNOWN_SIZE, Columns
+from fsd.format.manifest.manifest_keys import KeyOrder
 from fsd.store.index import IndexReader
 
 if TYPE_CHECKING:

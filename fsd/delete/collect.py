@@ -11,22 +11,20 @@ import glob
 import os
 import time
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from base.errors import DrystoneError
 from base.files import parse_json
+from fsd.delete.compact_drop import Dropper
 from fsd.delete.purge import PurgeRun
 from fsd.delete.purge_marking import Marking
 from fsd.format.batch_part import parse_files
 from fsd.format.errors import CancelledError
 from fsd.repair.projection import MANIFESTS_BATCH
+from fsd.running.engine_core import EngineCore
 from fsd.store.index import IndexReader
 from fsd.store.job import Job
 from fsd.store.purge_place import live_shard
 from fsd.store.read import read_small
-
-if TYPE_CHECKING:
-    from fsd.engine.engine import Engine
 
 COLLECTED = ".collected"
 """The name of the batch that the catalog calls purged; there never is one of this name."""
@@ -34,17 +32,18 @@ DAY_NS = 86400 * 10**9
 _AREAS = ("3c", "3d")
 
 
-def collect_manifests(engine: Engine, job: Job) -> int:
+def collect_manifests(dropper: Dropper, job: Job) -> int:
     """Let old manifests go that nobody refers to; returns how many.
 
     What keeps a purge from being safe (a disk that is away) keeps them: it is reported, no error.
     """
+    engine = dropper.engine
     marking = _ManifestMarking(engine, job)
     try:
         with engine.store.index.read() as reader:
             if not marking.unused(reader):
                 return 0
-        run = PurgeRun(engine, COLLECTED, job, lambda: _ManifestMarking(engine, job))
+        run = PurgeRun(dropper, COLLECTED, job, lambda: _ManifestMarking(engine, job))
         return run.delete()["purged_objects"]
     except CancelledError:
         raise
@@ -56,7 +55,7 @@ def collect_manifests(engine: Engine, job: Job) -> int:
 class _ManifestMarking(Marking):
     """The stored manifests, less those that are young or that something refers to."""
 
-    def __init__(self, engine: Engine, job: Job) -> None:
+    def __init__(self, engine: EngineCore, job: Job) -> None:
         super().__init__(engine.store, engine.references, MANIFESTS_BATCH, job)
         self._engine = engine
         days = engine.config.store.manifest_grace_days
@@ -102,7 +101,7 @@ class _ManifestMarking(Marking):
         return all(shard.sealed and shard.sealed_ns < self._before_ns for shard in known)
 
 
-def _folders(engine: Engine) -> Iterator[tuple[str, bytes]]:
+def _folders(engine: EngineCore) -> Iterator[tuple[str, bytes]]:
     """Yield (folder, key of its manifest) of whatever lies complete, or begun, on the SSD."""
     for area in _AREAS:
         root = glob.escape(engine.config.area_path(area))

@@ -1,5 +1,7 @@
 """Compaction: it owns writing what lives in shards with much garbage into fresh ones, as a job.
 
+Many small shards are written together in the same way.
+
     collect    manifests that nobody refers to become garbage, see `collect`
     heal       the copies of a shard are made whole first
     copy       records that live nowhere else, proven, by the ordinary way of writing
@@ -16,29 +18,42 @@ they were, and what was copied is taken by the next round.
 from __future__ import annotations
 
 import contextlib
+import hashlib
+import itertools
 import time
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import Any
 
 from base.errors import DrystoneError
 from fsd.delete.collect import collect_manifests
-from fsd.delete.compact_copy import Copier, proven_records
-from fsd.delete.compact_plan import Garbage, Victim, find_garbage, group_rounds
-from fsd.delete.compact_proof import batch_parts
+from fsd.delete.compact_drop import Dropper
+from fsd.delete.compact_plan import (
+    Garbage,
+    Victim,
+    find_garbage,
+    find_small,
+    group_rounds,
+    vacated_shards,
+)
+from fsd.disk_io.extract.extract import check_record
+from fsd.disk_io.extract.extract_windows import Item, plan_windows
 from fsd.documents.purge_models import CompactPlan
 from fsd.format.catalog import CatalogShard
 from fsd.format.errors import CancelledError, CorruptError, NoReplicaError
 from fsd.format.record import RECORD_BATCH_PART, Entry, iterate_entries
+from fsd.ingest.repacker import Repacker
+from fsd.process.slots import Slot
+from fsd.repair.elsewhere import are_safe, find_homes
 from fsd.repair.index_heal import check_places
 from fsd.repair.recover import footer_of, project_shard
 from fsd.replicas.replicate import BACKGROUND
-from fsd.store.index import IndexReader, Location
+from fsd.running.engine_core import EngineCore
+from fsd.store.index import Location
 from fsd.store.job import Job
 from fsd.store.joined_parts import joined
-from fsd.store.purge_place import live_shard, places_of
-
-if TYPE_CHECKING:
-    from fsd.engine.engine import Engine
+from fsd.store.read import read_record
+from fsd.store.read_errors import note_read_error
+from fsd.store.store import Store
 
 COMPACT = "compact"
 GIVE_WAY_S_MAX = 20.0
@@ -46,12 +61,15 @@ GIVE_WAY_STEP_S = 0.2
 BARRIERS = ("copied", "settled", "vacated", "vacate indexed")
 
 
-def plan(engine: Engine, dead_share: float | None) -> CompactPlan:
+def plan(engine: EngineCore, dead_share: float | None) -> CompactPlan:
     """Tell what a compaction would copy and free."""
     found = _find_garbage(engine, dead_share)
-    waiting = engine.dropper.waiting()
+    waiting = vacated_shards(engine.store)
+    small = [victim for some in find_small(engine.store, found.victims) for victim in some]
     return CompactPlan(
         shards=len(found.victims),
+        small_shards=len(small),
+        small_bytes=sum(victim.live_bytes for victim in small),
         shard_bytes=sum(victim.length_bytes for victim in found.victims),
         live_bytes=sum(victim.live_bytes for victim in found.victims),
         garbage_bytes=sum(victim.garbage_bytes for victim in found.victims),
@@ -61,20 +79,26 @@ def plan(engine: Engine, dead_share: float | None) -> CompactPlan:
     )
 
 
-def compact(engine: Engine, dead_share: float | None) -> Job:
+def compact(dropper: Dropper, dead_share: float | None) -> Job:
     """Start compacting; cancelled or killed, it goes on with the same command again."""
+    engine = dropper.engine
 
     def work(job: Job) -> dict[str, Any]:
-        collected = collect_manifests(engine, job)
+        collected = collect_manifests(dropper, job)
         job.phase = "planning"
         job.done_files = job.done_bytes = job.total_files = job.total_bytes = 0
         engine.seal_and_project(job)
         victims = _find_garbage(engine, dead_share).victims
-        job.expect(len(victims), sum(victim.live_bytes for victim in victims))
+        small = find_small(engine.store, victims)
+        worth = [*victims, *(victim for some in small for victim in some)]
+        job.expect(len(worth), sum(victim.live_bytes for victim in worth))
         run = _Run(engine, job)
         for some in group_rounds(victims, engine.config.store.shard_size_bytes):
             run.give_way()
             run.round(some)
+        for some in small:
+            run.give_way()
+            run.round(some, merged=True)
         engine.wake()
         counts = {**run.result, "collected_manifests": collected}
         return {**counts, "incomplete": run.result["skipped"] > 0}
@@ -82,20 +106,21 @@ def compact(engine: Engine, dead_share: float | None) -> Job:
     return engine.start_job(COMPACT, "", work, subject="the garbage of the shards")
 
 
-def _find_garbage(engine: Engine, dead_share: float | None) -> Garbage:
+def _find_garbage(engine: EngineCore, dead_share: float | None) -> Garbage:
     share = engine.config.store.compact_dead_share if dead_share is None else dead_share
     # What is damaged in these on every disk is garbage: no copy can be made of them.
-    return find_garbage(engine.store, share, engine.replicator.mender.deleted_only())
+    return find_garbage(engine.store, share, engine.replicator.reconstructor.deleted_only())
 
 
 class _Run:
     """One compaction: its rounds, what they freed and what they left out."""
 
-    def __init__(self, engine: Engine, job: Job) -> None:
+    def __init__(self, engine: EngineCore, job: Job) -> None:
         self._engine = engine
         self._store = engine.store
         self._job = job
-        self.result = {"compacted": 0, "copied_bytes": 0, "freed_bytes": 0, "skipped": 0}
+        counts = ("compacted", "merged", "copied_bytes", "freed_bytes", "skipped")
+        self.result = dict.fromkeys(counts, 0)
 
     def give_way(self) -> None:
         """Let other jobs go first, for a while: a store that is never idle is compacted too."""
@@ -107,7 +132,7 @@ class _Run:
                 return
             time.sleep(GIVE_WAY_STEP_S)
 
-    def round(self, victims: Sequence[Victim]) -> None:
+    def round(self, victims: Sequence[Victim], *, merged: bool = False) -> None:
         """Compact some shards; those that cannot be are left as they are."""
         self._job.check()
         self._job.phase = "compacting"
@@ -127,7 +152,7 @@ class _Run:
             if reason is not None or victim.shard_id not in done:
                 self._skip(victim, reason or "it has changed meanwhile")
                 continue
-            self.result["compacted"] += 1
+            self.result["merged" if merged else "compacted"] += 1
             self.result["freed_bytes"] += victim.length_bytes * len(shard.disks)
             self._job.advance(1, 0)
         self.result["copied_bytes"] += work.copied_bytes
@@ -154,7 +179,7 @@ class _Run:
         return shard
 
 
-def heal(engine: Engine, shard_id: str, job: Job) -> CatalogShard | None:
+def heal(engine: EngineCore, shard_id: str, job: Job) -> CatalogShard | None:
     """Give a sealed shard all its copies; None when there is none of this id."""
     with engine.replicator.claim(shard_id, job) as shard:
         while shard is not None:
@@ -164,7 +189,7 @@ def heal(engine: Engine, shard_id: str, job: Job) -> CatalogShard | None:
             try:
                 engine.replicator.copy(shard, job, counted=False)
             except NoReplicaError:
-                if shard_id not in engine.replicator.mender.deleted_only():
+                if shard_id not in engine.replicator.reconstructor.deleted_only():
                     raise
                 # All that lives in it is read, each record from where it is sound.
                 break
@@ -175,15 +200,14 @@ class _Round:
     """One round over healed shards of one class; `moving` is held."""
 
     def __init__(
-        self, engine: Engine, job: Job, chosen: Sequence[tuple[Victim, CatalogShard]]
+        self, engine: EngineCore, job: Job, chosen: Sequence[tuple[Victim, CatalogShard]]
     ) -> None:
         self._engine = engine
         self._store = engine.store
         self._job = job
         self._shards = {victim.number: shard for victim, shard in chosen}
         self._planned_bytes = {victim.number: victim.live_bytes for victim, _ in chosen}
-        self._copies: dict[str, int] = {}
-        self._parts: dict[int, set[int]] = {}
+        self._class_name = chosen[0][1].class_name if chosen else ""
         self.damaged: dict[str, str] = {}
         self.copied_bytes = 0
 
@@ -219,8 +243,7 @@ class _Round:
 
     def _copy(self, living: dict[int, list[Entry]]) -> list[str]:
         """Copy what lives nowhere else; shards that give something up are left out of `living`."""
-        shards = list(self._shards.values())
-        copier = Copier(self._store, self._engine.shard_writer, shards[0].class_name)
+        copier = Repacker(self._store, self._engine.shard_writer, self._class_name, is_placed=False)
         try:
             for number in list(living):
                 shard = self._shards[number]
@@ -236,11 +259,10 @@ class _Round:
         return copier.sealed
 
     def _copy_shard(
-        self, copier: Copier, number: int, shard: CatalogShard, entries: list[Entry]
+        self, copier: Repacker, number: int, shard: CatalogShard, entries: list[Entry]
     ) -> None:
-        self._learn_parts(entries)
-        with self._store.index.read() as reader:
-            needed = [e for e in entries if not self._is_safe(reader, shard, e)]
+        safe = find_homes(self._store, self._class_name, entries, self._shards).safe
+        needed = [entry for entry in entries if entry not in safe]
         # Some of it lives elsewhere.
         needed_bytes = sum(entry.length_bytes for entry in needed)
         self._job.expect(0, needed_bytes - self._planned_bytes[number])
@@ -265,17 +287,16 @@ class _Round:
 
     def _vacate(self, living: dict[int, list[Entry]]) -> set[str]:
         """Give up the shards of which everything is found elsewhere now."""
-        store, self._copies = self._store, {}
-        for entries in living.values():
-            self._learn_parts(entries)
+        store, everything = self._store, itertools.chain(*living.values())
+        safe = find_homes(store, self._class_name, everything, self._shards).safe
         # A salvage may be about to give up a shard, and to rely on one of these.
         with store.letting_go:
-            with store.index.read() as reader:
-                empty = [
-                    self._shards[number]
-                    for number, entries in living.items()
-                    if all(self._is_safe(reader, self._shards[number], e) for e in entries)
-                ]
+            empty = [
+                self._shards[number]
+                for number, entries in living.items()
+                if all(entry in safe for entry in entries)
+                and are_safe(store, self._class_name, map(safe.__getitem__, entries))
+            ]
             if not empty:
                 return set()
             store.catalog.append(*[("shard_vacate", {"shard": shard.shard_id}) for shard in empty])
@@ -287,40 +308,68 @@ class _Round:
         self._engine.on_barrier("vacate indexed")
         return {shard.shard_id for shard in empty}
 
-    def _learn_parts(self, entries: Iterable[Entry]) -> None:
-        """Learn where the contents of batch parts lie as batch parts; footers alone tell that.
 
-        Somebody may have stored a file of the same bytes, and a reindex takes that for no part.
-        """
-        keys = [entry.key for entry in entries if entry.flags == RECORD_BATCH_PART]
-        with self._store.index.read() as reader:
-            numbers = {place.shard_number for key in keys for place in places_of(reader, key)}
-        for number in numbers - self._shards.keys() - self._parts.keys():
-            with self._store.lock:
-                shard_id = self._store.shards.ids.get(number, "")
-                other = self._store.shards.state.shards.get(shard_id)
-            parts = None if other is None else batch_parts(self._store, other)
-            if parts is not None:
-                self._parts[number] = parts
+def proven_records(
+    store: Store, shard: CatalogShard, number: int, entries: Sequence[Entry]
+) -> Iterator[tuple[Entry, bytes | memoryview]]:
+    """Yield (entry, payload) by offset, each payload valid until the next; all are as written.
 
-    def _is_safe(self, reader: IndexReader, shard: CatalogShard, entry: Entry) -> bool:
-        """Return whether a record of the content lives outside of this round, with its copies.
+    NoReplicaError when a record is sound on no replica.
+    """
+    ordered = sorted(entries, key=lambda entry: entry.offset)
+    items = [Item(entry.offset, entry.length_bytes, entry.key, ()) for entry in ordered]
+    slot = store.pool.acquire()
+    try:
+        for window in plan_windows(items, slot.size_bytes):
+            view = _read_window(store, shard, slot, window.start, window.end)
+            for position in range(window.first, window.last):
+                entry = ordered[position]
+                payload = _from_view(shard, view, window.start, items[position])
+                if payload is None:
+                    location = Location(number, entry.offset, entry.length_bytes)
+                    payload = _from_any(store, location, entry.key)
+                yield entry, payload
+    finally:
+        store.pool.release(slot)
 
-        It is a batch part where this one is.
-        """
-        places = places_of(reader, entry.key)
-        if entry.flags == RECORD_BATCH_PART:
-            places = [one for one in places if one.offset in self._parts.get(one.shard_number, ())]
-        return any(self._holds(location, shard.class_name) for location in places)
 
-    def _holds(self, location: Location, class_name: str) -> bool:
-        if location.shard_number in self._shards:
-            return False
-        # None where its shard was vacated, too: that one is about to go.
-        other = live_shard(self._store, location)
-        if other is None or not other.sealed or (class_name == "raw" != other.class_name):
-            return False
-        copies = self._copies.get(other.shard_id)
-        if copies is None:
-            copies = self._copies[other.shard_id] = self._store.sound_copies(other.shard_id)
-        return copies >= self._store.ack_copies(other.class_name)
+def _read_window(
+    store: Store, shard: CatalogShard, slot: Slot, start: int, end: int
+) -> memoryview | None:
+    """Read a part of a shard from the best replica; None when that fails."""
+    for disk in store.sound_replicas(shard.shard_id)[:1]:
+        try:
+            count = disk.request(
+                "read_window",
+                shard.shard_id,
+                start,
+                slot.number,
+                0,
+                end - start,
+                slots=(slot,),
+                priority=BACKGROUND,
+            ).result()
+            store.disks.note_success(disk, read_bytes=count)
+            return slot.view[:count]
+        except (DrystoneError, OSError) as error:
+            note_read_error(store, disk, shard.shard_id, error)
+    return None
+
+
+def _from_view(
+    shard: CatalogShard, view: memoryview | None, start: int, item: Item
+) -> memoryview | None:
+    if view is None:
+        return None
+    try:
+        payload = check_record(view, item.offset - start, bytes.fromhex(shard.shard_id), item)
+    except CorruptError:
+        return None
+    return payload if hashlib.sha256(payload).digest() == item.key else None
+
+
+def _from_any(store: Store, location: Location, key: bytes) -> bytes:
+    payload = read_record(store, location, key)
+    if hashlib.sha256(payload).digest() != key:
+        raise NoReplicaError(f"{key.hex()} does not match its sha256 on any disk", [key.hex()])
+    return payload

@@ -6,9 +6,12 @@ that a machine that was switched off for a week does not delete at its first bre
 
     last look -> shard_drop in the catalog -> index -> the files are deleted
 
-The look proves that every record lives elsewhere or was purged (see `compact_proof`); the first one
-is at the beginning of the grace. A shard that has something which is nowhere else any more is
-revived instead:
+The look proves that every record lives elsewhere or was purged; the first one is at the beginning
+of the grace. All that a compaction gave up was so at that moment. It may not be so any more: the
+disks of the other shards were declared gone; or two runs of the engine saw different disks, and
+what one of them relied on the other one has given up. So it is asked again before anything is
+deleted, of the footers, record by record. A shard that has something which is nowhere else any more
+is revived instead:
 
     shard_revive in the catalog -> index
 """
@@ -18,18 +21,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from itertools import islice
 
 from base.errors import DrystoneError
-from fsd.delete.compact_proof import Proof, Worth, prove, weakest
+from base.logging.ids import about
+from fsd.delete.compact_plan import vacated_shards
 from fsd.format.catalog import CatalogShard
 from fsd.format.errors import FsdError
-from fsd.repair.recover import project_shard
+from fsd.format.record import RECORD_BATCH_PART, iterate_entries
+from fsd.repair.elsewhere import Worth, find_homes, worth_of
+from fsd.repair.recover import footer_of, project_shard
 from fsd.replicas.replicate import BACKGROUND
+from fsd.running.engine_core import EngineCore
 from fsd.store.job import Lock
-
-if TYPE_CHECKING:
-    from fsd.engine.engine import Engine
+from fsd.store.joined_parts import joined
+from fsd.store.purge_place import PIECE_RECORDS
+from fsd.store.store import Store
 
 DROPS_PER_ROUND_MAX = 64
 LOOK_S_MAX = 5.0
@@ -40,6 +48,64 @@ NEEDED_AFTER_S = 900.0
 """So long nothing else may give what the shard has: then it counts again, and gets its copies."""
 BARRIERS = ("drop written", "drop indexed", "dropped")
 REVIVE_BARRIERS = ("revived", "revive indexed")
+
+
+@dataclass(slots=True)
+class Proof:
+    """What was found of the records that no purge has marked; keys are examples, empty for none.
+
+    `homes` are the shards that are relied on (by id) and their marks of that moment.
+    """
+
+    shard_id: str
+    class_name: str
+    mark: str
+    homeless: int = 0
+    homeless_key: str = ""
+    waiting_key: str = ""
+    homes: dict[str, str] = field(default_factory=dict[str, str])
+
+
+def prove(store: Store, shard: CatalogShard, number: int) -> Proof:
+    """Look for every record of a vacated shard, which the index has followed, in other shards.
+
+    FsdError when nobody can tell now what is in the shard.
+    """
+    scan = footer_of(store, shard, BACKGROUND)
+    if scan is None:
+        raise FsdError(f"the footer of shard {shard.shard_id} cannot be read; it is kept")
+    with store.lock:
+        proof = Proof(shard.shard_id, shard.class_name, shard.mark)
+        purged = shard.purged_records()
+    living = (entry for entry in iterate_entries(scan.entries) if entry.offset not in purged)
+    left = joined(store, shard, living, in_doubt=RECORD_BATCH_PART)
+    while piece := list(islice(left, PIECE_RECORDS)):
+        found = find_homes(store, shard.class_name, piece, {number})
+        for entry in piece:
+            home = found.safe.get(entry) or found.waiting.get(entry)
+            if home is None:
+                proof.homeless += 1
+                proof.homeless_key = entry.key.hex()
+                continue
+            proof.homes[home.shard_id] = home.mark
+            if entry not in found.safe:
+                proof.waiting_key = entry.key.hex()
+    return proof
+
+
+def weakest(store: Store, proof: Proof) -> Worth:
+    """Return what a proof is worth by now, without reading anything; NONE asks for another."""
+    with store.lock:
+        shards = store.shards.state.shards
+        shard, known = shards.get(proof.shard_id), [shards.get(one) for one in proof.homes]
+    if proof.homeless or shard is None or shard.mark != proof.mark:
+        return Worth.NONE
+    worths = [Worth.WAITING if proof.waiting_key else Worth.SAFE]
+    for other in known:
+        if other is None or other.mark != proof.homes[other.shard_id]:
+            return Worth.NONE
+        worths.append(worth_of(store, proof.class_name, other))
+    return min(worths)
 
 
 @contextmanager
@@ -57,8 +123,8 @@ def _held(*locks: Lock) -> Generator[bool]:
 class Dropper:
     """Remembers since when each shard has been vacated; one thread calls `tick`."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: EngineCore) -> None:
+        self.engine = engine
         self._store = engine.store
         self._since: dict[str, float] = {}
         self._again: dict[str, float] = {}
@@ -66,11 +132,6 @@ class Dropper:
         self._alone_since: dict[str, float] = {}
         self._proofs: dict[str, Proof] = {}
         self.problems: dict[str, str] = {}
-
-    def waiting(self) -> list[CatalogShard]:
-        """Return the vacated shards, whose files are still there."""
-        with self._store.lock:
-            return [s for s in self._store.shards.state.shards.values() if s.vacated]
 
     def proof(self, shard_id: str) -> Proof | None:
         """Return the last proof of a vacated shard; `weakest` says what it is worth by now."""
@@ -80,9 +141,9 @@ class Dropper:
         """Drop what has been vacated for long enough, a few at a time; returns how many.
 
         What is vacated since a moment ago is looked at at once: a shard that was given up wrongly
-        (see `compact_proof`) counts again long before the grace is over.
+        counts again long before the grace is over.
         """
-        waiting = {shard.shard_id for shard in self.waiting()}
+        waiting = {shard.shard_id for shard in vacated_shards(self._store)}
         self._since = {i: since for i, since in self._since.items() if i in waiting}
         self._again = {i: again for i, again in self._again.items() if i in waiting}
         self._waits = {i: wait for i, wait in self._waits.items() if i in waiting}
@@ -137,12 +198,12 @@ class Dropper:
 
     def _look(self, shard_id: str) -> bool:
         # A compaction, which may take days, does not keep it waiting: it moves records, no more.
-        with _held(self._engine.maintenance) as alone:
+        with _held(self.engine.maintenance) as alone:
             return alone and self._prove(shard_id) is not None
 
     def _drop_due(self, shard_id: str) -> bool:
         """Drop a shard of which nothing is wanted; FsdError says why it cannot be now."""
-        engine = self._engine
+        engine = self.engine
         claimed, alone = engine.replicator.claim(shard_id), _held(engine.maintenance, engine.moving)
         with claimed as shard, alone as is_alone:
             if not is_alone or shard is None or not shard.vacated:
@@ -201,22 +262,25 @@ class Dropper:
         what = f"{proof.homeless} of its objects are in no other shard now"
         if not proof.homeless:
             what = "no disk gives the other shards that have its objects"
-        store.disks.remember(
-            f"shard {shard_id} counts again: it was given up, and {what}, such as "
-            f"{proof.homeless_key or proof.waiting_key}"
+        store.disks.log.warning(
+            "shard %s counts again: it was given up, and %s, such as %s",
+            shard_id,
+            what,
+            proof.homeless_key or proof.waiting_key,
+            extra=about("shard.revived", shard=shard_id),
         )
         store.catalog.append(("shard_revive", {"shard": shard_id}))
         # Barrier: its files stay, and get their copies again. A crash here leaves an index that
         # lacks it, which the roll-forward of the next start puts right.
-        self._engine.on_barrier("revived")
+        self.engine.on_barrier("revived")
         store.behind = True  # Should this fail, housekeeping does it; it makes the listings too.
         store.sought.clear()
-        self._engine.wake()
+        self.engine.wake()
         with store.lock:
             known = store.shards.state.shards.get(shard_id)
         if known is not None:
             project_shard(store, known)
-        self._engine.on_barrier("revive indexed")
+        self.engine.on_barrier("revive indexed")
 
     def _check_disks(self, shard: CatalogShard) -> None:
         """Raise FsdError unless it is known what is purged, and all the files can be deleted."""
@@ -249,11 +313,11 @@ class Dropper:
                     raise
         # Barrier: nothing counts on the shard any more. A crash leaves files of a dropped shard,
         # which the next start deletes.
-        self._engine.on_barrier("drop written")
+        self.engine.on_barrier("drop written")
         with store.index.write() as writer:
             row = writer.shard(store.shards.numbers[shard.shard_id])
             writer.delete_shard(row)
-        self._engine.on_barrier("drop indexed")
+        self.engine.on_barrier("drop indexed")
         for disk in disks:
             try:
                 disk.request("remove_shard", shard.shard_id, False, priority=BACKGROUND).result()
@@ -263,4 +327,4 @@ class Dropper:
             for disk in disks:
                 store.shards.lost.discard((shard.shard_id, disk.disk_id))
                 store.shards.suspect.discard((shard.shard_id, disk.disk_id))
-        self._engine.on_barrier("dropped")
+        self.engine.on_barrier("dropped")

@@ -1,11 +1,25 @@
-"""Which shards are worth a compaction: it owns counting garbage; it changes nothing."""
+"""Which shards are worth a compaction: it owns counting garbage; it changes nothing.
+
+Those with much garbage are, and many small ones: each verification and each end of the engine seals
+what is open, however little is in it.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from fsd.format.catalog import CatalogShard
+from fsd.ingest.open_shard import SHARD_RECORDS_MAX
 from fsd.store.index import ShardRow
 from fsd.store.store import Store
+
+SMALL_SHARE = 8
+"""A shard with less than an eighth of what one takes, in bytes and in records, is small."""
+SMALL_SHARDS_MIN = 8
+"""Of one class: so many are written together, so each content is written again a few times only,
+however often that comes."""
+MERGED_SHARDS_MAX = 4
+"""Whole shards that one compaction makes of small ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +40,12 @@ class Garbage:
 
     total_bytes: int
     victims: tuple[Victim, ...]
+
+
+def vacated_shards(store: Store) -> list[CatalogShard]:
+    """Return the vacated shards, whose files are still there."""
+    with store.lock:
+        return [shard for shard in store.shards.state.shards.values() if shard.vacated]
 
 
 def choose_victims(
@@ -75,6 +95,32 @@ def choose_victims(
     return Garbage(total, tuple(sorted(victims, key=lambda one: (one.live_bytes, one.shard_id))))
 
 
+def choose_small(
+    rows: Iterable[ShardRow], besides: Iterable[Victim], size_bytes: int
+) -> list[list[Victim]]:
+    """Return the small shards that are to be written together, each group as one shard; pure."""
+    taken = {victim.number for victim in besides}
+    groups: list[list[Victim]] = []
+    small = [row for row in rows if row.number not in taken and _is_small(row, size_bytes)]
+    for class_name in sorted({row.class_name for row in small}):
+        same = [_small_victim(row) for row in small if row.class_name == class_name]
+        if len(same) >= SMALL_SHARDS_MIN:
+            same.sort(key=lambda one: (one.live_bytes, one.shard_id))
+            groups += [some for some in group_rounds(same, size_bytes) if len(some) > 1]
+    return groups[:MERGED_SHARDS_MAX]
+
+
+def _is_small(row: ShardRow, size_bytes: int) -> bool:
+    fits = row.payload_bytes * SMALL_SHARE < size_bytes
+    few = 0 < row.object_count * SMALL_SHARE < SHARD_RECORDS_MAX
+    return row.sealed and not row.vacated and not row.large and fits and few
+
+
+def _small_victim(row: ShardRow) -> Victim:
+    size = (row.length_bytes, max(0, row.payload_bytes - row.dead_bytes), row.dead_bytes)
+    return Victim(row.shard_id, row.number, row.class_name, *size)
+
+
 def _is_victim(row: ShardRow, garbage_bytes: int, dead_share: float) -> bool:
     if row.large:
         # Its one object is wanted or not.
@@ -96,6 +142,12 @@ def group_rounds(victims: Sequence[Victim], size_bytes: int) -> list[list[Victim
             group.append(victim)
         rounds.append(group)
     return rounds
+
+
+def find_small(store: Store, besides: Iterable[Victim]) -> list[list[Victim]]:
+    """Return the small shards of the store that are to be written together, in groups."""
+    with store.index.read() as reader:
+        return choose_small(reader.shards(), besides, store.config.store.shard_size_bytes)
 
 
 def find_garbage(store: Store, dead_share: float, damaged: frozenset[str] = frozenset()) -> Garbage:

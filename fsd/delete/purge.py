@@ -16,9 +16,11 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from base.errors import DrystoneError
+from fsd.delete.compact_drop import Dropper
+from fsd.delete.compact_plan import vacated_shards
 from fsd.delete.purge_check import check_disks, check_index
 from fsd.delete.purge_marking import Marking
 from fsd.delete.purge_vacated import revive_needed
@@ -28,12 +30,10 @@ from fsd.format.errors import NotFoundError, PurgeRefusedError
 from fsd.format.purge_marks import EVERY_RECORD, pack_offsets
 from fsd.repair.index_heal import check_places
 from fsd.repair.projection import HIDDEN_PREFIX, project
+from fsd.running.engine_core import EngineCore
 from fsd.store.index import IndexReader, Location
 from fsd.store.job import Job
 from fsd.store.purge_place import unplace
-
-if TYPE_CHECKING:
-    from fsd.engine.engine import Engine
 
 MARK_BYTES_MAX = 1 << 20
 KEPT_LISTED_MAX = 200
@@ -44,29 +44,36 @@ BARRIERS = ("decided", "begun", "committed", "followed")
 Records = dict[str, list[tuple[bytes, Location]]]
 
 
-def purge(engine: Engine, request: PurgeRequest) -> Job:
+def purge(dropper: Dropper, request: PurgeRequest) -> Job:
     """Start deleting a batch, or (dry run) telling what would go and what stays, and why."""
-    with engine.store.index.read() as reader:
-        known = reader.batch(request.batch)
-    if known is None or request.batch.startswith(HIDDEN_PREFIX):
+    engine = dropper.engine
+    if not _is_known(engine, request.batch):
         engine.store.refuse_unfinished()
+    # It may have waited there for an index that knows it.
+    if not _is_known(engine, request.batch):
         raise NotFoundError(f"there is no batch {request.batch}; `drystone ls` lists them")
 
     def work(job: Job) -> dict[str, Any]:
-        run = PurgeRun(engine, request.batch, job)
+        run = PurgeRun(dropper, request.batch, job)
         return run.look() if request.dry_run else run.delete()
 
     # The subject is that of a put: a batch that is being written is not purged, and the reverse.
     return engine.start_job("purge", request.batch, work, subject=f"batch {request.batch}")
 
 
+def _is_known(engine: EngineCore, batch: str) -> bool:
+    with engine.store.index.read() as reader:
+        return reader.batch(batch) is not None and not batch.startswith(HIDDEN_PREFIX)
+
+
 class PurgeRun:
     """One purge; `mark` makes what says what may go, by default all that the batch has."""
 
     def __init__(
-        self, engine: Engine, batch: str, job: Job, mark: Callable[[], Marking] | None = None
+        self, dropper: Dropper, batch: str, job: Job, mark: Callable[[], Marking] | None = None
     ) -> None:
-        self._engine = engine
+        self._dropper = dropper
+        self._engine = engine = dropper.engine
         self._store = engine.store
         self._batch = batch
         self._job = job
@@ -95,7 +102,7 @@ class PurgeRun:
                 with alone, job.holding(engine.maintenance), job.holding(engine.moving):
                     job.phase = "deciding"
                     self._know_everything()
-                    if not revive_needed(engine, job):
+                    if not revive_needed(self._dropper, job):
                         try:
                             return self._decide()
                         finally:
@@ -111,11 +118,11 @@ class PurgeRun:
     def _settle_vacated(self) -> None:
         """Let shards count again before the look, which would miss the lists of files in them."""
         engine, job = self._engine, self._job
-        if engine.dropper.waiting():
+        if vacated_shards(self._store):
             job.phase = "looking at compacted shards"
             with job.holding(engine.maintenance), job.holding(engine.moving):
                 self._know_everything()
-                revive_needed(engine, job)
+                revive_needed(self._dropper, job)
 
     def _know_everything(self) -> None:
         check_disks(self._store)

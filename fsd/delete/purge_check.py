@@ -8,7 +8,8 @@ that it was committed, it was not, and everything is shown again.
 from shlex import quote
 
 from base.errors import DrystoneError
-from fsd.format.catalog import CatalogShard, identify, unpack_frames
+from base.logging.ids import about
+from fsd.format.catalog import CatalogShard
 from fsd.format.errors import PurgeRefusedError
 from fsd.store.store import Store
 
@@ -28,12 +29,12 @@ def check_disks(store: Store) -> None:
                 f"{quote(name)})"
             )
         try:
-            found = {identify(entry) for entry in unpack_frames(disk.call("read_catalog", True))}
+            log = disk.call("read_catalog", True)
         except DrystoneError as error:
             raise PurgeRefusedError(
                 f"the catalog of disk {name} cannot be read: {error}"
             ) from error
-        if not store.catalog.knows(found):
+        if not store.catalog.knows(log):
             raise PurgeRefusedError(
                 f"the catalog of disk {name} has entries that this engine has not read; "
                 "restart it with `drystone down` and `drystone up`"
@@ -100,6 +101,6 @@ def settle_purges(store: Store) -> bool:
     except DrystoneError as error:
         what = f"a purge that was cut off stays in doubt: {error}"
         if not any(one.endswith(what) for one in store.disks.last_errors):  # Asked for again.
-            store.disks.remember(what)
+            store.disks.log.warning("%s", what, extra=about("purge.in_doubt"))
         return False
     return True

@@ -1,52 +1,50 @@
 """Vacated shards and a purge: it owns what of them a purge must know, and marks.
 
 The index has forgotten what is in a vacated shard. Something in it may live nowhere else any more
-(see `compact_proof`): then it counts again, and with it the list of files of a batch, which keeps
+(see `compact_drop`): then it counts again, and with it the list of files of a batch, which keeps
 what the purge would take. So no purge decides before that is settled of every vacated shard.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 from base.errors import DrystoneError
-from fsd.delete.compact_proof import Proof, Worth, prove, weakest
+from fsd.delete.compact_drop import Dropper, Proof, prove, weakest
+from fsd.delete.compact_plan import vacated_shards
 from fsd.delete.purge_check import is_found
 from fsd.format.catalog import CatalogShard
 from fsd.format.errors import PurgeRefusedError
 from fsd.format.purge_marks import EVERY_RECORD, pack_offsets
 from fsd.format.record import iterate_entries
+from fsd.repair.elsewhere import Worth
 from fsd.store.job import Job
 from fsd.store.store import Store
 from fsd.store.survey import footer_of
 
-if TYPE_CHECKING:
-    from fsd.engine.engine import Engine
 
-
-def revive_needed(engine: Engine, job: Job) -> bool:
+def revive_needed(dropper: Dropper, job: Job) -> bool:
     """Let every vacated shard count again of which something lives nowhere else; True when any did.
 
     The index knows all shards, and nobody moves records meanwhile. PurgeRefusedError when nobody
     can tell now whether something in one of them is needed.
     """
     revived = False
-    for shard in engine.dropper.waiting():
+    for shard in vacated_shards(dropper.engine.store):
         job.check()
         if not shard.disks:
             continue  # See `VacatedShards.look`.
-        proof = _proof(engine, shard)
+        proof = _proof(dropper, shard)
         if proof is not None and proof.homeless:
-            engine.dropper.revive(shard.shard_id, proof)
+            dropper.revive(shard.shard_id, proof)
             revived = True
     return revived
 
 
-def _proof(engine: Engine, shard: CatalogShard) -> Proof | None:
+def _proof(dropper: Dropper, shard: CatalogShard) -> Proof | None:
     """Return what is known of a vacated shard; None where all its footers are damaged."""
-    store = engine.store
-    known = engine.dropper.proof(shard.shard_id)
+    store = dropper.engine.store
+    known = dropper.proof(shard.shard_id)
     if known is not None and weakest(store, known) >= Worth.WAITING:
         return known
     try:

@@ -5,6 +5,7 @@ nothing: making it durable is one write and one flush, where a file that grows a
 filesystem write its journal, elsewhere on the disk. Whoever reads the log steps over zeros.
 """
 
+import contextlib
 import errno
 import mmap
 import os
@@ -52,6 +53,34 @@ class CatalogFile:
             os.close(fd)
         if offset == 0:
             sync_folder(os.path.dirname(path))
+
+    def replace(self, path: str, log: bytes) -> None:
+        """Put a log (a multiple of 4 KiB) in the place of the file; durable when it returns.
+
+        A crash leaves the former log or this one, and maybe a file beside it that nobody reads.
+        """
+        beside = path + ".tmp"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(beside)
+        fd = os.open(beside, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        try:
+            write_full(fd, memoryview(log + bytes(AHEAD_BYTES)), 0, self._step)
+            # Barrier: a crash before this leaves a part of a file beside the log.
+            os.fsync(fd)
+            self._size = os.fstat(fd).st_size
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(beside)
+            raise
+        finally:
+            os.close(fd)
+        if self.read(beside, whole=True) != log:
+            raise OSError(errno.EIO, "a checkpoint of the catalog was read back with other bytes")
+        # Barrier: a crash before this leaves the former log, and all of this one beside it.
+        os.rename(beside, path)
+        self._end = len(log)
+        # Barrier: a crash before this leaves one of the two in its place: they say the same.
+        sync_folder(os.path.dirname(path))
 
     def read(self, path: str, whole: bool = False) -> bytes:
         """Return the log, without the zeros written ahead; empty when there is none.

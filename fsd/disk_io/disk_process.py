@@ -15,24 +15,28 @@ from functools import partial
 from typing import Any
 
 from base.files import sync_folder
-from fsd.disk_io.blocks import BlockReader
-from fsd.disk_io.calibration_reads import CalibrationReads
+from fsd.disk_io.calibration.calibration_reads import CalibrationReads
 from fsd.disk_io.catalog_file import CatalogFile
-from fsd.disk_io.copy_source import CopySources
-from fsd.disk_io.copy_target import CopyTargets
-from fsd.disk_io.disk_epoch import enter_epoch, heal_papers, open_lock, read_epoch, take_lock
-from fsd.disk_io.disk_place import find, look, overlap
-from fsd.disk_io.extract import Failure, Item, Kept, PlainItem
-from fsd.disk_io.extract_requests import Extractor, Request
-from fsd.disk_io.growing_shards import GrowingShards
-from fsd.disk_io.identity import check_identity, make_identity, read_identity, retire_identity
-from fsd.disk_io.prove import prove_records
+from fsd.disk_io.copy.copy_source import CopySources
+from fsd.disk_io.copy.copy_target import CopyTargets, RunningParts
+from fsd.disk_io.extract.extract import Failure, Item, Kept, PlainItem
+from fsd.disk_io.extract.extract_requests import Extractor, Request
+from fsd.disk_io.growing_shards import Group, GrowingShards
+from fsd.disk_io.place.disk_epoch import (
+    enter_epoch,
+    heal_metadata,
+    open_lock,
+    read_epoch,
+    take_lock,
+)
+from fsd.disk_io.place.disk_place import find, look, overlap
+from fsd.disk_io.place.identity import check_identity, make_identity, read_identity, retire_identity
 from fsd.disk_io.queue_rule import Gate, GatedStep
-from fsd.disk_io.running_parts import RunningParts
-from fsd.disk_io.scan import ScanResult, scan_shard
-from fsd.disk_io.scrub_pace import ScrubLane
+from fsd.disk_io.reading.blocks import BlockReader
+from fsd.disk_io.reading.scan import ScanResult, holds_more, scan_shard
+from fsd.disk_io.reading.scrub_pace import ScrubLane
+from fsd.disk_io.reading.verify import VerifyResult, prove_records, verify_shard
 from fsd.disk_io.shard_file import ReadFiles, one_turn, open_direct, read_full
-from fsd.disk_io.verify import VerifyResult, verify_shard
 from fsd.format import layout
 from fsd.format.errors import DiskError, DiskRefusedError
 from fsd.process.child import ChildServer, start_child
@@ -41,6 +45,9 @@ LANE_WRITE, LANE_EXTRACT, LANE_READ, LANE_WATCH, LANE_SCRUB, LANE_FOREGROUND = r
 LANE_COPY, LANE_CATALOG, LANE_GIVE_BACK = 6, 7, 8
 COLD_S = 15.0
 """So often a disk that is in use is asked for its identity."""
+SWEEP_BYTES_MAX = 64 << 20
+"""Of groups that are written together. One of this size costs a hundred times what the way of the
+head to the journal and back does; of small ones, as small disks have, that is most of the time."""
 SWITCH_S = 0.0005
 """How long a thread that computes may hold the others up; 5 ms by default, half a disk read."""
 
@@ -60,12 +67,13 @@ LANES = {
     "remove_leftovers": LANE_WRITE,
     "quarantine_shard": LANE_WRITE,
     "append_catalog": LANE_CATALOG,
+    "replace_catalog": LANE_CATALOG,
     "retire": LANE_WRITE,
     "extract": LANE_EXTRACT,
     "give_back": LANE_GIVE_BACK,
     "read_catalog": LANE_CATALOG,
     # With all that writes them: beside a `retire` it could write back what that had changed.
-    "heal_papers": LANE_WRITE,
+    "heal_metadata": LANE_WRITE,
     "list_shards": LANE_READ,
     "measure_quarantine": LANE_READ,
     "check": LANE_WATCH,
@@ -75,6 +83,7 @@ LANES = {
     "read_piece": LANE_FOREGROUND,
     "read_window": LANE_READ,
     "scan": LANE_READ,
+    "holds_more": LANE_READ,
     "verify": LANE_READ,
     "prove": LANE_READ,
     "let_go": LANE_READ,
@@ -98,7 +107,8 @@ class DiskProcess:
         self._checked_s = self._cold_s = float("-inf")
         foreground = server.lanes[LANE_FOREGROUND]
         foreground.on_arrive, foreground.on_answer = gate.arrive, gate.answer
-        self._write = GatedStep(server.lanes[LANE_WRITE], gate)
+        self._server, self._write_lane = server, server.lanes[LANE_WRITE]
+        self._write = GatedStep(self._write_lane, gate)
         self._read = GatedStep(server.lanes[LANE_READ], gate)
         self._scrub = ScrubLane(server.lanes[LANE_SCRUB], gate)
         self._copy = GatedStep(server.lanes[LANE_COPY], gate)
@@ -160,6 +170,9 @@ class DiskProcess:
         """
         moment = time.monotonic()
         idle = self._gate.last_end_s() < self._checked_s
+        if idle and self._growing.written_s > moment - COLD_S:
+            # A put has nothing for it just now: the head stays where it is.
+            idle = not self._growing.gives_last()
         self._checked_s = moment
         here = os.path.samestat(os.stat(self._place), os.fstat(self._root_fd))
         # Cold, which takes the head there and back: rarely beside work that shows as well that
@@ -201,12 +214,37 @@ class DiskProcess:
         finally:
             self._running.end(shard_id)  # What cannot be removed now is a leftover.
 
-    def write_group(
+    def write_group(self, *asked: Any) -> None:
+        """Append slot bytes to a replica that is its first writer's; see `GrowingShards`.
+
+        `asked` is what `_group` takes. Groups that wait behind it, as long as they are small, are
+        written with it and answered here.
+        """
+        first = self._group(*asked)
+        lane, taken = self._write_lane, list[tuple[int, Group]]()
+        size_bytes = len(first.view)
+        while (coming := lane.peek()) is not None and coming[1] == "write_group":
+            request_id, _, arguments = coming
+            other = self._group(*arguments)
+            size_bytes += len(other.view)
+            if size_bytes > SWEEP_BYTES_MAX or not lane.take(request_id):
+                break
+            taken.append((request_id, other))
+        try:
+            error, *errors = self._growing.write([first, *(group for _, group in taken)])
+        except Exception as failure:
+            # Whoever waits for one of them would wait until the whole disk counts as stalled.
+            error, errors = failure, [failure] * len(taken)
+        for (request_id, _), other_error in zip(taken, errors, strict=True):
+            self._server.answer(lane, "write_group", request_id, other_error)
+        if error is not None:
+            raise error
+
+    def _group(
         self, shard_id: str, head: bytes, size: int, slot: int, offset: int, length: int, *how: bool
-    ) -> None:
-        """Append slot bytes to a replica that is its first writer's; see `GrowingShards`."""
-        path, view = self._shard_path(shard_id, False), self._slots[slot][:length]
-        self._growing.write_group(path, head, size, view, offset, *how)
+    ) -> Group:
+        view = self._slots[slot][:length]
+        return Group(self._shard_path(shard_id, False), head, size, view, offset, *how)
 
     def append(
         self, shard_id: str, offset: int, slot: int, start: int, length: int, part: bool
@@ -271,21 +309,28 @@ class DiskProcess:
 
     def append_catalog(self, frames: bytes) -> None:
         """Append frames (a multiple of 4 KiB) to the catalog, durable when it returns."""
+        self._catalog.append(self._catalog_path(), frames)
+
+    def replace_catalog(self, log: bytes) -> None:
+        """Put a log in the place of the catalog, durable when it returns."""
+        self._catalog.replace(self._catalog_path(), log)
+
+    def _catalog_path(self) -> str:
         if not self._path:
             raise DiskRefusedError("this process has not attached its disk yet")
-        self._catalog.append(os.path.join(self._path, layout.CATALOG_NAME), frames)
+        return os.path.join(self._path, layout.CATALOG_NAME)
 
     def retire(self) -> None:
         """Write into the identity file that the disk is used no more."""
         retire_identity(self._path)
 
     def read_catalog(self, whole: bool = False) -> bytes:
-        """Return the catalog log of this disk (4 KiB an entry); see `CatalogFile.read`."""
+        """Return the catalog log of this disk; see `CatalogFile.read`."""
         return self._catalog.read(os.path.join(self._path, layout.CATALOG_NAME), whole)
 
-    def heal_papers(self, epoch: int) -> list[str]:
+    def heal_metadata(self, epoch: int) -> list[str]:
         """Write the identity and the epoch again where damaged; returns what was."""
-        return heal_papers(self._path, epoch)
+        return heal_metadata(self._path, epoch)
 
     def list_shards(self) -> tuple[dict[str, int], list[str]]:
         """Return {shard id: file size} of the replicas, and the ids of leftover part files."""
@@ -332,6 +377,11 @@ class DiskProcess:
         fd = self._files[LANE_READ].get(shard_id)
         return scan_shard(fd, bytes.fromhex(shard_id), self._read, whole=whole)
 
+    def holds_more(self, shard_id: str, offset: int) -> bool:
+        """Return whether there may be a committed group at an offset of a shard, or behind it."""
+        fd = self._files[LANE_READ].get(shard_id)
+        return holds_more(fd, bytes.fromhex(shard_id), offset, self._read)
+
     def verify(self, shard_id: str) -> VerifyResult:
         """Read every byte of a sealed shard and check every group, record and sha256."""
         fd = self._files[LANE_READ].get(shard_id)
@@ -365,7 +415,7 @@ class DiskProcess:
     def _upcoming_segment(self) -> Request | None:
         """Return what `extract` will be asked for next, when that waits already."""
         found = self._extracts.peek() if self._path else None
-        return self._segment(*found[1]) if found is not None and found[0] == "extract" else None
+        return self._segment(*found[2]) if found is not None and found[1] == "extract" else None
 
     def _segment(
         self, number: int, shard_id: str, items: list[PlainItem], target: str, hole_bytes_max: int

@@ -4,24 +4,22 @@ import os
 from ipaddress import ip_address
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from base.config import absolute_path, read_config
+from base.logging.config import LogConfig
+from base.model import Document
 
 MIB = 1 << 20
 GIB = 1 << 30
 AREAS = ("3a", "3b", "3c", "3d")
-FOREIGN_SECTIONS = frozenset({"database", "ingest", "jobs", "gui", "actions"})
+FOREIGN_SECTIONS = frozenset({"database", "ingest", "jobs", "gui", "actions", "schemas"})
 """Sections of the same file that other folders read and check."""
 
 SizeBytes = Annotated[int, Field(ge=0)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class DiskConfig(_Section):
+class DiskConfig(Document):
     """One disk: `path` is only a hint, the id in its identity file decides."""
 
     disk_id: str
@@ -29,7 +27,7 @@ class DiskConfig(_Section):
     path: str
 
 
-class StoreConfig(_Section):
+class StoreConfig(Document):
     """How many copies, how big the shards, how long to wait."""
 
     store_id: str
@@ -45,6 +43,8 @@ class StoreConfig(_Section):
     packer_processes: int = Field(default=4, ge=1, le=16)
     read_back: bool = True
     """Of what is put; without, what a disk wrote wrongly is found by a scrub only."""
+    recovered_at_start_bytes: SizeBytes = 8 * MIB
+    """Of what a killed engine left open; of tiny objects it takes half a second, a million 16 s."""
     batch_size_bytes: int = Field(default=50 * GIB, ge=MIB)
     scrub_rate_bytes_per_s: SizeBytes = 16_000_000
     """Of each disk; 0 switches the background scrub off."""
@@ -61,7 +61,7 @@ class StoreConfig(_Section):
     """The program that reads the disks' own health; empty switches that off."""
 
 
-class QuotaConfig(_Section):
+class QuotaConfig(Document):
     """Soft quotas of the SSD areas in bytes; 0 means only the partition limits."""
 
     inbox_bytes: SizeBytes = 0
@@ -78,7 +78,7 @@ class QuotaConfig(_Section):
         return dict(zip(AREAS, sizes, strict=True))
 
 
-class AreasConfig(_Section):
+class AreasConfig(Document):
     """Groups of accounts that may reach an area of the SSD; empty for none but the store's own.
 
     A group is a name or a number, a mode octal digits. See `engine.area_access`.
@@ -98,7 +98,7 @@ class AreasConfig(_Section):
         return {area: pair for area, pair in given.items() if pair[0]}
 
 
-class AlertsConfig(_Section):
+class AlertsConfig(Document):
     """Whom to tell of warnings: a command, a webhook, or both; see `alerts`."""
 
     command: tuple[str, ...] = ()
@@ -108,7 +108,7 @@ class AlertsConfig(_Section):
     end_after_s: float = Field(default=120.0, ge=0)
 
 
-class MetricsConfig(_Section):
+class MetricsConfig(Document):
     """Where Prometheus may scrape the metrics: an address of this machine and a port, or nowhere.
 
     Nobody is asked who they are: anything but this machine wants a network that is trusted.
@@ -142,7 +142,7 @@ def _address(listen: str) -> tuple[str, int]:
     return host, number
 
 
-class Config(_Section):
+class Config(Document):
     """The whole of drystone.toml, with `root` (its folder) added when it is read."""
 
     root: str = ""
@@ -153,6 +153,7 @@ class Config(_Section):
     areas: AreasConfig = AreasConfig()
     alerts: AlertsConfig = AlertsConfig()
     metrics: MetricsConfig = MetricsConfig()
+    log: LogConfig = LogConfig()
     disk: tuple[DiskConfig, ...] = ()
 
     @field_validator("disk")
@@ -185,6 +186,11 @@ class Config(_Section):
     def status_dir(self) -> str:
         """Folder of the status files that the mount shows."""
         return os.path.join(self.run_dir, "status")
+
+    @property
+    def log_folder(self) -> str:
+        """Folder of the daemons' logs."""
+        return os.path.join(self.run_dir, "log")
 
     @property
     def watch_dir(self) -> str:

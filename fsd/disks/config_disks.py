@@ -1,29 +1,21 @@
 """The disks in drystone.toml: it owns writing where each one is, and leaves all else as it was.
 
-The text is edited in place, so that comments and the sections of others stay, and is written only
-when it then says exactly what was meant. A crash leaves the old file or the new one, whole.
+tomlkit edits the text, so that comments and the sections of others stay. It is written only when
+it then says exactly what was meant. A crash leaves the old file or the new one, whole.
 """
 
 import contextlib
-import copy
 import fcntl
 import json
 import os
-import re
 import tomllib
-from collections.abc import Generator, Iterable
+from collections.abc import Generator
 from typing import Any
 
 from base.config import END_LINE, absolute_path, read_config
 from base.errors import ConfigError
 from base.files import OWNER_AS_IT_IS, write_durably
 from fsd.disks.config import DiskConfig
-
-_PATH = re.compile(
-    r"""\bpath["']?[ \t]*=[ \t]*("{3}.*?"{3}|'{3}.*?'{3}|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')""",
-    re.DOTALL,
-)
-"""A path of whatever disk, in a comment or anywhere else: the edit is tried and looked at."""
 
 
 def write_disk(config_path: str, disk: DiskConfig) -> bytes:
@@ -34,23 +26,27 @@ def write_disk(config_path: str, disk: DiskConfig) -> bytes:
     root = os.path.dirname(os.path.abspath(config_path))
     with _edited_alone(config_path, root):
         former, text, document = _read(config_path)
-        listed = _entries(document)
-        known = next((one for one in listed if one.get("disk_id") == disk.disk_id), None)
+        said = _entries(document)
+        known = next((one for one in said if one.get("disk_id") == disk.disk_id), None)
+        short = relative_path(disk.path, root)
+        lines = disk_lines(disk.disk_id, disk.name, short)
         if known is None:
-            if any(one.get("name") == disk.name for one in listed):
+            if any(one.get("name") == disk.name for one in said):
                 raise ConfigError(
                     f"{config_path} lists another disk as {disk.name!a}; name this "
                     "one otherwise (--name)"
                 )
-            changed = _append(text, document, disk, root)
+            document["disk"] = [*said, {**disk.model_dump(), "path": short}]
+            changed = _append(text, lines)
         elif absolute_path(root, str(known.get("path", ""))) == disk.path:
             return former
         else:
-            changed = _move(text, document, listed.index(known), relative_path(disk.path, root))
-        if changed is None:
+            known["path"] = short
+            changed = _move(text, said.index(known), short)
+        if not _says(changed, document):
             raise ConfigError(
                 f"{config_path} cannot be edited: it lists its disks in a way of its own; make it "
-                "say yourself:\n" + "\n".join(disk_lines(disk.disk_id, disk.name, disk.path))
+                "say yourself:\n" + "\n".join(lines)
             )
         _replace(config_path, changed.encode())
         return former
@@ -137,31 +133,29 @@ def _entries(document: dict[str, Any]) -> list[dict[str, Any]]:
     return [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
 
 
-def _append(text: str, document: dict[str, Any], disk: DiskConfig, root: str) -> str | None:
-    entry = {**disk.model_dump(), "path": relative_path(disk.path, root)}
-    lines = disk_lines(entry["disk_id"], entry["name"], entry["path"])
-    wanted = {**document, "disk": [*document.get("disk", []), entry]}
-    written = "\n".join(lines)
-    # Before the end that a file may have, for a cut behind that is not seen.
+def _append(text: str, lines: list[str]) -> str:
+    """Return the text with one more section, before the end that it may have: a cut shows there."""
     before, end, behind = text.rpartition(f"\n{END_LINE}\n")
-    edits = [before + "\n" + written + end + behind] if end else []
-    return _first_that_says(wanted, [*edits, text.rstrip("\n") + "\n\n" + written])
+    written = "\n".join(lines)
+    return f"{before}\n{written}{end}{behind}" if end else text.rstrip("\n") + "\n\n" + written
 
 
-def _move(text: str, document: dict[str, Any], number: int, path: str) -> str | None:
-    wanted = copy.deepcopy(document)
-    wanted["disk"][number]["path"] = path
-    written = toml_text(path)
-    edits = (text[: one.start(1)] + written + text[one.end(1) :] for one in _PATH.finditer(text))
-    return _first_that_says(wanted, edits)
+def _move(text: str, number: int, path: str) -> str:
+    import tomlkit  # Here: a command that writes no file does not need it.
+    from tomlkit.exceptions import TOMLKitError
+
+    try:
+        document: Any = tomlkit.parse(text)
+        document["disk"][number]["path"] = tomlkit.string(path)
+        return document.as_string()
+    except (TOMLKitError, LookupError, TypeError):
+        return text  # It is compared with what is meant, and does not say that.
 
 
-def _first_that_says(wanted: dict[str, Any], edits: Iterable[str]) -> str | None:
-    for edit in edits:
-        with contextlib.suppress(tomllib.TOMLDecodeError):
-            if tomllib.loads(edit) == wanted:
-                return edit
-    return None
+def _says(text: str, wanted: dict[str, Any]) -> bool:
+    with contextlib.suppress(tomllib.TOMLDecodeError):
+        return tomllib.loads(text) == wanted
+    return False
 
 
 def _replace(config_path: str, content: bytes) -> None:

@@ -11,6 +11,9 @@ from fsd.process.process import Child
 from fsd.process.slots import Slot
 
 NOT_SEEN = "not looked at yet"
+SMALL_DISK_BYTES = 20 << 30
+RESERVE_SHARE = 20
+"""Of a small disk at most a twentieth is kept free: `min_free_bytes` is made for large ones."""
 
 
 @dataclass(slots=True)
@@ -28,7 +31,8 @@ class Counters:
 class Disk:
     """One disk; its `child` is None while it is missing.
 
-    `found` are files of live shards that the catalog does not count here (see `trim`).
+    `found` are files of live shards that the catalog does not count here (see `trim`), `left_bytes`
+    the lengths of those that were open when the disk was entered, by shard (see `waiting_shards`).
     `session` counts how often it was entered: what was open on it before may not be there now.
     `seen_at` is where one is that was declared gone, empty for nowhere (see `gone_disks`).
     """
@@ -48,6 +52,7 @@ class Disk:
     retired: bool = False
     seen_at: str = ""
     found: set[str] = field(default_factory=set[str])
+    left_bytes: dict[str, int] = field(default_factory=dict[str, int])
     counters: Counters = field(default_factory=Counters)
     health: DiskHealth = field(default_factory=DiskHealth)
     last_error: str = ""
@@ -65,6 +70,13 @@ class Disk:
     def name(self) -> str:
         """Return the name a person gave it."""
         return self.config.name
+
+    def room_bytes(self, min_free_bytes: int) -> int:
+        """Return how much may be stored on it where the configuration says `min_free_bytes`."""
+        # Of a small disk a share: what a large one keeps would be most of it.
+        if self.size_bytes < SMALL_DISK_BYTES:
+            min_free_bytes = min(min_free_bytes, self.size_bytes // RESERVE_SHARE)
+        return max(0, self.free_bytes - min_free_bytes)
 
     @property
     def readable(self) -> bool:

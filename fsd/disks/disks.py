@@ -3,7 +3,8 @@
 online    reads and writes
 readonly  reads only (reason: read-only filesystem, write error, full)
 missing   not there, dead or hung (reason); looked for again every few seconds
-gone      declared gone by the user; its replicas count no more (see the catalog)
+gone      declared gone by the user; its replicas count no more (see the catalog). It is looked for
+          too, now and then, and stays gone: `warnings` says that it is here
 
 Beside its state a disk may be draining (see the catalog): it is read, and takes no new replica.
 
@@ -12,18 +13,24 @@ disk's: the disk may have been lost, declared gone or taken back meanwhile.
 """
 
 import errno
+import logging
+import os
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from base.config import CONFIG_NAME
 from base.errors import DrystoneError
+from base.logging.ids import about
+from base.logging.recent import RecentMessages
 from fsd.disk_io import disk_process
-from fsd.disk_io.disk_place import Place
+from fsd.disk_io.place.disk_place import Place, why_missing
+from fsd.disk_io.place.identity import mount_points
 from fsd.disks.config import Config, DiskConfig
+from fsd.disks.config_disks import read_paths
 from fsd.disks.disk import NOT_SEEN, Disk
-from fsd.disks.disk_find import find_path
 from fsd.disks.disk_names import find_disk
 from fsd.format.errors import DiskError, DiskRefusedError
 from fsd.planning.disk_health import choose_steady, note_failure
@@ -33,6 +40,7 @@ from fsd.process.slots import SlotPool
 
 POLL_S = 1.0
 LOOK_AGAIN_S = 4.0
+LOOK_FOR_GONE_S = 30.0
 LOOK_NOW_S_MAX = 10.0
 READ_ERRORS_MAX = 8
 LAST_ERRORS_MAX = 20
@@ -50,7 +58,11 @@ class DiskSet:
         # Told a disk and whether it can be written.
         self.on_return: Callable[[Disk, bool], None] = lambda _disk, _writable: None
         self.on_change: Callable[[Disk], None] = lambda _disk: None
-        self.last_errors: list[str] = []
+        self._recent = RecentMessages(LAST_ERRORS_MAX)
+        self.log = logging.getLogger(f"fsd.store.{config.store.store_id}")
+        """Of this store: what is logged here `health` shows, too."""
+        self.log.setLevel(logging.INFO)
+        self.log.addHandler(self._recent)
         self._pool = pool
         # Guards state, path and process of every disk, never held while a process is asked. After
         # `Store.lock`, before the locks of `Child`.
@@ -86,7 +98,7 @@ class DiskSet:
         self.epoch = epoch + 1
         for disk in self.online():
             try:
-                disk.call("heal_papers", self.epoch)
+                disk.call("heal_metadata", self.epoch)
             except (DrystoneError, OSError) as error:
                 self.note_error(disk, error, writing=True)
 
@@ -101,6 +113,12 @@ class DiskSet:
         for child in self._children():
             child.kill()
             child.wait_dead()
+        self.log.removeHandler(self._recent)
+
+    @property
+    def last_errors(self) -> list[str]:
+        """The newest messages of the store's log."""
+        return self._recent.lines
 
     def watch(self, child: Child) -> None:
         """Let the watchdog look after another child too (packers, compilers)."""
@@ -128,12 +146,12 @@ class DiskSet:
         Folders of one filesystem (a try-out) share its free space, so each counts with a part.
         """
         store = self.config.store
-        reserve, copies = store.min_free_bytes, max(store.copies_raw, store.copies_generated)
+        copies = max(store.copies_raw, store.copies_generated)
         sharing = Counter(disk.filesystem for disk in self.disks.values() if disk.readable)
         spaces = [
             DiskSpace(
                 disk.disk_id,
-                max(0, disk.free_bytes - reserve) // max(1, sharing[disk.filesystem]),
+                disk.room_bytes(store.min_free_bytes) // max(1, sharing[disk.filesystem]),
                 disk.failure_domain,
                 disk.takes_replicas,
             )
@@ -150,7 +168,7 @@ class DiskSet:
         disk.counters.errors += 1
         note_failure(disk.health, error, writing=writing)
         disk.last_error = str(error)
-        self.remember(f"{disk.name}: {error}")
+        self.log.warning("%s: %s", disk.name, error, extra=about("disk.error", disk=disk.name))
         with self._lock:
             self._draw_state(disk, error, number, writing=writing)
 
@@ -266,7 +284,7 @@ class DiskSet:
         return child
 
     def find(self, disk: Disk, child: Child) -> str:
-        """Return where a disk is now, by its child; see `disk_find`."""
+        """Return where a disk is now, by its child; see `find_path`."""
         return find_path(self.config, self.disks, disk, child)
 
     def _enter(self, disk: Disk, child: Child) -> bool:
@@ -275,7 +293,8 @@ class DiskSet:
                 "attach", disk.path, disk.disk_id, self.config.store.store_id, self.epoch
             )
             for reason in damage:
-                self.remember(f"{disk.name}: {reason}; written again")
+                told = about("disk.metadata_rewritten", disk=disk.name)
+                self.log.warning("%s: %s; written again", disk.name, reason, extra=told)
             disk.session += 1
             child.on_trouble = lambda kind: disk.health.note(kind, time.time())
             measure = child.call("check", disk.disk_id, self.epoch)
@@ -313,7 +332,7 @@ class DiskSet:
     def _recovered(self, disk: Disk) -> bool:
         """Return whether the reason to be read-only has passed (a write error's never does)."""
         store = self.config.store
-        roomy = disk.free_bytes > store.min_free_bytes + store.shard_size_bytes
+        roomy = disk.room_bytes(store.min_free_bytes) > store.shard_size_bytes
         return "mounted read-only" in disk.reason or (disk.reason.startswith("full") and roomy)
 
     def lose(self, disk: Disk, reason: str) -> None:
@@ -341,13 +360,11 @@ class DiskSet:
         disk.state, disk.reason = state, reason
         if changed:
             if not (first_seen and state == "online"):
-                self.remember(f"{disk.name} is {state}" + (f": {reason}" if reason else ""))
+                level = logging.INFO if state == "online" else logging.WARNING
+                why = f": {reason}" if reason else ""
+                told = about(f"disk.{state}", disk=disk.name, disk_id=disk.disk_id)
+                self.log.log(level, "%s is %s%s", disk.name, state, why, extra=told)
             self.on_change(disk)
-
-    def remember(self, message: str) -> None:
-        """Keep a message for `health`, the newest twenty."""
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%S")
-        self.last_errors = [*self.last_errors[1 - LAST_ERRORS_MAX :], f"{stamp} {message}"]
 
     def _poll_forever(self) -> None:
         while not self._stop.wait(POLL_S):
@@ -356,7 +373,9 @@ class DiskSet:
                     self._poll(disk)
                 except Exception as error:
                     # The watcher must outlive whatever one disk does; the error is shown.
-                    self.remember(f"{disk.name}: {type(error).__name__}: {error}")
+                    told = about("disk.watch_failed", disk=disk.name)
+                    name = type(error).__name__
+                    self.log.exception("%s: %s: %s", disk.name, name, error, extra=told)
 
     def _poll(self, disk: Disk) -> None:
         child = disk.child
@@ -367,12 +386,25 @@ class DiskSet:
             except (DrystoneError, OSError) as error:
                 note_failure(disk.health, error)
                 self._lose_child(disk, child, str(error))
-        elif disk.state == "missing" and (disk.burying is None or disk.burying.wait_dead(0.01)):
+        elif disk.state == "missing" or (disk.state == "gone" and not disk.retired):
             # While the old process still hangs in the kernel, a new one would hang beside it.
+            if disk.burying is not None and not disk.burying.wait_dead(0.01):
+                return
             disk.burying = None
             if time.monotonic() >= disk.look_again_at:
-                disk.look_again_at = time.monotonic() + LOOK_AGAIN_S
-                self._look_for(disk)
+                is_gone = disk.state == "gone"
+                pause_s = LOOK_FOR_GONE_S if is_gone else LOOK_AGAIN_S
+                disk.look_again_at = time.monotonic() + pause_s
+                (self._look_for_gone if is_gone else self._look_for)(disk)
+
+    def _look_for_gone(self, disk: Disk) -> None:
+        child = disk.burying = self.new_child(disk.name)
+        try:
+            disk.seen_at = self.find(disk, child)
+        except (DrystoneError, OSError):
+            disk.seen_at = ""
+        finally:
+            child.kill()
 
     def _look_for(self, disk: Disk) -> None:
         due = disk.look_again_at
@@ -395,3 +427,35 @@ class DiskSet:
                 return
             disk.path, disk.child = path, child
         self._enter(disk, child)
+
+
+# ---- Where a disk is -----------------------------------------------------------------------------
+# Where a disk of the store is now: it owns which places its process looks at, in what order.
+
+
+def find_path(config: Config, disks: Mapping[str, Disk], disk: Disk, child: Child) -> str:
+    """Return where a disk is now, by its child; DiskRefusedError says what is there instead."""
+    candidates = _candidates(config, disks, disk)
+    found = child.call("find", disk.disk_id, candidates)
+    if found is not None:
+        return found
+    place = child.call("look", candidates[0])
+    names = {one.disk_id: one.name for one in disks.values()}
+    raise DiskRefusedError(why_missing(place, disk.name, config.store.store_id, names), disk.name)
+
+
+def _candidates(config: Config, disks: Mapping[str, Disk], disk: Disk) -> list[str]:
+    """Where drystone.toml says now that it is, where it was, and then everywhere else."""
+    listed = read_paths(os.path.join(config.root, CONFIG_NAME))
+    said = listed.get(disk.disk_id, disk.config.path)
+    mounted = [path for path in mount_points() if not path.startswith(("/proc", "/sys"))]
+    others = [one.config.path for one in disks.values()]  # Two may have been swapped.
+    # Whoever looks where another disk hangs hangs too, and would find nothing ever.
+    hung = {one.path for one in disks.values() if one is not disk and _hangs(one)}
+    everywhere = dict.fromkeys([said, disk.path, disk.config.path, *mounted, *others])
+    return [path for path in everywhere if path == said or path not in hung]
+
+
+def _hangs(disk: Disk) -> bool:
+    burying = disk.burying
+    return burying is not None and not burying.wait_dead(0)

@@ -1,14 +1,20 @@
 """What a disk says of itself: it owns reading smartctl's JSON and what it warns of; pure functions.
 
-The shapes are those of smartctl 7 (`smartctl --json -H -A DEVICE`), for ATA, NVMe and SCSI.
+Its own verdict, reallocated and unreadable sectors; the rest is for smartd to tell. The shapes
+are those of smartctl 7 (`smartctl --json -H -A DEVICE`), for ATA, NVMe and SCSI.
 """
 
 import re
+import threading
+import time
 from dataclasses import dataclass, replace
 from shlex import quote
 from typing import Any
 
 from base.files import parse_json
+from base.processes.run_command import run_command
+from fsd.disk_io.place.identity import device_path
+from fsd.disks.disks import Disk
 from fsd.documents.models import Notice
 
 # The exit status of smartctl is a set of bits; the first two mean that nothing was read.
@@ -17,13 +23,9 @@ EXIT_OPEN_FAILED = 2
 EXIT_FAILING = 8
 EXIT_BELOW_THRESHOLD = 16
 
-REALLOCATED, SPIN_RETRY, POWER_ON_HOURS, TEMPERATURE = 5, 10, 9, 194
-REPORTED_UNCORRECTABLE, PENDING, OFFLINE_UNCORRECTABLE = 187, 197, 198
+REALLOCATED, PENDING, OFFLINE_UNCORRECTABLE = 5, 197, 198
 REALLOCATED_MAX = 50
-"""A few reallocated sectors are life; this many, or growing, is a trend."""
-TEMPERATURE_MAX_C = 55
-TEMPERATURE_CRITICAL_C = 65
-WEAR_MAX_PERCENT = 95
+"""A few reallocated sectors are life; this many are not."""
 MESSAGE_MAX = 200
 """Characters of what smartctl says that are told."""
 NUMBER_MAX = (1 << 63) - 1
@@ -41,10 +43,6 @@ class SmartReading:
     reallocated_sectors: int | None = None
     pending_sectors: int | None = None
     uncorrectable_sectors: int | None = None
-    temperature_c: int | None = None
-    power_on_hours: int | None = None
-    percent_used: int | None = None
-    media_errors: int | None = None
     below_threshold: bool | None = None
 
 
@@ -91,23 +89,14 @@ def _unavailable(first: str, everything: str) -> SmartUnavailableError:
 
 def _reading(document: dict[str, Any]) -> SmartReading:
     attributes = _attributes(document)
-    nvme = _table(document, "nvme_smart_health_information_log")
-    pending = attributes.get(PENDING)
-    uncorrectable = [attributes.get(number) for number in (OFFLINE_UNCORRECTABLE,)]
     passed = _table(document, "smart_status").get("passed")
     return SmartReading(
         passed=passed if isinstance(passed, bool) else None,
         reallocated_sectors=_first(
             attributes.get(REALLOCATED), document.get("scsi_grown_defect_list")
         ),
-        pending_sectors=pending,
-        uncorrectable_sectors=_first(*uncorrectable),
-        temperature_c=_first(_table(document, "temperature").get("current")),
-        power_on_hours=_first(
-            _table(document, "power_on_time").get("hours"), attributes.get(POWER_ON_HOURS)
-        ),
-        percent_used=_first(nvme.get("percentage_used")),
-        media_errors=_first(nvme.get("media_errors")),
+        pending_sectors=attributes.get(PENDING),
+        uncorrectable_sectors=attributes.get(OFFLINE_UNCORRECTABLE),
     )
 
 
@@ -147,8 +136,8 @@ def _messages(document: dict[str, Any]) -> list[str]:
     return texts or ["the device does not report SMART data"]
 
 
-def smart_notices(name: str, reading: SmartReading, earlier: SmartReading | None) -> list[Notice]:
-    """Return what a reading warns of; `earlier` is one of before, to see what grows."""
+def smart_notices(name: str, reading: SmartReading) -> list[Notice]:
+    """Return what a reading warns of now; what grows over weeks is for smartd to tell."""
     leave = f"drain or replace it: drystone disk drain {quote(name)}"
     found: list[Notice] = []
 
@@ -163,20 +152,109 @@ def smart_notices(name: str, reading: SmartReading, earlier: SmartReading | None
     elif reading.below_threshold:
         warn("smart-threshold", "warning", "has an attribute beyond its limit (SMART)", leave)
     bad = reading.reallocated_sectors or 0
-    grown = earlier is not None and bad > (earlier.reallocated_sectors or 0)
-    if bad >= REALLOCATED_MAX or grown:
-        more = ", and their number grows" if grown else ""
-        warn("smart-reallocated", "warning", f"has {bad} reallocated sectors{more}", leave)
+    if bad >= REALLOCATED_MAX:
+        warn("smart-reallocated", "warning", f"has {bad} reallocated sectors", leave)
     unreadable = max(reading.pending_sectors or 0, reading.uncorrectable_sectors or 0)
     if unreadable:
         advice = f"drystone scrub --now heals what it holds; if they remain, {leave}"
         warn("smart-pending", "warning", f"has {unreadable} unreadable sectors", advice)
-    if reading.media_errors:
-        warn("smart-media", "warning", f"has {reading.media_errors} media errors", leave)
-    if (reading.percent_used or 0) >= WEAR_MAX_PERCENT:
-        warn("smart-worn", "warning", f"is worn to {reading.percent_used} %", leave)
-    degrees = reading.temperature_c or 0
-    if degrees >= TEMPERATURE_MAX_C:
-        severity = "critical" if degrees >= TEMPERATURE_CRITICAL_C else "warning"
-        warn("smart-hot", severity, f"is at {degrees} °C", "give it air; heat shortens its life")
     return found
+
+
+# ---- Asking smartctl -----------------------------------------------------------------------------
+# Asking smartctl: it owns when a disk is asked and what it last said; `smart` owns the meaning.
+#
+# Every disk is asked at most once an hour, by a thread of its own for that moment, so that a device
+# that hangs keeps nobody. One that sleeps is not woken. Where smartctl is missing or may not look,
+# one notice says so.
+
+PERIOD_S = 3600.0
+OUTPUT_SIZE_BYTES_MAX = 1 << 20
+TIMEOUT_S = 30.0
+LET_SLEEP = ("-n", "standby")
+BEHIND_BRIDGE = ("-d", "sat")
+
+
+class _NotRunError(SmartUnavailableError):
+    """The program could not be run, or did not end."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    at: float
+    thread: threading.Thread
+    last: SmartReading | None = None
+    problem: str = ""
+
+
+class SmartWatch:
+    """The last readings of all disks; `program` is smartctl, or empty to ask nobody."""
+
+    def __init__(self, program: str) -> None:
+        self._program = program
+        self._asked: dict[str, _Asked] = {}
+
+    def tick(self, disks: list[Disk]) -> None:
+        """Ask the disks whose hour has come; returns at once."""
+        now = time.monotonic()
+        for disk in disks:
+            asked = self._asked.get(disk.disk_id)
+            due = asked is None or (now - asked.at >= PERIOD_S and not asked.thread.is_alive())
+            device = device_path(disk.filesystem) if disk.readable and due else ""
+            if self._program and device:
+                thread = threading.Thread(
+                    target=self._ask, args=(disk, device), name=f"smart-{disk.name}", daemon=True
+                )
+                former = asked or _Asked(now, thread)
+                self._asked[disk.disk_id] = _Asked(now, thread, former.last, former.problem)
+                thread.start()
+
+    def readings(self) -> dict[str, SmartReading]:
+        """Return the last reading of each disk that gave one, by disk id."""
+        return {disk: asked.last for disk, asked in list(self._asked.items()) if asked.last}
+
+    def notices(self, disks: list[Disk]) -> list[Notice]:
+        """Return what the last readings warn of, and one notice where there are none."""
+        found: list[Notice] = []
+        problems: dict[str, None] = {}
+        for disk in disks:
+            asked = self._asked.get(disk.disk_id)
+            if asked is None or disk.state == "gone":
+                continue
+            if asked.last is not None:
+                found += smart_notices(disk.name, asked.last)
+            elif asked.problem:
+                problems[asked.problem] = None
+        if problems:
+            message = "the disks' own health is not known: " + "; ".join(problems)
+            advice = "install smartmontools and let the engine read the devices, or set "
+            advice += 'smartctl = "" in the section [store] of drystone.toml (or a program there '
+            advice += "that calls smartctl with the options a device needs)"
+            notice = Notice(code="smart-off", severity="info", message=message, advice=advice)
+            found.append(notice)
+        return found
+
+    def _ask(self, disk: Disk, device: str) -> None:
+        asked = self._asked[disk.disk_id]
+        try:
+            try:
+                asked.last = self._read(device)
+            except SmartBridgeError:
+                asked.last = self._read(device, *BEHIND_BRIDGE)
+        except SmartAsleepError:
+            return  # What it said last still holds, and where it said nothing yet it will.
+        except _NotRunError as error:
+            asked.problem = f"{self._program}: {error}"
+            return
+        except SmartUnavailableError as error:
+            asked.problem = f"{disk.name} ({device}): {error}"
+            return
+        asked.problem = ""
+
+    def _read(self, device: str, *options: str) -> SmartReading:
+        arguments = ("--json", "-H", "-A", device, *LET_SLEEP, *options)
+        command = [self._program, *arguments]
+        ended = run_command(command, TIMEOUT_S, said_bytes_max=OUTPUT_SIZE_BYTES_MAX)
+        if ended.code is None:
+            raise _NotRunError(ended.problem)
+        return parse_smart(ended.said.decode("utf-8", "replace"), ended.code)

@@ -4,6 +4,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from fsd.documents.names import Key, LayoutName, Name, PathText
+
 ClassName = Literal["raw", "generated"]
 ExportMode = Literal["copy", "view"]
 DedupMode = Literal["by_sha256", "by_node"]
@@ -27,29 +29,52 @@ class Document(BaseModel):
 class BatchWriteRequest(Document):
     """Store every file of a folder, or the listed files of it, as one ingest batch."""
 
-    folder: str
-    batch: str
-    class_name: ClassName = "raw"
-    files: tuple[str, ...] | None = None
-    """Paths relative to `folder`; None takes all of it."""
+    folder: Annotated[PathText, Field(description="All regular files below it.")]
+    batch: Annotated[str, Field(description="Name of the batch; put again to resume it.")]
+    """What the engine writes for itself begins with a dot."""
+    class_name: Annotated[
+        ClassName, Field(description="raw: cannot be made again. generated: can be.")
+    ] = "raw"
+    files: Annotated[
+        tuple[str, ...] | None, Field(description="Paths below the folder; else all of it.")
+    ] = None
+    keep_open: Annotated[
+        bool, Field(description="Leave the batch open for more puts, until it is sealed.")
+    ] = False
 
 
 class MaterialiseRequest(Document):
     """Make a manifest into a directory: a copy on the SSD or a view in the mount."""
 
-    manifest: str
-    """The path of a JSON Lines file the engine can read, or the key of a stored manifest."""
-    target_id: str
-    layout_id: str
-    """Of a stage it may be a part of one: `shrinker/0`."""
-    mode: ExportMode = "copy"
-    dedup_mode: DedupMode = "by_node"
-    allow_case_collisions: bool = False
-    """Take paths that differ only in case: they collide on other systems, not on this one."""
-    provenance: Annotated[dict[str, Provenance], Field(max_length=PROVENANCE_MAX)] = Field(
-        default_factory=dict[str, Provenance]
-    )
-    """What it is made for, in the caller's words: sealed into `_JOB.json`."""
+    manifest: Annotated[
+        PathText,
+        Field(
+            description='JSON Lines: {"path": "a/b.jpg", "key": "<sha256>"} or {"path": '
+            '"a/b.json", "text": "..."}; `drystone ls BATCH --json` writes one. "-" reads stdin. '
+            "Or the key of a manifest that was used before."
+        ),
+    ]
+    target_id: Annotated[Name, Field(description="What it is made for.")]
+    layout_id: Annotated[
+        LayoutName, Field(description="Its layout; of a stage it may be a part: ID/PART.")
+    ]
+    mode: Annotated[
+        ExportMode,
+        Field(description="copy: files on the SSD. view: at once in the mount, no bytes."),
+    ] = "copy"
+    dedup_mode: Annotated[
+        DedupMode, Field(description="by_sha256: each content once. by_node: once per node id.")
+    ] = "by_node"
+    allow_case_collisions: Annotated[
+        bool, Field(description="Take paths that differ only in case or in accents' coding.")
+    ] = False
+    provenance: Annotated[
+        dict[str, Provenance],
+        Field(
+            max_length=PROVENANCE_MAX,
+            description="What it is made for, in words of your own: sealed into `_JOB.json`.",
+        ),
+    ] = Field(default_factory=dict[str, Provenance])
 
 
 class MaterialiseAnswer(Document):
@@ -66,10 +91,10 @@ class MaterialiseAnswer(Document):
 class StageOutputRequest(Document):
     """Make the folder that a program writes into, `3c/<target>/<layout>.output/`, with room."""
 
-    target_id: str
-    layout_id: str
-    size_bytes: int = Field(ge=0)
-    files: int = Field(default=0, ge=0)
+    target_id: Annotated[str, Field(description="The action batch.")]
+    layout_id: Annotated[str, Field(description="Its layout, or a part of it: ID/PART.")]
+    size_bytes: Annotated[int, Field(ge=0, description="Room to be reserved.")]
+    files: Annotated[int, Field(ge=0, description="How many files it may be.")] = 0
 
 
 class StageOutputAnswer(Document):
@@ -83,9 +108,9 @@ class StageOutputAnswer(Document):
 class OutboxRoomRequest(Document):
     """Reserve room in the outbox (3B) for one package, by its name; again takes the place."""
 
-    package: str
-    size_bytes: int = Field(ge=0)
-    files: int = Field(default=0, ge=0)
+    package: Annotated[Name, Field(description="The package's name.")]
+    size_bytes: Annotated[int, Field(ge=0, description="Room to be reserved.")]
+    files: Annotated[int, Field(ge=0, description="How many files it may be.")] = 0
 
 
 class JobStatus(Document):
@@ -108,18 +133,6 @@ class JobStatus(Document):
     result: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
-class PutLine(Document):
-    """One line of a put's report: what became of one file."""
-
-    path: str
-    key: str | None = None
-    size_bytes: int | None = None
-    status: Literal["existing", "written", "skipped", "failed"]
-    copies: int = 0
-    copies_target: int = 0
-    reason: str | None = None
-
-
 class ObjectHead(Document):
     """What the store knows of one object, without reading it."""
 
@@ -133,37 +146,34 @@ class ObjectHead(Document):
     disks: tuple[str, ...]
 
 
-class GetRequest(Document):
-    """Write one object, verified, to a file that must not exist yet."""
-
-    key: str
-    output_path: str
-
-
 class VerifyRequest(Document):
     """What to verify: one batch, a random share of the shards, or everything."""
 
-    batch: str | None = None
-    sample: float | None = Field(default=None, gt=0, le=1)
+    batch: Annotated[str | None, Field(description="The files of one batch.")] = None
+    sample: Annotated[
+        float | None, Field(gt=0, le=1, description="A random share of all shards, such as 0.05.")
+    ] = None
 
 
 class LossesRequest(Document):
     """What no disk gives; the disks named in `without` are taken for away."""
 
-    without: tuple[str, ...] = ()
+    without: Annotated[
+        tuple[str, ...], Field(description="As if this disk were away too; repeatable.")
+    ] = ()
 
 
 class RebuildRequest(Document):
     """Make the copies whole again; `disk` is declared gone first when it is named."""
 
-    disk: str | None = None
+    disk: Annotated[str | None, Field(description="Declare this disk gone first.")] = None
 
 
 class DiskAddRequest(Document):
     """Take a folder (a mounted filesystem's root) as a new disk."""
 
-    path: str
-    name: str | None = None
+    path: Annotated[PathText, Field(description="The folder where the disk is mounted.")]
+    name: Annotated[str | None, Field(description="Such as d5; made up when missing.")] = None
 
 
 class DiskModelStatus(Document):
@@ -214,25 +224,12 @@ class CalibrateRequest(Document):
     `accept` forgets the best that was ever measured: a disk that is slower now is no news then.
     """
 
-    disk: str | None = None
-    accept: bool = False
-
-
-class RetireRequest(Document):
-    """Never use a disk again; `force` also when the store is not whole without it.
-
-    With `lost_shards_max` it is refused when more would be lost by then: as many as were told.
-    """
-
-    force: bool = False
-    lost_shards_max: int | None = Field(default=None, ge=0)
-
-
-class ReplaceRequest(Document):
-    """Put a new disk in the place of an old one, which is emptied and retired, or rebuilt."""
-
-    path: str
-    name: str | None = None
+    disk: Annotated[str | None, Field(description="The disk's name; all disks when missing.")] = (
+        None
+    )
+    accept: Annotated[
+        bool, Field(description="Take it as it is now: ends the warning of a slow disk.")
+    ] = False
 
 
 class RemovalAnswer(Document):
@@ -359,7 +356,7 @@ class Health(Document):
 class KnownRequest(Document):
     """Ask which objects the store has, by their keys."""
 
-    keys: tuple[str, ...] = Field(max_length=KNOWN_KEYS_MAX)
+    keys: Annotated[tuple[Key, ...], Field(max_length=KNOWN_KEYS_MAX, description="Keys.")]
 
 
 class BatchStatus(Document):
@@ -392,11 +389,3 @@ class ViewStatus(Document):
     created: str
     files: int
     size_bytes: int
-
-
-class ErrorAnswer(Document):
-    """How the API says no: the error's class name, its message and the exit code it means."""
-
-    error: str
-    message: str
-    exit_code: int = 1

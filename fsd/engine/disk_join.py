@@ -14,25 +14,23 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Collection
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from base.config import CONFIG_NAME
 from base.errors import DrystoneError, UsageError
-from fsd.disk_io.disk_place import Place, whole_path, why_no_new_disk, why_not_writable
-from fsd.disk_io.identity import examine
+from fsd.disk_io.place.disk_place import Place, whole_path, why_no_new_disk, why_not_writable
+from fsd.disk_io.place.identity import examine
 from fsd.disks.config import DiskConfig
 from fsd.disks.config_disks import disk_lines, put_back, read_paths, write_disk
 from fsd.disks.disks import Disk
 from fsd.engine.setup import check_disk_name, new_disk_name
 from fsd.format.errors import DiskError, DiskRefusedError
 from fsd.repair.projection import write_disk_rows
+from fsd.running.engine_core import EngineCore
 from fsd.store.store import Store
 
-if TYPE_CHECKING:
-    from fsd.engine.engine import Engine
 
-
-def join_disk(engine: Engine, path: str, name: str | None) -> Disk:
+def join_disk(engine: EngineCore, path: str, name: str | None) -> Disk:
     """Take a folder as a disk, in drystone.toml and in the running store.
 
     Raises UsageError, DiskRefusedError or FsdError with what to do; the store is as before then.
@@ -77,7 +75,7 @@ def _check_name(name: str, taken: Collection[str]) -> None:
         raise UsageError(f"{name!a} cannot be the name of a disk: {reason}")
 
 
-def _take_new(engine: Engine, place: Place, name: str | None, *, ours: bool) -> Disk:
+def _take_new(engine: EngineCore, place: Place, name: str | None, *, ours: bool) -> Disk:
     """Take in a folder that is no disk yet, or that is one of `ours` only half."""
     store, path = engine.store, place.path
     document = place.identity if ours else None
@@ -118,11 +116,11 @@ def _gone_and_forgotten(store: Store, place: Place) -> Disk:
     return disk
 
 
-def _config_path(engine: Engine) -> str:
+def _config_path(engine: EngineCore) -> str:
     return os.path.join(engine.config.root, CONFIG_NAME)
 
 
-def _identify(engine: Engine, path: str, name: str) -> dict[str, Any]:
+def _identify(engine: EngineCore, path: str, name: str) -> dict[str, Any]:
     store = engine.store
     try:
         return store.disks.ask(path, "identify", path, store.config.store.store_id, name)
@@ -132,7 +130,7 @@ def _identify(engine: Engine, path: str, name: str) -> dict[str, Any]:
         raise DiskRefusedError(why_not_writable(path, error)) from error
 
 
-def _check_new(engine: Engine, place: Place) -> None:
+def _check_new(engine: EngineCore, place: Place) -> None:
     """Refuse what is no empty folder, or a part of something, or where nothing is mounted."""
     config, disks = engine.config, engine.store.disks
     # A missing one may be dead, and its place be another's by now.
@@ -153,7 +151,7 @@ def _check_new(engine: Engine, place: Place) -> None:
         )
 
 
-def _take_back(engine: Engine, disk: Disk, place: Place) -> Disk:
+def _take_back(engine: EngineCore, disk: Disk, place: Place) -> Disk:
     """Use a disk again that was declared gone: it came back after all."""
     store = engine.store
     if disk.retired:
@@ -168,7 +166,7 @@ def _take_back(engine: Engine, disk: Disk, place: Place) -> Disk:
     return disk
 
 
-def _note_place(engine: Engine, disk: Disk, place: Place) -> Disk:
+def _note_place(engine: EngineCore, disk: Disk, place: Place) -> Disk:
     """Write down where a disk is, which the store has, or looks for."""
     disks, path = engine.store.disks, place.path
     if not disk.readable:
@@ -186,7 +184,7 @@ def _note_place(engine: Engine, disk: Disk, place: Place) -> Disk:
     return disk
 
 
-def _write_place(engine: Engine, disk: Disk, place: Place) -> None:
+def _write_place(engine: EngineCore, disk: Disk, place: Place) -> None:
     if place.refusal:
         raise DiskRefusedError(place.refusal, disk.name)
     config = disk.config.model_copy(update={"path": place.path})

@@ -11,22 +11,21 @@ import threading
 import time
 from collections.abc import Callable
 from shlex import quote
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from base.errors import DrystoneError, UsageError
-from fsd.disk_io.disk_place import whole_path
+from fsd.disk_io.place.disk_place import whole_path
 from fsd.disks.disks import Disk
+from fsd.engine.disk_join import join_disk
 from fsd.format.catalog import CatalogShard
 from fsd.format.errors import CancelledError, NoReplicaError, QuotaError
 from fsd.repair.projection import write_disk_rows
-from fsd.replicas.departure import check_no_loss, check_room, may_be_removed, shards_on
 from fsd.replicas.gone_disks import follow_catalog, mark_disks
+from fsd.replicas.removal_check import check_room, may_be_removed, shards_on
 from fsd.replicas.replicate import COPIES_AT_ONCE_MAX
+from fsd.running.engine_core import EngineCore
 from fsd.store.job import Job
 from fsd.store.store import Store
-
-if TYPE_CHECKING:
-    from fsd.engine.engine import Engine
 
 WAIT_FOR_WRITERS_S = 0.2
 CANCEL_S_MAX = 45.0
@@ -38,7 +37,7 @@ MOVING_KINDS = frozenset({DRAIN, REPLACE, REBALANCE, "scrub", "compact"})
 """Jobs that may run for days: housekeeping goes on beside them."""
 
 
-def resume_drains(engine: Engine) -> None:
+def resume_drains(engine: EngineCore) -> None:
     """Go on with the drains that a stop or a crash ended."""
     with engine.store.lock:
         draining = dict(engine.store.shards.state.draining)
@@ -50,7 +49,7 @@ def resume_drains(engine: Engine) -> None:
             _start(engine, DRAIN, disk, retire_after=retiring)
 
 
-def drain(engine: Engine, name: str) -> Job:
+def drain(engine: EngineCore, name: str) -> Job:
     """Start moving everything off a disk; QuotaError with the figures when it fits nowhere."""
     disk = _used(engine, name)
     _refuse_second(engine, disk)
@@ -58,7 +57,7 @@ def drain(engine: Engine, name: str) -> Job:
     return _start(engine, DRAIN, disk, retire_after=False)
 
 
-def undrain(engine: Engine, name: str) -> Disk:
+def undrain(engine: EngineCore, name: str) -> Disk:
     """Take a draining disk back into use; what has moved stays where it is."""
     disk = _used(engine, name)
     if not disk.draining:
@@ -84,7 +83,7 @@ def _check_draining(store: Store, disk: Disk) -> None:
 
 
 def retire(
-    engine: Engine,
+    engine: EngineCore,
     name: str,
     *,
     force: bool,
@@ -123,21 +122,7 @@ def retire(
     return disk
 
 
-def give_up_disk(store: Store, disk: Disk, job: Job) -> None:
-    """Declare a disk gone; UsageError when it can be read and is the only one that gives a shard.
-
-    Whoever wants that is refused before already, but may have waited for copies and trims since.
-    CancelledError, with nothing changed, when its job is cancelled before that.
-    """
-    try:
-        with job.holding(store.letting_go):
-            check_no_loss(store, disk)
-            store.catalog.append(("disk_gone", {"disk": disk.disk_id}))
-    finally:
-        follow_catalog(store)  # An entry that is refused may hold all the same.
-
-
-def replace(engine: Engine, old_name: str, new_path: str, new_name: str | None) -> Job:
+def replace(engine: EngineCore, old_name: str, new_path: str, new_name: str | None) -> Job:
     """Add a disk and start to empty and retire the old one, or to rebuild what a dead one held.
 
     Said again it goes on: a path that is a disk of this store already is not added twice.
@@ -150,7 +135,7 @@ def replace(engine: Engine, old_name: str, new_path: str, new_name: str | None) 
             f"the others (drystone disk drain {quote(old.name)})"
         )
     _refuse_second(engine, old)
-    joined = engine.add_disk(new_path, new_name) if known is None else known
+    joined = join_disk(engine, new_path, new_name) if known is None else known
     if not old.readable:
         return engine.rebuild_lost(old if old.state != "gone" else None, REPLACE)
     try:
@@ -160,7 +145,7 @@ def replace(engine: Engine, old_name: str, new_path: str, new_name: str | None) 
     return _start(engine, REPLACE, old, retire_after=True)
 
 
-def _refuse_second(engine: Engine, disk: Disk) -> None:
+def _refuse_second(engine: EngineCore, disk: Disk) -> None:
     """Raise UsageError, before anything is changed, when a job empties the disk already."""
     job = _emptying(engine, disk)
     if job is not None:
@@ -170,13 +155,13 @@ def _refuse_second(engine: Engine, disk: Disk) -> None:
         )
 
 
-def _emptying(engine: Engine, disk: Disk) -> Job | None:
+def _emptying(engine: EngineCore, disk: Disk) -> Job | None:
     jobs = engine.jobs.running()
     same = (job for job in jobs if job.description == disk.name and job.kind in (DRAIN, REPLACE))
     return next(same, None)
 
 
-def _known_at(engine: Engine, path: str) -> Disk | None:
+def _known_at(engine: EngineCore, path: str) -> Disk | None:
     """Return the disk of this store that a path holds already."""
     place = engine.store.disks.look_at(whole_path(path))
     ours = place.is_of(engine.config.store.store_id)
@@ -186,19 +171,19 @@ def _known_at(engine: Engine, path: str) -> Disk | None:
     return disk
 
 
-def _used(engine: Engine, name: str) -> Disk:
+def _used(engine: EngineCore, name: str) -> Disk:
     disk = engine.store.disks.by_name(name)
     if disk.state == "gone":
         raise UsageError(f"{disk.name} is {disk.shown_state}: the store uses it no more")
     return disk
 
 
-def _show(engine: Engine) -> None:
+def _show(engine: EngineCore) -> None:
     mark_disks(engine.store)
     write_disk_rows(engine.store)
 
 
-def _start(engine: Engine, kind: str, disk: Disk, *, retire_after: bool) -> Job:
+def _start(engine: EngineCore, kind: str, disk: Disk, *, retire_after: bool) -> Job:
     def work(job: Job) -> dict[str, Any]:
         entry: dict[str, object] = {"disk": disk.disk_id}
         with engine.store.lock:
@@ -219,7 +204,7 @@ def _start(engine: Engine, kind: str, disk: Disk, *, retire_after: bool) -> Job:
 class _Drain:
     """One drain from its first shard to an empty disk."""
 
-    def __init__(self, engine: Engine, disk: Disk, job: Job) -> None:
+    def __init__(self, engine: EngineCore, disk: Disk, job: Job) -> None:
         self._engine = engine
         self._store = engine.store
         self._disk = disk

@@ -7,28 +7,12 @@ a restart of the engine whoever goes on with a package reserves for it again.
 import contextlib
 import threading
 
-from fastapi import FastAPI
-
 from base.errors import UsageError
 from fsd.documents.models import OutboxRoomRequest
-from fsd.engine.engine import Engine
 from fsd.format.paths import check_identifier
-from fsd.store.areas import Areas, Reservation
+from fsd.store.ssd.areas import Areas, Reservation
 
 AREA = "3b"
-
-
-def add_outbox_room(app: FastAPI, engine: Engine) -> None:
-    """Add the two verbs to the API."""
-    room = OutboxRoom(engine.areas)
-
-    @app.post("/v1/outbox", status_code=204)
-    def reserve(request: OutboxRoomRequest) -> None:
-        room.reserve(request)
-
-    @app.delete("/v1/outbox/{package}", status_code=204)
-    def release(package: str) -> None:
-        room.release(package)
 
 
 class OutboxRoom:

@@ -6,7 +6,7 @@ goes on with the same command; what has moved is not moved again.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from base.errors import DrystoneError
 from fsd.documents.models import DiskFill, RebalancePlan
@@ -14,11 +14,9 @@ from fsd.engine.drain import REBALANCE, each
 from fsd.format.errors import CancelledError, FsdError
 from fsd.planning.balance import Fill, Move, Placed, level_of, plan_moves
 from fsd.replicas.replicate import COPIES_AT_ONCE_MAX
+from fsd.running.engine_core import EngineCore
 from fsd.store.job import Job
 from fsd.store.store import Store
-
-if TYPE_CHECKING:
-    from fsd.engine.engine import Engine
 
 
 def plan(store: Store) -> RebalancePlan:
@@ -44,7 +42,7 @@ def plan(store: Store) -> RebalancePlan:
     )
 
 
-def rebalance(engine: Engine) -> Job:
+def rebalance(engine: EngineCore) -> Job:
     """Start moving replicas from the fullest disks to the emptiest."""
 
     def work(job: Job) -> dict[str, Any]:
@@ -87,7 +85,7 @@ def _plan(store: Store) -> tuple[list[Fill], list[Move]]:
 class _Run:
     """The moves of one rebalance, done and left out."""
 
-    def __init__(self, engine: Engine, job: Job) -> None:
+    def __init__(self, engine: EngineCore, job: Job) -> None:
         self._engine = engine
         self._job = job
         self.moved = 0

@@ -12,7 +12,7 @@ opens that one. A reindex that is cancelled or fails takes it up again.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fsd.format.errors import CorruptError
 from fsd.repair.projection import (
@@ -23,16 +23,14 @@ from fsd.repair.projection import (
     take_up_generation,
     write_disk_rows,
 )
+from fsd.running.engine_core import EngineCore
 from fsd.store.generation import current_generation
 from fsd.store.job import Job
-
-if TYPE_CHECKING:
-    from fsd.engine.engine import Engine
 
 REINDEX = "reindex"
 
 
-def reindex(engine: Engine, job: Job) -> dict[str, Any]:
+def reindex(engine: EngineCore, job: Job) -> dict[str, Any]:
     """Make a new index; `maintenance` is held. CancelledError with the one before in use again."""
     store = engine.store
     with suppress(CorruptError):  # Of the index that is to go.

@@ -10,15 +10,21 @@ from typing import Any
 from base.config import CONFIG_NAME, END_LINE, END_PROMISE
 from base.errors import UsageError
 from base.files import write_durably
-from fsd.disk_io.disk_place import look, overlap, whole_path, why_no_new_disk, why_not_writable
-from fsd.disk_io.identity import examine, make_identity
+from fsd.disk_io.place.disk_place import (
+    look,
+    overlap,
+    whole_path,
+    why_no_new_disk,
+    why_not_writable,
+)
+from fsd.disk_io.place.identity import examine, make_identity
 from fsd.disks.config import AREAS, GIB, MIB, Config, load_config
 from fsd.disks.config_disks import disk_lines, relative_path, toml_text
 from fsd.format.errors import DiskRefusedError
 from fsd.format.layout import IDENTITY_NAME, IDENTITY_TWIN_NAME
 from fsd.format.paths import check_identifier
 
-SHARD_SHARE_MAX = 256
+SHARD_SHARE_MAX = 64
 QUOTA_SHARES = {"inbox": 0.2, "outbox": 0.2, "stage": 0.25, "exports": 0.2}
 """Of the SSD, for each area; the rest is the index's and the database's."""
 
@@ -176,6 +182,7 @@ def _names(disks: list[str]) -> list[str]:
 
 
 def _shard_size(smallest_bytes: int) -> int:
-    # 256 MiB, and at most 1/256 of the smallest disk, so that unequal disks fill evenly.
+    # 256 MiB, and at most 1/64 of the smallest disk, so that unequal disks fill evenly. With 1/256
+    # a small disk spends as long on the way to its shards as on writing them (docs/benchmarks.md).
     share = smallest_bytes // SHARD_SHARE_MAX // MIB * MIB
     return max(MIB, min(256 * MIB, share))

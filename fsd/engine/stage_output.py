@@ -19,19 +19,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from fastapi import FastAPI
-
 from base.errors import UsageError
 from fsd.disks.seal import TEMPORARY_FOLDER, begun_folder
-from fsd.documents.models import JobStatus, StageOutputAnswer, StageOutputRequest
-from fsd.engine.area_access import share_output
+from fsd.documents.models import StageOutputRequest
 from fsd.engine.engine import Engine
 from fsd.export import materialise
 from fsd.export.stage_trash import Load, Trash
 from fsd.format.errors import FsdError, NotFoundError, QuotaError
 from fsd.format.paths import check_identifier, check_layout
-from fsd.store.areas import Areas, Reservation
 from fsd.store.job import Job
+from fsd.store.ssd.areas import Areas, Reservation
 
 AREA = "3c"
 OUTPUT_SUFFIX = ".output"
@@ -39,46 +36,31 @@ RECORDS_FOLDER = ".outputs"
 CANCEL_LOOK_S = 0.5
 
 
-def add_stage_outputs(app: FastAPI, engine: Engine) -> None:
-    """Add the two verbs to the API, and take up again what was reserved before a restart."""
-    outputs = StageOutputs(
-        engine.areas,
-        lambda text: engine.notes.append(text),
-        lambda folder: share_output(str(folder), engine.config),
+def release_stage(engine: Engine, outputs: "StageOutputs", target_id: str, layout_id: str) -> Job:
+    """Remove a stage with its output: out of sight on return, and the job ends with the bytes."""
+    _check(target_id, layout_id)
+    materialise.refuse_nested(engine.store, "stage", target_id, layout_id)
+
+    def work(job: Job) -> dict[str, Any]:
+        with contextlib.suppress(NotFoundError):
+            materialise.unpublish(engine.store, "stage", target_id, layout_id)
+        load, removed = outputs.release(target_id, layout_id)
+        job.phase = "removing"
+        job.ready.set()
+        # Who stops the engine, or cancels, does not stop the removal: only this waits for it.
+        while not load.finished.wait(CANCEL_LOOK_S):
+            job.check()
+        if load.problems:
+            raise FsdError(load.problems[0])
+        return {"removed": removed}
+
+    name = f"{target_id}/{layout_id}"
+    # The subject is that of a stage: nothing is removed that is being written.
+    job = engine.start_job(
+        materialise.RELEASE, name, work, subject=f"stage/{name}", needs_index=False
     )
-
-    @app.post("/v1/stage/output")
-    def open_output(request: StageOutputRequest) -> StageOutputAnswer:
-        reservation = outputs.open(request)
-        return StageOutputAnswer(
-            path=str(outputs.folder(request.target_id, request.layout_id)),
-            quota_reservation_id=reservation.id,
-            reserved_bytes=reservation.size_bytes,
-        )
-
-    @app.delete("/v1/stage/{target_id}/{layout_id:path}")
-    def release(target_id: str, layout_id: str) -> JobStatus:
-        _check(target_id, layout_id)
-        materialise.refuse_nested(engine.store, "stage", target_id, layout_id)
-
-        def work(job: Job) -> dict[str, Any]:
-            with contextlib.suppress(NotFoundError):
-                materialise.unpublish(engine.store, "stage", target_id, layout_id)
-            load, removed = outputs.release(target_id, layout_id)
-            job.phase = "removing"
-            job.ready.set()
-            # Who stops the engine, or cancels, does not stop the removal: only this waits for it.
-            while not load.finished.wait(CANCEL_LOOK_S):
-                job.check()
-            if load.problems:
-                raise FsdError(load.problems[0])
-            return {"removed": removed}
-
-        name = f"{target_id}/{layout_id}"
-        # The subject is that of a stage: nothing is removed that is being written.
-        job = engine.start_job(materialise.RELEASE, name, work, subject=f"stage/{name}")
-        job.ready.wait()
-        return job.status()
+    job.ready.wait()
+    return job
 
 
 class StageOutputs:

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 
 from base.errors import DrystoneError
 from fsd.compile.compile_process import SegmentHead
-from fsd.disk_io.extract import Kept
+from fsd.disk_io.extract.extract import Kept
 from fsd.disks.disks import Disk
 from fsd.export.copy_lane import Items, Lane, Task, even_out
 from fsd.format.errors import DiskError

@@ -33,9 +33,9 @@ from fsd.format.layout import STORED_MANIFEST
 from fsd.format.paths import check_identifier, check_layout
 from fsd.process.process import Child
 from fsd.repair.index_heal import heal_places, impossible_places
-from fsd.store.areas import Areas
 from fsd.store.job import Job, timestamp
 from fsd.store.read import read_to_file
+from fsd.store.ssd.areas import Areas
 from fsd.store.store import Store
 
 RELEASE = "release"

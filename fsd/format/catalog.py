@@ -7,10 +7,17 @@ acknowledged entry is never written again.
 
     frame = magic "DRYCAT01", sequence u64, epoch u64, payload length u32, zero u32,
             xxh3-64 of the 32 bytes before and the payload, payload (JSON), zero padding to 4 KiB
+
+A frame of the kind `entries` carries many; one of the kind `checkpoint` says what all frames before
+it in their file stand for (see `catalog_history`).
 """
 
+import base64
+import binascii
 import json
+import secrets
 import struct
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -28,6 +35,25 @@ _CHECKSUM = struct.Struct("<Q")
 _PREFIX_BYTES = _HEADER.size + _CHECKSUM.size
 
 assert _PREFIX_BYTES == 40
+
+ENTRIES_KIND = "entries"
+CHECKPOINT_KIND = "checkpoint"
+ENTRIES_MAX = 1000
+"""Entries of one frame: what one unreadable sector costs a disk until it is healed."""
+OWN_EPOCH_MIN = 1 << 32
+"""From here on the epoch of an entry is of one run alone: its upper 32 bits are that of the disks,
+its lower ones are random, so that two runs that saw different disks number nothing alike. Those of
+earlier versions are that of the disks."""
+
+
+def own_epoch(epoch: int) -> int:
+    """Return the epoch of a run's entries, given that of its disks."""
+    return epoch << 32 | secrets.randbits(32)
+
+
+def disks_epoch(epoch: int) -> int:
+    """Return in which epoch of its disks an entry was written."""
+    return epoch >> 32 or epoch
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +79,63 @@ def pack_frame(entry: CatalogEntry) -> bytes:
     return frame.ljust(align(len(frame)), b"\0")
 
 
+def pack_entries(entries: Sequence[CatalogEntry]) -> bytes:
+    """Return frames that carry entries, as few as there may be."""
+    frames: list[bytes] = []
+    for start in range(0, len(entries), ENTRIES_MAX):
+        some = entries[start : start + ENTRIES_MAX]
+        packed = pack_json([[one.epoch, one.sequence, one.kind, one.data] for one in some])
+        first = some[0]
+        data = {"entries": packed}
+        frames.append(pack_frame(CatalogEntry(first.sequence, first.epoch, ENTRIES_KIND, data)))
+    return b"".join(frames)
+
+
+def pack_json(value: Any) -> str:
+    """Return a JSON value as base64 of what zlib makes of it, for a field of a frame."""
+    text = json.dumps(value, separators=(",", ":")).encode()
+    return base64.b64encode(zlib.compress(text, 6)).decode()
+
+
+def unpack_json(packed: str) -> Any:
+    """Return what `pack_json` was given; FsdError when it is no such text.
+
+    It lies under a checksum that held: another version wrote it.
+    """
+    try:
+        return json.loads(zlib.decompress(base64.b64decode(packed, validate=True)))
+    except (ValueError, TypeError, binascii.Error, zlib.error) as error:
+        raise FsdError(f"a frame of the catalog is not understood: {error}") from error
+
+
 def unpack_frames(
-    log: bytes, seen: dict[bytes, CatalogEntry] | None = None
+    log: bytes, seen: dict[bytes, list[CatalogEntry]] | None = None
 ) -> Iterator[CatalogEntry]:
-    """Yield the sound entries of a log; damaged or torn sectors are stepped over.
+    """Yield the sound entries of a log; damaged or torn sectors are stepped over."""
+    for _, entries in unpack_places(log, seen):
+        yield from (one for one in entries if one.kind != CHECKPOINT_KIND)
+
+
+def unpack_places(
+    log: bytes, seen: dict[bytes, list[CatalogEntry]] | None = None
+) -> Iterator[tuple[int, list[CatalogEntry]]]:
+    """Yield where each sound frame begins, with its entries; a checkpoint comes as one.
 
     Logs of several disks say nearly the same: with one `seen` for all of them, a frame that is
-    equal byte for byte to a sound one is not checked and decoded again. That is most of a start's
-    work: a store of 7 TB has 60,000 frames on each disk.
+    equal byte for byte to a sound one is not checked and decoded again.
     """
     known = {} if seen is None else seen
     view = memoryview(log)
     offset = 0
     while offset + _PREFIX_BYTES <= len(view):
         frame = _frame_at(view, offset)
-        entry = known.get(frame) if frame else None
-        if frame and entry is None and (entry := _unpack_frame(frame)) and seen is not None:
-            seen[frame] = entry
-        if entry is None:
+        entries = known.get(frame) if frame else None
+        if frame and entries is None and (entries := _unpack_frame(frame)) and seen is not None:
+            seen[frame] = entries
+        if not entries:
             offset += SECTOR_BYTES
             continue
-        yield entry
+        yield offset, entries
         offset += align(len(frame))
 
 
@@ -84,14 +146,17 @@ def _frame_at(view: memoryview, offset: int) -> bytes:
     return bytes(view[offset:end]) if magic == MAGIC and end <= len(view) else b""
 
 
-def _unpack_frame(frame: bytes) -> CatalogEntry | None:
+def _unpack_frame(frame: bytes) -> list[CatalogEntry]:
     _, sequence, epoch, _, _ = _HEADER.unpack_from(frame)
     payload = frame[_PREFIX_BYTES:]
     (checksum,) = _CHECKSUM.unpack_from(frame, _HEADER.size)
     if xxhash.xxh3_64_intdigest(frame[: _HEADER.size] + payload) != checksum:
-        return None
+        return []
     data: dict[str, Any] = json.loads(payload)
-    return CatalogEntry(sequence, epoch, data.pop("kind"), data, _digest(frame))
+    kind = data.pop("kind")
+    if kind == ENTRIES_KIND and data.keys() == {"entries"}:
+        return [CatalogEntry(n, e, k, d) for e, n, k, d in unpack_json(data["entries"])]
+    return [CatalogEntry(sequence, epoch, kind, data, _digest(frame))]
 
 
 def _digest(frame: bytes) -> bytes:
@@ -108,8 +173,19 @@ def merge(logs: Iterable[Iterable[CatalogEntry]]) -> list[CatalogEntry]:
     return [found[identity] for identity in sorted(found)]
 
 
-def identify(entry: CatalogEntry) -> tuple[int, int, bytes]:
-    """Return what tells an entry from every other one, and sorts it among them."""
+Identity = tuple[int, int, bytes]
+
+
+def identify(entry: CatalogEntry) -> Identity:
+    """Return what tells an entry from every other one, and sorts it among them.
+
+    By the epoch of the disks, then by sequence: of two runs in one epoch of the disks, one that has
+    read the other's entries numbers on behind them. Epoch and sequence tell all apart, but where
+    runs of earlier versions counted alike.
+    """
+    if entry.epoch >= OWN_EPOCH_MIN:
+        run = entry.epoch & (OWN_EPOCH_MIN - 1)
+        return entry.epoch - run, entry.sequence, run.to_bytes(4, "big")
     return entry.epoch, entry.sequence, entry.digest or _digest(pack_frame(entry))
 
 
@@ -271,7 +347,9 @@ class CatalogState:
         return [disk for disk in disks if disk not in self.gone]
 
     def _apply_shard_abandon(self, shard: str) -> None:
-        self.shards.pop(shard, None)
+        if known := self.shards.pop(shard, None):
+            for purge in self.purges.keys() & known.marks.keys():
+                self.purges[purge].shards.remove(shard)
 
     def _apply_replica_add(self, shard: str, disk: str) -> None:
         if shard in self.shards and disk not in {*self.shards[shard].disks, *self.gone}:
@@ -291,7 +369,7 @@ class CatalogState:
             self.shards[shard].vacated = False
 
     def _apply_shard_drop(self, shard: str) -> None:
-        self.shards.pop(shard, None)
+        self._apply_shard_abandon(shard)
         self.dropped.add(shard)
 
     def _apply_batch_open(self, batch: str, class_name: str, time_ns: int) -> None:

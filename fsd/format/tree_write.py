@@ -11,7 +11,7 @@ from pathlib import Path
 
 import xxhash
 
-from fsd.format.manifest_columns import KEY_SIZE_BYTES, Columns, is_sorted, sort_paths
+from fsd.format.manifest.manifest_columns import KEY_SIZE_BYTES, Columns, is_sorted, sort_paths
 from fsd.format.paths import COMPONENT_SIZE_BYTES_MAX, encode_path
 from fsd.format.tree import (
     CHECKSUM_STRUCT,

@@ -141,8 +141,9 @@ class Claims:
         shard = live_shard(store, location)
         with store.lock:
             writing = shard is not None and shard.shard_id in store.shards.writing
+            unread = shard is not None and shard.shard_id in store.shards.unread
         if shard is None or (class_name == "raw" and shard.class_name != "raw"):
             return False
-        if not (shard.sealed or writing):
-            return False  # It was left, and waits for its recovery: some of it may be lost.
+        if not (shard.sealed or writing or (unread and store.config.store.read_back)):
+            return False  # It was left, and its recovery waits: some of it may be lost.
         return store.sound_copies(shard.shard_id) >= store.ack_copies(class_name)

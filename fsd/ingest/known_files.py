@@ -6,7 +6,7 @@ listing is made on the SSD first, as it is when the batch ends, and the paths ar
 
 from base.errors import DrystoneError
 from fsd.compile.batch_tree import compile_batch
-from fsd.compile.lost_parts import read_part, way_out
+from fsd.compile.lost_parts import open_listing, read_part, way_out
 from fsd.format.batch_part import latest, parse_files
 from fsd.format.errors import FsdError, NoReplicaError, NotFoundError
 from fsd.format.paths import encode_path
@@ -30,12 +30,19 @@ class KnownFiles:
         self._keys: dict[str, str] = {}
         self._tree: Tree | None = None
 
-    def load(self, store: Store, row: BatchRow, parts: list[bytes]) -> None:
+    def load(
+        self, store: Store, row: BatchRow, parts: list[bytes], *, listed: bool = False
+    ) -> None:
         """Take in what the parts list; what was put last counts, as in the listing.
 
+        With `listed` a listing that was made of all of them is asked instead: a batch that is put
+        to often has a part of each put, and reading those would cost the disks a seek for each.
         The row gets a new listing when the batch is large, or a part of it is lost. FsdError when
         that is the only one that knew of some files.
         """
+        if listed and (tree := open_listing(store, row, parts, parts)) is not None:
+            self._tree = tree
+            return
         places = [store.index.locate(key) for key in parts]
         size_bytes = sum(place.length_bytes for place in places if place is not None)
         if size_bytes > KEPT_BYTES_MAX and self._open_tree(store, row):

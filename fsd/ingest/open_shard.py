@@ -4,7 +4,9 @@ It never decides which disks those are, nor when a shard is sealed.
 """
 
 import time
+from concurrent.futures import Future
 from dataclasses import dataclass, field
+from typing import Any
 
 from base.errors import DrystoneError
 from fsd.disks.disks import Disk
@@ -13,9 +15,10 @@ from fsd.process.slots import Slot
 from fsd.store.index import ShardRow
 from fsd.store.store import Store
 
-SHARD_RECORDS_MAX = 131_072
-"""A shard of objects of 2 KB or more is full before. What is kept of an open one, its footer, what
-a recovery reads and what a roll-forward takes in at once: all of it grows with the records."""
+SHARD_RECORDS_MAX = 65_536
+"""A shard of objects of 4 KB or more is full before. What is kept of an open one, its footer, what
+a recovery reads and what a roll-forward takes in at once: all of it grows with the records. A put
+has two open in each of its lanes."""
 LEFT_SHARE = 8
 """Of a shard: less room than an eighth is not waited for. A group takes four turns of the head,
 whatever its size, and a file is cut to what is in it."""
@@ -90,7 +93,38 @@ class OpenShard:
         )
 
 
-def append_everywhere(
+@dataclass(slots=True)
+class Append:
+    """Bytes on their way to all disks of a shard; see `begin_append`."""
+
+    shard: OpenShard
+    length_bytes: int
+    read_back: bool
+    futures: list[tuple[Disk, Future[Any]]]
+    failed: list[Disk]
+
+    def end(self, store: Store) -> bool:
+        """Wait until the disks have answered; False when one failed.
+
+        Disks that fail are taken off `shard.disks`: their file is not a replica any more.
+        """
+        for disk, future in self.futures:
+            try:
+                future.result()
+                size, read_bytes = self.length_bytes, self.length_bytes if self.read_back else 0
+                store.disks.note_success(disk, read_bytes=read_bytes, written_bytes=size)
+            except (DrystoneError, OSError) as error:
+                if disk in self.shard.disks:
+                    # Of what was on its way with bytes before it, the first error says why.
+                    store.disks.note_error(disk, error, writing=True)
+                self.failed.append(disk)
+        for disk in self.failed:
+            store.mark_lost(self.shard.shard_id, disk)
+        self.shard.disks = [disk for disk in self.shard.disks if disk not in self.failed]
+        return not self.failed
+
+
+def begin_append(
     store: Store,
     shard: OpenShard,
     offset: int,
@@ -99,12 +133,11 @@ def append_everywhere(
     *,
     last: bool = False,
     read_back: bool = True,
-) -> bool:
-    """Write slot bytes at a place of the shard on all its disks; False when one failed.
+) -> Append:
+    """Let all disks of a shard write slot bytes at a place of it, and return at once.
 
-    The first ones make the files, after the `last` ones they are cut. Disks that fail are taken
-    off `shard.disks`: their file is not a replica any more. Without `read_back` they are durable,
-    and not compared.
+    The first ones make the files, after the `last` ones they are cut. Without `read_back` they are
+    durable when it has ended, and not compared.
     """
     head, shard.head = shard.head, b""
     place = slot.number, offset, length
@@ -115,18 +148,22 @@ def append_everywhere(
         for disk in shard.disks
         if disk not in failed
     ]
-    for disk, future in futures:
-        try:
-            future.result()
-            read_bytes = length if read_back else 0
-            store.disks.note_success(disk, read_bytes=read_bytes, written_bytes=length)
-        except (DrystoneError, OSError) as error:
-            store.disks.note_error(disk, error, writing=True)
-            failed.append(disk)
-    for disk in failed:
-        store.mark_lost(shard.shard_id, disk)
-    shard.disks = [disk for disk in shard.disks if disk not in failed]
-    return not failed
+    return Append(shard, length, read_back, futures, failed)
+
+
+def append_everywhere(
+    store: Store,
+    shard: OpenShard,
+    offset: int,
+    slot: Slot,
+    length: int,
+    *,
+    last: bool = False,
+    read_back: bool = True,
+) -> bool:
+    """Write slot bytes at a place of the shard on all its disks; False when one failed."""
+    how = {"last": last, "read_back": read_back}
+    return begin_append(store, shard, offset, slot, length, **how).end(store)
 
 
 def write_footer(store: Store, shard: OpenShard, footer: bytes) -> None:

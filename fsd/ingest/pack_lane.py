@@ -1,10 +1,11 @@
 """A packing lane: it owns one packer process and turns chunks of files into committed groups.
 
-While one group is written and verified by the disks, the lane packs the next one into another
-slot. Files are acknowledged group by group, after the index commit.
+While groups are written and verified by the disks, the lane packs the next one into another slot.
+Files are acknowledged group by group, after the index commit.
 """
 
 import os
+from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, TypeAlias
@@ -17,28 +18,39 @@ from fsd.format.record import RECORD_BATCH_PART, iterate_entries
 from fsd.ingest import packer
 from fsd.ingest.claims import Claims
 from fsd.ingest.listing import Found
-from fsd.ingest.open_shard import OpenShard, append_everywhere
+from fsd.ingest.open_shard import Append, OpenShard, begin_append
 from fsd.ingest.packer import FileRead
 from fsd.ingest.read_back import read_back
 from fsd.ingest.shard_writer import BuiltGroup, ShardWriter
 from fsd.process.process import Child
 from fsd.process.slots import Slot
 from fsd.store.index import IndexWriter
+from fsd.store.ssd import ballast
 from fsd.store.store import PART_BYTES_MAX, Store
 
 PART_BYTES_SOFT = PART_BYTES_MAX // 2
 GROUP_OVERHEAD_BYTES = 8192
 LARGE_TRIES_MAX = 3
+LOST_DISK = "disks failed while this large file was written; see health"
 LARGER_BYTES_MIN = 256 << 10
 """A few of them side by side that nobody wants cost less to jump over than to read through."""
 # The source may be a network folder: it gets more patience than a disk of the store.
 SOURCE_TIMEOUT_S = 120.0
 
 
+COMMITS_MAX = 4
+COMMITS_BYTES_MAX = 64 << 20
+"""Of the groups that a lane lets the disks write at the same time. What waits at one disk is
+written in one sweep: of small groups, as small disks have, the heads' ways are most of the time."""
 PROVEN_KEPT_MAX = 65_536
 """Keys of which a lane remembers that it read them back: of some 10 MB."""
 
 Known: TypeAlias = Literal["listed", "refused", "new"]
+
+
+def commits_at_once(group_bytes: int) -> int:
+    """Return how many groups of this size a lane lets the disks write at the same time."""
+    return max(1, min(COMMITS_MAX, COMMITS_BYTES_MAX // group_bytes))
 
 
 class BatchFace(Protocol):
@@ -53,6 +65,10 @@ class BatchFace(Protocol):
 
     def shard_owner(self) -> str:
         """Return the batch's name when it is big enough for shards of its own, else nothing."""
+        ...
+
+    def expected_bytes(self) -> int:
+        """Return how many bytes are listed and in no lane's hands yet; may be below 0."""
         ...
 
     def known(self, found: Found, read: FileRead) -> Known:
@@ -129,13 +145,15 @@ class PackLane:
             "fsd.ingest.packer", label, packer.LANES, store.pool, stall_timeout_s=SOURCE_TIMEOUT_S
         )
         store.disks.watch(self._child)
-        self._commits = ThreadPoolExecutor(1, f"commit-{label}")
-        self._commit: Future[None] | None = None
-        self._filling: _Filling | None = None
         sizes = store.config.store
         self._group_bytes = min(sizes.group_size_bytes, sizes.shard_size_bytes)
+        self._commits_max = commits_at_once(sizes.group_size_bytes)
+        self._commits = ThreadPoolExecutor(self._commits_max, f"commit-{label}")
+        self._committing: deque[Future[None]] = deque()
+        self._filling: _Filling | None = None
         self._large_bytes = self._group_bytes // 2
         self._larger_first = True
+        self._begun: dict[bytes, OpenShard] = {}
         self._proven: set[bytes] = set()
 
     def take(self, chunk: list[Found]) -> None:
@@ -206,7 +224,9 @@ class PackLane:
         if filling is None:
             return
         try:
-            self._wait_commit()
+            index = self._store.index
+            is_scarce = ballast.is_scarce(index.index_root, index.size_bytes())
+            self._wait_commits(0 if is_scarce else self._commits_max - 1)
             filling.part_number = self._batch.next_part()
             filling.part = format_part(
                 self._batch.name,
@@ -223,12 +243,12 @@ class PackLane:
             raise
         group = BuiltGroup(filling.slot, length, digest, entries)
         own = last and bool(filling.shard.owner)
-        self._commit = self._commits.submit(self._commit_group, filling, group, own)
+        self._committing.append(self._commits.submit(self._commit_group, filling, group, own))
 
     def finish(self) -> None:
         """Commit what is left and wait for it; raises what a commit raised."""
         self.flush(last=True)
-        self._wait_commit()
+        self._wait_commits(0)
 
     def close(self) -> None:
         """End the packer; whatever was not committed was not acknowledged either."""
@@ -244,6 +264,7 @@ class PackLane:
     def _pack(self, wanted: list[tuple[int, Found, FileRead]]) -> None:
         remaining = wanted
         try:
+            self._begin_large([read for _, _, read in wanted if read.large])
             while remaining:
                 _, found, read = remaining[0]
                 if read.large:
@@ -264,6 +285,19 @@ class PackLane:
         except BaseException:
             self._claims.settle([read.key for _, _, read in remaining], written=False)
             raise
+        finally:
+            begun, self._begun = self._begun, {}
+            self._writer.end_unused(begun.values())
+
+    def _begin_large(self, reads: list[FileRead]) -> None:
+        """Begin the shards of a chunk's large files: the catalogs are told of them in one go."""
+        if len(reads) > 1:
+            sizes = [_large_shard_bytes(read) for read in reads]
+            try:
+                shards = self._writer.create_large(self._batch.class_name, sizes)
+            except DrystoneError:
+                return  # Each of them tries by itself, and says what became of it.
+            self._begun = {read.key: shard for read, shard in zip(reads, shards, strict=False)}
 
     def _open(self, need_bytes: int) -> _Filling:
         if self._filling is not None:
@@ -271,7 +305,11 @@ class PackLane:
         slot = self._store.pool.acquire()
         try:
             shard = self._writer.lease(
-                self._batch.class_name, need_bytes + GROUP_OVERHEAD_BYTES, self._batch.shard_owner()
+                self._batch.class_name,
+                need_bytes + GROUP_OVERHEAD_BYTES,
+                self._batch.shard_owner(),
+                # Of what is stored already nothing is written: a part alone says nothing of it.
+                self._batch.expected_bytes() if need_bytes else 0,
             )
         except BaseException:
             self._store.pool.release(slot)
@@ -324,10 +362,10 @@ class PackLane:
             found = Found(reference.file.path, "", reference.file.size_bytes)
             self._batch.fail(found, f"not stored: {error}")
 
-    def _wait_commit(self) -> None:
-        commit, self._commit = self._commit, None
-        if commit is not None:
-            commit.result()
+    def _wait_commits(self, left: int) -> None:
+        """Wait for those that began first until so many are left; raises what one raised."""
+        while len(self._committing) > left:
+            self._committing.popleft().result()
 
     def _write_large(self, found: Found, read: FileRead) -> None:
         written = False
@@ -349,36 +387,72 @@ class PackLane:
 
     def _stream(self, found: Found, read: FileRead) -> None:
         """Stream one large file into a shard of its own; its part follows in a later group."""
-        size = read.size_bytes + read.size_bytes // 4096 + (1 << 20)
-        slot = self._store.pool.acquire()
-        try:
+        shard = self._begun.pop(read.key, None)
+        if shard is not None and not shard.whole:
+            self._writer.end_unused([shard])
+            shard = None
+        if shard is None:
+            size = _large_shard_bytes(read)
             shard = self._writer.create(self._batch.class_name, size, large=True)
-            try:
-                digest, entry = self._fill_large(shard, slot, found, read)
-            except DrystoneError:
-                self._writer.abandon(shard)
-                raise
-        finally:
-            self._store.pool.release(slot)
+        try:
+            digest, entry = self._fill_large(shard, found, read)
+        except DrystoneError:
+            self._writer.abandon(shard)
+            raise
         self._writer.commit_large(shard, digest, entry)
 
-    def _fill_large(
-        self, shard: OpenShard, slot: Slot, found: Found, read: FileRead
-    ) -> tuple[bytes, bytes]:
+    def _fill_large(self, shard: OpenShard, found: Found, read: FileRead) -> tuple[bytes, bytes]:
         path = os.fsencode(found.real_path)
         shard_id = bytes.fromhex(shard.shard_id)
-        call = self._child.call
+        call, read_back = self._child.call, self._store.config.store.read_back
         total = int(call("begin_large", path, read.key, read.size_bytes, shard_id))
         offset = shard.length_bytes
-        while (count := int(call("fill_large", slot.number, self._group_bytes))) > 0:
-            read_back = self._store.config.store.read_back
-            if not append_everywhere(self._store, shard, offset, slot, count, read_back=read_back):
-                raise _LostDiskError("disks failed while this large file was written; see health")
-            offset += count
+        pieces: deque[tuple[Append, Slot]] = deque()
+        try:
+            while True:
+                slot, count = self._fill_slot(pieces)
+                if count == 0:
+                    break
+                piece = begin_append(self._store, shard, offset, slot, count, read_back=read_back)
+                pieces.append((piece, slot))
+                offset += count
+        finally:
+            ended = [self._end_piece(*piece) for piece in pieces]
+        if not all(ended):
+            raise _LostDiskError(LOST_DISK)
         if offset - shard.length_bytes != total:
             raise FsdError("the file changed while it was read; put it again when it is quiet")
         digest, entry = call("finish_large")
         return digest, entry
+
+    def _fill_slot(self, pieces: "deque[tuple[Append, Slot]]") -> tuple[Slot, int]:
+        """Return a slot with the next bytes of the large file, and how many; 0 at its end."""
+        slot, count = self._slot_for_piece(pieces), 0
+        try:
+            count = int(self._child.call("fill_large", slot.number, self._group_bytes))
+        finally:
+            if count == 0:
+                self._store.pool.release(slot)
+        return slot, count
+
+    def _slot_for_piece(self, pieces: "deque[tuple[Append, Slot]]") -> Slot:
+        """Return a slot for the next piece; one more only where one is free just now."""
+        pool = self._store.pool
+        if not pieces:
+            return pool.acquire()
+        slot = pool.acquire_now() if len(pieces) < self._commits_max else None
+        while slot is None:
+            if not self._end_piece(*pieces.popleft()):
+                raise _LostDiskError(LOST_DISK)
+            slot = pool.acquire_now() if pieces else pool.acquire()
+        return slot
+
+    def _end_piece(self, piece: Append, slot: Slot) -> bool:
+        """Wait for a piece of a large file; False when a disk of its shard failed."""
+        try:
+            return piece.end(self._store)
+        finally:
+            self._store.pool.release(slot)
 
 
 def arranged(
@@ -392,6 +466,10 @@ def arranged(
     what the one before it ended with makes these stretches longer still.
     """
     return sorted(wanted, key=lambda one: (one[2].size_bytes >= LARGER_BYTES_MIN) != larger_first)
+
+
+def _large_shard_bytes(read: FileRead) -> int:
+    return read.size_bytes + read.size_bytes // 4096 + (1 << 20)
 
 
 def _leading_small(items: list[Any]) -> list[Any]:

@@ -12,13 +12,17 @@ a group, the shard is sealed at the last group that is durable on all its disks,
 to a fresh shard: never fewer copies.
 """
 
+import contextlib
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from fsd.format.errors import DiskError
+from base.errors import DrystoneError
+from fsd.disks.disk import Disk
+from fsd.format.errors import DiskError, NotEnoughDisksError
 from fsd.format.group import large_group_bytes, readdress
 from fsd.format.record import (
     ENTRY_BYTES,
@@ -30,7 +34,7 @@ from fsd.format.record import (
     pack_shard_header,
 )
 from fsd.ingest.open_shard import OpenShard, append_everywhere, write_footer
-from fsd.planning.fair_draws import FairDraws
+from fsd.planning.placement import FairDraws
 from fsd.process.slots import Slot
 from fsd.store.index import IndexWriter, ShardRow
 from fsd.store.purge_place import put_objects
@@ -38,6 +42,9 @@ from fsd.store.store import PART_BYTES_MAX, Store
 
 COMMIT_TRIES_MAX = 4
 IDLE_SHARDS_MAX = 8
+OPEN_AHEAD_MAX = 4
+"""Shards that are begun at once: each entry of the catalog takes the head of every disk there and
+back. One that is not needed in the end is abandoned without a file."""
 SEAL_WITHIN_S = 10.0
 """So long a sealed shard waits for another entry to go to all catalogs with."""
 
@@ -81,26 +88,49 @@ class ShardWriter:
         self._store = store
         self._draws = FairDraws()
         self._idle: list[OpenShard] = []
+        self._lent: dict[str, OpenShard] = {}
         self._ended: list[Ended] = []
+        # Held while shards are begun, which others who come then share. After
+        # `Engine.maintenance`, before the catalog's.
+        self._opening = threading.Lock()
         # Held while idle shards are sealed. After `Engine.maintenance`, before the catalog's. The
         # lists above are guarded by `Store.lock`.
         self._sealing = threading.Lock()
 
-    def lease(self, class_name: str, need_bytes: int, owner: str = "") -> OpenShard:
+    def lease(
+        self, class_name: str, need_bytes: int, owner: str = "", expected_bytes: int = 0
+    ) -> OpenShard:
         """Return an open shard of the class with room, which nobody else writes until released.
 
-        An owner's shards are lent to that owner only.
+        An owner's shards are lent to that owner only. Where a new one is begun, so are as many more
+        as the `expected_bytes` will fill: the catalog of every disk is told of them in one go.
         """
-        store = self._store
-        with store.lock:
+        if (idle := self._take_idle(class_name, need_bytes, owner)) is not None:
+            return idle
+        size_bytes = self._store.config.store.shard_size_bytes
+        with self._opening:
+            # Whoever had it before may have begun enough for both.
+            if (idle := self._take_idle(class_name, need_bytes, owner)) is not None:
+                return idle
+            count = max(1, min(OPEN_AHEAD_MAX, expected_bytes // size_bytes))
+            shard, *others = self._create(class_name, [size_bytes] * count, large=False)
+            for one in (shard, *others):
+                one.owner = owner
+            with self._store.lock:
+                self._idle += others
+                for other in others:
+                    del self._lent[other.shard_id]
+        return shard
+
+    def _take_idle(self, class_name: str, need_bytes: int, owner: str) -> OpenShard | None:
+        with self._store.lock:
             for shard in self._idle:
                 same = shard.class_name == class_name and shard.owner == owner
                 if same and shard.room_bytes >= need_bytes and self._is_whole(shard):
                     self._idle.remove(shard)
+                    self._lent[shard.shard_id] = shard
                     return shard
-        shard = self.create(class_name, store.config.store.shard_size_bytes, large=False)
-        shard.owner = owner
-        return shard
+        return None
 
     def release(self, shard: OpenShard) -> None:
         """Give a leased shard back; a full one, or one too many, is sealed."""
@@ -108,11 +138,11 @@ class ShardWriter:
             self._end(shard)
             return
         with self._store.lock:
+            self._lent.pop(shard.shard_id, None)
             self._idle.append(shard)
             extra = self._idle[:-IDLE_SHARDS_MAX]
             self._idle = self._idle[-IDLE_SHARDS_MAX:]
-        for other in extra:
-            self._end(other)
+        self._end_all(extra)
 
     def tidy(self) -> None:
         """Seal what cannot be written any more, and let the catalog know what waits too long."""
@@ -152,45 +182,106 @@ class ShardWriter:
 
         Its files are made with the first group. Raises NotEnoughDisksError when fewer can take it.
         """
-        store = self._store
-        chosen = self._draws.choose(
-            store.disks.spaces(),
-            store.ack_copies(class_name),
-            size_bytes + PART_BYTES_MAX,
-            store.random,
-            allow_same_domain=store.config.store.allow_same_device,
-        )
-        disks = [store.disks.disks[disk_id] for disk_id in chosen]
-        for disk in disks:
-            disk.free_bytes = max(0, disk.free_bytes - size_bytes)
-        shard_id = os.urandom(16).hex()
-        with store.lock:
-            # Before the catalog knows it, or a recovery that runs just now would take it for left.
-            store.shards.writing.add(shard_id)
-        entry: dict[str, object] = {"shard": shard_id, "class_name": class_name, "disks": [*chosen]}
-        opened = ("shard_open", {**entry, "large": True} if large else entry)
+        return self._create(class_name, [size_bytes], large=large)[0]
+
+    def create_large(self, class_name: str, sizes_bytes: list[int]) -> list[OpenShard]:
+        """Begin a shard for each of some large objects, as `create` does, all at once.
+
+        Fewer where the disks get full: those of the first ones.
+        """
+        return self._create(class_name, sizes_bytes, large=True)
+
+    def end_unused(self, shards: Iterable[OpenShard]) -> None:
+        """Give up shards that were begun, and that nothing was written to."""
+        self._end_all(list(shards))
+
+    def _end_all(self, shards: list[OpenShard]) -> None:
+        """End shards that nobody waits for; what cannot be ended is left to the recovery."""
         try:
-            # Barrier: from here on a restart knows the shard and looks for its groups; without any
-            # file of it, on disks that are all here, it forgets it again.
-            self._record(self._take_ended(), opened)
+            while shards:
+                # What the catalog cannot be told now, the next start finds out: of one that was
+                # never written there is no file.
+                with contextlib.suppress(DrystoneError):
+                    self._end(shards.pop())
+        finally:
+            for shard in shards:
+                self._leave(shard.shard_id)
+
+    def _create(self, class_name: str, sizes_bytes: list[int], *, large: bool) -> list[OpenShard]:
+        """Begin shards with one write to the catalogs; fewer where the disks get full."""
+        store = self._store
+        placed = self._place(class_name, sizes_bytes)
+        made: list[OpenShard] = []
+        try:
+            # Barrier: from here on a restart knows the shards and looks for their groups; those
+            # without any file, on disks that are all here, it forgets again.
+            entries = [_opened(shard_id, class_name, disks, large) for shard_id, disks in placed]
+            self._record(self._take_ended(), *entries)
             with store.index.write() as writer:
-                number = writer.next_shard_number()
-                shard = OpenShard(shard_id, number, class_name, disks, size_bytes, large)
-                writer.put_shard(shard.row())
+                for (shard_id, disks), size_bytes in zip(placed, sizes_bytes, strict=False):
+                    number = writer.next_shard_number()
+                    shard = OpenShard(shard_id, number, class_name, disks, size_bytes, large)
+                    shard.head = self._head(shard)
+                    writer.put_shard(shard.row())
+                    made.append(shard)
         except BaseException:
-            self._leave(shard_id)
+            for shard_id, _ in placed:
+                self._leave(shard_id)
             raise
-        header = ShardHeader(
-            bytes.fromhex(shard_id),
-            bytes.fromhex(store.config.store.store_id),
-            time.time_ns(),
-            class_name,
-            large,
-        )
-        shard.head = pack_shard_header(header)
         with store.lock:
-            store.shards.name(shard_id, number)
-        return shard
+            for shard in made:
+                store.shards.name(shard.shard_id, shard.number)
+                self._lent[shard.shard_id] = shard
+        return made
+
+    def _place(self, class_name: str, sizes_bytes: list[int]) -> list[tuple[str, list[Disk]]]:
+        """Draw the disks of new shards; returns their ids, which count as written from now on."""
+        store, placed = self._store, list[tuple[str, list[Disk]]]()
+        waiting = self._waiting_bytes()
+        for size_bytes in sizes_bytes:
+            try:
+                chosen = self._draws.choose(
+                    store.disks.spaces(),
+                    store.ack_copies(class_name),
+                    size_bytes + PART_BYTES_MAX,
+                    store.random,
+                    allow_same_domain=store.config.store.allow_same_device,
+                    waiting_bytes=waiting,
+                )
+            except NotEnoughDisksError:
+                if placed:
+                    break
+                raise
+            disks = [store.disks.disks[disk_id] for disk_id in chosen]
+            for disk in disks:
+                disk.free_bytes = max(0, disk.free_bytes - size_bytes)
+                waiting[disk.disk_id] += size_bytes
+            placed.append((os.urandom(16).hex(), disks))
+        with store.lock:
+            # Before the catalog knows them, or a recovery that runs just now would take them for
+            # left.
+            store.shards.writing.update(shard_id for shard_id, _ in placed)
+        return placed
+
+    def _waiting_bytes(self) -> Counter[str]:
+        """Return what each disk has to write of the shards that are lent, or about to be."""
+        waiting = Counter[str]()
+        with self._store.lock:
+            fresh = [shard for shard in self._idle if not shard.digests]
+            for shard in [*self._lent.values(), *fresh]:
+                for disk in shard.disks:
+                    waiting[disk.disk_id] += shard.capacity_bytes - shard.length_bytes
+        return waiting
+
+    def _head(self, shard: OpenShard) -> bytes:
+        header = ShardHeader(
+            bytes.fromhex(shard.shard_id),
+            bytes.fromhex(self._store.config.store.store_id),
+            time.time_ns(),
+            shard.class_name,
+            shard.large,
+        )
+        return pack_shard_header(header)
 
     def _take_ended(self, within_s: float = 0.0) -> list[Ended]:
         due_s = time.monotonic() - within_s
@@ -260,6 +351,7 @@ class ShardWriter:
         """Write a shard no more; the recovery seals it at the groups that its replicas hold."""
         with self._store.lock:
             self._store.shards.writing.discard(shard_id)
+            self._lent.pop(shard_id, None)
 
     def _moved(self, shard: OpenShard, group: BuiltGroup) -> BuiltGroup:
         digest = readdress(
@@ -340,6 +432,7 @@ class ShardWriter:
                 ended = _ended(shard, shard.length_bytes + shard.footer_bytes, shard.placed)
                 with self._store.lock:
                     self._ended.append(ended)
+                    self._lent.pop(shard.shard_id, None)
                 kept = True
             # Otherwise all its disks are lost at once. The catalog keeps it open: whichever of
             # them comes back is recovered from, since its groups were acknowledged.
@@ -355,6 +448,7 @@ class ShardWriter:
             writer.delete_shard(shard.row())
         with store.lock:
             store.shards.writing.discard(shard.shard_id)
+            self._lent.pop(shard.shard_id, None)
         for disk in shard.disks:
             disk.request("remove_shard", shard.shard_id, False)
 
@@ -381,6 +475,15 @@ def record_seals(store: Store, ended: list[Ended], *entries: tuple[str, dict[str
         with store.lock:
             store.shards.writing.difference_update(one.row.shard_id for one in ended)
             store.shards.retaken &= store.shards.writing
+
+
+def _opened(
+    shard_id: str, class_name: str, disks: list[Disk], large: bool
+) -> tuple[str, dict[str, object]]:
+    """Return what the catalog is told of a new shard."""
+    places = [disk.disk_id for disk in disks]
+    entry: dict[str, object] = {"shard": shard_id, "class_name": class_name, "disks": places}
+    return "shard_open", {**entry, "large": True} if large else entry
 
 
 def _ended(shard: OpenShard, length: int, indexed: bool) -> Ended:

@@ -2,7 +2,7 @@
 
 The listing runs ahead in one thread, packing lanes take chunks from it. A batch is sealed when
 every listed file is stored (skipped kinds do not count); with failures it stays open, and the
-same put again resumes it.
+same put again resumes it. Who puts little and often keeps it open, and seals it in the end.
 """
 
 import json
@@ -19,7 +19,7 @@ from base.errors import UsageError
 from fsd.compile import batch_tree
 from fsd.documents.models import BatchWriteRequest
 from fsd.format.batch_part import PartFile
-from fsd.format.errors import FsdError
+from fsd.format.errors import FsdError, NotFoundError
 from fsd.format.paths import check_identifier
 from fsd.ingest.claims import Claims
 from fsd.ingest.known_files import KnownFiles
@@ -27,9 +27,9 @@ from fsd.ingest.listing import Found, chunks, list_folder, list_given
 from fsd.ingest.pack_lane import Known, PackLane, Reference
 from fsd.ingest.packer import FileRead
 from fsd.ingest.shard_writer import ShardWriter
-from fsd.store import ballast
 from fsd.store.index import BatchRow, IndexWriter
 from fsd.store.job import Job
+from fsd.store.ssd import ballast
 from fsd.store.store import Store
 
 CHUNKS_AHEAD_MAX = 64
@@ -92,6 +92,7 @@ class BatchWrite:
         self._again: list[Found] = []
         self._known = KnownFiles()
         self._next_part = 0
+        self._taken_bytes = 0
         self._parts: dict[bytes, bytes] = {}
         self._parts_bytes = 0
         self._target = store.config.copies(request.class_name)
@@ -161,7 +162,7 @@ class BatchWrite:
         if row.class_name != self.class_name:
             raise UsageError(f"batch {name} is {row.class_name}; it cannot take {self.class_name}")
         if not self._alias:
-            self._known.load(store, row, parts)
+            self._known.load(store, row, parts, listed=self._request.keep_open)
         self._next_part = row.part_count
         return row
 
@@ -227,6 +228,8 @@ class BatchWrite:
                 chunk = work.get(timeout=IDLE_FLUSH_S)
                 if chunk is None:
                     break
+                with self._lock:
+                    self._taken_bytes += sum(found.size_bytes for found in chunk)
                 if not errors:
                     lane.take(chunk)
                     self._job.check()
@@ -271,12 +274,14 @@ class BatchWrite:
         counts = self._counts
         if self._alias:
             return {"failed": counts.failed}
-        if not counts.failed and not self.row.sealed:
+        if not counts.failed and not self.row.sealed and not self._request.keep_open:
             # Barrier: every part is durable; sealing only says that no more will come.
             self._store.catalog.append(("batch_seal", {"batch": self.name}))
             self.row.sealed = True
         self._job.phase = "listing the batch"
-        batch_tree.compile_batch(self._store, self.row, self._parts)
+        batch_tree.compile_batch(
+            self._store, self.row, self._parts, add_to_former=self._request.keep_open
+        )
         return {
             "batch": self.name,
             "sealed": self.row.sealed,
@@ -298,6 +303,10 @@ class BatchWrite:
         known_bytes = max(self.row.size_bytes, self._job.total_bytes)
         own = known_bytes >= OWN_SHARDS_MIN * self._store.config.store.shard_size_bytes
         return self.name if own and not self._alias else ""
+
+    def expected_bytes(self) -> int:
+        """Return how much is listed and in no lane's hands yet; see BatchFace."""
+        return self._job.total_bytes - self._taken_bytes
 
     def next_part(self) -> int:
         """Return a part number that was never used in this batch."""
@@ -400,6 +409,28 @@ def _line(path: str, status: str, *, reason: str) -> dict[str, Any]:
         "copies_target": 0,
         "reason": reason,
     }
+
+
+def seal_batch(store: Store, name: str) -> BatchRow:
+    """Say that no more will come into a batch; only while nobody puts into it.
+
+    NotFoundError when there is none of this name. A sealed one stays as it is.
+    """
+    with store.index.read() as reader:
+        row = reader.batch(name)
+    with store.lock:
+        hidden = name in store.shards.state.hidden_batches()
+    if row is None or hidden:
+        raise NotFoundError(f"there is no batch {name}; `drystone ls` lists them")
+    if not row.sealed:
+        store.catalog.append(("batch_seal", {"batch": name}))
+        # Barrier: it is sealed. A crash here leaves a row that says open, which the roll-forward
+        # of the next start puts right.
+        with store.index.write() as writer:
+            row = writer.batch(name) or row
+            row.sealed = True
+            writer.put_batch(row)
+    return row
 
 
 def check_folder(folder: str) -> None:

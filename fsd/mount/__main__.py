@@ -4,7 +4,8 @@
 
 It needs the index on the SSD and the disks, nothing else: engine, database and Redis may be gone.
 It never writes, and never makes a system call on a disk: those are its read children's
-(`fsd.mount.reader`), so that a disk that hangs in the kernel freezes a child and not the mount.
+(`fsd.mount.reading.reader`), so that a disk that hangs in the kernel freezes a child and not the
+mount.
 """
 
 import argparse
@@ -19,15 +20,20 @@ from contextlib import suppress
 import pyfuse3
 import trio
 
-from fsd.mount.fetch import Fetcher
+from base.logging.daemon import start, told_life
+from base.logging.file import FILE_SIZE_BYTES, FILES_KEPT
+from base.logging.ids import about
 from fsd.mount.heal import Healer
 from fsd.mount.index import MountIndex
 from fsd.mount.loop import main as main_loop
 from fsd.mount.operations import Mount
+from fsd.mount.reading.fetch import Fetcher
 from fsd.mount.tree import Namespace
 from fsd.process import service_notify
 
 READ_AHEAD_KIB = 1024
+LOG = ("", "WARNING", str(FILE_SIZE_BYTES), str(FILES_KEPT))
+"""Where nothing is said of it: to stderr alone."""
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +47,7 @@ async def raise_read_ahead(point: str) -> None:
         with open(f"/sys/class/bdi/{device}/read_ahead_kb", "w", encoding="ascii") as file:
             file.write(str(READ_AHEAD_KIB))
     except OSError as error:
-        _log.info("the read-ahead stays as it is: %s", error)
+        _log.info("the read-ahead stays as it is: %s", error, extra=about("mount.read_ahead_kept"))
 
 
 async def _keep_watchdog() -> None:
@@ -101,14 +107,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--status-dir", required=True, help="folder of health.json, capacity.json")
     parser.add_argument("--engine-socket", default="", help="asked about wrong places in the index")
     parser.add_argument("--allow-other", action="store_true", help="let other users in")
-    parser.add_argument("--verbose", action="store_true", help="log more, to stderr")
+    log = ("FOLDER", "LEVEL", "BYTES", "KEPT")
+    parser.add_argument("--log", nargs=4, metavar=log, default=LOG, help="as [log] says")
     parser.add_argument("point", help="an empty folder")
     given = parser.parse_args(arguments)
-    logging.basicConfig(
-        stream=sys.stderr,
-        level=logging.INFO if given.verbose else logging.WARNING,
-        format="%(asctime)s %(levelname)s %(name)s: %(message)s",
-    )
+    folder, level, size_bytes, kept = given.log
+    start("mount", folder, level, int(size_bytes), int(kept))
+    with told_life("mount"):
+        _mount(given)
+    return 0
+
+
+def _mount(given: argparse.Namespace) -> None:
     options = {"ro", "fsname=drystone", "default_permissions"}
     if given.allow_other:
         options.add("allow_other")
@@ -119,7 +129,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
             trio.run(serve, index, given.status_dir, given.engine_socket, given.point, options)
     finally:
         index.close()
-    return 0
 
 
 if __name__ == "__main__":

@@ -13,10 +13,10 @@ from typing import Protocol
 import pyfuse3
 
 from fsd.format import record
-from fsd.mount.fetch import Fetch, Fetcher
 from fsd.mount.heal import Healer
 from fsd.mount.index import MountIndex
-from fsd.mount.protocol import SMALL_PAYLOAD_BYTES_MAX, WINDOW_BYTES_MAX
+from fsd.mount.reading.fetch import Fetch, Fetcher
+from fsd.mount.reading.protocol import SMALL_PAYLOAD_BYTES_MAX, WINDOW_BYTES_MAX
 
 WINDOW_BYTES_MIN = 1 << 20
 WINDOWS_PER_FILE = 3

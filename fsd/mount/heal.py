@@ -12,6 +12,7 @@ from collections import OrderedDict
 import trio
 
 from base.errors import DrystoneError
+from base.logging.ids import about
 from fsd.format.errors import EngineUnavailableError
 
 ASK_TIMEOUT_S = 10.0
@@ -63,7 +64,9 @@ class Healer:
             await self.heal(key)
         except Exception:
             # One that escaped would end the mount.
-            _log.exception("the engine was not told of %s", key.hex())
+            _log.exception(
+                "the engine was not told of %s", key.hex(), extra=about("object.heal_untold")
+            )
 
     def _ask(self, key: str) -> bool:
         """Ask, in a thread, unless the engine was silent while this waited for others to be told.
@@ -72,15 +75,20 @@ class Healer:
         the mount's tasks waiting, while an engine hangs.
         """
         # Here, for nearly no mount ever needs it: the models take a third of a second.
-        from fsd.client.client_transport import Transport
+        from fsd.client.client import Client
+        from fsd.operations.files import OneObject, heal
 
         if time.monotonic() < self._silent_until_s:
             return False
-        path = f"/v1/objects/{key}/heal"
         try:
-            return bool(Transport(self._address).call("POST", path, timeout_s=ASK_TIMEOUT_S))
+            return bool(Client(self._address).ask(heal, OneObject(key=key), ASK_TIMEOUT_S))
         except DrystoneError as error:
             if isinstance(error, EngineUnavailableError):
                 self._silent_until_s = time.monotonic() + SILENT_S
-            _log.warning("%s cannot be read, and nobody looks for it: %s", key, error)
+            _log.warning(
+                "%s cannot be read, and nobody looks for it: %s",
+                key,
+                error,
+                extra=about("object.unsought"),
+            )
             return False

@@ -11,9 +11,10 @@ from collections.abc import Callable
 from typing import TypeVar
 
 from base.errors import UsageError
+from base.logging.ids import about
 from fsd.format.errors import CorruptError, NotFoundError
 from fsd.format.layout import shard_path
-from fsd.mount.fetch import Place, Replica
+from fsd.mount.reading.fetch import Place, Replica
 from fsd.store.generation import current_generation
 from fsd.store.index import BatchRow, DiskRow, Index, IndexReader, Location, ShardRow, ViewRow
 
@@ -63,11 +64,13 @@ class MountIndex:
             index = Index(self._root, generation, readonly=True)
         except (CorruptError, UsageError) as error:
             # The generation that is open goes on to serve; the next look tries again.
-            _log.warning("index generation %d: %s", generation, error)
+            _log.warning(
+                "index generation %d: %s", generation, error, extra=about("index.unusable")
+            )
             return
         self.close()
         self._index, self._stamp = index, stamp
-        _log.info("index generation %d", generation)
+        _log.info("index generation %d", generation, extra=about("index.opened"))
 
     def _ask(self, question: Callable[[IndexReader], _Value], default: _Value) -> _Value:
         if self._index is None:

@@ -14,11 +14,12 @@ from typing import Any, TypeVar, cast
 
 import pyfuse3
 
-from fsd.mount.fetch import Fetcher
+from base.logging.ids import about
 from fsd.mount.files import BytesFile, OpenFile, Source, StatusFile, open_object
 from fsd.mount.heal import Healer
 from fsd.mount.index import MountIndex
 from fsd.mount.inodes import Attributes
+from fsd.mount.reading.fetch import Fetcher
 from fsd.mount.tree import Content, Listing, Namespace
 
 XATTR_PREFIX = b"user.drystone."
@@ -45,7 +46,7 @@ def guarded(handler: _Handler) -> _Handler:
             raise
         except Exception:
             self.fetcher.counters["handler_errors"] += 1
-            _log.exception("%s failed", handler.__name__)
+            _log.exception("%s failed", handler.__name__, extra=about("mount.request_failed"))
             raise pyfuse3.FUSEError(errno.EIO) from None
 
     return cast(_Handler, wrapper)

@@ -6,6 +6,8 @@ vanish have short timeouts, the inside of a view has long ones.
 """
 
 import errno
+import os
+import stat
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -34,7 +36,6 @@ from fsd.mount.inodes import (
     split_tree_inode,
 )
 from fsd.mount.objects import ObjectFolders
-from fsd.mount.status import StatusFolder
 from fsd.mount.trees import TreeListing
 from fsd.mount.views import PublishedFolders
 
@@ -46,6 +47,7 @@ _SECTIONS = {
     b"exports": EXPORTS,
     b"browse": BROWSE,
 }
+_STATUS_NAMES = (b"health.json", b"capacity.json")
 _PUBLISHED = (BATCHES, STAGE, EXPORTS, BROWSE)
 
 
@@ -206,3 +208,37 @@ class Namespace:
         if node.key is not None:
             return Content(node.name, node.key, node.size_bytes)
         return Content(node.name, data=mounted.tree.text(index))
+
+
+class StatusFolder:
+    """The section of status files; a file that the engine has not written does not exist."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+
+    def path(self, inode: int) -> str:
+        """Return where the file of an inode lies."""
+        position = inode - STATUS_FIRST
+        if not 0 <= position < len(_STATUS_NAMES):
+            raise missing()
+        return os.path.join(self._folder, _STATUS_NAMES[position].decode())
+
+    def lookup(self, parent: int, name: bytes) -> Attributes:
+        """Return the attributes of a child."""
+        if parent != STATUS or name not in _STATUS_NAMES:
+            raise missing()
+        return self.attributes(STATUS_FIRST + _STATUS_NAMES.index(name))
+
+    def attributes(self, inode: int) -> Attributes:
+        """Return the attributes of a status file, never to be cached: it changes at any time."""
+        try:
+            status = os.stat(self.path(inode))
+        except FileNotFoundError:
+            raise missing() from None
+        if not stat.S_ISREG(status.st_mode):
+            raise missing()
+        return Attributes(inode, False, status.st_size, status.st_mtime_ns, 0.0, 0.0)
+
+    def names(self, inode: int) -> Iterable[bytes]:
+        """Return the names; a file that is not there is left out of the listing by its lookup."""
+        return _STATUS_NAMES

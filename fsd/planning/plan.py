@@ -7,17 +7,16 @@ chooses the disks. Pure: arrays in, a plan out.
 
 Cost of a segment on a disk = approach + bytes read / bandwidth + a seek by distance for every
 hole that costs less to jump over than to read.
-Measured by tests/fsd/planning/test_plan.py, test_plan_figures.py and bench/planner.py.
+Measured by tests/fsd/planning/test_plan.py, test_plan_figures.py and bench/planner/command.py.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
 
-from fsd.format.errors import NoReplicaError
 from fsd.planning.assignment import Float64s, Int64s, assign
 from fsd.planning.disk_model import DiskModel
 
@@ -72,8 +71,7 @@ class ReadPlan:
     `order`: readable items sorted by (shard, offset). `unreadable`: items of shards without any
     replica, ascending. `disk_seconds`: predicted per disk; `seconds` is their maximum, the ETA.
     `read_bytes` counts holes read through, `wanted_bytes` the readable items alone; `seeks` the
-    head movements of all disks. After `replan` all of these but `wanted_bytes` speak of what was
-    planned anew, `disk_seconds` on top of the queues that were given.
+    head movements of all disks.
     """
 
     order: Int64s
@@ -120,43 +118,11 @@ def plan_reads(
         for low, high in pairwise(cuts.tolist())
     ]
     work = _measure(cuts, starts, ends, disks)
-    blank = ReadPlan(order, unreadable, segments, [], 0.0, 0, wanted_bytes, 0, work)
-    return _allot(blank, range(len(segments)), replicas, disks, [0.0] * len(disks))
-
-
-def replan(
-    plan: ReadPlan,
-    segment_ids: Collection[int],
-    replicas: Sequence[Sequence[int]],
-    disks: Sequence[DiskModel],
-    busy_s: Sequence[float],
-) -> ReadPlan:
-    """Assign the unfinished `segment_ids` anew after a disk died or is late.
-
-    `replicas` as they are now (without the dead disk); `disks` in the order of the plan, perhaps
-    with new calibrations; `busy_s` (disks,) the seconds of work still queued on each disk apart
-    from these segments, 0 for a dead one. Ids, ranges and the other segments stay as they are;
-    `seconds` and `disk_seconds` become what remains from now on.
-    Raises NoReplicaError listing the shards (indices) that no disk holds any more.
-    """
-    if not len(disks) == len(busy_s) == plan.work.read_bytes.shape[1]:
-        raise ValueError("disks and busy_s must have the length and order the plan was made with")
-    lost = {plan.segments[i].shard for i in segment_ids if not replicas[plan.segments[i].shard]}
-    if lost:
-        names = [str(shard) for shard in sorted(lost)]
-        raise NoReplicaError(f"no replica is left of {len(names)} planned shards", names)
-    return _allot(plan, sorted(set(segment_ids)), replicas, disks, busy_s)
-
-
-def segments_by_disk(plan: ReadPlan, segment_ids: Iterable[int] | None = None) -> list[list[int]]:
-    """Segment ids per disk in issue order: by shard and offset, so that the head sweeps.
-
-    All segments, or only `segment_ids` (those of a `replan`).
-    """
-    queues: list[list[int]] = [[] for _ in plan.disk_seconds]
-    for index in range(len(plan.segments)) if segment_ids is None else sorted(set(segment_ids)):
-        queues[plan.segments[index].disk].append(index)
-    return queues
+    priced, disk_seconds, read_bytes, seeks = _allot(segments, work, replicas, disks)
+    seconds = max(disk_seconds, default=0.0)
+    return ReadPlan(
+        order, unreadable, priced, disk_seconds, seconds, read_bytes, wanted_bytes, seeks, work
+    )
 
 
 def _check_items(
@@ -222,45 +188,37 @@ def _measure(cuts: Int64s, starts: Int64s, ends: Int64s, disks: Sequence[DiskMod
 
 
 def _allot(
-    plan: ReadPlan,
-    segment_ids: Sequence[int],
+    segments: list[Segment],
+    work: SegmentWork,
     replicas: Sequence[Sequence[int]],
     disks: Sequence[DiskModel],
-    busy_s: Sequence[float],
-) -> ReadPlan:
-    """The plan with `segment_ids` (ascending) assigned on top of `busy_s` and priced."""
-    ids = np.array(segment_ids, dtype=np.int64)
-    chosen = [plan.segments[index] for index in segment_ids]
-    work_s = plan.work.costs_s(disks)[ids]
+) -> tuple[list[Segment], list[float], int, int]:
+    """The segments assigned and priced, seconds per disk, bytes read and seeks of all."""
+    work_s = work.costs_s(disks)
     approach_s = np.array([disk.average_seek_s() for disk in disks], dtype=np.float64)
     allowed = np.zeros(work_s.shape, dtype=np.bool_)
-    for row, segment in enumerate(chosen):
+    for row, segment in enumerate(segments):
         allowed[row, list(replicas[segment.shard])] = True
     # Whether the previous segment lies on the same disk is not known yet: charge a full approach.
-    choice = assign(np.where(allowed, work_s + approach_s, np.inf), busy_s)
+    choice = assign(np.where(allowed, work_s + approach_s, np.inf), [0.0] * len(disks))
 
-    rows = np.arange(len(ids))
-    read_bytes, seeks = plan.work.read_bytes[ids, choice], plan.work.jumps[ids, choice]
+    rows = np.arange(len(segments))
+    read_bytes, seeks = work.read_bytes[rows, choice], work.jumps[rows, choice]
     runs, costs = seeks + 1, work_s[rows, choice]
     for disk, model in enumerate(disks):
         queue = np.flatnonzero(choice == disk)
-        approaches_s, through_bytes, moved = _approaches([chosen[row] for row in queue], model)
+        approaches_s, through_bytes, moved = _approaches([segments[row] for row in queue], model)
         costs[queue] += approaches_s
         read_bytes[queue] += through_bytes
         seeks[queue] += moved
-    segments = list(plan.segments)
-    for row, index in enumerate(segment_ids):
-        disk, cost_s, run_count = int(choice[row]), float(costs[row]), int(runs[row])
-        segments[index] = replace(segments[index], disk=disk, cost_s=cost_s, runs=run_count)
-    seconds = np.bincount(choice, weights=costs, minlength=len(disks)) + np.array(busy_s)
-    return replace(
-        plan,
-        segments=segments,
-        disk_seconds=seconds.tolist(),
-        seconds=float(seconds.max(initial=0.0)),
-        read_bytes=int(read_bytes.sum()),
-        seeks=int(seeks.sum()),
-    )
+    priced = [
+        replace(segment, disk=disk, cost_s=cost_s, runs=run_count)
+        for segment, disk, cost_s, run_count in zip(
+            segments, choice.tolist(), costs.tolist(), runs.tolist(), strict=True
+        )
+    ]
+    seconds = np.bincount(choice, weights=costs, minlength=len(disks))
+    return priced, seconds.tolist(), int(read_bytes.sum()), int(seeks.sum())
 
 
 def _approaches(queue: Sequence[Segment], disk: DiskModel) -> tuple[Float64s, Int64s, Int64s]:

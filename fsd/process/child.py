@@ -7,6 +7,7 @@ steps in a shared page: the engine sees from there that a lane is alive, without
 """
 
 import contextlib
+import heapq
 import mmap
 import os
 import queue
@@ -47,11 +48,22 @@ class Lane:
         self._page = page
         self._count = 0
 
-    def peek(self) -> tuple[str, Any] | None:
-        """Return the operation that comes next, and its arguments, unless a more urgent arrives."""
+    def peek(self) -> tuple[int, str, Any] | None:
+        """Return what comes next, unless a more urgent arrives: its id, operation and arguments."""
         with self.queue.mutex:
             waiting = self.queue.queue
-            return waiting[0][2][1:] if waiting else None
+            return waiting[0][2] if waiting else None
+
+    def take(self, request_id: int) -> bool:
+        """Take what `peek` showed for whoever runs now, who answers it.
+
+        False, with nothing taken, when a more urgent request has arrived since.
+        """
+        with self.queue.mutex:
+            if self.queue.queue[0][2][0] != request_id:
+                return False
+            heapq.heappop(self.queue.queue)
+            return True
 
     def step(self) -> None:
         """Count one step (one system call that may take long)."""
@@ -77,7 +89,7 @@ class ChildServer:
     def serve(self, operations: Mapping[str, tuple[int, Operation]]) -> None:
         """Run the loop; `operations` maps a name to its lane and its function."""
         for lane in self.lanes:
-            threading.Thread(target=self._work, args=(lane, operations), daemon=True).start()
+            threading.Thread(target=self.work, args=(lane, operations), daemon=True).start()
         while True:
             try:
                 request_id, name, arguments, priority = self.connection.recv()
@@ -89,31 +101,45 @@ class ChildServer:
             lane.on_arrive()
             lane.queue.put((priority, self._order, (request_id, name, arguments)))
 
-    def _work(self, lane: Lane, operations: Mapping[str, tuple[int, Operation]]) -> None:
+    def work(self, lane: Lane, operations: Mapping[str, tuple[int, Operation]]) -> None:
+        """Do what one lane is asked for, one after the other, until the process ends."""
         while True:
             lane.priority, _, (request_id, name, arguments) = lane.queue.get()
             lane.step()
             lane.busy = True
             try:
                 answer = (request_id, True, operations[name][1](*arguments))
-            except OSError as error:
-                answer = (request_id, False, DiskError(str(error), errno=error.errno))
-            except DrystoneError as error:
-                answer = (request_id, False, error)
             except Exception as error:
-                # Anything else is a fault of ours: the engine must hear of it, the child lives on.
-                answer = (request_id, False, FsdError(f"{name}: {type(error).__name__}: {error}"))
+                answer = (request_id, False, _told(name, error))
             lane.step()
             lane.busy = False
-            lane.on_answer()
-            with self._send, contextlib.suppress(OSError):
-                self.connection.send(answer)
+            self._answer(lane, answer)
+
+    def answer(self, lane: Lane, name: str, request_id: int, error: Exception | None) -> None:
+        """Answer a request that another one of its lane has taken along."""
+        told = None if error is None else _told(name, error)
+        self._answer(lane, (request_id, told is None, told))
+
+    def _answer(self, lane: Lane, answer: tuple[int, bool, Any]) -> None:
+        lane.on_answer()
+        with self._send, contextlib.suppress(OSError):
+            self.connection.send(answer)
+
+
+def _told(name: str, error: Exception) -> DrystoneError:
+    """Return an operation's error as the engine hears of it."""
+    if isinstance(error, OSError):
+        return DiskError(str(error), errno=error.errno)
+    if isinstance(error, DrystoneError):
+        return error
+    # Anything else is a fault of ours: the engine must hear of it, the child lives on.
+    return FsdError(f"{name}: {type(error).__name__}: {error}")
 
 
 def start_child(lane_count: int, fds: list[int]) -> tuple[ChildServer, list[memoryview]]:
     """Map what a child was given; returns its server and the slots.
 
-    `fds` are the page of its steps, its socket, and the slots in their order.
+    `fds` are the page of its steps, its socket, and what the slots lie in.
     """
     page_fd, socket_fd, *slot_fds = fds
     page = mmap.mmap(page_fd, 8 * LANES_MAX)

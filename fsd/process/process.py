@@ -22,13 +22,13 @@ from typing import Any
 
 from fsd.format.errors import DiskError, DiskStalledError, FsdError
 from fsd.planning.disk_health import SLOW_S, TroubleKind
-from fsd.process import nursery
+from fsd.process import fork_server
 from fsd.process.child import LANES_MAX, read_steps
 from fsd.process.slots import Slot, SlotPool
 
 DEATH_WAIT_S = 1.0
 START_TRIES = 2
-"""A nursery that has died or hangs is replaced."""
+"""A fork server that has died or hangs is replaced."""
 
 
 @dataclass(slots=True)
@@ -214,7 +214,7 @@ class Child:
 
 def _begin(
     module: str, label: str, pool: SlotPool
-) -> tuple[nursery.Offspring, mmap.mmap, socket.socket]:
+) -> tuple[fork_server.ForkedChild, mmap.mmap, socket.socket]:
     """Return a new process, the page of its steps, and our end of its socket."""
     for tries_left in reversed(range(START_TRIES)):
         try:
@@ -227,17 +227,17 @@ def _begin(
 
 def _try_to_begin(
     module: str, label: str, pool: SlotPool
-) -> tuple[nursery.Offspring, mmap.mmap, socket.socket]:
+) -> tuple[fork_server.ForkedChild, mmap.mmap, socket.socket]:
     page_fd = os.memfd_create("drystone-steps", os.MFD_CLOEXEC)
     try:
         os.ftruncate(page_fd, 8 * LANES_MAX)
         page = mmap.mmap(page_fd, 8 * LANES_MAX)
-        # One of its own for each try: when a nursery ends before it has said whom it made, that
+        # One of its own for each try: when a fork server ends before it has said whom it made, that
         # one ends with this socket, and never hears what its successor is asked.
         ours, theirs = socket.socketpair()
         with theirs:
             try:
-                process = nursery.fork(module, label, [page_fd, theirs.fileno(), *pool.fds])
+                process = fork_server.fork(module, label, [page_fd, theirs.fileno(), *pool.fds])
             except BaseException:
                 ours.close()
                 raise

@@ -17,7 +17,7 @@ from fsd.format.errors import CorruptError, NotFoundError
 from fsd.format.record import Entry, iterate_entries
 from fsd.repair.index_check import check_order, check_rows
 from fsd.repair.lost_files import lost_files
-from fsd.store.givers import Givers
+from fsd.store.availability import Availability
 from fsd.store.index import IndexReader, Location
 from fsd.store.job import Job
 from fsd.store.read_errors import note_read_error
@@ -269,7 +269,7 @@ def _check_index_rows(store: Store, find: Any, job: Job) -> None:
 
 
 def _check_references(store: Store, find: Any, job: Job) -> None:
-    givers = Givers(store)
+    availability = Availability(store)
     with store.index.read() as reader:
         batches, views = list(reader.batches()), list(reader.views())
         for row in batches:
@@ -280,7 +280,7 @@ def _check_references(store: Store, find: Any, job: Job) -> None:
             if reader.locate(bytes.fromhex(view.manifest_key)) is None:
                 find("the view's manifest is missing", view=view.name, key=view.manifest_key)
     for row in batches:
-        for one in lost_files(store, row, givers, lambda _files: job.check(), find):
+        for one in lost_files(store, row, availability, lambda _files: job.check(), find):
             find(one.reason, batch=row.name, path=one.path, key=one.key)
     for name in [row.tree_file for row in batches] + [view.tree_file for view in views]:
         if name and not os.path.exists(store.index.tree_path(name)):

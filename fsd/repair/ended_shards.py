@@ -2,7 +2,7 @@
 
 A footer says all that is in a shard. One that is sound is never written over by another that knows
 less: what it speaks of may be damaged on every disk, on each in another place, and with its entries
-it can be put together again (see `mend`). Such a shard is sealed as the footer says.
+it can be put together again (see `reconstruct`). Such a shard is sealed as the footer says.
 
 A power cut may keep a footer without the group that was written with it (see `survey`). So it is
 believed when something else says that its last group was durable: what was before that always was.
@@ -10,7 +10,7 @@ believed when something else says that its last group was durable: what was befo
 
 from collections.abc import Sequence
 
-from fsd.disk_io.scan import Group, ScanResult
+from fsd.disk_io.reading.scan import Group, ScanResult
 from fsd.format.catalog import CatalogShard
 from fsd.format.record import ENTRY_BYTES, iterate_entries, payload_bytes
 from fsd.ingest.open_shard import OpenShard

@@ -16,7 +16,7 @@ from fsd.format.batch_part import parse_files
 from fsd.format.errors import CorruptError
 from fsd.format.tree import CorruptTreeError, open_verified, path_of
 from fsd.repair.projection import HIDDEN_PREFIX, MANIFESTS_BATCH
-from fsd.store.givers import Givers
+from fsd.store.availability import Availability
 from fsd.store.index import BatchRow, ViewRow
 from fsd.store.job import Job
 from fsd.store.read import read_small
@@ -39,7 +39,7 @@ Tell = Callable[..., None]
 
 
 def lost_files(
-    store: Store, row: BatchRow, givers: Givers, step: Callable[[int], None], tell: Tell
+    store: Store, row: BatchRow, availability: Availability, step: Callable[[int], None], tell: Tell
 ) -> Iterator[LostFile]:
     """Yield each file of a batch whose content no disk gives.
 
@@ -51,7 +51,7 @@ def lost_files(
     if row.name.startswith(HIDDEN_PREFIX):
         return
     for some in _files_of(store, row, tell):
-        for found in _lost(store, some, givers, step):
+        for found in _lost(store, some, availability, step):
             with store.index.read() as reader:
                 now = reader.batch(row.name)
             if now is None or now.purges != row.purges:
@@ -63,13 +63,13 @@ _Listed = list[tuple[Callable[[], str], bytes]]
 
 
 def _lost(
-    store: Store, some: _Listed, givers: Givers, step: Callable[[int], None]
+    store: Store, some: _Listed, availability: Availability, step: Callable[[int], None]
 ) -> Iterator[LostFile]:
     with store.index.read() as reader:
-        lost = [one for one in some if givers.why_lost(reader, one[1])]
+        lost = [one for one in some if availability.why_lost(reader, one[1])]
     for path, key in lost:
         step(0)
-        if reason := givers.why_still(key):
+        if reason := availability.why_still(key):
             yield LostFile(_text(path()), key.hex(), reason)
     step(len(some))
 
@@ -109,7 +109,7 @@ def _in_tree(store: Store, tree_file: str) -> Iterator[_Listed]:
 
 
 def list_losses(
-    store: Store, pinned: Callable[[str], Iterator[bytes]], givers: Givers, job: Job
+    store: Store, pinned: Callable[[str], Iterator[bytes]], availability: Availability, job: Job
 ) -> dict[str, Any]:
     """Report every file that no disk gives, of batches, views and pins, what of their lists, and
     manifests of copies.
@@ -136,13 +136,13 @@ def list_losses(
     for row in batches:
         job.check()
         if row.tree_file:  # Else they are read one by one.
-            _tell_lost_parts(store, row, givers, tell)
-        for one in lost_files(store, row, givers, step, tell):
+            _tell_lost_parts(store, row, availability, tell)
+        for one in lost_files(store, row, availability, step, tell):
             files += 1
             where = {"batch": row.name, "path": one.path, "key": one.key}
             job.report({**where, "reason": one.reason})
     for view in (view for view in views if view.tree_file):
-        others += _list_view(store, view, givers, job)
+        others += _list_view(store, view, availability, job)
     with store.lock:
         pins = list(store.shards.state.pins.values())
     named = {f"pin {pin.name}": pin.manifest_key for pin in pins}
@@ -151,18 +151,18 @@ def list_losses(
         try:
             for key in pinned(manifest):
                 job.check()
-                if reason := givers.why_still(key):
+                if reason := availability.why_still(key):
                     tell(reason, named_by=name, key=key.hex())
         except DrystoneError as error:
             tell(f"its manifest: {error}", named_by=name, key=manifest)
     views_of = {view.manifest_key for view in views}
-    _tell_manifests(store, {*named.values(), *views_of}, givers, tell)
-    for shard_id in givers.doubtful():
+    _tell_manifests(store, {*named.values(), *views_of}, availability, tell)
+    for shard_id in availability.doubtful():
         tell("its copies here are damaged, and a scrub must say where", shard=shard_id)
     return {"files": files, "others": others, "incomplete": bool(files or others)}
 
 
-def _tell_manifests(store: Store, told: set[str], givers: Givers, tell: Tell) -> None:
+def _tell_manifests(store: Store, told: set[str], availability: Availability, tell: Tell) -> None:
     """Tell the stored manifests that no disk gives, besides those of views and pins: of copies."""
     with store.index.read() as reader:
         row = reader.batch(MANIFESTS_BATCH)
@@ -172,30 +172,34 @@ def _tell_manifests(store: Store, told: set[str], givers: Givers, tell: Tell) ->
                 key
                 for _, key in some
                 # What was let go of has no place, and is not missed.
-                if key.hex() not in told and reader.locate(key) and givers.why_lost(reader, key)
+                if key.hex() not in told
+                and reader.locate(key)
+                and availability.why_lost(reader, key)
             ]
         for key in lost:
-            if reason := givers.why_still(key):
+            if reason := availability.why_still(key):
                 tell(f"a stored manifest: {reason}", key=key.hex())
 
 
-def _tell_lost_parts(store: Store, row: BatchRow, givers: Givers, tell: Tell) -> None:
+def _tell_lost_parts(store: Store, row: BatchRow, availability: Availability, tell: Tell) -> None:
     try:
         with store.index.read() as reader:
-            lost = [key for key in reader.batch_parts(row.name) if givers.why_lost(reader, key)]
+            lost = [
+                key for key in reader.batch_parts(row.name) if availability.why_lost(reader, key)
+            ]
     except CorruptError as error:
         tell(str(error), batch=row.name)
         return
     for key in lost:
-        if reason := givers.why_still(key):
+        if reason := availability.why_still(key):
             tell(f"a part of its list of files: {reason}", batch=row.name, key=key.hex())
 
 
-def _list_view(store: Store, view: ViewRow, givers: Givers, job: Job) -> int:
+def _list_view(store: Store, view: ViewRow, availability: Availability, job: Job) -> int:
     """Report what a view shows and no disk gives, and its manifest; returns how many lines."""
     lines: list[dict[str, str]] = []
     manifest = bytes.fromhex(view.manifest_key)
-    if reason := givers.why_still(manifest):
+    if reason := availability.why_still(manifest):
         lines.append({"key": view.manifest_key, "reason": f"its manifest: {reason}"})
     count = 0
 
@@ -211,7 +215,7 @@ def _list_view(store: Store, view: ViewRow, givers: Givers, job: Job) -> int:
 
     try:
         for some in _in_tree(store, view.tree_file):
-            for one in _lost(store, some, givers, lambda _files: job.check()):
+            for one in _lost(store, some, availability, lambda _files: job.check()):
                 lines.append({"path": one.path, "key": one.key, "reason": one.reason})
             report()
     except (CorruptTreeError, FileNotFoundError) as error:

@@ -7,16 +7,17 @@ import time
 from collections.abc import Generator
 
 from base.errors import DrystoneError
+from base.logging.ids import about
 from fsd.compile.batch_tree import compile_batch, compiler, remove_tree, scratch_folder
 from fsd.compile.lost_parts import is_whole
 from fsd.format.errors import CorruptError
 from fsd.repair.index_check import check_rows
 from fsd.repair.recover import roll_forward
-from fsd.store import ballast
 from fsd.store.generation import current_generation, generation_path, set_current_generation
 from fsd.store.index import LAYOUT, NEXT_NUMBER, BatchRow, DiskRow, Index, IndexReader, ViewRow
 from fsd.store.job import Job
 from fsd.store.read import read_to_file
+from fsd.store.ssd import ballast
 from fsd.store.store import Store
 
 HIDDEN_PREFIX = "."
@@ -70,7 +71,8 @@ def open_index(store: Store, *, suspicious: bool = False) -> bool:
         except (CorruptError, ValueError, TypeError) as error:
             damage = [str(error)]
         for reason in damage:
-            store.disks.remember(f"{reason}; it is made anew")
+            told = about("index.damaged", generation=generation)
+            store.disks.log.warning("%s; it is made anew", reason, extra=told)
     begin_generation(store)
     return True
 
@@ -261,7 +263,7 @@ def write_disk_rows(store: Store) -> None:
                 return
         except CorruptError as error:
             writer.transaction.drop(writer.tables["disks"], delete=False)
-            store.disks.remember(f"{error}; written again")
+            store.disks.log.warning("%s; written again", error, extra=about("index.rows_mended"))
         for row in rows:
             writer.put_disk(row)
 

@@ -10,7 +10,8 @@ yesterday and `drystone reindex`: every sealed shard that the index has not seen
 from collections.abc import Callable, Iterator
 
 from base.errors import DrystoneError
-from fsd.disk_io.scan import Group, ScanResult
+from base.logging.ids import about
+from fsd.disk_io.reading.scan import Group, ScanResult
 from fsd.disks.disks import Disk
 from fsd.format.batch_part import PartHead, parse_head
 from fsd.format.catalog import CatalogShard
@@ -30,7 +31,7 @@ from fsd.ingest.open_shard import OpenShard, append_everywhere, write_footer
 from fsd.ingest.shard_writer import seal_in_catalog
 from fsd.process.slots import Slot
 from fsd.repair.ended_shards import adopt_footer, is_true, seal_as_told, told_more
-from fsd.repair.salvage import is_worth_mending, salvage
+from fsd.repair.salvage import is_worth_reconstructing, salvage
 from fsd.store.index import Location, ShardRow
 from fsd.store.job import Job
 from fsd.store.joined_parts import join, joins
@@ -48,7 +49,8 @@ def _try(store: Store, shard: CatalogShard, act: Callable[[Store, CatalogShard],
     try:
         return act(store, shard)
     except (DiskError, NotEnoughDisksError) as error:
-        store.disks.remember(f"shard {shard.shard_id} waits: {error}")
+        told = about("shard.waits", shard=shard.shard_id)
+        store.disks.log.warning("shard %s waits: %s", shard.shard_id, error, extra=told)
         return False
 
 
@@ -69,10 +71,12 @@ def recover_shard(store: Store, shard: CatalogShard) -> bool:
     groups = union(replica.scan.groups for replica in replicas)
     if found.count < len(shard.disks) and lacks_groups(store, shard, replicas, groups):
         return False
-    told = told_more(replicas, groups)
-    if told is None and groups and all(group.intact for group in groups):
+    told, row = told_more(replicas, groups), _row(store, shard)
+    end = max((group.offset + group.length_bytes for group in groups), default=0)
+    # What the index knows was durable once: no footer is written over it, whatever hides it now.
+    is_cut = row is not None and row.length_bytes > end
+    if told is None and groups and not is_cut and all(group.intact for group in groups):
         return _heal_and_seal(store, shard, replicas, groups)
-    row = _row(store, shard)
     if told is None and not groups and (row is None or not row.object_count):
         # Torn before its first group was whole: nobody was told of anything in it.
         seal_in_catalog(store, _open_shard(store, shard, replicas, []), 0)
@@ -95,7 +99,7 @@ def _seal_damaged(
         seal_as_told(store, shard, number, told, replicas)
         return True
     scans = [replica.scan.groups for replica in replicas]
-    if told is None and shard.large and is_worth_mending(store, shard, number, scans):
+    if told is None and shard.large and is_worth_reconstructing(store, shard, number, scans):
         # Its footers are damaged or were never written; the header says what they have to say.
         if any(replica.disk.state != "online" for replica in replicas):
             return False  # Left out of the seal, its blocks would be wanted.

@@ -11,11 +11,12 @@ import hashlib
 from collections.abc import Iterable
 
 from base.errors import DrystoneError
+from base.logging.ids import about
 from base.text import count_text
-from fsd.disk_io.scan import Group
+from fsd.disk_io.reading.scan import Group
 from fsd.format.catalog import CatalogShard
-from fsd.format.errors import DiskError, FsdError, NotFoundError
-from fsd.format.group import GROUP_OVERHEAD_BYTES, GroupWriter
+from fsd.format.errors import DiskError, NotFoundError
+from fsd.format.group import GROUP_OVERHEAD_BYTES
 from fsd.format.record import (
     RECORD_BATCH_PART,
     SECTOR_BYTES,
@@ -24,16 +25,15 @@ from fsd.format.record import (
     iterate_entries,
     record_bytes,
 )
-from fsd.ingest.open_shard import OpenShard
-from fsd.ingest.shard_writer import BuiltGroup, ShardWriter
+from fsd.ingest.repacker import Repacker
+from fsd.ingest.shard_writer import ShardWriter
 from fsd.process.slots import Slot
-from fsd.repair.mend_places import other_places, read_elsewhere
-from fsd.repair.mend_record import Records, ReplicaReader
-from fsd.repair.salvage_kept import Kept, check_kept, find_kept
-from fsd.store import ballast
-from fsd.store.index import IndexWriter, Location
+from fsd.repair.elsewhere import Homes, are_safe, find_homes, other_places, read_elsewhere
+from fsd.repair.reconstruct_record import Records, ReplicaReader
+from fsd.store.index import Location
 from fsd.store.joined_parts import flags_of
 from fsd.store.purge_place import unplace
+from fsd.store.ssd import ballast
 from fsd.store.store import PART_BYTES_MAX, Store
 
 LOST_LISTED_MAX = 20
@@ -56,7 +56,7 @@ def salvage(
 
     The fresh shards are durable, sealed and catalogued before the old one is given up: a crash
     between leaves content twice, which is harmless, and the salvage is done again. It relies then
-    on what an earlier try wrote (see `salvage_kept`).
+    on what an earlier try wrote: else each of a thousand tries would write it again.
     """
     if len(store.replicas(shard.shard_id)) < len(shard.disks):
         # Before anything is written: this is tried again every few seconds.
@@ -67,12 +67,12 @@ def salvage(
         # What it marks is neither to be written again nor to be left behind.
         raise DiskError(f"a purge in shard {shard.shard_id} is in doubt; its salvage waits")
     ballast.check_room(store.config.index_root, store.index.size_bytes())
-    # A large object fits into no group, and all of it was looked for (see `is_worth_mending`).
+    # A large object fits into no group, and all of it was looked for (`is_worth_reconstructing`).
     entries = [] if shard.large else _entries(scans, told)
     _check_sizes(store, shard, entries)
-    kept = find_kept(store, shard, number, entries)
+    kept = find_homes(store, shard.class_name, entries, {number}).safe
     pieces = _Pieces(store, shard)
-    mover = _Mover(store, shard.class_name)
+    mover = Repacker(store, ShardWriter(store), shard.class_name, is_placed=True)
     lost: list[str] = []
     try:
         for entry in entries:
@@ -82,10 +82,12 @@ def salvage(
                 continue
             payload = pieces.payload(entry)
             if payload is not None:
-                mover.add(entry, payload, flags_of(store, shard, entry, payload))
+                flags = flags_of(store, shard, entry, payload)
+                mover.add(entry._replace(flags=flags), payload)
             elif shard.sealed or _is_place(store, number, entry):
                 lost.append(entry.key.hex())
-        mover.finish(kept)
+        mover.finish()
+        _leave_to_roll_forward(store, mover.sealed, kept)
     finally:
         mover.close()
         pieces.close()
@@ -94,11 +96,16 @@ def salvage(
     if lost:
         listed = ", ".join(lost[:LOST_LISTED_MAX])
         store.lost_keys.note(lost)
-        store.disks.remember(f"lost {count_text(len(lost), 'object')} of a damaged shard: {listed}")
+        store.disks.log.error(
+            "lost %s of a damaged shard: %s",
+            count_text(len(lost), "object"),
+            listed,
+            extra=about("object.lost", shard=shard.shard_id, objects=len(lost)),
+        )
     _give_up(store, shard, number, kept)
 
 
-def is_worth_mending(
+def is_worth_reconstructing(
     store: Store, shard: CatalogShard, number: int, scans: Iterable[list[Group]]
 ) -> bool:
     """Return whether the shard of a large object is to be sealed though no replica is whole.
@@ -187,9 +194,28 @@ class _Pieces:
         self._pool.release(self._slot)
 
 
-def _give_up(store: Store, shard: CatalogShard, number: int, kept: Kept) -> None:
+def _leave_to_roll_forward(store: Store, fresh: Iterable[str], kept: Homes) -> None:
+    """Let the roll-forward look at the fresh shards: batch parts are joined by it.
+
+    It looks at those with `kept` batch parts too: an earlier try may have ended before this.
+    """
+    parts = (one for one in kept.items() if one[0].flags == RECORD_BATCH_PART)
+    shard_ids = {*fresh, *(home.shard_id for _, home in parts)}
+    numbers = [number for one in shard_ids if (number := store.shards.numbers.get(one)) is not None]
+    with store.index.write() as writer:
+        for number in numbers:
+            with contextlib.suppress(NotFoundError):  # Dropped: nothing is given up then.
+                row = writer.shard(number)
+                row.sealed, row.placed_bytes = False, 0
+                writer.put_shard(row)
+
+
+def _give_up(store: Store, shard: CatalogShard, number: int, kept: Homes) -> None:
     with store.letting_go:
-        check_kept(store, shard, kept)
+        if not are_safe(store, shard.class_name, kept.values()):
+            raise DiskError(
+                f"what a salvage of shard {shard.shard_id} relied on has changed; it is tried again"
+            )
         # Barrier: nothing refers to the old shard any more once this entry is durable.
         store.catalog.append(("shard_abandon", {"shard": shard.shard_id}))
     with store.index.write() as writer:
@@ -202,72 +228,3 @@ def _give_up(store: Store, shard: CatalogShard, number: int, kept: Kept) -> None
             disk.call("quarantine_shard", shard.shard_id)
         except DrystoneError as error:
             store.disks.note_error(disk, error, writing=True)
-
-
-class _Mover:
-    """Packs records into groups of fresh shards; the roll-forward indexes those afterwards."""
-
-    def __init__(self, store: Store, class_name: str) -> None:
-        self._store = store
-        self._class_name = class_name
-        self._writer = ShardWriter(store)
-        self._slot: Slot = store.pool.acquire()
-        self._shard: OpenShard | None = None
-        self._group: GroupWriter | None = None
-        self._sealed: list[OpenShard] = []
-
-    def add(self, entry: Entry, payload: bytes, flags: int) -> None:
-        """Put a record into the current group, or into the next one when it is full."""
-        if self._current().add(entry.key, payload, flags) < 0:
-            self._commit()
-            if self._current().add(entry.key, payload, flags) < 0:
-                raise FsdError(f"{entry.key.hex()} is too large to be moved")
-
-    def finish(self, kept: Kept) -> None:
-        """Commit and seal what is left, and leave the fresh shards to the roll-forward.
-
-        It looks at those with `kept` batch parts too: an earlier try may have ended before this.
-        """
-        self._commit()
-        numbers = {shard.number for shard in self._sealed}
-        parts = (one for one in kept.items() if one[0].flags == RECORD_BATCH_PART)
-        numbers |= {place.shard_number for _, place in parts}
-        with self._store.index.write() as writer:
-            for number in numbers:
-                with contextlib.suppress(NotFoundError):  # Dropped: nothing is given up then.
-                    row = writer.shard(number)
-                    row.sealed, row.placed_bytes = False, 0
-                    writer.put_shard(row)
-
-    def close(self) -> None:
-        """Give up what was not committed, and give the buffer back."""
-        if self._shard is not None:
-            with contextlib.suppress(DrystoneError):  # A start forgets what was never written.
-                self._writer.seal(self._shard)
-        self._store.pool.release(self._slot)
-
-    def _current(self) -> GroupWriter:
-        if self._group is None:
-            store = self._store.config.store
-            shard = self._shard = self._writer.create(
-                self._class_name, store.shard_size_bytes, large=False
-            )
-            self._group = GroupWriter(
-                self._slot.view, self._slot.size_bytes, bytes.fromhex(shard.shard_id), 0, 0
-            )
-        return self._group
-
-    def _commit(self) -> None:
-        shard, group = self._shard, self._group
-        self._shard = self._group = None
-        if shard is None or group is None:
-            return
-        length, digest = group.close()
-        built = BuiltGroup(self._slot, length, digest, group.entries())
-        shard = self._writer.commit(shard, built, _no_more)
-        self._writer.seal(shard)
-        self._sealed.append(shard)
-
-
-def _no_more(_writer: IndexWriter, _shard: OpenShard, _base: int) -> None:
-    """Add nothing to the index transaction: batch parts are read by the roll-forward."""

@@ -2,17 +2,27 @@
 
 To recover a shard it is read whole on every disk that has it. One that waits for a disk is not read
 again before something has changed that it may depend on: its disks, their states, or much time.
+
+A start does not wait for that where there is much to read. The index is told of a group after it is
+durable, and before it is acknowledged. So nothing is unknown of a shard that ends where the index
+says, but for a footer or a torn group. What else lies behind was acknowledged only if the index is
+older than the shard: until it is read, nothing is called missing (see `Store.refuse_unfinished`).
 """
 
 import contextlib
 import time
+from collections.abc import Collection
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from shlex import quote
 
+from base.errors import DrystoneError
+from base.logging.ids import about
 from base.text import count_text
 from fsd.documents.models import Notice
 from fsd.format.catalog import CatalogShard
 from fsd.format.errors import DiskError, NotEnoughDisksError
+from fsd.format.record import SHARD_HEADER_BYTES
 from fsd.repair.recover import recover_shard
 from fsd.store.job import Job
 from fsd.store.store import Store
@@ -42,19 +52,67 @@ class WaitingShards:
     store: Store
     found: dict[str, Waiting] = field(default_factory=dict[str, Waiting])
 
-    def recover_all(self, *, at_once: bool = False, job: Job | None = None) -> int:
+    @property
+    def is_postponed(self) -> bool:
+        """Return whether the start left some to a job: who wants all sealed has them read first."""
+        return bool(self.store.shards.unread)
+
+    def postpone(self, above_bytes: int) -> None:
+        """Leave them all unread when there is more than this to read."""
+        if self.unread_bytes() > above_bytes:
+            with self.store.lock:
+                self.store.shards.unread = {shard.shard_id for shard in self._left()}
+
+    def _left(self) -> list[CatalogShard]:
+        store = self.store
+        with store.lock:
+            shards = list(store.shards.state.shards.values())
+            return [s for s in shards if not s.sealed and s.shard_id not in store.shards.writing]
+
+    def unread_bytes(self) -> int:
+        """Return how much there is to read, on all disks that are here."""
+        left = {shard.shard_id for shard in self._left()}
+        here = [disk for disk in self.store.disks.disks.values() if disk.readable]
+        sizes = (disk.left_bytes.items() for disk in here)
+        return sum(size for some in sizes for shard_id, size in some if shard_id in left)
+
+    def unknown(self) -> set[str]:
+        """Return the shards in which there may be more than the index knows of."""
+        known: dict[str, int] = {}
+        with self.store.index.read() as reader:
+            for shard in self._left():
+                number = reader.shard_number(shard.shard_id)
+                row = None if number is None else reader.shard(number)
+                is_placed = row is not None and row.placed_bytes == row.length_bytes
+                known[shard.shard_id] = row.length_bytes if row is not None and is_placed else 0
+        asked = [
+            (shard_id, disk.request("holds_more", shard_id, end) if end else None)
+            for disk in self.store.disks.disks.values()
+            for shard_id, size in (disk.left_bytes if disk.readable else {}).items()
+            if (end := known.get(shard_id)) is not None and size > max(end, SHARD_HEADER_BYTES)
+        ]
+        return {shard_id for shard_id, answer in asked if answer is None or _may_be(answer)}
+
+    def recover_all(
+        self,
+        *,
+        only: Collection[str] | None = None,
+        at_once: bool = False,
+        job: Job | None = None,
+    ) -> int:
         """Heal and seal every shard that is open in the catalog and that nobody writes now.
 
         Those that wait are tried when something has changed, or `at_once`. Returns how many were
         sealed; one disk's trouble stops nothing. CancelledError between two when the job is
         cancelled.
         """
-        store = self.store
-        with store.lock:
-            shards = list(store.shards.state.shards.values())
-            waiting = [s for s in shards if not s.sealed and s.shard_id not in store.shards.writing]
+        waiting = self._left()
         known = {shard.shard_id for shard in waiting}
         self.found = {one: what for one, what in self.found.items() if one in known}
+        with self.store.lock:
+            self.store.shards.unread &= known
+        if only is not None:
+            waiting = [shard for shard in waiting if shard.shard_id in only]
         for shard in waiting:
             self._count_found(shard)
         sealed = 0
@@ -62,6 +120,8 @@ class WaitingShards:
             if job is not None:
                 job.check()
             sealed += self._recover(shard, at_once)
+            with self.store.lock:
+                self.store.shards.unread.discard(shard.shard_id)
         return sealed
 
     def _count_found(self, shard: CatalogShard) -> None:
@@ -90,7 +150,8 @@ class WaitingShards:
         except (DiskError, NotEnoughDisksError) as error:
             reason, again_s = str(error), AGAIN_AFTER_ERROR_S
             if before is None or before.reason != reason:
-                store.disks.remember(f"shard {shard.shard_id} waits: {reason}")
+                told = about("shard.waits", shard=shard.shard_id)
+                store.disks.log.warning("shard %s waits: %s", shard.shard_id, reason, extra=told)
         here = {disk.disk_id for disk in store.disks.readable(shard.disks)}
         away = [store.disks.disks.get(disk_id) for disk_id in shard.disks if disk_id not in here]
         names = tuple(sorted(disk.name for disk in away if disk is not None))
@@ -128,6 +189,13 @@ class WaitingShards:
                 else _advice(reasons),
             )
         ]
+
+
+def _may_be(answer: "Future[bool]") -> bool:
+    try:
+        return answer.result()
+    except DrystoneError:
+        return True  # Nobody knows; the recovery finds out what is wrong there.
 
 
 def _advice(reasons: list[str]) -> str:

@@ -19,7 +19,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
-from fsd.replicas.copy_turns import Flow, Progress
+from fsd.replicas.copy_scheduler import Flow, Progress
 
 KEPT_FREE_SHARE = 0.05
 """With less, filesystems lay large files in many pieces; more makes other disks end later."""

@@ -10,8 +10,8 @@ import os
 from dataclasses import asdict
 
 from base.errors import UsageError
-from fsd.disk_io.disk_place import Place, look, why_not_writable
-from fsd.disk_io.identity import examine, mount_points, read_identity, write_identity
+from fsd.disk_io.place.disk_place import Place, look, why_not_writable
+from fsd.disk_io.place.identity import examine, mount_points, read_identity, write_identity
 from fsd.disks.config import Config
 from fsd.disks.config_disks import put_back, write_disk
 from fsd.disks.disk_names import find_disk

@@ -8,11 +8,13 @@ Its files stay as they are. It does not come back by itself, though it may have 
 acknowledged since: a start, which is told the same, could not tell it from one that was away all
 the time, and a person has said that it is gone. `disk add` takes it back, and whatever it holds
 counts again once it is verified (see `disk_join`). That it is here is noticed and said (see
-`disk_search`).
+`DiskSet`).
 """
 
 from base.errors import DrystoneError
 from fsd.disks.disks import Disk
+from fsd.replicas.removal_check import check_no_loss
+from fsd.store.job import Job
 from fsd.store.store import Store
 
 
@@ -49,3 +51,17 @@ def _in_use_though_gone(store: Store) -> list[Disk]:
         gone = set(store.shards.state.gone)
     disks = store.disks.disks.values()
     return [disk for disk in disks if disk.disk_id in gone and disk.state != "gone"]
+
+
+def give_up_disk(store: Store, disk: Disk, job: Job) -> None:
+    """Declare a disk gone; UsageError when it can be read and is the only one that gives a shard.
+
+    Whoever wants that is refused before already, but may have waited for copies and trims since.
+    CancelledError, with nothing changed, when its job is cancelled before that.
+    """
+    try:
+        with job.holding(store.letting_go):
+            check_no_loss(store, disk)
+            store.catalog.append(("disk_gone", {"disk": disk.disk_id}))
+    finally:
+        follow_catalog(store)  # An entry that is refused may hold all the same.

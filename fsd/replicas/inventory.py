@@ -29,6 +29,7 @@ def take_inventory(store: Store, disk: Disk, *, writable: bool) -> None:
     if parts and writable:
         # A disk that was full, and has room again, may have copies running all the time.
         disk.call("remove_leftovers", parts)
+    disk.left_bytes = _open_ones(store, sizes)
     _compare(store, disk, sizes, before)
     disk.found = _take_found(store, sizes)
     for shard_id, size in sizes.items() if writable else ():
@@ -39,6 +40,15 @@ def take_inventory(store: Store, disk: Disk, *, writable: bool) -> None:
         else:
             disk.call("quarantine_shard", shard_id)
     disk.quarantined_files, disk.quarantined_bytes = disk.call("measure_quarantine")
+
+
+def _open_ones(store: Store, sizes: dict[str, int]) -> dict[str, int]:
+    """Return the lengths of files of shards that are open for the catalog."""
+    with store.lock:
+        shards = store.shards.state.shards
+        return {
+            one: size for one, size in sizes.items() if one in shards and not shards[one].sealed
+        }
 
 
 def _take_found(store: Store, sizes: dict[str, int]) -> set[str]:

@@ -18,17 +18,17 @@ from fsd.format.catalog import CatalogShard
 from fsd.format.errors import CorruptError, DiskError, NoReplicaError
 from fsd.planning.placement import DiskSpace, choose_disks, fitting_disks
 from fsd.replicas.copy_plan import TARGET_PASSES, Left, Need, Planned, Room, plan_copies
-from fsd.replicas.copy_turns import CopyTurns, Flow, Progress
-from fsd.replicas.departure import staying
-from fsd.replicas.mend import Mender
+from fsd.replicas.copy_scheduler import CopyScheduler, Flow, Progress
 from fsd.replicas.pace import CopyPace
+from fsd.replicas.reconstruct import Reconstructor
+from fsd.replicas.removal_check import staying
 from fsd.replicas.shard_copy import BACKGROUND, ShardCopy, TargetError, Way
 from fsd.store.job import CANCEL_POLL_S, Job
 from fsd.store.read_errors import note_read_error
 from fsd.store.store import Store
 
 COPIES_AT_ONCE_MAX = 8
-"""Enough to keep a few disks busy (see `copy_turns`), few enough that most can be planned anew."""
+"""Enough to keep a few disks busy (see `copy_scheduler`), few enough to plan most of them anew."""
 COPY_SLOTS = 16
 BUSY_COPIES_MIN = 6
 """While so many go on, the disks have enough to do: one that has ended may wait to be counted."""
@@ -45,10 +45,10 @@ class Replicator:
         self._claimed: set[str] = set()
         # Copies at once, whoever makes them. Taken by who has claimed the shard, for one copy.
         self._lanes = threading.Semaphore(COPIES_AT_ONCE_MAX)
-        self.turns = CopyTurns(COPY_SLOTS)
+        self.turns = CopyScheduler(COPY_SLOTS)
         self.pace = CopyPace(store.config.store.background_copy_rate_bytes_per_s)
         self._reading: Counter[str] = Counter()
-        self.mender = Mender(store)
+        self.reconstructor = Reconstructor(store)
 
     def stop(self) -> None:
         """Give up copies under way; their part files are removed, at the latest by a start."""
@@ -93,7 +93,7 @@ class Replicator:
         NoReplicaError or DiskError, with no copy that counts then. Without a `job` it is nobody's
         wish but the store's own, and keeps to the pace of background copies.
         """
-        self.mender.check(shard)
+        self.reconstructor.check(shard)
         chosen = target or self._choose_target(shard, leaving, wished.target if wished else "")
         reasons: list[str] = []
         flow = wished.flow if wished else Flow(shard.length_bytes)
@@ -127,7 +127,7 @@ class Replicator:
             )
         with self._lanes:
             # Every replica is damaged, each perhaps in another place.
-            self.mender.mend(shard, chosen, pause)
+            self.reconstructor.reconstruct(shard, chosen, pause)
         self.adopt(shard, chosen)
         return self._counted(shard, chosen)
 

@@ -6,8 +6,8 @@
              copy_finish -> adopt_part (the rename)
 
 While the target writes a piece, or reads many back, the source reads the next ones. Which piece is
-next at a disk, of all copies that it takes part in, `copy_turns` decides: also a disk that reads
-back for long gives others something to write meanwhile.
+next at a disk, of all copies that it takes part in, `copy_scheduler` decides: also a disk that
+reads back for long gives others something to write meanwhile.
 """
 
 import time
@@ -23,7 +23,7 @@ from fsd.disks.disks import Disk
 from fsd.format.errors import CorruptError, DiskError
 from fsd.process.slots import Slot
 from fsd.replicas.copy_plan import Room
-from fsd.replicas.copy_turns import CopyStep, CopyTurns, Flow, Progress, Turn
+from fsd.replicas.copy_scheduler import CopyScheduler, CopyStep, Flow, Progress, Turn
 from fsd.replicas.pace import CopyPace
 from fsd.store.store import Store
 
@@ -86,7 +86,7 @@ class ShardCopy:
         store: Store,
         shard_id: str,
         way: Way,
-        turns: CopyTurns,
+        turns: CopyScheduler,
         between: Callable[[int], None],
         pace: CopyPace | None = None,
     ) -> None:

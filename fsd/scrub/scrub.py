@@ -15,15 +15,17 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 from base.errors import DrystoneError
-from fsd.disk_io.verify import VerifyResult
+from base.logging.ids import about
+from fsd.disk_io.reading.verify import VerifyResult
 from fsd.disks.disks import Disk
 from fsd.documents.watch_models import ScrubStatus
 from fsd.format.errors import CancelledError, CorruptError
+from fsd.repair.care import FINDINGS_MAX, check_index
+from fsd.repair.index_check import check_order, check_rows, drop_damaged_trees, missing_rows
 from fsd.repair.index_heal import note_sought, repair_index
 from fsd.replicas.replicate import BACKGROUND
-from fsd.scrub.scrub_log import PAPERS, ROUND, Replica, ScrubLog
+from fsd.scrub.scrub_log import METADATA, ROUND, Replica, ScrubLog
 from fsd.scrub.scrub_losses import Damage
-from fsd.scrub.scrub_papers import check_entries, check_index_itself, heal_papers
 from fsd.scrub.scrub_plan import Debt, make_debts
 from fsd.store.job import CANCEL_POLL_S, Job, timestamp
 from fsd.store.read_errors import note_read_error
@@ -58,7 +60,7 @@ class Scrubber:
         self._samples: deque[tuple[float, int]] = deque(maxlen=4096)
         self._paid_since_round = False
         # A start is no check: an engine that is started every morning would never make one.
-        self._papers_s = self._log.times().get(PAPERS) or self._note_papers()
+        self._metadata_s = self._log.times().get(METADATA) or self._note_metadata()
         self._wrong_entries = self._damaged_rows = (0, 0)
         # Held for a scrub that was asked for: the background pays nothing meanwhile. Outermost.
         self._job = threading.Lock()
@@ -128,8 +130,8 @@ class Scrubber:
     def _check_the_rest(self, job: Job) -> int:
         """Check catalogs, identities and the index too; returns how many problems there were."""
         job.phase = "checking catalogs and identities"
-        problems = heal_papers(self._store, job)
-        self._papers_s = self._note_papers()
+        problems = heal_metadata(self._store, job)
+        self._metadata_s = self._note_metadata()
         job.phase = "checking the index"
         generation = self._store.index.generation
         problems += self._check_rows(job)
@@ -139,7 +141,7 @@ class Scrubber:
             job.report({"reason": str(error)})
             self._damaged_rows = generation, self.damaged_rows() + 1
             return problems + 1
-        # Into tables that are damaged themselves nothing is written: a reindex mends all of it.
+        # Into tables that are damaged themselves nothing is written: a reindex repairs all of it.
         if wrong and not self.damaged_rows():
             self._note_wrong(generation, repair_index(self._store, job))
         return problems + findings
@@ -155,8 +157,8 @@ class Scrubber:
         generation, damaged = self._damaged_rows
         return damaged if generation == self._store.index.generation else 0
 
-    def _note_papers(self) -> int:
-        self._log.note(PAPERS, int(time.time()))
+    def _note_metadata(self) -> int:
+        self._log.note(METADATA, int(time.time()))
         return int(time.time())
 
     def repair_index(self, job: Job) -> dict[str, Any]:
@@ -201,7 +203,9 @@ class Scrubber:
                 self._tick()
             except Exception as error:
                 # The scrub must outlive one bad round; health shows what happened.
-                self._store.disks.remember(f"scrub: {type(error).__name__}: {error}")
+                told = about("scrub.failed")
+                log = self._store.disks.log
+                log.exception("scrub: %s: %s", type(error).__name__, error, extra=told)
 
     def _tick(self) -> None:
         for disk_id, (debt, future) in list(self._active.items()):
@@ -213,9 +217,9 @@ class Scrubber:
             return
         self._plan_again()
         # A clock that was ahead once must not put it off.
-        if abs(time.time() - self._papers_s) >= DAY_S:
-            self._papers_s = self._note_papers()
-            heal_papers(self._store)
+        if abs(time.time() - self._metadata_s) >= DAY_S:
+            self._metadata_s = self._note_metadata()
+            heal_metadata(self._store)
             self._check_rows()
         now = time.time()
         for disk in self._store.disks.disks.values():
@@ -269,8 +273,12 @@ class Scrubber:
         self._log.note(debt.replica, 0)
         store.mark_suspect(debt.shard_id, disk)
         disk.health.note("error", time.time())
-        store.disks.remember(
-            f"{disk.name}: scrubbing shard {debt.shard_id} found {len(result.problems)} problems"
+        store.disks.log.warning(
+            "%s: scrubbing shard %s found %d problems",
+            disk.name,
+            debt.shard_id,
+            len(result.problems),
+            extra=about("scrub.damage", disk=disk.name, shard=debt.shard_id),
         )
         self.damage.note(debt.replica, result.problems)
         self._on_damage()
@@ -332,3 +340,74 @@ def _wait(future: "Future[Any]", timeout_s: float) -> bool:
     finished = threading.Event()
     future.add_done_callback(lambda _future: finished.set())
     return finished.wait(timeout_s)
+
+
+# ---- Metadata ------------------------------------------------------------------------------------
+# What a disk holds besides shards: it owns checking catalog, identity and epoch, and healing them.
+#
+# The engine knows every entry of the catalog, and each disk has its identity twice: whatever cannot
+# be read on a disk is written there again. The index has no copy: what is wrong in it is counted,
+# and whoever asked has its rows put right from the footers. Listings (tree files) are made again
+# from what they list.
+
+
+def heal_metadata(store: Store, job: Job | None = None) -> int:
+    """Check the small files of every disk; returns how many problems there were.
+
+    A disk that takes no writes lacks what was written since, as it should: it is left out.
+    """
+    problems = 0
+    for disk in list(store.disks.disks.values()):
+        for reason in _problems(store, disk) if disk.state == "online" else ():
+            problems += 1
+            told = about("disk.metadata_rewritten", disk=disk.name)
+            store.disks.log.warning("%s: %s", disk.name, reason, extra=told)
+            if job is not None:
+                job.report({"disk": disk.name, "reason": reason})
+    return problems
+
+
+def _problems(store: Store, disk: Disk) -> list[str]:
+    try:
+        lost = store.catalog.heal(disk)
+        reasons: list[str] = disk.call("heal_metadata", store.disks.epoch)
+    except (DrystoneError, OSError) as error:
+        store.disks.note_error(disk, error)
+        return [str(error)]
+    if lost:
+        reasons.append(f"{lost} entries of its catalog could not be read")
+    return [f"{reason}; written again" for reason in reasons]
+
+
+def check_index_itself(store: Store, job: Job | None = None) -> tuple[int, int]:
+    """Check rows and listings of the index; returns (problems, those that only a reindex repairs).
+
+    With a job all objects are walked over too, which takes seconds for ten million.
+    """
+    step = job.check if job is not None else lambda: None
+    damage = [*check_rows(store.index), *missing_rows(store)]
+    damage += check_order(store.index, step) if job is not None else []
+    trees = drop_damaged_trees(store, step)
+    for reason in (*damage, *trees):
+        store.disks.log.warning("%s", reason, extra=about("index.damaged"))
+        if job is not None:
+            job.report({"reason": reason})
+    return len(damage) + len(trees), len(damage)
+
+
+def check_entries(store: Store, job: Job) -> tuple[int, int]:
+    """Compare the index with the footers of all shards; returns (problems, wrong entries).
+
+    A shard that nobody can read now is a problem, and says nothing of the index.
+    """
+    findings = wrong = 0
+
+    def find(what: str, **where: Any) -> None:
+        nonlocal findings, wrong
+        findings += 1
+        wrong += "key" in where
+        if findings <= FINDINGS_MAX:
+            job.report({"reason": what, **where})
+
+    check_index(store, find, job)
+    return findings, wrong

@@ -24,7 +24,7 @@ OLD_RECORDS_MAX = 4096
 ROUND = ("00" * 16, "00" * 16)
 """The replica under which the end of the last whole round is kept."""
 
-PAPERS = ("00" * 16, "ff" * 16)
+METADATA = ("00" * 16, "ff" * 16)
 """And this the last check of the small files of all disks."""
 
 assert RECORD_BYTES == 48

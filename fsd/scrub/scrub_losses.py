@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterable
 
 from base.errors import DrystoneError
-from fsd.disk_io.verify import Problem
+from fsd.disk_io.reading.verify import Problem
 from fsd.format.batch_part import parse_files
 from fsd.format.catalog import CatalogShard
 from fsd.format.record import Entry

@@ -14,7 +14,7 @@ import lmdb
 from base.errors import UsageError
 from fsd.format.errors import CorruptError, QuotaError, ReindexingError
 from fsd.process.address_space import INDEX_MAP_BYTES, address_space_problem
-from fsd.store import ballast
+from fsd.store.ssd import ballast
 
 READERS_MAX = 254
 LOCK_BYTES = READERS_MAX * 64 + 128

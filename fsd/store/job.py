@@ -1,20 +1,24 @@
 """Long operations: it owns their progress, report and cancellation, never their work."""
 
+import contextvars
 import ctypes
 import datetime
 import json
+import logging
 import os
 import threading
 import time
-import traceback
 import uuid
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from base.errors import DrystoneError
+from base.logging.ids import about, bind
 from fsd.documents.models import JobState, JobStatus
 from fsd.format.errors import CancelledError, NotFoundError
+
+_log = logging.getLogger(__name__)
 
 FINISHED_JOBS_MAX = 200
 RATE_WINDOW_S = 5.0
@@ -158,6 +162,19 @@ class Job:
 
     def run(self, work: Callable[["Job"], dict[str, Any]]) -> None:
         """Run the work to its end; every outcome becomes a state, none escapes."""
+        with bind(job=self.job_id, kind=self.kind):
+            _log.info("%s starts", self._name(), extra=about("job.started"))
+            self._do(work)
+            self._tell_end()
+        _forget_frames(self.failure)
+        with self._lock, suppress(OSError):  # Its last lines may find no room.
+            self._report.close()
+        self.finished_s = time.time()
+        _return_memory()
+        self.finished.set()
+        self.ready.set()
+
+    def _do(self, work: Callable[["Job"], dict[str, Any]]) -> None:
         try:
             self.result = work(self)
             self.state = "incomplete" if self.result.get("incomplete") else "done"
@@ -166,16 +183,20 @@ class Job:
         except Exception as error:
             self.state, self.error = "failed", str(error) or type(error).__name__
             self.failure = error
-            if not isinstance(error, DrystoneError):
-                with suppress(OSError):
-                    traceback.print_exc()
-        _forget_frames(self.failure)
-        with self._lock, suppress(OSError):  # Its last lines may find no room.
-            self._report.close()
-        self.finished_s = time.time()
-        _return_memory()
-        self.finished.set()
-        self.ready.set()
+
+    def _tell_end(self) -> None:
+        level, trace = logging.INFO, None
+        if self.state == "failed":
+            level = logging.WARNING
+            # A mistake of ours has its trace; what a person or a disk did wrong is one line.
+            if not isinstance(self.failure, DrystoneError):
+                level, trace = logging.ERROR, self.failure
+        why = f": {self.error}" if self.error else ""
+        told = about("job.ended", state=self.state, files=self.done_files, bytes=self.done_bytes)
+        _log.log(level, "%s is %s%s", self._name(), self.state, why, exc_info=trace, extra=told)
+
+    def _name(self) -> str:
+        return f"job {self.kind} ({self.description})"
 
     def discard(self) -> None:
         """Close and delete the report of a job that nobody will ask about."""
@@ -231,7 +252,9 @@ class JobRegistry:
         with self._lock:
             self._jobs[job.job_id] = job
             self._forget_old()
-        threading.Thread(target=job.run, args=(work,), name=f"job-{kind}", daemon=True).start()
+        # In a copy of the context: it goes on for the request that asked, when that has its answer.
+        call = contextvars.copy_context().run
+        threading.Thread(target=call, args=(job.run, work), name=f"job-{kind}", daemon=True).start()
         return job
 
     def get(self, job_id: str) -> Job:

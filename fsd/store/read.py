@@ -13,8 +13,8 @@ import time
 from collections import deque
 from collections.abc import Iterable, Iterator
 
-from fsd.disk_io.blocks import piece_count
-from fsd.disk_io.extract import FILE_MODE, guarded
+from fsd.disk_io.extract.extract import FILE_MODE, guarded
+from fsd.disk_io.reading.blocks import piece_count
 from fsd.documents.models import ObjectHead
 from fsd.format.errors import FsdError, NoReplicaError, NotFoundError
 from fsd.store.hedge import PieceRead
@@ -32,9 +32,11 @@ def locate(store: Store, key: bytes) -> Location:
 
     ReindexingError when only the index may lack it, or where it has moved to.
     """
+    may_lack = store.is_unfinished
     location = store.index.locate(key)
-    if store.is_unfinished and (location is None or live_shard(store, location) is None):
+    if may_lack and (location is None or live_shard(store, location) is None):
         store.refuse_unfinished()
+        location = store.index.locate(key)
     if location is None:
         raise NotFoundError(f"there is no object {key.hex()} in this store")
     return location

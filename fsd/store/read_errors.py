@@ -2,7 +2,7 @@
 
 import errno
 
-from fsd.disk_io.extract import Failure
+from fsd.disk_io.extract.extract import Failure
 from fsd.disks.disks import Disk
 from fsd.format.errors import CorruptError
 from fsd.store.store import Store

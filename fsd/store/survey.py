@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import xxhash
 
 from base.errors import DrystoneError
-from fsd.disk_io.scan import Group, ScanResult
+from fsd.disk_io.reading.scan import Group, ScanResult
 from fsd.disks.disks import Disk
 from fsd.format.catalog import CatalogShard
 from fsd.format.record import SHARD_HEADER_BYTES

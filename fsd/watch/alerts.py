@@ -7,24 +7,29 @@ room. A crash between sending and noting that it was sent sends it twice (its `i
 
 import contextlib
 import functools
+import hashlib
+import hmac
 import json
+import logging
 import os
+import re
 import socket
 import threading
 import time
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
 
 from base.errors import DrystoneError, UsageError
 from base.files import parse_json, write_durably
-from fsd.disks.config import Config
+from base.logging.ids import about
+from base.network.notify import tell_command, tell_webhook
+from base.network.post import NotDeliveredError
+from fsd.disks.config import AlertsConfig, Config
 from fsd.documents.models import Notice
 from fsd.documents.watch_models import AlertResult
 from fsd.store.job import timestamp
-from fsd.watch.alert_book import AlertBook
-from fsd.watch.alert_send import channels, send
 
 OUTBOX_MAX = 500
 RETRY_S = 5.0
@@ -33,9 +38,11 @@ COMMAND_TRIES_MAX = 6
 LOOK_PERIOD_S = 5.0
 SEND_PERIOD_S = 0.2
 
+_log = logging.getLogger(__name__)
+
 
 @dataclass(slots=True)
-class _Letter:
+class _Message:
     channel: str
     document: dict[str, Any]
     tries: int = 0
@@ -50,7 +57,7 @@ class Alerts:
         self._store_id = config.store.store_id
         self._path = os.path.join(config.watch_dir, "alerts.json")
         self._book = AlertBook(config.alerts.raise_after_s, config.alerts.end_after_s)
-        self._outbox: list[_Letter] = []
+        self._outbox: list[_Message] = []
         self._errors: dict[str, str] = {}
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
@@ -73,7 +80,7 @@ class Alerts:
         """End; what is not sent yet is sent after the next start."""
         self._stop.set()
         for thread in self._threads:
-            # A command or webhook that hangs keeps no stop: its letter stays in the outbox.
+            # A command or webhook that hangs keeps no stop: its message stays in the outbox.
             thread.join(timeout=2 * SEND_PERIOD_S)
 
     def test(self) -> list[AlertResult]:
@@ -118,14 +125,14 @@ class Alerts:
 
     def _take(self, notices: Sequence[Notice], now_s: float) -> None:
         # The book as well: what is raised is saved by whoever sends meanwhile, and only with its
-        # letters, or a crash would leave it told of to nobody.
+        # messages, or a crash would leave it told of to nobody.
         with self._lock:
             news = self._book.update(notices, now_s)
             if not news:
                 return
             for event, known in news:
                 document = self._document(event, asdict(known), known.first_s)
-                self._outbox += [_Letter(way, document) for way in channels(self._config)]
+                self._outbox += [_Message(way, document) for way in channels(self._config)]
             self._outbox = self._outbox[-OUTBOX_MAX:]
             self._save()
 
@@ -147,39 +154,170 @@ class Alerts:
 
     def _send_first(self, way: str) -> None:
         with self._lock:
-            letter = next((letter for letter in self._outbox if letter.channel == way), None)
-        if letter is None or letter.due_s > time.time():
+            message = next((message for message in self._outbox if message.channel == way), None)
+        if message is None or message.due_s > time.time():
             return
         try:
-            send(self._config, way, letter.document)
+            send(self._config, way, message.document)
             done, self._errors[way] = True, ""
         except Exception as error:
-            # Telling must outlive one bad letter, whatever went wrong with it.
+            # Telling must outlive one bad message, whatever went wrong with it.
             known = isinstance(error, DrystoneError)
             self._errors[way] = str(error) if known else f"{type(error).__name__}: {error}"
-            letter.due_s = time.time() + min(RETRY_S_MAX, RETRY_S * 2**letter.tries)
-            letter.tries += 1
-            done = way == "command" and letter.tries >= COMMAND_TRIES_MAX
+            message.due_s = time.time() + min(RETRY_S_MAX, RETRY_S * 2**message.tries)
+            message.tries += 1
+            done = way == "command" and message.tries >= COMMAND_TRIES_MAX
         with self._lock:
-            if done and letter in self._outbox:
-                self._outbox.remove(letter)
+            if done and message in self._outbox:
+                self._outbox.remove(message)
             self._save()
 
     def _save(self) -> None:
-        letters = [asdict(letter) for letter in self._outbox]
+        messages = [asdict(message) for message in self._outbox]
         # A full SSD keeps it from being written; the alert of that goes out from memory.
         with contextlib.suppress(OSError):
-            document = {"raised": self._book.dump(), "outbox": letters}
+            document = {"raised": self._book.dump(), "outbox": messages}
             write_durably(self._path, json.dumps(document).encode())
 
     def _load(self) -> None:
         try:
             with open(self._path, "rb") as file:
                 document = parse_json(file.read())
-            letters = [_Letter(**row) for row in document["outbox"]]
+            messages = [_Message(**row) for row in document["outbox"]]
             self._book.load(document["raised"], time.time())
         except (OSError, ValueError, TypeError, KeyError, AttributeError):
             # Lost or damaged: what is warned of now is told once more.
             return
         # Whoever did not answer before the restart may do so now.
-        self._outbox = [_Letter(letter.channel, letter.document) for letter in letters]
+        self._outbox = [_Message(message.channel, message.document) for message in messages]
+
+
+def channels(config: AlertsConfig) -> tuple[str, ...]:
+    """Return the configured ways: `command`, `webhook`."""
+    return ("command",) * bool(config.command) + ("webhook",) * bool(config.webhook)
+
+
+def send(config: AlertsConfig, channel: str, document: dict[str, Any]) -> None:
+    """Send one document one way. Raises NotDeliveredError and ConfigError."""
+    if channel == "command":
+        if said := tell_command(config.command, document):
+            told = about("alert.command_said")
+            _log.info("the command for alerts said: %s", said, extra=told)
+    else:
+        secret = _secret(config.secret_file) if config.secret_file else b""
+        tell_webhook(config.webhook, document, secret=secret, former=_former_signature)
+
+
+def _former_signature(secret: bytes, _time_s: int, body: bytes) -> str:
+    return "sha256=" + hmac.new(secret, body, hashlib.sha256).hexdigest()
+
+
+def _secret(path: str) -> bytes:
+    try:
+        with open(path, "rb") as file:
+            secret = file.read().strip()
+    except OSError as error:
+        raise NotDeliveredError(
+            f"the secret file {path} cannot be read: {error.strerror}"
+        ) from error
+    if not secret:
+        raise NotDeliveredError(f"the secret file {path} is empty")
+    return secret
+
+
+# ---- The book of what was told -------------------------------------------------------------------
+# Which warnings are news: it owns telling new, worse and ended ones apart, as pure state.
+#
+# A warning is raised when it has been there without a break for `raise_after_s`, once, and ended
+# when it has been away for `end_after_s`. What comes and goes faster is either never raised or
+# never ended: flapping makes no noise. One that turns critical is raised again.
+
+Event = Literal["raised", "ended"]
+SEVERITIES = ("info", "warning", "critical")
+_SUBJECT = re.compile(r"(?:disk|area) (\S+)")
+_FREE_TEXT_CODES = frozenset({"note"})
+
+
+@dataclass(slots=True)
+class Known:
+    """One warning, as last seen. `raised` is the severity that was told, empty before."""
+
+    code: str
+    severity: str
+    message: str
+    advice: str
+    first_s: float
+    last_s: float
+    raised: str = ""
+
+
+def identify(notice: Notice) -> str:
+    """Return what makes it the same warning: its kind and its disk or area, not its numbers."""
+    if notice.code in _FREE_TEXT_CODES:
+        return f"{notice.code} {notice.message}"
+    if notice.subject:
+        return f"{notice.code} {notice.subject}"
+    subject = _SUBJECT.match(notice.message)
+    return f"{notice.code} {subject[1]}" if subject else notice.code
+
+
+class AlertBook:
+    """The warnings that are there or were a moment ago. Times are seconds of one clock."""
+
+    def __init__(self, raise_after_s: float, end_after_s: float) -> None:
+        self._raise_after_s = raise_after_s
+        self._end_after_s = end_after_s
+        self._known: dict[str, Known] = {}
+
+    def update(self, notices: Iterable[Notice], now_s: float) -> list[tuple[Event, Known]]:
+        """Take what is warned of now; return what is news, warnings that end first."""
+        present: set[str] = set()
+        for notice in notices:
+            if notice.severity != "info":
+                present.add(self._see(notice, now_s))
+        ended = [("ended", known) for known in self._take_ended(present, now_s)]
+        raised = [
+            ("raised", known)
+            for identity, known in self._known.items()
+            if identity in present and self._is_news(known, now_s)
+        ]
+        for _, known in raised:
+            known.raised = known.severity
+        return [*ended, *raised]  # pyright: ignore[reportReturnType]
+
+    def dump(self) -> dict[str, Any]:
+        """Return what was raised and has not ended, as plain JSON."""
+        return {name: asdict(known) for name, known in self._known.items() if known.raised}
+
+    def load(self, document: dict[str, Any], now_s: float) -> None:
+        """Take up what `dump` returned: what was raised before a restart is no news after it."""
+        for name, row in document.items():
+            fields: dict[str, Any] = {**row, "last_s": now_s}
+            self._known[name] = Known(**fields)
+
+    def _see(self, notice: Notice, now_s: float) -> str:
+        identity = identify(notice)
+        known = self._known.get(identity)
+        if known is None:
+            texts = (notice.code, notice.severity, notice.message, notice.advice)
+            self._known[identity] = Known(*texts, now_s, now_s)
+        else:
+            known.severity, known.message = notice.severity, notice.message
+            known.advice, known.last_s = notice.advice, now_s
+        return identity
+
+    def _take_ended(self, present: set[str], now_s: float) -> list[Known]:
+        ended: list[Known] = []
+        for identity in [name for name in self._known if name not in present]:
+            known = self._known[identity]
+            if not known.raised:
+                # It was away before it was old enough: a new one begins from its beginning.
+                del self._known[identity]
+            elif now_s - known.last_s >= self._end_after_s:
+                ended.append(self._known.pop(identity))
+        return ended
+
+    def _is_news(self, known: Known, now_s: float) -> bool:
+        if not known.raised:
+            return now_s - known.first_s >= self._raise_after_s
+        return SEVERITIES.index(known.severity) > SEVERITIES.index(known.raised)

@@ -13,8 +13,9 @@ from concurrent.futures import wait
 from typing import Any
 
 from base.errors import DrystoneError, UsageError
-from fsd.disk_io.calibration import Samples, estimate_model
-from fsd.disk_io.calibration_reads import FILES_MAX, LIMIT_S
+from base.logging.ids import about
+from fsd.disk_io.calibration.calibration import Samples, estimate_model
+from fsd.disk_io.calibration.calibration_reads import FILES_MAX, LIMIT_S
 from fsd.disks.disk_models import Measurement
 from fsd.disks.disks import Disk
 from fsd.documents.models import DiskModelStatus
@@ -46,7 +47,7 @@ class Calibrator:
         self._tried: dict[str, float] = {}
         self._thread: threading.Thread | None = None
         if store.models.problem:
-            store.disks.remember(store.models.problem)
+            store.disks.log.warning("%s", store.models.problem, extra=about("disk.models_unusable"))
 
     def run(self, disks: list[Disk], accept: bool, job: Job) -> dict[str, Any]:
         """Measure these disks one after the other; a single one that cannot be is an error.
@@ -124,7 +125,8 @@ class Calibrator:
         except CalibrationError:
             return  # Others used the disk: the next try is an hour away.
         except DrystoneError as error:
-            self._store.disks.remember(str(error))
+            told = about("calibration.failed", disk=disk.name)
+            self._store.disks.log.warning("%s", error, extra=told)
 
     def _due(self, disk: Disk) -> bool:
         if not disk.readable:

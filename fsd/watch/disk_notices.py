@@ -6,39 +6,38 @@ from base.text import count_text, size_text
 from fsd.disks.disk_models import Measurement
 from fsd.disks.disks import Disk
 from fsd.documents.models import Notice
-from fsd.engine.engine import Engine
-from fsd.replicas.departure import shards_on
+from fsd.replicas.removal_check import shards_on
 from fsd.store.job import timestamp
 from fsd.store.store import Store
 
 
-def disk_notices(engine: Engine) -> list[Notice]:
+def disk_notices(store: Store) -> list[Notice]:
     """Return what the disks' states, health and measured speeds warn of, disk by disk."""
     found: list[Notice] = []
-    for disk in engine.store.disks.disks.values():
+    for disk in store.disks.disks.values():
         if disk.state == "gone":
             if disk.seen_at and not disk.retired:
                 found.append(_gone(disk))
             continue
-        found += _of_state(disk, engine.config.store.min_free_bytes)
+        found += _of_state(disk, store.config.store.min_free_bytes)
         if disk.draining:
-            found.append(_draining(engine.store, disk))
+            found.append(_draining(store, disk))
         if disk.quarantined_files:
             found.append(_quarantine(disk))
         if disk.health.rank:
             found.append(_health(disk))
-        known = engine.store.models.get(disk.disk_id)
+        known = store.models.get(disk.disk_id)
         if known is not None and known.slow:
             found.append(_slow(disk, known))
     return found
 
 
-def _of_state(disk: Disk, reserve_bytes: int) -> list[Notice]:
+def _of_state(disk: Disk, min_free_bytes: int) -> list[Notice]:
     if disk.state == "missing":
         return [_missing(disk)]
     if disk.state == "readonly":
         return [_readonly(disk)]
-    if disk.state == "online" and disk.free_bytes < reserve_bytes:
+    if disk.state == "online" and not disk.room_bytes(min_free_bytes):
         return [_full(disk)]
     return []
 

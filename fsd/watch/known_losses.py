@@ -11,13 +11,14 @@ from dataclasses import dataclass
 
 from base.text import count_text
 from fsd.documents.models import Notice
-from fsd.engine.engine import Engine
 from fsd.format.catalog import CatalogShard
 from fsd.format.errors import CorruptError
 from fsd.repair.index_figures import names_of_batches
-from fsd.store.givers import Givers
+from fsd.replicas.reconstruct import GivenUp
+from fsd.store.availability import Availability
 from fsd.store.index import IndexReader
 from fsd.store.store import Store
+from fsd.watch.watch import Watch
 
 NAMED_MAX = 3
 
@@ -39,33 +40,32 @@ class KnownLosses:
         return bool(self.unreadable or self.damaged or self.keys or self.given_up or self.lists)
 
 
-def known_losses(engine: Engine) -> KnownLosses:
+def known_losses(watch: Watch) -> KnownLosses:
     """Return what no disk gives, as far as that is known without reading."""
-    store = engine.store
+    store = watch.engine.store
+    damaged = watch.engine.replicator.reconstructor.given_up
     with store.lock:
         shards = [s for s in store.shards.state.shards.values() if not s.vacated]
     unreadable = tuple(s.shard_id for s in shards if not store.replicas(s.shard_id))
     given_up = _given_up(store)
     return KnownLosses(
         unreadable=unreadable,
-        damaged=tuple(s.shard_id for s in shards if _is_damaged(engine, s)),
-        keys=frozenset(engine.watch.scrubber.damage.lost_keys()),
+        damaged=tuple(s.shard_id for s in shards if _is_damaged(store, s, damaged.get(s.shard_id))),
+        keys=frozenset(watch.scrubber.damage.lost_keys()),
         given_up=given_up,
         # Only these two lose a part; to look for each of ten thousand batches takes a while.
         lists=_lost_lists(store) if unreadable or given_up else (),
     )
 
 
-def _is_damaged(engine: Engine, shard: CatalogShard) -> bool:
+def _is_damaged(store: Store, shard: CatalogShard, given_up: GivenUp | None) -> bool:
     """Return whether a shard that can be read has something living that no replica here gives.
 
     Two damaged replicas may make one sound one; that is not known before it was tried.
     """
-    store = engine.store
     replicas = store.replicas(shard.shard_id)
     if not replicas or store.sound_copies(shard.shard_id):
         return False
-    given_up = engine.replicator.mender.given_up.get(shard.shard_id)
     return len(replicas) == 1 if given_up is None else not given_up.deleted
 
 
@@ -73,13 +73,14 @@ def _given_up(store: Store) -> tuple[str, ...]:
     known = store.lost_keys.known()
     if not known or store.is_unfinished:
         return ()
-    givers = Givers(store)
+    availability = Availability(store)
     with store.index.read() as reader:
         lost = tuple(
             key
             for key in sorted(known)
             # Put again it has another place, and purged none.
-            if reader.locate(bytes.fromhex(key)) and givers.why_lost(reader, bytes.fromhex(key))
+            if reader.locate(bytes.fromhex(key))
+            and availability.why_lost(reader, bytes.fromhex(key))
         )
     store.lost_keys.forget(known.difference(lost))
     return lost
@@ -94,16 +95,16 @@ def _lost_lists(store: Store) -> tuple[str, ...]:
     for _ in range(2):
         with store.index.read() as reader:
             names = names_of_batches(reader) if lost is None else lost
-            givers = Givers(store)
-            lost = {name for name in names if _misses(reader, name, givers)}
+            availability = Availability(store)
+            lost = {name for name in names if _misses(reader, name, availability)}
         if not lost:
             break
     return tuple(sorted(lost or ()))
 
 
-def _misses(reader: IndexReader, batch: str, givers: Givers) -> bool:
+def _misses(reader: IndexReader, batch: str, availability: Availability) -> bool:
     try:
-        return any(givers.why_lost(reader, key) for key in reader.batch_parts(batch))
+        return any(availability.why_lost(reader, key) for key in reader.batch_parts(batch))
     except CorruptError:
         return False  # A damaged index is a warning of its own, and no loss.
 

@@ -3,12 +3,13 @@
 from collections import Counter
 
 from base.metrics import Metric, counters, gauge, gauges, render
-from fsd.delete.compact_plan import find_garbage
+from fsd.delete.compact_plan import find_garbage, vacated_shards
 from fsd.documents.models import AreaStatus, Capacity, DiskStatus, Health
-from fsd.engine.engine import Engine
 from fsd.format.errors import CorruptError
-from fsd.store import ballast
+from fsd.running.engine_core import EngineCore
+from fsd.store.ssd import ballast
 from fsd.watch import report
+from fsd.watch.watch import Watch
 
 DISK_STATES = ("online", "readonly", "missing", "gone", "draining", "retired")
 DISK_HEALTHS = ("ok", "suspect", "failing")
@@ -16,22 +17,22 @@ JOB_STATES = ("running", "done", "incomplete", "failed", "cancelled")
 SEVERITIES = ("info", "warning", "critical")
 
 
-def exposition(engine: Engine) -> bytes:
+def exposition(watch: Watch) -> bytes:
     """Return all metrics as text for Prometheus."""
-    health = report.health(engine)
+    engine, health = watch.engine, report.health(watch)
     metrics = [
         *_store_metrics(engine, health),
-        *_capacity_metrics(report.capacity(engine)),
+        *_capacity_metrics(report.capacity(watch)),
         *_disk_metrics(health.disks),
-        *_smart_metrics(engine),
-        *_area_metrics(report.area_statuses(engine)),
-        *_scrub_metrics(engine),
+        *_smart_metrics(watch),
+        *_area_metrics(report.area_statuses(watch)),
+        *_scrub_metrics(watch),
         *_job_metrics(engine, health),
     ]
     return render(metrics)
 
 
-def _store_metrics(engine: Engine, health: Health) -> list[Metric]:
+def _store_metrics(engine: EngineCore, health: Health) -> list[Metric]:
     info = gauges("build_info", "The version; its value is always 1.", "version", "store_id")
     info.add_metric([health.version, health.store_id], 1)
     state = gauges("state", "1 for the state the store is in.", "state")
@@ -72,13 +73,13 @@ def _store_metrics(engine: Engine, health: Health) -> list[Metric]:
     ]
 
 
-def _garbage_metrics(engine: Engine) -> list[Metric]:
+def _garbage_metrics(engine: EngineCore) -> list[Metric]:
     share = engine.config.store.compact_dead_share
     try:
         found = find_garbage(engine.store, share)
     except CorruptError:
         return []  # A damaged row of a shard is warned of; what is garbage nobody knows then.
-    waiting = engine.dropper.waiting()
+    waiting = vacated_shards(engine.store)
     return [
         gauge(
             "garbage_bytes", "Purged or doubled bytes in shards, of one copy.", found.total_bytes
@@ -139,20 +140,17 @@ def _disk_metrics(disks: tuple[DiskStatus, ...]) -> list[Metric]:
     return [*metrics, state, judged, speed]
 
 
-def _smart_metrics(engine: Engine) -> list[Metric]:
-    readings = engine.watch.smart.readings()
+def _smart_metrics(watch: Watch) -> list[Metric]:
+    readings = watch.smart.readings()
     rows = (
         ("passed", "Whether the disk passes its own check.", "passed"),
         ("reallocated_sectors", "Reallocated sectors.", "reallocated_sectors"),
         ("pending_sectors", "Sectors that cannot be read.", "pending_sectors"),
-        ("temperature_celsius", "Temperature.", "temperature_c"),
-        ("power_on_hours", "Hours the disk has run.", "power_on_hours"),
-        ("media_errors", "Media errors (NVMe).", "media_errors"),
     )
     metrics: list[Metric] = []
     for name, text, attribute in rows:
         family = gauges(f"disk_smart_{name}", text, "disk")
-        for disk in engine.store.disks.disks.values():
+        for disk in watch.engine.store.disks.disks.values():
             value = getattr(readings.get(disk.disk_id), attribute, None)
             if value is not None:
                 family.add_metric([disk.name], value)
@@ -176,8 +174,8 @@ def _area_metrics(areas: tuple[AreaStatus, ...]) -> list[Metric]:
     return metrics
 
 
-def _scrub_metrics(engine: Engine) -> list[Metric]:
-    scrub = engine.watch.scrubber.status()
+def _scrub_metrics(watch: Watch) -> list[Metric]:
+    scrub = watch.scrubber.status()
     return [
         gauge("scrub_overdue_bytes", "Bytes due to be verified.", scrub.overdue_bytes),
         gauge("scrub_overdue_replicas", "Replicas due to be verified.", scrub.due_replicas),
@@ -192,7 +190,7 @@ def _scrub_metrics(engine: Engine) -> list[Metric]:
     ]
 
 
-def _job_metrics(engine: Engine, health: Health) -> list[Metric]:
+def _job_metrics(engine: EngineCore, health: Health) -> list[Metric]:
     states = Counter(job.state for job in engine.jobs.all())
     jobs = gauges("jobs", "Jobs that run, and the last ones that ended.", "state")
     for name in JOB_STATES:

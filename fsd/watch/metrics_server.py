@@ -15,8 +15,8 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from base.errors import DrystoneError
 from base.metrics import CONTENT_TYPE
-from fsd.engine.engine import Engine
 from fsd.watch import metrics
+from fsd.watch.watch import Watch
 
 REQUESTS_MAX = 8
 """At once, silent connections included; more are told to come back (503)."""
@@ -27,11 +27,11 @@ BACKLOG = 16
 class MetricsServer:
     """The listener of one engine; `stop` ends it, at the latest the process does."""
 
-    def __init__(self, engine: Engine, host: str, port: int) -> None:
+    def __init__(self, watch: Watch, host: str, port: int) -> None:
         """Open the address; OSError when that cannot be, the engine runs on without it."""
         listener = _listen(host, port)
         options = uvicorn.Config(
-            _make_app(engine),
+            _make_app(watch),
             http=_Impatient,
             log_config=None,
             access_log=False,
@@ -66,16 +66,16 @@ class _Impatient(H11Protocol):
             self.transport.close()
 
 
-def start_metrics(engine: Engine) -> MetricsServer | None:
+def start_metrics(watch: Watch) -> MetricsServer | None:
     """Serve the metrics where drystone.toml says so; what prevents it becomes a note of health."""
-    address = engine.config.metrics.address
+    address = watch.engine.config.metrics.address
     if address is None:
         return None
     try:
-        return MetricsServer(engine, *address)
+        return MetricsServer(watch, *address)
     except OSError as error:
-        listen = engine.config.metrics.listen
-        engine.notes.append(
+        listen = watch.engine.config.metrics.listen
+        watch.engine.notes.append(
             f"the metrics are not served: {listen} cannot be listened on ({error.strerror}); free "
             "the port or change `listen` in [metrics] of drystone.toml, then drystone down and up"
         )
@@ -96,7 +96,7 @@ def _listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def _make_app(engine: Engine) -> FastAPI:
+def _make_app(watch: Watch) -> FastAPI:
     app = FastAPI(openapi_url=None, docs_url=None, redoc_url=None, redirect_slashes=False)
     # One at a time: all of them together would take the time of the engine's own work.
     turn = threading.Lock()
@@ -105,7 +105,7 @@ def _make_app(engine: Engine) -> FastAPI:
     def scrape() -> Response:
         try:
             with turn:
-                text = metrics.exposition(engine)
+                text = metrics.exposition(watch)
         except DrystoneError as error:
             # The index is being replaced, for example: a failed scrape says so by itself.
             message = f"{error}\n".encode("utf-8", "backslashreplace")

@@ -11,7 +11,6 @@ from base.version import version
 from fsd.disks.disk_models import Measurement
 from fsd.disks.disks import Disk
 from fsd.documents.models import AreaStatus, Capacity, DiskStatus, Health, Notice
-from fsd.engine.engine import Engine
 from fsd.format.index_rows import ShardRow
 from fsd.planning.placement import (
     DiskSpace,
@@ -22,22 +21,23 @@ from fsd.planning.placement import (
     usable_besides,
 )
 from fsd.repair.index_figures import count_batches, count_views, sound_shards
+from fsd.running.engine_core import EngineCore
 from fsd.store.job import timestamp
 from fsd.store.store import Store
 from fsd.watch.calibrate import model_status
 from fsd.watch.disk_notices import disk_notices
 from fsd.watch.known_losses import KnownLosses, known_losses, loss_notices
 from fsd.watch.ssd_notices import ssd_notices
+from fsd.watch.watch import Watch
 
-VERSION = "0.1"
 TERABYTE = 10**12
 REASONS_SHOWN_MAX = 3
 
 
-def disk_statuses(engine: Engine) -> tuple[DiskStatus, ...]:
+def disk_statuses(watch: Watch) -> tuple[DiskStatus, ...]:
     """Return every disk with its state and counters."""
-    store = engine.store
-    rows = _shard_rows(engine)
+    store = watch.engine.store
+    rows = _shard_rows(watch)
     return tuple(
         _disk_status(
             disk,
@@ -48,11 +48,11 @@ def disk_statuses(engine: Engine) -> tuple[DiskStatus, ...]:
     )
 
 
-def _shard_rows(engine: Engine) -> list[ShardRow]:
-    index = engine.store.index
+def _shard_rows(watch: Watch) -> list[ShardRow]:
+    index = watch.engine.store.index
     rows, damaged = sound_shards(index)
     # The sums lack these, so the warning that says it must be there at once.
-    engine.watch.damaged_shards = (index.generation, damaged)
+    watch.damaged_shards = (index.generation, damaged)
     return rows
 
 
@@ -79,7 +79,7 @@ def _disk_status(disk: Disk, lengths: list[int], known: Measurement | None) -> D
     )
 
 
-def area_statuses(engine: Engine) -> tuple[AreaStatus, ...]:
+def area_statuses(watch: Watch) -> tuple[AreaStatus, ...]:
     """Return the four SSD areas as last measured."""
     return tuple(
         AreaStatus(
@@ -93,13 +93,13 @@ def area_statuses(engine: Engine) -> tuple[AreaStatus, ...]:
             refuses=usage.refuses,
             limit_bytes=usage.limit_bytes,
         )
-        for usage in engine.areas.usage()
+        for usage in watch.engine.areas.usage()
     )
 
 
-def capacity(engine: Engine) -> Capacity:
+def capacity(watch: Watch) -> Capacity:
     """Return what fits at the copies target, now and after the worst loss, and what to buy."""
-    store = engine.store
+    engine, store = watch.engine, watch.engine.store
     copies = engine.config.store.copies_raw
     same = engine.config.store.allow_same_device
     spaces = store.disks.spaces()
@@ -110,7 +110,7 @@ def capacity(engine: Engine) -> Capacity:
     worst = ", ".join(names.get(disk, disk) for disk in after.disk_ids)
     with store.index.read() as reader:
         objects = reader.object_count()
-    payload = sum(row.payload_bytes - row.dead_bytes for row in _shard_rows(engine))
+    payload = sum(row.payload_bytes - row.dead_bytes for row in _shard_rows(watch))
     partition = engine.areas.partition_state()
     return Capacity(
         copies=copies,
@@ -123,8 +123,8 @@ def capacity(engine: Engine) -> Capacity:
         partition_fill=partition.fill,
         partition_state=partition.state,
         advice=(*_loss_advice(worst, after), *_disk_advice(spaces, copies, same, held)),
-        disks=disk_statuses(engine),
-        areas=area_statuses(engine),
+        disks=disk_statuses(watch),
+        areas=area_statuses(watch),
     )
 
 
@@ -174,9 +174,9 @@ def _disk_advice(spaces: list[DiskSpace], copies: int, same: bool, held: list[He
     return lines
 
 
-def health(engine: Engine) -> Health:
+def health(watch: Watch) -> Health:
     """Return whether all is well; see `Health`."""
-    store = engine.store
+    engine, store = watch.engine, watch.engine.store
     with store.lock:
         shards = [s for s in store.shards.state.shards.values() if not s.vacated]
     lag_bytes = single_bytes = 0
@@ -192,9 +192,9 @@ def health(engine: Engine) -> Health:
     with store.index.read() as reader:
         objects = reader.object_count()
         batches, views = count_batches(reader), count_views(reader)
-    disks = disk_statuses(engine)
-    losses = known_losses(engine)
-    found = warnings(engine, losses)
+    disks = disk_statuses(watch)
+    losses = known_losses(watch)
+    found = warnings(watch, losses)
     degraded = (
         lag_bytes
         or engine.open_shards.found
@@ -231,12 +231,13 @@ def anonymous_bytes() -> int:
     return int(found.group(1)) * 1024 if found else 0
 
 
-def warnings(engine: Engine, losses: KnownLosses | None = None) -> tuple[Notice, ...]:
+def warnings(watch: Watch, losses: KnownLosses | None = None) -> tuple[Notice, ...]:
     """Return everything a person should know, the worst first, each with what to do."""
-    losses = known_losses(engine) if losses is None else losses
-    found = [*disk_notices(engine), *loss_notices(losses)]
+    engine = watch.engine
+    losses = known_losses(watch) if losses is None else losses
+    found = [*disk_notices(engine.store), *loss_notices(losses)]
     found += [*_copies_warnings(engine), *ssd_notices(engine)]
-    found += [*engine.open_shards.notices(), *engine.watch.notices()]
+    found += [*engine.open_shards.notices(), *watch.notices()]
     if engine.config.store.allow_same_device:
         found.append(
             Notice(
@@ -252,9 +253,9 @@ def warnings(engine: Engine, losses: KnownLosses | None = None) -> tuple[Notice,
     return tuple(sorted(found, key=lambda warning: order.index(warning.severity)))
 
 
-def _copies_warnings(engine: Engine) -> list[Notice]:
+def _copies_warnings(engine: EngineCore) -> list[Notice]:
     wants = engine.reconciler.wanted(at_once=True)
-    given_up = dict(engine.replicator.mender.given_up)
+    given_up = dict(engine.replicator.reconstructor.given_up)
     lossy = [want.shard.shard_id for want in wants if want.shard.shard_id in given_up]
     rest = [want.shard for want in wants if want.shard.shard_id not in given_up]
     found: list[Notice] = []
@@ -296,11 +297,11 @@ def _copies_warnings(engine: Engine) -> list[Notice]:
     return found
 
 
-def write_status_files(engine: Engine) -> None:
+def write_status_files(watch: Watch) -> None:
     """Write what the mount shows below `status/`, atomically."""
-    documents = {"health.json": health(engine), "capacity.json": capacity(engine)}
+    documents = {"health.json": health(watch), "capacity.json": capacity(watch)}
     for name, document in documents.items():
-        target = os.path.join(engine.config.status_dir, name)
+        target = os.path.join(watch.engine.config.status_dir, name)
         with open(target + ".tmp", "w", encoding="utf-8") as file:
             json.dump(document.model_dump(), file, indent=1)
         os.rename(target + ".tmp", target)

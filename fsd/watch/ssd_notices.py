@@ -3,15 +3,14 @@
 from base.ballast import free_text
 from base.text import size_text
 from fsd.documents.models import Notice
-from fsd.engine.engine import Engine
-from fsd.store import ballast
+from fsd.running.engine_core import EngineCore
 
 
-def ssd_notices(engine: Engine) -> list[Notice]:
+def ssd_notices(engine: EngineCore) -> list[Notice]:
     """Return what a person should know of the SSD's room."""
     found: list[Notice] = []
     partition = engine.areas.partition_state()
-    if ballast.of_index(engine.config.index_root, engine.store.index.size_bytes()).is_given_up():
+    if engine.ballast().is_given_up():
         behind = "; the index lacks what disks brought or a crash left" * engine.store.behind
         found.append(
             Notice(

@@ -11,22 +11,21 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from base.errors import UsageError
+from base.logging.ids import about
 from base.text import count_text
-from fsd.disks.disk_search import DiskSearch
 from fsd.disks.health_file import load_health, save_health
-from fsd.disks.smart_memory import SmartMemory
-from fsd.disks.smart_watch import SmartWatch
+from fsd.disks.smart import SmartWatch
 from fsd.documents.models import Notice
 from fsd.repair.index_heal import find_again
 from fsd.repair.lost_files import list_losses
+from fsd.running.engine_core import EngineCore
 from fsd.scrub.scrub import Scrubber
-from fsd.store.givers import Givers
-from fsd.store.suspect_file import load_suspects, save_suspects
+from fsd.store.availability import Availability
+from fsd.store.ssd.suspect_file import load_suspects, save_suspects
 from fsd.watch.alerts import Alerts
 from fsd.watch.calibrate import Calibrator
 
 if TYPE_CHECKING:
-    from fsd.engine.engine import Engine
     from fsd.store.job import Job
 
 SCRUB = "scrub"
@@ -40,8 +39,8 @@ SAVE_PERIOD_S = 60.0
 class Watch:
     """The watching parts of one engine, and the thread that asks them."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
+    def __init__(self, engine: EngineCore) -> None:
+        self.engine = engine
         self._disks = engine.store.disks.disks
         self.scrubber = Scrubber(
             engine.store,
@@ -49,12 +48,10 @@ class Watch:
             engine.reconciler.poke,
         )
         engine.store.find_again = functools.partial(find_again, engine.store)
-        engine.replicator.mender.on_loss = self.scrubber.damage.note_lost
+        engine.replicator.reconstructor.on_loss = self.scrubber.damage.note_lost
         self.calibrator = Calibrator(engine.store, lambda: bool(engine.jobs.running()))
-        memory = SmartMemory(os.path.join(engine.config.watch_dir, "smart.json"))
-        self.smart = SmartWatch(engine.config.store.smartctl, memory)
+        self.smart = SmartWatch(engine.config.store.smartctl)
         self.alerts = Alerts(engine.config)
-        self.search = DiskSearch(engine.store.disks)
         self._health_path = os.path.join(engine.config.watch_dir, "health.json")
         load_health(self._health_path, self._disks.values())
         self._suspects_path = os.path.join(engine.config.watch_dir, "suspect.json")
@@ -68,7 +65,6 @@ class Watch:
     def start(self) -> None:
         """Begin to watch; the engine is whole by now."""
         self.scrubber.start()
-        self.search.start()
         self._thread.start()
 
     def stop(self) -> None:
@@ -77,7 +73,6 @@ class Watch:
         if self._thread.is_alive():
             self._thread.join(timeout=5 * TICK_S)
             self._save_suspects()
-        self.search.stop()
         self.alerts.stop()
         self.scrubber.stop()
         save_health(self._health_path, self._disks.values())
@@ -86,33 +81,34 @@ class Watch:
         """Start paying the whole debt of the scrub, of shards that were still open too."""
 
         def work(job: Job) -> dict[str, Any]:
-            # Only a sealed shard has a footer that says what must be in it.
-            self._engine.shard_writer.seal_idle()
+            self.engine.seal_all(job)
             return self.scrubber.run_now(job)
 
-        return self._engine.start_job(SCRUB, "the whole debt", work, SCRUB)
+        return self.engine.start_job(SCRUB, "the whole debt", work, SCRUB)
 
     def losses(self, without: Sequence[str]) -> Job:
         """Start listing the files that no disk gives; disks (by name) are taken for away."""
-        store = self._engine.store
+        store = self.engine.store
         away = {store.disks.by_name(name) for name in without}
         damaged = self.scrubber.damage.by_replica()
-        givers = Givers(store, {disk.disk_id for disk in away}, damaged)
+        availability = Availability(store, {disk.disk_id for disk in away}, damaged)
         named = ", ".join(sorted(disk.name for disk in away))
-        work = functools.partial(list_losses, store, self._engine.references.stored, givers)
-        return self._engine.start_job("losses", f"without {named}" if named else "", work)
+        work = functools.partial(list_losses, store, self.engine.references.stored, availability)
+        return self.engine.start_job("losses", f"without {named}" if named else "", work)
 
     def calibrate_now(self, name: str | None, *, accept: bool) -> Job:
         """Start measuring one disk, or all that can be read; see `Calibrator.run`."""
         disks = [disk for disk in self._disks.values() if disk.readable]
         if name is not None:
-            disks = [disk := self._engine.store.disks.by_name(name)]
+            disks = [disk := self.engine.store.disks.by_name(name)]
             if not disk.readable:
                 raise UsageError(
                     f"{disk.name} is {disk.shown_state}: only a disk that is there can be measured"
                 )
         work = functools.partial(self.calibrator.run, disks, accept)
-        return self._engine.start_job(CALIBRATE, name or "all disks", work, CALIBRATE)
+        return self.engine.start_job(
+            CALIBRATE, name or "all disks", work, CALIBRATE, needs_index=False
+        )
 
     def notices(self) -> list[Notice]:
         """Return what a person should know of what was watched; the disks' states apart."""
@@ -126,7 +122,9 @@ class Watch:
                 self._tick()
             except Exception as error:
                 # Watching must outlive one bad round; health shows what happened.
-                self._engine.store.disks.remember(f"watch: {type(error).__name__}: {error}")
+                told = about("watch.failed")
+                log = self.engine.store.disks.log
+                log.exception("watch: %s: %s", type(error).__name__, error, extra=told)
 
     def _tick(self) -> None:
         disks = list(self._disks.values())
@@ -135,21 +133,21 @@ class Watch:
         self.smart.tick(disks)
         self.calibrator.tick()
         self._save_suspects()
-        if self._engine.store.misplaced and not self._engine.store.is_unfinished:
+        if self.engine.store.misplaced and not self.engine.store.is_unfinished:
             self._repair_index()
         if time.monotonic() - self._saved_at > SAVE_PERIOD_S:
             self._saved_at = time.monotonic()
             save_health(self._health_path, self._disks.values())
 
     def _save_suspects(self) -> None:
-        store = self._engine.store
+        store = self.engine.store
         self._suspects = save_suspects(self._suspects_path, store, self._suspects)
 
     def _repair_index(self) -> None:
         # While the store is being reindexed, or a look goes on already, the next second will do.
         with contextlib.suppress(UsageError):
             work = self.scrubber.repair_index
-            self._engine.start_job(REPAIR, "places of objects", work, REPAIR)
+            self.engine.start_job(REPAIR, "places of objects", work, REPAIR)
 
     def _alert_notices(self) -> list[Notice]:
         error = self.alerts.last_error
@@ -166,7 +164,7 @@ class Watch:
 
     def _damaged_rows(self) -> int:
         generation, shards = self.damaged_shards
-        met = shards if generation == self._engine.store.index.generation else 0
+        met = shards if generation == self.engine.store.index.generation else 0
         return max(met, self.scrubber.damaged_rows())
 
     def _index_notices(self) -> list[Notice]:

@@ -1,10 +1,10 @@
-"""The door of the server: it owns who and what comes in, and the headers of what goes out.
+"""The guard of a server: it owns who and what comes in, and the headers of what goes out.
 
 Every HTTP request and every websocket passes here first:
   name     -> only names that are ours (a stranger's name that points at us is refused)
   origin   -> what changes something, and every websocket, comes from a page of ours
-  size     -> bodies are bounded
-  visitor  -> a session's cookie, or for the API a token; else the way to the login page
+  visitor  -> a session's cookie, or for the API a token; else the way to the login page. What is
+              shared by a link needs none: its routes look at the secret
 What a visitor may do is decided where it is done. No page is made here.
 """
 
@@ -13,13 +13,14 @@ from __future__ import annotations
 import asyncio
 import ipaddress
 import json
+import re
 from collections.abc import Awaitable, Callable, MutableMapping
 from http.cookies import CookieError, SimpleCookie
 from typing import Any
 from urllib.parse import quote, urlsplit
 
 from base.errors import DrystoneError
-from base.operations.routes import PROBLEM_TYPE, problem_document
+from base.operations.problem import PROBLEM_TYPE, RETRY_AFTER_S, problem_document
 from gui.access.roles import Visitor
 from gui.access.sessions import Sessions
 from gui.core.config import GuiConfig
@@ -30,12 +31,16 @@ Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
-BODY_SIZE_BYTES_MAX = 2_000_000
 VISITOR_KEY = "drystone.visitor"
 API_PREFIX = "/api/"
+TOKEN_PATHS = frozenset({"/health", "/metrics"})
+"""Beside the API: what a program that watches may ask for with a token."""
 LOGIN_PATH = "/login"
+SHARED = re.compile(r"/shared/[^/]{1,100}(/(content|thumbnail)/[^/]{1,100})?")
+"""What a secret in the address shows to whoever has it; never kept by a browser."""
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _WEBSOCKET_REFUSED = 4403
+_ERRORS = {401: "NotLoggedInError", 403: "ForbiddenError"}
 
 # Pages are NiceGUI's, which compiles its templates in the browser and starts with a script of its
 # own; nothing of a stranger is ever put into a page as markup, and nothing comes from elsewhere.
@@ -77,7 +82,7 @@ class Guard:
         if refused:
             await _refuse(scope, receive, answer, 403, refused)
             return
-        if not _is_public(scope["path"]):
+        if not (_is_public(scope["path"]) or SHARED.fullmatch(scope["path"])):
             try:
                 visitor = await self._visitor(scope, headers)
             except DrystoneError as error:
@@ -87,20 +92,17 @@ class Guard:
                 await _ask_to_log_in(scope, receive, answer)
                 return
             scope[VISITOR_KEY] = visitor
-        await self.app(scope, _bounded(receive), answer)
+        await self.app(scope, receive, answer)
 
     def _stranger(self, scope: Scope, headers: dict[bytes, bytes]) -> str:
         """Return why a request is not from a page of ours; nothing when it is well."""
         host = headers.get(b"host", b"").decode("latin-1")
         if not self._is_our_name(host):
             return f"{host!a} is no name of this server; add it to `names` in [gui]"
-        size = headers.get(b"content-length", b"0")
-        if not size.isdigit() or int(size) > BODY_SIZE_BYTES_MAX:
-            return f"a request may have {BODY_SIZE_BYTES_MAX:,} bytes"
         is_socket = scope["type"] == "websocket"
         if not is_socket and scope["method"] in SAFE_METHODS:
             return ""
-        if _token_of(headers) and scope["path"].startswith(API_PREFIX):
+        if _token_of(headers) and _takes_tokens(scope["path"]):
             return ""  # A token is not sent by a browser on its own.
         origin = headers.get(b"origin", b"").decode("latin-1")
         if not origin:
@@ -124,7 +126,7 @@ class Guard:
 
     async def _visitor(self, scope: Scope, headers: dict[bytes, bytes]) -> Visitor | None:
         token = _token_of(headers)
-        if token and scope["path"].startswith(API_PREFIX):
+        if token and _takes_tokens(scope["path"]):
             return await asyncio.to_thread(self._sessions.visitor, token, is_token=True)
         secret = cookie_of(headers.get(b"cookie", b""), self._config.cookie_name)
         if not secret:
@@ -154,6 +156,10 @@ def _is_public(path: str) -> bool:
     return path.startswith("/_nicegui/") and first[:1].isdigit() and bool(rest)
 
 
+def _takes_tokens(path: str) -> bool:
+    return path.startswith(API_PREFIX) or path in TOKEN_PATHS
+
+
 def _headers(scope: Scope) -> dict[bytes, bytes]:
     found: dict[bytes, bytes] = {}
     for name, value in scope["headers"]:
@@ -180,26 +186,10 @@ def _with_headers(send: Send, path: str) -> Send:
     return answer
 
 
-def _bounded(receive: Receive) -> Receive:
-    """Count the bytes of a body whose length nobody said."""
-    taken = 0
-
-    async def counted() -> Message:
-        nonlocal taken
-        message = await receive()
-        if message["type"] == "http.request":
-            taken += len(message.get("body", b""))
-            if taken > BODY_SIZE_BYTES_MAX:
-                return {"type": "http.disconnect"}
-        return message
-
-    return counted
-
-
 async def _ask_to_log_in(scope: Scope, receive: Receive, send: Send) -> None:
     path = scope["path"]
     is_page = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
-    if not is_page or path.startswith((API_PREFIX, "/_nicegui")):
+    if not is_page or path.startswith("/_nicegui") or _takes_tokens(path):
         await _refuse(scope, receive, send, 401, "log in first, or show a token")
         return
     query = scope.get("query_string", b"").decode("latin-1")
@@ -215,11 +205,13 @@ async def _refuse(scope: Scope, receive: Receive, send: Send, status: int, reaso
         await receive()
         await send({"type": "websocket.close", "code": _WEBSOCKET_REFUSED, "reason": ""})
         return
-    name = {401: "NotLoggedInError", 403: "ForbiddenError"}.get(status, "DatabaseUnavailableError")
+    name = _ERRORS.get(status, "DatabaseUnavailableError")
     body = json.dumps(problem_document(status, name, reason)).encode("ascii")
     headers = [
         (b"content-type", PROBLEM_TYPE.encode()),
         (b"content-length", str(len(body)).encode()),
     ]
+    if status == 503:
+        headers.append((b"retry-after", str(RETRY_AFTER_S).encode()))
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})

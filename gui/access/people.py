@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from base.errors import UsageError
 from gui.access.passwords import hash_of, hash_password, new_token, password_fits
-from sql import Database, Role, User
+from sql import Database, Role, Scope, User
 
 DAY_S = 86_400.0
 
@@ -43,10 +44,13 @@ def change_password(
 
 
 def make_token(
-    database: Database, name: str, token_name: str, role: Role, days: float | None = None
+    database: Database,
+    name: str,
+    token_name: str,
+    scopes: Sequence[Scope],
+    lifetime_s: float | None = None,
 ) -> MadeToken:
-    """Make a token for a script; the secret is returned once and kept nowhere."""
+    """Make a token for a program; the secret is returned once and kept nowhere."""
     secret = new_token()
-    lifetime_s = None if days is None else days * DAY_S
-    database.users.add_token(name, token_name, role, hash_of(secret), lifetime_s)
+    database.users.add_token(name, token_name, scopes, hash_of(secret), lifetime_s)
     return MadeToken(token_name, secret)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from base.operations.operation import Caller
 from gui.core.errors import ForbiddenError
-from sql import ROLES, Role
+from sql import ROLES, Role, Scope
 
 
 class Visitor(NamedTuple):
@@ -14,9 +14,13 @@ class Visitor(NamedTuple):
 
     user_id: int
     name: str
-    role: Role
+    role: Role | Literal[""]
+    """Empty for a token that only takes tasks, or asks the database."""
     session_hash: bytes | None = None
     """None for a script."""
+    token: str = ""
+    """The name of the token that a script showed."""
+    scopes: tuple[Scope, ...] = ()
 
     def may(self, role: Role) -> bool:
         """Tell whether this visitor has at least a role; who only labels sees nothing else."""
@@ -25,7 +29,7 @@ class Visitor(NamedTuple):
 
 def is_enough(role: str, wanted: str) -> bool:
     """Tell whether a role is at least the one that is wanted."""
-    if role == "labeller" and wanted == "viewer":
+    if role == "labeller" and wanted in ("guest", "viewer"):
         return False
     return role in ROLES and ROLES.index(role) >= ROLES.index(wanted)
 
@@ -33,4 +37,11 @@ def is_enough(role: str, wanted: str) -> bool:
 def require(visitor: Visitor | Caller, role: Role) -> None:
     """Raise ForbiddenError unless the visitor has at least this role."""
     if not is_enough(visitor.role, role):
-        raise ForbiddenError(f"this needs the role {role}; {visitor.name} is {visitor.role}")
+        has = f"is {visitor.role}" if visitor.role else "has a token of other scopes"
+        raise ForbiddenError(f"this needs the role {role}; {visitor.name} {has}")
+
+
+def require_scope(visitor: Visitor, scope: Scope) -> None:
+    """Raise ForbiddenError unless a token has this scope of programs, or an admin asks."""
+    if scope not in visitor.scopes and visitor.role != "admin":
+        raise ForbiddenError(f"this needs a token with the scope {scope}")

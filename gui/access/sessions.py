@@ -2,7 +2,7 @@
 
 A browser asks for dozens of things at once, so what the database said of a session counts for a few
 seconds more; for longer only while the database is away. Whoever is logged out or disabled through
-this server is forgotten at once.
+this server is forgotten at once. A token is looked up at every request.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from gui.access.passwords import hash_of, new_secret, password_fits
 from gui.access.roles import Visitor
 from gui.core.config import GuiConfig
-from sql import Database, DatabaseUnavailableError
+from sql import Database, DatabaseUnavailableError, LoginAttempt
 
 REMEMBERED_S = 5.0
 REMEMBERED_WITHOUT_DATABASE_S = 900.0
@@ -35,8 +35,14 @@ class LoginAnswer(NamedTuple):
 class Sessions:
     """Sessions and tokens of one store; every method may block, so call it in a thread."""
 
-    def __init__(self, config: GuiConfig, database: Callable[[], Database]) -> None:
+    def __init__(
+        self,
+        config: GuiConfig,
+        database: Callable[[], Database],
+        remembered_s: float = REMEMBERED_S,
+    ) -> None:
         self._config = config
+        self._remembered_s = remembered_s
         self._database = database
         # Guards `_known`, never held while the database is asked. Innermost.
         self._lock = threading.Lock()
@@ -62,7 +68,8 @@ class Sessions:
         return self._visitor(visitor.session_hash, is_token=False)
 
     def _visitor(self, secret_hash: bytes, *, is_token: bool) -> Visitor | None:
-        if found := self._fresh(secret_hash):
+        # A token is asked for at every request: one that was revoked a moment ago is worthless.
+        if not is_token and (found := self._fresh(secret_hash)):
             return found
         try:
             visitor = (self._token if is_token else self._session)(secret_hash)
@@ -82,8 +89,16 @@ class Sessions:
 
     def log_in(self, name: str, password: str, address: str, browser: str) -> LoginAnswer:
         """Check a password and open a session; raises SqlError when the database cannot."""
-        users = self._database().users
-        attempt = users.begin_login(name.strip().lower(), address)
+        return self.finish_log_in(self.begin_log_in(name, address), password, address, browser)
+
+    def begin_log_in(self, name: str, address: str) -> LoginAttempt:
+        """Write an attempt down; whoever answers waits for its `delay_s` before it is finished."""
+        return self._database().users.begin_login(name.strip().lower(), address)
+
+    def finish_log_in(
+        self, attempt: LoginAttempt, password: str, address: str, browser: str
+    ) -> LoginAnswer:
+        """Check the password of an attempt and open a session."""
         if attempt.wait_s > 0:
             minutes = max(1, round(attempt.wait_s / 60))
             return LoginAnswer(
@@ -93,7 +108,7 @@ class Sessions:
         if not fits or attempt.user is None or attempt.user.is_disabled:
             return LoginAnswer(None, "Name or password is wrong.")
         secret = new_secret()
-        users.open_session(
+        self._database().users.open_session(
             attempt,
             hash_of(secret),
             address=address,
@@ -119,7 +134,7 @@ class Sessions:
     def _fresh(self, secret_hash: bytes) -> Visitor | None:
         with self._lock:
             visitor, asked = self._known.get(secret_hash, (None, 0.0))
-        return visitor if time.monotonic() - asked < REMEMBERED_S else None
+        return visitor if time.monotonic() - asked < self._remembered_s else None
 
     def _session(self, session_hash: bytes) -> Visitor | None:
         idle_s = self._config.session_idle_hours * 3600
@@ -130,4 +145,7 @@ class Sessions:
 
     def _token(self, token_hash: bytes) -> Visitor | None:
         owner = self._database().users.token_owner(token_hash)
-        return None if owner is None else Visitor(owner.user_id, owner.name, owner.role)
+        if owner is None:
+            return None
+        scopes = tuple(owner.scopes)
+        return Visitor(owner.user_id, owner.name, owner.role or "", None, owner.token_name, scopes)

@@ -22,7 +22,7 @@ def chapter(demo: Demo) -> None:
         return
     from gui.access.people import add_user
     from gui.core.config import load_gui_config
-    from gui.server import gui_process
+    from gui.core.server_process import api_process, pages_process
     from sql import Database
 
     config_path = os.path.join(demo.work, "drystone.toml")
@@ -30,7 +30,9 @@ def chapter(demo: Demo) -> None:
     with demo.step("Start the pages in the browser") as step:
         with Database.open(config_path) as database:
             add_user(database, NAME, "admin", password)
-        running, _ = gui_process.start(load_gui_config(config_path))
+        config = load_gui_config(config_path)
+        pages_process(config).start()
+        running, _ = api_process(config).start()
         step.note = running.address
     demo.closing += [
         "In the browser:",

@@ -16,7 +16,9 @@ class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     enabled: bool = True
-    """Whether `drystone up` starts it."""
+    """Whether `drystone up` starts the pages."""
+    api_enabled: bool = True
+    """Whether `drystone up` starts the public port, which has the API and leads to the pages."""
     host: str = "127.0.0.1"
     """The address to listen on; anything but this machine wants a proxy with TLS in front."""
     port: int | None = Field(default=None, ge=0, le=65_535)
@@ -28,6 +30,10 @@ class _Section(BaseModel):
     """Set when it is reached by https only."""
     behind_proxy: bool = False
     """Set when a proxy on this machine says in X-Forwarded-For who is asking."""
+    proxies: tuple[str, ...] = ()
+    """Addresses or networks of other proxies that say so; of nobody else it is believed."""
+    requests_per_s: float = Field(default=50.0, ge=1, le=100_000)
+    """So often a token may ask the API, with bursts; an address four times as often."""
     poll_interval_s: float = Field(default=1.5, ge=0.2, le=60)
     session_idle_hours: float = Field(default=72.0, gt=0, le=24 * 365)
     session_hours: float = Field(default=24.0 * 30, gt=0, le=24 * 365)
@@ -52,6 +58,16 @@ class GuiConfig(_Section):
     def address_path(self) -> str:
         """The file that says where the running server listens."""
         return os.path.join(self.run_dir, "gui.json")
+
+    @property
+    def pages_path(self) -> str:
+        """The socket of the pages, for the public port alone."""
+        return os.path.join(self.run_dir, "pages.sock")
+
+    @property
+    def trusted_proxies(self) -> list[str]:
+        """Whose word counts on who is asking."""
+        return [*(("127.0.0.1", "::1") if self.behind_proxy else ()), *self.proxies]
 
     @property
     def thumbnail_dir(self) -> str:

@@ -1,4 +1,4 @@
-"""The pages: one module each, functions that NiceGUI calls for every browser.
+"""The pages: a folder each, found by its `PAGE`.
 
 This is the folder's face.
 """

@@ -1,1 +1,1 @@
-"""What pages read: one poller and one desk for all browsers."""
+"""What pages read: one desk for all browsers, its poller, and readings that are followed."""

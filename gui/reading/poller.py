@@ -10,13 +10,15 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from base.errors import DrystoneError
+from base.logging.ids import about
 
 IDLE_FACTOR = 10.0
 """So many times slower when nobody looks."""
@@ -26,7 +28,7 @@ REFRESH_TIMEOUT_S = 45.0
 """So long somebody waits for a part that hangs; a page has to be there within a minute."""
 
 Model = TypeVar("Model")
-log = logging.getLogger("drystone.gui")
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,8 @@ class Reading:
     advice: str = ""
     error: Exception | None = None
     """Why it is down; `reason` is that in words."""
+    took_s: float | None = None
+    """How long the last reading took."""
 
 
 @dataclass(slots=True)
@@ -78,6 +82,7 @@ class Poller:
         self._readings = {part.name: Reading(part.title, advice=part.advice) for part in parts}
         self._watchers: dict[object, Callable[[], None]] = {}
         self._views: dict[Callable[[Poller], Any], tuple[int, Any]] = {}
+        self._asked_times: dict[str, datetime] = {}
         self._version = 0
         self._tasks: list[asyncio.Task[None]] = []
         self._changed = asyncio.Event()
@@ -149,6 +154,20 @@ class Poller:
         if asked:
             await asyncio.wait(asked, timeout=timeout_s)
 
+    async def fresh(self, names: Iterable[str], age_s: float, timeout_s: float) -> set[str]:
+        """Return once the readings of these parts are at most so old: the names of those that
+        are not, as they took too long.
+        """
+        now = datetime.now(UTC)
+        asked: dict[str, asyncio.Future[None]] = {}
+        for part in self._parts if not self._closed else ():
+            known = self._asked_times.get(part.name)
+            if part.name in names and (known is None or (now - known).total_seconds() > age_s):
+                asked[part.name] = self._ask(part)
+        if asked:
+            await asyncio.wait(asked.values(), timeout=timeout_s)
+        return {name for name, future in asked.items() if not future.done()}
+
     def _ask_all(self) -> list[asyncio.Future[None]]:
         if self._closed:
             return []
@@ -186,19 +205,21 @@ class Poller:
 
     async def _read(self, part: Part, thread: ThreadPoolExecutor) -> None:
         before = self._readings[part.name]
-        now = datetime.now(UTC)
+        now, began = datetime.now(UTC), time.monotonic()
         try:
             value = await asyncio.get_running_loop().run_in_executor(thread, part.read)
         except Exception as error:
             reason = str(error) or type(error).__name__
             if not isinstance(error, DrystoneError) and before.reason != reason:
-                log.exception("%s cannot be read", part.title)
+                log.exception("%s cannot be read", part.title, extra=about("pages.part_failed"))
             after = Reading(
                 part.title, before.value, before.read_time, reason, before.down_since or now,
-                part.advice, error,
+                part.advice, error, time.monotonic() - began,
             )  # fmt: skip
         else:
-            after = Reading(part.title, value, now, advice=part.advice)
+            took_s = time.monotonic() - began
+            after = Reading(part.title, value, now, advice=part.advice, took_s=took_s)
+        self._asked_times[part.name] = now
         self._readings[part.name] = after
         if (after.value, after.reason) != (before.value, before.reason) or not before.read_time:
             self._version += 1
@@ -215,6 +236,8 @@ class Poller:
                     tell()
                 except Exception:
                     # One page that cannot show something must not stop the others.
-                    log.exception("a page could not be brought up to date")
+                    log.exception(
+                        "a page could not be brought up to date", extra=about("pages.update_failed")
+                    )
                 await asyncio.sleep(0)
             await asyncio.sleep(TELL_INTERVAL_S)

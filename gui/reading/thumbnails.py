@@ -29,8 +29,10 @@ if TYPE_CHECKING:
     from fsd import Client
     from sql import KnownThumbnail
 
-Size = Literal["small", "large"]
-PICTURED = ("image", "video")
+Size = Literal["small", "large", "full"]
+DrawnAs = Literal["image", "video", "sound", "document"]
+BROKEN = ".broken-2"
+"""Why a picture cannot be made. A new number, whenever more can be decoded, tries all once more."""
 EVICT_EVERY = 200
 EVICT_TO = 0.9
 WAITING_MAX = 2_000
@@ -72,7 +74,7 @@ class Thumbnails:
     async def get(self, key: str, media_type: str, size: Size = "small") -> Thumbnail:
         """Return the picture of an object, made now when it is not there yet.
 
-        `key` must be 64 hexadecimal digits, `media_type` image or video. Raises FsdError when the
+        `key` must be 64 hexadecimal digits, `media_type` one of DrawnAs. Raises FsdError when the
         store cannot give the bytes.
         """
         name = f"{key}-{size}"
@@ -109,7 +111,7 @@ class Thumbnails:
         if os.path.exists(path):
             return Thumbnail("ready", path)
         try:
-            with open(self._path(name, ".broken"), encoding="utf-8") as file:
+            with open(self._path(name, BROKEN), encoding="utf-8") as file:
                 return Thumbnail("broken", reason=file.read(500))
         except FileNotFoundError:
             return None
@@ -161,7 +163,7 @@ class Thumbnails:
         temporary = self._path(name, f".{threading.get_ident()}.tmp")
         with open(temporary, "w", encoding="utf-8", errors="backslashreplace") as file:
             file.write(reason[:500])
-        os.replace(temporary, self._path(name, ".broken"))
+        os.replace(temporary, self._path(name, BROKEN))
         return Thumbnail("broken", reason=reason[:500])
 
     def _worker(self) -> ThumbnailWorker:
@@ -183,7 +185,9 @@ class Thumbnails:
     def _evict(self) -> None:
         """Remove the oldest pictures when there are too many bytes of them."""
         found: list[tuple[float, int, str]] = []
-        for folder, _, names in os.walk(self._folder):
+        for folder, below, names in os.walk(self._folder):
+            # What is on its way to somebody (`.zip-…`, `.content-…`) is removed by who made it.
+            below[:] = [one for one in below if not one.startswith(".")]
             for name in names:
                 with contextlib.suppress(FileNotFoundError):
                     path = os.path.join(folder, name)

@@ -57,9 +57,13 @@ def add_login(app: FastAPI, config: GuiConfig, sessions: Sessions) -> None:
             for name, values in parse_qs(body.decode("utf-8", "replace"), max_num_fields=10).items()
         }
         wanted, name = _inside(form.get("next", "/")), form.get("name", "")
-        arguments = (name, form.get("password", ""), _address(request), _browser(request))
+        address = _address(request)
+        given = (form.get("password", ""), address, _browser(request))
         try:
-            answer = await asyncio.to_thread(sessions.log_in, *arguments)
+            attempt = await asyncio.to_thread(sessions.begin_log_in, name, address)
+            # In the loop: who guesses takes no thread from others.
+            await asyncio.sleep(attempt.delay_s)
+            answer = await asyncio.to_thread(sessions.finish_log_in, attempt, *given)
         except DrystoneError as error:
             return page(wanted, name, f"Nobody can log in now: {error}", 503)
         if answer.secret is None:

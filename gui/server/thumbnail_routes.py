@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from typing import Annotated, Literal
+from typing import Annotated
 
 from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.responses import FileResponse, JSONResponse
@@ -13,19 +13,22 @@ from starlette.background import BackgroundTask
 
 from adapters import source_facts
 from base.errors import DrystoneError
+from datasets import called, names_as_they_came
 from fsd import FsdError
 from gui.access.guard import VISITOR_KEY
 from gui.reading.desk import Desk
-from gui.reading.thumbnails import PICTURED, Size
+from gui.reading.thumbnails import DrawnAs, Size
 
 KEY = r"^[0-9a-f]{64}$"
 CONTENT_SIZE_BYTES_MAX = 20_000_000_000
+LISTED_MAX = 20_000
+"""So many files of its batches are looked through for the name of one that is downloaded."""
 HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 # A browser that opens such bytes as a page runs nothing of it.
 APART = {"content-security-policy": "default-src 'none'; sandbox", "vary": "cookie"}
 _KEPT = {**APART, "cache-control": "private, max-age=604800, immutable"}
-_ASKED_AGAIN = {**APART, "cache-control": "no-store"}
+ASKED_AGAIN = {**APART, "cache-control": "no-store"}
 
 Key = Annotated[str, Path(pattern=KEY)]
 
@@ -37,18 +40,20 @@ def add_thumbnails(app: FastAPI, desk: Desk) -> None:
     async def thumbnail(
         request: Request,
         key: Key,
-        media_type: Annotated[Literal["image", "video"], Query()] = "image",
+        media_type: Annotated[DrawnAs, Query()] = "image",
         size: Annotated[Size, Query()] = "small",
+        extension: Annotated[str, Query(pattern=r"^[a-z0-9]{0,10}$")] = "",
     ) -> Response:
-        assert media_type in PICTURED
         try:
             await desk.work(desk.labels.check_shown, key, request.scope[VISITOR_KEY])
             found = await desk.thumbnails.get(key, media_type, size)
         except DrystoneError:
-            return _stand_in("away")
+            return stand_in("away")
         if found.state != "ready":
-            return _stand_in(found.state)
-        headers = dict(_KEPT)
+            return stand_in(found.state, extension)
+        # What a guest sees may be taken back; nobody else's picture is hidden within a week.
+        is_guest = request.scope[VISITOR_KEY].role == "guest"
+        headers = dict(ASKED_AGAIN if is_guest else _KEPT)
         if size == "large" and (facts := await desk.work(source_facts, found.path)):
             # Who marks a place in the picture has to find it in the original.
             headers["x-drystone-source"] = f"{facts.width} {facts.height} {facts.orientation}"
@@ -58,22 +63,49 @@ def add_thumbnails(app: FastAPI, desk: Desk) -> None:
     async def content(request: Request, key: Key) -> Response:
         try:
             await desk.work(desk.labels.check_shown, key, request.scope[VISITOR_KEY])
-            folder, path = await desk.work(_fetch, desk, key)
+            # What a file was called is no matter of those who see only some of it.
+            is_told = request.scope[VISITOR_KEY].may("viewer")
+            name = await desk.work(_name_of, desk, key) if is_told else ""
+            return await content_file(desk, key, APART, name)
         except DrystoneError as error:
             return JSONResponse({"error": str(error)}, 404)
-        remove = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)
-        # Always as a file to keep: no stranger's bytes are shown under our name.
-        return FileResponse(
-            path, media_type="application/octet-stream", filename=key, headers=APART,
-            background=remove,
-        )  # fmt: skip
 
 
-def _stand_in(state: str) -> Response:
-    """Return a drawing of ours that says why there is no picture."""
+async def content_file(desk: Desk, key: str, headers: dict[str, str], name: str = "") -> Response:
+    """Return the bytes of an object as a file to keep. Raises FsdError."""
+    folder, path = await desk.work(_fetch, desk, key)
+    remove = BackgroundTask(shutil.rmtree, folder, ignore_errors=True)
+    # Never to be opened: no stranger's bytes are shown under our name.
+    return FileResponse(
+        path, media_type="application/octet-stream", filename=name or key, headers=headers,
+        background=remove,
+    )  # fmt: skip
+
+
+def _name_of(desk: Desk, key: str) -> str:
+    """Return what an object was called when it came in; nothing when nobody knows it."""
+    try:
+        report = desk.database().explore.node(key)
+        batches = [batch["name"] for batch in report.ingest_batches]
+        found = names_as_they_came(desk.store, batches, [key], listed_max=LISTED_MAX)
+    except DrystoneError:
+        return ""  # The bytes may be read all the same.
+    name = found.get(key, "")
+    if name and name.isprintable():
+        return name
+    titles = [row["title"] for row in report.metadata if row["title"]]
+    return called(titles[-1] if titles else "", key, report.node["extension"])
+
+
+def stand_in(state: str, extension: str = "") -> Response:
+    """Return a drawing of ours that says why there is no picture, and of what."""
     path = os.path.join(HERE, "static", f"picture-{state}.svg")
-    headers = {**_ASKED_AGAIN, "x-drystone-picture": state}
-    return FileResponse(path, media_type="image/svg+xml", headers=headers)
+    headers = {**ASKED_AGAIN, "x-drystone-picture": state}
+    if state != "broken" or not extension:
+        return FileResponse(path, media_type="image/svg+xml", headers=headers)
+    with open(path, encoding="utf-8") as file:
+        drawing = file.read().replace("Broken picture", f"{extension.upper()}: cannot be drawn")
+    return Response(drawing, media_type="image/svg+xml", headers=headers)
 
 
 def _fetch(desk: Desk, key: str) -> tuple[str, str]:

@@ -24,6 +24,8 @@ SYSTEM_FOLDER = "/etc/systemd/system"
 USER_FOLDER = "~/.config/systemd/user"
 HARDENING = "hardening.conf"
 NOT_HARDENED = ("drystone-mount@.service",)
+FORMER = ("drystone-backup.timer", "drystone-backup.service")
+"""Of versions before: the scheduler makes the daily backup."""
 WORKERS = ("1-io-default", "2-cpu-default", "3-gpu")
 """A number, and the queues it serves; a unit's name can hold no comma."""
 _NAME = re.compile(r"@([A-Z_]+)@")
@@ -82,9 +84,13 @@ def checked_workers(names: list[str] | None) -> tuple[str, ...]:
 
 
 def install(target: Target, units: dict[str, str]) -> list[str]:
-    """Write the units that are new or different; returns their paths. Raises GuiError."""
+    """Write the units that are new or different; returns their paths. Raises GuiError.
+
+    Units that a version before wrote and this one has not are removed.
+    """
     written: list[str] = []
     try:
+        _remove_former(target)
         for name, text in units.items():
             path = os.path.join(target.folder, name)
             if os.path.exists(path):
@@ -105,7 +111,7 @@ def uninstall(target: Target) -> list[str]:
     """Stop and forget everything that `install` wrote; returns the paths."""
     removed: list[str] = []
     # Stopped first: systemd forgets how a unit is stopped together with the unit.
-    tell(target, "disable", "--now", "drystone.target", "drystone-backup.timer")
+    tell(target, "disable", "--now", "drystone.target")
     for name in sorted(os.listdir(TEMPLATES)):
         drop_ins = os.path.join(target.folder, f"{name}.d")
         for path in (os.path.join(drop_ins, HARDENING), os.path.join(target.folder, name)):
@@ -121,7 +127,18 @@ def uninstall(target: Target) -> list[str]:
 def start(target: Target) -> None:
     """Let the manager read the units, and start them now and at every boot. Raises GuiError."""
     tell(target, "daemon-reload")
-    tell(target, "enable", "--now", "drystone.target", "drystone-backup.timer")
+    # Whatever it says: where there never was one, there is nothing to stop.
+    subprocess.run([*target.systemctl, "stop", *FORMER], capture_output=True, check=False)
+    tell(target, "enable", "--now", "drystone.target")
+
+
+def _remove_former(target: Target) -> None:
+    for name in FORMER:
+        wanted = os.path.join(target.folder, "timers.target.wants", name)
+        drop_in = os.path.join(target.folder, f"{name}.d", HARDENING)
+        for path in (wanted, drop_in, os.path.join(target.folder, name)):
+            if os.path.lexists(path):
+                os.unlink(path)
 
 
 def tell(target: Target, *words: str) -> None:
@@ -144,15 +161,16 @@ def _values(
     return {
         "ALLOW_OTHER": "--allow-other" if allow_other else "",
         "APPLICATION_PATH": _path(APPLICATION),
-        "CONFIG": _quoted(os.path.abspath(config_path)),
-        "FUSERMOUNT": _quoted(fusermount),
-        "INDEX_ROOT": _quoted(config.index_root),
-        "LAUNCHER": _quoted(os.path.join(APPLICATION, "drystone")),
-        "MOUNT_INSTANCE": _instance(config.mount),
-        "PYTHON": _quoted(sys.executable),
-        "SOCKET": _quoted(config.socket_path),
+        "CONFIG": quoted(os.path.abspath(config_path)),
+        "FUSERMOUNT": quoted(fusermount),
+        "INDEX_ROOT": quoted(config.index_root),
+        "LAUNCHER": quoted(os.path.join(APPLICATION, "drystone")),
+        "LOG": " ".join([quoted(config.log_folder), *config.log.words()]),
+        "MOUNT_INSTANCE": mount_instance(config.mount),
+        "PYTHON": quoted(sys.executable),
+        "SOCKET": quoted(config.socket_path),
         "SSD": _path(config.ssd),
-        "STATUS_FOLDER": _quoted(config.status_dir),
+        "STATUS_FOLDER": quoted(config.status_dir),
         "USER_LINE": "" if user else f"User={owner}",
         "WANTED_BY": "default.target" if user else "multi-user.target",
         "WORKER_UNITS": " ".join(f"drystone-worker@{name}.service" for name in workers),
@@ -170,13 +188,13 @@ def _path(path: str) -> str:
     return path.replace("%", "%%")
 
 
-def _quoted(path: str) -> str:
+def quoted(path: str) -> str:
     """A path as one word of a command line."""
     escaped = _path(path).replace("\\", "\\\\").replace('"', '\\"').replace("$", "$$")
     return f'"{escaped}"'
 
 
-def _instance(path: str) -> str:
+def mount_instance(path: str) -> str:
     """Escape a path as the instance of a unit, as `systemd-escape --path` does."""
     plain = os.path.normpath(path).strip("/")
     escaped: list[str] = []

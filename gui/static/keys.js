@@ -1,4 +1,4 @@
-// Keyboard, theme and the menu of small screens. Nothing here handles anybody's text.
+// Keyboard, theme, the menu of small screens, and presses on what is replaced. Nothing here handles anybody's text.
 "use strict";
 (() => {
   let waitingForPlace = false;
@@ -20,11 +20,40 @@
       return;
     }
     if (event.target.closest?.("[data-theme-button]")) toggleTheme();
+    if (event.target.closest?.("[data-help]")) document.getElementById("keys")?.showModal();
     const copy = event.target.closest?.("[data-copy]");
-    if (copy) navigator.clipboard?.writeText(copy.dataset.copy);
+    if (copy) navigator.clipboard?.writeText(("copyAddress" in copy.dataset ? location.origin : "") + copy.dataset.copy);
     const skip = event.target.closest?.(".skip-link");
-    if (skip) document.getElementById("content")?.focus();
+    if (skip) {
+      event.preventDefault(); // An address with a # would be another one to whoever watches it.
+      const wanted = document.querySelector(skip.getAttribute("href"));
+      // Of a grid the first tile takes the keys.
+      (wanted?.querySelector(":scope > .ds-tile") ?? wanted)?.focus();
+    }
   });
+
+  // A section that is built anew between down and up takes its button along, and no click comes.
+  // It is pressed all the same: the server still hears it (gui/widgets/live.py).
+  let down = null;
+  document.addEventListener(
+    "pointerdown",
+    (event) => {
+      const button = event.button === 0 ? event.target.closest?.("button") : null;
+      down = button && { button, place: button.getBoundingClientRect() };
+    },
+    true,
+  );
+  document.addEventListener(
+    "pointerup",
+    (event) => {
+      const { button, place } = down ?? {};
+      down = null;
+      if (!button || button.isConnected || button.disabled) return;
+      const across = event.clientX >= place.left && event.clientX <= place.right;
+      if (across && event.clientY >= place.top && event.clientY <= place.bottom) button.click();
+    },
+    true,
+  );
 
   document.addEventListener("keydown", (event) => {
     if (event.ctrlKey || event.metaKey || event.altKey || typing(event.target)) return;
@@ -49,7 +78,7 @@
         search.focus();
       }
     } else if (event.key === "?") {
-      document.querySelector("[data-help]")?.click();
+      document.getElementById("keys")?.showModal();
     } else if (event.key === "Escape") {
       document.body.classList.remove("menu-open");
     }

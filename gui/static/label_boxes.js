@@ -20,7 +20,7 @@ const TO_STORED = {
   7: (u, v) => [1 - v, 1 - u],
   8: (u, v) => [1 - v, u],
 };
-const TO_SHOWN = { ...TO_STORED, 6: TO_STORED[8], 8: TO_STORED[6] };
+export const TO_SHOWN = { ...TO_STORED, 6: TO_STORED[8], 8: TO_STORED[6] };
 
 const between = (value, least, most) => Math.min(most, Math.max(least, value));
 const spanned = ([a, b], [c, d]) => ({ x: Math.min(a, c), y: Math.min(b, d), width: Math.abs(a - c), height: Math.abs(b - d) });
@@ -92,7 +92,8 @@ export class BoxBoard {
 
   use(label) {
     this.active = label;
-    if (this.chosen >= 0 && this.boxes[this.chosen].label !== label) {
+    // After a box that was just drawn the class is for the next one.
+    if (this.chosen >= 0 && !this.isDrawn && this.boxes[this.chosen].label !== label) {
       this.keep();
       this.boxes[this.chosen].label = label;
     }
@@ -101,6 +102,7 @@ export class BoxBoard {
 
   add(box) {
     if (!this.source) return;
+    this.isDrawn = false;
     this.keep();
     this.boxes.push({ ...box, label: this.active });
     this.chosen = this.boxes.length - 1;
@@ -116,6 +118,7 @@ export class BoxBoard {
   }
 
   choose(place) {
+    this.isDrawn = false;
     this.chosen = this.boxes.length ? (place + this.boxes.length) % this.boxes.length : -1;
     if (this.chosen >= 0) this.active = this.boxes[this.chosen].label;
     this.draw();
@@ -174,7 +177,8 @@ export class BoxBoard {
     if (!drag.moved) {
       drag.moved = true;
       this.keep();
-      if (drag.kind === "draw") {
+      this.isDrawn = drag.kind === "draw";
+      if (this.isDrawn) {
         this.boxes.push({ x: 0, y: 0, width: 0, height: 0, label: this.active });
         this.chosen = this.boxes.length - 1;
       }

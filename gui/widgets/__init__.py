@@ -1,1 +1,1 @@
-"""The pieces that pages are made of."""
+"""What pages are made of: frame and view, tables, forms, acts and their dialogs."""

@@ -84,6 +84,12 @@ def metric(
     return attributes(element, href=target) if target else element
 
 
+def symbol(kind: str, extension: str = "") -> None:
+    """Show what something is of which there is no picture."""
+    attributes(text(extension, "ds-symbol"), data_kind=kind)
+    text(kind, "ds-kind")
+
+
 def fill_bar(fill: float, label: str, tone: Tone = "") -> ui.element:
     """Show how full something is, 0 to 1."""
     share = min(1.0, max(0.0, fill))
@@ -97,48 +103,6 @@ def fill_bar(fill: float, label: str, tone: Tone = "") -> ui.element:
         aria_valuemax="100",
         aria_valuenow=f"{share * 100:.0f}",
     )
-
-
-def table(
-    headings: Sequence[str],
-    rows: Sequence[Sequence[object | Callable[[], Any]]],
-    caption: str,
-    empty: str = "Nothing yet.",
-) -> ui.element:
-    """Show rows; a heading that starts with `>` aligns right, a cell may be a function that builds.
-
-    The caption is read aloud only. A wide table scrolls inside its own frame.
-    """
-    with box("table-frame") as frame:
-        attributes(frame, tabindex="0", role="region", aria_label=caption)
-        if not rows:
-            text(empty, "empty-line")
-            return frame
-        with box(tag="table"):
-            text(caption, "visually-hidden", "caption")
-            with box(tag="thead"), box(tag="tr"):
-                for heading in headings:
-                    cell = text(heading.removeprefix(">"), _aligned(heading), "th")
-                    attributes(cell, scope="col")
-            with box(tag="tbody"):
-                for row in rows:
-                    with box(tag="tr"):
-                        for heading, content in zip(headings, row, strict=True):
-                            _cell(heading, content)
-    return frame
-
-
-def _cell(heading: str, content: object | Callable[[], Any]) -> None:
-    if callable(content):
-        with attributes(box(_aligned(heading), "td"), data_label=heading.removeprefix(">")):
-            content()
-    else:
-        cell = text(content, _aligned(heading), "td")
-        attributes(cell, data_label=heading.removeprefix(">"))
-
-
-def _aligned(heading: str) -> str:
-    return "right" if heading.startswith(">") else ""
 
 
 def empty(title: str, advice: str, command: str = "") -> None:
@@ -193,6 +157,11 @@ def pairs(rows: Sequence[tuple[str, object]]) -> None:
                 text(value, tag="dd")
 
 
+def written(content: object, label: str) -> None:
+    """Show a text as it was written, in a frame that scrolls."""
+    attributes(text(content, "log plain", "pre"), tabindex="0", role="region", aria_label=label)
+
+
 # ---- Words for figures ---------------------------------------------------------------------------
 
 
@@ -229,3 +198,30 @@ def size(size_bytes: float) -> str:
 def percent(share: float) -> str:
     """Return a share of 1 in percent."""
     return f"{share * 100:.0f} %"
+
+
+def short_time(moment: datetime | None) -> str:
+    """Return a moment on this machine's clock: the time alone where it is of today."""
+    if moment is None:
+        return ""
+    local = moment.astimezone()
+    is_today = local.date() == datetime.now().astimezone().date()
+    return local.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M")
+
+
+def duration(begin: datetime | None, end: datetime | None, now: datetime | None = None) -> str:
+    """Return how long something took, or takes by now; empty before it began."""
+    if begin is None:
+        return ""
+    return duration_text(max(0.0, ((end or now or datetime.now(UTC)) - begin).total_seconds()))
+
+
+def many(count: int, word: str) -> str:
+    """Return a count with its word, in the plural where there are not just one."""
+    return f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+
+
+def first_line(text: str | None, length_max: int = 240) -> str:
+    """Return the first line of a reason, cut."""
+    line = (text or "").strip().partition("\n")[0]
+    return line if len(line) <= length_max else line[: length_max - 1] + "…"

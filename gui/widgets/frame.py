@@ -1,114 +1,81 @@
-"""The frame around every page: it owns head, navigation, banners and the ways to act.
-
-Pages stay functions: each opens `frame` and builds its content inside.
-"""
+"""The frame around every page: it owns head, navigation and banners."""
 
 from __future__ import annotations
 
-import functools
-import inspect
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any, NamedTuple, ParamSpec, TypeVar
+from dataclasses import KW_ONLY, dataclass
+from typing import Any
 
-from fastapi.responses import RedirectResponse
+from fastapi import Request
 from nicegui import ui
 
-from base.errors import DrystoneError
-from base.operations.routes import status_of
 from gui.access.guard import VISITOR_KEY
-from gui.access.roles import Visitor, require
+from gui.access.roles import Visitor
 from gui.reading.desk import Desk
 from gui.reading.poller import Poller
-from gui.widgets.blocks import attributes, box, button, clean, empty, link, text
+from gui.widgets.blocks import attributes, box, link, pairs, text
 from gui.widgets.live import live
 from sql import Role
 
-P = ParamSpec("P")
-Build = TypeVar("Build", bound=Callable[..., Any])
 
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One page: its name, its address, who may see it, and the group of the navigation it is in.
 
-class Place(NamedTuple):
-    """One entry of the navigation; `key` follows `g` on the keyboard."""
+    `build` makes what is inside the frame. `read` returns, in a thread, what the page shows; it
+    gets the desk and what the address says, by the names of its parameters; `build` gets the view,
+    and what the address says of its parameters.
+    """
 
-    title: str
+    name: str
     path: str
-    key: str
-    role: Role = "viewer"
+    role: Role | None = "viewer"
+    """None is for everybody who is logged in."""
     group: str = ""
+    _: KW_ONLY
+    build: Callable[..., Any]
+    read: Callable[..., Any] | None = None
+    slowness: float = 1.0
+    """The reading is followed, so many times less often than others; 0 reads once."""
+    title: Callable[[Any], str] | None = None
+    """Makes the heading of the reading; it is the name otherwise."""
+    lead: str | Callable[[Any], str] = ""
+    key: str = ""
+    """Follows `g` on the keyboard. Pages without a key are not in the navigation."""
+    place: int = 0
+    """In its group of the navigation."""
     query: str = ""
-    """What a click on it begins with, such as a filter."""
+    """What a click in the navigation begins with, such as a filter."""
 
 
-PLACES: list[Place] = []
-"""In the order of the navigation; pages add themselves when they are registered."""
+GROUPS = ("", "Work", "Data", "Store", "Settings")
+NAVIGATION: list[Page] = []
+"""The pages of the navigation, in its order."""
 
 HOME_OF_LABELLERS = "/labelling"
 THEME_COOKIE = "drystone_theme"
-RESPONSE_TIMEOUT_S = 60.0
-"""So long NiceGUI keeps a page that no browser has joined; by itself it waits for three seconds."""
-_PROBLEMS = {
-    400: ("Not possible", "The address asks for something that cannot be."),
-    403: ("Not for your role", "This page needs something else."),
-    404: ("Not here", "What this page is about does not exist, or not any more."),
-}
-"""Title and lead of a page that shows a problem, by its status."""
 _THEMES = {"dark": True, "light": False}
 
 
-def add_place(place: Place) -> None:
-    """Put a page into the navigation, once."""
-    if all(place.path != known.path for known in PLACES):
-        PLACES.append(place)
+def navigate_to(pages: list[Page]) -> None:
+    """Make a navigation of the pages that have a key; groups that no other page has come last."""
+    order = {group: number for number, group in enumerate(GROUPS)}
+    listed = [page for page in pages if page.key]
+    listed.sort(key=lambda page: (order.get(page.group, len(order)), page.group, page.place))
+    NAVIGATION[:] = listed
 
 
 def visitor() -> Visitor:
     """Return who looks at the current page, as the guard found out."""
     request = ui.context.client.request
     assert request is not None
+    return visitor_of(request)
+
+
+def visitor_of(request: Request) -> Visitor:
+    """Return who sent a request."""
     return request.scope[VISITOR_KEY]
-
-
-def page(desk: Desk, path: str, role: Role | None = "viewer") -> Callable[[Build], Build]:
-    """Register a page that only visitors of a role get; what goes wrong in it is said on it.
-
-    None is for everybody who is logged in.
-    """
-
-    def register(build: Build) -> Build:
-        @functools.wraps(build)
-        async def built(*args: Any, **kwargs: Any) -> RedirectResponse | None:
-            try:
-                person = visitor()
-                if path == "/" and not person.may("viewer"):
-                    return RedirectResponse(HOME_OF_LABELLERS, 303)
-                if role is not None:
-                    require(person, role)
-                result = build(*args, **kwargs)
-                if inspect.isawaitable(result):
-                    await result
-            except Exception as error:
-                if not isinstance(error, DrystoneError):
-                    raise
-                _show_problem(desk, error)
-            return None
-
-        ui.page(path, response_timeout=RESPONSE_TIMEOUT_S)(built)
-        return build
-
-    return register
-
-
-def _show_problem(desk: Desk, error: Exception) -> None:
-    """Show what a person can do about an error of ours, in place of the page."""
-    status = status_of(error)
-    title, lead = _PROBLEMS.get(status, ("Not possible now", "This page needs something else."))
-    client = ui.context.client
-    client.content.clear()
-    client.status_code = status if status in _PROBLEMS else 503
-    with client.content, frame(desk, title):
-        empty(lead, str(error))
-        link("Back to the overview", "/")
 
 
 @contextmanager
@@ -125,13 +92,37 @@ def frame(desk: Desk, title: str, lead: str = "") -> Generator[ui.element]:
         _navigation(person)
         with box("page"):
             live(desk.poller, _outages, _show_outages, "banners")
-            with attributes(box("content", "main"), id="content", tabindex="-1") as content:
+            # The landmark is around it already: NiceGUI's page is a `main`.
+            with attributes(box("content"), id="content", tabindex="-1") as content:
                 with box("page-head"):
                     text(title, tag="h1")
                     if lead:
                         text(lead, "lead", "p")
                 yield content
+    _keys()
     _keep_watch(desk, person)
+
+
+KEYS = (
+    ("g, then a letter", "go to a page: the letter stands beside its name"),
+    ("/", "search"),
+    ("t", "dark or light"),
+    ("arrows", "move in the grid of the explorer; Enter opens, space chooses"),
+    ("arrows", "on the page of a node: the one before or after it in the grid; Escape leads back"),
+    ("Ctrl-A", "choose all of the grid, shift-click all between; Escape none"),
+    ("?", "this list"),
+    ("Escape", "close it"),
+)
+
+
+def _keys() -> None:
+    """Make the list of keys, which `?` opens: a dialog of the browser itself."""
+    with attributes(box("key-list", "dialog"), id="keys", aria_label="Keys"):
+        text("Keys", tag="h2")
+        pairs(KEYS)
+        with box(tag="form") as form:
+            attributes(form, method="dialog")
+            attributes(text("Close", "button", "button"), type="submit")
 
 
 def _navigation(person: Visitor) -> None:
@@ -150,15 +141,15 @@ def _navigation(person: Visitor) -> None:
         toggle.update()
         with attributes(box("nav", "nav"), id="navigation", aria_label="Pages"):
             group = ""
-            for place in PLACES:
-                if not person.may(place.role):
+            for page in NAVIGATION:
+                if page.role is not None and not person.may(page.role):
                     continue
-                if place.group != group:
-                    group = place.group
+                if page.group != group:
+                    group = page.group
                     text(group, "nav-group", "p")
-                entry = link(place.title, place.path + place.query, "nav-link")
-                attributes(entry, data_key=place.key, title=f"{place.title} (g {place.key})")
-                if place.path == here or (place.path != "/" and here.startswith(place.path)):
+                entry = link(page.name, page.path + page.query, "nav-link")
+                attributes(entry, data_key=page.key, title=f"{page.name} (g {page.key})")
+                if page.path == here or (page.path != "/" and here.startswith(page.path)):
                     entry.classes("here")
                     attributes(entry, aria_current="page")
         _person_menu(person)
@@ -171,6 +162,8 @@ def _person_menu(person: Visitor) -> None:
             text(person.role, "person-role")
         theme = text("Theme", "button small quiet", "button")
         attributes(theme, type="button", data_theme_button=True, title="Dark or light (t)")
+        keys = text("Keys", "button small quiet", "button")
+        attributes(keys, type="button", data_help=True, title="What keys do (?)")
         with attributes(box(tag="form"), action="/logout", method="post"):
             attributes(text("Log out", "button small quiet", "button"), type="submit")
 
@@ -196,80 +189,6 @@ def _show_outages(outages: tuple[tuple[str, str, str, str], ...]) -> None:
             text(f"{title} does not answer since {since}.", "banner-title")
             text(reason, "banner-reason")
             text(advice, "banner-advice")
-
-
-# ---- Acting --------------------------------------------------------------------------------------
-
-
-async def act(
-    desk: Desk,
-    role: Role | None,
-    done: str | Callable[[Any], str],
-    function: Callable[P, Any],
-    *args: P.args,
-    **kwargs: P.kwargs,
-) -> Any:
-    """Do what a person asked for, if the person may, and say how it went; None when it failed.
-
-    The person's role is asked for anew: a page may have been open for days. None is for everybody
-    who is logged in. `done` may be made of the result; all that is shown is read anew after
-    that, and nobody waits for it: it takes its time on a busy machine, and a part may hang.
-    """
-    try:
-        person = await desk.work(desk.sessions.still, visitor())
-        if person is None:
-            ui.navigate.to("/login")
-            return None
-        if role is not None:
-            require(person, role)
-        result = await desk.work(function, *args, **kwargs)
-    except Exception as error:
-        if not isinstance(error, DrystoneError):
-            tell(
-                "This went wrong in a way that nobody thought of; see gui.log in the run folder",
-                bad=True,
-            )
-            raise
-        tell(str(error), bad=True)
-        return None
-    if said := done(result) if callable(done) else done:
-        tell(said)
-    desk.poller.hurry()
-    return result if result is not None else True
-
-
-def tell(message: str, *, bad: bool = False) -> None:
-    """Show a short message; one about a failure stays until it is closed."""
-    ui.notify(
-        clean(message),
-        type="negative" if bad else "positive",
-        timeout=0 if bad else 4_000,
-        close_button="Close" if bad else False,
-        multi_line=True,
-        position="bottom",
-    )
-
-
-async def confirm(title: str, lines: list[str], label: str, *, word: str = "") -> bool:
-    """Ask before something that cannot be undone; `word` must then be typed."""
-    with ui.dialog() as dialog, box("dialog"):
-        text(title, tag="h2")
-        for line in lines:
-            text(line, tag="p")
-        typed = ui.input(f"Type {word} to go on").props("outlined dense") if word else None
-
-        def agree() -> None:
-            if typed is None or typed.value == word:
-                dialog.submit(True)
-            else:
-                tell(f"Type {word} to go on.", bad=True)
-
-        with box("dialog-buttons"):
-            button("Cancel", lambda: dialog.submit(False))
-            button(label, agree, "danger")
-    answer = await dialog
-    dialog.delete()
-    return bool(answer)
 
 
 # ---- Sessions that end ---------------------------------------------------------------------------

@@ -1,24 +1,44 @@
-"""Words and tones of states: it owns how each state is shown, the same on every page."""
+"""Words and tones of states: how each state is shown, the same on every page."""
 
 from __future__ import annotations
 
-from gui.widgets.blocks import Tone
+from gui.widgets.blocks import Tone, badge
 
 AREA_NAMES = {"3a": "inbox", "3b": "outbox", "3c": "stage", "3d": "exports"}
 
-_TONES: dict[str, Tone] = {
-    "online": "good", "ok": "good", "done": "good", "sealed": "good", "confirmed": "good",
-    "packed": "good", "described": "info", "stored": "info", "frozen": "info", "running": "info",
-    "queued": "", "waiting": "warn", "open": "", "partial": "warn", "incomplete": "warn",
-    "draining": "info", "readonly": "warn", "suspect": "warn", "degraded": "warn",
-    "missing": "bad", "failing": "bad", "failed": "bad", "stopped": "bad", "gone": "bad",
-    "retired": "muted", "cancelled": "muted", "warn": "warn", "refuse": "bad", "emergency": "bad",
+_WORDS = {
+    "waiting_gpu_ready": "waits for GPU",
+    "waiting_approval": "waits for approval",
+    "waiting_space": "waits for space",
+    "waiting_labels": "waits for labels",
+    "asleep": "not ready", "waking": "is waking", "provisional": "waits for an answer",
 }  # fmt: skip
+
+_TONES: dict[Tone, str] = {
+    "good": "ok fits online done sealed confirmed packed ready active on fired",
+    "info": "described stored frozen running draining info",
+    "warn": "waiting waits partial incomplete readonly suspect degraded warn warning waking "
+    "paused waiting_gpu_ready waiting_approval waiting_space waiting_labels provisional",
+    "bad": "missing never failing failed stopped gone refuse emergency critical lost "
+    "retry disabled",
+    "muted": "retired cancelled asleep off skipped rejected former",
+}
+_TONE_OF: dict[str, Tone] = {word: tone for tone, words in _TONES.items() for word in words.split()}
 
 
 def state_tone(state: str) -> Tone:
     """Return the tone of a state's word."""
-    return _TONES.get(state, "")
+    return _TONE_OF.get(state, "")
+
+
+def state_words(state: str) -> str:
+    """Return a state as it is shown."""
+    return _WORDS.get(state, state)
+
+
+def state_badge(state: str) -> None:
+    """Show a state with its tone."""
+    badge(state_words(state), state_tone(state))
 
 
 def storage_state(state: str) -> tuple[str, Tone]:

@@ -1,1 +1,1 @@
-"""The HTTP API of the jobs."""
+"""What the public port has of the jobs: tasks for workers elsewhere, figures, operations."""

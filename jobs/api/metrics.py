@@ -7,28 +7,14 @@ from __future__ import annotations
 
 from typing import get_args
 
-from fastapi import APIRouter, Response
-
-from base.metrics import CONTENT_TYPE, Metric, gauges, render
-from jobs.api.turns import Turns
+from base.metrics import Metric, gauges
 from sql import Database, RunState
 
 GPU_STATES = ("asleep", "waking", "ready")
 
 
-def metric_routes(database: Database, turns: Turns) -> APIRouter:
-    """Return the routes."""
-    router = APIRouter()
-
-    @router.get("/v1/metrics", response_class=Response)
-    async def metrics() -> Response:
-        text = await turns.person(lambda: render(_families(database)))
-        return Response(text, headers={"Content-Type": CONTENT_TYPE})
-
-    return router
-
-
-def _families(database: Database) -> list[Metric]:
+def run_metrics(database: Database) -> list[Metric]:
+    """Return the figures; blocks."""
     counts = database.runs.run_counts()
     runs = gauges("runs", "Runs of workflows, all that were ever started.", "state")
     for state in get_args(RunState):

@@ -1,28 +1,36 @@
-"""What a worker on another machine asks: it owns the routes below /v1/tasks and /v1/worker.
+"""What a worker on another machine asks: the routes /tasks and /worker of the public port.
 
-The other end of `remote_state`. Only steps that are declared for other machines are handed out,
-told about or ended here, whatever numbers somebody sends.
+The other end of `jobs/remote/state.py`. Only steps that are declared for other machines are handed
+out, told about or ended here, whatever numbers somebody sends.
 """
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
+from anyio import CapacityLimiter, to_thread
 from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adapters import stage_root
 from base.errors import UsageError
-from jobs.api.turns import Turns
+from base.operations.routes import problem_answers
 from jobs.core.config import load_jobs_config
-from jobs.runs.local_state import following
-from jobs.runs.registry import workflow_named
+from jobs.queues.queues import Deliverer
+from jobs.queues.redis_server import connect
+from jobs.runs.local_state import LocalTaskState, following
+from jobs.runs.registry import load_extra_workflows, workflow_named
 from jobs.runs.task_state import TaskState
 from jobs.runs.workflow import Step
 from sql import Claim, Database, NotFoundError, Outcome, Progress
 
+THREADS_MAX = 4
+"""Fewer than the connections of a Database: however many workers there are, people get through."""
+DOCUMENT_SIZE_BYTES_MAX = 64 << 20
+"""Results and logs; what they may be is checked once more where they are kept."""
 KNOWN_MAX = 100_000
 NOT_REMOTE = "this step is done on the machine of the database only"
 STRANGE_NAMES_SHOWN = 5
@@ -31,6 +39,7 @@ TaskId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 Token = Annotated[int, Field(ge=1, le=2**31 - 1)]
 WorkerName = Annotated[str, Field(min_length=1, max_length=200)]
 Model = TypeVar("Model", bound=BaseModel)
+Answer = TypeVar("Answer")
 
 
 class _Document(BaseModel):
@@ -92,7 +101,7 @@ class PlaceAnswer(_Document):
 class RemoteSteps:
     """Which tasks may be done on other machines; remembers what it has asked the database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Callable[[], Database]) -> None:
         self._database = database
         self._known: dict[int, Step] = {}
 
@@ -101,7 +110,7 @@ class RemoteSteps:
         if task_id not in self._known:
             if len(self._known) >= KNOWN_MAX:
                 self._known.clear()
-            found = self._database.runs.step_of(task_id)
+            found = self._database().runs.step_of(task_id)
             if found is None:
                 raise NotFoundError(f"there is no task {task_id}")
             workflow, step = found
@@ -125,52 +134,100 @@ class RemoteSteps:
             raise UsageError(f"the step {step.name} does not declare that it passes on {names}")
 
 
-def task_routes(config_path: str, database: Database, state: TaskState, turns: Turns) -> APIRouter:
-    """Return the routes over a TaskState of this machine."""
-    router = APIRouter()
-    steps = RemoteSteps(database)
+class Tasks:
+    """The tasks of this machine, for workers elsewhere; what blocks has threads of its own."""
 
-    @router.post("/v1/tasks/{task_id}/claim")
-    async def claim(task_id: TaskId, asked: ClaimRequest) -> Claim | None:
-        return await turns.worker(lambda: _claim(steps, state, task_id, asked.worker))
+    def __init__(
+        self,
+        config_path: str,
+        database: Callable[[], Database],
+        state: Callable[[], TaskState] | None = None,
+    ) -> None:
+        self.config_path = config_path
+        self.database = database
+        self.steps = RemoteSteps(database)
+        self.state = state or functools.cache(self._local_state)
+        # Held by a request while it has its thread; others keep no heartbeat waiting.
+        self._threads = CapacityLimiter(THREADS_MAX)
 
-    @router.post("/v1/tasks/{task_id}/beat")
+    async def work(self, function: Callable[[], Answer]) -> Answer:
+        """Do what a worker asked for, in a thread."""
+        return await to_thread.run_sync(function, limiter=self._threads)
+
+    def _local_state(self) -> TaskState:
+        config = load_jobs_config(self.config_path)
+        load_extra_workflows(config)
+        deliverer = Deliverer(connect(config), config.queues)
+        return LocalTaskState(
+            self.database,
+            config.log_dir,
+            lambda queue, made: deliverer.refill(self.database(), queue, made),
+        )
+
+
+def task_routes(tasks: Tasks) -> APIRouter:
+    """Return the routes; who may ask is decided by whoever serves them."""
+    router = APIRouter(tags=["worker"], responses=problem_answers())
+    steps, state = tasks.steps, tasks.state
+
+    @router.post("/tasks/{task_id}/claim", response_model_exclude_defaults=True)
+    async def claim(task_id: TaskId, asked: ClaimRequest, ids: bool = False) -> Claim | None:
+        """Take a queued task; null when it is not to be had."""
+        claimed = await tasks.work(lambda: _claim(steps, state(), task_id, asked.worker))
+        if claimed is None or ids:
+            return claimed
+        # A worker of the last version refuses what it does not know.
+        return claimed.model_copy(update={"request_id": "", "trace_id": ""})
+
+    @router.post("/tasks/{task_id}/beat")
     async def beat(task_id: TaskId, asked: BeatRequest) -> BeatAnswer:
+        """Say that an attempt is alive, and how far it is."""
+
         def tell() -> BeatAnswer:
             steps.check(task_id)
-            return BeatAnswer(cancelled=state.beat(task_id, asked.token, asked.progress))
+            return BeatAnswer(cancelled=state().beat(task_id, asked.token, asked.progress))
 
-        return await turns.worker(tell)
+        return await tasks.work(tell)
 
-    @router.post("/v1/tasks/{task_id}/finish")
+    @router.post("/tasks/{task_id}/finish", openapi_extra=_body_of(FinishRequest))
     async def finish(task_id: TaskId, request: Request) -> dict[str, Any]:
+        """End an attempt."""
+
         def tell(asked: FinishRequest) -> None:
             steps.check_outcome(task_id, asked.outcome)
-            state.finish(task_id, asked.token, asked.outcome)
+            state().finish(task_id, asked.token, asked.outcome)
 
-        return await _with_document(request, FinishRequest, tell, turns)
+        return await _with_document(request, FinishRequest, tell, tasks)
 
-    @router.post("/v1/tasks/{task_id}/log")
+    @router.post("/tasks/{task_id}/log", openapi_extra=_body_of(LogRequest))
     async def append_log(task_id: TaskId, request: Request) -> dict[str, Any]:
+        """Add text to a log of an attempt."""
+
         def tell(asked: LogRequest) -> None:
             steps.check(task_id)
-            state.append_log(task_id, asked.token, asked.text, of_program=asked.of_program)
+            state().append_log(task_id, asked.token, asked.text, of_program=asked.of_program)
 
-        return await _with_document(request, LogRequest, tell, turns)
+        return await _with_document(request, LogRequest, tell, tasks)
 
-    @router.post("/v1/worker/lost")
+    @router.post("/worker/lost")
     async def lost(asked: LostRequest) -> dict[str, int]:
-        reason = asked.reason or "its process died"
-        count = await turns.worker(
-            lambda: database.runs.take_back_of(remote_name(asked.worker), reason, following)
-        )
-        return {"count": count}
+        """Take back the tasks of a process that died."""
+        name, reason = remote_name(asked.worker), asked.reason or "its process died"
+        taken = lambda: tasks.database().runs.take_back_of(name, reason, following)  # noqa: E731
+        return {"count": await tasks.work(taken)}
 
-    @router.get("/v1/worker/place")
+    @router.get("/worker/place")
     async def place() -> PlaceAnswer:
-        return await turns.worker(lambda: _place(config_path))
+        """Tell what a worker has to know of this machine."""
+        return await tasks.work(lambda: _place(tasks.config_path))
 
     return router
+
+
+def _body_of(model: type[BaseModel]) -> dict[str, Any]:
+    """Say in OpenAPI what a body is that is parsed by us, in a thread."""
+    schema = {"type": "object", "required": sorted(model.model_fields.keys() & {"token"})}
+    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
 def _place(config_path: str) -> PlaceAnswer:
@@ -187,7 +244,7 @@ def _claim(steps: RemoteSteps, state: TaskState, task_id: int, worker: str) -> C
     try:
         steps.check(task_id)
     except (NotFoundError, UsageError):
-        # Not to be begun by this worker. The keeper sees that nobody has it and delivers it again.
+        # Not to be begun by this worker. The scheduler sees that nobody has it, and delivers anew.
         return None
     return state.claim(task_id, remote_name(worker))
 
@@ -198,11 +255,11 @@ def remote_name(worker: str) -> str:
 
 
 async def _with_document(
-    request: Request, model: type[Model], tell: Callable[[Model], None], turns: Turns
+    request: Request, model: type[Model], tell: Callable[[Model], None], tasks: Tasks
 ) -> dict[str, Any]:
     """Parse a large body in the thread, where it keeps no heartbeat waiting."""
     body = await request.body()
-    await turns.worker(lambda: tell(parse(body, model)))
+    await tasks.work(lambda: tell(parse(body, model)))
     return {}
 
 

@@ -47,7 +47,7 @@ def chapter(demo: Any) -> None:
 
     config_path = os.path.join(demo.work, "drystone.toml")
     with Database.open(config_path) as database:
-        if not any(batch.name == BATCH for batch in database.ingest_batches()):
+        if not any(batch.name == BATCH for batch in database.ingests.batches()):
             return  # There were no samples to ingest.
         companion.start(config_path, _say)
         control = RunControl(config_path, database)
@@ -59,7 +59,7 @@ def _act(demo: Any, database: Database, control: RunControl) -> None:
     title = "Let workers make small copies of the PNGs (AC4: children, with lineage)"
     with demo.step(title) as step:
         run = _carried_out(database, control, "ua_2", ACTION)
-        results = [row[2] for row in database.runs.results(run.run_id, "apply") if row[2]]
+        results = [one.result for one in database.runs.results(run.run_id, "apply") if one.result]
         step.files = sum(result["children"] for result in results)
         step.size_bytes = sum(result["children_bytes"] for result in results)
         step.ok = run.state == "done" and step.files > 0
@@ -70,8 +70,8 @@ def _make_dataset(demo: Any, database: Database, control: RunControl) -> None:
     title = "Build a dataset of them by the artist, split without leaks, and export it"
     with demo.step(title) as step:
         run = _carried_out(database, control, "ua_3", {"definition": DATASET})
-        built = next((row[2] for row in database.runs.results(run.run_id, "build") if row[2]), {})
-        sealed = next((row[2] for row in database.runs.results(run.run_id, "export") if row[2]), {})
+        built = database.runs.result_of(run.run_id, "build", 0) or {}
+        sealed = database.runs.result_of(run.run_id, "export", 0) or {}
         step.ok = run.state == "done"
         step.files, step.size_bytes = built.get("files", 0), built.get("size_bytes", 0)
         step.note = f"run {run.run_id} is {run.state}: {run.reason or sealed.get('target_root')}"

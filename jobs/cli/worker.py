@@ -24,10 +24,15 @@ def worker(
     ] = None,
     api: Annotated[
         str | None,
-        typer.Option("--api", metavar="URL", help="Of `run serve`: on a machine without a store."),
+        typer.Option(
+            "--api", metavar="URL", help="http://HOST:8420: on a machine without a store."
+        ),
     ] = None,
     token_file: Annotated[
-        str, typer.Option("--token-file", metavar="FILE", help="With --api: the workers' token.")
+        str,
+        typer.Option(
+            "--token-file", metavar="FILE", help="With --api: a token of the scope worker."
+        ),
     ] = "",
     redis: Annotated[
         str, typer.Option("--redis", metavar="URL", help="With --api: without a password.")
@@ -78,9 +83,9 @@ def worker(
 @app.command("scheduler", epilog=EXIT_CODES)
 def scheduler(config: ConfigOption = None) -> None:
     """Keep runs going until SIGTERM: deliver, take back, fire schedules, send alerts."""
-    from jobs.process_main import run_keeper
+    from jobs.process_main import run_scheduler
 
-    run_keeper(find_config(config))
+    run_scheduler(find_config(config))
 
 
 def _names(queues: str) -> list[str]:

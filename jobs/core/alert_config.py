@@ -11,9 +11,9 @@
     secret_file = "hook.secret"            # beside drystone.toml, mode 0600
     ca_file = "our-ca.pem"                 # where the system's authorities did not sign its TLS
 
-An event belongs to topics by its kind; a channel gets the events of its topics, or of kinds that
-it names itself (`run_done`). Secrets are read from files when they are needed, and never kept,
-shown or passed as arguments.
+An event belongs to topics by its type; a channel gets the events of its topics, or of types that
+it names itself (`processing.completed`). Secrets are read from files when they are needed, and
+never kept, shown or passed as arguments.
 """
 
 from __future__ import annotations
@@ -22,10 +22,13 @@ import os
 import stat
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
 
 from base.config import read_config
 from base.errors import ConfigError
+from base.logging.secrets import hide
+from base.model import Document
+from sql import former_name
 
 SECRET_SIZE_BYTES_MAX = 4096
 CHANNELS_MAX = 20
@@ -33,26 +36,29 @@ LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 TOPICS: dict[str, frozenset[str]] = {
     "failure": frozenset(
-        {"run_failed", "run_partial", "schedule_failed", "pipeline_failed", "inbox_refused"}
+        {
+            "processing.failed",
+            "processing.partial",
+            "schedule.failed",
+            "pipeline.failed",
+            "inbox.refused",
+            "webhook.paused",
+        }
     ),
-    "disk": frozenset({"disk", "store"}),
-    "quota": frozenset({"quota"}),
-    "backup": frozenset({"backup_failed", "backup_old"}),
-    "gate": frozenset({"run_waiting", "gpu_not_woken"}),
+    "disk": frozenset({"disk.missing", "disk.failing", "loss.found", "store.warning"}),
+    "quota": frozenset({"space.low"}),
+    "backup": frozenset({"backup.failed", "backup.old"}),
+    "gate": frozenset({"processing.waiting", "gpu.not_woken"}),
 }
-"""What people subscribe to, and the kinds of events that belong to it."""
+"""What people subscribe to, and the types of events that belong to it."""
 
-Kind = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,40}$")]
+Kind = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_.]{0,40}$")]
 Address = Annotated[
     str, Field(pattern=r"^[^\s@,<>\x00-\x1f]+@[^\s@,<>\x00-\x1f]+$", max_length=254)
 ]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Channel(_Section):
+class Channel(Document):
     """One way to tell somebody; which fields it needs depends on `kind`."""
 
     name: Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,40}$")]
@@ -84,11 +90,12 @@ class Channel(_Section):
         return self
 
     def wants(self, kind: str) -> bool:
-        """Tell whether events of this kind come here."""
-        return any(kind == topic or kind in TOPICS.get(topic, ()) for topic in self.events)
+        """Tell whether events of this type come here; it may be named as it was before."""
+        names = (kind, former_name(kind))
+        return any(word in names or kind in TOPICS.get(word, ()) for word in self.events)
 
 
-class AlertsConfig(_Section):
+class AlertsConfig(Document):
     """The section with paths made absolute."""
 
     channel: Annotated[tuple[Channel, ...], Field(max_length=CHANNELS_MAX)] = ()
@@ -139,4 +146,5 @@ def read_secret(path: str) -> bytes:
         raise ConfigError(f"others may read the secret file {path}: chown it to you and chmod 600")
     if not secret or len(secret) > SECRET_SIZE_BYTES_MAX:
         raise ConfigError(f"the secret file {path} must hold 1 to {SECRET_SIZE_BYTES_MAX:,} bytes")
+    hide(secret.decode("utf-8", "replace"))
     return secret

@@ -11,9 +11,10 @@ import socket
 import tempfile
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field, IPvAnyNetwork
 
 from base.config import read_config
+from base.model import Document
 
 SECTION = "jobs"
 OTHERS = ("alerts", "runners")
@@ -22,18 +23,14 @@ SOCKET_PATH_BYTES_MAX = 107
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}$")]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class WorkerGroup(_Section):
+class WorkerGroup(Document):
     """`count` workers that all listen on these queues, the first one first."""
 
     queues: tuple[Name, ...] = Field(min_length=1)
     count: int = Field(default=1, ge=0, le=64)
 
 
-class GpuConfig(_Section):
+class GpuConfig(Document):
     """A GPU machine that is woken when tasks wait for it, and put to sleep when it is idle.
 
     Commands are argument lists; one that is empty is not run. Without a wake command the gate is
@@ -49,6 +46,15 @@ class GpuConfig(_Section):
     idle_s: float = Field(default=900.0, gt=0)
 
 
+class WebhooksConfig(Document):
+    """Where webhooks may be, and how much they are told together."""
+
+    allowed_networks: tuple[IPvAnyNetwork, ...] = Field(default=(), max_length=100)
+    """Networks, such as `10.0.0.0/8`, in which webhooks may be, though they are not public."""
+    batch_max: int = Field(default=10, ge=1, le=100)
+    """So many events a webhook may be told together."""
+
+
 def _default_workers() -> dict[Name, WorkerGroup]:
     cores = os.cpu_count() or 1
     return {
@@ -58,13 +64,14 @@ def _default_workers() -> dict[Name, WorkerGroup]:
     }
 
 
-class JobsConfig(_Section):
+class JobsConfig(Document):
     """How jobs run. `redis_url` is empty for the embedded server."""
 
     redis_url: str = Field(default="", repr=False)
     queues: tuple[Name, ...] = ("gpu", "io", "cpu", "default")
     workers: dict[Name, WorkerGroup] = Field(default_factory=_default_workers)
     gpu: GpuConfig = GpuConfig()
+    webhooks: WebhooksConfig = WebhooksConfig()
     heartbeat_s: float = Field(default=5.0, gt=0, le=15)
     lease_s: float = Field(default=30.0, gt=0, le=45)
     """A worker that is silent for so long is thought dead, and its task is given to another."""
@@ -72,6 +79,10 @@ class JobsConfig(_Section):
     """So long `down` waits for tasks to end before it kills them; they are begun again later."""
     space_retry_s: float = Field(default=30.0, gt=0)
     """Between two looks whether there is space for a task that waits for some."""
+    thumbnails_on_arrival: bool = True
+    """Whether what came in gets thumbnails by itself, after the last of it came."""
+    events_kept_days: float = Field(default=7.0, gt=0, le=3_650)
+    """How long what happened can be read in the feed."""
     workflow_modules: tuple[str, ...] = ()
     """Python modules with workflows of one's own: each has them in a tuple WORKFLOWS."""
     root: str

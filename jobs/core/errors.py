@@ -7,7 +7,7 @@ JobsError
 ├── GivenBackError           raised by a step: it was stopped, nobody's fault; it is begun again
 ├── PermanentError           raised by a step: it failed, and trying again is of no use
 └── WaitError                raised by a step: it cannot go on now, and gives its worker back
-    └── SpaceError           there is no space; the keeper lets it try again
+    └── SpaceError           there is no space; the scheduler lets it try again
 """
 
 from __future__ import annotations

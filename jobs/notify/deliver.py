@@ -3,23 +3,28 @@
 The outbox in the database is the truth: a delivery is taken with a lease, tried, and then done,
 postponed or given up. Every channel has a thread of its own and takes only what is its own, so a
 receiver that hangs, refuses or has gone keeps no other waiting; within a channel an event that is
-refused again and again is postponed, and the others pass it.
+refused again and again is postponed, and the others pass it. Webhooks (`webhooks.py`) have threads
+beside them.
 """
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any
 
 from base.errors import ConfigError, DrystoneError
-from base.notify import NotDeliveredError
+from base.network.post import NotDeliveredError
 from jobs.core.alert_config import AlertsConfig, Channel
+from jobs.core.config import WebhooksConfig
 from jobs.notify.send import send
-from sql import Database, DueDelivery
+from jobs.notify.webhooks import WebhookTeller
+from sql import Database, DueDelivery, former_name
 
 LEASE_S = 120.0
 """Longer than any try takes (each has one deadline, whatever the receiver does: `TRY_S` and
@@ -29,9 +34,9 @@ RETRY_S_MAX = 3_600.0
 ATTEMPTS_MAX = 60
 """With the pauses doubling up to an hour: about two days."""
 ORPHAN_AGE_S = 3_600.0
-"""A channel of which this keeper saw something due and nothing taken for so long has nobody."""
+"""A channel of which this scheduler saw something due and nothing taken for so long has nobody."""
 ORPHANS_EVERY_S = 60.0
-ORPHANED = "no keeper has a channel of this name any more ([jobs.alerts] of drystone.toml)"
+ORPHANED = "no scheduler has a channel of this name any more ([jobs.alerts] of drystone.toml)"
 
 
 class Deliverer:
@@ -42,40 +47,48 @@ class Deliverer:
         config: AlertsConfig,
         database: Database,
         store_id: str,
+        webhooks: WebhooksConfig | None = None,
         *,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._config = config
         self._database = database
         self._store_id = store_id
+        self._webhooks = webhooks or WebhooksConfig()
         self._busy: dict[str, threading.Thread] = {}
         self._stop = threading.Event()
         self._orphans = _Orphans(database, steady)
 
-    def use(self, config: AlertsConfig) -> None:
+    def use(self, config: AlertsConfig, webhooks: WebhooksConfig | None = None) -> None:
         """Go on with other channels; what is being tried now ends as it began."""
-        self._config = config
+        self._config, self._webhooks = config, webhooks or self._webhooks
 
     def tick(self) -> int:
-        """Plan new events and let every idle channel work; returns how many channels do."""
+        """Plan new events and let every idle channel and webhook work; returns how many do."""
         # Without channels too: what nobody wanted to be told is not told years later.
         self._database.events.plan(self._config.channels_of)
         self._orphans.look([channel.name for channel in self._config.channel])
+        self._busy = {name: one for name, one in self._busy.items() if one.is_alive()}
         for channel in self._config.channel:
-            thread = self._busy.get(channel.name)
-            if thread is not None and thread.is_alive():
-                continue
-            due = self._take(channel)
-            if not due:
-                self._busy.pop(channel.name, None)
-                continue
-            # A daemon: a receiver that hangs does not hold up the end of the process.
-            thread = threading.Thread(
-                target=self._work, args=(channel, due), name=f"deliver-{channel.name}", daemon=True
-            )
-            self._busy[channel.name] = thread
-            thread.start()
+            if channel.name not in self._busy and (due := self._take(channel)):
+                self._begin(channel.name, functools.partial(self._work, channel, due))
+        for webhook_id in self._database.webhooks.ready():
+            # No name of a channel has a space.
+            if f"webhook {webhook_id}" not in self._busy:
+                teller = WebhookTeller(self._database, self._webhooks, webhook_id, self._stop)
+                self._begin(f"webhook {webhook_id}", teller.run)
         return len(self._busy)
+
+    def _begin(self, name: str, work: Callable[[], None]) -> None:
+        def until_away() -> None:
+            # When the database is away, the leases end, and everything is tried again.
+            with suppress(DrystoneError):
+                work()
+
+        # A daemon: a receiver that hangs does not hold up the end of the process.
+        thread = threading.Thread(target=until_away, name=f"deliver-{name}", daemon=True)
+        self._busy[name] = thread
+        thread.start()
 
     def join(self, timeout_s: float | None = None) -> None:
         """Wait until every channel has tried what it took."""
@@ -91,18 +104,14 @@ class Deliverer:
         return self._database.events.take(1, LEASE_S, channel=channel.name)
 
     def _work(self, channel: Channel, due: list[DueDelivery]) -> None:
-        try:
-            while due and not self._stop.is_set():
-                self._deliver(channel, due[0])
-                # Whoever repaired a channel, or took it out, means the rest of the queue, too.
-                found = [one for one in self._config.channel if one.name == channel.name]
-                if not found:
-                    return
-                channel = found[0]
-                due = self._take(channel)
-        except DrystoneError:
-            # The database is away: the leases end, and everything is tried again.
-            return
+        while due and not self._stop.is_set():
+            self._deliver(channel, due[0])
+            # Whoever repaired a channel, or took it out, means the rest of the queue, too.
+            found = [one for one in self._config.channel if one.name == channel.name]
+            if not found:
+                return
+            channel = found[0]
+            due = self._take(channel)
 
     def _deliver(self, channel: Channel, delivery: DueDelivery) -> None:
         try:
@@ -126,7 +135,8 @@ class Deliverer:
         event = delivery.event
         return {
             "id": f"{self._store_id}-{event.event_id}-{channel.name}",
-            "kind": event.kind,
+            "kind": former_name(event.kind),
+            "type": event.kind,
             "subject": event.subject,
             "time": event.create_time.isoformat(),
             "attempt": delivery.attempt,
@@ -136,12 +146,12 @@ class Deliverer:
 
 
 class _Orphans:
-    """Ends what goes to channels that no keeper has any more.
+    """Ends what goes to channels that no scheduler has any more.
 
-    Another keeper may have them, and may have been off for as long as this one, or have a slow
+    Another scheduler may have them, and may have been off for as long as this one, or have a slow
     receiver and a long queue. So it is no matter of dates: only a channel of which nothing is taken
-    while this keeper looks on, by its own steady clock, for an hour. A moment in which this keeper
-    itself was frozen does not count.
+    while this scheduler looks on, by its own steady clock, for an hour. A moment in which it was
+    frozen itself does not count.
     """
 
     def __init__(self, database: Database, steady: Callable[[], float]) -> None:

@@ -3,8 +3,8 @@
 Every receiver gets the same JSON document. Its `id` is the same when it comes again (a crash
 between sending and noting that it was sent), so a receiver can tell a repeat.
 
-Commands and webhooks are told as `base.notify` says. Mail goes to the configured host, with the id
-as Message-ID, over TLS by the system's authorities or by those of the channel's `ca_file`.
+Commands and webhooks are told as `base.network.notify` says. Mail goes to the configured host, with
+the id as Message-ID, over TLS by the system's authorities or those of the channel's `ca_file`.
 """
 
 from __future__ import annotations
@@ -19,10 +19,11 @@ from datetime import UTC, datetime
 from email.message import EmailMessage
 from typing import Any
 
-from base import notify
-from base.deadline import Deadline
 from base.errors import ConfigError
-from base.notify import NotDeliveredError, said_of, tell_command, tell_webhook, trust_of
+from base.network import notify
+from base.network.deadline import Deadline
+from base.network.notify import tell_command, tell_webhook
+from base.network.post import NotDeliveredError, said_of, trust_of
 from base.text import safe_text
 from jobs.core.alert_config import Channel, read_secret
 

@@ -42,7 +42,7 @@ class Deliverer:
         return Queue(name, connection=self._redis, serializer=JSONSerializer)
 
     def push_due(self, database: Database, queues: Sequence[str] | None = None) -> int:
-        """Push what is due; returns how many. RedisUnavailableError: the keeper does it later."""
+        """Push what is due; return how many. RedisUnavailableError: the scheduler does it later."""
         due = database.runs.due_tasks(queues or self._names, DEPTH)
         self.push(due)
         return len(due)
@@ -59,7 +59,10 @@ class Deliverer:
         try:
             for name, chosen in by_queue.items():
                 queue = self.queue(name)
-                queue.enqueue_many([_job(queue, task) for task in chosen])
+                # The last one that is put to the front is the first.
+                first = [task for task in reversed(chosen) if task.is_first]
+                rest = [task for task in chosen if not task.is_first]
+                queue.enqueue_many([_job(queue, task) for task in (*first, *rest)])
         except (RedisError, OSError) as error:
             raise RedisUnavailableError(f"Redis does not answer: {error}") from error
 
@@ -71,7 +74,7 @@ class Deliverer:
             if made or self._redis.llen(f"rq:queue:{queue}") < REFILL_BELOW:
                 self.push_due(database)
         except (RedisError, OSError, RedisUnavailableError):
-            return  # Nothing is lost: the keeper delivers when Redis is back.
+            return  # Nothing is lost: the scheduler delivers when Redis is back.
 
     def missing(self, tasks: Sequence[DueTask]) -> list[DueTask]:
         """Return those that are in no queue of Redis, because it was emptied or a job got lost."""
@@ -123,4 +126,5 @@ def _job(queue: Queue, task: DueTask) -> Any:
         timeout=-1,
         result_ttl=0,
         failure_ttl=FAILED_JOB_TTL_S,
+        at_front=task.is_first,
     )

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from base import process
+from base.processes import process
 from jobs.core.errors import RedisUnavailableError
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ CONNECT_TIMEOUT_S = 1.0
 ANSWER_TIMEOUT_S = 5.0
 """A worker that waits for a job gets longer, from RQ."""
 TRIES_MORE = 1
-"""At once, for a connection that went stale. Redis that is away is waited for by the keeper and by
-workers, not by a person at a command line: redis-py itself would try for four seconds."""
+"""At once, for a connection that went stale. Redis that is away is waited for by the scheduler and
+by workers, not by a person at a command line: redis-py itself would try for four seconds."""
 POLL_INTERVAL_S = 0.02
 MEMORY_MAX = "256mb"
 """Redis holds a few hundred task numbers; whatever fills it up is a mistake."""

@@ -1,7 +1,7 @@
-"""HTTP to the jobs' API: it owns one request and its answer, and what a refusal means here.
+"""HTTP to the public port: it owns one request and its answer, and what a refusal means here.
 
 Control only, with the standard library, so that a worker on another machine needs nothing else. An
-address is `http://HOST:PORT`, `https://HOST:PORT` or the path of a unix socket. Who cannot be
+address is `http://HOST:PORT` or `https://HOST:PORT`, behind a proxy with a path. Who cannot be
 reached, or is busy, is a DatabaseUnavailableError: whoever asks may ask again.
 """
 
@@ -15,7 +15,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from base.errors import UsageError
-from base.http import connection
+from base.logging.ids import headers as carried_headers
+from base.network.http import connection
 from jobs.core.errors import JobsError
 from sql import DatabaseUnavailableError, NotFoundError
 
@@ -48,18 +49,17 @@ class UntrustedError(DatabaseUnavailableError):
 
 
 class RemoteApi:
-    """The jobs' API at one address; safe to use from several threads, nothing to close."""
+    """The API at one address; safe to use from several threads, nothing to close."""
 
     def __init__(
         self, address: str, token: str = "", ca_file: str = "", timeout_s: float = TIMEOUT_S
     ) -> None:
         parts = urlsplit(address)
-        if parts.scheme not in ("http", "https") and not address.startswith("/"):
-            raise UsageError(
-                f"{address!a} is no address of the jobs' API; give http://HOST:PORT or the path of "
-                "its socket"
-            )
+        if parts.scheme not in ("http", "https"):
+            raise UsageError(f"{address!a} is no address of an API; give http://HOST:8420")
         self._address = address
+        # A worker of the last version was told http://HOST:8420/api.
+        self._prefix = parts.path.rstrip("/").removesuffix("/api") + "/api/v1"
         self._token = token
         self._ca_file = ca_file
         self._timeout_s = timeout_s
@@ -71,12 +71,12 @@ class RemoteApi:
         the API named when it refuses.
         """
         body = None if document is None else json.dumps(document).encode("ascii")
-        headers = {"Content-Type": "application/json", "Connection": "close"}
+        headers = {"Content-Type": "application/json", "Connection": "close", **carried_headers()}
         if self._token:
             headers["Authorization"] = f"Bearer {self._token}"
         try:
             with contextlib.closing(self._connect()) as opened:
-                opened.request(method, path, body, headers)
+                opened.request(method, self._prefix + path, body, headers)
                 answer = opened.getresponse()
                 text = answer.read(ANSWER_SIZE_BYTES_MAX + 1)
         except ssl.SSLCertVerificationError as error:
@@ -87,24 +87,27 @@ class RemoteApi:
         except (OSError, http.client.HTTPException) as error:
             said = str(error) or type(error).__name__
             raise DatabaseUnavailableError(
-                f"the jobs' API at {self._address} does not answer: {said}"
+                f"the API at {self._address} does not answer: {said}"
             ) from error
         if len(text) > ANSWER_SIZE_BYTES_MAX:
-            raise JobsError(f"the jobs' API answered more than {ANSWER_SIZE_BYTES_MAX:,} bytes")
+            raise JobsError(f"the API answered more than {ANSWER_SIZE_BYTES_MAX:,} bytes")
         return self._document(answer.status, text)
 
     def _document(self, status: int, text: bytes) -> Any:
         try:
             document = json.loads(text) if text else None
         except (ValueError, RecursionError) as error:
-            raise JobsError(f"{self._address} answers no JSON; is it the jobs' API?") from error
+            raise JobsError(f"{self._address} answers no JSON; is it our port?") from error
         if 200 <= status < 300:
             return document
         refusal: dict[str, Any] = document if isinstance(document, dict) else {}
         name = str(refusal.get("error", ""))
-        message = str(refusal.get("message", f"the jobs' API answered {status}"))
+        message = str(refusal.get("message", f"the API answered {status}"))
         if status == 401:
-            raise UsageError(f"the jobs' API at {self._address} refuses the token: {message}")
+            raise UsageError(
+                f"the API at {self._address} refuses the token: {message}; make one with "
+                "`drystone token create NAME --owner ACCOUNT --scope worker`"
+            )
         if status == 503:
             raise DatabaseUnavailableError(message)
         if name in _REFUSALS:

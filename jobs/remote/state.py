@@ -39,7 +39,7 @@ class PathPrefix:
 
 
 class RemoteTaskState:
-    """A TaskState over the jobs' API."""
+    """A TaskState over the public port."""
 
     def __init__(self, api: RemoteApi, prefix: PathPrefix | None = None) -> None:
         self._api = api
@@ -47,7 +47,7 @@ class RemoteTaskState:
 
     def claim(self, task_id: int, worker: str) -> Claim | None:
         """Take a queued task; see TaskState."""
-        document = self._api.ask("POST", f"/v1/tasks/{task_id}/claim", {"worker": worker})
+        document = self._api.ask("POST", f"/tasks/{task_id}/claim?ids=true", {"worker": worker})
         if document is None:
             return None
         try:
@@ -78,7 +78,7 @@ class RemoteTaskState:
 
     def _tell(self, task_id: int, token: int, what: str, given: dict[str, Any]) -> Any:
         try:
-            return self._api.ask("POST", f"/v1/tasks/{task_id}/{what}", given)
+            return self._api.ask("POST", f"/tasks/{task_id}/{what}", given)
         except RefusedError as error:
             if error.name == "StaleAttemptError":
                 raise StaleAttemptError(task_id, token) from error

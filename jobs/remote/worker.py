@@ -1,7 +1,7 @@
 """A worker on another machine: it owns what it knows there, which is an API, a Redis and a folder.
 
 It opens no database and no store. It takes numbers of tasks from Redis, everything about them from
-the jobs' API, and reads and writes below its own mount of the stage area. The log of an attempt is
+the API, and reads and writes below its own mount of the stage area. The log of an attempt is
 written here and travels with the heartbeats.
 """
 
@@ -21,6 +21,8 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from base.errors import DrystoneError, UsageError
+from base.logging.daemon import start
+from base.logging.ids import about
 from jobs import execute
 from jobs.core.alert_config import read_secret
 from jobs.core.config import JobsConfig
@@ -38,7 +40,6 @@ from sql import (
     DatabaseUnavailableError,
     Outcome,
     Progress,
-    read_token,
 )
 
 if TYPE_CHECKING:
@@ -49,7 +50,7 @@ LOG_STEP_BYTES = 64 * 1024
 LOG_SIZE_BYTES_MAX = 64 << 20
 START_PATIENCE_S = 60.0
 
-_log = logging.getLogger("drystone.worker")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,12 @@ class LogCarrier:
             raise  # Nobody is there: the end cannot be told either, and both are tried again.
         except (DrystoneError, OSError) as error:
             # Such as a full disk there: it loses words, not the task.
-            _log.warning("the log of task %d is not whole: %s", task_id, error)
+            _log.warning(
+                "the log of task %d is not whole: %s",
+                task_id,
+                error,
+                extra=about("task.log_cut", task=task_id),
+            )
 
     def _carry(
         self, task_id: int, token: int, of_program: bool, *, to_the_end: bool = False
@@ -146,7 +152,8 @@ def work_remotely(place: RemotePlace, queues: Sequence[str], name: str) -> None:
 
     Raises UsageError for what is wrong with the place.
     """
-    api = RemoteApi(place.api, read_token(place.token_file), place.ca_file)
+    start(f"worker-{name}", "")  # On stderr alone: there is no store here.
+    api = RemoteApi(place.api, _secret(place.token_file), place.ca_file)
     redis = _redis(place)
     # What a program makes below the stage is removed by the store's account, of the same group.
     os.umask(os.umask(0o077) & ~0o070)
@@ -168,7 +175,7 @@ def work_remotely(place: RemotePlace, queues: Sequence[str], name: str) -> None:
 
         def on_lost_horse(reason: str) -> None:
             with contextlib.suppress(DrystoneError):
-                api.ask("POST", "/v1/worker/lost", {"worker": full_name, "reason": reason[:1_000]})
+                api.ask("POST", "/worker/lost", {"worker": full_name, "reason": reason[:1_000]})
 
         for number in count(1):
             # A new name each time: Redis may remember the former one as alive.
@@ -176,9 +183,11 @@ def work_remotely(place: RemotePlace, queues: Sequence[str], name: str) -> None:
             try:
                 worker.work(logging_level="WARNING")
             except (RedisError, OSError) as error:
-                _log.warning("Redis does not answer: %s", type(error).__name__)
+                _log.warning(
+                    "Redis does not answer: %s", type(error).__name__, extra=about("redis.silent")
+                )
             except Exception:
-                _log.exception("a worker failed")
+                _log.exception("a worker failed", extra=about("worker.failed"))
             if worker.stopping:
                 return
             time.sleep(PAUSE_S)
@@ -195,7 +204,7 @@ def _join(api: RemoteApi, stage_root: str) -> tuple[PathPrefix, float, float]:
     deadline = time.monotonic() + START_PATIENCE_S
     while True:
         try:
-            answer = api.ask("GET", "/v1/worker/place")
+            answer = api.ask("GET", "/worker/place")
             modules = tuple(answer["workflow_modules"])
             load_extra_workflows(JobsConfig(root=root, workflow_modules=modules))
             times = float(answer["heartbeat_s"]), float(answer["lease_s"])
@@ -210,10 +219,15 @@ def _join(api: RemoteApi, stage_root: str) -> tuple[PathPrefix, float, float]:
             raise JobsError("the server runs another version of Drystone; update both") from error
 
 
+def _secret(path: str) -> str:
+    try:
+        return read_secret(path).decode("ascii")
+    except UnicodeDecodeError:
+        raise UsageError(f"the secret in {path} must be ASCII") from None
+
+
 def _redis(place: RemotePlace) -> Redis:
-    password = (
-        read_secret(place.redis_password_file).decode() if place.redis_password_file else None
-    )
+    password = _secret(place.redis_password_file) if place.redis_password_file else None
     try:
         return Redis.from_url(place.redis_url, password=password, **limits())
     except (ValueError, RedisError) as error:

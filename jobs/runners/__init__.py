@@ -11,7 +11,7 @@ from base.lazy import lazy_face
 
 if TYPE_CHECKING:
     from jobs.runners.outcome import RunOutcome, RunProgress
-    from jobs.runners.program import run_program
+    from jobs.runners.program import missing_for, run_program
     from jobs.runners.settings import load_runner_settings
 
 __getattr__ = lazy_face(__name__, __file__)

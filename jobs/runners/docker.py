@@ -9,6 +9,7 @@ import hashlib
 import os
 import shutil
 
+from base.logging.ids import environment as ids_environment
 from jobs.runners.plan import ProcessPlan, RefusedError, Sweep
 from jobs.runners.request import RunRequest
 from jobs.runners.settings import RunnerSettings
@@ -106,7 +107,8 @@ def mounts(request: RunRequest) -> list[tuple[str, bool]]:
 def container_environment(request: RunRequest) -> dict[str, str]:
     """Return the variables for a container: its image says what PATH and the like are there."""
     allowed = {name: os.environ[name] for name in request.environment_allow if name in os.environ}
-    return {"HOME": "/tmp", "TMPDIR": "/tmp"} | allowed | request.environment_set
+    base = {"HOME": "/tmp", "TMPDIR": "/tmp"} | ids_environment()
+    return base | allowed | request.environment_set
 
 
 def _owner(folder: str) -> str:

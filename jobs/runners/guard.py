@@ -25,7 +25,7 @@ import sys
 import time
 from typing import Any
 
-from base import descendants
+from base.processes import descendants
 from jobs.runners import written
 from jobs.runners.program_log import ProgramLog
 

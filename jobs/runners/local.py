@@ -74,7 +74,7 @@ def missing_programs(request: RunRequest, names: tuple[str, ...]) -> str | None:
         if found is None and "/" in name and os.path.exists(os.path.join(request.cwd, name)):
             return f"the program {name} may not be executed: chmod +x it"
         if found is None:
-            return f"the program {name} is not on this machine: install it, or mend PATH"
+            return f"the program {name} is not on this machine: install it, or correct PATH"
     return None
 
 

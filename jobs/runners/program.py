@@ -22,6 +22,7 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
+from base.logging.ids import environment as ids_environment
 from jobs.runners import written
 from jobs.runners.docker import DockerRunner
 from jobs.runners.k8s import K8sRunner
@@ -105,6 +106,15 @@ def run_program(
     return _outcome(request, ended)
 
 
+def missing_for(rendered: Any) -> str:
+    """Return what this machine lacks for a rendered command, with what to install; or nothing."""
+    try:
+        request = read_request(rendered)
+    except ValidationError:
+        return ""  # `run_program` says what is wrong with it.
+    return runner_named(request.runner).missing(request, RunnerSettings()) or ""
+
+
 def _folder_problem(request: RunRequest) -> str | None:
     for folder in (request.input_root, request.output_root, request.cwd):
         if not os.path.isdir(folder):
@@ -134,7 +144,7 @@ def environment_of(request: RunRequest, scratch: str) -> dict[str, str]:
         "LANG": "C.UTF-8",
     }
     allowed = {name: os.environ[name] for name in request.environment_allow if name in os.environ}
-    return base | allowed | request.environment_set
+    return base | ids_environment() | allowed | request.environment_set
 
 
 def _orders(

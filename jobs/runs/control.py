@@ -1,28 +1,32 @@
 """What people and schedules do to runs: it owns the checks of a request, and the push to Redis.
 
 The database is changed first and is all that counts. The push makes it quick: when Redis is away
-the keeper does it later.
+the scheduler does it later.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from pydantic import ValidationError
 
 from base.errors import UsageError
+from base.logging.ids import about
 from jobs.core.config import JobsConfig, load_jobs_config
 from jobs.core.errors import RedisUnavailableError
 from jobs.queues.queues import Deliverer
 from jobs.queues.redis_server import connect
 from jobs.runs.registry import load_extra_workflows, workflow_named
-from sql import RunRequest
+from sql import PRIORITY_FIRST, PRIORITY_LOW, PRIORITY_NORMAL, RunRequest
 
 if TYPE_CHECKING:
     from sql import Database, Run, RunState
+
+_log = logging.getLogger(__name__)
 
 
 class RunControl:
@@ -42,21 +46,21 @@ class RunControl:
         workflow: str,
         parameters: Mapping[str, Any],
         *,
-        priority: int = 0,
+        priority: int | None = None,
         requested_by: str = "",
     ) -> tuple[Run, bool]:
         """Start a run; or return the same one that is going on (or was done once for ever), False.
 
         Raises UsageError for an unknown workflow or wrong parameters, one line for each.
         """
-        request = make_request(self._config_path, workflow, parameters, requested_by)
+        request = make_request(self._config_path, workflow, parameters, requested_by, priority)
         run, created = self._database.runs.start_run(
             request.workflow,
             request.parameters,
             request.first_task,
             run_key=request.run_key,
             once=request.once,
-            priority=priority,
+            priority=request.priority,
             requested_by=requested_by,
         )
         if not created and run.parameters != request.parameters:
@@ -64,6 +68,9 @@ class RunControl:
                 f"run {run.run_id} does the same with other parameters and is {run.state}; wait "
                 "for it, cancel it, or change what names this one"
             )
+        if created:
+            told = about("run.asked_for", run=run.run_id, workflow=workflow, by=requested_by)
+            _log.info("run %d (%s) was asked for", run.run_id, workflow, extra=told)
         self.push()
         return run, created
 
@@ -72,6 +79,7 @@ class RunControl:
         run = self._database.runs.run(run_id)
         rescue = workflow_named(run.workflow).rescue(run.parameters)
         state = self._database.runs.cancel_run(run_id, reason or "cancelled", rescue)
+        _log.info("run %d was cancelled", run_id, extra=about("run.cancelled", run=run_id))
         self.push()
         return state
 
@@ -79,6 +87,7 @@ class RunControl:
         """Begin anew what failed or was cancelled; returns how many tasks."""
         workflow = workflow_named(self._database.runs.run(run_id).workflow)
         count = self._database.runs.retry_run(run_id, workflow.restart_at)
+        _log.info("run %d is begun again", run_id, extra=about("run.retried", run=run_id))
         self.push()
         return count
 
@@ -119,7 +128,7 @@ class RunControl:
         self.push()
 
     def push(self) -> bool:
-        """Push what is due to Redis; False when Redis is away, and the keeper does it later."""
+        """Push what is due to Redis; False when Redis is away, and the scheduler does it later."""
         try:
             self._deliverer.push_due(self._database)
         except RedisUnavailableError:
@@ -135,7 +144,11 @@ class RunControl:
 
 
 def make_request(
-    config_path: str, workflow: str, parameters: Mapping[str, Any], requested_by: str = ""
+    config_path: str,
+    workflow: str,
+    parameters: Mapping[str, Any],
+    requested_by: str = "",
+    priority: int | None = None,
 ) -> RunRequest:
     """Check a request and return the run that it asks for. Raises UsageError."""
     found = workflow_named(workflow)
@@ -147,6 +160,9 @@ def make_request(
         first_task=found.first_task(checked),
         once=found.once,
         requested_by=requested_by,
+        priority=max(
+            priority or PRIORITY_NORMAL, PRIORITY_LOW if found.is_bulk else PRIORITY_FIRST
+        ),
     )
 
 

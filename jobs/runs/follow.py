@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from jobs.runs.local_state import program_log
@@ -37,8 +36,8 @@ def wait_for_run(
 
 def follow_logs(
     database: Database, log_dir: str, run_id: int, task_id: int | None, *, follow: bool
-) -> None:
-    """Write the logs of a run's attempts to stdout, each followed by the words of its program.
+) -> Iterator[str]:
+    """Yield the logs of a run's attempts in pieces, each followed by the words of its program.
 
     With `follow` until the run ends.
     """
@@ -48,8 +47,7 @@ def follow_logs(
         detail = database.runs.show(run_id, ATTEMPTS_MAX)
         for attempt in detail.attempts:
             if task_id is None or attempt.task_id == task_id:
-                copied.attempt(attempt)
-        sys.stdout.flush()
+                yield from copied.attempt(attempt)
         if not follow or detail.run.state not in ("queued", "running", "waiting"):
             return
         time.sleep(POLL_INTERVAL_S)
@@ -65,7 +63,7 @@ def _line(database: Database, run_id: int) -> str:
 
 
 class _Copied:
-    """What of which log was written to stdout; a heading says where another one goes on."""
+    """What of which log was told; a heading says where another one goes on."""
 
     def __init__(self, log_dir: str, *, with_heading: bool) -> None:
         self._log_dir = log_dir
@@ -73,16 +71,18 @@ class _Copied:
         self._offsets: dict[str, int] = {}
         self._latest = ""
 
-    def attempt(self, attempt: Attempt) -> None:
-        """Write what is new in the logs of an attempt."""
+    def attempt(self, attempt: Attempt) -> Iterator[str]:
+        """Yield what is new in the logs of an attempt."""
         if attempt.log_path is None:
             return
         name = f"task {attempt.task_id}, attempt {attempt.attempt}"
-        self._copy(attempt.log_path, name, with_heading=self._with_heading)
-        self._copy(program_log(attempt.log_path), f"{name}, its program", with_heading=True)
+        yield from self._copy(attempt.log_path, name, with_heading=self._with_heading)
+        yield from self._copy(
+            program_log(attempt.log_path), f"{name}, its program", with_heading=True
+        )
 
-    def _copy(self, path: str, name: str, *, with_heading: bool) -> None:
-        """Write what is new in a log. Control characters of programs are made harmless."""
+    def _copy(self, path: str, name: str, *, with_heading: bool) -> Iterator[str]:
+        """Yield what is new in a log. Control characters of programs are made harmless."""
         try:
             file = open(os.path.join(self._log_dir, path), "rb")  # noqa: SIM115
         except OSError:
@@ -91,10 +91,10 @@ class _Copied:
             file.seek(self._offsets.get(path, 0))
             while chunk := file.read(READ_SIZE_BYTES):
                 if path != self._latest and (with_heading or self._latest):
-                    sys.stdout.write(f"==> {name} <==\n")
+                    yield f"==> {name} <==\n"
                 self._latest = path
                 self._offsets[path] = file.tell()
-                sys.stdout.write(_printable(chunk))
+                yield _printable(chunk)
 
 
 def _printable(chunk: bytes) -> str:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import sys
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from base.model import Document, PlainText, RowId
 from base.operations.operation import Caller, Cli, NoRequest, Wait, operation
 from base.output import say, write_line, write_table
 from base.text import time_text
@@ -26,17 +29,13 @@ TASKS_SHOWN_MAX = 40
 TEXT_SHOWN_MAX = 70
 EXIT_FAILED, EXIT_INCOMPLETE = 1, 3
 
-RunId = Annotated[int, Field(ge=1, le=2**63 - 1, description="Its number.")]
-
-
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+RunId = Annotated[RowId, Field(description="Its number.")]
 
 
 # ---- Starting ------------------------------------------------------------------------------------
 
 
-class StartRequest(_Document):
+class StartRequest(Document):
     """A run that somebody asks for."""
 
     workflow: Annotated[
@@ -44,10 +43,11 @@ class StartRequest(_Document):
     ]
     parameters: Annotated[
         dict[str, Any], Field(description="A parameter; JSON, or else text. Again.")
-    ] = {}
+    ] = {}  # noqa: RUF012 (pydantic copies it)
     priority: Annotated[
-        int, Field(ge=-100, le=100, description="The greater comes first among queued tasks.")
-    ] = 0
+        int | None,
+        Field(ge=1, le=10, description="1 comes first, 10 last; imports are 8 at least. Else 5."),
+    ] = None
 
 
 class StartedRun(Run):
@@ -89,8 +89,6 @@ def _exit_code(answer: StartedRun, waited: bool) -> int:
 
 @operation(
     "run.plan",
-    request=StartRequest,
-    answer=RunPlan,
     role="operator",
     kind="question",
     route="POST /runs/plan",
@@ -103,7 +101,7 @@ def plan(session: Session, _caller: Caller, asked: StartRequest) -> RunPlan:
     return RunPlan.model_validate(told)
 
 
-class WorkflowAnswer(_Document):
+class WorkflowAnswer(Document):
     """A workflow and the JSON Schema of its parameters."""
 
     name: str
@@ -122,8 +120,6 @@ def _show_workflows(found: list[WorkflowAnswer], _asked: NoRequest) -> None:
 
 @operation(
     "run.workflows",
-    request=NoRequest,
-    answer=list[WorkflowAnswer],
     role="viewer",
     kind="question",
     route="GET /workflows",
@@ -146,8 +142,6 @@ def workflows(_session: Session, _caller: Caller, _asked: NoRequest) -> list[Wor
 
 @operation(
     "run.start",
-    request=StartRequest,
-    answer=StartedRun,
     role="operator",
     kind="change",
     route="POST /runs",
@@ -157,7 +151,7 @@ def workflows(_session: Session, _caller: Caller, _asked: NoRequest) -> list[Wor
         metavars={"workflow": "WORKFLOW", "parameters": "NAME=VALUE"},
         files={"parameters": "--parameters"},
         pairs=("parameters",),
-        numbers_are_text=True,
+        pairs_as="json_without_numbers",
         dry_run=plan,
         wait=Wait("Until it ends, or waits itself.", _wait),
         show=_show_started,
@@ -178,14 +172,14 @@ def start(session: Session, caller: Caller, asked: StartRequest) -> StartedRun:
 # ---- Looking -------------------------------------------------------------------------------------
 
 
-class ListRequest(_Document):
+class ListRequest(Document):
     """Which runs."""
 
-    state: Annotated[list[RunState], Field(description="Only in this state. Again.")] = []
-    workflow: Annotated[str | None, Field(max_length=200)] = None
-    text: Annotated[str | None, Field(max_length=200, description="That is somewhere in it.")] = (
-        None
-    )
+    state: Annotated[tuple[RunState, ...], Field(description="Only in this state. Again.")] = ()
+    workflow: Annotated[PlainText | None, Field(max_length=200)] = None
+    text: Annotated[
+        PlainText | None, Field(max_length=200, description="That is somewhere in it.")
+    ] = None
     since: Annotated[AwareDatetime | None, Field(description="Asked for since then.")] = None
     until: Annotated[AwareDatetime | None, Field(description="Asked for before then.")] = None
     limit: Annotated[int, Field(ge=1, le=RUNS_MAX)] = 100
@@ -218,8 +212,6 @@ def _run_row(run: Run) -> tuple[str, ...]:
 
 @operation(
     "run.list",
-    request=ListRequest,
-    answer=RunPage,
     role="viewer",
     kind="question",
     route="GET /runs",
@@ -231,21 +223,16 @@ def _run_row(run: Run) -> tuple[str, ...]:
 def list_runs(session: Session, _caller: Caller, asked: ListRequest) -> RunPage:
     """List runs, the newest first."""
     wanted = RunFilter(
-        states=tuple(asked.state) or None,
-        workflow=_plain(asked.workflow),
+        states=asked.state or None,
+        workflow=asked.workflow,
         since=asked.since,
         until=asked.until,
-        text=_plain(asked.text),
+        text=asked.text,
     )
     return session.database.runs.list_runs(wanted, limit=asked.limit, before=asked.before)
 
 
-def _plain(text: str | None) -> str | None:
-    # No column holds a NUL, so nothing has to be looked for.
-    return text.replace("\0", "\ufffd") if text else None
-
-
-class ShowRequest(_Document):
+class ShowRequest(Document):
     """Which run, and how many of its tasks."""
 
     run_id: RunId
@@ -300,8 +287,6 @@ def _task_row(task: RunTask) -> tuple[str, ...]:
 
 @operation(
     "run.show",
-    request=ShowRequest,
-    answer=RunDetail,
     role="viewer",
     kind="question",
     route="GET /runs/{run_id}",
@@ -312,7 +297,7 @@ def show(session: Session, _caller: Caller, asked: ShowRequest) -> RunDetail:
     return session.database.runs.show(asked.run_id, asked.tasks)
 
 
-class LogRequest(_Document):
+class LogRequest(Document):
     """A piece of the log of an attempt."""
 
     run_id: RunId
@@ -321,7 +306,7 @@ class LogRequest(_Document):
     offset: Annotated[int, Field(ge=0, le=2**63 - 1, description="Where the piece begins.")] = 0
 
 
-class LogAnswer(_Document):
+class LogAnswer(Document):
     """A piece of the log of an attempt; `next_offset` goes into the next request."""
 
     text: str
@@ -331,8 +316,6 @@ class LogAnswer(_Document):
 
 @operation(
     "run.log",
-    request=LogRequest,
-    answer=LogAnswer,
     role="viewer",
     kind="question",
     route="GET /runs/{run_id}/tasks/{task_id}/attempts/{attempt}/log",
@@ -353,10 +336,39 @@ def log(session: Session, _caller: Caller, asked: LogRequest) -> LogAnswer:
     )
 
 
+class LogsRequest(Document):
+    """Which logs of a run."""
+
+    run_id: RunId
+    task: Annotated[int | None, Field(description="Of this task only.")] = None
+    follow: Annotated[bool, Field(description="Until the run ends.")] = False
+
+
+def _show_piece(piece: str, _asked: LogsRequest) -> None:
+    sys.stdout.write(piece)
+    sys.stdout.flush()
+
+
+@operation(
+    "run.logs",
+    role="viewer",
+    kind="stream",
+    route="GET /runs/{run_id}/logs",
+    cli=Cli(positional=("run_id",), metavars={"run_id": "RUN", "task": "TASK"}, show=_show_piece),
+    is_private=True,
+)
+def logs(session: Session, _caller: Caller, asked: LogsRequest) -> Iterator[str]:
+    """Print the logs of a run's attempts, the oldest first."""
+    from jobs.runs.follow import follow_logs
+
+    log_dir, database = session.config.log_dir, session.database
+    return follow_logs(database, log_dir, asked.run_id, asked.task, follow=asked.follow)
+
+
 # ---- Changing ------------------------------------------------------------------------------------
 
 
-class OneRun(_Document):
+class OneRun(Document):
     """Which run."""
 
     run_id: RunId
@@ -368,14 +380,14 @@ class CancelRequest(OneRun):
     reason: Annotated[str, Field(max_length=1_000, description="Why, for others to read.")] = ""
 
 
-class StateAnswer(_Document):
+class StateAnswer(Document):
     """In which state a run is now."""
 
     run_id: int
     state: RunState
 
 
-class TasksAnswer(_Document):
+class TasksAnswer(Document):
     """How many tasks of a run it concerned."""
 
     run_id: int
@@ -384,8 +396,6 @@ class TasksAnswer(_Document):
 
 @operation(
     "run.cancel",
-    request=CancelRequest,
-    answer=StateAnswer,
     role="operator",
     kind="change",
     route="POST /runs/{run_id}/cancel",
@@ -403,8 +413,6 @@ def cancel(session: Session, caller: Caller, asked: CancelRequest) -> StateAnswe
 
 @operation(
     "run.retry",
-    request=OneRun,
-    answer=TasksAnswer,
     role="operator",
     kind="change",
     route="POST /runs/{run_id}/retry",
@@ -421,8 +429,6 @@ def retry(session: Session, _caller: Caller, asked: OneRun) -> TasksAnswer:
 
 @operation(
     "run.approve",
-    request=OneRun,
-    answer=TasksAnswer,
     role="operator",
     kind="change",
     route="POST /runs/{run_id}/approve",

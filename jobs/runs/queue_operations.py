@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from base.model import Document
 from base.operations.operation import Caller, Cli, NoRequest, Wait, operation
 from base.output import say, write_table
 from base.text import time_text
@@ -18,14 +19,10 @@ __all__ = ["opened"]
 POLL_INTERVAL_S = 0.5
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
 # ---- Queues --------------------------------------------------------------------------------------
 
 
-class QueueRequest(_Document):
+class QueueRequest(Document):
     """Which queue."""
 
     queue: Annotated[str, Field(min_length=1, max_length=100, description="Its name.")]
@@ -54,8 +51,6 @@ def _show_queues(found: list[QueueState], _asked: NoRequest) -> None:
 
 @operation(
     "queue.list",
-    request=NoRequest,
-    answer=list[QueueState],
     role="viewer",
     kind="question",
     route="GET /queues",
@@ -68,8 +63,6 @@ def list_queues(session: Session, _caller: Caller, _asked: NoRequest) -> list[Qu
 
 @operation(
     "queue.pause",
-    request=QueueRequest,
-    answer=QueueState,
     role="operator",
     kind="change",
     route="POST /queues/{queue}/pause",
@@ -87,8 +80,6 @@ def pause(session: Session, caller: Caller, asked: QueueRequest) -> QueueState:
 
 @operation(
     "queue.resume",
-    request=QueueRequest,
-    answer=QueueState,
     role="operator",
     kind="change",
     route="POST /queues/{queue}/resume",
@@ -113,8 +104,6 @@ def _until_nothing_runs(session: Session, answer: QueueState) -> QueueState:
 
 @operation(
     "queue.drain",
-    request=QueueRequest,
-    answer=QueueState,
     role="operator",
     kind="change",
     route="POST /queues/{queue}/drain",
@@ -138,8 +127,6 @@ def _limit_words(answer: QueueState, _asked: LimitRequest) -> None:
 
 @operation(
     "queue.limit",
-    request=LimitRequest,
-    answer=QueueState,
     role="operator",
     kind="change",
     route="POST /queues/{queue}/limit",
@@ -164,7 +151,7 @@ def _state(session: Session, queue: str) -> QueueState:
 # ---- GPU machines --------------------------------------------------------------------------------
 
 
-class GpuRequest(_Document):
+class GpuRequest(Document):
     """Which GPU machine."""
 
     host: Annotated[
@@ -173,19 +160,19 @@ class GpuRequest(_Document):
     ] = None
 
 
-class GpuReady(_Document):
+class GpuReady(Document):
     """How many tasks that waited are queued."""
 
     queued: int
 
 
-class GpuDone(_Document):
+class GpuDone(Document):
     """How many queued tasks wait again."""
 
     waiting: int
 
 
-class GpuStatus(_Document):
+class GpuStatus(Document):
     """The GPU machines; how many tasks wait for one, and how many are queued or run."""
 
     machines: list[GpuGate]
@@ -195,8 +182,6 @@ class GpuStatus(_Document):
 
 @operation(
     "gpu.ready",
-    request=GpuRequest,
-    answer=GpuReady,
     role="operator",
     kind="change",
     route="POST /gpu/ready",
@@ -214,8 +199,6 @@ def gpu_ready(session: Session, caller: Caller, asked: GpuRequest) -> GpuReady:
 
 @operation(
     "gpu.done",
-    request=GpuRequest,
-    answer=GpuDone,
     role="operator",
     kind="change",
     route="POST /gpu/done",
@@ -249,8 +232,6 @@ def _show_machines(answer: GpuStatus, _asked: NoRequest) -> None:
 
 @operation(
     "gpu.status",
-    request=NoRequest,
-    answer=GpuStatus,
     role="viewer",
     kind="question",
     route="GET /gpu",

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from jobs.runs.workflow import Workflow
 
 _HOMES = {
-    "ua_1": "jobs.runs.ingest_run",
-    "ua_2": "jobs.runs.action_run",
-    "ua_3": "jobs.runs.dataset_run",
-    "inbox": "jobs.runs.inbox_run",
-    "backup": "jobs.runs.backup_run",
-    "scrub": "jobs.runs.scrub_run",
-    "audit": "jobs.runs.audit_run",
-    "thumbnails": "jobs.runs.thumbnail_run",
+    "ua_1": "jobs.runs.workflows.ingest_run",
+    "ua_2": "jobs.runs.workflows.action_run",
+    "ua_3": "jobs.runs.workflows.dataset_run",
+    "inbox": "jobs.runs.workflows.inbox_run",
+    "backup": "jobs.runs.workflows.backup_run",
+    "scrub": "jobs.runs.workflows.scrub_run",
+    "audit": "jobs.runs.workflows.audit_run",
+    "thumbnails": "jobs.runs.workflows.thumbnail_run",
 }
 _added: dict[str, Workflow] = {}
 

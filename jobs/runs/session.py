@@ -8,6 +8,8 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING
 
 from base.config import find_config
+from base.output import say
+from sql import Place
 
 if TYPE_CHECKING:
     from jobs.core.config import JobsConfig
@@ -15,22 +17,21 @@ if TYPE_CHECKING:
     from sql import Database
 
 
-class Session:
+class Session(Place):
     """The runs of a store, for one command or one server; the database stays its giver's."""
 
-    def __init__(self, config_path: str, database: Callable[[], Database]) -> None:
+    def __init__(
+        self,
+        config_path: str,
+        database: Callable[[], Database],
+        say: Callable[[str], None] = lambda _line: None,
+    ) -> None:
         from jobs.core.config import load_jobs_config
         from jobs.runs.registry import load_extra_workflows
 
-        self.config_path = config_path
+        super().__init__(config_path, database, say)
         self.config: JobsConfig = load_jobs_config(config_path)
         load_extra_workflows(self.config)
-        self._database = database
-
-    @functools.cached_property
-    def database(self) -> Database:
-        """The database. Raises DatabaseUnavailableError."""
-        return self._database()
 
     @functools.cached_property
     def control(self) -> RunControl:
@@ -51,4 +52,4 @@ def opened(config: str | None) -> Generator[Session]:
 
             return stack.enter_context(Database.open(path, start=False))
 
-        yield Session(path, database)
+        yield Session(path, database, say)

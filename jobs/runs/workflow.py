@@ -170,7 +170,8 @@ class Workflow:
     `parameters` is the pydantic model that checks a request. `once` means that a request that was
     done is never done again. `key` gives what makes two requests the same, when it is less than all
     parameters. `prepare` may complete or refuse checked parameters (config path, parameters) before
-    the run exists. `dry_run` tells what a request would do, as a JSON-able document.
+    the run exists. `dry_run` tells what a request would do, as a JSON-able document. `is_bulk` is
+    what brings much in, or makes up for much: always in the low lane.
     """
 
     name: str
@@ -181,6 +182,7 @@ class Workflow:
     key: Callable[[dict[str, Any]], str] | None = None
     prepare: Callable[[str, dict[str, Any]], dict[str, Any]] | None = None
     dry_run: Callable[[str, dict[str, Any]], dict[str, Any]] | None = None
+    is_bulk: bool = False
 
     def __post_init__(self) -> None:
         names = [step.name for step in self.steps]

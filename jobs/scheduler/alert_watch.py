@@ -16,8 +16,21 @@ from sql import Database, NotFoundError
 SILENT_MAX_S = 300.0
 """The engine may be starting; only when it has not answered for so long it is told."""
 BACKUP_SCHEDULE = "backup"
-_QUOTA_CODES = frozenset({"ssd-area", "ssd-full", "ssd-partition", "disk-full"})
-_DISK_CODES = ("disk-", "smart", "same-device", "unreadable", "copies", "lost")
+_TYPES = {
+    "ssd-area": "space.low",
+    "ssd-full": "space.low",
+    "ssd-partition": "space.low",
+    "disk-full": "space.low",
+    "disk-missing": "disk.missing",
+    "disk-gone": "disk.missing",
+    "disk-": "disk.failing",
+    "smart": "disk.failing",
+    "same-device": "disk.failing",
+    "unreadable": "loss.found",
+    "copies": "loss.found",
+    "lost": "loss.found",
+}
+"""By the code of a warning, or how it begins: the first that suits."""
 
 
 class StoreWatch:
@@ -47,7 +60,7 @@ class StoreWatch:
                 return 0
             advice = "look at it with `drystone status`, start it with `drystone up`"
             silent = StoreNotice("engine", "engine", "critical", str(error), advice)
-            return self._tell(silent, "store", now)
+            return self._tell(silent, "store.warning", now)
         self._silent_since = None
         return sum(
             self._tell(notice, kind_of(notice.code), now)
@@ -71,7 +84,7 @@ class StoreWatch:
         told = 0
         if backup is not None and backup.state != "ok":
             told += self._add(
-                "backup_failed",
+                "backup.failed",
                 f"backup {backup.name}",
                 {"state": backup.state, "copies": backup.copies, "age_s": round(backup.age_s)},
                 f"backup {backup.name}",
@@ -81,7 +94,7 @@ class StoreWatch:
         if age_s > self._config.backup_age_max_h * 3600:
             advice = "run `drystone db backup`, and look at `drystone schedule history backup`"
             told += self._add(
-                "backup_old",
+                "backup.old",
                 "the database's backup",
                 {"age_s": round(age_s), "advice": advice},
                 f"backup old {now.date().isoformat()}",
@@ -101,7 +114,5 @@ class StoreWatch:
 
 
 def kind_of(code: str) -> str:
-    """Return the kind of event that a warning of the store is."""
-    if code in _QUOTA_CODES:
-        return "quota"
-    return "disk" if code.startswith(_DISK_CODES) else "store"
+    """Return the type of event that a warning of the store is."""
+    return next((kind for begin, kind in _TYPES.items() if code.startswith(begin)), "store.warning")

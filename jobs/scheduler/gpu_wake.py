@@ -13,16 +13,17 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from base.run_command import run_command
+from base.logging.ids import about
+from base.processes.run_command import run_command
 
 if TYPE_CHECKING:
     from jobs.core.config import GpuConfig
-    from jobs.scheduler.keeper import Watch
+    from jobs.scheduler.periodic_task import Watch
     from sql import GpuGate
 
 OUTPUT_SHOWN_MAX = 300
 
-_log = logging.getLogger("drystone.gpu")
+_log = logging.getLogger(__name__)
 
 
 def watch_gpu(watch: Watch) -> None:
@@ -51,7 +52,7 @@ def _wait_for(watch: Watch, gate: GpuGate) -> None:
     elif _age_s(gate.since) > gpu.wake_timeout_s:
         reason = f"it did not wake within {gpu.wake_timeout_s:g} s: {problem}"
         runs.set_gpu(host, "asleep", reason)
-        watch.database.events.add("gpu_not_woken", f"GPU machine {host}", {"reason": reason})
+        watch.database.events.add("gpu.not_woken", f"GPU machine {host}", {"reason": reason})
 
 
 def _watch_ready(watch: Watch, gate: GpuGate, *, busy: bool) -> None:
@@ -65,7 +66,12 @@ def _watch_ready(watch: Watch, gate: GpuGate, *, busy: bool) -> None:
             return
         problem = _run(gpu.sleep_command, gpu)
         if problem:
-            _log.warning("the GPU machine %s was not put to sleep: %s", host, problem)
+            _log.warning(
+                "the GPU machine %s was not put to sleep: %s",
+                host,
+                problem,
+                extra=about("gpu.awake"),
+            )
     elif gpu.health_command and (problem := _run(gpu.health_command, gpu)):
         runs.set_gpu(host, "asleep", f"it does not answer: {problem}")
 

@@ -6,8 +6,9 @@ import json
 from datetime import datetime
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 
+from base.model import Document
 from base.operations.operation import Caller, Cli, NoRequest, operation
 from base.output import say, write_line, write_table
 from base.text import time_text
@@ -25,11 +26,7 @@ _SCHEDULE = {"name": "NAME"}
 Name = Annotated[str, Field(min_length=1, max_length=100, description="Its name.")]
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class OneSchedule(_Document):
+class OneSchedule(Document):
     """Which schedule."""
 
     name: Name
@@ -45,7 +42,7 @@ class AddRequest(OneSchedule):
     zone: Annotated[str, Field(max_length=100, description="As Europe/Berlin.")] = "UTC"
     parameters: Annotated[
         dict[str, Any], Field(description="A parameter; JSON, or else text. Again.")
-    ] = {}
+    ] = {}  # noqa: RUF012 (pydantic copies it)
     catch_up: Annotated[
         str, Field(max_length=20, description="Of what was missed: skip, once or all.")
     ] = "once"
@@ -151,8 +148,6 @@ def _request(session: Session) -> Request:
 
 @operation(
     "schedule.plan",
-    request=AddRequest,
-    answer=list[AwareDatetime],
     role="operator",
     kind="question",
     route="POST /schedules/plan",
@@ -168,8 +163,6 @@ def plan(session: Session, caller: Caller, asked: AddRequest) -> list[datetime]:
 
 @operation(
     "schedule.add",
-    request=AddRequest,
-    answer=DescribedSchedule,
     role="operator",
     kind="change",
     route="POST /schedules",
@@ -204,8 +197,6 @@ def add(session: Session, caller: Caller, asked: AddRequest) -> DescribedSchedul
 
 @operation(
     "schedule.set",
-    request=ChangeRequest,
-    answer=DescribedSchedule,
     role="operator",
     kind="change",
     route="PATCH /schedules/{name}",
@@ -238,8 +229,6 @@ def change(session: Session, _caller: Caller, asked: ChangeRequest) -> Described
 
 @operation(
     "schedule.list",
-    request=NoRequest,
-    answer=list[DescribedSchedule],
     role="viewer",
     kind="question",
     route="GET /schedules",
@@ -252,8 +241,6 @@ def list_schedules(session: Session, _caller: Caller, _asked: NoRequest) -> list
 
 @operation(
     "schedule.show",
-    request=OneSchedule,
-    answer=DescribedSchedule,
     role="viewer",
     kind="question",
     route="GET /schedules/{name}",
@@ -266,8 +253,6 @@ def show(session: Session, _caller: Caller, asked: OneSchedule) -> DescribedSche
 
 @operation(
     "schedule.enable",
-    request=OneSchedule,
-    answer=DescribedSchedule,
     role="operator",
     kind="change",
     route="POST /schedules/{name}/enable",
@@ -282,8 +267,6 @@ def enable(session: Session, _caller: Caller, asked: OneSchedule) -> DescribedSc
 
 @operation(
     "schedule.disable",
-    request=OneSchedule,
-    answer=DescribedSchedule,
     role="operator",
     kind="change",
     route="POST /schedules/{name}/disable",
@@ -296,7 +279,7 @@ def disable(session: Session, _caller: Caller, asked: OneSchedule) -> DescribedS
     return _described(schedules.enable_schedule(session.database, asked.name, enabled=False))
 
 
-class RemovedSchedule(_Document):
+class RemovedSchedule(Document):
     """The name of the schedule that is no more."""
 
     removed: str
@@ -304,8 +287,6 @@ class RemovedSchedule(_Document):
 
 @operation(
     "schedule.remove",
-    request=OneSchedule,
-    answer=RemovedSchedule,
     role="operator",
     kind="change",
     route="DELETE /schedules/{name}",
@@ -330,8 +311,6 @@ class HistoryRequest(OneSchedule):
 
 @operation(
     "schedule.history",
-    request=HistoryRequest,
-    answer=list[Firing],
     role="viewer",
     kind="question",
     route="GET /schedules/{name}/history",
@@ -344,8 +323,6 @@ def history(session: Session, _caller: Caller, asked: HistoryRequest) -> list[Fi
 
 @operation(
     "schedule.fire",
-    request=OneSchedule,
-    answer=list[Firing],
     role="operator",
     kind="change",
     route="POST /schedules/{name}/fire",
@@ -389,8 +366,6 @@ def _times(session: Session, asked: BackfillRequest) -> list[datetime]:
 
 @operation(
     "schedule.backfill_plan",
-    request=BackfillRequest,
-    answer=list[AwareDatetime],
     role="operator",
     kind="question",
     route="POST /schedules/{name}/backfill/plan",
@@ -403,8 +378,6 @@ def backfill_plan(session: Session, _caller: Caller, asked: BackfillRequest) -> 
 
 @operation(
     "schedule.backfill",
-    request=BackfillRequest,
-    answer=list[Firing],
     role="operator",
     kind="change",
     route="POST /schedules/{name}/backfill",

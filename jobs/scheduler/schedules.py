@@ -266,7 +266,7 @@ def _told(database: Database, schedule: Schedule, made: list[Firing] | None) -> 
                 "reason": firing.reason,
             }
             key = f"schedule {schedule.schedule_id} {firing.due_time.isoformat()}"
-            database.events.add("schedule_failed", f"schedule {schedule.name}", document, key)
+            database.events.add("schedule.failed", f"schedule {schedule.name}", document, key)
     return made or []
 
 

@@ -1,7 +1,7 @@
 """Keeping the processes up: it owns the list of what should run, and starting what is missing.
 
-`up` writes the wish, `down` takes it away. While it is there the keeper starts Redis and workers
-that died, and a worker that is idle starts the keeper. Under systemd nobody wishes anything here.
+`up` writes a file that says so, `down` takes it away. While it is there the scheduler starts Redis
+and workers that died, and a worker that is idle starts the scheduler. Under systemd there is none.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from base import process
 from base.errors import DrystoneError
-from jobs.process_main import WISHED, keeper_mark, worker_mark
+from base.logging.ids import about
+from base.processes import process
+from jobs.core.marks import WHILE_UP, scheduler_mark, worker_mark
 from jobs.queues import redis_server
 
 if TYPE_CHECKING:
     from jobs.core.config import JobsConfig
-    from jobs.scheduler.keeper import Watch
+    from jobs.scheduler.periodic_task import Watch
 
 IDLE_LOOK_EVERY_S = 15.0
 MODULE = ("-m", "jobs.process_main")
 
-_log = logging.getLogger("drystone.supervise")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,9 +47,9 @@ def wanted_workers(config: JobsConfig) -> list[WantedWorker]:
     ]
 
 
-def wish(config: JobsConfig, *, up: bool) -> None:
+def set_should_run(config: JobsConfig, *, up: bool) -> None:
     """Say whether everything should run; durable enough for a machine that stays up."""
-    path = _wish_path(config)
+    path = _should_run_path(config)
     if up:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
         with open(path + ".tmp", "w", encoding="ascii") as file:
@@ -59,24 +60,24 @@ def wish(config: JobsConfig, *, up: bool) -> None:
             os.unlink(path)
 
 
-def is_wished(config: JobsConfig) -> bool:
+def should_run(config: JobsConfig) -> bool:
     """Tell whether everything should run."""
-    return os.path.exists(_wish_path(config))
+    return os.path.exists(_should_run_path(config))
 
 
-def start_keeper(config: JobsConfig, config_path: str, *, wished: bool = False) -> bool:
-    """Start the keeper; False when one runs. With `wished` it goes away where nobody wants it."""
-    log = os.path.join(config.run_dir, "keeper.log")
-    arguments = [*MODULE, "keeper", config_path, *_wished(wished)]
-    return process.start(arguments, keeper_mark(config), log)
+def start_scheduler(config: JobsConfig, config_path: str, *, while_up: bool = False) -> bool:
+    """Start the scheduler; False when one runs. With `while_up` it ends where none should run."""
+    log = os.path.join(config.run_dir, "scheduler.log")
+    arguments = [*MODULE, "scheduler", config_path, *_while_up(while_up)]
+    return process.start(arguments, scheduler_mark(config), log)
 
 
 def start_worker(
-    config: JobsConfig, config_path: str, wanted: WantedWorker, *, wished: bool = False
+    config: JobsConfig, config_path: str, wanted: WantedWorker, *, while_up: bool = False
 ) -> bool:
-    """Start a worker; False when it runs. With `wished` it goes away where nobody wants it."""
+    """Start a worker; False when it runs. With `while_up` it ends where none should run."""
     log = os.path.join(config.run_dir, f"worker-{wanted.name}.log")
-    arguments = [*MODULE, "worker", config_path, wanted.name, *wanted.queues, *_wished(wished)]
+    arguments = [*MODULE, "worker", config_path, wanted.name, *wanted.queues, *_while_up(while_up)]
     return process.start(arguments, worker_mark(config, wanted.name), log)
 
 
@@ -93,42 +94,50 @@ def running_workers(config: JobsConfig) -> dict[str, int]:
 
 
 def revive(watch: Watch) -> None:
-    """Start Redis and the workers that should run and do not; a duty of the keeper."""
+    """Start Redis and the workers that should run and do not; a periodic task of the scheduler."""
     config = watch.config
-    if not is_wished(config):
+    if not should_run(config):
         return
     if config.embedded and redis_server.find(config) is None:
-        _log.warning("Redis is gone; it is started again")
+        _log.warning("Redis is gone; it is started again", extra=about("redis.gone"))
         redis_server.start(config)
     for wanted in wanted_workers(config):
-        if process.find(worker_mark(config, wanted.name)) is None and is_wished(config):
-            _log.warning("worker %s is gone; it is started again", wanted.name)
-            start_worker(config, watch.config_path, wanted, wished=True)
+        if process.find(worker_mark(config, wanted.name)) is None and should_run(config):
+            _log.warning(
+                "worker %s is gone; it is started again",
+                wanted.name,
+                extra=about("worker.gone", worker=wanted.name),
+            )
+            start_worker(config, watch.config_path, wanted, while_up=True)
 
 
 class Reviver:
-    """Lets idle workers start a keeper that is gone."""
+    """Lets idle workers start a scheduler that is gone."""
 
     def __init__(self, config: JobsConfig, config_path: str) -> None:
         self._config, self._config_path = config, config_path
         self._due_s = time.monotonic() + IDLE_LOOK_EVERY_S
 
-    def keeper(self) -> None:
-        """Start the keeper when it should run and does not; cheap when called often."""
+    def scheduler(self) -> None:
+        """Start the scheduler when it should run and does not; cheap when called often."""
         if time.monotonic() < self._due_s:
             return
         self._due_s = time.monotonic() + IDLE_LOOK_EVERY_S
         try:
-            if is_wished(self._config) and process.find(keeper_mark(self._config)) is None:
-                _log.warning("the keeper is gone; it is started again")
-                start_keeper(self._config, self._config_path, wished=True)
+            if should_run(self._config) and process.find(scheduler_mark(self._config)) is None:
+                _log.warning(
+                    "the scheduler is gone; it is started again", extra=about("scheduler.gone")
+                )
+                start_scheduler(self._config, self._config_path, while_up=True)
         except (DrystoneError, OSError) as error:
-            _log.warning("the keeper cannot be started: %s", error)
+            _log.warning(
+                "the scheduler cannot be started: %s", error, extra=about("scheduler.start_failed")
+            )
 
 
-def _wished(wished: bool) -> tuple[str, ...]:
-    return (WISHED,) if wished else ()
+def _while_up(while_up: bool) -> tuple[str, ...]:
+    return (WHILE_UP,) if while_up else ()
 
 
-def _wish_path(config: JobsConfig) -> str:
+def _should_run_path(config: JobsConfig) -> str:
     return os.path.join(config.run_dir, "wanted.json")

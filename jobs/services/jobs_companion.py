@@ -12,7 +12,7 @@ from base.errors import DrystoneError
 
 
 class JobsCompanion:
-    """Starts and stops Redis, the keeper and the workers."""
+    """Starts and stops Redis, the scheduler and the workers."""
 
     name = "jobs"
 
@@ -25,12 +25,13 @@ class JobsCompanion:
         config = load_jobs_config(config_path)
         os.makedirs(config.run_dir, mode=0o700, exist_ok=True)
         started = redis_server.start(config, say) if config.embedded else False
-        supervise.wish(config, up=True)
-        started = supervise.start_keeper(config, config_path, wished=True) or started
+        supervise.set_should_run(config, up=True)
         wanted = supervise.wanted_workers(config)
         for worker in wanted:
-            new = supervise.start_worker(config, config_path, worker, wished=True)
+            new = supervise.start_worker(config, config_path, worker, while_up=True)
             started = new or started
+        # Last: it would miss the workers that were not begun yet, and say that they are gone.
+        started = supervise.start_scheduler(config, config_path, while_up=True) or started
         say(f"the jobs are up: {len(wanted)} workers" if started else "the jobs were up already")
 
     def stop(self, config_path: str, say: Callable[[str], None] = lambda _: None) -> None:
@@ -38,15 +39,15 @@ class JobsCompanion:
 
         Raises JobsError.
         """
-        from base import process
+        from base.processes import process
         from jobs.core.config import load_jobs_config
-        from jobs.process_main import keeper_mark, worker_mark
+        from jobs.core.marks import scheduler_mark, worker_mark
         from jobs.queues import redis_server
         from jobs.scheduler import supervise
 
         config = load_jobs_config(config_path)
-        supervise.wish(config, up=False)
-        marks = [keeper_mark(config)]
+        supervise.set_should_run(config, up=False)
+        marks = [scheduler_mark(config)]
         marks += [worker_mark(config, name) for name in supervise.running_workers(config)]
         pids = [pid for mark in marks if (pid := process.ask_to_stop(mark)) is not None]
         if len(pids) > 1:
@@ -61,9 +62,9 @@ class JobsCompanion:
 
     def status(self, config_path: str) -> tuple[bool, str]:
         """Tell whether everything that should run does, and a line about it."""
-        from base import process
+        from base.processes import process
         from jobs.core.config import load_jobs_config
-        from jobs.process_main import keeper_mark
+        from jobs.core.marks import scheduler_mark
         from jobs.queues import redis_server
         from jobs.scheduler import supervise
 
@@ -72,21 +73,21 @@ class JobsCompanion:
         except DrystoneError as error:
             return False, str(error)
         redis = redis_server.answers(config)
-        keeper = process.find(keeper_mark(config))
+        scheduler = process.find(scheduler_mark(config))
         workers = supervise.running_workers(config)
         missing = [
             worker.name for worker in supervise.wanted_workers(config) if worker.name not in workers
         ]
-        if not redis and not keeper and not workers:
+        if not redis and not scheduler and not workers:
             return False, "down; start them with `drystone up`"
         parts = [
             "Redis answers" if redis else "Redis does not answer",
-            f"keeper process {keeper}" if keeper else "no keeper",
+            f"scheduler process {scheduler}" if scheduler else "no scheduler",
             f"{len(workers)} workers",
         ]
         if missing:
             parts.append(f"missing: {', '.join(missing)}")
-        return redis and bool(keeper) and not missing, ", ".join(parts)
+        return redis and bool(scheduler) and not missing, ", ".join(parts)
 
 
 companion = JobsCompanion()

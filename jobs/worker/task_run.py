@@ -19,6 +19,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 from base.errors import DrystoneError
+from base.logging.secrets import without_secrets
 from jobs.core.errors import CancelledError, GivenBackError, JobsError, LeaseLostError
 from sql import Claim, Progress, StaleAttemptError
 
@@ -129,7 +130,7 @@ class TaskRun:
         """Add a line to the log."""
         stamp = datetime.now().astimezone().isoformat(timespec="seconds")
         encoding = sys.stderr.encoding or "utf-8"
-        line = f"{stamp} {text}\n".encode(encoding, "backslashreplace")
+        line = f"{stamp} {without_secrets(text)}\n".encode(encoding, "backslashreplace")
         # The attempt's stderr is its log; written at once, in one piece. A full disk loses words,
         # not the task, nor the heartbeat.
         with contextlib.suppress(OSError):

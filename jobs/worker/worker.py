@@ -25,6 +25,7 @@ from rq.serializers import JSONSerializer
 from rq.worker import Worker
 
 from base.errors import DrystoneError
+from base.logging.ids import about
 from jobs import execute
 from jobs.core.errors import JobsError
 from jobs.queues.queues import Deliverer, task_of
@@ -51,7 +52,7 @@ PAUSE_S = 1.0
 FORGOTTEN = (RedisError, InvalidJobOperation, NoSuchJobError)
 """What clearing up a job may raise: Redis is away, or was emptied and knows no such job."""
 
-_log = logging.getLogger("drystone.worker")
+_log = logging.getLogger(__name__)
 
 
 class HouseWorker(Worker):
@@ -103,7 +104,7 @@ class HouseWorker(Worker):
             super().set_shutdown_requested_date()
 
     def run_maintenance_tasks(self) -> None:
-        """Do nothing to Redis, which the keeper cleans; only say that this worker is idle."""
+        """Do nothing to Redis, which the scheduler cleans; only say that this worker is idle."""
         self._on_idle()
 
     @property
@@ -156,7 +157,7 @@ class HouseWorker(Worker):
                 taken = self._next_job()
             status = 0
         except BaseException:
-            _log.exception("a horse failed")
+            _log.exception("a horse failed", extra=about("worker.horse_failed"))
         finally:
             os._exit(status)
 
@@ -167,7 +168,11 @@ class HouseWorker(Worker):
         """
         task_id = task_of(job.id)
         if task_id is None:
-            _log.warning("a job that is not ours is thrown away: %s", ascii(job.id)[:100])
+            _log.warning(
+                "a job that is not ours is thrown away: %s",
+                ascii(job.id)[:100],
+                extra=about("queue.strange_job"),
+            )
         try:
             if task_id is not None:
                 with contextlib.suppress(*FORGOTTEN):
@@ -175,7 +180,7 @@ class HouseWorker(Worker):
                 self._line_up(queue, in_vain=execute.perform(task_id) == "waiting_space")
         except DrystoneError as error:
             # The task stays where it is: whoever keeps finds it.
-            _log.warning("%s: %s", job.id, error)
+            _log.warning("%s: %s", job.id, error, extra=about("task.put_off"))
         finally:
             with contextlib.suppress(*FORGOTTEN):
                 self._forget(job)
@@ -232,7 +237,7 @@ def work(
             Database.open(config_path, start=False) as database,
         ):
             freed = database.runs.take_back_of(full_name, reason, following)
-            _log.warning("took %d task(s) back: %s", freed, reason)
+            _log.warning("took %d task(s) back: %s", freed, reason, extra=about("task.taken_back"))
 
     for number in count(1):
         # A new name each time: Redis may remember the former one as alive.
@@ -240,10 +245,10 @@ def work(
         try:
             worker.work(logging_level="WARNING")
         except (RedisError, OSError) as error:
-            _log.warning("Redis does not answer: %s", error)
+            _log.warning("Redis does not answer: %s", error, extra=about("redis.silent"))
         except Exception:
             # Whatever RQ stumbled over, the next worker of this process begins afresh.
-            _log.exception("a worker failed")
+            _log.exception("a worker failed", extra=about("worker.failed"))
         if worker.stopping:
             return
         # RQ gives up on what it does not expect, such as Redis dying in the middle of a command.

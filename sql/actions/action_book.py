@@ -1,14 +1,13 @@
-"""The book of actions: it owns what is kept about runs of UA_2 beside their history (table 11).
+"""Actions: what is kept about runs of UA_2, their history (table 11) and more.
 
-Events, which nodes are done by which work, outputs that were set aside, results that were
-replaced. Work is the same when action, version and parameters are: what was done once is not done
-again, by whatever batch or pipeline. Every call is one transaction and may be made again after a
-crash. Results and children come by write-intents, never from here.
+Events, which nodes are done by which work, results by SQL alone. Work is the same when action,
+version and parameters are: what was done once is not done again, by whatever batch or pipeline.
+Every call is one transaction and may be made again after a crash. Results and children come by
+write-intents, never from here.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -16,23 +15,24 @@ from typing import TYPE_CHECKING, Any
 import psycopg
 
 from base.errors import UsageError
-from sql.actions import history
 from sql.actions.action_rows import (
     EventDetail,
     EventState,
     NodeOutcome,
     Outcome,
     PendingNode,
-    SetAside,
-    SetAsideRow,
-    SupersededRow,
     canonical_json,
-    made,
     parameters_digest,
 )
+from sql.actions.history import (
+    ActionHistory,
+    ActionStatus,
+    change_action_history,
+    record_action_history,
+)
 from sql.core.errors import NotFoundError
+from sql.core.repository import row_of, value_of
 from sql.core.statements import statements
-from sql.core.transactions import Transactions
 
 if TYPE_CHECKING:
     from sql.core.declared import DeclaredTable
@@ -40,10 +40,8 @@ if TYPE_CHECKING:
     from sql.selector.computed import Computed
     from sql.selector.select import Explanation
 
-ROWS_PER_FETCH = 5_000
-
 _SQL = statements("actions")
-_ENDED: dict[EventState, history.ActionStatus] = {
+_ENDED: dict[EventState, ActionStatus] = {
     "done": "done",
     # Not done for the batch: a stage of a pipeline waits for every node of it.
     "partial": "failed",
@@ -52,11 +50,8 @@ _ENDED: dict[EventState, history.ActionStatus] = {
 }
 
 
-class ActionBook:
+class ActionBook(ActionHistory):
     """What is kept about actions in one database."""
-
-    def __init__(self, database: Transactions) -> None:
-        self._database = database
 
     # ---- Events ----------------------------------------------------------------------------------
 
@@ -77,9 +72,9 @@ class ActionBook:
         text, digest = canonical_json(dict(parameters)), bytes.fromhex(contract_digest)
         with self._database.connection() as connection:
             connection.execute(_SQL["lock_run"], [run_reference])
-            row = connection.execute(_SQL["event_of_run"], [run_reference]).fetchone()
-            if row is not None:
-                event = _event(connection, row[0])
+            known_id = value_of(connection, _SQL["event_of_run"], [run_reference])
+            if known_id is not None:
+                event = _event(connection, known_id)
                 if (
                     event.action_id, event.action_batch_id, event.version, event.contract_digest,
                     canonical_json(event.parameters),
@@ -90,7 +85,7 @@ class ActionBook:
                         "another run"
                     )
                 return event.event_id
-            event_id = history.record_action_history(
+            event_id = record_action_history(
                 connection, action_id, action_batch_id, "running", datetime.now(UTC)
             )
             connection.execute(
@@ -102,8 +97,8 @@ class ActionBook:
     def event_of_run(self, run_reference: str) -> EventDetail | None:
         """Return the event that a run began, or None when it began none yet."""
         with self._database.reading() as connection:
-            row = connection.execute(_SQL["event_of_run"], [run_reference]).fetchone()
-            return None if row is None else _event(connection, row[0])
+            event_id = value_of(connection, _SQL["event_of_run"], [run_reference])
+            return None if event_id is None else _event(connection, event_id)
 
     def event(self, event_id: int) -> EventDetail:
         """Return one event; NotFoundError when there is none of this number."""
@@ -116,16 +111,16 @@ class ActionBook:
         done: every node of the batch is, by this event or an equal one; partial: some are.
         """
         with self._database.connection() as connection:
-            row = connection.execute(_SQL["event_to_change"], [event_id]).fetchone()
-            if row is None:
+            known: EventState | None = value_of(connection, _SQL["event_to_change"], [event_id])
+            if known is None:
                 raise NotFoundError(f"there is no event {event_id}")
-            if row[0] != "open":
-                return row[0]
+            if known != "open":
+                return known
             event = _event(connection, event_id)
             state = "cancelled" if cancelled else _state(connection, event)
             connection.execute(_SQL["set_state"], [state, event_id])
             end = max(datetime.now(UTC), event.start_time or datetime.now(UTC))
-            history.change_action_history(connection, event_id, _ENDED[state], None, end)
+            change_action_history(connection, event_id, _ENDED[state], None, end)
             return state
 
     # ---- Nodes -----------------------------------------------------------------------------------
@@ -138,10 +133,7 @@ class ActionBook:
             "action_id": action_id, "action_batch_id": action_batch_id, "version": version,
             "parameters_digest": parameters_digest(parameters),
         }  # fmt: skip
-        with self._database.reading() as connection, connection.cursor("pending") as cursor:
-            cursor.itersize = ROWS_PER_FETCH
-            for node_id, key, size_bytes in cursor.execute(_SQL["pending"], given):
-                yield PendingNode.model_construct(node_id=node_id, key=key, size_bytes=size_bytes)
+        return self._stream(PendingNode, _SQL["pending"], given)
 
     def record_outcomes(self, event_id: int, part: int, rows: Iterable[NodeOutcome]) -> int:
         """Say what became of inputs; returns how many rows changed. What is done stays done."""
@@ -167,47 +159,9 @@ class ActionBook:
     ) -> Iterator[NodeOutcome]:
         """Yield what became of the nodes of an event, by node_id."""
         given = {"event_id": event_id, "outcome": outcome, "part": part}
-        with self._database.reading() as connection, connection.cursor("outcomes") as cursor:
-            cursor.itersize = ROWS_PER_FETCH
-            for row in cursor.execute(_SQL["outcomes"], given):
-                yield made(NodeOutcome, row)
+        return self._stream(NodeOutcome, _SQL["outcomes"], given)
 
-    # ---- Quarantine, results ---------------------------------------------------------------------
-
-    def set_aside(
-        self, event_id: int, part: int, rows: Iterable[SetAside], store_batch: str | None
-    ) -> int:
-        """Enter outputs that nobody understood; returns how many are new."""
-        with self._database.connection() as connection:
-            connection.execute(_SQL["make_set_aside"])
-            statement = b"COPY given_row FROM STDIN (FORMAT binary)"
-            with connection.cursor() as cursor, cursor.copy(statement) as copy:
-                copy.set_types(["text", "int4", "int8", "text", "bytea"])
-                for row in rows:
-                    key = None if row.key is None else bytes.fromhex(row.key)
-                    copy.write_row((row.path, row.record_number, row.node_id, row.reason, key))
-            given = {"event_id": event_id, "part": part, "store_batch": store_batch}
-            marks = connection.execute(_SQL["set_aside"], given, prepare=False).fetchall()
-            connection.execute(_SQL["drop_set_aside"])
-            return sum(mark[0] for mark in marks)
-
-    def quarantined(
-        self, event_id: int | None = None, *, action: str | None = None, open_only: bool = True
-    ) -> list[SetAsideRow]:
-        """Return what was set aside, by event, part and path."""
-        given = {"event_id": event_id, "action": action, "open_only": open_only}
-        with self._database.reading() as connection:
-            rows = connection.execute(_SQL["quarantined"], given).fetchall()
-        names = (
-            "quarantine_id", "event_id", "action", "part", "path", "record_number", "node_id",
-            "reason", "key", "store_batch", "quarantine_time", "replay_time",
-        )  # fmt: skip
-        return [SetAsideRow.model_validate(dict(zip(names, row, strict=True))) for row in rows]
-
-    def mark_replayed(self, quarantine_ids: Iterable[int]) -> int:
-        """Close rows that a later reading understood; returns how many were open."""
-        with self._database.connection() as connection:
-            return connection.execute(_SQL["mark_replayed"], [list(quarantine_ids)]).rowcount
+    # ---- Results ---------------------------------------------------------------------------------
 
     def tag_batch(
         self,
@@ -249,32 +203,14 @@ class ActionBook:
 
     def intent_applied(self, intent_id: str) -> bool:
         """Tell whether a write-intent of this id was applied."""
-        with self._database.reading() as connection:
-            row = connection.execute(_SQL["intent_applied"], [intent_id]).fetchone()
-        assert row is not None
-        return row[0]
-
-    def superseded(self, node_id: int, action: str | None = None) -> list[SupersededRow]:
-        """Return the former results of a node, oldest first."""
-        table = None if action is None else "result_" + action
-        with self._database.reading() as connection:
-            given = {"node_id": node_id, "table_name": table}
-            rows = connection.execute(_SQL["superseded"], given).fetchall()
-        return [
-            SupersededRow(
-                table_name=row[0], event_id=row[1], values=json.loads(row[2]),
-                superseded_by=row[3], supersede_time=row[4],
-            )
-            for row in rows
-        ]  # fmt: skip
+        return self._value(_SQL["intent_applied"], [intent_id])
 
 
 def _event(connection: psycopg.Connection[Any], event_id: int) -> EventDetail:
-    row = connection.execute(_SQL["event"], [event_id]).fetchone()
-    if row is None:
+    found = row_of(connection, EventDetail, _SQL["event"], [event_id])
+    if found is None:
         raise NotFoundError(f"there is no event {event_id} of a contract")
-    values = dict(zip(EventDetail.model_fields, row, strict=True))
-    return EventDetail.model_validate({**values, "parameters": json.loads(values["parameters"])})
+    return found
 
 
 def _state(connection: psycopg.Connection[Any], event: EventDetail) -> EventState:

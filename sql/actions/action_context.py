@@ -6,19 +6,18 @@ business of the action's book, and nothing here runs or stages anything.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from base.errors import UsageError
 from sql.actions import history
 from sql.core.errors import NotFoundError
+from sql.core.repository import Repository, value_of
 from sql.core.statements import statements
 
 if TYPE_CHECKING:
-    import psycopg
-
-    from sql.core.transactions import Transactions
+    pass
 
 _SQL = statements("action_context")
 FETCH_ROWS = 20_000
@@ -64,29 +63,25 @@ class DeclaredPipeline(NamedTuple):
 
     name: str
     document: str | None
-    action_ids: tuple[int, ...]
-    actions: tuple[str, ...]
+    action_ids: Sequence[int]
+    actions: Sequence[str]
 
 
-class ActionContext:
-    """Questions about an open database; get it as `Database.action_context`."""
-
-    def __init__(self, database: Transactions) -> None:
-        self._database = database
+class ActionContext(Repository):
+    """Questions about an open database."""
 
     # ---- Nodes -----------------------------------------------------------------------------------
 
     def nodes(self, node_ids: Sequence[int]) -> dict[int, NodeContext]:
         """Return the nodes by their ids; an id that nobody has is not in it."""
-        with self._database.reading() as connection:
-            rows = connection.execute(_SQL["nodes"], {"node_ids": list(node_ids)}).fetchall()
-            return {row[0]: NodeContext._make((*row[:6], row[6] or "")) for row in rows}
+        found = self._all(NodeContext, _SQL["nodes"], {"node_ids": list(node_ids)})
+        return {node.node_id: node for node in found}
 
     def metadata(self, node_ids: Sequence[int]) -> dict[int, NodeMetadata]:
         """Return what is said of the nodes; one of which nothing is said is not in it."""
         with self._database.reading() as connection:
-            rows = connection.execute(_SQL["metadata"], {"node_ids": list(node_ids)}).fetchall()
-            return {row[0]: NodeMetadata(*row[1:]) for row in rows}
+            rows = connection.execute(_SQL["metadata"], {"node_ids": list(node_ids)})
+            return {node_id: NodeMetadata(*told) for node_id, *told in rows}
 
     def relatives(
         self,
@@ -108,8 +103,8 @@ class ActionContext:
         statement = _SQL["parents" if side == "parent" else "children"]
         found: dict[int, list[NodeContext]] = {}
         with self._database.reading() as connection:
-            for row in connection.execute(statement, given).fetchall():
-                found.setdefault(row[0], []).append(NodeContext(*row[1:]))
+            for node_id, *relative in connection.execute(statement, given):
+                found.setdefault(node_id, []).append(NodeContext(*relative))
         return found
 
     # ---- Batches ---------------------------------------------------------------------------------
@@ -124,12 +119,10 @@ class ActionContext:
 
     def batch(self, action_batch_id: int) -> BatchState:
         """Return what a batch holds; NotFoundError when nobody made it."""
-        given = {"action_batch_id": action_batch_id}
-        with self._database.reading() as connection:
-            row = connection.execute(_SQL["batch"], given).fetchone()
-        if row is None:
+        found = self._first(BatchState, _SQL["batch"], {"action_batch_id": action_batch_id})
+        if found is None:
             raise NotFoundError(f"there is no action batch {action_batch_id}")
-        return BatchState(action_batch_id, *row)
+        return found
 
     def batch_nodes(self, action_batch_id: int) -> Iterator[tuple[int, int]]:
         """Yield node id and size in bytes (0 without bytes) of a batch, by node id."""
@@ -156,18 +149,18 @@ class ActionContext:
                 raise NotFoundError(f"there is no action {action_id}; declare it first")
             other = connection.execute(_SQL["other_contract"], given).fetchone()
             if other is not None:
+                other_digest, register_time = other
+                newest: int = value_of(connection, _SQL["newest_version"], given)
                 raise UsageError(
-                    f"version {version} of action {action_id} was registered at {other[1]} with "
-                    f"other content (digest {other[0][:12]}): raise the version to "
-                    f"{_newest(connection, given) + 1}, or take back what was changed"
+                    f"version {version} of action {action_id} was registered at {register_time} "
+                    f"with other content (digest {other_digest[:12]}): raise the version to "
+                    f"{newest + 1}, or take back what was changed"
                 )
             return connection.execute(_SQL["register_contract"], given).rowcount == 1
 
     def contract_document(self, digest: bytes) -> str | None:
         """Return a contract as it was registered, by its digest; None when nobody did."""
-        with self._database.reading() as connection:
-            row = connection.execute(_SQL["contract_document"], {"digest": digest}).fetchone()
-            return row[0] if row else None
+        return self._value(_SQL["contract_document"], {"digest": digest})
 
     def declare_pipeline(self, name: str, action_ids: Sequence[int], document: str) -> int:
         """Make a pipeline known with what it says beside its actions; returns its id.
@@ -190,18 +183,9 @@ class ActionContext:
             row = connection.execute(_SQL["first_open_stage"], given).fetchone()
         if row is None:
             raise NotFoundError(f"there is no action batch {action_batch_id}")
-        return row[0]
+        (stage,) = row
+        return stage
 
     def pipelines(self) -> list[DeclaredPipeline]:
         """Return all pipelines, by name."""
-        with self._database.reading() as connection:
-            return [
-                DeclaredPipeline(name, document, tuple(action_ids), tuple(actions))
-                for name, document, action_ids, actions in connection.execute(_SQL["pipelines"])
-            ]
-
-
-def _newest(connection: psycopg.Connection[Any], given: Mapping[str, object]) -> int:
-    row = connection.execute(_SQL["newest_version"], given).fetchone()
-    assert row is not None
-    return row[0]
+        return self._all(DeclaredPipeline, _SQL["pipelines"])

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import psycopg
 from psycopg import errors
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime
 
 from base.errors import UsageError
+from base.model import Document
 from sql.core.bigints import write_bigints
 from sql.core.errors import NotFoundError
+from sql.core.repository import Repository, rows_of, value_of
 from sql.core.statements import statements
 
 ActionType = Literal["AC0", "AC1", "AC2", "AC3", "AC4", "AC5"]
@@ -26,11 +28,7 @@ ActionStatus = Literal["waiting", "running", "done", "failed", "cancelled"]
 _SQL = statements("history")
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ActionEvent(_Document):
+class ActionEvent(Document):
     """One run of an action over a batch."""
 
     event_id: int
@@ -41,7 +39,15 @@ class ActionEvent(_Document):
     end_time: AwareDatetime | None
 
 
-class StageState(_Document):
+class KnownAction(NamedTuple):
+    """An action as it was declared."""
+
+    action_id: int
+    name: str
+    type: ActionType
+
+
+class StageState(Document):
     """One stage of a pipeline: done when its action is done for every node of the batch.
 
     Nodes that are deleted, purged or black-listed are not waited for.
@@ -54,7 +60,7 @@ class StageState(_Document):
     done: bool
 
 
-class PipelineProgress(_Document):
+class PipelineProgress(Document):
     """Where the batch stands in one pipeline; `current_stage` is None when all stages are done."""
 
     pipeline_id: int
@@ -63,7 +69,7 @@ class PipelineProgress(_Document):
     stages: tuple[StageState, ...]
 
 
-class PipelineState(_Document):
+class PipelineState(Document):
     """An action batch, the pipelines it is in, and all that happened to it."""
 
     action_batch_id: int
@@ -74,22 +80,73 @@ class PipelineState(_Document):
     events: tuple[ActionEvent, ...]
 
 
-def declare_action(
-    connection: psycopg.Connection[Any], action_id: int, name: str, action_type: ActionType
-) -> bool:
-    """Make an action known; False when it was. UsageError when its number or name means another."""
-    wanted = (action_id, name, action_type)
-    try:
-        new = connection.execute(_SQL["declare_action"], wanted).rowcount == 1
-    except (errors.CheckViolation, errors.NumericValueOutOfRange) as error:
-        raise UsageError(f"action {action_id} {name!r} of type {action_type} is refused") from error
-    for known in connection.execute(_SQL["action"], [action_id, name]).fetchall():
-        if known != wanted:
-            raise UsageError(
-                f"action {known[0]} is {known[1]!r} of type {known[2]} already; "
-                "take another number and name"
+class ActionHistory(Repository):
+    """Actions and their events in one database."""
+
+    def declare_action(self, action_id: int, name: str, action_type: ActionType) -> bool:
+        """Make an action known; False when it was. UsageError when it means another."""
+        wanted = KnownAction(action_id, name, action_type)
+        with self._database.connection() as connection:
+            try:
+                new = connection.execute(_SQL["declare_action"], wanted).rowcount == 1
+            except (errors.CheckViolation, errors.NumericValueOutOfRange) as error:
+                raise UsageError(
+                    f"action {action_id} {name!r} of type {action_type} is refused"
+                ) from error
+            for known in rows_of(connection, KnownAction, _SQL["action"], [action_id, name]):
+                if known != wanted:
+                    raise UsageError(
+                        f"action {known.action_id} is {known.name!r} of type {known.type} already; "
+                        "take another number and name"
+                    )
+        return new
+
+    def record_action_history(
+        self,
+        action_id: int,
+        action_batch_id: int,
+        status: ActionStatus,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+    ) -> int:
+        """Record a run of an action over a sealed batch; returns the id of the event."""
+        with self._database.connection() as connection:
+            return record_action_history(
+                connection, action_id, action_batch_id, status, start_time, end_time
             )
-    return new
+
+    def change_action_history(
+        self,
+        event_id: int,
+        status: ActionStatus,
+        start_time: datetime | None = None,
+        end_time: datetime | None = None,
+    ) -> None:
+        """Change the status of a run, and its times where they are given."""
+        with self._database.connection() as connection:
+            change_action_history(connection, event_id, status, start_time, end_time)
+
+    def pipeline_state(self, action_batch_id: int) -> PipelineState:
+        """Return where a batch stands in all pipelines it is in, and its history."""
+        with self._database.reading() as connection:
+            create_date, seal_date = _batch(connection, action_batch_id)
+            pipelines = connection.execute(_SQL["pipelines"], [action_batch_id]).fetchall()
+            return PipelineState(
+                action_batch_id=action_batch_id,
+                create_date=create_date,
+                seal_date=seal_date,
+                node_count=value_of(connection, _SQL["node_count"], [action_batch_id]),
+                pipelines=tuple(
+                    PipelineProgress(
+                        pipeline_id=pipeline_id,
+                        pipeline=name,
+                        current_stage=current_stage,
+                        stages=stage_states(connection, action_batch_id, pipeline_id),
+                    )
+                    for pipeline_id, name, current_stage in pipelines
+                ),
+                events=tuple(rows_of(connection, ActionEvent, _SQL["events"], [action_batch_id])),
+            )
 
 
 def declare_pipeline(
@@ -102,11 +159,9 @@ def declare_pipeline(
     if not action_ids or len(set(action_ids)) != len(action_ids):
         raise UsageError(f"pipeline {name!r} needs at least one action, and each only once")
     new = connection.execute(_SQL["insert_pipeline"], [name]).rowcount == 1
-    row = connection.execute(_SQL["pipeline"], [name]).fetchone()
-    assert row is not None
-    pipeline_id: int = row[0]
+    pipeline_id: int = value_of(connection, _SQL["pipeline"], [name])
     if not new:
-        known = [stage[0] for stage in connection.execute(_SQL["stages"], [pipeline_id])]
+        known = [action_id for (action_id,) in connection.execute(_SQL["stages"], [pipeline_id])]
         if known != list(action_ids):
             raise UsageError(f"pipeline {name!r} has the actions {known}; take another name")
         return pipeline_id
@@ -119,9 +174,7 @@ def declare_pipeline(
 
 def create_action_batch(connection: psycopg.Connection[Any]) -> int:
     """Begin an action batch; returns its id."""
-    row = connection.execute(_SQL["create_batch"]).fetchone()
-    assert row is not None
-    return row[0]
+    return value_of(connection, _SQL["create_batch"])
 
 
 def add_to_action_batch(
@@ -137,7 +190,7 @@ def add_to_action_batch(
     write_bigints(connection, "given_node", (np.fromiter(node_ids, np.int64),))
     unknown = connection.execute(_SQL["unknown_given"], prepare=False).fetchall()
     if unknown:
-        raise NotFoundError(f"there are no nodes {', '.join(str(row[0]) for row in unknown)}")
+        raise NotFoundError(f"there are no nodes {', '.join(str(node) for (node,) in unknown)}")
     count = connection.execute(_SQL["add_given"], [action_batch_id], prepare=False).rowcount
     connection.execute(_SQL["drop_given"])
     return count
@@ -170,15 +223,14 @@ def record_action_history(
     _check_times(start_time, end_time)
     given = (action_id, action_batch_id, start_time, end_time, status)
     try:
-        row = connection.execute(_SQL["insert_event"], given).fetchone()
+        event_id: int = value_of(connection, _SQL["insert_event"], given)
     except errors.ForeignKeyViolation as error:
         raise NotFoundError(f"there is no action {action_id}; declare it first") from error
     except errors.CheckViolation as error:
         raise UsageError(f"there is no status {status!r}") from error
-    assert row is not None
     if status == "done":
-        connection.execute(_SQL["done_for_all"], [row[0]])
-    return row[0]
+        connection.execute(_SQL["done_for_all"], [event_id])
+    return event_id
 
 
 def change_action_history(
@@ -204,38 +256,10 @@ def change_action_history(
         if status == "done":
             connection.execute(_SQL["done_for_all"], [event_id])
         return
-    row = connection.execute(_SQL["event_status"], [event_id]).fetchone()
-    if row is None:
+    known = value_of(connection, _SQL["event_status"], [event_id])
+    if known is None:
         raise NotFoundError(f"there is no event {event_id}")
-    raise UsageError(f"event {event_id} is {row[0]} and cannot become {status}; record another run")
-
-
-def pipeline_state(connection: psycopg.Connection[Any], action_batch_id: int) -> PipelineState:
-    """Return where a batch stands in all pipelines it is in, and its history."""
-    create_date, seal_date = _batch(connection, action_batch_id)
-    row = connection.execute(_SQL["node_count"], [action_batch_id]).fetchone()
-    assert row is not None
-    node_count: int = row[0]
-    pipelines = connection.execute(_SQL["pipelines"], [action_batch_id]).fetchall()
-    return PipelineState(
-        action_batch_id=action_batch_id,
-        create_date=create_date,
-        seal_date=seal_date,
-        node_count=node_count,
-        pipelines=tuple(
-            PipelineProgress(
-                pipeline_id=pipeline_id,
-                pipeline=name,
-                current_stage=current_stage,
-                stages=stage_states(connection, action_batch_id, pipeline_id),
-            )
-            for pipeline_id, name, current_stage in pipelines
-        ),
-        events=tuple(
-            ActionEvent.model_validate(dict(zip(ActionEvent.model_fields, event, strict=True)))
-            for event in connection.execute(_SQL["events"], [action_batch_id])
-        ),
-    )
+    raise UsageError(f"event {event_id} is {known} and cannot become {status}; record another run")
 
 
 def stage_states(
@@ -264,7 +288,7 @@ def _batch(
     row = connection.execute(statement, [action_batch_id]).fetchone()
     if row is None:
         raise NotFoundError(f"there is no action batch {action_batch_id}")
-    return row[0], row[1]
+    return row
 
 
 def _check_times(start_time: datetime | None, end_time: datetime | None) -> None:

@@ -7,34 +7,30 @@ results by a write-intent, never from here.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Annotated, Any, Literal
 
 import psycopg
 from psycopg import errors
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 
 from base.errors import UsageError
-from sql.actions.action_rows import canonical_json, made
+from base.model import Document, JsonObject
+from sql.actions.action_rows import canonical_json
 from sql.core.errors import NotFoundError
+from sql.core.repository import Repository, value_of
 from sql.core.statements import statements
-from sql.core.transactions import Transactions
+from sql.events.event_book import add_event
 from sql.intent.intent import Key, Text
 
 AnswerKind = Literal["answer", "skip", "undo"]
 DOCUMENT_BYTES_MAX = 1 << 20
-ROWS_PER_FETCH = 2_000
 TASKS_MAX = 1_000
 
 _SQL = statements("labels")
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class LabelTask(_Document):
+class LabelTask(Document):
     """One node that people are asked about; it is complete with `labellers_wanted` answers."""
 
     task_id: int
@@ -49,7 +45,7 @@ class LabelTask(_Document):
     """Its node was deleted or black-listed: nobody is asked about it any more."""
 
 
-class LabelAnswer(_Document):
+class LabelAnswer(Document):
     """What one labeller said; `document` is None for a skip and an undo."""
 
     answer_id: int
@@ -58,12 +54,12 @@ class LabelAnswer(_Document):
     key: Key
     labeller: str
     kind: AnswerKind
-    document: dict[str, Any] | None
+    document: JsonObject | None
     origin: str
     answer_time: AwareDatetime
 
 
-class ImportedAnswer(_Document):
+class ImportedAnswer(Document):
     """An answer out of a file; the same `import_key` about the same node is taken once."""
 
     node_id: int
@@ -73,7 +69,7 @@ class ImportedAnswer(_Document):
     import_key: Key
 
 
-class LabelProgress(_Document):
+class LabelProgress(Document):
     """How far the labelling of a run is."""
 
     tasks: int
@@ -82,7 +78,7 @@ class LabelProgress(_Document):
     skips: int
 
 
-class LabelRun(_Document):
+class LabelRun(Document):
     """A run that asks people, and the contract that it began with."""
 
     event_id: int
@@ -95,7 +91,7 @@ class LabelRun(_Document):
     start_time: AwareDatetime | None
 
 
-class Labeller(_Document):
+class Labeller(Document):
     """What one labeller says now in a run."""
 
     name: str
@@ -104,11 +100,8 @@ class Labeller(_Document):
     last_time: AwareDatetime
 
 
-class LabelBook:
+class LabelBook(Repository):
     """Tasks and answers in one database."""
-
-    def __init__(self, database: Transactions) -> None:
-        self._database = database
 
     def make_tasks(
         self, event_id: int, labellers: int = 1, node_ids: Sequence[int] | None = None
@@ -136,22 +129,18 @@ class LabelBook:
             "event_id": event_id, "open_only": open_only, "labeller": labeller,
             "after": after_task_id, "limit": max(0, min(limit, TASKS_MAX)),
         }  # fmt: skip
-        with self._database.reading() as connection:
-            return [made(LabelTask, row) for row in connection.execute(_SQL["tasks"], given)]
+        return self._all(LabelTask, _SQL["tasks"], given)
 
     def task(self, task_id: int) -> LabelTask:
         """Return one task; NotFoundError when there is none."""
-        with self._database.reading() as connection:
-            row = connection.execute(_SQL["task"], [task_id]).fetchone()
-        if row is None:
+        found = self._first(LabelTask, _SQL["task"], [task_id])
+        if found is None:
             raise NotFoundError(f"there is no label task {task_id}")
-        return made(LabelTask, row)
+        return found
 
     def is_asked(self, key: str) -> bool:
         """Tell whether a task is about the content of this key, and may be shown."""
-        with self._database.reading() as connection:
-            row = connection.execute(_SQL["is_asked"], {"key": key}).fetchone()
-        return bool(row and row[0])
+        return self._value(_SQL["is_asked"], {"key": key})
 
     def add_answer(
         self, task_id: int, labeller: str, document: dict[str, Any] | None, origin: str = "gui"
@@ -165,11 +154,11 @@ class LabelBook:
         given = [task_id, _checked(labeller), kind, text, origin]
         with self._database.connection() as connection:
             try:
-                row = connection.execute(_SQL["add_answer"], given).fetchone()
+                answer_id: int = value_of(connection, _SQL["add_answer"], given)
             except errors.ForeignKeyViolation as error:
                 raise NotFoundError(f"there is no label task {task_id}") from error
-        assert row is not None
-        return row[0]
+            _tell(connection, task_id, labeller, kind, origin)
+            return answer_id
 
     def undo(self, event_id: int, labeller: str, origin: str = "gui") -> LabelTask | None:
         """Take back the newest word of a labeller in a run; returns its task, None without one."""
@@ -180,6 +169,7 @@ class LabelBook:
                 return None
             answer_id, task_id = row
             connection.execute(_SQL["add_undo"], [task_id, labeller, answer_id, origin])
+            _tell(connection, task_id, labeller, "undo", origin)
         return self.task(task_id)
 
     def import_answers(self, event_id: int, origin: str, rows: Iterable[ImportedAnswer]) -> int:
@@ -193,46 +183,44 @@ class LabelBook:
             given = {"event_id": event_id, "origin": origin}
             count = connection.execute(_SQL["import_given"], given, prepare=False).rowcount
             connection.execute(_SQL["drop_given"])
+            if count:
+                document = {"action_event_id": event_id, "answers": count, "origin": origin}
+                add_event(connection, "label.answered", f"action event {event_id}", document)
             return count
 
     def current(self, event_id: int) -> Iterator[LabelAnswer]:
         """Yield what counts now, by node and labeller; skips too."""
-        with self._database.reading() as connection, connection.cursor("current") as cursor:
-            cursor.itersize = ROWS_PER_FETCH
-            for row in cursor.execute(_SQL["current"], [event_id]):
-                yield _answer(row)
+        return self._stream(LabelAnswer, _SQL["current"], [event_id])
 
     def history(self, task_id: int) -> list[LabelAnswer]:
         """Return all that was ever said to a task, oldest first."""
-        with self._database.reading() as connection:
-            return [_answer(row) for row in connection.execute(_SQL["history"], [task_id])]
+        return self._all(LabelAnswer, _SQL["history"], [task_id])
 
     def progress(self, event_id: int) -> LabelProgress:
         """Count the tasks of a run and what was said to them."""
-        with self._database.reading() as connection:
-            row = connection.execute(_SQL["progress"], [event_id]).fetchone()
-        assert row is not None
-        return made(LabelProgress, row)
+        found = self._first(LabelProgress, _SQL["progress"], [event_id])
+        assert found is not None
+        return found
 
     def runs(self, event_id: int | None = None, limit: int = 50) -> list[LabelRun]:
         """Return the runs that ask people, or one of them: open ones first, the newest first."""
         given = {"event_id": event_id, "limit": max(0, min(limit, TASKS_MAX))}
-        with self._database.reading() as connection:
-            return [made(LabelRun, row) for row in connection.execute(_SQL["runs"], given)]
+        return self._all(LabelRun, _SQL["runs"], given)
 
     def labellers(self, event_id: int) -> list[Labeller]:
         """Return who said what in a run, the most busy first."""
-        with self._database.reading() as connection:
-            return [
-                made(Labeller, row) for row in connection.execute(_SQL["labellers"], [event_id])
-            ]
+        return self._all(Labeller, _SQL["labellers"], [event_id])
 
     def newest_answer_id(self, event_id: int) -> int:
         """Return the greatest answer id of a run, 0 without any: it tells two states apart."""
-        with self._database.reading() as connection:
-            row = connection.execute(_SQL["newest"], [event_id]).fetchone()
-        assert row is not None
-        return row[0]
+        return self._value(_SQL["newest"], [event_id])
+
+
+def _tell(
+    connection: psycopg.Connection[Any], task_id: int, labeller: str, kind: str, origin: str
+) -> None:
+    document = {"task_id": task_id, "labeller": labeller, "kind": kind, "origin": origin}
+    add_event(connection, "label.answered", f"label task {task_id}", document)
 
 
 def _copy_answers(connection: psycopg.Connection[Any], rows: Iterable[ImportedAnswer]) -> None:
@@ -256,11 +244,3 @@ def _checked(labeller: str) -> str:
     if not 1 <= len(labeller) <= 200 or not labeller.isprintable():
         raise UsageError("a labeller has a printable name of 1 to 200 characters")
     return labeller
-
-
-def _answer(row: tuple[Any, ...]) -> LabelAnswer:
-    values = dict(zip(LabelAnswer.model_fields, row, strict=True))
-    document = values["document"]
-    return LabelAnswer.model_validate(
-        {**values, "document": None if document is None else json.loads(document)}
-    )

@@ -10,30 +10,27 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime
 
 from base.errors import UsageError
 from base.mistakes import suggestion
+from base.model import Document
 from sql.actions.history import StageState, stage_states
+from sql.core.clean_text import clean_text
 from sql.core.errors import NotFoundError
+from sql.core.repository import Repository, rows_of
 from sql.core.statements import statements
-from sql.runs.run_models import clean_text
 
 if TYPE_CHECKING:
     import psycopg
 
-    from sql.core.transactions import Transactions
 
 LISTED_MAX = 200
 
 _SQL = statements("pipeline")
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class EnrolledBatch(_Document):
+class EnrolledBatch(Document):
     """Where a batch stands in a pipeline; `current_stage` is None when all stages are done."""
 
     action_batch_id: int
@@ -44,7 +41,7 @@ class EnrolledBatch(_Document):
     stages: tuple[StageState, ...]
 
 
-class PipelineBatches(_Document):
+class PipelineBatches(Document):
     """A pipeline and the batches that are in it, the newest batch first."""
 
     pipeline_id: int
@@ -52,7 +49,7 @@ class PipelineBatches(_Document):
     batches: tuple[EnrolledBatch, ...]
 
 
-class WaitingDataset(NamedTuple):
+class WaitingDataset(Document):
     """A dataset whose next build leaves files out of its newest version's until a pipeline is
     complete for them."""
 
@@ -69,11 +66,8 @@ class Begun(NamedTuple):
     begun_stage: int
 
 
-class PipelineBook:
-    """The enrolments of a database; get it as `Database.pipelines`."""
-
-    def __init__(self, database: Transactions) -> None:
-        self._database = database
+class PipelineBook(Repository):
+    """The enrolments of a database."""
 
     def enrol(self, pipeline: str, action_batch_ids: Sequence[int], by: str = "") -> int:
         """Put sealed batches into a pipeline; returns how many are new in it.
@@ -130,19 +124,16 @@ class PipelineBook:
         """Return the datasets that wait for a pipeline, by name (see `WaitingDataset`)."""
         with self._database.reading() as connection:
             given = {"pipeline_id": _pipeline(connection, pipeline)}
-            return [WaitingDataset(*row) for row in connection.execute(_SQL["waiting"], given)]
+            return rows_of(connection, WaitingDataset, _SQL["waiting"], given)
 
     def begun(self, pipelines: Sequence[str]) -> list[Begun]:
         """Return the enrolments in these pipelines, the oldest first."""
-        with self._database.reading() as connection:
-            rows = connection.execute(_SQL["begun"], [list(pipelines)]).fetchall()
-        return [Begun(*row) for row in rows]
+        return self._all(Begun, _SQL["begun"], [list(pipelines)])
 
     def set_begun(self, pipeline: str, action_batch_id: int, stage: int) -> None:
-        """Note that a stage was begun by itself; an earlier one changes nothing."""
+        """Note that a stage was begun by itself, or with 0 none; an earlier one changes nothing."""
         given = {"pipeline": pipeline, "action_batch_id": action_batch_id, "stage": stage}
-        with self._database.connection() as connection:
-            connection.execute(_SQL["set_begun"], given)
+        self._change(_SQL["set_begun"], given)
 
 
 def _pipeline(connection: psycopg.Connection[Any], name: str) -> int:

@@ -1,1 +1,1 @@
-"""The HTTP API of the database."""
+"""What the public port has of the database for programs: selectors, intents, histories."""

@@ -17,18 +17,10 @@ class _Document(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class ErrorAnswer(_Document):
-    """A refusal: the name of the error, what to do, and one line for each thing wrong."""
-
-    error: str
-    message: str
-    problems: list[str] = []
-
-
 class NodeAnswer(_Document):
     """One line of a query's answer; size, extension and media type are null without bytes.
 
-    A query that fails after its first line ends with a line that is an ErrorAnswer.
+    A query that fails after its first line ends with the line `{"problem": ...}`.
     """
 
     node_id: int

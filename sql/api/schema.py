@@ -5,12 +5,14 @@ Selectors and intents are parsed by our own readers, so FastAPI does not know wh
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
+
+from sql.intent.intent import WriteIntent
+from sql.selector.selector import Selector
 
 # A selector and an answer may both have a part of one name.
 _PREFIX = "request."
@@ -23,9 +25,10 @@ def body_of(model: type[BaseModel]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
 
 
-def describe_bodies(app: FastAPI, models: Sequence[type[BaseModel]]) -> None:
-    """Add the schemas of these models to the description of the application."""
+def describe_bodies(app: FastAPI) -> None:
+    """Add the schemas of selectors and intents to the description of an application."""
     plain = app.openapi
+    models = (Selector, WriteIntent)
 
     def openapi() -> dict[str, Any]:
         described = plain()

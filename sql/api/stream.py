@@ -19,7 +19,7 @@ from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
 from base.errors import DrystoneError
-from sql.api.models import ErrorAnswer
+from base.operations.problem import PROBLEM_KEY, problem_document, status_of
 from sql.core.errors import QueryTimeoutError
 from sql.selector.select import NodeRow
 
@@ -103,15 +103,10 @@ class RowStream(Response):
                     )
                 chunk = await to_thread.run_sync(lambda: list(islice(self._rows, LINES_PER_CHUNK)))
         except DrystoneError as error:
-            yield (json.dumps(error_answer(error).model_dump()) + "\n").encode()
+            problem = problem_document(status_of(error), type(error).__name__, str(error))
+            yield (json.dumps({PROBLEM_KEY: problem}) + "\n").encode()
 
 
 async def _until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-def error_answer(error: DrystoneError) -> ErrorAnswer:
-    """Return an error as the document that is answered."""
-    problems: list[str] = list(getattr(error, "problems", []))
-    return ErrorAnswer(error=type(error).__name__, message=str(error), problems=problems)

@@ -1,6 +1,6 @@
 """Turns at the database's connections: it owns how many requests of each kind are served at once.
 
-One `Turns` for all the servers of a process. Each kind has its own turns, which are together no
+Each kind has its own turns, which are together no
 more than the connections: whoever reads slowly, or waits for a lock, keeps only its own kind
 waiting, and there is always a connection for health and for the next intent.
 """
@@ -19,7 +19,8 @@ from sql.core.errors import DatabaseUnavailableError
 
 Answer = TypeVar("Answer")
 
-QUERIES_MAX = CONNECTIONS_MAX - 3
+QUERIES_MAX = CONNECTIONS_MAX - 5
+"""Whoever reads slowly leaves the rest of the public port its connections."""
 TURN_WAIT_S = 15.0
 """So long a request waits for its turn before it is told to come again."""
 

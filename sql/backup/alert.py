@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from base.notify import NotDeliveredError, tell_command
+from base.network.notify import tell_command
+from base.network.post import NotDeliveredError
 from sql.copies.report import BackupReport
 
 ALERT_TIMEOUT_S = 60.0

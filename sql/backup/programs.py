@@ -35,7 +35,8 @@ def dump(dsn: str, folder: str, snapshot_id: str, lock: int) -> None:
 
 def restore(dump_path: str, dsn: str, server_version_number: int, lock: int) -> None:
     """Fill an empty database from a logical export; owners and grants are those of whoever does."""
-    options = ["--no-owner", "--no-acl", "--no-password"]
+    # Nor policies: the roles that they name may not exist here. They are made when it is opened.
+    options = ["--no-owner", "--no-acl", "--no-policies", "--no-password"]
     if server_version_number >= SETTINGS_SINCE:
         transaction = ["--exit-on-error", "--single-transaction", f"--dbname={_public(dsn)}"]
         _run(["pg_restore", *options, *transaction, dump_path], dsn, lock, add_dsn=False)

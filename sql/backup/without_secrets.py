@@ -22,14 +22,19 @@ from sql.core.connections import connect_once
 from sql.core.statements import statements
 
 SECRETS = {
+    "access_grant": ("secret_hash",),
     "app_user": ("password_hash",),
     "user_session": (),
     "api_token": (),
     "login_attempt": (),
     "request_key": (),
+    "webhook": (),
+    "webhook_secret": (),
+    "webhook_delivery": (),
 }
 """Tables with secrets, and the columns that are replaced; without any, no row is exported. What is
-typed as a name at a failed login may be a password, and answers to requests are for who asked."""
+typed as a name at a failed login may be a password, answers to requests are for who asked, and the
+address of a webhook is often a secret by itself."""
 MADE_AGAIN = ("thumbnail",)
 """Tables without the rows that tell of objects which are in no package and are made again."""
 
@@ -73,16 +78,20 @@ def _remove_secrets(connection: psycopg.Connection[tuple[object, ...]]) -> LeftO
     queries = statements("without_secrets")
     passwords = connection.execute(queries["passwords"]).fetchall()
     tokens = connection.execute(queries["tokens"]).fetchall()
+    webhooks = connection.execute(queries["webhook_names"]).fetchall()
     for name in (
         "forget_passwords",
         "forget_tokens",
+        "end_links",
         "sessions",
         "attempts",
         "requests",
+        "webhooks",
         "thumbnails",
     ):
         connection.execute(queries[name])
     return LeftOut(
         passwords=tuple(str(name) for (name,) in passwords),
         tokens=tuple(f"{user}: {name}" for user, name in tokens),
+        webhooks=tuple(str(name) for (name,) in webhooks),
     )

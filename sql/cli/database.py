@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sql.core.errors import SqlError
     from sql.core.health import BackupHealth
 
-app = typer.Typer(help="The database: its server, its schema, its backups.", no_args_is_help=True)
+app = typer.Typer()
 
 
 @app.command(epilog=EXIT_CODES)
@@ -228,21 +228,29 @@ def _run(command: list[str], environment: dict[str, str]) -> int:
     """Run another program to its end, whoever tells us to end; returns the exit code for it."""
     sys.stdout.flush()
     sys.stderr.flush()
-    try:
-        child = subprocess.Popen(command, env=environment)
-    except OSError as error:
-        raise _cannot_run(command, error) from error
+    child: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
 
     def pass_on(number: int, _frame: object) -> None:
-        child.send_signal(number)
+        if child is None:
+            early.append(number)
+        else:
+            child.send_signal(number)
 
     def ignore(_number: int, _frame: object) -> None:
         """Not SIG_IGN, which the program would inherit."""
 
     # Ctrl-C comes to both of us and is the program's to understand; the others come to us alone.
+    # Before the program begins: what came in between would end us, and leave the server behind.
     signal.signal(signal.SIGINT, ignore)
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, pass_on)
+    try:
+        child = subprocess.Popen(command, env=environment)
+    except OSError as error:
+        raise _cannot_run(command, error) from error
+    for number in early:
+        child.send_signal(number)
     code = child.wait()
     return code if code >= 0 else 128 - code
 

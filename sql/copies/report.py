@@ -40,6 +40,8 @@ class LeftOut(_Model):
     """Names of accounts that came back without their password."""
     tokens: tuple[str, ...] = ()
     """API tokens that did not come back, as `OWNER: NAME`."""
+    webhooks: tuple[str, ...] = ()
+    """Names of webhooks that did not come back."""
 
 
 class BackupFacts(_Model):

@@ -7,6 +7,7 @@ bigint, in place; everything else is refused with the difference, and nothing is
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, LiteralString, get_args
 
 import psycopg
@@ -21,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from sql.core import guests
 from sql.core.errors import SchemaError
 from sql.core.lock_waits import TABLE_LOCK_TIMEOUT_S, limit_lock_waits, with_table_locks
 
@@ -36,6 +38,7 @@ Type = Literal[
     "text[]",
     "bigint[]",
     "double precision[]",
+    "jsonb",
 ]
 TYPES: tuple[Type, ...] = get_args(Type)
 COLUMNS_MAX = 300
@@ -99,6 +102,8 @@ class Column(_Declaration):
     type: Type
     comment: Comment
     nullable: bool = True
+    is_indexed: bool = False
+    """Whether values are looked up; of JSON and lists, what they hold."""
 
 
 class DeclaredTable(_Declaration):
@@ -164,6 +169,7 @@ def _declare_locked(connection: psycopg.Connection[Any], table: DeclaredTable) -
         "definition = excluded.definition, declared_time = now()",
         [table.table_name, table.version, table.model_dump_json()],
     )
+    guests.protect_declared(connection, table.table_name)
     return True
 
 
@@ -208,9 +214,13 @@ def _text(column: Column) -> str:
     return column.type if column.nullable else f"{column.type} not null"
 
 
-def _create(connection: psycopg.Connection[Any], table: DeclaredTable) -> None:
-    if table.kind == "source":
-        _register_source(connection, table)
+def ddl(table: DeclaredTable) -> str:
+    """Return the statements that make a table, for people to read."""
+    indexes = [_index_of(table, column) for column in table.columns if column.is_indexed]
+    return "".join(f"{one.as_string(None)};\n" for one in (_create_statement(table), *indexes))
+
+
+def _create_statement(table: DeclaredTable) -> Composed:
     own = _OWN_COLUMNS[table.kind]
     lines: list[Composable] = [
         SQL("{} {}").format(Identifier(column), SQL(text)) for column, (text, _) in own.items()
@@ -220,8 +230,15 @@ def _create(connection: psycopg.Connection[Any], table: DeclaredTable) -> None:
         # The same observation again is no new row; also "all metadata of a node".
         lines.append(SQL("UNIQUE (node_id, observation_hash)"))
     name = Identifier(table.table_name)
+    return SQL("CREATE TABLE {} (\n    {}\n)").format(name, SQL(",\n    ").join(lines))
+
+
+def _create(connection: psycopg.Connection[Any], table: DeclaredTable) -> None:
+    if table.kind == "source":
+        _register_source(connection, table)
+    name = Identifier(table.table_name)
     try:
-        connection.execute(SQL("CREATE TABLE {} ({})").format(name, SQL(", ").join(lines)))
+        connection.execute(_create_statement(table))
     except psycopg.errors.DuplicateTable as error:
         raise SchemaError(
             f"there is a table {table.table_name} that was not made from a declaration; rename it"
@@ -231,7 +248,29 @@ def _create(connection: psycopg.Connection[Any], table: DeclaredTable) -> None:
         for column in ("node_id", "action_event_id"):
             index = SQL("CREATE INDEX ON {} ({})").format(name, Identifier(column))
             connection.execute(index)
+    _index(connection, table, table.columns)
     _comment(connection, table)
+
+
+def _index(
+    connection: psycopg.Connection[Any], table: DeclaredTable, columns: Iterable[Column]
+) -> None:
+    for column in columns:
+        if column.is_indexed:
+            connection.execute(_index_of(table, column))
+
+
+def _index_of(table: DeclaredTable, column: Column) -> Composed:
+    name, place = Identifier(table.table_name), Identifier(column.name)
+    if column.type == "jsonb":
+        # jsonb_path_ops: a third of the size, for `has` (@>), the one operator that we ask.
+        return SQL("CREATE INDEX ON {} USING gin ({} jsonb_path_ops)").format(name, place)
+    if column.type.endswith("[]"):
+        return SQL("CREATE INDEX ON {} USING gin ({})").format(name, place)
+    if column.type == "text":
+        # A long text fits in no page of a B-tree; equal ones have one hash.
+        return SQL("CREATE INDEX ON {} USING hash ({})").format(name, place)
+    return SQL("CREATE INDEX ON {} ({})").format(name, place)
 
 
 def _register_source(connection: psycopg.Connection[Any], table: DeclaredTable) -> None:
@@ -272,6 +311,8 @@ def _alter(
         elif known.type != column.type:
             change = SQL("ALTER TABLE {} ALTER COLUMN {} TYPE {}")
             connection.execute(change.format(table, Identifier(column.name), SQL(column.type)))
+    was_indexed = {column.name for column in former.columns if column.is_indexed}
+    _index(connection, wanted, (one for one in wanted.columns if one.name not in was_indexed))
     _comment(connection, wanted)
 
 
@@ -286,6 +327,8 @@ def _changes(former: DeclaredTable, wanted: DeclaredTable) -> list[str]:
             lines.append(f"column {column.name}: {_text(known)} -> {_text(column)}")
         elif known.comment != column.comment:
             lines.append(f"the comment of column {column.name}")
+        elif known.is_indexed != column.is_indexed:
+            lines.append(f"the index of column {column.name}")
     return lines or ["the order of the columns"]
 
 

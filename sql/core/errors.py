@@ -4,11 +4,14 @@ UsageError
 ├── RefusedDocumentError
 │   ├── IntentError             a write-intent is refused whole; lists problems with their paths
 │   └── SelectorError           a selector is refused; lists problems with their paths
+├── EventsGoneError             a feed is read from a point that is gone, or never was
 ├── KeyReusedError              an Idempotency-Key was sent with another request before
 └── SchemaError                 a declared table contradicts what is there; carries the difference
 SqlError
 ├── NotFoundError               no such batch, pipeline, node or package
+├── PartlyDoneError             what is done in parts failed after some; says how much is done
 ├── AnswerLostError             a request was done, and its answer is not known any more
+├── GuestError              a guest asked for what guests may not, or there can be none here
 ├── StaleAttemptError           a worker speaks of a task that is somebody else's by now
 ├── MigrationError              the schema of the database cannot be brought to that of the code
 ├── QueryTimeoutError           a query ran longer than it may
@@ -70,6 +73,10 @@ class SchemaError(UsageError):
         return type(self), (self.message, self.difference)
 
 
+class EventsGoneError(UsageError):
+    """A feed cannot be read on from there; begin at 0, and read anew what you follow."""
+
+
 class KeyReusedError(UsageError):
     """An Idempotency-Key stands for another request; take a new one."""
 
@@ -78,8 +85,27 @@ class AnswerLostError(SqlError):
     """The request was done before, by a process that was stopped before it answered."""
 
 
+class PartlyDoneError(SqlError):
+    """Something failed after parts of it were done; the same again does the rest."""
+
+    def __init__(self, nodes_done: int, reason: str) -> None:
+        self.nodes_done, self.reason = nodes_done, reason
+        super().__init__(
+            f"{nodes_done:,} nodes are done, then it failed: {reason}; "
+            "ask for the same again to do the rest"
+        )
+
+    def __reduce__(self) -> tuple[type[PartlyDoneError], tuple[int, str]]:
+        """Travel between processes by the arguments, not by the finished message."""
+        return type(self), (self.nodes_done, self.reason)
+
+
 class NotFoundError(SqlError):
     """The named batch, pipeline, node or package does not exist here."""
+
+
+class GuestError(SqlError):
+    """A guest asked for what guests may not, or this database cannot keep guests apart."""
 
 
 class StaleAttemptError(SqlError):

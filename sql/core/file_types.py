@@ -9,15 +9,22 @@ from typing import Any, Literal, LiteralString
 
 import psycopg
 
-MediaType = Literal["image", "video", "sound", "text"]
+MediaType = Literal["image", "video", "sound", "text", "unknown"]
 
 FILE_TYPES: dict[MediaType, LiteralString] = {
     "image": "jpg jpeg jpe jfif png apng gif webp avif bmp tif tiff heic heif jxl jp2 svg ico psd "
-    "mpo dng cr2 nef arw raf orf rw2",
-    "video": "mp4 m4v webm mkv mov avi flv wmv mpg mpeg ts m2ts 3gp ogv mts",
-    "sound": "mp3 m4a aac ogg oga opus flac wav wma aif aiff mid midi weba amr",
+    "mpo dng cr2 nef arw raf orf rw2"
+    " psb tga pcx exr hdr dds ppm pgm pbm pnm jpf jpx j2k rwl srw pef x3f erf kdc",
+    "video": "mp4 m4v webm mkv mov avi flv wmv mpg mpeg ts m2ts 3gp ogv mts"
+    " m4s f4v rm rmvb vob asf divx mxf 3g2 m2v",
+    "sound": "mp3 m4a aac ogg oga opus flac wav wma aif aiff mid midi weba amr"
+    " m4b ape wv mka ac3 dts dsf dff caf au spx mpc tta",
     "text": "txt json json5 jsonl ndjson html htm xhtml xml rss atom csv tsv md rst vtt srt ass "
-    "yaml yml nfo xmp pdf js log description",
+    "yaml yml nfo xmp pdf js log description"
+    " lrc sub ssa sbv ttml vcf ics tex bib",
+    "unknown": "zip rar 7z cbz cbr cb7 epub mobi azw3 djvu swf ugoira stl obj glb gltf fbx blend "
+    "3mf ply doc docx odt xls xlsx ods ppt pptx odp rtf ai eps clip kra xcf sai procreate"
+    " sketch ttf otf woff woff2 sf2 torrent",
 }
 
 

@@ -26,7 +26,7 @@ TURN_TIMEOUT_S = 900.0
 ADVISORY_LOCK = 0x6472_7973_746F_6E65
 """One migration at a time in a database: "drystone" in ASCII."""
 
-# Whether the role may read all that is ours.
+# Whether the role may read all that is ours, but for what is signed with.
 _READER_IS_READY = """
     SELECT coalesce((
         SELECT pg_has_role(current_user, reader.oid, 'MEMBER')
@@ -35,7 +35,8 @@ _READER_IS_READY = """
                 SELECT FROM pg_class
                 WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm')
                     AND pg_has_role(current_user, relowner, 'USAGE')
-                    AND NOT has_table_privilege(reader.oid, pg_class.oid, 'SELECT')
+                    AND has_table_privilege(reader.oid, pg_class.oid, 'SELECT')
+                        = (relname = 'webhook_secret')
             )
         FROM pg_roles AS reader WHERE rolname = %s
     ), false)

@@ -14,9 +14,9 @@ from typing import Any, Self
 import psycopg
 from psycopg import errors
 
-from sql.core import migrate
+from sql.core import guests, migrate
 from sql.core.connections import Connections
-from sql.core.errors import DatabaseFullError, QueryTimeoutError, StatementError
+from sql.core.errors import DatabaseFullError, GuestError, QueryTimeoutError, StatementError
 from sql.core.request_mark import mark_if_changed
 
 READ_ONLY = errors.ReadOnlySqlTransaction.sqlstate
@@ -29,6 +29,11 @@ _BEGIN_READING = """
     SELECT set_config('transaction_read_only', 'on', true),
         set_config('statement_timeout', %s, true),
         set_config('idle_in_transaction_session_timeout', %s, true), set_config('role', %s, true)
+"""
+
+_TELL_GUEST = """
+    SELECT set_config('drystone.account', %s, true), set_config('drystone.right', %s, true),
+        set_config('drystone.link', %s, true)
 """
 
 
@@ -51,6 +56,7 @@ class Transactions:
             with self.connection() as connection:
                 migrate.migrate(connection, migrate.known_migrations())
                 self.reader_role = migrate.ensure_reader(connection)
+                self.guest_role = self.reader_role and guests.ensure_guests(connection)
         except BaseException:
             self.close()
             raise
@@ -87,11 +93,26 @@ class Transactions:
                 raise DatabaseFullError(refusal) from error
             raise
 
+    def check_guests(self) -> None:
+        """Raise GuestError unless this database can show guests what was granted, and no more."""
+        if not self.guest_role:
+            with self._connections.lend() as connection:
+                self.guest_role = self.reader_role and guests.ensure_guests(connection)
+        if not self.guest_role:
+            raise GuestError(
+                "guests cannot be let in: the database user may not make the role "
+                f"{guests.GUEST_ROLE}, or its tables are busy; an admin of the server can make it "
+                "(CREATE ROLE, and GRANT it to that user)"
+            )
+
     @contextlib.contextmanager
     def reading(
-        self, idle_limit_s: float = READER_IDLE_LIMIT_S
+        self, idle_limit_s: float = READER_IDLE_LIMIT_S, *, guest: guests.Guest | None = None
     ) -> Generator[psycopg.Connection[Any]]:
         """Yield a connection that can change nothing; for this folder only.
+
+        With `guest` it shows what is granted to that one at this moment. Raises GuestError where
+        this cannot be.
 
         Raises QueryTimeoutError when a statement takes longer than `statement_timeout_s`, or when
         the next one comes later than `idle_limit_s`.
@@ -99,8 +120,15 @@ class Transactions:
         timeout_ms = str(max(1, round(self.statement_timeout_s * 1000)))
         idle_ms = str(max(1, round(idle_limit_s * 1000)))
         role = migrate.READER_ROLE if self.reader_role else "none"
+        if guest is not None:
+            self.check_guests()
+            role = guests.GUEST_ROLE
         with self._connections.lend() as connection:
             try:
+                if guest is not None:
+                    account = "" if guest.user_id is None else str(guest.user_id)
+                    link = guest.link_hash.hex() if guest.link_hash else ""
+                    connection.execute(_TELL_GUEST, [account, guest.right, link])
                 connection.execute(_BEGIN_READING, [timeout_ms, idle_ms, role])
                 yield connection
             except errors.QueryCanceled as error:

@@ -1,11 +1,12 @@
-"""The books of a database: it owns the list of nouns that have more to say than one method.
+"""The repositories of a database: each noun that something is asked about has one.
 
-Each book takes the database and has a module of its own, loaded when it is first asked for.
+Each has a module of its own, loaded when it is first asked for.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
 
 from sql.core.transactions import Transactions
 
@@ -17,120 +18,77 @@ if TYPE_CHECKING:
     from sql.datasets.dataset_book import DatasetBook
     from sql.datasets.explore_book import ExploreBook
     from sql.datasets.thumbnail_book import ThumbnailBook
+    from sql.events.event_book import EventBook
+    from sql.events.webhook_book import WebhookBook
     from sql.intent.cold_book import ColdBook
+    from sql.intent.ingest_book import IngestBook
+    from sql.intent.quarantine_book import QuarantineBook
+    from sql.intent.schema_book import SchemaBook
+    from sql.people.audit_book import AuditBook
     from sql.people.request_book import RequestBook
     from sql.people.user_book import UserBook
-    from sql.runs.event_book import EventBook
+    from sql.rights.grant_book import GrantBook
     from sql.runs.overview_book import OverviewBook
     from sql.runs.run_book import RunBook
     from sql.runs.run_summary_book import RunSummaryBook
     from sql.runs.schedule_book import ScheduleBook
 
 
+class _Repository:
+    def __init__(self, place: str) -> None:
+        self._module, _, self._name = place.rpartition(".")
+
+    def __get__(self, database: Transactions, owner: type[Any]) -> Any:
+        return getattr(import_module(self._module), self._name)(database)
+
+
+def _made_of(place: str) -> Any:
+    """Return an attribute that is the class at this place, made of the database."""
+    return _Repository(place)
+
+
 class Books(Transactions):
-    """A database as its books see it."""
+    """A database as its repositories see it."""
 
-    @property
-    def runs(self) -> RunBook:
-        """Runs, their tasks, queues and gates."""
-        from sql.runs.run_book import RunBook
-
-        return RunBook(self)
-
-    @property
-    def run_summary(self) -> RunSummaryBook:
-        """Many runs and batches seen together."""
-        from sql.runs.run_summary_book import RunSummaryBook
-
-        return RunSummaryBook(self)
-
-    @property
-    def events(self) -> EventBook:
-        """The outbox: what happened, and who is told."""
-        from sql.runs.event_book import EventBook
-
-        return EventBook(self)
-
-    @property
-    def users(self) -> UserBook:
-        """People of the browser's side, their sessions, tokens and saved views."""
-        from sql.people.user_book import UserBook
-
-        return UserBook(self)
-
-    @property
-    def explore(self) -> ExploreBook:
-        """Pages of a selector, and counts beside it."""
-        from sql.datasets.explore_book import ExploreBook
-
-        return ExploreBook(self)
-
-    @property
-    def overview(self) -> OverviewBook:
-        """Short lists of what is going on."""
-        from sql.runs.overview_book import OverviewBook
-
-        return OverviewBook(self)
-
-    @property
-    def requests(self) -> RequestBook:
-        """Requests that carry a key, and what came of them."""
-        from sql.people.request_book import RequestBook
-
-        return RequestBook(self)
-
-    @property
-    def schedules(self) -> ScheduleBook:
-        """What the clock asks for, and what became of each time."""
-        from sql.runs.schedule_book import ScheduleBook
-
-        return ScheduleBook(self)
-
-    @property
-    def datasets(self) -> DatasetBook:
-        """Versions of datasets, what they may contain, their exports and lineage."""
-        from sql.datasets.dataset_book import DatasetBook
-
-        return DatasetBook(self)
-
-    @property
-    def actions(self) -> ActionBook:
-        """What is kept about the runs of actions, node by node."""
-        from sql.actions.action_book import ActionBook
-
-        return ActionBook(self)
-
-    @property
-    def action_context(self) -> ActionContext:
-        """What actions ask before they run: batches, contexts of nodes, contracts, pipelines."""
-        from sql.actions.action_context import ActionContext
-
-        return ActionContext(self)
-
-    @property
-    def pipelines(self) -> PipelineBook:
-        """Which batches are in which pipeline, and where they stand."""
-        from sql.actions.pipeline_book import PipelineBook
-
-        return PipelineBook(self)
-
-    @property
-    def labels(self) -> LabelBook:
-        """What people are asked about nodes, and what they said."""
-        from sql.actions.label_book import LabelBook
-
-        return LabelBook(self)
-
-    @property
-    def thumbnails(self) -> ThumbnailBook:
-        """Which images and videos have a small picture in the store."""
-        from sql.datasets.thumbnail_book import ThumbnailBook
-
-        return ThumbnailBook(self)
-
-    @property
-    def cold(self) -> ColdBook:
-        """Packages for cold storage that are of no ingest batch."""
-        from sql.intent.cold_book import ColdBook
-
-        return ColdBook(self)
+    runs: RunBook = _made_of("sql.runs.run_book.RunBook")
+    """Runs, their tasks, queues and gates."""
+    run_summary: RunSummaryBook = _made_of("sql.runs.run_summary_book.RunSummaryBook")
+    """Many runs and batches seen together."""
+    events: EventBook = _made_of("sql.events.event_book.EventBook")
+    """The outbox: what happened, and who is told."""
+    webhooks: WebhookBook = _made_of("sql.events.webhook_book.WebhookBook")
+    """Who is told of events over HTTP, and what."""
+    users: UserBook = _made_of("sql.people.user_book.UserBook")
+    """People of the browser's side, their sessions, tokens and saved views."""
+    explore: ExploreBook = _made_of("sql.datasets.explore_book.ExploreBook")
+    """Pages of a selector, and counts beside it."""
+    overview: OverviewBook = _made_of("sql.runs.overview_book.OverviewBook")
+    """Short lists of what is going on."""
+    rights: GrantBook = _made_of("sql.rights.grant_book.GrantBook")
+    """Groups, and what is granted to whom."""
+    audit: AuditBook = _made_of("sql.people.audit_book.AuditBook")
+    """Who changed what."""
+    requests: RequestBook = _made_of("sql.people.request_book.RequestBook")
+    """Requests that carry a key, and what came of them."""
+    schedules: ScheduleBook = _made_of("sql.runs.schedule_book.ScheduleBook")
+    """What the clock asks for, and what became of each time."""
+    datasets: DatasetBook = _made_of("sql.datasets.dataset_book.DatasetBook")
+    """Versions of datasets, what they may contain, their exports and lineage."""
+    actions: ActionBook = _made_of("sql.actions.action_book.ActionBook")
+    """What is kept about the runs of actions, node by node."""
+    action_context: ActionContext = _made_of("sql.actions.action_context.ActionContext")
+    """What actions ask before they run: batches, contexts of nodes, contracts, pipelines."""
+    pipelines: PipelineBook = _made_of("sql.actions.pipeline_book.PipelineBook")
+    """Which batches are in which pipeline, and where they stand."""
+    labels: LabelBook = _made_of("sql.actions.label_book.LabelBook")
+    """What people are asked about nodes, and what they said."""
+    thumbnails: ThumbnailBook = _made_of("sql.datasets.thumbnail_book.ThumbnailBook")
+    """Which images and videos have a small picture in the store."""
+    cold: ColdBook = _made_of("sql.intent.cold_book.ColdBook")
+    """Packages for cold storage that are of no ingest batch."""
+    ingests: IngestBook = _made_of("sql.intent.ingest_book.IngestBook")
+    """Ingest batches, their packages and purges."""
+    quarantine: QuarantineBook = _made_of("sql.intent.quarantine_book.QuarantineBook")
+    """What could not be understood, of ingest batches and of actions."""
+    schemas: SchemaBook = _made_of("sql.intent.schema_book.SchemaBook")
+    """What was decided about JSON documents, and which belong together."""

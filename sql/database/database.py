@@ -8,8 +8,7 @@ DatabaseUnavailableError.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from base.config import find_config
@@ -21,19 +20,9 @@ from sql.database.books import Books
 from sql.server import server
 
 if TYPE_CHECKING:
-    from sql.actions.history import ActionStatus, ActionType, PipelineState
     from sql.core.declared import DeclaredTable
     from sql.core.health import Health
-    from sql.intent.ingest_state import (
-        ArchiveRow,
-        BatchCounts,
-        ConfirmedBy,
-        IngestBatch,
-        IngestState,
-        OutboxPackage,
-        Quarantined,
-        QuarantineRow,
-    )
+    from sql.database.guest_view import GuestView
     from sql.intent.intent import IntentResult, WriteIntent
     from sql.intent.tree_rebuild import DerivedCheck
     from sql.selector.select import Aggregate, Explanation, NodeRow
@@ -41,6 +30,8 @@ if TYPE_CHECKING:
 
 REOPEN_TIMEOUT_S = 10.0
 REOPEN_POLL_S = 0.1
+REACHED_S = 1.0
+"""So long a writer notes what grants reach; the rest is the scheduler's."""
 
 
 class Database(Books):
@@ -81,6 +72,20 @@ class Database(Books):
         """Open the database behind a connection string (URL or key=value) and migrate it."""
         return cls(dsn, statement_timeout_s)
 
+    def seen_by(self, user_id: int, right: str = "view") -> GuestView:
+        """Return the database as a guest sees it: what was granted by a right."""
+        from sql.core.guests import Guest
+        from sql.database.guest_view import GuestView
+
+        return GuestView(self, Guest(right, user_id))
+
+    def shared_by(self, secret: str) -> GuestView:
+        """Return the database as whoever has a link sees it."""
+        from sql.core.guests import Guest, hash_of_link
+        from sql.database.guest_view import GuestView
+
+        return GuestView(self, Guest(link_hash=hash_of_link(secret)))
+
     def health(self) -> Health:
         """Return the versions, sizes and figures of the server and the schema."""
         from sql.core import health
@@ -95,7 +100,26 @@ class Database(Books):
         from sql.intent import apply
 
         with self.connection() as connection:
-            return apply.apply_intent(connection, intent)
+            result = apply.apply_intent(connection, intent)
+        if not result.repeated:
+            self.read_words()
+            self.read_rights(REACHED_S)
+        return result
+
+    def read_words(self) -> None:
+        """Make nodes that were written since findable by their words; see sql/search/words.py."""
+        from sql.search import words
+
+        while words.read_on(self):
+            pass
+
+    def read_rights(self, limit_s: float = float("inf")) -> None:
+        """Note what grants reach since something was granted or written; see sql/rights/."""
+        from sql.rights import reach
+
+        deadline = time.monotonic() + limit_s
+        while reach.read_on(self) and time.monotonic() < deadline:
+            pass
 
     def check_derived(self) -> DerivedCheck:
         """Compare root, component and depth of all nodes with what their edges say."""
@@ -117,6 +141,13 @@ class Database(Books):
 
         with self.connection() as connection:
             return declared.declare(connection, table)
+
+    def declared_tables(self) -> list[DeclaredTable]:
+        """Return all declarations, by name of the table."""
+        from sql.core import declared
+
+        with self.reading() as connection:
+            return declared.declared_tables(connection)
 
     def query_nodes(self, selector: Selector) -> Iterator[NodeRow]:
         """Yield what a selector finds, as it comes; a connection is busy until the last one."""
@@ -152,225 +183,6 @@ class Database(Books):
 
         with self.reading() as connection:
             yield from contents.physical_contents(connection)
-
-    # ---- Actions and pipelines -------------------------------------------------------------------
-
-    def declare_action(self, action_id: int, name: str, action_type: ActionType) -> bool:
-        """Make an action known; False when it was. Raises UsageError when it is another."""
-        from sql.actions import history
-
-        with self.connection() as connection:
-            return history.declare_action(connection, action_id, name, action_type)
-
-    def declare_pipeline(self, name: str, action_ids: Sequence[int]) -> int:
-        """Make a pipeline of actions in this order known; returns its id."""
-        from sql.actions import history
-
-        with self.connection() as connection:
-            return history.declare_pipeline(connection, name, action_ids)
-
-    def create_action_batch(self) -> int:
-        """Begin an action batch and return its id."""
-        from sql.actions import history
-
-        with self.connection() as connection:
-            return history.create_action_batch(connection)
-
-    def add_to_action_batch(self, action_batch_id: int, node_ids: Iterable[int]) -> int:
-        """Put nodes into a batch that is not sealed; returns how many are new."""
-        from sql.actions import history
-
-        with self.connection() as connection:
-            return history.add_to_action_batch(connection, action_batch_id, node_ids)
-
-    def seal_action_batch(self, action_batch_id: int) -> datetime:
-        """Seal a batch, for ever, and return when that was."""
-        from sql.actions import history
-
-        with self.connection() as connection:
-            return history.seal_action_batch(connection, action_batch_id)
-
-    def record_action_history(
-        self,
-        action_id: int,
-        action_batch_id: int,
-        status: ActionStatus,
-        start_time: datetime | None = None,
-        end_time: datetime | None = None,
-    ) -> int:
-        """Record a run of an action over a sealed batch; returns the id of the event."""
-        from sql.actions import history
-
-        with self.connection() as connection:
-            return history.record_action_history(
-                connection, action_id, action_batch_id, status, start_time, end_time
-            )
-
-    def change_action_history(
-        self,
-        event_id: int,
-        status: ActionStatus,
-        start_time: datetime | None = None,
-        end_time: datetime | None = None,
-    ) -> None:
-        """Change the status of a run, and its times where they are given."""
-        from sql.actions import history
-
-        with self.connection() as connection:
-            history.change_action_history(connection, event_id, status, start_time, end_time)
-
-    def pipeline_state(self, action_batch_id: int) -> PipelineState:
-        """Return where a batch stands in its pipelines, and what happened to it."""
-        from sql.actions import history
-
-        with self.reading() as connection:
-            return history.pipeline_state(connection, action_batch_id)
-
-    # ---- Ingest batches, quarantine, outbox ------------------------------------------------------
-
-    def open_ingest_batch(
-        self,
-        name: str,
-        adapter: str,
-        user: str | None,
-        folder: str,
-        file_count: int = 0,
-        size_bytes: int = 0,
-    ) -> IngestBatch:
-        """Open a batch in state `frozen`, or return the one of this name as it is."""
-        from sql.intent import ingest_state
-
-        with self.connection() as connection:
-            return ingest_state.open_ingest_batch(
-                connection, name, adapter, user, folder, file_count, size_bytes
-            )
-
-    def ingest_batch(self, name: str) -> IngestBatch:
-        """Return one batch; NotFoundError when nobody opened it."""
-        from sql.intent import ingest_state
-
-        with self.reading() as connection:
-            return ingest_state.ingest_batch(connection, name)
-
-    def ingest_batches(self) -> list[IngestBatch]:
-        """Return all batches, oldest first."""
-        from sql.intent import ingest_state
-
-        with self.reading() as connection:
-            return ingest_state.ingest_batches(connection)
-
-    def batch_counts(self, name: str) -> BatchCounts:
-        """Count what a batch brought and what is left to do."""
-        from sql.intent import ingest_state
-
-        with self.reading() as connection:
-            return ingest_state.batch_counts(connection, name)
-
-    def set_ingest_state(self, name: str, state: IngestState, reason: str | None = None) -> None:
-        """Say how far a batch is, and why it stopped."""
-        from sql.intent import ingest_state
-
-        with self.connection() as connection:
-            ingest_state.set_ingest_state(connection, name, state, reason)
-
-    def begin_purge(self, name: str) -> int:
-        """Hide the nodes of a batch that the store will be told to delete; returns how many."""
-        from sql.intent import purge
-
-        with self.connection() as connection:
-            return purge.begin_purge(connection, name)
-
-    def finish_purge(self, name: str, kept: Callable[[list[str]], Collection[str]]) -> int:
-        """End a purge; returns how many nodes lost their bytes.
-
-        `kept` is asked for some thousand keys at a time which of them the store has still.
-        """
-        from sql.intent import purge
-
-        gone = self.show_kept(name, kept)
-        with self.connection() as connection:
-            purge.finish_purge(connection, name)
-        return gone
-
-    def give_up_purge(self, name: str, kept: Callable[[list[str]], Collection[str]]) -> None:
-        """Show what a purge hid that the store refused, and let the batch be what it was."""
-        from sql.intent import purge
-
-        self.show_kept(name, kept)
-        with self.connection() as connection:
-            purge.give_up_purge(connection, name)
-
-    def show_kept(self, name: str, kept: Callable[[list[str]], Collection[str]]) -> int:
-        """Show nodes of a batch that were hidden for a purge and are `kept`; returns the others."""
-        from sql.intent import purge
-
-        gone = 0
-        with self.reading() as reading:
-            for keys in purge.hidden_keys(reading, name):
-                still = kept(keys)
-                gone += len(keys) - len(still)
-                with self.connection() as connection:
-                    purge.show_kept(connection, list(still))
-        return gone
-
-    def add_quarantine(self, name: str, rows: Iterable[QuarantineRow]) -> int:
-        """Set rows aside; returns how many are new."""
-        from sql.intent import ingest_state
-
-        with self.connection() as connection:
-            return ingest_state.add_quarantine(connection, name, rows)
-
-    def mark_replayed(self, name: str, rows: Iterable[tuple[str, int]]) -> int:
-        """Close the rows (path, record_number) that were understood later; returns how many."""
-        from sql.intent import ingest_state
-
-        with self.connection() as connection:
-            return ingest_state.mark_replayed(connection, name, rows)
-
-    def quarantined(
-        self, name: str | None = None, *, open_only: bool = True
-    ) -> Iterator[Quarantined]:
-        """Yield what was set aside, of one batch or of all, by batch and path."""
-        from sql.intent import ingest_state
-
-        with self.reading() as connection:
-            yield from ingest_state.quarantined(connection, name, open_only=open_only)
-
-    def add_outbox_package(
-        self, package_id: str, batch: str, file_count: int, size_bytes: int, key: str
-    ) -> None:
-        """Register a package, whose file has this sha256."""
-        from sql.intent import ingest_state
-
-        with self.connection() as connection:
-            ingest_state.add_outbox_package(
-                connection, package_id, batch, file_count, size_bytes, key
-            )
-
-    def outbox_packages(
-        self, batch: str | None = None, *, waiting_only: bool = True
-    ) -> list[OutboxPackage]:
-        """Return the packages that wait for their copy, or all, oldest first."""
-        from sql.intent import ingest_state
-
-        with self.reading() as connection:
-            return ingest_state.outbox_packages(connection, batch, waiting_only=waiting_only)
-
-    def confirm_outbox_package(
-        self, package_id: str, copy: str | None, by: ConfirmedBy = "copy"
-    ) -> OutboxPackage:
-        """Record that a copy of a package exists elsewhere, and how that is known."""
-        from sql.intent import ingest_state
-
-        with self.connection() as connection:
-            return ingest_state.confirm_outbox_package(connection, package_id, copy, by)
-
-    def archive_rows(self, package_id: str) -> Iterator[ArchiveRow]:
-        """Yield what lies in a package, by path."""
-        from sql.intent import ingest_state
-
-        with self.reading() as connection:
-            yield from ingest_state.archive_rows(connection, package_id)
 
 
 def dsn_of(config: DatabaseConfig, say: Callable[[str], None] = lambda _: None) -> str:

@@ -9,21 +9,19 @@ that comes again: one made of the selector would make "delete, undelete, delete"
 
 from __future__ import annotations
 
-import itertools
-import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
 from base.errors import UsageError
 from sql.database.database import Database
+from sql.database.node_parts import in_parts
 from sql.intent.intent import NodeFlag, WriteIntent
 from sql.selector import select
 from sql.selector.select import Aggregate
 from sql.selector.selector import Condition, Selector
 
 Verb = Literal["delete", "undelete", "blacklist", "unblacklist"]
-PART_NODES = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,22 +84,16 @@ def set_flags(
 ) -> int:
     """Set the flag of a selector's nodes, in parts; returns of how many.
 
-    When it fails or is cut in between, the parts before are done and the same again does the rest.
+    When it is cut in between, the parts before are done and the same again does the rest; when it
+    fails there, PartlyDoneError says so.
     """
-    command = uuid.uuid4().hex
     chosen, only = affected(verb, selector, all_nodes=all_nodes)
-    done = 0
+
+    def changed(intent_id: str, keys: list[str]) -> int:
+        flags = tuple(NodeFlag(key=key, **_CHANGES[verb].flag) for key in keys)
+        database.apply_intent(WriteIntent(intent_id=intent_id, flags=flags))
+        return len(keys)
+
     with database.reading() as connection:
         keys = (row.key for row in select.query_nodes(connection, chosen, only=only))
-        for number, part in enumerate(_parts(keys)):
-            flags = tuple(NodeFlag(key=key, **_CHANGES[verb].flag) for key in part)
-            intent_id = f"node-{verb}-{command}-{number}"
-            database.apply_intent(WriteIntent(intent_id=intent_id, flags=flags))
-            done += len(part)
-            progress(done)
-    return done
-
-
-def _parts(keys: Iterator[str]) -> Iterator[list[str]]:
-    while part := list(itertools.islice(keys, PART_NODES)):
-        yield part
+        return in_parts(f"node-{verb}", keys, changed, progress)

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from psycopg import ServerCursor, errors
+from psycopg import errors
 
 from base.errors import UsageError
 from sql.core.errors import BusyError, NotFoundError
+from sql.core.repository import Repository, stream_of
 from sql.core.statements import statements
-from sql.datasets.dataset_candidates import FETCH_ROWS, Candidates
+from sql.datasets.dataset_candidates import Candidates
 from sql.datasets.dataset_question import (
     Ancestor,
     DatasetExport,
@@ -24,20 +25,18 @@ from sql.datasets.dataset_question import (
     MemberChange,
     Membership,
 )
+from sql.events.event_book import add_event
 
 if TYPE_CHECKING:
-    from sql.core.transactions import Transactions
+    pass
 
 LINEAGE_DEPTH_MAX = 20
 
 _SQL = statements("datasets")
 
 
-class DatasetBook:
+class DatasetBook(Repository):
     """Every call but `candidates` is one transaction."""
-
-    def __init__(self, database: Transactions) -> None:
-        self._database = database
 
     @contextmanager
     def candidates(
@@ -64,8 +63,7 @@ class DatasetBook:
     ) -> list[DatasetVersion]:
         """Return versions, by name and number."""
         given = {"name": name, "version": version, "manifest_key": manifest_key}
-        with self._database.reading() as connection:
-            return [DatasetVersion(*row) for row in connection.execute(_SQL["versions"], given)]
+        return self._all(DatasetVersion, _SQL["versions"], given)
 
     def version(self, name: str, version: int | None = None) -> DatasetVersion:
         """Return a version, the newest that is not retired unless its number is given."""
@@ -79,34 +77,26 @@ class DatasetBook:
 
     def next_version(self, name: str) -> int:
         """Return the number that the next version gets."""
-        with self._database.reading() as connection:
-            row = connection.execute(_SQL["next_version"], [name]).fetchone()
-        assert row is not None
-        return row[0]
+        return self._value(_SQL["next_version"], [name])
 
     def retire(self, dataset_version_id: int) -> bool:
         """Retire a version; False when it was so already."""
-        return self._change("retire", [dataset_version_id]) == 1
+        return self._change(_SQL["retire"], [dataset_version_id]) == 1
 
     def revive(self, dataset_version_id: int) -> bool:
         """Take a retired version back; False when it is not retired."""
-        return self._change("revive", [dataset_version_id]) == 1
+        return self._change(_SQL["revive"], [dataset_version_id]) == 1
 
     def members(self, dataset_version_id: int) -> Iterator[DatasetMember]:
         """Stream the members of a version, by node id."""
-        with self._database.reading() as connection, ServerCursor(connection, "members") as cursor:
-            cursor.execute(_SQL["members"], [dataset_version_id])
-            while rows := cursor.fetchmany(FETCH_ROWS):
-                yield from (DatasetMember(*row) for row in rows)
+        return self._stream(DatasetMember, _SQL["members"], [dataset_version_id])
 
     def difference(self, one: int, other: int) -> Iterator[MemberChange]:
         """Stream the nodes that are not the same in two versions, by key."""
-        with self._database.connection() as connection, ServerCursor(connection, "diff") as cursor:
-            cursor.execute(_SQL["difference"], {"one": one, "other": other})
-            while rows := cursor.fetchmany(FETCH_ROWS):
-                for key, node_id, *sides, is_new, is_gone in rows:
-                    change = "added" if is_new else "removed" if is_gone else "changed"
-                    yield MemberChange(key, node_id, change, *sides)
+        # Without the reader's timeout: two versions of ten million members are sorted first.
+        with self._database.connection() as connection:
+            given = {"one": one, "other": other}
+            yield from stream_of(connection, MemberChange, _SQL["difference"], given)
 
     def hidden_members(self, dataset_version_id: int) -> list[tuple[str, bool]]:
         """Return members that were deleted or black-listed (True) since, by key."""
@@ -117,34 +107,21 @@ class DatasetBook:
 
     def node_of(self, key: str) -> int:
         """Return the node of a key; NotFoundError when there is none."""
-        with self._database.reading() as connection:
-            row = connection.execute(_SQL["node_of_key"], [key]).fetchone()
-        if row is None:
+        node_id = self._value(_SQL["node_of_key"], [key])
+        if node_id is None:
             raise NotFoundError(f"no node has the key {key}")
-        return row[0]
+        return node_id
 
     def ancestors(self, node_id: int) -> list[Ancestor]:
         """Return the node itself and everything above it, the nearest first."""
         given = {"node_id": node_id, "depth_max": LINEAGE_DEPTH_MAX}
-        with self._database.reading() as connection:
-            rows = connection.execute(_SQL["ancestors"], given).fetchall()
-        return sorted(Ancestor(*row) for row in rows) if rows else []
+        found = self._all(Ancestor, _SQL["ancestors"], given)
+        return sorted(found, key=lambda one: (one.depth, one.node_id))
 
     def memberships(self, node_id: int) -> list[Membership]:
         """Return the datasets that a node is in, and those that files below it are in."""
         given = {"node_id": node_id, "depth_max": LINEAGE_DEPTH_MAX}
-        with self._database.reading() as connection:
-            own = {
-                (name, version): (split, label)
-                for name, version, _, split, label in connection.execute(
-                    _SQL["memberships"], [node_id]
-                )
-            }
-            rows = connection.execute(_SQL["datasets_below"], given).fetchall()
-        return [
-            Membership(name, version, state, files, *own.get((name, version), (None, None)))
-            for name, version, state, files, _, _ in rows
-        ]
+        return self._all(Membership, _SQL["datasets_below"], given)
 
     # ---- Exports ---------------------------------------------------------------------------------
 
@@ -161,7 +138,7 @@ class DatasetBook:
             "file_count": version.entry_count,
             "size_bytes": version.entry_size_bytes,
         }
-        if self._change("begin_export", given) == 0:
+        if self._change(_SQL["begin_export"], given) == 0:
             raise UsageError(
                 f"the export {export_id} is another version, layout or mode; choose another id "
                 "with --id, or see `drystone dataset exports`"
@@ -186,17 +163,18 @@ class DatasetBook:
             "reason": reason,
             "copying_s": copying_s,
         }
-        if self._change("change_export", given) == 0:
-            raise NotFoundError(f"there is no export {export_id}")
+        with self._database.connection() as connection:
+            row = connection.execute(_SQL["change_export"], given).fetchone()
+            if row is None:
+                raise NotFoundError(f"there is no export {export_id}")
+            former, dataset, version = row
+            if state == "sealed" and former != "sealed":
+                document = {"export_id": export_id, "name": dataset, "version": version}
+                add_event(connection, "dataset.exported", f"dataset {dataset}", document)
 
     def exports(
         self, dataset_version_id: int | None = None, export_id: str | None = None
     ) -> list[DatasetExport]:
         """Return exports, oldest first."""
         given = {"dataset_version_id": dataset_version_id, "export_id": export_id}
-        with self._database.reading() as connection:
-            return [DatasetExport(*row) for row in connection.execute(_SQL["exports"], given)]
-
-    def _change(self, statement: str, given: Any) -> int:
-        with self._database.connection() as connection:
-            return connection.execute(_SQL[statement], given).rowcount
+        return self._all(DatasetExport, _SQL["exports"], given)

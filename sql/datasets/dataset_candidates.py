@@ -35,10 +35,11 @@ from sql.datasets.dataset_question import (
     FormerSplits,
     Groups,
     Int64s,
-    LabelQuestion,
+    Labels,
     NewVersion,
 )
 from sql.datasets.dataset_values import found_boxes, found_near, found_values, rows_statement
+from sql.events.event_book import add_event
 from sql.intent.tree_order import least_labels
 from sql.selector.compile_selector import Compiled
 from sql.selector.select import plan
@@ -155,7 +156,7 @@ class Candidates:
 
     # ---- Labels, values, groups ------------------------------------------------------------------
 
-    def _label(self, labels: LabelQuestion) -> None:
+    def _label(self, labels: Labels) -> None:
         found = found_values(self._connection, labels.source)
         self._table(
             "found_label",
@@ -176,7 +177,7 @@ class Candidates:
         self.classes = [name for (name,) in rows]
         self._run(_SQL["map_labels"])
         self._run(b"ANALYZE node_class")
-        if labels.drop_unlabelled:
+        if labels.unlabelled != "keep":
             self._run(_SQL["exclude_unlabelled"])
         if labels.multiple in ("error", "drop"):
             self._run(_SQL["exclude_doubly_labelled"])
@@ -336,6 +337,13 @@ class Candidates:
             _SQL["insert_members"],
             {"dataset_version_id": version_id, "splits": splits, "classes": self.classes},
         )
+        document = {
+            "name": version.name,
+            "version": version.version,
+            "files": version.file_count,
+            "size_bytes": version.size_bytes,
+        }
+        add_event(self._connection, "dataset.version_created", f"dataset {version.name}", document)
         return version_id
 
     def shown_statement(self) -> str:

@@ -6,6 +6,7 @@ tables, everything else is bound. A name that the database does not have is a Us
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, LiteralString
 
 import psycopg
@@ -14,7 +15,14 @@ from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 from base.errors import UsageError
 from base.mistakes import suggestion
 from sql.core.declared import DeclaredTable, declared_tables, schema_of
-from sql.datasets.dataset_question import BoxQuestion, DatasetQuestion, NearQuestion, ValueQuestion
+from sql.datasets.dataset_question import (
+    Boxes,
+    DatasetQuestion,
+    NearDuplicates,
+    ResultColumn,
+    TreeAncestor,
+    ValueSource,
+)
 from sql.selector.compile_columns import like_pattern
 
 _FIELDS: dict[str, LiteralString] = {
@@ -44,13 +52,13 @@ _LIVE: dict[str, LiteralString] = {
 }
 
 
-def found_values(connection: psycopg.Connection[Any], wanted: ValueQuestion) -> Composed:
+def found_values(connection: psycopg.Connection[Any], wanted: ValueSource) -> Composed:
     """Return the statement of (node_id, value, place) for all candidates; place 0 comes first.
 
     A value has the type of its column; each element of an array is a value.
     """
-    if wanted.kind == "tree":
-        return _named_ancestors(wanted)
+    if wanted.tree is not None:
+        return _named_ancestors(wanted.tree)
     table, value, place, element = _column(connection, wanted)
     hop, target = _HOPS[wanted.of]
     return SQL(
@@ -69,23 +77,28 @@ def found_values(connection: psycopg.Connection[Any], wanted: ValueQuestion) -> 
 
 
 def _column(
-    connection: psycopg.Connection[Any], wanted: ValueQuestion
+    connection: psycopg.Connection[Any], wanted: ValueSource
 ) -> tuple[str, Composable, Composable, Composable]:
     """Return the table, the value, the place, and a join that takes an array apart."""
-    if wanted.kind == "metadata":
-        return "common_metadata", SQL(_FIELDS[wanted.column]), SQL("row.metadata_id"), SQL("")
-    kind = "result" if wanted.kind == "result" else "meta"
-    table = _declared(connection, kind, wanted.name)
-    column = Identifier("row", wanted.column)
-    if _type(table, wanted.column).endswith("[]"):
+    if wanted.metadata is not None:
+        value = SQL(_FIELDS[wanted.metadata.field])
+        return "common_metadata", value, SQL("row.metadata_id"), SQL("")
+    if wanted.result is not None:
+        name, table = wanted.result.column, _declared(connection, "result", wanted.result.action)
+    else:
+        assert wanted.source_metadata is not None
+        name = wanted.source_metadata.column
+        table = _declared(connection, "meta", wanted.source_metadata.source)
+    column = Identifier("row", name)
+    if _type(table, name).endswith("[]"):
         lateral = SQL(" CROSS JOIN LATERAL unnest({}) AS element (value)").format(column)
         return table.table_name, SQL("element.value"), SQL("row.id"), lateral
     return table.table_name, column, SQL("row.id"), SQL("")
 
 
-def _named_ancestors(wanted: ValueQuestion) -> Composed:
+def _named_ancestors(wanted: TreeAncestor) -> Composed:
     """The nearest level of ancestors whose description begins with the prefix."""
-    prefix = wanted.name.rstrip(":") + ":"
+    prefix = wanted.ancestor.rstrip(":") + ":"
     return SQL(
         "SELECT node_id, value, 0::bigint AS place FROM ("
         " WITH RECURSIVE above (node_id, at, depth) AS ("
@@ -104,48 +117,73 @@ def _named_ancestors(wanted: ValueQuestion) -> Composed:
     )
 
 
-def found_boxes(connection: psycopg.Connection[Any], wanted: BoxQuestion) -> Composed:
+def found_boxes(connection: psycopg.Connection[Any], wanted: Boxes) -> Composed:
     """Return the statement of (node_id, boxes): boxes as JSON arrays, of known classes only.
 
-    Each is [class number, x, y, width, height, confidence or null], as the columns have them.
+    Each is [class number, x, y, width, height, confidence, geometry, number], as the columns have
+    them, the last three null where there is none. What a source said several times is one box.
     """
-    table = _declared(connection, "result", wanted.action)
+    if wanted.action is not None:
+        table = _declared(connection, "result", wanted.action)
+    else:
+        table = _declared(connection, "meta", wanted.source or "")
     names = [wanted.x, wanted.y, wanted.width, wanted.height]
     for name in names:
         if _type(table, name) not in ("bigint", "integer", "double precision"):
             raise UsageError(f"boxes.{name}: the column is no number, but {_type(table, name)}")
-    columns: list[Composable] = [Identifier("row", name) for name in names]
-    finite = [SQL("{} IS NOT NULL").format(column) for column in columns]
-    confidence: Composable = SQL("NULL")
     _type(table, wanted.label)
-    if wanted.confidence:
-        _type(table, wanted.confidence)
+    conditions = [SQL("{} IS NOT NULL").format(Identifier("row", name)) for name in names]
+    if wanted.confidence is not None and wanted.confidence_min is not None:
         confidence = Identifier("row", wanted.confidence)
-        if wanted.confidence_min is not None:
-            least = Literal(wanted.confidence_min)
-            finite.append(SQL("{} >= {}").format(confidence, least))
-    return SQL(
-        "SELECT row.node_id, jsonb_agg(jsonb_build_array("
-        "class_list.number, {numbers}, {confidence}) ORDER BY row.id) AS boxes"
-        " FROM candidate JOIN {table} AS row USING (node_id)"
-        " LEFT JOIN label_map AS mapped ON mapped.value = {label}::text"
-        " JOIN class_list ON class_list.class = CASE WHEN mapped.value IS NULL"
-        " THEN {label}::text ELSE mapped.class END"
-        " WHERE candidate.reason IS NULL AND {finite} GROUP BY row.node_id"
-    ).format(
-        numbers=SQL(", ").join(columns),
-        confidence=confidence,
-        table=Identifier(table.table_name),
-        label=Identifier("row", wanted.label),
-        finite=SQL(" AND ").join(finite),
+        conditions.append(SQL("{} >= {}").format(confidence, Literal(wanted.confidence_min)))
+    given = {name: Identifier("row", column) for name, column in _box_columns(table, wanted)}
+    chosen = SQL(", ").join(
+        SQL("{} AS {}").format(column, Identifier(name)) for name, column in given.items()
     )
+    # The same batch, or a copy of it with other times, is told of once.
+    told = SQL("SELECT row.node_id, {first} AS place, {chosen} FROM candidate JOIN {table} AS row"
+        " USING (node_id) WHERE candidate.reason IS NULL AND {conditions}{group}"
+    ).format(
+        first=SQL("row.id" if wanted.action is not None else "min(row.id)"),
+        chosen=chosen,
+        table=Identifier(table.table_name),
+        conditions=SQL(" AND ").join(conditions),
+        group=SQL("")
+        if wanted.action is not None
+        else SQL(" GROUP BY row.node_id, {}").format(SQL(", ").join(given.values())),
+    )  # fmt: skip
+    more = [Identifier(name) if name in given else SQL("NULL") for name in _BOX_EXTRAS]
+    return SQL(
+        "SELECT told.node_id, jsonb_agg(jsonb_build_array(class_list.number, told.x, told.y,"
+        " told.width, told.height, {more}) ORDER BY told.place) AS boxes FROM ({told}) AS told"
+        " LEFT JOIN label_map AS mapped ON mapped.value = told.label::text"
+        " JOIN class_list ON class_list.class = CASE WHEN mapped.value IS NULL"
+        " THEN told.label::text ELSE mapped.class END GROUP BY told.node_id"
+    ).format(more=SQL(", ").join(more), told=told)
 
 
-def found_near(connection: psycopg.Connection[Any], wanted: NearQuestion) -> Composed:
+_BOX_EXTRAS = ("confidence", "geometry", "annotation_number")
+
+
+def _box_columns(table: DeclaredTable, wanted: Boxes) -> Iterator[tuple[str, str]]:
+    """Yield what of a box is in which column; those of a source's labels are known by name."""
+    for name in ("label", "x", "y", "width", "height"):
+        yield name, getattr(wanted, name)
+    names = (wanted.confidence, wanted.geometry, wanted.number)
+    usual = ("confidence", "geometry", "annotation_id") if wanted.source else (None, None, None)
+    for name, column, own in zip(_BOX_EXTRAS, names, usual, strict=True):
+        if column is not None:
+            _type(table, column)
+            yield name, column
+        elif own is not None and table.column(own) is not None:
+            yield name, own
+
+
+def found_near(connection: psycopg.Connection[Any], wanted: NearDuplicates) -> Composed:
     """Return the statement of (node_id, value): equal values look alike."""
-    if wanted.action:
-        question = ValueQuestion("result", wanted.action, wanted.column)
-        found = found_values(connection, question)
+    if wanted.action is not None and wanted.column is not None:
+        result = ResultColumn(action=wanted.action, column=wanted.column)
+        found = found_values(connection, ValueSource(result=result))
         return SQL(
             "SELECT node_id, dense_rank() OVER (ORDER BY value)::bigint AS value FROM ({}) AS found"
         ).format(found)
@@ -153,6 +191,7 @@ def found_near(connection: psycopg.Connection[Any], wanted: NearQuestion) -> Com
         "SELECT DISTINCT description FROM relationship ORDER BY 1", prepare=False
     ).fetchall()
     names = [name for (name,) in known]
+    assert wanted.relationship is not None
     if wanted.relationship not in names:
         raise UsageError(
             f"near_duplicates.relationship: there is no {wanted.relationship!a}"

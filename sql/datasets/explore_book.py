@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from psycopg.sql import SQL, Composed
+from psycopg.sql import SQL, Composed, Identifier, Literal
 
+from sql.core.declared import DeclaredTable, declared_tables
+from sql.core.errors import QueryTimeoutError
+from sql.core.repository import Repository, rows_of
 from sql.core.statements import statements
 from sql.datasets.node_report import NodeReport, node_report
 from sql.selector.select import COST_MAX, plan
@@ -18,13 +21,15 @@ from sql.selector.select import COST_MAX, plan
 if TYPE_CHECKING:
     import psycopg
 
-    from sql.core.transactions import Transactions
     from sql.selector.selector import Selector
 
 PAGE_NODES_MAX = 500
 FACET_VALUES_MAX = 40
 """Of each facet the most frequent values; a store may have thousands of ingest batches."""
 FACET_TIMEOUT_MS = 15_000
+MORE_FACETS_TIMEOUT_MS = 8_000
+FACET_NODES_MAX = 200_000
+"""So many nodes are looked at for facets that are joined node by node: about two seconds."""
 
 _SQL = statements("explore")
 
@@ -70,6 +75,70 @@ _FACETS = SQL("""
 """)
 
 
+# What is joined node by node, for the first nodes that are found. A tag is of what it is on and of
+# what hangs below that by one edge.
+_MORE_FACETS = SQL("""
+    WITH chosen AS MATERIALIZED (SELECT node_id FROM ({}) AS selected LIMIT {}),
+    observed AS MATERIALIZED (
+        SELECT DISTINCT common.node_id, common.author_description AS author,
+            to_char(common.update_time AT TIME ZONE 'UTC', 'YYYY-MM') AS month
+        FROM chosen JOIN common_metadata AS common USING (node_id)
+    ),
+    by_author AS (
+        SELECT author, count(DISTINCT node_id) AS nodes FROM observed WHERE author IS NOT NULL
+        GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {}
+    ),
+    by_month AS (
+        SELECT month, count(DISTINCT node_id) AS nodes FROM observed WHERE month IS NOT NULL
+        GROUP BY 1 ORDER BY 1 DESC LIMIT {}
+    ),
+    holder AS (
+        SELECT node_id, node_id AS holder_id FROM chosen
+        UNION ALL
+        SELECT chosen.node_id, edge.parent_node_id FROM chosen JOIN edge
+        ON edge.child_node_id = chosen.node_id
+    ),
+    by_tag AS (
+        SELECT edge.parent_node_id AS tag_id, count(DISTINCT holder.node_id) AS nodes
+        FROM holder JOIN edge ON edge.child_node_id = holder.holder_id
+        JOIN relationship USING (relationship_id)
+        WHERE relationship.description = 'tagged' GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {}
+    ),
+    by_dataset AS (
+        SELECT member.dataset_version_id, count(*) AS nodes
+        FROM chosen JOIN dataset_member AS member USING (node_id)
+        GROUP BY 1 ORDER BY 1 DESC LIMIT {}
+    ),
+    counted AS (
+        SELECT 'author' AS facet, author AS value, node.node_id, nodes
+        FROM by_author LEFT JOIN node ON node.sha256 = sha256(convert_to(author, 'UTF8'))
+        UNION ALL
+        SELECT 'month', month, NULL, nodes FROM by_month
+        UNION ALL
+        SELECT 'tag', asset.description, tag_id, nodes
+        FROM by_tag JOIN virtual_asset AS asset ON asset.node_id = tag_id
+        UNION ALL
+        SELECT 'dataset', dataset.name || '@' || version.version, NULL, nodes
+        FROM by_dataset JOIN dataset_version AS version USING (dataset_version_id)
+        JOIN dataset USING (dataset_id)
+    )
+    SELECT facet, value, coalesce((
+        SELECT left(common.title, 200) FROM common_metadata AS common
+        WHERE common.node_id = counted.node_id AND common.title IS NOT NULL
+        ORDER BY common.download_time DESC NULLS LAST, common.metadata_id DESC LIMIT 1
+    ), ''), nodes
+    FROM counted
+    ORDER BY facet, CASE WHEN facet IN ('month', 'dataset') THEN value END DESC, nodes DESC, value
+""")
+_LABELS = SQL("""
+    SELECT {}::text || ':' || {} AS value, count(DISTINCT chosen.node_id) AS nodes
+    FROM (SELECT node_id FROM ({}) AS selected LIMIT {}) AS chosen JOIN {} USING (node_id)
+    WHERE {} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {}
+""")
+LABEL_COLUMN = "label"
+"""What a column of results is called that says what something shows; see the shipped contracts."""
+
+
 class ExploredNode(NamedTuple):
     """One node of a page; size, extension and media type are None without bytes."""
 
@@ -81,17 +150,24 @@ class ExploredNode(NamedTuple):
     description: str
     title: str
     source: str
+    above: str = ""
+    """Of what was made, the title of what it was made of."""
 
 
 class FacetValue(NamedTuple):
-    """One value of a facet and how many of the nodes have it."""
+    """One value of a facet, how many of the nodes have it, and what people call it."""
 
     value: str
     nodes: int
+    title: str = ""
 
 
 class Facets(NamedTuple):
-    """Counts over all nodes of a selector; a node from two sources counts in both."""
+    """Counts over the nodes of a selector; a node from two sources counts in both.
+
+    Authors, tags, months, labels and datasets are counted over FACET_NODES_MAX of them at most, and
+    left out when that takes too long; values of `label` are ACTION:LABEL.
+    """
 
     nodes: int
     size_bytes: int
@@ -99,13 +175,15 @@ class Facets(NamedTuple):
     extension: tuple[FacetValue, ...]
     source: tuple[FacetValue, ...]
     ingest_batch: tuple[FacetValue, ...]
+    author: tuple[FacetValue, ...] = ()
+    tag: tuple[FacetValue, ...] = ()
+    month: tuple[FacetValue, ...] = ()
+    label: tuple[FacetValue, ...] = ()
+    dataset: tuple[FacetValue, ...] = ()
 
 
-class ExploreBook:
+class ExploreBook(Repository):
     """Questions of people who look around; none changes a row."""
-
-    def __init__(self, database: Transactions) -> None:
-        self._database = database
 
     def page(
         self,
@@ -125,7 +203,7 @@ class ExploreBook:
             planned = plan(connection, selector, "keys", COST_MAX).compiled
             statement = _PAGE[newest_first].format(planned.statement)
             found = connection.execute(statement, {**planned.parameters, **given}).fetchall()
-            return _details(connection, [row[0] for row in found])
+            return _details(connection, [node_id for (node_id,) in found])
 
     def details(self, node_ids: Sequence[int]) -> list[ExploredNode]:
         """Return these nodes in this order; those that do not exist are left out."""
@@ -137,6 +215,11 @@ class ExploreBook:
         with self._database.reading() as connection:
             return node_report(connection, name)
 
+    def label_columns(self) -> list[tuple[str, str]]:
+        """Return table and column of everything that says what a node shows, by table."""
+        with self._database.reading() as connection:
+            return [(table.table_name, LABEL_COLUMN) for table in _with_labels(connection)]
+
     def facets(self, selector: Selector) -> Facets:
         """Count the nodes of a selector by what people filter for."""
         with self._database.reading() as connection:
@@ -144,12 +227,43 @@ class ExploreBook:
             connection.execute(_FACET_TIMEOUT, [str(FACET_TIMEOUT_MS)])
             statement: Composed = _FACETS.format(planned.statement)
             rows = connection.execute(statement, planned.parameters).fetchall()
-        return _facets_of(rows)
+        found = _facets_of(rows)
+        try:
+            return found._replace(**self._more_facets(selector))
+        except QueryTimeoutError:
+            return found
+
+    def _more_facets(self, selector: Selector) -> dict[str, tuple[FacetValue, ...]]:
+        values: dict[str, list[FacetValue]] = {}
+        most = Literal(FACET_VALUES_MAX)
+        limits = (Literal(FACET_NODES_MAX), most, most, most, most)
+        with self._database.reading() as connection:
+            planned = plan(connection, selector, "keys", COST_MAX).compiled
+            connection.execute(_FACET_TIMEOUT, [str(MORE_FACETS_TIMEOUT_MS)])
+            statement = _MORE_FACETS.format(planned.statement, *limits)
+            for facet, value, title, nodes in connection.execute(statement, planned.parameters):
+                values.setdefault(facet, []).append(FacetValue(value, nodes, title))
+            for table in _with_labels(connection):
+                if table.kind != "action":
+                    continue
+                name = Identifier(table.table_name, LABEL_COLUMN)
+                statement = _LABELS.format(
+                    Literal(table.name), name, planned.statement, limits[0],
+                    Identifier(table.table_name), name, most,
+                )  # fmt: skip
+                for value, nodes in connection.execute(statement, planned.parameters):
+                    title = value.partition(":")[2]
+                    values.setdefault("label", []).append(FacetValue(value, nodes, title))
+        return {facet: tuple(found) for facet, found in values.items()}
+
+
+def _with_labels(connection: psycopg.Connection[Any]) -> list[DeclaredTable]:
+    found = [(table, table.column(LABEL_COLUMN)) for table in declared_tables(connection)]
+    return [table for table, column in found if column is not None and column.type == "text"]
 
 
 def _details(connection: psycopg.Connection[Any], node_ids: Sequence[int]) -> list[ExploredNode]:
-    given = {"node_ids": list(node_ids)}
-    return [ExploredNode(*row) for row in connection.execute(_SQL["details"], given).fetchall()]
+    return rows_of(connection, ExploredNode, _SQL["details"], {"node_ids": list(node_ids)})
 
 
 def _facets_of(rows: Sequence[Any]) -> Facets:

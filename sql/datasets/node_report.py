@@ -16,6 +16,7 @@ from pydantic import BaseModel, ConfigDict
 from base.errors import UsageError
 from sql.core.declared import declared_tables
 from sql.core.errors import NotFoundError
+from sql.core.repository import value_of
 from sql.core.statements import statements
 from sql.intent.intent import key_of
 from sql.selector.values import BIGINT_MAX
@@ -53,6 +54,8 @@ def node_report(connection: psycopg.Connection[Any], name: str) -> NodeReport:
     with connection.cursor(row_factory=dict_row) as cursor:
         node = _find(cursor, name)
         given = {"node_id": node["node_id"], "limit": LISTED_MAX}
+        if value_of(connection, _SQL["sees_tree"]):
+            node |= cursor.execute(_SQL["tree"], given).fetchone() or {}
 
         def rows(query: str) -> list[Row]:
             return cursor.execute(_SQL[query], given).fetchall()

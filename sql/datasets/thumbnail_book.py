@@ -6,12 +6,14 @@ The pictures are objects of the store; here is only which object is whose, and w
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, NamedTuple
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from sql.core.repository import Repository
 from sql.core.statements import statements
 
 if TYPE_CHECKING:
-    from sql.core.transactions import Transactions
+    import psycopg
 
 MISSING_MAX = 10_000
 
@@ -27,12 +29,13 @@ class NodeRange(NamedTuple):
 
 
 class Unpictured(NamedTuple):
-    """An image or video without a thumbnail; `media_type` is one of the two."""
+    """An image, video, sound or PDF without a thumbnail."""
 
     node_id: int
     key: str
     size_bytes: int
     media_type: str
+    extension: str
 
 
 class MadeThumbnail(NamedTuple):
@@ -50,17 +53,19 @@ class KnownThumbnail(NamedTuple):
     reason: str
 
 
-class ThumbnailBook:
-    """The thumbnails of one database; every call is one transaction."""
+class ThumbnailBook(Repository):
+    """The thumbnails of one database."""
 
-    def __init__(self, database: Transactions) -> None:
-        self._database = database
+    def _asking(self) -> AbstractContextManager[psycopg.Connection[Any]]:
+        return self._database.connection()
 
     def ranges(self, nodes: int) -> list[NodeRange]:
         """Cut what has no thumbnail into ranges with at most so many nodes, by node id."""
-        with self._database.connection() as connection:
-            rows = connection.execute(_SQL["ranges"], {"nodes": max(1, nodes)})
-            return [NodeRange(*row) for row in rows]
+        return self._all(NodeRange, _SQL["ranges"], {"nodes": max(1, nodes)})
+
+    def last_node(self) -> int:
+        """Return the largest node id that has bytes; 0 when none has. It costs next to nothing."""
+        return self._value(_SQL["last_node"], []) or 0
 
     def missing(self, first: int, last: int, limit: int) -> list[Unpictured]:
         """Return nodes between two ids (both included) that have none, by node id.
@@ -68,8 +73,7 @@ class ThumbnailBook:
         What was deleted or black-listed wants none.
         """
         given = {"first": first, "last": last, "limit": min(limit, MISSING_MAX)}
-        with self._database.connection() as connection:
-            return [Unpictured(*row) for row in connection.execute(_SQL["missing"], given)]
+        return self._all(Unpictured, _SQL["missing"], given)
 
     def record(self, made: Iterable[MadeThumbnail]) -> int:
         """Keep what was made; returns how many are new. The store must have the pictures."""
@@ -80,14 +84,11 @@ class ThumbnailBook:
                      for row in rows],
             "reasons": [None if row.thumbnail_key else _printable(row.reason) for row in rows],
         }  # fmt: skip
-        with self._database.connection() as connection:
-            return connection.execute(_SQL["record"], given).rowcount
+        return self._change(_SQL["record"], given)
 
     def of_key(self, key: str) -> KnownThumbnail | None:
         """Return the thumbnail of an object; None when nobody has tried to make one."""
-        with self._database.reading() as connection:
-            row = connection.execute(_SQL["of_key"], [key]).fetchone()
-        return None if row is None else KnownThumbnail(*row)
+        return self._first(KnownThumbnail, _SQL["of_key"], [key])
 
     def counts(self) -> tuple[int, int]:
         """Return how many nodes have one, and how many cannot have one."""

@@ -17,8 +17,9 @@ import psycopg
 from sql.core.errors import BusyError, IntentError
 from sql.core.lock_waits import limit_lock_waits
 from sql.core.statements import statements
+from sql.events.event_book import add_event
 from sql.intent.apply_draft import Draft, load_vocabulary
-from sql.intent.apply_merge import merge
+from sql.intent.apply_merge import merge, subject_of
 from sql.intent.apply_stage import stage
 from sql.intent.intent import IntentResult, WriteIntent, digest_of
 
@@ -72,6 +73,8 @@ def _merged(connection: psycopg.Connection[Any], draft: Draft, digest: bytes) ->
     with limit_lock_waits(connection, LOCK_TIMEOUT_S):
         try:
             result = merge(connection, draft)
+            if result.nodes_new:
+                _tell_created(connection, intent, result)
             given = [intent.intent_id, digest, result.model_dump_json()]
             connection.execute(_SQL["record"], given)
         except psycopg.errors.LockNotAvailable as error:
@@ -80,6 +83,17 @@ def _merged(connection: psycopg.Connection[Any], draft: Draft, digest: bytes) ->
                 "in `drystone db psql`); nothing was written, apply the write-intent again later"
             ) from error
     return result
+
+
+def _tell_created(
+    connection: psycopg.Connection[Any], intent: WriteIntent, result: IntentResult
+) -> None:
+    # One for the whole intent, which may bring a million.
+    counts = result.model_dump(
+        include={"nodes_new", "nodes_existing", "observations_new", "edges_new"}
+    )
+    document = {"intent_id": intent.intent_id, "batch": intent.ingest_batch, **counts}
+    add_event(connection, "node.created", subject_of(intent), document)
 
 
 def _former(

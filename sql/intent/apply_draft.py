@@ -80,7 +80,8 @@ def load_vocabulary(connection: psycopg.Connection[Any], intent: WriteIntent) ->
 
 
 def _tables(connection: psycopg.Connection[Any], intent: WriteIntent) -> dict[str, Converter]:
-    names = {"meta_" + row.source for row in intent.source_metadata}
+    described = (*intent.source_metadata, *intent.superseded_metadata)
+    names = {"meta_" + row.source for row in described}
     names |= {"result_" + row.action for row in (*intent.results, *intent.superseded_results)}
     found = (schema_of(connection, name) for name in sorted(names))
     return {table.table_name: Converter.of(table) for table in found if table is not None}
@@ -111,6 +112,7 @@ def _check_relationships(
                 f"{path}.forms_tree: {row.description!r} of action {row.action_id} is known with "
                 f"{not row.forms_tree}; take another word for another meaning"
             )
+    _check_removed(intent, known, problems)
     if {(edge.action_id, edge.relationship) for edge in intent.edges} <= known.keys():
         return
     for place, edge in enumerate(intent.edges):
@@ -121,17 +123,29 @@ def _check_relationships(
             )
 
 
+def _check_removed(
+    intent: WriteIntent, known: dict[tuple[int, str], bool], problems: list[str]
+) -> None:
+    for place, edge in enumerate(intent.removed_edges):
+        if known.get((edge.action_id, edge.relationship), True):
+            problems.append(
+                f"removed_edges[{place}].relationship: {edge.relationship!r} of action "
+                f"{edge.action_id} is unknown or forms a tree; edges of trees stay"
+            )
+
+
 def _check_names(intent: WriteIntent, vocabulary: Vocabulary, problems: list[str]) -> None:
     for place, node in enumerate(intent.physical_nodes):
         if node.extension not in vocabulary.file_types:
             problems.append(
-                f"physical_nodes[{place}].extension: {node.extension!r} is no image, video, sound "
-                "or text in file_type; set the file aside"
+                f"physical_nodes[{place}].extension: {node.extension!r} is of no type in "
+                "file_type; set the file aside"
             )
     with_table = {name.removeprefix("meta_") for name in vocabulary.tables}
     for name, known in (
         ("common_metadata", vocabulary.sources.keys()),
         ("source_metadata", with_table & vocabulary.sources.keys()),
+        ("superseded_metadata", with_table & vocabulary.sources.keys()),
     ):
         for place, row in enumerate(getattr(intent, name)):
             if row.source not in known:

@@ -15,10 +15,11 @@ from psycopg import sql
 from sql.core.bigints import Int64s, read_bigints, write_bigints
 from sql.core.errors import IntentError, SqlError
 from sql.core.statements import statements
+from sql.events.event_book import add_event
 from sql.intent import tree
 from sql.intent.apply_draft import Draft
 from sql.intent.apply_stage import intent_tables, size_problem
-from sql.intent.intent import IntentResult
+from sql.intent.intent import IntentResult, WriteIntent
 
 _SQL = statements("apply")
 _TREE_SQL = statements("tree")
@@ -42,7 +43,11 @@ def merge(connection: psycopg.Connection[Any], draft: Draft) -> IntentResult:
     if intent.physical_nodes:
         _run(connection, "insert_physical")
     superseded = _supersede_results(connection, draft) if intent.superseded_results else 0
+    forgotten = _forget_observations(connection, draft) if intent.superseded_metadata else 0
     observations_new, results_new = _insert_observations(connection, draft)
+    if draft.vocabulary.ingest_batch_id is not None:
+        _insert_observation_batches(connection, draft)
+    edges_removed = _remove_edges(connection) if intent.removed_edges else 0
     edges_new, positions_new = _insert_edges(connection, draft, growth, relationship_ids)
     tree.carry_out(connection, growth)
     rows_new = results_new + positions_new + _insert_others(connection, draft)
@@ -60,6 +65,8 @@ def merge(connection: psycopg.Connection[Any], draft: Draft) -> IntentResult:
         edges_existing=len(intent.edges) - edges_new - len(growth.dropped),
         rows_new=rows_new,
         results_superseded=superseded,
+        observations_superseded=forgotten,
+        edges_removed=edges_removed,
         cycles=cycles,
     )
 
@@ -118,10 +125,11 @@ def _unknown_nodes(draft: Draft, found: set[int]) -> list[str]:
         for place, row in enumerate(getattr(draft.intent, name)):
             if unknown(row.key):
                 problems.append(f"{name}[{place}].key: no node has this key")
-    for place, edge in enumerate(draft.intent.edges):
-        for end in ("parent", "child"):
-            if unknown(getattr(edge, end)):
-                problems.append(f"edges[{place}].{end}: no node has this key")
+    for name in ("edges", "removed_edges"):
+        for place, edge in enumerate(getattr(draft.intent, name)):
+            for end in ("parent", "child"):
+                if unknown(getattr(edge, end)):
+                    problems.append(f"{name}[{place}].{end}: no node has this key")
     return problems
 
 
@@ -213,6 +221,39 @@ def _insert_observations(connection: psycopg.Connection[Any], draft: Draft) -> t
     return observations, results
 
 
+def _forget_observations(connection: psycopg.Connection[Any], draft: Draft) -> int:
+    """Remove rows that are made anew, and who brought them; before the new ones come."""
+    count = 0
+    for source in sorted({row.source for row in draft.intent.superseded_metadata}):
+        name = "meta_" + source
+        statement = sql.SQL(
+            "DELETE FROM {} AS known USING intent_former AS given JOIN intent_node USING (number) "
+            "WHERE given.table_name = %s AND known.node_id = intent_node.node_id "
+            "AND known.observation_hash = given.observation_hash"
+        ).format(sql.Identifier(name))
+        count += connection.execute(statement, [name], prepare=False).rowcount
+        _run(connection, "forget_batches", [name, draft.vocabulary.sources[source]])
+    return count
+
+
+def _insert_observation_batches(connection: psycopg.Connection[Any], draft: Draft) -> None:
+    """Note for every observation, new or known, that this batch brought it."""
+    batch = draft.vocabulary.ingest_batch_id
+    if draft.intent.common_metadata:
+        _run(connection, "insert_common_batches", [batch])
+    for name in draft.vocabulary.tables:
+        if name.startswith("meta_"):
+            statement = sql.SQL(
+                "INSERT INTO observation_batch"
+                " (node_id, ingest_batch_id, source_id, observation_hash) "
+                "SELECT intent_node.node_id, %s, %s, given.observation_hash FROM {} AS given "
+                "JOIN intent_node ON intent_node.number = given._number "
+                "ORDER BY intent_node.node_id ON CONFLICT DO NOTHING"
+            ).format(sql.Identifier("intent_" + name))
+            source = draft.vocabulary.sources[name.removeprefix("meta_")]
+            connection.execute(statement, [batch, source], prepare=False)
+
+
 def _supersede_results(connection: psycopg.Connection[Any], draft: Draft) -> int:
     """Move what was found before, with the same parameters, out of the tables of results."""
     names = {"result_" + row.action for row in draft.intent.superseded_results}
@@ -233,6 +274,14 @@ def _supersede_results(connection: psycopg.Connection[Any], draft: Draft) -> int
         given = [name, name, draft.intent.intent_id]
         count += connection.execute(statement, given, prepare=False).rowcount
     return count
+
+
+def _remove_edges(connection: psycopg.Connection[Any]) -> int:
+    removed = _run(connection, "remove_edges")
+    if removed:
+        _run(connection, "lock_rights")
+        _run(connection, "withdraw_rights")
+    return removed
 
 
 def _insert_edges(
@@ -259,10 +308,27 @@ def _insert_others(connection: psycopg.Connection[Any], draft: Draft) -> int:
     if draft.intent.archive_locations:
         rows += _run(connection, "insert_archive")
     if draft.intent.flags:
-        rows += _run(connection, "set_flags")
+        rows += _set_flags(connection, draft.intent)
     if draft.vocabulary.ingest_batch_id is not None:
         rows += _run(connection, "insert_members", [draft.vocabulary.ingest_batch_id])
+        _run(connection, "reach_members", [draft.vocabulary.ingest_batch_id])
     return rows
+
+
+def _set_flags(connection: psycopg.Connection[Any], intent: WriteIntent) -> int:
+    row = connection.execute(_SQL["set_flags"], prepare=False).fetchone()
+    assert row is not None
+    changed, deleted, restored = row
+    for kind, count in (("node.deleted", deleted), ("node.restored", restored)):
+        if count:
+            document = {"intent_id": intent.intent_id, "batch": intent.ingest_batch, "nodes": count}
+            add_event(connection, kind, subject_of(intent), document)
+    return changed
+
+
+def subject_of(intent: WriteIntent) -> str:
+    """Return what the events of an intent are about: its batch, or itself where it has none."""
+    return f"batch {intent.ingest_batch}" if intent.ingest_batch else f"intent {intent.intent_id}"
 
 
 def _named(

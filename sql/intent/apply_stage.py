@@ -37,6 +37,11 @@ def stage(connection: psycopg.Connection[Any], draft: Draft) -> None:
         raise IntentError(problems)
     if intent.edges:
         _stage_edges(connection, draft)
+    if intent.removed_edges:
+        with _copy(connection, "removed", "int4 int4 int4 text") as write:
+            for row in intent.removed_edges:
+                ends = draft.number(row.parent), draft.number(row.child)
+                write((*ends, row.action_id, row.relationship))
     if intent.archive_locations:
         with _copy(connection, "archive", "int4 int4 text") as write:
             for place, row in enumerate(intent.archive_locations):
@@ -47,6 +52,8 @@ def stage(connection: psycopg.Connection[Any], draft: Draft) -> None:
         with _copy(connection, "superseded", "int4 text int8") as write:
             for row in intent.superseded_results:
                 write((draft.number(row.key), "result_" + row.action, row.action_event_id))
+    if intent.superseded_metadata:
+        _stage_superseded_metadata(connection, draft)
     # Last: only now every node that the intent names has its number.
     with _copy(connection, "key", "int4 bytea int2") as write:
         kinds = draft.kinds
@@ -63,9 +70,11 @@ def intent_tables(draft: Draft) -> list[str]:
         "intent_physical": intent.physical_nodes,
         "intent_common": intent.common_metadata,
         "intent_edge": intent.edges,
+        "intent_removed": intent.removed_edges,
         "intent_archive": intent.archive_locations,
         "intent_flag": intent.flags,
         "intent_superseded": intent.superseded_results,
+        "intent_former": intent.superseded_metadata,
     }
     named = [name for name, rows in wanted.items() if rows]
     return ["intent_key", *named, *("intent_" + name for name in draft.vocabulary.tables)]
@@ -190,6 +199,17 @@ def _write_observations(
             cells = converter.row(row.values, problems, f"source_metadata[{place}].values")
             time = row.download_time
             write((draft.number(row.key), time, converter.hash(cells, time), *cells))
+
+
+def _stage_superseded_metadata(connection: psycopg.Connection[Any], draft: Draft) -> None:
+    """Stage the hashes that these rows have; what a column refuses now it never held."""
+    with _copy(connection, "former", "int4 text bytea") as write:
+        for row in draft.intent.superseded_metadata:
+            converter, problems = draft.vocabulary.tables["meta_" + row.source], list[str]()
+            cells = converter.row(row.values, problems, "")
+            if not problems:
+                found = converter.hash(cells, row.download_time)
+                write((draft.number(row.key), converter.table_name, found))
 
 
 def _write_results(draft: Draft, converter: Converter, write: Write, problems: list[str]) -> None:

@@ -1,7 +1,7 @@
 """Values of declared columns: it owns their conversion from documents, and observation hashes.
 
 A value is refused, not bent: text is not made of a number, nor a number of text. What JSON cannot
-say is read from text (times and dates in ISO 8601, bytes in hexadecimal).
+say is read from text (times and dates in ISO 8601, bytes in hexadecimal); JSON is given as text.
 """
 
 from __future__ import annotations
@@ -14,7 +14,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, cast
 
+from psycopg.types.json import Jsonb
+
 from sql.core.declared import DeclaredTable
+from sql.core.json_text import json_text
 from sql.intent.intent import BIGINT_MAX, INTEGER_MAX, CommonMetadata, checked_instant
 
 HASH_BYTES = 16
@@ -89,6 +92,14 @@ def _bytes(value: object) -> bytes:
         raise ValueError("must be bytes in hexadecimal digits") from None
 
 
+def _json(value: object) -> Jsonb:
+    try:
+        parsed = json.loads(_text(value))
+    except (ValueError, RecursionError):
+        raise ValueError("must be JSON, as text") from None
+    return Jsonb(json_text(parsed), dumps=str)
+
+
 def _list_of(convert: Callable[[object], Any]) -> Callable[[object], list[Any]]:
     def convert_all(value: object) -> list[Any]:
         if not isinstance(value, (list, tuple)):
@@ -110,6 +121,7 @@ _CONVERTERS: dict[str, Callable[[object], Any]] = {
     "text[]": _list_of(_text),
     "bigint[]": _list_of(_whole(BIGINT_MAX)),
     "double precision[]": _list_of(_number),
+    "jsonb": _json,
 }
 
 
@@ -123,6 +135,8 @@ def _encoded(value: Any) -> str:
         return value.hex()
     if isinstance(value, list):
         return json.dumps(value)
+    if isinstance(value, Jsonb):
+        return value.obj
     return str(value)
 
 

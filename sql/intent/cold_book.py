@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 from sql.core.errors import UsageError
+from sql.core.repository import Repository
 from sql.core.statements import statements
-
-if TYPE_CHECKING:
-    from sql.core.transactions import Transactions
 
 _SQL = statements("cold")
 
@@ -31,11 +29,8 @@ class NewPackage:
     """Batches of the store that it has, or has a part of."""
 
 
-class ColdBook:
+class ColdBook(Repository):
     """See the module."""
-
-    def __init__(self, database: Transactions) -> None:
-        self._database = database
 
     def add(self, packages: Sequence[NewPackage]) -> None:
         """Register packages that belong together, all or none.
@@ -66,15 +61,11 @@ class ColdBook:
 
     def is_fresh(self) -> bool:
         """Tell whether nothing has come in yet: no node, batch or dataset."""
-        with self._database.reading() as connection:
-            row = connection.execute(_SQL["is_fresh"]).fetchone()
-            return bool(row and row[0])
+        return self._value(_SQL["is_fresh"])
 
     def knows_backup(self, name: str) -> bool:
         """Tell whether this database made a backup, or came out of it."""
-        with self._database.reading() as connection:
-            row = connection.execute(_SQL["knows_backup"], [name]).fetchone()
-            return bool(row and row[0])
+        return self._value(_SQL["knows_backup"], [name])
 
     def exports(self) -> list[str]:
         """Return the exports of datasets that are copies in 3D, the oldest first."""

@@ -197,6 +197,18 @@ class Edge(_Row):
         return self
 
 
+class RemovedEdge(_Row):
+    """An edge that is no more: a tag taken off, a node out of a collection.
+
+    None that forms a tree: what was made of what stays so.
+    """
+
+    parent: Key
+    child: Key
+    relationship: Word
+    action_id: ActionId = 0
+
+
 class ArchiveLocation(_Row):
     """Where the bytes of a physical node lie in a TYPE1 package."""
 
@@ -246,10 +258,14 @@ class WriteIntent(_Row):
     source_metadata: tuple[SourceMetadata, ...] = ()
     relationships: tuple[Relationship, ...] = ()
     edges: tuple[Edge, ...] = ()
+    removed_edges: tuple[RemovedEdge, ...] = ()
+    """Removed before the edges of the same intent come."""
     archive_locations: tuple[ArchiveLocation, ...] = ()
     flags: tuple[NodeFlag, ...] = ()
     results: tuple[ResultRow, ...] = ()
     superseded_results: tuple[SupersededResults, ...] = ()
+    superseded_metadata: tuple[SourceMetadata, ...] = ()
+    """Rows that are made of what the database keeps elsewhere, and are made anew; they go."""
 
 
 class IntentResult(_Row):
@@ -267,6 +283,8 @@ class IntentResult(_Row):
     rows_new: int = 0
     """Archive locations, flags changed, results, memberships, and positions of known edges."""
     results_superseded: int = 0
+    observations_superseded: int = 0
+    edges_removed: int = 0
     cycles: tuple[tuple[str, ...], ...] = ()
     """One for each tree edge that was left out because it lies on a cycle: the keys along one such
     cycle, the edge's parent and child first. Of very many edges only the parent and the child."""

@@ -1,1 +1,1 @@
-"""Accounts and tokens."""
+"""Accounts, tokens, requests that are done once, and the audit log."""

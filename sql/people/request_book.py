@@ -13,7 +13,7 @@ import json
 import os
 import secrets
 from collections.abc import Generator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from base.errors import UsageError
@@ -65,7 +65,7 @@ class RequestBook:
                 )
             if answer is not None:
                 return True, json.loads(answer)
-            if is_done:
+            if is_done and not _is_alive(holder):
                 raise AnswerLostError(
                     f"{operation} was done, but the server failed or was stopped before it "
                     "answered; look at what there is, and take a new key to do it again"
@@ -87,10 +87,25 @@ class RequestBook:
         with self._released(account, key), self._database.connection() as connection:
             connection.execute(_SQL["finish"], given)
 
-    def abandon(self, account: str, key: str) -> None:
+    def abandon(self, account: str, key: str, *, is_undone: bool = True) -> None:
         """Forget a request that changed nothing; one that was marked stays."""
         with self._released(account, key), self._database.connection() as connection:
             connection.execute(_SQL["abandon"], {"account": account, "key": key})
+
+    def mark(self, account: str, key: str) -> None:
+        """Mark a request as done before it is."""
+        with self._database.connection() as connection:
+            connection.execute(_SQL["mark_ahead"], {"account": account, "key": key})
+
+    def unmark(self, account: str, key: str) -> None:
+        """Take a mark back that was made before."""
+        with self._database.connection() as connection:
+            connection.execute(_SQL["unmark"], {"account": account, "key": key})
+
+    def release(self, account: str, key: str) -> None:
+        """Let others ask after the request; it stays as it is."""
+        with self._released(account, key):
+            pass
 
     def _hold(self, account: str, key: str, holder: str) -> None:
         _being_done[id(self._database), account, key] = holder
@@ -102,6 +117,49 @@ class RequestBook:
             yield
         finally:
             _being_done.pop((id(self._database), account, key), None)
+
+
+class RequestsAhead:
+    """Requests whose change another process makes (the engine), which knows no key.
+
+    They are marked as done before that process is asked. What a crash leaves:
+      begun     it was not asked: the next one with this key does it
+      marked    it may have been done, and is never done again: the next one is told so
+    What that process refused, or was never asked for, is forgotten.
+    """
+
+    def __init__(self, book: RequestBook) -> None:
+        self._book = book
+
+    def begin(self, account: str, key: str, operation: str, digest: bytes) -> tuple[bool, Any]:
+        """Begin a request, or return True and its answer, as `RequestBook.begin` does."""
+        is_known, answer = self._book.begin(account, key, operation, digest)
+        if not is_known:
+            try:
+                # Durable before the other process hears of it; a crash before this leaves `begun`.
+                self._book.mark(account, key)
+            except BaseException:
+                self._book.release(account, key)
+                raise
+        return is_known, answer
+
+    def marking(self, account: str, key: str) -> AbstractContextManager[None]:
+        """Return a block that marks nothing more."""
+        return nullcontext()
+
+    def finish(self, account: str, key: str, answer: Any) -> None:
+        """Keep the answer, a JSON document."""
+        self._book.finish(account, key, answer)
+
+    def abandon(self, account: str, key: str, *, is_undone: bool = True) -> None:
+        """Forget a request that was refused; one whose end nobody knows stays marked."""
+        if not is_undone:
+            self._book.release(account, key)
+            return
+        try:
+            self._book.unmark(account, key)
+        finally:
+            self._book.abandon(account, key)
 
 
 def _checked(key: str) -> str:

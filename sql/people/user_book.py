@@ -7,25 +7,29 @@ in. What a role may do is decided there too; here a role is a word.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from psycopg import errors
 
 from base.errors import UsageError
 from sql.core.errors import NotFoundError
+from sql.core.repository import Repository, row_of, rows_of, value_of
 from sql.core.statements import statements
+from sql.events.event_book import add_event
+from sql.people.scopes import (
+    ROLES,
+    Role,
+    Scope,
+    checked_scopes,
+    lesser_role,
+    role_of_scopes,
+    scopes_left,
+)
 
 if TYPE_CHECKING:
     import psycopg
-
-    from sql.core.transactions import Transactions
-
-Role = Literal["viewer", "labeller", "operator", "admin"]
-ROLES: tuple[Role, ...] = get_args(Role)
-"""From the least to the most; a labeller sees what is labelled, and nothing else."""
-LABELLER: Role = "labeller"
-VIEWER: Role = "viewer"
 
 WINDOW_S = 900
 """So long a wrong password counts."""
@@ -33,8 +37,9 @@ FAILURES_PAIR_MAX = 5
 """Of one name from one address: a person mistypes, a program guesses."""
 FAILURES_ADDRESS_MAX = 30
 """Of all names from one address."""
-FAILURES_NAME_MAX = 100
-"""Of one name from all addresses; high, so that nobody is locked out by a stranger at once."""
+FAILURES_NAME_FREE = 100
+"""Of one name from all addresses; each after that is slow, and none is refused for it."""
+DELAY_S = 3.0
 NAME_LENGTH_MAX = 100
 BROWSER_LENGTH_MAX = 100
 
@@ -57,6 +62,8 @@ class LoginAttempt(NamedTuple):
 
     attempt_id: int
     wait_s: float
+    delay_s: float
+    """So long the answer should be kept back, right or wrong."""
     user: User | None
     password_hash: str | None
 
@@ -81,18 +88,21 @@ class ApiToken(NamedTuple):
     token_id: int
     user_name: str
     name: str
-    role: Role
+    scopes: Sequence[Scope]
     create_time: datetime
     expire_time: datetime | None
     used_time: datetime | None
 
 
 class TokenOwner(NamedTuple):
-    """Who a script works for: the lesser of the person's and the token's role."""
+    """Who a script works for, and what both the person and the token may."""
 
     user_id: int
     name: str
-    role: Role
+    role: Role | None
+    """None for one that only takes tasks, or asks the database."""
+    scopes: Sequence[Scope]
+    token_name: str
 
 
 class SavedView(NamedTuple):
@@ -107,11 +117,11 @@ class SavedView(NamedTuple):
     is_shared: bool
 
 
-class UserBook:
-    """People, their sessions, tokens and saved views; each method is one transaction."""
+class UserBook(Repository):
+    """People, their sessions, tokens and saved views."""
 
-    def __init__(self, database: Transactions) -> None:
-        self._database = database
+    def _asking(self) -> AbstractContextManager[psycopg.Connection[Any]]:
+        return self._database.connection()
 
     # ---- People ----------------------------------------------------------------------------------
 
@@ -120,25 +130,27 @@ class UserBook:
         given = {"name": name, "role": role, "password_hash": password_hash}
         with self._database.connection() as connection:
             try:
-                row = connection.execute(_SQL["add"], given).fetchone()
+                found = row_of(connection, User, _SQL["add"], given)
             except errors.CheckViolation as error:
                 raise _refused(name, role, error) from error
             except (errors.DataError, UnicodeEncodeError) as error:
                 raise UsageError(f"{name!a} cannot be a name") from error
-        if row is None:
+            if found is not None:
+                _tell(connection, name, {"change": "added", "role": role})
+        if found is None:
             raise UsageError(f"there is a user {name} already; give another name")
-        return User(*row)
+        return found
 
     def users(self) -> list[User]:
         """Return everybody, by name."""
-        return [User(*row) for row in self._rows("users")]
+        return self._all(User, _SQL["users"])
 
     def user(self, name: str) -> User:
         """Return one person; NotFoundError when there is none of this name."""
-        row = self._row("user", {"name": _clean(name)})
-        if row is None:
+        found = self._first(User, _SQL["user"], {"name": _clean(name)})
+        if found is None:
             raise _unknown(name)
-        return User(*row)
+        return found
 
     def set_role(self, name: str, role: Role) -> None:
         """Give a person another role; UsageError for the last admin."""
@@ -147,6 +159,7 @@ class UserBook:
         with self._database.connection() as connection:
             user_id = _locked(connection, name, stays_admin=role == "admin")
             connection.execute(_SQL["set_role"], {"user_id": user_id, "role": role})
+            _tell(connection, name, {"change": "role", "role": role})
 
     def set_disabled(self, name: str, *, is_disabled: bool) -> None:
         """Shut a person out, at once, or let them in again; UsageError for the last admin."""
@@ -156,6 +169,7 @@ class UserBook:
             connection.execute(_SQL["set_disabled"], given)
             if is_disabled:
                 connection.execute(_SQL["end_sessions"], given)
+            _tell(connection, name, {"change": "disabled" if is_disabled else "enabled"})
 
     def set_password(
         self, name: str, password_hash: str, keep_session: bytes | None = None
@@ -163,10 +177,10 @@ class UserBook:
         """Set a password and end all sessions of the person, but the one that is kept."""
         with self._database.connection() as connection:
             given = {"name": _clean(name), "password_hash": password_hash}
-            row = connection.execute(_SQL["set_password"], given).fetchone()
-            if row is None:
+            user_id = value_of(connection, _SQL["set_password"], given)
+            if user_id is None:
                 raise _unknown(name)
-            ended = {"user_id": row[0], "except_hash": keep_session}
+            ended = {"user_id": user_id, "except_hash": keep_session}
             connection.execute(_SQL["end_sessions"], ended)
 
     # ---- Logging in ------------------------------------------------------------------------------
@@ -179,23 +193,19 @@ class UserBook:
         with self._database.connection() as connection:
             connection.execute(_SQL["forget_attempts"])
             connection.execute(_SQL["attempts_in_turn"])
-            row = connection.execute(_SQL["begin_attempt"], given).fetchone()
-            assert row is not None
+            given["attempt_id"] = value_of(connection, _SQL["begin_attempt"], given)
         # Another transaction: attempts that were written at the same moment are seen now.
-        given["attempt_id"] = row[0]
         with self._database.connection() as connection:
             counts = connection.execute(_SQL["count_attempts"], given).fetchone()
             found = connection.execute(_SQL["password_of"], given).fetchone()
         assert counts is not None
         pair, of_address, of_name, wait_s = counts
-        refused = (
-            pair >= FAILURES_PAIR_MAX
-            or of_address >= FAILURES_ADDRESS_MAX
-            or of_name >= FAILURES_NAME_MAX
-        )
+        # By address only: who guesses elsewhere slows the right password, and never shuts it out.
+        refused = pair >= FAILURES_PAIR_MAX or of_address >= FAILURES_ADDRESS_MAX
+        delay_s = DELAY_S if of_name >= FAILURES_NAME_FREE else 0.0
         user = User(*found[:-1]) if found else None
         return LoginAttempt(
-            given["attempt_id"], max(1.0, wait_s) if refused else 0.0, user,
+            given["attempt_id"], max(1.0, wait_s) if refused else 0.0, delay_s, user,
             found[-1] if found else None,
         )  # fmt: skip
 
@@ -220,78 +230,87 @@ class UserBook:
         }  # fmt: skip
         with self._database.connection() as connection:
             connection.execute(_SQL["forget_sessions"], given)
-            row = connection.execute(_SQL["open_session"], given).fetchone()
-            if row is None:
+            expire_time = value_of(connection, _SQL["open_session"], given)
+            if expire_time is None:
                 raise UsageError("this user is disabled; an admin can change that")
             connection.execute(_SQL["succeed_attempt"], given)
-        return row[0]
+        return expire_time
 
     def session(self, session_hash: bytes, idle_s: float) -> Session | None:
         """Return a session that is alive, and note that it was used."""
         given = {"session_hash": session_hash, "idle_s": idle_s}
         with self._database.connection() as connection:
-            row = connection.execute(_SQL["session"], given).fetchone()
-            if row is None:
-                return None
-            connection.execute(_SQL["touch_session"], given)
-        return Session(*row)
+            found = row_of(connection, Session, _SQL["session"], given)
+            if found is not None:
+                connection.execute(_SQL["touch_session"], given)
+        return found
 
     def sessions(self, user_id: int | None = None) -> list[Session]:
         """Return the sessions of a person, or all, the last used first."""
-        return [Session(*row) for row in self._rows("sessions", {"user_id": user_id})]
+        return self._all(Session, _SQL["sessions"], {"user_id": user_id})
 
     def end_session(self, session_hash: bytes) -> None:
         """Log a browser out."""
-        with self._database.connection() as connection:
-            connection.execute(_SQL["end_session"], {"session_hash": session_hash})
+        self._change(_SQL["end_session"], {"session_hash": session_hash})
 
     # ---- Tokens ----------------------------------------------------------------------------------
 
     def add_token(
-        self, name: str, token_name: str, role: Role, token_hash: bytes,
+        self, name: str, token_name: str, scopes: Sequence[str], token_hash: bytes,
         lifetime_s: float | None = None,
     ) -> int:  # fmt: skip
         """Make a token of a person known; UsageError when it has one of this name."""
-        user = self.user(name)
+        user, wanted = self.user(name), checked_scopes(scopes)
         if not 1 <= len(token_name) <= NAME_LENGTH_MAX or not token_name.isprintable():
             raise UsageError(f"a token's name has 1 to {NAME_LENGTH_MAX} printable characters")
-        if lesser_role(user.role, role) != role:
-            raise UsageError(f"{name} is {user.role}: a token cannot have the role {role}")
+        if refused := sorted(set(wanted) - set(scopes_left(wanted, user.role))):
+            raise UsageError(
+                f"{name} is {user.role}: a token cannot have the scope {', '.join(refused)}"
+            )
+        if lifetime_s is not None and lifetime_s <= 0:
+            raise UsageError("the token would have ended already: give an end that is to come")
         given = {
-            "name": name, "token_name": token_name, "role": role, "token_hash": token_hash,
+            "name": name, "token_name": token_name, "token_hash": token_hash,
             "lifetime_s": lifetime_s,
         }  # fmt: skip
-        row = self._row("add_token", given)
-        if row is None:
-            raise UsageError(f"{name} has a token {token_name!a} already; remove it first")
-        return row[0]
+        with self._database.connection() as connection:
+            try:
+                token_id = value_of(connection, _SQL["add_token"], given)
+            except errors.DatetimeFieldOverflow as error:
+                raise UsageError("the token's end is too far away; leave it out") from error
+            if token_id is None:
+                raise UsageError(f"{name} has a token {token_name!a} already; remove it first")
+            connection.execute(_SQL["add_scopes"], {"token_id": token_id, "scopes": list(wanted)})
+        return token_id
 
     def tokens(self, name: str | None = None) -> list[ApiToken]:
         """Return the tokens of a person, or all."""
-        return [ApiToken(*row) for row in self._rows("tokens", {"name": name})]
+        found = self._all(ApiToken, _SQL["tokens"], {"name": name})
+        return [token._replace(scopes=checked_scopes(token.scopes)) for token in found]
 
     def remove_token(self, name: str, token_name: str) -> None:
         """Make a token worthless; NotFoundError when there is none of this name."""
         given = {"name": _clean(name), "token_name": _clean(token_name)}
-        with self._database.connection() as connection:
-            if not connection.execute(_SQL["remove_token"], given).rowcount:
-                raise NotFoundError(f"{name!a} has no token {token_name!a}")
+        if not self._change(_SQL["remove_token"], given):
+            raise NotFoundError(f"{name!a} has no token {token_name!a}")
 
     def token_owner(self, token_hash: bytes) -> TokenOwner | None:
         """Return whose token this is, and note that it was used; None when it is worthless.
 
-        It is so, too, while its role and that of its owner have nothing in common.
+        It is so, too, while its scopes and the role of its owner have nothing in common.
         """
         with self._database.connection() as connection:
             row = connection.execute(_SQL["token_owner"], {"token_hash": token_hash}).fetchone()
             if row is None:
                 return None
-            token_id, user_id, name, user_role, token_role = row
-            role = lesser_role(user_role, token_role)
-            if role is None:
+            token_id, user_id, name, user_role, token_name, scopes = row
+            left = scopes_left(checked_scopes(scopes), user_role)
+            most = role_of_scopes(scopes)
+            role = None if most is None else lesser_role(user_role, most)
+            if role is None and not left:
                 return None
             connection.execute(_SQL["touch_token"], {"token_id": token_id})
-        return TokenOwner(user_id, name, role)
+        return TokenOwner(user_id, name, role, left, token_name)
 
     # ---- Saved views -----------------------------------------------------------------------------
 
@@ -306,52 +325,54 @@ class UserBook:
         }  # fmt: skip
         with self._database.connection() as connection:
             try:
-                row = connection.execute(_SQL["save_view"], given).fetchone()
+                return value_of(connection, _SQL["save_view"], given)
             except errors.CheckViolation as error:
                 raise UsageError("these filters are too long to be saved") from error
-        assert row is not None
-        return row[0]
 
     def views(self, user_id: int, page: str) -> list[SavedView]:
         """Return the views that a person sees on a page: the own ones and the shared ones."""
-        return [SavedView(*row) for row in self._rows("views", {"user_id": user_id, "page": page})]
+        return self._all(SavedView, _SQL["views"], {"user_id": user_id, "page": page})
 
-    def remove_view(self, user_id: int, saved_view_id: int) -> None:
-        """Forget a view of this person; NotFoundError when it is somebody else's."""
+    def view(self, user_id: int, saved_view_id: int) -> SavedView:
+        """Return a view that a person may see. Raises NotFoundError."""
         given = {"user_id": user_id, "saved_view_id": saved_view_id}
-        with self._database.connection() as connection:
-            if not connection.execute(_SQL["remove_view"], given).rowcount:
-                raise NotFoundError("you have no such view")
+        found = self._first(SavedView, _SQL["view"], given)
+        if found is None:
+            raise NotFoundError(
+                f"there is no view {saved_view_id} that you may see; ask whoever sent it to save "
+                "it with Everybody sees it"
+            )
+        return found
 
-    def _rows(self, query: str, given: dict[str, Any] | None = None) -> Sequence[Any]:
-        with self._database.connection() as connection:
-            return connection.execute(_SQL[query], given).fetchall()
+    def view_named(self, page: str, name: str, user: str) -> str:
+        """Return the address of a view of this person, or else of a shared one, by its name."""
+        given = {"page": page, "name": name, "user": user}
+        query = self._value(_SQL["view_named"], given)
+        if query is None:
+            raise NotFoundError(f"you have no saved view {name!a}, and nobody shares one")
+        return query
 
-    def _row(self, query: str, given: dict[str, Any]) -> Any:
-        with self._database.connection() as connection:
-            return connection.execute(_SQL[query], given).fetchone()
+    def remove_view(self, user_id: int | None, saved_view_id: int) -> None:
+        """Forget a view of this person, or of anybody; NotFoundError when it is another's."""
+        given = {"user_id": user_id, "saved_view_id": saved_view_id}
+        if not self._change(_SQL["remove_view"], given):
+            raise NotFoundError("you have no such view")
 
 
-def lesser_role(one: Role, other: Role) -> Role | None:
-    """Return the role that may do what both of these may; None when that is nothing.
-
-    Who only labels sees nothing else, not even what a viewer does, and a viewer writes nothing.
-    """
-    if {one, other} == {LABELLER, VIEWER}:
-        return None
-    return one if ROLES.index(one) < ROLES.index(other) else other
+def _tell(connection: psycopg.Connection[Any], name: str, change: dict[str, str]) -> None:
+    document = {"account": name, **change}
+    add_event(connection, "permission.changed", f"account {name}", document)
 
 
 def _locked(connection: psycopg.Connection[Any], name: str, *, stays_admin: bool) -> int:
     """Return the id of a person to change; somebody must always be able to let others in."""
-    rows = connection.execute(_SQL["lock_users"]).fetchall()
-    found = next((row for row in rows if row[1] == name), None)
-    if found is None:
+    users = {user.name: user for user in rows_of(connection, User, _SQL["lock_users"])}
+    if name not in users:
         raise _unknown(name)
-    admins = {row[1] for row in rows if row[2] == "admin" and not row[3]}
+    admins = {user.name for user in users.values() if user.role == "admin" and not user.is_disabled}
     if not stays_admin and admins == {name}:
         raise UsageError(f"{name} is the only admin; make somebody else one first")
-    return found[0]
+    return users[name].user_id
 
 
 def _clean(text: str) -> str:

@@ -1,10 +1,10 @@
 -- What staging has to know of many nodes at once; see sql/actions/action_context.py.
 
 -- name: nodes
-SELECT node.node_id, encode(node.sha256, 'hex'), content.file_size_bytes, type.file_extension,
-    type.type, asset.description,
+SELECT node.node_id, encode(node.sha256, 'hex') AS key, content.file_size_bytes AS size_bytes,
+    type.file_extension AS extension, type.type AS media_type, asset.description,
     CASE WHEN content.is_delete THEN 'deleted' WHEN content.in_black_list THEN 'black-listed'
-        WHEN content.node_id IS NULL THEN 'without bytes' END
+        WHEN content.node_id IS NULL THEN 'without bytes' ELSE '' END AS hidden
 FROM node
 LEFT JOIN physical_content AS content USING (node_id)
 LEFT JOIN file_type AS type USING (file_extension_id)
@@ -72,9 +72,9 @@ FROM action_batch_node AS member LEFT JOIN physical_content AS content USING (no
 WHERE member.action_batch_id = %(action_batch_id)s ORDER BY member.node_id
 
 -- name: batch
-SELECT batch.create_date, batch.seal_date, count(member.node_id),
-    coalesce(sum(content.file_size_bytes), 0)::bigint,
-    count(*) FILTER (WHERE member.created_date > batch.seal_date)
+SELECT batch.action_batch_id, batch.create_date, batch.seal_date, count(member.node_id) AS nodes,
+    coalesce(sum(content.file_size_bytes), 0)::bigint AS size_bytes,
+    count(*) FILTER (WHERE member.created_date > batch.seal_date) AS late
 FROM action_batch AS batch
 LEFT JOIN action_batch_node AS member USING (action_batch_id)
 LEFT JOIN physical_content AS content USING (node_id)
@@ -106,8 +106,8 @@ ON CONFLICT (pipeline_id) DO UPDATE SET document = excluded.document, declare_ti
 
 -- name: pipelines
 SELECT pipeline.name, document.document,
-    array_agg(stage.action_id ORDER BY stage.stage_id),
-    array_agg(action.name ORDER BY stage.stage_id)
+    array_agg(stage.action_id ORDER BY stage.stage_id) AS action_ids,
+    array_agg(action.name ORDER BY stage.stage_id) AS actions
 FROM pipeline
 JOIN pipeline_stage AS stage ON stage.pipeline_id = pipeline.id
 JOIN action USING (action_id)

@@ -13,9 +13,10 @@ INSERT INTO action_event_detail (
 ) VALUES (%s, %s, %s, %s, %s, %s)
 
 -- name: event
-SELECT event.id, event.action_id, action.name, action.type, event.action_batch_id, event.status,
-    detail.run_reference, detail.version, encode(detail.contract_digest, 'hex'), detail.parameters,
-    detail.state, event.start_time, event.end_time
+SELECT event.id AS event_id, event.action_id, action.name AS action, action.type,
+    event.action_batch_id, event.status, detail.run_reference, detail.version,
+    encode(detail.contract_digest, 'hex') AS contract_digest, detail.parameters, detail.state,
+    event.start_time, event.end_time
 FROM action_event AS event
 JOIN action USING (action_id)
 JOIN action_event_detail AS detail ON detail.action_event_id = event.id
@@ -37,7 +38,8 @@ WITH same AS MATERIALIZED (
     WHERE event.action_id = %(action_id)s AND detail.version = %(version)s
         AND detail.parameters_digest = %(parameters_digest)s
 )
-SELECT member.node_id, encode(node.sha256, 'hex'), coalesce(content.file_size_bytes, 0)
+SELECT member.node_id, encode(node.sha256, 'hex') AS key,
+    coalesce(content.file_size_bytes, 0) AS size_bytes
 FROM action_batch_node AS member
 JOIN node USING (node_id)
 LEFT JOIN physical_content AS content USING (node_id)
@@ -91,55 +93,8 @@ WHERE known.action_event_id = %(event_id)s
     AND (%(part)s::integer IS NULL OR known.part = %(part)s)
 ORDER BY known.node_id
 
--- name: make_set_aside
-CREATE TEMPORARY TABLE given_row (
-    path text, record_number integer, node_id bigint, reason text, sha256 bytea
-) ON COMMIT DROP
-
--- A row that a replay closed stays closed when the same outputs are read again.
--- name: set_aside
-INSERT INTO action_quarantine AS known (
-    action_event_id, part, path, record_number, node_id, reason, sha256, store_batch
-)
-SELECT DISTINCT ON (path, record_number)
-    %(event_id)s, %(part)s, path, record_number, node_id, reason, sha256, %(store_batch)s
-FROM given_row ORDER BY path, record_number
-ON CONFLICT (action_event_id, part, path, record_number) DO UPDATE
-SET reason = excluded.reason, node_id = excluded.node_id,
-    sha256 = coalesce(excluded.sha256, known.sha256),
-    store_batch = coalesce(excluded.store_batch, known.store_batch)
-WHERE known.replay_time IS NULL
-RETURNING (xmax = 0)
-
--- name: drop_set_aside
-DROP TABLE given_row
-
--- name: quarantined
-SELECT aside.action_quarantine_id, aside.action_event_id, action.name, aside.part, aside.path,
-    aside.record_number, aside.node_id, aside.reason, encode(aside.sha256, 'hex'),
-    aside.store_batch, aside.quarantine_time, aside.replay_time
-FROM action_quarantine AS aside
-JOIN action_event AS event ON event.id = aside.action_event_id
-JOIN action USING (action_id)
-WHERE (%(event_id)s::bigint IS NULL OR aside.action_event_id = %(event_id)s)
-    AND (%(action)s::text IS NULL OR action.name = %(action)s)
-    AND (NOT %(open_only)s OR aside.replay_time IS NULL)
-ORDER BY aside.action_event_id, aside.part, aside.path, aside.record_number
-
--- name: mark_replayed
-UPDATE action_quarantine SET replay_time = now()
-WHERE action_quarantine_id = ANY (%s) AND replay_time IS NULL
-
 -- name: intent_applied
 SELECT EXISTS (SELECT FROM write_intent WHERE intent_id = %s)
-
--- name: superseded
-SELECT former.table_name, former.action_event_id, former.document, former.superseded_by,
-    former.supersede_time
-FROM superseded_result AS former
-WHERE former.node_id = %(node_id)s
-    AND (%(table_name)s::text IS NULL OR former.table_name = %(table_name)s)
-ORDER BY former.superseded_result_id
 
 -- ---- Tagging (AC1) ------------------------------------------------------------------------------
 

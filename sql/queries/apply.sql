@@ -49,6 +49,16 @@ CREATE TEMPORARY TABLE intent_edge (
     ordinal integer, parent integer, child integer, relationship integer, position integer
 ) ON COMMIT DROP
 
+-- name: make_removed
+CREATE TEMPORARY TABLE intent_removed (
+    parent integer, child integer, action_id integer, relationship text
+) ON COMMIT DROP
+
+-- name: make_former
+CREATE TEMPORARY TABLE intent_former (
+    number integer, table_name text, observation_hash bytea
+) ON COMMIT DROP
+
 -- name: make_archive
 CREATE TEMPORARY TABLE intent_archive (number integer, ordinal integer, filepath text) ON COMMIT DROP
 
@@ -182,8 +192,62 @@ SELECT intent_node.node_id, given.source_id, given.is_raw, given.is_root, given.
 FROM intent_common AS given JOIN intent_node USING (number)
 ON CONFLICT (node_id, observation_hash) DO NOTHING
 
+-- Ordered, as its key is: those of a new node lie together, behind all others.
+-- name: insert_common_batches
+INSERT INTO observation_batch (node_id, ingest_batch_id, source_id, observation_hash)
+SELECT intent_node.node_id, %s, given.source_id, given.observation_hash
+FROM intent_common AS given JOIN intent_node USING (number)
+ORDER BY intent_node.node_id
+ON CONFLICT DO NOTHING
+
+-- name: forget_batches
+DELETE FROM observation_batch AS known USING intent_former AS given JOIN intent_node USING (number)
+WHERE given.table_name = %s AND known.node_id = intent_node.node_id AND known.source_id = %s
+    AND known.observation_hash = given.observation_hash
+
 -- name: drop_edges
 DELETE FROM intent_edge WHERE ordinal = ANY (%s::integer[])
+
+-- name: remove_edges
+DELETE FROM edge USING intent_removed AS given, relationship, intent_node AS parent, intent_node AS child
+WHERE relationship.action_id = given.action_id AND relationship.description = given.relationship
+    AND parent.number = given.parent AND child.number = given.child
+    AND edge.parent_node_id = parent.node_id AND edge.child_node_id = child.node_id
+    AND edge.relationship_id = relationship.relationship_id
+
+-- Whoever notes what grants reach ends before.
+-- name: lock_rights
+SELECT edge_id FROM rights_progress FOR UPDATE
+
+-- What lies below a removed edge is reached by no grant any more, but for those that reach it otherwise,
+-- which note it again. So a grant on a collection holds for nothing that has left it.
+-- name: withdraw_rights
+WITH RECURSIVE lost AS (
+    SELECT child.node_id FROM intent_removed AS given
+    JOIN relationship AS known ON known.action_id = given.action_id
+        AND known.description = given.relationship
+    JOIN intent_node AS child ON child.number = given.child
+    WHERE passes_rights(known)
+    UNION
+    SELECT edge.child_node_id FROM lost JOIN edge ON edge.parent_node_id = lost.node_id
+    JOIN relationship USING (relationship_id) WHERE passes_rights(relationship)
+), gone AS (
+    DELETE FROM grant_reach USING lost WHERE grant_reach.node_id = lost.node_id
+), gone_too AS (
+    DELETE FROM grant_frontier USING lost WHERE grant_frontier.node_id = lost.node_id
+)
+INSERT INTO grant_frontier (grant_id, node_id)
+SELECT reach.grant_id, lost.node_id
+FROM lost JOIN edge ON edge.child_node_id = lost.node_id JOIN relationship USING (relationship_id)
+JOIN grant_reach AS reach ON reach.node_id = edge.parent_node_id
+WHERE passes_rights(relationship) AND edge.parent_node_id NOT IN (SELECT other.node_id FROM lost AS other)
+UNION
+SELECT given.grant_id, lost.node_id FROM lost JOIN access_grant AS given USING (node_id)
+WHERE given.revoked_at IS NULL
+UNION
+SELECT given.grant_id, lost.node_id FROM lost JOIN ingest_batch_node AS member USING (node_id)
+JOIN access_grant AS given USING (ingest_batch_id)
+WHERE given.revoked_at IS NULL
 
 -- Ordered: children lie together, and of several positions for one edge the least comes first.
 -- name: insert_edges
@@ -221,20 +285,33 @@ JOIN physical_content AS known ON known.node_id = intent_node.node_id
 ON CONFLICT DO NOTHING
 
 -- name: set_flags
-UPDATE physical_content AS known
-SET in_black_list = coalesce(given.in_black_list, known.in_black_list),
-    -- What was purged stays deleted: nobody has its bytes.
-    is_delete = known.delete_reason IS NOT NULL OR coalesce(given.is_delete, known.is_delete)
-FROM intent_flag AS given JOIN intent_node USING (number)
-WHERE known.node_id = intent_node.node_id
-    AND (coalesce(given.in_black_list, known.in_black_list),
-        known.delete_reason IS NOT NULL OR coalesce(given.is_delete, known.is_delete))
-    IS DISTINCT FROM (known.in_black_list, known.is_delete)
+WITH changed AS (
+    UPDATE physical_content AS known
+    SET in_black_list = coalesce(given.in_black_list, known.in_black_list),
+        -- What was purged stays deleted: nobody has its bytes.
+        is_delete = known.delete_reason IS NOT NULL OR coalesce(given.is_delete, known.is_delete)
+    FROM intent_flag AS given JOIN intent_node USING (number)
+    JOIN physical_content AS former USING (node_id)
+    WHERE known.node_id = intent_node.node_id
+        AND (coalesce(given.in_black_list, known.in_black_list),
+            known.delete_reason IS NOT NULL OR coalesce(given.is_delete, known.is_delete))
+        IS DISTINCT FROM (known.in_black_list, known.is_delete)
+    RETURNING former.is_delete AS was_deleted, known.is_delete
+)
+SELECT count(*), count(*) FILTER (WHERE is_delete AND NOT was_deleted),
+    count(*) FILTER (WHERE was_deleted AND NOT is_delete)
+FROM changed
 
 -- name: insert_members
 INSERT INTO ingest_batch_node (ingest_batch_id, node_id)
 SELECT %s, given.node_id FROM intent_node AS given WHERE given.kind <> 0 ORDER BY given.node_id
 ON CONFLICT DO NOTHING
+
+-- After the members: whoever grants something on the batch has waited for these, or has ended before.
+-- name: reach_members
+INSERT INTO grant_frontier (grant_id, node_id)
+SELECT known.grant_id, given.node_id FROM access_grant AS known, intent_node AS given
+WHERE known.ingest_batch_id = %s AND known.revoked_at IS NULL AND given.kind <> 0
 
 -- name: record
 INSERT INTO write_intent (intent_id, digest, result) VALUES (%s, %s, %s)

@@ -264,8 +264,8 @@ FROM dataset_version AS version JOIN dataset USING (dataset_id) WHERE dataset.na
 
 -- name: versions
 SELECT version.dataset_version_id, dataset.name, version.version, version.state, version.definition, version.seed,
-    version.layout_id, encode(version.manifest_key, 'hex'), encode(version.document_key, 'hex'), version.store_batches,
-    version.file_count, version.size_bytes, version.entry_count, version.entry_size_bytes, version.report,
+    version.layout_id, encode(version.manifest_key, 'hex') AS manifest_key,
+    encode(version.document_key, 'hex') AS document_key, version.store_batches, version.file_count, version.size_bytes, version.entry_count, version.entry_size_bytes, version.report,
     version.build_time, version.retire_time
 FROM dataset_version AS version JOIN dataset USING (dataset_id)
 WHERE (%(name)s::text IS NULL OR dataset.name = %(name)s)
@@ -275,8 +275,10 @@ ORDER BY dataset.name, version.version
 
 -- Added, removed, relabelled, moved: only what is not the same in both.
 -- name: difference
-SELECT encode(node.sha256, 'hex'), node.node_id, one.split, one.label, one.other_labels, other.split, other.label,
-    other.other_labels, one.node_id IS NULL, other.node_id IS NULL
+SELECT encode(node.sha256, 'hex') AS key, node.node_id,
+    CASE WHEN one.node_id IS NULL THEN 'added' WHEN other.node_id IS NULL THEN 'removed' ELSE 'changed' END AS change,
+    one.split, one.label, one.other_labels,
+    other.split AS new_split, other.label AS new_label, other.other_labels AS new_other_labels
 FROM (SELECT * FROM dataset_member WHERE dataset_version_id = %(one)s) AS one
 FULL JOIN (SELECT * FROM dataset_member WHERE dataset_version_id = %(other)s) AS other USING (node_id)
 JOIN node ON node.node_id = coalesce(one.node_id, other.node_id)
@@ -285,7 +287,7 @@ WHERE one.node_id IS NULL OR other.node_id IS NULL
 ORDER BY node.sha256
 
 -- name: members
-SELECT member.node_id, encode(node.sha256, 'hex'), member.split, member.label, member.other_labels
+SELECT member.node_id, encode(node.sha256, 'hex') AS key, member.split, member.label, member.other_labels
 FROM dataset_member AS member JOIN node USING (node_id)
 WHERE member.dataset_version_id = %s ORDER BY member.node_id
 
@@ -309,8 +311,8 @@ WITH RECURSIVE above (node_id, depth) AS (
     SELECT edge.parent_node_id, above.depth + 1
     FROM above JOIN edge ON edge.child_node_id = above.node_id WHERE above.depth < %(depth_max)s
 )
-SELECT DISTINCT ON (above.node_id) above.depth, above.node_id, encode(node.sha256, 'hex'), asset.description,
-    relationship.description, source.description, metadata.title
+SELECT DISTINCT ON (above.node_id) above.depth, above.node_id, encode(node.sha256, 'hex') AS key, asset.description,
+    relationship.description AS relationship, source.description AS source, metadata.title
 FROM above JOIN node USING (node_id)
 LEFT JOIN virtual_asset AS asset USING (node_id)
 LEFT JOIN LATERAL (
@@ -332,19 +334,14 @@ WITH RECURSIVE below (node_id, depth) AS (
     SELECT edge.child_node_id, below.depth + 1
     FROM below JOIN edge ON edge.parent_node_id = below.node_id WHERE below.depth < %(depth_max)s
 )
-SELECT dataset.name, version.version, version.state, count(DISTINCT member.node_id), min(member.split),
-    count(DISTINCT member.split)
+SELECT dataset.name, version.version, version.state, count(DISTINCT member.node_id) AS files, own.split, own.label
 FROM (SELECT DISTINCT node_id FROM below) AS nodes
 JOIN dataset_member AS member USING (node_id)
 JOIN dataset_version AS version USING (dataset_version_id)
 JOIN dataset USING (dataset_id)
-GROUP BY 1, 2, 3 ORDER BY 1, 2
-
--- name: memberships
-SELECT dataset.name, version.version, version.state, member.split, member.label
-FROM dataset_member AS member JOIN dataset_version AS version USING (dataset_version_id)
-JOIN dataset USING (dataset_id)
-WHERE member.node_id = %s ORDER BY 1, 2
+LEFT JOIN dataset_member AS own
+    ON own.dataset_version_id = version.dataset_version_id AND own.node_id = %(node_id)s
+GROUP BY 1, 2, 3, 5, 6 ORDER BY 1, 2
 
 -- ---- Exports -----------------------------------------------------------------------------------
 
@@ -358,15 +355,23 @@ WHERE dataset_export.dataset_version_id = excluded.dataset_version_id
 RETURNING dataset_export_id
 
 -- name: change_export
-UPDATE dataset_export SET state = %(state)s, target_root = coalesce(%(target_root)s, target_root),
-    job_id = coalesce(%(job_id)s, job_id), reason = %(reason)s,
-    seal_time = CASE WHEN %(state)s = 'sealed' THEN coalesce(seal_time, now()) END,
-    copying_s = coalesce(%(copying_s)s, copying_s)
-WHERE dataset_export_id = %(export_id)s
+UPDATE dataset_export AS export SET state = %(state)s,
+    target_root = coalesce(%(target_root)s, export.target_root),
+    job_id = coalesce(%(job_id)s, export.job_id), reason = %(reason)s,
+    seal_time = CASE WHEN %(state)s = 'sealed' THEN coalesce(export.seal_time, now()) END,
+    copying_s = coalesce(%(copying_s)s, export.copying_s)
+FROM (
+    SELECT dataset_export_id, dataset_export.state, dataset.name, version.version
+    FROM dataset_export JOIN dataset_version AS version USING (dataset_version_id)
+    JOIN dataset USING (dataset_id)
+    WHERE dataset_export_id = %(export_id)s FOR UPDATE OF dataset_export
+) AS former
+WHERE export.dataset_export_id = former.dataset_export_id
+RETURNING former.state, former.name, former.version
 
 -- name: exports
 SELECT export.dataset_export_id, dataset.name, version.version, export.layout_id, export.mode, export.state,
-    export.target_root, export.job_id, encode(export.manifest_key, 'hex'), export.file_count, export.size_bytes,
+    export.target_root, export.job_id, encode(export.manifest_key, 'hex') AS manifest_key, export.file_count, export.size_bytes,
     export.reason, export.start_time, export.seal_time, export.copying_s
 FROM dataset_export AS export JOIN dataset_version AS version USING (dataset_version_id)
 JOIN dataset USING (dataset_id)

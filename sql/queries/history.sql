@@ -73,7 +73,7 @@ WHERE id = %(event_id)s AND (status = %(status)s OR status IN ('waiting', 'runni
 SELECT status FROM action_event WHERE id = %s
 
 -- name: events
-SELECT event.id, event.action_id, action.name, event.status, event.start_time, event.end_time
+SELECT event.id AS event_id, event.action_id, action.name AS action, event.status, event.start_time, event.end_time
 FROM action_event AS event JOIN action USING (action_id)
 WHERE event.action_batch_id = %s ORDER BY event.id
 

@@ -15,8 +15,9 @@ ORDER BY member.node_id
 ON CONFLICT DO NOTHING
 
 -- name: tasks
-SELECT task.label_task_id, task.action_event_id, task.node_id, encode(node.sha256, 'hex'),
-    task.labellers_wanted, told.answers, told.skips, barred.is_hidden
+SELECT task.label_task_id AS task_id, task.action_event_id AS event_id, task.node_id,
+    encode(node.sha256, 'hex') AS key,
+    task.labellers_wanted, told.answers, told.skips, barred.is_hidden AS hidden
 FROM label_task AS task
 JOIN node USING (node_id)
 CROSS JOIN LATERAL (
@@ -41,11 +42,12 @@ WHERE task.action_event_id = %(event_id)s AND task.label_task_id > %(after)s
 ORDER BY task.label_task_id LIMIT %(limit)s
 
 -- name: task
-SELECT task.label_task_id, task.action_event_id, task.node_id, encode(node.sha256, 'hex'),
+SELECT task.label_task_id AS task_id, task.action_event_id AS event_id, task.node_id,
+    encode(node.sha256, 'hex') AS key,
     task.labellers_wanted, told.answers, told.skips, EXISTS (
         SELECT FROM physical_content AS content
         WHERE content.node_id = task.node_id AND (content.is_delete OR content.in_black_list)
-    )
+    ) AS hidden
 FROM label_task AS task
 JOIN node USING (node_id)
 CROSS JOIN LATERAL (
@@ -102,7 +104,8 @@ ON CONFLICT (label_task_id, import_key) DO NOTHING
 DROP TABLE given_answer
 
 -- name: current
-SELECT answer.label_answer_id, answer.label_task_id, task.node_id, encode(node.sha256, 'hex'),
+SELECT answer.label_answer_id AS answer_id, answer.label_task_id AS task_id, task.node_id,
+    encode(node.sha256, 'hex') AS key,
     answer.labeller, answer.kind, answer.document, answer.origin, answer.answer_time
 FROM label_task AS task
 JOIN node USING (node_id)
@@ -111,7 +114,8 @@ WHERE task.action_event_id = %s
 ORDER BY task.node_id, answer.labeller
 
 -- name: history
-SELECT answer.label_answer_id, answer.label_task_id, task.node_id, encode(node.sha256, 'hex'),
+SELECT answer.label_answer_id AS answer_id, answer.label_task_id AS task_id, task.node_id,
+    encode(node.sha256, 'hex') AS key,
     answer.labeller, answer.kind, answer.document, answer.origin, answer.answer_time
 FROM label_answer AS answer
 JOIN label_task AS task USING (label_task_id)
@@ -120,8 +124,8 @@ WHERE answer.label_task_id = %s
 ORDER BY answer.label_answer_id
 
 -- name: progress
-SELECT count(*), count(*) FILTER (WHERE told.answers >= task.labellers_wanted),
-    coalesce(sum(told.answers), 0)::bigint, coalesce(sum(told.skips), 0)::bigint
+SELECT count(*) AS tasks, count(*) FILTER (WHERE told.answers >= task.labellers_wanted) AS complete,
+    coalesce(sum(told.answers), 0)::bigint AS answers, coalesce(sum(told.skips), 0)::bigint AS skips
 FROM label_task AS task
 CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE kind = 'answer') AS answers,
@@ -137,8 +141,8 @@ WHERE task.action_event_id = %s
 
 -- Runs that ask people.
 -- name: runs
-SELECT event.id, action.name, event.action_batch_id, detail.run_reference, detail.state,
-    encode(detail.contract_digest, 'hex'), event.start_time
+SELECT event.id AS event_id, action.name AS action, event.action_batch_id, detail.run_reference, detail.state,
+    encode(detail.contract_digest, 'hex') AS contract_digest, event.start_time
 FROM action_event AS event
 JOIN action USING (action_id)
 JOIN action_event_detail AS detail ON detail.action_event_id = event.id
@@ -148,8 +152,8 @@ WHERE action.type = 'AC5'
 ORDER BY detail.state <> 'open', event.id DESC LIMIT %(limit)s
 
 -- name: labellers
-SELECT answer.labeller, count(*) FILTER (WHERE answer.kind = 'answer'),
-    count(*) FILTER (WHERE answer.kind = 'skip'), max(answer.answer_time)
+SELECT answer.labeller AS name, count(*) FILTER (WHERE answer.kind = 'answer') AS answers,
+    count(*) FILTER (WHERE answer.kind = 'skip') AS skips, max(answer.answer_time) AS last_time
 FROM label_task AS task JOIN label_current AS answer USING (label_task_id)
 WHERE task.action_event_id = %s
 GROUP BY answer.labeller ORDER BY 2 DESC, 1

@@ -1,15 +1,21 @@
 -- Everything that is known about one node.
 
 -- name: find
-SELECT node.node_id, encode(node.sha256, 'hex') AS key, node.is_virtual, node.is_physical, node.root_id,
-    node.component_id, node.depth, asset.description, content.file_size_bytes AS size_bytes,
-    type.file_extension AS extension, type.type AS media_type, content.create_time,
+SELECT node.node_id, encode(node.sha256, 'hex') AS key, node.is_virtual, node.is_physical,
+    asset.description, content.file_size_bytes AS size_bytes, type.file_extension AS extension, type.type AS media_type, content.create_time,
     content.in_black_list, content.is_delete
 FROM node
 LEFT JOIN virtual_asset AS asset USING (node_id)
 LEFT JOIN physical_content AS content USING (node_id)
 LEFT JOIN file_type AS type USING (file_extension_id)
 WHERE node.node_id = %(node_id)s OR node.sha256 = %(sha256)s
+
+-- name: sees_tree
+SELECT has_column_privilege('node', 'root_id', 'SELECT')
+
+-- These tell of relatives, so guests may not ask.
+-- name: tree
+SELECT root_id, component_id, depth FROM node WHERE node_id = %(node_id)s
 
 -- name: metadata
 SELECT source.description AS source, common.is_raw, common.is_root, common.title, common.view,
@@ -20,9 +26,12 @@ WHERE common.node_id = %(node_id)s
 ORDER BY common.download_time, common.metadata_id
 LIMIT %(limit)s
 
+-- A guest who sees a child by a grant of its own is not told how many come before it.
 -- name: parents
-SELECT relationship.description AS relationship, edge.position, encode(node.sha256, 'hex') AS key,
-    node.node_id, asset.description, count(*) OVER () AS edges
+SELECT relationship.description AS relationship,
+    CASE WHEN passes_rights(relationship) OR has_column_privilege('node', 'root_id', 'SELECT')
+        THEN edge.position END AS position,
+    encode(node.sha256, 'hex') AS key, node.node_id, asset.description, count(*) OVER () AS edges
 FROM edge
 JOIN relationship USING (relationship_id)
 JOIN node ON node.node_id = edge.parent_node_id
@@ -32,8 +41,10 @@ ORDER BY relationship.description, edge.position, edge.edge_id
 LIMIT %(limit)s
 
 -- name: children
-SELECT relationship.description AS relationship, edge.position, encode(node.sha256, 'hex') AS key,
-    node.node_id, asset.description, count(*) OVER () AS edges
+SELECT relationship.description AS relationship,
+    CASE WHEN passes_rights(relationship) OR has_column_privilege('node', 'root_id', 'SELECT')
+        THEN edge.position END AS position,
+    encode(node.sha256, 'hex') AS key, node.node_id, asset.description, count(*) OVER () AS edges
 FROM edge
 JOIN relationship USING (relationship_id)
 JOIN node ON node.node_id = edge.child_node_id

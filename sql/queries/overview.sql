@@ -14,23 +14,25 @@ ORDER BY batch.action_batch_id DESC
 LIMIT %(limit)s
 
 -- name: action_events
-SELECT event.id, event.action_batch_id, action.name, event.status, event.start_time, event.end_time
+SELECT event.id AS event_id, event.action_batch_id, action.name AS action, event.status, event.start_time, event.end_time
 FROM action_event AS event JOIN action USING (action_id)
 ORDER BY event.id DESC
 LIMIT %(limit)s
 
 -- name: ingest_batches
-SELECT name, adapter, state, coalesce(state_reason, ''), create_time, update_time, file_count, size_bytes
+SELECT name, adapter, state, coalesce(state_reason, '') AS state_reason, create_time, update_time, file_count, size_bytes
 FROM ingest_batch ORDER BY ingest_batch_id DESC LIMIT %(limit)s
 
 -- name: backups
-SELECT backup_name, start_time, end_time, kind, state, copy_count, size_bytes, report
+SELECT backup_name AS name, start_time, end_time, kind, state, copy_count, size_bytes, report
 FROM backup_report ORDER BY start_time DESC LIMIT %(limit)s
 
--- How many rows wait for a person: set aside and not read again, and packages without a copy.
--- name: waiting
-SELECT (SELECT count(*) FROM quarantine WHERE replayed_time IS NULL),
-    (SELECT count(*) FROM outbox_package WHERE confirm_time IS NULL)
+-- What waits for a person: rows that were set aside and not read again, packages without a copy.
+-- name: quarantined
+SELECT count(*) FROM quarantine WHERE ingest_batch_id IS NOT NULL AND replay_time IS NULL
+
+-- name: unconfirmed
+SELECT count(*) FROM outbox_package WHERE confirm_time IS NULL
 
 -- Tasks that have not ended, by state; an index holds just these.
 -- name: task_counts
@@ -42,13 +44,14 @@ SELECT count(*) FROM run
 WHERE state = 'failed' AND end_time > now() - interval '24 hours'
 
 -- name: runs
-SELECT run_id, workflow, state, requested_by, create_time, start_time, end_time, coalesce(reason, '')
+SELECT run_id, workflow, state, requested_by, create_time, start_time, end_time, coalesce(reason, '') AS reason
 FROM run ORDER BY run_id DESC LIMIT %(limit)s
 
 -- name: exports
-SELECT export.dataset_export_id, dataset.name, version.version, export.layout_id, export.mode,
-    export.state, coalesce(export.target_root, ''), encode(export.manifest_key, 'hex'),
-    export.file_count, export.size_bytes, export.start_time, export.seal_time, coalesce(export.reason, '')
+SELECT export.dataset_export_id, dataset.name AS dataset, version.version, export.layout_id, export.mode,
+    export.state, coalesce(export.target_root, '') AS target_root,
+    encode(export.manifest_key, 'hex') AS manifest_key, export.file_count, export.size_bytes,
+    export.start_time, export.seal_time, coalesce(export.reason, '') AS reason
 FROM dataset_export AS export
 JOIN dataset_version AS version USING (dataset_version_id)
 JOIN dataset USING (dataset_id)

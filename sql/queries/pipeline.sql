@@ -28,13 +28,13 @@ ORDER BY enrolment.action_batch_id DESC LIMIT %(limit)s
 
 -- What may have to be begun by itself: without the stages, which are counted one by one.
 -- name: begun
-SELECT pipeline.name, enrolment.action_batch_id, enrolment.begun_stage
+SELECT pipeline.name AS pipeline, enrolment.action_batch_id, enrolment.begun_stage
 FROM pipeline_enrolment AS enrolment JOIN pipeline ON pipeline.id = enrolment.pipeline_id
 WHERE pipeline.name = ANY(%s) ORDER BY enrolment.enrol_time, enrolment.action_batch_id
 
 -- name: set_begun
 UPDATE pipeline_enrolment SET begun_stage = %(stage)s
-WHERE action_batch_id = %(action_batch_id)s AND begun_stage < %(stage)s
+WHERE action_batch_id = %(action_batch_id)s AND (begun_stage < %(stage)s OR %(stage)s = 0)
     AND pipeline_id = (SELECT id FROM pipeline WHERE name = %(pipeline)s)
 
 -- Of the newest version of each dataset that asks for the pipelines of its files: the files that the
@@ -56,7 +56,7 @@ WITH open_node AS MATERIALIZED (
     SELECT DISTINCT ON (dataset_id) dataset_version_id, dataset_id, file_count
     FROM dataset_version WHERE state = 'built' ORDER BY dataset_id, version DESC
 )
-SELECT dataset.name, newest.file_count, count(*)
+SELECT dataset.name, newest.file_count AS files, count(*) AS files_left_out
 FROM newest
 JOIN dataset_version AS version USING (dataset_version_id)
 JOIN dataset ON dataset.dataset_id = newest.dataset_id

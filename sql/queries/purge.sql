@@ -1,4 +1,4 @@
--- Purges of ingest batches; see sql/intent/purge.py.
+-- Purges of ingest batches; see sql/intent/ingest_book.py.
 
 -- The bytes may be shared with other batches: who has them still is asked when the store is done.
 -- name: hide

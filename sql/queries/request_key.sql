@@ -29,3 +29,11 @@ WHERE account = %(account)s AND key = %(key)s
 
 -- name: abandon
 DELETE FROM request_key WHERE account = %(account)s AND key = %(key)s AND done_time IS NULL
+
+-- Of what another process does, before that is asked.
+-- name: mark_ahead
+UPDATE request_key SET done_time = now() WHERE account = %(account)s AND key = %(key)s
+
+-- name: unmark
+UPDATE request_key SET done_time = NULL
+WHERE account = %(account)s AND key = %(key)s AND answer IS NULL

@@ -11,8 +11,13 @@ WHERE run_key = %(run_key)s
 ORDER BY run_id DESC LIMIT 1
 
 -- name: insert_run
-INSERT INTO run (workflow, run_key, parameters, priority, requested_by)
-VALUES (%(workflow)s, %(run_key)s, %(parameters)s, %(priority)s, %(requested_by)s)
+INSERT INTO run (
+    workflow, run_key, parameters, priority, requested_by, request_id, trace_id
+)
+VALUES (
+    %(workflow)s, %(run_key)s, %(parameters)s, %(priority)s, %(requested_by)s, %(request_id)s,
+    %(trace_id)s
+)
 RETURNING run_id
 
 -- A successor that exists is begun anew when it belongs to an earlier round of the run.
@@ -31,7 +36,7 @@ SET state = coalesce(%(state)s, run_task_entry(task.gate, task.gate_passed)),
     result = NULL, error = NULL, end_time = NULL
 WHERE task.round < excluded.round AND task.state IN ('done', 'partial', 'failed', 'cancelled')
 
--- A worker or keeper that is frozen before its commit lets the run go: the server ends its session.
+-- A worker or scheduler that is frozen before its commit lets the run go: the server ends its session.
 -- name: lock_run
 SELECT state, round, cancel_time IS NOT NULL, start_time IS NOT NULL, workflow, parameters,
     requested_by
@@ -109,10 +114,15 @@ RETURNING run.state, run.reason, workflow, requested_by
 UPDATE run SET cancel_time = coalesce(cancel_time, now()) WHERE run_id = %s
 
 -- What has a worker is told by its next heartbeat. The step that puts things in order goes on.
+-- Whoever changes several tasks locks them by their number: gates are settled without the run's row.
 -- name: cancel_tasks
 UPDATE run_task SET state = 'cancelled', error = %(reason)s, end_time = now()
-WHERE run_id = %(run_id)s AND step IS DISTINCT FROM %(rescue)s AND state IN (
-    'queued', 'waiting_gpu_ready', 'waiting_approval', 'waiting_space', 'waiting_labels'
+WHERE task_id IN (
+    SELECT task_id FROM run_task
+    WHERE run_id = %(run_id)s AND step IS DISTINCT FROM %(rescue)s AND state IN (
+        'queued', 'waiting_gpu_ready', 'waiting_approval', 'waiting_space', 'waiting_labels'
+    )
+    ORDER BY task_id FOR UPDATE
 )
 
 -- name: retry_round
@@ -135,12 +145,17 @@ WHERE run.run_id = %(run_id)s AND run_task.run_id = run.run_id AND step = %(step
 
 -- name: approve
 UPDATE run_task SET gate_passed = true, state = 'queued', delivered_time = NULL, not_before = now()
-WHERE run_id = %s AND state = 'waiting_approval'
+WHERE task_id IN (
+    SELECT task_id FROM run_task WHERE run_id = %s AND state = 'waiting_approval'
+    ORDER BY task_id FOR UPDATE
+)
 
 -- name: continue_waiting
 UPDATE run_task
 SET state = run_task_entry(gate, gate_passed), delivered_time = NULL, not_before = now()
-WHERE run_id = %s AND state = %s
+WHERE task_id IN (
+    SELECT task_id FROM run_task WHERE run_id = %s AND state = %s ORDER BY task_id FOR UPDATE
+)
 
 -- name: state
 SELECT state FROM run WHERE run_id = %s

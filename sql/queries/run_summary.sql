@@ -2,8 +2,8 @@
 
 -- Numbers and keys in a reason are taken for the same: the rest says what went wrong.
 -- name: failures
-SELECT workflow, state, pattern, count(*), max(run_id), max(end_time),
-    (array_agg(run_id ORDER BY run_id DESC))[1:%(listed)s]
+SELECT workflow, state, pattern AS reason, count(*) AS runs, max(run_id) AS newest_run_id,
+    max(end_time) AS newest_end, (array_agg(run_id ORDER BY run_id DESC))[1:%(listed)s] AS run_ids
 FROM (
     SELECT run_id, workflow, state, end_time,
         regexp_replace(left(coalesce(reason, ''), 300), '[0-9a-f]{12,}|[0-9]+', '#', 'g') AS pattern
@@ -16,8 +16,8 @@ FROM (
 GROUP BY workflow, state, pattern ORDER BY count(*) DESC, max(run_id) DESC LIMIT %(limit)s
 
 -- name: waiting
-SELECT run_id, run.workflow, run.parameters, run.requested_by, task.state, task.step, task.count,
-    task.since, coalesce(task.error, ''), task.parts
+SELECT run_id, run.workflow, run.parameters, run.requested_by, task.state, task.step,
+    task.count AS tasks, task.since, coalesce(task.error, '') AS reason, task.parts
 FROM (
     SELECT run_id, state, step, count(*), min(create_time) AS since, max(error) AS error,
         (array_agg(part ORDER BY part))[1:%(listed)s] AS parts
@@ -28,7 +28,7 @@ FROM (
 ORDER BY run_id, task.step LIMIT %(limit)s
 
 -- name: events_of_run
-SELECT event.id, event.action_batch_id, action.name, detail.version, detail.state
+SELECT event.id AS event_id, event.action_batch_id, action.name AS action, detail.version, detail.state
 FROM action_event_detail AS detail
 JOIN action_event AS event ON event.id = detail.action_event_id
 JOIN action USING (action_id)
@@ -43,13 +43,15 @@ WHERE firing.run_id = %s ORDER BY firing.due_time LIMIT 1
 -- name: board
 SELECT batch.action_batch_id, batch.create_date, batch.seal_date, (
     SELECT count(*) FROM action_batch_node AS member WHERE member.action_batch_id = batch.action_batch_id
-), pipeline.name, place.current_stage, CASE WHEN stage.action_id IS NOT NULL THEN (
+) AS nodes, coalesce(pipeline.name, '') AS pipeline, place.current_stage AS stage_id, CASE WHEN stage.action_id IS NOT NULL THEN (
     SELECT count(*) FROM action_batch_node AS member
     WHERE member.action_batch_id = batch.action_batch_id AND EXISTS (
         SELECT FROM node_action_done AS done
         WHERE done.node_id = member.node_id AND done.action_id = stage.action_id
     )
-) END, coalesce(last.run_reference, ''), coalesce(last.state, '')
+) ELSE 0 END AS nodes_done,
+    substring(last.run_reference FROM '^run:([0-9]{1,18})$')::bigint AS run_id,
+    coalesce(last.state, '') AS last_state
 FROM (
     SELECT * FROM action_batch ORDER BY action_batch_id DESC LIMIT %(limit)s
 ) AS batch

@@ -1,4 +1,4 @@
--- Tasks as workers and the keeper see them; see sql/runs/run_claims.py. The row of a run is always locked
+-- Tasks as workers and the scheduler see them; see sql/runs/run_claims.py. The row of a run is always locked
 -- before those of its tasks, so that no two of these ever wait for each other.
 
 -- name: run_of
@@ -29,6 +29,10 @@ SET state = 'running', attempt = attempt + 1, worker = %(worker)s, heartbeat = n
 WHERE task_id = %(task_id)s AND state = 'queued' AND not_before <= now()
     AND run_task_entry(gate, gate_passed) = 'queued'
 RETURNING attempt, step, part, round, queue, spec, failures, attempts_max
+
+-- What it is logged under.
+-- name: ids_of_run
+SELECT request_id, trace_id FROM run WHERE run_id = %s
 
 -- name: begin_run
 UPDATE run SET state = 'running', start_time = coalesce(start_time, now())
@@ -89,13 +93,17 @@ SELECT outcome FROM run_attempt WHERE task_id = %s AND attempt = %s
 SELECT run_attempt.log_path FROM run_attempt JOIN run_task USING (task_id, attempt)
 WHERE task_id = %s AND attempt = %s
 
--- ---- The keeper ---------------------------------------------------------------------------------
+-- ---- The scheduler ---------------------------------------------------------------------------------
 
 -- The clock was set back: who is alive beats again at once, and who is dead must not be waited for
 -- until the clock is there again.
 -- name: beats_to_come
 UPDATE run_task SET heartbeat = now()
-WHERE state = 'running' AND heartbeat > now() + make_interval(secs => %(lease_s)s)
+WHERE task_id IN (
+    SELECT task_id FROM run_task
+    WHERE state = 'running' AND heartbeat > now() + make_interval(secs => %(lease_s)s)
+    ORDER BY task_id FOR UPDATE
+)
 
 -- Now, not when the transaction began.
 -- name: clock
@@ -104,69 +112,112 @@ SELECT extract(epoch FROM clock_timestamp())
 -- Those whose worker fell silent. A server that was away itself could not hear anybody: after its
 -- start the workers get time to be heard again.
 -- name: silent
-SELECT task_id, attempt FROM run_task
+SELECT task_id, attempt AS token FROM run_task
 WHERE state = 'running' AND heartbeat < now() - make_interval(secs => %(lease_s)s)
     AND pg_postmaster_start_time() < now() - make_interval(secs => %(grace_s)s)
 ORDER BY heartbeat LIMIT %(limit)s
 
 -- name: of_worker
-SELECT task_id, attempt FROM run_task WHERE state = 'running' AND worker = %s
+SELECT task_id, attempt AS token FROM run_task WHERE state = 'running' AND worker = %s
 
--- A keeper that is frozen before its commit gives back what it has chosen.
+-- Lanes share what of a queue is in Redis by their weights: next is the lane that has the least of its
+-- share, with what runs and what is delivered. Where no high one is delivered, the next few come before
+-- all, beyond the depth; where a queue has a limit of three or more, one place is theirs alone. A scheduler that is
+-- frozen before its commit gives back what it has chosen.
 -- name: due
 WITH patience AS (
     SELECT set_config('idle_in_transaction_session_timeout', '60s', true)
+), held AS (
+    SELECT queue, run_lane(priority) AS lane, count(*) FILTER (WHERE state = 'running') AS running,
+        count(*) FILTER (WHERE state = 'queued') AS delivered
+    FROM (
+        SELECT queue, priority, state FROM run_task
+        WHERE state = 'running' AND queue = ANY (%(queues)s)
+        UNION ALL
+        SELECT queue, priority, state FROM run_task
+        WHERE state = 'queued' AND delivered_time IS NOT NULL AND queue = ANY (%(queues)s)
+    ) AS task
+    GROUP BY queue, run_lane(priority)
 ), room AS (
-    SELECT name, coalesce(draining, false) AS draining,
-        least(
-            %(depth)s,
-            coalesce(running_max, 1000000) - (
-                SELECT count(*) FROM run_task AS task
-                WHERE task.queue = name AND task.state = 'running'
-            )
-        ) - (
-            SELECT count(*) FROM run_task AS task
-            WHERE task.queue = name AND task.state = 'queued' AND delivered_time IS NOT NULL
-        ) AS count
+    SELECT name, coalesce(draining, false) AS draining, lanes.lane, weight,
+        coalesce(held.running, 0) + coalesce(held.delivered, 0) AS held,
+        coalesce(held.delivered, 0) AS delivered,
+        sum(coalesce(held.delivered, 0)) OVER of_queue AS delivered_all,
+        coalesce(running_max, 1000000) - sum(coalesce(held.running, 0)) OVER of_queue AS places,
+        coalesce(running_max, 1000000) - CASE WHEN running_max > 2 THEN 1 ELSE 0 END
+            - sum(CASE WHEN lanes.lane = 'high' THEN 0 ELSE coalesce(held.running, 0)
+                + coalesce(held.delivered, 0) END) OVER of_queue AS places_of_others
     FROM patience, unnest(%(queues)s::text[]) AS name
+    CROSS JOIN (VALUES ('high', 5.0), ('normal', 10.0), ('low', 3.0)) AS lanes (lane, weight)
     LEFT JOIN queue_state ON queue_state.queue = name
+    LEFT JOIN held ON held.queue = name AND held.lane = lanes.lane
     WHERE NOT coalesce(paused, false)
-), chosen AS (
-    SELECT next.task_id FROM room CROSS JOIN LATERAL (
-        SELECT task.task_id FROM run_task AS task JOIN run USING (run_id)
-        WHERE task.queue = room.name AND task.state = 'queued' AND task.delivered_time IS NULL
+    WINDOW of_queue AS (PARTITION BY name)
+), waiting AS (
+    SELECT room.*, next.task_id,
+        row_number() OVER (PARTITION BY name, lane ORDER BY next.turn, next.task_id) AS number
+    FROM room CROSS JOIN LATERAL (
+        SELECT task.task_id, run_turn(task.create_time, task.priority) AS turn
+        FROM run_task AS task JOIN run USING (run_id)
+        WHERE task.queue = room.name AND run_lane(task.priority) = room.lane
+            AND task.state = 'queued' AND task.delivered_time IS NULL
             AND task.not_before <= now() AND (NOT room.draining OR run.start_time IS NOT NULL)
-        ORDER BY task.priority DESC, task.task_id
-        LIMIT greatest(room.count, 0) FOR UPDATE OF task SKIP LOCKED
+        ORDER BY run_turn(task.create_time, task.priority), task.task_id
+        LIMIT greatest(least(room.places, %(depth)s + %(first)s), 0)
     ) AS next
+), shared AS (
+    SELECT *, lane = 'high' AND delivered = 0 AND number <= %(first)s AS is_first,
+        (held + number) / weight AS share,
+        count(*) FILTER (WHERE lane <> 'high') OVER (
+            PARTITION BY name ORDER BY (held + number) / weight, task_id
+        ) AS number_of_others
+    FROM waiting
+), ordered AS (
+    SELECT *, row_number() OVER (
+        PARTITION BY name ORDER BY is_first DESC, share, task_id
+    ) AS place
+    FROM shared WHERE lane = 'high' OR number_of_others <= places_of_others
+), chosen AS (
+    SELECT task.task_id, is_first, place FROM ordered JOIN run_task AS task USING (task_id)
+    WHERE place <= least(%(depth)s + CASE WHEN is_first THEN %(first)s ELSE 0 END, places)
+            - delivered_all
+        AND task.state = 'queued' AND task.delivered_time IS NULL
+    FOR UPDATE OF task SKIP LOCKED
+), delivered AS (
+    UPDATE run_task SET delivered_time = clock_timestamp() FROM chosen
+    WHERE run_task.task_id = chosen.task_id
+    RETURNING run_task.task_id, attempt + 1 AS attempt, queue, is_first, place
 )
-UPDATE run_task SET delivered_time = clock_timestamp() FROM chosen
-WHERE run_task.task_id = chosen.task_id
-RETURNING run_task.task_id, attempt + 1, queue, priority
+SELECT task_id, attempt, queue, is_first FROM delivered ORDER BY queue, place
 
 -- A time to come is as good as one long gone: the clock was set back.
 -- name: delivered
-SELECT task_id, attempt + 1, queue FROM run_task
+SELECT task_id, attempt + 1 AS attempt, queue FROM run_task
 WHERE state = 'queued' AND queue = ANY (%(queues)s) AND delivered_time IS NOT NULL
     AND abs(extract(epoch FROM clock_timestamp() - delivered_time)) > %(age_s)s
 
 -- name: undeliver_lost
 UPDATE run_task SET delivered_time = NULL
-FROM unnest(%(task_ids)s::bigint[], %(attempts)s::integer[]) AS lost (task_id, attempt)
-WHERE run_task.task_id = lost.task_id AND run_task.attempt + 1 = lost.attempt
-    AND state = 'queued' AND abs(extract(epoch FROM clock_timestamp() - delivered_time)) > %(age_s)s
+WHERE task_id IN (
+    SELECT task.task_id FROM run_task AS task
+    JOIN unnest(%(task_ids)s::bigint[], %(attempts)s::integer[]) AS lost (task_id, attempt)
+        ON task.task_id = lost.task_id AND task.attempt + 1 = lost.attempt
+    WHERE state = 'queued'
+        AND abs(extract(epoch FROM clock_timestamp() - delivered_time)) > %(age_s)s
+    ORDER BY task.task_id FOR UPDATE OF task
+)
 
 -- Few at a time, however slow the workers are: many that ask in vain, again and again, would keep
 -- those from running who give space back. Who has asked before waits in the queue with an error. The
 -- most important ask first, and beside them one of the others, which may want another kind of space.
 -- name: look_for_space
 WITH waiting AS (
-    SELECT queue, max(priority) AS priority FROM run_task
+    SELECT queue, min(priority) AS priority FROM run_task
     WHERE state = 'waiting_space' AND not_before <= now() GROUP BY queue
 ), room AS (
     SELECT waiting.queue, waiting.priority,
-        %(probes)s - count(other.task_id) FILTER (WHERE other.priority >= waiting.priority) AS count,
-        1 - count(other.task_id) FILTER (WHERE other.priority < waiting.priority) AS others
+        %(probes)s - count(other.task_id) FILTER (WHERE other.priority <= waiting.priority) AS count,
+        1 - count(other.task_id) FILTER (WHERE other.priority > waiting.priority) AS others
     FROM waiting
     LEFT JOIN run_task AS other ON other.queue = waiting.queue AND other.state = 'queued'
         AND other.error IS NOT NULL AND EXISTS (
@@ -186,7 +237,7 @@ WITH waiting AS (
 ), beside AS (
     SELECT next.task_id FROM room CROSS JOIN LATERAL (
         SELECT task.task_id FROM run_task AS task
-        WHERE task.queue = room.queue AND task.priority < room.priority
+        WHERE task.queue = room.queue AND task.priority > room.priority
             AND task.state = 'waiting_space' AND task.not_before <= now()
         ORDER BY task.not_before
         LIMIT greatest(room.others, 0) FOR UPDATE OF task SKIP LOCKED
@@ -221,8 +272,9 @@ ON CONFLICT (queue) DO UPDATE
 SET running_max = %(running_max)s, change_time = now(), changed_by = %(by)s
 
 -- name: queues
-SELECT name, coalesce(paused, false), coalesce(draining, false), running_max,
-    coalesce(queued, 0), coalesce(running, 0), coalesce(waiting, 0)
+SELECT name AS queue, coalesce(paused, false) AS paused, coalesce(draining, false) AS draining,
+    running_max, coalesce(queued, 0) AS queued, coalesce(running, 0) AS running,
+    coalesce(waiting, 0) AS waiting
 FROM (
     SELECT name FROM unnest(%(queues)s::text[]) AS name
     UNION SELECT queue FROM queue_state
@@ -249,17 +301,21 @@ SET since = CASE WHEN former.state = %(state)s THEN former.since ELSE now() END,
 SELECT host, state, since, last_busy, reason FROM gpu_gate ORDER BY host
 
 -- name: gpu_wanted
-SELECT count(*) FILTER (WHERE state = 'waiting_gpu_ready'),
-    count(*) FILTER (WHERE state IN ('queued', 'running'))
+SELECT count(*) FILTER (WHERE state = 'waiting_gpu_ready') AS waiting,
+    count(*) FILTER (WHERE state IN ('queued', 'running')) AS busy
 FROM run_task
 WHERE gate = 'gpu' AND state NOT IN ('done', 'partial', 'failed', 'cancelled')
 
 -- Whoever saw a gate as it was a moment ago is put right here.
 -- name: settle_gates
 UPDATE run_task SET state = run_task_entry(gate, gate_passed), delivered_time = NULL
-WHERE gate = 'gpu' AND state NOT IN ('done', 'partial', 'failed', 'cancelled')
-    AND state IN ('queued', 'waiting_gpu_ready')
-    AND state <> run_task_entry(gate, gate_passed)
+WHERE task_id IN (
+    SELECT task_id FROM run_task
+    WHERE gate = 'gpu' AND state NOT IN ('done', 'partial', 'failed', 'cancelled')
+        AND state IN ('queued', 'waiting_gpu_ready')
+        AND state <> run_task_entry(gate, gate_passed)
+    ORDER BY task_id FOR UPDATE
+)
 RETURNING run_id, state
 
 -- name: gpu_busy
@@ -271,5 +327,5 @@ UPDATE gpu_gate SET last_busy = now() WHERE state = 'ready' AND EXISTS (
 
 -- Whoever has the turn and is frozen loses it after a while: the server ends its session.
 -- name: try_lock
-SELECT pg_try_advisory_xact_lock(hashtextextended('drystone duty ' || %(duty)s, 0)),
+SELECT pg_try_advisory_xact_lock(hashtextextended('drystone periodic task ' || %(task)s, 0)),
     set_config('idle_in_transaction_session_timeout', %(idle_ms)s, true)

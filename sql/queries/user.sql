@@ -14,7 +14,8 @@ WHERE name = %(name)s
 
 -- Locked, so that two admins cannot take each other's rights at the same moment.
 -- name: lock_users
-SELECT user_id, name, role, is_disabled FROM app_user ORDER BY user_id FOR UPDATE
+SELECT user_id, name, role, is_disabled, create_time, password_time FROM app_user
+ORDER BY user_id FOR UPDATE
 
 -- name: set_role
 UPDATE app_user SET role = %(role)s WHERE user_id = %(user_id)s
@@ -104,15 +105,19 @@ ORDER BY session.seen_time DESC
 DELETE FROM user_session WHERE session_hash = %(session_hash)s
 
 -- name: add_token
-INSERT INTO api_token (user_id, name, role, token_hash, expire_time)
-SELECT user_id, %(token_name)s, %(role)s, %(token_hash)s, now() + make_interval(secs => %(lifetime_s)s)
+INSERT INTO api_token (user_id, name, token_hash, expire_time)
+SELECT user_id, %(token_name)s, %(token_hash)s, now() + make_interval(secs => %(lifetime_s)s)
 FROM app_user WHERE name = %(name)s
 ON CONFLICT (user_id, name) DO NOTHING
 RETURNING token_id
 
+-- name: add_scopes
+INSERT INTO api_token_scope (token_id, scope) SELECT %(token_id)s, unnest(%(scopes)s::text[])
+
 -- name: tokens
-SELECT token.token_id, person.name AS user_name, token.name, token.role, token.create_time,
-    token.expire_time, token.used_time
+SELECT token.token_id, person.name AS user_name, token.name,
+    ARRAY(SELECT scope FROM api_token_scope WHERE token_id = token.token_id) AS scopes,
+    token.create_time, token.expire_time, token.used_time
 FROM api_token AS token JOIN app_user AS person USING (user_id)
 WHERE %(name)s::text IS NULL OR person.name = %(name)s
 ORDER BY person.name, token.name
@@ -122,7 +127,8 @@ DELETE FROM api_token AS token USING app_user AS person
 WHERE token.user_id = person.user_id AND person.name = %(name)s AND token.name = %(token_name)s
 
 -- name: token_owner
-SELECT token.token_id, person.user_id, person.name, person.role, token.role
+SELECT token.token_id, person.user_id, person.name, person.role, token.name,
+    ARRAY(SELECT scope FROM api_token_scope WHERE token_id = token.token_id)
 FROM api_token AS token JOIN app_user AS person USING (user_id)
 WHERE token.token_hash = %(token_hash)s AND NOT person.is_disabled
     AND (token.expire_time IS NULL OR token.expire_time > now())
@@ -145,5 +151,19 @@ FROM saved_view AS saved JOIN app_user AS person USING (user_id)
 WHERE saved.page = %(page)s AND (saved.user_id = %(user_id)s OR saved.is_shared)
 ORDER BY saved.name, person.name
 
+-- name: view
+SELECT saved.saved_view_id, saved.user_id, person.name AS user_name, saved.page, saved.name,
+    saved.query, saved.is_shared
+FROM saved_view AS saved JOIN app_user AS person USING (user_id)
+WHERE saved.saved_view_id = %(saved_view_id)s AND (saved.user_id = %(user_id)s OR saved.is_shared)
+
+-- name: view_named
+SELECT saved.query
+FROM saved_view AS saved JOIN app_user AS person USING (user_id)
+WHERE saved.page = %(page)s AND saved.name = %(name)s AND (person.name = %(user)s OR saved.is_shared)
+ORDER BY person.name = %(user)s DESC, saved.saved_view_id
+LIMIT 1
+
 -- name: remove_view
-DELETE FROM saved_view WHERE saved_view_id = %(saved_view_id)s AND user_id = %(user_id)s
+DELETE FROM saved_view WHERE saved_view_id = %(saved_view_id)s
+    AND (%(user_id)s::integer IS NULL OR user_id = %(user_id)s)

@@ -27,6 +27,21 @@ SELECT json_build_object(
             (SELECT name, ingest_batch_id FROM ingest_batch ORDER BY ingest_batch_id DESC LIMIT 200)
         ) AS batches
     ),
+    'datasets', (
+        SELECT json_object_agg(name, ids)
+        FROM (
+            SELECT asked.name, json_agg(version.dataset_version_id) AS ids
+            FROM (
+                SELECT DISTINCT unnest(%(datasets)s::text[]) AS name
+                UNION
+                (SELECT dataset.name FROM dataset ORDER BY dataset_id DESC LIMIT 200)
+            ) AS asked
+            JOIN dataset ON dataset.name = split_part(asked.name, '@', 1)
+            JOIN dataset_version AS version USING (dataset_id)
+            WHERE asked.name IN (dataset.name, dataset.name || '@' || version.version)
+            GROUP BY asked.name
+        ) AS frozen
+    ),
     'tables', (
         SELECT json_object_agg(table_name, columns)
         FROM (

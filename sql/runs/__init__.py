@@ -1,1 +1,1 @@
-"""Runs, tasks, schedules and events."""
+"""Runs, tasks and schedules."""

@@ -6,12 +6,10 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
+from sql.core.repository import Repository, rows_of, value_of
 from sql.core.statements import statements
-
-if TYPE_CHECKING:
-    from sql.core.transactions import Transactions
 
 LISTED_MAX = 200
 
@@ -119,35 +117,30 @@ class Standing(NamedTuple):
     unconfirmed_packages: int
 
 
-class OverviewBook:
+class OverviewBook(Repository):
     """The short lists of a database."""
-
-    def __init__(self, database: Transactions) -> None:
-        self._database = database
 
     def late(self, limit: int = 50) -> Late:
         """Return what happened lately, at most so many of each kind."""
-        names = (
-            "task_counts", "failed_runs", "runs", "exports", "action_events", "ingest_batches",
-            "backups",
-        )  # fmt: skip
-        counts, failed, runs, exports, events, ingests, backups = self._lists(limit, *names)
-        return Late(
-            dict(counts),
-            failed[0][0],
-            tuple(LateRun(*row) for row in runs),
-            tuple(LateExport(*row) for row in exports),
-            tuple(LateActionEvent(*row) for row in events),
-            tuple(LateIngestBatch(*row) for row in ingests),
-            tuple(LateBackup(*row) for row in backups),
-        )
+        given = {"limit": min(limit, LISTED_MAX)}
+        with self._database.reading() as connection:
+            counts = connection.execute(_SQL["task_counts"]).fetchall()
+            return Late(
+                dict(counts),
+                value_of(connection, _SQL["failed_runs"]),
+                tuple(rows_of(connection, LateRun, _SQL["runs"], given)),
+                tuple(rows_of(connection, LateExport, _SQL["exports"], given)),
+                tuple(rows_of(connection, LateActionEvent, _SQL["action_events"], given)),
+                tuple(rows_of(connection, LateIngestBatch, _SQL["ingest_batches"], given)),
+                tuple(rows_of(connection, LateBackup, _SQL["backups"], given)),
+            )
 
     def standing(self, limit: int = 20) -> Standing:
         """Return where the newest action batches stand, and what waits for a person."""
-        batches, waiting = self._lists(limit, "action_batches", "waiting")
-        return Standing(tuple(LateActionBatch(*row) for row in batches), *waiting[0])
-
-    def _lists(self, limit: int, *queries: str) -> list[list[Any]]:
         given = {"limit": min(limit, LISTED_MAX)}
         with self._database.reading() as connection:
-            return [connection.execute(_SQL[query], given).fetchall() for query in queries]
+            return Standing(
+                tuple(rows_of(connection, LateActionBatch, _SQL["action_batches"], given)),
+                value_of(connection, _SQL["quarantined"]),
+                value_of(connection, _SQL["unconfirmed"]),
+            )

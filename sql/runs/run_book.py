@@ -1,7 +1,7 @@
 """Runs, tasks, queues and gates of a database: it owns the list of what can be asked of them.
 
 Each method is one transaction. People start, cancel, retry and look; workers claim, beat and
-finish; the keeper delivers, takes back and settles. What follows a task is told by the caller
+finish; the scheduler delivers, takes back and settles. What follows a task is told by the caller
 (`following`), since workflows are declared elsewhere.
 """
 
@@ -9,45 +9,60 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Generator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, NamedTuple
 
+from sql.core.clean_text import clean_text
+from sql.core.repository import rows_of, value_of
 from sql.core.statements import statements
-from sql.runs import run_claims, run_lists, run_requests
+from sql.runs import run_claims, run_requests
+from sql.runs.run_lists import RunLists
 from sql.runs.run_models import (
+    PRIORITY_NORMAL,
     Claim,
     DueTask,
-    GpuGate,
     GpuState,
     NewTask,
     Outcome,
     Progress,
-    QueueState,
     Run,
-    RunDetail,
-    RunFilter,
-    RunPage,
     RunState,
     WaitingState,
-    clean_text,
 )
-
-if TYPE_CHECKING:
-    from sql.core.transactions import Transactions
 
 _SQL = statements("run_task")
 
-TASKS_SHOWN_MAX = 500
 SPACE_PROBES_MAX = 4
 """So many tasks of a queue look at a time whether there is space by now."""
 TURN_LIMIT_S = 60.0
-EVERYTHING = RunFilter()
 
 
-class RunBook:
+class GpuWanted(NamedTuple):
+    """How many tasks wait for a GPU machine, and how many are queued or run on one."""
+
+    waiting: int
+    busy: int
+
+
+class TaskStep(NamedTuple):
+    """What a task is of."""
+
+    workflow: str
+    step: str
+
+
+class HeldTask(NamedTuple):
+    """A task in the hands of a worker."""
+
+    task_id: int
+    token: int
+
+
+FIRST_MAX = 8
+"""So many of the high lane come before all others at once; those after them have a share."""
+
+
+class RunBook(RunLists):
     """The runs of a database."""
-
-    def __init__(self, database: Transactions) -> None:
-        self._database = database
 
     # ---- People ----------------------------------------------------------------------------------
 
@@ -59,7 +74,7 @@ class RunBook:
         *,
         run_key: str,
         once: bool = False,
-        priority: int = 0,
+        priority: int = PRIORITY_NORMAL,
         requested_by: str = "",
     ) -> tuple[Run, bool]:
         """Make a run; or return the active one with this key (with `once` also a done one), False.
@@ -77,7 +92,7 @@ class RunBook:
                 priority=priority,
                 requested_by=requested_by,
             )
-            return run_lists.run(connection, run_id), created
+        return self.run(run_id), created
 
     def cancel_run(self, run_id: int, reason: str = "", rescue: NewTask | None = None) -> RunState:
         """Cancel what has not begun and ask what runs to stop at its next border."""
@@ -101,40 +116,6 @@ class RunBook:
         with self._database.connection() as connection:
             return run_requests.continue_waiting(connection, run_id, state)
 
-    def run(self, run_id: int) -> Run:
-        """Return a run; NotFoundError when there is none."""
-        with self._database.reading() as connection:
-            return run_lists.run(connection, run_id)
-
-    def list_runs(
-        self, wanted: RunFilter = EVERYTHING, *, limit: int = 100, before: int | None = None
-    ) -> RunPage:
-        """Return a page of runs, newest first; `before` is `next_before` of the page before."""
-        with self._database.reading() as connection:
-            return run_lists.runs(connection, wanted, limit, before)
-
-    def run_counts(self, wanted: RunFilter = EVERYTHING) -> dict[str, int]:
-        """Return how many runs are in each state, by workflow and time of the filter."""
-        with self._database.reading() as connection:
-            return run_lists.run_counts(connection, wanted)
-
-    def show(self, run_id: int, tasks_max: int = TASKS_SHOWN_MAX) -> RunDetail:
-        """Return a run with its tasks and attempts; of many tasks those that matter first."""
-        with self._database.reading() as connection:
-            return run_lists.detail(connection, run_id, tasks_max)
-
-    def results(
-        self, run_id: int, step: str
-    ) -> list[tuple[int, str, dict[str, Any] | None, str | None]]:
-        """Return part, state, result and error of every task of a step, by part."""
-        with self._database.reading() as connection:
-            return run_lists.results(connection, run_id, step)
-
-    def result_of(self, run_id: int, step: str, part: int) -> dict[str, Any] | None:
-        """Return the result of the task of a step for one part; None when it has none."""
-        with self._database.reading() as connection:
-            return run_lists.result_of(connection, run_id, step, part)
-
     # ---- Queues and gates ------------------------------------------------------------------------
 
     def set_queue(
@@ -155,19 +136,12 @@ class RunBook:
             "draining": draining,
             "by": clean_text(by, 200),
         }
-        with self._database.connection() as connection:
-            connection.execute(_SQL["set_queue"], given)
+        self._change(_SQL["set_queue"], given)
 
     def limit_queue(self, queue: str, running_max: int | None, *, by: str = "") -> None:
         """Let at most so many tasks of a queue run at once, on whatever workers; None: no limit."""
         given = {"queue": queue, "running_max": running_max, "by": clean_text(by, 200)}
-        with self._database.connection() as connection:
-            connection.execute(_SQL["limit_queue"], given)
-
-    def queues(self, names: Sequence[str] = ()) -> list[QueueState]:
-        """Return these queues, and every other that is in use or was ever said anything about."""
-        with self._database.reading() as connection:
-            return run_lists.queues(connection, names)
+        self._change(_SQL["limit_queue"], given)
 
     def set_gpu(self, host: str, state: GpuState, reason: str = "") -> int:
         """Open (ready) or close (asleep, waking) the gate of a GPU machine, and settle the gates.
@@ -175,20 +149,14 @@ class RunBook:
         Returns how many tasks were queued, or went back to wait. What runs goes on.
         """
         given = {"host": clean_text(host, 200), "state": state, "reason": clean_text(reason)}
-        with self._database.connection() as connection:
-            connection.execute(_SQL["set_gpu"], given)
+        self._change(_SQL["set_gpu"], given)
         return self.settle_gates()
 
-    def gpus(self) -> list[GpuGate]:
-        """Return the known GPU machines."""
-        with self._database.reading() as connection:
-            return run_lists.gpus(connection)
-
-    def gpu_wanted(self) -> tuple[int, int]:
+    def gpu_wanted(self) -> GpuWanted:
         """Return how many tasks wait for a GPU machine, and how many are queued or run on one."""
-        with self._database.reading() as connection:
-            row = connection.execute(_SQL["gpu_wanted"]).fetchone()
-        return (row[0], row[1]) if row else (0, 0)
+        found = self._first(GpuWanted, _SQL["gpu_wanted"])
+        assert found is not None
+        return found
 
     # ---- Workers ---------------------------------------------------------------------------------
 
@@ -211,37 +179,29 @@ class RunBook:
         with self._database.connection() as connection:
             return run_claims.finish(connection, task_id, token, outcome, following)
 
-    def step_of(self, task_id: int) -> tuple[str, str] | None:
+    def step_of(self, task_id: int) -> TaskStep | None:
         """Return the workflow and the step of a task; None when there is no such task."""
-        with self._database.reading() as connection:
-            row = connection.execute(_SQL["step_of"], [task_id]).fetchone()
-        return (row[0], row[1]) if row else None
+        return self._first(TaskStep, _SQL["step_of"], [task_id])
 
     def log_path(self, task_id: int, token: int) -> str | None:
         """Return the log of an attempt, None when it has been overtaken or there is none."""
-        with self._database.reading() as connection:
-            row = connection.execute(_SQL["log_path"], [task_id, token]).fetchone()
-        return row[0] if row else None
+        return self._value(_SQL["log_path"], [task_id, token])
 
-    # ---- The keeper ------------------------------------------------------------------------------
+    # ---- The scheduler ---------------------------------------------------------------------------
 
     def due_tasks(self, queues: Sequence[str], depth: int = 64) -> list[DueTask]:
         """Mark tasks as delivered and return them, first ones first: they have to go to Redis.
 
-        At most `depth` of a queue are there at a time, so that priorities count until the end.
+        At most `depth` of a queue are there at a time, so that lanes and priorities count until
+        the end; and a few of the high lane beyond that.
         """
         with self._database.connection() as connection:
-            given = {"queues": list(queues), "depth": depth}
-            rows = connection.execute(_SQL["due"], given).fetchall()
-        rows.sort(key=lambda row: (-row[3], row[0]))
-        return [DueTask(task_id=row[0], attempt=row[1], queue=row[2]) for row in rows]
+            given = {"queues": list(queues), "depth": depth, "first": FIRST_MAX}
+            return rows_of(connection, DueTask, _SQL["due"], given)
 
     def delivered_tasks(self, queues: Sequence[str], age_s: float) -> list[DueTask]:
         """Return what was delivered longer ago than this and nobody has claimed."""
-        with self._database.reading() as connection:
-            given = {"queues": list(queues), "age_s": age_s}
-            rows = connection.execute(_SQL["delivered"], given)
-            return [DueTask(task_id=row[0], attempt=row[1], queue=row[2]) for row in rows]
+        return self._all(DueTask, _SQL["delivered"], {"queues": list(queues), "age_s": age_s})
 
     def undeliver(self, tasks: Sequence[DueTask], age_s: float) -> int:
         """Say that these are not in Redis after all; returns how many have to go there again."""
@@ -250,40 +210,33 @@ class RunBook:
             "attempts": [task.attempt for task in tasks],
             "age_s": age_s,
         }
-        with self._database.connection() as connection:
-            return connection.execute(_SQL["undeliver_lost"], given).rowcount
+        return self._change(_SQL["undeliver_lost"], given)
 
     def clock_s(self) -> float:
         """Return what the database's clock says, by which beats are written down."""
-        with self._database.reading() as connection:
-            row = connection.execute(_SQL["clock"]).fetchone()
-        assert row is not None
-        return float(row[0])
+        return float(self._value(_SQL["clock"]))
 
     def take_back(
         self, lease_s: float, grace_s: float, following: run_claims.Following, limit: int = 100
     ) -> int:
         """Take tasks back whose worker was silent for longer than the lease; returns how many."""
         given = {"lease_s": lease_s, "grace_s": grace_s, "limit": limit}
-        with self._database.connection() as connection:
-            connection.execute(_SQL["beats_to_come"], given)
-        with self._database.reading() as connection:
-            silent = connection.execute(_SQL["silent"], given).fetchall()
+        self._change(_SQL["beats_to_come"], given)
         reason = f"its worker was not heard of for {lease_s:g} s"
-        return sum(self._take_back(task_id, token, reason, following) for task_id, token in silent)
+        silent = self._all(HeldTask, _SQL["silent"], given)
+        return sum(self._take_back(held, reason, following) for held in silent)
 
     def take_back_of(self, worker: str, reason: str, following: run_claims.Following) -> int:
         """Take everything back that a worker holds, because it is known to be dead."""
-        with self._database.reading() as connection:
-            held = connection.execute(_SQL["of_worker"], [worker]).fetchall()
-        return sum(self._take_back(task_id, token, reason, following) for task_id, token in held)
+        found = self._all(HeldTask, _SQL["of_worker"], [worker])
+        return sum(self._take_back(held, reason, following) for held in found)
 
     def look_for_space(self, limit: int = 100) -> int:
         """Queue some of what waits for space (or labels) and is due for another look."""
         given = {"probes": SPACE_PROBES_MAX, "limit": limit}
         with self._database.connection() as connection:
-            runs = {row[0] for row in connection.execute(_SQL["look_for_space"], given)}
-            runs |= {row[0] for row in connection.execute(_SQL["look_for_labels"], given)}
+            runs = {run_id for (run_id,) in connection.execute(_SQL["look_for_space"], given)}
+            runs |= {run_id for (run_id,) in connection.execute(_SQL["look_for_labels"], given)}
         self._settle(runs)
         return len(runs)
 
@@ -296,23 +249,20 @@ class RunBook:
         return len(moved)
 
     @contextlib.contextmanager
-    def sole_turn(self, duty: str, limit_s: float = TURN_LIMIT_S) -> Generator[bool]:
-        """Yield whether this process alone has the turn for a duty until the block ends.
+    def sole_turn(self, task: str, limit_s: float = TURN_LIMIT_S) -> Generator[bool]:
+        """Yield whether this process alone has the turn for a periodic task until the block ends.
 
         Whoever takes longer than the limit (it is frozen, or its machine is) loses the turn to
-        others; DatabaseUnavailableError tells it so at the end. So a duty must be safe beside
-        itself all the same.
+        others; DatabaseUnavailableError tells it so at the end. So a periodic task must be safe
+        beside itself all the same.
         """
-        given = {"duty": duty, "idle_ms": str(max(1, round(limit_s * 1000)))}
+        given = {"task": task, "idle_ms": str(max(1, round(limit_s * 1000)))}
         with self._database.connection() as connection:
-            row = connection.execute(_SQL["try_lock"], given).fetchone()
-            yield bool(row and row[0])
+            yield value_of(connection, _SQL["try_lock"], given)
 
-    def _take_back(
-        self, task_id: int, token: int, reason: str, following: run_claims.Following
-    ) -> bool:
+    def _take_back(self, held: HeldTask, reason: str, following: run_claims.Following) -> bool:
         with self._database.connection() as connection:
-            return run_claims.take_back(connection, task_id, token, reason, following)
+            return run_claims.take_back(connection, *held, reason, following)
 
     def _settle(self, run_ids: set[int]) -> None:
         for run_id in sorted(run_ids):

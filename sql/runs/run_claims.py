@@ -12,10 +12,12 @@ from typing import Any
 
 import psycopg
 
+from sql.core.clean_text import clean_text
 from sql.core.errors import StaleAttemptError
 from sql.core.statements import statements
-from sql.runs.run_models import Claim, Outcome, Progress, Successors, clean_text
-from sql.runs.run_requests import follow, lock_run, settle, to_text
+from sql.events.event_book import add_event
+from sql.runs.run_models import Claim, Outcome, Progress, Successors
+from sql.runs.run_requests import follow, lock_run, settle, subject_of, to_text
 
 _SQL = statements("run_task")
 
@@ -53,6 +55,10 @@ def claim(
     path = log_path(run_id, task_id, attempt) if log_path else None
     connection.execute(_SQL["insert_attempt"], [task_id, attempt, given["worker"], path])
     connection.execute(_SQL["begin_run"], [run_id])
+    if not begun:
+        document = {"run_id": run_id, "workflow": workflow, "requested_by": requested_by}
+        add_event(connection, "processing.started", subject_of(run_id, workflow), document)
+    request_id, trace_id = connection.execute(_SQL["ids_of_run"], [run_id]).fetchone() or ("", "")
     return Claim(
         task_id=task_id,
         run_id=run_id,
@@ -67,6 +73,8 @@ def claim(
         requested_by=requested_by,
         failures=failures,
         attempts_max=attempts_max,
+        request_id=request_id,
+        trace_id=trace_id,
     )
 
 

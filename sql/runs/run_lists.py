@@ -1,4 +1,4 @@
-"""What there is to see of runs: it owns lists, counts and details, and changes nothing."""
+"""What there is to see of runs: lists, counts and details; nothing is changed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-import psycopg
-
 from sql.core.errors import NotFoundError
+from sql.core.repository import Repository, rows_of
 from sql.core.statements import statements
 from sql.runs.run_models import (
     Attempt,
@@ -19,100 +18,73 @@ from sql.runs.run_models import (
     RunFilter,
     RunPage,
     RunTask,
+    TaskResult,
 )
 
 _SQL = statements("run")
 _TASK_SQL = statements("run_task")
 PAGE_MAX = 1_000
+TASKS_SHOWN_MAX = 500
+EVERYTHING = RunFilter()
 
 
-def run(connection: psycopg.Connection[Any], run_id: int) -> Run:
-    """Return a run; NotFoundError when there is none."""
-    row = connection.execute(_SQL["run"], [run_id]).fetchone()
-    if row is None:
-        raise NotFoundError(f"there is no run {run_id}; see `drystone run list`")
-    return _run(row)
+class RunLists(Repository):
+    """Questions about the runs of a database."""
 
+    def run(self, run_id: int) -> Run:
+        """Return a run; NotFoundError when there is none."""
+        found = self._first(Run, _SQL["run"], [run_id])
+        if found is None:
+            raise NotFoundError(f"there is no run {run_id}; see `drystone run list`")
+        return found
 
-def runs(
-    connection: psycopg.Connection[Any], wanted: RunFilter, limit: int, before: int | None
-) -> RunPage:
-    """Return one page of runs, newest first."""
-    limit = max(1, min(limit, PAGE_MAX))
-    given = {**_given(wanted), "before": before, "limit": limit + 1}
-    found = [_run(row) for row in connection.execute(_SQL["runs"], given)]
-    shown = found[:limit]
-    return RunPage(runs=tuple(shown), next_before=shown[-1].run_id if len(found) > limit else None)
+    def list_runs(
+        self, wanted: RunFilter = EVERYTHING, *, limit: int = 100, before: int | None = None
+    ) -> RunPage:
+        """Return a page of runs, newest first; `before` is `next_before` of the page before."""
+        limit = max(1, min(limit, PAGE_MAX))
+        given = {**_given(wanted), "before": before, "limit": limit + 1}
+        found = self._all(Run, _SQL["runs"], given)
+        shown = found[:limit]
+        next_before = shown[-1].run_id if len(found) > limit else None
+        return RunPage(runs=tuple(shown), next_before=next_before)
 
+    def run_counts(self, wanted: RunFilter = EVERYTHING) -> dict[str, int]:
+        """Return how many runs are in each state, by workflow and time of the filter."""
+        with self._database.reading() as connection:
+            return dict(connection.execute(_SQL["run_counts"], _given(wanted)).fetchall())
 
-def run_counts(connection: psycopg.Connection[Any], wanted: RunFilter) -> dict[str, int]:
-    """Return how many runs are in each state; `states` and `text` of the filter do not matter."""
-    return dict(connection.execute(_SQL["run_counts"], _given(wanted)).fetchall())
+    def show(self, run_id: int, tasks_max: int = TASKS_SHOWN_MAX) -> RunDetail:
+        """Return a run with its tasks and attempts; of many tasks those that matter first."""
+        given = {"run_id": run_id, "limit": tasks_max}
+        found = self.run(run_id)
+        with self._database.reading() as connection:
+            return RunDetail(
+                run=found,
+                task_counts=dict(connection.execute(_SQL["task_counts"], [run_id]).fetchall()),
+                tasks=tuple(rows_of(connection, RunTask, _SQL["tasks"], given)),
+                attempts=tuple(rows_of(connection, Attempt, _SQL["attempts"], given)),
+            )
 
+    def results(self, run_id: int, step: str) -> list[TaskResult]:
+        """Return what every task of a step came to, by part."""
+        return self._all(TaskResult, _SQL["results"], [run_id, step])
 
-def detail(connection: psycopg.Connection[Any], run_id: int, tasks_max: int) -> RunDetail:
-    """Return a run with its tasks and their attempts."""
-    found = run(connection, run_id)
-    given = {"run_id": run_id, "limit": tasks_max}
-    return RunDetail(
-        run=found,
-        task_counts=dict(connection.execute(_SQL["task_counts"], [run_id]).fetchall()),
-        tasks=tuple(_task(row) for row in connection.execute(_SQL["tasks"], given)),
-        attempts=tuple(
-            Attempt.model_validate(dict(zip(Attempt.model_fields, row, strict=True)))
-            for row in connection.execute(_SQL["attempts"], given)
-        ),
-    )
+    def result_of(self, run_id: int, step: str, part: int) -> dict[str, Any] | None:
+        """Return the result of the task of a step for one part; None when it has none."""
+        text = self._value(_SQL["result_of"], [run_id, step, part])
+        return json.loads(text) if text else None
 
+    def queues(self, names: Sequence[str] = ()) -> list[QueueState]:
+        """Return these queues, and every other that is in use or was ever said anything about."""
+        return self._all(QueueState, _TASK_SQL["queues"], {"queues": list(names)})
 
-def results(
-    connection: psycopg.Connection[Any], run_id: int, step: str
-) -> list[tuple[int, str, dict[str, Any] | None, str | None]]:
-    """Return part, state, result and error of every task of a step."""
-    return [
-        (part, state, json.loads(result) if result else None, error)
-        for part, state, result, error in connection.execute(_SQL["results"], [run_id, step])
-    ]
-
-
-def result_of(
-    connection: psycopg.Connection[Any], run_id: int, step: str, part: int
-) -> dict[str, Any] | None:
-    """Return the result of the task of a step for one part; None without one."""
-    row = connection.execute(_SQL["result_of"], [run_id, step, part]).fetchone()
-    return json.loads(row[0]) if row and row[0] else None
-
-
-def queues(connection: psycopg.Connection[Any], names: Sequence[str]) -> list[QueueState]:
-    """Return these queues, and all that something was said about or that hold something."""
-    rows = connection.execute(_TASK_SQL["queues"], {"queues": list(names)})
-    return [
-        QueueState.model_validate(dict(zip(QueueState.model_fields, row, strict=True)))
-        for row in rows
-    ]
-
-
-def gpus(connection: psycopg.Connection[Any]) -> list[GpuGate]:
-    """Return the known GPU machines."""
-    return [
-        GpuGate.model_validate(dict(zip(GpuGate.model_fields, row, strict=True)))
-        for row in connection.execute(_TASK_SQL["gpus"])
-    ]
+    def gpus(self) -> list[GpuGate]:
+        """Return the known GPU machines."""
+        return self._all(GpuGate, _TASK_SQL["gpus"])
 
 
 def _given(wanted: RunFilter) -> dict[str, Any]:
     given = wanted.model_dump()
     given["states"] = list(wanted.states) if wanted.states is not None else None
     return given
-
-
-def _run(row: tuple[Any, ...]) -> Run:
-    values = dict(zip(Run.model_fields, row, strict=True))
-    return Run.model_validate({**values, "parameters": json.loads(values["parameters"])})
-
-
-def _task(row: tuple[Any, ...]) -> RunTask:
-    values = dict(zip(RunTask.model_fields, row, strict=True))
-    for name in ("progress", "result"):
-        values[name] = json.loads(values[name]) if values[name] else None
-    return RunTask.model_validate(values)

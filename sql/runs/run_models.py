@@ -6,9 +6,11 @@ They are JSON-able, because workers on other machines get the same ones over HTT
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BeforeValidator, Field
+
+from base.model import Document, JsonObject, from_json
 
 RunState = Literal["queued", "running", "waiting", "done", "partial", "failed", "cancelled"]
 WaitingState = Literal["waiting_gpu_ready", "waiting_approval", "waiting_space", "waiting_labels"]
@@ -27,16 +29,15 @@ RunTaskState = Literal[
 Gate = Literal["gpu", "approval"]
 GpuState = Literal["asleep", "waking", "ready"]
 
-TEXT_SIZE_MAX = 8_000
+
 """Reasons and errors are cut to so many characters; the whole story is in the log."""
 DOCUMENT_SIZE_BYTES_MAX = 16 << 20
 
+PRIORITY_FIRST, PRIORITY_NORMAL, PRIORITY_LOW, PRIORITY_LAST = 1, 5, 8, 10
+"""1 to 3 are the high lane, 8 to 10 the low one; those between are the normal one."""
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
-
-class NewTask(_Document):
+class NewTask(Document):
     """A task to be made; `gate` lets it wait before it is queued."""
 
     step: str
@@ -48,7 +49,7 @@ class NewTask(_Document):
     backoff_s: float = Field(default=5.0, ge=0)
 
 
-class Progress(_Document):
+class Progress(Document):
     """How far a task is; `total` is 0 when nobody knows."""
 
     done: int = 0
@@ -57,7 +58,7 @@ class Progress(_Document):
     text: str = ""
 
 
-class Claim(_Document):
+class Claim(Document):
     """A task in the hands of a worker; `token` has to come with everything it says about it."""
 
     task_id: int
@@ -73,9 +74,11 @@ class Claim(_Document):
     requested_by: str
     failures: int
     attempts_max: int
+    request_id: str = ""
+    trace_id: str = ""
 
 
-class Outcome(_Document):
+class Outcome(Document):
     """How an attempt ended, in the words of its worker.
 
     `failed` is tried again while there are attempts left, unless `retry` is False. A waiting state
@@ -94,7 +97,7 @@ class Outcome(_Document):
     pass_on: dict[str, Any] = Field(default_factory=dict[str, Any])
 
 
-class Successors(_Document):
+class Successors(Document):
     """What follows a task that ended: at once, and when no other task of the run is open.
 
     `rescue` takes the place of the barrier when something failed or the run was cancelled.
@@ -105,13 +108,13 @@ class Successors(_Document):
     rescue: NewTask | None = None
 
 
-class Run(_Document):
+class Run(Document):
     """One request of a workflow, with how many of its tasks are in which state."""
 
     run_id: int
     workflow: str
     run_key: str
-    parameters: dict[str, Any]
+    parameters: JsonObject
     state: RunState
     priority: int
     round: int
@@ -123,7 +126,7 @@ class Run(_Document):
     end_time: AwareDatetime | None
 
 
-class Attempt(_Document):
+class Attempt(Document):
     """One time that a worker took a task."""
 
     task_id: int
@@ -136,7 +139,7 @@ class Attempt(_Document):
     log_path: str | None
 
 
-class RunTask(_Document):
+class RunTask(Document):
     """One step of a run, for one part."""
 
     task_id: int
@@ -153,15 +156,24 @@ class RunTask(_Document):
     not_before: AwareDatetime
     worker: str | None
     heartbeat: AwareDatetime | None
-    progress: Progress | None
-    result: dict[str, Any] | None
+    progress: Annotated[Progress | None, BeforeValidator(from_json)]
+    result: JsonObject | None
     error: str | None
     create_time: AwareDatetime
     start_time: AwareDatetime | None
     end_time: AwareDatetime | None
 
 
-class RunDetail(_Document):
+class TaskResult(Document):
+    """What the task of one part came to."""
+
+    part: int
+    state: RunTaskState
+    result: JsonObject | None
+    error: str | None
+
+
+class RunDetail(Document):
     """A run with its tasks (the first `tasks_max` of them) and how many there are by state."""
 
     run: Run
@@ -170,7 +182,7 @@ class RunDetail(_Document):
     attempts: tuple[Attempt, ...]
 
 
-class RunFilter(_Document):
+class RunFilter(Document):
     """Which runs to list; what is None does not matter. `text` is looked for in everything told."""
 
     states: tuple[RunState, ...] | None = None
@@ -180,22 +192,24 @@ class RunFilter(_Document):
     text: str | None = None
 
 
-class RunPage(_Document):
+class RunPage(Document):
     """Runs, newest first; `next_before` goes into the next call, None when these were the last."""
 
     runs: tuple[Run, ...]
     next_before: int | None
 
 
-class DueTask(_Document):
+class DueTask(Document):
     """A task that has to be in Redis; `attempt` is the token that its claim will get."""
 
     task_id: int
     attempt: int
     queue: str
+    is_first: bool = False
+    """Whether it comes before all that is there."""
 
 
-class QueueState(_Document):
+class QueueState(Document):
     """A queue: what was said about it and what is in it."""
 
     queue: str
@@ -207,7 +221,7 @@ class QueueState(_Document):
     waiting: int = 0
 
 
-class GpuGate(_Document):
+class GpuGate(Document):
     """A GPU machine."""
 
     host: str
@@ -215,10 +229,3 @@ class GpuGate(_Document):
     since: AwareDatetime
     last_busy: AwareDatetime
     reason: str | None
-
-
-def clean_text(text: str, size_max: int = TEXT_SIZE_MAX) -> str:
-    """Return a text that PostgreSQL takes: no NUL, no lone surrogates, not endless."""
-    if len(text) > size_max:
-        text = text[: size_max - 4] + " ..."
-    return text.replace("\0", "\\0").encode("utf-8", "backslashreplace").decode()

@@ -14,21 +14,30 @@ import psycopg
 from psycopg import errors
 
 from base.errors import UsageError
+from base.logging.ids import current
+from sql.core.clean_text import clean_text
 from sql.core.errors import NotFoundError
 from sql.core.statements import statements
-from sql.runs.event_book import add_event
+from sql.events.event_book import add_event
 from sql.runs.run_models import (
     DOCUMENT_SIZE_BYTES_MAX,
+    PRIORITY_FIRST,
+    PRIORITY_LAST,
     NewTask,
     RunState,
     Successors,
     WaitingState,
-    clean_text,
 )
 
 _SQL = statements("run")
 
-EVENT_STATES = ("done", "partial", "failed", "cancelled", "waiting")
+EVENTS_OF_STATES = {
+    "done": "processing.completed",
+    "partial": "processing.partial",
+    "failed": "processing.failed",
+    "cancelled": "processing.cancelled",
+    "waiting": "processing.waiting",
+}
 
 
 def start(
@@ -54,8 +63,10 @@ def start(
         "workflow": workflow,
         "run_key": run_key,
         "parameters": to_text(parameters),
-        "priority": max(-100, min(100, priority)),
+        "priority": max(PRIORITY_FIRST, min(PRIORITY_LAST, priority)),
         "requested_by": clean_text(requested_by, 200),
+        "request_id": current().get("request_id", ""),
+        "trace_id": current().get("trace_id", ""),
     }
     row = connection.execute(_SQL["insert_run"], given).fetchone()
     assert row is not None
@@ -202,7 +213,7 @@ def settle(connection: psycopg.Connection[Any], run_id: int) -> RunState:
         assert row is not None
         return row[0]
     state, reason, workflow, requested_by = changed
-    if state in EVENT_STATES:
+    if kind := EVENTS_OF_STATES.get(state):
         document = {
             "run_id": run_id,
             "workflow": workflow,
@@ -210,8 +221,13 @@ def settle(connection: psycopg.Connection[Any], run_id: int) -> RunState:
             "reason": reason,
             "requested_by": requested_by,
         }
-        add_event(connection, f"run_{state}", f"run {run_id} ({workflow})", document)
+        add_event(connection, kind, subject_of(run_id, workflow), document)
     return state
+
+
+def subject_of(run_id: int, workflow: str) -> str:
+    """Return what the events of a run are about."""
+    return f"run {run_id} ({workflow})"
 
 
 def to_text(document: Mapping[str, Any]) -> str:

@@ -5,15 +5,13 @@ Failures by their reason, what waits for whom, where batches stand, and what a r
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
+from base.model import Document, JsonObject
+from sql.core.repository import Repository, rows_of
 from sql.core.statements import statements
 from sql.runs.run_models import RunFilter
-
-if TYPE_CHECKING:
-    from sql.core.transactions import Transactions
 
 GROUPS_MAX = 50
 RUNS_LISTED_MAX = 200
@@ -24,7 +22,7 @@ WAITING_MAX = 200
 _SQL = statements("run_summary")
 
 
-class FailureGroup(NamedTuple):
+class FailureGroup(Document):
     """Runs that ended badly for the same reason; `#` in it stands for any number or key."""
 
     workflow: str
@@ -36,12 +34,12 @@ class FailureGroup(NamedTuple):
     run_ids: tuple[int, ...]
 
 
-class WaitingTasks(NamedTuple):
+class WaitingTasks(Document):
     """Tasks of a run that wait for the same at the same step; the first of their parts."""
 
     run_id: int
     workflow: str
-    parameters: dict[str, Any]
+    parameters: JsonObject
     requested_by: str
     state: str
     step: str
@@ -88,11 +86,8 @@ class BoardCard(NamedTuple):
     last_state: str
 
 
-class RunSummaryBook:
-    """Questions over the runs of a database; get it as `Database.run_summary`."""
-
-    def __init__(self, database: Transactions) -> None:
-        self._database = database
+class RunSummaryBook(Repository):
+    """Questions over the runs of a database."""
 
     def failures(self, wanted: RunFilter, limit: int = GROUPS_MAX) -> list[FailureGroup]:
         """Group what failed by its reason, the most frequent first; state and text do not count."""
@@ -100,39 +95,20 @@ class RunSummaryBook:
             "workflow": wanted.workflow, "since": wanted.since, "until": wanted.until,
             "limit": limit, "listed": RUNS_LISTED_MAX, "looked_at": FAILURES_LOOKED_AT_MAX,
         }  # fmt: skip
-        with self._database.reading() as connection:
-            rows = connection.execute(_SQL["failures"], given).fetchall()
-        return [FailureGroup._make((*row[:6], tuple(row[6]))) for row in rows]
+        return self._all(FailureGroup, _SQL["failures"], given)
 
     def waiting(self, limit: int = WAITING_MAX) -> list[WaitingTasks]:
         """Return what waits for a GPU machine, a person or space, the oldest run first."""
         given = {"limit": limit, "listed": RUNS_LISTED_MAX}
-        with self._database.reading() as connection:
-            rows = connection.execute(_SQL["waiting"], given).fetchall()
-        return [
-            WaitingTasks._make((*row[:2], json.loads(row[2]), *row[3:9], tuple(row[9])))
-            for row in rows
-        ]
+        return self._all(WaitingTasks, _SQL["waiting"], given)
 
     def origin(self, run_id: int) -> RunOrigin:
         """Return which schedule a run came from, and the events it began."""
         with self._database.reading() as connection:
             firing = connection.execute(_SQL["firing_of_run"], [run_id]).fetchone()
-            events = connection.execute(_SQL["events_of_run"], [f"run:{run_id}"]).fetchall()
-        found = tuple(RunEvent._make(row) for row in events)
-        return RunOrigin._make((*(firing or ("", None, "")), found))
+            events = rows_of(connection, RunEvent, _SQL["events_of_run"], [f"run:{run_id}"])
+        return RunOrigin._make((*(firing or ("", None, "")), tuple(events)))
 
     def board(self, limit: int = 60) -> list[BoardCard]:
         """Return the newest batches by pipeline; one in two pipelines is there twice."""
-        with self._database.reading() as connection:
-            rows = connection.execute(_SQL["board"], {"limit": limit}).fetchall()
-        return [
-            BoardCard._make((*row[:4], row[4] or "", row[5], row[6] or 0, _run_of(row[7]), row[8]))
-            for row in rows
-        ]
-
-
-def _run_of(reference: str) -> int | None:
-    """Return the run of an event's reference, as adapters.actions writes it."""
-    kind, _, number = reference.partition(":")
-    return int(number) if kind == "run" and number.isascii() and number.isdecimal() else None
+        return self._all(BoardCard, _SQL["board"], {"limit": limit})

@@ -13,9 +13,11 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from base.errors import UsageError
+from sql.core.clean_text import clean_text
 from sql.core.errors import NotFoundError
+from sql.core.repository import Repository, rows_of, value_of
 from sql.core.statements import statements
-from sql.runs.run_models import clean_text
+from sql.runs.run_models import PRIORITY_FIRST, PRIORITY_LOW
 from sql.runs.run_requests import start
 from sql.runs.schedule_models import (
     Firing,
@@ -29,19 +31,14 @@ from sql.runs.schedule_models import (
 if TYPE_CHECKING:
     import psycopg
 
-    from sql.core.transactions import Transactions
-
 HISTORY_ROWS_MAX = 10_000
 """So many firings of a schedule are remembered: a week of one that fires every minute."""
 
 _SQL = statements("schedule")
 
 
-class ScheduleBook:
-    """Schedules and their history; each method is one transaction."""
-
-    def __init__(self, database: Transactions) -> None:
-        self._database = database
+class ScheduleBook(Repository):
+    """Schedules and their history."""
 
     # ---- Schedules -------------------------------------------------------------------------------
 
@@ -53,37 +50,30 @@ class ScheduleBook:
 
     def ensure(self, new: NewSchedule, next_time: datetime | None) -> bool:
         """Add a schedule unless there is one of its name, which stays as it is; True when added."""
-        with self._database.connection() as connection:
-            given = _row_of(new, next_time)
-            return connection.execute(_SQL["add"], given).fetchone() is not None
+        return self._change(_SQL["add"], _row_of(new, next_time)) == 1
 
     def change(self, new: NewSchedule, next_time: datetime | None) -> Schedule:
         """Give the schedule of that name other settings; NotFoundError when there is none."""
-        with self._database.connection() as connection:
-            row = connection.execute(_SQL["change"], _row_of(new, next_time)).fetchone()
-        if row is None:
+        if not self._change(_SQL["change"], _row_of(new, next_time)):
             raise _unknown(new.name)
         return self.schedule(new.name)
 
     def schedules(self) -> list[Schedule]:
         """Return all schedules, by name."""
-        with self._database.reading() as connection:
-            return [_schedule(row) for row in connection.execute(_SQL["schedules"])]
+        return self._all(Schedule, _SQL["schedules"])
 
     def schedule(self, name: str) -> Schedule:
         """Return one schedule; NotFoundError when there is none of this name."""
-        with self._database.reading() as connection:
-            row = connection.execute(_SQL["schedule"], [clean_text(name)]).fetchone()
-        if row is None:
+        found = self._first(Schedule, _SQL["schedule"], [clean_text(name)])
+        if found is None:
             raise _unknown(name)
-        return _schedule(row)
+        return found
 
     def set_enabled(self, name: str, next_time: datetime | None, *, enabled: bool) -> Schedule:
         """Let it fire by the clock, from `next_time` on, or no longer; then `next_time` is None."""
         given = {"name": clean_text(name), "next_time": next_time, "enabled": enabled}
-        with self._database.connection() as connection:
-            if connection.execute(_SQL["enable"], given).fetchone() is None:
-                raise _unknown(name)
+        if not self._change(_SQL["enable"], given):
+            raise _unknown(name)
         return self.schedule(name)
 
     def remove(self, name: str) -> None:
@@ -93,15 +83,13 @@ class ScheduleBook:
                 f"{name} is one of Drystone's own schedules; `drystone schedule disable {name}` "
                 "keeps it from firing"
             )
-        with self._database.connection() as connection:
-            connection.execute(_SQL["remove"], [clean_text(name)])
+        self._change(_SQL["remove"], [clean_text(name)])
 
     # ---- Firing ----------------------------------------------------------------------------------
 
     def due(self, now: datetime) -> list[Schedule]:
         """Return the enabled schedules whose time has come, the earliest first."""
-        with self._database.reading() as connection:
-            return [_schedule(row) for row in connection.execute(_SQL["due"], [now])]
+        return self._all(Schedule, _SQL["due"], [now])
 
     def decide(
         self, schedule: Schedule, decisions: Sequence[FiringDecision], next_time: datetime | None
@@ -136,8 +124,7 @@ class ScheduleBook:
     def history(self, name: str, limit: int = 50, before: datetime | None = None) -> list[Firing]:
         """Return what was decided about the times of a schedule, the latest first."""
         given = {"schedule_id": self.schedule(name).schedule_id, "limit": limit, "before": before}
-        with self._database.reading() as connection:
-            return [_firing(row) for row in connection.execute(_SQL["history"], given)]
+        return self._all(Firing, _SQL["history"], given)
 
 
 def _carry_out(
@@ -147,7 +134,9 @@ def _carry_out(
     cause: FiringCause,
 ) -> list[Firing]:
     """Start the runs and write the firings; those that had fired already are left out."""
-    active = None if schedule.overlap else _active_run(connection, schedule)
+    active = None
+    if not schedule.overlap:
+        active = value_of(connection, _SQL["active_run"], [schedule.schedule_id])
     made: list[Firing] = []
     for decision in decisions:
         given: dict[str, Any] = {
@@ -158,23 +147,23 @@ def _carry_out(
             "reason": clean_text(decision.reason) or None,
             "run_id": None,
         }
-        row = connection.execute(_SQL["has_fired"], given).fetchone()
-        if row and row[0]:
+        if value_of(connection, _SQL["has_fired"], given):
             continue
         if decision.request is not None and active is not None:
             given["outcome"], given["reason"] = "skipped", f"run {active} is still going on"
         elif decision.request is not None:
-            run_id, is_new = _start(connection, decision.request)
+            least = PRIORITY_LOW if cause == "backfill" else PRIORITY_FIRST
+            run_id, is_new = _start(connection, decision.request, least)
             given["outcome"] = "fired" if is_new else "skipped"
             given["reason"] = None if is_new else f"run {run_id} of the same request is there"
             given["run_id"] = run_id
-        written = connection.execute(_SQL["add_firing"], given).fetchone()
-        if written is not None:
-            made.append(_firing(written))
+        made += rows_of(connection, Firing, _SQL["add_firing"], given)
     return made
 
 
-def _start(connection: psycopg.Connection[Any], request: RunRequest) -> tuple[int, bool]:
+def _start(
+    connection: psycopg.Connection[Any], request: RunRequest, least: int
+) -> tuple[int, bool]:
     return start(
         connection,
         request.workflow,
@@ -182,14 +171,9 @@ def _start(connection: psycopg.Connection[Any], request: RunRequest) -> tuple[in
         request.first_task,
         run_key=request.run_key,
         once=request.once,
-        priority=0,
+        priority=max(request.priority, least),
         requested_by=request.requested_by,
     )
-
-
-def _active_run(connection: psycopg.Connection[Any], schedule: Schedule) -> int | None:
-    row = connection.execute(_SQL["active_run"], [schedule.schedule_id]).fetchone()
-    return row[0] if row else None
 
 
 def _row_of(new: NewSchedule, next_time: datetime | None) -> dict[str, Any]:
@@ -200,19 +184,6 @@ def _row_of(new: NewSchedule, next_time: datetime | None) -> dict[str, Any]:
         "parameters": json.dumps(new.parameters),
         "next_time": next_time if new.enabled else None,
     }
-
-
-def _schedule(row: Sequence[Any]) -> Schedule:
-    names = (
-        "schedule_id", "name", "workflow", "parameters", "cron", "zone", "catch_up", "catch_up_max",
-        "overlap", "enabled", "built_in", "next_time", "problem", "created_by", "create_time",
-    )  # fmt: skip
-    given = dict(zip(names, row, strict=True))
-    return Schedule.model_validate({**given, "parameters": json.loads(given["parameters"])})
-
-
-def _firing(row: Sequence[Any]) -> Firing:
-    return Firing.model_validate(dict(zip(Firing.model_fields, row, strict=True)))
 
 
 def _unknown(name: str) -> NotFoundError:

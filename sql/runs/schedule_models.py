@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, Field
 
-from sql.runs.run_models import NewTask
+from base.model import Document, JsonObject
+from sql.runs.run_models import PRIORITY_NORMAL, NewTask
 
 CatchUp = Literal["skip", "once", "all"]
 FiringOutcome = Literal["fired", "skipped", "failed"]
@@ -19,16 +20,12 @@ NAME_LENGTH_MAX = 100
 Name = Annotated[str, Field(min_length=1, max_length=NAME_LENGTH_MAX, pattern=r"^[\w.-]+$")]
 
 
-class _Document(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class NewSchedule(_Document):
+class NewSchedule(Document):
     """A schedule as somebody asks for it; cron, zone and parameters have been checked."""
 
     name: Name
     workflow: str
-    parameters: dict[str, Any] = Field(default_factory=dict[str, Any])
+    parameters: JsonObject = Field(default_factory=dict[str, Any])
     cron: str
     zone: str
     catch_up: CatchUp = "once"
@@ -48,7 +45,7 @@ class Schedule(NewSchedule):
     create_time: AwareDatetime
 
 
-class Firing(_Document):
+class Firing(Document):
     """A time that was decided about. `run_id` is None where no run was started, or it is gone."""
 
     due_time: AwareDatetime
@@ -59,7 +56,7 @@ class Firing(_Document):
     decide_time: AwareDatetime
 
 
-class RunRequest(_Document):
+class RunRequest(Document):
     """The run that a firing starts; see `RunBook.start_run`."""
 
     workflow: str
@@ -68,9 +65,10 @@ class RunRequest(_Document):
     first_task: NewTask
     once: bool = False
     requested_by: str = ""
+    priority: int = PRIORITY_NORMAL
 
 
-class FiringDecision(_Document):
+class FiringDecision(Document):
     """What to do about a time: start the run, or note why not.
 
     Without a request the firing is `skipped`, or `failed` when the workflow refused it.

@@ -11,6 +11,7 @@ from typing import Any, LiteralString
 
 from psycopg.sql import SQL, Composable
 
+from sql.core.json_text import json_text
 from sql.selector.compile_scope import Build
 from sql.selector.selector import ColumnMatch
 from sql.selector.values import BIGINT_MAX, KEYS_MAX, TEXT_LENGTH_MAX
@@ -27,6 +28,7 @@ _OPERATORS: dict[str, tuple[str, ...]] = {
     "text[]": ("has",),
     "bigint[]": ("has",),
     "double precision[]": ("has",),
+    "jsonb": ("has",),
 }
 _TEMPLATES: dict[str, LiteralString] = {
     "equals": "{column} = {value}",
@@ -75,6 +77,8 @@ def column_terms(
 def _term(
     column: Composable, kind: str, name: str, value: Any, path: str, build: Build
 ) -> Composable | None:
+    if kind == "jsonb":
+        return _contained(column, value, path, build)
     element = kind.removesuffix("[]")
     if name in ("since", "before"):
         # A date stands for its first moment in UTC, whatever the time zone of the session is.
@@ -98,6 +102,16 @@ def _term(
         return None
     bound = SQL("{}::" + _CASTS[element] + suffix).format(build.bind(checked))
     return SQL(_TEMPLATES[name]).format(column=column, value=bound)
+
+
+def _contained(column: Composable, value: Any, path: str, build: Build) -> Composable | None:
+    """Return the term of JSON that has this in it: `{author: {name: Ann}}`."""
+    try:
+        text = json_text(value)
+    except ValueError as error:
+        build.complain(path, str(error))
+        return None
+    return SQL("{} @> {}::jsonb").format(column, build.bind(text))
 
 
 def _checked(value: Any, kind: str) -> Any:

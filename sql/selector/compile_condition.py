@@ -28,7 +28,7 @@ from sql.selector.compile_terms import (
     time_terms,
 )
 from sql.selector.selector import Condition
-from sql.selector.values import DescriptionMatch
+from sql.selector.values import DescriptionMatch, words_of
 
 DESCRIPTION_INDEX_LENGTH = 64
 """So many characters of a description are in the index of prefixes."""
@@ -99,6 +99,7 @@ def _union(scope: Scope, conditions: Sequence[Condition], paths: Sequence[str]) 
 def _leaves(scope: Scope, condition: Condition, path: str) -> Iterator[Term]:
     yield from _node_terms(scope, condition)
     yield from _content_terms(scope, condition, path)
+    yield from _words_terms(scope, condition)
     yield from observation_terms(scope, condition, path)
     yield from _membership_terms(scope, condition, path)
     yield from relative_terms(scope, condition, path, condition_term)
@@ -172,6 +173,35 @@ def _content_terms(scope: Scope, condition: Condition, path: str) -> Iterator[Te
         yield Term(word.format(scope.of_content("in_black_list")), condition.is_blacklisted)
 
 
+_WAYS = {
+    "text": ["own", "authored", "credited", "tagged", "member"],
+    "author": ["authored", "credited"],
+    "tag": ["tagged"],
+}
+"""From where each kind of word reaches a node: its own, or over these relationships."""
+
+
+def _words_terms(scope: Scope, condition: Condition) -> Iterator[Term]:
+    """Every word by itself: a title may have one, its author's name the other.
+
+    One set of nodes that have all, since the planner knows of none how many it finds, and would
+    look through one set for every node of another.
+    """
+    if condition.words is None:
+        return
+    build = scope.build
+    sets = [
+        SQL("SELECT node_id FROM nodes_with_words(search_query({}), {})").format(
+            build.bind(word), build.bind(ways)
+        )
+        for kind, ways in _WAYS.items()
+        for word in words_of(getattr(condition.words, kind) or "")
+    ]
+    statement = SQL("EXISTS (SELECT FROM ({0}) AS {1} WHERE {1}.node_id = {2})")
+    found = build.alias("words")
+    yield Term(statement.format(SQL(" INTERSECT ").join(sets), found, scope.node_id))
+
+
 def _membership_terms(scope: Scope, condition: Condition, path: str) -> Iterator[Term]:
     vocabulary = scope.build.vocabulary
     if condition.action is not None:
@@ -199,6 +229,11 @@ def _membership_terms(scope: Scope, condition: Condition, path: str) -> Iterator
             "ingest_batch",
             look_up(scope.build, names, known, f"{path}.ingest_batch", "ingest batch"),
         )
+    if condition.dataset is not None:
+        names, known = condition.dataset, vocabulary.datasets
+        found = look_up(scope.build, names, known, f"{path}.dataset", "dataset")
+        versions = [number for ids in found for number in ids]
+        yield _member(scope, "dataset_version", versions, "dataset_member")
 
 
 def _action_done(scope: Scope, action_id: int) -> Term:
@@ -210,10 +245,10 @@ def _action_done(scope: Scope, action_id: int) -> Term:
     return Term(statement.format(done, scope.node_id, scope.build.bind(action_id)))
 
 
-def _member(scope: Scope, what: str, ids: Sequence[int]) -> Term:
+def _member(scope: Scope, what: str, ids: Sequence[int], table: str = "") -> Term:
     member = scope.build.alias("member")
     batch = SQL("{}.{}").format(member, Identifier(f"{what}_id"))
     statement = SQL("EXISTS (SELECT FROM {0} AS {1} WHERE {1}.node_id = {2} AND {3})").format(
-        Identifier(f"{what}_node"), member, scope.node_id, among(batch, ids, scope.build)
+        Identifier(table or f"{what}_node"), member, scope.node_id, among(batch, ids, scope.build)
     )
     return Term(statement)

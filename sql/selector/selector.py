@@ -33,11 +33,13 @@ from sql.selector.values import (
     MediaTypes,
     Moment,
     Part,
+    SearchText,
     Text,
     Texts,
     TimeRange,
     TitleMatch,
     bare_equals,
+    bare_text,
 )
 
 NESTING_MAX = 16
@@ -59,6 +61,19 @@ class Metadata(Block):
     download_time: TimeRange | None = None
     author: Described | None = None
     user: Texts | None = None
+
+
+class Words(Block):
+    """Words by which a node is found; all of all of them, in any order.
+
+    A node has the words of its titles and of its description, and of what it hangs under: the post
+    of a picture, who made that, its tags, the channel that it is in. `author` and `tag` ask these
+    alone. A star at the end asks for the beginning of a word.
+    """
+
+    text: SearchText | None = None
+    author: SearchText | None = None
+    tag: SearchText | None = None
 
 
 class ColumnMatch(Block):
@@ -155,6 +170,7 @@ class Condition(Block):
     is_deleted: Flag | None = None
     is_blacklisted: Flag | None = None
 
+    words: Annotated[Words, BeforeValidator(bare_text)] | None = None
     metadata: Metadata | None = None
     source_metadata: SourceMetadata | None = None
     result: ActionResult | None = None
@@ -162,6 +178,8 @@ class Condition(Block):
     pipeline: PipelineState | None = None
     action_batch: Integers | None = None
     ingest_batch: Texts | None = None
+    dataset: Texts | None = None
+    """NAME@VERSION, or NAME for any of its versions."""
 
     parent: Relative | None = None
     child: Relative | None = None

@@ -7,6 +7,7 @@ import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
     BeforeValidator,
@@ -20,6 +21,8 @@ BIGINT_MAX = 2**63 - 1
 NAMES_MAX = 1_000
 KEYS_MAX = 100_000
 TEXT_LENGTH_MAX = 4_096
+SEARCH_LENGTH_MAX = 500
+SEARCH_WORDS_MAX = 20
 
 # Quoted digits (20240301) would be read as seconds since 1970.
 _TIME_BEGINS = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}(?![0-9])")
@@ -35,6 +38,11 @@ def bare_equals(value: Any) -> Any:
     return value if isinstance(value, dict | BaseModel) else {"equals": value}
 
 
+def bare_text(value: Any) -> Any:
+    """A bare value stands for `text`."""
+    return value if isinstance(value, dict | BaseModel) else {"text": value}
+
+
 def _storable(value: Any) -> Any:
     if isinstance(value, str):
         if "\0" in value:
@@ -43,6 +51,18 @@ def _storable(value: Any) -> Any:
             raise ValueError("text must be valid Unicode, without lone surrogates")
     elif isinstance(value, int | float | datetime.date):
         raise ValueError(f"is read as no text; put it in quotes: '{value}'")
+    return value
+
+
+def words_of(text: str) -> list[str]:
+    """Return the parts of a search that have a letter or a digit."""
+    return [part for part in text.split() if any(map(str.isalnum, part))]
+
+
+def _with_words(value: str) -> str:
+    count = len(words_of(value))
+    if not 1 <= count <= SEARCH_WORDS_MAX:
+        raise ValueError(f"write one to {SEARCH_WORDS_MAX} words (found {count})")
     return value
 
 
@@ -65,6 +85,12 @@ def _moment(value: Any) -> Any:
 Text = Annotated[
     str, StringConstraints(min_length=1, max_length=TEXT_LENGTH_MAX), BeforeValidator(_storable)
 ]
+SearchText = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=SEARCH_LENGTH_MAX),
+    BeforeValidator(_storable),
+    AfterValidator(_with_words),
+]
 Texts = Annotated[
     tuple[Text, ...], Field(min_length=1, max_length=NAMES_MAX), BeforeValidator(_listed)
 ]
@@ -78,9 +104,9 @@ Integers = Annotated[
 ]
 Flag = Annotated[bool, Field(strict=True)]
 Moment = Annotated[AwareDatetime, BeforeValidator(_moment)]
-MediaType = Literal["image", "video", "sound", "text"]
+MediaType = Literal["image", "video", "sound", "text", "unknown"]
 MediaTypes = Annotated[
-    tuple[MediaType, ...], Field(min_length=1, max_length=4), BeforeValidator(_listed)
+    tuple[MediaType, ...], Field(min_length=1, max_length=5), BeforeValidator(_listed)
 ]
 
 

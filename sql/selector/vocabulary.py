@@ -30,6 +30,7 @@ class Vocabulary:
     actions: Mapping[str, int] = field(default_factory=dict[str, int])
     pipelines: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
     ingest_batches: Mapping[str, int] = field(default_factory=dict[str, int])
+    datasets: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
     tables: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
 
 
@@ -38,6 +39,7 @@ def load_vocabulary(connection: psycopg.Connection[Any], selector: Selector) -> 
     conditions = [condition for condition, _, _ in conditions_of(selector.where)]
     wanted = {
         "ingest_batches": [name for part in conditions for name in part.ingest_batch or ()],
+        "datasets": [name for part in conditions for name in part.dataset or ()],
         "tables": [
             f"meta_{part.source_metadata.source}" for part in conditions if part.source_metadata
         ]
@@ -53,6 +55,7 @@ def load_vocabulary(connection: psycopg.Connection[Any], selector: Selector) -> 
         actions=found["actions"],
         pipelines={name: tuple(ids) for name, ids in found["pipelines"].items()},
         ingest_batches=found["ingest_batches"],
+        datasets={name: tuple(ids) for name, ids in found["datasets"].items()},
         tables={name: _columns(columns) for name, columns in found["tables"].items()},
     )
 

@@ -11,7 +11,7 @@ import contextlib
 import os
 from collections.abc import Generator
 
-from base.process import find, take_lock, write_pid, written_pid
+from base.processes.process import find, take_lock, write_pid, written_pid
 from sql.core.errors import DatabaseUnavailableError
 
 ORPHANS_TIMEOUT_S = 30.0

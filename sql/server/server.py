@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 
 from psycopg import conninfo, pq
 
-from base import process
-from base.process import ProcessError
+from base.processes import process
+from base.processes.process import ProcessError
 from sql.core import programs
 from sql.core.errors import DatabaseUnavailableError
 from sql.server import data as server_data

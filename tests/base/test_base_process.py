@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from base import process
 from base.errors import DrystoneError
+from base.processes import process
 
 HOLDER = """
 import signal, sys, time
-from base import process
+from base.processes import process
 if {deaf}:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
 assert process.claim({path!r}) is not None
@@ -88,7 +88,7 @@ def test_a_folder_is_a_claim_too(tmp_path: Path):
 def test_who_waits_for_a_claim_gets_it(path: str, tmp_path: Path):
     held = process.claim(path)
     assert held is not None
-    code = f"from base import process; assert process.claim({path!r}, 300); print('mine')"
+    code = f"from base.processes import process; assert process.claim({path!r}, 300); print('mine')"
     log = str(tmp_path / "log")
     child = process.spawn([sys.executable, "-c", code], log)
     assert child.poll() is None
@@ -132,7 +132,7 @@ def test_the_dead_are_reaped(tmp_path: Path):
 
 def test_a_turn_is_waited_for(tmp_path: Path):
     path, log = str(tmp_path / "turn"), str(tmp_path / "log")
-    code = f"from base import process\nwith process.turn({path!r}): print('in')"
+    code = f"from base.processes import process\nwith process.turn({path!r}): print('in')"
     with process.turn(path):
         child = process.spawn([sys.executable, "-c", code], log)
         time.sleep(0.5)

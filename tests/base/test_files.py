@@ -39,7 +39,7 @@ def test_a_store_starts_whatever_its_memory_of_disks_holds(store, tmp_path):
     keys = one.put(write_files(str(tmp_path / "files"), files), "first")
     one.stop()
     watch = one.config.watch_dir
-    for name in ("health.json", "alerts.json", "disk_models.json", "smart.json"):
+    for name in ("health.json", "alerts.json", "disk_models.json"):
         with open(os.path.join(watch, name), "wb") as file:
             file.write(DEEP)
     for name in (IDENTITY_NAME, EPOCH_NAME):

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from base.http import SOCKET_PATH_SIZE_BYTES_MAX, connection, listen
+from base.network.http import SOCKET_PATH_SIZE_BYTES_MAX, connection, listen
 
 
 class Echo(http.server.BaseHTTPRequestHandler):

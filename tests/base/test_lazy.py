@@ -94,3 +94,17 @@ def test_a_face_loads_nothing_before_it_is_asked():
     ours = {name for name in loaded if name.partition(".")[0] in (*FOLDERS, "base")}
     assert ours == {*FACES, "base", "base.lazy"}
     assert not {"ast", "pydantic", "typer"} & set(loaded)
+
+
+def test_a_late_module_is_imported_when_it_is_used():
+    code = (
+        "import sys, fsd.client.client as c; before = {n for n in sys.modules if 'operations' in n}"
+    )
+    code += (
+        "; c.look.health; print(*sorted({n for n in sys.modules if 'operations' in n} - before))"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+    ours = {name for name in loaded if name.startswith("fsd.operations.")}
+    assert "fsd.operations.look" in ours and "fsd.operations.deletion" not in ours

@@ -19,9 +19,10 @@ import pytest
 from standardwebhooks.webhooks import Webhook, WebhookVerificationError
 
 from base.errors import ConfigError
-from base.notify import NotDeliveredError, tell_command, tell_webhook
+from base.network.notify import tell_command, tell_webhook
+from base.network.post import NotDeliveredError
 from fsd.disks.config import AlertsConfig
-from fsd.watch.alert_send import send as send_of_store
+from fsd.watch.alerts import send as send_of_store
 from jobs.core.alert_config import Channel
 from jobs.notify.send import send as send_of_jobs
 

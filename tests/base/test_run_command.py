@@ -12,7 +12,7 @@ from command import ROOT
 from jobs_harness import full_disk, until
 from runner_harness import alive
 
-from base.run_command import SAID_BYTES_MAX, run_command
+from base.processes.run_command import SAID_BYTES_MAX, run_command
 
 # A child in a session of its own, and an orphan that leads another; both ignore a soft end.
 AWAY = """
@@ -50,7 +50,10 @@ def test_a_command_that_hangs_is_ended_with_all_that_left_its_session(tmp_path):
 
 
 def test_it_is_ended_too_when_nobody_waits_for_it_any_more(tmp_path):
-    code = "import sys; from base.run_command import run_command; run_command(sys.argv[1:], 3)"
+    code = (
+        "import sys; from base.processes.run_command import run_command; "
+        "run_command(sys.argv[1:], 3)"
+    )
     caller = subprocess.Popen(
         [sys.executable, "-c", code, *_away(tmp_path, "stay('main')")], cwd=ROOT
     )

@@ -81,7 +81,9 @@ def test_what_may_not_enter_is_counted_by_reason(house: House):
     batch = house.batch_of(house.event("first", "done", [house.node(keys[2]), house.node(keys[3])]))
     house.event("second", "done", [house.node(keys[3])])
     actions = dict(house.rows("SELECT name, action_id FROM action"))
-    house.database.declare_pipeline("both", [actions["first"], actions["second"]])
+    house.database.action_context.declare_pipeline(
+        "both", [actions["first"], actions["second"]], ""
+    )
     house.database.pipelines.enrol("both", [batch])
     house.add([Picture("x1", 1), Picture("x2", 2, ("cat", "dog")), Picture("x3", 3, ("fish",))])
     parts = {

@@ -111,8 +111,8 @@ def test_a_declared_pipeline_changes_no_dataset_and_an_enrolled_batch_is_told(
     with open(chosen, "w", encoding="utf-8") as file:
         yaml.safe_dump({"version": 1, "where": {"key": [one.key for one in pictures[:10]]}}, file)
     batch = answer("batch", "create", "--selector", chosen)["action_batch_id"]
-    house.database.declare_action(101, "image_probe", "AC2")
-    house.database.record_action_history(101, batch, "done")
+    house.database.actions.declare_action(101, "image_probe", "AC2")
+    house.database.actions.record_action_history(101, batch, "done")
     declared = drystone("pipeline", "declare", line, *config)
     assert b"line: image_probe -> tag_filter" in declared.stdout and declared.stderr == b""
     assert excluded() == before

@@ -15,6 +15,7 @@ from datasets.freeze.building import BuildResult, build
 from datasets.versions.ancestry import lineage
 from datasets.versions.comparison import changes, compare, kinds
 from datasets.versions.exports import export, reproduce
+from datasets.versions.folders import FolderNames
 from datasets.versions.retirement import retire
 from datasets.versions.verification import verify
 from sql import key_of
@@ -216,3 +217,16 @@ def test_two_versions_are_compared_and_lineage_leads_both_ways(house: House):
         lineage(house.config_path, house.database, f"{exported.target_root}/dataset.json")
     with pytest.raises(UsageError, match="is no file here"):
         lineage(house.config_path, house.database, "nothing")
+
+
+def test_names_of_a_folder_are_found_at_once_and_fit():
+    names = FolderNames()
+    found = [names.free("image.jpg") for _ in range(20_000)]
+    assert found[:3] == ["image.jpg", "image (2).jpg", "image (3).jpg"]
+    assert found[-1] == "image (20000).jpg" and len(set(found)) == 20_000
+    assert names.free("image (2).jpg") == "image (2) (2).jpg"
+    assert names.free("IMAGE.jpg") != "IMAGE.jpg", "on some filesystems it is the same"
+    longest = "ä" * 125 + ".jpg"
+    assert names.free(longest) == longest
+    again = [names.free(longest) for _ in range(3)]
+    assert len(set(again)) == 3 and all(len(one.encode()) <= 255 for one in again)

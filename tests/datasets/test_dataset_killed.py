@@ -13,11 +13,16 @@ import tarfile
 import pytest
 from command import ROOT
 from dataset_house import House, definition, pets
+from store_checks import until
 
 from datasets.freeze.building import build
 from datasets.versions.exports import export
 from datasets.versions.verification import verify
 
+TURNS = (
+    "SELECT count(*) FROM pg_locks JOIN pg_database ON pg_database.oid = pg_locks.database "
+    "WHERE locktype = 'advisory' AND datname = current_database()"
+)
 STEPS = (
     "asking the database",
     "splitting",
@@ -40,6 +45,8 @@ def killed(house: House, wanted: dict, step: str) -> None:
         env={**os.environ, "PYTHONPATH": ROOT},
     )
     assert result.returncode == -signal.SIGKILL, result.stderr.decode()
+    # The server ends its session, and with it its turn, when it hears of that.
+    until(lambda: house.rows(TURNS) == [(0,)], "the turn of the killed one to end")
 
 
 def test_killed_at_every_step_and_run_again(house: House):

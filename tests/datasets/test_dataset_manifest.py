@@ -7,12 +7,12 @@ import hashlib
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from manifest_bytes import format_manifest
 
 from datasets.definition.errors import RefusedError
 from datasets.freeze import manifest as manifest_module
 from datasets.freeze.manifest import ManifestWriter, entries_of
-from fsd.format.manifest import ManifestEntry, check_entries
-from fsd.format.manifest_form import format_manifest
+from fsd.format.manifest.manifest import ManifestEntry, check_entries
 from fsd.format.paths import check_relative_path, find_collisions
 
 NAME = st.text(

@@ -58,10 +58,57 @@ def test_a_facet_is_taken_in_and_out():
     assert filtering.toggled(one, "source", "twitter") == filters
 
 
-def test_words_are_searched_for():
-    filters = filtering.searched(Filters(filtering.empty_document()), " sea ")
-    assert filtering.words_of(filters.document) == "sea"
-    assert filtering.searched(filters, "").document == filtering.empty_document()
+@pytest.mark.parametrize(
+    ("asked", "where", "shown"),
+    [
+        (" sea ", {"words": {"text": "sea"}}, "sea"),
+        ("red se", {"words": {"text": "red se*"}}, "red se"),
+        ("red sea ", {"words": {"text": "red sea"}}, "red sea"),
+        ("sea* sun ", {"words": {"text": "sea* sun"}}, "sea* sun"),
+        ("", None, ""),
+        ("  !! ", None, ""),
+        ("author:ann sea ", {"words": {"text": "sea", "author": "ann"}}, "sea author:ann"),
+        (
+            'tag:"blue sky" tag:sun',
+            {"words": {"tag": "blue sky sun"}},
+            "tag:blue tag:sky tag:sun",
+        ),
+        ("type:image", None, ""),
+        ("type:image ext:png sea", {"media_type": ["image"], "extension": ["png"],
+                            "words": {"text": "sea*"}}, "sea"),
+        ("Source:twitter ", {"metadata": {"source": ["twitter"]}}, ""),
+        ("batch:a-1 ", {"ingest_batch": ["a-1"]}, ""),
+        ("re:zero ", {"words": {"text": "re:zero"}}, "re:zero"),
+        ("date:2024-12 ", {"metadata": {"update_time": {"since": "2024-12-01",
+                                                       "before": "2025-01-01"}}}, ""),
+        ("date:2024 ", {"metadata": {"update_time": {"since": "2024-01-01",
+                                                    "before": "2025-01-01"}}}, ""),
+        ("date:2024-02-28 ", {"metadata": {"update_time": {"since": "2024-02-28",
+                                                          "before": "2024-02-29"}}}, ""),
+        ("since:2024-01-01 before:2024-02-01 ", {"metadata": {"update_time": {
+            "since": "2024-01-01", "before": "2024-02-01"}}}, ""),
+    ],
+)  # fmt: skip
+def test_what_the_search_field_says(asked: str, where: object, shown: str):
+    empty = Filters(filtering.empty_document())
+    filters = filtering.searched(empty, asked)
+    assert filters.document.get("where") == where
+    assert filtering.words_of(filters.document) == shown
+    assert filters.selector
+    again = Filters(filtering.document_of(filtering.yaml_of(filters.document)))
+    assert again.selector == filters.selector
+    # Written again it is the same, but for a star; emptied, what became a filter stays.
+    assert filtering.searched(filters, f"{shown} " if asked.endswith(" ") else shown) in (
+        filters, filtering.searched(filters, asked),
+    )  # fmt: skip
+    emptied = filtering.searched(filters, "").document.get("where", {})
+    assert "words" not in emptied
+
+
+@pytest.mark.parametrize("asked", ["type:paper ", "date:2024-13 ", "since:yesterday ", "a " * 30])
+def test_a_search_that_cannot_be_is_refused(asked: str):
+    with pytest.raises(SelectorError):
+        _ = filtering.searched(Filters(filtering.empty_document()), asked).selector
 
 
 def test_a_link_may_name_facets():

@@ -6,9 +6,10 @@ from types import SimpleNamespace
 
 import pytest
 
+from adapters.actions import contract_named, declare_contract
 from gui.access.roles import Visitor
 from gui.pages.labelling.keys import TAKEN, keys_of
-from gui.reading.label_desk import AHEAD, LabelDesk
+from gui.reading.labelling import AHEAD, Labelling
 from sql import Database
 
 
@@ -43,18 +44,20 @@ def _asked(database: Database, wanted: int) -> SimpleNamespace:
         PhysicalNode(key=f"{number:064x}", size_bytes=1, extension="jpg") for number in range(10)
     )
     database.apply_intent(WriteIntent(version=1, intent_id="nodes", physical_nodes=nodes))
-    database.declare_action(950, "asked", "AC5")
+    loaded = contract_named(None, "human_classification")
+    declare_contract(database, loaded)
     found = database.explore.page(_everything(), limit=20)
     batch = database.action_context.make_sealed_batch([node.node_id for node in found])
     event = database.actions.begin_event(
-        950, batch, run_reference="run:1", version=1, contract_digest="00" * 32, parameters={}
-    )
+        loaded.contract.action_id, batch, run_reference="run:1", version=loaded.contract.version,
+        contract_digest=loaded.digest, parameters={},
+    )  # fmt: skip
     database.labels.make_tasks(event, wanted)
 
     def refuse():
         raise AssertionError("nothing is started here")
 
-    return SimpleNamespace(desk=LabelDesk(lambda: database, refuse), event=event, book=database)
+    return SimpleNamespace(desk=Labelling(lambda: database, refuse), event=event, book=database)
 
 
 def _everything():

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import gui_harness
 import pytest
 from gui_harness import PASSWORD, Scene
+from nicegui import ui
+
+from sql.rights.grant_book import NewGrant
 
 pytestmark = pytest.mark.asyncio
 
@@ -22,7 +26,7 @@ async def test_the_overview_has_its_three_blocks(scene: Scene):
 async def test_the_storage_page_shows_disks_and_areas(scene: Scene):
     async with gui_harness.simulated(scene, "ada") as (user, _):
         await user.open("/storage")
-        for words in ("d1", "d2", "d3", "3C stage", "Capacity", "Scrub", "Drain", "Rebalance"):
+        for words in ("d1", "d2", "d3", "Stage (3C)", "Capacity", "Scrub", "Drain", "Rebalance"):
             await user.should_see(words)
 
 
@@ -41,25 +45,62 @@ async def test_a_node_shows_what_is_known(scene: Scene):
         await user.open(f"/node/{first.node_id}")
         for words in (first.key, "Copies on disks", "Metadata over time", "Ingest demo"):
             await user.should_see(words)
-        await user.open("/node/nothing-of-this-name")
-        await user.should_see("No such node")
+        answer = await user.http_client.get("/node/nothing-of-this-name")
+        assert answer.status_code == 404 and "Not here" in answer.text
 
 
 async def test_a_page_that_takes_long_is_waited_for(scene: Scene):
     from gui.widgets.blocks import text
-    from gui.widgets.frame import frame, page
+    from gui.widgets.frame import Page
+    from gui.widgets.view import add_page
 
     async with gui_harness.simulated(scene, "vera") as (user, desk):
 
-        @page(desk, "/slow")
-        async def slow_page() -> None:
+        async def build(view: Any) -> None:
             # NiceGUI would answer 500 after three seconds, which a busy database may well take.
-            await desk.work(time.sleep, 3.3)
-            with frame(desk, "Slow"):
-                text("it is here")
+            await view.desk.work(time.sleep, 3.3)
+            text("it is here")
 
+        add_page(desk, Page("Slow", "/slow", build=build))
         await user.open("/slow")
         await user.should_see("it is here")
+
+
+async def test_a_node_is_shared_on_its_page_and_says_who_sees_it_and_why(scene: Scene):
+    node = scene.database.explore.page(gui_harness.images(), limit=1)[0]
+    scene.database.users.add("gus", "guest", _hash())
+    async with gui_harness.simulated(scene, "vera") as (user, _):
+        await user.open(f"/node/{node.key}")
+        await user.should_see("Copies on disks")
+        await user.should_not_see("Who sees this")
+    async with gui_harness.simulated(scene, "oto") as (user, _):
+        await user.open(f"/node/{node.key}")
+        await user.should_see("By the role: ada (admin)")
+        await user.should_see("Nobody else")
+        user.find("Share").click()
+        await user.should_see("It holds for what lies below")
+        for element in user.find(kind=ui.input).elements:
+            if str(element.props["label"]).startswith("Account"):
+                element.value = "gus"
+        user.find("Grant it").click()
+        await user.should_see("gus sees it")
+        await user.should_see("Take back")
+    (made,) = scene.database.rights.grants(account="gus")
+    assert (made.node, made.level, made.granted_by) == (node.key, "viewer", "oto")
+    above = scene.database.explore.node(node.key).parents[0]["key"]
+    scene.database.rights.revoke(made.grant_id)
+    scene.database.rights.add(NewGrant("export", "oto", account="gus", node=above))
+    scene.database.read_rights()
+    async with gui_harness.simulated(scene, "oto") as (user, _):
+        await user.open(f"/node/{node.key}")
+        for words in ("gus", "export", "Take back"):
+            await user.should_see(words)
+        user.find("Take back").click()
+        await user.should_see("It stands on")
+        user.find("Take it back").click()
+        await user.should_see("It is taken back")
+        await user.should_see("Nobody else")
+    assert scene.database.rights.grants(account="gus") == []
 
 
 async def test_admins_see_people(scene: Scene):
@@ -70,7 +111,7 @@ async def test_admins_see_people(scene: Scene):
 
 
 async def test_acting_asks_for_the_role_of_now(scene: Scene):
-    from gui.widgets.frame import act
+    from gui.widgets.acts import act
 
     scene.database.users.add("temp", "operator", _hash())
     async with gui_harness.simulated(scene, "temp") as (user, desk):

@@ -137,39 +137,37 @@ async def test_closing_wakes_whoever_waits_for_the_reading_that_runs(held: Held)
 
 async def test_an_act_waits_for_no_reading(scene: Scene, held: Held):
     """Whatever hangs: of the store, or of another run that somebody looks at."""
-    from gui.pages.runs.desk import RunDesk
+    from gui.widgets.acts import act
+    from gui.widgets.view import follow
 
     async with gui_harness.simulated(scene, "oto") as (user, desk):
-        runs = RunDesk(desk)
         desk.poller.close()
         desk.poller = Poller((Part("hangs", "Hangs", held.read),), 1000.0)
         await user.open("/account")
         held.end()
         with user:
-            await runs.follow("hangs", "Hangs", held.read)
+            await follow(desk, "hangs", held.read)
             begun = held.begun
             async with asyncio.timeout(30):
-                assert await runs.act("It is done", lambda: 7) == 7
+                assert await act(desk, "operator", "It is done", lambda: 7) == 7
         await user.should_see("It is done")
         await soon(lambda: held.begun >= begun + 1)
-        runs.close()
 
 
 async def test_a_page_whose_reading_is_ended_before_its_first_says_so(scene: Scene, held: Held):
     from base.errors import UsageError
-    from gui.pages.runs.desk import RunDesk
+    from gui.widgets.view import follow
 
     async with gui_harness.simulated(scene, "oto") as (user, desk):
-        runs = RunDesk(desk)
         await user.open("/account")
         with user:
 
             async def end() -> None:
                 await soon(lambda: held.begun)
-                runs.close()
+                desk.followed.close()
 
             ending = asyncio.create_task(end())
-            with pytest.raises(UsageError, match="The thing is not known yet"):
+            with pytest.raises(UsageError, match="is not known yet"):
                 async with asyncio.timeout(30):
-                    await runs.follow("hangs", "The thing", held.read)
+                    await follow(desk, "hangs", held.read)
             await ending

@@ -13,9 +13,9 @@ from pydantic import BaseModel
 from base.errors import UsageError
 from gui.pages.runs.log import PIECE_SIZE_BYTES, find_lines, has_log, program_log, read_piece
 from gui.pages.runs.words import run_title
-from gui.pages.scheduler.forms import Field, fields_of, filled_in, shown_value
 from gui.pages.scheduler.forms_sources import form_of, parameters_of
 from gui.reading.desk import Desk
+from gui.widgets.forms import Field, fields_of, filled_in, shown_value
 
 
 class Everything(BaseModel):
@@ -167,6 +167,8 @@ def test_a_log_that_is_a_link_is_not_read(tmp_path):
 
 
 def test_a_run_is_called_by_what_a_person_knows():
-    assert run_title("ua_2", {"action": "ocr", "action_batch_id": 7}) == "ua_2 ocr, batch 7"
-    assert run_title("scrub", {}) == "scrub"
+    assert (
+        run_title("ua_2", {"action": "ocr", "action_batch_id": 7}) == "Run an action: ocr, batch 7"
+    )
+    assert run_title("scrub", {}) == "Verify the disks"
     assert len(run_title("ua_1", {"batch": "x" * 500})) <= 120

@@ -12,11 +12,11 @@ import pytest
 from gui_harness import PASSWORD, Scene
 from store_checks import until
 
-from base import process
 from base.errors import UsageError
-from fsd.cli import daemon
+from base.processes import process
+from fsd.cli.daemons import daemon
 from gui.access.secret import storage_secret
-from gui.server import gui_process
+from gui.core.server_process import api_process, pages_process
 
 NODES = json.dumps({"selector": {"version": 1, "where": {"extension": "jpg"}}}).encode()
 JSON = "application/json"
@@ -75,7 +75,7 @@ def test_a_foreign_name_is_refused(served: Scene, host: str):
 
 
 def test_large_bodies_are_refused(served: Scene):
-    assert served.ask("POST", "/login", b"x" * 2_100_000).status == 403
+    assert served.ask("POST", "/login", b"x" * 2_100_000).status == 413
     assert served.ask("POST", "/login", b"x" * 30_000).status == 413
 
 
@@ -112,7 +112,7 @@ def test_logging_out_ends_the_session(served: Scene):
 def test_roles_bound_what_a_token_may_do(served: Scene):
     viewer, operator = served.token("ada", "viewer"), served.token("oto", "operator")
     assert served.ask("GET", "/api/v1/me", Authorization=viewer).document["role"] == "viewer"
-    for path in ("/api/v1/storage/scrub", "/api/v1/storage/rebalance", "/api/v1/backups"):
+    for path in ("/api/v1/storage/scrub", "/api/v1/storage/rebalance", "/api/v1/runs"):
         assert served.ask("POST", path, Authorization=viewer).status == 403
     disk = json.dumps({"path": "/mnt/x"}).encode()
     replace = served.ask(
@@ -131,7 +131,8 @@ def test_probes_tell_strangers_little_and_viewers_what_is_down(served: Scene):
         return answer.status, answer.document
 
     assert served.ask("GET", "/live").body == b"ok"
-    until(lambda: ready() == (200, {"ready": True, "waits_for": []}), "probes")
+    well = {"ready": True, "waits_for": [], "reasons": {}}
+    until(lambda: ready() == (200, well), "probes")
     assert served.ask("GET", "/api/v1/health").status == 401
     viewer = served.token("vera", "viewer")
 
@@ -142,10 +143,9 @@ def test_probes_tell_strangers_little_and_viewers_what_is_down(served: Scene):
     until(lambda: states()["engine"] == "up", "probes")
     daemon.stop_engine(served.store.config)
     try:
-        until(
-            lambda: ready() == (503, {"ready": False, "waits_for": ["engine"]}),
-            "probes",
-        )
+        reasons = {"engine": "Start it with: drystone up"}
+        ill = {"ready": False, "waits_for": ["engine"], "reasons": reasons}
+        until(lambda: ready() == (503, ill), "probes")
         down = served.ask("GET", "/api/v1/health", Authorization=viewer).document[0]
         assert (down["name"], down["state"]) == ("engine", "down")
         assert down["since"] and down["reason"] and "drystone up" in down["advice"]
@@ -155,12 +155,15 @@ def test_probes_tell_strangers_little_and_viewers_what_is_down(served: Scene):
 
 
 def test_a_backup_is_a_run(served: Scene):
-    headers = {"Authorization": served.token("oto", "operator"), "Origin": None}
-    first = served.ask("POST", "/api/v1/backups", **headers).document
-    again = served.ask("POST", "/api/v1/backups", **headers).document
+    headers = {"Authorization": served.token("oto", "operator"), "Content_Type": JSON}
+    asked = b'{"workflow": "backup"}'
+    first = served.ask("POST", "/api/v1/runs", asked, **headers).document
+    again = served.ask("POST", "/api/v1/runs", asked, **headers).document
     assert first["run_id"] == again["run_id"] and not again["created"]
     run = served.database.runs.run(first["run_id"])
     assert (run.workflow, run.requested_by) == ("backup", "oto")
+    assert served.ask("GET", "/api/v1/backups", **headers).document == []
+    assert served.ask("POST", "/api/v1/backups", **headers).status == 404
 
 
 def test_a_token_needs_no_origin(served: Scene):
@@ -234,8 +237,9 @@ def test_the_secret_is_private_and_stays(scene: Scene):
 
 
 def test_only_one_server_runs(served: Scene):
-    again, started = gui_process.start(served.config)
+    again, started = api_process(served.config).start()
     assert not started and again.address == served.address
+    assert not pages_process(served.config).start()[1]
 
 
 def test_who_only_looks_whether_a_server_runs_keeps_none_from_starting(
@@ -247,8 +251,11 @@ def test_who_only_looks_whether_a_server_runs_keeps_none_from_starting(
         fcntl.flock(look, fcntl.LOCK_SH | fcntl.LOCK_NB)
         # It met the look, and goes on when that has ended.
         monkeypatch.setattr(process.time, "sleep", lambda _: look.close())
-        with gui_process.only_one(config):
+        with pages_process(config).only_one():
             assert look.closed
             monkeypatch.setattr(process.time, "sleep", lambda _: None)
-            with pytest.raises(UsageError, match="served already"), gui_process.only_one(config):
+            with (
+                pytest.raises(UsageError, match="served already"),
+                pages_process(config).only_one(),
+            ):
                 pass

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import gzip
 import hashlib
 import os
 import resource
@@ -11,6 +13,7 @@ from collections.abc import Iterator
 from io import BytesIO
 
 import gui_harness
+import numpy as np
 import pytest
 from gui_harness import Scene
 from PIL import Image
@@ -18,6 +21,7 @@ from PIL import Image
 from adapters import ThumbnailWorker, source_facts
 from base.errors import DrystoneError
 from gui.reading.thumbnails import Thumbnails
+from gui.server.thumbnail_routes import stand_in
 from sql import KnownThumbnail
 
 
@@ -77,6 +81,105 @@ def test_a_truncated_picture_is_broken(tmp_path, worker: ThumbnailWorker):
     assert "truncated" in worker.make(source, os.path.join(tmp_path, "t"), "image", 320)
 
 
+SVG = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink" {}</svg>'
+
+
+def drawn(worker: ThumbnailWorker, tmp_path, content: bytes) -> Image.Image:
+    target = os.path.join(tmp_path, "drawn.webp")
+    assert worker.make(written(tmp_path, "a.svg", content), target, "image", 320) == ""
+    with Image.open(target) as picture:
+        picture.load()
+        return picture
+
+
+def is_lime(picture: Image.Image, place: tuple[int, int]) -> bool:
+    """Tell whether a place is lime; WebP moves colours a little."""
+    red, green, blue, alpha = picture.convert("RGBA").getpixel(place)
+    return max(red, blue) < 20 and min(green, alpha) > 235
+
+
+def test_a_drawing_is_drawn(tmp_path, worker: ThumbnailWorker):
+    """Packed or not, in old encodings, with the entities that drawing programs write."""
+    body = SVG.format('width="20mm" height="10mm"><rect width="100%" height="100%" fill="lime"/>')
+    illustrator = f'<!DOCTYPE svg [<!ENTITY ns "http://ns.example/">]><!-- &#228; -->{body}'
+    for content in (
+        body.encode(),
+        b"\xef\xbb\xbf\n" + body.encode(),
+        f'<?xml version="1.0" encoding="UTF-16"?>{body}'.encode("utf-16"),
+        gzip.compress(body.encode()),
+        illustrator.replace("<rect", '<rect xmlns:i="&ns;" i:x="&ns;"').encode(),
+    ):
+        picture = drawn(worker, tmp_path, content)
+        assert picture.size == (320, 160)
+        assert is_lime(picture, (160, 80))
+    # Who marks a place in it has to find it in the drawing.
+    facts = source_facts(os.path.join(tmp_path, "drawn.webp"))
+    assert facts is not None and (facts.width, facts.height, facts.orientation) == (76, 38, 1)
+
+
+@pytest.mark.parametrize("element", ["image", "feImage", "use", "sub"])
+def test_a_drawing_shows_nothing_from_outside_itself(
+    tmp_path, worker: ThumbnailWorker, element: str
+):
+    secret = os.path.join(tmp_path, "secret.png")
+    Image.new("RGB", (8, 8), "red").save(secret)
+    inside = BytesIO()
+    Image.new("RGB", (8, 8), "lime").save(inside, "PNG")
+    whole = 'width="20" height="20"'
+    for href in (secret, f"file://{secret}", f"  {secret}", "secret.png", "DATA:text/plain,x"):
+        reference = f'<{element} {whole} xlink:href="{href}" href="{href}"/>'
+        if element == "feImage":
+            reference = f'<filter id="f">{reference}</filter><rect {whole} filter="url(#f)"/>'
+        if element == "sub":
+            sub = SVG.format(f'{whole}><image {whole} href="{href}"/>').encode()
+            data = "data:image/svg+xml;base64," + base64.b64encode(sub).decode()
+            reference = f'<image {whole} href="{data}"/>'
+        picture = drawn(worker, tmp_path, SVG.format(f"{whole}>{reference}").encode())
+        colours = {colour for _, colour in picture.convert("RGBA").getcolors() or []}
+        assert all(red < 128 or alpha == 0 for red, _, _, alpha in colours), (href, colours)
+    data = "data:image/png;base64," + base64.b64encode(inside.getvalue()).decode()
+    own = drawn(worker, tmp_path, SVG.format(f'{whole}><image {whole} href="{data}"/>').encode())
+    assert is_lime(own, (160, 160))
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"<svg",
+        b"<html><svg xmlns='http://www.w3.org/2000/svg'/></html>",
+        b"<!DOCTYPE s [<!ENTITY a 'aaaaaaaaaa'>"
+        + b"".join(b"<!ENTITY %c '%s'>" % (98 + n, b"&%c;" % (97 + n) * 10) for n in range(9))
+        + b"]><svg xmlns='http://www.w3.org/2000/svg'><text>&j;</text></svg>",
+        b"<!DOCTYPE s [<!ENTITY a SYSTEM 'file:///etc/passwd'>]>"
+        b"<svg xmlns='http://www.w3.org/2000/svg'><text>&a;</text></svg>",
+        gzip.compress(b"<svg>" + b" " * 60_000_000),
+    ],
+    ids=["cut", "page", "entities", "outside", "bomb"],
+)
+def test_a_drawing_that_cannot_be_drawn_has_a_reason(
+    tmp_path, worker: ThumbnailWorker, content: bytes
+):
+    target = os.path.join(tmp_path, "t.webp")
+    assert worker.make(written(tmp_path, "a", content), target, "image", 320)
+    assert not os.path.exists(target)
+
+
+def test_a_huge_drawing_is_a_small_picture(tmp_path, worker: ThumbnailWorker):
+    body = SVG.format('width="1" height="1e9" viewBox="0 0 2000000 1000000"><g/>').encode()
+    assert max(drawn(worker, tmp_path, body).size) <= 320
+
+
+def test_a_picture_of_a_telephone_is_made_small(tmp_path, worker: ThumbnailWorker):
+    import pillow_heif
+
+    source = os.path.join(tmp_path, "a.heic")
+    pillow_heif.from_pillow(Image.new("RGB", (900, 600), "lime")).save(source, quality=90)
+    target = os.path.join(tmp_path, "t.webp")
+    assert worker.make(source, target, "image", 320) == ""
+    with Image.open(target) as picture:
+        assert picture.size == (320, 213)
+
+
 def test_a_video_has_a_poster(tmp_path, worker: ThumbnailWorker):
     av = pytest.importorskip("av", reason="the extra `video` is not installed")
     source = os.path.join(tmp_path, "a.mp4")
@@ -94,6 +197,56 @@ def test_a_video_has_a_poster(tmp_path, worker: ThumbnailWorker):
     with Image.open(target) as picture:
         assert picture.size == (160, 120)
     assert worker.make(written(tmp_path, "b", b"no video"), target, "video", 160)
+
+
+def test_a_sound_is_a_waveform_or_its_cover(tmp_path, worker: ThumbnailWorker):
+    av = pytest.importorskip("av", reason="av is not installed")
+    source, target = os.path.join(tmp_path, "a.wav"), os.path.join(tmp_path, "a.webp")
+    with av.open(source, "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8_000)
+        # Silent at first, loud then.
+        samples = np.zeros((1, 16_000), np.int16)
+        samples[0, 8_000:] = 30_000 * np.sin(np.arange(8_000))
+        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="mono")
+        frame.sample_rate = 8_000
+        for packet in (*stream.encode(frame), *stream.encode()):
+            container.mux(packet)
+    assert worker.make(source, target, "sound", 160) == ""
+    with Image.open(target) as picture:
+        assert picture.size == (160, 120)
+        above = [picture.convert("L").getpixel((x, 20)) for x in range(160)]
+        assert max(above[:70]) < 60 < max(above[90:])
+    assert "Invalid data" in worker.make(written(tmp_path, "b", b"none"), target, "sound", 160)
+
+
+def test_a_pdf_is_its_first_page(tmp_path, worker: ThumbnailWorker):
+    pypdfium2 = pytest.importorskip("pypdfium2", reason="pypdfium2 is not installed")
+    source, target = os.path.join(tmp_path, "a.pdf"), os.path.join(tmp_path, "a.webp")
+    document = pypdfium2.PdfDocument.new()
+    document.new_page(300, 600)
+    document.save(source)
+    assert worker.make(source, target, "document", 160) == ""
+    with Image.open(target) as picture:
+        assert picture.size == (80, 160)
+    assert worker.make(written(tmp_path, "b", b"%PDF-1.7 none"), target, "document", 160)
+
+
+def test_a_psd_is_a_picture(tmp_path, worker: ThumbnailWorker):
+    # 26 bytes of header, three empty sections, then rows as they are: 4 x 2 pixels of one grey.
+    head = b"8BPS" + (1).to_bytes(2, "big") + bytes(6) + (3).to_bytes(2, "big")
+    sizes = b"".join(
+        one.to_bytes(length, "big") for one, length in ((2, 4), (4, 4), (8, 2), (3, 2))
+    )
+    content = head + sizes + bytes(12) + bytes(2) + b"\x90" * 24
+    target = os.path.join(tmp_path, "a.webp")
+    assert worker.make(written(tmp_path, "a.psd", content), target, "image", 160) == ""
+    with Image.open(target) as picture:
+        assert picture.size == (4, 2)
+
+
+def test_what_cannot_be_drawn_is_a_symbol_with_its_type():
+    drawing = stand_in("broken", "jxl").body.decode()
+    assert "JXL: cannot be drawn" in drawing and "Broken" not in drawing
 
 
 def test_a_dead_worker_is_replaced(tmp_path, worker: ThumbnailWorker):

@@ -12,6 +12,7 @@ import pytest
 
 from base.errors import UsageError
 from gui.services import services
+from jobs.scheduler.schedules import BUILT_IN
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 needs_systemd = pytest.mark.skipif(
@@ -61,6 +62,21 @@ def test_the_same_again_writes_nothing(store, tmp_path):
     assert services.install(target, units) == []
 
 
+def test_the_timer_of_former_versions_goes(store, tmp_path):
+    """The scheduler makes the daily backup; two would make one each."""
+    wants = tmp_path / "timers.target.wants"
+    wants.mkdir()
+    (tmp_path / "drystone-backup.timer").write_text("[Timer]\nOnCalendar=daily\n")
+    (wants / "drystone-backup.timer").symlink_to(tmp_path / "drystone-backup.timer")
+    (tmp_path / "other.timer").write_text("[Timer]\n")
+    target = services.target(user=False, folder=str(tmp_path))
+    services.install(target, services.render(store(started=False).config_path, user=False))
+    assert list(wants.iterdir()) == [] and (tmp_path / "other.timer").exists()
+    assert not [name for name in os.listdir(tmp_path) if "backup" in name]
+    schedules = [one.name for one in BUILT_IN if one.workflow == "backup"]
+    assert schedules == ["backup"], "the one that is left"
+
+
 def test_only_the_mount_is_without_a_sandbox(store):
     units = services.render(store(started=False).config_path, user=False)
     hardened = {name.partition(".d/")[0] for name in units if name.endswith("hardening.conf")}
@@ -77,13 +93,13 @@ def test_only_the_mount_is_without_a_sandbox(store):
 @pytest.mark.parametrize("path", ["/srv/media", "/mnt/a b-c", "/", "/srv/.x/ü%$", "/a//b/"])
 def test_a_mount_point_becomes_an_instance_as_systemd_does_it(path):
     done = subprocess.run(["systemd-escape", "--path", path], capture_output=True, text=True)
-    assert services._instance(path) == done.stdout.strip()
+    assert services.mount_instance(path) == done.stdout.strip()
 
 
 def test_paths_with_hostile_letters_stay_one_word():
-    assert services._quoted('/a b/"c"/$HOME/%n\\') == '"/a b/\\"c\\"/$$HOME/%%n\\\\"'
+    assert services.quoted('/a b/"c"/$HOME/%n\\') == '"/a b/\\"c\\"/$$HOME/%%n\\\\"'
     with pytest.raises(UsageError, match="line break"):
-        services._quoted("/a\nExecStart=/bin/sh")
+        services.quoted("/a\nExecStart=/bin/sh")
 
 
 @pytest.mark.parametrize("name", ["1", "io", "1-io,cpu", "1-rm", "1-io\n", "1-io;x"])

@@ -5,10 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 
 import pytest
 from jobs_harness import Yard, import_trial_workflows, make_yard
+from webhook_place import Hook, Place, serving
+
+from sql import Database
 
 
 @pytest.fixture
@@ -34,3 +38,16 @@ def yard(yards: Callable[..., Yard]) -> Yard:
     made = yards()
     made.start_redis()
     return made
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    with serving(Hook()) as server:
+        yield server
+
+
+@pytest.fixture
+def place(database: Database, tmp_path: Path) -> Place:
+    path = tmp_path / "drystone.toml"
+    path.write_text('[jobs.webhooks]\nallowed_networks = ["127.0.0.0/8"]\n')
+    return Place(database, str(path))

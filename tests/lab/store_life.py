@@ -18,7 +18,7 @@ from dataclasses import dataclass, field, replace
 
 from store_harness import MIB, Store, with_settings
 
-from fsd.cli import daemon_process
+from fsd.cli.daemons import daemon_process
 from fsd.engine.setup import init_store
 
 from . import MODES, EmulatedDisk, HddModel, copy_image, flush_times, replay

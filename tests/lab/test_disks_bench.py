@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from bench.disks import WORKS, measure, parse
-from bench.disks_lab import WRITEBACK_TIMERS, slowed_writeback
+from bench.disks.command import WORKS, measure, parse
+from bench.disks.lab import WRITEBACK_TIMERS, slowed_writeback
 
 from . import why_not
 

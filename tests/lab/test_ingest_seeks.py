@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from bench.disks_lab import Disks
-from bench.disks_store import StoreUnderTest
+from bench.disks.lab import Disks
+from bench.disks.store import StoreUnderTest
 from fsd.disks.config import MIB
 from fsd.fixture.corpus import make_corpus
 

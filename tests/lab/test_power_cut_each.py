@@ -38,7 +38,7 @@ WINDOWS = (
     "export",
     "reindex",
     "scrub repair",
-    "mending",
+    "reconstruction",
     "compaction",
     "drain",
     "rebuild",
@@ -107,7 +107,7 @@ class OneAfterTheOther(PurgeWork):
         assert found.result["problems"], found
         self.assert_healed()
         self.damage_all_replicas()
-        with self.window("mending"):
+        with self.window("reconstruction"):
             client.wait(client.scrub().job_id)
             client.wait(client.verify().job_id)
             self.settle()
@@ -135,7 +135,7 @@ class OneAfterTheOther(PurgeWork):
         return sum(len(shard_files(disk)) for disk in self.store.disks)
 
     def assert_healed(self) -> None:
-        """What was overwritten is there no more: each file was mended, or replaced by another."""
+        """What was overwritten is there no more: each file was rebuilt, or replaced."""
         assert self.overwritten
         for path, offset, wrong in self.overwritten:
             if os.path.exists(path) and not path.endswith(CATALOG_NAME):
@@ -154,8 +154,8 @@ class OneAfterTheOther(PurgeWork):
         self.store.config = load_config(self.store.config_path)
 
     def has_damage(self, time_ns: int) -> bool:
-        """Return whether something was damaged before a moment that was not mended then."""
-        return self.damaged_ns <= time_ns <= self.windows["mending"][1]
+        """Return whether something was damaged before a moment that was not reconstructed then."""
+        return self.damaged_ns <= time_ns <= self.windows["reconstruction"][1]
 
     def operation(self, time_ns: int) -> str:
         """Return in which window a moment is; empty for what lies between them."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from fsd.disk_io.read_ahead import Range, ReadAhead, Reads
+from fsd.disk_io.reading.read_ahead import Range, ReadAhead, Reads
 from fsd.disk_io.shard_file import WINDOW_BYTES, large_pages, no_step, open_direct, read_full
 
 from . import EmulatedDisk, HddModel, why_not

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,7 +17,8 @@ class ActionsConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     folders: tuple[str, ...] = ()
-    """Each has a folder per action with its contract.yaml; relative to drystone.toml."""
+    """Each has a folder per action with its contract.yaml; relative to drystone.toml. `actions`
+    beside that is one of them where it is there: questions to people are written into it."""
     models: dict[str, str | dict[str, str]] = Field(default_factory=dict[str, str | dict[str, str]])
     """The model file of an AC3 by the name of the action, or its files by their names in `pins`;
     relative to drystone.toml."""
@@ -25,14 +27,23 @@ class ActionsConfig(BaseModel):
     """
 
 
+def own_folder(config_path: str) -> str:
+    """Return the folder beside drystone.toml in which Drystone itself writes contracts."""
+    return os.path.join(os.path.dirname(os.path.abspath(config_path)), "actions")
+
+
 def load_actions_config(path: str | None) -> ActionsConfig:
     """Read the section, with absolute paths; None has no store. UsageError names a wrong field."""
     if path is None:
         return ActionsConfig()
     file = read_config(path)
     config = file.checked(ActionsConfig, "actions")
+    folders = tuple(map(file.absolute, config.folders))
+    own = own_folder(path)
+    if own not in folders and os.path.isdir(own):
+        folders = (*folders, own)
     return ActionsConfig(
-        folders=tuple(map(file.absolute, config.folders)),
+        folders=folders,
         models={
             name: file.absolute(one)
             if isinstance(one, str)

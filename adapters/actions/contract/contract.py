@@ -272,6 +272,8 @@ class LabelTask(Part):
     question: str = ""
     labellers: Annotated[int, Field(ge=1, le=20)] = 1
     """So many people answer each task; agreement is reported."""
+    people: Annotated[tuple[str, ...], Field(max_length=100)] = ()
+    """The accounts that are asked; none are all who label."""
 
 
 class Tagging(Part):

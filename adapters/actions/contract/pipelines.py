@@ -13,7 +13,7 @@ A pipeline is actions in a line, each with a gate and parameters of its own:
 
 Another branch is another sealed batch, made by a selector. A batch is in a pipeline once it is
 enrolled; where it stands there is derived from what was done (table 12c) and never written. With
-`advance: auto` the keeper of the scheduler begins each stage that comes next, once; gates hold
+`advance: auto` the scheduler begins each stage that comes next, once; gates hold
 either way. A gate belongs to the action for as long as the pipeline is declared: whoever runs
 that action, over whatever nodes, has done the stage for them, so every run of it is asked.
 """
@@ -197,7 +197,7 @@ def next_stage(
         return [] if stage_id is None else [_stage(known[pipeline], stage_id)]
     return [
         _stage(known[progress.pipeline], progress.current_stage)
-        for progress in database.pipeline_state(action_batch_id).pipelines
+        for progress in database.actions.pipeline_state(action_batch_id).pipelines
         if progress.current_stage is not None
     ]
 

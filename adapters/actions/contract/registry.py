@@ -96,7 +96,7 @@ def declare_contract(database: Database, loaded: LoadedContract) -> None:
     table cannot become this, or when this version was registered with other content.
     """
     contract = loaded.contract
-    database.declare_action(contract.action_id, contract.name, contract.type)
+    database.actions.declare_action(contract.action_id, contract.name, contract.type)
     # The version first: a contract that may not be used must change no table.
     database.action_context.register_contract(
         contract.action_id,

@@ -28,7 +28,7 @@ from adapters.records.listing import quarantine_path
 from base.errors import UsageError
 from base.text import safe_text
 from fsd import Client
-from sql import IntentResult, NodeOutcome, SetAside, WriteIntent
+from sql import IntentResult, NodeOutcome, QuarantineRow, WriteIntent
 
 if TYPE_CHECKING:
     from adapters.actions.contract.check import LoadedContract
@@ -116,8 +116,8 @@ def take_outputs(
         )
         check_children(loaded, staged.files, parsed)
     except LimitError as error:
-        aside = SetAside(path=WHOLE_PART, reason=safe_text(str(error))[:REASON_LENGTH_MAX])
-        database.actions.set_aside(work.event_id, work.part, [aside], None)
+        aside = QuarantineRow(path=WHOLE_PART, reason=safe_text(str(error))[:REASON_LENGTH_MAX])
+        database.quarantine.add_of_event(work.event_id, work.part, [aside], None)
         return _fail(database, work, staged, str(error))
     return _take(client, database, work, staged, parsed)
 
@@ -144,13 +144,13 @@ def _take(
     if not parsed.children and not any(parsed.rows.values()) and _all_failed(outcomes):
         # No intent says that it was taken: what a retry writes is read anew.
         set_aside_refused(database, work, parsed)
-        database.actions.set_aside(work.event_id, work.part, rows, batch)
+        database.quarantine.add_of_event(work.event_id, work.part, rows, batch)
         return _fail_each(database, work, parsed, outcomes)
     intent_id = intent_id_of(work.event_id, work.part)
     results = apply_intents(database, work, intent_id, staged.files, parsed, keys, replaced)
     # A crash here leaves the intents: the next call writes the rows below, and nothing else.
     set_aside_refused(database, work, parsed)
-    database.actions.set_aside(work.event_id, work.part, rows, batch)
+    database.quarantine.add_of_event(work.event_id, work.part, rows, batch)
     database.actions.record_outcomes(work.event_id, work.part, outcomes)
     return report_of(work.event_id, work.part, outcomes).model_copy(
         update={
@@ -278,7 +278,7 @@ def report_of(event_id: int, part: int, outcomes: Sequence[NodeOutcome]) -> Hand
 def set_aside_refused(database: Database, work: Work, parsed: Parsed) -> None:
     """Enter the inputs of which nothing is taken. No bytes are kept: what is too large stays so."""
     rows = [
-        SetAside(
+        QuarantineRow(
             path=quarantine_path(trouble.path),
             record_number=trouble.number,
             node_id=trouble.node_id,
@@ -287,7 +287,7 @@ def set_aside_refused(database: Database, work: Work, parsed: Parsed) -> None:
         for trouble in parsed.refused.values()
     ]
     if rows:
-        database.actions.set_aside(work.event_id, work.part, rows, None)
+        database.quarantine.add_of_event(work.event_id, work.part, rows, None)
 
 
 def figures_of(parsed: Parsed) -> dict[str, Any]:

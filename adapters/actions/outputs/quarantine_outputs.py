@@ -18,7 +18,7 @@ from adapters.records.errors import AdapterError
 from adapters.records.listing import quarantine_path
 from base.text import safe_text
 from fsd import Client
-from sql import SetAside
+from sql import QuarantineRow
 
 if TYPE_CHECKING:
     from adapters.actions.contract.contract import ActionContract
@@ -36,7 +36,7 @@ def keep_troubles(
     parsed: Parsed,
     inputs: Sequence[StagedInput],
     prefix: str,
-) -> tuple[list[SetAside], str | None]:
+) -> tuple[list[QuarantineRow], str | None]:
     """Store what was set aside; returns the rows for the database and the batch that has it.
 
     Durable when it returns: a crash afterwards leaves objects that nobody refers to, and the same
@@ -57,12 +57,12 @@ def keep_troubles(
     return [_row(trouble, keys, tree) for trouble in parsed.troubles], batch
 
 
-def _row(trouble: Trouble, keys: dict[str, str], tree: OutputTree) -> SetAside:
+def _row(trouble: Trouble, keys: dict[str, str], tree: OutputTree) -> QuarantineRow:
     is_file = trouble.path in tree.files  # Not what has the name of our list, which has a key.
     reason, key = trouble.reason, keys.get(trouble.path) if is_file else None
     if key is None and is_file:
         reason += " (the file is too large, or too many were wrong, to be kept)"
-    return SetAside(
+    return QuarantineRow(
         path=quarantine_path(trouble.path),
         record_number=trouble.number,
         node_id=trouble.node_id,

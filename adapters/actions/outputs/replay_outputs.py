@@ -24,7 +24,7 @@ from adapters.records.listing import quarantine_path
 from base.errors import UsageError
 from base.text import safe_text
 from fsd import Client
-from sql import NodeOutcome, SetAside, SetAsideRow
+from sql import NodeOutcome, Quarantined, QuarantineRow
 
 if TYPE_CHECKING:
     from adapters.actions.contract.check import LoadedContract
@@ -63,8 +63,8 @@ def replay_outputs(
             f"event {action_event_id} is of {event.action}, not {loaded.contract.name}"
         )
     report = ReplayReport(action_event_id)
-    groups: dict[tuple[int, str], list[SetAsideRow]] = {}
-    for row in database.actions.quarantined(action_event_id):
+    groups: dict[tuple[int, str], list[Quarantined]] = {}
+    for row in database.quarantine.of_actions(action_event_id):
         if row.store_batch is None:
             report.open += 1
         else:
@@ -83,7 +83,7 @@ def _replay_batch(
     loaded: LoadedContract,
     work: Work,
     batch: str,
-    rows: Sequence[SetAsideRow],
+    rows: Sequence[Quarantined],
     folder: str,
     report: ReplayReport,
 ) -> None:
@@ -108,9 +108,9 @@ def _replay_batch(
     # A crash here repeats the intent, which does nothing, and sorts the rows again.
     keys = {row.path: row.key for row in rows}
     again = [_aside_again(place, trouble, keys[place[0]]) for place, trouble in still.items()]
-    database.actions.set_aside(work.event_id, work.part, again, batch)
+    database.quarantine.add_of_event(work.event_id, work.part, again, batch)
     closed = [row for row in rows if not _is_open(row, still)]
-    database.actions.mark_replayed(row.quarantine_id for row in closed)
+    database.quarantine.close(row.quarantine_id for row in closed)
     _record_outcomes(database, work, inputs, parsed)
     report.read += len(rows)
     report.understood += len(closed)
@@ -156,13 +156,13 @@ def _take(
     apply_intents(database, work, intent_id, inputs, parsed, keys, ())
 
 
-def _is_open(row: SetAsideRow, still: Mapping[tuple[str, int], Trouble]) -> bool:
+def _is_open(row: Quarantined, still: Mapping[tuple[str, int], Trouble]) -> bool:
     """A file that is read now is closed: what is wrong inside has rows of its own."""
     return (row.path, row.record_number) in still or (row.path, -1) in still
 
 
-def _aside_again(place: tuple[str, int], trouble: Trouble, key: str | None) -> SetAside:
-    return SetAside(
+def _aside_again(place: tuple[str, int], trouble: Trouble, key: str | None) -> QuarantineRow:
+    return QuarantineRow(
         path=place[0],
         record_number=place[1],
         node_id=trouble.node_id,
@@ -175,7 +175,7 @@ def _record_outcomes(
     database: Database, work: Work, inputs: Sequence[StagedInput], parsed: Parsed
 ) -> None:
     """An input is done when something good is about it and nothing of it is open any more."""
-    waiting = {row.node_id for row in database.actions.quarantined(work.event_id)}
+    waiting = {row.node_id for row in database.quarantine.of_actions(work.event_id)}
     outcomes = [
         NodeOutcome(node_id=row.node_id, outcome="done")
         for row in outcomes_of(work.contract, inputs, parsed)

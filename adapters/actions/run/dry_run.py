@@ -28,7 +28,7 @@ from base.errors import UsageError
 from sql import Explanation  # Not for types alone: a dry run becomes JSON by its fields' types.
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from adapters.actions.contract.check import LoadedContract
     from fsd import Client
@@ -69,13 +69,12 @@ def dry_run(
     action_batch_id: int | None = None,
     parameters: dict[str, Any] | None = None,
     *,
-    paths_max: int = 200,
-    on_path: Callable[[int | None, str], None] | None = None,
+    paths_max: int | None = 200,
 ) -> DryRun:
     """Say what the action would do with a batch, or with what a selector finds.
 
-    `on_path` is called with every path as it is found out; `paths` keeps the first. An action that
-    stages nothing is only counted.
+    `paths` has the first `paths_max` of them, or all. An action that stages nothing is only
+    counted.
     """
     contract = loaded.contract
     values = checked_parameters(contract, parameters)
@@ -94,10 +93,8 @@ def dry_run(
         root = f"3c/{batch}/{contract.stage_layout.layout_id}/RUN-{part.number}"
         for entry in laid.entries:
             path = f"{root}/{entry.path}"
-            if len(report.paths) < paths_max:
+            if paths_max is None or len(report.paths) < paths_max:
                 report.paths.append((entry.node_id, path))
-            if on_path is not None:
-                on_path(entry.node_id, path)
         written_bytes = output_bytes_max(contract, laid.input_bytes)
         sizes = (laid.input_bytes, laid.staged_bytes, len(laid.entries))
         largest_bytes = max(largest_bytes, needed_bytes(contract, *sizes))

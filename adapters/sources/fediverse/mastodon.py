@@ -1,9 +1,7 @@
 """The Mastodon API and its kin (Pixelfed, Pleroma, Akkoma ...): it owns their JSON entities.
 
 Ids are those of one server. A status is known everywhere by its `uri`, an account by its `uri`, so
-ActivityPub meets it; `url` is joined as an alias. Of an account without `uri` the author's address
-is cut out of the status's (`.../users/name/statuses/1`); else its `url` counts, and one with only
-`acct` is a `username`.
+ActivityPub meets it; `url` is joined as an alias.
 
 `in_reply_to_id` is resolved within the file; where the author answers themself, by putting the
 id into the own uri; else, if the author shows which server was asked, it is the node
@@ -20,37 +18,17 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator
-from functools import partial
 from typing import Any
 
-from adapters.records.describe import reference
 from adapters.records.errors import RecordError
-from adapters.records.times import parse_time
-from adapters.records.values import as_boolean, as_count, as_text, dig, first, mappings
-from adapters.sources.fediverse.activitypub_parts import (
-    PLATFORM,
-    add_alias,
-    host_of,
-    identity_node,
-    is_address,
-)
-from adapters.sources.fediverse.mastodon_account import (
-    account_node,
-    add_account,
-    read_account,
-    read_instance,
-    server_of,
-)
-from adapters.sources.fediverse.mastodon_media import (
-    add_card,
-    add_media,
-    read_attachment,
-    read_card,
-)
-from adapters.sources.reading.adapter import DocumentAdapter, Part, of_value
+from adapters.records.folder import parse_json
+from adapters.records.values import as_text, dig, first, mappings
+from adapters.sources.columns import recast
+from adapters.sources.fediverse.mastodon_fields import ACCOUNT, ATTACHMENT, STATUS, account_node
+from adapters.sources.fediverse.model import ACTIVITYPUB, RULES, is_address
+from adapters.sources.reading.adapter import DocumentAdapter, Found, Part, of_value, refused
 from adapters.sources.reading.draft import Draft
-from adapters.sources.reading.rich_text import text_of_post
-from adapters.sources.schemas.activitypub import TABLE
+from adapters.sources.shapes import reader
 
 HOLDERS = (
     "ancestors",
@@ -75,6 +53,8 @@ def recognise(value: Any) -> float:
         return max((recognise(member) for member in value[:3]), default=0.0)
     if not isinstance(value, dict) or {"category", "subcategory"} <= value.keys():
         return 0.0
+    if is_event(value):
+        return 0.95 if recognise(payload_of(value)) else 0.5
     if is_status(value) or is_account(value) or is_scheduled(value):
         return 0.95
     if is_attachment(value) or is_instance(value) or is_card(value):
@@ -89,6 +69,20 @@ def is_status(value: dict[str, Any]) -> bool:
     return (
         isinstance(value.get("account"), dict) and "id" in value and len(told & value.keys()) >= 2
     )
+
+
+def is_event(value: dict[str, Any]) -> bool:
+    """Tell whether an object is an event of the streaming API."""
+    return isinstance(value.get("event"), str) and {"stream", "payload"} <= value.keys()
+
+
+def payload_of(event: dict[str, Any]) -> Any:
+    """Return what an event tells of, which is written as a text; an id where something is gone."""
+    payload = event["payload"]
+    try:
+        return parse_json(payload) if isinstance(payload, str) else payload
+    except RecordError:
+        return None
 
 
 def is_account(value: dict[str, Any]) -> bool:
@@ -127,45 +121,59 @@ def is_tag(value: dict[str, Any]) -> bool:
     return {"name", "url", "history"} <= value.keys()
 
 
-def split(value: Any) -> Iterator[Part]:
+def split(value: Any) -> Iterator[Found]:
     """Yield the entries of a document; an original comes after what repeats it."""
+    if isinstance(value, dict) and is_event(value):
+        value = payload_of(value)
+        if not isinstance(value, dict):
+            return  # A status was deleted, or filters have changed.
     yield from _split(value, local_ids(value))
 
 
-def _split(value: Any, known: LocalIds) -> Iterator[Part]:
+def _split(value: Any, known: LocalIds) -> Iterator[Found]:
     if isinstance(value, list):
         for member in value:
             yield from _split(member, known)
-        return
-    if not isinstance(value, dict):
-        yield Part(_unknown, value)
-    elif is_status(value):
-        yield Part(partial(_read_status, known=known), value)
+    elif isinstance(value, dict) and is_status(value):
+        yield _status(value, known)
         for other in (value.get("reblog"), quoted_of(value)):
             if isinstance(other, dict) and is_status(other):
                 yield from _split(other, known)
-    elif is_account(value):
-        yield Part(read_account, value)
-    elif is_scheduled(value):
-        yield Part(read_scheduled, value)
-    elif is_instance(value):
-        yield Part(read_instance, value)
-    elif is_attachment(value):
-        yield Part(read_attachment, value)
-    elif is_card(value):
-        yield Part(read_card, value)
-    elif is_tag(value):
-        yield Part(read_tag, value)
-    elif any(isinstance(value.get(name), dict | list) for name in HOLDERS):
+    elif found := _entity(value):
+        yield found
+    elif isinstance(value, dict) and any(isinstance(value.get(n), dict | list) for n in HOLDERS):
         for name in HOLDERS:
             if isinstance(value.get(name), dict | list):
                 yield from _split(value[name], known)
     else:
-        yield Part(_unknown, value)
+        yield refused(f"no status, account, attachment or card: {str(value)[:80]!a}", value)
 
 
-def _unknown(draft: Draft, value: Any) -> None:
-    raise RecordError(f"no status, account, attachment or card: {str(value)[:80]!a}")
+def _entity(value: Any) -> Found | None:
+    """Return what an entity is that is no status, or why it cannot be known; None for others."""
+    if not isinstance(value, dict):
+        return None
+    if is_account(value):
+        is_known = account_node(value) is not None
+        reason = "the account has neither uri, url nor acct"
+        return _part("user", ACCOUNT(value), value) if is_known else refused(reason, value)
+    if is_scheduled(value):
+        return _part("post", _scheduled(value), value)
+    if is_instance(value):
+        fields = _INSTANCE(value)
+        known, reason = fields.get("url"), "the instance has no domain"
+        return _part("instance", fields, value) if known else refused(reason, value)
+    if is_attachment(value):
+        return Part(_read_attachment, value)
+    if is_card(value):
+        known = is_address(value.get("url"))
+        reason = "the preview card has no url"
+        return _part("card", value, value) if known else refused(reason, value)
+    return _part("tag", value, value) if is_tag(value) else None
+
+
+def _part(kind: str, fields: dict[str, Any], value: Any) -> Part:
+    return Part(reader(RULES, kind), fields, value)
 
 
 def local_ids(value: Any) -> LocalIds:
@@ -186,103 +194,23 @@ def local_ids(value: Any) -> LocalIds:
 # ---- Reading ---------------------------------------------------------------------------------
 
 
-def _read_status(draft: Draft, raw: dict[str, Any], known: LocalIds) -> None:
-    uri = first(raw.get("uri"), raw.get("url"))
-    subject = identity_node("post", uri) if is_address(uri) or str(uri).startswith("tag:") else None
-    if subject is None:
-        raise RecordError("the status has neither a uri nor a url, so it cannot be known again")
-    draft.subject = subject
-    author = add_account(draft, raw["account"], uri)
-    draft.link(author, subject, "authored")
-    repeats = isinstance(raw.get("reblog"), dict)
-    names = [] if repeats else _hashtags(raw)
-    edited = parse_time(raw.get("edited_at"))
-    draft.observe(
-        subject,
-        _meta(raw, uri, repeats) | {"hashtags": names or None, "edited_time": edited},
-        title=first(text_of_post(raw.get("content")), as_text(raw.get("spoiler_text"))),
-        update_time=edited or parse_time(raw.get("created_at")),
-        author=author,
-    )
-    add_alias(draft, "post", subject, raw.get("url"))
-    _add_answered(draft, raw, str(uri), known)
-    draft.link(_status_node(raw.get("reblog")), subject, "repost")
-    draft.link(_quoted_node(raw), subject, "quote")
-    if not repeats:
-        draft.tag(PLATFORM, names)
-        for mention in mappings(raw.get("mentions")):
-            draft.link(subject, account_node(mention), "mentioned")
-        add_media(draft, raw.get("media_attachments"), str(raw.get("id")), str(uri))
-        add_card(draft, raw.get("card"))
-    conversation = dig(raw, "pleroma", "context")
-    if isinstance(conversation, str):
-        draft.link(reference(PLATFORM, "conversation", conversation), subject, "conversation")
+def _status(raw: dict[str, Any], known: LocalIds) -> Found:
+    fields = STATUS(raw)
+    if not fields["id"]:
+        return refused("the status has neither a uri nor a url, so it cannot be known again", raw)
+    return _part("post", fields | {"answers": _answered(raw, fields, known)}, raw)
 
 
-def _meta(raw: dict[str, Any], uri: Any, repeats: bool) -> dict[str, Any]:
-    options = [as_text(one.get("title")) for one in mappings(dig(raw, "poll", "options"))]
-    return {
-        "uri": as_text(uri),
-        "url": as_text(raw.get("url")),
-        "server": host_of(uri),
-        "local_id": as_text(raw.get("id")),
-        "object_type": "Announce" if repeats else "Note",
-        "visibility": as_text(raw.get("visibility")),
-        "language": as_text(raw.get("language")),
-        "spoiler_text": as_text(raw.get("spoiler_text")),
-        "is_sensitive": as_boolean(raw.get("sensitive")),
-        "favourite_count": as_count(raw.get("favourites_count")),
-        "reblog_count": as_count(raw.get("reblogs_count")),
-        "reply_count": as_count(raw.get("replies_count")),
-        "quote_count": as_count(raw.get("quotes_count")),
-        "poll_options": [option for option in options if option] or None,
-        "poll_vote_count": as_count(dig(raw, "poll", "votes_count")),
-        "card_url": as_text(dig(raw, "card", "url")),
-        "client": as_text(dig(raw, "application", "name")),
-    }
-
-
-def read_scheduled(draft: Draft, raw: dict[str, Any]) -> None:
-    """Read a status that is not published yet."""
-    params = raw["params"]
-    shown = {key: params.get(key) for key in ("text", "media_ids", "in_reply_to_id")}
-    said = json.dumps([raw.get("id"), raw.get("scheduled_at"), shown], sort_keys=True, default=str)
-    digest = hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()[:32]
-    draft.subject = f"{PLATFORM}:post:scheduled-{digest}"
-    time = parse_time(raw.get("scheduled_at"))
-    meta = {
-        "local_id": as_text(raw.get("id")),
-        "object_type": "Note",
-        "visibility": as_text(params.get("visibility")),
-        "language": as_text(params.get("language")),
-        "spoiler_text": as_text(params.get("spoiler_text")),
-        "is_sensitive": as_boolean(params.get("sensitive")),
-        "scheduled_time": time,
-    }
-    draft.observe(draft.subject, meta, title=as_text(params.get("text")), update_time=time)
-    media = list(mappings(raw.get("media_attachments")))
-    ids = params.get("media_ids")
-    order = {str(one): index for index, one in enumerate(ids if isinstance(ids, list) else [])}
-    media.sort(key=lambda one: order.get(str(one.get("id")), len(order)))
-    add_media(draft, media, str(raw.get("id")), f"scheduled-{digest}")
-
-
-def read_tag(draft: Draft, raw: dict[str, Any]) -> None:
-    """Read a hashtag of a trend or a search."""
-    name = as_text(raw.get("name"))
-    tag = reference(PLATFORM, "tag", name.lower()) if name else None
-    if tag is None:
-        raise RecordError("the hashtag has no name")
-    draft.subject = tag
-    draft.observe(tag, {"url": as_text(raw.get("url"))}, title=name)
-
-
-# ---- Parts -----------------------------------------------------------------------------------
-
-
-def _hashtags(raw: dict[str, Any]) -> list[str]:
-    names = [as_text(tag.get("name")) for tag in mappings(raw.get("tags"))]
-    return [name for name in names if name]
+def _answered(raw: dict[str, Any], fields: dict[str, Any], known: LocalIds) -> str | None:
+    """Return the identity of what the status answers."""
+    answered, uri, own_id = as_text(raw.get("in_reply_to_id")), str(fields["uri"]), fields["stem"]
+    if answered is None or answered in known:
+        return known[answered] if answered else None
+    account_id = raw["account"].get("id")
+    answers_self = account_id is not None and raw.get("in_reply_to_account_id") == account_id
+    if answers_self and uri.endswith(f"/{own_id}"):
+        return uri.removesuffix(own_id) + answered
+    return f"{fields['asked']}/{answered}" if fields["asked"] else None
 
 
 def quoted_of(raw: dict[str, Any]) -> Any:
@@ -291,38 +219,63 @@ def quoted_of(raw: dict[str, Any]) -> Any:
     return first(dig(quote, "quoted_status"), quote)
 
 
-def _quoted_node(raw: dict[str, Any]) -> str | None:
-    quoted = _status_node(quoted_of(raw))
-    return quoted or identity_node("post", dig(raw, "pleroma", "quote_url"))
+_SCHEDULED = recast("""
+    local_id = id:text
+    text = params.text
+    visibility = params.visibility
+    language = params.language
+    spoiler_text = params.spoiler_text
+    is_sensitive = params.sensitive
+    scheduled = scheduled_at
+    time = scheduled_at
+""")
 
 
-def _status_node(status: Any) -> str | None:
-    return identity_node("post", first(dig(status, "uri"), dig(status, "url")))
+def _scheduled(raw: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a status that is not published yet."""
+    params = raw["params"]
+    shown = {key: params.get(key) for key in ("text", "media_ids", "in_reply_to_id")}
+    said = json.dumps([raw.get("id"), raw.get("scheduled_at"), shown], sort_keys=True, default=str)
+    digest = hashlib.sha256(said.encode("utf-8", "replace")).hexdigest()[:32]
+    ids = params.get("media_ids")
+    order = {str(one): index for index, one in enumerate(ids if isinstance(ids, list) else [])}
+    media = sorted(
+        mappings(raw.get("media_attachments")),
+        key=lambda one: order.get(str(one.get("id")), len(order)),
+    )
+    scope = f"scheduled-{digest}"
+    named = [{"id": f"{scope}#{one.get('id')}"} | ATTACHMENT(one) for one in media]
+    more = {"id": scope, "object_type": "Note", "stem": str(raw.get("id")), "media": named}
+    return _SCHEDULED(raw) | more
 
 
-def _add_answered(draft: Draft, raw: dict[str, Any], uri: str, known: LocalIds) -> None:
-    """Tie what the status answers, and the name under which answers may know it."""
-    own_id, server = str(raw.get("id")), server_of(raw["account"])
-    if as_count(raw.get("replies_count")) and server:
-        draft.link(draft.subject, reference(PLATFORM, "post", f"{server}/{own_id}"), "alias")
-    answered = as_text(raw.get("in_reply_to_id"))
-    if answered is None:
-        return
-    account_id = raw["account"].get("id")
-    answers_self = account_id is not None and raw.get("in_reply_to_account_id") == account_id
-    if answered in known:
-        original = identity_node("post", known[answered])
-    elif answers_self and uri.endswith(f"/{own_id}"):
-        original = identity_node("post", uri.removesuffix(own_id) + answered)
-    else:
-        original = reference(PLATFORM, "post", f"{server}/{answered}") if server else None
-    draft.link(original, draft.subject, "reply")
+def _read_attachment(draft: Draft, raw: dict[str, Any]) -> None:
+    """Read an attachment on its own, as an upload answers."""
+    fields = {"id": raw.get("text_url")} | ATTACHMENT(raw)
+    if not RULES.read_any(draft, "attachment", fields):
+        raise RecordError("the attachment has no address yet (its server was still processing it)")
+
+
+def _instance(fields: dict[str, Any]) -> dict[str, Any]:
+    server = fields.get("server")
+    return fields | {"url": f"https://{server.removeprefix('https://')}/" if server else None}
+
+
+_INSTANCE = recast(
+    """
+    server = domain:text|uri:text
+    title = title:text|description:post_html
+    contact = contact.account|contact_account > account
+    """,
+    _instance,
+    account=ACCOUNT,
+)
 
 
 ADAPTERS = (
     DocumentAdapter(
         name="mastodon",
-        tables=(TABLE,),
+        tables=(ACTIVITYPUB.table,),
         recognise=recognise,
         split=of_value(split),
         expected="no status, account, attachment or card of the Mastodon API",

@@ -9,10 +9,10 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from adapters.records.describe import reference
-from adapters.records.items import MediaFile, NodeReference
+from adapters.records.items import MediaFile
 from adapters.records.values import as_count, as_text, mappings
 from adapters.sources.flickr.notation import members, typed
+from adapters.sources.model import FILE
 from adapters.sources.reading.draft import Draft
 
 # From the largest; the letter is the last part of the name, medium has none.
@@ -22,23 +22,20 @@ PREVIEWS = frozenset(("t", "q", "s", "sq"))
 _NAME = re.compile(r"(\d+)(?:_[0-9a-f]+)?(?:_([a-z0-9]{1,2}))?(?:_d)?\.\w+$")
 
 
-def contain_photo(draft: Draft, post: str, identity: str, urls: list[str]) -> NodeReference | None:
-    """Tie a photo to its medium and the medium to its other sizes."""
+def with_files(draft: Draft, photo: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a photo's medium: its file, and those of its other sizes."""
+    identity = as_text(photo.get("id")) or ""
     files = {file: None for file in draft.media.by_lead(identity) if _NAME.search(file.path)}
-    for url in urls:
-        if (file := draft.media.by_address(url, draft.path)) is not None:
-            files[file] = None
-    if (file := draft.media.by_stem(identity, draft.path)) is not None:
-        files[file] = None
+    found = [draft.media.by_address(url, draft.path) for url in photo["urls"]]
+    files |= dict.fromkeys(file for file in [*found, draft.media.by_stem(identity, draft.path)]
+                           if file is not None)  # fmt: skip
     ordered = sorted(files, key=lambda file: (_rank(file), file.path))
-    medium = draft.contain(
-        post, ordered[0] if ordered else None, reference("flickr", "media", identity)
-    )
-    if medium is not None:
-        for other in ordered[1:]:
-            name = "thumbnail" if _suffix(other) in PREVIEWS else "variant"
-            draft.link(medium, other, name)
-    return medium
+    others = ordered[1:]
+    return photo | {
+        FILE: ordered[0] if ordered else None,
+        "previews": [file for file in others if _suffix(file) in PREVIEWS],
+        "variants": [file for file in others if _suffix(file) not in PREVIEWS],
+    }
 
 
 def _suffix(file: MediaFile) -> str:
@@ -85,8 +82,8 @@ def largest(sizes: list[dict[str, Any]]) -> dict[str, Any]:
     is_video = len(pictures) < len(sizes)
     best = max(pictures or sizes, key=area, default={})
     return {
-        "media_url": as_text(typed(best.get("source"))),
-        "width": as_count(best.get("width")) or None,
-        "height": as_count(best.get("height")) or None,
+        "media_url": typed(best.get("source")),
+        "width": best.get("width"),
+        "height": best.get("height"),
         "media_type": "video" if is_video else "photo" if sizes else None,
     }

@@ -6,42 +6,14 @@ their name: a list where there are several.
 
 from __future__ import annotations
 
-import re
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from adapters.records.times import parse_time
-from adapters.records.values import as_count, as_text, first, text_of_html
+from adapters.records.values import as_text, text_of_html
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
 
 DEPTH_MAX = 20
-GRANULARITIES = {0: "second", 4: "month", 6: "year", 8: "circa"}
-_LICENSES_TEXT = """
-0 All Rights Reserved
-1 CC BY-NC-SA 2.0
-2 CC BY-NC 2.0
-3 CC BY-NC-ND 2.0
-4 CC BY 2.0
-5 CC BY-SA 2.0
-6 CC BY-ND 2.0
-7 No known copyright restrictions
-8 United States Government Work
-9 Public Domain Dedication (CC0)
-10 Public Domain Mark
-11 CC BY 4.0
-12 CC BY-SA 4.0
-13 CC BY-ND 4.0
-14 CC BY-NC 4.0
-15 CC BY-NC-SA 4.0
-16 CC BY-NC-ND 4.0
-"""
-LICENSES: dict[str, str] = {
-    line.partition(" ")[0]: line.partition(" ")[2] for line in _LICENSES_TEXT.strip().splitlines()
-}
-"""Names of the licences by id, so that both notations say the same."""
-_ZONELESS = re.compile(r"\d{4}-\d\d-\d\d[ T]\d\d:\d\d:\d\d")
 
 
 def object_of(element: Element, depth: int = 0) -> dict[str, Any]:
@@ -76,24 +48,3 @@ def members(value: Any, name: str) -> list[dict[str, Any]]:
 def typed(value: Any) -> Any:
     """Unwrap a typed value such as {"type": "datetime.datetime", "value": ...}."""
     return value["value"] if isinstance(value, dict) and "value" in value else value
-
-
-def license_name(value: Any) -> str | None:
-    """Return the name of a licence from its number, its name, or the Foundation's object."""
-    if isinstance(value, dict):
-        return as_text(first(value.get("label"), value.get("id")))
-    text = as_text(value)
-    return LICENSES.get(text, text) if text else None
-
-
-def taken(value: Any, granularity: Any, is_unknown: Any) -> dict[str, Any]:
-    """Return when a photo was taken. It has no zone: the camera's clock is written as UTC."""
-    number = as_count(granularity)
-    named = as_text(granularity) if number is None else GRANULARITIES.get(number)
-    if as_count(is_unknown) == 1:
-        return {"taken_granularity": "unknown"}
-    time: datetime | None = None
-    text = as_text(typed(value))
-    if text and _ZONELESS.match(text):
-        time = parse_time(text)
-    return {"taken_time": time, "taken_granularity": named if time else None}

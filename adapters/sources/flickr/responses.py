@@ -16,20 +16,21 @@ from typing import TYPE_CHECKING, Any
 from adapters.records.describe import reference
 from adapters.records.errors import RecordError
 from adapters.records.values import as_text, dig, first
-from adapters.sources.flickr.collection import (
-    KINDS,
-    collection_node,
-    read_collection,
-    read_license,
-    read_sizes,
-    read_user,
-)
 from adapters.sources.flickr.media import id_in_address
 from adapters.sources.flickr.notation import members, object_of
-from adapters.sources.flickr.photo import read_comment, read_photo
+from adapters.sources.flickr.photo import (
+    FLICKR,
+    KINDS,
+    RULES,
+    collection_node,
+    read_collection,
+    read_comment,
+    read_photo,
+    read_sizes,
+)
 from adapters.sources.reading.adapter import DocumentAdapter, Part, Rule, parts_of
 from adapters.sources.reading.documents import JSON_AND_XML, Document, documents
-from adapters.sources.schemas import flickr as schema
+from adapters.sources.shapes import reader
 
 if TYPE_CHECKING:
     from xml.etree.ElementTree import Element
@@ -37,7 +38,8 @@ if TYPE_CHECKING:
 _PHOTO_ID = re.compile(r"(?<!\d)(\d{9,12})(?!\d)")
 _COLLECTION_ID = re.compile(r"(?<!\d)(\d{15,18}|\d+@N\d\d)(?!\d)")
 _SAVED_CALL = re.compile(r"(.+?)\.\d+\.flickr\.")
-_SINGLE: dict[str, Rule] = {"sizes": read_sizes, "user": read_user, "person": read_user}
+_READ_PERSON = reader(RULES, "person")
+_SINGLE: dict[str, Rule] = {"sizes": read_sizes, "user": _READ_PERSON, "person": _READ_PERSON}
 COMPANIONS_MAX = 20
 
 
@@ -47,7 +49,7 @@ def split(document: Document) -> list[Part] | None:
     if hasattr(value, "iter"):
         return _xml_parts(document)
     if isinstance(value, list):
-        return _foundation_list(value, None) if any(map(_is_foundation, value)) else None
+        return _foundation_list(value, None) if any(map(_is_photo, value)) else None
     if not isinstance(value, dict):
         return None
     if value.get("stat") in ("ok", "fail"):
@@ -83,7 +85,7 @@ def _rest_parts(document: Document, value: dict[str, Any]) -> list[Part] | None:
         photo = reference("flickr", "post", comments.get("photo_id"))
         return parts_of(partial(read_comment, photo=photo), members(comments, "comment"))
     if isinstance(value.get("licenses"), dict):
-        return parts_of(read_license, members(value["licenses"], "license"))
+        return parts_of(reader(RULES, "licence"), members(value["licenses"], "license"))
     for name, rule in _SINGLE.items():
         if isinstance(value.get(name), dict):
             return [Part(rule, value[name], document.value)]
@@ -164,11 +166,24 @@ def _is_foundation(value: Any) -> bool:
     return isinstance(value, dict) and "id" in value and {"date_posted", "sizes"} <= value.keys()
 
 
+def _is_photo(value: Any) -> bool:
+    """Tell a photo by itself, as libraries save it: of the Foundation or of the REST API."""
+    return _is_foundation(value) or (
+        isinstance(value, dict)
+        and {"id", "secret", "server"} <= value.keys()
+        and bool({"owner", "ownername", "title"} & value.keys())
+    )
+
+
 def _foundation_parts(document: Document) -> list[Part] | None:
     value = document.value
-    if _is_foundation(value):
+    if _is_photo(value):
         return [Part(read_photo, value)]
+    if _is_photo(value.get("photo")):
+        return [Part(read_photo, value["photo"], value)]
     photos = value.get("photos")
+    if isinstance(photos, dict) and any(map(_is_photo, members(photos, "photo"))):
+        return _list_parts(value)
     if not isinstance(photos, list):
         return None
     if not any(map(_is_foundation, photos)):
@@ -196,7 +211,7 @@ def _foundation_list(photos: list[Any], collection: str | None) -> list[Part]:
 ADAPTERS = (
     DocumentAdapter(
         name="flickr",
-        tables=(schema.TABLE,),
+        tables=(FLICKR.table,),
         split=split,
         expected="no known response of Flickr: photos, sizes, comments, albums, galleries, groups, "
         "people and licences are read",

@@ -7,7 +7,7 @@ entries that only point at other pages (queue messages) are no records and are l
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from adapters.records.errors import RecordError
@@ -18,12 +18,13 @@ from adapters.sources.bluesky.post import BLUESKY
 from adapters.sources.bluesky.post import GALLERY_DL as OF_BLUESKY
 from adapters.sources.booru import BOORU, is_booru
 from adapters.sources.booru import GALLERY_DL as OF_BOORU
-from adapters.sources.gallery_dl import (
-    flickr,
-    generic,
-    mastodon,
-)
-from adapters.sources.gallery_dl.site_post import SitePost, read_sidecar
+from adapters.sources.fediverse.model import ACTIVITYPUB
+from adapters.sources.fediverse.sidecar import GALLERY_DL as OF_FEDIVERSE
+from adapters.sources.fediverse.sidecar import is_status
+from adapters.sources.flickr.photo import FLICKR
+from adapters.sources.flickr.photo import GALLERY_DL as OF_FLICKR
+from adapters.sources.gallery_dl.generic import GALLERY_DL as OF_OTHERS
+from adapters.sources.gallery_dl.generic import WEB
 from adapters.sources.instagram.post import INSTAGRAM
 from adapters.sources.instagram.sidecar import GALLERY_DL as OF_INSTAGRAM
 from adapters.sources.pixiv.fanbox import GALLERY_DL as OF_FANBOX
@@ -35,9 +36,6 @@ from adapters.sources.reading.media_finder import MediaFinder
 from adapters.sources.reading.sidecar import Sidecar, SidecarFormat
 from adapters.sources.reddit.sidecar import GALLERY_DL as OF_REDDIT
 from adapters.sources.reddit.things import REDDIT
-from adapters.sources.schemas.activitypub import TABLE as ACTIVITYPUB
-from adapters.sources.schemas.flickr import TABLE as FLICKR
-from adapters.sources.schemas.web import TABLE as WEB
 from adapters.sources.tumblr.blog import GALLERY_DL as OF_TUMBLR
 from adapters.sources.tumblr.blog import TUMBLR
 from adapters.sources.twitter.sidecar import GALLERY_DL as OF_TWITTER
@@ -50,8 +48,7 @@ GUESSED_NAME_LENGTH_MIN = 8
 
 URL_MESSAGE, QUEUE_MESSAGE = 3, 6
 
-Rules = Callable[[Sidecar], SitePost]
-RULES: dict[str, Rules | SidecarFormat] = {
+FORMATS: dict[str, SidecarFormat] = {
     "twitter": OF_TWITTER,
     "nitter": OF_TWITTER,
     "instagram": OF_INSTAGRAM,
@@ -59,7 +56,7 @@ RULES: dict[str, Rules | SidecarFormat] = {
     "fanbox": OF_FANBOX,
     "reddit": OF_REDDIT,
     "bluesky": OF_BLUESKY,
-    "flickr": flickr.site_post_of,
+    "flickr": OF_FLICKR,
     "tumblr": OF_TUMBLR,
 }
 
@@ -75,12 +72,12 @@ class GalleryDlAdapter:
             PIXIV.table,
             REDDIT.table,
             BLUESKY.table,
-            ACTIVITYPUB,
+            ACTIVITYPUB.table,
             TUMBLR.table,
-            FLICKR,
+            FLICKR.table,
             BOORU.table,
         ),
-        WEB,
+        WEB.table,
     )
 
     def sniff(self, folder: ScrapeFolder) -> Sniff:
@@ -131,11 +128,7 @@ def _read_one(draft: Draft, number: int, value: Any, is_alone: bool) -> Record |
         if isinstance(value, RecordError):
             raise value
         sidecar = _sidecar(draft.media.folder, draft.path, value, is_alone)
-        rules = _rules(sidecar)
-        if isinstance(rules, SidecarFormat):
-            rules.read(draft, sidecar)
-        else:
-            read_sidecar(draft, sidecar, rules(sidecar))
+        _format_of(sidecar).read(draft, sidecar)
         return draft.record(number, None if is_alone else value)
     except RecordError as error:
         return Problem(draft.path, number, str(error))
@@ -148,17 +141,17 @@ def _sidecar(folder: ScrapeFolder, path: str, value: Any, is_alone: bool) -> Sid
     return Sidecar(value, category, _media_of(folder, path, value, is_alone))
 
 
-def _rules(sidecar: Sidecar) -> Rules | SidecarFormat:
-    known = RULES.get(sidecar.category.lower())
+def _format_of(sidecar: Sidecar) -> SidecarFormat:
+    known = FORMATS.get(sidecar.category.lower())
     if known is not None:
         return known
-    if mastodon.is_status(sidecar.data) or sidecar.category.lower().startswith("mastodon"):
-        return mastodon.site_post_of
+    if is_status(sidecar.category, sidecar.data):
+        return OF_FEDIVERSE
     if is_booru(sidecar.category, sidecar.data):
         return OF_BOORU
     if "tweet_id" in sidecar.data and isinstance(sidecar.data.get("author"), dict):
         return OF_TWITTER
-    return generic.site_post_of
+    return OF_OTHERS
 
 
 def _media_of(

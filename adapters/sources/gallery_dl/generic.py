@@ -1,86 +1,169 @@
 """Sites without rules of their own: it owns what can be read out of a record of any of them.
 
 The platform is the category. Author, ids, text, counts, tags and addresses are found under the
-names that gallery-dl's sites use (profiles.py, fields.py, people.py). A record about an account or
-an album alone becomes just that; mirrors of other sites (kemono) yield the posts of those sites.
+names that gallery-dl's sites use. A record about an account or an album alone becomes just that;
+mirrors of other sites (kemono) yield the posts of those sites.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
-from adapters.records.values import as_count, as_integer, as_number, as_text, dig
-from adapters.sources.gallery_dl.fields import (
-    COMMENTS,
-    HEIGHTS,
-    LIKES,
-    MEDIA_URLS,
-    POST_URLS,
-    REPOSTS,
-    TAGS,
-    TIMES,
-    VIEWS,
-    WIDTHS,
-    count,
-    language_of,
-    look,
-)
-from adapters.sources.gallery_dl.people import author_of, credited, person_of
+from adapters.records.describe import reference
+from adapters.records.values import as_count, as_text
+from adapters.sources.columns import source
+from adapters.sources.gallery_dl.people import PERSON, author_of, credited, person_of
 from adapters.sources.gallery_dl.profiles import (
     ACCOUNTS,
     ALBUM,
     ALBUM_TITLE,
-    ANSWERED,
     GENERAL,
     MIRRORS,
     POST,
     PROFILES,
-    REPOSTED,
     Profile,
+    any_of,
+    identity_of,
+    look,
 )
-from adapters.sources.gallery_dl.site_post import SitePost, reference
-from adapters.sources.reading.sidecar import Sidecar, address, plain, posted, tags_of, word_of
+from adapters.sources.model import Edge, Medium, Node, Rules
+from adapters.sources.paths import POSITION
+from adapters.sources.reading.sidecar import Sidecar, SidecarFormat, address, tags_of, word_of
 
 _TITLES = "title post.title name fulltitle episode_name chapter_string"
 _TEXTS = (
-    "content description caption text body message comment post.description excerpt alt_description"
+    "content description caption text_raw text body message comment post.description excerpt "
+    "alt_description"
 )
-_CAPTIONS = "image_caption media.description media.caption file.caption asset.title caption alt"
+_CAPTIONS = "image_caption shown.description shown.caption file.caption asset.title caption alt"
+_URLS = (
+    "post_url page_url webpage_url permalink post_link itemurl item_url weburl submission_url "
+    "chapter_url short_url html_url links.html public_url"
+)
+_TAGS = "tags hashtags tag_string tag_list keywords topics"
+_TIMES = (
+    "date post_date created_at createdAt published_at publishedAt published_time published "
+    "publishedDatetime created created_utc timestamp upload_date uploaded_at date_created "
+    "post.date submission.creation_time version.date"
+)
+WEB = source(
+    "web",
+    "Sites without a table of their own",
+    f"""
+    post:
+    site text = category # Category that the scraper gives the site
+    item_id text = post_id # Id there
+    item_type text = type:string|subtype:string|media_type:string|subcategory # Kind or subcategory
+    url text = {any_of(_URLS, "address")} # Address of the page
+    text text = {any_of(_TEXTS, "body")} # Text or description
+    media_url text # Address of the medium
+    like_count bigint = like_count|likes|likes_count|likeCount|favorite_count|favorites \\
+        |favorites_count|favourites_count|favourites|favs|faves|fav_count|stats.favourites \\
+        |stats.likes|stats.like_count|score|points|upvotes|ups|hearts|num_likes|total_bookmarks \\
+        |bookmarkCount|appreciations|attitudes_count|note_count # Likes, favourites or score
+    comment_count bigint = comment_count|comments|comments_count|commentCount|num_comments \\
+        |total_comments|reply_count|replies_count|replies|stats.comments|stats.comment_count \\
+        # Comments
+    repost_count bigint = repost_count|retweet_count|reblogs_count|reposts_count|reposts|shares \\
+        |share_count # Reposts or shares
+    tags text[] = tags # Tags
+    rating text = rating:string|content_rating:string|nsfw_level:string # Rating
+    license text = license_name:string|license.name:string|license:string # Licence
+    language text = lang|language # Language code
+    width bigint # Width in pixels
+    height bigint # Height in pixels
+    duration_s double precision # Length
+    position bigint # Number in its post
+    medium:
+    site
+    item_id = medium_id
+    item_type = extension
+    media_url = file_url:address|media_url:address|image_url:address|shown.url:address \\
+        |file.url:address|image.url:address|content.src:address|download_url:address|src:address \\
+        |video_url:address|display_url:address|url:address|image:address
+    width = width:nonzero|image_width:nonzero|shown.width:nonzero|file.width:nonzero \\
+        |image.width:nonzero|original_width:nonzero|w:nonzero
+    height = height:nonzero|image_height:nonzero|shown.height:nonzero|file.height:nonzero \\
+        |image.height:nonzero|original_height:nonzero|h:nonzero
+    duration_s = duration
+    position = {POSITION}
+    user:
+    site = ^platform
+    item_id = item_id
+    item_type = 'user'
+    album:
+    site = ^.category
+    item_id = id
+    item_type = 'album'
+    """,
+    version=2,
+)
+_ALBUM = Node("album", id="id", title="title")
+_MEDIUM = Medium(
+    id="medium_id",
+    at="media",
+    title=f"{any_of(_CAPTIONS, 'plain')}|{any_of(_TITLES, 'plain')}|{any_of(_TEXTS, 'plain')}",
+    time=any_of(_TIMES, "posted"),
+    author=PERSON,
+    position=POSITION,
+    container="contained_in",
+    container_kind="described",
+)  # fmt: skip
+_POST = Node(
+    "described",
+    id="known",
+    title=f"{any_of(_TITLES, 'plain')}|{any_of(_TEXTS, 'plain')}",
+    view="view_count|views|views_count|viewCount|total_view|stats.views|hits|play_count|plays"
+    "|stats.viewCount|stats.playCount|video_view_count",
+    time=any_of(_TIMES, "posted"),
+    section="post",
+    author=PERSON,
+    tags="tags",
+    media=(_MEDIUM,),
+    edges=(
+        Edge("member", _ALBUM, "album"),
+        Edge("reply", "post", any_of(
+            "in_reply_to_id in_reply_to_status_id reply_to_id reply_id parent_id", "own_id")),
+        Edge("repost", "post", any_of(
+            "reblog.id reblogged_from_id retweeted_status.id retweet_id repost_id", "own_id")),
+        Edge("quote", "post", "quoted_status.id:own_id"),
+        Edge("credited", PERSON, "credited"),
+        Edge("", replace(_ALBUM, author=PERSON), "lone_album"),
+    ),
+)  # fmt: skip
+_ACCOUNT = Node("post", id="", author=replace(PERSON, at="account"))
 
 
-def site_post_of(sidecar: Sidecar) -> SitePost:
-    """Read one sidecar of any site."""
-    data, platform = sidecar.data, sidecar.platform
-    profile = PROFILES.get(sidecar.category.lower(), GENERAL)
-    if sidecar.category.lower() in MIRRORS and (service := as_text(data.get("service"), 60)):
+def _fields(data: dict[str, Any]) -> dict[str, Any]:
+    category = as_text(data["category"], 100) or ""
+    platform, profile = word_of(category), PROFILES.get(category.lower(), GENERAL)
+    if isinstance(post := data.get(profile.inside), dict):
+        data = post | data
+    if category.lower() in MIRRORS and (service := as_text(data.get("service"), 60)):
         platform, profile = word_of(service), Profile(post="id", medium="hash")
-    said = SitePost("web", position=sidecar.number_in_post)
-    about_account = sidecar.subcategory in ACCOUNTS or "biography" in data
-    if about_account and not sidecar.has_medium:
-        said.author = person_of(data, platform, profile.ignores_case)
-        if said.author is not None:
-            return said
-    said.author = author_of(data, platform, profile.ignores_case)
     post_id = _post_id(data, profile)
-    said.post = reference(platform, "post", post_id) or _page(platform, data)
-    said.title = look(data, _TITLES, plain) or look(data, _TEXTS, plain)
-    said.view = count(data, VIEWS)
-    said.time = look(data, TIMES, posted)
-    said.meta = _meta(sidecar, post_id)
-    _add_medium(said, sidecar, platform, profile, post_id)
-    _add_relations(said, platform, data)
-    said.tag(platform, said.meta["tags"])
-    for person in credited(data, platform, said.author, profile.ignores_case):
-        said.persons.append(person)
-        said.link(person.node, said.post, "credited")
-    return said
-
-
-def identity_of(value: Any) -> str | None:
-    """Return an id as text: a number that is not 0, or text; never a truth value or a fraction."""
-    if isinstance(value, bool) or not isinstance(value, int | str) or value in (0, "0"):
-        return None
-    return as_text(value, 1_000)
+    author = author_of(data, platform, profile.ignores_case)
+    album_id = look(data, ALBUM, identity_of)
+    album = {"id": album_id, "title": look(data, ALBUM_TITLE, as_text)} if album_id else None
+    known = reference(platform, "post", post_id) or _page(platform, data)
+    return data | {
+        "category": category,
+        "platform": platform,
+        "post_id": post_id,
+        "known": known,
+        "medium_id": _medium_id(data, profile, post_id),
+        "tags": look(data, _TAGS, tags_of),
+        "author": author,
+        "credited": credited(data, platform, author, profile.ignores_case),
+        "shown": data.get("media"),
+        "media": None,
+        "album": album,
+        # What lies in no post lies in its album.
+        "lone_album": {**album, "author": author} if album and not known else None,
+        "contained_in": None if known else reference(platform, "album", album_id),
+        "account": person_of(data, platform, profile.ignores_case),
+    }
 
 
 def _post_id(data: dict[str, Any], profile: Profile) -> str | None:
@@ -92,71 +175,30 @@ def _post_id(data: dict[str, Any], profile: Profile) -> str | None:
 
 def _page(platform: str, data: dict[str, Any]) -> str | None:
     """Name a post without an id by its address, or by the words in it."""
-    page = look(data, POST_URLS, address)
-    if page is not None:
-        return reference("web", "page", page)
+    page = look(data, _URLS, address)
     slug = as_text(data.get("slug"), 1_000)
-    return reference(platform, "post", slug) if slug else None
+    return reference("web", "page", page) if page else reference(platform, "post", slug)
 
 
-def _meta(sidecar: Sidecar, post_id: str | None) -> dict[str, Any]:
-    data = sidecar.data
-    return {
-        "site": sidecar.category,
-        "item_id": post_id,
-        "item_type": look(data, "type subtype media_type", _word) or sidecar.subcategory or None,
-        "url": look(data, POST_URLS, address),
-        "like_count": count(data, LIKES),
-        "comment_count": count(data, COMMENTS),
-        "repost_count": count(data, REPOSTS),
-        "tags": look(data, TAGS, tags_of),
-        "rating": look(data, "rating content_rating nsfw_level", _word),
-        "license": look(data, "license_name license.name license", _word),
-        "language": language_of(data),
-    }
-
-
-def _word(value: Any) -> str | None:
-    return as_text(value, 200) if isinstance(value, str) else None
-
-
-def _add_medium(
-    said: SitePost, sidecar: Sidecar, platform: str, profile: Profile, post_id: str | None
-) -> None:
-    data = sidecar.data
-    number = sidecar.number_in_post
+def _medium_id(data: dict[str, Any], profile: Profile, post_id: str | None) -> str | None:
     identity = look(data, profile.medium, identity_of)
     if identity is None and post_id is not None:
+        number = Sidecar(data, "", None).number_in_post
         several = number is not None and (as_count(data.get("count")) or number) > 1
         identity = f"{post_id}_{number}" if several else post_id
-    identity = identity or as_text(data.get("filename"), 300)
-    said.medium = reference(platform, "media", identity)
-    said.medium_title = look(data, _CAPTIONS, plain)
-    said.medium_meta = {
-        "site": sidecar.category,
-        "item_id": identity,
-        "item_type": as_text(data.get("extension"), 40),
-        "media_url": look(data, MEDIA_URLS, address),
-        "width": count(data, WIDTHS) or None,
-        "height": count(data, HEIGHTS) or None,
-        "duration_s": as_number(data.get("duration")),
-        "position": as_integer(data.get("num")),
-    }
+    return identity or as_text(data.get("filename"), 300)
 
 
-def _add_relations(said: SitePost, platform: str, data: dict[str, Any]) -> None:
-    album_id = look(data, ALBUM, identity_of)
-    album = reference(platform, "album", album_id)
-    if album is not None:
-        said.link(album, said.post, "member")
-        title = look(data, ALBUM_TITLE, plain)
-        said.observe(album, title, site=said.meta["site"], item_id=album_id, item_type="album")
-        if said.post is None:
-            said.container = album
-            said.link(said.author.node if said.author else None, album, "authored")
-    answered = look(data, ANSWERED, identity_of)
-    said.link(reference(platform, "post", answered), said.post, "reply")
-    original = look(data, REPOSTED, identity_of)
-    said.link(reference(platform, "post", original), said.post, "repost")
-    quoted = identity_of(dig(data, "quoted_status", "id"))
-    said.link(reference(platform, "post", quoted), said.post, "quote")
+def _kind(sidecar: Sidecar) -> str:
+    is_about = sidecar.subcategory in ACCOUNTS or "biography" in sidecar.data
+    is_account = is_about and not sidecar.has_medium
+    return "account" if is_account and _fields(sidecar.data)["account"] else "post"
+
+
+def _platform(fields: dict[str, Any], _draft: Any) -> str:
+    return fields["platform"]
+
+
+GALLERY_DL = SidecarFormat(
+    Rules(WEB, _platform, {"post": _POST, "account": _ACCOUNT}), _fields, counts_from=0, kind=_kind
+)

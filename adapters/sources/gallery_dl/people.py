@@ -8,8 +8,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from adapters.records.describe import reference
 from adapters.records.values import as_text
-from adapters.sources.gallery_dl.site_post import PERSONS_MAX, Person, known, reference
+from adapters.sources.gallery_dl.profiles import identity_of
+from adapters.sources.model import Edge, Person
+
+PERSONS_MAX = 100
+PERSON = Person(
+    "described", "node", title="title", at="author", edges=(Edge("alias", "described", "alias"),)
+)
+Account = dict[str, Any]
+"""The fields of an account; `alias` is the node of its name when `node` is that of its id."""
 
 ROLES = (
     *("author", "creator", "user", "artist", "owner", "account", "blog", "photographer"),
@@ -21,6 +30,7 @@ ROLES = (
 CREDITED = ("author", "authors", "artist", "artists", "creators", "owners", "uploader")
 """Who beside the author had a part in the work."""
 
+_SAME = ("node", "alias", "title")
 _IDS = ("id", "userid", "user_id", "userId", "nsid", "did", "idstr", "pk", "profile_id", "uuid")
 _NAMES = (
     *("username", "user_name", "userName", "screen_name", "login", "account", "vanity"),
@@ -35,7 +45,7 @@ _FLAT_NAMES = ("name", "_username", "_login", "_name", "_slug")
 _FLAT_TITLES = ("_name", "_nick", "_fullname", "_display_name")
 
 
-def author_of(data: Mapping[str, Any], platform: str, ignores_case: bool = False) -> Person | None:
+def author_of(data: Mapping[str, Any], platform: str, ignores_case: bool = False) -> Account | None:
     """Return the most likely author."""
     for role in ROLES:
         for person in _of_role(data, role, platform, ignores_case):
@@ -44,21 +54,21 @@ def author_of(data: Mapping[str, Any], platform: str, ignores_case: bool = False
 
 
 def credited(
-    data: Mapping[str, Any], platform: str, author: Person | None, ignores_case: bool = False
-) -> list[Person]:
+    data: Mapping[str, Any], platform: str, author: Account | None, ignores_case: bool = False
+) -> list[Account]:
     """Return the other people of the record, at most PERSONS_MAX."""
-    found: dict[str, Person] = {}
-    named = {author.node, author.alias, author.title} if author else set[str | None]()
+    found: dict[str, Account] = {}
+    named = {author[name] for name in _SAME} if author else set[Any]()
     for role in CREDITED:
         for person in _of_role(data, role, platform, ignores_case):
-            if not named & {person.node, person.alias or person.node, person.title or person.node}:
-                found.setdefault(person.node, person)
+            if not named & {person[name] or person["node"] for name in _SAME}:
+                found.setdefault(person["node"], person)
     return list(found.values())[:PERSONS_MAX]
 
 
 def _of_role(
     data: Mapping[str, Any], role: str, platform: str, ignores_case: bool
-) -> Iterator[Person]:
+) -> Iterator[Account]:
     value = data.get(role)
     for member in value[:PERSONS_MAX] if isinstance(value, list) else [value]:
         if isinstance(member, dict):
@@ -95,13 +105,12 @@ def _first(data: Mapping[str, Any], keys: Iterator[str]) -> Any:
     return None
 
 
-def person_of(value: Any, platform: str, ignores_case: bool = False) -> Person | None:
+def person_of(value: Any, platform: str, ignores_case: bool = False) -> Account | None:
     """Return an account from its object: known by its id, or else by its name."""
     if not isinstance(value, dict):
         return None
-    identity = next(
-        (node for key in _IDS if (node := reference(platform, "user", value.get(key)))), None
-    )
+    ids = (identity_of(value.get(key)) for key in _IDS)
+    identity = next((node for one in ids if (node := reference(platform, "user", one))), None)
     name = next((text for key in _NAMES if (text := as_text(value.get(key), 300))), None)
     title = next((text for key in _TITLES if (text := as_text(value.get(key), 1_000))), None)
     shown = name.lower() if name and ignores_case else name
@@ -109,5 +118,6 @@ def person_of(value: Any, platform: str, ignores_case: bool = False) -> Person |
     node = identity or alias
     if node is None:
         return None
-    meta = known({"site": platform, "item_type": "user", "item_id": node.split(":", 2)[2]})
-    return Person(node, title or name, meta, alias if identity else None)
+    item_id = node.split(":", 2)[2]
+    other = alias if identity else None
+    return {"node": node, "title": title or name, "alias": other, "item_id": item_id}

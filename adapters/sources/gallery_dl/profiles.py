@@ -1,4 +1,4 @@
-"""Where sites that share the general rules keep their ids: it owns the table, and no code.
+"""Where sites that share the general rules keep their ids: the table of them.
 
 Paths are written with dots, several are separated by spaces, the first usable one counts; `a+b` are
 two that are unique only together. A site that is not here is read by the general paths alone.
@@ -6,7 +6,12 @@ two that are unique only together. A site that is not here is read by the genera
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+from adapters.records.values import as_text
+from adapters.sources.paths import Read, add_readers, compiled
 
 POST = (
     "post_id tweet_id status_id chapter_id work_id submitid submission_id illust_id photo_id "
@@ -24,8 +29,26 @@ ALBUM_TITLE = (
     "album.title album.name pool.name collection.name collection.title manga comic_name comic "
     "series.title series folder_name board.name model.name campaign.name"
 )
-ANSWERED = "in_reply_to_id in_reply_to_status_id reply_to_id reply_id parent_id"
-REPOSTED = "reblog.id reblogged_from_id retweeted_status.id retweet_id repost_id"
+
+
+def any_of(names: str, reader: str) -> str:
+    """Return the path to the first usable of several, which a reader reads."""
+    return "|".join(f"{name}:{reader}" for name in names.split())
+
+
+def look(data: Mapping[str, Any], paths: str, read: Read) -> Any:
+    """Return the first usable value of several paths, separated by spaces."""
+    return compiled("|".join(paths.split())).first_of(read)(data)[0]
+
+
+def identity_of(value: Any) -> str | None:
+    """Return an id as text: a number that is not 0, or text; never a truth value or a fraction."""
+    if isinstance(value, bool) or not isinstance(value, int | str) or value in (0, "0"):
+        return None
+    return as_text(value, 1_000)
+
+
+add_readers(own_id=identity_of)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +59,8 @@ class Profile:
     medium: str = MEDIUM
     ignores_case: bool = True
     """Whether two names that differ in case are one account."""
+    inside: str = ""
+    """Field that has the post, where the sidecar has only the medium beside it."""
 
 
 GENERAL = Profile(ignores_case=False)
@@ -60,7 +85,7 @@ PROFILES = {
     "wallhaven": Profile(post="id", medium="id"),
     "weasyl": Profile(post="submitid charid", medium="submitid"),
     "webtoons": Profile(post="title_no+episode_no", medium="none"),
-    "weibo": Profile(post="status.id mblogid id", medium="pid"),
+    "weibo": Profile(post="id mblogid", medium="pid", inside="status"),
 }
 
 # Mirrors: their posts are those of another site, which `service` names.

@@ -1,8 +1,8 @@
-"""Instagram: the Graph API, and the first API that ended in 2020."""
+"""Instagram: the Graph API, and what Instaloader writes."""
 
 from adapters.sources.instagram.graph import ADAPTERS as GRAPH
-from adapters.sources.instagram.legacy import ADAPTERS as LEGACY
+from adapters.sources.instagram.instaloader import ADAPTERS as INSTALOADER
 
-ADAPTERS = (*GRAPH, *LEGACY)
+ADAPTERS = (*GRAPH, *INSTALOADER)
 
 __all__ = ["ADAPTERS"]

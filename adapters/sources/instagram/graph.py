@@ -30,7 +30,7 @@ def recognises(value: Any) -> bool:
     """Tell whether a JSON value holds media of the API."""
     discovered = dig(value, "business_discovery")
     page = first(dig(discovered, "media", "data"), dig(value, "media", "data"), dig(value, "data"))
-    members = [value, *(page[:5] if isinstance(page, list) else []), discovered]
+    members = [value, *_by_id(value)[:5], *(page[:5] if isinstance(page, list) else []), discovered]
     # Mastodon's accounts have a username and followers_count, too.
     return any(
         _is_post(member) or (_is_profile(member) and "acct" not in member) for member in members
@@ -42,6 +42,8 @@ def items_in(value: Any, parent: dict[str, Any] | None = None) -> Iterator[Found
     if isinstance(value, list):
         for member in value:
             yield from items_in(member, parent)
+    elif by_id := _by_id(value):
+        yield from items_in(by_id, parent)
     elif isinstance(dig(value, "business_discovery"), dict):
         yield from _profile_in(value["business_discovery"])
     elif _is_post(value):
@@ -65,6 +67,7 @@ _PROFILE = recast("""
     follower_count = followers_count
     following_count = follows_count
     post_count = media_count
+    bio = biography
 """)
 _POST = recast("""
     caption = caption
@@ -164,6 +167,15 @@ def _is_post(value: Any) -> bool:
     address = as_text(value.get("permalink")) or ""
     is_typed = str(value.get("media_type")) in _KINDS and "id" in value
     return is_typed or "instagram.com/" in address
+
+
+def _by_id(value: Any) -> list[Any]:
+    """Return the objects of an answer to `?ids=`, which has them by their ids."""
+    if not isinstance(value, dict) or not all(
+        as_id(key) and isinstance(one, dict) and one.get("id") == key for key, one in value.items()
+    ):
+        return []
+    return [*value.values()]
 
 
 def _may_be_post(value: Any) -> bool:

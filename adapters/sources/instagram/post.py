@@ -52,6 +52,7 @@ INSTAGRAM = source(
     alt_text text = alt_text # Accessibility caption
     post:
     filter_name text = filter_name # Filter that was applied
+    url text = https://www.instagram.com/p/{shortcode}/ # Address of the post
     comment:
     like_count
     user:
@@ -61,7 +62,9 @@ INSTAGRAM = source(
     follower_count bigint = follower_count # Followers, on rows of users
     following_count bigint = following_count # Followed accounts, on rows of users
     post_count bigint = post_count # Posts, on rows of users
+    bio text = bio # What an account says about itself, on rows of users
     """,
+    version=2,
 )
 USER = Person(
     id="id", name="name", title="display_name|name", is_own_author=True, unless_only="user_id"

@@ -1,303 +1,358 @@
-"""Museums: it owns what their records mean, one function for each."""
+"""Museums and libraries as tables: how each says what all of them say."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from adapters.records.times import parse_time
-from adapters.records.values import as_text, as_texts, dig, first, mappings, text_of_html
-from adapters.sources.museum.item import Creator, Item, Medium, Provider, has
-from adapters.sources.reading.adapter import inside
+from adapters.records.values import dig, mappings
+from adapters.sources.columns import recast
+from adapters.sources.museum.item import Provider, has
+from adapters.sources.museum.readers import in_some_language
 
-_DESCRIPTIONS = ("Description", "Summary", "Physical Description", "Label Text")
-_SCIENCE_MUSEUM_IMAGES = "https://coimages.sciencemuseumgroup.org.uk/images/"
+# ---- Museums -----------------------------------------------------------------------------------
 
-
-def _texts(members: Any, *names: str) -> list[Any]:
-    """Return one field of every object in a list."""
-    return [first(*(member.get(name) for name in names)) for member in mappings(members)]
-
-
-def _brooklyn(value: dict[str, Any]) -> Item:
-    images = list(mappings(value.get("images")))
-    media = [
-        Medium(
-            identity=first(image.get("id"), image.get("filename")),
-            url=first(image.get("largest_derivative_url"), image.get("standard_size_url")),
-            title=as_text(image.get("caption")),
-            thumbnail=image.get("thumbnail_url"),
-            stems=(_stem(image.get("filename")),),
-        )
-        for image in images
-    ]
-    primary = as_text(value.get("primary_image"))
-    if primary and not media:
-        # Without the list of images the file's name is all that is said.
-        media = [Medium(identity=primary, stems=(_stem(primary),))]
-    rights = dig(value, "rights_type")
-    return Item(
-        identity=value.get("id"),
-        title=as_text(value.get("title")),
-        url=f"https://www.brooklynmuseum.org/opencollection/objects/{value.get('id')}",
-        creators=tuple(Creator(a.get("name"), a.get("id")) for a in mappings(value.get("artists"))),
-        licenses=(dig(rights, "name"),),
-        media=tuple(media),
-        tags=_texts(value.get("tags"), "name"),
-        update_time=parse_time(value.get("date_added")),
-        description=text_of_html(value.get("description")),
-        category=value.get("classification"),
-        created=value.get("object_date"),
-        collection_source=dig(value, "collections", 0, "name"),
-    )
-
-
-def _stem(name: Any) -> str | None:
-    text = as_text(name)
-    return text.rpartition(".")[0] or text if text else None
-
-
-def _cleveland(value: dict[str, Any]) -> Item:
-    images = value["images"] if isinstance(value.get("images"), dict) else {}
-    # From the largest: one picture in three qualities.
-    sizes = [
-        images[name] for name in ("full", "print", "web") if isinstance(images.get(name), dict)
-    ]
-    best = sizes[0] if sizes else {}
-    medium = Medium(
-        identity=value.get("id"),
-        url=best.get("url"),
-        width=best.get("width"),
-        height=best.get("height"),
-        size_bytes=best.get("filesize"),
-        variants=tuple(size.get("url") for size in sizes[1:]),
-    )
-    names = (as_text(c.get("description")) for c in mappings(value.get("creators")))
-    return Item(
-        identity=value.get("id"),
-        title=as_text(value.get("title")),
-        url=value.get("url"),
-        # Names come with nation and years: Thomas Cole (American, 1801-1848).
-        creators=tuple(Creator(re.sub(r"\s*\(.*\)$", "", name)) for name in names if name),
-        licenses=(value.get("share_license_status"),),
-        media=(medium,) if sizes else (),
-        update_time=parse_time(value.get("updated_at")),
-        description=text_of_html(first(value.get("wall_description"), value.get("tombstone"))),
-        category=value.get("type"),
-        created=value.get("creation_date"),
-        collection_source=value.get("collection"),
-    )
+_NAMED = recast("name = name\nid = id")
+_BROOKLYN = recast(
+    """
+    id = id
+    title = title
+    url = https://www.brooklynmuseum.org/opencollection/objects/{id}
+    creators = artists > creator
+    licenses[] = rights_type.name
+    media = images > image
+    media = . > primary
+    tags[] = tags[].name
+    time = date_added
+    description = description:html
+    category = classification
+    created = object_date
+    collection = collections[0].name
+    """,
+    creator=_NAMED,
+    image=recast("""
+    id = id|filename
+    url = largest_derivative_url|standard_size_url
+    title = caption
+    thumbnail = thumbnail_url
+    stems[] = filename:stem
+    """),
+    # Without the list of images the file's name is all that is said.
+    primary=recast("id = primary_image\nstems[] = primary_image:stem"),
+)
+_CLEVELAND = recast(
+    """
+    id = id
+    title = title
+    url = url
+    creators[] = creators[].description:outside_brackets
+    licenses[] = share_license_status
+    media = images.full:object|images.print:object|images.web:object > size
+    time = updated_at
+    description = wall_description:html|tombstone:html
+    category = type
+    created = creation_date
+    collection = collection
+    """,
+    # One picture in three qualities.
+    size=recast("""
+    id = ^.id
+    url = url
+    width = width
+    height = height
+    size_bytes = filesize
+    variants[] = ^.images.print.url,^.images.web.url
+    """),
+)
 
 
-def _met(value: dict[str, Any]) -> Item:
-    identity, more = value.get("objectID"), value.get("additionalImages")
-    urls = [value.get("primaryImage"), *(more if isinstance(more, list) else [])]
-    media = [
-        # The first picture is known by the object's id, the others by that and a number.
-        Medium(identity if number == 0 else f"{identity}-{number}", url)
-        for number, url in enumerate(urls)
-        if url
-    ]
-    artist = as_text(value.get("artistDisplayName"))
-    others = [Creator(c.get("name")) for c in mappings(value.get("constituents"))]
-    return Item(
-        identity=identity,
-        title=as_text(first(value.get("title"), value.get("objectName"))),
-        url=value.get("objectURL"),
-        creators=tuple(others or ([Creator(artist)] if artist else [])),
-        licenses=("CC0",) if value.get("isPublicDomain") is True else (),
-        media=tuple(media),
-        tags=_texts(value.get("tags"), "term"),
-        update_time=parse_time(value.get("metadataDate")),
-        category=value.get("classification"),
-        created=value.get("objectDate"),
-        collection_source=value.get("department"),
-    )
+def _of_met(fields: dict[str, Any]) -> dict[str, Any]:
+    # The first picture is known by the object's id, the others by that and a number.
+    identity, more = fields.get("id"), fields.get("others")
+    urls = [fields.get("first"), *(more if isinstance(more, list) else [])]
+    named = [(f"{identity}-{n}" if n else identity, url) for n, url in enumerate(urls)]
+    return fields | {"media": [{"id": one, "url": url} for one, url in named if url]}
 
 
-def _museums_victoria(value: dict[str, Any]) -> Item:
-    media: list[Medium] = []
-    for entry in mappings(value.get("media")):
-        sizes = [entry[n] for n in ("large", "medium", "small") if isinstance(entry.get(n), dict)]
-        best = sizes[0] if sizes else {}
-        media.append(
-            Medium(
-                identity=entry.get("id"),
-                url=best.get("uri"),
-                title=as_text(first(entry.get("caption"), entry.get("alternativeText"))),
-                width=best.get("width"),
-                height=best.get("height"),
-                size_bytes=best.get("size"),
-                media_type=entry.get("type"),
-                thumbnail=dig(entry, "thumbnail", "uri"),
-                variants=tuple(size.get("uri") for size in sizes[1:]),
-                licenses=(
-                    dig(entry, "licence", "uri") or None,
-                    dig(entry, "licence", "shortName"),
-                ),
-            )
-        )
-    made = [
-        name for m in mappings(value.get("media")) for name in as_texts(m.get("creators")) or ()
-    ]
-    # Names come with their part in it: Author: S W Siddeley.
-    names = dict.fromkeys(name.partition(": ")[2] or name for name in made)
-    return Item(
-        identity=value.get("id"),
-        title=as_text(first(value.get("displayTitle"), value.get("title"))),
-        url=f"https://collections.museumsvictoria.com.au/{value.get('id')}",
-        creators=tuple(map(Creator, names)),
-        licenses=(dig(value, "licence", "uri"), dig(value, "licence", "shortName")),
-        media=tuple(media),
-        tags=value.get("keywords"),
-        update_time=parse_time(value.get("dateModified")),
-        description=text_of_html(
-            first(value.get("objectSummary"), value.get("physicalDescription"))
-        ),
-        category=dig(value, "classifications", 0),
-        collection_source=dig(value, "collectionNames", 0),
-    )
+_MET = recast(
+    """
+    id = objectID
+    title = title|objectName
+    url = objectURL
+    creators[] = constituents[].name
+    creators[] = artistDisplayName
+    licenses[] = isPublicDomain:is_free
+    first = primaryImage
+    others = additionalImages
+    tags[] = tags[].term
+    time = metadataDate
+    category = classification
+    created = objectDate
+    collection = department
+    """,
+    _of_met,
+)
+_MUSEUMS_VICTORIA = recast(
+    """
+    id = id
+    title = displayTitle|title
+    url = https://collections.museumsvictoria.com.au/{id}
+    creators[] = media[].creators:behind_colon,media[].creators[]:behind_colon
+    licenses[] = licence.uri,licence.shortName
+    media = media > picture
+    tags = keywords
+    time = dateModified
+    description = objectSummary:html|physicalDescription:html
+    category = classifications[0]
+    collection = collectionNames[0]
+    """,
+    picture=recast("""
+    id = id
+    url = large.uri|medium.uri|small.uri
+    title = caption|alternativeText
+    width = large.width|medium.width|small.width
+    height = large.height|medium.height|small.height
+    size_bytes = large.size|medium.size|small.size
+    media_type = type
+    thumbnail = thumbnail.uri
+    variants[] = medium.uri,small.uri
+    licenses[] = licence.uri,licence.shortName
+    """),
+)
+_SCIENCE_MUSEUM = recast(
+    """
+    id = id
+    title = attributes.summary_title|attributes.title[0].value
+    url = links.self
+    creators = attributes.lifecycle.creation[].maker[] > maker
+    media = attributes.multimedia > picture
+    tags[] = attributes.categories[].name
+    time = attributes.admin.modified
+    description = attributes.description[0].value:html
+    category = attributes.name[0].value
+    created = attributes.lifecycle.creation[0].date[0].value
+    collection = attributes.categories[0].museum
+    """,
+    maker=recast("name = summary_title\nid = admin.uid"),
+    picture=recast("""
+    id = admin.uid
+    url = processed.large.location:of_science_museum|processed.medium.location:of_science_museum
+    title = source.title[0].value
+    width = processed.large.measurements.dimensions[dimension=width].value \
+        |processed.medium.measurements.dimensions[dimension=width].value
+    height = processed.large.measurements.dimensions[dimension=height].value \
+        |processed.medium.measurements.dimensions[dimension=height].value
+    media_type = processed.large.format|processed.medium.format
+    thumbnail = processed.large_thumbnail.location:of_science_museum
+    variants[] = processed.medium.location:of_science_museum
+    licenses[] = source.legal.rights[0].usage_terms
+    """),
+)
+_SMITHSONIAN = recast(
+    """
+    id = content.descriptiveNonRepeating.record_ID|url
+    title = content.descriptiveNonRepeating.title.content|title
+    url = content.descriptiveNonRepeating.record_link|content.descriptiveNonRepeating.guid
+    creators[] = content.freetext.name[].content
+    licenses[] = content.descriptiveNonRepeating.metadata_usage.access
+    media = content.descriptiveNonRepeating.online_media.media > picture
+    tags[] = content.indexedStructured.topic[]:string
+    time = lastTimeUpdated|timestamp
+    description = content.freetext.notes[label=Description].content:html \
+        |content.freetext.notes[label=Summary].content:html \
+        |content.freetext.notes[label=Physical Description].content:html \
+        |content.freetext.notes[label=Label Text].content:html
+    category = content.indexedStructured.object_type[0]
+    created = content.freetext.date[0].content
+    collection = content.descriptiveNonRepeating.data_source
+    """,
+    picture=recast("""
+    id = guid:ark|idsId:ark|content:ark
+    url = content
+    media_type = type
+    thumbnail = thumbnail
+    licenses[] = usage.access
+    """),
+)
 
 
-def _science_museum(value: dict[str, Any]) -> Item:
-    record = value["attributes"] if isinstance(value.get("attributes"), dict) else {}
-    media = [_science_museum_medium(entry) for entry in mappings(record.get("multimedia"))]
-    makers = [
-        Creator(maker.get("summary_title"), dig(maker, "admin", "uid"))
-        for creation in mappings(dig(record, "lifecycle", "creation"))
-        for maker in mappings(creation.get("maker"))
-    ]
-    return Item(
-        identity=value.get("id"),
-        title=as_text(first(record.get("summary_title"), dig(record, "title", 0, "value"))),
-        url=dig(value, "links", "self"),
-        creators=tuple(makers),
-        media=tuple(media),
-        tags=_texts(record.get("categories"), "name"),
-        update_time=parse_time(dig(record, "admin", "modified")),
-        description=text_of_html(dig(record, "description", 0, "value")),
-        category=dig(record, "name", 0, "value"),
-        created=dig(record, "lifecycle", "creation", 0, "date", 0, "value"),
-        collection_source=dig(record, "categories", 0, "museum"),
-    )
+def _of_smk(fields: dict[str, Any]) -> dict[str, Any]:
+    has_image = dig(fields, "media", 0, "url") and fields.get("has_image", True)
+    return fields if has_image else fields | {"media": None, "more": None}
 
 
-def _science_museum_medium(entry: dict[str, Any]) -> Medium:
-    sizes = [dig(entry, "processed", name) for name in ("large", "medium")]
-    sizes = [size for size in sizes if isinstance(size, dict)]
-    best = sizes[0] if sizes else {}
-    measures = {
-        measure.get("dimension"): measure.get("value")
-        for measure in mappings(dig(best, "measurements", "dimensions"))
-        if isinstance(measure.get("dimension"), str)
-    }
-    rights = dig(entry, "source", "legal", "rights", 0)
-    return Medium(
-        identity=dig(entry, "admin", "uid"),
-        url=_science_museum_url(best),
-        title=as_text(dig(entry, "source", "title", 0, "value")),
-        width=measures.get("width"),
-        height=measures.get("height"),
-        media_type=best.get("format"),
-        thumbnail=_science_museum_url(dig(entry, "processed", "large_thumbnail")),
-        variants=tuple(_science_museum_url(size) for size in sizes[1:]),
-        licenses=(dig(rights, "usage_terms"),),
-    )
+_SMK = recast(
+    """
+    id = object_number
+    title = titles[0].title
+    url = https://open.smk.dk/artwork/image/{object_number}
+    creators = production > maker
+    licenses[] = rights
+    has_image = has_image
+    media = . > picture
+    more = alternative_images > other
+    time = modified
+    description = content_description[0]
+    category = object_names[0].name
+    created = production_date[0].period
+    collection = collection[0]
+    """,
+    _of_smk,
+    maker=recast("name = creator\nid = creator_lref"),
+    picture=recast("""
+    id = object_number
+    url = image_native
+    width = image_width
+    height = image_height
+    size_bytes = image_size
+    media_type = image_mime_type
+    thumbnail = image_thumbnail
+    stems[] = image_iiif_id:iiif_name
+    """),
+    other=recast("""
+    id = id
+    url = native|iiif_id
+    width = width
+    height = height
+    size_bytes = size
+    media_type = mime_type
+    thumbnail = thumbnail
+    """),
+)
 
 
-def _science_museum_url(size: Any) -> str | None:
-    location = as_text(dig(size, "location"))
-    # Some locations are whole addresses although they are marked as relative.
-    if location is None or "://" in location:
-        return location
-    return _SCIENCE_MUSEUM_IMAGES + location
+# ---- Libraries ---------------------------------------------------------------------------------
 
 
-def _smithsonian(value: dict[str, Any]) -> Item:
-    record = inside(value, "content", "descriptiveNonRepeating")
-    free, structured = dig(value, "content", "freetext"), dig(value, "content", "indexedStructured")
-    media = [
-        Medium(
-            identity=_ark(first(entry.get("guid"), entry.get("idsId"), entry.get("content"))),
-            url=entry.get("content"),
-            media_type=entry.get("type"),
-            thumbnail=entry.get("thumbnail"),
-            licenses=(dig(entry, "usage", "access"),),
-        )
-        for entry in mappings(dig(record, "online_media", "media"))
-    ]
-    topics = dig(structured, "topic")
-    notes = list(mappings(dig(free, "notes")))
-    return Item(
-        identity=first(dig(record, "record_ID"), value.get("url")),
-        title=as_text(first(dig(record, "title", "content"), value.get("title"))),
-        url=first(dig(record, "record_link"), dig(record, "guid")),
-        creators=tuple(Creator(name) for name in _texts(dig(free, "name"), "content")),
-        licenses=(dig(record, "metadata_usage", "access"),),
-        media=tuple(media),
-        tags=[t for t in topics if isinstance(t, str)] if isinstance(topics, list) else None,
-        update_time=parse_time(first(value.get("lastTimeUpdated"), value.get("timestamp"))),
-        description=text_of_html(
-            next((n.get("content") for n in notes if n.get("label") in _DESCRIPTIONS), None)
-        ),
-        category=dig(structured, "object_type", 0),
-        created=dig(free, "date", 0, "content"),
-        collection_source=dig(record, "data_source"),
-    )
+def _of_europeana(fields: dict[str, Any]) -> dict[str, Any]:
+    # Creators are names, or addresses of agents whose labels stand elsewhere.
+    labels = [in_some_language(label) for label in mappings(fields.get("labels"))]
+    agents = [agent for agent in fields.get("agents", ()) if isinstance(agent, str)]
+    named = dict(zip(agents, labels, strict=False))
+    creators = [one for one in fields.get("creators", ()) if isinstance(one, str)]
+    return fields | {"creators": list(dict.fromkeys(named.get(one) or one for one in creators))}
 
 
-def _ark(value: Any) -> Any:
-    text = as_text(value)
-    return text[text.index("ark:") :] if text and "ark:" in text else value
+_EUROPEANA = recast(
+    """
+    id = id
+    title = title:language|dcTitleLangAware:language
+    url = guid|edmIsShownAt[0]
+    creators[] = dcCreator[]
+    agents[] = edmAgent[]
+    labels = edmAgentLabel
+    licenses[] = rights:language
+    media = . > picture
+    tags[] = edmConceptLabel[]:language
+    time = timestamp_created
+    description = dcDescription:language:html|dcDescriptionLangAware:language:html
+    category = dcTypeLangAware:language
+    collection = dataProvider:language
+    """,
+    _of_europeana,
+    picture=recast("""
+    id = id
+    url = edmIsShownBy:language
+    media_type = type
+    thumbnail = edmPreview:language
+    """),
+)
 
 
-def _smk(value: dict[str, Any]) -> Item:
-    number = value.get("object_number")
-    images = [Medium(number, value.get("image_native"), None, value.get("image_width"),
-                     value.get("image_height"), value.get("image_size"),
-                     media_type=value.get("image_mime_type"),
-                     thumbnail=value.get("image_thumbnail"),
-                     stems=(_iiif_name(value.get("image_iiif_id")),))]  # fmt: skip
-    for other in mappings(value.get("alternative_images")):
-        images.append(
-            Medium(other.get("id"), first(other.get("native"), other.get("iiif_id")), None,
-                   other.get("width"), other.get("height"), other.get("size"),
-                   media_type=other.get("mime_type"), thumbnail=other.get("thumbnail"))
-        )  # fmt: skip
-    return Item(
-        identity=number,
-        title=as_text(dig(value, "titles", 0, "title")),
-        url=f"https://open.smk.dk/artwork/image/{number}",
-        creators=tuple(
-            Creator(maker.get("creator"), maker.get("creator_lref"))
-            for maker in mappings(value.get("production"))
-        ),
-        licenses=(value.get("rights"),),
-        media=tuple(images) if value.get("has_image", True) and value.get("image_native") else (),
-        update_time=parse_time(value.get("modified")),
-        description=as_text(dig(value, "content_description", 0)),
-        category=dig(value, "object_names", 0, "name"),
-        created=dig(value, "production_date", 0, "period"),
-        collection_source=dig(value, "collection", 0),
-    )
+def _of_finna(fields: dict[str, Any]) -> dict[str, Any]:
+    addresses = (f"https://api.finna.fi{path}" for path in fields.get("images", ()))
+    media = [{"id": f"{fields.get('id')}_{n}", "url": url} for n, url in enumerate(addresses)]
+    return fields | {"media": media}
 
 
-def _iiif_name(value: Any) -> str | None:
-    text = as_text(value)
-    return text.rpartition("/")[2].partition(".")[0] if text else None
+_FINNA = recast(
+    """
+    id = id
+    title = title:language
+    url = https://www.finna.fi/Record/{id}
+    creators[] = nonPresenterAuthors[].name,presenters[].name
+    licenses[] = imageRights.link,imageRights.copyright
+    images[] = images[]:string
+    tags[] = subjects[]:language
+    description = summary:language:html
+    category = formats[-1].translated
+    created = year
+    collection = buildings[0].translated
+    """,
+    _of_finna,
+)
+
+
+def _unwrapped(value: Any) -> Any:
+    """Return a value of NYPL without what it is wrapped in: {"$": ...}, lists of one or several."""
+    if isinstance(value, list):
+        return [_unwrapped(one) for one in value]
+    if not isinstance(value, dict):
+        return value
+    if "$" in value and "type" not in value:
+        return value["$"]
+    one = {name: _unwrapped(inner) for name, inner in value.items()}
+    several = _SEVERAL & one.keys()
+    return one | {name: [one[name]] for name in several if not isinstance(one[name], list)}
+
+
+_SEVERAL = {"identifier", "name", "subject", "topic", "geographic", "titleInfo", "capture",
+            "imageLink", "abstract", "genre"}  # fmt: skip
+_NYPL_ITEM = recast(
+    """
+    id = nyplAPI.response.mods.identifier[type=uuid].$|nyplAPI.request.uuid
+    title = nyplAPI.response.mods.titleInfo[0].title
+    creators[] = nyplAPI.response.mods.name[].namePart
+    media = nyplAPI.response.sibling_captures.capture|nyplAPI.response.imm_captures.capture \
+        |nyplAPI.response.root_captures.capture > capture
+    tags[] = nyplAPI.response.mods.subject[].topic[],nyplAPI.response.mods.subject[].geographic[]
+    description = nyplAPI.response.mods.abstract[0]:html|nyplAPI.response.mods.abstract[0].$:html
+    category = nyplAPI.response.mods.genre[0]|nyplAPI.response.mods.genre[0].$
+    created = nyplAPI.response.mods.originInfo.dateIssued \
+        |nyplAPI.response.mods.originInfo.dateCreated
+    """,
+    lambda fields: fields | {
+        "url": dig(fields, "media", 0, "page"),
+        "licenses": dig(fields, "media", 0, "licenses") or [],
+    },
+    capture=recast(
+        """
+        id = imageID
+        links[] = imageLink
+        links[] = imageLinks.imageLink
+        high = highResLink
+        title = title
+        licenses[] = rightsStatementURI
+        media_type = typeOfResource
+        stems[] = uuid
+        page = itemLink
+        """,
+        lambda fields: fields | _sizes_of_nypl(fields),
+    ),
+)  # fmt: skip
+
+
+def _sizes_of_nypl(fields: dict[str, Any]) -> dict[str, Any]:
+    """Return the address of the largest size and that of the preview, by the letters in them."""
+    links = [link for link in fields.get("links", ()) if isinstance(link, str)]
+    by_size = {link.partition("&t=")[2][:1]: link for link in links if "&t=" in link}
+    best = next((by_size[size] for size in "gvqw" if size in by_size), None)
+    other = links[0] if links else fields.get("high")
+    return {"url": best or other, "thumbnail": by_size.get("b")}
 
 
 PROVIDERS = (
-    Provider("brooklynmuseum", has("id", "accession_number", "object_date_begin"), _brooklyn,
-             (("data",),)),
-    Provider("clevelandmuseum", has("id", "share_license_status"), _cleveland, (("data",),)),
-    Provider("met", has("objectID", "primaryImage"), _met),
-    Provider("museumsvictoria", has("id", "displayTitle", "media"), _museums_victoria),
+    Provider("brooklynmuseum", has("id", "accession_number", "object_date_begin"), _BROOKLYN,
+             ("data",)),
+    Provider("clevelandmuseum", has("id", "share_license_status"), _CLEVELAND, ("data",)),
+    Provider("met", has("objectID", "primaryImage"), _MET),
+    Provider("museumsvictoria", has("id", "displayTitle", "media"), _MUSEUMS_VICTORIA),
     Provider("sciencemuseum",
              lambda value: dig(value, "type") == "objects" and has("id", "attributes")(value),
-             _science_museum, (("data",),)),
-    Provider("smithsonian",
-             lambda value: isinstance(dig(value, "content", "descriptiveNonRepeating"), dict),
-             _smithsonian, (("response", "rows"), ("response",))),
-    Provider("smk", has("object_number", "titles"), _smk, (("items",),)),
+             _SCIENCE_MUSEUM, ("data",)),
+    Provider("smithsonian", has("content.descriptiveNonRepeating"), _SMITHSONIAN,
+             ("response.rows", "response")),
+    Provider("smk", has("object_number", "titles"), _SMK, ("items",)),
+    Provider("europeana", has("id", "edmIsShownBy"), _EUROPEANA, ("items",)),
+    Provider("finnishmuseums", has("id", "title", "images", "imageRights"), _FINNA, ("records",)),
+    Provider("nypl", has("nyplAPI.response"), lambda value: _NYPL_ITEM(_unwrapped(value))),
 )  # fmt: skip

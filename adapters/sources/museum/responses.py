@@ -14,23 +14,28 @@ from typing import Any
 
 from adapters.records.errors import RecordError
 from adapters.sources.flickr import ADAPTERS as FLICKR_ADAPTERS
-from adapters.sources.museum import art, library, stock
-from adapters.sources.museum.item import Provider, read_item
+from adapters.sources.flickr.photo import FLICKR
+from adapters.sources.model import Rules
+from adapters.sources.museum import art, stock
+from adapters.sources.museum.item import ITEM, OPEN_MEDIA, Provider, prepared
 from adapters.sources.reading.adapter import (
     SURE,
     DocumentAdapter,
     Found,
     Part,
     Rule,
-    as_object,
     parts_of,
 )
 from adapters.sources.reading.documents import Document
 from adapters.sources.reading.draft import Draft
-from adapters.sources.schemas import flickr as flickr_schema
-from adapters.sources.schemas import open_media as schema
 
-PROVIDERS: tuple[Provider, ...] = (*art.PROVIDERS, *library.PROVIDERS, *stock.PROVIDERS)
+PROVIDERS: tuple[Provider, ...] = (*art.PROVIDERS, *stock.PROVIDERS)
+_RULES = Rules(
+    OPEN_MEDIA,
+    lambda fields, _draft: fields["platform"],
+    {"item": ITEM},
+    {"item": prepared},
+)
 _FLICKR = FLICKR_ADAPTERS[0]
 UNKNOWN = "no record of a known provider; known are flickr, " + ", ".join(
     provider.name for provider in PROVIDERS
@@ -62,8 +67,7 @@ def _recognise(value: Any) -> float:
 def _read(provider: Provider, draft: Draft, value: Any) -> None:
     if not provider.is_item(value):
         raise RecordError(f"not a record of {provider.name}, as its neighbours are")
-    item = provider.read(as_object(value, "the record"))
-    read_item(draft, provider.name, item)
+    _RULES.read(draft, "item", {"platform": provider.name, **provider.fields(value)})
 
 
 def _of_flickr(part: Found) -> Found:
@@ -71,14 +75,14 @@ def _of_flickr(part: Found) -> Found:
 
 
 def _as_flickr(rule: Rule, draft: Draft, value: Any) -> None:
-    draft.source = flickr_schema.TABLE.name
+    draft.source = FLICKR.table.name
     rule(draft, value)
 
 
 ADAPTERS = (
     DocumentAdapter(
         name="museum",
-        tables=(schema.TABLE, flickr_schema.TABLE),
+        tables=(OPEN_MEDIA.table, FLICKR.table),
         split=split,
         expected=UNKNOWN,
         recognise=_recognise,

@@ -1,244 +1,242 @@
-"""Stock sites, sounds and silhouettes: it owns what their records mean, one function for each."""
+"""Stock sites, sounds and silhouettes as tables: how each says what all of them say."""
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
-from adapters.records.times import parse_time
-from adapters.records.values import as_number, as_text, dig, first, mappings, text_of_html
-from adapters.sources.museum.item import Creator, Item, Medium, Provider, has
+from adapters.records.values import as_text, dig
+from adapters.sources.columns import recast
+from adapters.sources.museum import readers as readers
+from adapters.sources.museum.item import Provider, has
+from adapters.sources.reading.sidecar import word_of
+from adapters.sources.reading.web_address import host_of
 
-_UNITS = {"b": 1, "kb": 1_000, "mb": 1_000_000, "gb": 1_000_000_000}
-_SIZES = re.compile(r"(\d+)(?:\.\d+)?x(\d+)(?:\.\d+)?")
-
-
-def _rawpixel(value: dict[str, Any]) -> Item:
-    about = value["metadata"] if isinstance(value.get("metadata"), dict) else {}
-    artists = [
-        Creator(artist.get("full_name"), artist.get("uid"))
-        for artist in mappings(about.get("artists"))
-    ]
-    style = as_text(value.get("style_uri"))
-    medium = Medium(
-        identity=value.get("id"),
-        url=value.get("google_teaser"),
-        width=first(value.get("display_image_width"), value.get("width")),
-        height=first(value.get("display_image_height"), value.get("height")),
-        media_type=value.get("name_ext"),
-        variants=(style.replace("{}", "image_1300") if style else None,),
-    )
-    # A title of the page ends with what is sold and by whom.
-    title = as_text(first(value.get("title"), dig(about, "image_alt"), dig(about, "title")))
-    return Item(
-        identity=value.get("id"),
-        title=title,
-        url=value.get("url"),
-        creators=tuple(artists),
-        licenses=(about.get("licenseUrl"), about.get("license")),
-        media=(medium,),
-        tags=about.get("popular_keywords"),
-        # The site writes 0 for views and downloads that it does not tell.
-        view=value.get("nodeviews") or None,
-        description=text_of_html(first(about.get("description_text"), about.get("description"))),
-        category=value.get("image_type_machine_name"),
-        downloads=value.get("download_count") or None,
-    )
-
-
-def _stocksnap(value: dict[str, Any]) -> Item:
-    identity = value.get("img_id")
-    keywords = value.get("keywords")
-    medium = Medium(
-        identity=identity,
-        width=value.get("img_width"),
-        height=value.get("img_height"),
-        stems=(f"StockSnap_{identity}",),
-    )
-    author = Creator(value.get("author_name"), value.get("author_id"), value.get("author_profile"))
-    words = (
-        keywords if isinstance(keywords, list) else (as_text(value.get("tags")) or "").split(",")
-    )
-    return Item(
-        identity=identity,
-        title=None,
-        url=f"https://stocksnap.io/photo/{identity}",
-        creators=(author,),
-        licenses=("https://creativecommons.org/publicdomain/zero/1.0/", "CC0 1.0"),
-        media=(medium,),
-        tags=words,
-        view=first(value.get("page_views_raw"), value.get("page_views")),
-        likes=first(value.get("favorites_raw"), value.get("favorites")),
-        downloads=first(value.get("downloads_raw"), value.get("downloads")),
-        # There is no title; the keywords describe the picture.
-        description=as_text(" ".join(w for w in words[:8] if isinstance(w, str))),
-    )
+_RAWPIXEL = recast(
+    """
+    id = id
+    title = title|metadata.image_alt|metadata.title
+    url = url
+    creators = metadata.artists > creator
+    licenses[] = metadata.licenseUrl,metadata.license
+    media = . > picture
+    tags = metadata.popular_keywords
+    view = nodeviews:nonzero
+    description = metadata.description_text:html|metadata.description:html
+    category = image_type_machine_name
+    downloads = download_count:nonzero
+    """,
+    creator=recast("name = full_name\nid = uid"),
+    picture=recast("""
+    id = id
+    url = google_teaser
+    width = display_image_width|width
+    height = display_image_height|height
+    media_type = name_ext
+    variants[] = style_uri:large_size
+    """),
+)
+_STOCKSNAP = recast(
+    """
+    id = img_id
+    url = https://stocksnap.io/photo/{img_id}
+    creators = . > creator
+    licenses[] = 'https://creativecommons.org/publicdomain/zero/1.0/','CC0 1.0'
+    media = . > picture
+    tags[] = keywords[]
+    tags[] = tags:commas
+    view = page_views_raw|page_views
+    likes = favorites_raw|favorites
+    downloads = downloads_raw|downloads
+    """,
+    # There is no title; the keywords describe the picture.
+    lambda fields: (
+        fields
+        | {"description": " ".join(w for w in fields.get("tags", ())[:8] if isinstance(w, str))}
+    ),
+    creator=recast("name = author_name\nid = author_id\nurl = author_profile"),
+    picture=recast("""
+    id = img_id
+    width = img_width
+    height = img_height
+    stems[] = StockSnap_{img_id}
+    """),
+)
 
 
-def _nappy(value: dict[str, Any]) -> Item:
-    identity = value.get("foreign_identifier")
-    medium = Medium(
-        identity=identity,
-        url=value.get("url"),
-        width=value.get("width"),
-        height=value.get("height"),
-        size_bytes=_bytes_of(value.get("filesize")),
-        media_type=value.get("filetype"),
-    )
-    return Item(
-        identity=identity,
-        title=as_text(value.get("title")),
-        url=value.get("foreign_landing_url"),
-        creators=(Creator(value.get("creator"), None, value.get("creator_url")),),
-        licenses=(value.get("license"),),
-        media=(medium,),
-        tags=(as_text(value.get("tags")) or "").split(","),
-        view=value.get("views"),
-        likes=value.get("saves"),
-        downloads=value.get("downloads"),
-    )
+def _of_openverse(fields: dict[str, Any]) -> dict[str, Any]:
+    # Without the number that the provider gives it, it is known by Openverse's own.
+    if "foreign" not in fields:
+        return fields | {"platform": "openverse"}
+    provider = as_text(fields.get("provider"))
+    if provider:
+        return fields | {"platform": word_of(provider)}
+    labels = (host_of(fields.get("url")) or "openverse").split(".")
+    word = word_of(labels[-2] if len(labels) > 1 else labels[0])
+    # Hosts whose collections other formats call otherwise.
+    names = {"metmuseum": "met", "clevelandart": "clevelandmuseum"}
+    return fields | {"platform": names.get(word, word)}
 
 
-def _bytes_of(value: Any) -> int | None:
-    """Return the size that a text such as 233.5kB says, as exactly as it does."""
-    text = as_text(value, 40)
-    found = re.fullmatch(r"([\d.]{1,12})\s*([kmg]?b)", text, re.IGNORECASE) if text else None
-    number = as_number(found[1]) if found else None
-    return round(number * _UNITS[found[2].lower()]) if found and number is not None else None
+_OPENVERSE = recast(
+    """
+    id = foreign_identifier|id
+    foreign = foreign_identifier
+    provider = provider|source
+    title = title
+    url = foreign_landing_url:text
+    creators = . > creator
+    licenses[] = license_url,license_info[2],license_info[1],license_info[0],license,license_
+    media = . > medium
+    tags[] = raw_tags[].name|raw_tags[]|tags[].name|tags[]|tags:string:commas
+    view = views
+    likes = saves
+    downloads = downloads
+    description = description:html|meta_data.description:html
+    category = category|meta_data.classification
+    created = meta_data.date|meta_data.date_taken
+    collection = source
+    """,
+    _of_openverse,
+    creator=recast("name = creator\nurl = creator_url"),
+    medium=recast("""
+    id = foreign_identifier|id
+    url = image_url|audio_url|url
+    width = width
+    height = height
+    size_bytes = filesize:bytes
+    media_type = filetype
+    thumbnail = thumbnail_url|thumbnail
+    """),
+)
 
 
-def _wordpress(value: dict[str, Any]) -> Item:
-    embedded = value["_embedded"] if isinstance(value.get("_embedded"), dict) else {}
-    featured = next(mappings(embedded.get("wp:featuredmedia")), {})
-    details = featured["media_details"] if isinstance(featured.get("media_details"), dict) else {}
-    sizes = details["sizes"] if isinstance(details.get("sizes"), dict) else {}
-    medium = Medium(
-        identity=first(featured.get("id"), value.get("featured_media")),
-        url=featured.get("source_url"),
-        width=details.get("width"),
-        height=details.get("height"),
-        size_bytes=details.get("filesize"),
-        media_type=featured.get("mime_type"),
-        thumbnail=dig(sizes, "thumbnail", "source_url"),
-        variants=tuple(
-            dig(s, "source_url") for n, s in sizes.items() if n not in ("full", "thumbnail")
-        ),
-    )
-    groups = embedded["wp:term"] if isinstance(embedded.get("wp:term"), list) else []
-    terms = [term for group in groups for term in mappings(group)]
-    text = text_of_html(dig(value, "content", "rendered"))
-    category = (t.get("name") for t in terms if t.get("taxonomy") == "photo_category")
-    return Item(
-        identity=first(value.get("slug"), value.get("id")),
-        title=text or as_text(dig(value, "title", "rendered")),
-        url=value.get("link"),
-        creators=tuple(
-            Creator(author.get("name"), author.get("id"), author.get("link"))
-            for author in mappings(embedded.get("author"))
-        ),
-        # All photos of the directory are under it; the record does not repeat it.
-        licenses=("https://creativecommons.org/publicdomain/zero/1.0/",),
-        media=(medium,) if medium.identity else (),
-        tags=[t.get("name") for t in terms if t.get("taxonomy") == "photo_tag"],
-        update_time=parse_time(first(value.get("date_gmt"), value.get("date"))),
-        category=next(category, None),
-    )
+def _is_openverse(value: Any) -> bool:
+    if not isinstance(value, dict) or "foreign_landing_url" not in value:
+        return False
+    has_address = bool({"url", "image_url", "audio_url"} & value.keys())
+    has_license = bool({"license", "license_", "license_info"} & value.keys())
+    return "foreign_identifier" in value or (has_address and has_license)
 
 
-def _freesound(value: dict[str, Any]) -> Item:
-    previews = value["previews"] if isinstance(value.get("previews"), dict) else {}
-    pack = re.search(r"/packs/(\d+)", as_text(value.get("pack")) or "")
-    medium = Medium(
-        identity=value.get("id"),
-        url=value.get("download"),
-        size_bytes=value.get("filesize"),
-        duration_s=as_number(value.get("duration")),
-        media_type=value.get("type"),
-        variants=tuple(previews.values()),
-    )
-    return Item(
-        identity=value.get("id"),
-        title=as_text(value.get("name")),
-        url=value.get("url"),
-        creators=(Creator(value.get("username")),),
-        licenses=(value.get("license"),),
-        media=(medium,),
-        tags=value.get("tags"),
-        update_time=parse_time(value.get("created")),
-        description=text_of_html(value.get("description")),
-        downloads=value.get("num_downloads"),
-        album=(pack[1] if pack else None, None, None),
-    )
+def _sizes_of_wordpress(fields: dict[str, Any]) -> dict[str, Any]:
+    sizes = fields["sizes"] if isinstance(fields.get("sizes"), dict) else {}
+    others = [one for name, one in sizes.items() if name not in ("full", "thumbnail")]
+    return fields | {"variants": [dig(one, "source_url") for one in others]}
 
 
-def _jamendo(value: dict[str, Any]) -> Item:
-    tags = dig(value, "musicinfo", "tags")
-    groups = tags.values() if isinstance(tags, dict) else ()
-    medium = Medium(
-        identity=value.get("id"),
-        url=first(value.get("audio"), value.get("audiodownload")),
-        duration_s=as_number(value.get("duration")) or None,
-        thumbnail=value.get("image"),
-    )
-    stats = value["stats"] if isinstance(value.get("stats"), dict) else {}
-    return Item(
-        identity=value.get("id"),
-        title=as_text(value.get("name")),
-        url=first(value.get("shareurl"), value.get("shorturl")),
-        creators=(Creator(value.get("artist_name"), value.get("artist_id")),),
-        licenses=(value.get("license_ccurl"),),
-        media=(medium,),
-        tags=[tag for group in groups if isinstance(group, list) for tag in group],
-        view=stats.get("rate_listened_total"),
-        update_time=parse_time(value.get("releasedate")),
-        likes=stats.get("favorited"),
-        downloads=stats.get("rate_downloads_total"),
-        album=(value.get("album_id"), value.get("album_name"), value.get("position")),
-    )
+_WORDPRESS = recast(
+    """
+    id = slug|id
+    title = content.rendered:html|title.rendered
+    url = link
+    creators = _embedded.author > creator
+    licenses[] = 'https://creativecommons.org/publicdomain/zero/1.0/'
+    media = _embedded."wp:featuredmedia"[0] > picture
+    media = . > only
+    tags[] = _embedded."wp:term"[][taxonomy=photo_tag].name
+    time = date_gmt|date
+    category = _embedded."wp:term"[][taxonomy=photo_category].name
+    """,
+    creator=recast("name = name\nid = id\nurl = link"),
+    picture=recast(
+        """
+        id = id|^.featured_media
+        url = source_url
+        width = media_details.width
+        height = media_details.height
+        size_bytes = media_details.filesize
+        media_type = mime_type
+        thumbnail = media_details.sizes.thumbnail.source_url
+        sizes = media_details.sizes
+        """,
+        _sizes_of_wordpress,
+    ),
+    only=recast("id = featured_media:nonzero"),
+)
+_FREESOUND = recast(
+    """
+    id = id
+    title = name
+    url = url
+    creators[] = username
+    licenses[] = license
+    media = . > sound
+    tags = tags
+    time = created
+    description = description:html
+    downloads = num_downloads
+    album = . > pack
+    """,
+    pack=recast("id = pack:number_of_pack"),
+    sound=recast("""
+    id = id
+    url = download
+    size_bytes = filesize
+    duration_s = duration
+    media_type = type
+    variants[] = previews:values
+    """),
+)
+_JAMENDO = recast(
+    """
+    id = id
+    title = name
+    url = shareurl|shorturl
+    creators = . > artist
+    licenses[] = license_ccurl
+    media = . > track
+    tags[] = musicinfo.tags:values
+    view = stats.rate_listened_total
+    time = releasedate
+    likes = stats.favorited
+    downloads = stats.rate_downloads_total
+    album = . > album
+    """,
+    artist=recast("name = artist_name\nid = artist_id"),
+    track=recast("id = id\nurl = audio|audiodownload\nduration_s = duration:nonzero\n"
+                 "thumbnail = image"),
+    album=recast("id = album_id\ntitle = album_name\nposition = position"),
+)  # fmt: skip
 
 
-def _phylopic(value: dict[str, Any]) -> Item:
-    links = value["_links"] if isinstance(value.get("_links"), dict) else {}
-    files = list(mappings(links.get("rasterFiles")))
-    best = files[0] if files else {}
-    size = _SIZES.fullmatch(as_text(best.get("sizes")) or "")
-    medium = Medium(
-        identity=value.get("uuid"),
-        url=best.get("href"),
-        width=size[1] if size else None,
-        height=size[2] if size else None,
-        media_type=best.get("type"),
-        thumbnail=dig(links, "thumbnailFiles", 0, "href"),
-        variants=(
-            dig(links, "vectorFile", "href"),
-            dig(links, "sourceFile", "href"),
-            *(f.get("href") for f in files[1:]),
-        ),
-    )
-    contributor = dig(links, "contributor")
-    found = re.search(r"/contributors/([\w-]+)", as_text(dig(contributor, "href")) or "")
-    creators = [Creator(dig(contributor, "title"), found[1] if found else None)]
-    if (credit := as_text(value.get("attribution"))) and credit != dig(contributor, "title"):
-        creators.insert(0, Creator(credit))
-    return Item(
-        identity=value.get("uuid"),
-        title=as_text(dig(links, "self", "title")),
-        url=f"https://www.phylopic.org/images/{value.get('uuid')}",
-        creators=tuple(creators),
-        licenses=(dig(links, "license", "href"),),
-        media=(medium,),
-        tags=[node.get("title") for node in mappings(links.get("nodes"))],
-        update_time=parse_time(value.get("created")),
-    )
+def _of_phylopic(fields: dict[str, Any]) -> dict[str, Any]:
+    by, credit = fields.get("by", []), as_text(fields.get("credit"))
+    is_other = credit and credit != dig(by, 0, "name")
+    return fields | {"creators": [{"name": credit}, *by] if is_other else by}
+
+
+_PHYLOPIC = recast(
+    """
+    id = uuid
+    title = _links.self.title
+    url = https://www.phylopic.org/images/{uuid}
+    by = _links.contributor > contributor
+    credit = attribution
+    licenses[] = _links.license.href
+    media = . > picture
+    tags[] = _links.nodes[].title
+    time = created
+    """,
+    _of_phylopic,
+    contributor=recast("name = title\nid = href:id_of_contributor"),
+    picture=recast("""
+    id = uuid
+    url = _links.rasterFiles[0].href
+    width = _links.rasterFiles[0].sizes:width_of
+    height = _links.rasterFiles[0].sizes:height_of
+    media_type = _links.rasterFiles[0].type
+    thumbnail = _links.thumbnailFiles[0].href
+    variants[] = _links.vectorFile.href,_links.sourceFile.href,_links.rasterFiles[].href
+    """),
+)
 
 
 PROVIDERS = (
-    Provider("rawpixel", has("id", "metadata", "google_teaser"), _rawpixel, (("results",),)),
-    Provider("stocksnap", has("img_id", "img_width"), _stocksnap, (("results",),)),
-    Provider("nappy", has("foreign_identifier", "foreign_landing_url"), _nappy, (("images",),)),
-    Provider("wordpress", has("id", "featured_media", "photo-tags"), _wordpress),
-    Provider("freesound", has("id", "username", "previews"), _freesound, (("results",),)),
-    Provider("jamendo", has("id", "artist_id", "audio", "shareurl"), _jamendo, (("results",),)),
-    Provider("phylopic", has("uuid", "_links", "build"), _phylopic,
-             (("_embedded", "items"), ("items",))),
+    Provider("rawpixel", has("id", "metadata", "google_teaser"), _RAWPIXEL, ("results",)),
+    Provider("stocksnap", has("img_id", "img_width"), _STOCKSNAP, ("results",)),
+    Provider("openverse", _is_openverse, _OPENVERSE, ("images", "results")),
+    Provider("wordpress", has("id", "featured_media", "photo-tags"), _WORDPRESS),
+    Provider("freesound", has("id", "username", "previews"), _FREESOUND, ("results",)),
+    Provider("jamendo", has("id", "artist_id", "audio", "shareurl"), _JAMENDO, ("results",)),
+    Provider("phylopic", has("uuid", "_links", "build"), _PHYLOPIC, ("_embedded.items", "items")),
 )  # fmt: skip

@@ -23,6 +23,7 @@ from adapters.sources.shapes import reader
 
 _WORK, _NOVEL, _USER = (reader(RULES, kind) for kind in ("work", "novel", "user"))
 _LISTS = {"illusts": _WORK, "novels": _NOVEL}
+_SEARCHED = ("illustManga", "illust", "manga", "novel")
 _USER_PAGE = re.compile(r"(?:/users?/|/creator/|member\.php\?id=)(\d+)")
 _LONE_NUMBER = re.compile(r"(?<!\d)(\d{2,12})(?!\d)")
 
@@ -66,9 +67,18 @@ def _ajax_parts(body: Any, whole: Any) -> list[Part] | None:
         return [Part(_frames, body, whole)]
     if "userId" in body and "name" in body:
         return [Part(_USER, body, whole)]
+    if found := [part for name in _SEARCHED for part in _found(body, name)]:
+        return found
     if {"illusts", "manga"} & body.keys():
         return [Part(_profile, body, whole)]
     return None
+
+
+def _found(body: dict[str, Any], name: str) -> list[Part]:
+    """Return the works of one list of a search; what advertises among them is none."""
+    rule = _NOVEL if name == "novel" else _WORK
+    works = [one for one in mappings(dig(body, name, "data")) if not one.get("isAdContainer")]
+    return parts_of(rule, works) if any("id" in one for one in works) else []
 
 
 def _app_parts(value: dict[str, Any]) -> list[Part] | None:

@@ -41,6 +41,7 @@ PIXIV = source(
     comment_count bigint = commentCount|total_comments # Comments
     tags text[] = tags.tags[].tag|tags.tags[].name|tags[].tag|tags[].name|tags # Tags
     rating text = xRestrict:pixiv_rating|x_restrict:pixiv_rating # general, r18 or r18g
+    text text = description:body|caption:body|body.text:body # Caption, or text of a post
     is_ai boolean = aiType:pixiv_ai|illust_ai_type:pixiv_ai # Marked as made by AI
     medium:
     work_id = ^.illustId|^.id
@@ -60,6 +61,7 @@ PIXIV = source(
     user_name text = userAccount|user.account # Account, on rows of users
     display_name text = userName|user.name # Shown name, on rows of users
     """,
+    version=2,
 )
 USER = Person(
     id="userId|user.userId|user.id",

@@ -2,13 +2,13 @@
 
 Every file gives a Record; what is damaged inside it costs only the metadata. A folder is no global
 identity, so it becomes no album: its path is a column. An XMP sidecar (`a.xmp` or `a.jpg.xmp`
-beside `a.jpg`) is an attachment of its file and speaks first. Artists and authors are known by name
-only. Nothing is trusted: `detected_type` says what the bytes are.
+beside `a.jpg`) is an attachment of its file and speaks first; captions, tags and JSON beside a file
+are records of it (sidecars.py). Artists and authors are known by name only. Nothing is trusted:
+`detected_type` says what the bytes are.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterator
 from typing import BinaryIO
 
@@ -21,14 +21,23 @@ from adapters.sources.plain_folder.detect import HEAD_BYTES, detect, fits
 from adapters.sources.plain_folder.document import read_pdf
 from adapters.sources.plain_folder.findings import Findings
 from adapters.sources.plain_folder.image import FORMATS, read_image
+from adapters.sources.plain_folder.sidecars import (
+    SIDECARS,
+    Missing,
+    described,
+    owner_of,
+    sidecar_record,
+)
 from adapters.sources.plain_folder.sound import WITH_TAGS, read_sound
 from adapters.sources.plain_folder.video import read_matroska, read_mp4
 from adapters.sources.plain_folder.xmp import XMP_BYTES_MAX, read_xmp
 from adapters.sources.schemas.file import TABLE
+from adapters.sources.schemas.labelled_file import TABLE as LABELLED
 from sql import DeclaredTable
 
 SOURCE = "file"
 CONFIDENCE = 0.1
+SURE_OF_SIDECARS = 0.6
 _BMFF = ("mp4", "mov", "3gp", "m4a", "heic", "avif")
 
 
@@ -36,23 +45,34 @@ class PlainFolderAdapter:
     """Files by themselves: EXIF, XMP, IPTC, audio tags, document info."""
 
     name = "plain-folder"
-    tables: tuple[DeclaredTable, ...] = (TABLE,)
+    tables: tuple[DeclaredTable, ...] = (TABLE, LABELLED)
 
     def sniff(self, folder: ScrapeFolder) -> Sniff:
-        """Always possible, never sure."""
+        """Always possible, sure only of files with captions or tags beside them."""
+        if found := described(folder):
+            return Sniff(SURE_OF_SIDECARS, f"{found} texts tried describe the file beside them")
         return Sniff(CONFIDENCE, "any folder is one of plain files")
 
     def read(self, folder: ScrapeFolder) -> Iterator[Record | Problem]:
         """Yield a record of every file."""
+        missing = Missing(folder)
         for path in folder.paths:
-            media = MediaFile(path)
-            if extension_of(path) == "xmp" and (owner := _owner_of(folder, path)):
-                yield _sidecar_record(path, media, owner)
-                continue
+            extension = extension_of(path)
+            owner = owner_of(folder, path) if extension in SIDECARS else None
+            if extension in SIDECARS and (reason := missing.reason(path)):
+                yield Problem(path, 0, reason)
             try:
-                yield _record(folder, path, media)
+                yield _described(folder, path, extension, owner)
             except RecordError as error:
                 yield Problem(path, -1, str(error))
+
+
+def _described(folder: ScrapeFolder, path: str, extension: str, owner: MediaFile | None) -> Record:
+    media = MediaFile(path)
+    if owner is not None and extension == "xmp":
+        return _sidecar_record(path, media, owner)
+    said = sidecar_record(folder, path, owner) if owner is not None else None
+    return said or _record(folder, path, media)
 
 
 def _record(folder: ScrapeFolder, path: str, media: MediaFile) -> Record:
@@ -118,32 +138,9 @@ def _sidecar_of(folder: ScrapeFolder, path: str) -> str | None:
     stem = path.rpartition(".")[0] if extension_of(path) else path
     names = (f"{path}.xmp", f"{path}.XMP", f"{stem}.xmp", f"{stem}.XMP")
     for name in names:
-        if name in folder.files and _owner_of(folder, name) == MediaFile(path):
+        if name in folder.files and owner_of(folder, name) == MediaFile(path):
             return name
     return None
-
-
-def _owner_of(folder: ScrapeFolder, sidecar: str) -> MediaFile | None:
-    """Return the file that a sidecar describes: one only, and beside it."""
-    stem = sidecar[: -len(".xmp")]
-    if stem in folder.files:
-        return MediaFile(stem)
-    parent = sidecar.rpartition("/")[0]
-    begin = f"{stem}."
-    same = [
-        path
-        for path in _around(folder, begin)
-        if path != sidecar and path.rpartition("/")[0] == parent and path.rpartition(".")[0] == stem
-    ]
-    same = [path for path in same if extension_of(path) not in ("", "xmp")]
-    return MediaFile(same[0]) if len(same) == 1 else None
-
-
-def _around(folder: ScrapeFolder, begin: str) -> Iterator[str]:
-    for path in folder.paths[bisect_left(folder.paths, begin) :]:
-        if not path.startswith(begin):
-            return
-        yield path
 
 
 def _read_sidecar(folder: ScrapeFolder, path: str) -> Findings:

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from adapters.records.errors import RecordError
-from adapters.records.folder import MIB, ScrapeFolder
+from adapters.records.folder import MIB, ScrapeFolder, is_packed, unpacked_name
 from adapters.records.items import Problem, Record, Sniff
+from adapters.records.times import parse_time
 from adapters.records.values import dig
 from adapters.sources.reading.documents import (
     JSON,
@@ -36,6 +37,8 @@ SNIFFED_FILES_MAX = 12
 SNIFFED_BYTES_MAX = 8 * MIB
 """Larger files are judged by their markers, within the first 256 KiB."""
 SNIFFED_START_BYTES = 256 << 10
+RETRIEVED_AT = ("__twarc", "retrieved_at")
+"""Where twarc notes in each line when it asked for it."""
 SURE = 0.95
 SURE_BY_MARKERS = 0.9
 
@@ -114,7 +117,7 @@ class DocumentAdapter:
         is_slow = is_large or path.lower().endswith(".json5")
         if is_slow and self._is_marked(folder, path):
             return SURE_BY_MARKERS
-        if is_large and not path.lower().endswith(LINE_SUFFIXES):
+        if is_large and not unpacked_name(path).lower().endswith(LINE_SUFFIXES):
             return 0.0
         for tried, document in enumerate(self.parse(folder, path)):
             if tried == LINES_TRIED_MAX:
@@ -165,9 +168,12 @@ class DocumentAdapter:
         self, document: Document, media: MediaFinder, part: Part, number: int
     ) -> Record | Problem:
         complete = part.value if part.complete is None else part.complete
-        if document.line is None and complete is document.value:
+        # What is packed is no node, and so its record is kept beside it.
+        is_own_file = document.line is None and not is_packed(document.path)
+        if is_own_file and complete is document.value:
             number, complete = -1, None
         draft = Draft(self.tables[0].name, document.path, media)
+        draft.scraped_time = parse_time(dig(document.value, *RETRIEVED_AT))
         try:
             part.rule(draft, part.value)
             return draft.record(number, complete)
@@ -188,6 +194,15 @@ def is_sidecar(value: Any) -> bool:
 def parts_of(rule: Rule, values: Any) -> list[Part]:
     """Return one part for each member of a list; a member that is no object becomes a Problem."""
     return [Part(rule, member) for member in (values if isinstance(values, list) else [])]
+
+
+def refused(reason: str, value: Any) -> Part:
+    """Return a part that is nothing usable, and why."""
+
+    def rule(_draft: Draft, _value: Any) -> None:
+        raise RecordError(reason)
+
+    return Part(rule, value)
 
 
 def inside(value: Any, *path: str | int) -> dict[str, Any]:

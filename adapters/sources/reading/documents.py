@@ -16,7 +16,14 @@ from typing import Any
 import json5
 
 from adapters.records.errors import LimitError, RecordError
-from adapters.records.folder import RECORD_BYTES_MAX, ScrapeFolder, extension_of, parse_json
+from adapters.records.folder import (
+    RECORD_BYTES_MAX,
+    ScrapeFolder,
+    extension_of,
+    is_packed,
+    parse_json,
+    unpacked_name,
+)
 from adapters.sources.reading.xml import parse_xml
 
 JSON = frozenset({"json"})
@@ -72,7 +79,16 @@ class Document:
 
 def candidates(folder: ScrapeFolder) -> list[str]:
     """Return the paths that could hold text of any kind, sorted."""
-    return [path for path in folder.paths if extension_of(path) not in MEDIA_EXTENSIONS]
+    return folder.once(
+        "candidates",
+        lambda: [path for path in folder.paths if _extension(path) not in MEDIA_EXTENSIONS],
+    )
+
+
+def _extension(path: str) -> str:
+    """Return the extension of a path, below that of what packed it where that is a document."""
+    inside = extension_of(unpacked_name(path))
+    return inside if KINDS.get(inside) == "json" else extension_of(path)
 
 
 def document_paths(folder: ScrapeFolder, kinds: frozenset[str] = JSON) -> Iterator[str]:
@@ -84,11 +100,17 @@ def likely_paths(
     folder: ScrapeFolder, kinds: frozenset[str] = JSON, count_max: int = 12
 ) -> list[str]:
     """Return a few documents, spread over the folder, those without a telling name included."""
+    return folder.once(
+        ("likely", kinds, count_max), lambda: _likely_paths(folder, kinds, count_max)
+    )
+
+
+def _likely_paths(folder: ScrapeFolder, kinds: frozenset[str], count_max: int) -> list[str]:
     named, others = list[str](), list[str]()
     for path in candidates(folder):
         if _says_nothing(path):
             others.append(path)
-        elif not _is_signal(path) and KINDS.get(extension_of(path)) in kinds:
+        elif not _is_signal(path) and KINDS.get(_extension(path)) in kinds:
             named.append(path)
     found = [path for path in spread(others, count_max) if kind_of(folder, path) in kinds]
     return sorted([*spread(named, count_max), *found])
@@ -105,7 +127,7 @@ def kind_of(folder: ScrapeFolder, path: str) -> str | None:
     if _is_signal(path):
         return None
     if not _says_nothing(path):
-        return KINDS.get(extension_of(path))
+        return KINDS.get(_extension(path))
     with folder.open(path) as file:
         head = file.read(PEEK_BYTES)
     # UTF-16 puts a NUL beside every ASCII character; without them the first sign is plain to see.
@@ -115,7 +137,7 @@ def kind_of(folder: ScrapeFolder, path: str) -> str | None:
 
 
 def _says_nothing(path: str) -> bool:
-    extension = extension_of(path)
+    extension = _extension(path)
     return not (extension in KINDS or extension in TEXT_EXTENSIONS or extension in MEDIA_EXTENSIONS)
 
 
@@ -129,7 +151,11 @@ def documents(folder: ScrapeFolder, path: str) -> Iterator[Document]:
     try:
         if kind_of(folder, path) == "xml":
             yield Document(folder, path, parse_xml(folder.read_bytes(path)))
-        elif path.lower().endswith(LINE_SUFFIXES) or is_large:
+        elif (
+            unpacked_name(path).lower().endswith(LINE_SUFFIXES)
+            or is_large
+            or (is_packed(path) and _begins_with_a_line(folder, path))
+        ):
             yield from _lines(folder, path)
         else:
             yield from _json(folder, path)
@@ -138,17 +164,23 @@ def documents(folder: ScrapeFolder, path: str) -> Iterator[Document]:
 
 
 def _json(folder: ScrapeFolder, path: str) -> Iterator[Document]:
-    text = folder.read_text(path)
     try:
-        value = parse_json(text)
+        value = folder.read_json(path)
     except LimitError:
         raise
     except RecordError as error:
-        if _holds_lines(text):
+        text = folder.read_text(path)
+        if holds_lines(text):
             yield from _lines(folder, path)
             return
         value = _read_json5(path, text, error)
     yield Document(folder, path, value)
+
+
+def _begins_with_a_line(folder: ScrapeFolder, path: str) -> bool:
+    """Tell whether a packed file holds lines, without unpacking more than the first of them."""
+    first = next((value for _, value in folder.read_json_lines(path)), None)
+    return isinstance(first, dict)
 
 
 def _lines(folder: ScrapeFolder, path: str) -> Iterator[Document]:
@@ -156,7 +188,8 @@ def _lines(folder: ScrapeFolder, path: str) -> Iterator[Document]:
         yield Document(folder, path, value, number + 1)
 
 
-def _holds_lines(text: str) -> bool:
+def holds_lines(text: str) -> bool:
+    """Tell whether a text that is no JSON holds a document a line."""
     lines = [line for line in text.split("\n", 50)[:50] if line.strip()]
     if len(lines) < 2:
         return False

@@ -30,6 +30,8 @@ class Draft:
         self.source = source
         self.path = path
         self.media = media
+        self.scraped_time: datetime | None = None
+        """When the record was scraped, where it says so."""
         self.unread: Counter[str] = Counter()
         """How often a column had a value of another type, by `table.column`."""
         self._observations: dict[NodeReference, Observation] = {}
@@ -116,4 +118,4 @@ class Draft:
         unread = tuple(sorted(self.unread.items()))
         links = tuple(self._links)
         said = (*first, *others)
-        return Record(self.path, number, subject, said, links, complete, unread)
+        return Record(self.path, number, subject, said, links, complete, unread, self.scraped_time)

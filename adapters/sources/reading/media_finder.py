@@ -71,6 +71,10 @@ class MediaFinder:
         `is_name_unique`: the site gives every file a base name of its own, so short and common
         ones count too.
         """
+        # Exports name files by their paths, from the record or from their own root.
+        is_path = isinstance(address, str) and "//" not in address
+        if is_path and (exact := self.by_path(str(address).lstrip("/"), near)):
+            return exact
         name = base_name(address)
         stem = name.rpartition(".")[0] or name
         is_own = len(stem) >= STEM_LENGTH_MIN and stem.lower() not in COMMON_STEMS

@@ -52,8 +52,9 @@ class Sidecar:
 
     @property
     def number_in_post(self) -> int | None:
-        """`num`: which medium of its post this is; most sites count from 1."""
+        """`num`, or the `page` of a manga: which medium of its post this is, mostly from 1."""
         number = as_count(self.data.get("num"))
+        number = as_count(self.data.get("page")) if number is None else number
         return number if number is not None and number < 2**31 else None
 
     @property

@@ -74,12 +74,16 @@ def _entries(kind: str | None, raw: Any) -> Iterator[Part]:
         yield Part(_unknown, raw)
         return
     replies = raw.get("replies")
-    shown = {key: part for key, part in raw.items() if key != "replies"} if replies else raw
+    below = ("replies", "comments") if isinstance(raw.get("comments"), list) else ("replies",)
+    is_tree = any(raw.get(name) for name in below)
+    shown = {key: part for key, part in raw.items() if key not in below} if is_tree else raw
     yield Part(READERS[kind], raw, shown)
     for original in mappings(raw.get("crosspost_parent_list")):
         yield from _entries("t3", original)
-    if isinstance(replies, dict | list):
-        yield from split(replies)
+    for below in (replies, raw.get("comments")):
+        # BDFR writes the comments of a submission into it.
+        if isinstance(below, dict | list):
+            yield from split(below)
 
 
 def _unknown(draft: Draft, value: Any) -> None:

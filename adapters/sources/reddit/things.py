@@ -21,6 +21,7 @@ from adapters.sources.reading.draft import Draft
 from adapters.sources.reddit.media import media_of, previews_of, target_of, unescape
 
 NOBODY = frozenset({"[deleted]", "[removed]", ""})
+_NOT_WORD = re.compile(r"[^0-9a-z]+")
 _SUBREDDIT_ADDRESS = re.compile(r"(?:https?://[a-z.]*reddit\.com)?/r/([^/\s]+)/")
 
 
@@ -59,8 +60,11 @@ REDDIT = source(
     is_spoiler boolean = spoiler # Marked as spoiler
     is_self boolean = is_self # Text without a link
     is_edited boolean = edited:edited # Was edited
+    text text = selftext:unescape:body|body:unescape:body # Text of the post or comment
+    published_time timestamptz = created_utc \
+        # When it was posted; the time of the row is that of the last change
     comment:
-    post_id subreddit score up_count permalink is_edited
+    post_id subreddit score up_count permalink is_edited text published_time
     depth bigint = depth # Depth of a comment, from 0
     medium:
     post_id = post_id
@@ -78,6 +82,7 @@ REDDIT = source(
     user:
     user_name text = name # Name, on rows of users
     """,
+    version=2,
 )
 AUTHOR = Person(id="name:somebody:lower", title="name:somebody", at="by")
 _MEMBER = Edge("member", "subreddit", "subreddit_name:lower")
@@ -88,7 +93,7 @@ _MEDIUM = Medium(
     at="media",
     title="caption",
     urls="urls",
-    stems="media_id",
+    stems="media_id,names[]",
     thumbs="previews",
     post_stem="^.id",
 )
@@ -207,6 +212,12 @@ def _read(
     previews = previews_of(raw)
     if len(media) == 1 or not media:
         media = [{**(media[0] if media else {}), "previews": previews}]
+    # Downloaders call files as the record, which has the id of its post in its name.
+    stem = draft.path.rpartition("/")[2].rpartition(".")[0]
+    # Words of letters and digits alone, which an id is one of.
+    is_named = kind == "submission" and fields["id"] in _NOT_WORD.split(stem)
+    for number, medium in enumerate(media if is_named else [], 1):
+        medium["names"] = [stem if len(media) == 1 else f"{stem}_{number}"]
     RULES.read(draft, kind, fields | {"media": media})
     if len(media) > 1:
         shown = {draft.media.by_address(url, draft.path) for one in media for url in one["urls"]}
@@ -226,7 +237,9 @@ def _submission(draft: Draft, raw: dict[str, Any]) -> None:
 
 
 def _comment(draft: Draft, raw: dict[str, Any]) -> None:
-    fields, post = _thing(raw, "t1_"), full_name(raw.get("link_id"))
+    submission = raw.get("submission")
+    link = f"t3_{submission}" if isinstance(submission, str) else raw.get("link_id")
+    fields, post = _thing(raw, "t1_"), full_name(link)
     fields["answered"] = full_name(raw.get("parent_id"))
     fields["conversation"] = [{"id": post.rpartition(":")[2]}] if post else []
     raw = raw | {"url": None, "url_overridden_by_dest": None}

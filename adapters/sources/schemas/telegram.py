@@ -6,7 +6,7 @@ from adapters.sources.schemas.build import source_table
 
 TABLE = source_table(
     "telegram",
-    1,
+    2,
     "Telegram",
     """
     chat_id text: Id of the chat
@@ -34,6 +34,7 @@ TABLE = source_table(
     longitude double precision: Longitude of a place in degrees
     performer text: Performer of a piece of music
     medium_title text: Title of a piece of music
+    published_time timestamptz: When it was published, also where it was changed later
     edited_time timestamptz: Last change
     """,
 )

@@ -221,6 +221,7 @@ def _meta(raw: dict[str, Any], chat: dict[str, Any]) -> dict[str, Any]:
         "reaction_count": sum(count or 0 for count in reactions) if reactions else None,
         "latitude": as_number(dig(place, "latitude")),
         "longitude": as_number(dig(place, "longitude")),
+        "published_time": time_of(raw),
         "edited_time": _edited(raw),
     }
 

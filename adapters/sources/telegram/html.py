@@ -45,6 +45,7 @@ MEDIA_TYPES = {
     "video": "video_file",
     "video_file": "video_file",
 }
+_VIA_BOT = re.compile(r"\s*\bvia @(\w+)$")
 _ANSWERED = re.compile(r"go_to_message(\d{1,20})")
 _DATE = re.compile(
     r"(\d{1,2})\.(\d{1,2})\.(\d{4}) (\d{1,2}):(\d{2}):(\d{2})(?: UTC([+-]\d{2}):?(\d{2}))?"
@@ -128,6 +129,8 @@ def fields_of(element: Tag, sender: str | None) -> dict[str, Any]:
         "date_unixtime": _epoch_of(date.get("title")) if isinstance(date, Tag) else None,
         "from": text_of_element(name) if isinstance(name, Tag) else sender,
     }
+    if bot := _VIA_BOT.search(fields["from"] or ""):
+        fields |= {"from": fields["from"][: bot.start()] or None, "via_bot": f"@{bot[1]}"}
     reply = body.find("div", class_="reply_to")
     link = reply.find("a") if isinstance(reply, Tag) else None
     answered = _ANSWERED.search(str(link.get("href"))) if isinstance(link, Tag) else None
@@ -152,7 +155,7 @@ def _forwarded_from(forwarded: Tag) -> str | None:
         return None
     for date in name.find_all(class_="date"):
         date.decompose()
-    return text_of_element(name)
+    return _VIA_BOT.sub("", text_of_element(name) or "") or None
 
 
 def _text_of(body: Tag) -> dict[str, Any]:

@@ -25,6 +25,7 @@ TUMBLR = source(
     note_count bigint = note_count # Likes, reblogs and replies
     tags text[] = tags # Tags
     origin_url text = source_url # Where the poster found it
+    text text = text # What is written in it, without its title
     medium:
     media_url text = urls[0] # Address of the largest size
     mime_type text = type # MIME type
@@ -49,6 +50,7 @@ TUMBLR = source(
     blog_name = name
     blog_uuid = uuid
     """,
+    version=2,
 )
 BLOG = Person(id="uuid", name="name", title="title|name", time="updated", section="blog")
 _MEDIUM = Medium(
@@ -90,6 +92,7 @@ _POST = recast("""
     id = id_string:nonzero|id:nonzero
     title = title:plain|summary:plain|caption:plain|text:plain|body:plain|question:plain \\
         |description:plain
+    text = caption:body|body:body|text:body|question:body|description:body
     timestamp = timestamp:posted|date:posted
     blog_name = blog.name:text|blog_name:text
     blog = blog:object

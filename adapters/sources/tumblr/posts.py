@@ -17,6 +17,7 @@ from typing import Any
 
 from adapters.records.errors import RecordError
 from adapters.records.values import as_text, dig, first, mappings
+from adapters.sources.paths import BODY_LENGTH_MAX
 from adapters.sources.reading.adapter import DocumentAdapter, Part, of_value
 from adapters.sources.reading.draft import Draft
 from adapters.sources.reading.rich_text import text_of_post
@@ -126,14 +127,24 @@ def _post(raw: dict[str, Any]) -> dict[str, Any]:
     """Return a post of either format."""
     post_id = _id_of(raw)
     blog = raw["blog"] if isinstance(raw.get("blog"), dict) else {"name": raw.get("blog_name")}
-    said = {"title": title_of(raw), "media": media_of(raw, post_id), "pages": pages_of(raw)}
+    said = {
+        "title": title_of(raw),
+        "text": written_in(raw),
+        "media": media_of(raw, post_id),
+        "pages": pages_of(raw),
+    }
     return raw | said | {"id": post_id, "blog": blog, "chain": _chain(raw, post_id)}
 
 
 def _trail_item(item: dict[str, Any]) -> dict[str, Any]:
     """Return what an earlier post of a reblog chain added."""
     post_id = _trail_id(item)
-    said = {"title": title_of(item), "media": media_of(item, post_id), "pages": pages_of(item)}
+    said = {
+        "title": title_of(item),
+        "text": written_in(item),
+        "media": media_of(item, post_id),
+        "pages": pages_of(item),
+    }
     return said | {
         "id": post_id,
         "blog": item.get("blog"),
@@ -170,16 +181,22 @@ def _chain(raw: dict[str, Any], post_id: str | None) -> list[dict[str, Any]]:
 
 def title_of(raw: dict[str, Any]) -> str | None:
     """Return the title of a post, else its text in blocks or HTML, else its summary."""
-    texts = [as_text(block.get("text")) for block in blocks_of(raw)]
-    written = "\n".join(text for text in texts if text)
-    html = (raw.get(name) for name in ("body", "caption", "text", "question", "description"))
     return first(
         text_of_post(raw.get("title")),
-        as_text(written),
-        *map(text_of_post, html),
+        as_text(written_in(raw)),
         as_text(raw.get("track_name")),
         as_text(raw.get("summary")),
     )
+
+
+def written_in(raw: dict[str, Any]) -> str | None:
+    """Return what is written in a post, in blocks or in HTML."""
+    texts = [as_text(block.get("text"), BODY_LENGTH_MAX) for block in blocks_of(raw)]
+    html = (raw.get(name) for name in ("body", "caption", "text", "question", "description"))
+    texts = [text for text in texts if text] or [
+        next((text for one in html if (text := text_of_post(one, BODY_LENGTH_MAX))), None)
+    ]
+    return as_text("\n".join(text for text in texts if text), BODY_LENGTH_MAX)
 
 
 def _id_of(raw: dict[str, Any]) -> str | None:

@@ -116,6 +116,7 @@ _ACCOUNT = recast("""
     name = account.username:text
     display_name = account.accountDisplayName
     created = account.createdAt
+    joined = account.createdAt
 """)
 
 

@@ -109,6 +109,10 @@ _USER = recast("""
     follower_count = relationship_counts.followers|legacy.followers_count
     following_count = relationship_counts.following|legacy.friends_count
     post_count = tweet_counts.tweets|legacy.statuses_count
+    bio = profile_bio.description|legacy.description
+    is_verified = is_blue_verified|verification.verified|legacy.verified
+    joined = core.created_at|legacy.created_at
+    home = location.location|legacy.location
 """)
 _MORE = recast(
     """

@@ -24,6 +24,10 @@ _PERSON = recast("""
     follower_count = followers_count
     following_count = friends_count
     post_count = statuses_count
+    bio = description
+    is_verified = verified
+    joined = date:posted
+    home = location
 """)
 
 

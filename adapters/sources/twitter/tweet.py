@@ -53,6 +53,11 @@ TWITTER = source(
     hashtags text[] = hashtags # Hashtags without #
     is_sensitive boolean = is_sensitive # Marked as possibly sensitive
     client text = client # Program that posted it
+    url text = https://x.com/{author[0].name}/status/{id}|https://x.com/i/status/{id} \
+        # Address of the tweet
+    place_name text = place_name # Place it is tagged with
+    latitude double precision = latitude # Latitude of the place in degrees
+    longitude double precision = longitude # Longitude of the place in degrees
     medium:
     post_id = post_id|^.repost_of|^.id
     media_id text = id # Id of the medium, on rows of media
@@ -69,7 +74,12 @@ TWITTER = source(
     follower_count bigint = follower_count # Followers, on rows of users
     following_count bigint = following_count # Followed accounts, on rows of users
     post_count bigint = post_count # Tweets, on rows of users
+    bio text = bio # What an account says about itself, on rows of users
+    is_verified boolean = is_verified # Verified, on rows of users
+    joined_time timestamptz = joined # When the account was made, on rows of users
+    home text = home # Where an account says to be, on rows of users
     """,
+    version=2,
 )
 USER = Person(
     id="id",

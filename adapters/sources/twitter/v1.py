@@ -29,7 +29,7 @@ _NOTICES = {
     "warning", "friends", "friends_str", "event", "info", "control",
 }  # fmt: skip
 _TWEET_SIGNS = (
-    "user", "entities", "retweet_count", "favorite_count", "in_reply_to_status_id", "truncated",
+    "entities", "retweet_count", "favorite_count", "in_reply_to_status_id", "truncated",
 )  # fmt: skip
 
 
@@ -119,8 +119,13 @@ def is_tweet(value: Any) -> bool:
         and "screen_name" not in value
         and ("full_text" in value or "text" in value or isinstance(value.get("user"), dict))
         and ("id_str" in value or isinstance(value.get("id"), int | float))
-        and any(sign in value for sign in _TWEET_SIGNS)
+        and (any(sign in value for sign in _TWEET_SIGNS) or _has_text_and_user(value))
     )
+
+
+def _has_text_and_user(value: dict[str, Any]) -> bool:
+    # A user alone says nothing: other formats have one as well.
+    return "user" in value and ("full_text" in value or "text" in value)
 
 
 def _inside(value: Any) -> list[Any]:

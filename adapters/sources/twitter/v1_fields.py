@@ -15,6 +15,10 @@ V1_USER = recast("""
     follower_count = followers_count
     following_count = friends_count
     post_count = statuses_count
+    bio = description
+    is_verified = verified
+    joined = created_at
+    home = location
 """)
 
 
@@ -92,6 +96,9 @@ V1_TWEET = recast(
     bookmark_count = bookmark_count
     is_sensitive = possibly_sensitive
     client = source:html
+    place_name = place.full_name
+    latitude = coordinates.coordinates[1]|geo.coordinates[0]
+    longitude = coordinates.coordinates[0]|geo.coordinates[1]
     """,
     _tweet,
     **_PARTS,

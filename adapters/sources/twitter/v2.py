@@ -115,6 +115,10 @@ _USER = recast("""
     follower_count = public_metrics.followers_count
     following_count = public_metrics.following_count
     post_count = public_metrics.tweet_count
+    bio = description
+    is_verified = verified
+    joined = created_at
+    home = location
 """)
 _KIND_OF_KEY = {"3": "photo", "7": "video", "13": "video", "16": "animated_gif"}
 

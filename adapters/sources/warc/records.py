@@ -86,7 +86,13 @@ class CaptureRecords:
         self._remember(self._pages, capture.header("WARC-Record-ID"), page)
         complete = _complete(capture, http, text)
         return Record(
-            path, capture.number, page, (own, *observations), tuple(dict.fromkeys(links)), complete
+            path,
+            capture.number,
+            page,
+            (own, *observations),
+            tuple(dict.fromkeys(links)),
+            complete,
+            scraped_time=_date(capture.header("WARC-Date")),
         )
 
     # ---- Payloads --------------------------------------------------------------------------------
@@ -169,7 +175,8 @@ def _archive_record(path: str, capture: Capture) -> Record:
     title = as_text(fields.get("title") or fields.get("ispartof") or name)
     said = Observation(archive, SOURCE, False, title, meta=meta)
     complete = _complete(capture, None, text)
-    return Record(path, capture.number, archive, (said,), (), complete)
+    time = _date(capture.header("WARC-Date"))
+    return Record(path, capture.number, archive, (said,), (), complete, scraped_time=time)
 
 
 # ---- What records say ----------------------------------------------------------------------------

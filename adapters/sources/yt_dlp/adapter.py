@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from adapters.records.errors import RecordError
 from adapters.records.folder import ScrapeFolder
 from adapters.records.items import Problem, Record, Sniff
+from adapters.records.times import parse_time
+from adapters.records.values import dig
 from adapters.sources.reading.documents import Document, document_paths, documents
 from adapters.sources.reading.draft import Draft
 from adapters.sources.reading.media_finder import MediaFinder
@@ -65,6 +67,7 @@ def _read_one(files: FilesBeside, draft: Draft, document: Document) -> Record | 
     if not named and not is_info(value):
         return Problem(path, number, "no info of yt-dlp: it is no object with extractor or formats")
     is_alone = number < 0
+    draft.scraped_time = parse_time(dig(value, "epoch"))
     reading = Reading(draft)
     beside = files.of(path, value, is_alone)
     read = reading.playlist if is_list(value) else reading.video

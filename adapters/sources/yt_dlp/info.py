@@ -13,6 +13,7 @@ from adapters.records.errors import RecordError
 from adapters.records.items import NodeReference
 from adapters.records.times import parse_time
 from adapters.records.values import as_count, as_number, as_text, as_texts, dig, first, mappings
+from adapters.sources.paths import BODY_LENGTH_MAX
 from adapters.sources.reading.draft import Draft
 from adapters.sources.yt_dlp.fields import (
     duration_of,
@@ -87,6 +88,7 @@ class Reading:
             "live_status": live_status_of(info),
             "webpage_url": page_of(info),
             "privacy": as_text(info.get("availability"), 40),
+            **_work(info),
         }
         time, view = time_of(info), as_count(info.get("view_count"))
         self.draft.observe(post, meta, title=title, view=view, update_time=time, author=maker.node)
@@ -175,6 +177,7 @@ class Reading:
             **identity_of(info, platform),
             "channel_id": maker.channel_id,
             "tags": as_texts(info.get("tags")),
+            "text": as_text(info.get("description"), BODY_LENGTH_MAX),
             "privacy": as_text(info.get("availability"), 40),
             "webpage_url": page_of(info),
             "follower_count": as_count(info.get("channel_follower_count")),
@@ -228,6 +231,24 @@ class Reading:
         if node is None:
             raise RecordError("an entry without id and address")
         return node
+
+
+def _work(info: dict[str, Any]) -> dict[str, Any]:
+    """Return the columns of what a video is: a song, an episode, something with a description."""
+    artists = as_texts(first(info.get("artists"), info.get("creators")))
+    released = first(info.get("release_timestamp"), info.get("release_date"))
+    return {
+        "text": as_text(info.get("description"), BODY_LENGTH_MAX),
+        "thumbnail_url": as_text(info.get("thumbnail"), 3_000),
+        "artist": ", ".join(artists) if artists else as_text(info.get("artist")),
+        "album": as_text(info.get("album")),
+        "track": as_text(info.get("track")),
+        "series": as_text(info.get("series")),
+        "season_number": as_count(info.get("season_number")),
+        "episode_number": as_count(info.get("episode_number")),
+        "release_time": parse_time(released),
+        "location": as_text(info.get("location")),
+    }
 
 
 def is_list(info: dict[str, Any]) -> bool:

@@ -104,7 +104,8 @@ def comment_author(comment: dict[str, Any], platform: str) -> tuple[str | None, 
     name = as_text(comment.get("author"), 300)
     if platform == "reddit":
         return (reference("reddit", "user", name.lower()) if name else None), name
-    kind = "channel" if platform == "youtube" and is_channel(identity) else "user"
+    # Who comments on YouTube does so as a channel, as its API says as well.
+    kind = "channel" if platform == "youtube" else "user"
     if platform == "youtube" and identity and identity.startswith("@"):
         return _name(platform, identity), name
     return reference(platform, kind, identity) or _name(platform, name), name

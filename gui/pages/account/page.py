@@ -2,37 +2,66 @@
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+from typing import Annotated, Any, Literal, NamedTuple
 
+from fastapi import Depends
 from nicegui import ui
+from pydantic import BaseModel, Field, create_model
 
-from gui.access.people import change_password, make_token
+from gui.access.people import DAY_S, change_password, make_token
 from gui.access.roles import Visitor
 from gui.reading.desk import Desk
-from gui.widgets.blocks import ago, at, box, button, card, pairs, table, text
-from gui.widgets.frame import act, confirm, frame, page, visitor
-from sql import ROLES, ApiToken, Session
+from gui.widgets.acts import act, ask, confirm, dialog
+from gui.widgets.blocks import ago, at, box, button, card, pairs, text
+from gui.widgets.frame import KEYS, Page, visitor_of
+from gui.widgets.tables import Col, table
+from gui.widgets.view import View
+from sql import ROLES, ApiToken, Role, Session, scopes_of_role
+
+_ROLE = Field(title="It may what a … may")
 
 
-def register(desk: Desk) -> None:
-    """Add the page."""
+class NewToken(BaseModel):
+    """A token that is to be made."""
 
-    @page(desk, "/account", None)
-    async def account() -> None:
-        person = visitor()
-        with frame(desk, "Your account", f"{person.name}, {person.role}"):
-            with box("grid"):
-                _password(desk, person)
-                with card("Keyboard"):
-                    pairs(
-                        (
-                            ("g, then a letter", "go to a page: the letter stands beside its name"),
-                            ("/", "search"),
-                            ("t", "dark or light"),
-                            ("arrows", "move in the explorer's grid; Enter opens"),
-                        )
-                    )
-            await _lists(desk, person)
+    name: Annotated[str, Field(title="What is it for?", max_length=100)]
+    role: Annotated[Role, _ROLE] = "viewer"
+    days: Annotated[int | None, Field(title="Days until it ends (empty: never)", ge=1, le=3650)] = (
+        90
+    )
+
+
+class Mine(NamedTuple):
+    """What a person has."""
+
+    person: Visitor
+    tokens: list[ApiToken]
+    sessions: list[Session]
+
+
+def read_mine(desk: Desk, person: Annotated[Visitor, Depends(visitor_of)]) -> Mine:
+    """Read tokens and sessions of a person; blocks."""
+    book = desk.database().users
+    return Mine(person, book.tokens(person.name), book.sessions(person.user_id))
+
+
+def build(view: View) -> None:
+    """Build the page."""
+    desk, person = view.desk, view.reading.person
+    with box("grid"):
+        _password(desk, person)
+        with card("Keyboard"):
+            pairs(KEYS)
+    with box("grid"):
+        view.live(functools.partial(_show_tokens, desk, person), lambda mine: mine.tokens)
+        view.live(_show_sessions, lambda mine: mine.sessions)
+
+
+PAGE = Page(
+    "Your account", "/account", None, read=read_mine, build=build,
+    lead=lambda mine: f"{mine.person.name}, {mine.person.role}",
+)  # fmt: skip
 
 
 def _password(desk: Desk, person: Visitor) -> None:
@@ -59,84 +88,53 @@ def _password(desk: Desk, person: Visitor) -> None:
             button("Change it", change, "primary small")
 
 
-async def _lists(desk: Desk, person: Visitor) -> None:
-    holder = box("grid")
-
-    def load() -> tuple[list[ApiToken], list[Session]]:
-        book = desk.database().users
-        return book.tokens(person.name), book.sessions(person.user_id)
-
-    async def show() -> None:
-        tokens, sessions = await desk.work(load)
-        holder.clear()
-        with holder:
-            _tokens(desk, person, tokens, show)
-            with card("Browsers that are logged in"):
-                table(
-                    ("From", "Browser", "Last used", "Since"),
-                    [
-                        (one.address, one.browser[:60], ago(one.seen_time), at(one.create_time))
-                        for one in sessions
-                    ],
-                    "Sessions",
-                )
-
-    await show()
+def _show_sessions(sessions: list[Session]) -> None:
+    cols = (
+        Col("From", "address"),
+        Col("Browser", lambda one: one.browser[:60]),
+        Col("Last used", "seen_time", ago),
+        Col("Since", "create_time", at),
+    )
+    with card("Browsers that are logged in"):
+        table(sessions, cols, "Sessions")
 
 
-def _tokens(desk: Desk, person: Visitor, tokens: list[ApiToken], show: Any) -> None:
+def _show_tokens(desk: Desk, person: Visitor, tokens: list[ApiToken]) -> None:
     async def remove(name: str) -> None:
         if await confirm(f"Remove token {name}?", ["Scripts that show it are refused."], "Remove"):
             work = lambda: desk.database().users.remove_token(person.name, name)  # noqa: E731
             await act(desk, None, f"{name} is worthless now", work)
             desk.sessions.forget()
-            await show()
 
+    cols = (
+        Col("Name", "name"),
+        Col("Scopes", lambda one: ", ".join(one.scopes)),
+        Col("Last used", lambda one: ago(one.used_time)),
+        Col("Ends", lambda one: at(one.expire_time)),
+        Col("", lambda one: button("Remove", lambda: remove(one.name), "small")),
+    )
     with card("Tokens for scripts", "Authorization: Bearer TOKEN"):
-        table(
-            ("Name", "May", "Last used", "Ends", ""),
-            [
-                (
-                    one.name,
-                    one.role,
-                    ago(one.used_time),
-                    at(one.expire_time) if one.expire_time else "never",
-                    lambda one=one: button("Remove", lambda: remove(one.name), "small"),
-                )
-                for one in tokens
-            ],
-            "Tokens",
-            "No token yet. The API is described in /api/v1/openapi.json.",
-        )
+        nothing = "No token yet. The API is described in /api/v1/openapi.json."
+        table(tokens, cols, "Tokens", nothing)
         with box("row"):
-            button("Make a token", lambda: _make(desk, person, show), "small")
+            button("Make a token", lambda: _make(desk, person), "small")
 
 
-async def _make(desk: Desk, person: Visitor, show: Any) -> None:
-    allowed = [role for role in ROLES if person.may(role)]
-    with ui.dialog() as dialog, box("dialog"):
-        text("Make a token", tag="h2")
-        name = ui.input("What is it for?").props("outlined dense autofocus maxlength=100")
-        role = ui.select(allowed, value=allowed[0], label="It may what a … may").props(
-            "outlined dense"
-        )
-        days = ui.number("Days until it ends (empty: never)", min=1, max=3650, value=90)
-        days.props("outlined dense")
-        with box("dialog-buttons"):
-            button("Cancel", lambda: dialog.submit(None))
-            button("Make it", lambda: dialog.submit(True), "primary")
-    answer = await dialog
-    given = (str(name.value or ""), role.value, days.value)
-    dialog.delete()
-    if not answer:
+async def _make(desk: Desk, person: Visitor) -> None:
+    allowed = tuple(role for role in ROLES if person.may(role))
+    wanted: Any = (Literal[allowed], _ROLE)
+    model = create_model("NewToken", __base__=NewToken, role=wanted)
+    new = await ask("Make a token", model, "Make it", given={"role": allowed[0]})
+    if new is None:
         return
-    work = lambda: make_token(desk.database(), person.name, *given)  # noqa: E731
-    made = await act(desk, None, "", work)
-    if made:
-        await show()
-        with ui.dialog(value=True).props("persistent") as shown, box("dialog"):
-            text(f"Token {made.name}", tag="h2")
+    lifetime_s = None if new.days is None else new.days * DAY_S
+    scopes = scopes_of_role(new.role)
+    work = lambda: make_token(desk.database(), person.name, new.name, scopes, lifetime_s)  # noqa: E731
+    if made := await act(desk, None, "", work):
+
+        def show() -> None:
             text("Copy it now: it is shown once and kept nowhere.", tag="p")
             text(made.secret, "command", "code")
-            with box("dialog-buttons"):
-                button("Done", shown.close, "primary")
+
+        done = (("Done", True, "primary"),)
+        await dialog(f"Token {made.name}", show, done, is_persistent=True)

@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from nicegui import ui
 
-from gui.reading.desk import Desk
 from gui.reading.polled import late_of
 from gui.reading.poller import Poller
+from gui.widgets.acts import act_button
 from gui.widgets.blocks import (
     ago,
     at,
-    badge,
     box,
-    button,
     card,
     empty,
     metric,
     notice,
     pairs,
     size,
-    table,
 )
-from gui.widgets.frame import Place, act, add_place, frame, page, tell, visitor
-from gui.widgets.live import live
-from gui.widgets.words import state_tone
+from gui.widgets.frame import Page
+from gui.widgets.tables import Col, table
+from gui.widgets.view import View
+from gui.widgets.words import state_badge
 from sql import LateBackup
 
 LISTED = 20
@@ -38,40 +37,32 @@ class BackupView(NamedTuple):
     name: str
     kind: str
     state: str
-    when: str
-    size: str
+    start_time: datetime
+    size_bytes: int
     copies: str
     check: str
     problems: tuple[str, ...]
 
 
-def register(desk: Desk) -> None:
-    """Add the page."""
-    add_place(Place("Backups", "/backups", "b", group="Store"))
+def build(view: View) -> None:
+    """Build the page."""
+    view.live(_show_last, _last_of)
+    with box("row"):
+        act_button(
+            view.desk, "run.start", "Back up now", {"workflow": "backup"}, classes="primary",
+            done=lambda run: (
+                f"run {run.run_id} {'makes the backup' if run.created else 'makes one already'}; "
+                "it shows here when it is checked"
+            ),
+            then=lambda run: ui.navigate.to(f"/runs/{run.run_id}"),
+        )  # fmt: skip
+    view.live(_show_list, backups_of)
 
-    @page(desk, "/backups")
-    def backups() -> None:
-        lead = "The database, on two disks at least, and restored into a scratch server each time."
-        with frame(desk, "Backups", lead):
-            live(desk.poller, _last_of, _show_last)
-            if visitor().may("operator"):
-                with box("row"):
-                    button("Back up now", lambda: _run(desk), "primary")
-            live(desk.poller, backups_of, _show_list)
 
-
-async def _run(desk: Desk) -> None:
-    def start() -> tuple[int, bool]:
-        run, created = desk.control().start("backup", {}, requested_by=person.name)
-        return run.run_id, created
-
-    person = visitor()
-    started = await act(desk, "operator", "", start)
-    if started:
-        run_id, created = started
-        word = "makes the backup" if created else "makes one already"
-        tell(f"run {run_id} {word}; it shows here when it is checked")
-        ui.navigate.to(f"/runs/{run_id}")
+PAGE = Page(
+    "Backups", "/backups", "viewer", "Store", build=build, key="b", place=2,
+    lead="The database, on two disks at least, and restored into a scratch server each time.",
+)  # fmt: skip
 
 
 def backups_of(poller: Poller) -> tuple[BackupView, ...]:
@@ -87,8 +78,8 @@ def _view(one: LateBackup) -> BackupView:
         name=one.name,
         kind=one.kind,
         state=one.state,
-        when=at(one.start_time),
-        size=size(one.size_bytes),
+        start_time=one.start_time,
+        size_bytes=one.size_bytes,
         copies=", ".join(str(copy) for copy in report.get("copies", ())) or "none",
         check=_check_words(check) if check else "never finished",
         problems=tuple(str(line) for line in (*report["problems"], *report["warnings"])),
@@ -134,21 +125,15 @@ def _show_list(found: tuple[BackupView, ...]) -> None:
             empty("There is no backup yet.", "Press the button above, or run it each night.",
                   "drystone db backup")  # fmt: skip
             return
-        table(
-            ("Backup", "Kind", "State", "Begun", ">Size", "Restore check"),
-            [
-                (
-                    one.name,
-                    one.kind,
-                    lambda one=one: badge(one.state, state_tone(one.state)),
-                    one.when,
-                    one.size,
-                    one.check,
-                )
-                for one in found
-            ],
-            "Backups",
+        cols = (
+            Col("Backup", "name"),
+            Col("Kind", "kind"),
+            Col("State", "state", state_badge),
+            Col("Begun", "start_time", at),
+            Col(">Size", "size_bytes", size),
+            Col("Restore check", "check"),
         )
+        table(found, cols, "Backups")
         newest = found[0]
         for line in newest.problems:
             notice(line, "bad" if newest.state == "failed" else "warn")

@@ -6,17 +6,35 @@ A definition is text of a person: it is read and explained here, and built by a 
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
-from nicegui import events, ui
+import yaml
+from fastapi import Query, Request
+from nicegui import background_tasks, events, ui
 
-from base.errors import UsageError
+from base.errors import DrystoneError, UsageError
+from gui.core.filters import ADDRESS_LENGTH_MAX, document_of, yaml_of
+from gui.pages.datasets.form import (
+    Offer,
+    fields_of_form,
+    offered,
+    read_text,
+    split_rows,
+    text_of,
+    values_of_form,
+    written,
+)
 from gui.pages.datasets.reading import definition_yaml, one_version
-from gui.pages.datasets.view import add_dataset_style, media_type_of, show_report, show_tiles
-from gui.pages.runs.desk import work_page
+from gui.pages.datasets.view import media_type_of, show_report, show_tiles
+from gui.pages.runs.acts import start
 from gui.reading.desk import Desk
+from gui.widgets.acts import act, tell
 from gui.widgets.blocks import attributes, box, button, card, clean, metric, notice, size, text
-from gui.widgets.frame import act, frame, tell, visitor
+from gui.widgets.forms import FormView
+from gui.widgets.frame import Page, visitor_of
+from gui.widgets.tables import Col, table
+from gui.widgets.view import View
+from sql import read_selector
 
 if TYPE_CHECKING:
     from datasets import Preview
@@ -51,36 +69,72 @@ _READ_FILE = f"""async (event) => {{
 _previews = threading.BoundedSemaphore(PREVIEWS_MAX)
 
 
-def register(desk: Desk) -> None:
-    """Add the page."""
+From = Annotated[str, Query(alias="from", max_length=200)]
+Wanted = Annotated[str, Query(max_length=ADDRESS_LENGTH_MAX)]
 
-    @work_page(desk, "/datasets/new", "operator")
-    async def new() -> None:
-        request = ui.context.client.request
-        begun = request.query_params.get("from", "") if request else ""
-        given = EXAMPLE
-        if begun:
-            found = await desk.work(lambda: one_version(desk.database(), begun[:200]))
-            given = definition_yaml(found.version)
-        add_dataset_style()
-        lead = "Say what it is to contain; nothing is kept before a build."
-        with frame(desk, "New dataset", lead):
-            NewDataset(desk, given)
+
+class Begun(NamedTuple):
+    """What a page begins with: a definition, and what can be chosen in the form."""
+
+    text: str
+    offer: Offer
+
+
+def read_given(desk: Desk, request: Request, begun: From = "", selector: Wanted = "") -> Begun:
+    """Return what a page begins with; blocks."""
+    offer = offered(desk, visitor_of(request).user_id)
+    return Begun(_text_given(desk, begun, selector), offer)
+
+
+def _text_given(desk: Desk, begun: str, selector: str) -> str:
+    """Return the definition that is begun with: that of a version, or an example; blocks.
+
+    With a selector it is an example of these nodes.
+    """
+    if begun:
+        return definition_yaml(one_version(desk.database(), begun).version)
+    if not selector:
+        return EXAMPLE
+    example = yaml.safe_load(EXAMPLE) | {"selector": document_of(selector)}
+    return yaml_of(example)
+
+
+def build(view: View) -> None:
+    """Build the page."""
+    NewDataset(view.desk, view.reading)
+
+
+PAGE = Page(
+    "New dataset", "/datasets/new", "operator", read=read_given, build=build, slowness=0,
+    lead="Say what it is to contain; nothing is kept before a build.",
+)  # fmt: skip
 
 
 class NewDataset:
-    """One open page: the text, and what was found out about it."""
+    """One open page: form and text, which say the same, and what was found out about it."""
 
-    def __init__(self, desk: Desk, given: str) -> None:
-        self._desk = desk
+    def __init__(self, desk: Desk, begun: Begun) -> None:
+        self._desk, self._offer = desk, begun.offer
+        self._is_reading = False
+        self._refused: tuple[str, str] | None = None
+        """The text that a preview refused last, and why."""
+        self._counted: object = None
         self._client = ui.context.client
         self._stop = threading.Event()
         self._phase = ""
         self._client.on_delete(self._stop.set)
+        with card("What it is to be", "writes the definition below, and reads it"):
+            document = read_text(begun.text) or {}
+            values = values_of_form(document, self._offer)
+            self._form = FormView(fields_of_form(self._offer), values, self._chosen)
+            self._splits = box("stack")
         with card("Definition"):
-            self._area = ui.textarea("Definition as YAML", value=clean(given))
+            self._area = ui.textarea(
+                "Definition as YAML", value=clean(begun.text), on_change=self._typed
+            )
             self._area.props(
                 f"outlined autogrow maxlength={LENGTH_MAX} input-style=font-family:monospace"
+                " debounce=400"
             )
             with box("definition-file", "label"):
                 text(f"or a file of at most {LENGTH_MAX:,} bytes", "hint")
@@ -93,6 +147,59 @@ class NewDataset:
                 button("Build and export as view", lambda: self.build("view"))
                 button("Build and export as copy", lambda: self.build("copy"))
         self._result = box("stack wide")
+        self._count(document)
+
+    # ---- Form and text ---------------------------------------------------------------------------
+
+    def _chosen(self) -> None:
+        """Write what was chosen into the definition."""
+        document = read_text(str(self._area.value or ""))
+        if self._is_reading:
+            return
+        if document is None:
+            tell("The definition below cannot be read: mend it first, or clear it.", bad=True)
+            return
+        new = written(document, self._form.given(), self._offer)
+        if new != document:
+            self._area.value = clean(text_of(new))
+
+    def _typed(self) -> None:
+        """Show in the form what the definition says."""
+        document = read_text(str(self._area.value or "")) or None
+        if document is None:
+            return
+        self._is_reading = True
+        try:
+            self._form.show(values_of_form(document, self._offer))
+        finally:
+            self._is_reading = False
+        self._count(document)
+
+    def _count(self, document: dict[str, Any]) -> None:
+        asked = self._counted = object()
+        background_tasks.create(self._show_splits(document, asked), name="splits")
+
+    async def _show_splits(self, document: dict[str, Any], asked: object) -> None:
+        """Show about how large the splits are; what is left out and leaks a preview tells."""
+        try:
+            selector = read_selector(document.get("selector"))
+            found = await self._desk.work(self._desk.database().aggregate, selector)
+        except DrystoneError:
+            found = None
+        if asked is not self._counted or self._client.is_deleted:
+            return
+        with self._client:
+            self._splits.clear()
+            if found is None:
+                return
+            with self._splits:
+                cols = (
+                    Col("Split", lambda row: row[0]),
+                    Col(">Share", lambda row: row[1]),
+                    Col(">Files, about", lambda row: f"{row[2]:,}"),
+                )
+                text(f"The selector finds {found.count:,} files, {size(found.size_bytes)}.", "hint")
+                table(split_rows(document, found.count), cols, "Splits, about")
 
     def _taken(self, event: events.GenericEventArguments) -> None:
         """Put the text of a chosen file into the field; the browser has read it."""
@@ -162,8 +269,9 @@ class NewDataset:
                 show_preview(found)
 
     def _previewed(self, definition: Any) -> Preview:
-        from datasets import preview
+        from datasets import RefusedError, preview
 
+        asked, self._refused = self._text(), None
         if not _previews.acquire(blocking=False):
             raise UsageError("two previews are being made already; try again in a moment")
         try:
@@ -174,6 +282,9 @@ class NewDataset:
                 self._stop.is_set,
                 database=self._desk.database(),
             )
+        except RefusedError as error:
+            self._refused = (asked, str(error))
+            raise
         finally:
             _previews.release()
 
@@ -187,15 +298,11 @@ class NewDataset:
         definition = await self._checked()
         if definition is None:
             return
-        person = visitor()
-        wanted = {"definition": self._text(), "export": mode is not None, "mode": mode}
-
-        def start() -> int:
-            return self._desk.control().start("ua_3", wanted, requested_by=person.name)[0].run_id
-
-        run_id = await act(self._desk, "operator", "", start)
-        if run_id:
-            ui.navigate.to(f"/runs/{run_id}")
+        if self._refused is not None and self._refused[0] == self._text():
+            tell(f"The preview said why this cannot be built: {self._refused[1]}", bad=True)
+            return
+        parameters = {"definition": self._text(), "export": mode is not None, "mode": mode}
+        await start(self._desk, "ua_3", parameters)
 
 
 def show_preview(found: Preview) -> None:

@@ -8,35 +8,35 @@ from nicegui import ui
 
 from gui.pages.datasets.reading import VersionLine, list_versions
 from gui.pages.datasets.view import leak_badge
-from gui.pages.runs.desk import READING, RunDesk, work_page
 from gui.reading.desk import Desk
-from gui.reading.poller import Poller
-from gui.widgets.blocks import ago, badge, box, button, card, empty, link, size, table, text
-from gui.widgets.frame import Place, add_place, frame, visitor
-from gui.widgets.live import live
-from gui.widgets.words import state_tone
-
-SLOWNESS = 4.0
+from gui.widgets.blocks import ago, badge, box, button, card, empty, link, size, text
+from gui.widgets.frame import Page
+from gui.widgets.tables import Col, table
+from gui.widgets.view import View
+from gui.widgets.words import state_badge, state_tone
 
 
-def register(desk: Desk, work: RunDesk) -> None:
-    """Add the page."""
-    add_place(Place("Datasets", "/datasets", "d", group="Data"))
+def read_datasets(desk: Desk, retired: int = 0) -> tuple[VersionLine, ...]:
+    """Read all versions, or those that are not retired; blocks."""
+    lines = list_versions(desk.database())
+    return lines if retired else tuple(line for line in lines if line.state == "built")
 
-    @work_page(desk, "/datasets")
-    async def datasets(retired: int = 0) -> None:
-        poller = await work.follow(
-            "datasets", "The list of datasets", lambda: list_versions(desk.database()), SLOWNESS
-        )
-        lead = "Frozen versions. A manifest gives the same tree again, byte for byte."
-        with frame(desk, "Datasets", lead):
-            with box("toolbar"):
-                if visitor().may("operator"):
-                    link("New dataset", "/datasets/new", "button primary")
-                other = "Without the retired" if retired else "With the retired"
-                link(other, "/datasets" if retired else "/datasets?retired=1", "button")
-                _lineage_search()
-            live(poller, _all_of if retired else _built_of, _show, "stack")
+
+def build(view: View, retired: int = 0) -> None:
+    """Build the page."""
+    with box("toolbar"):
+        if view.may("operator"):
+            link("New dataset", "/datasets/new", "button primary")
+        other = "Without the retired" if retired else "With the retired"
+        link(other, "/datasets" if retired else "/datasets?retired=1", "button")
+        _lineage_search()
+    view.live(_show, classes="stack")
+
+
+PAGE = Page(
+    "Datasets", "/datasets", "viewer", "Data", read=read_datasets, build=build, slowness=4.0,
+    key="d", place=3, lead="Frozen versions. A manifest gives the same tree again, byte for byte.",
+)  # fmt: skip
 
 
 def _lineage_search() -> None:
@@ -51,14 +51,6 @@ def _lineage_search() -> None:
     button("Show lineage", go)
 
 
-def _all_of(poller: Poller) -> tuple[VersionLine, ...]:
-    return poller.value(READING) or ()
-
-
-def _built_of(poller: Poller) -> tuple[VersionLine, ...]:
-    return tuple(line for line in _all_of(poller) if line.state == "built")
-
-
 def _show(lines: tuple[VersionLine, ...]) -> None:
     if not lines:
         empty(
@@ -67,37 +59,34 @@ def _show(lines: tuple[VersionLine, ...]) -> None:
             "drystone dataset build definition.yaml",
         )
         return
+    cols = (
+        Col("Dataset", _name),
+        Col(">Files", "files"),
+        Col(">Size", "size_bytes", size),
+        Col("Split: files", "splits", _splits),
+        Col(">Classes", lambda line: line.classes or ""),
+        Col("Leakage", lambda line: leak_badge(line.leaking, len(line.splits))),
+        Col("Exports", _exports),
+        Col("Built", "build_time", ago),
+    )  # fmt: skip
     with card("Versions", f"{len(lines):,}"):
-        table(
-            ("Dataset", ">Files", ">Size", "Split: files", ">Classes", "Leakage",
-             "Exports", "Built"),
-            [_row(line) for line in lines],
-            "Versions of datasets",
-        )  # fmt: skip
+        table(lines, cols, "Versions of datasets")
 
 
-def _row(line: VersionLine) -> tuple[object, ...]:
-    def name() -> None:
-        with box():
-            link(f"{line.name}@{line.version}", f"/datasets/of/{line.name}@{line.version}")
-            text(line.layout_id, "hint", "p")
-            if line.state != "built":
-                badge(line.state, state_tone(line.state))
+def _name(line: VersionLine) -> None:
+    link(f"{line.name}@{line.version}", f"/datasets/of/{line.name}@{line.version}")
+    text(line.layout_id, "hint", "p")
+    if line.state != "built":
+        state_badge(line.state)
 
-    def exports() -> None:
-        if not line.exports:
-            text("none", "hint")
-        with box("row"):
-            for mode, state in line.exports:
-                badge(f"{mode} {state}", state_tone(state))
 
-    return (
-        name,
-        f"{line.files:,}",
-        size(line.size_bytes),
-        ", ".join(f"{split}: {files:,}" for split, files in line.splits),
-        f"{line.classes:,}" if line.classes else "",
-        lambda: leak_badge(line.leaking, len(line.splits)),
-        exports,
-        ago(line.build_time),
-    )
+def _splits(splits: tuple[tuple[str, int], ...]) -> str:
+    return ", ".join(f"{split}: {files:,}" for split, files in splits)
+
+
+def _exports(line: VersionLine) -> None:
+    if not line.exports:
+        text("none", "hint")
+    with box("row"):
+        for mode, state in line.exports:
+            badge(f"{mode} {state}", state_tone(state))

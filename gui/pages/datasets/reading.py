@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 MEMBERS_SHOWN = 24
 CHANGES_SHOWN = 60
+_SPLITS = {"train": 0, "training": 0, "val": 1, "valid": 1, "validation": 1, "test": 2}
 _NUMBER_DIGITS_MAX = 9
 _FIRST = ("version", "name", "description", "selector", "labels", "splits", "layout", "mode")
 """What people write first; the rest follows by name."""
@@ -96,7 +97,20 @@ def report_of(version: DatasetVersion) -> SplitsReport:
     """Return the report that a version was built with."""
     from datasets import SplitsReport
 
-    return SplitsReport.model_validate_json(version.report)
+    report = SplitsReport.model_validate_json(version.report)
+    return in_split_order(report)
+
+
+def in_split_order(report: SplitsReport) -> SplitsReport:
+    """Return a report with its splits as people name them: train, val, test, then others."""
+    names = list(report.splits)
+    order = sorted(range(len(names)), key=lambda at: (_SPLITS.get(names[at], len(_SPLITS)), at))
+    splits = {names[at]: report.splits[names[at]] for at in order}
+    leakage = {
+        kind: [[matrix[row][col] for col in order] for row in order]
+        for kind, matrix in report.leakage.items()
+    }
+    return report.model_copy(update={"splits": splits, "leakage": leakage})
 
 
 def parted(full_name: str) -> tuple[str, int | None]:

@@ -2,61 +2,58 @@
 
 from __future__ import annotations
 
-from typing import Literal
+import functools
+from typing import Any, Literal
 
-from nicegui import ui
-
+from gui.core.filters import filters_of
 from gui.pages.datasets.reading import Member, OneVersion, definition_yaml, members_of, one_version
-from gui.pages.datasets.view import add_dataset_style, command, leak_badge, show_report, show_tiles
-from gui.pages.runs.desk import READING, RunDesk, work_page
+from gui.pages.datasets.view import command, leak_badge, show_report, show_tiles
+from gui.pages.explorer import leaving
+from gui.pages.runs.acts import start
 from gui.reading.desk import Desk
-from gui.reading.poller import Poller
-from gui.widgets.blocks import at, badge, box, button, card, link, metric, pairs, size, table, text
-from gui.widgets.frame import confirm, frame, tell, visitor
-from gui.widgets.live import live
-from gui.widgets.words import state_tone
+from gui.widgets.acts import act_button
+from gui.widgets.blocks import at, box, button, card, link, metric, pairs, size, text
+from gui.widgets.explorer_routes import question
+from gui.widgets.frame import Page, visitor
+from gui.widgets.tables import Col, table
+from gui.widgets.view import View
+from gui.widgets.words import state_badge
 
 EXPORTS_SHOWN = 50
+_RETIRE_LINES = (
+    "It is exported and pinned no more, and its views leave the mount.",
+    "Copies on the SSD stay; its manifest stays too, and makes the same tree again.",
+)
 
 
-def register(desk: Desk, work: RunDesk) -> None:
-    """Add the page."""
-
-    @work_page(desk, "/datasets/of/{name}")
-    async def dataset(name: str) -> None:
-        first = await desk.work(lambda: one_version(desk.database(), name))
-        full_name = f"{first.version.name}@{first.version.version}"
-        poller = await work.follow(
-            f"dataset-{full_name}", f"Dataset {full_name}",
-            lambda: one_version(desk.database(), full_name), 2.0,
-        )  # fmt: skip
-        members = await desk.work(lambda: members_of(desk.database(), first.version))
-        add_dataset_style()
-        with frame(desk, full_name, f"{first.version.layout_id}, built {_built(first)}"):
-            live(poller, _one_of, lambda one: _show_head(work, one), "stack wide")
-            show_report(first.report)
-            _show_members(members)
-            live(poller, _exports_of, _show_exports)
-            _show_commands(first)
+def read_version(desk: Desk, name: str) -> OneVersion:
+    """Read a version; blocks. Raises NotFoundError."""
+    return one_version(desk.database(), name)
 
 
-def _built(one: OneVersion) -> str:
-    return at(one.version.build_time)
+async def build(view: View) -> None:
+    """Build the page."""
+    desk, first = view.desk, view.reading
+    members = await desk.work(lambda: members_of(desk.database(), first.version))
+    view.live(functools.partial(_show_head, desk), classes="stack wide")
+    show_report(first.report)
+    _show_members(members)
+    view.live(_show_exports)
+    _show_commands(first)
 
 
-def _one_of(poller: Poller) -> OneVersion:
-    return poller.value(READING)
+PAGE = Page(
+    "Dataset", "/datasets/of/{name}", read=read_version, build=build, slowness=2.0,
+    title=lambda one: f"{one.version.name}@{one.version.version}",
+    lead=lambda one: f"{one.version.layout_id}, built {at(one.version.build_time)}",
+)  # fmt: skip
 
 
-def _exports_of(poller: Poller) -> OneVersion:
-    return poller.value(READING)
-
-
-def _show_head(work: RunDesk, one: OneVersion) -> None:
+def _show_head(desk: Desk, one: OneVersion) -> None:
     version = one.version
     full_name = f"{version.name}@{version.version}"
     with box("row"):
-        badge(version.state, state_tone(version.state))
+        state_badge(version.state)
         leak_badge(one.report.leaking, len(one.report.splits))
         for number, state in one.others:
             if number != version.version:
@@ -68,46 +65,35 @@ def _show_head(work: RunDesk, one: OneVersion) -> None:
         metric("Classes", f"{len(one.report.classes):,}")
         metric("Seed", version.seed)
     with box("row"):
+        link("All its files", question("dataset", full_name), "button")
         if version.state == "built" and visitor().may("operator"):
-            button("Export as view", lambda: export(work, full_name, "view"), "primary")
-            button("Export as copy", lambda: export(work, full_name, "copy"))
+            button("Export as view", lambda: export(desk, full_name, "view"), "primary")
+            button("Export as copy", lambda: export(desk, full_name, "copy"))
         if visitor().may("operator"):
             link("New version from it", f"/datasets/new?from={full_name}", "button")
+            chosen = filters_of({"dataset": full_name}).document
+            share = functools.partial(leaving.share, desk, chosen, full_name, full_name)
+            button("Share", share, hint="Its files, as a collection")
         earlier = [number for number, _ in one.others if number < version.version]
         if earlier:
             target = f"/datasets/diff/{version.name}@{earlier[0]}/{full_name}"
             link(f"Compare with @{earlier[0]}", target, "button")
-        if version.state == "built" and visitor().may("operator"):
-            button("Retire", lambda: _retire(work, full_name), "danger")
+        if version.state == "built":
+            act_button(
+                desk, "dataset.retire", "Retire", {"name": full_name}, done=_retired,
+                title=f"Retire {full_name}?", lines=_RETIRE_LINES, agree="Retire it",
+                word=full_name, classes="danger",
+            )  # fmt: skip
 
 
-async def export(work: RunDesk, full_name: str, mode: Literal["copy", "view"]) -> None:
+async def export(desk: Desk, full_name: str, mode: Literal["copy", "view"]) -> None:
     """Start the run that lays a version out, and go to its page."""
-    person = visitor()
-
-    def start() -> int:
-        wanted = {"name": full_name, "mode": mode}
-        return work.control().start("ua_3", wanted, requested_by=person.name)[0].run_id
-
-    run_id = await work.act("", start)
-    if run_id:
-        ui.navigate.to(f"/runs/{run_id}")
+    await start(desk, "ua_3", {"name": full_name, "mode": mode})
 
 
-async def _retire(work: RunDesk, full_name: str) -> None:
-    from datasets import retire
-
-    lines = [
-        "It is exported and pinned no more, and its views leave the mount.",
-        "Copies on the SSD stay; its manifest stays too, and makes the same tree again.",
-    ]
-    if not await confirm(f"Retire {full_name}?", lines, "Retire it", word=full_name):
-        return
-    database = work.desk.database
-    done = await work.act("", lambda: retire(work.config_path, database(), full_name))
-    if done:
-        left = f"; left on the SSD: {', '.join(done.left)}" if done.left else ""
-        tell(f"{full_name} is retired{left}")
+def _retired(answer: Any) -> str:
+    left = f"; left on the SSD: {', '.join(answer.left)}" if answer.left else ""
+    return f"{answer.name}@{answer.version} is retired{left}"
 
 
 def _show_members(members: list[Member]) -> None:
@@ -126,24 +112,18 @@ def _show_members(members: list[Member]) -> None:
 
 
 def _show_exports(one: OneVersion) -> None:
+    cols = (
+        Col("Export", "dataset_export_id"),
+        Col("Mode", "mode"),
+        Col("State", "state", state_badge),
+        Col(">Files", "file_count"),
+        Col(">Size", "size_bytes", size),
+        Col("Directory", lambda found: text(found.target_root or "", "mono small")),
+        Col("Sealed", lambda found: at(found.seal_time) if found.seal_time
+            else (found.reason or "not yet")),
+    )  # fmt: skip
     with card("Exports", f"{len(one.exports):,}" if one.exports else ""):
-        table(
-            ("Export", "Mode", "State", ">Files", ">Size", "Directory", "Sealed"),
-            [
-                (
-                    found.dataset_export_id,
-                    found.mode,
-                    lambda found=found: badge(found.state, state_tone(found.state)),
-                    f"{found.file_count:,}",
-                    size(found.size_bytes),
-                    lambda found=found: text(found.target_root or "", "mono small"),
-                    at(found.seal_time) if found.seal_time else (found.reason or "not yet"),
-                )
-                for found in one.exports[:EXPORTS_SHOWN]
-            ],
-            "Exports",
-            "It is laid out nowhere yet.",
-        )
+        table(one.exports[:EXPORTS_SHOWN], cols, "Exports", "It is laid out nowhere yet.")
 
 
 def _show_commands(one: OneVersion) -> None:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from nicegui import ui
-
-from gui.widgets.blocks import attributes, badge, box, card, clean, link, table, text
+from gui.widgets.blocks import attributes, badge, box, card, clean, link, text
 from gui.widgets.explorer_routes import picture_of
+from gui.widgets.tables import Col, table
 
 if TYPE_CHECKING:
     from datasets import SplitsReport
 
-_STYLE = os.path.join(
-    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))),
-    "static",
-    "datasets.css",
-)
 CLASSES_SHOWN = 100
 KINSHIP = {
     "component": "connected in trees",
@@ -30,12 +23,6 @@ _IMAGES = frozenset(
     ["png", "jpg", "jpeg", "jpe", "jfif", "gif", "webp", "avif", "bmp", "tif", "tiff"]
 )
 _VIDEOS = frozenset(["mp4", "m4v", "webm", "mkv", "mov", "avi", "ogv"])
-
-
-def add_dataset_style() -> None:
-    """Add the style sheet to the current page."""
-    version = int(os.stat(_STYLE).st_mtime)
-    ui.add_head_html(f'<link rel="stylesheet" href="/static/datasets.css?{version}">')
 
 
 def leak_badge(leaking: Iterable[str], splits: int) -> None:
@@ -55,14 +42,13 @@ def show_report(report: SplitsReport) -> None:
     with box("grid"):
         with card("Splits", f"{report.groups:,} groups, the largest has "
                   f"{report.largest_group_files:,} files"):  # fmt: skip
-            table(
-                ("Split", ">Files", ">Share", ">Wanted"),
-                [
-                    (name, f"{one.files:,}", f"{one.share:.1%}", f"{one.share_wanted:.1%}")
-                    for name, one in report.splits.items()
-                ],
-                "Splits",
+            cols = (
+                Col("Split", lambda one: one[0]),
+                Col(">Files", lambda one: one[1].files),
+                Col(">Share", lambda one: f"{one[1].share:.1%}"),
+                Col(">Wanted", lambda one: f"{one[1].share_wanted:.1%}"),
             )
+            table(report.splits.items(), cols, "Splits")
         _show_excluded(report.excluded)
     if report.classes:
         _show_classes(report, names)
@@ -73,18 +59,13 @@ def _show_classes(report: SplitsReport, names: list[str]) -> None:
     hidden = len(report.classes) - CLASSES_SHOWN
     hint = f"the first {CLASSES_SHOWN:,} of {len(report.classes):,}" if hidden > 0 else ""
     with card("Class by split", hint):
-        table(
-            ("Class", *(f">{name}" for name in names), ">All"),
-            [
-                (
-                    label,
-                    *(f"{counts.get(name, 0):,}" for name in names),
-                    f"{sum(counts.values()):,}",
-                )
-                for label, counts in list(report.classes.items())[:CLASSES_SHOWN]
-            ],
-            "Files of each class in each split",
+        cols = (
+            Col("Class", lambda one: one[0]),
+            *(Col(f">{name}", lambda one, name=name: one[1].get(name, 0)) for name in names),
+            Col(">All", lambda one: sum(one[1].values())),
         )
+        shown = list(report.classes.items())[:CLASSES_SHOWN]
+        table(shown, cols, "Files of each class in each split")
         for label, missing in list(report.missing_classes.items())[:10]:
             text(f"{label} is in no file of {', '.join(missing)}.", "hint", "p")
 
@@ -95,26 +76,28 @@ def _show_leakage(report: SplitsReport, names: list[str]) -> None:
     with card("Leakage", "what belongs together and has members in both; only the diagonal may"):
         with box("row"):
             leak_badge(report.leaking, len(names))
-        table(
-            ("Together in", "Split", *(f">{name}" for name in names)),
-            [
-                (KINSHIP.get(kind, kind.replace("_", " ")), names[place],
-                 *(f"{count:,}" for count in row))
-                for kind, matrix in report.leakage.items()
-                for place, row in enumerate(matrix)
-            ],
-            "Leakage",
+        rows = [
+            (KINSHIP.get(kind, kind.replace("_", " ")), names[place], row)
+            for kind, matrix in report.leakage.items()
+            for place, row in enumerate(matrix)
+        ]
+        cols = (
+            Col("Together in", lambda one: one[0]),
+            Col("Split", lambda one: one[1]),
+            *(Col(f">{name}", lambda one, place=place: one[2][place])
+              for place, name in enumerate(names)),
         )  # fmt: skip
+        table(rows, cols, "Leakage")
 
 
 def _show_excluded(excluded: Mapping[str, int]) -> None:
     with card("Left out", f"{sum(excluded.values()):,} files" if excluded else ""):
-        table(
-            ("Reason", ">Files"),
-            [(reason.replace("_", " "), f"{count:,}") for reason, count in excluded.items()],
-            "What was found and did not enter",
-            "Nothing: everything that was found entered.",
+        cols = (
+            Col("Reason", lambda one: one[0].replace("_", " ")),
+            Col(">Files", lambda one: one[1]),
         )
+        nothing = "Nothing: everything that was found entered."
+        table(excluded.items(), cols, "What was found and did not enter", nothing)
         if "pipeline_incomplete" in excluded:
             link("Which batches are in which pipeline", "/pipelines")
 

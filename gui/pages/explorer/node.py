@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
-from typing import Any
+import functools
+from datetime import UTC, datetime
+from typing import Any, NamedTuple, cast
 
 from base.errors import DrystoneError
+from gui.pages.explorer.marks import MarkedPicture, Neighbours, shapes_of
+from gui.pages.explorer.shared import Sharing, read_sharing, show_sharing
+from gui.pages.labelling.media import PLAYED
 from gui.reading.desk import Desk
 from gui.widgets.blocks import (
     at,
@@ -16,80 +20,118 @@ from gui.widgets.blocks import (
     clean,
     empty,
     link,
+    many,
     pairs,
     size,
+    symbol,
     text,
 )
-from gui.widgets.explorer_routes import picture_of, tile_of
-from gui.widgets.frame import frame, page
-from gui.widgets.words import state_tone
+from gui.widgets.explorer_routes import name_of, picture_of, question, tile_of
+from gui.widgets.frame import Page
+from gui.widgets.view import View
+from gui.widgets.words import state_badge
 from sql import ExploredNode, NodeReport
 
 VALUE_LENGTH_MAX = 600
+_WORDS = {
+    "source": "Source", "title": "Title", "author_description": "Author", "view": "Views",
+    "update_time": "Published", "download_time": "Collected", "user": "By",
+}  # fmt: skip
 RELATIVES_SHOWN = 24
 
 
-def register(desk: Desk) -> None:
-    """Add the page."""
+class NodeReading(NamedTuple):
+    """All that is known of a node, and what its nearest relatives look like."""
 
-    @page(desk, "/node/{name:path}")
-    async def node(name: str) -> None:
-        try:
-            report, known = await desk.work(_load, desk, name)
-        except DrystoneError as error:
-            with frame(desk, "No such node"):
-                empty("It is not here.", str(error))
-            return
-        facts = report.node
-        title = _title_of(report)
-        with frame(desk, title[:120]):
-            _crumbs(report)
-            with box("node-page"):
-                with box("stack"):
-                    _picture(facts)
-                    _relatives("Made from it, or part of it", report.children, known)
-                    _relatives("Where it hangs", report.parents, known)
-                with box("stack"):
-                    _facts(facts)
-                    await _copies(desk, facts)
-                    _observations(report.metadata)
-                    _declared(report.declared)
-                    _origins(report)
+    report: NodeReport
+    known: dict[int, ExploredNode]
+    copies: Any
+    """What the store says of its bytes, an error, or None for what has none."""
+    sharing: Sharing
 
 
-def _load(desk: Desk, name: str) -> tuple[NodeReport, dict[int, ExploredNode]]:
+def read_node(desk: Desk, name: str) -> NodeReading:
+    """Read a node by number, key or description; blocks. Raises NotFoundError."""
     book = desk.database().explore
     report = book.node(name)
-    near = [*report.children[:RELATIVES_SHOWN], *report.parents[:RELATIVES_SHOWN]]
-    return report, {one.node_id: one for one in book.details([row["node_id"] for row in near])}
+    near = [
+        *report.children[:RELATIVES_SHOWN],
+        *report.parents[:RELATIVES_SHOWN],
+        *report.breadcrumb,
+        report.node,
+    ]
+    known = {one.node_id: one for one in book.details([row["node_id"] for row in near])}
+    copies: Any = None
+    if report.node["is_physical"]:
+        try:
+            copies = desk.store.head(report.node["key"])
+        except DrystoneError as error:
+            copies = error
+    return NodeReading(report, known, copies, read_sharing(desk, report.node["key"]))
 
 
-def _title_of(report: NodeReport) -> str:
-    titles = [row["title"] for row in reversed(report.metadata) if row["title"]]
-    name = titles[0] if titles else report.node["description"] or report.node["key"][:16]
-    return clean(str(name)).replace("\n", " ")
+def build(view: View) -> None:
+    """Build the page."""
+    report, known, copies, sharing = view.reading
+    Neighbours(report.node["node_id"])
+    _crumbs(report, known)
+    with box("node-page"):
+        with box("stack"):
+            _picture(report)
+            _relatives("Made from it, or part of it", report.children, known)
+            _relatives("What it belongs to", report.parents, known)
+        with box("stack"):
+            _facts(report.node, report.children)
+            _copies(copies)
+            _observations(report.metadata)
+            _declared(report.declared)
+            _origins(report)
+            if view.may("operator"):
+                show_sharing(view.desk, report.node["key"], _title_of(view.reading), sharing)
 
 
-def _crumbs(report: NodeReport) -> None:
+PAGE = Page(
+    "Node", "/node/{name:path}", read=read_node, build=build, slowness=0,
+    title=lambda found: _title_of(found)[:120],
+)  # fmt: skip
+
+
+def _title_of(found: NodeReading) -> str:
+    name = name_of(found.known[found.report.node["node_id"]])
+    return clean(name).replace("\n", " ")
+
+
+def _crumbs(report: NodeReport, known: dict[int, ExploredNode]) -> None:
     if len(report.breadcrumb) < 2:
         return
     with attributes(box("crumbs", "nav"), aria_label="Tree"):
         for place, row in enumerate(report.breadcrumb):
             if place:
                 text("→", "separator")
-            name = row["description"] or f"{row['key'][:12]}"
+            name = known[row["node_id"]].title or row["description"] or row["key"][:12]
             if row["node_id"] == report.node["node_id"]:
-                attributes(text(name, "mono"), aria_current="page")
+                attributes(text(name), aria_current="page")
             else:
-                link(name, f"/node/{row['node_id']}")
+                attributes(link(name, f"/node/{row['node_id']}"), title=row["description"] or "")
 
 
-def _picture(facts: dict[str, Any]) -> None:
-    address = picture_of(facts["key"], facts["media_type"], "large")
+def _picture(report: NodeReport) -> None:
+    facts = report.node
+    address = picture_of(facts["key"], facts["media_type"], "large", facts["extension"])
     with card():
-        if address:
-            image = box("preview", "img")
-            attributes(image, src=address, alt=f"Picture of node {facts['node_id']}")
+        shapes = shapes_of(report.declared)
+        is_film = facts["extension"] in PLAYED and facts["media_type"] == "video"
+        if facts["extension"] in PLAYED:
+            player = attributes(box("preview", "video" if is_film else "audio"), controls=True)
+            media = f"/labelling/media/{facts['key']}.{facts['extension']}"
+            # It is fetched from the disks when somebody plays it.
+            attributes(player, src=media, preload="none", aria_label="Player")
+            if is_film:
+                attributes(player, poster=address)
+        if address and (shapes or not is_film):
+            MarkedPicture(address, f"Picture of node {facts['node_id']}", shapes)
+        elif is_film:
+            pass
         elif facts["is_physical"]:
             empty(f"A file of type {facts['extension']}", "There is no picture of such files.")
         else:
@@ -99,7 +141,7 @@ def _picture(facts: dict[str, Any]) -> None:
                 link("Download", f"/content/{facts['key']}", "button small")
 
 
-def _facts(facts: dict[str, Any]) -> None:
+def _facts(facts: dict[str, Any], children: list[dict[str, Any]]) -> None:
     rows: list[tuple[str, object]] = [
         ("Node", facts["node_id"]),
         ("Key", lambda: text(facts["key"], "mono")),
@@ -109,10 +151,12 @@ def _facts(facts: dict[str, Any]) -> None:
     if facts["is_physical"]:
         rows += [
             ("Size", f"{size(facts['size_bytes'])} ({facts['size_bytes']:,} bytes)"),
-            ("Type", f"{facts['media_type']}, .{facts['extension']}"),
+            (
+                "Type",
+                lambda: _questions(media_type=facts["media_type"], extension=facts["extension"]),
+            ),
             ("Known since", at(facts["create_time"])),
         ]
-    rows.append(("Depth in its tree", facts["depth"]))
     with card("Facts"):
         with box("row"):
             if facts["is_delete"]:
@@ -120,16 +164,24 @@ def _facts(facts: dict[str, Any]) -> None:
             if facts["in_black_list"]:
                 badge("black-listed", "bad")
         pairs(rows)
+        if facts["description"] and children:
+            link("All that hangs below it", question("tag", facts["description"]), "button small")
 
 
-async def _copies(desk: Desk, facts: dict[str, Any]) -> None:
-    if not facts["is_physical"]:
+def _questions(**values: str | None) -> None:
+    """Show values as links to all nodes that have them."""
+    with box("row"):
+        for facet, value in values.items():
+            if value:
+                attributes(link(value, question(facet, value)), title=f"All of {value}")
+
+
+def _copies(head: Any) -> None:
+    if head is None:
         return
     with card("Copies on disks"):
-        try:
-            head = await desk.work(desk.store.head, facts["key"])
-        except DrystoneError as error:
-            text(str(error), "empty-line")
+        if isinstance(head, DrystoneError):
+            text(str(head), "empty-line")
             return
         with box("row"):
             for disk in head.disks:
@@ -145,18 +197,15 @@ async def _copies(desk: Desk, facts: dict[str, Any]) -> None:
 
 
 def _observations(rows: list[dict[str, Any]]) -> None:
-    with card("Metadata over time", f"{len(rows)} observations" if rows else ""):
+    with card("Metadata over time", many(len(rows), "observation") if rows else ""):
         if not rows:
             text("Nothing was said about it.", "empty-line")
         for row in reversed(rows):
-            shown: list[tuple[str, object]] = [
-                (name.replace("_", " "), _value(row[name]))
-                for name in (
-                    "source", "title", "author_description", "view", "update_time",
-                    "download_time", "user",
-                )
+            shown = [
+                (words, _observed(name, row[name]))
+                for name, words in _WORDS.items()
                 if row[name] is not None
-            ]  # fmt: skip
+            ]
             pairs(shown)
             with box("row"):
                 badge("scraped" if row["is_raw"] else "made", "info")
@@ -164,12 +213,34 @@ def _observations(rows: list[dict[str, Any]]) -> None:
                     badge("sample point", "good")
 
 
+def _observed(name: str, value: Any) -> object:
+    """Return what shows a value of an observation, a link where all that have it can be seen."""
+    if name in ("source", "author_description"):
+        return functools.partial(_questions, **{name.partition("_")[0]: value})
+    if name == "update_time":
+        month = value.astimezone(UTC).strftime("%Y-%m")
+        return lambda: attributes(link(at(value), question("month", month)), title="All of it")
+    return _value(value)
+
+
 def _declared(tables: dict[str, list[dict[str, Any]]]) -> None:
     for name, rows in tables.items():
         kind, _, what = name.partition("_")
         with card(f"{'Labels and results' if kind == 'result' else 'From'} {what}"):
             for row in rows:
-                pairs([(key, _value(value)) for key, value in row.items() if value is not None])
+                shown = [
+                    (key.replace("_", " "), _found(what if kind == "result" else "", key, value))
+                    for key, value in row.items()
+                    if value is not None
+                ]
+                pairs(shown)
+
+
+def _found(action: str, column: str, value: Any) -> object:
+    if action and column == "label" and isinstance(value, str):
+        address = question("label", f"{action}:{value}")
+        return lambda: attributes(link(value, address), title=f"All of {value}")
+    return _value(value)
 
 
 def _relatives(title: str, rows: list[dict[str, Any]], known: dict[int, ExploredNode]) -> None:
@@ -184,7 +255,7 @@ def _relatives(title: str, rows: list[dict[str, Any]], known: dict[int, Explored
                     if tile and tile["picture"]:
                         attributes(box(tag="img"), src=tile["picture"], alt="", loading="lazy")
                     else:
-                        text(_kind_of(tile), "ds-kind")
+                        symbol(_kind_of(tile), (tile or {}).get("extension", ""))
                     text(tile["title"] if tile else row["key"][:16], "ds-title")
                     text(row["relationship"], "ds-facts")
         if rows[0]["edges"] > RELATIVES_SHOWN:
@@ -202,13 +273,14 @@ def _origins(report: NodeReport) -> None:
     with card("Where it came from, what was done"):
         for batch in report.ingest_batches:
             with box("row"):
-                text(f"Ingest {batch['name']}, read by {batch['adapter']}")
-                badge(batch["state"], state_tone(batch["state"]))
+                link(f"Ingest {batch['name']}", question("ingest_batch", batch["name"]))
+                text(f"read by {batch['adapter']}")
+                state_badge(batch["state"])
         for action in report.actions:
             with box("row"):
                 text(f"Batch {action['action_batch_id']}: {action['action'] or 'no action yet'}")
                 if action["status"]:
-                    badge(action["status"], state_tone(action["status"]))
+                    state_badge(action["status"])
         for place in report.archive_locations:
             text(place["filepath"], "hint mono")
 
@@ -216,5 +288,7 @@ def _origins(report: NodeReport) -> None:
 def _value(value: Any) -> str:
     if isinstance(value, datetime):
         return at(value)
+    if isinstance(value, list):
+        value = ", ".join(map(str, cast("list[object]", value)))
     shown = clean(str(value))
     return shown if len(shown) <= VALUE_LENGTH_MAX else shown[:VALUE_LENGTH_MAX] + " …"

@@ -3,38 +3,90 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Annotated, Any
+from urllib.parse import parse_qsl, urlsplit
 
+from fastapi import Request
 from nicegui import background_tasks, events, ui
+from pydantic import BaseModel, Field, field_validator
 
-from base.errors import DrystoneError
+from base.errors import DrystoneError, UsageError
 from gui.core import filters as filtering
 from gui.core.filters import FACETS, Chip, Filters
-from gui.pages.explorer.grid import ThumbnailGrid
+from gui.pages.explorer.chosen import ChosenBar
+from gui.pages.explorer.grid import Look, ThumbnailGrid
 from gui.reading.desk import Desk
+from gui.widgets.acts import act, ask, dialog, operate, tell
 from gui.widgets.blocks import attributes, box, button, clean, notice, size, text
 from gui.widgets.explorer_routes import source_of
-from gui.widgets.frame import Place, act, add_place, frame, page, tell, visitor
-from sql import SavedView
+from gui.widgets.frame import Page, visitor
+from gui.widgets.view import View
+from sql import FacetValue, SavedView
 
-PAGE = "explorer"
+VIEWS_OF = "explorer"
+VALUES_SHOWN = 8
+_NO_TYPE = ("media_type", "none")
+"""Nodes without bytes: nothing that can be asked for by a media type."""
 _TITLES = {
     "media_type": "Media type", "source": "Source", "extension": "Extension",
-    "ingest_batch": "Ingest batch",
+    "ingest_batch": "Ingest batch", "author": "Author", "tag": "Tag", "month": "Month",
+    "label": "Label", "dataset": "Dataset",
 }  # fmt: skip
 
 
-def register(desk: Desk) -> None:
-    """Add the page."""
-    begin = "?media_type=image,video"
-    add_place(Place("Explorer", "/explorer", "e", group="Data", query=begin))
+class NewView(BaseModel):
+    """A view that is to be saved."""
 
-    @page(desk, "/explorer")
-    def explorer() -> None:
-        request = ui.context.client.request
-        query = dict(request.query_params) if request else {}
-        with frame(desk, "Explorer", "Everything that was brought in or made, newest first."):
-            Explorer(desk, query)
+    name: Annotated[str, Field(title="Name", min_length=1, max_length=100)]
+    is_shared: Annotated[bool, Field(title="Everybody sees it")] = False
+
+
+class SelectorText(BaseModel):
+    """A selector as it is written in files."""
+
+    selector: Annotated[str, Field(title="Selector", json_schema_extra={"format": "yaml"})]
+
+    @field_validator("selector")
+    @classmethod
+    def _is_sound(cls, selector: str) -> str:
+        try:
+            filtering.document_of(selector)
+        except DrystoneError as error:
+            raise ValueError("; ".join(filtering.problems_of(error))) from None
+        return selector
+
+
+async def build(view: View, request: Request) -> None:
+    """Build the page; `view` in the address is a saved view, which can be sent to somebody."""
+    query, problem = dict(request.query_params), ""
+    number = query.pop("view", "")
+    if number:
+        try:
+            saved = await view.desk.work(_view_of, view.desk, visitor().user_id, number)
+            query = {**dict(parse_qsl(urlsplit(saved.query).query)), **query}
+        except DrystoneError as error:
+            problem = str(error)
+    explorer = Explorer(view.desk, query)
+    if problem:
+        explorer.tell("This view cannot be shown: all is.", problem)
+
+
+def _view_of(desk: Desk, user_id: int, number: str) -> SavedView:
+    if not (number.isascii() and number.isdecimal() and len(number) < 19):
+        raise UsageError(f"{number!a} is no number of a view")
+    return desk.database().users.view(user_id, int(number))
+
+
+def address_of(saved_view_id: int) -> str:
+    """Return the address of a saved view."""
+    return f"/explorer?view={saved_view_id}"
+
+
+PAGE = Page(
+    "Explorer", "/explorer", "viewer", "Data", build=build, key="e", place=1,
+    query="?media_type=image,video",
+    lead="Everything that was brought in or made, newest first.",
+)  # fmt: skip
 
 
 class Explorer:
@@ -51,19 +103,27 @@ class Explorer:
         self._asked = 0
         self._build()
         for problem in problems:
-            with self._problems:
-                notice("This address has no valid selector: all is shown.", "warn", problem)
+            self.tell("This address has no valid selector: all is shown.", problem)
         self._show()
 
+    def tell(self, words: str, problem: str) -> None:
+        """Say what is wrong with the address, until the filters change."""
+        with self._problems:
+            notice(words, "warn", problem)
+
     def _build(self) -> None:
+        attributes(text("Skip to the pictures", "skip-link", "a"), href="#pictures")
         with box("toolbar"):
-            self._search = ui.input("Words in titles", on_change=self._search_changed)
+            self._search = ui.input("Search", on_change=self._search_changed)
             self._search.props("outlined dense clearable debounce=400")
+            self._search.props('placeholder="words, author:ann, tag:cat, date:2024-05"')
+            self._search.on("keydown.enter", self._search_entered)
             attributes(self._search, data_search=True)
             self._views = box("row")
             self._count = text("", "count")
             attributes(self._count, role="status")
             button("Newest first", self._turn, "small", hint="Turn the order")
+            button("Fill tiles", self._fill, "small", hint="Whole pictures, or cut to their tiles")
             button("YAML", self._edit, "small", hint="The selector as it is written in files")
             button("Save view", self._save, "small")
         self._problems = box("stack")
@@ -72,7 +132,13 @@ class Explorer:
             with box("facets", "aside") as self._side:
                 attributes(self._side, aria_label="Filters")
             with box("stack"):
-                self._grid = ThumbnailGrid(source_of(self.filters), "Nodes")
+                bar = ChosenBar(self._desk, lambda: self.filters)
+                self._grid = ThumbnailGrid(
+                    source_of(self.filters), "Nodes", lambda event: bar.choose(event.args)
+                )
+                attributes(self._grid, id="pictures")
+                bar.grid, self._bar = self._grid, bar
+        Look()
 
     # ---- Changing --------------------------------------------------------------------------------
 
@@ -97,9 +163,19 @@ class Explorer:
         self.change(filtering.without(self.filters, chip))
 
     def _search_changed(self, event: events.ValueChangeEventArguments[Any]) -> None:
-        words = str(event.value or "")
-        if words != filtering.words_of(self.filters.document):
-            self.change(filtering.searched(self.filters, words))
+        self._look_for(str(event.value or ""))
+
+    def _search_entered(self) -> None:
+        # A space ends the last word.
+        self._look_for(f"{self._search.value or ''} ")
+
+    def _look_for(self, asked: str) -> None:
+        wanted = filtering.searched(self.filters, asked)
+        if wanted.document != self.filters.document:
+            self.change(wanted)
+
+    def _fill(self) -> None:
+        self._grid.toggle_filled()
 
     def _turn(self) -> None:
         self.change(self.filters._replace(oldest_first=not self.filters.oldest_first))
@@ -107,7 +183,9 @@ class Explorer:
     # ---- Showing ---------------------------------------------------------------------------------
 
     def _show(self) -> None:
-        self._search.value = clean(filtering.words_of(self.filters.document))
+        words = clean(filtering.words_of(self.filters.document))
+        if words != str(self._search.value or "").strip():
+            self._search.value = words
         self._chips.clear()
         with self._chips:
             chips = filtering.chips_of(self.filters.document)
@@ -138,85 +216,82 @@ class Explorer:
             return  # Somebody has filtered on meanwhile.
         with self._client:
             self._count.text = clean(said)
+            self._bar.count(f"{found.nodes:,}" if found else "")
             self._side.clear()
             with self._side:
+                text("Filters", "visually-hidden", "h2")
                 for facet in FACETS:
                     self._show_facet(facet, getattr(found, facet) if found else ())
+                self._show_hidden()
 
     def _show_facet(self, facet: str, values: tuple[Any, ...]) -> None:
         chosen = filtering.values_of(self.filters.document, facet)
-        counts = {one.value: one.nodes for one in values}
-        shown = [*counts, *(value for value in chosen if value not in counts)]
+        known = {one.value: one for one in values if (facet, one.value) != _NO_TYPE}
+        shown = [*known.values(), *(FacetValue(one, 0) for one in chosen if one not in known)]
         if not shown:
             return
         with box("facet", "section"):
             text(_TITLES[facet], tag="h3")
-            for value in shown:
-                if facet == "media_type" and value == "none":
-                    continue
-                is_on = value in chosen
+            for one in shown[:VALUES_SHOWN]:
+                self._show_value(facet, one, one.value in chosen)
+            if len(shown) > VALUES_SHOWN:
+                with box("more", "details"):
+                    text(f"{len(shown) - VALUES_SHOWN} more", tag="summary")
+                    for one in shown[VALUES_SHOWN:]:
+                        self._show_value(facet, one, one.value in chosen)
+
+    def _show_value(self, facet: str, one: FacetValue, is_on: bool) -> None:
+        with box("facet-value on" if is_on else "facet-value", "button") as element:
+            attributes(element, type="button", aria_pressed="true" if is_on else "false")
+            attributes(element, title=one.value)
+            text(one.title or filtering.short_name(facet, one.value), "facet-name")
+            text(f"{one.nodes:,}", "facet-count")
+        element.on("click", functools.partial(self._toggle, facet, one.value))
+
+    def _show_hidden(self) -> None:
+        """Lead to what selectors leave out."""
+        with box("facet", "section"):
+            text("Hidden", tag="h3")
+            for flag, words in (("deleted", "Deleted"), ("blacklisted", "Black-listed")):
+                hidden = filtering.hidden_by(flag)
+                is_on = (self.filters.document.get("where") or {}).get(f"is_{flag}") is True
+                wanted = Filters(filtering.empty_document() if is_on else hidden)
                 with box("facet-value on" if is_on else "facet-value", "button") as element:
                     attributes(element, type="button", aria_pressed="true" if is_on else "false")
-                    text(value, "facet-name")
-                    text(f"{counts.get(value, 0):,}", "facet-count")
-                element.on("click", functools.partial(self._toggle, facet, value))
+                    text(words, "facet-name")
+                element.on("click", functools.partial(self.change, wanted))
 
     # ---- YAML and views --------------------------------------------------------------------------
 
     async def _edit(self) -> None:
-        with ui.dialog() as dialog, box("dialog wide"):
-            text("The selector as YAML", tag="h2")
-            text("The same document works in files and on the command line.", "hint", "p")
-            area = ui.textarea("Selector", value=clean(filtering.yaml_of(self.filters.document)))
-            area.props("outlined autogrow input-style=font-family:monospace")
-            problems = box("stack")
-
-            def apply() -> None:
-                try:
-                    document = filtering.document_of(area.value or "")
-                except DrystoneError as error:
-                    problems.clear()
-                    with problems:
-                        for problem in _shown(error):
-                            notice(problem, "bad")
-                    return
-                dialog.submit(document)
-
-            with box("dialog-buttons"):
-                button("Cancel", lambda: dialog.submit(None))
-                button("Apply", apply, "primary")
-        document = await dialog
-        dialog.delete()
-        if document is not None:
-            self.change(self.filters._replace(document=document))
+        lines = ["The same document works in files and on the command line."]
+        given = {"selector": filtering.yaml_of(self.filters.document)}
+        asked = await ask("The selector as YAML", SelectorText, "Apply", lines=lines, given=given,
+                          classes="wide")  # fmt: skip
+        if asked is not None:
+            self.change(self.filters._replace(document=filtering.document_of(asked.selector)))
 
     async def _save(self) -> None:
-        with ui.dialog() as dialog, box("dialog"):
-            text("Save these filters", tag="h2")
-            name = ui.input("Name").props("outlined dense autofocus maxlength=100")
-            shared = ui.checkbox("Everybody sees it")
-            with box("dialog-buttons"):
-                button("Cancel", lambda: dialog.submit(None))
-                button("Save", lambda: dialog.submit((name.value, shared.value)), "primary")
-        answer = await dialog
-        dialog.delete()
-        if not answer or not answer[0]:
+        new = await ask("Save these filters", NewView, "Save")
+        if new is None:
             return
         address, user_id = self.filters.address, visitor().user_id
 
         def save() -> int:
             users = self._desk.database().users
-            return users.save_view(user_id, PAGE, answer[0], address, is_shared=answer[1])
+            return users.save_view(user_id, VIEWS_OF, new.name, address, is_shared=new.is_shared)
 
-        await act(self._desk, "viewer", f"{answer[0]} is saved", save)
-        await self._list_views()
+        number = await act(self._desk, "viewer", f"{new.name} is saved", save)
+        if number is not None:
+            ui.navigate.history.push(address_of(number))
+            await self._list_views()
 
     async def _list_views(self) -> None:
         with self._client:
             user_id = visitor().user_id
 
         def views() -> list[SavedView]:
-            return self._desk.database().users.views(user_id, PAGE)
+            return self._desk.database().users.views(user_id, VIEWS_OF)
 
         try:
             found = await self._desk.work(views)
@@ -224,7 +299,6 @@ class Explorer:
             return
         if self._client.is_deleted:
             return
-        addresses = {one.saved_view_id: one.query for one in found}
         with self._client:
             self._views.clear()
             if not found:
@@ -237,9 +311,30 @@ class Explorer:
                     for one in found
                 }
                 choice = ui.select(options, label="Saved views", on_change=lambda event: (
-                    ui.navigate.to(addresses[event.value])
+                    ui.navigate.to(address_of(event.value))
                 ))  # fmt: skip
                 choice.props("outlined dense options-dense").style("min-width: 150px")
+                is_admin = visitor().role == "admin"
+                own = {one.saved_view_id: options[one.saved_view_id] for one in found
+                       if is_admin or one.user_id == user_id}  # fmt: skip
+                if own:
+                    button("Remove view", functools.partial(self._remove, own), "small quiet")
+
+    async def _remove(self, own: dict[int, str]) -> None:
+        chosen: list[Any] = []
+
+        def build() -> None:
+            chosen.append(ui.select(own, label="View").props("outlined dense"))
+
+        def agreed() -> int | None:
+            return chosen[0].value
+
+        answers = (("Cancel", False, ""), ("Remove", agreed, "danger"))
+        number = await dialog("Remove a saved view", build, answers)
+        if number:
+            asked = {"saved_view_id": number}
+            await operate(self._desk, "view.remove", asked, f"{own[number]} is removed")
+            await self._list_views()
 
 
 def _shown(error: Exception) -> list[str]:

@@ -4,47 +4,37 @@ from __future__ import annotations
 
 from typing import Any
 
-from nicegui import ui
-
 from base.errors import DrystoneError
 from gui.pages.gates.reading import Sample, WaitRow, samples_of
 from gui.pages.runs.acts import approve, refuse
-from gui.pages.runs.desk import RunDesk
 from gui.pages.scheduler.dry_run import show_dry_run
 from gui.reading.desk import Desk
-from gui.widgets.blocks import attributes, box, button, card, clean, empty, link, notice, text
+from gui.widgets.acts import act, dialog
+from gui.widgets.blocks import attributes, box, card, clean, empty, link, notice, text
+from gui.widgets.explorer_routes import picture_of
 
-PICTURED = ("image", "video")
 
-
-async def preview(desk: Desk, runs: RunDesk, row: WaitRow) -> None:
+async def preview(desk: Desk, row: WaitRow) -> None:
     """Show what an approval would let happen, with a look at the nodes, and ask for the answer."""
-    answer = await runs.act("", _read, desk, runs, row)
+    answer = await act(desk, "operator", "", _read, desk, row)
     if not answer:
         return
     report, samples, refused = answer
-    with ui.dialog() as dialog, box("dialog wide preview-dialog"):
-        text(row.title, tag="h2")
+
+    def show() -> None:
         if refused:
             notice(f"No dry run: {refused}", "warn")
         else:
             show_dry_run(report)
         show_samples(samples)
-        with box("dialog-buttons"):
-            button("Close", lambda: dialog.submit(""))
-            button("Refuse", lambda: dialog.submit("refuse"))
-            button("Approve", lambda: dialog.submit("approve"), "primary")
-    said = await dialog
-    dialog.delete()
-    if said == "approve":
-        await approve(runs, row.run_id)
-    elif said == "refuse":
-        await refuse(runs, row.run_id)
+
+    answers = (("Close", "", ""), ("Refuse", "refuse", ""), ("Approve", "approve", "primary"))
+    said = await dialog(row.title, show, answers, "wide preview-dialog")
+    if said:
+        await (approve if said == "approve" else refuse)(desk, row.run_id)
 
 
-def _read(
-    desk: Desk, runs: RunDesk, row: WaitRow
-) -> tuple[dict[str, Any], tuple[Sample, ...], str]:
+def _read(desk: Desk, row: WaitRow) -> tuple[dict[str, Any], tuple[Sample, ...], str]:
     """Do the dry run of what waits, over the batch that was sealed for it; blocks."""
     from jobs import dry_run_request
 
@@ -55,10 +45,8 @@ def _read(
         parameters |= {"action_batch_id": row.action_batch_id, "selector": None}
     samples = samples_of(database, row.action_batch_id) if row.action_batch_id else ()
     try:
-        return dry_run_request(runs.config_path, run.workflow, parameters), samples, ""
-    except Exception as error:
-        if not isinstance(error, DrystoneError):
-            raise
+        return dry_run_request(desk.config.config_path, run.workflow, parameters), samples, ""
+    except DrystoneError as error:
         return {}, samples, str(error)
 
 
@@ -76,8 +64,7 @@ def show_samples(samples: tuple[Sample, ...]) -> None:
 def _show_sample(one: Sample) -> None:
     label = f"Node {one.node_id}"
     with attributes(link("", f"/node/{one.node_id}", "relative"), title=clean(one.description)):
-        if one.media_type in PICTURED:
-            source = f"/thumbnail/{one.key}?media_type={one.media_type}"
+        if source := picture_of(one.key, one.media_type):
             attributes(box(tag="img"), src=source, alt=label, loading="lazy")
         else:
             text(one.media_type or "no file", "ds-kind")

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import Any
 
 from gui.pages.gates.approval import preview
 from gui.pages.gates.reading import GatesReading, Machine, WaitRow, read_gates
 from gui.pages.runs.acts import approve, refuse
-from gui.pages.runs.blocks import add_run_style
-from gui.pages.runs.desk import READING, RunDesk, work_page
-from gui.pages.runs.page import GROUP, short_time
-from gui.pages.runs.words import state_words
 from gui.reading.desk import Desk
-from gui.reading.poller import Poller
+from gui.widgets.acts import act_button
 from gui.widgets.blocks import (
-    Tone,
     at,
+    attributes,
     badge,
     box,
     button,
@@ -25,137 +21,102 @@ from gui.widgets.blocks import (
     link,
     metric,
     pairs,
+    short_time,
     size,
-    table,
     text,
 )
-from gui.widgets.frame import Place, add_place, frame, visitor
-from gui.widgets.live import live
+from gui.widgets.frame import Page, visitor
+from gui.widgets.tables import Col, table
+from gui.widgets.view import View
+from gui.widgets.words import state_badge
 
-_MACHINE_TONES: dict[str, Tone] = {"ready": "good", "waking": "warn", "asleep": "muted"}
-_MACHINE_WORDS = {"ready": "ready", "waking": "is waking", "asleep": "not ready"}
-_OTHER = ("waiting_space", "waiting_labels")
-
-
-class Waiting(NamedTuple):
-    """What waits, by what it waits for."""
-
-    gpu: tuple[WaitRow, ...]
-    approval: tuple[WaitRow, ...]
-    other: tuple[WaitRow, ...]
+WAITS = ("waiting_gpu_ready", "waiting_approval", "waiting_labels", "waiting_space")
 
 
-def register(desk: Desk, runs: RunDesk) -> None:
-    """Add the page."""
-    add_place(Place("Gates", "/gates", "a", group=GROUP))
-
-    @work_page(desk, "/gates")
-    async def gates_page() -> None:
-        add_run_style()
-        read = functools.partial(read_gates, desk, runs)
-        poller = await runs.follow("gates", "Gates", read)
-        with frame(desk, "Gates", "Work that waits for a machine, a person, or space."):
-            live(poller, _figures_of, _show_figures)
-            with box("grid"):
-                live(poller, _gpu_of, functools.partial(_show_gpu, runs))
-                live(poller, _queues_of, functools.partial(_show_queues, runs))
-            live(poller, _approvals_of, functools.partial(_show_approvals, desk, runs))
-            live(poller, _other_of, _show_other)
-
-
-def _waiting(poller: Poller) -> Waiting:
-    found: GatesReading = poller.value(READING)
-    rows = found.waiting
-    return Waiting(
-        tuple(row for row in rows if row.state == "waiting_gpu_ready"),
-        tuple(row for row in rows if row.state == "waiting_approval"),
-        tuple(row for row in rows if row.state in _OTHER),
+def build(view: View) -> None:
+    """Build the page."""
+    desk = view.desk
+    view.live(_show_figures, lambda found: found.waiting)
+    with box("grid"):
+        view.live(
+            functools.partial(_show_gpu, desk),
+            lambda found: (found.machines, _waiting(found, "waiting_gpu_ready")),
+        )
+        view.live(functools.partial(_show_queues, desk), lambda found: found.queues)
+    view.live(
+        functools.partial(_show_approvals, desk), lambda found: _waiting(found, "waiting_approval")
     )
+    view.live(_show_other, lambda found: _waiting(found, *WAITS[2:]))
 
 
-def _figures_of(poller: Poller) -> tuple[tuple[str, int, str], ...]:
-    waiting = _waiting(poller)
-    gpu_bytes = sum(row.size_bytes or 0 for row in waiting.gpu)
-    return (
-        ("Waiting for GPU", _count(waiting.gpu), f"{size(gpu_bytes)} staged" if gpu_bytes else ""),
-        ("Waiting for approval", len(waiting.approval), "runs"),
-        ("Waiting for labels", _of(waiting.other, "waiting_labels"), "tasks"),
-        ("Waiting for space", _of(waiting.other, "waiting_space"), "tasks"),
-    )
+PAGE = Page(
+    "Gates", "/gates", "viewer", "Work", read=read_gates, build=build, key="a", place=4,
+    lead="Work that waits for a machine, a person, or space.",
+)  # fmt: skip
 
 
-def _of(rows: tuple[WaitRow, ...], state: str) -> int:
-    return _count(tuple(row for row in rows if row.state == state))
+def _waiting(found: GatesReading, *states: str) -> tuple[WaitRow, ...]:
+    return tuple(row for row in found.waiting if row.state in states)
 
 
-def _count(rows: tuple[WaitRow, ...]) -> int:
-    return sum(row.tasks for row in rows)
-
-
-def _show_figures(figures: tuple[tuple[str, int, str], ...]) -> None:
+def _show_figures(rows: tuple[WaitRow, ...]) -> None:
+    tasks = {state: sum(row.tasks for row in rows if row.state == state) for state in WAITS}
+    gpu_bytes = sum(row.size_bytes or 0 for row in rows if row.state == "waiting_gpu_ready")
+    approvals = sum(row.state == "waiting_approval" for row in rows)
+    staged = f"{size(gpu_bytes)} staged" if gpu_bytes else ""
     with box("metrics"):
-        for label, value, hint in figures:
+        for label, value, hint in (
+            ("Waiting for GPU", tasks["waiting_gpu_ready"], staged),
+            ("Waiting for approval", approvals, "runs"),
+            ("Waiting for labels", tasks["waiting_labels"], "tasks"),
+            ("Waiting for space", tasks["waiting_space"], "tasks"),
+        ):
             metric(label, f"{value:,}", hint, "warn" if value else "")
 
 
 # ---- GPU machines --------------------------------------------------------------------------------
 
 
-def _gpu_of(poller: Poller) -> tuple[tuple[Machine, ...], tuple[WaitRow, ...]]:
-    found: GatesReading = poller.value(READING)
-    return found.machines, _waiting(poller).gpu
-
-
-def _show_gpu(runs: RunDesk, found: tuple[tuple[Machine, ...], tuple[WaitRow, ...]]) -> None:
+def _show_gpu(desk: Desk, found: tuple[tuple[Machine, ...], tuple[WaitRow, ...]]) -> None:
     machines, waiting = found
-    may_act = visitor().may("operator")
     with card("GPU machines", "tasks go to them while any is ready"):
         for machine in machines:
             with box("machine"):
                 with box("row"):
                     text(machine.host, "strong")
-                    badge(_MACHINE_WORDS[machine.state], _MACHINE_TONES[machine.state])
+                    state_badge(machine.state)
                 if machine.since is not None:
                     why = f", {machine.reason}" if machine.reason else ""
                     text(f"since {at(machine.since)}{why}", "hint")
-                if may_act:
-                    _gpu_buttons(runs, machine)
+                _gpu_buttons(desk, machine)
         if not waiting:
             text("Nothing waits for a GPU machine.", "empty-line")
             return
-        _show_rows(waiting, "Tasks that wait for a GPU machine")
+        cols = (
+            Col("Run", _run_link),
+            Col("Step", "step"),
+            Col(">Tasks", "tasks"),
+            Col(">Bytes", lambda row: text(_bytes(row), "nowrap")),
+            Col("Since", lambda row: text(short_time(row.since), "nowrap")),
+            Col("By", "who"),
+        )
+        table(waiting, cols, "Tasks that wait for a GPU machine")
 
 
-def _gpu_buttons(runs: RunDesk, machine: Machine) -> None:
-    async def ready() -> None:
-        done = f"{machine.host} is ready; what waits for it goes on"
-        await runs.operate("gpu.ready", {"host": machine.host}, done)
-
-    async def finished() -> None:
-        done = f"{machine.host} gets nothing new; what runs there goes on"
-        await runs.operate("gpu.done", {"host": machine.host}, done)
-
+def _gpu_buttons(desk: Desk, machine: Machine) -> None:
+    host = {"host": machine.host}
+    is_ready = machine.state == "ready"
     with box("row"):
-        button("GPU ready", ready, "primary" if machine.state != "ready" else "")
-        button("GPU done", finished, "primary" if machine.state == "ready" else "")
+        done = f"{machine.host} is ready; what waits for it goes on"
+        act_button(desk, "gpu.ready", "GPU ready", host, done=done,
+                   classes="" if is_ready else "primary")  # fmt: skip
+        done = f"{machine.host} gets nothing new; what runs there goes on"
+        act_button(desk, "gpu.done", "GPU done", host, done=done,
+                   classes="primary" if is_ready else "")  # fmt: skip
 
 
-def _show_rows(rows: tuple[WaitRow, ...], caption: str) -> None:
-    table(
-        ("Run", "Step", ">Tasks", ">Bytes", "Since", "By"),
-        [
-            (
-                lambda row=row: link(row.title, f"/runs/{row.run_id}"),
-                row.step,
-                f"{row.tasks:,}",
-                functools.partial(text, _bytes(row), "nowrap"),
-                functools.partial(text, short_time(row.since), "nowrap"),
-                row.who,
-            )
-            for row in rows
-        ],
-        caption,
-    )
+def _run_link(row: WaitRow) -> None:
+    link(row.title, f"/runs/{row.run_id}")
 
 
 def _bytes(row: WaitRow) -> str:
@@ -165,11 +126,7 @@ def _bytes(row: WaitRow) -> str:
 # ---- Approvals -----------------------------------------------------------------------------------
 
 
-def _approvals_of(poller: Poller) -> tuple[WaitRow, ...]:
-    return _waiting(poller).approval
-
-
-def _show_approvals(desk: Desk, runs: RunDesk, rows: tuple[WaitRow, ...]) -> None:
+def _show_approvals(desk: Desk, rows: tuple[WaitRow, ...]) -> None:
     with card("Approvals", "nothing of these has been copied or run yet"):
         if not rows:
             empty("Nothing waits for an approval.", "What needs one shows here before it begins.")
@@ -178,15 +135,15 @@ def _show_approvals(desk: Desk, runs: RunDesk, rows: tuple[WaitRow, ...]) -> Non
         for row in rows:
             with box("approval"):
                 with box("stack tight"):
-                    link(row.title, f"/runs/{row.run_id}")
+                    _run_link(row)
                     asked = f"asked for by {row.who}, waits since {at(row.since)}"
                     text(asked, "hint")
                     pairs(_approval_facts(row))
                 with box("row"):
                     if may_act:
-                        button("Preview", functools.partial(preview, desk, runs, row))
-                        button("Approve", functools.partial(approve, runs, row.run_id), "primary")
-                        button("Refuse", functools.partial(refuse, runs, row.run_id))
+                        button("Preview", functools.partial(preview, desk, row))
+                        button("Approve", functools.partial(approve, desk, row.run_id), "primary")
+                        button("Refuse", functools.partial(refuse, desk, row.run_id))
 
 
 def _approval_facts(row: WaitRow) -> list[tuple[str, object]]:
@@ -206,59 +163,43 @@ def _approval_facts(row: WaitRow) -> list[tuple[str, object]]:
 # ---- Space, labels, queues -----------------------------------------------------------------------
 
 
-def _other_of(poller: Poller) -> tuple[WaitRow, ...]:
-    return _waiting(poller).other
-
-
 def _show_other(rows: tuple[WaitRow, ...]) -> None:
     if not rows:
         return
+    cols = (
+        Col("Run", _run_link),
+        Col("Waits for", "state", state_badge),
+        Col(">Tasks", "tasks"),
+        Col("Since", "since", at),
+        Col("What it says", "reason"),
+    )
     with card("Waiting for space or labels", "looked at again by itself"):
-        table(
-            ("Run", "Waits for", ">Tasks", "Since", "What it says"),
-            [
-                (
-                    lambda row=row: link(row.title, f"/runs/{row.run_id}"),
-                    lambda row=row: badge(state_words(row.state), "warn"),
-                    f"{row.tasks:,}",
-                    at(row.since),
-                    row.reason,
-                )
-                for row in rows
-            ],
-            "Waiting for space or labels",
-        )
+        table(rows, cols, "Waiting for space or labels")
 
 
-def _queues_of(poller: Poller) -> tuple[Any, ...]:
-    return poller.value(READING).queues
-
-
-def _show_queues(runs: RunDesk, queues: tuple[Any, ...]) -> None:
-    may_act = visitor().may("operator")
-
-    def buttons(one: Any) -> None:
-        async def turn() -> None:
-            words = "goes on" if one.paused else "is paused; what runs goes on"
-            name = "queue.resume" if one.paused else "queue.pause"
-            await runs.operate(name, {"queue": one.queue}, f"queue {one.queue} {words}")
-
-        if may_act:
-            button("Resume" if one.paused else "Pause", turn, "small")
+def _show_queues(desk: Desk, queues: tuple[Any, ...]) -> None:
+    def turn(one: Any) -> None:
+        words = "goes on" if one.paused else "is paused; what runs goes on"
+        label = "Resume" if one.paused else "Pause"
+        act_button(
+            desk, f"queue.{label.lower()}", label, {"queue": one.queue}, classes="small",
+            done=f"queue {one.queue} {words}",
+        )  # fmt: skip
 
     def state(one: Any) -> None:
         words = "paused" if one.paused else "draining" if one.draining else "open"
         badge(words, "good" if words == "open" else "warn")
 
+    cols = (
+        Col("Queue", "queue"),
+        Col("State", state),
+        Col(">Queued", "queued"),
+        Col(">Running", "running"),
+        Col(">Waiting", "waiting"),
+        Col("", turn),
+    )
     with card("Queues"):
-        table(
-            ("Queue", "State", ">Queued", ">Running", ">Waiting", ""),
-            [
-                (
-                    one.queue, functools.partial(state, one), f"{one.queued:,}",
-                    f"{one.running:,}", f"{one.waiting:,}", functools.partial(buttons, one),
-                )
-                for one in queues
-            ],
-            "Queues",
-        )  # fmt: skip
+        table(queues, cols, "Queues")
+        if visitor().may("operator"):
+            made = link("What lies in Redis (RQ's own dashboard)", "/rq/")
+            attributes(made, target="_blank", rel="noopener")

@@ -11,9 +11,9 @@ from datetime import datetime
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from gui.pages.runs.desk import RunDesk
-from gui.pages.runs.words import first_line, run_title
+from gui.pages.runs.words import run_title
 from gui.reading.desk import Desk
+from gui.widgets.blocks import first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -67,18 +67,18 @@ class Sample(NamedTuple):
     description: str
 
 
-def read_gates(desk: Desk, runs: RunDesk) -> GatesReading:
+def read_gates(desk: Desk) -> GatesReading:
     """Read what waits; blocks."""
     database = desk.database()
     known = {
         gate.host: Machine(gate.host, gate.state, gate.since, gate.reason or "")
         for gate in database.runs.gpus()
     }
-    host = runs.config.gpu_host
+    host = desk.jobs_config.gpu_host
     known.setdefault(host, Machine(host, "asleep", None, ""))
     waiting = database.run_summary.waiting()
     rows = [_row(database, one, sized=place < SIZED_MAX) for place, one in enumerate(waiting)]
-    queues = tuple(database.runs.queues(runs.config.queues))
+    queues = tuple(database.runs.queues(desk.jobs_config.queues))
     return GatesReading(tuple(known[name] for name in sorted(known)), tuple(rows), queues)
 
 
@@ -88,7 +88,7 @@ def _row(database: Database, one: Any, *, sized: bool) -> WaitRow:
         size_bytes, nodes, batch = _of_action(database, one)
     return WaitRow(
         one.run_id,
-        f"Run {one.run_id}: {run_title(one.workflow, one.parameters)}",
+        f"{run_title(one.workflow, one.parameters)} (run {one.run_id})",
         one.state,
         one.step,
         one.tasks,
@@ -103,14 +103,14 @@ def _row(database: Database, one: Any, *, sized: bool) -> WaitRow:
 
 def _of_action(database: Database, one: Any) -> tuple[int | None, int | None, int | None]:
     """Return bytes, nodes and batch of what waits, from what planning and staging told."""
-    planned = next((row[2] for row in database.runs.results(one.run_id, "plan") if row[2]), {})
+    planned = database.runs.result_of(one.run_id, "plan", 0) or {}
     batch = planned.get("action_batch_id")
     if one.state == "waiting_gpu_ready":
         parts = set(one.parts)
         sizes = [
-            result.get("size_bytes", 0)
-            for part, _, result, _ in database.runs.results(one.run_id, "stage")
-            if result and part in parts
+            staged.result.get("size_bytes", 0)
+            for staged in database.runs.results(one.run_id, "stage")
+            if staged.result and staged.part in parts
         ]
         return (sum(sizes) if sizes else None), planned.get("nodes"), batch
     if batch is None:

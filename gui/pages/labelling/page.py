@@ -2,46 +2,45 @@
 
 from __future__ import annotations
 
-from gui.pages.runs.desk import READING, RunDesk
-from gui.pages.runs.words import many
-from gui.reading.desk import Desk
-from gui.reading.label_desk import Standing
-from gui.reading.poller import Poller
-from gui.widgets.blocks import ago, badge, box, card, empty, fill_bar, link, metric, table, text
-from gui.widgets.frame import HOME_OF_LABELLERS, Place, add_place, frame, page, visitor
-from gui.widgets.live import live
-from gui.widgets.words import state_tone
+import functools
 
-GROUP = "Data"
-SLOWNESS = 1.5
+from gui.pages.labelling.question import ask_people
+from gui.reading.desk import Desk
+from gui.reading.labelling import Standing
+from gui.widgets.blocks import ago, box, button, card, empty, fill_bar, link, many, metric, text
+from gui.widgets.frame import HOME_OF_LABELLERS, Page, visitor
+from gui.widgets.tables import Col, table
+from gui.widgets.view import View
+from gui.widgets.words import state_badge
+
 _KINDS = {"classification": "classes", "boxes": "boxes"}
 
 
-def register(desk: Desk, work: RunDesk) -> None:
-    """Add the page."""
-    add_place(Place("Labelling", HOME_OF_LABELLERS, "l", "labeller", GROUP))
-
-    @page(desk, HOME_OF_LABELLERS, "labeller")
-    async def labelling() -> None:
-        name = visitor().name
-        lead = "What people are asked. Every answer is kept at once; nobody gets the same twice."
-        poller = await work.follow(
-            "labelling", "The list of labelling", desk.labels.standings, SLOWNESS
-        )
-        with frame(desk, "Labelling", lead):
-            live(poller, _runs_of, lambda runs: _show(runs, name), "stack wide")
+def read_labelling(desk: Desk) -> tuple[Standing, ...]:
+    """Read how far each labelling is; blocks."""
+    return desk.labels.standings()
 
 
-def _runs_of(poller: Poller) -> tuple[Standing, ...]:
-    return poller.value(READING) or ()
+def build(view: View) -> None:
+    """Build the page."""
+    if view.may("operator"):
+        with box("row"):
+            button("Ask people something new", functools.partial(ask_people, view.desk), "primary")
+    view.live(functools.partial(_show, visitor().name), classes="stack wide")
 
 
-def _show(runs: tuple[Standing, ...], name: str) -> None:
+PAGE = Page(
+    "Labelling", HOME_OF_LABELLERS, "labeller", "Data", read=read_labelling, build=build,
+    slowness=1.5, key="l", place=2,
+    lead="What people are asked. Every answer is kept at once; nobody gets the same twice.",
+)  # fmt: skip
+
+
+def _show(name: str, runs: tuple[Standing, ...]) -> None:
     if not runs:
         empty(
             "Nobody is asked anything yet.",
-            "Start an action of type AC5 over a batch, and its questions appear here.",
-            "drystone run start ua_2 --set action=human_classification",
+            "An operator asks people something new, about what was chosen in the explorer.",
         )
         return
     for run in runs:
@@ -67,40 +66,36 @@ def _show_open(run: Standing, name: str) -> None:
             metric("You", f"{own.answers:,}" if own else "0",
                    f"{own.skips:,} skipped" if own else "answered so far")  # fmt: skip
         with box("row"):
-            label = "Go on" if own else "Start labelling"
-            link(label, f"{HOME_OF_LABELLERS}/{run.run.event_id}", "button primary")
+            if not run.people or name in run.people:
+                label = "Go on" if own else "Start labelling"
+                link(label, f"{HOME_OF_LABELLERS}/{run.run.event_id}", "button primary")
+            if run.people:
+                text(f"It asks {', '.join(run.people)}.", "hint")
             text(
                 f"{_KINDS[run.kind]}, {many(run.labellers_wanted, 'answer')} for each task", "hint"
             )
         if run.labellers:
-            table(
-                ("Labeller", ">Answers", ">Skipped", "Last"),
-                [
-                    (one.name, f"{one.answers:,}", f"{one.skips:,}", ago(one.last_time))
-                    for one in run.labellers
-                ],
-                "Who answered",
+            cols = (
+                Col("Labeller", "name"),
+                Col(">Answers", "answers"),
+                Col(">Skipped", "skips"),
+                Col("Last", "last_time", ago),
             )
+            table(run.labellers, cols, "Who answered")
 
 
 def _show_ended(runs: list[Standing]) -> None:
+    cols = (
+        Col("Question", "question"),
+        Col("Action", lambda one: one.run.action),
+        Col("State", lambda one: state_badge(one.run.state)),
+        Col(">Tasks", lambda one: f"{one.report.complete:,} of {one.report.tasks:,}"),
+        Col(">Results", lambda one: one.report.results),
+        Col("Agreement", agreement_of),
+        Col("Begun", lambda one: ago(one.run.start_time)),
+    )
     with card("Ended"):
-        table(
-            ("Question", "Action", "State", ">Tasks", ">Results", "Agreement", "Begun"),
-            [
-                (
-                    run.question,
-                    run.run.action,
-                    lambda run=run: badge(run.run.state, state_tone(run.run.state)),
-                    f"{run.report.complete:,} of {run.report.tasks:,}",
-                    f"{run.report.results:,}",
-                    agreement_of(run),
-                    ago(run.run.start_time),
-                )
-                for run in runs
-            ],
-            "Labelling that has ended",
-        )
+        table(runs, cols, "Labelling that has ended")
 
 
 def agreement_of(run: Standing) -> str:

@@ -7,40 +7,41 @@ from typing import Annotated
 from fastapi import Path
 
 from gui.pages.labelling.page import agreement_of
-from gui.pages.labelling.work import LabelWork, add_label_style
-from gui.pages.runs.desk import READING, RunDesk
+from gui.pages.labelling.work import LabelWork
 from gui.reading.desk import Desk
-from gui.reading.label_desk import Standing
-from gui.reading.poller import Poller
+from gui.reading.labelling import Standing
 from gui.widgets.blocks import badge, box, empty, fill_bar, link, text
-from gui.widgets.frame import HOME_OF_LABELLERS, frame, page
-from gui.widgets.live import live
+from gui.widgets.frame import HOME_OF_LABELLERS, Page
+from gui.widgets.view import View
 
 
-def register(desk: Desk, work: RunDesk) -> None:
-    """Add the page."""
+def read_task(desk: Desk, event_id: Annotated[int, Path(ge=1, lt=2**63)]) -> Standing:
+    """Read how far a labelling is; blocks. Raises NotFoundError."""
+    return desk.labels.standing(event_id)
 
-    @page(desk, HOME_OF_LABELLERS + "/{event_id}", "labeller")
-    async def label(event_id: Annotated[int, Path(ge=1, lt=2**63)]) -> None:
-        standing = await desk.work(desk.labels.standing, event_id)
-        if not standing.is_open:
-            with frame(desk, standing.question[:120]):
-                _show_end(standing)
-            return
-        poller = await work.follow(
-            f"labelling-{event_id}", "This labelling", lambda: desk.labels.standing(event_id)
+
+def build(view: View) -> None:
+    """Build the page."""
+    standing: Standing = view.reading
+    if not standing.is_open:
+        _show_end(standing)
+        return
+    with box("label-page"):
+        with box("label-head"):
+            link("All labelling", HOME_OF_LABELLERS, "button small")
+            view.live(_show_figures, classes="label-figures")
+        LabelWork(
+            f"{HOME_OF_LABELLERS}/{standing.run.event_id}",
+            standing.question,
+            standing.kind,
+            standing.classes,
         )
-        add_label_style()
-        with frame(desk, standing.question[:120]), box("label-page"):
-            with box("label-head"):
-                link("All labelling", HOME_OF_LABELLERS, "button small")
-                live(poller, _figures_of, _show_figures, "label-figures")
-            LabelWork(
-                f"{HOME_OF_LABELLERS}/{event_id}",
-                standing.question,
-                standing.kind,
-                standing.classes,
-            )
+
+
+PAGE = Page(
+    "Labelling", HOME_OF_LABELLERS + "/{event_id}", "labeller", read=read_task, build=build,
+    title=lambda standing: standing.question[:120],
+)  # fmt: skip
 
 
 def _show_end(standing: Standing) -> None:
@@ -53,21 +54,14 @@ def _show_end(standing: Standing) -> None:
     link("All labelling", HOME_OF_LABELLERS)
 
 
-def _figures_of(poller: Poller) -> tuple[int, int, int, str, bool]:
-    standing: Standing = poller.value(READING)
+def _show_figures(standing: Standing) -> None:
     report = standing.report
-    return (
-        report.complete, report.tasks, report.disputed, agreement_of(standing), standing.is_open,
-    )  # fmt: skip
-
-
-def _show_figures(figures: tuple[int, int, int, str, bool]) -> None:
-    complete, tasks, disputed, agreement, is_open = figures
+    complete, tasks = report.complete, report.tasks
     words = f"{complete:,} of {tasks:,}"
     fill_bar(complete / tasks if tasks else 0.0, f"{words} complete")
     text(words)
-    text(f"agreement {agreement}")
-    if disputed:
-        badge(f"{disputed:,} disputed", "warn")
-    if not is_open:
+    text(f"agreement {agreement_of(standing)}")
+    if report.disputed:
+        badge(f"{report.disputed:,} disputed", "warn")
+    if not standing.is_open:
         badge("this labelling has ended", "info")

@@ -1,19 +1,13 @@
-"""A labeller's work as an element: it owns its properties and its style sheet."""
+"""A labeller's work as an element: it owns its properties."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 
-from nicegui import ui
 from nicegui.element import Element
 
 from gui.pages.labelling.keys import keys_of
 from gui.widgets.blocks import clean
-
-_STATIC = os.path.join(
-    os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__)))), "static"
-)
 
 
 class LabelWork(Element, component="../../static/label_work.js"):
@@ -27,9 +21,3 @@ class LabelWork(Element, component="../../static/label_work.js"):
         # As they are: an answer names its class, and it is shown as text.
         self.props["classes"] = list(classes)
         self.props["keys"] = keys_of(classes)
-
-
-def add_label_style() -> None:
-    """Add the style sheet to the current page."""
-    version = int(os.stat(os.path.join(_STATIC, "label.css")).st_mtime)
-    ui.add_head_html(f'<link rel="stylesheet" href="/static/label.css?{version}">')

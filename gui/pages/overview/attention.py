@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import urlencode
 
+from gui.pages.runs.words import workflow_title
 from gui.reading.polled import late_of, standing_of, store_of
 from gui.reading.poller import Poller
-from gui.widgets.blocks import Tone, attributes, box, link, text
+from gui.widgets.blocks import Tone, attributes, box, first_line, link, many, text
+from gui.widgets.frame import HOME_OF_LABELLERS
+from gui.widgets.words import state_tone
+from sql import Late, LateRun
 
 LINES_SHOWN = 12
 _ORDER: tuple[Tone, ...] = ("bad", "warn", "info")
-_TONES: dict[str, Tone] = {"critical": "bad", "warning": "warn", "info": "info"}
+_ACCEPTED = ("same-device", "smart-off")
+"""What is so since the store was set up, and stays on the page of the store."""
+FAILED_FOR_S = 86_400.0
+_NUMBERS = re.compile(r"[0-9]+")
 
 
 class Line(NamedTuple):
@@ -35,8 +44,9 @@ def _of_store(poller: Poller) -> list[Line]:
     if store is None:
         return []
     return [
-        Line(_TONES[one.severity], one.message, one.advice, "Open storage", "/storage")
+        Line(state_tone(one.severity), one.message, one.advice, "Open storage", "/storage")
         for one in store.health.warnings
+        if one.code not in _ACCEPTED
     ]
 
 
@@ -44,13 +54,14 @@ def _of_database(poller: Poller) -> list[Line]:
     late, standing = late_of(poller), standing_of(poller)
     lines: list[Line] = []
     if late is not None:
+        lines += [*_failures(late), *_waiting(late)]
         lines += [
             Line(
                 "bad",
                 f"Ingest {one.name} stopped: {one.state_reason[:300]}",
                 "put it right, then signal the batch again",
                 "Look at it",
-                f"/explorer?{urlencode({'ingest_batch': one.name})}",
+                f"/runs?{urlencode({'workflow': 'ua_1', 'q': one.name})}",
             )
             for one in late.ingest_batches
             if one.state == "stopped"
@@ -75,6 +86,45 @@ def _of_database(poller: Poller) -> list[Line]:
                 "/explorer",
             )
         )
+    return lines
+
+
+def _failures(late: Late) -> list[Line]:
+    """Return the failed runs of the last day, those that failed alike as one line."""
+    since = datetime.now(UTC) - timedelta(seconds=FAILED_FOR_S)
+    alike: dict[tuple[str, str], list[LateRun]] = {}
+    for run in late.runs:
+        if run.state == "failed" and run.end_time is not None and run.end_time > since:
+            reason = first_line(run.reason) or "no reason was given"
+            alike.setdefault((run.workflow, _NUMBERS.sub("#", reason)), []).append(run)
+    lines: list[Line] = []
+    for (workflow, _), runs in alike.items():
+        newest = runs[0]
+        what = workflow_title(workflow)
+        said = f"{what}: {first_line(newest.reason) or 'it failed'}"
+        target, label = f"/runs/{newest.run_id}", "Look at the run"
+        if len(runs) > 1:
+            said = f"{len(runs)} times {said}"
+            target = f"/runs?{urlencode({'state': 'failed', 'workflow': workflow})}"
+            label = "Look at the runs"
+        advice = "put it right, then retry: what was done stays done"
+        lines.append(Line("bad", said, advice, label, target))
+    return lines
+
+
+def _waiting(late: Late) -> list[Line]:
+    """Return what waits for a person."""
+    lines: list[Line] = []
+    for state, what, advice, label, target in (
+        ("waiting_approval", "for an approval", "nothing of it has been copied or run yet",
+         "Open gates", "/gates"),
+        ("waiting_labels", "for people's labels", "each answer counts at once",
+         "Open labelling", HOME_OF_LABELLERS),
+    ):  # fmt: skip
+        count = late.task_counts.get(state, 0)
+        if count:
+            words = f"{many(count, 'task')} {'waits' if count == 1 else 'wait'} {what}"
+            lines.append(Line("warn", words, advice, label, target))
     return lines
 
 

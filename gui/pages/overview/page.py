@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from base.text import duration_text
 from gui.pages.overview.attention import Line, attention_of, show_attention
-from gui.reading.desk import Desk
+from gui.pages.runs.words import workflow_title
+from gui.pages.storage.disks import FORMER
+from gui.pages.storage.page import area_name
 from gui.reading.polled import late_of, standing_of, store_of
 from gui.reading.poller import Poller
 from gui.widgets.blocks import (
@@ -18,16 +21,17 @@ from gui.widgets.blocks import (
     card,
     empty,
     fill_bar,
+    first_line,
     link,
     metric,
     percent,
     size,
-    table,
     text,
 )
-from gui.widgets.frame import Place, add_place, frame, page
-from gui.widgets.live import live
-from gui.widgets.words import AREA_NAMES, state_tone, storage_state
+from gui.widgets.frame import Page
+from gui.widgets.tables import Col, table
+from gui.widgets.view import View
+from gui.widgets.words import state_badge, state_tone, storage_state
 
 RUNS_SHOWN = 8
 BATCHES_SHOWN = 8
@@ -36,21 +40,22 @@ TIMELINE_SHOWN = 12
 BACKUP_AGE_WARN_S = 36 * 3600.0
 
 
-def register(desk: Desk) -> None:
-    """Add the page."""
-    add_place(Place("Overview", "/", "o"))
+def build(view: View) -> None:
+    """Build the page."""
+    view.live(_show_cards, cards_of)
+    view.live(_show_attention_card, attention_of)
+    with box("grid"):
+        view.live(_show_storage, _storage_of)
+        with box("stack wide"):
+            view.live(_show_work, _work_of)
+            view.live(_show_exports, _exports_of)
+    view.live(_show_timeline, _timeline_of)
 
-    @page(desk, "/")
-    def overview() -> None:
-        with frame(desk, "Overview", "What runs, what is stored, and what needs you."):
-            live(desk.poller, cards_of, _show_cards)
-            live(desk.poller, attention_of, _show_attention_card)
-            with box("grid"):
-                live(desk.poller, _storage_of, _show_storage)
-                with box("stack wide"):
-                    live(desk.poller, _work_of, _show_work)
-                    live(desk.poller, _exports_of, _show_exports)
-            live(desk.poller, _timeline_of, _show_timeline)
+
+PAGE = Page(
+    "Overview", "/", build=build, key="o", place=1,
+    lead="What runs, what is stored, and what needs you.",
+)  # fmt: skip
 
 
 # ---- Cards ---------------------------------------------------------------------------------------
@@ -79,12 +84,13 @@ def _work_cards(poller: Poller) -> list[Figure]:
     people = counts.get("waiting_approval", 0) + counts.get("waiting_labels", 0)
     gpu, failed = counts.get("waiting_gpu_ready", 0), late.failed_runs
     return [
-        Figure("Running", f"{counts.get('running', 0):,}", "tasks"),
-        Figure("Queued", f"{counts.get('queued', 0):,}", "tasks"),
-        Figure("Waiting for GPU", f"{gpu:,}", "tasks", "warn" if gpu else ""),
-        Figure("Waiting for a person", f"{people:,}", "tasks", "warn" if people else ""),
-        Figure("Failed", f"{failed:,}", "runs in 24 h", "bad" if failed else ""),
-    ]
+        Figure("Running", f"{counts.get('running', 0):,}", "tasks", "", "/runs?state=running"),
+        Figure("Queued", f"{counts.get('queued', 0):,}", "tasks", "", "/runs?state=queued"),
+        Figure("Waiting for GPU", f"{gpu:,}", "tasks", "warn" if gpu else "", "/gates"),
+        Figure("Waiting for a person", f"{people:,}", "tasks", "warn" if people else "", "/gates"),
+        Figure("Failed", f"{failed:,}", "runs in 24 h", "bad" if failed else "",
+               "/runs?state=failed&period=24h"),
+    ]  # fmt: skip
 
 
 def _storage_cards(poller: Poller) -> list[Figure]:
@@ -140,9 +146,9 @@ class StorageBlock(NamedTuple):
     """What the first block shows."""
 
     state: str
-    areas: tuple[tuple[str, float | None, str, str], ...]
+    areas: tuple[Any, ...]
     partition: str
-    disks: tuple[tuple[str, str, str, float, str], ...]
+    disks: tuple[Any, ...]
     lag: str
     queue: int
     eta: str
@@ -152,36 +158,15 @@ def _storage_of(poller: Poller) -> StorageBlock | None:
     store = store_of(poller)
     if store is None:
         return None
-    areas = tuple(
-        (
-            f"{area.area.upper()} {AREA_NAMES[area.area]}",
-            (area.used_bytes + area.reserved_bytes) / area.quota_bytes
-            if area.quota_bytes
-            else None,
-            size(area.used_bytes)
-            + (f" of {size(area.quota_bytes)}" if area.quota_bytes else ", no quota"),
-            area.state,
-        )
-        for area in store.capacity.areas
-    )
-    disks = tuple(
-        (
-            disk.name,
-            disk.state,
-            disk.health,
-            1 - disk.free_bytes / disk.size_bytes if disk.size_bytes else 0.0,
-            f"{size(disk.free_bytes)} free",
-        )
-        for disk in store.capacity.disks
-    )
     moving = [job for job in store.jobs if job.state == "running" and job.eta_s is not None]
     rebuild = next((job for job in moving if job.kind in ("rebuild", "replace", "drain")), None)
+    lag = store.health.replication_lag_bytes
     return StorageBlock(
         store.health.state,
-        areas,
+        tuple(store.capacity.areas),
         percent(store.capacity.partition_fill),
-        disks,
-        size(store.health.replication_lag_bytes) if store.health.replication_lag_bytes else "none",
+        tuple(disk for disk in store.capacity.disks if disk.state not in FORMER),
+        size(lag) if lag else "none",
         store.health.rebuild_queue,
         f"{duration_text(rebuild.eta_s)} left" if rebuild else "",
     )
@@ -197,79 +182,60 @@ def _show_storage(block: StorageBlock | None) -> None:
             badge(*storage_state(block.state))
             text(f"Replication lag: {block.lag}", "hint")
             text(f"Rebuild queue: {block.queue:,} shards {block.eta}", "hint")
-        table(
-            ("Disk", "State", "Fill", ">Free"),
-            [
-                (
-                    name,
-                    lambda state=state, health=health: _disk_badges(state, health),
-                    lambda name=name, fill=fill: fill_bar(fill, f"{name} is {percent(fill)} full"),
-                    free,
-                )
-                for name, state, health, fill, free in block.disks
-            ],
-            "Disks",
+        disks = (
+            Col("Disk", "name", lambda name: link(name, "/storage")),
+            Col("State", _disk_badges),
+            Col("Fill", _disk_fill),
+            Col(">Free", lambda disk: f"{size(disk.free_bytes)} free"),
         )
-        table(
-            ("SSD area", "Quota", ">Used"),
-            [
-                (name, lambda name=name, fill=fill, state=state: _quota(name, fill, state), used)
-                for name, fill, used, state in block.areas
-            ],
-            "SSD areas",
+        areas = (
+            Col("SSD area", lambda area: area_name(area.area)),
+            Col("Quota", _quota),
+            Col(">Used", _used),
         )
+        table(block.disks, disks, "Disks")
+        table(block.areas, areas, "SSD areas")
         text(f"The SSD partition is {block.partition} full.", "hint")
         link("All about storage", "/storage")
 
 
-def _quota(name: str, fill: float | None, state: str) -> None:
-    if fill is None:
-        badge(state, state_tone(state))
-    else:
-        fill_bar(fill, f"{name} is {percent(fill)} full", _area_tone(state))
-
-
-def _disk_badges(state: str, health: str) -> None:
+def _disk_badges(disk: Any) -> None:
     with box("row"):
-        badge(state, state_tone(state))
-        if health != "ok":
-            badge(health, state_tone(health))
+        state_badge(disk.state)
+        if disk.health != "ok":
+            state_badge(disk.health)
 
 
-def _area_tone(state: str) -> Tone:
-    return {"ok": "", "warn": "warn"}.get(state, "bad")  # pyright: ignore[reportReturnType]
+def _disk_fill(disk: Any) -> None:
+    fill = 1 - disk.free_bytes / disk.size_bytes if disk.size_bytes else 0.0
+    fill_bar(fill, f"{disk.name} is {percent(fill)} full")
+
+
+def _quota(area: Any) -> None:
+    if not area.quota_bytes:
+        state_badge(area.state)
+        return
+    fill = (area.used_bytes + area.reserved_bytes) / area.quota_bytes
+    tone = "" if area.state == "ok" else "warn" if area.state == "warn" else "bad"
+    fill_bar(fill, f"{area_name(area.area)} is {percent(fill)} full", tone)
+
+
+def _used(area: Any) -> str:
+    quota = f" of {size(area.quota_bytes)}" if area.quota_bytes else ", no quota"
+    return size(area.used_bytes) + quota
 
 
 # ---- Block 2: batch, stage, recent runs, failure reason ------------------------------------------
 
 
-def _work_of(poller: Poller) -> tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]]:
+def _work_of(poller: Poller) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
     standing, late = standing_of(poller), late_of(poller)
-    batches = tuple(
-        (
-            f"{one.action_batch_id}",
-            "sealed" if one.seal_date else "open",
-            f"{one.node_count:,}",
-            one.stage or "in no pipeline",
-        )
-        for one in (standing.action_batches if standing else ())[:BATCHES_SHOWN]
-    )
-    runs = tuple(
-        (
-            f"{one.run_id}",
-            one.workflow,
-            one.state,
-            ago(one.start_time or one.create_time),
-            one.reason.splitlines()[0][:200] if one.reason else "",
-        )
-        for one in (late.runs if late else ())[:RUNS_SHOWN]
-    )
-    return batches, runs
+    batches = tuple(standing.action_batches[:BATCHES_SHOWN]) if standing else ()
+    runs = late.runs[:RUNS_SHOWN] if late else ()
+    return batches, tuple((one, ago(one.start_time or one.create_time)) for one in runs)
 
 
-def _show_work(
-    found: tuple[tuple[tuple[str, ...], ...], tuple[tuple[str, ...], ...]],
-) -> None:
+def _show_work(found: tuple[tuple[Any, ...], tuple[Any, ...]]) -> None:
     batches, runs = found
     with card("Batches and runs", "batch, stage, recent runs, failures"):
         if not batches and not runs:
@@ -279,21 +245,27 @@ def _show_work(
                 "drystone ingest FOLDER",
             )
             return
-        table(
-            ("Action batch", "Seal", ">Nodes", "Stage"),
-            batches,
-            "Action batches",
-            "No action batch yet.",
+        of_batches = (
+            Col("Action batch", "action_batch_id", _batch_link),
+            Col("Seal", lambda one: "sealed" if one.seal_date else "open"),
+            Col(">Nodes", "node_count"),
+            Col("Stage", lambda one: one.stage or "in no pipeline"),
         )
-        table(
-            ("Run", "Workflow", "State", "Started", "Failure reason"),
-            [
-                (run_id, workflow, lambda state=state: badge(state, state_tone(state)), when, why)
-                for run_id, workflow, state, when, why in runs
-            ],
-            "Recent runs",
-            "No run yet.",
+        of_runs = (
+            Col("Run", lambda row: link(row[0].run_id, f"/runs/{row[0].run_id}")),
+            Col(
+                "What", lambda row: link(workflow_title(row[0].workflow), f"/runs/{row[0].run_id}")
+            ),
+            Col("State", lambda row: state_badge(row[0].state)),
+            Col("Started", lambda row: row[1]),
+            Col("Failure reason", lambda row: first_line(row[0].reason, 200)),
         )
+        table(batches, of_batches, "Action batches", "No action batch yet.")
+        table(runs, of_runs, "Recent runs", "No run yet.")
+
+
+def _batch_link(action_batch_id: int) -> None:
+    link(action_batch_id, f"/pipelines/batch/{action_batch_id}")
 
 
 # ---- Block 3: export id, directory, manifest, seal, size -----------------------------------------
@@ -305,12 +277,19 @@ def _exports_of(poller: Poller) -> tuple[tuple[str, ...], ...] | None:
         return None
     rows = [
         (one.dataset_export_id, one.target_root or one.mode, one.manifest_key[:12], one.state,
-         size(one.size_bytes))
+         size(one.size_bytes), f"/datasets/of/{one.dataset}@{one.version}")
         for one in (late.exports if late else ())
     ]  # fmt: skip
     known = {row[0] for row in rows}
     rows += [
-        (view.view_id, view.name, view.manifest_key[:12], "sealed", size(view.size_bytes))
+        (
+            view.view_id,
+            view.name,
+            view.manifest_key[:12],
+            "sealed",
+            size(view.size_bytes),
+            "/storage",
+        )
         for view in (store.views if store else ())
         if view.kind == "exports" and view.view_id not in known
     ]
@@ -326,61 +305,67 @@ def _show_exports(rows: tuple[tuple[str, ...], ...] | None) -> None:
                 "drystone dataset --help",
             )
             return
-        table(
-            ("Export", "Directory", "Manifest", "Seal", ">Size"),
-            [
-                (
-                    export_id,
-                    directory,
-                    lambda manifest=manifest: text(manifest, "mono"),
-                    lambda seal=seal: badge(seal, state_tone(seal)),
-                    how_large,
-                )
-                for export_id, directory, manifest, seal, how_large in rows
-            ],
-            "Dataset exports",
+        cols = (
+            Col("Export", lambda row: link(row[0], row[5])),
+            Col("Directory", lambda row: row[1]),
+            Col("Manifest", lambda row: text(row[2], "mono")),
+            Col("Seal", lambda row: state_badge(row[3])),
+            Col(">Size", lambda row: row[4]),
         )
+        table(rows, cols, "Dataset exports")
 
 
 # ---- Timeline ------------------------------------------------------------------------------------
 
 
-def _timeline_of(poller: Poller) -> tuple[tuple[datetime, str, str, str], ...]:
+class Entry(NamedTuple):
+    """One thing of the timeline, and where more of it is."""
+
+    moment: datetime
+    title: str
+    state: str
+    note: str
+    target: str
+
+
+def _timeline_of(poller: Poller) -> tuple[Entry, ...]:
     late, standing = late_of(poller), standing_of(poller)
-    entries: list[tuple[datetime, str, str, str]] = []
+    entries: list[Entry] = []
     for one in late.ingest_batches if late else ():
         note = f"{one.file_count:,} files, {size(one.size_bytes)}, read by {one.adapter}"
         if one.state_reason:
             note = one.state_reason[:300]
-        entries.append((one.update_time, f"Ingest {one.name}", one.state, note))
+        target = f"/explorer?{urlencode({'ingest_batch': one.name})}"
+        entries.append(Entry(one.update_time, f"Ingest {one.name}", one.state, note, target))
     for batch in standing.action_batches if standing else ():
-        state = "sealed" if batch.seal_date else "open"
-        note = f"{batch.node_count:,} nodes"
+        state, number = "sealed" if batch.seal_date else "open", batch.action_batch_id
+        note, target = f"{batch.node_count:,} nodes", f"/pipelines/batch/{number}"
         moment = batch.seal_date or batch.create_date
-        entries.append((moment, f"Action batch {batch.action_batch_id}", state, note))
+        entries.append(Entry(moment, f"Action batch {number}", state, note, target))
     for event in late.action_events if late else ():
-        moment = event.end_time or event.start_time
+        moment, number = event.end_time or event.start_time, event.action_batch_id
         if moment is not None:
-            title = f"{event.action} on batch {event.action_batch_id}"
-            entries.append((moment, title, event.status, ""))
+            title, target = f"{event.action} on batch {number}", f"/pipelines/batch/{number}"
+            entries.append(Entry(moment, title, event.status, "", target))
     for export in late.exports if late else ():
         moment = export.seal_time or export.start_time
-        title = f"Export {export.dataset_export_id}"
-        entries.append((moment, title, export.state, f"{export.file_count:,} files"))
-    return tuple(sorted(entries, key=lambda entry: entry[0], reverse=True)[:TIMELINE_SHOWN])
+        title, note = f"Export {export.dataset_export_id}", f"{export.file_count:,} files"
+        target = f"/datasets/of/{export.dataset}@{export.version}"
+        entries.append(Entry(moment, title, export.state, note, target))
+    return tuple(sorted(entries, key=lambda entry: entry.moment, reverse=True)[:TIMELINE_SHOWN])
 
 
-def _show_timeline(entries: tuple[tuple[datetime, str, str, str], ...]) -> None:
+def _show_timeline(entries: tuple[Entry, ...]) -> None:
     with card("Timeline of batches"):
         if not entries:
             empty("No batch yet.", "The first ingest will show here.")
             return
         with box("timeline"):
-            for moment, title, state, note in entries:
+            for moment, title, state, note, target in entries:
                 with box("timeline-entry"):
                     box(f"timeline-dot {state_tone(state)}")
                     with box("row"):
-                        text(title, "timeline-title")
-                        badge(state, state_tone(state))
+                        link(title, target, "timeline-title")
+                        state_badge(state)
                     text(ago(moment), "timeline-time")
                     text(note, "timeline-note")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import json
 from typing import Annotated, Any, NamedTuple
 from urllib.parse import urlencode
@@ -11,11 +10,7 @@ from fastapi import Path
 
 from gui.pages.gates.approval import show_samples
 from gui.pages.gates.reading import Sample, samples_of
-from gui.pages.runs.blocks import add_run_style
-from gui.pages.runs.desk import READING, RunDesk, work_page
-from gui.pages.runs.words import tone_of
 from gui.reading.desk import Desk
-from gui.reading.poller import Poller
 from gui.widgets.blocks import (
     at,
     badge,
@@ -27,13 +22,12 @@ from gui.widgets.blocks import (
     metric,
     notice,
     size,
-    table,
     text,
 )
-from gui.widgets.frame import frame, visitor
-from gui.widgets.live import live
-
-SLOWNESS = 4.0
+from gui.widgets.frame import Page, visitor
+from gui.widgets.tables import Col, table
+from gui.widgets.view import View
+from gui.widgets.words import state_badge
 
 BatchId = Annotated[int, Path(ge=1, lt=2**63)]
 
@@ -46,31 +40,26 @@ class BatchReading(NamedTuple):
     samples: tuple[Sample, ...]
 
 
-def register(desk: Desk, runs: RunDesk) -> None:
-    """Add the page."""
-
-    @work_page(desk, "/pipelines/batch/{action_batch_id}")
-    async def batch_page(action_batch_id: BatchId) -> None:
-        add_run_style()
-        read = functools.partial(read_batch, desk, action_batch_id)
-        name = f"batch {action_batch_id}"
-        poller = await runs.follow(name, name.capitalize(), read, SLOWNESS)
-        with frame(desk, f"Batch {action_batch_id}", "What an action works on; sealed for ever."):
-            live(poller, _reading_of, _show, "stack wide")
-
-
-def read_batch(desk: Desk, action_batch_id: int) -> BatchReading:
+def read_batch(desk: Desk, action_batch_id: BatchId) -> BatchReading:
     """Read a batch; blocks. Raises NotFoundError."""
     database = desk.database()
     return BatchReading(
         database.action_context.batch(action_batch_id),
-        database.pipeline_state(action_batch_id),
+        database.actions.pipeline_state(action_batch_id),
         samples_of(database, action_batch_id),
     )
 
 
-def _reading_of(poller: Poller) -> BatchReading:
-    return poller.value(READING)
+def build(view: View) -> None:
+    """Build the page."""
+    view.live(_show, classes="stack wide")
+
+
+PAGE = Page(
+    "Batch", "/pipelines/batch/{action_batch_id}", read=read_batch, build=build, slowness=4.0,
+    title=lambda found: f"Batch {found.batch.action_batch_id}",
+    lead="What an action works on; sealed for ever.",
+)  # fmt: skip
 
 
 def _show(found: BatchReading) -> None:
@@ -102,23 +91,17 @@ def _show(found: BatchReading) -> None:
 
 
 def _show_stages(pipeline: Any, nodes: int) -> None:
+    cols = (
+        Col("Stage", "stage_id"),
+        Col("Action", lambda stage: _stage_name(stage, pipeline.current_stage)),
+        Col("Done", lambda stage: fill_bar(
+            stage.nodes_done / nodes if nodes else 0.0,
+            f"{stage.action}: {stage.nodes_done:,} of {nodes:,}",
+        )),
+        Col(">Nodes done", lambda stage: f"{stage.nodes_done:,} of {nodes:,}"),
+    )  # fmt: skip
     with card(f"Pipeline {pipeline.pipeline}"):
-        table(
-            ("Stage", "Action", "Done", ">Nodes done"),
-            [
-                (
-                    f"{stage.stage_id}",
-                    lambda stage=stage: _stage_name(stage, pipeline.current_stage),
-                    lambda stage=stage: fill_bar(
-                        stage.nodes_done / nodes if nodes else 0.0,
-                        f"{stage.action}: {stage.nodes_done:,} of {nodes:,}",
-                    ),
-                    f"{stage.nodes_done:,} of {nodes:,}",
-                )
-                for stage in pipeline.stages
-            ],
-            f"Stages of {pipeline.pipeline}",
-        )
+        table(pipeline.stages, cols, f"Stages of {pipeline.pipeline}")
 
 
 def _stage_name(stage: Any, current_stage: int | None) -> None:
@@ -135,17 +118,11 @@ def _show_events(events: tuple[Any, ...]) -> None:
         if not events:
             empty("No action yet.", "It can be run as often as you like.")
             return
-        table(
-            ("Event", "Action", "Status", "Begun", "Ended"),
-            [
-                (
-                    f"{one.event_id}",
-                    one.action,
-                    lambda one=one: badge(one.status, tone_of(one.status)),
-                    at(one.start_time),
-                    at(one.end_time) if one.end_time else "",
-                )
-                for one in events
-            ],
-            "Events",
+        cols = (
+            Col("Event", "event_id"),
+            Col("Action", "action"),
+            Col("Status", "status", state_badge),
+            Col("Begun", "start_time", at),
+            Col("Ended", "end_time", at),
         )
+        table(events, cols, "Events")

@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
-import functools
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from gui.pages.runs.blocks import add_run_style
-from gui.pages.runs.desk import READING, RunDesk, work_page
-from gui.pages.runs.page import GROUP, short_time
-from gui.pages.runs.words import many, tone_of
 from gui.reading.desk import Desk
-from gui.reading.poller import Poller
-from gui.widgets.blocks import attributes, badge, box, card, empty, fill_bar, link, text
-from gui.widgets.frame import Place, add_place, frame, visitor
-from gui.widgets.live import live
+from gui.widgets.blocks import (
+    attributes,
+    badge,
+    box,
+    card,
+    empty,
+    fill_bar,
+    link,
+    many,
+    short_time,
+    text,
+)
+from gui.widgets.frame import Page, visitor
+from gui.widgets.view import View
+from gui.widgets.words import state_badge
 
 BATCHES_SHOWN = 60
-SLOWNESS = 4.0
-"""Counting the nodes of batches is no question for every second."""
 PIPELINES_OFFERED = 4
 
 
@@ -37,20 +41,6 @@ class BoardReading(NamedTuple):
     cards: tuple[Any, ...]
 
 
-def register(desk: Desk, runs: RunDesk) -> None:
-    """Add the page."""
-    add_place(Place("Pipelines", "/pipelines", "p", group=GROUP))
-
-    @work_page(desk, "/pipelines")
-    async def pipelines_page() -> None:
-        add_run_style()
-        read = functools.partial(read_board, desk)
-        poller = await runs.follow("board", "Pipelines", read, SLOWNESS)
-        lead = "Sealed batches that were put into a pipeline, and where each of them stands."
-        with frame(desk, "Pipelines and batches", lead):
-            live(poller, _board_of, _show_board, "stack wide")
-
-
 def read_board(desk: Desk) -> BoardReading:
     """Read pipelines and the newest batches; blocks."""
     from adapters.actions import declared_pipelines
@@ -63,8 +53,16 @@ def read_board(desk: Desk) -> BoardReading:
     return BoardReading(pipelines, tuple(database.run_summary.board(BATCHES_SHOWN)))
 
 
-def _board_of(poller: Poller) -> BoardReading:
-    return poller.value(READING)
+def build(view: View) -> None:
+    """Build the page."""
+    view.live(_show_board, classes="stack wide")
+
+
+PAGE = Page(
+    "Pipelines", "/pipelines", "viewer", "Work", read=read_board, build=build, slowness=4.0,
+    title=lambda _: "Pipelines and batches", key="p", place=3,
+    lead="Sealed batches that were put into a pipeline, and where each of them stands.",
+)  # fmt: skip
 
 
 def _show_board(board: BoardReading) -> None:
@@ -104,7 +102,7 @@ def _show_card(one: Any, pipeline: str, action: str) -> None:
         if action:
             share = one.nodes_done / one.nodes if one.nodes else 0.0
             fill_bar(share, f"batch {one.action_batch_id} is {share:.0%} through {action}")
-            text(f"{one.nodes_done:,} of {one.nodes:,} nodes done", "hint")
+            text(f"{one.nodes_done:,} of {one.nodes:,} nodes through {action}", "hint")
             if one.last_state != "open" and one.seal_date and visitor().may("operator"):
                 _start_link(f"Start {action}", one.action_batch_id, pipeline)
         else:
@@ -119,9 +117,12 @@ def _card_head(one: Any) -> None:
     text(when, "hint")
     if one.run_id is not None:
         with box("row"):
+            text("its last run:", "hint")
             link(f"run {one.run_id}", f"/runs/{one.run_id}")
-            words = "runs" if one.last_state == "open" else one.last_state
-            badge(words, "info" if words == "runs" else tone_of(words))
+            if one.last_state == "open":
+                badge("runs", "info")
+            else:
+                state_badge(one.last_state)
 
 
 def _show_loose(board: BoardReading) -> None:

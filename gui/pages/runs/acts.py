@@ -8,65 +8,75 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from nicegui import ui
+
 from base.errors import DrystoneError
-from gui.pages.runs.desk import RunDesk
-from gui.pages.runs.words import many
-from gui.widgets.frame import confirm, tell
+from gui.reading.desk import Desk
+from gui.widgets.acts import act, confirm, operate, tell
+from gui.widgets.blocks import many
 
 CHOSEN_MAX = 200
 REFUSED_SHOWN = 3
 
 
-async def cancel(runs: RunDesk, run_id: int) -> None:
+async def start(desk: Desk, workflow: str, parameters: dict[str, Any]) -> None:
+    """Start a run, and go to its page; one that does the same already is said to be it."""
+
+    def done(run: Any) -> str:
+        return "" if run.created else f"Run {run.run_id} does the same already; here it is."
+
+    asked = {"workflow": workflow, "parameters": parameters}
+    if run := await operate(desk, "run.start", asked, done):
+        ui.navigate.to(f"/runs/{run.run_id}")
+
+
+async def cancel(desk: Desk, run_id: int) -> None:
     """Ask, then cancel one run."""
     lines = ["What runs stops at its next border; what is finished stays."]
     if await confirm(f"Cancel run {run_id}?", lines, "Cancel the run"):
         asked = {"run_id": run_id, "reason": "cancelled in the browser"}
-        await runs.operate("run.cancel", asked, f"run {run_id} is cancelled")
+        await operate(desk, "run.cancel", asked, f"run {run_id} is cancelled")
 
 
-async def retry(runs: RunDesk, run_id: int) -> None:
+async def retry(desk: Desk, run_id: int) -> None:
     """Begin anew what failed in a run."""
-    await runs.operate(
-        "run.retry",
-        {"run_id": run_id},
-        lambda answer: (
-            f"Run {run_id} begins anew with {many(answer.tasks, 'task')}; what was done stays done"
-        ),
-    )
+
+    def done(answer: Any) -> str:
+        tasks = many(answer.tasks, "task")
+        return f"Run {run_id} begins anew with {tasks}; what was done stays done"
+
+    await operate(desk, "run.retry", {"run_id": run_id}, done)
 
 
-async def approve(runs: RunDesk, run_id: int) -> bool:
+async def approve(desk: Desk, run_id: int) -> None:
     """Let a run go on that waits for it."""
-    answer = await runs.operate(
-        "run.approve",
-        {"run_id": run_id},
-        lambda answer: f"Run {run_id} goes on, with {many(answer.tasks, 'task')}",
-    )
-    return bool(answer)
+
+    def done(answer: Any) -> str:
+        return f"Run {run_id} goes on, with {many(answer.tasks, 'task')}"
+
+    await operate(desk, "run.approve", {"run_id": run_id}, done)
 
 
-async def refuse(runs: RunDesk, run_id: int) -> bool:
+async def refuse(desk: Desk, run_id: int) -> None:
     """Ask, then cancel a run that waits for an approval."""
     lines = ["The run is cancelled, and what it laid out is freed."]
-    if not await confirm(f"Refuse run {run_id}?", lines, "Refuse it"):
-        return False
-    asked = {"run_id": run_id, "reason": "refused in the browser"}
-    return bool(await runs.operate("run.cancel", asked, f"run {run_id} is refused"))
+    if await confirm(f"Refuse run {run_id}?", lines, "Refuse it"):
+        asked = {"run_id": run_id, "reason": "refused in the browser"}
+        await operate(desk, "run.cancel", asked, f"run {run_id} is refused")
 
 
-async def cancel_many(runs: RunDesk, run_ids: Iterable[int]) -> bool:
+async def cancel_many(desk: Desk, run_ids: Iterable[int]) -> bool:
     """Ask, then cancel several runs."""
     chosen = sorted(run_ids)[:CHOSEN_MAX]
     lines = [f"Runs {_listed(chosen)}.", "Those that have ended already stay as they are."]
     if not await confirm(f"Cancel {len(chosen)} runs?", lines, "Cancel them"):
         return False
     why = "cancelled in the browser"
-    await _each(runs, "cancelled", chosen, lambda run_id: runs.control().cancel(run_id, why))
+    await _each(desk, "cancelled", chosen, lambda run_id: desk.control().cancel(run_id, why))
     return True
 
 
-async def retry_many(runs: RunDesk, run_ids: Iterable[int]) -> bool:
+async def retry_many(desk: Desk, run_ids: Iterable[int]) -> bool:
     """Ask, then begin anew what failed in several runs."""
     chosen = sorted(run_ids)[:CHOSEN_MAX]
     lines = [
@@ -75,13 +85,11 @@ async def retry_many(runs: RunDesk, run_ids: Iterable[int]) -> bool:
     ]
     if not await confirm(f"Retry {len(chosen)} runs?", lines, "Retry them"):
         return False
-    await _each(runs, "begun anew", chosen, lambda run_id: runs.control().retry(run_id))
+    await _each(desk, "begun anew", chosen, lambda run_id: desk.control().retry(run_id))
     return True
 
 
-async def _each(
-    runs: RunDesk, word: str, run_ids: list[int], call: Callable[[int], object]
-) -> None:
+async def _each(desk: Desk, word: str, run_ids: list[int], call: Callable[[int], object]) -> None:
     """Do it to each, and say how many went well; one that is refused does not stop the others."""
 
     def work() -> tuple[int, list[str]]:
@@ -89,13 +97,11 @@ async def _each(
         for run_id in run_ids:
             try:
                 call(run_id)
-            except Exception as error:
-                if not isinstance(error, DrystoneError):
-                    raise
+            except DrystoneError as error:
                 refused.append(f"{run_id}: {error}")
         return len(run_ids) - len(refused), refused
 
-    outcome: Any = await runs.act("", work)
+    outcome: Any = await act(desk, "operator", "", work)
     if not outcome:
         return
     count, refused = outcome

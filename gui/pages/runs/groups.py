@@ -5,10 +5,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from gui.pages.runs.acts import retry_many
-from gui.pages.runs.desk import RunDesk
-from gui.pages.runs.words import first_line, tone_of
-from gui.widgets.blocks import badge, box, button, card, link, table, text
+from gui.reading.desk import Desk
+from gui.widgets.blocks import button, card, first_line, link, text
 from gui.widgets.frame import visitor
+from gui.widgets.tables import Col, table
+from gui.widgets.words import state_badge
 
 GROUPS_SHOWN = 8
 
@@ -33,39 +34,27 @@ def groups_of(failures: list[Any]) -> tuple[GroupRow, ...]:
     )  # fmt: skip
 
 
-def show_groups(runs: RunDesk, groups: tuple[GroupRow, ...]) -> None:
+def show_groups(desk: Desk, groups: tuple[GroupRow, ...]) -> None:
     """Show the groups, the most frequent first; nothing when nothing failed."""
     if not groups:
         return
-    may_act = visitor_may_act()
+    may_act = visitor().may("operator")
+
+    def retry(group: GroupRow) -> None:
+        if may_act:
+            label = "Retry" if group.runs == 1 else f"Retry {len(group.run_ids):,}"
+            button(label, lambda: retry_many(desk, group.run_ids), "small")
+
+    cols = (
+        Col("Reason", lambda group: text(group.reason, "reason")),
+        Col("Workflow", "workflow"),
+        Col("State", "state", state_badge),
+        Col(">Runs", "runs"),
+        Col("Newest", lambda one: link(f"run {one.newest_run_id}", f"/runs/{one.newest_run_id}")),
+        Col("", retry),
+    )
     hint = f"{sum(group.runs for group in groups):,} runs; # stands for any number"
     with card("What went wrong", hint):
-        table(
-            ("Reason", "Workflow", "State", ">Runs", "Newest", ""),
-            [_cells(runs, group, may_act) for group in groups[:GROUPS_SHOWN]],
-            "Failures by reason",
-        )
+        table(groups[:GROUPS_SHOWN], cols, "Failures by reason")
         if len(groups) > GROUPS_SHOWN:
             text(f"and {len(groups) - GROUPS_SHOWN} other reasons", "hint")
-
-
-def visitor_may_act() -> bool:
-    """Tell whether whoever looks at the current page may change runs."""
-    return visitor().may("operator")
-
-
-def _cells(runs: RunDesk, group: GroupRow, may_act: bool) -> list[Any]:
-    def retry() -> None:
-        with box("row"):
-            if may_act:
-                label = "Retry" if group.runs == 1 else f"Retry {len(group.run_ids):,}"
-                button(label, lambda: retry_many(runs, group.run_ids), "small")
-
-    return [
-        lambda: text(group.reason, "reason"),
-        group.workflow,
-        lambda: badge(group.state, tone_of(group.state)),
-        f"{group.runs:,}",
-        lambda: link(f"run {group.newest_run_id}", f"/runs/{group.newest_run_id}"),
-        retry,
-    ]

@@ -8,12 +8,13 @@ from typing import NamedTuple
 from nicegui import ui
 
 from base.errors import UsageError
-from gui.pages.runs.desk import READING, RunDesk
 from gui.pages.runs.log import PROGRAM, LogPiece, find_lines, has_log, program_log, read_piece
 from gui.pages.runs.view import task_name
+from gui.reading.followed import READING
 from gui.reading.poller import Poller
+from gui.widgets.acts import tell
 from gui.widgets.blocks import attributes, box, button, card, clean, empty, size, text
-from gui.widgets.frame import tell
+from gui.widgets.view import View, follow
 from sql import RunDetail
 
 CHOICES_MAX = 300
@@ -53,8 +54,11 @@ def choices_of(detail: RunDetail, log_dir: str) -> tuple[LogChoice, ...]:
 class RunLogs:
     """The log panel in one browser. It reads a tail, and never more than a piece at a time."""
 
-    def __init__(self, runs: RunDesk, run_id: int, poller: Poller) -> None:
-        self._runs, self._run_id, self._poller = runs, run_id, poller
+    def __init__(self, view: View) -> None:
+        self._desk = view.desk
+        self._log_dir = view.desk.jobs_config.log_dir
+        assert view.poller is not None
+        self._poller = view.poller
         self._path, self._following = "", True
         self._chosen_by_hand = False
         self._piece: LogPiece | None = None
@@ -84,10 +88,13 @@ class RunLogs:
         self._poller.watch(self, self._take_in)
         self._client.on_delete(lambda: self._poller.unwatch(self))
         self._take_in()
-        wrong = next((one.task_id for one in self._choices() if one.went_wrong), None)
-        state = self._poller.value(READING).head.state
-        if wrong is not None and state in ENDED:
-            self._choose(wrong)
+        reading = self._poller.value(READING)
+        state = reading.head.state
+        # The first that failed is why: what is summed up at the end fails of it.
+        failed = [one.task_id for one in reading.tasks if one.state == "failed"]
+        wrong = failed or [one.task_id for one in self._choices() if one.went_wrong]
+        if wrong and state in ENDED:
+            self._choose(wrong[0])
         elif state == "done":
             programs = [path for path in self._choice.options if path.endswith(f"{PROGRAM}.log")]
             if programs:
@@ -162,10 +169,10 @@ class RunLogs:
             return
         self._following = True
         self._search.value = ""
-        read = functools.partial(read_piece, self._runs.config.log_dir, path)
+        read = functools.partial(read_piece, self._log_dir, path)
         try:
             with self._client:
-                tail = await self._runs.follow(f"log {path}", "The log", read)
+                tail = await follow(self._desk, f"log {path}", read)
         except UsageError as error:
             if path == self._path:
                 self._write(str(error), "")
@@ -196,9 +203,8 @@ class RunLogs:
         await self._go_to_end()
 
     async def _read(self, end: int) -> None:
-        log_dir = self._runs.config.log_dir
         try:
-            piece = await self._runs.desk.work(read_piece, log_dir, self._path, end)
+            piece = await self._desk.work(read_piece, self._log_dir, self._path, end)
         except UsageError as error:
             tell(str(error), bad=True)
             return
@@ -210,9 +216,8 @@ class RunLogs:
             await self._go_to_end()
             return
         self._following = False
-        log_dir = self._runs.config.log_dir
         try:
-            found = await self._runs.desk.work(find_lines, log_dir, self._path, words)
+            found = await self._desk.work(find_lines, self._log_dir, self._path, words)
         except UsageError as error:
             tell(str(error), bad=True)
             return
@@ -236,5 +241,4 @@ class RunLogs:
 
     def _stop_following(self, path: str, tail: Poller) -> None:
         tail.unwatch(self)
-        with self._client:
-            self._runs.leave(f"log {path}")
+        self._desk.followed.leave(f"log {path}", self._client)

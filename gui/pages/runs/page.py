@@ -3,32 +3,35 @@
 from __future__ import annotations
 
 import functools
-from datetime import datetime
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
+from fastapi import Depends, Request
 from nicegui import ui
 
 from gui.pages.runs.acts import cancel_many, retry_many
-from gui.pages.runs.blocks import add_run_style
-from gui.pages.runs.desk import READING, RunDesk, work_page
 from gui.pages.runs.filters import PERIODS, STATES, RunQuery, query_of
 from gui.pages.runs.groups import GroupRow, groups_of, show_groups
-from gui.pages.runs.words import (
-    WORKFLOW_TITLES,
-    duration,
-    first_line,
-    run_title,
-    state_words,
-    tone_of,
-)
+from gui.pages.runs.words import WORKFLOW_TITLES, run_title
 from gui.reading.desk import Desk
-from gui.reading.poller import Poller
-from gui.widgets.blocks import attributes, badge, box, button, card, clean, empty, link, table, text
-from gui.widgets.frame import Place, add_place, frame, visitor
-from gui.widgets.live import live
+from gui.widgets.blocks import (
+    attributes,
+    box,
+    button,
+    card,
+    clean,
+    duration,
+    empty,
+    first_line,
+    link,
+    short_time,
+    text,
+)
+from gui.widgets.frame import Page
+from gui.widgets.tables import Col, table
+from gui.widgets.view import View
+from gui.widgets.words import state_badge
 
 RUNS_SHOWN = 50
-GROUP = "Work"
 
 
 class RunRow(NamedTuple):
@@ -46,32 +49,24 @@ class RunRow(NamedTuple):
 class RunsReading(NamedTuple):
     """A page of runs, how many there are by state, and what failed for which reason."""
 
+    query: RunQuery
     rows: tuple[RunRow, ...]
     next_before: int | None
     counts: dict[str, int]
     groups: tuple[GroupRow, ...]
 
 
-def register(desk: Desk, runs: RunDesk) -> None:
-    """Add the page."""
-    add_place(Place("Runs", "/runs", "r", group=GROUP))
-
-    @work_page(desk, "/runs")
-    async def runs_page() -> None:
-        request = ui.context.client.request
-        query = query_of(dict(request.query_params) if request else {})
-        add_run_style()
-        with frame(desk, "Runs", "Everything that was asked for, the newest first."):
-            read = functools.partial(read_runs, desk, query)
-            RunList(runs, query, await runs.follow(query.address, "Runs", read))
+def _query_of(request: Request) -> RunQuery:
+    return query_of(dict(request.query_params))
 
 
-def read_runs(desk: Desk, query: RunQuery) -> RunsReading:
+def read_runs(desk: Desk, query: Annotated[RunQuery, Depends(_query_of)]) -> RunsReading:
     """Read one page of runs; blocks."""
     database, wanted = desk.database(), query.filter()
     page = database.runs.list_runs(wanted, limit=RUNS_SHOWN, before=query.before)
     failures = database.run_summary.failures(wanted)
     return RunsReading(
+        query,
         tuple(_row(run) for run in page.runs),
         page.next_before,
         database.runs.run_counts(wanted),
@@ -91,46 +86,45 @@ def _row(run: Any) -> RunRow:
     )
 
 
-def short_time(moment: datetime | None) -> str:
-    """Return a moment on this machine's clock: the time alone where it is of today."""
-    if moment is None:
-        return ""
-    local = moment.astimezone()
-    is_today = local.date() == datetime.now().astimezone().date()
-    return local.strftime("%H:%M:%S" if is_today else "%Y-%m-%d %H:%M")
+def build(view: View) -> None:
+    """Build the page."""
+    RunList(view)
 
 
-def _counts_of(poller: Poller) -> dict[str, int]:
-    return poller.value(READING).counts
+PAGE = Page(
+    "Runs", "/runs", "viewer", "Work", read=read_runs, build=build, key="r", place=2,
+    lead="Everything that was asked for, the newest first.",
+)  # fmt: skip
 
 
-def _groups_of(poller: Poller) -> tuple[GroupRow, ...]:
-    return poller.value(READING).groups
-
-
-def _rows_of(poller: Poller) -> tuple[tuple[RunRow, ...], int | None]:
-    found: RunsReading = poller.value(READING)
-    return found.rows, found.next_before
+_COLS = (
+    Col("Run", lambda row: link(f"{row.run_id}", f"/runs/{row.run_id}", "mono")),
+    Col("What", lambda row: link(row.title, f"/runs/{row.run_id}")),
+    Col("State", "state", state_badge),
+    Col("By", "who"),
+    Col("Begun", lambda row: text(row.begun, "nowrap")),
+    Col(">Took", lambda row: text(row.took, "nowrap")),
+    Col("Reason", lambda row: text(row.reason, "reason")),
+)
 
 
 class RunList:
     """The list in one browser: what is chosen there, and the buttons for it."""
 
-    def __init__(self, runs: RunDesk, query: RunQuery, poller: Poller) -> None:
-        self._runs, self._query = runs, query
-        self._may_act = visitor().may("operator")
+    def __init__(self, view: View) -> None:
+        self._desk, self._query = view.desk, view.reading.query
+        self._may_act = view.may("operator")
         self._chosen: set[int] = set()
         self._bar: ui.element | None = None
-
         with card("", "", "flat"):
-            live(poller, _counts_of, self._show_states)
+            view.live(self._show_states, lambda found: found.counts)
             self._show_filters()
-        live(poller, _groups_of, functools.partial(show_groups, runs))
+        view.live(functools.partial(show_groups, view.desk), lambda found: found.groups)
         with card("Runs"):
             if self._may_act:
                 self._bar = box("row bulk")
                 self._show_bar()
-            live(poller, _rows_of, self._show_rows)
+            view.live(self._show_rows, lambda found: (found.rows, found.next_before))
 
     # ---- Filters ---------------------------------------------------------------------------------
 
@@ -194,11 +188,11 @@ class RunList:
             button("Choose none", self._clear, "small quiet")
 
     async def _cancel(self) -> None:
-        if await cancel_many(self._runs, self._chosen):
+        if await cancel_many(self._desk, self._chosen):
             self._clear()
 
     async def _retry(self) -> None:
-        if await retry_many(self._runs, self._chosen):
+        if await retry_many(self._desk, self._chosen):
             self._clear()
 
     def _clear(self) -> None:
@@ -210,14 +204,15 @@ class RunList:
         (self._chosen.add if chosen else self._chosen.discard)(run_id)
         self._show_bar()
 
-    def _box_of(self, run_id: int) -> None:
+    def _box_of(self, row: RunRow) -> None:
+        run_id = row.run_id
         made = box("choose", "input")
         attributes(made, type="checkbox", aria_label=f"Choose run {run_id}")
         if run_id in self._chosen:
             attributes(made, checked=True)
         made.on(
             "change",
-            lambda event, run_id=run_id: self._choose(run_id, bool(event.args)),
+            lambda event: self._choose(run_id, bool(event.args)),
             js_handler="(event) => emit(event.target.checked)",
         )
 
@@ -228,27 +223,16 @@ class RunList:
         if not rows:
             self._show_nothing()
         else:
-            choosing = ["Choose"] if self._may_act else []
-            headings = [*choosing, "Run", "What", "State", "By", "Begun", ">Took", "Reason"]
-            table(headings, [self._cells(row) for row in rows], "Runs")
+            cols = _COLS
+            if self._may_act:
+                cols = (Col("Choose", self._box_of), *_COLS)
+            table(rows, cols, "Runs")
         with box("row spread"):
             if self._query.before is not None:
                 link("Newest", self._query.changed().address, "button small")
             if next_before is not None:
                 older = self._query._replace(before=next_before)
                 link("Older", older.address, "button small")
-
-    def _cells(self, row: RunRow) -> list[Any]:
-        cells: list[Any] = [
-            lambda: link(f"{row.run_id}", f"/runs/{row.run_id}", "mono"),
-            lambda: link(row.title, f"/runs/{row.run_id}"),
-            lambda: badge(state_words(row.state), tone_of(row.state)),
-            row.who,
-            lambda: text(row.begun, "nowrap"),
-            (lambda: text(row.took, "nowrap")) if row.took else "",
-            (lambda: text(row.reason, "reason")) if row.reason else "",
-        ]
-        return [lambda: self._box_of(row.run_id), *cells] if self._may_act else cells
 
     def _show_nothing(self) -> None:
         if self._query == RunQuery():

@@ -4,23 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any, Protocol
+from urllib.parse import urlencode
 
-from gui.pages.runs.page import short_time
 from gui.pages.runs.view import BarRow, Chart, StepRow, TaskRow
-from gui.pages.runs.words import duration, first_line, state_words, tone_of
 from gui.widgets.blocks import (
     attributes,
     badge,
     box,
     button,
     card,
+    duration,
     empty,
     fill_bar,
     link,
     pairs,
-    table,
+    short_time,
     text,
 )
+from gui.widgets.tables import Col, table
+from gui.widgets.words import state_badge, state_tone, state_words
 
 
 class Logs(Protocol):
@@ -59,15 +61,9 @@ def _show_bars(row: BarRow) -> None:
         with box("gantt-track"):
             for bar in row.bars:
                 left = min(bar.left, 99.5)
-                made = box(f"gantt-bar {_bar_tone(bar.state)}")
+                made = box(f"gantt-bar {state_tone(bar.state) or 'muted'}")
                 made.style(f"left: {left:.2f}%; width: {min(bar.width, 100 - left):.2f}%")
                 attributes(made, role="img", aria_label=bar.title, title=bar.title)
-
-
-def _bar_tone(state: str) -> str:
-    if state in ("retry", "lost"):
-        return "bad"
-    return tone_of(state) or "muted"
 
 
 # ---- Steps, tasks --------------------------------------------------------------------------------
@@ -75,61 +71,47 @@ def _bar_tone(state: str) -> str:
 
 def show_steps(steps: tuple[StepRow, ...]) -> None:
     """Show how far each step is."""
+    cols = (
+        Col("Step", lambda row: text(row.step, "strong")),
+        Col("Queue", "queue"),
+        Col("Done", lambda row: _bar(row.share_done, row.step)),
+        Col("State", _states),
+        Col(">Took", "took"),
+    )  # fmt: skip
     with card("Steps"):
-        table(
-            ("Step", "Queue", "Done", "State", ">Took"),
-            [
-                (
-                    lambda row=row: text(row.step, "strong"),
-                    row.queue,
-                    lambda row=row: fill_bar(
-                        row.share_done, f"{row.step} is {row.share_done:.0%} done"
-                    ),
-                    lambda row=row: _states(row),
-                    row.took,
-                )
-                for row in steps
-            ],
-            "Steps",
-            "No step has begun yet.",
-        )
+        table(steps, cols, "Steps", "No step has begun yet.")
+
+
+def _bar(share_done: float, name: str) -> None:
+    fill_bar(share_done, f"{name} is {share_done:.0%} done")
 
 
 def _states(row: StepRow) -> None:
     with box("row"):
         for state, count in row.states:
             words = state_words(state)
-            badge(words if count == 1 else f"{count:,} {words}", tone_of(state))
+            badge(words if count == 1 else f"{count:,} {words}", state_tone(state))
 
 
 def show_tasks(logs: Logs, found: tuple[tuple[TaskRow, ...], int]) -> None:
     """Show the tasks with their attempts; each has a button for its log."""
     tasks, total = found
-    hint = f"{total:,} in all" if total > len(tasks) else ""
-    with card("Tasks and attempts", hint):
-        table(
-            ("Task", "State", "Worker", ">Took", "What it says", ""),
-            [_task_cells(logs, row) for row in tasks],
-            "Tasks",
-            "No task yet.",
-        )
-
-
-def _task_cells(logs: Logs, row: TaskRow) -> list[Any]:
-    return [
-        row.name,
-        lambda: badge(state_words(row.state), tone_of(row.state)),
-        lambda: text(row.worker, "mono small"),
-        row.took,
-        lambda: _told(row),
-        lambda: button("Log", lambda: logs.choose(row.task_id), "small"),
-    ]
+    cols = (
+        Col("Task", "name"),
+        Col("State", "state", state_badge),
+        Col("Worker", lambda row: text(row.worker, "mono small")),
+        Col(">Took", "took"),
+        Col("What it says", _told),
+        Col("", lambda row: button("Log", lambda: logs.choose(row.task_id), "small")),
+    )
+    with card("Tasks and attempts", f"{total:,} in all" if total > len(tasks) else ""):
+        table(tasks, cols, "Tasks", "No task yet.")
 
 
 def _told(row: TaskRow) -> None:
     with box("stack tight"):
         if row.share_done is not None:
-            fill_bar(row.share_done, f"{row.name} is {row.share_done:.0%} done")
+            _bar(row.share_done, row.name)
         for line in (row.progress, row.error):
             if line:
                 text(line, "reason")
@@ -142,7 +124,7 @@ def _told(row: TaskRow) -> None:
 
 def show_origin(found: tuple[Any, ...]) -> None:
     """Show the lineage: schedule, action batch, event, children, nodes that were not done."""
-    origin, failed_nodes, totals = found
+    origin, failed_nodes, totals, ingest = found
     children = {name: count for _, figures in totals for name, count in figures}.get("children")
     rows: list[tuple[str, str | Callable[[], Any]]] = []
     if origin.schedule:
@@ -153,24 +135,28 @@ def show_origin(found: tuple[Any, ...]) -> None:
         rows.append(("Event", lambda event=event: _event(event)))
     if children is not None:
         rows.append(("Children", f"{children:,} new nodes"))
+    if ingest:
+        target = f"/explorer?{urlencode({'ingest_batch': ingest})}"
+        rows.append(("Brought in", lambda: link(f"All of {ingest}", target)))
     with card("Lineage"):
         if not rows:
             empty("A person asked for it, and it belongs to no batch.", "Results are shown below.")
         else:
             pairs(rows)
         if failed_nodes:
-            table(
-                ("Node", "Outcome", "Why"),
-                [
-                    (
-                        lambda node_id=node_id: link(f"{node_id}", f"/node/{node_id}", "mono"),
-                        lambda outcome=outcome: badge(outcome, "bad"),
-                        first_line(reason),
-                    )
-                    for node_id, outcome, reason in failed_nodes
-                ],
-                "Nodes that were not done",
+            cols = (
+                Col(">Nodes", "nodes"),
+                Col("Outcome", lambda one: badge(one.outcome, "bad")),
+                Col("Why", "reason"),
+                Col("Such as", lambda one: _node_links(one.node_ids)),
             )
+            table(failed_nodes, cols, "Nodes that were not done")
+
+
+def _node_links(node_ids: tuple[int, ...]) -> None:
+    with box("row"):
+        for node_id in node_ids:
+            link(node_id, f"/node/{node_id}", "mono")
 
 
 def _schedule_link(origin: Any) -> None:
@@ -186,7 +172,7 @@ def _batch_link(action_batch_id: int) -> None:
 def _event(event: Any) -> None:
     with box("row"):
         text(f"{event.event_id}")
-        badge(event.state, tone_of(event.state))
+        state_badge(event.state)
 
 
 def show_totals(found: tuple[Any, ...]) -> None:

@@ -5,18 +5,17 @@ from __future__ import annotations
 import functools
 import json
 from datetime import UTC, datetime
+from itertools import islice
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import Path
 
 from gui.pages.runs import acts as run_acts
-from gui.pages.runs.blocks import add_run_style
-from gui.pages.runs.desk import READING, RunDesk, work_page
 from gui.pages.runs.logs import LogChoice, RunLogs, choices_of
-from gui.pages.runs.page import short_time
 from gui.pages.runs.parts import show_chart, show_origin, show_steps, show_tasks, show_totals
 from gui.pages.runs.view import (
     Chart,
+    FailedNodes,
     StepRow,
     TaskRow,
     chart_of,
@@ -26,15 +25,34 @@ from gui.pages.runs.view import (
     tasks_of,
     totals_of,
 )
-from gui.pages.runs.words import duration, run_title, state_words, tone_of
+from gui.pages.runs.words import run_title
 from gui.reading.desk import Desk
-from gui.reading.poller import Poller
-from gui.widgets.blocks import attributes, badge, box, button, card, link, notice, pairs, text
-from gui.widgets.frame import frame, visitor
-from gui.widgets.live import live
+from gui.widgets.blocks import (
+    attributes,
+    box,
+    button,
+    card,
+    duration,
+    first_line,
+    link,
+    notice,
+    pairs,
+    short_time,
+    text,
+    written,
+)
+from gui.widgets.frame import Page, visitor
+from gui.widgets.view import View
+from gui.widgets.words import state_badge, state_words
 
 TASKS_READ_MAX = 300
-FAILED_NODES_SHOWN = 20
+FAILED_NODES_READ, FAILED_NODES_SHOWN = 5_000, 6
+FAILURES_SHOWN = 12
+WRONG = ("failed", "partial")
+_ADVICE = (
+    "What to do: put right what the reason names, then press Retry from failure. What was done "
+    "stays done, and only the rest begins anew; the log below is of the first task that failed."
+)
 ACTIVE = ("queued", "running", "waiting")
 PARAMETERS_LENGTH_MAX = 8_000
 
@@ -69,33 +87,14 @@ class RunReading(NamedTuple):
     totals: tuple[tuple[str, tuple[tuple[str, int], ...]], ...]
     facts: tuple[tuple[str, str], ...]
     origin: Any
-    failed_nodes: tuple[tuple[int, str, str], ...]
+    failed_nodes: tuple[FailedNodes, ...]
     parameters: str
     logs: tuple[LogChoice, ...]
+    ingest: str
+    """The ingest batch that the run brings in."""
 
 
-def register(desk: Desk, runs: RunDesk) -> None:
-    """Add the page."""
-
-    @work_page(desk, "/runs/{run_id}")
-    async def run_page(run_id: RunId) -> None:
-        add_run_style()
-        read = functools.partial(read_run, desk, runs, run_id)
-        poller = await runs.follow(f"run {run_id}", f"Run {run_id}", read)
-        with frame(desk, f"Run {run_id}"):
-            live(poller, _head_of, functools.partial(_show_head, runs))
-            live(poller, _chart_of, show_chart)
-            with box("grid"):
-                live(poller, _steps_of, show_steps)
-                live(poller, _origin_of, show_origin)
-            logs = RunLogs(runs, run_id, poller)
-            live(poller, _tasks_of, functools.partial(show_tasks, logs))
-            live(poller, _totals_of, show_totals)
-            live(poller, _parameters_of, _show_parameters)
-            await logs.show()
-
-
-def read_run(desk: Desk, runs: RunDesk, run_id: int) -> RunReading:
+def read_run(desk: Desk, run_id: RunId) -> RunReading:
     """Read a run; blocks. Raises NotFoundError."""
     database, now = desk.database(), datetime.now(UTC)
     detail = database.runs.show(run_id, TASKS_READ_MAX)
@@ -124,67 +123,65 @@ def read_run(desk: Desk, runs: RunDesk, run_id: int) -> RunReading:
         totals_of(detail),
         facts_of(detail),
         origin,
-        tuple(_failed_nodes(desk, origin)),
+        _failed_nodes(desk, origin),
         parameters[:PARAMETERS_LENGTH_MAX],
-        choices_of(detail, runs.config.log_dir),
+        choices_of(detail, desk.jobs_config.log_dir),
+        str(run.parameters.get("batch") or "") if run.workflow == "ua_1" else "",
     )
 
 
-def _failed_nodes(desk: Desk, origin: Any) -> list[tuple[int, str, str]]:
-    """Return the first nodes that a run's actions did not do: node, outcome, reason."""
-    found: list[tuple[int, str, str]] = []
+def _failed_nodes(desk: Desk, origin: Any) -> tuple[FailedNodes, ...]:
+    """Return the nodes that a run's actions did not do, those with one reason together."""
+    alike: dict[tuple[str, str], list[int]] = {}
     for event in origin.events:
         if event.state in ("done", "open"):
             continue
         for outcome in ("failed", "missing"):
-            for node in desk.database().actions.outcomes(event.event_id, outcome=outcome):
-                if len(found) == FAILED_NODES_SHOWN:
-                    return found
-                found.append((node.node_id, node.outcome, node.reason or ""))
-    return found
+            nodes = desk.database().actions.outcomes(event.event_id, outcome=outcome)
+            for node in islice(nodes, FAILED_NODES_READ):
+                reason = first_line(node.reason) or "no reason was given"
+                alike.setdefault((node.outcome, reason), []).append(node.node_id)
+    groups = [
+        FailedNodes(outcome, reason, len(nodes), tuple(nodes[:FAILED_NODES_SHOWN]))
+        for (outcome, reason), nodes in alike.items()
+    ]
+    return tuple(sorted(groups, key=lambda group: -group.nodes)[:FAILURES_SHOWN])
 
 
-def _head_of(poller: Poller) -> Head:
-    return poller.value(READING).head
+async def build(view: View) -> None:
+    """Build the page; of a run that went wrong, the log that says why comes first."""
+    view.live(functools.partial(_show_head, view.desk), lambda run: run.head)
+    went_wrong = view.reading.head.state in WRONG
+    logs = RunLogs(view) if went_wrong else None
+    view.live(show_chart, lambda run: run.chart)
+    with box("grid"):
+        view.live(show_steps, lambda run: run.steps)
+        view.live(show_origin, lambda run: (run.origin, run.failed_nodes, run.totals, run.ingest))
+    logs = logs or RunLogs(view)
+    view.live(functools.partial(show_tasks, logs), lambda run: (run.tasks, run.tasks_total))
+    view.live(show_totals, lambda run: (run.totals, run.facts))
+    view.live(_show_parameters, lambda run: run.parameters)
+    await logs.show()
 
 
-def _chart_of(poller: Poller) -> Chart:
-    return poller.value(READING).chart
+PAGE = Page(
+    "Run", "/runs/{run_id}", read=read_run, build=build,
+    title=lambda run: f"Run {run.head.run_id}",
+)  # fmt: skip
 
 
-def _steps_of(poller: Poller) -> tuple[StepRow, ...]:
-    return poller.value(READING).steps
-
-
-def _tasks_of(poller: Poller) -> tuple[tuple[TaskRow, ...], int]:
-    found: RunReading = poller.value(READING)
-    return found.tasks, found.tasks_total
-
-
-def _totals_of(poller: Poller) -> tuple[Any, ...]:
-    found: RunReading = poller.value(READING)
-    return found.totals, found.facts
-
-
-def _origin_of(poller: Poller) -> tuple[Any, ...]:
-    found: RunReading = poller.value(READING)
-    return found.origin, found.failed_nodes, found.totals
-
-
-def _parameters_of(poller: Poller) -> str:
-    return poller.value(READING).parameters
-
-
-def _show_head(runs: RunDesk, head: Head) -> None:
+def _show_head(desk: Desk, head: Head) -> None:
     with card(head.title):
         with box("row"):
-            badge(state_words(head.state), tone_of(head.state))
+            state_badge(head.state)
             for state, count in head.task_counts:
                 text(f"{count:,} {state_words(state)}", "hint")
         if head.reason:
             notice(head.reason, "bad" if head.state == "failed" else "warn")
         for error in head.errors:
             notice(error, "bad")
+        if head.state in WRONG:
+            text(_ADVICE, "hint", "p")
         pairs(
             [
                 ("Asked for by", f"{head.who}, {head.asked}"),
@@ -195,21 +192,21 @@ def _show_head(runs: RunDesk, head: Head) -> None:
         )
         if visitor().may("operator"):
             with box("row"):
-                _buttons(runs, head)
+                _buttons(desk, head)
 
 
-def _buttons(runs: RunDesk, head: Head) -> None:
+def _buttons(desk: Desk, head: Head) -> None:
     states = dict(head.task_counts)
     if states.get("waiting_approval"):
-        button("Approve", lambda: run_acts.approve(runs, head.run_id), "primary")
-        button("Refuse", lambda: run_acts.refuse(runs, head.run_id))
+        button("Approve", lambda: run_acts.approve(desk, head.run_id), "primary")
+        button("Refuse", lambda: run_acts.refuse(desk, head.run_id))
     if states.get("waiting_approval") or states.get("waiting_gpu_ready"):
         link("Open gates", "/gates", "button")
     if head.state in ACTIVE:
-        button("Cancel", lambda: run_acts.cancel(runs, head.run_id))
+        button("Cancel", lambda: run_acts.cancel(desk, head.run_id))
     elif states.get("failed") or states.get("cancelled"):
         hint = "What was done stays done; only the rest begins anew"
-        button("Retry from failure", lambda: run_acts.retry(runs, head.run_id), "primary",
+        button("Retry from failure", lambda: run_acts.retry(desk, head.run_id), "primary",
                hint=hint)  # fmt: skip
     clone = link(
         "Clone with edits", f"/scheduler/start/{head.workflow}?run={head.run_id}", "button"
@@ -219,5 +216,4 @@ def _buttons(runs: RunDesk, head: Head) -> None:
 
 def _show_parameters(parameters: str) -> None:
     with card("Parameters"):
-        block = text(parameters, "log plain", "pre")
-        attributes(block, tabindex="0", role="region", aria_label="Parameters of the run")
+        written(parameters, "Parameters of the run")

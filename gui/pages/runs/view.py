@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple, cast
 
-from gui.pages.runs.words import duration, first_line, tone_of
+from gui.widgets.blocks import duration, first_line
+from gui.widgets.words import state_tone
 from sql import Attempt, RunDetail, RunTask
 
 BARS_MAX = 60
@@ -65,6 +66,15 @@ class TaskRow(NamedTuple):
     share_done: float | None
     error: str
     attempts: tuple[str, ...]
+
+
+class FailedNodes(NamedTuple):
+    """Nodes that were not done for one reason, and the first of them."""
+
+    outcome: str
+    reason: str
+    nodes: int
+    node_ids: tuple[int, ...]
 
 
 def task_name(task: RunTask) -> str:
@@ -123,7 +133,9 @@ def tasks_of(detail: RunDetail, now: datetime) -> tuple[TaskRow, ...]:
     """Return tasks: what went wrong or is going on first, then what is done."""
     by_task = _by_task(detail.attempts)
     order = {"bad": 0, "warn": 1, "info": 2, "": 3}
-    tasks = sorted(detail.tasks, key=lambda task: (order.get(tone_of(task.state), 4), task.task_id))
+    tasks = sorted(
+        detail.tasks, key=lambda task: (order.get(state_tone(task.state), 4), task.task_id)
+    )
     return tuple(
         _task_row(task, by_task.get(task.task_id, []), now) for task in tasks[:TASKS_SHOWN_MAX]
     )

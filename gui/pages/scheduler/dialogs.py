@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import Any, NamedTuple
+from collections.abc import Callable, Sequence
+from datetime import date, datetime, time, timedelta
+from typing import Annotated, Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo, available_timezones
 
-from nicegui import ui
+from nicegui import background_tasks, ui
+from pydantic import BaseModel, Field
+from pydantic.config import JsonDict
 
 from base.errors import DrystoneError
-from gui.pages.runs.desk import RunDesk
-from gui.pages.runs.page import short_time
-from gui.widgets.blocks import box, button, clean, notice, text
-from gui.widgets.frame import confirm, tell
+from gui.reading.desk import Desk
+from gui.widgets.acts import ask, confirm, operate, tell
+from gui.widgets.blocks import box, button, clean, notice, short_time, text
+from gui.widgets.forms import FormView
 from sql import Schedule
 
 FIRINGS_SHOWN = 5
@@ -26,7 +28,7 @@ EXAMPLES = {
     "0 5 * * sun": "on Sundays at 5",
     "0 4 1 * *": "on the first of the month",
 }
-CATCH_UP = {
+CATCH_UP: JsonDict = {
     "once": "once for all of them",
     "all": "each of them",
     "skip": "leave them out",
@@ -62,134 +64,118 @@ def show_times(times: Sequence[datetime], zone: str) -> None:
         text(local.strftime("%a %Y-%m-%d %H:%M %Z"), "mono small")
 
 
-class ScheduleDialog:
-    """The fields of a schedule, with what its expression means while it is typed."""
+class Firing(BaseModel):
+    """When a schedule fires, and what becomes of times that were missed."""
 
-    def __init__(self, runs: RunDesk, title: str, label: str, given: dict[str, Any]) -> None:
-        self._runs = runs
-        self._is_new = "name" not in given
-        zones = sorted(available_timezones())
-        with ui.dialog() as self.dialog, box("dialog"):
-            text(title, tag="h2")
-            if self._is_new:
-                self._name = ui.input("Name, such as cats-nightly")
-                self._name.props("outlined dense autofocus maxlength=100")
-            self._cron = ui.input(
-                "When (cron: minute hour day month weekday)",
-                value=given.get("cron", "0 3 * * *"),
-                autocomplete=list(EXAMPLES),
-                on_change=self._preview,
-            ).props("outlined dense debounce=300")
-            with box("chips"):
-                for expression, words in EXAMPLES.items():
-                    choose = functools.partial(self._cron.set_value, expression)
-                    button(words, choose, "small quiet")
-            self._zone = ui.select(
-                zones, value=given.get("zone", "UTC"), label="On the clock of", with_input=True,
-                on_change=self._preview,
-            ).props("outlined dense options-dense")  # fmt: skip
-            self._meaning = box("stack tight")
-            self._catch_up = ui.select(
-                CATCH_UP, value=given.get("catch_up", "once"), label="Times that were missed"
-            ).props("outlined dense options-dense")
-            self._overlap = ui.checkbox(
-                "Fire also while a run of it goes on", value=given.get("overlap", False)
-            )
-            with box("dialog-buttons"):
-                button("Cancel", lambda: self.dialog.submit(None))
-                button(label, lambda: self.dialog.submit(True), "primary")
+    cron: Annotated[str, Field(title="When (cron: minute hour day month weekday)")] = "0 3 * * *"
+    zone: Annotated[
+        str,
+        Field(
+            title="On the clock of", json_schema_extra={"enum": [*sorted(available_timezones())]}
+        ),
+    ] = "UTC"
+    catch_up: Annotated[
+        Literal["once", "all", "skip"],
+        Field(title="Times that were missed", json_schema_extra={"choices": CATCH_UP}),
+    ] = "once"
+    overlap: Annotated[bool, Field(title="Fire also while a run of it goes on")] = False
 
-    async def ask(self) -> dict[str, Any] | None:
-        """Show the dialog; returns what was filled in, None when it was left."""
-        await self._preview()
-        agreed = await self.dialog
-        fields: dict[str, Any] = {
-            "cron": str(self._cron.value or ""),
-            "zone": str(self._zone.value or ""),
-            "catch_up": self._catch_up.value,
-            "overlap": bool(self._overlap.value),
-        }
-        if self._is_new:
-            fields["name"] = str(self._name.value or "").strip()
-        self.dialog.delete()
-        return fields if agreed else None
 
-    async def _preview(self) -> None:
-        cron, zone = str(self._cron.value or ""), str(self._zone.value or "")
-        meaning = await self._runs.desk.work(preview, cron, zone)
-        self._meaning.clear()
-        with self._meaning:
-            if meaning.refused:
-                notice(meaning.words, "bad")
+class NewSchedule(Firing):
+    """A schedule that is to be made."""
+
+    name: Annotated[str, Field(title="Name, such as cats-nightly", max_length=100)]
+
+
+class Range(BaseModel):
+    """The days for which a schedule is made up for."""
+
+    since: Annotated[date, Field(title="From")]
+    until: Annotated[date, Field(title="Up to, without this day")]
+
+
+def _beside(desk: Desk, form: FormView) -> Callable[[], None]:
+    """Show examples, and what the expression means while it is typed."""
+    with box("chips"):
+        for expression, words in EXAMPLES.items():
+            button(words, functools.partial(form.fill, "cron", expression), "small quiet")
+    meaning = box("stack tight")
+    shown = ("", "")
+
+    async def show() -> None:
+        nonlocal shown
+        given = form.given()
+        asked = str(given["cron"] or ""), str(given["zone"] or "")
+        if asked == shown:
+            return
+        shown = asked
+        found = await desk.work(preview, *asked)
+        if asked != shown or meaning.is_deleted:
+            return
+        meaning.clear()
+        with meaning:
+            if found.refused:
+                notice(found.words, "bad")
                 return
-            text(f"Fires {meaning.words}. Next:", "strong")
-            show_times(meaning.times, zone)
+            text(f"Fires {found.words}. Next:", "strong")
+            show_times(found.times, asked[1])
+
+    def changed() -> None:
+        background_tasks.create(show(), name="cron")
+
+    changed()
+    return changed
 
 
-async def ask_for_schedule(runs: RunDesk, workflow: str, parameters: dict[str, Any]) -> None:
+async def ask_for_schedule(desk: Desk, workflow: str, parameters: dict[str, Any]) -> None:
     """Ask when a request shall be made again and again, and make the schedule."""
-    fields = await ScheduleDialog(runs, "Schedule it", "Make the schedule", {}).ask()
-    if fields is None:
+    beside = functools.partial(_beside, desk)
+    fields = ("name", *Firing.model_fields)
+    asked = await ask("Schedule it", NewSchedule, "Make the schedule", fields=fields, beside=beside)
+    if asked is None:
         return
-    asked = {**fields, "workflow": workflow, "parameters": parameters}
-    made = await runs.operate("schedule.add", asked)
-    if made:
+    wanted = {**asked.model_dump(), "workflow": workflow, "parameters": parameters}
+    if made := await operate(desk, "schedule.add", wanted):
         ui.navigate.to(f"/scheduler/schedule/{made.name}")
 
 
-async def ask_to_change(runs: RunDesk, schedule: Schedule) -> bool:
+async def ask_to_change(desk: Desk, schedule: Schedule) -> None:
     """Ask for other settings of a schedule, and give it those."""
-    given = schedule.model_dump(include={"name", "cron", "zone", "catch_up", "overlap"})
-    fields = await ScheduleDialog(runs, f"Change {schedule.name}", "Change it", given).ask()
-    if fields is None:
-        return False
+    asked = await ask(
+        f"Change {schedule.name}", Firing, "Change it", given=schedule.model_dump(),
+        beside=functools.partial(_beside, desk),
+    )  # fmt: skip
+    if asked is not None:
+        wanted = {**asked.model_dump(), "name": schedule.name}
+        await operate(desk, "schedule.set", wanted, f"{schedule.name} is changed")
 
-    asked = {**fields, "name": schedule.name}
-    return bool(await runs.operate("schedule.set", asked, f"{schedule.name} is changed"))
 
-
-async def ask_to_backfill(runs: RunDesk, schedule: Schedule) -> bool:
+async def ask_to_backfill(desk: Desk, schedule: Schedule) -> None:
     """Ask for which time a schedule is made up for, show how many firings, and do it."""
-    today = datetime.now().astimezone()
-    with ui.dialog() as dialog, box("dialog"):
-        text(f"Make up for times of {schedule.name}", tag="h2")
-        text("Each time in this range that has not fired becomes a run of its own.", tag="p")
-        since = ui.input("From", value=(today - timedelta(days=7)).strftime("%Y-%m-%d"))
-        since.props("outlined dense type=date")
-        until = ui.input("Up to, without this day", value=today.strftime("%Y-%m-%d"))
-        until.props("outlined dense type=date")
-        with box("dialog-buttons"):
-            button("Cancel", lambda: dialog.submit(None))
-            button("Count them", lambda: dialog.submit(True), "primary")
-    agreed = await dialog
-    given = str(since.value or ""), str(until.value or "")
-    dialog.delete()
-    if not agreed:
-        return False
+    today = datetime.now().astimezone().date()
+    days = await ask(
+        f"Make up for times of {schedule.name}", Range, "Count them",
+        lines=["Each time in this range that has not fired becomes a run of its own."],
+        given={"since": (today - timedelta(days=7)).isoformat(), "until": today.isoformat()},
+    )  # fmt: skip
+    if days is None:
+        return
     zone = ZoneInfo(schedule.zone)
-    try:
-        begin, end = (datetime.strptime(day, "%Y-%m-%d").replace(tzinfo=zone) for day in given)
-    except ValueError:
-        tell("Give both days.", bad=True)
-        return False
-    return await _backfill(runs, schedule, begin, end)
-
-
-async def _backfill(runs: RunDesk, schedule: Schedule, since: datetime, until: datetime) -> bool:
+    since, until = (datetime.combine(day, time(), tzinfo=zone) for day in (days.since, days.until))
     asked = {"name": schedule.name, "since": since, "until": until}
-    times: Any = await runs.operate("schedule.backfill_plan", asked)
-    if times is None or times is True:
-        return False
-    if not times:
+    times: Any = await operate(desk, "schedule.backfill_plan", asked)
+    if times is None:
+        return
+    if times is True or not times:
         tell("The schedule has no times in this range.")
-        return False
+        return
     lines = [
         f"{len(times):,} times, from {short_time(times[0])} to {short_time(times[-1])}.",
         "Those that have fired already are left out.",
     ]
-    if not await confirm(clean(f"Make up for {schedule.name}?"), lines, "Start the runs"):
-        return False
-    made = await runs.operate("schedule.backfill", asked)
-    if isinstance(made, list):
-        tell(f"{len(made)} runs were started" if made else "All of them had fired already.")
-    return bool(made)
+    if await confirm(clean(f"Make up for {schedule.name}?"), lines, "Start the runs"):
+        await operate(
+            desk, "schedule.backfill", asked,
+            lambda made: f"{len(made)} runs were started" if made
+            else "All of them had fired already.",
+        )  # fmt: skip

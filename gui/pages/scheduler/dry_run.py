@@ -10,20 +10,21 @@ import shlex
 from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
-from gui.pages.runs.words import many
 from gui.widgets.blocks import (
-    Tone,
     attributes,
     badge,
     box,
     card,
+    many,
     metric,
     notice,
     pairs,
     size,
-    table,
     text,
+    written,
 )
+from gui.widgets.tables import Col, table
+from gui.widgets.words import state_tone
 
 PATHS_SHOWN = 20
 LINES_SHOWN = 20
@@ -32,14 +33,10 @@ _OWN = ("workflow", "parameters", "steps")
 _ACTION = (
     "action", "nodes", "nodes_done", "size_bytes", "parts", "staged_files", "staged_bytes",
     "output_bytes_max", "children_max", "children_bytes_max", "paths", "left_out", "command",
-    "room",
+    "room", "missing",
 )  # fmt: skip
 _RUNNERS = {"python": "python; the worker's interpreter stands in front"}
-_ROOM: dict[str, tuple[str, Tone]] = {
-    "fits": ("fits", "good"),
-    "waits": ("waits for space", "warn"),
-    "never": ("does not fit", "bad"),
-}
+_ROOM = {"fits": "fits", "waits": "waits for space", "never": "does not fit"}
 
 
 def show_dry_run(report: Mapping[str, Any]) -> None:
@@ -65,7 +62,8 @@ def is_impossible(report: Mapping[str, Any]) -> str:
 
 def _show_action(told: Mapping[str, Any]) -> None:
     room: Mapping[str, Any] = told.get("room") or {}
-    words, tone = _ROOM.get(str(room.get("verdict")), ("nothing is staged", ""))
+    verdict = str(room.get("verdict"))
+    words, tone = _ROOM.get(verdict, "nothing is staged"), state_tone(verdict)
     with box("metrics"):
         done = told.get("nodes_done") or 0
         metric("Nodes to do", f"{told['nodes']:,}", f"{done:,} are done already" if done else "")
@@ -81,6 +79,9 @@ def _show_action(told: Mapping[str, Any]) -> None:
         metric("Room in the stage", words, f"a part needs {size(needed)}" if needed else "", tone)
     if room.get("reason"):
         notice(str(room["reason"]), "bad" if room.get("verdict") == "never" else "warn")
+    if told.get("missing"):
+        notice("It would fail on this machine. A worker elsewhere may have what it needs.", "bad",
+               str(told["missing"]))  # fmt: skip
     if told.get("command"):
         _show_command(told["command"])
     _show_paths(told.get("paths") or ())
@@ -90,8 +91,7 @@ def _show_action(told: Mapping[str, Any]) -> None:
 def _show_command(command: Mapping[str, Any]) -> None:
     text("Exact command of the first part", tag="h3")
     line = shlex.join(str(word) for word in command.get("argv", ()))
-    block = text(line, "log plain", "pre")
-    attributes(block, tabindex="0", role="region", aria_label="Exact command")
+    written(line, "Exact command")
     runner = str(command.get("runner", ""))
     environment: Mapping[str, Any] = command.get("environment_set") or {}
     rows = [
@@ -110,17 +110,18 @@ def _show_paths(paths: Sequence[Any]) -> None:
     if not paths:
         return
     shown = [_path(one) for one in paths[:PATHS_SHOWN]]
+    cols = (
+        Col("Node", lambda one: one[0]),
+        Col("Path", lambda one: text(one[1], "mono small")),
+    )
     with attributes(box(tag="details"), open=False):
         text(f"Paths in the stage, the first {len(shown)}", "summary", "summary")
-        table(("Node", "Path"), shown, "Paths in the stage")
+        table(shown, cols, "Paths in the stage")
 
 
-def _path(one: Any) -> tuple[str, Any]:
+def _path(one: Any) -> tuple[str, str]:
     node, path = (one[0], one[1]) if isinstance(one, list | tuple) else (one.get("node_id"), one)
-    return (
-        "listing" if node is None else str(cast("object", node)),
-        lambda: text(str(path), "mono small"),
-    )
+    return "listing" if node is None else str(cast("object", node)), str(path)
 
 
 def _show_left_out(left_out: Sequence[Any]) -> None:
@@ -156,8 +157,7 @@ def _show_rest(told: Mapping[str, Any]) -> None:
         elif value:
             text(name.replace("_", " ").capitalize(), tag="h3")
             words = json.dumps(value, indent=1, ensure_ascii=False, default=str)
-            block = text(words[:REST_LENGTH_MAX], "log plain", "pre")
-            attributes(block, tabindex="0", role="region", aria_label=name)
+            written(words[:REST_LENGTH_MAX], name)
 
 
 def _show_lines(name: str, lines: list[Any]) -> None:

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from base.errors import UsageError
 from gui.pages.runs.words import workflow_title
-from gui.pages.scheduler.forms import Field, fields_of, filled_in, shown_value
 from gui.reading.desk import Desk
+from gui.widgets.forms import Field, fields_of, filled_in, shown_value
 
 if TYPE_CHECKING:
     from adapters.actions import ActionContract
@@ -23,6 +23,7 @@ BATCHES_OFFERED = 100
 PARAMETER = "parameters."
 _INPUT = "input"
 _KINDS = {"text": "text", "integer": "integer", "float": "number", "boolean": "boolean"}
+_GATES = {"approval": "an approval", "gpu_ready": "a GPU machine that is ready"}
 _TYPES = {
     "AC1": "SQL only", "AC2": "CPU, deterministic", "AC3": "GPU with a model",
     "AC4": "with parameters, makes children", "AC5": "people label",
@@ -121,7 +122,7 @@ def _ingest_form(desk: Desk, description: str, given: Mapping[str, Any]) -> Form
 
 
 def _action_form(desk: Desk, description: str, given: Mapping[str, Any]) -> Form:
-    from adapters.actions import contracts
+    from adapters.actions import contracts, gates_of_action
 
     known = contracts(desk.config.config_path)
     name = given.get("action")
@@ -131,7 +132,9 @@ def _action_form(desk: Desk, description: str, given: Mapping[str, Any]) -> Form
         )
         field = Field("action", "choice", "Action", None, True, choices)
         facts = (("Contracts", f"{len(known):,}"),)
-        return Form("ua_2", workflow_title("ua_2"), description, facts, (field,), {}, {})
+        # For the form of the action, once it is chosen.
+        kept = {"selector": given["selector"]} if given.get("selector") else {}
+        return Form("ua_2", workflow_title("ua_2"), description, facts, (field,), {}, kept)
     contract = known[name].contract
     batches = tuple(
         (one.action_batch_id, f"batch {one.action_batch_id}, {one.node_count:,} nodes")
@@ -153,7 +156,7 @@ def _action_form(desk: Desk, description: str, given: Mapping[str, Any]) -> Form
     # What a run that is cloned asked for beside the contract.
     names = ("approval", "gpu_ready", "gate", "enrol")
     asked = {name: given[name] for name in names if given.get(name)}
-    facts = _contract_facts(contract)
+    facts = _contract_facts(contract, gates_of_action(desk.database(), contract.name))
     if given.get("enrol"):
         facts = (("Pipeline", f"{given['enrol']}; the batch is put into it"), *facts)
     return Form(
@@ -174,16 +177,20 @@ def _parameter_fields(contract: ActionContract) -> list[Field]:
     return fields
 
 
-def _contract_facts(contract: ActionContract) -> tuple[tuple[str, str], ...]:
+def _contract_facts(
+    contract: ActionContract, of_pipelines: frozenset[str]
+) -> tuple[tuple[str, str], ...]:
     spec = contract.run_spec
     facts = [
         ("Type", f"{contract.type}: {_TYPES[contract.type]}"),
         ("Version", str(contract.version)),
     ]
     if spec is not None:
-        gates = {"gpu_ready": "waits until a GPU machine is ready", "approval": "needs approval"}
         facts.append(("Runs", f"{spec.runner}, queue {spec.queue}"))
-        facts.append(("Gate", gates.get(spec.gate, "none")))
+    # A pipeline's gates belong to its action, however that is started.
+    asked = of_pipelines | ({spec.gate} if spec is not None else frozenset[str]())
+    gates = [words for gate, words in _GATES.items() if gate in asked]
+    facts.append(("Waits for", " and ".join(gates) or "nothing"))
     return tuple(facts)
 
 

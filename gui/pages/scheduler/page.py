@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from gui.pages.runs.blocks import add_run_style
-from gui.pages.runs.desk import READING, RunDesk, work_page
-from gui.pages.runs.page import GROUP, short_time
 from gui.pages.runs.words import WORKFLOW_TITLES
-from gui.pages.scheduler.firing import enable, fire
+from gui.pages.scheduler.firing import turn_buttons
 from gui.reading.desk import Desk
-from gui.reading.poller import Poller
-from gui.widgets.blocks import attributes, badge, box, button, card, empty, link, table, text
-from gui.widgets.frame import Place, add_place, frame, visitor
-from gui.widgets.live import live
+from gui.widgets.blocks import attributes, box, card, empty, link, short_time, text
+from gui.widgets.frame import Page, visitor
+from gui.widgets.tables import Col, table
+from gui.widgets.view import View
+from gui.widgets.words import state_badge
 
 _MAIN = ("ua_1", "ua_2", "ua_3")
-SLOWNESS = 2.0
 
 
 class Startable(NamedTuple):
@@ -41,26 +38,11 @@ class ScheduleRow(NamedTuple):
     problem: str
 
 
-def register(desk: Desk, runs: RunDesk) -> None:
-    """Add the page."""
-    add_place(Place("Scheduler", "/scheduler", "c", group=GROUP))
-
-    @work_page(desk, "/scheduler")
-    async def scheduler_page() -> None:
-        add_run_style()
-        startable = await desk.work(_startable, runs)
-        read = functools.partial(read_schedules, desk)
-        poller = await runs.follow("schedules", "Schedules", read, SLOWNESS)
-        with frame(desk, "Scheduler", "Start something now, or let the clock do it."):
-            _show_startable(startable)
-            live(poller, _rows_of, functools.partial(_show_schedules, runs))
-
-
-def _startable(runs: RunDesk) -> tuple[Startable, ...]:
+def _startable(desk: Desk) -> tuple[Startable, ...]:
     """Return what can be started; blocks, for it loads each workflow."""
     from jobs import workflow_named, workflow_names
 
-    runs.control()  # It makes workflows of one's own known.
+    desk.control()  # It makes workflows of one's own known.
     found: list[Startable] = []
     for name in workflow_names():
         title = WORKFLOW_TITLES.get(name, name.replace("_", " ").capitalize())
@@ -108,44 +90,43 @@ def read_schedules(desk: Desk) -> tuple[ScheduleRow, ...]:
     return tuple(rows)
 
 
-def _rows_of(poller: Poller) -> tuple[ScheduleRow, ...]:
-    return poller.value(READING)
+async def build(view: View) -> None:
+    """Build the page."""
+    _show_startable(await view.desk.work(_startable, view.desk))
+    view.live(functools.partial(_show_schedules, view.desk))
 
 
-def _show_schedules(runs: RunDesk, rows: tuple[ScheduleRow, ...]) -> None:
+PAGE = Page(
+    "Scheduler", "/scheduler", "viewer", "Work", read=read_schedules, build=build, slowness=2.0,
+    key="c", place=1, lead="Start something now, or let the clock do it.",
+)  # fmt: skip
+
+
+def _show_schedules(desk: Desk, rows: tuple[ScheduleRow, ...]) -> None:
+    cols = (
+        Col("Schedule", _name),
+        Col("Fires", "words"),
+        Col("Next", lambda row: row.next_time or "not by the clock"),
+        Col("Last", _last),
+        Col("", lambda row: state_badge("on" if row.enabled else "off")),
+        Col("", lambda row: turn_buttons(desk, row.name, row.enabled, "small")),
+    )
     with card("Schedules"):
         if not rows:
             empty("No schedule yet.", "Do a dry run of something, then press Schedule it.",
                   "drystone schedule add --help")  # fmt: skip
             return
-        may_act = visitor().may("operator")
-        table(
-            ("Schedule", "Fires", "Next", "Last", "", ""),
-            [_cells(runs, row, may_act) for row in rows],
-            "Schedules",
-        )
+        table(rows, cols, "Schedules")
 
 
-def _cells(runs: RunDesk, row: ScheduleRow, may_act: bool) -> list[Any]:
-    def name() -> None:
-        with box("stack tight"):
-            link(row.name, f"/scheduler/schedule/{row.name}")
-            text(row.workflow, "hint")
+def _name(row: ScheduleRow) -> None:
+    with box("stack tight"):
+        link(row.name, f"/scheduler/schedule/{row.name}")
+        text(row.workflow, "hint")
 
-    def last() -> None:
-        with box("stack tight"):
-            text(row.last or "never")
-            if row.problem or row.last_reason:
-                text(row.problem or row.last_reason, "hint")
 
-    def state() -> None:
-        badge("on" if row.enabled else "off", "good" if row.enabled else "muted")
-
-    def buttons() -> None:
-        with box("row"):
-            if may_act:
-                button("Fire now", lambda: fire(runs, row.name), "small")
-                label = "Disable" if row.enabled else "Enable"
-                button(label, lambda: enable(runs, row.name, not row.enabled), "small")
-
-    return [name, row.words, row.next_time or "not by the clock", last, state, buttons]
+def _last(row: ScheduleRow) -> None:
+    with box("stack tight"):
+        text(row.last or "never")
+        if row.problem or row.last_reason:
+            text(row.problem or row.last_reason, "hint")

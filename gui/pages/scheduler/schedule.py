@@ -5,36 +5,21 @@ from __future__ import annotations
 import functools
 import json
 from datetime import datetime
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, NamedTuple
 
 from fastapi import Path
 
-from gui.pages.runs.blocks import add_run_style
-from gui.pages.runs.desk import READING, RunDesk, work_page
-from gui.pages.runs.page import short_time
-from gui.pages.runs.words import tone_of
 from gui.pages.scheduler.dialogs import ask_to_backfill, ask_to_change, show_times
-from gui.pages.scheduler.firing import enable, fire, remove
+from gui.pages.scheduler.firing import remove_button, turn_buttons
 from gui.reading.desk import Desk
-from gui.reading.poller import Poller
-from gui.widgets.blocks import (
-    attributes,
-    badge,
-    box,
-    button,
-    card,
-    link,
-    notice,
-    pairs,
-    table,
-    text,
-)
-from gui.widgets.frame import frame, visitor
-from gui.widgets.live import live
+from gui.widgets.blocks import box, button, card, link, notice, pairs, short_time, text, written
+from gui.widgets.frame import Page, visitor
+from gui.widgets.tables import Col, table
+from gui.widgets.view import View
+from gui.widgets.words import state_badge
 from sql import Firing, Schedule
 
 HISTORY_SHOWN = 50
-_OUTCOMES = {"fired": "done", "skipped": "cancelled", "failed": "failed"}
 _CAUSES = {"clock": "the clock", "hand": "a person", "backfill": "made up for"}
 
 Name = Annotated[str, Path(min_length=1, max_length=100, pattern=r"^[\w.-]+$")]
@@ -49,19 +34,7 @@ class ScheduleReading(NamedTuple):
     history: tuple[Firing, ...]
 
 
-def register(desk: Desk, runs: RunDesk) -> None:
-    """Add the page."""
-
-    @work_page(desk, "/scheduler/schedule/{name}")
-    async def schedule_page(name: Name) -> None:
-        add_run_style()
-        read = functools.partial(read_schedule, desk, name)
-        poller = await runs.follow(f"schedule {name}", f"Schedule {name}", read)
-        with frame(desk, f"Schedule {name}"):
-            live(poller, _reading_of, functools.partial(_show, runs), "stack wide")
-
-
-def read_schedule(desk: Desk, name: str) -> ScheduleReading:
+def read_schedule(desk: Desk, name: Name) -> ScheduleReading:
     """Read a schedule; blocks. Raises NotFoundError."""
     from jobs import described_schedule
 
@@ -73,11 +46,18 @@ def read_schedule(desk: Desk, name: str) -> ScheduleReading:
     )
 
 
-def _reading_of(poller: Poller) -> ScheduleReading:
-    return poller.value(READING)
+def build(view: View) -> None:
+    """Build the page."""
+    view.live(functools.partial(_show, view.desk), classes="stack wide")
 
 
-def _show(runs: RunDesk, found: ScheduleReading) -> None:
+PAGE = Page(
+    "Schedule", "/scheduler/schedule/{name}", read=read_schedule, build=build,
+    title=lambda found: f"Schedule {found.schedule.name}",
+)  # fmt: skip
+
+
+def _show(desk: Desk, found: ScheduleReading) -> None:
     schedule = found.schedule
     with box("grid"):
         with card("When"):
@@ -94,7 +74,7 @@ def _show(runs: RunDesk, found: ScheduleReading) -> None:
                 ]
             )
             if visitor().may("operator"):
-                _buttons(runs, schedule)
+                _buttons(desk, schedule)
         with card("Next five firings"), box("stack tight"):
             if not found.upcoming:
                 text("None: it does not fire by the clock.", "empty-line")
@@ -102,42 +82,26 @@ def _show(runs: RunDesk, found: ScheduleReading) -> None:
     with card("What it starts"):
         pairs([("Workflow", schedule.workflow)])
         words = json.dumps(schedule.parameters, indent=2, ensure_ascii=False, sort_keys=True)
-        block = text(words, "log plain", "pre")
-        attributes(block, tabindex="0", role="region", aria_label="Parameters")
+        written(words, "Parameters")
     _show_history(found.history)
 
 
-def _buttons(runs: RunDesk, schedule: Schedule) -> None:
-    name = schedule.name
+def _buttons(desk: Desk, schedule: Schedule) -> None:
     with box("row"):
-        button("Fire now", lambda: fire(runs, name), "primary")
-        label = "Disable" if schedule.enabled else "Enable"
-        button(label, lambda: enable(runs, name, not schedule.enabled))
-        button("Change", lambda: ask_to_change(runs, schedule))
-        button("Backfill", lambda: ask_to_backfill(runs, schedule))
+        turn_buttons(desk, schedule.name, schedule.enabled)
+        button("Change", lambda: ask_to_change(desk, schedule))
+        button("Backfill", lambda: ask_to_backfill(desk, schedule))
         if not schedule.built_in:
-            button("Remove", lambda: remove(runs, name))
+            remove_button(desk, schedule.name)
 
 
 def _show_history(history: tuple[Firing, ...]) -> None:
+    cols = (
+        Col("Due", "due_time", short_time),
+        Col("Outcome", "outcome", state_badge),
+        Col("By", lambda firing: _CAUSES[firing.cause]),
+        Col("Why", "reason"),
+        Col("Run", "run_id", lambda run_id: link(f"run {run_id}", f"/runs/{run_id}")),
+    )
     with card("History", "the latest first"):
-        table(
-            ("Due", "Outcome", "By", "Why", "Run"),
-            [_cells(firing) for firing in history],
-            "History",
-            "It has not fired yet.",
-        )
-
-
-def _cells(firing: Firing) -> list[Any]:
-    def run() -> None:
-        if firing.run_id is not None:
-            link(f"run {firing.run_id}", f"/runs/{firing.run_id}")
-
-    return [
-        short_time(firing.due_time),
-        lambda: badge(firing.outcome, tone_of(_OUTCOMES[firing.outcome])),
-        _CAUSES[firing.cause],
-        firing.reason or "",
-        run,
-    ]
+        table(history, cols, "History", "It has not fired yet.")

@@ -5,45 +5,37 @@ What is started is exactly what the dry run was of: whatever changes in the form
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
-from fastapi import Path
+from fastapi import Path, Request
 from nicegui import ui
 
 from base.errors import DrystoneError
-from gui.pages.runs.blocks import add_run_style
-from gui.pages.runs.desk import RunDesk, work_page
+from gui.core.filters import document_of
+from gui.pages.runs.acts import start
 from gui.pages.scheduler.dialogs import ask_for_schedule
 from gui.pages.scheduler.dry_run import is_impossible, show_dry_run
 from gui.pages.scheduler.forms_sources import Form, form_of, parameters_of
-from gui.pages.scheduler.forms_view import FormView
 from gui.reading.desk import Desk
+from gui.widgets.acts import act, tell
 from gui.widgets.blocks import box, button, card, link, notice, pairs, text
-from gui.widgets.frame import frame, tell
+from gui.widgets.forms import FormView
+from gui.widgets.frame import Page
+from gui.widgets.view import View
 
 Workflow = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_-]{0,60}$")]
 
 
-def register(desk: Desk, runs: RunDesk) -> None:
-    """Add the page."""
-
-    @work_page(desk, "/scheduler/start/{workflow}", "operator")
-    async def start_page(workflow: Workflow) -> None:
-        request = ui.context.client.request
-        query = dict(request.query_params) if request else {}
-        add_run_style()
-        form = await desk.work(_form, desk, runs, workflow, query)
-        with frame(desk, form.title, form.description):
-            StartPage(desk, runs, form)
-
-
-def _form(desk: Desk, runs: RunDesk, workflow: str, query: dict[str, str]) -> Form:
+def read_form(desk: Desk, workflow: Workflow, request: Request) -> Form:
     """Return the form, filled from a run that is cloned, or from the address; blocks."""
     from jobs import load_jobs_config
 
-    runs.control()  # It makes workflows of one's own known.
-    load_jobs_config(runs.config_path)
+    query = dict(request.query_params)
+    desk.control()  # It makes workflows of one's own known.
+    load_jobs_config(desk.config.config_path)
     given: dict[str, Any] = {
         name: value for name, value in query.items() if name in ("action", "folder", "batch")
     }
@@ -57,7 +49,20 @@ def _form(desk: Desk, runs: RunDesk, workflow: str, query: dict[str, str]) -> Fo
         given.pop("selector", None)
     if query.get("pipeline") and given.get("action_batch_id"):
         given |= _of_stage(desk, query["pipeline"], given["action_batch_id"])
+    if query.get("selector") and "action_batch_id" not in given:
+        given["selector"] = document_of(query["selector"])
     return form_of(desk, workflow, given)
+
+
+def build(view: View) -> None:
+    """Build the page."""
+    StartPage(view.desk, view.reading)
+
+
+PAGE = Page(
+    "Start", "/scheduler/start/{workflow}", "operator", read=read_form, build=build, slowness=0,
+    title=lambda form: form.title, lead=lambda form: form.description,
+)  # fmt: skip
 
 
 def _is_id(number: str) -> bool:
@@ -79,8 +84,8 @@ def _of_stage(desk: Desk, pipeline: str, action_batch_id: int) -> dict[str, Any]
 class StartPage:
     """The form, and what became of its dry run."""
 
-    def __init__(self, desk: Desk, runs: RunDesk, form: Form) -> None:
-        self._desk, self._runs, self._form = desk, runs, form
+    def __init__(self, desk: Desk, form: Form) -> None:
+        self._desk, self._form = desk, form
         self._parameters: dict[str, Any] | None = None
         self._asked: object = None
         self._folder: str | None = form.values.get("folder")
@@ -88,7 +93,7 @@ class StartPage:
             with card("What exactly"):
                 if form.facts:
                     pairs(form.facts)
-                self._view = FormView(form, self._changed)
+                self._view = FormView(form.fields, form.values, self._changed)
                 with box("row"):
                     if not self._is_first_step():
                         button("Dry run", self._dry_run, "primary")
@@ -104,7 +109,10 @@ class StartPage:
         given = self._view.given()
         if self._is_first_step():
             if given.get("action"):
-                ui.navigate.to(f"/scheduler/start/ua_2?action={given['action']}")
+                told = {"action": given["action"]}
+                if selector := self._form.fixed.get("selector"):
+                    told["selector"] = json.dumps(selector, separators=(",", ":"))
+                ui.navigate.to(f"/scheduler/start/ua_2?{urlencode(told)}")
             return
         if self._form.workflow == "ua_1":
             self._folder_chosen(given)
@@ -142,7 +150,7 @@ class StartPage:
             text("Counting…", "hint", "p")
         answer = None
         try:
-            answer = await self._runs.act("", self._try, self._view.given())
+            answer = await act(self._desk, "operator", "", self._try, self._view.given())
         finally:
             if asked is self._asked:
                 self._show_answer(answer)
@@ -170,10 +178,8 @@ class StartPage:
 
         try:
             parameters = parameters_of(self._desk, self._form, given)
-            report = dry_run_request(self._runs.config_path, self._form.workflow, parameters)
-        except Exception as error:
-            if not isinstance(error, DrystoneError):
-                raise
+            report = dry_run_request(self._desk.config.config_path, self._form.workflow, parameters)
+        except DrystoneError as error:
             return str(error), {}, {}
         return "", parameters, report
 
@@ -192,13 +198,8 @@ class StartPage:
         if parameters is None:
             tell("The form was changed; do the dry run again.", bad=True)
             return
-        asked = {"workflow": workflow, "parameters": parameters}
-        started = await self._runs.operate("run.start", asked)
-        if started:
-            if not started.created:
-                tell(f"Run {started.run_id} does the same already; here it is.")
-            ui.navigate.to(f"/runs/{started.run_id}")
+        await start(self._desk, workflow, parameters)
 
     async def _schedule(self) -> None:
         if self._parameters is not None:
-            await ask_for_schedule(self._runs, self._form.workflow, self._parameters)
+            await ask_for_schedule(self._desk, self._form.workflow, self._parameters)

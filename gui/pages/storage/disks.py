@@ -13,11 +13,21 @@ from gui.pages.storage import acts as actions
 from gui.reading.desk import Desk
 from gui.reading.polled import store_of
 from gui.reading.poller import Poller
-from gui.widgets.blocks import badge, box, button, fill_bar, notice, percent, size, text
+from gui.widgets.acts import act_button
+from gui.widgets.blocks import box, button, fill_bar, notice, percent, size, text
 from gui.widgets.frame import visitor
 from gui.widgets.live import live
-from gui.widgets.words import state_tone
+from gui.widgets.words import state_badge
 
+FORMER = {
+    "gone": "Declared dead. If it comes back, add it again: its copies count once verified.",
+    "retired": "Taken out; it is never used again.",
+}
+"""Disks that hold nothing any more, and what is said of them."""
+_DRAIN_LINES = (
+    "Everything on it is copied to the other disks first; it stays readable meanwhile.",
+    "The engine refuses when it does not fit anywhere else.",
+)
 _FILL_WARN, _FILL_BAD = 0.85, 0.95
 
 
@@ -88,18 +98,25 @@ def _show_heads(desk: Desk, disks: tuple[DiskHead, ...]) -> None:
         with box("disk"):
             with box("disk-head"):
                 text(disk.name, "disk-name")
-                badge(disk.state, state_tone(disk.state))
+                state_badge(disk.state)
                 if disk.health != "ok":
-                    badge(disk.health, state_tone(disk.health))
+                    state_badge(disk.health)
                 text(disk.path, "hint mono")
                 if may:
                     with box("disk-buttons"):
                         _disk_buttons(desk, disk)
+            if disk.state in FORMER:
+                text(FORMER[disk.state], "hint")
+                continue
             live(desk.poller, figures_of, functools.partial(_show_figures, disk.name), "stack")
     if may:
         with box("row"):
             button("Rebalance", lambda: actions.rebalance(desk), "small")
-            button("Add a disk", lambda: actions.add(desk), "small")
+            act_button(
+                desk, "disk.add", "Add a disk", {}, title="Add a disk", lines=actions.MOUNTED,
+                fields=("path", "name"), agree="Add it", classes="small",
+                done=lambda disk: f"{disk.path} is a disk now",
+            )  # fmt: skip
 
 
 def _show_figures(name: str, disks: dict[str, DiskFigures]) -> None:
@@ -120,13 +137,18 @@ def _show_figures(name: str, disks: dict[str, DiskFigures]) -> None:
 
 def _disk_buttons(desk: Desk, disk: DiskHead) -> None:
     name = disk.name
-    if disk.state in ("gone", "retired"):
+    values = {"disk": name}
+    if disk.state in FORMER:
         return
     if disk.state == "draining":
-        button("Take it back", lambda: actions.undrain(desk, name), "small")
+        act_button(desk, "disk.undrain", "Take it back", values, done=f"{name} is in use again",
+                   classes="small")  # fmt: skip
         button("Retire", lambda: actions.retire(desk, name), "small")
     elif disk.state == "missing":
         button("Rebuild without it", lambda: actions.rebuild(desk, name), "small")
     else:
-        button("Drain", lambda: actions.drain(desk, name), "small")
+        act_button(
+            desk, "disk.drain", "Drain", values, title=f"Empty disk {name}?", lines=_DRAIN_LINES,
+            agree="Drain it", done=f"{name} is being emptied", classes="small",
+        )  # fmt: skip
     button("Replace", lambda: actions.replace(desk, name), "small")

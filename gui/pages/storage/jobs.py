@@ -7,18 +7,17 @@ stop it must stay the same one while it is pressed.
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
 from typing import NamedTuple
 
 from base.text import duration_text
-from gui.pages.storage import acts as actions
 from gui.reading.desk import Desk
 from gui.reading.polled import store_of
 from gui.reading.poller import Poller
-from gui.widgets.blocks import badge, button, card, percent, size, table, text
-from gui.widgets.frame import visitor
+from gui.widgets.acts import act_button
+from gui.widgets.blocks import card, percent, size, text
 from gui.widgets.live import live
-from gui.widgets.words import state_tone
+from gui.widgets.tables import Col, table
+from gui.widgets.words import state_badge
 
 JOBS_SHOWN = 12
 
@@ -73,35 +72,30 @@ def progress_of(poller: Poller) -> dict[str, Progress]:
 
 
 def _show_rows(desk: Desk, jobs: tuple[JobRow, ...]) -> None:
-    may = visitor().may("operator")
-
     def stop(job: JobRow) -> None:
-        if may and job.state == "running":
-            button("Stop", lambda: actions.stop_job(desk, job.job_id), "small")
+        if job.state == "running":
+            act_button(
+                desk, "job.cancel", "Stop", {"job_id": job.job_id}, title="Stop this job?",
+                lines=("What it has finished stays; it can be begun again.",), agree="Stop it",
+                done="it was asked to stop", classes="small",
+            )  # fmt: skip
 
-    def progress(job: JobRow, pick: Callable[[Progress], str]) -> None:
+    def progress(field: str, job: JobRow) -> None:
         def show(found: dict[str, Progress]) -> None:
             if job.job_id in found:
-                text(pick(found[job.job_id]))
+                text(getattr(found[job.job_id], field))
 
         live(desk.poller, progress_of, show)
 
+    cols = (
+        Col("Job", "kind"),
+        Col("State", "state", state_badge),
+        Col("About", "about"),
+        Col(">Done", functools.partial(progress, "done")),
+        Col(">Speed", functools.partial(progress, "rate")),
+        Col(">Time left", functools.partial(progress, "eta")),
+        Col("Phase", lambda job: job.end or progress("phase", job)),
+        Col("", stop),
+    )
     with card("Work on the disks", "rebuild, drain, scrub, exports and ingest of the engine"):
-        table(
-            ("Job", "State", "About", ">Done", ">Speed", ">Time left", "Phase", ""),
-            [
-                (
-                    job.kind,
-                    functools.partial(badge, job.state, state_tone(job.state)),
-                    job.about,
-                    functools.partial(progress, job, lambda now: now.done),
-                    functools.partial(progress, job, lambda now: now.rate),
-                    functools.partial(progress, job, lambda now: now.eta),
-                    job.end or functools.partial(progress, job, lambda now: now.phase),
-                    functools.partial(stop, job),
-                )
-                for job in jobs
-            ],
-            "Jobs of the engine",
-            "Nothing is being moved.",
-        )
+        table(jobs, cols, "Jobs of the engine", "Nothing is being moved.")

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+import functools
+from typing import Any
+
 from base.text import duration_text
-from gui.pages.storage import acts as actions
 from gui.pages.storage.disks import show_disks
 from gui.pages.storage.jobs import show_engine_jobs
-from gui.pages.storage.repair import REPAIRS, TONES, faulty_codes, show_repairs
+from gui.pages.storage.repair import REPAIRS, faulty_codes, show_repairs
 from gui.reading.desk import Desk
 from gui.reading.polled import store_of
 from gui.reading.poller import Poller
+from gui.widgets.acts import act_button
 from gui.widgets.blocks import (
     ago,
     attributes,
-    badge,
     box,
-    button,
     card,
     empty,
     fill_bar,
@@ -24,12 +25,12 @@ from gui.widgets.blocks import (
     pairs,
     percent,
     size,
-    table,
     text,
 )
-from gui.widgets.frame import Place, add_place, frame, page, visitor
-from gui.widgets.live import live
-from gui.widgets.words import AREA_NAMES, state_tone, storage_state
+from gui.widgets.frame import Page
+from gui.widgets.tables import Col, table
+from gui.widgets.view import View
+from gui.widgets.words import AREA_NAMES, state_badge, state_tone, storage_state
 
 LOSSES_SHOWN_MAX = 20
 _VERDICTS = {
@@ -39,23 +40,25 @@ _VERDICTS = {
 }
 
 
-def register(desk: Desk) -> None:
-    """Add the page."""
-    add_place(Place("Storage", "/storage", "s", group="Store"))
+def build(view: View) -> None:
+    """Build the page."""
+    desk = view.desk
+    view.live(_show_summary, _summary_of)
+    view.live(functools.partial(show_repairs, desk), faulty_codes)
+    with card("Disks"):
+        show_disks(desk)
+    show_engine_jobs(desk)
+    with box("grid"):
+        view.live(_show_capacity, _capacity_of)
+        view.live(functools.partial(_show_scrub, desk), _scrub_of)
+    view.live(_show_areas, _areas_of)
+    view.live(_show_warnings, _warnings_of)
 
-    @page(desk, "/storage")
-    def storage() -> None:
-        with frame(desk, "Storage", "Disks of unequal size, every object on at least two of them."):
-            live(desk.poller, _summary_of, _show_summary)
-            live(desk.poller, faulty_codes, lambda codes: show_repairs(desk, codes))
-            with card("Disks"):
-                show_disks(desk)
-            show_engine_jobs(desk)
-            with box("grid"):
-                live(desk.poller, _capacity_of, _show_capacity)
-                live(desk.poller, _scrub_of, lambda scrub: _show_scrub(desk, scrub))
-            live(desk.poller, _areas_of, _show_areas)
-            live(desk.poller, _warnings_of, _show_warnings)
+
+PAGE = Page(
+    "Storage", "/storage", "viewer", "Store", build=build, key="s", place=1,
+    lead="Disks of unequal size, every object on at least two of them.",
+)  # fmt: skip
 
 
 # ---- Summary -------------------------------------------------------------------------------------
@@ -166,50 +169,44 @@ def _show_scrub(desk: Desk, found: tuple[str, ...] | None) -> None:
         )
         for loss in losses:
             notice(f"Lost: {loss}", "bad")
-        if visitor().may("operator"):
-            with box("row"):
-                button("Verify all that is due now", lambda: actions.scrub(desk), "small")
+        with box("row"):
+            act_button(desk, "storage.scrub", "Verify all that is due now", {},
+                       done="verifying has begun", classes="small")  # fmt: skip
 
 
-def _areas_of(poller: Poller) -> tuple[tuple[str, str, float, str, str, str, str], ...]:
+def _areas_of(poller: Poller) -> tuple[tuple[Any, float], ...]:
+    """Return the areas, each with how full it is: of its quota, or of its partition."""
     store = store_of(poller)
     if store is None:
         return ()
     partition = store.capacity.partition_fill
     return tuple(
-        (
-            f"{area.area.upper()} {AREA_NAMES[area.area]}",
-            area.state,
-            (area.used_bytes + area.reserved_bytes) / area.quota_bytes
-            if area.quota_bytes
-            else partition,
-            size(area.used_bytes),
-            size(area.reserved_bytes) if area.reserved_bytes else "none",
-            size(area.quota_bytes) if area.quota_bytes else "no quota",
-            f"{area.files:,}",
-        )
-        for area in store.capacity.areas
+        (one, (one.used_bytes + one.reserved_bytes) / one.quota_bytes if one.quota_bytes
+         else partition)
+        for one in store.capacity.areas
+    )  # fmt: skip
+
+
+def area_name(area: str) -> str:
+    """Return how an area of the SSD is called, with its code behind: `Stage (3C)`."""
+    return f"{AREA_NAMES[area].capitalize()} ({area.upper()})"
+
+
+def _show_areas(areas: tuple[tuple[Any, float], ...]) -> None:
+    cols = (
+        Col("Area", lambda row: area_name(row[0].area)),
+        Col("State", lambda row: state_badge(row[0].state)),
+        Col("Fill", lambda row: fill_bar(row[1], f"{area_name(row[0].area)}: {percent(row[1])}")),
+        Col(">Used", lambda row: size(row[0].used_bytes)),
+        Col(
+            ">Reserved",
+            lambda row: size(row[0].reserved_bytes) if row[0].reserved_bytes else "none",
+        ),
+        Col(">Quota", lambda row: size(row[0].quota_bytes) if row[0].quota_bytes else "no quota"),
+        Col(">Files", lambda row: row[0].files),
     )
-
-
-def _show_areas(areas: tuple[tuple[str, str, float, str, str, str, str], ...]) -> None:
     with card("SSD areas", "four folders of one partition, each with a soft quota"):
-        table(
-            ("Area", "State", "Fill", ">Used", ">Reserved", ">Quota", ">Files"),
-            [
-                (
-                    name,
-                    lambda state=state: badge(state, state_tone(state)),
-                    lambda name=name, fill=fill: fill_bar(fill, f"{name}: {percent(fill)}"),
-                    used,
-                    reserved,
-                    quota,
-                    files,
-                )
-                for name, state, fill, used, reserved, quota, files in areas
-            ],
-            "SSD areas",
-        )
+        table(areas, cols, "SSD areas")
 
 
 def _warnings_of(poller: Poller) -> tuple[tuple[str, str, str], ...]:
@@ -227,4 +224,4 @@ def _show_warnings(warnings: tuple[tuple[str, str, str], ...]) -> None:
     with card("What the engine warns of besides") as element:
         attributes(element, aria_label="Warnings")
         for severity, message, advice in warnings:
-            notice(message, TONES[severity], advice)
+            notice(message, state_tone(severity), advice)

@@ -5,23 +5,37 @@ The engine heals most by itself; what is here either can be had sooner, or needs
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
-from functools import partial
 from typing import NamedTuple
 
-from gui.pages.storage import acts as actions
 from gui.reading.desk import Desk
 from gui.reading.polled import store_of
 from gui.reading.poller import Poller
-from gui.widgets.blocks import Tone, attributes, box, button, card, notice
-from gui.widgets.frame import visitor
+from gui.widgets.acts import act_button
+from gui.widgets.blocks import Tone, attributes, box, card, notice
 from gui.widgets.live import live
+from gui.widgets.words import state_tone
 
-TONES: dict[str, Tone] = {"critical": "bad", "warning": "warn", "info": "info"}
-REPAIRS: dict[str, tuple[str, Callable[[Desk], Awaitable[None]]] | None] = {
-    "copies": ("Make the copies whole now", actions.rebuild_all),
-    "damaged-garbage": ("Compact", actions.compact),
-    "index-damaged": ("Reindex", actions.reindex),
+
+class Repair(NamedTuple):
+    """A button: its operation, what is said when that has begun, and what is asked before."""
+
+    label: str
+    operation: str
+    done: str
+    title: str = ""
+    lines: tuple[str, ...] = ()
+
+
+REPAIRS: dict[str, Repair | None] = {
+    "copies": Repair("Make the copies whole now", "storage.rebuild", "the rebuild has begun"),
+    "damaged-garbage": Repair("Compact", "storage.compact", "the compaction has begun"),
+    "index-damaged": Repair(
+        "Reindex",
+        "storage.reindex",
+        "the reindex has begun",
+        "Make the index anew?",
+        ("Nothing is lost by it.", "No other job of the engine may run until it is done."),
+    ),
     # A disk has its buttons where it is shown; the others wait for files or disks to come.
     "disk-missing": None,
     "disk-readonly": None,
@@ -49,7 +63,7 @@ def faults_of(poller: Poller) -> tuple[Fault, ...]:
     """Return what is not whole, the worst first."""
     store = store_of(poller)
     return tuple(
-        Fault(one.code, TONES[one.severity], one.message, one.advice)
+        Fault(one.code, state_tone(one.severity), one.message, one.advice)
         for one in (store.health.warnings if store else ())
         if one.code in REPAIRS
     )
@@ -67,15 +81,14 @@ def show_repairs(desk: Desk, codes: tuple[str, ...]) -> None:
     """
     if not codes:
         return
-    may = visitor().may("operator")
     with card("To repair") as element:
         attributes(element, aria_label="To repair")
         live(desk.poller, faults_of, _show_faults)
         repairs = [repair for code in codes if (repair := REPAIRS[code]) is not None]
-        if may and repairs:
-            with box("row"):
-                for label, act in repairs:
-                    button(label, partial(act, desk), "small")
+        with box("row"):
+            for one in repairs:
+                act_button(desk, one.operation, one.label, {}, done=one.done, title=one.title,
+                           lines=one.lines, classes="small")  # fmt: skip
 
 
 def _show_faults(faults: tuple[Fault, ...]) -> None:

@@ -2,150 +2,187 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Annotated, Any, NamedTuple
 
-from nicegui import ui
+from pydantic import BaseModel, Field, field_validator
+from pydantic.config import JsonDict
 
 from gui.access.passwords import PASSWORD_LENGTH_MIN
 from gui.access.people import add_user, change_password
 from gui.reading.desk import Desk
-from gui.widgets.blocks import ago, badge, box, button, card, table, text
-from gui.widgets.frame import Place, act, add_place, confirm, frame, page, visitor
-from sql import ROLES, Session, User
+from gui.widgets.acts import act, ask, confirm
+from gui.widgets.blocks import ago, box, button, card
+from gui.widgets.frame import Page, visitor
+from gui.widgets.tables import Col, table
+from gui.widgets.view import View
+from gui.widgets.words import state_badge
+from sql import AuditEntry, Role, User
 
-_ROLE_WORDS = {
+CHANGES_SHOWN = 50
+_ROLE_WORDS: JsonDict = {
+    "guest": "guest: sees what is granted, and nothing else",
     "viewer": "viewer: looks",
     "labeller": "labeller: labels, and sees nothing else",
     "operator": "operator: also starts and stops work",
     "admin": "admin: also manages people and disks",
 }
+_Role = Annotated[Role, Field(title="Role", json_schema_extra={"choices": _ROLE_WORDS})]
 
 
-def register(desk: Desk) -> None:
-    """Add the page."""
-    add_place(Place("Users", "/users", "u", "admin", "Settings"))
+class NewRole(BaseModel):
+    """What a person may do from now on."""
 
-    @page(desk, "/users", "admin")
-    async def users() -> None:
-        with frame(desk, "Users", "Who may log in, and what each of them may do."):
-            await _content(desk)
+    role: _Role = "viewer"
 
 
-async def _content(desk: Desk) -> None:
-    holder = box("stack")
+class NewPassword(BaseModel):
+    """A password that is given to a person."""
 
-    async def show() -> None:
-        people, sessions = await desk.work(_load, desk)
-        holder.clear()
-        with holder, card("People"):
-            table(
-                ("Name", "Role", "State", "Password set", "Logged in", ""),
-                [
-                    (
-                        one.name,
-                        one.role,
-                        lambda one=one: badge(
-                            "disabled" if one.is_disabled else "active",
-                            "bad" if one.is_disabled else "good",
-                        ),
-                        ago(one.password_time),
-                        _seen(one, sessions),
-                        lambda one=one: _buttons(desk, one, show),
-                    )
-                    for one in people
-                ],
-                "People",
-            )
-            with box("row"):
-                button("Add a person", lambda: _add(desk, show), "primary small")
-
-    await show()
+    password: Annotated[str, Field(title="Password", json_schema_extra={"format": "password"})]
 
 
-def _load(desk: Desk) -> tuple[list[User], list[Session]]:
+class NewPerson(BaseModel):
+    """An account that is to be made."""
+
+    name: Annotated[str, Field(title="Name", max_length=100)]
+    role: _Role = "viewer"
+    password: Annotated[
+        str,
+        Field(
+            title="First password",
+            description=f"At least {PASSWORD_LENGTH_MIN} characters. Tell it on another way.",
+            json_schema_extra={"format": "password"},
+        ),
+    ]
+
+    @field_validator("name")
+    @classmethod
+    def _as_names_are(cls, name: str) -> str:
+        return name.lower()
+
+
+class Person(NamedTuple):
+    """An account, and from how many browsers it is used."""
+
+    user: User
+    seen: str
+
+    @property
+    def state(self) -> str:
+        """Whether the person may log in."""
+        return "disabled" if self.user.is_disabled else "active"
+
+
+class Reading(NamedTuple):
+    """All accounts, and what was done lately."""
+
+    people: tuple[Person, ...]
+    changes: tuple[AuditEntry, ...]
+
+
+def read_people(desk: Desk) -> Reading:
+    """Read all accounts, and the end of the audit log; blocks."""
     book = desk.database().users
-    return book.users(), book.sessions()
+    sessions = book.sessions()
+
+    def seen(user: User) -> str:
+        mine = [one for one in sessions if one.user_id == user.user_id]
+        return f"{ago(mine[0].seen_time)}, {len(mine)} browsers" if mine else "no"
+
+    changes = desk.database().audit.entries(limit=CHANGES_SHOWN)
+    return Reading(tuple(Person(user, seen(user)) for user in book.users()), tuple(changes))
 
 
-def _seen(person: User, sessions: list[Session]) -> str:
-    mine = [one for one in sessions if one.user_id == person.user_id]
-    return f"{ago(mine[0].seen_time)}, {len(mine)} browsers" if mine else "no"
+def build(view: View) -> None:
+    """Build the page."""
+    desk = view.desk
+    cols = (
+        Col("Name", lambda one: one.user.name),
+        Col("Role", lambda one: one.user.role),
+        Col("State", "state", state_badge),
+        Col("Password set", lambda one: ago(one.user.password_time)),
+        Col("Logged in", "seen"),
+        Col("", lambda one: _buttons(desk, one.user)),
+    )
+
+    def show(people: tuple[Person, ...]) -> None:
+        with card("People"):
+            table(people, cols, "People")
+            with box("row"):
+                button("Add a person", lambda: _add(desk), "primary small")
+
+    view.live(show, lambda reading: reading.people)
+    view.live(_show_changes, lambda reading: reading.changes)
 
 
-def _buttons(desk: Desk, person: User, show: Any) -> None:
+def _show_changes(changes: tuple[AuditEntry, ...]) -> None:
+    cols = (
+        Col("When", "begin_time", ago),
+        Col("Who", lambda one: one.name + (f" ({one.token_name})" if one.token_name else "")),
+        Col("Role", "role"),
+        Col("By", lambda one: f"{one.way} {one.address}".strip()),
+        Col("What", "operation"),
+        Col("With", lambda one: one.request[:100]),
+        Col("Outcome", lambda one: one.outcome or "unknown"),
+        Col("Why", lambda one: one.detail[:200]),
+    )
+    with card("Audit log", "the newest changes; `drystone audit-log list` has all"):
+        table(changes, cols, "Changes", "Nothing was changed yet.")
+
+
+PAGE = Page(
+    "Users", "/users", "admin", "Settings", read=read_people, build=build, key="u", place=1,
+    lead="Who may log in, and what each of them may do.",
+)  # fmt: skip
+
+
+def _buttons(desk: Desk, person: User) -> None:
     with box("row"):
-        button("Role", lambda: _set_role(desk, person, show), "small")
-        button("Password", lambda: _set_password(desk, person, show), "small")
+        button("Role", lambda: _set_role(desk, person), "small")
+        button("Password", lambda: _set_password(desk, person), "small")
         if person.name != visitor().name:
             label = "Enable" if person.is_disabled else "Disable"
-            button(label, lambda: _set_disabled(desk, person, show), "small")
+            button(label, lambda: _set_disabled(desk, person), "small")
 
 
-async def _add(desk: Desk, show: Any) -> None:
-    with ui.dialog() as dialog, box("dialog"):
-        text("Add a person", tag="h2")
-        name = ui.input("Name").props("outlined dense autofocus autocapitalize=none")
-        role = ui.select(_ROLE_WORDS, value="viewer", label="Role").props("outlined dense")
-        password = ui.input("First password", password=True).props(
-            "outlined dense autocomplete=new-password"
-        )
-        text(f"At least {PASSWORD_LENGTH_MIN} characters. Tell it on another way.", "hint")
-        with box("dialog-buttons"):
-            button("Cancel", lambda: dialog.submit(None))
-            button("Add", lambda: dialog.submit(True), "primary")
-    answer = await dialog
-    given = (str(name.value or "").strip().lower(), role.value, str(password.value or ""))
-    dialog.delete()
-    if answer:
-        work = lambda: add_user(desk.database(), *given)  # noqa: E731
-        await act(desk, "admin", f"{given[0]} may log in now", work)
-        await show()
-
-
-async def _set_role(desk: Desk, person: User, show: Any) -> None:
-    with ui.dialog() as dialog, box("dialog"):
-        text(f"Role of {person.name}", tag="h2")
-        role = ui.select(_ROLE_WORDS, value=person.role, label="Role").props("outlined dense")
-        with box("dialog-buttons"):
-            button("Cancel", lambda: dialog.submit(None))
-            button("Set", lambda: dialog.submit(role.value), "primary")
-    answer = await dialog
-    dialog.delete()
-    if answer in ROLES:
-        work = lambda: desk.database().users.set_role(person.name, answer)  # noqa: E731
-        await act(desk, "admin", f"{person.name} is {answer} now", work)
-        desk.sessions.forget()
-        await show()
-
-
-async def _set_password(desk: Desk, person: User, show: Any) -> None:
-    with ui.dialog() as dialog, box("dialog"):
-        text(f"New password of {person.name}", tag="h2")
-        text("All browsers of this person are logged out.", tag="p")
-        password = ui.input("Password", password=True).props(
-            "outlined dense autofocus autocomplete=new-password"
-        )
-        with box("dialog-buttons"):
-            button("Cancel", lambda: dialog.submit(None))
-            button("Set", lambda: dialog.submit(True), "primary")
-    answer = await dialog
-    given = str(password.value or "")
-    dialog.delete()
-    if answer:
-        work = lambda: change_password(desk.database(), person.name, given)  # noqa: E731
-        await act(desk, "admin", f"{person.name} has a new password", work)
-        desk.sessions.forget()
-        await show()
-
-
-async def _set_disabled(desk: Desk, person: User, show: Any) -> None:
-    disable = not person.is_disabled
-    if disable and not await confirm(
-        f"Shut {person.name} out?", ["All browsers and tokens of this person stop at once."],
-        "Disable",
-    ):  # fmt: skip
-        return
-    work = lambda: desk.database().users.set_disabled(person.name, is_disabled=disable)  # noqa: E731
-    await act(desk, "admin", f"{person.name} is {'shut out' if disable else 'back'}", work)
+async def _change(desk: Desk, done: str, work: Callable[[], Any]) -> None:
+    """Do something to an account; what is known of sessions may be wrong then."""
+    await act(desk, "admin", done, work)
     desk.sessions.forget()
-    await show()
+
+
+async def _add(desk: Desk) -> None:
+    if new := await ask("Add a person", NewPerson, "Add"):
+        await _change(
+            desk, f"{new.name} may log in now",
+            lambda: add_user(desk.database(), new.name, new.role, new.password),
+        )  # fmt: skip
+
+
+async def _set_role(desk: Desk, person: User) -> None:
+    given = {"role": person.role}
+    if new := await ask(f"Role of {person.name}", NewRole, "Set", given=given):
+        await _change(
+            desk, f"{person.name} is {new.role} now",
+            lambda: desk.database().users.set_role(person.name, new.role),
+        )  # fmt: skip
+
+
+async def _set_password(desk: Desk, person: User) -> None:
+    lines = ["All browsers of this person are logged out."]
+    if new := await ask(f"New password of {person.name}", NewPassword, "Set", lines=lines):
+        await _change(
+            desk, f"{person.name} has a new password",
+            lambda: change_password(desk.database(), person.name, new.password),
+        )  # fmt: skip
+
+
+async def _set_disabled(desk: Desk, person: User) -> None:
+    disable, name = not person.is_disabled, person.name
+    lines = ["All browsers and tokens of this person stop at once."]
+    if not disable or await confirm(f"Shut {name} out?", lines, "Disable"):
+        await _change(
+            desk, f"{name} is {'shut out' if disable else 'back'}",
+            lambda: desk.database().users.set_disabled(name, is_disabled=disable),
+        )  # fmt: skip

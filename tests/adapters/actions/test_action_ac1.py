@@ -170,13 +170,13 @@ def test_conditions_that_the_database_does_not_know_tag_nothing(
 
 def write_hashes(database: Database, nodes: list[int], hashes: dict[int, str | None]) -> None:
     """Write what another action found: `hashes` by place in `nodes`."""
-    database.declare_action(801, "hash", "AC2")
+    database.actions.declare_action(801, "hash", "AC2")
     column = Column(name="bits", type="text", comment="The hash")
     database.declare(
         DeclaredTable(kind="action", name="hash", version=1, comment="Hashes", columns=(column,))
     )
     batch = database.action_context.make_sealed_batch(nodes)
-    event = database.record_action_history(801, batch, "running")
+    event = database.actions.record_action_history(801, batch, "running")
     results = tuple(
         ResultRow(action="hash", key=key_of(f"n{n}"), action_event_id=event, values={"bits": text})
         for n, text in hashes.items()

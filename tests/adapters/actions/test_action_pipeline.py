@@ -103,15 +103,15 @@ def test_a_batch_comes_from_stage_to_stage(database: Database, contracts):
     database.pipelines.enrol("pictures", [batch])
     assert next_stage(database, batch) == [first]
     assert (first.stage_id, first.action, first.gate, first.stages) == (1, "measure", "none", 3)
-    database.record_action_history(501, batch, "done")
+    database.actions.record_action_history(501, batch, "done")
     [second] = next_stage(database, batch)
     assert (second.action, second.gate, second.parameters) == ("shrink", "approval", {"size": 7})
-    database.record_action_history(502, batch, "failed")
+    database.actions.record_action_history(502, batch, "failed")
     assert next_stage(database, batch) == [second]
-    database.record_action_history(502, batch, "done")
+    database.actions.record_action_history(502, batch, "done")
     [third] = next_stage(database, batch, "pictures")
     assert third.action == "starred"
-    database.record_action_history(503, batch, "done")
+    database.actions.record_action_history(503, batch, "done")
     assert next_stage(database, batch, "pictures") == []
 
 
@@ -121,7 +121,7 @@ def test_a_shared_action_is_done_for_every_pipeline(database: Database, contract
         assert pipeline is not None, problems
         declare_pipeline(database, pipeline, contracts)
     batch = sealed(database, "a")
-    database.record_action_history(501, batch, "done")
+    database.actions.record_action_history(501, batch, "done")
     assert next_stage(database, batch) == [], "it is in neither"
     for name in ("pictures", "other"):
         database.pipelines.enrol(name, [batch])
@@ -153,7 +153,7 @@ def test_gates_may_change_and_actions_may_not(database: Database, contracts):
 
 
 def test_a_pipeline_without_a_document_has_no_gates(database: Database, contracts):
-    database.declare_action(501, "measure", "AC2")
-    database.declare_pipeline("bare", [501])
+    database.actions.declare_action(501, "measure", "AC2")
+    database.action_context.declare_pipeline("bare", [501], "")
     [stage] = next_stage(database, sealed(database, "a"), "bare")
     assert (stage.action, stage.gate, stage.parameters) == ("measure", "none", {})

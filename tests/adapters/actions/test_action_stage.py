@@ -33,6 +33,7 @@ from adapters.actions import (
 from adapters.actions.stage.stage import _wait_for_view
 from base.errors import DrystoneError, UsageError
 from sql import parse_selector
+from sql.actions.history import create_action_batch
 
 # What was written counts until the stage is measured again.
 SETTLING_BYTES = 100_000
@@ -476,6 +477,7 @@ def test_a_batch_is_sealed_and_holds_what_the_contract_can_work_on(world: World,
     texts = parse_selector("version: 1\nwhere: {media_type: text}")
     with pytest.raises(UsageError, match="finds no node that measure can work on"):
         make_batch(database, texts, contract=loaded)
-    unsealed = database.create_action_batch()
+    with database.connection() as connection:
+        unsealed = create_action_batch(connection)
     with pytest.raises(UsageError, match="is not sealed"):
         verify_sealed(database, unsealed)

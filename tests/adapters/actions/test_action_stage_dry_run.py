@@ -115,7 +115,7 @@ def test_the_commands(world: World, tmp_path: Path):
     run(world, "pipeline", "enrol", "pictures", batch)
     [[listed]] = json_lines(run(world, "pipeline", "list", "--json"))
     assert [stage["action"] for stage in listed["stages"]] == ["measure", "shrink"]
-    house.database.record_action_history(501, int(batch), "done")
+    house.database.actions.record_action_history(501, int(batch), "done")
     [shown] = json_lines(run(world, "batch", "show", batch, "--json"))
     assert (shown["node_count"], shown["next"][0]["action"]) == (2, "shrink")
     assert b"pictures" in run(world, "batch", "show", batch).stdout

@@ -163,7 +163,7 @@ def test_a_wrong_tree(bench: Bench):
     assert bench.outcomes() == {
         one: "failed", two: "failed", three: "failed", fourth.node_id: "missing",
     }  # fmt: skip
-    kept = {row.path: row for row in bench.house.database.actions.quarantined(bench.event)}
+    kept = {row.path: row for row in bench.house.database.quarantine.of_actions(bench.event)}
     assert kept["stray.exe"].key == hashlib.sha256(b"MZ").hexdigest()
     assert kept["etc"].key is None
     assert bench.client.head(kept["stray.exe"].key or "").copies == 2
@@ -263,7 +263,8 @@ def test_a_later_version_supersedes_the_results(bench: Bench):
     # The crops are the same nodes; of the others, whose thing is gone, nothing is left to say.
     assert (report.nodes_new, report.edges_new, report.superseded) == (0, 0, 4)
     assert bench.results() == [(first.node_id, "tiger", 0.5)]
-    assert [row.values["thing"] for row in database.actions.superseded(first.node_id)] == ["cat"]
+    former = "SELECT document::json ->> 'thing' FROM superseded_result WHERE node_id = {}"
+    assert bench.house.rows(former.format(first.node_id)) == [("cat",)]
 
 
 def test_a_child_with_the_bytes_of_its_input_is_no_child(bench: Bench):

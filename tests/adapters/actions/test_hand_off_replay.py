@@ -189,7 +189,7 @@ def test_what_the_program_wrote_under_both_names_is_kept(bench):
     bench.write(files)
     bench.take()
     assert sorted(path for path, _, _ in bench.quarantine()) == sorted(files)
-    kept = sorted(bench.house.rows("SELECT sha256 IS NOT NULL FROM action_quarantine"))
+    kept = sorted(bench.house.rows("SELECT sha256 IS NOT NULL FROM quarantine"))
     assert kept == [(False,), (True,), (True,)]
 
 

@@ -45,7 +45,7 @@ def make(house: House, batch: str, data: bytes = b"made", name: str = "a child.p
 
 def waiting(house: House) -> dict[str, str]:
     """Return the waiting packages that are of no ingest batch, with their kinds."""
-    found = house.database.outbox_packages()
+    found = house.database.ingests.packages()
     return {one.package_id: one.kind for one in found if one.batch is None}
 
 
@@ -193,14 +193,14 @@ def test_a_backup_that_was_killed_leaves_nothing_half(house: House, step: str):
 def test_batches_that_the_database_did_not_know_to_their_end(house: House, houses, tmp_path):
     """One was on its way when the database was packed, and one came later."""
     house.ingest(house.scrape("cats"), "cats")
-    house.database.set_ingest_state("cats", "described")
+    house.database.ingests.set_state("cats", "described")
     back_up(house)
     files = {"later.png": SCRAPE["alone.png"] + b"later"}
     house.ingest(house.scrape("dogs", files), "dogs", "plain-folder")
     cold, other = cold_copies(house, tmp_path), houses()
     told = run_text("restore", cold, config_path=other.config_path)
     assert told.returncode == 0, told
-    states = {batch.name: batch.state for batch in other.database.ingest_batches()}
+    states = {batch.name: batch.state for batch in other.database.ingests.batches()}
     assert states == {"cats": "confirmed", "dogs": "confirmed"}
     ours, theirs = house.contents(), other.contents()
     assert {name: sorted(rows) for name, rows in theirs.items()} == {

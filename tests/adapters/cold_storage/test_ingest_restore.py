@@ -35,9 +35,9 @@ def test_restore_into_an_empty_store_and_database(house: House, houses, tmp_path
         report = only(restore(other.config_path, [cold], other.database))
         assert (report.intents_repeated > 0) == repeated
     assert_same(house, other, "cats")
-    (package,) = other.database.outbox_packages(waiting_only=False)
+    (package,) = other.database.ingests.packages(waiting_only=False)
     assert package.confirmed_copy == os.path.realpath(os.path.join(cold, "cats-0001"))
-    assert [batch.state for batch in other.database.ingest_batches()] == ["confirmed"]
+    assert [batch.state for batch in other.database.ingests.batches()] == ["confirmed"]
 
 
 def test_a_restore_that_was_killed_is_repeated(house: House, houses, tmp_path):
@@ -47,11 +47,11 @@ def test_a_restore_that_was_killed_is_repeated(house: House, houses, tmp_path):
     only(restore(other.config_path, [cold], None))
     size = sum(map(len, SCRAPE.values()))
     given = ("cats", "gallery-dl", "tester", RESTORED_FOLDER, len(SCRAPE), size)
-    other.database.open_ingest_batch(*given)
+    other.database.ingests.open(*given)
     write_files(os.path.join(other.area("3a"), ".restore", "cats"), {"cats/alone.png": b"left"})
     assert only(restore(other.config_path, [cold], other.database)).stored_new == 0
     assert_same(house, other, "cats")
-    assert [batch.state for batch in other.database.ingest_batches()] == ["confirmed"]
+    assert [batch.state for batch in other.database.ingests.batches()] == ["confirmed"]
 
 
 def test_a_batch_of_several_packages_in_any_order(house: House, houses, tmp_path):
@@ -70,7 +70,7 @@ def test_a_batch_of_several_packages_in_any_order(house: House, houses, tmp_path
     for order in ([renamed, *places[1:], places[1]], [*places[1:][::-1], renamed]):
         only(restore(other.config_path, order, other.database))
     assert_same(house, other, "large")
-    assert len(other.database.outbox_packages(waiting_only=False)) == len(places)
+    assert len(other.database.ingests.packages(waiting_only=False)) == len(places)
 
 
 def test_a_batch_that_fails_stops_no_other(house: House, houses, tmp_path):
@@ -106,12 +106,12 @@ def test_a_name_of_another_batch_is_not_taken_over(house: House, houses, tmp_pat
     assert "another batch cats: alone.png" in refused(other, [cold], database=False)
     assert {one.batch for one in other.store.client.batches()} == {"cats"}
     third = houses()
-    third.database.open_ingest_batch("cats", "gallery-dl", "tester", "/mine", len(SCRAPE), 7)
-    third.database.set_ingest_state("cats", "confirmed", None)
+    third.database.ingests.open("cats", "gallery-dl", "tester", "/mine", len(SCRAPE), 7)
+    third.database.ingests.set_state("cats", "confirmed", None)
     assert "which is not the one of these packages" in refused(third, [cold])
     size = sum(map(len, SCRAPE.values()))
     fourth = houses()
-    fourth.database.open_ingest_batch("cats", "gallery-dl", "tester", "/mine", len(SCRAPE), size)
+    fourth.database.ingests.open("cats", "gallery-dl", "tester", "/mine", len(SCRAPE), size)
     assert "not complete" in refused(fourth, [cold])
     assert third.store.client.batches() == fourth.store.client.batches() == []
     with BatchWork(house.area("3a"), "cats").locked():
@@ -185,7 +185,7 @@ def test_a_forged_package_is_one_clear_error_and_stores_nothing(house: House, ho
         if case not in ("twice", "below a file", "head total", "head number", "other size"):
             assert "line" in said or "entries, not" in said, (case, said)
             assert case in said or "head batch" in case, (case, said)
-    assert other.store.client.batches() == [] and other.database.ingest_batches() == []
+    assert other.store.client.batches() == [] and other.database.ingests.batches() == []
 
 
 def test_what_the_sums_do_not_list_is_not_read(house: House, houses, tmp_path):

@@ -48,7 +48,7 @@ def occupied_bytes(folder: str) -> int:
 
 
 def confirm_all(house: House, target: str) -> None:
-    for package in house.database.outbox_packages():
+    for package in house.database.ingests.packages():
         copy = os.path.join(target, package.package_id)
         shutil.copytree(os.path.join(house.area("3b"), package.package_id), copy)
         confirm(house.config_path, package.package_id, copy, house.database)
@@ -62,7 +62,7 @@ def ingest_at_last(house: House, folder: str, target: str) -> tuple[IngestReport
         except SpaceError:
             assert occupied_bytes(house.area("3b")) <= QUOTA_BYTES
             assert len(os.listdir(folder)) == len(LARGE)
-            assert house.database.ingest_batch("large").state == "described"
+            assert house.database.ingests.batch("large").state == "described"
             confirm_all(house, target)
             # The batch is not packed yet: what the next packages are made of stays.
             assert len(os.listdir(folder)) == len(LARGE)
@@ -81,7 +81,7 @@ def test_packages_never_exceed_the_quota_and_go_on_when_there_is_room(full_house
     assert occupied_bytes(house.area("3b")) <= QUOTA_BYTES
     confirm_all(house, str(tmp_path))
     assert not os.path.exists(folder)
-    assert house.database.ingest_batch("large").state == "confirmed"
+    assert house.database.ingests.batch("large").state == "confirmed"
     held = {area.area: area.reserved_bytes for area in house.store.client.capacity().areas}
     assert held["3b"] == 0
     packed = house.rows("SELECT count(DISTINCT record_id) FROM archive_location")
@@ -119,7 +119,7 @@ def test_a_new_batch_is_refused_from_90_per_cent_and_one_that_was_begun_is_not(
     new = house.scrape("new", {"1.png": PNG + b"new"})
     with pytest.raises(SpaceError, match=r"the outbox \(3b\) is too full for a new batch"):
         house.ingest(new, "new")
-    assert [batch.name for batch in house.database.ingest_batches()] == ["begun"]
+    assert [batch.name for batch in house.database.ingests.batches()] == ["begun"]
     assert house.ingest(begun, "begun").state == "packed"
     house.store.client.release_outbox("p-0001")
     assert house.ingest(new, "new").state == "packed"
@@ -162,12 +162,12 @@ def test_without_packages_the_inbox_is_freed_when_the_batch_is_in(
     folder = house.scrape("cats", {"1.png": PNG, "new/2.png": PNG + b"2"})
     if call is not None:
         ingest_killed(house, folder, "cats", "state", call)
-        assert [batch.state for batch in house.database.ingest_batches()] == [state]
+        assert [batch.state for batch in house.database.ingests.batches()] == [state]
         assert os.path.exists(folder) == (call < 6)
     report = house.ingest(folder, "cats")
     assert (report.state, report.files) == ("confirmed", 2)
     assert not os.path.exists(folder)
-    assert house.database.ingest_batch("cats").state == "confirmed"
+    assert house.database.ingests.batch("cats").state == "confirmed"
     assert os.listdir(os.path.join(house.area("3a"), ".ingest")) == ["cats.lock"]
     assert os.listdir(house.area("3b")) == []
     assert len(list(house.store.client.batch_files("cats"))) == 2

@@ -134,12 +134,12 @@ def test_a_package_is_confirmed_by_the_sums_of_its_copy(house: House, tmp_path):
     with pytest.raises(PackageError, match=r"objects.tar has the hash"):
         confirm_by_sums(path, name, sums_of(copy, tmp_path / "damaged"), database)
     assert os.path.exists(own) and os.path.exists(folder)
-    assert [one.confirmed_by for one in database.outbox_packages()] == [None]
+    assert [one.confirmed_by for one in database.ingests.packages()] == [None]
     shutil.copy(os.path.join(own, "objects.tar"), copy)
     listing = sums_of(copy, tmp_path / "listing")
     for _ in range(2):  # The second one finds it confirmed, and the outbox empty.
         assert confirm_by_sums(path, name, listing, database).batch_complete
-    (package,) = database.outbox_packages(waiting_only=False)
+    (package,) = database.ingests.packages(waiting_only=False)
     assert (package.confirmed_by, package.confirmed_copy) == ("sums", listing)
     assert not os.path.exists(own) and not os.path.exists(folder)
 
@@ -150,12 +150,12 @@ def test_trust_is_recorded_and_a_copy_that_was_read_is_more(house: House, tmp_pa
     own = os.path.join(house.area("3b"), "cats-0001")
     copy = str(shutil.copytree(own, tmp_path / "cold"))
     assert confirm_on_trust(house.config_path, "cats-0001", house.database).batch_complete
-    (package,) = house.database.outbox_packages(waiting_only=False)
+    (package,) = house.database.ingests.packages(waiting_only=False)
     assert (package.confirmed_by, package.confirmed_copy) == ("trust", None)
     assert not os.path.exists(own) and not os.path.exists(folder)
     confirm(house.config_path, "cats-0001", copy, house.database)
     confirm_on_trust(house.config_path, "cats-0001", house.database)
-    (package,) = house.database.outbox_packages(waiting_only=False)
+    (package,) = house.database.ingests.packages(waiting_only=False)
     assert (package.confirmed_by, package.confirmed_copy) == ("copy", copy)
 
 

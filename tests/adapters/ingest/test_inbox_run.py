@@ -52,7 +52,7 @@ def test_one_bad_folder_of_each_kind_stops_no_other(house: House):
     for name in ("a-nul", "b-surrogate", "c-long", "d-format", "e-extra", "f-deep", "g-large"):
         assert said.count(f"{name}: left alone: ") == 1
     assert "i-second: batch twice is" in said and ".mine" not in said
-    states = {batch.name: batch.state for batch in house.database.ingest_batches()}
+    states = {batch.name: batch.state for batch in house.database.ingests.batches()}
     assert states == {"twice": "packed", "latin": "packed", "good": "packed"}
 
     (rows,) = json_lines(drystone("inbox", "list", "--json", "--config", house.config_path))
@@ -76,7 +76,7 @@ def test_an_error_of_the_database_about_one_folder_stops_no_other(house: House):
         connection.execute("ALTER TABLE ingest_batch ADD CONSTRAINT not_a CHECK (name <> 'a')")
     result = drystone("inbox", "run", "--config", house.config_path, expect=3)
     assert "a: the database refuses" in result.stderr.decode()
-    states = {batch.name: batch.state for batch in house.database.ingest_batches()}
+    states = {batch.name: batch.state for batch in house.database.ingests.batches()}
     assert states == {"b": "packed"}
 
 
@@ -87,7 +87,7 @@ def test_without_the_engine_nothing_is_tried(house: House):
     result = drystone("inbox", "run", "--config", house.config_path, expect=1)
     said = result.stderr.decode()
     assert said.count("drystone: ") == 1 and "Traceback" not in said
-    assert house.database.ingest_batches() == []
+    assert house.database.ingests.batches() == []
 
 
 @pytest.mark.parametrize("user", ["x" * 201, "a\nb", "a\udcffb", ""])

@@ -305,7 +305,9 @@ def test_members_of_an_archive_are_nodes_and_the_archive_is_no_problem(house: Ho
     nodes = {row[0] for row in house.contents()["node"]}
     assert hashlib.sha256(PNG + b"tar").hexdigest() in nodes
     assert all("s.tar:" not in line.replace(", ", ":") for line in report.problems)
-    assert [row for row in house.database.quarantined("tars") if row.path == "s.tar"] == []
+    assert [
+        row for row in house.database.quarantine.of_batches("tars") if row.path == "s.tar"
+    ] == []
     found = audit(house.config_path)
     assert (found.missing_count, found.undescribed_count) == (0, 0)
     head = house.store.client.head(hashlib.sha256(PNG + b"tar").hexdigest())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 
@@ -20,7 +21,10 @@ def test_source_list_names_every_adapter_and_its_tables():
     (rows,) = json_lines(drystone("source", "list", "--json"))
     platforms = {row["name"]: row["platforms"] for row in rows}
     assert len(platforms) >= 30
-    assert "twitter" in platforms["gallery-dl"] and platforms["plain-folder"] == ["file"]
+    assert "twitter" in platforms["gallery-dl"] and platforms["plain-folder"] == [
+        "file",
+        "labelled_file",
+    ]
 
 
 def test_sniff_and_dry_run_need_no_store(tmp_path):
@@ -33,10 +37,26 @@ def test_sniff_and_dry_run_need_no_store(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
+def test_a_described_file_is_a_node_whatever_it_is(tmp_path):
+    names = ("work.ugoira", "book.epub", "part.m4b", "clip.swf", "mesh.stl", "pages.cbz")
+    for name in names:
+        (tmp_path / name).write_bytes(name.encode())
+        sidecar = {"category": "example", "subcategory": "post", "id": name, "extension": name[-3:]}
+        (tmp_path / f"{name}.json").write_text(json.dumps(sidecar))
+    options = ("--batch", "b", "--source", "gallery-dl", "--dry-run", "--json")
+    (counts,) = json_lines(drystone("ingest", str(tmp_path), *options))
+    assert (counts["physical_nodes"], counts["quarantined"]) == (2 * len(names), 0)
+    assert counts["edges"]["contains"] == len(names)
+
+
 def test_a_scrape_goes_all_the_way(house: House, tmp_path):
     folder = house.scrape("cats")
-    result = run(house, "ingest", folder, "--batch", "cats", "--user", "ann", "--json", expect=3)
-    (report,) = json_lines(result)
+    options = ("ingest", folder, "--batch", "cats", "--user", "ann", "--json")
+    (foreseen,) = json_lines(drystone(*options, "--dry-run", expect=3))
+    (report,) = json_lines(run(house, *options, expect=3))
+    assert foreseen["observations"] == report["observations_new"]
+    assert sum(foreseen["edges"].values()) == report["edges_new"]
+    assert foreseen["download_times"] == report["download_times"] == {"file": report["records"]}
     assert report["adapter"] == "gallery-dl" and report["quarantined"] == len(QUARANTINED)
     (rows,) = json_lines(run(house, "quarantine", "list", "--json"))
     assert {row["path"] for row in rows} == QUARANTINED
@@ -51,6 +71,9 @@ def test_a_scrape_goes_all_the_way(house: House, tmp_path):
     )
     nodes = json_lines(run(house, "select", str(selector), "--json"))
     assert len(nodes) == 3
+    selector.write_text("version: 1\nwhere: {description: 'example:username:Ann'}\n")
+    (ann,) = json_lines(run(house, "select", str(selector), "--json"))
+    assert ann["description"] == "example:username:Ann"
     copy = str(tmp_path / "cold")
     shutil.copytree(os.path.join(house.area("3b"), "cats-0001"), copy)
     (freed,) = json_lines(run(house, "outbox", "confirm", "cats-0001", "--copy", copy, "--json"))

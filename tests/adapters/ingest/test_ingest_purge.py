@@ -11,8 +11,8 @@ import pytest
 from command import drystone, json_lines
 from ingest_harness import PNG, SCRAPE, House
 
-from adapters import purge_partner
 from adapters.audit.audit import audit
+from adapters.ingest.purge import PurgePlace, begin, plan
 from adapters.records.names import derived_batch
 
 SHARED = {"alone.png": SCRAPE["alone.png"], "other.png": PNG + b"other"}
@@ -34,8 +34,17 @@ def pictures(house: House, tmp_path) -> set[str]:
     return {row["key"] for row in json_lines(run(house, "select", str(path), "--json"))}
 
 
+def outcomes(house: House) -> list[str]:
+    """Return what the audit log says came of each purge."""
+    rows = house.rows(
+        "SELECT outcome FROM audit_entry JOIN audit_outcome USING (entry_key)"
+        " WHERE operation = 'ingest.purge' ORDER BY end_time"
+    )
+    return [outcome for (outcome,) in rows]
+
+
 def states(house: House) -> dict[str, str]:
-    return {one.name: one.state for one in house.database.ingest_batches()}
+    return {one.name: one.state for one in house.database.ingests.batches()}
 
 
 @pytest.fixture
@@ -84,6 +93,7 @@ def test_a_purged_batch_is_missed_by_nobody(purgeable: House, tmp_path):
         ).fetchone()
     assert sample == ("purged",)
     assert "purged" in run(house, "purge", "--batch", "cats", "--yes", expect=2).stderr.decode()
+    assert outcomes(house) == ["done", "refused"]
     refused = run(house, "ingest", house.scrape("cats"), "--batch", "cats", expect=2)
     assert b"was purged; take another name" in refused.stderr
 
@@ -91,9 +101,10 @@ def test_a_purged_batch_is_missed_by_nobody(purgeable: House, tmp_path):
 @pytest.mark.parametrize("cut_after", ["begun", "files gone", "all gone"])
 def test_cut_anywhere_the_same_again_goes_on(purgeable: House, tmp_path, cut_after: str):
     house = purgeable
-    names = purge_partner.plan(house.config_path, "cats")
+    place = PurgePlace(house.config_path)
+    names = plan(place, "cats")
     assert names is not None and set(names) == {"cats", derived_batch("cats")}
-    purge_partner.begin(house.config_path, "cats")
+    begin(place, "cats")
     gone = {"begun": (), "files gone": ("cats",), "all gone": names}[cut_after]
     for name in gone:
         assert house.store.client.wait(house.store.client.purge(name).job_id).state == "done"
@@ -140,6 +151,8 @@ def test_a_purge_that_the_store_refuses_changes_nothing(purgeable: House, tmp_pa
             time.sleep(0.05)
         said = run(house, "purge", "--batch", "cats", "--yes", expect=1).stderr.decode()
         assert "nothing was deleted; the database shows the batch as before" in said
+        assert "bring it back" in said and "Traceback" not in said
+        assert outcomes(house) == ["failed"]
     finally:
         os.rename(away + ".away", away)
     assert states(house) == {"cats": "packed", "dogs": "packed"}

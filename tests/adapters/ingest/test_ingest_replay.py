@@ -46,7 +46,7 @@ def test_quarantine_is_replayed_with_a_repaired_file(house: House, tmp_path):
     assert {row[0] for row in after["node"]} > {row[0] for row in before["node"]}
     assert set(before["common"]) < set(after["common"])
     assert key_of("example:post:9") in {row[0] for row in after["node"]}
-    rows = house.database.quarantined("cats", open_only=True)
+    rows = house.database.quarantine.of_batches("cats", open_only=True)
     assert {row.path for row in rows} == QUARANTINED - {"broken.png.json"}
     (fixed / "stranger.json").write_text("{}")
     with pytest.raises(UsageError, match="stranger"):
@@ -63,7 +63,7 @@ def repair(house: House, folder: Any, name: str) -> Any:
 
 
 def open_rows(house: House) -> set[tuple[str, int]]:
-    return {(row.path, row.record_number) for row in house.database.quarantined("rows")}
+    return {(row.path, row.record_number) for row in house.database.quarantine.of_batches("rows")}
 
 
 def test_repairs_of_several_records_add_up_and_come_back(house: House, houses, tmp_path):
@@ -83,7 +83,7 @@ def test_repairs_of_several_records_add_up_and_come_back(house: House, houses, t
     assert repaired == {"a.jsonl", "b.jsonl"}
     found = audit(house.config_path, sample=100)
     assert found.missing_count == found.damaged_count == 0
-    packages = {one.package_id: one for one in house.database.outbox_packages()}
+    packages = {one.package_id: one for one in house.database.ingests.packages()}
     assert len(packages) == 4 and "rows-0001" in packages
     # All of it comes back from cold storage, and twice is once.
     cold, other = cold_copies(house, tmp_path), houses()
@@ -91,8 +91,8 @@ def test_repairs_of_several_records_add_up_and_come_back(house: House, houses, t
         only(restore(other.config_path, [cold], other.database))
     assert_same(house, other, "rows")
     assert open_rows(other) == set()
-    rows = list(other.database.quarantined("rows", open_only=False))
-    assert len(rows) == 2 and all(row.replayed_time is not None for row in rows)
+    rows = list(other.database.quarantine.of_batches("rows", open_only=False))
+    assert len(rows) == 2 and all(row.replay_time is not None for row in rows)
     # The last replay says everything that the others said.
     last = max(name for name in packages if name.startswith("rows-r"))
     third_house = houses()
@@ -128,7 +128,7 @@ def test_packages_of_replays_are_registered_and_confirmed(house: House, tmp_path
     assert places[0][0] > 0
     for package in ("rows-0001", name):
         confirm(house.config_path, package, os.path.join(cold, package), house.database)
-    assert [batch.state for batch in house.database.ingest_batches()] == ["confirmed"]
+    assert [batch.state for batch in house.database.ingests.batches()] == ["confirmed"]
 
 
 def test_one_at_a_time_and_nothing_of_others_is_removed(house: House):
@@ -152,8 +152,8 @@ def test_a_batch_that_the_store_has_only_in_part(house: House, tmp_path):
     house.store.put(write_files(str(tmp_path / "files"), {"a.png": b"12345"}), "part")
     derived = write_files(str(tmp_path / "derived"), {"listing.json": listing})
     house.store.put(derived, "part.derived")
-    house.database.open_ingest_batch("part", "plain-folder", None, "/gone", 2, 10)
-    house.database.set_ingest_state("part", "packed", None)
+    house.database.ingests.open("part", "plain-folder", None, "/gone", 2, 10)
+    house.database.ingests.set_state("part", "packed", None)
     with pytest.raises(DrystoneError, match="lacks 1 files of batch part"):
         replay(house.config_path, "part", None)
     assert os.listdir(os.path.join(house.area("3a"), ".replay")) == []

@@ -95,7 +95,7 @@ def test_a_removal_that_was_cut_off_is_finished_by_the_repetition(house: House, 
     house.ingest(folder, "cats")
     copy = copy_package(house, "cats-0001", str(tmp_path / "cold"))
     work = BatchWork(house.area("3a"), "cats")
-    house.database.confirm_outbox_package("cats-0001", copy)
+    house.database.ingests.confirm_package("cats-0001", copy)
     whole = os.path.join(house.area("3b"), "cats-0001") if left == "package" else work.folder
     parent, name = os.path.split(whole)
     os.rename(whole, os.path.join(parent, ".removed-" + name))
@@ -247,6 +247,6 @@ def test_two_names_that_only_look_alike_are_two_rows(house: House):
     """A byte that is not UTF-8, and a name with the characters of its escape."""
     files = {"a\udcff.exe": b"one", "a\\udcff.exe": b"two", "ok.png": PNG}
     house.ingest(house.scrape("odd", files), "odd", "plain-folder")
-    rows = list(house.database.quarantined("odd"))
+    rows = list(house.database.quarantine.of_batches("odd"))
     assert len(rows) == len({row.path for row in rows}) == 2
     assert audit(house.config_path, sample=0).undescribed_count == 0

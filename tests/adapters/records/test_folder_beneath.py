@@ -13,7 +13,7 @@ import pytest
 
 from adapters.records.beneath import open_beneath, unlink_beneath
 from adapters.records.errors import AdapterError, BatchChangedError, LimitError, RecordError
-from adapters.records.folder import ScrapeFolder, list_files, parse_json
+from adapters.records.folder import REMEMBERED_MAX, ScrapeFolder, list_files, parse_json
 from adapters.records.listing import PATH_BYTES_MAX, quarantine_path, reading_error
 from base.errors import UsageError
 
@@ -147,15 +147,28 @@ def test_two_names_are_never_one_path_of_the_quarantine():
     assert shown[0] == r"odd\udcff" and shown[-1] == "plain/name"
 
 
-def test_the_value_that_was_read_last_is_remembered(tmp_path: Path):
-    (tmp_path / "a.json").write_text('{"a": 1}')
-    (tmp_path / "b.json").write_text('{"b": 1}')
+def test_the_values_that_were_read_last_are_remembered(tmp_path: Path):
+    names = [f"{number:02d}.json" for number in range(REMEMBERED_MAX + 1)]
+    for name in names:
+        (tmp_path / name).write_text('{"a": 1}')
     folder = ScrapeFolder.of(str(tmp_path))
-    first = folder.read_json("a.json")
-    assert folder.read_json("a.json") is first
-    assert folder.read_json("b.json") == {"b": 1}
-    again = folder.read_json("a.json")
+    first = folder.read_json(names[0])
+    assert all(folder.read_json(name) == first for name in names[:-1])
+    # A part of the folder knows them too, and the oldest is forgotten for one more.
+    assert folder.part(names[:2]).read_json(names[0]) is first
+    folder.read_json(names[-1])
+    again = folder.read_json(names[0])
     assert again == first and again is not first
+
+
+def test_large_values_are_not_remembered_beside_others(tmp_path: Path, monkeypatch):
+    monkeypatch.setattr("adapters.records.folder.REMEMBERED_BYTES_MAX", 20)
+    for name in ("a", "b", "c"):
+        (tmp_path / f"{name}.json").write_text('{"a": 12345}')
+    folder = ScrapeFolder.of(str(tmp_path))
+    first, second = folder.read_json("a.json"), folder.read_json("b.json")
+    assert folder.read_json("b.json") is second
+    assert folder.read_json("a.json") is not first
 
 
 @pytest.mark.parametrize("depth", [200, 201, 100_000])

@@ -52,9 +52,12 @@ def _lines(item: Record | Problem) -> Iterator[dict[str, Any]]:
     if isinstance(item, Problem):
         yield {"problem": item.reason, "path": item.path, "number": item.number}
         return
-    yield {"record": _name(item.subject), "path": item.path, "number": item.number} | (
-        {"unread": dict(item.unread)} if item.unread else {}
-    )
+    also = {
+        "unread": dict(item.unread) or None,
+        "scraped": item.scraped_time and item.scraped_time.isoformat(),
+    }
+    known = {name: value for name, value in also.items() if value is not None}
+    yield {"record": _name(item.subject), "path": item.path, "number": item.number} | known
     yield from sorted(map(_observation, item.observations), key=lambda line: line["node"])
     for link in sorted(item.links, key=lambda one: (one.relationship, str(one.position), str(one))):
         number = "" if link.position is None else f" {link.position}"

@@ -5,11 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from random import Random
 
-from api_checks import BOMB, by_subject, counts, edges, fuzz, read, said, sample, write
+from api_checks import by_subject, counts, edges, fuzz, read, said, sample
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.records.folder import ScrapeFolder
 from adapters.sources.flickr import ADAPTERS
 
 ADAPTER = ADAPTERS[0]
@@ -58,116 +57,6 @@ FILES = {
     "j.json": JSON,
     "f.json": {"photos": [PHOTO], "album": {"title": "T", "owner": {}}},
 }
-
-
-def test_a_photo_as_xml(tmp_path):
-    (record,), problems = read(ADAPTER, write(tmp_path, {"i.xml": INFO}))
-    assert problems == [] and record.number == -1 and record.complete is None
-    assert edges(record) == [
-        "flickr:user:1@N02 -alias-> flickr:username:ann_b",
-        "flickr:user:1@N02 -authored-> flickr:post:9000000001",
-        "flickr:tag:northsea -tagged-> flickr:post:9000000001",
-        "flickr:tag:pier -tagged-> flickr:post:9000000001",
-        "flickr:post:9000000001 -contains(0)-> flickr:media:9000000001",
-        "flickr:post:9000000001 -reply-> flickr:note:n1",
-        "flickr:user:2@N03 -authored-> flickr:note:n1",
-    ]
-    about = said(record)
-    assert (about.title, about.view, about.author) == ("Pier & sea", 12, "flickr:user:1@N02")
-    assert about.update_time == datetime(2017, 3, 24, 17, 27, 52, tzinfo=UTC)
-    assert about.meta["license"] == "CC BY 2.0" and about.meta["comment_count"] == 3
-    assert about.meta["taken_granularity"] == "year"
-    assert about.meta["taken_time"] == datetime(1950, 1, 1, tzinfo=UTC)
-    assert (about.meta["latitude"], about.meta["safety_level"]) == (52.5, "safe")
-    assert said(record, "flickr:note:n1").title == "look here"
-
-
-def test_sizes_are_one_medium_and_variants_by_file(tmp_path):
-    root = write(tmp_path, {"s.xml": SIZES})
-    (record,), _ = read(ADAPTER, root)
-    assert edges(record) == ["flickr:post:9000000001 -contains(0)-> flickr:media:9000000001"]
-    meta = said(record, "flickr:media:9000000001").meta
-    assert (meta["width"], meta["height"], meta["media_type"]) == (3000, 2000, "photo")
-    assert meta["media_url"].endswith("_cd34_o.jpg")
-    write(tmp_path, {"9000000001_ab12_s.jpg": b"s", "9000000001_ab12_z.jpg": b"z",
-                     "9000000001_cd34_o.jpg": b"o", "9000000002_ab12_z.jpg": b"?"})  # fmt: skip
-    (record,), _ = read(ADAPTER, root)
-    assert edges(record) == [
-        "flickr:post:9000000001 -contains(0)-> file 9000000001_cd34_o.jpg",
-        "file 9000000001_cd34_o.jpg -variant-> file 9000000001_ab12_z.jpg",
-        "file 9000000001_cd34_o.jpg -thumbnail-> file 9000000001_ab12_s.jpg",
-    ]
-
-
-def test_comments_are_answers(tmp_path):
-    (record,), _ = read(ADAPTER, write(tmp_path, {"c.xml": COMMENTS}))
-    assert edges(record) == [
-        "flickr:post:9000000001 -reply-> flickr:comment:1-2-3",
-        "flickr:user:2@N03 -authored-> flickr:comment:1-2-3",
-    ]
-    assert said(record).title == "Lovely light"
-    assert said(record).update_time == datetime(2017, 7, 14, 2, 40, tzinfo=UTC)
-
-
-def test_contexts_find_their_photo(tmp_path):
-    by_name, _ = read(ADAPTER, write(tmp_path / "1", {"contexts-9000000001.xml": CONTEXTS}))
-    assert [edge for record in by_name for edge in edges(record)] == [
-        "flickr:album:72157000000000001 -member-> flickr:post:9000000001",
-        "flickr:group:77@N20 -member-> flickr:post:9000000001",
-    ]
-    saved = {
-        "run.0.flickr.photos.getAllContexts.xml": CONTEXTS,
-        "run.1.flickr.photos.getInfo.xml": INFO,
-    }
-    beside, _ = read(ADAPTER, write(tmp_path / "2", saved))
-    assert edges(beside[0]) == ["flickr:album:72157000000000001 -member-> flickr:post:9000000001"]
-    alone, problems = read(ADAPTER, write(tmp_path / "3", {"c.xml": CONTEXTS}))
-    assert [record.links for record in alone] == [(), ()] and problems == []
-
-
-def test_a_list_as_json(tmp_path):
-    (record,), _ = read(ADAPTER, write(tmp_path, {"j.json": JSON}))
-    assert record.number == 0 and record.complete == LISTED
-    meta = said(record).meta
-    # Nobody knows when it was taken, and 0 / 0 with accuracy 0 is no place.
-    assert meta["taken_granularity"] == "unknown" and "taken_time" not in meta
-    assert "latitude" not in meta
-    assert (meta["width"], meta["height"]) == (1024, 700)
-    assert edges(record, "tagged") == [
-        "flickr:tag:a -tagged-> flickr:post:9000000001",
-        "flickr:tag:b -tagged-> flickr:post:9000000001",
-    ]
-
-
-def test_typed_values_of_the_foundation(tmp_path):
-    files = {
-        "album-72157000000000001.json": {"photos": [PHOTO],
-                                         "album": {"title": "Trip", "owner": PHOTO["owner"]}},
-        "tag.json": {"photos": [PHOTO], "page_count": 1, "total_photos": 1},
-    }  # fmt: skip
-    records, problems = read(ADAPTER, write(tmp_path, files))
-    assert problems == []
-    album, photo, again = records
-    assert edges(album) == ["flickr:user:1@N02 -authored-> flickr:album:72157000000000001"]
-    assert "flickr:album:72157000000000001 -member-> flickr:post:9000000001" in edges(photo)
-    assert edges(again, "member") == []
-    # Without a title the description is it; the month is as exact as it gets.
-    assert said(again).title == "grey day"
-    assert said(again).meta["taken_granularity"] == "month"
-    assert said(again).meta["license"] == "CC BY 2.0"
-    assert said(again).update_time == datetime(2017, 3, 24, 17, 27, 52, tzinfo=UTC)
-
-
-def test_what_a_person_can_do_is_said(tmp_path):
-    files = {"1.xml": FAIL, "2.json": {"stat": "fail", "code": 98, "message": "Login failed"},
-             "3.xml": BOMB + b'<rsp stat="ok"><photo id="&c;"/></rsp>', "4.xml": "<rss/>",
-             "5.xml": '<rsp stat="ok"><sizes><size source="x"/></sizes></rsp>'}  # fmt: skip
-    records, problems = read(ADAPTER, write(tmp_path, files))
-    assert records == [] and [p.number for p in problems] == [-1] * 5
-    assert problems[0].reason == "Flickr answered with an error 1: Photo not found"
-    assert problems[1].reason == "Flickr answered with an error 98: Login failed"
-    assert "refused" in problems[2].reason
-    assert ADAPTER.sniff(ScrapeFolder.of(str(tmp_path))).confidence < 0.8
 
 
 def test_samples_by_hand():

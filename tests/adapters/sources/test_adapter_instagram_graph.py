@@ -93,6 +93,7 @@ def test_samples_of_one_carousel_asked_for_in_two_ways():
     assert known(about(full, node)) == {
         "post_id": "2626274342904627384",
         "shortcode": "CRyZpmrjYC4",
+        "url": "https://www.instagram.com/p/CRyZpmrjYC4/",
         "media_type": "carousel",
         "like_count": 1,
         "comment_count": 0,

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from adapters.records.folder import ScrapeFolder
 from adapters.sources.museum import ADAPTERS
 from adapters.sources.museum.responses import PROVIDERS
+from adapters.sources.paths import compiled
 from adapters.sources.reading.open_licenses import license_of
 
 ADAPTER = ADAPTERS[0]
@@ -45,7 +46,7 @@ FINNA = {"records": [{"id": "m.1", "title": "Talo",
                       "images": ["/Cover/Show?index=0", "/Cover/Show?index=1"],
                       "imageRights": {"copyright": "CC BY 4.0"}, "subjects": [["koivu"], []],
                       "nonPresenterAuthors": [{"name": "Ann", "role": "kuvaaja"}]}]}  # fmt: skip
-NAPPY = {"images": [{"foreign_identifier": 9, "foreign_landing_url": "https://n.test/9",
+NAPPY = {"images": [{"foreign_identifier": 9, "foreign_landing_url": "https://nappy.co/photo/9",
                      "license": "CC0",
                      "filesize": "3.4MB", "views": "12", "title": "t", "tags": "a,b c",
                      "creator": "Ann"}]}  # fmt: skip
@@ -55,78 +56,6 @@ SOUND = [{"id": 77, "username": "Ann", "name": "drum",
           "license": "http://creativecommons.org/licenses/by/3.0/"}]  # fmt: skip
 FILES = {"m.json": MET, "n.json": NYPL, "e.json": EUROPEANA, "f.json": FINNA, "p.json": NAPPY,
          "s.json": SOUND}  # fmt: skip
-
-
-def test_one_object_with_several_pictures(tmp_path):
-    (record,), problems = read(ADAPTER, write(tmp_path, {"m.json": MET, "DP1235.jpg": b"x"}))
-    assert problems == [] and record.complete is None
-    assert edges(record) == [
-        "met:username:ann -authored-> met:post:5",
-        "met:username:bo -credited-> met:post:5",
-        "met:tag:birds -tagged-> met:post:5",
-        "met:post:5 -contains(0)-> met:media:5",
-        "met:post:5 -contains(1)-> file DP1235.jpg",
-        "met:post:5 -contains(2)-> met:media:5-3",
-    ]
-    assert said(record).meta["license"] == "cc0" and said(record).author == "met:username:ann"
-    assert said(record).meta["creator"] == "Ann; Bo"
-
-
-def test_wrapped_values(tmp_path):
-    (record,), problems = read(ADAPTER, write(tmp_path, {"n.json": NYPL}))
-    assert problems == []
-    assert edges(record) == [
-        "nypl:username:ann -authored-> nypl:post:item-1",
-        "nypl:tag:harbour -tagged-> nypl:post:item-1",
-        "nypl:post:item-1 -contains(0)-> nypl:media:567001",
-    ]
-    meta = said(record, "nypl:media:567001").meta
-    # The full size is the best of the links.
-    assert "&t=g&" in meta["media_url"]
-    assert (meta["license"], meta["license_version"]) == ("pdm", "1.0")
-
-
-def test_languages_and_lists_of_creators(tmp_path):
-    (record,), problems = read(ADAPTER, write(tmp_path, {"e.json": EUROPEANA}))
-    assert problems == [] and said(record).title == "Wall"
-    assert edges(record, "authored", "credited") == [
-        "europeana:username:ann -authored-> europeana:post:/1/a",
-        "europeana:username:bo -credited-> europeana:post:/1/a",
-    ]
-    assert said(record).meta["license"] == "by-sa"
-    (finna,), _ = read(ADAPTER, write(tmp_path / "f", {"f.json": FINNA}))
-    assert edges(finna, "contains", "tagged") == [
-        "finnishmuseums:tag:koivu -tagged-> finnishmuseums:post:m.1",
-        "finnishmuseums:post:m.1 -contains(0)-> finnishmuseums:media:m.1_0",
-        "finnishmuseums:post:m.1 -contains(1)-> finnishmuseums:media:m.1_1",
-    ]
-
-
-def test_stock_and_sound(tmp_path):
-    root = write(tmp_path, {"p.json": NAPPY, "s.json": SOUND, "77_1234-hq.mp3": b"x"})
-    (photo, sound), problems = read(ADAPTER, root)
-    assert problems == []
-    assert said(photo, "nappy:media:9").meta["size_bytes"] == 3_400_000
-    assert said(photo).view == 12
-    assert edges(sound) == [
-        "freesound:username:ann -authored-> freesound:post:77",
-        "freesound:tag:x -tagged-> freesound:post:77",
-        "freesound:album:5 -member-> freesound:post:77",
-        "freesound:post:77 -contains(0)-> file 77_1234-hq.mp3",
-    ]
-
-
-def test_sizes_are_variants_by_file(tmp_path):
-    art = {"id": 4, "share_license_status": "CC0", "title": "View", "images": {
-        "web": {"url": "https://c.test/1335_web.jpg", "width": "10", "height": "5"},
-        "full": {"url": "https://c.test/1335_full.tif", "width": "100", "height": "50",
-                 "filesize": "900"}}}  # fmt: skip
-    root = write(tmp_path, {"c.json": {"data": art}, "1335_web.jpg": b"w", "1335_full.tif": b"f"})
-    (record,), _ = read(ADAPTER, root)
-    assert edges(record) == [
-        "clevelandmuseum:post:4 -contains(0)-> file 1335_full.tif",
-        "file 1335_full.tif -variant-> file 1335_web.jpg",
-    ]
 
 
 @pytest.mark.parametrize(
@@ -143,6 +72,20 @@ def test_licences(values, expected):
     assert (found["license"], found["license_version"]) == expected
 
 
+@pytest.mark.parametrize(
+    ("told", "name"),
+    [
+        ("Thomas Cole (American, 1801-1848)", "Thomas Cole"),
+        ("Ann\nLee (1801-1848)", "Ann\nLee"),
+        ("Ann", "Ann"),
+        ("(" * 1_000_000, "(" * 4_096),
+        (" (" * 500_000 + ")", "( " * 2_048),
+    ],
+)
+def test_names_without_what_stands_in_brackets(told, name):
+    assert compiled("a:outside_brackets").first_of()({"a": told})[0] == name
+
+
 def test_an_unknown_provider_is_told_who_is_known(tmp_path):
     files = {"1.json": {"id": 1, "name": "x"}, "2.json": {"images": [NAPPY["images"][0], 7]},
              "3.json": {"stat": "fail", "code": 1, "message": "no"}}  # fmt: skip
@@ -151,7 +94,7 @@ def test_an_unknown_provider_is_told_who_is_known(tmp_path):
     assert all(provider.name in problems[0].reason for provider in PROVIDERS)
     assert "flickr" in problems[0].reason
     assert (problems[1].number, problems[1].reason) == (
-        1, "not a record of nappy, as its neighbours are",
+        1, "not a record of openverse, as its neighbours are",
     )  # fmt: skip
     assert "Flickr answered" in problems[2].reason
     assert ADAPTER.sniff(ScrapeFolder.of(str(tmp_path))).confidence < 0.8

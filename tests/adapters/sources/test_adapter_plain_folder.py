@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import struct
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from adapters.ingest.dry_run import dry_run
+from adapters.ingest.inbox import choose_adapter
+from adapters.records.folder import ScrapeFolder
 from adapters.sources.plain_folder import ADAPTERS
 
 PLAIN = ADAPTERS[0]
@@ -107,6 +111,24 @@ def test_a_sidecar_speaks_first_and_is_an_attachment(tmp_path: Path):
     checks.assert_says(found["d.xmp"], title=None)
 
 
+def test_a_folder_of_captions_is_known_as_one(tmp_path: Path):
+    files = {"10_fox/1.jpg": jpeg(), "10_fox/1.txt": "a red fox", "10_fox/2.jpg": jpeg()}
+    root = checks.write(tmp_path, files | {"10_fox/2.txt": "fox, snow, solo, two tails"})
+    assert choose_adapter(root, "auto") == "plain-folder"
+    # Boxes as YOLO writes them are no captions.
+    boxes = {"a/1.jpg": jpeg(), "a/1.txt": "0 0.5 0.5 0.1 0.1\n"}
+    folder = ScrapeFolder.of(checks.write(tmp_path / "boxes", boxes))
+    assert PLAIN.sniff(folder).confidence < 0.5
+
+
+def test_a_caption_belongs_to_a_file_that_another_adapter_described(tmp_path: Path):
+    sidecar = {"category": "example", "subcategory": "user", "id": 1, "extension": "jpg"}
+    files = {"1.jpg": jpeg(), "1.jpg.json": json.dumps(sidecar), "1.jpg.txt": "fox, snow, red"}
+    checks.write(tmp_path, files)
+    counts, problems = dry_run(str(tmp_path), "gallery-dl")
+    assert (counts.records, counts.observations, problems) == (2, 6, [])
+
+
 def test_videos(tmp_path: Path):
     records, _ = checks.read(PLAIN, checks.write(tmp_path, {"a.mp4": mp4(), "b.webm": webm()}))
     checks.assert_says(records[0], width=640, height=360, duration_s=2.5, codec="avc1")
@@ -198,7 +220,9 @@ FILES = {"images-exif": 57, "images-odd": 81, "images-photos": 28, "images-dupli
 @pytest.mark.parametrize("name", FILES)
 def test_samples_say_what_a_person_reads_in_them(name: str):
     records, problems = checks.read(PLAIN, checks.sample(name))
-    assert not problems and len(records) == FILES[name]
+    # A sidecar by itself is read, and said to have lost its file.
+    alone = [path for path in (record.path for record in records) if path.endswith("2000.xmp")]
+    assert [problem.path for problem in problems] == alone and len(records) == FILES[name]
     found = {record.path: record for record in records}
     for path, expected in SAMPLES.get(name, {}).items():
         checks.assert_says(found[path], **expected)

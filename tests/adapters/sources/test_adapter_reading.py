@@ -9,12 +9,14 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
+from bs4 import BeautifulSoup
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from adapters.records.errors import RecordError
 from adapters.records.folder import ScrapeFolder
 from adapters.records.items import MediaFile, Problem, Record
+from adapters.sources.gallery_dl.generic import WEB
 from adapters.sources.reading.adapter import DocumentAdapter, Found, Part, of_value
 from adapters.sources.reading.documents import (
     JSON,
@@ -25,8 +27,8 @@ from adapters.sources.reading.documents import (
 )
 from adapters.sources.reading.draft import Draft
 from adapters.sources.reading.media_finder import MediaFinder, base_name
+from adapters.sources.reading.rich_text import text_of_element, text_of_post
 from adapters.sources.reading.web_address import host_of
-from adapters.sources.schemas.web import TABLE
 
 
 def folder_of(root: Path, files: dict[str, str]) -> ScrapeFolder:
@@ -111,7 +113,7 @@ def _split(value: dict[str, Any]) -> Iterator[Found]:
 
 
 ADAPTER = DocumentAdapter(
-    name="things", tables=(TABLE,), split=of_value(split), expected="expected things"
+    name="things", tables=(WEB.table,), split=of_value(split), expected="expected things"
 )
 
 
@@ -157,7 +159,7 @@ def test_a_file_without_records_is_one_problem(tmp_path: Path, whole: Any, reaso
 
 def test_a_record_that_is_the_file_repeats_nothing(tmp_path: Path):
     alone = DocumentAdapter(
-        "alone", (TABLE,), of_value(lambda value: [Part(read_thing, value)]), ""
+        "alone", (WEB.table,), of_value(lambda value: [Part(read_thing, value)]), ""
     )
     [record] = alone.read(folder_of(tmp_path, {"a.json": '{"id": 1}'}))
     assert not isinstance(record, Problem)
@@ -245,3 +247,18 @@ def test_a_name_counts_only_when_it_is_the_only_one(tmp_path: Path):
     assert finder.by_stem("88", "a/r.json") is None
     assert finder.by_stem("dQw4w9WgXcQ", "a/r.json") == MediaFile(names[-1])
     assert finder.all_by_stem("77", "a/r.json") == [MediaFile("a/77.mp4"), MediaFile("a/77.jpg")]
+
+
+_PIECES = st.sampled_from(
+    ["<p>", "</p>", "<br>", "<br />", '<a href="https://a.test/?b=1&amp;c">', "</a>", "<b>", "</b>",
+     "&amp;", "&lt;3", "&nbsp;", "&copy;", " ", "\n", "\r\n", "a", "word", "é", '<span class="x">',
+     "</span>", "<div>", "</div>", "1 < 2", "&"]
+)  # fmt: skip
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(st.lists(_PIECES, max_size=6).map("".join), max_size=6))
+def test_plain_html_is_read_as_the_parser_reads_it(paragraphs: list[str]):
+    html = "".join(f"<p>{one}</p>" if "p>" not in one else one for one in paragraphs)
+    parsed = text_of_element(BeautifulSoup(f"<div>{html}</div>", "html.parser"))
+    assert (text_of_post(html) or None) == parsed

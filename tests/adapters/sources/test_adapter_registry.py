@@ -9,7 +9,13 @@ from pathlib import Path
 import pytest
 from command import ROOT
 
-from adapters.sources.registry import MODULES, adapter_named, adapter_names
+from adapters.sources.registry import (
+    MODULES,
+    RETIRED,
+    adapter_named,
+    adapter_names,
+    adapter_of_stored,
+)
 from base.errors import UsageError
 
 MODULE = """
@@ -82,3 +88,11 @@ def test_every_name_is_its_adapters_own():
         assert adapter_named(name).name == name
     with pytest.raises(UsageError, match="there is no adapter 'nope'"):
         adapter_named("nope")
+
+
+def test_batches_of_what_is_read_no_more_are_restored_as_files():
+    for name in RETIRED:
+        assert adapter_of_stored(name).name == "plain-folder"
+        with pytest.raises(UsageError, match="there is no adapter"):
+            adapter_named(name)
+    assert adapter_of_stored("yolo").name == "yolo"

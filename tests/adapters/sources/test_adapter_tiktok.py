@@ -105,6 +105,7 @@ def test_sample():
     assert (said.title, said.view) == ("CAPTION", 9007)
     assert known(said) == {
         "post_id": "VIDEO_ID",
+        "url": "https://www.tiktok.com/@USERNAME/video/VIDEO_ID",
         "like_count": 2104,
         "share_count": 1,
         "comment_count": 50,

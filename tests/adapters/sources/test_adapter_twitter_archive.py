@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -96,6 +97,7 @@ def test_samples_say():
         "user_id": "12497",
         "user_name": "simonw",
         "display_name": "Simon Willison",
+        "joined_time": datetime(2006, 11, 15, 13, 18, 50, tzinfo=UTC),
     }
     assert edges(*found) == {
         ("twitter:user:12497", "alias", "twitter:username:simonw"),

@@ -150,6 +150,11 @@ def test_sample_of_a_profile():
         "follower_count": 695695,
         "following_count": 762,
         "post_count": 4319,
+        "bio": "The voice of the X Dev team and your official source for updates, "
+        "news, and events, related to the X API.",
+        "home": "127.0.0.1",
+        "is_verified": True,
+        "joined_time": datetime(2013, 12, 14, 4, 35, 55, tzinfo=UTC),
     }
 
 

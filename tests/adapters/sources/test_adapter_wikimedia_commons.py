@@ -28,10 +28,6 @@ INFO = {
     },
 }  # fmt: skip
 PAGE = {"pageid": 50, "ns": 6, "title": "File:Pier é.jpg", "imageinfo": [INFO]}
-USAGE = {"pageid": 50, "ns": 6, "title": "File:Pier é.jpg",
-         "globalusage": [{"title": "Pier",
-                          "url": "https://en.wikipedia.org/wiki/Pier"}]}  # fmt: skip
-OTHER = {"pageid": 51, "title": "File:Other.png"}
 
 
 def snak(name, value):
@@ -45,77 +41,6 @@ STATEMENTS = {
 FILES = {"p.json": {"query": {"pages": {"50": PAGE}}}, "i.json": INFO, "s.json": STATEMENTS,
          "e.json": {"entities": {"M50": {"id": "M50", "statements": STATEMENTS,
                                          "labels": {"de": {"value": "x"}}}}}}  # fmt: skip
-
-
-def test_a_page(tmp_path):
-    (record,), problems = read(ADAPTER, write(tmp_path, {"p.json": {"query": {"pages": [PAGE]}}}))
-    assert problems == [] and (record.number, record.complete) == (0, PAGE)
-    assert edges(record) == [
-        "wikimedia_commons:username:Ann B -authored-> wikimedia_commons:post:50",
-        "wikimedia_commons:username:Bo C -credited-> wikimedia_commons:post:50",
-        "wikimedia_commons:tag:piers -tagged-> wikimedia_commons:post:50",
-        "wikimedia_commons:tag:north sea -tagged-> wikimedia_commons:post:50",
-        "wikimedia_commons:post:50 -contains(0)-> wikimedia_commons:media:50",
-    ]
-    about = said(record)
-    assert (about.title, about.author) == ("The pier", "wikimedia_commons:username:Ann B")
-    assert about.update_time == datetime(2020, 1, 2, 3, 4, 5, tzinfo=UTC)
-    assert (about.meta["artist"], about.meta["taken"]) == ("Bo", "1891")
-    assert "taken_time" not in about.meta and "usage_count" not in about.meta
-    assert said(record, "wikimedia_commons:media:50").meta["sha1"] == "ab" * 20
-
-
-def test_the_file_is_found_by_its_name(tmp_path):
-    for name in ("Pier_é.jpg", "Pier é.jpg", "50.jpg"):
-        root = write(tmp_path / name, {"p.json": PAGE, f"files/{name}": b"x"})
-        (record,), _ = read(ADAPTER, root)
-        assert edges(record, "contains") == [
-            f"wikimedia_commons:post:50 -contains(0)-> file files/{name}"
-        ]
-
-
-def test_continuations_are_one_page(tmp_path):
-    files = {
-        "1.json": {"query": {"pages": {"50": PAGE, "51": OTHER}}, "continue": {"gucontinue": "x"}},
-        "2.json": {"query": {"pages": {"50": USAGE}}},
-    }
-    records, problems = read(ADAPTER, write(tmp_path, files))
-    assert problems == []
-    begun, other, whole = records
-    # The first part is kept as it was; what it says is said once, with the rest.
-    assert (begun.observations, begun.links, begun.complete) == ((), (), PAGE)
-    assert other.subject == "wikimedia_commons:post:51" and edges(other) == []
-    assert said(other).title == "Other"
-    assert whole.path == "2.json" and said(whole).meta["usage_count"] == 1
-    assert "web:page:https://en.wikipedia.org/wiki/Pier -linked-> wikimedia_commons:post:50" in (
-        edges(whole)
-    )
-    assert "wikimedia_commons:post:50 -contains(0)-> wikimedia_commons:media:50" in edges(whole)
-    assert whole.complete["imageinfo"] == [INFO] and whole.complete["globalusage"]
-
-
-def test_bare_imageinfo_and_sound(tmp_path):
-    sound = {"descriptionshorturl": "https://commons.wikimedia.org/w/index.php?curid=60",
-             "descriptionurl": "https://commons.wikimedia.org/wiki/File:A_b.ogg", "width": 0,
-             "height": 0, "duration": 2.5,
-             "url": "https://upload.wikimedia.org/A_b.ogg"}  # fmt: skip
-    (record,), problems = read(ADAPTER, write(tmp_path, {"s.json": sound}))
-    assert problems == []
-    assert said(record).title == "A b"
-    meta = said(record, "wikimedia_commons:media:60").meta
-    assert meta["duration_s"] == 2.5 and "width" not in meta
-
-
-def test_statements(tmp_path):
-    records, problems = read(ADAPTER, write(tmp_path, {"s.json": STATEMENTS, "t.json": {
-        "claims": [snak("P12120", "777001"), {"mainsnak": {"property": "P170"}, "qualifiers": {
-            "P3267": [{"datavalue": {"value": "9@N00"}}]}}]}}))  # fmt: skip
-    assert problems == []
-    assert edges(records[0]) == [
-        "wikidata:item:Q42 -tagged-> wikimedia_commons:post:50",
-        "wikimedia_commons:post:50 -linked-> flickr:post:777000",
-    ]
-    assert edges(records[1]) == ["flickr:user:9@N00 -authored-> flickr:post:777001"]
 
 
 def test_what_a_person_can_do_is_said(tmp_path):

@@ -17,6 +17,8 @@ RECORD: dict[str, Any] = {
     "words": "one two one",
     "wp:term": [["t"]],
     "empty": "",
+    "kinds": [{"kind": "a", "n": 1}, {"kind": "b c", "n": 2}, {"kind": "b c", "n": 3}, 4],
+    "numbers": {"one": 1, "two": 2},
     "^": {"id": "outer"},
 }
 
@@ -38,6 +40,11 @@ RECORD: dict[str, Any] = {
         ("{^.id}_{words}", "outer_one two one", ["outer_one two one"]),
         ("{^.id}_{absent}", None, []),
         ('"wp:term"[][]', "t", ["t"]),
+        ("a.b[-1].c", "x", ["x"]),
+        ("kinds[kind=b c].n", "2", ["2", "3"]),
+        ("kinds[kind=d].n", None, []),
+        (".:keys", "a", [*RECORD]),
+        ("numbers:values", "1", ["1", "2"]),
         ("", None, []),
     ],
 )
@@ -53,7 +60,7 @@ def test_what_is_of_another_type_is_seen_and_not_used():
 
 
 @pytest.mark.parametrize(
-    "path", ["a..b", "a[x]", "a|", "a,,b", "a:nope", "'open", "{a", "a b", ":at"]
+    "path", ["a..b", "a[x]", "a[x=]", "a|", "a,,b", "a:nope", "'open", "{a", "a b", ":at"]
 )
 def test_a_path_that_is_written_wrongly_is_said_when_it_is_compiled(path: str):
     with pytest.raises(ValueError, match="'"):

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from base.text import count_text, duration_text, size_text
-from fsd.cli.output import counts_text, progress_text
 from fsd.documents.models import JobStatus
+from fsd.operations.progress import counts_text, progress_text
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from fsd.cli import daemon_process
+from fsd.cli.daemons import daemon_process
 
 
 def test_what_was_killed_is_reaped_by_the_next_start(short_tmp: str):

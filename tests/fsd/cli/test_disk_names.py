@@ -34,7 +34,8 @@ def verbs_that_name_a_disk() -> Iterator[str]:
     groups = {f"disk {name}": command for name, command in known.commands["disk"].commands.items()}
     for verb, command in {**known.commands, **groups}.items():
         # A folder to be is no name, nor is the one that a new disk gets.
-        metavars = {one.metavar for one in command.params if one.opts != ["--name"]}
+        made = command.make_context(verb, [], resilient_parsing=True).command
+        metavars = {one.metavar for one in made.params if one.opts != ["--name"]}
         if metavars & ({"NAME", "OLD"} if verb.startswith("disk ") else {"DISK"}):
             yield verb
 

@@ -18,11 +18,11 @@ from fsd.engine.drain import REPLACE, _start, drain, retire, undrain
 from fsd.engine.engine import Engine
 from fsd.format.catalog import CatalogShard
 from fsd.format.errors import QuotaError
-from fsd.replicas.departure import check_room, shards_on
 from fsd.replicas.gone_disks import mark_disks
+from fsd.replicas.removal_check import check_room, shards_on
 from fsd.replicas.replicate import Replicator
+from fsd.store.catalog_log import CatalogLog
 from fsd.store.job import Job
-from fsd.store.store import CatalogLog
 
 FILES = {f"{number}": os.urandom(90_000) for number in range(4)}
 
@@ -36,7 +36,7 @@ def engine(request, store, short_tmp: str) -> Iterator[Engine]:
     running = Engine(made.config.model_copy(update={"store": one_domain}))
     running.start()
     folder = write_files(os.path.join(short_tmp, "source"), FILES)
-    with running.reconciler._busy:
+    with running.reconciler.busy:
         job = running.batch_write(BatchWriteRequest(folder=folder, batch="first"))
         assert job.finished.wait(60) and job.state == "done", job.error
         running.seal_and_project()
@@ -92,11 +92,11 @@ def test_a_disk_that_waits_to_be_declared_gone_may_be_needed_by_then(engine: Eng
         engine.replicator._drop(shard, disk, [])
     # Nobody else makes copies meanwhile.
     engine.reconciler.stop()
-    engine.reconciler._busy.release()
+    engine.reconciler.busy.release()
     try:
         assert job.finished.wait(60)
     finally:
-        engine.reconciler._busy.acquire()
+        engine.reconciler.busy.acquire()
     assert job.state == "failed" and "the only disk that gives" in str(job.error)
     assert others[0].readable and engine.store.sound_copies(shard.shard_id) > 0
 

@@ -92,11 +92,11 @@ def test_every_kind_of_job(short_tmp, monkeypatch):
             finished(export(engine, manifest, "exports"))
             finished(export(engine, manifest, "stage"))
             engine.seal_and_project()
-            finished(purge(engine, PurgeRequest(batch="third")))
+            finished(purge(engine.dropper, PurgeRequest(batch="third")))
             engine.on_barrier = fail_when_copied
-            leave_off(compact(engine, 0.0))
+            leave_off(compact(engine.dropper, 0.0))
             engine.on_barrier = lambda _name: None
-            finished(compact(engine, 0.0))  # Which has nothing left to copy.
+            finished(compact(engine.dropper, 0.0))  # Which has nothing left to copy.
             for job in (engine.verify(VerifyRequest()), engine.fsck(), engine.watch.scrub_now()):
                 finished(job)
             engine.add_disk(disks[3].path, "d4")

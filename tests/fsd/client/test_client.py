@@ -10,7 +10,7 @@ import pytest
 from store_harness import Store, write_files
 
 from base.errors import DrystoneError, UsageError
-from fsd.client import client_transport
+from base.operations.remote import split_lines
 from fsd.client.client import Client, check_key
 from fsd.format.errors import EngineUnavailableError, FsdError, ManifestError, NotFoundError
 
@@ -234,18 +234,18 @@ def test_shutdown_is_answered(store):
 
 def test_lines_are_joined_over_chunks():
     chunks = [b'{"a"', b": 1}\n{", b'"b": "\xe2\x80\xa8"}\n\n', b'{"c": 3}']
-    lines = list(client_transport._split_lines(chunks))
+    lines = list(split_lines(chunks))
     assert [json.loads(line) for line in lines] == [{"a": 1}, {"b": "\u2028"}, {"c": 3}]
 
 
 @pytest.mark.parametrize(
     ("body", "kind", "message"),
     [
-        (b'{"error": "NotFoundError", "message": "no", "exit_code": 1}', NotFoundError, "no"),
-        (b'{"error": "Path", "message": "odd", "exit_code": 2}', FsdError, "odd"),
+        (b'{"code": "not_found", "detail": "no"}', NotFoundError, "no"),
+        (b'{"code": "path", "detail": "odd"}', FsdError, "odd"),
         (b"<html>\x1b[31m", FsdError, "the engine answered 502: '<html>\\x1b[31m'"),
     ],
 )
 def test_refusals_become_errors(body, kind, message):
-    error = client_transport._error_of(502, body)
+    error = Client("nowhere").error_of(502, body)
     assert (type(error), str(error)) == (kind, message)

@@ -7,11 +7,11 @@ import pytest
 
 from fsd.compile.compile_process import record_sizes
 from fsd.compile.compile_records import LOOKED_UP_AT_ONCE, PROBLEMS_MAX, Records, look_up
-from fsd.format import manifest_keys
 from fsd.format.errors import ManifestError
-from fsd.format.manifest import ManifestEntry
-from fsd.format.manifest_columns import Columns
-from fsd.format.manifest_keys import by_key
+from fsd.format.manifest import manifest_keys
+from fsd.format.manifest.manifest import ManifestEntry
+from fsd.format.manifest.manifest_columns import Columns
+from fsd.format.manifest.manifest_keys import by_key
 from fsd.format.record import record_bytes
 from fsd.store.index import Index, Location
 

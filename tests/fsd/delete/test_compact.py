@@ -6,6 +6,7 @@ import contextlib
 import os
 import random
 import threading
+from dataclasses import replace
 
 import pytest
 from purge_checks import (
@@ -33,6 +34,10 @@ from store_checks import (
     write_manifest,
 )
 from store_harness import MIB, Store
+
+from fsd.delete.compact_plan import choose_small
+from fsd.ingest.open_shard import SHARD_RECORDS_MAX
+from fsd.store.index import ShardRow
 
 SIZE = 30_000
 
@@ -278,4 +283,59 @@ def test_big_batches_have_shards_of_their_own(quick, short_tmp):
     assert result["dropped_shards"] >= 4
     until(lambda: stored_bytes(store) < before / 2, "whole shards to go")
     assert_batch(store, "after", small)
+    assert_clean(store)
+
+
+def small_rows(count: int, payload_bytes: int, class_name: str = "raw") -> list[ShardRow]:
+    return [
+        ShardRow(
+            n,
+            f"{n:032x}",
+            class_name,
+            ["d"],
+            sealed=True,
+            length_bytes=payload_bytes + 8192,
+            object_count=1 + n % 3,
+            payload_bytes=payload_bytes + n,
+        )
+        for n in range(1, count + 1)
+    ]
+
+
+def test_small_shards_are_merged_when_there_are_enough_and_not_again():
+    assert choose_small(small_rows(7, MIB), (), 64 * MIB) == []
+    assert choose_small(small_rows(9, 8 * MIB), (), 64 * MIB) == []  # An eighth is not small.
+    (group,) = choose_small(small_rows(9, MIB), (), 64 * MIB)
+    assert len(group) == 9
+    # Of all that are left beside a compaction's victims, and never across classes.
+    assert choose_small(small_rows(9, MIB), group[:2], 64 * MIB) == []
+    mixed = [*small_rows(6, MIB), *small_rows(6, MIB, "generated")]
+    assert choose_small(mixed, (), 64 * MIB) == []
+    # One that would be written by itself stays; four whole ones are made at most.
+    groups = choose_small(small_rows(100, 7 * MIB), (), 64 * MIB)
+    assert [len(some) for some in groups] == [9] * 4
+    assert [len(some) for some in choose_small(small_rows(10, 7 * MIB), (), 64 * MIB)] == [9]
+    # One with as many records as a shard takes is full, however few bytes that are.
+    full = [replace(row, object_count=SHARD_RECORDS_MAX) for row in small_rows(9, MIB)]
+    assert choose_small(full, (), 64 * MIB) == []
+
+
+@pytest.mark.seconds(14)
+def test_small_shards_become_one_and_all_of_it_stays(quick, short_tmp):
+    store = quick()
+    made = {f"b{n}": files_of(f"b{n}", 3, SIZE) for n in range(8)}
+    for name, files in made.items():
+        store_batch(store, short_tmp, name, files)
+        settle(store)
+    plan = store.client.compact_plan()
+    assert (plan.shards, plan.small_shards) == (0, 8)
+    result = compact(store)
+    assert (result["merged"], result["compacted"], result["skipped"]) == (8, 0, 0)
+    assert result["copied_bytes"] == plan.small_bytes
+    until(lambda: store.client.compact_plan().waiting_shards == 0, "the old shards to go")
+    until(lambda: len(shard_files(store.disks[0])) <= 1, "the old files to go")
+    assert compact(store)["merged"] == 0
+    reindex(store)
+    for name, files in made.items():
+        assert_batch(store, name, files)
     assert_clean(store)

@@ -25,7 +25,7 @@ from fsd.documents.models import BatchWriteRequest
 from fsd.documents.purge_models import PurgeRequest
 from fsd.engine.drain import drain
 from fsd.engine.engine import Engine
-from fsd.replicas.departure import shards_on
+from fsd.replicas.removal_check import shards_on
 from fsd.store.job import Job
 
 FILES = {f"{number}": os.urandom(60_000) for number in range(12)}
@@ -70,7 +70,7 @@ def opened(store: Store) -> Iterator[Engine]:
             folder = write_files(os.path.join(store.root, name), files)
             done(engine.batch_write(BatchWriteRequest(folder=folder, batch=name)))
         done(engine.rebuild_lost(None, "rebuild"))
-        done(purge(engine, PurgeRequest(batch="second")))
+        done(purge(engine.dropper, PurgeRequest(batch="second")))
         yield engine
     finally:
         engine.stop()
@@ -100,7 +100,7 @@ def test_a_disk_is_gone_and_back_in_the_middle_of_a_compaction(store, barrier):
             engine.add_disk(disk.path, None)
 
         engine.on_barrier = away_and_back
-        job = compact(engine, 0.01)
+        job = compact(engine.dropper, 0.01)
         assert job.finished.wait(90) and job.state == "done", (job.state, job.error)
         assert job.result["compacted"] > 0
     made.start()
@@ -117,7 +117,7 @@ def test_a_compaction_gives_nothing_up_while_somebody_else_does(store):
         barriers = {name: threading.Event() for name in BARRIERS}
         engine.on_barrier = lambda name: barriers[name].set() if name in barriers else None
         with engine.store.letting_go:
-            job = compact(engine, 0.01)
+            job = compact(engine.dropper, 0.01)
             assert barriers["settled"].wait(60)
             assert not barriers["vacated"].wait(0.3)
         assert done(job).result["compacted"] > 0 and barriers["vacated"].is_set()

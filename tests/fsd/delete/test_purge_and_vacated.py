@@ -65,7 +65,7 @@ def test_a_purge_lets_a_compacted_shard_count_first_that_alone_has_another_batch
         back = engine.add_disk(made.disks[second[0]], None)
         shards = engine.store.shards.state.shards
         until(lambda: not back.found and shards[shard_id].vacated, "what it says to be known")
-        job = done(purge_verb(engine, PurgeRequest(batch="again")))
+        job = done(purge_verb(engine.dropper, PurgeRequest(batch="again")))
         assert not shards[shard_id].vacated
         assert job.result["kept_objects"] == len(KEPT)
     assert_batch(made, "kept", KEPT)

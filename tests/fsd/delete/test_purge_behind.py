@@ -46,7 +46,7 @@ def test_what_is_put_before_the_index_follows_is_written_again(engine, short_tmp
     with monkeypatch.context() as patched:
         patched.setattr("fsd.delete.purge.unplace", full)
         patched.setattr(engine, "_catch_up_index", lambda: None)
-        job = purge(engine, PurgeRequest(batch="first"))
+        job = purge(engine.dropper, PurgeRequest(batch="first"))
         assert job.finished.wait(60) and job.state == "failed", job.state
         again = put(engine, folder, "first")
         assert again.state == "failed" and "was purged" in str(again.error)

@@ -207,8 +207,8 @@ def test_a_purge_that_was_committed_on_disks_declared_gone_is_void_for_its_bytes
                 until(lambda: all(one.state == "missing" for one in lost), "them to be missing")
 
         engine.on_barrier = lose
-        done(purge_verb(engine, PurgeRequest(batch="purged")))
-        assert done(compact_verb(engine, 0.01)).result["compacted"] == 1
+        done(purge_verb(engine.dropper, PurgeRequest(batch="purged")))
+        assert done(compact_verb(engine.dropper, 0.01)).result["compacted"] == 1
     finally:
         engine.stop()
     for number in second:

@@ -17,16 +17,15 @@ from test_revive import KEPT, PURGED
 
 from base.errors import DrystoneError
 from fsd.delete import compact_drop, purge_vacated
-from fsd.delete.compact import _Round
 from fsd.delete.compact import compact as compact_verb
-from fsd.delete.compact_proof import Worth, weakest
+from fsd.delete.compact_drop import weakest
 from fsd.delete.purge import purge as purge_verb
 from fsd.documents.models import BatchWriteRequest
 from fsd.documents.purge_models import PurgeRequest
 from fsd.engine.engine import Engine
 from fsd.format.catalog import CatalogShard
-from fsd.store.index import Location
-from fsd.store.job import Job
+from fsd.format.record import RECORD_OBJECT, Entry
+from fsd.repair.elsewhere import Found, Worth, are_safe, find_homes
 from fsd.store.purge_place import places_of
 
 
@@ -43,11 +42,11 @@ def compacted(store: Store) -> Iterator[tuple[Engine, CatalogShard, CatalogShard
             folder = write_files(os.path.join(store.root, f"source-{name}"), files)
             done(engine.batch_write(BatchWriteRequest(folder=folder, batch=name)))
         done(engine.rebuild_lost(None, "rebuild"))
-        done(purge_verb(engine, PurgeRequest(batch="purged")))
-        assert done(compact_verb(engine, 0.01)).result["compacted"] == 1
+        done(purge_verb(engine.dropper, PurgeRequest(batch="purged")))
+        assert done(compact_verb(engine.dropper, 0.01)).result["compacted"] == 1
         old, fresh = engine.store.shards.state.shards.values()
         assert old.vacated and not fresh.vacated
-        with engine.reconciler._busy:
+        with engine.reconciler.busy:
             yield engine, old, fresh
     finally:
         engine.stop()
@@ -110,7 +109,7 @@ def test_a_purge_reaches_what_lies_in_a_vacated_shard(store):
     """Its records there are the last ones of their content: they are dead, not homeless."""
     with compacted(store(3, started=False)) as (engine, old, _):
         assert proven(engine, old) == Worth.SAFE
-        done(purge_verb(engine, PurgeRequest(batch="kept")))
+        done(purge_verb(engine.dropper, PurgeRequest(batch="kept")))
         assert proven(engine, old) == Worth.SAFE and old.vacated
         for data in KEPT.values():
             assert engine.store.index.locate(bytes.fromhex(key_of(data))) is None
@@ -121,22 +120,17 @@ def test_a_purge_reaches_what_lies_in_a_vacated_shard(store):
 
 def test_a_compaction_relies_on_no_shard_that_is_vacated(store):
     """Also before the index has followed."""
-    made = store(2, started=False)
-    with compacted(made) as (engine, _, fresh):
-        reports = os.path.join(made.root, "reports")
-        os.makedirs(reports)
-        job = Job("compact", "", reports)
-        number = engine.store.shards.numbers[fresh.shard_id]
-        with engine.store.index.read() as reader:
-            place = reader.locate(bytes.fromhex(key_of(KEPT["kept/0"])))
-        assert isinstance(place, Location) and place.shard_number == number
-        assert _Round(engine, job, [])._holds(place, "raw")
+    with compacted(store(2, started=False)) as (engine, _, fresh):
+        data = KEPT["kept/0"]
+        entry = Entry(bytes.fromhex(key_of(data)), 0, len(data), RECORD_OBJECT)
+        home = find_homes(engine.store, "raw", [entry], ()).safe[entry]
+        assert home.shard_id == fresh.shard_id and are_safe(engine.store, "raw", [home])
         with engine.maintenance:  # So that nobody revives it.
             engine.store.catalog.append(("shard_vacate", {"shard": fresh.shard_id}))
-            assert not _Round(engine, job, [])._holds(place, "raw")
+            assert not are_safe(engine.store, "raw", [home])
+            assert find_homes(engine.store, "raw", [entry], ()) == Found()
             engine.store.catalog.append(("shard_revive", {"shard": fresh.shard_id}))
-            assert _Round(engine, job, [])._holds(place, "raw")
-        job.discard()
+            assert are_safe(engine.store, "raw", [home])
 
 
 @pytest.mark.fault
@@ -172,7 +166,7 @@ def test_a_purge_reaches_a_vacated_shard_that_is_on_no_disk_and_comes_back(store
         words = [{"shard": old.shard_id, "disk": disk_id} for disk_id in disks]
         engine.store.catalog.append(*(("replica_drop", one) for one in words))
         assert old.disks == []
-        done(purge_verb(engine, PurgeRequest(batch="kept")))
+        done(purge_verb(engine.dropper, PurgeRequest(batch="kept")))
         engine.store.catalog.append(("replica_add", words[0]))
         engine.store.behind = True  # As whenever a disk comes back.
         engine.dropper._again.clear()
@@ -185,8 +179,8 @@ def test_a_purge_waits_for_a_vacated_shard_that_cannot_be_read_just_now(store, m
     with compacted(store(3, started=False)) as (engine, old, _):
         with monkeypatch.context() as patch:
             patch.setattr(purge_vacated, "footer_of", lambda *_: None)
-            job = purge_verb(engine, PurgeRequest(batch="kept"))
+            job = purge_verb(engine.dropper, PurgeRequest(batch="kept"))
             assert job.finished.wait(90) and job.state == "failed"
             assert "cannot be read now" in (job.error or "")
-        done(purge_verb(engine, PurgeRequest(batch="kept")))
+        done(purge_verb(engine.dropper, PurgeRequest(batch="kept")))
         assert old.vacated

@@ -9,8 +9,8 @@ import pytest
 from shard_fixture import SHARD_ID, Shard, build_shard, store_shard
 
 from base.errors import DrystoneError
-from fsd.disk_io.blocks import piece_count
 from fsd.disk_io.queue_rule import PIECE_BYTES
+from fsd.disk_io.reading.blocks import piece_count
 from fsd.format import layout
 from fsd.format.errors import CorruptError, DiskError
 from fsd.format.record import payload_offset

@@ -14,8 +14,8 @@ import pytest
 from command import drystone, environment, json_lines
 from store_harness import write_files
 
-from fsd.disk_io.calibration import Jump, Samples, Stretch, estimate_model
-from fsd.disk_io.calibration_reads import (
+from fsd.disk_io.calibration.calibration import Jump, Samples, Stretch, estimate_model
+from fsd.disk_io.calibration.calibration_reads import (
     NEAR_BYTES,
     STRETCHES_LIMIT_S,
     WINDOWS,

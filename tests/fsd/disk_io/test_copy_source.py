@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shard_fixture import SHARD_ID, Shard, build_shard
 from shard_fixture import write_file as write
 
-from fsd.disk_io.copy_source import CopySource
+from fsd.disk_io.copy.copy_source import CopySource
 from fsd.disk_io.shard_file import no_step
 from fsd.format import record
 from fsd.format.errors import CorruptError

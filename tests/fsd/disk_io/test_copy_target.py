@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from base.errors import DrystoneError
-from fsd.disk_io.copy_target import CopyTargets
+from fsd.disk_io.copy.copy_target import CopyTargets
 from fsd.disk_io.shard_file import WINDOW_BYTES, no_step
 from fsd.format.errors import CorruptError
 

@@ -14,8 +14,8 @@ import pytest
 from store_checks import assert_batch, assert_clean, put
 from store_harness import MIB, write_files
 
-from fsd.disk_io.disk_epoch import enter_epoch, heal_papers, read_epoch
-from fsd.disk_io.identity import make_identity
+from fsd.disk_io.place.disk_epoch import enter_epoch, heal_metadata, read_epoch
+from fsd.disk_io.place.identity import make_identity
 from fsd.format.errors import DiskRefusedError
 from fsd.format.layout import EPOCH_NAME, EPOCH_TWIN_NAME
 from fsd.process.process import Child
@@ -61,9 +61,9 @@ def test_every_flipped_bit_is_found_and_never_taken_for_another_epoch(entered: P
         (entered / other).unlink()
         assert read_epoch(str(entered)) == 0, flipped(GOLDEN, bit)
         (entered / other).write_bytes(GOLDEN)
-        assert heal_papers(str(entered), 12) == [f"{name} was damaged"]
+        assert heal_metadata(str(entered), 12) == [f"{name} was damaged"]
         assert contents(entered) == [GOLDEN, GOLDEN]
-    assert heal_papers(str(entered), 12) == []
+    assert heal_metadata(str(entered), 12) == []
 
 
 def test_an_epoch_of_an_earlier_version_is_read_and_written_anew(entered: Path):
@@ -88,7 +88,7 @@ def test_a_later_epoch_in_one_file_is_another_engine(entered: Path, name: str, o
     if other is not None:
         beside.write_bytes(other)
     before = (entered / name).read_bytes()
-    for write in (enter_epoch, heal_papers):
+    for write in (enter_epoch, heal_metadata):
         with pytest.raises(DiskRefusedError, match=r"took .* over"):
             write(str(entered), 12)
     assert (entered / name).read_bytes() == before
@@ -100,7 +100,7 @@ def test_a_later_epoch_in_one_file_is_another_engine(entered: Path, name: str, o
 
 DIES_BETWEEN = """
 import os, signal, sys
-from fsd.disk_io.disk_epoch import enter_epoch
+from fsd.disk_io.place.disk_epoch import enter_epoch
 
 rename = os.rename
 
@@ -135,11 +135,11 @@ def test_a_running_engine_keeps_a_damaged_disk_and_leaves_one_that_was_taken_ove
     assert b'"epoch": 1,' in good
     Path(path).write_bytes(good.replace(b'"epoch": 1,', b'"epoch": 3,'))
     assert child.call("check", disk[1], 1)
-    assert child.call("heal_papers", 1) == [f"{name} was damaged"]
+    assert child.call("heal_metadata", 1) == [f"{name} was damaged"]
     assert Path(path).read_bytes() == good
     Path(path).write_bytes(GOLDEN)
     with pytest.raises(DiskRefusedError, match="another engine took"):
-        child.call("heal_papers", 1)
+        child.call("heal_metadata", 1)
     with pytest.raises(DiskRefusedError, match="another engine took"):
         child.call("check", disk[1], 1)
 

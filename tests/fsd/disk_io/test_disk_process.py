@@ -11,7 +11,7 @@ from shard_fixture import SHARD_ID, build_shard, store_shard
 
 from base.errors import DrystoneError
 from fsd.disk_io.catalog_file import CatalogFile
-from fsd.disk_io.identity import read_identity, write_identity
+from fsd.disk_io.place.identity import read_identity, write_identity
 from fsd.disk_io.shard_file import OPEN_FILES_MAX, no_step
 from fsd.format import layout
 from fsd.format.errors import CorruptError, DiskRefusedError

@@ -14,9 +14,9 @@ from shard_fixture import SHARD_ID, Shard, build_shard
 from shard_fixture import write_file as write
 
 from base.errors import DrystoneError
-from fsd.disk_io.extract import FAILURES_STREAMED_MAX, Failure, check_record
-from fsd.disk_io.extract_requests import Extractor
-from fsd.disk_io.extract_windows import HOLE_BYTES_MAX, Item, plan_windows
+from fsd.disk_io.extract.extract import FAILURES_STREAMED_MAX, Failure, check_record
+from fsd.disk_io.extract.extract_requests import Extractor
+from fsd.disk_io.extract.extract_windows import HOLE_BYTES_MAX, Item, plan_windows
 from fsd.disk_io.shard_file import WINDOW_BYTES, no_step, open_direct
 from fsd.format import record
 from fsd.format.errors import CorruptError, QuotaError

@@ -10,8 +10,8 @@ import pytest
 from shard_fixture import SHARD_ID, build_shard
 from shard_fixture import write_file as write
 
-from fsd.disk_io.extract_requests import Extractor
-from fsd.disk_io.extract_windows import HOLE_BYTES_MAX, Item, plan_windows
+from fsd.disk_io.extract.extract_requests import Extractor
+from fsd.disk_io.extract.extract_windows import HOLE_BYTES_MAX, Item, plan_windows
 from fsd.disk_io.shard_file import no_step
 
 

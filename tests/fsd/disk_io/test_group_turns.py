@@ -12,8 +12,8 @@ import pytest
 from base.files import sync_folder
 from fsd.disk_io import disk_process
 from fsd.disk_io.disk_process import DiskProcess
-from fsd.disk_io.growing_shards import GrowingShards
-from fsd.disk_io.identity import make_identity
+from fsd.disk_io.growing_shards import Group, GrowingShards
+from fsd.disk_io.place.identity import make_identity
 from fsd.disk_io.queue_rule import GRACE_S, Gate, GatedStep, Kind
 from fsd.disk_io.shard_file import FreeStep
 from fsd.format.layout import part_path, shard_path
@@ -55,7 +55,7 @@ def test_all_that_moves_the_head_is_a_request(tmp_path: Path, head: bytes):
     if not head:
         growing.create(str(path), HEAD, 8 << 20)
         step.asked.clear()
-    growing.write_group(str(path), head, 8 << 20, view, len(HEAD), False)
+    assert growing.write([Group(str(path), head, 8 << 20, view, len(HEAD))]) == [None]
     whole = len(HEAD) + GROUP_BYTES
     first = -1 if head else len(HEAD)
     heads = [(len(HEAD), 0)] if head else []
@@ -103,7 +103,7 @@ def test_a_new_file_is_synced_with_the_names_that_lead_to_it(
 
     monkeypatch.setattr(os, "fsync", noting)
     view = memoryview(mmap.mmap(-1, GROUP_BYTES))
-    growing.write_group(str(path), head, 8 << 20, view, len(HEAD), False)
+    assert growing.write([Group(str(path), head, 8 << 20, view, len(HEAD))]) == [None]
     names = [path, path.parent, tmp_path] if head else [path]
     assert synced == list(map(str, names))
 

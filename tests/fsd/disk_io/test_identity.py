@@ -13,7 +13,7 @@ import pytest
 from loop_disks import MAKE_BTRFS
 
 from base.errors import UsageError
-from fsd.disk_io.identity import (
+from fsd.disk_io.place.identity import (
     Binding,
     check_identity,
     examine,

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 from shard_fixture import SHARD_ID, Shard, build_shard
 
-from fsd.disk_io.copy_source import CopySource
-from fsd.disk_io.extract import Item
-from fsd.disk_io.extract_requests import Extractor
-from fsd.disk_io.read_ahead import BUFFERS, RANGE_BYTES_MAX, Range, ReadAhead, Reads
+from fsd.disk_io.copy.copy_source import CopySource
+from fsd.disk_io.extract.extract import Item
+from fsd.disk_io.extract.extract_requests import Extractor
+from fsd.disk_io.reading.read_ahead import BUFFERS, RANGE_BYTES_MAX, Range, ReadAhead, Reads
+from fsd.disk_io.reading.verify import verify_shard
 from fsd.disk_io.shard_file import no_step, open_direct
-from fsd.disk_io.verify import verify_shard
 from fsd.format.errors import CorruptError
 from fsd.format.record import SECTOR_BYTES, payload_offset
 

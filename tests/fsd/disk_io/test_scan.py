@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from shard_fixture import CREATED_NS, SHARD_ID, STORE_ID, Shard, build_group, build_shard
 from shard_fixture import write_file as write
 
-from fsd.disk_io.scan import Group, ScanResult, scan_shard
+from fsd.disk_io.reading.scan import Group, ScanResult, holds_more, scan_shard
 from fsd.disk_io.shard_file import BAD_READS_MAX, WindowReader, open_direct
 from fsd.format import record
 from fsd.format.errors import CorruptError
@@ -305,3 +305,26 @@ def test_a_window_grows_for_what_it_is_asked(tmp_path: Path):
     assert reader.read(1, 99_999) == data[1:]
     assert reader.read(0, 10, 50_000) == data[:10]
     os.close(reader.fd)
+
+
+def test_whether_more_than_is_known_may_be_there(shard: Shard, tmp_path: Path):
+    """Only the end of the file, the footer of what is known, and a torn group say no."""
+
+    def more(data: bytes | bytearray, offset: int) -> bool:
+        fd = write(tmp_path / "s", data)
+        try:
+            return holds_more(fd, SHARD_ID, offset)
+        finally:
+            os.close(fd)
+
+    ends = [offset + length for offset, length in shard.groups]
+    whole, last = ends[-1], ends[-2]
+    assert not more(shard.data, whole) and not more(shard.data[:last], whole)
+    assert not more(shard.sealed(), whole)
+    assert not more(shard.data[:-1], last)
+    assert more(shard.data, last) and more(shard.sealed(), last) and more(shard.data, ends[0])
+    assert more(shard.data + b"\x5a" * 4096, whole)
+    assert more(shard.data[: last + 4096] + b"\0" * 4096, last) is False
+    damaged = flip(shard.data, (last + 9) * 8)
+    assert more(damaged, last)
+    assert more(flip(shard.sealed(), (len(shard.sealed()) - 30) * 8), whole)

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from shard_fixture import SHARD_ID, Shard, build_shard
 from shard_fixture import write_file as write
 
-from fsd.disk_io.scan import WHOLE_RECORD_BYTES_MAX
+from fsd.disk_io.reading.scan import WHOLE_RECORD_BYTES_MAX
+from fsd.disk_io.reading.verify import VerifyResult, verify_shard
 from fsd.disk_io.shard_file import FreeStep, open_direct
-from fsd.disk_io.verify import VerifyResult, verify_shard
 from fsd.format import record
 
 SIZES = [[0, 10, 3000, 1], [70_000, 1], [134_968], [5000, 5000, 66_000]]

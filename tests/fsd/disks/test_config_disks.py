@@ -142,6 +142,9 @@ def test_what_cannot_be_written_is_an_error_and_changes_nothing(config: Path):
     config.write_text(BASE + PLAIN + "half an ed")
     refused(config, "is not valid TOML: .*so nothing was changed")
     assert read_paths(str(config)) == {}
+    for other in ('disk = "none"\n', "disk = [1, 2]\n"):
+        config.write_text(other + BASE)
+        refused(config, "a way of its own", d2("/mnt/b"))
     config.unlink()
     with pytest.raises(ConfigError, match="cannot be read"):
         write_disk(str(config), d2("/mnt/b"))

@@ -15,7 +15,7 @@ from store_checks import until
 from store_harness import Store
 
 from base.errors import UsageError
-from fsd.disk_io.identity import make_identity, read_identity, write_identity
+from fsd.disk_io.place.identity import make_identity, read_identity, write_identity
 from fsd.format.errors import DiskRefusedError
 from fsd.format.layout import IDENTITY_NAME
 from fsd.replicas.disk_rebind import rebind_disk

@@ -16,8 +16,8 @@ from store_harness import Store, with_settings, write_files
 
 from base.config import END_LINE
 from base.errors import ConfigError, UsageError
-from fsd.disk_io.disk_place import look, why_missing, why_no_new_disk
-from fsd.disk_io.identity import make_identity, read_identity
+from fsd.disk_io.place.disk_place import look, why_missing, why_no_new_disk
+from fsd.disk_io.place.identity import make_identity, read_identity
 from fsd.disks.config import load_config
 from fsd.engine.setup import init_store
 from fsd.format.errors import DiskRefusedError, DiskStalledError
@@ -215,7 +215,10 @@ def test_a_disk_in_use_elsewhere_is_written_down(store, short_tmp):
     """By hand it was written wrongly, beside what else there is, while the engine runs."""
     made: Store = store(2)
     text = Path(made.config_path).read_text()
-    edited = text.replace('path = "d1"', 'path = "wrong"  # bay 1') + "\n[gui]\nenabled = false\n"
+    edited = (
+        text.replace('path = "d1"', 'path = "wrong"  # bay 1')
+        + "\n[gui]\nenabled = false\napi_enabled = false\n"
+    )
     Path(made.config_path).write_text(edited)
     made.client.disk_add(made.disks[0])
     assert Path(made.config_path).read_text() == edited.replace('"wrong"', '"d1"')

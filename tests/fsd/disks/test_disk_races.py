@@ -20,7 +20,7 @@ from fsd.disks.disks import Disk, DiskSet
 from fsd.documents.models import BatchWriteRequest
 from fsd.engine.engine import Engine
 from fsd.planning.placement import DiskSpace
-from fsd.process import nursery
+from fsd.process import fork_server
 from fsd.process.process import Child
 from fsd.watch.report import capacity
 
@@ -85,15 +85,15 @@ def test_a_disk_that_gets_no_process_is_looked_for_again(disks: DiskSet, monkeyp
     disk = disks.online()[0]
     disks.declare_gone(disk)
     disks.wait_buried(disk)
-    fork, failed = nursery.fork, list[str]()
+    fork, failed = fork_server.fork, list[str]()
 
-    def fails_once(module: str, label: str, fds: list[int]) -> nursery.Offspring:
+    def fails_once(module: str, label: str, fds: list[int]) -> fork_server.ForkedChild:
         if failed:
             return fork(module, label, fds)
         failed.append(label)
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
-    monkeypatch.setattr(nursery, "fork", fails_once)
+    monkeypatch.setattr(fork_server, "fork", fails_once)
     with pytest.raises(DrystoneError, match="no process could be started"):
         disks.take_back(disk, disk.config.path)
     until(lambda: disk.state == "online", "the disk to be found all the same")
@@ -159,7 +159,7 @@ def test_capacity_may_be_asked_for_while_a_disk_is_taken_back(
     # The free space is that of the machine: nobody measures it from here on.
     monkeypatch.setattr(DiskSet, "_take_measure", lambda *_: None)
     time.sleep(20 * disks_module.POLL_S)
-    before = capacity(engine).usable_bytes
+    before = capacity(engine.watch).usable_bytes
     engine.store.disks.declare_gone(disk)
 
     def just_before(self: DiskSet, without: str = "") -> list[DiskSpace]:
@@ -170,5 +170,5 @@ def test_capacity_may_be_asked_for_while_a_disk_is_taken_back(
         return found
 
     monkeypatch.setattr(DiskSet, "spaces", just_before)
-    assert capacity(engine).usable_bytes < before
-    assert capacity(engine).usable_bytes > 0.9 * before
+    assert capacity(engine.watch).usable_bytes < before
+    assert capacity(engine.watch).usable_bytes > 0.9 * before

@@ -38,7 +38,7 @@ from fsd.engine.engine import Engine
 from fsd.engine.rebalance import _plan, rebalance
 from fsd.format import layout
 from fsd.format.tree import open_verified
-from fsd.replicas.departure import shards_on
+from fsd.replicas.removal_check import shards_on
 from fsd.replicas.replicate import COPY_SLOTS
 from fsd.store.generation import current_generation
 from fsd.store.job import Job
@@ -225,19 +225,19 @@ def test_a_compaction(store):
             done(put(engine, made, name, files))
         done(engine.rebuild_lost(None, "rebuild"))
         for name in ("b1", "b3", "b5", "b7"):
-            done(purge(engine, PurgeRequest(batch=name)))
+            done(purge(engine.dropper, PurgeRequest(batch=name)))
             del batches[name]
         victims = find_garbage(engine.store, 0.01).victims
         rounds = group_rounds(victims, engine.config.store.shard_size_bytes)
         assert len(rounds) > 1
         with engine.replicator.claim(rounds[-1][0].shard_id):
-            job = compact(engine, 0.01)
+            job = compact(engine.dropper, 0.01)
             earlier = sum(map(len, rounds[:-1]))
             until(lambda: job.done_files == earlier, "all rounds but one")
             cancelled(job)
         left = {victim.shard_id for victim in find_garbage(engine.store, 0.01).victims}
         assert left == {victim.shard_id for victim in rounds[-1]}
-        assert done(compact(engine, 0.01)).result["compacted"] == len(left)
+        assert done(compact(engine.dropper, 0.01)).result["compacted"] == len(left)
         assert find_garbage(engine.store, 0.01).victims == ()
     check(made, batches)
 

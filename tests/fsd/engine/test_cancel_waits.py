@@ -108,9 +108,9 @@ def test_a_job_that_waits_for_maintenance_is_cancelled(
         return {}
 
     starts = {
-        "compact": lambda: compact(engine, 0.0),
+        "compact": lambda: compact(engine.dropper, 0.0),
         "drain": lambda: drain(engine, disk.name),
-        "purge": lambda: purge(engine, PurgeRequest(batch="first")),
+        "purge": lambda: purge(engine.dropper, PurgeRequest(batch="first")),
         "rebalance": lambda: rebalance(engine),
         "rebuild": lambda: engine.rebuild(RebuildRequest(disk=disk.name)),
         "reindex": engine.reindex,
@@ -151,7 +151,7 @@ def test_a_drain_that_is_cancelled_at_its_end_retires_no_disk(engine: Engine, mo
 
 def test_a_rebuild_that_waits_for_a_round_is_cancelled_and_gives_no_disk_up(engine: Engine):
     disk = engine.store.disks.online()[0]
-    with engine.reconciler._busy:
+    with engine.reconciler.busy:
         job = engine.rebuild_lost(disk, "rebuild")
         job.cancel()
         assert job.finished.wait(60), "it waits for the round"

@@ -77,4 +77,7 @@ def _make_store(folder: str, rng: random.Random) -> Store:
     paths = [os.path.join(root, f"d{number}") for number in range(rng.choice((3, 3, 4)))]
     copies = rng.choice((2, 2, 3))
     init_store(root, paths, None, min_free_bytes=MIB, shard_size_bytes=2 * MIB, copies_raw=copies)
-    return Store(root, with_settings(root, batch_size_bytes=MIB), paths)
+    # What is left open is recovered before the engine answers, or by a job beside all else.
+    at_once = rng.choice((0, 8 * MIB))
+    settings = {"batch_size_bytes": MIB, "recovered_at_start_bytes": at_once}
+    return Store(root, with_settings(root, **settings), paths)

@@ -30,7 +30,7 @@ from store_checks import (
 from store_harness import MIB, Store, write_files
 
 from base.errors import ConfigError, UsageError
-from fsd.disk_io.identity import make_identity
+from fsd.disk_io.place.identity import make_identity
 from fsd.engine.drain import retire
 from fsd.engine.engine import Engine
 from fsd.format.errors import EngineUnavailableError

@@ -25,7 +25,7 @@ from store_checks import (
 from store_harness import MIB, Store, write_files
 
 from base.errors import UsageError
-from fsd.disk_io.identity import read_identity
+from fsd.disk_io.place.identity import read_identity
 from fsd.format.errors import QuotaError
 
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 
 from store_harness import with_settings
 
-from bench.growth_watch import anonymous_bytes, peaks
-from fsd.cli import daemon
+from bench.growth.watch import anonymous_bytes, peaks
+from fsd.cli.daemons import daemon
 from fsd.disks.config import Config
 from fsd.documents.models import JobStatus
 from fsd.format.record import Entry, pack_entry, pack_footer_of

@@ -35,7 +35,7 @@ def wanted_copies(engine: Engine) -> bool:
 
 
 def advised(engine: Engine) -> list[str]:
-    return [one.advice for one in warnings(engine) if one.code == "disk-gone"]
+    return [one.advice for one in warnings(engine.watch) if one.code == "disk-gone"]
 
 
 @pytest.mark.fault
@@ -63,8 +63,8 @@ def test_a_disk_in_use_is_let_go_of_when_another_one_says_that_it_is_gone(store)
         assert done(job).result["failed"] == 0
         engine.seal_and_project()
         until(lambda: wanted_copies(engine), "two copies of everything")
-        assert engine.reconciler._busy.acquire(timeout=WAIT_S), "it copies for ever"
-        engine.reconciler._busy.release()
+        assert engine.reconciler.busy.acquire(timeout=WAIT_S), "it copies for ever"
+        engine.reconciler.busy.release()
         shards = engine.store.shards.state.shards.values()
         assert {disk for shard in shards for disk in shard.disks} == {one.disk_id, another.disk_id}
     made.start()
@@ -100,10 +100,10 @@ def test_what_was_acknowledged_meanwhile_comes_back_with_the_disk(store):
         assert {disk.state for disk in engine.store.disks.disks.values()} == {
             "online", "gone", "missing",
         }  # fmt: skip
-        assert any(one.code == "unreadable" for one in warnings(engine)) and advised(engine)
+        assert any(one.code == "unreadable" for one in warnings(engine.watch)) and advised(engine)
         engine.add_disk(made.disks[2], None)
         codes = {"unreadable", "disk-gone"}
-        until(lambda: not codes & {one.code for one in warnings(engine)}, "all to be read")
+        until(lambda: not codes & {one.code for one in warnings(engine.watch)}, "all to be read")
     back(made, 0)
     made.start()
     assert_batch(made, "meanwhile", files)

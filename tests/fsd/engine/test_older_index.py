@@ -37,6 +37,7 @@ def fill_ssd(patched: pytest.MonkeyPatch) -> None:
 
     patched.setattr("fsd.engine.index_start.project", full)
     patched.setattr("fsd.engine.engine.project", full)
+    patched.setattr("fsd.running.engine_core.project", full)
 
 
 @pytest.mark.parametrize("dropped", ["raw", "generated"])

@@ -14,11 +14,11 @@ from store_harness import Store, write_files
 
 from fsd.documents.models import BatchWriteRequest
 from fsd.engine.engine import Engine
+from fsd.format.catalog import unpack_frames
 from fsd.replicas.replicate import BUSY_COPIES_MIN
-from fsd.store import store as store_module
-from fsd.store.store import CatalogLog
+from fsd.store import catalog_log
+from fsd.store.catalog_log import CatalogLog
 
-FRAME_BYTES = 4096
 HOUR_S = 3600.0
 
 
@@ -28,7 +28,7 @@ def engine(store, short_tmp: str) -> Iterator[Engine]:
     running = Engine(made.config)
     running.start()
     folder = write_files(os.path.join(short_tmp, "source"), {"one": os.urandom(90_000)})
-    with running.reconciler._busy:
+    with running.reconciler.busy:
         job = running.batch_write(BatchWriteRequest(folder=folder, batch="first"))
         assert job.finished.wait(60) and job.state == "done", job.error
         running.seal_and_project()
@@ -43,7 +43,7 @@ def writes(engine: Engine, monkeypatch) -> list[int]:
     send = CatalogLog._send
 
     def watched(self, disks, frames: bytes) -> set[str]:
-        counts.append(len(frames) // FRAME_BYTES)
+        counts.append(len(list(unpack_frames(frames))))
         return send(self, disks, frames)
 
     monkeypatch.setattr(CatalogLog, "_send", watched)
@@ -70,7 +70,7 @@ def pin(name: str) -> tuple[str, dict[str, object]]:
 def test_it_is_written_with_the_next_one(
     engine: Engine, writes: list[int], thread: ThreadPoolExecutor, monkeypatch
 ):
-    monkeypatch.setattr(store_module, "PATIENCE_S", HOUR_S)
+    monkeypatch.setattr(catalog_log, "PATIENCE_S", HOUR_S)
     entry = thread.submit(engine.store.catalog.append, pin("a"), patient=lambda: True)
     wait_until_it_waits(engine, entry)
     engine.store.catalog.append(pin("b"))
@@ -82,14 +82,14 @@ def test_it_is_written_with_the_next_one(
 def test_nobody_is_patient_for_longer_than_there_is_a_reason(
     engine: Engine, writes: list[int], thread: ThreadPoolExecutor, monkeypatch
 ):
-    monkeypatch.setattr(store_module, "PATIENCE_S", HOUR_S)
+    monkeypatch.setattr(catalog_log, "PATIENCE_S", HOUR_S)
     hurry = threading.Event()
     entry = thread.submit(engine.store.catalog.append, pin("a"), patient=lambda: not hurry.is_set())
     wait_until_it_waits(engine, entry)
     assert not writes
     hurry.set()
     entry.result(60)
-    monkeypatch.setattr(store_module, "PATIENCE_S", 0.0)
+    monkeypatch.setattr(catalog_log, "PATIENCE_S", 0.0)
     engine.store.catalog.append(pin("b"), patient=lambda: True)
     assert writes == [1, 1]
 
@@ -97,7 +97,7 @@ def test_nobody_is_patient_for_longer_than_there_is_a_reason(
 def test_a_copy_waits_to_be_counted_while_enough_others_go_on(
     engine: Engine, writes: list[int], thread: ThreadPoolExecutor, monkeypatch
 ):
-    monkeypatch.setattr(store_module, "PATIENCE_S", HOUR_S)
+    monkeypatch.setattr(catalog_log, "PATIENCE_S", HOUR_S)
     shard_id = min(engine.store.shards.state.shards)
     source = engine.store.sound_replicas(shard_id)[0]
     others = ExitStack()

@@ -14,13 +14,13 @@ from store_harness import Store, write_files
 
 from fsd.disks.disks import Disk
 from fsd.engine.disk_join import join_disk
-from fsd.engine.drain import give_up_disk
 from fsd.engine.engine import Engine
 from fsd.format import layout
 from fsd.format.errors import DiskError
 from fsd.format.layout import shard_path
 from fsd.process.process import Child
 from fsd.process.slots import SlotPool
+from fsd.replicas.gone_disks import give_up_disk
 from fsd.store.job import Job
 
 pytest_plugins = ("child_fixture",)
@@ -134,7 +134,7 @@ def test_a_disk_returns_read_only_with_what_a_crash_left_on_it(short_tmp: str):
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("how", ["copied", "mended"])
+@pytest.mark.parametrize("how", ["copied", "rebuilt"])
 def test_a_part_is_a_leftover_when_nobody_writes_it(
     child: Child, spawn, pool: SlotPool, disk: tuple[str, str], how: str
 ):
@@ -188,14 +188,14 @@ def test_nobody_else_looks_for_a_disk_while_it_is_taken_back(engine: Engine):
     assert disk.state == "online" and disk.session == 2
 
 
-@pytest.mark.parametrize("how", ["copied", "mended"])
+@pytest.mark.parametrize("how", ["copied", "rebuilt"])
 def test_a_part_that_could_not_be_removed_is_a_leftover_then(
     spawn, disk: tuple[str, str], how: str
 ):
     """Nobody goes on with it. So it is with what was asked before the disk was entered."""
     begin, drop = {
         "copied": (("copy_create", HEX_ID, 4096), ("copy_drop", HEX_ID)),
-        "mended": (("create_shard", HEX_ID, b"", 4096, True), ("remove_shard", HEX_ID, True)),
+        "rebuilt": (("create_shard", HEX_ID, b"", 4096, True), ("remove_shard", HEX_ID, True)),
     }[how]
     child, path = spawn(), layout.part_path(disk[0], HEX_ID)
     for _ in range(2):

@@ -16,6 +16,7 @@ from test_cancel import WAIT_S, check, done, opened, put
 from base.errors import DrystoneError
 from fsd.compile.references import pin_manifest
 from fsd.delete.compact import compact
+from fsd.delete.compact_plan import vacated_shards
 from fsd.delete.purge import purge
 from fsd.disks.disks import Disk
 from fsd.documents.models import MaterialiseRequest
@@ -79,18 +80,18 @@ def test_of_two_shards_with_the_same_records_only_one_is_given_up(store, monkeyp
         for name, files in (("first", FILES), ("second", MORE)):
             done(put(engine, made, name, files))
         done(engine.rebuild_lost(None, "rebuild"))
-        done(purge(engine, PurgeRequest(batch="second")))
+        done(purge(engine.dropper, PurgeRequest(batch="second")))
         (old,) = [
             shard.shard_id
             for shard in engine.store.shards.state.shards.values()
             if shard.marks and not shard.vacated
         ]
         refuse(monkeypatch, "shard_vacate", engine.store.disks.online()[1])
-        job = compact(engine, 0.01)
+        job = compact(engine.dropper, 0.01)
         assert job.finished.wait(WAIT_S) and job.result["skipped"] == 1, (job.state, job.error)
         # All that is in the copy is garbage as long as the old one counts.
-        assert compact(engine, 0.5).finished.wait(WAIT_S)
-        until(lambda: not engine.dropper.waiting(), "what is given up to be dropped")
+        assert compact(engine.dropper, 0.5).finished.wait(WAIT_S)
+        until(lambda: not vacated_shards(engine.store), "what is given up to be dropped")
         dropped = set(engine.store.shards.state.dropped)
     check(made, {"first": FILES})
     assert dropped == {old}
@@ -119,7 +120,7 @@ def test_what_one_disk_took_holds_at_once(store, short_tmp, monkeypatch, kind):
                 answer = engine.materialise("exports", MaterialiseRequest(manifest=path, **words))
                 ended(engine.jobs.get(answer.job_id))
             elif kind.startswith("purge"):
-                ended(purge(engine, PurgeRequest(batch="second")))
+                ended(purge(engine.dropper, PurgeRequest(batch="second")))
             elif kind == "shard_seal":
                 engine.seal_and_project()
             else:
@@ -170,7 +171,7 @@ def test_a_copy_counts_or_does_not_though_its_entry_is_refused(store, monkeypatc
     with opened(made) as engine:
         done(put(engine, made, "first", FILES))
         engine.seal_and_project()
-        with engine.reconciler._busy:  # Nobody trims meanwhile.
+        with engine.reconciler.busy:  # Nobody trims meanwhile.
             (shard,) = engine.store.shards.state.shards.values()
             first, second = engine.store.sound_replicas(shard.shard_id)
             (third,) = {*engine.store.disks.online()} - {first, second}

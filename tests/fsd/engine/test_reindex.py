@@ -16,6 +16,7 @@ from fsd.engine import engine as engine_module
 from fsd.engine.engine import Engine
 from fsd.format.errors import CorruptError, QuotaError, ReindexingError
 from fsd.repair.projection import make_trees
+from fsd.running import engine_core
 from fsd.store.generation import current_generation, generation_path
 from fsd.store.job import Job
 from fsd.store.store import Store as OpenStore
@@ -137,6 +138,7 @@ def test_the_former_one_that_finds_no_room_to_follow_calls_nothing_missing(
         patched.setattr("fsd.engine.reindex.project", full)
         patched.setattr("fsd.repair.projection.project", full)
         patched.setattr(engine_module, "project", full)
+        patched.setattr(engine_core, "project", full)
         assert "the SSD is full" in str(ended(engine.reindex(), "failed").error)
         assert engine.store.index is former and engine.store.is_unfinished
         assert "the SSD is full" in str(ended(engine.fsck(), "failed").error), "it sees to it first"
@@ -145,13 +147,13 @@ def test_the_former_one_that_finds_no_room_to_follow_calls_nothing_missing(
 
 @pytest.mark.fault
 def test_a_job_lets_the_index_follow_first_and_once(engine: Engine, monkeypatch):
-    project, rounds = engine_module.project, list[OpenStore]()
+    project, rounds = engine_core.project, list[OpenStore]()
 
     def counting(store: OpenStore) -> int:
         rounds.append(store)
         return project(store)
 
-    monkeypatch.setattr(engine_module, "project", counting)
+    monkeypatch.setattr(engine_core, "project", counting)
     monkeypatch.setattr(engine, "_catch_up_index", lambda: None)
     engine.store.index_lacks()
     states = [ended(start(engine)).result["known"] for start in (look, look)]
@@ -174,6 +176,7 @@ def test_the_former_one_that_is_damaged_is_used_as_it_was(engine: Engine, monkey
         patched.setattr("fsd.engine.reindex.project", damaged)
         patched.setattr(f"fsd.repair.projection.{met_by}", damaged)
         patched.setattr(engine_module, "project", damaged)
+        patched.setattr(engine_core, "project", damaged)
         assert "the index is damaged" in str(ended(engine.reindex(), "failed").error)
         assert ended(look(engine)).result == {"known": True}
 

@@ -12,7 +12,7 @@ from command import drystone
 
 from base.config import CONFIG_NAME
 from base.errors import UsageError
-from fsd.disk_io.identity import check_identity, read_identity
+from fsd.disk_io.place.identity import check_identity, read_identity
 from fsd.disks.config import load_config
 from fsd.engine.setup import init_store
 from fsd.format.errors import DiskRefusedError

@@ -17,7 +17,7 @@ from fsd.engine.outbox_room import OutboxRoom
 from fsd.engine.stage_output import StageOutputs
 from fsd.export.stage_trash import RELEASED_PREFIX
 from fsd.format.errors import QuotaError
-from fsd.store.areas import Areas
+from fsd.store.ssd.areas import Areas
 
 
 def request(size_bytes: int, layout_id: str = "plain-0") -> StageOutputRequest:

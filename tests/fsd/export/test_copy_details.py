@@ -19,8 +19,8 @@ from store_fixture import StoreFixture
 from store_harness import MIB, with_settings, write_files
 
 from fsd.compile.compile_process import Compiler
-from fsd.disk_io.extract import Kept
-from fsd.disk_io.read_ahead import BUFFERS, Range, ReadAhead, Reads
+from fsd.disk_io.extract.extract import Kept
+from fsd.disk_io.reading.read_ahead import BUFFERS, Range, ReadAhead, Reads
 from fsd.disk_io.shard_file import no_step
 from fsd.disks.disks import Disk, DiskSet
 from fsd.documents.models import BatchWriteRequest, MaterialiseRequest

@@ -11,8 +11,8 @@ import pytest
 from shard_fixture import SHARD_ID, Shard, build_shard
 from shard_fixture import write_file as write
 
-from fsd.disk_io.extract import Item
-from fsd.disk_io.extract_requests import Extractor, Request
+from fsd.disk_io.extract.extract import Item
+from fsd.disk_io.extract.extract_requests import Extractor, Request
 from fsd.disk_io.shard_file import FreeStep, no_step
 
 MIB = 1 << 20

@@ -19,7 +19,7 @@ from fsd.documents.models import StageOutputRequest
 from fsd.engine.stage_output import StageOutputs
 from fsd.export.stage_trash import RELEASED_PREFIX, Trash
 from fsd.format.errors import QuotaError
-from fsd.store.areas import Areas
+from fsd.store.ssd.areas import Areas
 
 WAIT_S = 60.0
 FILES = 600
@@ -28,7 +28,7 @@ DEPTH = 1_100
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from fsd.store.areas import Areas
+from fsd.store.ssd.areas import Areas
 from fsd.engine.stage_output import StageOutputs
 outputs = StageOutputs(Areas(Path(sys.argv[1]), {}))
 assert outputs.release("7", "plain-0")[1] == 2

@@ -229,12 +229,12 @@ def test_both_replicas_damaged_in_different_records(filled):
     for number, key in enumerate(shard_keys[:10]):
         path, offset = replica(store, key, number % 2)
         damage(path, offset + 80)
-    # Before anybody reads: what readers tell of is mended, and then there is nothing to find.
+    # Before anybody reads: what readers tell of is reconstructed, and nothing is to find.
     ended = store.client.wait(store.client.verify().job_id)
     assert ended.state == "incomplete"
     assert_readable(store, files)
     client = store.client
-    until(lambda: client.wait(client.verify().job_id).state == "done", "it to be mended")
+    until(lambda: client.wait(client.verify().job_id).state == "done", "it to be reconstructed")
     # Also when it has to be found again without the index.
     finish(store, store.client.reindex().job_id)
     assert_batch(store, "first", files)

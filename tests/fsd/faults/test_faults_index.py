@@ -22,7 +22,7 @@ from store_checks import (
 from store_harness import MIB, Store, write_files
 
 from base.errors import DrystoneError
-from fsd.cli import daemon
+from fsd.cli.daemons import daemon
 from fsd.format.errors import CorruptError
 
 FLIPS = 6

@@ -23,7 +23,7 @@ from store_harness import MIB, Store, with_settings, write_files
 
 from base.errors import DrystoneError
 from fsd.delete.purge import purge
-from fsd.disk_io.scan import scan_shard
+from fsd.disk_io.reading.scan import scan_shard
 from fsd.documents.models import BatchWriteRequest, RebuildRequest
 from fsd.documents.purge_models import PurgeRequest
 from fsd.engine.engine import Engine
@@ -159,7 +159,7 @@ def test_a_footer_that_one_disk_cannot_bear_out_waits_for_the_other(store, short
 
 
 @pytest.mark.fault
-def test_mending_writes_no_replica_of_a_record_that_never_was_right(store, short_tmp):
+def test_reconstruction_writes_no_replica_of_a_record_that_never_was_right(store, short_tmp):
     """A bit flipped in memory before any checksum was made: digests hold, the key does not."""
     made = store(2, started=False)
     made.config = with_settings(made.root, scrub_rate_bytes_per_s=0)
@@ -259,7 +259,7 @@ def test_a_purge_that_was_not_committed_leaves_all_in_place(store, engine_of, sh
         append(*items, everywhere=everywhere)
 
     engine.store.catalog.append = refuse_commits
-    assert end(purge(engine, PurgeRequest(batch="first"))).state == "failed"
+    assert end(purge(engine.dropper, PurgeRequest(batch="first"))).state == "failed"
     engine.store.catalog.append = append
     engine.shard_writer.release(shard)
     engine_of.stop()

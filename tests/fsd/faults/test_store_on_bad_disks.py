@@ -130,7 +130,7 @@ def test_bad_sectors_on_both_disks_of_a_shard_are_healed_from_each_other(rig: Ri
 
 
 @pytest.mark.fault
-def test_bad_sectors_below_the_papers_of_a_disk_do_not_cost_the_disk(rig: Rig):
+def test_bad_sectors_below_the_metadata_of_a_disk_do_not_cost_the_disk(rig: Rig):
     """Its identity and its epoch, beginning with the former: a scrub writes them again."""
     files = rig.put("first")
     rig.store.stop()

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from shard_fixture import SHARD_ID, build_group, build_shard, golden, key_of, write_file
 
-from fsd.disk_io.scan import scan_shard
+from fsd.disk_io.reading.scan import scan_shard
 from fsd.format import record
 from fsd.format.group import (
     GROUP_RECORDS_MAX,

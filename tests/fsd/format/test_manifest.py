@@ -12,12 +12,17 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from manifest_bytes import format_manifest
 
 from fsd.format.errors import ManifestError
-from fsd.format.manifest import TEXT_SIZE_BYTES_MAX, ManifestEntry, check_entries, parse_manifest
-from fsd.format.manifest_columns import Columns
-from fsd.format.manifest_form import format_manifest
-from fsd.format.manifest_keys import deduplicate
+from fsd.format.manifest.manifest import (
+    TEXT_SIZE_BYTES_MAX,
+    ManifestEntry,
+    check_entries,
+    parse_manifest,
+)
+from fsd.format.manifest.manifest_columns import Columns
+from fsd.format.manifest.manifest_keys import deduplicate
 from fsd.format.paths import check_relative_path, encode_path, find_collisions
 
 KEY = bytes(range(32))

@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from manifest_bytes import format_manifest
 
-from fsd.format import manifest_columns, manifest_keys, paths
-from fsd.format.manifest import ManifestEntry, check_entries, parse_manifest
-from fsd.format.manifest_columns import Columns
-from fsd.format.manifest_form import format_manifest, format_pieces
-from fsd.format.manifest_keys import by_key, deduplicate
+from fsd.format import paths
+from fsd.format.manifest import manifest_columns, manifest_keys
+from fsd.format.manifest.manifest import ManifestEntry, check_entries, parse_manifest
+from fsd.format.manifest.manifest_columns import Columns
+from fsd.format.manifest.manifest_form import format_pieces
+from fsd.format.manifest.manifest_keys import by_key, deduplicate
 from fsd.format.paths import check_relative_path, encode_path, find_collisions, surely_no_collision
 from fsd.format.tree import Tree, TreeEntry
 from fsd.format.tree_write import write_columns, write_tree

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from fsd.format import manifest
 from fsd.format.errors import ManifestError
-from fsd.format.manifest import ManifestEntry, parse_manifest
+from fsd.format.manifest import manifest
+from fsd.format.manifest.manifest import ManifestEntry, parse_manifest
 from fsd.format.paths import all_surely_fine, check_relative_path
 
 KEY_HEX = bytes(range(32)).hex()

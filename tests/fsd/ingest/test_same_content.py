@@ -9,7 +9,7 @@ from collections import Counter
 from store_checks import assert_batch, assert_clean, finish, key_of, settle, shard_files
 from store_harness import MIB, Store, write_files
 
-from fsd.disk_io.scan import scan_shard
+from fsd.disk_io.reading.scan import scan_shard
 from fsd.format.record import iterate_entries
 
 PUTS = 8

@@ -14,7 +14,7 @@ from mount_fixture import needs_fuse
 from store_checks import assert_batch, assert_clean, contents_of, put, settle, until
 from store_harness import MIB, Store, with_few_services, write_files
 
-from fsd.cli import daemon_mount
+from fsd.cli.daemons import daemon_mount
 
 pytestmark = needs_fuse
 READERS = 4

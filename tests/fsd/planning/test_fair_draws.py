@@ -9,8 +9,7 @@ from collections import Counter
 import pytest
 
 from fsd.format.errors import NotEnoughDisksError
-from fsd.planning.fair_draws import FairDraws
-from fsd.planning.placement import DiskSpace, choose_disks, expected_shares
+from fsd.planning.placement import DiskSpace, FairDraws, choose_disks, expected_shares
 
 MIB = 1 << 20
 SHARD_BYTES = 128 * MIB

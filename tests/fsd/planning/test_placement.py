@@ -19,7 +19,6 @@ from fsd.planning.placement import (
     usable_after_loss,
     usable_besides,
     usable_bytes,
-    usable_space,
 )
 
 FILL_MIN = 0.99
@@ -99,7 +98,7 @@ def test_what_fits_beside_the_copies_that_are_missing(made: tuple[list[int], int
         assert fits(free, copies, held, found.usable_bytes)
         assert not fits(free, copies, held, found.usable_bytes + 1)
     if not held:
-        assert found.usable_bytes == usable_space(spaces_of(free), copies)
+        assert found.usable_bytes == usable_bytes(free, copies)
 
 
 @seed(3)
@@ -149,10 +148,10 @@ def test_usable_bytes_of_known_sets():
 
 def test_a_failure_domain_counts_as_one_disk():
     spaces = spaces_of([10, 10, 15], ["a", "a", "b"])
-    assert usable_space(spaces, 2) == 15
-    assert usable_space(spaces, 2, allow_same_domain=True) == 17
+    assert usable_besides(spaces, 2, []).usable_bytes == 15
+    assert usable_besides(spaces, 2, [], allow_same_domain=True).usable_bytes == 17
     ineligible = [*spaces, DiskSpace("late", 99, "c", eligible=False)]
-    assert usable_space(ineligible, 2) == 15
+    assert usable_besides(ineligible, 2, []).usable_bytes == 15
 
 
 def test_the_worst_loss_is_named():
@@ -268,7 +267,7 @@ def fill_ratio(sizes: list[int], domains: list[str], copies: int, rng: random.Ra
     """Place shards of 1/256 of the smallest disk until it fails; logical bytes placed / U."""
     free = dict(enumerate(sizes))
     shard_bytes = min(sizes) // 256
-    usable = usable_space(spaces_of(sizes, domains), copies)
+    usable = usable_besides(spaces_of(sizes, domains), copies, []).usable_bytes
     placed = 0
     while True:
         spaces = spaces_of(list(free.values()), domains)

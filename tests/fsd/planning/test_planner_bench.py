@@ -3,15 +3,16 @@
 import random
 import tracemalloc
 
-from bench import planner, planner_helper
-from fsd.format.manifest import parse_manifest
-from fsd.format.manifest_keys import deduplicate
+from bench.planner import command as planner
+from bench.planner import compiler
+from fsd.format.manifest.manifest import parse_manifest
+from fsd.format.manifest.manifest_keys import deduplicate
 
 ENTRIES = 20_000
 
 
 def test_the_whole_process_is_measured(tmp_path):
-    figures = planner_helper.measure(str(tmp_path), 3000, 0.5, planner.DISKS)
+    figures = compiler.measure(str(tmp_path), 3000, 0.5, planner.DISKS)
     assert figures["objects"] == 3000
     assert 1300 < figures["wanted"] < 1700
     assert figures["peak_mb"] >= figures["load_mb"] > 0

@@ -18,11 +18,11 @@ from store_checks import (
 )
 from store_harness import MIB, Store, with_settings, write_files
 from test_first_group import forget_entries
-from test_mend import (
+from test_reconstruct import (
     FILES,
     Hit,
     Replicas,
-    assert_mended,
+    assert_reconstructed,
     filled_store,
     payload,
     replicas_of,
@@ -99,9 +99,9 @@ def test_a_large_object_with_another_bad_block_on_each_disk(
     filled.start()
     wait_whole(filled)
     assert large.is_sound() and quarantined(filled) == []
-    assert_mended(filled)
+    assert_reconstructed(filled)
     reindex(filled)
-    assert_mended(filled)
+    assert_reconstructed(filled)
     assert_batch(filled, "first", FILES)
 
 
@@ -116,7 +116,7 @@ def test_a_large_object_whose_group_no_disk_shows_any_more(filled: Store):
     filled.start()
     wait_whole(filled)
     assert large.is_sound()
-    assert_mended(filled)
+    assert_reconstructed(filled)
 
 
 @pytest.mark.fault
@@ -135,7 +135,7 @@ def test_what_is_lost_of_a_large_object_is_told_by_name(filled: Store, short_tmp
     assert_readable(filled, {path: data for path, data in FILES.items() if path != LARGE})
     put(filled, write_files(os.path.join(short_tmp, "again"), {"again": FILES[LARGE]}), "again")
     until(large.is_sound, "the shard to be whole")
-    assert_mended(filled)
+    assert_reconstructed(filled)
 
 
 @pytest.mark.fault
@@ -194,7 +194,7 @@ def test_a_shard_of_small_files_keeps_a_footer_that_is_true(grouped: Store, way:
     assert shard.is_sound() and quarantined(grouped) == []
     for _ in range(2):
         assert_batch(grouped, "more", MORE)
-        assert_mended(grouped, {**SMALL, **MORE})
+        assert_reconstructed(grouped, {**SMALL, **MORE})
         reindex(grouped)
 
 

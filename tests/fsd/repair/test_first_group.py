@@ -134,7 +134,7 @@ def test_replicas_with_different_footers_become_one(store, source: str, short_tm
 
 def longer_by_a_group(path: str, shard_id: str) -> None:
     """Put another group, and the footer of both, in the place of a replica's footer."""
-    from fsd.disk_io.scan import scan_shard
+    from fsd.disk_io.reading.scan import scan_shard
     from fsd.format.group import GroupWriter
     from fsd.format.record import pack_footer_of
 

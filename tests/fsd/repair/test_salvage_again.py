@@ -16,19 +16,18 @@ from test_salvage import FILES, replica_paths
 
 from fsd.engine.engine import Engine
 from fsd.format.errors import DiskError, NotEnoughDisksError
-from fsd.format.group import GroupWriter
 from fsd.ingest.open_shard import OpenShard
 from fsd.ingest.shard_writer import ShardWriter
 from fsd.repair import salvage
+from fsd.repair.elsewhere import Found, Homes
 from fsd.repair.recover import recover_shard
-from fsd.repair.salvage_kept import Kept
 from fsd.store.index import Location
 
 VICTIM = "folder/7.bin"
 BEFORE = {"before": os.urandom(3000)}
 """A batch whose part lies before the other files."""
 SMALL_BYTES = 100_000
-"""Of the groups of a salvage that needs several shards."""
+"""Of the shards of a salvage that needs several."""
 
 
 @contextmanager
@@ -43,13 +42,12 @@ def hampered() -> Iterator[list[int]]:
         if not room[0]:
             raise NotEnoughDisksError("the disks are full")
         room[0] -= 1
-        return create(self, *arguments, **options)
+        made = create(self, *arguments, **options)
+        made.capacity_bytes = SMALL_BYTES
+        return made
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ShardWriter, "create", with_little_room)
-        patch.setattr(
-            salvage, "GroupWriter", lambda view, _size, *rest: GroupWriter(view, SMALL_BYTES, *rest)
-        )
         yield room
 
 
@@ -139,7 +137,7 @@ def test_what_a_salvage_relies_on_is_looked_at_again_at_the_end(damaged, monkeyp
         engine.start()
     try:
         (fresh,) = engine.store.shards.state.shards.keys() - {shard_id}
-        find = salvage.find_kept
+        find = salvage.find_homes
         own = engine.store.disks.readable(engine.store.shards.state.shards[fresh].disks)
 
         def then_damaged(*arguments: Any) -> Any:
@@ -147,7 +145,7 @@ def test_what_a_salvage_relies_on_is_looked_at_again_at_the_end(damaged, monkeyp
             engine.store.mark_suspect(fresh, own[0])
             return kept
 
-        monkeypatch.setattr(salvage, "find_kept", then_damaged)
+        monkeypatch.setattr(salvage, "find_homes", then_damaged)
         engine.seal_and_project()
         assert shard_id in engine.store.shards.state.shards
         monkeypatch.undo()
@@ -168,23 +166,24 @@ def test_what_a_salvage_relies_on_is_where_it_is_found_afterwards(damaged, monke
         room[0] = 1
         engine.start()
     try:
-        find, index, found = salvage.find_kept, engine.store.index, Kept()
+        find, index, found = salvage.find_homes, engine.store.index, Homes()
 
-        def as_spares(store: Any, shard: Any, number: int, entries: Any) -> Kept:
-            found.update(find(store, shard, number, entries))
+        def as_spares(*arguments: Any) -> Found:
+            (number,) = arguments[-1]
+            found.update(find(*arguments).safe)
             with index.write() as writer:
-                for entry, place in found.items():
+                for entry, home in found.items():
                     own = Location(number, entry.offset, entry.length_bytes)
                     writer.put_object(entry.key, own)
                     writer.delete_spare(entry.key, own)
-                    writer.add_spare(entry.key, place)
-            return found
+                    writer.add_spare(entry.key, home.place)
+            return Found(found)
 
-        monkeypatch.setattr(salvage, "find_kept", as_spares)
+        monkeypatch.setattr(salvage, "find_homes", as_spares)
         assert recover_shard(engine.store, engine.store.shards.state.shards[shard_id])
         assert found
-        for entry, place in found.items():
-            assert index.locate(entry.key) == place
+        for entry, home in found.items():
+            assert index.locate(entry.key) == home.place
             with index.read() as reader:
                 assert reader.spares(entry.key) == []
     finally:

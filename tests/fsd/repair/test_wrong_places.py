@@ -20,7 +20,7 @@ from store_harness import MIB, Store, write_files
 from wrong_places import Change, misplace, move
 
 from base.errors import DrystoneError
-from fsd.cli import daemon
+from fsd.cli.daemons import daemon
 
 WRONG: dict[str, Change] = {
     "offset": move(9),

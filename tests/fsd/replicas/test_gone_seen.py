@@ -17,7 +17,7 @@ from fsd.disk_io import disk_process
 from fsd.disks.config import Config
 from fsd.disks.config_disks import toml_text
 from fsd.disks.disk import Disk
-from fsd.disks.disk_find import find_path
+from fsd.disks.disks import find_path
 from fsd.engine.engine import Engine
 from fsd.format.errors import DiskRefusedError
 from fsd.format.layout import IDENTITY_NAME
@@ -29,7 +29,7 @@ FILES = {f"{number}": os.urandom(50_000) for number in range(12)}
 
 
 def advised(engine: Engine) -> list[str]:
-    return [one.advice for one in warnings(engine) if one.code == "disk-gone"]
+    return [one.advice for one in warnings(engine.watch) if one.code == "disk-gone"]
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def one_gone(store: Store, config: Config) -> Iterator[tuple[Engine, Disk]]:
 def test_a_gone_disk_that_is_here_again_is_noticed_while_the_engine_runs(
     store, monkeypatch, short_tmp, place
 ):
-    monkeypatch.setattr("fsd.disks.disk_search.PERIOD_S", 0.2)
+    monkeypatch.setattr("fsd.disks.disks.LOOK_FOR_GONE_S", 0.2)
     made: Store = store(3, started=False)
     with one_gone(made, made.config) as (engine, gone):
         path = made.disks[0]
@@ -79,15 +79,16 @@ def test_a_gone_disk_that_is_here_again_is_noticed_while_the_engine_runs(
 def test_a_gone_disk_that_hangs_is_looked_for_by_one_process_and_holds_nobody_up(
     store, monkeypatch
 ):
-    monkeypatch.setattr("fsd.disks.disk_search.PERIOD_S", 0.1)
+    monkeypatch.setattr("fsd.disks.disks.LOOK_FOR_GONE_S", 0.1)
     made: Store = store(3, started=False)
     with one_gone(made, with_settings(made.root, stall_timeout_s=0.5)) as (engine, gone):
         path = made.disks[0]
         os.mkdir(path)
         os.mkfifo(os.path.join(path, IDENTITY_NAME))
-        search = engine.watch.search
-        asked = until(lambda: search._asked.get(gone.disk_id), "a look")
-        until(lambda: search._asked[gone.disk_id] is not asked, "another look")
+        asked = until(lambda: gone.burying, "a look")
+        until(lambda: gone.burying not in (asked, None), "another look")
+        others = [one for one in engine.store.disks.disks.values() if one is not gone]
+        assert all(one.state == "online" for one in others)
         assert not advised(engine)
         shutil.rmtree(path)
         os.rename(f"{path}.away", path)

@@ -43,7 +43,7 @@ def test_one_shards_error_does_not_end_the_round(engine: Engine, monkeypatch):
         return request(self, operation, *arguments, **keywords)
 
     monkeypatch.setattr(Disk, "request", forgetful)
-    with engine.reconciler._busy:
+    with engine.reconciler.busy:
         for shard_id in (victim, *others):
             store.mark_lost(shard_id, lost)
     job = engine.rebuild(RebuildRequest())
@@ -75,7 +75,7 @@ def test_a_cancelled_rebuild_is_no_stuck_shard(engine: Engine, monkeypatch):
         return request(self, operation, *arguments, **keywords)
 
     monkeypatch.setattr(Disk, "request", cancelling)
-    with engine.reconciler._busy:
+    with engine.reconciler.busy:
         for shard_id in store.shards.state.shards:
             store.mark_lost(shard_id, lost)
         jobs.append(engine.rebuild(RebuildRequest()))

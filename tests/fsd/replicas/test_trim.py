@@ -21,7 +21,7 @@ from store_checks import (
 )
 from store_harness import MIB, Store, write_files
 
-from fsd.replicas.trim import Holder, choose_surplus
+from fsd.replicas.reconcile import Holder, choose_surplus
 
 HOLDERS = st.lists(
     st.builds(

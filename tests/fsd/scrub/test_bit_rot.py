@@ -33,14 +33,14 @@ from store_harness import MIB, Store, with_settings, write_files
 from wrong_places import misplace, move
 
 from base.errors import DrystoneError
-from fsd.disk_io.identity import read_identity
+from fsd.disk_io.place.identity import read_identity
 from fsd.documents.models import Notice
 from fsd.format import layout
 from fsd.format.layout import shard_path
 
 ROUNDS, ROUNDS_SLOW = 1, 40
 EPOCHS = (layout.EPOCH_NAME, layout.EPOCH_TWIN_NAME)
-PAPERS = (layout.IDENTITY_NAME, layout.IDENTITY_TWIN_NAME, *EPOCHS)
+METADATA = (layout.IDENTITY_NAME, layout.IDENTITY_TWIN_NAME, *EPOCHS)
 
 
 @pytest.fixture
@@ -109,7 +109,7 @@ def test_a_flip_on_every_disk_is_found_and_healed(filled, pytestconfig):
             healed = {shard for shard, left in flipped.items() if reads_first and not left()}
             assert found | healed == set(flipped), f"--crash-seed {seed}"
             until(lambda: store.client.health().rebuild_queue == 0, "all copies")
-        flip_papers(rng.choice(store.disks), rng)
+        flip_metadata(rng.choice(store.disks), rng)
         lines = finish_scrub(store)
         assert len(lines) == 2, (f"--crash-seed {seed}", lines)
         assert_clean(store)
@@ -157,12 +157,12 @@ def holds(path: str, content: bytes) -> bool:
     return content_of(path) == content
 
 
-def flip_papers(disk_path: str, rng: random.Random) -> None:
+def flip_metadata(disk_path: str, rng: random.Random) -> None:
     """Damage one entry of a disk's catalog, and one of its small files."""
     catalog = os.path.join(disk_path, layout.CATALOG_NAME)
     begin = rng.choice(frames(catalog))
     flip(catalog, rng, begin, begin + 40)
-    name = rng.choice(PAPERS)
+    name = rng.choice(METADATA)
     path = os.path.join(disk_path, name)
     if name in EPOCHS:
         flip(path, rng)

@@ -26,11 +26,11 @@ from store_checks import (
 from store_harness import with_settings, write_files
 
 from fsd.disk_io.queue_rule import PIECE_BYTES, Gate, Kind
-from fsd.disk_io.scrub_pace import Pace
+from fsd.disk_io.reading.scrub_pace import Pace
 from fsd.format.catalog import CatalogShard
 from fsd.format.errors import CancelledError
 from fsd.process.child import Lane, read_steps
-from fsd.scrub.scrub_log import PAPERS, RECORD_BYTES, ROUND, ScrubLog, pack_record, unpack_records
+from fsd.scrub.scrub_log import METADATA, RECORD_BYTES, ROUND, ScrubLog, pack_record, unpack_records
 from fsd.scrub.scrub_plan import JITTER_SHARE, NEW_AFTER_S, due_at, make_debts
 
 DAY_S = 86400.0
@@ -272,11 +272,11 @@ def test_a_start_does_not_put_the_daily_check_off(store, tmp_path):
 
     def checked_s() -> int:
         with open(path, "rb") as file:
-            return unpack_records(file.read())[0][PAPERS]
+            return unpack_records(file.read())[0][METADATA]
 
     one.stop()
     with open(path, "ab") as file:
-        file.write(pack_record(PAPERS, 1_700_000_000))
+        file.write(pack_record(METADATA, 1_700_000_000))
     one.start()
     assert checked_s() == 1_700_000_000
     finish(one, one.client.scrub().job_id)

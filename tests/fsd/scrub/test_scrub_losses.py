@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from fsd.disk_io.verify import Problem
+from fsd.disk_io.reading.verify import Problem
 from fsd.engine.engine import Engine
 from fsd.scrub.scrub_losses import Damage
 

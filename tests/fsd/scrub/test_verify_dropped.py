@@ -36,7 +36,7 @@ def test_what_was_dropped_meanwhile_is_no_problem(store, short_tmp: str):
             counts.append(_verify_disk(opened, disk, [shard], job))
             return {}
 
-        with engine.reconciler._busy:
+        with engine.reconciler.busy:
             job = engine.start_job("verify", "", work)
             assert job.finished.wait(60) and job.state == "done", job.error
         assert counts == [(0, 1), (0, 0)]

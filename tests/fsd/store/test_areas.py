@@ -10,7 +10,7 @@ import pytest
 
 from base.errors import ConfigError
 from fsd.format.errors import QuotaError
-from fsd.store.areas import Areas, Thresholds
+from fsd.store.ssd.areas import Areas, Thresholds
 
 MIB = 1024 * 1024
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="mounting a tmpfs needs root")

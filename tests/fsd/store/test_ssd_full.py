@@ -19,7 +19,7 @@ from store_harness import Store, write_files
 
 from base.ballast import free_bytes
 from fsd.format.errors import QuotaError
-from fsd.store import ballast
+from fsd.store.ssd import ballast
 
 pytestmark = needs_loop
 FILES = 7_000

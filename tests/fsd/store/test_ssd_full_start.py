@@ -35,7 +35,7 @@ from store_harness import Store, write_files
 from fsd.engine.engine import HOUSEKEEPING_S, Engine
 from fsd.format.errors import NoReplicaError, NotFoundError, ReindexingError
 from fsd.format.layout import shard_path
-from fsd.store import ballast
+from fsd.store.ssd import ballast
 
 pytestmark = needs_loop
 DISKS = 3

@@ -23,13 +23,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from store_checks import until
 
-from base import notify
-from base.notify import FORMER_SIGNATURE_HEADER, NotDeliveredError
+from base.network import notify
+from base.network.notify import FORMER_SIGNATURE_HEADER
+from base.network.post import NotDeliveredError
 from fsd.disks.config import AlertsConfig, load_config
 from fsd.documents.models import Notice
-from fsd.watch.alert_book import AlertBook, identify
-from fsd.watch.alert_send import send
-from fsd.watch.alerts import Alerts
+from fsd.watch.alerts import AlertBook, Alerts, identify, send
 
 RAISE_S, END_S = 30.0, 120.0
 # A warning is known by its text without its numbers.

@@ -20,7 +20,7 @@ from store_checks import (
 
 from fsd.engine.engine import Engine
 from fsd.process import process
-from fsd.replicas.departure import shards_on
+from fsd.replicas.removal_check import shards_on
 from fsd.store import hedge
 from fsd.store.read import read_small
 

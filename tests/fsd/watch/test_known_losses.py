@@ -76,7 +76,7 @@ def test_what_is_damaged_on_every_disk_is_lost(filled: Store):
     for name in head.disks:
         damage(shard_path(paths[name], head.shard_id), head.offset + 2000)
     finish(filled, filled.client.verify().job_id, "incomplete")
-    until(lambda: "damaged" in codes(filled), "the engine to try to mend it")
+    until(lambda: "damaged" in codes(filled), "the engine to try to reconstruct it")
     health(filled, LOST)
     put(filled, write_files(os.path.join(filled.root, "again"), {"7": FILES["7"]}), "again")
     until(lambda: filled.client.health().state == "ok", "it to be whole again")

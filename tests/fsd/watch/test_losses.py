@@ -24,6 +24,7 @@ from store_checks import (
 from store_harness import Store, with_settings, write_files
 
 from base.errors import UsageError
+from fsd.format import record
 from fsd.scrub.scrub import LOSSES_LISTED_MAX
 
 NUMBERS = range(4000)
@@ -44,9 +45,21 @@ def full(store) -> tuple[Store, dict[str, bytes]]:
     return one, small | large
 
 
+def keys_in(shard_path: str) -> set[str]:
+    """Return the keys in a sealed shard, from its footer."""
+    with open(shard_path, "rb") as file:
+        data = file.read()
+    footer = record.unpack_footer_trailer(data)
+    return {entry.key.hex() for entry in record.unpack_entries(data[footer.data_end :], footer)}
+
+
 def holders_of(one: Store, files: Mapping[str, bytes]) -> dict[str, set[str]]:
-    """Return the names of the disks that have each file."""
-    return {path: set(one.client.head(key).disks) for path, key in keys_of(files).items()}
+    """Return the names of the disks that have each file, as the disks say."""
+    held = defaultdict[str, set[str]](set)
+    for found in one.client.disks():
+        for key in {key for path in shard_files(found.path) for key in keys_in(path)}:
+            held[key].add(found.name)
+    return {path: held[key] for path, key in keys_of(files).items()}
 
 
 def away(one: Store, *names: str) -> None:
@@ -78,11 +91,9 @@ def losses(one: Store, *without: str) -> dict[str, dict[str, Any]]:
 
 def fullest(one: Store, files: Mapping[str, bytes]) -> list[str]:
     """Return the small files in the shard that has most of them."""
-    shards: defaultdict[str, list[str]] = defaultdict(list)
-    for path, key in keys_of(files).items():
-        if path.startswith("small"):
-            shards[one.client.head(key).shard_id].append(path)
-    return max(shards.values(), key=len)
+    small = {key: path for path, key in keys_of(files).items() if path.startswith("small")}
+    shards = (keys_in(path) & small.keys() for folder in one.disks for path in shard_files(folder))
+    return [small[key] for key in max(shards, key=len)]
 
 
 def only_on(holders: Mapping[str, set[str]], *names: str) -> set[str]:

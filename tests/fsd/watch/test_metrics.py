@@ -18,9 +18,9 @@ from store_checks import until
 from base.config import CONFIG_NAME
 from base.errors import ConfigError
 from base.metrics import CONTENT_TYPE, counters, gauges, render
-from fsd.cli.watch import DOWN
+from fsd.cli.metrics import DOWN
 from fsd.disks.config import Config, load_config
-from fsd.store import ballast
+from fsd.store.ssd import ballast
 from fsd.watch.metrics_server import REQUESTS_MAX
 
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
@@ -199,7 +199,14 @@ def test_prometheus_scrapes_them_over_http(store):
     assert (status, content_type) == (200, CONTENT_TYPE)
     assert value(parse(text), "up") == 1
     assert parse(text).keys() == parse(one.client.metrics()).keys()
-    for path in ("/", "/metrics/", "/v1/health", "/v1/metrics", "/docs", "/openapi.json"):
+    for path in (
+        "/",
+        "/metrics/",
+        "/v1/storage/health",
+        "/v1/storage/metrics",
+        "/docs",
+        "/openapi.json",
+    ):
         assert ask(port, path)[0] == 404, path
     assert ask(port, method="POST")[0] == 405
     assert ask(port, "/v1/shutdown", "POST")[0] == 404

@@ -23,7 +23,6 @@ from fsd.disks.smart import (
     parse_smart,
     smart_notices,
 )
-from fsd.disks.smart_memory import GROWTH_S, SmartMemory
 
 
 def attribute(number: int, name: str, raw: int, text: str = "") -> dict:
@@ -39,13 +38,13 @@ def attribute(number: int, name: str, raw: int, text: str = "") -> dict:
     }
 
 
-def ata(*, passed: bool = True, reallocated: int = 0, pending: int = 0, degrees: int = 34) -> dict:
+def ata(*, passed: bool = True, reallocated: int = 0, pending: int = 0) -> dict:
     rows = [
         attribute(1, "Raw_Read_Error_Rate", 0),
         attribute(5, "Reallocated_Sector_Ct", reallocated),
         # The raw value of a Seagate's hours carries milliseconds above; smartctl decodes it below.
         attribute(9, "Power_On_Hours", 190_554_416_842_218, "42474 (173 79 0)"),
-        attribute(194, "Temperature_Celsius", 146_028_888_098, f"{degrees} (Min/Max 18/48)"),
+        attribute(194, "Temperature_Celsius", 146_028_888_098, "34 (Min/Max 18/48)"),
         attribute(197, "Current_Pending_Sector", pending),
         attribute(198, "Offline_Uncorrectable", pending),
     ]
@@ -57,7 +56,7 @@ def ata(*, passed: bool = True, reallocated: int = 0, pending: int = 0, degrees:
         "ata_smart_attributes": {"revision": 10, "table": rows},
         "power_on_time": {"hours": 42474},
         "power_cycle_count": 118,
-        "temperature": {"current": degrees},
+        "temperature": {"current": 34},
     }
 
 
@@ -99,11 +98,9 @@ NOT_PERMITTED = {
 
 def test_the_shapes_of_ata_nvme_and_scsi():
     reading = parse_smart(json.dumps(ata(reallocated=12, pending=3)), 0)
-    assert reading == SmartReading(True, 12, 3, 3, 34, 42474)
-    reading = parse_smart(json.dumps(NVME), 0)
-    assert (reading.percent_used, reading.media_errors, reading.power_on_hours) == (97, 3, 9001)
-    reading = parse_smart(json.dumps(SCSI), 0)
-    assert (reading.reallocated_sectors, reading.temperature_c) == (7, 29)
+    assert reading == SmartReading(True, 12, 3, 3)
+    assert parse_smart(json.dumps(NVME), 0) == SmartReading(True)
+    assert parse_smart(json.dumps(SCSI), 0) == SmartReading(True, 7)
 
 
 def test_a_failing_disk_is_read_although_smartctl_exits_with_8():
@@ -136,7 +133,7 @@ BRIDGE = said("/dev/sdb: Unknown USB bridge [0x152d:0xb581 (0x4403)]", 1)
 
 
 def test_what_the_exit_status_says_counts_where_the_answer_is_silent():
-    silent = {"temperature": {"current": 40}}
+    silent = {"scsi_grown_defect_list": 0}
     assert parse_smart(json.dumps(silent), 0).passed is None
     assert parse_smart(json.dumps(silent), 8).passed is False
     assert parse_smart(json.dumps(ata()), 8).passed is False
@@ -165,9 +162,9 @@ def test_what_it_says_is_one_short_line(output):
 
 
 def test_numbers_that_are_none_are_left_out():
-    document = {**NVME, "power_on_time": {"hours": 10**400}, "temperature": {"current": -5}}
-    reading = parse_smart(json.dumps(document), 0)
-    assert (reading.power_on_hours, reading.temperature_c) == (None, -5)
+    for number in (10**400, True, "7", None):
+        document = {**SCSI, "scsi_grown_defect_list": number}
+        assert parse_smart(json.dumps(document), 0) == SmartReading(True)
 
 
 @pytest.mark.parametrize(
@@ -198,8 +195,7 @@ values = st.recursive(
                     "id",
                     "raw",
                     "value",
-                    "temperature",
-                    "current",
+                    "scsi_grown_defect_list",
                     "smartctl",
                     "messages",
                     "string",
@@ -219,66 +215,19 @@ def test_strange_answers_never_break_it(document, status):
         reading = parse_smart(json.dumps(document), status)
     except SmartUnavailableError:
         return
-    smart_notices("d1", reading, None)
+    smart_notices("d1", reading)
 
 
-def codes(reading: SmartReading, earlier: SmartReading | None = None) -> dict[str, str]:
-    return {notice.code: notice.severity for notice in smart_notices("d1", reading, earlier)}
+def codes(reading: SmartReading) -> dict[str, str]:
+    return {notice.code: notice.severity for notice in smart_notices("d1", reading)}
 
 
 def test_what_is_warned_of():
-    assert codes(SmartReading(True, 3, 0, 0, 40, 1000)) == {}
+    assert codes(SmartReading(True, 3, 0, 0)) == {}
     assert codes(SmartReading(passed=False)) == {"smart-failed": "critical"}
     assert codes(SmartReading(reallocated_sectors=50)) == {"smart-reallocated": "warning"}
-    few, more = SmartReading(reallocated_sectors=3), SmartReading(reallocated_sectors=4)
-    assert codes(more, few) == {"smart-reallocated": "warning"}
-    assert codes(more, more) == {}
     assert codes(SmartReading(pending_sectors=1)) == {"smart-pending": "warning"}
-    assert codes(SmartReading(temperature_c=56)) == {"smart-hot": "warning"}
-    assert codes(SmartReading(temperature_c=70)) == {"smart-hot": "critical"}
-    assert codes(SmartReading(percent_used=97, media_errors=1)).keys() == {
-        "smart-worn",
-        "smart-media",
-    }
-
-
-def earlier(memory: SmartMemory, at_s: float) -> int | None:
-    found = memory.earlier("d1", at_s)
-    return found and found.reallocated_sectors
-
-
-def test_what_grew_within_a_month_is_known_after_a_restart(tmp_path):
-    path = str(tmp_path / "watch" / "smart.json")
-    memory, now = SmartMemory(path), 1_800_000_000.0
-    assert memory.earlier("d1", now) is None
-    for at_s, count in ((now, 3), (now + 10, 3), (now + 20, 5), (now + 30, 9), (now + 40, None)):
-        memory.note("d1", SmartReading(reallocated_sectors=count), at_s)
-    for known in (memory, SmartMemory(path)):
-        assert earlier(known, now + 50) == earlier(known, now + GROWTH_S + 19) == 3
-        assert earlier(known, now + GROWTH_S + 20) == 5
-        # What stopped growing is no trend any more.
-        assert earlier(known, now + 2 * GROWTH_S) == 9
-    memory.note("d1", SmartReading(reallocated_sectors=2), now + 60)
-    assert earlier(SmartMemory(path), now + 70) == 2
-    for number in range(1000):
-        memory.note("d1", SmartReading(reallocated_sectors=3 + number), now + 100 + number)
-    assert earlier(SmartMemory(path), now + 2000) == 2
-    assert os.path.getsize(path) < 3000
-
-
-@pytest.mark.parametrize(
-    "data",
-    [b"", b"[]", b'{"format": 2, "disks": {}}', b'{"format": 1, "disks": {"d1": [[1]]}}',
-     b'{"format": 1, "disks": {"d1": [[1, -5]]}}', b'{"format": 1, "disks": {"d1": [["x", 7]]}}',
-     b'{"format": 1, "disks": {"d1": [[1, 1e400]]}}', b'{"format": 1, "disks": [7]}'],
-)  # fmt: skip
-def test_a_damaged_memory_begins_anew(tmp_path, data):
-    path = tmp_path / "smart.json"
-    path.write_bytes(data)
-    memory = SmartMemory(str(path))
-    assert memory.earlier("d1", 10.0) is None
-    memory.note("d1", SmartReading(reallocated_sectors=7), 10.0)
-    assert earlier(SmartMemory(str(path)), 11.0) == 7
+    assert codes(SmartReading(uncorrectable_sectors=1)) == {"smart-pending": "warning"}
 
 
 @pytest.fixture
@@ -316,28 +265,13 @@ def notice(one, code: str):
 
 def test_an_engine_asks_the_stand_in_about_the_device_of_the_mount(store, tmp_path):
     answer = tmp_path / "answer.json"
-    answer.write_text(json.dumps(ata(passed=False, pending=8, degrees=66)))
+    answer.write_text(json.dumps(ata(passed=False, pending=8)))
     program = script(tmp_path, f'echo "$@" >> {tmp_path}/calls\ncat {answer}\nexit 8')
     one = store_asking(store, program)
     assert notice(one, "smart-failed").severity == "critical"
     assert "8 unreadable sectors" in notice(one, "smart-pending").message
-    assert "66 °C" in notice(one, "smart-hot").message
     (call,) = (tmp_path / "calls").read_text().splitlines()
     assert call.startswith("--json -H -A /dev/")
-
-
-def test_sectors_that_grew_while_the_engine_was_down_are_a_trend(store, tmp_path):
-    answer = tmp_path / "answer.json"
-    answer.write_text(json.dumps(ata(reallocated=3)))
-    one = store_asking(store, script(tmp_path, f"cat {answer}"))
-    until(lambda: os.path.exists(f"{one.config.watch_dir}/smart.json"), "the first reading")
-    assert not any(n.code.startswith("smart") for n in one.client.warnings())
-    one.stop()
-    answer.write_text(json.dumps(ata(reallocated=4)))
-    one.start()
-    assert (
-        "4 reallocated sectors, and their number grows" in notice(one, "smart-reallocated").message
-    )
 
 
 @pytest.mark.parametrize(

@@ -39,9 +39,8 @@ def oto(chromium, work: Workshop) -> Iterator[Watched]:
     """A browser of an operator."""
     made = Watched(chromium, work, viewport={"width": 1300, "height": 900})
     made.log_in("oto")
-    made.page.wait_for_selector("text=Needs attention")
     yield made
-    made.context.close()
+    made.close()
 
 
 def write(oto: Watched, text: str) -> None:
@@ -142,6 +141,40 @@ def test_from_a_definition_to_a_tree_and_its_end(work: Workshop, oto: Watched):
     assert oto.problems == []
 
 
+def test_a_form_writes_the_definition_and_reads_it(work: Workshop, oto: Watched):
+    page = oto.page
+
+    def text_has(words: str) -> None:
+        found = "(w) => document.querySelector('textarea').value.includes(w)"
+        page.wait_for_function(found, arg=words)
+
+    oto.open("/datasets/new")
+    page.fill("[aria-label='Name']", "by-form")
+    text_has("name: by-form")
+    for name, share in (("train", "50"), ("val", "30"), ("test", "20")):
+        page.fill(f"[aria-label='{name}, in percent (may be left empty)']", share)
+        text_has(f"{name}: 0.{share[0]}")
+    page.wait_for_selector("td:text-is('50 %')")
+    # What is written is read back; what the form does not show stays.
+    text = page.input_value("textarea").replace("by-form", "by-hand") + "\ndescription: mine\n"
+    write(oto, text)
+    page.wait_for_function("document.querySelector(\"[aria-label='Name']\").value === 'by-hand'")
+    page.fill("[aria-label='Name']", "by-form")
+    text_has("name: by-form")
+    text_has("description: mine")
+    # A preview that says why it cannot be built is believed.
+    write(oto, text.replace("media_type: image", "size_bytes: 1"))
+    page.wait_for_selector("text=The selector finds 0 files")
+    page.click("button:text-is('Preview')")
+    page.wait_for_selector("text=the selector finds nothing")
+    page.click("button:text-is('Build')")
+    page.wait_for_selector("text=The preview said why this cannot be built")
+    write(oto, text)
+    page.click("button:text-is('Preview')")
+    page.wait_for_selector("h2:has-text('What by-hand would be')")
+    assert oto.problems == []
+
+
 def test_lineage_goes_both_ways_and_never_by_a_path(work: Workshop, oto: Watched):
     page = oto.page
     version = newest(work)
@@ -167,7 +200,7 @@ def test_lineage_goes_both_ways_and_never_by_a_path(work: Workshop, oto: Watched
         answer = work.ask("GET", f"/datasets/lineage/{path}", cookie=cookie)
         assert b"root:" not in answer.body
     oto.open("/datasets/lineage//etc/passwd")
-    page.wait_for_selector("text=It is not here.")
+    page.wait_for_selector("h1:text-is('Not here')")
     assert [line for line in oto.problems if "404" not in line] == []
 
 
@@ -192,3 +225,32 @@ def test_viewers_look_and_labellers_do_not(chromium, work: Workshop):
     assert work.ask("GET", "/datasets/new", cookie=vera).status == 403
     for path in ("/datasets", "/datasets/of/shades", "/datasets/lineage/1", "/datasets/new"):
         assert work.ask("GET", path, cookie=lea).status == 403
+
+
+def test_an_admin_purges_the_batch_of_what_is_chosen(chromium, work: Workshop):
+    label_harness.add_files(work, "spare", label_harness.pictures(3, "bmp"))
+    ada = Watched(chromium, work, viewport={"width": 1300, "height": 900})
+    page, client = ada.page, work.store.client
+    ada.log_in("ada")
+    ada.open("/explorer?ingest_batch=spare")
+    page.wait_for_selector("text=3 nodes")
+    page.wait_for_selector(".ds-tile >> nth=2")
+    page.focus(".ds-tile[tabindex='0']")
+    page.keyboard.press("Space")
+    page.locator(".chosen-bar", has_text="1 chosen").wait_for()
+    page.click(".chosen-bar >> text=Purge")
+    page.wait_for_selector(".dialog >> text=spare: 1 of its 3 nodes")
+    page.click(".dialog >> text=See what would go")
+    page.wait_for_selector(".dialog >> text=Purge spare?")
+    page.wait_for_selector(".dialog >> text=2 of its nodes were not chosen: they go too.")
+    page.wait_for_selector(".dialog >> text=/^Goes: \\d+ objects, .* of 3 files in spare\\./")
+    # Nothing is gone while it was only looked at, nor without the name.
+    page.click(".dialog >> text=Purge for good")
+    page.wait_for_selector("text=Type spare to go on.")
+    assert "spare" in [one.batch for one in client.batches()]
+    page.fill(".dialog input", "spare")
+    page.click(".dialog >> text=Purge for good")
+    page.wait_for_selector("text=/^Purged: \\d+ objects/")
+    page.wait_for_selector("text=Nothing fits these filters.")
+    assert "spare" not in [one.batch for one in client.batches()]
+    ada.close()

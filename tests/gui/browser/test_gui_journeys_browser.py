@@ -36,9 +36,8 @@ def oto(chromium, house: Workshop) -> Iterator[Watched]:
     """A browser of an operator."""
     made = Watched(chromium, house)
     made.log_in("oto")
-    made.page.wait_for_selector("text=Needs attention")
     yield made
-    made.context.close()
+    made.close()
 
 
 def scraped(house: Workshop) -> str:
@@ -76,6 +75,7 @@ def test_a_scrape_comes_in_and_is_found(house: Workshop, oto: Watched):
     titles = page.locator(".ds-tile .ds-title")
     assert sorted(titles.all_inner_texts()) == ["Cat 31", "Cat 32", "Cat 33"]
     page.click(".ds-tile:has-text('Cat 32')")
+    page.click("text=All about it")
     page.wait_for_selector("h1:has-text('Cat 32')")
     page.wait_for_selector("text=Copies on disks")
     preview = page.wait_for_selector("img.preview")

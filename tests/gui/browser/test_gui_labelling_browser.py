@@ -10,6 +10,7 @@ import label_harness
 import pytest
 import runs_harness
 from gui_harness import HOSTILE
+from jobs_harness import until
 from label_harness import ask
 from runs_harness import Workshop
 from test_gui_browser import Watched
@@ -33,9 +34,9 @@ def lea(chromium, work: Workshop) -> Iterator[Watched]:
     """A browser of somebody who labels."""
     made = Watched(chromium, work, viewport={"width": 1280, "height": 800})
     made.log_in("lea")
-    made.page.wait_for_selector("h1:has-text('Labelling')")
+    made.open("/labelling")
     yield made
-    made.context.close()
+    made.close()
 
 
 def rows(work: Workshop, query: str) -> list[tuple]:
@@ -107,6 +108,8 @@ def test_boxes_are_drawn_with_the_mouse_and_with_keys(work: Workshop, lea: Watch
     event = ask(work, "mark", 931, ["face", "hand"], "jpeg", kind="boxes")
     lea.open(f"/labelling/{event}")
     shows(lea)
+    # Until the picture is there, the board on it has no size.
+    page.wait_for_function("document.querySelector('.label-stage img')?.style.width")
     area = page.locator(".label-board").bounding_box()
     assert area is not None
     # As it is turned for the eye: 300 x 400, and so is the picture in sight.
@@ -122,6 +125,15 @@ def test_boxes_are_drawn_with_the_mouse_and_with_keys(work: Workshop, lea: Watch
     page.mouse.move(*point(0.3, 0.4), steps=4)
     page.mouse.move(*point(1 - 200 / 300, 200 / 400), steps=4)
     page.mouse.up()
+    page.wait_for_selector(".label-box.chosen:has-text('hand')")
+    # The class is for the next one; a box that somebody clicks gets it.
+    page.keyboard.press("1")
+    page.wait_for_timeout(100)
+    assert page.locator(".label-box.chosen:has-text('hand')").count() == 1
+    page.mouse.click(*point(1 - 230 / 300, 150 / 400))
+    page.keyboard.press("1")
+    page.wait_for_selector(".label-box.chosen:has-text('face')")
+    page.keyboard.press("2")
     page.wait_for_selector(".label-box.chosen:has-text('hand')")
     # Another one by keys alone: made, named, moved, made larger; and one too many, taken away.
     page.keyboard.press("n")
@@ -185,7 +197,52 @@ def test_two_people_get_different_tasks_and_their_agreement_shows(
     # What the other does shows here, without anything being pressed.
     lou.page.wait_for_selector(".label-figures:has-text('1 of 6')")
     assert lou.problems == []
-    lou.context.close()
+    lou.close()
+
+
+def test_a_question_is_made_by_a_form_and_asks_only_whom_it_names(chromium, work: Workshop):
+    oto = Watched(chromium, work, viewport={"width": 1280, "height": 800})
+    page = oto.page
+    oto.log_in("oto")
+    oto.open("/explorer?extension=jpg")
+    page.wait_for_selector(".ds-tile >> nth=2")
+    page.focus(".ds-tile[tabindex='0']")
+    for key in ("Space", "ArrowRight", "Space"):
+        page.keyboard.press(key)
+    page.locator(".chosen-bar", has_text="2 chosen").wait_for()
+    page.click(".chosen-bar >> text=Ask people")
+    page.fill(".dialog [data-field=name]", "human_boxes")
+    page.fill(".dialog [data-field=question]", "Bright or dark?")
+    page.fill(".dialog [data-field=classes]", "bright\ndark")
+    page.fill(".dialog [data-field=people]", "lou")
+    page.click(".dialog >> text=Make the question")
+    page.wait_for_selector("text=/there is an action human_boxes already/")
+    page.click(".q-notification >> text=Close")
+    # What was chosen is still chosen.
+    page.click(".chosen-bar >> text=Ask people")
+    page.fill(".dialog [data-field=name]", "brightness")
+    page.fill(".dialog [data-field=question]", "Bright or dark?")
+    page.fill(".dialog [data-field=classes]", "bright\ndark")
+    page.fill(".dialog [data-field=people]", "lou")
+    page.click(".dialog >> text=Make the question")
+    page.wait_for_url("**/scheduler/start/ua_2?*")
+    page.click("text=Dry run")
+    page.wait_for_selector("text=Exactly this is started.")
+    page.click("button:text-is('Start')")
+    page.wait_for_url("**/runs/*")
+
+    def asked() -> list:
+        return [one for one in work.database.labels.runs() if one.action == "brightness"]
+
+    until(lambda: bool(asked()), lambda: "the question")
+    (run,) = asked()
+    assert rows(work, "SELECT count(*) FROM label_task WHERE action_event_id = "
+                f"{run.event_id}") == [(2,)]  # fmt: skip
+    for name, status in (("lea", 403), ("lou", 200)):
+        cookie = work.log_in(name)
+        answer = work.ask("GET", f"/labelling/{run.event_id}/tasks", cookie=cookie)
+        assert answer.status == status, answer.body
+    oto.close()
 
 
 def test_who_labels_sees_nothing_else(work: Workshop, lea: Watched):
@@ -246,7 +303,8 @@ def test_routes_refuse_what_does_not_fit(work: Workshop, lea: Watched):
     assert (piece.status, len(piece.body)) == (206, 10)
     assert piece.headers["content-type"] == "video/mp4"
     assert "sandbox" in piece.headers["content-security-policy"]
-    assert work.ask("GET", f"/labelling/media/{real}.mp4", cookie=vera).status == 403
+    # A viewer, who may download it, plays it too.
+    assert work.ask("GET", f"/labelling/media/{real}.mp4", cookie=vera).status == 200
     assert work.ask("GET", f"/labelling/text/{real}", cookie=lea_cookie).document["text"]
     # Media: by key only, as what it is, and never as a page.
     key = "0" * 64

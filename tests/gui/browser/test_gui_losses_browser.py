@@ -18,10 +18,9 @@ def ada(chromium, served: Scene) -> Iterator[Watched]:
     """A browser of the admin, on the page of the disks."""
     made = Watched(chromium, served)
     made.log_in("ada")
-    made.page.wait_for_selector("text=Needs attention")
     made.open("/storage")
     yield made
-    made.context.close()
+    made.close()
     assert made.problems == []
 
 
@@ -106,3 +105,19 @@ def test_a_disk_is_retired_only_by_its_name(ada: Watched):
     assert state_of(ada.served, name) == "draining"
     press(ada, name, "Take it back")
     page.wait_for_selector(f"{disk_of(name)} .badge:text-is('online')")
+    press(ada, name, "Drain")
+    page.wait_for_selector(f".dialog h2:text-is('Empty disk {name}?')")
+    page.click(".dialog >> button:text-is('Drain it')")
+    page.wait_for_selector(f"{TOAST}:has-text('{name} is being emptied')")
+    page.wait_for_selector(f"{disk_of(name)} .badge:text-is('draining')")
+    press(ada, name, "Take it back")
+    page.wait_for_selector(f"{disk_of(name)} .badge:text-is('online')")
+
+
+def test_a_disk_that_is_none_is_not_added(ada: Watched):
+    page = ada.page
+    page.click("button:text-is('Add a disk')")
+    page.get_by_label("Path").fill("/no/such/disk")
+    page.click(".dialog >> button:text-is('Add it')")
+    page.wait_for_selector(f"{TOAST}:has-text('/no/such/disk')")
+    assert len(ada.served.store.client.disks()) == 3

@@ -25,9 +25,8 @@ def oto(chromium, work: Workshop) -> Iterator[Watched]:
     """A browser of an operator."""
     made = Watched(chromium, work)
     made.log_in("oto")
-    made.page.wait_for_selector("text=Needs attention")
     yield made
-    made.context.close()
+    made.close()
 
 
 def run_of(oto: Watched) -> int:
@@ -67,7 +66,7 @@ def test_an_action_waits_for_the_gpu_until_somebody_says_it_is_ready(work: Works
     oto.open("/scheduler/start/ua_2?action=gated")
     page.click("button:has-text('Dry run')")
     for words in ("Nodes to do", "Files staged", "Exact command of the first part", "/bin/sh",
-                  "Room in the stage", "waits until a GPU machine is ready"):  # fmt: skip
+                  "Room in the stage", "a GPU machine that is ready"):  # fmt: skip
         page.get_by_text(words).first.wait_for()
     assert page.inner_text(".metric:has-text('Nodes to do') .metric-value") == "6"
     # Nothing was started by it.
@@ -76,7 +75,7 @@ def test_an_action_waits_for_the_gpu_until_somebody_says_it_is_ready(work: Works
     run_id = run_of(oto)
     page.wait_for_selector("main >> text=waits for GPU")
     oto.open("/gates")
-    page.wait_for_selector(f"a:has-text('Run {run_id}: ua_2 gated')")
+    page.wait_for_selector(f"a:has-text('Run an action: gated'):has-text('(run {run_id})')")
     page.wait_for_selector("td:has-text('1') >> nth=0")
     page.click("button:has-text('GPU ready')")
     page.wait_for_selector("text=Nothing waits for a GPU machine.")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import socket
 import ssl
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 
 import pytest
+from certificates import Authority
 from far_harness import start, write_secret
 from receivers import mail_server, port_of, web_server
 
@@ -26,51 +24,7 @@ from jobs.remote.http import RemoteApi, UntrustedError
 pytestmark = pytest.mark.skipif(
     shutil.which("openssl") is None, reason="certificates are made with openssl"
 )
-KEY = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
 PASSWORD = "a password that nobody else has"
-
-
-@dataclass
-class Authority:
-    """A CA of one's own in a folder."""
-
-    folder: str
-    name: str
-
-    def __post_init__(self) -> None:
-        usage = ["-addext", "keyUsage=critical,keyCertSign,cRLSign"]
-        self._openssl("req", "-x509", *KEY, *usage, "-days", "2", "-subj", f"/CN={self.name}",
-                      "-keyout", self.path("key"), "-out", self.path("pem"))  # fmt: skip
-
-    def path(self, suffix: str) -> str:
-        return os.path.join(self.folder, f"{self.name}.{suffix}")
-
-    def server(self, names: str = "DNS:localhost,IP:127.0.0.1") -> ssl.SSLContext:
-        """Return what a server with these names presents itself with."""
-        leaf = Leaf(self.folder, f"{self.name}-{len(os.listdir(self.folder))}")
-        with open(leaf.path("ext"), "w", encoding="ascii") as file:
-            file.write(f"subjectAltName={names}\nbasicConstraints=CA:FALSE\n"
-                       "authorityKeyIdentifier=keyid\n")  # fmt: skip
-        self._openssl("req", "-new", *KEY, "-subj", "/CN=server",
-                      "-keyout", leaf.path("key"), "-out", leaf.path("csr"))  # fmt: skip
-        self._openssl("x509", "-req", "-in", leaf.path("csr"), "-CA", self.path("pem"),
-                      "-CAkey", self.path("key"), "-CAcreateserial", "-days", "2",
-                      "-extfile", leaf.path("ext"), "-out", leaf.path("pem"))  # fmt: skip
-        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-        context.load_cert_chain(leaf.path("pem"), leaf.path("key"))
-        return context
-
-    def _openssl(self, *arguments: str) -> None:
-        subprocess.run(["openssl", *arguments], check=True, capture_output=True)
-
-
-@dataclass
-class Leaf:
-    folder: str
-    name: str
-
-    def path(self, suffix: str) -> str:
-        return os.path.join(self.folder, f"{self.name}.{suffix}")
 
 
 @pytest.fixture(scope="module")
@@ -113,7 +67,7 @@ def test_a_webhook_of_somebody_else_is_told_nothing(
         refusal = try_channel(_webhook(port_of(server), ours.path("pem")), a_document())
         assert "not valid for 'localhost'" in refusal
         assert server.got == []
-    monkeypatch.setattr("base.notify.NETWORK_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("base.network.notify.NETWORK_TIMEOUT_S", 0.5)
     with web_server() as server:  # Plain HTTP where TLS was asked for: both wait for the other.
         assert try_channel(_webhook(port_of(server), ours.path("pem")), a_document())
         assert server.got == []
@@ -168,7 +122,7 @@ def test_a_password_without_tls_stays_on_this_machine(tmp_path):
     assert found.channel[0].ca_file == str(tmp_path / "ca.pem")
 
 
-# ---- The jobs' API behind a proxy with TLS -------------------------------------------------------
+# ---- The public port behind a proxy with TLS -----------------------------------------------------
 
 
 @contextmanager
@@ -209,19 +163,19 @@ def _proxy(context: ssl.SSLContext, target: int) -> Iterator[int]:
             thread.join()
 
 
-def test_the_jobs_api_over_tls(ours: Authority, theirs: Authority, tmp_path):
+def test_the_api_over_tls(ours: Authority, theirs: Authority, tmp_path):
     with web_server(lambda _: 204) as server, _proxy(ours.server(), port_of(server)) as port:
         address = f"https://localhost:{port}"
         asked = {"token": 1}
         api = RemoteApi(address, "correct-horse-battery", ours.path("pem"))
-        assert api.ask("POST", "/v1/tasks/1/beat", asked) is None
+        assert api.ask("POST", "/tasks/1/beat", asked) is None
         ((headers, _),) = server.got
         assert headers["Authorization"] == "Bearer correct-horse-battery"
         for ca_file in ("", theirs.path("pem")):
             with pytest.raises(UntrustedError, match="is not trusted"):
-                RemoteApi(address, "correct-horse-battery", ca_file).ask("POST", "/v1/x", asked)
+                RemoteApi(address, "correct-horse-battery", ca_file).ask("POST", "/x", asked)
         with pytest.raises(UsageError, match="is not usable"):
-            RemoteApi(address, "", str(tmp_path / "gone.pem")).ask("POST", "/v1/x", asked)
+            RemoteApi(address, "", str(tmp_path / "gone.pem")).ask("POST", "/x", asked)
         assert len(server.got) == 1
 
 

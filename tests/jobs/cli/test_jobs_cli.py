@@ -7,21 +7,22 @@ import json
 import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 from command import run_text
 from jobs_harness import Yard, kill, until
 
-from base import process
 from base.errors import ConfigError
-from base.process import ProcessError
+from base.processes import process
+from base.processes.process import ProcessError
 from jobs import companion, load_jobs_config
-from jobs.process_main import keeper_mark, worker_mark
+from jobs.core.marks import scheduler_mark, worker_mark
 from jobs.queues import redis_server
 from jobs.queues.queues import Deliverer
 from jobs.queues.redis_server import connect
 from jobs.scheduler import supervise
-from jobs.scheduler.keeper import Watch
+from jobs.scheduler.periodic_task import Watch
 
 
 def drystone(yard: Yard, *arguments: str, exit_code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -111,6 +112,12 @@ def test_queues_are_paused_limited_and_drained(yard: Yard):
 WORKERS = '[jobs.workers.main]\nqueues = ["io", "cpu", "default"]\ncount = 2\n'
 
 
+def begun_ticks(mark: str) -> int:
+    """Return when the process that has a mark was started."""
+    stat = Path(f"/proc/{process.find(mark)}/stat").read_text(encoding="ascii")
+    return int(stat.rpartition(")")[2].split()[19])
+
+
 def test_up_starts_all_down_ends_the_task_first(yards):
     yard = yards(tables=WORKERS)
     said: list[str] = []
@@ -120,6 +127,9 @@ def test_up_starts_all_down_ends_the_task_first(yards):
     assert said == ["the jobs are up: 2 workers", "the jobs were up already"]
     running, line = companion.status(yard.config_path)
     assert running and "2 workers" in line
+    # The scheduler is the last: it would say of those that are not begun yet that they are gone.
+    begun = [begun_ticks(worker_mark(yard.config, f"main-{number}")) for number in (1, 2)]
+    assert max(begun) < begun_ticks(scheduler_mark(yard.config))
     run = yard.start(parts=1, hold=True)
     until(lambda: yard.traces("work"))
     yard.touch("go")
@@ -128,7 +138,7 @@ def test_up_starts_all_down_ends_the_task_first(yards):
     assert said[-1] == "the jobs are down"
     companion.stop(yard.config_path, said.append)
     assert said[-1] == "the jobs were down already"
-    assert not redis_server.find(yard.config) and not process.find(keeper_mark(yard.config))
+    assert not redis_server.find(yard.config) and not process.find(scheduler_mark(yard.config))
 
 
 def test_a_task_that_does_not_end_is_killed_by_down_and_begun_again(yards):
@@ -148,7 +158,7 @@ def test_a_task_that_does_not_end_is_killed_by_down_and_begun_again(yards):
 def test_down_leaves_nothing_that_was_about_to_be_revived(yards):
     yard = yards(tables=WORKERS)
     yard.start_redis()
-    supervise.wish(yard.config, up=True)
+    supervise.set_should_run(yard.config, up=True)
     watch = Watch(
         yard.config_path,
         yard.config,
@@ -163,7 +173,7 @@ def test_down_leaves_nothing_that_was_about_to_be_revived(yards):
     # The same process, begun when `down` had not been said, comes to its mark after it.
     first = supervise.wanted_workers(yard.config)[0]
     with contextlib.suppress(ProcessError):  # It has its mark for a moment.
-        supervise.start_worker(yard.config, yard.config_path, first, wished=True)
+        supervise.start_worker(yard.config, yard.config_path, first, while_up=True)
     until(lambda: "the jobs were stopped meanwhile" in yard.log("worker-main-1.log"))
     until(lambda: not supervise.running_workers(yard.config))
 
@@ -180,10 +190,10 @@ def test_what_dies_is_started_again(yards):
     yard.wait(yard.start("nothing").run_id)
 
 
-def test_a_keeper_ends_on_sigterm_and_a_second_worker_of_one_name_goes_away(yard: Yard):
-    keeper = yard.start_keeper()
-    os.kill(keeper, signal.SIGTERM)
-    assert process.wait_for_end(keeper_mark(yard.config), 20)
+def test_a_scheduler_ends_on_sigterm_and_a_second_worker_of_one_name_goes_away(yard: Yard):
+    scheduler = yard.start_scheduler()
+    os.kill(scheduler, signal.SIGTERM)
+    assert process.wait_for_end(scheduler_mark(yard.config), 20)
     yard.start_worker("one")
     result = drystone(yard, "worker", "--queues", "io", "--name", "one", exit_code=1)
     assert "there is a worker one already" in result.stderr

@@ -1,4 +1,4 @@
-"""A keeper that runs while somebody changes whom it tells."""
+"""A scheduler that runs while somebody changes whom it tells."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from jobs.core.alert_config import AlertsConfig
 from jobs.notify.deliver import Deliverer as Teller
 from jobs.queues.queues import Deliverer
 from jobs.queues.redis_server import connect
-from jobs.scheduler.alert_duties import schedule_and_alert_duties
-from jobs.scheduler.keeper import Watch
+from jobs.scheduler.alert_tasks import schedule_and_alert_tasks
+from jobs.scheduler.periodic_task import Watch
 from sql import Database
 
 
-class TellingKeeper:
-    """The duty of a keeper that tells."""
+class TellingScheduler:
+    """The periodic task of a scheduler that tells."""
 
     def __init__(self, yard: Yard) -> None:
         queues = Deliverer(connect(yard.config), yard.config.queues)
         self.yard = yard
         self.watch = Watch(yard.config_path, yard.config, yard.database, queues)
-        (duty,) = [duty for duty in schedule_and_alert_duties() if duty.name == "alerts"]
-        self.tell = duty.function
+        (task,) = [task for task in schedule_and_alert_tasks() if task.name == "alerts"]
+        self.tell = task.function
 
     def fail(self, number: int) -> None:
-        self.yard.database.events.add("run_failed", f"run {number}", {})
+        self.yard.database.events.add("processing.failed", f"run {number}", {})
         self.tell(self.watch)
 
 
@@ -48,7 +48,7 @@ def test_a_channel_that_is_added_is_told_without_a_restart(
     yard: Yard, tmp_path, caplog: pytest.LogCaptureFixture
 ):
     log = tmp_path / "log"
-    keeper = TellingKeeper(yard)
+    scheduler = TellingScheduler(yard)
     with open(yard.config_path, encoding="utf-8") as file:
         before = file.read()
 
@@ -56,21 +56,21 @@ def test_a_channel_that_is_added_is_told_without_a_restart(
         with open(yard.config_path, "w", encoding="utf-8") as file:
             file.write(before + "\n" + text)
 
-    keeper.fail(1)
+    scheduler.fail(1)
     write(_channel("first", log))
-    keeper.fail(2)
+    scheduler.fail(2)
     assert _planned(yard) == [("run 2", "first")]
     # While somebody is writing, or has written nonsense, the channels stay as they were.
     for nonsense in ("[[jobs.alerts.channel]\n", "[jobs.alerts]\nshout = true\n"):
         write(nonsense)
         with caplog.at_level(logging.WARNING):
-            keeper.fail(3)
-            keeper.tell(keeper.watch)
+            scheduler.fail(3)
+            scheduler.tell(scheduler.watch)
         assert caplog.text.count("the channels stay as they were") == 1
         caplog.clear()
     assert _planned(yard) == [("run 2", "first"), ("run 3", "first"), ("run 3", "first")]
     write(_channel("second", log))
-    keeper.fail(4)
+    scheduler.fail(4)
     assert _planned(yard)[-1] == ("run 4", "second")
 
 
@@ -87,7 +87,7 @@ def test_a_channel_that_is_repaired_gets_the_rest_of_its_queue(database: Databas
         )
 
     for number in range(2):
-        database.events.add("run_failed", f"run {number}", {})
+        database.events.add("processing.failed", f"run {number}", {})
     deliverer = Teller(channel(waits, gate), database, "store")
     deliverer.tick()
     deliverer.use(channel(writes, log))

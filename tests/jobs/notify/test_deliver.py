@@ -54,7 +54,7 @@ def deliver_all(database: Database, given: AlertsConfig) -> None:
 
 def fail(database: Database, number: int = 12, **fields: object) -> None:
     document = {"run_id": number, "reason": "no \x1b[2J space", **fields}
-    database.events.add("run_failed", f"run {number} (ua_1)", document)
+    database.events.add("processing.failed", f"run {number} (ua_1)", document)
 
 
 def make_due(database: Database) -> None:
@@ -68,7 +68,7 @@ def states(database: Database) -> dict[str, str]:
 
 def test_a_webhook_gets_a_signed_document(database: Database, secret_file: str):
     fail(database)
-    database.events.add("run_done", "run 13", {})
+    database.events.add("processing.completed", "run 13", {})
     with web_server() as server:
         deliver_all(database, config(webhook(server, secret_file=secret_file)))
         ((headers, body),) = server.got
@@ -118,13 +118,19 @@ def test_a_crash_after_sending_tells_it_again_with_the_same_id(database: Databas
     assert states(database) == {"web": "done"}
 
 
-def test_a_bad_receiver_and_a_bad_event_keep_nobody_waiting(database: Database, tmp_path):
+def test_a_bad_receiver_and_a_bad_event_keep_nobody_waiting(
+    database: Database, tmp_path, monkeypatch: pytest.MonkeyPatch
+):
+    # Nothing is due again, and nobody is given up, within the test, however long that takes.
+    monkeypatch.setattr(deliver, "RETRY_S", 3_600.0)
+    for limit in ("NETWORK_TIMEOUT_S", "TRY_S"):
+        monkeypatch.setattr(f"base.network.notify.{limit}", 600.0)
     for number in range(5):
         fail(database, number)
     hanging = threading.Event()
 
     def hang(_: dict) -> int:
-        hanging.wait(60)
+        hanging.wait(600)
         return 200
 
     with ExitStack() as stack:
@@ -168,7 +174,7 @@ def test_it_is_given_up_in_the_end(database: Database):
 
 
 def test_a_command_that_hangs_is_ended_with_its_children(database: Database, monkeypatch, tmp_path):
-    monkeypatch.setattr("base.notify.COMMAND_TIMEOUT_S", 0.5)
+    monkeypatch.setattr("base.network.notify.COMMAND_TIMEOUT_S", 0.5)
     fail(database)
     pid_file = tmp_path / "pid"
     code = (
@@ -209,7 +215,9 @@ def test_mail(database: Database, secret_file: str):
 
 
 def test_a_subject_cannot_forge_headers(database: Database):
-    database.events.add("run_failed", "x\r\nBcc: all@example.org\r\n\r\n\u202e" + "y" * 500, {})
+    database.events.add(
+        "processing.failed", "x\r\nBcc: all@example.org\r\n\r\n\u202e" + "y" * 500, {}
+    )
     with mail_server() as server:
         channel = {
             "name": "post", "kind": "mail", "host": "127.0.0.1", "port": port_of(server),
@@ -259,8 +267,8 @@ def test_what_nobody_wants_is_not_told_later(database: Database):
     with web_server() as server:
         deliver_all(database, config(webhook(server)))
         assert server.got == []
-        database.events.add("quota", "area 3c", {})
-        database.events.add("run_done", "run 1", {})
+        database.events.add("space.low", "area 3c", {})
+        database.events.add("processing.completed", "run 1", {})
         deliver_all(database, config(webhook(server, events=["quota", "run_done"])))
         kinds = [json.loads(body)["kind"] for _, body in server.got]
     assert kinds == ["quota", "run_done"]
@@ -271,18 +279,18 @@ def test_what_goes_to_a_channel_that_was_removed_ends_with_a_reason(database: Da
     gone = command("import sys; sys.exit(1)", name="gone")
     deliver_all(database, config(gone))
     make_due(database)
-    keeper = Clocked(database, config(command("", name="kept")))
-    # Another keeper may have it: it is left for as long as this one has not looked on for an hour.
-    keeper.look_on(59)
+    scheduler = Clocked(database, config(command("", name="kept")))
+    # Another scheduler may have it: it is left until this one has looked on for an hour.
+    scheduler.look_on(59)
     assert states(database) == {"gone": "waiting"}
-    keeper.look_on(3)
+    scheduler.look_on(3)
     (one,) = database.events.deliveries("failed")
     assert (one.channel, one.error) == ("gone", deliver.ORPHANED)
     assert one.end_time is not None
 
 
 class Clocked:
-    """A keeper's deliverer whose steady clock the test moves."""
+    """A scheduler's deliverer whose steady clock the test moves."""
 
     def __init__(self, database: Database, given: AlertsConfig) -> None:
         self.now_s = 0.0
@@ -296,24 +304,24 @@ class Clocked:
             self.deliverer.join()
 
 
-def test_what_another_keeper_tells_is_not_given_up_after_all_were_off(database: Database):
+def test_what_another_scheduler_tells_is_not_given_up_after_all_were_off(database: Database):
     fail(database)
     theirs = config(command("import sys; sys.exit(1)", name="theirs"))
     deliver_all(database, theirs)
     with database.connection() as connection:
         connection.execute("UPDATE delivery SET not_before = now() - interval '2 hours'")
-    # Everything was off for two hours, and this keeper is the first that is there again.
-    keeper = Clocked(database, config(command("", name="ours")))
-    keeper.look_on(30)
+    # Everything was off for two hours, and this scheduler is the first that is there again.
+    scheduler = Clocked(database, config(command("", name="ours")))
+    scheduler.look_on(30)
     # It was frozen itself, or its machine slept: that is nobody's fault.
-    keeper.look_on(1, step_s=100_000.0)
+    scheduler.look_on(1, step_s=100_000.0)
     assert states(database) == {"theirs": "waiting"}
     # The other one is there, but slow: it takes something now and then.
     for _ in range(3):
         make_due(database)
         deliver_all(database, theirs)
         make_due(database)
-        keeper.look_on(40)
+        scheduler.look_on(40)
     assert states(database) == {"theirs": "waiting"}
 
 
@@ -360,5 +368,5 @@ def test_paths_of_secrets_are_beside_the_configuration(tmp_path):
     )
     (channel,) = load_alerts_config(str(path)).channel
     assert channel.secret_file == str(tmp_path / "hook.secret")
-    assert channel.wants("run_failed")
-    assert not channel.wants("run_done")
+    assert channel.wants("processing.failed")
+    assert not channel.wants("processing.completed")

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from base.deadline import Deadline
+from base.network.deadline import Deadline
 from jobs.core.alert_config import Channel
 from jobs.notify.send import test_document as a_document
 from jobs.notify.send import try_channel
@@ -41,7 +41,7 @@ def drip(listener: socket.socket, begin: bytes) -> None:
 def test_a_receiver_that_drips_ends_with_its_try(
     listener: socket.socket, monkeypatch, kind: str, begin: bytes
 ):
-    monkeypatch.setattr("base.notify.TRY_S", 0.3)
+    monkeypatch.setattr("base.network.notify.TRY_S", 0.3)
     port = listener.getsockname()[1]
     fields: dict[str, dict[str, Any]] = {
         "webhook": {"url": f"http://127.0.0.1:{port}/"},

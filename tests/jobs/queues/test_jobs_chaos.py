@@ -8,13 +8,13 @@ import time
 import pytest
 from jobs_harness import Yard, kill, kill_found
 
-from base import process
-from jobs.process_main import keeper_mark, worker_mark
+from base.processes import process
+from jobs.core.marks import scheduler_mark, worker_mark
 from jobs.queues import redis_server
 from jobs.scheduler import supervise
 
 WORKERS = ("one", "two")
-VICTIMS = ("worker", "horse", "both", "redis", "emptied", "keeper", "database")
+VICTIMS = ("worker", "horse", "both", "redis", "emptied", "scheduler", "database")
 
 
 def strike(yard: Yard, chance: random.Random) -> str:
@@ -32,8 +32,8 @@ def strike(yard: Yard, chance: random.Random) -> str:
     elif victim == "emptied":
         if redis_server.answers(yard.config):
             redis_server.connect(yard.config).flushall()
-    elif victim == "keeper":
-        kill_found(lambda: process.find(keeper_mark(yard.config)))
+    elif victim == "scheduler":
+        kill_found(lambda: process.find(scheduler_mark(yard.config)))
     else:
         # As a crash of the server does: every connection of this database is cut.
         with yard.database.connection() as connection:
@@ -45,9 +45,9 @@ def strike(yard: Yard, chance: random.Random) -> str:
 
 
 def everything_up(yard: Yard) -> None:
-    """What systemd, or the wish of `up`, does all the time."""
+    """What systemd, or `up`, does all the time."""
     yard.start_redis()
-    yard.start_keeper()
+    yard.start_scheduler()
     for name in WORKERS:
         if not yard.worker_pid(name):
             supervise.start_worker(

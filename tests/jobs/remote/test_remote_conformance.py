@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from far_tasks import WORKER_TOKEN, World, app_over, local
+from far_tasks import World, app_over, local
 from served_app import Served
 
 from jobs.remote.http import RemoteApi
@@ -26,7 +26,7 @@ def world(request, database: Database, tmp_path) -> Iterator[World]:
         yield World(database, state, str(tmp_path), made)
         return
     served = Served(app_over(database, state))
-    api = RemoteApi(served.address, WORKER_TOKEN)
+    api = RemoteApi(served.address)
     yield World(database, RemoteTaskState(api), str(tmp_path), made, served)
     served.stop()
 

@@ -1,22 +1,20 @@
-"""Tasks over HTTP alone: tokens, hostile bodies, odd servers, paths that are called otherwise."""
+"""Tasks over HTTP alone: hostile bodies, odd servers, paths that are called otherwise."""
 
 from __future__ import annotations
 
 import contextlib
 import http.client
 import json
-import os
 import socket
 from collections.abc import Iterator
 
 import pytest
-from far_tasks import TOKEN, WORKER_TOKEN, World, app_over, local
+from far_tasks import World, app_over, local
 from fastapi import FastAPI, Request, Response
 from jobs_harness import full_disk
 from served_app import Served
 
 from base.errors import UsageError
-from base.http import listen
 from jobs.core.errors import JobsError
 from jobs.remote.http import RemoteApi
 from jobs.remote.state import PathPrefix, RemoteTaskState
@@ -36,7 +34,7 @@ from sql import (
 def far(database: Database, tmp_path) -> Iterator[World]:
     made: list[tuple[str, int]] = []
     served = Served(app_over(database, local(database, str(tmp_path), made)))
-    api = RemoteApi(served.address, WORKER_TOKEN)
+    api = RemoteApi(served.address)
     yield World(database, RemoteTaskState(api), str(tmp_path), made, served)
     served.stop()
 
@@ -89,7 +87,7 @@ def test_a_full_disk_of_logs_there_does_not_keep_the_end_away(database: Database
     with full_disk(str(tmp_path / "logs"), "size=64k") as log_dir:
         served = Served(app_over(database, local(database, log_dir, [])))
         try:
-            far = RemoteTaskState(RemoteApi(served.address, WORKER_TOKEN))
+            far = RemoteTaskState(RemoteApi(served.address))
             carrier = LogCarrier(far, str(here))
             claim = carrier.claim(World(database, far, log_dir).start(), "w1")
             assert claim is not None
@@ -108,22 +106,11 @@ def test_a_dead_horse_gives_back_what_its_own_worker_held(far: World):
     mine, theirs = far.claimed(far.start()), far.start()
     far.database.runs.claim(theirs, "w1")
     assert far.served is not None
-    api = RemoteApi(far.served.address, WORKER_TOKEN)
-    assert api.ask("POST", "/v1/worker/lost", {"worker": "w1", "reason": "gone"}) == {"count": 1}
+    api = RemoteApi(far.served.address)
+    assert api.ask("POST", "/worker/lost", {"worker": "w1", "reason": "gone"}) == {"count": 1}
     with pytest.raises(StaleAttemptError):
         far.state.beat(mine.task_id, mine.token)
     assert far.database.runs.run(mine.run_id + 1).state == "running"
-
-
-def test_tokens_are_good_for_their_paths(far: World):
-    assert far.served is not None
-    address, task = far.served.address, far.start()
-    for token in ("", "wrong", "staple-correct-hors", "é" * 20):
-        with pytest.raises(UsageError, match="refuses the token"):
-            RemoteTaskState(RemoteApi(address, token.encode().decode("latin-1"))).claim(task, "w1")
-    with pytest.raises(UsageError, match="tasks only"):
-        RemoteApi(address, WORKER_TOKEN).ask("GET", "/v1/runs")
-    assert RemoteTaskState(RemoteApi(address, TOKEN)).claim(task, "w1") is not None
 
 
 HOSTILE = [
@@ -140,10 +127,10 @@ def test_hostile_bodies_are_refused(far: World):
     assert far.served is not None
     claim = far.claimed(far.start())
     host = far.served.address.removeprefix("http://")
-    headers = {"content-type": "application/json", "authorization": f"Bearer {WORKER_TOKEN}"}
+    headers = {"content-type": "application/json"}
     for what, body in HOSTILE:
         with contextlib.closing(http.client.HTTPConnection(host)) as connection:
-            connection.request("POST", f"/v1/tasks/{claim.task_id}/{what}", body, headers)
+            connection.request("POST", f"/api/v1/tasks/{claim.task_id}/{what}", body, headers)
             answer = connection.getresponse()
             document = json.loads(answer.read())
         assert answer.status in (400, 422), (what, body[:20])
@@ -152,13 +139,12 @@ def test_hostile_bodies_are_refused(far: World):
     assert far.state.beat(claim.task_id, claim.token) is False
 
 
-def test_nobody_there_is_somebody_to_wait_for(tmp_path):
+def test_nobody_there_is_somebody_to_wait_for():
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    for address in (f"http://127.0.0.1:{port}", str(tmp_path / "none.sock")):
-        with pytest.raises(DatabaseUnavailableError, match="does not answer"):
-            RemoteTaskState(RemoteApi(address)).claim(1, "w1")
-    for address in ("", "host:80", "ftp://host", "redis://x"):
+    with pytest.raises(DatabaseUnavailableError, match="does not answer"):
+        RemoteTaskState(RemoteApi(f"http://127.0.0.1:{port}")).claim(1, "w1")
+    for address in ("", "host:80", "ftp://host", "redis://x", "/run/jobs.sock"):
         with pytest.raises(UsageError, match="no address"):
             RemoteApi(address)
 
@@ -183,17 +169,6 @@ def test_odd_servers_are_errors_of_ours(status: int, body: bytes, error: type[Ex
     try:
         with pytest.raises(error):
             RemoteTaskState(RemoteApi(served.address)).claim(1, "w1")
-    finally:
-        served.stop()
-
-
-def test_a_unix_socket_is_an_address(database: Database, short_tmp: str):
-    # Longer than the 107 bytes that the kernel takes.
-    path = os.path.join(short_tmp, "a" * 120, "jobs.sock")
-    os.mkdir(os.path.dirname(path))
-    served = Served(app_over(database, local(database, short_tmp, [])), listen(path))
-    try:
-        assert RemoteTaskState(RemoteApi(path, WORKER_TOKEN)).claim(5, "w1") is None
     finally:
         served.stop()
 

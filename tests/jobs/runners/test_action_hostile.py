@@ -11,7 +11,7 @@ from itertools import count
 
 import pytest
 from action_house import ActionYard, lasting_yard
-from far_tasks import WORKER_TOKEN, app_over, local
+from far_tasks import app_over, local
 from hostile_programs import CASES, CONTRACT, Case
 from jobs_harness import kill, small_disk, until
 from served_app import Served
@@ -30,7 +30,7 @@ _numbers = count(2000)
 
 @pytest.fixture(scope="module")
 def yard(database_server: str, database_template: str) -> Iterator[ActionYard]:
-    """One store with six pictures, a worker and a keeper, for all cases."""
+    """One store with six pictures, a worker and a scheduler, for all cases."""
     with lasting_yard(database_server, database_template, stage_bytes=1_000_000_000) as made:
         yield made
 
@@ -86,7 +86,7 @@ def _add(yard: ActionYard, case: Case, outside: str) -> str:
 def _told(yard: ActionYard, run_id: int) -> str:
     """Return all that people can read of a run."""
     aside = yard.rows(
-        "SELECT path, record_number, aside.reason FROM action_quarantine AS aside "
+        "SELECT path, record_number, aside.reason FROM quarantine AS aside "
         "JOIN action_event_detail USING (action_event_id) "
         f"WHERE run_reference = 'run:{run_id}' ORDER BY 1, 2"
     )
@@ -234,7 +234,7 @@ def test_a_worker_elsewhere_cannot_name_a_folder_of_this_machine(yard, tmp_path)
     served = Served(app_over(yard.database, local(yard.database, yard.config.log_dir, [])))
     try:
         yard.control.gpu_ready()
-        far = RemoteTaskState(RemoteApi(served.address, WORKER_TOKEN))
+        far = RemoteTaskState(RemoteApi(served.address))
         claim = far.claim(_task_of(yard, run_id, "run"), "w1")
         assert claim is not None
         forged = {**claim.spec["staged"], "output_root": outside}

@@ -10,6 +10,8 @@ import os
 import pytest
 from runner_harness import Bench, alive, write_stand_ins
 
+from base.logging.ids import bind
+
 RUNNERS = ["python", "shell", "docker", "k8s"]
 SLEEP = "import time\nprint('here', flush=True)\ntime.sleep(600)\n"
 
@@ -115,6 +117,15 @@ def test_too_much_output_stops_the_program(bench: Bench):
 def test_too_much_output_counts_after_the_end_too(bench: Bench):
     outcome = bench.run("open('large', 'wb').write(bytes(2000))", output_bytes_max=100)
     assert (outcome.state, outcome.cause) == ("failed", "output_bytes")
+
+
+def test_a_program_knows_the_task_the_request_and_the_trace_that_it_belongs_to(bench: Bench):
+    trace_id = "4bf92f3577b34da6a3ce929d0e0e4736"
+    names = ("DRYSTONE_TASK_ID", "DRYSTONE_REQUEST_ID", "TRACEPARENT")
+    with bind(task=7, request_id="mine", trace_id=trace_id):
+        outcome = bench.run(f"import os\nprint(*(os.environ[name] for name in {names}))")
+    assert outcome.state == "done", bench.log
+    assert f"7 mine 00-{trace_id}-" in bench.log
 
 
 def test_only_allowed_names_of_the_environment_arrive(bench: Bench, monkeypatch):

@@ -17,17 +17,17 @@ from jobs_harness import kill, kill_found, until
 from store_harness import with_quota
 from storm_actions import PARTS, PICTURE_BYTES, PICTURES, add_pair, left_by, leftovers
 
-from base import process
-from fsd.cli import daemon
+from base.processes import process
+from fsd.cli.daemons import daemon
 from jobs import execute
-from jobs.process_main import keeper_mark, worker_mark
+from jobs.core.marks import scheduler_mark, worker_mark
 from jobs.queues import redis_server
 from jobs.runs.local_state import LocalTaskState, following
 from jobs.scheduler import supervise
 from sql.server import server
 
 WORKERS = ("one", "two")
-VICTIMS = ("worker", "horse", "both", "redis", "emptied", "keeper", "database", "engine")
+VICTIMS = ("worker", "horse", "both", "redis", "emptied", "scheduler", "database", "engine")
 KILLS_PER_PAIR = 2
 RETRIES_MAX = 3
 """So often a run may be retried, each time because all attempts of a task were killed."""
@@ -169,8 +169,8 @@ class _Storm:
             kill_found(lambda: redis_server.find(yard.config))
         elif victim == "emptied":
             redis_server.connect(yard.config).flushall()
-        elif victim == "keeper":
-            kill_found(lambda: process.find(keeper_mark(yard.config)))
+        elif victim == "scheduler":
+            kill_found(lambda: process.find(scheduler_mark(yard.config)))
         elif victim == "database":
             running = server.find(self.place)
             assert running is not None
@@ -183,12 +183,12 @@ class _Storm:
             until(lambda: daemon.status(yard.store.config).engine_pid != pid)
 
     def everything_up(self) -> None:
-        """What systemd, or the wish of `up`, does all the time."""
+        """What systemd, or `up`, does all the time."""
         yard = self.yard
         server.start(self.place)
         yard.store.start()
         yard.start_redis()
-        yard.start_keeper()
+        yard.start_scheduler()
         for name in WORKERS:
             if not yard.worker_pid(name):
                 wanted = supervise.WantedWorker(name, yard.config.queues)

@@ -1,4 +1,4 @@
-"""UA_2 from the request to the rows, through a real worker, keeper, Redis, store and database."""
+"""UA_2 from the request to the rows, through real workers, Redis, a store and a database."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from jobs_harness import kill_found, until
 from adapters.actions import contracts, declare_pipeline, make_batch
 from adapters.actions.contract.pipelines import check_pipeline
 from base.errors import DrystoneError, UsageError
-from jobs.runs.action_request import prepare
 from jobs.runs.control import dry_run
+from jobs.runs.workflows.action_request import prepare
 from sql import parse_selector
 
 _numbers = count(3000)
@@ -26,7 +26,7 @@ _numbers = count(3000)
 
 @pytest.fixture(scope="module")
 def house(database_server: str, database_template: str) -> Iterator[ActionYard]:
-    """One store with six pictures, a worker and a keeper, for all tests."""
+    """One store with six pictures, a worker and a scheduler, for all tests."""
     with lasting_yard(database_server, database_template) as made:
         yield made
 
@@ -86,6 +86,7 @@ def test_a_program_is_told_where_and_for_what_it_runs(yard):
         "SELECT action_batch_id FROM action_event JOIN action_event_detail ON id = action_event_id "
         f"WHERE {event_of(yard, run_id)}"
     )
+    tasks = dict(yard.rows(f"SELECT step, task_id FROM run_task WHERE run_id = {run_id}"))
     with open(told, encoding="utf-8") as file:
         assert file.read().splitlines() == [
             os.path.realpath(
@@ -95,6 +96,7 @@ def test_a_program_is_told_where_and_for_what_it_runs(yard):
             "DRYSTONE_LAYOUT_ID=flat",
             "DRYSTONE_PART=0",
             f"DRYSTONE_RUN_ID={run_id}",
+            f"DRYSTONE_TASK_ID={tasks['run']}",
         ]
 
 
@@ -249,7 +251,7 @@ def test_the_gates_of_a_pipeline_hold_however_a_run_is_started(yard):
     assert yard.database.pipelines.state(pipeline.name).batches == (), "only asked, never begun"
     with pytest.raises(UsageError, match=f"comes to {first} next, not to {second}"):
         yard.control.start("ua_2", {**onward, "action": second})
-    yard.database.record_action_history(known[first].contract.action_id, batch, "done")
+    yard.database.actions.record_action_history(known[first].contract.action_id, batch, "done")
     started, _ = yard.control.start("ua_2", onward)
     until(lambda: yard.task_states(started.run_id).get(("stage", 1)) == "waiting_approval")
     yard.control.approve(started.run_id)
@@ -267,8 +269,11 @@ def test_the_gates_of_a_pipeline_hold_however_a_run_is_started(yard):
     with pytest.raises(UsageError, match="has been through all of it"):
         yard.control.start("ua_2", onward)
     for given in ({"action_batch_id": batch}, {"selector": {"version": 1}}, {}):
-        completed = prepare(yard.config_path, {"action": second, "approval": False, **given})
-        assert completed["approval"]
+        asked = {"action": second, "approval": False, **given}
+        assert prepare(yard.config_path, asked)["approval"]
+    told = dry_run(yard.config_path, "ua_2", {"action": second})
+    assert told["waits_for"] == ["an approval, before the step stage"]
+    assert dry_run(yard.config_path, "ua_2", {"action": first})["waits_for"] == []
 
 
 def test_a_cancelled_run_kills_its_program_and_frees_its_place(yard):
@@ -422,6 +427,21 @@ def test_a_dry_run_says_what_it_would_be(yard):
     assert told["nodes"] == 6 and told["parts"] == 1
     assert told["command"]["argv"][0] == "/bin/sh"
     assert yard.rows("SELECT count(*) FROM action_batch") == batches
+
+
+def test_a_dry_run_says_what_this_machine_lacks(yard):
+    from jobs import dry_run_request
+
+    lacking = add(yard)
+    path = os.path.join(yard.root, "actions", lacking, "contract.yaml")
+    with open(path, encoding="utf-8") as file:
+        contract = file.read()
+    with open(path, "w", encoding="utf-8") as file:
+        program = "timeout_s: 60\n  programs: [no-such-program]"
+        file.write(contract.replace("timeout_s: 60", program))
+    told = dry_run_request(yard.config_path, "ua_2", {"action": lacking})
+    assert told["missing"].startswith("the program no-such-program is not on this machine")
+    assert dry_run_request(yard.config_path, "ua_2", {"action": add(yard)})["missing"] == ""
 
 
 REFUSED = [

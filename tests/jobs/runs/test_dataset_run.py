@@ -24,7 +24,7 @@ layout: flat
 
 @pytest.fixture(scope="module")
 def yard(database_server: str, database_template: str) -> Iterator[ActionYard]:
-    """A store with six pictures, a worker and a keeper."""
+    """A store with six pictures, a worker and a scheduler."""
     with lasting_yard(database_server, database_template) as made:
         yield made
 
@@ -42,7 +42,7 @@ def test_a_definition_becomes_a_folder(yard):
     run, _ = yard.control.start("ua_3", {"definition": DEFINITION})
     yard.wait(run.run_id, "done")
     assert exported(yard) == before + 6
-    (result,) = [row[2] for row in yard.database.runs.results(run.run_id, "export")]
+    (result,) = [one.result for one in yard.database.runs.results(run.run_id, "export")]
     assert os.path.exists(os.path.join(result["target_root"], "_SEALED"))
     # The same again: the same content is the same version, and its export is sealed already.
     again, created = yard.control.start("ua_3", {"definition": DEFINITION})
@@ -50,7 +50,7 @@ def test_a_definition_becomes_a_folder(yard):
     yard.wait(again.run_id, "done")
     versions = "SELECT count(*) FROM dataset_version JOIN dataset USING (dataset_id)"
     assert yard.rows(versions + " WHERE name = 'drawings'") == [(1,)]
-    (result,) = [row[2] for row in yard.database.runs.results(again.run_id, "export")]
+    (result,) = [one.result for one in yard.database.runs.results(again.run_id, "export")]
     assert result["already_sealed"]
 
 

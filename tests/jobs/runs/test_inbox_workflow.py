@@ -12,9 +12,11 @@ from jobs_harness import until
 from store_harness import Store, write_files
 from test_jobs_workflows import PNG, Plant
 
+from adapters import Receiver, received_state
 from base.errors import UsageError
 from sql import Run, RunFilter
 
+LATER_S = 1e12
 FILES = {"one.png": PNG + b"1", "two.png": PNG + b"2"}
 
 
@@ -57,7 +59,7 @@ def look(plant: Plant) -> list[Run]:
 
 
 def refusals(plant: Plant) -> list[str]:
-    return sorted(event.subject for event in plant.database.events.events("inbox_refused"))
+    return sorted(event.subject for event in plant.database.events.events("inbox.refused"))
 
 
 def test_every_signalled_folder_gets_one_run_and_what_cannot_be_used_is_told_once(plant: Plant):
@@ -74,7 +76,7 @@ def test_every_signalled_folder_gets_one_run_and_what_cannot_be_used_is_told_onc
     (cats,) = [run for run in runs if run.parameters["batch"] == "cats-11"]
     assert (cats.parameters["source"], cats.parameters["user"]) == ("plain-folder", "ann")
     assert cats.requested_by == "schedule inbox"
-    states = {batch.name: batch.state for batch in plant.database.ingest_batches()}
+    states = {batch.name: batch.state for batch in plant.database.ingests.batches()}
     assert states == {"cats-11": "packed", "dogs-11": "packed"}
 
 
@@ -88,11 +90,11 @@ def test_a_folder_whose_run_failed_is_tried_again_when_it_is_signalled_anew(plan
     assert [run.state for run in runs] == ["done", "failed"]
     assert "give this folder another batch name" in (runs[1].reason or "")
     assert len(look(plant)) == 2
-    failed = [event.subject for event in plant.database.events.events("run_failed")]
+    failed = [event.subject for event in plant.database.events.events("processing.failed")]
     assert len(failed) == 1
     signal(other, {**ready, "batch": "other"})
     assert [run.state for run in look(plant)] == ["done", "failed", "done"]
-    assert {batch.folder for batch in plant.database.ingest_batches()} == {folder, other}
+    assert {batch.folder for batch in plant.database.ingests.batches()} == {folder, other}
 
 
 def test_the_inbox_may_be_scheduled(plant: Plant):
@@ -103,7 +105,7 @@ def test_the_inbox_may_be_scheduled(plant: Plant):
     every = new_schedule(name="inbox", workflow="inbox", cron="*/5 * * * *", zone="UTC")
     add_schedule(plant.database, every, request)
     assert fire_now(plant.database, "inbox", request).outcome == "fired"
-    until(lambda: [batch.state for batch in plant.database.ingest_batches()] == ["packed"])
+    until(lambda: [batch.state for batch in plant.database.ingests.batches()] == ["packed"])
 
 
 def test_a_run_of_a_folder_reads_its_signal(plant: Plant):
@@ -127,3 +129,15 @@ def test_a_run_of_a_folder_reads_its_signal(plant: Plant):
     broken = deliver(plant, "broken", '{"batch": ')
     with pytest.raises(UsageError, match="cannot be read"):
         plant.control.start("ua_1", {"folder": broken})
+
+
+def test_what_is_received_comes_in_by_itself(plant: Plant):
+    with Receiver(plant.store.config_path) as receiver:
+        receipts = []
+        for number in range(2):
+            receipt, _ = receiver.accept("ann", "pets", b'[{"id": %d}, {"no": 1}]' % number)
+            receiver.tick(LATER_S)
+            until(lambda one=receipt: received_state(plant.database, one).state == "described")
+            receipts.append(receipt)
+    batches = {one.name: one.user for one in plant.database.ingests.batches()}
+    assert batches == {one.window: "ann" for one in receipts}

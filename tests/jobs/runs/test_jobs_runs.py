@@ -12,9 +12,9 @@ import pytest
 from command import ROOT
 from jobs_harness import Yard, kill, until
 
-from base import process
 from base.errors import UsageError
-from jobs.process_main import worker_mark
+from base.processes import process
+from jobs.core.marks import worker_mark
 from jobs.queues import redis_server
 from jobs.queues.redis_server import TRIES_MORE
 
@@ -41,7 +41,7 @@ def test_no_parts_are_no_trouble(yard: Yard):
 
 def test_a_part_that_fails_is_tried_again_and_then_leaves_the_run_partial(yard: Yard):
     yard.start_worker()
-    yard.start_keeper()
+    yard.start_scheduler()
     run = yard.wait(yard.start("fragile", parts=3, fail_parts=[2]).run_id, "partial", "failed")
     assert run.state == "partial" and run.reason == "work of part 2: RuntimeError: part 2 is broken"
     assert len([name for name in yard.traces("work") if name.startswith("work.2.")]) == 2
@@ -66,7 +66,7 @@ def test_what_can_never_work_is_tried_once(yard: Yard):
 
 def test_waiting_for_space_needs_no_worker_and_ends_by_itself(yard: Yard):
     yard.start_worker()
-    yard.start_keeper()
+    yard.start_scheduler()
     run = yard.wait(yard.start("room").run_id, "waiting")
     # Other work is done meanwhile by the same worker.
     yard.wait(yard.start("nothing").run_id)
@@ -120,7 +120,7 @@ def test_a_gpu_gate_and_an_approval_hold_no_worker(yard: Yard):
 
 def test_whatever_a_run_waits_for_it_can_be_cancelled_and_begun_anew(yard: Yard):
     yard.start_worker()
-    yard.start_keeper()
+    yard.start_scheduler()
     waits = {
         "room": "waiting_space",
         "labels": "waiting_labels",
@@ -194,7 +194,7 @@ def test_a_limit_holds_over_several_workers(yard: Yard):
     yard.control.limit_queue("cpu", 1)
     yard.start_worker("one")
     yard.start_worker("two")
-    yard.start_keeper()
+    yard.start_scheduler()
     run = yard.start(parts=4, hold=True)
     until(lambda: len(yard.traces("work")) == 1)
     queues = {queue.queue: queue for queue in yard.database.runs.queues()}
@@ -208,7 +208,7 @@ def test_a_limit_holds_over_several_workers(yard: Yard):
 
 def test_redis_emptied_in_the_middle_changes_nothing(yard: Yard):
     yard.start_worker()
-    yard.start_keeper()
+    yard.start_scheduler()
     run = yard.start(parts=4, hold=True)
     until(lambda: yard.traces("work"))
     assert redis_server.connect(yard.config).flushall()
@@ -220,7 +220,7 @@ def test_redis_emptied_in_the_middle_changes_nothing(yard: Yard):
 
 def test_redis_that_dies_comes_back_with_all_workers(yard: Yard):
     yard.start_worker()
-    yard.start_keeper()
+    yard.start_scheduler()
     run = yard.start(parts=2, hold=True)
     until(lambda: yard.traces("work"))
     pid = redis_server.find(yard.config)
@@ -234,7 +234,7 @@ def test_redis_that_dies_comes_back_with_all_workers(yard: Yard):
 
 
 def test_who_pushes_does_not_wait_for_a_redis_that_is_away(yards):
-    """The keeper has patience; a person at the command line is told at once."""
+    """The scheduler has patience; a person at the command line is told at once."""
     tries: list[int] = []
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
@@ -262,7 +262,7 @@ def test_a_killed_horse_is_noticed_at_once_by_its_worker(yards):
     yard = yards(lease_s=45.0)
     yard.start_redis()
     yard.start_worker()
-    yard.start_keeper()
+    yard.start_scheduler()
     run = yard.start(parts=1, hold=True)
     until(lambda: yard.traces("work"))
     for horse in yard.horses():
@@ -283,7 +283,7 @@ def test_the_orphan_of_a_killed_worker_ends_its_task(yard: Yard):
     yard.touch("go")
     until(lambda: yard.task_states(run.run_id).get(("work", 1)) == "done")
     yard.start_worker("two")
-    yard.start_keeper()
+    yard.start_scheduler()
     yard.wait(run.run_id)
     assert len(yard.traces("work")) == 1
 
@@ -295,7 +295,7 @@ def test_worker_and_horse_killed_together_lose_the_task_to_others(yard: Yard):
     process.kill_session(worker_mark(yard.config, "one"))
     yard.touch("go")
     yard.start_worker("two")
-    yard.start_keeper()
+    yard.start_scheduler()
     yard.wait(run.run_id)
     yard.check_done_once(run.run_id)
     assert len(yard.traces("work")) == 2
@@ -310,7 +310,7 @@ def test_a_step_that_was_frozen_changes_nothing_when_it_wakes(yard: Yard):
     os.kill(horse, signal.SIGSTOP)
     try:
         yard.start_worker("two")
-        yard.start_keeper()
+        yard.start_scheduler()
         until(lambda: len(yard.traces("stubborn")) == 2)
         yard.touch("go")
         yard.wait(run.run_id)
@@ -332,10 +332,10 @@ def test_sigterm_lets_the_task_end_first(yard: Yard):
     assert states == ["done", "queued", "queued"]
 
 
-def test_two_keepers_do_no_harm(yard: Yard):
-    yard.start_keeper()
+def test_two_schedulers_do_no_harm(yard: Yard):
+    yard.start_scheduler()
     config = [*process_arguments(yard)]
-    second = process.spawn(config, os.path.join(yard.config.run_dir, "keeper-2.log"))
+    second = process.spawn(config, os.path.join(yard.config.run_dir, "scheduler-2.log"))
     try:
         yard.start_worker()
         runs = [yard.start(parts=3, tag=str(number)) for number in range(3)]

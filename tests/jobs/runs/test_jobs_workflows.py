@@ -16,10 +16,10 @@ from store_harness import Store, with_quota, write_files
 
 from adapters.cold_storage.outbox import confirm
 from adapters.records.errors import BatchBusyError
-from base import process
 from base.errors import UsageError
+from base.processes import process
 from jobs import RunControl, load_jobs_config
-from jobs.process_main import worker_mark
+from jobs.core.marks import worker_mark
 from jobs.queues import redis_server
 from jobs.scheduler import supervise
 from sql import Database, Run, RunTask
@@ -38,12 +38,13 @@ class Plant:
         with open(store.config_path, "a", encoding="utf-8") as file:
             file.write(f"\n[database]\ndsn = {json.dumps(dsn)}\n")
             file.write("[jobs]\nheartbeat_s = 0.3\nspace_retry_s = 1\n")
+            file.write("thumbnails_on_arrival = false\n")
         self.store = store
         self.database = Database.connect(dsn)
         self.config = load_jobs_config(store.config_path)
         self.control = RunControl(store.config_path, self.database, self.config)
         redis_server.start(self.config)
-        supervise.start_keeper(self.config, store.config_path)
+        supervise.start_scheduler(self.config, store.config_path)
         self.start_worker()
 
     def start_worker(self) -> None:
@@ -87,7 +88,7 @@ def test_a_scraped_folder_comes_in_and_what_is_wrong_is_told(plant: Plant):
     assert ended.state == "partial" and "rows in quarantine: 1;" in (ended.reason or "")
     result = plant.database.runs.show(run.run_id).tasks[0].result
     assert (result["files"], result["state"], result["quarantined"]) == (3, "packed", 1)
-    assert plant.database.ingest_batch("cats").state == "packed"
+    assert plant.database.ingests.batch("cats").state == "packed"
 
 
 def test_an_ingest_that_was_killed_goes_on(plant: Plant):
@@ -97,7 +98,7 @@ def test_an_ingest_that_was_killed_goes_on(plant: Plant):
     kill_found(lambda: process.find(worker_mark(plant.config, "one")))
     plant.start_worker()
     assert plant.wait(run.run_id).state == "partial"
-    assert len(list(plant.database.quarantined("cats"))) == 1
+    assert len(list(plant.database.quarantine.of_batches("cats"))) == 1
 
 
 def test_without_room_in_the_outbox_a_run_waits_and_goes_on_when_packages_are_confirmed(
@@ -119,7 +120,7 @@ def test_without_room_in_the_outbox_a_run_waits_and_goes_on_when_packages_are_co
     outbox = plant.store.config.area_path("3b")
 
     def copied_away() -> bool:
-        for package in plant.database.outbox_packages("large"):
+        for package in plant.database.ingests.packages("large"):
             name = package.package_id
             copy = shutil.copytree(os.path.join(outbox, name), tmp_path / name, dirs_exist_ok=True)
             with contextlib.suppress(BatchBusyError):  # The run looks whether there is room by now.
@@ -127,7 +128,7 @@ def test_without_room_in_the_outbox_a_run_waits_and_goes_on_when_packages_are_co
         return plant.database.runs.run(run.run_id).state == "done"
 
     until(copied_away)
-    packages = plant.database.outbox_packages("large", waiting_only=False)
+    packages = plant.database.ingests.packages("large", waiting_only=False)
     assert len(packages) > 2 and sum(package.size_bytes for package in packages) > OUTBOX_BYTES
 
 

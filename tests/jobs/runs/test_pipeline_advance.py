@@ -1,4 +1,4 @@
-"""Pipelines that go on by themselves, through a real keeper and worker; gates and failures hold."""
+"""Pipelines that go on by themselves, in a real scheduler and worker; gates and failures hold."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from jobs_harness import kill_found, until
 
 from adapters.actions import contracts, declare_pipeline, make_batch
 from adapters.actions.contract.pipelines import check_pipeline
-from base import process
-from jobs.process_main import keeper_mark
+from base.processes import process
+from jobs.core.marks import scheduler_mark
+from jobs.queues.queues import Deliverer
+from jobs.queues.redis_server import connect
+from jobs.scheduler import advance
+from jobs.scheduler.scheduler_loop import Watch
 
 _numbers = count(3500)
 
 
 @pytest.fixture(scope="module")
 def yard(database_server: str, database_template: str) -> Iterator[ActionYard]:
-    """One store with six pictures, a worker and a keeper, for all tests."""
+    """One store with six pictures, a worker and a scheduler, for all tests."""
     with lasting_yard(database_server, database_template) as made:
         yield made
 
@@ -93,7 +97,7 @@ def test_what_failed_waits_for_a_person_and_then_it_goes_on(yard: ActionYard):
     until(lambda: len(begun(yard, name)) == 1)
     run_id = begun(yard, name)[0][1]
     yard.hurry(run_id, "failed")
-    # The keeper looks at all of them in one turn: it passed by the one that failed.
+    # The scheduler looks at all of them in one turn: it passed by the one that failed.
     yard.database.pipelines.enrol(witness, [other])
     until(lambda: place(yard, witness) is None)
     assert [one[1] for one in begun(yard, name)] == [run_id]
@@ -110,7 +114,7 @@ def test_what_cannot_be_begun_is_told_once_and_tried_again(yard: ActionYard):
     aside = shutil.move(folder, os.path.join(yard.root, f"{action}.away"))
     yard.database.pipelines.enrol(name, [batch])
     told = (
-        "SELECT document FROM event WHERE kind = 'pipeline_failed' AND "
+        "SELECT document FROM event WHERE kind = 'pipeline.failed' AND "
         f"subject = 'pipeline {name}, batch {batch}'"
     )
     until(lambda: yard.rows(told) != [])
@@ -121,7 +125,7 @@ def test_what_cannot_be_begun_is_told_once_and_tried_again(yard: ActionYard):
 
 
 @pytest.mark.fault
-def test_a_keeper_killed_between_the_run_and_the_note_of_it_begins_no_second(yard: ActionYard):
+def test_a_scheduler_killed_between_the_run_and_the_note_of_it_begins_no_second(yard: ActionYard):
     name, batch, _ = line(yard, "auto", (MEASURE, "approval"))
     noted = (
         "SELECT begun_stage FROM pipeline_enrolment JOIN pipeline ON id = pipeline_id "
@@ -129,14 +133,49 @@ def test_a_keeper_killed_between_the_run_and_the_note_of_it_begins_no_second(yar
     )
     yard.database.pipelines.enrol(name, [batch])
     until(lambda: yard.rows(noted) == [(1,)])
-    kill_found(lambda: process.find(keeper_mark(yard.config)))
+    kill_found(lambda: process.find(scheduler_mark(yard.config)))
     yard.rows_change(
         "UPDATE pipeline_enrolment SET begun_stage = 0 FROM pipeline "
         f"WHERE pipeline.id = pipeline_id AND name = '{name}'"
     )
-    yard.start_keeper()
+    yard.start_scheduler()
     until(lambda: yard.rows(noted) == [(1,)])
     ((_, run_id, _),) = begun(yard, name)
     until(lambda: yard.task_states(run_id).get(("stage", 1)) == "waiting_approval")
     yard.control.approve(run_id)
     until(lambda: place(yard, name) is None)
+
+
+def test_what_is_shown_again_after_a_batch_was_through_is_worked_on(
+    yard: ActionYard, monkeypatch: pytest.MonkeyPatch
+):
+    """The periodic task is called here, beside that of the scheduler, which looks every hour."""
+    monkeypatch.setattr(advance, "THROUGH_LOOK_EVERY_S", 0.0)
+    name, batch, (action, _) = line(yard, "auto", (MEASURE, "none"), (MEASURE, "none"))
+    node = yard.rows(f"SELECT node_id FROM action_batch_node WHERE action_batch_id = {batch}")[0][0]
+    hide = "UPDATE physical_content SET in_black_list = {} WHERE node_id = {}"
+    yard.rows_change(hide.format("true", node))
+    yard.database.pipelines.enrol(name, [batch])
+    until(lambda: place(yard, name) is None)
+    until(lambda: [state for _, _, state in begun(yard, name)] == ["partial"] * 2)
+    deliverer = Deliverer(connect(yard.config), yard.config.queues)
+    task, watch = advance.Advance(), Watch(yard.config_path, yard.config, yard.database, deliverer)
+    task(watch)
+    yard.rows_change(hide.format("false", node))
+    assert place(yard, name) == 1
+    task(watch)
+    until(lambda: place(yard, name) is None)
+    assert [one[0] for one in begun(yard, name)][2] == action
+
+
+def test_a_run_that_waited_puts_no_batch_back_that_was_taken_out(yard: ActionYard):
+    name, batch, _ = line(yard, "auto", (MEASURE, "none"))
+    yard.database.runs.set_queue("io", paused=True)
+    try:
+        yard.database.pipelines.enrol(name, [batch])
+        until(lambda: len(begun(yard, name)) == 1)
+        yard.database.pipelines.withdraw(name, [batch])
+    finally:
+        yard.database.runs.set_queue("io", paused=False)
+    yard.wait(begun(yard, name)[0][1], "done")
+    assert yard.database.pipelines.state(name).batches == ()

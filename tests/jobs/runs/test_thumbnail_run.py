@@ -11,6 +11,10 @@ from PIL import Image
 from store_harness import write_files
 
 from adapters import Signal, make_thumbnails, run_ingest, source_facts
+from jobs.queues.queues import Deliverer
+from jobs.queues.redis_server import connect
+from jobs.scheduler.arrivals import Arrivals
+from jobs.scheduler.periodic_task import Watch
 
 
 @pytest.fixture
@@ -59,6 +63,77 @@ def test_a_run_makes_what_is_missing_and_keeps_it_in_the_store(yard: ActionYard,
     assert created
     yard.wait(again.run_id)
     assert thumbnails(yard) == made
+
+
+class LookingOut:
+    """The scheduler's look at what came in, with a clock that the test moves."""
+
+    def __init__(self, yard: ActionYard) -> None:
+        self.now_s = 1000.0
+        deliverer = Deliverer(connect(yard.config), yard.config.queues)
+        self._watch = Watch(yard.config_path, yard.config, yard.database, deliverer)
+        self._arrivals, self._yard = Arrivals(lambda: self.now_s), yard
+
+    def look(self, later_s: float = 10.0) -> list[tuple[int, str]]:
+        """Look once, and return the runs that are open."""
+        self.now_s += later_s
+        self._arrivals(self._watch)
+        return self._yard.rows("SELECT run_id, requested_by FROM run WHERE end_time IS NULL")
+
+    def bring(self, number: int) -> None:
+        """Have one more picture come in."""
+        folder = os.path.join(self._yard.store.config.area_path("3a"), f"new-{number}")
+        os.makedirs(folder)
+        Image.new("RGB", (40, 30), (number, 200, 100)).save(os.path.join(folder, "a.png"))
+        signal = Signal(folder, f"new-{number}", "plain-folder", "tester")
+        run_ingest(self._yard.config_path, signal, database=self._yard.database)
+
+
+def test_what_comes_in_gets_thumbnails_when_the_last_of_it_has_come(yard: ActionYard):
+    yard.start_redis()
+    out = LookingOut(yard)
+    assert out.look() == []
+    ((first, by),) = out.look()
+    assert by == "arrival"
+    yard.start_worker()
+    yard.wait(first)
+    assert yard.database.thumbnails.counts() == (6, 1)
+    # There is nothing more, and what could not be made is no reason.
+    assert out.look() == out.look() == []
+    out.bring(1)
+    assert out.look() == []
+    out.bring(2)
+    assert out.look() == [], "more came meanwhile"
+    ((second, _),) = out.look()
+    yard.wait(second)
+    assert yard.database.thumbnails.counts() == (8, 1)
+    # What comes without an end is not waited for without an end.
+    out.bring(3)
+    assert out.look() == []
+    out.bring(4)
+    ((third, _),) = out.look(400)
+    yard.wait(third)
+    assert yard.database.thumbnails.counts() == (10, 1)
+    assert out.look() == out.look() == []
+
+
+def test_what_comes_during_such_a_run_is_looked_at_after_it(yard: ActionYard):
+    yard.start_redis()
+    out = LookingOut(yard)
+    # A person's own, with other parts.
+    mine, _ = yard.control.start("thumbnails", {"part_nodes": 3})
+    out.bring(1)
+    assert [run for run, _ in (*out.look(), *out.look(), *out.look())] == [mine.run_id] * 3
+    yard.control.cancel(mine.run_id)
+    ((own, _),) = out.look()
+    out.bring(2)
+    assert [run for run, _ in (*out.look(), *out.look(), *out.look())] == [own] * 3
+    yard.control.cancel(own)
+    ((last, _),) = out.look()
+    yard.start_worker()
+    yard.wait(last)
+    assert yard.database.thumbnails.counts() == (8, 1)
+    assert out.look() == []
 
 
 def test_what_a_crash_lost_is_made_again_and_stored_once(yard: ActionYard):

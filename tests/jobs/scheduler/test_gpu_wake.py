@@ -12,7 +12,9 @@ from jobs_harness import Yard, until
 from jobs.queues.queues import Deliverer
 from jobs.queues.redis_server import connect
 from jobs.scheduler.gpu_wake import watch_gpu
-from jobs.scheduler.keeper import Duty, Keeper, Watch, own_duties
+from jobs.scheduler.periodic_task import PeriodicTask, Watch
+from jobs.scheduler.periodic_tasks import run_keeping_tasks
+from jobs.scheduler.scheduler_loop import SchedulerLoop
 
 COMMANDS = ("wake", "health", "sleep")
 
@@ -103,7 +105,7 @@ def test_one_that_does_not_wake_is_told_and_left_alone_for_a_while(machine, shor
     _ago(machine, "since")
     _look(machine)
     assert _gate(machine)[0] == "asleep" and "did not wake within 3600 s" in _gate(machine)[1]
-    assert "gpu_not_woken" in [event.kind for event in machine.database.events.events()]
+    assert "gpu.not_woken" in [event.kind for event in machine.database.events.events()]
     calls = _calls(short_tmp)
     _look(machine)
     assert _calls(short_tmp) == calls
@@ -144,7 +146,7 @@ def test_a_health_command_that_hangs_or_breaks_is_no_answer(
     assert _gate(yard)[0] == "asleep" and reason in _gate(yard)[1]
 
 
-def test_a_duty_that_hangs_keeps_no_other_from_being_done(yard):
+def test_a_task_that_hangs_keeps_no_other_from_being_done(yard):
     hangs, goes_on = threading.Event(), threading.Event()
     done: list[str] = []
 
@@ -157,9 +159,13 @@ def test_a_duty_that_hangs_keeps_no_other_from_being_done(yard):
         if hangs.is_set():
             done.append("note")
 
-    duties = [Duty("hang", 0.01, hang, apart=True), Duty("note", 0.01, note), *own_duties()]
-    keeper = Keeper(yard.config, yard.config_path, duties)
-    thread = threading.Thread(target=keeper.run)
+    tasks = [
+        PeriodicTask("hang", 0.01, hang, apart=True),
+        PeriodicTask("note", 0.01, note),
+        *run_keeping_tasks(),
+    ]
+    scheduler = SchedulerLoop(yard.config, yard.config_path, tasks)
+    thread = threading.Thread(target=scheduler.run)
     thread.start()
     try:
         until(lambda: done.count("note") > 3)
@@ -168,5 +174,5 @@ def test_a_duty_that_hangs_keeps_no_other_from_being_done(yard):
         until(lambda: done.count("hang") > 1)
     finally:
         goes_on.set()
-        keeper.stop()
+        scheduler.stop()
         thread.join()

@@ -121,7 +121,7 @@ def test_a_request_that_fails_is_told_and_keeps_nobody_waiting(database: Databas
         )
     assert sorted(fire(database, NOW + HOUR)) == [(9, "failed"), (9, "fired")]
     assert database.schedules.schedule("a-bad").problem == "wrong is wrong"
-    (event,) = database.events.events("schedule_failed")
+    (event,) = database.events.events("schedule.failed")
     assert event.document["reason"] == "wrong is wrong"
     assert fire(database, NOW + HOUR) == []
 

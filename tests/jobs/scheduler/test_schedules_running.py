@@ -1,4 +1,4 @@
-"""Schedules and alerts with everything running: keeper, workers, a real store, the command line."""
+"""Schedules and alerts with everything running: workers, a real store, the command line."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def test_the_clock_starts_runs_and_failures_are_told(yard: Yard):
     for name, workflow in (("good", "nothing"), ("bad", "refuse")):
         ask(yard, "schedule", "add", name, workflow, *arguments)
         make_due(yard, name)
-    keeper = yard.start_keeper()
+    scheduler = yard.start_scheduler()
     yard.start_worker()
     until(lambda: len(yard.database.runs.list_runs().runs) == 2)
     good, bad = (
@@ -88,13 +88,13 @@ def test_the_clock_starts_runs_and_failures_are_told(yard: Yard):
     assert [one["run_id"] for one in failed] == [bad.run_id]
     built_in = {one.name for one in yard.database.schedules.schedules() if one.built_in}
     assert built_in == {one.name for one in BUILT_IN}
-    # A keeper that was killed: the next one fires what became due, once.
-    kill(keeper)
+    # A scheduler that was killed: the next one fires what became due, once.
+    kill(scheduler)
     with yard.database.connection() as connection:
         connection.execute(
             "UPDATE schedule SET next_time = next_time - interval '2 days' WHERE name = 'good'"
         )
-    until(lambda: yard.start_keeper() not in (0, keeper))
+    until(lambda: yard.start_scheduler() not in (0, scheduler))
     until(lambda: len(yard.database.runs.list_runs().runs) == 3, lambda: story(yard, "good"))
     yard.wait(yard.database.runs.list_runs().runs[0].run_id, "done")
 
@@ -164,7 +164,7 @@ def test_alert_test_and_the_list_of_alerts(yard: Yard):
         )
     results = json.loads(ask(yard, "run", "alert-test", "--json", expect=1))
     assert results == {"good": "", "bad": "'false' ended with 1: "}
-    yard.database.events.add("run_failed", "run \x1b[2J1", {})
+    yard.database.events.add("processing.failed", "run \x1b[2J1", {})
     yard.database.events.plan(lambda _kind: ["good"])
     assert "run \\x1b[2J1" in ask(yard, "run", "alerts")
 
@@ -178,7 +178,7 @@ def test_scrub_and_audit_of_a_real_store(store, tmp_path, database_url: str):
         for workflow in ("scrub", "audit"):
             run, _ = yard.control.start(workflow, {})
             assert yard.wait(run.run_id, "done", "partial", "failed").state == "done"
-        ((_, _, result, _),) = yard.database.runs.results(run.run_id, "audit")
+        result = yard.database.runs.result_of(run.run_id, "audit", 0)
         assert result is not None
         assert result["missing_count"] == 0
         # Stopping the store stops what runs beside its engine as well, Redis and workers.
@@ -204,7 +204,7 @@ def test_warnings_of_the_store_become_events_once_a_day(store, tmp_path, databas
         os.rename(made.disks[0], made.disks[0] + ".away")
         until(lambda: any(one.code == "disk-missing" for one in made.client.warnings()))
         assert watch.look(now) >= 1
-        events = yard.database.events.events("disk")
+        events = yard.database.events.events("disk.missing")
         assert any(event.document["code"] == "disk-missing" for event in events)
         count = len(yard.database.events.events())
         assert watch.look(now) + len(yard.database.events.events()) == count
@@ -212,7 +212,7 @@ def test_warnings_of_the_store_become_events_once_a_day(store, tmp_path, databas
         made.stop()
         assert watch.look(now + timedelta(days=1)) == 0, "it may be starting"
         assert watch.look(now + timedelta(days=1, seconds=301)) == 1
-        assert yard.database.events.events("store")[0].subject == "engine"
+        assert yard.database.events.events("store.warning")[0].subject == "engine"
         assert before >= 0
 
 
@@ -234,10 +234,11 @@ def test_bad_and_old_backups_become_events(yard: Yard):
         )
     assert watch.look(now) == 1
     kinds = [event.kind for event in yard.database.events.events()]
-    assert kinds == ["backup_old", "backup_failed"]
+    assert kinds == ["backup.old", "backup.failed"]
 
 
 def test_warnings_have_their_topics():
-    assert kind_of("ssd-area") == kind_of("ssd-full") == kind_of("ssd-partition") == "quota"
-    assert kind_of("disk-missing") == kind_of("lost") == "disk"
-    assert kind_of("alerts") == "store"
+    assert kind_of("ssd-area") == kind_of("ssd-full") == kind_of("ssd-partition") == "space.low"
+    assert kind_of("disk-missing") == "disk.missing" and kind_of("lost-objects") == "loss.found"
+    assert kind_of("disk-failing") == kind_of("smart-pending") == "disk.failing"
+    assert kind_of("alerts") == "store.warning"

@@ -13,11 +13,11 @@ from pydantic import BaseModel
 from jobs import execute
 from jobs.runners import run_program
 from jobs.runners.settings import RunnerSettings
-from jobs.runs.action_run import raise_if_failed
 from jobs.runs.follow import follow_logs
 from jobs.runs.local_state import LocalTaskState, following, program_log
 from jobs.runs.registry import add_workflow
 from jobs.runs.workflow import Step, TaskContext, Workflow
+from jobs.runs.workflows.action_run import raise_if_failed
 from sql import Claim, Database, DatabaseUnavailableError, Progress
 
 LEASE_S = 1.5
@@ -192,7 +192,7 @@ def test_a_full_disk_loses_words_and_not_the_task(database: Database, full: str,
     assert ends(database, task_id) == (("queued", 1, ["retry"]) if fails else ("done", 0, ["done"]))
 
 
-def test_the_words_of_a_program_are_among_the_logs(database: Database, tmp_path, capsys):
+def test_the_words_of_a_program_are_among_the_logs(database: Database, tmp_path):
     state = Away(database, str(tmp_path))
     state.back.set()
 
@@ -206,9 +206,8 @@ def test_the_words_of_a_program_are_among_the_logs(database: Database, tmp_path,
     assert carry_out(database, state, task_id, str(tmp_path)) == "done"
     (run,) = database.runs.list_runs().runs
     for only in (None, task_id):
-        capsys.readouterr()
-        follow_logs(database, str(tmp_path), run.run_id, only, follow=False)
-        lines = capsys.readouterr().out.splitlines()
+        pieces = follow_logs(database, str(tmp_path), run.run_id, only, follow=False)
+        lines = "".join(pieces).splitlines()
         heading = f"==> task {task_id}, attempt 1, its program <=="
         assert lines[-2:] == [heading, "the picture is broken"]
         assert "it begins" in lines[-4]

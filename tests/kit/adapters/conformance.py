@@ -13,8 +13,9 @@ from datetime import datetime
 from pathlib import Path
 
 from adapters.ingest.assemble import Assembler
+from adapters.records.adapter import Adapter
 from adapters.records.folder import ScrapeFolder
-from adapters.records.items import Adapter, MediaFile, Problem, Record
+from adapters.records.items import MediaFile, Problem, Record
 from adapters.records.relationships import FORMS_TREE
 from adapters.sources.registry import adapter_named
 from sql import WriteIntent, default_file_extensions
@@ -27,10 +28,11 @@ PYTHON_TYPES = {
     "text": str,
     "timestamptz": datetime,
     "date": object,
-    "bytea": bytes,
+    "bytea": str,
     "text[]": list,
     "bigint[]": list,
     "double precision[]": list,
+    "jsonb": str,
 }
 
 

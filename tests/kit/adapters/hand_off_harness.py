@@ -143,7 +143,7 @@ class Bench:
         )
 
     def quarantine(self) -> list[tuple[str, int, str]]:
-        rows = self.house.database.actions.quarantined(self.event)
+        rows = self.house.database.quarantine.of_actions(self.event)
         return [(row.path, row.record_number, row.reason) for row in rows]
 
     def outcomes(self) -> dict[int, str]:
@@ -158,7 +158,7 @@ class Bench:
             "results": "SELECT node_id, action_event_id, thing, score FROM result_crop",
             "outcomes": "SELECT action_event_id, node_id, part, outcome, reason FROM action_node",
             "aside": "SELECT path, record_number, node_id, reason, encode(sha256, 'hex') "
-            "FROM action_quarantine",
+            "FROM quarantine",
             "intents": "SELECT intent_id FROM write_intent",
         }
         for name, query in extra.items():

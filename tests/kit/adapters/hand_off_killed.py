@@ -19,13 +19,14 @@ from adapters.actions.outputs.hand_off import take_outputs
 from fsd import Client, load_config
 from sql import Database
 from sql.actions.action_book import ActionBook
+from sql.intent.quarantine_book import QuarantineBook
 
 PLACES: dict[str, tuple[Any, str]] = {
     "batch_write": (Client, "batch_write"),
     "wait": (Client, "wait"),
     "declare": (Database, "declare"),
     "apply": (Database, "apply_intent"),
-    "set_aside": (ActionBook, "set_aside"),
+    "set_aside": (QuarantineBook, "add_of_event"),
     "outcomes": (ActionBook, "record_outcomes"),
 }
 

@@ -21,6 +21,8 @@ from adapters.work.batch_work import Signal
 from base import files
 from fsd import Client
 from sql import Database
+from sql.intent.ingest_book import IngestBook
+from sql.intent.quarantine_book import QuarantineBook
 
 LIFE_S_MAX = 120
 PLACES: dict[str, tuple[Any, str]] = {
@@ -31,13 +33,13 @@ PLACES: dict[str, tuple[Any, str]] = {
     "batch_write": (Client, "batch_write"),
     "wait": (Client, "wait"),
     "declare": (Database, "declare"),
-    "open_batch": (Database, "open_ingest_batch"),
+    "open_batch": (IngestBook, "open"),
     "apply": (Database, "apply_intent"),
-    "quarantine": (Database, "add_quarantine"),
-    "state": (Database, "set_ingest_state"),
+    "quarantine": (QuarantineBook, "add_of_batch"),
+    "state": (IngestBook, "set_state"),
     "objects": (package, "_write_objects"),
     "package_sync": (package, "sync_folder"),
-    "register": (Database, "add_outbox_package"),
+    "register": (IngestBook, "add_package"),
 }
 
 

@@ -12,8 +12,9 @@ import conformance
 import pytest
 from command import ROOT
 
+from adapters.records.adapter import Adapter
 from adapters.records.folder import ScrapeFolder
-from adapters.records.items import Adapter, MediaFile, Problem, Record
+from adapters.records.items import MediaFile, Problem, Record
 
 SAMPLES = os.path.join(ROOT, "..", "shared", "samples")
 MTIME_NS = 1_700_000_000_000_000_000

@@ -12,8 +12,9 @@ from typing import Any
 from command import ROOT
 from conformance import PYTHON_TYPES
 
+from adapters.records.adapter import Adapter
 from adapters.records.folder import ScrapeFolder
-from adapters.records.items import Adapter, MediaFile, Observation, Problem, Record
+from adapters.records.items import MediaFile, Observation, Problem, Record
 from adapters.records.relationships import FORMS_TREE
 
 SAMPLES = os.path.join(ROOT, "..", "shared", "samples")

@@ -17,8 +17,9 @@ from command import ROOT
 from conformance import check_adapter
 from hypothesis import strategies as st
 
+from adapters.records.adapter import Adapter
 from adapters.records.folder import ScrapeFolder
-from adapters.records.items import Adapter, MediaFile, NodeReference, Observation, Problem, Record
+from adapters.records.items import MediaFile, NodeReference, Observation, Problem, Record
 
 SAMPLES = os.path.join(ROOT, "..", "shared", "samples")
 

@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 from hypothesis import strategies
 
+from adapters.records.adapter import Adapter
 from adapters.records.folder import ScrapeFolder
-from adapters.records.items import Adapter, MediaFile, Observation, Problem, Record
+from adapters.records.items import MediaFile, Observation, Problem, Record
 
 SAMPLES = os.path.join(os.path.dirname(__file__), *[os.pardir] * 4, "shared", "samples")
 

@@ -16,9 +16,7 @@ from random import Random
 from typing import TypeVar
 
 from sql import Database, DeclaredTable
-from sql.actions.history import declare_action
 from sql.core.declared import Column
-from sql.intent.ingest_state import open_ingest_batch
 from sql.intent.intent import (
     ArchiveLocation,
     CommonMetadata,
@@ -356,10 +354,9 @@ def fill_database(database: Database, fixture: Fixture) -> None:
     """Declare and apply all of it; the database should be the test's own."""
     for table in fixture.tables:
         database.declare(table)
-    with database.connection() as connection:
-        for action_id, name, kind in ACTIONS:
-            declare_action(connection, action_id, name, kind)
-        for batch in BATCHES:
-            open_ingest_batch(connection, batch, "fixture", "ada", f"/inbox/{batch}")
+    for action_id, name, kind in ACTIONS:
+        database.actions.declare_action(action_id, name, kind)
+    for batch in BATCHES:
+        database.ingests.open(batch, "fixture", "ada", f"/inbox/{batch}")
     for intent in fixture.intents:
         database.apply_intent(intent)

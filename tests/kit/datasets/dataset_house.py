@@ -117,12 +117,9 @@ class House:
         """Record a run of an action over nodes; returns the event."""
         known = dict(self.rows("SELECT name, action_id FROM action"))
         number = known.get(action) or len(known) + 10
-        self.database.declare_action(number, action, "AC2")
-        batch = self.database.create_action_batch()
-        if node_ids:
-            self.database.add_to_action_batch(batch, node_ids)
-        self.database.seal_action_batch(batch)
-        return self.database.record_action_history(number, batch, status)
+        self.database.actions.declare_action(number, action, "AC2")
+        batch = self.database.action_context.make_sealed_batch(node_ids or [])
+        return self.database.actions.record_action_history(number, batch, status)
 
     def batch_of(self, event: int) -> int:
         """Return the batch that an event was over."""

@@ -31,6 +31,7 @@ heartbeat_s = 0.3
 lease_s = 2.0
 space_retry_s = 0.2
 stop_timeout_s = 20
+thumbnails_on_arrival = false
 
 [jobs.runners]
 free_bytes_min = 0
@@ -184,7 +185,7 @@ def make_action_yard(
 def lasting_yard(
     database_server: str, database_template: str, **quota_bytes: int
 ) -> Iterator[ActionYard]:
-    """Make a store with six pictures, Redis, a keeper and a worker, for all tests of a module."""
+    """Make a store with six pictures, Redis, a scheduler and a worker, for a module's tests."""
     with contextlib.ExitStack() as stack:
         root = tempfile.mkdtemp(prefix="ds-")
         stack.callback(shutil.rmtree, root)
@@ -198,7 +199,7 @@ def lasting_yard(
         stack.callback(made.database.close)
         stack.callback(made.stop)
         made.start_redis()
-        made.start_keeper()
+        made.start_scheduler()
         made.start_worker()
         yield made
 

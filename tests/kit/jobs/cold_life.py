@@ -17,7 +17,7 @@ from psycopg.sql import SQL, Identifier
 from store_harness import write_files
 
 from adapters import backup_partner, make_thumbnails
-from sql import make_backup
+from sql import NewWebhook, make_backup
 from sql.copies.report import BackupReport
 
 DEFINITION = """
@@ -42,6 +42,7 @@ ODD = {
     ).encode(),
     "program.exe": b"MZ",
 }
+THINGS = b"".join(b'{"id": %d, "colour": "red", "size": %d.5}\n' % (n, n) for n in range(20))
 PASSWORD_HASH = "$argon2id$v=19$m=65536,t=3,p=4$Y2FuYXJ5c2FsdA$Q0FOQVJZLXBhc3N3b3JkLWhhc2g"
 WEBHOOK_SECRET = "CANARY-webhook-secret-74128"
 TYPED_AS_NAME = "canary-typed-as-a-name"
@@ -56,13 +57,21 @@ CANARIES = (
 )
 
 NOT_COMPARED = {
+    "audit_entry": "written with every command, also by those that compare",
+    "audit_outcome": "of such entries",
     "backup_report": "written after the moment that it tells of",
     "outbox_package": "packages that are made later, and their copies: compared by name and sum",
     "outbox_store_batch": "of such packages: compared as well",
     "user_session": "a secret: none comes back",
     "api_token": "a secret: none comes back",
+    "api_token_scope": "goes with its token",
     "login_attempt": "may have what was typed: none comes back",
     "request_key": "answers of the last day, for who asked: none comes back",
+    "webhook": "its address and what signs for it are secrets: none comes back",
+    "webhook_secret": "goes with its webhook",
+    "webhook_type": "goes with its webhook",
+    "webhook_delivery": "goes with its webhook",
+    "webhook_delivery_event": "goes with its webhook",
 }
 CHANGED = {
     "app_user": {"password_hash": "a secret"},
@@ -101,6 +110,9 @@ def live(yard: ActionYard) -> None:
     ((batch,),) = yard.rows("SELECT min(action_batch_id) FROM action_batch")
     _command(yard, "pipeline", "enrol", "looks", str(batch))
     _let_people_in(yard)
+    _share(yard)
+    _ingest(yard, "things", {"things.jsonl": THINGS}, "json")
+    _command(yard, "schema", "accept", "things")
     _command(yard, "schedule", "add", "nightly", "thumbnails", "--cron", "0 4 * * *")
     _command(yard, "schedule", "fire", "nightly")
     ((run_id,),) = yard.rows("SELECT run_id FROM schedule_firing WHERE cause = 'hand'")
@@ -157,7 +169,7 @@ def _ingest(
 def _let_people_in(yard: ActionYard) -> None:
     users = yard.database.users
     user = users.add("ann", "labeller", PASSWORD_HASH)
-    users.add_token("ann", "nightly", "labeller", TOKEN_HASH)
+    users.add_token("ann", "nightly", ["label"], TOKEN_HASH)
     users.open_session(
         users.begin_login("ann", "192.0.2.1"),
         SESSION_HASH,
@@ -172,8 +184,40 @@ def _let_people_in(yard: ActionYard) -> None:
         f"done_time) VALUES ('ann', 'k', 'x', sha256('x'), 'me', '{TYPED_AS_NAME}', now())"
     )
     users.save_view(user.user_id, "explorer", "mine", "q=1", is_shared=True)
+    _tell_programs(yard)
     with open(os.path.join(yard.root, "alert.secret"), "w", encoding="ascii") as file:
         file.write(WEBHOOK_SECRET)
+
+
+def _tell_programs(yard: ActionYard) -> None:
+    webhooks = yard.database.webhooks
+    webhooks.add(
+        NewWebhook(
+            name="ops",
+            user_id=None,
+            url=f"https://hooks.example/{TYPED_AS_NAME}",
+            types=["processing.failed"],
+            selector=None,
+            authentication="bearer",
+            credential=WEBHOOK_SECRET,
+            authorities="",
+            batch_max=1,
+            signing=WEBHOOK_SECRET,
+            after=None,
+        )
+    )
+    made = webhooks.webhook("ops")
+    assert webhooks.plan(made.webhook_id, made.position, [[made.position]], made.position)
+
+
+def _share(yard: ActionYard) -> None:
+    _command(yard, "group", "create", "friends")
+    _command(yard, "group", "add", "friends", "ann")
+    _command(yard, "collection", "create", "walls")
+    ((node_id,),) = yard.rows("SELECT min(node_id) FROM physical_content")
+    _command(yard, "collection", "add", "walls", "--node", str(node_id), "--yes")
+    _command(yard, "grant", "add", "--collection", "walls", "--group", "friends")
+    _command(yard, "grant", "add", "--batch", "odd", "--account", "ann", "--with-metadata")
 
 
 def _command(yard: ActionYard, *words: str, exit_code: int = 0) -> None:

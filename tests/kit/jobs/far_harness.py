@@ -4,22 +4,30 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import signal
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Any
 
+import warm_start
 from command import PROGRAM, ROOT
 from jobs_harness import HERE, Yard, import_trial_workflows, until
 from store_harness import Store
 
+from gui.access.people import add_user, make_token
+from gui.core.config import load_gui_config
+from gui.core.server_process import api_process
+from gui.reading.connections import Connections
 from jobs.runs.registry import load_extra_workflows
-from sql import Database
+from sql import Database, Scope
 
-TOKEN, WORKER_TOKEN = "correct-horse-battery", "staple-correct-horse"
+START_PATIENCE_S = 600.0
+"""A port that is no fork imports all that it needs, beside whatever else runs."""
+ENDED = (0, -signal.SIGTERM)
+"""How a public port ends that was asked to: uvicorn raises the signal again when all is closed."""
 
 
 def write_secret(path: str, secret: str) -> str:
@@ -84,27 +92,61 @@ def start(root: str, name: str, *arguments: str, within: Sequence[str] = ()) -> 
     return Process(popen, log_path)
 
 
+def token_of(yard: Yard, *scopes: Scope) -> str:
+    """Return a token with these scopes, of an admin who is made when there is none."""
+    if not yard.database.users.users():
+        add_user(yard.database, "ada", "admin", "correct horse battery staple")
+    return make_token(yard.database, "ada", f"test-{os.urandom(4).hex()}", scopes).secret
+
+
+@contextmanager
+def door_over(yard: Yard) -> Iterator[Any]:
+    """Yield the public port's application over a yard; no engine and no pages run behind it."""
+    from gui.door.door import make_app
+
+    with open(yard.config_path, "a", encoding="utf-8") as file:
+        file.write("\n[gui]\nenabled = false\nrequests_per_s = 100000\n")
+    connections = Connections(load_gui_config(yard.config_path), remembered_s=0.0)
+    yield make_app(connections)
+    connections.close()
+
+
 def start_api(
     yard: Yard, port: str = "0", host: str = "127.0.0.1", within: Sequence[str] = ()
 ) -> tuple[Process, str]:
-    """Serve a yard's jobs over TCP; returns the process and its address."""
-    tokens = [
-        "--token-file", write_secret(os.path.join(yard.root, "token"), TOKEN),
-        "--worker-token-file", write_secret(os.path.join(yard.root, "worker-token"), WORKER_TOKEN),
-    ]  # fmt: skip
-    config = ["--config", yard.config_path]
-    words = ["run", "serve", "--host", host, "--tcp-port", port, *tokens, *config]
-    api = start(yard.root, "api", *words, within=within)
+    """Serve a yard's public port; returns the process and its address."""
+    section = f"\n[gui]\nenabled = false\nhost = {json.dumps(host)}\nport = "
+    with open(yard.config_path, encoding="utf-8") as file:
+        text = file.read().partition(section)[0]
+    with open(yard.config_path, "w", encoding="utf-8") as file:
+        file.write(f"{text}{section}{port}\n")
+    write_secret(os.path.join(yard.root, "worker-token"), token_of(yard, "worker"))
+    if within:
+        api = start(yard.root, "api", "api", "--config", yard.config_path, within=within)
+    else:
+        api = _forked(yard)
+    served = api_process(load_gui_config(yard.config_path))
     found: list[str] = []
 
-    def listens() -> bool:
+    def answers() -> bool:
         assert api.popen.poll() is None, api.said()
-        match = re.search(rf"serving ({re.escape(host)}:[0-9]+)\n", api.said())
-        found[:] = [match[1]] if match else []
+        running = served.find()
+        found[:] = [running.address] if running is not None else []
         return bool(found)
 
-    until(listens, api.said)
-    return api, f"http://{found[0]}"
+    until(answers, api.said, START_PATIENCE_S)
+    return api, found[0]
+
+
+def _forked(yard: Yard) -> Process:
+    log_path = os.path.join(yard.root, "api.log")
+    words = [sys.executable, "-m", "gui.api_main", yard.config_path]
+    with open(log_path, "wb") as log:
+        popen = warm_start.warm.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=log.fileno(), stderr=log.fileno(), cwd=ROOT,
+            env=dict(os.environ), start_new_session=True,
+        )  # fmt: skip
+    return Process(popen, log_path)
 
 
 def start_far_worker(yard: Yard, address: str, stage_root: str, queues: str = "gpu") -> Process:

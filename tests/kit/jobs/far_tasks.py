@@ -11,20 +11,12 @@ from fastapi import FastAPI
 from pydantic import BaseModel
 from served_app import Served
 
-from jobs.api.tasks import task_routes
-from jobs.api.tokens import TokenScopes
-from jobs.api.turns import Turns
+from jobs.api.tasks import Tasks, task_routes
 from jobs.runs.local_state import LocalTaskState
 from jobs.runs.registry import add_workflow
 from jobs.runs.task_state import TaskState
 from jobs.runs.workflow import Step, Workflow
-from sql import (
-    BodyLimit,
-    Claim,
-    Database,
-)
-
-TOKEN, WORKER_TOKEN = "correct-horse-battery", "staple-correct-horse"
+from sql import Claim, Database
 
 
 class Anything(BaseModel):
@@ -77,7 +69,7 @@ class World:
             return file.read()
 
     def take_back(self) -> int:
-        """Let the keeper find every worker silent."""
+        """Let the scheduler find every worker silent."""
         from jobs.runs.local_state import following
 
         with self.database.connection() as connection:
@@ -96,12 +88,11 @@ def local(database: Database, log_dir: str, made: list) -> LocalTaskState:
 
 
 def app_over(database: Database, state: TaskState) -> FastAPI:
+    """Return the routes of workers as the public port has them, without its guard."""
     from base.operations.routes import add_problems
-    from jobs.api.app import BODY_LIMITS_BYTES
 
     app = FastAPI()
     add_problems(app)
-    app.include_router(task_routes("/nowhere", database, state, Turns()))
-    app.add_middleware(BodyLimit, limits_bytes=BODY_LIMITS_BYTES)
-    app.add_middleware(TokenScopes, token=TOKEN, worker_token=WORKER_TOKEN)
+    tasks = Tasks("/nowhere", lambda: database, lambda: state)
+    app.include_router(task_routes(tasks), prefix="/api/v1")
     return app

@@ -16,11 +16,11 @@ from typing import Any
 
 import pytest
 
-from base import process
-from base.descriptors import wait_readable
-from base.process import ProcessError
+from base.processes import process
+from base.processes.descriptors import wait_readable
+from base.processes.process import ProcessError
 from jobs.core.config import JobsConfig, load_jobs_config
-from jobs.process_main import keeper_mark, worker_mark
+from jobs.core.marks import scheduler_mark, worker_mark
 from jobs.queues import redis_server
 from jobs.runs.control import RunControl
 from jobs.scheduler import supervise
@@ -28,7 +28,7 @@ from jobs.scheduler.supervise import WantedWorker
 from sql import Database, Run
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 POLL_S = 0.05
 
 
@@ -57,9 +57,9 @@ class Yard:
         supervise.start_worker(self.config, self.config_path, wanted)
         return self.worker_pid(name)
 
-    def start_keeper(self) -> int:
-        supervise.start_keeper(self.config, self.config_path)
-        return process.find(keeper_mark(self.config)) or 0
+    def start_scheduler(self) -> int:
+        supervise.start_scheduler(self.config, self.config_path)
+        return process.find(scheduler_mark(self.config)) or 0
 
     def worker_pid(self, name: str = "one") -> int:
         return process.find(worker_mark(self.config, name)) or 0
@@ -73,8 +73,8 @@ class Yard:
 
     def stop(self) -> None:
         """Kill all that runs; a test that wants a soft end asks for it itself."""
-        supervise.wish(self.config, up=False)
-        marks = [keeper_mark(self.config)]
+        supervise.set_should_run(self.config, up=False)
+        marks = [scheduler_mark(self.config)]
         marks += [worker_mark(self.config, name) for name in supervise.running_workers(self.config)]
         for mark in marks:
             with contextlib.suppress(ProcessError):

@@ -101,7 +101,7 @@ def left_by(yard: ActionYard, run_id: int) -> dict[str, list[tuple]]:
         "superseded": yard.rows(f"SELECT node_id FROM superseded_result {event}"),
         "quarantine": yard.rows(
             "SELECT part, path, record_number, node_id, reason, encode(sha256, 'hex') "
-            f"FROM action_quarantine {event} ORDER BY 1, 2, 3"
+            f"FROM quarantine {event} ORDER BY 1, 2, 3"
         ),
         "children": yard.rows(
             "SELECT edge.parent_node_id, meta.path, edge.position, content.file_size_bytes, "

@@ -43,7 +43,7 @@ def work(context: TaskContext) -> StepResult:
     parameters = context.parameters
     print(f"part {context.part} \x1b[31mred")
     if context.part in parameters["fail_parts"] and context.token <= parameters["fail_tries"]:
-        raise RuntimeError(f"part {context.part} is broken")
+        raise RuntimeError(f"part {context.part} is broken {parameters['tag']}".rstrip())
     while parameters["hold"] and not os.path.exists(os.path.join(parameters["folder"], "go")):
         context.check_cancelled()
         context.progress(1, 2, "steps", "holding")
@@ -63,7 +63,7 @@ def after(context: TaskContext) -> dict[str, Any]:
 def finish(context: TaskContext) -> dict[str, Any]:
     trace(context, "finish")
     results = context.database.runs.results(context.run_id, "after")
-    return {"parts": sorted(part for part, state, _, _ in results if state == "done")}
+    return {"parts": sorted(one.part for one in results if one.state == "done")}
 
 
 def wait_for_room(context: TaskContext) -> None:

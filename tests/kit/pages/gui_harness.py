@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import http.client
 import json
 import os
@@ -24,12 +25,14 @@ from adapters.work.batch_work import Signal
 from fsd.engine.setup import init_store
 from gui.access.people import add_user, make_token
 from gui.core.config import GuiConfig, load_gui_config
-from gui.server import gui_process
+from gui.core.server_process import api_process, pages_process
 from jobs import load_jobs_config
 from jobs.queues import redis_server
-from sql import CommonMetadata, Database, WriteIntent
+from sql import CommonMetadata, Database, WriteIntent, scopes_of_role
 
 PASSWORD = "correct horse battery staple"
+LOOKS_MAX = 600
+"""So often a simulated browser looks for something, every 0.1 s; by itself it gives up at 0.3 s."""
 PEOPLE = {"ada": "admin", "oto": "operator", "vera": "viewer"}
 _EVIL = "window.hacked='yes'"
 HOSTILE = f'<img src=x onerror="{_EVIL}"><script>{_EVIL}</script>{{{{7*7}}}}`${{1}}'
@@ -107,8 +110,9 @@ class Scene:
         return answer.headers["set-cookie"].partition(";")[0]
 
     def token(self, name: str, role: str) -> str:
-        """Return the header of a new token."""
-        made = make_token(self.database, name, f"test-{os.urandom(4).hex()}", role)
+        """Return the header of a new token that may what a role may."""
+        scopes = scopes_of_role(role)  # pyright: ignore[reportArgumentType]
+        made = make_token(self.database, name, f"test-{os.urandom(4).hex()}", scopes)
         return f"Bearer {made.secret}"
 
 
@@ -165,11 +169,12 @@ def images():
 
 @contextlib.contextmanager
 def served(made: Scene) -> Iterator[Scene]:
-    """Serve the pages of a scene in a process of their own."""
+    """Serve the public port of a scene, and its pages, in processes of their own."""
     # NiceGUI behaves otherwise where it believes to be under test.
     known = os.environ.pop("PYTEST_CURRENT_TEST", None)
     try:
-        running, _ = gui_process.start(made.config)
+        pages_process(made.config).start()
+        running, _ = api_process(made.config).start()
     finally:
         if known is not None:
             os.environ["PYTEST_CURRENT_TEST"] = known
@@ -177,7 +182,8 @@ def served(made: Scene) -> Iterator[Scene]:
     try:
         yield made
     finally:
-        gui_process.stop(made.config)
+        api_process(made.config).stop()
+        pages_process(made.config).stop()
 
 
 @contextlib.asynccontextmanager
@@ -194,6 +200,9 @@ async def simulated(made: Scene, name: str) -> AsyncIterator:
     desk = Desk(made.config)
     try:
         async with user_simulation() as user:
+            for look in ("should_see", "should_not_see"):
+                patient = functools.partial(getattr(user, look), retries=LOOKS_MAX)
+                setattr(user, look, patient)
             core.app.add_middleware(Guard, config=desk.config, sessions=desk.sessions)
             register_pages(desk)
             await desk.poller.refresh()

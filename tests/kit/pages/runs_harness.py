@@ -41,7 +41,7 @@ def _configure(path: str) -> None:
 
 @contextlib.contextmanager
 def workshop(database_server: str, database_template: str, disks: int = 2) -> Iterator[Workshop]:
-    """Make a store with six pictures, people, Redis, a keeper, a worker, and its pages."""
+    """Make a store with six pictures, people, Redis, a scheduler, a worker, and its pages."""
     root = tempfile.mkdtemp(prefix="ds-work-")
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, root, ignore_errors=True)
@@ -57,7 +57,7 @@ def workshop(database_server: str, database_template: str, disks: int = 2) -> It
         stack.callback(yard.database.close)
         stack.callback(yard.stop)
         yard.start_redis()
-        yard.start_keeper()
+        yard.start_scheduler()
         yard.start_worker()
         for name, role in PEOPLE.items():
             add_user(yard.database, name, role, PASSWORD)

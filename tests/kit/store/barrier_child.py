@@ -1,7 +1,8 @@
 """An engine that kills itself: `barrier_child.py CONFIG VERB BATCH BARRIER`, for the crash tests.
 
-It runs one purge or compaction, and what is dropped after it, or finds and mends what is damaged,
-or revives a shard that was given up wrongly, and ends by SIGKILL when the named barrier is passed.
+It runs one purge or compaction, and what is dropped after it, or finds what is damaged,
+or revives a shard that was given up wrongly, or makes a checkpoint of the catalog, and ends by
+SIGKILL when the named barrier is passed.
 It prints `done` when that never happens.
 """
 
@@ -12,6 +13,7 @@ import signal
 import sys
 
 from fsd.delete import compact, purge
+from fsd.delete.compact_plan import vacated_shards
 from fsd.disks.config import load_config
 from fsd.documents.models import RebuildRequest, VerifyRequest
 from fsd.documents.purge_models import PurgeRequest
@@ -37,8 +39,12 @@ def main(config: str, verb: str, batch: str, barrier: str) -> None:
 
     engine = Engine(load_config(config))
     engine.start()
-    engine.on_barrier = engine.replicator.mender.on_barrier = passed
-    if verb == "mend":
+    engine.on_barrier = engine.replicator.reconstructor.on_barrier = passed
+    engine.store.catalog.on_barrier = passed
+    if verb == "checkpoint":
+        engine.store.catalog.checkpoint()
+        passed("done")
+    if verb == "reconstruct":
         job = engine.verify(VerifyRequest())
         job.finished.wait()
         job = engine.rebuild(RebuildRequest())
@@ -46,12 +52,12 @@ def main(config: str, verb: str, batch: str, barrier: str) -> None:
         give_up(engine, batch)
         job = engine.rebuild(RebuildRequest())
     elif verb == "purge":
-        job = purge.purge(engine, PurgeRequest(batch=batch))
+        job = purge.purge(engine.dropper, PurgeRequest(batch=batch))
     else:
-        job = compact.compact(engine, 0.01)
+        job = compact.compact(engine.dropper, 0.01)
     job.finished.wait()
     assert job.state == "done", (job.state, job.error)
-    while engine.dropper.waiting():
+    while vacated_shards(engine.store):
         engine.dropper.tick()
     print("done")
     engine.stop()

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from fsd.disk_io import disk_process
-from fsd.disk_io.identity import make_identity
+from fsd.disk_io.place.identity import make_identity
 from fsd.process.process import Child
 from fsd.process.slots import SlotPool
 

@@ -16,12 +16,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from engine_processes import ChildProcess, children, kill_engine, kill_nursery, kill_process
+from engine_processes import ChildProcess, children, kill_engine, kill_fork_server, kill_process
 from store_checks import assert_sealed, until
 from store_harness import Store, write_files
 
 from base.errors import DrystoneError
-from fsd.cli import daemon_mount
+from fsd.cli.daemons import daemon_mount
 
 HANG_S_MAX = 120.0
 BATCHES_MAX = 7
@@ -36,7 +36,7 @@ OPERATIONS = {
     "verify": 1,
     "start": 2,
 }
-VICTIMS = {"group": 4, "engine": 3, "child": 4, "mount": 1, "nursery": 1}
+VICTIMS = {"group": 4, "engine": 3, "child": 4, "mount": 1, "fork server": 1}
 
 
 @dataclass
@@ -110,8 +110,8 @@ class CrashRun:
     def _kill(self, victim: str) -> None:
         if victim == "mount":
             self._kill_mount()
-        elif victim == "nursery":
-            kill_nursery(self.store.config)
+        elif victim == "fork server":
+            kill_fork_server(self.store.config)
         elif victim == "child":
             # Sorted by label, not by process id: the choice must be the seed's.
             found = sorted(children(self.store.config), key=lambda child: (child.label, child.pid))

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 
 from store_checks import until
 
-from fsd.cli import daemon_process
-from fsd.cli.daemon_process import ProcessMark
+from fsd.cli.daemons import daemon_process
+from fsd.cli.daemons.daemon_process import ProcessMark
 from fsd.disks.config import Config
 
-GONE_S_MAX = 60.0
+GONE_S_MAX = 180.0
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def _mark(config: Config) -> ProcessMark | None:
 
 
 def children(config: Config) -> list[ChildProcess]:
-    """Return the engine's child processes that are alive: its nursery's forks."""
+    """Return the engine's child processes that are alive: its fork server's forks."""
     engine, parents = engine_pid(config), dict[int, int]()
     for name in os.listdir("/proc"):
         if name.isdigit():
@@ -79,13 +79,13 @@ def kill_engine(config: Config, *, group: bool) -> None:
     daemon_process.exit_status(mark)
 
 
-def kill_nursery(config: Config) -> None:
+def kill_fork_server(config: Config) -> None:
     """Kill the process that the engine's children are forks of, if there are some."""
     for found in children(config)[:1]:
         with contextlib.suppress(OSError, ValueError):
             parent = _parent_of(str(found.pid))
             with open(f"/proc/{parent}/cmdline", encoding="utf-8") as file:
-                if file.read().startswith("drystone nursery"):  # Else it has just died.
+                if file.read().startswith("drystone fork server"):  # Else it has just died.
                     kill_process(parent)
 
 

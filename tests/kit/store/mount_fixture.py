@@ -15,7 +15,7 @@ from store_fixture import StoreFixture
 from fsd.format.tree import TreeEntry
 
 REPOSITORY = ROOT
-WAIT_S_MAX = 60.0
+WAIT_S_MAX = 180.0
 
 needs_fuse = [
     pytest.mark.skipif(not os.access("/dev/fuse", os.R_OK | os.W_OK), reason="needs /dev/fuse"),

@@ -12,7 +12,7 @@ from typing import Any
 
 from store_harness import Store
 
-SETTLE_S_MAX = 90.0
+SETTLE_S_MAX = 180.0
 READS_MAX = 300
 
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 
 from base.config import CONFIG_NAME
 from base.errors import DrystoneError
-from fsd.cli import daemon, daemon_mount
+from fsd.cli.daemons import daemon, daemon_mount
 from fsd.client.client import Client
 from fsd.disks.config import Config, load_config
+from gui import api_companion
 from gui import companion as gui_companion
 from jobs import companion as jobs_companion
 from sql import companion
@@ -52,6 +55,8 @@ class Store:
             jobs_companion.stop(self.config_path)
         with contextlib.suppress(DrystoneError):
             gui_companion.stop(self.config_path)
+        with contextlib.suppress(DrystoneError):
+            api_companion.stop(self.config_path)
 
     def mount(self) -> str:
         """Mount the store and return where; skips the test where FUSE is missing."""
@@ -68,12 +73,23 @@ class Store:
         return {file.path: file.key for file in self.client.batch_files(batch)}
 
     def log(self) -> str:
-        """Return the engine's log so far."""
-        try:
-            with open(daemon.engine_log(self.config), encoding="utf-8", errors="replace") as file:
-                return file.read()
-        except FileNotFoundError:
-            return ""
+        """Return the engine's log so far, and what came past it."""
+        texts: list[str] = []
+        log = os.path.join(self.config.log_folder, "engine.jsonl")
+        for path in (log, daemon.engine_log(self.config)):
+            with (
+                contextlib.suppress(FileNotFoundError),
+                open(path, encoding="utf-8", errors="replace") as file,
+            ):
+                texts.append(file.read())
+        return "".join(texts)
+
+    def logged(self, event: str, daemon_name: str = "engine") -> list[dict[str, Any]]:
+        """Return what a daemon has logged of an event."""
+        path = os.path.join(self.config.log_folder, f"{daemon_name}.jsonl")
+        with open(path, encoding="ascii") as file:
+            documents = [json.loads(line) for line in file]
+        return [document for document in documents if document["event"] == event]
 
 
 def write_files(folder: str, files: dict[str, bytes]) -> str:
@@ -89,7 +105,8 @@ def write_files(folder: str, files: dict[str, bytes]) -> str:
 def with_few_services(root: str) -> None:
     """Let `up` start one worker and no pages beside a store: for tests of the store alone."""
     with open(os.path.join(root, CONFIG_NAME), "a", encoding="utf-8") as file:
-        file.write('\n[gui]\nenabled = false\n\n[jobs.workers.one]\nqueues = ["default"]\n')
+        file.write("\n[gui]\nenabled = false\napi_enabled = false\n")
+        file.write('\n[jobs.workers.one]\nqueues = ["default"]\n')
 
 
 def with_settings(root: str, **settings: object) -> Config:

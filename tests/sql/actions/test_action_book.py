@@ -12,9 +12,9 @@ from sql import (
     Database,
     DeclaredTable,
     NodeOutcome,
+    QuarantineRow,
     ResultRow,
     Selector,
-    SetAside,
     SupersededResults,
     VirtualNode,
     WriteIntent,
@@ -38,7 +38,7 @@ class World:
 
     def __init__(self, database: Database) -> None:
         self.database, self.book = database, database.actions
-        database.declare_action(50, "look", "AC2")
+        database.actions.declare_action(50, "look", "AC2")
         database.declare(TABLE)
         self.keys = [key_of(f"n{number}") for number in range(10)]
         database.apply_intent(
@@ -52,10 +52,7 @@ class World:
         self.nodes = [ids[key] for key in self.keys]
 
     def batch(self, nodes: list[int]) -> int:
-        batch = self.database.create_action_batch()
-        self.database.add_to_action_batch(batch, nodes)
-        self.database.seal_action_batch(batch)
-        return batch
+        return self.database.action_context.make_sealed_batch(nodes)
 
     def begin(self, batch: int, run: str, version: int = 1, **parameters: Any) -> int:
         return self.book.begin_event(
@@ -137,21 +134,22 @@ def test_what_is_done_stays_done(world: World):
 
 def test_the_quarantine_lists_a_record_once(world: World):
     event = world.begin(world.batch(world.nodes[:2]), "run")
+    quarantine = world.database.quarantine
     rows = [
-        SetAside(path="a.json", reason="no JSON", key=DIGEST),
-        SetAside(path="b.csv", record_number=3, node_id=world.nodes[0], reason="wrong"),
+        QuarantineRow(path="a.json", reason="no JSON", key=DIGEST),
+        QuarantineRow(path="b.csv", record_number=3, node_id=world.nodes[0], reason="wrong"),
     ]
-    assert world.book.set_aside(event, 0, rows, "action-1-0") == 2
-    assert world.book.set_aside(event, 0, rows, "action-1-0") == 0
-    first, second = world.book.quarantined(event)
+    assert quarantine.add_of_event(event, 0, rows, "action-1-0") == 2
+    assert quarantine.add_of_event(event, 0, rows, "action-1-0") == 0
+    first, second = quarantine.of_actions(event)
     assert (first.path, first.key, first.record_number) == ("a.json", DIGEST, -1)
     assert (second.node_id, second.store_batch) == (world.nodes[0], "action-1-0")
-    assert world.book.mark_replayed([first.quarantine_id]) == 1
-    assert world.book.mark_replayed([first.quarantine_id]) == 0
+    assert quarantine.close([first.quarantine_id]) == 1
+    assert quarantine.close([first.quarantine_id]) == 0
     # Read again, a row that was closed stays closed.
-    assert world.book.set_aside(event, 0, rows, None) == 0
-    assert [row.path for row in world.book.quarantined(action="look")] == ["b.csv"]
-    assert len(world.book.quarantined(event, open_only=False)) == 2
+    assert quarantine.add_of_event(event, 0, rows, None) == 0
+    assert [row.path for row in quarantine.of_actions(action="look")] == ["b.csv"]
+    assert len(list(quarantine.of_actions(event, open_only=False))) == 2
 
 
 def intent(world: World, name: str, event: int, *, node: int = 0, seen: str = "") -> WriteIntent:
@@ -177,8 +175,12 @@ def test_later_results_supersede_earlier_ones(world: World):
     assert apply(intent(world, "4", new, seen="dog")).repeated
     # Those of other nodes and of other parameters stay.
     assert [row[2] for row in world.results()] == ["dog", "cat, seven times", "cow"]
-    (former,) = world.book.superseded(world.nodes[0], "look")
-    assert (former.event_id, former.values["seen"], former.superseded_by) == (old, "cat", "4")
+    with world.database.connection() as connection:
+        former = connection.execute(
+            "SELECT node_id, action_event_id, document::json ->> 'seen', superseded_by "
+            "FROM superseded_result"
+        ).fetchall()
+    assert former == [(world.nodes[0], old, "cat", "4")]
     found = Selector.model_validate(
         {"version": 1, "where": {"result": {"action": "look", "columns": {"seen": "cat"}}}}
     )

@@ -21,7 +21,7 @@ def world(database: Database) -> World:
         PhysicalNode(key=key, size_bytes=1, extension="png") for key in world.keys
     )  # fmt: skip
     database.apply_intent(WriteIntent(intent_id="contents", physical_nodes=contents))
-    database.declare_pipeline("looks", [50])
+    database.action_context.declare_pipeline("looks", [50], "")
     return world
 
 
@@ -42,7 +42,7 @@ def places(world: World, batch: int) -> dict[str, set[str] | int | None]:
             return {row.key for row in one.rows()}
 
     (card,) = [one for one in database.run_summary.board() if one.action_batch_id == batch]
-    (of_batch,) = database.pipeline_state(batch).pipelines
+    (of_batch,) = database.actions.pipeline_state(batch).pipelines
     (of_pipeline,) = database.pipelines.state("looks").batches
     first_open = database.action_context.first_open_stage("looks", batch)
     assert of_batch.current_stage == of_pipeline.current_stage == first_open == card.stage_id
@@ -86,11 +86,11 @@ def test_an_event_without_nodes_of_its_own_is_done_for_all_of_its_batch(world: W
     batch = world.batch(world.nodes[:3])
     world.database.pipelines.enrol("looks", [batch])
     if how == "at once":
-        world.database.record_action_history(50, batch, "done")
+        world.database.actions.record_action_history(50, batch, "done")
     else:
-        event = world.database.record_action_history(50, batch, "running")
+        event = world.database.actions.record_action_history(50, batch, "running")
         assert places(world, batch)["selector of the action"] == set()
-        world.database.change_action_history(event, "done")
+        world.database.actions.change_action_history(event, "done")
     assert places(world, batch)["selector of the action"] == {key_of(f"n{n}") for n in range(3)}
 
 
@@ -109,12 +109,12 @@ def test_a_stage_does_not_wait_for_hidden_nodes(world: World, flag: str):
     batch = world.batch(world.nodes)
     world.database.pipelines.enrol("looks", [batch])
     world.finish(event := world.begin(batch, "run:1"), world.nodes[:9])
-    (place,) = world.database.pipeline_state(batch).pipelines
+    (place,) = world.database.actions.pipeline_state(batch).pipelines
     assert (place.current_stage, place.stages[0].nodes_done, place.stages[0].done) == (1, 9, False)
     with world.database.connection() as connection:
         hide = f"UPDATE physical_content SET {flag} = true WHERE node_id = %s"
         connection.execute(hide, [world.nodes[9]])  # pyright: ignore[reportArgumentType]
-    (place,) = world.database.pipeline_state(batch).pipelines
+    (place,) = world.database.actions.pipeline_state(batch).pipelines
     assert (place.current_stage, place.stages[0].nodes_done, place.stages[0].done) == (
         None,
         9,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,12 +13,11 @@ import pytest
 from base.errors import UsageError
 from sql import Database
 from sql.actions.history import (
+    ActionHistory,
     add_to_action_batch,
     change_action_history,
     create_action_batch,
-    declare_action,
     declare_pipeline,
-    pipeline_state,
     record_action_history,
     seal_action_batch,
 )
@@ -34,10 +33,26 @@ def nodes(database: Database) -> list[int]:
     nodes = tuple(VirtualNode(description=f"n{number}") for number in range(10))
     database.apply_intent(WriteIntent(intent_id="nodes", virtual_nodes=nodes))
     with database.connection() as connection:
-        declare_action(connection, 20, "hash", "AC2")
-        declare_action(connection, 30, "ocr", "AC3")
+        inside(connection).declare_action(20, "hash", "AC2")
+        inside(connection).declare_action(30, "ocr", "AC3")
         rows = connection.execute("SELECT node_id FROM node ORDER BY node_id").fetchall()
     return [row[0] for row in rows]
+
+
+class OneTransaction:
+    """What a repository works in, when all of it is the transaction of a test."""
+
+    def __init__(self, open_one: psycopg.Connection[Any]) -> None:
+        self._open = open_one
+
+    def connection(self) -> AbstractContextManager[psycopg.Connection[Any]]:
+        return nullcontext(self._open)
+
+    reading = connection
+
+
+def inside(connection: psycopg.Connection[Any]) -> ActionHistory:
+    return ActionHistory(OneTransaction(connection))  # pyright: ignore
 
 
 def sealed_batch(connection: psycopg.Connection[Any], nodes: list[int]) -> int:
@@ -61,7 +76,7 @@ def test_a_batch_is_filled_and_sealed(database: Database, nodes: list[int]):
         first = seal_action_batch(connection, batch)
     with database.connection() as connection:
         assert seal_action_batch(connection, batch) == first
-        state = pipeline_state(connection, batch)
+        state = inside(connection).pipeline_state(batch)
     assert (state.node_count, state.seal_date) == (7, first)
     assert state.seal_date >= state.create_date
     assert state.pipelines == state.events == ()
@@ -89,7 +104,7 @@ def test_nothing_enters_a_sealed_batch(database: Database, nodes: list[int]):
     "call",
     [
         lambda connection: seal_action_batch(connection, 99),
-        lambda connection: pipeline_state(connection, 99),
+        lambda connection: inside(connection).pipeline_state(99),
         lambda connection: record_action_history(connection, 20, 99, "done"),
         lambda connection: add_to_action_batch(connection, 99, []),
         lambda connection: change_action_history(connection, 99, "done"),
@@ -131,7 +146,7 @@ def test_a_run_from_waiting_to_done(database: Database, nodes: list[int]):
         event = record_action_history(connection, 20, batch, "waiting")
         change_action_history(connection, event, "running", start_time=NOON)
         change_action_history(connection, event, "done", end_time=NOON + timedelta(hours=1))
-        (found,) = pipeline_state(connection, batch).events
+        (found,) = inside(connection).pipeline_state(batch).events
     assert (found.event_id, found.action, found.status) == (event, "hash", "done")
     assert (found.start_time, found.end_time) == (NOON, NOON + timedelta(hours=1))
     with refused(database, UsageError, "ended before it began") as connection:
@@ -149,7 +164,7 @@ def test_a_stage_is_done_when_every_node_is(database: Database, nodes: list[int]
         record_action_history(connection, 20, half, "done")
 
         def stages(batch: int) -> tuple[int | None, list[int], list[bool]]:
-            (progress,) = pipeline_state(connection, batch).pipelines
+            (progress,) = inside(connection).pipeline_state(batch).pipelines
             assert (progress.pipeline_id, progress.pipeline) == (pipeline, "texts")
             counts = [stage.nodes_done for stage in progress.stages]
             return progress.current_stage, counts, [stage.done for stage in progress.stages]
@@ -188,7 +203,7 @@ def test_only_what_can_go_through_a_pipeline_is_enrolled(database: Database, nod
     book.withdraw("texts", [full])
     with pytest.raises(UsageError, match=f"batch {full} is not in pipeline texts"):
         book.withdraw("texts", [full])
-    assert database.pipeline_state(full).pipelines == ()
+    assert database.actions.pipeline_state(full).pipelines == ()
 
 
 def test_both_sides_of_a_pipeline_say_the_same(database: Database, nodes: list[int]):
@@ -200,7 +215,7 @@ def test_both_sides_of_a_pipeline_say_the_same(database: Database, nodes: list[i
     of_pipeline = {one.action_batch_id: one for one in database.pipelines.state("texts").batches}
     assert list(of_pipeline) == [second, first]
     for batch, place, done in ((first, 2, [4, 0]), (second, 1, [2, 0])):
-        (of_batch,) = database.pipeline_state(batch).pipelines
+        (of_batch,) = database.actions.pipeline_state(batch).pipelines
         assert of_batch.current_stage == of_pipeline[batch].current_stage == place
         assert of_batch.stages == of_pipeline[batch].stages
         assert [stage.nodes_done for stage in of_batch.stages] == done
@@ -217,21 +232,21 @@ def test_a_run_that_ended_stays_so(database: Database, nodes: list[int], ended: 
             change_action_history(connection, event, status)
     with database.connection() as connection:
         change_action_history(connection, event, ended, end_time=NOON)
-        (found,) = pipeline_state(connection, batch).events
+        (found,) = inside(connection).pipeline_state(batch).events
     assert (found.status, found.end_time) == (ended, NOON)
 
 
 def test_actions_and_pipelines_are_declared_once(database: Database, nodes: list[int]):
     with database.connection() as connection:
-        assert not declare_action(connection, 20, "hash", "AC2")
-        assert declare_action(connection, 21, "blur", "AC2")
+        assert not inside(connection).declare_action(20, "hash", "AC2")
+        assert inside(connection).declare_action(21, "blur", "AC2")
         first = declare_pipeline(connection, "p", [20, 30])
         assert declare_pipeline(connection, "p", [20, 30]) == first
     wrong: list[Callable[[Any], object]] = [
-        lambda connection: declare_action(connection, 20, "hash", "AC3"),
-        lambda connection: declare_action(connection, 22, "hash", "AC2"),
-        lambda connection: declare_action(connection, 23, "", "AC2"),
-        lambda connection: declare_action(connection, 23, "x", "AC9"),  # pyright: ignore
+        lambda connection: inside(connection).declare_action(20, "hash", "AC3"),
+        lambda connection: inside(connection).declare_action(22, "hash", "AC2"),
+        lambda connection: inside(connection).declare_action(23, "", "AC2"),
+        lambda connection: inside(connection).declare_action(23, "x", "AC9"),  # pyright: ignore
         lambda connection: declare_pipeline(connection, "p", [30, 20]),
         lambda connection: declare_pipeline(connection, "q", []),
         lambda connection: declare_pipeline(connection, "q", [20, 20]),

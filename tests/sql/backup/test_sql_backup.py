@@ -27,7 +27,7 @@ from command import drystone
 from server_fixture import run_python
 
 from base.errors import UsageError
-from jobs.runs.backup_run import BackupParameters
+from jobs.runs.workflows.backup_run import BackupParameters
 from sql import load_config
 from sql.backup.backup import list_backups
 from sql.backup.restore_database import restore_to_folder

@@ -11,7 +11,11 @@ from sql.backup.without_secrets import MADE_AGAIN, SECRETS
 SUSPECT = re.compile("hash|secret|token|password|salt|cookie|credential|private")
 NO_SECRETS = {
     ("app_user", "password_time"): "when it was set",
+    ("api_token_scope", "token_id"): "which token",
+    ("audit_entry", "token_name"): "which token",
     ("common_metadata", "observation_hash"): "of what was said, to find it again",
+    ("observation_batch", "observation_hash"): "the same",
+    ("schema_def", "structure_hash"): "of a structure of documents",
 }
 
 

@@ -132,7 +132,7 @@ def test_only_what_really_ran_in_a_pipeline_stays_in_it(old):
             for one in database.pipelines.state(name).batches
         }
         assert enrolled == {("line", went_on), ("single", named), ("line", planned)}
-        (place,) = database.pipeline_state(went_on).pipelines
+        (place,) = database.actions.pipeline_state(went_on).pipelines
         assert (place.current_stage, place.stages[0].nodes_done) == (2, 2)
         # What was left out is put in by hand, where somebody wants it.
         assert database.pipelines.enrol("line", [before]) == 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -16,6 +17,7 @@ from sql import Database
 from sql.core import lock_waits, migrate, programs
 from sql.core.errors import BusyError, MigrationError
 from sql.core.migrate import Migration, known_migrations
+from sql.people.scopes import ROLES, scopes_of_role
 
 # Later migrations, made up: they alter what is there, so that their order matters.
 MORE = (
@@ -94,6 +96,8 @@ def test_the_real_ones_one_by_one_are_like_new(make_database, database_url):
         assert run(old, known[:count]) == known[count - 1 : count]
     with Database.connect(old) as database:
         assert database.health().schema_version == len(known)
+    with Database.connect(database_url):
+        pass  # Which lets guests in, as it did there.
     assert schema(old) == schema(database_url)
 
 
@@ -286,7 +290,7 @@ def test_somebody_elses_table_beside_ours_is_no_obstacle(make_database, database
             connection.execute(f"GRANT drystone_reader TO {role}")
         with Database.connect(conninfo.make_conninfo(url, user=role)) as database:
             assert database.reader_role
-            assert database.ingest_batches() == []
+            assert database.ingests.batches() == []
     finally:
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(f"REASSIGN OWNED BY {role} TO CURRENT_USER; DROP OWNED BY {role}")
@@ -304,3 +308,33 @@ def test_a_migration_that_must_wait_lets_others_pass(make_database, longer, monk
         with pytest.raises(BusyError, match="cannot be migrated: somebody"):
             run(url, longer)
     assert run(url, longer) == longer[-1:]
+
+
+def test_tokens_of_before_keep_what_they_may(make_database):
+    url, known = make_database(), known_migrations()
+    added = next(one.number for one in known if one.name == "token_scopes")
+    run(url, known[: added - 1])
+    with psycopg.connect(url) as connection:
+        connection.execute(
+            "INSERT INTO app_user (name, role, password_hash) "
+            "VALUES ('ann', 'admin', '$argon2id$x')"
+        )
+        for role in ROLES[1:]:
+            connection.execute(
+                "INSERT INTO api_token (user_id, name, role, token_hash) "
+                "VALUES (1, %(role)s::text, %(role)s::text, sha256(%(role)s::text::bytea))",
+                {"role": role},
+            )
+        connection.execute(
+            "INSERT INTO request_key (account, key, operation, request_sha256, holder) "
+            "VALUES ('ann', 'k', 'x', sha256('x'), 'h'), ('root', 'k', 'x', sha256('x'), 'h')"
+        )
+    with Database.connect(url) as database:
+        kept = {token.name: tuple(token.scopes) for token in database.users.tokens()}
+        assert kept == {role: scopes_of_role(role) for role in ROLES[1:]}, "there were no guests"
+        for role in ROLES[1:]:
+            owner = database.users.token_owner(hashlib.sha256(role.encode()).digest())
+            assert owner is not None and owner.role == role
+        with database.connection() as connection:
+            keys = connection.execute("SELECT account FROM request_key ORDER BY 1").fetchall()
+        assert keys == [("1",), ("root",)]

@@ -12,7 +12,7 @@ from selector_meaning import expected
 from selector_world import World, insert_world, make_world
 
 from sql import Database
-from sql.database import node_flags
+from sql.database import node_flags, node_parts
 from sql.selector.document import parse_selector
 
 IMAGES = "version: 1\nwhere: {media_type: image}\n"
@@ -120,7 +120,7 @@ def test_the_black_list(shell: Shell, world: World, database: Database):
 
 
 def test_flags_are_set_in_parts(world: World, database: Database, monkeypatch):
-    monkeypatch.setattr(node_flags, "PART_NODES", 3)
+    monkeypatch.setattr(node_parts, "PART_NODES", 3)
     everything = parse_selector("version: 1")
     count = node_flags.preview(database, "delete", everything, all_nodes=True).count
     seen: list[int] = []

@@ -41,7 +41,7 @@ def test_a_refusal_says_what_to_do(database: Database, state, kind, advice):
     if isinstance(caught.value, StatementError):
         assert caught.value.sqlstate == state and state in str(caught.value)
         assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
-    assert database.ingest_batches() == []
+    assert database.ingests.batches() == []
 
 
 def test_every_error_of_psycopg_is_explained():
@@ -53,14 +53,12 @@ def test_every_error_of_psycopg_is_explained():
 @pytest.mark.parametrize(
     "call",
     [
-        lambda database: database.add_to_action_batch(2**70, [1]),
-        lambda database: database.add_to_action_batch(database.create_action_batch(), [2**70]),
-        lambda database: database.record_action_history(2**40, 1, "done"),
-        lambda database: database.pipeline_state(2**64),
-        lambda database: database.open_ingest_batch("a\0b", "x", None, "f"),
-        lambda database: database.open_ingest_batch("a\ud800", "x", None, "f"),
-        lambda database: list(database.quarantined("a\0")),
-        lambda database: list(database.archive_rows("a\0")),
+        lambda database: database.action_context.make_sealed_batch([2**70]),
+        lambda database: database.actions.record_action_history(2**40, 1, "done"),
+        lambda database: database.actions.pipeline_state(2**64),
+        lambda database: database.ingests.open("a\0b", "x", None, "f"),
+        lambda database: database.ingests.open("a\ud800", "x", None, "f"),
+        lambda database: list(database.quarantine.of_batches("a\0")),
     ],
 )
 def test_arguments_out_of_range_are_a_persons_mistake(database: Database, call):
@@ -69,9 +67,9 @@ def test_arguments_out_of_range_are_a_persons_mistake(database: Database, call):
 
 
 def test_a_package_key_must_be_one(database: Database):
-    database.open_ingest_batch("b", "x", None, "f")
+    database.ingests.open("b", "x", None, "f")
     with pytest.raises(UsageError, match="no key of 64"):
-        database.add_outbox_package("p", "b", 1, 1, "zz")
+        database.ingests.add_package("p", "b", 1, 1, "zz")
 
 
 def test_a_limit_of_the_server_ends_a_selector_in_one_line(database_url: str, database: Database):
@@ -101,30 +99,20 @@ def test_times_are_told_in_utc_whatever_the_session_says(database_url: str):
         assert connection.execute("SHOW TimeZone").fetchone() == ("UTC",)
 
 
-@pytest.mark.parametrize("name", ["quarantined", "archive_rows"])
-def test_long_lists_come_as_streams(database: Database, name):
+def test_long_lists_come_as_streams(database: Database):
     """A cursor of the server is open while the first row is looked at."""
-    batch = database.open_ingest_batch("b", "x", None, "f")
+    database.ingests.open("b", "x", None, "f")
     with database.connection() as connection:
         connection.execute(
             "INSERT INTO quarantine (ingest_batch_id, path, record_number, reason) "
-            "SELECT 1, 'p' || n, -1, 'odd' FROM generate_series(1, 5000) AS n"
+            "SELECT 1, 'p' || n, -1, 'odd' FROM generate_series(1, 15000) AS n"
         )
-        connection.execute(
-            "WITH made AS (INSERT INTO node (sha256, is_physical, root_id, component_id) "
-            "VALUES (sha256('x'), true, 1, 1) RETURNING node_id), content AS ("
-            "INSERT INTO physical_content (node_id, file_size_bytes, file_extension_id) "
-            "SELECT node_id, 1, 1 FROM made RETURNING record_id) "
-            "INSERT INTO archive_location (record_id, filepath) "
-            "SELECT record_id, 'p:' || n FROM content, generate_series(1, 5000) AS n"
-        )
-    assert batch.name == "b"
-    from sql.intent import ingest_state
-
-    with database.reading() as connection:
-        argument = None if name == "quarantined" else "p"
-        found = getattr(ingest_state, name)(connection, argument)
-        next(found)
-        cursors = connection.execute("SELECT name FROM pg_cursors").fetchall()
-        assert cursors == [(name,)]
-        assert 1 + sum(1 for _ in found) == 5000
+    found = database.quarantine.of_batches()
+    next(found)
+    with database.connection() as connection:
+        reading = connection.execute(
+            "SELECT query FROM pg_stat_activity "
+            "WHERE state = 'idle in transaction' AND datname = current_database()"
+        ).fetchall()
+    assert [query for (query,) in reading] == ['FETCH FORWARD 5000 FROM "stream"']
+    assert 1 + sum(1 for _ in found) == 15000

@@ -10,6 +10,7 @@ import pytest
 from schema_design import DESIGN, INDEXES
 
 from sql.actions.history import record_action_history
+from sql.core.file_types import FILE_TYPES
 
 
 @pytest.fixture
@@ -82,13 +83,24 @@ def test_every_foreign_key_has_an_index_where_it_is_followed_back(connection):
     )
     # Small tables, or parents that are never deleted and seldom asked from.
     assert uncovered == [
-        ("action_quarantine", "node_id"),
+        ("access_grant", "group_id"),
+        ("access_grant", "node_id"),
+        ("access_grant", "user_id"),
         ("edge", "relationship_id"),
         ("outbox_package", "ingest_batch_id"),
         ("pipeline_stage", "action_id"),
+        ("quarantine", "action_event_id"),
+        ("quarantine", "ingest_batch_id"),
+        ("quarantine", "node_id"),
         ("superseded_result", "action_event_id"),
         ("superseded_result", "table_name"),
     ]
+
+
+def test_the_types_of_files_are_those_that_a_dry_run_knows(connection):
+    seeded = {(name, kind) for kind, text in FILE_TYPES.items() for name in text.split()}
+    assert set(rows(connection, "SELECT file_extension, type FROM file_type")) == seeded
+    assert {("ugoira", "unknown"), ("m4b", "sound"), ("lrc", "text"), ("tga", "image")} <= seeded
 
 
 def test_action_zero_is_the_ingest(connection):

@@ -11,10 +11,10 @@ from sql import (
     Condition,
     Database,
     DatasetQuestion,
-    NearQuestion,
+    NearDuplicates,
     NewVersion,
     Selector,
-    ValueQuestion,
+    ValueSource,
 )
 from sql.core.errors import BusyError, NotFoundError
 from sql.selector.selector import PipelineState
@@ -66,7 +66,7 @@ def test_complete_is_what_the_selectors_say(database: Database, seed: int):
 def test_near_duplicates_join_groups(database: Database):
     world = make_world(5)
     insert_world(database, world)
-    near = NearQuestion("ocr", "position")
+    near = NearDuplicates(action="ocr", column="position")
     selector = Selector(version=1, where=Condition(is_physical=True))
     with database.datasets.candidates("test", DatasetQuestion(selector, (), near=near)) as found:
         ids = np.unique(found.groups().group)
@@ -74,7 +74,10 @@ def test_near_duplicates_join_groups(database: Database):
         leakage = found.leakage()
         assert set(leakage) == {"component", "tree", "bytes", "near"}
         assert all(one == other for rows in leakage.values() for one, other, _ in rows)
-    for wrong in (NearQuestion("ocr", "positon"), NearQuestion(relationship="likeness")):
+    for wrong in (
+        NearDuplicates(action="ocr", column="positon"),
+        NearDuplicates(relationship="likeness"),
+    ):
         with (
             pytest.raises(UsageError),
             database.datasets.candidates("test", DatasetQuestion(selector, (), near=wrong)),
@@ -85,11 +88,13 @@ def test_near_duplicates_join_groups(database: Database):
 def test_a_value_that_nobody_declared_is_a_clear_mistake(database: Database):
     insert_world(database, make_world(1))
     for wanted, said in [
-        (ValueQuestion("source_metadata", "alpa", "likes"), "did you mean alpha"),
-        (ValueQuestion("source_metadata", "alpha", "like"), "did you mean likes"),
-        (ValueQuestion("result", "faces", "x"), "known: ocr|did you mean"),
+        ({"source_metadata": {"source": "alpa", "column": "likes"}}, "did you mean alpha"),
+        ({"source_metadata": {"source": "alpha", "column": "like"}}, "did you mean likes"),
+        ({"result": {"action": "faces", "column": "x"}}, "known: ocr|did you mean"),
     ]:
-        question = DatasetQuestion(Selector(version=1), (), values={"v": wanted})
+        question = DatasetQuestion(
+            Selector(version=1), (), values={"v": ValueSource.model_validate(wanted)}
+        )
         with pytest.raises(UsageError, match=said), database.datasets.candidates("t", question):
             pass
 
@@ -103,6 +108,21 @@ def registered(database: Database, name: str, version: int, key: str = KEY) -> i
         group = np.unique(found.groups().group)
         found.assign(group, np.arange(len(group)) % 2)
         return found.register(new, ["train", "test"])
+
+
+def test_a_selector_asks_for_what_is_in_a_dataset(database: Database):
+    insert_world(database, make_world(2))
+    first = registered(database, "one", 1)
+    members = {member.node_id for member in database.datasets.members(first)}
+
+    def found(*names: str) -> set[int]:
+        where = Condition(dataset=names)
+        return {row.node_id for row in database.query_nodes(Selector(version=1, where=where))}
+
+    assert found("one@1") == found("one") == found("one@1", "one") == members != set()
+    for name, words in (("one@2", "no dataset 'one@2'"), ("on", "did you mean one")):
+        with pytest.raises(UsageError, match=words):
+            found(name)
 
 
 def test_versions_are_kept_once_and_exports_have_one_meaning(database: Database):

@@ -18,12 +18,10 @@ from base.errors import DrystoneError
 from sql import Column, Database, DeclaredTable
 from sql.actions.history import (
     create_action_batch,
-    declare_action,
     record_action_history,
     seal_action_batch,
 )
 from sql.core.errors import DatabaseUnavailableError, IntentError
-from sql.intent.ingest_state import open_ingest_batch
 from sql.intent.intent import WriteIntent, digest_of, key_of, load_intent
 from sql.intent.tree_rebuild import check_derived
 
@@ -278,8 +276,7 @@ def test_times_keep_their_microseconds_and_their_instant(ready: Database):
 
 
 def test_members_archive_locations_and_flags(ready: Database):
-    with ready.connection() as connection:
-        open_ingest_batch(connection, "march", "t", None, "/inbox")
+    ready.ingests.open("march", "t", None, "/inbox")
     place = {"key": FILE, "filepath": "package-1:a/b.jpg"}
     flags = [{"key": FILE, "is_delete": True}, {"key": FILE, "in_black_list": True}]
     result = apply(
@@ -299,8 +296,8 @@ def test_results_of_an_action(ready: Database):
     ready.declare(
         DeclaredTable(kind="action", name="ocr", version=1, comment="Text", columns=columns)
     )
+    ready.actions.declare_action(30, "ocr", "AC3")
     with ready.connection() as connection:
-        declare_action(connection, 30, "ocr", "AC3")
         batch = create_action_batch(connection)
         seal_action_batch(connection, batch)
         event = record_action_history(connection, 30, batch, "done")

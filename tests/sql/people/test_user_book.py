@@ -8,7 +8,14 @@ import pytest
 
 from base.errors import UsageError
 from sql import Database, NotFoundError
-from sql.people.user_book import FAILURES_ADDRESS_MAX, FAILURES_PAIR_MAX, LoginAttempt
+from sql.people.scopes import scopes_of_role
+from sql.people.user_book import (
+    DELAY_S,
+    FAILURES_ADDRESS_MAX,
+    FAILURES_NAME_FREE,
+    FAILURES_PAIR_MAX,
+    LoginAttempt,
+)
 
 HASH = "$argon2id$v=19$m=8,t=1,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNo"
 KEY = b"k" * 32
@@ -115,6 +122,17 @@ def test_wrong_passwords_are_slowed_by_name_and_address(database: Database):
     assert database.users.begin_login("nobody", "there").user is None
 
 
+def test_guessing_elsewhere_never_locks_the_right_password_out(database: Database):
+    database.users.add("ann", "admin", HASH)
+    for number in range(FAILURES_NAME_FREE):
+        attempt = database.users.begin_login("ann", f"bot{number % 50}")
+        assert (attempt.wait_s, attempt.delay_s) == (0, 0)
+    slow = database.users.begin_login("ann", "home")
+    assert slow.wait_s == 0 and slow.delay_s == DELAY_S and slow.password_hash == HASH
+    opened(database, "ann")
+    assert database.users.begin_login("bob", "home").delay_s == 0
+
+
 def test_an_address_that_tries_many_names_is_slowed(database: Database):
     made = [database.users.begin_login(f"n{n}", "there") for n in range(FAILURES_ADDRESS_MAX + 1)]
     assert made[-2].wait_s == 0 and made[-1].wait_s > 0
@@ -142,14 +160,14 @@ def test_tokens_have_at_most_the_role_of_their_owner(database: Database):
     users = database.users
     users.add("ann", "admin", HASH)
     users.add("bob", "operator", HASH)
-    users.add_token("bob", "script", "operator", KEY)
+    users.add_token("bob", "script", ["read", "write"], KEY)
     owner = users.token_owner(KEY)
     assert owner is not None and (owner.name, owner.role) == ("bob", "operator")
     assert users.tokens("bob")[0].used_time is not None
-    with pytest.raises(UsageError, match="cannot have the role"):
-        users.add_token("bob", "other", "admin", b"2" * 32)
+    with pytest.raises(UsageError, match="cannot have the scope admin"):
+        users.add_token("bob", "other", ["admin"], b"2" * 32)
     with pytest.raises(UsageError, match="already"):
-        users.add_token("bob", "script", "viewer", b"3" * 32)
+        users.add_token("bob", "script", ["read"], b"3" * 32)
     users.set_role("bob", "viewer")
     lesser = users.token_owner(KEY)
     assert lesser is not None and lesser.role == "viewer"
@@ -179,7 +197,7 @@ def test_another_role_of_the_owner_never_widens_a_token(
     users = database.users
     users.add("ann", "admin", HASH)
     users.add("bob", owner, HASH)
-    users.add_token("bob", "script", token, KEY)
+    users.add_token("bob", "script", scopes_of_role(token), KEY)
     users.set_role("bob", changed)
     found = users.token_owner(KEY)
     assert (found and found.role) == left
@@ -190,9 +208,32 @@ def test_another_role_of_the_owner_never_widens_a_token(
 
 
 def test_a_token_ends(database: Database):
-    database.users.add("ann", "admin", HASH)
-    database.users.add_token("ann", "short", "viewer", KEY, lifetime_s=0.0)
-    assert database.users.token_owner(KEY) is None
+    users = database.users
+    users.add("ann", "admin", HASH)
+    for past_s in (0.0, -5.0):
+        with pytest.raises(UsageError, match="ended already"):
+            users.add_token("ann", "short", ["read"], KEY, lifetime_s=past_s)
+    users.add_token("ann", "short", ["read"], KEY, lifetime_s=60.0)
+    assert users.token_owner(KEY) is not None
+    with database.connection() as connection:
+        connection.execute("UPDATE api_token SET expire_time = now() - interval '1 second'")
+    assert users.token_owner(KEY) is None
+
+
+def test_scopes_of_programs_end_with_the_role_of_the_owner(database: Database):
+    users = database.users
+    users.add("ann", "admin", HASH)
+    users.add("bob", "operator", HASH)
+    users.add_token("bob", "worker", ["worker"], KEY)
+    found = users.token_owner(KEY)
+    assert found is not None and (found.role, list(found.scopes)) == (None, ["worker"])
+    users.set_role("bob", "viewer")
+    assert users.token_owner(KEY) is None, "a viewer's machine takes no tasks"
+    for scopes, words in ((["database"], "scope database"), (["fly"], "no scope"), ([], "has a")):
+        with pytest.raises(UsageError, match=words):
+            users.add_token("bob", "other", scopes, b"2" * 32)
+    with pytest.raises(UsageError, match="give the scope write"):
+        users.add_token("bob", "other", ["read", "label"], b"2" * 32)
 
 
 def test_views_are_one_s_own_or_shared(database: Database):

@@ -6,12 +6,16 @@ import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 
 import psycopg
 import pytest
+from pydantic import BaseModel
 
-from base.errors import UsageError
-from sql import BusyError, Database
+from base.errors import DrystoneError, UsageError
+from base.operations.once import ask_once
+from base.operations.operation import Caller, operation
+from sql import BusyError, Database, RequestsAhead
 from sql.core.errors import AnswerLostError, KeyReusedError, StatementError
 
 ONE, OTHER = b"1" * 32, b"2" * 32
@@ -60,6 +64,77 @@ def told(database: Database) -> int:
 def killed(url: str, moment: str) -> None:
     child = subprocess.run([sys.executable, "-c", CHILD, url, moment], check=False, timeout=60)
     assert child.returncode == -9
+
+
+# Asks another process, and is killed before it is told to keep the answer.
+CHILD_OF_THE_ENGINE = """
+import os, signal, sys
+from sql import Database, RequestsAhead
+url, moment = sys.argv[1:]
+with Database(url) as database:
+    requests = RequestsAhead(database.requests)
+    if moment == "begun":
+        requests._book.mark = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    requests.begin("ann", "KEY", "storage.scrub", b"1" * 32)
+    os.kill(os.getpid(), signal.SIGKILL)
+""".replace("KEY", KEY)
+
+
+@pytest.mark.fault
+def test_what_the_engine_may_have_done_is_never_done_again(database: Database, database_url: str):
+    ahead = RequestsAhead(database.requests)
+    for moment in ("begun", "asked"):
+        child = [sys.executable, "-c", CHILD_OF_THE_ENGINE, database_url, moment]
+        assert subprocess.run(child, check=False, timeout=60).returncode == -9
+        if moment == "begun":
+            # The engine was not asked: the next one does it, and is refused.
+            assert ahead.begin("ann", KEY, "storage.scrub", ONE) == (False, None)
+            ahead.abandon("ann", KEY)
+    for _ in range(2):
+        with pytest.raises(AnswerLostError, match="take a new key"):
+            ahead.begin("ann", KEY, "storage.scrub", ONE)
+
+
+class Wish(BaseModel):
+    """What is wished for."""
+
+
+def wished(place: Callable[[], Wish], _caller: Caller, _asked: Wish) -> Wish:
+    """Wish."""
+    return place()
+
+
+WISH = operation("wish.make", role="operator", kind="change", route="POST /wish")(wished)
+
+
+def test_an_engine_that_never_answered_is_not_asked_again_and_one_that_refused_is(
+    database: Database,
+):
+    asked: list[Exception | None] = []
+
+    def place() -> Wish:
+        if asked[-1] is not None:
+            raise asked[-1]
+        return Wish()
+
+    def ask(error: Exception | None, key: str = KEY) -> bool:
+        asked.append(error)
+        caller = Caller("ann", "operator")
+        return ask_once(
+            RequestsAhead(database.requests), key, WISH, place, caller, Wish()
+        ).is_repeated
+
+    lost, refused = DrystoneError("gone"), UsageError("no")
+    lost.is_lost = True
+    for _ in range(2):
+        with pytest.raises(UsageError, match="no"):
+            ask(refused)
+    assert [ask(None), ask(None)] == [False, True]
+    for number, error in enumerate((lost, ValueError("an answer that is none"))):
+        with pytest.raises(type(error)):
+            ask(error, f"lost-{number}")
+        with pytest.raises(AnswerLostError):
+            ask(None, f"lost-{number}")
 
 
 @pytest.mark.parametrize("moment", ["begun", "read", "written"])
@@ -142,6 +217,16 @@ def test_what_ended_while_the_database_failed_is_done_by_the_next(
     assert wishes.requests.begin("ann", KEY, "wish.tell", ONE) == (False, None)
     with pytest.raises(BusyError):
         wishes.requests.begin("ann", KEY, "wish.tell", ONE)
+
+
+def test_a_retry_while_the_first_is_still_asked_for_is_told_to_wait(wishes: Database):
+    ahead = RequestsAhead(wishes.requests)
+    ahead.begin("ann", KEY, "wish.tell", ONE)
+    with pytest.raises(BusyError):
+        ahead.begin("ann", KEY, "wish.tell", ONE)
+    ahead.abandon("ann", KEY, is_undone=False)
+    with pytest.raises(AnswerLostError):
+        ahead.begin("ann", KEY, "wish.tell", ONE)
 
 
 @pytest.mark.parametrize("key", ["", "x" * 256, "a\nb", "\u00e4"])

@@ -41,7 +41,7 @@ def test_a_run_goes_from_queued_over_running_to_done(database):
     assert detail.run.start_time is not None and detail.run.end_time is not None
     assert detail.tasks[0].result == {"count": 3}
     assert [(one.attempt, one.worker, one.outcome) for one in detail.attempts] == [(1, "w", "done")]
-    assert events(database) == ["run_done"]
+    assert events(database) == ["processing.started", "processing.completed"]
 
 
 def test_the_same_request_is_one_run_however_many_ask(database):
@@ -168,7 +168,7 @@ def test_failures_are_retried_with_growing_pauses_until_it_is_enough(database):
     end(database, take(database, run_id, "plan"), Outcome(state="failed", error="no\0 \udcff"))
     run = database.runs.run(run_id)
     assert (run.state, run.reason) == ("failed", "plan: no\\0 \\udcff")
-    assert events(database) == ["run_failed"]
+    assert events(database) == ["processing.started", "processing.failed"]
 
 
 def test_a_permanent_failure_is_not_tried_again_and_can_be_retried_by_hand(database):
@@ -269,7 +269,7 @@ def test_what_runs_is_told_by_its_heartbeat_and_then_things_are_put_in_order(dat
     assert states(database, run_id)["finish", 0] == "queued"
     end(database, take(database, run_id, "finish"), following=parts(0))
     assert run_state(database, run_id) == "cancelled"
-    assert events(database) == ["run_cancelled"]
+    assert events(database) == ["processing.started", "processing.cancelled"]
 
 
 def test_a_plan_that_ends_after_the_cancel_is_planned_again_by_a_retry(database):

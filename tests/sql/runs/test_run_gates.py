@@ -23,6 +23,7 @@ from run_steps import (
 
 from base.errors import UsageError
 from sql import DatabaseUnavailableError, DueTask, NewTask, Outcome, RunFilter
+from sql.runs.run_requests import insert_tasks
 
 # ---- Waiting and gates -------------------------------------------------------------------------
 
@@ -30,7 +31,7 @@ from sql import DatabaseUnavailableError, DueTask, NewTask, Outcome, RunFilter
 def test_a_task_behind_the_gpu_gate_waits_and_is_queued_when_it_opens(database):
     run_id = start(database, NewTask(step="infer", queue="gpu", gate="gpu"))
     assert run_state(database, run_id) == "waiting"
-    assert events(database) == ["run_waiting"]
+    assert events(database) == ["processing.waiting"]
     assert database.runs.due_tasks(QUEUES) == []
     assert database.runs.gpu_wanted() == (1, 0)
     assert database.runs.set_gpu("tower", "ready", "by hand") == 1
@@ -121,10 +122,10 @@ def test_the_more_important_look_for_space_first_and_one_of_the_others_beside(da
     def looking(run_ids: list[int]) -> int:
         return sum(run_state(database, run_id) == "running" for run_id in run_ids)
 
-    low = waiting(6, -10)
+    low = waiting(6, 9)
     assert database.runs.look_for_space() == 4
     # Those wait behind others: no reason that the more important ones do not look.
-    high = waiting(6, 50)
+    high = waiting(6, 2)
     assert database.runs.look_for_space() == 4
     assert (looking(high), looking(low)) == (4, 4)
     assert database.runs.look_for_space() == 0
@@ -147,7 +148,7 @@ def ids(tasks: list[DueTask]) -> list[int]:
 
 
 def test_deliveries_are_bounded_and_the_more_important_come_first(database):
-    run_ids = [start(database, key=f"k{n}", priority=n % 3) for n in range(9)]
+    run_ids = [start(database, key=f"k{n}", priority=6 - n % 3) for n in range(9)]
     by_task = {task_ids(database, run_id)["plan", 0]: run_id for run_id in run_ids}
     first = ids(database.runs.due_tasks(QUEUES, depth=4))
     assert [(by_task[task] - run_ids[0]) % 3 for task in first] == [2, 2, 2, 1]
@@ -202,7 +203,7 @@ def test_what_redis_lost_is_delivered_again(database):
     assert ids(database.runs.due_tasks(QUEUES)) == ids(due)[1:]
 
 
-def test_one_keeper_has_the_turn(database):
+def test_one_scheduler_has_the_turn(database):
     with database.runs.sole_turn("x") as mine, database.runs.sole_turn("x") as other:
         assert (mine, other) == (True, False)
         with database.runs.sole_turn("y") as another:
@@ -211,7 +212,7 @@ def test_one_keeper_has_the_turn(database):
         assert mine
 
 
-def test_a_keeper_that_is_frozen_loses_its_turn(database):
+def test_a_scheduler_that_is_frozen_loses_its_turn(database):
     with (
         pytest.raises(DatabaseUnavailableError, match="idle-in-transaction"),
         database.runs.sole_turn("x", 0.2) as frozen,
@@ -269,3 +270,35 @@ def test_events_are_planned_and_delivered_once(database):
     database.events.delivered(taken[1])  # Late, from an attempt that is over.
     database.events.give_up(again[0], "never")
     assert sorted(one.state for one in database.events.deliveries()) == ["done", "failed"]
+
+
+def test_several_tasks_are_locked_by_their_number_whoever_changes_them(database):
+    """So that nobody holds one for which the other waits; the first is held here meanwhile."""
+    database.runs.set_gpu("tower", "ready")
+    first = NewTask(step="z", queue="gpu", gate="gpu")
+    run_id = start(database, first)
+    others = [NewTask(step=step, queue="gpu", gate="gpu") for step in "abc"]
+    with database.connection() as connection:
+        insert_tasks(connection, run_id, others)
+    held, *rest = sorted(task_ids(database, run_id).values())
+    due = database.runs.due_tasks(QUEUES)
+    # The first lies behind the others, as after any change of it.
+    sql(database, "UPDATE run_task SET progress = '{}' WHERE task_id = %s", held)
+    changes = (
+        lambda: database.runs.undeliver(due[::-1], -1.0),
+        lambda: database.runs.set_gpu("tower", "asleep"),
+        lambda: database.runs.continue_waiting(run_id, "waiting_gpu_ready"),
+        lambda: database.runs.cancel_run(run_id),
+    )
+    for change in changes:
+        with ThreadPoolExecutor(1) as pool, database.connection() as connection:
+            connection.execute("SELECT FROM run_task WHERE task_id = %s FOR UPDATE", [held])
+            changed = pool.submit(change)
+            while not connection.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall():
+                assert not changed.done(), "it had nothing to change"
+                time.sleep(0.01)
+            free = "SELECT task_id FROM run_task WHERE task_id = ANY(%s) FOR UPDATE SKIP LOCKED"
+            found = {task_id for (task_id,) in connection.execute(free, [rest])}
+            connection.commit()
+        changed.result()
+        assert found == set(rest)

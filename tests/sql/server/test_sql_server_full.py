@@ -64,11 +64,11 @@ def leave(ssd: LoopDisk, free_bytes: int) -> None:
 
 
 def write(database: Database, name: str) -> None:
-    database.open_ingest_batch(name, "plain_folder", None, "folder")
+    database.ingests.open(name, "plain_folder", None, "folder")
 
 
 def names(database: Database) -> list[str]:
-    return [batch.name for batch in database.ingest_batches()]
+    return [batch.name for batch in database.ingests.batches()]
 
 
 @pytest.mark.fault

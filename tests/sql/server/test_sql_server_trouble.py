@@ -16,7 +16,7 @@ import pytest
 from command import PROGRAM, drystone
 from server_fixture import EmbeddedStore, run_python
 
-from base.descriptors import wait_readable
+from base.processes.descriptors import wait_readable
 from sql.core.connections import connect_once
 from sql.core.errors import DatabaseUnavailableError
 from sql.core.programs import server_account

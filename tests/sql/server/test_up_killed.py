@@ -18,7 +18,7 @@ import pytest
 from command import drystone
 from store_harness import Store, with_few_services
 
-from fsd.cli import daemon_process
+from fsd.cli.daemons import daemon_process
 from sql import load_config
 from sql.core.programs import server_account
 from sql.database.database import place_of

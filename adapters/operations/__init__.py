@@ -1,0 +1,1 @@
+"""What may be asked about media on their way: inbox, quarantine, outbox, actions and pipelines."""

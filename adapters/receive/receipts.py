@@ -1,0 +1,245 @@
+"""What is remembered of requests: the records of both journals, and what they say. Pure.
+
+requests   a request: a line of JSON about it, and its parts, one after the other
+windows    a window: its requests, with the keys of their parts; and that it is in the inbox
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import threading
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from base.model import Document, JsonObject
+from sql import GroupName
+
+KEY_BYTES = 32
+TAGS_MAX = 100
+JSON_EXTENSION = "json"
+
+
+class Said(Document):
+    """What a request says about all of its parts."""
+
+    collection: Annotated[
+        GroupName | None, Field(description="The collection that its parts get into.")
+    ] = None
+    comments: Annotated[str | None, Field(max_length=10_000, description="About its parts.")] = None
+    tags: Annotated[
+        tuple[GroupName, ...], Field(max_length=TAGS_MAX, description="Tags that its parts get.")
+    ] = ()
+    priority: Annotated[
+        Literal["normal", "high"], Field(description="`high`: it waits for no others.")
+    ] = "normal"
+    upload_context: Annotated[
+        JsonObject | None, Field(description="A JSON object that is kept with its parts.")
+    ] = None
+
+
+NOTHING_SAID = Said()
+
+
+class FilePart(Document):
+    """A file of a request; `part` is what its objects call it."""
+
+    part: str
+    file_name: str
+    content_type: str | None
+    size_bytes: int
+    key: str
+    extension: str
+
+
+@dataclass(slots=True)
+class Receipt:
+    """A request that was accepted, or is about to be; `window` has a name once it is closed."""
+
+    request_id: str
+    account: str
+    source: str
+    key: str | None
+    """Its Idempotency-Key."""
+    digest: str
+    time_s: float
+    keys: bytes
+    """The hashes of its parts, one after the other: its objects, then its files."""
+    owner: str = ""
+    """Whose its parts are, where that is not the account."""
+    said: Said = NOTHING_SAID
+    files: tuple[FilePart, ...] = ()
+    sequence: int = 0
+    """Its number in the journal; 0 while it is not durable."""
+    window: str = ""
+    first_place: int = 0
+    """That of its first part among those of the window."""
+    is_tried: threading.Event = field(default_factory=threading.Event)
+    """Set when it is durable, or cannot be made so."""
+
+    @property
+    def count(self) -> int:
+        """The number of its parts."""
+        return len(self.keys) // KEY_BYTES
+
+    @property
+    def user(self) -> str:
+        """Whose its parts are."""
+        return self.owner or self.account
+
+    @property
+    def objects(self) -> int:
+        """The number of its parts that are objects; the files come after them."""
+        return self.count - len(self.files)
+
+    def path_of(self, place: int) -> str:
+        """Return the path of a part in its window, by its place in the request."""
+        number = place - self.objects
+        extension = self.files[number].extension if number >= 0 else JSON_EXTENSION
+        name = f"{self.first_place + place + 1:06d}"
+        return f"{self.source}/{name}.{extension}" if extension else f"{self.source}/{name}"
+
+    def system_ids(self, count_max: int) -> list[str]:
+        """Return the keys of the first nodes, in the order of the parts."""
+        cut = range(0, min(len(self.keys), count_max * KEY_BYTES), KEY_BYTES)
+        return [self.keys[place : place + KEY_BYTES].hex() for place in cut]
+
+
+@dataclass(slots=True)
+class Window:
+    """Requests of one account and source that come in together; `account` is whose they are."""
+
+    name: str
+    account: str
+    source: str
+    time_s: float
+    receipts: list[Receipt]
+    is_published: bool = False
+
+    @property
+    def count(self) -> int:
+        """The number of its parts."""
+        return sum(one.count for one in self.receipts)
+
+
+def keys_of(parts: list[bytes]) -> bytes:
+    """Return the hashes of parts, as the store names them."""
+    return b"".join(hashlib.sha256(part).digest() for part in parts)
+
+
+def request_record(receipt: Receipt, parts: list[bytes]) -> bytes:
+    """Return the record of a request; its files lie beside the journal, its objects are in it."""
+    about = {
+        **_about(receipt),
+        "account": receipt.account,
+        "source": receipt.source,
+        "sizes": [len(part) for part in parts],
+    }
+    return b"\n".join((json.dumps(about).encode("ascii"), b"".join(parts)))
+
+
+def read_request(record: bytes, sequence: int) -> tuple[Receipt, list[bytes]]:
+    """Return what a record of a request says, and its objects."""
+    head, _, rest = record.partition(b"\n")
+    about = json.loads(head)
+    parts: list[bytes] = []
+    place = 0
+    for size in about["sizes"]:
+        parts.append(rest[place : place + size])
+        place += size
+    keys = keys_of(parts) + b"".join(bytes.fromhex(one["key"]) for one in about.get("files", ()))
+    receipt = _receipt(about, about["account"], about["source"], keys, sequence)
+    receipt.is_tried.set()
+    return receipt, parts
+
+
+def window_record(window: Window) -> bytes:
+    """Return the record of a window that is closed."""
+    requests = [
+        {
+            **_about(one),
+            "account": one.account,
+            "sequence": one.sequence,
+            "keys": one.keys.hex(),
+        }
+        for one in window.receipts
+    ]
+    about = {
+        "window": window.name,
+        "account": window.account,
+        "source": window.source,
+        "time_s": window.time_s,
+        "requests": requests,
+    }
+    return json.dumps(about).encode("ascii")
+
+
+def published_record(window: Window) -> bytes:
+    """Return the record that says that a window is in the inbox."""
+    return json.dumps({"published": window.name}).encode("ascii")
+
+
+def read_window(record: bytes) -> Window | str:
+    """Return what a record says: a window, or the name of one that is in the inbox."""
+    about: dict[str, Any] = json.loads(record)
+    if "published" in about:
+        return about["published"]
+    receipts = [
+        _receipt(
+            one,
+            one.get("account", about["account"]),
+            about["source"],
+            bytes.fromhex(one["keys"]),
+            one["sequence"],
+        )
+        for one in about["requests"]
+    ]
+    window = Window(about["window"], about["account"], about["source"], about["time_s"], receipts)
+    close(window)
+    return window
+
+
+def close(window: Window) -> None:
+    """Tell the requests of a window that they belong to it, and where."""
+    place = 0
+    for one in window.receipts:
+        one.window, one.first_place = window.name, place
+        one.is_tried.set()
+        place += one.count
+
+
+def _about(receipt: Receipt) -> dict[str, Any]:
+    """Return what both records say of a request; what is not there is left out."""
+    about: dict[str, Any] = {
+        "request": receipt.request_id,
+        "key": receipt.key,
+        "digest": receipt.digest,
+        "time_s": receipt.time_s,
+    }
+    if receipt.owner:
+        about["owner"] = receipt.owner
+    if receipt.said != NOTHING_SAID:
+        about["said"] = receipt.said.model_dump(mode="json", exclude_defaults=True)
+    if receipt.files:
+        about["files"] = [one.model_dump(mode="json") for one in receipt.files]
+    return about
+
+
+def _receipt(
+    about: dict[str, Any], account: str, source: str, keys: bytes, sequence: int
+) -> Receipt:
+    return Receipt(
+        about["request"],
+        account,
+        source,
+        about["key"],
+        about["digest"],
+        about["time_s"],
+        keys,
+        about.get("owner", ""),
+        Said.model_validate(about.get("said", {})),
+        tuple(FilePart.model_validate(one) for one in about.get("files", ())),
+        sequence,
+    )

@@ -1,0 +1,1 @@
+"""Schemas: JSON that nobody declared, proposed as tables, and the rows of accepted ones."""

@@ -1,0 +1,1 @@
+"""Logs of the daemons: JSON Lines with ids, written, rotated and read."""

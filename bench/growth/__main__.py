@@ -1,0 +1,5 @@
+"""`python -m bench.growth`: its command."""
+
+from bench.growth.command import main
+
+main()

@@ -1,0 +1,5 @@
+"""`python -m bench.jobs`: its command."""
+
+from bench.jobs.command import main
+
+main()

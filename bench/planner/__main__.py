@@ -1,0 +1,5 @@
+"""`python -m bench.planner`: its command."""
+
+from bench.planner.command import main
+
+main()

@@ -1,0 +1,1 @@
+"""Engine, mounts and companions in the background."""

@@ -1,0 +1,1 @@
+"""The demo: its files, its steps and its command."""

@@ -1,0 +1,1 @@
+"""Timed reads, and the model of a disk that is made of them."""

@@ -1,0 +1,1 @@
+"""Extraction of records to files on the SSD."""

@@ -1,0 +1,1 @@
+"""Reads that check what they read."""

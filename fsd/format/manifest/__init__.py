@@ -1,0 +1,1 @@
+"""Manifests: parsing, checking, columns in memory, and the canonical form."""

@@ -1,0 +1,1 @@
+"""A store that is open, and those who work on it."""

@@ -1,0 +1,1 @@
+"""What the store keeps on the SSD besides the index: room, ballast, and small files."""

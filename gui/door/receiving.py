@@ -1,0 +1,337 @@
+"""Receiving over HTTP: `POST /api/v1/ingest`, JSON or a form with files, and what became of it.
+
+A token needs the scope `write`. What is answered 202 is durable on the SSD, whether the engine
+answers or not; the windows that it is gathered in are laid into the inbox by a thread of this
+process, and brought in by the scheduler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from typing import Annotated
+
+from fastapi import APIRouter, FastAPI, Header, Path, Query, Request, Response
+from pydantic import BaseModel
+from starlette.requests import ClientDisconnect
+
+from adapters import (
+    RECEIVED_TOLD_MAX,
+    Receipt,
+    ReceivedRequestPage,
+    ReceivedRequestState,
+    ReceivedRequestStatus,
+    ReceivedState,
+    ReceivedUpload,
+    Receiver,
+    Resumables,
+    received_folder,
+    received_page,
+    received_state,
+    received_status,
+)
+from base.errors import DrystoneError, UsageError
+from base.logging.ids import about
+from base.operations.routes import KEY_LENGTH_MAX, REPEATED_HEADER
+from gui.access.guard import VISITOR_KEY
+from gui.access.roles import Visitor, require
+from gui.door.asked import Asked, asked_of, wait_s_of
+from gui.door.forms import FORM_TYPE, Form
+from gui.reading.connections import Connections
+from sql import NotFoundError
+
+PATH = "/api/v1/ingest"
+TICK_S = 0.5
+RETRY_S = 5.0
+PIECE_BYTES = 1 << 20
+"""So much of a form is read before it is written."""
+LOOK_EVERY_S = 0.5
+LINGER_S = 1.0
+"""So long is read away what a refused client still sends, so that it hears why."""
+REQUESTS_MAX = 500
+WAITED_FOR = ("stored", "described", "done", "failed")
+JSON_TYPE = "application/json"
+LINES_TYPES = frozenset({"application/x-ndjson", "application/jsonl", "application/x-jsonlines"})
+_FORM = {
+    "type": "object",
+    "properties": {
+        "payload": {"description": "JSON: an object, or a list of objects."},
+        "files[]": {"type": "array", "items": {"type": "string", "format": "binary"}},
+        **{name: {"type": "string"} for name in Asked.model_fields},
+    },
+}
+_BODY = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            JSON_TYPE: {"schema": {}},
+            "application/x-ndjson": {"schema": {"type": "string"}},
+            FORM_TYPE: {"schema": _FORM},
+        },
+    }
+}
+
+_log = logging.getLogger(__name__)
+
+
+class Receiving:
+    """The receiver of a door, opened when something is there to be taken up, or comes."""
+
+    def __init__(self, config_path: str) -> None:
+        self._config_path = config_path
+        # Held while it is opened, which reads journals, and while it is closed.
+        self._lock = threading.Lock()
+        self._receiver: Receiver | None = None
+        self._resumables: Resumables | None = None
+        self._is_over = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="receive", daemon=True)
+
+    def start(self) -> None:
+        """Begin to lay windows into the inbox."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End it; what is gathered is taken up by the next."""
+        self._is_over.set()
+        self._thread.join()
+        with self._lock:
+            if self._receiver is not None:
+                self._receiver.close()
+
+    def receiver(self) -> Receiver:
+        """Return the receiver, opened; blocks. Raises JournalError."""
+        with self._lock:
+            if self._receiver is None:
+                self._receiver = Receiver(self._config_path)
+            return self._receiver
+
+    def resumables(self) -> Resumables:
+        """Return the uploads that are resumed; blocks. Raises JournalError."""
+        receiver = self.receiver()
+        with self._lock:
+            if self._resumables is None:
+                self._resumables = Resumables(receiver)
+            return self._resumables
+
+    def _run(self) -> None:
+        wait_s, told = TICK_S, ""
+        while not self._is_over.wait(wait_s):
+            try:
+                if self._receiver is not None or os.path.isdir(received_folder(self._config_path)):
+                    self.receiver().tick()
+                    self.resumables().sweep()
+                wait_s, told = TICK_S, ""
+            except Exception as error:
+                # Whatever it is: this thread is the only one that lays out what was accepted.
+                wait_s = RETRY_S
+                is_ours = isinstance(error, (DrystoneError, OSError))
+                if str(error) != told:
+                    told = str(error)
+                    _log.error("what was received waits: %s", told, exc_info=not is_ours,
+                               extra=about("receive.waits"))  # fmt: skip
+
+
+class Accepted(BaseModel):
+    """What was accepted: durable on the SSD. `system_ids` are the nodes of the first parts."""
+
+    request_id: str
+    state_url: str
+    state: ReceivedState
+    parts: int
+    system_ids: list[str]
+
+
+_Key = Annotated[str | None, Header(max_length=KEY_LENGTH_MAX)]
+_Prefer = Annotated[str, Header(max_length=200, description="`wait=10` waits for `stored`.")]
+_RequestId = Annotated[str, Path(max_length=100)]
+
+
+def add_receiving(app: FastAPI, desk: Connections, receiving: Receiving) -> None:
+    """Add the routes."""
+    router = APIRouter(prefix=PATH, tags=["receive"])
+
+    @router.post("", status_code=202, openapi_extra=_BODY)
+    async def receive(
+        request: Request,
+        response: Response,
+        _asked: Annotated[Asked, Query()],
+        idempotency_key: _Key = None,
+        prefer: _Prefer = "",
+    ) -> Accepted:
+        """Accept JSON objects (one, a list, or one a line) and files; answered when durable."""
+        visitor: Visitor = request.scope[VISITOR_KEY]
+        require(visitor, "operator")
+        try:
+            receipt, is_repeated = await _taken(desk, receiving, request, visitor, idempotency_key)
+        except ClientDisconnect:
+            raise UsageError("the body ended before its length; nothing was taken") from None
+        except DrystoneError:
+            await _read_away(request)
+            raise
+        if is_repeated:
+            response.headers[REPEATED_HEADER] = "true"
+        state: ReceivedState = "accepted"
+        if wait_s := wait_s_of(prefer):
+            response.headers["preference-applied"] = f"wait={wait_s:.0f}"
+            state = await _waited(desk, receipt, wait_s)
+        return Accepted(
+            request_id=receipt.request_id,
+            state_url=f"{PATH}/{receipt.request_id}",
+            state=state,
+            parts=receipt.count,
+            system_ids=receipt.system_ids(RECEIVED_TOLD_MAX),
+        )
+
+    async def told(request: Request, request_id: str) -> ReceivedRequestState:
+        visitor: Visitor = request.scope[VISITOR_KEY]
+        require(visitor, "operator")
+
+        def look() -> ReceivedRequestState:
+            receipt = receiving.receiver().find(request_id)
+            if receipt is None or (receipt.account != visitor.name and visitor.role != "admin"):
+                raise NotFoundError("you sent no such request in the last seven days")
+            return received_state(desk.database(), receipt)
+
+        return await desk.work(look)
+
+    @router.get("")
+    async def requests(
+        request: Request,
+        failed: Annotated[bool, Query(description="Only those of which a part failed.")] = False,
+        before: Annotated[str, Query(max_length=100, description="`next` of a page.")] = "",
+        limit: Annotated[int, Query(ge=1, le=REQUESTS_MAX)] = 50,
+    ) -> ReceivedRequestPage:
+        """List your requests of the last seven days, the newest first; to admins everybody's."""
+        visitor: Visitor = request.scope[VISITOR_KEY]
+        require(visitor, "operator")
+        account = None if visitor.role == "admin" else visitor.name
+
+        def look() -> ReceivedRequestPage:
+            found = receiving.receiver().newest(account, before)
+            return received_page(desk.database(), found, limit, failed_only=failed)
+
+        return await desk.work(look)
+
+    @router.get("/{request_id}")
+    async def received(request: Request, request_id: _RequestId) -> ReceivedRequestState:
+        """Tell what became of a request of the last seven days, and of each of its first parts."""
+        return await told(request, request_id)
+
+    @router.get("/{request_id}/status")
+    async def status(request: Request, request_id: _RequestId) -> ReceivedRequestStatus:
+        """Tell what became of a request: `queued`, `processing`, `done` or `failed`."""
+        return received_status(await told(request, request_id))
+
+    app.include_router(router)
+
+
+async def _taken(
+    desk: Connections, receiving: Receiving, request: Request, visitor: Visitor, key: str | None
+) -> tuple[Receipt, bool]:
+    """Read a body and accept it. Nothing is left of what cannot be taken."""
+    fields: dict[str, list[str]] = {}
+    for name, value in request.query_params.multi_items():
+        fields.setdefault(name, []).append(value)
+    content_type = request.headers.get("content-type", JSON_TYPE)
+    is_form = content_type.partition(";")[0].strip().lower() == FORM_TYPE
+    is_lines = not is_form and _is_lines(content_type)
+
+    def accept(asked: Asked, body: bytes, upload: ReceivedUpload | None) -> tuple[Receipt, bool]:
+        return receiving.receiver().accept(
+            visitor.name,
+            asked.source,
+            body,
+            is_lines=is_lines,
+            key=key,
+            owner=asked.owner,
+            said=asked.said,
+            upload=upload,
+        )
+
+    if not is_form:
+        asked = await allowed(desk, asked_of(fields), visitor)
+        return await desk.work(accept, asked, await request.body(), None)
+    upload = await desk.work(lambda: receiving.receiver().upload())
+    try:
+        form = await _read_form(desk, request, Form(content_type, upload), receiving)
+        for name, values in form.fields.items():
+            fields.setdefault(name, []).extend(values)
+        asked = await allowed(desk, asked_of(fields), visitor)
+    except BaseException:
+        await asyncio.shield(desk.work(upload.discard))
+        raise
+    return await desk.work(accept, asked, form.payload, upload)
+
+
+async def _read_form(desk: Connections, request: Request, form: Form, receiving: Receiving) -> Form:
+    """Read a form to its end, a piece at a time."""
+    length = request.headers.get("content-length", "")
+    if length.isdecimal():
+        await desk.work(lambda: receiving.receiver().room.check(int(length)))
+    await read_pieces(desk, request, form.feed)
+    form.end()
+    return form
+
+
+async def read_pieces(desk: Connections, request: Request, take: Callable[[bytes], None]) -> None:
+    """Read a body; each piece of it is taken while the next one comes, also what came of the last.
+
+    No more than two pieces are in memory.
+    """
+    gathered = bytearray()
+    taking: asyncio.Future[None] | None = None
+    try:
+        async for data in request.stream():
+            gathered += data
+            if len(gathered) >= PIECE_BYTES:
+                if taking is not None:
+                    await asyncio.shield(taking)
+                taking = asyncio.ensure_future(desk.work(take, bytes(gathered)))
+                gathered.clear()
+    finally:
+        # Of a body that ends early, too. What could not be written ends it: what comes behind it
+        # would get its place.
+        if taking is not None:
+            await taking
+        if gathered:
+            await desk.work(take, bytes(gathered))
+
+
+async def allowed(desk: Connections, asked: Asked, visitor: Visitor) -> Asked:
+    """Return what is asked. ForbiddenError for another's name by who is no admin; NotFoundError."""
+    if asked.owner and asked.owner != visitor.name:
+        require(visitor, "admin")
+        await desk.work(lambda: desk.database().users.user(asked.owner))
+    return asked
+
+
+async def _waited(desk: Connections, receipt: Receipt, wait_s: float) -> ReceivedState:
+    """Wait until the parts of a request are stored, or it is late; return the state then."""
+    end_s = time.monotonic() + wait_s
+    state: ReceivedState = "accepted"
+    while state not in WAITED_FOR and time.monotonic() < end_s:
+        await asyncio.sleep(min(LOOK_EVERY_S, wait_s))
+        state = (await desk.work(lambda: received_state(desk.database(), receipt))).state
+    return state
+
+
+async def _read_away(request: Request) -> None:
+    with contextlib.suppress(TimeoutError, ClientDisconnect, RuntimeError):
+        async with asyncio.timeout(LINGER_S):
+            async for _ in request.stream():
+                pass
+
+
+def _is_lines(content_type: str) -> bool:
+    kind = content_type.partition(";")[0].strip().lower()
+    if kind != JSON_TYPE and kind not in LINES_TYPES:
+        raise UsageError(
+            f"a body of {kind[:100]!a} is not taken; send {JSON_TYPE}, application/x-ndjson, or "
+            f"{FORM_TYPE} with files"
+        )
+    return kind != JSON_TYPE

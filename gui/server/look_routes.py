@@ -1,0 +1,63 @@
+"""One node over HTTP, for the grid that it opens over: its picture, what is marked on it, facts."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import FastAPI, Path, Request, Response
+from fastapi.responses import JSONResponse
+
+from base.errors import DrystoneError
+from base.operations.problem import status_of
+from gui.access.guard import VISITOR_KEY
+from gui.pages.explorer.marks import shapes_of
+from gui.pages.labelling.media import PLAYED
+from gui.reading.desk import Desk
+from gui.widgets.blocks import at, clean, size
+from gui.widgets.explorer_routes import picture_of
+from sql import NodeReport
+
+FACT_LENGTH_MAX = 300
+
+
+def add_look(app: FastAPI, desk: Desk) -> None:
+    """Add `/explorer/look/NODE`."""
+
+    @app.get("/explorer/look/{node_id}", include_in_schema=False)
+    async def look(request: Request, node_id: Annotated[int, Path(ge=1, lt=2**63)]) -> Response:
+        if not request.scope[VISITOR_KEY].may("viewer"):
+            return JSONResponse({"problem": "this needs the role viewer"}, 403)
+        try:
+            report = await desk.work(lambda: desk.database().explore.node(str(node_id)))
+        except DrystoneError as error:
+            return JSONResponse({"problem": str(error)}, status_of(error))
+        return JSONResponse(about(report))
+
+
+def about(report: NodeReport) -> dict[str, Any]:
+    """Return what is shown of a node in short."""
+    node = report.node
+    extension = node["extension"] or ""
+    return {
+        "kind": node["media_type"],
+        "picture": picture_of(node["key"], node["media_type"], "large", extension),
+        "shapes": shapes_of(report.declared),
+        "facts": _facts(report),
+        "content": f"/content/{node['key']}",
+        "media": f"/labelling/media/{node['key']}.{extension}" if extension in PLAYED else "",
+    }
+
+
+def _facts(report: NodeReport) -> list[tuple[str, str]]:
+    node = report.node
+    newest: dict[str, Any] = report.metadata[-1] if report.metadata else {}
+    published = newest.get("update_time")
+    found = (
+        ("Author", newest.get("author_description")),
+        ("Source", newest.get("source")),
+        ("Published", at(published) if published else ""),
+        ("Batch", ", ".join(one["name"] for one in report.ingest_batches)),
+        ("Type", node["extension"]),
+        ("Size", size(node["size_bytes"]) if node["size_bytes"] is not None else ""),
+    )
+    return [(name, clean(str(value))[:FACT_LENGTH_MAX]) for name, value in found if value]

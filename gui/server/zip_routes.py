@@ -1,0 +1,107 @@
+"""Chosen files over HTTP as one zip: it is written while it is sent, and lies nowhere."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+import zipfile
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Any, cast
+
+from fastapi import FastAPI, Query, Request, Response
+from fastapi.responses import PlainTextResponse, StreamingResponse
+
+from base.errors import DrystoneError, UsageError
+from base.operations.problem import status_of
+from base.text import size_text
+from datasets import NamedFile, named_files
+from gui.access.guard import VISITOR_KEY
+from gui.core.filters import ADDRESS_LENGTH_MAX, filters_of, problems_of
+from gui.reading.desk import Desk
+
+FILES_MAX = 10_000
+SIZE_BYTES_MAX = 20_000_000_000
+PART_BYTES = 1 << 20
+MISSING = "NOT IN THIS ZIP.txt"
+
+
+def add_zip(app: FastAPI, desk: Desk) -> None:
+    """Add `/explorer/zip`."""
+
+    @app.get("/explorer/zip", include_in_schema=False)
+    async def zipped(
+        request: Request, s: Annotated[str, Query(max_length=ADDRESS_LENGTH_MAX)] = ""
+    ) -> Response:
+        if not request.scope[VISITOR_KEY].may("viewer"):
+            return PlainTextResponse("this needs the role viewer\n", 403)
+        try:
+            files = await desk.work(_files, desk, s)
+        except DrystoneError as error:
+            return PlainTextResponse("\n".join(problems_of(error)) + "\n", status_of(error))
+        told = {"Content-Disposition": 'attachment; filename="files.zip"'}
+        return StreamingResponse(parts_of(desk, files), media_type="application/zip", headers=told)
+
+
+def _files(desk: Desk, selector: str) -> list[NamedFile]:
+    database, chosen = desk.database(), filters_of({"s": selector}).selector
+    total = database.aggregate(chosen)
+    if total.count > FILES_MAX or total.size_bytes > SIZE_BYTES_MAX:
+        raise UsageError(
+            f"a zip has at most {FILES_MAX:,} files and {size_text(SIZE_BYTES_MAX)}, these are "
+            f"{total.count:,} and {size_text(total.size_bytes)}: make a folder of them"
+        )
+    files = named_files(database, desk.store, chosen)
+    if not files:
+        raise UsageError("none of these nodes has a file, so there is nothing to download")
+    return files
+
+
+class _Parts:
+    """What a zip is written to: it gives away what it has."""
+
+    def __init__(self) -> None:
+        self._parts: list[bytes] = []
+
+    def write(self, part: Any) -> int:
+        self._parts.append(bytes(part))
+        return len(part)
+
+    def flush(self) -> None:
+        """Keep nothing back, as `take` does not."""
+
+    def take(self) -> bytes:
+        parts, self._parts = self._parts, []
+        return b"".join(parts)
+
+
+def parts_of(desk: Desk, files: Sequence[NamedFile]) -> Iterator[bytes]:
+    """Yield a zip of files; those that cannot be read are listed in it, with the reason. Blocks."""
+    sink, missing = _Parts(), list[str]()
+    os.makedirs(desk.config.thumbnail_dir, mode=0o700, exist_ok=True)
+    folder = tempfile.mkdtemp(prefix=".zip-", dir=desk.config.thumbnail_dir)
+    try:
+        with zipfile.ZipFile(cast("Any", sink), "w") as archive:
+            for file in files:
+                path = os.path.join(folder, file.key)
+                try:
+                    desk.store.read(file.key, path)
+                except DrystoneError as error:
+                    missing.append(f"{file.name}: {error}\n")
+                    continue
+                # Some programs of Windows take a backslash for the way into a folder.
+                yield from _added(archive, sink, file.name.replace("\\", "_"), path)
+                os.unlink(path)
+            if missing:
+                archive.writestr(MISSING, "".join(missing))
+        yield sink.take()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _added(archive: zipfile.ZipFile, sink: _Parts, name: str, path: str) -> Iterator[bytes]:
+    """Add a file as it is: pictures and films are packed already."""
+    with open(path, "rb") as source, archive.open(name, "w", force_zip64=True) as target:
+        while part := source.read(PART_BYTES):
+            target.write(part)
+            yield sink.take()

@@ -1,0 +1,89 @@
+"""A database as a guest sees it: what was granted, at the moment of each question, and no more."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Generator
+from typing import Any, NamedTuple
+
+import psycopg
+
+from sql.core.errors import GuestError, NotFoundError
+from sql.core.guests import Guest
+from sql.core.repository import rows_of, value_of
+from sql.core.statements import statements
+from sql.core.transactions import READER_IDLE_LIMIT_S, Transactions
+from sql.database.books import Books
+
+_SQL = statements("guests")
+_SEES = "SELECT FROM node WHERE sha256 = %s"
+
+
+class SharedContent(NamedTuple):
+    """Something with bytes that a link shows."""
+
+    key: str
+    size_bytes: int
+    extension: str | None
+    media_type: str | None
+
+
+class GuestView(Books):
+    """The questions of a database, asked as a guest; it changes nothing, and closes nothing."""
+
+    def __init__(self, database: Transactions, guest: Guest) -> None:
+        # Not that of Transactions: the connections stay those of the database.
+        self._database = database
+        self._guest = guest
+        self.statement_timeout_s = database.statement_timeout_s
+        self.reader_role = database.reader_role
+        self.guest_role = True
+
+    def close(self) -> None:
+        """Do nothing: the database is somebody else's."""
+
+    @contextlib.contextmanager
+    def connection(self) -> Generator[psycopg.Connection[Any]]:
+        """Raise GuestError: whoever may do everything asks here."""
+        raise GuestError("guests only look")
+        yield
+
+    @contextlib.contextmanager
+    def reading(
+        self, idle_limit_s: float = READER_IDLE_LIMIT_S, *, guest: Guest | None = None
+    ) -> Generator[psycopg.Connection[Any]]:
+        """Yield a connection that shows what was granted."""
+        assert guest is None
+        with self._database.reading(idle_limit_s, guest=self._guest) as connection:
+            try:
+                yield connection
+            except psycopg.errors.InsufficientPrivilege as error:
+                raise GuestError("guests cannot ask for this; ask for less") from error
+
+    def check_sees(self, key: str) -> None:
+        """Raise NotFoundError for a node that the guest does not see, or that is not there."""
+        with self.reading() as connection:
+            if connection.execute(_SEES, [bytes.fromhex(key)]).fetchone() is None:
+                raise NotFoundError("there is no such node")
+
+    def shared(self, limit: int) -> list[SharedContent]:
+        """Return what there is with bytes, hidden nodes left out, by node_id.
+
+        Raises NotFoundError where nothing is granted, or not any more.
+        """
+        with self.reading() as connection:
+            if not value_of(connection, _SQL["holds"]):
+                raise NotFoundError("nothing is shared here, or not any more")
+            return rows_of(connection, SharedContent, _SQL["shared"], _wanted(None, limit))
+
+    def shared_content(self, key: str) -> SharedContent:
+        """Return one of these by its key; NotFoundError for all else."""
+        with self.reading() as connection:
+            found = rows_of(connection, SharedContent, _SQL["shared"], _wanted(key, 1))
+        if not found:
+            raise NotFoundError("nothing is shared here, or not any more")
+        return found[0]
+
+
+def _wanted(key: str | None, limit: int) -> dict[str, Any]:
+    return {"sha256": bytes.fromhex(key) if key else None, "limit": limit}

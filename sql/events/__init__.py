@@ -1,0 +1,1 @@
+"""Events: what happened, in an order that can be read on, and who is told."""

@@ -1,0 +1,1 @@
+"""Rights: groups, grants, and which nodes these reach."""

@@ -1,0 +1,1 @@
+"""Search: by which words nodes are found."""

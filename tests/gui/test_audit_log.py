@@ -1,0 +1,113 @@
+"""The audit log: changes over HTTP, on pages and in the shell, for admins alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from gui_harness import Scene, simulated
+
+from gui.widgets.acts import act
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+JSON = "application/json"
+
+
+def log(scene: Scene, query: str = "") -> list[dict]:
+    admin = scene.token("ada", "admin")
+    answer = scene.ask("GET", f"/api/v1/audit-log{query}", Authorization=admin)
+    assert answer.status == 200, answer.body
+    return answer.document["entries"]
+
+
+def test_changes_over_http_are_written_down(served: Scene):
+    operator = {"Authorization": served.token("oto", "operator"), "Content_Type": JSON}
+    body = json.dumps({"workflow": "scrub"}).encode()
+    started = served.ask("POST", "/api/v1/runs", body, **operator, X_Request_Id="audit-1")
+    run_id = started.document["run_id"]
+    served.ask("POST", f"/api/v1/runs/{run_id}/cancel", **operator)
+    served.ask("POST", "/api/v1/runs/9999/cancel", **operator)
+    viewer = served.token("vera", "viewer")
+    served.ask("POST", "/api/v1/storage/fsck", Authorization=viewer, Origin=None)
+    served.ask("GET", "/api/v1/runs", **operator)
+    forbidden, missing, cancelled, begun = log(served, "?limit=4")
+    assert (begun["name"], begun["role"], begun["way"]) == ("oto", "operator", "api")
+    assert begun["token"].startswith("test-") and begun["address"] == "127.0.0.1"
+    assert (begun["operation"], begun["outcome"]) == ("run.start", "done")
+    assert begun["request_id"] == "audit-1" and "scrub" in begun["request"]
+    assert (cancelled["operation"], cancelled["outcome"]) == ("run.cancel", "done")
+    assert missing["outcome"] == "refused" and "9999" in missing["request"]
+    assert (forbidden["name"], forbidden["outcome"]) == ("vera", "refused")
+    assert forbidden["operation"] == "storage.fsck" and "operator" in forbidden["detail"]
+    older = log(served, f"?limit=2&before={missing['number']}")
+    assert [one["number"] for one in older] == [cancelled["number"], begun["number"]]
+    assert {one["operation"] for one in log(served, "?operation=run.start")} == {"run.start"}
+
+
+def test_no_secret_is_written_down(served: Scene):
+    admin = {"Authorization": served.token("ada", "admin"), "Content_Type": JSON}
+    body = json.dumps({"name": "yves", "password": "correct horse battery"}).encode()
+    assert served.ask("POST", "/api/v1/people", body, **admin).status == 200
+    made = served.ask("POST", "/api/v1/tokens", b'{"name": "audited"}', **admin)
+    assert made.status == 200
+    with served.database.connection() as connection:
+        rows = connection.execute("SELECT request FROM audit_entry").fetchall()
+    text = json.dumps(rows)
+    assert "yves" in text and "audited" in text
+    assert "correct horse" not in text and made.document["token"] not in text
+
+
+@pytest.mark.parametrize(("name", "role"), [("vera", "viewer"), ("oto", "operator")])
+def test_only_admins_see_it(served: Scene, name: str, role: str):
+    for query in ("", "?name=" + name):
+        path = f"/api/v1/audit-log{query}"
+        refused = served.ask("GET", path, Authorization=served.token(name, role))
+        assert (refused.status, refused.document["code"]) == (403, "forbidden")
+    cookie = served.log_in(name)
+    assert served.ask("GET", "/api/v1/audit-log", Cookie=cookie).status == 403
+    assert b"Audit log" not in served.ask("GET", "/users", Cookie=cookie).body
+    assert served.ask("DELETE", "/api/v1/audit-log", Cookie=cookie).status in (404, 405)
+
+
+def drystone(scene: Scene, *words: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, os.path.join(ROOT, "drystone.py"), *words]
+    return subprocess.run(
+        [*command, "--config", scene.store.config_path], capture_output=True, text=True
+    )
+
+
+def test_changes_in_the_shell_are_written_down(served: Scene):
+    assert drystone(served, "unpin", "audited").returncode != 0
+    assert drystone(served, "disk", "drain", "none").returncode == 2
+    added = drystone(served, "token", "create", "shelled", "--owner", "ada", "--scope", "read")
+    assert added.returncode == 0, added.stderr
+    shown = drystone(served, "audit-log", "list", "--json")
+    assert shown.returncode == 0, shown.stderr
+    made, drained, pinned, *_ = json.loads(shown.stdout)["entries"]
+    assert (made["operation"], made["way"], made["outcome"]) == ("token.create", "shell", "done")
+    assert (made["role"], made["address"], made["token"]) == ("admin", "", "")
+    assert (drained["operation"], drained["outcome"]) == ("disk.drain", "refused")
+    assert "the disks are" in drained["detail"]
+    assert pinned["operation"] == "pin.remove" and pinned["outcome"] != "done"
+    assert added.stdout.strip() not in shown.stdout
+    table = drystone(served, "audit-log", "list", "--name", made["name"]).stdout
+    assert "disk.drain" in table and "shell" in table
+
+
+@pytest.mark.asyncio
+async def test_acts_of_pages_are_written_down(scene: Scene):
+    async with simulated(scene, "ada") as (user, desk):
+        await user.open("/users")
+        await user.should_see("Audit log")
+
+        def disk_touch(name: str) -> str:
+            return name
+
+        with user:
+            assert await act(desk, "admin", "touched", disk_touch, "d1") == "d1"
+        (entry,) = desk.database().audit.entries(operation="page.disk_touch")
+        assert (entry.name, entry.way, entry.outcome) == ("ada", "page", "done")
+        assert json.loads(entry.request) == {"done": "touched"}

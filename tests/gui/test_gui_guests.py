@@ -1,0 +1,304 @@
+"""Guests over HTTP: a crawl of everything that can be asked, with canaries in every table."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import secrets
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import gui_harness
+import pytest
+from canaries import CANARY, LEFT_ALONE, plant
+from gui_harness import PASSWORD, Answer, Scene, images
+from operation_rules import all_operations
+
+from base.config import find_config
+from base.operations.operation import Caller
+from gui.access.people import add_user, make_token
+from gui.pages.registry import found_pages
+from sql import Place, load_config
+from sql.operations import rights
+from sql.operations.rights import MadeLink, NewLink
+from sql.rights.grant_book import NewGrant
+
+JSON = "application/json"
+WORDS_OF_A_LIST = {"action_event", "api_token_scope", "physical_content"}
+"""Tables whose texts can be no canary."""
+WITH_TEXT = """
+    SELECT DISTINCT table_name FROM information_schema.columns
+    JOIN information_schema.tables USING (table_schema, table_name)
+    WHERE table_schema = 'public' AND table_type = 'BASE TABLE' AND data_type = 'text'
+"""
+
+REQUESTS: dict[str, dict[str, Any]] = {
+    "node.count": {"selector": {"version": 1}},
+    "node.show": {},
+    "collection.list": {},
+    "event.list": {},
+    "event.follow": {"after": 0, "for_s": 0},
+}
+"""What a guest asks of each operation that guests may ask; of `node.show` once for each node."""
+
+
+class House:
+    """A served store, a guest, and the one picture that the guest was granted."""
+
+    def __init__(
+        self, scene: Scene, planted: set[str], shown: str, hidden: list[str], with_bytes: list[str]
+    ) -> None:
+        self.scene, self.planted, self.shown, self.hidden = scene, planted, shown, hidden
+        self.with_bytes = with_bytes
+        self.token = scene.token("gil", "guest")
+        self.cookie = scene.log_in("gil")
+
+    def api(self, method: str, path: str, body: Any = None) -> Answer:
+        sent = None if body is None else json.dumps(body).encode()
+        headers = {"Authorization": self.token, "Content_Type": JSON, "Origin": None}
+        return self.scene.ask(method, "/api/v1" + path, sent, **headers)
+
+    def page(self, path: str) -> Answer:
+        return self.scene.ask("GET", path, Cookie=self.cookie)
+
+
+@pytest.fixture(scope="module")
+def house(database_server: str, database_template: str) -> Iterator[House]:
+    with gui_harness.scene(database_server, database_template) as made:
+        database = made.database
+        add_user(database, "gil", "guest", PASSWORD)
+        add_user(database, CANARY + "user", "operator", PASSWORD)
+        database.users.save_view(database.users.user("ada").user_id, "explorer", CANARY, CANARY)
+        make_token(database, CANARY + "user", "script", ["read"])
+        keys = [node.key for node in database.explore.page(images(), limit=100)]
+        for level in ("viewer", "api"):
+            database.rights.add(NewGrant(level, "ada", account="gil", node=keys[0]))  # pyright: ignore[reportArgumentType]
+        database.read_rights()
+        with database.connection() as connection:
+            # Those with bytes first: only they have contents and pictures to be refused.
+            rows = connection.execute(
+                "SELECT encode(sha256, 'hex'), is_physical FROM node "
+                "ORDER BY is_physical DESC, node_id"
+            ).fetchall()
+            connection.execute(
+                "INSERT INTO quarantine (ingest_batch_id, path, reason) VALUES (1, 'a', 'b')"
+            )
+            connection.execute(
+                "INSERT INTO audit_entry (entry_key, begin_time, name, role, token_name, way, "
+                "address, operation, request, request_reference) VALUES "
+                "(repeat('c', 32), now(), '', '', '', 'api', '', '', '', '')"
+            )
+            connection.execute(
+                "INSERT INTO webhook (name, url, authorities, authentication, batch_max, position) "
+                "VALUES ('a', 'https://a', '', 'none', 1, 0)"
+            )
+        planted = plant(load_config(find_config(made.store.config_path)).dsn)
+        with gui_harness.served(made) as running:
+            hidden = [key for key, _ in rows if key != keys[0]]
+            with_bytes = [key for key, has_bytes in rows if has_bytes and key != keys[0]]
+            yield House(running, planted, keys[0], hidden, with_bytes[:3])
+
+
+def test_staff_get_what_the_crawl_asks_for(house: House):
+    """So it can fail there as well: what is refused has bytes, and a picture."""
+    cookie = house.scene.log_in("ada")
+    assert len(house.with_bytes) == 3
+    for key in house.with_bytes:
+        assert house.scene.ask("GET", f"/content/{key}", Cookie=cookie).status == 200
+
+
+def leaks(answer: Answer) -> bool:
+    return CANARY.encode() in answer.body
+
+
+def filled(path: str, house: House) -> str:
+    """Return a path with something in the place of its parameters that is there, and hidden."""
+    number = lambda name: "1" if name.endswith("id") else quote(house.hidden[0])  # noqa: E731
+    return re.sub(r"{(\w+)(?::\w+)?}", lambda found: number(found[1]), path)
+
+
+def refusal(house: House, key: str) -> str:
+    """Return what is said of a node, but for what is another for each request."""
+    answer = house.api("GET", f"/nodes/{key}")
+    assert answer.status == 404, answer.body
+    return answer.document["detail"].replace(key, "")
+
+
+def test_every_table_has_a_canary(house: House):
+    """A new one joins by itself, or is named here because no text of it can be one."""
+    with house.scene.database.connection() as connection:
+        found = {name for (name,) in connection.execute(WITH_TEXT)}
+    assert sorted(found - house.planted - LEFT_ALONE) == sorted(WORDS_OF_A_LIST)
+
+
+def test_staff_read_canaries(house: House):
+    """So the crawl can fail."""
+    admin = {"Authorization": house.scene.token("ada", "admin"), "Origin": None}
+    assert leaks(house.scene.ask("GET", f"/api/v1/nodes/{house.shown}", **admin))
+    assert leaks(house.scene.ask("GET", "/api/v1/people", **admin))
+
+
+@pytest.mark.parametrize("one", all_operations(), ids=lambda one: one.name)
+def test_no_operation_tells_a_guest_anything_that_was_not_granted(house: House, one: Any):
+    path = filled(one.path, house)
+    body = None if one.method in ("GET", "DELETE") else REQUESTS.get(one.name, {})
+    if one.method == "GET":
+        path += "?" + urlencode(REQUESTS.get(one.name, {}))
+    answer = house.api(one.method, path, body)
+    assert not leaks(answer), answer.body
+    if one.role != "guest":
+        assert answer.status in (403, 404, 405), (answer.status, answer.body)
+        assert answer.status == 403 or one.is_private
+    elif not one.is_private:
+        assert one.name in REQUESTS, "say what a guest asks of it"
+        assert answer.status in (200, 404), answer.body
+
+
+def test_a_guest_is_shown_what_was_granted_and_no_other_node(house: House):
+    answer = house.api("GET", f"/nodes/{house.shown}")
+    assert answer.status == 200, answer.body
+    assert answer.document["node"]["key"] == house.shown
+    assert not {"root_id", "component_id", "depth"} & {*answer.document["node"]}
+    assert answer.document["metadata"] == answer.document["parents"] == []
+    assert not leaks(answer)
+    refusals = {refusal(house, key) for key in [*house.hidden, "0" * 64]}
+    assert len(refusals) == 1, "what is hidden is as if it were not there"
+    counted = house.api("POST", "/nodes/count", REQUESTS["node.count"]).document
+    assert counted["count"] == 1
+
+
+@pytest.mark.parametrize("page", found_pages(), ids=lambda page: page.path)
+def test_no_page_tells_a_guest_anything(house: House, page: Any):
+    answer = house.page(filled(page.path, house))
+    assert not leaks(answer), answer.body
+    if page.role is not None:
+        assert answer.status in (303, 403, 404), answer.status
+
+
+OTHER_ROUTES = (
+    "/thumbnail/KEY", "/thumbnail/KEY?size=large", "/content/KEY", "/explorer/nodes",
+    "/labelling/1/tasks", "/labelling/media/KEY.mp4", "/labelling/text/KEY", "/api/v1/overview",
+    "/api/v1/health", "/api/v1/backups", "/api/v1/me", "/rq/", "/ready", "/live", "/healthz",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("route", OTHER_ROUTES)
+def test_no_other_route_tells_a_guest_anything(house: House, route: str):
+    for key in house.with_bytes:
+        answer = house.page(route.replace("KEY", key))
+        assert not leaks(answer), answer.body
+        if "/content/" in route:
+            assert answer.status == 404, answer.body
+        if "/thumbnail/" in route:
+            assert answer.headers["x-drystone-picture"] == "away"
+    for path, asked in (("/nodes", {"selector": {"version": 1}}), ("/facets", {"selector": {}})):
+        assert house.api("POST", path, asked).status == 403
+
+
+@pytest.fixture
+def link(house: House) -> Iterator[MadeLink]:
+    """A link to the picture that the guest sees, too."""
+    asked = NewLink(node=house.shown, until=datetime.now(UTC) + timedelta(days=1))
+    place = Place("", lambda: house.scene.database)
+    made = rights.link(place, Caller("ada", "admin"), asked)
+    yield made
+    for one in house.scene.database.rights.grants():
+        if one.is_link:
+            house.scene.database.rights.revoke(one.grant_id)
+
+
+def open_link(house: House, path: str) -> Answer:
+    """Ask as somebody without an account."""
+    answer = house.scene.ask("GET", path, Origin=None)
+    if path.startswith("/shared/"):
+        assert answer.headers["cache-control"] == "no-store"
+    assert not leaks(answer), answer.body
+    return answer
+
+
+def shared_paths(house: House, link: MadeLink) -> list[str]:
+    return [
+        link.path,
+        f"{link.path}/thumbnail/{house.shown}",
+        f"{link.path}/content/{house.shown}",
+    ]
+
+
+def test_whoever_has_a_link_is_shown_what_was_shared_and_nothing_else(house: House, link: MadeLink):
+    page, picture, content = (open_link(house, path) for path in shared_paths(house, link))
+    assert (page.status, picture.status, content.status) == (200, 200, 200)
+    assert picture.headers["content-type"] == "image/webp"
+    assert hashlib.sha256(content.body).hexdigest() == house.shown
+    assert content.headers["content-disposition"].startswith("attachment")
+    text = page.body.decode()
+    assert set(re.findall(r"[0-9a-f]{64}", text)) == {house.shown}
+    for key in [*house.with_bytes, *house.hidden[-2:], "0" * 64, house.shown.upper(), "%2e%2e"]:
+        for kind in ("thumbnail", "content"):
+            assert open_link(house, f"{link.path}/{kind}/{key}").status == 404, (kind, key)
+    secret = link.path.rpartition("/")[2]
+    bearer = {"Authorization": f"Bearer {secret}", "Origin": None}
+    assert house.scene.ask("GET", f"/api/v1/nodes/{house.shown}", **bearer).status == 401
+    with house.scene.database.connection() as connection:
+        kept = connection.execute("SELECT row_to_json(g)::text FROM access_grant AS g").fetchall()
+    assert secret not in str(kept), "only its hash is"
+
+
+@pytest.mark.parametrize("page", found_pages(), ids=lambda page: page.path)
+def test_a_link_opens_no_page_of_ours(house: House, link: MadeLink, page: Any):
+    for path in (filled(page.path, house), link.path + filled(page.path, house)):
+        assert open_link(house, path).status in (303, 404), path
+
+
+@pytest.mark.parametrize("way", ["revoked", "ended", "guessed", "short"])
+def test_a_link_that_holds_no_more_shows_nothing(house: House, link: MadeLink, way: str):
+    database, paths = house.scene.database, shared_paths(house, link)
+    secret = link.path.rpartition("/")[2]
+    if way == "revoked":
+        database.rights.revoke(link.grant_id)
+    elif way == "ended":
+        with database.connection() as connection:
+            connection.execute(
+                "UPDATE access_grant SET granted_at = now() - interval '2 s', "
+                "expires_at = now() - interval '1 s' WHERE grant_id = %s",
+                [link.grant_id],
+            )
+    else:
+        other = secrets.token_urlsafe(32) if way == "guessed" else secret[:-1]
+        paths = [path.replace(secret, other) for path in paths]
+    answers = [open_link(house, path) for path in paths]
+    assert {(one.status, one.body) for one in answers} == {
+        (404, b"Nothing is shared here, or not any more.\n")
+    }
+
+
+def test_what_was_deleted_is_shared_no_more(house: House, link: MadeLink):
+    database = house.scene.database
+    with database.connection() as connection:
+        flag = (
+            "UPDATE physical_content SET is_delete = %s "
+            "WHERE node_id = (SELECT node_id FROM node WHERE sha256 = %s)"
+        )
+        connection.execute(flag, [True, bytes.fromhex(house.shown)])
+    try:
+        page, picture, content = (open_link(house, path) for path in shared_paths(house, link))
+        assert (page.status, picture.status, content.status) == (200, 404, 404)
+        assert house.shown not in page.body.decode()
+    finally:
+        with database.connection() as connection:
+            connection.execute(flag, [False, bytes.fromhex(house.shown)])
+
+
+def test_pictures_and_bytes_are_those_of_what_was_granted_until_it_is_taken_back(house: House):
+    content, picture = f"/content/{house.shown}", f"/thumbnail/{house.shown}"
+    assert house.page(content).status == 200
+    shown = house.page(picture)
+    assert shown.headers["content-type"] == "image/webp"
+    assert shown.headers["cache-control"] == "no-store", "or the browser would show it for a week"
+    for grant in house.scene.database.rights.grants(account="gil"):
+        house.scene.database.rights.revoke(grant.grant_id)
+    assert house.page(content).status == 404
+    assert house.page(picture).headers["x-drystone-picture"] == "away"
+    assert house.api("GET", f"/nodes/{house.shown}").status == 404

@@ -1,0 +1,290 @@
+"""Receiving over HTTP: what is answered 202 is durable, comes in, and is told what became of."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import io
+import os
+import socket
+from collections.abc import Callable, Iterator
+from typing import cast
+from urllib.parse import urlsplit
+
+import pytest
+from gui_harness import PASSWORD, Answer, Scene
+from PIL import Image
+from starlette.requests import Request
+from store_checks import until
+
+from adapters import WaitingFolder, run_ingest, waiting_folders
+from base.errors import UsageError
+from fsd.cli.daemons import daemon
+from gui.access.people import add_user
+from gui.core.server_process import api_process
+from gui.door.receiving import PIECE_BYTES, read_pieces
+from gui.reading.connections import Connections
+from sql.database.node_groups import groups
+from sql.selector.document import read_selector
+
+PATH = "/api/v1/ingest"
+BOUNDARY = "between-the-parts"
+FORM = f"multipart/form-data; boundary={BOUNDARY}"
+
+
+@pytest.fixture
+def oto(served: Scene) -> str:
+    return served.token("oto", "operator")
+
+
+def send(served: Scene, token: str, body: bytes, query: str = "", **headers: str) -> Answer:
+    given = {"Content-Type": "application/json", "Authorization": token, **headers}
+    return served.ask("POST", PATH + query, body, **given)
+
+
+def head(host: str, token: str, size_bytes: int, kind: str = "application/json") -> bytes:
+    lines = (
+        f"POST {PATH} HTTP/1.1",
+        f"Host: {host}",
+        f"Authorization: {token}",
+        f"Content-Type: {kind}",
+        f"Content-Length: {size_bytes}",
+        "",
+        "",
+    )
+    return "\r\n".join(lines).encode()
+
+
+def form(*parts: tuple[str, str | None, bytes], ends: bool = True) -> bytes:
+    """Return the body of a form: the name of each part, its file name, its bytes."""
+    lines: list[bytes] = []
+    for name, file_name, data in parts:
+        named = "" if file_name is None else f'; filename="{file_name}"'
+        head = f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{named}\r\n\r\n'
+        lines += [head.encode(), data, b"\r\n"]
+    return b"".join([*lines, f"--{BOUNDARY}--\r\n".encode()] if ends else lines)
+
+
+def send_form(served: Scene, token: str, body: bytes, query: str = "", **headers: str) -> Answer:
+    return send(served, token, body, query, Content_Type=FORM, **headers)
+
+
+def left_over(served: Scene) -> list[str]:
+    folder = os.path.join(served.store.config.area_path("3a"), ".receive")
+    return os.listdir(folder) if os.path.isdir(folder) else []
+
+
+def state(served: Scene, token: str, sent: Answer) -> dict:
+    return served.ask("GET", sent.document["state_url"], Authorization=token).document
+
+
+def received(served: Scene) -> Iterator[WaitingFolder]:
+    for one in waiting_folders(served.store.config.area_path("3a")):
+        if os.path.basename(one.folder).startswith("received-") and one.signal:
+            yield one
+
+
+@pytest.mark.fault
+def test_what_is_sent_is_accepted_stored_and_described(served: Scene, oto: str):
+    body = b'[{"gauge": "north", "mm": 3}, {"gauge": "south", "mm": 4}]'
+    sent = send(served, oto, body, "?source=rain", Idempotency_Key="once")
+    assert (sent.status, sent.document["parts"]) == (202, 2)
+    again = send(served, oto, body, "?source=rain", Idempotency_Key="once")
+    assert again.document == sent.document and again.headers["idempotent-replayed"] == "true"
+    other = send(served, oto, b'{"gauge": "east"}', "?source=rain", Idempotency_Key="once")
+    assert (other.status, other.document["code"]) == (422, "key_reused")
+    assert state(served, oto, sent)["state"] == "accepted"
+    # The port is started again: what it had told is taken up by the next.
+    api_process(served.config).stop()
+    served.address = api_process(served.config).start()[0].address
+    (folder,) = until(lambda: list(received(served)), "the window is in the inbox")
+    assert folder.signal is not None and folder.signal.user == "oto"
+    run_ingest(served.store.config_path, folder.signal)
+    told = state(served, oto, sent)
+    assert (told["state"], told["parts_failed"]) == ("done", 0)
+    assert [one["state"] for one in told["stages"]] == ["accepted", "stored", "described", "done"]
+    status = served.ask("GET", sent.document["state_url"] + "/status", Authorization=oto)
+    assert (status.document["status"], status.document["state"]) == ("done", "done")
+    assert told["ingest_batch"] == folder.signal.batch
+    assert [one["system_id"] for one in told["part_states"]] == sent.document["system_ids"]
+    has = {"source": "json", "columns": {"document": {"has": {"gauge": "south"}}}}
+    selector = read_selector({"version": 1, "where": {"source_metadata": has}})
+    assert served.database.aggregate(selector).count == 1
+    admin = served.token("ada", "admin")
+    stranger = served.ask("GET", PATH + "/" + "0" * 32, Authorization=admin)
+    assert (stranger.status, stranger.document["code"]) == (404, "not_found")
+
+
+@pytest.mark.fault
+def test_files_come_with_the_objects_that_name_them(served: Scene, oto: str):
+    picture = io.BytesIO()
+    Image.new("RGB", (40, 30), "red").save(picture, "PNG")
+    body = form(
+        ("payload", None, b'[{"gauge": "west", "image": "part:photo1"}, {"gauge": "none"}]'),
+        ("photo1", "West side.png", picture.getvalue()),
+        ("files[]", "notes.txt", b"nothing to see"),
+        ("files[]", "again.txt", b"nothing to see"),
+        ("files[]", "what.is-this", b"nobody knows"),
+        ("source", None, b"gauges"),
+        ("tags", None, b"wet, windy"),
+        ("collection", None, b"Gauges"),
+        ("comments", None, b"from the west"),
+        ("upload_context", None, b'{"trip": 7}'),
+    )
+    sent = send_form(served, oto, body, Idempotency_Key="form")
+    assert (sent.status, sent.document["parts"]) == (202, 6), sent.document
+    photo = hashlib.sha256(picture.getvalue()).hexdigest()
+    assert sent.document["system_ids"][2] == photo
+    assert sent.document["system_ids"][3] == sent.document["system_ids"][4], "equal parts"
+    again = send_form(served, oto, body, Idempotency_Key="form")
+    assert again.document == sent.document and again.headers["idempotent-replayed"] == "true"
+    batch = until(lambda: state(served, oto, sent)["ingest_batch"], "its window is closed")
+    (mine,) = until(
+        lambda: [
+            one.signal for one in received(served) if one.signal and one.signal.batch == batch
+        ],
+        "the window is in the inbox",
+    )
+    until(lambda: not left_over(served), "its files are in the window alone")
+    run_ingest(served.store.config_path, mine)
+    told = state(served, oto, sent)
+    assert (told["state"], told["parts_failed"]) == ("done", 1), told
+    assert "is of no type" in told["part_states"][5]["reason"]
+    listed = served.ask("GET", PATH + "?failed=true", Authorization=oto).document
+    mine = [one for one in listed["requests"] if one["request_id"] == sent.document["request_id"]]
+    assert [(one["parts_failed"], one["account"]) for one in mine] == [(1, "oto")]
+    assert "is of no type" in mine[0]["reason"]
+    first = served.ask("GET", PATH + "?limit=1", Authorization=oto).document
+    shown = [one["request_id"] for one in first["requests"]]
+    if first["next"]:
+        rest = served.ask("GET", PATH + f"?before={first['next']}", Authorization=oto).document
+        shown += [one["request_id"] for one in rest["requests"]]
+    assert sent.document["request_id"] in shown and len(set(shown)) == len(shown)
+    add_user(served.database, "olga", "operator", PASSWORD)
+    others = served.ask("GET", PATH, Authorization=served.token("olga", "operator")).document
+    assert others == {"requests": [], "next": None}, "they are another's"
+    assert told["part_states"][2]["file_name"] == "West side.png"
+    for where in (
+        {"source_metadata": {"source": "json", "columns": {"document": {"has": {"image": photo}}}}},
+        {"source_metadata": {"source": "file", "columns": {"width": 40}}},
+        {"source_metadata": {"source": "received", "columns": {"file_name": "West side.png"}}},
+    ):
+        selector = read_selector({"version": 1, "where": where})
+        assert served.database.aggregate(selector).count == 1, where
+    known = {one.name: one.nodes for one in groups(served.database, "tag")}
+    assert known["wet"] == known["windy"] == 4, "two objects, a picture, and one text"
+    assert {one.name: one.nodes for one in groups(served.database, "collection")}["Gauges"] == 4
+    with served.database.reading() as connection:
+        attached = connection.execute(
+            "SELECT encode(child.sha256, 'hex') FROM edge"
+            " JOIN relationship USING (relationship_id)"
+            " JOIN node AS child ON child.node_id = edge.child_node_id"
+            " WHERE relationship.description = 'attached'"
+        ).fetchall()
+    assert attached == [(photo,)]
+
+
+@pytest.mark.fault
+def test_forms_that_cannot_be_taken_leave_nothing(served: Scene, oto: str):
+    photo = ("photo", "a.jpg", b"x" * 3_000_000)
+    until(lambda: not left_over(served), "the requests of other tests are in their windows")
+    for body, kind, told in (
+        (form(photo, ("payload", None, b'{"a": "part:b"}')), FORM, "no such file"),
+        (form(photo, ("payload", None, b'{"a": NaN}')), FORM, "NaN is no JSON"),
+        (form(("photo", "../../a.jpg", b"x")), FORM, "no name of a file"),
+        (form(photo, ends=False), FORM, "ended within a part"),
+        (form(photo, ("color", None, b"red")), FORM, "'color' is no field"),
+        (form(photo, ("source", None, b"No")), FORM, "no source"),
+        (form(photo, ("tags", None, b"...")), FORM, "tags.0"),
+        (form(photo, ("upload_context", None, b"{")), FORM, "upload_context: "),
+        (form(), FORM, "no payload and no file"),
+        (b"no form", FORM, "no form"),
+        (form(photo), "multipart/form-data", "without a boundary"),
+    ):
+        refused = send(served, oto, body, Content_Type=kind)
+        assert refused.status == 400 and told in refused.document["detail"], refused.document
+        assert left_over(served) == [], told
+    owned = form(photo, ("owner", None, b"ada"))
+    assert send_form(served, oto, owned).status == 403
+    admin = served.token("ada", "admin")
+    assert send_form(served, admin, form(photo, ("owner", None, b"nobody"))).status == 404
+    assert left_over(served) == []
+    # A client that goes away within a part.
+    parts = urlsplit(served.address)
+    with socket.create_connection((parts.hostname or "", parts.port or 0), 60) as one:
+        cut = form(photo, ends=False)
+        one.sendall(head(parts.netloc, oto, 10 << 20, FORM) + cut)
+        until(lambda: left_over(served), "it writes what came")
+    until(lambda: not left_over(served), "and removes it")
+
+
+def test_who_may_not_and_what_cannot_be_taken(served: Scene, oto: str):
+    assert send(served, served.token("vera", "viewer"), b"{}").status == 403
+    assert served.ask("POST", PATH, b"{}").status == 401
+    for body, query, kind, told in (
+        (b'{"a": 1, "a": 2}', "", "application/json", "there twice"),
+        (b"[" * 5_000_000, "", "application/json", "nested deeper"),
+        (b"{}", "?source=No", "application/json", "no source"),
+        (b"a=1", "", "application/x-www-form-urlencoded", "is not taken"),
+        (b'{"a": 1}\n{"a"', "", "application/x-ndjson", "object 2"),
+    ):
+        refused = send(served, oto, body, query, Content_Type=kind)
+        assert refused.status == 400 and told in refused.document["detail"], refused.document
+    parts = urlsplit(served.address)
+    # Of two types the first counts, for how long a body may be as well as for how it is read.
+    for kind in ("application/json", f"application/json\r\nContent-Type: {FORM}"):
+        with socket.create_connection((parts.hostname or "", parts.port or 0), 60) as one:
+            one.sendall(head(parts.netloc, oto, 11 << 20, kind))
+            assert one.recv(65_536).startswith(b"HTTP/1.1 413 ")
+
+
+@pytest.mark.fault
+def test_behind_a_piece_that_could_not_be_written_none_is():
+    taken: list[bytes] = []
+
+    class Threads:
+        async def work(self, take: Callable[[bytes], None], data: bytes) -> None:
+            await asyncio.to_thread(take, data)
+
+    def take(data: bytes) -> None:
+        if not taken and data.startswith(b"1"):
+            raise UsageError("there was no room at that moment")
+        taken.append(data)
+
+    pieces = [b"1" * PIECE_BYTES, b"2" * PIECE_BYTES, b"3", b""]
+
+    async def receive() -> dict[str, object]:
+        body = pieces.pop(0)
+        return {"type": "http.request", "body": body, "more_body": bool(pieces)}
+
+    request = Request({"type": "http", "headers": []}, receive)
+    with pytest.raises(UsageError, match="no room"):
+        asyncio.run(read_pieces(cast("Connections", Threads()), request, take))
+    assert taken == []
+
+
+@pytest.mark.fault
+def test_a_body_that_ends_early_is_not_taken(served: Scene, oto: str):
+    parts = urlsplit(served.address)
+    until(lambda: not left_over(served), "the requests of other tests are in their windows")
+    before = len(list(received(served)))
+    with socket.create_connection((parts.hostname or "", parts.port or 0), 60) as one:
+        one.sendall(head(parts.netloc, oto, 99) + b"{}")
+    sent = send(served, oto, b'{"later": true}', "?source=later")
+    until(lambda: state(served, oto, sent)["ingest_batch"], "its window is closed")
+    until(lambda: len(list(received(served))) == before + 1, "and is the only one")
+
+
+@pytest.mark.fault
+def test_it_is_accepted_while_the_engine_is_away(served: Scene, oto: str):
+    daemon.stop_engine(served.store.config)
+    try:
+        sent = send(served, oto, b'{"away": true}', "?source=away")
+        assert sent.status == 202 and state(served, oto, sent)["state"] == "accepted"
+    finally:
+        served.store.start()
+    batch = until(lambda: state(served, oto, sent)["ingest_batch"], "its window is closed")
+    signals = [one.signal for one in received(served) if one.signal]
+    (mine,) = [one for one in signals if one.batch == batch]
+    run_ingest(served.store.config_path, mine)
+    assert state(served, oto, sent)["state"] == "done"

@@ -1,0 +1,293 @@
+"""What a guest reads: what was granted, at this moment, and nothing of any other table."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg.sql import SQL, Identifier
+from test_grants import HASH, give, write
+
+from sql import Column, Database, DeclaredTable
+from sql.core import guests
+from sql.core.errors import GuestError, NotFoundError, StatementError
+from sql.core.guests import Guest
+from sql.database.guest_view import GuestView
+from sql.intent.intent import key_of
+from sql.selector import select
+from sql.selector.selector import Condition, Selector
+
+TABLE = DeclaredTable(
+    kind="source", name="t", version=1, comment="A source of tests",
+    columns=(Column(name="secret", type="text", comment="Something said"),),
+)  # fmt: skip
+VOCABULARY = {"file_type", "source", "relationship", "action", "declared_table"}
+
+
+@pytest.fixture
+def ready(database: Database) -> Database:
+    """The posts of test_grants, two batches that say different things, bob and eve."""
+    database.declare(TABLE)
+    for batch in ("march", "april"):
+        database.ingests.open(batch, adapter="t", user="ada", folder="/" + batch)
+    for name in ("bob", "eve"):
+        database.users.add(name, "guest", HASH)
+    write(
+        database,
+        "one",
+        "t:post:1",
+        "t:pic:1",
+        **said("t:post:1", "march says"),
+        ingest_batch="march",
+    )
+    write(
+        database,
+        "two",
+        "t:post:2",
+        "t:pic:2",
+        **said("t:post:2", "april says"),
+        ingest_batch="april",
+    )
+    write(
+        database,
+        "three",
+        "t:post:1",
+        "t:pic:1",
+        **said("t:post:1", "april adds"),
+        ingest_batch="april",
+    )
+    write(database, "four", "t:post:1", "t:pic:1", **said("t:post:1", "before batches"))
+    return database
+
+
+def said(post: str, title: str) -> dict[str, Any]:
+    key = key_of(post)
+    return {
+        "common_metadata": [{"key": key, "source": "t", "is_root": True, "title": title}],
+        "source_metadata": [{"key": key, "source": "t", "values": {"secret": title}}],
+    }
+
+
+def view(database: Database, account: str = "bob", right: str = "view") -> GuestView:
+    return GuestView(database, Guest(right, database.users.user(account).user_id))
+
+
+def asked(database: Database, query: str, account: str = "bob", right: str = "view") -> list[Any]:
+    with view(database, account, right).reading() as connection:
+        return [row[0] for row in connection.execute(query.encode())]
+
+
+READABLE = """
+    SELECT relname, relkind, relrowsecurity, ARRAY(
+        SELECT polname || ' ' || polroles::regrole[]::text FROM pg_policy
+        WHERE polrelid = class.oid ORDER BY 1
+    )
+    FROM pg_class AS class
+    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p', 'v', 'm', 'f')
+        AND has_any_column_privilege('drystone_guest', oid, 'SELECT, INSERT, UPDATE, REFERENCES')
+"""
+HIDDEN_FROM_STAFF = """
+    SELECT count(*) FROM pg_class WHERE relrowsecurity AND NOT EXISTS (
+        SELECT FROM pg_policies
+        WHERE tablename = relname AND policyname = 'staff' AND qual = 'true'
+    )
+"""
+NODES = "SELECT description FROM node JOIN virtual_asset USING (node_id) ORDER BY 1"
+TITLES = "SELECT title FROM common_metadata ORDER BY 1"
+SECRETS = "SELECT secret FROM meta_t ORDER BY 1"
+
+
+def test_every_table_that_guests_may_read_has_its_policy(ready: Database):
+    """New tables are none of theirs, and declared ones get a policy with their declaration."""
+    ready.declare(TABLE.model_copy(update={"name": "later"}))
+    ready.declare(TABLE.model_copy(update={"name": "found", "kind": "action"}))
+    with ready.connection() as connection:
+        connection.execute("CREATE TABLE of_tomorrow (secret text)")
+        readable = connection.execute(READABLE).fetchall()
+        true = connection.execute(
+            "SELECT tablename FROM pg_policies WHERE policyname = 'guest' AND qual = 'true'"
+        ).fetchall()
+        staff = connection.execute(HIDDEN_FROM_STAFF).fetchone()
+    for name, kind, is_secured, policies in readable:
+        assert kind == "r", f"{name} is no table, so its owner's rights would count"
+        assert is_secured, name
+        assert policies == ["guest {drystone_guest}", "staff {drystone_reader}"], name
+    names = {name for name, *_ in readable}
+    assert {"node", "common_metadata", "meta_t", "meta_later", "result_found"} <= names
+    assert not names & {
+        "app_user",
+        "api_token",
+        "user_session",
+        "access_grant",
+        "of_tomorrow",
+        "run",
+    }
+    assert {name for (name,) in true} == VOCABULARY
+    assert staff == (0,)
+
+
+def test_guests_see_what_was_granted_and_staff_all(ready: Database):
+    assert asked(ready, NODES) == []
+    give(ready, node="t:post:1")
+    assert asked(ready, NODES) == ["t:pic:1", "t:post:1"]
+    assert asked(ready, "SELECT count(*) FROM edge") == [1], (
+        "the author is hidden, and so is the edge"
+    )
+    assert asked(ready, NODES, "eve") == []
+    with ready.reading() as connection:
+        assert len(connection.execute(NODES).fetchall()) == 5
+        assert len(connection.execute(TITLES).fetchall()) == 4
+
+
+def test_policies_take_no_index_from_staff(ready: Database):
+    """Searching is not leakproof, so a policy with a condition would read the whole table."""
+    with ready.reading() as connection:
+        connection.execute("SET LOCAL enable_seqscan = off")
+        plan = connection.execute(
+            "EXPLAIN SELECT FROM node_words WHERE words @@ 'castle'::tsquery"
+        ).fetchall()
+    assert "node_words_words" in str(plan)
+
+
+def test_what_was_said_is_seen_with_its_batch(ready: Database):
+    give(ready, node="t:post:1")
+    assert (asked(ready, TITLES), asked(ready, SECRETS)) == ([], [])
+    on_march = give(ready, batch="march")
+    assert (asked(ready, TITLES), asked(ready, SECRETS)) == (["march says"], ["march says"])
+    assert asked(ready, "SELECT name FROM ingest_batch") == ["march"]
+    ready.rights.revoke(on_march)
+    assert asked(ready, TITLES) == []
+    give(ready, node="t:post:1", with_metadata=True)
+    known = ["april adds", "march says"]
+    assert (asked(ready, TITLES), asked(ready, SECRETS)) == (known, known)
+
+
+def test_taking_back_ends_and_disabling_hold_at_the_next_question(ready: Database):
+    """Though what the grants reached is still noted."""
+    first = give(ready, node="t:post:1")
+    ready.rights.revoke(first)
+    assert asked(ready, NODES) == []
+    give(ready, node="t:post:1", expires_at=datetime.now(UTC) + timedelta(days=1))
+    assert asked(ready, NODES) == ["t:pic:1", "t:post:1"]
+    with ready.connection() as connection:
+        connection.execute(
+            "UPDATE access_grant SET granted_at = now() - interval '2 s', "
+            "expires_at = now() - interval '1 s'"
+        )
+    assert asked(ready, NODES) == []
+    ready.rights.add_group("friends")
+    ready.rights.add_member("friends", "bob")
+    give(ready, node="t:post:2", group="friends")
+    assert asked(ready, NODES) == ["t:pic:2", "t:post:2"]
+    ready.rights.remove_member("friends", "bob")
+    assert asked(ready, NODES) == []
+    ready.rights.add_member("friends", "bob")
+    ready.users.set_disabled("bob", is_disabled=True)
+    assert asked(ready, NODES) == []
+
+
+def test_a_single_right_shows_its_nodes_to_who_asks_by_it(ready: Database):
+    give(ready, node="t:post:1", level="export")
+    give(ready, node="t:post:2", level="owner")
+    assert asked(ready, NODES) == ["t:pic:1", "t:pic:2", "t:post:1", "t:post:2"]
+    assert asked(ready, NODES, right="export") == asked(ready, NODES)
+    assert asked(ready, NODES, right="api") == ["t:pic:2", "t:post:2"]
+    assert asked(ready, NODES, right="nothing") == []
+
+
+@pytest.mark.parametrize("table", ["app_user", "api_token", "access_grant", "label_answer", "run"])
+def test_other_tables_are_refused(ready: Database, table: str):
+    give(ready, node="t:post:1")
+    with pytest.raises(GuestError, match="cannot ask for this"):
+        asked(ready, f"SELECT count(*) FROM {table}")
+
+
+def test_guests_change_nothing(ready: Database):
+    give(ready, node="t:post:1", level="owner")
+    with pytest.raises(GuestError, match="only look"):
+        view(ready).rights.groups()
+    with pytest.raises(StatementError, match="only reads"), view(ready).reading() as connection:
+        connection.execute("DELETE FROM node")
+
+
+def test_a_node_that_is_hidden_is_not_there(ready: Database):
+    give(ready, node="t:post:1")
+    assert view(ready).explore.node("t:pic:1").parents[0]["description"] == "t:post:1"
+    for name in ("t:post:2", "t:post:9"):
+        with pytest.raises(NotFoundError, match=f"no node '{name}'"):
+            view(ready).explore.node(name)
+    view(ready).check_sees(key_of("t:pic:1"))
+    with pytest.raises(NotFoundError):
+        view(ready).check_sees(key_of("t:pic:2"))
+
+
+def test_relatives_that_are_hidden_change_nothing_of_what_is_shown(ready: Database):
+    """No root, no depth, no component, no count and no place among those that are hidden."""
+    give(ready, node="t:pic:1")
+    give(ready, node="t:user:1")
+    shown = [(name, view(ready).explore.node(name)) for name in ("t:pic:1", "t:user:1")]
+    write(ready, "five", "t:album:0", "t:post:1")
+    write(ready, "six", "t:post:1", "t:pic:0")
+    write(ready, "seven", "t:album:0", "t:pic:2")
+    assert [(name, view(ready).explore.node(name)) for name, _ in shown] == shown
+    staff = ready.explore.node("t:pic:1").node
+    assert staff["depth"] == 2 and {*staff} - {*shown[0][1].node} == {
+        "root_id", "component_id", "depth",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"depth": 1},
+        {"is_tree_root": False},
+        {"tree_root": {"where": {"is_virtual": True}}},
+        {"same_tree": {"where": {"is_virtual": True}}},
+        {"same_component": {"where": {"is_virtual": True}}},
+    ],
+)
+def test_guests_do_not_select_by_what_relatives_make(ready: Database, condition: dict[str, Any]):
+    give(ready, node="t:pic:1")
+    chosen = Selector(version=1, where=Condition.model_validate(condition))
+    with ready.reading() as connection:
+        select.aggregate(connection, chosen)
+    with (
+        pytest.raises(GuestError, match="cannot ask for this"),
+        view(ready).reading() as connection,
+    ):
+        select.aggregate(connection, chosen)
+
+
+def test_a_place_is_told_where_those_before_are_shown(ready: Database):
+    edges = [
+        {"parent": key_of(parent), "child": key_of(child), "relationship": word, "position": 7}
+        for parent, child, word in (
+            ("t:user:1", "t:post:3", "authored"), ("t:post:3", "t:pic:3", "contains"),
+        )
+    ]  # fmt: skip
+    write(ready, "five", "t:post:3", "t:pic:3", edges=edges)
+    give(ready, node="t:user:1")
+    give(ready, node="t:post:3")
+    report = view(ready).explore.node("t:post:3")
+    assert [one["position"] for one in report.children] == [7]
+    assert [one["position"] for one in report.parents] == [None]
+    assert [one["position"] for one in ready.explore.node("t:post:3").parents] == [7]
+
+
+def test_where_no_role_can_be_made_guests_are_refused(ready: Database, database_url: str):
+    """The user of the database may neither make roles nor is it in ours."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        role = f"plain_{connection.info.backend_pid}"
+        connection.execute(SQL("CREATE ROLE {} LOGIN").format(Identifier(role)))
+        try:
+            connection.execute(SQL("SET SESSION AUTHORIZATION {}").format(Identifier(role)))
+            assert not guests.ensure_guests(connection)
+            connection.execute("RESET SESSION AUTHORIZATION")
+        finally:
+            connection.execute("RESET SESSION AUTHORIZATION")
+            connection.execute(SQL("DROP ROLE {}").format(Identifier(role)))
+    ready.guest_role = ready.reader_role = False
+    with pytest.raises(GuestError, match="cannot be let in"):
+        asked(ready, NODES)
