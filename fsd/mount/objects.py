@@ -18,6 +18,7 @@ from fsd.mount.inodes import (
 )
 
 _HEX_DIGITS = frozenset(b"0123456789abcdef")
+_LENGTH_BYTES = 8
 
 
 class ObjectFolders:
@@ -43,12 +44,14 @@ class ObjectFolders:
     def attributes(self, inode: int) -> Attributes:
         """Return the attributes of a prefix folder or an object file."""
         if inode >= OBJECT_FILE_FIRST:
-            return self._file(self.files.identity(inode))
+            key, _ = self.shown(inode)
+            return self._attributes(inode, self._length_bytes(key))
         return self._folder(_prefix(inode))
 
-    def key(self, inode: int) -> bytes:
-        """Return the key of an object file."""
-        return self.files.identity(inode)
+    def shown(self, inode: int) -> tuple[bytes, int]:
+        """Return (key, length in bytes) of an object file as the lookup that numbered it told."""
+        identity = self.files.identity(inode)
+        return identity[:KEY_BYTES], int.from_bytes(identity[KEY_BYTES:], "big")
 
     def names(self, inode: int) -> Iterator[bytes]:
         """Yield the names in a prefix folder, sorted."""
@@ -67,15 +70,20 @@ class ObjectFolders:
         return folder_attributes(inode, self._mounted_ns, OBJECT_TIMEOUT_S)
 
     def _file(self, key: bytes) -> Attributes:
+        length_bytes = self._length_bytes(key)
+        number = self.files.number(key + length_bytes.to_bytes(_LENGTH_BYTES, "big"))
+        return self._attributes(number, length_bytes)
+
+    def _length_bytes(self, key: bytes) -> int:
         location = self._index.locate(key)
         if location is None:
             raise missing()
-        return self._attributes(key, location.length_bytes)
+        return location.length_bytes
 
-    def _attributes(self, key: bytes, length_bytes: int) -> Attributes:
+    def _attributes(self, inode: int, length_bytes: int) -> Attributes:
         # The index has no time for an object. A purged one disappears with the entry's timeout.
         return Attributes(
-            self.files.number(key),
+            inode,
             False,
             length_bytes,
             self._mounted_ns,

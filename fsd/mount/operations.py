@@ -165,8 +165,9 @@ class Mount(pyfuse3.Operations):
         handle = self._new_handle()
         self._files[handle] = file
         # A status file has no size that could be relied on from stat to read, nor has an object
-        # whose place, and so perhaps length, was a wrong one: no page cache.
-        direct = bool(content.status_path) or self.source.healer.has_asked(content.key)
+        # whose place, and so perhaps length, was a wrong one, whoever put it right: no page cache.
+        asked = self.source.healer.has_asked(content.key)
+        direct = bool(content.status_path) or content.resized or asked
         return pyfuse3.FileInfo(fh=handle, direct_io=direct, keep_cache=not direct)
 
     def _open(self, content: Content) -> OpenFile:

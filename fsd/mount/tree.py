@@ -53,11 +53,15 @@ _PUBLISHED = (BATCHES, STAGE, EXPORTS, BROWSE)
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What a file contains: an object, bytes at hand, or a file of the status folder."""
+    """What a file contains: an object, bytes at hand, or a file of the status folder.
+
+    `resized`: the kernel was told another length than the index has now, and would cut a read there.
+    """
 
     name: bytes = b""
     key: bytes = b""
     length_bytes: int = 0
+    resized: bool = False
     data: bytes | None = None
     status_path: str = ""
 
@@ -169,11 +173,11 @@ class Namespace:
             return self._tree_content(*split_tree_inode(inode))
         if inode < PREFIX_FIRST:
             return Content(status_path=self._status.path(inode))
-        key = self._objects.key(inode)
+        key, shown_bytes = self._objects.shown(inode)
         location = self._index.locate(key)
         if location is None:
             raise missing()
-        return Content(b"", key, location.length_bytes)
+        return Content(b"", key, location.length_bytes, location.length_bytes != shown_bytes)
 
     def remember(self, inode: int) -> None:
         """Count a reference of the kernel to an inode; trees and fixed folders need no count."""

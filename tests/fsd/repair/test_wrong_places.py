@@ -150,6 +150,18 @@ def test_a_wrong_length_never_cuts_an_object_of_the_mount(filled, more: int):
             assert file.read() == data
 
 
+def test_a_length_that_others_put_right_cuts_nothing_of_the_mount(filled):
+    """The kernel believes the wrong size that it was told for a day, and would cut what is read."""
+    store, files = filled
+    path, key = "1/1", keys_of(files)["1/1"]
+    misplace(store, {key: lambda place: place._replace(length_bytes=place.length_bytes - 100)})
+    seen = os.path.join(store.mount(), "objects", key[:2], key[2:4], key)
+    assert os.stat(seen).st_size == len(files[path]) - 100
+    assert read_object(store, key) == files[path]
+    with open(seen, "rb") as file:
+        assert file.read() == files[path]
+
+
 @pytest.mark.fault
 @pytest.mark.parametrize("way", ["shard", "no shard"])
 def test_a_place_in_another_shard_is_found_by_the_reader(filled, way: str):
