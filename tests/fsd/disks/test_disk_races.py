@@ -5,14 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from typing import Any
 
 import pytest
 from store_checks import until
-from store_harness import write_files
+from store_harness import MIB, write_files
 
 from base.errors import DrystoneError
 from fsd.disks import disks as disks_module
@@ -156,15 +155,13 @@ def test_capacity_may_be_asked_for_while_a_disk_is_taken_back(
     engine.seal_and_project()
     (shard,) = engine.store.shards.state.shards.values()
     disk, spaces = engine.store.disks.disks[shard.disks[0]], DiskSet.spaces
-    # The free space is that of the machine: nobody measures it from here on.
-    monkeypatch.setattr(DiskSet, "_take_measure", lambda *_: None)
-    time.sleep(20 * disks_module.POLL_S)
+    # Others fill and empty the same filesystem beside this.
+    monkeypatch.setattr(Disk, "room_bytes", lambda disk, _: 1024 * MIB if disk.readable else 0)
     before = capacity(engine.watch).usable_bytes
     engine.store.disks.declare_gone(disk)
 
     def just_before(self: DiskSet, without: str = "") -> list[DiskSpace]:
         found = spaces(self, without)
-        # Measured is nothing still: others fill and empty the same memory beside this.
         monkeypatch.setattr(DiskSet, "spaces", spaces)
         self.take_back(disk, disk.path)
         return found
