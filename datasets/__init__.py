@@ -14,7 +14,13 @@ if TYPE_CHECKING:
     from datasets.choice.registry import layout_names
     from datasets.choice.report import SplitsReport
     from datasets.cli.app import app as cli_app
-    from datasets.definition.errors import CancelledError, DefinitionError, RefusedError
+    from datasets.definition.errors import (
+        CancelledError,
+        ChangedError,
+        DefinitionError,
+        NotFoundError,
+        RefusedError,
+    )
     from datasets.freeze.building import build
     from datasets.operations.listed import datasets_operations
     from datasets.versions.comparison import Comparison, compare

@@ -150,7 +150,7 @@ def _outcome_of(place: Workplace, run: TaskRun, claim: Claim) -> Outcome | None:
     except CancelledError as error:
         outcome = Outcome(state="cancelled", error=_line(error))
     except GivenBackError as error:
-        outcome = Outcome(state="queued", error=_line(error))
+        outcome = Outcome(state="queued", error=_line(error), retry_in_s=error.retry_in_s)
     except WaitError as error:
         outcome = _waiting(place, error.state, error, error.retry_in_s)
     except PermanentError as error:

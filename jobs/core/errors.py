@@ -36,6 +36,10 @@ class LeaseLostError(JobsError):
 class GivenBackError(JobsError):
     """A step was stopped, and neither it nor a cancel is the reason; begun again, none counted."""
 
+    def __init__(self, message: str, retry_in_s: float | None = None) -> None:
+        self.retry_in_s = retry_in_s
+        super().__init__(message)
+
 
 class PermanentError(JobsError):
     """A step failed in a way that would be the same next time."""

@@ -1,12 +1,15 @@
 """UA_3, the datasets: it owns the steps that freeze one and lay it out, and none of how.
 
 Both can be killed anywhere and begun again: what is stored is found, a sealed export stays. Without
-room for a copy the export waits, and goes on when there may be some.
+room for a copy the export waits, and goes on when there may be some. While another process builds
+the same dataset a build waits for it. What cannot be made of what is there is not tried again.
 """
 
 from __future__ import annotations
 
 import json
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -15,15 +18,22 @@ from datasets import (
     CancelledError as DatasetCancelledError,
 )
 from datasets import (
+    ChangedError,
+    NotFoundError,
     QuotaError,
+    RefusedError,
     build,
     export,
     load_definition,
     preview,
     read_definition,
 )
-from jobs.core.errors import CancelledError, SpaceError
+from jobs.core.errors import CancelledError, GivenBackError, PermanentError, SpaceError
 from jobs.runs.workflow import Step, StepResult, TaskContext, Workflow
+from sql import BusyError
+
+TURN_RETRY_S = 5.0
+"""So long until a build looks again whether another one of its dataset has ended."""
 
 
 class DatasetParameters(BaseModel):
@@ -73,7 +83,7 @@ def freeze(context: TaskContext) -> StepResult:
     if given.definition is None:
         return StepResult(pass_on={"name": given.name})
     assert isinstance(given.definition, dict)
-    try:
+    with _told(context):
         built = build(
             context.config_path,
             given.definition,
@@ -81,9 +91,6 @@ def freeze(context: TaskContext) -> StepResult:
             context.cancelled,
             database=context.database,
         )
-    except DatasetCancelledError as error:
-        context.check_cancelled()
-        raise CancelledError(str(error)) from error
     values = built.model_dump(mode="json")
     return StepResult(values, pass_on={"name": f"{built.name}@{built.version}"})
 
@@ -93,7 +100,7 @@ def lay_out(context: TaskContext) -> StepResult:
     given = DatasetParameters.model_validate(context.parameters)
     if not given.export:
         return StepResult()
-    try:
+    with _told(context):
         result = export(
             context.config_path,
             context.spec["name"],
@@ -104,12 +111,23 @@ def lay_out(context: TaskContext) -> StepResult:
             cancelled=context.cancelled,
             database=context.database,
         )
+    return StepResult(result.model_dump(mode="json"))
+
+
+@contextmanager
+def _told(context: TaskContext) -> Generator[None]:
+    """Say what a failure means for the run: over, not now, or for good."""
+    try:
+        yield
     except DatasetCancelledError as error:
         context.check_cancelled()
         raise CancelledError(str(error)) from error
     except QuotaError as error:
         raise SpaceError(str(error)) from error
-    return StepResult(result.model_dump(mode="json"))
+    except BusyError as error:
+        raise GivenBackError(str(error), TURN_RETRY_S) from error
+    except (RefusedError, NotFoundError, ChangedError) as error:
+        raise PermanentError(str(error)) from error
 
 
 def dry_run(config_path: str, parameters: dict[str, Any]) -> dict[str, Any]:

@@ -175,6 +175,39 @@ def test_a_form_writes_the_definition_and_reads_it(work: Workshop, oto: Watched)
     assert oto.problems == []
 
 
+def test_a_build_that_fails_shows_its_own_reason(work: Workshop, oto: Watched):
+    page = oto.page
+
+    def begin(text: str) -> int:
+        oto.open("/datasets/new")
+        write(oto, text)
+        page.click("button:text-is('Build')")
+        page.wait_for_url("**/runs/*")
+        return int(page.url.rpartition("/")[2])
+
+    # What cannot be made of what is there is not tried again, and says why.
+    run_id = begin(DEFINITION.replace("extension: jpg", "media_type: video"))
+    page.locator(".notice.bad", has_text="the selector finds nothing").wait_for()
+    page.wait_for_selector(".badge:text-is('failed')")
+    detail = work.database.runs.show(run_id)
+    assert [one.outcome for one in detail.attempts] == ["failed"]
+    # While another process builds the dataset a build waits, and fails for what is wrong with it.
+    with work.database.connection() as builds:
+        builds.execute("SELECT pg_advisory_lock(hashtext('dataset'), hashtext('awaited'))")
+        try:
+            empty = DEFINITION.replace("extension: jpg", "media_type: sound")
+            run_id = begin(empty.replace("name: shades", "name: awaited"))
+            page.wait_for_selector("td >> text=is being built by another process")
+        finally:
+            builds.execute("SELECT pg_advisory_unlock_all()")
+    page.locator(".notice.bad", has_text="the selector finds nothing").wait_for()
+    assert page.locator(".notice", has_text="another process").count() == 0
+    detail = work.database.runs.show(run_id)
+    assert [one.outcome for one in detail.attempts].count("failed") == 1
+    assert detail.tasks[0].failures == 1
+    assert oto.problems == []
+
+
 def test_lineage_goes_both_ways_and_never_by_a_path(work: Workshop, oto: Watched):
     page = oto.page
     version = newest(work)
