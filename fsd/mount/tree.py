@@ -55,7 +55,7 @@ _PUBLISHED = (BATCHES, STAGE, EXPORTS, BROWSE)
 class Content:
     """What a file contains: an object, bytes at hand, or a file of the status folder.
 
-    `resized`: the kernel was told another length than the index has now, and would cut a read there.
+    `resized`: the kernel was told another length than the index has, and would cut a read there.
     """
 
     name: bytes = b""
