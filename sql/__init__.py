@@ -79,6 +79,7 @@ if TYPE_CHECKING:
     from sql.events.webhook_book import (
         DeliveryEnd,
         NewWebhook,
+        Taken,
         TakenMessage,
         Try,
         Webhook,

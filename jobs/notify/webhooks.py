@@ -24,6 +24,7 @@ from sql import (
     DeliveryEnd,
     FeedEvent,
     GuestError,
+    Taken,
     TakenMessage,
     Try,
     Webhook,
@@ -63,17 +64,17 @@ class WebhookTeller:
         """Tell all there is. Raises DrystoneError when the database is away."""
         try:
             while not self._stop.is_set():
-                found = self._database.webhooks.take(self._webhook_id, TAKEN_MAX, LEASE_S)
-                if found is None:
+                taken = self._database.webhooks.take(self._webhook_id, TAKEN_MAX, LEASE_S)
+                if taken is None:
                     return
-                webhook, secrets, messages = found
+                webhook = taken.webhook
                 if reason := _why_nothing_is_told(webhook):
-                    self._database.webhooks.end(self._webhook_id, [], messages)
+                    self._database.webhooks.end(taken, [])
                     self._database.webhooks.pause(self._webhook_id, reason)
                     return
                 goes_on = (
-                    self._tell(webhook, secrets, messages)
-                    if messages
+                    self._tell(taken)
+                    if taken.messages
                     else not webhook.waiting and self._plan(webhook)
                 )
                 if not goes_on:
@@ -102,31 +103,29 @@ class WebhookTeller:
         parts = [positions[at : at + size] for at in range(0, len(positions), size)]
         return self._database.webhooks.plan(self._webhook_id, webhook.position, parts, position)
 
-    def _tell(
-        self, webhook: Webhook, secrets: WebhookSecrets, messages: Sequence[TakenMessage]
-    ) -> bool:
+    def _tell(self, taken: Taken) -> bool:
         """Try what was taken, in its order; False when one was not."""
+        webhook, messages = taken.webhook, taken.messages
         view, hidden = seen_by_owner(self._database, webhook)
         seen = view.events.at([at for one in messages for at in one.positions], hidden)
         ended: list[tuple[TakenMessage, DeliveryEnd, Try | None]] = []
         begun_s = time.monotonic()
-        for count, message in enumerate(messages):
+        for message in messages:
             if self._stop.is_set() or time.monotonic() - begun_s > TAKEN_S:
                 break
             body = body_of(webhook, [seen[at] for at in message.positions if at in seen])
             if not body:
                 ended.append((message, "withheld", None))
                 continue
-            tried = self._try(webhook, secrets, message, body)
+            tried = self._try(webhook, taken.secrets, message, body)
             if tried.error is not None:
-                self._database.webhooks.end(self._webhook_id, ended, messages[count + 1 :])
                 self._database.webhooks.postpone(
-                    self._webhook_id, message, tried, pause_s(message.attempts), PAUSED_AFTER_S
+                    taken, ended, message, tried, pause_s, PAUSED_AFTER_S
                 )
                 return False
             ended.append((message, "done", tried))
         # What a crash before this leaves is told once more, under the same ids.
-        self._database.webhooks.end(self._webhook_id, ended, messages[len(ended) :])
+        self._database.webhooks.end(taken, ended)
         return True
 
     def _try(

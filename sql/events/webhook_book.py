@@ -2,14 +2,14 @@
 
 A webhook is a reader of the feed with a position of its own. What it is told together becomes a
 message in the transaction that moves the position: from then on the message has its id and its
-place, whoever dies. The first that waits is taken, and nobody takes another while it is: so they
-arrive in their order. It sends nothing.
+place, whoever dies. Whoever tells a webhook has it to itself for a while, and takes the first that
+wait: so they arrive in their order. It sends nothing.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any, Literal, NamedTuple
@@ -88,12 +88,21 @@ class WebhookSecrets(NamedTuple):
 
 
 class TakenMessage(NamedTuple):
-    """A message that is being tried; `attempts` counts from 1 and fences what comes of it."""
+    """A message that is being tried."""
 
     delivery_id: int
     message_id: UUID
     positions: list[int]
-    attempts: int
+
+
+class Taken(NamedTuple):
+    """A webhook to be told. With `messages` it is nobody else's for a while, and `fence` says so
+    when what came of them is noted: nothing is noted of an older one."""
+
+    webhook: Webhook
+    secrets: WebhookSecrets
+    messages: list[TakenMessage]
+    fence: int
 
 
 class Try(NamedTuple):
@@ -209,12 +218,11 @@ class WebhookBook(Repository):
         with self._asking() as connection:
             return [int(row[0]) for row in connection.execute(_SQL["ready"])]
 
-    def take(
-        self, webhook_id: int, limit: int, lease_s: float
-    ) -> tuple[Webhook, WebhookSecrets, list[TakenMessage]] | None:
-        """Take the first messages that wait, if the first is due; None for one that is paused.
+    def take(self, webhook_id: int, limit: int, lease_s: float) -> Taken | None:
+        """Take a webhook and the first messages that wait, if the first is due and nobody has it;
+        None for one that is paused.
 
-        Those whose taker says nothing within the lease are due again.
+        When its taker says nothing within the lease, the next one takes it.
         """
         given = {"webhook_id": webhook_id, "limit": limit, "lease_s": lease_s}
         with self._database.connection() as connection:
@@ -223,8 +231,11 @@ class WebhookBook(Repository):
             webhook = row_of(connection, Webhook, _SQL["webhooks"], _of(webhook_id=webhook_id))
             secrets = row_of(connection, WebhookSecrets, _SQL["secrets"], given)
             assert webhook is not None and secrets is not None
-            taken = rows_of(connection, TakenMessage, _SQL["take"], given)
-        return webhook, secrets, sorted(taken)
+            fence = value_of(connection, _SQL["take"], given)
+            if fence is None:
+                return Taken(webhook, secrets, [], 0)
+            messages = rows_of(connection, TakenMessage, _SQL["first"], given)
+        return Taken(webhook, secrets, messages, int(fence))
 
     def plan(
         self, webhook_id: int, begun_at: int, messages: Sequence[Sequence[int]], position: int
@@ -257,37 +268,37 @@ class WebhookBook(Repository):
             connection.execute(_SQL["planned"], given)
 
     def end(
-        self,
-        webhook_id: int,
-        ended: Sequence[tuple[TakenMessage, DeliveryEnd, Try | None]],
-        not_tried: Sequence[TakenMessage] = (),
+        self, taken: Taken, ended: Sequence[tuple[TakenMessage, DeliveryEnd, Try | None]]
     ) -> None:
-        """Say what came of messages that were taken; what was not tried waits as before."""
-        nothing = Try("", None, None, 0.0)
-        with self._database.connection() as connection, connection.cursor() as cursor:
-            cursor.executemany(
-                _SQL["end"],
-                [
-                    (tried or nothing).values() | one._asdict() | {"state": state}
-                    for one, state, tried in ended
-                ],
-            )
-            cursor.executemany(_SQL["give_back"], [one._asdict() for one in not_tried])
-            if any(state == "done" for _, state, _ in ended):
-                connection.execute(_SQL["took"], {"webhook_id": webhook_id})
+        """Say what came of messages that were taken; the others of them wait as before."""
+        with self._database.connection() as connection:
+            _end(connection, taken, ended)
 
     def postpone(
-        self, webhook_id: int, message: TakenMessage, tried: Try, retry_in_s: float, pause_s: float
+        self,
+        taken: Taken,
+        ended: Sequence[tuple[TakenMessage, DeliveryEnd, Try | None]],
+        message: TakenMessage,
+        tried: Try,
+        retry_in_s: Callable[[int], float],
+        pause_s: float,
     ) -> bool:
-        """Say that it was not taken, and when it is tried again.
+        """Say the same, and that this one was not taken: it is tried again so long after so many
+        tries.
 
         A webhook that has taken nothing for `pause_s` is paused, and that is an event; returns
         whether it was.
         """
-        given = message._asdict() | tried.values() | {"retry_in_s": retry_in_s}
+        webhook_id = taken.webhook.webhook_id
+        given = message._asdict() | tried.values()
         with self._database.connection() as connection:
-            if not connection.execute(_SQL["postpone"], given).rowcount:
+            if not _end(connection, taken, ended):
                 return False
+            attempts = value_of(connection, _SQL["not_taken"], given)
+            if attempts is None:
+                return False  # It was passed over meanwhile.
+            given["retry_in_s"] = retry_in_s(int(attempts))
+            connection.execute(_SQL["postpone"], given)
             failing_s = value_of(connection, _SQL["failed"], {"webhook_id": webhook_id})
             if failing_s is None or float(failing_s) < pause_s:
                 return False
@@ -317,6 +328,29 @@ class WebhookBook(Repository):
             raise NotFoundError(
                 f"there is no message {delivery_id} of it; `webhook deliveries` shows them"
             )
+
+
+def _end(
+    connection: psycopg.Connection[Any],
+    taken: Taken,
+    ended: Sequence[tuple[TakenMessage, DeliveryEnd, Try | None]],
+) -> bool:
+    """Note what came of messages and give their webhook back; False when it is another's."""
+    given = {"webhook_id": taken.webhook.webhook_id, "fence": taken.fence}
+    if not connection.execute(_SQL["give_back"], given).rowcount:
+        return False
+    nothing = Try("", None, None, 0.0)
+    with connection.cursor() as cursor:
+        cursor.executemany(
+            _SQL["end"],
+            [
+                (tried or nothing).values() | one._asdict() | {"state": state}
+                for one, state, tried in ended
+            ],
+        )
+    if any(state == "done" for _, state, _ in ended):
+        connection.execute(_SQL["took"], given)
+    return True
 
 
 def _pause(connection: psycopg.Connection[Any], webhook_id: int, reason: str) -> bool:

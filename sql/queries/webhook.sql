@@ -73,7 +73,7 @@ DELETE FROM webhook WHERE webhook_id = %(webhook_id)s
 -- Those with something to do: a message that is due, or, where none waits, something new in the feed.
 -- name: ready
 SELECT webhook_id FROM webhook AS hook, event_feed
-WHERE NOT is_paused AND coalesce((
+WHERE NOT is_paused AND (taken_until IS NULL OR taken_until <= clock_timestamp()) AND coalesce((
     SELECT waiting.not_before <= clock_timestamp() FROM webhook_delivery AS waiting
     WHERE waiting.webhook_id = hook.webhook_id AND waiting.state = 'waiting'
     ORDER BY waiting.delivery_id LIMIT 1
@@ -83,21 +83,27 @@ WHERE NOT is_paused AND coalesce((
 -- name: lock
 SELECT position FROM webhook WHERE webhook_id = %(webhook_id)s AND NOT is_paused FOR UPDATE
 
--- Nothing is taken while the first of them is taken, or waits for its next try: so they keep their order.
+-- Nothing is taken while another has it, or the first message waits for its next try: so they keep their order.
 -- name: take
-WITH head AS (
-    SELECT delivery_id, not_before FROM webhook_delivery
-    WHERE webhook_id = %(webhook_id)s AND state = 'waiting' ORDER BY delivery_id LIMIT %(limit)s
-)
-UPDATE webhook_delivery AS taken
-SET attempts = attempts + 1, not_before = clock_timestamp() + make_interval(secs => %(lease_s)s)
-FROM head
-WHERE taken.delivery_id = head.delivery_id
-    AND (SELECT not_before FROM head ORDER BY delivery_id LIMIT 1) <= clock_timestamp()
-RETURNING taken.delivery_id, taken.message_id, ARRAY(
+UPDATE webhook SET fence = fence + 1, taken_until = clock_timestamp() + make_interval(secs => %(lease_s)s)
+WHERE webhook_id = %(webhook_id)s AND (taken_until IS NULL OR taken_until <= clock_timestamp()) AND (
+    SELECT not_before FROM webhook_delivery
+    WHERE webhook_id = %(webhook_id)s AND state = 'waiting' ORDER BY delivery_id LIMIT 1
+) <= clock_timestamp()
+RETURNING fence
+
+-- name: first
+SELECT delivery_id, message_id, ARRAY(
     SELECT position FROM webhook_delivery_event AS told
-    WHERE told.delivery_id = taken.delivery_id ORDER BY position
-) AS positions, taken.attempts
+    WHERE told.delivery_id = waiting.delivery_id ORDER BY position
+) AS positions
+FROM webhook_delivery AS waiting
+WHERE webhook_id = %(webhook_id)s AND state = 'waiting' ORDER BY delivery_id LIMIT %(limit)s
+
+-- Whoever has it gives it back; nothing for one in whose place another has it.
+-- name: give_back
+UPDATE webhook SET taken_until = NULL
+WHERE webhook_id = %(webhook_id)s AND fence = %(fence)s AND taken_until IS NOT NULL
 
 -- name: plan
 WITH made AS (INSERT INTO webhook_delivery (webhook_id) VALUES (%(webhook_id)s) RETURNING delivery_id)
@@ -115,22 +121,23 @@ UPDATE webhook SET position = %(position)s WHERE webhook_id = %(webhook_id)s
 -- name: gone
 SELECT gone_position FROM event_feed
 
+-- One that was passed over while it was tried was told all the same.
 -- name: end
 UPDATE webhook_delivery
-SET state = %(state)s, end_time = now(), request = %(request)s, status = %(status)s, answer = %(answer)s,
+SET state = %(state)s, attempts = attempts + 1, end_time = now(), request = %(request)s, status = %(status)s,
+    answer = %(answer)s, duration_s = %(duration_s)s, error = %(error)s
+WHERE delivery_id = %(delivery_id)s
+
+-- name: not_taken
+UPDATE webhook_delivery
+SET attempts = attempts + 1, request = %(request)s, status = %(status)s, answer = %(answer)s,
     duration_s = %(duration_s)s, error = %(error)s
-WHERE delivery_id = %(delivery_id)s AND attempts = %(attempts)s AND state = 'waiting'
+WHERE delivery_id = %(delivery_id)s
+RETURNING CASE WHEN state = 'waiting' THEN attempts END
 
 -- name: postpone
-UPDATE webhook_delivery
-SET not_before = clock_timestamp() + make_interval(secs => %(retry_in_s)s), request = %(request)s,
-    status = %(status)s, answer = %(answer)s, duration_s = %(duration_s)s, error = %(error)s
-WHERE delivery_id = %(delivery_id)s AND attempts = %(attempts)s AND state = 'waiting'
-
--- What was taken and not tried.
--- name: give_back
-UPDATE webhook_delivery SET not_before = clock_timestamp(), attempts = attempts - 1
-WHERE delivery_id = %(delivery_id)s AND attempts = %(attempts)s AND state = 'waiting'
+UPDATE webhook_delivery SET not_before = clock_timestamp() + make_interval(secs => %(retry_in_s)s)
+WHERE delivery_id = %(delivery_id)s
 
 -- name: took
 UPDATE webhook SET failing_since = NULL WHERE webhook_id = %(webhook_id)s AND failing_since IS NOT NULL

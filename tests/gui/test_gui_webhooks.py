@@ -34,21 +34,23 @@ async def test_messages_are_seen_and_retried_by_whose_they_are(scene: Scene):
     events, position = scene.database.events.feed(0, types=["processing.failed"])
     before = book.webhook("ops").position
     assert book.plan(webhook_id, before, [[events[-1].position]], position)
-    taken = (book.take(webhook_id, 1, 60.0) or (None, None, []))[2]
+    taken = book.take(webhook_id, 1, 60.0)
+    assert taken is not None
+    (message,) = taken.messages
     said = Try('{"subject": "run 7"}', 500, "because of <b>", 0.25, "the webhook answered 500")
-    book.postpone(webhook_id, taken[0], said, 3_600.0, 1e9)
+    book.postpone(taken, [], message, said, lambda _: 3_600.0, 1e9)
     async with gui_harness.simulated(scene, "ada") as (user, _):
-        await user.open(f"/webhooks?name=ops&message={taken[0].delivery_id}")
+        await user.open(f"/webhooks?name=ops&message={message.delivery_id}")
         await user.should_see("https://example.org/<b>hook")
         await user.should_see("processing.failed run 7")
         await user.should_see('{"subject": "run 7"}')
         await user.should_see("because of <b>")
         await user.should_see("0.25 s")
         user.find("Retry").click()
-        await user.should_see(f"message {taken[0].delivery_id} is told next", retries=50)
+        await user.should_see(f"message {message.delivery_id} is told next", retries=50)
     assert book.ready() == [webhook_id]
     async with gui_harness.simulated(scene, "oto") as (user, _):
-        await user.open(f"/webhooks?name=ops&message={taken[0].delivery_id}")
+        await user.open(f"/webhooks?name=ops&message={message.delivery_id}")
         await user.should_see("Nobody is told of events over HTTP yet")
         await user.should_not_see("example.org")
         await user.should_not_see("because of")

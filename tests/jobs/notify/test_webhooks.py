@@ -14,7 +14,7 @@ from base.errors import UsageError
 from base.operations.operation import Caller
 from jobs.notify import webhooks as telling
 from jobs.runs import webhook_operations as operations
-from sql import Database
+from sql import Database, Taken, TakenMessage
 from sql.core.errors import NotFoundError
 from sql.intent.intent import load_intent
 from sql.rights.grant_book import NewGrant
@@ -134,23 +134,147 @@ def test_whoever_dies_over_messages_has_them_told_again_in_order(place: Place, h
     place.happen("run 1", "run 2", "run 3")
     (webhook_id,) = (one.webhook_id for one in place.database.webhooks.webhooks())
     dead = telling.WebhookTeller(place.database, HERE, webhook_id, threading.Event())
-    webhook, secrets, none = place.database.webhooks.take(webhook_id, 20, 60.0) or (None,) * 3
-    assert webhook is not None and secrets is not None and none == []
-    assert dead._plan(webhook)
-    taken = (place.database.webhooks.take(webhook_id, 20, 60.0) or (None, None, []))[2]
-    assert len(taken) == 3
-    with telling.poster_of(webhook, secrets, HERE) as poster:
-        body = telling.body_of(webhook, [*place.database.events.at(taken[0].positions).values()])
-        telling.tell(poster, webhook, secrets, str(taken[0].message_id), body)
+    planned = place.database.webhooks.take(webhook_id, 20, 60.0)
+    assert planned is not None and planned.messages == []
+    assert dead._plan(planned.webhook)
+    taken = place.database.webhooks.take(webhook_id, 20, 60.0)
+    assert taken is not None and len(taken.messages) == 3
+    tell_first(place, taken)
     place.deliver()
     assert len(hook.got) == 1, "the lease of who is dead holds"
     place.make_due()
     place.deliver()
     assert [one["subject"] for one in hook.documents] == ["run 1", "run 1", "run 2", "run 3"]
     assert hook.got[0][0]["webhook-id"] == hook.got[1][0]["webhook-id"]
-    done = telling.Try("", 200, "", 0.1)
-    place.database.webhooks.postpone(webhook_id, taken[2], done, 0.0, 0.0)
+    late(place, taken, taken.messages[2])
     assert {one.state for one in place.deliveries()} == {"done"}, "the dead say nothing"
+
+
+def tell_first(place: Place, taken: Taken) -> None:
+    """Post the first of the messages that were taken, as whoever dies right after it."""
+    with telling.poster_of(taken.webhook, taken.secrets, HERE) as poster:
+        first = taken.messages[0]
+        events = place.database.events.at(first.positions)
+        body = telling.body_of(taken.webhook, [*events.values()])
+        telling.tell(poster, taken.webhook, taken.secrets, str(first.message_id), body)
+
+
+def late(place: Place, taken: Taken, message: TakenMessage) -> None:
+    """Say that this message was not taken."""
+    nothing = telling.Try("", 500, "", 0.1, "late")
+    place.database.webhooks.postpone(taken, [], message, nothing, telling.pause_s, 0.0)
+
+
+# ---- While a try is going on ---------------------------------------------------------------------
+
+
+class Held:
+    """A receiver that answers a message when it is told to, and whoever tells it meanwhile."""
+
+    def __init__(self, place: Place, hook: Hook, subject: str, status: int = 204) -> None:
+        self._place, self._let_go, has_it = place, threading.Event(), threading.Event()
+
+        def answer(one: Receiver) -> None:
+            if hook.documents[-1]["subject"] == subject and not has_it.is_set():
+                has_it.set()
+                assert self._let_go.wait(60)
+                one.say(status)
+            else:
+                one.say(204)
+
+        hook.answer = answer
+        self._thread = threading.Thread(target=place.deliver)
+        self._thread.start()
+        assert has_it.wait(60)
+
+    def end(self) -> None:
+        self._let_go.set()
+        self._thread.join()
+
+
+def asked(place: Place, about: str) -> operations.OneDelivery:
+    (found,) = [one for one in place.deliveries() if (one.about or "").endswith(about)]
+    return operations.OneDelivery(name="ops", delivery_id=found.delivery_id)
+
+
+@pytest.mark.parametrize("what", ["resume", "retry it", "retry an earlier one"])
+def test_what_is_asked_for_while_it_is_told_is_not_told_twice(place: Place, hook: Hook, what: str):
+    place.add(hook.url)
+    place.happen("run 0")
+    place.deliver()
+    place.happen("run 1", "run 2")
+    held = Held(place, hook, "run 1")
+    if what == "resume":
+        operations.resume(place.session, OWNER, operations.ResumeRequest(name="ops"))
+    else:
+        about = "run 1" if what == "retry it" else "run 0"
+        operations.retry(place.session, OWNER, asked(place, about))
+    place.deliver()  # Another that tells, beside the one that is held.
+    assert len(hook.got) == 2
+    held.end()
+    place.deliver()
+    again = ["run 0"] if what == "retry an earlier one" else []
+    told = [one["subject"] for one in hook.documents]
+    assert told == ["run 0", "run 1", "run 2", *again]
+    assert {one.state for one in place.deliveries()} == {"done"}
+
+
+def test_a_try_that_fails_after_a_resume_counts_as_the_first(place: Place, hook: Hook):
+    place.add(hook.url)
+    hook.answer = lambda one: one.say(500)
+    place.happen("run 1")
+    for _ in range(4):
+        place.deliver()
+        place.make_due()
+    assert place.deliveries()[0].attempts == 4
+    held = Held(place, hook, "run 1", status=503)
+    operations.resume(place.session, OWNER, operations.ResumeRequest(name="ops"))
+    held.end()
+    (waiting,) = place.deliveries()
+    assert (waiting.state, waiting.attempts) == ("waiting", 1)
+    place.make_due()
+    place.deliver()
+    assert place.deliveries()[0].state == "done"
+
+
+@pytest.mark.parametrize(("status", "state"), [(204, "done"), (500, "failed")])
+def test_one_that_is_passed_over_while_it_is_told(
+    place: Place, hook: Hook, status: int, state: str
+):
+    place.add(hook.url)
+    place.happen("run 1", "run 2")
+    held = Held(place, hook, "run 1", status)
+    operations.resume(place.session, OWNER, operations.ResumeRequest(name="ops", skip=True))
+    held.end()
+    place.deliver()
+    assert [one["subject"] for one in hook.documents] == ["run 1", "run 2"]
+    assert [one.state for one in reversed(place.deliveries())] == [state, "done"]
+    assert place.found().state == "active"
+
+
+def test_what_comes_late_of_an_old_try_is_nothing_for_a_newer_one(place: Place, hook: Hook):
+    place.add(hook.url)
+    place.happen("run 1", "run 2")
+    (webhook_id,) = (one.webhook_id for one in place.database.webhooks.webhooks())
+    hook.answer = lambda one: one.say(500)
+    place.deliver()
+    place.make_due()
+    frozen = place.database.webhooks.take(webhook_id, 20, 60.0)
+    assert frozen is not None
+    place.make_due()
+    hook.answer = lambda one: one.say(204)
+    place.deliver()
+    operations.retry(place.session, OWNER, asked(place, "run 1"))
+    held = Held(place, hook, "run 1")
+    late(place, frozen, frozen.messages[0])
+    done = [(one, "done", telling.Try("", 204, "", 0.1)) for one in frozen.messages]
+    place.database.webhooks.end(frozen, done)
+    assert [one.state for one in reversed(place.deliveries())] == ["waiting", "done"]
+    place.deliver()
+    assert len(hook.got) == 4, "the newer one has it still"
+    held.end()
+    assert [one.state for one in reversed(place.deliveries())] == ["done", "done"]
+    assert len(hook.got) == 4 and place.found().state == "active"
 
 
 def test_secrets_rotate_with_an_overlap(place: Place, hook: Hook):

@@ -116,3 +116,4 @@ class Place:
     def make_due(self) -> None:
         with self.database.connection() as connection:
             connection.execute("UPDATE webhook_delivery SET not_before = now() - interval '1 s'")
+            connection.execute("UPDATE webhook SET taken_until = now() - interval '1 s'")
