@@ -35,6 +35,11 @@ class FacetCounts:
                 found = found._replace(**{facet: getattr(self._counted(others), facet)})
         return found
 
+    def forget(self) -> None:
+        """Count everything anew: somebody has changed what is counted."""
+        with self._lock:
+            self._known.clear()
+
     def _counted(self, filters: Filters) -> Facets:
         name = json.dumps(filters.document, sort_keys=True)
         with self._lock:

@@ -60,8 +60,10 @@ class Chosen(NamedTuple):
 class ChosenBar:
     """The bar of one open explorer; it is there while something is chosen."""
 
-    def __init__(self, desk: Desk, filters: Callable[[], Filters]) -> None:
-        self._desk, self._filters = desk, filters
+    def __init__(
+        self, desk: Desk, filters: Callable[[], Filters], changed: Callable[[], None]
+    ) -> None:
+        self._desk, self._filters, self._changed = desk, filters, changed
         self._chosen = Chosen()
         self._total = ""
         self.grid: ThumbnailGrid | None = None
@@ -173,6 +175,7 @@ class ChosenBar:
     def _done(self) -> None:
         if self.grid is not None:
             self.grid.show_anew()
+        self._changed()
 
     async def _group(self, name: str, label: str, listing: str) -> None:
         """Ask for a tag or a collection, and give or take it; a new collection is made."""
@@ -221,7 +224,10 @@ class ChosenBar:
             self._done()
 
     async def _purge(self) -> None:
-        await purge_chosen(self._desk, self._selector, self._done)
+        async def hide(verb: str) -> None:
+            await self._hide(verb, _HIDING[verb][0])
+
+        await purge_chosen(self._desk, self._selector, hide, self._done)
 
     async def _lead(self, act: Callable[[Desk, Document, str], Awaitable[None]]) -> None:
         await act(self._desk, self._selector, self._words)

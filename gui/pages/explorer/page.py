@@ -20,6 +20,7 @@ from gui.widgets.acts import act, ask, dialog, operate, tell
 from gui.widgets.blocks import attributes, box, button, clean, notice, size, text
 from gui.widgets.explorer_routes import source_of
 from gui.widgets.frame import Page, visitor
+from gui.widgets.live import take_out_of_sight
 from gui.widgets.view import View
 from sql import FacetValue, SavedView
 
@@ -132,7 +133,7 @@ class Explorer:
             with box("facets", "aside") as self._side:
                 attributes(self._side, aria_label="Filters")
             with box("stack"):
-                bar = ChosenBar(self._desk, lambda: self.filters)
+                bar = ChosenBar(self._desk, lambda: self.filters, self._show_anew)
                 self._grid = ThumbnailGrid(
                     source_of(self.filters), "Nodes", lambda event: bar.choose(event.args)
                 )
@@ -160,7 +161,11 @@ class Explorer:
         self.change(filtering.toggled(self.filters, facet, value))
 
     def _drop(self, chip: Chip) -> None:
-        self.change(filtering.without(self.filters, chip))
+        # It may have been pressed as it stood a moment ago, and be elsewhere by now, or gone.
+        for one in filtering.chips_of(self.filters.document):
+            if one.label == chip.label:
+                self.change(filtering.without(self.filters, one))
+                return
 
     def _search_changed(self, event: events.ValueChangeEventArguments[Any]) -> None:
         self._look_for(str(event.value or ""))
@@ -182,11 +187,16 @@ class Explorer:
 
     # ---- Showing ---------------------------------------------------------------------------------
 
+    def _show_anew(self) -> None:
+        """Count anew what an act has changed."""
+        self._desk.facets.forget()
+        self._show()
+
     def _show(self) -> None:
         words = clean(filtering.words_of(self.filters.document))
         if words != str(self._search.value or "").strip():
             self._search.value = words
-        self._chips.clear()
+        take_out_of_sight(self._chips)
         with self._chips:
             chips = filtering.chips_of(self.filters.document)
             if not chips:
@@ -217,7 +227,7 @@ class Explorer:
         with self._client:
             self._count.text = clean(said)
             self._bar.count(f"{found.nodes:,}" if found else "")
-            self._side.clear()
+            take_out_of_sight(self._side)
             with self._side:
                 text("Filters", "visually-hidden", "h2")
                 for facet in FACETS:
@@ -300,7 +310,7 @@ class Explorer:
         if self._client.is_deleted:
             return
         with self._client:
-            self._views.clear()
+            take_out_of_sight(self._views)
             if not found:
                 return
             with self._views:

@@ -1,8 +1,12 @@
-"""Purging from what is chosen: which ingest batches hold it, what would go, what stays, and why."""
+"""Purging from what is chosen: which ingest batches hold it, what would go, what stays, and why.
+
+The store purges whole batches: the sealed list of a batch's files names each of them, so a file
+goes with the last batch that names it. Single nodes are deleted or black-listed instead.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, NamedTuple
 
 from nicegui import ui
@@ -14,6 +18,15 @@ from gui.widgets.acts import act, confirm, dialog, operate, tell
 from gui.widgets.blocks import clean, text
 
 HOLDERS_SHOWN = 12
+WHOLE = "Whole ingest batches are purged: their bytes leave all disks."
+SINGLE = (
+    "Single files are not: the sealed list of a batch names each of its files, and what is named "
+    "is kept, checked and repaired. Delete hides yours until you undelete them; Black-list says "
+    "that they are never used. Their bytes stay in both cases."
+)
+HIDE = {"delete": "Delete only these", "blacklist": "Black-list only these"}
+Hide = Callable[[str], Awaitable[None]]
+"""Deletes or black-lists what is chosen."""
 
 
 class HeldBy(NamedTuple):
@@ -31,8 +44,11 @@ class HeldBy(NamedTuple):
         return f"{self.name}: {self.chosen:,} of its {self.nodes:,} nodes"
 
 
-async def purge_chosen(desk: Desk, chosen: Document, done: Callable[[], None]) -> None:
-    """Let an admin delete an ingest batch of what is chosen for good, after telling what goes."""
+async def purge_chosen(desk: Desk, chosen: Document, hide: Hide, done: Callable[[], None]) -> None:
+    """Let an admin delete an ingest batch of what is chosen for good, after telling what goes.
+
+    Where a batch has more than what is chosen, these alone can be hidden instead.
+    """
     batches = await act(desk, "admin", "", _read, desk, chosen)
     if batches is None:
         return
@@ -42,6 +58,9 @@ async def purge_chosen(desk: Desk, chosen: Document, done: Callable[[], None]) -
         return
     held = await _which(batches)
     if held is None:
+        return
+    if isinstance(held, str):
+        await hide(held)
         return
     looks = await operate(desk, "ingest.purge_plan", {"batch": held.name})
     if looks is None:
@@ -69,18 +88,26 @@ def _read(desk: Desk, chosen: Document) -> list[HeldBy]:
     return found
 
 
-async def _which(batches: list[HeldBy]) -> HeldBy | None:
+async def _which(batches: list[HeldBy]) -> HeldBy | str | None:
+    """Return the batch to look at, or the word of `HIDE` that is to be done instead."""
     chosen: list[Any] = []
+    is_part = any(one.chosen < one.nodes for one in batches)
 
     def build() -> None:
-        text("Whole ingest batches are purged: their bytes leave all disks.", tag="p")
+        text(WHOLE, tag="p")
+        if is_part:
+            text(SINGLE, tag="p")
         options = {number: clean(one.words) for number, one in enumerate(batches)}
         chosen.append(ui.radio(options, value=0))
 
-    answers = (("Cancel", False, ""), ("See what would go", lambda: chosen[0].value, "danger"))
-    number = await dialog("Purge an ingest batch", build, answers)
+    answers = (
+        ("Cancel", False, ""),
+        *((label, word, "") for word, label in HIDE.items() if is_part),
+        ("See what would go", lambda: chosen[0].value, "danger"),
+    )
+    answer = await dialog("Purge an ingest batch", build, answers)
     # False, of Cancel, is no number of one.
-    return batches[number] if type(number) is int else None
+    return batches[answer] if type(answer) is int else answer or None
 
 
 def _lines(look: Any) -> list[str]:

@@ -101,6 +101,26 @@ def test_a_count_that_comes_late_leaves_the_buttons_under_the_hand(served: Scene
     assert page.locator(f"{BAR} button:not([data-former])").count() == 0
 
 
+def test_presses_on_what_is_replaced_meanwhile_are_heard(served: Scene, oto: Watched):
+    page = oto.page
+    oto.open("/explorer")
+    with served.database.connection() as holder:
+        facet = page.locator(".facet-value", has_text="jpg")
+        facet.wait_for()
+        holder.execute("LOCK TABLE dataset_member")  # What the count asks.
+        page.fill("input[data-search]", "picture ")
+        page.wait_for_selector(".count:has-text('counting')")
+        facet.hover()
+        page.mouse.down()
+    page.wait_for_selector(".count:not(:has-text('counting'))")
+    page.mouse.up()
+    page.wait_for_selector(".chip:has-text('extension: jpg')")
+    oto.open("/explorer?extension=jpg,png,txt")
+    page.wait_for_selector(".chip >> nth=2")
+    page.evaluate("document.querySelectorAll('.chip button').forEach(one => one.click())")
+    page.wait_for_selector("text=No filter: everything is shown.")
+
+
 def test_chosen_nodes_are_tagged_and_collected(served: Scene, oto: Watched):
     page = oto.page
     tick(page, 0)
