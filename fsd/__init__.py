@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fsd.cli.daemons.companions import add_chapter, add_companion
     from fsd.cli.demo.demo_steps import Demo
     from fsd.client.client import Client
+    from fsd.disk_io.queue_rule import PIECE_BYTES
     from fsd.disks.config import load_config
     from fsd.documents.models import JobStatus, MaterialiseAnswer, RemovalAnswer, StageOutputAnswer
     from fsd.format.errors import (

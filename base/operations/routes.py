@@ -74,13 +74,6 @@ class Server(Protocol):
         ...
 
 
-def router_of(operations: Iterable[Operation[Any, Any, Any]], server: Server) -> APIRouter:
-    """Return the routes of operations."""
-    router = APIRouter()
-    add_routes(router, operations, server)
-    return router
-
-
 def add_routes(
     router: APIRouter,
     operations: Iterable[Operation[Any, Any, Any]],

@@ -1,8 +1,8 @@
 """The client of an engine: the store's operations as methods, for whoever works with a store.
 
-Control only: bytes of objects never pass here, they go by path. Every method raises the error that
-the engine named, UsageError for what cannot be asked, and EngineUnavailableError when nobody
-answers.
+Bytes of objects go by path, but for the pieces that somebody sends on. Every method raises the
+error that the engine named, UsageError for what cannot be asked, and EngineUnavailableError when
+nobody answers.
 """
 
 # pyright: reportUnknownLambdaType=false
@@ -139,6 +139,15 @@ class Client(Remote):
 
     head = _asks(lambda: _files.head, "key")
     read = _asks(lambda: _files.read, "key", "output")
+
+    def piece(self, key: str, number: int) -> bytes:
+        """Return one piece (PIECE_BYTES, the last one less) of an object, its blocks verified.
+
+        Whoever takes them all compares their sha256 with the key.
+        """
+        path = f"/objects/{check_key(key)}/pieces/{number}"
+        with self._answer("GET", path, None, REQUEST_TIMEOUT_S) as response:
+            return response.read()
 
     def known(self, keys: Sequence[str]) -> set[str]:
         """Return those of the keys whose objects are in the store; reads no object."""

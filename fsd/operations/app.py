@@ -1,15 +1,16 @@
 """The engine's HTTP server: the store's operations, for whoever may open its socket.
 
-No bulk bytes pass here: files go by their path. What is served besides operations is for programs
-of the machine: the text that Prometheus reads, and the end of the engine.
+Files go by their path; who sends bytes on over a network takes pieces of objects, and holds one at
+a time. What else is served besides operations is for programs of the machine: the text that
+Prometheus reads, and the end of the engine.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Path, Request, Response
 from starlette.concurrency import run_in_threadpool
 
 from base.errors import UsageError
@@ -41,6 +42,15 @@ def make_app(engine: Engine, shut_down: Callable[[], None]) -> FastAPI:
     )
     server = _Server(Serving(engine, outputs, OutboxRoom(engine.areas)))
     add_routes(app.router, store_operations().values(), server, PREFIX)
+
+    @app.get(PREFIX + "/objects/{key}/pieces/{number}")
+    def piece(
+        key: Annotated[str, Path(pattern="^[0-9a-f]{64}$")], number: Annotated[int, Path(lt=2**44)]
+    ) -> Response:
+        from fsd.store.read import read_piece_of
+
+        data = read_piece_of(engine.store, bytes.fromhex(key), number)
+        return Response(data, media_type="application/octet-stream")
 
     @app.get(PREFIX + "/metrics")
     def prometheus() -> Response:

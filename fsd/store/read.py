@@ -2,7 +2,8 @@
 
 Objects come in verified pieces (see `blocks`), each from whichever replica answers first (see
 `hedge`), in the order of the payload, one piece ahead of whoever takes them. The last word has the
-sha256 of all of them together: nothing is handed out, and no file gets its name, before it.
+sha256 of all of them together: nothing is handed out, and no file gets its name, before it. Whoever
+takes single pieces keeps that word itself.
 """
 
 import contextlib
@@ -90,6 +91,16 @@ def read_piece(store: Store, location: Location, key: bytes, piece: int) -> byte
     return _answer(store, location, key, PieceRead(store, location, key, piece))
 
 
+def read_piece_of(store: Store, key: bytes, piece: int) -> bytes:
+    """Return one piece (1 MiB, by number) of an object, from wherever it lies now.
+
+    NotFoundError when it has no such piece.
+    """
+    if not 0 <= piece < piece_count(locate(store, key).length_bytes):
+        raise NotFoundError(f"the object {key.hex()} has no piece {piece}")
+    return next(_follow(store, key, range(piece, piece + 1)))
+
+
 def read_to_file(store: Store, key: bytes, output_path: str) -> None:
     """Write an object, verified, to a new file, which appears whole or not at all.
 
@@ -125,18 +136,19 @@ def _proven(key: bytes, pieces: Iterable[bytes]) -> Iterator[bytes]:
         raise NoReplicaError(f"{key.hex()} does not match its sha256", [key.hex()])
 
 
-def _follow(store: Store, key: bytes) -> Iterator[bytes]:
+def _follow(store: Store, key: bytes, wanted: range | None = None) -> Iterator[bytes]:
     """Yield an object's pieces from where it lies, and from wherever else it does on when it fails.
 
     It may have been moved meanwhile, have another sound record, or a wrong place in the index.
     """
-    location, done = locate(store, key), 0
+    location = locate(store, key)
+    left = range(piece_count(location.length_bytes)) if wanted is None else wanted
     tried = {location}
     while True:
         try:
-            for data in _pieces(store, location, key, done):
+            for data in _pieces(store, location, key, left):
                 yield data
-                done += 1
+                left = left[1:]
             return
         except NoReplicaError:
             places = [locate(store, key), *store.find_again(key, location)]
@@ -147,10 +159,12 @@ def _follow(store: Store, key: bytes) -> Iterator[bytes]:
             tried.add(location)
 
 
-def _pieces(store: Store, location: Location, key: bytes, start: int = 0) -> Iterator[bytes]:
+def _pieces(
+    store: Store, location: Location, key: bytes, wanted: range | None = None
+) -> Iterator[bytes]:
     disk = None
     ahead: deque[PieceRead] = deque()
-    following = iter(range(start, piece_count(location.length_bytes)))
+    following = iter(range(piece_count(location.length_bytes)) if wanted is None else wanted)
     while True:
         for piece in following:
             # From the disk that was asked for the one before: its head is there.

@@ -35,6 +35,8 @@ VISITOR_KEY = "drystone.visitor"
 API_PREFIX = "/api/"
 TOKEN_PATHS = frozenset({"/health", "/metrics"})
 """Beside the API: what a program that watches may ask for with a token."""
+CONTENT_PATHS = ("/content/", "/thumbnail/")
+"""Bytes, for browsers and programs alike."""
 LOGIN_PATH = "/login"
 SHARED = re.compile(r"/shared/[^/]{1,100}(/(content|thumbnail)/[^/]{1,100})?")
 """What a secret in the address shows to whoever has it; never kept by a browser."""
@@ -157,7 +159,7 @@ def _is_public(path: str) -> bool:
 
 
 def _takes_tokens(path: str) -> bool:
-    return path.startswith(API_PREFIX) or path in TOKEN_PATHS
+    return path.startswith((API_PREFIX, *CONTENT_PATHS)) or path in TOKEN_PATHS
 
 
 def _headers(scope: Scope) -> dict[bytes, bytes]:
@@ -189,7 +191,8 @@ def _with_headers(send: Send, path: str) -> Send:
 async def _ask_to_log_in(scope: Scope, receive: Receive, send: Send) -> None:
     path = scope["path"]
     is_page = scope["type"] == "http" and scope["method"] in ("GET", "HEAD")
-    if not is_page or path.startswith("/_nicegui") or _takes_tokens(path):
+    is_browser = path.startswith(CONTENT_PATHS) and not _token_of(_headers(scope))
+    if not is_page or path.startswith("/_nicegui") or (_takes_tokens(path) and not is_browser):
         await _refuse(scope, receive, send, 401, "log in first, or show a token")
         return
     query = scope.get("query_string", b"").decode("latin-1")

@@ -9,13 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Query, Request
+from fastapi import Depends, FastAPI, Query, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
 
 from base.operations.once import Requests
 from base.operations.operation import Caller, Operation
-from base.operations.routes import add_problems, router_of
+from base.operations.routes import add_problems, add_routes
 from fsd import store_operations
 from gui.access.guard import VISITOR_KEY
 from gui.access.roles import Visitor, require
@@ -49,17 +49,15 @@ class SelectorRequest(BaseModel):
 
 def add_api(app: FastAPI, desk: Connections, poller: Poller) -> None:
     """Add all routes, and how mistakes become answers."""
-    router = APIRouter(prefix=PREFIX)
-    _add_reading(router, desk, poller)
-    _add_explorer(router, desk)
+    _add_reading(app, desk, poller)
+    _add_explorer(app, desk)
     for found, server in (
         (store_operations(), _StoreServer(desk, lambda: desk.store)),
         (people_operations(), _PeopleServer(desk, desk.session)),
         (database_operations(), _Server(desk, desk.session)),
     ):
         shared = (one for one in found.values() if not one.is_private)
-        router.include_router(router_of(shared, server))
-    app.include_router(router)
+        add_routes(app.router, shared, server, PREFIX)
 
     @app.api_route(
         PREFIX + "/{path:path}",
@@ -134,13 +132,13 @@ Anybody = Annotated[Visitor, Depends(at_least(None))]
 Viewer = Annotated[Visitor, Depends(at_least("viewer"))]
 
 
-def _add_reading(router: APIRouter, desk: Connections, poller: Poller) -> None:
-    @router.get("/me", tags=["people"])
+def _add_reading(app: FastAPI, desk: Connections, poller: Poller) -> None:
+    @app.get(PREFIX + "/me", tags=["people"])
     async def me(visitor: Anybody) -> dict[str, Any]:
         """Tell who the token belongs to, and what it may do."""
         return {"name": visitor.name, "role": visitor.role, "scopes": visitor.scopes}
 
-    @router.get("/overview", tags=["overview"])
+    @app.get(PREFIX + "/overview", tags=["overview"])
     async def overview(visitor: Viewer) -> dict[str, Any]:
         """Return what the overview shows, as last read, and which parts do not answer."""
         await poller.fresh(("late", "standing", "store"), AGE_S, TIMEOUT_S)
@@ -155,8 +153,8 @@ def _add_reading(router: APIRouter, desk: Connections, poller: Poller) -> None:
         }
 
 
-def _add_explorer(router: APIRouter, desk: Connections) -> None:
-    @router.post("/nodes", tags=["explorer"])
+def _add_explorer(app: FastAPI, desk: Connections) -> None:
+    @app.post(PREFIX + "/nodes", tags=["explorer"])
     async def nodes(
         visitor: Viewer,
         request: SelectorRequest,
@@ -177,7 +175,7 @@ def _add_explorer(router: APIRouter, desk: Connections) -> None:
         last = found[-1].node_id if len(found) == limit else None
         return NodePage(nodes=[_named(node) for node in found], next=last)
 
-    @router.post("/facets", tags=["explorer"])
+    @app.post(PREFIX + "/facets", tags=["explorer"])
     async def facets(visitor: Viewer, request: SelectorRequest) -> dict[str, Any]:
         """Count the nodes of a selector by media type, extension, source and ingest batch."""
         selector = _filters(request).selector

@@ -1,6 +1,6 @@
-"""The server of the public port: operations, probes, and the way on to the pages.
+"""The server of the public port: operations, probes, contents, and the way on to the pages.
 
-    ids, counts, bodies, rates -> guard -> operations (/api/v1), probes, metrics
+    ids, counts, bodies, rates -> guard -> operations (/api/v1), probes, metrics, contents, pictures
                                -> pages (their own guard), over a socket for their owner alone
 
 One process without NiceGUI and without state: it runs where the pages are switched off, and goes on
@@ -24,7 +24,11 @@ from base.logging.daemon import daemon_log
 from base.logging.ids import about
 from base.logging.requests import RequestIds
 from base.operations.routes import problem_answers
-from gui.access.guard import Guard
+from gui.access.guard import CONTENT_PATHS, Guard
+from gui.contents.objects import Objects
+from gui.contents.routes import add_contents
+from gui.contents.shared import add_shared
+from gui.contents.thumbnails import Thumbnails
 from gui.core.config import GuiConfig
 from gui.core.server_process import ServerProcess, api_process
 from gui.door.api import add_api
@@ -39,6 +43,7 @@ from gui.door.protocol import BoundedProtocol
 from gui.door.rates import Rates
 from gui.door.receiving import PATH as RECEIVING_PATH
 from gui.door.receiving import Receiving, add_receiving
+from gui.door.tags import Tags
 from gui.door.tus import PATH as UPLOADS_PATH
 from gui.door.tus import add_tus
 from gui.reading.connections import Connections
@@ -48,6 +53,8 @@ KEEP_ALIVE_S = 75
 """So long a connection waits for its next request."""
 MESSAGE_SIZE_BYTES_MAX = 2_000_000
 BODY_SIZE_BYTES_MAX = 2_000_000
+OWN_PATHS = ("/api/", *CONTENT_PATHS, "/shared/", "/labelling/media/")
+"""What this process answers itself, beside the probes."""
 FILES_WANTED = 65_536
 """A connection is an open file, and one of the pages' two."""
 
@@ -57,6 +64,14 @@ def make_app(connections: Connections) -> App:
     config = connections.config
     poller = watched(connections)
     pages = Pages(config)
+    objects = Objects(connections.store)
+    thumbnails = Thumbnails(
+        connections.store,
+        config.thumbnail_dir,
+        config.thumbnail_cache_bytes,
+        config.thumbnail_workers,
+        lambda key: connections.database().thumbnails.of_key(key),
+    )
     receiving = Receiving(config.config_path)
 
     @contextlib.asynccontextmanager
@@ -66,6 +81,8 @@ def make_app(connections: Connections) -> App:
         receiving.close()
         poller.close()
         await pages.close()
+        objects.close()
+        thumbnails.close()
         connections.close()
 
     app = FastAPI(
@@ -83,8 +100,10 @@ def make_app(connections: Connections) -> App:
     add_receiving(app, connections, receiving)
     add_programs(app, connections)
     add_tus(app, connections, receiving)
+    add_contents(app, connections, objects, thumbnails)
+    add_shared(app, connections, objects, thumbnails)
     add_api(app, connections, poller)
-    door = _Door(Guard(app, config, connections.sessions), pages)
+    door = _Door(Guard(Tags(app), config, connections.sessions), pages)
     rated = Rates(door, config.requests_per_s)
     return RequestIds(counts.over(BoundedBodies(rated, _limit_of)))
 
@@ -113,7 +132,7 @@ class _Door:
         """Hand a request, a websocket or the server's life on."""
         is_own = scope["type"] == "lifespan" or (
             scope["type"] == "http"
-            and (scope["path"].startswith("/api/") or scope["path"] in PROBES)
+            and (scope["path"].startswith(OWN_PATHS) or scope["path"] in PROBES)
         )
         await (self._own if is_own else self._pages)(scope, receive, send)
 

@@ -1,13 +1,16 @@
 """HTTP/1.1 on the public port: what one connection may take of time and room before it is refused.
 
 uvicorn's protocol, with bounds: the head of a request is whole within `HEAD_TIMEOUT_S`, and has at
-most so many bytes and headers. Nothing of a request is looked at before that.
+most so many bytes and headers. Nothing of a request is looked at before that. Whoever takes nothing
+of an answer for `TAKE_TIMEOUT_S` is cut off.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import socket
+import struct
 from http import HTTPStatus
 from typing import Any
 
@@ -18,6 +21,7 @@ from base.operations.problem import PROBLEM_TYPE, problem_document
 HEAD_TIMEOUT_S = 15.0
 HEAD_SIZE_BYTES_MAX = 64 << 10
 HEADERS_MAX = 100
+TAKE_TIMEOUT_S = 30.0
 
 
 class _RefusedHead(Exception):  # noqa: N818 - it never leaves this file
@@ -30,6 +34,7 @@ class BoundedProtocol(HttpToolsProtocol):
     def __init__(self, *arguments: Any, **settings: Any) -> None:
         super().__init__(*arguments, **settings)
         self._timer: asyncio.TimerHandle | None = None
+        self._reader: asyncio.TimerHandle | None = None
         self._is_begun = False
         self._size_bytes = 0
         self._refused: tuple[int, str, str] | None = None
@@ -42,7 +47,24 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Expect nothing any more."""
         self._relax()
+        self._forget_reader()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """Wait for a reader that is slower than what it asked for."""
+        super().pause_writing()
+        self._await_reader()
+
+    def resume_writing(self) -> None:
+        """Go on writing."""
+        self._forget_reader()
+        super().resume_writing()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close what asks for nothing more; what it has not taken by now, it never will."""
+        if self.transport.get_write_buffer_size():
+            self._cut_off()
+        super().timeout_keep_alive_handler()
 
     def on_message_begin(self) -> None:
         """Begin to count."""
@@ -81,6 +103,28 @@ class BoundedProtocol(HttpToolsProtocol):
         )
         self.transport.write(head.encode("ascii") + body)
         self.transport.close()
+
+    def _await_reader(self) -> None:
+        left_bytes = self.transport.get_write_buffer_size()
+        self._reader = self.loop.call_later(TAKE_TIMEOUT_S, self._look_at_reader, left_bytes)
+
+    def _forget_reader(self) -> None:
+        if self._reader is not None:
+            self._reader.cancel()
+            self._reader = None
+
+    def _look_at_reader(self, left_bytes: int) -> None:
+        # Nothing is written meanwhile: what is there is less when something was taken.
+        if self.transport.get_write_buffer_size() < left_bytes:
+            self._await_reader()
+        else:
+            self._cut_off()
+
+    def _cut_off(self) -> None:
+        # The kernel forgets what it holds for this connection too.
+        opened = self.transport.get_extra_info("socket")
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.transport.abort()
 
     def _count(self, size_bytes: int) -> None:
         self._size_bytes += size_bytes

@@ -10,6 +10,7 @@ import hashlib
 import math
 import time
 
+from gui.access.guard import CONTENT_PATHS
 from gui.door.bodies import App, Receive, Scope, Send, refuse
 
 BURST_S = 4.0
@@ -29,7 +30,7 @@ class Rates:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
-        if scope["type"] == "http" and scope["path"].startswith("/api/"):
+        if scope["type"] == "http" and _is_rated(scope):
             wait_s = self._wait_s(scope)
             if wait_s > 0:
                 detail = "you ask too often; see Retry-After, and [gui] requests_per_s"
@@ -55,3 +56,11 @@ class Rates:
         is_there = left >= 1
         self._buckets[key] = (left - 1 if is_there else left, now)
         return 0.0 if is_there else (1 - left) / rate
+
+
+def _is_rated(scope: Scope) -> bool:
+    if scope["path"].startswith("/api/"):
+        return True
+    # A browser asks for all pictures of a page at once.
+    is_program = any(name == b"authorization" for name, _ in scope["headers"])
+    return is_program and scope["path"].startswith(CONTENT_PATHS)

@@ -9,7 +9,6 @@ from gui.reading.followed import Followed
 from gui.reading.labelling import Labelling
 from gui.reading.polled import polled_parts
 from gui.reading.poller import Poller
-from gui.reading.thumbnails import Thumbnails
 
 
 class Desk(Connections):
@@ -19,13 +18,6 @@ class Desk(Connections):
         super().__init__(config)
         self.facets = FacetCounts(self.database)
         self.labels = Labelling(self.database, self.control)
-        self.thumbnails = Thumbnails(
-            self.store,
-            config.thumbnail_dir,
-            config.thumbnail_cache_bytes,
-            config.thumbnail_workers,
-            lambda key: self.database().thumbnails.of_key(key),
-        )
         parts = polled_parts(self.store, self.database, config.config_path)
         self.poller = Poller(parts, config.poll_interval_s)
         self.followed = Followed(config.poll_interval_s)
@@ -39,5 +31,4 @@ class Desk(Connections):
         """Close everything; nothing is waited for that hangs."""
         self.poller.close()
         self.followed.close()
-        self.thumbnails.close()
         super().close()

@@ -18,7 +18,6 @@ from sql import Labeller, LabelRun, LabelTask, NotFoundError
 
 if TYPE_CHECKING:
     from adapters.actions import LabelQuestion, LabelReport, LoadedContract
-    from gui.access.roles import Visitor
     from jobs import RunControl
     from sql import Database
 
@@ -71,20 +70,6 @@ class Labelling:
         self._in_hand: dict[int, dict[int, dict[str, float]]] = {}
         self._contracts: dict[str, LoadedContract] = {}
         self._standings: dict[int, tuple[float, Standing]] = {}
-
-    def check_shown(self, key: str, visitor: Visitor) -> None:
-        """Raise NotFoundError for bytes that whoever asks does not see.
-
-        A labeller sees what tasks are about, a guest what was granted at this moment.
-        """
-        if visitor.may("viewer"):
-            return
-        if visitor.role == "guest":
-            right = "api" if visitor.token else "view"
-            self._database().seen_by(visitor.user_id, right).check_sees(key)
-            return
-        if not visitor.may("labeller") or not self._database().labels.is_asked(key):
-            raise NotFoundError("no task is about this")
 
     # ---- How far runs are ------------------------------------------------------------------------
 

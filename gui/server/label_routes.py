@@ -9,17 +9,18 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Path, Query, Request
-from fastapi.responses import FileResponse, JSONResponse, Response
+from fastapi.responses import JSONResponse, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from base.errors import DrystoneError
 from base.operations.routes import problem_of
 from gui.access.guard import VISITOR_KEY
 from gui.access.roles import Visitor, require
+from gui.contents.media import PLAYED
+from gui.contents.seen import KEY, check_seen
 from gui.core.errors import ForbiddenError
-from gui.pages.labelling.media import PLAYED, media_path, text_of
+from gui.pages.labelling.media import text_of
 from gui.reading.desk import Desk
-from gui.server.thumbnail_routes import APART, KEY
 from gui.widgets.blocks import clean, size
 from gui.widgets.explorer_routes import picture_of
 from sql import ExploredNode, LabelTask, NotFoundError
@@ -58,21 +59,6 @@ def add_labelling(app: FastAPI, desk: Desk) -> None:
     @app.post("/labelling/{event_id}/undo", include_in_schema=False)
     async def undo(request: Request, event_id: EventId) -> Response:
         return await _answered(desk, request, _undo, desk, event_id)
-
-    @app.get("/labelling/media/{key}.{extension}", include_in_schema=False)
-    async def media(request: Request, key: Key, extension: str) -> Response:
-        if extension not in PLAYED:
-            return JSONResponse({"error": "browsers do not play such files"}, 404)
-        try:
-            visitor: Visitor = request.scope[VISITOR_KEY]
-            if not visitor.may("viewer"):
-                visitor = await _labeller(desk, request)
-            await desk.work(desk.labels.check_shown, key, visitor)
-            path = await desk.work(media_path, desk, key)
-        except Exception as error:
-            return _refused(error)
-        headers = {**APART, "cache-control": "private, max-age=3600", "accept-ranges": "bytes"}
-        return FileResponse(path, media_type=PLAYED[extension], headers=headers)
 
     @app.get("/labelling/text/{key}", include_in_schema=False)
     async def text(request: Request, key: Key) -> Response:
@@ -132,7 +118,7 @@ def _undo(desk: Desk, event_id: int, visitor: Visitor) -> dict[str, Any]:
 
 
 def _text(desk: Desk, key: str, visitor: Visitor) -> dict[str, Any]:
-    desk.labels.check_shown(key, visitor)
+    check_seen(desk.database, key, visitor)
     return {"text": text_of(desk, key)}
 
 

@@ -10,8 +10,8 @@ from fastapi.responses import JSONResponse
 from base.errors import DrystoneError
 from base.operations.problem import status_of
 from gui.access.guard import VISITOR_KEY
+from gui.contents.media import PLAYED
 from gui.pages.explorer.marks import shapes_of
-from gui.pages.labelling.media import PLAYED
 from gui.reading.desk import Desk
 from gui.widgets.blocks import at, clean, size
 from gui.widgets.explorer_routes import picture_of

@@ -1,6 +1,6 @@
 """The server of the pages: it owns how the application is put together, and its life.
 
-guard -> login, pictures, rq-dashboard, NiceGUI's pages. One process: NiceGUI keeps its pages in
+guard -> login, rq-dashboard, NiceGUI's pages. One process: NiceGUI keeps its pages in
 memory. It listens on a socket that only its owner can open; browsers come by the public port
 (`gui.door`), which says who they are.
 """
@@ -44,8 +44,6 @@ def make_app(desk: Desk) -> Guard:
     from gui.server.login import add_login
     from gui.server.look_routes import add_look
     from gui.server.rq_mount import mount_rq_dashboard, redis_url_of
-    from gui.server.shared_routes import add_shared
-    from gui.server.thumbnail_routes import add_thumbnails
     from gui.server.zip_routes import add_zip
     from gui.widgets.explorer_routes import add_explorer
 
@@ -61,8 +59,6 @@ def make_app(desk: Desk) -> Guard:
     app.get("/live")(lambda: PlainTextResponse("ok"))
     app.mount("/static", StaticFiles(directory=os.path.join(HERE, "static")))
     add_login(app, desk.config, desk.sessions)
-    add_thumbnails(app, desk)
-    add_shared(app, desk)
     add_explorer(app, desk)
     add_look(app, desk)
     add_zip(app, desk)

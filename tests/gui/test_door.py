@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import json
 import os
 import socket
@@ -26,6 +27,7 @@ from jobs.remote.state import RemoteTaskState
 
 SOCKET_PATH = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
 HANG_S = 90.0
+NODES_ASKED = json.dumps({"selector": {"version": 1, "where": {"extension": "jpg"}}}).encode()
 NODES = json.dumps({"version": 1, "where": {"extension": "jpg"}}).encode()
 
 
@@ -110,6 +112,12 @@ def test_it_runs_where_the_pages_are_switched_off(served: Scene):
         health = alone.ask("GET", "/api/v1/health", Authorization=viewer)
         assert {one["name"]: one["state"] for one in health.document}["pages"] == "off"
         assert alone.ask("GET", "/ready").status == 200
+        node = alone.ask("POST", "/api/v1/nodes?limit=1", NODES_ASKED, Authorization=viewer,
+                         Content_Type="application/json").document["nodes"][0]  # fmt: skip
+        content = alone.ask("GET", f"/content/{node['key']}", Authorization=viewer)
+        assert hashlib.sha256(content.body).hexdigest() == node["key"]
+        drawn = alone.ask("GET", f"/thumbnail/{node['key']}", Authorization=viewer)
+        assert drawn.headers["content-type"] == "image/webp"
         assert alone.ask("GET", "/").document["detail"].startswith("the pages are switched off")
     finally:
         with open(path, "w", encoding="utf-8") as file:
@@ -357,3 +365,29 @@ def test_workers_and_programs_come_by_scopes(served: Scene):
     for address in (served.address, f"{served.address}/api"):
         api = RemoteApi(address, worker.removeprefix("Bearer "))
         assert RemoteTaskState(api).claim(9999, "far") is None
+
+
+@pytest.mark.parametrize("path", ["/me", "/runs", "/storage/disks", "/openapi.json"])
+def test_a_document_that_is_known_is_not_sent_again(served: Scene, path: str):
+    vera = served.token("vera", "viewer")
+    first = served.ask("GET", f"/api/v1{path}", Authorization=vera)
+    tag = first.headers["etag"]
+    assert (first.status, first.headers["cache-control"]) == (200, "private, no-cache")
+    for known in (tag, f'"other", W/{tag}'):
+        again = served.ask("GET", f"/api/v1{path}", Authorization=vera, If_None_Match=known)
+        assert (again.status, again.body, again.headers["etag"]) == (304, b"", tag)
+        assert again.headers["x-request-id"] and "content-type" not in again.headers
+    other = served.ask("GET", f"/api/v1{path}", Authorization=vera, If_None_Match='"other"')
+    assert other.status == 200 and other.document
+    assert served.ask("GET", f"/api/v1{path}", If_None_Match=tag).status == 401
+
+
+def test_another_document_has_another_tag(served: Scene):
+    tags = {served.ask("GET", "/api/v1/me", Authorization=served.token(name, "viewer"))
+            .headers["etag"] for name in ("vera", "oto", "ada")}  # fmt: skip
+    assert len(tags) == 3
+    vera = served.token("vera", "viewer")
+    nothing = served.ask("GET", "/api/v1/runs/999999", Authorization=vera, If_None_Match="*")
+    assert nothing.status == 404 and "etag" not in nothing.headers
+    stream = served.ask("GET", "/api/v1/events/follow?for_s=0", Authorization=vera)
+    assert stream.status == 200 and "etag" not in stream.headers

@@ -294,11 +294,14 @@ def test_what_was_deleted_is_shared_no_more(house: House, link: MadeLink):
 def test_pictures_and_bytes_are_those_of_what_was_granted_until_it_is_taken_back(house: House):
     content, picture = f"/content/{house.shown}", f"/thumbnail/{house.shown}"
     assert house.page(content).status == 200
+    assert house.page(content).headers["cache-control"] == "no-store"
     shown = house.page(picture)
     assert shown.headers["content-type"] == "image/webp"
     assert shown.headers["cache-control"] == "no-store", "or the browser would show it for a week"
     for grant in house.scene.database.rights.grants(account="gil"):
         house.scene.database.rights.revoke(grant.grant_id)
     assert house.page(content).status == 404
+    kept = {"Cookie": house.cookie, "If_None_Match": f'"{house.shown}"'}
+    assert house.scene.ask("GET", content, **kept).status == 404, "it is not said to be the same"
     assert house.page(picture).headers["x-drystone-picture"] == "away"
     assert house.api("GET", f"/nodes/{house.shown}").status == 404

@@ -20,8 +20,8 @@ from PIL import Image
 
 from adapters import ThumbnailWorker, source_facts
 from base.errors import DrystoneError
-from gui.reading.thumbnails import Thumbnails
-from gui.server.thumbnail_routes import stand_in
+from gui.contents.routes import stand_in
+from gui.contents.thumbnails import Thumbnails
 from sql import KnownThumbnail
 
 

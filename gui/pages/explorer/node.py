@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple, cast
 
 from base.errors import DrystoneError
+from gui.contents.media import PLAYED
 from gui.pages.explorer.marks import MarkedPicture, Neighbours, shapes_of
 from gui.pages.explorer.shared import Sharing, read_sharing, show_sharing
-from gui.pages.labelling.media import PLAYED
 from gui.reading.desk import Desk
 from gui.widgets.blocks import (
     at,

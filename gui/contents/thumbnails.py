@@ -186,7 +186,7 @@ class Thumbnails:
         """Remove the oldest pictures when there are too many bytes of them."""
         found: list[tuple[float, int, str]] = []
         for folder, below, names in os.walk(self._folder):
-            # What is on its way to somebody (`.zip-…`, `.content-…`) is removed by who made it.
+            # What is on its way to somebody (`.zip-…`) is removed by who made it.
             below[:] = [one for one in below if not one.startswith(".")]
             for name in names:
                 with contextlib.suppress(FileNotFoundError):

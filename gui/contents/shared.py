@@ -13,15 +13,18 @@ import re
 from string import Template
 from typing import Annotated
 
-from fastapi import FastAPI, Path, Response
-from fastapi.responses import FileResponse, HTMLResponse, PlainTextResponse
+from fastapi import FastAPI, Path, Request, Response
+from fastapi.responses import HTMLResponse, PlainTextResponse
 
 from adapters import drawn_as
 from base.errors import DrystoneError
 from base.operations.problem import status_of
-from gui.reading.desk import Desk
-from gui.server.thumbnail_routes import ASKED_AGAIN, HERE, KEY, content_file, stand_in
-from gui.widgets.blocks import size
+from base.text import size_text
+from gui.contents.objects import Objects
+from gui.contents.routes import HERE, NOT_KEPT, READING, UNNAMED, picture, stand_in
+from gui.contents.seen import KEY
+from gui.contents.thumbnails import Thumbnails
+from gui.reading.connections import Connections
 from sql import GuestView, NotFoundError, SharedContent
 
 SHOWN_MAX = 500
@@ -37,60 +40,66 @@ _PAGE = {
     "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self'; "
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
 }
-_FILE = {**ASKED_AGAIN, **_NOT_TOLD}
+_FILE = {**NOT_KEPT, **_NOT_TOLD}
 _GONE = "Nothing is shared here, or not any more.\n"
 
 Part = Annotated[str, Path()]
 
 
-def add_shared(app: FastAPI, desk: Desk) -> None:
+def add_shared(
+    app: FastAPI, connections: Connections, objects: Objects, thumbnails: Thumbnails
+) -> None:
     """Add `/shared/SECRET`, and the pictures and contents below it."""
     with open(os.path.join(HERE, "static", "shared.html"), encoding="utf-8") as file:
         template = Template(file.read())
 
-    @app.get("/shared/{secret}", include_in_schema=False)
+    @app.api_route("/shared/{secret}", methods=READING, include_in_schema=False)
     async def shared(secret: Part) -> Response:
         try:
-            found = await desk.work(lambda: _seen(desk, secret).shared(SHOWN_MAX + 1))
+            found = await connections.work(lambda: _seen(connections, secret).shared(SHOWN_MAX + 1))
         except DrystoneError as error:
             return _refused(error)
         tiles = "".join(_tile(secret, one) for one in found[:SHOWN_MAX])
         more = f"<p>The first {SHOWN_MAX} are shown.</p>" if len(found) > SHOWN_MAX else ""
         return HTMLResponse(template.substitute(tiles=tiles, more=more), headers=_PAGE)
 
-    @app.get("/shared/{secret}/thumbnail/{key}", include_in_schema=False)
-    async def thumbnail(secret: Part, key: Part) -> Response:
+    @app.api_route("/shared/{secret}/thumbnail/{key}", methods=READING, include_in_schema=False)
+    async def thumbnail(request: Request, secret: Part, key: Part) -> Response:
         try:
-            one = await desk.work(_content, desk, secret, key)
+            one = await connections.work(_content, connections, secret, key)
             kind = drawn_as(one.media_type, one.extension)
             if kind is None:
                 raise NotFoundError("this has no picture")
-            found = await desk.thumbnails.get(key, kind)
+            found = await thumbnails.get(key, kind)
         except DrystoneError as error:
             return _refused(error)
         if found.state != "ready":
             return stand_in(found.state, one.extension or "")
-        return FileResponse(found.path, media_type="image/webp", headers=_FILE)
+        return picture(request, found.path, _FILE)
 
-    @app.get("/shared/{secret}/content/{key}", include_in_schema=False)
-    async def content(secret: Part, key: Part) -> Response:
+    @app.api_route("/shared/{secret}/content/{key}", methods=READING, include_in_schema=False)
+    async def content(request: Request, secret: Part, key: Part) -> Response:
         try:
-            one = await desk.work(_content, desk, secret, key)
-            return await content_file(desk, key, _FILE, _name(one))
+            one = await connections.work(_content, connections, secret, key)
+
+            async def name() -> str:
+                return _name(one)
+
+            return await objects.answer(request, key, UNNAMED, _FILE, name)
         except DrystoneError as error:
             return _refused(error)
 
 
-def _seen(desk: Desk, secret: str) -> GuestView:
+def _seen(connections: Connections, secret: str) -> GuestView:
     if not _SECRET.fullmatch(secret):
         raise NotFoundError("this is no secret of ours")
-    return desk.database().shared_by(secret)
+    return connections.database().shared_by(secret)
 
 
-def _content(desk: Desk, secret: str, key: str) -> SharedContent:
+def _content(connections: Connections, secret: str, key: str) -> SharedContent:
     if not _KEY.fullmatch(key):
         raise NotFoundError("this is no key")
-    return _seen(desk, secret).shared_content(key)
+    return _seen(connections, secret).shared_content(key)
 
 
 def _refused(error: DrystoneError) -> Response:
@@ -109,5 +118,5 @@ def _tile(secret: str, one: SharedContent) -> str:
     picture = ""
     if drawn_as(one.media_type, one.extension):
         picture = f'<img src="{place}/thumbnail/{one.key}" alt="" loading="lazy" />'
-    words = html.escape(f"{one.extension or 'file'}, {size(one.size_bytes)}")
+    words = html.escape(f"{one.extension or 'file'}, {size_text(one.size_bytes)}")
     return f'<li><a href="{place}/content/{one.key}">{picture}<span>{words}</span></a></li>'
