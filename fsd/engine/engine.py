@@ -259,6 +259,7 @@ class Engine(EngineCore):
         # Before it begins: a disk that returns meanwhile says so once more.
         behind, self.store.behind = self.store.behind, False
         with self.catching_up():
+            self.fill_index()
             if self.open_shards.recover_all() or settle_purges(self.store) or behind:
                 project(self.store)
                 self.store.index_filled()

@@ -55,7 +55,7 @@ def _fill(engine: EngineCore, *, whole: bool = False) -> None:
     write_disk_rows(store)
     if not left.is_postponed:
         engine.make_listings()
-    elif left.unknown():
+    if left.unknown() if left.is_postponed else left.in_doubt():
         store.index_lacks(for_moments=True)
-    else:
+    elif left.is_postponed:
         store.behind = True  # Listings are made when the shards are sealed.

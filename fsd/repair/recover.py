@@ -61,6 +61,15 @@ def recover_shard(store: Store, shard: CatalogShard) -> bool:
     NotEnoughDisksError when that has to be tried again.
     """
     found = survey(store, shard)
+    if _end(store, shard, found):
+        return True
+    if found.failures:
+        # Its disk is here, or was a moment ago: that is no reason to wait for one.
+        raise DiskError(f"it could not be read: {found.failures[0]}")
+    return False
+
+
+def _end(store: Store, shard: CatalogShard, found: Survey) -> bool:
     replicas = found.replicas
     if not replicas:
         return _forget_unwritten(store, shard, found)

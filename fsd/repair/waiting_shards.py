@@ -43,6 +43,7 @@ class Waiting:
     reason: str
     seen: object
     again_at_s: float
+    failed: bool = False
 
 
 @dataclass(slots=True)
@@ -124,6 +125,18 @@ class WaitingShards:
                 self.store.shards.unread.discard(shard.shard_id)
         return sealed
 
+    def in_doubt(self) -> set[str]:
+        """Return the shards that may be read whole in a moment: their last try proves nothing.
+
+        An error may pass, and a disk that came or went meanwhile was not asked for all it has.
+        """
+        return {
+            shard.shard_id
+            for shard in self._left()
+            if (one := self.found.get(shard.shard_id)) is not None
+            and (one.failed or one.seen != self._look(shard))
+        }
+
     def _count_found(self, shard: CatalogShard) -> None:
         """Let files that inventories found count again: the recovery reads all that is in them."""
         store = self.store
@@ -142,13 +155,13 @@ class WaitingShards:
         due = before is None or before.seen != seen or time.monotonic() >= before.again_at_s
         if not (due or at_once):
             return False
-        reason, again_s = "", AGAIN_S
+        reason, again_s, failed = "", AGAIN_S, False
         try:
             if recover_shard(store, shard):
                 self.found.pop(shard.shard_id, None)
                 return True
         except (DiskError, NotEnoughDisksError) as error:
-            reason, again_s = str(error), AGAIN_AFTER_ERROR_S
+            reason, again_s, failed = str(error), AGAIN_AFTER_ERROR_S, True
             if before is None or before.reason != reason:
                 told = about("shard.waits", shard=shard.shard_id)
                 store.disks.log.warning("shard %s waits: %s", shard.shard_id, reason, extra=told)
@@ -158,7 +171,8 @@ class WaitingShards:
         reason = reason if shard.disks else ALL_GONE
         again_at_s = time.monotonic() + again_s
         # As it was before: what changed meanwhile is news.
-        self.found[shard.shard_id] = Waiting(shard.shard_id, names, reason, seen, again_at_s)
+        found = Waiting(shard.shard_id, names, reason, seen, again_at_s, failed)
+        self.found[shard.shard_id] = found
         return False
 
     def _look(self, shard: CatalogShard) -> object:

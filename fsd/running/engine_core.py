@@ -31,6 +31,9 @@ from fsd.store.ssd.areas import Areas, Thresholds
 from fsd.store.store import PART_BYTES_MAX, Store
 
 SLOTS_SPARE = 4
+UNKNOWN_TRIES_MAX = 4
+UNKNOWN_AGAIN_S = 2.5
+"""A disk whose process was ended has a new one by then."""
 REINDEX = "reindex"
 RECOVER = "recover"
 
@@ -136,9 +139,23 @@ class EngineCore:
         """Let the index know all that it lacks; `maintenance` is held."""
         if self.store.is_unfinished:
             with self.catching_up():
-                self.open_shards.recover_all(only=self.open_shards.unknown(), at_once=True, job=job)
+                self._recover_unknown(job)
                 project(self.store)
                 self.store.index_filled()
+
+    def _recover_unknown(self, job: Job | None) -> None:
+        """Read the shards that may hold more than the index knows.
+
+        One of which a passing error or a disk that just came back kept something is read again, a
+        few times: then it waits as others do, for days perhaps, and the store does not.
+        """
+        unknown = self.open_shards.unknown()
+        for again in reversed(range(UNKNOWN_TRIES_MAX)):
+            self.open_shards.recover_all(only=unknown, at_once=True, job=job)
+            unknown &= self.open_shards.in_doubt()
+            if not unknown or not again:
+                return
+            time.sleep(UNKNOWN_AGAIN_S)
 
     def recover_left(self) -> None:
         """Start recovering the open shards that the start left, those first that the index lacks.

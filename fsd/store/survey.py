@@ -7,7 +7,7 @@ when every group that it speaks of is whole on that replica.
 
 import errno
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import xxhash
 
@@ -42,10 +42,14 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """The replicas that could be read, and the disks that are here and have no file of it."""
+    """The replicas that could be read, the disks that are here and have no file, what failed.
+
+    A sector that cannot be read is in the replica, as damage; what failed is a disk or its process.
+    """
 
     replicas: list[Replica]
     absent: list[Disk]
+    failures: list[DrystoneError] = field(default_factory=list[DrystoneError])
 
     @property
     def count(self) -> int:
@@ -69,6 +73,7 @@ def survey(store: Store, shard: CatalogShard) -> Survey:
                 found.absent.append(disk)
             else:
                 store.disks.note_error(disk, error)
+                found.failures.append(error)
     return found
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
+import signal
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -18,6 +19,7 @@ from test_recover_pieces import wait_for_lock
 from fsd.documents.models import BatchWriteRequest, VerifyRequest
 from fsd.engine.engine import Engine
 from fsd.format.errors import NotFoundError, ReindexingError
+from fsd.repair import waiting_shards
 from fsd.store import store as open_store
 from fsd.store.read import read_small
 
@@ -25,11 +27,13 @@ FIRST = {f"a{number}": b"first %d" % number * 900 for number in range(9)}
 SECOND = {f"b{number}": b"second %d" % number * 900 for number in range(9)}
 
 
-def killed(store: Any, tmp_path: Any) -> tuple[Store, str]:
+def killed(store: Any, tmp_path: Any, recovered_at_start_bytes: int = 0) -> tuple[Store, str]:
     """Return a store whose engine was killed after two puts, and its index of between them."""
     made: Store = store(2)
     made.stop()
-    made.config = with_settings(made.root, recovered_at_start_bytes=0)
+    made.config = with_settings(
+        made.root, recovered_at_start_bytes=recovered_at_start_bytes
+    )
     made.start()
     copy = str(tmp_path / "index")
     put(made, write_files(str(tmp_path / "first"), FIRST), "first")
@@ -156,3 +160,59 @@ def test_what_lies_behind_the_last_group_is_no_group(store, tmp_path, tail):
     made.start()
     assert_readable(made, {**FIRST, **SECOND})
     assert_clean(made)
+
+
+def ending_processes_once(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Kill the processes of all disks before the first shard is recovered; lists whom."""
+    recover, ended = waiting_shards.recover_shard, list[int]()
+
+    def end_and_recover(store: Any, shard: Any) -> bool:
+        if not ended:
+            for disk in store.disks.disks.values():
+                ended.append(disk.child.pid)
+                os.kill(disk.child.pid, signal.SIGKILL)
+        return recover(store, shard)
+
+    monkeypatch.setattr(waiting_shards, "recover_shard", end_and_recover)
+    return ended
+
+
+@pytest.mark.fault
+def test_what_a_disk_did_not_give_in_passing_is_never_called_missing(store, tmp_path, monkeypatch):
+    """Both disks lose their processes while the shards are read that the index lacks."""
+    made, copy = killed(store, tmp_path)
+    shutil.rmtree(made.config.index_root)
+    shutil.copytree(copy, made.config.index_root)
+    monkeypatch.setattr(open_store, "FILLED_WITHIN_S", 600.0)
+    ended = ending_processes_once(monkeypatch)
+    engine = Engine(made.config)
+    try:
+        with ThreadPoolExecutor(1) as other:
+            with engine.maintenance:
+                engine.start()
+                assert engine.store.is_unfinished
+                waiting = other.submit(read, engine, SECOND["b1"])
+            assert waiting.result() == SECOND["b1"]
+        assert len(ended) == 2
+    finally:
+        engine.stop()
+    made.start()
+    assert_readable(made, {**FIRST, **SECOND})
+    assert_clean(made)
+
+
+@pytest.mark.fault
+def test_a_start_that_a_disk_fails_in_passing_calls_nothing_missing(store, tmp_path, monkeypatch):
+    """There is little to read, so the start reads it itself, and both disks lose their processes."""
+    made, copy = killed(store, tmp_path, 1 << 30)
+    shutil.rmtree(made.config.index_root)
+    shutil.copytree(copy, made.config.index_root)
+    ended = ending_processes_once(monkeypatch)
+    engine = Engine(made.config)
+    monkeypatch.setattr(open_store, "FILLED_WITHIN_S", 600.0)
+    try:
+        engine.start()
+        assert len(ended) == 2
+        assert read(engine, SECOND["b1"]) == SECOND["b1"]
+    finally:
+        engine.stop()
