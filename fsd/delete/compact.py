@@ -31,7 +31,6 @@ from fsd.delete.compact_plan import (
     Garbage,
     Victim,
     find_garbage,
-    find_small,
     group_rounds,
     vacated_shards,
 )
@@ -65,7 +64,7 @@ def plan(engine: EngineCore, dead_share: float | None) -> CompactPlan:
     """Tell what a compaction would copy and free."""
     found = _find_garbage(engine, dead_share)
     waiting = vacated_shards(engine.store)
-    small = [victim for some in find_small(engine.store, found.victims) for victim in some]
+    small = [victim for some in found.small for victim in some]
     return CompactPlan(
         shards=len(found.victims),
         small_shards=len(small),
@@ -88,8 +87,8 @@ def compact(dropper: Dropper, dead_share: float | None) -> Job:
         job.phase = "planning"
         job.done_files = job.done_bytes = job.total_files = job.total_bytes = 0
         engine.seal_and_project(job)
-        victims = _find_garbage(engine, dead_share).victims
-        small = find_small(engine.store, victims)
+        found = _find_garbage(engine, dead_share)
+        victims, small = found.victims, found.small
         worth = [*victims, *(victim for some in small for victim in some)]
         job.expect(len(worth), sum(victim.live_bytes for victim in worth))
         run = _Run(engine, job)

@@ -5,8 +5,8 @@ what is open, however little is in it.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Container, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from fsd.format.catalog import CatalogShard
 from fsd.ingest.open_shard import SHARD_RECORDS_MAX
@@ -36,10 +36,14 @@ class Victim:
 
 @dataclass(frozen=True, slots=True)
 class Garbage:
-    """The dead and doubled bytes of all shards, and the shards that have enough of them."""
+    """The dead and doubled bytes of all shards, the shards that have enough of them, and `small`.
+
+    Each group of the small ones is to be written together, as one shard.
+    """
 
     total_bytes: int
     victims: tuple[Victim, ...]
+    small: tuple[tuple[Victim, ...], ...] = ()
 
 
 def vacated_shards(store: Store) -> list[CatalogShard]:
@@ -53,14 +57,15 @@ def choose_victims(
     spares: Iterable[tuple[int, int, int]],
     dead_share: float,
     damaged: frozenset[str] = frozenset(),
+    merged: Container[int] = (),
 ) -> Garbage:
     """Return the shards of which at least `dead_share` of the payload is garbage; pure.
 
     Of the `damaged` ones (by id) any garbage is enough.
 
     Each spare is (shard it lies in, bytes, shard of the place of its key). A spare whose key lies
-    in another victim is no garbage: a compaction that was cut off has written it there to go on
-    with. Those with the least to copy come first.
+    in another victim, or in a small shard that is to be `merged` (by number), is no garbage: a
+    compaction that was cut off has written it there to go on with. Those with the least to copy come first.
     """
     known = [row for row in rows if row.sealed and not row.vacated and row.object_count]
     shares = {row.number: 0.0 if row.shard_id in damaged else dead_share for row in known}
@@ -77,7 +82,7 @@ def choose_victims(
     }
     for row in known:
         for size, place in lying[row.number]:
-            if place in first and place != row.number:
+            if (place in first or place in merged) and place != row.number:
                 garbage[row.number] -= size
     victims = [
         Victim(
@@ -96,12 +101,14 @@ def choose_victims(
 
 
 def choose_small(
-    rows: Iterable[ShardRow], besides: Iterable[Victim], size_bytes: int
+    rows: Iterable[ShardRow], besides: Container[int], size_bytes: int
 ) -> list[list[Victim]]:
-    """Return the small shards that are to be written together, each group as one shard; pure."""
-    taken = {victim.number for victim in besides}
+    """Return the small shards that are to be written together, each group as one shard; pure.
+
+    None of those (by number) `besides`.
+    """
     groups: list[list[Victim]] = []
-    small = [row for row in rows if row.number not in taken and _is_small(row, size_bytes)]
+    small = [row for row in rows if row.number not in besides and _is_small(row, size_bytes)]
     for class_name in sorted({row.class_name for row in small}):
         same = [_small_victim(row) for row in small if row.class_name == class_name]
         if len(same) >= SMALL_SHARDS_MIN:
@@ -144,19 +151,19 @@ def group_rounds(victims: Sequence[Victim], size_bytes: int) -> list[list[Victim
     return rounds
 
 
-def find_small(store: Store, besides: Iterable[Victim]) -> list[list[Victim]]:
-    """Return the small shards of the store that are to be written together, in groups."""
-    with store.index.read() as reader:
-        return choose_small(reader.shards(), besides, store.config.store.shard_size_bytes)
-
-
 def find_garbage(store: Store, dead_share: float, damaged: frozenset[str] = frozenset()) -> Garbage:
     """Return the garbage of the store as its index knows it."""
     with store.index.read() as reader:
         rows = list(reader.shards())
-        spares = (
+        spares = [
             (location.shard_number, location.length_bytes, place.shard_number if place else 0)
             for key, location in reader.all_spares()
             for place in (reader.locate(key),)
-        )
-        return choose_victims(rows, spares, dead_share, damaged)
+        ]
+    taken = {one.number for one in choose_victims(rows, spares, dead_share, damaged).victims}
+    # What a merge that was cut off has written is no small shard of the next: it is its copy.
+    taken |= {number for number, _, _ in spares}
+    small = choose_small(rows, taken, store.config.store.shard_size_bytes)
+    merged = {victim.number for some in small for victim in some}
+    found = choose_victims(rows, spares, dead_share, damaged, merged)
+    return replace(found, small=tuple(map(tuple, small)))

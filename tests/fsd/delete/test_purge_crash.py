@@ -39,6 +39,7 @@ from store_harness import Store, with_settings, write_files
 from fsd.delete import compact as compact_verb
 from fsd.delete import compact_drop
 from fsd.delete import purge as purge_verb
+from fsd.delete.compact_plan import SMALL_SHARDS_MIN
 from fsd.format.errors import NotFoundError
 
 BATCHES = 4
@@ -127,6 +128,28 @@ def test_killed_in_a_compaction(filled, barrier, index):
     until(lambda: store.client.compact_plan().waiting_shards == 0, "the old shards to go")
     assert store.client.compact_plan().store_garbage_bytes == 0
     check(store, files, {"b0", "b2"})
+
+
+@pytest.mark.fault
+@at_barriers(*compact_verb.BARRIERS)
+def test_killed_while_small_shards_are_written_together(store, short_tmp, barrier, index):
+    """What was copied is not copied again, whatever the index knows."""
+    store = quick_store(store, 2)
+    files = {f"b{n}": files_of(f"b{n}", 2, 9_000) for n in range(SMALL_SHARDS_MIN)}
+    for name, content in files.items():
+        store_batch(store, short_tmp, name, content)
+        settle(store)
+    assert store.client.compact_plan().small_shards == SMALL_SHARDS_MIN
+    store.stop()
+    crash(store, "compact", "", barrier, index)
+    store.start()
+    check(store, files, set())
+    again = compact(store)
+    assert (again["copied_bytes"], again["compacted"]) == (0, 0)
+    until(lambda: store.client.compact_plan().waiting_shards == 0, "the old shards to go")
+    until(lambda: len(shard_files(store.disks[0])) == 1, "the old files to go")
+    assert store.client.compact_plan().store_garbage_bytes == 0
+    check(store, files, set())
 
 
 @pytest.mark.fault

@@ -31,9 +31,7 @@ def killed(store: Any, tmp_path: Any, recovered_at_start_bytes: int = 0) -> tupl
     """Return a store whose engine was killed after two puts, and its index of between them."""
     made: Store = store(2)
     made.stop()
-    made.config = with_settings(
-        made.root, recovered_at_start_bytes=recovered_at_start_bytes
-    )
+    made.config = with_settings(made.root, recovered_at_start_bytes=recovered_at_start_bytes)
     made.start()
     copy = str(tmp_path / "index")
     put(made, write_files(str(tmp_path / "first"), FIRST), "first")
@@ -203,7 +201,7 @@ def test_what_a_disk_did_not_give_in_passing_is_never_called_missing(store, tmp_
 
 @pytest.mark.fault
 def test_a_start_that_a_disk_fails_in_passing_calls_nothing_missing(store, tmp_path, monkeypatch):
-    """There is little to read, so the start reads it itself, and both disks lose their processes."""
+    """There is little to read: the start reads it, and both disks lose their processes."""
     made, copy = killed(store, tmp_path, 1 << 30)
     shutil.rmtree(made.config.index_root)
     shutil.copytree(copy, made.config.index_root)
