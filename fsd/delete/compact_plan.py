@@ -65,7 +65,8 @@ def choose_victims(
 
     Each spare is (shard it lies in, bytes, shard of the place of its key). A spare whose key lies
     in another victim, or in a small shard that is to be `merged` (by number), is no garbage: a
-    compaction that was cut off has written it there to go on with. Those with the least to copy come first.
+    compaction that was cut off has written it there to go on with. Those with the least to copy
+    come first.
     """
     known = [row for row in rows if row.sealed and not row.vacated and row.object_count]
     shares = {row.number: 0.0 if row.shard_id in damaged else dead_share for row in known}
