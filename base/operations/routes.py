@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 
 from base.errors import DrystoneError
 from base.logging.ids import in_log
@@ -74,21 +75,23 @@ class Server(Protocol):
         ...
 
 
-def add_routes(
-    router: APIRouter,
-    operations: Iterable[Operation[Any, Any, Any]],
-    server: Server,
-    prefix: str = "",
-) -> None:
-    """Add the routes of operations to those of an application, say.
+ServerOf = Callable[[Request], Server]
+"""Who serves a request: an application says that, its routes are those of every other."""
 
-    One that is included instead is built again by its first request, and every request is compared
-    with all of its routes twice.
+
+def routes_of(
+    operations: Iterable[Operation[Any, Any, Any]], server_of: ServerOf, prefix: str = ""
+) -> list[BaseRoute]:
+    """Return the routes of operations, which are to be kept: making them costs more than a start.
+
+    To be added to those of an application as they are: a router that is included instead is built
+    again by the first request, and every request is compared with all of its routes twice.
     """
+    router = APIRouter()
     for one in operations:
         router.add_api_route(
             prefix + one.path,
-            _endpoint(one, server),
+            _endpoint(one, server_of),
             methods=[one.method],
             name=one.name,
             operation_id=one.name,
@@ -97,9 +100,10 @@ def add_routes(
             tags=[one.group],
             response_model=None if one.kind == "stream" else one.answer,
             response_class=_Lines if one.kind == "stream" else JSONResponse,
-            dependencies=[Depends(_checked(one, server))],
+            dependencies=[Depends(_checked(one, server_of))],
             responses=problem_answers(),
         )
+    return router.routes
 
 
 def problem_answers() -> dict[int | str, dict[str, Any]]:
@@ -116,10 +120,13 @@ def _problem_schema() -> dict[str, Any]:
     return Problem.model_json_schema()
 
 
-def _checked(one: Operation[Any, Any, Any], server: Server) -> Callable[[Request], Awaitable[None]]:
+def _checked(
+    one: Operation[Any, Any, Any], server_of: ServerOf
+) -> Callable[[Request], Awaitable[None]]:
     """Return what refuses those whose role is not enough, before a body is looked at."""
 
     async def check(request: Request) -> None:
+        server = server_of(request)
         caller = server.caller(request)
         try:
             server.check(caller, one)
@@ -137,13 +144,14 @@ def _refuse(
         raise error
 
 
-def _endpoint(one: Operation[Any, Any, Any], server: Server) -> Callable[..., Awaitable[Any]]:
+def _endpoint(one: Operation[Any, Any, Any], server_of: ServerOf) -> Callable[..., Awaitable[Any]]:
     in_path = _PARAMETER.findall(one.path)
     rest = [name for name in one.request.model_fields if name not in in_path]
 
     async def endpoint(**given: Any) -> Any:
         http_request: Request = given.pop("http_request")
         key: str | None = given.pop("idempotency_key", None)
+        server = server_of(http_request)
         caller = server.caller(http_request)
         told = given.pop("told", None)
         fields = {**(told.model_dump(exclude_unset=True) if told is not None else {}), **given}

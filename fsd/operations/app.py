@@ -7,17 +7,19 @@ Prometheus reads, and the end of the engine.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import FastAPI, Path, Request, Response
 from starlette.concurrency import run_in_threadpool
+from starlette.routing import BaseRoute
 
 from base.errors import UsageError
 from base.logging.requests import RequestIds
 from base.operations.once import Requests
 from base.operations.operation import Caller, Operation
-from base.operations.routes import add_problems, add_routes
+from base.operations.routes import add_problems, routes_of
 from base.version import version
 from fsd.engine.area_access import share_output
 from fsd.engine.engine import Engine
@@ -40,8 +42,8 @@ def make_app(engine: Engine, shut_down: Callable[[], None]) -> FastAPI:
         lambda text: engine.notes.append(text),
         lambda folder: share_output(str(folder), engine.config),
     )
-    server = _Server(Serving(engine, outputs, OutboxRoom(engine.areas)))
-    add_routes(app.router, store_operations().values(), server, PREFIX)
+    app.state.server = _Server(Serving(engine, outputs, OutboxRoom(engine.areas)))
+    app.router.routes.extend(operation_routes())
 
     @app.get(PREFIX + "/objects/{key}/pieces/{number}")
     def piece(
@@ -66,6 +68,12 @@ def make_app(engine: Engine, shut_down: Callable[[], None]) -> FastAPI:
 
     app.add_middleware(RequestIds)
     return app
+
+
+@functools.cache
+def operation_routes() -> list[BaseRoute]:
+    """Return the routes of all operations, which every application of this process has."""
+    return routes_of(store_operations().values(), lambda request: request.app.state.server, PREFIX)
 
 
 class _Server:

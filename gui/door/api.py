@@ -6,16 +6,18 @@ a problem (`base.operations.routes`).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, Query, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute
 
 from base.operations.once import Requests
 from base.operations.operation import Caller, Operation
-from base.operations.routes import add_problems, add_routes
+from base.operations.routes import add_problems, routes_of
 from fsd import store_operations
 from gui.access.guard import VISITOR_KEY
 from gui.access.roles import Visitor, require
@@ -51,13 +53,12 @@ def add_api(app: FastAPI, desk: Connections, poller: Poller) -> None:
     """Add all routes, and how mistakes become answers."""
     _add_reading(app, desk, poller)
     _add_explorer(app, desk)
-    for found, server in (
-        (store_operations(), _StoreServer(desk, lambda: desk.store)),
-        (people_operations(), _PeopleServer(desk, desk.session)),
-        (database_operations(), _Server(desk, desk.session)),
-    ):
-        shared = (one for one in found.values() if not one.is_private)
-        add_routes(app.router, shared, server, PREFIX)
+    app.state.servers = {
+        "store": _StoreServer(desk, lambda: desk.store),
+        "people": _PeopleServer(desk, desk.session),
+        "database": _Server(desk, desk.session),
+    }
+    app.router.routes.extend(operation_routes())
 
     @app.api_route(
         PREFIX + "/{path:path}",
@@ -69,6 +70,24 @@ def add_api(app: FastAPI, desk: Connections, poller: Poller) -> None:
         raise HTTPException(404, f"there is nothing at {PREFIX}/{path[:200]}")
 
     add_problems(app)
+
+
+@functools.cache
+def operation_routes() -> list[BaseRoute]:
+    """Return the routes of all operations, which every application of this process has."""
+    routes: list[BaseRoute] = []
+    for name, found in (
+        ("store", store_operations()),
+        ("people", people_operations()),
+        ("database", database_operations()),
+    ):
+        shared = (one for one in found.values() if not one.is_private)
+        routes += routes_of(shared, functools.partial(_server_of, name), PREFIX)
+    return routes
+
+
+def _server_of(name: str, request: Request) -> _Server:
+    return request.app.state.servers[name]
 
 
 class _Server:

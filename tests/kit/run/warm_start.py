@@ -27,9 +27,7 @@ import threading
 import time
 import traceback
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, NoReturn
-from unittest.mock import MagicMock
 
 from setproctitle import setproctitle
 
@@ -323,13 +321,12 @@ def serve(control: socket.socket) -> NoReturn:
 
 
 def _build_routes_once() -> None:
-    """Fill the caches of what makes an engine's routes; nobody will ask for these."""
-    from fsd.operations.app import make_app
+    """Make the routes of engines and of the public port, which their forks then have."""
+    from fsd.operations.app import operation_routes as operation_routes_of_engines
+    from gui.door.api import operation_routes
 
-    engine = MagicMock()
-    with tempfile.TemporaryDirectory() as folder:
-        engine.areas.paths = {"3c": Path(folder)}
-        make_app(engine, lambda: None)
+    operation_routes_of_engines()
+    operation_routes()
 
 
 def _fork(
