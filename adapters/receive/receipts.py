@@ -41,6 +41,8 @@ class Said(Document):
 
 
 NOTHING_SAID = Said()
+_TRIED = threading.Event()
+_TRIED.set()
 
 
 class FilePart(Document):
@@ -78,6 +80,12 @@ class Receipt:
     """That of its first part among those of the window."""
     is_tried: threading.Event = field(default_factory=threading.Event)
     """Set when it is durable, or cannot be made so."""
+
+    def has_been_tried(self) -> None:
+        """Let those go on who wait for that."""
+        # One for all from here on: there may be many receipts.
+        tried, self.is_tried = self.is_tried, _TRIED
+        tried.set()
 
     @property
     def count(self) -> int:
@@ -151,7 +159,7 @@ def read_request(record: bytes, sequence: int) -> tuple[Receipt, list[bytes]]:
         place += size
     keys = keys_of(parts) + b"".join(bytes.fromhex(one["key"]) for one in about.get("files", ()))
     receipt = _receipt(about, about["account"], about["source"], keys, sequence)
-    receipt.is_tried.set()
+    receipt.has_been_tried()
     return receipt, parts
 
 
@@ -206,7 +214,7 @@ def close(window: Window) -> None:
     place = 0
     for one in window.receipts:
         one.window, one.first_place = window.name, place
-        one.is_tried.set()
+        one.has_been_tried()
         place += one.count
 
 

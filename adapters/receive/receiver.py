@@ -61,6 +61,8 @@ SIZE_BYTES_MAX = 256 << 20
 """Of the files of a window; one request may have more."""
 KEPT_S = 7 * 86_400.0
 """So long it is known what became of a request, and which key it had."""
+KEPT_MAX = 200_000
+"""Of so many requests, the newest, some 800 bytes each and 32 a part."""
 
 
 @dataclass(slots=True)
@@ -104,8 +106,8 @@ class Receiver:
         self._closed: list[Window] = []
         # By request: the last record there was before its own was begun.
         self._begun: dict[str, int] = {}
-        # Their records were not told, and may be read again until another is durable.
-        self._doubtful: list[Upload] = []
+        # Their records were not told, and may be read again until one behind this number is durable.
+        self._doubtful: list[tuple[int, Upload]] = []
         self._requests = Journal(os.path.join(folder, "requests"))
         try:
             self._windows = Journal(os.path.join(folder, "windows"))
@@ -162,7 +164,7 @@ class Receiver:
                 upload=upload,
             )
         except BaseException:
-            if upload is not None and upload not in self._doubtful:
+            if upload is not None and not self._is_doubtful(upload):
                 upload.discard()
             raise
 
@@ -189,11 +191,11 @@ class Receiver:
                 # Barrier: a crash before the record leaves files that the next start removes.
                 upload.finish()
             (receipt.sequence,) = self._requests.append(request_record(receipt, parts))
-            self._discard_doubtful()
+            self._discard_doubtful(receipt.sequence)
         except JournalError as error:
             if upload is not None:
                 with self._lock:
-                    self._doubtful.append(upload)
+                    self._doubtful.append((self._requests.last, upload))
             raise _full_or(error) from error
         finally:
             self._end(receipt)
@@ -237,6 +239,8 @@ class Receiver:
             raise failed
         if is_any:
             self._forget_requests()
+            with self._lock:
+                self._drop_old()
 
     # ---- Accepting ---------------------------------------------------------------------------
 
@@ -259,13 +263,19 @@ class Receiver:
                 self._gather([receipt], time.monotonic())
             elif receipt.key:
                 del self._keyed[receipt.account, receipt.key]
-        receipt.is_tried.set()
+        receipt.has_been_tried()
 
-    def _discard_doubtful(self) -> None:
+    def _discard_doubtful(self, sequence: int) -> None:
+        """Discard those whose number a record has by now that is durable."""
         with self._lock:
-            doubtful, self._doubtful = self._doubtful, []
-        for upload in doubtful:
+            gone = [upload for behind, upload in self._doubtful if behind < sequence]
+            self._doubtful = [one for one in self._doubtful if one[0] >= sequence]
+        for upload in gone:
             upload.discard()
+
+    def _is_doubtful(self, upload: Upload) -> bool:
+        with self._lock:
+            return any(one is upload for _, one in self._doubtful)
 
     def _gather(self, receipts: Iterable[Receipt], now_s: float) -> None:
         for one in receipts:
@@ -353,6 +363,22 @@ class Receiver:
             through = min([last, *needed, *self._begun.values()])
         self._requests.forget(through)
 
+    def _drop_old(self) -> None:
+        """Know no more of the oldest requests than what came in of them; `_lock` is held."""
+        waiting = {one.request_id for each in self._gathering.values() for one in each.receipts}
+        waiting |= {one.request_id for window in self._closed for one in window.receipts}
+        oldest_s, spare = time.time() - KEPT_S, len(self._known) - KEPT_MAX
+        gone: list[Receipt] = []
+        for one in self._known.values():  # As they came.
+            if spare <= len(gone) and one.time_s >= oldest_s:
+                break
+            if one.request_id not in waiting:
+                gone.append(one)
+        for one in gone:
+            del self._known[one.request_id]
+            if one.key and self._keyed.get((one.account, one.key)) is one:
+                del self._keyed[one.account, one.key]
+
     # ---- Taking up ---------------------------------------------------------------------------
 
     def _take_up(self) -> None:
@@ -375,6 +401,7 @@ class Receiver:
         waiting = [one for each in self._gathering.values() for one in each.receipts]
         waiting += [one for window in self._closed for one in window.receipts]
         sweep(self.inbox, {one.request_id for one in waiting})
+        self._drop_old()
 
     def _read_windows(self) -> dict[str, Window]:
         """Return the windows, less those that are old and of which no request is left to read."""

@@ -377,4 +377,5 @@ class Piece:
 
 
 def _key_of(upload_id: str) -> str:
-    return f"upload {upload_id}"
+    # No Idempotency-Key of a client: a header holds no line's end.
+    return f"upload\n{upload_id}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -22,7 +23,7 @@ from adapters.receive.upload import FOLDER as UPLOADS
 from adapters.receive.upload import Upload
 from adapters.records.errors import SpaceError
 from base.errors import UsageError
-from base.journal.journal import JournalBusyError
+from base.journal.journal import Journal, JournalBusyError, JournalError
 from sql import KeyReusedError
 
 LATER_S = 1e12
@@ -281,6 +282,56 @@ def test_old_windows_are_forgotten_when_no_request_of_them_can_be_read(
     with Receiver(place.config_path) as opened:
         assert opened.find(old.request_id) is None
     assert sorted(come_in(place)) == [b'{"id": 1}', b'{"id": 2}']
+
+
+def test_of_so_many_requests_the_newest_are_known_and_none_that_waits_is_lost(
+    place: Store, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(receiver_module, "KEPT_MAX", 3)
+    bodies = [b'{"id": %d}' % number for number in range(6)]
+    with Receiver(place.config_path) as opened:
+        came = [opened.accept("ann", "pets", one, key=str(one))[0] for one in bodies[:5]]
+        opened.tick(0.0)
+        assert len(opened.newest()) == 5, "these wait"
+        opened.tick(LATER_S)
+        assert {one.request_id for one in opened.newest()} == {one.request_id for one in came[2:]}
+        assert opened.of_key("ann", str(bodies[4])) is came[4]
+        assert opened.of_key("ann", str(bodies[0])) is None
+    with Receiver(place.config_path) as opened:
+        assert len(opened.newest()) == 3
+        opened.accept("ann", "pets", bodies[5])
+    assert sorted(come_in(place)) == bodies
+
+
+@pytest.mark.fault
+def test_files_of_a_record_that_may_be_read_again_stay_till_another_has_its_number(
+    place: Store, monkeypatch: pytest.MonkeyPatch
+):
+    """Its sync fails while one before it, which was made durable, is on its way to be told."""
+    append, sync, failing = Journal.append, os.fdatasync, list[Upload]()
+
+    def fail(file: int) -> None:
+        if failing:
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+        sync(file)
+
+    def append_and_fail_another(journal: Journal, *payloads: bytes) -> list[int]:
+        numbers = append(journal, *payloads)
+        if failing or not os.path.basename(journal.folder) == "requests" or numbers != [1]:
+            return numbers
+        failing.append(uploaded(opened, ("f", "a.bin", b"of the second")))
+        with pytest.raises(JournalError):
+            opened.accept("ann", "pets", b"", upload=failing[0])
+        failing.clear()
+        return numbers
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    monkeypatch.setattr(Journal, "append", append_and_fail_another)
+    with Receiver(place.config_path) as opened:
+        opened.accept("ann", "pets", b'{"id": 1}')
+        assert len(uploads(place)) == 1
+    # A crash now: its record is whole in the file, and counts.
+    assert sorted(come_in(place)) == [b"of the second", b'{"id": 1}']
 
 
 # ---- Killed at every barrier -----------------------------------------------------------------

@@ -109,6 +109,18 @@ def test_pieces_become_a_request_and_what_is_wrong_is_not_kept(place: Store):
     assert came_in(place) == [DATA] and lying(place, UPLOADS) == []
 
 
+def test_no_key_of_a_client_is_taken_for_an_upload(place: Store):
+    with Receiver(place.config_path) as receiver:
+        uploads = Resumables(receiver)
+        one = uploads.create(about(len(DATA)))
+        for key in (f"upload {one}", one):
+            receiver.accept("ann", "texts", b'{"id": 1}', key=key)
+        assert uploads.accepted(one, "ann") is None
+        send(uploads, one, DATA)
+        receipt = uploads.finish(one, "ann")
+        assert receipt is not None and uploads.accepted(one, "ann") == receipt
+
+
 def test_partial_ones_are_joined(place: Store):
     with Receiver(place.config_path) as receiver:
         uploads = Resumables(receiver)
