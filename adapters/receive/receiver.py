@@ -106,7 +106,7 @@ class Receiver:
         self._closed: list[Window] = []
         # By request: the last record there was before its own was begun.
         self._begun: dict[str, int] = {}
-        # Their records were not told, and may be read again until one behind this number is durable.
+        # Their records were not told, and may be read again until one behind a number is durable.
         self._doubtful: list[tuple[int, Upload]] = []
         self._requests = Journal(os.path.join(folder, "requests"))
         try:

@@ -317,7 +317,7 @@ def test_files_of_a_record_that_may_be_read_again_stay_till_another_has_its_numb
 
     def append_and_fail_another(journal: Journal, *payloads: bytes) -> list[int]:
         numbers = append(journal, *payloads)
-        if failing or not os.path.basename(journal.folder) == "requests" or numbers != [1]:
+        if failing or os.path.basename(journal.folder) != "requests" or numbers != [1]:
             return numbers
         failing.append(uploaded(opened, ("f", "a.bin", b"of the second")))
         with pytest.raises(JournalError):
