@@ -49,7 +49,7 @@ if TYPE_CHECKING:
     from adapters.actions.run.dry_run import dry_run as dry_run_action
     from adapters.actions.run.try_inputs import read_inputs
     from adapters.actions.run.try_outputs import try_outputs
-    from adapters.actions.stage.batch import make_batch, verify_sealed
+    from adapters.actions.stage.batch import make_batch, next_of, verify_sealed
     from adapters.actions.stage.command import checked_models, rendered_command
     from adapters.actions.stage.parts import ActionPart, plan_parts
     from adapters.actions.stage.room import limit_bytes as stage_limit_bytes

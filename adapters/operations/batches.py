@@ -32,6 +32,10 @@ class CreateRequest(Document):
         None
     )
     pipeline: Annotated[PipelineName | None, Field(description="Put it into this pipeline.")] = None
+    nodes_max: Annotated[
+        int | None,
+        Field(ge=1, lt=2**31, description="At most so many: the next that the action did not do."),
+    ] = None
 
 
 class Created(Document):
@@ -53,12 +57,14 @@ def _show_created(made: Created, _asked: CreateRequest) -> None:
     kind="change",
     route="POST /batches",
     cli=Cli(
-        metavars={"selector": "FILE", "action": "NAME", "pipeline": "NAME"},
+        metavars={
+            "selector": "FILE", "action": "NAME", "pipeline": "NAME", "nodes_max": "COUNT",
+        },
         loads=CHOICE_LOADS,
         show=_show_created,
         example="drystone batch create --selector cats.yaml --action image_probe",
     ),
-)
+)  # fmt: skip
 def create(place: Place, caller: Caller, asked: CreateRequest) -> Created:
     """Make an action batch of what a selector finds now, and seal it.
 
@@ -69,7 +75,7 @@ def create(place: Place, caller: Caller, asked: CreateRequest) -> Created:
     contract = contract_named(place.config_path, asked.action) if asked.action else None
     selector = None if asked.selector is None else read_selector(asked.selector)
     database = place.database
-    batch = make_batch(database, selector, contract=contract)
+    batch = make_batch(database, selector, contract=contract, nodes_max=asked.nodes_max)
     made = database.action_context.batch(batch)
     if asked.pipeline is not None:
         database.pipelines.enrol(asked.pipeline, [batch], caller.name)

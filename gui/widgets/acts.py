@@ -7,7 +7,7 @@ went. Operations need no more than their name: the dialog comes from the model o
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 from nicegui import ui
@@ -28,6 +28,8 @@ Model = TypeVar("Model", bound=BaseModel)
 
 READINGS = frozenset({"_try", "_read", "_previewed"})
 """Functions of acts that only look."""
+Choices = tuple[tuple[Any, str], ...]
+"""Values with what they are called."""
 Done = str | Callable[[Any], str]
 """What is said when it is done, or what makes that of the result."""
 
@@ -204,18 +206,25 @@ async def ask(
     word: str = "",
     tone: str = "primary",
     beside: Callable[[FormView], Callable[[], None]] | None = None,
+    offers: Mapping[str, Choices] | None = None,
     classes: str = "",
 ) -> Model | None:
     """Ask for a document, and return it once it is sound; None when the dialog was left.
 
     Asked for are these fields of the model, in this order, or all of them; `given` is what they
     show at first, and what those have that are not asked for. `word` must be typed. `beside` builds
-    what stands below the inputs, and returns what is called when one of them changes.
+    what stands below the inputs, and returns what is called when one of them changes. `offers` are
+    the values, with their words, among which a field is chosen.
     """
     known = given or {}
     names = tuple(model.model_fields if fields is None else fields)
     asked = fields_of(model, set(model.model_fields) - set(names))
     asked.sort(key=lambda one: names.index(one.name))
+    if offers:
+        asked = [
+            one._replace(kind="choice", choices=offers[one.name]) if one.name in offers else one
+            for one in asked
+        ]
     form: FormView | None = None
     typed: Any = None
     told: Callable[[], None] | None = None

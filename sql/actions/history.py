@@ -101,6 +101,11 @@ class ActionHistory(Repository):
                     )
         return new
 
+    def is_declared(self, name: str) -> bool:
+        """Tell whether an action is known, by its name; before its first run it is not."""
+        with self._database.connection() as connection:
+            return bool(rows_of(connection, KnownAction, _SQL["action"], [None, name]))
+
     def record_action_history(
         self,
         action_id: int,

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from adapters.actions.contract.parameters import checked_parameters
 from adapters.actions.contract.stage_model import LeftOut, StagedPart
 from adapters.actions.run.tagging import explain_tagging
-from adapters.actions.stage.batch import selector_of, verify_sealed
+from adapters.actions.stage.batch import next_of, selector_of, verify_sealed
 from adapters.actions.stage.command import RenderedRun, rendered_command, shown_models
 from adapters.actions.stage.parts import ActionPart, cut_for
 from adapters.actions.stage.room import (
@@ -69,6 +69,7 @@ def dry_run(
     action_batch_id: int | None = None,
     parameters: dict[str, Any] | None = None,
     *,
+    nodes_max: int | None = None,
     paths_max: int | None = 200,
 ) -> DryRun:
     """Say what the action would do with a batch, or with what a selector finds.
@@ -83,7 +84,11 @@ def dry_run(
     area = next(one.path for one in client.capacity().areas if one.area == "3c")
     largest_bytes = 0
     limit = limit_bytes(client) if contract.stage_layout is not None else 0
-    for part in _parts(database, loaded, selector, action_batch_id, values, report, limit):
+    if action_batch_id is None:
+        parts = _parts_of_new(database, loaded, selector, nodes_max, report, limit)
+    else:
+        parts = _parts_of_batch(database, loaded, action_batch_id, values, report, limit)
+    for part in parts:
         report.parts += 1
         report.nodes += len(part.node_ids)
         report.size_bytes += part.size_bytes
@@ -115,22 +120,36 @@ def dry_run(
     return report
 
 
-def _parts(
+def _parts_of_new(
     database: Database,
     loaded: LoadedContract,
     selector: Selector | None,
-    action_batch_id: int | None,
+    nodes_max: int | None,
+    report: DryRun,
+    limit: int,
+) -> Iterator[ActionPart]:
+    contract, found = loaded.contract, selector_of(selector, loaded)
+    chosen = found
+    if nodes_max is not None:
+        chosen = next_of(database, selector, loaded, nodes_max)
+    sizes = [(row.node_id, row.size_bytes or 0) for row in database.query_nodes(chosen)]
+    if not sizes:
+        if nodes_max is not None:
+            report.nodes_done = database.aggregate(found).count
+        if not report.nodes_done:
+            raise UsageError(f"the selector finds no node that {contract.name} can work on")
+    return cut_for(contract, sorted(sizes), limit)
+
+
+def _parts_of_batch(
+    database: Database,
+    loaded: LoadedContract,
+    action_batch_id: int,
     values: dict[str, Any],
     report: DryRun,
     limit: int,
 ) -> Iterator[ActionPart]:
     contract = loaded.contract
-    if action_batch_id is None:
-        rows = database.query_nodes(selector_of(selector, loaded))
-        sizes = [(row.node_id, row.size_bytes or 0) for row in rows]
-        if not sizes:
-            raise UsageError(f"the selector finds no node that {contract.name} can work on")
-        return cut_for(contract, sorted(sizes), limit)
     verify_sealed(database, action_batch_id)
     pending = [
         (node.node_id, node.size_bytes)

@@ -13,14 +13,22 @@ if TYPE_CHECKING:
 
 
 def make_batch(
-    database: Database, selector: Selector | None, *, contract: LoadedContract | None = None
+    database: Database,
+    selector: Selector | None,
+    *,
+    contract: LoadedContract | None = None,
+    nodes_max: int | None = None,
 ) -> int:
     """Make an action batch of what the selector finds, seal it, and return its id.
 
     With a contract the batch has only what its input_selector finds too, and without a selector
-    all of that. UsageError when it would be empty.
+    all of that; with `nodes_max` it is the next so many (`next_of`). UsageError when it would be
+    empty.
     """
-    chosen = selector_of(selector, contract)
+    if nodes_max is None:
+        chosen = selector_of(selector, contract)
+    else:
+        chosen = next_of(database, selector, contract, nodes_max)
     node_ids = [row.node_id for row in database.query_nodes(chosen)]
     if not node_ids:
         of = f" that {contract.contract.name} can work on" if contract else ""
@@ -43,6 +51,28 @@ def selector_of(selector: Selector | None, contract: LoadedContract | None) -> S
     # Checked anew: together they may nest deeper than a selector may.
     document = selector.model_dump(by_alias=True, exclude={"where"}, exclude_none=True)
     return Selector.model_validate({**document, "where": both})
+
+
+def next_of(
+    database: Database,
+    selector: Selector | None,
+    contract: LoadedContract | None,
+    nodes_max: int,
+) -> Selector:
+    """Return the first so many of what both find, of which the action is not done yet.
+
+    By node_id, so the oldest come first, unless the selector has an order of its own. In whatever
+    version the action did a node, it is done; what failed is not, and comes again.
+    """
+    chosen = selector_of(selector, contract)
+    limit = nodes_max if chosen.limit is None else min(chosen.limit, nodes_max)
+    document = chosen.model_dump(by_alias=True, exclude_unset=True) | {"limit": limit}
+    name = contract.contract.name if contract else ""
+    if name and database.actions.is_declared(name):
+        left = {"action": {"name": name, "done": False}}
+        where = document.get("where")
+        document["where"] = {"all": [where, left]} if where else left
+    return Selector.model_validate(document)
 
 
 def verify_sealed(database: Database, action_batch_id: int) -> None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, NamedTuple, cast
-from urllib.parse import parse_qsl, urlsplit
 
 import yaml
 
 from base.documents import DocumentError, read_document
 from base.errors import DrystoneError
-from gui.core.filters import document_of, filters_of
+from gui.core.filters import document_of
 from gui.reading.desk import Desk
+from gui.reading.views import saved_selectors
 from gui.widgets.forms import DOCUMENT_LIMITS, Field
 
 Document = dict[str, Any]
@@ -45,20 +45,12 @@ def offered(desk: Desk, user_id: int) -> Offer:
     from datasets import layout_names
 
     database = desk.database()
-    views: list[tuple[str, Document]] = []
-    for one in database.users.views(user_id, "explorer"):
-        try:
-            views.append(
-                (one.name, filters_of(dict(parse_qsl(urlsplit(one.query).query))).document)
-            )
-        except DrystoneError:
-            continue  # Made when selectors had other words; the explorer says what is wrong.
     labels = [(f"metadata:{name}", words) for name, words in _METADATA.items()]
     for place, column in database.explore.label_columns():
         kind, _, name = place.partition("_")
         where = "result" if kind == "result" else "source_metadata"
         labels.append((f"{where}:{name}:{column}", f"{column} of {name}"))
-    return Offer(tuple(labels), tuple(views), tuple(layout_names()))
+    return Offer(tuple(labels), saved_selectors(desk, user_id), tuple(layout_names()))
 
 
 def fields_of_form(offer: Offer) -> tuple[Field, ...]:

@@ -17,6 +17,7 @@ from gui.pages.explorer import leaving
 from gui.pages.explorer.grid import ThumbnailGrid
 from gui.pages.explorer.purge import purge_chosen
 from gui.pages.labelling.question import ask_people
+from gui.pages.pipelines.new import ask_for_batch
 from gui.reading.desk import Desk
 from gui.widgets.acts import ask, confirm, dialog, operate, tell
 from gui.widgets.blocks import attributes, box, button, many, size, text, written
@@ -147,6 +148,7 @@ class ChosenBar:
         )
         small("Run an action, or label",
               functools.partial(self._go, "/scheduler/start/ua_2", "selector"))  # fmt: skip
+        small("Make a batch", functools.partial(self._lead, ask_for_batch))
         small("Ask people", functools.partial(self._lead, ask_people))
         small("Make a dataset", functools.partial(self._go, "/datasets/new", "selector"))
         small("Make a folder", functools.partial(self._lead, leaving.make_folder))

@@ -16,6 +16,7 @@ from gui.core.filters import FACETS, Chip, Filters
 from gui.pages.explorer.chosen import ChosenBar
 from gui.pages.explorer.grid import Look, ThumbnailGrid
 from gui.reading.desk import Desk
+from gui.reading.views import EXPLORER
 from gui.widgets.acts import act, ask, dialog, operate, tell
 from gui.widgets.blocks import attributes, box, button, clean, notice, size, text
 from gui.widgets.explorer_routes import source_of
@@ -24,7 +25,6 @@ from gui.widgets.live import take_out_of_sight
 from gui.widgets.view import View
 from sql import FacetValue, SavedView
 
-VIEWS_OF = "explorer"
 VALUES_SHOWN = 8
 _NO_TYPE = ("media_type", "none")
 """Nodes without bytes: nothing that can be asked for by a media type."""
@@ -289,7 +289,7 @@ class Explorer:
 
         def save() -> int:
             users = self._desk.database().users
-            return users.save_view(user_id, VIEWS_OF, new.name, address, is_shared=new.is_shared)
+            return users.save_view(user_id, EXPLORER, new.name, address, is_shared=new.is_shared)
 
         number = await act(self._desk, "viewer", f"{new.name} is saved", save)
         if number is not None:
@@ -301,7 +301,7 @@ class Explorer:
             user_id = visitor().user_id
 
         def views() -> list[SavedView]:
-            return self._desk.database().users.views(user_id, VIEWS_OF)
+            return self._desk.database().users.views(user_id, EXPLORER)
 
         try:
             found = await self._desk.work(views)

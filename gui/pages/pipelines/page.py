@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
+from gui.pages.pipelines.new import ask_for_batch
 from gui.reading.desk import Desk
 from gui.widgets.blocks import (
     attributes,
     badge,
     box,
+    button,
     card,
     empty,
     fill_bar,
@@ -55,6 +58,9 @@ def read_board(desk: Desk) -> BoardReading:
 
 def build(view: View) -> None:
     """Build the page."""
+    if view.may("operator"):
+        with box("row"):
+            button("Make a batch", functools.partial(ask_for_batch, view.desk), "primary")
     view.live(_show_board, classes="stack wide")
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from base.errors import UsageError
 from gui.pages.runs.words import workflow_title
 from gui.reading.desk import Desk
+from gui.reading.views import SavedSelectors, saved_selectors
 from gui.widgets.forms import Field, fields_of, filled_in, shown_value
 
 if TYPE_CHECKING:
@@ -43,17 +44,25 @@ class Form(NamedTuple):
     """Parameters that were chosen before the form."""
     signals: Mapping[str, Mapping[str, str]] = MappingProxyType({})
     """What `_READY.json` says of the folders of the inbox, by field."""
+    views: SavedSelectors = ()
+    """The saved views that may be chosen."""
 
 
-def form_of(desk: Desk, workflow: str, given: Mapping[str, Any]) -> Form:
-    """Return the form of a workflow, filled with these parameters. Raises UsageError."""
+def form_of(
+    desk: Desk, workflow: str, given: Mapping[str, Any], user_id: int | None = None
+) -> Form:
+    """Return the form of a workflow for an account, filled with these parameters.
+
+    Raises UsageError.
+    """
     from jobs import workflow_named
 
     found = workflow_named(workflow)
     if workflow == "ua_1":
         return _ingest_form(desk, found.description, given)
     if workflow == "ua_2":
-        return _action_form(desk, found.description, given)
+        views = () if user_id is None else saved_selectors(desk, user_id)
+        return _action_form(desk, found.description, given, views)
     if workflow == "ua_3":
         return _dataset_form(desk, found.description, given)
     fields = tuple(fields_of(found.parameters))
@@ -68,7 +77,7 @@ def parameters_of(desk: Desk, form: Form, given: Mapping[str, Any]) -> dict[str,
     if form.workflow == "ua_1":
         check_folder(desk, str(values.get("folder", "")))
     if form.workflow == "ua_2":
-        values = _action_parameters(values)
+        values = _action_parameters(values, form.views)
     values.pop(_INPUT, None)
     return {**form.fixed, **values}
 
@@ -121,7 +130,9 @@ def _ingest_form(desk: Desk, description: str, given: Mapping[str, Any]) -> Form
 # ---- UA_2 ----------------------------------------------------------------------------------------
 
 
-def _action_form(desk: Desk, description: str, given: Mapping[str, Any]) -> Form:
+def _action_form(
+    desk: Desk, description: str, given: Mapping[str, Any], views: SavedSelectors
+) -> Form:
     from adapters.actions import contracts, gates_of_action
 
     known = contracts(desk.config.config_path)
@@ -142,6 +153,8 @@ def _action_form(desk: Desk, description: str, given: Mapping[str, Any]) -> Form
         if one.seal_date is not None
     )
     inputs = [("batch", "a sealed batch"), ("selector", "what a selector finds")]
+    if views:
+        inputs.insert(1, ("view", "what a saved view finds"))
     if contract.input_selector is not None:
         inputs.insert(0, ("all", "everything it can work on"))
     fields = (
@@ -151,6 +164,11 @@ def _action_form(desk: Desk, description: str, given: Mapping[str, Any]) -> Form
         Field("selector", "document", "Selector", None, True, (),
               "as YAML; the explorer writes one for you (button YAML)",
               shown_if=(_INPUT, "selector")),
+        Field("view", "choice", "Saved view", None, True, tuple((name, name) for name, _ in views),
+              "a schedule keeps its selector, whatever becomes of it", shown_if=(_INPUT, "view")),
+        Field("nodes_max", "integer", "At most so many files a batch", None, False, (),
+              "the next of which the action is not done yet, the oldest first; the same again goes "
+              "on with the rest. Not with a sealed batch.", 1),
         *_parameter_fields(contract),
     )  # fmt: skip
     # What a run that is cloned asked for beside the contract.
@@ -162,6 +180,7 @@ def _action_form(desk: Desk, description: str, given: Mapping[str, Any]) -> Form
     return Form(
         "ua_2", contract.name, contract.description, facts, fields,
         _action_values(fields, given, inputs[0][0]), {"action": contract.name, **asked},
+        views=views,
     )  # fmt: skip
 
 
@@ -202,6 +221,7 @@ def _action_values(
     values: dict[str, Any] = {
         _INPUT: "batch" if batch else "selector" if selector else first,
         "action_batch_id": batch,
+        "nodes_max": given.get("nodes_max"),
     }
     for field in fields:
         if field.name == "selector":
@@ -212,10 +232,11 @@ def _action_values(
     return values
 
 
-def _action_parameters(values: Mapping[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {
-        name: values[name] for name in ("action", "action_batch_id", "selector") if name in values
-    }
+def _action_parameters(values: Mapping[str, Any], views: SavedSelectors) -> dict[str, Any]:
+    names = ("action", "action_batch_id", "selector", "nodes_max")
+    found: dict[str, Any] = {name: values[name] for name in names if name in values}
+    if values.get("view") is not None:
+        found["selector"] = dict(views)[values["view"]]
     found["parameters"] = {
         name.removeprefix(PARAMETER): value
         for name, value in values.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from typing import NamedTuple
 
-from gui.pages.runs.words import WORKFLOW_TITLES
+from gui.pages.runs.words import WORKFLOW_TITLES, run_title
 from gui.pages.scheduler.firing import turn_buttons
 from gui.reading.desk import Desk
 from gui.widgets.blocks import attributes, box, card, empty, link, short_time, text
@@ -29,7 +29,7 @@ class ScheduleRow(NamedTuple):
     """One schedule as the list shows it."""
 
     name: str
-    workflow: str
+    title: str
     words: str
     next_time: str
     last: str
@@ -78,7 +78,7 @@ def read_schedules(desk: Desk) -> tuple[ScheduleRow, ...]:
         rows.append(
             ScheduleRow(
                 one.name,
-                one.workflow,
+                run_title(one.workflow, one.parameters),
                 words,
                 short_time(upcoming[0]) if upcoming else "",
                 f"{latest.outcome} {short_time(latest.due_time)}" if latest else "",
@@ -115,6 +115,8 @@ def _show_schedules(desk: Desk, rows: tuple[ScheduleRow, ...]) -> None:
         if not rows:
             empty("No schedule yet.", "Do a dry run of something, then press Schedule it.",
                   "drystone schedule add --help")  # fmt: skip
+            if visitor().may("operator"):
+                link("Schedule an action", "/scheduler/start/ua_2", "button primary")
             return
         table(rows, cols, "Schedules")
 
@@ -122,7 +124,7 @@ def _show_schedules(desk: Desk, rows: tuple[ScheduleRow, ...]) -> None:
 def _name(row: ScheduleRow) -> None:
     with box("stack tight"):
         link(row.name, f"/scheduler/schedule/{row.name}")
-        text(row.workflow, "hint")
+        text(row.title, "hint")
 
 
 def _last(row: ScheduleRow) -> None:

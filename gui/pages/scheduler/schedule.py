@@ -9,6 +9,7 @@ from typing import Annotated, NamedTuple
 
 from fastapi import Path
 
+from gui.pages.runs.words import run_title
 from gui.pages.scheduler.dialogs import ask_to_backfill, ask_to_change, show_times
 from gui.pages.scheduler.firing import remove_button, turn_buttons
 from gui.reading.desk import Desk
@@ -80,7 +81,7 @@ def _show(desk: Desk, found: ScheduleReading) -> None:
                 text("None: it does not fire by the clock.", "empty-line")
             show_times(found.upcoming, schedule.zone)
     with card("What it starts"):
-        pairs([("Workflow", schedule.workflow)])
+        pairs([("Starts", run_title(schedule.workflow, schedule.parameters))])
         words = json.dumps(schedule.parameters, indent=2, ensure_ascii=False, sort_keys=True)
         written(words, "Parameters")
     _show_history(found.history)

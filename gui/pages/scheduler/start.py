@@ -23,7 +23,7 @@ from gui.reading.desk import Desk
 from gui.widgets.acts import act, tell
 from gui.widgets.blocks import box, button, card, link, notice, pairs, text
 from gui.widgets.forms import FormView
-from gui.widgets.frame import Page
+from gui.widgets.frame import Page, visitor_of
 from gui.widgets.view import View
 
 Workflow = Annotated[str, Path(pattern=r"^[a-z][a-z0-9_-]{0,60}$")]
@@ -51,7 +51,7 @@ def read_form(desk: Desk, workflow: Workflow, request: Request) -> Form:
         given |= _of_stage(desk, query["pipeline"], given["action_batch_id"])
     if query.get("selector") and "action_batch_id" not in given:
         given["selector"] = document_of(query["selector"])
-    return form_of(desk, workflow, given)
+    return form_of(desk, workflow, given, visitor_of(request).user_id)
 
 
 def build(view: View) -> None:

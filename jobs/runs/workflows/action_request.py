@@ -35,6 +35,8 @@ class ActionParameters(BaseModel):
     With `pipeline` it is what the batch comes to next there, with the parameters of that stage;
     `enrol` puts the batch into the pipeline when the run begins, and is filled in with `pipeline`
     unless it is there already.
+    With `nodes_max` the batch has at most so many: the next of which the action is not done yet. A
+    run that finds none left is done, so a schedule goes on with what comes in.
     `parameters` are those of an AC4. With `approval` a person is asked first, and with `gpu_ready`
     a machine is waited for; what the contract or a declared pipeline asks for is asked in any case,
     so nobody can take it away. The last three are filled in, and given in vain; `contract_digest`
@@ -48,6 +50,7 @@ class ActionParameters(BaseModel):
     pipeline: str | None = None
     action_batch_id: int | None = Field(default=None, ge=1)
     selector: dict[str, Any] | str | None = None
+    nodes_max: int | None = Field(default=None, ge=1, lt=2**31)
     parameters: dict[str, Any] = Field(default_factory=dict[str, Any])
     approval: bool = False
     gpu_ready: bool = False
@@ -62,6 +65,8 @@ class ActionParameters(BaseModel):
     def _one_input(self) -> ActionParameters:
         if self.action_batch_id is not None and self.selector is not None:
             raise ValueError("give action_batch_id or selector, not both")
+        if self.action_batch_id is not None and self.nodes_max is not None:
+            raise ValueError("a sealed batch is worked on as a whole: leave nodes_max out")
         if self.pipeline is not None and self.action_batch_id is None:
             raise ValueError("a pipeline goes on with a sealed batch: give action_batch_id, too")
         if not self.action and self.pipeline is None:
@@ -151,7 +156,9 @@ def _gates(given: ActionParameters) -> frozenset[str]:
 
 def request_key(parameters: dict[str, Any]) -> str:
     """Return what makes two requests one: action and digest, nodes, parameters."""
-    names = ("action", "contract_digest", "action_batch_id", "selector", "parameters")
+    names = ["action", "contract_digest", "action_batch_id", "selector", "parameters"]
+    if parameters.get("nodes_max") is not None:
+        names.append("nodes_max")
     return json.dumps({name: parameters.get(name) for name in names}, sort_keys=True)
 
 
@@ -168,6 +175,7 @@ def dry_run(config_path: str, parameters: dict[str, Any]) -> dict[str, Any]:
             selector_of(given.selector),
             given.action_batch_id,
             given.parameters,
+            nodes_max=given.nodes_max,
         )
     # Through JSON, which has no tuples and no models: the form that pages and HTTP get.
     return {

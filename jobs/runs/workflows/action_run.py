@@ -30,6 +30,7 @@ from adapters.actions import (
     load_actions_config,
     make_batch,
     make_label_tasks,
+    next_of,
     plan_parts,
     publish_labels,
     release_part,
@@ -71,7 +72,13 @@ def plan(context: TaskContext) -> StepResult:
     if batch_id is None:
         # Killed after this line, the run seals another batch next time; this one has no event.
         selector = selector_of(context.parameters["selector"])
-        batch_id = make_batch(database, selector, contract=loaded)
+        nodes_max = context.parameters.get("nodes_max")
+        if nodes_max is not None:
+            left = next_of(database, selector, loaded, nodes_max)
+            if not database.aggregate(left).count:
+                context.log("nothing is left to do: no node that is found lacks this action")
+                return StepResult({"nodes": 0})
+        batch_id = make_batch(database, selector, contract=loaded, nodes_max=nodes_max)
     verify_sealed(database, batch_id)
     if context.parameters.get("enrol"):
         by = f"run {context.run_id}"

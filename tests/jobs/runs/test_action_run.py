@@ -462,3 +462,29 @@ def test_requests_that_cannot_be(yard):
         with pytest.raises(DrystoneError, match=reason):
             yard.control.start("ua_2", parameters)
     assert yard.rows("SELECT count(*) FROM run") == runs
+
+
+def test_runs_of_so_many_nodes_go_on_where_the_last_one_ended(yard):
+    name = add(yard)
+    asked = {
+        "action": name,
+        "selector": {"version": 1, "where": {"extension": "png"}},
+        "nodes_max": 4,
+    }
+    assert dry_run(yard.config_path, "ua_2", asked)["nodes"] == 4
+    sizes = []
+    for _ in range(3):
+        run, created = yard.control.start("ua_2", asked)
+        assert created
+        yard.wait(run.run_id, "done")
+        (planned,) = yard.database.runs.results(run.run_id, "plan")
+        sizes.append(planned.result["nodes"])
+        if "action_batch_id" in planned.result:
+            batch = yard.database.action_context.batch(planned.result["action_batch_id"])
+            assert batch.nodes == sizes[-1]
+    # All six, and then a run that finds nothing left has nothing wrong with it.
+    assert sizes == [4, 2, 0]
+    told = dry_run(yard.config_path, "ua_2", asked)
+    assert (told["nodes"], told["nodes_done"], told["parts"]) == (0, 6, 0)
+    with pytest.raises(DrystoneError, match="worked on as a whole"):
+        yard.control.start("ua_2", {"action": name, "action_batch_id": 1, "nodes_max": 4})
