@@ -128,12 +128,14 @@ if TYPE_CHECKING:
     from sql.runs.overview_book import Late, LateBackup, LateRun, Standing
     from sql.runs.run_models import (
         PRIORITY_FIRST,
+        PRIORITY_HIGH,
         PRIORITY_LOW,
         PRIORITY_NORMAL,
         Attempt,
         Claim,
         DueTask,
         GpuGate,
+        LaneTimes,
         NewTask,
         Outcome,
         Progress,
@@ -145,6 +147,7 @@ if TYPE_CHECKING:
         RunState,
         RunTask,
         Successors,
+        priority_of_size,
     )
     from sql.runs.schedule_models import Firing, FiringDecision, NewSchedule, RunRequest, Schedule
     from sql.selector.computed import Computed

@@ -26,10 +26,10 @@ HARDENING = "hardening.conf"
 NOT_HARDENED = ("drystone-mount@.service",)
 FORMER = ("drystone-backup.timer", "drystone-backup.service")
 """Of versions before: the scheduler makes the daily backup."""
-WORKERS = ("1-io-default", "2-cpu-default", "3-gpu")
+WORKERS = ("1-io-default", "2-cpu-default", "3-gpu", "4-io.high-cpu.high-default.high")
 """A number, and the queues it serves; a unit's name can hold no comma."""
 _NAME = re.compile(r"@([A-Z_]+)@")
-_WORKER = re.compile(r"[0-9]{1,3}(-(io|cpu|gpu|default))+")
+_WORKER = re.compile(r"[0-9]{1,3}(-(io|cpu|gpu|default)(\.high)?)+")
 _MARK = "# Made by `drystone service install`; changes belong into a drop-in (systemctl edit).\n"
 
 

@@ -17,7 +17,12 @@ app = typer.Typer()
 @app.command("worker", epilog=EXIT_CODES)
 def worker(
     queues: Annotated[
-        str, typer.Option("--queues", metavar="NAMES", help="With commas, the first one first.")
+        str,
+        typer.Option(
+            "--queues",
+            metavar="NAMES",
+            help="With commas, the first one first; io.high: the high lane alone.",
+        ),
     ] = "io,cpu,default",
     name: Annotated[
         str | None, typer.Option("--name", metavar="NAME", help="One of its own on this machine.")
@@ -64,6 +69,7 @@ def worker(
         return
     from jobs.core.config import load_jobs_config
     from jobs.process_main import run_worker
+    from jobs.queues.queues import HIGH
 
     if instance is not None:
         # A unit's name holds no comma.
@@ -74,7 +80,7 @@ def worker(
     path = find_config(config)
     known = load_jobs_config(path).queues
     wanted = _names(queues)
-    unknown = [queue for queue in wanted if queue not in known]
+    unknown = [queue for queue in wanted if queue.removesuffix(HIGH) not in known]
     if unknown or not wanted:
         raise UsageError(f"there is no queue {', '.join(unknown)!a}; there are {', '.join(known)}")
     run_worker(path, wanted, name or f"hand-{os.getpid()}")

@@ -23,10 +23,14 @@ SOCKET_PATH_BYTES_MAX = 107
 Name = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}$")]
 
 
+Lane = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,30}(\.high)?$")]
+"""A queue, or `QUEUE.high`: what is of its high lane alone."""
+
+
 class WorkerGroup(Document):
     """`count` workers that all listen on these queues, the first one first."""
 
-    queues: tuple[Name, ...] = Field(min_length=1)
+    queues: tuple[Lane, ...] = Field(min_length=1)
     count: int = Field(default=1, ge=0, le=64)
 
 
@@ -61,6 +65,8 @@ def _default_workers() -> dict[Name, WorkerGroup]:
         "io": WorkerGroup(queues=("io", "default"), count=2),
         "cpu": WorkerGroup(queues=("cpu", "default"), count=max(1, min(8, cores // 2))),
         "gpu": WorkerGroup(queues=("gpu",), count=1),
+        # The slot that is kept for the high lane; a GPU has no room for a second program.
+        "high": WorkerGroup(queues=("io.high", "cpu.high", "default.high"), count=1),
     }
 
 

@@ -24,7 +24,9 @@ DEPTH = 64
 REFILL_BELOW = 16
 FAILED_JOB_TTL_S = 3_600
 FUNCTION = "jobs.execute.perform"
-_JOB_ID = re.compile(r"task-([0-9]{1,18})-[0-9]{1,9}", re.ASCII)
+HIGH = ".high"
+"""`io.high` is the high lane of `io` alone: who listens there is kept free for it."""
+_JOB_ID = re.compile(r"task-([0-9]{1,18})-[0-9]{1,9}(-high)?", re.ASCII)
 
 
 class Deliverer:
@@ -63,8 +65,32 @@ class Deliverer:
                 first = [task for task in reversed(chosen) if task.is_first]
                 rest = [task for task in chosen if not task.is_first]
                 queue.enqueue_many([_job(queue, task) for task in (*first, *rest)])
+                self._offer(name, [task for task in chosen if task.is_high])
         except (RedisError, OSError) as error:
             raise RedisUnavailableError(f"Redis does not answer: {error}") from error
+
+    def offer(self, tasks: Sequence[DueTask]) -> None:
+        """Offer what waits in Redis to those who are kept free for it, where they were not told."""
+        from redis.exceptions import RedisError
+
+        try:
+            for name in {task.queue for task in tasks if task.is_high}:
+                self._offer(name, [task for task in tasks if task.is_high and task.queue == name])
+        except (RedisError, OSError) as error:
+            raise RedisUnavailableError(f"Redis does not answer: {error}") from error
+
+    def _offer(self, name: str, tasks: Sequence[DueTask]) -> None:
+        """Put high tasks, which are in their queue, also where some workers take them alone.
+
+        Whoever comes first has it; the other finds it taken.
+        """
+        if not tasks or not self._redis.scard(f"rq:workers:{name}{HIGH}"):
+            return
+        queue = self.queue(name + HIGH)
+        there = set(queue.get_job_ids())
+        jobs = [_job(queue, task, "-high") for task in tasks if f"{job_id(task)}-high" not in there]
+        # All of them are busy; what does not fit is offered by the next look.
+        queue.enqueue_many(jobs[: max(0, DEPTH - len(there))])
 
     def refill(self, database: Database, queue: str, made: int) -> None:
         """Push after the end of a task: what it made, and when its queue runs dry."""
@@ -96,7 +122,7 @@ class Deliverer:
         from rq.worker_registration import clean_worker_registry
 
         try:
-            for name in self._names:
+            for name in (*self._names, *(f"{name}{HIGH}" for name in self._names)):
                 StartedJobRegistry(
                     name, connection=self._redis, serializer=JSONSerializer
                 ).cleanup()
@@ -116,11 +142,11 @@ def task_of(job_id: str) -> int | None:
     return int(match[1]) if match else None
 
 
-def _job(queue: Queue, task: DueTask) -> Any:
+def _job(queue: Queue, task: DueTask, suffix: str = "") -> Any:
     return queue.prepare_data(
         FUNCTION,
         args=(task.task_id,),
-        job_id=job_id(task),
+        job_id=job_id(task) + suffix,
         description=f"task {task.task_id}, attempt {task.attempt}",
         # Time limits are the step's; a lease without heartbeats ends everything else.
         timeout=-1,

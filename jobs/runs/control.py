@@ -21,9 +21,10 @@ from jobs.core.errors import RedisUnavailableError
 from jobs.queues.queues import Deliverer
 from jobs.queues.redis_server import connect
 from jobs.runs.registry import load_extra_workflows, workflow_named
-from sql import PRIORITY_FIRST, PRIORITY_LOW, PRIORITY_NORMAL, RunRequest
+from sql import PRIORITY_FIRST, PRIORITY_LOW, PRIORITY_NORMAL, RunRequest, priority_of_size
 
 if TYPE_CHECKING:
+    from jobs.runs.workflow import Workflow
     from sql import Database, Run, RunState
 
 _log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class RunControl:
             run_key=request.run_key,
             once=request.once,
             priority=request.priority,
+            is_by_size=request.is_by_size,
             requested_by=requested_by,
         )
         if not created and run.parameters != request.parameters:
@@ -153,6 +155,9 @@ def make_request(
     """Check a request and return the run that it asks for. Raises UsageError."""
     found = workflow_named(workflow)
     checked = check_parameters(config_path, workflow, parameters)
+    size_bytes = None
+    if priority is None and found.size_bytes is not None:
+        size_bytes = found.size_bytes(config_path, checked)
     return RunRequest(
         workflow=workflow,
         run_key=f"{workflow}:{found.key(checked)}" if found.key else _hash(workflow, checked),
@@ -160,10 +165,16 @@ def make_request(
         first_task=found.first_task(checked),
         once=found.once,
         requested_by=requested_by,
-        priority=max(
-            priority or PRIORITY_NORMAL, PRIORITY_LOW if found.is_bulk else PRIORITY_FIRST
-        ),
+        priority=_priority(found, priority, size_bytes),
+        is_by_size=priority is None and not found.is_bulk,
     )
+
+
+def _priority(workflow: Workflow, asked: int | None, size_bytes: int | None) -> int:
+    if asked is None and size_bytes is not None:
+        return priority_of_size(size_bytes)
+    least = PRIORITY_LOW if workflow.is_bulk else PRIORITY_FIRST
+    return max(asked or PRIORITY_NORMAL, least)
 
 
 def check_parameters(

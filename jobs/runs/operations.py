@@ -46,7 +46,9 @@ class StartRequest(Document):
     ] = {}  # noqa: RUF012 (pydantic copies it)
     priority: Annotated[
         int | None,
-        Field(ge=1, le=10, description="1 comes first, 10 last; imports are 8 at least. Else 5."),
+        Field(
+            ge=1, le=10, description="1 comes first, 10 last; imports are 8 at least. Else by size."
+        ),
     ] = None
 
 

@@ -171,7 +171,9 @@ class Workflow:
     done is never done again. `key` gives what makes two requests the same, when it is less than all
     parameters. `prepare` may complete or refuse checked parameters (config path, parameters) before
     the run exists. `dry_run` tells what a request would do, as a JSON-able document. `is_bulk` is
-    what brings much in, or makes up for much: always in the low lane.
+    what brings much in, or makes up for much: always in the low lane, unless `size_bytes` says how
+    little a request (config path, parameters) concerns. The lane of a request without a priority
+    follows that, where it is known; a step that learns of it says `runs.set_size`.
     """
 
     name: str
@@ -183,6 +185,7 @@ class Workflow:
     prepare: Callable[[str, dict[str, Any]], dict[str, Any]] | None = None
     dry_run: Callable[[str, dict[str, Any]], dict[str, Any]] | None = None
     is_bulk: bool = False
+    size_bytes: Callable[[str, dict[str, Any]], int | None] | None = None
 
     def __post_init__(self) -> None:
         names = [step.name for step in self.steps]

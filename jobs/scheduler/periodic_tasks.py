@@ -64,8 +64,12 @@ def forget_events(watch: Watch) -> None:
 
 
 def reconcile(watch: Watch) -> None:
-    """Push again what Redis lost: it was emptied, or a worker died with a job in its hand."""
+    """Push again what Redis lost: it was emptied, or a worker died with a job in its hand.
+
+    And offer what waits to those who are kept free for the high lane, and began after that.
+    """
     waiting = watch.database.runs.delivered_tasks(watch.config.queues, DELIVERED_AGE_S)
+    watch.deliverer.offer(waiting)
     lost = watch.deliverer.missing(waiting)
     if lost and watch.database.runs.undeliver(lost, DELIVERED_AGE_S):
         _log.warning(

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from adapters import RECEIVED_PREFIX, inbox_root, is_signalled
 from jobs.runs.control import RunControl
+from sql import PRIORITY_HIGH
 
 if TYPE_CHECKING:
     from jobs.scheduler.periodic_task import Watch
@@ -33,7 +34,7 @@ class Received:
         if not new:
             return
         control = RunControl(watch.config_path, watch.database, watch.config)
-        _, created = control.start(INBOX, {}, requested_by="receive")
+        _, created = control.start(INBOX, {}, priority=PRIORITY_HIGH, requested_by="receive")
         if created:
             # One that was going on may have looked before they came: then it is asked again.
             self._seen |= new

@@ -12,13 +12,17 @@ ORDER BY run_id DESC LIMIT 1
 
 -- name: insert_run
 INSERT INTO run (
-    workflow, run_key, parameters, priority, requested_by, request_id, trace_id
+    workflow, run_key, parameters, priority, is_by_size, requested_by, request_id, trace_id
 )
 VALUES (
-    %(workflow)s, %(run_key)s, %(parameters)s, %(priority)s, %(requested_by)s, %(request_id)s,
-    %(trace_id)s
+    %(workflow)s, %(run_key)s, %(parameters)s, %(priority)s, %(is_by_size)s, %(requested_by)s,
+    %(request_id)s, %(trace_id)s
 )
 RETURNING run_id
+
+-- What follows has its priority from the run.
+-- name: set_priority_by_size
+UPDATE run SET priority = %(priority)s WHERE run_id = %(run_id)s AND is_by_size
 
 -- A successor that exists is begun anew when it belongs to an earlier round of the run.
 -- name: insert_task

@@ -39,7 +39,10 @@ UPDATE run SET state = 'running', start_time = coalesce(start_time, now())
 WHERE run_id = %s AND (state <> 'running' OR start_time IS NULL)
 
 -- name: insert_attempt
-INSERT INTO run_attempt (task_id, attempt, worker, log_path) VALUES (%s, %s, %s, %s)
+INSERT INTO run_attempt (task_id, attempt, worker, log_path, wait_s)
+SELECT task_id, %(attempt)s, %(worker)s, %(log_path)s,
+    greatest(0, extract(epoch FROM start_time - queued_time))
+FROM run_task WHERE task_id = %(task_id)s
 
 -- It was in Redis and is not to be begun now: let it be delivered again when it may.
 -- name: undeliver
@@ -158,10 +161,12 @@ WITH patience AS (
         row_number() OVER (PARTITION BY name, lane ORDER BY next.turn, next.task_id) AS number
     FROM room CROSS JOIN LATERAL (
         SELECT task.task_id, run_turn(task.create_time, task.priority) AS turn
-        FROM run_task AS task JOIN run USING (run_id)
+        FROM run_task AS task
         WHERE task.queue = room.name AND run_lane(task.priority) = room.lane
             AND task.state = 'queued' AND task.delivered_time IS NULL
-            AND task.not_before <= now() AND (NOT room.draining OR run.start_time IS NOT NULL)
+            AND task.not_before <= now() AND (NOT room.draining OR (
+                SELECT start_time IS NOT NULL FROM run WHERE run.run_id = task.run_id
+            ))
         ORDER BY run_turn(task.create_time, task.priority), task.task_id
         LIMIT greatest(least(room.places, %(depth)s + %(first)s), 0)
     ) AS next
@@ -178,21 +183,24 @@ WITH patience AS (
     ) AS place
     FROM shared WHERE lane = 'high' OR number_of_others <= places_of_others
 ), chosen AS (
-    SELECT task.task_id, is_first, place FROM ordered JOIN run_task AS task USING (task_id)
+    SELECT task.task_id, lane, is_first, place FROM ordered JOIN run_task AS task USING (task_id)
     WHERE place <= least(%(depth)s + CASE WHEN is_first THEN %(first)s ELSE 0 END, places)
             - delivered_all
-        AND task.state = 'queued' AND task.delivered_time IS NULL
+        -- Said so that no partial index follows from it: before the first ANALYZE one seems to hold
+        -- nothing, and is read whole for each row that is chosen (two minutes with 100,000).
+        AND coalesce(task.state = 'queued' AND task.delivered_time IS NULL, false)
     FOR UPDATE OF task SKIP LOCKED
 ), delivered AS (
     UPDATE run_task SET delivered_time = clock_timestamp() FROM chosen
     WHERE run_task.task_id = chosen.task_id
-    RETURNING run_task.task_id, attempt + 1 AS attempt, queue, is_first, place
+    RETURNING run_task.task_id, attempt + 1 AS attempt, queue, is_first, lane = 'high' AS is_high,
+        place
 )
-SELECT task_id, attempt, queue, is_first FROM delivered ORDER BY queue, place
+SELECT task_id, attempt, queue, is_first, is_high FROM delivered ORDER BY queue, place
 
 -- A time to come is as good as one long gone: the clock was set back.
 -- name: delivered
-SELECT task_id, attempt + 1 AS attempt, queue FROM run_task
+SELECT task_id, attempt + 1 AS attempt, queue, run_lane(priority) = 'high' AS is_high FROM run_task
 WHERE state = 'queued' AND queue = ANY (%(queues)s) AND delivered_time IS NOT NULL
     AND abs(extract(epoch FROM clock_timestamp() - delivered_time)) > %(age_s)s
 
@@ -289,6 +297,37 @@ LEFT JOIN (
     FROM run_task WHERE state NOT IN ('done', 'partial', 'failed', 'cancelled') GROUP BY queue
 ) AS tally USING (name)
 ORDER BY name
+
+-- Of the last hour, as far as the newest attempts reach; and who has waited longest by now.
+-- name: lane_times
+WITH recent AS (
+    SELECT queue, run_lane(priority) AS lane, wait_s,
+        extract(epoch FROM attempt.end_time - attempt.start_time) AS work_s
+    FROM (
+        SELECT task_id, wait_s, start_time, end_time FROM run_attempt
+        WHERE start_time > now() - interval '1 hour'
+        ORDER BY start_time DESC LIMIT %(limit)s
+    ) AS attempt JOIN run_task USING (task_id)
+), tally AS (
+    SELECT queue, lane, count(*) AS begun,
+        percentile_cont(0.95) WITHIN GROUP (ORDER BY wait_s) AS wait_p95_s,
+        percentile_cont(0.95) WITHIN GROUP (ORDER BY work_s)::double precision AS work_p95_s
+    FROM recent GROUP BY queue, lane
+), waiting AS (
+    SELECT name AS queue, lane, extract(epoch FROM now() - oldest.queued_time) AS waits_s
+    FROM unnest(%(queues)s::text[]) AS name
+    CROSS JOIN (VALUES ('high'), ('normal'), ('low')) AS lanes (lane)
+    CROSS JOIN LATERAL (
+        SELECT task.queued_time FROM run_task AS task
+        WHERE task.queue = name AND run_lane(task.priority) = lane AND task.state = 'queued'
+            AND task.delivered_time IS NULL AND task.not_before <= now()
+        ORDER BY run_turn(task.create_time, task.priority), task.task_id LIMIT 1
+    ) AS oldest
+)
+SELECT queue, lane, coalesce(begun, 0) AS begun, wait_p95_s, work_p95_s,
+    coalesce(waits_s, 0)::double precision AS waits_s
+FROM tally FULL JOIN waiting USING (queue, lane)
+ORDER BY queue, array_position(ARRAY['high', 'normal', 'low'], lane)
 
 -- name: set_gpu
 INSERT INTO gpu_gate AS former (host, state, reason) VALUES (%(host)s, %(state)s, %(reason)s)

@@ -27,9 +27,11 @@ from sql.runs.run_models import (
     Run,
     RunState,
     WaitingState,
+    priority_of_size,
 )
 
 _SQL = statements("run_task")
+_RUN_SQL = statements("run")
 
 SPACE_PROBES_MAX = 4
 """So many tasks of a queue look at a time whether there is space by now."""
@@ -75,11 +77,13 @@ class RunBook(RunLists):
         run_key: str,
         once: bool = False,
         priority: int = PRIORITY_NORMAL,
+        is_by_size: bool = False,
         requested_by: str = "",
     ) -> tuple[Run, bool]:
         """Make a run; or return the active one with this key (with `once` also a done one), False.
 
-        However many ask at once, one run comes out of it.
+        However many ask at once, one run comes out of it. With `is_by_size` nobody said the
+        priority, and `set_size` may change it.
         """
         with self._database.connection() as connection:
             run_id, created = run_requests.start(
@@ -90,9 +94,15 @@ class RunBook(RunLists):
                 run_key=run_key,
                 once=once,
                 priority=priority,
+                is_by_size=is_by_size,
                 requested_by=requested_by,
             )
         return self.run(run_id), created
+
+    def set_size(self, run_id: int, size_bytes: int) -> None:
+        """Say how much a run concerns: what follows is in its lane, where nobody said another."""
+        given = {"run_id": run_id, "priority": priority_of_size(size_bytes)}
+        self._change(_RUN_SQL["set_priority_by_size"], given)
 
     def cancel_run(self, run_id: int, reason: str = "", rescue: NewTask | None = None) -> RunState:
         """Cancel what has not begun and ask what runs to stop at its next border."""

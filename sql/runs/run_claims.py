@@ -53,7 +53,7 @@ def claim(
         return None
     attempt, step, part, round_, queue, spec, failures, attempts_max = taken
     path = log_path(run_id, task_id, attempt) if log_path else None
-    connection.execute(_SQL["insert_attempt"], [task_id, attempt, given["worker"], path])
+    connection.execute(_SQL["insert_attempt"], {**given, "attempt": attempt, "log_path": path})
     connection.execute(_SQL["begin_run"], [run_id])
     if not begun:
         document = {"run_id": run_id, "workflow": workflow, "requested_by": requested_by}

@@ -12,6 +12,7 @@ from sql.core.statements import statements
 from sql.runs.run_models import (
     Attempt,
     GpuGate,
+    LaneTimes,
     QueueState,
     Run,
     RunDetail,
@@ -25,6 +26,7 @@ _SQL = statements("run")
 _TASK_SQL = statements("run_task")
 PAGE_MAX = 1_000
 TASKS_SHOWN_MAX = 500
+ATTEMPTS_TIMED_MAX = 10_000
 EVERYTHING = RunFilter()
 
 
@@ -78,6 +80,14 @@ class RunLists(Repository):
     def queues(self, names: Sequence[str] = ()) -> list[QueueState]:
         """Return these queues, and every other that is in use or was ever said anything about."""
         return self._all(QueueState, _TASK_SQL["queues"], {"queues": list(names)})
+
+    def lane_times(self, names: Sequence[str]) -> list[LaneTimes]:
+        """Return how long tasks waited and worked, by queue and lane; who waits, of these queues.
+
+        Of the last hour, and of so many attempts at most that it is answered at once.
+        """
+        given = {"queues": list(names), "limit": ATTEMPTS_TIMED_MAX}
+        return self._all(LaneTimes, _TASK_SQL["lane_times"], given)
 
     def gpus(self) -> list[GpuGate]:
         """Return the known GPU machines."""

@@ -28,13 +28,24 @@ RunTaskState = Literal[
 ]
 Gate = Literal["gpu", "approval"]
 GpuState = Literal["asleep", "waking", "ready"]
+Lane = Literal["high", "normal", "low"]
 
 
 """Reasons and errors are cut to so many characters; the whole story is in the log."""
 DOCUMENT_SIZE_BYTES_MAX = 16 << 20
 
-PRIORITY_FIRST, PRIORITY_NORMAL, PRIORITY_LOW, PRIORITY_LAST = 1, 5, 8, 10
+PRIORITY_FIRST, PRIORITY_HIGH, PRIORITY_NORMAL, PRIORITY_LOW, PRIORITY_LAST = 1, 3, 5, 8, 10
 """1 to 3 are the high lane, 8 to 10 the low one; those between are the normal one."""
+HIGH_BELOW_BYTES = 10_000_000
+NORMAL_BELOW_BYTES = 100_000_000
+"""What a run concerns, where nobody said a priority; from here on it is low."""
+
+
+def priority_of_size(size_bytes: int) -> int:
+    """Return the priority of a run that concerns so much, where nobody said one."""
+    if size_bytes < HIGH_BELOW_BYTES:
+        return PRIORITY_HIGH
+    return PRIORITY_NORMAL if size_bytes < NORMAL_BELOW_BYTES else PRIORITY_LOW
 
 
 class NewTask(Document):
@@ -207,6 +218,8 @@ class DueTask(Document):
     queue: str
     is_first: bool = False
     """Whether it comes before all that is there."""
+    is_high: bool = False
+    """Whether it is of the high lane."""
 
 
 class QueueState(Document):
@@ -219,6 +232,21 @@ class QueueState(Document):
     queued: int = 0
     running: int = 0
     waiting: int = 0
+
+
+class LaneTimes(Document):
+    """How long tasks of a lane of a queue waited and worked in the last hour, and still wait.
+
+    Of each a hundred, 95 waited `wait_p95_s` at most and were done `work_p95_s` after their begin;
+    None where none was. `begun` is of how many that is, and `waits_s` how long the next has waited.
+    """
+
+    queue: str
+    lane: Lane
+    begun: int
+    wait_p95_s: float | None
+    work_p95_s: float | None
+    waits_s: float
 
 
 class GpuGate(Document):

@@ -49,6 +49,7 @@ def start(
     run_key: str,
     once: bool,
     priority: int,
+    is_by_size: bool,
     requested_by: str,
 ) -> tuple[int, bool]:
     """Make a run with its first task; returns its id and True, or that of the same one and False.
@@ -64,6 +65,7 @@ def start(
         "run_key": run_key,
         "parameters": to_text(parameters),
         "priority": max(PRIORITY_FIRST, min(PRIORITY_LAST, priority)),
+        "is_by_size": is_by_size,
         "requested_by": clean_text(requested_by, 200),
         "request_id": current().get("request_id", ""),
         "trace_id": current().get("trace_id", ""),

@@ -172,6 +172,7 @@ def _start(
         run_key=request.run_key,
         once=request.once,
         priority=max(request.priority, least),
+        is_by_size=request.is_by_size and least == PRIORITY_FIRST,
         requested_by=request.requested_by,
     )
 

@@ -66,6 +66,7 @@ class RunRequest(Document):
     once: bool = False
     requested_by: str = ""
     priority: int = PRIORITY_NORMAL
+    is_by_size: bool = False
 
 
 class FiringDecision(Document):

@@ -102,11 +102,12 @@ def test_paths_with_hostile_letters_stay_one_word():
         services.quoted("/a\nExecStart=/bin/sh")
 
 
-@pytest.mark.parametrize("name", ["1", "io", "1-io,cpu", "1-rm", "1-io\n", "1-io;x"])
+@pytest.mark.parametrize("name", ["1", "io", "1-io,cpu", "1-rm", "1-io\n", "1-io;x", "1-io.low"])
 def test_a_worker_is_a_number_and_queues(name):
     with pytest.raises(UsageError, match="such as 1-io-cpu"):
         services.checked_workers([name])
     assert services.checked_workers(["4-cpu-gpu"]) == ("4-cpu-gpu",)
+    assert services.checked_workers(["4-io.high-cpu"]) == ("4-io.high-cpu",)
 
 
 def test_the_command_writes_units_and_starts_nothing(store, tmp_path):

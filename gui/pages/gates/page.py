@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from base.text import duration_text
 from gui.pages.gates.approval import preview
 from gui.pages.gates.reading import GatesReading, Machine, WaitRow, read_gates
 from gui.pages.runs.acts import approve, refuse
@@ -30,6 +31,10 @@ from gui.widgets.tables import Col, table
 from gui.widgets.view import View
 from gui.widgets.words import state_badge
 
+if TYPE_CHECKING:
+    from sql import LaneTimes
+
+MINUTE_S = 60.0
 WAITS = ("waiting_gpu_ready", "waiting_approval", "waiting_labels", "waiting_space")
 
 
@@ -43,6 +48,7 @@ def build(view: View) -> None:
             lambda found: (found.machines, _waiting(found, "waiting_gpu_ready")),
         )
         view.live(functools.partial(_show_queues, desk), lambda found: found.queues)
+        view.live(_show_times, lambda found: found.times)
     view.live(
         functools.partial(_show_approvals, desk), lambda found: _waiting(found, "waiting_approval")
     )
@@ -203,3 +209,25 @@ def _show_queues(desk: Desk, queues: tuple[Any, ...]) -> None:
         if visitor().may("operator"):
             made = link("What lies in Redis (RQ's own dashboard)", "/rq/")
             attributes(made, target="_blank", rel="noopener")
+
+
+def _show_times(times: tuple[LaneTimes, ...]) -> None:
+    cols = (
+        Col("Queue", "queue"),
+        Col("Lane", "lane"),
+        Col(">Begun", "begun"),
+        Col(">Wait p95", lambda one: text(_seconds(one.wait_p95_s), "nowrap")),
+        Col(">Work p95", lambda one: text(_seconds(one.work_p95_s), "nowrap")),
+        Col(">Next waits", lambda one: text(_seconds(one.waits_s), "nowrap")),
+    )
+    with card("Lanes", "of the last hour; of a hundred tasks, 95 waited no longer"):
+        if not times:
+            empty("No task began.", "How long tasks wait for a worker shows here.")
+            return
+        table(times, cols, "Waits by queue and lane")
+
+
+def _seconds(value: float | None) -> str:
+    if value is None:
+        return ""
+    return f"{value:.1f} s" if value < MINUTE_S else duration_text(value)

@@ -18,7 +18,7 @@ from gui.widgets.blocks import first_line
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from sql import Database
+    from sql import Database, LaneTimes
 
 SIZED_MAX = 30
 """Of so many runs the bytes are added up."""
@@ -56,6 +56,7 @@ class GatesReading(NamedTuple):
     machines: tuple[Machine, ...]
     waiting: tuple[WaitRow, ...]
     queues: tuple[Any, ...]
+    times: tuple[LaneTimes, ...]
 
 
 class Sample(NamedTuple):
@@ -79,7 +80,9 @@ def read_gates(desk: Desk) -> GatesReading:
     waiting = database.run_summary.waiting()
     rows = [_row(database, one, sized=place < SIZED_MAX) for place, one in enumerate(waiting)]
     queues = tuple(database.runs.queues(desk.jobs_config.queues))
-    return GatesReading(tuple(known[name] for name in sorted(known)), tuple(rows), queues)
+    times = tuple(database.runs.lane_times([one.queue for one in queues]))
+    machines = tuple(known[name] for name in sorted(known))
+    return GatesReading(machines, tuple(rows), queues, times)
 
 
 def _row(database: Database, one: Any, *, sized: bool) -> WaitRow:

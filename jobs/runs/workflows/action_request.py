@@ -162,6 +162,14 @@ def request_key(parameters: dict[str, Any]) -> str:
     return json.dumps({name: parameters.get(name) for name in names}, sort_keys=True)
 
 
+def size_bytes(config_path: str, parameters: dict[str, Any]) -> int | None:
+    """Return how much a request concerns; None where a selector is to say that."""
+    if parameters["action_batch_id"] is None:
+        return None
+    with Database.open(config_path) as database:
+        return database.action_context.batch(parameters["action_batch_id"]).size_bytes
+
+
 def dry_run(config_path: str, parameters: dict[str, Any]) -> dict[str, Any]:
     """Tell how many nodes, bytes, parts and files it would be, where they would lie, and the
     command; nothing is staged."""

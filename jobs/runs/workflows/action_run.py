@@ -53,6 +53,7 @@ from jobs.runs.workflows.action_request import (
     prepare,
     request_key,
     selector_of,
+    size_bytes,
 )
 
 LABELS_LOOK_S = 60.0
@@ -80,6 +81,7 @@ def plan(context: TaskContext) -> StepResult:
                 return StepResult({"nodes": 0})
         batch_id = make_batch(database, selector, contract=loaded, nodes_max=nodes_max)
     verify_sealed(database, batch_id)
+    database.runs.set_size(context.run_id, database.action_context.batch(batch_id).size_bytes)
     if context.parameters.get("enrol"):
         by = f"run {context.run_id}"
         database.pipelines.enrol(context.parameters["enrol"], [batch_id], by)
@@ -278,4 +280,5 @@ WORKFLOW = Workflow(
     key=request_key,
     prepare=prepare,
     dry_run=dry_run,
+    size_bytes=size_bytes,
 )

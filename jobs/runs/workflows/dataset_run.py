@@ -91,6 +91,7 @@ def freeze(context: TaskContext) -> StepResult:
             context.cancelled,
             database=context.database,
         )
+    context.database.runs.set_size(context.run_id, built.size_bytes)
     values = built.model_dump(mode="json")
     return StepResult(values, pass_on={"name": f"{built.name}@{built.version}"})
 

@@ -13,10 +13,12 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from adapters import (
+    RECEIVED_PREFIX,
     Signal,
     check_signal,
     choose_adapter,
     dry_run_folder,
+    inbox_root,
     is_signalled,
     read_signal,
     run_ingest,
@@ -61,6 +63,20 @@ def prepare(_config_path: str, parameters: dict[str, Any]) -> dict[str, Any]:
     return given.model_copy(update=completed).model_dump()
 
 
+def size_bytes(config_path: str, parameters: dict[str, Any]) -> int | None:
+    """Return how much a window of what was received holds; None for every other folder."""
+    folder = parameters["folder"]
+    if not os.path.basename(folder).startswith(RECEIVED_PREFIX):
+        return None
+    if os.path.dirname(folder) != os.path.realpath(inbox_root(config_path)):
+        return None
+    return sum(
+        os.lstat(os.path.join(path, name)).st_size
+        for path, _, names in os.walk(folder)
+        for name in names
+    )
+
+
 def ingest(context: TaskContext) -> StepResult:
     """Carry the folder in; `partial` when rows were quarantined."""
     given = IngestParameters.model_validate(context.parameters)
@@ -100,4 +116,5 @@ WORKFLOW = Workflow(
     key=lambda parameters: parameters["batch"],
     prepare=prepare,
     dry_run=dry_run,
+    size_bytes=size_bytes,
 )

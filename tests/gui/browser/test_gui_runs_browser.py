@@ -87,6 +87,8 @@ def test_an_action_waits_for_the_gpu_until_somebody_says_it_is_ready(work: Works
     assert page.locator(".gantt-bar").count() >= 4
     work.yard.wait(run_id, "done")
     oto.open("/gates")
+    lanes = page.get_by_role("table", name="Waits by queue and lane")
+    lanes.locator("tr:has-text('cpu'):has-text('high'):has-text(' s')").wait_for()
     page.click("button:has-text('GPU done')")
     page.wait_for_selector(".badge:has-text('not ready')")
     assert oto.problems == []

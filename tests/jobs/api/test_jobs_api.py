@@ -122,6 +122,12 @@ def test_figures_of_runs_and_queues_are_those_of_the_database(ask: Asker, quiet_
     quiet_yard.database.runs.limit_queue("io", 3)
     quiet_yard.database.runs.set_queue("io", paused=True)
     quiet_yard.control.gpu_ready('big "host"')
+    (task,) = quiet_yard.database.runs.show(start(ask, tag="begun")).tasks
+    assert quiet_yard.database.runs.claim(task.task_id, "w") is not None
+    with quiet_yard.database.connection() as connection:
+        connection.execute(
+            "UPDATE run_attempt SET wait_s = 7, end_time = start_time + interval '2 seconds'"
+        )
     (kind, told), text = ask.text("/metrics")
     assert (kind, told) == (200, "text/plain; version=0.0.4; charset=utf-8")
     lines = text.splitlines()
@@ -132,6 +138,8 @@ def test_figures_of_runs_and_queues_are_those_of_the_database(ask: Asker, quiet_
         'drystone_tasks{queue="default",state="queued"} 1.0',
         'drystone_queue_tasks_max{queue="io"} 3.0',
         'drystone_queue_closed{queue="io"} 1.0',
+        'drystone_queue_wait_p95_seconds{lane="normal",queue="default"} 7.0',
+        'drystone_queue_work_p95_seconds{lane="normal",queue="default"} 2.0',
         'drystone_gpu_state{host="big \\"host\\"",state="ready"} 1.0',
     ):
         assert expected in lines, text

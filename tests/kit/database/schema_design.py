@@ -147,6 +147,7 @@ INDEXES = {
     "rights_progress_pkey": "one row",
     "run_active_key": "the same request is the same run",
     "run_attempt_pkey": "",
+    "run_attempt_start": "how long tasks waited in the last hour",
     "run_key_done": "was this done before",
     "run_not_ended": "dashboards list what has not ended or went wrong",
     "run_pkey": "",

@@ -91,6 +91,15 @@ def stubborn(context: TaskContext) -> None:
         time.sleep(POLL_S)
 
 
+def short(_context: TaskContext) -> None:
+    """Take a twentieth of a second."""
+    time.sleep(0.05)
+
+
+def size_of(_config_path: str, parameters: dict[str, Any]) -> int | None:
+    return parameters["size"] if parameters["size"] >= 0 else None
+
+
 def simple(name: str, *steps: Step) -> Workflow:
     return Workflow(name, "For tests", steps, TrialParameters)
 
@@ -113,6 +122,18 @@ WORKFLOWS = (
     simple("room", Step("wait", wait_for_room)),
     simple("room_cpu", Step("wait", wait_for_room, queue="cpu")),
     simple("labels", Step("wait", wait_for_labels)),
+    simple("short", Step("short", short)),
+    Workflow(
+        "sized", "For tests", (Step("nothing", nothing),), TrialParameters, size_bytes=size_of
+    ),
+    Workflow(
+        "sized_bulk",
+        "For tests",
+        (Step("nothing", nothing),),
+        TrialParameters,
+        size_bytes=size_of,
+        is_bulk=True,
+    ),
     simple("refuse", Step("refuse", refuse)),
     simple("nothing", Step("nothing", nothing)),
     simple("tidy", Step("tidy", nothing, queue="io")),

@@ -18,6 +18,7 @@ LENGTHS = {
     "--jobs-kills": (6, 60, "kills in the chaos tests of jobs"),
     "--door-seconds": (0, 600, "seconds of schemathesis at the public port, after one round"),
     "--up-cycles": (3, 200, "kills of the database, each followed by an `up`"),
+    "--lanes-seconds": (5, 180, "seconds that lanes are watched, with much waiting in the low one"),
 }
 """Of each option: the short form, the long form, what it counts."""
 SEEDS = {
