@@ -12,10 +12,11 @@ from base.operations.problem import status_of
 from gui.access.guard import VISITOR_KEY
 from gui.contents.media import PLAYED
 from gui.pages.explorer.marks import shapes_of
+from gui.pages.explorer.strip import duration_of, is_key_frame, moments_of
 from gui.reading.desk import Desk
 from gui.widgets.blocks import at, clean, size
 from gui.widgets.explorer_routes import picture_of
-from sql import NodeReport
+from sql import ExploredNode, NodeReport
 
 FACT_LENGTH_MAX = 300
 
@@ -28,20 +29,30 @@ def add_look(app: FastAPI, desk: Desk) -> None:
         if not request.scope[VISITOR_KEY].may("viewer"):
             return JSONResponse({"problem": "this needs the role viewer"}, 403)
         try:
-            report = await desk.work(lambda: desk.database().explore.node(str(node_id)))
+            report, frames = await desk.work(_read, desk, node_id)
         except DrystoneError as error:
             return JSONResponse({"problem": str(error)}, status_of(error))
-        return JSONResponse(about(report))
+        return JSONResponse(about(report, frames))
 
 
-def about(report: NodeReport) -> dict[str, Any]:
+def _read(desk: Desk, node_id: int) -> tuple[NodeReport, list[ExploredNode]]:
+    """Return a node, and its key frames; blocks."""
+    book = desk.database().explore
+    report = book.node(str(node_id))
+    return report, book.details([one["node_id"] for one in filter(is_key_frame, report.children)])
+
+
+def about(report: NodeReport, frames: list[ExploredNode]) -> dict[str, Any]:
     """Return what is shown of a node in short."""
     node = report.node
     extension = node["extension"] or ""
+    moments = moments_of(report.declared, frames)
     return {
         "kind": node["media_type"],
         "picture": picture_of(node["key"], node["media_type"], "large", extension),
         "shapes": shapes_of(report.declared),
+        "moments": moments,
+        "duration": duration_of(report.declared, moments),
         "facts": _facts(report),
         "content": f"/content/{node['key']}",
         "media": f"/labelling/media/{node['key']}.{extension}" if extension in PLAYED else "",

@@ -2,12 +2,13 @@
 // nodes beside it. The address is that of the node's page meanwhile, so that it can be sent to somebody
 // and Back closes it. The grid tells which node by `ds-look` and when to close by `ds-leave`; it is asked for
 // another node by `ds-step`.
+import FilmStrip from "/static/film_strip.js";
 import MarkedPicture from "/static/marked_picture.js";
 
 const STEPS = { ArrowLeft: -1, ArrowRight: 1 };
 
 export default {
-  components: { MarkedPicture },
+  components: { FilmStrip, MarkedPicture },
   template: `<dialog class="look" aria-label="A node" @cancel.prevent="leave" @close="closed" @click.self="leave">
     <div v-if="shown" class="look-inside">
       <div class="look-head">
@@ -18,6 +19,7 @@ export default {
       <video v-if="about?.media && about.kind === 'video' && !about.shapes.length" class="preview" controls preload="none" :poster="about.picture" :src="about.media"></video>
       <marked-picture v-else-if="about" :key="shown.id" :source="about.picture" :alt="shown.title" :shapes="about.shapes"></marked-picture>
       <audio v-if="about?.media && about.kind === 'sound'" controls preload="none" :src="about.media"></audio>
+      <film-strip v-if="about?.media" :key="'strip' + shown.id" :moments="about.moments" :duration="about.duration"></film-strip>
       <dl v-if="about" class="pairs look-facts">
         <template v-for="[name, value] in about.facts"><dt>{{ name }}</dt><dd>{{ value }}</dd></template>
       </dl>

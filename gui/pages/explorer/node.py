@@ -10,6 +10,7 @@ from base.errors import DrystoneError
 from gui.contents.media import PLAYED
 from gui.pages.explorer.marks import MarkedPicture, Neighbours, shapes_of
 from gui.pages.explorer.shared import Sharing, read_sharing, show_sharing
+from gui.pages.explorer.strip import Strip, duration_of, is_key_frame, moments_of
 from gui.reading.desk import Desk
 from gui.widgets.blocks import (
     at,
@@ -56,6 +57,7 @@ def read_node(desk: Desk, name: str) -> NodeReading:
     report = book.node(name)
     near = [
         *report.children[:RELATIVES_SHOWN],
+        *filter(is_key_frame, report.children),
         *report.parents[:RELATIVES_SHOWN],
         *report.breadcrumb,
         report.node,
@@ -77,7 +79,7 @@ def build(view: View) -> None:
     _crumbs(report, known)
     with box("node-page"):
         with box("stack"):
-            _picture(report)
+            _picture(report, known)
             _relatives("Made from it, or part of it", report.children, known)
             _relatives("What it belongs to", report.parents, known)
         with box("stack"):
@@ -115,7 +117,7 @@ def _crumbs(report: NodeReport, known: dict[int, ExploredNode]) -> None:
                 attributes(link(name, f"/node/{row['node_id']}"), title=row["description"] or "")
 
 
-def _picture(report: NodeReport) -> None:
+def _picture(report: NodeReport, known: dict[int, ExploredNode]) -> None:
     facts = report.node
     address = picture_of(facts["key"], facts["media_type"], "large", facts["extension"])
     with card():
@@ -128,6 +130,9 @@ def _picture(report: NodeReport) -> None:
             attributes(player, src=media, preload="none", aria_label="Player")
             if is_film:
                 attributes(player, poster=address)
+            frames = [known[row["node_id"]] for row in report.children if is_key_frame(row)]
+            moments = moments_of(report.declared, frames)
+            Strip(moments, duration_of(report.declared, moments))
         if address and (shapes or not is_film):
             MarkedPicture(address, f"Picture of node {facts['node_id']}", shapes)
         elif is_film:

@@ -8,13 +8,14 @@ import os
 import random
 
 import yaml
-from gui_harness import PASSWORD
+from gui_harness import PASSWORD, Scene
 from PIL import Image
 from runs_harness import Workshop
 from store_harness import write_files
 
 from adapters import Signal, run_ingest
 from gui.access.people import add_user
+from sql import Selector, parse_selector
 
 LABELLERS = ("lea", "lou")
 
@@ -25,11 +26,16 @@ def add_labellers(work: Workshop) -> None:
         add_user(work.database, name, "labeller", PASSWORD)
 
 
-def add_files(work: Workshop, name: str, files: dict[str, bytes]) -> None:
+def add_files(work: Scene, name: str, files: dict[str, bytes]) -> None:
     """Bring a folder in."""
     folder = write_files(os.path.join(work.store.config.area_path("3a"), name), files)
     signal = Signal(folder, name, "plain-folder", "tester")
     run_ingest(work.store.config_path, signal, database=work.database)
+
+
+def of_batch(name: str) -> Selector:
+    """Return what finds the nodes of an ingest batch."""
+    return parse_selector(f"{{version: 1, where: {{ingest_batch: {name}}}}}")
 
 
 def pictures(count: int, extension: str = "jpg") -> dict[str, bytes]:
