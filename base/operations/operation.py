@@ -191,6 +191,9 @@ class Operation(Generic[Place, Request, Answer]):
     """How long an answer may take from elsewhere; None for as long as most."""
     items: Any = None
     """What the items of a stream are whose lines are bytes already."""
+    stream: Operation[Any, Any, Any] | None = None
+    """What a question is over HTTP for whoever accepts server-sent events: a stream of what has
+    positions, whose request has an `after`."""
 
     def __call__(self, place: Place, caller: Caller, request: Request) -> Answer:
         """Do it, here or where `place` is. Whoever calls has checked that the role is enough."""
@@ -265,6 +268,7 @@ def operation(
     is_secret: bool = False,
     timeout_s: float | None = None,
     items: Any = None,
+    stream: Operation[Any, Any, Any] | None = None,
 ) -> Callable[[Callable[[Place, Caller, Request], Answer]], Operation[Place, Request, Answer]]:
     """Describe a plain function as an operation; `route` is a method and a path."""
     method, _, path = route.partition(" ")
@@ -288,6 +292,7 @@ def operation(
             is_secret=is_secret,
             timeout_s=timeout_s,
             items=items,
+            stream=stream,
         )
 
     return describe

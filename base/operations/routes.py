@@ -11,12 +11,12 @@ import functools
 import inspect
 import json
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Body, Depends, FastAPI, Header, Path, Query, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse, StreamingResponse
+from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 from pydantic.fields import FieldInfo
 from starlette.concurrency import run_in_threadpool
@@ -28,7 +28,6 @@ from base.logging.ids import in_log
 from base.operations.once import Answered, Requests, ask_once
 from base.operations.operation import Caller, Operation, message_of
 from base.operations.problem import (
-    PROBLEM_KEY,
     PROBLEM_LINES_MAX,
     PROBLEM_TYPE,
     RETRY_AFTER_S,
@@ -38,9 +37,9 @@ from base.operations.problem import (
     problem_document,
     status_of,
 )
+from base.operations.streams import EVENTS, Lines, events_of, last_seen, lines_of, wants_events
 from base.operations.witness import Witness, witnessed
 
-NDJSON = "application/x-ndjson"
 REPEATED_HEADER = "Idempotent-Replayed"
 KEY_LENGTH_MAX = 255
 _KEY_WORDS = (
@@ -48,6 +47,7 @@ _KEY_WORDS = (
     "answered the same again."
 )
 _Key = Annotated[str | None, Header(description=_KEY_WORDS, max_length=KEY_LENGTH_MAX)]
+_AS_EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {EVENTS: {}}}}
 _PARAMETER = re.compile(r"{(\w+)(?::\w+)?}")
 
 
@@ -60,6 +60,10 @@ class Server(Protocol):
 
     def check(self, caller: Caller, one: Operation[Any, Any, Any]) -> None:
         """Raise an error unless the caller's role is enough; blocks nothing."""
+        ...
+
+    async def still(self, request: Request) -> bool:
+        """Tell whether whoever asked may go on being told, with the rights of the beginning."""
         ...
 
     async def run(self, function: Callable[[Any], Any]) -> Any:
@@ -99,9 +103,9 @@ def routes_of(
             description=f"{one.help}\n\nNeeds the role {one.role}.",
             tags=[one.group],
             response_model=None if one.kind == "stream" else one.answer,
-            response_class=_Lines if one.kind == "stream" else JSONResponse,
+            response_class=Lines if one.kind == "stream" else JSONResponse,
             dependencies=[Depends(_checked(one, server_of))],
-            responses=problem_answers(),
+            responses=problem_answers() | (_AS_EVENTS if one.stream is not None else {}),
         )
     return router.routes
 
@@ -153,14 +157,19 @@ def _endpoint(one: Operation[Any, Any, Any], server_of: ServerOf) -> Callable[..
         key: str | None = given.pop("idempotency_key", None)
         server = server_of(http_request)
         caller = server.caller(http_request)
+        followed = one.stream if one.stream is not None and wants_events(http_request) else None
+        if followed is not None and (last := last_seen(http_request)) is not None:
+            given["after"] = last
         told = given.pop("told", None)
         fields = {**(told.model_dump(exclude_unset=True) if told is not None else {}), **given}
         try:
-            asked = one.request.model_validate(fields)
+            asked = (followed or one).request.model_validate(fields)
         except ValidationError as error:
             raise RequestValidationError(error.errors(include_context=False)) from None
-        if one.kind == "stream":
-            return _stream(one, await server.run(lambda place: one(place, caller, asked)))
+        if (streamed := followed or one).kind == "stream":
+            items = await server.run(lambda place: streamed(place, caller, asked))
+            answer_of = events_of if followed is not None else lines_of
+            return answer_of(streamed, items, functools.partial(server.still, http_request))
         if key is None or not one.changes:
 
             def work(place: Any) -> Any:
@@ -211,44 +220,9 @@ def _document(one: Operation[Any, Any, Any], answer: Any) -> Any:
     return answer if inspect.isawaitable(answer) else one.document_of(answer)
 
 
-def _stream(one: Operation[Any, Any, Any], items: Any) -> Response:
-    """Return an answer of many documents, a line each; an error on the way is the last one.
-
-    Items that are bytes are lines already.
-    """
-
-    def line_of(item: Any) -> str | bytes:
-        return item if isinstance(item, bytes) else json.dumps(one.document_of(item)) + "\n"
-
-    def failed(error: DrystoneError) -> str:
-        problem = problem_document(status_of(error), type(error).__name__, str(error))
-        return json.dumps({PROBLEM_KEY: problem}) + "\n"
-
-    def lines() -> Iterator[str | bytes]:
-        try:
-            for item in items:
-                yield line_of(item)
-        except DrystoneError as error:
-            yield failed(error)
-
-    async def lines_of_loop() -> AsyncIterator[str | bytes]:
-        try:
-            async for item in items:
-                yield line_of(item)
-        except DrystoneError as error:
-            yield failed(error)
-
-    is_async = hasattr(items, "__aiter__")
-    return _Lines(lines_of_loop() if is_async else lines())
-
-
 def _answer(document: Any, headers: dict[str, str] | None = None) -> Response:
     # In ASCII: names that are no UTF-8 come back as they were given, and hide no others.
     return Response(json.dumps(document), headers=headers, media_type="application/json")
-
-
-class _Lines(StreamingResponse):
-    media_type = NDJSON
 
 
 def _part_of(one: Operation[Any, Any, Any], names: list[str]) -> type[BaseModel]:

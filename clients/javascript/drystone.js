@@ -3,6 +3,7 @@
 //   const drystone = new Drystone("http://server:8420", { token });
 //   await drystone.call("node.tag", { name: "cat", view: "Cats" });
 //   for await (const line of drystone.stream("job.report", { job_id })) { ... }
+//   for await (const event of drystone.events({ type: ["batch.described"] })) { ... }
 //
 // Names, fields and answers are those of the server's docs/api.md, or of operations() here. A
 // change carries a key, so that it is done once though its answer was lost and it was asked again.
@@ -12,6 +13,9 @@ const DESCRIPTION = "/api/v1/openapi.json";
 const KEY = "idempotency-key";
 const METHODS = ["get", "post", "put", "patch", "delete"];
 const TRIED_AGAIN = [429, 502, 503, 504];
+const EVENTS = "text/event-stream";
+// A server that tells events says something oftener than that.
+const SILENCE_MS = 30_000;
 const PAUSE_MS = 500;
 const PAUSE_MS_MAX = 30_000;
 
@@ -68,24 +72,47 @@ export class Drystone {
     const { path, body } = placed(one, fields);
     const answer = await this.#fetch(one.method, path, { body });
     if (answer.status >= 400) throw await problemOf(answer);
-    const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
-    let rest = "";
-    try {
-      for (;;) {
-        const { done, value } = await reader.read();
-        const lines = (rest + (value ?? "")).split("\n");
-        rest = done ? "" : lines.pop();
-        for (const line of lines.filter((found) => found !== "")) {
-          const item = JSON.parse(line);
-          if (item !== null && typeof item === "object" && "problem" in item) {
-            throw new ProblemError(item.problem.status ?? 500, item.problem);
-          }
-          yield item;
-        }
-        if (done) return;
+    for await (const line of linesOf(answer)) {
+      if (line === "") continue;
+      const item = JSON.parse(line);
+      if (item !== null && typeof item === "object" && "problem" in item) {
+        throw new ProblemError(item.problem.status ?? 500, item.problem);
       }
-    } finally {
-      await reader.cancel().catch(() => {});
+      yield item;
+    }
+  }
+
+  /**
+   * Yield what happens, without an end; `type` and `subject` choose, as of event.list. `after` is the position
+   * of the last event that was worked on; without it they begin now. A lost connection is made again, behind
+   * the last event. Throws a ProblemError: events_gone where the feed keeps what comes next no longer.
+   */
+  async *events({ after, ...fields } = {}) {
+    const one = await this.#named("event.list");
+    const { path } = placed(one, fields);
+    let last = after === undefined ? "" : `${after}`;
+    for (let number = 1; ; number++) {
+      const headers = { accept: EVENTS, ...(last === "" ? {} : { "last-event-id": last }) };
+      const silence = new AbortController();
+      try {
+        const answer = await this.#fetch(one.method, path, { headers, signal: silence.signal });
+        if (answer.status >= 400) throw await problemOf(answer);
+        for await (const found of blocksOf(linesOf(answer, silence))) {
+          const item = found.data === undefined ? undefined : JSON.parse(found.data);
+          if (found.event === "problem") throw new ProblemError(item.status ?? 500, item);
+          if (item !== undefined) yield item;
+          last = found.id ?? last;
+          number = 1;
+        }
+      } catch (error) {
+        const isProblem = error instanceof ProblemError;
+        if (isProblem && (!TRIED_AGAIN.includes(error.status) || number >= this.tries)) throw error;
+        if (!isProblem && number >= this.tries) {
+          const detail = `${this.address || "the server"} does not answer: ${error.message}`;
+          throw new ProblemError(0, { code: "unreachable", detail });
+        }
+      }
+      await pause(Math.min(PAUSE_MS_MAX, PAUSE_MS * 2 ** number) * (0.5 + Math.random() / 2));
     }
   }
 
@@ -135,11 +162,43 @@ export class Drystone {
   }
 
   #fetch(method, path, { body, headers = {}, signal } = {}) {
-    const sent = { ...headers, accept: "application/json" };
+    const sent = { accept: "application/json", ...headers };
     if (this.token) sent.authorization = `Bearer ${this.token}`;
     if (body !== undefined) sent["content-type"] = "application/json";
     const content = body === undefined ? undefined : JSON.stringify(body);
     return fetch(this.address + path, { method, headers: sent, body: content, signal });
+  }
+}
+
+/** Yield the lines of an answer as they come; nothing for SILENCE_MS aborts, where something can. */
+async function* linesOf(answer, silence) {
+  const reader = answer.body.pipeThrough(new TextDecoderStream()).getReader();
+  let rest = "";
+  try {
+    for (;;) {
+      const timer = silence && setTimeout(() => silence.abort(), SILENCE_MS);
+      const { done, value } = await reader.read().finally(() => clearTimeout(timer));
+      const lines = (rest + (value ?? "")).split("\n");
+      rest = done ? "" : lines.pop();
+      yield* lines;
+      if (done) return;
+    }
+  } finally {
+    await reader.cancel().catch(() => {});
+  }
+}
+
+/** Yield server-sent events; each of their fields is one line here. */
+async function* blocksOf(lines) {
+  let found = {};
+  for await (const line of lines) {
+    if (line === "") {
+      yield found;
+      found = {};
+    } else {
+      const [name, ...value] = line.split(": ");
+      found[name] = value.join(": ");
+    }
   }
 }
 

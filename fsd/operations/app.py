@@ -88,6 +88,9 @@ class _Server:
     def check(self, caller: Caller, one: Operation[Any, Any, Any]) -> None:
         pass  # Whoever opens the socket may do all.
 
+    async def still(self, request: Request) -> bool:
+        return True
+
     async def run(self, function: Callable[[Any], Any]) -> Any:
         return await run_in_threadpool(function, self._place)
 

@@ -11,6 +11,7 @@ What a visitor may do is decided where it is done. No page is made here.
 from __future__ import annotations
 
 import asyncio
+import functools
 import ipaddress
 import json
 import re
@@ -32,6 +33,8 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 VISITOR_KEY = "drystone.visitor"
+AGAIN_KEY = "drystone.visitor_again"
+"""What tells who asks now: a stream goes on for longer than a session or a token may."""
 API_PREFIX = "/api/"
 TOKEN_PATHS = frozenset({"/health", "/metrics"})
 """Beside the API: what a program that watches may ask for with a token."""
@@ -94,6 +97,7 @@ class Guard:
                 await _ask_to_log_in(scope, receive, answer)
                 return
             scope[VISITOR_KEY] = visitor
+            scope[AGAIN_KEY] = functools.partial(self._visitor, scope, headers)
         await self.app(scope, receive, answer)
 
     def _stranger(self, scope: Scope, headers: dict[bytes, bytes]) -> str:

@@ -19,7 +19,7 @@ from base.operations.once import Requests
 from base.operations.operation import Caller, Operation
 from base.operations.routes import add_problems, routes_of
 from fsd import store_operations
-from gui.access.guard import VISITOR_KEY
+from gui.access.guard import AGAIN_KEY, VISITOR_KEY
 from gui.access.roles import Visitor, require
 from gui.core.filters import Filters, document_of
 from gui.reading.connections import Connections
@@ -107,6 +107,10 @@ class _Server:
         # What a viewer may change is the viewer's own; a token needs the scope `write` for it too.
         if one.changes and caller.token:
             require(caller, "operator")
+
+    async def still(self, request: Request) -> bool:
+        # Another role is another beginning: whoever asks again gets the rights of now.
+        return await request.scope[AGAIN_KEY]() == request.scope[VISITOR_KEY]
 
     async def run(self, function: Callable[[Any], Any]) -> Any:
         return await self._desk.work(lambda: function(self._place()))

@@ -106,6 +106,7 @@ def follow(place: Place, caller: Caller, asked: FollowRequest) -> Iterable[FeedE
     role="guest",
     kind="question",
     route="GET /events",
+    stream=follow,
     cli=Cli(
         command="events",
         switches={"follow": follow},
@@ -124,21 +125,25 @@ def events(place: Place, caller: Caller, asked: FeedRequest) -> FeedPart:
 
 
 class _Followed:
-    """The events of a filter without an end: for a command, and for a server's loop."""
+    """The events of a filter without an end: for a command, and for a server's loop.
+
+    `after` is where to go on from when all that was read has been told.
+    """
 
     def __init__(self, database: Database, caller: Caller, asked: FollowRequest) -> None:
         self._database, self._caller, self._asked = database, caller, asked
         self._end_s = math.inf if asked.for_s is None else time.monotonic() + asked.for_s
         # Read here: a position that is gone is an answer of its own, and no stream that breaks off.
-        self._first, self._after = _read(database, caller, asked, asked.after)
+        self._first, self.after = _read(database, caller, asked, asked.after)
         if asked.after is None:
             self._first = []
+        self.begins_after = self.after if asked.after is None else asked.after
 
     def _left_s(self) -> float:
         return self._end_s - time.monotonic()
 
     def _next(self) -> list[FeedEvent]:
-        found, self._after = _read(self._database, self._caller, self._asked, self._after)
+        found, self.after = _read(self._database, self._caller, self._asked, self.after)
         return found
 
     def __iter__(self) -> Iterator[FeedEvent]:

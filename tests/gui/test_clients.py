@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import itertools
 import json
 import os
 import subprocess
@@ -17,7 +18,7 @@ import playwright
 import pytest
 from drystone_client import Drystone, ProblemError
 from gui_harness import Scene
-from lossy_proxy import lossy
+from lossy_proxy import cutting, lossy
 from operation_rules import all_operations
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,6 +34,8 @@ try {{
   if (does === "call") answer = await drystone.call(name, fields, {{ requestKey: key }});
   if (does === "wait") answer = await drystone.wait(fields, 100);
   if (does === "stream") for await (const item of drystone.stream(name, fields)) answer.push(item);
+  if (does === "events")
+    for await (const item of drystone.events(fields)) if (answer.push(item) >= Number(name)) break;
   console.log(JSON.stringify({{ answer }}));
 }} catch (error) {{
   if (!(error instanceof ProblemError)) throw error;
@@ -43,7 +46,8 @@ try {{
 
 
 class Ask(Protocol):
-    """What both clients do: an answer, or the problem that there was."""
+    """What both clients do: an answer, or the problem that there was. Of `events` the name is how
+    many."""
 
     def __call__(
         self, does: str, name: str = "", /, *, key: str = "", tries: int = 5, at: str = "",
@@ -63,6 +67,9 @@ def in_python(address: str, token: str) -> Ask:
                     return {"answer": drystone.wait(fields, every_s=0.1)}
                 if does == "stream":
                     return {"answer": list(drystone.stream(name, **fields))}
+                if does == "events":
+                    told = drystone.events(**fields)
+                    return {"answer": list(itertools.islice(told, int(name)))}
                 return {"answer": drystone.call(name, request_key=key, **fields)}
             except ProblemError as problem:
                 return {"status": problem.status, "code": problem.code,
@@ -147,6 +154,8 @@ def test_a_problem_says_what_is_wrong(ask: Ask, client: Callable[[str, str], Ask
         (ask("call", "run.show"), 0, "wrong_request", "run_id"),
         (ask("call", "run.shaw"), 0, "unknown", "run.show"),
         (ask("stream", "job.report", job_id="none"), 404, "not_found", ""),
+        (ask("events", "1", after=99_999_999), 410, "events_gone", "begin at 0"),
+        (ask("events", "1", odd=1), 422, "wrong_request", "odd"),
         (ask("call", "user.list"), 403, "forbidden", "admin"),
         (client(served.address, "no-token")("call", "run.list"), 401, "not_logged_in", ""),
         (ask("call", "run.list", at="http://127.0.0.1:9", tries=1), 0, "unreachable", "answer"),
@@ -166,3 +175,14 @@ def test_a_lost_answer_is_asked_for_again_and_the_change_is_made_once(ask: Ask, 
     # A program that was begun again names its change itself.
     once = [ask("call", "schedule.fire", name="none", key="mine") for _ in range(2)]
     assert once[0] == once[1] and once[0]["status"] == 404
+
+
+def test_events_go_on_where_a_connection_was_lost(ask: Ask, served: Scene):
+    begin = served.database.events.feed()[1]
+    for number in range(3):
+        served.database.events.add("client.trial", f"run {number}", {})
+    with cutting(urlsplit(served.address).port or 0, cuts=2) as network:
+        at, asked = network[0].decode(), {"type": ["client.trial"], "after": begin}
+        told = ask("events", "3", at=at, **asked)["answer"]
+        assert [one["subject"] for one in told] == ["run 0", "run 1", "run 2"]
+        assert sum(b"text/event-stream" in request for request in network[1:]) == 3

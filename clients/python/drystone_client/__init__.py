@@ -5,6 +5,8 @@
         job = drystone.wait(drystone.call("storage.verify", batch="march"))
         for line in drystone.stream("job.report", job_id=job["job_id"]):
             ...
+        for event in drystone.events(type=["batch.described"]):
+            ...
 
 Names, fields and answers are those of the server's `docs/api.md`, or of `operations` here. A change
 carries a key, so that it is done once though its answer was lost and it was asked for again.
@@ -16,7 +18,7 @@ import json
 import random
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Any, NamedTuple, Self
 from urllib.parse import quote
@@ -29,6 +31,9 @@ DESCRIPTION = "/api/v1/openapi.json"
 KEY = "idempotency-key"
 METHODS = ("get", "post", "put", "patch", "delete")
 TRIED_AGAIN = (429, 502, 503, 504)
+EVENTS = "text/event-stream"
+SILENCE_S = 30.0
+"""A server that tells events says something oftener than that."""
 PAUSE_S = 0.5
 PAUSE_S_MAX = 30.0
 
@@ -123,6 +128,43 @@ class Drystone:
                     raise ProblemError(item["problem"].get("status", 500), item["problem"])
                 yield item
 
+    def events(self, after: int | None = None, **fields: Any) -> Iterator[dict[str, Any]]:
+        """Yield what happens, without an end; `type` and `subject` choose, as of `event.list`.
+
+        `after` is the `position` of the last event that was worked on; without it they begin now. A
+        lost connection is made again, behind the last event. Raises ProblemError: `events_gone`
+        where the feed keeps what comes next no longer.
+        """
+        one = self._named("event.list")
+        path, query, _ = _placed(one, fields)
+        timeout = httpx.Timeout(self._http.timeout.connect, read=SILENCE_S)
+        last, number = "" if after is None else str(after), 0
+        while True:
+            headers = {"accept": EVENTS} | ({"last-event-id": last} if last else {})
+            try:
+                with self._http.stream(
+                    one.method, path, params=query, headers=headers, timeout=timeout
+                ) as answer:
+                    if answer.status_code >= 400:
+                        answer.read()
+                        raise _problem_of(answer)
+                    for found in _blocks_of(answer.iter_lines()):
+                        if found.get("event") == "problem":
+                            problem = json.loads(found["data"])
+                            raise ProblemError(problem.get("status", 500), problem)
+                        if "data" in found:
+                            yield json.loads(found["data"])
+                        last, number = found.get("id", last), 0
+            except httpx.TransportError as error:
+                if number + 1 >= self._tries:
+                    detail = f"{self._http.base_url} does not answer: {error}"
+                    raise ProblemError(0, {"code": "unreachable", "detail": detail}) from error
+            except ProblemError as problem:
+                if problem.status not in TRIED_AGAIN or number + 1 >= self._tries:
+                    raise
+            number += 1
+            time.sleep(min(PAUSE_S_MAX, PAUSE_S * 2**number) * random.uniform(0.5, 1.0))
+
     def wait(self, job: Mapping[str, Any] | str, *, every_s: float = 1.0) -> dict[str, Any]:
         """Wait until a job of the store has ended, and return how."""
         job_id = job if isinstance(job, str) else job["job_id"]
@@ -187,6 +229,18 @@ class Drystone:
                 pause_s = _asked_pause_s(answer) or pause_s
             time.sleep(pause_s)
         raise AssertionError("unreachable")
+
+
+def _blocks_of(lines: Iterable[str]) -> Iterator[dict[str, str]]:
+    """Yield server-sent events; each of their fields is one line here."""
+    found: dict[str, str] = {}
+    for line in lines:
+        if line:
+            name, _, value = line.partition(": ")
+            found[name] = value
+        else:
+            yield found
+            found = {}
 
 
 def _operations_of(document: Mapping[str, Any]) -> Iterator[Operation]:

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import socketserver
 import threading
 from collections.abc import Iterator
+
+EVENT_END = b"\n\n\r\n"
+"""Of a server-sent event that is one chunk."""
 
 
 class LossyProxy:
@@ -72,3 +76,48 @@ def lossy(port: int, losses: int) -> Iterator[LossyProxy]:
         yield made
     finally:
         made.close()
+
+
+@contextlib.contextmanager
+def cutting(port: int, cuts: int) -> Iterator[list[bytes]]:
+    """Pass bytes on as they come, and cut the first connections once an event came through.
+
+    Yields a list: the address, and then the requests as they come.
+    """
+    ended = threading.Event()
+
+    class Pipe(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            nonlocal cuts
+            request = _whole_request(self.request)
+            seen.append(request)
+            with socket.create_connection(("127.0.0.1", port)) as server:
+                server.sendall(request.replace(b"keep-alive", b"close"))
+                server.settimeout(0.1)
+                answer, sent = b"", 0
+                while not ended.is_set():
+                    try:
+                        piece = server.recv(1 << 16)
+                    except TimeoutError:
+                        continue
+                    answer += piece
+                    first = answer.find(EVENT_END, answer.find(b"data: ")) + len(EVENT_END)
+                    is_cut = cuts > 0 and b"data: " in answer and first >= len(EVENT_END)
+                    upto = first if is_cut else len(answer)
+                    with contextlib.suppress(OSError):
+                        self.request.sendall(answer[sent:upto])
+                    sent, cuts = upto, cuts - is_cut
+                    if is_cut or not piece:
+                        return
+
+    socketserver.ThreadingTCPServer.daemon_threads = True
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Pipe) as made:
+        seen = [f"http://127.0.0.1:{made.server_address[1]}".encode()]
+        thread = threading.Thread(target=made.serve_forever)
+        thread.start()
+        try:
+            yield seen
+        finally:
+            ended.set()
+            made.shutdown()
+            thread.join()
