@@ -127,7 +127,7 @@ export default {
       const height = rows * this.rowHeight;
       this.$el.style.height = `${height + 56}px`;
       this.note.style.cssText = `position:absolute;left:0;right:0;top:${height}px`;
-      this.note.textContent = this.problem || (this.done ? (this.nodes.length ? "" : "Nothing fits these filters.") : "Loading…");
+      this.note.textContent = this.problem || (this.done ? (this.nodes.length ? "" : "Nothing is here.") : "Loading…");
       const top = -this.$el.getBoundingClientRect().top;
       const first = Math.max(0, Math.floor(top / this.rowHeight) - ROWS_BEYOND) * this.columns;
       const last = Math.min(

@@ -10,7 +10,7 @@ from gui.pages.datasets.reading import VersionLine, list_versions
 from gui.pages.datasets.view import leak_badge
 from gui.reading.desk import Desk
 from gui.widgets.blocks import ago, badge, box, button, card, empty, link, size, text
-from gui.widgets.frame import Page
+from gui.widgets.frame import Page, visitor
 from gui.widgets.tables import Col, table
 from gui.widgets.view import View
 from gui.widgets.words import state_badge, state_tone
@@ -55,9 +55,13 @@ def _show(lines: tuple[VersionLine, ...]) -> None:
     if not lines:
         empty(
             "There is no dataset yet.",
-            "Write a definition, look at its preview, and build it.",
+            "Choose files, classes and splits in a form, look at the preview, and build it.",
             "drystone dataset build definition.yaml",
         )
+        with box("row"):
+            if visitor().may("operator"):
+                link("Make the first dataset", "/datasets/new", "button primary")
+            link("Look at the files", "/explorer", "button")
         return
     cols = (
         Col("Dataset", _name),

@@ -13,12 +13,13 @@ from pydantic import BaseModel, Field, field_validator
 from base.errors import DrystoneError, UsageError
 from gui.core import filters as filtering
 from gui.core.filters import FACETS, Chip, Filters
+from gui.pages.explorer.bringing import ask_for_files, show_first_steps
 from gui.pages.explorer.chosen import ChosenBar
 from gui.pages.explorer.grid import Look, ThumbnailGrid
 from gui.reading.desk import Desk
 from gui.reading.views import EXPLORER
 from gui.widgets.acts import act, ask, dialog, operate, tell
-from gui.widgets.blocks import attributes, box, button, clean, notice, size, text
+from gui.widgets.blocks import attributes, box, button, clean, many, notice, size, text
 from gui.widgets.explorer_routes import source_of
 from gui.widgets.frame import Page, visitor
 from gui.widgets.live import take_out_of_sight
@@ -127,8 +128,11 @@ class Explorer:
             button("Fill tiles", self._fill, "small", hint="Whole pictures, or cut to their tiles")
             button("YAML", self._edit, "small", hint="The selector as it is written in files")
             button("Save view", self._save, "small")
+            if visitor().may("operator"):
+                button("Add files", functools.partial(ask_for_files, self._desk), "small")
         self._problems = box("stack")
         self._chips = box("chips")
+        self._first = box("stack")
         with box("explorer"):
             with box("facets", "aside") as self._side:
                 attributes(self._side, aria_label="Filters")
@@ -219,20 +223,40 @@ class Explorer:
             self._count.text = "counting…"
         try:
             found = await self._desk.work(self._desk.facets.count, self.filters)
-            said = f"{found.nodes:,} nodes, {size(found.size_bytes)}"
+            said = f"{many(found.nodes, 'node')}, {size(found.size_bytes)}"
+            is_new = not found.nodes and not await self._desk.work(self._holds_anything)
         except DrystoneError as error:
-            found, said = None, f"not counted: {_shown(error)[0]}"
+            found, said, is_new = None, f"not counted: {_shown(error)[0]}", False
         if asked != self._asked or self._client.is_deleted:
             return  # Somebody has filtered on meanwhile.
         with self._client:
             self._count.text = clean(said)
             self._bar.count(f"{found.nodes:,}" if found else "")
+            self._show_first(is_new, bool(found and not found.nodes))
             take_out_of_sight(self._side)
             with self._side:
                 text("Filters", "visually-hidden", "h2")
                 for facet in FACETS:
                     self._show_facet(facet, getattr(found, facet) if found else ())
                 self._show_hidden()
+
+    def _holds_anything(self) -> bool:
+        """Tell whether there is any node, hidden ones too; blocks."""
+        shown = {"include_deleted": True, "include_blacklisted": True, "limit": 1}
+        every = Filters({**filtering.empty_document(), **shown})
+        return self._desk.database().aggregate(every.selector).count > 0
+
+    def _show_first(self, is_new: bool, is_empty: bool) -> None:
+        """Say what to do where there is nothing to see."""
+        take_out_of_sight(self._first)
+        with self._first:
+            if is_new:
+                show_first_steps(self._desk)
+            elif is_empty and filtering.chips_of(self.filters.document):
+                everything = Filters(filtering.empty_document(), self.filters.oldest_first)
+                with box("row"):
+                    text("Nothing fits these filters.", "hint")
+                    button("Show everything", lambda: self.change(everything), "small primary")
 
     def _show_facet(self, facet: str, values: tuple[Any, ...]) -> None:
         chosen = filtering.values_of(self.filters.document, facet)

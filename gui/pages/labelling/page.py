@@ -26,7 +26,7 @@ def build(view: View) -> None:
     if view.may("operator"):
         with box("row"):
             button("Ask people something new", functools.partial(ask_people, view.desk), "primary")
-    view.live(functools.partial(_show, visitor().name), classes="stack wide")
+    view.live(functools.partial(_show, view.desk, visitor().name), classes="stack wide")
 
 
 PAGE = Page(
@@ -36,12 +36,16 @@ PAGE = Page(
 )  # fmt: skip
 
 
-def _show(name: str, runs: tuple[Standing, ...]) -> None:
+def _show(desk: Desk, name: str, runs: tuple[Standing, ...]) -> None:
     if not runs:
         empty(
             "Nobody is asked anything yet.",
             "An operator asks people something new, about what was chosen in the explorer.",
         )
+        if visitor().may("operator"):
+            with box("row"):
+                button("Ask the first question", functools.partial(ask_people, desk), "primary")
+                link("Choose files for it", "/explorer", "button")
         return
     for run in runs:
         if run.is_open:

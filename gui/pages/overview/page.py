@@ -358,7 +358,8 @@ def _timeline_of(poller: Poller) -> tuple[Entry, ...]:
 def _show_timeline(entries: tuple[Entry, ...]) -> None:
     with card("Timeline of batches"):
         if not entries:
-            empty("No batch yet.", "The first ingest will show here.")
+            empty("No batch yet.", "The first files that come in will show here.")
+            link("Bring files in", "/explorer", "button primary")
             return
         with box("timeline"):
             for moment, title, state, note, target in entries:

@@ -1,11 +1,12 @@
-"""Making a batch by form: of which nodes, for which action, how many, and into which pipeline."""
+"""Forms of batches and pipelines: which nodes for which action, and which actions in a line."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from nicegui import ui
 from pydantic import BaseModel, Field, model_validator
+from pydantic.config import JsonDict
 
 from gui.core.filters import Document, document_of
 from gui.reading.desk import Desk
@@ -15,6 +16,7 @@ from gui.widgets.blocks import many
 from gui.widgets.frame import visitor
 
 NODES = ("view", "selector")
+ADVANCE: JsonDict = {"manual": "when somebody says so", "auto": "by itself"}
 
 
 class NewBatch(BaseModel):
@@ -43,6 +45,21 @@ class NewBatch(BaseModel):
         if self.view is not None and self.selector is not None:
             raise ValueError("choose a saved view, or write a selector, not both")
         return self
+
+
+class NewPipeline(BaseModel):
+    """A pipeline that is to be declared."""
+
+    name: Annotated[str, Field(title="Name, such as pictures", min_length=1, max_length=63)]
+    description: Annotated[str, Field(title="What it is for", max_length=1_000)]
+    actions: Annotated[
+        list[str],
+        Field(title="Actions, one a line, the first one first", min_length=1, max_length=50),
+    ]
+    advance: Annotated[
+        Literal["manual", "auto"],
+        Field(title="The next stage begins", json_schema_extra={"choices": ADVANCE}),
+    ] = "manual"
 
 
 class Offer(NamedTuple):
@@ -80,6 +97,27 @@ async def ask_for_batch(desk: Desk, chosen: Document | None = None, words: str =
     made = await operate(desk, "batch.create", values, lambda one: many(one.nodes, "file"))
     if made is not None:
         ui.navigate.to(f"/pipelines/batch/{made.action_batch_id}")
+
+
+async def ask_for_pipeline(desk: Desk) -> None:
+    """Ask for a pipeline, and declare it."""
+    offer: Offer | None = await act(desk, "operator", "", _read, desk, visitor().user_id)
+    if offer is None:
+        return
+    names = ", ".join(str(name) for name, _ in offer.actions if name)
+    told = await ask(
+        "Write a pipeline", NewPipeline, "Declare it", lines=[f"There are the actions {names}."]
+    )
+    if told is None:
+        return
+    document = {
+        "pipeline": 1,
+        "name": told.name,
+        "description": told.description,
+        "advance": told.advance,
+        "stages": [{"action": name} for name in told.actions],
+    }
+    await operate(desk, "pipeline.declare", {"pipeline": document}, f"{told.name} is declared")
 
 
 def _read(desk: Desk, user_id: int) -> Offer:

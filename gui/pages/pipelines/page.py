@@ -6,7 +6,7 @@ import functools
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from gui.pages.pipelines.new import ask_for_batch
+from gui.pages.pipelines.new import ask_for_batch, ask_for_pipeline
 from gui.reading.desk import Desk
 from gui.widgets.blocks import (
     attributes,
@@ -61,6 +61,7 @@ def build(view: View) -> None:
     if view.may("operator"):
         with box("row"):
             button("Make a batch", functools.partial(ask_for_batch, view.desk), "primary")
+            button("Write a pipeline", functools.partial(ask_for_pipeline, view.desk))
     view.live(_show_board, classes="stack wide")
 
 
@@ -74,7 +75,7 @@ PAGE = Page(
 def _show_board(board: BoardReading) -> None:
     if not board.pipelines:
         with card("Pipelines"):
-            empty("No pipeline yet.", "A pipeline is a YAML file with actions in a line.",
+            empty("No pipeline yet.", "It is actions in a line: each batch goes through them.",
                   "drystone pipeline declare FILE")  # fmt: skip
     for name, actions, is_auto in board.pipelines:
         how = "each begins by itself" if is_auto else "each begins when somebody says so"

@@ -238,6 +238,8 @@ class RunList:
         if self._query == RunQuery():
             empty("Nothing has run yet.", "Start something on the page Scheduler.",
                   "drystone run start")  # fmt: skip
+            if self._may_act:
+                link("Start something", "/scheduler", "button primary")
         else:
             empty("No run fits these filters.", "Take one out, or look at all runs.")
             link("All runs", "/runs", "button small")

@@ -115,10 +115,10 @@ def _show_schedules(desk: Desk, rows: tuple[ScheduleRow, ...]) -> None:
         if not rows:
             empty("No schedule yet.", "Do a dry run of something, then press Schedule it.",
                   "drystone schedule add --help")  # fmt: skip
-            if visitor().may("operator"):
-                link("Schedule an action", "/scheduler/start/ua_2", "button primary")
-            return
-        table(rows, cols, "Schedules")
+        else:
+            table(rows, cols, "Schedules")
+        if visitor().may("operator"):
+            link("Schedule an action", "/scheduler/start/ua_2", "button")
 
 
 def _name(row: ScheduleRow) -> None:

@@ -167,12 +167,14 @@ class ActionYard(Yard):
 def make_action_yard(
     store: Store, dsn: str, pictures: int = 6, padding_bytes: int = 0
 ) -> ActionYard:
-    """Tie a running store to a database and fill both with pictures."""
+    """Tie a running store to a database and fill both with so many pictures."""
     with open(store.config_path, "a", encoding="utf-8") as file:
         file.write(f"\n[database]\ndsn = {json.dumps(dsn)}\n{JOBS}")
     os.makedirs(os.path.join(store.root, "actions"), exist_ok=True)
     yard = ActionYard(store.root, store.config_path, Database.connect(dsn))
     yard.store, yard.dsn = store, dsn
+    if not pictures:
+        return yard
     shades = random.Random(7)
     files = {f"{number}.png": _picture(number, shades, padding_bytes) for number in range(pictures)}
     inbox = write_files(os.path.join(store.config.area_path("3a"), "pictures"), files)

@@ -40,8 +40,10 @@ def _configure(path: str) -> None:
 
 
 @contextlib.contextmanager
-def workshop(database_server: str, database_template: str, disks: int = 2) -> Iterator[Workshop]:
-    """Make a store with six pictures, people, Redis, a scheduler, a worker, and its pages."""
+def workshop(
+    database_server: str, database_template: str, disks: int = 2, pictures: int = 6
+) -> Iterator[Workshop]:
+    """Make a store with so many pictures, people, Redis, a scheduler, a worker, and its pages."""
     root = tempfile.mkdtemp(prefix="ds-work-")
     with contextlib.ExitStack() as stack:
         stack.callback(shutil.rmtree, root, ignore_errors=True)
@@ -51,7 +53,7 @@ def workshop(database_server: str, database_template: str, disks: int = 2) -> It
         store = Store(root, config, paths)
         stack.callback(store.stop)
         store.start()
-        yard = make_action_yard(store, url)
+        yard = make_action_yard(store, url, pictures)
         _configure(store.config_path)
         yard.__post_init__()  # Its settings are others now.
         stack.callback(yard.database.close)
