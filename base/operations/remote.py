@@ -10,8 +10,8 @@ import http.client
 import json
 import re
 from collections.abc import Generator, Iterable, Iterator, Mapping
-from contextlib import contextmanager
-from typing import Any
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode
 
 from pydantic import BaseModel
@@ -22,6 +22,9 @@ from base.network.http import connection
 from base.operations.operation import Elsewhere, Operation, adapter_of
 from base.operations.problem import PROBLEM_KEY, code_of
 from base.output import json_text
+
+if TYPE_CHECKING:
+    from base.network.breaker import Breaker
 
 CONNECT_TIMEOUT_S = 5.0
 REQUEST_TIMEOUT_S = 60.0
@@ -41,6 +44,9 @@ class Remote(Elsewhere):
     """What is raised for a refusal that nobody knows here."""
     called = "the server"
     """What it is in messages."""
+
+    breaker: Breaker | None = None
+    """Of a server that many ask through this; None for a command, which asks once."""
 
     def __init__(self, address: str, prefix: str, headers: Mapping[str, str] | None = None) -> None:
         self.address = address
@@ -96,11 +102,13 @@ class Remote(Elsewhere):
             **self._headers,
             **({"Content-Type": "application/json"} if sent else {}),
         }
-        opened = self._connect()
+        opened = connection(self.address, CONNECT_TIMEOUT_S)
         try:
-            opened.sock.settimeout(timeout_s)
-            opened.request(method, self._prefix + path, sent, headers)
-            response = opened.getresponse()
+            with self._passing():
+                self._connect(opened)
+                opened.sock.settimeout(timeout_s)
+                opened.request(method, self._prefix + path, sent, headers)
+                response = opened.getresponse()
             if response.status >= 400:
                 raise self.error_of(response.status, response.read())
             yield response
@@ -116,15 +124,21 @@ class Remote(Elsewhere):
         error.is_lost = True
         return error
 
-    def _connect(self) -> http.client.HTTPConnection:
-        opened = connection(self.address, CONNECT_TIMEOUT_S)
+    def _passing(self) -> AbstractContextManager[None]:
+        if self.breaker is None:
+            return nullcontext()
+        return self.breaker.passing(
+            lambda: self.away("resting"),
+            lambda error: isinstance(error, (OSError, http.client.HTTPException, DrystoneError)),
+        )
+
+    def _connect(self, opened: http.client.HTTPConnection) -> None:
         try:
             opened.connect()
         except PermissionError as error:
             raise self.away("forbidden") from error
         except OSError as error:
             raise self.away("down") from error
-        return opened
 
     def error_of(self, status: int, body: bytes) -> DrystoneError:
         """Return the error that a refusal stands for."""

@@ -105,6 +105,7 @@ class Client(Remote):
                 "forbidden": f"the engine belongs to another user: {self.address} may not be "
                 "opened",
                 "down": "the engine is not running; start it with `drystone up`",
+                "resting": "the engine did not answer; it is asked again in a moment",
             }[reason]
         )
 

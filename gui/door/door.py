@@ -95,7 +95,7 @@ def make_app(connections: Connections) -> App:
         responses=problem_answers(),
     )
     counts = RequestCounts()
-    add_probes(app, poller)
+    add_probes(app, poller, connections.breakers)
     add_metrics(app, connections, counts)
     add_receiving(app, connections, receiving)
     add_programs(app, connections)

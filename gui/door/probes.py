@@ -7,6 +7,7 @@ For whoever watches from outside (systemd, Prometheus, Kubernetes). What they te
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -14,6 +15,7 @@ from fastapi import Depends, FastAPI, Request
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict
 
+from base.network.breaker import Breaker, BreakerState
 from base.network.http import connection
 from gui.access.guard import VISITOR_KEY
 from gui.access.roles import require
@@ -46,6 +48,8 @@ class Dependency(BaseModel):
     since: datetime | None = None
     reason: str = ""
     advice: str = ""
+    breaker: BreakerState | None = None
+    """Whether others are let through to it; None where all always are."""
 
 
 def watched(connections: Connections) -> Poller:
@@ -71,16 +75,18 @@ def _ask_pages(config: GuiConfig) -> bool:
     return True
 
 
-async def dependencies(poller: Poller) -> list[Dependency]:
+async def dependencies(poller: Poller, breakers: Mapping[str, Breaker]) -> list[Dependency]:
     """Return how everything answers that the server needs."""
     late = await poller.fresh(DEPENDENCIES, AGE_S, TIMEOUT_S)
     return [
-        _dependency(name, poller.reading(part), is_late=part in late)
+        _dependency(name, poller.reading(part), breakers.get(name), is_late=part in late)
         for part, name in DEPENDENCIES.items()
     ]
 
 
-def _dependency(name: str, reading: Reading, *, is_late: bool) -> Dependency:
+def _dependency(
+    name: str, reading: Reading, breaker: Breaker | None, *, is_late: bool
+) -> Dependency:
     is_down = is_late or reading.down_since is not None
     is_off = not is_down and reading.value is False
     reason = reading.reason or f"no answer within {TIMEOUT_S:.0f} s"
@@ -92,10 +98,11 @@ def _dependency(name: str, reading: Reading, *, is_late: bool) -> Dependency:
         since=reading.down_since,
         reason=reason if is_down else "",
         advice=reading.advice if is_down else "",
+        breaker=breaker.state if breaker else None,
     )
 
 
-def add_probes(app: FastAPI, poller: Poller) -> None:
+def add_probes(app: FastAPI, poller: Poller, breakers: Mapping[str, Breaker]) -> None:
     """Add `/live` and `/ready`, for everybody: they tell no stranger more than what is down."""
 
     async def live() -> PlainTextResponse:
@@ -107,7 +114,7 @@ def add_probes(app: FastAPI, poller: Poller) -> None:
 
     @app.get("/ready", include_in_schema=False)
     async def ready() -> JSONResponse:
-        found = await dependencies(poller)
+        found = await dependencies(poller, breakers)
         down = {one.name: one for one in found if one.state == "down"}
         waits_for = [name for name in NEEDED.values() if name in down]
         reasons = {name: down[name].advice for name in waits_for}
@@ -117,7 +124,7 @@ def add_probes(app: FastAPI, poller: Poller) -> None:
 
     async def health(_visitor: Annotated[None, Depends(_viewer)]) -> list[Dependency]:
         """Return how everything answers that the server needs, and how long it took to."""
-        return await dependencies(poller)
+        return await dependencies(poller, breakers)
 
     app.get("/health", include_in_schema=False)(health)
     app.get("/api/v1/health", tags=["overview"])(health)

@@ -16,6 +16,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
 from base.logging.ids import bind_for_good, current, ids_of_headers
+from base.network.breaker import Breaker
 from fsd import Client, load_config, store_operations
 from gui.access.sessions import REMEMBERED_S, Sessions
 from gui.core.config import GuiConfig
@@ -39,7 +40,9 @@ class Connections:
     def __init__(self, config: GuiConfig, remembered_s: float = REMEMBERED_S) -> None:
         self.config = config
         self.store_config = load_config(config.config_path)
+        self.breakers = {name: Breaker() for name in ("engine", "database", "redis")}
         self.store = Client(self.store_config.socket_path)
+        self.store.breaker = self.breakers["engine"]
         self.sessions = Sessions(config, self.database, remembered_s)
         self.witness = AuditWitness(config.run_dir, self.database)
         self._threads = ThreadPoolExecutor(THREADS_MAX, "gui-work")
@@ -56,6 +59,7 @@ class Connections:
         with self._lock:
             if self._database is None:
                 self._database = Database.open(self.config.config_path, start=False)
+                self._database.guard(self.breakers["database"])
             return self._database
 
     def session(self) -> RunSession:
@@ -64,7 +68,9 @@ class Connections:
 
         with self._lock:
             if self._session is None:
-                self._session = RunSession(self.config.config_path, self.database)
+                self._session = RunSession(
+                    self.config.config_path, self.database, breaker=self.breakers["redis"]
+                )
             return self._session
 
     @property

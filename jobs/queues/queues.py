@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any
 
 from jobs.core.errors import RedisUnavailableError
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from redis import Redis
     from rq import Queue
 
+    from base.network.breaker import Breaker
     from sql import Database, DueTask
 
 DEPTH = 64
@@ -33,6 +35,7 @@ class Deliverer:
     """Brings due tasks to Redis."""
 
     def __init__(self, redis: Redis, queues: Sequence[str]) -> None:
+        self.breaker: Breaker | None = None
         self._redis = redis
         self._names = list(queues)
 
@@ -45,9 +48,19 @@ class Deliverer:
 
     def push_due(self, database: Database, queues: Sequence[str] | None = None) -> int:
         """Push what is due; return how many. RedisUnavailableError: the scheduler does it later."""
+        if self.breaker is not None and self.breaker.state == "open":
+            raise _resting()  # Before anything is marked as delivered.
         due = database.runs.due_tasks(queues or self._names, DEPTH)
-        self.push(due)
+        with self._passing() if due else nullcontext():
+            self.push(due)
         return len(due)
+
+    def _passing(self) -> AbstractContextManager[None]:
+        if self.breaker is None:
+            return nullcontext()
+        return self.breaker.passing(
+            _resting, lambda error: isinstance(error, RedisUnavailableError)
+        )
 
     def push(self, tasks: Sequence[DueTask]) -> None:
         """Push tasks in this order. A crash here leaves tasks that `missing` finds."""
@@ -129,6 +142,10 @@ class Deliverer:
                 clean_worker_registry(self.queue(name))
         except (RedisError, OSError) as error:
             raise RedisUnavailableError(f"Redis does not answer: {error}") from error
+
+
+def _resting() -> RedisUnavailableError:
+    return RedisUnavailableError("Redis did not answer; it is asked again in a moment")
 
 
 def job_id(task: DueTask) -> str:

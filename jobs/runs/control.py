@@ -24,6 +24,7 @@ from jobs.runs.registry import load_extra_workflows, workflow_named
 from sql import PRIORITY_FIRST, PRIORITY_LOW, PRIORITY_NORMAL, RunRequest, priority_of_size
 
 if TYPE_CHECKING:
+    from base.network.breaker import Breaker
     from jobs.runs.workflow import Workflow
     from sql import Database, Run, RunState
 
@@ -34,13 +35,18 @@ class RunControl:
     """The runs of a store, for whoever may change them. The database stays the caller's."""
 
     def __init__(
-        self, config_path: str, database: Database, config: JobsConfig | None = None
+        self,
+        config_path: str,
+        database: Database,
+        config: JobsConfig | None = None,
+        breaker: Breaker | None = None,
     ) -> None:
         self._config_path = config_path
         self._database = database
         self._config = config or load_jobs_config(config_path)
         load_extra_workflows(self._config)
         self._deliverer = Deliverer(connect(self._config), self._config.queues)
+        self._deliverer.breaker = breaker
 
     def start(
         self,

@@ -12,6 +12,7 @@ from base.output import say
 from sql import Place
 
 if TYPE_CHECKING:
+    from base.network.breaker import Breaker
     from jobs.core.config import JobsConfig
     from jobs.runs.control import RunControl
     from sql import Database
@@ -25,11 +26,13 @@ class Session(Place):
         config_path: str,
         database: Callable[[], Database],
         say: Callable[[str], None] = lambda _line: None,
+        breaker: Breaker | None = None,
     ) -> None:
         from jobs.core.config import load_jobs_config
         from jobs.runs.registry import load_extra_workflows
 
         super().__init__(config_path, database, say)
+        self._breaker = breaker
         self.config: JobsConfig = load_jobs_config(config_path)
         load_extra_workflows(self.config)
 
@@ -38,7 +41,7 @@ class Session(Place):
         """What starts and changes runs."""
         from jobs.runs.control import RunControl
 
-        return RunControl(self.config_path, self.database, self.config)
+        return RunControl(self.config_path, self.database, self.config, self._breaker)
 
 
 @contextmanager

@@ -13,15 +13,18 @@ import select
 import threading
 import time
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psycopg
 from psycopg import IsolationLevel, conninfo
 from psycopg.pq import TransactionStatus
 
 from base.errors import ConfigError
-from sql.core.errors import DatabaseUnavailableError
+from sql.core.errors import DatabaseFullError, DatabaseUnavailableError
 from sql.core.refusals import explained, line
+
+if TYPE_CHECKING:
+    from base.network.breaker import Breaker
 
 CONNECTIONS_MAX = 8
 RECOVERY_TIMEOUT_S = 300.0
@@ -52,6 +55,7 @@ class Connections:
     """At most CONNECTIONS_MAX connections, lent to one thread each, last in first out."""
 
     def __init__(self, dsn: str) -> None:
+        self.breaker: Breaker | None = None
         self._dsn = dsn
         # Held with a connection, for the whole transaction. Who has one and asks for another may
         # wait for itself, for TURN_TIMEOUT_S.
@@ -70,12 +74,7 @@ class Connections:
         Raises DatabaseUnavailableError when the server or the connection is gone, and every other
         refusal of the server as the SqlError that explains it.
         """
-        if not self._turns.acquire(timeout=TURN_TIMEOUT_S):
-            raise DatabaseUnavailableError(
-                f"all {CONNECTIONS_MAX} connections have been busy for {TURN_TIMEOUT_S:g} s; see "
-                "`drystone db health`"
-            )
-        try:
+        with self._passing(), self._turn():
             connection = self._take()
             try:
                 with explained():
@@ -84,6 +83,21 @@ class Connections:
                     connection.commit()
             finally:
                 self._give_back(connection)
+
+    def _passing(self) -> contextlib.AbstractContextManager[None]:
+        if self.breaker is None:
+            return contextlib.nullcontext()
+        return self.breaker.passing(_resting, is_away)
+
+    @contextlib.contextmanager
+    def _turn(self) -> Generator[None]:
+        if not self._turns.acquire(timeout=TURN_TIMEOUT_S):
+            raise DatabaseUnavailableError(
+                f"all {CONNECTIONS_MAX} connections have been busy for {TURN_TIMEOUT_S:g} s; see "
+                "`drystone db health`"
+            )
+        try:
+            yield
         finally:
             self._turns.release()
 
@@ -116,6 +130,15 @@ class Connections:
                 self._idle.append(connection)
                 return
         connection.close()
+
+
+def is_away(error: Exception) -> bool:
+    """Tell whether the server gave no answer; one that is full gave one."""
+    return isinstance(error, DatabaseUnavailableError) and not isinstance(error, DatabaseFullError)
+
+
+def _resting() -> DatabaseUnavailableError:
+    return DatabaseUnavailableError("the database did not answer; it is asked again in a moment")
 
 
 def connect_once(dsn: str) -> psycopg.Connection[Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Generator
 from types import TracebackType
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import psycopg
 from psycopg import errors
@@ -18,6 +18,9 @@ from sql.core import guests, migrate
 from sql.core.connections import Connections
 from sql.core.errors import DatabaseFullError, GuestError, QueryTimeoutError, StatementError
 from sql.core.request_mark import mark_if_changed
+
+if TYPE_CHECKING:
+    from base.network.breaker import Breaker
 
 READ_ONLY = errors.ReadOnlySqlTransaction.sqlstate
 STATEMENT_TIMEOUT_S = 60.0
@@ -60,6 +63,10 @@ class Transactions:
         except BaseException:
             self.close()
             raise
+
+    def guard(self, breaker: Breaker) -> None:
+        """Ask through a breaker: of a server, whose threads a silent database would all take."""
+        self._connections.breaker = breaker
 
     def close(self) -> None:
         """Close all connections; an embedded server stays up."""
