@@ -40,6 +40,8 @@ TOKEN_PATHS = frozenset({"/health", "/metrics"})
 """Beside the API: what a program that watches may ask for with a token."""
 CONTENT_PATHS = ("/content/", "/thumbnail/")
 """Bytes, for browsers and programs alike."""
+RECEIVING_PATHS = ("/api/v1/ingest", "/api/v1/uploads")
+"""What programs send is taken at any time."""
 LOGIN_PATH = "/login"
 SHARED = re.compile(r"/shared/[^/]{1,100}(/(content|thumbnail)/[^/]{1,100})?")
 """What a secret in the address shows to whoever has it; never kept by a browser."""
@@ -132,6 +134,8 @@ class Guard:
 
     async def _visitor(self, scope: Scope, headers: dict[bytes, bytes]) -> Visitor | None:
         token = _token_of(headers)
+        if token and scope["path"].startswith(RECEIVING_PATHS):
+            return await asyncio.to_thread(self._sessions.sender, token)
         if token and _takes_tokens(scope["path"]):
             return await asyncio.to_thread(self._sessions.visitor, token, is_token=True)
         secret = cookie_of(headers.get(b"cookie", b""), self._config.cookie_name)

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable
 from typing import NamedTuple
 
+from gui.access.kept_tokens import KeptTokens
 from gui.access.passwords import hash_of, new_secret, password_fits
 from gui.access.roles import Visitor
 from gui.core.config import GuiConfig
@@ -44,6 +45,7 @@ class Sessions:
         self._config = config
         self._remembered_s = remembered_s
         self._database = database
+        self.kept = KeptTokens(config.ssd, database)
         # Guards `_known`, never held while the database is asked. Innermost.
         self._lock = threading.Lock()
         self._known: dict[bytes, tuple[Visitor | None, float]] = {}
@@ -61,6 +63,18 @@ class Sessions:
         if not secret or len(secret) > SECRET_LENGTH_MAX:
             return None
         return self._visitor(hash_of(secret), is_token=is_token)
+
+    def sender(self, token: str) -> Visitor | None:
+        """Return who has this token, for what is received: by the SSD while the database is away.
+
+        Raises DatabaseUnavailableError when that does not know it.
+        """
+        try:
+            return self.visitor(token, is_token=True)
+        except DatabaseUnavailableError:
+            if found := self.kept.find(hash_of(token)):
+                return found
+            raise
 
     def still(self, visitor: Visitor) -> Visitor | None:
         """Return who a visitor is now: another role, or None when the session has ended."""

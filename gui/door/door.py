@@ -77,7 +77,9 @@ def make_app(connections: Connections) -> App:
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:
         receiving.start()
+        connections.sessions.kept.start()
         yield
+        connections.sessions.kept.close()
         receiving.close()
         poller.close()
         await pages.close()

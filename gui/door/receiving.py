@@ -43,7 +43,7 @@ from gui.access.roles import Visitor, require
 from gui.door.asked import Asked, asked_of, wait_s_of
 from gui.door.forms import FORM_TYPE, Form
 from gui.reading.connections import Connections
-from sql import NotFoundError
+from sql import DatabaseUnavailableError, NotFoundError
 
 PATH = "/api/v1/ingest"
 TICK_S = 0.5
@@ -316,7 +316,8 @@ async def _waited(desk: Connections, receipt: Receipt, wait_s: float) -> Receive
     state: ReceivedState = "accepted"
     while state not in WAITED_FOR and time.monotonic() < end_s:
         await asyncio.sleep(min(LOOK_EVERY_S, wait_s))
-        state = (await desk.work(lambda: received_state(desk.database(), receipt))).state
+        with contextlib.suppress(DatabaseUnavailableError):  # It is accepted all the same.
+            state = (await desk.work(lambda: received_state(desk.database(), receipt))).state
     return state
 
 

@@ -105,6 +105,14 @@ class TokenOwner(NamedTuple):
     token_name: str
 
 
+class KnownToken(NamedTuple):
+    """A token as it is known by: its hash, whose it is, and its end."""
+
+    token_hash: bytes
+    owner: TokenOwner
+    expire_time: datetime | None
+
+
 class SavedView(NamedTuple):
     """Filters of a page that somebody gave a name."""
 
@@ -303,14 +311,20 @@ class UserBook(Repository):
             row = connection.execute(_SQL["token_owner"], {"token_hash": token_hash}).fetchone()
             if row is None:
                 return None
-            token_id, user_id, name, user_role, token_name, scopes = row
-            left = scopes_left(checked_scopes(scopes), user_role)
-            most = role_of_scopes(scopes)
-            role = None if most is None else lesser_role(user_role, most)
-            if role is None and not left:
-                return None
-            connection.execute(_SQL["touch_token"], {"token_id": token_id})
-        return TokenOwner(user_id, name, role, left, token_name)
+            owner = _owner_of(row)
+            if owner is not None:
+                connection.execute(_SQL["touch_token"], {"token_id": row[0]})
+        return owner
+
+    def known_tokens(self, scopes: Sequence[Scope]) -> list[KnownToken]:
+        """Return the tokens with one of the scopes that are worth something now, the oldest first.
+
+        That they are looked at is no use of them.
+        """
+        with self._database.connection() as connection:
+            rows = connection.execute(_SQL["known_tokens"], {"scopes": list(scopes)}).fetchall()
+        found = ((row, _owner_of(row[:6])) for row in rows)
+        return [KnownToken(row[6], owner, row[7]) for row, owner in found if owner is not None]
 
     # ---- Saved views -----------------------------------------------------------------------------
 
@@ -357,6 +371,14 @@ class UserBook(Repository):
         given = {"user_id": user_id, "saved_view_id": saved_view_id}
         if not self._change(_SQL["remove_view"], given):
             raise NotFoundError("you have no such view")
+
+
+def _owner_of(row: tuple[Any, ...]) -> TokenOwner | None:
+    _, user_id, name, user_role, token_name, scopes = row
+    left = scopes_left(checked_scopes(scopes), user_role)
+    most = role_of_scopes(scopes)
+    role = None if most is None else lesser_role(user_role, most)
+    return TokenOwner(user_id, name, role, left, token_name) if role or left else None
 
 
 def _tell(connection: psycopg.Connection[Any], name: str, change: dict[str, str]) -> None:

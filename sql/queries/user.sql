@@ -133,6 +133,15 @@ FROM api_token AS token JOIN app_user AS person USING (user_id)
 WHERE token.token_hash = %(token_hash)s AND NOT person.is_disabled
     AND (token.expire_time IS NULL OR token.expire_time > now())
 
+-- name: known_tokens
+SELECT token.token_id, person.user_id, person.name, person.role, token.name,
+    ARRAY(SELECT scope FROM api_token_scope WHERE token_id = token.token_id ORDER BY scope),
+    token.token_hash, token.expire_time
+FROM api_token AS token JOIN app_user AS person USING (user_id)
+WHERE NOT person.is_disabled AND (token.expire_time IS NULL OR token.expire_time > now())
+    AND token.token_id IN (SELECT token_id FROM api_token_scope WHERE scope = ANY(%(scopes)s))
+ORDER BY token.token_id
+
 -- name: touch_token
 UPDATE api_token SET used_time = now()
 WHERE token_id = %(token_id)s AND (used_time IS NULL OR used_time < now() - interval '1 minute')

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import io
 import os
@@ -11,6 +12,9 @@ from collections.abc import Callable, Iterator
 from typing import cast
 from urllib.parse import urlsplit
 
+import psycopg
+import psycopg.conninfo
+import psycopg.sql
 import pytest
 from gui_harness import PASSWORD, Answer, Scene
 from PIL import Image
@@ -20,10 +24,12 @@ from store_checks import until
 from adapters import WaitingFolder, run_ingest, waiting_folders
 from base.errors import UsageError
 from fsd.cli.daemons import daemon
-from gui.access.people import add_user
+from gui.access.passwords import hash_of
+from gui.access.people import add_user, make_token
 from gui.core.server_process import api_process
 from gui.door.receiving import PIECE_BYTES, read_pieces
 from gui.reading.connections import Connections
+from sql import load_config as load_database_config
 from sql.database.node_groups import groups
 from sql.selector.document import read_selector
 
@@ -288,3 +294,57 @@ def test_it_is_accepted_while_the_engine_is_away(served: Scene, oto: str):
     (mine,) = [one for one in signals if one.batch == batch]
     run_ingest(served.store.config_path, mine)
     assert state(served, oto, sent)["state"] == "done"
+
+
+@contextlib.contextmanager
+def database_away(served: Scene) -> Iterator[None]:
+    """Let the server take no connection to the store's database, and end those that there are."""
+    url = load_database_config(served.store.config_path).dsn
+    with psycopg.connect(url) as mine:
+        name, others = mine.info.dbname, psycopg.conninfo.make_conninfo(url, dbname="postgres")
+    named = psycopg.sql.Identifier(name)
+    change = psycopg.sql.SQL("ALTER DATABASE {} WITH ALLOW_CONNECTIONS {}").format
+
+    with psycopg.connect(others, autocommit=True) as server:
+        server.execute(change(named, psycopg.sql.SQL("false")))
+        try:
+            server.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [name]
+            )
+            yield
+        finally:
+            server.execute(change(named, psycopg.sql.SQL("true")))
+
+
+@pytest.mark.fault
+def test_it_is_accepted_while_the_database_is_away(served: Scene, oto: str):
+    """Also by a port that was started meanwhile, which has asked the database for nothing."""
+    book = os.path.join(served.store.config.ssd, "access", "tokens.json")
+    revoked = f"Bearer {make_token(served.database, 'oto', 'revoked', ['write']).secret}"
+    for token in (oto, revoked):
+        until(lambda token=token: kept(book, token), "the token is kept")
+    assert os.stat(book).st_mode & 0o777 == 0o600
+    served.database.users.remove_token("oto", "revoked")
+    until(lambda: not kept(book, revoked), "the other is kept no more")
+    with database_away(served):
+        api_process(served.config).stop()
+        served.address = api_process(served.config).start()[0].address
+        sent = send(served, oto, b'{"base": "away"}', "?source=base", Prefer="wait=1")
+        assert (sent.status, sent.document["state"]) == (202, "accepted"), sent.document
+        assert send(served, revoked, b"{}").status == 503
+        assert send(served, "Bearer " + "0" * 43, b"{}").status == 503
+        # All else needs to know who may what, now.
+        for path in ("/api/v1/me", sent.document["state_url"], "/content/" + "0" * 64):
+            asked = served.ask("GET", path, Authorization=oto)
+            assert asked.status == 503 and asked.headers["retry-after"], asked.body
+    batch = until(lambda: state(served, oto, sent).get("ingest_batch"), "its window is closed")
+    (mine,) = [one.signal for one in received(served) if one.signal and one.signal.batch == batch]
+    run_ingest(served.store.config_path, mine)
+    assert state(served, oto, sent)["state"] == "done"
+
+
+def kept(book: str, token: str) -> bool:
+    if not os.path.exists(book):
+        return False
+    with open(book, encoding="utf-8") as file:
+        return hash_of(token.split()[1]).hex() in file.read()
