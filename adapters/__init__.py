@@ -31,10 +31,10 @@ if TYPE_CHECKING:
     from adapters.ingest.purge import PurgePlace
     from adapters.operations.listed import adapters_operations
     from adapters.operations.schemas import Decided as SchemaDecided
+    from adapters.receive.laid_out import PREFIX as RECEIVED_PREFIX
     from adapters.receive.parts import BODY_BYTES_MAX as RECEIVED_BYTES_MAX
     from adapters.receive.receipts import Receipt
     from adapters.receive.receipts import Said as ReceivedSaid
-    from adapters.receive.receiver import PREFIX as RECEIVED_PREFIX
     from adapters.receive.receiver import Receiver
     from adapters.receive.receiver import folder_of as received_folder
     from adapters.receive.resumable import CHECKSUMS as RESUMABLE_CHECKSUMS

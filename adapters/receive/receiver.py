@@ -13,7 +13,6 @@ ingest batch as any other. One process has it open.
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import json
@@ -26,8 +25,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Self
 
-from adapters.receive.named import check_names, named_by
-from adapters.receive.parts import JSON_SOURCE, PARTS_MAX, check_said, check_source, parts_of
+from adapters.receive.laid_out import has_files, lines_of, signal, window_of
+from adapters.receive.named import check_names
+from adapters.receive.parts import PARTS_MAX, check_said, check_source, parts_of
 from adapters.receive.receipts import (
     NOTHING_SAID,
     Receipt,
@@ -46,15 +46,13 @@ from adapters.receive.upload import Upload, name_of, sweep
 from adapters.receive.upload import folder_of as upload_folder
 from adapters.records.errors import SpaceError
 from adapters.sources.received import MANIFEST, Line
-from adapters.work.batch_work import READY_NAME
 from base.errors import UsageError
-from base.files import sync_filesystem, sync_folder, write_json_durably
+from base.files import sync_filesystem, sync_folder
 from base.journal.journal import Journal, JournalError
 from fsd import load_config
 from sql import BusyError, KeyReusedError
 
 FOLDER = "receive"
-PREFIX = "received-"
 IDLE_S = 2.0
 AGE_S_MAX = 10.0
 SIZE_BYTES_MAX = 256 << 20
@@ -291,7 +289,7 @@ class Receiver:
 
     def _close_window(self, pair: tuple[str, str], now_s: float) -> None:
         with self._lock:
-            window = _window_of(pair, self._gathering.pop(pair).receipts)
+            window = window_of(pair, self._gathering.pop(pair).receipts)
             self._closed.append(window)
         try:
             # Barrier: from here on these requests are this window, whatever comes.
@@ -313,7 +311,7 @@ class Receiver:
         # Barrier: nobody takes the folder before this says that it need not be laid out again.
         self._windows.append(published_record(window))
         window.is_published = True
-        _signal(window, folder)
+        signal(window, folder)
         for one in window.receipts:
             if one.files:
                 # They have their names in the window, durably; a crash leaves it to the next start.
@@ -341,7 +339,7 @@ class Receiver:
             for place in range(len(receipt.files)):
                 path = receipt.path_of(receipt.objects + place)
                 os.link(os.path.join(came, name_of(place)), os.path.join(beside, path))
-            lines += _lines_of(receipt, parts)
+            lines += lines_of(receipt, parts)
             if not wanted:
                 break
         if wanted:
@@ -390,8 +388,8 @@ class Receiver:
             folder = os.path.join(self.inbox, window.name)
             if not window.is_published:
                 self._closed.append(window)
-            elif _has_files(window, folder):
-                _signal(window, folder)
+            elif has_files(window, folder):
+                signal(window, folder)
         for record in self._requests.records():
             if record.sequence in in_windows:
                 continue
@@ -461,51 +459,6 @@ def _digest(receipt: Receipt, body: bytes, *, is_lines: bool) -> str:
         rest = [receipt.owner, receipt.said.model_dump(mode="json"), files]
         found.update(b"\0" + json.dumps(rest, sort_keys=True).encode())
     return found.hexdigest()
-
-
-def _lines_of(receipt: Receipt, parts: list[bytes]) -> Iterable[Line]:
-    """Yield what is written beside the parts of a request."""
-    said = receipt.said
-    for place in range(receipt.count):
-        file = receipt.files[place - receipt.objects] if place >= receipt.objects else None
-        named = named_by(parts[place], receipt.files) if file is None and receipt.files else {}
-        yield Line(
-            path=receipt.path_of(place),
-            request=receipt.request_id,
-            account=receipt.account,
-            source=receipt.source,
-            file_name=file.file_name if file else None,
-            content_type=file.content_type if file else None,
-            named={name: receipt.path_of(receipt.objects + at) for name, at in named.items()},
-            comments=said.comments,
-            priority=said.priority,
-            context=said.upload_context,
-            collection=said.collection,
-            tags=said.tags,
-        )
-
-
-def _window_of(pair: tuple[str, str], receipts: list[Receipt]) -> Window:
-    account, source = pair
-    now_s = time.time()
-    said = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now_s))
-    name = f"{PREFIX}{said}-{receipts[0].request_id[:12]}"
-    return Window(name, account, source, now_s, receipts)
-
-
-def _signal(window: Window, folder: str) -> None:
-    path = os.path.join(folder, READY_NAME)
-    with contextlib.suppress(FileNotFoundError):  # It came in and is freed.
-        if not os.path.lexists(path):
-            ready = {"batch": window.name, "format": JSON_SOURCE, "user": window.account}
-            write_json_durably(path, ready)
-
-
-def _has_files(window: Window, folder: str) -> bool:
-    try:
-        return bool(os.listdir(os.path.join(folder, window.source)))
-    except FileNotFoundError:
-        return False
 
 
 def _of_key(former: Receipt, digest: str) -> Receipt:

@@ -17,8 +17,9 @@ from store_harness import Store
 from adapters.ingest.inbox import waiting_folders
 from adapters.receive import receiver as receiver_module
 from adapters.receive import room as room_module
+from adapters.receive.laid_out import PREFIX
 from adapters.receive.receipts import Said
-from adapters.receive.receiver import FOLDER, PREFIX, Receiver
+from adapters.receive.receiver import FOLDER, Receiver
 from adapters.receive.upload import FOLDER as UPLOADS
 from adapters.receive.upload import Upload
 from adapters.records.errors import SpaceError

@@ -14,9 +14,10 @@ from store_harness import Store
 
 from adapters.receive import resumable as resumable_module
 from adapters.receive import room as room_module
+from adapters.receive.laid_out import PREFIX
 from adapters.receive.receipts import Said
 from adapters.receive.receiver import FOLDER as JOURNALS
-from adapters.receive.receiver import PREFIX, Receiver
+from adapters.receive.receiver import Receiver
 from adapters.receive.resumable import FOLDER, About, ChecksumError, OffsetError, Resumables
 from adapters.receive.upload import FOLDER as UPLOADS
 from adapters.records.errors import SpaceError
