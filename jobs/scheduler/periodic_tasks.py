@@ -36,6 +36,8 @@ READ_WORDS_EVERY_S = 10.0
 """Writers read on themselves; this is for what was written before, or by one who was killed."""
 READ_RIGHTS_EVERY_S = 5.0
 FORGET_EVENTS_EVERY_S = 600.0
+COUNT_ARRIVALS_EVERY_S = 600.0
+COUNT_ARRIVALS_FOR_S = 20.0
 ADVANCE_TURN_S = 600.0
 COMMANDS_MAX = 1
 """Of a GPU machine, in one look at it."""
@@ -61,6 +63,11 @@ def read_rights(watch: Watch) -> None:
 def forget_events(watch: Watch) -> None:
     """Throw away what happened so long ago that the feed does not keep it."""
     watch.database.events.forget(watch.config.events_kept_days * 86_400)
+
+
+def count_arrivals(watch: Watch) -> None:
+    """Count what came in on the days that have passed."""
+    watch.database.statistics.count_days(COUNT_ARRIVALS_FOR_S)
 
 
 def reconcile(watch: Watch) -> None:
@@ -154,6 +161,7 @@ def all_periodic_tasks(config: JobsConfig) -> list[PeriodicTask]:
         *run_keeping_tasks(),
         PeriodicTask("words", READ_WORDS_EVERY_S, read_words, apart=True),
         PeriodicTask("rights", READ_RIGHTS_EVERY_S, read_rights, apart=True),
+        PeriodicTask("statistics", COUNT_ARRIVALS_EVERY_S, count_arrivals, apart=True),
         PeriodicTask("events", FORGET_EVENTS_EVERY_S, forget_events, apart=True),
     ]
     # Shared: each scheduler looks after its own machine, the database or not.

@@ -45,4 +45,6 @@ app.add_typer(OperationGroup("grant", RIGHTS, no_args_is_help=True, help=GRANT_W
 app.add_typer(OperationGroup("group", RIGHTS, no_args_is_help=True, help=GROUP_WORDS), name="group")
 WORDS = {"select": "List the nodes of a selector."}
 add_later(app, NODES, WORDS)
+STATS_WORDS = "Count nodes, files and bytes that came in, by day, source, type and user."
+add_later(app, "sql.operations.statistics", {"stats": STATS_WORDS})
 add_later(app, "sql.operations.events", {"events": "List what happened, or follow it."})

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sql.actions.pipeline_book import PipelineBook
     from sql.datasets.dataset_book import DatasetBook
     from sql.datasets.explore_book import ExploreBook
+    from sql.datasets.statistics_book import StatisticsBook
     from sql.datasets.thumbnail_book import ThumbnailBook
     from sql.events.event_book import EventBook
     from sql.events.webhook_book import WebhookBook
@@ -62,6 +63,8 @@ class Books(Transactions):
     """People of the browser's side, their sessions, tokens and saved views."""
     explore: ExploreBook = _made_of("sql.datasets.explore_book.ExploreBook")
     """Pages of a selector, and counts beside it."""
+    statistics: StatisticsBook = _made_of("sql.datasets.statistics_book.StatisticsBook")
+    """What came in, by day, source, type and account."""
     overview: OverviewBook = _made_of("sql.runs.overview_book.OverviewBook")
     """Short lists of what is going on."""
     rights: GrantBook = _made_of("sql.rights.grant_book.GrantBook")
