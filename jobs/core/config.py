@@ -89,6 +89,8 @@ class JobsConfig(Document):
     """Whether what came in gets thumbnails by itself, after the last of it came."""
     events_kept_days: float = Field(default=7.0, gt=0, le=3_650)
     """How long what happened can be read in the feed."""
+    audit_kept_days: float = Field(default=731.0, ge=31, le=36_500)
+    """How long the audit log keeps who changed what."""
     workflow_modules: tuple[str, ...] = ()
     """Python modules with workflows of one's own: each has them in a tuple WORKFLOWS."""
     root: str

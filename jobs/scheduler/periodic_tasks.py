@@ -36,6 +36,8 @@ READ_WORDS_EVERY_S = 10.0
 """Writers read on themselves; this is for what was written before, or by one who was killed."""
 READ_RIGHTS_EVERY_S = 5.0
 FORGET_EVENTS_EVERY_S = 600.0
+FORGET_CHANGES_EVERY_S = 3_600.0
+FORGET_CHANGES_FOR_S = 20.0
 COUNT_ARRIVALS_EVERY_S = 600.0
 COUNT_ARRIVALS_FOR_S = 20.0
 ADVANCE_TURN_S = 600.0
@@ -63,6 +65,17 @@ def read_rights(watch: Watch) -> None:
 def forget_events(watch: Watch) -> None:
     """Throw away what happened so long ago that the feed does not keep it."""
     watch.database.events.forget(watch.config.events_kept_days * 86_400)
+
+
+def forget_changes(watch: Watch) -> None:
+    """Delete what is in the audit log for longer than it is kept."""
+    kept_days = watch.config.audit_kept_days
+    count = watch.database.audit.forget(kept_days * 86_400, FORGET_CHANGES_FOR_S)
+    if count:
+        told = about("audit.forgotten", entries=count)
+        _log.info(
+            "%d entries of the audit log were older than %g days", count, kept_days, extra=told
+        )
 
 
 def count_arrivals(watch: Watch) -> None:
@@ -162,6 +175,7 @@ def all_periodic_tasks(config: JobsConfig) -> list[PeriodicTask]:
         PeriodicTask("words", READ_WORDS_EVERY_S, read_words, apart=True),
         PeriodicTask("rights", READ_RIGHTS_EVERY_S, read_rights, apart=True),
         PeriodicTask("statistics", COUNT_ARRIVALS_EVERY_S, count_arrivals, apart=True),
+        PeriodicTask("audit log", FORGET_CHANGES_EVERY_S, forget_changes, apart=True),
         PeriodicTask("events", FORGET_EVENTS_EVERY_S, forget_events, apart=True),
     ]
     # Shared: each scheduler looks after its own machine, the database or not.

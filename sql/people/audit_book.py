@@ -1,4 +1,5 @@
-"""The audit log: entries are added and read, never changed; the tables refuse anything else.
+"""The audit log: entries are added and read, never changed; the tables refuse anything else, but
+that those go which are older than the setting says.
 
 While the database is away entries wait in a file of the run folder, one JSON document a line, each
 synced; they are added by the next change that finds it. What a crash leaves:
@@ -12,10 +13,11 @@ import fcntl
 import json
 import logging
 import os
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import psycopg
@@ -28,6 +30,7 @@ from sql.core.statements import statements
 
 WAITING_NAME = "audit.waiting.jsonl"
 LIMIT_MAX = 500
+FORGOTTEN_AT_ONCE = 1_000
 
 NEVER_ADDED = (psycopg.IntegrityError, psycopg.DataError, psycopg.ProgrammingError)
 
@@ -81,6 +84,26 @@ class AuditBook(Repository):
         """Return entries, the newest first: those before an id, of a name, of an operation."""
         given = {"before": before, "name": name, "operation": operation, "limit": limit}
         return self._all(AuditEntry, _SQL["entries"], given)
+
+    def forget(self, kept_s: float, for_s: float) -> int:
+        """Delete entries that are older, with what came of them; stop after so long.
+
+        Returns how many. Each transaction takes FORGOTTEN_AT_ONCE; a crash leaves the rest to the
+        next call. What is younger than 30 days the tables keep, whatever is asked.
+        """
+        end_s, count = time.monotonic() + for_s, 0
+        before = datetime.now(UTC) - timedelta(seconds=kept_s)
+        while True:
+            with self._database.connection() as connection:
+                given = {"before": before, "limit": FORGOTTEN_AT_ONCE}
+                keys = [row[0] for row in connection.execute(_SQL["old"], given)]
+                if keys:
+                    connection.execute(_SQL["may_forget"], given)
+                    connection.execute(_SQL["forget_outcomes"], {"keys": keys})
+                    connection.execute(_SQL["forget_entries"], {"keys": keys})
+            count += len(keys)
+            if not keys or time.monotonic() > end_s:
+                return count
 
 
 class AuditWitness:

@@ -21,3 +21,20 @@ WHERE (%(before)s::bigint IS NULL OR entry.audit_entry_id < %(before)s)
     AND (%(name)s::text IS NULL OR entry.name = %(name)s)
     AND (%(operation)s::text IS NULL OR entry.operation = %(operation)s)
 ORDER BY entry.audit_entry_id DESC LIMIT %(limit)s
+
+-- Numbers are in the order of writing, so that the oldest are the first; one that waited in a file
+-- is older than those around it, and goes with them.
+-- name: may_forget
+SELECT set_config('drystone.audit_forgotten_before', %(before)s::timestamptz::text, true)
+
+-- name: old
+SELECT entry_key FROM (
+    SELECT entry_key, begin_time FROM audit_entry ORDER BY audit_entry_id LIMIT %(limit)s
+) AS first
+WHERE begin_time < %(before)s
+
+-- name: forget_outcomes
+DELETE FROM audit_outcome WHERE entry_key = ANY(%(keys)s)
+
+-- name: forget_entries
+DELETE FROM audit_entry WHERE entry_key = ANY(%(keys)s)

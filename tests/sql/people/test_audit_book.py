@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
-from datetime import UTC, datetime
+import uuid
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from base.errors import UsageError
 from base.operations.operation import Caller
-from base.operations.witness import told
+from base.operations.witness import Ended, Entry, told
 from sql import AuditWitness, Database, DatabaseUnavailableError
 from sql.core.errors import SqlError
+from sql.people import audit_book
 from sql.people.audit_book import WAITING_NAME
 
+DAY_S = 86_400.0
 ANN = Caller("ann", "operator", 7, "nightly", "192.0.2.9")
 
 
@@ -63,6 +66,57 @@ def test_rows_are_never_changed_or_deleted(database: Database, tmp_path, table, 
     ):
         connection.execute(statement.format(table))
     assert [one.outcome for one in database.audit.entries()] == ["done"]
+
+
+def aged(database: Database, witness: AuditWitness, *days: float) -> None:
+    """Write changes down that are so many days old."""
+    for age in days:
+        begun = datetime.now(UTC) - timedelta(days=age)
+        key = uuid.uuid4().hex
+        entry = Entry(key, begun, 7, "ann", "operator", "", "api", "", f"age {age}", "{}", "")
+        witness.begin(entry)
+        witness.end(Ended(key, begun + timedelta(days=3), "done", ""))
+
+
+def ages(database: Database) -> list[str]:
+    return [one.operation for one in database.audit.entries()]
+
+
+def test_what_is_older_than_it_is_kept_goes_in_pieces(database: Database, tmp_path, monkeypatch):
+    monkeypatch.setattr(audit_book, "FORGOTTEN_AT_ONCE", 2)
+    witness = AuditWitness(str(tmp_path), lambda: database)
+    # All but the one of 60 days waited in a file, say.
+    aged(database, witness, 900, 800, 60, 750, 740, 700, 1)
+    assert database.audit.forget(731 * DAY_S, 0) == 2, "it stops in time"
+    assert database.audit.forget(731 * DAY_S, 60) == 2
+    assert ages(database) == ["age 1", "age 700", "age 60"]
+    assert database.audit.forget(731 * DAY_S, 60) == 0
+    assert database.audit.forget(50 * DAY_S, 60) == 2
+    assert ages(database) == ["age 1"]
+    with database.connection() as connection:
+        (outcomes,) = connection.execute("SELECT count(*) FROM audit_outcome").fetchone() or (0,)
+    assert outcomes == 1, "what came of them is gone with them"
+
+
+def test_what_is_young_is_kept_whatever_is_asked(database: Database, tmp_path):
+    aged(database, AuditWitness(str(tmp_path), lambda: database), 29)
+    with pytest.raises(SqlError, match="only added"):
+        database.audit.forget(0, 60)
+    assert ages(database) == ["age 29"]
+
+
+def test_what_is_old_goes_by_forget_alone(database: Database, tmp_path):
+    aged(database, AuditWitness(str(tmp_path), lambda: database), 900)
+    for table in ("audit_outcome", "audit_entry"):
+        with (
+            pytest.raises(SqlError, match="only added"),
+            database.connection() as connection,
+        ):
+            connection.execute(f"DELETE FROM {table}".encode())
+    database.audit.forget(731 * DAY_S, 60)
+    with database.connection() as connection:
+        row = connection.execute("SELECT current_setting('drystone.audit_forgotten_before', true)")
+        assert row.fetchone() in ((None,), ("",)), "what was said holds for its transaction"
 
 
 @pytest.mark.fault
