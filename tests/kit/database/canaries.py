@@ -29,7 +29,7 @@ _WORD = re.compile(r"\(?(\w+) = (?:ANY \(ARRAY\[)?'(\w+)'")
 _VALUES: dict[str, list[Any]] = {
     "bigint": [1], "integer": [1], "smallint": [1], "boolean": [True],
     "bytea": [b"c" * 32, b"c" * 16], "timestamp with time zone": ["2026-01-01T00:00:00Z"],
-    "double precision": [1.0], "ARRAY": ["{}"],
+    "date": ["2026-01-01"], "double precision": [1.0], "ARRAY": ["{}"],
 }  # fmt: skip
 
 
