@@ -96,8 +96,11 @@ class TakenMessage(NamedTuple):
 
 
 class Taken(NamedTuple):
-    """A webhook to be told. With `messages` it is nobody else's for a while, and `fence` says so
-    when what came of them is noted: nothing is noted of an older one."""
+    """A webhook to be told; of what waits for it, `waiting` counts one alone.
+
+    With `messages` it is nobody else's for a while, and `fence` says so when what came of them is
+    noted: nothing is noted of an older one.
+    """
 
     webhook: Webhook
     secrets: WebhookSecrets
@@ -228,7 +231,9 @@ class WebhookBook(Repository):
         with self._database.connection() as connection:
             if connection.execute(_SQL["lock"], given).fetchone() is None:
                 return None
-            webhook = row_of(connection, Webhook, _SQL["webhooks"], _of(webhook_id=webhook_id))
+            # Whether any waits, not how many: what a long queue has is not counted for each part.
+            which = _of(webhook_id=webhook_id, counted_max=1)
+            webhook = row_of(connection, Webhook, _SQL["webhooks"], which)
             secrets = row_of(connection, WebhookSecrets, _SQL["secrets"], given)
             assert webhook is not None and secrets is not None
             fence = value_of(connection, _SQL["take"], given)
@@ -379,6 +384,12 @@ def _is_mine(connection: psycopg.Connection[Any], webhook_id: int, begun_at: int
 
 
 def _of(
-    *, name: str | None = None, webhook_id: int | None = None, owned_by: int | None = None
+    *,
+    name: str | None = None,
+    webhook_id: int | None = None,
+    owned_by: int | None = None,
+    counted_max: int | None = None,
 ) -> dict[str, Any]:
-    return {"name": name, "webhook_id": webhook_id, "owned_by": owned_by}
+    return {
+        "name": name, "webhook_id": webhook_id, "owned_by": owned_by, "counted_max": counted_max,
+    }  # fmt: skip

@@ -26,8 +26,10 @@ SELECT webhook_id, hook.name, hook.user_id, owner.name AS owner, owner.role AS o
     selector, batch_max, position, is_paused, pause_reason, failing_since, hook.create_time,
     position < (SELECT gone_position FROM event_feed) AS has_missed,
     (
-        SELECT count(*) FROM webhook_delivery AS waiting
-        WHERE waiting.webhook_id = hook.webhook_id AND waiting.state = 'waiting'
+        SELECT count(*) FROM (
+            SELECT FROM webhook_delivery AS waiting
+            WHERE waiting.webhook_id = hook.webhook_id AND waiting.state = 'waiting' LIMIT %(counted_max)s
+        ) AS counted
     ) AS waiting
 FROM webhook AS hook LEFT JOIN app_user AS owner USING (user_id)
 WHERE (%(name)s::text IS NULL OR hook.name = %(name)s)

@@ -16,11 +16,13 @@ from gui_harness import HOSTILE, PASSWORD, Scene
 from fsd.cli.daemons import daemon
 from jobs import load_jobs_config
 from jobs.queues import redis_server
+from sql import NewWebhook, Try
 
 PAGES = ("/", "/explorer?media_type=image", "/storage", "/backups", "/users", "/account")
 ALL_PAGES = (
     *PAGES, "/scheduler", "/scheduler/start/ua_1", "/scheduler/start/ua_2", "/runs", "/pipelines",
-    "/gates", "/labelling", "/datasets", "/datasets/new", "/schemas", "/node/1", "/nowhere",
+    "/gates", "/labelling", "/datasets", "/datasets/new", "/schemas", "/webhooks", "/node/1",
+    "/nowhere",
 )  # fmt: skip
 SCREENS = {"phone, dark": (390, 844, "dark"), "200 %": (720, 450, "light")}
 """Width and height in pixels of the page: 1440 x 900 at 200 % are half of that."""
@@ -307,8 +309,40 @@ def barriers(page, axe: str) -> list[str]:
     ]
 
 
+def test_the_list_has_every_page_that_needs_to_be_told_nothing():
+    from gui.pages.registry import found_pages
+
+    assert {one.path for one in found_pages() if "{" not in one.path} <= {
+        path.partition("?")[0] for path in ALL_PAGES
+    }
+
+
+@pytest.fixture
+def webhook_message(served: Scene) -> Iterator[str]:
+    """The address of a message that was not taken, of a webhook that is failing."""
+    book = served.database.webhooks
+    webhook_id = book.add(
+        NewWebhook(
+            name="barrier", user_id=None, url="https://example.org/hook", types=("a.b", "c.d"),
+            selector=None, authentication="none", credential="", authorities="", batch_max=1,
+            signing="whsec_c2VjcmV0", after=0,
+        )
+    )  # fmt: skip
+    events, position = served.database.events.feed(0)
+    book.plan(webhook_id, book.webhook("barrier").position, [[events[0].position]], position)
+    taken = book.take(webhook_id, 1, 60.0)
+    assert taken is not None
+    (message,) = taken.messages
+    said = Try('{"subject": "run 7"}', 500, "because", 0.25, "the webhook answered 500")
+    book.postpone(taken, [], message, said, lambda _: 3_600.0, 1e9)
+    yield f"/webhooks?name=barrier&message={message.delivery_id}"
+    book.remove(webhook_id)
+
+
 @pytest.mark.parametrize("screen", SCREENS)
-def test_no_page_has_a_barrier(chromium, served: Scene, axe: str, screen: str):
+def test_no_page_has_a_barrier(
+    chromium, served: Scene, axe: str, screen: str, webhook_message: str
+):
     width, height, scheme = SCREENS[screen]
     made = Watched(chromium, served, color_scheme=scheme,
                    viewport={"width": width, "height": height})  # fmt: skip
@@ -316,7 +350,7 @@ def test_no_page_has_a_barrier(chromium, served: Scene, axe: str, screen: str):
     made.open("/login")
     found["/login"] = barriers(page, axe)
     made.log_in("ada")
-    for path in ALL_PAGES:
+    for path in (*ALL_PAGES, webhook_message):
         made.open(path)
         page.wait_for_load_state("networkidle")
         found[path] = barriers(page, axe)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import socket
 import threading
 from collections.abc import Iterator
@@ -68,3 +69,25 @@ def test_what_ends_in_time_is_left_alone(listener: socket.socket):
     with connected, listener.accept()[0] as other:
         other.sendall(b"here")
         assert connected.recv(4) == b"here"
+
+
+def hear_nothing(port: int) -> None:
+    """Begin a try of a minute, and in it one that ends soon, of who says nothing."""
+    with (
+        Deadline(60.0) as long,
+        long.connect("127.0.0.1", port, 60.0),
+        pytest.raises(TimeoutError, match=r"longer than 0\.2 s"),
+        Deadline(0.2) as short,
+        short.connect("127.0.0.1", port, 60.0) as connected,
+    ):
+        if not connected.recv(1):
+            raise OSError("nothing was said")
+
+
+def test_a_try_that_begins_later_may_end_earlier_and_in_a_fork_too(listener: socket.socket):
+    port = listener.getsockname()[1]
+    hear_nothing(port)
+    fork = multiprocessing.get_context("fork").Process(target=hear_nothing, args=[port])
+    fork.start()
+    fork.join(60)
+    assert fork.exitcode == 0
