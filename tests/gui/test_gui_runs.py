@@ -178,13 +178,16 @@ async def test_a_dry_run_that_fails_as_nobody_thought_counts_no_more(scene: Scen
 async def test_the_answer_to_a_form_that_was_changed_meanwhile_starts_nothing(
     scene: Scene, monkeypatch
 ):
-    may_answer, asked = threading.Event(), threading.Event()
+    may_answer, asked, answered = (threading.Event() for _ in range(3))
     dry_run = jobs.dry_run_request
 
     def answer_later(*given: Any) -> dict[str, Any]:
         asked.set()
         may_answer.wait(60)
-        return dry_run(*given)
+        try:
+            return dry_run(*given)
+        finally:
+            answered.set()
 
     async with gui_harness.simulated(scene, "oto") as (user, _):
         await user.open("/scheduler/start/audit")
@@ -197,8 +200,9 @@ async def test_the_answer_to_a_form_that_was_changed_meanwhile_starts_nothing(
             await user.should_see("Press Dry run")
         finally:
             may_answer.set()
+        assert await asyncio.to_thread(answered.wait, 60)
         with pytest.raises(AssertionError):
-            await user.should_see("Exactly this is started.")
+            await user.should_see("Exactly this is started.", retries=20)
         user.find("Dry run").click()
         await user.should_see("Exactly this is started.")
 
