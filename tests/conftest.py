@@ -9,7 +9,7 @@ import shutil
 import signal
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 
 import command
 import compiled_share
@@ -56,6 +56,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_sessionstart(session: pytest.Session) -> None:
+    gc.disable()  # Looking for cycles would be a fifth of what collection takes.
     worker, whole = getattr(session.config, "workerinput", None), session.config.rootpath / "tests"
     if worker is not None and [os.path.abspath(one) for one in session.config.args] == [str(whole)]:
         number = int(worker["workerid"].removeprefix("gw"))
@@ -84,10 +85,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     run_order.spread(items, worker.get("workercount", 1), is_long_form=is_long_form)
 
 
-def pytest_collection_finish() -> None:
-    # What was imported and collected lives as long as the run: nobody has to look through it again.
-    gc.collect()
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    try:
+        return (yield)
+    finally:
+        # What was imported and collected lives as long as the run: nobody looks through it again.
+        gc.collect()
+        gc.freeze()
+        gc.enable()
 
 
 def pytest_sessionfinish(exitstatus: int) -> None:

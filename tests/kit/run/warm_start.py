@@ -285,6 +285,7 @@ def serve(control: socket.socket) -> NoReturn:
     """Fork what is asked for until the tests are not there to ask; never returns."""
     # Before the environment changes, behind which the room for the forks' titles lies.
     setproctitle("drystone tests")
+    gc.disable()
     for needed in MODULES.values():
         for name in needed:
             # One that was moved costs time until test_style.py has told of it, and no test.
@@ -294,6 +295,7 @@ def serve(control: socket.socket) -> NoReturn:
     assert threading.active_count() == 1, threading.enumerate()
     gc.collect()
     gc.freeze()
+    gc.enable()
     woken, wake = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
     signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
