@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from base.errors import DrystoneError, UsageError
+from base.logging import spans
 from base.logging.daemon import also_on_stderr
 from base.logging.ids import about, bind
 from jobs.core.errors import (
@@ -32,6 +33,7 @@ from jobs.core.errors import (
 from jobs.runs.local_state import log_path, pack_result
 from jobs.runs.registry import workflow_named
 from jobs.runs.workflow import Step, StepResult
+from jobs.worker.spans import add_attempt
 from jobs.worker.task_run import TaskRun, boot_s
 from sql import BusyError, Claim, DatabaseUnavailableError, Outcome, StaleAttemptError
 
@@ -89,7 +91,10 @@ def carry_out(place: Workplace, task_id: int) -> str:
     asked = {"request_id": claim.request_id, "trace_id": claim.trace_id}
     with bind(**ids, **asked, workflow=claim.workflow, step=claim.step):
         _log.info("%s of run %d starts", claim.step, claim.run_id, extra=about("task.started"))
+        begin_ns = time.time_ns()
         state = _attempt(place, claim, asked_s)
+        if spans.is_on():
+            add_attempt(claim, state, begin_ns, place.database)
         level = logging.WARNING if state == "failed" else logging.INFO
         told = about("task.ended", state=state)
         _log.log(level, "%s of run %d: %s", claim.step, claim.run_id, state, extra=told)

@@ -13,7 +13,7 @@ from pydantic.fields import FieldInfo
 from adapters.actions.contract.config import ActionsConfig
 from adapters.decide.decision import Thresholds
 from adapters.ingest.config import IngestConfig
-from base.logging.config import LogConfig
+from base.logging.config import LogConfig, TelemetryConfig
 from fsd.disks.config import (
     FOREIGN_SECTIONS,
     AlertsConfig,
@@ -33,7 +33,7 @@ from sql.core.config import DatabaseConfig
 
 DOCUMENT = os.path.join(os.path.dirname(os.path.dirname(__file__)), "docs", "settings.md")
 ROW = re.compile(r"^\| `(\w+)` \| (.+?) \| (.+) \|$", re.MULTILINE)
-NOT_WRITTEN = {"root", "store", "quota", "areas", "alerts", "metrics", "log", "disk"}
+NOT_WRITTEN = {"root", "store", "quota", "areas", "alerts", "metrics", "log", "telemetry", "disk"}
 """Fields of the whole: filled in by the code, or sections of their own."""
 
 # The models of [database] and [gui] are those that the frozen configurations inherit from.
@@ -46,6 +46,7 @@ SECTIONS: dict[str, type[Any] | None] = {
     "`[alerts]`": AlertsConfig,
     "`[metrics]`": MetricsConfig,
     "`[log]`": LogConfig,
+    "`[telemetry]`": TelemetryConfig,
     "`[database]`": DatabaseConfig.__base__,
     "`[ingest]`": IngestConfig,
     "`[schemas]`": Thresholds,
@@ -108,7 +109,7 @@ def test_it_names_every_key_and_its_default(head: str):
 def test_no_other_section_is_accepted():
     """A misspelt section is an error, and not a setting that nobody reads."""
     named = {head.strip("`[]").split(".")[0] for head in SECTIONS if head.startswith("`")}
-    own = {"disk", "store", "quota", "areas", "alerts", "metrics", "log"}
+    own = {"disk", "store", "quota", "areas", "alerts", "metrics", "log", "telemetry"}
     assert named == {*FOREIGN_SECTIONS, *own}
     below = {head.strip("`[]").split(".")[1] for head in SECTIONS if head.startswith("`[jobs.")}
     assert set(OTHERS) == below - {"workers", "gpu", "webhooks"}

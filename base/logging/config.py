@@ -21,3 +21,11 @@ class LogConfig(BaseModel):
     def words(self) -> list[str]:
         """Return it as arguments, for a daemon that has to start also where the file is broken."""
         return [self.level, str(self.file_size_bytes), str(self.files_kept)]
+
+
+class TelemetryConfig(BaseModel):
+    """Where spans go: the base of an OTLP/HTTP address, such as `http://collector:4318`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    endpoint: str = Field(default="", pattern=r"^(https?://[^\s/?#]+[^\s?#]*)?$")

@@ -21,7 +21,7 @@ TRACE_HEADER = "traceparent"
 _ENVIRONMENT = {"DRYSTONE_TASK_ID": "task", "DRYSTONE_REQUEST_ID": "request_id"}
 _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}")
 _TRACE_ID = re.compile(r"(?!0{32})[0-9a-f]{32}")
-_TRACE_PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+_TRACE_PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-([0-9a-f]{32})-([0-9a-f]{16})-[0-9a-f]{2}(?:-.*)?")
 
 _ids: ContextVar[Mapping[str, Any]] = ContextVar("ids", default={})  # noqa: B039 It is never changed.
 
@@ -79,6 +79,12 @@ def ids_of_headers(request_id: str, trace_parent: str) -> dict[str, str]:
     if found and checked_trace_id(found[1]):
         ids["trace_id"] = found[1]
     return ids
+
+
+def caller_of(trace_parent: str) -> int:
+    """Return the id of the caller's span by the header of a request; 0 where there is none."""
+    found = _TRACE_PARENT.fullmatch(trace_parent.strip())
+    return int(found[2], 16) if found and checked_trace_id(found[1]) else 0
 
 
 def checked_request_id(text: str) -> str:

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, field_validator
 
 from base.config import absolute_path, read_config
-from base.logging.config import LogConfig
+from base.logging.config import LogConfig, TelemetryConfig
 from base.model import Document
 
 MIB = 1 << 20
@@ -154,6 +154,7 @@ class Config(Document):
     alerts: AlertsConfig = AlertsConfig()
     metrics: MetricsConfig = MetricsConfig()
     log: LogConfig = LogConfig()
+    telemetry: TelemetryConfig = TelemetryConfig()
     disk: tuple[DiskConfig, ...] = ()
 
     @field_validator("disk")

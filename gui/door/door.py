@@ -20,6 +20,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from adapters import RECEIVED_BYTES_MAX
+from base.logging import spans
 from base.logging.daemon import daemon_log
 from base.logging.ids import about
 from base.logging.requests import RequestIds
@@ -43,6 +44,7 @@ from gui.door.protocol import BoundedProtocol
 from gui.door.rates import Rates
 from gui.door.receiving import PATH as RECEIVING_PATH
 from gui.door.receiving import Receiving, add_receiving
+from gui.door.spans import RequestSpans
 from gui.door.tags import Tags
 from gui.door.tus import PATH as UPLOADS_PATH
 from gui.door.tus import add_tus
@@ -107,7 +109,8 @@ def make_app(connections: Connections) -> App:
     add_api(app, connections, poller)
     door = _Door(Guard(Tags(app), config, connections.sessions), pages)
     rated = Rates(door, config.requests_per_s)
-    return RequestIds(counts.over(BoundedBodies(rated, _limit_of)))
+    bounded = BoundedBodies(rated, _limit_of)
+    return RequestIds(counts.over(RequestSpans(bounded) if spans.is_on() else bounded))
 
 
 def _limit_of(scope: Scope) -> int:
@@ -145,6 +148,7 @@ def serve(config: GuiConfig) -> None:
     process = api_process(config)
     with process.only_one(), daemon_log("api", config.config_path):
         _allow_files()
+        spans.configure("api", config.config_path)
         listener = listener_of(config)
         settings = uvicorn.Config(
             # Who was logged out by the pages, or by another, is so at the next request.
@@ -160,6 +164,7 @@ def serve(config: GuiConfig) -> None:
             ws_max_size=MESSAGE_SIZE_BYTES_MAX,
         )
         _Server(settings, process, listener).run(sockets=[listener])
+        spans.close()
 
 
 def _allow_files() -> None:

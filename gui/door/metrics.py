@@ -27,6 +27,14 @@ PAGES_ROUTE = "pages"
 NO_ROUTE = "none"
 
 
+def route_of(scope: Scope) -> str:
+    """Return the name of a route (operations), never an address: of those there is no end."""
+    route = getattr(scope.get("route"), "name", None)
+    if route is not None:
+        return route
+    return NO_ROUTE if scope["path"].startswith("/api/") else PAGES_ROUTE
+
+
 class RequestCounts:
     """ASGI middleware that counts requests and websockets; one event loop's alone."""
 
@@ -65,11 +73,7 @@ class RequestCounts:
                 self._count(scope, status, time.monotonic() - began)
 
     def _count(self, scope: Scope, status: str, took_s: float) -> None:
-        # Names of routes (operations), never addresses: of those there is no end.
-        route = getattr(scope.get("route"), "name", None)
-        if route is None:
-            is_own = scope["path"].startswith("/api/")
-            route = NO_ROUTE if is_own else PAGES_ROUTE
+        route = route_of(scope)
         method = scope["method"] if scope["method"] in _METHODS else "other"
         key = (method, route, status)
         self._counts[key] = self._counts.get(key, 0) + 1

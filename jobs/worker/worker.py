@@ -25,6 +25,7 @@ from rq.serializers import JSONSerializer
 from rq.worker import Worker
 
 from base.errors import DrystoneError
+from base.logging import spans
 from base.logging.ids import about
 from jobs import execute
 from jobs.core.errors import JobsError
@@ -159,6 +160,7 @@ class HouseWorker(Worker):
         except BaseException:
             _log.exception("a horse failed", extra=about("worker.horse_failed"))
         finally:
+            spans.close()
             os._exit(status)
 
     def perform_job(self, job: Job, queue: Queue) -> bool:
@@ -226,6 +228,7 @@ def work(
     """Work until SIGTERM; then the task that runs is ended first. Redis may come and go."""
     full_name = f"{os.uname().nodename}-{name}-{os.getpid()}"
     load_extra_workflows(config)
+    spans.configure("worker", config_path)
     execute.set_workplace(_workplace(config, config_path, full_name))
     _load_early()
     redis = connect(config)
