@@ -24,7 +24,7 @@ from gui.pages.datasets.form import (
     values_of_form,
     written,
 )
-from gui.pages.datasets.reading import definition_yaml, one_version
+from gui.pages.datasets.reading import definition_yaml, in_split_order, one_version
 from gui.pages.datasets.view import media_type_of, show_report, show_tiles
 from gui.pages.runs.acts import start
 from gui.reading.desk import Desk
@@ -307,7 +307,7 @@ class NewDataset:
 
 def show_preview(found: Preview) -> None:
     """Show what a dataset would be."""
-    room, report = found.room, found.report
+    room, report = found.room, in_split_order(found.report)
     with card(f"What {found.name} would be", f"{found.layout_id}, {found.mode}"):
         with box("metrics"):
             metric("Files", f"{report.files:,}", size(report.size_bytes))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
-from gui.widgets.blocks import attributes, badge, box, card, clean, link, text
+from gui.widgets.blocks import attributes, badge, box, card, clean, link, many, text
 from gui.widgets.explorer_routes import picture_of
 from gui.widgets.tables import Col, table
 
@@ -40,8 +40,8 @@ def show_report(report: SplitsReport) -> None:
     """Show splits, classes, the proof of no leakage, and what was left out."""
     names = list(report.splits)
     with box("grid"):
-        with card("Splits", f"{report.groups:,} groups, the largest has "
-                  f"{report.largest_group_files:,} files"):  # fmt: skip
+        largest = many(report.largest_group_files, "file")
+        with card("Splits", f"{many(report.groups, 'group')}, the largest has {largest}"):
             cols = (
                 Col("Split", lambda one: one[0]),
                 Col(">Files", lambda one: one[1].files),

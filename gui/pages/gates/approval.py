@@ -62,10 +62,10 @@ def show_samples(samples: tuple[Sample, ...]) -> None:
 
 
 def _show_sample(one: Sample) -> None:
-    label = f"Node {one.node_id}"
-    with attributes(link("", f"/node/{one.node_id}", "relative"), title=clean(one.description)):
+    label = clean(one.title) or f"Node {one.node_id}"
+    with attributes(link("", f"/node/{one.node_id}", "relative"), title=label):
         if source := picture_of(one.key, one.media_type):
-            attributes(box(tag="img"), src=source, alt=label, loading="lazy")
+            attributes(box(tag="img"), src=source, alt="", loading="lazy")
         else:
             text(one.media_type or "no file", "ds-kind")
         text(label, "hint relative-name")

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from gui.pages.runs.words import run_title
 from gui.reading.desk import Desk
 from gui.widgets.blocks import first_line
+from gui.widgets.explorer_routes import name_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -65,7 +66,7 @@ class Sample(NamedTuple):
     node_id: int
     key: str
     media_type: str
-    description: str
+    title: str
 
 
 def read_gates(desk: Desk) -> GatesReading:
@@ -126,8 +127,9 @@ def samples_of(database: Database, action_batch_id: int) -> tuple[Sample, ...]:
     with _closing(database.action_context.batch_nodes(action_batch_id)) as members:
         node_ids = [node_id for node_id, _ in islice(members, SAMPLES)]
     nodes = database.action_context.nodes(node_ids)
+    names = {one.node_id: name_of(one) for one in database.explore.details(node_ids)}
     return tuple(
-        Sample(one.node_id, one.key, one.media_type or "", one.description or "")
+        Sample(one.node_id, one.key, one.media_type or "", names.get(one.node_id, ""))
         for one in (nodes[node_id] for node_id in node_ids if node_id in nodes)
         if not one.hidden
     )

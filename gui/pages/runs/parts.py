@@ -140,7 +140,7 @@ def show_origin(found: tuple[Any, ...]) -> None:
         rows.append(("Brought in", lambda: link(f"All of {ingest}", target)))
     with card("Lineage"):
         if not rows:
-            empty("A person asked for it, and it belongs to no batch.", "Results are shown below.")
+            empty("It belongs to no batch.", "Results are shown below.")
         else:
             pairs(rows)
         if failed_nodes:

@@ -17,6 +17,7 @@ WORKFLOW_TITLES = {
     "backup": "Back up the database",
     "scrub": "Verify the disks",
     "audit": "Compare database and store",
+    "thumbnails": "Make thumbnails",
 }
 _NAMING = ("batch", "action", "dataset", "definition", "name", "folder", "method")
 """Parameters by which a person knows a request, the first one that it has."""

@@ -1,15 +1,16 @@
 """What a dry run told: it owns how cost, paths, command and room are shown before anything starts.
 
-Documents of workflows that it does not know are shown as they are.
+Documents of workflows that it does not know are shown as names with values.
 """
 
 from __future__ import annotations
 
-import json
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, cast
 
+from gui.pages.datasets.new import show_preview
 from gui.widgets.blocks import (
     attributes,
     badge,
@@ -28,7 +29,8 @@ from gui.widgets.words import state_tone
 
 PATHS_SHOWN = 20
 LINES_SHOWN = 20
-REST_LENGTH_MAX = 6_000
+REST_MAX = 100
+"""So many values of a document that nobody knows are shown."""
 _OWN = ("workflow", "parameters", "steps")
 _ACTION = (
     "action", "nodes", "nodes_done", "size_bytes", "parts", "staged_files", "staged_bytes",
@@ -46,9 +48,12 @@ def show_dry_run(report: Mapping[str, Any]) -> None:
         if "room" in told and "nodes" in told:
             _show_action(told)
             told = {name: value for name, value in told.items() if name not in _ACTION}
-        _show_rest(told)
+        if "report" not in told:
+            _show_rest(told)
         steps = [str(step) for step in report.get("steps", ())]
         text("Steps: " + " → ".join(steps), "hint")
+    if "report" in told:
+        _show_dataset(told)
 
 
 def is_impossible(report: Mapping[str, Any]) -> str:
@@ -133,11 +138,17 @@ def _show_left_out(left_out: Sequence[Any]) -> None:
         notice(f"{count:,} nodes would be left out: {reason}", "warn")
 
 
+def _show_dataset(told: Mapping[str, Any]) -> None:
+    from datasets import Preview
+
+    show_preview(Preview.model_validate(told))
+
+
 # ---- Any other -----------------------------------------------------------------------------------
 
 
 def _show_rest(told: Mapping[str, Any]) -> None:
-    """Show figures as figures, lines as lines, and all else as it is written."""
+    """Show figures as figures, lines as lines, and all else as names with values."""
     figures = {
         name: value
         for name, value in told.items()
@@ -155,9 +166,30 @@ def _show_rest(told: Mapping[str, Any]) -> None:
         elif isinstance(value, list):
             _show_lines(name, cast("list[Any]", value))
         elif value:
-            text(name.replace("_", " ").capitalize(), tag="h3")
-            words = json.dumps(value, indent=1, ensure_ascii=False, default=str)
-            written(words[:REST_LENGTH_MAX], name)
+            text(_words(name), tag="h3")
+            pairs(list(islice(_leaves(value), REST_MAX)))
+
+
+def _leaves(value: object, name: str = "") -> Iterator[tuple[str, str]]:
+    """Yield what is said in a document: names with values, those of inner ones with both names."""
+    if isinstance(value, dict):
+        for key, inner in cast("dict[str, object]", value).items():
+            yield from _leaves(inner, f"{name}, {_words(key).lower()}" if name else _words(key))
+    elif isinstance(value, list | tuple):
+        inner = cast("Sequence[object]", value)
+        if any(isinstance(one, dict | list) for one in inner):
+            for number, one in enumerate(inner, 1):
+                yield from _leaves(one, f"{name} {number}".strip())
+        elif inner:
+            yield name, ", ".join(map(str, inner))
+    elif isinstance(value, int) and not isinstance(value, bool):
+        yield name, size(value) if name.endswith("bytes") else f"{value:,}"
+    elif value is not None and value != "":
+        yield name, str(value)
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ").capitalize()
 
 
 def _show_lines(name: str, lines: list[Any]) -> None:
@@ -167,6 +199,8 @@ def _show_lines(name: str, lines: list[Any]) -> None:
         text(name.replace("_", " ").capitalize(), tag="h3")
         badge(f"{len(lines):,}", "warn" if name == "problems" else "")
     for line in lines[:LINES_SHOWN]:
-        text(line if isinstance(line, str) else json.dumps(line, default=str), "reason", "p")
+        has_names = isinstance(line, dict | list)
+        told = "; ".join(map(": ".join, _leaves(line))) if has_names else str(line)
+        text(told, "reason", "p")
     if len(lines) > LINES_SHOWN:
         text(f"and {len(lines) - LINES_SHOWN:,} more", "hint")

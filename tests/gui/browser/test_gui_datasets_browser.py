@@ -208,6 +208,24 @@ def test_a_build_that_fails_shows_its_own_reason(work: Workshop, oto: Watched):
     assert oto.problems == []
 
 
+def test_a_dry_run_is_told_in_words(work: Workshop, oto: Watched):
+    page = oto.page
+    oto.open("/scheduler/start/ua_3")
+    turned = "splits: {fractions: {test: 0.25, val: 0.25, train: 0.5}"
+    write(oto, DEFINITION.replace("splits: {fractions: {train: 0.6, val: 0.4}", turned))
+    page.click("button:text-is('Dry run')")
+    page.wait_for_selector("h2:has-text('What shades would be')")
+    # Splits are named in one order, whatever the definition's.
+    names = page.locator("[aria-label='Splits'] tbody tr td:first-child").all_inner_texts()
+    assert names == ["train", "val", "test"]
+    for workflow in ("scrub", "inbox", "backup", "audit"):
+        oto.open(f"/scheduler/start/{workflow}")
+        page.click("button:text-is('Dry run')")
+        page.wait_for_selector("main >> text=/^Steps: /")
+        assert '{"' not in page.inner_text("main") and '": ' not in page.inner_text("main")
+    assert oto.problems == []
+
+
 def test_lineage_goes_both_ways_and_never_by_a_path(work: Workshop, oto: Watched):
     page = oto.page
     version = newest(work)
