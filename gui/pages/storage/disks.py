@@ -58,10 +58,11 @@ def show_disks(desk: Desk) -> None:
 
 
 def heads_of(poller: Poller) -> tuple[DiskHead, ...]:
-    """Return the disks; it changes when one of them gets another state."""
+    """Return the disks, former ones last; it changes when one of them gets another state."""
     store = store_of(poller)
     disks = store.health.disks if store else ()
-    return tuple(DiskHead(disk.name, disk.path, disk.state, disk.health) for disk in disks)
+    heads = (DiskHead(disk.name, disk.path, disk.state, disk.health) for disk in disks)
+    return tuple(sorted(heads, key=lambda disk: disk.state in FORMER))
 
 
 def figures_of(poller: Poller) -> dict[str, DiskFigures]:
@@ -138,6 +139,12 @@ def _show_figures(name: str, disks: dict[str, DiskFigures]) -> None:
 def _disk_buttons(desk: Desk, disk: DiskHead) -> None:
     name = disk.name
     values = {"disk": name}
+    if disk.state == "gone":
+        act_button(
+            desk, "disk.add", "Add it again", {"path": disk.path}, title=f"Add {name} again?",
+            lines=actions.MOUNTED, fields=("path",), agree="Add it", classes="small",
+            done=lambda added: f"{added.path} is a disk again",
+        )  # fmt: skip
     if disk.state in FORMER:
         return
     if disk.state == "draining":

@@ -159,7 +159,9 @@ def test_what_cannot_be_repaired_is_said_with_the_reason(house: Workshop, oto: W
     assert oto.problems == []
 
 
-def test_a_disk_dies_and_the_store_is_made_whole_without_it(house: Workshop, oto: Watched):
+def test_a_disk_dies_and_the_store_is_made_whole_without_it(
+    chromium, house: Workshop, oto: Watched
+):
     page, client = oto.page, house.store.client
     keys = stored_keys(house)
     # One that holds something: not every disk of so small a store does.
@@ -193,7 +195,15 @@ def test_a_disk_dies_and_the_store_is_made_whole_without_it(house: Workshop, oto
     until(lambda: all(set(client.head(key).disks) == others for key in keys))
     # It comes back after all, and is taken in again.
     os.rename(f"{path}.away", path)
-    client.disk_add(path)
+    assert page.locator(".disk").last.locator(".disk-name").inner_text() == dead
+    ada = Watched(chromium, house)
+    ada.log_in("ada")
+    ada.open("/storage")
+    ada.page.click(f"{disk_of(dead)} >> button:text-is('Add it again')")
+    ada.page.click(".dialog >> button:text-is('Add it')")
+    ada.page.wait_for_selector(f"{disk_of(dead)} .badge:text-is('online')")
+    assert ada.problems == []
+    ada.close()
     page.wait_for_selector(f"{disk_of(dead)} .badge:text-is('online')")
     page.wait_for_selector("dt:text-is('Next') + dd:has-text(' on d')")  # Of the scrub.
     oto.open("/")
