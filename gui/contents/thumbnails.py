@@ -185,9 +185,7 @@ class Thumbnails:
     def _evict(self) -> None:
         """Remove the oldest pictures when there are too many bytes of them."""
         found: list[tuple[float, int, str]] = []
-        for folder, below, names in os.walk(self._folder):
-            # What is on its way to somebody (`.zip-…`) is removed by who made it.
-            below[:] = [one for one in below if not one.startswith(".")]
+        for folder, _, names in os.walk(self._folder):
             for name in names:
                 with contextlib.suppress(FileNotFoundError):
                     path = os.path.join(folder, name)

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import tempfile
+import hashlib
+import itertools
 import zipfile
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Any, cast
@@ -16,13 +15,13 @@ from base.errors import DrystoneError, UsageError
 from base.operations.problem import status_of
 from base.text import size_text
 from datasets import NamedFile, named_files
+from fsd import PIECE_BYTES, Client, FsdError
 from gui.access.guard import VISITOR_KEY
 from gui.core.filters import ADDRESS_LENGTH_MAX, filters_of, problems_of
 from gui.reading.desk import Desk
 
 FILES_MAX = 10_000
 SIZE_BYTES_MAX = 20_000_000_000
-PART_BYTES = 1 << 20
 MISSING = "NOT IN THIS ZIP.txt"
 
 
@@ -40,7 +39,9 @@ def add_zip(app: FastAPI, desk: Desk) -> None:
         except DrystoneError as error:
             return PlainTextResponse("\n".join(problems_of(error)) + "\n", status_of(error))
         told = {"Content-Disposition": 'attachment; filename="files.zip"'}
-        return StreamingResponse(parts_of(desk, files), media_type="application/zip", headers=told)
+        return StreamingResponse(
+            parts_of(desk.store, files), media_type="application/zip", headers=told
+        )
 
 
 def _files(desk: Desk, selector: str) -> list[NamedFile]:
@@ -75,33 +76,38 @@ class _Parts:
         return b"".join(parts)
 
 
-def parts_of(desk: Desk, files: Sequence[NamedFile]) -> Iterator[bytes]:
-    """Yield a zip of files; those that cannot be read are listed in it, with the reason. Blocks."""
+def parts_of(store: Client, files: Sequence[NamedFile]) -> Iterator[bytes]:
+    """Yield a zip of files; those that cannot be read are listed in it, with the reason. Blocks.
+
+    Raises FsdError when one cannot be read to its end: the zip ends before its own, then.
+    """
     sink, missing = _Parts(), list[str]()
-    os.makedirs(desk.config.thumbnail_dir, mode=0o700, exist_ok=True)
-    folder = tempfile.mkdtemp(prefix=".zip-", dir=desk.config.thumbnail_dir)
-    try:
-        with zipfile.ZipFile(cast("Any", sink), "w") as archive:
-            for file in files:
-                path = os.path.join(folder, file.key)
-                try:
-                    desk.store.read(file.key, path)
-                except DrystoneError as error:
-                    missing.append(f"{file.name}: {error}\n")
-                    continue
-                # Some programs of Windows take a backslash for the way into a folder.
-                yield from _added(archive, sink, file.name.replace("\\", "_"), path)
-                os.unlink(path)
-            if missing:
-                archive.writestr(MISSING, "".join(missing))
-        yield sink.take()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    with zipfile.ZipFile(cast("Any", sink), "w") as archive:
+        for file in files:
+            pieces = _pieces(store, file.key)
+            try:
+                first = next(pieces)
+            except DrystoneError as error:
+                missing.append(f"{file.name}: {error}\n")
+                continue
+            # Some programs of Windows take a backslash for the way into a folder. It is added as
+            # it is: pictures and films are packed already.
+            name = file.name.replace("\\", "_")
+            with archive.open(name, "w", force_zip64=True) as target:
+                for piece in itertools.chain([first], pieces):
+                    target.write(piece)
+                    yield sink.take()
+        if missing:
+            archive.writestr(MISSING, "".join(missing))
+    yield sink.take()
 
 
-def _added(archive: zipfile.ZipFile, sink: _Parts, name: str, path: str) -> Iterator[bytes]:
-    """Add a file as it is: pictures and films are packed already."""
-    with open(path, "rb") as source, archive.open(name, "w", force_zip64=True) as target:
-        while part := source.read(PART_BYTES):
-            target.write(part)
-            yield sink.take()
+def _pieces(store: Client, key: str) -> Iterator[bytes]:
+    """Yield an object a piece at a time, nothing for an empty one but that it is there."""
+    size_bytes, state = store.head(key).size_bytes, hashlib.sha256()
+    for number in range(max(1, -(-size_bytes // PIECE_BYTES))):
+        data = store.piece(key, number) if size_bytes else b""
+        state.update(data)
+        if (number + 1) * PIECE_BYTES >= size_bytes and state.hexdigest() != key:
+            raise FsdError(f"{key} does not match its sha256")
+        yield data
