@@ -2,6 +2,7 @@
 
 A bucket each, that fills with time: `BURST_S` seconds' worth may come at once. Whoever asks more
 often is answered 429 with the time to wait, before anything is looked up. Nothing is kept of it.
+Of what is shared by a link only what is not there counts: so nobody guesses secrets.
 """
 
 from __future__ import annotations
@@ -11,12 +12,15 @@ import math
 import time
 
 from gui.access.guard import CONTENT_PATHS
-from gui.door.bodies import App, Receive, Scope, Send, refuse
+from gui.door.bodies import App, Message, Receive, Scope, Send, refuse
 
 BURST_S = 4.0
 ADDRESS_FACTOR = 4.0
 """An address may be many programs, each with its own token."""
 BUCKETS_MAX = 20_000
+SHARED = "/shared/"
+MISSES_PER_S = 5.0
+"""So often an address may ask for what no link shows; `BURST_S` seconds' worth at once."""
 
 
 class Rates:
@@ -37,25 +41,44 @@ class Rates:
                 retry = {"retry-after": str(math.ceil(wait_s))}
                 await refuse(send, 429, "TooManyRequestsError", detail, retry)
                 return
+        elif scope["type"] == "http" and scope["path"].startswith(SHARED):
+            key = "shared", _address(scope)
+            if (wait_s := self._take(key, MISSES_PER_S, count=0)) > 0:
+                detail = "too many links that show nothing were asked for; see Retry-After"
+                retry = {"retry-after": str(math.ceil(wait_s))}
+                await refuse(send, 429, "TooManyRequestsError", detail, retry)
+                return
+            send = self._counting(key, send)
         await self._app(scope, receive, send)
 
+    def _counting(self, key: tuple[str, bytes], send: Send) -> Send:
+        async def answer(message: Message) -> None:
+            if message["type"] == "http.response.start" and message["status"] == 404:
+                self._take(key, MISSES_PER_S)
+            await send(message)
+
+        return answer
+
     def _wait_s(self, scope: Scope) -> float:
-        address = scope["client"][0] if scope.get("client") else ""
-        keys = [(("address", address.encode()), self._rate * ADDRESS_FACTOR)]
+        keys = [(("address", _address(scope)), self._rate * ADDRESS_FACTOR)]
         if shown := dict(scope["headers"]).get(b"authorization"):
             keys.append((("token", hashlib.sha256(shown).digest()), self._rate))
         return max([self._take(key, rate) for key, rate in keys])
 
-    def _take(self, key: tuple[str, bytes], rate: float) -> float:
-        """Take one from a bucket; returns how long to wait where it is empty."""
+    def _take(self, key: tuple[str, bytes], rate: float, count: int = 1) -> float:
+        """Take from a bucket, or only look; returns how long to wait where it is empty."""
         now = time.monotonic()
         left, then = self._buckets.pop(key, (rate * BURST_S, now))
         left = min(rate * BURST_S, left + (now - then) * rate)
         while len(self._buckets) >= BUCKETS_MAX:
             self._buckets.pop(next(iter(self._buckets)))
         is_there = left >= 1
-        self._buckets[key] = (left - 1 if is_there else left, now)
+        self._buckets[key] = (left - count if is_there else left, now)
         return 0.0 if is_there else (1 - left) / rate
+
+
+def _address(scope: Scope) -> bytes:
+    return scope["client"][0].encode() if scope.get("client") else b""
 
 
 def _is_rated(scope: Scope) -> bool:

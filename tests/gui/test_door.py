@@ -24,6 +24,7 @@ from gui.access.people import make_token
 from gui.core.server_process import api_process, pages_process
 from jobs.remote.http import RemoteApi
 from jobs.remote.state import RemoteTaskState
+from sql.intent.intent import load_intent
 
 SOCKET_PATH = "/_nicegui_ws/socket.io/?EIO=4&transport=websocket"
 HANG_S = 90.0
@@ -337,6 +338,28 @@ def test_who_asks_too_often_waits_and_others_do_not(slow_rate: Scene):
     assert asked(other).status == 200, "another token has its own rate"
     assert slow_rate.ask("GET", "/live").status == slow_rate.ask("GET", "/login").status == 200
     until(lambda: asked(busy).status == 200, "the rate again")
+
+
+def test_nobody_guesses_the_secrets_of_links(served: Scene):
+    database = served.database
+    virtual = [{"description": "t:post:shared"}]
+    database.apply_intent(load_intent({"intent_id": "shared", "virtual_nodes": virtual}))
+    header = {"Authorization": served.token("ada", "admin"), "Content_Type": "application/json"}
+    asked = b'{"node": "t:post:shared", "until": "2030-01-31T00:00:00Z"}'
+    made = served.ask("POST", "/api/v1/grants/links", asked, **header).document["path"]
+
+    def guessed() -> Answer | None:
+        answer = served.ask("GET", f"/shared/{os.urandom(24).hex()}")
+        assert answer.status in (404, 429)
+        return answer if answer.status == 429 else None
+
+    for _ in range(60):
+        assert served.ask("GET", made).status == 200, "what is there is never too often"
+    answer = until(guessed, "the rate")
+    assert answer.document["code"] == "too_many_requests" and answer.headers["retry-after"]
+    assert served.ask("GET", made).status == 429, "nor is it told whether a guess was right"
+    assert served.ask("GET", "/live").status == served.ask("GET", "/login").status == 200
+    until(lambda: served.ask("GET", made).status == 200, "the rate again")
 
 
 def token_of(scene: Scene, *scopes: str) -> str:
