@@ -20,7 +20,7 @@ ADDRESS_FACTOR = 4.0
 BUCKETS_MAX = 20_000
 SHARED = "/shared/"
 MISSES_PER_S = 5.0
-"""So often an address may ask for what no link shows; `BURST_S` seconds' worth at once."""
+"""So often an address may name another secret that is none; `BURST_S` seconds' worth at once."""
 
 
 class Rates:
@@ -31,6 +31,8 @@ class Rates:
         self._rate = requests_per_s
         # What is left of a bucket, and when that was so; the one that waited longest first.
         self._buckets: dict[tuple[str, bytes], tuple[float, float]] = {}
+        # The last secret that was none, by address.
+        self._missed: dict[bytes, str] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, or refuse it."""
@@ -48,13 +50,19 @@ class Rates:
                 retry = {"retry-after": str(math.ceil(wait_s))}
                 await refuse(send, 429, "TooManyRequestsError", detail, retry)
                 return
-            send = self._counting(key, send)
+            secret = scope["path"].removeprefix(SHARED).partition("/")[0]
+            send = self._counting(key, secret, send)
         await self._app(scope, receive, send)
 
-    def _counting(self, key: tuple[str, bytes], send: Send) -> Send:
+    def _counting(self, key: tuple[str, bytes], secret: str, send: Send) -> Send:
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start" and message["status"] == 404:
-                self._take(key, MISSES_PER_S)
+                # A page of what is shared no more has many pictures: they are one guess.
+                if self._missed.pop(key[1], "") != secret:
+                    self._take(key, MISSES_PER_S)
+                while len(self._missed) >= BUCKETS_MAX:
+                    self._missed.pop(next(iter(self._missed)))
+                self._missed[key[1]] = secret
             await send(message)
 
         return answer

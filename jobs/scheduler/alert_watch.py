@@ -16,6 +16,7 @@ from sql import Database, NotFoundError
 SILENT_MAX_S = 300.0
 """The engine may be starting; only when it has not answered for so long it is told."""
 BACKUP_SCHEDULE = "backup"
+CRITICAL = "critical"
 _TYPES = {
     "ssd-area": "space.low",
     "ssd-full": "space.low",
@@ -47,7 +48,7 @@ class StoreWatch:
         self._config = config
 
     def look(self, now: datetime | None = None) -> int:
-        """Look at the store and at the backups once; returns how many events are new."""
+        """Look at the store and at the backups once; returns how many of the troubles are new."""
         now = now or datetime.now(UTC)
         return self._look_at_store(now) + self._look_at_backup(now)
 
@@ -59,7 +60,7 @@ class StoreWatch:
             if now - self._silent_since < timedelta(seconds=SILENT_MAX_S):
                 return 0
             advice = "look at it with `drystone status`, start it with `drystone up`"
-            silent = StoreNotice("engine", "engine", "critical", str(error), advice)
+            silent = StoreNotice("engine", "engine", CRITICAL, str(error), advice)
             return self._tell(silent, "store.warning", now)
         self._silent_since = None
         return sum(
@@ -77,6 +78,12 @@ class StoreWatch:
         }
         once_key = f"store {notice.identity} {notice.severity} {now.date().isoformat()}"
         added = self._database.events.add(kind, notice.identity, document, once_key[:1_000])
+        if notice.severity == CRITICAL:
+            # Also by one name for all that is. Each has a key of its own: a crash between them
+            # leaves the other to the next look.
+            document["type"] = kind
+            key = f"critical {once_key}"[:1_000]
+            self._database.events.add("error.critical", notice.identity, document, key)
         return added is not None
 
     def _look_at_backup(self, now: datetime) -> int:

@@ -21,6 +21,7 @@ class EventType(NamedTuple):
 
 EVENT_TYPES: dict[str, EventType] = {
     "node.created": EventType("a part of a batch brought nodes; how many", "batch"),
+    "relationship.created": EventType("a part of a batch brought edges; how many", "batch"),
     "node.deleted": EventType("nodes were hidden or purged; how many", "batch"),
     "node.restored": EventType("hidden nodes are shown again; how many", "batch"),
     "batch.stored": EventType("all files of a batch are in the store, on two disks", "batch"),
@@ -54,6 +55,7 @@ EVENT_TYPES: dict[str, EventType] = {
     "loss.found": EventType("content is lost, damaged or has too few copies", "notice", "disk"),
     "space.low": EventType("a disk, the SSD or an area of it is nearly full", "notice", "quota"),
     "store.warning": EventType("another warning of the store", "notice", "store"),
+    "error.critical": EventType("one of these, or the engine's silence, is critical", "notice"),
 }
 
 

@@ -30,6 +30,9 @@ TURN_TIMEOUT_S = 900.0
 LOCK_TIMEOUT_S = 60.0
 """So long a merge, for which all others wait, waits for a lock of somebody who is no intent."""
 
+KINDS_TOLD_MAX = 100
+"""So many relationships are named in the event of an intent's edges."""
+
 _SQL = statements("apply")
 
 
@@ -73,8 +76,7 @@ def _merged(connection: psycopg.Connection[Any], draft: Draft, digest: bytes) ->
     with limit_lock_waits(connection, LOCK_TIMEOUT_S):
         try:
             result = merge(connection, draft)
-            if result.nodes_new:
-                _tell_created(connection, intent, result)
+            _tell_created(connection, intent, result)
             given = [intent.intent_id, digest, result.model_dump_json()]
             connection.execute(_SQL["record"], given)
         except psycopg.errors.LockNotAvailable as error:
@@ -92,8 +94,13 @@ def _tell_created(
     counts = result.model_dump(
         include={"nodes_new", "nodes_existing", "observations_new", "edges_new"}
     )
-    document = {"intent_id": intent.intent_id, "batch": intent.ingest_batch, **counts}
-    add_event(connection, "node.created", subject_of(intent), document)
+    named = {"intent_id": intent.intent_id, "batch": intent.ingest_batch}
+    if result.nodes_new:
+        add_event(connection, "node.created", subject_of(intent), {**named, **counts})
+    if result.edges_new:
+        kinds = sorted({edge.relationship for edge in intent.edges})[:KINDS_TOLD_MAX]
+        document = {**named, "edges_new": result.edges_new, "relationships": kinds}
+        add_event(connection, "relationship.created", subject_of(intent), document)
 
 
 def _former(

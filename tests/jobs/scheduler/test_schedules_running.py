@@ -212,7 +212,10 @@ def test_warnings_of_the_store_become_events_once_a_day(store, tmp_path, databas
         made.stop()
         assert watch.look(now + timedelta(days=1)) == 0, "it may be starting"
         assert watch.look(now + timedelta(days=1, seconds=301)) == 1
-        assert yard.database.events.events("store.warning")[0].subject == "engine"
+        (silent,) = yard.database.events.events("store.warning")
+        critical = yard.database.events.events("error.critical")[0]
+        assert silent.subject == critical.subject == "engine"
+        assert critical.document == {**silent.document, "type": "store.warning"}
         assert before >= 0
 
 

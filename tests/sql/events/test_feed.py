@@ -18,7 +18,7 @@ from sql.core.errors import EventsGoneError
 from sql.core.migrate import known_migrations
 from sql.events.event_book import FeedEvent, add_event
 from sql.events.event_types import EVENT_TYPES
-from sql.intent.intent import load_intent
+from sql.intent.intent import key_of, load_intent
 from sql.operations import events
 from sql.operations.place import Place
 from sql.rights.grant_book import NewGrant
@@ -71,6 +71,31 @@ def test_an_intent_is_one_event_with_counts_and_a_repeat_is_none(database: Datab
     }  # fmt: skip
     assert found[1].data["nodes"] == 1
     assert next_after == found[-1].position
+
+
+def test_edges_are_told_with_the_intent_that_brought_them(database: Database):
+    database.ingests.open("march", adapter="t", user="ada", folder="/march")
+    nodes = [{"description": f"t:post:{n}"} for n in range(3)]
+    words = [
+        {"description": "contains", "forms_tree": True},
+        {"description": "reply", "forms_tree": False},
+    ]
+    edges = [
+        {"parent": key_of("t:post:0"), "child": key_of("t:post:1"), "relationship": "contains"},
+        {"parent": key_of("t:post:2"), "child": key_of("t:post:1"), "relationship": "reply"},
+    ]
+    fields = {"virtual_nodes": nodes, "relationships": words}
+    apply(database, "one", ingest_batch="march", edges=edges[:1], **fields)
+    apply(database, "known", edges=edges[:1], **fields)
+    apply(database, "two", edges=edges, **fields)
+    found, _ = database.events.feed(0)
+    assert told(found) == [
+        ("node.created", "batch march"), ("relationship.created", "batch march"),
+        ("relationship.created", "intent two"),
+    ]  # fmt: skip
+    assert [(one.data["edges_new"], one.data["relationships"]) for one in found[1:]] == [
+        (1, ["contains"]), (1, ["contains", "reply"]),
+    ]  # fmt: skip
 
 
 def test_an_intent_that_fails_tells_nothing(database: Database):
