@@ -88,7 +88,7 @@ def main() -> None:
     try:
         try:
             _add_folder_commands()
-            if sys.argv[1:] in ([], ["--help"]):
+            if sys.argv[1:] in ([], ["--help"], ["--version"]):
                 _keep_lines(app)
             _keep_named(app, sys.argv[1:])
             app(prog_name="drystone", obj=_witness)
