@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import hashlib
 import json
 import re
@@ -10,12 +12,14 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import quote, urlencode
+from uuid import uuid4
 
 import gui_harness
 import pytest
 from canaries import CANARY, LEFT_ALONE, plant
 from gui_harness import PASSWORD, Answer, Scene, images
 from operation_rules import all_operations
+from websockets.asyncio.client import connect
 
 from base.config import find_config
 from base.operations.operation import Caller
@@ -27,6 +31,8 @@ from sql.operations.rights import MadeLink, NewLink
 from sql.rights.grant_book import NewGrant
 
 JSON = "application/json"
+SILENCE_S = 3.0
+HASH = "$argon2id$v=19$m=8,t=1,p=1$c29tZXNhbHQ$c29tZWhhc2g"
 WORDS_OF_A_LIST = {"action_event", "api_token_scope", "physical_content"}
 """Tables whose texts can be no canary."""
 WITH_TEXT = """
@@ -176,6 +182,48 @@ def test_no_page_tells_a_guest_anything(house: House, page: Any):
     assert not leaks(answer), answer.body
     if page.role is not None:
         assert answer.status in (303, 403, 404), answer.status
+
+
+async def said_over_websocket(house: House, cookie: str, path: str) -> str:
+    """Open a page as a browser does, have something happen, and return what its websocket says
+    until it is silent."""
+    answer = house.scene.ask("GET", path, Cookie=cookie)
+    client = re.search(rb"client_id\W{1,12}([0-9a-f-]{36})", answer.body)
+    if answer.status != 200 or client is None:
+        return ""
+    query = urlencode(
+        {"EIO": "4", "transport": "websocket", "client_id": client[1].decode(), "tab_id": uuid4(),
+         "document_id": uuid4(), "next_message_id": 0, "implicit_handshake": "true"}
+    )  # fmt: skip
+    address = house.scene.address.replace("http", "ws") + f"/_nicegui_ws/socket.io/?{query}"
+    headers = {"Origin": house.scene.address, "Cookie": cookie}
+    said: list[str] = []
+    async with connect(address, additional_headers=headers, origin=None, max_size=None) as opened:
+        await opened.send("40")
+        said += [str(await opened.recv()) for _ in range(2)]
+        name = f"{CANARY}{uuid4().hex[:8]}"
+        await asyncio.to_thread(house.scene.database.users.add, name, "viewer", HASH)
+        await asyncio.to_thread(house.scene.database.events.add, CANARY, CANARY, {})
+        with contextlib.suppress(TimeoutError):
+            while True:
+                said.append(str(await asyncio.wait_for(opened.recv(), SILENCE_S)))
+                if said[-1] == "2":  # A ping.
+                    await opened.send("3")
+    return "".join(said)
+
+
+def test_no_websocket_tells_a_guest_anything(house: House):
+    ada = house.scene.log_in("ada")
+    assert CANARY in asyncio.run(said_over_websocket(house, ada, "/users")), "so it can fail"
+
+    async def of_guest() -> dict[str, str]:
+        paths = ["/nowhere", *(filled(page.path, house) for page in found_pages())]
+        said = [said_over_websocket(house, house.cookie, path) for path in paths]
+        return dict(zip(paths, await asyncio.gather(*said), strict=True))
+
+    said = asyncio.run(of_guest())
+    assert any(words for words in said.values()), "some pages are for everybody"
+    assert [path for path, words in said.items() if CANARY in words] == []
 
 
 OTHER_ROUTES = (
