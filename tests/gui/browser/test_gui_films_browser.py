@@ -9,10 +9,12 @@ from collections.abc import Iterator
 import label_harness
 import pytest
 from gui_harness import HOSTILE, Scene, picture
-from test_gui_browser import Watched
+from test_gui_browser import Watched, axe, barriers
 
 from sql import CommonMetadata, Edge, PhysicalNode, Relationship, SourceMetadata, WriteIntent
 from sql.core.declared import Column, DeclaredTable
+
+__all__ = ["axe"]
 
 LENGTH_S = 10
 
@@ -104,7 +106,7 @@ def time_of(page, tag: str, seconds: float) -> None:
     )
 
 
-def test_segments_and_key_frames_of_a_film_seek_it(films: dict[str, int], vera: Watched):
+def test_segments_and_key_frames_of_a_film_seek_it(films: dict[str, int], vera: Watched, axe: str):
     page = vera.page
     vera.open(f"/node/{films['webm']}")
     page.wait_for_selector(".film-segment >> nth=1")
@@ -120,6 +122,7 @@ def test_segments_and_key_frames_of_a_film_seek_it(films: dict[str, int], vera: 
     box = page.locator(".film-segment").nth(1).bounding_box()
     assert abs((box["x"] - track["x"]) / track["width"] - 0.6) < 0.03
     assert abs(box["width"] / track["width"] - 0.2) < 0.03
+    assert barriers(page, axe) == []
 
 
 def test_so_do_those_of_a_sound_by_keys_and_over_the_grid(films: dict[str, int], vera: Watched):
