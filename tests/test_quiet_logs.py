@@ -37,9 +37,9 @@ def test_it_reads_what_is_said(caplog):
 
 
 def test_what_nobody_expected_fails(tmp_path):
-    for room in ("sql", "fsd"):
+    for number, room in enumerate(("sql", "lab", "fsd/format")):
         (tmp_path / "tests" / room).mkdir(parents=True)
-        (tmp_path / "tests" / room / f"test_{room}.py").write_text(TESTS)
+        (tmp_path / "tests" / room / f"test_{number}.py").write_text(TESTS)
     (tmp_path / "pytest.ini").write_text(f"[pytest]\nmarkers = {quiet_logs.MARK}\n")
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-p", "quiet_logs", "-p", "no:cacheprovider", "tests"],
@@ -48,6 +48,7 @@ def test_what_nobody_expected_fails(tmp_path):
         capture_output=True,
         text=True,
     )
-    assert "8 passed, 1 error" in done.stdout, done.stdout + done.stderr
+    assert "12 passed, 2 errors" in done.stdout, done.stdout + done.stderr
     assert "sql.people: WARNING: the third shelf is bent" in done.stdout
-    assert "ERROR tests/sql/test_sql.py::test_it_warns" in done.stdout
+    assert "ERROR tests/sql/test_0.py::test_it_warns" in done.stdout
+    assert "ERROR tests/fsd/format/test_2.py::test_it_warns" in done.stdout

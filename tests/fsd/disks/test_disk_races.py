@@ -62,6 +62,7 @@ def test_whatever_fails_no_process_is_left_with_the_lock(disks: DiskSet):
     assert any("ValueError" in line for line in disks.last_errors)
 
 
+@pytest.mark.warns("a disk goes missing")
 def test_a_disk_that_was_not_entered_for_any_reason_may_join_again(disks: DiskSet, monkeypatch):
     disk = disks.online()[0]
     disks.declare_gone(disk)
@@ -80,6 +81,7 @@ def test_a_disk_that_was_not_entered_for_any_reason_may_join_again(disks: DiskSe
     assert len(list(others)) == 1, "whoever goes through the disks is not disturbed"
 
 
+@pytest.mark.warns("a disk goes missing")
 def test_a_disk_that_gets_no_process_is_looked_for_again(disks: DiskSet, monkeypatch):
     disk = disks.online()[0]
     disks.declare_gone(disk)
@@ -120,6 +122,7 @@ def test_a_disk_that_is_declared_gone_while_it_is_looked_for_stays_gone(
     assert disk.state == "online"
 
 
+@pytest.mark.warns("a disk goes missing")
 @pytest.mark.parametrize("how", ["gone", "lost"])
 def test_what_a_former_process_tells_counts_no_more(disks: DiskSet, monkeypatch, how: str):
     """It says that the filesystem is read-only, which a disk that is away cannot be."""
@@ -145,6 +148,7 @@ def test_what_a_former_process_tells_counts_no_more(disks: DiskSet, monkeypatch,
     assert (disk.state, disk.child) == ({"gone": "gone", "lost": "missing"}[how], None)
 
 
+@pytest.mark.warns("a disk goes missing")
 def test_capacity_may_be_asked_for_while_a_disk_is_taken_back(
     engine: Engine, short_tmp, monkeypatch
 ):

@@ -102,6 +102,7 @@ def test_what_was_halved_once_may_be_halved_again(store, short_tmp, monkeypatch)
         assert again.wait(60), "it is asked for once only"
 
 
+@pytest.mark.warns("a disk's process is ended")
 def test_nobody_writes_what_a_process_had_before_that_is_dead(store, short_tmp, monkeypatch):
     wait_buried, lost, events = DiskSet.wait_buried, set[str](), list[str]()
 

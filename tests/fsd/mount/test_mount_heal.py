@@ -6,6 +6,7 @@ import os
 import socket
 import threading
 
+import pytest
 import trio
 
 from fsd.mount import heal
@@ -14,6 +15,7 @@ from fsd.mount.heal import ASKED_AT_ONCE_MAX, Healer
 OBJECTS = 5 * ASKED_AT_ONCE_MAX
 
 
+@pytest.mark.warns("the engine hangs")
 def test_an_engine_that_hangs_is_asked_once_at_a_time_and_then_left_alone(
     short_tmp: str, monkeypatch
 ):

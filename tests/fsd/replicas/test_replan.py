@@ -40,6 +40,7 @@ def targets(engine: Engine, lost: Disk, left=None) -> Counter[str]:
     return Counter(one.target for one in planned)
 
 
+@pytest.mark.warns("a disk is declared gone, and works on while the engine ends")
 def test_a_plan_goes_by_what_disks_did_and_have_to_do(engine: Engine):
     turns = engine.replicator.turns
     with engine.reconciler.busy:
@@ -57,6 +58,7 @@ def test_a_plan_goes_by_what_disks_did_and_have_to_do(engine: Engine):
         assert targets(engine, lost)[slow.disk_id] <= 1 < before[slow.disk_id]
 
 
+@pytest.mark.warns("a disk is declared gone")
 def test_a_rebuild_turns_away_from_a_disk_that_takes_copies_slowly(engine: Engine, monkeypatch):
     """What it shows with the first copies holds for all that were not begun then."""
     monkeypatch.setattr(reconcile, "REPLAN_S", 0.0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from store_checks import put
 from store_harness import Store, write_files
 
@@ -13,6 +14,7 @@ from fsd.store.job import Job
 from fsd.store.store import Store as OpenStore
 
 
+@pytest.mark.warns("a copy is gone while it is read")
 def test_what_was_dropped_meanwhile_is_no_problem(store, short_tmp: str):
     made: Store = store(2)
     put(made, write_files(os.path.join(short_tmp, "source"), {"one": os.urandom(9_000)}), "first")

@@ -16,6 +16,7 @@ class Batch:
     """Stands for what may be large."""
 
 
+@pytest.mark.warns("the job fails")
 def test_a_failed_job_is_remembered_without_what_it_held(tmp_path):
     held: list[weakref.ref[Batch]] = []
 
