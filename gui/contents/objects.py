@@ -33,15 +33,20 @@ UNTAKEN_S = 0.5
 
 _log = logging.getLogger(__name__)
 
+Note = Callable[[Request, str], Awaitable[None]]
 Take = Callable[[int], Awaitable[bytes]]
 Message = MutableMapping[str, Any]
 
 
 class Objects:
-    """Answers with objects of the store; close it at the end."""
+    """Answers with objects of the store; close it at the end.
 
-    def __init__(self, store: Client) -> None:
+    `note` is told of the key before the first byte is sent.
+    """
+
+    def __init__(self, store: Client, note: Note | None = None) -> None:
         self._store = store
+        self._note = note
         self._threads = ThreadPoolExecutor(THREADS_MAX, "content")
 
     async def answer(
@@ -73,6 +78,8 @@ class Objects:
             told["content-disposition"] = _attachment(await name() or key)
         if name is not None:
             told.setdefault("content-disposition", "attachment")
+        if self._note is not None and request.method == "GET":
+            await self._note(request, key)
         sent = part or Part(0, size_bytes)
         take = self._taking(key, size_bytes if part is None else None)
         return _Streamed(take, sent, 200 if part is None else 206, told, media_type)

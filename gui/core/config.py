@@ -34,6 +34,8 @@ class _Section(BaseModel):
     """Addresses or networks of other proxies that say so; of nobody else it is believed."""
     requests_per_s: float = Field(default=50.0, ge=1, le=100_000)
     """So often a token may ask the API, with bursts; an address four times as often."""
+    audit_reads: bool = False
+    """Whether the audit log tells who read which original: by the public port, or in a zip."""
     poll_interval_s: float = Field(default=1.5, ge=0.2, le=60)
     session_idle_hours: float = Field(default=72.0, gt=0, le=24 * 365)
     session_hours: float = Field(default=24.0 * 30, gt=0, le=24 * 365)

@@ -27,6 +27,7 @@ from base.logging.requests import RequestIds
 from base.operations.routes import problem_answers
 from gui.access.guard import CONTENT_PATHS, Guard
 from gui.contents.objects import Objects
+from gui.contents.reads import note_read
 from gui.contents.routes import add_contents
 from gui.contents.shared import add_shared
 from gui.contents.thumbnails import Thumbnails
@@ -66,7 +67,9 @@ def make_app(connections: Connections) -> App:
     config = connections.config
     poller = watched(connections)
     pages = Pages(config)
-    objects = Objects(connections.store)
+    objects = Objects(
+        connections.store, lambda request, key: note_read(connections, request, {"key": key})
+    )
     thumbnails = Thumbnails(
         connections.store,
         config.thumbnail_dir,

@@ -17,6 +17,7 @@ from base.text import size_text
 from datasets import NamedFile, named_files
 from fsd import PIECE_BYTES, Client, FsdError
 from gui.access.guard import VISITOR_KEY
+from gui.contents.reads import note_read
 from gui.core.filters import ADDRESS_LENGTH_MAX, filters_of, problems_of
 from gui.reading.desk import Desk
 
@@ -38,6 +39,7 @@ def add_zip(app: FastAPI, desk: Desk) -> None:
             files = await desk.work(_files, desk, s)
         except DrystoneError as error:
             return PlainTextResponse("\n".join(problems_of(error)) + "\n", status_of(error))
+        await note_read(desk, request, {"selector": s, "files": len(files)})
         told = {"Content-Disposition": 'attachment; filename="files.zip"'}
         return StreamingResponse(
             parts_of(desk.store, files), media_type="application/zip", headers=told

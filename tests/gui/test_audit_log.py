@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
 
 import pytest
-from gui_harness import Scene, simulated
+from gui_harness import Scene, images, simulated
 
+from base.operations.operation import Caller
+from gui.core.server_process import api_process
 from gui.widgets.acts import act
+from sql import Place
+from sql.operations import rights
+from sql.operations.rights import NewLink
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 JSON = "application/json"
+UNTIL = datetime(2100, 1, 1, tzinfo=UTC)
 
 
 def log(scene: Scene, query: str = "") -> list[dict]:
@@ -111,3 +120,53 @@ async def test_acts_of_pages_are_written_down(scene: Scene):
         (entry,) = desk.database().audit.entries(operation="page.disk_touch")
         assert (entry.name, entry.way, entry.outcome) == ("ada", "page", "done")
         assert json.loads(entry.request) == {"done": "touched"}
+
+
+def test_reads_of_originals_are_written_down_where_that_is_wanted(served: Scene):
+    key = served.database.explore.page(images(), limit=1)[0].key
+    vera, cookie = served.token("vera", "viewer"), served.log_in("vera")
+    served.ask("GET", f"/content/{key}", Authorization=vera)
+    assert log(served, "?operation=content.read") == []
+    with audited(served):
+        for headers in (
+            {"Authorization": vera}, {"Cookie": cookie}, {"Cookie": cookie, "Range": "bytes=0-3"},
+        ):  # fmt: skip
+            assert served.ask("GET", f"/content/{key}", **headers).status in (200, 206)
+        # Nothing of it is sent.
+        served.ask("HEAD", f"/content/{key}", Cookie=cookie)
+        served.ask("GET", f"/content/{key}", Cookie=cookie, If_None_Match=f'"{key}"')
+        served.ask("GET", f"/content/{key}", Cookie=cookie, Range="bytes=999999999-")
+        served.ask("GET", f"/content/{'0' * 64}", Cookie=cookie)
+        served.ask("GET", f"/thumbnail/{key}", Cookie=cookie)
+        shared = rights.link(
+            Place("", lambda: served.database),
+            Caller("ada", "admin"),
+            NewLink(node=key, until=UNTIL),
+        )
+        assert served.ask("GET", f"{shared.path}/content/{key}").status == 200
+        linked, part, whole, token = log(served, "?operation=content.read")
+    assert (linked["name"], linked["role"], linked["way"]) == ("a link", "guest", "page")
+    assert [one["way"] for one in (part, whole, token)] == ["page", "page", "api"]
+    assert token["token"].startswith("test-") and whole["name"] == "vera"
+    assert json.loads(whole["request"]) == {"key": key} and whole["outcome"] == "done"
+    assert whole["address"] == "127.0.0.1"
+
+
+@contextlib.contextmanager
+def audited(served: Scene) -> Iterator[None]:
+    """Serve the port with `audit_reads`."""
+    path = served.store.config_path
+    with open(path, encoding="utf-8") as file:
+        before = file.read()
+
+    def restart(text: str) -> None:
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(text)
+        api_process(served.config).stop()
+        served.address = api_process(served.config).start()[0].address
+
+    restart(before.replace("[gui]\n", "[gui]\naudit_reads = true\n"))
+    try:
+        yield
+    finally:
+        restart(before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -55,18 +56,18 @@ def _show_choice(chosen: dict[str, str]) -> None:
     with box("actions"):
         fields: dict[str, Any] = {}
         for name, label in (("since", "From"), ("until", "To")):
-            with box("field"):
-                field = attributes(
-                    ui.input(value=chosen.get(name, "")).props("type=date dense outlined"),
-                    aria_label=label,
-                )
-            fields[name] = field
+            field = ui.input(label, value=chosen.get(name, ""))
+            fields[name] = field.props("outlined dense type=date stack-label")
 
         def show() -> None:
             days = {name: str(field.value or "") for name, field in fields.items()}
             ui.navigate.to(_address({name: day for name, day in {**chosen, **days}.items() if day}))
 
         button("Show", show, "primary")
+        others = {name: value for name, value in chosen.items() if name in FILTERS}
+        for label, days in SPANS.items():
+            since = datetime.now(UTC).date() - timedelta(days=days - 1)
+            link(label, _address({**others, "since": f"{since}"}), "button small")
         for name, label in FILTERS.items():
             if name in chosen:
                 rest = {key: value for key, value in chosen.items() if key != name}
