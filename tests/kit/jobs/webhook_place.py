@@ -30,7 +30,11 @@ class Receiver(http.server.BaseHTTPRequestHandler):
     server: Hook
 
     def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
+        size = int(self.headers["Content-Length"])
+        body = self.rfile.read(size)
+        if len(body) < size:
+            self.close_connection = True  # Its sender died in the middle: that is no message.
+            return
         self.server.got.append((dict(self.headers), body))
         self.server.answer(self)
 
