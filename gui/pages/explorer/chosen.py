@@ -23,6 +23,7 @@ from gui.widgets.acts import ask, confirm, dialog, operate, tell
 from gui.widgets.blocks import attributes, box, button, many, size, text, written
 from gui.widgets.forms import FormView
 from gui.widgets.frame import visitor
+from gui.widgets.live import take_out_of_sight
 
 NAMES_SHOWN = 12
 ADDRESS_LENGTH_MAX = filtering.ADDRESS_LENGTH_MAX
@@ -108,7 +109,7 @@ class ChosenBar:
             self._all.text = f"All {self._total} that match".replace("  ", " ")
 
     def _build(self) -> None:
-        self._bar.clear()
+        take_out_of_sight(self._bar)
         self._all = None
         self._bar.classes(replace="chosen-bar")
         attributes(self._bar, role="region", aria_label="Chosen nodes")

@@ -77,7 +77,7 @@ def test_tiles_are_chosen_by_mouse_and_keys(oto: Watched):
     page.keyboard.press("Control+a")
     said(page, "9 chosen")
     page.click("text=All 9 that match")
-    said(page, "All 9 that match")
+    page.locator(f"{BAR} [role=status]", has_text="All 9 that match").wait_for()
     assert page.locator(".ds-tile.chosen").count() == 9
     page.click(f"{BAR} >> text=Nothing")
     page.locator(BAR).wait_for(state="hidden")
@@ -119,6 +119,20 @@ def test_presses_on_what_is_replaced_meanwhile_are_heard(served: Scene, oto: Wat
     page.wait_for_selector(".chip >> nth=2")
     page.evaluate("document.querySelectorAll('.chip button').forEach(one => one.click())")
     page.wait_for_selector("text=No filter: everything is shown.")
+
+
+def test_a_press_on_the_bar_before_all_were_chosen_is_heard(oto: Watched):
+    page = oto.page
+    tick(page, 0)
+    said(page, "1 chosen")
+    page.evaluate(
+        "window.former = [...document.querySelectorAll('.chosen-bar button')]"
+        ".find(one => one.textContent.includes('Nothing'))"
+    )
+    page.click("text=All 9 that match")
+    page.wait_for_function("!window.former.isConnected")
+    page.evaluate("window.former.click()")
+    page.locator(BAR).wait_for(state="hidden")
 
 
 def test_chosen_nodes_are_tagged_and_collected(served: Scene, oto: Watched):
