@@ -11,6 +11,7 @@ from store_checks import (
     assert_batch,
     assert_clean,
     assert_readable,
+    is_recovered,
     key_of,
     put,
     settle,
@@ -171,6 +172,7 @@ def test_a_large_object_that_was_acknowledged_is_not_deleted(filled: Store):
     for number in range(2):
         large.hit(number, footer(large), *tails)
     filled.start()
+    until(lambda: is_recovered(filled), "the open shards to be recovered")
     assert len(quarantined(filled)) == 2
 
 

@@ -18,6 +18,7 @@ from store_checks import (
     assert_readable,
     damage,
     finish,
+    is_recovered,
     key_of,
     put,
     settle,
@@ -120,6 +121,7 @@ def wait_whole(store: Store) -> None:
         assert not given_up, given_up
         return health.rebuild_queue == 0
 
+    until(lambda: is_recovered(store), "the open shards to be recovered")
     until(is_whole, "the shards to be whole")
 
 

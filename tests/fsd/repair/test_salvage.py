@@ -15,6 +15,7 @@ from store_checks import (
     assert_readable,
     damage,
     finish,
+    is_recovered,
     keys_of,
     put,
     settle,
@@ -149,6 +150,7 @@ def test_a_record_that_is_larger_than_a_group_may_be_now(store, short_tmp: str):
         damage(path, offset + 100_000 + number * 9 * MIB, 8)
     make_groups(made, MIB)
     made.start()
+    until(lambda: is_recovered(made), "the open shards to be read")
     (notice,) = [one for one in made.client.warnings() if one.code == "open-shards"]
     wanted = re.search(r"set group_size_bytes = (\d+)", notice.message)
     assert wanted, notice
@@ -156,6 +158,7 @@ def test_a_record_that_is_larger_than_a_group_may_be_now(store, short_tmp: str):
     made.stop()
     make_groups(made, int(wanted[1]))
     made.start()
+    until(lambda: is_recovered(made), "the open shards to be recovered")
     assert_readable(made, {**files, "big": big})
     assert_clean(made)
 

@@ -25,6 +25,11 @@ def until(condition: Callable[[], Any], what: str) -> Any:
     return value
 
 
+def is_recovered(store: Store) -> bool:
+    """Tell whether nothing is left of what an engine begins with that was killed."""
+    return all(job.kind != "recover" or job.state != "running" for job in store.client.jobs())
+
+
 def contents_of(folder: str) -> dict[str, bytes]:
     """Return every regular file below a folder by its relative path."""
     found = {}
