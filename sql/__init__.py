@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         SchemaError,
         SelectorError,
         StaleAttemptError,
+        TurnError,
     )
     from sql.core.file_types import default_file_extensions, media_type_of
     from sql.database.batch_nodes import may_have_selected

@@ -40,8 +40,9 @@ class _Ends:
                 heapq.heappop(self._waiting)
             heapq.heappush(self._waiting, (end_s, next(self._numbers), one))
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="deadlines", daemon=True)
+                thread.start()
+                self._thread = thread
             elif end_s < self._wakes_s:
                 self._changed.notify()
 

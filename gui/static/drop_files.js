@@ -53,7 +53,12 @@ export default {
   methods: {
     async drop(event) {
       this.isOver = false;
-      await this.send(await filesOf(event.dataTransfer.items));
+      if (this.isBusy) return;
+      try {
+        await this.send(await filesOf(event.dataTransfer.items));
+      } catch (error) {
+        this.problem = `A file or folder cannot be read, so nothing was sent: ${error.message}`;
+      }
     },
     async choose(event) {
       const files = [...event.target.files];
@@ -91,7 +96,8 @@ export default {
     },
     async wait(address) {
       for (;;) {
-        const { state, reason } = await this.ask(address);
+        // They come in whether or not somebody can be asked just now.
+        const { state, reason } = await this.ask(address).catch(() => ({}));
         if (IN.includes(state)) return;
         if (state === "failed") throw new Error(reason || "They could not be brought in; see the page Runs.");
         await new Promise((done) => setTimeout(done, LOOK_EVERY_MS));

@@ -160,8 +160,10 @@ class HouseWorker(Worker):
         except BaseException:
             _log.exception("a horse failed", extra=about("worker.horse_failed"))
         finally:
-            spans.close()
-            os._exit(status)
+            try:
+                spans.close()
+            finally:
+                os._exit(status)
 
     def perform_job(self, job: Job, queue: Queue) -> bool:
         """Do the task whose number is in the job's id.

@@ -132,6 +132,10 @@ class BusyError(SqlError):
     """Somebody else held a lock for too long; nothing was done, and the same call may succeed."""
 
 
+class TurnError(BusyError):
+    """Somebody else builds the same dataset, for hours perhaps; nothing was done."""
+
+
 class StatementError(SqlError):
     """The server refused a statement, and nothing was done; `sqlstate` says why, or is ''."""
 

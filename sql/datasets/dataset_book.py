@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 from psycopg import errors
 
 from base.errors import UsageError
-from sql.core.errors import BusyError, NotFoundError
+from sql.core.errors import NotFoundError, TurnError
 from sql.core.repository import Repository, stream_of
 from sql.core.statements import statements
 from sql.datasets.dataset_candidates import Candidates
@@ -44,7 +44,7 @@ class DatasetBook(Repository):
     ) -> Generator[Candidates]:
         """Yield what a dataset may contain; what was registered is kept when the block ends.
 
-        One at a time for each name, BusyError for the second, unless it is only `to_look`. The
+        One at a time for each name, TurnError for the second, unless it is only `to_look`. The
         transaction stays open as long as the block, so it should only be as long as streaming and
         storing take.
         """
@@ -54,7 +54,7 @@ class DatasetBook(Repository):
             try:
                 yield found
             except errors.UniqueViolation as error:
-                raise BusyError(f"dataset {name} was built meanwhile; build it again") from error
+                raise TurnError(f"dataset {name} was built meanwhile; build it again") from error
 
     # ---- Versions --------------------------------------------------------------------------------
 

@@ -26,7 +26,7 @@ from psycopg.sql import SQL, Composable, Composed, Identifier
 from base.errors import UsageError
 from base.mistakes import suggestion
 from sql.core.bigints import read_bigints, write_bigints
-from sql.core.errors import BusyError
+from sql.core.errors import TurnError
 from sql.core.statements import statements
 from sql.datasets.dataset_question import (
     CandidateRow,
@@ -69,7 +69,7 @@ class Candidates:
         # The first statement: the snapshot of everything that follows is taken here.
         self._connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         if turn_of is not None and not self._one(_SQL["take_turn"], [turn_of])[0]:
-            raise BusyError(f"dataset {turn_of} is being built by another process; wait")
+            raise TurnError(f"dataset {turn_of} is being built by another process; wait")
         self._run(_SQL["settings"])
         question = self._question
         self._select(question.selector)

@@ -34,7 +34,8 @@ CREATE FUNCTION arrived(since timestamptz, until timestamptz) RETURNS TABLE (
     FROM arrived
     LEFT JOIN observed USING (node_id) LEFT JOIN source USING (source_id)
     LEFT JOIN brought USING (node_id) LEFT JOIN ingest_batch AS batch USING (ingest_batch_id)
-    WHERE arrived.time IS NOT NULL OR batch.create_time >= since
+    WHERE arrived.time IS NOT NULL
+        OR (batch.create_time >= since AND batch.create_time < until)
     GROUP BY 1, 2, 3, 4
 $$;
 COMMENT ON FUNCTION arrived(timestamptz, timestamptz) IS 'Counts what came in from one time to before another';

@@ -134,21 +134,23 @@ class _Followed:
         self._database, self._caller, self._asked = database, caller, asked
         self._end_s = math.inf if asked.for_s is None else time.monotonic() + asked.for_s
         # Read here: a position that is gone is an answer of its own, and no stream that breaks off.
-        self._first, self.after = _read(database, caller, asked, asked.after)
+        self._first, self._read_to = _read(database, caller, asked, asked.after)
         if asked.after is None:
             self._first = []
-        self.begins_after = self.after if asked.after is None else asked.after
+        self.begins_after = self._read_to if asked.after is None else asked.after
+        self.after = self.begins_after
 
     def _left_s(self) -> float:
         return self._end_s - time.monotonic()
 
     def _next(self) -> list[FeedEvent]:
-        found, self.after = _read(self._database, self._caller, self._asked, self.after)
+        found, self._read_to = _read(self._database, self._caller, self._asked, self._read_to)
         return found
 
     def __iter__(self) -> Iterator[FeedEvent]:
         yield from self._first
         while (left_s := self._left_s()) > 0:
+            self.after = self._read_to
             if not (found := self._next()):
                 time.sleep(min(POLL_INTERVAL_S, left_s))
             yield from found
@@ -159,6 +161,8 @@ class _Followed:
         for one in self._first:
             yield one
         while (left_s := self._left_s()) > 0:
+            # Not before all of it was told: whoever is told this goes on behind it.
+            self.after = self._read_to
             if not (found := await to_thread.run_sync(self._next, limiter=_turns())):
                 await asyncio.sleep(min(POLL_INTERVAL_S, left_s))
             for one in found:

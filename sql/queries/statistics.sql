@@ -35,14 +35,24 @@ FROM (SELECT least((SELECT min(create_time) FROM physical_content),
 WHERE first.time IS NOT NULL AND NOT EXISTS (SELECT FROM arrival_counted)
 ON CONFLICT (is_one) DO NOTHING
 
+-- A day waits for the batches that began by then and are not described yet, but for 30 days at most.
 -- name: uncounted
-SELECT until FROM arrival_counted WHERE until < %(before)s FOR UPDATE
+SELECT until FROM arrival_counted
+WHERE until < %(before)s AND NOT EXISTS (
+    SELECT FROM ingest_batch AS batch
+    WHERE batch.state IN ('frozen', 'stored', 'stopped')
+        AND batch.create_time < (until + 1)::timestamp AT TIME ZONE 'UTC'
+        AND batch.create_time > %(before)s::date - interval '30 days'
+)
+FOR UPDATE
 
 -- name: count_day
 INSERT INTO arrival_count (day, source, type, account, nodes, files, size_bytes)
 SELECT day, source, type, account, nodes, files, size_bytes
 FROM arrived(%(day)s::date::timestamp AT TIME ZONE 'UTC',
     (%(day)s::date + 1)::timestamp AT TIME ZONE 'UTC')
+ON CONFLICT (day, source, type, account) DO UPDATE
+SET nodes = excluded.nodes, files = excluded.files, size_bytes = excluded.size_bytes
 
 -- name: day_is_counted
 UPDATE arrival_counted SET until = %(day)s::date + 1

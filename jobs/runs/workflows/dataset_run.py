@@ -30,10 +30,11 @@ from datasets import (
 )
 from jobs.core.errors import CancelledError, GivenBackError, PermanentError, SpaceError
 from jobs.runs.workflow import Step, StepResult, TaskContext, Workflow
-from sql import BusyError
+from sql import TurnError
 
 TURN_RETRY_S = 5.0
-"""So long until a build looks again whether another one of its dataset has ended."""
+"""So long until a build looks again whether another one of its dataset has ended; then twice it."""
+TURN_DOUBLINGS_MAX = 6
 
 
 class DatasetParameters(BaseModel):
@@ -125,8 +126,9 @@ def _told(context: TaskContext) -> Generator[None]:
         raise CancelledError(str(error)) from error
     except QuotaError as error:
         raise SpaceError(str(error)) from error
-    except BusyError as error:
-        raise GivenBackError(str(error), TURN_RETRY_S) from error
+    except TurnError as error:
+        pause_s = TURN_RETRY_S * 2 ** min(context.token - 1, TURN_DOUBLINGS_MAX)
+        raise GivenBackError(str(error), pause_s) from error
     except (RefusedError, NotFoundError, ChangedError) as error:
         raise PermanentError(str(error)) from error
 

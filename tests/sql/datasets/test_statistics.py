@@ -56,7 +56,8 @@ def filled(database: Database) -> Database:
         )
     with database.connection() as connection:
         connection.execute(
-            "UPDATE ingest_batch SET create_time = CASE name WHEN 'one' THEN %s ELSE %s END",
+            "UPDATE ingest_batch SET state = 'described', "
+            "create_time = CASE name WHEN 'one' THEN %s ELSE %s END",
             [at(FIRST, 23, 59), at(SECOND, 0, 0)],
         )
         connection.execute(
@@ -164,6 +165,34 @@ def test_days_that_have_passed_are_counted_once_and_tell_the_same(filled: Databa
 def test_counting_stops_in_time_and_goes_on(filled: Database):
     now = at(SECOND + timedelta(days=2), 7, 0)
     assert [filled.statistics.count_days(0, now) for _ in range(4)] == [1, 1, 1, 0]
+
+
+def test_a_day_waits_for_what_began_on_it_but_not_for_ever(filled: Database):
+    with filled.connection() as connection:
+        connection.execute("UPDATE ingest_batch SET state = 'stored' WHERE name = 'two'")
+    now = at(SECOND + timedelta(days=3), 7, 0)
+    assert filled.statistics.count_days(60, now) == 1, "the second has more to come"
+    assert told(filled).total.nodes == 7
+    assert filled.statistics.count_days(60, now + timedelta(days=40)) > 30
+    assert anew(filled)[0].total.nodes == 7
+
+
+def test_a_node_of_batches_whose_days_are_not_in_the_order_of_their_numbers(filled: Database):
+    """Two transactions across midnight, or a clock that went back."""
+    shared = (VirtualNode(description="of both"),)
+    for name in ("one", "two"):
+        filled.apply_intent(
+            WriteIntent(intent_id=f"more {name}", ingest_batch=name, virtual_nodes=shared)
+        )
+    with filled.connection() as connection:
+        connection.execute(
+            "UPDATE ingest_batch SET create_time = CASE name WHEN 'one' THEN %s ELSE %s END",
+            [at(SECOND, 0, 0), at(FIRST, 23, 59)],
+        )
+    before = told(filled)
+    assert before.total.nodes == 8
+    assert filled.statistics.count_days(60, at(SECOND + timedelta(days=2), 7, 0)) == 3
+    assert anew(filled)[0] == before
 
 
 def test_two_who_count_count_each_day_once(filled: Database):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 from typing import Any
@@ -279,6 +280,24 @@ def test_it_is_followed(database: Database):
     assert [one.subject for one in short] == ["after"]
     with pytest.raises(EventsGoneError):
         events.follow(place, VIEWER, events.FollowRequest(after=99))
+
+
+def test_where_to_go_on_is_behind_what_was_told_and_not_what_was_read(database: Database):
+    place = Place("", lambda: database)
+    followed: Any = events.follow(place, VIEWER, events.FollowRequest())
+    for subject in ("one", "two"):
+        database.events.add("run.trial", subject, {})
+
+    async def read() -> None:
+        coming = aiter(followed)
+        assert [(await anext(coming)).subject for _ in range(2)] == ["one", "two"]
+        assert followed.after == 0, "the second may not have arrived"
+        waiting = asyncio.ensure_future(anext(coming))
+        while followed.after != 2:
+            await asyncio.sleep(0.01)
+        waiting.cancel()
+
+    asyncio.run(read())
 
 
 def test_a_database_of_before_keeps_its_events(database_server: str):
