@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         FsdError,
         NotFoundError,
         QuotaError,
+        ReindexingError,
         SealedMismatchError,
     )
     from fsd.format.paths import check_identifier, check_relative_path, find_collisions, fold_path

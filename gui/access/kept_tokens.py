@@ -1,20 +1,24 @@
-"""Tokens on the SSD: who may send something while the database is away, as it last said.
+"""Tokens on the SSD: which are worth something while the database is away, as it last said.
 
     database -> every few seconds, by the public port -> SSD/access/tokens.json (hashes, no secrets)
 
-Only for what is received: it has to be taken at any time, and is attributed to the token's owner.
-What is written here is what the database said before, so a token that is revoked counts for at most
-REFRESH_S more, and only if the database goes away within them. One process writes it.
+By this alone something may be sent: it has to be taken at any time, and is attributed to the owner
+of the token. For all else that has been used shortly before, too (see `sessions`). What is written
+here is what the database said before: a token that is revoked while the port runs counts for at
+most REFRESH_S more, and only if the database goes away within them. One that is revoked while the
+port is down counts until that has asked once. One process writes it.
 """
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable
 from datetime import datetime
+from typing import Literal
 
 from pydantic import ConfigDict, ValidationError
 
@@ -30,7 +34,6 @@ CONFIRM_S = 60.0
 """So often it is written that nothing has changed."""
 BELIEVED_S = 7 * 86_400.0
 """So long it counts after the database said it last."""
-SCOPES: tuple[Scope, ...] = ("write", "admin")
 
 _log = logging.getLogger(__name__)
 
@@ -41,7 +44,7 @@ class _Kept(Document):
     token_hash: str
     user_id: int
     user_name: str
-    role: Role
+    role: Role | Literal[""]
     token_name: str
     scopes: tuple[Scope, ...]
     expire_time: datetime | None
@@ -79,13 +82,12 @@ class KeptTokens:
                 token_hash=one.token_hash.hex(),
                 user_id=one.owner.user_id,
                 user_name=one.owner.name,
-                role=one.owner.role,
+                role=one.owner.role or "",
                 token_name=one.owner.token_name,
                 scopes=tuple(one.owner.scopes),
                 expire_time=one.expire_time,
             )
-            for one in self._database().users.known_tokens(SCOPES)
-            if one.owner.role is not None
+            for one in self._database().users.known_tokens()
         )
         book, before = _Book(said_s=time.time(), tokens=found), self._written
         age_s = CONFIRM_S if before is None else book.said_s - before.said_s
@@ -123,6 +125,10 @@ class KeptTokens:
             except DrystoneError:
                 pass  # Just then it is needed as it is.
             except Exception as error:
+                # Better none than one that is told nothing any more.
+                with contextlib.suppress(OSError):
+                    os.unlink(self._path)
+                self._written = None
                 if str(error) != told:
                     told = str(error)
                     _log.error("tokens are not kept: %s", told, exc_info=True,

@@ -92,6 +92,8 @@ class Sessions:
                 visitor, asked = self._known.get(secret_hash, (None, 0.0))
             if visitor is None or time.monotonic() - asked > REMEMBERED_WITHOUT_DATABASE_S:
                 raise
+            if is_token and self.kept.find(secret_hash) is None:
+                raise
             return visitor
         with self._lock:
             while len(self._known) >= REMEMBERED_MAX:

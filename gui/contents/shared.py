@@ -18,14 +18,14 @@ from fastapi.responses import HTMLResponse, PlainTextResponse
 
 from adapters import drawn_as
 from base.errors import DrystoneError
-from base.operations.problem import status_of
 from base.text import size_text
+from fsd import NotFoundError as NoObjectError
 from gui.contents.objects import Objects
 from gui.contents.routes import HERE, NOT_KEPT, READING, UNNAMED, picture, stand_in
 from gui.contents.seen import KEY
 from gui.contents.thumbnails import Thumbnails
 from gui.reading.connections import Connections
-from sql import GuestView, NotFoundError, SharedContent
+from sql import GuestError, GuestView, NotFoundError, SharedContent
 
 SHOWN_MAX = 500
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
@@ -104,9 +104,9 @@ def _content(connections: Connections, secret: str, key: str) -> SharedContent:
 
 def _refused(error: DrystoneError) -> Response:
     """Return an answer that tells nothing but whether to try again."""
-    if status_of(error) == 503:
-        return PlainTextResponse("This cannot be shown now.\n", 503, headers=_PAGE)
-    return PlainTextResponse(_GONE, 404, headers=_PAGE)
+    if isinstance(error, (NotFoundError, NoObjectError, GuestError)):
+        return PlainTextResponse(_GONE, 404, headers=_PAGE)
+    return PlainTextResponse("This cannot be shown now.\n", 503, headers=_PAGE)
 
 
 def _name(one: SharedContent) -> str:

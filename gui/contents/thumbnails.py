@@ -77,7 +77,8 @@ class Thumbnails:
         `key` must be 64 hexadecimal digits, `media_type` one of DrawnAs. Raises FsdError when the
         store cannot give the bytes.
         """
-        name = f"{key}-{size}"
+        # Who asks says what it is drawn as: what is broken as one thing is not as another.
+        name = f"{key}-{size}" if media_type == "image" else f"{key}-{size}-{media_type}"
         found = self._cached(name)
         if found is not None:
             return found
@@ -185,7 +186,9 @@ class Thumbnails:
     def _evict(self) -> None:
         """Remove the oldest pictures when there are too many bytes of them."""
         found: list[tuple[float, int, str]] = []
-        for folder, _, names in os.walk(self._folder):
+        for folder, below, names in os.walk(self._folder):
+            # What is being made (`.making-…`) is removed by who makes it.
+            below[:] = [one for one in below if not one.startswith(".")]
             for name in names:
                 with contextlib.suppress(FileNotFoundError):
                     path = os.path.join(folder, name)

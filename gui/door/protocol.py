@@ -22,6 +22,8 @@ HEAD_TIMEOUT_S = 15.0
 HEAD_SIZE_BYTES_MAX = 64 << 10
 HEADERS_MAX = 100
 TAKE_TIMEOUT_S = 30.0
+KERNEL_SIZE_BYTES = 256 << 10
+"""Of an answer, before more is asked of the server: what is taken slowly is seen to be taken."""
 
 
 class _RefusedHead(Exception):  # noqa: N818 - it never leaves this file
@@ -42,6 +44,8 @@ class BoundedProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """Expect the head of a request."""
         super().connection_made(transport)
+        opened = transport.get_extra_info("socket")
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, KERNEL_SIZE_BYTES)
         self._expect()
 
     def connection_lost(self, exc: Exception | None) -> None:

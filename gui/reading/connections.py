@@ -21,7 +21,7 @@ from fsd import Client, load_config, store_operations
 from gui.access.sessions import REMEMBERED_S, Sessions
 from gui.core.config import GuiConfig
 from gui.reading.operations import database_operations
-from sql import AuditWitness, Database
+from sql import AuditWitness, Database, DatabaseUnavailableError
 
 if TYPE_CHECKING:
     from base.operations.operation import Operation
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 THREADS_MAX = 16
 CLOSE_TIMEOUT_S = 2.0
+OPEN_TIMEOUT_S = 2.0
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -54,13 +55,20 @@ class Connections:
     def database(self) -> Database:
         """Return the database, opened when it is first needed; blocks.
 
-        Raises DatabaseUnavailableError and the other SqlErrors.
+        Raises DatabaseUnavailableError and the other SqlErrors: also while another thread waits
+        for a server that replays its log.
         """
-        with self._lock:
+        if (opened := self._database) is not None:
+            return opened
+        if not self._lock.acquire(timeout=OPEN_TIMEOUT_S):
+            raise DatabaseUnavailableError("the database is not open yet; ask again in a moment")
+        try:
             if self._database is None:
                 self._database = Database.open(self.config.config_path, start=False)
                 self._database.guard(self.breakers["database"])
             return self._database
+        finally:
+            self._lock.release()
 
     def session(self) -> RunSession:
         """Return the place of work of the scheduler's operations; blocks."""

@@ -15,7 +15,7 @@ from base.errors import DrystoneError, UsageError
 from base.operations.problem import status_of
 from base.text import size_text
 from datasets import NamedFile, named_files
-from fsd import PIECE_BYTES, Client, FsdError
+from fsd import PIECE_BYTES, Client, EngineUnavailableError, FsdError, ReindexingError
 from gui.access.guard import VISITOR_KEY
 from gui.contents.reads import note_read
 from gui.core.filters import ADDRESS_LENGTH_MAX, filters_of, problems_of
@@ -89,6 +89,8 @@ def parts_of(store: Client, files: Sequence[NamedFile]) -> Iterator[bytes]:
             pieces = _pieces(store, file.key)
             try:
                 first = next(pieces)
+            except (EngineUnavailableError, ReindexingError):
+                raise  # It says nothing of this file.
             except DrystoneError as error:
                 missing.append(f"{file.name}: {error}\n")
                 continue

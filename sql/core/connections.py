@@ -35,6 +35,8 @@ _RECOVERING = (
     "the database system is in recovery mode",
     "the database system is not yet accepting connections",
 )
+_CLOSED = "server closed the connection unexpectedly"
+CLOSED_TIMEOUT_S = 5.0
 CONNECT_TIMEOUT_S = 10
 TURN_TIMEOUT_S = 60.0
 """So long one waits for somebody else to give a connection back."""
@@ -165,15 +167,19 @@ def connect_once(dsn: str) -> psycopg.Connection[Any]:
 
 
 def _connect(conninfo_text: str) -> psycopg.Connection[Any]:
-    """Connect, waiting for a server that replays its log after a crash: it is there in a moment."""
-    deadline = time.monotonic() + RECOVERY_TIMEOUT_S
+    """Connect, waiting for a server that replays its log after a crash: it is there in a moment.
+
+    One that closes what it has just taken is about to.
+    """
+    began_s = time.monotonic()
     while True:
         try:
             return psycopg.connect(conninfo_text, autocommit=True)
         except psycopg.OperationalError as error:
             said = line(error)
-            recovers = any(words in said for words in _RECOVERING)
-            if not recovers or time.monotonic() > deadline:
+            waits_s = RECOVERY_TIMEOUT_S if any(words in said for words in _RECOVERING) else 0.0
+            waits_s = CLOSED_TIMEOUT_S if _CLOSED in said else waits_s
+            if time.monotonic() - began_s >= waits_s:
                 raise DatabaseUnavailableError(f"the database does not answer: {said}") from None
             time.sleep(RECOVERY_POLL_S)
 

@@ -316,13 +316,13 @@ class UserBook(Repository):
                 connection.execute(_SQL["touch_token"], {"token_id": row[0]})
         return owner
 
-    def known_tokens(self, scopes: Sequence[Scope]) -> list[KnownToken]:
-        """Return the tokens with one of the scopes that are worth something now, the oldest first.
+    def known_tokens(self) -> list[KnownToken]:
+        """Return the tokens that are worth something now, the oldest first.
 
         That they are looked at is no use of them.
         """
         with self._database.connection() as connection:
-            rows = connection.execute(_SQL["known_tokens"], {"scopes": list(scopes)}).fetchall()
+            rows = connection.execute(_SQL["known_tokens"]).fetchall()
         found = ((row, _owner_of(row[:6])) for row in rows)
         return [KnownToken(row[6], owner, row[7]) for row, owner in found if owner is not None]
 

@@ -139,7 +139,6 @@ SELECT token.token_id, person.user_id, person.name, person.role, token.name,
     token.token_hash, token.expire_time
 FROM api_token AS token JOIN app_user AS person USING (user_id)
 WHERE NOT person.is_disabled AND (token.expire_time IS NULL OR token.expire_time > now())
-    AND token.token_id IN (SELECT token_id FROM api_token_scope WHERE scope = ANY(%(scopes)s))
 ORDER BY token.token_id
 
 -- name: touch_token

@@ -92,6 +92,7 @@ def oto(alone: Scene) -> Operator:
     made = Operator(alone)
     assert (made.runs(), made.storage(), made.start()) == (200, 200, 200)
     assert [made.breaker(name) for name in ("engine", "database", "redis")] == ["closed"] * 3
+    until(lambda: alone.is_kept(made.token), "the token is kept")
     return made
 
 

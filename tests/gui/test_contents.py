@@ -191,7 +191,7 @@ class Port:
 
 
 @pytest.fixture
-def port(large: Scene) -> Iterator[Port]:
+def port(large: Scene, monkeypatch: pytest.MonkeyPatch) -> Iterator[Port]:
     store = Counted(large.store.config.socket_path)
     objects = Objects(store)
     app = FastAPI()
@@ -203,7 +203,7 @@ def port(large: Scene) -> Iterator[Port]:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     # What the kernel itself holds of an answer is bounded, so that a reader is soon one of ours.
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)
+    monkeypatch.setattr(protocol, "KERNEL_SIZE_BYTES", 16_384)
     settings = uvicorn.Config(app, http=protocol.BoundedProtocol, log_config=None, lifespan="off")
     server = uvicorn.Server(settings)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)

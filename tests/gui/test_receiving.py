@@ -24,7 +24,6 @@ from store_checks import until
 from adapters import WaitingFolder, run_ingest, waiting_folders
 from base.errors import UsageError
 from fsd.cli.daemons import daemon
-from gui.access.passwords import hash_of
 from gui.access.people import add_user, make_token
 from gui.core.server_process import api_process
 from gui.door.receiving import PIECE_BYTES, read_pieces
@@ -322,11 +321,13 @@ def test_it_is_accepted_while_the_database_is_away(served: Scene, oto: str):
     book = os.path.join(served.store.config.ssd, "access", "tokens.json")
     revoked = f"Bearer {make_token(served.database, 'oto', 'revoked', ['write']).secret}"
     for token in (oto, revoked):
-        until(lambda token=token: kept(book, token), "the token is kept")
+        until(lambda token=token: served.is_kept(token), "the token is kept")
     assert os.stat(book).st_mode & 0o777 == 0o600
+    assert send(served, revoked, b'{"before": "it"}', "?source=base").status == 202
     served.database.users.remove_token("oto", "revoked")
-    until(lambda: not kept(book, revoked), "the other is kept no more")
+    until(lambda: not served.is_kept(revoked), "the other is kept no more")
     with database_away(served):
+        assert send(served, revoked, b"{}").status == 503, "it is not remembered"
         api_process(served.config).stop()
         served.address = api_process(served.config).start()[0].address
         sent = send(served, oto, b'{"base": "away"}', "?source=base", Prefer="wait=1")
@@ -341,10 +342,3 @@ def test_it_is_accepted_while_the_database_is_away(served: Scene, oto: str):
     (mine,) = [one.signal for one in received(served) if one.signal and one.signal.batch == batch]
     run_ingest(served.store.config_path, mine)
     assert state(served, oto, sent)["state"] == "done"
-
-
-def kept(book: str, token: str) -> bool:
-    if not os.path.exists(book):
-        return False
-    with open(book, encoding="utf-8") as file:
-        return hash_of(token.split()[1]).hex() in file.read()

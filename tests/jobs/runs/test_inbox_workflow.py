@@ -137,7 +137,7 @@ def test_what_is_received_comes_in_by_itself(plant: Plant):
         for number in range(2):
             receipt, _ = receiver.accept("ann", "pets", b'[{"id": %d}, {"no": 1}]' % number)
             receiver.tick(LATER_S)
-            until(lambda one=receipt: received_state(plant.database, one).state == "described")
+            until(lambda one=receipt: received_state(plant.database, one).state == "done")
             receipts.append(receipt)
     batches = {one.name: one.user for one in plant.database.ingests.batches()}
     assert batches == {one.window: "ann" for one in receipts}

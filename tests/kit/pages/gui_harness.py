@@ -23,6 +23,7 @@ from store_harness import MIB, Store, write_files
 from adapters.ingest.ingest import ingest
 from adapters.work.batch_work import Signal
 from fsd.engine.setup import init_store
+from gui.access.passwords import hash_of
 from gui.access.people import add_user, make_token
 from gui.core.config import GuiConfig, load_gui_config
 from gui.core.server_process import api_process, pages_process
@@ -108,6 +109,14 @@ class Scene:
         answer = self.ask("POST", "/login", body)
         assert answer.status == 303, answer.body
         return answer.headers["set-cookie"].partition(";")[0]
+
+    def is_kept(self, token: str) -> bool:
+        """Tell whether the public port has written down that a token counts."""
+        book = os.path.join(self.store.config.ssd, "access", "tokens.json")
+        if not os.path.exists(book):
+            return False
+        with open(book, encoding="utf-8") as file:
+            return hash_of(token.split()[1]).hex() in file.read()
 
     def token(self, name: str, role: str) -> str:
         """Return the header of a new token that may what a role may."""
