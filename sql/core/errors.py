@@ -16,6 +16,7 @@ SqlError
 ├── MigrationError              the schema of the database cannot be brought to that of the code
 ├── QueryTimeoutError           a query ran longer than it may
 ├── BusyError                   somebody else held a lock for too long; try again
+│   └── TurnError               somebody else builds the same dataset, for hours perhaps
 ├── StatementError              the server refused a statement; carries its SQLSTATE
 ├── BackupError                 a backup could not be made, restored or checked
 │   └── BackupDamagedError      no copy of a backup is as it was written; lists what is wrong
