@@ -38,6 +38,8 @@ def bring_index_up(engine: EngineCore, *, suspicious: bool) -> None:
         _fill(engine, whole=True)
     if new:
         publish_generation(store, former)
+    if not engine.open_shards.is_postponed and engine.open_shards.in_doubt():
+        store.index_lacks(for_moments=True)  # What they hold is known when they are read again.
 
 
 def _fill_where_room_is_short(engine: EngineCore) -> None:
@@ -55,7 +57,7 @@ def _fill(engine: EngineCore, *, whole: bool = False) -> None:
     write_disk_rows(store)
     if not left.is_postponed:
         engine.make_listings()
-    if left.unknown() if left.is_postponed else left.in_doubt():
+    elif left.unknown():
         store.index_lacks(for_moments=True)
-    elif left.is_postponed:
+    else:
         store.behind = True  # Listings are made when the shards are sealed.

@@ -200,11 +200,15 @@ def test_what_a_disk_did_not_give_in_passing_is_never_called_missing(store, tmp_
 
 
 @pytest.mark.fault
-def test_a_start_that_a_disk_fails_in_passing_calls_nothing_missing(store, tmp_path, monkeypatch):
+@pytest.mark.parametrize("index_is_lost", [False, True])
+def test_a_start_that_a_disk_fails_in_passing_calls_nothing_missing(
+    store, tmp_path, monkeypatch, index_is_lost: bool
+):
     """There is little to read: the start reads it, and both disks lose their processes."""
     made, copy = killed(store, tmp_path, 1 << 30)
     shutil.rmtree(made.config.index_root)
-    shutil.copytree(copy, made.config.index_root)
+    if not index_is_lost:
+        shutil.copytree(copy, made.config.index_root)
     ended = ending_processes_once(monkeypatch)
     engine = Engine(made.config)
     monkeypatch.setattr(open_store, "FILLED_WITHIN_S", 600.0)
