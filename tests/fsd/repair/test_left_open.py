@@ -6,7 +6,17 @@ import os
 
 import pytest
 from engine_processes import kill_engine
-from store_checks import assert_clean, assert_readable, damage, finish, keys_of, put, settle
+from store_checks import (
+    assert_clean,
+    assert_readable,
+    damage,
+    finish,
+    is_recovered,
+    keys_of,
+    put,
+    settle,
+    until,
+)
 from store_harness import MIB, write_files
 from test_salvage import make_groups, replica_paths
 
@@ -25,6 +35,7 @@ def test_what_a_waiting_shard_has_lost_is_written_again_by_the_next_put(store, s
         damage(path, offset + 200)
     make_groups(made, MIB)
     made.start()
+    until(lambda: is_recovered(made), "the open shards to be read")
     assert "open-shards" in [one.code for one in made.client.warnings()]
     put(made, source, "again")
     assert_readable(made, files)
