@@ -84,7 +84,7 @@ class Deadline:
 
         `permit` is asked with each of them before any is connected to, and raises OSError.
         """
-        problem: OSError = TimeoutError("no time is left")
+        problem: OSError = self._is_late()
         found_at = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
         if permit is not None:
             for *_, address in found_at:
@@ -119,14 +119,17 @@ class Deadline:
                 handle.close()
             self._handles.clear()
         if over and isinstance(error, OSError | http.client.HTTPException):
-            raise TimeoutError(f"it took longer than {self._within_s:g} s") from error
+            raise self._is_late() from error
+
+    def _is_late(self) -> TimeoutError:
+        return TimeoutError(f"it took longer than {self._within_s:g} s")
 
     def watch(self, found: socket.socket) -> None:
         """End this connection, too, when the time is over."""
         # A second handle on it: the first may become that of TLS, which has none, or be closed.
         with self._lock:
             if self._over:
-                raise TimeoutError("no time is left")
+                raise self._is_late()
             self._handles.append(socket.socket(fileno=os.dup(found.fileno())))
 
     @property
