@@ -205,10 +205,18 @@ def _words_terms(scope: Scope, condition: Condition) -> Iterator[Term]:
 def _membership_terms(scope: Scope, condition: Condition, path: str) -> Iterator[Term]:
     vocabulary = scope.build.vocabulary
     if condition.action is not None:
-        name = (condition.action.name,)
-        ids = look_up(scope.build, name, vocabulary.actions, f"{path}.action.name", "action")
+        state = condition.action
+        ids = look_up(
+            scope.build, (state.name,), vocabulary.actions, f"{path}.action.name", "action"
+        )
         done = conjunction([_action_done(scope, number) for number in ids])
-        yield done if condition.action.done else negation(done)
+        asked = True if state.done is state.failed is None else state.done
+        if asked is not None:
+            yield done if asked else negation(done)
+        if state.failed is not None:
+            in_vain = disjunction([_action_in_vain(scope, number) for number in ids])
+            failed = conjunction([in_vain, negation(done)])
+            yield failed if state.failed else negation(failed)
     if condition.pipeline is not None:
         name = (condition.pipeline.name,)
         found = look_up(
@@ -243,6 +251,16 @@ def _action_done(scope: Scope, action_id: int) -> Term:
         " WHERE {0}.node_id = {1} AND {0}.action_id = {2})"
     )
     return Term(statement.format(done, scope.node_id, scope.build.bind(action_id)))
+
+
+def _action_in_vain(scope: Scope, action_id: int) -> Term:
+    tried, event = scope.build.alias("tried"), scope.build.alias("event")
+    statement = SQL(
+        "EXISTS (SELECT FROM action_node AS {0}"
+        " JOIN action_event AS {1} ON {1}.id = {0}.action_event_id"
+        " WHERE {0}.node_id = {2} AND {0}.outcome <> 'done' AND {1}.action_id = {3})"
+    )
+    return Term(statement.format(tried, event, scope.node_id, scope.build.bind(action_id)))
 
 
 def _member(scope: Scope, what: str, ids: Sequence[int], table: str = "") -> Term:

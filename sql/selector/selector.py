@@ -112,10 +112,21 @@ class ActionResult(Part):
 
 
 class ActionState(Part):
-    """Whether this action is done for the node (the view node_action_done)."""
+    """Whether this action is done for the node (the view node_action_done), or failed with it.
+
+    `failed` means that a run tried it in vain and none has done it since; of what no run tried yet
+    both are false. Without either, `done` is asked for.
+    """
 
     name: Text
-    done: Flag = True
+    done: Flag | None = None
+    failed: Flag | None = None
+
+    @model_validator(mode="after")
+    def _checked(self) -> Self:
+        if self.done and self.failed:
+            raise ValueError("a node of which an action is done did not fail: ask for one of both")
+        return self
 
 
 class PipelineState(Part):

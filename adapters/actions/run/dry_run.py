@@ -129,10 +129,11 @@ def _parts_of_new(
     limit: int,
 ) -> Iterator[ActionPart]:
     contract, found = loaded.contract, selector_of(selector, loaded)
-    chosen = found
-    if nodes_max is not None:
-        chosen = next_of(database, selector, loaded, nodes_max)
-    sizes = [(row.node_id, row.size_bytes or 0) for row in database.query_nodes(chosen)]
+    if nodes_max is None:
+        rows = database.query_nodes(found)
+    else:
+        rows = iter(next_of(database, selector, loaded, nodes_max))
+    sizes = [(row.node_id, row.size_bytes or 0) for row in rows]
     if not sizes:
         if nodes_max is not None:
             report.nodes_done = database.aggregate(found).count

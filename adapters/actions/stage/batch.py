@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from base.errors import UsageError
 from sql import Selector
 
 if TYPE_CHECKING:
     from adapters.actions.contract.check import LoadedContract
-    from sql import Database
+    from sql import Database, NodeRow
 
 
 def make_batch(
@@ -26,10 +26,10 @@ def make_batch(
     empty.
     """
     if nodes_max is None:
-        chosen = selector_of(selector, contract)
+        found = list(database.query_nodes(selector_of(selector, contract)))
     else:
-        chosen = next_of(database, selector, contract, nodes_max)
-    node_ids = [row.node_id for row in database.query_nodes(chosen)]
+        found = next_of(database, selector, contract, nodes_max)
+    node_ids = [row.node_id for row in found]
     if not node_ids:
         of = f" that {contract.contract.name} can work on" if contract else ""
         raise UsageError(f"the selector finds no node{of}: no action batch was made")
@@ -58,20 +58,33 @@ def next_of(
     selector: Selector | None,
     contract: LoadedContract | None,
     nodes_max: int,
-) -> Selector:
+) -> list[NodeRow]:
     """Return the first so many of what both find, of which the action is not done yet.
 
-    By node_id, so the oldest come first, unless the selector has an order of its own. In whatever
-    version the action did a node, it is done; what failed is not, and comes again.
+    By node_id, so the oldest come first, unless the selector has an order of its own; what the
+    action failed with comes after all that it was not tried on. In whatever version the action did
+    a node, it is done.
     """
     chosen = selector_of(selector, contract)
     limit = nodes_max if chosen.limit is None else min(chosen.limit, nodes_max)
-    document = chosen.model_dump(by_alias=True, exclude_unset=True) | {"limit": limit}
     name = contract.contract.name if contract else ""
-    if name and database.actions.is_declared(name):
-        left = {"action": {"name": name, "done": False}}
-        where = document.get("where")
-        document["where"] = {"all": [where, left]} if where else left
+    if not name or not database.actions.is_declared(name):
+        return list(database.query_nodes(_with(chosen, {}, limit)))
+    found: dict[int, NodeRow] = {}
+    for failed in (False, True):
+        if left := limit - len(found):
+            state = {"action": {"name": name, "done": False, "failed": failed}}
+            # A run beside this one may fail in between with what was found: it stays where it was.
+            for row in database.query_nodes(_with(chosen, state, left)):
+                found.setdefault(row.node_id, row)
+    return list(found.values())
+
+
+def _with(selector: Selector, condition: dict[str, Any], limit: int) -> Selector:
+    document = selector.model_dump(by_alias=True, exclude_unset=True) | {"limit": limit}
+    where = document.get("where")
+    if condition:
+        document["where"] = {"all": [where, condition]} if where else condition
     return Selector.model_validate(document)
 
 

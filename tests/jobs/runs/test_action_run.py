@@ -488,3 +488,30 @@ def test_runs_of_so_many_nodes_go_on_where_the_last_one_ended(yard):
     assert (told["nodes"], told["nodes_done"], told["parts"]) == (0, 6, 0)
     with pytest.raises(DrystoneError, match="worked on as a whole"):
         yard.control.start("ua_2", {"action": name, "action_batch_id": 1, "nodes_max": 4})
+
+
+def test_what_fails_comes_again_after_all_that_was_not_tried(yard):
+    # The first line of a part is never written.
+    name = add(yard, MEASURE + '\nsed -i 2d "$2/sizes.csv"\n')
+    asked = {
+        "action": name,
+        "selector": {"version": 1, "where": {"extension": "png"}},
+        "nodes_max": 3,
+    }
+    worked_on = []
+    for _ in range(3):
+        run, _created = yard.control.start("ua_2", asked)
+        yard.wait(run.run_id, "partial")
+        rows = yard.rows(
+            "SELECT node_id, outcome FROM action_node "
+            f"WHERE {event_of(yard, run.run_id)} ORDER BY 1"
+        )
+        worked_on.append(dict(rows))
+    first, second, third = worked_on
+    assert len(first) == len(second) == 3 and not first.keys() & second.keys()
+    failed = {node_id for node_id, outcome in (first | second).items() if outcome != "done"}
+    assert len(failed) == 2 and third.keys() == failed
+    found = parse_selector(f"{{version: 1, where: {{action: {{name: {name}, failed: true}}}}}}")
+    assert [row.node_id for row in yard.database.query_nodes(found)] == [
+        node_id for node_id, outcome in sorted(third.items()) if outcome != "done"
+    ]

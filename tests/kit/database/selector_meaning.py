@@ -8,7 +8,7 @@ from typing import Any
 
 from selector_world import EXTENSIONS, PIPELINES, Node, World, outcome_of
 
-from sql.selector.selector import Condition, Metadata, Relative, Selector
+from sql.selector.selector import ActionState, Condition, Metadata, Relative, Selector
 
 
 def expected(world: World, selector: Selector) -> set[int]:
@@ -38,7 +38,7 @@ def holds(world: World, node: Node, condition: Condition) -> bool:
         "metadata": lambda wanted: any(_observed(row, wanted) for row in node.metadata),
         "source_metadata": lambda wanted: any(_columns(row, wanted.columns) for row in node.alpha),
         "result": lambda wanted: any(_columns(row, wanted.columns) for row in node.ocr),
-        "action": lambda wanted: _is_done(world, node, wanted.name) == wanted.done,
+        "action": lambda wanted: _in_state(world, node, wanted),
         "pipeline": lambda wanted: (
             all(_is_done(world, node, action) for action in PIPELINES[wanted.name])
             == wanted.complete
@@ -157,6 +157,15 @@ def _is_done(world: World, node: Node, action: str) -> bool:
     return any(
         outcome_of(world, batch, action, node.node_id) == "done" for batch in node.action_batches
     )
+
+
+def _in_state(world: World, node: Node, wanted: ActionState) -> bool:
+    done = _is_done(world, node, wanted.name)
+    if wanted.done is wanted.failed is None:
+        return done
+    # Each of its batches was worked on by each action.
+    failed = bool(node.action_batches) and not done
+    return wanted.done in (None, done) and wanted.failed in (None, failed)
 
 
 def _related(world: World, node: Node, wanted: Relative, *, up: bool, within: int) -> bool:

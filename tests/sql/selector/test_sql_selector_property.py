@@ -116,8 +116,9 @@ LEAVES = {
     ),
     "result": st.fixed_dictionaries({"action": st.just("ocr")}, optional={"columns": ocr_columns}),
     "action": st.fixed_dictionaries(
-        {"name": st.sampled_from(sorted(ACTIONS))}, optional={"done": st.booleans()}
-    ),
+        {"name": st.sampled_from(sorted(ACTIONS))},
+        optional={"done": st.booleans(), "failed": st.booleans()},
+    ).filter(lambda state: not (state.get("done") and state.get("failed"))),
     "pipeline": st.fixed_dictionaries(
         {"name": st.sampled_from(sorted(PIPELINES))}, optional={"complete": st.booleans()}
     ),
