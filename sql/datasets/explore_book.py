@@ -15,7 +15,7 @@ from sql.core.declared import DeclaredTable, declared_tables
 from sql.core.errors import QueryTimeoutError
 from sql.core.repository import Repository, rows_of
 from sql.core.statements import statements
-from sql.datasets.node_report import NodeReport, node_report
+from sql.datasets.node_report import LISTED_MAX, NodeReport, node_report
 from sql.selector.select import COST_MAX, plan
 
 if TYPE_CHECKING:
@@ -210,10 +210,13 @@ class ExploreBook(Repository):
         with self._database.reading() as connection:
             return _details(connection, node_ids)
 
-    def node(self, name: str) -> NodeReport:
-        """Report on the node with this key, node_id or description; NotFoundError without one."""
+    def node(self, name: str, rows_max: int = LISTED_MAX) -> NodeReport:
+        """Report on the node with this key, node_id or description; NotFoundError without one.
+
+        At most so many rows of each kind.
+        """
         with self._database.reading() as connection:
-            return node_report(connection, name)
+            return node_report(connection, name, rows_max)
 
     def label_columns(self) -> list[tuple[str, str]]:
         """Return table and column of everything that says what a node shows, by table."""

@@ -33,7 +33,8 @@ Row = dict[str, Any]
 class NodeReport(BaseModel):
     """A node, what was said about it over time, and what it hangs together with.
 
-    At most LISTED_MAX rows of each kind; an edge's row has the count of all in `edges`.
+    At most so many rows of each kind as were asked for, the newest of what was said, in the order
+    in which it was said; an edge's row has the count of all in `edges`.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -49,11 +50,13 @@ class NodeReport(BaseModel):
     archive_locations: list[Row]
 
 
-def node_report(connection: psycopg.Connection[Any], name: str) -> NodeReport:
+def node_report(
+    connection: psycopg.Connection[Any], name: str, rows_max: int = LISTED_MAX
+) -> NodeReport:
     """Report on the node with this key, node_id or canonical description."""
     with connection.cursor(row_factory=dict_row) as cursor:
         node = _find(cursor, name)
-        given = {"node_id": node["node_id"], "limit": LISTED_MAX}
+        given = {"node_id": node["node_id"], "limit": rows_max}
         if value_of(connection, _SQL["sees_tree"]):
             node |= cursor.execute(_SQL["tree"], given).fetchone() or {}
 
@@ -63,12 +66,12 @@ def node_report(connection: psycopg.Connection[Any], name: str) -> NodeReport:
         return NodeReport(
             node=node,
             breadcrumb=rows("breadcrumb"),
-            metadata=rows("metadata"),
+            metadata=rows("metadata")[::-1],
             declared=_declared(cursor, connection, given),
             parents=rows("parents"),
             children=rows("children"),
-            ingest_batches=rows("ingest_batches"),
-            actions=rows("actions"),
+            ingest_batches=rows("ingest_batches")[::-1],
+            actions=rows("actions")[::-1],
             archive_locations=rows("archive_locations"),
         )
 
@@ -102,12 +105,12 @@ def _declared(
         own = ["download_time"] if table.kind == "source" else ["action_event_id"]
         columns = [Identifier(name) for name in [*own, *(c.name for c in table.columns)]]
         statement = SQL(
-            "SELECT {} FROM {} WHERE node_id = %(node_id)s ORDER BY id LIMIT %(limit)s"
+            "SELECT {} FROM {} WHERE node_id = %(node_id)s ORDER BY id DESC LIMIT %(limit)s"
         ).format(SQL(", ").join(columns), Identifier(table.table_name))
         rows = cursor.execute(statement, given).fetchall()
         if rows:
             found[table.table_name] = [
                 {name: v.hex() if isinstance(v, bytes) else v for name, v in row.items()}
-                for row in rows
+                for row in reversed(rows)
             ]
     return found

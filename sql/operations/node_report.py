@@ -42,7 +42,7 @@ def _write_rows(heading: str, rows: Sequence[Row]) -> None:
         known = [f"{name}={value}" for name, value in row.items() if value is not None]
         write_line("  " + "  ".join(known))
     if len(rows) == LISTED_MAX:
-        write_line(f"  ... at most {LISTED_MAX} are shown")
+        write_line(f"  ... at most {LISTED_MAX} are shown, the newest")
 
 
 def _write_edges(heading: str, rows: Sequence[Row]) -> None:

@@ -23,7 +23,7 @@ SELECT source.description AS source, common.is_raw, common.is_root, common.title
     common.raw_metadata
 FROM common_metadata AS common JOIN source USING (source_id)
 WHERE common.node_id = %(node_id)s
-ORDER BY common.download_time, common.metadata_id
+ORDER BY common.download_time DESC, common.metadata_id DESC
 LIMIT %(limit)s
 
 -- A guest who sees a child by a grant of its own is not told how many come before it.
@@ -76,7 +76,7 @@ ORDER BY way.distance DESC
 SELECT batch.name, batch.adapter, batch.state
 FROM ingest_batch_node AS member JOIN ingest_batch AS batch USING (ingest_batch_id)
 WHERE member.node_id = %(node_id)s
-ORDER BY batch.ingest_batch_id
+ORDER BY batch.ingest_batch_id DESC
 LIMIT %(limit)s
 
 -- name: actions
@@ -85,7 +85,7 @@ FROM action_batch_node AS member
 LEFT JOIN action_event AS event USING (action_batch_id)
 LEFT JOIN action USING (action_id)
 WHERE member.node_id = %(node_id)s
-ORDER BY member.action_batch_id, event.id
+ORDER BY member.action_batch_id DESC, event.id DESC
 LIMIT %(limit)s
 
 -- name: archive_locations

@@ -10,7 +10,7 @@ from base.errors import DrystoneError
 from gui.contents.media import PLAYED
 from gui.pages.explorer.marks import MarkedPicture, Neighbours, shapes_of
 from gui.pages.explorer.shared import Sharing, read_sharing, show_sharing
-from gui.pages.explorer.strip import Strip, duration_of, is_key_frame, moments_of
+from gui.pages.explorer.strip import MOMENTS_MAX, Strip, duration_of, is_key_frame, moments_of
 from gui.reading.desk import Desk
 from gui.widgets.blocks import (
     at,
@@ -39,6 +39,9 @@ _WORDS = {
     "update_time": "Published", "download_time": "Collected", "user": "By",
 }  # fmt: skip
 RELATIVES_SHOWN = 24
+ROWS_READ_MAX = 1_000
+"""So many segments, boxes, key frames of one kind are drawn; a line says when that is not all."""
+ROWS_SHOWN = 50
 
 
 class NodeReading(NamedTuple):
@@ -54,7 +57,7 @@ class NodeReading(NamedTuple):
 def read_node(desk: Desk, name: str) -> NodeReading:
     """Read a node by number, key or description; blocks. Raises NotFoundError."""
     book = desk.database().explore
-    report = book.node(name)
+    report = book.node(name, ROWS_READ_MAX)
     near = [
         *report.children[:RELATIVES_SHOWN],
         *filter(is_key_frame, report.children),
@@ -133,6 +136,8 @@ def _picture(report: NodeReport, known: dict[int, ExploredNode]) -> None:
             frames = [known[row["node_id"]] for row in report.children if is_key_frame(row)]
             moments = moments_of(report.declared, frames)
             Strip(moments, duration_of(report.declared, moments))
+            if len(moments) == MOMENTS_MAX:
+                text(f"Only the first {MOMENTS_MAX:,} segments and key frames are shown.", "hint")
         if address and (shapes or not is_film):
             MarkedPicture(address, f"Picture of node {facts['node_id']}", shapes)
         elif is_film:
@@ -205,7 +210,7 @@ def _observations(rows: list[dict[str, Any]]) -> None:
     with card("Metadata over time", many(len(rows), "observation") if rows else ""):
         if not rows:
             text("Nothing was said about it.", "empty-line")
-        for row in reversed(rows):
+        for row in reversed(rows[-ROWS_SHOWN:]):
             shown = [
                 (words, _observed(name, row[name]))
                 for name, words in _WORDS.items()
@@ -216,6 +221,7 @@ def _observations(rows: list[dict[str, Any]]) -> None:
                 badge("scraped" if row["is_raw"] else "made", "info")
                 if row["is_root"]:
                     badge("sample point", "good")
+        _say_more(rows)
 
 
 def _observed(name: str, value: Any) -> object:
@@ -232,13 +238,21 @@ def _declared(tables: dict[str, list[dict[str, Any]]]) -> None:
     for name, rows in tables.items():
         kind, _, what = name.partition("_")
         with card(f"{'Labels and results' if kind == 'result' else 'From'} {what}"):
-            for row in rows:
+            for row in rows[-ROWS_SHOWN:]:
                 shown = [
                     (key.replace("_", " "), _found(what if kind == "result" else "", key, value))
                     for key, value in row.items()
                     if value is not None
                 ]
                 pairs(shown)
+            _say_more(rows)
+
+
+def _say_more(rows: list[dict[str, Any]]) -> None:
+    if len(rows) == ROWS_READ_MAX:
+        text(f"Only the newest {ROWS_READ_MAX:,} are read.", "hint")
+    elif len(rows) > ROWS_SHOWN:
+        text(f"and {len(rows) - ROWS_SHOWN:,} older", "hint")
 
 
 def _found(action: str, column: str, value: Any) -> object:

@@ -49,7 +49,7 @@ def film() -> bytes:
 @pytest.fixture(scope="module")
 def films(served: Scene) -> dict[str, int]:
     """A film and a sound with segments, one of a bad length, and key frames; node by extension."""
-    label_harness.add_files(served, "films", {"a.webm": film(), "b.wav": sound()})
+    label_harness.add_files(served, "films", {"a.webm": film(), "b.wav": sound(), "c.ogg": b"OggS"})
     found = {
         one.extension: one
         for one in served.database.explore.page(label_harness.of_batch("films"), limit=10)
@@ -62,10 +62,13 @@ def films(served: Scene) -> dict[str, int]:
                       columns=(label, *columns))
     )  # fmt: skip
     spans = (("talk", 0.0, 4.0), (HOSTILE, 6.0, 8.0), ("never", 9.0, 2.0))
+    # Of another sound so many that not all are drawn.
+    many = tuple((f"{n}", n / 200, n / 200 + 0.1) for n in range(1_100))
     told = tuple(
         SourceMetadata(key=one.key, source="scenes",
                        values={"label": words, "start_s": start, "end_s": end})
-        for one in found.values() for words, start, end in spans
+        for one in found.values()
+        for words, start, end in (many if one.extension == "ogg" else spans)
     )  # fmt: skip
     keys = [f"{number:064x}" for number in (71, 72)]
     served.database.apply_intent(
@@ -136,3 +139,13 @@ def test_so_do_those_of_a_sound_by_keys_and_over_the_grid(films: dict[str, int],
     page.click(".ds-tile")
     page.click(".look .film-segment >> nth=1")
     time_of(page, ".look audio", 6.0)
+
+
+def test_more_segments_than_are_drawn_are_said_to_be(films: dict[str, int], vera: Watched):
+    page = vera.page
+    vera.open(f"/node/{films['ogg']}")
+    page.wait_for_selector("text=Only the first 1,000 segments and key frames are shown.")
+    page.wait_for_selector("text=Only the newest 1,000 are read.")
+    assert page.locator(".film-segment").count() == 1_000
+    # The newest of what was said, by when they begin: those before were said first.
+    assert page.inner_text(".film-segment >> nth=0") == "100"

@@ -5,13 +5,15 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from command import run_text
 from selector_meaning import expected
 from selector_world import World, insert_world, make_world
 
-from sql import Database
+from sql import CommonMetadata, Database, VirtualNode, WriteIntent, key_of
+from sql.core.declared import Column, DeclaredTable
 from sql.database import node_flags, node_parts
 from sql.selector.document import parse_selector
 
@@ -78,6 +80,28 @@ def test_a_mistake_is_one_message_and_exit_code_2(shell: Shell, world: World):
     assert (done.stdout, "where.medja: unknown" in done.stderr) == ("", True)
     assert "cannot be read" in shell.run("select", "nowhere.yaml", code=2).stderr
     assert "there is no node" in shell.run("node", "show", "twitter:user:nobody", code=1).stderr
+
+
+def test_of_a_node_that_was_seen_often_the_newest_is_told(shell: Shell, database: Database):
+    column = Column(name="likes", type="bigint", comment="Test")
+    database.declare(
+        DeclaredTable(kind="source", name="web", version=1, comment="Test", columns=(column,))
+    )
+    seen = [datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=day) for day in range(103)]
+    told = tuple(
+        CommonMetadata(key=key_of("t:user:1"), source="web", is_raw=True, is_root=True,
+                       title=f"day {day}", download_time=time)
+        for day, time in enumerate(seen)
+    )  # fmt: skip
+    virtual = (VirtualNode(description="t:user:1"),)
+    database.apply_intent(
+        WriteIntent(intent_id="seen", virtual_nodes=virtual, common_metadata=told)
+    )
+    titles = [row["title"] for row in database.explore.node("t:user:1").metadata]
+    assert titles == [f"day {day}" for day in range(3, 103)]
+    told_lines = shell.run("node", "show", "t:user:1").stdout.splitlines()
+    assert any("title=day 102" in line for line in told_lines)
+    assert "  ... at most 100 are shown, the newest" in told_lines
 
 
 def test_deleting_hides_and_undeleting_brings_back(shell: Shell, world: World, database: Database):
