@@ -117,6 +117,7 @@ if TYPE_CHECKING:
     from sql.operations.place import Place, opened
     from sql.operations.shell_witness import shell_witness
     from sql.people.audit_book import AuditEntry, AuditWitness
+    from sql.people.kept_mark import KeptMark
     from sql.people.request_book import RequestsAhead
     from sql.people.scopes import (
         ROLES,

@@ -4,9 +4,8 @@
 
 By this alone something may be sent: it has to be taken at any time, and is attributed to the owner
 of the token. For all else that has been used shortly before, too (see `sessions`). What is written
-here is what the database said before: a token that is revoked while the port runs counts for at
-most REFRESH_S more, and only if the database goes away within them. One that is revoked while the
-port is down counts until that has asked once. One process writes it.
+here is what the database said before, and counts until somebody is shut out (`KeptMark`), or the
+database was asked again. A port that was just started has asked it first. One process writes it.
 """
 
 from __future__ import annotations
@@ -20,20 +19,22 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Literal
 
-from pydantic import ConfigDict, ValidationError
+from pydantic import ConfigDict
 
 from base.errors import DrystoneError
 from base.files import write_durably
 from base.logging.ids import about
 from base.model import Document
 from gui.access.roles import Visitor
-from sql import Database, Role, Scope
+from sql import Database, KeptMark, Role, Scope
 
 REFRESH_S = 2.0
 CONFIRM_S = 60.0
 """So often it is written that nothing has changed."""
 BELIEVED_S = 7 * 86_400.0
 """So long it counts after the database said it last."""
+FIRST_S = 5.0
+"""So long after its start a port waits for what the database says, before it takes what it said."""
 
 _log = logging.getLogger(__name__)
 
@@ -54,6 +55,7 @@ class _Book(Document):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     said_s: float
+    mark: str
     tokens: tuple[_Kept, ...]
 
 
@@ -61,14 +63,20 @@ class KeptTokens:
     """What the database said of tokens, on the SSD; `keep` has one caller, `find` any."""
 
     def __init__(self, ssd: str, database: Callable[[], Database]) -> None:
-        self._path = os.path.join(ssd, "access", "tokens.json")
+        self._mark = KeptMark(ssd)
+        self._path = os.path.join(self._mark.folder, "tokens.json")
         self._database = database
         self._written: _Book | None = None
         self._is_over = threading.Event()
+        self._has_asked = threading.Event()
+        self._has_asked.set()  # Of a process that keeps nothing itself.
+        self._begun_s = 0.0
         self._thread = threading.Thread(target=self._run, name="tokens", daemon=True)
 
     def start(self) -> None:
         """Begin to ask the database."""
+        self._has_asked.clear()
+        self._begun_s = time.monotonic()
         self._thread.start()
 
     def close(self) -> None:
@@ -77,6 +85,8 @@ class KeptTokens:
 
     def keep(self) -> None:
         """Write what the database says now; blocks. Raises DrystoneError, OSError."""
+        # Before it is asked: what is changed from here on takes this mark away.
+        mark = self._mark.read_or_make()
         found = tuple(
             _Kept(
                 token_hash=one.token_hash.hex(),
@@ -89,20 +99,28 @@ class KeptTokens:
             )
             for one in self._database().users.known_tokens()
         )
-        book, before = _Book(said_s=time.time(), tokens=found), self._written
-        age_s = CONFIRM_S if before is None else book.said_s - before.said_s
-        if before is not None and before.tokens == found and 0 <= age_s < CONFIRM_S:
+        book, before = _Book(said_s=time.time(), mark=mark, tokens=found), self._written
+        if (
+            before is not None
+            and (before.mark, before.tokens) == (mark, found)
+            and 0 <= book.said_s - before.said_s < CONFIRM_S
+        ):
             return
-        os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
         write_durably(self._path, book.model_dump_json().encode("ascii"), mode=0o600)
         self._written = book
 
     def find(self, token_hash: bytes) -> Visitor | None:
-        """Return who has a token by what was last said; None for nobody, or if that is long ago."""
+        """Return who has a token by what was last said; None for nobody, or if that is long ago.
+
+        Blocks for as long as the database is asked for the first time, up to FIRST_S after a start.
+        """
+        self._has_asked.wait(max(0.0, self._begun_s + FIRST_S - time.monotonic()))
         try:
             with open(self._path, "rb") as file:
                 book = _Book.model_validate_json(file.read())
-        except (OSError, ValidationError):
+            if book.mark != self._mark.read():
+                return None
+        except (OSError, ValueError):
             return None
         now_s = time.time()
         if not 0 <= now_s - book.said_s < BELIEVED_S:
@@ -118,7 +136,7 @@ class KeptTokens:
 
     def _run(self) -> None:
         told = ""
-        while not self._is_over.wait(REFRESH_S):
+        while True:
             try:
                 self.keep()
                 told = ""
@@ -133,3 +151,6 @@ class KeptTokens:
                     told = str(error)
                     _log.error("tokens are not kept: %s", told, exc_info=True,
                                extra=about("tokens.unkept"))  # fmt: skip
+            self._has_asked.set()
+            if self._is_over.wait(REFRESH_S):
+                return

@@ -43,7 +43,8 @@ _TELL_GUEST = """
 class Transactions:
     """The connections to a database that has been brought up to date.
 
-    `refusal` says why nothing can be written now; empty, all can.
+    `refusal` says why nothing can be written now; empty, all can. `ssd` is that of the store; empty
+    for a database without one.
     """
 
     def __init__(
@@ -51,8 +52,10 @@ class Transactions:
         dsn: str,
         statement_timeout_s: float = STATEMENT_TIMEOUT_S,
         refusal: Callable[[], str] = lambda: "",
+        ssd: str = "",
     ) -> None:
         self.statement_timeout_s = statement_timeout_s
+        self.ssd = ssd
         self._refusal = refusal
         self._connections = Connections(dsn)
         try:

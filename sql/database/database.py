@@ -54,12 +54,14 @@ class Database(Books):
         if not start and config.embedded and server.find(place_of(config)) is None:
             raise DatabaseUnavailableError("the database is down; start it with `drystone up`")
         if not config.embedded:
-            return cls(config.dsn, config.statement_timeout_s)
+            return cls(config.dsn, config.statement_timeout_s, ssd=config.ssd)
         deadline = time.monotonic() + REOPEN_TIMEOUT_S
         while True:
             dsn = dsn_of(config, say)
             try:
-                return cls(dsn, config.statement_timeout_s, place_of(config).refusal)
+                return cls(
+                    dsn, config.statement_timeout_s, place_of(config).refusal, ssd=config.ssd
+                )
             except DatabaseUnavailableError:
                 # One that finds no room to replay its log ends in a moment; the next one has the
                 # room of the ballast.

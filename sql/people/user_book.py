@@ -18,6 +18,7 @@ from sql.core.errors import NotFoundError
 from sql.core.repository import Repository, row_of, rows_of, value_of
 from sql.core.statements import statements
 from sql.events.event_book import add_event
+from sql.people.kept_mark import KeptMark
 from sql.people.scopes import (
     ROLES,
     Role,
@@ -168,6 +169,7 @@ class UserBook(Repository):
             user_id = _locked(connection, name, stays_admin=role == "admin")
             connection.execute(_SQL["set_role"], {"user_id": user_id, "role": role})
             _tell(connection, name, {"change": "role", "role": role})
+        self._shut_out()
 
     def set_disabled(self, name: str, *, is_disabled: bool) -> None:
         """Shut a person out, at once, or let them in again; UsageError for the last admin."""
@@ -178,6 +180,8 @@ class UserBook(Repository):
             if is_disabled:
                 connection.execute(_SQL["end_sessions"], given)
             _tell(connection, name, {"change": "disabled" if is_disabled else "enabled"})
+        if is_disabled:
+            self._shut_out()
 
     def set_password(
         self, name: str, password_hash: str, keep_session: bytes | None = None
@@ -299,8 +303,17 @@ class UserBook(Repository):
     def remove_token(self, name: str, token_name: str) -> None:
         """Make a token worthless; NotFoundError when there is none of this name."""
         given = {"name": _clean(name), "token_name": _clean(token_name)}
-        if not self._change(_SQL["remove_token"], given):
+        is_found = self._change(_SQL["remove_token"], given)
+        # Also when it is gone: by one, perhaps, that was stopped before it came to this.
+        self._shut_out()
+        if not is_found:
             raise NotFoundError(f"{name!a} has no token {token_name!a}")
+
+    def _shut_out(self) -> None:
+        """Let nothing count that the public port keeps of tokens; behind the commit."""
+        if self._database.ssd:
+            # Barrier: a crash before this leaves a change that nobody was told of.
+            KeptMark(self._database.ssd).remove()
 
     def token_owner(self, token_hash: bytes) -> TokenOwner | None:
         """Return whose token this is, and note that it was used; None when it is worthless.

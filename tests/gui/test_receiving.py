@@ -9,6 +9,7 @@ import io
 import os
 import socket
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -20,14 +21,19 @@ from gui_harness import PASSWORD, Answer, Scene
 from PIL import Image
 from starlette.requests import Request
 from store_checks import until
+from typer.testing import CliRunner
 
 from adapters import WaitingFolder, run_ingest, waiting_folders
 from base.errors import UsageError
 from fsd.cli.daemons import daemon
+from gui.access.kept_tokens import KeptTokens
+from gui.access.passwords import hash_of
 from gui.access.people import add_user, make_token
+from gui.cli.app import app
 from gui.core.server_process import api_process
 from gui.door.receiving import PIECE_BYTES, read_pieces
 from gui.reading.connections import Connections
+from sql import Database, KeptMark
 from sql import load_config as load_database_config
 from sql.database.node_groups import groups
 from sql.selector.document import read_selector
@@ -342,3 +348,64 @@ def test_it_is_accepted_while_the_database_is_away(served: Scene, oto: str):
     (mine,) = [one.signal for one in received(served) if one.signal and one.signal.batch == batch]
     run_ingest(served.store.config_path, mine)
     assert state(served, oto, sent)["state"] == "done"
+
+
+@pytest.mark.fault
+def test_who_is_shut_out_while_the_port_is_down_sends_nothing(served: Scene):
+    """The database is away when the port comes back: what it wrote of them before is worthless."""
+    mark = KeptMark(served.store.config.ssd)
+    bearers: list[str] = []
+    for name, words in {
+        "demoted": ["gui", "user", "role", "demoted", "viewer"],
+        "disabled": ["gui", "user", "disable", "disabled"],
+        "revoked": ["token", "revoke", "its", "--owner", "revoked"],
+    }.items():
+        add_user(served.database, name, "operator", PASSWORD)
+        bearer = f"Bearer {make_token(served.database, name, 'its', ['write']).secret}"
+        until(lambda bearer=bearer: served.is_kept(bearer), "the token is kept")
+        bearers.append(bearer)
+        api_process(served.config).stop()
+        before = mark.read()
+        done = CliRunner().invoke(app, [*words, "--config", served.store.config_path])
+        assert done.exit_code == 0, done.output
+        assert before and not mark.read(), words
+        if name != "revoked":
+            served.address = api_process(served.config).start()[0].address
+    try:
+        with database_away(served):
+            served.address = api_process(served.config).start()[0].address
+            assert [send(served, bearer, b"{}").status for bearer in bearers] == [503] * 3
+    finally:
+        served.address = api_process(served.config).start()[0].address
+    assert [send(served, bearer, b"{}").status for bearer in bearers] == [403, 401, 401]
+
+
+def test_tokens_count_as_the_database_said_since_the_last_change(served: Scene, tmp_path: Path):
+    ssd = str(tmp_path)
+    made = [make_token(served.database, "oto", name, ["write"]) for name in ("stays", "goes")]
+    stays, goes = (hash_of(one.secret) for one in made)
+    kept = KeptTokens(ssd, lambda: served.database)
+    assert kept.find(stays) is None, "nobody was asked"
+    kept.keep()
+    assert kept.find(stays) and kept.find(goes)
+    KeptMark(ssd).remove()
+    assert kept.find(stays) is None, "somebody was shut out"
+    kept.keep()
+    assert kept.find(stays), "and the database was asked again"
+
+    def changed() -> Database:
+        KeptMark(ssd).remove()  # Behind the mark and ahead of the question.
+        return served.database
+
+    KeptTokens(ssd, changed).keep()
+    assert kept.find(stays) is None, "what is written of it now may be older than the change"
+    KeptTokens(ssd, lambda: served.database).keep()
+    served.database.users.remove_token("oto", "goes")
+    assert kept.find(goes), "that connection knows of no store"
+    started = KeptTokens(ssd, lambda: served.database)
+    started.start()
+    try:
+        assert started.find(goes) is None and started.find(stays), "a start asks first"
+    finally:
+        started.close()
+        served.database.users.remove_token("oto", "stays")
