@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from adapters.schemas.look import difference as schema_difference
     from adapters.schemas.look import lines as schema_lines
     from adapters.schemas.look import sight as schema_sight
+    from adapters.sources.received import PRIORITY_WORDS
+    from adapters.sources.received import priority_of as received_priority
     from adapters.sources.registry import adapter_names
     from adapters.thumbnails.thumbnails import EDGE_PX as THUMBNAIL_EDGE_PX
     from adapters.thumbnails.thumbnails import SOURCE_SIZE_BYTES_MAX as THUMBNAIL_SOURCE_BYTES_MAX

@@ -131,6 +131,7 @@ if TYPE_CHECKING:
     from sql.runs.run_models import (
         PRIORITY_FIRST,
         PRIORITY_HIGH,
+        PRIORITY_LAST,
         PRIORITY_LOW,
         PRIORITY_NORMAL,
         Attempt,

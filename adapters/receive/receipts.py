@@ -10,12 +10,13 @@ import hashlib
 import json
 import threading
 from dataclasses import dataclass, field
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
+from adapters.sources.received import PRIORITY_WORDS, SaidPriority
 from base.model import Document, JsonObject
-from sql import GroupName
+from sql import PRIORITY_HIGH, GroupName
 
 KEY_BYTES = 32
 TAGS_MAX = 100
@@ -33,11 +34,25 @@ class Said(Document):
         tuple[GroupName, ...], Field(max_length=TAGS_MAX, description="Tags that its parts get.")
     ] = ()
     priority: Annotated[
-        Literal["normal", "high"], Field(description="`high`: it waits for no others.")
-    ] = "normal"
+        SaidPriority,
+        Field(
+            description="1 (first) to 10; up to 3 it waits for no others. Without one it follows "
+            "the size of what comes in together. `high` is 3, `normal` none, for one more release."
+        ),
+    ] = None
     upload_context: Annotated[
         JsonObject | None, Field(description="A JSON object that is kept with its parts.")
     ] = None
+
+    @property
+    def is_urgent(self) -> bool:
+        """Whether its parts wait for no others."""
+        return self.priority is not None and self.priority <= PRIORITY_HIGH
+
+    def digested(self) -> dict[str, Any]:
+        """Return what makes requests the same, as it was written when a priority was a word."""
+        words = {value: word for word, value in PRIORITY_WORDS.items()}
+        return self.model_dump(mode="json") | {"priority": words.get(self.priority, self.priority)}
 
 
 NOTHING_SAID = Said()

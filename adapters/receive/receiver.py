@@ -62,6 +62,9 @@ KEPT_S = 7 * 86_400.0
 KEPT_MAX = 200_000
 """Of so many requests, the newest, some 800 bytes each and 32 a part."""
 
+Together = tuple[str, str, int | None]
+"""Whose, of which source, and with which priority: what is gathered together."""
+
 
 @dataclass(slots=True)
 class _Gathering:
@@ -100,7 +103,7 @@ class Receiver:
         self._lock = threading.Lock()
         self._known: dict[str, Receipt] = {}
         self._keyed: dict[tuple[str, str], Receipt] = {}
-        self._gathering: dict[tuple[str, str], _Gathering] = {}
+        self._gathering: dict[Together, _Gathering] = {}
         self._closed: list[Window] = []
         # By request: the last record there was before its own was begun.
         self._begun: dict[str, int] = {}
@@ -223,9 +226,9 @@ class Receiver:
         """Close the windows that are due, and lay them into the inbox."""
         now_s = time.monotonic() if now_s is None else now_s
         with self._lock:
-            due = [pair for pair, one in self._gathering.items() if one.is_due(now_s)]
-        for pair in due:
-            self._close_window(pair, now_s)
+            due = [together for together, one in self._gathering.items() if one.is_due(now_s)]
+        for together in due:
+            self._close_window(together, now_s)
         is_any = bool(self._closed)
         failed: Exception | None = None
         for window in list(self._closed):
@@ -277,19 +280,19 @@ class Receiver:
 
     def _gather(self, receipts: Iterable[Receipt], now_s: float) -> None:
         for one in receipts:
-            pair = (one.user, one.source)
-            gathering = self._gathering.setdefault(pair, _Gathering(began_s=now_s))
+            together = (one.user, one.source, one.said.priority)
+            gathering = self._gathering.setdefault(together, _Gathering(began_s=now_s))
             gathering.receipts.append(one)
             gathering.count += one.count
             gathering.size_bytes += sum(each.size_bytes for each in one.files)
-            gathering.is_urgent |= one.said.priority == "high"
+            gathering.is_urgent |= one.said.is_urgent
             gathering.last_s = now_s
 
     # ---- Windows -----------------------------------------------------------------------------
 
-    def _close_window(self, pair: tuple[str, str], now_s: float) -> None:
+    def _close_window(self, together: Together, now_s: float) -> None:
         with self._lock:
-            window = window_of(pair, self._gathering.pop(pair).receipts)
+            window = window_of(together[:2], self._gathering.pop(together).receipts)
             self._closed.append(window)
         try:
             # Barrier: from here on these requests are this window, whatever comes.
@@ -456,7 +459,7 @@ def _digest(receipt: Receipt, body: bytes, *, is_lines: bool) -> str:
     found = hashlib.sha256(b"\0".join((receipt.source.encode(), b"%d" % is_lines, body)))
     if receipt.owner or receipt.files or receipt.said != NOTHING_SAID:
         files = [one.model_dump(mode="json") for one in receipt.files]
-        rest = [receipt.owner, receipt.said.model_dump(mode="json"), files]
+        rest = [receipt.owner, receipt.said.digested(), files]
         found.update(b"\0" + json.dumps(rest, sort_keys=True).encode())
     return found.hexdigest()
 

@@ -9,17 +9,27 @@ document the file's key stands there instead.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
 from adapters.decide.rows import json_text
 from adapters.records.errors import RecordError
 from adapters.records.folder import ScrapeFolder
 from adapters.records.items import Link, MediaFile, Observation, Problem, Record
 from base.model import Document, JsonObject
-from sql import PEOPLE_TABLE, Column, DeclaredTable, GroupName, group_description
+from sql import (
+    PEOPLE_TABLE,
+    PRIORITY_FIRST,
+    PRIORITY_HIGH,
+    PRIORITY_LAST,
+    Column,
+    DeclaredTable,
+    GroupName,
+    group_description,
+)
 
 MANIFEST = "_received.lines"
 """Of no type that file_type has: it is kept with its batch, and is no node."""
@@ -28,7 +38,7 @@ SOURCE = "received"
 TABLE = DeclaredTable(
     kind="source",
     name=SOURCE,
-    version=1,
+    version=2,
     comment="Parts of requests, as programs sent them",
     columns=(
         Column(name="request", type="text", comment="The request's id", is_indexed=True),
@@ -37,11 +47,23 @@ TABLE = DeclaredTable(
         Column(name="file_name", type="text", comment="What the sender calls the file"),
         Column(name="content_type", type="text", comment="What the sender says that it is"),
         Column(name="comments", type="text", comment="What the sender says about the request"),
-        Column(name="priority", type="text", comment="normal or high"),
+        Column(name="priority", type="integer", comment="1 (first) to 10; NULL: by its size"),
         Column(name="context", type="jsonb", comment="`upload_context`, as it was sent"),
     ),
 )
 TABLES = (TABLE, PEOPLE_TABLE)
+PRIORITY_WORDS = {"high": PRIORITY_HIGH, "normal": None}
+"""What a priority was before: journals and batches that were written then say it for ever."""
+
+
+def _of_word(said: Any) -> Any:
+    return PRIORITY_WORDS.get(said, said) if isinstance(said, str) else said
+
+
+SaidPriority = Annotated[
+    int | None, Field(ge=PRIORITY_FIRST, le=PRIORITY_LAST), BeforeValidator(_of_word)
+]
+"""1 (first) to 10, as that of a run; None where nobody said one: then it follows the size."""
 
 
 class Line(Document):
@@ -56,7 +78,7 @@ class Line(Document):
     named: dict[str, str] = Field(default_factory=dict[str, str])
     """The paths of the files that an object names, by their names."""
     comments: str | None = None
-    priority: str = "normal"
+    priority: SaidPriority = None
     context: JsonObject | None = None
     collection: GroupName | None = None
     tags: tuple[GroupName, ...] = ()
@@ -79,6 +101,15 @@ def read_lines(folder: ScrapeFolder) -> tuple[dict[str, Line], list[Problem]]:
         except (RecordError, ValidationError) as error:
             problems.append(Problem(MANIFEST, number, str(error).splitlines()[0]))
     return lines, problems
+
+
+def priority_of(folder: str) -> int | None:
+    """Return the priority that was said of a window; all of its requests have the same."""
+    try:
+        with open(os.path.join(folder, MANIFEST), encoding="utf-8") as file:
+            return Line.model_validate_json(file.readline()).priority
+    except (OSError, ValueError):  # None there, or of no use: whoever brings it in tells that.
+        return None
 
 
 def said_of_parts(lines: Mapping[str, Line]) -> Iterator[Record]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field, ValidationError
 
-from adapters import ReceivedSaid
+from adapters import PRIORITY_WORDS, ReceivedSaid
 from base.errors import UsageError
 
 REPEATED = ("tags",)
@@ -45,6 +45,16 @@ def asked_of(fields: Mapping[str, Sequence[str]]) -> Asked:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"])
         raise UsageError(f"{place}: {first['msg']}; nothing was taken") from error
+
+
+def former_words(fields: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Return the header that tells who says a priority as a word that it is a number now."""
+    said = next((one for one in fields.get("priority", ()) if one in PRIORITY_WORDS), "")
+    if not said:
+        return {}
+    number = PRIORITY_WORDS[said]
+    now = f"priority={number}" if number else "to leave it out"
+    return {"warning": f'299 - "priority={said} is {now} now; the word goes with the next release"'}
 
 
 def wait_s_of(prefer: str) -> float:

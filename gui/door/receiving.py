@@ -40,7 +40,7 @@ from base.logging.ids import about
 from base.operations.routes import KEY_LENGTH_MAX, REPEATED_HEADER
 from gui.access.guard import VISITOR_KEY
 from gui.access.roles import Visitor, require
-from gui.door.asked import Asked, asked_of, wait_s_of
+from gui.door.asked import Asked, asked_of, former_words, wait_s_of
 from gui.door.forms import FORM_TYPE, Form
 from gui.reading.connections import Connections
 from sql import DatabaseUnavailableError, NotFoundError
@@ -167,14 +167,13 @@ def add_receiving(app: FastAPI, desk: Connections, receiving: Receiving) -> None
         visitor: Visitor = request.scope[VISITOR_KEY]
         require(visitor, "operator")
         try:
-            receipt, is_repeated = await _taken(desk, receiving, request, visitor, idempotency_key)
+            receipt, told = await _taken(desk, receiving, request, visitor, idempotency_key)
         except ClientDisconnect:
             raise UsageError("the body ended before its length; nothing was taken") from None
         except DrystoneError:
             await _read_away(request)
             raise
-        if is_repeated:
-            response.headers[REPEATED_HEADER] = "true"
+        response.headers.update(told)
         state: ReceivedState = "accepted"
         if wait_s := wait_s_of(prefer):
             response.headers["preference-applied"] = f"wait={wait_s:.0f}"
@@ -232,8 +231,8 @@ def add_receiving(app: FastAPI, desk: Connections, receiving: Receiving) -> None
 
 async def _taken(
     desk: Connections, receiving: Receiving, request: Request, visitor: Visitor, key: str | None
-) -> tuple[Receipt, bool]:
-    """Read a body and accept it. Nothing is left of what cannot be taken."""
+) -> tuple[Receipt, dict[str, str]]:
+    """Read a body and accept it; returns headers, too. Nothing is left of what cannot be taken."""
     fields: dict[str, list[str]] = {}
     for name, value in request.query_params.multi_items():
         fields.setdefault(name, []).append(value)
@@ -241,8 +240,10 @@ async def _taken(
     is_form = content_type.partition(";")[0].strip().lower() == FORM_TYPE
     is_lines = not is_form and _is_lines(content_type)
 
-    def accept(asked: Asked, body: bytes, upload: ReceivedUpload | None) -> tuple[Receipt, bool]:
-        return receiving.receiver().accept(
+    def accept(
+        asked: Asked, body: bytes, upload: ReceivedUpload | None
+    ) -> tuple[Receipt, dict[str, str]]:
+        receipt, is_repeated = receiving.receiver().accept(
             visitor.name,
             asked.source,
             body,
@@ -252,6 +253,8 @@ async def _taken(
             said=asked.said,
             upload=upload,
         )
+        repeated = {REPEATED_HEADER: "true"} if is_repeated else {}
+        return receipt, repeated | former_words(fields)
 
     if not is_form:
         asked = await allowed(desk, asked_of(fields), visitor)

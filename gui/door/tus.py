@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, TypeVar
 
 from fastapi import APIRouter, FastAPI, Header, Path, Request, Response
@@ -26,7 +26,7 @@ from adapters import (
 from base.errors import UsageError
 from gui.access.guard import VISITOR_KEY
 from gui.access.roles import Visitor, require
-from gui.door.asked import asked_of
+from gui.door.asked import asked_of, former_words
 from gui.door.receiving import PATH as RECEIVING_PATH
 from gui.door.receiving import Receiving, allowed, read_pieces
 from gui.reading.connections import Connections
@@ -40,8 +40,8 @@ CHECKSUM_MISMATCH = 460
 PARTIAL = "partial"
 FINAL = "final;"
 LENGTH_MAX = 1 << 50
-_IGNORED = frozenset({"relativePath", "name", "type"})
-"""What clients send of the same beside `filename` and `filetype`."""
+_IGNORED = frozenset({"filename", "filetype", "relativePath", "name", "type"})
+"""What the file is called and is; other clients say it by other names."""
 _HEADERS = {"tus-resumable": VERSION, "cache-control": "no-store"}
 
 Result = TypeVar("Result")
@@ -77,7 +77,8 @@ def add_tus(app: FastAPI, desk: Connections, receiving: Receiving) -> None:
         if upload_length is None and not is_final:
             raise UsageError("say how long it is, in Upload-Length")
         is_partial = upload_concat == PARTIAL
-        about = await _about(desk, visitor, upload_metadata, upload_length or 0, is_partial)
+        fields = _metadata(upload_metadata)
+        about = await _about(desk, visitor, fields, upload_length or 0, is_partial)
         receipt = None
         if is_final:
             pieces = _pieces(upload_concat.removeprefix(FINAL).split())
@@ -89,6 +90,7 @@ def add_tus(app: FastAPI, desk: Connections, receiving: Receiving) -> None:
                     lambda: receiving.resumables().finish(upload_id, visitor.name)
                 )
         headers = {"location": f"{PATH}/{upload_id}", **_of_request(receipt)}
+        headers |= former_words({"priority": [fields.get("priority", "")]})
         return Response(status_code=201, headers=_HEADERS | headers)
 
     @router.head("/{upload_id}")
@@ -173,11 +175,14 @@ async def _tried(desk: Connections, work: Callable[[], Result]) -> Result:
 
 
 async def _about(
-    desk: Connections, visitor: Visitor, metadata: str, length_bytes: int, is_partial: bool
+    desk: Connections,
+    visitor: Visitor,
+    fields: Mapping[str, str],
+    length_bytes: int,
+    is_partial: bool,
 ) -> ResumableAbout:
-    fields = _metadata(metadata)
-    file_name = fields.pop("filename", "") or fields.get("name", "") or "file"
-    content_type = fields.pop("filetype", "") or fields.get("type", "")
+    file_name = fields.get("filename", "") or fields.get("name", "") or "file"
+    content_type = fields.get("filetype", "") or fields.get("type", "")
     said = {name: [value] for name, value in fields.items() if name not in _IGNORED}
     asked = await allowed(desk, asked_of(said), visitor)
     return ResumableAbout(

@@ -161,9 +161,12 @@ def make_request(
     """Check a request and return the run that it asks for. Raises UsageError."""
     found = workflow_named(workflow)
     checked = check_parameters(config_path, workflow, parameters)
-    size_bytes = None
-    if priority is None and found.size_bytes is not None:
+    known = None
+    if priority is None and found.said_priority is not None:
+        known = found.said_priority(config_path, checked)
+    if priority is None and known is None and found.size_bytes is not None:
         size_bytes = found.size_bytes(config_path, checked)
+        known = None if size_bytes is None else priority_of_size(size_bytes)
     return RunRequest(
         workflow=workflow,
         run_key=f"{workflow}:{found.key(checked)}" if found.key else _hash(workflow, checked),
@@ -171,14 +174,12 @@ def make_request(
         first_task=found.first_task(checked),
         once=found.once,
         requested_by=requested_by,
-        priority=_priority(found, priority, size_bytes),
+        priority=known or _priority(found, priority),
         is_by_size=priority is None and not found.is_bulk,
     )
 
 
-def _priority(workflow: Workflow, asked: int | None, size_bytes: int | None) -> int:
-    if asked is None and size_bytes is not None:
-        return priority_of_size(size_bytes)
+def _priority(workflow: Workflow, asked: int | None) -> int:
     least = PRIORITY_LOW if workflow.is_bulk else PRIORITY_FIRST
     return max(asked or PRIORITY_NORMAL, least)
 

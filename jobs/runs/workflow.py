@@ -173,7 +173,8 @@ class Workflow:
     the run exists. `dry_run` tells what a request would do, as a JSON-able document. `is_bulk` is
     what brings much in, or makes up for much: always in the low lane, unless `size_bytes` says how
     little a request (config path, parameters) concerns. The lane of a request without a priority
-    follows that, where it is known; a step that learns of it says `runs.set_size`.
+    follows that, where it is known; a step that learns of it says `runs.set_size`. `said_priority`
+    tells the priority that what is worked on came with; it goes before the size.
     """
 
     name: str
@@ -186,6 +187,7 @@ class Workflow:
     dry_run: Callable[[str, dict[str, Any]], dict[str, Any]] | None = None
     is_bulk: bool = False
     size_bytes: Callable[[str, dict[str, Any]], int | None] | None = None
+    said_priority: Callable[[str, dict[str, Any]], int | None] | None = None
 
     def __post_init__(self) -> None:
         names = [step.name for step in self.steps]

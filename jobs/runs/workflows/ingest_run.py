@@ -21,6 +21,7 @@ from adapters import (
     inbox_root,
     is_signalled,
     read_signal,
+    received_priority,
     run_ingest,
 )
 from base.errors import UsageError
@@ -66,15 +67,24 @@ def prepare(_config_path: str, parameters: dict[str, Any]) -> dict[str, Any]:
 def size_bytes(config_path: str, parameters: dict[str, Any]) -> int | None:
     """Return how much a window of what was received holds; None for every other folder."""
     folder = parameters["folder"]
-    if not os.path.basename(folder).startswith(RECEIVED_PREFIX):
-        return None
-    if os.path.dirname(folder) != os.path.realpath(inbox_root(config_path)):
+    if not _is_received(config_path, folder):
         return None
     return sum(
         os.lstat(os.path.join(path, name)).st_size
         for path, _, names in os.walk(folder)
         for name in names
     )
+
+
+def said_priority(config_path: str, parameters: dict[str, Any]) -> int | None:
+    """Return the priority that a window of what was received came with."""
+    folder = parameters["folder"]
+    return received_priority(folder) if _is_received(config_path, folder) else None
+
+
+def _is_received(config_path: str, folder: str) -> bool:
+    is_named = os.path.basename(folder).startswith(RECEIVED_PREFIX)
+    return is_named and os.path.dirname(folder) == os.path.realpath(inbox_root(config_path))
 
 
 def ingest(context: TaskContext) -> StepResult:
@@ -117,4 +127,5 @@ WORKFLOW = Workflow(
     prepare=prepare,
     dry_run=dry_run,
     size_bytes=size_bytes,
+    said_priority=said_priority,
 )

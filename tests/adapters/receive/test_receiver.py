@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import hashlib
 import json
 import os
 import shutil
 import signal
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -23,6 +25,7 @@ from adapters.receive.receiver import FOLDER, Receiver
 from adapters.receive.upload import FOLDER as UPLOADS
 from adapters.receive.upload import Upload
 from adapters.records.errors import SpaceError
+from adapters.sources.received import Line, priority_of
 from base.errors import UsageError
 from base.journal.journal import Journal, JournalBusyError, JournalError
 from sql import KeyReusedError
@@ -202,7 +205,7 @@ def test_files_lie_in_the_window_of_their_request(place: Store):
     with Receiver(place.config_path) as opened:
         upload = uploaded(opened, ("photo1", "A cat.JPG", b"cat"), ("files[]", "notes", b"notes"))
         body = b'[{"image": "part:photo1"}, {"more": ["part:notes"]}]'
-        said = Said(tags=("cats",), priority="high", upload_context={"run": 7})
+        said = Said(tags=("cats",), priority=3, upload_context={"run": 7})
         first, _ = opened.accept("ann", "pets", body, key="k", said=said, upload=upload)
         keys = [hashlib.sha256(data).hexdigest() for data in (b"cat", b"notes")]
         assert first.count == 4 and first.system_ids(9)[2:] == keys
@@ -216,7 +219,7 @@ def test_files_lie_in_the_window_of_their_request(place: Store):
         assert uploads(place) == [first.request_id], "it waits for its window"
         opened.tick()
         known = opened.find(first.request_id)
-        assert known is not None and known.said == said and known.window, "high waits for no others"
+        assert known is not None and known.said == said and known.window, "it waits for no others"
     (parts,) = windows(place).values()
     assert parts == [b'{"image": "part:photo1"}', b'{"more": ["part:notes"]}', b"cat", b"notes"]
     assert uploads(place) == []
@@ -229,6 +232,57 @@ def test_files_lie_in_the_window_of_their_request(place: Store):
     ]  # fmt: skip
     assert lines[2]["file_name"] == "A cat.JPG" and lines[2]["tags"] == ["cats"]
     assert lines[0]["context"] == {"run": 7}
+
+
+def test_what_says_another_priority_is_another_window(place: Store):
+    with Receiver(place.config_path) as opened:
+        for number, priority in enumerate((None, 9, None, 9, 4, 2)):
+            body, said = b'{"id": %d}' % number, Said(priority=priority)
+            opened.accept("ann", "pets", body, said=said)
+        opened.tick()
+        assert list(windows(place).values()) == [[b'{"id": 5}']], "up to 3 it waits for no others"
+        opened.tick(LATER_S)
+    inbox = place.config.area_path("3a")
+    found = {
+        priority_of(os.path.join(inbox, name)): parts for name, parts in windows(place).items()
+    }
+    assert found == {
+        None: [b'{"id": 0}', b'{"id": 2}'],
+        9: [b'{"id": 1}', b'{"id": 3}'],
+        4: [b'{"id": 4}'],
+        2: [b'{"id": 5}'],
+    }
+
+
+def test_journals_in_which_a_priority_is_a_word_are_read(place: Store):
+    """As the release before numbers wrote them: gathered, in a window, and asked for again."""
+    keyed = {"request": "a" * 32, "key": "k", "time_s": time.time(), "said": {"priority": "high"}}
+    keyed["digest"] = "2b46b08b1a5718bbfbc4dc9e1772311b9d12073e3fb52ff1ff9ec3c9e14dbd3b"
+    record = {**keyed, "account": "ann", "source": "pets", "sizes": [9]}
+    folder = os.path.join(place.config.ssd, FOLDER)
+    with Receiver(place.config_path):
+        pass
+    with contextlib.closing(Journal(os.path.join(folder, "requests"))) as journal:
+        journal.append(json.dumps(record).encode() + b'\n{"id": 1}')
+    high, normal = Said(priority=3), Said()
+    with Receiver(place.config_path) as opened:
+        known, is_repeated = opened.accept("ann", "pets", b'{"id": 1}', key="k", said=high)
+        assert is_repeated and known.request_id == "a" * 32 and known.said == high
+        with pytest.raises(KeyReusedError):
+            opened.accept("ann", "pets", b'{"id": 1}', key="k", said=normal)
+        opened.tick()
+        assert list(windows(place).values()) == [[b'{"id": 1}']], "it waits for no others"
+    requests = [{**keyed, "account": "ann", "sequence": 1, "keys": known.keys.hex()}]
+    window = {"window": "received-before", "account": "ann", "source": "pets", "time_s": 1e12}
+    with contextlib.closing(Journal(os.path.join(folder, "windows"))) as journal:
+        journal.append(json.dumps({**window, "requests": requests}).encode())
+        journal.append(json.dumps({"published": "received-before"}).encode())
+    with Receiver(place.config_path) as opened:
+        again = opened.find("a" * 32)
+        assert again is not None and again.said == high
+    line = {"path": "pets/000001.json", "request": "a" * 32, "account": "ann", "source": "pets"}
+    assert Line.model_validate({**line, "priority": "normal"}).priority is None
+    assert Line.model_validate({**line, "priority": "high"}).priority == 3
 
 
 @pytest.mark.fault

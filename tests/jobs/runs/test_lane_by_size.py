@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable
 from typing import Any
@@ -13,6 +14,7 @@ from store_harness import Store
 from jobs.runs.control import make_request
 
 MB = 1_000_000
+LINE = {"path": "a/1.json", "request": "1", "account": "ann", "source": "a"}
 
 
 @pytest.mark.parametrize(
@@ -51,3 +53,9 @@ def test_a_window_of_what_was_received_is_no_bulk_import(store: Callable[..., St
         parameters = {"folder": folder, "batch": "b", "source": "plain-folder"}
         request = make_request(made.config_path, "ua_1", parameters)
         assert request.priority == (5 if place == inbox and name == "received-1" else 8), folder
+        for said, priority in ((9, 9), (2, 2), ("high", 3), ("normal", 5)):
+            with open(os.path.join(folder, "_received.lines"), "w", encoding="utf-8") as file:
+                json.dump({**LINE, "priority": said}, file)
+            request = make_request(made.config_path, "ua_1", parameters)
+            is_received = place == inbox and name == "received-1"
+            assert request.priority == (priority if is_received else 8), folder
