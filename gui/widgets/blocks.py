@@ -141,7 +141,7 @@ def notice(content: object, tone: Tone = "info", advice: str = "") -> ui.element
     with box(f"notice {tone}") as element:
         text(content, "notice-text")
         if advice:
-            text(advice, "notice-advice")
+            text(advice, "hint")
     return attributes(element, role="status")
 
 

@@ -80,7 +80,7 @@ def _show_acts(desk: Desk, sight: SchemaSight) -> None:
     given = {"name": sight.name}
     waits = sight.status == "provisional"
     is_open = waits or (sight.status == "active" and not sight.is_complete)
-    with box("actions"):
+    with box("toolbar"):
         if is_open:
             act_button(
                 desk, "schema.accept", "Accept", given, title=f"Make the table of {sight.name}?",

@@ -53,7 +53,7 @@ def _address(chosen: dict[str, str]) -> str:
 
 
 def _show_choice(chosen: dict[str, str]) -> None:
-    with box("actions"):
+    with box("toolbar"):
         fields: dict[str, Any] = {}
         for name, label in (("since", "From"), ("until", "To")):
             field = ui.input(label, value=chosen.get(name, ""))
@@ -87,11 +87,12 @@ def _show(found: StatisticsReading, chosen: dict[str, str]) -> None:
         )
         return
     counts = f"{total.nodes:,} nodes, {total.files:,} files, {size(total.size_bytes)}"
-    with card(f"{told.since} to {told.until}", counts):
-        _chart(found.bars)
-    for name, parts in (("source", told.sources), ("type", told.types), ("user", told.users)):
-        with card(f"By {name}"):
-            _parts(name, parts, chosen)
+    with box("stack wide"):
+        with card(f"{told.since} to {told.until}", counts):
+            _chart(found.bars)
+        for name, parts in (("source", told.sources), ("type", told.types), ("user", told.users)):
+            with card(f"By {name}"):
+                _parts(name, parts, chosen)
 
 
 def _chart(bars: Sequence[Bar]) -> None:
@@ -99,18 +100,18 @@ def _chart(bars: Sequence[Bar]) -> None:
     most = max(bar.size_bytes for bar in bars) or 1
     most_nodes = max(bar.nodes for bar in bars) or 1
     is_bytes = any(bar.size_bytes for bar in bars)
-    with attributes(box("columns"), aria_hidden="true"):
+    with attributes(box("chart"), aria_hidden="true"):
         for bar in bars:
             share = bar.size_bytes / most if is_bytes else bar.nodes / most_nodes
-            column = box("column").style(f"height: {max(share, 0.01 if bar.nodes else 0):.1%}")
-            attributes(column, title=f"{_when(bar)}: {_words(bar)}")
+            drawn = box("chart-bar").style(f"height: {max(share, 0.01 if bar.nodes else 0):.1%}")
+            attributes(drawn, title=f"{_when(bar)}: {_words(bar)}")
     text(f"{'Bytes' if is_bytes else 'Nodes'} by day, in UTC; the highest is "
          f"{size(most) if is_bytes else f'{most_nodes:,}'}.", "hint")  # fmt: skip
     cols = (
         Col("Day", _when), Col(">Nodes", "nodes"), Col(">Files", "files"),
         Col(">Size", "size_bytes", size),
     )  # fmt: skip
-    with box("details", "details"):
+    with box(tag="details"):
         text("As a table", "", "summary")
         table([bar for bar in reversed(bars) if bar.nodes], cols, "What came in by day")
 

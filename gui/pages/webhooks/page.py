@@ -85,7 +85,7 @@ def _show_one(desk: Desk, one: Webhook | None) -> None:
     with card(one.name, _state(one)):
         if one.pause_reason:
             notice(f"Paused: {one.pause_reason}", "bad")
-        with box("actions"):
+        with box("toolbar"):
             act_button(
                 desk, "webhook.test", "Test", given,
                 done=lambda told: told.error or f"it answered {told.status}",
