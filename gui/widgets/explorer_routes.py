@@ -104,9 +104,16 @@ def picture_of(
     return f"/thumbnail/{key}?{urlencode(told)}"
 
 
+def spoken(description: str) -> tuple[str, str]:
+    """Return what people call a described thing, and what it is: `red` and `people tag`."""
+    platform, _, rest = description.partition(":")
+    kind, _, name = rest.partition(":")
+    return (name, f"{platform} {kind}") if kind and name.strip() else (description, "")
+
+
 def name_of(node: ExploredNode) -> str:
     """Return what a node is called: of what was made, what of, and what it is."""
-    own = node.title or node.description
+    own = node.title or spoken(node.description or "")[0]
     if node.above:
         return f"{node.above} · {own or node.extension or 'part'}"
     return own or node.key[:16]
@@ -124,7 +131,8 @@ _MARKS = {"video": "video", "sound": "sound", "document": "PDF"}
 def tile_of(node: ExploredNode) -> dict[str, Any]:
     """Return what the grid shows of a node."""
     title = name_of(node)
-    facts = [node.source, node.extension or "", size(node.size_bytes) if node.size_bytes else ""]
+    what = spoken(node.description or "")[1] or node.source
+    facts = [what, node.extension or "", size(node.size_bytes) if node.size_bytes else ""]
     return {
         "id": node.node_id,
         "title": clean(title)[:200].replace("\n", " "),

@@ -27,7 +27,7 @@ from gui.widgets.blocks import (
     symbol,
     text,
 )
-from gui.widgets.explorer_routes import name_of, picture_of, question, tile_of
+from gui.widgets.explorer_routes import name_of, picture_of, question, spoken, tile_of
 from gui.widgets.frame import Page
 from gui.widgets.view import View
 from gui.widgets.words import state_badge
@@ -113,7 +113,8 @@ def _crumbs(report: NodeReport, known: dict[int, ExploredNode]) -> None:
         for place, row in enumerate(report.breadcrumb):
             if place:
                 text("→", "separator")
-            name = known[row["node_id"]].title or row["description"] or row["key"][:12]
+            told = spoken(row["description"] or "")[0] or row["key"][:12]
+            name = known[row["node_id"]].title or told
             if row["node_id"] == report.node["node_id"]:
                 attributes(text(name), aria_current="page")
             else:
@@ -183,7 +184,8 @@ def _questions(**values: str | None) -> None:
     with box("row"):
         for facet, value in values.items():
             if value:
-                attributes(link(value, question(facet, value)), title=f"All of {value}")
+                name = spoken(value)[0] if facet == "author" else value
+                attributes(link(name, question(facet, value)), title=f"All of {value}")
 
 
 def _copies(head: Any) -> None:
