@@ -57,7 +57,6 @@ def configure(daemon: str, config_path: str) -> None:
 
     Raises ConfigError where that is wrong, or what exports them is not installed.
     """
-    global _settings
     from base.config import read_config
 
     file = read_config(config_path)
@@ -75,8 +74,16 @@ def configure(daemon: str, config_path: str) -> None:
             "[telemetry] in drystone.toml needs what exports spans: install the extra `telemetry` "
             "(pip install 'drystone[telemetry]'), or leave the section out"
         )
-    _settings = _Settings(daemon, endpoint, file.store_id)
-    _load()  # Here, for all that are forked from this process.
+    _begin(_Settings(daemon, endpoint, file.store_id))
+
+
+def configure_elsewhere(daemon: str, store_id: str) -> None:
+    """Say where the spans of a process go that has no drystone.toml: by the environment alone.
+
+    `store_id` is that of the store it works for: the ids of spans follow from it.
+    """
+    if store_id and any(os.environ.get(name) for name in VARIABLES) and _is_installed():
+        _begin(_Settings(daemon, "", store_id))
 
 
 def is_on() -> bool:
@@ -109,6 +116,12 @@ def close() -> None:
     processor, _processor = _processor, None
     if processor is not None:
         processor.shutdown()
+
+
+def _begin(settings: _Settings) -> None:
+    global _settings
+    _settings = settings
+    _load()  # Here, for all that are forked from this process.
 
 
 def _is_installed() -> bool:

@@ -16,7 +16,9 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from adapters import stage_root
+from base.config import read_config
 from base.errors import UsageError
+from base.logging import spans
 from base.operations.routes import problem_answers
 from jobs.core.config import load_jobs_config
 from jobs.queues.queues import Deliverer
@@ -25,6 +27,7 @@ from jobs.runs.local_state import LocalTaskState, following
 from jobs.runs.registry import load_extra_workflows, workflow_named
 from jobs.runs.task_state import TaskState
 from jobs.runs.workflow import Step
+from jobs.worker.spans import add_run_of
 from sql import Claim, Database, NotFoundError, Outcome, Progress
 
 THREADS_MAX = 4
@@ -96,6 +99,8 @@ class PlaceAnswer(_Document):
     heartbeat_s: float
     lease_s: float
     """After such a silence a task is somebody else's; whoever works must know the same number."""
+    store_id: str
+    """From which the ids of spans follow."""
 
 
 class RemoteSteps:
@@ -196,6 +201,9 @@ def task_routes(tasks: Tasks) -> APIRouter:
         def tell(asked: FinishRequest) -> None:
             steps.check_outcome(task_id, asked.outcome)
             state().finish(task_id, asked.token, asked.outcome)
+            if spans.is_on():
+                # Whoever did it knows no database, and so not whether its run ended with it.
+                add_run_of(task_id, tasks.database)
 
         return await _with_document(request, FinishRequest, tell, tasks)
 
@@ -237,6 +245,7 @@ def _place(config_path: str) -> PlaceAnswer:
         workflow_modules=config.workflow_modules,
         heartbeat_s=config.heartbeat_s,
         lease_s=config.lease_s,
+        store_id=read_config(config_path).store_id,
     )
 
 

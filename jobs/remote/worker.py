@@ -21,6 +21,7 @@ from redis import Redis
 from redis.exceptions import RedisError
 
 from base.errors import DrystoneError, UsageError
+from base.logging import spans
 from base.logging.daemon import start
 from base.logging.ids import about
 from jobs import execute
@@ -157,7 +158,8 @@ def work_remotely(place: RemotePlace, queues: Sequence[str], name: str) -> None:
     redis = _redis(place)
     # What a program makes below the stage is removed by the store's account, of the same group.
     os.umask(os.umask(0o077) & ~0o070)
-    prefix, beat_s, lease_s = _join(api, place.stage_root)
+    prefix, store_id, beat_s, lease_s = _join(api, place.stage_root)
+    spans.configure_elsewhere("worker", store_id)
     full_name = f"{os.uname().nodename}-{name}-{os.getpid()}"
     with worker_folder() as log_dir:
         state = LogCarrier(RemoteTaskState(api, prefix), log_dir)
@@ -193,8 +195,8 @@ def work_remotely(place: RemotePlace, queues: Sequence[str], name: str) -> None:
             time.sleep(PAUSE_S)
 
 
-def _join(api: RemoteApi, stage_root: str) -> tuple[PathPrefix, float, float]:
-    """Ask where the stage area lies there, and for the times of heartbeat and lease.
+def _join(api: RemoteApi, stage_root: str) -> tuple[PathPrefix, str, float, float]:
+    """Ask where the stage area lies there, for which store, and the times of heartbeat and lease.
 
     It may be that the API is only about to start.
     """
@@ -208,7 +210,9 @@ def _join(api: RemoteApi, stage_root: str) -> tuple[PathPrefix, float, float]:
             modules = tuple(answer["workflow_modules"])
             load_extra_workflows(JobsConfig(root=root, workflow_modules=modules))
             times = float(answer["heartbeat_s"]), float(answer["lease_s"])
-            return PathPrefix(answer["stage_root"], root), *times
+            # A server of the last version tells no store: then no spans are exported here.
+            store_id = str(answer.get("store_id", ""))
+            return PathPrefix(answer["stage_root"], root), store_id, *times
         except UntrustedError as error:
             raise UsageError(str(error)) from error
         except DatabaseUnavailableError:

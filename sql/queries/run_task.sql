@@ -30,6 +30,9 @@ WHERE task_id = %(task_id)s AND state = 'queued' AND not_before <= now()
     AND run_task_entry(gate, gate_passed) = 'queued'
 RETURNING attempt, step, part, round, queue, spec, failures, attempts_max
 
+-- name: traced_run
+SELECT run_id, request_id, trace_id FROM run JOIN run_task USING (run_id) WHERE task_id = %s
+
 -- What it is logged under.
 -- name: ids_of_run
 SELECT request_id, trace_id FROM run WHERE run_id = %s

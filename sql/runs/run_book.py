@@ -52,6 +52,14 @@ class TaskStep(NamedTuple):
     step: str
 
 
+class TracedRun(NamedTuple):
+    """The run of a task, with the ids of the request that started it; empty for none."""
+
+    run_id: int
+    request_id: str
+    trace_id: str
+
+
 class HeldTask(NamedTuple):
     """A task in the hands of a worker."""
 
@@ -192,6 +200,10 @@ class RunBook(RunLists):
     def step_of(self, task_id: int) -> TaskStep | None:
         """Return the workflow and the step of a task; None when there is no such task."""
         return self._first(TaskStep, _SQL["step_of"], [task_id])
+
+    def traced_run(self, task_id: int) -> TracedRun | None:
+        """Return the run of a task, as it is traced; None when there is no such task."""
+        return self._first(TracedRun, _SQL["traced_run"], [task_id])
 
     def log_path(self, task_id: int, token: int) -> str | None:
         """Return the log of an attempt, None when it has been overtaken or there is none."""

@@ -11,7 +11,9 @@ from dataclasses import dataclass
 import pytest
 from far_harness import ENDED, Process, start, start_api, start_far_worker, store_yard, write_secret
 from jobs_harness import Yard, kill, until
+from trace_receiver import Collector, collector
 
+from base.logging.ids import bind
 from jobs.runs.local_state import program_log
 
 
@@ -31,6 +33,14 @@ class Far:
     api: Process
     address: str
     stage: str
+
+
+@pytest.fixture
+def traced(monkeypatch: pytest.MonkeyPatch) -> Iterator[Collector]:
+    """A collector, for all that is started after this."""
+    with collector() as found:
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", found.address)
+        yield found
 
 
 @pytest.fixture
@@ -94,6 +104,23 @@ def test_what_is_computed_far_away_comes_back(yard: Yard, far: Far, workers):
         assert file.read().startswith("said by the program of part ")
     assert worker.end() == 0
     assert "Traceback" not in worker.said()
+
+
+def test_its_spans_arrive_as_those_of_the_trace(yard: Yard, traced: Collector, far: Far, workers):
+    worker = start_far_worker(yard, far.address, far.stage)
+    workers.append(worker)
+    trace_id = "0af7651916cd43dd8448eb211c80319c"
+    with bind(request_id="asked", trace_id=trace_id):
+        run, _ = yard.control.start("far_alone", {"stage": stage_of(yard)})
+    yard.wait(run.run_id, "done")
+    until(lambda: traced.named("far_alone think"), worker.said)
+    until(lambda: traced.named("run far_alone"), far.api.said)
+    (attempt,), (whole,) = traced.named("far_alone think"), traced.named("run far_alone")
+    assert {one.trace_id.hex() for one in (attempt, whole)} == {trace_id}
+    assert attempt.parent_span_id == whole.span_id and whole.parent_span_id
+    daemon_of = {span.name: daemon for daemon, span in traced.spans}
+    assert daemon_of["far_alone think"] == "worker" and daemon_of["run far_alone"] == "api"
+    assert worker.end() == 0
 
 
 def test_a_killed_process_is_told_and_its_task_done_again(yard: Yard, far: Far, workers):

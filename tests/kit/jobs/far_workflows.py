@@ -84,6 +84,12 @@ WORKFLOWS = (
         parameters=FarParameters,
     ),
     Workflow(
+        name="far_alone",
+        description="Elsewhere from its beginning to its end",
+        steps=(Step("think", lambda context: {"at": context.task_id}, queue="gpu", remote=True),),
+        parameters=FarParameters,
+    ),
+    Workflow(
         name="near_by",
         description="Compute here only, on the queue of the others",
         steps=(Step("collect", lambda context: {"pid": os.getpid()}, queue="gpu"),),
