@@ -39,7 +39,7 @@ def table() -> str:
             command = f"`drystone {words}{' --dry-run' if one in dry_runs else ''}`"
         route = "" if one.is_private else f"`{one.method} {one.path.replace(':path', '')}`"
         first = one.help.partition("\n")[0]
-        lines.append(f"| {one.name} | {one.role} | {route} | {command} | {first} |")
+        lines.append(f"| {one.name} | {one.asked_by} | {route} | {command} | {first} |")
     return "\n".join(lines) + "\n"
 
 

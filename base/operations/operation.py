@@ -32,6 +32,8 @@ Role = Literal["guest", "viewer", "operator", "admin"]
 """The least role that may ask; each role may what those before it may. A guest is shown what was
 granted to it."""
 GUEST: Role = "guest"
+Right = Literal["view", "analyze", "export", "delete", "share", "api"]
+"""What is granted to guests on nodes."""
 Kind = Literal["question", "change", "work", "stream"]
 """A question changes nothing, a stream is one whose answer is many documents, one after the other.
 
@@ -194,13 +196,16 @@ class Operation(Generic[Place, Request, Answer]):
     stream: Operation[Any, Any, Any] | None = None
     """What a question is over HTTP for whoever accepts server-sent events: a stream of what has
     positions, whose request has an `after`."""
+    right: Right | None = None
+    """The right by which a guest may ask, too, though `role` is another: in a browser, and of the
+    nodes on which it was granted."""
 
     def __call__(self, place: Place, caller: Caller, request: Request) -> Answer:
         """Do it, here or where `place` is. Whoever calls has checked that the role is enough."""
         if caller.role == GUEST:
             # Whatever is asked: there is no way past it to the place where all is seen.
             whole: Any = place
-            place = whole.seen_by(caller)
+            place = whole.seen_by(caller, self.right)
         if isinstance(place, Elsewhere):
             return place.ask(self, request)
         return self.function(place, caller, request)
@@ -252,6 +257,11 @@ class Operation(Generic[Place, Request, Answer]):
         return inspect.getdoc(self.function) or ""
 
     @property
+    def asked_by(self) -> str:
+        """Who may ask, in words: the least role, and a guest by which right."""
+        return self.role if self.right is None else f"{self.role}, or guest with {self.right}"
+
+    @property
     def group(self) -> str:
         """The first word of the name: `run` of `run.cancel`."""
         return self.name.partition(".")[0]
@@ -269,6 +279,7 @@ def operation(
     timeout_s: float | None = None,
     items: Any = None,
     stream: Operation[Any, Any, Any] | None = None,
+    right: Right | None = None,
 ) -> Callable[[Callable[[Place, Caller, Request], Answer]], Operation[Place, Request, Answer]]:
     """Describe a plain function as an operation; `route` is a method and a path."""
     method, _, path = route.partition(" ")
@@ -293,6 +304,7 @@ def operation(
             timeout_s=timeout_s,
             items=items,
             stream=stream,
+            right=right,
         )
 
     return describe

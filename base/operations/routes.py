@@ -100,7 +100,7 @@ def routes_of(
             name=one.name,
             operation_id=one.name,
             summary=one.help.partition("\n")[0],
-            description=f"{one.help}\n\nNeeds the role {one.role}.",
+            description=f"{one.help}\n\nNeeds the role {one.asked_by}.",
             tags=[one.group],
             response_model=None if one.kind == "stream" else one.answer,
             response_class=Lines if one.kind == "stream" else JSONResponse,

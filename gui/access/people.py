@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from base.errors import UsageError
+from base.operations.operation import GUEST
 from gui.access.passwords import hash_of, hash_password, new_token, password_fits
+from gui.core.errors import ForbiddenError
 from sql import Database, Role, Scope, User
 
 DAY_S = 86_400.0
@@ -50,7 +52,13 @@ def make_token(
     scopes: Sequence[Scope],
     lifetime_s: float | None = None,
 ) -> MadeToken:
-    """Make a token for a program; the secret is returned once and kept nowhere."""
+    """Make a token for a program; the secret is returned once and kept nowhere.
+
+    A guest has one only while something is granted to that guest with the right `api`.
+    """
+    owner = database.users.user(name)
+    if owner.role == GUEST and not database.rights.has_right(owner.user_id, "api"):
+        raise ForbiddenError(f"{name} is a guest, to whom nothing is granted with the right api")
     secret = new_token()
     database.users.add_token(name, token_name, scopes, hash_of(secret), lifetime_s)
     return MadeToken(token_name, secret)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
-from base.operations.operation import Caller
+from base.operations.operation import GUEST, Caller, Operation
 from gui.core.errors import ForbiddenError
 from sql import ROLES, Role, Scope
 
@@ -39,6 +39,19 @@ def require(visitor: Visitor | Caller, role: Role) -> None:
     if not is_enough(visitor.role, role):
         has = f"is {visitor.role}" if visitor.role else "has a token of other scopes"
         raise ForbiddenError(f"this needs the role {role}; {visitor.name} {has}")
+
+
+def may_ask(asking: Visitor | Caller, one: Operation[Any, Any, Any]) -> bool:
+    """Tell whether somebody may ask for an operation: by the role, or as a guest in a browser by
+    its right, which is then asked for on each node."""
+    is_by_right = asking.role == GUEST and one.right is not None and not asking.token
+    return is_by_right or is_enough(asking.role, one.role)
+
+
+def require_for(caller: Caller, one: Operation[Any, Any, Any]) -> None:
+    """Raise ForbiddenError unless the caller may ask for an operation."""
+    if not may_ask(caller, one):
+        require(caller, one.role)
 
 
 def require_scope(visitor: Visitor, scope: Scope) -> None:

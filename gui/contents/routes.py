@@ -14,6 +14,7 @@ from fastapi.responses import FileResponse
 
 from adapters import source_facts
 from base.errors import DrystoneError
+from base.operations.operation import GUEST, Right
 from gui.access.guard import VISITOR_KEY
 from gui.access.roles import Visitor, require
 from gui.contents.conditions import is_known
@@ -48,10 +49,10 @@ def add_contents(
 ) -> None:
     """Add `/thumbnail/KEY`, `/content/KEY` and `/labelling/media/KEY.EXTENSION`."""
 
-    async def checked(request: Request, key: str) -> dict[str, str]:
-        """Return the headers of an answer to those who see this. Raises NotFoundError."""
+    async def checked(request: Request, key: str, right: Right = "view") -> dict[str, str]:
+        """Return the headers of an answer to those who may have this. Raises NotFoundError."""
         visitor: Visitor = request.scope[VISITOR_KEY]
-        await connections.work(lambda: check_seen(connections.database, key, visitor))
+        await connections.work(check_seen, connections.database, key, visitor, right)
         return NOT_KEPT if visitor.role == "guest" else KEPT
 
     @app.api_route("/thumbnail/{key}", methods=READING, include_in_schema=False)
@@ -77,7 +78,7 @@ def add_contents(
 
     @app.api_route("/content/{key}", methods=READING, include_in_schema=False)
     async def content(request: Request, key: Key) -> Response:
-        headers = await checked(request, key)
+        headers = await checked(request, key, "export")
 
         async def name() -> str:
             # What a file was called is no matter of those who see only some of it.
@@ -92,7 +93,7 @@ def add_contents(
         if extension not in PLAYED:
             raise NotFoundError("browsers do not play such files")
         visitor: Visitor = request.scope[VISITOR_KEY]
-        if not visitor.may("viewer"):
+        if visitor.role != GUEST and not visitor.may("viewer"):
             require(visitor, "labeller")
         headers = await checked(request, key)
         return await objects.answer(request, key, PLAYED[extension], headers)

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from base.operations.operation import Right
 from gui.access.roles import Visitor
+from gui.core.errors import ForbiddenError
 from sql import Database, NotFoundError
 
 KEY = r"^[0-9a-f]{64}$"
 
 
-def check_seen(database: Callable[[], Database], key: str, visitor: Visitor) -> None:
+def check_seen(
+    database: Callable[[], Database], key: str, visitor: Visitor, right: Right = "view"
+) -> None:
     """Raise NotFoundError for bytes that whoever asks does not see; blocks.
 
-    A labeller sees what tasks are about, a guest what was granted at this moment.
+    A labeller sees what tasks are about, a guest what was granted at this moment. Raises
+    ForbiddenError for what is seen, but not granted by `right`.
     """
     if visitor.may("viewer"):
         return
     if visitor.role == "guest":
-        right = "api" if visitor.token else "view"
-        database().seen_by(visitor.user_id, right).check_sees(key)
+        view = database().seen_by(visitor.user_id, "api" if visitor.token else "view")
+        view.check_sees(key)
+        if right not in view.rights_on(key):
+            raise ForbiddenError(f"this is shown to you, and no more: it needs the right {right}")
         return
     if not visitor.may("labeller") or not database().labels.is_asked(key):
         raise NotFoundError("no task is about this")

@@ -18,6 +18,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse
 
 from adapters import drawn_as
 from base.errors import DrystoneError
+from base.operations.operation import Right
 from base.text import size_text
 from fsd import NotFoundError as NoObjectError
 from gui.contents.objects import Objects
@@ -57,9 +58,10 @@ def add_shared(
     async def shared(secret: Part) -> Response:
         try:
             found = await connections.work(lambda: _seen(connections, secret).shared(SHOWN_MAX + 1))
+            gives = await connections.work(lambda: _seen(connections, secret, "export").holds())
         except DrystoneError as error:
             return _refused(error)
-        tiles = "".join(_tile(secret, one) for one in found[:SHOWN_MAX])
+        tiles = "".join(_tile(secret, one, gives=gives) for one in found[:SHOWN_MAX])
         more = f"<p>The first {SHOWN_MAX} are shown.</p>" if len(found) > SHOWN_MAX else ""
         return HTMLResponse(template.substitute(tiles=tiles, more=more), headers=_PAGE)
 
@@ -80,7 +82,7 @@ def add_shared(
     @app.api_route("/shared/{secret}/content/{key}", methods=READING, include_in_schema=False)
     async def content(request: Request, secret: Part, key: Part) -> Response:
         try:
-            one = await connections.work(_content, connections, secret, key)
+            one = await connections.work(_content, connections, secret, key, "export")
 
             async def name() -> str:
                 return _name(one)
@@ -90,16 +92,18 @@ def add_shared(
             return _refused(error)
 
 
-def _seen(connections: Connections, secret: str) -> GuestView:
+def _seen(connections: Connections, secret: str, right: Right = "view") -> GuestView:
     if not _SECRET.fullmatch(secret):
         raise NotFoundError("this is no secret of ours")
-    return connections.database().shared_by(secret)
+    return connections.database().shared_by(secret, right)
 
 
-def _content(connections: Connections, secret: str, key: str) -> SharedContent:
+def _content(
+    connections: Connections, secret: str, key: str, right: Right = "view"
+) -> SharedContent:
     if not _KEY.fullmatch(key):
         raise NotFoundError("this is no key")
-    return _seen(connections, secret).shared_content(key)
+    return _seen(connections, secret, right).shared_content(key)
 
 
 def _refused(error: DrystoneError) -> Response:
@@ -113,10 +117,13 @@ def _name(one: SharedContent) -> str:
     return f"{one.key[:12]}.{one.extension}" if one.extension else one.key
 
 
-def _tile(secret: str, one: SharedContent) -> str:
+def _tile(secret: str, one: SharedContent, *, gives: bool) -> str:
     place = f"/shared/{secret}"
     picture = ""
     if drawn_as(one.media_type, one.extension):
         picture = f'<img src="{place}/thumbnail/{one.key}" alt="" loading="lazy" />'
     words = html.escape(f"{one.extension or 'file'}, {size_text(one.size_bytes)}")
-    return f'<li><a href="{place}/content/{one.key}">{picture}<span>{words}</span></a></li>'
+    inside = f"{picture}<span>{words}</span>"
+    if not gives:
+        return f"<li>{inside}</li>"
+    return f'<li><a href="{place}/content/{one.key}">{inside}</a></li>'

@@ -20,7 +20,7 @@ from base.operations.operation import Caller, Operation
 from base.operations.routes import add_problems, routes_of
 from fsd import store_operations
 from gui.access.guard import AGAIN_KEY, VISITOR_KEY
-from gui.access.roles import Visitor, require
+from gui.access.roles import Visitor, require, require_for
 from gui.core.filters import Filters, document_of
 from gui.reading.connections import Connections
 from gui.reading.operations import database_operations, people_operations
@@ -103,7 +103,7 @@ class _Server:
         return Caller(visitor.name, visitor.role, visitor.user_id, visitor.token, address)
 
     def check(self, caller: Caller, one: Operation[Any, Any, Any]) -> None:
-        require(caller, one.role)
+        require_for(caller, one)
         # What a viewer may change is the viewer's own; a token needs the scope `write` for it too.
         if one.changes and caller.token:
             require(caller, "operator")

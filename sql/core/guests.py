@@ -14,6 +14,7 @@ from typing import Any, LiteralString, NamedTuple, cast
 import psycopg
 from psycopg.sql import SQL, Identifier, Literal
 
+from base.operations.operation import Right
 from sql.core.lock_waits import TABLE_LOCK_TIMEOUT_S, limit_lock_waits
 from sql.core.statements import statements
 
@@ -35,7 +36,7 @@ _POLICIES = SQL("""
 class Guest(NamedTuple):
     """Who asks, and by which right it is to be granted; one of account and link."""
 
-    right: str = "view"
+    right: Right = "view"
     user_id: int | None = None
     link_hash: bytes | None = None
 

@@ -20,6 +20,7 @@ from sql.database.books import Books
 from sql.server import server
 
 if TYPE_CHECKING:
+    from base.operations.operation import Right
     from sql.core.declared import DeclaredTable
     from sql.core.health import Health
     from sql.database.guest_view import GuestView
@@ -74,19 +75,19 @@ class Database(Books):
         """Open the database behind a connection string (URL or key=value) and migrate it."""
         return cls(dsn, statement_timeout_s)
 
-    def seen_by(self, user_id: int, right: str = "view") -> GuestView:
+    def seen_by(self, user_id: int, right: Right = "view") -> GuestView:
         """Return the database as a guest sees it: what was granted by a right."""
         from sql.core.guests import Guest
         from sql.database.guest_view import GuestView
 
         return GuestView(self, Guest(right, user_id))
 
-    def shared_by(self, secret: str) -> GuestView:
-        """Return the database as whoever has a link sees it."""
+    def shared_by(self, secret: str, right: Right = "view") -> GuestView:
+        """Return the database as whoever has a link sees it, by a right."""
         from sql.core.guests import Guest, hash_of_link
         from sql.database.guest_view import GuestView
 
-        return GuestView(self, Guest(link_hash=hash_of_link(secret)))
+        return GuestView(self, Guest(right, link_hash=hash_of_link(secret)))
 
     def health(self) -> Health:
         """Return the versions, sizes and figures of the server and the schema."""
@@ -119,9 +120,7 @@ class Database(Books):
         """Note what grants reach since something was granted or written; see sql/rights/."""
         from sql.rights import reach
 
-        deadline = time.monotonic() + limit_s
-        while reach.read_on(self) and time.monotonic() < deadline:
-            pass
+        reach.read_all(self, limit_s)
 
     def check_derived(self) -> DerivedCheck:
         """Compare root, component and depth of all nodes with what their edges say."""

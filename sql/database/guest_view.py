@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Generator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import psycopg
 
@@ -15,8 +15,13 @@ from sql.core.statements import statements
 from sql.core.transactions import READER_IDLE_LIMIT_S, Transactions
 from sql.database.books import Books
 
+if TYPE_CHECKING:
+    from base.operations.operation import Right
+    from sql.rights.guest_grants import GuestGrants
+
 _SQL = statements("guests")
 _SEES = "SELECT FROM node WHERE sha256 = %s"
+_RIGHTS = b"SELECT rights_on(node_id) FROM node WHERE sha256 = %s"
 
 
 class SharedContent(NamedTuple):
@@ -60,11 +65,37 @@ class GuestView(Books):
             except psycopg.errors.InsufficientPrivilege as error:
                 raise GuestError("guests cannot ask for this; ask for less") from error
 
+    @property
+    def rights(self) -> GuestGrants:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """What the guest grants to others, by the right `share`."""
+        from sql.rights.guest_grants import GuestGrants
+
+        if self._guest.user_id is None:
+            raise GuestError("whoever has a link only looks")
+        sharing = GuestView(self._database, self._guest._replace(right="share"))
+        return GuestGrants(self._database, sharing, self._guest.user_id)
+
+    def read_rights(self, limit_s: float = float("inf")) -> None:
+        """Note what grants reach; see `Database.read_rights`."""
+        from sql.rights import reach
+
+        reach.read_all(self._database, limit_s)
+
+    def rights_on(self, key: str) -> tuple[Right, ...]:
+        """Return all rights that the guest has on a node; none on one that is not seen."""
+        with self.reading() as connection:
+            return tuple(value_of(connection, _RIGHTS, [bytes.fromhex(key)]) or ())
+
     def check_sees(self, key: str) -> None:
         """Raise NotFoundError for a node that the guest does not see, or that is not there."""
         with self.reading() as connection:
             if connection.execute(_SEES, [bytes.fromhex(key)]).fetchone() is None:
                 raise NotFoundError("there is no such node")
+
+    def holds(self) -> bool:
+        """Tell whether anything is granted by the right of this view."""
+        with self.reading() as connection:
+            return value_of(connection, _SQL["holds"])
 
     def shared(self, limit: int) -> list[SharedContent]:
         """Return what there is with bytes, hidden nodes left out, by node_id.

@@ -8,7 +8,7 @@ from contextlib import ExitStack, contextmanager
 from typing import TYPE_CHECKING, cast
 
 from base.config import find_config
-from base.operations.operation import Caller
+from base.operations.operation import Caller, Right
 from base.output import say
 
 if TYPE_CHECKING:
@@ -36,10 +36,11 @@ class Place:
         """The database. Raises DatabaseUnavailableError."""
         return self._database()
 
-    def seen_by(self, caller: Caller) -> Place:
-        """Return what a guest is shown of it: what was granted, for programs by the right `api`."""
+    def seen_by(self, caller: Caller, right: Right | None = None) -> Place:
+        """Return what a guest is shown of it: what was granted by a right; by `view` when it is
+        left out, for programs by `api`."""
         assert caller.user_id is not None
-        right = "api" if caller.token else "view"
+        right = right or ("api" if caller.token else "view")
         view = self.database.seen_by(caller.user_id, right)
         # Operations for guests ask what both can be asked.
         return Place(self.config_path, lambda: cast("Database", view))

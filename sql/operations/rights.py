@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -243,6 +243,7 @@ def _told(one: GrantAnswer) -> str:
 @operation(
     "grant.add",
     role="operator",
+    right="share",
     kind="change",
     route="POST /grants",
     cli=Cli(
@@ -254,7 +255,8 @@ def _told(one: GrantAnswer) -> str:
 def add(place: Place, caller: Caller, asked: NewGrantRequest) -> GrantAnswer:
     """Grant an account or a group something on a node, a collection or an ingest batch.
 
-    It holds for what lies below, also for what arrives later. The same again changes its end.
+    It holds for what lies below, also for what arrives later. The same again changes its end. A
+    guest grants what that guest has, for as long, to its groups and those in them, and no further.
     """
     from sql.database.node_groups import description_of
 
@@ -287,6 +289,12 @@ class NewLink(Document):
         None
     )
     until: Annotated[datetime, Field(title="Until", description="When it ends, with a zone.")]
+    level: Annotated[
+        Literal["viewer", "export"],
+        Field(
+            title="Level", description="viewer shows pictures alone, export gives the files, too."
+        ),
+    ] = "export"
 
 
 class MadeLink(Document):
@@ -301,10 +309,11 @@ class MadeLink(Document):
 @operation(
     "grant.link",
     role="operator",
+    right="share",
     kind="change",
     route="POST /grants/links",
     cli=Cli(
-        metavars={"node": "NODE", "until": "TIME"},
+        metavars={"node": "NODE", "until": "TIME", "level": "[viewer|export]"},
         show=lambda made, _: write_line(made.path),
         example="drystone grant link --collection Walls --until 2030-01-31T00:00:00Z",
     ),
@@ -313,8 +322,8 @@ class MadeLink(Document):
 def link(place: Place, caller: Caller, asked: NewLink) -> MadeLink:
     """Share a node or a collection by a link, and print its path, once.
 
-    Whoever has it sees the pictures and contents of what lies there and below, without an account,
-    until it ends or `grant remove` takes it back.
+    Whoever has it sees the pictures of what lies there and below, and with the level `export` gets
+    the contents, without an account, until it ends or `grant remove` takes it back.
     """
     from sql.core.guests import hash_of_link
     from sql.database.node_groups import description_of
@@ -325,7 +334,7 @@ def link(place: Place, caller: Caller, asked: NewLink) -> MadeLink:
     place.database.check_guests()
     secret = secrets.token_urlsafe(LINK_SECRET_BYTES)
     new = NewGrant(
-        level="viewer",
+        level=asked.level,
         granted_by=caller.name,
         secret_hash=hash_of_link(secret),
         node=collection or asked.node,
@@ -339,6 +348,7 @@ def link(place: Place, caller: Caller, asked: NewLink) -> MadeLink:
 @operation(
     "grant.remove",
     role="operator",
+    right="share",
     kind="change",
     route="DELETE /grants/{grant_id}",
     cli=Cli(
@@ -372,12 +382,13 @@ def _show_grants(found: list[GrantAnswer], _asked: GrantFilter) -> None:
 @operation(
     "grant.list",
     role="operator",
+    right="share",
     kind="question",
     route="GET /grants",
     cli=Cli(show=_show_grants, metavars={"account": "NAME", "group": "NAME"}),
 )
 def grants(place: Place, _caller: Caller, asked: GrantFilter) -> list[GrantAnswer]:
-    """List what is granted to whom."""
+    """List what is granted to whom; to a guest what that guest was granted, or granted."""
     found = place.database.rights.grants(
         account=asked.account, group=asked.group, include_ended=asked.ended
     )
@@ -416,6 +427,7 @@ def _show_explained(found: Explained, asked: Shared) -> None:
 @operation(
     "grant.explain",
     role="operator",
+    right="share",
     kind="question",
     route="GET /grants/explain/{name:path}",
     cli=Cli(positional=("name",), metavars={"name": "NODE"}, show=_show_explained),

@@ -52,18 +52,44 @@ SELECT ingest_batch_id FROM ingest_batch WHERE name = %(batch)s FOR UPDATE
 -- Again, it has another end, and shows as much as it was asked for last.
 -- name: add
 INSERT INTO access_grant (
-    user_id, group_id, secret_hash, node_id, ingest_batch_id, level, with_metadata, granted_by, expires_at,
-    batch_node_id
+    user_id, group_id, secret_hash, node_id, ingest_batch_id, level, with_metadata, granted_by, given_by,
+    expires_at, batch_node_id
 ) VALUES (
     %(user_id)s, %(group_id)s, %(secret_hash)s, %(node_id)s, %(ingest_batch_id)s, %(level)s,
-    %(with_metadata)s, %(granted_by)s, %(expires_at)s, CASE WHEN %(node_id)s::bigint IS NULL THEN 0 END
+    %(with_metadata)s, %(granted_by)s, %(given_by)s, %(expires_at)s, CASE WHEN %(node_id)s::bigint IS NULL THEN 0 END
 )
 ON CONFLICT (
-    coalesce(user_id, 0), coalesce(group_id, 0), coalesce(node_id, 0), coalesce(ingest_batch_id, 0), level
+    coalesce(user_id, 0), coalesce(group_id, 0), coalesce(node_id, 0), coalesce(ingest_batch_id, 0), level,
+    coalesce(given_by, 0)
 ) WHERE revoked_at IS NULL AND secret_hash IS NULL
 DO UPDATE SET expires_at = excluded.expires_at, with_metadata = excluded.with_metadata,
     granted_by = excluded.granted_by
 RETURNING grant_id
+
+-- Those of a guest's groups, and who is in them: whom a guest may name at all.
+-- name: is_mate
+SELECT EXISTS (
+    SELECT FROM account_group_member AS mine
+    JOIN account_group AS known USING (group_id)
+    JOIN account_group_member AS theirs USING (group_id)
+    JOIN app_user AS person ON person.user_id = theirs.user_id
+    WHERE mine.user_id = %(asker)s AND (known.name = %(group)s OR person.name = %(account)s)
+)
+
+-- name: given_by
+SELECT given_by FROM access_grant WHERE grant_id = %(grant_id)s AND revoked_at IS NULL
+
+-- May an account have a token at all.
+-- name: has_right
+SELECT EXISTS (
+    SELECT FROM access_grant AS given
+    WHERE %(right)s = ANY (grant_rights(given.level)) AND still_stands(given)
+        AND (given.user_id = %(user_id)s OR given.group_id IN (
+            SELECT member.group_id FROM account_group_member AS member WHERE member.user_id = %(user_id)s))
+)
+
+-- name: rights_on
+SELECT rights_on(%(node_id)s), grant_rights(%(level)s)
 
 -- name: begin_reach
 INSERT INTO grant_frontier (grant_id, node_id) VALUES (%(grant_id)s, %(node_id)s)
@@ -71,11 +97,15 @@ INSERT INTO grant_frontier (grant_id, node_id) VALUES (%(grant_id)s, %(node_id)s
 -- name: revoke
 UPDATE access_grant SET revoked_at = now() WHERE grant_id = %(grant_id)s AND revoked_at IS NULL
 
+-- `asker` is a guest, who sees what is granted to or by that one; who else granted something is not told.
 -- name: grants
 SELECT given.grant_id, person.name AS account, known.name AS "group", given.secret_hash IS NOT NULL AS is_link,
     encode(node.sha256, 'hex') AS node, coalesce(asset.description, '') AS description, batch.name AS batch,
-    given.level, given.with_metadata, given.granted_by, given.granted_at, given.expires_at, given.revoked_at,
-    given.revoked_at IS NULL AND (given.expires_at IS NULL OR given.expires_at > now()) AS is_live,
+    given.level, given.with_metadata,
+    CASE WHEN %(asker)s::integer IS NULL OR given.given_by = %(asker)s THEN given.granted_by ELSE '' END
+        AS granted_by,
+    given.granted_at, given.expires_at, given.revoked_at,
+    still_stands(given) AS is_live,
     given.batch_node_id IS NULL
         AND NOT EXISTS (SELECT FROM grant_frontier AS waiting WHERE waiting.grant_id = given.grant_id)
         AS is_complete
@@ -85,7 +115,10 @@ LEFT JOIN account_group AS known USING (group_id)
 LEFT JOIN node ON node.node_id = given.node_id
 LEFT JOIN virtual_asset AS asset ON asset.node_id = given.node_id
 LEFT JOIN ingest_batch AS batch ON batch.ingest_batch_id = given.ingest_batch_id
-WHERE (%(all)s OR given.revoked_at IS NULL AND (given.expires_at IS NULL OR given.expires_at > now()))
+WHERE (%(all)s OR still_stands(given))
+    AND (%(asker)s::integer IS NULL OR given.given_by = %(asker)s OR given.user_id = %(asker)s OR EXISTS (
+        SELECT FROM account_group_member AS member
+        WHERE member.group_id = given.group_id AND member.user_id = %(asker)s))
     AND (%(account)s::text IS NULL OR person.name = %(account)s OR EXISTS (
         SELECT FROM account_group_member AS member JOIN app_user AS mate USING (user_id)
         WHERE member.group_id = given.group_id AND mate.name = %(account)s))

@@ -24,9 +24,9 @@ LISTED_MAX = 10_000
 BIGINT_MAX = 2**63 - 1
 
 _SQL = statements("rights")
-_EVERY: dict[str, Any] = {
+EVERY: dict[str, Any] = {
     "grant_id": None, "account": None, "group": None, "reached": None, "all": False,
-    "limit": LISTED_MAX,
+    "asker": None, "limit": LISTED_MAX,
 }  # fmt: skip
 _NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}")
 _KEY = re.compile(r"[0-9a-fA-F]{64}")
@@ -57,6 +57,7 @@ class Grant(NamedTuple):
     expires_at: datetime | None
     revoked_at: datetime | None
     is_live: bool
+    """Not of what a guest granted who has it no more."""
     is_complete: bool
     """Whether all that it reaches is reached already."""
 
@@ -83,6 +84,8 @@ class NewGrant(NamedTuple):
     batch: str | None = None
     expires_at: datetime | None = None
     with_metadata: bool = False
+    given_by: int | None = None
+    """The guest who grants it; it holds no longer than what that one has."""
 
 
 class Staff(NamedTuple):
@@ -150,7 +153,7 @@ class GrantBook(Repository):
         Raises UsageError and NotFoundError for what cannot be granted, and BusyError while the
         batch is being written.
         """
-        _check(asked)
+        check(asked)
         with self._database.connection() as connection:
             given = asked._asdict() | {
                 "user_id": _account(connection, asked.account) if asked.account else None,
@@ -179,12 +182,19 @@ class GrantBook(Repository):
         self, *, account: str | None = None, group: str | None = None, include_ended: bool = False
     ) -> list[Grant]:
         """Return grants, by number: those of an account, also by its groups, of a group, or all."""
-        given = {**_EVERY, "account": account, "group": group, "all": include_ended}
-        return self._all(Grant, _SQL["grants"], given)
+        return self.asked({**EVERY, "account": account, "group": group, "all": include_ended})
+
+    def asked(self, given: Mapping[str, Any]) -> list[Grant]:
+        """Return the grants that EVERY, with some of it said, asks for."""
+        return self._all(Grant, _SQL["grants"], dict(given))
+
+    def has_right(self, user_id: int, right: str) -> bool:
+        """Tell whether an account has a right on anything at this moment."""
+        return self._value(_SQL["has_right"], {"user_id": user_id, "right": right})
 
     def grant(self, grant_id: int) -> Grant:
         """Return one grant; NotFoundError when there is none of this number."""
-        given = {**_EVERY, "grant_id": min(grant_id, BIGINT_MAX), "all": True}
+        given = {**EVERY, "grant_id": min(grant_id, BIGINT_MAX), "all": True}
         found = self._first(Grant, _SQL["grants"], given)
         if found is None:
             raise NotFoundError(f"there is no grant {grant_id}; see `grant list`")
@@ -195,11 +205,12 @@ class GrantBook(Repository):
         with self._database.connection() as connection:
             node_id = find_node(connection, node)
             staff = rows_of(connection, Staff, _SQL["staff"], {"node_id": node_id})
-            given = {**_EVERY, "reached": node_id}
+            given = {**EVERY, "reached": node_id}
             return staff, rows_of(connection, Grant, _SQL["grants"], given)
 
 
-def _check(asked: NewGrant) -> None:
+def check(asked: NewGrant) -> None:
+    """Raise UsageError for a grant that cannot be, whatever there is."""
     whom = (asked.account, asked.group, asked.secret_hash)
     if sum(one is not None for one in whom) != 1:
         raise UsageError("say to whom: give an account or a group, one of these")
@@ -213,7 +224,7 @@ def _check(asked: NewGrant) -> None:
 
 
 def _tell_grant(connection: psycopg.Connection[Any], grant_id: int, change: str) -> None:
-    given = {**_EVERY, "grant_id": grant_id, "all": True}
+    given = {**EVERY, "grant_id": grant_id, "all": True}
     (grant,) = rows_of(connection, Grant, _SQL["grants"], given)
     kind = "account" if grant.account else "group" if grant.group else "grant"
     document = {

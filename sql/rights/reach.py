@@ -8,6 +8,7 @@ out by the write-intent that removes the edge.
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING, Any
 
 from sql.core.statements import statements
@@ -21,6 +22,13 @@ ROWS_AT_ONCE = 20_000
 """So many edges, or nodes, are read in one transaction: about a second."""
 
 _SQL = statements("rights")
+
+
+def read_all(database: Transactions, limit_s: float = float("inf")) -> None:
+    """Note what is not noted, until it is, or for so long."""
+    deadline = time.monotonic() + limit_s
+    while read_on(database) and time.monotonic() < deadline:
+        pass
 
 
 def read_on(database: Transactions, rows_at_once: int = ROWS_AT_ONCE) -> bool:

@@ -49,6 +49,14 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "event.follow": {"after": 0, "for_s": 0},
 }
 """What a guest asks of each operation that guests may ask; of `node.show` once for each node."""
+BY_RIGHT: dict[str, dict[str, Any]] = {
+    "grant.add": {"node": "HIDDEN", "group": "people"},
+    "grant.link": {"node": "HIDDEN", "until": "2999-01-01T00:00:00Z"},
+    "grant.remove": {},
+    "grant.list": {"ended": True},
+    "grant.explain": {},
+}
+"""What a guest who has every right, on another node, asks in a browser."""
 
 
 class House:
@@ -70,6 +78,12 @@ class House:
     def page(self, path: str) -> Answer:
         return self.scene.ask("GET", path, Cookie=self.cookie)
 
+    def browser(self, method: str, path: str, body: Any = None) -> Answer:
+        """Ask the API as a page in a guest's browser may."""
+        sent = None if body is None else json.dumps(body).encode()
+        headers = {"Cookie": self.cookie, "Content_Type": JSON}
+        return self.scene.ask(method, "/api/v1" + path, sent, **headers)
+
 
 @pytest.fixture(scope="module")
 def house(database_server: str, database_template: str) -> Iterator[House]:
@@ -80,7 +94,7 @@ def house(database_server: str, database_template: str) -> Iterator[House]:
         database.users.save_view(database.users.user("ada").user_id, "explorer", CANARY, CANARY)
         make_token(database, CANARY + "user", "script", ["read"])
         keys = [node.key for node in database.explore.page(images(), limit=100)]
-        for level in ("viewer", "api"):
+        for level in ("viewer", "api", "analyze", "delete", "share"):
             database.rights.add(NewGrant(level, "ada", account="gil", node=keys[0]))  # pyright: ignore[reportArgumentType]
         database.read_rights()
         with database.connection() as connection:
@@ -161,6 +175,35 @@ def test_no_operation_tells_a_guest_anything_that_was_not_granted(house: House, 
     elif not one.is_private:
         assert one.name in REQUESTS, "say what a guest asks of it"
         assert answer.status in (200, 404), answer.body
+
+
+@pytest.mark.parametrize(
+    "one", [one for one in all_operations() if one.right], ids=lambda one: one.name
+)
+def test_no_right_on_another_node_is_enough(house: House, one: Any):
+    """In a browser, where a guest may ask by a right."""
+    assert one.name in BY_RIGHT, "say what a guest asks of it"
+    asked = json.loads(json.dumps(BY_RIGHT[one.name]).replace("HIDDEN", house.hidden[0]))
+    path, body = filled(one.path, house), asked
+    if one.method in ("GET", "DELETE"):
+        path, body = f"{path}?{urlencode(asked)}", None
+    answer = house.browser(one.method, path, body)
+    assert not leaks(answer), answer.body
+    # Of a hidden node as of none; what is listed is the guest's own.
+    assert answer.status == (200 if one.name == "grant.list" else 404), (answer.status, answer.body)
+    nothing = house.browser(
+        one.method,
+        path.replace(house.hidden[0], "0" * 64),
+        body
+        and {name: "0" * 64 if value == house.hidden[0] else value for name, value in body.items()},
+    )
+    same = nothing.body.replace(b"0" * 64, house.hidden[0].encode())
+    assert strip(same) == strip(answer.body)
+
+
+def strip(body: bytes) -> bytes:
+    """Return an answer without what is another for each request."""
+    return re.sub(rb'"request_id":[^,}]*', b"", body)
 
 
 def test_a_guest_is_shown_what_was_granted_and_no_other_node(house: House):
@@ -341,6 +384,10 @@ def test_what_was_deleted_is_shared_no_more(house: House, link: MadeLink):
 
 def test_pictures_and_bytes_are_those_of_what_was_granted_until_it_is_taken_back(house: House):
     content, picture = f"/content/{house.shown}", f"/thumbnail/{house.shown}"
+    assert house.page(content).status == 403, "it is shown, and may not be taken"
+    export = NewGrant("export", "ada", account="gil", node=house.shown)
+    house.scene.database.rights.add(export)
+    house.scene.database.read_rights()
     assert house.page(content).status == 200
     assert house.page(content).headers["cache-control"] == "no-store"
     shown = house.page(picture)

@@ -10,7 +10,7 @@ from gui.widgets.acts import ask, confirm, dialog, operate, tell
 from gui.widgets.blocks import at, attributes, many, text, written
 
 GRANT_FIELDS = ("collection", "account", "group", "level", "until", "with_metadata")
-LINK_FIELDS = ("collection", "until")
+LINK_FIELDS = ("collection", "until", "level")
 _LINES = (
     "They are added to a collection, and that is shared: whoever sees it sees also what is added "
     "to it later.",
@@ -69,8 +69,9 @@ async def link_node(desk: Desk, key: str, title: str) -> None:
     one = desk.operation("grant.link")
     asked = await ask(
         f"Share {title} by a link"[:120], one.request, "Make the link", given={"node": key},
-        lines=["Whoever has the link sees it, and what lies below it, without an account."],
-        fields=("until",),
+        lines=["Whoever has the link sees it, and what lies below it, without an account.",
+               "With export they may take the files, too; viewer shows their pictures."],
+        fields=("until", "level"),
     )  # fmt: skip
     if asked is None:
         return

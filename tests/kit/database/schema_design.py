@@ -35,6 +35,7 @@ INDEXES = {
     "webhook_delivery_waiting": "what a webhook is told next",
     "webhook_delivery_webhook_id": "the last messages of a webhook",
     "webhook_delivery_event_pkey": "the events of a message",
+    "access_grant_given_by": "what a guest granted, which goes with the account",
     "access_grant_ingest_batch_id": "what is granted on a batch: each intent of it asks",
     "access_grant_live": "the same is granted once; the grants of an account, of a group",
     "access_grant_pkey": "",

@@ -207,7 +207,7 @@ def test_other_tables_are_refused(ready: Database, table: str):
 def test_guests_change_nothing(ready: Database):
     give(ready, node="t:post:1", level="owner")
     with pytest.raises(GuestError, match="only look"):
-        view(ready).rights.groups()
+        view(ready).users.users()
     with pytest.raises(StatementError, match="only reads"), view(ready).reading() as connection:
         connection.execute("DELETE FROM node")
 
