@@ -27,7 +27,14 @@ from fsd.disks.config import (
 from gui.core.config import GuiConfig
 from jobs.core.alert_config import AlertsConfig as JobsAlertsConfig
 from jobs.core.alert_config import Channel
-from jobs.core.config import OTHERS, GpuConfig, JobsConfig, WebhooksConfig, WorkerGroup
+from jobs.core.config import (
+    OTHERS,
+    ArrivalAction,
+    GpuConfig,
+    JobsConfig,
+    WebhooksConfig,
+    WorkerGroup,
+)
 from jobs.runners.settings import RunnerSettings, Volume
 from sql.core.config import DatabaseConfig
 
@@ -52,6 +59,7 @@ SECTIONS: dict[str, type[Any] | None] = {
     "`[schemas]`": Thresholds,
     "`[actions]`": ActionsConfig,
     "`[jobs]`": JobsConfig,
+    "`[[jobs.actions_on_arrival]]`": ArrivalAction,
     "`[jobs.workers.NAME]`": WorkerGroup,
     "`[jobs.gpu]`": GpuConfig,
     "`[jobs.webhooks]`": WebhooksConfig,

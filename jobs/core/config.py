@@ -9,7 +9,7 @@ import hashlib
 import os
 import socket
 import tempfile
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, IPvAnyNetwork
 
@@ -59,6 +59,23 @@ class WebhooksConfig(Document):
     """So many events a webhook may be told together."""
 
 
+class ArrivalAction(Document):
+    """An action that what came in gets by itself, with parameters of an AC4."""
+
+    action: str = Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")
+    parameters: dict[str, int | float | str | bool] = Field(default_factory=dict[str, Any])
+
+
+def _default_actions() -> tuple[ArrivalAction, ...]:
+    frames = {"every_s": 10.0, "frames_max": 3}
+    return (
+        ArrivalAction(action="image_probe"),
+        ArrivalAction(action="audio_probe"),
+        ArrivalAction(action="text_extract"),
+        ArrivalAction(action="key_frames", parameters=frames),
+    )
+
+
 def _default_workers() -> dict[Name, WorkerGroup]:
     cores = os.cpu_count() or 1
     return {
@@ -87,6 +104,10 @@ class JobsConfig(Document):
     """Between two looks whether there is space for a task that waits for some."""
     thumbnails_on_arrival: bool = True
     """Whether what came in gets thumbnails by itself, after the last of it came."""
+    actions_on_arrival: tuple[ArrivalAction, ...] = Field(
+        default_factory=_default_actions, max_length=50
+    )
+    """What else is done by itself then, in turn; of what this machine cannot run the log tells."""
     events_kept_days: float = Field(default=7.0, gt=0, le=3_650)
     """How long what happened can be read in the feed."""
     audit_kept_days: float = Field(default=731.0, ge=31, le=36_500)

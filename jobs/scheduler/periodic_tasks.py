@@ -182,7 +182,7 @@ def all_periodic_tasks(config: JobsConfig) -> list[PeriodicTask]:
     tasks += [PeriodicTask("revive", REVIVE_EVERY_S, revive, shared=True, apart=True)]
     tasks += schedule_and_alert_tasks()
     tasks.append(PeriodicTask("received", RECEIVED_EVERY_S, Received(), apart=True))
-    if config.thumbnails_on_arrival:
+    if config.thumbnails_on_arrival or config.actions_on_arrival:
         tasks.append(PeriodicTask("arrivals", ARRIVALS_EVERY_S, Arrivals(), apart=True))
     tasks.append(
         PeriodicTask("pipelines", LOOK_EVERY_S, Advance(), apart=True, turn_s=ADVANCE_TURN_S)

@@ -50,6 +50,19 @@ def test_key_frames_have_a_limit(folders: Folders):
     assert folders.files() == {"frames.jsonl", "1/00000.jpg", "1/00001.jpg"}
 
 
+@pytest.mark.parametrize(("every_s", "frames_max", "count"), [(1, 9, 3), (1, 2, 2), (10, 3, 1)])
+def test_key_frames_are_spread_over_the_whole(
+    folders: Folders, every_s: int, frames_max: int, count: int
+):
+    samples.video(os.path.join(folders.input, "1.mp4"))
+    asked = ("--every-s", str(every_s), "--frames-max", str(frames_max))
+    folders.run("key_frames", *asked)
+    with open(os.path.join(folders.output, "frames.jsonl"), encoding="utf-8") as file:
+        times_s = [json.loads(line)["time_s"] for line in file]
+    assert len(times_s) == count and times_s == sorted(set(times_s))
+    assert len(folders.files()) == count + 1
+
+
 SOUNDS = {
     "1.wav": samples.tone(2.0, level=0.5),
     "2.wav": samples.tone(0.5, level=0.0),

@@ -38,7 +38,7 @@ class Plant:
         with open(store.config_path, "a", encoding="utf-8") as file:
             file.write(f"\n[database]\ndsn = {json.dumps(dsn)}\n")
             file.write("[jobs]\nheartbeat_s = 0.3\nspace_retry_s = 1\n")
-            file.write("thumbnails_on_arrival = false\n")
+            file.write("thumbnails_on_arrival = false\nactions_on_arrival = []\n")
         self.store = store
         self.database = Database.connect(dsn)
         self.config = load_jobs_config(store.config_path)

@@ -6,11 +6,12 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from action_house import ActionYard, make_action_yard
+from action_house import MEASURE, ActionYard, make_action_yard
 from PIL import Image
 from store_harness import write_files
 
 from adapters import Signal, make_thumbnails, run_ingest, source_facts
+from jobs.core.config import ArrivalAction
 from jobs.queues.queues import Deliverer
 from jobs.queues.redis_server import connect
 from jobs.scheduler.arrivals import Arrivals
@@ -68,10 +69,12 @@ def test_a_run_makes_what_is_missing_and_keeps_it_in_the_store(yard: ActionYard,
 class LookingOut:
     """The scheduler's look at what came in, with a clock that the test moves."""
 
-    def __init__(self, yard: ActionYard) -> None:
+    def __init__(self, yard: ActionYard, *actions: ArrivalAction) -> None:
         self.now_s = 1000.0
         deliverer = Deliverer(connect(yard.config), yard.config.queues)
-        self._watch = Watch(yard.config_path, yard.config, yard.database, deliverer)
+        is_asked = {"thumbnails_on_arrival": not actions, "actions_on_arrival": actions}
+        config = yard.config.model_copy(update=is_asked)
+        self._watch = Watch(yard.config_path, config, yard.database, deliverer)
         self._arrivals, self._yard = Arrivals(lambda: self.now_s), yard
 
     def look(self, later_s: float = 10.0) -> list[tuple[int, str]]:
@@ -134,6 +137,79 @@ def test_what_comes_during_such_a_run_is_looked_at_after_it(yard: ActionYard):
     yard.wait(last)
     assert yard.database.thumbnails.counts() == (8, 1)
     assert out.look() == []
+
+
+def done_by(yard: ActionYard, run_id: int) -> dict[str, int]:
+    """Return how many nodes came to which outcome in a run of an action."""
+    found = yard.rows(
+        "SELECT outcome, count(*) FROM action_node WHERE action_event_id IN ("
+        "SELECT action_event_id FROM action_event_detail "
+        f"WHERE run_reference LIKE 'run:{run_id}%') GROUP BY 1"
+    )
+    return dict(found)
+
+
+def test_what_comes_in_gets_the_actions_of_the_settings(yard: ActionYard, caplog, monkeypatch):
+    monkeypatch.setattr("jobs.scheduler.arrivals.NODES_MAX", 4)
+    yard.start_redis()
+    # The first of the inputs of a run is never written.
+    yard.add_action("measure", MEASURE + '\nsed -i 2d "$2/sizes.csv"\n')
+    yard.add_action("elsewhere", number=902)
+    contract = os.path.join(yard.root, "actions", "elsewhere", "contract.yaml")
+    with open(contract, encoding="utf-8") as file:
+        text = file.read().replace("[/bin/sh,", "[no-such-program,")
+    with open(contract, "w", encoding="utf-8") as file:
+        file.write(text)
+    names = ("elsewhere", "no_such_action", "measure")
+    out = LookingOut(yard, *(ArrivalAction(action=name) for name in names))
+    with caplog.at_level("INFO", logger="jobs.scheduler.arrivals"):
+        assert out.look() == []
+        ((first, by),) = out.look()
+    assert by == "arrival" and out.look() == [(first, by)], "one at a time"
+    told = [record.getMessage() for record in caplog.records]
+    assert len(told) == 2 and "elsewhere is not done for what comes in" in told[0], told
+    assert "no_such_action cannot be done" in told[1]
+    yard.start_worker()
+    yard.wait(first, "partial")
+    assert done_by(yard, first) == {"done": 3, "missing": 1}
+    # The other three of seven; what failed is not tried again.
+    ((second, _),) = out.look()
+    yard.wait(second, "partial")
+    assert done_by(yard, second) == {"done": 2, "missing": 1}
+    assert out.look() == out.look() == []
+    out.bring(1)
+    out.bring(2)
+    assert out.look() == []
+    ((third, _),) = out.look()
+    yard.wait(third, "partial")
+    assert done_by(yard, third) == {"done": 1, "missing": 1}
+    assert out.look() == out.look() == []
+
+
+def test_what_was_ended_in_between_is_not_begun_again_and_again(yard: ActionYard):
+    yard.start_redis()
+    yard.add_action("measure")
+    out = LookingOut(yard, ArrivalAction(action="measure"))
+    assert out.look() == []
+    ((first, _),) = out.look()
+    yard.control.cancel(first)
+    assert out.look() == out.look() == []
+    # What comes later is another matter.
+    out.bring(1)
+    assert out.look() == []
+    ((second, _),) = out.look()
+    assert second > first
+
+
+def test_the_backlog_and_what_actions_made_are_no_arrivals(yard: ActionYard):
+    yard.start_redis()
+    yard.add_action("measure")
+    yard.rows_change("UPDATE physical_content SET create_time = create_time - interval '9 days'")
+    out = LookingOut(yard, ArrivalAction(action="measure"))
+    assert out.look() == out.look() == []
+    out.bring(1)
+    yard.rows_change("UPDATE common_metadata SET is_raw = false")
+    assert out.look() == out.look() == []
 
 
 def test_what_a_crash_lost_is_made_again_and_stored_once(yard: ActionYard):

@@ -32,6 +32,7 @@ lease_s = 2.0
 space_retry_s = 0.2
 stop_timeout_s = 20
 thumbnails_on_arrival = false
+actions_on_arrival = []
 
 [jobs.runners]
 free_bytes_min = 0

@@ -1,6 +1,8 @@
-"""Takes one frame of every scene of videos. Knows folders only.
+"""Takes one frame of every scene of videos, or a few of the whole. Knows folders only.
 
-A scene begins where a frame differs from the one before by more than a threshold: the mean
+With `--every-s` there is a frame for so many seconds, from the middle of as many pieces of equal
+length, whatever the scenes are: the video is not decoded, only those places are. Without it a scene
+begins where a frame differs from the one before by more than a threshold: the mean
 difference of small grey pictures, as a share of the full range. A slow fade is found against the
 last frame that was taken.
 """
@@ -36,6 +38,7 @@ class KeyFrames:
         self.threshold: float = arguments.threshold
         self.scene_s_min: float = arguments.scene_s_min
         self.frames_max: int = arguments.frames_max
+        self.every_s: float = arguments.every_s
 
     def take(self, path: str) -> None:
         """Take the frames of one video; those before a broken place are kept."""
@@ -46,9 +49,28 @@ class KeyFrames:
             if stream.codec_context.width * stream.codec_context.height > PIXELS_MAX:
                 raise ValueError(f"frames of more than {PIXELS_MAX} pixels")
             stream.thread_type = "AUTO"
-            count = self._scenes(path, container, stream)
+            if self.every_s:
+                count = self._spread(path, container, stream)
+            else:
+                count = self._scenes(path, container, stream)
         if count == 0:
             raise ValueError("no frame can be decoded")
+
+    def _spread(self, path: str, container: InputContainer, stream: av.VideoStream) -> int:
+        length_s = (container.duration or 0) / av.time_base
+        pieces = max(1, min(self.frames_max, int(length_s / self.every_s)))
+        begin, last_s, count = container.start_time or 0, -1.0, 0
+        for piece in range(pieces):
+            if length_s:
+                container.seek(begin + int((piece + 0.5) * length_s / pieces * av.time_base))
+            frame = next(container.decode(stream), None)
+            # What can be sought to may be further apart.
+            if frame is None or float(frame.time or 0.0) <= last_s:
+                continue
+            last_s = float(frame.time or 0.0)
+            self._keep(path, frame, count, last_s)
+            count += 1
+        return count
 
     def _scenes(self, path: str, container: InputContainer, stream: av.VideoStream) -> int:
         last: NDArray[np.int16] | None = None
@@ -117,6 +139,7 @@ def main() -> int:
     parser.add_argument("--threshold", type=float, default=0.1)
     parser.add_argument("--scene-s-min", type=float, default=0.5)
     parser.add_argument("--frames-max", type=int, default=100, help="of one video")
+    parser.add_argument("--every-s", type=float, default=0.0, help="for one frame; 0 for scenes")
     arguments = parser.parse_args()
     logging.set_level(logging.PANIC)
     take = KeyFrames(arguments).take
