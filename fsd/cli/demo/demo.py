@@ -34,7 +34,7 @@ def run(work: str, folder: str | None, *, loop: bool, json_output: bool, gui: bo
     if loop:
         demo_disks.check_loops()
     if os.path.exists(os.path.join(work, MARKER_NAME)):
-        say(f"removing the former demo in {os.path.relpath(work)}")
+        say(f"removing the former demo in {_near(work)}")
         clean(work)
     config = make_place(work, "drystone demo", loop, demo_disks.DISK_SIZES_MIB)
     mounted = _start(config)
@@ -67,7 +67,7 @@ def _play(demo: Demo) -> None:
 def _start(config: Config) -> bool:
     """Start engine and mount; tells whether the mount is there."""
     kinds = ", ".join(disk.name for disk in config.disk)
-    say(f"a store in {os.path.relpath(config.root)} with the disks {kinds}")
+    say(f"a store in {_near(config.root)} with the disks {kinds}")
     daemon.start_engine(config, os.path.join(config.root, CONFIG_NAME), say)
     try:
         daemon_mount.start_mount(config)
@@ -179,7 +179,7 @@ def _row(step: Step) -> tuple[str, ...]:
 
 def _next_steps(demo: Demo) -> list[str]:
     command = launcher()
-    work = os.path.relpath(demo.work)
+    work = _near(demo.work)
     work_option = "" if work == "drystone-demo" else f" --work {work}"
     lines = ["", "It is still running. What to try next:"]
     if demo.mounted:
@@ -195,10 +195,16 @@ def _next_steps(demo: Demo) -> list[str]:
     return lines + [""] * bool(demo.closing) + demo.closing
 
 
+def _near(path: str) -> str:
+    """Return a path as one writes it here: relative where it lies below the working directory."""
+    relative = os.path.relpath(path)
+    return os.path.abspath(path) if relative.startswith("..") else relative
+
+
 def launcher() -> str:
     """Return how this person calls us: the path of the launcher, or the plain name."""
     path = os.path.join(APPLICATION_ROOT, "drystone")
     if not os.access(path, os.X_OK):
         return "drystone"
-    relative = os.path.relpath(path)
-    return path if relative.startswith("..") else os.path.join(".", relative)
+    near = _near(path)
+    return near if os.path.isabs(near) else os.path.join(".", near)
