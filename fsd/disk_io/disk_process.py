@@ -1,6 +1,6 @@
 """One disk's process: it owns every system call on that disk, never a decision.
 
-Operations run in lanes: `write` (appends, seal), `catalog`, `extract` (segments of exports),
+Operations run in lanes: `write` (groups), `catalog`, `extract` (segments of exports),
 `read` (windows, scans, verification), `copy` (whole shards, from here and to here), `scrub`,
 `foreground` (single reads) and `watch`. Whose request goes to the disk next is said in
 `queue_rule`. Paths are built here from ids, never taken from outside.
@@ -58,10 +58,7 @@ LANES = {
     "find": LANE_WRITE,
     "epoch": LANE_WRITE,
     "attach": LANE_WRITE,
-    "create_shard": LANE_WRITE,
     "write_group": LANE_WRITE,
-    "append": LANE_WRITE,
-    "finish_shard": LANE_WRITE,
     "adopt_part": LANE_WRITE,
     "remove_shard": LANE_WRITE,
     "remove_leftovers": LANE_WRITE,
@@ -189,19 +186,6 @@ class DiskProcess:
             raise DiskRefusedError(f"another engine took {self._place} over")
         return info.f_blocks * info.f_frsize, info.f_bavail * info.f_frsize, readonly
 
-    def create_shard(self, shard_id: str, head: bytes, size: int, part: bool) -> None:
-        """Create a shard file with its first sector, durable with its folder entry.
-
-        An empty `head` makes an empty file (a part, which a copy fills from its start on).
-        """
-        path = self._shard_path(shard_id, part)
-        if part:
-            self._running.begin(shard_id)
-            self._forget(path)
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(path)
-        self._growing.create(path, head, size)
-
     def copy_create(self, shard_id: str, length: int) -> None:
         """Begin the part of a copy; see `CopyTargets.create`."""
         self._running.begin(shard_id)
@@ -246,21 +230,9 @@ class DiskProcess:
         view = self._slots[slot][:length]
         return Group(self._shard_path(shard_id, False), head, size, view, offset, *how)
 
-    def append(
-        self, shard_id: str, offset: int, slot: int, start: int, length: int, part: bool
-    ) -> None:
-        """Write slot bytes at `offset`, sync, read back, compare: durable when it returns."""
-        view = self._slots[slot][start : start + length]
-        self._growing.append(self._shard_path(shard_id, part), view, offset)
-
-    def finish_shard(self, shard_id: str, length: int, part: bool) -> None:
-        """Cut the file to its sealed length, which also frees the preallocation."""
-        self._growing.finish(self._shard_path(shard_id, part), length)
-
     def adopt_part(self, shard_id: str) -> None:
         """Turn a finished copy into a replica: one rename, durable when it returns."""
         source, target = self._shard_path(shard_id, True), self._shard_path(shard_id, False)
-        self._forget(source)
         self._forget(target)
         # One turn: other copies would take the head away from the journal of this disk.
         with one_turn(self._write):

@@ -23,7 +23,6 @@ from fsd.disk_io.shard_file import (
     one_turn,
     open_direct,
     write_full,
-    write_verified,
 )
 from fsd.format.record import SECTOR_BYTES
 
@@ -46,7 +45,7 @@ class Group(NamedTuple):
 
 
 class GrowingShards:
-    """The files by path; used by the lane that writes, parts by the lane that copies as well."""
+    """The files by path; used by the lane that writes."""
 
     def __init__(self, step: Step) -> None:
         self._step = step
@@ -61,17 +60,6 @@ class GrowingShards:
         if path not in self._open:
             self._open[path] = open_direct(path, os.O_RDWR)
         return self._open[path]
-
-    def create(self, path: str, head: bytes, size: int) -> None:
-        """Make a file with its head, proven and durable with its folder entry."""
-        fd = self._make(path, size)
-        if head:
-            write_verified(fd, _direct(head), 0, self._scratch, self._step)
-        _sync_folders(path)
-
-    def append(self, path: str, view: memoryview, offset: int) -> None:
-        """Write, sync, read back, compare: durable when it returns."""
-        write_verified(self.descriptor(path), view, offset, self._scratch, self._step)
 
     def write(self, groups: Sequence[Group]) -> list[Exception | None]:
         """Append groups, sync them together, and read them back in one sweep.
@@ -152,14 +140,6 @@ class GrowingShards:
     def _close_last(self, group: Group) -> None:
         if group.last:
             self.forget(group.path)
-
-    def finish(self, path: str, length: int) -> None:
-        """Cut a file to its sealed length, which also frees the preallocation."""
-        fd = self.descriptor(path)
-        os.ftruncate(fd, length)
-        os.fsync(fd)
-        self._step()
-        self.forget(path)
 
     def forget(self, path: str) -> None:
         """Close a file, if it is open."""

@@ -128,21 +128,6 @@ def write_full(fd: int, view: memoryview, offset: int, step: Step = no_step) -> 
             step.end()
 
 
-def write_verified(
-    fd: int, view: memoryview, offset: int, scratch: memoryview, step: Step = no_step
-) -> None:
-    """Write, sync, read back and compare; returns only when the disk holds these bytes.
-
-    Raises OSError (a failed fdatasync must never be retried on the same file: the kernel may have
-    dropped the pages) or CorruptError when the disk returns other bytes than were written.
-    """
-    write_full(fd, view, offset, step)
-    # Barrier: a crash before this leaves a torn group, which recovery does not see as committed.
-    os.fdatasync(fd)
-    step()
-    check_written(fd, view, offset, scratch, step)
-
-
 def check_written(
     fd: int, view: memoryview, offset: int, scratch: memoryview, step: Step = no_step
 ) -> None:

@@ -158,7 +158,7 @@ class _Reconstruction:
         shard_id, length = self._shard.shard_id, self._shard.length_bytes
         outline = find_outline(self._store, self._shard)
         try:
-            self._on_target("create_shard", shard_id, b"", length, True)
+            self._on_target("copy_create", shard_id, length)
             # Barrier: until it is adopted there is a part file only, which a start deletes.
             self._on_barrier("part begun")
             for piece in rewrite(outline, self._records.payload):
@@ -166,7 +166,7 @@ class _Reconstruction:
             self._append()
             if self._records.lost:
                 raise CorruptError("a record is not what its sha256 says")
-            self._on_target("finish_shard", shard_id, length, True)
+            self._on_target("copy_finish", shard_id)
             # Barrier: the part is whole, proven, synced and read back, and counts for nothing yet.
             self._on_barrier("part whole")
             self._on_target("adopt_part", shard_id)
@@ -175,7 +175,7 @@ class _Reconstruction:
             self._on_barrier("part adopted")
         except BaseException as error:
             # Waited for: it must not come late, and take the part of whoever tries again.
-            self._target.request("remove_shard", shard_id, True, priority=BACKGROUND).exception()
+            self._target.request("copy_drop", shard_id, priority=BACKGROUND).exception()
             if self._records.lost and isinstance(error, CorruptError):
                 raise _LostError(self._shard, self._records.lost, self._places) from None
             raise
@@ -192,8 +192,9 @@ class _Reconstruction:
         size, self._filled = self._filled, 0
         # What cannot become whole is read to its end, for the list of losses, and not written.
         if size and not self._records.lost:
-            arguments = (self._shard.shard_id, self._offset, self._slot.number, 0, size, True)
-            self._on_target("append", *arguments, slots=(self._slot,))
+            arguments = (self._shard.shard_id, self._offset, self._slot.number, size)
+            self._on_target("copy_write", *arguments, slots=(self._slot,))
+            self._on_target("copy_prove", self._shard.shard_id, size)
             self._store.disks.note_success(self._target, written_bytes=size, read_bytes=size)
         self._offset += size
         self._between(size)

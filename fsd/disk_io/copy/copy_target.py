@@ -31,7 +31,7 @@ from fsd.disk_io.shard_file import (
     read_full,
     write_full,
 )
-from fsd.format.errors import CorruptError, FsdError
+from fsd.format.errors import CorruptError, DiskError, FsdError
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -82,7 +82,7 @@ class CopyTargets:
 
     def write(self, shard_id: str, offset: int, slot: int, size: int) -> None:
         """Write slot bytes."""
-        part, view = self._parts[shard_id], self._slots[slot][:size]
+        part, view = self._part(shard_id), self._slots[slot][:size]
         for start in range(0, size, WINDOW_BYTES):
             piece = view[start : start + WINDOW_BYTES]
             # Noted first: what fails half way is never proven.
@@ -97,7 +97,7 @@ class CopyTargets:
         CorruptError when the disk returns other bytes, and FsdError after a sync has failed: one
         that is tried again may succeed although the kernel has dropped the pages.
         """
-        part = self._parts[shard_id]
+        part = self._part(shard_id)
         end = part.proven_bytes + size
         while part.unproven and part.proven_bytes < end:
             if part.unsyncable:
@@ -122,7 +122,7 @@ class CopyTargets:
 
     def finish(self, shard_id: str) -> None:
         """Close a part that is proven to its end; FsdError when it is not."""
-        part = self._parts[shard_id]
+        part = self._part(shard_id)
         size = os.fstat(part.fd).st_size
         if part.unproven or not part.proven_bytes == part.length_bytes == size:
             raise FsdError(f"the copy of shard {shard_id} is not proven to its end")
@@ -135,6 +135,13 @@ class CopyTargets:
             os.close(part.fd)
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path_of(shard_id))
+
+    def _part(self, shard_id: str) -> _Part:
+        part = self._parts.get(shard_id)
+        if part is None:
+            # Asked for by somebody who took it for the process before; no system call failed.
+            raise DiskError(f"this process has begun no copy of shard {shard_id}")
+        return part
 
 
 # ---- Parts that run ------------------------------------------------------------------------------

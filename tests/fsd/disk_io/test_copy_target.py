@@ -11,7 +11,7 @@ import pytest
 from base.errors import DrystoneError
 from fsd.disk_io.copy.copy_target import CopyTargets
 from fsd.disk_io.shard_file import WINDOW_BYTES, no_step
-from fsd.format.errors import CorruptError
+from fsd.format.errors import CorruptError, DiskError
 
 SHARD = "ab" * 16
 PIECES = 4
@@ -113,3 +113,15 @@ def test_a_sync_that_failed_is_not_tried_again(target: Target, monkeypatch):
     target.write(0, LENGTH)
     target.prove(LENGTH)
     target.parts.finish(SHARD)
+
+
+def test_a_part_that_this_process_has_not_begun_is_no_fault_of_the_disk(target: Target):
+    """Whoever wrote it did so through a process that was killed; the new one says nothing of it."""
+    for ask in (
+        lambda: target.parts.write("cd" * 16, 0, 0, 4096),
+        lambda: target.parts.prove("cd" * 16, 4096),
+        lambda: target.parts.finish("cd" * 16),
+    ):
+        with pytest.raises(DiskError, match="begun no copy") as refused:
+            ask()
+        assert refused.value.errno is None

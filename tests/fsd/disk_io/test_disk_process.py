@@ -153,9 +153,10 @@ def test_a_healed_replica_is_read_from_then_on(child: Child, pool: SlotPool, dis
     assert len(child.call("verify", HEX_ID).problems) == 1
     slot = pool.acquire()
     slot.view[: len(damaged)] = shard.sealed()
-    child.call("create_shard", HEX_ID, b"", len(damaged), True)
-    child.call("append", HEX_ID, 0, slot.number, 0, len(damaged), True)
-    child.call("finish_shard", HEX_ID, len(damaged), True)
+    child.call("copy_create", HEX_ID, len(damaged))
+    child.call("copy_write", HEX_ID, 0, slot.number, len(damaged))
+    child.call("copy_prove", HEX_ID, len(damaged))
+    child.call("copy_finish", HEX_ID)
     assert len(child.call("verify", HEX_ID).problems) == 1
     child.call("adopt_part", HEX_ID)
     assert child.call("verify", HEX_ID).problems == []

@@ -53,8 +53,8 @@ def test_all_that_moves_the_head_is_a_request(tmp_path: Path, head: bytes):
     view = memoryview(mmap.mmap(-1, GROUP_BYTES))
     view[:] = b"g" * GROUP_BYTES
     if not head:
-        growing.create(str(path), HEAD, 8 << 20)
-        step.asked.clear()
+        path.parent.mkdir()
+        path.write_bytes(HEAD)
     assert growing.write([Group(str(path), head, 8 << 20, view, len(HEAD))]) == [None]
     whole = len(HEAD) + GROUP_BYTES
     first = -1 if head else len(HEAD)
@@ -95,7 +95,8 @@ def test_a_new_file_is_synced_with_the_names_that_lead_to_it(
     path = tmp_path / "aa" / "shard"
     growing, synced, fsync = GrowingShards(FreeStep()), list[str](), os.fsync
     if not head:
-        growing.create(str(path), HEAD, 8 << 20)
+        path.parent.mkdir()
+        path.write_bytes(HEAD)
 
     def noting(descriptor: int) -> None:
         synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))

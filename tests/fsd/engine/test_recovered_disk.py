@@ -134,9 +134,8 @@ def test_a_disk_returns_read_only_with_what_a_crash_left_on_it(short_tmp: str):
 
 
 @pytest.mark.fault
-@pytest.mark.parametrize("how", ["copied", "rebuilt"])
 def test_a_part_is_a_leftover_when_nobody_writes_it(
-    child: Child, spawn, pool: SlotPool, disk: tuple[str, str], how: str
+    child: Child, spawn, pool: SlotPool, disk: tuple[str, str]
 ):
     shard = build_shard([[os.urandom(70_000)]])
     data, slot = shard.sealed(), pool.acquire()
@@ -144,26 +143,19 @@ def test_a_part_is_a_leftover_when_nobody_writes_it(
     path = layout.part_path(disk[0], HEX_ID)
 
     def begin(on: Child) -> None:
-        if how == "copied":
-            on.call("copy_create", HEX_ID, len(data))
-            on.call("copy_write", HEX_ID, 0, slot.number, len(data))
-            on.call("copy_prove", HEX_ID, len(data))
-        else:
-            on.call("create_shard", HEX_ID, b"", len(data), True)
-            on.call("append", HEX_ID, 0, slot.number, 0, len(data), True)
+        on.call("copy_create", HEX_ID, len(data))
+        on.call("copy_write", HEX_ID, 0, slot.number, len(data))
+        on.call("copy_prove", HEX_ID, len(data))
 
     begin(child)
     child.call("remove_leftovers", [HEX_ID])
-    if how == "copied":
-        child.call("copy_finish", HEX_ID)
-    else:
-        child.call("finish_shard", HEX_ID, len(data), True)
+    child.call("copy_finish", HEX_ID)
     child.call("remove_leftovers", [HEX_ID])
     child.call("adopt_part", HEX_ID)
     assert child.call("verify", HEX_ID).problems == []
     # One that was given up, and one of a process that is no more.
     begin(child)
-    child.call(*(("copy_drop", HEX_ID) if how == "copied" else ("remove_shard", HEX_ID, True)))
+    child.call("copy_drop", HEX_ID)
     assert not os.path.exists(path)
     begin(child)
     child.kill()
@@ -188,15 +180,9 @@ def test_nobody_else_looks_for_a_disk_while_it_is_taken_back(engine: Engine):
     assert disk.state == "online" and disk.session == 2
 
 
-@pytest.mark.parametrize("how", ["copied", "rebuilt"])
-def test_a_part_that_could_not_be_removed_is_a_leftover_then(
-    spawn, disk: tuple[str, str], how: str
-):
+def test_a_part_that_could_not_be_removed_is_a_leftover_then(spawn, disk: tuple[str, str]):
     """Nobody goes on with it. So it is with what was asked before the disk was entered."""
-    begin, drop = {
-        "copied": (("copy_create", HEX_ID, 4096), ("copy_drop", HEX_ID)),
-        "rebuilt": (("create_shard", HEX_ID, b"", 4096, True), ("remove_shard", HEX_ID, True)),
-    }[how]
+    begin, drop = ("copy_create", HEX_ID, 4096), ("copy_drop", HEX_ID)
     child, path = spawn(), layout.part_path(disk[0], HEX_ID)
     for _ in range(2):
         for one in (begin, drop):
@@ -218,7 +204,7 @@ def test_a_part_that_could_not_be_removed_is_a_leftover_then(
     "request_of",
     [
         ("copy_create", HEX_ID, 4096),
-        ("create_shard", HEX_ID, b"", 4096, True),
+        ("remove_shard", HEX_ID, False),
         ("scan", HEX_ID),
         ("read_piece", HEX_ID, 4096, 5, bytes(32), 0),
     ],

@@ -98,8 +98,8 @@ def test_errors_keep_their_kind(child: Child, disk: tuple[str, str]):
         child.call("copy_begin", HEX_ID)
     with pytest.raises(DiskRefusedError):
         child.call("check", "another id", 1)
-    with pytest.raises(DrystoneError, match="create_shard: ValueError") as fault:
-        child.call("create_shard", "\0", b"", 0, False)
+    with pytest.raises(DrystoneError, match="copy_create: ValueError") as fault:
+        child.call("copy_create", "\0", 4096)
     assert not isinstance(fault.value, DiskError)
     assert child.alive
 
@@ -107,14 +107,13 @@ def test_errors_keep_their_kind(child: Child, disk: tuple[str, str]):
 def test_bytes_go_through_slots(child: Child, pool: SlotPool, disk: tuple[str, str]):
     shard = build_shard([[b"hello"], [bytes(70_000)]])
     slot = pool.acquire()
-    child.call("create_shard", HEX_ID, bytes(shard.data[:4096]), 1 << 20, False)
-    position = 4096
+    position, head = 4096, bytes(shard.data[:4096])
     for offset, length in [*shard.groups, (len(shard.data), len(shard.footer))]:
         slot.view[:length] = shard.sealed()[offset : offset + length]
-        request = child.request("append", HEX_ID, offset, 0, 0, length, False, slots=(slot,))
+        group = (head, 1 << 20, slot.number, offset, length, offset == len(shard.data))
+        request = child.request("write_group", HEX_ID, *group, slots=(slot,))
         assert request.result(60) is None
-        position += length
-    child.call("finish_shard", HEX_ID, position, False)
+        position, head = position + length, b""
     with open(layout.shard_path(disk[0], HEX_ID), "rb") as file:
         assert file.read() == shard.sealed()
     assert child.call("list_shards") == ({HEX_ID: position}, [])
