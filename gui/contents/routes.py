@@ -7,7 +7,7 @@ keep: what somebody may not see any more is not shown from the next request on.
 from __future__ import annotations
 
 import os
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Path, Query, Request, Response
 from fastapi.responses import FileResponse
@@ -16,6 +16,7 @@ from adapters import source_facts
 from base.errors import DrystoneError
 from base.operations.operation import GUEST, Right
 from gui.access.guard import VISITOR_KEY
+from gui.access.needs import SOMEBODY, needing
 from gui.access.roles import Visitor, require
 from gui.contents.conditions import is_known
 from gui.contents.media import PLAYED
@@ -27,7 +28,7 @@ from sql import NotFoundError
 
 LISTED_MAX = 20_000
 """So many files of its batches are looked through for the name of one that is downloaded."""
-HERE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+STATIC = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "static")
 UNNAMED = "application/octet-stream"
 
 # A browser that opens such bytes as a page runs nothing of it.
@@ -49,13 +50,19 @@ def add_contents(
 ) -> None:
     """Add `/thumbnail/KEY`, `/content/KEY` and `/labelling/media/KEY.EXTENSION`."""
 
+    asked: dict[str, Any] = {
+        "methods": READING,
+        "include_in_schema": False,
+        "dependencies": needing(SOMEBODY),
+    }
+
     async def checked(request: Request, key: str, right: Right = "view") -> dict[str, str]:
         """Return the headers of an answer to those who may have this. Raises NotFoundError."""
         visitor: Visitor = request.scope[VISITOR_KEY]
         await connections.work(check_seen, connections.database, key, visitor, right)
         return NOT_KEPT if visitor.role == "guest" else KEPT
 
-    @app.api_route("/thumbnail/{key}", methods=READING, include_in_schema=False)
+    @app.api_route("/thumbnail/{key}", **asked)
     async def thumbnail(
         request: Request,
         key: Key,
@@ -76,7 +83,7 @@ def add_contents(
             told["x-drystone-source"] = f"{facts.width} {facts.height} {facts.orientation}"
         return picture(request, found.path, {**headers, **told})
 
-    @app.api_route("/content/{key}", methods=READING, include_in_schema=False)
+    @app.api_route("/content/{key}", **asked)
     async def content(request: Request, key: Key) -> Response:
         headers = await checked(request, key, "export")
 
@@ -88,7 +95,7 @@ def add_contents(
         # Never to be opened: no stranger's bytes are shown under our name.
         return await objects.answer(request, key, UNNAMED, headers, name)
 
-    @app.api_route("/labelling/media/{key}.{extension}", methods=READING, include_in_schema=False)
+    @app.api_route("/labelling/media/{key}.{extension}", **asked)
     async def media(request: Request, key: Key, extension: str) -> Response:
         if extension not in PLAYED:
             raise NotFoundError("browsers do not play such files")
@@ -127,7 +134,7 @@ def _name_of(connections: Connections, key: str) -> str:
 
 def stand_in(state: str, extension: str = "") -> Response:
     """Return a drawing of ours that says why there is no picture, and of what."""
-    path = os.path.join(HERE, "static", f"picture-{state}.svg")
+    path = os.path.join(STATIC, f"picture-{state}.svg")
     headers = {**NOT_KEPT, "x-drystone-picture": state}
     if state != "broken" or not extension:
         return FileResponse(path, media_type="image/svg+xml", headers=headers)

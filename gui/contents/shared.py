@@ -22,7 +22,7 @@ from base.operations.operation import Right
 from base.text import size_text
 from fsd import NotFoundError as NoObjectError
 from gui.contents.objects import Objects
-from gui.contents.routes import HERE, NOT_KEPT, READING, UNNAMED, picture, stand_in
+from gui.contents.routes import NOT_KEPT, READING, STATIC, UNNAMED, picture, stand_in
 from gui.contents.seen import KEY
 from gui.contents.thumbnails import Thumbnails
 from gui.reading.connections import Connections
@@ -51,7 +51,7 @@ def add_shared(
     app: FastAPI, connections: Connections, objects: Objects, thumbnails: Thumbnails
 ) -> None:
     """Add `/shared/SECRET`, and the pictures and contents below it."""
-    with open(os.path.join(HERE, "static", "shared.html"), encoding="utf-8") as file:
+    with open(os.path.join(STATIC, "shared.html"), encoding="utf-8") as file:
         template = Template(file.read())
 
     @app.api_route("/shared/{secret}", methods=READING, include_in_schema=False)

@@ -20,13 +20,14 @@ from base.operations.operation import Caller, Operation
 from base.operations.routes import add_problems, routes_of
 from fsd import store_operations
 from gui.access.guard import AGAIN_KEY, VISITOR_KEY
+from gui.access.needs import SOMEBODY, VIEWER
 from gui.access.roles import Visitor, require, require_for
 from gui.core.filters import Filters, document_of
 from gui.reading.connections import Connections
 from gui.reading.operations import database_operations, people_operations
 from gui.reading.polled import late_of, standing_of
 from gui.reading.poller import Poller
-from sql import AuditWitness, RequestsAhead, Role
+from sql import AuditWitness, RequestsAhead
 
 PREFIX = "/api/v1"
 PAGE_MAX = 500
@@ -139,25 +140,13 @@ class _PeopleServer(_Server):
             self._desk.sessions.forget()
 
 
-def at_least(role: Role | None) -> Callable[[Request], Visitor]:
-    """Return the dependency that lets only this role and those above through; None everybody."""
-
-    def check(request: Request) -> Visitor:
-        visitor: Visitor = request.scope[VISITOR_KEY]
-        if role is not None:
-            require(visitor, role)
-        return visitor
-
-    return check
-
-
-Anybody = Annotated[Visitor, Depends(at_least(None))]
-Viewer = Annotated[Visitor, Depends(at_least("viewer"))]
+Somebody = Annotated[Visitor, Depends(SOMEBODY)]
+Viewer = Annotated[Visitor, Depends(VIEWER)]
 
 
 def _add_reading(app: FastAPI, desk: Connections, poller: Poller) -> None:
     @app.get(PREFIX + "/me", tags=["people"])
-    async def me(visitor: Anybody) -> dict[str, Any]:
+    async def me(visitor: Somebody) -> dict[str, Any]:
         """Tell who the token belongs to, and what it may do."""
         return {"name": visitor.name, "role": visitor.role, "scopes": visitor.scopes}
 

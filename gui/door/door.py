@@ -14,10 +14,11 @@ import logging
 import os
 import resource
 import socket
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 
 import uvicorn
 from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
 
 from adapters import RECEIVED_BYTES_MAX
 from base.logging import spans
@@ -26,9 +27,10 @@ from base.logging.ids import about
 from base.logging.requests import RequestIds
 from base.operations.routes import problem_answers
 from gui.access.guard import CONTENT_PATHS, Guard
+from gui.access.needs import describe_needs
 from gui.contents.objects import Objects
 from gui.contents.reads import note_read
-from gui.contents.routes import add_contents
+from gui.contents.routes import STATIC, add_contents
 from gui.contents.shared import add_shared
 from gui.contents.thumbnails import Thumbnails
 from gui.core.config import GuiConfig
@@ -56,7 +58,7 @@ KEEP_ALIVE_S = 75
 """So long a connection waits for its next request."""
 MESSAGE_SIZE_BYTES_MAX = 2_000_000
 BODY_SIZE_BYTES_MAX = 2_000_000
-OWN_PATHS = ("/api/", *CONTENT_PATHS, "/shared/", "/labelling/media/")
+OWN_PATHS = ("/api/", *CONTENT_PATHS, "/shared/", "/labelling/media/", "/static/")
 """What this process answers itself, beside the probes."""
 FILES_WANTED = 65_536
 """A connection is an open file, and one of the pages' two."""
@@ -64,9 +66,19 @@ FILES_WANTED = 65_536
 
 def make_app(connections: Connections) -> App:
     """Return the application of a store's public port."""
-    config = connections.config
-    poller = watched(connections)
-    pages = Pages(config)
+    config, pages, counts = connections.config, Pages(connections.config), RequestCounts()
+    app = own_app(connections, counts, pages.close)
+    door = _Door(Guard(Tags(app), config, connections.sessions), pages)
+    rated = Rates(door, config.requests_per_s)
+    bounded = BoundedBodies(rated, _limit_of)
+    return RequestIds(counts.over(RequestSpans(bounded) if spans.is_on() else bounded))
+
+
+def own_app(
+    connections: Connections, counts: RequestCounts, close: Callable[[], Awaitable[None]]
+) -> FastAPI:
+    """Return what this process answers itself; `close` is called at its end."""
+    config, poller = connections.config, watched(connections)
     objects = Objects(
         connections.store, lambda request, key: note_read(connections, request, {"key": key})
     )
@@ -87,7 +99,7 @@ def make_app(connections: Connections) -> App:
         connections.sessions.kept.close()
         receiving.close()
         poller.close()
-        await pages.close()
+        await close()
         objects.close()
         thumbnails.close()
         connections.close()
@@ -101,7 +113,7 @@ def make_app(connections: Connections) -> App:
         redoc_url=None,
         responses=problem_answers(),
     )
-    counts = RequestCounts()
+    app.mount("/static", StaticFiles(directory=STATIC))
     add_probes(app, poller, connections.breakers)
     add_metrics(app, connections, counts)
     add_receiving(app, connections, receiving)
@@ -110,10 +122,8 @@ def make_app(connections: Connections) -> App:
     add_contents(app, connections, objects, thumbnails)
     add_shared(app, connections, objects, thumbnails)
     add_api(app, connections, poller)
-    door = _Door(Guard(Tags(app), config, connections.sessions), pages)
-    rated = Rates(door, config.requests_per_s)
-    bounded = BoundedBodies(rated, _limit_of)
-    return RequestIds(counts.over(RequestSpans(bounded) if spans.is_on() else bounded))
+    describe_needs(app.routes)
+    return app
 
 
 def _limit_of(scope: Scope) -> int:

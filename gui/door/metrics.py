@@ -11,13 +11,12 @@ from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Response
 
 from base.errors import DrystoneError
 from base.metrics import CONTENT_TYPE, Metric, counters, gauges, histograms, render
 from base.operations.operation import Caller, NoRequest
-from gui.access.guard import VISITOR_KEY
-from gui.access.roles import require
+from gui.access.needs import VIEWER, needing
 from gui.door.bodies import App, Message, Receive, Scope, Send
 from gui.reading.connections import Connections
 from jobs import run_metrics
@@ -103,9 +102,8 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 def add_metrics(app: FastAPI, connections: Connections, counts: RequestCounts) -> None:
     """Add `/metrics`, for viewers: a token with the scope `read`."""
 
-    @app.get("/metrics", include_in_schema=False)
-    async def metrics(request: Request) -> Response:
-        require(request.scope[VISITOR_KEY], "viewer")
+    @app.get("/metrics", include_in_schema=False, dependencies=needing(VIEWER))
+    async def metrics() -> Response:
         ups = gauges("part_up", "1 where a part answers.", "part")
         families = counts.families()
         runs = await _of(connections, lambda: run_metrics(connections.database()))

@@ -9,16 +9,15 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Literal
 
-from fastapi import Depends, FastAPI, Request
+from fastapi import FastAPI
 from fastapi.responses import JSONResponse, PlainTextResponse
 from pydantic import BaseModel, ConfigDict
 
 from base.network.breaker import Breaker, BreakerState
 from base.network.http import connection
-from gui.access.guard import VISITOR_KEY
-from gui.access.roles import require
+from gui.access.needs import VIEWER, needing
 from gui.core.config import GuiConfig
 from gui.core.errors import ServerStartError
 from gui.reading.connections import Connections
@@ -122,13 +121,10 @@ def add_probes(app: FastAPI, poller: Poller, breakers: Mapping[str, Breaker]) ->
         headers = {"retry-after": "3"} if waits_for else None
         return JSONResponse(body, 503 if waits_for else 200, headers)
 
-    async def health(_visitor: Annotated[None, Depends(_viewer)]) -> list[Dependency]:
+    async def health() -> list[Dependency]:
         """Return how everything answers that the server needs, and how long it took to."""
         return await dependencies(poller, breakers)
 
-    app.get("/health", include_in_schema=False)(health)
-    app.get("/api/v1/health", tags=["overview"])(health)
-
-
-def _viewer(request: Request) -> None:
-    require(request.scope[VISITOR_KEY], "viewer")
+    asks = needing(VIEWER)
+    app.get("/health", include_in_schema=False, dependencies=asks)(health)
+    app.get("/api/v1/health", tags=["overview"], dependencies=asks)(health)

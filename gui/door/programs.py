@@ -8,15 +8,12 @@ Whoever is an admin may ask both.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from fastapi import FastAPI
 
-from fastapi import Depends, FastAPI, Request
-
-from gui.access.guard import VISITOR_KEY
-from gui.access.roles import Visitor, require_scope
+from gui.access.needs import Needs, needing
 from gui.reading.connections import Connections
 from jobs import TASK_DOCUMENT_BYTES_MAX, Tasks, task_routes
-from sql import DATABASE_BODY_LIMITS_BYTES, Scope, database_routes, describe_bodies
+from sql import DATABASE_BODY_LIMITS_BYTES, database_routes, describe_bodies
 
 PREFIX = "/api/v1"
 DATABASE_PREFIX = f"{PREFIX}/database"
@@ -35,18 +32,9 @@ def body_limit_of(path: str) -> int | None:
 def add_programs(app: FastAPI, connections: Connections) -> None:
     """Add the routes."""
     tasks = Tasks(connections.config.config_path, connections.database)
-    asks = [Depends(_bearing("database"))]
-    app.include_router(
-        task_routes(tasks), prefix=PREFIX, dependencies=[Depends(_bearing("worker"))]
-    )
-    routes = database_routes(connections.database)
-    app.include_router(routes, prefix=DATABASE_PREFIX, dependencies=asks)
+    works, asks = needing(Needs(scope="worker")), needing(Needs(scope="database"))
+    app.router.routes += task_routes(tasks, PREFIX, works).routes
+    app.router.routes += database_routes(
+        connections.database, prefix=DATABASE_PREFIX, dependencies=asks
+    ).routes
     describe_bodies(app)
-
-
-def _bearing(scope: Scope) -> Callable[[Request], None]:
-    def check(request: Request) -> None:
-        visitor: Visitor = request.scope[VISITOR_KEY]
-        require_scope(visitor, scope)
-
-    return check

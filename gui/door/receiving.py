@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, FastAPI, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
@@ -37,8 +37,8 @@ from adapters import (
 )
 from base.errors import DrystoneError, UsageError
 from base.logging.ids import about
-from base.operations.routes import KEY_LENGTH_MAX, REPEATED_HEADER
-from gui.access.guard import VISITOR_KEY
+from base.operations.routes import KEY_LENGTH_MAX, REPEATED_HEADER, problem_answers
+from gui.access.needs import OPERATOR
 from gui.access.roles import Visitor, require
 from gui.door.asked import Asked, asked_of, former_words, wait_s_of
 from gui.door.forms import FORM_TYPE, Form
@@ -146,6 +146,7 @@ class Accepted(BaseModel):
     system_ids: list[str]
 
 
+Operator = Annotated[Visitor, Depends(OPERATOR)]
 _Key = Annotated[str | None, Header(max_length=KEY_LENGTH_MAX)]
 _Prefer = Annotated[str, Header(max_length=200, description="`wait=10` waits for `stored`.")]
 _RequestId = Annotated[str, Path(max_length=100)]
@@ -153,19 +154,18 @@ _RequestId = Annotated[str, Path(max_length=100)]
 
 def add_receiving(app: FastAPI, desk: Connections, receiving: Receiving) -> None:
     """Add the routes."""
-    router = APIRouter(prefix=PATH, tags=["receive"])
+    router = APIRouter(prefix=PATH, tags=["receive"], responses=problem_answers())
 
     @router.post("", status_code=202, openapi_extra=_BODY)
     async def receive(
         request: Request,
         response: Response,
+        visitor: Operator,
         _asked: Annotated[Asked, Query()],
         idempotency_key: _Key = None,
         prefer: _Prefer = "",
     ) -> Accepted:
         """Accept JSON objects (one, a list, or one a line) and files; answered when durable."""
-        visitor: Visitor = request.scope[VISITOR_KEY]
-        require(visitor, "operator")
         try:
             receipt, told = await _taken(desk, receiving, request, visitor, idempotency_key)
         except ClientDisconnect:
@@ -186,10 +186,7 @@ def add_receiving(app: FastAPI, desk: Connections, receiving: Receiving) -> None
             system_ids=receipt.system_ids(RECEIVED_TOLD_MAX),
         )
 
-    async def told(request: Request, request_id: str) -> ReceivedRequestState:
-        visitor: Visitor = request.scope[VISITOR_KEY]
-        require(visitor, "operator")
-
+    async def told(visitor: Visitor, request_id: str) -> ReceivedRequestState:
         def look() -> ReceivedRequestState:
             receipt = receiving.receiver().find(request_id)
             if receipt is None or (receipt.account != visitor.name and visitor.role != "admin"):
@@ -200,14 +197,12 @@ def add_receiving(app: FastAPI, desk: Connections, receiving: Receiving) -> None
 
     @router.get("")
     async def requests(
-        request: Request,
+        visitor: Operator,
         failed: Annotated[bool, Query(description="Only those of which a part failed.")] = False,
         before: Annotated[str, Query(max_length=100, description="`next` of a page.")] = "",
         limit: Annotated[int, Query(ge=1, le=REQUESTS_MAX)] = 50,
     ) -> ReceivedRequestPage:
         """List your requests of the last seven days, the newest first; to admins everybody's."""
-        visitor: Visitor = request.scope[VISITOR_KEY]
-        require(visitor, "operator")
         account = None if visitor.role == "admin" else visitor.name
 
         def look() -> ReceivedRequestPage:
@@ -217,16 +212,16 @@ def add_receiving(app: FastAPI, desk: Connections, receiving: Receiving) -> None
         return await desk.work(look)
 
     @router.get("/{request_id}")
-    async def received(request: Request, request_id: _RequestId) -> ReceivedRequestState:
+    async def received(visitor: Operator, request_id: _RequestId) -> ReceivedRequestState:
         """Tell what became of a request of the last seven days, and of each of its first parts."""
-        return await told(request, request_id)
+        return await told(visitor, request_id)
 
     @router.get("/{request_id}/status")
-    async def status(request: Request, request_id: _RequestId) -> ReceivedRequestStatus:
+    async def status(visitor: Operator, request_id: _RequestId) -> ReceivedRequestStatus:
         """Tell what became of a request: `queued`, `processing`, `done` or `failed`."""
-        return received_status(await told(request, request_id))
+        return received_status(await told(visitor, request_id))
 
-    app.include_router(router)
+    app.router.routes += router.routes
 
 
 async def _taken(

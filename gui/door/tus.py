@@ -12,7 +12,7 @@ import binascii
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, TypeVar
 
-from fastapi import APIRouter, FastAPI, Header, Path, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Header, Path, Request, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -24,11 +24,12 @@ from adapters import (
     ResumableAbout,
 )
 from base.errors import UsageError
-from gui.access.guard import VISITOR_KEY
-from gui.access.roles import Visitor, require
+from base.operations.routes import problem_answers
+from gui.access.needs import SOMEBODY, needing
+from gui.access.roles import Visitor
 from gui.door.asked import asked_of, former_words
 from gui.door.receiving import PATH as RECEIVING_PATH
-from gui.door.receiving import Receiving, allowed, read_pieces
+from gui.door.receiving import Operator, Receiving, allowed, read_pieces
 from gui.reading.connections import Connections
 from sql import BusyError
 
@@ -44,17 +45,33 @@ _IGNORED = frozenset({"filename", "filetype", "relativePath", "name", "type"})
 """What the file is called and is; other clients say it by other names."""
 _HEADERS = {"tus-resumable": VERSION, "cache-control": "no-store"}
 
+_PIECE = {
+    "requestBody": {
+        "required": True,
+        "content": {PIECE_TYPE: {"schema": {"type": "string", "format": "binary"}}},
+    }
+}
+
 Result = TypeVar("Result")
 _Id = Annotated[str, Path(max_length=100)]
 _Number = Annotated[int, Header(ge=0, le=LENGTH_MAX)]
 
 
+def _speaks(visitor: Operator, tus_resumable: Annotated[str, Header()] = "") -> Visitor:
+    """Return who asks; refuses another version of the protocol."""
+    if tus_resumable != VERSION:
+        raise HTTPException(412, f"say Tus-Resumable: {VERSION}", {"tus-version": VERSION})
+    return visitor
+
+
+Sender = Annotated[Visitor, Depends(_speaks)]
+
+
 def add_tus(app: FastAPI, desk: Connections, receiving: Receiving) -> None:
     """Add the routes."""
-    # Its statuses (412, 415, 423, 460) are the protocol's, and its clients ask no openapi.json.
-    router = APIRouter(prefix=PATH, include_in_schema=False)
+    router = APIRouter(prefix=PATH, tags=["receive"], responses=problem_answers())
 
-    @router.options("", status_code=204)
+    @router.options("", status_code=204, dependencies=needing(SOMEBODY))
     async def what_it_can() -> Response:
         """Tell the version of the protocol, and what is extended."""
         told = {
@@ -66,13 +83,12 @@ def add_tus(app: FastAPI, desk: Connections, receiving: Receiving) -> None:
 
     @router.post("", status_code=201)
     async def create(
-        request: Request,
+        visitor: Sender,
         upload_length: Annotated[int | None, Header(ge=0, le=LENGTH_MAX)] = None,
         upload_metadata: Annotated[str, Header(max_length=16_384)] = "",
         upload_concat: Annotated[str, Header(max_length=32_768)] = "",
     ) -> Response:
         """Begin an upload, or join partial ones that are whole."""
-        visitor = _visitor(request)
         is_final = upload_concat.startswith(FINAL)
         if upload_length is None and not is_final:
             raise UsageError("say how long it is, in Upload-Length")
@@ -94,9 +110,8 @@ def add_tus(app: FastAPI, desk: Connections, receiving: Receiving) -> None:
         return Response(status_code=201, headers=_HEADERS | headers)
 
     @router.head("/{upload_id}")
-    async def look(request: Request, upload_id: _Id) -> Response:
+    async def look(visitor: Sender, upload_id: _Id) -> Response:
         """Tell how much of an upload is durable: from there it goes on."""
-        visitor = _visitor(request)
 
         def found() -> dict[str, str]:
             uploads = receiving.resumables()
@@ -114,15 +129,15 @@ def add_tus(app: FastAPI, desk: Connections, receiving: Receiving) -> None:
 
         return Response(headers=_HEADERS | await _tried(desk, found))
 
-    @router.patch("/{upload_id}", status_code=204)
+    @router.patch("/{upload_id}", status_code=204, openapi_extra=_PIECE)
     async def append(
         request: Request,
+        visitor: Sender,
         upload_id: _Id,
         upload_offset: _Number,
         upload_checksum: Annotated[str, Header(max_length=200)] = "",
     ) -> Response:
         """Send a piece; what came of it is kept, also when the connection ends within it."""
-        visitor = _visitor(request)
         if request.headers.get("content-type", "") != PIECE_TYPE:
             raise HTTPException(415, f"a piece is of the type {PIECE_TYPE}")
         algorithm, digest = _checksum(upload_checksum)
@@ -137,8 +152,8 @@ def add_tus(app: FastAPI, desk: Connections, receiving: Receiving) -> None:
             piece.check()
         except ClientDisconnect:
             raise UsageError("the piece ended early; what came of it is kept") from None
-        except ChecksumError:
-            return Response(status_code=CHECKSUM_MISMATCH, headers=_HEADERS)
+        except ChecksumError as error:
+            raise HTTPException(CHECKSUM_MISMATCH, str(error), _HEADERS) from error
         finally:
             await desk.work(piece.close)
         receipt = await desk.work(lambda: receiving.resumables().finish(upload_id, visitor.name))
@@ -146,22 +161,12 @@ def add_tus(app: FastAPI, desk: Connections, receiving: Receiving) -> None:
         return Response(status_code=204, headers=_HEADERS | told)
 
     @router.delete("/{upload_id}", status_code=204)
-    async def remove(request: Request, upload_id: _Id) -> Response:
+    async def remove(visitor: Sender, upload_id: _Id) -> Response:
         """Give an upload up; nothing is left of it."""
-        visitor = _visitor(request)
         await _tried(desk, lambda: receiving.resumables().remove(upload_id, visitor.name))
         return Response(status_code=204, headers=_HEADERS)
 
-    app.include_router(router)
-
-
-def _visitor(request: Request) -> Visitor:
-    """Return who asks; refuses who may not send, and another version of the protocol."""
-    visitor: Visitor = request.scope[VISITOR_KEY]
-    require(visitor, "operator")
-    if request.headers.get("tus-resumable") != VERSION:
-        raise HTTPException(412, f"say Tus-Resumable: {VERSION}", {"tus-version": VERSION})
-    return visitor
+    app.router.routes += router.routes
 
 
 async def _tried(desk: Connections, work: Callable[[], Result]) -> Result:

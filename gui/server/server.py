@@ -14,7 +14,6 @@ from collections.abc import AsyncGenerator
 import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import PlainTextResponse
-from fastapi.staticfiles import StaticFiles
 
 from base.errors import UsageError
 from base.logging.daemon import daemon_log
@@ -57,7 +56,6 @@ def make_app(desk: Desk) -> Guard:
         title="Drystone", lifespan=lifespan, openapi_url=None, docs_url=None, redoc_url=None
     )
     app.get("/live")(lambda: PlainTextResponse("ok"))
-    app.mount("/static", StaticFiles(directory=os.path.join(HERE, "static")))
     add_login(app, desk.config, desk.sessions)
     add_explorer(app, desk)
     add_look(app, desk)

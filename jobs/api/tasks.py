@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any, TypeVar
 
 from anyio import CapacityLimiter, to_thread
@@ -170,9 +170,11 @@ class Tasks:
         )
 
 
-def task_routes(tasks: Tasks) -> APIRouter:
-    """Return the routes; who may ask is decided by whoever serves them."""
-    router = APIRouter(tags=["worker"], responses=problem_answers())
+def task_routes(tasks: Tasks, prefix: str = "", dependencies: Sequence[Any] = ()) -> APIRouter:
+    """Return the routes; whoever serves them says by `dependencies` who may ask."""
+    router = APIRouter(
+        prefix=prefix, dependencies=dependencies, tags=["worker"], responses=problem_answers()
+    )
     steps, state = tasks.steps, tasks.state
 
     @router.post("/tasks/{task_id}/claim", response_model_exclude_defaults=True)

@@ -8,7 +8,7 @@ the public port, which has these routes below /api/v1/database.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Generator
+from collections.abc import Callable, Coroutine, Generator, Sequence
 from itertools import islice
 from typing import Annotated, Any
 
@@ -80,11 +80,24 @@ Open = Callable[[], Database]
 
 
 def database_routes(
-    database: Open, turns: Turns | None = None, limits: StreamLimits | None = None
+    database: Open,
+    turns: Turns | None = None,
+    limits: StreamLimits | None = None,
+    prefix: str = "",
+    dependencies: Sequence[Any] = (),
 ) -> APIRouter:
-    """Return the routes over a database that is opened when somebody asks."""
+    """Return the routes over a database that is opened when somebody asks.
+
+    Whoever serves them says by `dependencies` who may ask.
+    """
     turns = turns or Turns()
-    router = APIRouter(tags=["database"], responses=problem_answers(), route_class=_Route)
+    router = APIRouter(
+        prefix=prefix,
+        dependencies=dependencies,
+        tags=["database"],
+        responses=problem_answers(),
+        route_class=_Route,
+    )
     _add_documents(router, database, turns)
     _add_selectors(router, database, turns, limits or StreamLimits())
     _add_actions(router, database, turns)

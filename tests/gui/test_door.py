@@ -119,6 +119,7 @@ def test_it_runs_where_the_pages_are_switched_off(served: Scene):
         assert hashlib.sha256(content.body).hexdigest() == node["key"]
         drawn = alone.ask("GET", f"/thumbnail/{node['key']}", Authorization=viewer)
         assert drawn.headers["content-type"] == "image/webp"
+        assert alone.ask("GET", "/static/drystone.css").status == 200, "of what is shared by links"
         assert alone.ask("GET", "/").document["detail"].startswith("the pages are switched off")
     finally:
         with open(path, "w", encoding="utf-8") as file:

@@ -16,6 +16,8 @@ from schemathesis import GenerationMode
 from schemathesis.core.failures import FailureGroup
 from selector_world import insert_world, make_world
 
+from gui.door.tus import PIECE_TYPE
+
 WANTED = [
     openapi_checks.status_code_conformance,
     openapi_checks.content_type_conformance,
@@ -26,6 +28,8 @@ AWAY = (503, 507)
 LEFT_OUT = {"/api/v1/events/follow"}
 """What has no end of its own."""
 PATIENCE_S = 600.0
+
+schemathesis.serializer.alias(PIECE_TYPE, "application/octet-stream")
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import itertools
 import json
 import re
 import secrets
@@ -17,14 +18,19 @@ from uuid import uuid4
 import gui_harness
 import pytest
 from canaries import CANARY, LEFT_ALONE, plant
+from fastapi.routing import APIRoute
 from gui_harness import PASSWORD, Answer, Scene, images
 from operation_rules import all_operations
 from websockets.asyncio.client import connect
 
 from base.config import find_config
 from base.operations.operation import Caller
+from gui.access.needs import needs_of
 from gui.access.people import add_user, make_token
+from gui.door.door import own_app
+from gui.door.metrics import RequestCounts
 from gui.pages.registry import found_pages
+from gui.reading.connections import Connections
 from sql import Place, load_config
 from sql.operations import rights
 from sql.operations.rights import MadeLink, NewLink
@@ -267,6 +273,84 @@ def test_no_websocket_tells_a_guest_anything(house: House):
     said = asyncio.run(of_guest())
     assert any(words for words in said.values()), "some pages are for everybody"
     assert [path for path, words in said.items() if CANARY in words] == []
+
+
+PORT_ROUTES = {
+    "nobody": {
+        "GET /live", "GET /healthz", "GET /ready", "GET /shared/{secret}",
+        "GET /shared/{secret}/thumbnail/{key}", "GET /shared/{secret}/content/{key}",
+    },
+    "an account": {
+        "GET /api/v1/me", "GET /content/{key}", "GET /thumbnail/{key}",
+        "GET /labelling/media/{key}.{extension}", "OPTIONS /api/v1/uploads",
+    },
+    "viewer": {
+        "GET /health", "GET /metrics", "GET /api/v1/health", "GET /api/v1/overview",
+        "POST /api/v1/nodes", "POST /api/v1/facets",
+    },
+    "operator": {
+        "POST /api/v1/ingest", "GET /api/v1/ingest", "GET /api/v1/ingest/{request_id}",
+        "GET /api/v1/ingest/{request_id}/status", "POST /api/v1/uploads",
+        "HEAD /api/v1/uploads/{upload_id}", "PATCH /api/v1/uploads/{upload_id}",
+        "DELETE /api/v1/uploads/{upload_id}",
+    },
+    "a token with the scope worker": {
+        "POST /api/v1/tasks/{task_id}/claim", "POST /api/v1/tasks/{task_id}/beat",
+        "POST /api/v1/tasks/{task_id}/finish", "POST /api/v1/tasks/{task_id}/log",
+        "POST /api/v1/worker/lost", "GET /api/v1/worker/place",
+    },
+}  # fmt: skip
+"""Who may ask what of the port, beside the operations and `/api/v1/database`."""
+
+
+@pytest.fixture(scope="module")
+def port_routes(house: House) -> Iterator[dict[str, set[str]]]:
+    """The routes that the public port has beside the operations, by what they need."""
+
+    async def nothing() -> None:
+        pass
+
+    connections = Connections(house.scene.config)
+    app = own_app(connections, RequestCounts(), nothing)
+    operations = {one.name for one in all_operations()}
+    found: dict[str, set[str]] = {}
+    for route in app.routes:
+        if isinstance(route, APIRoute) and route.name not in operations | {"nothing"}:
+            for method in sorted(route.methods - ({"HEAD"} if "GET" in route.methods else set())):
+                needs = str(needs_of(route) or "nobody")
+                found.setdefault(needs, set()).add(f"{method} {route.path}")
+    yield found
+    connections.close()
+
+
+def test_every_route_of_the_port_says_what_it_needs(port_routes: dict[str, set[str]]):
+    of_database = port_routes.pop("a token with the scope database")
+    assert all("/api/v1/database/" in one for one in of_database) and len(of_database) > 5
+    assert port_routes == PORT_ROUTES, "say here who may ask for it"
+    port_routes["a token with the scope database"] = of_database
+
+
+def test_no_route_of_the_port_tells_a_guest_anything(
+    house: House, port_routes: dict[str, set[str]]
+):
+    """With a token, a session, and without either; with what is there, and hidden, in its path."""
+    ways = (
+        {"Authorization": house.token, "Origin": None},
+        {"Cookie": house.cookie},
+        {"Origin": None},
+    )
+    for needs, routes in port_routes.items():
+        for route in routes:
+            method, _, path = route.partition(" ")
+            for headers, key in itertools.product(ways, house.with_bytes):
+                asked = path.replace("{key}", key).replace("{extension}", "mp4")
+                given = {"Content_Type": JSON, "Tus_Resumable": "1.0.0", **headers}
+                answer = house.scene.ask(method, filled(asked, house), b"{}", **given)
+                assert not leaks(answer), (route, answer.body)
+                if needs not in ("nobody", "an account"):
+                    assert answer.status in (401, 403), (route, headers, answer.body)
+                elif "key" in route and needs != "nobody" and answer.status == 200:
+                    assert answer.headers["x-drystone-picture"] == "away", route
 
 
 OTHER_ROUTES = (
