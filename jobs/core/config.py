@@ -67,7 +67,7 @@ class ArrivalAction(Document):
 
 
 def _default_actions() -> tuple[ArrivalAction, ...]:
-    frames = {"every_s": 10.0, "frames_max": 3}
+    frames: dict[str, Any] = {"every_s": 10.0, "frames_max": 3}
     return (
         ArrivalAction(action="image_probe"),
         ArrivalAction(action="audio_probe"),

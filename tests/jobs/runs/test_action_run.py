@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import count
 
 import pytest
-from action_house import MEASURE, ActionYard, lasting_yard
+from action_house import MEASURE, ActionYard, event_of, lasting_yard, statuses
 from command import run_text
 from jobs_harness import kill_found, until
 
@@ -44,23 +44,6 @@ def add(yard: ActionYard, program: str = MEASURE, **settings: str) -> str:
     number = next(_numbers)
     yard.add_action(f"try_{number}", program, number=number, **settings)
     return f"try_{number}"
-
-
-def event_of(yard: ActionYard, run_id: int) -> str:
-    """Return a condition on action_event_id: the events of a run."""
-    return (
-        "action_event_id IN (SELECT action_event_id FROM action_event_detail WHERE "
-        f"run_reference = 'run:{run_id}' OR run_reference LIKE 'run:{run_id}.%')"
-    )
-
-
-def statuses(yard: ActionYard, run_id: int) -> list[str]:
-    """Return how the events of a run ended, in their order."""
-    found = yard.rows(
-        "SELECT status FROM action_event JOIN action_event_detail ON id = action_event_id "
-        f"WHERE {event_of(yard, run_id)} ORDER BY id"
-    )
-    return [status for (status,) in found]
 
 
 def test_a_program_runs_over_all_and_nothing_is_left_behind(yard):

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
-from action_house import MEASURE, ActionYard, make_action_yard
+from action_house import MEASURE, ActionYard, event_of, make_action_yard
 from PIL import Image
 from store_harness import write_files
 
@@ -142,9 +142,7 @@ def test_what_comes_during_such_a_run_is_looked_at_after_it(yard: ActionYard):
 def done_by(yard: ActionYard, run_id: int) -> dict[str, int]:
     """Return how many nodes came to which outcome in a run of an action."""
     found = yard.rows(
-        "SELECT outcome, count(*) FROM action_node WHERE action_event_id IN ("
-        "SELECT action_event_id FROM action_event_detail "
-        f"WHERE run_reference LIKE 'run:{run_id}%') GROUP BY 1"
+        f"SELECT outcome, count(*) FROM action_node WHERE {event_of(yard, run_id)} GROUP BY 1"
     )
     return dict(found)
 

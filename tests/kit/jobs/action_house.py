@@ -214,3 +214,20 @@ def _picture(number: int, shades: random.Random, padding_bytes: int = 0) -> byte
     padding.add_text("padding", "x" * padding_bytes)
     image.save(file, "PNG", pnginfo=padding)
     return file.getvalue()
+
+
+def event_of(yard: ActionYard, run_id: int) -> str:
+    """Return a condition on action_event_id: the events of a run."""
+    return (
+        "action_event_id IN (SELECT action_event_id FROM action_event_detail WHERE "
+        f"run_reference = 'run:{run_id}' OR run_reference LIKE 'run:{run_id}.%')"
+    )
+
+
+def statuses(yard: ActionYard, run_id: int) -> list[str]:
+    """Return how the events of a run ended, in their order."""
+    found = yard.rows(
+        "SELECT status FROM action_event JOIN action_event_detail ON id = action_event_id "
+        f"WHERE {event_of(yard, run_id)} ORDER BY id"
+    )
+    return [status for (status,) in found]
