@@ -37,7 +37,7 @@ HELP = {
     "losses capacity jobs job metrics alerts purge pin pins unpin",
     "Disks": "disk verify scrub fsck rebuild reindex compact",
     "Database": "db select node collection stats",
-    "Collect": "inbox ingest source schema quarantine outbox restore audit",
+    "Collect": "inbox ingest request source schema quarantine outbox restore audit",
     "Work": "contract batch action pipeline label approve run schedule queue worker scheduler gpu",
     "Datasets": "dataset",
     "People and services": "events webhook gui view token group grant audit-log api service",

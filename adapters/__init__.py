@@ -30,8 +30,13 @@ if TYPE_CHECKING:
     from adapters.ingest.ingest import ingest as run_ingest
     from adapters.ingest.purge import PurgePlace
     from adapters.operations.listed import adapters_operations
+    from adapters.operations.requests import Letter as DeadLetter
+    from adapters.operations.requests import letters_shown as dead_letters
     from adapters.operations.schemas import Decided as SchemaDecided
+    from adapters.receive.config import ReceiveConfig, load_receive_config
     from adapters.receive.laid_out import PREFIX as RECEIVED_PREFIX
+    from adapters.receive.letters import settle as settle_received
+    from adapters.receive.outbox import Outbox as ReceivedOutbox
     from adapters.receive.parts import BODY_BYTES_MAX as RECEIVED_BYTES_MAX
     from adapters.receive.receipts import Receipt
     from adapters.receive.receipts import Said as ReceivedSaid
@@ -44,10 +49,8 @@ if TYPE_CHECKING:
     from adapters.receive.state import ReceivedState
     from adapters.receive.state import RequestPage as ReceivedRequestPage
     from adapters.receive.state import RequestState as ReceivedRequestState
-    from adapters.receive.state import RequestStatus as ReceivedRequestStatus
     from adapters.receive.state import page_of as received_page
     from adapters.receive.state import state_of as received_state
-    from adapters.receive.state import status_of as received_status
     from adapters.receive.upload import Upload as ReceivedUpload
     from adapters.records.errors import SpaceError
     from adapters.records.items import MediaFile, Observation, Problem, Record, Sniff

@@ -104,6 +104,7 @@ if TYPE_CHECKING:
         key_of,
     )
     from sql.intent.quarantine_book import Quarantined, QuarantineRow
+    from sql.intent.received_book import LETTERS_MAX, LetterRow, LetterState, ReceivedRow
     from sql.intent.schema_book import NewShape, Proposal, SchemaVersion, StoredDocument
     from sql.operations.chosen import (
         CHOICE_LOADS,

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 from adapters.actions.contract.config import ActionsConfig
 from adapters.decide.decision import Thresholds
 from adapters.ingest.config import IngestConfig
+from adapters.receive.config import ReceiveConfig
 from base.logging.config import LogConfig, TelemetryConfig
 from fsd.disks.config import (
     FOREIGN_SECTIONS,
@@ -56,6 +57,7 @@ SECTIONS: dict[str, type[Any] | None] = {
     "`[telemetry]`": TelemetryConfig,
     "`[database]`": DatabaseConfig.__base__,
     "`[ingest]`": IngestConfig,
+    "`[receive]`": ReceiveConfig,
     "`[schemas]`": Thresholds,
     "`[actions]`": ActionsConfig,
     "`[jobs]`": JobsConfig,

@@ -32,6 +32,7 @@ def _group(name: str, module: str, words: str, above: typer.Typer = app) -> type
 
 _group("source", "shipped", "The formats of scraped folders.").add_typer(cli_source_sniff.app)
 _group("inbox", "inbox", "The inbox (3A): folders that wait.")
+_group("request", "requests", "What programs sent, and dead letters.")
 _group("outbox", "outbox", "Packages for cold storage (3B, TYPE1).")
 _group("quarantine", "quarantine", "What could not be understood.")
 for _module, _commands in WORDS.items():

@@ -20,11 +20,13 @@ def adapters_operations() -> dict[str, Operation[Any, Any, Any]]:
         pipelines,
         purge,
         quarantine,
+        requests,
         schemas,
         shipped,
     )
 
     found = operations_of(
-        shipped, ingest, purge, inbox, quarantine, outbox, actions, batches, pipelines, schemas
-    )
+        shipped, ingest, purge, inbox, requests, quarantine, outbox, actions, batches, pipelines,
+        schemas,
+    )  # fmt: skip
     return {one.name: one for one in found}

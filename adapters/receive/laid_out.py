@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from adapters.receive.named import named_by
 from adapters.receive.parts import JSON_SOURCE
@@ -20,41 +20,50 @@ PREFIX = "received-"
 def window_of(pair: tuple[str, str], receipts: list[Receipt]) -> Window:
     """Return the window of requests of one account and source, named by now."""
     account, source = pair
-    now_s = time.time()
-    said = time.strftime("%Y%m%d-%H%M%S", time.gmtime(now_s))
-    name = f"{PREFIX}{said}-{receipts[0].request_id[:12]}"
-    return Window(name, account, source, now_s, receipts)
+    return Window(new_name(receipts[0].request_id), account, source, time.time(), receipts)
 
 
 def lines_of(receipt: Receipt, parts: list[bytes]) -> Iterable[Line]:
-    """Yield what is written beside the parts of a request."""
-    said = receipt.said
+    """Yield what is written beside the parts of a request; `parts` are its objects."""
     for place in range(receipt.count):
-        file = receipt.files[place - receipt.objects] if place >= receipt.objects else None
-        named = named_by(parts[place], receipt.files) if file is None and receipt.files else {}
-        yield Line(
-            path=receipt.path_of(place),
-            request=receipt.request_id,
-            account=receipt.account,
-            source=receipt.source,
-            file_name=file.file_name if file else None,
-            content_type=file.content_type if file else None,
-            named={name: receipt.path_of(receipt.objects + at) for name, at in named.items()},
-            comments=said.comments,
-            priority=said.priority,
-            context=said.upload_context,
-            collection=said.collection,
-            tags=said.tags,
-        )
+        is_object = place < receipt.objects and receipt.files
+        named = named_by(parts[place], receipt.files) if is_object else {}
+        paths = {name: receipt.path_of(receipt.objects + at) for name, at in named.items()}
+        yield line_of(receipt, place, receipt.path_of(place), paths)
 
 
-def signal(window: Window, folder: str) -> None:
-    """Let the inbox take a folder; nothing where it came in already."""
+def line_of(receipt: Receipt, place: int, path: str, named: Mapping[str, str]) -> Line:
+    """Return what is written beside a part that lies at this path, as do the files it names."""
+    said = receipt.said
+    file = receipt.file_of(place)
+    return Line(
+        path=path,
+        request=receipt.request_id,
+        account=receipt.account,
+        source=receipt.source,
+        file_name=file.file_name if file else None,
+        content_type=file.content_type if file else None,
+        named=dict(named),
+        comments=said.comments,
+        priority=said.priority,
+        context=said.upload_context,
+        collection=said.collection,
+        tags=said.tags,
+    )
+
+
+def new_name(request_id: str) -> str:
+    """Return the name of a window that is closed now; the request makes it unlike others."""
+    return f"{PREFIX}{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{request_id[:12]}"
+
+
+def signal(folder: str, account: str) -> None:
+    """Let the inbox take a window for an account; nothing where it came in already."""
     path = os.path.join(folder, READY_NAME)
     with contextlib.suppress(FileNotFoundError):  # It came in and is freed.
         if not os.path.lexists(path):
-            ready = {"batch": window.name, "format": JSON_SOURCE, "user": window.account}
-            write_json_durably(path, ready)
+            name = os.path.basename(folder)
+            write_json_durably(path, {"batch": name, "format": JSON_SOURCE, "user": account})
 
 
 def has_files(window: Window, folder: str) -> bool:

@@ -16,7 +16,7 @@ from pydantic import Field
 
 from adapters.sources.received import PRIORITY_WORDS, SaidPriority
 from base.model import Document, JsonObject
-from sql import PRIORITY_HIGH, GroupName
+from sql import PRIORITY_HIGH, GroupName, ReceivedRow
 
 KEY_BYTES = 32
 TAGS_MAX = 100
@@ -119,10 +119,22 @@ class Receipt:
 
     def path_of(self, place: int) -> str:
         """Return the path of a part in its window, by its place in the request."""
-        number = place - self.objects
-        extension = self.files[number].extension if number >= 0 else JSON_EXTENSION
-        name = f"{self.first_place + place + 1:06d}"
+        return self.path_at(place, self.first_place + place)
+
+    def path_at(self, place: int, at: int) -> str:
+        """Return the path of a part that is the one at this place of a window."""
+        file = self.file_of(place)
+        extension = file.extension if file else JSON_EXTENSION
+        name = f"{at + 1:06d}"
         return f"{self.source}/{name}.{extension}" if extension else f"{self.source}/{name}"
+
+    def file_of(self, place: int) -> FilePart | None:
+        """Return the file that a part is; None for an object."""
+        return self.files[place - self.objects] if place >= self.objects else None
+
+    def key_of(self, place: int) -> str:
+        """Return the key of a part."""
+        return self.keys[place * KEY_BYTES : (place + 1) * KEY_BYTES].hex()
 
     def system_ids(self, count_max: int) -> list[str]:
         """Return the keys of the first nodes, in the order of the parts."""
@@ -145,6 +157,33 @@ class Window:
     def count(self) -> int:
         """The number of its parts."""
         return sum(one.count for one in self.receipts)
+
+
+def row_of(receipt: Receipt) -> ReceivedRow:
+    """Return what the database knows of a request."""
+    about = {key: _about(receipt)[key] for key in ("said", "files") if key in _about(receipt)}
+    return ReceivedRow(
+        request_id=receipt.request_id,
+        account=receipt.account,
+        owner=receipt.owner,
+        source=receipt.source,
+        time_s=receipt.time_s,
+        keys=receipt.keys,
+        about=json.dumps(about),
+        batch=receipt.window or None,
+        first_place=receipt.first_place,
+    )
+
+
+def receipt_of(row: ReceivedRow) -> Receipt:
+    """Return a request as the database knows it; its key and number are not there."""
+    about = {
+        "request": row.request_id, "key": None, "digest": "", "time_s": row.time_s,
+        "owner": row.owner, **json.loads(row.about),
+    }  # fmt: skip
+    found = _receipt(about, row.account, row.source, row.keys, 0)
+    found.window, found.first_place = row.batch or "", row.first_place
+    return found
 
 
 def keys_of(parts: list[bytes]) -> bytes:

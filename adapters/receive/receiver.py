@@ -107,6 +107,8 @@ class Receiver:
         self._closed: list[Window] = []
         # By request: the last record there was before its own was begun.
         self._begun: dict[str, int] = {}
+        # By number: durable, and not known to be in the database.
+        self._untold: dict[int, Receipt] = {}
         # Their records were not told, and may be read again until one behind a number is durable.
         self._doubtful: list[tuple[int, Upload]] = []
         self._requests = Journal(os.path.join(folder, "requests"))
@@ -216,6 +218,21 @@ class Receiver:
         behind = found[places[before] + 1 :] if before in places else found
         return [one for one in behind if account in (None, one.account)]
 
+    def untold(self, after: int, limit: int) -> tuple[list[Receipt], int]:
+        """Return requests behind a number in their order, and the number that this leads to.
+
+        None that is still being accepted will have one up to that. What lies up to `after` is not
+        kept any more, unless that was never given: then it is of another journal.
+        """
+        with self._lock:
+            last = self._requests.last
+            through = min([last, *self._begun.values()])
+            if after <= last:
+                self._untold = {at: one for at, one in self._untold.items() if at > after}
+            numbers = sorted(one for one in self._untold if one <= through)[:limit]
+            through = numbers[-1] if len(numbers) == limit else through
+            return [self._untold[number] for number in numbers], through
+
     def of_key(self, account: str, key: str) -> Receipt | None:
         """Return the request that an account sent with a key, once it is durable."""
         with self._lock:
@@ -261,6 +278,7 @@ class Receiver:
             del self._begun[receipt.request_id]
             if receipt.sequence:
                 self._known[receipt.request_id] = receipt
+                self._untold[receipt.sequence] = receipt
                 self._gather([receipt], time.monotonic())
             elif receipt.key:
                 del self._keyed[receipt.account, receipt.key]
@@ -314,7 +332,7 @@ class Receiver:
         # Barrier: nobody takes the folder before this says that it need not be laid out again.
         self._windows.append(published_record(window))
         window.is_published = True
-        signal(window, folder)
+        signal(folder, window.account)
         for one in window.receipts:
             if one.files:
                 # They have their names in the window, durably; a crash leaves it to the next start.
@@ -377,6 +395,7 @@ class Receiver:
                 gone.append(one)
         for one in gone:
             del self._known[one.request_id]
+            self._untold.pop(one.sequence, None)
             if one.key and self._keyed.get((one.account, one.key)) is one:
                 del self._keyed[one.account, one.key]
 
@@ -392,7 +411,7 @@ class Receiver:
             if not window.is_published:
                 self._closed.append(window)
             elif has_files(window, folder):
-                signal(window, folder)
+                signal(folder, window.account)
         for record in self._requests.records():
             if record.sequence in in_windows:
                 continue
@@ -426,6 +445,7 @@ class Receiver:
     def _remember(self, receipts: Iterable[Receipt]) -> None:
         for one in receipts:
             self._known[one.request_id] = one
+            self._untold[one.sequence] = one
             if one.key:
                 self._keyed[one.account, one.key] = one
 

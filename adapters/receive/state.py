@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
@@ -10,7 +10,7 @@ from pydantic import AwareDatetime
 
 from adapters.receive.receipts import Receipt
 from base.model import Document
-from sql import Database, IngestBatch, NotFoundError, RunFilter
+from sql import Database, IngestBatch, LetterRow, NotFoundError, RunFilter
 
 PARTS_TOLD_MAX = 1_000
 LOOKED_AT_MAX = 1_000
@@ -24,12 +24,16 @@ Status = Literal["queued", "processing", "done", "failed"]
 
 
 class PartState(Document):
-    """One part of a request; `file_name` is that of a file, `reason` says why it failed."""
+    """One part of a request; `file_name` is that of a file, `reason` says why it failed.
+
+    `letter_id` is the number of its dead letter, where it was not stored or described.
+    """
 
     system_id: str
     state: ReceivedState
     file_name: str | None = None
     reason: str | None = None
+    letter_id: int | None = None
 
 
 class Stage(Document):
@@ -103,16 +107,11 @@ def state_of(database: Database, receipt: Receipt) -> RequestState:
     `accepted` is durable on the SSD, `stored` has two verified copies, `described` is in the
     database and found, `done` is out of the inbox too.
     """
-    state, reason = _of_batch(database, receipt.window) if receipt.window else ("accepted", None)
-    faults = _faults(database, receipt) if state in ("described", "done") else {}
+    of_batch = _of_batch(database, receipt.window) if receipt.window else ("accepted", None)
+    state, reason, letters, faults = _of_parts(database, receipt, *of_batch)
     told = [
-        PartState(
-            system_id=system_id,
-            state="failed" if place in faults else state,
-            file_name=_file_name(receipt, place),
-            reason=faults.get(place),
-        )
-        for place, system_id in enumerate(receipt.system_ids(PARTS_TOLD_MAX))
+        _part_state(receipt, place, state, reason, letters.get(place), faults.get(place))
+        for place in range(min(receipt.count, PARTS_TOLD_MAX))
     ]
     return RequestState(
         request_id=receipt.request_id,
@@ -121,7 +120,7 @@ def state_of(database: Database, receipt: Receipt) -> RequestState:
         reason=reason,
         ingest_batch=receipt.window or None,
         parts=receipt.count,
-        parts_failed=receipt.count if state == "failed" else len(faults),
+        parts_failed=_failed(receipt, state, letters, faults),
         part_states=told,
         stages=_stages(database, receipt, state, reason),
     )
@@ -136,9 +135,9 @@ def page_of(
     for place, receipt in enumerate(receipts, 1):
         if receipt.window and receipt.window not in windows:
             windows[receipt.window] = _of_batch(database, receipt.window)
-        state, reason = windows.get(receipt.window, ("accepted", None))
-        faults = _faults(database, receipt) if state in ("described", "done") else {}
-        failed = receipt.count if state == "failed" else len(faults)
+        of_batch = windows.get(receipt.window, ("accepted", None))
+        state, reason, letters, faults = _of_parts(database, receipt, *of_batch)
+        failed = _failed(receipt, state, letters, faults)
         if failed or not failed_only:
             lines.append(
                 RequestLine(
@@ -159,8 +158,58 @@ def page_of(
     return RequestPage(requests=lines, next=None)
 
 
-def _file_name(receipt: Receipt, place: int) -> str | None:
-    return receipt.files[place - receipt.objects].file_name if place >= receipt.objects else None
+def _of_parts(
+    database: Database, receipt: Receipt, state: ReceivedState, reason: str | None
+) -> tuple[ReceivedState, str | None, dict[int, LetterRow], dict[int, str]]:
+    """Return the state of a request by that of its batch, its dead letters, and its faults."""
+    if state != "failed":
+        faults = _faults(database, receipt) if state in ("described", "done") else {}
+        return state, reason, {}, faults
+    found = database.received.letters(request_id=receipt.request_id)
+    return *_after_replays(found, reason), {one.place: one for one in found}, {}
+
+
+def _after_replays(
+    letters: Collection[LetterRow], reason: str | None
+) -> tuple[ReceivedState, str | None]:
+    """Return the state of a request whose batch failed, by what became of its dead letters."""
+    states = {one.state for one in letters}
+    if not states or "open" in states:
+        return "failed", next((one.reason for one in letters if one.state == "open"), reason)
+    return ("accepted" if "replaying" in states else "described"), None
+
+
+def _failed(
+    receipt: Receipt,
+    state: ReceivedState,
+    letters: Mapping[int, LetterRow],
+    faults: Mapping[int, str],
+) -> int:
+    if state != "failed":
+        return len(faults)
+    return sum(one.state == "open" for one in letters.values()) or receipt.count
+
+
+def _part_state(
+    receipt: Receipt,
+    place: int,
+    state: ReceivedState,
+    reason: str | None,
+    letter: LetterRow | None,
+    fault: str | None,
+) -> PartState:
+    if letter is not None:
+        state, reason = _after_replays((letter,), None)
+    elif state != "failed":
+        state, reason = ("failed", fault) if fault else (state, None)
+    file = receipt.file_of(place)
+    return PartState(
+        system_id=receipt.key_of(place),
+        state=state,
+        file_name=file.file_name if file else None,
+        reason=reason,
+        letter_id=letter.letter_id if letter else None,
+    )
 
 
 def _stages(

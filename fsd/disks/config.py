@@ -13,7 +13,7 @@ from base.model import Document
 MIB = 1 << 20
 GIB = 1 << 30
 AREAS = ("3a", "3b", "3c", "3d")
-FOREIGN_SECTIONS = frozenset({"database", "ingest", "jobs", "gui", "actions", "schemas"})
+FOREIGN_SECTIONS = frozenset({"database", "ingest", "receive", "jobs", "gui", "actions", "schemas"})
 """Sections of the same file that other folders read and check."""
 
 SizeBytes = Annotated[int, Field(ge=0)]

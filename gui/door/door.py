@@ -89,7 +89,8 @@ def own_app(
         config.thumbnail_workers,
         lambda key: connections.database().thumbnails.of_key(key),
     )
-    receiving = Receiving(config.config_path)
+    receiving = Receiving(config.config_path, connections.database)
+    connections.received = receiving.receiver
 
     @contextlib.asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncGenerator[None]:

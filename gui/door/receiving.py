@@ -16,24 +16,20 @@ import time
 from collections.abc import Callable
 from typing import Annotated
 
-from fastapi import APIRouter, Depends, FastAPI, Header, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Header, Query, Request, Response
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 
 from adapters import (
     RECEIVED_TOLD_MAX,
     Receipt,
-    ReceivedRequestPage,
-    ReceivedRequestState,
-    ReceivedRequestStatus,
+    ReceivedOutbox,
     ReceivedState,
     ReceivedUpload,
     Receiver,
     Resumables,
     received_folder,
-    received_page,
     received_state,
-    received_status,
 )
 from base.errors import DrystoneError, UsageError
 from base.logging.ids import about
@@ -43,7 +39,7 @@ from gui.access.roles import Visitor, require
 from gui.door.asked import Asked, asked_of, former_words, wait_s_of
 from gui.door.forms import FORM_TYPE, Form
 from gui.reading.connections import Connections
-from sql import DatabaseUnavailableError, NotFoundError
+from sql import Database, DatabaseUnavailableError
 
 PATH = "/api/v1/ingest"
 TICK_S = 0.5
@@ -53,7 +49,6 @@ PIECE_BYTES = 1 << 20
 LOOK_EVERY_S = 0.5
 LINGER_S = 1.0
 """So long is read away what a refused client still sends, so that it hears why."""
-REQUESTS_MAX = 500
 WAITED_FOR = ("stored", "described", "done", "failed")
 JSON_TYPE = "application/json"
 LINES_TYPES = frozenset({"application/x-ndjson", "application/jsonl", "application/x-jsonlines"})
@@ -82,23 +77,33 @@ _log = logging.getLogger(__name__)
 class Receiving:
     """The receiver of a door, opened when something is there to be taken up, or comes."""
 
-    def __init__(self, config_path: str) -> None:
-        self._config_path = config_path
+    def __init__(self, config_path: str, database: Callable[[], Database]) -> None:
+        self._config_path, self._database = config_path, database
         # Held while it is opened, which reads journals, and while it is closed.
         self._lock = threading.Lock()
         self._receiver: Receiver | None = None
         self._resumables: Resumables | None = None
+        self._outbox: ReceivedOutbox | None = None
         self._is_over = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="receive", daemon=True)
+        self._threads = [
+            threading.Thread(target=self._repeat, args=each, name=name, daemon=True)
+            for name, each in {
+                "receive": ("receive.waits", "what was received waits", self._lay_out),
+                # Of its own: a database that is away keeps nobody waiting.
+                "receive-tell": ("receive.untold", "requests are not told", self._tell),
+            }.items()
+        ]
 
     def start(self) -> None:
-        """Begin to lay windows into the inbox."""
-        self._thread.start()
+        """Begin to lay windows into the inbox, and to tell the database of requests."""
+        for thread in self._threads:
+            thread.start()
 
     def close(self) -> None:
         """End it; what is gathered is taken up by the next."""
         self._is_over.set()
-        self._thread.join()
+        for thread in self._threads:
+            thread.join()
         with self._lock:
             if self._receiver is not None:
                 self._receiver.close()
@@ -118,22 +123,33 @@ class Receiving:
                 self._resumables = Resumables(receiver)
             return self._resumables
 
-    def _run(self) -> None:
+    def _lay_out(self) -> None:
+        if self._receiver is not None or os.path.isdir(received_folder(self._config_path)):
+            self.receiver().tick()
+            self.resumables().sweep()
+
+    def _tell(self) -> None:
+        receiver = self._receiver
+        if receiver is None:
+            return
+        if self._outbox is None:
+            self._outbox = ReceivedOutbox(receiver)
+        with contextlib.suppress(DatabaseUnavailableError):  # It is told when that is back.
+            self._outbox.tell(self._database())
+
+    def _repeat(self, name: str, what: str, work: Callable[[], None]) -> None:
         wait_s, told = TICK_S, ""
         while not self._is_over.wait(wait_s):
             try:
-                if self._receiver is not None or os.path.isdir(received_folder(self._config_path)):
-                    self.receiver().tick()
-                    self.resumables().sweep()
+                work()
                 wait_s, told = TICK_S, ""
             except Exception as error:
-                # Whatever it is: this thread is the only one that lays out what was accepted.
+                # Whatever it is: this thread is the only one that does this.
                 wait_s = RETRY_S
                 is_ours = isinstance(error, (DrystoneError, OSError))
                 if str(error) != told:
                     told = str(error)
-                    _log.error("what was received waits: %s", told, exc_info=not is_ours,
-                               extra=about("receive.waits"))  # fmt: skip
+                    _log.error("%s: %s", what, told, exc_info=not is_ours, extra=about(name))
 
 
 class Accepted(BaseModel):
@@ -149,7 +165,6 @@ class Accepted(BaseModel):
 Operator = Annotated[Visitor, Depends(OPERATOR)]
 _Key = Annotated[str | None, Header(max_length=KEY_LENGTH_MAX)]
 _Prefer = Annotated[str, Header(max_length=200, description="`wait=10` waits for `stored`.")]
-_RequestId = Annotated[str, Path(max_length=100)]
 
 
 def add_receiving(app: FastAPI, desk: Connections, receiving: Receiving) -> None:
@@ -186,42 +201,7 @@ def add_receiving(app: FastAPI, desk: Connections, receiving: Receiving) -> None
             system_ids=receipt.system_ids(RECEIVED_TOLD_MAX),
         )
 
-    async def told(visitor: Visitor, request_id: str) -> ReceivedRequestState:
-        def look() -> ReceivedRequestState:
-            receipt = receiving.receiver().find(request_id)
-            if receipt is None or (receipt.account != visitor.name and visitor.role != "admin"):
-                raise NotFoundError("you sent no such request in the last seven days")
-            return received_state(desk.database(), receipt)
-
-        return await desk.work(look)
-
-    @router.get("")
-    async def requests(
-        visitor: Operator,
-        failed: Annotated[bool, Query(description="Only those of which a part failed.")] = False,
-        before: Annotated[str, Query(max_length=100, description="`next` of a page.")] = "",
-        limit: Annotated[int, Query(ge=1, le=REQUESTS_MAX)] = 50,
-    ) -> ReceivedRequestPage:
-        """List your requests of the last seven days, the newest first; to admins everybody's."""
-        account = None if visitor.role == "admin" else visitor.name
-
-        def look() -> ReceivedRequestPage:
-            found = receiving.receiver().newest(account, before)
-            return received_page(desk.database(), found, limit, failed_only=failed)
-
-        return await desk.work(look)
-
-    @router.get("/{request_id}")
-    async def received(visitor: Operator, request_id: _RequestId) -> ReceivedRequestState:
-        """Tell what became of a request of the last seven days, and of each of its first parts."""
-        return await told(visitor, request_id)
-
-    @router.get("/{request_id}/status")
-    async def status(visitor: Operator, request_id: _RequestId) -> ReceivedRequestStatus:
-        """Tell what became of a request: `queued`, `processing`, `done` or `failed`."""
-        return received_status(await told(visitor, request_id))
-
-    app.router.routes += router.routes
+    app.include_router(router)
 
 
 async def _taken(

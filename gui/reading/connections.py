@@ -51,6 +51,8 @@ class Connections:
         self._lock = threading.Lock()
         self._database: Database | None = None
         self._session: RunSession | None = None
+        self.received: Any = None
+        """What receives for the store, in the process of the public port."""
 
     def database(self) -> Database:
         """Return the database, opened when it is first needed; blocks.
@@ -79,6 +81,7 @@ class Connections:
                 self._session = RunSession(
                     self.config.config_path, self.database, breaker=self.breakers["redis"]
                 )
+                self._session.received = self.received
             return self._session
 
     @property

@@ -42,6 +42,7 @@ TOPICS: dict[str, frozenset[str]] = {
             "schedule.failed",
             "pipeline.failed",
             "inbox.refused",
+            "request.failed",
             "webhook.paused",
         }
     ),

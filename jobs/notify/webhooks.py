@@ -92,9 +92,9 @@ class WebhookTeller:
         if webhook.has_missed:
             self._database.webhooks.pass_gone(self._webhook_id, webhook.position)
             return True
-        view, hidden = seen_by_owner(self._database, webhook)
+        view, hidden, account = seen_by_owner(self._database, webhook)
         found, position = view.events.feed(
-            webhook.position, types=webhook.types or None, hidden=hidden
+            webhook.position, types=webhook.types or None, hidden=hidden, account=account
         )
         if position == webhook.position:
             return False
@@ -106,8 +106,8 @@ class WebhookTeller:
     def _tell(self, taken: Taken) -> bool:
         """Try what was taken, in its order; False when one was not."""
         webhook, messages = taken.webhook, taken.messages
-        view, hidden = seen_by_owner(self._database, webhook)
-        seen = view.events.at([at for one in messages for at in one.positions], hidden)
+        view, hidden, account = seen_by_owner(self._database, webhook)
+        seen = view.events.at([at for one in messages for at in one.positions], hidden, account)
         ended: list[tuple[TakenMessage, DeliveryEnd, Try | None]] = []
         begun_s = time.monotonic()
         for message in messages:
@@ -207,13 +207,15 @@ def body_of(webhook: Webhook, events: Sequence[FeedEvent]) -> bytes:
     return json.dumps(told).encode("ascii")
 
 
-def seen_by_owner(database: Database, webhook: Webhook) -> tuple[Any, list[str]]:
-    """Return what the owner sees of the database now, and the types of events that are hidden."""
+def seen_by_owner(database: Database, webhook: Webhook) -> tuple[Any, list[str], str | None]:
+    """Return what the owner sees of the database now, the types of events that are hidden, and
+    whose events it is told of those that are an account's alone; None for everybody's."""
     role = webhook.owner_role or "admin"
     hidden = hidden_types(is_admin=role == "admin")
+    account = None if role == "admin" else webhook.owner or ""
     if role == "guest" and webhook.user_id is not None:
-        return database.seen_by(webhook.user_id, "api"), hidden
-    return database, hidden
+        return database.seen_by(webhook.user_id, "api"), hidden, account
+    return database, hidden, account
 
 
 def _selected(view: Any, webhook: Webhook, events: Sequence[FeedEvent]) -> list[FeedEvent]:

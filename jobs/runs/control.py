@@ -26,7 +26,7 @@ from sql import PRIORITY_FIRST, PRIORITY_LOW, PRIORITY_NORMAL, RunRequest, prior
 if TYPE_CHECKING:
     from base.network.breaker import Breaker
     from jobs.runs.workflow import Workflow
-    from sql import Database, Run, RunState
+    from sql import Database, NewTask, Run, RunState
 
 _log = logging.getLogger(__name__)
 
@@ -171,12 +171,21 @@ def make_request(
         workflow=workflow,
         run_key=f"{workflow}:{found.key(checked)}" if found.key else _hash(workflow, checked),
         parameters=checked,
-        first_task=found.first_task(checked),
+        first_task=_first_task(config_path, found, checked),
         once=found.once,
         requested_by=requested_by,
         priority=known or _priority(found, priority),
         is_by_size=priority is None and not found.is_bulk,
     )
+
+
+def _first_task(config_path: str, workflow: Workflow, parameters: dict[str, Any]) -> NewTask:
+    task = workflow.first_task(parameters)
+    tries = workflow.tries(config_path, parameters) if workflow.tries else None
+    if tries is None:
+        return task
+    attempts_max, backoff_s = tries
+    return task.model_copy(update={"attempts_max": attempts_max, "backoff_s": backoff_s})
 
 
 def _priority(workflow: Workflow, asked: int | None) -> int:

@@ -174,7 +174,8 @@ class Workflow:
     what brings much in, or makes up for much: always in the low lane, unless `size_bytes` says how
     little a request (config path, parameters) concerns. The lane of a request without a priority
     follows that, where it is known; a step that learns of it says `runs.set_size`. `said_priority`
-    tells the priority that what is worked on came with; it goes before the size.
+    tells the priority that what is worked on came with; it goes before the size. `tries` gives how
+    often the first step of a request is tried, and the first pause, where it is not that step's.
     """
 
     name: str
@@ -188,6 +189,7 @@ class Workflow:
     is_bulk: bool = False
     size_bytes: Callable[[str, dict[str, Any]], int | None] | None = None
     said_priority: Callable[[str, dict[str, Any]], int | None] | None = None
+    tries: Callable[[str, dict[str, Any]], tuple[int, float] | None] | None = None
 
     def __post_init__(self) -> None:
         names = [step.name for step in self.steps]

@@ -16,8 +16,9 @@ from jobs.scheduler.arrivals import LOOK_EVERY_S as ARRIVALS_EVERY_S
 from jobs.scheduler.arrivals import Arrivals
 from jobs.scheduler.gpu_wake import watch_gpu
 from jobs.scheduler.periodic_task import TURN_S, PeriodicTask, Watch
+from jobs.scheduler.received import FORGET_EVERY_S as FORGET_REQUESTS_EVERY_S
 from jobs.scheduler.received import LOOK_EVERY_S as RECEIVED_EVERY_S
-from jobs.scheduler.received import Received
+from jobs.scheduler.received import Received, forget_requests, settle
 from jobs.scheduler.supervise import revive
 
 if TYPE_CHECKING:
@@ -182,6 +183,8 @@ def all_periodic_tasks(config: JobsConfig) -> list[PeriodicTask]:
     tasks += [PeriodicTask("revive", REVIVE_EVERY_S, revive, shared=True, apart=True)]
     tasks += schedule_and_alert_tasks()
     tasks.append(PeriodicTask("received", RECEIVED_EVERY_S, Received(), apart=True))
+    tasks.append(PeriodicTask("dead letters", RECEIVED_EVERY_S, settle, apart=True))
+    tasks.append(PeriodicTask("requests", FORGET_REQUESTS_EVERY_S, forget_requests, apart=True))
     if config.thumbnails_on_arrival or config.actions_on_arrival:
         tasks.append(PeriodicTask("arrivals", ARRIVALS_EVERY_S, Arrivals(), apart=True))
     tasks.append(

@@ -1,4 +1,5 @@
-"""Brings in what was received: a run of the inbox when a new window lies in it.
+"""Brings in what was received: a run of the inbox when a new window lies in it; and says what came
+of it: what is described, and dead letters of what failed.
 
 Which folders get a run of their own, and when again, is the inbox's (jobs/runs/workflows).
 """
@@ -8,7 +9,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from adapters import RECEIVED_PREFIX, inbox_root, is_signalled
+from adapters import RECEIVED_PREFIX, inbox_root, is_signalled, settle_received
 from jobs.runs.control import RunControl
 from sql import PRIORITY_HIGH
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from jobs.scheduler.periodic_task import Watch
 
 LOOK_EVERY_S = 2.0
+FORGET_EVERY_S = 3_600.0
+KEPT_S = 7 * 86_400.0
 INBOX = "inbox"
 
 
@@ -38,3 +41,13 @@ class Received:
         if created:
             # One that was going on may have looked before they came: then it is asked again.
             self._seen |= new
+
+
+def settle(watch: Watch) -> None:
+    """Note what became of requests and of replays."""
+    settle_received(watch.config_path, watch.database)
+
+
+def forget_requests(watch: Watch) -> None:
+    """Forget requests that came so long ago that nobody asks for them, and that came in."""
+    watch.database.received.forget(KEPT_S)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from sql.intent.cold_book import ColdBook
     from sql.intent.ingest_book import IngestBook
     from sql.intent.quarantine_book import QuarantineBook
+    from sql.intent.received_book import ReceivedBook
     from sql.intent.schema_book import SchemaBook
     from sql.people.audit_book import AuditBook
     from sql.people.request_book import RequestBook
@@ -91,6 +92,8 @@ class Books(Transactions):
     """Packages for cold storage that are of no ingest batch."""
     ingests: IngestBook = _made_of("sql.intent.ingest_book.IngestBook")
     """Ingest batches, their packages and purges."""
+    received: ReceivedBook = _made_of("sql.intent.received_book.ReceivedBook")
+    """What programs sent, and dead letters."""
     quarantine: QuarantineBook = _made_of("sql.intent.quarantine_book.QuarantineBook")
     """What could not be understood, of ingest batches and of actions."""
     schemas: SchemaBook = _made_of("sql.intent.schema_book.SchemaBook")

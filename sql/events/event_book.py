@@ -110,10 +110,12 @@ class EventBook(Repository):
         types: Sequence[str] | None = None,
         subject: str | None = None,
         hidden: Sequence[str] = (),
+        account: str | None = None,
         limit: int = EVENTS_MAX,
     ) -> tuple[list[FeedEvent], int]:
         """Return the events behind a position in their order, and the position to go on from.
 
+        Those that are an account's alone are left out for another `account`; None sees all.
         0 is before the oldest that is kept; without one the newest are returned. Raises
         EventsGoneError for a position whose successors are gone, or that was never given.
         """
@@ -122,6 +124,7 @@ class EventBook(Repository):
             "types": None if types is None else list(types),
             "subject": subject,
             "hidden": list(hidden),
+            "account": account,
             "limit": limit,
         }
         self._place_all()
@@ -139,9 +142,11 @@ class EventBook(Repository):
         # Some may have come between the two statements; all before them was looked at.
         return found, max(last, after, *(one.position for one in found[-1:]))
 
-    def at(self, positions: Sequence[int], hidden: Sequence[str] = ()) -> dict[int, FeedEvent]:
+    def at(
+        self, positions: Sequence[int], hidden: Sequence[str] = (), account: str | None = None
+    ) -> dict[int, FeedEvent]:
         """Return the events at these positions that whoever asks may see, by position."""
-        given = {"positions": list(positions), "hidden": list(hidden)}
+        given = {"positions": list(positions), "hidden": list(hidden), "account": account}
         return {one.position: one for one in self._all(FeedEvent, _SQL["at"], given)}
 
     def forget(self, kept_s: float) -> int:
@@ -234,13 +239,18 @@ def add_event(
     subject: str,
     document: Mapping[str, Any],
     once_key: str | None = None,
+    account: str | None = None,
 ) -> int | None:
-    """Write an event in the caller's transaction; None when there is one with this `once_key`."""
+    """Write an event in the caller's transaction; None when there is one with this `once_key`.
+
+    With an account it and admins alone read it.
+    """
     given = {
         "kind": kind,
         "subject": clean_text(subject),
         "document": json.dumps(dict(document)),
         "once_key": once_key,
+        "account": account,
         "trace_id": current().get("trace_id", ""),
     }
     return value_of(connection, _SQL["add"], given)

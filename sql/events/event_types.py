@@ -20,6 +20,8 @@ class EventType(NamedTuple):
 
 
 EVENT_TYPES: dict[str, EventType] = {
+    "request.accepted": EventType("what a program sent is durable on the SSD", "request"),
+    "request.failed": EventType("parts of a request are dead letters; how many", "request"),
     "node.created": EventType("a part of a batch brought nodes; how many", "batch"),
     "relationship.created": EventType("a part of a batch brought edges; how many", "batch"),
     "node.deleted": EventType("nodes were hidden or purged; how many", "batch"),

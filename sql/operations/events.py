@@ -184,10 +184,12 @@ def _read(
     after: int | None,
     limit: int = EVENTS_MAX,
 ) -> tuple[list[FeedEvent], int]:
+    is_admin = caller.role == "admin"
     return database.events.feed(
         after,
         types=asked.type or None,
         subject=asked.subject,
-        hidden=hidden_types(is_admin=caller.role == "admin"),
+        hidden=hidden_types(is_admin=is_admin),
+        account=None if is_admin else caller.name,
         limit=limit,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from base.config import find_config
 from base.operations.operation import Caller, Right
@@ -29,6 +29,9 @@ class Place:
     ) -> None:
         self.config_path = config_path
         self.say = say
+        self.received: Any = None
+        """What receives for the store, in the process that does: it knows what was accepted before
+        the database does."""
         self._database = database
 
     @functools.cached_property

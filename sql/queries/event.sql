@@ -1,8 +1,8 @@
 -- Events, their feed and their deliveries; see sql/events/.
 
 -- name: add
-INSERT INTO event (kind, subject, document, once_key, trace_id)
-VALUES (%(kind)s, %(subject)s, %(document)s, %(once_key)s, %(trace_id)s)
+INSERT INTO event (kind, subject, document, once_key, trace_id, account)
+VALUES (%(kind)s, %(subject)s, %(document)s, %(once_key)s, %(trace_id)s, %(account)s)
 ON CONFLICT (once_key) DO NOTHING RETURNING event_id
 
 -- name: events
@@ -41,6 +41,7 @@ SELECT last_position, gone_position FROM event_feed
 SELECT position, event_uuid AS id, kind AS type, create_time AS time, subject, document AS data, trace_id
 FROM event
 WHERE position > %(after)s AND NOT kind = ANY (%(hidden)s)
+    AND (account IS NULL OR account = coalesce(%(account)s, account))
     AND (%(types)s::text[] IS NULL OR kind = ANY (%(types)s))
     AND (%(subject)s::text IS NULL OR subject = %(subject)s)
 ORDER BY position LIMIT %(limit)s
@@ -48,12 +49,14 @@ ORDER BY position LIMIT %(limit)s
 -- name: at
 SELECT position, event_uuid AS id, kind AS type, create_time AS time, subject, document AS data, trace_id
 FROM event WHERE position = ANY (%(positions)s) AND NOT kind = ANY (%(hidden)s)
+    AND (account IS NULL OR account = coalesce(%(account)s, account))
 
 -- name: newest
 SELECT * FROM (
     SELECT position, event_uuid AS id, kind AS type, create_time AS time, subject, document AS data, trace_id
     FROM event
     WHERE position > (SELECT gone_position FROM event_feed) AND NOT kind = ANY (%(hidden)s)
+        AND (account IS NULL OR account = coalesce(%(account)s, account))
         AND (%(types)s::text[] IS NULL OR kind = ANY (%(types)s))
         AND (%(subject)s::text IS NULL OR subject = %(subject)s)
     ORDER BY position DESC LIMIT %(limit)s

@@ -20,11 +20,14 @@ from adapters import (
     dry_run_folder,
     inbox_root,
     is_signalled,
+    load_receive_config,
     read_signal,
     received_priority,
     run_ingest,
 )
-from base.errors import UsageError
+from base.errors import DrystoneError, UsageError
+from base.operations.problem import code_of
+from jobs.core.errors import PermanentError
 from jobs.runs.workflow import Step, StepResult, TaskContext, Workflow
 
 PROBLEMS_KEPT_MAX = 100
@@ -82,6 +85,14 @@ def said_priority(config_path: str, parameters: dict[str, Any]) -> int | None:
     return received_priority(folder) if _is_received(config_path, folder) else None
 
 
+def tries(config_path: str, parameters: dict[str, Any]) -> tuple[int, float] | None:
+    """Return how often a window of what was received is tried; None for every other folder."""
+    if not _is_received(config_path, parameters["folder"]):
+        return None
+    settings = load_receive_config(config_path)
+    return settings.attempts_max, settings.backoff_s
+
+
 def _is_received(config_path: str, folder: str) -> bool:
     is_named = os.path.basename(folder).startswith(RECEIVED_PREFIX)
     return is_named and os.path.dirname(folder) == os.path.realpath(inbox_root(config_path))
@@ -99,7 +110,12 @@ def ingest(context: TaskContext) -> StepResult:
 
     assert given.batch is not None  # Of a request that was prepared.
     signal = Signal(given.folder, given.batch, given.source, given.user)
-    report = run_ingest(context.config_path, signal, say, database=context.database)
+    try:
+        report = run_ingest(context.config_path, signal, say, database=context.database)
+    except DrystoneError as error:
+        if _is_received(context.config_path, given.folder):
+            _check_retried(context.config_path, error)
+        raise
     values = asdict(report)
     for line in report.problems:
         context.log(f"quarantined: {line}")
@@ -108,6 +124,12 @@ def ingest(context: TaskContext) -> StepResult:
         error = f"rows in quarantine: {report.quarantined:,}; see `drystone quarantine list`"
         return StepResult(values, state="partial", error=error)
     return StepResult(values)
+
+
+def _check_retried(config_path: str, error: DrystoneError) -> None:
+    """Raise PermanentError for an error that another try does not change, as the settings say."""
+    if code_of(type(error).__name__) in load_receive_config(config_path).not_retried:
+        raise PermanentError(str(error)) from error
 
 
 def dry_run(_config_path: str, parameters: dict[str, Any]) -> dict[str, Any]:
@@ -128,4 +150,5 @@ WORKFLOW = Workflow(
     dry_run=dry_run,
     size_bytes=size_bytes,
     said_priority=said_priority,
+    tries=tries,
 )
