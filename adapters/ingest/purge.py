@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from adapters.records.errors import AdapterError
 from adapters.records.names import DERIVED_SUFFIX, FIXED_INFIX
+from adapters.thumbnails.purged import remove_purged
 from base.errors import UsageError
 from base.text import safe_text
 from fsd import Client, JobStatus, load_config
@@ -67,6 +68,8 @@ def purge(place: PurgePlace, batch: str) -> tuple[list[JobStatus], int | None]:
             raise AdapterError(
                 f"{error}; {gone} is deleted, the same again does the rest"
             ) from None
+    # Before the database concludes: the same purge again does this, too.
+    remove_purged(load_config(place.config_path).ssd, place.store.known)
     if known is None:
         return done, None
     # Barrier: the store has forgotten them. A crash here leaves what it kept hidden till then.

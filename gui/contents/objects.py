@@ -13,8 +13,8 @@ import contextlib
 import hashlib
 import logging
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, TypeVar
 from urllib.parse import quote
 
 from fastapi import Request, Response
@@ -26,7 +26,7 @@ from gui.contents.conditions import Part, is_known, part_of
 
 THREADS_MAX = 8
 """So many pieces are asked of the store at a time; of its own threads, so that disks that hang keep
-nothing else of the port waiting."""
+nothing else of the port waiting. All others wait in the loop, and are nothing once they go."""
 SLICE_BYTES = 64 << 10
 UNTAKEN_S = 0.5
 """So long a piece waits for its reader."""
@@ -35,6 +35,7 @@ _log = logging.getLogger(__name__)
 
 Note = Callable[[Request, str], Awaitable[None]]
 Take = Callable[[int], Awaitable[bytes]]
+Result = TypeVar("Result")
 Message = MutableMapping[str, Any]
 
 
@@ -48,6 +49,7 @@ class Objects:
         self._store = store
         self._note = note
         self._threads = ThreadPoolExecutor(THREADS_MAX, "content")
+        self._turns = asyncio.Semaphore(THREADS_MAX)
 
     async def answer(
         self,
@@ -61,9 +63,8 @@ class Objects:
 
         `key` is 64 hexadecimal digits. The name is asked for where all of it is sent.
         """
-        loop = asyncio.get_running_loop()
         # Asked of those too who have it: what was purged is not shown again.
-        size_bytes = (await loop.run_in_executor(self._threads, self._store.head, key)).size_bytes
+        size_bytes = (await self._in_turn(lambda: self._store.head(key))).size_bytes
         tag = f'"{key}"'
         told = {**headers, "etag": tag, "accept-ranges": "bytes"}
         if is_known(request.headers, tag):
@@ -88,6 +89,24 @@ class Objects:
         """Wait for nothing that hangs."""
         self._threads.shutdown(wait=False, cancel_futures=True)
 
+    async def _in_turn(self, ask: Callable[[], Result]) -> Result:
+        """Ask the store in a thread; who gives up while waiting for one has asked nothing."""
+        await self._turns.acquire()
+        loop = asyncio.get_running_loop()
+
+        def give_back(_asked: Future[Result]) -> None:
+            with contextlib.suppress(RuntimeError):  # The loop is over.
+                loop.call_soon_threadsafe(self._turns.release)
+
+        try:
+            asked = self._threads.submit(ask)
+        except BaseException:
+            self._turns.release()
+            raise
+        # When the thread is free again, and not when nobody waits for it any more.
+        asked.add_done_callback(give_back)
+        return await asyncio.wrap_future(asked)
+
     def _taking(self, key: str, proven_bytes: int | None) -> Take:
         """Return what gives pieces of an object; the last of all `proven_bytes` proves them."""
         state, known = hashlib.sha256(), 0
@@ -104,11 +123,7 @@ class Objects:
                 raise FsdError(f"{key} does not match its sha256")
             return data
 
-        async def take(number: int) -> bytes:
-            loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._threads, piece, number)
-
-        return take
+        return lambda number: self._in_turn(lambda: piece(number))
 
 
 class _Streamed(Response):
@@ -149,7 +164,15 @@ class _Streamed(Response):
         while at < self._part.end:
             if at // PIECE_BYTES != number or not data:
                 number = at // PIECE_BYTES
-                data = await self._take(number)
+                await asyncio.sleep(0)  # Who went while this waited is seen to be gone.
+                if gone.done():
+                    return False
+                taking = asyncio.ensure_future(self._take(number))
+                await asyncio.wait((taking, gone), return_when=asyncio.FIRST_COMPLETED)
+                if gone.done():
+                    await _given_up(taking)
+                    return False
+                data = await taking
             first = at - number * PIECE_BYTES
             body = data[first : min(first + SLICE_BYTES, self._part.end - number * PIECE_BYTES)]
             if not body:
@@ -165,9 +188,7 @@ class _Streamed(Response):
                 data = b""  # Thousands that take nothing hold nothing.
                 await asyncio.wait((sending, gone), return_when=asyncio.FIRST_COMPLETED)
             if gone.done():
-                sending.cancel()
-                with contextlib.suppress(asyncio.CancelledError):
-                    await sending
+                await _given_up(sending)
                 return False
             await sending
         return True
@@ -180,6 +201,14 @@ def _attachment(name: str) -> str:
         if quoted != name
         else (f'attachment; filename="{name}"')
     )
+
+
+async def _given_up(future: asyncio.Future[Any]) -> None:
+    """Wait for the end of what nobody wants any more, whatever that is."""
+    future.cancel()
+    await asyncio.wait((future,))
+    if not future.cancelled():
+        future.exception()
 
 
 async def _until_gone(receive: Any) -> None:

@@ -3,7 +3,7 @@
 The bytes come from the store by key, and only so. A small picture that a job has made is taken
 from there too; any other is made once, by a process apart with little memory and time. What cannot
 be decoded is remembered as broken with the reason. The cache is bounded and may be lost at any
-time.
+time; a purge removes from it what it deleted (`adapters.thumbnails.purged`).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from adapters import (
     ThumbnailWorker,
 )
 from base.errors import DrystoneError
+from fsd import NotFoundError
 
 if TYPE_CHECKING:
     from fsd import Client
@@ -139,8 +140,20 @@ class Thumbnails:
             os.replace(target, self._path(name, ".webp"))
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
+        return self._kept(name, key)
+
+    def _kept(self, name: str, key: str) -> Thumbnail:
+        """Return a picture that was just put in its place; NotFoundError where it may not stay."""
+        path = self._path(name, ".webp")
+        try:
+            # Behind it: a purge removes the pictures that are there when the store has forgotten.
+            self._store.head(key)
+        except NotFoundError:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+            raise
         self._count()
-        return Thumbnail("ready", self._path(name, ".webp"))
+        return Thumbnail("ready", path)
 
     def _made_by_a_job(self, name: str, key: str) -> Thumbnail | None:
         """Take the picture from the store; None when there is none, or it cannot be had now."""
@@ -153,12 +166,11 @@ class Thumbnails:
                 return self._broken(name, found.reason)
             self._store.read(found.thumbnail_key, scratch)
             os.replace(scratch, self._path(name, ".webp"))
+            return self._kept(name, key)
         except DrystoneError:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(scratch)
             return None
-        self._count()
-        return Thumbnail("ready", self._path(name, ".webp"))
 
     def _broken(self, name: str, reason: str) -> Thumbnail:
         temporary = self._path(name, f".{threading.get_ident()}.tmp")

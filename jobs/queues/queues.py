@@ -48,12 +48,19 @@ class Deliverer:
 
     def push_due(self, database: Database, queues: Sequence[str] | None = None) -> int:
         """Push what is due; return how many. RedisUnavailableError: the scheduler does it later."""
-        if self.breaker is not None and self.breaker.state == "open":
-            raise _resting()  # Before anything is marked as delivered.
-        due = database.runs.due_tasks(queues or self._names, DEPTH)
-        with self._passing() if due else nullcontext():
+        with self._passing():
+            self._check_answers()  # Before anything is marked as delivered.
+            due = database.runs.due_tasks(queues or self._names, DEPTH)
             self.push(due)
         return len(due)
+
+    def _check_answers(self) -> None:
+        from redis.exceptions import RedisError
+
+        try:
+            self._redis.ping()
+        except (RedisError, OSError) as error:
+            raise RedisUnavailableError(f"Redis does not answer: {error}") from error
 
     def _passing(self) -> AbstractContextManager[None]:
         if self.breaker is None:

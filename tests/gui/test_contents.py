@@ -24,7 +24,7 @@ from store_harness import write_files
 from fsd import PIECE_BYTES, Client
 from gui.access.people import make_token
 from gui.contents.conditions import Part, is_known, part_of
-from gui.contents.objects import Objects
+from gui.contents.objects import THREADS_MAX, Objects
 from gui.core.server_process import pages_process
 from gui.door import protocol
 
@@ -157,16 +157,19 @@ def test_contents_come_without_the_pages(ask, large: Scene):
 
 
 class Counted(Client):
-    """The store's client; it counts the pieces, and bends the last byte of one."""
+    """The store's client; it counts the pieces, may hang, and bends the last byte of one."""
 
     bent = -1
 
     def __init__(self, address: str) -> None:
         super().__init__(address)
         self.asked: list[int] = []
+        self.goes_on = threading.Event()
+        self.goes_on.set()
 
     def piece(self, key: str, number: int) -> bytes:
         self.asked.append(number)
+        self.goes_on.wait(60)
         data = super().piece(key, number)
         return data[:-1] + bytes([data[-1] ^ 1]) if number == self.bent else data
 
@@ -177,6 +180,7 @@ class Port:
 
     number: int
     store: Counted
+    server: uvicorn.Server
 
     def get(self, receive_bytes: int = 0, **headers: str) -> socket.socket:
         """Ask for the object and take nothing."""
@@ -209,7 +213,7 @@ def port(large: Scene, monkeypatch: pytest.MonkeyPatch) -> Iterator[Port]:
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])), daemon=True)
     thread.start()
     until(lambda: server.started, "the server")
-    yield Port(listener.getsockname()[1], store)
+    yield Port(listener.getsockname()[1], store, server)
     server.should_exit = True
     thread.join(30)
     objects.close()
@@ -261,6 +265,20 @@ def test_what_is_not_the_object_never_comes_whole(port: Port, caplog):
         opened.close()
         assert len(cut.value.partial) == 3 * PIECE_BYTES, "the last piece is kept back"
     assert "does not match its sha256" in caplog.text
+
+
+@pytest.mark.fault
+def test_who_went_while_disks_hang_asks_for_nothing(port: Port):
+    port.store.goes_on.clear()
+    many = [port.get() for _ in range(3 * THREADS_MAX)]
+    until(lambda: len(port.store.asked) == THREADS_MAX, "the threads")
+    for one in many:
+        one.close()
+    until(lambda: not port.server.server_state.connections, "that they went")
+    port.store.goes_on.set()
+    with port.get(connection="close") as opened:
+        assert taken(opened).endswith(LARGE)
+    assert len(port.store.asked) == THREADS_MAX + 4, "theirs, and those of one who stayed"
 
 
 def test_nothing_of_it_lies_on_the_ssd(ask, large: Scene):

@@ -297,6 +297,22 @@ def test_many_ask_and_it_is_made_once(scene: Scene, tmp_path):
         made.close()
 
 
+def test_a_picture_that_was_made_while_its_object_was_purged_does_not_stay(scene: Scene, tmp_path):
+    node = scene.database.explore.page(gui_harness.images(), limit=1)[0]
+    made = Thumbnails(scene.store.client, str(tmp_path), 10**9, 1)
+    try:
+        purged = hashlib.sha256(b"purged").hexdigest()
+        for key in (node.key, purged):
+            os.makedirs(tmp_path / key[:2], exist_ok=True)
+            (tmp_path / key[:2] / f"{key}-small.webp").write_bytes(b"made before")
+        assert made._kept(f"{node.key}-small", node.key).state == "ready"
+        with pytest.raises(DrystoneError):
+            made._kept(f"{purged}-small", purged)
+        assert not (tmp_path / purged[:2] / f"{purged}-small.webp").exists()
+    finally:
+        made.close()
+
+
 def test_what_a_job_made_is_taken_from_the_store(scene: Scene, tmp_path):
     one, other, third = scene.database.explore.page(gui_harness.images(), limit=3)
     known = {

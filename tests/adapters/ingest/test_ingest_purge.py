@@ -78,12 +78,19 @@ def test_a_purged_batch_is_missed_by_nobody(purgeable: House, tmp_path):
             " SELECT node_id, 'no picture' FROM node JOIN physical_content USING (node_id)"
         )
     before = house.rows("SELECT count(*) FROM thumbnail")[0][0]
+    cache = os.path.join(house.store.config.ssd, "thumbnails")
+    kept = f"{key_of(SCRAPE['alone.png'])}-small.webp"
+    for name in (f"{one}-small.webp", f"{one}-large.broken-2", f"{one}.text", kept):
+        os.makedirs(os.path.join(cache, name[:2]), exist_ok=True)
+        with open(os.path.join(cache, name[:2], name), "wb") as file:
+            file.write(b"a picture")
     run(house, "purge", "--batch", "cats", "--dry-run")
     assert states(house)["cats"] == "packed" and one in pictures(house, tmp_path)
     said = run(house, "purge", "--batch", "cats", "--yes").stderr.decode()
     assert "without bytes now" in said
     assert_purged(house, tmp_path)
     assert 0 < house.rows("SELECT count(*) FROM thumbnail")[0][0] < before
+    assert [name for _, _, names in os.walk(cache) for name in names] == [kept]
     # No act of a person brings back what nobody has.
     with house.database.connection() as connection:
         sample = connection.execute(
