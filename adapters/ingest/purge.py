@@ -12,9 +12,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from adapters.ingest.purged_pictures import remove_purged
 from adapters.records.errors import AdapterError
 from adapters.records.names import DERIVED_SUFFIX, FIXED_INFIX
-from adapters.thumbnails.purged import remove_purged
 from base.errors import UsageError
 from base.text import safe_text
 from fsd import Client, JobStatus, load_config

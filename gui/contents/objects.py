@@ -49,8 +49,7 @@ class Objects:
         self._store = store
         self._note = note
         self._threads = ThreadPoolExecutor(THREADS_MAX, "content")
-        # So many ask the store; held until their thread is free. Waited for in the loop, with nothing
-        # else held.
+        # So many ask the store; held until their thread is free. Waited for in the loop, innermost.
         self._turns = asyncio.Semaphore(THREADS_MAX)
 
     async def answer(

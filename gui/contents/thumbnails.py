@@ -3,7 +3,7 @@
 The bytes come from the store by key, and only so. A small picture that a job has made is taken
 from there too; any other is made once, by a process apart with little memory and time. What cannot
 be decoded is remembered as broken with the reason. The cache is bounded and may be lost at any
-time; a purge removes from it what it deleted (`adapters.thumbnails.purged`).
+time; a purge removes from it what it deleted (`adapters.ingest.purged_pictures`).
 """
 
 from __future__ import annotations
