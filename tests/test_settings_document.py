@@ -11,9 +11,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from adapters.actions.contract.config import ActionsConfig
-from adapters.decide.decision import Thresholds
 from adapters.ingest.config import IngestConfig
 from adapters.receive.config import ReceiveConfig
+from adapters.schemas.config import SchemasConfig
 from base.logging.config import LogConfig, TelemetryConfig
 from fsd.disks.config import (
     FOREIGN_SECTIONS,
@@ -58,7 +58,7 @@ SECTIONS: dict[str, type[Any] | None] = {
     "`[database]`": DatabaseConfig.__base__,
     "`[ingest]`": IngestConfig,
     "`[receive]`": ReceiveConfig,
-    "`[schemas]`": Thresholds,
+    "`[schemas]`": SchemasConfig,
     "`[actions]`": ActionsConfig,
     "`[jobs]`": JobsConfig,
     "`[[jobs.actions_on_arrival]]`": ArrivalAction,

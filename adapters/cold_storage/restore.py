@@ -41,7 +41,7 @@ from adapters.cold_storage.restore_plan import (
 from adapters.packages.database_package import is_database
 from adapters.packages.package_read import BLOCK_BYTES, Entry, read_objects
 from adapters.records.errors import AdapterError, PackageError
-from adapters.schemas.config import load_thresholds
+from adapters.schemas.config import load_schemas_config
 from adapters.sources.registry import adapter_of_stored
 from adapters.work.batch_work import LISTING_NAME, locked_batch, make_own_folder
 from adapters.work.batch_work import WORK_FOLDER as INGEST_FOLDER
@@ -243,9 +243,9 @@ def _tell(run: _Run, plan: Plan, folder: str, database: Database, report: Restor
     if plan.adapter is None:
         register_generated(database, plan, run.outbox)
         return
-    thresholds = load_thresholds(run.config_path)
+    schemas = load_schemas_config(run.config_path)
     done = describe(
-        database, plan, folder, run.outbox, thresholds, lambda n: run.say(f"{plan.batch}: {n}")
+        database, plan, folder, run.outbox, schemas, lambda n: run.say(f"{plan.batch}: {n}")
     )
     report.intents, report.intents_repeated = done.intents, done.repeated
 

@@ -16,7 +16,6 @@ from typing import Annotated
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from adapters.cold_storage.restore_plan import Package, Part, Plan
-from adapters.decide.decision import Thresholds
 from adapters.ingest.declaring import Declarer
 from adapters.ingest.quarantine import close_understood, set_aside
 from adapters.packages.package import location_intents
@@ -24,6 +23,7 @@ from adapters.packages.package_read import read_intents
 from adapters.records.errors import PackageError
 from adapters.records.items import Problem
 from adapters.records.names import derived_batch
+from adapters.schemas.config import SchemasConfig
 from adapters.schemas.propose import take_up
 from adapters.sources.registry import adapter_of_stored
 from adapters.work.batch_work import PROBLEMS_NAME
@@ -68,7 +68,7 @@ def describe(
     plan: Plan,
     folder: str,
     outbox: str,
-    thresholds: Thresholds,
+    schemas: SchemasConfig,
     say: Callable[[str], None],
 ) -> Told:
     """Apply everything that the packages of a batch say; `folder` has its unpacked files."""
@@ -93,7 +93,7 @@ def describe(
         for package in part.packages:
             _register(database, plan.batch, package, nodes, outbox)
         _set_aside(database, plan.batch, part, folder, keys)
-    take_up(database, plan.batch, thresholds, say)
+    take_up(database, plan.batch, schemas, say)
     if was_purged:
         # Its intents were applied long ago; the store has the bytes again.
         database.ingests.show_kept(plan.batch, lambda keys: [key for key in keys if key in stored])

@@ -22,7 +22,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from adapters.decide.decision import Thresholds
 from adapters.ingest.admission import COMPLETE, admit
 from adapters.ingest.assemble import Assembler, describe_problem
 from adapters.ingest.config import IngestConfig, load_ingest_config, package_size_bytes_max
@@ -32,7 +31,7 @@ from adapters.packages.package import node_keys, write_packages
 from adapters.records.errors import AdapterError, BatchChangedError
 from adapters.records.items import Problem
 from adapters.records.names import derived_batch
-from adapters.schemas.config import load_thresholds
+from adapters.schemas.config import SchemasConfig, load_schemas_config
 from adapters.schemas.propose import take_up
 from adapters.sources.mixed import FALLBACK
 from adapters.sources.registry import adapter_named
@@ -91,7 +90,7 @@ class _Run:
     signal: Signal
     work: BatchWork
     settings: IngestConfig
-    thresholds: Thresholds
+    schemas: SchemasConfig
     package_size_bytes: int
     inbox: str
     outbox: str
@@ -158,7 +157,7 @@ def _run_of(
         signal=signal,
         work=BatchWork(config.area_path("3a"), signal.batch),
         settings=settings,
-        thresholds=load_thresholds(config_path),
+        schemas=load_schemas_config(config_path),
         package_size_bytes=package_size_bytes_max(settings, config.quota.outbox_bytes),
         inbox=config.area_path("3a"),
         outbox=config.area_path("3b"),
@@ -332,7 +331,7 @@ def _apply(run: _Run) -> None:
         report.cycles += len(result.cycles)
         run.say(f"{run.signal.batch}: applied {number:,} of {described['intents']:,} intents")
     # A crash before the state says "described" does all of it again, to the same end.
-    report.proposals = take_up(run.database, run.signal.batch, run.thresholds, run.say)
+    report.proposals = take_up(run.database, run.signal.batch, run.schemas, run.say)
     problems = _report_description(report, described)
     set_aside(run.database, run.signal.batch, problems, described["archives"], run.keys)
     run.database.ingests.set_state(run.signal.batch, "described", None)

@@ -35,7 +35,7 @@ from adapters.records.errors import AdapterError
 from adapters.records.folder import FileEntry, ScrapeFolder, list_files
 from adapters.records.listing import quarantine_path
 from adapters.records.names import FIXED_INFIX, derived_batch, fixed_batch
-from adapters.schemas.config import load_thresholds
+from adapters.schemas.config import load_schemas_config
 from adapters.schemas.propose import take_up
 from adapters.sources.mixed import FALLBACK, RedirectedAdapter
 from adapters.sources.registry import RETIRED, adapter_named, adapter_of_stored
@@ -340,7 +340,7 @@ def _apply(run: _Run, adapter: Adapter) -> None:
         run.report.nodes_new += result.nodes_new
         run.report.observations_new += result.observations_new
         run.report.edges_new += result.edges_new
-    take_up(run.database, run.batch, load_thresholds(run.config_path), run.say)
+    take_up(run.database, run.batch, load_schemas_config(run.config_path), run.say)
 
 
 def _write(path: str, data: bytes) -> None:

@@ -16,13 +16,18 @@ from adapters.decide.growth import grown
 from adapters.decide.names import NAME_LENGTH_MAX
 from adapters.decide.plan import Plan
 from adapters.decide.shapes import Keys, grouped, keys_of, most_like
-from adapters.schemas.rows import plan_of, write_rows
-from sql import Database, Proposal, table_statements
+from adapters.schemas import verdict
+from adapters.schemas.rows import plan_of, replay, statements_of, write_rows
+from base.errors import UsageError
+from sql import Database, Proposal, SchemaError
 
 if TYPE_CHECKING:
     from adapters.decide.decision import Decision, Thresholds
+    from adapters.schemas.config import SchemasConfig
     from sql import NewShape, SchemaVersion
 
+AUTO_MIGRATE = "auto_migrate"
+"""Who accepts what comes to trusted schemas."""
 NAME_MAX = NAME_LENGTH_MAX - 12
 """Room for a number, and for the names of lists."""
 SAMPLE_BYTES_MAX = 32 << 20
@@ -32,15 +37,17 @@ SAMPLE_BYTES_MAX = 32 << 20
 def take_up(
     database: Database,
     batch: str,
-    thresholds: Thresholds,
+    config: SchemasConfig,
     say: Callable[[str], None] = lambda _: None,
 ) -> list[str]:
     """Sort the documents that a batch has, propose, and give accepted schemas their rows.
 
-    Its intents have been applied. Returns the names of the schemas that have a proposal.
+    Its intents have been applied. Returns the names of the schemas that have a proposal which
+    waits for somebody.
     """
     if not database.schemas.has_documents():
         return []
+    thresholds = config.thresholds
     _sort(database, batch)
     names = database.schemas.of_batch(batch)
     known = {name: database.schemas.versions(name) for name in names}
@@ -54,11 +61,39 @@ def take_up(
         if proposal is not None:
             database.schemas.propose(proposal)
             proposed.append(name)
-            say(f"{batch}: `drystone schema show {name}` proposes a table of its documents")
     for name in names:
         if (version := active[name]) is not None:
+            if name in config.auto_migrate and version.replay_time is None:
+                replay(database, version, say)  # Who accepted it by itself was killed in it.
             write_rows(database, version, batch)
-    return proposed
+    # What was proposed by a run that was killed before it came to this is proposed again above.
+    waiting = [name for name in proposed if not _is_accepted(database, name, config, say)]
+    for name in waiting:
+        say(f"{batch}: `drystone schema show {name}` proposes a table of its documents")
+    return waiting
+
+
+def _is_accepted(
+    database: Database, name: str, config: SchemasConfig, say: Callable[[str], None]
+) -> bool:
+    """Accept the proposal of a trusted schema; tell whether it was.
+
+    Proposals only add to what is accepted. Where somebody rolled a version back, the next one waits
+    for somebody, too.
+    """
+    if name not in config.auto_migrate:
+        return False
+    versions = database.schemas.of(name)
+    active = _with_status(versions, "active")
+    if any(one.status == "former" and (not active or one.version > active.version)
+           for one in versions):  # fmt: skip
+        return False
+    try:
+        verdict.accept(database, name, AUTO_MIGRATE, say=say)
+    except (SchemaError, UsageError) as error:
+        say(f"{name} is not accepted by itself: {error}")
+        return False
+    return True
 
 
 # ---- Which belong together -----------------------------------------------------------------------
@@ -159,8 +194,3 @@ def _is_same(one: Plan, other: Plan) -> bool:
         return plan.form, own, inner
 
     return columns(one) == columns(other)
-
-
-def statements_of(plan: Plan, version: int = 1) -> str:
-    """Return the statements that make the tables of a plan, for people to read."""
-    return "\n".join(table_statements(table) for table in plan.tables(version))

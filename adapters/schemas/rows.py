@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.decide.plan import Plan
 from adapters.decide.rows import RowMaker
-from sql import Database, SourceMetadata, WriteIntent
+from sql import Database, SourceMetadata, WriteIntent, table_statements
 
 if TYPE_CHECKING:
     from sql import SchemaVersion, StoredDocument
@@ -55,6 +55,11 @@ def write_rows(database: Database, version: SchemaVersion, batch: str) -> int:
 def plan_of(text: str) -> Plan:
     """Return the plan that was kept as text."""
     return Plan.model_validate_json(text)
+
+
+def statements_of(plan: Plan, version: int = 1) -> str:
+    """Return the statements that make the tables of a plan, for people to read."""
+    return "\n".join(table_statements(table) for table in plan.tables(version))
 
 
 def _intent(

@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from adapters.decide.plan import Plan, edited
-from adapters.schemas.propose import statements_of
-from adapters.schemas.rows import plan_of, replay
+from adapters.schemas.rows import plan_of, replay, statements_of
 from base.errors import UsageError
 from sql import Database, DeclaredTable, SchemaError, SchemaVersion
 

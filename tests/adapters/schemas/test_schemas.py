@@ -13,6 +13,7 @@ from command import ROOT
 from schema_world import bring_in, rows_of, write
 
 from adapters.schemas import look, verdict
+from adapters.schemas.config import SchemasConfig
 from adapters.schemas.verdict import Changes
 from base.errors import UsageError
 from sql import Database, NotFoundError
@@ -210,6 +211,7 @@ BARRIERS = [
 ]
 
 
+@pytest.mark.fault
 @pytest.mark.seconds(30)
 def test_killed_at_every_barrier_and_accepted_again(database: Database, database_url, tmp_path):
     program = os.path.join(ROOT, "tests", "kit", "adapters", "schema_killed.py")
@@ -225,6 +227,63 @@ def test_killed_at_every_barrier_and_accepted_again(database: Database, database
         verdict.accept(database, kind, "tester")
         rows = rows_of(database, f"meta_{kind}")
         assert sorted(row[f"a{number}"] for row in rows) == list(range(30)), (place, call)
+        (version,) = database.schemas.versions(kind)
+        assert version.status == "active" and version.replay_time is not None
+
+
+TRUSTED = SchemasConfig(auto_migrate=("pets",))
+
+
+def test_what_comes_to_a_trusted_schema_is_accepted(database: Database, tmp_path):
+    def come(batch: str, numbers: range, **more: Any) -> list[str]:
+        documents = [pet(number, **more) for number in numbers]
+        folder = write(str(tmp_path / batch), {"pets.jsonl": documents})
+        return bring_in(database, folder, batch, TRUSTED)[1]
+
+    def statuses() -> list[str]:
+        return [one.status for one in database.schemas.of("pets")]
+
+    assert come("first", range(30)) == []
+    (version,) = database.schemas.of("pets")
+    assert (version.status, version.decided_by) == ("active", "auto_migrate")
+    assert len(rows_of(database, "meta_pets")) == 30
+    assert come("second", range(50, 60), colour="red") == []
+    assert statuses() == ["former", "active"] and count(database, "pets", {"colour": "red"}) == 10
+    # Who rolled it back meant that; what comes next is for somebody to decide.
+    verdict.roll_back(database, "pets", "ann")
+    assert come("third", range(70, 80), size=3) == ["pets"]
+    assert statuses() == ["active", "former", "provisional"]
+    assert verdict.accept(database, "pets", "ann")[0].version == 3
+    assert come("fourth", range(90, 100), legs=4) == []
+    assert statuses() == ["former", "former", "former", "active"]
+    assert count(database, "pets", {"legs": 4}) == 10
+
+
+def test_another_schema_waits_for_somebody(database: Database, tmp_path):
+    files = {"deep.jsonl": [deep(number) for number in range(10)]}
+    folder = write(str(tmp_path / "first"), files)
+    assert bring_in(database, folder, "first", TRUSTED)[1] == ["deep"]
+
+
+@pytest.mark.fault
+def test_a_trusted_schema_whose_acceptance_was_killed_is_completed_by_what_comes_next(
+    database: Database, database_url, tmp_path
+):
+    program = os.path.join(ROOT, "tests", "kit", "adapters", "schema_killed.py")
+    for place, call in (("activate", 1), ("apply", 0), ("finish", 0)):
+        kind = f"kind_{place}"
+        documents = [{f"{key}_{place}": n for key in "abcd"} for n in range(30)]
+        folder = write(str(tmp_path / kind), {f"{kind}.jsonl": documents})
+        assert bring_in(database, folder, kind)[1] == [kind]
+        command = [sys.executable, program, database_url, kind, place, str(call)]
+        ended = subprocess.run(command, env={**os.environ, "PYTHONPATH": ROOT}, timeout=120)
+        assert ended.returncode == -signal.SIGKILL, place
+        more = [{f"{key}_{place}": n for key in "abcd"} for n in range(30, 40)]
+        folder = write(str(tmp_path / f"{kind}-2"), {f"{kind}.jsonl": more})
+        trusted = SchemasConfig(auto_migrate=(kind,))
+        assert bring_in(database, folder, f"{kind}-2", trusted)[1] == []
+        rows = rows_of(database, f"meta_{kind}")
+        assert sorted(row[f"a_{place}"] for row in rows) == list(range(40)), place
         (version,) = database.schemas.versions(kind)
         assert version.status == "active" and version.replay_time is not None
 

@@ -7,10 +7,10 @@ import json
 import os
 from typing import Any
 
-from adapters.decide.decision import Thresholds
 from adapters.ingest.assemble import Assembler
 from adapters.ingest.declaring import Declarer
 from adapters.records.folder import FileEntry, ScrapeFolder, list_files
+from adapters.schemas.config import SchemasConfig
 from adapters.schemas.propose import take_up
 from adapters.sources.registry import adapter_named
 from sql import Database, default_file_extensions
@@ -32,7 +32,7 @@ def write(folder: str, files: dict[str, Any]) -> str:
 
 
 def bring_in(
-    database: Database, folder: str, batch: str, thresholds: Thresholds | None = None
+    database: Database, folder: str, batch: str, config: SchemasConfig | None = None
 ) -> tuple[Assembler, list[str]]:
     """Describe a folder of JSON as the batch; returns what was read, and what was proposed."""
     adapter = adapter_named("json")
@@ -52,7 +52,7 @@ def bring_in(
     for intent in assembler.intents():
         declarer.declare(intent)
         database.apply_intent(intent)
-    return assembler, take_up(database, batch, thresholds or Thresholds())
+    return assembler, take_up(database, batch, config or SchemasConfig())
 
 
 def _hashed(folder: str) -> ScrapeFolder:
