@@ -17,6 +17,7 @@ from sql.database.books import Books
 
 if TYPE_CHECKING:
     from base.operations.operation import Right
+    from sql.events.event_book import EventBook
     from sql.rights.guest_grants import GuestGrants
 
 _SQL = statements("guests")
@@ -74,6 +75,13 @@ class GuestView(Books):
             raise GuestError("whoever has a link only looks")
         sharing = GuestView(self._database, self._guest._replace(right="share"))
         return GuestGrants(self._database, sharing, self._guest.user_id)
+
+    @property
+    def events(self) -> EventBook:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """What happened to batches that were granted, in the one order that there is."""
+        from sql.events.event_book import EventBook
+
+        return EventBook(self, self._database)
 
     def read_rights(self, limit_s: float = float("inf")) -> None:
         """Note what grants reach; see `Database.read_rights`."""

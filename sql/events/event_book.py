@@ -20,9 +20,10 @@ from pydantic import AwareDatetime
 from base.logging.ids import current
 from base.model import Document, JsonObject
 from sql.core.clean_text import clean_text
-from sql.core.errors import DatabaseFullError, EventsGoneError, GuestError
+from sql.core.errors import DatabaseFullError, EventsGoneError
 from sql.core.repository import Repository, rows_of, value_of
 from sql.core.statements import statements
+from sql.core.transactions import Transactions
 
 _SQL = statements("event")
 
@@ -86,6 +87,11 @@ class Delivery(Document):
 
 class EventBook(Repository):
     """The outbox of a database."""
+
+    def __init__(self, database: Transactions, whole: Transactions | None = None) -> None:
+        """`whole` is the database that `database` shows a part of: events get places there."""
+        super().__init__(database)
+        self._whole = whole or database
 
     def add(
         self, kind: str, subject: str, document: Mapping[str, Any], once_key: str | None = None
@@ -165,9 +171,11 @@ class EventBook(Repository):
                 count += connection.execute(_SQL["forget"]).rowcount
 
     def _place_all(self) -> None:
-        """Give places to what has none; who cannot write, reads what has one."""
-        if self._value(_SQL["has_unplaced"]):
-            with suppress(DatabaseFullError, GuestError), self._database.connection() as connection:
+        """Give places to what has none, whoever reads; without room, what has one is read."""
+        with self._whole.reading() as connection:
+            has_unplaced = value_of(connection, _SQL["has_unplaced"])
+        if has_unplaced:
+            with suppress(DatabaseFullError), self._whole.connection() as connection:
                 _place(connection)
 
     # ---- Deliveries ------------------------------------------------------------------------------

@@ -147,6 +147,22 @@ def test_a_guest_reads_what_happened_to_batches_that_were_granted(database: Data
     assert events.events(place, caller, events.FeedRequest(after=0)).events == []
 
 
+def test_a_guest_who_reads_first_is_told_what_nobody_else_has_read(database: Database):
+    """And all others find it in the same order."""
+    gus = database.users.add("gus", "guest", HASH)
+    for name in ("march", "april"):
+        database.ingests.open(name, "t", "ada", f"/{name}")
+    for name in ("april", "march"):
+        database.rights.add(NewGrant("viewer", "ada", account="gus", batch=name))
+        apply(database, name, ingest_batch=name, virtual_nodes=[{"description": f"t:post:{name}"}])
+    place, caller = Place("", lambda: database), Caller("gus", "guest", gus.user_id)
+    part = events.events(place, caller, events.FeedRequest(after=0))
+    assert told(part.events) == [("node.created", "batch april"), ("node.created", "batch march")]
+    found, last = database.events.feed(0)
+    assert [one for one in found if one.type == "node.created"] == part.events
+    assert last == part.next_after == database.events.feed()[1]
+
+
 def test_a_purge_tells_what_is_hidden_and_what_comes_back(database: Database):
     database.ingests.open("march", "t", "ada", "/march")
     apply(
