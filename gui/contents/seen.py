@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
-from base.operations.operation import Right
+from base.operations.operation import GUEST, Right
 from gui.access.roles import Visitor
 from gui.core.errors import ForbiddenError
 from sql import Database, NotFoundError
 
 KEY = r"^[0-9a-f]{64}$"
+
+
+def seen_by(database: Database, visitor: Visitor, right: Right = "view") -> Database:
+    """Return the database as whoever asks sees it: all of it, or what a guest was granted."""
+    if visitor.role != GUEST:
+        return database
+    # What is asked of it is what both can be asked.
+    return cast("Database", database.seen_by(visitor.user_id, right))
 
 
 def check_seen(
@@ -22,7 +31,7 @@ def check_seen(
     """
     if visitor.may("viewer"):
         return
-    if visitor.role == "guest":
+    if visitor.role == GUEST:
         view = database().seen_by(visitor.user_id, "api" if visitor.token else "view")
         view.check_sees(key)
         if right not in view.rights_on(key):

@@ -26,13 +26,22 @@ class FacetCounts:
         self._lock = threading.Lock()
         self._known: dict[str, tuple[Facets, float]] = {}
 
-    def count(self, filters: Filters) -> Facets:
-        """Count the nodes; a facet that is filtered by shows what else could be chosen in it."""
-        found = self._counted(filters)
+    def count(self, filters: Filters, guest: Database | None = None) -> Facets:
+        """Count the nodes; a facet that is filtered by shows what else could be chosen in it.
+
+        What a guest sees is never remembered: it may be taken back.
+        """
+
+        def counted(chosen: Filters) -> Facets:
+            if guest is not None:
+                return guest.explore.facets(chosen.selector)
+            return self._counted(chosen)
+
+        found = counted(filters)
         for facet in FACETS:
             others = without_facet(filters, facet)
             if others != filters:
-                found = found._replace(**{facet: getattr(self._counted(others), facet)})
+                found = found._replace(**{facet: getattr(counted(others), facet)})
         return found
 
     def forget(self) -> None:

@@ -8,9 +8,12 @@ from fastapi import FastAPI, Path, Request, Response
 from fastapi.responses import JSONResponse
 
 from base.errors import DrystoneError
+from base.operations.operation import GUEST
 from base.operations.problem import status_of
 from gui.access.guard import VISITOR_KEY
+from gui.access.roles import Visitor
 from gui.contents.media import PLAYED
+from gui.contents.seen import seen_by
 from gui.pages.explorer.marks import shapes_of
 from gui.pages.explorer.strip import duration_of, is_key_frame, moments_of
 from gui.reading.desk import Desk
@@ -26,18 +29,19 @@ def add_look(app: FastAPI, desk: Desk) -> None:
 
     @app.get("/explorer/look/{node_id}", include_in_schema=False)
     async def look(request: Request, node_id: Annotated[int, Path(ge=1, lt=2**63)]) -> Response:
-        if not request.scope[VISITOR_KEY].may("viewer"):
+        visitor: Visitor = request.scope[VISITOR_KEY]
+        if not visitor.may(GUEST):
             return JSONResponse({"problem": "this needs the role viewer"}, 403)
         try:
-            report, frames = await desk.work(_read, desk, node_id)
+            report, frames = await desk.work(_read, desk, visitor, node_id)
         except DrystoneError as error:
             return JSONResponse({"problem": str(error)}, status_of(error))
         return JSONResponse(about(report, frames))
 
 
-def _read(desk: Desk, node_id: int) -> tuple[NodeReport, list[ExploredNode]]:
+def _read(desk: Desk, visitor: Visitor, node_id: int) -> tuple[NodeReport, list[ExploredNode]]:
     """Return a node, and its key frames; blocks."""
-    book = desk.database().explore
+    book = seen_by(desk.database(), visitor).explore
     report = book.node(str(node_id))
     return report, book.details([one["node_id"] for one in filter(is_key_frame, report.children)])
 

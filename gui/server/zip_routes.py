@@ -12,12 +12,15 @@ from fastapi import FastAPI, Query, Request, Response
 from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from base.errors import DrystoneError, UsageError
+from base.operations.operation import GUEST
 from base.operations.problem import status_of
 from base.text import size_text
 from datasets import NamedFile, named_files
 from fsd import PIECE_BYTES, Client, EngineUnavailableError, FsdError, ReindexingError
 from gui.access.guard import VISITOR_KEY
+from gui.access.roles import Visitor
 from gui.contents.reads import note_read
+from gui.contents.seen import seen_by
 from gui.core.filters import ADDRESS_LENGTH_MAX, filters_of, problems_of
 from gui.reading.desk import Desk
 
@@ -33,10 +36,11 @@ def add_zip(app: FastAPI, desk: Desk) -> None:
     async def zipped(
         request: Request, s: Annotated[str, Query(max_length=ADDRESS_LENGTH_MAX)] = ""
     ) -> Response:
-        if not request.scope[VISITOR_KEY].may("viewer"):
+        visitor: Visitor = request.scope[VISITOR_KEY]
+        if not visitor.may(GUEST):
             return PlainTextResponse("this needs the role viewer\n", 403)
         try:
-            files = await desk.work(_files, desk, s)
+            files = await desk.work(_files, desk, visitor, s)
         except DrystoneError as error:
             return PlainTextResponse("\n".join(problems_of(error)) + "\n", status_of(error))
         await note_read(desk, request, {"selector": s, "files": len(files)})
@@ -46,8 +50,10 @@ def add_zip(app: FastAPI, desk: Desk) -> None:
         )
 
 
-def _files(desk: Desk, selector: str) -> list[NamedFile]:
-    database, chosen = desk.database(), filters_of({"s": selector}).selector
+def _files(desk: Desk, visitor: Visitor, selector: str) -> list[NamedFile]:
+    """Return what is in a zip; for a guest what may be exported."""
+    database = seen_by(desk.database(), visitor, "export")
+    chosen = filters_of({"s": selector}).selector
     total = database.aggregate(chosen)
     if total.count > FILES_MAX or total.size_bytes > SIZE_BYTES_MAX:
         raise UsageError(

@@ -12,8 +12,11 @@ from fastapi.responses import PlainTextResponse, StreamingResponse
 
 from adapters import drawn_as
 from base.errors import DrystoneError
+from base.operations.operation import GUEST
 from base.operations.problem import status_of
 from gui.access.guard import VISITOR_KEY
+from gui.access.roles import Visitor
+from gui.contents.seen import seen_by
 from gui.core.filters import (
     ADDRESS_LENGTH_MAX,
     Filters,
@@ -40,11 +43,12 @@ def add_explorer(app: FastAPI, desk: Desk) -> None:
         order: Annotated[str, Query(max_length=20)] = "",
         cursor: Annotated[int | None, Query(ge=0, lt=2**63)] = None,
     ) -> dict[str, Any]:
-        if not request.scope[VISITOR_KEY].may("viewer"):
+        visitor: Visitor = request.scope[VISITOR_KEY]
+        if not visitor.may(GUEST):
             return {"nodes": [], "next": None, "problems": ["this needs the role viewer"]}
         try:
             filters = filters_of({"s": s, "order": order})
-            found = await desk.work(page_of, desk, filters, cursor)
+            found = await desk.work(page_of, desk, visitor, filters, cursor)
         except DrystoneError as error:
             return {"nodes": [], "next": None, "problems": problems_of(error)}
         return {
@@ -56,9 +60,10 @@ def add_explorer(app: FastAPI, desk: Desk) -> None:
     async def listed(
         request: Request, s: Annotated[str, Query(max_length=ADDRESS_LENGTH_MAX)] = ""
     ) -> Response:
-        if not request.scope[VISITOR_KEY].may("viewer"):
+        visitor: Visitor = request.scope[VISITOR_KEY]
+        if not visitor.may(GUEST):
             return PlainTextResponse("this needs the role viewer\n", 403)
-        lines = lines_of(desk, s)
+        lines = lines_of(desk, visitor, s)
         try:
             first = await desk.work(next, lines, "")
         except DrystoneError as error:
@@ -68,20 +73,23 @@ def add_explorer(app: FastAPI, desk: Desk) -> None:
         return StreamingResponse(whole, media_type="text/csv; charset=utf-8", headers=told)
 
 
-def lines_of(desk: Desk, selector: str) -> Iterator[str]:
+def lines_of(desk: Desk, visitor: Visitor, selector: str) -> Iterator[str]:
     """Yield what is said of each node of a selector as lines of CSV; blocks, and keeps nothing.
+
+    For a guest those that may be exported.
 
     None of it is anybody's text, so that nothing needs quotes and no cell is a formula.
     """
-    for row in desk.database().query_nodes(filters_of({"s": selector}).selector):
+    database = seen_by(desk.database(), visitor, "export")
+    for row in database.query_nodes(filters_of({"s": selector}).selector):
         yield ",".join("" if cell is None else str(cell) for cell in row[:5]) + "\n"
 
 
 def page_of(
-    desk: Desk, filters: Filters, cursor: int | None, limit: int = PAGE_NODES
+    desk: Desk, visitor: Visitor, filters: Filters, cursor: int | None, limit: int = PAGE_NODES
 ) -> list[ExploredNode]:
     """Return one page of nodes; blocks."""
-    return desk.database().explore.page(
+    return seen_by(desk.database(), visitor).explore.page(
         filters.selector, cursor=cursor, newest_first=not filters.oldest_first, limit=limit
     )
 

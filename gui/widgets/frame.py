@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import Request
 from nicegui import ui
 
+from base.operations.operation import GUEST
 from gui.access.guard import VISITOR_KEY
 from gui.access.roles import Visitor
 from gui.reading.desk import Desk
@@ -54,6 +55,7 @@ NAVIGATION: list[Page] = []
 """The pages of the navigation, in its order."""
 
 HOME_OF_LABELLERS = "/labelling"
+HOME_OF_GUESTS = "/explorer"
 THEME_COOKIE = "drystone_theme"
 _THEMES = {"dark": True, "light": False}
 
@@ -91,7 +93,7 @@ def frame(desk: Desk, title: str, lead: str = "") -> Generator[ui.element]:
     with box("shell"):
         _navigation(person)
         with box("page"):
-            live(desk.poller, _outages, _show_outages, "banners")
+            live(desk.poller, _outages, _banners_for(person), "banners")
             # The landmark is around it already: NiceGUI's page is a `main`.
             with attributes(box("content"), id="content", tabindex="-1") as content:
                 with box("page-head"):
@@ -183,12 +185,21 @@ def _outages(poller: Poller) -> tuple[tuple[str, str, str, str], ...]:
     )
 
 
+def _banners_for(person: Visitor) -> Callable[[Any], None]:
+    """Return what shows outages: to a guest without the reason, which names what is inside."""
+    if person.role != GUEST:
+        return _show_outages
+    return lambda outages: _show_outages(tuple((*one[:2], "", "") for one in outages))
+
+
 def _show_outages(outages: tuple[tuple[str, str, str, str], ...]) -> None:
     for title, since, reason, advice in outages:
         with attributes(box("banner bad"), role="alert"):
             text(f"{title} does not answer since {since}.", "banner-title")
-            text(reason, "banner-reason")
-            text(advice, "banner-advice")
+            if reason:
+                text(reason, "banner-reason")
+            if advice:
+                text(advice, "banner-advice")
 
 
 # ---- Sessions that end ---------------------------------------------------------------------------

@@ -15,13 +15,14 @@ from nicegui import Client, app, ui
 from starlette.exceptions import HTTPException
 
 from base.errors import DrystoneError
+from base.operations.operation import GUEST
 from base.operations.problem import status_of
 from gui.access.roles import require
 from gui.reading.desk import Desk
 from gui.reading.followed import READING
 from gui.reading.poller import Poller
 from gui.widgets.blocks import empty, link
-from gui.widgets.frame import HOME_OF_LABELLERS, Page, frame, visitor
+from gui.widgets.frame import HOME_OF_GUESTS, HOME_OF_LABELLERS, Page, frame, visitor
 from gui.widgets.live import live
 from sql import NotFoundError, Role
 
@@ -87,7 +88,8 @@ def add_page(desk: Desk, page: Page) -> None:
         try:
             person = visitor()
             if page.path == "/" and not person.may("viewer"):
-                return RedirectResponse(HOME_OF_LABELLERS, 303)
+                is_guest = person.role == GUEST
+                return RedirectResponse(HOME_OF_GUESTS if is_guest else HOME_OF_LABELLERS, 303)
             if page.role is not None:
                 require(person, page.role)
             await _build(desk, page, address)

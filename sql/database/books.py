@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 from sql.core.transactions import Transactions
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sql.actions.action_book import ActionBook
     from sql.actions.action_context import ActionContext
     from sql.actions.label_book import LabelBook
@@ -34,6 +36,8 @@ if TYPE_CHECKING:
     from sql.runs.run_book import RunBook
     from sql.runs.run_summary_book import RunSummaryBook
     from sql.runs.schedule_book import ScheduleBook
+    from sql.selector.select import Aggregate, NodeRow
+    from sql.selector.selector import Selector
 
 
 class _Repository:
@@ -98,3 +102,17 @@ class Books(Transactions):
     """What could not be understood, of ingest batches and of actions."""
     schemas: SchemaBook = _made_of("sql.intent.schema_book.SchemaBook")
     """What was decided about JSON documents, and which belong together."""
+
+    def query_nodes(self, selector: Selector) -> Iterator[NodeRow]:
+        """Yield what a selector finds, as it comes; a connection is busy until the last one."""
+        from sql.selector import select
+
+        with self.reading() as connection:
+            yield from select.query_nodes(connection, selector)
+
+    def aggregate(self, selector: Selector) -> Aggregate:
+        """Return how many nodes a selector finds and the sum of their sizes."""
+        from sql.selector import select
+
+        with self.reading() as connection:
+            return select.aggregate(connection, selector)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from sql.database.guest_view import GuestView
     from sql.intent.intent import IntentResult, WriteIntent
     from sql.intent.tree_rebuild import DerivedCheck
-    from sql.selector.select import Aggregate, Explanation, NodeRow
+    from sql.selector.select import Explanation
     from sql.selector.selector import Selector
 
 REOPEN_TIMEOUT_S = 10.0
@@ -149,20 +149,6 @@ class Database(Books):
 
         with self.reading() as connection:
             return declared.declared_tables(connection)
-
-    def query_nodes(self, selector: Selector) -> Iterator[NodeRow]:
-        """Yield what a selector finds, as it comes; a connection is busy until the last one."""
-        from sql.selector import select
-
-        with self.reading() as connection:
-            yield from select.query_nodes(connection, selector)
-
-    def aggregate(self, selector: Selector) -> Aggregate:
-        """Return how many nodes a selector finds and the sum of their sizes."""
-        from sql.selector import select
-
-        with self.reading() as connection:
-            return select.aggregate(connection, selector)
 
     def explain(self, selector: Selector) -> Explanation:
         """Return the statement that a selector becomes and what the planner expects of it."""

@@ -17,6 +17,7 @@ from sql.database.books import Books
 
 if TYPE_CHECKING:
     from base.operations.operation import Right
+    from sql.datasets.explore_book import ExploreBook
     from sql.events.event_book import EventBook
     from sql.rights.guest_grants import GuestGrants
 
@@ -75,6 +76,13 @@ class GuestView(Books):
             raise GuestError("whoever has a link only looks")
         sharing = GuestView(self._database, self._guest._replace(right="share"))
         return GuestGrants(self._database, sharing, self._guest.user_id)
+
+    @property
+    def explore(self) -> ExploreBook:  # pyright: ignore[reportIncompatibleVariableOverride]
+        """Pages of a selector, and counts over the newest of its nodes."""
+        from sql.datasets.explore_book import GUEST_FACET_NODES_MAX, ExploreBook
+
+        return ExploreBook(self, GUEST_FACET_NODES_MAX)
 
     @property
     def events(self) -> EventBook:  # pyright: ignore[reportIncompatibleVariableOverride]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from psycopg.sql import SQL, Composed, Identifier, Literal
+from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from sql.core.declared import DeclaredTable, declared_tables
 from sql.core.errors import QueryTimeoutError
@@ -21,6 +21,7 @@ from sql.selector.select import COST_MAX, plan
 if TYPE_CHECKING:
     import psycopg
 
+    from sql.core.transactions import Transactions
     from sql.selector.selector import Selector
 
 PAGE_NODES_MAX = 500
@@ -28,6 +29,8 @@ FACET_VALUES_MAX = 40
 """Of each facet the most frequent values; a store may have thousands of ingest batches."""
 FACET_TIMEOUT_MS = 15_000
 MORE_FACETS_TIMEOUT_MS = 8_000
+GUEST_FACET_NODES_MAX = 10_000
+"""So many nodes are counted for a guest, the newest: each row is looked up in what was granted."""
 FACET_NODES_MAX = 200_000
 """So many nodes are looked at for facets that are joined node by node: about two seconds."""
 
@@ -48,7 +51,7 @@ _PAGE = {
 _FACET_TIMEOUT = "SELECT set_config('statement_timeout', %s, true)"
 # One reading of the chosen nodes serves all facets.
 _FACETS = SQL("""
-    WITH chosen AS MATERIALIZED (SELECT node_id FROM ({}) AS selected),
+    WITH chosen AS MATERIALIZED (SELECT node_id FROM ({}) AS selected{}),
     by_extension AS (
         SELECT content.file_extension_id, count(*) AS nodes,
             sum(content.file_size_bytes)::bigint AS size_bytes
@@ -78,7 +81,7 @@ _FACETS = SQL("""
 # What is joined node by node, for the first nodes that are found. A tag is of what it is on and of
 # what hangs below that by one edge.
 _MORE_FACETS = SQL("""
-    WITH chosen AS MATERIALIZED (SELECT node_id FROM ({}) AS selected LIMIT {}),
+    WITH chosen AS MATERIALIZED (SELECT node_id FROM ({}) AS selected{}),
     observed AS MATERIALIZED (
         SELECT DISTINCT common.node_id, common.author_description AS author,
             to_char(common.update_time AT TIME ZONE 'UTC', 'YYYY-MM') AS month
@@ -132,7 +135,7 @@ _MORE_FACETS = SQL("""
 """)
 _LABELS = SQL("""
     SELECT {}::text || ':' || {} AS value, count(DISTINCT chosen.node_id) AS nodes
-    FROM (SELECT node_id FROM ({}) AS selected LIMIT {}) AS chosen JOIN {} USING (node_id)
+    FROM (SELECT node_id FROM ({}) AS selected{}) AS chosen JOIN {} USING (node_id)
     WHERE {} IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {}
 """)
 LABEL_COLUMN = "label"
@@ -180,10 +183,17 @@ class Facets(NamedTuple):
     month: tuple[FacetValue, ...] = ()
     label: tuple[FacetValue, ...] = ()
     dataset: tuple[FacetValue, ...] = ()
+    is_part: bool = False
+    """Whether there may be more nodes than were counted: for guests up to GUEST_FACET_NODES_MAX."""
 
 
 class ExploreBook(Repository):
     """Questions of people who look around; none changes a row."""
+
+    def __init__(self, database: Transactions, counted_max: int | None = None) -> None:
+        """Facets are counted over the newest `counted_max` nodes, or over all."""
+        super().__init__(database)
+        self._counted_max = counted_max
 
     def page(
         self,
@@ -228,18 +238,24 @@ class ExploreBook(Repository):
         with self._database.reading() as connection:
             planned = plan(connection, selector, "keys", COST_MAX).compiled
             connection.execute(_FACET_TIMEOUT, [str(FACET_TIMEOUT_MS)])
-            statement: Composed = _FACETS.format(planned.statement)
+            statement: Composed = _FACETS.format(planned.statement, self._cut())
             rows = connection.execute(statement, planned.parameters).fetchall()
         found = _facets_of(rows)
+        found = found._replace(is_part=found.nodes == self._counted_max)
         try:
             return found._replace(**self._more_facets(selector))
         except QueryTimeoutError:
             return found
 
-    def _more_facets(self, selector: Selector) -> dict[str, tuple[FacetValue, ...]]:
+    def _cut(self, nodes_max: int | None = None) -> Composable:
+        if self._counted_max is not None:
+            return SQL(" ORDER BY node_id DESC LIMIT {}").format(Literal(self._counted_max))
+        return SQL("") if nodes_max is None else SQL(" LIMIT {}").format(Literal(nodes_max))
+
+    def _more_facets(self, selector: Selector) -> dict[str, Any]:
         values: dict[str, list[FacetValue]] = {}
         most = Literal(FACET_VALUES_MAX)
-        limits = (Literal(FACET_NODES_MAX), most, most, most, most)
+        limits = (self._cut(FACET_NODES_MAX), most, most, most, most)
         with self._database.reading() as connection:
             planned = plan(connection, selector, "keys", COST_MAX).compiled
             connection.execute(_FACET_TIMEOUT, [str(MORE_FACETS_TIMEOUT_MS)])

@@ -22,7 +22,7 @@ LEFT JOIN LATERAL (
 LEFT JOIN LATERAL (
     WITH RECURSIVE way AS (
         SELECT node.node_id, 0 AS distance
-        WHERE node.depth > 0 AND (observed.title IS NULL OR NOT observed.is_raw)
+        WHERE observed.title IS NULL OR NOT observed.is_raw
         UNION ALL
         SELECT (
             SELECT min(edge.parent_node_id)

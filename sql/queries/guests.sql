@@ -26,21 +26,22 @@ SELECT coalesce((
 
 -- The one list of what guests may read: no other table has a grant to their role. Columns that are named
 -- alone are readable. What says of nobody what it is, the vocabulary, is for everybody; what a report on a
--- node or every selector asks for and is not for guests is empty.
+-- node or every selector asks for and is not for guests is empty. OFFSET 0: each row is looked up by itself;
+-- otherwise the planner may read all that a guest sees to show one page of it.
 -- name: missing
 WITH reached (condition) AS (
-    VALUES ('EXISTS (SELECT FROM grant_reach AS reach WHERE reach.node_id = %%1$I.node_id)')
+    VALUES ('EXISTS (SELECT FROM grant_reach AS reach WHERE reach.node_id = %%1$I.node_id OFFSET 0)')
 ), said (condition) AS (
     SELECT reached.condition || ' AND EXISTS (SELECT FROM observation_batch AS brought'
         ' WHERE brought.node_id = %%1$I.node_id AND brought.observation_hash = %%1$I.observation_hash'
-        ' AND brought.source_id = %%2$s)'
+        ' AND brought.source_id = %%2$s OFFSET 0)'
     FROM reached
 ), listed (name, columns, condition) AS (
     SELECT name, '', 'true'
     FROM unnest('{file_type,source,relationship,action,declared_table}'::text[]) AS name
     UNION ALL
     SELECT name, '', format(condition, name)
-    FROM unnest('{physical_content,virtual_asset,node_words}'::text[]) AS name, reached
+    FROM unnest('{physical_content,virtual_asset}'::text[]) AS name, reached
     UNION ALL
     -- Not root_id, component_id and depth: they tell of relatives that are hidden.
     SELECT 'node', 'node_id, sha256, is_virtual, is_physical', format(condition, 'node') FROM reached
@@ -49,13 +50,13 @@ WITH reached (condition) AS (
     UNION ALL
     SELECT name, '', 'false'
     FROM unnest(
-        '{archive_location,action_batch_node,action_event,dataset,dataset_version,pipeline,pipeline_stage}'::text[]
+        '{archive_location,action_batch_node,action_event,dataset,dataset_member,dataset_version,node_words,pipeline,pipeline_stage}'::text[]
     ) AS name
     UNION ALL
     SELECT 'grant_reach', '', 'grant_id = ANY ((SELECT granted(''grant''))::bigint[])'
     UNION ALL
-    SELECT 'edge', '', 'EXISTS (SELECT FROM grant_reach AS reach WHERE reach.node_id = edge.parent_node_id)'
-        ' AND EXISTS (SELECT FROM grant_reach AS reach WHERE reach.node_id = edge.child_node_id)'
+    SELECT 'edge', '', 'EXISTS (SELECT FROM grant_reach AS reach WHERE reach.node_id = edge.parent_node_id OFFSET 0)'
+        ' AND EXISTS (SELECT FROM grant_reach AS reach WHERE reach.node_id = edge.child_node_id OFFSET 0)'
     UNION ALL
     SELECT 'ingest_batch', 'ingest_batch_id, name, adapter, state',
         'ingest_batch_id = ANY ((SELECT granted(''batch''))::bigint[])'
@@ -70,7 +71,7 @@ WITH reached (condition) AS (
     UNION ALL
     SELECT 'observation_batch', '', 'ingest_batch_id = ANY ((SELECT granted(''batch''))::bigint[])'
         ' OR EXISTS (SELECT FROM grant_reach AS reach WHERE reach.node_id = observation_batch.node_id'
-        ' AND reach.grant_id = ANY ((SELECT granted(''metadata''))::bigint[]))'
+        ' AND reach.grant_id = ANY ((SELECT granted(''metadata''))::bigint[]) OFFSET 0)'
     UNION ALL
     SELECT 'common_metadata', '', format(condition, 'common_metadata', 'common_metadata.source_id') FROM said
     UNION ALL

@@ -191,8 +191,10 @@ def _words_terms(scope: Scope, condition: Condition) -> Iterator[Term]:
         return
     build = scope.build
     sets = [
-        SQL("SELECT node_id FROM nodes_with_words(search_query({}), {})").format(
-            build.bind(word), build.bind(ways)
+        SQL("SELECT node_id FROM {}(search_query({}), {})").format(
+            SQL("nodes_with_words" if build.grants is None else "shown_nodes_with_words"),
+            build.bind(word),
+            build.bind(ways),
         )
         for kind, ways in _WAYS.items()
         for word in words_of(getattr(condition.words, kind) or "")

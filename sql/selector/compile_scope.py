@@ -18,8 +18,14 @@ from sql.selector.vocabulary import Vocabulary
 class Build:
     """One compilation: it gathers parameters and problems, and hands out aliases and choices."""
 
-    def __init__(self, vocabulary: Vocabulary, choices: Sequence[bool]) -> None:
+    def __init__(
+        self,
+        vocabulary: Vocabulary,
+        choices: Sequence[bool],
+        grants: Sequence[int] | None = None,
+    ) -> None:
         self.vocabulary = vocabulary
+        self.grants = grants
         self.parameters: dict[str, Any] = {}
         self.problems: list[str] = []
         self.choice_count = 0

@@ -40,15 +40,18 @@ def compile_selector(
     form: Form = "rows",
     choices: Sequence[bool] = (),
     only: Condition | None = None,
+    grants: Sequence[int] | None = None,
 ) -> Compiled:
     """Compile a selector; raises SelectorError when it names what the database does not have.
 
-    `only` is asked of the nodes that the selector, with its limit and sample, has chosen.
+    `only` is asked of the nodes that the selector, with its limit and sample, has chosen. With
+    `grants` it is for a guest, who sees what these reach: that no policy lets anything else through
+    is so without it, but a policy is asked row by row, and this can be where a plan begins.
 
     Columns of rows: node_id, sha256, size, extension id (both NULL without bytes) and, when
     described, the description. Of an aggregate: extension id, count, size.
     """
-    build = Build(vocabulary, choices)
+    build = Build(vocabulary, choices, grants)
     if form == "aggregate":
         statement = _aggregate(build, selector, only)
     else:
@@ -158,6 +161,13 @@ def _root(build: Build, selector: Selector) -> Scope:
 
 def _where(scope: Scope, selector: Selector) -> Composable:
     parts: list[Composable] = []
+    if scope.build.grants is not None:
+        reach = scope.build.alias("reach")
+        parts.append(
+            SQL(
+                "{0} IN (SELECT {1}.node_id FROM grant_reach AS {1} WHERE {1}.grant_id = ANY ({2}))"
+            ).format(scope.node_id, reach, scope.build.bind(list(scope.build.grants)))
+        )
     if selector.where is not None:
         parts.append(condition_term(scope, selector.where, "where").sql)
     if not selector.include_deleted:

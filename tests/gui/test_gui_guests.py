@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import io
 import itertools
 import json
 import re
 import secrets
+import zipfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -123,6 +125,9 @@ def house(database_server: str, database_template: str) -> Iterator[House]:
                 "VALUES ('a', 'https://a', '', 'none', 1, 0)"
             )
         planted = plant(load_config(find_config(made.store.config_path)).dsn)
+        with database.connection() as connection:
+            # A planted row says that the first grant reaches the first node.
+            connection.execute("DELETE FROM grant_frontier")
         with gui_harness.served(made) as running:
             hidden = [key for key, _ in rows if key != keys[0]]
             with_bytes = [key for key, has_bytes in rows if has_bytes and key != keys[0]]
@@ -230,8 +235,41 @@ def test_a_guest_is_shown_what_was_granted_and_no_other_node(house: House):
 def test_no_page_tells_a_guest_anything(house: House, page: Any):
     answer = house.page(filled(page.path, house))
     assert not leaks(answer), answer.body
-    if page.role is not None:
+    if page.role not in (None, "guest"):
         assert answer.status in (303, 403, 404), answer.status
+    for key in house.hidden:
+        # The address itself may be said again.
+        assert key.encode() not in answer.body or key in filled(page.path, house)
+
+
+def test_a_guest_explores_what_was_granted(house: House):
+    number = house.scene.database.explore.node(house.shown).node["node_id"]
+    everything = json.loads(house.page("/explorer/nodes").body)
+    assert [one["id"] for one in everything["nodes"]] == [number]
+    looked = json.loads(house.page(f"/explorer/look/{number}").body)
+    assert looked["content"] == f"/content/{house.shown}"
+    words = quote(json.dumps({"version": 1, "where": {"words": "hostile"}}))
+    assert json.loads(house.page(f"/explorer/nodes?s={words}").body)["nodes"] == []
+    assert house.page(f"/node/{house.shown}").status == 200
+    assert house.page("/").headers["location"] == "/explorer"
+
+
+def test_a_zip_has_what_may_be_exported(house: House):
+    database, gil = house.scene.database, house.scene.database.users.user("gil").user_id
+    refused = house.page("/explorer/zip")
+    assert (refused.status, b"none of these nodes" in refused.body) == (400, True)
+    assert house.page("/explorer/list").body.count(b"\n") == 1, "the heading"
+    assert not database.seen_by(gil, "export").holds()
+    number = database.rights.add(NewGrant("export", "ada", account="gil", node=house.shown))
+    database.read_rights()
+    try:
+        assert house.shown.encode() in house.page("/explorer/list").body
+        with zipfile.ZipFile(io.BytesIO(house.page("/explorer/zip").body)) as found:
+            (name,) = found.namelist()
+            assert hashlib.sha256(found.read(name)).hexdigest() == house.shown
+            assert CANARY not in name
+    finally:
+        database.rights.revoke(number)
 
 
 async def said_over_websocket(house: House, cookie: str, path: str) -> str:
@@ -360,6 +398,7 @@ def test_no_route_of_the_port_tells_a_guest_anything(
 
 OTHER_ROUTES = (
     "/thumbnail/KEY", "/thumbnail/KEY?size=large", "/content/KEY", "/explorer/nodes",
+    "/explorer/list", "/explorer/zip", "/explorer/look/NODE", "/explorer?view=1", "/node/NODE",
     "/labelling/1/tasks", "/labelling/media/KEY.mp4", "/labelling/text/KEY", "/api/v1/overview",
     "/api/v1/health", "/api/v1/backups", "/api/v1/me", "/rq/", "/ready", "/live", "/healthz",
 )  # fmt: skip
@@ -368,8 +407,10 @@ OTHER_ROUTES = (
 @pytest.mark.parametrize("route", OTHER_ROUTES)
 def test_no_other_route_tells_a_guest_anything(house: House, route: str):
     for key in house.with_bytes:
-        answer = house.page(route.replace("KEY", key))
+        number = house.scene.database.explore.node(key).node["node_id"]
+        answer = house.page(route.replace("KEY", key).replace("NODE", str(number)))
         assert not leaks(answer), answer.body
+        assert key not in str(answer.headers) and key.encode() not in answer.body
         if "/content/" in route:
             assert answer.status == 404, answer.body
         if "/thumbnail/" in route:

@@ -10,6 +10,7 @@ import pytest
 from gui_harness import PASSWORD, Scene
 from nicegui import ui
 
+from gui.access.people import add_user
 from sql.rights.grant_book import NewGrant
 
 pytestmark = pytest.mark.asyncio
@@ -101,6 +102,40 @@ async def test_a_node_is_shared_on_its_page_and_says_who_sees_it_and_why(scene: 
         await user.should_see("It is taken back")
         await user.should_see("Nobody else")
     assert scene.database.rights.grants(account="gus") == []
+
+
+async def test_a_guest_has_an_explorer_of_what_was_granted(scene: Scene):
+    shown = scene.database.explore.page(gui_harness.images(), limit=1)[0]
+    add_user(scene.database, "gwen", "guest", PASSWORD)
+    add_user(scene.database, "gina", "guest", PASSWORD)
+    scene.database.rights.add_group("guests")
+    for name in ("gwen", "gina"):
+        scene.database.rights.add_member("guests", name)
+    async with gui_harness.simulated(scene, "gwen") as (user, _):
+        await user.open("/explorer")
+        await user.should_see("Nothing is granted to you")
+    for level in ("viewer", "share"):
+        scene.database.rights.add(NewGrant(level, "oto", account="gwen", node=shown.key))
+    scene.database.read_rights()
+    async with gui_harness.simulated(scene, "gwen") as (user, _):
+        await user.open("/explorer")
+        await user.should_see("1 node")
+        for words in ("Hidden", "Save view", "Add files"):
+            await user.should_not_see(words)
+        await user.open(f"/node/{shown.key}")
+        await user.should_see("share, view")
+        for words in ("Download", "Copies on disks", "By the role", "Take back"):
+            await user.should_not_see(words)
+        user.find("Share").click()
+        await user.should_see("It holds for what lies below")
+        for element in user.find(kind=ui.input).elements:
+            if str(element.props["label"]).startswith("Account"):
+                element.value = "gina"
+        user.find("Grant it").click()
+        await user.should_see("gina sees it")
+        await user.should_see("Take back")
+    (made,) = scene.database.rights.grants(account="gina")
+    assert (made.node, made.level, made.granted_by) == (shown.key, "viewer", "gwen")
 
 
 async def test_admins_see_people(scene: Scene):

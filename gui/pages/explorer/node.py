@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import functools
 from datetime import UTC, datetime
-from typing import Any, NamedTuple, cast
+from typing import Annotated, Any, NamedTuple, cast
+
+from fastapi import Depends
 
 from base.errors import DrystoneError
+from base.operations.operation import GUEST
+from gui.access.roles import Visitor
 from gui.contents.media import PLAYED
+from gui.contents.seen import seen_by
 from gui.pages.explorer.marks import MarkedPicture, Neighbours, shapes_of
 from gui.pages.explorer.shared import Sharing, read_sharing, show_sharing
 from gui.pages.explorer.strip import MOMENTS_MAX, Strip, duration_of, is_key_frame, moments_of
@@ -28,7 +33,7 @@ from gui.widgets.blocks import (
     text,
 )
 from gui.widgets.explorer_routes import name_of, picture_of, question, spoken, tile_of
-from gui.widgets.frame import Page
+from gui.widgets.frame import Page, visitor_of
 from gui.widgets.view import View
 from gui.widgets.words import state_badge
 from sql import ExploredNode, NodeReport
@@ -52,11 +57,16 @@ class NodeReading(NamedTuple):
     copies: Any
     """What the store says of its bytes, an error, or None for what has none."""
     sharing: Sharing
+    rights: tuple[str, ...] = ()
+    """Those of a guest on it; empty for whoever sees everything."""
 
 
-def read_node(desk: Desk, name: str) -> NodeReading:
+def read_node(
+    desk: Desk, name: str, person: Annotated[Visitor, Depends(visitor_of)]
+) -> NodeReading:
     """Read a node by number, key or description; blocks. Raises NotFoundError."""
-    book = desk.database().explore
+    database, is_guest = seen_by(desk.database(), person), person.role == GUEST
+    book = database.explore
     report = book.node(name, ROWS_READ_MAX)
     near = [
         *report.children[:RELATIVES_SHOWN],
@@ -67,22 +77,24 @@ def read_node(desk: Desk, name: str) -> NodeReading:
     ]
     known = {one.node_id: one for one in book.details([row["node_id"] for row in near])}
     copies: Any = None
-    if report.node["is_physical"]:
+    if report.node["is_physical"] and not is_guest:
         try:
             copies = desk.store.head(report.node["key"])
         except DrystoneError as error:
             copies = error
-    return NodeReading(report, known, copies, read_sharing(desk, report.node["key"]))
+    key = report.node["key"]
+    rights = desk.database().seen_by(person.user_id).rights_on(key) if is_guest else ()
+    return NodeReading(report, known, copies, read_sharing(database, key), rights)
 
 
 def build(view: View) -> None:
     """Build the page."""
-    report, known, copies, sharing = view.reading
+    report, known, copies, sharing, rights = view.reading
     Neighbours(report.node["node_id"])
     _crumbs(report, known)
     with box("node-page"):
         with box("stack"):
-            _picture(report, known)
+            _picture(report, known, takes=not rights or "export" in rights)
             _relatives("Made from it, or part of it", report.children, known)
             _relatives("What it belongs to", report.parents, known)
         with box("stack"):
@@ -91,12 +103,15 @@ def build(view: View) -> None:
             _observations(report.metadata)
             _declared(report.declared)
             _origins(report)
-            if view.may("operator"):
+            if rights:
+                with card("What you may do with it"):
+                    text(", ".join(rights), "hint")
+            if view.may("operator") or "share" in rights:
                 show_sharing(view.desk, report.node["key"], _title_of(view.reading), sharing)
 
 
 PAGE = Page(
-    "Node", "/node/{name:path}", read=read_node, build=build, slowness=0,
+    "Node", "/node/{name:path}", GUEST, read=read_node, build=build, slowness=0,
     title=lambda found: _title_of(found)[:120],
 )  # fmt: skip
 
@@ -121,7 +136,7 @@ def _crumbs(report: NodeReport, known: dict[int, ExploredNode]) -> None:
                 attributes(link(name, f"/node/{row['node_id']}"), title=row["description"] or "")
 
 
-def _picture(report: NodeReport, known: dict[int, ExploredNode]) -> None:
+def _picture(report: NodeReport, known: dict[int, ExploredNode], *, takes: bool) -> None:
     facts = report.node
     address = picture_of(facts["key"], facts["media_type"], "large", facts["extension"])
     with card():
@@ -147,7 +162,7 @@ def _picture(report: NodeReport, known: dict[int, ExploredNode]) -> None:
             empty(f"A file of type {facts['extension']}", "There is no picture of such files.")
         else:
             empty("A description", "It has no bytes of its own: an author, a post, an album.")
-        if facts["is_physical"]:
+        if facts["is_physical"] and takes:
             with box("row"):
                 link("Download", f"/content/{facts['key']}", "button small")
 

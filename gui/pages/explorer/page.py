@@ -11,6 +11,8 @@ from nicegui import background_tasks, events, ui
 from pydantic import BaseModel, Field, field_validator
 
 from base.errors import DrystoneError, UsageError
+from base.operations.operation import GUEST
+from gui.contents.seen import seen_by
 from gui.core import filters as filtering
 from gui.core.filters import FACETS, Chip, Filters
 from gui.pages.explorer.bringing import ask_for_files, show_first_steps
@@ -24,7 +26,7 @@ from gui.widgets.explorer_routes import source_of
 from gui.widgets.frame import Page, visitor
 from gui.widgets.live import take_out_of_sight
 from gui.widgets.view import View
-from sql import FacetValue, SavedView
+from sql import Facets, FacetValue, SavedView
 
 VALUES_SHOWN = 8
 _NO_TYPE = ("media_type", "none")
@@ -62,7 +64,7 @@ async def build(view: View, request: Request) -> None:
     """Build the page; `view` in the address is a saved view, which can be sent to somebody."""
     query, problem = dict(request.query_params), ""
     number = query.pop("view", "")
-    if number:
+    if number and visitor().role != GUEST:
         try:
             saved = await view.desk.work(_view_of, view.desk, visitor().user_id, number)
             query = {**dict(parse_qsl(urlsplit(saved.query).query)), **query}
@@ -85,7 +87,7 @@ def address_of(saved_view_id: int) -> str:
 
 
 PAGE = Page(
-    "Explorer", "/explorer", "viewer", "Data", build=build, key="e", place=1,
+    "Explorer", "/explorer", GUEST, "Data", build=build, key="e", place=1,
     query="?media_type=image,video",
     lead="Everything that was brought in or made, newest first.",
 )  # fmt: skip
@@ -97,6 +99,7 @@ class Explorer:
     def __init__(self, desk: Desk, query: dict[str, str]) -> None:
         self._desk = desk
         self._client = ui.context.client
+        self._is_guest = visitor().role == GUEST
         problems: list[str] = []
         try:
             self.filters = filtering.filters_of(query)
@@ -127,7 +130,8 @@ class Explorer:
             button("Newest first", self._turn, "small", hint="Turn the order")
             button("Fill tiles", self._fill, "small", hint="Whole pictures, or cut to their tiles")
             button("YAML", self._edit, "small", hint="The selector as it is written in files")
-            button("Save view", self._save, "small")
+            if not self._is_guest:
+                button("Save view", self._save, "small")
             if visitor().may("operator"):
                 button("Add files", functools.partial(ask_for_files, self._desk), "small")
         self._problems = box("stack")
@@ -216,15 +220,26 @@ class Explorer:
                 button("Clear all", lambda: self.change(everything), "small quiet")
         self._asked += 1
         background_tasks.create(self._count_facets(self._asked), name="facets")
-        background_tasks.create(self._list_views(), name="views")
+        if not self._is_guest:
+            background_tasks.create(self._list_views(), name="views")
 
     async def _count_facets(self, asked: int) -> None:
         with self._client:
             self._count.text = "counting…"
+            person = visitor()
+
+        def count() -> Facets:
+            guest = seen_by(self._desk.database(), person) if self._is_guest else None
+            return self._desk.facets.count(self.filters, guest)
+
         try:
-            found = await self._desk.work(self._desk.facets.count, self.filters)
+            found = await self._desk.work(count)
             said = f"{many(found.nodes, 'node')}, {size(found.size_bytes)}"
-            is_new = not found.nodes and not await self._desk.work(self._holds_anything)
+            if found.is_part:
+                said = f"{found.nodes:,} nodes or more; counted are the newest"
+            is_new = not (found.nodes or self._is_guest) and not await self._desk.work(
+                self._holds_anything
+            )
         except DrystoneError as error:
             found, said, is_new = None, f"not counted: {_shown(error)[0]}", False
         if asked != self._asked or self._client.is_deleted:
@@ -238,7 +253,8 @@ class Explorer:
                 text("Filters", "visually-hidden", "h2")
                 for facet in FACETS:
                     self._show_facet(facet, getattr(found, facet) if found else ())
-                self._show_hidden()
+                if not self._is_guest:
+                    self._show_hidden()
 
     def _holds_anything(self) -> bool:
         """Tell whether there is any node, hidden ones too; blocks."""
@@ -257,6 +273,8 @@ class Explorer:
                 with box("row"):
                     text("Nothing fits these filters.", "hint")
                     button("Show everything", lambda: self.change(everything), "small primary")
+            elif is_empty:
+                text("Nothing is granted to you, or not any more.", "hint")
 
     def _show_facet(self, facet: str, values: tuple[Any, ...]) -> None:
         chosen = filtering.values_of(self.filters.document, facet)

@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 
 from nicegui import background_tasks
 
+from gui.contents.seen import seen_by
 from gui.pages.explorer.leaving import link_node
 from gui.reading.desk import Desk
 from gui.widgets.acts import act_button
 from gui.widgets.blocks import at, box, button, card, clean, link, text
+from gui.widgets.frame import visitor
 from gui.widgets.tables import Col, table
-from sql import Grant, Staff
+from sql import Database, Grant, Staff
 
 _FIELDS = ("account", "group", "level", "until", "with_metadata")
 
@@ -25,18 +27,19 @@ class Sharing(NamedTuple):
     grants: list[Grant]
 
 
-def read_sharing(desk: Desk, key: str) -> Sharing:
-    """Read who sees a node; blocks."""
-    return Sharing(*desk.database().rights.who_sees(key))
+def read_sharing(database: Database, key: str) -> Sharing:
+    """Read who sees a node, as far as whom the database is shown to is told that; blocks."""
+    return Sharing(*database.rights.who_sees(key))
 
 
 def show_sharing(desk: Desk, key: str, title: str, found: Sharing) -> None:
-    """Show who sees a node and why, and what changes it, to operators."""
+    """Show who sees a node and why, and what changes it, to operators and guests who share it."""
     with card("Who sees this"):
         holder = box()
+    person = visitor()
 
     async def read_again() -> None:
-        now = await desk.work(read_sharing, desk, key)
+        now = await desk.work(lambda: read_sharing(seen_by(desk.database(), person), key))
         holder.clear()
         with holder:
             _show(desk, key, title, now, again)
@@ -59,8 +62,9 @@ def _show(desk: Desk, key: str, title: str, found: Sharing, again: Callable[[Any
     )
     nobody = "Nobody else: nothing was granted on it, or on what it lies below."
     table(found.grants, cols, "Grants", nobody)
-    staff = ", ".join(f"{one.account} ({one.role})" for one in found.staff)
-    text(f"By the role: {staff}.", "hint")
+    if found.staff:
+        staff = ", ".join(f"{one.account} ({one.role})" for one in found.staff)
+        text(f"By the role: {staff}.", "hint")
     with box("row"):
         act_button(
             desk, "grant.add", "Share", {"node": key}, title=f"Share {title}"[:100],
@@ -82,6 +86,8 @@ def _reason(key: str, grant: Grant) -> str | None:
 
 
 def _take_back(desk: Desk, again: Callable[[Any], None], grant: Grant) -> None:
+    if not grant.granted_by:
+        return  # A guest is not told who granted it, and takes it back from nobody.
     act_button(
         desk, "grant.remove", "Take back", {"grant_id": grant.grant_id},
         title=f"Take back what {grant.whom} was granted?",
