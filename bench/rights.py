@@ -6,7 +6,7 @@ Owns the seeded world of bench.words, in a fresh server of its own, with two gue
 a thousand nodes that lie anywhere, one every other. What their grants reach is written by SQL, as
 `read_rights` would in longer. Measured are the first page of 120 nodes of an explorer, one from the
 middle, one of pictures, one for a rare word, and the counts beside them (facets), 20 of each as the
-guest; beside them the same by staff. The goals are p95 <= 100 ms for a page and <= 500 ms for
+guest; beside them the pages by staff. The goals are p95 <= 100 ms for a page and <= 500 ms for
 facets.
 """
 
@@ -95,7 +95,9 @@ def measure(place: server.Place, nodes: int) -> dict[str, float]:
                     taken.append(1_000 * (time.perf_counter() - began))
                 _note(figures, f"{who}, {kind}", taken)
             taken = []
-            for _ in range(QUESTIONS if who != "staff" else 3):
+            if user is None:
+                continue  # Of all nodes, which takes seconds, and is no matter of guests.
+            for _ in range(QUESTIONS):
                 began = time.perf_counter()
                 seen.explore.facets(read_selector({"version": 1}))
                 taken.append(1_000 * (time.perf_counter() - began))
