@@ -32,11 +32,15 @@ def picture(number: int) -> bytes:
     return file.getvalue()
 
 
-def a_mask() -> dict[str, Any]:
+def pixels_of_mask() -> Any:
     pixels = np.zeros((HEIGHT, WIDTH), dtype=np.uint8, order="F")
     pixels[5:20, 7:30] = 1
     pixels[10:12, 9:11] = 0
-    packed = coco_mask.encode(pixels)
+    return pixels
+
+
+def a_mask() -> dict[str, Any]:
+    packed = coco_mask.encode(pixels_of_mask())
     return {"size": packed["size"], "counts": packed["counts"].decode()}
 
 
@@ -284,3 +288,110 @@ def test_shapes_of_labelme_and_cvat_come_out_as_coco(house: House):
     packed = coco_mask.frPyObjects(mask, *mask["size"])
     assert coco_mask.area(packed) == 3
     assert list(coco_mask.toBbox(packed)) == [11, 20, 2, 2]
+
+
+def test_label_studio_comes_out_as_it_went_in(house: House):
+    boxes = {"a": (12.5, 25.0, 50.0, 30.0), "b": (0.0, 0.0, 33.3, 66.7)}
+    results = [
+        {"id": name, "type": "rectanglelabels", "from_name": "label", "to_name": "image",
+         "original_width": WIDTH, "original_height": HEIGHT,
+         "value": {"x": x, "y": y, "width": w, "height": h, "rotation": 0,
+                   "rectanglelabels": ["cat"]}}
+        for name, (x, y, w, h) in boxes.items()
+    ]  # fmt: skip
+    tasks = [
+        {"id": 1, "data": {"image": "/data/upload/3/0a1b2c3d-1.png"},
+         "annotations": [{"id": 9, "completed_by": 2, "result": results}]},
+        {"id": 2, "data": {"image": "/data/upload/3/2.png"}, "annotations": [], "file_upload": "2"},
+    ]  # fmt: skip
+    files = {"1.png": picture(1), "2.png": picture(2), "export.json": json.dumps(tasks).encode()}
+    take_in(house, files, "label-studio")
+    definition = dataset({"id": "label_studio"})
+    result = build(house.config_path, definition, database=house.database)
+    out = read(house, result)
+    (text,) = (data for path, data in out.items() if path.startswith("tasks-"))
+    found = [
+        (*(value[side] for side in ("x", "y", "width", "height")), *value["rectanglelabels"])
+        for task in json.loads(text)
+        for made in task.get("annotations", ())
+        for value in (one["value"] for one in made["result"])
+    ]
+    assert sorted(found) == [pytest.approx((*place, "cat")) for place in sorted(boxes.values())]
+    # What we write for Label Studio is read again as the same.
+    again = {path: data for path, data in out.items() if path.endswith(".json")}
+    folder = write_files(os.path.join(house.area("3a"), "again"), again)
+    assert choose_adapter(folder, "auto") == "label-studio"
+
+
+def a_mask_of_open_images() -> bytes:
+    file = io.BytesIO()
+    Image.fromarray(pixels_of_mask() * 255).convert("1").save(file, "PNG")
+    return file.getvalue()
+
+
+def runs(mask: dict[str, Any]) -> list[int]:
+    height, width = mask["size"]
+    parts = {"mask": {"height": height, "width": width, "counts": mask["counts"]}}
+    found = Geometry.model_validate(parts).mask
+    assert found is not None
+    return found.runs()
+
+
+def datumaro_files() -> dict[str, bytes]:
+    mask = a_mask()
+    labels = {"labels": [{"name": "cat", "parent": "", "attributes": []}], "attributes": []}
+    common = {"label_id": 0, "attributes": {}, "group": 0, "z_order": 0}
+    annotations = [
+        {"id": 1, "type": "bbox", "bbox": [16, 12, 32, 24], **common},
+        {"id": 2, "type": "mask", "rle": mask, **common},
+    ]
+    image = {"path": "a.png", "size": [HEIGHT, WIDTH]}
+    items = [{"id": "a", "annotations": annotations, "image": image}]
+    document = {"infos": {}, "categories": {"label": labels}, "items": items}
+    return {"annotations/train.json": json.dumps(document).encode(), "images/train/a.png": b""}
+
+
+def open_images_files() -> dict[str, bytes]:
+    boxes = (
+        "ImageID,Source,LabelName,Confidence,XMin,XMax,YMin,YMax\na,x,/m/c,1,0.25,0.75,0.25,0.75"
+    )
+    masks = "MaskPath,ImageID,LabelName,BoxID\na_mc_1.png,a,/m/c,1"
+    return {
+        "annotations/train-annotations-bbox.csv": boxes.encode(),
+        "annotations/train-annotations-object-segmentation.csv": masks.encode(),
+        "annotations/class-descriptions.csv": b"/m/c,cat\n",
+        "masks/a_mc_1.png": a_mask_of_open_images(),
+        "images/a.png": b"",
+    }
+
+
+def fiftyone_files() -> dict[str, bytes]:
+    found = {"_cls": "Detection", "label": "cat", "bounding_box": [0.25, 0.25, 0.5, 0.5]}
+    field = {"_cls": "Detections", "detections": [found]}
+    sample = {"filepath": "data/a.png", "tags": ["train"], "ground_truth": field}
+    return {"samples.json": json.dumps({"samples": [sample]}).encode(), "data/a.png": b""}
+
+
+FORMATS = {
+    "datumaro": (datumaro_files, True),
+    "open-images": (open_images_files, True),
+    "fiftyone": (fiftyone_files, False),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_other_formats_come_out_as_coco(house: House, name: str):
+    make, has_mask = FORMATS[name]
+    take_in(house, {path: data or picture(1) for path, data in make().items()}, name)
+    selector = {"version": 1, "where": {"source_metadata": {
+        "source": "annotation", "columns": {"label": {"equals": "cat"}}}}}  # fmt: skip
+    definition = dataset("coco", selector=selector)
+    result = build(house.config_path, definition, database=house.database)
+    out = json.loads(read(house, result)["annotations/instances_all.json"])
+    (image,) = out["images"]
+    assert (image["width"], image["height"]) == (WIDTH, HEIGHT)
+    assert [one["name"] for one in out["categories"]] == ["cat"]
+    boxes = [one["bbox"] for one in out["annotations"] if not one.get("segmentation")]
+    assert boxes == [pytest.approx([16, 12, 32, 24], abs=0.5)]
+    masks = [one["segmentation"] for one in out["annotations"] if one.get("segmentation")]
+    assert [runs(mask) for mask in masks] == [runs(a_mask())] * has_mask

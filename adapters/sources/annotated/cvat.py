@@ -16,14 +16,9 @@ from adapters.records.errors import RecordError
 from adapters.records.folder import ScrapeFolder
 from adapters.records.items import Problem, Record, Sniff
 from adapters.records.values import as_count, as_number, as_text
-from adapters.sources.annotated.picture import (
-    TABLE,
-    Label,
-    Picture,
-    geometry,
-    picture_record,
-    split_in,
-)
+from adapters.sources.annotated.json_documents import records_of
+from adapters.sources.annotated.picture import TABLE, Label, Picture, geometry, split_in
+from adapters.sources.annotated.pixels import MASK_PIXELS_MAX, mask_of
 from adapters.sources.reading.documents import spread
 from adapters.sources.reading.xml import parse_xml
 from sql import DeclaredTable
@@ -31,7 +26,6 @@ from sql import DeclaredTable
 XML_BYTES_MAX = 256 << 20
 SNIFFED_FILES_MAX = 6
 SNIFFED_BYTES_MAX = 32 << 20
-MASK_PIXELS_MAX = 50_000_000
 SHAPES = ("box", "polygon", "polyline", "points", "tag", "mask", "skeleton", "ellipse")
 SURE = 0.95
 
@@ -85,14 +79,9 @@ def _items(folder: ScrapeFolder, path: str, root: Element) -> Iterator[Record | 
     problems: list[str] = []
     pictures = [_picture(image, path, problems) for image in root.iterfind("image")]
     pictures += _frames(root, path, problems)
-    number = 0
-    for picture, complete in pictures:
-        try:
-            yield picture_record(folder, path, number, picture, "cvat", complete)
-        except RecordError as error:
-            yield Problem(path, number, str(error))
-        number += 1
-    for place, reason in enumerate(problems, number):
+    told = [(picture, list[str](), complete) for picture, complete in pictures]
+    yield from records_of(folder, path, "cvat", told)
+    for place, reason in enumerate(problems, len(told)):
         yield Problem(path, place, reason)
 
 
@@ -223,14 +212,7 @@ def _mask(one: Element, image: Element | None) -> dict[str, Any]:
     part = np.repeat(np.arange(len(known)) % 2, known).astype(np.uint8).reshape(height, width)
     whole = np.zeros((full_height, full_width), dtype=np.uint8)
     whole[top : top + height, left : left + width] = part
-    flat = whole.flatten(order="F")
-    edges = np.flatnonzero(np.diff(flat)) + 1
-    counts = np.diff(np.concatenate([[0], edges, [flat.size]])).tolist()
-    return {
-        "height": full_height,
-        "width": full_width,
-        "counts": [0, *counts] if flat[0] else counts,
-    }
+    return mask_of(whole)
 
 
 def _points(text: str | None) -> list[tuple[float, float]]:

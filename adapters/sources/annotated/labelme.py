@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
 from adapters.records.errors import RecordError
 from adapters.records.folder import ScrapeFolder
-from adapters.records.items import Problem, Record, Sniff
+from adapters.records.items import Problem, Record
 from adapters.records.values import as_number, as_text
+from adapters.sources.annotated.json_documents import AnnotatedDocuments, Items
 from adapters.sources.annotated.picture import (
-    TABLE,
     Label,
     Picture,
     geometry,
@@ -20,47 +19,8 @@ from adapters.sources.annotated.picture import (
     split_in,
     usable,
 )
+from adapters.sources.annotated.pixels import ellipse
 from adapters.sources.plain_folder.sidecars import owner_of
-from adapters.sources.reading.documents import document_paths, documents, likely_paths
-from sql import DeclaredTable
-
-SURE = 0.96
-CIRCLE_CORNERS = 32
-
-
-class LabelmeAdapter:
-    """JSON of LabelMe, one a picture."""
-
-    name = "labelme"
-    tables: tuple[DeclaredTable, ...] = (TABLE,)
-
-    def sniff(self, folder: ScrapeFolder) -> Sniff:
-        """Look for documents with shapes and the path of a picture."""
-        paths = likely_paths(folder)
-        known = sum(is_labelme(_value(folder, path)) for path in paths)
-        if not known:
-            return Sniff(0.0, "no document with shapes")
-        sure = SURE * (0.5 + 0.5 * known / len(paths))
-        return Sniff(round(sure, 3), f"{known} of {len(paths)} documents looked at are of LabelMe")
-
-    def read(self, folder: ScrapeFolder) -> Iterator[Record | Problem]:
-        """Yield the picture of every document, then what is wrong with its shapes."""
-        for path in document_paths(folder):
-            value = _value(folder, path)
-            try:
-                if isinstance(value, RecordError):
-                    raise value
-                if not is_labelme(value):
-                    raise RecordError("no LabelMe: there are no `shapes` and `imagePath`")
-                labels, problems = _labels(path, value)
-                yield _record(folder, path, value, labels)
-                yield from problems
-            except RecordError as error:
-                yield Problem(path, -1, str(error))
-
-
-def _value(folder: ScrapeFolder, path: str) -> Any:
-    return next((document.value for document in documents(folder, path)), None)
 
 
 def is_labelme(value: Any) -> bool:
@@ -70,6 +30,12 @@ def is_labelme(value: Any) -> bool:
         and isinstance(value.get("shapes"), list)
         and ("imagePath" in value or "imageData" in value)
     )
+
+
+def _document(folder: ScrapeFolder, path: str, value: dict[str, Any]) -> Items:
+    labels, problems = _labels(path, value)
+    yield _record(folder, path, value, labels)
+    yield from problems
 
 
 def _record(folder: ScrapeFolder, path: str, value: dict[str, Any], labels: list[Label]) -> Record:
@@ -116,7 +82,9 @@ def _label(number: int, shape: Any) -> Label:
         return Label(**known, box=box, attributes=attributes)
     if form == "circle" and len(points) == 2:
         attributes = {**attributes, "shape_type": form}
-        return Label(**known, geometry=geometry(polygons=[_circle(*points)]), attributes=attributes)
+        radius = math.dist(*points)
+        ring = ellipse(points[0], (radius, radius))
+        return Label(**known, geometry=geometry(polygons=[ring]), attributes=attributes)
     flat = [number for point in points for number in point]
     if form == "polygon":
         return Label(**known, geometry=geometry(polygons=[flat]), attributes=attributes)
@@ -146,11 +114,4 @@ def _points(value: Any) -> list[tuple[float, float]]:
     return found
 
 
-def _circle(centre: tuple[float, float], edge: tuple[float, float]) -> list[float]:
-    radius = math.hypot(edge[0] - centre[0], edge[1] - centre[1])
-    turns = [2 * math.pi * step / CIRCLE_CORNERS for step in range(CIRCLE_CORNERS)]
-    return [
-        number
-        for turn in turns
-        for number in (centre[0] + radius * math.cos(turn), centre[1] + radius * math.sin(turn))
-    ]
+LABELME = AnnotatedDocuments("labelme", "shapes and the path of a picture", is_labelme, _document)

@@ -19,6 +19,7 @@ from adapters.records.errors import RecordError
 from adapters.records.folder import ScrapeFolder
 from adapters.records.items import Link, MediaFile, NodeReference, Observation, Problem, Record
 from adapters.records.values import as_count, as_number, as_text
+from adapters.sources.annotated.pixels import size_of_file
 from adapters.sources.labelled_columns import find_named, node_of_missing
 from adapters.sources.schemas.build import source_table
 from sql import Geometry
@@ -26,11 +27,11 @@ from sql import Geometry
 SOURCE = "annotation"
 TABLE = source_table(
     SOURCE,
-    1,
-    "Annotations: labels of pictures as COCO, YOLO, Pascal VOC, LabelMe and CVAT have them",
+    2,
+    "Annotations: labels of pictures, texts and sounds, as COCO and other formats have them",
     """
-    format text: coco, yolo, voc, labelme or cvat
-    kind text: picture for what is said of all of it; box, rotated_box, polygon, mask, points, tag, caption
+    format text: coco, yolo, voc, labelme, cvat, label_studio, datumaro, open_images, fiftyone or createml
+    kind text: picture for what is said of all of it; box, rotated_box, polygon, mask, points, span, tag, caption
     annotation_id text: Id or number of the label in its file
     image_id text: Id of the picture in its file
     file_name text: Name of the picture as the annotation writes it
@@ -80,7 +81,10 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One annotated picture, before it is found in the folder."""
+    """One annotated picture, before it is found in the folder.
+
+    Its size is that of the file where the annotation does not say it.
+    """
 
     file_name: str
     labels: Sequence[Label]
@@ -90,6 +94,9 @@ class Picture:
     height: Any = None
     candidates: Sequence[str] = ()
     """Other names under which the file may lie, from the root, the likeliest first."""
+    node: str | None = None
+    """What was labelled, where it is no file that has a name."""
+    title: str | None = None
 
 
 def picture_record(
@@ -97,21 +104,24 @@ def picture_record(
 ) -> Record:
     """Return what a picture and its labels say; RecordError when it has no usable name."""
     name = as_text(picture.file_name, 1_000)
-    if not name:
+    if picture.node is None and not name:
         raise RecordError("a picture without a name")
-    node = _node(folder, path, name, picture.candidates)
+    node = picture.node or _node(folder, path, name or "", picture.candidates)
+    size = as_count(picture.width) or None, as_count(picture.height) or None
+    if not all(size) and isinstance(node, MediaFile):
+        size = size_of_file(folder, node.path) or size
     common = {
         "format": layout,
         "image_id": as_text(picture.image_id),
         "file_name": name,
         "split": picture.split,
-        "image_width": as_count(picture.width) or None,
-        "image_height": as_count(picture.height) or None,
+        "image_width": size[0],
+        "image_height": size[1],
     }
     rows = [{**common, "kind": "picture"}]
     rows += [{**common, **_columns(label)} for label in picture.labels[:LABELS_MAX]]
     captions = [as_text(label.caption) for label in picture.labels if label.caption]
-    title = next(iter(captions), None)
+    title = as_text(picture.title) or next(iter(captions), None)
     observations = tuple(
         Observation(node, SOURCE, not place, title if not place else None, meta=row)
         for place, row in enumerate(rows)

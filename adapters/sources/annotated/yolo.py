@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any
 
 from adapters.records.errors import RecordError
-from adapters.records.folder import ScrapeFolder, extension_of
+from adapters.records.folder import ScrapeFolder
 from adapters.records.items import Problem, Record, Sniff
 from adapters.records.values import as_text
 from adapters.sources.annotated.picture import (
@@ -29,11 +29,10 @@ from adapters.sources.annotated.picture import (
     split_in,
     usable,
 )
-from adapters.sources.plain_folder.detect import HEAD_BYTES, detect
-from adapters.sources.plain_folder.image import FORMATS, read_image
+from adapters.sources.annotated.pixels import size_of_file
 from adapters.sources.reading.documents import spread
 from base.documents import DocumentError, Limits, read_document
-from sql import DeclaredTable, media_type_of
+from sql import DeclaredTable
 
 LABELS_BYTES_MAX = 8 << 20
 NAMES_BYTES_MAX = 1 << 20
@@ -99,7 +98,7 @@ def _items(
     classes: _Classes,
     are_turned: bool,
 ) -> Iterator[Record | Problem]:
-    size = _size_of(folder, picture)
+    size = size_of_file(folder, picture)
     if size is None and lines:
         raise RecordError(
             f"the size of its picture {picture!a} cannot be told, and YOLO has shares"
@@ -218,21 +217,6 @@ def _picture_of(folder: ScrapeFolder, path: str) -> str | None:
     extensions = ("jpg", "png", "jpeg", "webp", "bmp", "tif", "tiff", "JPG", "PNG", "JPEG", "avif")
     names = (f"{place}.{extension}" for place in places for extension in extensions)
     return next((name for name in names if name in folder.files), None)
-
-
-def _size_of(folder: ScrapeFolder, path: str) -> tuple[int, int] | None:
-    """Return width and height as the picture is shown, turned as its EXIF says."""
-    if media_type_of(extension_of(path)) != "image":
-        return None
-    with folder.whole.open(path) as file:
-        detected = detect(file.read(HEAD_BYTES))
-        if detected not in FORMATS:
-            return None
-        columns = read_image(file, detected, folder.whole.files[path].size_bytes).columns
-    width, height = columns.get("width"), columns.get("height")
-    if not width or not height:
-        return None
-    return (height, width) if (columns.get("orientation") or 1) >= 5 else (width, height)
 
 
 def _all_classes(folder: ScrapeFolder) -> dict[str, _Classes]:
