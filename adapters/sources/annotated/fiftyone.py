@@ -104,9 +104,11 @@ def _sample(folder: ScrapeFolder, path: str, sample: Any) -> Told:
 def _labels_of(sample: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     for name, value in sample.items():
         kind = value.get("_cls") if isinstance(value, dict) else None
+        if not isinstance(kind, str):
+            continue
         if kind in ONES:
             yield name, value
-        elif isinstance(kind, str) and kind in LISTS:
+        elif kind in LISTS:
             yield from ((name, one) for one in mappings(value.get(LISTS[kind])))
 
 
@@ -114,7 +116,7 @@ def _label(field: str, one: dict[str, Any], size: Any) -> Label:
     more = {
         name: value
         for name, value in one.items()
-        if name not in OWN and isinstance(value, str | int | float) and value is not None
+        if name not in OWN and isinstance(value, str | int | float)
     }
     known: dict[str, Any] = {
         "label": as_text(one.get("label"), 200),

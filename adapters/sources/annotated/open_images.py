@@ -34,10 +34,8 @@ Row = dict[str, str]
 
 @dataclass(slots=True)
 class _Tables:
-    """What all tables of a folder say, by the ids of pictures."""
+    """What the other tables of a folder say of classes, and of pictures by their ids."""
 
-    rows: dict[str, list[Row]] = field(default_factory=dict[str, list[Row]])
-    splits: dict[str, str] = field(default_factory=dict[str, str])
     names: dict[str, str] = field(default_factory=dict[str, str])
     pictures: dict[str, Row] = field(default_factory=dict[str, Row])
     sizes: dict[str, tuple[int, int]] = field(default_factory=dict[str, tuple[int, int]])
@@ -58,13 +56,13 @@ class OpenImagesAdapter:
         return Sniff(SURE, f"{len(found)} tables of Open Images")
 
     def read(self, folder: ScrapeFolder) -> Iterator[Record | Problem]:
-        """Yield every picture that a table tells of, at the table that names it first."""
+        """Yield the pictures of every table, each with its labels there."""
         found = _Tables()
-        by_path: dict[str, list[str]] = {}
+        labelled: list[str] = []
         for path in folder.with_suffix(".csv"):
             kind = _kind(folder, path)
             if kind in ("boxes", "labels", "masks"):
-                by_path[path] = _take_labels(folder, path, found)
+                labelled.append(path)
             elif kind == "pictures":
                 rows = _rows(folder, path, found)
                 found.pictures |= {row["ImageID"]: row for row in rows if row.get("ImageID")}
@@ -73,8 +71,8 @@ class OpenImagesAdapter:
         for path in folder.with_suffix(".meta"):
             found.sizes |= _sizes(folder, path)
         files = _files(folder)
-        for path, identities in by_path.items():
-            yield from _items(folder, path, identities, found, files)
+        for path in labelled:
+            yield from _items(folder, path, found, files)
         yield from found.problems
 
 
@@ -100,23 +98,6 @@ def _rows(folder: ScrapeFolder, path: str, found: _Tables) -> Iterator[Row]:
         found.problems.append(Problem(path, -1, f"no table that can be read: {error}"))
 
 
-def _take_labels(folder: ScrapeFolder, path: str, found: _Tables) -> list[str]:
-    """Keep the rows of a table; return the pictures that no table before named."""
-    identities: list[str] = []
-    split = split_in(path)
-    for row in _rows(folder, path, found):
-        identity = row.get("ImageID")
-        if not identity:
-            continue
-        if identity not in found.rows:
-            found.rows[identity] = []
-            identities.append(identity)
-        found.rows[identity].append(row)
-        if split:
-            found.splits.setdefault(identity, split)
-    return identities
-
-
 def _names(folder: ScrapeFolder, path: str) -> dict[str, str]:
     pairs = (line.partition(",") for _, line in folder.read_lines(path) if isinstance(line, str))
     return {key: name.strip().strip('"') for key, _, name in pairs if key.startswith("/")}
@@ -140,17 +121,26 @@ def _files(folder: ScrapeFolder) -> dict[str, str]:
     return found
 
 
-def _items(
-    folder: ScrapeFolder, path: str, identities: list[str], found: _Tables, files: dict[str, str]
-) -> Items:
-    told = (_picture(folder, identity, found, files) for identity in identities)
+def _items(folder: ScrapeFolder, path: str, found: _Tables, files: dict[str, str]) -> Items:
+    rows: dict[str, list[Row]] = {}
+    for row in _rows(folder, path, found):
+        if row.get("ImageID"):
+            rows.setdefault(row["ImageID"], []).append(row)
+    told = (_picture(folder, path, one, found, files, of) for one, of in rows.items())
     yield from records_of(folder, path, "open_images", told)
 
 
-def _picture(folder: ScrapeFolder, identity: str, found: _Tables, files: dict[str, str]) -> Told:
+def _picture(
+    folder: ScrapeFolder,
+    path: str,
+    identity: str,
+    found: _Tables,
+    files: dict[str, str],
+    rows: list[Row],
+) -> Told:
     file = files.get(identity)
     size = found.sizes.get(identity) or (size_of_file(folder, file) if file else None)
-    about, rows = found.pictures.get(identity, {}), found.rows[identity]
+    about = found.pictures.get(identity, {})
     labels, wrong = list[Label](), list[str]()
     for row in rows:
         try:
@@ -164,7 +154,7 @@ def _picture(folder: ScrapeFolder, identity: str, found: _Tables, files: dict[st
         (file or f"{identity}.jpg").rpartition("/")[2],
         labels,
         image_id=identity,
-        split=found.splits.get(identity) or split_in(f"{about.get('Subset', '')}/"),
+        split=split_in(path) or split_in(f"{about.get('Subset', '')}/"),
         width=width,
         height=height,
         candidates=(file,) if file else (),

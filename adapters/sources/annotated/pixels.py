@@ -57,8 +57,8 @@ def mask_in_file(folder: ScrapeFolder, path: str) -> dict[str, Any]:
             if picture.width * picture.height > MASK_PIXELS_MAX:
                 raise RecordError("a mask beyond the limit of pixels")
             return mask_of(np.asarray(picture.convert("L")))
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-        raise RecordError(f"a mask that is no PNG: {str(error)[:100]}") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise RecordError(f"its mask {path[:200]!a} is no PNG that can be read") from None
 
 
 def ellipse(
