@@ -31,7 +31,11 @@ if TYPE_CHECKING:
     from adapters.ingest.purge import PurgePlace
     from adapters.operations.listed import adapters_operations
     from adapters.operations.requests import Letter as DeadLetter
+    from adapters.operations.requests import LetterSight as DeadLetterSight
+    from adapters.operations.requests import letter_sight as dead_letter
     from adapters.operations.requests import letters_shown as dead_letters
+    from adapters.operations.requests import request_shown as received_request
+    from adapters.operations.requests import requests_shown as received_requests
     from adapters.operations.schemas import Decided as SchemaDecided
     from adapters.receive.config import ReceiveConfig, load_receive_config
     from adapters.receive.laid_out import PREFIX as RECEIVED_PREFIX
@@ -46,10 +50,10 @@ if TYPE_CHECKING:
     from adapters.receive.resumable import About as ResumableAbout
     from adapters.receive.resumable import ChecksumError, OffsetError, Resumables
     from adapters.receive.state import PARTS_TOLD_MAX as RECEIVED_TOLD_MAX
+    from adapters.receive.state import PartState as ReceivedPart
     from adapters.receive.state import ReceivedState
-    from adapters.receive.state import RequestPage as ReceivedRequestPage
+    from adapters.receive.state import RequestLine as ReceivedRequestLine
     from adapters.receive.state import RequestState as ReceivedRequestState
-    from adapters.receive.state import page_of as received_page
     from adapters.receive.state import state_of as received_state
     from adapters.receive.upload import Upload as ReceivedUpload
     from adapters.records.errors import SpaceError

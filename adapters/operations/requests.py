@@ -10,6 +10,7 @@ from pydantic import AwareDatetime, Field
 from adapters.receive.receipts import Receipt, receipt_of
 from adapters.receive.state import (
     LOOKED_AT_MAX,
+    RequestLine,
     RequestPage,
     RequestState,
     RequestStatus,
@@ -89,6 +90,18 @@ def list_requests(place: Place, caller: Caller, asked: RequestsQuestion) -> Requ
         rows = place.database.received.newest(account, asked.before, LOOKED_AT_MAX + 1)
         found = [receipt_of(row) for row in rows]
     return page_of(place.database, found, asked.limit, failed_only=asked.failed)
+
+
+def requests_shown(database: Database, limit: int) -> list[RequestLine]:
+    """Return the newest requests of all accounts."""
+    found = [receipt_of(row) for row in database.received.newest(None, "", limit)]
+    return page_of(database, found, limit, failed_only=False).requests
+
+
+def request_shown(database: Database, request_id: str) -> tuple[str, RequestState] | None:
+    """Return who sent a request, and what became of it; None where there is none."""
+    row = database.received.request(request_id)
+    return None if row is None else (row.account, state_of(database, receipt_of(row)))
 
 
 class OneRequest(Document):
@@ -182,8 +195,12 @@ class LettersQuestion(Document):
     limit: Annotated[int, Field(ge=1, le=LETTERS_SHOWN_MAX, description="At most so many.")] = 100
 
 
-def letters_shown(database: Database, account: str | None, asked: LettersQuestion) -> LetterPage:
-    """Return a page of dead letters, of an account or of all."""
+def letters_shown(database: Database, limit: int) -> list[Letter]:
+    """Return open dead letters of all accounts, by their numbers."""
+    return _page_of_letters(database, None, LettersQuestion(limit=limit)).letters
+
+
+def _page_of_letters(database: Database, account: str | None, asked: LettersQuestion) -> LetterPage:
     found = database.received.letters(
         account,
         request_id=asked.request_id,
@@ -258,7 +275,7 @@ def list_letters(place: Place, caller: Caller, asked: LettersQuestion) -> Letter
 
     What is stored and was not understood is in the quarantine instead.
     """
-    return letters_shown(place.database, _whose(caller), asked)
+    return _page_of_letters(place.database, _whose(caller), asked)
 
 
 class OneLetter(Document):
@@ -300,14 +317,22 @@ def _show_letter(one: LetterSight, _asked: OneLetter) -> None:
 )
 def show_letter(place: Place, caller: Caller, asked: OneLetter) -> LetterSight:
     """Show a dead letter and the first 64 KiB of its payload."""
+    found = letter_sight(place.config_path, place.database, asked.letter_id)
+    if found is None or _whose(caller) not in (None, found.account):
+        raise NotFoundError("you have no such dead letter; see `drystone request letters`")
+    return found
+
+
+def letter_sight(config_path: str, database: Database, letter_id: int) -> LetterSight | None:
+    """Return a dead letter of anybody with its payload; None where there is none."""
     from adapters.receive.letters import payload_of
 
-    found = place.database.received.letters(_whose(caller), letters=(asked.letter_id,))
+    found = database.received.letters(letters=(letter_id,))
     if not found:
-        raise NotFoundError("you have no such dead letter; see `drystone request letters`")
-    payload = payload_of(place.config_path, found[0])
+        return None
+    payload = payload_of(config_path, found[0])
     return LetterSight(
-        **_shown(place.database, found[0], {}).model_dump(),
+        **_shown(database, found[0], {}).model_dump(),
         payload=None if payload is None else _text_of(payload[0], payload[1]),
         size_bytes=None if payload is None else payload[1],
     )

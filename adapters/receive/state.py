@@ -108,7 +108,7 @@ def state_of(database: Database, receipt: Receipt) -> RequestState:
     database and found, `done` is out of the inbox too.
     """
     of_batch = _of_batch(database, receipt.window) if receipt.window else ("accepted", None)
-    state, reason, letters, faults = _of_parts(database, receipt, *of_batch)
+    state, reason, letters, faults = _of_parts(database, receipt, *of_batch, {})
     told = [
         _part_state(receipt, place, state, reason, letters.get(place), faults.get(place))
         for place in range(min(receipt.count, PARTS_TOLD_MAX))
@@ -131,12 +131,13 @@ def page_of(
 ) -> RequestPage:
     """Return a page of requests: all, or those of which something failed (dead letters)."""
     windows: dict[str, tuple[ReceivedState, str | None]] = {}
+    set_aside: dict[str, dict[str, str]] = {}
     lines: list[RequestLine] = []
     for place, receipt in enumerate(receipts, 1):
         if receipt.window and receipt.window not in windows:
             windows[receipt.window] = _of_batch(database, receipt.window)
         of_batch = windows.get(receipt.window, ("accepted", None))
-        state, reason, letters, faults = _of_parts(database, receipt, *of_batch)
+        state, reason, letters, faults = _of_parts(database, receipt, *of_batch, set_aside)
         failed = _failed(receipt, state, letters, faults)
         if failed or not failed_only:
             lines.append(
@@ -159,12 +160,19 @@ def page_of(
 
 
 def _of_parts(
-    database: Database, receipt: Receipt, state: ReceivedState, reason: str | None
+    database: Database,
+    receipt: Receipt,
+    state: ReceivedState,
+    reason: str | None,
+    set_aside: dict[str, dict[str, str]],
 ) -> tuple[ReceivedState, str | None, dict[int, LetterRow], dict[int, str]]:
-    """Return the state of a request by that of its batch, its dead letters, and its faults."""
+    """Return the state of a request by that of its batch, its dead letters, and its faults.
+
+    `set_aside` has what was read of windows before, and gets what is read now.
+    """
     if state != "failed":
-        faults = _faults(database, receipt) if state in ("described", "done") else {}
-        return state, reason, {}, faults
+        is_in = state in ("described", "done")
+        return state, reason, {}, _faults(database, receipt, set_aside) if is_in else {}
     found = database.received.letters(request_id=receipt.request_id)
     return *_after_replays(found, reason), {one.place: one for one in found}, {}
 
@@ -256,8 +264,13 @@ def _of_batch(database: Database, name: str) -> tuple[ReceivedState, str | None]
     return ("stored" if state == "stored" else "accepted"), None
 
 
-def _faults(database: Database, receipt: Receipt) -> dict[int, str]:
+def _faults(
+    database: Database, receipt: Receipt, set_aside: dict[str, dict[str, str]]
+) -> dict[int, str]:
     """Return why parts were not understood, by their place in the request."""
-    names = {receipt.path_of(place): place for place in range(receipt.count)}
-    rows = database.quarantine.of_batches(receipt.window)
-    return {names[row.path]: row.reason for row in rows if row.path in names}
+    if receipt.window not in set_aside:
+        rows = database.quarantine.of_batches(receipt.window)
+        set_aside[receipt.window] = {row.path: row.reason for row in rows}
+    known = set_aside[receipt.window]
+    paths = {receipt.path_of(place): place for place in range(receipt.count)} if known else {}
+    return {paths[path]: reason for path, reason in known.items() if path in paths}

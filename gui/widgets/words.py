@@ -16,11 +16,11 @@ _WORDS = {
 
 _TONES: dict[Tone, str] = {
     "good": "ok fits online done sealed confirmed packed ready active on fired",
-    "info": "described stored frozen running draining info",
+    "info": "described stored accepted frozen running draining replaying info",
     "warn": "waiting waits partial incomplete readonly suspect degraded warn warning waking "
     "paused waiting_gpu_ready waiting_approval waiting_space waiting_labels provisional",
     "bad": "missing never failing failed stopped gone refuse emergency critical lost "
-    "retry disabled",
+    "retry disabled open",
     "muted": "retired cancelled asleep off skipped rejected former",
 }
 _TONE_OF: dict[str, Tone] = {word: tone for tone, words in _TONES.items() for word in words.split()}

@@ -21,8 +21,8 @@ from sql import NewWebhook, Try
 PAGES = ("/", "/explorer?media_type=image", "/storage", "/backups", "/users", "/account")
 ALL_PAGES = (
     *PAGES, "/scheduler", "/scheduler/start/ua_1", "/scheduler/start/ua_2", "/runs", "/pipelines",
-    "/gates", "/labelling", "/datasets", "/datasets/new", "/schemas", "/webhooks", "/statistics",
-    "/node/1", "/nowhere",
+    "/gates", "/labelling", "/datasets", "/datasets/new", "/schemas", "/received", "/webhooks",
+    "/statistics", "/node/1", "/nowhere",
 )  # fmt: skip
 SCREENS = {"phone, dark": (390, 844, "dark"), "200 %": (720, 450, "light")}
 """Width and height in pixels of the page: 1440 x 900 at 200 % are half of that."""

@@ -1,0 +1,1 @@
+"""The page of what programs and people sent."""
