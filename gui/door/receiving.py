@@ -201,7 +201,7 @@ def add_receiving(app: FastAPI, desk: Connections, receiving: Receiving) -> None
             system_ids=receipt.system_ids(RECEIVED_TOLD_MAX),
         )
 
-    app.include_router(router)
+    app.router.routes += router.routes
 
 
 async def _taken(

@@ -121,6 +121,10 @@ def house(database_server: str, database_template: str) -> Iterator[House]:
                 "(repeat('c', 32), now(), '', '', '', 'api', '', '', '', '')"
             )
             connection.execute(
+                "INSERT INTO received_request (request_id, account, owner, source, accept_time, "
+                "keys, about) VALUES (repeat('c', 32), '', '', '', now(), '', '')"
+            )
+            connection.execute(
                 "INSERT INTO webhook (name, url, authorities, authentication, batch_max, position) "
                 "VALUES ('a', 'https://a', '', 'none', 1, 0)"
             )
@@ -328,8 +332,7 @@ PORT_ROUTES = {
         "POST /api/v1/nodes", "POST /api/v1/facets",
     },
     "operator": {
-        "POST /api/v1/ingest", "GET /api/v1/ingest", "GET /api/v1/ingest/{request_id}",
-        "GET /api/v1/ingest/{request_id}/status", "POST /api/v1/uploads",
+        "POST /api/v1/ingest", "POST /api/v1/uploads",
         "HEAD /api/v1/uploads/{upload_id}", "PATCH /api/v1/uploads/{upload_id}",
         "DELETE /api/v1/uploads/{upload_id}",
     },
