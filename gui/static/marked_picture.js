@@ -10,7 +10,7 @@ const ZOOM_MAX = 12;
 const LARGE_EDGE_PX = 1280; // What is as long as this was made smaller: from nearer there may be more.
 
 export default {
-  template: `<div>
+  template: `<div class="stack">
     <div ref="frame" class="zoom-frame" :class="{ near: zoom > 1 }" :tabindex="zoom > 1 ? 0 : undefined" :role="zoom > 1 ? 'region' : undefined"
       :aria-label="zoom > 1 ? alt : undefined" @wheel="onWheel" @pointerdown="onGrab">
       <div class="marked" :style="zoom > 1 ? { width: fitted * zoom + 'px' } : {}"><img ref="picture" class="preview" :src="picture" :alt="alt" draggable="false" /><div ref="marks" class="marks" aria-hidden="true"></div></div>

@@ -11,7 +11,6 @@ const KEPT_NODES_MAX = 5000;
 const DRAG_MIN_PX = 6;
 const EDGE_PX = 40; // So near the window's edge, dragging scrolls.
 const BACK = "ds-grid-back";
-const KINDS = { sound: "Sound", text: "Text", none: "Description" };
 
 export default {
   template: `<div class="ds-grid" role="region" :aria-label="label"></div>`,
@@ -167,7 +166,7 @@ export default {
       } else {
         const symbol = this.words("ds-symbol", node.extension || "");
         symbol.dataset.kind = node.kind;
-        picture.append(symbol, this.words("ds-kind", KINDS[node.kind] ?? node.kind));
+        picture.append(symbol, this.words("ds-kind", node.called));
       }
       if (node.mark) picture.append(this.words("ds-mark", node.mark));
       const tick = this.words("ds-tick", "");

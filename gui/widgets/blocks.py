@@ -84,10 +84,10 @@ def metric(
     return attributes(element, href=target) if target else element
 
 
-def symbol(kind: str, extension: str = "") -> None:
+def symbol(kind: str, extension: str = "", called: str = "") -> None:
     """Show what something is of which there is no picture."""
     attributes(text(extension, "ds-symbol"), data_kind=kind)
-    text(kind, "ds-kind")
+    text(called or kind, "ds-kind")
 
 
 def fill_bar(fill: float, label: str, tone: Tone = "") -> ui.element:

@@ -132,6 +132,15 @@ def question(facet: str, value: str) -> str:
     return toggled(Filters(empty_document()), facet, value).address
 
 
+_CALLED = {"username": "author", "user": "author"}
+
+
+def kind_of(node: ExploredNode) -> str:
+    """Return what a node is, in one word: its media type, or what its description is of."""
+    told = spoken(node.description or "")[1].rpartition(" ")[2]
+    return node.media_type or _CALLED.get(told, told) or "description"
+
+
 _MARKS = {"video": "video", "sound": "sound", "document": "PDF"}
 """What is written on pictures of what is no picture."""
 
@@ -146,6 +155,7 @@ def tile_of(node: ExploredNode) -> dict[str, Any]:
         "title": clean(title)[:200].replace("\n", " "),
         "facts": clean(" · ".join(fact for fact in facts if fact)),
         "kind": node.media_type or "none",
+        "called": clean(kind_of(node))[:40].replace("_", " "),
         "mark": _MARKS.get(drawn_as(node.media_type, node.extension) or "", ""),
         "picture": picture_of(node.key, node.media_type, extension=node.extension),
         "extension": clean(node.extension or ""),

@@ -242,7 +242,8 @@ class FormView:
             self._inputs[name].value = clean(value) if isinstance(value, str) else value
 
     def _input(self, field: Field, value: Any) -> Any:
-        may_be_empty = not field.is_required and field.default is None
+        # What is chosen from a list shows what it is without a choice.
+        may_be_empty = not field.is_required and field.default is None and field.kind != "choice"
         label = clean(field.label + (" (may be left empty)" if may_be_empty else ""))
         told, looks = lambda: self._tell(), "outlined dense"
         if field.kind == "choice":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass
+from datetime import datetime
 from typing import Any
 
 from fastapi import Request
@@ -106,7 +107,7 @@ def frame(desk: Desk, title: str, lead: str = "") -> Generator[ui.element]:
 
 
 KEYS = (
-    ("g, then a letter", "go to a page: the letter stands beside its name"),
+    ("g, then a letter", "go to a page; ? lists the letters"),
     ("/", "search"),
     ("t", "dark or light"),
     ("arrows", "move in the grid of the explorer; Enter opens, space chooses"),
@@ -122,6 +123,8 @@ def _keys() -> None:
     with attributes(box("key-list", "dialog"), id="keys", aria_label="Keys"):
         text("Keys", tag="h2")
         pairs(KEYS)
+        seen = [page for page in NAVIGATION if page.role is None or visitor().may(page.role)]
+        pairs([(f"g {page.key}", page.name) for page in seen])
         with box(tag="form") as form:
             attributes(form, method="dialog")
             attributes(text("Close", "button", "button"), type="submit")
@@ -168,6 +171,7 @@ def _person_menu(person: Visitor) -> None:
         attributes(keys, type="button", data_help=True, title="What keys do (?)")
         with attributes(box(tag="form"), action="/logout", method="post"):
             attributes(text("Log out", "button small quiet", "button"), type="submit")
+        text(f"Times are in {datetime.now().astimezone():%Z}", "person-zone")
 
 
 # ---- What does not answer ------------------------------------------------------------------------

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import cast
+
 from gui.widgets.blocks import Tone, badge
 
 AREA_NAMES = {"3a": "inbox", "3b": "outbox", "3c": "stage", "3d": "exports"}
@@ -39,6 +42,19 @@ def state_words(state: str) -> str:
 def state_badge(state: str) -> None:
     """Show a state with its tone."""
     badge(state_words(state), state_tone(state))
+
+
+def listed(value: object) -> str:
+    """Return a value of a document for reading, such as `name: photos, tags: a, b`."""
+    if isinstance(value, Mapping):
+        named = cast("Mapping[object, object]", value).items()
+        said = ((str(name).replace("_", " "), listed(one)) for name, one in named)
+        return ", ".join(f"{name}: {one}" for name, one in said if one)
+    if isinstance(value, list | tuple):
+        return ", ".join(map(listed, cast("Sequence[object]", value)))
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return "" if value is None else str(value)
 
 
 def storage_state(state: str) -> tuple[str, Tone]:

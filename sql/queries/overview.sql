@@ -44,7 +44,14 @@ SELECT count(*) FROM run
 WHERE state = 'failed' AND end_time > now() - interval '24 hours'
 
 -- name: runs
-SELECT run_id, workflow, state, requested_by, create_time, start_time, end_time, coalesce(reason, '') AS reason
+-- Of the parameters only short ones by which a person knows a run: some hold a whole definition.
+SELECT run_id, workflow, state, requested_by, create_time, start_time, end_time,
+    coalesce(reason, '') AS reason, (
+        SELECT coalesce(jsonb_object_agg(key, value), '{}')
+        FROM jsonb_each(CASE WHEN octet_length(parameters) <= 20000 THEN parameters::jsonb ELSE '{}' END)
+        WHERE key IN ('batch', 'action', 'dataset', 'name', 'folder', 'method', 'action_batch_id')
+            AND octet_length(value::text) <= 200
+    ) AS named_by
 FROM run ORDER BY run_id DESC LIMIT %(limit)s
 
 -- name: exports

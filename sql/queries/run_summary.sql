@@ -51,7 +51,7 @@ SELECT batch.action_batch_id, batch.create_date, batch.seal_date, (
     )
 ) ELSE 0 END AS nodes_done,
     substring(last.run_reference FROM '^run:([0-9]{1,18})$')::bigint AS run_id,
-    coalesce(last.state, '') AS last_state
+    coalesce(last.state, '') AS last_state, coalesce(run.state, '') AS run_state
 FROM (
     SELECT * FROM action_batch ORDER BY action_batch_id DESC LIMIT %(limit)s
 ) AS batch
@@ -65,4 +65,5 @@ LEFT JOIN LATERAL (
     JOIN action_event_detail AS detail ON detail.action_event_id = event.id
     WHERE event.action_batch_id = batch.action_batch_id ORDER BY event.id DESC LIMIT 1
 ) AS last ON true
+LEFT JOIN run ON run.run_id = substring(last.run_reference FROM '^run:([0-9]{1,18})$')::bigint
 ORDER BY batch.action_batch_id DESC, pipeline.name

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from sql.core.repository import Repository, rows_of, value_of
 from sql.core.statements import statements
@@ -74,6 +74,7 @@ class LateRun(NamedTuple):
     start_time: datetime | None
     end_time: datetime | None
     reason: str
+    named_by: dict[str, Any]
 
 
 class LateExport(NamedTuple):

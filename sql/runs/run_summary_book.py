@@ -84,6 +84,7 @@ class BoardCard(NamedTuple):
     nodes_done: int
     run_id: int | None
     last_state: str
+    run_state: str
 
 
 class RunSummaryBook(Repository):

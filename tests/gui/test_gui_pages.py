@@ -24,6 +24,22 @@ async def test_the_overview_has_its_three_blocks(scene: Scene):
             await user.should_see(words)
 
 
+async def test_nobody_is_led_to_a_page_that_is_not_theirs(scene: Scene):
+    from gui.pages.overview.attention import Line, show_attention
+
+    line = Line("warn", "2 tasks wait for labels", "", "Open labelling", "/labelling")
+    for name, label, other in (
+        ("vera", "Open gates", "Open labelling"),
+        ("oto", "Open labelling", "Open gates"),
+    ):
+        async with gui_harness.simulated(scene, name) as (user, _):
+            await user.open("/account")
+            with user:
+                show_attention((line,))
+            await user.should_see(label)
+            await user.should_not_see(other)
+
+
 async def test_the_storage_page_shows_disks_and_areas(scene: Scene):
     async with gui_harness.simulated(scene, "ada") as (user, _):
         await user.open("/storage")

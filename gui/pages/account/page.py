@@ -19,6 +19,17 @@ from gui.widgets.tables import Col, table
 from gui.widgets.view import View
 from sql import ROLES, ApiToken, Role, Session, scopes_of_role
 
+# The first sign that is found counts: all of them call themselves Mozilla, and most of them Safari.
+_BROWSERS = (
+    ("Edg/", "Edge"), ("OPR/", "Opera"), ("SamsungBrowser/", "Samsung Internet"),
+    ("Firefox/", "Firefox"), ("FxiOS/", "Firefox"), ("Chrome/", "Chrome"), ("CriOS/", "Chrome"),
+    ("Safari/", "Safari"),
+)  # fmt: skip
+_SYSTEMS = (
+    ("Android", "Android"), ("iPhone", "an iPhone"), ("iPad", "an iPad"), ("Windows", "Windows"),
+    ("Mac OS X", "a Mac"), ("CrOS", "ChromeOS"), ("Linux", "Linux"),
+)  # fmt: skip
+
 _ROLE = Field(title="It may what a … may")
 
 
@@ -91,12 +102,19 @@ def _password(desk: Desk, person: Visitor) -> None:
 def _show_sessions(sessions: list[Session]) -> None:
     cols = (
         Col("From", "address"),
-        Col("Browser", lambda one: one.browser[:60]),
+        Col("Browser", lambda one: browser_words(one.browser)),
         Col("Last used", "seen_time", ago),
         Col("Since", "create_time", at),
     )
     with card("Browsers that are logged in"):
         table(sessions, cols, "Sessions")
+
+
+def browser_words(agent: str) -> str:
+    """Return which browser a User-Agent is of, and where it runs; what nobody knows as it is."""
+    kind = next((words for sign, words in _BROWSERS if sign in agent), "")
+    system = next((words for sign, words in _SYSTEMS if sign in agent), "")
+    return f"{kind} on {system}" if kind and system else kind or agent[:60]
 
 
 def _show_tokens(desk: Desk, person: Visitor, tokens: list[ApiToken]) -> None:

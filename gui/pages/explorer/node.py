@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from datetime import UTC, datetime
-from typing import Annotated, Any, NamedTuple, cast
+from typing import Annotated, Any, NamedTuple
 
 from fastapi import Depends
 
@@ -32,10 +32,11 @@ from gui.widgets.blocks import (
     symbol,
     text,
 )
-from gui.widgets.explorer_routes import name_of, picture_of, question, spoken, tile_of
+from gui.widgets.explorer_routes import kind_of, name_of, picture_of, question, spoken, tile_of
 from gui.widgets.frame import Page, visitor_of
+from gui.widgets.tables import Col, table
 from gui.widgets.view import View
-from gui.widgets.words import state_badge
+from gui.widgets.words import listed, state_badge
 from sql import ExploredNode, NodeReport
 
 VALUE_LENGTH_MAX = 600
@@ -161,7 +162,8 @@ def _picture(report: NodeReport, known: dict[int, ExploredNode], *, takes: bool)
         elif facts["is_physical"]:
             empty(f"A file of type {facts['extension']}", "There is no picture of such files.")
         else:
-            empty("A description", "It has no bytes of its own: an author, a post, an album.")
+            what = kind_of(known[facts["node_id"]]).replace("_", " ")
+            empty(f"This is: {what}", "It has no bytes of its own, only what belongs to it.")
         if facts["is_physical"] and takes:
             with box("row"):
                 link("Download", f"/content/{facts['key']}", "button small")
@@ -255,14 +257,37 @@ def _declared(tables: dict[str, list[dict[str, Any]]]) -> None:
     for name, rows in tables.items():
         kind, _, what = name.partition("_")
         with card(f"{'Labels and results' if kind == 'result' else 'From'} {what}"):
-            for row in rows[-ROWS_SHOWN:]:
-                shown = [
-                    (key.replace("_", " "), _found(what if kind == "result" else "", key, value))
-                    for key, value in row.items()
-                    if value is not None
-                ]
-                pairs(shown)
+            _show_rows(rows[-ROWS_SHOWN:], what if kind == "result" else "", f"Rows of {what}")
             _say_more(rows)
+
+
+def _show_rows(rows: list[dict[str, Any]], action: str, caption: str) -> None:
+    """Show what all rows say alike once, and the rest of several as a table."""
+    first = rows[0]
+    alike = [key for key in first if all(row.get(key) == first[key] for row in rows)]
+    pairs(
+        [
+            (key.replace("_", " "), _found(action, key, first[key]))
+            for key in alike
+            if first[key] is not None
+        ]
+    )
+    cols = [
+        Col(key.replace("_", " "), functools.partial(_cell, action, key))
+        for key in first
+        if key not in alike
+    ]
+    if cols:
+        table(rows, cols, caption)
+
+
+def _cell(action: str, key: str, row: dict[str, Any]) -> object:
+    """Show a value of a row, or return its words."""
+    found = None if row.get(key) is None else _found(action, key, row[key])
+    if not callable(found):
+        return found
+    found()
+    return None
 
 
 def _say_more(rows: list[dict[str, Any]]) -> None:
@@ -291,16 +316,16 @@ def _relatives(title: str, rows: list[dict[str, Any]], known: dict[int, Explored
                     if tile and tile["picture"]:
                         attributes(box(tag="img"), src=tile["picture"], alt="", loading="lazy")
                     else:
-                        symbol(_kind_of(tile), (tile or {}).get("extension", ""))
+                        known_as = tile or {
+                            "kind": "none",
+                            "extension": "",
+                            "called": "description",
+                        }
+                        symbol(known_as["kind"], known_as["extension"], known_as["called"])
                     text(tile["title"] if tile else row["key"][:16], "ds-title")
                     text(row["relationship"], "ds-facts")
         if rows[0]["edges"] > RELATIVES_SHOWN:
             text(f"and {rows[0]['edges'] - RELATIVES_SHOWN:,} more", "hint")
-
-
-def _kind_of(tile: dict[str, Any] | None) -> str:
-    kind = tile["kind"] if tile else "none"
-    return "description" if kind == "none" else kind
 
 
 def _origins(report: NodeReport) -> None:
@@ -318,13 +343,11 @@ def _origins(report: NodeReport) -> None:
                 if action["status"]:
                     state_badge(action["status"])
         for place in report.archive_locations:
-            text(place["filepath"], "hint mono")
+            text(f"In cold storage: {place['filepath']}", "hint mono")
 
 
 def _value(value: Any) -> str:
     if isinstance(value, datetime):
         return at(value)
-    if isinstance(value, list):
-        value = ", ".join(map(str, cast("list[object]", value)))
-    shown = clean(str(value))
+    shown = clean(listed(value))
     return shown if len(shown) <= VALUE_LENGTH_MAX else shown[:VALUE_LENGTH_MAX] + " …"

@@ -282,6 +282,8 @@ class Explorer:
         shown = [*known.values(), *(FacetValue(one, 0) for one in chosen if one not in known)]
         if not shown:
             return
+        # What is chosen is never among what has to be unfolded.
+        shown.sort(key=lambda one: one.value not in chosen)
         with box("facet", "section"):
             text(_TITLES[facet], tag="h3")
             for one in shown[:VALUES_SHOWN]:

@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 from urllib.parse import urlencode
 
-from gui.pages.runs.words import workflow_title
+from gui.pages.runs.words import run_title
 from gui.reading.polled import late_of, standing_of, store_of
 from gui.reading.poller import Poller
 from gui.widgets.blocks import Tone, attributes, box, first_line, link, many, text
-from gui.widgets.frame import HOME_OF_LABELLERS
+from gui.widgets.frame import HOME_OF_LABELLERS, visitor
 from gui.widgets.words import state_tone
 from sql import Late, LateRun
 
@@ -20,6 +20,7 @@ _ORDER: tuple[Tone, ...] = ("bad", "warn", "info")
 _ACCEPTED = ("same-device", "smart-off")
 """What is so since the store was set up, and stays on the page of the store."""
 FAILED_FOR_S = 86_400.0
+_GATES = ("Open gates", "/gates")
 _NUMBERS = re.compile(r"[0-9]+")
 
 
@@ -92,15 +93,17 @@ def _of_database(poller: Poller) -> list[Line]:
 def _failures(late: Late) -> list[Line]:
     """Return the failed runs of the last day, those that failed alike as one line."""
     since = datetime.now(UTC) - timedelta(seconds=FAILED_FOR_S)
-    alike: dict[tuple[str, str], list[LateRun]] = {}
+    alike: dict[tuple[str, str, str], list[LateRun]] = {}
     for run in late.runs:
         if run.state == "failed" and run.end_time is not None and run.end_time > since:
             reason = first_line(run.reason) or "no reason was given"
-            alike.setdefault((run.workflow, _NUMBERS.sub("#", reason)), []).append(run)
+            title = run_title(run.workflow, run.named_by)
+            found = (run.workflow, _NUMBERS.sub("#", title), _NUMBERS.sub("#", reason))
+            alike.setdefault(found, []).append(run)
     lines: list[Line] = []
-    for (workflow, _), runs in alike.items():
+    for (workflow, _, _), runs in alike.items():
         newest = runs[0]
-        what = workflow_title(workflow)
+        what = run_title(workflow, newest.named_by)
         said = f"{what}: {first_line(newest.reason) or 'it failed'}"
         target, label = f"/runs/{newest.run_id}", "Look at the run"
         if len(runs) > 1:
@@ -117,7 +120,7 @@ def _waiting(late: Late) -> list[Line]:
     lines: list[Line] = []
     for state, what, advice, label, target in (
         ("waiting_approval", "for an approval", "nothing of it has been copied or run yet",
-         "Open gates", "/gates"),
+         *_GATES),
         ("waiting_labels", "for people's labels", "each answer counts at once",
          "Open labelling", HOME_OF_LABELLERS),
     ):  # fmt: skip
@@ -139,6 +142,9 @@ def show_attention(lines: tuple[Line, ...]) -> None:
                 with box("attention-text"):
                     text(line.message)
                     text(line.advice, "hint")
-                attributes(link(line.label, line.target, "button small"))
+                label, target = line.label, line.target
+                if target == HOME_OF_LABELLERS and not visitor().may("labeller"):
+                    label, target = _GATES  # It says who is waited for, too.
+                attributes(link(label, target, "button small"))
     if len(lines) > LINES_SHOWN:
         text(f"and {len(lines) - LINES_SHOWN} more", "hint")

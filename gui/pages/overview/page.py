@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 
 from base.text import duration_text
 from gui.pages.overview.attention import Line, attention_of, show_attention
-from gui.pages.runs.words import workflow_title
+from gui.pages.runs.words import run_title
 from gui.pages.storage.disks import FORMER
 from gui.pages.storage.page import area_name
 from gui.reading.polled import late_of, standing_of, store_of
@@ -28,7 +28,7 @@ from gui.widgets.blocks import (
     size,
     text,
 )
-from gui.widgets.frame import Page
+from gui.widgets.frame import Page, visitor
 from gui.widgets.tables import Col, table
 from gui.widgets.view import View
 from gui.widgets.words import state_badge, state_tone, storage_state
@@ -173,7 +173,7 @@ def _storage_of(poller: Poller) -> StorageBlock | None:
 
 
 def _show_storage(block: StorageBlock | None) -> None:
-    with card("Storage", "quota, disks, replication, rebuild"):
+    with card("Storage"):
         if block is None:
             empty("The engine has not answered yet.", "Start it, and this fills itself.",
                   "drystone up")  # fmt: skip
@@ -237,7 +237,7 @@ def _work_of(poller: Poller) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
 
 def _show_work(found: tuple[tuple[Any, ...], tuple[Any, ...]]) -> None:
     batches, runs = found
-    with card("Batches and runs", "batch, stage, recent runs, failures"):
+    with card("Batches and runs", "the newest first"):
         if not batches and not runs:
             empty(
                 "Nothing has run yet.",
@@ -254,7 +254,10 @@ def _show_work(found: tuple[tuple[Any, ...], tuple[Any, ...]]) -> None:
         of_runs = (
             Col("Run", lambda row: link(row[0].run_id, f"/runs/{row[0].run_id}")),
             Col(
-                "What", lambda row: link(workflow_title(row[0].workflow), f"/runs/{row[0].run_id}")
+                "What",
+                lambda row: link(
+                    run_title(row[0].workflow, row[0].named_by), f"/runs/{row[0].run_id}"
+                ),
             ),
             Col("State", lambda row: state_badge(row[0].state)),
             Col("Started", lambda row: row[1]),
@@ -297,13 +300,13 @@ def _exports_of(poller: Poller) -> tuple[tuple[str, ...], ...] | None:
 
 
 def _show_exports(rows: tuple[tuple[str, ...], ...] | None) -> None:
-    with card("Dataset exports", "export, directory, manifest, seal, size"):
+    with card("Dataset exports", "the newest first"):
         if not rows:
             empty(
-                "No export yet.",
-                "A dataset is defined by a YAML file and exported as a folder.",
-                "drystone dataset --help",
+                "No export yet.", "A dataset is what was chosen, split, and exported as a folder."
             )
+            if visitor().may("operator"):
+                link("Make a dataset", "/datasets/new", "button")
             return
         cols = (
             Col("Export", lambda row: link(row[0], row[5])),

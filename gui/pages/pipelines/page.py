@@ -75,8 +75,8 @@ PAGE = Page(
 def _show_board(board: BoardReading) -> None:
     if not board.pipelines:
         with card("Pipelines"):
-            empty("No pipeline yet.", "It is actions in a line: each batch goes through them.",
-                  "drystone pipeline declare FILE")  # fmt: skip
+            empty("No pipeline yet.", "It is actions in a line: each batch goes through them. An "
+                  "operator writes one above.")  # fmt: skip
     for name, actions, is_auto in board.pipelines:
         how = "each begins by itself" if is_auto else "each begins when somebody says so"
         with card(name, f"{many(len(actions), 'stage')}, {how}"):
@@ -126,18 +126,14 @@ def _card_head(one: Any) -> None:
         with box("row"):
             text("its last run:", "hint")
             link(f"run {one.run_id}", f"/runs/{one.run_id}")
-            if one.last_state == "open":
-                badge("runs", "info")
-            else:
-                state_badge(one.last_state)
+            state_badge(one.run_state if one.last_state == "open" else one.last_state)
 
 
 def _show_loose(board: BoardReading) -> None:
     loose = [one for one in board.cards if not one.pipeline]
     with card("Batches in no pipeline", f"{len(loose):,}"):
         if not loose:
-            empty("None of the newest.", "An action over a selector seals a batch of its own.",
-                  "drystone batch create --help")  # fmt: skip
+            empty("None of the newest.", "An action over a selector seals a batch of its own.")
             return
         with box("loose"):
             for one in loose:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from gui.pages.runs.acts import retry_many
+from gui.pages.runs.words import workflow_title
 from gui.reading.desk import Desk
-from gui.widgets.blocks import button, card, first_line, link, text
+from gui.widgets.blocks import button, card, first_line, link, many, text
 from gui.widgets.frame import visitor
 from gui.widgets.tables import Col, table
 from gui.widgets.words import state_badge
@@ -47,13 +48,15 @@ def show_groups(desk: Desk, groups: tuple[GroupRow, ...]) -> None:
 
     cols = (
         Col("Reason", lambda group: text(group.reason, "reason")),
-        Col("Workflow", "workflow"),
+        Col("Workflow", "workflow", workflow_title),
         Col("State", "state", state_badge),
         Col(">Runs", "runs"),
         Col("Newest", lambda one: link(f"run {one.newest_run_id}", f"/runs/{one.newest_run_id}")),
         Col("", retry),
     )
-    hint = f"{sum(group.runs for group in groups):,} runs; # stands for any number"
+    hint = many(sum(group.runs for group in groups), "run")
+    if any("#" in group.reason for group in groups):
+        hint += "; # stands for any number"
     with card("What went wrong", hint):
         table(groups[:GROUPS_SHOWN], cols, "Failures by reason")
         if len(groups) > GROUPS_SHOWN:

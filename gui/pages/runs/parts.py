@@ -154,9 +154,9 @@ def show_origin(found: tuple[Any, ...]) -> None:
 
 
 def _node_links(node_ids: tuple[int, ...]) -> None:
-    with box("row"):
+    with box("row wraps"):
         for node_id in node_ids:
-            link(node_id, f"/node/{node_id}", "mono")
+            link(node_id, f"/node/{node_id}", "mono nowrap")
 
 
 def _schedule_link(origin: Any) -> None:

@@ -15,15 +15,16 @@ from gui.widgets.blocks import box, card, clean, empty, first_line, link, pairs,
 from gui.widgets.frame import Page
 from gui.widgets.tables import Col, table
 from gui.widgets.view import View
-from gui.widgets.words import state_badge
+from gui.widgets.words import listed, state_badge
 
 CELL_LENGTH_MAX = 80
 
 
 def build(view: View) -> None:
     """Build the page."""
+    # What was chosen of a long list stands above it.
+    view.live(functools.partial(_show_one, view.desk), lambda found: found[1:], "stack wide")
     view.live(_show_list, lambda found: found.lines)
-    view.live(functools.partial(_show_one, view.desk), lambda found: found[1:])
 
 
 PAGE = Page(
@@ -126,4 +127,4 @@ def _show_rows(name: str, rows: list[SchemaPreviewRow]) -> None:
 
 
 def _cell(value: object) -> str | None:
-    return None if value is None else first_line(str(value), CELL_LENGTH_MAX)
+    return None if value is None else first_line(listed(value), CELL_LENGTH_MAX)

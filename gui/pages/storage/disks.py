@@ -71,6 +71,10 @@ def figures_of(poller: Poller) -> dict[str, DiskFigures]:
     if store is None:
         return {}
     found: dict[str, DiskFigures] = {}
+    beside: dict[str, list[str]] = {}
+    for disk in store.health.disks:
+        if disk.state not in FORMER and disk.failure_domain:
+            beside.setdefault(disk.failure_domain, []).append(disk.name)
     for disk in store.health.disks:
         used = disk.size_bytes - disk.free_bytes
         read, written = store.rates.get(disk.name, (0.0, 0.0))
@@ -81,13 +85,18 @@ def figures_of(poller: Poller) -> dict[str, DiskFigures]:
             facts=(
                 f"{disk.shards:,} shards, {size(disk.stored_bytes)}",
                 f"{disk.errors:,} errors",
-                f"fails together with: {disk.failure_domain}",
+                *_fails_with(disk.name, beside.get(disk.failure_domain, [])),
             ),
             reason=disk.reason,
             health_reason=disk.health_reason,
             last_error=disk.last_error,
         )
     return found
+
+
+def _fails_with(name: str, disks: list[str]) -> tuple[str, ...]:
+    others = [one for one in disks if one != name]
+    return (f"on one device with {', '.join(others)}: they fail together",) if others else ()
 
 
 def _show_heads(desk: Desk, disks: tuple[DiskHead, ...]) -> None:

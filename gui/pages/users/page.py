@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, NamedTuple, cast
 
 from pydantic import BaseModel, Field, field_validator
 from pydantic.config import JsonDict
@@ -12,14 +13,15 @@ from gui.access.passwords import PASSWORD_LENGTH_MIN
 from gui.access.people import add_user, change_password
 from gui.reading.desk import Desk
 from gui.widgets.acts import act, ask, confirm
-from gui.widgets.blocks import ago, box, button, card
+from gui.widgets.blocks import ago, box, button, card, first_line, many, text
 from gui.widgets.frame import Page, visitor
 from gui.widgets.tables import Col, table
 from gui.widgets.view import View
-from gui.widgets.words import state_badge
+from gui.widgets.words import listed, state_badge
 from sql import AuditEntry, Role, User
 
 CHANGES_SHOWN = 50
+ASKED_LENGTH_MAX = 160
 _ROLE_WORDS: JsonDict = {
     "guest": "guest: sees what is granted, and nothing else",
     "viewer": "viewer: looks",
@@ -88,7 +90,7 @@ def read_people(desk: Desk) -> Reading:
 
     def seen(user: User) -> str:
         mine = [one for one in sessions if one.user_id == user.user_id]
-        return f"{ago(mine[0].seen_time)}, {len(mine)} browsers" if mine else "no"
+        return f"{ago(mine[0].seen_time)}, {many(len(mine), 'browser')}" if mine else "no"
 
     changes = desk.database().audit.entries(limit=CHANGES_SHOWN)
     return Reading(tuple(Person(user, seen(user)) for user in book.users()), tuple(changes))
@@ -122,13 +124,24 @@ def _show_changes(changes: tuple[AuditEntry, ...]) -> None:
         Col("Who", lambda one: one.name + (f" ({one.token_name})" if one.token_name else "")),
         Col("Role", "role"),
         Col("By", lambda one: f"{one.way} {one.address}".strip()),
-        Col("What", "operation"),
-        Col("With", lambda one: one.request[:100]),
+        Col("What", lambda one: text(one.operation, "nowrap")),
+        Col("With", lambda one: asked_words(one.request)),
         Col("Outcome", lambda one: one.outcome or "unknown"),
         Col("Why", lambda one: one.detail[:200]),
     )
-    with card("Audit log", "the newest changes; `drystone audit-log list` has all"):
+    with card("Audit log", "the newest changes; drystone audit-log list has all"):
         table(changes, cols, "Changes", "Nothing was changed yet.")
+
+
+def asked_words(request: str) -> str:
+    """Return the values of a request in words; what is no whole JSON as it was kept."""
+    try:
+        values = json.loads(request or "{}")
+    except ValueError:
+        return first_line(request, ASKED_LENGTH_MAX)
+    if not isinstance(values, dict):
+        return first_line(request, ASKED_LENGTH_MAX)
+    return first_line(listed(cast("dict[str, Any]", values)), ASKED_LENGTH_MAX)
 
 
 PAGE = Page(

@@ -41,12 +41,16 @@ def test_runs_that_failed_alike_are_one_line_that_leads_to_them(served: Scene, o
 
 def test_figures_and_rows_of_the_overview_lead_on(served: Scene, oto: Watched):
     page = oto.page
-    number = fail_run(served, "the lamp is out", lamp=1)
+    number = fail_run(served, "the lamp is out", workflow="ua_2", action="light_up")
     oto.open("/")
     page.locator("a.metric", has_text="Failed").click()
     page.wait_for_url("**/runs?state=failed&period=24h")
     oto.open("/")
-    page.locator("tr", has_text="the lamp is out").locator("a").first.click()
+    # It is called by what it was about, in the list and above it.
+    page.locator(ATTENTION, has_text="Run an action: light_up: audit: the lamp is out").wait_for()
+    row = page.locator("tr", has_text="the lamp is out")
+    assert row.get_by_text("Run an action: light_up", exact=True).count() == 1
+    row.locator("a").first.click()
     page.wait_for_url(f"**/runs/{number}")
     oto.open("/")
     page.locator(".timeline a", has_text="Ingest demo").click()
@@ -96,6 +100,7 @@ def test_keys_are_listed_and_lead_past_the_navigation(oto: Watched):
     assert not keys.is_visible()
     page.keyboard.press("?")
     keys.get_by_text("go to a page").wait_for()
+    assert keys.locator("dt:text-is('g e') + dd").inner_text() == "Explorer"
     page.keyboard.press("Escape")
     keys.wait_for(state="hidden")
     oto.open("/explorer?media_type=image")
