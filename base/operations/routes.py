@@ -240,6 +240,13 @@ def _field(field: FieldInfo) -> tuple[Any, FieldInfo]:
 # ---- Problems ------------------------------------------------------------------------------------
 
 
+_WORDS = {
+    "There was an error parsing the body": "the body is no JSON that can be read: send UTF-8 of "
+    "fewer levels, and numbers of fewer digits"
+}
+"""What FastAPI says, in words that tell what to do."""
+
+
 def add_problems(app: FastAPI, failure: str = "the server failed") -> None:
     """Answer errors as problems; `failure` is what an unexpected one is called."""
 
@@ -259,7 +266,8 @@ def add_problems(app: FastAPI, failure: str = "the server failed") -> None:
     @app.exception_handler(HTTPException)
     async def refuse_by_status(_request: Request, error: HTTPException) -> Response:
         name = "NotFoundError" if error.status_code == 404 else "UsageError"
-        return problem_of(error.status_code, name, str(error.detail), headers=error.headers)
+        detail = _WORDS.get(error.detail, str(error.detail))
+        return problem_of(error.status_code, name, detail, headers=error.headers)
 
     @app.exception_handler(Exception)
     async def fail(_request: Request, error: Exception) -> Response:

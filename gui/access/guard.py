@@ -45,6 +45,7 @@ RECEIVING_PATHS = ("/api/v1/ingest", "/api/v1/uploads")
 LOGIN_PATH = "/login"
 SHARED = re.compile(r"/shared/[^/]{1,100}(/(content|thumbnail)/[^/]{1,100})?")
 """What a secret in the address shows to whoever has it; never kept by a browser."""
+_HOST = re.compile(r"[A-Za-z0-9.:\[\]_-]{1,255}")
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 _WEBSOCKET_REFUSED = 4403
 _ERRORS = {401: "NotLoggedInError", 403: "ForbiddenError"}
@@ -120,6 +121,8 @@ class Guard:
         return ""
 
     def _is_our_name(self, host: str) -> bool:
+        if not _HOST.fullmatch(host):  # As two of them, of which others might believe another.
+            return False
         try:
             name = (urlsplit(f"//{host}").hostname or "").lower()
         except ValueError:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 _TAG = re.compile(r'(?:W/)?("[^"]*")')
-_RANGE = re.compile(r"bytes\s*=\s*(\d{0,19})\s*-\s*(\d{0,19})", re.IGNORECASE)
+_RANGE = re.compile(r"bytes\s*=\s*([0-9]{0,999})\s*-\s*([0-9]{0,999})", re.IGNORECASE)
 
 
 class Part(NamedTuple):

@@ -13,7 +13,7 @@ from typing import Annotated, Any
 from fastapi import Depends, FastAPI, Query, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.exceptions import HTTPException
-from starlette.routing import BaseRoute
+from starlette.routing import BaseRoute, Match
 
 from base.operations.once import Requests
 from base.operations.operation import Caller, Operation
@@ -66,9 +66,14 @@ def add_api(app: FastAPI, desk: Connections, poller: Poller) -> None:
         methods=["GET", "POST", "PUT", "PATCH", "DELETE"],
         include_in_schema=False,
     )
-    async def nothing(path: str) -> None:
-        # Before NiceGUI's page for a person who is lost.
-        raise HTTPException(404, f"there is nothing at {PREFIX}/{path[:200]}")
+    async def nothing(request: Request, path: str) -> None:
+        found = (one for one in app.routes if one.matches(request.scope)[0] == Match.PARTIAL)
+        methods = sorted({method for one in found for method in getattr(one, "methods", ())})
+        place = f"{PREFIX}/{path[:200]}"
+        if methods:
+            allowed = {"Allow": ", ".join(methods)}
+            raise HTTPException(405, f"{place} takes {allowed['Allow']}", allowed)
+        raise HTTPException(404, f"there is nothing at {place}")
 
     add_problems(app)
 

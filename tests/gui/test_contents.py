@@ -123,6 +123,9 @@ def test_conditions_are_read_as_the_rfc_says():
     assert not is_known({"if-none-match": '"ab"'}, '"a"') and not is_known({}, '"a"')
     assert part_of({"range": " Bytes = 2 - 4 "}, '"a"', 10) == Part(2, 5)
     assert part_of({"range": "bytes=²-"}, '"a"', 10) is None
+    beyond = part_of({"range": f"bytes={'9' * 30}-"}, '"a"', 10)
+    assert beyond is not None and beyond.begin >= beyond.end, "no answer with all of it"
+    assert part_of({"range": f"bytes=-{'9' * 30}"}, '"a"', 10) == Part(0, 10)
 
 
 def test_pictures_have_tags_too(ask, large: Scene):

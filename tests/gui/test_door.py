@@ -162,6 +162,7 @@ def problem(said: bytes) -> dict:
         (b"GET /live HTTP/1.1\r\nHost: test\r\nA: " + b"b" * 100_000 + b"\r\n\r\n", 431),
         (b"GET /" + b"a" * 100_000 + b" HTTP/1.1\r\nHost: test\r\n\r\n", 431),
         (b"\x16\x03\x01 hello\r\n\r\n", 400),
+        (b"GET /live HTTP/1.1\r\nHost: test\r\nHost: evil\r\n\r\n", 403),
         (b"POST /api/v1/nodes HTTP/1.1\r\nHost: test\r\nContent-Length: -5\r\n\r\n", 400),
         (b"POST /api/v1/nodes HTTP/1.1\r\nHost: test\r\nContent-Length: 99999999\r\n\r\n", 413),
         (

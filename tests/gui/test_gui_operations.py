@@ -152,7 +152,10 @@ def test_the_store_is_asked_over_http(served: Scene):
     assert (job["kind"], job["finished"] is not None) == ("fsck", True)
     # What names paths of the server is nobody's over HTTP, and a mistake is told before it is done.
     body = b'{"folder": "/etc", "batch": "b"}'
-    assert served.ask("POST", "/api/v1/storage/batches", body, **header).status in (404, 405)
+    other = served.ask("POST", "/api/v1/storage/batches", body, **header)
+    assert (other.status, other.headers["allow"]) == (405, "GET"), other.body
+    deep = served.ask("POST", "/api/v1/nodes", b"[" * 100_000, **header)
+    assert (deep.status, "fewer levels" in deep.document["detail"]) == (400, True)
     refused = served.ask(
         "POST", "/api/v1/storage/pins", b'{"name": ".x", "manifest": "1"}', **header
     )
