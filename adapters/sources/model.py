@@ -247,6 +247,12 @@ class Rules:
         draft.subject = subject
         writer.write(node, fields, subject)
 
+    def read_parts(self, draft: Draft, kind: str, value: dict[str, Any]) -> None:
+        """Read what lies in a record that is no node itself; RecordError when nothing names it."""
+        prepare = self.prepare.get(kind)
+        if not self.read_any(draft, kind, value if prepare is None else prepare(value)):
+            raise RecordError(f"the {kind} names nothing: no file, and no usable id")
+
     def read_any(self, draft: Draft, kind: str, fields: dict[str, Any]) -> bool:
         """Read fields that may tell of a medium or of a person alone; False for nothing."""
         writer, fields = self._writer(draft, fields)

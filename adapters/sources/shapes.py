@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.records.errors import RecordError
-from adapters.sources.model import Rules
+from adapters.sources.model import Person, Rules
 from adapters.sources.reading.adapter import DocumentAdapter, Found, Part, Rule, of_value
 
 MEMBERS_LOOKED_AT = 5
@@ -43,7 +43,10 @@ def shape(kind: str, needed: str, any_of: str = "", at_least: int = 1) -> Shape:
 
 
 def reader(rules: Rules, kind: str) -> Rule:
-    """Return the rule that reads one kind of record."""
+    """Return the rule that reads one kind of record; without an id, it is what lies in it."""
+    node = rules.nodes[kind]
+    if not node.id and not isinstance(node, Person):
+        return lambda draft, value: rules.read_parts(draft, kind, value)
     return lambda draft, value: rules.read(draft, kind, value)
 
 
@@ -72,8 +75,9 @@ def adapter(
             yield RecordError(expected)
 
     def recognises(value: Any) -> bool:
-        held = _held(value, names)
-        members = value if held is None else held
+        members = value
+        while (held := _held(members, names)) is not None:
+            members = held
         tried = members[:MEMBERS_LOOKED_AT] if isinstance(members, list) else [members]
         return any(one.fits(member) for member in tried for one in shapes)
 

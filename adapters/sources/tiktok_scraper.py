@@ -1,4 +1,4 @@
-"""Output of tiktok-scraper: posts as JSON and as what its console prints.
+"""Output of tiktok-scraper and of Apify's: posts as JSON and as what the console prints.
 
 The console prints JavaScript object notation (JSON5) and leaves things out: `[Array]` and `...` are
 read as nothing. The slow parser of JSON5 only sees small files. `headers` hold the cookie of the
@@ -29,7 +29,7 @@ TIKTOK = source(
     like_count bigint = diggCount # Likes
     share_count bigint = shareCount # Shares
     comment_count bigint = commentCount # Comments
-    url text = https://www.tiktok.com/@{authorMeta.name}/video/{id} # Address of the video
+    url text = webVideoUrl|https://www.tiktok.com/@{authorMeta.name}/video/{id} # Address
     hashtags text[] = hashtags[].name # Hashtags without #
     music_id text = musicMeta.musicId # Id of the sound
     music_title text = musicMeta.musicName # Title of the sound
@@ -37,7 +37,7 @@ TIKTOK = source(
     is_music_original boolean = musicMeta.musicOriginal # The sound was made for the video
     medium:
     post_id
-    media_url text = videoUrl # Address of the video, expires
+    media_url text = videoUrl|mediaUrls[0]|videoMeta.downloadAddr # Address of the video, expires
     width bigint = videoMeta.width # Width of the video in pixels
     height bigint = videoMeta.height # Height of the video in pixels
     duration_s double precision = videoMeta.duration # Length of the video
@@ -57,8 +57,8 @@ TIKTOK = source(
 VIDEO = Medium(
     id="id",
     view="playCount",
-    urls="videoUrlNoWaterMark,videoUrl",
-    thumbs="covers.origin,covers.default,covers.dynamic",
+    urls="videoUrlNoWaterMark,videoUrl,mediaUrls[],videoMeta.downloadAddr",
+    thumbs="covers.origin,covers.default,covers.dynamic,videoMeta.coverUrl",
     # The scraper itself writes TIME_ID.mp4, or ID.mp4 when it is told to.
     stems="id,{createTime}_{id}",
     is_network=True,
