@@ -159,7 +159,7 @@ class Client(Remote):
 
     # ---- Deletion -----------------------------------------------------------------------------
 
-    purge = _asks(lambda: deletion.purge, "batch")
+    purge = _asks(lambda: deletion.purge, "batch", "keys")
     compact = _asks(lambda: deletion.compact, "dead_share")
     compact_plan = _asks(lambda: deletion.compact_plan, "dead_share")
     pin_manifest = _asks(lambda: deletion.pin, "manifest", "name")

@@ -18,9 +18,10 @@ from fsd.compile.lost_parts import (
     read_part,
     unlisted,
 )
-from fsd.format.batch_part import format_part
+from fsd.format.batch_part import format_part, parse_files, parse_head
 from fsd.process.process import Child
 from fsd.store.index import BatchRow
+from fsd.store.purged_keys import without_purged
 from fsd.store.ssd import ballast
 from fsd.store.store import Store
 
@@ -77,6 +78,8 @@ def compile_batch(
         row.tree_file, row.between = known_row.tree_file, known_row.between
     tree_file = name_tree(parts)
     former = row.tree_file
+    with store.lock:  # Before anything is read: what is purged from now on asks for another one.
+        row.key_purges = store.shards.state.key_purges.get(row.name, 0)
     with scratch_folder(store) as folder, compiler(store, f"batch {row.name}") as child:
         made_of = _made_of(store, row, parts, known or {}) if add_to_former else frozenset[bytes]()
         paths, lost = _write_parts(store, parts, folder, known or {}, made_of)
@@ -130,8 +133,18 @@ def _write_parts(
             lost.append(key)
             paths.append("")
             continue
-        paths.append(_write(folder, f"{number}.part", data))
+        paths.append(_write(folder, f"{number}.part", _less_purged(store, data)))
     return paths, lost
+
+
+def _less_purged(store: Store, part: bytes) -> bytes:
+    """Return a part as a listing is made of it: without what was purged by itself."""
+    listed = parse_files(part)
+    left = without_purged(store, listed)
+    if len(left) == len(listed):
+        return part
+    head = parse_head(part)
+    return format_part(head.batch, head.class_name, head.number, left)
 
 
 def _by_former(
@@ -164,7 +177,8 @@ def _former(
     with tree:
         listed = listed_files(tree)
         while files := tuple(islice(listed, FILES_AT_ONCE)):
-            data = format_part(row.name, row.class_name, len(paths), files)
+            left = without_purged(store, files)
+            data = format_part(row.name, row.class_name, len(paths), left)
             paths.append(_write(folder, f"former-{len(paths)}.part", data))
     return paths
 

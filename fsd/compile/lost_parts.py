@@ -17,6 +17,7 @@ from fsd.format.errors import NoReplicaError, NotFoundError
 from fsd.format.tree import CorruptTreeError, Tree, open_verified, path_of
 from fsd.store.index import BatchRow
 from fsd.store.purge_place import live_shard, places_of
+from fsd.store.purged_keys import without_purged
 from fsd.store.read import read_small
 from fsd.store.store import Store
 
@@ -95,13 +96,14 @@ def listed_files(tree: Tree) -> Iterator[PartFile]:
 def newest_first(store: Store, row: BatchRow, parts: Sequence[bytes]) -> Iterator[list[PartFile]]:
     """Yield the files of a batch's parts, the newest part first, a path perhaps again and again.
 
+    What was purged by itself is left out.
     From a lost part on the listing stands for all that it was made of, and comes before what it
     does not have; without a listing it is a NoReplicaError.
     """
     for place, key in reversed(list(enumerate(parts))):
         data = read_part(store, key)
         if data is not None:
-            yield parse_files(data)
+            yield without_purged(store, parse_files(data))
             continue
         tree = open_listing(store, row, parts, [key])
         if tree is None:
@@ -109,12 +111,12 @@ def newest_first(store: Store, row: BatchRow, parts: Sequence[bytes]) -> Iterato
         with tree:
             listed = listed_files(tree)
             while files := list(islice(listed, FILES_AT_ONCE)):
-                yield files
+                yield without_purged(store, files)
         for other in reversed(unlisted(row, parts, place)):
             data = read_part(store, other)
             if data is None:
                 raise not_listed(store, row, other)
-            yield parse_files(data)
+            yield without_purged(store, parse_files(data))
         return
 
 

@@ -171,7 +171,7 @@ class _Run:
             return None
         with self._store.lock:
             doubtful = self._store.shards.state.purges.keys()
-            if shard is None or shard.vacated or doubtful & shard.marks.keys():
+            if shard is None or shard.vacated or doubtful & shard.purges():
                 shard = None
         if shard is None:
             self._skip(victim, "it is gone, or a purge of it is in doubt")
@@ -237,7 +237,7 @@ class _Round:
             self.damaged[shard.shard_id] = "no replica gives its footer"
             return []
         dead = shard.dead_records()
-        entries = (entry for entry in iterate_entries(scan.entries) if entry.offset not in dead)
+        entries = (e for e in iterate_entries(scan.entries) if not dead.has(e.offset, e.key))
         return list(joined(self._store, shard, entries, in_doubt=RECORD_BATCH_PART))
 
     def _copy(self, living: dict[int, list[Entry]]) -> list[str]:

@@ -77,7 +77,8 @@ def prove(store: Store, shard: CatalogShard, number: int) -> Proof:
     with store.lock:
         proof = Proof(shard.shard_id, shard.class_name, shard.mark)
         purged = shard.purged_records()
-    living = (entry for entry in iterate_entries(scan.entries) if entry.offset not in purged)
+    entries = iterate_entries(scan.entries)
+    living = (entry for entry in entries if not purged.has(entry.offset, entry.key))
     left = joined(store, shard, living, in_doubt=RECORD_BATCH_PART)
     while piece := list(islice(left, PIECE_RECORDS)):
         found = find_homes(store, shard.class_name, piece, {number})
@@ -286,7 +287,7 @@ class Dropper:
         """Raise FsdError unless it is known what is purged, and all the files can be deleted."""
         store = self._store
         with store.lock:
-            in_doubt = any(purge in shard.marks for purge in store.shards.state.purges)
+            in_doubt = bool(shard.purges() & store.shards.state.purges.keys())
         if in_doubt:
             raise FsdError(f"a purge in shard {shard.shard_id} is in doubt; it waits")
         away = [i for i in shard.disks if (d := store.disks.disks.get(i)) is None or not d.readable]

@@ -1,4 +1,4 @@
-"""Purge: it owns deleting a batch for good, with every object that nothing else refers to.
+"""Purge: it owns deleting a batch, or single objects, for good; what else refers to them stays.
 
     look      all candidates, all references               nothing is changed, everything goes on
     decide    alone with the references: look again, find every record of what is left
@@ -19,9 +19,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from base.errors import DrystoneError
+from base.text import count_text
 from fsd.delete.compact_drop import Dropper
 from fsd.delete.compact_plan import vacated_shards
 from fsd.delete.purge_check import check_disks, check_index
+from fsd.delete.purge_keys import KEYS, KeyMarking
 from fsd.delete.purge_marking import Marking
 from fsd.delete.purge_vacated import revive_needed
 from fsd.documents.purge_models import PurgeRequest
@@ -46,19 +48,39 @@ Records = dict[str, list[tuple[bytes, Location]]]
 
 def purge(dropper: Dropper, request: PurgeRequest) -> Job:
     """Start deleting a batch, or (dry run) telling what would go and what stays, and why."""
+    if request.keys:
+        return _purge_keys(dropper, request)
+    assert request.batch is not None
+    return _purge_batch(dropper, request.batch, request)
+
+
+def _purge_keys(dropper: Dropper, request: PurgeRequest) -> Job:
     engine = dropper.engine
-    if not _is_known(engine, request.batch):
-        engine.store.refuse_unfinished()
-    # It may have waited there for an index that knows it.
-    if not _is_known(engine, request.batch):
-        raise NotFoundError(f"there is no batch {request.batch}; `drystone ls` lists them")
+    keys = sorted({bytes.fromhex(key) for key in request.keys})
 
     def work(job: Job) -> dict[str, Any]:
-        run = PurgeRun(dropper, request.batch, job)
+        mark = lambda: KeyMarking(engine.store, engine.references, keys, job)  # noqa: E731
+        run = PurgeRun(dropper, KEYS, job, mark)
+        return run.look() if request.dry_run else run.delete()
+
+    what = count_text(len(keys), "object")
+    return engine.start_job("purge", what, work, subject="a purge of single objects")
+
+
+def _purge_batch(dropper: Dropper, batch: str, request: PurgeRequest) -> Job:
+    engine = dropper.engine
+    if not _is_known(engine, batch):
+        engine.store.refuse_unfinished()
+    # It may have waited there for an index that knows it.
+    if not _is_known(engine, batch):
+        raise NotFoundError(f"there is no batch {batch}; `drystone ls` lists them")
+
+    def work(job: Job) -> dict[str, Any]:
+        run = PurgeRun(dropper, batch, job)
         return run.look() if request.dry_run else run.delete()
 
     # The subject is that of a put: a batch that is being written is not purged, and the reverse.
-    return engine.start_job("purge", request.batch, work, subject=f"batch {request.batch}")
+    return engine.start_job("purge", batch, work, subject=f"batch {batch}")
 
 
 def _is_known(engine: EngineCore, batch: str) -> bool:
@@ -161,15 +183,22 @@ class PurgeRun:
             result = self._result(reader, records)
             marking.look_into_vacated()
             marks = {**marking.vacated_marks(), **self._marks(reader, records)}
+        if marking.is_empty():
+            return result
         self._engine.on_barrier("decided")
         self._commit(marks, records)
+        if entries := marking.stored_again():
+            # Only what a later loss is called depends on it: told with the next seal as well.
+            with contextlib.suppress(DrystoneError):
+                self._store.catalog.append(*entries)
         return result
 
     def _commit(self, marks: Mapping[str, str], records: Records) -> None:
         store, catalog = self._store, self._store.catalog
         purge = os.urandom(8).hex()
         entry = {"purge": purge}
-        entries = [("purge_mark", {**entry, "shards": some}) for some in _chunks(marks)]
+        entries = self._marking.entries(purge)
+        entries += [("purge_mark", {**entry, "shards": some}) for some in _chunks(marks)]
         try:
             catalog.append(
                 ("purge_begin", {**entry, "batch": self._batch}), *entries, everywhere=True
@@ -270,6 +299,7 @@ class PurgeRun:
             "garbage_shards": len(records) - len(whole),
             "garbage_bytes": dead_bytes
             - sum(loc.length_bytes for i in whole for _, loc in records[i]),
+            **marking.told(),
         }
 
 

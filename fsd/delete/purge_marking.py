@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from shlex import quote
+from typing import Any, TypeAlias
 
 from fsd.compile.lost_parts import are_named_again, listed_files, open_listing, read_part, way_out
 from fsd.compile.references import References
@@ -14,6 +15,9 @@ from fsd.store.index import BatchRow, IndexReader, Location
 from fsd.store.job import Job
 from fsd.store.purge_place import live_shard
 from fsd.store.store import Store
+
+Entries: TypeAlias = list[tuple[str, dict[str, object]]]
+"""Of the catalog: kinds and what they say."""
 
 
 @dataclass(slots=True)
@@ -169,6 +173,22 @@ class Marking:
             raise PurgeRefusedError(
                 f"more of batch {self._batch} came back meanwhile, with a disk; ask again"
             )
+
+    def is_empty(self) -> bool:
+        """Return whether there is nothing to do; a batch always goes."""
+        return False
+
+    def entries(self, purge: str) -> Entries:
+        """Return what the catalog is told besides the marks."""
+        return []
+
+    def stored_again(self) -> Entries:
+        """Return what it is told when all of it is done."""
+        return []
+
+    def told(self) -> dict[str, Any]:
+        """Return what the result says besides."""
+        return {}
 
 
 def _refusal(batch: str, lost: list[bytes], advice: str) -> PurgeRefusedError:

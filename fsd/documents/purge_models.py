@@ -1,20 +1,33 @@
 """The documents of purge, pins and compaction: it owns their fields, for the engine and clients."""
 
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fsd.documents.models import Document
 from fsd.documents.names import Key, Name
 
+KEYS_MAX = 100_000
+"""Of one purge: the catalog keeps them for ever."""
+
 
 class PurgeRequest(Document):
-    """Delete a batch with all that only it refers to, or only tell what that would be."""
+    """Delete a batch with all that only it refers to, or single objects; or only tell of it."""
 
-    batch: Annotated[Name, Field(description="The batch that goes.")]
+    batch: Annotated[Name | None, Field(description="The batch that goes.")] = None
+    keys: Annotated[
+        tuple[Key, ...],
+        Field(description="Keys of the objects that go, in place of a batch.", max_length=KEYS_MAX),
+    ] = ()
     dry_run: Annotated[
         bool, Field(description="Only tell what would go, and what stays and why.")
     ] = False
+
+    @model_validator(mode="after")
+    def _is_one(self) -> Self:
+        if (self.batch is None) == (not self.keys):
+            raise ValueError("name a batch that goes, or keys")
+        return self
 
 
 class PinRequest(Document):

@@ -26,7 +26,13 @@ import xxhash
 
 from fsd.format.errors import FsdError
 from fsd.format.index_rows import VACATED_MARK, BatchRow, ViewRow, view_name
-from fsd.format.purge_marks import EVERY_RECORD, DeadRecords, Purge, dead_records
+from fsd.format.purge_marks import (
+    EVERY_RECORD,
+    DeadRecords,
+    Purge,
+    dead_records,
+    unpack_keys,
+)
 from fsd.format.record import SECTOR_BYTES, align
 
 MAGIC = b"DRYCAT01"
@@ -193,10 +199,11 @@ def identify(entry: CatalogEntry) -> Identity:
 class CatalogShard:
     """A shard as the catalog knows it; `disks` hold (or began) a replica.
 
-    `marks` are the dead records by purge. A `vacated` shard holds nothing that is wanted: it stays
-    readable for those who are still reading it, and is dropped after the grace, unless it turns
-    out to be wanted after all. `ended` says how many purges had been committed when nobody wrote
-    it any more, None while somebody may.
+    `marks` are the dead records by purge, `key_marks` keys by purge whose records are dead wherever
+    they lie in it: nobody could look into it then. A `vacated` shard holds nothing that is wanted:
+    it stays readable for those who are still reading it, and is dropped after the grace, unless it
+    turns out to be wanted after all. `ended` says how many purges had been committed when nobody
+    wrote it any more, None while somebody may.
     """
 
     shard_id: str
@@ -209,19 +216,29 @@ class CatalogShard:
     vacated: bool = False
     ended: int | None = None
     marks: dict[str, str] = field(default_factory=dict[str, str])
+    key_marks: dict[str, frozenset[bytes]] = field(default_factory=dict[str, frozenset[bytes]])
 
     @property
     def mark(self) -> str:
         """Return what tells one set of dead records from another one of this shard."""
-        return (VACATED_MARK if self.vacated else "") + " ".join(sorted(self.marks))
+        purges = sorted({*self.marks, *(f"{purge}/keys" for purge in self.key_marks)})
+        return (VACATED_MARK if self.vacated else "") + " ".join(purges)
+
+    def purges(self) -> set[str]:
+        """Return the purges that mark records of it."""
+        return self.marks.keys() | self.key_marks.keys()
 
     def dead_records(self) -> DeadRecords:
         """Return which records are dead, those in doubt too."""
-        return dead_records(tuple(self.marks.values()), self.vacated)
+        return self._dead(self.vacated)
 
     def purged_records(self) -> DeadRecords:
         """Return which records purges have marked, whether or not the shard is vacated."""
-        return dead_records(tuple(self.marks.values()), False)
+        return self._dead(False)
+
+    def _dead(self, all_dead: bool) -> DeadRecords:
+        marks, keys = tuple(self.marks.values()), tuple(self.key_marks.values())
+        return dead_records(marks, all_dead, keys)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,6 +258,10 @@ class CatalogState:
     doubt, `purged` the batches that were purged and not put again, `purge_counts` how often each
     was, `last_purges` which of all committed purges was its last (the first is 1), `dropped` the
     shards whose files may be deleted wherever they turn up, `voided` the purges that were given up.
+
+    `purged_keys` are single objects that were purged and not stored again since, with the batches
+    that named them: it says why these lack something, and kills nothing. `key_purges` counts by
+    batch how often that changed.
     """
 
     sequence: int = 0
@@ -257,6 +278,10 @@ class CatalogState:
     purge_counts: dict[str, int] = field(default_factory=dict[str, int])
     last_purges: dict[str, int] = field(default_factory=dict[str, int])
     purge_commits: int = 0
+    purged_keys: dict[bytes, tuple[str, ...]] = field(
+        default_factory=dict[bytes, "tuple[str, ...]"]
+    )
+    key_purges: dict[str, int] = field(default_factory=dict[str, int])
     dropped: set[str] = field(default_factory=set[str])
     voided: set[str] = field(default_factory=set[str])
 
@@ -348,8 +373,9 @@ class CatalogState:
 
     def _apply_shard_abandon(self, shard: str) -> None:
         if known := self.shards.pop(shard, None):
-            for purge in self.purges.keys() & known.marks.keys():
-                self.purges[purge].shards.remove(shard)
+            for purge in self.purges.keys() & known.purges():
+                shards = self.purges[purge].shards
+                shards[:] = [one for one in shards if one != shard]
 
     def _apply_replica_add(self, shard: str, disk: str) -> None:
         if shard in self.shards and disk not in {*self.shards[shard].disks, *self.gone}:
@@ -413,6 +439,29 @@ class CatalogState:
                 shard.marks[purge] = packed
                 self.purges[purge].shards.append(shard_id)
 
+    def _apply_purge_keys(
+        self, purge: str, keys: str, batches: Sequence[str] = (), shards: Sequence[str] = ()
+    ) -> None:
+        if purge not in self.purges:
+            return
+        known, some = self.purges[purge], unpack_keys(keys)
+        known.keys |= some
+        known.named_by.update(batches)
+        for shard_id in shards:
+            if shard := self.shards.get(shard_id):
+                shard.key_marks[purge] = shard.key_marks.get(purge, frozenset()) | some
+                known.shards.append(shard_id)
+
+    def _apply_keys_stored(self, keys: str) -> None:
+        batches: set[str] = set()
+        for key in unpack_keys(keys):
+            batches.update(self.purged_keys.pop(key, ()))
+        self._count_key_purges(batches)
+
+    def _count_key_purges(self, batches: Iterable[str]) -> None:
+        for batch in batches:
+            self.key_purges[batch] = self.key_purges.get(batch, 0) + 1
+
     def _apply_purge_commit(self, purge: str, ended: Sequence[str] = ()) -> None:
         if purge in self.voided:
             return
@@ -427,12 +476,16 @@ class CatalogState:
             self.batches.pop(known.batch, None)
             for shard in self._marked(known):
                 shard.vacated |= shard.marks.get(purge) == EVERY_RECORD
+            named_by = tuple(sorted(known.named_by))
+            self.purged_keys.update(dict.fromkeys(known.keys, named_by))
+            self._count_key_purges(named_by)
 
     def _apply_purge_void(self, purge: str) -> None:
         self.voided.add(purge)
         if known := self.purges.pop(purge, None):
             for shard in self._marked(known):
                 shard.marks.pop(purge, None)
+                shard.key_marks.pop(purge, None)
 
     def _marked(self, purge: Purge) -> list[CatalogShard]:
         return [self.shards[shard_id] for shard_id in purge.shards if shard_id in self.shards]

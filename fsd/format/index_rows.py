@@ -70,6 +70,7 @@ class BatchRow:
 
     `purges` counts the batches of this name that were purged before this one was put. `between` are
     parts (hex) that came after the listing was made, and stand before others that it was made of.
+    `key_purges` tells how many purges of single objects the listing has followed.
     """
 
     name: str
@@ -82,6 +83,7 @@ class BatchRow:
     tree_file: str = ""
     purges: int = 0
     between: list[str] = field(default_factory=list[str])
+    key_purges: int = 0
 
 
 @dataclass(slots=True)

@@ -12,6 +12,7 @@ from fsd.format.errors import FsdError, NoReplicaError, NotFoundError
 from fsd.format.paths import encode_path
 from fsd.format.tree import Tree
 from fsd.store.index import BatchRow
+from fsd.store.purged_keys import without_purged
 from fsd.store.read import read_small
 from fsd.store.store import Store
 
@@ -48,6 +49,7 @@ class KnownFiles:
         if size_bytes > KEPT_BYTES_MAX and self._open_tree(store, row):
             return
         read = (parse_files(read_small(store, key)) for key in reversed(parts))
+        read = (without_purged(store, files) for files in read)
         try:
             found = latest(file for part in read for file in reversed(part))
         except (NoReplicaError, NotFoundError) as error:

@@ -24,6 +24,7 @@ from base.errors import DrystoneError
 from fsd.disks.disk import Disk
 from fsd.format.errors import DiskError, NotEnoughDisksError
 from fsd.format.group import large_group_bytes, readdress
+from fsd.format.purge_marks import pack_keys
 from fsd.format.record import (
     ENTRY_BYTES,
     Entry,
@@ -67,12 +68,13 @@ class Ended:
     """A shard whose files end in their footers; the catalog does not know it yet.
 
     One that is not `indexed` has records that the index may lack: its row stays open, and the
-    roll-forward takes it in.
+    roll-forward takes it in. `again` are keys in it that had been purged.
     """
 
     row: ShardRow
     indexed: bool
     since_s: float
+    again: frozenset[bytes] = frozenset()
 
     def entry(self) -> tuple[str, dict[str, object]]:
         """Return what the catalog is told."""
@@ -429,7 +431,8 @@ class ShardWriter:
                 footer = pack_footer_of(shard_id, shard.entries, length, shard.digests)
                 write_footer(self._store, shard, footer)
             if shard.disks:
-                ended = _ended(shard, shard.length_bytes + shard.footer_bytes, shard.placed)
+                length = shard.length_bytes + shard.footer_bytes
+                ended = _ended(self._store, shard, length, shard.placed)
                 with self._store.lock:
                     self._ended.append(ended)
                     self._lent.pop(shard.shard_id, None)
@@ -456,16 +459,21 @@ class ShardWriter:
 def seal_in_catalog(store: Store, shard: OpenShard, length: int, *, indexed: bool = True) -> None:
     """Record a sealed shard (or drop an empty one) in the catalog and the index; see `Ended`."""
     if shard.digests:
-        record_seals(store, [_ended(shard, length, indexed)])
+        record_seals(store, [_ended(store, shard, length, indexed)])
     else:
         ShardWriter(store).abandon(shard)
 
 
 def record_seals(store: Store, ended: list[Ended], *entries: tuple[str, dict[str, object]]) -> None:
     """Tell the catalog, at once with other entries, and then the index, what is sealed."""
+    again = frozenset[bytes]().union(*(one.again for one in ended))
     try:
         if ended or entries:
-            store.catalog.append(*[one.entry() for one in ended], *entries)
+            # With the seal, so that whoever loses the shard later is told what is lost.
+            stored = [("keys_stored", {"keys": pack_keys(again)})] if again else []
+            store.catalog.append(*[one.entry() for one in ended], *stored, *entries)
+        if again:
+            store.behind = True  # Batches that named them list them again.
         if any(one.indexed for one in ended):
             with store.index.write() as writer:
                 for one in ended:
@@ -486,8 +494,22 @@ def _opened(
     return "shard_open", {**entry, "large": True} if large else entry
 
 
-def _ended(shard: OpenShard, length: int, indexed: bool) -> Ended:
-    return Ended(shard.row(sealed=True, length_bytes=length), indexed, time.monotonic())
+def _ended(store: Store, shard: OpenShard, length: int, indexed: bool) -> Ended:
+    row = shard.row(sealed=True, length_bytes=length)
+    return Ended(row, indexed, time.monotonic(), _stored_again(store, shard))
+
+
+def _stored_again(store: Store, shard: OpenShard) -> frozenset[bytes]:
+    """Return the keys in a shard that had been purged, but for those that are dead in it."""
+    with store.lock:
+        known = store.shards.state.shards.get(shard.shard_id)
+        purged = frozenset(store.shards.state.purged_keys)
+    if known is None or not purged:
+        return frozenset()
+    entries, dead = iterate_entries(bytes(shard.entries)), known.dead_records()
+    return frozenset(
+        one.key for one in entries if one.key in purged and not dead.has(one.offset, one.key)
+    )
 
 
 def _placed(shard: OpenShard, group: BuiltGroup) -> list[Entry]:

@@ -255,7 +255,7 @@ def not_known(
     """Yield each living record of a shard that the index does not point at."""
     dead, number = shard.dead_records(), store.shards.numbers.get(shard.shard_id, -1)
     for entry in iterate_entries(entries):
-        if entry.offset in dead:
+        if dead.has(entry.offset, entry.key):
             continue
         location = Location(number, entry.offset, entry.length_bytes)
         # A wrong place would only be met by whoever reads the object.

@@ -19,6 +19,7 @@ from fsd.repair.projection import HIDDEN_PREFIX, MANIFESTS_BATCH
 from fsd.store.availability import Availability
 from fsd.store.index import BatchRow, ViewRow
 from fsd.store.job import Job
+from fsd.store.purged_keys import is_purged
 from fsd.store.read import read_small
 from fsd.store.store import Store
 
@@ -45,8 +46,8 @@ def lost_files(
 
     By the batch's listing, or by its list of files in the store where there is none that can be
     read. `step` is called now and then, with how many files were looked at; what cannot be looked
-    at is told. Nothing is lost of a batch that is purged meanwhile. Hidden batches list what was
-    let go of as well: whoever names a manifest misses it.
+    at is told. Nothing is lost of a batch that is purged meanwhile, nor what was purged by itself.
+    Hidden batches list what was let go of as well: whoever names a manifest misses it.
     """
     if row.name.startswith(HIDDEN_PREFIX):
         return
@@ -54,9 +55,11 @@ def lost_files(
         for found in _lost(store, some, availability, step):
             with store.index.read() as reader:
                 now = reader.batch(row.name)
+                purged = is_purged(store, reader, bytes.fromhex(found.key))
             if now is None or now.purges != row.purges:
                 return
-            yield found
+            if not purged:
+                yield found
 
 
 _Listed = list[tuple[Callable[[], str], bytes]]

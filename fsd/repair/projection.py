@@ -269,8 +269,15 @@ def write_disk_rows(store: Store) -> None:
 
 
 def _is_listed(store: Store, reader: IndexReader, row: BatchRow) -> bool:
-    """Return whether a batch has a listing of all its parts: a put that ended early adds some."""
-    return _has_tree(store, row.tree_file) and is_whole(row, reader.batch_parts(row.name))
+    """Return whether a batch has a listing of all its parts: a put that ended early adds some.
+
+    One that a purge of single objects changed since is none.
+    """
+    with store.lock:
+        key_purges = store.shards.state.key_purges.get(row.name, 0)
+    if row.key_purges != key_purges or not _has_tree(store, row.tree_file):
+        return False
+    return is_whole(row, reader.batch_parts(row.name))
 
 
 def _has_tree(store: Store, tree_file: str) -> bool:

@@ -35,7 +35,7 @@ from fsd.repair.salvage import is_worth_reconstructing, salvage
 from fsd.store.index import Location, ShardRow
 from fsd.store.job import Job
 from fsd.store.joined_parts import join, joins
-from fsd.store.purge_place import forget_shards, take_in
+from fsd.store.purge_place import forget_shards, places_of, take_in, unplace
 from fsd.store.read import read_record
 from fsd.store.store import Store
 from fsd.store.survey import Replica, Survey, footer_of, lacks_groups, survey, union
@@ -300,6 +300,8 @@ def roll_forward(store: Store, job: Job | None = None) -> int:
         if job is not None:
             job.check()
         row = rows.get(shard.shard_id)
+        if shard.key_marks and row is not None and row.dead_mark != shard.mark:
+            _forget_keys(store, row, shard)
         if shard.sealed and (row is None or not row.sealed or row.dead_mark != shard.mark):
             projected += _try(store, shard, project_shard)
         elif row is not None and row.disks != shard.disks:
@@ -313,6 +315,15 @@ def roll_forward(store: Store, job: Job | None = None) -> int:
         salvaged = any(shard.shard_id not in store.shards.state.shards for shard in shards)
     # What was salvaged lies in fresh shards, which this round did not know of.
     return projected + (roll_forward(store, job) if salvaged else 0)
+
+
+def _forget_keys(store: Store, row: ShardRow, shard: CatalogShard) -> None:
+    """Let an index that is older than a purge forget what that took of a shard on no disk."""
+    with store.index.write() as writer:
+        for key in frozenset[bytes]().union(*shard.key_marks.values()):
+            for known in places_of(writer, key):
+                if known.shard_number == row.number:
+                    unplace(store, writer, key, known)
 
 
 def _forget(store: Store, rows: list[ShardRow]) -> None:
@@ -345,13 +356,13 @@ def project_shard(store: Store, shard: CatalogShard) -> bool:
         return True
     # Read through again and again, and never a list: there may be a million.
     packed = scan.entries
-    gone = (entry for entry in iterate_entries(packed) if entry.offset in dead)
+    gone = (entry for entry in iterate_entries(packed) if dead.has(entry.offset, entry.key))
     dead_bytes = sum(entry.length_bytes for entry in gone) if dead else 0
     # After a crash most of an open shard is in the index, group by group.
     with store.index.read() as reader:
         first = reader.placed_bytes(number, mark)
     parts = [e for e in _behind(packed, first) if e.flags == RECORD_BATCH_PART]
-    parts = [entry for entry in parts if entry.offset not in dead]
+    parts = [entry for entry in parts if not dead.has(entry.offset, entry.key)]
     heads = [(entry.key, head) for entry in parts if (head := _part_head(store, number, entry))]
     *pieces, last = _pieces(packed)
     # LMDB keeps every page that a transaction writes in memory until its end: half a gigabyte for

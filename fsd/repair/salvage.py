@@ -62,7 +62,7 @@ def salvage(
         # Before anything is written: this is tried again every few seconds.
         raise DiskError(f"a disk of shard {shard.shard_id} is away; its salvage waits for it")
     with store.lock:
-        in_doubt = store.shards.state.purges.keys() & shard.marks.keys()
+        in_doubt = store.shards.state.purges.keys() & shard.purges()
     if in_doubt:
         # What it marks is neither to be written again nor to be left behind.
         raise DiskError(f"a purge in shard {shard.shard_id} is in doubt; its salvage waits")
@@ -76,7 +76,7 @@ def salvage(
     lost: list[str] = []
     try:
         for entry in entries:
-            if entry.offset in shard.dead_records():
+            if shard.dead_records().has(entry.offset, entry.key):
                 continue  # Written again it would live: no mark reaches its new place.
             if entry in kept:
                 continue

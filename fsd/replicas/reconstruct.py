@@ -218,7 +218,7 @@ class _LostError(FsdError):
     ) -> None:
         self.places = places
         dead = shard.dead_records()
-        self.records = [entry for entry in lost if entry.offset not in dead]
+        self.records = [entry for entry in lost if not dead.has(entry.offset, entry.key)]
         keys = ", ".join(entry.key.hex() for entry in self.records[:LOST_NAMED_MAX])
         more = len(self.records) - LOST_NAMED_MAX
         what = f"no disk has a sound copy of {count_text(len(self.records), 'object')}: {keys}"

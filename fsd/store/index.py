@@ -306,6 +306,7 @@ class IndexWriter(IndexReader):
         if known_row := self.batch(row.name):
             # A part that came back with its disk may have been taken in meanwhile.
             row.tree_file, row.between = known_row.tree_file, known_row.between
+            row.key_purges = known_row.key_purges
             row.part_count = max(row.part_count, known_row.part_count)
         row.part_count = max(row.part_count, number + 1)
         place = prefix + _NUMBER.pack(number)

@@ -89,7 +89,7 @@ def take_in(
     """Place the living records of a shard, of which `number` is the index's, and unplace others."""
     for entry in entries:
         location = Location(number, entry.offset, entry.length_bytes)
-        if entry.offset in dead:
+        if dead.has(entry.offset, entry.key):
             unplace(store, writer, entry.key, location)
         else:
             place(store, writer, shard, entry.key, location)

@@ -21,6 +21,7 @@ from fsd.format.errors import FsdError, NoReplicaError, NotFoundError
 from fsd.store.hedge import PieceRead
 from fsd.store.index import Location
 from fsd.store.purge_place import live_shard
+from fsd.store.purged_keys import is_purged
 from fsd.store.store import Store
 
 PIECES_AHEAD = 1
@@ -39,7 +40,10 @@ def locate(store: Store, key: bytes) -> Location:
         store.refuse_unfinished()
         location = store.index.locate(key)
     if location is None:
-        raise NotFoundError(f"there is no object {key.hex()} in this store")
+        with store.index.read() as reader:
+            purged = is_purged(store, reader, key)
+        what = f"the object {key.hex()} was purged" if purged else f"there is no object {key.hex()}"
+        raise NotFoundError(f"{what} in this store")
     return location
 
 

@@ -1,8 +1,8 @@
 """An engine that kills itself: `barrier_child.py CONFIG VERB BATCH BARRIER`, for the crash tests.
 
-It runs one purge or compaction, and what is dropped after it, or finds what is damaged,
-or revives a shard that was given up wrongly, or makes a checkpoint of the catalog, and ends by
-SIGKILL when the named barrier is passed.
+It runs one purge (of a batch, or of keys with commas between them) or compaction, and what is
+dropped after it, or finds what is damaged, or revives a shard that was given up wrongly, or makes a
+checkpoint of the catalog, and ends by SIGKILL when the named barrier is passed.
 It prints `done` when that never happens.
 """
 
@@ -51,6 +51,8 @@ def main(config: str, verb: str, batch: str, barrier: str) -> None:
     elif verb == "revive":
         give_up(engine, batch)
         job = engine.rebuild(RebuildRequest())
+    elif verb == "purge-keys":
+        job = purge.purge(engine.dropper, PurgeRequest(keys=tuple(batch.split(","))))
     elif verb == "purge":
         job = purge.purge(engine.dropper, PurgeRequest(batch=batch))
     else:

@@ -6,7 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import pytest
@@ -44,6 +44,15 @@ def store_batch(
 
 def purge(store: Store, name: str, *, dry_run: bool = False) -> tuple[dict[str, Any], list[Any]]:
     job_id = store.client.purge(name, dry_run=dry_run).job_id
+    result = finish(store, job_id)
+    return result, list(store.client.report(job_id))
+
+
+def purge_keys(
+    store: Store, contents: Iterable[bytes], *, dry_run: bool = False
+) -> tuple[dict[str, Any], list[Any]]:
+    keys = tuple(key_of(data) for data in contents)
+    job_id = store.client.purge(keys=keys, dry_run=dry_run).job_id
     result = finish(store, job_id)
     return result, list(store.client.report(job_id))
 

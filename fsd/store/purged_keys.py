@@ -1,0 +1,45 @@
+"""Single objects that were purged: it owns why a list of files names what the store has no more.
+
+The lists of a batch are objects, and never written again: they name what was purged for ever. What
+is stored again is there again, whoever names it.
+"""
+
+from collections.abc import Iterable
+
+from fsd.format.batch_part import PartFile
+from fsd.store.index import IndexReader
+from fsd.store.purge_place import live_shard, places_of
+from fsd.store.store import Store
+
+
+def is_purged(store: Store, reader: IndexReader, key: bytes) -> bool:
+    """Return whether an object is not stored because it was purged, or is being purged.
+
+    What lies in a shard that no disk gives is lost, and not purged.
+    """
+    with store.lock:
+        state = store.shards.state
+        named = key in state.purged_keys
+        named |= any(key in purge.keys for purge in state.purges.values())
+    return named and not _lives(store, reader, key)
+
+
+def without_purged(store: Store, files: Iterable[PartFile]) -> list[PartFile]:
+    """Return files of a batch but for those whose content was purged for good.
+
+    A purge in doubt leaves them: it may be given up, and a list is made once.
+    """
+    listed = list(files)
+    with store.lock:
+        purged = store.shards.state.purged_keys
+    if not purged:
+        return listed
+    named = {key for one in listed if (key := bytes.fromhex(one.key)) in purged}
+    if named:
+        with store.index.read() as reader:
+            named = {key for key in named if not _lives(store, reader, key)}
+    return [one for one in listed if bytes.fromhex(one.key) not in named] if named else listed
+
+
+def _lives(store: Store, reader: IndexReader, key: bytes) -> bool:
+    return any(live_shard(store, place) for place in places_of(reader, key))
