@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from fsd.disk_io.queue_rule import PIECE_BYTES
     from fsd.disks.config import load_config
     from fsd.documents.models import JobStatus, MaterialiseAnswer, RemovalAnswer, StageOutputAnswer
+    from fsd.documents.names import Key, check_key
     from fsd.format.errors import (
         EngineUnavailableError,
         FsdError,

@@ -42,6 +42,8 @@ class AuditReport:
     files: int = 0
     undescribed_count: int = 0
     unlisted_count: int = 0
+    purged_count: int = 0
+    """Of nodes whose contents were purged: they are in no batch's list, and nobody misses them."""
     examples: list[str] = field(default_factory=list[str])
 
     def note(self, line: str) -> None:
@@ -68,6 +70,7 @@ def audit(
         say("comparing the database with it")
         sampled: list[str] = []
         node_keys = _check_nodes(client, database, stored, report, sampled, sample)
+        report.purged_count = database.ingests.purged_count()
         _check_sample(client, sampled, report)
         say("comparing the ingested batches with the database")
         _check_files(client, database, batches, node_keys, report)

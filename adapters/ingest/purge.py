@@ -1,4 +1,4 @@
-"""Purging an ingest batch: the database hides its nodes, the store deletes, the database concludes.
+"""Purging batches and single contents: the database hides, the store deletes, the first concludes.
 
 Each step may be interrupted; the same purge again goes on from there. The store alone decides what
 other batches, views and pins keep.
@@ -9,7 +9,7 @@ from __future__ import annotations
 import functools
 import os
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from adapters.ingest.purged_pictures import remove_purged
@@ -18,6 +18,9 @@ from adapters.records.names import DERIVED_SUFFIX, FIXED_INFIX
 from base.errors import UsageError
 from base.text import safe_text
 from fsd import Client, JobStatus, load_config
+
+UNDER_WAY = ("frozen", "stored", "stopped")
+"""States of ingest batches whose files are, or may be, in the store and not yet in the database."""
 
 
 # Not slotted: the client is made when it is first needed.
@@ -76,6 +79,87 @@ def purge(place: PurgePlace, batch: str) -> tuple[list[JobStatus], int | None]:
     return done, finish(place, batch)
 
 
+def look_at_keys(place: PurgePlace, keys: Sequence[str]) -> JobStatus:
+    """Let the store find out what it would delete of single contents; nothing is changed.
+
+    UsageError while a batch that names one of them is not described yet: that would show it again.
+    """
+    job = _ended(place, place.store.purge(keys=tuple(keys), dry_run=True))
+    holders = {
+        line["holder"].removeprefix("batch ")
+        for line in place.store.report(job.job_id)
+        if line["status"] == "named"
+    }
+    for batch in _batches_under_way(place):
+        if names := sorted(name for name in holders if own_batches(batch).fullmatch(name)):
+            raise UsageError(
+                f"batch {batch} names some of them ({safe_text(names[0])}) and is not described "
+                "yet: let its ingest end first (`drystone ingest status`)"
+            )
+    return job
+
+
+def purge_keys(place: PurgePlace, keys: Sequence[str]) -> tuple[JobStatus, int | None]:
+    """Delete single contents for good; returns the store's job, and how many nodes have none now.
+
+    That is None without a database. AdapterError when the store refuses or fails.
+    """
+    look_at_keys(place, keys)
+    known = list(dict.fromkeys(keys))
+    if not _has_database(place):
+        return _ended(place, place.store.purge(keys=tuple(known))), None
+    from sql import Database
+
+    with Database.open(place.config_path) as database:
+        # Barrier: from here on nobody counts on what may go. A crash leaves these nodes hidden.
+        database.ingests.begin_purge_of_keys(known)
+    try:
+        job = _ended(place, place.store.purge(keys=tuple(known)))
+    except AdapterError:
+        with Database.open(place.config_path) as database:
+            database.ingests.finish_purge_of_keys(known, place.store.known)
+        place.say("what the store still has, the database shows as before")
+        raise
+    # Barrier: the store has forgotten them. A crash here leaves what it kept hidden till then.
+    with Database.open(place.config_path) as database:
+        return job, database.ingests.finish_purge_of_keys(known, place.store.known)
+
+
+def named_by(place: PurgePlace, keys: Sequence[str]) -> list[tuple[str, int]]:
+    """Return what of the database knows single contents, and how many of them."""
+    if not _has_database(place):
+        return []
+    from sql import Database
+
+    with Database.open(place.config_path) as database:
+        return database.ingests.named_by(keys)
+
+
+def _has_database(place: PurgePlace) -> bool:
+    from sql import load_config as load_database_config
+
+    config = load_database_config(place.config_path)
+    # Nothing was ever ingested: no database is made only to say so.
+    return not config.embedded or os.path.isdir(config.data)
+
+
+def _batches_under_way(place: PurgePlace) -> list[str]:
+    if not _has_database(place):
+        return []
+    from sql import Database
+
+    with Database.open(place.config_path) as database:
+        return [one.name for one in database.ingests.batches() if one.state in UNDER_WAY]
+
+
+def own_batches(batch: str) -> re.Pattern[str]:
+    """Return what the names of the store's batches of an ingest batch look like."""
+    return re.compile(
+        f"{re.escape(batch)}({re.escape(DERIVED_SUFFIX)}(-[0-9a-f]{{16}})?"
+        f"|{re.escape(FIXED_INFIX)}[0-9a-f]{{16}})?"
+    )
+
+
 def _ended(place: PurgePlace, begun: JobStatus) -> JobStatus:
     job = place.follow(place.store, begun.job_id)
     if job.state != "done":
@@ -89,20 +173,15 @@ def plan(place: PurgePlace, batch: str) -> tuple[str, ...] | None:
     UsageError for one that is purged.
     """
     from sql import Database, NotFoundError
-    from sql import load_config as load_database_config
 
-    config = load_database_config(place.config_path)
-    if config.embedded and not os.path.isdir(config.data):
-        return None  # Nothing was ever ingested: no database is made only to say so.
+    if not _has_database(place):
+        return None
     with Database.open(place.config_path) as database:
         try:
             state = database.ingests.batch(batch).state
         except NotFoundError:
             return None
-    own = re.compile(
-        f"{re.escape(batch)}({re.escape(DERIVED_SUFFIX)}(-[0-9a-f]{{16}})?"
-        f"|{re.escape(FIXED_INFIX)}[0-9a-f]{{16}})?"
-    )
+    own = own_batches(batch)
     names = tuple(sorted(one.batch for one in place.store.batches() if own.fullmatch(one.batch)))
     if state == "purged" and not names:
         raise UsageError(f"batch {batch} was purged already; there is nothing left of it")

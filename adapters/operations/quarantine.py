@@ -122,6 +122,7 @@ def _show_audit(report: AuditReport, _asked: Any) -> None:
         ("files of ingested batches in the store", f"{report.files:,}"),
         ("of them neither node nor quarantined", f"{report.undescribed_count:,}"),
         ("batches that the store cannot list", f"{report.unlisted_count:,}"),
+        ("nodes whose bytes were purged", f"{report.purged_count:,}"),
     ]
     write_table(("audit", ">count"), rows)
     for line in report.examples:

@@ -6,7 +6,7 @@ Bookkeeping only: nodes and edges come by write-intents, and the files are the s
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, Literal, cast
 
 import psycopg
@@ -36,6 +36,13 @@ _FORGET_RESULTS = SQL(
     " AND content.node_id = member.node_id AND content.delete_reason IS NOT NULL"
     " AND result.node_id = content.node_id"
 )
+_FORGET_RESULTS_OF_KEYS = SQL(
+    "DELETE FROM {} AS result USING physical_content AS content, node"
+    " WHERE node.sha256 = ANY(%s) AND content.node_id = node.node_id"
+    " AND content.delete_reason IS NOT NULL AND result.node_id = content.node_id"
+)
+SINGLE = "single contents"
+"""Whose purge an event tells of, where it is of no batch."""
 _KEY = re.compile(r"[0-9a-f]{64}")
 
 
@@ -155,9 +162,7 @@ class IngestBook(Repository):
                 # What it was before, should the store refuse.
                 _set_state(connection, name, "purging", state)
             count = connection.execute(_PURGE["hide"], [name]).rowcount
-            if count:
-                document = {"batch": name, "nodes": count, "by": "purge"}
-                add_event(connection, "node.deleted", f"batch {name}", document)
+            _tell_hidden(connection, "node.deleted", name, count)
             return count
 
     def finish_purge(self, name: str, kept: Callable[[list[str]], Collection[str]]) -> int:
@@ -173,6 +178,54 @@ class IngestBook(Repository):
             connection.execute(_PURGE["forget_thumbnails"], [name])
             _set_state(connection, name, "purged")
         return gone
+
+    def begin_purge_of_keys(self, keys: Sequence[str]) -> int:
+        """Hide the nodes of single contents, before the store deletes these; returns how many.
+
+        A crash leaves them hidden as purged, so that nobody counts on what might be gone, and the
+        same again goes on.
+        """
+        with self._database.connection() as connection:
+            count = connection.execute(_PURGE["hide_keys"], [_bytes_of(keys)]).rowcount
+            _tell_hidden(connection, "node.deleted", None, count)
+            return count
+
+    def finish_purge_of_keys(
+        self, keys: Sequence[str], kept: Callable[[list[str]], Collection[str]]
+    ) -> int:
+        """End a purge of single contents: as `finish_purge`. Returns how many nodes have none."""
+        still = kept(list(keys))
+        self._show(None, still)
+        gone = [key for key in keys if key not in still]
+        with self._database.connection() as connection:
+            for (table,) in connection.execute(_PURGE["result_tables"]).fetchall():
+                statement = _FORGET_RESULTS_OF_KEYS.format(Identifier(table))
+                connection.execute(statement, [_bytes_of(gone)])
+            connection.execute(_PURGE["forget_thumbnails_of_keys"], [_bytes_of(gone)])
+            query = (
+                "SELECT count(*) FROM node JOIN physical_content USING (node_id)"
+                " WHERE sha256 = ANY(%s) AND delete_reason IS NOT NULL"
+            )
+            row = connection.execute(query, [_bytes_of(gone)]).fetchone()
+        return row[0] if row is not None else 0
+
+    def named_by(self, keys: Sequence[str]) -> list[tuple[str, int]]:
+        """Return what knows single contents, and how many of them: nodes, datasets and so on."""
+        with self._database.reading() as connection:
+            return connection.execute(_PURGE["named_by"], [_bytes_of(keys)]).fetchall()
+
+    def purged_keys(self) -> list[str]:
+        """Return the keys of what was purged by itself, or is being purged, of any batch."""
+        with self._database.reading() as connection:
+            return [key for (key,) in connection.execute(_PURGE["purged_keys"]).fetchall()]
+
+    def purged_count(self) -> int:
+        """Return how many nodes have no bytes any more, since these were purged."""
+        with self._database.reading() as connection:
+            row = connection.execute(
+                "SELECT count(*) FROM physical_content WHERE delete_reason IS NOT NULL"
+            ).fetchone()
+        return row[0] if row is not None else 0
 
     def give_up_purge(self, name: str, kept: Callable[[list[str]], Collection[str]]) -> None:
         """Show what a purge hid that the store refused, and let the batch be what it was."""
@@ -194,13 +247,10 @@ class IngestBook(Repository):
                 self._show(name, still)
         return gone
 
-    def _show(self, name: str, keys: Collection[str]) -> None:
+    def _show(self, name: str | None, keys: Collection[str]) -> None:
         with self._database.connection() as connection:
-            given = [[bytes.fromhex(key) for key in keys]]
-            count = connection.execute(_PURGE["show"], given).rowcount
-            if count:
-                document = {"batch": name, "nodes": count, "by": "purge"}
-                add_event(connection, "node.restored", f"batch {name}", document)
+            count = connection.execute(_PURGE["show"], [_bytes_of(keys)]).rowcount
+            _tell_hidden(connection, "node.restored", name, count)
 
     # ---- Packages --------------------------------------------------------------------------------
 
@@ -261,6 +311,19 @@ def _tell_confirmed(connection: psycopg.Connection[Any], package: OutboxPackage)
     # It may be confirmed again, by another copy.
     once_key = f"package confirmed {package.package_id}"[:1_000]
     add_event(connection, "tier.moved", subject, document, once_key)
+
+
+def _bytes_of(keys: Collection[str]) -> list[bytes]:
+    return [bytes.fromhex(key) for key in keys]
+
+
+def _tell_hidden(
+    connection: psycopg.Connection[Any], kind: str, batch: str | None, count: int
+) -> None:
+    if count:
+        subject = SINGLE if batch is None else f"batch {batch}"
+        document = {"batch": batch, "nodes": count, "by": "purge"}
+        add_event(connection, kind, subject, document)
 
 
 def _batch(connection: psycopg.Connection[Any], name: str) -> IngestBatch:

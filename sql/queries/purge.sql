@@ -1,4 +1,4 @@
--- Purges of ingest batches; see sql/intent/ingest_book.py.
+-- Purges of ingest batches and of single contents; see sql/intent/ingest_book.py.
 
 -- The bytes may be shared with other batches: who has them still is asked when the store is done.
 -- name: hide
@@ -7,6 +7,13 @@ SET delete_reason = CASE WHEN content.is_delete THEN 'deleted and purged' ELSE '
     is_delete = true
 FROM ingest_batch_node AS member JOIN ingest_batch AS batch USING (ingest_batch_id)
 WHERE batch.name = %s AND content.node_id = member.node_id AND content.delete_reason IS NULL
+
+-- name: hide_keys
+UPDATE physical_content AS content
+SET delete_reason = CASE WHEN content.is_delete THEN 'deleted and purged' ELSE 'purged' END,
+    is_delete = true
+FROM node
+WHERE node.sha256 = ANY(%s) AND content.node_id = node.node_id AND content.delete_reason IS NULL
 
 -- name: hidden
 SELECT encode(node.sha256, 'hex')
@@ -29,3 +36,43 @@ DELETE FROM thumbnail USING physical_content AS content, ingest_batch_node AS me
 WHERE batch.name = %s AND member.ingest_batch_id = batch.ingest_batch_id
     AND content.node_id = member.node_id AND content.delete_reason IS NOT NULL
     AND thumbnail.node_id = content.node_id
+
+-- name: forget_thumbnails_of_keys
+DELETE FROM thumbnail USING physical_content AS content, node
+WHERE node.sha256 = ANY(%s) AND content.node_id = node.node_id
+    AND content.delete_reason IS NOT NULL AND thumbnail.node_id = content.node_id
+
+-- Single contents that were purged: not those of batches that went as a whole.
+-- name: purged_keys
+SELECT encode(node.sha256, 'hex')
+FROM physical_content AS content JOIN node USING (node_id)
+WHERE content.delete_reason IS NOT NULL AND EXISTS (
+    SELECT FROM ingest_batch_node AS member JOIN ingest_batch AS batch USING (ingest_batch_id)
+    WHERE member.node_id = content.node_id AND batch.state NOT IN ('purging', 'purged')
+)
+ORDER BY node.sha256
+
+-- name: named_by
+WITH chosen AS (
+    SELECT node_id FROM node JOIN physical_content USING (node_id) WHERE sha256 = ANY(%s)
+)
+SELECT 'the database', count(*) FROM chosen HAVING count(*) > 0
+UNION ALL (
+    SELECT 'ingest batch ' || batch.name, count(*)
+    FROM chosen JOIN ingest_batch_node USING (node_id) JOIN ingest_batch AS batch USING (ingest_batch_id)
+    GROUP BY batch.name ORDER BY count(*) DESC, batch.name LIMIT 50
+)
+UNION ALL (
+    SELECT 'dataset ' || dataset.name || ', version ' || version.version, count(*)
+    FROM chosen JOIN dataset_member USING (node_id)
+    JOIN dataset_version AS version USING (dataset_version_id) JOIN dataset USING (dataset_id)
+    WHERE version.state = 'built'
+    GROUP BY dataset.name, version.version ORDER BY dataset.name, version.version LIMIT 50
+)
+UNION ALL (
+    SELECT 'label project ' || action.name, count(DISTINCT label_task.node_id)
+    FROM chosen JOIN label_task USING (node_id)
+    JOIN action_event ON action_event.id = label_task.action_event_id
+    JOIN action USING (action_id)
+    GROUP BY action.name ORDER BY action.name LIMIT 50
+)

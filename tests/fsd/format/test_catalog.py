@@ -18,6 +18,7 @@ from fsd.format.catalog import (
     pack_frame,
     unpack_frames,
 )
+from fsd.format.purge_marks import pack_keys
 from fsd.store.index import BatchRow, ViewRow
 
 DOCUMENT = {"job_id": "j", "text": "ä\udcff" * 360, "expected_files": 3}
@@ -79,6 +80,18 @@ ENDED_KINDS: list[tuple[str, dict[str, Any]]] = [
     ("purge_commit", {"purge": "0d" * 8, "ended": ["s1", "s2"]}),
 ]
 REVIVE_KINDS: list[tuple[str, dict[str, Any]]] = [("shard_revive", {"shard": "s1"})]
+ONE, TWO = bytes(range(32)), bytes(range(32, 64))
+# Purges of single objects.
+KEYS_KINDS: list[tuple[str, dict[str, Any]]] = [
+    ("purge_begin", {"purge": "0e" * 8, "batch": ".keys"}),
+    (
+        "purge_keys",
+        {"purge": "0e" * 8, "keys": pack_keys([TWO, ONE]), "batches": ["b1"], "shards": ["s2"]},
+    ),
+    ("purge_mark", {"purge": "0e" * 8, "shards": {"s1": "QQ=="}}),
+    ("purge_commit", {"purge": "0e" * 8}),
+    ("keys_stored", {"keys": pack_keys([TWO])}),
+]
 
 
 def entry(sequence: int, kind: str = "batch_seal", epoch: int = 1, **data: Any) -> CatalogEntry:
@@ -145,6 +158,12 @@ def test_golden_log_of_a_revival():
     entries = [CatalogEntry(n, 5, kind, data) for n, (kind, data) in enumerate(REVIVE_KINDS, 1)]
     assert dump(log_of(*entries)) == dump(golden("catalog-revive.txt"))
     assert list(unpack_frames(golden("catalog-revive.txt"))) == entries
+
+
+def test_golden_log_of_a_purge_of_single_objects():
+    entries = [CatalogEntry(n, 7, kind, data) for n, (kind, data) in enumerate(KEYS_KINDS, 1)]
+    assert dump(log_of(*entries)) == dump(golden("catalog-keys.txt"))
+    assert list(unpack_frames(golden("catalog-keys.txt"))) == entries
 
 
 def test_golden_log_of_a_purge_with_shards_that_ended_before():
@@ -273,7 +292,7 @@ def test_every_kind():
 
 def test_every_kind_the_state_knows_is_tested():
     known = {name.removeprefix("_apply_") for name in dir(CatalogState) if "_apply_" in name}
-    later = LATER_KINDS + PURGE_KINDS + RETURN_KINDS + REVIVE_KINDS
+    later = LATER_KINDS + PURGE_KINDS + RETURN_KINDS + REVIVE_KINDS + KEYS_KINDS
     assert known == {kind for kind, _ in KINDS + later}
 
 
@@ -363,6 +382,30 @@ def test_what_is_purged_stays_dead_in_a_shard_that_is_revived():
     assert state.shards["s1"].dead_records().offsets == purged != frozenset()
     dropped = state_of(opened, sealed, ("shard_drop", {"shard": "s1"}), *REVIVE_KINDS)
     assert (dropped.shards, dropped.dropped) == ({}, {"s1"})
+
+
+def test_keys_that_were_purged_are_known_until_they_are_stored_again():
+    shards = [
+        ("shard_open", {"shard": name, "class_name": "raw", "disks": ["d1"]})
+        for name in ("s1", "s2")
+    ]
+    begun = state_of(*shards, *KEYS_KINDS[:3])
+    assert begun.purged_keys == {} and begun.purges["0e" * 8].keys == {ONE, TWO}
+    # In doubt the records are hidden, in the shard that nobody could look into by their keys.
+    assert begun.shards["s2"].dead_records().has(4160, ONE)
+    assert not begun.shards["s2"].dead_records().has(4160, bytes(32))
+    assert 8 in begun.shards["s1"].dead_records()
+    void = ("purge_void", {"purge": "0e" * 8})
+    given_up = state_of(*shards, *KEYS_KINDS[:3], void)
+    assert not any(shard.dead_records() for shard in given_up.shards.values())
+    assert (given_up.purged_keys, given_up.key_purges) == ({}, {})
+    done = state_of(*shards, *KEYS_KINDS[:4])
+    assert done.purged_keys == {ONE: ("b1",), TWO: ("b1",)} and done.key_purges == {"b1": 1}
+    assert done.shards["s2"].mark != given_up.shards["s2"].mark
+    again = state_of(*shards, *KEYS_KINDS)
+    assert again.purged_keys == {ONE: ("b1",)} and again.key_purges == {"b1": 2}
+    # That they are stored again says nothing of records: those of before stay dead.
+    assert again.shards["s2"].dead_records().has(4160, TWO)
 
 
 def test_the_state_does_not_share_lists_with_entries():

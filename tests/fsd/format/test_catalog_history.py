@@ -33,12 +33,14 @@ from fsd.format.catalog_history import (
     pack_checkpoint,
     read_history,
 )
+from fsd.format.purge_marks import pack_keys
 from fsd.store.catalog_log import CHECKPOINT_BYTES
 
 EPOCH = OWN_EPOCH_MIN + 7
 NAMES = ("a", "b")
 SHARD = {"class_name": "raw", "disks": ["d1", "d2"]}
 DISKS = ("d1", "d2", "d3", "d4")
+KEYS = [bytes([n]) * 32 for n in range(4)]
 
 
 def entry(sequence: int, kind: str, epoch: int = EPOCH, **data: Any) -> CatalogEntry:
@@ -264,6 +266,9 @@ def some_items(rng: random.Random, state: CatalogState) -> list[tuple[str, dict[
     purge = {"purge": new}
     marks = dict.fromkeys(rng.sample(sorted(state.shards), min(2, len(state.shards))), "")
     begun = [("purge_begin", {**purge, "batch": name}), ("purge_mark", {**purge, "shards": marks})]
+    keys = pack_keys(rng.sample(KEYS, 2))
+    single = {**purge, "keys": keys, "batches": [name], "shards": sorted(marks)}
+    begun += [("purge_keys", single)] * rng.randint(0, 1)
     settled = [("purge_commit", {**purge, "ended": sorted(marks)}), ("purge_void", purge)]
     doubtful = [("purge_void", {"purge": one}) for one in state.purges]
     place = {"view_kind": "exports", "view": name, "layout": "l"}
@@ -286,6 +291,7 @@ def some_items(rng: random.Random, state: CatalogState) -> list[tuple[str, dict[
             begun,
             [*begun, rng.choice(settled)],
             doubtful,
+            [("keys_stored", {"keys": keys})],
         ]
     )
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from fsd.delete.compact_plan import Victim, choose_victims, group_rounds
 from fsd.format.catalog import CatalogEntry, CatalogState
 from fsd.format.errors import CorruptError
-from fsd.format.purge_marks import DeadRecords, pack_offsets, unpack_offsets
+from fsd.format.purge_marks import DeadRecords, pack_keys, pack_offsets, unpack_keys, unpack_offsets
 from fsd.store.index import ShardRow
 
 OFFSETS = st.sets(st.integers(0, (1 << 48) // 8 - 1).map(lambda n: 8 * n), min_size=1)
@@ -141,3 +141,14 @@ def test_rounds_are_of_one_class_and_fill_a_shard(given_victims: list[tuple[str,
     for group in rounds:
         assert group and len({one.class_name for one in group}) == 1
         assert len(group) == 1 or sum(one.live_bytes for one in group) <= 100
+
+
+@given(st.sets(st.binary(min_size=32, max_size=32)))
+def test_keys_there_and_back(keys: set[bytes]):
+    assert unpack_keys(pack_keys(keys)) == keys
+
+
+@pytest.mark.parametrize("text", ["?", base64.b64encode(bytes(33)).decode()])
+def test_what_is_no_list_of_keys_is_refused(text: str):
+    with pytest.raises(CorruptError):
+        unpack_keys(text)
