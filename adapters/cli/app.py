@@ -11,7 +11,7 @@ from base.operations.commands import OperationGroup, add_later
 
 ROOM = "adapters.operations"
 _INGEST = "Store a scraped folder, describe it and connect it with everything that is known."
-_PURGE = "Delete a batch for good, with every object that nothing else refers to."
+_PURGE = "Delete a batch or single files for good; what something else refers to stays."
 _RESTORE = "Rebuild a store and its database from packages, when all disks are gone."
 WORDS = {
     "ingest": {"ingest": _INGEST},

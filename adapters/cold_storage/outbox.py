@@ -189,11 +189,19 @@ def remake(
         raise UsageError(f"no package of batch {batch!a} waits for its copy")
     client = Client(config.socket_path)
     with work.locked():
+        listing = work.read_listing()
+        keys = {file.path: file.key for file in client.batch_files(batch)}
+        if lost := sorted(listing.files.keys() - keys.keys()):
+            raise UsageError(
+                f"the store has {len(lost):,} files of batch {batch!a} no more, for example "
+                f"{safe_text(lost[0])}: of a batch of which files were purged no package is "
+                "written again"
+            )
         return write_packages(
             database,
             work,
-            work.read_listing(),
-            {file.path: file.key for file in client.batch_files(batch)},
+            listing,
+            keys,
             client=client,
             outbox=config.area_path("3b"),
             size_bytes_max=read_description(work)["package_size_bytes"],

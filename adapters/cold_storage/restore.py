@@ -92,6 +92,12 @@ class _Run:
             return set()
         return {name for name in plan.sets if self.found.is_gone(plan.batch, name)}
 
+    def purged_keys(self, database: Database | None) -> frozenset[str]:
+        """Return the contents that were purged by themselves, and stay so."""
+        known = [] if database is None else database.ingests.purged_keys()
+        state = None if self.found is None else self.found.state
+        return frozenset(known) | frozenset(() if state is None else state.purged_keys)
+
     def adopts(self, batch: str, database: Database | None) -> bool:
         """Tell whether a batch that is not finished can only be finished by its packages.
 
@@ -218,6 +224,9 @@ def _restore_batch(
             report.packages = [one.package_id for one in ordered]
             packages[:] = [one.place for one in ordered]
             wanted = {k: v for k, v in plan.sets.items() if k not in run.unwanted(plan)}
+            wanted, left_out = _without(wanted, run.purged_keys(database))
+            if left_out:
+                report.notes.append(f"{len(left_out):,} of its contents had been purged: left out")
             is_adopted = run.adopts(batch, database)
             check_names(plan, wanted, run.client, database, is_adopted=is_adopted)
             wait_for_former(run.client, wanted.keys())
@@ -228,6 +237,8 @@ def _restore_batch(
                 _store(run.client, plan, wanted, folder, report, run.say)
                 if database is not None:
                     _tell(run, plan, folder, database, report)
+                    # Its intents may be told for the first time: what they say of these is over.
+                    database.ingests.begin_purge_of_keys(sorted(left_out))
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
@@ -237,6 +248,15 @@ def _restore_batch(
             f"batch {batch} could not be unpacked: {error.strerror or error} ({place}); it needs "
             f"its whole size free on the SSD below {inbox}: make room and restore again"
         ) from error
+
+
+def _without(
+    wanted: dict[str, list[Entry]], purged: frozenset[str]
+) -> tuple[dict[str, list[Entry]], set[str]]:
+    """Return what is wanted less what was purged by itself, and the keys of that."""
+    left_out = {one.key for entries in wanted.values() for one in entries if one.key in purged}
+    kept = {name: [e for e in some if e.key not in left_out] for name, some in wanted.items()}
+    return {name: some for name, some in kept.items() if some}, left_out
 
 
 def _tell(run: _Run, plan: Plan, folder: str, database: Database, report: Restored) -> None:

@@ -170,6 +170,7 @@ def _state(client: Client, database: Database, stamp: str) -> StoreState:
         purged=sorted(
             one.name for one in database.ingests.batches() if one.state in ("purging", "purged")
         ),
+        purged_keys=database.ingests.purged_keys(),
         pins=[StoredPin(name=one.name, manifest=one.manifest) for one in client.pins()],
         views=[
             StoredView(view_id=one.view_id, layout_id=one.layout_id, manifest=one.manifest_key)

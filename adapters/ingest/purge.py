@@ -19,8 +19,8 @@ from base.errors import UsageError
 from base.text import safe_text
 from fsd import Client, JobStatus, load_config
 
-UNDER_WAY = ("frozen", "stored", "stopped")
-"""States of ingest batches whose files are, or may be, in the store and not yet in the database."""
+UNDER_WAY = ("frozen", "stored", "stopped", "described")
+"""States of ingest batches of which not all is yet in the database, or in packages."""
 
 
 # Not slotted: the client is made when it is first needed.
@@ -82,7 +82,8 @@ def purge(place: PurgePlace, batch: str) -> tuple[list[JobStatus], int | None]:
 def look_at_keys(place: PurgePlace, keys: Sequence[str]) -> JobStatus:
     """Let the store find out what it would delete of single contents; nothing is changed.
 
-    UsageError while a batch that names one of them is not described yet: that would show it again.
+    UsageError while a batch that names one of them is still being ingested, which would show it
+    again.
     """
     job = _ended(place, place.store.purge(keys=tuple(keys), dry_run=True))
     holders = {
@@ -93,8 +94,8 @@ def look_at_keys(place: PurgePlace, keys: Sequence[str]) -> JobStatus:
     for batch in _batches_under_way(place):
         if names := sorted(name for name in holders if own_batches(batch).fullmatch(name)):
             raise UsageError(
-                f"batch {batch} names some of them ({safe_text(names[0])}) and is not described "
-                "yet: let its ingest end first (`drystone ingest status`)"
+                f"batch {batch} names some of them ({safe_text(names[0])}), and its ingest has not "
+                "ended: let it end first (`drystone ingest status`)"
             )
     return job
 

@@ -199,7 +199,8 @@ def _fetch(run: _Run) -> tuple[Listing, dict[str, str], set[str]]:
     if lost:
         raise AdapterError(
             f"the store lacks {len(lost):,} files of batch {run.batch}, for example "
-            f"{safe_text(lost[0])}; restore it from its packages, then repeat"
+            f"{safe_text(lost[0])}; restore it from its packages, then repeat (a batch of which "
+            "single files were purged is not replayed)"
         )
     keys = {path: stored[path] for path in listing.files}
     for number, path in enumerate(sorted(keys), 1):

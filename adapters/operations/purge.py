@@ -244,14 +244,15 @@ def _finish(shell: Shell, gone: Purged, asked: PurgeRequest) -> int:
     is_private=True,
 )
 def purge(place: PurgePlace, _caller: Caller, asked: PurgeRequest) -> Purged:
-    """Delete a batch for good, with every object that nothing else refers to; or single contents.
+    """Delete a batch or single files for good; what something else refers to stays.
 
-    What other batches, published views, pinned manifests or running exports refer to stays. Single
-    contents go by their keys, whatever batches name them: these keep all their others. A batch
-    that was ingested goes with all that the store has of it; the database hides its nodes first, so
-    that selectors and datasets count them no more. Interrupted, the same again goes on. All
-    disks have to be there. The space comes back after a grace (an hour of the engine's uptime), or
-    by `drystone compact` where the batch shares shards with others. This cannot be undone.
+    A batch goes with every object that no other batch, published view, pinned manifest or running
+    export refers to. One that was ingested goes with all that the store has of it. Single files go
+    by their keys, whichever batches name them: these keep all their others, and what views, pins
+    and exports refer to stays. The database hides the nodes first, so that selectors and datasets
+    count them no more. Interrupted, the same again goes on. All disks have to be there. The space
+    comes back after a grace (an hour of the engine's uptime), or by `drystone compact` where it is
+    shared with what stays. This cannot be undone.
     """
     from adapters.ingest.purge import purge, purge_keys
 

@@ -68,6 +68,8 @@ class StoreState(_Document):
     purged: list[Name]
     pins: list[StoredPin]
     views: list[StoredView]
+    purged_keys: Annotated[list[Key], Field(default_factory=list)]
+    """Contents that were purged by themselves; earlier versions do not say it."""
 
 
 def is_database(package: str) -> bool:

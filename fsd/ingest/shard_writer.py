@@ -24,7 +24,6 @@ from base.errors import DrystoneError
 from fsd.disks.disk import Disk
 from fsd.format.errors import DiskError, NotEnoughDisksError
 from fsd.format.group import large_group_bytes, readdress
-from fsd.format.purge_marks import pack_keys
 from fsd.format.record import (
     ENTRY_BYTES,
     Entry,
@@ -35,9 +34,10 @@ from fsd.format.record import (
     pack_shard_header,
 )
 from fsd.ingest.open_shard import OpenShard, append_everywhere, write_footer
+from fsd.ingest.seals import Ended, ended_of, record_seals
 from fsd.planning.placement import FairDraws
 from fsd.process.slots import Slot
-from fsd.store.index import IndexWriter, ShardRow
+from fsd.store.index import IndexWriter
 from fsd.store.purge_place import put_objects
 from fsd.store.store import PART_BYTES_MAX, Store
 
@@ -61,26 +61,6 @@ class BuiltGroup:
 
 
 IndexExtra = Callable[[IndexWriter, OpenShard, int], None]
-
-
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """A shard whose files end in their footers; the catalog does not know it yet.
-
-    One that is not `indexed` has records that the index may lack: its row stays open, and the
-    roll-forward takes it in. `again` are keys in it that had been purged.
-    """
-
-    row: ShardRow
-    indexed: bool
-    since_s: float
-    again: frozenset[bytes] = frozenset()
-
-    def entry(self) -> tuple[str, dict[str, object]]:
-        """Return what the catalog is told."""
-        row = self.row
-        data = {"shard": row.shard_id, "length": row.length_bytes, "disks": row.disks}
-        return "shard_seal", {**data, "time_ns": row.sealed_ns}
 
 
 class ShardWriter:
@@ -432,7 +412,7 @@ class ShardWriter:
                 write_footer(self._store, shard, footer)
             if shard.disks:
                 length = shard.length_bytes + shard.footer_bytes
-                ended = _ended(self._store, shard, length, shard.placed)
+                ended = ended_of(self._store, shard, length, indexed=shard.placed)
                 with self._store.lock:
                     self._ended.append(ended)
                     self._lent.pop(shard.shard_id, None)
@@ -459,30 +439,9 @@ class ShardWriter:
 def seal_in_catalog(store: Store, shard: OpenShard, length: int, *, indexed: bool = True) -> None:
     """Record a sealed shard (or drop an empty one) in the catalog and the index; see `Ended`."""
     if shard.digests:
-        record_seals(store, [_ended(store, shard, length, indexed)])
+        record_seals(store, [ended_of(store, shard, length, indexed=indexed)])
     else:
         ShardWriter(store).abandon(shard)
-
-
-def record_seals(store: Store, ended: list[Ended], *entries: tuple[str, dict[str, object]]) -> None:
-    """Tell the catalog, at once with other entries, and then the index, what is sealed."""
-    again = frozenset[bytes]().union(*(one.again for one in ended))
-    try:
-        if ended or entries:
-            # With the seal, so that whoever loses the shard later is told what is lost.
-            stored = [("keys_stored", {"keys": pack_keys(again)})] if again else []
-            store.catalog.append(*[one.entry() for one in ended], *stored, *entries)
-        if again:
-            store.behind = True  # Batches that named them list them again.
-        if any(one.indexed for one in ended):
-            with store.index.write() as writer:
-                for one in ended:
-                    if one.indexed and one.row.shard_id not in store.shards.retaken:
-                        writer.put_shard(one.row)
-    finally:
-        with store.lock:
-            store.shards.writing.difference_update(one.row.shard_id for one in ended)
-            store.shards.retaken &= store.shards.writing
 
 
 def _opened(
@@ -492,24 +451,6 @@ def _opened(
     places = [disk.disk_id for disk in disks]
     entry: dict[str, object] = {"shard": shard_id, "class_name": class_name, "disks": places}
     return "shard_open", {**entry, "large": True} if large else entry
-
-
-def _ended(store: Store, shard: OpenShard, length: int, indexed: bool) -> Ended:
-    row = shard.row(sealed=True, length_bytes=length)
-    return Ended(row, indexed, time.monotonic(), _stored_again(store, shard))
-
-
-def _stored_again(store: Store, shard: OpenShard) -> frozenset[bytes]:
-    """Return the keys in a shard that had been purged, but for those that are dead in it."""
-    with store.lock:
-        known = store.shards.state.shards.get(shard.shard_id)
-        purged = frozenset(store.shards.state.purged_keys)
-    if known is None or not purged:
-        return frozenset()
-    entries, dead = iterate_entries(bytes(shard.entries)), known.dead_records()
-    return frozenset(
-        one.key for one in entries if one.key in purged and not dead.has(one.offset, one.key)
-    )
 
 
 def _placed(shard: OpenShard, group: BuiltGroup) -> list[Entry]:

@@ -161,7 +161,12 @@ class ChosenBar:
             else:
                 button(label, functools.partial(self._hide, verb, label), "small danger")
         if visitor().may("admin"):
-            button("Purge", self._purge, "small danger", hint="Delete their ingest batch for good")
+            button(
+                "Purge",
+                self._purge,
+                "small danger",
+                hint="Delete them for good, or their ingest batch",
+            )
 
     # ---- Acts ------------------------------------------------------------------------------------
 

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Annotated, Any, NamedTuple
 
 from fastapi import Depends
+from nicegui import ui
 
 from base.errors import DrystoneError
 from base.operations.operation import GUEST
@@ -14,6 +15,7 @@ from gui.access.roles import Visitor
 from gui.contents.media import PLAYED
 from gui.contents.seen import seen_by
 from gui.pages.explorer.marks import MarkedPicture, Neighbours, shapes_of
+from gui.pages.explorer.purge import purge_files
 from gui.pages.explorer.shared import Sharing, read_sharing, show_sharing
 from gui.pages.explorer.strip import MOMENTS_MAX, Strip, duration_of, is_key_frame, moments_of
 from gui.reading.desk import Desk
@@ -22,6 +24,7 @@ from gui.widgets.blocks import (
     attributes,
     badge,
     box,
+    button,
     card,
     clean,
     empty,
@@ -96,6 +99,8 @@ def build(view: View) -> None:
     with box("node-page"):
         with box("stack"):
             _picture(report, known, takes=not rights or "export" in rights)
+            if view.may("admin") and copies is not None and not isinstance(copies, DrystoneError):
+                _purge(view, report.node["key"])
             _relatives("Made from it, or part of it", report.children, known)
             _relatives("What it belongs to", report.parents, known)
         with box("stack"):
@@ -120,6 +125,12 @@ PAGE = Page(
 def _title_of(found: NodeReading) -> str:
     name = name_of(found.known[found.report.node["node_id"]])
     return clean(name).replace("\n", " ")
+
+
+def _purge(view: View, key: str) -> None:
+    with box("row"):
+        go_on = functools.partial(purge_files, view.desk, [key], ui.navigate.reload)
+        button("Purge", go_on, "small danger", hint="Delete this file for good")
 
 
 def _crumbs(report: NodeReport, known: dict[int, ExploredNode]) -> None:

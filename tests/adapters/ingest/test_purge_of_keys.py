@@ -111,13 +111,16 @@ def test_what_is_pinned_stays_and_is_shown_again(house_of_two: House, tmp_path):
     assert_only_these_are_gone(house, tmp_path, {ALONE}, before)
 
 
-def test_a_batch_that_is_not_described_yet_is_let_end_first(house_of_two: House, tmp_path):
+@pytest.mark.parametrize("state", ["stored", "described"])
+def test_a_batch_whose_ingest_has_not_ended_is_let_end_first(
+    house_of_two: House, tmp_path, state: str
+):
     house = house_of_two
-    house.database.ingests.set_state("cats", "stored")
+    house.database.ingests.set_state("cats", state)
     chosen = tmp_path / "chosen"
     chosen.write_text(ONE)
     refused = run(house, "purge", "--keys", str(chosen), "--yes", expect=2)
-    assert b"is not described yet" in refused.stderr
+    assert b"its ingest has not ended" in refused.stderr
     assert house.store.client.known([ONE]) and reasons(house)[ONE] is None
 
 

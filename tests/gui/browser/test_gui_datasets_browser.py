@@ -14,7 +14,7 @@ from gui_harness import HOSTILE
 from runs_harness import Workshop
 from test_gui_browser import Watched
 
-from sql import CommonMetadata, DatasetVersion, WriteIntent
+from sql import CommonMetadata, DatasetVersion, WriteIntent, parse_selector
 
 DEFINITION = """version: 1
 name: shades
@@ -278,34 +278,74 @@ def test_viewers_look_and_labellers_do_not(chromium, work: Workshop):
         assert work.ask("GET", path, cookie=lea).status == 403
 
 
-def test_an_admin_purges_the_batch_of_what_is_chosen(chromium, work: Workshop):
-    label_harness.add_files(work, "spare", label_harness.pictures(3, "bmp"))
+def choose_first(page) -> None:
+    page.focus(".ds-tile[tabindex='0']")
+    page.keyboard.press("Space")
+    page.locator(".chosen-bar", has_text="1 chosen").wait_for()
+
+
+def test_an_admin_purges_what_is_chosen_alone_or_its_batch(chromium, work: Workshop):
+    label_harness.add_files(work, "spare", label_harness.pictures(5, "bmp"))
     ada = Watched(chromium, work, viewport={"width": 1300, "height": 900})
     page, client = ada.page, work.store.client
+    keys = {file.key for file in client.batch_files("spare")}
+
+    def stored() -> int:
+        return len(client.known(sorted(keys)))
+
     ada.log_in("ada")
     ada.open("/explorer?ingest_batch=spare")
-    page.wait_for_selector("text=3 nodes")
-    page.wait_for_selector(".ds-tile >> nth=2")
-    page.focus(".ds-tile[tabindex='0']")
-    page.keyboard.press("Space")
-    page.locator(".chosen-bar", has_text="1 chosen").wait_for()
+    page.wait_for_selector("text=5 nodes")
+    page.wait_for_selector(".ds-tile >> nth=4")
+    choose_first(page)
     page.click(".chosen-bar >> text=Purge")
-    page.wait_for_selector(".dialog >> text=spare: 1 of its 3 nodes")
-    # One node is not purged, and it is said why; it can be hidden there and then.
-    page.wait_for_selector(".dialog >> text=Single files are not: the sealed list of a batch names")
-    page.click(".dialog >> text=Delete only these")
+    page.wait_for_selector(".dialog >> text=All of batch spare: 5 nodes, 1 of them chosen")
+    page.click(".dialog >> text=Delete only")
     page.click(".dialog:has-text('Delete: 1 file') >> text='Delete'")
-    page.wait_for_selector("text=2 nodes")
-    assert "spare" in [one.batch for one in client.batches()]
-    page.focus(".ds-tile[tabindex='0']")
-    page.keyboard.press("Space")
-    page.locator(".chosen-bar", has_text="1 chosen").wait_for()
+    page.wait_for_selector("text=4 nodes")
+    assert stored() == 5
+
+    # One file alone: its batch keeps the others, and nothing goes without the word.
+    choose_first(page)
     page.click(".chosen-bar >> text=Purge")
+    page.wait_for_selector(".dialog >> text=Only what is chosen: 1 file")
+    page.click(".dialog >> text=See what would go")
+    page.wait_for_selector(".dialog >> text=Purge 1 file?")
+    page.wait_for_selector(".dialog >> text=/^Goes: 1 object, /")
+    page.wait_for_selector(".dialog >> text=Named by batch spare: 1.")
+    page.wait_for_selector(".dialog >> text=Named by ingest batch spare: 1.")
+    page.click(".dialog >> text=Purge for good")
+    page.wait_for_selector("text=Type purge to go on.")
+    assert stored() == 5
+    page.fill(".dialog input", "purge")
+    page.click(".dialog >> text=Purge for good")
+    page.wait_for_selector("text=/^Purged: 1 object, /")
+    page.wait_for_selector("text=3 nodes")
+    assert stored() == 4
+    left = {file.key for file in client.batch_files("spare")}
+    assert left < keys and len(left) == 4
+
+    # The same on the page of a node.
+    selector = parse_selector("{version: 1, where: {ingest_batch: spare}}")
+    one = next(iter(work.database.query_nodes(selector)))
+    ada.open(f"/node/{one.node_id}")
+    page.click("button:has-text('Purge')")
+    page.wait_for_selector(".dialog >> text=Purge 1 file?")
+    page.fill(".dialog input", "purge")
+    page.click(".dialog >> text=Purge for good")
+    page.wait_for_selector(f"text=the object {one.key} was purged")
+    assert not client.known([one.key])
+
+    ada.open("/explorer?ingest_batch=spare")
+    page.wait_for_selector("text=2 nodes")
+    page.wait_for_selector(".ds-tile >> nth=1")
+    choose_first(page)
+    page.click(".chosen-bar >> text=Purge")
+    page.click(".dialog >> text=All of batch spare: 5 nodes, 1 of them chosen")
     page.click(".dialog >> text=See what would go")
     page.wait_for_selector(".dialog >> text=Purge spare?")
-    page.wait_for_selector(".dialog >> text=2 of its nodes were not chosen: they go too.")
-    page.wait_for_selector(".dialog >> text=/^Goes: \\d+ objects, .* of 3 files in spare\\./")
-    # Nothing is gone while it was only looked at, nor without the name.
+    page.wait_for_selector(".dialog >> text=4 of its nodes were not chosen: they go too.")
+    page.wait_for_selector(".dialog >> text=/^Goes: \\d+ objects, .* of 5 files in spare\\./")
     page.click(".dialog >> text=Purge for good")
     page.wait_for_selector("text=Type spare to go on.")
     assert "spare" in [one.batch for one in client.batches()]
@@ -314,4 +354,5 @@ def test_an_admin_purges_the_batch_of_what_is_chosen(chromium, work: Workshop):
     page.wait_for_selector("text=/^Purged: \\d+ objects/")
     page.wait_for_selector("text=Nothing fits these filters.")
     assert "spare" not in [one.batch for one in client.batches()]
+    assert stored() == 0
     ada.close()
