@@ -259,7 +259,7 @@ def _beside(store: Store, key: bytes, number: int) -> list[Location]:
         other = number ^ 1 << bit
         if store.shards.ids.get(other) is not None:
             entries = _entries_of(store, other, FOREGROUND)
-            if found := _places(entries or b"", key, other):
+            if found := _places(store, entries or b"", key, other):
                 return found
     return []
 
@@ -267,7 +267,7 @@ def _beside(store: Store, key: bytes, number: int) -> list[Location]:
 def _is_right(store: Store, key: bytes, place: Location) -> bool:
     """Return whether a place of the index is one for certain, or nobody can tell now."""
     entries = _entries_of(store, place.shard_number, BACKGROUND)
-    return entries is None or place in _places(entries, key, place.shard_number)
+    return entries is None or place in _places(store, entries, key, place.shard_number)
 
 
 def _entries_of(store: Store, number: int, priority: int) -> bytes | None:
@@ -283,7 +283,11 @@ def _entries_of(store: Store, number: int, priority: int) -> bytes | None:
     return None if scan is None else scan.entries
 
 
-def _places(entries: bytes, key: bytes, number: int) -> list[Location]:
+def _places(store: Store, entries: bytes, key: bytes, number: int) -> list[Location]:
+    with store.lock:
+        shard = store.shards.state.shards.get(store.shards.ids.get(number, ""))
+        if shard is not None and key in shard.dead_records().keys:
+            return []  # Purged by its key, wherever it lies there.
     return [
         Location(number, entry.offset, entry.length_bytes)
         for entry in iterate_entries(entries)

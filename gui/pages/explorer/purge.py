@@ -85,6 +85,7 @@ async def purge_files(desk: Desk, keys: Sequence[str], done: Callable[[], None])
         return
     tell(f"{many(len(keys), 'file')}: being purged.")
     if await operate(desk, "ingest.purge", asked, _gone) is not None:
+        desk.facets.forget()  # The explorer counts anew, also where this was another page.
         done()
 
 

@@ -155,6 +155,7 @@ def test_a_store_rebuilt_from_packages_alone_has_everything(life, fresh):
     check_same(life, store)
     assert "set new ones with `drystone gui user password NAME` for ann" in said
     assert "ann: nightly" in said and "bad had been purged, and stays so" in said
+    assert "1 of its contents had been purged: left out" in said
     again = restore(store, life.cold)
     assert "stays as it is" in again
     check_same(life, store)

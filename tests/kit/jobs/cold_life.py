@@ -73,6 +73,7 @@ NOT_COMPARED = {
     "webhook_delivery": "goes with its webhook",
     "webhook_delivery_event": "goes with its webhook",
 }
+GONE = b"one that was purged"
 CHANGED = {
     "app_user": {"password_hash": "a secret"},
     "ingest_batch": {"state": "packed is confirmed", "update_time": "when it was"},
@@ -102,6 +103,11 @@ def live(yard: ActionYard) -> None:
     _ingest(yard, "odd", ODD, "gallery-dl", exit_code=3)
     _ingest(yard, "bad", {"bad.png": b"\x89PNG\r\n\x1a\n bad"})
     _command(yard, "purge", "--batch", "bad", "--yes")
+    _ingest(yard, "some", {"kept.txt": b"one that is kept", "gone.txt": GONE})
+    path = os.path.join(yard.root, "gone")
+    with open(path, "w", encoding="ascii") as file:
+        file.write(hashlib.sha256(GONE).hexdigest())
+    _command(yard, "purge", "--keys", path, "--yes")
     for name in ("drawings", "given_up"):
         definition = DEFINITION.replace("drawings", name)
         run, _ = yard.control.start("ua_3", {"definition": definition, "mode": "view"})
