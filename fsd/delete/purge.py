@@ -187,10 +187,6 @@ class PurgeRun:
             return result
         self._engine.on_barrier("decided")
         self._commit(marks, records)
-        if entries := marking.stored_again():
-            # Only what a later loss is called depends on it: told with the next seal as well.
-            with contextlib.suppress(DrystoneError):
-                self._store.catalog.append(*entries)
         return result
 
     def _commit(self, marks: Mapping[str, str], records: Records) -> None:

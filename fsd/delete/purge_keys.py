@@ -16,14 +16,14 @@ from typing import Any
 from fsd.compile.lost_parts import listed_files, open_listing, read_part
 from fsd.compile.references import References
 from fsd.delete.purge_check import is_found
-from fsd.delete.purge_marking import Entries, Marking
+from fsd.delete.purge_marking import Marking
 from fsd.format.batch_part import parse_files
 from fsd.format.purge_marks import pack_keys
 from fsd.repair.projection import HIDDEN_PREFIX
 from fsd.store.index import BatchRow, IndexReader
 from fsd.store.job import Job
 from fsd.store.purge_place import live_shard, places_of
-from fsd.store.purged_keys import is_purged
+from fsd.store.purged_keys import Entries, is_purged
 from fsd.store.store import Store
 
 KEYS = ".keys"
@@ -154,16 +154,6 @@ class KeyMarking(Marking):
                 (row := rows.get(shard.shard_id)) and row.sealed and row.dead_mark == shard.mark
             )
         )
-
-    def stored_again(self) -> Entries:
-        """Return what the catalog is told of keys that were stored anew while they were purged."""
-        with self._store.index.read() as reader:
-            again = [
-                key
-                for key in self.candidates
-                if any(live_shard(self._store, place) for place in places_of(reader, key))
-            ]
-        return [("keys_stored", {"keys": pack_keys(again)})] if again else []
 
     def told(self) -> dict[str, Any]:
         """Return what the result says besides, and report who names what goes."""

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from shlex import quote
-from typing import Any, TypeAlias
+from typing import Any
 
 from fsd.compile.lost_parts import are_named_again, listed_files, open_listing, read_part, way_out
 from fsd.compile.references import References
@@ -14,10 +14,8 @@ from fsd.repair.projection import HIDDEN_PREFIX
 from fsd.store.index import BatchRow, IndexReader, Location
 from fsd.store.job import Job
 from fsd.store.purge_place import live_shard
+from fsd.store.purged_keys import Entries
 from fsd.store.store import Store
-
-Entries: TypeAlias = list[tuple[str, dict[str, object]]]
-"""Of the catalog: kinds and what they say."""
 
 
 @dataclass(slots=True)
@@ -180,10 +178,6 @@ class Marking:
 
     def entries(self, purge: str) -> Entries:
         """Return what the catalog is told besides the marks."""
-        return []
-
-    def stored_again(self) -> Entries:
-        """Return what it is told when all of it is done."""
         return []
 
     def told(self) -> dict[str, Any]:

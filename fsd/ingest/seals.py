@@ -3,10 +3,10 @@
 import time
 from dataclasses import dataclass
 
-from fsd.format.purge_marks import pack_keys
 from fsd.format.record import iterate_entries
 from fsd.ingest.open_shard import OpenShard
 from fsd.store.index import ShardRow
+from fsd.store.purged_keys import entries_of_stored
 from fsd.store.store import Store
 
 
@@ -36,8 +36,8 @@ def record_seals(store: Store, ended: list[Ended], *entries: tuple[str, dict[str
     try:
         if ended or entries:
             # With the seal, so that whoever loses the shard later is told what is lost.
-            stored = [("keys_stored", {"keys": pack_keys(again)})] if again else []
-            store.catalog.append(*[one.entry() for one in ended], *stored, *entries)
+            seals = [one.entry() for one in ended]
+            store.catalog.append(*seals, *entries_of_stored(again), *entries)
         if again:
             store.behind = True  # Batches that named them list them again.
         if any(one.indexed for one in ended):

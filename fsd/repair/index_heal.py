@@ -35,7 +35,7 @@ def find_again(store: Store, key: bytes, tried: Location) -> list[Location]:
     one bit. Where none of these has it, all footers are looked through in a while.
     """
     entries = _entries_of(store, tried.shard_number, FOREGROUND)
-    found = _places(entries or b"", key, tried.shard_number)
+    found = _places(store, entries or b"", key, tried.shard_number)
     is_right = entries is None or tried in found
     with store.index.read() as reader:
         found += reader.spares(key)

@@ -16,6 +16,7 @@ from fsd.repair.recover import roll_forward
 from fsd.store.generation import current_generation, generation_path, set_current_generation
 from fsd.store.index import LAYOUT, NEXT_NUMBER, BatchRow, DiskRow, Index, IndexReader, ViewRow
 from fsd.store.job import Job
+from fsd.store.purged_keys import stored_again
 from fsd.store.read import read_to_file
 from fsd.store.ssd import ballast
 from fsd.store.store import Store
@@ -170,6 +171,11 @@ def project(store: Store, job: Job | None = None) -> int:
     """
     _forget_batches(store)
     count = roll_forward(store, job)
+    if again := stored_again(store):
+        # Only what a later loss is called depends on it: told the next time, should it fail.
+        with contextlib.suppress(DrystoneError):
+            store.catalog.append(*again)
+            store.behind = True  # Batches that named them list them again.
     with store.lock:
         state = store.shards.state
         hidden = state.hidden_batches()

@@ -4,12 +4,17 @@ The lists of a batch are objects, and never written again: they name what was pu
 is stored again is there again, whoever names it.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from typing import TypeAlias
 
 from fsd.format.batch_part import PartFile
+from fsd.format.purge_marks import pack_keys
 from fsd.store.index import IndexReader
 from fsd.store.purge_place import live_shard, places_of
 from fsd.store.store import Store
+
+Entries: TypeAlias = list[tuple[str, dict[str, object]]]
+"""Of the catalog: kinds and what they say."""
 
 
 def is_purged(store: Store, reader: IndexReader, key: bytes) -> bool:
@@ -39,6 +44,25 @@ def without_purged(store: Store, files: Iterable[PartFile]) -> list[PartFile]:
         with store.index.read() as reader:
             named = {key for key in named if not _lives(store, reader, key)}
     return [one for one in listed if bytes.fromhex(one.key) not in named] if named else listed
+
+
+def stored_again(store: Store) -> Entries:
+    """Return what the catalog is to be told of keys that it calls purged, and that live.
+
+    They were stored while they were purged, or while that was in doubt: later seals tell of others.
+    """
+    with store.lock:
+        purged = list(store.shards.state.purged_keys)
+    if not purged:
+        return []
+    with store.index.read() as reader:
+        again = [key for key in purged if _lives(store, reader, key)]
+    return entries_of_stored(again)
+
+
+def entries_of_stored(keys: Collection[bytes]) -> Entries:
+    """Return what the catalog is told of keys that were purged and are stored again."""
+    return [("keys_stored", {"keys": pack_keys(keys)})] if keys else []
 
 
 def _lives(store: Store, reader: IndexReader, key: bytes) -> bool:

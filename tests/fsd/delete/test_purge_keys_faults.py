@@ -120,7 +120,9 @@ def test_nothing_is_purged_while_a_disk_is_away(filled, short_tmp):
 
 
 @pytest.mark.fault
-def test_a_disk_that_took_the_marks_and_was_away_at_the_commit_brings_nothing_back(filled):
+def test_a_disk_that_took_the_marks_and_was_away_at_the_commit_brings_nothing_back(
+    filled, short_tmp
+):
     store, files, gone = filled
     crash(store, "purge-keys", keys(gone), "committed", "old")
     for number in (0, 1):
@@ -129,9 +131,12 @@ def test_a_disk_that_took_the_marks_and_was_away_at_the_commit_brings_nothing_ba
     take_away(store, 2, 3)
     store.start()
     assert_gone(store, gone)
+    # Stored anew meanwhile it lives, whatever is found out later.
+    again = {"b3": {"a": gone[0]}}
+    store_batch(store, short_tmp, "b3", again["b3"])
     bring_back(store, 2, 3)
     until(lambda: store.client.health().state == "ok", "the store to be whole")
-    check(store, files, gone)
+    check(store, {**files, **again}, gone[1:])
 
 
 @pytest.mark.fault
