@@ -100,30 +100,39 @@ def look_at_keys(place: PurgePlace, keys: Sequence[str]) -> JobStatus:
     return job
 
 
-def purge_keys(place: PurgePlace, keys: Sequence[str]) -> tuple[JobStatus, int | None]:
-    """Delete single contents for good; returns the store's job, and how many nodes have none now.
+def purge_keys(place: PurgePlace, keys: Sequence[str]) -> tuple[list[JobStatus], int | None]:
+    """Delete single contents for good; returns the store's jobs, and how many nodes have none now.
 
     That is None without a database. AdapterError when the store refuses or fails.
     """
     look_at_keys(place, keys)
     known = list(dict.fromkeys(keys))
     if not _has_database(place):
-        return _ended(place, place.store.purge(keys=tuple(known))), None
+        job = _ended(place, place.store.purge(keys=tuple(known)))
+        remove_purged(load_config(place.config_path).ssd, place.store.known)
+        return [job], None
     from sql import Database
 
     with Database.open(place.config_path) as database:
         # Barrier: from here on nobody counts on what may go. A crash leaves these nodes hidden.
         database.ingests.begin_purge_of_keys(known)
     try:
-        job = _ended(place, place.store.purge(keys=tuple(known)))
+        jobs = [_ended(place, place.store.purge(keys=tuple(known)))]
     except AdapterError:
         with Database.open(place.config_path) as database:
             database.ingests.finish_purge_of_keys(known, place.store.known)
         place.say("what the store still has, the database shows as before")
         raise
+    remove_purged(load_config(place.config_path).ssd, place.store.known)
+    still = place.store.known(known)
+    with Database.open(place.config_path) as database:
+        pictures = database.ingests.pictures_of([key for key in known if key not in still])
+    if pictures:
+        # Before their rows go: the same purge again finds them by these.
+        jobs.append(_ended(place, place.store.purge(keys=tuple(pictures))))
     # Barrier: the store has forgotten them. A crash here leaves what it kept hidden till then.
     with Database.open(place.config_path) as database:
-        return job, database.ingests.finish_purge_of_keys(known, place.store.known)
+        return jobs, database.ingests.finish_purge_of_keys(known, place.store.known)
 
 
 def named_by(place: PurgePlace, keys: Sequence[str]) -> list[tuple[str, int]]:

@@ -257,8 +257,8 @@ def purge(place: PurgePlace, _caller: Caller, asked: PurgeRequest) -> Purged:
     from adapters.ingest.purge import purge, purge_keys
 
     if asked.keys is not None:
-        job, nodes = purge_keys(place, asked.keys)
-        return Purged(jobs=[job], nodes=nodes)
+        jobs, nodes = purge_keys(place, asked.keys)
+        return Purged(jobs=jobs, nodes=nodes)
     assert asked.batch is not None
     jobs, nodes = purge(place, asked.batch)
     return Purged(jobs=jobs, nodes=nodes)

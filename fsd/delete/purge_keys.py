@@ -162,7 +162,7 @@ class KeyMarking(Marking):
             for batch, keys in sorted(self._named.items())
             if (count := keys & self.candidates.keys())
         }
-        for batch, count in islice(named.items(), LINES_MAX):
+        for batch, count in named.items():
             self._job.report({"status": "named", "holder": f"batch {batch}", "objects": count})
         for key in self._unknown[:LINES_MAX]:
             self._job.report({"status": "unknown", "key": key.hex()})

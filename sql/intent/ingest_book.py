@@ -209,6 +209,12 @@ class IngestBook(Repository):
             row = connection.execute(query, [_bytes_of(gone)]).fetchone()
         return row[0] if row is not None else 0
 
+    def pictures_of(self, keys: Sequence[str]) -> list[str]:
+        """Return the keys of the small pictures that were made of these contents, and no others."""
+        with self._database.reading() as connection:
+            given = {"keys": _bytes_of(keys)}
+            return [key for (key,) in connection.execute(_PURGE["pictures_of"], given).fetchall()]
+
     def named_by(self, keys: Sequence[str]) -> list[tuple[str, int]]:
         """Return what knows single contents, and how many of them: nodes, datasets and so on."""
         with self._database.reading() as connection:

@@ -42,6 +42,15 @@ DELETE FROM thumbnail USING physical_content AS content, node
 WHERE node.sha256 = ANY(%s) AND content.node_id = node.node_id
     AND content.delete_reason IS NOT NULL AND thumbnail.node_id = content.node_id
 
+-- The small pictures of contents that are of nothing else.
+-- name: pictures_of
+SELECT DISTINCT encode(thumbnail.thumbnail_key, 'hex')
+FROM thumbnail JOIN node USING (node_id)
+WHERE node.sha256 = ANY(%(keys)s) AND thumbnail.thumbnail_key IS NOT NULL AND NOT EXISTS (
+    SELECT FROM thumbnail AS other JOIN node AS owner USING (node_id)
+    WHERE other.thumbnail_key = thumbnail.thumbnail_key AND NOT owner.sha256 = ANY(%(keys)s)
+) AND NOT EXISTS (SELECT FROM node AS scraped WHERE scraped.sha256 = thumbnail.thumbnail_key)
+
 -- Single contents that were purged: not those of batches that went as a whole.
 -- name: purged_keys
 SELECT encode(node.sha256, 'hex')

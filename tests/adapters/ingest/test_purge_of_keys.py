@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 
 import pytest
 from command import json_lines
@@ -45,6 +46,43 @@ def assert_only_these_are_gone(house: House, tmp_path, gone: set[str], before: s
     names = [one.batch for one in client.batches()]
     listed = {file.key for name in names for file in client.batch_files(name)}
     assert not listed & gone and before - gone <= listed
+
+
+def make_pictures(house: House, tmp_path) -> dict[str, str]:
+    """Store a picture of its own for `ONE`, and one of two files; returns them by name."""
+    made = {"own": b"of one", "shared": b"of two"}
+    for name, data in made.items():
+        (tmp_path / "small").mkdir(exist_ok=True)
+        (tmp_path / "small" / name).write_bytes(data)
+    client = house.store.client
+    job = client.batch_write(str(tmp_path / "small"), "thumbnails-1", "generated")
+    assert client.wait(job.job_id).state == "done"
+    keys = {name: key_of(data) for name, data in made.items()}
+    owners = {ONE: "own", ALONE: "shared", key_of(SHARED["other.png"]): "shared"}
+    with house.database.connection() as connection:
+        for owner, name in owners.items():
+            connection.execute(
+                "INSERT INTO thumbnail (node_id, thumbnail_key)"
+                " SELECT node_id, decode(%s, 'hex') FROM node WHERE sha256 = decode(%s, 'hex')",
+                [keys[name], owner],
+            )
+    return keys
+
+
+def test_small_pictures_go_with_what_they_are_of(house_of_two: House, tmp_path):
+    house = house_of_two
+    before, small = pictures(house, tmp_path), make_pictures(house, tmp_path)
+    cached = os.path.join(house.store.config.ssd, "thumbnails", ONE[:2], f"{ONE}-small.webp")
+    os.makedirs(os.path.dirname(cached))
+    with open(cached, "wb") as file:
+        file.write(b"a picture")
+    chosen = tmp_path / "chosen"
+    chosen.write_text(f"{ONE}\n{ALONE}\n")
+    run(house, "purge", "--keys", str(chosen), "--yes")
+    assert house.store.client.known(list(small.values())) == {small["shared"]}
+    assert house.rows("SELECT count(*) FROM thumbnail") == [(1,)]
+    assert not os.path.exists(cached)
+    assert_only_these_are_gone(house, tmp_path, {ONE, ALONE}, before)
 
 
 def test_chosen_contents_go_and_the_rest_of_their_batches_stays(house_of_two: House, tmp_path):
