@@ -1,27 +1,20 @@
-"""The models of the store's disks: it owns one small JSON file on the SSD, and measures nothing.
+"""The models of the store's disks: it owns how fast they are known to be, and measures nothing.
 
-    {"format": 1, "disks": {DISK ID: {...fields of Measurement...}}, "xxh3_64": "..."}
-
-The checksum is of the canonical JSON of `disks`. A file that is lost costs nothing but measuring
-again; one that is damaged, or says what no disk can be, is not used: every disk is then planned by
-the default. Written atomically; on a full SSD the models live in memory.
+What is lost of it costs nothing but measuring again: a disk without a model is planned by the
+default. On a full SSD the models live in memory.
 """
 
 import contextlib
-import json
 import math
-import os
 import threading
 import time
 from dataclasses import asdict, dataclass
 from typing import Any
 
-import xxhash
-
-from base.files import parse_json, write_durably
+from fsd.disks.watch_file import WatchFile
 from fsd.planning.disk_model import DEFAULT_MODEL, DiskModel
 
-FORMAT = 1
+KIND = "model"
 SLOW_SHARE_MAX = 0.5
 """Of the best bandwidth ever measured: full inner tracks alone come to two thirds."""
 DOUBT_RATIO = 1.5
@@ -51,20 +44,15 @@ class Measurement:
 class DiskModels:
     """The models by disk id. Safe to use from several threads."""
 
-    def __init__(self, path: str) -> None:
-        self._path = path
-        # Guards all below and the file, which is written with it held. Innermost.
+    def __init__(self, file: WatchFile) -> None:
+        self._file = file
+        # Guards all below, and is held while they are written. Before the file's lock.
         self._lock = threading.Lock()
         self._doubted: set[str] = set()
-        self.problem = ""
         self._known: dict[str, Measurement] = {}
-        try:
-            with open(path, "rb") as file:
-                self._known = unpack_models(file.read())
-        except FileNotFoundError:
-            pass
-        except (OSError, ValueError) as error:
-            self.problem = f"the disks' models cannot be used ({error}); they are measured again"
+        for disk_id, fields in file.rows(KIND).items():
+            with contextlib.suppress(KeyError, TypeError, AttributeError, ValueError):
+                self._known[disk_id] = _parse(fields)
 
     def get(self, disk_id: str) -> Measurement | None:
         """Return what is known of a disk, None when it was never measured."""
@@ -93,7 +81,7 @@ class DiskModels:
             made = Measurement(model, now, stored_bytes, best, best_s)
             self._known[disk_id] = made
             self._doubted.discard(disk_id)
-            self._write()
+            self._file.write(KIND, {disk_id: asdict(made)})
         return made
 
     def note_copy(self, disk_id: str, planned_s: float, busy_s: float) -> None:
@@ -108,32 +96,6 @@ class DiskModels:
         with self._lock:
             return disk_id in self._doubted
 
-    def _write(self) -> None:
-        with contextlib.suppress(OSError):
-            os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
-            write_durably(self._path, pack_models(self._known))
-
-
-def pack_models(known: dict[str, Measurement]) -> bytes:
-    """Return the file's bytes."""
-    disks = {disk_id: asdict(known[disk_id]) for disk_id in sorted(known)}
-    document = {"format": FORMAT, "disks": disks, "xxh3_64": _digest(disks)}
-    return json.dumps(document, indent=1).encode()
-
-
-def unpack_models(data: bytes) -> dict[str, Measurement]:
-    """Return the models of a file; ValueError says why it cannot be used."""
-    try:
-        document = parse_json(data)
-        if document["format"] != FORMAT:
-            raise ValueError(f"format {document['format']} is not known")
-        disks = document["disks"]
-        if document["xxh3_64"] != _digest(disks):
-            raise ValueError("the checksum does not match")
-        return {disk_id: _parse(fields) for disk_id, fields in disks.items()}
-    except (KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{type(error).__name__}: {error}") from error
-
 
 def _parse(fields: dict[str, Any]) -> Measurement:
     rest = {name: value for name, value in fields.items() if name != "model"}
@@ -144,8 +106,3 @@ def _parse(fields: dict[str, Any]) -> Measurement:
     if not all(math.isfinite(n) and n > 0 for n in numbers) or not all(t >= 0 for t in times):
         raise ValueError("a model says what no disk can be")
     return made
-
-
-def _digest(disks: dict[str, Any]) -> str:
-    canonical = json.dumps(disks, sort_keys=True, separators=(",", ":")).encode()
-    return xxhash.xxh3_64_hexdigest(canonical)

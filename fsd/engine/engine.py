@@ -121,6 +121,7 @@ class Engine(EngineCore):
         index = self.store.set_index(None)
         if index is not None:
             index.close()
+        self.store.watch_file.close()
         os.close(self._lock_fd)
 
     # Verbs

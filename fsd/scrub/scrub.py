@@ -6,7 +6,6 @@ every other request of its disk. A damaged replica becomes suspect: the reconcil
 from a sound one, and the new copy is due at once.
 """
 
-import os
 import threading
 import time
 from collections import deque
@@ -24,7 +23,7 @@ from fsd.repair.care import FINDINGS_MAX, check_index
 from fsd.repair.index_check import check_order, check_rows, drop_damaged_trees, missing_rows
 from fsd.repair.index_heal import note_sought, repair_index
 from fsd.replicas.replicate import BACKGROUND
-from fsd.scrub.scrub_log import METADATA, ROUND, Replica, ScrubLog
+from fsd.scrub.scrub_log import METADATA, ROUND, Replica, name_of, note_verified, verified_times
 from fsd.scrub.scrub_losses import Damage
 from fsd.scrub.scrub_plan import Debt, make_debts
 from fsd.store.job import CANCEL_POLL_S, Job, timestamp
@@ -48,7 +47,7 @@ class Scrubber:
         self._store = store
         self._jobs_run = jobs_run
         self._on_damage = on_damage
-        self._log = ScrubLog(os.path.join(store.config.watch_dir, "scrub.log"))
+        self._file = store.watch_file
         self.damage = Damage(store)
         self._interval_s = store.config.store.scrub_interval_days * DAY_S
         self._rate = store.config.store.scrub_rate_bytes_per_s
@@ -60,7 +59,7 @@ class Scrubber:
         self._samples: deque[tuple[float, int]] = deque(maxlen=4096)
         self._paid_since_round = False
         # A start is no check: an engine that is started every morning would never make one.
-        self._metadata_s = self._log.times().get(METADATA) or self._note_metadata()
+        self._metadata_s = self._last(METADATA) or self._note_metadata()
         self._wrong_entries = self._damaged_rows = (0, 0)
         # Held for a scrub that was asked for: the background pays nothing meanwhile. Outermost.
         self._job = threading.Lock()
@@ -73,11 +72,10 @@ class Scrubber:
             self._thread.start()
 
     def stop(self) -> None:
-        """End the thread and close the log; what is being verified is verified again later."""
+        """End the thread; what is being verified is verified again later."""
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=5 * TICK_S)
-        self._log.close()
 
     def debts(self, *, suspects: bool = False) -> list[Debt]:
         """Return every replica that can be scrubbed now, in the order of payment.
@@ -89,7 +87,7 @@ class Scrubber:
             shards = [s for s in store.shards.state.shards.values() if not s.vacated]
             known = set[tuple[str, str]]() if suspects else store.shards.suspect
             excluded = frozenset(store.shards.lost | known)
-        latest_s, times = time.time() + CLOCK_SLACK_S, self._log.times()
+        latest_s, times = time.time() + CLOCK_SLACK_S, verified_times(self._file)
         debts = make_debts(shards, times, excluded, self._interval_s, latest_s)
         readable = {disk.disk_id for disk in store.disks.disks.values() if disk.readable}
         return [debt for debt in debts if debt.disk_id in readable]
@@ -157,8 +155,11 @@ class Scrubber:
         generation, damaged = self._damaged_rows
         return damaged if generation == self._store.index.generation else 0
 
+    def _last(self, what: Replica) -> int:
+        return verified_times(self._file).get(name_of(what), 0)
+
     def _note_metadata(self) -> int:
-        self._log.note(METADATA, int(time.time()))
+        note_verified(self._file, METADATA, int(time.time()))
         return int(time.time())
 
     def repair_index(self, job: Job) -> dict[str, Any]:
@@ -267,10 +268,10 @@ class Scrubber:
         store.disks.note_success(disk, read_bytes=result.read_bytes)
         if not result.problems:
             self._paid_since_round = True
-            self._log.note(debt.replica, int(time.time()))
+            note_verified(self._file, debt.replica, int(time.time()))
             return []
         # Forgotten before it is healed: the new copy comes first of all.
-        self._log.note(debt.replica, 0)
+        note_verified(self._file, debt.replica, 0)
         store.mark_suspect(debt.shard_id, disk)
         disk.health.note("error", time.time())
         store.disks.log.warning(
@@ -296,7 +297,7 @@ class Scrubber:
         now = time.time()
         if self._paid_since_round and not any(debt.due_s <= now for debt in debts):
             self._paid_since_round = False
-            self._log.note(ROUND, int(now))
+            note_verified(self._file, ROUND, int(now))
 
     def status(self) -> ScrubStatus:
         """Return the debt as it stands."""
@@ -305,7 +306,7 @@ class Scrubber:
         due = [debt for debt in debts if debt.due_s <= now]
         oldest = min(debts, key=lambda debt: debt.proven_s, default=None)
         following = due[0] if due else min(debts, key=lambda debt: debt.due_s, default=None)
-        round_s = self._log.times().get(ROUND)
+        round_s = self._last(ROUND)
         names = {disk.disk_id: disk.name for disk in self._store.disks.disks.values()}
         losses = self.damage.losses()
         return ScrubStatus(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import xxhash
 
 from fsd.format.catalog import CatalogShard
-from fsd.scrub.scrub_log import Replica
+from fsd.scrub.scrub_log import Replica, name_of
 
 NEW_AFTER_S = 600.0
 JITTER_SHARE = 0.2
@@ -52,14 +52,15 @@ def due_at(replica: Replica, sealed_s: float, verified_s: int, interval_s: float
 
 def make_debts(
     shards: Iterable[CatalogShard],
-    times: Mapping[Replica, int],
+    times: Mapping[str, int],
     excluded: frozenset[Replica],
     interval_s: float,
     latest_s: float = math.inf,
 ) -> list[Debt]:
     """Return every replica of a sealed shard but the excluded, in the order of payment.
 
-    A time after `latest_s` is of a clock that was ahead, and proves nothing.
+    `times` are those of replicas by name (see `scrub_log`). A time after `latest_s` is of a clock
+    that was ahead, and proves nothing.
     """
     debts: list[Debt] = []
     for shard in shards:
@@ -70,7 +71,7 @@ def make_debts(
             replica = (shard.shard_id, disk_id)
             if replica in excluded:
                 continue
-            verified_s = times.get(replica, 0)
+            verified_s = times.get(name_of(replica), 0)
             verified_s = verified_s if verified_s <= latest_s else 0
             due_s = due_at(replica, sealed_s, verified_s, interval_s)
             debts.append(

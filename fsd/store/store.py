@@ -5,7 +5,6 @@ Lock order: `Store.lock` guards the shard table and is never held across a disk 
 of two that have the same shard each may go, but not both.
 """
 
-import os
 import random
 import threading
 from collections.abc import Callable
@@ -13,6 +12,7 @@ from collections.abc import Callable
 from fsd.disks.config import Config
 from fsd.disks.disk_models import DiskModels
 from fsd.disks.disks import Disk, DiskSet
+from fsd.disks.watch_file import WatchFile
 from fsd.format.catalog import CatalogShard
 from fsd.format.errors import FsdError, NoReplicaError, ReindexingError
 from fsd.process.slots import SlotPool
@@ -39,8 +39,8 @@ class Store:
         self.letting_go = threading.Lock()
         self.shards = ShardTable()
         self.catalog = CatalogLog(disks, self.shards, self.lock, self._refused)
-        self.models = DiskModels(os.path.join(config.watch_dir, "disk_models.json"))
-        self.lost_keys = LostKeys(os.path.join(config.watch_dir, "lost_keys.json"))
+        self.watch_file = WatchFile(config.watch_dir)
+        self.models, self.lost_keys = DiskModels(self.watch_file), LostKeys(self.watch_file)
         # Keys that the index had a wrong place for, until all of it has been looked at.
         self.misplaced: set[str] = set()
         # Keys that all of it was looked through for in vain: not again for each who reads them.

@@ -5,13 +5,10 @@ way of telling; a command is given up after some tries, a webhook waits as long 
 room. A crash between sending and noting that it was sent sends it twice (its `id` is the same).
 """
 
-import contextlib
 import functools
 import hashlib
 import hmac
-import json
 import logging
-import os
 import re
 import socket
 import threading
@@ -22,15 +19,16 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from base.errors import DrystoneError, UsageError
-from base.files import parse_json, write_durably
 from base.logging.ids import about
 from base.network.notify import tell_command, tell_webhook
 from base.network.post import NotDeliveredError
 from fsd.disks.config import AlertsConfig, Config
+from fsd.disks.watch_file import WatchFile
 from fsd.documents.models import Notice
 from fsd.documents.watch_models import AlertResult
 from fsd.store.job import timestamp
 
+KIND = "alerts"
 OUTBOX_MAX = 500
 RETRY_S = 5.0
 RETRY_S_MAX = 600.0
@@ -52,16 +50,16 @@ class _Message:
 class Alerts:
     """The alerts of one engine; without a command or webhook it does nothing."""
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, file: WatchFile) -> None:
         self._config = config.alerts
         self._store_id = config.store.store_id
-        self._path = os.path.join(config.watch_dir, "alerts.json")
+        self._file = file
         self._book = AlertBook(config.alerts.raise_after_s, config.alerts.end_after_s)
         self._outbox: list[_Message] = []
         self._errors: dict[str, str] = {}
         self._stop = threading.Event()
         self._threads: list[threading.Thread] = []
-        # Guards the book, the outbox and the file, which is written with it held. Innermost.
+        # Guards the book and the outbox, held while they are written. Before the file's lock.
         self._lock = threading.Lock()
         self._load()
 
@@ -175,19 +173,15 @@ class Alerts:
     def _save(self) -> None:
         messages = [asdict(message) for message in self._outbox]
         # A full SSD keeps it from being written; the alert of that goes out from memory.
-        with contextlib.suppress(OSError):
-            document = {"raised": self._book.dump(), "outbox": messages}
-            write_durably(self._path, json.dumps(document).encode())
+        self._file.write(KIND, {"raised": self._book.dump(), "outbox": messages})
 
     def _load(self) -> None:
+        known = self._file.rows(KIND)
         try:
-            with open(self._path, "rb") as file:
-                document = parse_json(file.read())
-            messages = [_Message(**row) for row in document["outbox"]]
-            self._book.load(document["raised"], time.time())
-        except (OSError, ValueError, TypeError, KeyError, AttributeError):
-            # Lost or damaged: what is warned of now is told once more.
-            return
+            messages = [_Message(**row) for row in known.get("outbox", [])]
+            self._book.load(known.get("raised", {}), time.time())
+        except (ValueError, TypeError, KeyError, AttributeError):
+            return  # Of another version: what is warned of now is told once more.
         # Whoever did not answer before the restart may do so now.
         self._outbox = [_Message(message.channel, message.document) for message in messages]
 

@@ -46,8 +46,6 @@ class Calibrator:
         self._look_at = 0.0
         self._tried: dict[str, float] = {}
         self._thread: threading.Thread | None = None
-        if store.models.problem:
-            store.disks.log.warning("%s", store.models.problem, extra=about("disk.models_unusable"))
 
     def run(self, disks: list[Disk], accept: bool, job: Job) -> dict[str, Any]:
         """Measure these disks one after the other; a single one that cannot be is an error.

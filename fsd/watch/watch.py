@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import os
 import threading
 import time
 from collections.abc import Sequence
@@ -13,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from base.errors import UsageError
 from base.logging.ids import about
 from base.text import count_text
-from fsd.disks.health_file import load_health, save_health
 from fsd.disks.smart import SmartWatch
 from fsd.documents.models import Notice
 from fsd.repair.index_heal import find_again
@@ -28,6 +26,8 @@ from fsd.watch.calibrate import Calibrator
 if TYPE_CHECKING:
     from fsd.store.job import Job
 
+HEALTH = "health"
+"""The kind of row by which a disk that is failing is not called well after a restart."""
 SCRUB = "scrub"
 CALIBRATE = "calibrate"
 REPAIR = "index repair"
@@ -51,11 +51,15 @@ class Watch:
         engine.replicator.reconstructor.on_loss = self.scrubber.damage.note_lost
         self.calibrator = Calibrator(engine.store, lambda: bool(engine.jobs.running()))
         self.smart = SmartWatch(engine.config.store.smartctl)
-        self.alerts = Alerts(engine.config)
-        self._health_path = os.path.join(engine.config.watch_dir, "health.json")
-        load_health(self._health_path, self._disks.values())
-        self._suspects_path = os.path.join(engine.config.watch_dir, "suspect.json")
-        self._suspects = load_suspects(self._suspects_path, engine.store)
+        self._file = file = engine.store.watch_file
+        if file.problem:
+            engine.store.disks.log.warning("%s", file.problem, extra=about("watch.file_unusable"))
+        self.alerts = Alerts(engine.config, file)
+        health = file.rows(HEALTH)
+        for disk in self._disks.values():
+            with contextlib.suppress(ValueError, KeyError, TypeError, AttributeError):
+                disk.health.load(health[disk.disk_id])
+        load_suspects(engine.store)
         self._saved_at = time.monotonic()
         # Of which generation of the index, and how many: whoever counts shards says it.
         self.damaged_shards: tuple[int, int] = (0, 0)
@@ -72,10 +76,10 @@ class Watch:
         self._stop.set()
         if self._thread.is_alive():
             self._thread.join(timeout=5 * TICK_S)
-            self._save_suspects()
+            save_suspects(self.engine.store)
         self.alerts.stop()
         self.scrubber.stop()
-        save_health(self._health_path, self._disks.values())
+        self._save_health()
 
     def scrub_now(self) -> Job:
         """Start paying the whole debt of the scrub, of shards that were still open too."""
@@ -132,16 +136,17 @@ class Watch:
             disk.health.settle(time.time())
         self.smart.tick(disks)
         self.calibrator.tick()
-        self._save_suspects()
+        save_suspects(self.engine.store)
         if self.engine.store.misplaced and not self.engine.store.is_unfinished:
             self._repair_index()
         if time.monotonic() - self._saved_at > SAVE_PERIOD_S:
             self._saved_at = time.monotonic()
-            save_health(self._health_path, self._disks.values())
+            self._save_health()
 
-    def _save_suspects(self) -> None:
-        store = self.engine.store
-        self._suspects = save_suspects(self._suspects_path, store, self._suspects)
+    def _save_health(self) -> None:
+        self._file.write(
+            HEALTH, {disk.disk_id: disk.health.dump() for disk in self._disks.values()}
+        )
 
     def _repair_index(self) -> None:
         # While the store is being reindexed, or a look goes on already, the next second will do.

@@ -9,6 +9,7 @@ import pytest
 from store_harness import write_files
 
 from base.files import OWNER_AS_IT_IS, parse_json, remove_folder, sync_filesystem, write_durably
+from fsd.disks.watch_file import WatchFile
 from fsd.format.layout import EPOCH_NAME, IDENTITY_NAME
 
 DEEP = b"[" * 200_000 + b"]" * 200_000
@@ -39,9 +40,11 @@ def test_a_store_starts_whatever_its_memory_of_disks_holds(store, tmp_path):
     keys = one.put(write_files(str(tmp_path / "files"), files), "first")
     one.stop()
     watch = one.config.watch_dir
-    for name in ("health.json", "alerts.json", "disk_models.json"):
-        with open(os.path.join(watch, name), "wb") as file:
-            file.write(DEEP)
+    saved = WatchFile(watch)
+    for kind in ("health", "alerts", "model", "suspect"):
+        rows = {name: [[3]] for name in ("raised", "outbox", one.config.disk[0].disk_id)}
+        saved.write(kind, rows)
+    saved.close()
     for name in (IDENTITY_NAME, EPOCH_NAME):
         with open(os.path.join(one.disks[0], name), "wb") as file:
             file.write(DEEP)

@@ -5,10 +5,8 @@ The reads themselves are tested on an emulated HDD, in tests/lab/test_calibratio
 
 from __future__ import annotations
 
-import json
 import os
 import random
-from dataclasses import replace
 
 import pytest
 from command import drystone, environment, json_lines
@@ -24,7 +22,8 @@ from fsd.disk_io.calibration.calibration_reads import (
     choose_stretches,
     find_areas,
 )
-from fsd.disks.disk_models import DiskModels, pack_models, unpack_models
+from fsd.disks.disk_models import KIND, DiskModels
+from fsd.disks.watch_file import WatchFile
 from fsd.format.errors import CalibrationError
 from fsd.planning.disk_model import DEFAULT_MODEL, DiskModel
 
@@ -180,19 +179,18 @@ def test_the_areas_of_a_file_cover_it(tmp_path):
 
 
 def test_models_are_kept(tmp_path):
-    path = str(tmp_path / "watch" / "disk_models.json")
-    models = DiskModels(path)
-    assert (models.get(DISK), models.model(DISK), models.problem) == (None, DEFAULT_MODEL, "")
+    path = str(tmp_path / "watch")
+    models = DiskModels(WatchFile(path))
+    assert (models.get(DISK), models.model(DISK)) == (None, DEFAULT_MODEL)
     first = DiskModel(150e6, 0.005, 0.02, 10**12)
     models.put(DISK, first, 5000)
-    again = DiskModels(path)
+    again = DiskModels(WatchFile(path))
     assert again.get(DISK) == models.get(DISK)
     assert again.model(DISK) == first
-    assert unpack_models(pack_models({})) == {}
 
 
 def test_a_disk_that_became_slow_is_told_from_its_best(tmp_path):
-    models = DiskModels(str(tmp_path / "disk_models.json"))
+    models = DiskModels(WatchFile(str(tmp_path)))
     best = DiskModel(150e6, 0.005, 0.02, 10**12)
     assert not models.put(DISK, best, 1).slow
     assert not models.put(DISK, DiskModel(100e6, 0.005, 0.02, 10**12), 1).slow
@@ -205,7 +203,7 @@ def test_a_disk_that_became_slow_is_told_from_its_best(tmp_path):
 
 
 def test_a_copy_that_took_another_time_puts_the_model_in_doubt(tmp_path):
-    models = DiskModels(str(tmp_path / "disk_models.json"))
+    models = DiskModels(WatchFile(str(tmp_path)))
     for planned_s, busy_s, doubted in ((60, 70, False), (2, 9, False), (60, 95, True)):
         models.note_copy(DISK, planned_s, busy_s)
         assert models.doubted(DISK) is doubted
@@ -215,35 +213,20 @@ def test_a_copy_that_took_another_time_puts_the_model_in_doubt(tmp_path):
     assert models.doubted(DISK)
 
 
-def damages(data: bytes) -> list[bytes]:
-    """The file's bytes in every way that a disk, a person or another version may spoil them."""
-    document = json.loads(data)
-    other = json.dumps({**document, "format": 2}).encode()
-    fields = document["disks"][DISK]
-    known = unpack_models(data)[DISK]
+def test_a_model_that_no_disk_can_be_is_measured_again_and_costs_nothing_else(tmp_path):
+    """As another version, or a person, may have written it."""
+    DiskModels(file := WatchFile(str(tmp_path))).put(DISK, DEFAULT_MODEL, 5000)
+    fields = file.rows(KIND)[DISK]
     absurd = [
-        pack_models({DISK: replace(known, model=replace(known.model, **{name: value}))})
+        {**fields, "model": {**fields["model"], name: value}}
         for name, value in (("span_bytes", 0), ("seek_max_s", 0.001), ("seek_min_s", -1.0))
     ]
-    absurd.append(pack_models({DISK: replace(known, best_bandwidth_bytes_per_s=float("nan"))}))
-    lists = json.dumps({**document, "disks": [fields]}).encode()
-    flipped = data.replace(b"0.005", b"0.006")
-    return [b"", data[:-20], b"\xff" + data, other, *absurd, lists, flipped, b"[]", b"null"]
-
-
-def test_a_damaged_file_costs_the_models_and_nothing_else(tmp_path):
-    path = str(tmp_path / "disk_models.json")
-    DiskModels(path).put(DISK, DiskModel(150e6, 0.005, 0.02, 10**12), 5000)
-    with open(path, "rb") as file:
-        data = file.read()
-    for damaged in damages(data):
-        with open(path, "wb") as file:
-            file.write(damaged)
-        models = DiskModels(path)
-        assert models.model(DISK) == DEFAULT_MODEL, damaged
-        assert "measured again" in models.problem
-    models.put(DISK, DEFAULT_MODEL, 1)
-    assert DiskModels(path).problem == ""
+    absurd += [{**fields, "best_bandwidth_bytes_per_s": float("nan")}, {"model": 1}, [fields], "x"]
+    for row in absurd:
+        file.write(KIND, {DISK: row, "cd" * 16: fields})
+        models = DiskModels(file)
+        assert models.get(DISK) is None, row
+        assert models.get("cd" * 16) is not None
 
 
 def test_disks_that_hold_too_little_are_said(filled):
@@ -264,13 +247,3 @@ def test_a_young_disk_is_measured_by_shards_that_still_grow(store, tmp_path):
     job = made.client.wait(made.client.disk_calibrate().job_id)
     assert (job.state, job.result["skipped"]) == ("done", {})
     assert set(job.result["measured"]) == {"d1", "d2"}
-
-
-def test_a_damaged_file_of_models_is_noted_at_the_start(filled):
-    filled.stop()
-    with open(os.path.join(filled.config.watch_dir, "disk_models.json"), "wb") as file:
-        file.write(b"damaged")
-    filled.start()
-    health = filled.client.health()
-    assert any("models cannot be used" in error for error in health.last_errors)
-    assert health.state == "ok"

@@ -60,17 +60,3 @@ def test_what_is_lost_on_all_disks_is_written_again_also_after_a_restart(store, 
     put(made, source, "again")
     assert_readable(made, files)
     assert_clean(made)
-
-
-GARBAGE = (b"[1]", b'{"format": 1, "suspect": [3]}')
-
-
-def test_a_damaged_memory_of_damaged_replicas_costs_no_start(store):
-    """What is damaged is found again by whoever reads it."""
-    made = store(2)
-    for garbage in GARBAGE:
-        made.stop()
-        with open(os.path.join(made.config.watch_dir, "suspect.json"), "wb") as file:
-            file.write(garbage)
-        made.start()
-    assert_clean(made)

@@ -27,10 +27,11 @@ from store_harness import with_settings, write_files
 
 from fsd.disk_io.queue_rule import PIECE_BYTES, Gate, Kind
 from fsd.disk_io.reading.scrub_pace import Pace
+from fsd.disks.watch_file import NAME, WatchFile
 from fsd.format.catalog import CatalogShard
 from fsd.format.errors import CancelledError
 from fsd.process.child import Lane, read_steps
-from fsd.scrub.scrub_log import METADATA, RECORD_BYTES, ROUND, ScrubLog, pack_record, unpack_records
+from fsd.scrub.scrub_log import METADATA, ROUND, name_of, note_verified, verified_times
 from fsd.scrub.scrub_plan import JITTER_SHARE, NEW_AFTER_S, due_at, make_debts
 
 DAY_S = 86400.0
@@ -48,7 +49,7 @@ def test_new_shards_come_first_then_the_longest_not_seen(rows):
     shards = [
         CatalogShard(s, "raw", ["d" * 32], False, True, 1, sealed * 10**9) for s, sealed, _ in rows
     ]
-    times = {(shard, "d" * 32): when for shard, _, when in rows if when}
+    times = {name_of((shard, "d" * 32)): when for shard, _, when in rows if when}
     debts = make_debts(shards, times, frozenset(), DAY_S)
     assert len(debts) == len(rows)
     never = [debt for debt in debts if not debt.verified_s]
@@ -63,7 +64,7 @@ def test_what_a_clock_far_ahead_scrubbed_or_sealed_is_due():
         CatalogShard("aa" * 16, "raw", ["d1"], sealed=True, sealed_ns=10**9),
         CatalogShard("bb" * 16, "raw", ["d1"], sealed=True, sealed_ns=10**18),
     ]
-    times = {("aa" * 16, "d1"): 10**9}
+    times = {name_of(("aa" * 16, "d1")): 10**9}
     debts = make_debts(shards, times, frozenset(), DAY_S, latest_s=5000.0)
     assert [debt.verified_s for debt in debts] == [0, 0]
     assert all(debt.due_s <= 5000.0 + NEW_AFTER_S for debt in debts)
@@ -74,47 +75,6 @@ def test_open_shards_and_excluded_replicas_are_no_debt():
     sealed = CatalogShard("bb" * 16, "raw", ["d1", "d2"], sealed=True, sealed_ns=1)
     debts = make_debts([open_shard, sealed], {}, frozenset({("bb" * 16, "d1")}), DAY_S)
     assert [debt.replica for debt in debts] == [("bb" * 16, "d2")]
-
-
-def test_the_log_survives_torn_and_damaged_records(tmp_path):
-    path = str(tmp_path / "watch" / "scrub.log")
-    log = ScrubLog(path)
-    replicas = [(os.urandom(16).hex(), os.urandom(16).hex()) for _ in range(5)]
-    for number, replica in enumerate(replicas, 1):
-        log.note(replica, 1000 + number)
-    log.note(replicas[0], 0)
-    log.close()
-    damage(path, 2 * RECORD_BYTES + 40, 4)
-    with open(path, "ab") as file:
-        file.write(pack_record(replicas[0], 7)[:-1])
-    again = ScrubLog(path)
-    assert again.times() == {replicas[1]: 1002, replicas[3]: 1004, replicas[4]: 1005}
-    again.note(replicas[2], 2000)
-    again.close()
-    assert ScrubLog(path).times()[replicas[2]] == 2000
-
-
-def test_the_bytes_of_the_log_are_golden():
-    record = pack_record(("01" * 16, "02" * 16), 1_700_000_000)
-    assert record.hex() == "01" * 16 + "02" * 16 + "00f1536500000000" + record[40:].hex()
-    assert unpack_records(record + record) == ({("01" * 16, "02" * 16): 1_700_000_000}, 2)
-    assert record[40:].hex() == GOLDEN_CHECKSUM
-
-
-GOLDEN_CHECKSUM = "f2492911e4444136"
-
-
-def test_the_log_is_written_anew_when_most_of_it_is_old(tmp_path):
-    path = str(tmp_path / "scrub.log")
-    log = ScrubLog(path)
-    for number in range(1, 5000):
-        log.note(("ab" * 16, "cd" * 16), number)
-    log.close()
-    assert os.path.getsize(path) == 4999 * RECORD_BYTES
-    again = ScrubLog(path)
-    assert os.path.getsize(path) == RECORD_BYTES
-    assert again.times() == {("ab" * 16, "cd" * 16): 4999}
-    again.close()
 
 
 def a_lane() -> tuple[Lane, mmap.mmap]:
@@ -200,7 +160,7 @@ def test_scrub_now_heals_what_is_damaged_and_counts_as_verified(store, tmp_path)
     assert one.client.scrub_status().last_round_finished == done.last_round_finished
     # The log is only a memory: without it everything is scrubbed again.
     one.stop()
-    os.unlink(os.path.join(one.config.watch_dir, "scrub.log"))
+    os.unlink(os.path.join(one.config.watch_dir, NAME))
     one.start()
     assert one.client.scrub_status().never_scrubbed == done.replicas
     assert_clean(one)
@@ -268,15 +228,18 @@ def test_shards_on_disks_that_are_away_say_nothing_of_the_index(store, tmp_path)
 
 def test_a_start_does_not_put_the_daily_check_off(store, tmp_path):
     one, _ = filled_store(store, tmp_path, scrub_rate_bytes_per_s=0)
-    path = os.path.join(one.config.watch_dir, "scrub.log")
 
     def checked_s() -> int:
-        with open(path, "rb") as file:
-            return unpack_records(file.read())[0][METADATA]
+        file = WatchFile(one.config.watch_dir)
+        try:
+            return verified_times(file)[name_of(METADATA)]
+        finally:
+            file.close()
 
     one.stop()
-    with open(path, "ab") as file:
-        file.write(pack_record(METADATA, 1_700_000_000))
+    file = WatchFile(one.config.watch_dir)
+    note_verified(file, METADATA, 1_700_000_000)
+    file.close()
     one.start()
     assert checked_s() == 1_700_000_000
     finish(one, one.client.scrub().job_id)

@@ -10,9 +10,10 @@ import pytest
 from store_checks import disk, finish, settle, shard_files
 from store_harness import MIB, Store, with_settings, write_files
 
+from fsd.disks.watch_file import WatchFile
 from fsd.documents.watch_models import ScrubStatus
 from fsd.scrub.scrub import RATE_WINDOW_S
-from fsd.scrub.scrub_log import Replica, pack_record
+from fsd.scrub.scrub_log import Replica, note_verified
 from fsd.scrub.scrub_plan import JITTER_SHARE
 
 INTERVAL_DAYS = 10
@@ -46,8 +47,10 @@ def sizes_of(made: Store) -> dict[Replica, int]:
 def verified_at(made: Store, times: dict[Replica, int]) -> None:
     """Let the engine remember that replicas were verified then."""
     made.stop()
-    with open(os.path.join(made.config.watch_dir, "scrub.log"), "ab") as file:
-        file.writelines(pack_record(replica, when) for replica, when in times.items())
+    file = WatchFile(made.config.watch_dir)
+    for replica, when in times.items():
+        note_verified(file, replica, when)
+    file.close()
     made.start()
 
 

@@ -27,6 +27,7 @@ from base.network import notify
 from base.network.notify import FORMER_SIGNATURE_HEADER
 from base.network.post import NotDeliveredError
 from fsd.disks.config import AlertsConfig, load_config
+from fsd.disks.watch_file import WatchFile
 from fsd.documents.models import Notice
 from fsd.watch.alerts import AlertBook, Alerts, identify, send
 
@@ -353,8 +354,7 @@ def test_what_is_raised_is_saved_with_its_letters_by_whoever_saves(store):
     config = config.model_copy(
         update={"alerts": AlertsConfig(command=("true",), raise_after_s=0.0, end_after_s=0.0)}
     )
-    os.makedirs(config.watch_dir)
-    alerts = Alerts(config)
+    alerts = Alerts(config, WatchFile(config.watch_dir))
     notices = [make_notice(text=f"disk {number:04}".translate(_LETTERS)) for number in range(300)]
     over, wrong = threading.Event(), []
 
@@ -364,10 +364,12 @@ def test_what_is_raised_is_saved_with_its_letters_by_whoever_saves(store):
                 alerts._send_first("none")  # It finds no letter, as most do, ...
                 with alerts._lock:
                     alerts._save()  # ... and one that did would save.
-                with open(os.path.join(config.watch_dir, "alerts.json"), "rb") as file:
-                    document = json.load(file)
-                told = {letter["document"]["message"] for letter in document["outbox"]}
-                missing = {one["message"] for one in document["raised"].values()} - told
+                saved = WatchFile(config.watch_dir)
+                document = saved.rows("alerts")
+                saved.close()
+                told = {letter["document"]["message"] for letter in document.get("outbox", [])}
+                raised = document.get("raised", {})
+                missing = {one["message"] for one in raised.values()} - told
                 assert not missing, f"{len(missing)} are raised and told to nobody"
         except Exception as error:
             wrong.append(error)
