@@ -21,7 +21,7 @@ from gui.access.roles import Visitor, require
 from gui.contents.conditions import is_known
 from gui.contents.media import PLAYED
 from gui.contents.objects import Objects
-from gui.contents.seen import KEY, check_seen
+from gui.contents.seen import KEY, check_seen, seen_by
 from gui.contents.thumbnails import DrawnAs, Size, Thumbnails
 from gui.reading.connections import Connections
 from sql import NotFoundError
@@ -103,6 +103,13 @@ def add_contents(
         if visitor.role != GUEST and not visitor.may("viewer"):
             require(visitor, "labeller")
         headers = await checked(request, key)
+        if visitor.role == GUEST:
+            # To play is to look; whoever could name anything as a film would get every file.
+            found = await connections.work(
+                lambda: seen_by(connections.database(), visitor).explore.node(key).node
+            )
+            if found["extension"] != extension:
+                raise NotFoundError("this is no such file")
         return await objects.answer(request, key, PLAYED[extension], headers)
 
 

@@ -41,10 +41,17 @@ WITH reached (condition) AS (
     FROM unnest('{file_type,source,relationship,action,declared_table}'::text[]) AS name
     UNION ALL
     SELECT name, '', format(condition, name)
-    FROM unnest('{physical_content,virtual_asset}'::text[]) AS name, reached
+    FROM unnest('{virtual_asset}'::text[]) AS name, reached
+    UNION ALL
+    -- What was deleted or black-listed is not there for guests, whatever they were granted.
+    SELECT 'physical_content', '', format(condition, 'physical_content') || ' AND NOT is_delete AND NOT in_black_list'
+    FROM reached
     UNION ALL
     -- Not root_id, component_id and depth: they tell of relatives that are hidden.
-    SELECT 'node', 'node_id, sha256, is_virtual, is_physical', format(condition, 'node') FROM reached
+    SELECT 'node', 'node_id, sha256, is_virtual, is_physical', format(condition, 'node')
+        || ' AND (NOT is_physical OR EXISTS ('
+        'SELECT FROM physical_content AS content WHERE content.node_id = node.node_id OFFSET 0))'
+    FROM reached
     UNION ALL
     SELECT 'thumbnail', 'node_id, thumbnail_key, reason', format(condition, 'thumbnail') FROM reached
     UNION ALL

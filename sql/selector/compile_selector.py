@@ -162,12 +162,7 @@ def _root(build: Build, selector: Selector) -> Scope:
 def _where(scope: Scope, selector: Selector) -> Composable:
     parts: list[Composable] = []
     if scope.build.grants is not None:
-        reach = scope.build.alias("reach")
-        parts.append(
-            SQL(
-                "{0} IN (SELECT {1}.node_id FROM grant_reach AS {1} WHERE {1}.grant_id = ANY ({2}))"
-            ).format(scope.node_id, reach, scope.build.bind(list(scope.build.grants)))
-        )
+        parts.append(_reached(scope, scope.build.grants))
     if selector.where is not None:
         parts.append(condition_term(scope, selector.where, "where").sql)
     if not selector.include_deleted:
@@ -177,6 +172,19 @@ def _where(scope: Scope, selector: Selector) -> Composable:
     if selector.after_node_id is not None:
         parts.append(SQL("{} > {}").format(scope.node_id, scope.build.bind(selector.after_node_id)))
     return both(parts)
+
+
+def _reached(scope: Scope, grants: Sequence[int]) -> Composable:
+    """Return that a node is reached by one of these grants."""
+    reach, bind = scope.build.alias("reach"), scope.build.bind
+    if len(grants) == 1:
+        # Its nodes come in their order from the index: a page reads no more than it has.
+        by = SQL("= {}").format(bind(grants[0]))
+    else:
+        by = SQL("= ANY ({}::bigint[])").format(bind(list(grants)))
+    return SQL("{0} IN (SELECT {1}.node_id FROM grant_reach AS {1} WHERE {1}.grant_id {2})").format(
+        scope.node_id, reach, by
+    )
 
 
 def _hidden(scope: Scope, column: Literal["is_delete", "in_black_list"]) -> Composable:

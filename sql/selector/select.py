@@ -194,7 +194,8 @@ def plan(
         if time.monotonic() - started > COMPARE_LIMIT_S:
             break
         best = min(best, planned(choices), key=lambda one: one.cost)
-    if best.cost > cost_max:
+    # To a guest a refusal would tell how much there is that is hidden.
+    if grants is None and best.cost > cost_max:
         raise SelectorError(
             [
                 f"the planner expects {best.rows_estimate:,} rows at a cost of {best.cost:.3g}, "

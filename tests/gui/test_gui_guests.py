@@ -258,6 +258,13 @@ def test_a_guest_explores_what_was_granted(house: House):
     assert house.page("/").headers["location"] == "/explorer"
 
 
+def test_nothing_is_taken_as_a_film_that_is_none(house: House):
+    """To play is to look, for which `view` is enough; any file would be had so without `export`."""
+    for extension in ("mp4", "mp3"):
+        answer = house.page(f"/labelling/media/{house.shown}.{extension}")
+        assert answer.status == 404, answer.body
+
+
 def test_a_zip_has_what_may_be_exported(house: House):
     database, gil = house.scene.database, house.scene.database.users.user("gil").user_id
     refused = house.page("/explorer/zip")
@@ -510,6 +517,13 @@ def test_what_was_deleted_is_shared_no_more(house: House, link: MadeLink):
         page, picture, content = (open_link(house, path) for path in shared_paths(house, link))
         assert (page.status, picture.status, content.status) == (200, 404, 404)
         assert house.shown not in page.body.decode()
+        assert json.loads(house.page("/explorer/nodes").body)["nodes"] == []
+        with_hidden = {"version": 1, "include_deleted": True}
+        asked = f"/explorer/nodes?s={quote(json.dumps(with_hidden))}"
+        assert json.loads(house.page(asked).body)["nodes"] == []
+        assert house.page(f"/thumbnail/{house.shown}").headers["x-drystone-picture"] == "away"
+        for path in (f"/node/{house.shown}", f"/content/{house.shown}"):
+            assert house.page(path).status == 404, "nor to a guest"
     finally:
         with database.connection() as connection:
             connection.execute(flag, [False, bytes.fromhex(house.shown)])

@@ -12,7 +12,7 @@ from test_grants import HASH, give, write
 
 from sql import Column, Database, DeclaredTable
 from sql.core import guests
-from sql.core.errors import GuestError, NotFoundError, StatementError
+from sql.core.errors import GuestError, NotFoundError, SelectorError, StatementError
 from sql.core.guests import Guest
 from sql.database.guest_view import GuestView
 from sql.datasets import explore_book
@@ -333,6 +333,15 @@ def test_guests_see_counts_of_what_they_see(ready: Database, monkeypatch: pytest
     facets = view(ready).explore.facets(Selector(version=1))
     assert (facets.nodes, facets.is_part) == (2, True)
     assert ready.explore.facets(Selector(version=1)).is_part is False
+
+
+def test_no_guest_is_told_what_a_question_costs(ready: Database):
+    """It would say how much there is that is hidden."""
+    every = Selector(version=1)
+    with ready.reading() as connection, pytest.raises(SelectorError, match="the planner expects"):
+        select.aggregate(connection, every, cost_max=0)
+    with view(ready).reading() as connection:
+        assert select.aggregate(connection, every, cost_max=0).count == 0
 
 
 def test_no_policy_reads_all_that_a_guest_sees_for_one_row(ready: Database):
