@@ -37,6 +37,7 @@ from gui.core.config import GuiConfig
 from gui.core.server_process import ServerProcess, api_process
 from gui.door.api import add_api
 from gui.door.bodies import App, BoundedBodies, Receive, Scope, Send
+from gui.door.described import add_description
 from gui.door.forms import FORM_BYTES_MAX, FORM_TYPE
 from gui.door.listen import address_of, listener_of
 from gui.door.metrics import RequestCounts, add_metrics
@@ -122,6 +123,7 @@ def own_app(
     add_tus(app, connections, receiving)
     add_contents(app, connections, objects, thumbnails)
     add_shared(app, connections, objects, thumbnails)
+    add_description(app)
     add_api(app, connections, poller)
     describe_needs(app.routes)
     return app

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import html
 import json
 import os
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -278,6 +280,18 @@ def test_the_port_comes_back_with_what_it_was(served: Scene):
     served.address = api.start()[0].address
     until(lambda: served.ask("GET", "/ready").status == 200, "the port")
     assert served.ask("GET", "/login").status == 200
+
+
+def test_the_api_is_described_by_a_page_of_its_own(served: Scene):
+    bearer = {"Authorization": served.token("vera", "viewer"), "Origin": None}
+    page = served.ask("GET", "/api/v1/docs", **bearer)
+    assert page.status == 200 and page.headers["content-type"].startswith("text/html")
+    text = page.body.decode()
+    paths = served.ask("GET", "/api/v1/openapi.json", **bearer).document["paths"]
+    assert all(html.escape(path) in text for path in paths) and len(paths) > 100
+    assert set(re.findall(r'(?:src|href)="(?!/)([^"]*)"', text)) == set(), "all of it is ours"
+    assert "<script" not in text
+    assert served.ask("GET", "/api/v1/docs").status == 401
 
 
 def test_metrics_tell_requests_runs_and_the_store(served: Scene):

@@ -331,7 +331,7 @@ PORT_ROUTES = {
         "GET /shared/{secret}/thumbnail/{key}", "GET /shared/{secret}/content/{key}",
     },
     "an account": {
-        "GET /api/v1/me", "GET /content/{key}", "GET /thumbnail/{key}",
+        "GET /api/v1/docs", "GET /api/v1/me", "GET /content/{key}", "GET /thumbnail/{key}",
         "GET /labelling/media/{key}.{extension}", "OPTIONS /api/v1/uploads",
     },
     "viewer": {
