@@ -9,9 +9,10 @@ from collections.abc import Iterator
 import gui_harness
 import pytest
 from chromium_browser import chromium, pytest_runtest_makereport
+from guest_house import house
 from gui_harness import Scene
 
-__all__ = ["chromium", "pytest_runtest_makereport"]
+__all__ = ["chromium", "house", "pytest_runtest_makereport"]
 
 # Before NiceGUI is imported: it decides then where it may keep what it stores.
 os.environ.setdefault("NICEGUI_STORAGE_PATH", os.path.join(tempfile.gettempdir(), "ds-no-storage"))
