@@ -227,8 +227,8 @@ def searched(filters: Filters, asked: str) -> Filters:
     """Return the filters as somebody wrote them into the search field; without words when empty.
 
     `author:` and `tag:` stay words; `type:`, `source:`, `batch:`, `ext:`, `date:`, `since:` and
-    `before:` become filters of their own, once a space follows. The last word may be unfinished as
-    long as none does.
+    `before:` become filters of their own, once a space follows, and so does `near:48.1,11.5,5km`.
+    The last word may be unfinished as long as none does.
     """
     document = deepcopy(filters.document)
     where = document.setdefault("where", {})
@@ -239,6 +239,9 @@ def searched(filters: Filters, asked: str) -> Filters:
         is_open = part.end() == len(asked)
         if kind in _SEARCH_WORDS and any(map(str.isalnum, value)):
             words.setdefault(kind, []).append(value)
+        elif kind == "near":
+            if not is_open:
+                where["near"] = _place_of(value)
         elif kind in _SEARCH_FACETS or kind in _SEARCH_DATES:
             if value and not is_open:
                 _take_filter(where, kind, value)
@@ -276,6 +279,10 @@ _SEARCH_FACETS = {
     "ext": "extension",
 }
 _SEARCH_DATES = ("date", "since", "before")
+_PLACE = re.compile(
+    r"(?P<latitude>[+-]?\d{1,3}(?:\.\d{1,12})?),(?P<longitude>[+-]?\d{1,3}(?:\.\d{1,12})?)"
+    r"(?:,(?P<distance>\d{1,6}(?:\.\d{1,6})?)(?P<unit>km|m)?)?"
+)
 _DATE = re.compile(r"(?P<year>[0-9]{4})(?:-(?P<month>[0-9]{2}))?(?:-(?P<day>[0-9]{2}))?")
 
 
@@ -295,6 +302,19 @@ def _take_filter(where: dict[str, Any], kind: str, value: str) -> None:
         metadata["update_time"] = _range_of(value)
     else:
         metadata["update_time"] = {**metadata.get("update_time", {}), kind: value}
+
+
+def _place_of(value: str) -> dict[str, Any]:
+    """Return the place that is meant, 5 km around it where nothing else is said.
+
+    What is none the selector refuses.
+    """
+    found = _PLACE.fullmatch(value)
+    if found is None:
+        return {"latitude": value}
+    distance = float(found["distance"] or 5) / (1000 if found["unit"] == "m" else 1)
+    place = {name: float(found[name]) for name in ("latitude", "longitude")}
+    return {**place, "within_km": distance}
 
 
 def _range_of(value: str) -> dict[str, str]:

@@ -42,6 +42,8 @@ Type = Literal[
 ]
 TYPES: tuple[Type, ...] = get_args(Type)
 COLUMNS_MAX = 300
+PLACE_COLUMNS = ("latitude", "longitude")
+"""Both, in degrees, make a source one that says places."""
 COMMENT_LENGTH_MAX = 500
 
 # Every table of a kind has these in front of the declared ones.
@@ -217,6 +219,7 @@ def _text(column: Column) -> str:
 def ddl(table: DeclaredTable) -> str:
     """Return the statements that make a table, for people to read."""
     indexes = [_index_of(table, column) for column in table.columns if column.is_indexed]
+    indexes += _index_of_places(table)
     return "".join(f"{one.as_string(None)};\n" for one in (_create_statement(table), *indexes))
 
 
@@ -249,6 +252,8 @@ def _create(connection: psycopg.Connection[Any], table: DeclaredTable) -> None:
             index = SQL("CREATE INDEX ON {} ({})").format(name, Identifier(column))
             connection.execute(index)
     _index(connection, table, table.columns)
+    for statement in _index_of_places(table):
+        connection.execute(statement)
     _comment(connection, table)
 
 
@@ -271,6 +276,16 @@ def _index_of(table: DeclaredTable, column: Column) -> Composed:
         # A long text fits in no page of a B-tree; equal ones have one hash.
         return SQL("CREATE INDEX ON {} USING hash ({})").format(name, place)
     return SQL("CREATE INDEX ON {} ({})").format(name, place)
+
+
+def _index_of_places(table: DeclaredTable) -> list[Composed]:
+    """Return what makes the index of a source that says places: `near` of selectors asks it."""
+    places = [table.column(name) for name in PLACE_COLUMNS]
+    if table.kind != "source" or any(c is None or c.type != "double precision" for c in places):
+        return []
+    columns = SQL(", ").join(map(Identifier, PLACE_COLUMNS))
+    statement = SQL("CREATE INDEX ON {} ({}) WHERE latitude IS NOT NULL")
+    return [statement.format(Identifier(table.table_name), columns)]
 
 
 def _register_source(connection: psycopg.Connection[Any], table: DeclaredTable) -> None:
@@ -313,6 +328,8 @@ def _alter(
             connection.execute(change.format(table, Identifier(column.name), SQL(column.type)))
     was_indexed = {column.name for column in former.columns if column.is_indexed}
     _index(connection, wanted, (one for one in wanted.columns if one.name not in was_indexed))
+    for statement in _index_of_places(wanted) if not _index_of_places(former) else ():
+        connection.execute(statement)
     _comment(connection, wanted)
 
 

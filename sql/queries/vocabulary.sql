@@ -52,5 +52,17 @@ SELECT json_build_object(
             WHERE declared.table_name = ANY(%(tables)s::text[])
             GROUP BY declared.table_name
         ) AS described
+    ),
+    'places', (
+        SELECT json_agg(table_name ORDER BY table_name)
+        FROM (
+            SELECT declared.table_name
+            FROM declared_table AS declared
+            JOIN pg_class AS class ON class.relname = declared.table_name AND class.relnamespace = 'public'::regnamespace
+            JOIN pg_attribute AS attribute ON attribute.attrelid = class.oid AND NOT attribute.attisdropped
+            WHERE %(places)s AND declared.table_name LIKE 'meta\_%%' AND attribute.attname IN ('latitude', 'longitude')
+                AND attribute.atttypid = 'double precision'::regtype
+            GROUP BY declared.table_name HAVING count(*) = 2
+        ) AS placed
     )
 )

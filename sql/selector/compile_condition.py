@@ -13,6 +13,7 @@ from psycopg.sql import SQL, Composable, Identifier, Literal
 from sql.intent.intent import key_of
 from sql.selector.compile_columns import like_pattern
 from sql.selector.compile_observation import observation_terms
+from sql.selector.compile_places import place_terms
 from sql.selector.compile_relative import relative_terms, set_of
 from sql.selector.compile_scope import Scope, base_of
 from sql.selector.compile_terms import (
@@ -101,6 +102,7 @@ def _leaves(scope: Scope, condition: Condition, path: str) -> Iterator[Term]:
     yield from _content_terms(scope, condition, path)
     yield from _words_terms(scope, condition)
     yield from observation_terms(scope, condition, path)
+    yield from place_terms(scope, condition)
     yield from _membership_terms(scope, condition, path)
     yield from relative_terms(scope, condition, path, condition_term)
 

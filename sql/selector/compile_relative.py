@@ -24,7 +24,7 @@ Compile = Callable[[Scope, Condition, str], Term]
 _UP: tuple[LiteralString, LiteralString] = ("child_node_id", "parent_node_id")
 _DOWN: tuple[LiteralString, LiteralString] = ("parent_node_id", "child_node_id")
 _ELSEWHERE = {
-    "node_id", "words", "metadata", "source_metadata", "result", "action", "action_batch",
+    "node_id", "words", "metadata", "source_metadata", "near", "result", "action", "action_batch",
     "ingest_batch", "dataset", "parent", "child", "ancestor", "descendant",
 }  # fmt: skip
 

@@ -45,6 +45,8 @@ from sql.selector.values import (
 NESTING_MAX = 16
 CONDITIONS_MAX = 200
 WITHIN_MAX = 6
+HALF_AROUND_KM = 20_016
+"""Nothing on Earth is farther away."""
 EDGES_MAX = 12
 """Along one chain of relatives; each `within` is joined level by level."""
 
@@ -102,6 +104,14 @@ class SourceMetadata(Part):
 
     source: Text
     columns: Columns = Field(default_factory=dict[str, ColumnMatch])
+
+
+class Place(Part):
+    """A place that some source says of the node, at most `within_km` from this one; degrees."""
+
+    latitude: Annotated[float, Field(strict=True, ge=-90, le=90)]
+    longitude: Annotated[float, Field(strict=True, ge=-180, le=180)]
+    within_km: Annotated[float, Field(strict=True, gt=0, le=HALF_AROUND_KM)]
 
 
 class ActionResult(Part):
@@ -184,6 +194,7 @@ class Condition(Block):
     words: Annotated[Words, BeforeValidator(bare_text)] | None = None
     metadata: Metadata | None = None
     source_metadata: SourceMetadata | None = None
+    near: Place | None = None
     result: ActionResult | None = None
     action: ActionState | None = None
     pipeline: PipelineState | None = None

@@ -32,12 +32,15 @@ class Vocabulary:
     ingest_batches: Mapping[str, int] = field(default_factory=dict[str, int])
     datasets: Mapping[str, tuple[int, ...]] = field(default_factory=dict[str, tuple[int, ...]])
     tables: Mapping[str, Mapping[str, str]] = field(default_factory=dict[str, Mapping[str, str]])
+    places: tuple[str, ...] = ()
+    """Tables of sources that say latitude and longitude, where a selector asks for a place."""
 
 
 def load_vocabulary(connection: psycopg.Connection[Any], selector: Selector) -> Vocabulary:
     """Read the names that a selector may use, in one round trip."""
     conditions = [condition for condition, _, _ in conditions_of(selector.where)]
-    wanted = {
+    wanted: dict[str, Any] = {
+        "places": any(part.near for part in conditions),
         "ingest_batches": [name for part in conditions for name in part.ingest_batch or ()],
         "datasets": [name for part in conditions for name in part.dataset or ()],
         "tables": [
@@ -57,6 +60,7 @@ def load_vocabulary(connection: psycopg.Connection[Any], selector: Selector) -> 
         ingest_batches=found["ingest_batches"],
         datasets={name: tuple(ids) for name, ids in found["datasets"].items()},
         tables={name: _columns(columns) for name, columns in found["tables"].items()},
+        places=tuple(found["places"]),
     )
 
 

@@ -87,6 +87,11 @@ def test_a_facet_is_taken_in_and_out():
                                                           "before": "2024-02-29"}}}, ""),
         ("since:2024-01-01 before:2024-02-01 ", {"metadata": {"update_time": {
             "since": "2024-01-01", "before": "2024-02-01"}}}, ""),
+        ("near:48.1,-11.5,2.5km sea ", {"near": {
+            "latitude": 48.1, "longitude": -11.5, "within_km": 2.5},
+            "words": {"text": "sea"}}, "sea"),
+        ("near:48,11,300m ", {"near": {"latitude": 48.0, "longitude": 11.0, "within_km": 0.3}}, ""),
+        ("near:48,11 ", {"near": {"latitude": 48.0, "longitude": 11.0, "within_km": 5.0}}, ""),
     ],
 )  # fmt: skip
 def test_what_the_search_field_says(asked: str, where: object, shown: str):
@@ -105,7 +110,10 @@ def test_what_the_search_field_says(asked: str, where: object, shown: str):
     assert "words" not in emptied
 
 
-@pytest.mark.parametrize("asked", ["type:paper ", "date:2024-13 ", "since:yesterday ", "a " * 30])
+@pytest.mark.parametrize(
+    "asked",
+    ["type:paper ", "date:2024-13 ", "since:yesterday ", "near:Rome ", "near:91,0 ", "a " * 30],
+)
 def test_a_search_that_cannot_be_is_refused(asked: str):
     with pytest.raises(SelectorError):
         _ = filtering.searched(Filters(filtering.empty_document()), asked).selector
