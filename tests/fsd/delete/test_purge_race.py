@@ -1,4 +1,4 @@
-"""Purges that race with puts of the same bytes, views, pins, compactions and kills.
+"""Purges of batches and objects race with puts of the same bytes, views, compactions and kills.
 
 Whatever was acknowledged, and not purged after, is there. `--crash-seed S` replays the choices of a
 run, `--slow` makes it long.
@@ -24,6 +24,7 @@ from store_checks import (
     keys_of,
     read_object,
     settle,
+    until,
     write_manifest,
 )
 from store_harness import Store, write_files
@@ -68,6 +69,8 @@ class Race:
         self.batches: dict[str, dict[str, bytes]] = {}
         self.doubtful: set[str] = set()
         self.views: dict[str, dict[str, bytes]] = {}
+        self.chosen: set[str] = set()
+        """Keys that were purged by themselves once: batches may have them again, or not."""
         self.number = 0
 
     def run(self, rounds: int) -> None:
@@ -78,16 +81,25 @@ class Race:
         finish(self.store, self.store.client.compact(0.01).job_id)
         self.check()
         assert_clean(self.store)
+        until(self.is_listed, "listings of what was purged by itself, or stored again")
         before = everything(self.store)
         reindex(self.store)
         assert everything(self.store) == before
         self.check()
+
+    def is_listed(self) -> bool:
+        client = self.store.client
+        return all(
+            one.files == len({file.path for file in client.batch_files(one.batch)})
+            for one in client.batches()
+        )
 
     def round(self) -> None:
         """Some things at once: purges of old batches, puts of the same bytes, views, a kill."""
         victims = self.rng.sample(sorted(self.batches), min(2, len(self.batches)))
         works: list[Callable[[], None]] = [self._purge(name) for name in victims]
         works += [self._put() for _ in range(3)]
+        works += [self._purge_keys()]
         works += [self._view() for _ in range(1 if self.batches else 0)]
         works += [self._compact] if self.rng.random() < 0.6 else []
         if self.rng.random() < 0.5:
@@ -152,6 +164,16 @@ class Race:
 
         return purge
 
+    def _purge_keys(self) -> Callable[[], None]:
+        keys = tuple(key_of(data) for data in self.rng.sample(self.pool, 3))
+        self.chosen.update(keys)
+
+        def purge() -> None:
+            ended = self.store.client.wait(self.store.client.purge(keys=keys).job_id)
+            assert ended.state == "done", ended
+
+        return purge
+
     def _view(self) -> Callable[[], None]:
         batch = self.rng.choice(sorted(self.batches))
         files = dict(self.batches[batch])
@@ -192,8 +214,14 @@ class Race:
             if name in listed:
                 found = {file.path: file.key for file in client.batch_files(name)}
                 for path, data in files.items():
-                    assert found.get(path) == key_of(data), (name, path)
+                    purged = path not in found and key_of(data) in self.chosen
+                    assert purged or found.get(path) == key_of(data), (name, path)
+                # What is listed is there.
+                assert client.known(list(found.values())) == set(found.values()), name
         wanted = {key_of(d): d for files in self.batches.values() for d in files.values()}
+        there = client.known(list(wanted))
+        assert wanted.keys() - there <= self.chosen
+        wanted = {key: wanted[key] for key in there}
         wanted |= {key_of(d): d for files in self.views.values() for d in files.values()}
         for key, data in wanted.items():
             assert read_object(self.store, key) == data, key
