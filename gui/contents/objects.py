@@ -27,7 +27,9 @@ from gui.contents.conditions import Part, is_known, part_of
 THREADS_MAX = 8
 """So many pieces are asked of the store at a time; of its own threads, so that disks that hang keep
 nothing else of the port waiting. All others wait in the loop, and are nothing once they go."""
-SLICE_BYTES = 64 << 10
+SLICE_BYTES = 256 << 10
+"""As much as the kernel takes at once (`gui.door.protocol`). A quarter of it holds the loop
+for twice as long, four times as much holds more memory of those who take nothing."""
 UNTAKEN_S = 0.5
 """So long a piece waits for its reader."""
 
