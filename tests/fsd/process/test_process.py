@@ -1,5 +1,6 @@
 """Child processes with real disks below them: answers, stalls, deaths, and the loan of slots."""
 
+import contextlib
 import errno
 import os
 import signal
@@ -148,16 +149,31 @@ def blocking_find(child: Child, folder: Path) -> tuple[Future[Any], str]:
     return request, str(folder / layout.IDENTITY_NAME)
 
 
+def taken_up(fifo: str) -> int:
+    """Wait until somebody reads a FIFO, and return its other end: they go on when it is closed."""
+    ends: list[int] = []
+
+    def is_read() -> bool:
+        with contextlib.suppress(OSError):  # Nobody reads it yet.
+            ends.append(os.open(fifo, os.O_WRONLY | os.O_NONBLOCK))
+        return bool(ends)
+
+    assert wait_until(is_read)
+    return ends[0]
+
+
 def test_a_lane_takes_the_urgent_first(child: Child, tmp_path: Path):
     blocked, fifo = blocking_find(child, tmp_path / "odd")
+    held = taken_up(fifo)
     done: list[str] = []
     requests = []
     for name, priority in (("late", 2), ("normal", 1), ("urgent", 0), ("second", 1)):
         request = child.request("find", name, [], priority=priority)
         request.add_done_callback(lambda _, name=name: done.append(name))
         requests.append(request)
-    time.sleep(0.2)
-    with open(fifo, "w") as file:
+    # Requests are taken in as they come: once a later one is answered, these wait in their lane.
+    child.call("read_catalog")
+    with open(held, "w") as file:
         file.write("{}")
     for request in (blocked, *requests):
         request.result(60)

@@ -257,12 +257,12 @@ def test_a_hostile_receiver_is_one_line(
 
 
 def test_nobody_there_is_one_line(place: Place):
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    place.add(f"http://127.0.0.1:{port}/")
     place.add("http://nowhere.invalid/", "nowhere")
-    place.happen("run 1")
-    place.deliver()
+    with socket.socket() as deaf:
+        # It has the port, and does not listen: nobody else can come to listen there.
+        deaf.bind(("127.0.0.1", 0))
+        place.add(f"http://127.0.0.1:{deaf.getsockname()[1]}/")
+        place.happen("run 1")
+        place.deliver()
     assert "Connection refused" in place.deliveries()[0].error
     assert place.deliveries("nowhere")[0].error.startswith("the webhook was not reached: ")
