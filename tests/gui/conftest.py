@@ -25,6 +25,30 @@ def scene(database_server: str, database_template: str) -> Iterator[Scene]:
         yield made
 
 
+@pytest.fixture(autouse=True)
+def scene_as_it_was(request: pytest.FixtureRequest) -> Iterator[None]:
+    """What a test leaves in the scene and others would see fails that test, and is removed."""
+    if "scene" not in request.fixturenames:
+        yield
+        return
+    scene = request.getfixturevalue("scene")
+    yield
+    left = gui_harness.remove_what_is_left(scene.database)
+    assert not left, f"left for the tests that come later: {left}"
+
+
+@pytest.fixture
+def no_grants(scene: Scene) -> Iterator[None]:
+    """What is granted in the test, and its groups, are gone after it."""
+    yield
+    rights = scene.database.rights
+    for grant in rights.grants(include_ended=True):
+        rights.revoke(grant.grant_id)
+    for group in rights.groups():
+        rights.remove_group(group.name)
+    scene.database.read_rights()
+
+
 @pytest.fixture(scope="session")
 def served(scene: Scene) -> Iterator[Scene]:
     """The same store with its pages served."""

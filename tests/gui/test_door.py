@@ -356,6 +356,7 @@ def test_who_asks_too_often_waits_and_others_do_not(slow_rate: Scene):
     until(lambda: asked(busy).status == 200, "the rate again")
 
 
+@pytest.mark.usefixtures("no_grants")
 def test_nobody_guesses_the_secrets_of_links(served: Scene):
     database = served.database
     virtual = [{"description": "t:post:shared"}]
@@ -376,8 +377,6 @@ def test_nobody_guesses_the_secrets_of_links(served: Scene):
     assert served.ask("GET", made).status == 429, "nor is it told whether a guess was right"
     assert served.ask("GET", "/live").status == served.ask("GET", "/login").status == 200
     until(lambda: served.ask("GET", made).status == 200, "the rate again")
-    for grant in database.rights.grants():
-        database.rights.revoke(grant.grant_id)
 
 
 def token_of(scene: Scene, *scopes: str) -> str:

@@ -137,6 +137,7 @@ def test_a_stream_ends_with_the_right_to_it(served: Scene, how: str):
     assert again.status == 401
 
 
+@pytest.mark.usefixtures("no_grants")
 def test_a_guest_is_told_what_it_may_see_when_it_is_read(served: Scene):
     add_user(served.database, "ev-gus", "guest", PASSWORD)
     for batch in ("ev-march", "ev-april"):

@@ -83,6 +83,7 @@ async def test_a_page_that_takes_long_is_waited_for(scene: Scene):
         await user.should_see("it is here")
 
 
+@pytest.mark.usefixtures("no_grants")
 async def test_a_node_is_shared_on_its_page_and_says_who_sees_it_and_why(scene: Scene):
     node = scene.database.explore.page(gui_harness.images(), limit=1)[0]
     scene.database.users.add("gus", "guest", _hash())
@@ -120,6 +121,7 @@ async def test_a_node_is_shared_on_its_page_and_says_who_sees_it_and_why(scene: 
     assert scene.database.rights.grants(account="gus") == []
 
 
+@pytest.mark.usefixtures("no_grants")
 async def test_a_guest_has_an_explorer_of_what_was_granted(scene: Scene):
     shown = scene.database.explore.page(gui_harness.images(), limit=1)[0]
     add_user(scene.database, "gwen", "guest", PASSWORD)

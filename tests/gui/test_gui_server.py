@@ -220,9 +220,13 @@ def test_pictures_come_by_key_only(served: Scene):
     assert unknown.status == 404
 
 
+# Pictures that are whole come in by other tests.
+_PNG_OF_DEMO = {"version": 1, "where": {"extension": "png", "ingest_batch": "demo"}}
+
+
 def test_a_broken_picture_is_shown_as_broken(served: Scene):
     cookie = served.log_in("vera")
-    path = "/explorer/nodes?" + urlencode({"s": '{"version":1,"where":{"extension":"png"}}'})
+    path = "/explorer/nodes?" + urlencode({"s": json.dumps(_PNG_OF_DEMO)})
     (tile,) = served.ask("GET", path, Cookie=cookie).document["nodes"]
     answer = served.ask("GET", tile["picture"], Cookie=cookie)
     assert answer.headers["x-drystone-picture"] == "broken"

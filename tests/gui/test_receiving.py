@@ -24,6 +24,7 @@ from store_checks import until
 from typer.testing import CliRunner
 
 from adapters import WaitingFolder, run_ingest, waiting_folders
+from adapters.work.batch_work import Signal
 from base.errors import UsageError
 from fsd.cli.daemons import daemon
 from gui.access.kept_tokens import KeptTokens
@@ -95,6 +96,18 @@ def received(served: Scene) -> Iterator[WaitingFolder]:
             yield one
 
 
+def window_of(served: Scene, token: str, sent: Answer) -> Signal:
+    """Wait until what was sent is in the inbox, where what other tests sent may be, too."""
+    batch = until(lambda: state(served, token, sent).get("ingest_batch"), "its window is closed")
+    (found,) = until(
+        lambda: [
+            one.signal for one in received(served) if one.signal and one.signal.batch == batch
+        ],
+        "the window is in the inbox",
+    )
+    return found
+
+
 @pytest.mark.fault
 def test_what_is_sent_is_accepted_stored_and_described(served: Scene, oto: str):
     body = b'[{"gauge": "north", "mm": 3}, {"gauge": "south", "mm": 4}]'
@@ -111,15 +124,15 @@ def test_what_is_sent_is_accepted_stored_and_described(served: Scene, oto: str):
     # The port is started again: what it had told is taken up by the next.
     api_process(served.config).stop()
     served.address = api_process(served.config).start()[0].address
-    (folder,) = until(lambda: list(received(served)), "the window is in the inbox")
-    assert folder.signal is not None and folder.signal.user == "oto"
-    run_ingest(served.store.config_path, folder.signal)
+    signal = window_of(served, oto, sent)
+    assert signal.user == "oto"
+    run_ingest(served.store.config_path, signal)
     told = state(served, oto, sent)
     assert (told["state"], told["parts_failed"]) == ("done", 0)
     assert [one["state"] for one in told["stages"]] == ["accepted", "stored", "described", "done"]
     status = served.ask("GET", sent.document["state_url"] + "/status", Authorization=oto)
     assert (status.document["status"], status.document["state"]) == ("done", "done")
-    assert told["ingest_batch"] == folder.signal.batch
+    assert told["ingest_batch"] == signal.batch
     assert [one["system_id"] for one in told["part_states"]] == sent.document["system_ids"]
     has = {"source": "json", "columns": {"document": {"has": {"gauge": "south"}}}}
     selector = read_selector({"version": 1, "where": {"source_metadata": has}})
@@ -152,13 +165,7 @@ def test_files_come_with_the_objects_that_name_them(served: Scene, oto: str):
     assert sent.document["system_ids"][3] == sent.document["system_ids"][4], "equal parts"
     again = send_form(served, oto, body, Idempotency_Key="form")
     assert again.document == sent.document and again.headers["idempotent-replayed"] == "true"
-    batch = until(lambda: state(served, oto, sent)["ingest_batch"], "its window is closed")
-    (mine,) = until(
-        lambda: [
-            one.signal for one in received(served) if one.signal and one.signal.batch == batch
-        ],
-        "the window is in the inbox",
-    )
+    mine = window_of(served, oto, sent)
     until(lambda: not left_over(served), "its files are in the window alone")
     run_ingest(served.store.config_path, mine)
     told = state(served, oto, sent)
@@ -297,10 +304,7 @@ def test_it_is_accepted_while_the_engine_is_away(served: Scene, oto: str):
         assert sent.status == 202 and state(served, oto, sent)["state"] == "accepted"
     finally:
         served.store.start()
-    batch = until(lambda: state(served, oto, sent)["ingest_batch"], "its window is closed")
-    signals = [one.signal for one in received(served) if one.signal]
-    (mine,) = [one for one in signals if one.batch == batch]
-    run_ingest(served.store.config_path, mine)
+    run_ingest(served.store.config_path, window_of(served, oto, sent))
     assert state(served, oto, sent)["state"] == "done"
 
 
@@ -347,9 +351,7 @@ def test_it_is_accepted_while_the_database_is_away(served: Scene, oto: str):
         for path in ("/api/v1/me", sent.document["state_url"], "/content/" + "0" * 64):
             asked = served.ask("GET", path, Authorization=oto)
             assert asked.status == 503 and asked.headers["retry-after"], asked.body
-    batch = until(lambda: state(served, oto, sent).get("ingest_batch"), "its window is closed")
-    (mine,) = [one.signal for one in received(served) if one.signal and one.signal.batch == batch]
-    run_ingest(served.store.config_path, mine)
+    run_ingest(served.store.config_path, window_of(served, oto, sent))
     assert state(served, oto, sent)["state"] == "done"
 
 

@@ -76,7 +76,7 @@ def films(served: Scene) -> dict[str, int]:
             intent_id="scenes",
             source_metadata=told,
             physical_nodes=tuple(
-                PhysicalNode(key=key, size_bytes=len(picture(1)), extension="jpg") for key in keys
+                PhysicalNode(key=key, size_bytes=len(picture(1)), extension="webp") for key in keys
             ),
             common_metadata=tuple(
                 CommonMetadata(key=key, source="web", is_raw=False, is_root=True, title=title)

@@ -155,6 +155,7 @@ def test_chosen_nodes_become_a_folder(served: Scene, oto: Watched):
             assert file.read() == picture(int(name.removesuffix(".jpg")))
 
 
+@pytest.mark.usefixtures("no_grants")
 def test_chosen_nodes_are_shared_as_a_collection(served: Scene, oto: Watched):
     page = oto.page
     tick(page, 0)
@@ -191,5 +192,3 @@ def test_chosen_nodes_are_shared_as_a_collection(served: Scene, oto: Watched):
     page.wait_for_selector("text=It is shown now and never again")
     answer = page.request.get(served.address + page.inner_text(".dialog pre").strip())
     assert answer.status == 200 and answer.text().count("<li>") == 2
-    for one in served.database.rights.grants():
-        served.database.rights.revoke(one.grant_id)

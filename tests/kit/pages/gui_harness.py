@@ -32,6 +32,8 @@ from jobs.queues import redis_server
 from sql import CommonMetadata, Database, WriteIntent, scopes_of_role
 
 PASSWORD = "correct horse battery staple"
+PICTURES = 9
+"""So many JPEGs a scene has: tests count them, so others add none."""
 LOOKS_MAX = 600
 """So often a simulated browser looks for something, every 0.1 s; by itself it gives up at 0.3 s."""
 PEOPLE = {"ada": "admin", "oto": "operator", "vera": "viewer"}
@@ -49,7 +51,7 @@ def picture(number: int) -> bytes:
 def scrape() -> dict[str, bytes]:
     """Nine pictures, a broken one and a text, as gallery-dl leaves them."""
     files: dict[str, bytes] = {"broken.png": b"\x89PNG\r\n\x1a\n" + b"\0" * 100, "note.txt": b"hi"}
-    for number in range(1, 10):
+    for number in range(1, PICTURES + 1):
         files[f"ann/{number}.jpg"] = picture(number)
         files[f"ann/{number}.jpg.json"] = json.dumps(
             {"category": "example", "id": number, "title": f"Picture {number}", "artist": "Ann",
@@ -174,6 +176,22 @@ def images():
     from sql import parse_selector
 
     return parse_selector("{version: 1, where: {extension: jpg}}")
+
+
+def remove_what_is_left(database: Database) -> list[str]:
+    """Remove grants and saved views, which a scene begins without, and return what there was.
+
+    Pictures that came or went are named, too, and stay so.
+    """
+    left: list[str] = []
+    for grant in database.rights.grants(include_ended=True):
+        database.rights.revoke(grant.grant_id)
+        left.append(f"{grant.level} for {grant.whom} on {grant.place}")
+    with database.connection() as connection:
+        views = connection.execute("DELETE FROM saved_view RETURNING name").fetchall()
+    left += [f"the view {name}" for (name,) in views]
+    count = database.aggregate(images()).count
+    return left + [f"{count} pictures, which were {PICTURES}"] * (count != PICTURES)
 
 
 @contextlib.contextmanager
