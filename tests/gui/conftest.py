@@ -42,7 +42,7 @@ def no_grants(scene: Scene) -> Iterator[None]:
     """What is granted in the test, and its groups, are gone after it."""
     yield
     rights = scene.database.rights
-    for grant in rights.grants(include_ended=True):
+    for grant in rights.grants():
         rights.revoke(grant.grant_id)
     for group in rights.groups():
         rights.remove_group(group.name)

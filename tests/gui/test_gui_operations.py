@@ -204,7 +204,7 @@ def test_what_is_on_its_way_is_told_over_http(served: Scene):
     assert {"gallery-dl", "plain-folder"} <= {one["name"] for one in asked("sources")}
     assert "image_probe" in {one["name"] for one in asked("contracts")["contracts"]}
     assert ("demo", "packed") in {(one["folder"], one["state"]) for one in asked("inbox")}
-    assert [one["batch"] for one in asked("outbox")] == ["demo"]
+    assert "demo" in [one["batch"] for one in asked("outbox")]
     database = served.database
     database.ingests.open("full", "plain-folder", None, "folder")
     rows = [QuarantineRow(path=f"{number:04}", reason="odd") for number in range(1_005)]

@@ -184,7 +184,7 @@ def remove_what_is_left(database: Database) -> list[str]:
     Pictures that came or went are named, too, and stay so.
     """
     left: list[str] = []
-    for grant in database.rights.grants(include_ended=True):
+    for grant in database.rights.grants():
         database.rights.revoke(grant.grant_id)
         left.append(f"{grant.level} for {grant.whom} on {grant.place}")
     with database.connection() as connection:
