@@ -7,9 +7,9 @@ disk draining; `drain` goes on, `undrain` takes it back into use.
 
 from __future__ import annotations
 
-import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from shlex import quote
 from typing import Any
 
@@ -281,26 +281,10 @@ class _Drain:
 
 def each(items: list[Any], work: Callable[[Any], None], workers_max: int) -> None:
     """Do the work on every item in a few threads; the first error ends all and is raised."""
-    # Guards the iterator, which all threads take from. Innermost.
-    lock = threading.Lock()
-    queue = iter(items)
-    failures: list[BaseException] = []
-
-    def run() -> None:
-        while not failures:
-            with lock:
-                item = next(queue, None)
-            if item is None:
-                return
-            try:
-                work(item)
-            except BaseException as error:
-                failures.append(error)
-
-    threads = [threading.Thread(target=run, name="replicas") for _ in range(workers_max)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
+    with ThreadPoolExecutor(workers_max, "replicas") as workers:
+        asked = [workers.submit(work, item) for item in items]
+        wait(asked, return_when=FIRST_EXCEPTION)
+        workers.shutdown(cancel_futures=True)
+    for one in asked:
+        if not one.cancelled():
+            one.result()
