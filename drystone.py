@@ -36,7 +36,7 @@ HELP = {
     "Store": "put seal get head ls stage export views unpublish mount umount health warnings "
     "losses capacity jobs job metrics alerts purge pin pins unpin",
     "Disks": "disk verify scrub fsck rebuild reindex compact",
-    "Database": "db select node collection stats",
+    "Database": "db select node asset collection stats",
     "Collect": "inbox ingest request source schema quarantine outbox restore audit",
     "Work": "contract batch action pipeline label approve run schedule queue worker scheduler gpu",
     "Datasets": "dataset",

@@ -41,7 +41,7 @@ Whatever else an operation does is a change; one that goes on after its answer i
 answer is its handle.
 """
 
-METHODS = ("GET", "POST", "PATCH", "DELETE")
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 class Caller(NamedTuple):

@@ -41,6 +41,11 @@ KEPT = {**APART, "cache-control": "private, no-cache"}
 NOT_KEPT = {**APART, "cache-control": "no-store"}
 """For those to whom it was shown: it may be taken back."""
 
+ASSET_CONTENT = "/api/v1/assets/{key}/content"
+_BYTES: dict[int | str, dict[str, Any]] = {
+    200: {"content": {UNNAMED: {"schema": {"type": "string", "format": "binary"}}}}
+}
+
 Key = Annotated[str, Path(pattern=KEY)]
 READING = ["GET", "HEAD"]
 
@@ -83,8 +88,11 @@ def add_contents(
             told["x-drystone-source"] = f"{facts.width} {facts.height} {facts.orientation}"
         return picture(request, found.path, {**headers, **told})
 
+    @app.get(ASSET_CONTENT, tags=["asset"], responses=_BYTES, dependencies=needing(SOMEBODY))
+    @app.head(ASSET_CONTENT, include_in_schema=False, dependencies=needing(SOMEBODY))
     @app.api_route("/content/{key}", **asked)
     async def content(request: Request, key: Key) -> Response:
+        """Send the bytes of an asset, or a `Range` of them."""
         headers = await checked(request, key, "export")
 
         async def name() -> str:

@@ -32,8 +32,11 @@ GROUPS = "sql.operations.groups"
 NODE_WORDS = "Look at nodes, tag them, hide them and bring them back."
 COLLECTION_WORDS = "Collections of nodes: make them, add to them, take out of them."
 node = OperationGroup("node", NODES, GROUPS, no_args_is_help=True, help=NODE_WORDS)
+ASSET_WORDS = "Files as programs know them: list them, describe them."
+asset = OperationGroup("asset", "sql.operations.assets", no_args_is_help=True, help=ASSET_WORDS)
 collection = OperationGroup("collection", GROUPS, no_args_is_help=True, help=COLLECTION_WORDS)
 app.add_typer(node, name="node")
+app.add_typer(asset, name="asset")
 app.add_typer(collection, name="collection")
 RIGHTS = "sql.operations.rights"
 GRANT_WORDS = "Who may see what: grant it, take it back, and why somebody sees a node."

@@ -51,12 +51,13 @@ _TAKES_OUT = ("untag", "remove")
 TABLE = DeclaredTable(
     kind="source",
     name=SOURCE,
-    version=1,
+    version=2,
     comment="What people of this store said about nodes; download_time is when",
     columns=(
         Column(name="user", type="text", comment="Who said it"),
-        Column(name="act", type="text", comment="tag, untag, add or remove"),
+        Column(name="act", type="text", comment="tag, untag, add, remove, or describe and replace"),
         Column(name="name", type="text", comment="The tag or the collection"),
+        Column(name="said", type="jsonb", comment="Metadata that was said of an asset"),
     ),
 )
 _SQL = statements("groups")
@@ -108,7 +109,7 @@ def create(database: Database, name: str, user: str) -> bool:
     is_new = not _exists(database, "collection", name)
     if is_new:
         database.declare(TABLE)
-        intent_id = f"collection-create-{user}-{name}-{_now().isoformat()}"[:200]
+        intent_id = f"collection-create-{user}-{name}-{now().isoformat()}"[:200]
         made = WriteIntent(intent_id=intent_id)
         database.apply_intent(made.model_copy(update=_node_of("collection", name, user)))
     return is_new
@@ -142,7 +143,7 @@ def change(
     preview(database, act, name, selector)
     database.declare(TABLE)
     group = VirtualNode(description=description_of(_KINDS[act], name)).key
-    relationship, when = _RELATIONSHIPS[_KINDS[act]], _now()
+    relationship, when = _RELATIONSHIPS[_KINDS[act]], now()
 
     def changed(intent_id: str, keys: list[str]) -> int:
         given = {"group": bytes.fromhex(group), "relationship": relationship,
@@ -178,7 +179,8 @@ def _edges_of(
     return {**_node_of(_KINDS[act], name, user), "edges": edges}
 
 
-def _now() -> datetime.datetime:
+def now() -> datetime.datetime:
+    """Return the moment at which somebody says something."""
     return datetime.datetime.now(datetime.UTC)
 
 

@@ -51,6 +51,8 @@ WITH_TEXT = """
 REQUESTS: dict[str, dict[str, Any]] = {
     "node.count": {"selector": {"version": 1}},
     "node.show": {},
+    "asset.list": {"limit": 500},
+    "asset.show": {},
     "collection.list": {},
     "event.list": {},
     "event.follow": {"after": 0, "for_s": 0},
@@ -251,6 +253,7 @@ PORT_ROUTES = {
     "an account": {
         "GET /api/v1/docs", "GET /api/v1/me", "GET /content/{key}", "GET /thumbnail/{key}",
         "GET /labelling/media/{key}.{extension}", "OPTIONS /api/v1/uploads",
+        "GET /api/v1/assets/{key}/content", "HEAD /api/v1/assets/{key}/content",
     },
     "viewer": {
         "GET /health", "GET /metrics", "GET /api/v1/health", "GET /api/v1/overview",
