@@ -13,7 +13,7 @@ from psycopg.sql import SQL, Composable, Composed, Identifier, Literal
 
 from sql.core.declared import DeclaredTable, declared_tables
 from sql.core.errors import QueryTimeoutError
-from sql.core.repository import Repository, rows_of
+from sql.core.repository import Repository, rows_of, value_of
 from sql.core.statements import statements
 from sql.datasets.node_report import LISTED_MAX, NodeReport, node_report
 from sql.selector.select import COST_MAX, plan
@@ -140,6 +140,10 @@ _LABELS = SQL("""
 """)
 LABEL_COLUMN = "label"
 """What a column of results is called that says what something shows; see the shipped contracts."""
+
+
+MADE = "generated"
+"""The source of all that actions make."""
 
 
 class ExploredNode(NamedTuple):
@@ -282,7 +286,20 @@ def _with_labels(connection: psycopg.Connection[Any]) -> list[DeclaredTable]:
 
 
 def _details(connection: psycopg.Connection[Any], node_ids: Sequence[int]) -> list[ExploredNode]:
-    return rows_of(connection, ExploredNode, _SQL["details"], {"node_ids": list(node_ids)})
+    found = rows_of(connection, ExploredNode, _SQL["details"], {"node_ids": list(node_ids)})
+    unnamed = [
+        one.node_id for one in found if not one.above and (not one.title or one.source == MADE)
+    ]
+    if not unnamed or not value_of(connection, _SQL["has_file_names"]):
+        return found
+    rows = connection.execute(_SQL["file_names"], {"node_ids": unnamed}).fetchall()
+    named = {node_id: (is_above, name) for node_id, is_above, name in rows}
+    return [_named(one, *named[one.node_id]) if one.node_id in named else one for one in found]
+
+
+def _named(node: ExploredNode, is_above: bool, name: str) -> ExploredNode:
+    """Return a node that is called by the name of a file."""
+    return node._replace(above=name) if is_above else node._replace(title=node.title or name)
 
 
 def _facets_of(rows: Sequence[Any]) -> Facets:

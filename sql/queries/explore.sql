@@ -1,7 +1,8 @@
 -- What the explorer shows beside the selector itself.
 
 -- The nodes of one page, in its order. Of several observations the newest title counts. What was made
--- is called by what it was made of, too: the nearest above it that somebody else than us gave a title.
+-- is called by what it was made of, too: the nearest above it that somebody else than us gave a title;
+-- a record of which nothing is said, by what it is the record of.
 -- name: details
 SELECT node.node_id, encode(node.sha256, 'hex') AS key, content.file_size_bytes AS size_bytes,
     type.file_extension AS extension, type.type AS media_type,
@@ -27,7 +28,11 @@ LEFT JOIN LATERAL (
         SELECT (
             SELECT min(edge.parent_node_id)
             FROM edge JOIN relationship USING (relationship_id)
-            WHERE edge.child_node_id = way.node_id AND relationship.forms_tree
+            WHERE edge.child_node_id = way.node_id AND (
+                relationship.forms_tree OR (
+                    relationship.description = 'record' AND way.distance = 0 AND observed.source IS NULL
+                )
+            )
         ), way.distance + 1
         FROM way
         WHERE way.node_id IS NOT NULL AND way.distance < 8
@@ -39,3 +44,25 @@ LEFT JOIN LATERAL (
     LIMIT 1
 ) AS above ON true
 ORDER BY wanted.place
+
+-- Whether plain files came in, and who asks may read of them.
+-- name: has_file_names
+SELECT coalesce(has_table_privilege(to_regclass('meta_file'), 'SELECT'), false)
+
+-- What plain files are called: the file itself, or else the nearest above it.
+-- name: file_names
+WITH RECURSIVE way AS (
+    SELECT node_id AS wanted, node_id, 0 AS distance FROM unnest(%(node_ids)s::bigint[]) AS node_id
+    UNION ALL
+    SELECT way.wanted, (
+        SELECT min(edge.parent_node_id)
+        FROM edge JOIN relationship USING (relationship_id)
+        WHERE edge.child_node_id = way.node_id AND relationship.forms_tree
+    ), way.distance + 1
+    FROM way
+    WHERE way.node_id IS NOT NULL AND way.distance < 8
+)
+SELECT DISTINCT ON (way.wanted) way.wanted, way.distance > 0 AS is_above, left(file.file_name, 200) AS name
+FROM way JOIN meta_file AS file USING (node_id)
+WHERE file.file_name IS NOT NULL
+ORDER BY way.wanted, way.distance, file.id DESC

@@ -11,6 +11,8 @@ from gui_harness import PASSWORD, Scene
 from nicegui import ui
 
 from gui.access.people import add_user
+from gui.widgets.explorer_routes import name_of
+from sql import parse_selector
 from sql.rights.grant_book import NewGrant
 
 pytestmark = pytest.mark.asyncio
@@ -22,6 +24,14 @@ async def test_the_overview_has_its_three_blocks(scene: Scene):
         for words in ("Storage", "Batches and runs", "Dataset exports", "Replication lag",
                       "Waiting for GPU", "Needs attention", "Ingest demo", "d1"):  # fmt: skip
             await user.should_see(words)
+
+
+async def test_a_record_is_called_by_what_it_is_the_record_of(scene: Scene):
+    book = scene.database.explore
+    found = book.page(parse_selector("{version: 1, where: {extension: json}}"), limit=20)
+    assert {f"Picture {number} · json" for number in range(1, 10)} <= {
+        name_of(one) for one in found
+    }
 
 
 async def test_nobody_is_led_to_a_page_that_is_not_theirs(scene: Scene):

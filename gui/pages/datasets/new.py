@@ -322,7 +322,7 @@ def show_preview(found: Preview) -> None:
     if found.samples:
         with card("Samples", "as they would be"):
             show_tiles(
-                (one.key, media_type_of(one.extension),
+                (one.key, media_type_of(one.extension), one.extension,
                  f"{one.split}: {', '.join(one.labels)}" if one.labels else one.split, "")
                 for one in found.samples
             )  # fmt: skip

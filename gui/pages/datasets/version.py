@@ -104,6 +104,7 @@ def _show_members(members: list[Member]) -> None:
             (
                 one.node.key,
                 one.node.media_type or "",
+                one.node.extension or "",
                 f"{one.split}: {one.label}" if one.label else one.split,
                 f"/datasets/lineage/{one.node.node_id}",
             )

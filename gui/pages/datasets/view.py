@@ -102,16 +102,16 @@ def _show_excluded(excluded: Mapping[str, int]) -> None:
             link("Which batches are in which pipeline", "/pipelines")
 
 
-def show_tiles(tiles: Iterable[tuple[str, str, str, str]]) -> None:
-    """Show files small: key, media type, what is below, and where it leads."""
+def show_tiles(tiles: Iterable[tuple[str, str, str, str, str]]) -> None:
+    """Show files small: key, media type, extension, what is below, and where it leads."""
     with box("relatives"):
-        for key, media_type, words, target in tiles:
+        for key, media_type, extension, words, target in tiles:
             with attributes(box("relative", "a" if target else "div"), href=target):
-                address = picture_of(key, media_type)
+                address = picture_of(key, media_type, extension=extension)
                 if address:
                     attributes(box(tag="img"), src=address, alt="", loading="lazy")
                 else:
-                    text(media_type or "file", "ds-kind")
+                    text(media_type or extension or "file", "ds-kind")
                 text(words, "ds-title")
 
 

@@ -123,7 +123,7 @@ class Explorer:
             self._search.props("outlined dense clearable debounce=400")
             self._search.props('placeholder="words, author:ann, tag:cat, date:2024-05"')
             self._search.on("keydown.enter", self._search_entered)
-            attributes(self._search, data_search=True)
+            attributes(self._search.classes("wide-search"), data_search=True)
             self._views = box("row")
             self._count = text("", "count")
             attributes(self._count, role="status")

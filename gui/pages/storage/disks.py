@@ -43,6 +43,7 @@ class DiskHead(NamedTuple):
 class DiskFigures(NamedTuple):
     """What is known of a disk at the moment."""
 
+    is_away: bool
     fill: float
     space: str
     speed: str
@@ -73,12 +74,13 @@ def figures_of(poller: Poller) -> dict[str, DiskFigures]:
     found: dict[str, DiskFigures] = {}
     beside: dict[str, list[str]] = {}
     for disk in store.health.disks:
-        if disk.state not in FORMER and disk.failure_domain:
+        if disk.state not in (*FORMER, "missing") and disk.failure_domain:
             beside.setdefault(disk.failure_domain, []).append(disk.name)
     for disk in store.health.disks:
         used = disk.size_bytes - disk.free_bytes
         read, written = store.rates.get(disk.name, (0.0, 0.0))
         found[disk.name] = DiskFigures(
+            is_away=disk.state == "missing",
             fill=used / disk.size_bytes if disk.size_bytes else 0.0,
             space=f"{size(disk.free_bytes)} free of {size(disk.size_bytes)}",
             speed=f"reads {size(read)}/s, writes {size(written)}/s",
@@ -132,6 +134,10 @@ def _show_heads(desk: Desk, disks: tuple[DiskHead, ...]) -> None:
 def _show_figures(name: str, disks: dict[str, DiskFigures]) -> None:
     disk = disks.get(name)
     if disk is None:
+        return
+    if disk.is_away:
+        text(f"It held {', '.join(disk.facts[:1])} when it was seen last.", "hint")
+        notice(disk.reason or "It does not answer.", "warn")
         return
     tone = "bad" if disk.fill > _FILL_BAD else "warn" if disk.fill > _FILL_WARN else ""
     fill_bar(disk.fill, f"{name} is {percent(disk.fill)} full", tone)

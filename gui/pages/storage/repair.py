@@ -83,7 +83,7 @@ def show_repairs(desk: Desk, codes: tuple[str, ...]) -> None:
         return
     with card("To repair") as element:
         attributes(element, aria_label="To repair")
-        live(desk.poller, faults_of, _show_faults)
+        live(desk.poller, faults_of, _show_faults, "stack")
         repairs = [repair for code in codes if (repair := REPAIRS[code]) is not None]
         with box("row"):
             for one in repairs:

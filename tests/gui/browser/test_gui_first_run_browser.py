@@ -92,6 +92,11 @@ def test_empty_pages_lead_to_the_first_files(chromium, work: Workshop, axe: str)
     until(lambda: state_of(work, "scraped") in ("described", "packed"))
     oto.open("/explorer?ingest_batch=scraped")
     page.wait_for_selector(".ds-tile >> nth=1")
+    # Files are called as they were, not by their hashes.
+    names = page.locator(".ds-title").all_inner_texts()
+    assert sorted(names) == sorted(
+        os.path.basename(name) for name in label_harness.pictures(2, "bmp")
+    )
     assert oto.problems == []
     oto.close()
 
