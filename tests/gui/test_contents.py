@@ -167,6 +167,7 @@ class Counted(Client):
     def __init__(self, address: str) -> None:
         super().__init__(address)
         self.asked: list[int] = []
+        self.given = 0
         self.goes_on = threading.Event()
         self.goes_on.set()
 
@@ -174,6 +175,7 @@ class Counted(Client):
         self.asked.append(number)
         self.goes_on.wait(60)
         data = super().piece(key, number)
+        self.given += 1
         return data[:-1] + bytes([data[-1] ^ 1]) if number == self.bent else data
 
 
@@ -245,13 +247,17 @@ def _is_reset(opened: socket.socket) -> bool:
 
 
 @pytest.mark.fault
-def test_a_reader_that_pauses_holds_no_piece_and_gets_all(port: Port):
+def test_a_reader_that_pauses_holds_no_piece_and_gets_all(port: Port, monkeypatch):
+    monkeypatch.setattr("gui.contents.objects.UNTAKEN_S", 0.05)
     with port.get(receive_bytes=4_096, connection="close") as opened:
-        until(lambda: port.store.asked == [0], "a piece")
-        time.sleep(1.5)
+        until(lambda: port.store.given == 1, "a piece")
+        time.sleep(1.0)
         head, _, body = taken(opened).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 200") and body == LARGE
-    assert port.store.asked == [0, 0, 1, 2, 3], "it was given up, and fetched again"
+    assert port.store.asked[:2] == [0, 0], "it was given up, and fetched again"
+    # Where others keep the processor, so may later ones be; each comes in its turn.
+    assert list(dict.fromkeys(port.store.asked)) == [0, 1, 2, 3]
+    assert port.store.asked == sorted(port.store.asked)
 
 
 @pytest.mark.fault
