@@ -25,6 +25,7 @@ from adapters.sources.gallery_dl.profiles import (
     Profile,
     any_of,
     identity_of,
+    in_snake_case,
     look,
 )
 from adapters.sources.model import Edge, Medium, Node, Rules
@@ -41,7 +42,7 @@ _URLS = (
     "post_url page_url webpage_url permalink post_link itemurl item_url weburl submission_url "
     "chapter_url short_url html_url links.html public_url"
 )
-_TAGS = "tags hashtags tag_string tag_list keywords topics"
+_TAGS = "tags hashtags tag_string tag_list keywords keyword_array topics"
 _TIMES = (
     "date post_date created_at createdAt published_at publishedAt published_time published "
     "publishedDatetime created created_utc timestamp upload_date uploaded_at date_created "
@@ -140,6 +141,8 @@ def _fields(data: dict[str, Any]) -> dict[str, Any]:
     platform, profile = word_of(category), PROFILES.get(category.lower(), GENERAL)
     if isinstance(post := data.get(profile.inside), dict):
         data = post | data
+    if profile.is_pascal:
+        data = in_snake_case({k: v for k, v in data.items() if k != profile.inside})
     if category.lower() in MIRRORS and (service := as_text(data.get("service"), 60)):
         platform, profile = word_of(service), Profile(post="id", medium="hash")
     post_id = _post_id(data, profile)

@@ -34,7 +34,7 @@ _SAME = ("node", "alias", "title")
 _IDS = ("id", "userid", "user_id", "userId", "nsid", "did", "idstr", "pk", "profile_id", "uuid")
 _NAMES = (
     *("username", "user_name", "userName", "screen_name", "login", "account", "vanity"),
-    *("path_alias", "handle", "nickname", "slug", "name"),
+    *("path_alias", "handle", "nickname", "nick_name", "slug", "name"),
 )
 _TITLES = (
     *("displayName", "display_name", "full_name", "fullname", "realname", "nick", "name"),

@@ -6,6 +6,7 @@ two that are unique only together. A site that is not here is read by the genera
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -22,8 +23,8 @@ MEDIUM = (
     "media_id file_id image_id asset_id attachment_id media.id file.id image.id asset.id hash pid"
 )
 ALBUM = (
-    "album.id album_id set_id pool.id pool_id collection.id manga_id comic_id series.id series_id "
-    "folderid folder_id board.id model.id campaign.id title_no"
+    "album.id album.album_key album_id set_id pool.id pool_id collection.id manga_id comic_id "
+    "series.id series_id folderid folder_id board.id model.id campaign.id title_no"
 )
 ALBUM_TITLE = (
     "album.title album.name pool.name collection.name collection.title manga comic_name comic "
@@ -61,6 +62,8 @@ class Profile:
     """Whether two names that differ in case are one account."""
     inside: str = ""
     """Field that has the post, where the sidecar has only the medium beside it."""
+    is_pascal: bool = False
+    """Whether its fields are written `LikeThis` and objects of others are in fields like these."""
 
 
 GENERAL = Profile(ignores_case=False)
@@ -79,6 +82,7 @@ PROFILES = {
     "newgrounds": Profile(post="index post_num id", medium="index"),
     "patreon": Profile(post="id", medium="file.id hash"),
     "pinterest": Profile(post="id", medium="media_id"),
+    "smugmug": Profile(post="image_key", medium="image_key", inside="Image", is_pascal=True),
     "telegraph": Profile(post="slug post_url"),
     "unsplash": Profile(post="id", medium="id"),
     "vk": Profile(post="id", medium="id"),
@@ -87,6 +91,17 @@ PROFILES = {
     "webtoons": Profile(post="title_no+episode_no", medium="none"),
     "weibo": Profile(post="id mblogid", medium="pid", inside="status"),
 }
+
+_HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+
+
+def in_snake_case(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return fields with their names written `like_this`, those of objects too."""
+    return {
+        _HUMP.sub("_", name).lower(): in_snake_case(value) if isinstance(value, dict) else value
+        for name, value in data.items()
+    }
+
 
 # Mirrors: their posts are those of another site, which `service` names.
 MIRRORS = frozenset(("kemono", "kemonoparty", "coomer", "coomerparty"))

@@ -361,3 +361,23 @@ def test_no_policy_reads_all_that_a_guest_sees_for_one_row(ready: Database):
             column = "edge_id" if table == "edge" else "node_id"
             plan = connection.execute(f"EXPLAIN SELECT {column} FROM {table}".encode()).fetchall()
             assert "hashed" not in str(plan), (table, plan)
+
+
+def test_guests_find_no_place_that_they_are_not_told(ready: Database):
+    columns = tuple(
+        Column(name=name, type="double precision", comment="Degrees")
+        for name in ("latitude", "longitude")
+    )
+    ready.declare(
+        DeclaredTable(kind="source", name="atlas", version=1, comment="A", columns=columns)
+    )
+    key = key_of("t:post:1")
+    place = {"key": key, "source": "atlas", "values": {"latitude": 48.1, "longitude": 11.5}}
+    write(ready, "atlas", "t:post:1", "t:pic:1", source_metadata=[place], ingest_batch="april")
+    near = {"near": {"latitude": 48.0, "longitude": 11.5, "within_km": 50}}
+    give(ready, node="t:post:1")
+    assert found(ready, near) == []
+    staff = Selector(version=1, where=Condition.model_validate(near))
+    assert len(ready.explore.page(staff)) == 1
+    give(ready, node="t:post:1", with_metadata=True)
+    assert found(ready, near) == ["t:post:1"]
