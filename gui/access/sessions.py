@@ -1,8 +1,8 @@
 """Who is asking: it owns logging in and out, and the short memory of sessions and tokens.
 
 A browser asks for dozens of things at once, so what the database said of a session counts for a few
-seconds more; for longer only while the database is away. Whoever is logged out or disabled through
-this server is forgotten at once. A token is looked up at every request.
+seconds more; for longer only while the database is away. It counts no more once anybody was shut
+out or got another role since, by whatever process (`KeptMark`). A token is looked up every time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from gui.access.kept_tokens import KeptTokens
 from gui.access.passwords import hash_of, new_secret, password_fits
 from gui.access.roles import Visitor
 from gui.core.config import GuiConfig
-from sql import Database, DatabaseUnavailableError, LoginAttempt
+from sql import Database, DatabaseUnavailableError, KeptMark, LoginAttempt
 
 REMEMBERED_S = 5.0
 REMEMBERED_WITHOUT_DATABASE_S = 900.0
@@ -31,6 +31,14 @@ class LoginAnswer(NamedTuple):
     secret: str | None
     reason: str = ""
     wait_s: float = 0.0
+
+
+class _Known(NamedTuple):
+    """What the database said, when, and the mark of before it was asked."""
+
+    visitor: Visitor | None
+    asked: float
+    mark: str
 
 
 class Sessions:
@@ -48,10 +56,11 @@ class Sessions:
         self.kept = KeptTokens(config.ssd, database)
         # Guards `_known`, never held while the database is asked. Innermost.
         self._lock = threading.Lock()
-        self._known: dict[bytes, tuple[Visitor | None, float]] = {}
+        self._known: dict[bytes, _Known] = {}
+        self._mark = KeptMark(config.ssd)
 
     def remembered(self, secret: str) -> Visitor | None:
-        """Return the visitor when the last answer is fresh; blocks for nothing."""
+        """Return the visitor when the last answer is fresh; reads one small file at most."""
         return self._fresh(hash_of(secret))
 
     def visitor(self, secret: str, *, is_token: bool = False) -> Visitor | None:
@@ -85,13 +94,17 @@ class Sessions:
         # A token is asked for at every request: one that was revoked a moment ago is worthless.
         if not is_token and (found := self._fresh(secret_hash)):
             return found
+        mark = self._read_mark()
         try:
             visitor = (self._token if is_token else self._session)(secret_hash)
         except DatabaseUnavailableError:
             with self._lock:
-                visitor, asked = self._known.get(secret_hash, (None, 0.0))
-            if visitor is None or time.monotonic() - asked > REMEMBERED_WITHOUT_DATABASE_S:
+                known = self._known.get(secret_hash)
+            if known is None or time.monotonic() - known.asked > REMEMBERED_WITHOUT_DATABASE_S:
                 raise
+            if known.mark and known.mark != mark:
+                raise
+            visitor = known.visitor
             if is_token and self.kept.find(secret_hash) is None:
                 raise
             return visitor
@@ -100,7 +113,7 @@ class Sessions:
                 self._known.pop(next(iter(self._known)))
             self._known.pop(secret_hash, None)
             if visitor is not None:
-                self._known[secret_hash] = (visitor, time.monotonic())
+                self._known[secret_hash] = _Known(visitor, time.monotonic(), mark)
         return visitor
 
     def log_in(self, name: str, password: str, address: str, browser: str) -> LoginAnswer:
@@ -149,8 +162,16 @@ class Sessions:
 
     def _fresh(self, secret_hash: bytes) -> Visitor | None:
         with self._lock:
-            visitor, asked = self._known.get(secret_hash, (None, 0.0))
-        return visitor if time.monotonic() - asked < self._remembered_s else None
+            known = self._known.get(secret_hash)
+        if known is None or time.monotonic() - known.asked >= self._remembered_s:
+            return None
+        return known.visitor if known.mark and known.mark == self._read_mark() else None
+
+    def _read_mark(self) -> str:
+        try:
+            return self._mark.read()
+        except OSError:
+            return ""
 
     def _session(self, session_hash: bytes) -> Visitor | None:
         idle_s = self._config.session_idle_hours * 3600

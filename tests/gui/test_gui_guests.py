@@ -32,7 +32,7 @@ from gui.door.door import own_app
 from gui.door.metrics import RequestCounts
 from gui.pages.registry import found_pages
 from gui.reading.connections import Connections
-from sql import Place
+from sql import Database, Place
 from sql.operations import rights
 from sql.operations.rights import MadeLink, NewLink
 from sql.rights.grant_book import NewGrant
@@ -325,6 +325,24 @@ def test_no_route_of_the_port_tells_a_guest_anything(
                 assert answer.status in (401, 403), (route, headers, answer.body)
             elif "key" in route and needs != "nobody" and answer.status == 200:
                 assert answer.headers["x-drystone-picture"] == "away", route
+
+
+def test_whoever_becomes_a_guest_is_one_at_the_next_request(house: House):
+    """The role is changed by another process, while pages remember the session of a moment ago."""
+    add_user(house.scene.database, "vic", "viewer", PASSWORD)
+    cookie = house.scene.log_in("vic")
+
+    def shown() -> int:
+        return len(
+            json.loads(house.scene.ask("GET", "/explorer/nodes", Cookie=cookie).body)["nodes"]
+        )
+
+    token = house.scene.token("vic", "viewer")
+    until(lambda: house.scene.is_kept(token), "the port has a mark")
+    assert shown() > 1
+    with Database.open(house.scene.store.config_path) as elsewhere:
+        elsewhere.users.set_role("vic", "guest")
+    assert shown() == 0
 
 
 OTHER_ROUTES = (

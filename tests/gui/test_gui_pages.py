@@ -205,13 +205,19 @@ async def test_the_session_outlives_a_database_that_is_away(scene: Scene):
     secret = sessions.log_in("vera", PASSWORD, "test", "b").secret
     assert secret and sessions.visitor(secret) is not None
     away = True
-    sessions._known = {key: (who, asked - 60) for key, (who, asked) in sessions._known.items()}
+    asked_before(sessions, 60)
     assert sessions.visitor(secret).name == "vera"
     with pytest.raises(DatabaseUnavailableError):
         sessions.visitor("another")
-    sessions._known = {key: (who, asked - 1e6) for key, (who, asked) in sessions._known.items()}
+    asked_before(sessions, 1e6)
     with pytest.raises(DatabaseUnavailableError):
         sessions.visitor(secret)
+
+
+def asked_before(sessions: Any, time_s: float) -> None:
+    sessions._known = {
+        key: one._replace(asked=one.asked - time_s) for key, one in sessions._known.items()
+    }
 
 
 async def test_a_part_that_is_down_says_so_and_keeps_its_value():
