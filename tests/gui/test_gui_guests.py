@@ -21,13 +21,14 @@ import pytest
 from canaries import CANARY, LEFT_ALONE
 from fastapi.routing import APIRoute
 from guest_house import House, filled, leaks
-from gui_harness import Answer
+from gui_harness import PASSWORD, Answer
 from operation_rules import all_operations
 from store_checks import until
 from websockets.asyncio.client import connect
 
 from base.operations.operation import Caller
 from gui.access.needs import needs_of
+from gui.access.people import add_user
 from gui.door.door import own_app
 from gui.door.metrics import RequestCounts
 from gui.pages.registry import found_pages
