@@ -74,6 +74,12 @@ class WatchFile:
                     database.executemany(_PUT, self._packed())
                 self._unsaved.clear()
 
+    @property
+    def is_saved(self) -> bool:
+        """Tell whether all that was written is durable."""
+        with self._lock:
+            return not self._unsaved
+
     def _packed(self) -> Iterator[tuple[str, str, str, bytes]]:
         for kind, name in self._unsaved:
             if name in self._rows[kind]:

@@ -19,6 +19,7 @@ from fsd.process.slots import SlotPool
 from fsd.store.catalog_log import ACK_COPIES_MAX, CatalogLog
 from fsd.store.index import Index, Location
 from fsd.store.shard_table import ShardTable
+from fsd.store.ssd.former_watch import take_over
 from fsd.store.ssd.lost_keys import LostKeys
 
 PART_BYTES_MAX = 16 << 20
@@ -40,6 +41,7 @@ class Store:
         self.shards = ShardTable()
         self.catalog = CatalogLog(disks, self.shards, self.lock, self._refused)
         self.watch_file = WatchFile(config.watch_dir)
+        take_over(self.watch_file, config.watch_dir)
         self.models, self.lost_keys = DiskModels(self.watch_file), LostKeys(self.watch_file)
         # Keys that the index had a wrong place for, until all of it has been looked at.
         self.misplaced: set[str] = set()

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
 import sqlite3
 
@@ -10,6 +12,7 @@ from store_checks import assert_clean, assert_readable
 from store_harness import write_files
 
 from fsd.disks.watch_file import NAME, WatchFile
+from fsd.store.ssd.former_watch import take_over
 
 ROWS = {"a": 1, "b": [1, 2], "c": {"d": "e"}}
 
@@ -147,3 +150,41 @@ def test_a_store_puts_and_reads_whatever_its_memory_is(store, tmp_path):
     one.start()
     assert_readable(one, files)
     assert_clean(one)
+
+
+def test_what_an_earlier_version_knew_of_damage_is_taken_over_once(folder: str):
+    os.makedirs(folder)
+    shard, disk, key = "ab" * 16, "cd" * 16, "ef" * 32
+
+    def leave(**former: object) -> None:
+        for name, document in former.items():
+            with open(os.path.join(folder, f"{name}.json"), "w", encoding="utf-8") as file:
+                file.write(document if isinstance(document, str) else json.dumps(document))
+
+    def started() -> tuple[dict[str, object], dict[str, object]]:
+        file = WatchFile(folder)
+        take_over(file, folder)
+        file.close()
+        return saved(folder, "suspect"), saved(folder, "lost")
+
+    leave(
+        suspect={"format": 1, "suspect": [[shard, disk], ["half"], 7]},
+        lost_keys={"format": 1, "lost": [key, 3]},
+        alerts={"format": 1, "raised": []},
+    )
+    known = {f"{shard} {disk}": True}, {key: True}
+    assert started() == started() == known
+    assert [name for name in os.listdir(folder) if not name.startswith(NAME)] == []
+    # What cannot be read says nothing, and takes nothing away.
+    leave(suspect='{"format": 1, "suspect": [[', lost_keys={"format": 2, "lost": ["x"]})
+    assert started() == known
+    # Where nothing can be written, they stay for another start.
+    leave(lost_keys={"format": 1, "lost": [key]})
+    for name in (NAME, f"{NAME}-wal", f"{NAME}-shm"):
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(os.path.join(folder, name))
+    os.mkdir(os.path.join(folder, NAME))
+    file = WatchFile(folder)
+    take_over(file, folder)
+    assert file.rows("lost") == {key: True} and "lost_keys.json" in os.listdir(folder)
+    file.close()
