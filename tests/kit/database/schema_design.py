@@ -56,6 +56,7 @@ INDEXES = {
     "action_event_pkey": "",
     "action_name_key": "names are unique",
     "action_node_done": "which nodes of a batch are done",
+    "action_node_in_vain": "what an action failed on comes again after all else",
     "action_node_pkey": "",
     "action_pkey": "",
     "api_token_pkey": "",
