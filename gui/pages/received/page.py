@@ -157,7 +157,7 @@ def _show_letters(desk: Desk, letters: tuple[DeadLetter, ...]) -> None:
         if not shown:
             text("Everything that was sent came in.", "empty-line")
             return
-        with box("actions"):
+        with box("row"):
             act_button(
                 desk, "request.replay", "Replay all", {"every": True},
                 title="Replay all dead letters?",
@@ -182,7 +182,7 @@ def _show_letter(desk: Desk, one: DeadLetterSight | None) -> None:
         return
     with card(f"Dead letter {one.letter_id}", one.state):
         notice(one.reason, "bad" if one.state == "open" else "info")
-        with box("actions"):
+        with box("row"):
             _replay(desk, one)
             if one.state == "open":
                 act_button(

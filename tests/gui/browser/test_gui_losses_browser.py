@@ -59,6 +59,9 @@ def test_a_disk_is_given_up_only_by_whoever_read_what_is_lost_and_typed_its_name
             os.rename(path, f"{path}.away")
         for name in paths:
             page.wait_for_selector(f"{disk_of(name)} .badge:text-is('missing')")
+            # What is away has neither fill nor speed, but a reason.
+            page.wait_for_selector(f"{disk_of(name)} .notice")
+            assert page.locator(f"{disk_of(name)} .fill").count() == 0
         press(ada, first, "Replace")
         page.wait_for_selector(f".dialog h2:text-is('Replace {first} all the same?')")
         page.wait_for_selector(lost.format(first))
