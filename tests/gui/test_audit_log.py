@@ -122,6 +122,7 @@ async def test_acts_of_pages_are_written_down(scene: Scene):
         assert json.loads(entry.request) == {"done": "touched"}
 
 
+@pytest.mark.usefixtures("no_grants")
 def test_reads_of_originals_are_written_down_where_that_is_wanted(served: Scene):
     key = served.database.explore.page(images(), limit=1)[0].key
     vera, cookie = served.token("vera", "viewer"), served.log_in("vera")
