@@ -163,7 +163,7 @@ def test_a_backup_is_a_run(served: Scene):
     run = served.database.runs.run(first["run_id"])
     assert (run.workflow, run.requested_by) == ("backup", "oto")
     assert served.ask("GET", "/api/v1/backups", **headers).document == []
-    assert served.ask("POST", "/api/v1/backups", **headers).status == 404
+    assert served.ask("POST", "/api/v1/backups", **headers).status == 405
 
 
 def test_a_token_needs_no_origin(served: Scene):
