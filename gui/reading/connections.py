@@ -20,7 +20,7 @@ from base.network.breaker import Breaker
 from fsd import Client, load_config, store_operations
 from gui.access.sessions import REMEMBERED_S, Sessions
 from gui.core.config import GuiConfig
-from gui.reading.operations import database_operations
+from gui.reading.operations import database_operations, people_operations
 from sql import AuditWitness, Database, DatabaseUnavailableError
 
 if TYPE_CHECKING:
@@ -91,7 +91,8 @@ class Connections:
 
     def operation(self, name: str) -> Operation[Any, Any, Any]:
         """Return an operation by its name."""
-        return store_operations().get(name) or database_operations()[name]
+        found = store_operations().get(name) or database_operations().get(name)
+        return found or people_operations()[name]
 
     def place(self, one: Operation[Any, Any, Any]) -> Any:
         """Return the place of work of an operation; blocks."""

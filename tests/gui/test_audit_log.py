@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 
 import pytest
 from gui_harness import Scene, images, simulated
+from nicegui import ui
+from nicegui.testing.user_interaction import UserInteraction
 
 from base.operations.operation import Caller
 from gui.core.server_process import api_process
@@ -120,6 +122,25 @@ async def test_acts_of_pages_are_written_down(scene: Scene):
         (entry,) = desk.database().audit.entries(operation="page.disk_touch")
         assert (entry.name, entry.way, entry.outcome) == ("ada", "page", "done")
         assert json.loads(entry.request) == {"done": "touched"}
+
+
+@pytest.mark.asyncio
+async def test_who_lets_people_in_on_a_page_does_what_everybody_else_asks_for(scene: Scene):
+    given = {"Name": "Newcomer", "First password": "never-in-a-log-1"}
+    async with simulated(scene, "ada") as (user, desk):
+        await user.open("/users")
+        user.find("Add a person").click()
+        await user.should_see("First password")
+        for element in user.find(kind=ui.input).elements:
+            if (label := str(element.props["label"])) in given:
+                element.value = given[label]
+        buttons = {one for one in user.find("Add").elements if getattr(one, "text", "") == "Add"}
+        UserInteraction(user, buttons, None).click()
+        await user.should_see("newcomer may log in now")
+        (entry,) = desk.database().audit.entries(operation="user.add", limit=1)
+    assert (entry.name, entry.way, entry.outcome) == ("ada", "page", "done")
+    assert json.loads(entry.request)["name"] == "newcomer"
+    assert given["First password"] not in entry.request
 
 
 @pytest.mark.usefixtures("no_grants")

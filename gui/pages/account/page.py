@@ -88,11 +88,14 @@ def _password(desk: Desk, person: Visitor) -> None:
             request = ui.context.client.request
             address = request.client.host if request and request.client else "unknown"
             given, wanted = str(current.value or ""), str(new.value or "")
-            work = lambda: change_password(  # noqa: E731
-                desk.database(), person.name, wanted, current=given, address=address,
-                keep_session=person.session_hash,
-            )  # fmt: skip
-            if await act(desk, None, "The password is changed", work):
+
+            def change_own_password() -> None:
+                change_password(
+                    desk.database(), person.name, wanted, current=given, address=address,
+                    keep_session=person.session_hash,
+                )  # fmt: skip
+
+            if await act(desk, None, "The password is changed", change_own_password):
                 current.value = new.value = ""
 
         with box("row"):
@@ -120,8 +123,11 @@ def browser_words(agent: str) -> str:
 def _show_tokens(desk: Desk, person: Visitor, tokens: list[ApiToken]) -> None:
     async def remove(name: str) -> None:
         if await confirm(f"Remove token {name}?", ["Scripts that show it are refused."], "Remove"):
-            work = lambda: desk.database().users.remove_token(person.name, name)  # noqa: E731
-            await act(desk, None, f"{name} is worthless now", work)
+
+            def remove_own_token() -> None:
+                desk.database().users.remove_token(person.name, name)
+
+            await act(desk, None, f"{name} is worthless now", remove_own_token)
             desk.sessions.forget()
 
     cols = (
@@ -147,8 +153,11 @@ async def _make(desk: Desk, person: Visitor) -> None:
         return
     lifetime_s = None if new.days is None else new.days * DAY_S
     scopes = scopes_of_role(new.role)
-    work = lambda: make_token(desk.database(), person.name, new.name, scopes, lifetime_s)  # noqa: E731
-    if made := await act(desk, None, "", work):
+
+    def make_own_token() -> Any:
+        return make_token(desk.database(), person.name, new.name, scopes, lifetime_s)
+
+    if made := await act(desk, None, "", make_own_token):
 
         def show() -> None:
             text("Copy it now: it is shown once and kept nowhere.", tag="p")

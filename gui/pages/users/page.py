@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from typing import Annotated, Any, NamedTuple, cast
 
 from pydantic import BaseModel, Field, field_validator
 from pydantic.config import JsonDict
 
 from gui.access.passwords import PASSWORD_LENGTH_MIN
-from gui.access.people import add_user, change_password
 from gui.reading.desk import Desk
-from gui.widgets.acts import act, ask, confirm
+from gui.widgets.acts import ask, confirm, operate
 from gui.widgets.blocks import ago, box, button, card, first_line, many, text
 from gui.widgets.frame import Page, visitor
 from gui.widgets.tables import Col, table
@@ -159,43 +157,34 @@ def _buttons(desk: Desk, person: User) -> None:
             button(label, lambda: _set_disabled(desk, person), "small")
 
 
-async def _change(desk: Desk, done: str, work: Callable[[], Any]) -> None:
+async def _change(desk: Desk, name: str, values: dict[str, Any], done: str) -> None:
     """Do something to an account; what is known of sessions may be wrong then."""
-    await act(desk, "admin", done, work)
+    await operate(desk, name, values, done)
     desk.sessions.forget()
 
 
 async def _add(desk: Desk) -> None:
     if new := await ask("Add a person", NewPerson, "Add"):
-        await _change(
-            desk, f"{new.name} may log in now",
-            lambda: add_user(desk.database(), new.name, new.role, new.password),
-        )  # fmt: skip
+        await _change(desk, "user.add", new.model_dump(), f"{new.name} may log in now")
 
 
 async def _set_role(desk: Desk, person: User) -> None:
     given = {"role": person.role}
     if new := await ask(f"Role of {person.name}", NewRole, "Set", given=given):
-        await _change(
-            desk, f"{person.name} is {new.role} now",
-            lambda: desk.database().users.set_role(person.name, new.role),
-        )  # fmt: skip
+        values = {"name": person.name, "role": new.role}
+        await _change(desk, "user.role", values, f"{person.name} is {new.role} now")
 
 
 async def _set_password(desk: Desk, person: User) -> None:
     lines = ["All browsers of this person are logged out."]
     if new := await ask(f"New password of {person.name}", NewPassword, "Set", lines=lines):
-        await _change(
-            desk, f"{person.name} has a new password",
-            lambda: change_password(desk.database(), person.name, new.password),
-        )  # fmt: skip
+        values = {"name": person.name, "password": new.password}
+        await _change(desk, "user.password", values, f"{person.name} has a new password")
 
 
 async def _set_disabled(desk: Desk, person: User) -> None:
     disable, name = not person.is_disabled, person.name
     lines = ["All browsers and tokens of this person stop at once."]
     if not disable or await confirm(f"Shut {name} out?", lines, "Disable"):
-        await _change(
-            desk, f"{name} is {'shut out' if disable else 'back'}",
-            lambda: desk.database().users.set_disabled(name, is_disabled=disable),
-        )  # fmt: skip
+        verb, state = ("disable", "shut out") if disable else ("enable", "back")
+        await _change(desk, f"user.{verb}", {"name": name}, f"{name} is {state}")
