@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from adapters.operations.requests import request_shown as received_request
     from adapters.operations.requests import requests_shown as received_requests
     from adapters.operations.schemas import Decided as SchemaDecided
-    from adapters.receive.config import ReceiveConfig, load_receive_config
+    from adapters.receive.config import load_receive_config
     from adapters.receive.laid_out import PREFIX as RECEIVED_PREFIX
     from adapters.receive.letters import settle as settle_received
     from adapters.receive.outbox import Outbox as ReceivedOutbox
