@@ -10,7 +10,7 @@ from pydantic import AwareDatetime
 
 from adapters.receive.receipts import Receipt
 from base.model import Document
-from sql import Database, IngestBatch, LetterRow, NotFoundError, RunFilter
+from sql import Database, IngestBatch, LetterRow, NotFoundError
 
 PARTS_TOLD_MAX = 1_000
 LOOKED_AT_MAX = 1_000
@@ -257,8 +257,7 @@ def _of_batch(database: Database, name: str) -> tuple[ReceivedState, str | None]
         return "done", None
     if state == "described":
         return "described", None
-    found = database.runs.list_runs(RunFilter(workflow=INGEST, text=name)).runs
-    run = next((one for one in found if one.parameters.get("batch") == name), None)
+    run = database.runs.last_of_key(f"{INGEST}:{name}")
     if run is not None and run.state in ("failed", "cancelled"):
         return "failed", f"run {run.run_id}: {run.reason or run.state}"
     return ("stored" if state == "stored" else "accepted"), None

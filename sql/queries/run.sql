@@ -171,6 +171,21 @@ SELECT run_id, workflow, run_key, parameters, state, priority, round, requested_
     reason, create_time, start_time, end_time
 FROM run WHERE run_id = %s
 
+-- Of a key: what goes on, else what went wrong last. Each is read by its partial index.
+-- name: last_of_key
+SELECT run_id, workflow, run_key, parameters, state, priority, round, requested_by, cancel_time,
+    reason, create_time, start_time, end_time
+FROM (
+    SELECT * FROM run
+    WHERE run_key = %(run_key)s AND state IN ('queued', 'running', 'waiting')
+    UNION ALL
+    (
+        SELECT * FROM run WHERE run_key = %(run_key)s AND state IN ('failed', 'cancelled')
+        ORDER BY run_id DESC LIMIT 1
+    )
+) AS either
+ORDER BY state IN ('failed', 'cancelled') LIMIT 1
+
 -- name: runs
 SELECT run_id, workflow, run_key, parameters, state, priority, round, requested_by, cancel_time,
     reason, create_time, start_time, end_time

@@ -40,6 +40,13 @@ class RunLists(Repository):
             raise NotFoundError(f"there is no run {run_id}; see `drystone run list`")
         return found
 
+    def last_of_key(self, run_key: str) -> Run | None:
+        """Return the run of a key that goes on, else the last that failed or was cancelled.
+
+        None where there is neither; a key is that of a request, such as `ua_1:BATCH`.
+        """
+        return self._first(Run, _SQL["last_of_key"], {"run_key": run_key})
+
     def list_runs(
         self, wanted: RunFilter = EVERYTHING, *, limit: int = 100, before: int | None = None
     ) -> RunPage:

@@ -17,10 +17,8 @@ from adapters import WaitingFolder, inbox_root, ingest_states, waiting_folders
 from base.errors import UsageError
 from jobs.runs.control import RunControl
 from jobs.runs.workflow import Step, StepResult, TaskContext, Workflow
-from sql import RunFilter
 
 INGEST = "ua_1"
-ACTIVE = ("queued", "running", "waiting")
 ENDED = ("failed", "cancelled")
 IS_IN = ("packed", "confirmed", "purging", "purged")
 LISTED_MAX = 100
@@ -62,11 +60,9 @@ def _start(context: TaskContext, control: RunControl, one: WaitingFolder) -> int
         raise UsageError(one.problem or "its signal cannot be used")
     if ingest_states(context.database, one.folder).get(signal.batch) in IS_IN:
         return None
-    active = RunFilter(states=ACTIVE, workflow=INGEST, text=signal.batch)
-    ended = RunFilter(states=ENDED, workflow=INGEST, text=signal.batch, since=_signalled(one))
-    for wanted in (active, ended):
-        if _has_run(context, wanted, signal.batch):
-            return None
+    last = context.database.runs.last_of_key(f"{INGEST}:{signal.batch}")
+    if last is not None and (last.state not in ENDED or last.create_time >= _signalled(one)):
+        return None
     run, is_new = control.start(
         INGEST,
         {
@@ -78,16 +74,6 @@ def _start(context: TaskContext, control: RunControl, one: WaitingFolder) -> int
         requested_by=context.requested_by or "inbox",
     )
     return run.run_id if is_new else None
-
-
-def _has_run(context: TaskContext, wanted: RunFilter, batch: str) -> bool:
-    before: int | None = None
-    while True:
-        page = context.database.runs.list_runs(wanted, before=before)
-        if any(run.parameters.get("batch") == batch for run in page.runs):
-            return True
-        if (before := page.next_before) is None:
-            return False
 
 
 def _signalled(one: WaitingFolder) -> datetime:

@@ -23,6 +23,7 @@ from run_steps import (
 
 from base.errors import UsageError
 from sql import DatabaseUnavailableError, DueTask, NewTask, Outcome, RunFilter
+from sql.core.statements import statements
 from sql.runs.run_requests import insert_tasks
 
 # ---- Waiting and gates -------------------------------------------------------------------------
@@ -252,6 +253,25 @@ def test_runs_are_listed_in_pages_and_found(database):
     assert database.runs.run_counts() == {"queued": 5}
     late = page.runs[0].create_time
     assert database.runs.list_runs(RunFilter(until=late)).runs == page.runs[1:]
+
+
+def test_the_last_run_of_a_key_is_found_without_reading_the_others(database):
+    given = {"run_key": "ua_1:b"}
+    assert database.runs.last_of_key("ua_1:b") is None
+    failed = start(database, key="ua_1:b")
+    end(database, take(database, failed, "plan"), Outcome(state="failed", error="x", retry=False))
+    start(database, key="ua_1:b2")
+    found = database.runs.last_of_key("ua_1:b")
+    assert found is not None and (found.run_id, found.state) == (failed, "failed")
+    again = start(database, key="ua_1:b")
+    found = database.runs.last_of_key("ua_1:b")
+    assert found is not None and (found.run_id, found.state) == (again, "queued")
+    with database.connection() as connection:
+        # A few rows are read one by one whatever there is.
+        connection.execute("SET LOCAL enable_seqscan = off")
+        explain = b"EXPLAIN " + statements("run")["last_of_key"]
+        plan = str(connection.execute(explain, given).fetchall())
+    assert "run_active_key" in plan and "run_in_vain" in plan, plan
 
 
 def test_events_are_planned_and_delivered_once(database):
