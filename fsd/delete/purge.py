@@ -22,7 +22,7 @@ from base.errors import DrystoneError
 from base.text import count_text
 from fsd.delete.compact_drop import Dropper
 from fsd.delete.compact_plan import vacated_shards
-from fsd.delete.purge_check import check_disks, check_index
+from fsd.delete.purge_check import check_disks, check_index, check_settled, settle_purges
 from fsd.delete.purge_keys import KEYS, KeyMarking
 from fsd.delete.purge_marking import Marking
 from fsd.delete.purge_vacated import revive_needed
@@ -117,7 +117,7 @@ class PurgeRun:
         job.phase = "waiting for another purge"
         with engine.references.purging(job):
             for _ in range(LOOKS_MAX):
-                self._settle_vacated()
+                self._settle()
                 self._look()
                 job.phase = "waiting for views and exports that are being made"
                 alone = engine.references.alone(job)
@@ -137,17 +137,27 @@ class PurgeRun:
             "other shard now; ask again, and see drystone warnings"
         )
 
-    def _settle_vacated(self) -> None:
-        """Let shards count again before the look, which would miss the lists of files in them."""
+    def _settle(self) -> None:
+        """Let what may be wanted count again before the look, which would miss it.
+
+        Lists of files in compacted shards, and what another purge left in doubt.
+        """
         engine, job = self._engine, self._job
-        if vacated_shards(self._store):
-            job.phase = "looking at compacted shards"
+        with self._store.lock:
+            in_doubt = bool(self._store.shards.state.purges)
+        if in_doubt or vacated_shards(self._store):
+            job.phase = "looking at compacted shards and purges in doubt"
             with job.holding(engine.maintenance), job.holding(engine.moving):
                 self._know_everything()
                 revive_needed(self._dropper, job)
 
     def _know_everything(self) -> None:
         check_disks(self._store)
+        # What is in doubt counts for nobody now, and may be shown again later: its batches name
+        # what others name too.
+        if settle_purges(self._store):
+            self._store.behind = True  # For the listings of what is shown again.
+        check_settled(self._store)
         for tries_left in reversed(range(PROJECTIONS_MAX)):
             self._engine.seal_and_project()
             try:

@@ -86,10 +86,21 @@ def _way_out(store: Store, shard: CatalogShard) -> str:
     return "see `drystone health`"
 
 
+def check_settled(store: Store) -> None:
+    """Raise PurgeRefusedError while a purge is in doubt."""
+    with store.lock:
+        in_doubt = bool(store.shards.state.purges)
+    if in_doubt:
+        raise PurgeRefusedError(
+            "a purge that was cut off is in doubt still, and could not be given up: nobody knows "
+            "what its batches refer to; see `drystone health`, then ask again"
+        )
+
+
 def settle_purges(store: Store) -> bool:
     """Give doubtful purges up when it is certain that they were not committed; True when any were.
 
-    Only while no purge runs.
+    Only while no purge runs, or by the one that runs before it begins, with `maintenance` held.
     """
     with store.lock:
         doubtful = list(store.shards.state.purges)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -22,6 +23,10 @@ from purge_checks import (
 )
 from store_checks import assert_batch, assert_clean, settle, until
 from store_harness import Store, write_files
+
+from fsd.delete import purge as purge_verb
+from fsd.documents.purge_models import PurgeRequest
+from fsd.engine.engine import Engine
 
 Filled = tuple[Store, dict[str, dict[str, bytes]]]
 
@@ -61,6 +66,35 @@ def test_begun_and_never_committed_is_shown_again_when_all_disks_are_here(filled
         reindex(store)
     purge(store, "b1")
     assert_batch(store, "b3", files["b1"])
+
+
+@pytest.mark.fault
+def test_another_purge_gives_up_what_is_in_doubt_before_it_decides(filled: Filled):
+    """A job runs, so housekeeping has not done it when the disk returns."""
+    store, files = filled
+    crash(store, "purge", "b1", "begun", "kept")
+    take_away(store, 3)
+    engine, done = Engine(store.config), threading.Event()
+    try:
+        engine.start()
+        engine.start_job("put", "one that lasts", lambda _job: {"done": done.wait()})
+        os.rename(f"{store.disks[3]}-away", store.disks[3])
+        disks = engine.store.disks.disks.values()
+        until(lambda: all(one.state == "online" for one in disks), "the disk")
+        assert engine.store.shards.state.purges
+        job = purge_verb.purge(engine.dropper, PurgeRequest(batch="b2"))
+        job.finished.wait()
+        assert job.state == "done" and job.result["kept_objects"] == 1, (job.error, job.result)
+    finally:
+        done.set()
+        engine.stop()
+    store.start()
+    until(lambda: batches(store) == ["b1"], "the batch to be shown again")
+    assert_gone(store, own(files["b2"]))
+    for _ in range(2):
+        assert_batch(store, "b1", files["b1"])
+        assert_clean(store)
+        reindex(store)
 
 
 @pytest.mark.fault
