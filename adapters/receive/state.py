@@ -227,8 +227,7 @@ def _stages(
     stages = [Stage(state="accepted", time=datetime.fromtimestamp(receipt.time_s, UTC))]
     if not receipt.window:
         return stages
-    told, _ = database.events.feed(0, subject=f"batch {receipt.window}")
-    times = {one.type: one.time for one in told}
+    times = database.events.times_of_batch(receipt.window)
     reached: tuple[tuple[ReceivedState, str], ...] = (
         ("stored", "batch.stored"),
         ("described", "batch.described"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any, Literal
 from uuid import UUID
 
@@ -147,6 +148,14 @@ class EventBook(Repository):
             return found, found[-1].position
         # Some may have come between the two statements; all before them was looked at.
         return found, max(last, after, *(one.position for one in found[-1:]))
+
+    def times_of_batch(self, batch: str) -> dict[str, datetime]:
+        """Return when an ingest batch was stored and described, by the types of the events.
+
+        A time is not there before that happened, nor when its event is no longer kept.
+        """
+        with self._database.reading() as connection:
+            return dict(connection.execute(_SQL["of_batch"], {"subject": f"batch {batch}"}))
 
     def at(
         self, positions: Sequence[int], hidden: Sequence[str] = (), account: str | None = None

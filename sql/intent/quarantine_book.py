@@ -74,6 +74,10 @@ class QuarantineBook(Repository):
         given = {"batch": batch, "event_id": None, "action": None, "of_actions": False}
         return self._stream(Quarantined, _SQL["rows"], {**given, "open_only": open_only})
 
+    def newest(self, limit: int) -> list[Quarantined]:
+        """Return what came last with ingest batches and is open, the newest first."""
+        return self._all(Quarantined, _SQL["newest"], {"limit": limit})
+
     def of_actions(
         self, event_id: int | None = None, *, action: str | None = None, open_only: bool = True
     ) -> Iterator[Quarantined]:

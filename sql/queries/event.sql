@@ -46,6 +46,11 @@ WHERE position > %(after)s AND NOT kind = ANY (%(hidden)s)
     AND (%(subject)s::text IS NULL OR subject = %(subject)s)
 ORDER BY position LIMIT %(limit)s
 
+-- When a batch reached its states.
+-- name: of_batch
+SELECT kind, create_time FROM event
+WHERE subject = %(subject)s AND kind IN ('batch.stored', 'batch.described') ORDER BY event_id
+
 -- name: at
 SELECT position, event_uuid AS id, kind AS type, create_time AS time, subject, document AS data, trace_id
 FROM event WHERE position = ANY (%(positions)s) AND NOT kind = ANY (%(hidden)s)

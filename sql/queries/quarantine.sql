@@ -46,5 +46,17 @@ WHERE (known.action_event_id IS NOT NULL) = %(of_actions)s
     AND NOT (%(open_only)s AND known.replay_time IS NOT NULL)
 ORDER BY abs(known.owner), known.part, known.path, known.record_number
 
+-- Of batches; few are read, however many there are.
+-- name: newest
+SELECT known.quarantine_id, batch.name AS batch, NULL::bigint AS event_id, NULL::text AS action,
+    known.part, known.path, known.record_number, known.node_id, known.reason,
+    encode(known.sha256, 'hex') AS key, known.store_batch, known.quarantine_time, known.replay_time
+FROM (
+    SELECT * FROM quarantine WHERE ingest_batch_id IS NOT NULL AND replay_time IS NULL
+    ORDER BY quarantine_id DESC LIMIT %(limit)s
+) AS known
+JOIN ingest_batch AS batch USING (ingest_batch_id)
+ORDER BY known.quarantine_id DESC
+
 -- name: close
 UPDATE quarantine SET replay_time = now() WHERE quarantine_id = ANY (%s) AND replay_time IS NULL

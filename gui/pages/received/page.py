@@ -228,7 +228,7 @@ def _show_set_aside(desk: Desk, rows: tuple[SetAside, ...]) -> None:
         )
         table(rows, cols, "Quarantine")
         if len(rows) == LISTED:
-            text(f"The first {LISTED}; `drystone quarantine list` has all of them.", "hint")
+            text(f"The newest {LISTED}; `drystone quarantine list` has all of them.", "hint")
 
 
 def _read_again(desk: Desk, one: SetAside) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import islice
 from typing import NamedTuple
 
 from adapters import (
@@ -46,7 +45,7 @@ def read_received(desk: Desk, sent: str = "", letter: str = "") -> ReceivedReadi
     """Read what was received; blocks."""
     database = desk.database()
     is_number = letter.isascii() and letter.isdecimal() and 0 < len(letter) < 19
-    rows = islice(database.quarantine.of_batches(), LISTED)
+    rows = database.quarantine.newest(LISTED)
     return ReceivedReading(
         tuple(received_requests(database, LISTED)),
         tuple(dead_letters(database, LISTED)),

@@ -17,6 +17,7 @@ from sql import Database
 from sql.core import migrate
 from sql.core.errors import EventsGoneError
 from sql.core.migrate import known_migrations
+from sql.core.statements import statements
 from sql.events.event_book import FeedEvent, add_event
 from sql.events.event_types import EVENT_TYPES
 from sql.intent.intent import key_of, load_intent
@@ -114,6 +115,14 @@ def test_batches_tell_when_they_are_stored_once_and_described(database: Database
         database.ingests.set_state("march", state)
     found, _ = database.events.feed(0)
     assert told(found) == [("batch.stored", "batch march"), ("batch.described", "batch march")]
+    assert database.events.times_of_batch("march") == {one.type: one.time for one in found}
+    assert database.events.times_of_batch("marc") == {}
+    with database.connection() as connection:
+        # A few rows are read one by one whatever there is.
+        connection.execute("SET LOCAL enable_seqscan = off")
+        explain = b"EXPLAIN " + statements("event")["of_batch"]
+        plan = str(connection.execute(explain, {"subject": "batch march"}).fetchall())
+    assert "event_of_batch" in plan, plan
     assert found[0].data == {"batch": "march", "files": 7, "size_bytes": 700}
 
 

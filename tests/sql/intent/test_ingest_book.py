@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from base.errors import UsageError
 from sql import Database, DeclaredTable, QuarantineRow
 from sql.core.errors import NotFoundError
+from sql.core.statements import statements
 from sql.intent.intent import key_of, load_intent
 
 KEY = "ab" * 32
@@ -78,6 +79,22 @@ def test_quarantine_is_idempotent_and_replayed(march: Database):
     assert list(quarantine.of_batches("april")) == list(quarantine.of_actions()) == []
     with pytest.raises(NotFoundError):
         quarantine.add_of_batch("nobody", rows)
+
+
+def test_the_newest_that_is_open_is_found_without_reading_the_rest(march: Database):
+    march.ingests.open("april", "yt-dlp", None, "/inbox/april")
+    for batch, path in (("april", "b"), ("march", "c"), ("march", "a"), ("april", "d")):
+        march.quarantine.add_of_batch(batch, [QuarantineRow(path=path, reason="is broken")])
+    every = {row.path: row for row in march.quarantine.of_batches()}
+    march.quarantine.close([every["d"].quarantine_id])
+    assert march.quarantine.newest(2) == [every["a"], every["c"]]
+    with march.connection() as connection:
+        # A few rows are all read and sorted whatever there is.
+        connection.execute("SET LOCAL enable_bitmapscan = off")
+        connection.execute("SET LOCAL enable_seqscan = off")
+        explain = b"EXPLAIN " + statements("quarantine")["newest"]
+        plan = str(connection.execute(explain, {"limit": 2}).fetchall())
+    assert "Backward using quarantine_open" in plan, plan
 
 
 @pytest.mark.parametrize(
