@@ -49,6 +49,25 @@ SELECT node_id FROM node WHERE node_id = %(node_id)s OR sha256 = %(sha256)s
 -- name: lock_batch
 SELECT ingest_batch_id FROM ingest_batch WHERE name = %(batch)s FOR UPDATE
 
+-- Locked: a guest who grants several things at once is counted one after the other.
+-- name: lock_giver
+SELECT FROM app_user WHERE user_id = %(given_by)s FOR NO KEY UPDATE
+
+-- What of a guest takes room: the grants that hold, and those of which what they reached is not yet forgotten.
+-- name: count_given
+SELECT count(*) FROM access_grant AS given
+WHERE given.given_by = %(given_by)s AND (is_current(given)
+    OR EXISTS (SELECT FROM grant_reach AS reach WHERE reach.grant_id = given.grant_id))
+
+-- What has ended is not begun anew: what it reached may be forgotten already. The same again is another one.
+-- name: replace_ended
+UPDATE access_grant SET revoked_at = now()
+WHERE coalesce(user_id, 0) = coalesce(%(user_id)s, 0) AND coalesce(group_id, 0) = coalesce(%(group_id)s, 0)
+    AND coalesce(node_id, 0) = coalesce(%(node_id)s, 0)
+    AND coalesce(ingest_batch_id, 0) = coalesce(%(ingest_batch_id)s, 0) AND level = %(level)s
+    AND coalesce(given_by, 0) = coalesce(%(given_by)s, 0)
+    AND revoked_at IS NULL AND secret_hash IS NULL AND expires_at <= now()
+
 -- Again, it has another end, and shows as much as it was asked for last.
 -- name: add
 INSERT INTO access_grant (
@@ -144,7 +163,7 @@ ORDER BY person.name
 SELECT edge_id FROM rights_progress FOR UPDATE
 
 -- name: live
-SELECT EXISTS (SELECT FROM access_grant WHERE revoked_at IS NULL), coalesce((SELECT max(edge_id) FROM edge), 0)
+SELECT EXISTS (SELECT FROM access_grant AS given WHERE NOT is_over(given)), coalesce((SELECT max(edge_id) FROM edge), 0)
 
 -- name: set_progress
 UPDATE rights_progress SET edge_id = %(edge_id)s
@@ -159,7 +178,8 @@ WITH fresh AS MATERIALIZED (
     SELECT reach.grant_id, fresh.child_node_id
     FROM fresh JOIN relationship USING (relationship_id)
     JOIN grant_reach AS reach ON reach.node_id = fresh.parent_node_id
-    WHERE passes_rights(relationship)
+    JOIN access_grant AS given USING (grant_id)
+    WHERE passes_rights(relationship) AND NOT is_over(given)
 )
 UPDATE rights_progress SET edge_id = coalesce((SELECT max(fresh.edge_id) FROM fresh), edge_id)
 RETURNING (SELECT count(*) FROM fresh)
@@ -167,8 +187,8 @@ RETURNING (SELECT count(*) FROM fresh)
 -- The next nodes of one batch on which something is granted.
 -- name: read_batch
 WITH next AS (
-    SELECT grant_id, ingest_batch_id, batch_node_id FROM access_grant
-    WHERE batch_node_id IS NOT NULL AND revoked_at IS NULL ORDER BY grant_id LIMIT 1
+    SELECT given.grant_id, given.ingest_batch_id, given.batch_node_id FROM access_grant AS given
+    WHERE given.batch_node_id IS NOT NULL AND NOT is_over(given) ORDER BY given.grant_id LIMIT 1
 ), members AS MATERIALIZED (
     SELECT next.grant_id, member.node_id FROM next
     JOIN ingest_batch_node AS member ON member.ingest_batch_id = next.ingest_batch_id
@@ -189,7 +209,7 @@ WITH taken AS (
 ), fresh AS (
     INSERT INTO grant_reach (node_id, grant_id)
     SELECT DISTINCT taken.node_id, taken.grant_id FROM taken JOIN access_grant AS given USING (grant_id)
-    WHERE given.revoked_at IS NULL
+    WHERE NOT is_over(given)
     ON CONFLICT DO NOTHING RETURNING node_id, grant_id
 ), further AS (
     INSERT INTO grant_frontier (grant_id, node_id)
@@ -203,5 +223,5 @@ SELECT count(*) FROM taken
 -- name: forget
 DELETE FROM grant_reach WHERE (node_id, grant_id) IN (
     SELECT reach.node_id, reach.grant_id FROM access_grant AS given JOIN grant_reach AS reach USING (grant_id)
-    WHERE given.revoked_at IS NOT NULL LIMIT %(rows)s
+    WHERE is_over(given) LIMIT %(rows)s
 )

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 from base.errors import UsageError
-from sql.core.errors import NotFoundError
+from sql.core.errors import GuestError, NotFoundError
 from sql.core.repository import Repository, rows_of, value_of
 from sql.core.statements import statements
 from sql.events.event_book import add_event
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 Level = Literal["viewer", "editor", "owner", "analyze", "export", "delete", "share", "api"]
 LEVELS: tuple[Level, ...] = get_args(Level)
 LISTED_MAX = 10_000
+GIVEN_MAX = 100
+"""So many grants of one guest may take room; each has a row for every node below it."""
 BIGINT_MAX = 2**63 - 1
 
 _SQL = statements("rights")
@@ -148,20 +150,29 @@ class GrantBook(Repository):
     # ---- Grants ----------------------------------------------------------------------------------
 
     def add(self, asked: NewGrant) -> int:
-        """Grant something; returns the grant's number. The same again changes its end.
+        """Grant something; returns the grant's number.
 
-        Raises UsageError and NotFoundError for what cannot be granted, and BusyError while the
-        batch is being written.
+        The same again changes its end; when that is past, it is granted anew. Raises UsageError
+        and NotFoundError for what cannot be granted, GuestError when a guest has granted GIVEN_MAX
+        others, and BusyError while the batch is being written.
         """
         check(asked)
         with self._database.connection() as connection:
+            connection.execute(_SQL["lock_giver"], {"given_by": asked.given_by})
             given = asked._asdict() | {
                 "user_id": _account(connection, asked.account) if asked.account else None,
                 "group_id": _group(connection, asked.group) if asked.group else None,
                 "node_id": find_node(connection, asked.node) if asked.node else None,
                 "ingest_batch_id": _batch(connection, asked.batch) if asked.batch else None,
             }
+            connection.execute(_SQL["replace_ended"], given)
             grant_id = value_of(connection, _SQL["add"], given)
+            if value_of(connection, _SQL["count_given"], given) > GIVEN_MAX:
+                raise GuestError(
+                    f"guests grant at most {GIVEN_MAX} things at a time: take back some of yours, "
+                    "see `grant list`; what was taken back or has ended counts until its room is "
+                    "free, for up to an hour or so"
+                )
             if given["node_id"] is not None:
                 begun = {"grant_id": grant_id, "node_id": given["node_id"]}
                 connection.execute(_SQL["begin_reach"], begun)

@@ -128,6 +128,49 @@ def test_what_was_taken_back_takes_no_room(ready: Database):
     assert reached(ready, again) == {"t:post:1", "t:pic:1"}
 
 
+def end(database: Database, grant_id: int, ago: str) -> None:
+    with database.connection() as connection:
+        connection.execute(
+            "UPDATE access_grant SET granted_at = now() - interval '1 day', "
+            "expires_at = now() - %s::interval WHERE grant_id = %s",
+            [ago, grant_id],
+        )
+
+
+@pytest.mark.parametrize("others", [False, True])
+def test_what_has_ended_takes_no_room_and_reaches_nothing_new(ready: Database, others: bool):
+    """Whether anything else is granted or not; a link as well as what an account was granted."""
+    if others:
+        give(ready, node="t:post:2")
+    ended = [
+        give(ready, node="t:post:1", account=None, secret_hash=b"s" * 32),
+        give(ready, node="t:post:1", account="eve"),
+        give(ready, batch="march", account="eve"),
+    ]
+    for grant_id in ended:
+        end(ready, grant_id, "2 h")
+    write(ready, "three", "t:post:1", "t:pic:3")
+    ready.read_rights()
+    assert [reached(ready, grant_id) for grant_id in ended] == [set()] * 3
+    write(ready, "four", "t:post:1", "t:pic:4", ingest_batch="march")
+    ready.read_rights()
+    assert [reached(ready, grant_id) for grant_id in ended] == [set()] * 3
+
+
+def test_what_has_ended_is_granted_anew(ready: Database):
+    """All of it, though what it reached was forgotten in part."""
+    first = give(ready, node="t:post:1")
+    end(ready, first, "2 h")
+    reach.read_on(ready, 1)
+    again = give(ready, node="t:post:1")
+    assert again != first
+    assert reached(ready, again) == {"t:post:1", "t:pic:1"}
+    assert reached(ready, first) == set()
+    assert ready.rights.grant(again).is_live and not ready.rights.grant(first).is_live
+    end(ready, again, "1 s")
+    assert give(ready, node="t:post:1") != again, "also when it is not yet forgotten"
+
+
 def test_the_same_again_is_the_same_grant_with_another_end(ready: Database):
     first = give(ready, node="t:post:1")
     end = datetime.now(UTC) + timedelta(days=1)

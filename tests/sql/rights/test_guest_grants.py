@@ -15,6 +15,7 @@ from sql.core.errors import GuestError, NotFoundError
 from sql.database.guest_view import GuestView
 from sql.operations import rights
 from sql.operations.place import Place
+from sql.rights import grant_book
 from sql.rights.grant_book import NewGrant
 
 NODES = "SELECT description FROM node JOIN virtual_asset USING (node_id) ORDER BY 1"
@@ -183,6 +184,31 @@ def test_a_guest_links_what_may_be_shared(ready: Database):
     assert not ready.shared_by(secret, "export").holds()
     ready.rights.revoke(min(one.grant_id for one in ready.rights.grants(account="bob")))
     assert not ready.shared_by(secret).holds()
+
+
+def test_a_guest_grants_so_much_at_a_time(ready: Database, monkeypatch: pytest.MonkeyPatch):
+    """Links, too; what was taken back counts until what it reached is forgotten."""
+    monkeypatch.setattr(grant_book, "GIVEN_MAX", 3)
+    give(ready, node="t:post:1", level="owner")
+    until = datetime.now(UTC) + timedelta(days=1)
+    new = rights.NewLink(node="t:post:1", until=until, level="viewer")
+    first = share(ready, level="viewer")
+    ask(ready, rights.link, new)
+    second = ask(ready, rights.link, new).grant_id
+    assert share(ready, level="viewer", until=until) == first, "the same is no more"
+    for one in (new, new):
+        with pytest.raises(GuestError, match="at most 3 things at a time: take back some"):
+            ask(ready, rights.link, one)
+    with pytest.raises(GuestError, match="at most 3"):
+        share(ready, level="export")
+    ready.read_rights()
+    ready.rights.revoke(second)
+    with pytest.raises(GuestError, match="until its room is free"):
+        ask(ready, rights.link, new)
+    ready.read_rights()
+    ask(ready, rights.link, new)
+    give(ready, node="t:post:2", account="eve")
+    assert len(ready.rights.grants()) == 5, "an operator grants on"
 
 
 def test_rights_on_a_node_are_all_that_were_granted(ready: Database):
