@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         GuestError,
         KeyReusedError,
         NotFoundError,
+        QueryTimeoutError,
         SchemaError,
         SelectorError,
         StaleAttemptError,

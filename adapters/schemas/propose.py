@@ -19,7 +19,7 @@ from adapters.decide.shapes import Keys, grouped, keys_of, most_like
 from adapters.schemas import verdict
 from adapters.schemas.rows import plan_of, replay, statements_of, write_rows
 from base.errors import UsageError
-from sql import Database, Proposal, SchemaError
+from sql import BusyError, Database, Proposal, SchemaError
 
 if TYPE_CHECKING:
     from adapters.decide.decision import Decision, Thresholds
@@ -90,7 +90,8 @@ def _is_accepted(
         return False
     try:
         verdict.accept(database, name, AUTO_MIGRATE, say=say)
-    except (SchemaError, UsageError) as error:
+    except (BusyError, SchemaError, UsageError) as error:
+        # Also when a backup reads the table for an hour: what comes next brings it up again.
         say(f"{name} is not accepted by itself: {error}")
         return False
     return True

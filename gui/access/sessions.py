@@ -102,7 +102,7 @@ class Sessions:
                 known = self._known.get(secret_hash)
             if known is None or time.monotonic() - known.asked > REMEMBERED_WITHOUT_DATABASE_S:
                 raise
-            if known.mark and known.mark != mark:
+            if known.mark != mark:
                 raise
             visitor = known.visitor
             if is_token and self.kept.find(secret_hash) is None:

@@ -12,10 +12,11 @@ import time
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
+from adapters import EngineUnavailableError
 from adapters.actions import contract_named, next_of
 from base.errors import DrystoneError, UsageError
 from jobs.runs.control import RunControl, dry_run
-from sql import Selector
+from sql import BusyError, DatabaseUnavailableError, QueryTimeoutError, Selector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -91,12 +92,16 @@ class Arrivals:
             loaded = contract_named(watch.config_path, one.action)
             asked = _request(watch, one)
             selector = Selector.model_validate(asked["selector"])
-            if not next_of(watch.database, selector, loaded, 1):
+            if not next_of(watch.database, selector, loaded, 1, again=False):
                 return False
             if self._is_lacking(watch, one, asked):
                 return False
             control = RunControl(watch.config_path, watch.database, watch.config)
             run, _ = control.start("ua_2", asked, priority=PRIORITY, requested_by="arrival")
+        except (
+            BusyError, DatabaseUnavailableError, EngineUnavailableError, QueryTimeoutError
+        ):  # fmt: skip
+            return True  # It is asked again; what is down is told elsewhere.
         except DrystoneError as error:
             _log.warning("%s cannot be done for what came in: %s", one.action, error)
             return False

@@ -18,7 +18,7 @@ from sql.core.errors import NotFoundError
 from sql.core.statements import statements
 from sql.database.database import Database
 from sql.database.node_groups import SOURCE, TABLE, now
-from sql.intent.intent import CommonMetadata, SourceMetadata, WriteIntent
+from sql.intent.intent import TITLE_LENGTH_MAX, CommonMetadata, SourceMetadata, WriteIntent
 from sql.selector.document import read_selector
 
 METADATA_BYTES_MAX = 64 << 10
@@ -181,6 +181,8 @@ def _check(metadata: dict[str, Any]) -> None:
         raise UsageError(
             f"metadata has at most {METADATA_BYTES_MAX:,} bytes; this is {size_bytes:,}"
         )
+    if len(_title(metadata)) > TITLE_LENGTH_MAX:
+        raise UsageError(f"a title has at most {TITLE_LENGTH_MAX:,} characters")
     if "\\u0000" in json.dumps(metadata):
         raise UsageError("metadata has a NUL, which no database holds; take it out")
     if _depth(metadata) > DEPTH_MAX:

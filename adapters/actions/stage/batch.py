@@ -58,12 +58,14 @@ def next_of(
     selector: Selector | None,
     contract: LoadedContract | None,
     nodes_max: int,
+    *,
+    again: bool = True,
 ) -> list[NodeRow]:
     """Return the first so many of what both find, of which the action is not done yet.
 
     By node_id, so the oldest come first, unless the selector has an order of its own; what the
-    action failed with comes after all that it was not tried on. In whatever version the action did
-    a node, it is done.
+    action failed with comes after all that it was not tried on, or never where `again` is false. In
+    whatever version the action did a node, it is done.
     """
     chosen = selector_of(selector, contract)
     limit = nodes_max if chosen.limit is None else min(chosen.limit, nodes_max)
@@ -71,7 +73,7 @@ def next_of(
     if not name or not database.actions.is_declared(name):
         return list(database.query_nodes(_with(chosen, {}, limit)))
     found: dict[int, NodeRow] = {}
-    for failed in (False, True):
+    for failed in (False, True) if again else (False,):
         if left := limit - len(found):
             state = {"action": {"name": name, "done": False, "failed": failed}}
             # A run beside this one may fail in between with what was found: it stays where it was.

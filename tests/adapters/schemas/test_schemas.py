@@ -8,6 +8,7 @@ import subprocess
 import sys
 from typing import Any
 
+import psycopg
 import pytest
 from command import ROOT
 from schema_world import bring_in, rows_of, write
@@ -257,6 +258,24 @@ def test_what_comes_to_a_trusted_schema_is_accepted(database: Database, tmp_path
     assert come("fourth", range(90, 100), legs=4) == []
     assert statuses() == ["former", "former", "former", "active"]
     assert count(database, "pets", {"legs": 4}) == 10
+
+
+def test_a_table_that_somebody_reads_for_long_waits_for_what_comes_next(
+    database: Database, database_url: str, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("sql.core.lock_waits.TABLE_LOCK_ATTEMPTS", 1)
+
+    def come(batch: str, **more: Any) -> list[str]:
+        folder = write(str(tmp_path / batch), {"pets.jsonl": [pet(n, **more) for n in range(9)]})
+        return bring_in(database, folder, batch, TRUSTED)[1]
+
+    assert come("first") == []
+    # As a backup does, or the build of a dataset.
+    with psycopg.connect(database_url) as reader:
+        reader.execute("SELECT count(*) FROM meta_pets")
+        assert come("second", colour="red") == ["pets"]
+    assert come("third", colour="blue") == []
+    assert count(database, "pets", {"colour": "red"}) == 9
 
 
 def test_another_schema_waits_for_somebody(database: Database, tmp_path):

@@ -272,4 +272,4 @@ def test_a_database_with_something_in_it_is_not_replaced(life, fresh, packages):
     after = rows_of(dsn_of(store))
     assert before["app_user"] == after["app_user"] == []
     assert len(after["label_answer"]) == 0
-    assert {row["name"] for row in after["ingest_batch"]} == {"odd", "pictures", "things"}
+    assert {row["name"] for row in after["ingest_batch"]} == {"odd", "pictures", "some", "things"}

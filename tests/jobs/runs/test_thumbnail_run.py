@@ -199,6 +199,18 @@ def test_what_was_ended_in_between_is_not_begun_again_and_again(yard: ActionYard
     assert second > first
 
 
+def test_a_store_that_is_away_for_a_moment_is_asked_again(yard: ActionYard):
+    yard.start_redis()
+    yard.add_action("measure")
+    out = LookingOut(yard, ArrivalAction(action="measure"))
+    assert out.look() == []
+    yard.store.stop()
+    assert out.look() == []
+    yard.store.start()
+    ((_, by),) = out.look()
+    assert by == "arrival"
+
+
 def test_the_backlog_and_what_actions_made_are_no_arrivals(yard: ActionYard):
     yard.start_redis()
     yard.add_action("measure")

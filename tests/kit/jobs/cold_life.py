@@ -117,6 +117,7 @@ def live(yard: ActionYard) -> None:
     _command(yard, "pipeline", "enrol", "looks", str(batch))
     _let_people_in(yard)
     _share(yard)
+    _receive(yard)
     _ingest(yard, "things", {"things.jsonl": THINGS}, "json")
     _command(yard, "schema", "accept", "things")
     _command(yard, "schedule", "add", "nightly", "thumbnails", "--cron", "0 4 * * *")
@@ -224,6 +225,21 @@ def _share(yard: ActionYard) -> None:
     _command(yard, "collection", "add", "walls", "--node", str(node_id), "--yes")
     _command(yard, "grant", "add", "--collection", "walls", "--group", "friends")
     _command(yard, "grant", "add", "--batch", "odd", "--account", "ann", "--with-metadata")
+
+
+def _receive(yard: ActionYard) -> None:
+    """What a port told of a request that failed, and of its replay that failed, too."""
+    yard.rows_change(
+        f"""
+        INSERT INTO received_progress (sequence) VALUES (1);
+        INSERT INTO received_request
+            (request_id, account, owner, source, accept_time, keys, about, batch, outcome)
+        VALUES ('{"7" * 32}', 'ann', 'ann', 'phone', now(), sha256('x'), '{{}}', 'again', 'failed');
+        INSERT INTO dead_letter (request_id, place, batch, path, reason)
+        VALUES ('{"7" * 32}', 0, 'again', 'x.json', 'of a test');
+        INSERT INTO replaced_batch (batch, letter_id) SELECT 'first', letter_id FROM dead_letter
+        """
+    )
 
 
 def _command(yard: ActionYard, *words: str, exit_code: int = 0) -> None:

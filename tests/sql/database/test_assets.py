@@ -97,6 +97,7 @@ def test_what_people_say_is_kept_and_the_last_counts(
         ({"a": float("nan")}, "no JSON"),
         ({"a": "\ud800"}, "no JSON"),
         ({"a": ["\0"]}, "NUL"),
+        ({"title": "x" * 4_097}, "a title has at most 4,096"),
     ],
 )
 def test_what_no_column_holds_is_refused(database: Database, world: World, said: dict, why: str):

@@ -394,3 +394,29 @@ def test_a_lost_connection_leaves_nothing(ready: Database, database_url: str, ob
     for table in ("node", "virtual_asset", "common_metadata", "edge", "write_intent"):
         assert count(ready, table) == 0
     assert apply(ready, "one", **post_intent()).nodes_new == 3
+
+
+def test_a_priority_that_was_a_word_is_a_number_and_the_intent_the_same(database: Database):
+    """As packages of before have it, whose digest is known."""
+    priority = Column(name="priority", type="integer", comment="1 (first) to 10")
+    database.declare(
+        DeclaredTable(kind="source", name="received", version=1, comment="x", columns=(priority,))
+    )
+    keys = {word: f"{number:064x}" for number, word in enumerate(("high", "normal"))}
+    document = {
+        "intent_id": "of before",
+        "physical_nodes": [
+            {"key": key, "size_bytes": 1, "extension": "json"} for key in keys.values()
+        ],
+        "source_metadata": [
+            {"key": key, "source": "received", "values": {"priority": word}}
+            for word, key in keys.items()
+        ],
+    }
+    assert not database.apply_intent(load_intent(document)).repeated
+    assert database.apply_intent(load_intent(document)).repeated
+    with database.reading() as connection:
+        found = connection.execute(
+            "SELECT priority FROM meta_received JOIN node USING (node_id) ORDER BY sha256"
+        ).fetchall()
+    assert found == [(3,), (None,)]
