@@ -92,9 +92,9 @@ def list_requests(place: Place, caller: Caller, asked: RequestsQuestion) -> Requ
     return page_of(place.database, found, asked.limit, failed_only=asked.failed)
 
 
-def requests_shown(database: Database, limit: int) -> list[RequestLine]:
-    """Return the newest requests of all accounts."""
-    found = [receipt_of(row) for row in database.received.newest(None, "", limit)]
+def requests_shown(database: Database, account: str | None, limit: int) -> list[RequestLine]:
+    """Return the newest requests of an account, or of all."""
+    found = [receipt_of(row) for row in database.received.newest(account, "", limit)]
     return page_of(database, found, limit, failed_only=False).requests
 
 
@@ -195,9 +195,9 @@ class LettersQuestion(Document):
     limit: Annotated[int, Field(ge=1, le=LETTERS_SHOWN_MAX, description="At most so many.")] = 100
 
 
-def letters_shown(database: Database, limit: int) -> list[Letter]:
-    """Return open dead letters of all accounts, by their numbers."""
-    return _page_of_letters(database, None, LettersQuestion(limit=limit)).letters
+def letters_shown(database: Database, account: str | None, limit: int) -> list[Letter]:
+    """Return open dead letters of an account, or of all, by their numbers."""
+    return _page_of_letters(database, account, LettersQuestion(limit=limit)).letters
 
 
 def _page_of_letters(database: Database, account: str | None, asked: LettersQuestion) -> LetterPage:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
+import time
 from collections.abc import Iterator
 
 import gui_harness
@@ -18,7 +21,7 @@ from adapters.work.batch_work import BatchWork, Signal
 from gui.access.people import add_user
 from gui.core.server_process import api_process
 from jobs.runs.control import RunControl
-from sql import Outcome, Successors
+from sql import Outcome, ReceivedRow, Successors
 
 BOUNDARY = "between-the-parts"
 FORM = f"multipart/form-data; boundary={BOUNDARY}"
@@ -211,6 +214,37 @@ def test_a_replay_that_fails_is_a_dead_letter_again(served: Scene, lena: str):
     assert len(told(served, lena, sent, "request.failed")) == 2, "it is told once"
     come_in(served, batch)
     assert sent.letters() == [] and sent.state()["state"] == "described"
+
+
+@contextlib.contextmanager
+def failed_of(served: Scene, account: str, parts: int) -> Iterator[None]:
+    """A request of somebody whose parts are all dead letters."""
+    book = served.database.received
+    request_id = hashlib.md5(account.encode()).hexdigest()
+    row = ReceivedRow(
+        request_id=request_id, account=account, owner="", source="mass", time_s=time.time(),
+        keys=bytes(32 * parts), about="{}", batch=f"received-of-{account}", first_place=0,
+    )  # fmt: skip
+    book.tell([row], book.progress())
+    paths = [f"mass/{place:06d}.json" for place in range(parts)]
+    book.failed(f"received-of-{account}", f"no luck of {account}", lambda _: paths)
+    yield
+    with served.database.connection() as connection:
+        connection.execute("DELETE FROM received_request WHERE request_id = %s", [request_id])
+
+
+@pytest.mark.asyncio
+async def test_what_many_others_failed_of_hides_nothing_on_the_page(served: Scene, lena: str):
+    with failed_of(served, "somebody", 101), failed_of(served, "lena", 1):
+        async with gui_harness.simulated(served, "lena") as (user, _):
+            await user.open("/received")
+            await user.should_see("no luck of lena")
+            await user.should_not_see("no luck of somebody")
+            await user.should_not_see("The first 100")
+        async with gui_harness.simulated(served, "ada") as (user, _):
+            await user.open("/received")
+            await user.should_see("no luck of somebody")
+            await user.should_see("The first 100; `drystone request letters` has all of them.")
 
 
 def fail(served: Scene, task_id: int) -> None:

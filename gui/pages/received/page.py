@@ -27,15 +27,18 @@ from gui.widgets.blocks import (
 )
 from gui.widgets.frame import Page, visitor
 from gui.widgets.tables import Col, table
-from gui.widgets.view import View
+from gui.widgets.view import View, follow
 from gui.widgets.words import state_badge
 
 KEY_SHOWN = 12
 
 
-def build(view: View) -> None:
-    """Build the page."""
-    desk = view.desk
+async def build(view: View, sent: str = "", letter: str = "") -> None:
+    """Build the page; whoever is no admin has a reading of what they sent themselves."""
+    desk, person = view.desk, visitor()
+    account = None if person.may("admin") else person.name
+    read = functools.partial(read_received, desk, account, sent, letter)
+    view = View(desk, await follow(desk, f"/received {(account, sent, letter)}", read))
     with card("Send files", "they are stored under your name"):
         DropFiles()
     view.live(_show_requests, lambda found: found.requests)
@@ -46,23 +49,16 @@ def build(view: View) -> None:
 
 
 PAGE = Page(
-    "Received", "/received", "operator", "Data", read=read_received, build=build, key="v", place=6,
+    "Received", "/received", "operator", "Data", build=build, key="v", place=6,
     lead="What was sent over HTTP, what became of it, and what could not come in.",
 )  # fmt: skip
-
-
-def _is_mine(account: str) -> bool:
-    """Tell whether somebody's request is shown to who looks: the reading is for everybody."""
-    person = visitor()
-    return person.may("admin") or account == person.name
 
 
 # ---- Requests ------------------------------------------------------------------------------------
 
 
 def _show_requests(found: tuple[ReceivedRequestLine, ...]) -> None:
-    shown = [one for one in found if _is_mine(one.account)]
-    if not shown:
+    if not found:
         empty(
             "Nothing was sent in the last seven days.",
             "Drop files above, or let a program send what it has, with a token.",
@@ -80,7 +76,9 @@ def _show_requests(found: tuple[ReceivedRequestLine, ...]) -> None:
         Col("Why", lambda one: first_line(one.reason)),
     )
     with card("Requests", "the newest first"):
-        table(shown, cols, "Requests")
+        table(found, cols, "Requests")
+        if len(found) == LISTED:
+            text(f"The newest {LISTED}; `drystone request list` has all of them.", "hint")
 
 
 def _address(request_id: str) -> str:
@@ -88,7 +86,7 @@ def _address(request_id: str) -> str:
 
 
 def _show_request(found: tuple[str, RequestState] | None) -> None:
-    if found is None or not _is_mine(found[0]):
+    if found is None:
         return
     account, state = found
     with card(f"Request {state.request_id[:KEY_SHOWN]}", state.state):
@@ -152,9 +150,8 @@ def _replay(desk: Desk, one: DeadLetter) -> None:
 
 
 def _show_letters(desk: Desk, letters: tuple[DeadLetter, ...]) -> None:
-    shown = [one for one in letters if _is_mine(one.account)]
     with card("Dead letters", "what was not stored or described"):
-        if not shown:
+        if not letters:
             text("Everything that was sent came in.", "empty-line")
             return
         with box("row"):
@@ -174,11 +171,13 @@ def _show_letters(desk: Desk, letters: tuple[DeadLetter, ...]) -> None:
             Col("Why", lambda one: first_line(one.reason)),
             Col("", functools.partial(_replay, desk)),
         )
-        table(shown, cols, "Dead letters")
+        table(letters, cols, "Dead letters")
+        if len(letters) == LISTED:
+            text(f"The first {LISTED}; `drystone request letters` has all of them.", "hint")
 
 
 def _show_letter(desk: Desk, one: DeadLetterSight | None) -> None:
-    if one is None or not _is_mine(one.account):
+    if one is None:
         return
     with card(f"Dead letter {one.letter_id}", one.state):
         notice(one.reason, "bad" if one.state == "open" else "info")

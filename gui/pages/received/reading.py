@@ -31,7 +31,7 @@ class SetAside(NamedTuple):
 
 
 class ReceivedReading(NamedTuple):
-    """The newest of everything, of all accounts, and what the address names of it."""
+    """What an account sent, or all did, and what the address names of it; the quarantine."""
 
     requests: tuple[ReceivedRequestLine, ...]
     letters: tuple[DeadLetter, ...]
@@ -41,17 +41,24 @@ class ReceivedReading(NamedTuple):
     letter: DeadLetterSight | None = None
 
 
-def read_received(desk: Desk, sent: str = "", letter: str = "") -> ReceivedReading:
-    """Read what was received; blocks."""
+def read_received(
+    desk: Desk, account: str | None, sent: str = "", letter: str = ""
+) -> ReceivedReading:
+    """Read what was received of an account, or of all; blocks."""
     database = desk.database()
     is_number = letter.isascii() and letter.isdecimal() and 0 < len(letter) < 19
-    rows = database.quarantine.newest(LISTED)
+    request = received_request(database, sent) if sent else None
+    if request is not None and account not in (None, request[0]):
+        request = None
+    shown = dead_letter(desk.config.config_path, database, int(letter)) if is_number else None
+    if shown is not None and account not in (None, shown.account):
+        shown = None
     return ReceivedReading(
-        tuple(received_requests(database, LISTED)),
-        tuple(dead_letters(database, LISTED)),
-        tuple(_set_aside(row) for row in rows),
-        received_request(database, sent) if sent else None,
-        dead_letter(desk.config.config_path, database, int(letter)) if is_number else None,
+        tuple(received_requests(database, account, LISTED)),
+        tuple(dead_letters(database, account, LISTED)),
+        tuple(_set_aside(row) for row in database.quarantine.newest(LISTED)),
+        request,
+        shown,
     )
 
 
