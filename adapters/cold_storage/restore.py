@@ -92,11 +92,34 @@ class _Run:
             return set()
         return {name for name in plan.sets if self.found.is_gone(plan.batch, name)}
 
-    def purged_keys(self, database: Database | None) -> frozenset[str]:
-        """Return the contents that were purged by themselves, and stay so."""
-        known = [] if database is None else database.ingests.purged_keys()
+    def is_later(self, batch: str) -> bool:
+        """Tell whether the package of the database knows nothing of a batch."""
         state = None if self.found is None else self.found.state
-        return frozenset(known) | frozenset(() if state is None else state.purged_keys)
+        return state is not None and batch not in state.batches
+
+    def purged_keys(
+        self, wanted: dict[str, list[Entry]], database: Database | None
+    ) -> dict[str, set[str]]:
+        """Return by batch of the store the contents that were purged by themselves, and stay so.
+
+        The store says it of itself, the package of the database of the store that it was made with.
+        What is not certain to have been purged comes back.
+        """
+        sealed = {one.batch for one in self.client.batches() if one.sealed}
+        hidden = frozenset(() if database is None else database.ingests.hidden_keys())
+        found: dict[str, set[str]] = {}
+        for name, entries in wanted.items():
+            keys = {entry.key for entry in entries}
+            packed = frozenset[str]() if self.found is None else self.found.purged_keys(name)
+            purged = keys & packed
+            if name in sealed:
+                # It is as it is: what it lacks for another reason is refused.
+                listed = {file.key for file in self.client.batch_files(name)}
+                purged = (keys & (packed | hidden)) - listed
+            else:
+                purged -= self.client.known(sorted(purged))
+            found[name] = purged | self.client.purged(sorted(keys), name)
+        return found
 
     def adopts(self, batch: str, database: Database | None) -> bool:
         """Tell whether a batch that is not finished can only be finished by its packages.
@@ -132,7 +155,9 @@ def restore(
         Restored("", [place], error=str(error), exit_code=error.exit_code)
         for place, error in wrong.items()
     ]
-    batches = [(Restored(name, list(named)), named) for name, named in sorted(groups.items())]
+    # What came in again, after the database was packed, is there again for the others too.
+    ordered = sorted(groups.items(), key=lambda one: (not run.is_later(one[0]), one[0]))
+    batches = [(Restored(name, list(named)), named) for name, named in ordered]
     reports += [report for report, _named in batches]
     # Until its own package is in place, nothing is told to a database that will be replaced.
     is_due = database is not None and run.found is not None and database.cold.is_fresh()
@@ -224,7 +249,7 @@ def _restore_batch(
             report.packages = [one.package_id for one in ordered]
             packages[:] = [one.place for one in ordered]
             wanted = {k: v for k, v in plan.sets.items() if k not in run.unwanted(plan)}
-            wanted, left_out = _without(wanted, run.purged_keys(database))
+            wanted, left_out = _without(wanted, run.purged_keys(wanted, database))
             if left_out:
                 report.notes.append(f"{len(left_out):,} of its contents had been purged: left out")
             is_adopted = run.adopts(batch, database)
@@ -238,7 +263,8 @@ def _restore_batch(
                 if database is not None:
                     _tell(run, plan, folder, database, report)
                     # Its intents may be told for the first time: what they say of these is over.
-                    database.ingests.begin_purge_of_keys(sorted(left_out))
+                    gone = left_out - run.client.known(sorted(left_out))
+                    database.ingests.begin_purge_of_keys(sorted(gone))
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
     except OSError as error:
@@ -251,12 +277,11 @@ def _restore_batch(
 
 
 def _without(
-    wanted: dict[str, list[Entry]], purged: frozenset[str]
+    wanted: dict[str, list[Entry]], purged: dict[str, set[str]]
 ) -> tuple[dict[str, list[Entry]], set[str]]:
     """Return what is wanted less what was purged by itself, and the keys of that."""
-    left_out = {one.key for entries in wanted.values() for one in entries if one.key in purged}
-    kept = {name: [e for e in some if e.key not in left_out] for name, some in wanted.items()}
-    return {name: some for name, some in kept.items() if some}, left_out
+    kept = {name: [e for e in some if e.key not in purged[name]] for name, some in wanted.items()}
+    return {name: some for name, some in kept.items() if some}, set[str]().union(*purged.values())
 
 
 def _tell(run: _Run, plan: Plan, folder: str, database: Database, report: Restored) -> None:

@@ -45,6 +45,16 @@ class FoundDatabase:
         """Tell whether an ingest batch had been purged by then."""
         return self.state is not None and batch in self.state.purged
 
+    def purged_keys(self, store_batch: str) -> frozenset[str]:
+        """Return the contents purged by themselves by then, as far as a batch may have had them.
+
+        None for one that came later, or was on its way: it may have brought them in again.
+        """
+        state = self.state
+        if state is None or store_batch not in state.batches or store_batch in state.open_batches:
+            return frozenset()
+        return frozenset(state.purged_keys)
+
     def is_gone(self, group: str, store_batch: str) -> bool:
         """Tell whether the store had let go of what was made, in an older group, by then."""
         if self.state is None or group.removeprefix(GENERATED_PREFIX) > self.state.stamp + "~":

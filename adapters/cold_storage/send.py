@@ -164,13 +164,16 @@ def _ours(database: Database) -> list[OutboxPackage]:
 
 
 def _state(client: Client, database: Database, stamp: str) -> StoreState:
+    # Before the keys: what comes in again later comes with a batch that is not among them.
+    batches = client.batches()
     return StoreState(
         stamp=stamp,
-        batches=sorted(one.batch for one in client.batches()),
+        batches=sorted(one.batch for one in batches),
+        open_batches=sorted(one.batch for one in batches if not one.sealed),
         purged=sorted(
             one.name for one in database.ingests.batches() if one.state in ("purging", "purged")
         ),
-        purged_keys=database.ingests.purged_keys(),
+        purged_keys=sorted(client.purged(database.ingests.hidden_keys())),
         pins=[StoredPin(name=one.name, manifest=one.manifest) for one in client.pins()],
         views=[
             StoredView(view_id=one.view_id, layout_id=one.layout_id, manifest=one.manifest_key)

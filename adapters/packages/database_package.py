@@ -70,6 +70,8 @@ class StoreState(_Document):
     views: list[StoredView]
     purged_keys: Annotated[list[Key], Field(default_factory=list)]
     """Contents that were purged by themselves; earlier versions do not say it."""
+    open_batches: Annotated[list[Name], Field(default_factory=list)]
+    """Those of `batches` that were not whole yet; earlier versions do not say it."""
 
 
 def is_database(package: str) -> bool:

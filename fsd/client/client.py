@@ -157,6 +157,17 @@ class Client(Remote):
             found.update(self.do(_files.known, keys=tuple(keys[start : start + KNOWN_KEYS_MAX])))
         return found
 
+    def purged(self, keys: Sequence[str], batch: str | None = None) -> set[str]:
+        """Return those of the keys that were purged by themselves, and not stored again since.
+
+        With a `batch` only what it named when it was purged.
+        """
+        found: set[str] = set()
+        for start in range(0, len(keys), KNOWN_KEYS_MAX):
+            some = tuple(keys[start : start + KNOWN_KEYS_MAX])
+            found.update(self.do(_files.purged, keys=some, batch=batch))
+        return found
+
     # ---- Deletion -----------------------------------------------------------------------------
 
     purge = _asks(lambda: deletion.purge, "batch", "keys")

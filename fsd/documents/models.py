@@ -359,6 +359,14 @@ class KnownRequest(Document):
     keys: Annotated[tuple[Key, ...], Field(max_length=KNOWN_KEYS_MAX, description="Keys.")]
 
 
+class PurgedRequest(KnownRequest):
+    """Ask which objects were purged by their keys, and not stored again since."""
+
+    batch: Annotated[
+        Name | None, Field(description="Only those that this batch named when they were purged.")
+    ] = None
+
+
 class BatchStatus(Document):
     """One ingest batch."""
 

@@ -32,6 +32,7 @@ from fsd.documents.models import (
     JobStatus,
     KnownRequest,
     ObjectHead,
+    PurgedRequest,
 )
 from fsd.documents.names import Key, Name, PathText
 from fsd.operations.jobs import detach_on_interrupt, exit_code_of, follow, job_summary, report_of
@@ -352,6 +353,20 @@ def known(place: Serving, _caller: Caller, asked: KnownRequest) -> list[str]:
     from fsd.store import read
 
     return read.known(place.engine.store, asked.keys)
+
+
+@operation(
+    "object.purged",
+    role="viewer",
+    kind="question",
+    route="POST /storage/objects/purged",
+    is_private=True,
+)
+def purged(place: Serving, _caller: Caller, asked: PurgedRequest) -> list[str]:
+    """Tell which of these keys were purged by themselves, and not stored again since."""
+    from fsd.store.purged_keys import purged_by_key
+
+    return purged_by_key(place.engine.store, asked.keys, asked.batch)
 
 
 @operation(

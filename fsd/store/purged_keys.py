@@ -29,6 +29,21 @@ def is_purged(store: Store, reader: IndexReader, key: bytes) -> bool:
     return named and not _lives(store, reader, key)
 
 
+def purged_by_key(store: Store, keys: Iterable[str], batch: str | None = None) -> list[str]:
+    """Return those of the keys (hexadecimal) that the catalog calls purged, in their order.
+
+    One that is purged now, or in doubt, is not. With a `batch` only what it named at the purge.
+    """
+    with store.lock:
+        purged = store.shards.state.purged_keys
+        return [
+            key
+            for key in keys
+            if (named_by := purged.get(bytes.fromhex(key))) is not None
+            and (batch is None or batch in named_by)
+        ]
+
+
 def without_purged(store: Store, files: Iterable[PartFile]) -> list[PartFile]:
     """Return files of a batch but for those whose content was purged for good.
 

@@ -220,10 +220,14 @@ class IngestBook(Repository):
         with self._database.reading() as connection:
             return connection.execute(_PURGE["named_by"], [_bytes_of(keys)]).fetchall()
 
-    def purged_keys(self) -> list[str]:
-        """Return the keys of what was purged by itself, or is being purged, of any batch."""
+    def hidden_keys(self) -> list[str]:
+        """Return the keys of what is hidden as purged, of batches that are not purged as a whole.
+
+        Not all of it was purged: what such a batch shares with one that is being purged is hidden
+        too. The store knows what was.
+        """
         with self._database.reading() as connection:
-            return [key for (key,) in connection.execute(_PURGE["purged_keys"]).fetchall()]
+            return [key for (key,) in connection.execute(_PURGE["hidden_keys"]).fetchall()]
 
     def purged_count(self) -> int:
         """Return how many nodes have no bytes any more, since these were purged."""

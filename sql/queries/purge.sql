@@ -51,8 +51,9 @@ WHERE node.sha256 = ANY(%(keys)s) AND thumbnail.thumbnail_key IS NOT NULL AND NO
     WHERE other.thumbnail_key = thumbnail.thumbnail_key AND NOT owner.sha256 = ANY(%(keys)s)
 ) AND NOT EXISTS (SELECT FROM node AS scraped WHERE scraped.sha256 = thumbnail.thumbnail_key)
 
--- Single contents that were purged: not those of batches that went as a whole.
--- name: purged_keys
+-- Hidden contents of batches that are not purged as a whole: purged by themselves, or shared with
+-- one that was, or is being purged. The store knows which.
+-- name: hidden_keys
 SELECT encode(node.sha256, 'hex')
 FROM physical_content AS content JOIN node USING (node_id)
 WHERE content.delete_reason IS NOT NULL AND EXISTS (

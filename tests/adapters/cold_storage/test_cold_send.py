@@ -15,11 +15,13 @@ import pytest
 from cold_killed import BACKUP_STEPS
 from command import ROOT, run_text
 from ingest_harness import SCRAPE, House
-from restore_checks import cold_copies
+from restore_checks import cold_copies, only
+from store_checks import key_of
 from store_harness import write_files
 
 from adapters import backup_partner
 from adapters.cold_storage.outbox import confirm
+from adapters.cold_storage.restore import restore
 from adapters.packages.database_package import DATABASE_PREFIX, read_database
 from adapters.packages.package_read import GENERATED_PREFIX, read_manifest, verify_package
 from adapters.work.store_batch import store_batch
@@ -206,6 +208,49 @@ def test_batches_that_the_database_did_not_know_to_their_end(house: House, house
     assert {name: sorted(rows) for name, rows in theirs.items()} == {
         name: sorted(rows) for name, rows in ours.items()
     }
+
+
+def test_a_restore_leaves_out_what_was_purged_by_itself_and_nothing_else(
+    house: House, houses, tmp_path
+):
+    """Not what a batch shares that is being purged, nor what came in again later."""
+    shared, again, gone = (SCRAPE[name] for name in ("ann/two.png", "alone.png", "ann/one.png"))
+    house.ingest(house.scrape("cats"), "cats")
+    house.ingest(house.scrape("dogs", {"two.png": shared}), "dogs", "plain-folder")
+    before = keys_of(house, "cats")
+    cold = cold_copies(house, tmp_path)
+    chosen = tmp_path / "chosen"
+    chosen.write_text("".join(f"{key_of(data)}\n" for data in (again, gone)))
+    done = run_text("purge", "--keys", str(chosen), "--yes", config_path=house.config_path)
+    assert done.returncode == 0, done
+    # Into the store that purged them, and without its database.
+    only(restore(house.config_path, [os.path.join(cold, "cats-0001")], None))
+    assert keys_of(house, "cats") == before - {key_of(again), key_of(gone)}
+    house.database.ingests.begin_purge("dogs")
+    back_up(house)
+    house.ingest(house.scrape("more", {"a.png": again}), "more", "plain-folder")
+    cold_copies(house, tmp_path)
+    other = houses()
+    for _ in range(2):
+        told = run_text("restore", cold, config_path=other.config_path)
+        assert told.returncode == 0, told
+        assert keys_of(other, "cats") == before - {key_of(gone)}
+        assert keys_of(other, "more") == {key_of(again)}
+    hidden = {key for key, reason in reasons(other).items() if reason}
+    # The purge that was cut off goes on.
+    assert hidden == {key_of(gone), key_of(shared)}
+    done = run_text("purge", "--batch", "dogs", "--yes", config_path=other.config_path)
+    assert done.returncode == 0, done
+    assert {key for key, reason in reasons(other).items() if reason} == {key_of(gone)}
+
+
+def keys_of(house: House, batch: str) -> set[str]:
+    return {file.key for file in house.store.client.batch_files(batch)}
+
+
+def reasons(house: House) -> dict[str, str | None]:
+    query = "SELECT encode(sha256, 'hex'), delete_reason FROM physical_content"
+    return dict(house.rows(f"{query} JOIN node USING (node_id)"))
 
 
 def test_a_backup_while_the_engine_is_down_makes_no_package_and_says_so(house: House):
