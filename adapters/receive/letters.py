@@ -60,6 +60,7 @@ def settle(config_path: str, database: Database) -> None:
             database.received.came_in(one.batch)
         else:
             database.received.failed(one.batch, one.reason, _paths_of)
+    database.received.forget_described()
     inbox = load_config(config_path).area_path("3a")
     for batch in database.received.left_behind():
         # Whoever has it will fail or bring it in; it is looked at again.

@@ -149,7 +149,10 @@ class ReceivedBook(Repository):
         return self._all(EndedBatch, _SQL["ended"])
 
     def came_in(self, batch: str) -> None:
-        """Note that a batch is described: its requests and dead letters are done."""
+        """Note that a batch is described: its requests and dead letters are done.
+
+        So are those whose replay failed: what they are replayed from came in.
+        """
         with self._database.connection() as connection:
             requests = [one.request_id for one in _of_batch(connection, batch)]
             done = connection.execute(_SQL["came_in"], {"batch": batch}).fetchall()
@@ -200,6 +203,13 @@ class ReceivedBook(Repository):
     def unreadable(self, letter_id: int, reason: str) -> None:
         """Note why an open dead letter cannot be replayed."""
         self._change(_SQL["unreadable"], {"letter_id": letter_id, "reason": clean_text(reason)})
+
+    def forget_described(self) -> int:
+        """Forget of dead letters that are done the former batches that came in after all.
+
+        Nothing of them is left to be removed. Returns how many.
+        """
+        return self._change(_SQL["came_in_themselves"])
 
     def left_behind(self) -> list[str]:
         """Return batches that failed and whose parts all came in by others."""

@@ -61,6 +61,9 @@ WITH waited AS (
         SELECT batch, true AS may_fail FROM received_request WHERE outcome IS NULL AND batch IS NOT NULL
         UNION ALL
         SELECT batch, state = 'replaying' FROM dead_letter WHERE state <> 'done'
+        UNION ALL
+        SELECT former.batch, false FROM replaced_batch AS former JOIN dead_letter USING (letter_id)
+        WHERE state = 'open'
     ) AS each GROUP BY batch
 )
 SELECT waited.batch, CASE
@@ -105,8 +108,21 @@ FROM received_request AS request
 WHERE letter.batch = %(batch)s AND letter.state = 'replaying' AND request.request_id = letter.request_id
 RETURNING letter.request_id, request.account, request.source
 
+-- Also what failed again in a later batch, which is left behind then.
 -- name: came_in
-UPDATE dead_letter SET state = 'done' WHERE batch = %(batch)s AND state <> 'done' RETURNING request_id
+WITH found AS (
+    SELECT letter_id, batch FROM dead_letter WHERE batch = %(batch)s AND state <> 'done'
+    UNION ALL
+    SELECT letter_id, letter.batch
+    FROM replaced_batch AS former JOIN dead_letter AS letter USING (letter_id)
+    WHERE former.batch = %(batch)s AND letter.batch <> %(batch)s AND state = 'open'
+), later AS (
+    INSERT INTO replaced_batch (batch, letter_id)
+    SELECT batch, letter_id FROM found WHERE batch <> %(batch)s ON CONFLICT DO NOTHING
+)
+UPDATE dead_letter AS letter SET state = 'done'
+FROM found WHERE letter.letter_id = found.letter_id AND state <> 'done'
+RETURNING request_id
 
 -- name: all_came_in
 UPDATE received_request AS request SET outcome = 'described'
@@ -139,6 +155,12 @@ GROUP BY replaced_batch.batch HAVING bool_and(letter.state = 'done')
         SELECT FROM ingest_batch AS known WHERE known.name = replaced_batch.batch
             AND known.state NOT IN ('frozen', 'stored', 'stopped')
     )
+
+-- Their own ingest frees their folders.
+-- name: came_in_themselves
+DELETE FROM replaced_batch AS former USING ingest_batch AS known, dead_letter AS letter
+WHERE known.name = former.batch AND known.state NOT IN ('frozen', 'stored', 'stopped')
+    AND letter.letter_id = former.letter_id AND letter.state = 'done'
 
 -- name: removed
 DELETE FROM replaced_batch WHERE batch = %(batch)s

@@ -200,20 +200,48 @@ def test_a_replay_that_fails_is_a_dead_letter_again(served: Scene, lena: str):
     (letter,) = sent.letters()
     body = b'{"letters": [%d]}' % letter["letter_id"]
     (batch,) = ask(served, lena, "/replay", body).document["ingest_batches"]
-    control = RunControl(served.store.config_path, served.database)
-    folder = os.path.join(os.path.dirname(sent.folder), batch)
-    run, _ = control.start("ua_1", {"folder": folder})
-    (task,) = served.database.runs.show(run.run_id).tasks
-    fail(served, task.task_id)
-    settle_received(served.store.config_path, served.database)
+    run_id = let_fail(served, batch)
     (again,) = sent.letters()
     assert (again["failures"], again["ingest_batch"]) == (2, batch)
-    assert again["reason"] == f"run {run.run_id}: ingest: no luck"
+    assert again["reason"] == f"run {run_id}: ingest: no luck"
     assert len(told(served, lena, sent, "request.failed")) == 2
     settle_received(served.store.config_path, served.database)
     assert len(told(served, lena, sent, "request.failed")) == 2, "it is told once"
     come_in(served, batch)
     assert sent.letters() == [] and sent.state()["state"] == "described"
+
+
+def let_fail(served: Scene, batch: str) -> int:
+    """Let a run of a folder of the inbox fail; return its number."""
+    control = RunControl(served.store.config_path, served.database)
+    folder = os.path.join(served.store.config.area_path("3a"), batch)
+    run, _ = control.start("ua_1", {"folder": folder})
+    (task,) = served.database.runs.show(run.run_id).tasks
+    fail(served, task.task_id)
+    settle_received(served.store.config_path, served.database)
+    return run.run_id
+
+
+@pytest.mark.fault
+def test_what_failed_twice_is_done_when_its_first_batch_comes_in(served: Scene, lena: str):
+    sent = Sent(served, lena, "first", form(("files[]", "a.txt", b"words of the first")))
+    path = f"{sent.folder}/first/000001.txt"
+    was = os.stat(path)
+    former = sent.spoil("first/000001.txt", b"others")
+    with open(path, "wb") as file:
+        file.write(former)
+    os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
+    body = b'{"request_id": "%s"}' % sent.request_id.encode()
+    (batch,) = ask(served, lena, "/replay", body).document["ingest_batches"]
+    let_fail(served, batch)
+    (letter,) = sent.letters()
+    assert (letter["state"], letter["ingest_batch"]) == ("open", batch)
+    come_in(served, sent.batch)  # As `run retry` does.
+    assert sent.letters() == [] and sent.state()["state"] == "done"
+    assert not os.path.exists(os.path.join(os.path.dirname(sent.folder), batch))
+    settle_received(served.store.config_path, served.database)
+    served.database.received.forget(0.0)
+    assert served.database.received.request(sent.request_id) is None, "nothing holds it"
 
 
 @contextlib.contextmanager
