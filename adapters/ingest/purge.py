@@ -15,12 +15,16 @@ from dataclasses import dataclass
 from adapters.ingest.purged_pictures import remove_purged
 from adapters.records.errors import AdapterError
 from adapters.records.names import DERIVED_SUFFIX, FIXED_INFIX
-from base.errors import UsageError
+from base.errors import DrystoneError, UsageError
 from base.text import safe_text
-from fsd import Client, JobStatus, load_config
+from fsd import Client, EngineUnavailableError, JobStatus, load_config
 
 UNDER_WAY = ("frozen", "stored", "stopped", "described")
 """States of ingest batches of which not all is yet in the database, or in packages."""
+STAY_HIDDEN = (
+    "the store cannot be asked what it still has: the database goes on hiding these; the same "
+    "command again goes on"
+)
 
 
 # Not slotted: the client is made when it is first needed.
@@ -103,7 +107,8 @@ def look_at_keys(place: PurgePlace, keys: Sequence[str]) -> JobStatus:
 def purge_keys(place: PurgePlace, keys: Sequence[str]) -> tuple[list[JobStatus], int | None]:
     """Delete single contents for good; returns the store's jobs, and how many nodes have none now.
 
-    That is None without a database. AdapterError when the store refuses or fails.
+    That is None without a database. AdapterError when the purge fails, and what the store raises
+    that refuses it: what it has is shown as before then. Where it cannot be asked all stay hidden.
     """
     look_at_keys(place, keys)
     known = list(dict.fromkeys(keys))
@@ -118,10 +123,17 @@ def purge_keys(place: PurgePlace, keys: Sequence[str]) -> tuple[list[JobStatus],
         database.ingests.begin_purge_of_keys(known)
     try:
         jobs = [_ended(place, place.store.purge(keys=tuple(known)))]
-    except AdapterError:
-        with Database.open(place.config_path) as database:
-            database.ingests.finish_purge_of_keys(known, place.store.known)
-        place.say("what the store still has, the database shows as before")
+    except EngineUnavailableError:
+        # It may have begun, and be cut off: what it has is not certain before the next purge.
+        place.say(STAY_HIDDEN)
+        raise
+    except DrystoneError:
+        try:
+            with Database.open(place.config_path) as database:
+                database.ingests.finish_purge_of_keys(known, place.store.known)
+            place.say("what the store still has, the database shows as before")
+        except DrystoneError:
+            place.say(STAY_HIDDEN)
         raise
     remove_purged(load_config(place.config_path).ssd, place.store.known)
     still = place.store.known(known)

@@ -9,6 +9,7 @@ that is done once more: all is scrubbed, disks are judged and measured, warnings
 
 import contextlib
 import os
+import re
 from typing import Any
 
 from base.files import parse_json
@@ -16,6 +17,7 @@ from fsd.disks.watch_file import WatchFile
 from fsd.store.ssd import lost_keys
 
 FORMAT = 1
+ID, KEY = re.compile("[0-9a-f]{32}"), re.compile("[0-9a-f]{64}")
 SUSPECTED = "suspect"
 """The kind of `suspect_file`, which needs a store."""
 SUSPECT, LOST = "suspect.json", "lost_keys.json"
@@ -25,14 +27,20 @@ OTHERS = ("scrub.log", "health.json", "alerts.json", "disk_models.json", "smart.
 def take_over(file: WatchFile, folder: str) -> None:
     """Write what files of an earlier version say into `file`, and remove them.
 
-    One that cannot be read says nothing. They stay until it is durable there.
+    One that cannot be read says nothing, nor does what is no key or id. They stay until it is
+    durable there.
     """
     if not any(os.path.exists(os.path.join(folder, name)) for name in (SUSPECT, LOST, *OTHERS)):
         return
-    suspect = (f"{shard} {disk}" for shard, disk in _pairs(os.path.join(folder, SUSPECT)))
+    suspect = (
+        f"{shard} {disk}"
+        for shard, disk in _pairs(os.path.join(folder, SUSPECT))
+        if ID.fullmatch(shard) and ID.fullmatch(disk)
+    )
     file.write(SUSPECTED, dict.fromkeys(suspect, True))
     lost = _listed(os.path.join(folder, LOST), "lost")
-    file.write(lost_keys.KIND, {key: True for key in lost if isinstance(key, str) and key})
+    keys = (key for key in lost if isinstance(key, str) and KEY.fullmatch(key))
+    file.write(lost_keys.KIND, dict.fromkeys(keys, True))
     if file.is_saved:
         # Barrier: a crash before this takes them over again, to the same end.
         for name in (*OTHERS, LOST, SUSPECT):

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 
 import pytest
 from command import json_lines
+from engine_processes import child
 from ingest_harness import PNG, SCRAPE, House
+from store_checks import disk, until
 from test_ingest_purge import SHARED, key_of, pictures, run, states
 
 from adapters.audit.audit import audit
-from adapters.ingest.purge import PurgePlace
+from adapters.ingest.purge import STAY_HIDDEN, PurgePlace, purge_keys
+from base.errors import UsageError
+from fsd import Client, EngineUnavailableError, JobStatus
 
 ONE = key_of(SCRAPE["ann/one.png"])
 ALONE = key_of(SCRAPE["alone.png"])
@@ -132,6 +137,42 @@ def test_cut_in_between_the_same_again_goes_on(house_of_two: House, tmp_path, is
     chosen.write_text(ONE)
     run(house, "purge", "--keys", str(chosen), "--yes")
     assert_only_these_are_gone(house, tmp_path, {ONE}, before)
+
+
+@pytest.mark.fault
+def test_what_the_store_refuses_to_purge_is_shown_again(house_of_two: House, tmp_path):
+    """Another job is at work on keys; then the engine ends, and nobody can ask it."""
+    house = house_of_two
+    before, said = pictures(house, tmp_path), list[str]()
+    hanging = child(house.store.config, disk(house.store, 0).name).pid
+
+    def hang(store: Client, job_id: str) -> JobStatus:
+        looked = store.wait(job_id)
+        os.kill(hanging, signal.SIGSTOP)
+        store.purge(keys=(ONE,), dry_run=True)
+        return looked
+
+    def end(store: Client, job_id: str) -> JobStatus:
+        if reasons(house)[ALONE] is not None:  # Not yet while it looks.
+            house.store.stop()
+        return store.wait(job_id)
+
+    try:
+        with pytest.raises(UsageError, match="is at work on a purge of single objects"):
+            purge_keys(PurgePlace(house.config_path, said.append, hang), [ALONE])
+    finally:
+        os.kill(hanging, signal.SIGCONT)
+    assert said == ["what the store still has, the database shows as before"]
+    assert reasons(house)[ALONE] is None
+    until(lambda: all(one.state != "running" for one in house.store.client.jobs()), "the look")
+    said.clear()
+    with pytest.raises(EngineUnavailableError):
+        purge_keys(PurgePlace(house.config_path, said.append, end), [ALONE])
+    assert said == [STAY_HIDDEN]
+    house.store.start()
+    assert reasons(house)[ALONE] == "purged"
+    purge_keys(PurgePlace(house.config_path), [ALONE])
+    assert_only_these_are_gone(house, tmp_path, {ALONE}, before)
 
 
 def test_what_is_pinned_stays_and_is_shown_again(house_of_two: House, tmp_path):

@@ -168,8 +168,11 @@ def test_what_an_earlier_version_knew_of_damage_is_taken_over_once(folder: str):
         return saved(folder, "suspect"), saved(folder, "lost")
 
     leave(
-        suspect={"format": 1, "suspect": [[shard, disk], ["half"], 7]},
-        lost_keys={"format": 1, "lost": [key, 3]},
+        suspect={
+            "format": 1,
+            "suspect": [[shard, disk], ["half"], 7, ["x" * 32, disk], [shard, disk[1:]]],
+        },
+        lost_keys={"format": 1, "lost": [key, 3, "g" + key[1:], key[1:], key + "\n"]},
         alerts={"format": 1, "raised": []},
     )
     known = {f"{shard} {disk}": True}, {key: True}
