@@ -57,13 +57,16 @@ def new_name(request_id: str) -> str:
     return f"{PREFIX}{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}-{request_id[:12]}"
 
 
-def signal(folder: str, account: str) -> None:
-    """Let the inbox take a window for an account; nothing where it came in already."""
+def signal(folder: str, account: str, name: str = "") -> None:
+    """Let the inbox take a window for an account; nothing where it came in already.
+
+    `name` is that of the window, where the folder has it later.
+    """
     path = os.path.join(folder, READY_NAME)
     with contextlib.suppress(FileNotFoundError):  # It came in and is freed.
         if not os.path.lexists(path):
-            name = os.path.basename(folder)
-            write_json_durably(path, {"batch": name, "format": JSON_SOURCE, "user": account})
+            batch = name or os.path.basename(folder)
+            write_json_durably(path, {"batch": batch, "format": JSON_SOURCE, "user": account})
 
 
 def has_files(window: Window, folder: str) -> bool:

@@ -2,8 +2,9 @@
 
     ended   the batch of a window failed -> its parts are dead letters, told as `request.failed`
             the batch is described after all, by `run retry` or a replay -> they are done
-    replay  payloads, compared with their keys -> a window of their own in the inbox, signalled
-            -> noted; a crash in between brings the same in twice, which changes nothing
+    replay  payloads, compared with their keys -> a window of their own, signalled, beside the inbox
+            -> noted, unless somebody else replays them -> in the inbox
+            a crash in between leaves them noted: they are given back when they are looked at
 
 A payload stays in the folder of its window until all that was replayed of it is described.
 """
@@ -62,6 +63,9 @@ def settle(config_path: str, database: Database) -> None:
             database.received.failed(one.batch, one.reason, _paths_of)
     database.received.forget_described()
     inbox = load_config(config_path).area_path("3a")
+    for batch in database.received.not_begun():
+        with contextlib.suppress(BatchBusyError):
+            _give_back(database, inbox, batch)
     for batch in database.received.left_behind():
         # Whoever has it will fail or bring it in; it is looked at again.
         with contextlib.suppress(BatchBusyError):
@@ -71,6 +75,14 @@ def settle(config_path: str, database: Database) -> None:
 def _paths_of(row: ReceivedRow) -> list[str]:
     receipt = receipt_of(row)
     return [receipt.path_of(place) for place in range(receipt.count)]
+
+
+def _give_back(database: Database, inbox: str, batch: str) -> None:
+    """Open what a replay noted that ended before its folder was in the inbox."""
+    with BatchWork(inbox, batch).locked():
+        if not os.path.lexists(os.path.join(inbox, batch)):
+            database.received.give_back(batch)
+            shutil.rmtree(os.path.join(inbox, f".{batch}"), ignore_errors=True)
 
 
 def _remove(database: Database, inbox: str, batch: str) -> None:
@@ -132,12 +144,9 @@ def replay(config_path: str, database: Database, letters: Sequence[LetterRow]) -
                     except _GoneError as error:
                         done.refused[one.letter_id] = str(error)
                         database.received.unreadable(one.letter_id, str(error))
-                if window.paths:
-                    window.publish(user)
-                    # A crash before this brings them in, and leaves them open.
-                    database.received.replaying(window.name, window.paths)
+                if window.paths and (count := window.publish(user)):
                     done.batches.append(window.name)
-                    done.replayed += len(window.paths)
+                    done.replayed += count
             finally:
                 window.discard()
     return done
@@ -191,16 +200,23 @@ class _Window:
             self.paths[letter.letter_id] = path
         return path
 
-    def publish(self, account: str) -> None:
-        """Let the inbox take it; durable on return."""
+    def publish(self, account: str) -> int:
+        """Let the inbox take it, durably; return how many dead letters come in by it.
+
+        None, and nothing is in the inbox, where somebody else replays all of them.
+        """
         with open(os.path.join(self._beside, MANIFEST), "x", encoding="utf-8") as file:
             file.writelines(f"{line.model_dump_json(exclude_none=True)}\n" for line in self._lines)
+        signal(self._beside, account, self.name)
         # Barrier: a crash before the name leaves a folder that nobody looks at.
         sync_filesystem(self._beside)
-        folder = os.path.join(self._inbox, self.name)
-        os.rename(self._beside, folder)
-        sync_folder(self._inbox)
-        signal(folder, account)
+        # Who finds it noted and without a folder gives it back, if nobody holds it.
+        with BatchWork(self._inbox, self.name).locked():
+            count = self._database.received.replaying(self.name, self.paths)
+            if count:
+                os.rename(self._beside, os.path.join(self._inbox, self.name))
+                sync_folder(self._inbox)
+        return count
 
     def discard(self) -> None:
         """Remove what was not published."""

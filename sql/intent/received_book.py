@@ -193,12 +193,22 @@ class ReceivedBook(Repository):
 
     # ---- Replays ---------------------------------------------------------------------------------
 
-    def replaying(self, batch: str, paths: Mapping[int, str]) -> None:
-        """Note that dead letters come in by another batch, at these paths of it."""
+    def replaying(self, batch: str, paths: Mapping[int, str]) -> int:
+        """Note that dead letters come in by another batch, at these paths of it.
+
+        Returns of how many: those that are not open (any more) stay as they are.
+        """
         given = {"batch": batch, "letters": list(paths), "paths": list(paths.values())}
-        with self._database.connection() as connection:
-            connection.execute(_SQL["replaced"], given)
-            connection.execute(_SQL["replaying"], given)
+        return self._change(_SQL["replaying"], given)
+
+    def not_begun(self) -> list[str]:
+        """Return batches of replays that no ingest has begun to bring in."""
+        with self._database.reading() as connection:
+            return [batch for (batch,) in connection.execute(_SQL["not_begun"])]
+
+    def give_back(self, batch: str) -> int:
+        """Open the dead letters of such a batch again, where they were before; returns how many."""
+        return self._change(_SQL["give_back"], {"batch": batch})
 
     def unreadable(self, letter_id: int, reason: str) -> None:
         """Note why an open dead letter cannot be replayed."""

@@ -132,14 +132,37 @@ WHERE request_id = ANY (%(requests)s) AND NOT EXISTS (
 
 -- ---- Replays -------------------------------------------------------------------------------------
 
--- name: replaced
-INSERT INTO replaced_batch (batch, letter_id)
-SELECT batch, letter_id FROM dead_letter WHERE letter_id = ANY (%(letters)s) ON CONFLICT DO NOTHING
-
+-- Of two who replay the same the second waits, and finds that it is no longer open.
 -- name: replaying
+WITH taken AS (
+    SELECT letter_id, batch, path FROM dead_letter
+    WHERE letter_id = ANY (%(letters)s) AND state = 'open' ORDER BY letter_id FOR UPDATE
+), former AS (
+    INSERT INTO replaced_batch (batch, letter_id, path)
+    SELECT batch, letter_id, path FROM taken ON CONFLICT DO NOTHING
+)
 UPDATE dead_letter AS letter SET state = 'replaying', batch = %(batch)s, path = moved.path
-FROM unnest(%(letters)s::bigint[], %(paths)s::text[]) AS moved (letter_id, path)
-WHERE letter.letter_id = moved.letter_id AND letter.state <> 'done'
+FROM taken JOIN unnest(%(letters)s::bigint[], %(paths)s::text[]) AS moved (letter_id, path) USING (letter_id)
+WHERE letter.letter_id = taken.letter_id
+
+-- name: not_begun
+SELECT DISTINCT batch FROM dead_letter AS letter
+WHERE state = 'replaying' AND state <> 'done'
+    AND NOT EXISTS (SELECT FROM ingest_batch AS known WHERE known.name = letter.batch)
+
+-- name: give_back
+WITH given AS (
+    DELETE FROM replaced_batch AS former USING dead_letter AS letter
+    WHERE letter.batch = %(batch)s AND letter.state = 'replaying' AND letter.state <> 'done'
+        AND NOT EXISTS (SELECT FROM ingest_batch AS known WHERE known.name = letter.batch)
+        AND former.letter_id = letter.letter_id AND former.path IS NOT NULL
+        AND former.replaced_id = (
+            SELECT max(replaced_id) FROM replaced_batch AS each WHERE each.letter_id = letter.letter_id
+        )
+    RETURNING former.letter_id, former.batch, former.path
+)
+UPDATE dead_letter AS letter SET state = 'open', batch = given.batch, path = given.path
+FROM given WHERE letter.letter_id = given.letter_id
 
 -- name: unreadable
 UPDATE dead_letter SET reason = %(reason)s WHERE letter_id = %(letter_id)s AND state = 'open'

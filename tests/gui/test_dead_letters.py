@@ -16,6 +16,7 @@ from typer.testing import CliRunner
 
 from adapters import choose_adapter, run_ingest, settle_received
 from adapters.cli.app import app
+from adapters.receive import letters
 from adapters.records.errors import AdapterError, BatchChangedError
 from adapters.work.batch_work import BatchWork, Signal
 from gui.access.people import add_user
@@ -242,6 +243,36 @@ def test_what_failed_twice_is_done_when_its_first_batch_comes_in(served: Scene, 
     settle_received(served.store.config_path, served.database)
     served.database.received.forget(0.0)
     assert served.database.received.request(sent.request_id) is None, "nothing holds it"
+
+
+@pytest.mark.fault
+def test_what_two_replay_at_once_comes_in_once_and_a_kill_gives_it_back(served: Scene, lena: str):
+    sent = Sent(served, lena, "twice", form(("files[]", "a.txt", b"words of two")))
+    former = sent.spoil("twice/000001.txt", b"others")
+    with open(f"{sent.folder}/twice/000001.txt", "wb") as file:
+        file.write(former)
+    book, config_path = served.database.received, served.store.config_path
+    # Killed before its folder was in the inbox; nothing is given back while somebody is at it.
+    (row,) = book.letters(request_id=sent.request_id)
+    inbox, killed = os.path.dirname(sent.folder), "received-20260101-000000-killed"
+    with BatchWork(inbox, killed).locked():
+        os.mkdir(os.path.join(inbox, f".{killed}"))
+        assert book.replaying(killed, {row.letter_id: "twice/000007.txt"}) == 1
+        settle_received(config_path, served.database)
+        assert [one.state for one in book.letters(request_id=sent.request_id)] == ["replaying"]
+    settle_received(config_path, served.database)
+    assert book.letters(request_id=sent.request_id) == [row]
+    assert not os.path.exists(os.path.join(inbox, f".{killed}"))
+    # Both found it open.
+    first = letters.replay(config_path, served.database, [row])
+    second = letters.replay(config_path, served.database, [row])
+    assert (first.replayed, second.replayed, second.batches) == (1, 0, [])
+    settle_received(config_path, served.database)
+    (again,) = book.letters(request_id=sent.request_id)
+    assert (again.state, [again.batch]) == ("replaying", first.batches)
+    come_in(served, again.batch)
+    assert sent.letters() == [] and sent.state()["state"] == "described"
+    assert not os.path.exists(sent.folder)
 
 
 @contextlib.contextmanager
