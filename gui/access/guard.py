@@ -21,7 +21,9 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from base.errors import DrystoneError
+from base.operations.operation import GUEST
 from base.operations.problem import PROBLEM_TYPE, RETRY_AFTER_S, problem_document
+from gui.access.guest_turns import asked_by
 from gui.access.roles import Visitor
 from gui.access.sessions import Sessions
 from gui.core.config import GuiConfig
@@ -90,7 +92,10 @@ class Guard:
         if refused:
             await _refuse(scope, receive, answer, 403, refused)
             return
-        if not (_is_public(scope["path"]) or SHARED.fullmatch(scope["path"])):
+        guest = ""
+        if SHARED.fullmatch(scope["path"]):
+            guest = "link " + scope["path"].split("/")[2]
+        elif not _is_public(scope["path"]):
             try:
                 visitor = await self._visitor(scope, headers)
             except DrystoneError as error:
@@ -101,7 +106,9 @@ class Guard:
                 return
             scope[VISITOR_KEY] = visitor
             scope[AGAIN_KEY] = functools.partial(self._visitor, scope, headers)
-        await self.app(scope, receive, answer)
+            guest = f"account {visitor.user_id}" if visitor.role == GUEST else ""
+        with asked_by(guest):
+            await self.app(scope, receive, answer)
 
     def _stranger(self, scope: Scope, headers: dict[bytes, bytes]) -> str:
         """Return why a request is not from a page of ours; nothing when it is well."""

@@ -19,6 +19,7 @@ from fastapi.responses import HTMLResponse, PlainTextResponse
 from adapters import drawn_as
 from base.errors import DrystoneError
 from base.operations.operation import Right
+from base.operations.problem import RETRY_AFTER_S
 from base.text import size_text
 from fsd import NotFoundError as NoObjectError
 from gui.contents.objects import Objects
@@ -110,7 +111,8 @@ def _refused(error: DrystoneError) -> Response:
     """Return an answer that tells nothing but whether to try again."""
     if isinstance(error, (NotFoundError, NoObjectError, GuestError)):
         return PlainTextResponse(_GONE, 404, headers=_PAGE)
-    return PlainTextResponse("This cannot be shown now.\n", 503, headers=_PAGE)
+    again = {**_PAGE, "retry-after": str(RETRY_AFTER_S)}
+    return PlainTextResponse("This cannot be shown now.\n", 503, headers=again)
 
 
 def _name(one: SharedContent) -> str:

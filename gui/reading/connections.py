@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 from base.logging.ids import bind_for_good, current, ids_of_headers
 from base.network.breaker import Breaker
 from fsd import Client, load_config, store_operations
+from gui.access.guest_turns import GuestTurns
 from gui.access.sessions import REMEMBERED_S, Sessions
 from gui.core.config import GuiConfig
 from gui.reading.operations import database_operations, people_operations
@@ -47,6 +48,7 @@ class Connections:
         self.sessions = Sessions(config, self.database, remembered_s)
         self.witness = AuditWitness(config.run_dir, self.database)
         self._threads = ThreadPoolExecutor(THREADS_MAX, "gui-work")
+        self._guest_turns = GuestTurns()
         # Guards the two below, also while they are opened, which may wait for the database.
         self._lock = threading.Lock()
         self._database: Database | None = None
@@ -111,13 +113,16 @@ class Connections:
     ) -> Result:
         """Run what blocks in a thread and return its result.
 
+        Guests have few of the threads: BusyError when one of them comes to none.
+
         What somebody does on a page comes over a websocket: it gets an id as a request has one.
         """
         context = contextvars.copy_context()
         if "request_id" not in current():
             context.run(lambda: bind_for_good(**ids_of_headers("", "")))
         call: Callable[[], Any] = functools.partial(context.run, function, *args, **kwargs)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        async with self._guest_turns.taken():
+            return await asyncio.get_running_loop().run_in_executor(self._threads, call)
 
     def close(self) -> None:
         """Close everything; nothing is waited for that hangs."""

@@ -17,6 +17,7 @@ from psycopg import errors
 from sql.core import guests, migrate
 from sql.core.connections import Connections
 from sql.core.errors import DatabaseFullError, GuestError, QueryTimeoutError, StatementError
+from sql.core.guest_turns import GuestTurns
 from sql.core.request_mark import mark_if_changed
 
 if TYPE_CHECKING:
@@ -24,8 +25,12 @@ if TYPE_CHECKING:
 
 READ_ONLY = errors.ReadOnlySqlTransaction.sqlstate
 STATEMENT_TIMEOUT_S = 60.0
+GUEST_STATEMENT_TIMEOUT_S = 10.0
+"""At most so long for guests, who share few connections."""
 READER_IDLE_LIMIT_S = 3_600.0
 """So long a reader may do something else between two statements: its snapshot keeps dead rows."""
+GUEST_IDLE_LIMIT_S = 60.0
+"""At most so long for guests."""
 
 # One statement, so that a reading transaction costs one round trip more.
 _BEGIN_READING = """
@@ -58,6 +63,7 @@ class Transactions:
         self.ssd = ssd
         self._refusal = refusal
         self._connections = Connections(dsn)
+        self._guest_turns = GuestTurns()
         try:
             with self.connection() as connection:
                 migrate.migrate(connection, migrate.known_migrations())
@@ -122,18 +128,23 @@ class Transactions:
         """Yield a connection that can change nothing; for this folder only.
 
         With `guest` it shows what is granted to that one at this moment. Raises GuestError where
-        this cannot be.
+        this cannot be, and BusyError while guests ask as much as they may.
 
-        Raises QueryTimeoutError when a statement takes longer than `statement_timeout_s`, or when
-        the next one comes later than `idle_limit_s`.
+        Raises QueryTimeoutError when a statement takes longer than `statement_timeout_s`, of a
+        guest than GUEST_STATEMENT_TIMEOUT_S, or when the next one comes later than `idle_limit_s`.
         """
-        timeout_ms = str(max(1, round(self.statement_timeout_s * 1000)))
-        idle_ms = str(max(1, round(idle_limit_s * 1000)))
+        timeout_s = self.statement_timeout_s
         role = migrate.READER_ROLE if self.reader_role else "none"
+        turn = contextlib.nullcontext()
         if guest is not None:
             self.check_guests()
             role = guests.GUEST_ROLE
-        with self._connections.lend() as connection:
+            timeout_s = min(timeout_s, GUEST_STATEMENT_TIMEOUT_S)
+            idle_limit_s = min(idle_limit_s, GUEST_IDLE_LIMIT_S)
+            turn = self._guest_turns.taken(guest)
+        timeout_ms = str(max(1, round(timeout_s * 1000)))
+        idle_ms = str(max(1, round(idle_limit_s * 1000)))
+        with turn, self._connections.lend() as connection:
             try:
                 if guest is not None:
                     account = "" if guest.user_id is None else str(guest.user_id)
@@ -142,9 +153,11 @@ class Transactions:
                 connection.execute(_BEGIN_READING, [timeout_ms, idle_ms, role])
                 yield connection
             except errors.QueryCanceled as error:
+                more = (
+                    "" if guest else ", or raise statement_timeout_s in [database] of drystone.toml"
+                )
                 raise QueryTimeoutError(
-                    f"the query took longer than {self.statement_timeout_s:g} s; narrow it, or "
-                    "raise statement_timeout_s in [database] of drystone.toml"
+                    f"the query took longer than {timeout_s:g} s; narrow it{more}"
                 ) from error
             except errors.IdleInTransactionSessionTimeout as error:
                 raise QueryTimeoutError(

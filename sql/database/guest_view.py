@@ -12,7 +12,11 @@ from sql.core.errors import GuestError, NotFoundError
 from sql.core.guests import Guest
 from sql.core.repository import rows_of, value_of
 from sql.core.statements import statements
-from sql.core.transactions import READER_IDLE_LIMIT_S, Transactions
+from sql.core.transactions import (
+    GUEST_STATEMENT_TIMEOUT_S,
+    READER_IDLE_LIMIT_S,
+    Transactions,
+)
 from sql.database.books import Books
 
 if TYPE_CHECKING:
@@ -42,7 +46,7 @@ class GuestView(Books):
         # Not that of Transactions: the connections stay those of the database.
         self._database = database
         self._guest = guest
-        self.statement_timeout_s = database.statement_timeout_s
+        self.statement_timeout_s = min(database.statement_timeout_s, GUEST_STATEMENT_TIMEOUT_S)
         self.reader_role = database.reader_role
         self.guest_role = True
 

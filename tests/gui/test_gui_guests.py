@@ -20,6 +20,7 @@ from uuid import uuid4
 import pytest
 from canaries import CANARY, LEFT_ALONE
 from fastapi.routing import APIRoute
+from guest_flood import check_flood
 from guest_house import House, filled, leaks
 from gui_harness import PASSWORD, Answer
 from operation_rules import all_operations
@@ -487,3 +488,7 @@ def test_pictures_and_bytes_are_those_of_what_was_granted_until_it_is_taken_back
     assert house.scene.ask("GET", content, **kept).status == 404, "it is not said to be the same"
     assert house.page(picture).headers["x-drystone-picture"] == "away"
     assert house.api("GET", f"/nodes/{house.shown}").status == 404
+
+
+def test_a_guest_who_asks_much_keeps_nobody_waiting(house: House):
+    check_flood(house)

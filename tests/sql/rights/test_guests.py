@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -11,8 +13,16 @@ from psycopg.sql import SQL, Identifier
 from test_grants import HASH, give, write
 
 from sql import Column, Database, DeclaredTable
-from sql.core import guests
-from sql.core.errors import GuestError, NotFoundError, SelectorError, StatementError
+from sql.core import guest_turns, guests, transactions
+from sql.core.connections import CONNECTIONS_MAX
+from sql.core.errors import (
+    BusyError,
+    GuestError,
+    NotFoundError,
+    QueryTimeoutError,
+    SelectorError,
+    StatementError,
+)
 from sql.core.guests import Guest
 from sql.database.guest_view import GuestView
 from sql.datasets import explore_book
@@ -381,3 +391,53 @@ def test_guests_find_no_place_that_they_are_not_told(ready: Database):
     assert len(ready.explore.page(staff)) == 1
     give(ready, node="t:post:1", with_metadata=True)
     assert found(ready, near) == ["t:post:1"]
+
+
+@pytest.fixture
+def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guest_turns, "WAIT_S", 0.1)
+
+
+@pytest.mark.usefixtures("hurried")
+def test_guests_ask_few_questions_at_a_time(ready: Database):
+    """By account or link, and all together: the other connections are everybody else's."""
+    bob, eve = view(ready), view(ready, "eve")
+    with ExitStack() as bobs, ExitStack() as others:
+        for _ in range(2):
+            bobs.enter_context(bob.reading())
+        with pytest.raises(BusyError, match=r"2 questions each, 3 all together\): ask again"):
+            asked(ready, NODES, right="export")
+        others.enter_context(eve.reading())
+        with pytest.raises(BusyError):
+            ready.shared_by("anybody").holds()
+        for _ in range(CONNECTIONS_MAX - 3):
+            others.enter_context(ready.reading())
+        bobs.close()
+        assert asked(ready, NODES) == []
+        assert not ready.shared_by("anybody").holds()
+
+
+def test_a_question_waits_for_its_turn(ready: Database):
+    answered = threading.Event()
+
+    def ask() -> None:
+        asked(ready, NODES)
+        answered.set()
+
+    waiting = threading.Thread(target=ask)
+    with view(ready).reading(), view(ready).reading():
+        waiting.start()
+        assert not answered.wait(0.2)
+    waiting.join(10)
+    assert answered.is_set()
+
+
+def test_what_a_guest_asks_is_cut_off_early(ready: Database, monkeypatch: pytest.MonkeyPatch):
+    """And so is a guest who reads on late; nobody else is."""
+    assert asked(ready, "SHOW statement_timeout") == ["10s"]
+    assert asked(ready, "SHOW idle_in_transaction_session_timeout") == ["1min"]
+    with ready.reading() as connection:
+        assert connection.execute("SHOW statement_timeout").fetchone() == ("1min",)
+    monkeypatch.setattr(transactions, "GUEST_STATEMENT_TIMEOUT_S", 0.1)
+    with pytest.raises(QueryTimeoutError, match=r"longer than 0\.1 s; narrow it$"):
+        asked(ready, "SELECT pg_sleep(30)")
