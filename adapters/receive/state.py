@@ -174,7 +174,8 @@ def _of_parts(
         is_in = state in ("described", "done")
         return state, reason, {}, _faults(database, receipt, set_aside) if is_in else {}
     found = database.received.letters(request_id=receipt.request_id)
-    return *_after_replays(found, reason), {one.place: one for one in found}, {}
+    now, why = _after_replays(found, reason)
+    return now, why, {one.place: one for one in found}, {}
 
 
 def _after_replays(

@@ -315,9 +315,8 @@ def _facets_of(rows: Sequence[Any]) -> Facets:
             if not value:
                 continue
         counts[facet][value] = nodes
-    return Facets(
-        nodes_all, size_bytes, **{name: _frequent(found) for name, found in counts.items()}
-    )
+    by_name: dict[str, Any] = {name: _frequent(found) for name, found in counts.items()}
+    return Facets(nodes_all, size_bytes, **by_name)
 
 
 def _frequent(counts: dict[str, int]) -> tuple[FacetValue, ...]:
