@@ -205,6 +205,7 @@ class PurgeRun:
         entry = {"purge": purge}
         entries = self._marking.entries(purge)
         entries += [("purge_mark", {**entry, "shards": some}) for some in _chunks(marks)]
+        self._check_again()
         try:
             catalog.append(
                 ("purge_begin", {**entry, "batch": self._batch}), *entries, everywhere=True
@@ -229,6 +230,19 @@ class PurgeRun:
         self._engine.on_barrier("followed")
         with store.lock:
             assert purge not in store.shards.state.purges
+
+    def _check_again(self) -> None:
+        """Refuse where a disk joined since it was looked at, with shards that nobody looked into.
+
+        They are on no disk by the catalog, and yet found: neither marks nor keys would reach them.
+        """
+        try:
+            check_disks(self._store)
+            check_index(self._store)
+        except PurgeRefusedError as error:
+            raise PurgeRefusedError(
+                f"nothing was purged, something changed meanwhile; ask again: {error}"
+            ) from error
 
     def _ended(self) -> dict[str, list[str]]:
         """Return the shards that nobody writes and that could not be sealed: who had them is gone.

@@ -37,6 +37,8 @@ from test_joined_parts import NEW, OLD, OTHER, WASTE, four_disks, lose, take_bac
 from test_purge_crash import INDEXES, PURGED_FROM
 
 from fsd.delete import purge as purge_verb
+from fsd.documents.purge_models import PurgeRequest
+from fsd.engine.engine import Engine
 from fsd.format.catalog import CatalogState, unpack_frames
 from fsd.format.errors import FsdError
 
@@ -219,6 +221,43 @@ def test_objects_that_only_gone_disks_had_stay_purged_when_these_return(
     store_batch(made, os.path.join(short_tmp, "third"), "third", named, class_name)
     assert_batch(made, "third", named)
     assert_batch(made, "b", {**OLD, "kept": NEW["new/0"]})
+
+
+@pytest.mark.fault
+def test_a_disk_that_joins_while_it_is_decided_is_looked_into_first(
+    store: Callable[..., Store], short_tmp: str
+):
+    """By then its shard is found, and the index knows nothing of it."""
+    made = four_disks(store)
+    first, *others = lose(made, short_tmp, {**OLD, "kept": NEW["new/0"]}, "generated")
+    named = dict(list(OLD.items())[:2])
+    store_batch(made, os.path.join(short_tmp, "again"), "again", named, "generated")
+    made.stop()
+    engine = Engine(made.config)
+
+    def join(barrier: str) -> None:
+        if barrier == "decided":
+            os.rename(f"{made.disks[first]}-away", made.disks[first])
+            joined = engine.add_disk(made.disks[first], None)
+            until(lambda: joined.state == "online" and joined.found, "the disk")
+
+    try:
+        engine.start()
+        engine.on_barrier = join
+        asked = PurgeRequest(keys=tuple(key_of(data) for data in named.values()))
+        job = purge_verb.purge(engine.dropper, asked)
+        job.finished.wait()
+        assert job.state == "failed" and "ask again" in (job.error or ""), (job.error, job.result)
+    finally:
+        engine.stop()
+    made.start()
+    take_back(made, others)
+    assert_batch(made, "again", named)
+    purge_keys(made, named.values())
+    for _ in range(2):
+        assert_gone(made, list(named.values()))
+        assert_clean(made)
+        reindex(made)
 
 
 class _Older(CatalogState):
