@@ -12,16 +12,12 @@ facets.
 
 from __future__ import annotations
 
-import argparse
-import json
-import os
 import random
-import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
 
-from bench.words import SEED, VOCABULARY, WORLD, rare
+from bench.words import SEED, VOCABULARY, WORLD, rare, run
 from sql import Database
 from sql.selector.document import read_selector
 from sql.server import server
@@ -109,27 +105,6 @@ def _note(figures: dict[str, float], name: str, taken: list[float]) -> None:
     figures[f"{name}, ms: p95"] = round(sorted(taken)[int(0.95 * (len(taken) - 1))], 1)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--nodes", type=int, default=1_000_000)
-    parser.add_argument("--folder", default="/var/tmp", help="where to work; not on tmpfs")
-    parser.add_argument("--json", action="store_true", help="one line of JSON, no table")
-    given = parser.parse_args()
-    with tempfile.TemporaryDirectory(dir=given.folder, prefix="drystone-bench-") as folder:
-        os.chmod(folder, 0o755)  # as root the server runs as another user
-        place = server.Place(os.path.join(folder, "data"), os.path.join(folder, "run"))
-        server.start(place)
-        try:
-            figures = measure(place, given.nodes)
-        finally:
-            server.stop(place)
-    if given.json:
-        print(json.dumps(figures))
-    else:
-        print("\n".join(f"{name:36}{value:>14}" for name, value in figures.items()))
-        print(f"{'goal: p95 of a page, ms':36}{PAGE_GOAL_MS:>14}")
-        print(f"{'goal: p95 of facets, ms':36}{FACETS_GOAL_MS:>14}")
-
-
 if __name__ == "__main__":
-    main()
+    goals = {"p95 of a page, ms": PAGE_GOAL_MS, "p95 of facets, ms": FACETS_GOAL_MS}
+    run(__doc__, measure, goals)

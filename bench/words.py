@@ -19,7 +19,7 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from sql import Database
@@ -88,8 +88,13 @@ def measure(place: server.Place, nodes: int) -> dict[str, float]:
     return figures
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+def run(
+    about: str | None,
+    measure: Callable[[server.Place, int], dict[str, float]],
+    goals: Mapping[str, float],
+) -> None:
+    """Measure on a server of its own, as the command line says, and print the figures."""
+    parser = argparse.ArgumentParser(description=(about or "").splitlines()[0])
     parser.add_argument("--nodes", type=int, default=1_000_000)
     parser.add_argument("--folder", default="/var/tmp", help="where to work; not on tmpfs")
     parser.add_argument("--json", action="store_true", help="one line of JSON, no table")
@@ -105,9 +110,9 @@ def main() -> None:
     if given.json:
         print(json.dumps(figures))
     else:
-        print("\n".join(f"{name:36}{value:>14}" for name, value in figures.items()))
-        print(f"{'goal: p95, ms':36}{GOAL_MS:>14}")
+        told = {**figures, **{f"goal: {name}": goal for name, goal in goals.items()}}
+        print("\n".join(f"{name:36}{value:>14}" for name, value in told.items()))
 
 
 if __name__ == "__main__":
-    main()
+    run(__doc__, measure, {"p95, ms": GOAL_MS})
