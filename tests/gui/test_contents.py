@@ -131,7 +131,9 @@ def test_conditions_are_read_as_the_rfc_says():
 def test_pictures_have_tags_too(ask, large: Scene):
     cookie = large.log_in("vera")
     page = large.ask("GET", "/explorer/nodes", Cookie=cookie).document["nodes"]
-    path = next(node["picture"] for node in page if node["title"].startswith("Picture"))
+    # Their records are called after them, and have none.
+    drawn = (node for node in page if node["picture"])
+    path = next(node["picture"] for node in drawn if node["title"].startswith("Picture"))
     first = ask(path=path)
     assert (first.status, first.headers["content-type"]) == (200, "image/webp")
     assert first.headers["cache-control"] == "private, no-cache"
