@@ -260,8 +260,9 @@ class CatalogState:
     shards whose files may be deleted wherever they turn up, `voided` the purges that were given up.
 
     `purged_keys` are single objects that were purged and not stored again since, with the batches
-    that named them: it says why these lack something, and kills nothing. `key_purges` counts by
-    batch how often that changed.
+    that named them: it says why these lack something, and kills nothing. `last_key_purges` says of
+    each which of all committed purges was its last. `key_purges` counts by batch how often that
+    changed.
     """
 
     sequence: int = 0
@@ -281,6 +282,7 @@ class CatalogState:
     purged_keys: dict[bytes, tuple[str, ...]] = field(
         default_factory=dict[bytes, "tuple[str, ...]"]
     )
+    last_key_purges: dict[bytes, int] = field(default_factory=dict[bytes, int])
     key_purges: dict[str, int] = field(default_factory=dict[str, int])
     dropped: set[str] = field(default_factory=set[str])
     voided: set[str] = field(default_factory=set[str])
@@ -452,9 +454,12 @@ class CatalogState:
                 shard.key_marks[purge] = shard.key_marks.get(purge, frozenset()) | some
                 known.shards.append(shard_id)
 
-    def _apply_keys_stored(self, keys: str) -> None:
+    def _apply_keys_stored(self, keys: str, purges: int | None = None) -> None:
         batches: set[str] = set()
         for key in unpack_keys(keys):
+            if purges is not None and self.last_key_purges.get(key, 0) > purges:
+                continue  # Purged once more after it was found to be stored.
+            self.last_key_purges.pop(key, None)
             batches.update(self.purged_keys.pop(key, ()))
         self._count_key_purges(batches)
 
@@ -478,6 +483,7 @@ class CatalogState:
                 shard.vacated |= shard.marks.get(purge) == EVERY_RECORD
             named_by = tuple(sorted(known.named_by))
             self.purged_keys.update(dict.fromkeys(known.keys, named_by))
+            self.last_key_purges.update(dict.fromkeys(known.keys, self.purge_commits))
             self._count_key_purges(named_by)
 
     def _apply_purge_void(self, purge: str) -> None:

@@ -15,13 +15,15 @@ class Ended:
     """A shard whose files end in their footers; the catalog does not know it yet.
 
     One that is not `indexed` has records that the index may lack: its row stays open, and the
-    roll-forward takes it in. `again` are keys in it that had been purged.
+    roll-forward takes it in. `again` are keys in it that had been purged, by one of the first
+    `purges` that were committed.
     """
 
     row: ShardRow
     indexed: bool
     since_s: float
     again: frozenset[bytes] = frozenset()
+    purges: int = 0
 
     def entry(self) -> tuple[str, dict[str, object]]:
         """Return what the catalog is told."""
@@ -32,12 +34,12 @@ class Ended:
 
 def record_seals(store: Store, ended: list[Ended], *entries: tuple[str, dict[str, object]]) -> None:
     """Tell the catalog, at once with other entries, and then the index, what is sealed."""
-    again = frozenset[bytes]().union(*(one.again for one in ended))
+    again = [entry for one in ended for entry in entries_of_stored(one.again, one.purges)]
     try:
         if ended or entries:
             # With the seal, so that whoever loses the shard later is told what is lost.
             seals = [one.entry() for one in ended]
-            store.catalog.append(*seals, *entries_of_stored(again), *entries)
+            store.catalog.append(*seals, *again, *entries)
         if again:
             store.behind = True  # Batches that named them list them again.
         if any(one.indexed for one in ended):
@@ -54,17 +56,21 @@ def record_seals(store: Store, ended: list[Ended], *entries: tuple[str, dict[str
 def ended_of(store: Store, shard: OpenShard, length: int, *, indexed: bool) -> Ended:
     """Return a shard whose files have this length, with what its seal tells."""
     row = shard.row(sealed=True, length_bytes=length)
-    return Ended(row, indexed, time.monotonic(), _stored_again(store, shard))
+    again, purges = _stored_again(store, shard)
+    return Ended(row, indexed, time.monotonic(), again, purges)
 
 
-def _stored_again(store: Store, shard: OpenShard) -> frozenset[bytes]:
-    """Return the keys in a shard that had been purged, but for those that are dead in it."""
+def _stored_again(store: Store, shard: OpenShard) -> tuple[frozenset[bytes], int]:
+    """Return the keys in a shard that had been purged, but for those that are dead in it.
+
+    And how many purges had been committed by then.
+    """
     with store.lock:
         known = store.shards.state.shards.get(shard.shard_id)
         purged = frozenset(store.shards.state.purged_keys)
+        purges = store.shards.state.purge_commits
     if known is None or not purged:
-        return frozenset()
+        return frozenset(), purges
     entries, dead = iterate_entries(bytes(shard.entries)), known.dead_records()
-    return frozenset(
-        one.key for one in entries if one.key in purged and not dead.has(one.offset, one.key)
-    )
+    again = (one.key for one in entries if one.key in purged and not dead.has(one.offset, one.key))
+    return frozenset(again), purges

@@ -67,17 +67,20 @@ def stored_again(store: Store) -> Entries:
     They were stored while they were purged, or while that was in doubt: later seals tell of others.
     """
     with store.lock:
-        purged = list(store.shards.state.purged_keys)
+        purged, purges = list(store.shards.state.purged_keys), store.shards.state.purge_commits
     if not purged:
         return []
     with store.index.read() as reader:
         again = [key for key in purged if _lives(store, reader, key)]
-    return entries_of_stored(again)
+    return entries_of_stored(again, purges)
 
 
-def entries_of_stored(keys: Collection[bytes]) -> Entries:
-    """Return what the catalog is told of keys that were purged and are stored again."""
-    return [("keys_stored", {"keys": pack_keys(keys)})] if keys else []
+def entries_of_stored(keys: Collection[bytes], purges: int) -> Entries:
+    """Return what the catalog is told of keys that were purged and are stored again.
+
+    `purges` had been committed when that was found: a key that is purged later stays purged.
+    """
+    return [("keys_stored", {"keys": pack_keys(keys), "purges": purges})] if keys else []
 
 
 def _lives(store: Store, reader: IndexReader, key: bytes) -> bool:

@@ -404,6 +404,11 @@ def test_keys_that_were_purged_are_known_until_they_are_stored_again():
     assert done.shards["s2"].mark != given_up.shards["s2"].mark
     again = state_of(*shards, *KEYS_KINDS)
     assert again.purged_keys == {ONE: ("b1",)} and again.key_purges == {"b1": 2}
+    # Of what was found before they were purged once more it says nothing.
+    second = [(kind, {**data, "purge": "0f" * 8}) for kind, data in KEYS_KINDS[:4]]
+    for purges, left in ((1, {ONE, TWO}), (2, {ONE})):
+        stored = ("keys_stored", {"keys": pack_keys([TWO]), "purges": purges})
+        assert state_of(*shards, *KEYS_KINDS[:4], *second, stored).purged_keys.keys() == left
     # That they are stored again says nothing of records: those of before stay dead.
     assert again.shards["s2"].dead_records().has(4160, TWO)
 

@@ -291,7 +291,7 @@ def some_items(rng: random.Random, state: CatalogState) -> list[tuple[str, dict[
             begun,
             [*begun, rng.choice(settled)],
             doubtful,
-            [("keys_stored", {"keys": keys})],
+            [("keys_stored", {"keys": keys, "purges": rng.randrange(9)})],
         ]
     )
 
