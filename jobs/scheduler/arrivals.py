@@ -82,17 +82,17 @@ class Arrivals:
 
     def _go_on(self, watch: Watch, one: ArrivalAction) -> bool:
         """Begin the next run of an action; tell whether something may be left after it."""
-        if run_id := self._left[one.action]:
-            run = watch.database.runs.run(run_id)
-            if run.end_time is None:
-                return True
-            if run.state not in ("done", "partial"):
-                return False  # Its page says why; it would be the same again.
         try:
+            if run_id := self._left[one.action]:
+                run = watch.database.runs.run(run_id)
+                if run.end_time is None:
+                    return True
+                if run.state not in ("done", "partial"):
+                    return False  # Its page says why; it would be the same again.
             loaded = contract_named(watch.config_path, one.action)
             asked = _request(watch, one)
             selector = Selector.model_validate(asked["selector"])
-            if not next_of(watch.database, selector, loaded, 1, again=False):
+            if not any(next_of(watch.database, selector, loaded, 1, again=False)):
                 return False
             if self._is_lacking(watch, one, asked):
                 return False

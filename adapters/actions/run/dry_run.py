@@ -132,7 +132,7 @@ def _parts_of_new(
     if nodes_max is None:
         rows = database.query_nodes(found)
     else:
-        rows = iter(next_of(database, selector, loaded, nodes_max))
+        rows = next_of(database, selector, loaded, nodes_max)
     sizes = [(row.node_id, row.size_bytes or 0) for row in rows]
     if not sizes:
         if nodes_max is not None:

@@ -8,6 +8,8 @@ from base.errors import UsageError
 from sql import Selector
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from adapters.actions.contract.check import LoadedContract
     from sql import Database, NodeRow
 
@@ -26,7 +28,7 @@ def make_batch(
     empty.
     """
     if nodes_max is None:
-        found = list(database.query_nodes(selector_of(selector, contract)))
+        found = database.query_nodes(selector_of(selector, contract))
     else:
         found = next_of(database, selector, contract, nodes_max)
     node_ids = [row.node_id for row in found]
@@ -60,8 +62,8 @@ def next_of(
     nodes_max: int,
     *,
     again: bool = True,
-) -> list[NodeRow]:
-    """Return the first so many of what both find, of which the action is not done yet.
+) -> Iterator[NodeRow]:
+    """Yield the first so many of what both find, of which the action is not done yet.
 
     By node_id, so the oldest come first, unless the selector has an order of its own; what the
     action failed with comes after all that it was not tried on, or never where `again` is false. In
@@ -71,15 +73,17 @@ def next_of(
     limit = nodes_max if chosen.limit is None else min(chosen.limit, nodes_max)
     name = contract.contract.name if contract else ""
     if not name or not database.actions.is_declared(name):
-        return list(database.query_nodes(_with(chosen, {}, limit)))
-    found: dict[int, NodeRow] = {}
+        yield from database.query_nodes(_with(chosen, {}, limit))
+        return
+    found: set[int] = set()
     for failed in (False, True) if again else (False,):
         if left := limit - len(found):
             state = {"action": {"name": name, "done": False, "failed": failed}}
-            # A run beside this one may fail in between with what was found: it stays where it was.
             for row in database.query_nodes(_with(chosen, state, left)):
-                found.setdefault(row.node_id, row)
-    return list(found.values())
+                # A run beside this one may have failed with it since it was found.
+                if row.node_id not in found:
+                    found.add(row.node_id)
+                    yield row
 
 
 def _with(selector: Selector, condition: dict[str, Any], limit: int) -> Selector:

@@ -75,7 +75,7 @@ def plan(context: TaskContext) -> StepResult:
         selector = selector_of(context.parameters["selector"])
         nodes_max = context.parameters.get("nodes_max")
         # One is enough to know: the batch asks for itself.
-        if nodes_max is not None and not next_of(database, selector, loaded, 1):
+        if nodes_max is not None and not any(next_of(database, selector, loaded, 1)):
             context.log("nothing is left to do: no node that is found lacks this action")
             return StepResult({"nodes": 0})
         batch_id = make_batch(database, selector, contract=loaded, nodes_max=nodes_max)
