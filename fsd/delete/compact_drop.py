@@ -321,7 +321,7 @@ class Dropper:
         self.engine.on_barrier("drop indexed")
         for disk in disks:
             try:
-                disk.request("remove_shard", shard.shard_id, False, priority=BACKGROUND).result()
+                disk.request("remove_shard", shard.shard_id, priority=BACKGROUND).result()
             except DrystoneError as error:
                 store.disks.note_error(disk, error, writing=True)
         with store.lock:

@@ -247,16 +247,12 @@ class DiskProcess:
         for files in self._files.values():
             files.outdate(shard_id)
 
-    def remove_shard(self, shard_id: str, part: bool) -> None:
-        """Delete a replica or a part; no error when it is not there."""
-        try:
-            path = self._shard_path(shard_id, part)
-            self._forget(path)
-            _unlink(path)
-        finally:
-            if part:
-                self._running.end(shard_id)  # What cannot be removed now is a leftover.
-        for files in self._files.values() if not part else ():
+    def remove_shard(self, shard_id: str) -> None:
+        """Delete a replica; no error when it is not there."""
+        path = self._shard_path(shard_id, False)
+        self._forget(path)
+        _unlink(path)
+        for files in self._files.values():
             files.outdate(shard_id)
 
     def remove_leftovers(self, shard_ids: list[str]) -> None:

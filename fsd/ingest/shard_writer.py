@@ -433,7 +433,7 @@ class ShardWriter:
             store.shards.writing.discard(shard.shard_id)
             self._lent.pop(shard.shard_id, None)
         for disk in shard.disks:
-            disk.request("remove_shard", shard.shard_id, False)
+            disk.request("remove_shard", shard.shard_id)
 
 
 def seal_in_catalog(store: Store, shard: OpenShard, length: int, *, indexed: bool = True) -> None:

@@ -36,7 +36,7 @@ def take_inventory(store: Store, disk: Disk, *, writable: bool) -> None:
         # A header alone (a crash between creating the file and the catalog) holds nothing. All that
         # was wanted of a dropped shard was verified elsewhere before it was dropped.
         if size <= SHARD_HEADER_BYTES or shard_id in store.shards.state.dropped:
-            disk.call("remove_shard", shard_id, False)
+            disk.call("remove_shard", shard_id)
         else:
             disk.call("quarantine_shard", shard_id)
     disk.quarantined_files, disk.quarantined_bytes = disk.call("measure_quarantine")

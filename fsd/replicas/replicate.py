@@ -365,7 +365,7 @@ class Replicator:
         if disk.state != "online":
             return True
         try:
-            disk.request("remove_shard", shard.shard_id, False, priority=BACKGROUND).result()
+            disk.request("remove_shard", shard.shard_id, priority=BACKGROUND).result()
             disk.request("let_go", priority=BACKGROUND)
         except DrystoneError as error:
             self._store.disks.note_error(disk, error, writing=True)

@@ -256,7 +256,7 @@ def test_a_removed_replica_that_was_verified_keeps_no_space(child: Child, disk: 
     before = open_files(child)
     assert child.call("verify", HEX_ID).problems == []
     assert open_files(child) == before + 1
-    child.call("remove_shard", HEX_ID, False)
+    child.call("remove_shard", HEX_ID)
     child.call("let_go")
     assert open_files(child) == before
 

@@ -211,7 +211,7 @@ def test_large_ones_go_alone_and_other_requests_keep_their_place(served, monkeyp
         ("write_group", asked(0)),
         ("write_group", asked(1)),
         ("write_group", asked(2)),
-        ("remove_shard", (asked(2)[0], False)),
+        ("remove_shard", (asked(2)[0],)),
         ("write_group", asked(2)),
     ]
     for number, (name, arguments) in enumerate(requests):
@@ -228,7 +228,7 @@ def test_what_is_more_urgent_than_what_was_seen_is_not_taken_for_it(served):
     lane.queue.put((1, 7, (7, "write_group", asked(0))))
     seen = lane.peek()
     assert seen is not None and seen[:2] == (7, "write_group")
-    lane.queue.put((0, 8, (8, "remove_shard", (asked(1)[0], False))))
+    lane.queue.put((0, 8, (8, "remove_shard", (asked(1)[0],))))
     assert not lane.take(7)
     assert lane.queue.get()[2][0] == 8
     assert lane.take(7)

@@ -204,7 +204,7 @@ def test_a_part_that_could_not_be_removed_is_a_leftover_then(spawn, disk: tuple[
     "request_of",
     [
         ("copy_create", HEX_ID, 4096),
-        ("remove_shard", HEX_ID, False),
+        ("remove_shard", HEX_ID),
         ("scan", HEX_ID),
         ("read_piece", HEX_ID, 4096, 5, bytes(32), 0),
     ],
