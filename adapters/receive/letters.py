@@ -203,7 +203,7 @@ class _Window:
     def publish(self, account: str) -> int:
         """Let the inbox take it, durably; return how many dead letters come in by it.
 
-        None, and nothing is in the inbox, where somebody else replays all of them.
+        None come, and nothing is in the inbox, where somebody else replays all of them.
         """
         with open(os.path.join(self._beside, MANIFEST), "x", encoding="utf-8") as file:
             file.writelines(f"{line.model_dump_json(exclude_none=True)}\n" for line in self._lines)

@@ -116,7 +116,8 @@ def spoken(description: str) -> tuple[str, str]:
     """Return what people call a described thing, and what it is: `red` and `people tag`."""
     platform, _, rest = description.partition(":")
     kind, _, name = rest.partition(":")
-    return (name, f"{platform} {kind}") if kind and name.strip() else (description, "")
+    is_form = kind.replace("_", "").replace("-", "").isalnum() and name.strip()
+    return (name, f"{platform} {kind}") if is_form else (description, "")
 
 
 def name_of(node: ExploredNode) -> str:

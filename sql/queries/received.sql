@@ -145,6 +145,7 @@ UPDATE dead_letter AS letter SET state = 'replaying', batch = %(batch)s, path = 
 FROM taken JOIN unnest(%(letters)s::bigint[], %(paths)s::text[]) AS moved (letter_id, path) USING (letter_id)
 WHERE letter.letter_id = taken.letter_id
 
+-- Which of them are not done is said for the index of those.
 -- name: not_begun
 SELECT DISTINCT batch FROM dead_letter AS letter
 WHERE state = 'replaying' AND state <> 'done'

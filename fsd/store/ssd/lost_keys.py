@@ -25,7 +25,7 @@ class LostKeys:
 
     def note(self, keys: Iterable[str]) -> None:
         """Remember more; durable when it returns, if the SSD has room."""
-        room = KEPT_MAX - len(self._file.rows(KIND))
+        room = max(0, KEPT_MAX - len(self._file.rows(KIND)))
         self._file.write(KIND, dict.fromkeys(list(keys)[:room], True))
 
     def forget(self, keys: Iterable[str]) -> None:
